@@ -1,0 +1,73 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One set of rules for every target. ExistentialAny: SE-0335, InternalImportsByDefault: SE-0409,
+// MemberImportVisibility: SE-0444, warnings as errors: SE-0480.
+let rules: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: rules)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name + "Tests", dependencies: [.byName(name: name)] + dependencies, swiftSettings: rules)
+}
+
+func cLibrary(_ name: String, apt: String) -> Target {
+    .systemLibrary(name: name, providers: [.apt([apt])])
+}
+
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "NIOHTTP1", package: "swift-nio"),
+]
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+
+let package = Package(
+    name: "asynq-collector",
+    products: [.executable(name: "asynq-collector", targets: ["asynq-collector"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
+    ],
+    targets: [
+        // C libraries of the system: module maps, and typed one-line shims where a call is variadic.
+        cLibrary("CHiredis", apt: "libhiredis-dev"),
+        cLibrary("CCurl", apt: "libcurl4-openssl-dev"),
+        cLibrary("CZlib", apt: "zlib1g-dev"),
+        cLibrary("CYAML", apt: "libyaml-dev"),
+
+        // Values and the operating system.
+        .target(name: "CLinux"),
+        library("Model"),
+        library("Platform", ["Model", "CLinux"]),
+        library("ProtobufWire"),
+        library("Compression", ["CZlib"]),
+
+        // The data flow, from left to right.
+        library("AsynqRedis", ["Model", "Platform", "ProtobufWire", "CHiredis", logging]),
+        library("OTLP", ["Model", "ProtobufWire"]),
+        library("HTTPService", ["Platform", logging] + nio),
+        library("SpanReceiver", ["Model", "OTLP", "HTTPService", "Compression"] + nio),
+        library("WaitTime", ["Model", "Metrics"]),
+        library("Metrics", ["Model"]),
+        library("Spool", ["Model", "Platform"]),
+        library("Forwarder", ["Model", "Platform", "Spool", "Compression", "OTLP", "ProtobufWire", "CCurl", logging]),
+        library("Web", ["Model", "Metrics", "HTTPService", "Compression"] + nio),
+
+        // Wiring, the demo and the program.
+        library(
+            "Collector",
+            ["Model", "Platform", "Metrics", "AsynqRedis", "OTLP", "HTTPService", "SpanReceiver", "WaitTime", "Spool",
+             "Forwarder", "Web", "AsynqDemo", "CYAML", logging] + nio),
+        library("AsynqDemo", ["Model", "Platform", "AsynqRedis", "OTLP", "ProtobufWire", "CCurl"]),
+        .executableTarget(name: "asynq-collector", dependencies: ["Collector"], swiftSettings: rules),
+    ],
+    swiftLanguageModes: [.v6]
+)

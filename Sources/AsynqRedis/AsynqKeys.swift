@@ -1,0 +1,28 @@
+package import Model
+
+/// The Redis keys of Asynq 0.24 to 0.26. The braces are literal: they are Cluster's hash tag.
+package enum AsynqKeys {
+    /// SET of queue names.
+    package static let queues = Array("asynq:queues".utf8)
+    package static let servers = Array("asynq:servers".utf8)
+    package static let workers = Array("asynq:workers".utf8)
+
+    /// `asynq:{<queue>}:<suffix>`; the name goes in verbatim.
+    package static func queue(_ name: QueueName, _ suffix: StaticString) -> [UInt8] {
+        queuePrefix(name) + UnsafeBufferPointer(start: suffix.utf8Start, count: suffix.utf8CodeUnitCount)
+    }
+
+    /// HASH of one task: `asynq:{<queue>}:t:<id>`.
+    package static func task(_ queue: QueueName, id: [UInt8]) -> [UInt8] {
+        queuePrefix(queue) + Array("t:".utf8) + id
+    }
+
+    /// ZSET of one aggregation group: `asynq:{<queue>}:g:<group>`.
+    package static func group(_ queue: QueueName, _ group: [UInt8]) -> [UInt8] {
+        queuePrefix(queue) + Array("g:".utf8) + group
+    }
+
+    private static func queuePrefix(_ name: QueueName) -> [UInt8] {
+        Array("asynq:{".utf8) + name.bytes + Array("}:".utf8)
+    }
+}

@@ -1,0 +1,123 @@
+package import Logging
+package import Model
+package import Platform
+import Synchronization
+
+package struct RedisMonitorOptions: Sendable {
+    package var endpoint: RedisEndpoint
+    package var intervalNanoseconds: UInt64
+    /// The budget of one whole scrape, connecting included.
+    package var timeoutNanoseconds: UInt64
+    package var filter: QueueFilter
+
+    package init(
+        endpoint: RedisEndpoint, intervalNanoseconds: UInt64, timeoutNanoseconds: UInt64, filter: QueueFilter = .all
+    ) {
+        self.endpoint = endpoint
+        self.intervalNanoseconds = intervalNanoseconds
+        self.timeoutNanoseconds = timeoutNanoseconds
+        self.filter = filter
+    }
+}
+
+/// What is known of Redis now.
+package struct RedisStatus: Sendable {
+    /// nil where the last scrape failed: old numbers are not shown as if they were new.
+    package var snapshot: RedisSnapshot?
+    package var lastError: String?
+    /// Scrapes tried so far, failed ones included.
+    package var attempts: UInt64 = 0
+    package var lastDurationSeconds: Double?
+    /// When the last good scrape was taken.
+    package var lastSuccess: WallTime?
+    package var errors: [ScrapeErrorReason: UInt64] = [:]
+}
+
+/// Scrapes Redis at an interval, on a thread of its own, one scrape at a time, over one connection that is renewed after
+/// a failure.
+package final class RedisMonitor: Sendable {
+    private let options: RedisMonitorOptions
+    private let clock: Clock
+    private let logger: Logger
+    private let status = Mutex(RedisStatus())
+    private let waker: Waker
+    private let isStopping = Atomic<Bool>(false)
+    private let thread: Mutex<OSThread?> = Mutex(nil)
+
+    package init(_ options: RedisMonitorOptions, clock: Clock, logger: Logger) throws(SystemError) {
+        self.options = options
+        self.clock = clock
+        self.logger = logger
+        waker = try Waker()
+    }
+
+    package var current: RedisStatus {
+        status.withLock { $0 }
+    }
+
+    package func start() throws(SystemError) {
+        let started = try OSThread(name: "redis") { [self] in run() }
+        thread.withLock { $0 = started }
+    }
+
+    /// Ends the thread; a scrape that is under way is given up.
+    package func stop() {
+        isStopping.store(true, ordering: .releasing)
+        waker.wake()
+        thread.withLock { $0 }?.join()
+    }
+
+    private func run() {
+        var scraper = QueueScraper(filter: options.filter, clock: clock)
+        var connection: RedisConnection?
+        while !isStopping.load(ordering: .acquiring) {
+            let start = clock.monotonic()
+            scrape(&scraper, &connection, at: start)
+            // Counted from the start, so that the pace does not depend on how long a scrape takes.
+            waker.sleep(until: start.advanced(byNanoseconds: options.intervalNanoseconds), clock: clock)
+        }
+    }
+
+    private func scrape(_ scraper: inout QueueScraper, _ connection: inout RedisConnection?, at start: MonotonicTime) {
+        let deadline = start.advanced(byNanoseconds: options.timeoutNanoseconds)
+        do throws(RedisError) {
+            let open = try connection ?? RedisConnection(options.endpoint, clock: clock, deadline: deadline, interrupt: waker)
+            connection = open
+            let snapshot = try scraper.scrape(open, deadline: deadline)
+            note(snapshot, seconds: clock.monotonic().seconds(since: start))
+        } catch {
+            // Half a reply may be left in it.
+            connection = nil
+            if isStopping.load(ordering: .acquiring) { return }
+            note(error, seconds: clock.monotonic().seconds(since: start))
+        }
+    }
+
+    private func note(_ snapshot: RedisSnapshot, seconds: Double) {
+        let wasDown = status.withLock { status in
+            defer { status.lastError = nil }
+            status.attempts += 1
+            status.snapshot = snapshot
+            status.lastDurationSeconds = seconds
+            status.lastSuccess = snapshot.takenAt
+            for reason in snapshot.partialErrors { status.errors[reason, default: 0] += 1 }
+            return status.lastError != nil
+        }
+        if wasDown { logger.notice("Redis answers again", metadata: ["redis": "\(options.endpoint.description)"]) }
+    }
+
+    private func note(_ error: RedisError, seconds: Double) {
+        let isNews = status.withLock { status in
+            defer { status.lastError = error.message }
+            status.attempts += 1
+            status.snapshot = nil
+            status.lastDurationSeconds = seconds
+            status.errors[error.reason, default: 0] += 1
+            return status.lastError != error.message
+        }
+        // Once per cause, not per scrape.
+        if isNews {
+            logger.warning("Redis scrape failed", metadata: ["reason": "\(error.reason.rawValue)", "error": "\(error.message)"])
+        }
+    }
+}

@@ -1,0 +1,148 @@
+/// Where Redis is and how to log in, from `redis.url`.
+package struct RedisEndpoint: Sendable, Equatable {
+    package enum Address: Sendable, Equatable {
+        case tcp(host: String, port: UInt16)
+        case unix(path: String)
+    }
+
+    package var address: Address
+    package var username: String?
+    package var password: String?
+    package var database: Int
+
+    /// For log lines and errors: no credentials.
+    package var description: String {
+        switch address {
+        case .tcp(let host, let port): "\(host.contains(":") ? "[\(host)]" : host):\(port)"
+        case .unix(let path): "unix:\(path)"
+        }
+    }
+}
+
+/// Reads `redis://[user:pass@]host:port/db` and `unix:///path?db=0`.
+package enum RedisURL {
+    package struct Invalid: Error, Sendable {
+        package let problem: String
+    }
+
+    package static func parse(_ text: String) throws(Invalid) -> RedisEndpoint {
+        guard let colon = text.range(ofSeparator: "://") else {
+            throw Invalid(problem: "no scheme; allowed are redis://host:port/db, unix:///path?db=0 and none")
+        }
+        let scheme = text[..<colon.lowerBound]
+        let rest = text[colon.upperBound...]
+        switch scheme {
+        case "redis": return try parseTCP(rest)
+        case "unix": return try parseUnix(rest)
+        case "rediss", "redis-sentinel", "redis-cluster", "rediss-sentinel", "rediss-cluster":
+            throw Invalid(problem: "\(scheme):// is not supported by this version yet; allowed are redis:// and unix://")
+        default: throw Invalid(problem: "unknown scheme \(scheme)://; allowed are redis:// and unix://")
+        }
+    }
+
+    private static func parseTCP(_ rest: Substring) throws(Invalid) -> RedisEndpoint {
+        let path = rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex
+        var authority = rest[..<path]
+        var username: String?
+        var password: String?
+        if let at = authority.lastIndex(of: "@") {
+            (username, password) = try parseUserInfo(authority[..<at])
+            authority = authority[authority.index(after: at)...]
+        }
+        let (host, port) = try parseHost(authority)
+        var database = 0
+        let tail = rest[path...]
+        if let query = tail.firstIndex(of: "?") {
+            database = try databaseNumber(tail[tail.index(after: query)...]) ?? 0
+        }
+        let number = tail.prefix { $0 != "?" }.drop { $0 == "/" }
+        if !number.isEmpty { database = try parseDatabase(number) }
+        return RedisEndpoint(
+            address: .tcp(host: host, port: port), username: username, password: password, database: database)
+    }
+
+    private static func parseUserInfo(_ text: Substring) throws(Invalid) -> (username: String?, password: String?) {
+        guard let colon = text.firstIndex(of: ":") else { return (try decode(text), nil) }
+        let user = try decode(text[..<colon])
+        return (user.isEmpty ? nil : user, try decode(text[text.index(after: colon)...]))
+    }
+
+    private static func parseHost(_ text: Substring) throws(Invalid) -> (host: String, port: UInt16) {
+        var host = text
+        var port = Substring("6379")
+        if text.hasPrefix("[") {
+            guard let close = text.firstIndex(of: "]") else { throw Invalid(problem: "an IPv6 address without its ]") }
+            host = text[text.index(after: text.startIndex)..<close]
+            let after = text[text.index(after: close)...]
+            if after.hasPrefix(":") { port = after.dropFirst() } else if !after.isEmpty {
+                throw Invalid(problem: "after ] comes a port: [::1]:6379")
+            }
+        } else if let colon = text.lastIndex(of: ":") {
+            host = text[..<colon]
+            port = text[text.index(after: colon)...]
+        }
+        guard let number = UInt16(port), number > 0 else { throw Invalid(problem: "the port is no number from 1 to 65535") }
+        return (host.isEmpty ? "127.0.0.1" : String(host), number)
+    }
+
+    private static func parseUnix(_ rest: Substring) throws(Invalid) -> RedisEndpoint {
+        var username: String?
+        var password: String?
+        var text = rest
+        if let slash = text.firstIndex(of: "/"), let at = text[..<slash].lastIndex(of: "@") {
+            (username, password) = try parseUserInfo(text[..<at])
+            text = text[text.index(after: at)...]
+        }
+        let path = text.prefix { $0 != "?" }
+        guard path.hasPrefix("/") else { throw Invalid(problem: "the path of a unix socket is absolute: unix:///path") }
+        let query = text[path.endIndex...].dropFirst()
+        return RedisEndpoint(
+            address: .unix(path: try decode(path)), username: username, password: password,
+            database: try databaseNumber(query) ?? 0)
+    }
+
+    private static func databaseNumber(_ query: Substring) throws(Invalid) -> Int? {
+        for pair in query.split(separator: "&") {
+            guard pair.hasPrefix("db=") else { throw Invalid(problem: "unknown parameter; allowed is db=NUMBER") }
+            return try parseDatabase(pair.dropFirst(3))
+        }
+        return nil
+    }
+
+    private static func parseDatabase(_ text: Substring) throws(Invalid) -> Int {
+        guard let number = Int(text), (0..<1_000_000).contains(number) else {
+            throw Invalid(problem: "the database is no number from 0 on")
+        }
+        return number
+    }
+
+    /// Percent-decoding.
+    private static func decode(_ text: Substring) throws(Invalid) -> String {
+        var bytes: [UInt8] = []
+        var rest = Array(text.utf8)[...]
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            let digits = String(decoding: rest.prefix(2), as: UTF8.self)
+            guard digits.utf8.count == 2, let value = UInt8(digits, radix: 16) else {
+                throw Invalid(problem: "a % that is not followed by two hex digits")
+            }
+            bytes.append(value)
+            rest = rest.dropFirst(2)
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+extension String {
+    fileprivate func range(ofSeparator separator: String) -> Range<String.Index>? {
+        var start = startIndex
+        while start < endIndex {
+            if self[start...].hasPrefix(separator) { return start..<index(start, offsetBy: separator.count) }
+            start = index(after: start)
+        }
+        return nil
+    }
+}

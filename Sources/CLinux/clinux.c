@@ -1,0 +1,98 @@
+#define _GNU_SOURCE
+#include "clinux.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+int collector_eventfd(void) {
+    return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+void collector_name_thread(const char *name) {
+    char cut[16];
+    strncpy(cut, name, sizeof cut - 1);
+    cut[sizeof cut - 1] = 0;
+    pthread_setname_np(pthread_self(), cut);
+}
+
+static uint32_t table[256];
+static pthread_once_t table_made = PTHREAD_ONCE_INIT;
+
+static void make_table(void) {
+    for (uint32_t byte = 0; byte < 256; byte++) {
+        uint32_t value = byte;
+        for (int bit = 0; bit < 8; bit++) {
+            value = value & 1 ? value >> 1 ^ 0x82F63B78u : value >> 1;
+        }
+        table[byte] = value;
+    }
+}
+
+uint32_t collector_crc32c_portable(uint32_t crc, const void *bytes, size_t count) {
+    pthread_once(&table_made, make_table);
+    const uint8_t *next = bytes;
+    crc = ~crc;
+    while (count--) {
+        crc = crc >> 8 ^ table[(crc ^ *next++) & 255];
+    }
+    return ~crc;
+}
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+__attribute__((target("sse4.2"))) static uint32_t crc32c_cpu(uint32_t crc, const void *bytes, size_t count) {
+    const uint8_t *next = bytes;
+    uint64_t value = (uint32_t)~crc;
+    for (; count >= 8; count -= 8, next += 8) {
+        uint64_t word;
+        memcpy(&word, next, 8);
+        value = _mm_crc32_u64(value, word);
+    }
+    for (; count; count--) {
+        value = _mm_crc32_u8((uint32_t)value, *next++);
+    }
+    return ~(uint32_t)value;
+}
+
+static int cpu_has_crc32c(void) {
+    return __builtin_cpu_supports("sse4.2");
+}
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+
+#ifndef HWCAP_CRC32
+#define HWCAP_CRC32 (1 << 7)
+#endif
+
+__attribute__((target("crc"))) static uint32_t crc32c_cpu(uint32_t crc, const void *bytes, size_t count) {
+    const uint8_t *next = bytes;
+    uint32_t value = ~crc;
+    for (; count >= 8; count -= 8, next += 8) {
+        uint64_t word;
+        memcpy(&word, next, 8);
+        value = __builtin_arm_crc32cd(value, word);
+    }
+    for (; count; count--) {
+        value = __builtin_arm_crc32cb(value, *next++);
+    }
+    return ~value;
+}
+
+static int cpu_has_crc32c(void) {
+    return (getauxval(AT_HWCAP) & HWCAP_CRC32) != 0;
+}
+#else
+static uint32_t crc32c_cpu(uint32_t crc, const void *bytes, size_t count) {
+    return collector_crc32c_portable(crc, bytes, count);
+}
+
+static int cpu_has_crc32c(void) {
+    return 0;
+}
+#endif
+
+uint32_t collector_crc32c(uint32_t crc, const void *bytes, size_t count) {
+    return cpu_has_crc32c() ? crc32c_cpu(crc, bytes, count) : collector_crc32c_portable(crc, bytes, count);
+}

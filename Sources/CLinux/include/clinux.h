@@ -1,0 +1,17 @@
+// Calls of Linux and instructions of the CPU that Swift's Glibc module does not import.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+/// eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK): a descriptor, or -1 and errno.
+int collector_eventfd(void);
+
+/// Names the calling thread; at most 15 bytes count.
+void collector_name_thread(const char *name);
+
+/// CRC-32C (Castagnoli, reflected 0x82F63B78, as in iSCSI and RFC 3720) of `count` bytes, going on from `crc`
+/// (0 at first). By the CPU's instruction where it has one, by a table where not.
+uint32_t collector_crc32c(uint32_t crc, const void *bytes, size_t count);
+
+/// The same by the table only, so that tests compare the two.
+uint32_t collector_crc32c_portable(uint32_t crc, const void *bytes, size_t count);

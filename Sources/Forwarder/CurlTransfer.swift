@@ -1,0 +1,95 @@
+import CCurl
+
+/// One request of libcurl: owns its handle, the body that is sent and the answer that is collected. Lives on the
+/// forwarder's thread only.
+final class CurlTransfer {
+    /// More of an answer is not kept: a status and its message fit by far.
+    private static let maxAnswerBytes = 64 << 10
+
+    let handle: UnsafeMutableRawPointer
+    private let body: UnsafeMutableRawBufferPointer
+    private let headers: UnsafeMutablePointer<curl_slist>?
+    private let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
+    fileprivate var answerBody: [UInt8] = []
+
+    /// nil when libcurl has no memory for a handle.
+    init?(_ options: ForwarderOptions, body bytes: [UInt8], isCompressed: Bool) {
+        guard let handle = curl_easy_init() else { return nil }
+        self.handle = handle
+        body = .allocate(byteCount: bytes.count, alignment: 1)
+        body.copyBytes(from: bytes)
+        errorText.initialize(to: 0)
+        headers = Self.headerList(options, isCompressed: isCompressed)
+        configure(options)
+    }
+
+    deinit {
+        curl_easy_cleanup(handle)
+        curl_slist_free_all(headers)
+        body.deallocate()
+        errorText.deallocate()
+    }
+
+    private static func headerList(_ options: ForwarderOptions, isCompressed: Bool) -> UnsafeMutablePointer<curl_slist>? {
+        var lines = ["Content-Type: application/x-protobuf", "Expect:", "Accept:"]
+        if isCompressed { lines.append("Content-Encoding: gzip") }
+        lines += options.headers.map { "\($0.name): \($0.value)" }
+        var list: UnsafeMutablePointer<curl_slist>?
+        for line in lines { list = curl_slist_append(list, line) ?? list }
+        return list
+    }
+
+    private func configure(_ options: ForwarderOptions) {
+        _ = collector_curl_set_string(handle, CURLOPT_URL, options.url)
+        _ = collector_curl_set_string(handle, CURLOPT_PROTOCOLS_STR, "http,https")
+        _ = collector_curl_set_string(handle, CURLOPT_USERAGENT, options.userAgent)
+        _ = collector_curl_set_pointer(handle, CURLOPT_HTTPHEADER, headers)
+        // Signals belong to the main thread.
+        _ = collector_curl_set_long(handle, CURLOPT_NOSIGNAL, 1)
+        // Tempo speaks no HTTP/2 without TLS.
+        _ = collector_curl_set_long(handle, CURLOPT_HTTP_VERSION, 2 /* CURL_HTTP_VERSION_1_1 */)
+        _ = collector_curl_set_long(handle, CURLOPT_POST, 1)
+        _ = collector_curl_set_offset(handle, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(body.count))
+        _ = collector_curl_set_pointer(handle, CURLOPT_POSTFIELDS, body.baseAddress)
+        _ = collector_curl_set_long(handle, CURLOPT_TIMEOUT_MS, Int(options.timeoutNanoseconds / 1_000_000))
+        _ = collector_curl_set_pointer(handle, CURLOPT_ERRORBUFFER, errorText)
+        _ = collector_curl_set_pointer(handle, CURLOPT_WRITEDATA, Unmanaged.passUnretained(self).toOpaque())
+        _ = collector_curl_set_write(handle, CURLOPT_WRITEFUNCTION) { bytes, size, count, context in
+            guard let bytes, let context else { return 0 }
+            let transfer = Unmanaged<CurlTransfer>.fromOpaque(context).takeUnretainedValue()
+            let room = max(0, CurlTransfer.maxAnswerBytes - transfer.answerBody.count)
+            transfer.answerBody += UnsafeRawBufferPointer(start: bytes, count: min(size * count, room))
+            return size * count
+        }
+    }
+
+    /// What came of it, once libcurl says that it is done with `result`.
+    func answer(_ result: CURLcode) -> ForwardAnswer {
+        var answer = ForwardAnswer()
+        guard result == CURLE_OK else {
+            let detail = String(cString: errorText)
+            answer.failure = detail.isEmpty ? String(cString: curl_easy_strerror(result)) : detail
+            answer.failureLabel = Self.label(result)
+            return answer
+        }
+        var status = 0
+        _ = collector_curl_get_long(handle, CURLINFO_RESPONSE_CODE, &status)
+        var retryAfter = 0
+        _ = collector_curl_get_long(handle, CURLINFO_RETRY_AFTER, &retryAfter)
+        answer.status = status
+        answer.body = answerBody
+        answer.retryAfterSeconds = UInt64(clamping: retryAfter)
+        return answer
+    }
+
+    private static func label(_ result: CURLcode) -> String {
+        switch result {
+        case CURLE_OPERATION_TIMEDOUT: "timeout"
+        case CURLE_COULDNT_CONNECT: "connect"
+        case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY: "resolve"
+        case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CACERT_BADFILE: "tls"
+        case CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_GOT_NOTHING, CURLE_PARTIAL_FILE: "broken"
+        default: "error"
+        }
+    }
+}

@@ -1,0 +1,324 @@
+package import Logging
+package import Model
+package import Platform
+package import Spool
+import CCurl
+import Compression
+import Synchronization
+
+/// The counters of the forwarder, at one moment.
+package struct ForwarderStatistics: Sendable {
+    package var forwardedSpans: UInt64 = 0
+    package var droppedSpans: [ForwardDrop: UInt64] = [:]
+    package var requests: [String: UInt64] = [:]
+    /// Seconds per request, one entry each since the last look: the owner keeps the histogram.
+    package var durations: [Double] = []
+    /// nil before the first answer.
+    package var isBackendUp: Bool?
+    package var lastFailure: String?
+}
+
+/// Sends what the spool holds to the trace backend, on a thread of its own. A batch leaves the spool only when the
+/// backend has taken it or refused it for good; everything else is tried again for as long as it takes.
+package final class Forwarder: Sendable {
+    private struct Control {
+        var isStopping = false
+        var drainDeadline = MonotonicTime(nanoseconds: 0)
+        var statistics = ForwarderStatistics()
+    }
+
+    private let options: ForwarderOptions
+    private let spool: Spool
+    private let clock: Clock
+    private let logger: Logger
+    private let control = Mutex(Control())
+    private let multi: CurlMulti
+    private let thread: Mutex<OSThread?> = Mutex(nil)
+    /// Unread spans from which on an append wakes the thread; `Int.max` while it is awake.
+    private let wakeThreshold = Atomic<Int>(Int.max)
+
+    package init(spool: Spool, options: ForwarderOptions, clock: Clock, logger: Logger) {
+        self.spool = spool
+        self.options = options
+        self.clock = clock
+        self.logger = logger
+        multi = CurlMulti()
+    }
+
+    package func start() throws(SystemError) {
+        let started = try OSThread(name: "forwarder") { [self] in
+            var loop = ForwarderLoop(self)
+            loop.run()
+        }
+        thread.withLock { $0 = started }
+    }
+
+    /// To be called after each append, with the spans that wait to be read: wakes the thread if that is what it waits
+    /// for. Cheap when not.
+    package func noteAppended() {
+        let threshold = wakeThreshold.load(ordering: .acquiring)
+        if threshold == Int.max || spool.unread.spans < threshold { return }
+        if wakeThreshold.exchange(Int.max, ordering: .acquiringAndReleasing) != Int.max { multi.wake() }
+    }
+
+    /// Sends what is left until all is sent or the deadline has passed, then ends the thread. What is left then stays
+    /// in the spool.
+    package func stop(drainUntil deadline: MonotonicTime) {
+        control.withLock {
+            $0.isStopping = true
+            $0.drainDeadline = deadline
+        }
+        multi.wake()
+        thread.withLock { $0 }?.join()
+    }
+
+    /// The counters; the durations are handed over once.
+    package func takeStatistics() -> ForwarderStatistics {
+        control.withLock { control in
+            defer { control.statistics.durations = [] }
+            return control.statistics
+        }
+    }
+
+    package var statistics: ForwarderStatistics {
+        control.withLock { $0.statistics }
+    }
+
+    // MARK: The thread
+
+    /// One batch on its way, or waiting to be sent again.
+    private struct Attempt {
+        let batch: SpoolBatch
+        var serverErrors = 0
+    }
+
+    private struct InFlight {
+        let transfer: CurlTransfer
+        let attempt: Attempt
+        let startedAt: MonotonicTime
+    }
+
+    /// A 500 is mostly a passing fault, but some bytes cause it every time: after this many it is a refusal.
+    private static let maxServerErrors = 20
+
+    private struct ForwarderLoop: ~Copyable {
+        private let owner: Forwarder
+        private let compressor = GzipCompressor()
+        private var inFlight: [UnsafeMutableRawPointer: InFlight] = [:]
+        private var retries: [Attempt] = []
+        private var backoff: Backoff
+        private var gate = MonotonicTime(nanoseconds: 0)
+        private var generator = SystemRandomNumberGenerator()
+
+        init(_ owner: Forwarder) {
+            self.owner = owner
+            backoff = Backoff(
+                initialNanoseconds: owner.options.retryInitialNanoseconds,
+                maxNanoseconds: owner.options.retryMaxNanoseconds)
+        }
+
+        mutating func run() {
+            while true {
+                let (isStopping, deadline) = owner.control.withLock { ($0.isStopping, $0.drainDeadline) }
+                let now = owner.clock.monotonic()
+                startRequests(at: now, flushing: isStopping)
+                if isStopping && (now >= deadline || isIdle) { break }
+                owner.multi.perform()
+                finishRequests()
+                sleep(until: isStopping ? deadline : nil)
+            }
+            // Answers that have not come yet are unknown: those batches stay in the spool.
+            for entry in inFlight.values { owner.multi.remove(entry.transfer) }
+        }
+
+        private var isIdle: Bool {
+            inFlight.isEmpty && retries.isEmpty && owner.spool.unread.since == nil
+        }
+
+        // MARK: Sending
+
+        private mutating func startRequests(at now: MonotonicTime, flushing: Bool) {
+            // After a failure one request at a time finds out whether the backend is back.
+            let limit = backoff.failures == 0 ? owner.options.maxInFlight : 1
+            while inFlight.count < limit && now >= gate {
+                if let attempt = retries.first {
+                    retries.removeFirst()
+                    start(attempt, at: now)
+                } else if let batch = nextBatch(at: now, flushing: flushing) {
+                    start(Attempt(batch: batch), at: now)
+                } else {
+                    return
+                }
+            }
+        }
+
+        private func nextBatch(at now: MonotonicTime, flushing: Bool) -> SpoolBatch? {
+            let options = owner.options
+            let unread = owner.spool.unread
+            guard let since = unread.since else { return nil }
+            let isDue = flushing || unread.spans >= options.maxBatchSpans || unread.bytes >= options.maxBatchBytes
+                || now >= since.advanced(byNanoseconds: options.maxDelayNanoseconds)
+            guard isDue else { return nil }
+            do {
+                let batch = try owner.spool.readBatch(maxBytes: options.maxBatchBytes, maxSpans: options.maxBatchSpans)
+                return batch.isEmpty ? nil : batch
+            } catch {
+                // The spool counts it; the frames stay where they are.
+                owner.logger.error("spool read failed", metadata: ["error": "\(error)"])
+                return nil
+            }
+        }
+
+        private mutating func start(_ attempt: Attempt, at now: MonotonicTime) {
+            let isCompressed = owner.options.compression == .gzip
+            let body = isCompressed ? attempt.batch.bytes.withUnsafeBytes { compressor.compress($0) } : attempt.batch.bytes
+            guard let transfer = CurlTransfer(owner.options, body: body, isCompressed: isCompressed),
+                owner.multi.add(transfer)
+            else {
+                retry(attempt, .retry(afterSeconds: 0, reason: "libcurl has no memory for a request"))
+                return
+            }
+            inFlight[transfer.handle] = InFlight(transfer: transfer, attempt: attempt, startedAt: now)
+        }
+
+        // MARK: Answers
+
+        private mutating func finishRequests() {
+            while let (handle, result) = owner.multi.nextDone() {
+                guard let entry = inFlight.removeValue(forKey: handle) else { continue }
+                owner.multi.remove(entry.transfer)
+                let answer = entry.transfer.answer(result)
+                let seconds = owner.clock.monotonic().seconds(since: entry.startedAt)
+                owner.control.withLock {
+                    $0.statistics.requests[answer.label, default: 0] += 1
+                    if $0.statistics.durations.count < 10_000 { $0.statistics.durations.append(seconds) }
+                }
+                handle500s(entry.attempt, answer)
+            }
+        }
+
+        private mutating func handle500s(_ attempt: Attempt, _ answer: ForwardAnswer) {
+            var attempt = attempt
+            var outcome = ForwardOutcome.of(answer)
+            if answer.status == 500 {
+                attempt.serverErrors += 1
+                if attempt.serverErrors >= Forwarder.maxServerErrors {
+                    outcome = .refused(reason: "500, \(attempt.serverErrors) times")
+                }
+            }
+            handle(attempt, outcome)
+        }
+
+        private mutating func handle(_ attempt: Attempt, _ outcome: ForwardOutcome) {
+            switch outcome {
+            case .accepted(let rejected, let message):
+                accept(attempt.batch, rejected: rejected, message: message)
+            case .retry, .retrySlowly: retry(attempt, outcome)
+            case .refused(let reason):
+                noteAnswered()
+                refuse(attempt.batch, reason: reason)
+            }
+        }
+
+        private mutating func accept(_ batch: SpoolBatch, rejected: Int, message: String) {
+            noteAnswered()
+            let held = owner.spool.settle(batch.frames)
+            let rejected = min(max(0, rejected), held)
+            owner.control.withLock {
+                $0.statistics.forwardedSpans += UInt64(held - rejected)
+                if rejected > 0 { $0.statistics.droppedSpans[.rejected, default: 0] += UInt64(rejected) }
+            }
+            if rejected > 0 {
+                owner.logger.warning(
+                    "backend rejected spans", metadata: ["spans": "\(rejected)", "reason": "\(message)"])
+            }
+        }
+
+        /// The backend answers: whatever it said, the way to it is open.
+        private mutating func noteAnswered() {
+            let wasDown = backoff.failures > 0
+            backoff.succeed()
+            owner.control.withLock {
+                $0.statistics.isBackendUp = true
+                $0.statistics.lastFailure = nil
+            }
+            if wasDown { owner.logger.notice("forwarding again") }
+        }
+
+        private mutating func retry(_ attempt: Attempt, _ outcome: ForwardOutcome) {
+            var seconds: UInt64 = 0
+            var why = ""
+            var slowly = false
+            switch outcome {
+            case .retry(let after, let reason): (seconds, why) = (after, reason)
+            case .retrySlowly(let reason): (why, slowly) = (reason, true)
+            case .accepted, .refused: return
+            }
+            let isFirst = backoff.failures == 0
+            let jitter = Double.random(in: 0..<1, using: &generator)
+            let pause = backoff.fail(retryAfterSeconds: seconds, slowly: slowly, jitter: jitter)
+            gate = owner.clock.monotonic().advanced(byNanoseconds: pause)
+            // The oldest batch goes first, whatever order the answers came in.
+            retries.append(attempt)
+            retries.sort { ($0.batch.frames.first?.sequence ?? 0) < ($1.batch.frames.first?.sequence ?? 0) }
+            let failure = why
+            let changed = owner.control.withLock { control in
+                defer {
+                    control.statistics.isBackendUp = false
+                    control.statistics.lastFailure = failure
+                }
+                return control.statistics.lastFailure != failure
+            }
+            if isFirst || changed {
+                owner.logger.warning(
+                    "forwarding failed, will retry",
+                    metadata: ["reason": "\(why)", "pause_seconds": "\(Double(pause) / 1e9)"])
+            }
+        }
+
+        /// The backend will never take these bytes: halve them until the culprit is alone, and drop that.
+        private mutating func refuse(_ batch: SpoolBatch, reason: String) {
+            if batch.frames.count > 1 {
+                let middle = batch.frames.count / 2
+                retries.append(Attempt(batch: batch.part(0..<middle)))
+                retries.append(Attempt(batch: batch.part(middle..<batch.frames.count)))
+                return
+            }
+            let held = owner.spool.settle(batch.frames)
+            owner.control.withLock { $0.statistics.droppedSpans[.refused, default: 0] += UInt64(held) }
+            owner.logger.error("backend refused spans for good", metadata: ["spans": "\(held)", "reason": "\(reason)"])
+        }
+
+        // MARK: Sleeping
+
+        private func sleep(until drainDeadline: MonotonicTime?) {
+            let now = owner.clock.monotonic()
+            var deadline = now.advanced(byNanoseconds: 1_000_000_000)
+            if let drainDeadline { deadline = min(deadline, drainDeadline) }
+            let unread = owner.spool.unread
+            let hasRoom = inFlight.count < (backoff.failures == 0 ? owner.options.maxInFlight : 1)
+            if hasRoom && gate > now && (!retries.isEmpty || unread.since != nil) { deadline = min(deadline, gate) }
+            if hasRoom && gate <= now {
+                if !retries.isEmpty { return }
+                if let since = unread.since {
+                    deadline = min(deadline, since.advanced(byNanoseconds: owner.options.maxDelayNanoseconds))
+                }
+                let threshold = unread.spans == 0 ? 1 : owner.options.maxBatchSpans
+                owner.wakeThreshold.store(threshold, ordering: .releasing)
+                // An append between the look and the store would find nobody to wake.
+                if owner.spool.unread.spans >= threshold { deadline = now }
+            }
+            owner.multi.wait(milliseconds: deadline.milliseconds(from: now))
+            owner.wakeThreshold.store(Int.max, ordering: .releasing)
+        }
+    }
+}
+
+extension SpoolBatch {
+    /// Some of its frames, as a batch of their own.
+    func part(_ indices: Range<Int>) -> SpoolBatch {
+        var part = SpoolBatch()
+        for frame in frames[indices] { part.append(frame, of: self) }
+        return part
+    }
+}

@@ -1,0 +1,34 @@
+package enum ForwardCompression: String, CaseIterable, Sendable {
+    case gzip, none
+}
+
+/// Where spans go, and in which portions.
+package struct ForwarderOptions: Sendable {
+    /// The full URL of the OTLP/HTTP traces endpoint.
+    package var url: String
+    package var headers: [(name: String, value: String)] = []
+    package var compression: ForwardCompression = .gzip
+    /// For one request, from connecting to the last byte of the answer.
+    package var timeoutNanoseconds: UInt64 = 10_000_000_000
+    package var maxBatchBytes = 1 << 20
+    package var maxBatchSpans = 1000
+    /// How long spans may wait for company.
+    package var maxDelayNanoseconds: UInt64 = 200_000_000
+    package var retryInitialNanoseconds: UInt64 = 1_000_000_000
+    package var retryMaxNanoseconds: UInt64 = 30_000_000_000
+    /// Requests at a time. Their batches, and those that wait for a retry, are all the memory that an outage takes.
+    package var maxInFlight = 4
+    package var userAgent: String
+
+    package init(url: String, userAgent: String) {
+        self.url = url
+        self.userAgent = userAgent
+    }
+
+    /// The traces endpoint below a base URL: `/v1/traces` is appended unless the path ends in it.
+    package static func tracesURL(base: String) -> String {
+        var trimmed = Substring(base)
+        while trimmed.hasSuffix("/") { trimmed = trimmed.dropLast() }
+        return trimmed.hasSuffix("/v1/traces") ? String(trimmed) : trimmed + "/v1/traces"
+    }
+}

@@ -1,0 +1,67 @@
+/// What a family measures. The name of a counter includes its `_total`.
+package enum MetricKind: String, Sendable {
+    case counter, gauge, histogram
+}
+
+/// The value of one series on one page.
+package enum MetricValue: Sendable {
+    case number(Double)
+    case histogram(HistogramSnapshot)
+}
+
+/// One series of a family, at the moment of the page.
+package struct MetricSample: Sendable {
+    package let labels: LabelSet
+    package let value: MetricValue
+}
+
+/// A family of series, as it goes on a page.
+package struct MetricFamily: Sendable {
+    package let name: String
+    package let kind: MetricKind
+    /// One line for the operator who reads it: what it says, and what to do with it.
+    package let help: String
+    package var samples: [MetricSample] = []
+
+    package init(_ name: String, _ kind: MetricKind, _ help: String) {
+        self.name = name
+        self.kind = kind
+        self.help = help
+    }
+
+    package init(_ name: String, _ kind: MetricKind, _ help: String, value: Double) {
+        self.init(name, kind, help)
+        add(value)
+    }
+
+    package mutating func add(_ value: Double, _ labels: LabelSet = .none) {
+        samples.append(MetricSample(labels: labels, value: .number(value)))
+    }
+
+    package mutating func add(_ value: some BinaryInteger, _ labels: LabelSet = .none) {
+        add(Double(value), labels)
+    }
+
+    package mutating func add(_ histogram: HistogramSnapshot, _ labels: LabelSet = .none) {
+        samples.append(MetricSample(labels: labels, value: .histogram(histogram)))
+    }
+}
+
+/// Anything that has numbers for the page. Called on the thread that renders; takes its own lock, briefly.
+package protocol MetricSource: Sendable {
+    /// The families in the order in which they shall stand on the page. A family without samples is left out.
+    func metricFamilies() -> [MetricFamily]
+}
+
+/// All sources, in the order of the page.
+package struct MetricsRegistry: Sendable {
+    private let sources: [any MetricSource]
+
+    package init(_ sources: [any MetricSource]) {
+        self.sources = sources
+    }
+
+    package func families() -> [MetricFamily] {
+        sources.flatMap { $0.metricFamilies() }.filter { !$0.samples.isEmpty }
+    }
+}

@@ -1,0 +1,33 @@
+/// Text that came from outside (a queue name, a task type), compared byte by byte.
+///
+/// Swift's `String` treats canonically equivalent texts as equal ("é" in one scalar or two); Redis and Asynq do not,
+/// so two different queues would become one. The bytes are kept as they came.
+package struct ForeignText: Hashable, Sendable, Comparable {
+    package let bytes: [UInt8]
+
+    package init(_ bytes: [UInt8]) {
+        self.bytes = bytes
+    }
+
+    package init(_ buffer: UnsafeRawBufferPointer) {
+        self.bytes = [UInt8](buffer)
+    }
+
+    package init(_ text: String) {
+        self.bytes = [UInt8](text.utf8)
+    }
+
+    /// For people and for formats that demand UTF-8: the text, each invalid byte replaced by U+FFFD.
+    package var text: String {
+        String(decoding: bytes, as: UTF8.self)
+    }
+
+    package static func < (left: ForeignText, right: ForeignText) -> Bool {
+        left.bytes.lexicographicallyPrecedes(right.bytes)
+    }
+}
+
+/// The name of an Asynq queue, verbatim (Asynq neither escapes nor validates it beyond "not blank").
+package typealias QueueName = ForeignText
+/// The type of an Asynq task (`TaskMessage` field 1), verbatim.
+package typealias TaskType = ForeignText

@@ -1,0 +1,63 @@
+/// The states that Asynq gives a task, under the names it stores in the task's hash.
+package enum TaskState: String, CaseIterable, Sendable {
+    case pending, active, scheduled, retry, archived, completed, aggregating
+}
+
+/// What one scrape saw of one queue. A value that could not be read is absent, never zero.
+package struct QueueSnapshot: Sendable, Equatable {
+    package let name: QueueName
+    /// Tasks: LLEN of the two lists, ZCARD of the four sorted sets, and the sum of ZCARD over the groups.
+    package var size: [TaskState: Int64] = [:]
+    /// SCARD `groups`.
+    package var groups: Int64?
+    /// Age of the next task to be dequeued, in nanoseconds; never negative, 0 where no task is pending or the next one
+    /// has no `pending_since`.
+    package var latencyNanoseconds: Int64?
+    package var isPaused: Bool?
+    /// Totals since the keys were made; `processed` includes the failures.
+    package var processed: Int64?
+    package var failed: Int64?
+
+    package init(name: QueueName) {
+        self.name = name
+    }
+}
+
+/// Why a scrape, or a part of it, failed: the `reason` of `asynq_redis_scrape_errors_total`.
+package enum ScrapeErrorReason: String, CaseIterable, Sendable {
+    /// No connection could be made, or it broke.
+    case connection
+    /// The budget of the scrape (`redis.timeout`) ran out.
+    case timeout
+    /// Credentials missing or refused (NOAUTH, WRONGPASS).
+    case authentication
+    /// The ACL forbids a command (NOPERM).
+    case permission
+    /// Redis is loading its data set, or a replica has lost its master (LOADING, MASTERDOWN).
+    case loading
+    /// Redis answered with another error.
+    case server
+    /// A key holds another type than Asynq writes there (WRONGTYPE).
+    case wrongType = "wrong_type"
+    /// A value is not what Asynq writes there.
+    case malformed
+    /// The peer does not speak the Redis protocol.
+    case protocolError = "protocol"
+    /// A documented bound cut the work short.
+    case limit
+}
+
+/// What one whole scrape saw.
+package struct RedisSnapshot: Sendable {
+    package let queues: [QueueSnapshot]
+    /// The wall clock just before the per-queue commands were sent: ages are relative to it.
+    package let takenAt: WallTime
+    /// What was left out, one entry a cause; each costs its own sample only.
+    package let partialErrors: [ScrapeErrorReason]
+
+    package init(queues: [QueueSnapshot], takenAt: WallTime, partialErrors: [ScrapeErrorReason]) {
+        self.queues = queues
+        self.takenAt = takenAt
+        self.partialErrors = partialErrors
+    }
+}

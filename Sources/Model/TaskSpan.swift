@@ -1,0 +1,76 @@
+/// Where a text lies in the request body that carried it. Nothing is copied until somebody needs to keep it.
+package struct ByteRange: Equatable, Sendable {
+    package let offset: UInt32
+    package let count: UInt32
+
+    package init(offset: Int, count: Int) {
+        self.offset = UInt32(truncatingIfNeeded: offset)
+        self.count = UInt32(truncatingIfNeeded: count)
+    }
+
+    package static let none = ByteRange(offset: 0, count: 0)
+
+    package var isEmpty: Bool { count == 0 }
+
+    package func bytes(in body: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(rebasing: body[Int(offset)..<Int(offset) + Int(count)])
+    }
+}
+
+/// An attribute's value as it stood in the span (OTLP AnyValue), without the kinds that no task attribute uses.
+package enum AttributeValue: Equatable, Sendable {
+    case absent
+    case string(ByteRange)
+    case integer(Int64)
+    case double(Double)
+    /// A boolean, array, map or bytes value: nothing that we can use.
+    case other
+}
+
+/// A span that tells of an Asynq task: what the scanner found in it, as plain numbers and ranges into the body.
+///
+/// Source: OTLP `Span` (trace.proto) and the attributes listed in `TaskAttributes`.
+package struct TaskSpan: Sendable {
+    package enum Role: Sendable {
+        /// One attempt of a worker at a task.
+        case process
+        /// A client put a task into a queue.
+        case produce
+    }
+
+    /// What a stamp attribute says: since when the task could have been run.
+    package enum StampMeaning: Sendable {
+        /// The task became ready at this time.
+        case ready
+        /// The client enqueued it at this time; a scheduled task became ready later.
+        case enqueued
+    }
+
+    package var role: Role = .process
+    package var reference: SpanReference = .none
+    /// Field 4; `.none` for a root span.
+    package var parent: SpanID = .none
+    /// The first link with valid ids (field 13).
+    package var link: SpanReference = .none
+    /// Fields 7 and 8, nanoseconds since the epoch; 0 where absent.
+    package var startNanoseconds: UInt64 = 0
+    package var endNanoseconds: UInt64 = 0
+    /// Status code 2.
+    package var isError = false
+    /// The W3C sampled bit (field 16); true where the sender wrote no flags, since SDKs export what is sampled.
+    package var isSampled = true
+
+    package var queue: ByteRange = .none
+    package var taskType: ByteRange = .none
+    package var taskID: ByteRange = .none
+    package var retryCount: AttributeValue = .absent
+    /// The wait as the worker measured it, with the seconds that one unit of it stands for.
+    package var wait: AttributeValue = .absent
+    package var waitUnitSeconds: Double = 1
+    package var stamp: AttributeValue = .absent
+    package var stampMeaning: StampMeaning = .enqueued
+    /// When a scheduled task was due (`asynq.task.process_at`).
+    package var processAt: AttributeValue = .absent
+
+    package init() {}
+}

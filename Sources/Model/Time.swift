@@ -1,0 +1,60 @@
+/// A moment on the wall clock: nanoseconds since 1970-01-01T00:00:00Z. For stamps that others read or wrote; never for
+/// measuring how long something took.
+package struct WallTime: Hashable, Sendable, Comparable {
+    package let nanoseconds: Int64
+
+    package init(nanoseconds: Int64) {
+        self.nanoseconds = nanoseconds
+    }
+
+    /// Whole seconds since the epoch, rounded down, as Asynq stores most of its times.
+    package init(seconds: Int64) {
+        self.nanoseconds = seconds.multipliedReportingOverflow(by: 1_000_000_000).partialValue
+    }
+
+    /// Rounded towards minus infinity, as Go's `time.Time.Unix()` does.
+    package var wholeSeconds: Int64 {
+        let quotient = nanoseconds / 1_000_000_000
+        return nanoseconds % 1_000_000_000 < 0 ? quotient - 1 : quotient
+    }
+
+    /// Seconds since the epoch; exact to about 0.2 µs in this century.
+    package var seconds: Double { Double(nanoseconds) / 1e9 }
+
+    package static func < (left: WallTime, right: WallTime) -> Bool {
+        left.nanoseconds < right.nanoseconds
+    }
+
+    /// Nanoseconds from `earlier` to this moment; saturates instead of overflowing on stamps from outside.
+    package func nanoseconds(since earlier: WallTime) -> Int64 {
+        let (difference, overflow) = nanoseconds.subtractingReportingOverflow(earlier.nanoseconds)
+        return overflow ? (nanoseconds < 0 ? .min : .max) : difference
+    }
+}
+
+/// A moment on the monotonic clock of this machine: nanoseconds since an arbitrary origin. For waiting and measuring.
+package struct MonotonicTime: Hashable, Sendable, Comparable {
+    package let nanoseconds: UInt64
+
+    package init(nanoseconds: UInt64) {
+        self.nanoseconds = nanoseconds
+    }
+
+    package static func < (left: MonotonicTime, right: MonotonicTime) -> Bool {
+        left.nanoseconds < right.nanoseconds
+    }
+
+    package func advanced(byNanoseconds delta: UInt64) -> MonotonicTime {
+        let (sum, overflow) = nanoseconds.addingReportingOverflow(delta)
+        return MonotonicTime(nanoseconds: overflow ? .max : sum)
+    }
+
+    /// Zero when `earlier` is not earlier.
+    package func nanoseconds(since earlier: MonotonicTime) -> UInt64 {
+        nanoseconds > earlier.nanoseconds ? nanoseconds - earlier.nanoseconds : 0
+    }
+
+    package func seconds(since earlier: MonotonicTime) -> Double {
+        Double(nanoseconds(since: earlier)) / 1e9
+    }
+}

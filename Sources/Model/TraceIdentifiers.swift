@@ -1,0 +1,57 @@
+/// A W3C trace id: 16 bytes, big-endian in two halves. All zero is invalid and stands for "none".
+package struct TraceID: Hashable, Sendable {
+    package let high: UInt64
+    package let low: UInt64
+
+    package init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
+    package static let none = TraceID(high: 0, low: 0)
+
+    package var isValid: Bool { high | low != 0 }
+
+    /// 32 lower-case hex digits.
+    package var hex: String {
+        String(decoding: hexDigits(of: high) + hexDigits(of: low), as: UTF8.self)
+    }
+}
+
+/// A W3C span id: 8 bytes, big-endian. Zero is invalid and stands for "none".
+package struct SpanID: Hashable, Sendable {
+    package let value: UInt64
+
+    package init(_ value: UInt64) {
+        self.value = value
+    }
+
+    package static let none = SpanID(0)
+
+    package var isValid: Bool { value != 0 }
+
+    /// 16 lower-case hex digits.
+    package var hex: String {
+        String(decoding: hexDigits(of: value), as: UTF8.self)
+    }
+}
+
+/// What names one span everywhere: its trace id and its own id.
+package struct SpanReference: Hashable, Sendable {
+    package let trace: TraceID
+    package let span: SpanID
+
+    package init(trace: TraceID, span: SpanID) {
+        self.trace = trace
+        self.span = span
+    }
+
+    package static let none = SpanReference(trace: .none, span: .none)
+
+    package var isValid: Bool { trace.isValid && span.isValid }
+}
+
+private func hexDigits(of value: UInt64) -> [UInt8] {
+    let digits: [UInt8] = Array("0123456789abcdef".utf8)
+    return (0..<16).map { digits[Int(value >> UInt64(60 - 4 * $0)) & 15] }
+}

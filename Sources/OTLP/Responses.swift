@@ -1,0 +1,88 @@
+import ProtobufWire
+
+/// `google.rpc.Code`, as far as a receiver answers with it.
+package enum RPCCode: Int, Sendable {
+    case invalidArgument = 3
+    case notFound = 5
+    case resourceExhausted = 8
+    case unimplemented = 12
+    case `internal` = 13
+    case unavailable = 14
+    case unauthenticated = 16
+}
+
+/// The messages that OTLP answers with (https://opentelemetry.io/docs/specs/otlp/#otlphttp-response).
+package enum OTLPResponse {
+    /// ExportTraceServiceResponse: 1 partial_success { 1 rejected_spans, 2 error_message }, only when spans were refused.
+    package static func success(refused: Int, reason: String) -> [UInt8] {
+        if refused == 0 { return [] }
+        var writer = WireWriter()
+        writer.message(1) {
+            $0.varint(1, UInt64(refused))
+            $0.string(2, reason)
+        }
+        return writer.bytes
+    }
+
+    /// google.rpc.Status: 1 code, 2 message.
+    package static func status(_ code: RPCCode, _ message: String) -> [UInt8] {
+        var writer = WireWriter()
+        writer.varint(1, UInt64(code.rawValue))
+        writer.string(2, message)
+        return writer.bytes
+    }
+}
+
+/// What a trace backend said of partial success: ExportTraceServiceResponse read back.
+package struct ExportOutcome: Sendable, Equatable {
+    package var rejectedSpans: Int64 = 0
+    package var message = ""
+
+    /// nil when the bytes are no such message (a proxy's page, say).
+    package init?(_ body: UnsafeRawBufferPointer) {
+        do {
+            var reader = WireReader(body)
+            while !reader.isAtEnd {
+                let (field, type) = try reader.tag()
+                if field == 1 && type == .lengthDelimited {
+                    try readPartialSuccess(try reader.message())
+                } else {
+                    try reader.skip(type, field: field)
+                }
+            }
+        } catch {
+            return nil
+        }
+    }
+
+    private mutating func readPartialSuccess(_ message: WireReader) throws(WireError) {
+        var reader = message
+        while !reader.isAtEnd {
+            let (field, type) = try reader.tag()
+            switch (field, type) {
+            case (1, .varint): rejectedSpans = Int64(bitPattern: try reader.varint())
+            case (2, .lengthDelimited): self.message = String(decoding: try reader.bytes(), as: UTF8.self)
+            default: try reader.skip(type, field: field)
+            }
+        }
+    }
+}
+
+/// The message of a google.rpc.Status, or nil where the bytes are none.
+package func readRPCStatusMessage(_ body: UnsafeRawBufferPointer) -> String? {
+    do {
+        var reader = WireReader(body)
+        var message: String?
+        while !reader.isAtEnd {
+            let (field, type) = try reader.tag()
+            if field == 2 && type == .lengthDelimited {
+                message = String(decoding: try reader.bytes(), as: UTF8.self)
+            } else {
+                try reader.skip(type, field: field)
+            }
+        }
+        return message
+    } catch {
+        return nil
+    }
+}

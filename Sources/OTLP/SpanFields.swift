@@ -1,0 +1,108 @@
+import Model
+
+/// What has been read of one span so far. Only when all its fields are read can be said what kind of span it is.
+struct SpanFields {
+    var task = TaskSpan()
+    /// nil: the id has a wrong length.
+    var traceID: TraceID? = TraceID.none
+    var spanID: SpanID? = SpanID.none
+    var parentID: SpanID? = SpanID.none
+    var hasBadLink = false
+    var kind: UInt64 = 0
+
+    private var system = AttributeValue.absent
+    private var operation = AttributeValue.absent
+    private var ranks = Ranks()
+
+    /// The rank of the name that gave each meaning; 255 = none yet.
+    private struct Ranks {
+        var operation: UInt8 = 255
+        var queue: UInt8 = 255
+        var taskType: UInt8 = 255
+        var taskID: UInt8 = 255
+        var retryCount: UInt8 = 255
+        var wait: UInt8 = 255
+        var stamp: UInt8 = 255
+        var processAt: UInt8 = 255
+    }
+
+    /// Ids as Tempo takes them: it refuses the whole request for one trace or span id that is zero or of a wrong
+    /// length, or one parent or link id of a wrong length.
+    var hasValidIDs: Bool {
+        guard let traceID, let spanID, parentID != nil, !hasBadLink else { return false }
+        return traceID.isValid && spanID.isValid
+    }
+
+    mutating func set(_ attribute: TaskAttribute, rank: UInt8, _ value: AttributeValue) {
+        switch attribute {
+        case .system: system = value
+        case .operation: Self.keep(value, rank, &operation, &ranks.operation)
+        case .queue: Self.keep(value, rank, &task.queue, &ranks.queue)
+        case .taskType: Self.keep(value, rank, &task.taskType, &ranks.taskType)
+        case .taskID: Self.keep(value, rank, &task.taskID, &ranks.taskID)
+        case .retryCount: Self.keep(value, rank, &task.retryCount, &ranks.retryCount)
+        case .processAt: Self.keep(value, rank, &task.processAt, &ranks.processAt)
+        case .wait(let unitSeconds):
+            if rank <= ranks.wait { task.waitUnitSeconds = unitSeconds }
+            Self.keep(value, rank, &task.wait, &ranks.wait)
+        case .readyStamp:
+            if rank <= ranks.stamp { task.stampMeaning = .ready }
+            Self.keep(value, rank, &task.stamp, &ranks.stamp)
+        case .enqueueStamp:
+            // Behind every ready stamp, which is the better one.
+            if rank + 100 <= ranks.stamp { task.stampMeaning = .enqueued }
+            Self.keep(value, rank + 100, &task.stamp, &ranks.stamp)
+        }
+    }
+
+    private static func keep(
+        _ value: AttributeValue, _ rank: UInt8, _ kept: inout AttributeValue, _ keptRank: inout UInt8
+    ) {
+        if rank > keptRank { return }
+        kept = value
+        keptRank = rank
+    }
+
+    private static func keep(_ value: AttributeValue, _ rank: UInt8, _ kept: inout ByteRange, _ keptRank: inout UInt8) {
+        guard rank <= keptRank, case .string(let range) = value else { return }
+        kept = range
+        keptRank = rank
+    }
+
+    /// The span as a task span, or nil where it tells of no Asynq task.
+    ///
+    /// Process: CONSUMER with system absent or `asynq`; SERVER or INTERNAL with system `asynq` and operation absent or
+    /// `process`. Producer: PRODUCER with system absent or `asynq`; CLIENT with system `asynq` and operation `send` or
+    /// `create`. (OTLP SpanKind: 1 internal, 2 server, 3 client, 4 producer, 5 consumer.)
+    func asTaskSpan(in body: UnsafeRawBufferPointer) -> TaskSpan? {
+        let isAsynq = Self.text(system, in: body, equals: "asynq")
+        let isForeign = !isAsynq && system != .absent
+        let role: TaskSpan.Role
+        switch kind {
+        case 5 where !isForeign: role = .process
+        case 4 where !isForeign: role = .produce
+        case 1 where isAsynq, 2 where isAsynq:
+            guard operation == .absent || Self.text(operation, in: body, equals: "process") else { return nil }
+            role = .process
+        case 3 where isAsynq:
+            guard
+                Self.text(operation, in: body, equals: "send") || Self.text(operation, in: body, equals: "create")
+                    || Self.text(operation, in: body, equals: "publish")
+            else { return nil }
+            role = .produce
+        default: return nil
+        }
+        guard let traceID, let spanID, let parentID else { return nil }
+        var task = task
+        task.role = role
+        task.reference = SpanReference(trace: traceID, span: spanID)
+        task.parent = parentID
+        return task
+    }
+
+    private static func text(_ value: AttributeValue, in body: UnsafeRawBufferPointer, equals text: StaticString) -> Bool {
+        guard case .string(let range) = value, Int(range.count) == text.utf8CodeUnitCount else { return false }
+        let expected = UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
+        return range.bytes(in: body).elementsEqual(expected)
+    }
+}

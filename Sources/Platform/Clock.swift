@@ -1,0 +1,39 @@
+import Glibc
+package import Model
+
+/// Both clocks of a machine, injected wherever time matters so that tests choose it.
+package struct Clock: Sendable {
+    package let wall: @Sendable () -> WallTime
+    package let monotonic: @Sendable () -> MonotonicTime
+
+    package init(
+        wall: @escaping @Sendable () -> WallTime, monotonic: @escaping @Sendable () -> MonotonicTime
+    ) {
+        self.wall = wall
+        self.monotonic = monotonic
+    }
+
+    /// CLOCK_REALTIME and CLOCK_MONOTONIC of the C library.
+    package static let system = Clock(
+        wall: {
+            let time = read(CLOCK_REALTIME)
+            return WallTime(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
+        },
+        monotonic: {
+            let time = read(CLOCK_MONOTONIC)
+            return MonotonicTime(nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))
+        })
+
+    private static func read(_ clock: clockid_t) -> timespec {
+        var time = timespec()
+        clock_gettime(clock, &time)
+        return time
+    }
+}
+
+extension MonotonicTime {
+    /// Whole milliseconds from `now` until this moment, rounded up, for `poll` and its kin; 0 when it has passed.
+    package func milliseconds(from now: MonotonicTime) -> Int32 {
+        Int32(clamping: (nanoseconds(since: now) + 999_999) / 1_000_000)
+    }
+}

@@ -1,0 +1,49 @@
+import CLinux
+import Glibc
+import Synchronization
+
+/// A thread of the operating system for work that blocks (Redis, libcurl, fdatasync). Blocking C never runs on Swift's
+/// cooperative pool: with one or two cores it would starve everything else.
+///
+/// Guard of the `@unchecked Sendable`: `handle` is written once in `init` and taken once under `joined`.
+package final class OSThread: @unchecked Sendable {
+    private final class Start {
+        let name: String
+        let body: @Sendable () -> Void
+        init(name: String, body: @escaping @Sendable () -> Void) {
+            self.name = name
+            self.body = body
+        }
+    }
+
+    private var handle = pthread_t()
+    private let joined = Atomic<Bool>(false)
+
+    /// Starts the thread. `name` is cut to the kernel's 15 bytes. All signals are blocked in it: the main thread
+    /// waits for them.
+    package init(name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
+        let start = Unmanaged.passRetained(Start(name: name, body: body))
+        let code = pthread_create(
+            &handle, nil,
+            { context in
+                guard let context else { return nil }
+                let start = Unmanaged<Start>.fromOpaque(context).takeRetainedValue()
+                var all = sigset_t()
+                sigfillset(&all)
+                pthread_sigmask(SIG_BLOCK, &all, nil)
+                collector_name_thread(start.name)
+                start.body()
+                return nil
+            }, start.toOpaque())
+        if code != 0 {
+            start.release()
+            throw SystemError("starting thread \(name)", code: code)
+        }
+    }
+
+    /// Waits until the body has returned. A second call returns at once.
+    package func join() {
+        if joined.exchange(true, ordering: .acquiringAndReleasing) { return }
+        pthread_join(handle, nil)
+    }
+}

@@ -1,0 +1,112 @@
+import Platform
+
+/// Which sequences are settled: all below a mark, and some ranges above it, because batches in flight are answered in
+/// any order.
+struct SettledSequences: Equatable {
+    /// Every sequence below this one is settled.
+    private(set) var below: UInt64
+    /// Ascending, disjoint, not adjacent, all above `below`.
+    private(set) var ranges: [ClosedRange<UInt64>] = []
+
+    init(below: UInt64, ranges: [ClosedRange<UInt64>] = []) {
+        self.below = below
+        self.ranges = ranges
+    }
+
+    func contains(_ sequence: UInt64) -> Bool {
+        sequence < below || ranges.contains { $0.contains(sequence) }
+    }
+
+    /// How many sequences of the range are not settled. By interval arithmetic: the range may be of any length.
+    func countUnsettled(in range: ClosedRange<UInt64>) -> UInt64 {
+        guard range.upperBound >= below else { return 0 }
+        let open = max(range.lowerBound, below)...range.upperBound
+        var count = open.upperBound - open.lowerBound + 1
+        for settled in ranges where settled.overlaps(open) {
+            let overlap = settled.clamped(to: open)
+            count -= overlap.upperBound - overlap.lowerBound + 1
+        }
+        return count
+    }
+
+    mutating func insert(_ settled: ClosedRange<UInt64>) {
+        if settled.upperBound < below { return }
+        var merged = max(settled.lowerBound, below)...settled.upperBound
+        var kept: [ClosedRange<UInt64>] = []
+        for range in ranges {
+            let touches = range.lowerBound <= merged.upperBound + 1 && merged.lowerBound <= range.upperBound + 1
+            if touches {
+                merged = min(range.lowerBound, merged.lowerBound)...max(range.upperBound, merged.upperBound)
+            } else {
+                kept.append(range)
+            }
+        }
+        if merged.lowerBound <= below {
+            below = merged.upperBound + 1
+        } else {
+            kept.append(merged)
+            kept.sort { $0.lowerBound < $1.lowerBound }
+        }
+        ranges = kept
+    }
+}
+
+/// The checkpoint file: two slots written in turn, so that a write that power cuts short leaves the other one. The
+/// layout stands in SpoolFormat.swift.
+struct Checkpoint {
+    static let fileName = "checkpoint"
+    static let slotCount = 512
+    static let slotOffsets = [0, 4096]
+    static let maxRanges = 24
+    private static let magic: [UInt8] = Array("ASQCHKPT".utf8)
+
+    private(set) var generation: UInt64 = 0
+
+    /// The newest slot that checks, or nil: then everything on disk counts as unsettled.
+    mutating func load(from file: any SpoolFile) throws(SystemError) -> SettledSequences? {
+        var newest: (generation: UInt64, settled: SettledSequences)?
+        for offset in Self.slotOffsets {
+            let bytes = try file.read(Self.slotCount, at: offset)
+            guard let slot = Self.decode(bytes), slot.generation > newest?.generation ?? 0 else { continue }
+            newest = slot
+        }
+        generation = newest?.generation ?? 0
+        return newest?.settled
+    }
+
+    /// Writes the next slot. Ranges beyond the 24 lowest are left out: those frames are sent again at worst.
+    mutating func store(_ settled: SettledSequences, to file: any SpoolFile) throws(SystemError) {
+        generation += 1
+        var bytes = Self.magic
+        bytes.append(littleEndian: generation)
+        bytes.append(littleEndian: settled.below)
+        let ranges = settled.ranges.prefix(Self.maxRanges)
+        bytes.append(littleEndian: UInt32(ranges.count))
+        bytes.append(littleEndian: UInt32(0))
+        for range in ranges {
+            bytes.append(littleEndian: range.lowerBound)
+            bytes.append(littleEndian: range.upperBound)
+        }
+        bytes += [UInt8](repeating: 0, count: Self.slotCount - 4 - bytes.count)
+        bytes.append(littleEndian: bytes.withUnsafeBytes { crc32c($0) })
+        try file.write(bytes, at: Self.slotOffsets[Int(generation % 2)])
+    }
+
+    private static func decode(_ slot: [UInt8]) -> (generation: UInt64, settled: SettledSequences)? {
+        slot.withUnsafeBytes { bytes in
+            guard bytes.count == slotCount, bytes.prefix(8).elementsEqual(magic) else { return nil }
+            let body = UnsafeRawBufferPointer(rebasing: bytes[0..<slotCount - 4])
+            guard bytes.littleEndian32(at: slotCount - 4) == crc32c(body) else { return nil }
+            let count = Int(bytes.littleEndian32(at: 24))
+            guard count <= maxRanges else { return nil }
+            var settled = SettledSequences(below: bytes.littleEndian64(at: 16))
+            for index in 0..<count {
+                let first = bytes.littleEndian64(at: 32 + 16 * index)
+                let last = bytes.littleEndian64(at: 40 + 16 * index)
+                guard first <= last, last < .max else { return nil }
+                settled.insert(first...last)
+            }
+            return (bytes.littleEndian64(at: 8), settled)
+        }
+    }
+}

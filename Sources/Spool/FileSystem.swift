@@ -1,0 +1,180 @@
+import Glibc
+package import Platform
+
+/// One file of the spool. The spool touches the disk through this protocol only, so that tests tear writes, lose what
+/// was not synced and run out of space.
+package protocol SpoolFile: AnyObject, Sendable {
+    var count: Int { get throws(SystemError) }
+    /// Writes all parts at the end, or throws; then the file may have grown by some of their bytes.
+    func append(_ parts: [UnsafeRawBufferPointer]) throws(SystemError)
+    func write(_ bytes: [UInt8], at offset: Int) throws(SystemError)
+    /// At most `count` bytes from `offset`; fewer at the end of the file.
+    func read(_ count: Int, at offset: Int) throws(SystemError) -> [UInt8]
+    func truncate(to count: Int) throws(SystemError)
+    /// fdatasync: what was written is on the disk when this returns.
+    func sync() throws(SystemError)
+}
+
+/// The spool's directory.
+package protocol SpoolFileSystem: Sendable {
+    func open(_ name: String) throws(SystemError) -> any SpoolFile
+    func names() throws(SystemError) -> [String]
+    func delete(_ name: String) throws(SystemError)
+    /// Makes created and deleted names durable.
+    func syncDirectory() throws(SystemError)
+}
+
+/// A directory of the operating system.
+package struct DiskFileSystem: SpoolFileSystem {
+    private let directory: String
+
+    /// Makes the directory where it is missing.
+    package init(directory: String) throws(SystemError) {
+        try Files.makeDirectories(directory)
+        self.directory = directory
+    }
+
+    package func open(_ name: String) throws(SystemError) -> any SpoolFile {
+        try DiskFile(path: directory + "/" + name)
+    }
+
+    package func names() throws(SystemError) -> [String] {
+        guard let stream = opendir(directory) else { throw SystemError("reading directory", path: directory) }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            names.append(
+                withUnsafePointer(to: &entry.pointee.d_name) { name in
+                    name.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+                })
+        }
+        return names
+    }
+
+    package func delete(_ name: String) throws(SystemError) {
+        if unlink(directory + "/" + name) != 0 && errno != ENOENT {
+            throw SystemError("deleting", path: directory + "/" + name)
+        }
+    }
+
+    package func syncDirectory() throws(SystemError) {
+        let descriptor = Glibc.open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        if descriptor < 0 { throw SystemError("opening directory", path: directory) }
+        defer { close(descriptor) }
+        if fsync(descriptor) != 0 { throw SystemError("syncing directory", path: directory) }
+    }
+}
+
+/// Guard of the implied sendability: the descriptor never changes, and the kernel synchronizes what happens to it.
+final class DiskFile: SpoolFile {
+    private let descriptor: Int32
+    private let path: String
+
+    init(path: String) throws(SystemError) {
+        descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
+        self.path = path
+        if descriptor < 0 { throw SystemError("opening", path: path) }
+    }
+
+    deinit {
+        close(descriptor)
+    }
+
+    var count: Int {
+        get throws(SystemError) {
+            var status = stat()
+            if fstat(descriptor, &status) != 0 { throw SystemError("fstat", path: path) }
+            return Int(status.st_size)
+        }
+    }
+
+    func append(_ parts: [UnsafeRawBufferPointer]) throws(SystemError) {
+        if lseek(descriptor, 0, Int32(SEEK_END)) < 0 { throw SystemError("seeking", path: path) }
+        var rest = parts.filter { !$0.isEmpty }
+        while !rest.isEmpty {
+            let vectors = rest.map { iovec(iov_base: UnsafeMutableRawPointer(mutating: $0.baseAddress), iov_len: $0.count) }
+            var written = writev(descriptor, vectors, Int32(vectors.count))
+            if written < 0 && errno == EINTR { continue }
+            if written < 0 { throw SystemError("writing", path: path) }
+            while let first = rest.first, written >= first.count {
+                written -= first.count
+                rest.removeFirst()
+            }
+            if written > 0 { rest[0] = UnsafeRawBufferPointer(rebasing: rest[0][written...]) }
+        }
+    }
+
+    func write(_ bytes: [UInt8], at offset: Int) throws(SystemError) {
+        var done = 0
+        while done < bytes.count {
+            let written = bytes.withUnsafeBytes { buffer in
+                pwrite(descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done, off_t(offset + done))
+            }
+            if written < 0 && errno == EINTR { continue }
+            if written < 0 { throw SystemError("writing", path: path) }
+            done += written
+        }
+    }
+
+    func read(_ count: Int, at offset: Int) throws(SystemError) -> [UInt8] {
+        var code: Int32 = 0
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            while initialized < count {
+                let start = buffer.baseAddress.map { $0 + initialized }
+                let got = pread(descriptor, start, count - initialized, off_t(offset + initialized))
+                if got < 0 && errno == EINTR { continue }
+                if got < 0 { code = errno }
+                if got <= 0 { return }
+                initialized += got
+            }
+        }
+        if code != 0 { throw SystemError("reading", path: path, code: code) }
+        return bytes
+    }
+
+    func truncate(to count: Int) throws(SystemError) {
+        if ftruncate(descriptor, off_t(count)) != 0 { throw SystemError("truncating", path: path) }
+    }
+
+    func sync() throws(SystemError) {
+        if fdatasync(descriptor) != 0 { throw SystemError("syncing", path: path) }
+    }
+}
+
+/// The lock that keeps a second process off a spool directory: released by the kernel when its owner dies.
+package final class DirectoryLock: Sendable {
+    private let descriptor: Int32
+
+    /// Throws `SpoolError.locked` with the pid of the owner, if another process lives that holds it.
+    package init(directory: String) throws(SpoolError) {
+        let path = directory + "/lock"
+        let opened = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
+        if opened < 0 { throw .io(SystemError("opening", path: path)) }
+        do throws(SpoolError) {
+            try Self.claim(opened, path: path, directory: directory)
+        } catch {
+            close(opened)
+            throw error
+        }
+        descriptor = opened
+    }
+
+    private static func claim(_ descriptor: Int32, path: String, directory: String) throws(SpoolError) {
+        if flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+            let code = errno
+            guard code == EWOULDBLOCK else { throw .io(SystemError("locking", path: path, code: code)) }
+            var text = [UInt8](repeating: 0, count: 32)
+            let count = pread(descriptor, &text, text.count, 0)
+            let digits = text[..<max(0, count)].prefix { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
+            throw .locked(directory: directory, pid: String(decoding: digits, as: UTF8.self))
+        }
+        let text = "\(getpid())\n"
+        if ftruncate(descriptor, 0) != 0 || pwrite(descriptor, text, text.utf8.count, 0) < 0 {
+            throw .io(SystemError("writing", path: path))
+        }
+    }
+
+    deinit {
+        close(descriptor)
+    }
+}

@@ -1,0 +1,290 @@
+package import Model
+package import Platform
+import Synchronization
+
+/// How soon an appended frame is forced to the disk (`spool.sync`).
+package enum SpoolSync: Equatable, Sendable {
+    /// Before the append counts as done.
+    case always
+    /// In groups, this many nanoseconds apart.
+    case interval(nanoseconds: UInt64)
+    /// When the operating system likes. Survives kill -9 of the process, not a power cut.
+    case never
+}
+
+package enum SpoolWhenFull: Sendable {
+    case refuse, dropOldest
+}
+
+package struct SpoolOptions: Sendable {
+    package var maxBytes: Int
+    package var maxAgeNanoseconds: Int64?
+    package var whenFull: SpoolWhenFull
+    package var sync: SpoolSync
+    /// A segment is closed when it would grow over this.
+    package var segmentBytes: Int
+
+    package init(
+        maxBytes: Int, maxAgeNanoseconds: Int64? = nil, whenFull: SpoolWhenFull = .refuse, sync: SpoolSync,
+        segmentBytes: Int? = nil
+    ) {
+        self.maxBytes = maxBytes
+        self.maxAgeNanoseconds = maxAgeNanoseconds
+        self.whenFull = whenFull
+        self.sync = sync
+        // At least eight segments, so that dropping the oldest one drops little.
+        self.segmentBytes = segmentBytes ?? max(64 << 10, min(16 << 20, maxBytes / 8))
+    }
+}
+
+/// What the spool holds and has dropped, at one moment.
+package struct SpoolStatistics: Sendable {
+    package var capacityBytes = 0
+    /// On disk, headers and settled frames of segments that are not deleted yet included.
+    package var bytes = 0
+    /// Not settled yet, in flight included.
+    package var spans = 0
+    package var recoveredSpans = 0
+    package var oldestUnsettled: WallTime?
+    package var droppedSpans: [SpoolDrop: UInt64] = [:]
+    package var corruptFrames: UInt64 = 0
+    package var errors: UInt64 = 0
+    /// The last append or sync failed: nothing is accepted until one works again.
+    package var lastFailure: String?
+}
+
+/// Why spans left the spool without being forwarded.
+package enum SpoolDrop: String, CaseIterable, Sendable {
+    /// The oldest made room (`when-full: drop-oldest`).
+    case evicted
+    /// Older than `max-age`.
+    case expired
+    /// Their bytes on disk no longer checked.
+    case corrupt
+}
+
+/// The crash-safe queue between the receiver and the forwarder: opaque payloads in, batches of them out, in order.
+///
+/// A payload is safe from a kill of the process as soon as `append` returns, and from a power cut after the sync that
+/// `SpoolSync` names. It is deleted only after `settle`. One process owns a directory; within it, any thread may
+/// append and settle, one thread reads. The layout on disk stands in SpoolFormat.swift.
+package final class Spool: Sendable {
+    let options: SpoolOptions
+    let clock: Clock
+    let fileSystem: any SpoolFileSystem
+    let state: Mutex<SpoolState>
+    private let waker: Waker
+    private let syncThread: Mutex<OSThread?> = Mutex(nil)
+
+    /// Opens the directory and recovers what it holds. Throws when it can't be read or written: then nothing can be
+    /// promised and the program must not start.
+    package init(fileSystem: any SpoolFileSystem, options: SpoolOptions, clock: Clock) throws(SpoolError) {
+        self.options = options
+        self.clock = clock
+        self.fileSystem = fileSystem
+        do throws(SystemError) {
+            state = Mutex(try Self.recover(fileSystem))
+            waker = try Waker()
+        } catch {
+            throw .io(error)
+        }
+    }
+
+    /// Starts the thread that syncs in groups and enforces `max-age`.
+    package func start() throws(SystemError) {
+        let thread = try OSThread(name: "spool-sync") { [self] in syncLoop() }
+        syncThread.withLock { $0 = thread }
+    }
+
+    /// Syncs all and stops the thread. Later appends throw.
+    package func close() {
+        state.withLock { $0.isClosed = true }
+        waker.wake()
+        syncThread.withLock { $0 }?.join()
+        _ = syncOnce()
+    }
+
+    // MARK: Appending
+
+    /// Appends one payload of `spanCount` spans. When it returns, the frame is in the file. With `sync: always` the
+    /// caller acknowledges only after `whenDurable` was called with true.
+    package func append(
+        _ payload: UnsafeRawBufferPointer, spanCount: Int, whenDurable: (@Sendable (Bool) -> Void)? = nil
+    ) throws(SpoolError) {
+        let now = clock.monotonic()
+        let time = clock.wall()
+        try state.withLock { state throws(SpoolError) in
+            if state.isClosed { throw .closed }
+            let frameBytes = FrameHeader.count + payload.count
+            do throws(SpoolError) {
+                try makeRoom(for: frameBytes, &state)
+                try openSegment(for: frameBytes, time, &state)
+                try write(payload, spanCount, time, &state)
+            } catch {
+                state.note(error)
+                throw error
+            }
+            state.lastFailure = nil
+            if state.unreadSpans == 0 { state.unreadSince = now }
+            state.unreadSpans += spanCount
+            state.unreadBytes += payload.count
+            if let whenDurable { state.awaitingSync.append(whenDurable) }
+        }
+        if options.sync == .always { waker.wake() }
+    }
+
+    private func makeRoom(for frameBytes: Int, _ state: inout SpoolState) throws(SpoolError) {
+        let needed = frameBytes + SegmentHeader.count
+        if needed + SpoolState.overheadBytes > options.maxBytes {
+            throw .frameTooLarge(bytes: frameBytes, capacity: options.maxBytes)
+        }
+        while state.bytesOnDisk + needed > options.maxBytes {
+            guard options.whenFull == .dropOldest, let oldest = state.segments.first else {
+                throw .full(capacity: options.maxBytes)
+            }
+            do throws(SystemError) {
+                try drop(oldest, reason: .evicted, &state)
+            } catch {
+                throw .io(error)
+            }
+        }
+    }
+
+    private func openSegment(for frameBytes: Int, _ time: WallTime, _ state: inout SpoolState) throws(SpoolError) {
+        if let active = state.segments.last, !active.isSealed {
+            if active.frameCount == 0 || active.bytes + frameBytes <= options.segmentBytes { return }
+            state.segments[state.segments.count - 1].isSealed = true
+        }
+        let sequence = state.nextSequence
+        let name = SegmentHeader.fileName(firstSequence: sequence)
+        do throws(SystemError) {
+            let file = try fileSystem.open(name)
+            do throws(SystemError) {
+                let header = SegmentHeader.encode(firstSequence: sequence, createdAt: time)
+                try file.truncate(to: 0)
+                try file.write(header, at: 0)
+            } catch {
+                try fileSystem.delete(name)
+                throw error
+            }
+            state.segments.append(Segment(firstSequence: sequence, file: file, bytes: SegmentHeader.count, time: time))
+            state.isDirectoryDirty = true
+        } catch {
+            throw .io(error)
+        }
+        state.deleteSettledSegments(fileSystem)
+    }
+
+    private func write(
+        _ payload: UnsafeRawBufferPointer, _ spanCount: Int, _ time: WallTime, _ state: inout SpoolState
+    ) throws(SpoolError) {
+        let index = state.segments.count - 1
+        let header = FrameHeader.encode(
+            sequence: state.nextSequence, time: time, spanCount: spanCount, payload: payload)
+        let segment = state.segments[index]
+        do throws(SystemError) {
+            try header.withUnsafeBufferPointer { head throws(SystemError) in
+                try segment.file.append([UnsafeRawBufferPointer(head), payload])
+            }
+        } catch {
+            // Half a frame may stand there now. Without it the next frame begins where this one did; if even the
+            // truncation fails, nothing more is written behind it.
+            do {
+                try segment.file.truncate(to: segment.bytes)
+            } catch {
+                state.segments[index].isSealed = true
+            }
+            throw .io(error)
+        }
+        state.segments[index].appended(
+            bytes: header.count + payload.count, spans: spanCount, sequence: state.nextSequence, time: time)
+        state.nextSequence += 1
+    }
+
+    // MARK: Syncing
+
+    private func syncLoop() {
+        while true {
+            let deadline: MonotonicTime?
+            switch options.sync {
+            case .interval(let nanoseconds): deadline = clock.monotonic().advanced(byNanoseconds: nanoseconds)
+            case .always, .never: deadline = clock.monotonic().advanced(byNanoseconds: 1_000_000_000)
+            }
+            waker.sleep(until: deadline, clock: clock)
+            if state.withLock({ $0.isClosed }) { return }
+            if options.sync != .never { _ = syncOnce() }
+            dropExpired()
+        }
+    }
+
+    /// Forces everything that was appended so far to the disk. False if the disk refused.
+    package func syncOnce() -> Bool {
+        let work = state.withLock { state in
+            defer {
+                state.awaitingSync = []
+                state.isDirectoryDirty = false
+                state.isCheckpointDirty = false
+                for index in state.segments.indices { state.segments[index].isDirty = false }
+            }
+            var files = state.segments.filter(\.isDirty).map(\.file)
+            if state.isCheckpointDirty { files.append(state.checkpointFile) }
+            return (files: files, directory: state.isDirectoryDirty, waiting: state.awaitingSync)
+        }
+        var failure: SystemError?
+        do throws(SystemError) {
+            for file in work.files { try file.sync() }
+            if work.directory { try fileSystem.syncDirectory() }
+        } catch {
+            failure = error
+            // The kernel forgets the dirty pages of a failed sync: what follows goes into a fresh file.
+            state.withLock { state in
+                state.note(.io(error))
+                if let last = state.segments.indices.last { state.segments[last].isSealed = true }
+            }
+        }
+        for callback in work.waiting { callback(failure == nil) }
+        return failure == nil
+    }
+
+    private func dropExpired() {
+        guard let maxAge = options.maxAgeNanoseconds else { return }
+        let now = clock.wall()
+        state.withLock { state in
+            while let oldest = state.segments.first, let newest = oldest.newest, now.nanoseconds(since: newest) > maxAge {
+                do throws(SystemError) {
+                    try drop(oldest, reason: .expired, &state)
+                } catch {
+                    state.note(.io(error))
+                    return
+                }
+            }
+        }
+    }
+
+    /// Deletes a whole segment; what in it was not settled is dropped.
+    private func drop(_ segment: Segment, reason: SpoolDrop, _ state: inout SpoolState) throws(SystemError) {
+        try fileSystem.delete(SegmentHeader.fileName(firstSequence: segment.firstSequence))
+        state.segments.removeAll { $0.firstSequence == segment.firstSequence }
+        state.dropped[reason, default: 0] += UInt64(segment.unsettledSpans)
+        if segment.frameCount > 0 {
+            state.settle(segment.firstSequence...segment.lastSequence)
+        }
+        state.isDirectoryDirty = true
+    }
+
+    package var statistics: SpoolStatistics {
+        state.withLock { state in
+            var statistics = SpoolStatistics()
+            statistics.capacityBytes = options.maxBytes
+            statistics.bytes = state.bytesOnDisk
+            statistics.spans = state.segments.reduce(0) { $0 + $1.unsettledSpans }
+            statistics.recoveredSpans = state.recoveredSpans
+            statistics.oldestUnsettled = state.segments.first { $0.unsettledFrames > 0 }?.oldestUnsettled
+            statistics.droppedSpans = state.dropped
+            statistics.corruptFrames = state.corruptFrames
+            statistics.errors = state.errors
+            statistics.lastFailure = state.lastFailure
+            return statistics
+        }
+    }
+}

@@ -1,0 +1,26 @@
+package import Platform
+
+/// Why the spool can't take or give frames.
+package enum SpoolError: Error, CustomStringConvertible, Sendable {
+    /// The bound on bytes is reached and `when-full` is `refuse`. Retryable.
+    case full(capacity: Int)
+    /// One frame is larger than the whole spool may be. Not retryable.
+    case frameTooLarge(bytes: Int, capacity: Int)
+    /// The disk refused: what was tried, where, and errno. Retryable: disks get room again.
+    case io(SystemError)
+    /// Another process that lives owns the directory.
+    case locked(directory: String, pid: String)
+    /// The spool was closed.
+    case closed
+
+    package var description: String {
+        switch self {
+        case .full(let capacity): "the spool holds its \(capacity) bytes"
+        case .frameTooLarge(let bytes, let capacity): "a frame of \(bytes) bytes, the whole spool has \(capacity)"
+        case .io(let error): error.description
+        case .locked(let directory, let pid):
+            "the spool directory \(directory) is in use by process \(pid); one directory serves one process"
+        case .closed: "the spool is closed"
+        }
+    }
+}

@@ -1,0 +1,136 @@
+import Model
+import Platform
+
+// The spool on disk, format version 1. All numbers are little-endian.
+//
+// A spool is a directory:
+//
+//     lock                          the owner's pid in decimal; held by flock(2) while the owner lives
+//     checkpoint                    which frames are settled: sent, refused for good or dropped
+//     segment-<16 hex digits>.log   frames; the digits are the sequence of the first one
+//
+// A segment is a header and frames, back to back. Only the last segment is written to, only at its end.
+//
+//     segment header, 40 bytes                     frame header, 32 bytes, then the payload
+//     offset size                                  offset size
+//       0    8   magic "ASQSPOOL"                     0    4   magic "FRM1"
+//       8    4   version = 1                          4    4   payload length
+//      12    4   header length = 40                   8    8   sequence
+//      16    8   sequence of the first frame         16    8   time of the append, Unix ns
+//      24    8   time of creation, Unix ns           24    4   spans in the payload
+//      32    4   reserved = 0                        28    4   CRC-32C of bytes 0..<28 and the payload
+//      36    4   CRC-32C of bytes 0..<36
+//
+// Sequences start at 1 and grow by one with each frame, across segments and restarts.
+//
+// What a reader trusts: a frame whose CRC is right. A frame that is cut off at the end of the last segment was never
+// acknowledged with `sync always`, and is truncated. Anything else that doesn't check is stepped over, to the next
+// bytes that do, and counted.
+//
+// The checkpoint is two slots of 512 bytes, at 0 and 4096, written in turn; the one with the right CRC and the higher
+// generation counts. A lost checkpoint costs re-sending, never a span.
+//
+//     offset size
+//       0    8   magic "ASQCHKPT"
+//       8    8   generation
+//      16    8   every sequence below this one is settled
+//      24    4   number of ranges that follow, at most 24
+//      28    4   reserved = 0
+//      32   16*n settled ranges above it: first, last (both included)
+//     508    4   CRC-32C of bytes 0..<508
+
+enum SegmentHeader {
+    static let count = 40
+    static let magic: [UInt8] = Array("ASQSPOOL".utf8)
+    static let version: UInt32 = 1
+
+    static func encode(firstSequence: UInt64, createdAt: WallTime) -> [UInt8] {
+        var bytes = magic
+        bytes.append(littleEndian: version)
+        bytes.append(littleEndian: UInt32(count))
+        bytes.append(littleEndian: firstSequence)
+        bytes.append(littleEndian: UInt64(bitPattern: createdAt.nanoseconds))
+        bytes.append(littleEndian: UInt32(0))
+        bytes.append(littleEndian: bytes.withUnsafeBytes { crc32c($0) })
+        return bytes
+    }
+
+    /// Whether the bytes are a header of this version, whole.
+    static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard bytes.count >= count, bytes.prefix(8).elementsEqual(magic) else { return false }
+        guard bytes.littleEndian32(at: 8) == version, bytes.littleEndian32(at: 12) == count else { return false }
+        return bytes.littleEndian32(at: 36) == crc32c(UnsafeRawBufferPointer(rebasing: bytes[0..<36]))
+    }
+
+    static func fileName(firstSequence: UInt64) -> String {
+        let hex = String(firstSequence, radix: 16)
+        return "segment-" + String(repeating: "0", count: 16 - hex.count) + hex + ".log"
+    }
+
+    static func firstSequence(ofFileName name: String) -> UInt64? {
+        guard name.hasPrefix("segment-"), name.hasSuffix(".log"), name.utf8.count == 28 else { return nil }
+        return UInt64(name.dropFirst(8).dropLast(4), radix: 16)
+    }
+}
+
+struct FrameHeader: Equatable {
+    static let count = 32
+    static let magic: UInt32 = 0x314D_5246  // "FRM1"
+    /// Larger than any body that a receiver takes; a longer length is a sign of corruption.
+    static let maxPayload = 1 << 30
+
+    let payloadCount: Int
+    let sequence: UInt64
+    let time: WallTime
+    let spanCount: Int
+    let checksum: UInt32
+
+    var frameCount: Int { Self.count + payloadCount }
+
+    static func encode(sequence: UInt64, time: WallTime, spanCount: Int, payload: UnsafeRawBufferPointer) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(count)
+        bytes.append(littleEndian: magic)
+        bytes.append(littleEndian: UInt32(payload.count))
+        bytes.append(littleEndian: sequence)
+        bytes.append(littleEndian: UInt64(bitPattern: time.nanoseconds))
+        bytes.append(littleEndian: UInt32(spanCount))
+        bytes.append(littleEndian: crc32c(payload, continuing: bytes.withUnsafeBytes { crc32c($0) }))
+        return bytes
+    }
+
+    /// The header at `offset`, if the bytes there could be one; its checksum is not checked yet.
+    init?(_ bytes: UnsafeRawBufferPointer, at offset: Int) {
+        guard offset + Self.count <= bytes.count, bytes.littleEndian32(at: offset) == Self.magic else { return nil }
+        payloadCount = Int(bytes.littleEndian32(at: offset + 4))
+        guard payloadCount <= Self.maxPayload else { return nil }
+        sequence = bytes.littleEndian64(at: offset + 8)
+        time = WallTime(nanoseconds: Int64(bitPattern: bytes.littleEndian64(at: offset + 16)))
+        spanCount = Int(bytes.littleEndian32(at: offset + 24))
+        checksum = bytes.littleEndian32(at: offset + 28)
+    }
+
+    /// Whether the frame at `offset` lies whole in the bytes and its checksum is right.
+    func checks(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> Bool {
+        guard offset + frameCount <= bytes.count else { return false }
+        let head = crc32c(UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + 28]))
+        let payload = UnsafeRawBufferPointer(rebasing: bytes[offset + Self.count..<offset + frameCount])
+        return crc32c(payload, continuing: head) == checksum
+    }
+}
+
+extension [UInt8] {
+    mutating func append(littleEndian value: some FixedWidthInteger) {
+        Swift.withUnsafeBytes(of: value.littleEndian) { self += $0 }
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    func littleEndian32(at offset: Int) -> UInt32 {
+        UInt32(littleEndian: loadUnaligned(fromByteOffset: offset, as: UInt32.self))
+    }
+
+    func littleEndian64(at offset: Int) -> UInt64 {
+        UInt64(littleEndian: loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+    }
+}

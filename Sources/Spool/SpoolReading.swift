@@ -1,0 +1,232 @@
+package import Model
+import Platform
+import Synchronization
+
+/// Payloads read in a row, to be sent as one: protobuf messages of one type concatenate to one message.
+package struct SpoolBatch: Sendable {
+    /// One payload of the batch.
+    package struct Frame: Sendable {
+        let segment: UInt64
+        package let sequence: UInt64
+        package let spanCount: Int
+        /// When it was appended.
+        package let time: WallTime
+        /// Where its payload lies in the batch's bytes.
+        package let range: Range<Int>
+    }
+
+    package var bytes: [UInt8] = []
+    package var frames: [Frame] = []
+    package var spanCount = 0
+
+    package init() {}
+
+    package var isEmpty: Bool { frames.isEmpty }
+}
+
+/// What waits to be read.
+package struct SpoolUnread: Sendable {
+    package let spans: Int
+    package let bytes: Int
+    package let since: MonotonicTime?
+}
+
+extension Spool {
+    package var unread: SpoolUnread {
+        state.withLock { SpoolUnread(spans: $0.unreadSpans, bytes: $0.unreadBytes, since: $0.unreadSince) }
+    }
+
+    /// The next unread frames, at least one if there is any, up to the limits. Called by one thread only.
+    package func readBatch(maxBytes: Int, maxSpans: Int) throws(SpoolError) -> SpoolBatch {
+        var batch = SpoolBatch()
+        var chunkBytes = maxBytes + FrameHeader.count
+        while batch.spanCount < maxSpans && batch.bytes.count < maxBytes {
+            guard let source = state.withLock({ $0.nextSource() }) else { break }
+            let wanted = min(chunkBytes, source.bytes - source.offset)
+            let chunk: [UInt8]
+            do {
+                chunk = try source.file.read(wanted, at: source.offset)
+            } catch {
+                state.withLock { $0.note(.io(error)) }
+                throw .io(error)
+            }
+            var taken = take(from: chunk, source, maxBytes: maxBytes, maxSpans: maxSpans, into: &batch)
+            if taken == 0 {
+                if !batch.isEmpty { break }
+                // A frame larger than the chunk, or bytes that are no frame: look further, and where the segment ends
+                // without one, give its rest up.
+                if wanted == source.bytes - source.offset { taken = wanted }
+                chunkBytes = max(chunkBytes * 4, 1 << 20)
+            }
+            state.withLock { $0.advance(source, by: taken) }
+        }
+        let now = clock.monotonic()
+        state.withLock { $0.noteRead(batch, now) }
+        return batch
+    }
+
+    /// Takes whole frames from the chunk; returns how many of its bytes are done with. Bytes that are no frame are
+    /// stepped over once a good frame is found behind them.
+    private func take(
+        from chunk: [UInt8], _ source: ReadSource, maxBytes: Int, maxSpans: Int, into batch: inout SpoolBatch
+    ) -> Int {
+        chunk.withUnsafeBytes { bytes in
+            var offset = 0
+            var done = 0
+            while offset + FrameHeader.count <= bytes.count {
+                guard let header = FrameHeader(bytes, at: offset) else {
+                    offset += 1
+                    continue
+                }
+                let end = offset + header.frameCount
+                // A frame that goes on beyond the chunk is read whole with the next one.
+                if offset == done && end > bytes.count && source.offset + end <= source.bytes { break }
+                guard header.checks(bytes, at: offset) else {
+                    offset += 1
+                    continue
+                }
+                if !source.settled.contains(header.sequence) {
+                    let isFull = batch.bytes.count + header.payloadCount > maxBytes
+                        || batch.spanCount + header.spanCount > maxSpans
+                    if isFull && !batch.isEmpty { return done }
+                    batch.append(header, bytes[offset + FrameHeader.count..<end], segment: source.segment)
+                }
+                state.withLock { $0.noteGap(before: header.sequence) }
+                offset = end
+                done = end
+            }
+            return done
+        }
+    }
+
+    /// The frames were sent, or refused for good: they need not be kept. Returns how many of their spans the spool
+    /// still held (an evicted segment's spans are counted as dropped already).
+    @discardableResult
+    package func settle(_ frames: some Sequence<SpoolBatch.Frame>) -> Int {
+        state.withLock { state in
+            var held = 0
+            var run: ClosedRange<UInt64>?
+            for frame in frames {
+                if let current = run, frame.sequence == current.upperBound + 1 {
+                    run = current.lowerBound...frame.sequence
+                } else {
+                    if let run { state.settle(run) }
+                    run = frame.sequence...frame.sequence
+                }
+                held += state.release(frame)
+            }
+            if let run { state.settle(run) }
+            state.deleteSettledSegments(fileSystem)
+            return held
+        }
+    }
+}
+
+extension SpoolBatch {
+    /// Takes over a frame of another batch, with its payload.
+    package mutating func append(_ frame: Frame, of other: SpoolBatch) {
+        let start = bytes.count
+        bytes += other.bytes[frame.range]
+        frames.append(
+            Frame(
+                segment: frame.segment, sequence: frame.sequence, spanCount: frame.spanCount, time: frame.time,
+                range: start..<bytes.count))
+        spanCount += frame.spanCount
+    }
+
+    mutating func append(_ header: FrameHeader, _ payload: Slice<UnsafeRawBufferPointer>, segment: UInt64) {
+        let start = bytes.count
+        bytes += payload
+        frames.append(
+            Frame(
+                segment: segment, sequence: header.sequence, spanCount: header.spanCount, time: header.time,
+                range: start..<bytes.count))
+        spanCount += header.spanCount
+    }
+}
+
+/// Where the next chunk comes from.
+struct ReadSource {
+    let segment: UInt64
+    let file: any SpoolFile
+    let offset: Int
+    /// Bytes of the segment that are written whole.
+    let bytes: Int
+    let settled: SettledSequences
+}
+
+extension SpoolState {
+    /// Where to read next, stepping to the next segment as one ends; nil when all is read.
+    mutating func nextSource() -> ReadSource? {
+        if let current = position, !segments.contains(where: { $0.firstSequence == current.segment }) {
+            // The segment under the reader was dropped: on with the first one behind it.
+            position = segments.first { $0.firstSequence > current.segment }.map {
+                ReadPosition(segment: $0.firstSequence, offset: SegmentHeader.count)
+            }
+        }
+        if position == nil, let first = segments.first(where: { $0.firstSequence > lastRead || $0.frameCount == 0 }) {
+            position = ReadPosition(segment: first.firstSequence, offset: SegmentHeader.count)
+        }
+        while let current = position,
+            let index = segments.firstIndex(where: { $0.firstSequence == current.segment })
+        {
+            let segment = segments[index]
+            if current.offset < segment.bytes {
+                return ReadSource(
+                    segment: segment.firstSequence, file: segment.file, offset: current.offset, bytes: segment.bytes,
+                    settled: settled)
+            }
+            guard index + 1 < segments.count else { return nil }
+            position = ReadPosition(segment: segments[index + 1].firstSequence, offset: SegmentHeader.count)
+        }
+        return nil
+    }
+
+    mutating func advance(_ source: ReadSource, by count: Int) {
+        if position?.segment == source.segment { position?.offset = source.offset + count }
+    }
+
+    /// A good frame was read. Sequences between the one before it and this one are gone: counted, and settled so that
+    /// nothing waits for them.
+    mutating func noteGap(before sequence: UInt64) {
+        defer { lastRead = max(lastRead, sequence) }
+        guard sequence > lastRead + 1 else { return }
+        let gap = lastRead + 1...sequence - 1
+        let lost = settled.countUnsettled(in: gap)
+        if lost == 0 { return }
+        corruptFrames += lost
+        for index in segments.indices where segments[index].frameCount > 0 {
+            let segment = segments[index]
+            guard segment.lastSequence >= gap.lowerBound, segment.firstSequence <= gap.upperBound else { continue }
+            let overlap = gap.clamped(to: segment.firstSequence...segment.lastSequence)
+            segments[index].unsettledFrames -= Int(settled.countUnsettled(in: overlap))
+            dropResidue(ofSegmentAt: index)
+        }
+        settle(gap)
+    }
+
+    mutating func noteRead(_ batch: SpoolBatch, _ now: MonotonicTime) {
+        let isAllRead = nextSource() == nil
+        unreadSpans = isAllRead ? 0 : max(0, unreadSpans - batch.spanCount)
+        unreadBytes = isAllRead ? 0 : max(0, unreadBytes - batch.bytes.count)
+        unreadSince = isAllRead ? nil : now
+    }
+
+    /// Takes a settled frame off its segment's books. Returns its spans, or 0 if the segment was dropped meanwhile.
+    mutating func release(_ frame: SpoolBatch.Frame) -> Int {
+        guard let index = segments.firstIndex(where: { $0.firstSequence == frame.segment }) else { return 0 }
+        segments[index].unsettledFrames -= 1
+        segments[index].unsettledSpans -= frame.spanCount
+        segments[index].oldestUnsettled = max(segments[index].oldestUnsettled ?? frame.time, frame.time)
+        dropResidue(ofSegmentAt: index)
+        return frame.spanCount
+    }
+
+    /// Once every frame of a segment is settled, the spans still on its books are those of its corrupt frames.
+    mutating func dropResidue(ofSegmentAt index: Int) {
+        guard segments[index].unsettledFrames <= 0, segments[index].unsettledSpans > 0 else { return }
+        dropped[.corrupt, default: 0] += UInt64(segments[index].unsettledSpans)
+        segments[index].unsettledSpans = 0
+        segments[index].unsettledFrames = 0
+    }
+}

@@ -1,0 +1,132 @@
+import Model
+import Platform
+
+// What a start does with what an earlier process left:
+//
+//   checkpoint missing or broken   nothing counts as settled: what was sent may be sent again, nothing is lost
+//   segment without a whole header an append never got that far, or the disk lost it: read anyway, frames carry their
+//                                  own magic and checksum
+//   frame cut off at the very end  of the last segment: truncated away
+//   bytes that don't check         stepped over to the next frame that does; the gap in the sequences is counted
+//   another name in the directory  left alone
+extension Spool {
+    static func recover(_ fileSystem: any SpoolFileSystem) throws(SystemError) -> SpoolState {
+        let checkpointFile = try fileSystem.open(Checkpoint.fileName)
+        var state = SpoolState(checkpointFile: checkpointFile)
+        if let settled = try state.checkpoint.load(from: checkpointFile) { state.settled = settled }
+        state.nextSequence = state.settled.below
+        let found = try fileSystem.names().compactMap { SegmentHeader.firstSequence(ofFileName: $0) }.sorted()
+        for (index, firstSequence) in found.enumerated() {
+            let isLast = index == found.count - 1
+            try recoverSegment(firstSequence, isLast: isLast, fileSystem, &state)
+        }
+        state.nextSequence = max(state.nextSequence, (state.settled.ranges.last?.upperBound ?? 0) + 1)
+        state.lastRead = (state.segments.first?.firstSequence ?? state.nextSequence) - 1
+        state.recoveredSpans = state.segments.reduce(0) { $0 + $1.unsettledSpans }
+        state.unreadSpans = state.recoveredSpans
+        state.unreadBytes = state.segments.reduce(0) { $0 + $1.bytes }
+        state.unreadSince = state.recoveredSpans > 0 ? MonotonicTime(nanoseconds: 0) : nil
+        return state
+    }
+
+    private static func recoverSegment(
+        _ firstSequence: UInt64, isLast: Bool, _ fileSystem: any SpoolFileSystem, _ state: inout SpoolState
+    ) throws(SystemError) {
+        let name = SegmentHeader.fileName(firstSequence: firstSequence)
+        let file = try fileSystem.open(name)
+        let count = try file.count
+        var scan = SegmentScan(segment: Segment(firstSequence: firstSequence, file: file, bytes: count, time: WallTime(nanoseconds: 0)))
+        try scan.read(count: count, settled: state.settled)
+        // The next process appends to a segment of its own: what stands here is never written to again.
+        scan.segment.isSealed = true
+        if isLast && scan.goodEnd < count {
+            try file.truncate(to: scan.goodEnd)
+            scan.segment.bytes = scan.goodEnd
+        }
+        for gap in scan.gaps {
+            state.corruptFrames += state.settled.countUnsettled(in: gap)
+            state.settled.insert(gap)
+        }
+        if scan.segment.unsettledFrames == 0 {
+            try fileSystem.delete(name)
+        } else {
+            state.segments.append(scan.segment)
+        }
+        if scan.segment.frameCount > 0 {
+            state.nextSequence = max(state.nextSequence, scan.segment.lastSequence + 1)
+        }
+        state.nextSequence = max(state.nextSequence, firstSequence)
+    }
+}
+
+/// One pass over a segment file: which frames check, and where they end.
+private struct SegmentScan {
+    var segment: Segment
+    /// The end of the last frame that checks.
+    var goodEnd = SegmentHeader.count
+    /// Sequences that are missing between frames that check.
+    var gaps: [ClosedRange<UInt64>] = []
+
+    private static let chunkBytes = 4 << 20
+
+    init(segment: Segment) {
+        self.segment = segment
+    }
+
+    mutating func read(count: Int, settled: SettledSequences) throws(SystemError) {
+        // A file whose header is not whole may still hold frames behind it; none is expected before byte 40.
+        var offset = min(SegmentHeader.count, count)
+        goodEnd = offset
+        var chunkBytes = Self.chunkBytes
+        while offset < count {
+            let chunk = try segment.file.read(min(chunkBytes, count - offset), at: offset)
+            if chunk.isEmpty { return }
+            let done = chunk.withUnsafeBytes { take($0, at: offset, fileCount: count, settled) }
+            if done > 0 {
+                offset += done
+                chunkBytes = Self.chunkBytes
+            } else if offset + chunk.count >= count {
+                return
+            } else {
+                chunkBytes *= 4
+            }
+        }
+    }
+
+    private mutating func take(
+        _ bytes: UnsafeRawBufferPointer, at base: Int, fileCount: Int, _ settled: SettledSequences
+    ) -> Int {
+        var offset = 0
+        var done = 0
+        while offset + FrameHeader.count <= bytes.count {
+            guard let header = FrameHeader(bytes, at: offset) else {
+                offset += 1
+                continue
+            }
+            let end = offset + header.frameCount
+            if offset == done && end > bytes.count && base + end <= fileCount { break }
+            guard header.checks(bytes, at: offset) else {
+                offset += 1
+                continue
+            }
+            note(header, settled)
+            offset = end
+            done = end
+            goodEnd = base + end
+        }
+        return done
+    }
+
+    private mutating func note(_ header: FrameHeader, _ settled: SettledSequences) {
+        let expected = segment.frameCount == 0 ? segment.firstSequence : segment.lastSequence + 1
+        if header.sequence > expected { gaps.append(expected...header.sequence - 1) }
+        if header.sequence < expected { return }
+        segment.frameCount = Int(clamping: header.sequence - segment.firstSequence + 1)
+        segment.lastSequence = header.sequence
+        if settled.contains(header.sequence) { return }
+        if segment.unsettledFrames == 0 { segment.oldestUnsettled = header.time }
+        segment.unsettledFrames += 1
+        segment.unsettledSpans += header.spanCount
+        segment.newest = header.time
+    }
+}

@@ -1,0 +1,113 @@
+import Model
+import Platform
+
+/// One segment file and what of it is not settled.
+struct Segment {
+    let firstSequence: UInt64
+    let file: any SpoolFile
+    var bytes: Int
+    /// Frames in it, and the sequence of its last one (meaningless while there is none).
+    var frameCount = 0
+    var lastSequence: UInt64 = 0
+    var unsettledFrames = 0
+    var unsettledSpans = 0
+    /// No unsettled frame is older; moved on with each settlement.
+    var oldestUnsettled: WallTime?
+    var newest: WallTime?
+    /// Nothing more is written to it.
+    var isSealed = false
+    /// Written to since its last sync.
+    var isDirty = true
+
+    init(firstSequence: UInt64, file: any SpoolFile, bytes: Int, time: WallTime) {
+        self.firstSequence = firstSequence
+        self.file = file
+        self.bytes = bytes
+    }
+
+    mutating func appended(bytes: Int, spans: Int, sequence: UInt64, time: WallTime) {
+        self.bytes += bytes
+        frameCount += 1
+        lastSequence = sequence
+        if unsettledFrames == 0 { oldestUnsettled = time }
+        unsettledFrames += 1
+        unsettledSpans += spans
+        newest = time
+        isDirty = true
+    }
+}
+
+/// Where the reader stands.
+struct ReadPosition {
+    var segment: UInt64
+    var offset: Int
+}
+
+/// Everything that the spool's lock guards.
+struct SpoolState {
+    /// The checkpoint and the lock, rounded up.
+    static let overheadBytes = 8192
+
+    /// Ascending; only the last one is written to.
+    var segments: [Segment] = []
+    var nextSequence: UInt64 = 1
+    var settled = SettledSequences(below: 1)
+    var checkpoint = Checkpoint()
+    let checkpointFile: any SpoolFile
+    var isCheckpointDirty = false
+    var isDirectoryDirty = true
+    var isClosed = false
+    var position: ReadPosition?
+    /// The highest sequence that was read or given up.
+    var lastRead: UInt64 = 0
+    /// Appended (or recovered) and not yet read, and since when.
+    var unreadSpans = 0
+    var unreadBytes = 0
+    var unreadSince: MonotonicTime?
+    var recoveredSpans = 0
+    var dropped: [SpoolDrop: UInt64] = [:]
+    var corruptFrames: UInt64 = 0
+    var errors: UInt64 = 0
+    var lastFailure: String?
+    var awaitingSync: [@Sendable (Bool) -> Void] = []
+
+    init(checkpointFile: any SpoolFile) {
+        self.checkpointFile = checkpointFile
+    }
+
+    var bytesOnDisk: Int {
+        segments.reduce(Self.overheadBytes) { $0 + $1.bytes }
+    }
+
+    mutating func note(_ error: SpoolError) {
+        if case .io = error {
+            errors += 1
+            lastFailure = error.description
+        }
+    }
+
+    /// Marks sequences as settled and writes that down, before anything is deleted on its strength.
+    mutating func settle(_ sequences: ClosedRange<UInt64>) {
+        settled.insert(sequences)
+        do {
+            try checkpoint.store(settled, to: checkpointFile)
+            isCheckpointDirty = true
+        } catch {
+            // Costs re-sending after a restart, no span.
+            note(.io(error))
+        }
+    }
+
+    /// Deletes the segments in which everything is settled; the last one stays, to be written to.
+    mutating func deleteSettledSegments(_ fileSystem: any SpoolFileSystem) {
+        for segment in segments.dropLast() where segment.unsettledFrames == 0 {
+            do {
+                try fileSystem.delete(SegmentHeader.fileName(firstSequence: segment.firstSequence))
+                segments.removeAll { $0.firstSequence == segment.firstSequence }
+                isDirectoryDirty = true
+            } catch {
+                note(.io(error))
+            }
+        }
+    }
+}

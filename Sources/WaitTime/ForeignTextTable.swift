@@ -1,0 +1,50 @@
+import Model
+
+/// Numbers foreign texts in the order in which they first come, up to a bound; what comes after it shares one number.
+/// A look-up of a known text allocates nothing.
+struct ForeignTextTable {
+    /// Open addressing; 0 = free, else the index in `texts` plus one. A power of two, at most half full.
+    private var slots = [Int32](repeating: 0, count: 64)
+    private(set) var texts: [ForeignText] = []
+    let limit: Int
+    /// Texts that found no room, counted each time one comes.
+    private(set) var refusals: UInt64 = 0
+
+    init(limit: Int) {
+        self.limit = limit
+    }
+
+    /// The number of the text; nil when it is new and there is no room.
+    mutating func index(of text: UnsafeRawBufferPointer) -> Int? {
+        var slot = self.slot(of: text)
+        while slots[slot] != 0 {
+            let index = Int(slots[slot]) - 1
+            if texts[index].bytes.count == text.count && texts[index].bytes.elementsEqual(text) { return index }
+            slot = (slot + 1) & (slots.count - 1)
+        }
+        if texts.count >= limit {
+            refusals += 1
+            return nil
+        }
+        texts.append(ForeignText(text))
+        slots[slot] = Int32(texts.count)
+        if texts.count * 2 > slots.count { grow() }
+        return texts.count - 1
+    }
+
+    /// Seeded per process, so that nobody can choose texts that collide.
+    private func slot(of text: UnsafeRawBufferPointer) -> Int {
+        var hasher = Hasher()
+        hasher.combine(bytes: text)
+        return hasher.finalize() & (slots.count - 1)
+    }
+
+    private mutating func grow() {
+        slots = [Int32](repeating: 0, count: slots.count * 2)
+        for (index, text) in texts.enumerated() {
+            var slot = text.bytes.withUnsafeBytes { self.slot(of: $0) }
+            while slots[slot] != 0 { slot = (slot + 1) & (slots.count - 1) }
+            slots[slot] = Int32(index + 1)
+        }
+    }
+}

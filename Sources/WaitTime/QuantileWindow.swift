@@ -1,0 +1,76 @@
+import Glibc
+import Model
+
+/// Quantiles over a sliding window, in fixed memory: counts in buckets that grow by a twelfth, kept for each sixth of
+/// the window.
+///
+/// ```
+/// bucket 0        below 0.1 ms
+/// bucket i        0.1 ms · growth^(i-1) ..< 0.1 ms · growth^i        growth = 1.09 = 2^(1/8)
+/// bucket 255      all above, from about 4.6 days
+/// ```
+/// A quantile is the geometric middle of its bucket, so its error is at most √growth − 1 = 4.4 %.
+struct QuantileWindow {
+    static let sliceCount = 6
+    private static let bucketCount = 256
+    private static let smallest = 1e-4
+    private static let stepsPerDoubling = 8.0
+
+    private var slices: [[UInt32]] = Array(repeating: [], count: sliceCount)
+    /// The number of the slice that is written to, counted from the clock's origin.
+    private var current: UInt64 = 0
+    private let sliceNanoseconds: UInt64
+
+    init(windowNanoseconds: UInt64) {
+        sliceNanoseconds = max(1, windowNanoseconds / UInt64(Self.sliceCount))
+    }
+
+    mutating func observe(_ seconds: Double, at now: MonotonicTime) {
+        advance(to: now)
+        let index = Int(current % UInt64(Self.sliceCount))
+        if slices[index].isEmpty { slices[index] = [UInt32](repeating: 0, count: Self.bucketCount) }
+        slices[index][Self.bucket(of: seconds)] &+= 1
+    }
+
+    /// Forgets the slices that lie before the window.
+    private mutating func advance(to now: MonotonicTime) {
+        let number = now.nanoseconds / sliceNanoseconds
+        if number <= current { return }
+        let passed = min(number - current, UInt64(Self.sliceCount))
+        for step in 0..<passed {
+            slices[Int((number - step) % UInt64(Self.sliceCount))] = []
+        }
+        current = number
+    }
+
+    /// The values below which the given shares of the window's observations lie, in seconds; nil for an empty window.
+    mutating func quantiles(_ shares: [Double], at now: MonotonicTime) -> [Double]? {
+        advance(to: now)
+        var counts = [UInt64](repeating: 0, count: Self.bucketCount)
+        for slice in slices {
+            for (bucket, count) in slice.enumerated() { counts[bucket] += UInt64(count) }
+        }
+        let total = counts.reduce(0, +)
+        if total == 0 { return nil }
+        return shares.map { share in
+            // The nearest rank: the smallest value with at least that share of the observations at or below it.
+            let rank = max(1, UInt64((share * Double(total)).rounded(.up)))
+            var cumulative: UInt64 = 0
+            for (bucket, count) in counts.enumerated() {
+                cumulative += count
+                if cumulative >= rank { return Self.middle(of: bucket) }
+            }
+            return Self.middle(of: Self.bucketCount - 1)
+        }
+    }
+
+    private static func bucket(of seconds: Double) -> Int {
+        if seconds < smallest { return 0 }
+        let steps = (log2(seconds / smallest) * stepsPerDoubling).rounded(.down)
+        return Int(min(steps, Double(bucketCount - 2))) + 1
+    }
+
+    private static func middle(of bucket: Int) -> Double {
+        bucket == 0 ? 0 : smallest * exp2((Double(bucket) - 0.5) / stepsPerDoubling)
+    }
+}

@@ -1,0 +1,101 @@
+import Model
+
+/// Joins a process span with the producer span that is its parent or its link, whichever arrives first.
+///
+/// Two bounded tables. A producer stays after a match: several consumers may name it. A consumer waits under both its
+/// parent and its link, and leaves with the first match, or as the oldest when there is no room or its time is over.
+struct SpanPairing {
+    /// A process span whose producer has not been seen yet.
+    struct Consumer {
+        let queue: Int
+        let series: Int
+        let start: UInt64
+        let parent: SpanReference
+        let link: SpanReference
+        let arrival: MonotonicTime
+    }
+
+    private struct Producer {
+        let end: UInt64
+        let ticket: UInt64
+        let arrival: MonotonicTime
+    }
+
+    private let capacity: Int
+    private let lifetimeNanoseconds: UInt64
+    private var producers: [SpanReference: Producer] = [:]
+    /// The producers by ticket; a ticket counts up, so the lowest is the oldest.
+    private var producerTickets: [UInt64: SpanReference] = [:]
+    private var consumers: [UInt64: Consumer] = [:]
+    private var waiting: [SpanReference: [UInt64]] = [:]
+    private var nextTicket: UInt64 = 0
+    private var oldestProducer: UInt64 = 0
+    private var oldestConsumer: UInt64 = 0
+    /// Producers that were forgotten for lack of room.
+    private(set) var evictedProducers: UInt64 = 0
+
+    init(capacity: Int, lifetimeNanoseconds: UInt64) {
+        self.capacity = capacity
+        self.lifetimeNanoseconds = lifetimeNanoseconds
+    }
+
+    var openConsumers: Int { consumers.count }
+
+    /// When the producer with this id ended, if it was seen.
+    func producerEnd(_ reference: SpanReference) -> UInt64? {
+        producers[reference]?.end
+    }
+
+    /// Notes a producer; returns the consumers that waited for it.
+    mutating func add(producer: SpanReference, end: UInt64, at now: MonotonicTime) -> [Consumer] {
+        if producers[producer] == nil {
+            producers[producer] = Producer(end: end, ticket: nextTicket, arrival: now)
+            producerTickets[nextTicket] = producer
+            nextTicket += 1
+        }
+        guard let tickets = waiting[producer] else { return [] }
+        return tickets.compactMap { remove($0) }
+    }
+
+    /// Notes a consumer that waits for its producer.
+    mutating func add(_ consumer: Consumer) {
+        let ticket = nextTicket
+        nextTicket += 1
+        consumers[ticket] = consumer
+        if consumer.parent.isValid { waiting[consumer.parent, default: []].append(ticket) }
+        if consumer.link.isValid && consumer.link != consumer.parent { waiting[consumer.link, default: []].append(ticket) }
+    }
+
+    /// Forgets what is too old or too much; returns the consumers that will not be paired.
+    mutating func expire(at now: MonotonicTime) -> [Consumer] {
+        while oldestProducer < nextTicket {
+            if let reference = producerTickets[oldestProducer], let producer = producers[reference] {
+                let isExpired = now.nanoseconds(since: producer.arrival) > lifetimeNanoseconds
+                guard isExpired || producers.count > capacity else { break }
+                if !isExpired { evictedProducers += 1 }
+                producers[reference] = nil
+                producerTickets[oldestProducer] = nil
+            }
+            oldestProducer += 1
+        }
+        var unpaired: [Consumer] = []
+        while oldestConsumer < nextTicket {
+            if let consumer = consumers[oldestConsumer] {
+                let isExpired = now.nanoseconds(since: consumer.arrival) > lifetimeNanoseconds
+                guard isExpired || consumers.count > capacity else { break }
+                if let removed = remove(oldestConsumer) { unpaired.append(removed) }
+            }
+            oldestConsumer += 1
+        }
+        return unpaired
+    }
+
+    private mutating func remove(_ ticket: UInt64) -> Consumer? {
+        guard let consumer = consumers.removeValue(forKey: ticket) else { return nil }
+        for reference in [consumer.parent, consumer.link] {
+            waiting[reference]?.removeAll { $0 == ticket }
+            if waiting[reference]?.isEmpty == true { waiting[reference] = nil }
+        }
+        return consumer
+    }
+}

@@ -1,0 +1,198 @@
+package import Metrics
+package import Model
+
+package struct TaskAggregatorOptions: Sendable {
+    /// Upper bounds of the wait and processing histograms, in seconds.
+    package var bounds: HistogramBounds
+    /// Distinct task types per queue before `_other`; 0 leaves the label out.
+    package var maxTaskTypes: Int
+    /// Distinct queues that spans name before `_other`.
+    package var maxQueues: Int
+    package var quantileWindowNanoseconds: UInt64
+    /// Open producers, and open consumers, that wait for each other.
+    package var pairingCapacity = 100_000
+    package var pairingLifetimeNanoseconds: UInt64 = 2 * 3600 * 1_000_000_000
+    /// Process spans remembered to tell a repeated one.
+    package var duplicateMemory = 100_000
+
+    package init(bounds: HistogramBounds, maxTaskTypes: Int, maxQueues: Int, quantileWindowNanoseconds: UInt64) {
+        self.bounds = bounds
+        self.maxTaskTypes = maxTaskTypes
+        self.maxQueues = maxQueues
+        self.quantileWindowNanoseconds = quantileWindowNanoseconds
+    }
+}
+
+/// The quantiles that `asynq_task_wait_quantile_seconds` has.
+package let waitQuantiles: [Double] = [0.5, 0.95, 0.99]
+
+/// Turns task spans into waits, durations and counts. Pure and synchronous: it knows no socket and no clock, gets the
+/// time as an argument, and its owner holds the lock.
+package struct TaskAggregator {
+    static let other = ForeignText("_other")
+    static let unnamed = ForeignText("_unknown")
+    /// The number that stands for `_other`.
+    private static let overflow = -1
+
+    private let options: TaskAggregatorOptions
+    private var names: ForeignTextTable
+    private(set) var queues: [QueueSeries] = []
+    private(set) var overflowQueue: QueueSeries?
+    private var pairing: SpanPairing
+    private var recent: RecentKeys<SpanReference>
+    /// Process spans that came again among the last 100,000.
+    package private(set) var duplicates: UInt64 = 0
+
+    package init(_ options: TaskAggregatorOptions) {
+        self.options = options
+        names = ForeignTextTable(limit: max(1, options.maxQueues))
+        pairing = SpanPairing(
+            capacity: options.pairingCapacity, lifetimeNanoseconds: options.pairingLifetimeNanoseconds)
+        recent = RecentKeys(capacity: options.duplicateMemory)
+    }
+
+    /// Takes the task spans of one accepted request; `body` is the request that they lie in.
+    package mutating func observe(_ spans: [TaskSpan], in body: UnsafeRawBufferPointer, at now: MonotonicTime) {
+        for span in spans {
+            switch span.role {
+            case .produce: observe(producer: span, at: now)
+            case .process: observe(process: span, in: body, at: now)
+            }
+        }
+        expire(at: now)
+    }
+
+    /// Gives up what has waited too long for its producer. Called now and then even without spans.
+    package mutating func expire(at now: MonotonicTime) {
+        for consumer in pairing.expire(at: now) {
+            withQueue(consumer.queue) { $0.unknownWaits[UnknownWaitReason.allCases.firstIndex(of: .noSource) ?? 0] += 1 }
+        }
+    }
+
+    private mutating func observe(producer span: TaskSpan, at now: MonotonicTime) {
+        for consumer in pairing.add(producer: span.reference, end: span.endNanoseconds, at: now) {
+            let finding = WaitSource.wait(fromProducerEnd: span.endNanoseconds, to: consumer.start)
+            record(finding, queue: consumer.queue, series: consumer.series, at: now)
+        }
+    }
+
+    private mutating func observe(process span: TaskSpan, in body: UnsafeRawBufferPointer, at now: MonotonicTime) {
+        guard recent.insert(span.reference) else {
+            duplicates += 1
+            return
+        }
+        let queue = queueIndex(span.queue, in: body)
+        let series = seriesIndex(span.taskType, in: body, queue: queue)
+        let status: TaskStatus = span.isError ? .failed : .completed
+        let attempt: Attempt = WaitSource.retryCount(of: span, in: body) > 0 ? .retry : .first
+        let bounds = options.bounds
+        withSeries(queue, series) { series in
+            series.count(status, attempt)
+            if span.startNanoseconds > 0 && span.endNanoseconds > 0 {
+                let nanoseconds = span.endNanoseconds > span.startNanoseconds
+                    ? span.endNanoseconds - span.startNanoseconds : 0
+                series.observe(processingSeconds: Double(nanoseconds) / 1e9, status, bounds: bounds)
+            }
+        }
+        record(waitOf(span, in: body, queue: queue, series: series, at: now), queue: queue, series: series, at: now)
+    }
+
+    private mutating func waitOf(
+        _ span: TaskSpan, in body: UnsafeRawBufferPointer, queue: Int, series: Int, at now: MonotonicTime
+    ) -> WaitFinding {
+        let finding = WaitSource.find(span, in: body)
+        guard finding == .needsProducer else { return finding }
+        let parent = span.parent.isValid ? SpanReference(trace: span.reference.trace, span: span.parent) : .none
+        for reference in [parent, span.link] where reference.isValid {
+            if let end = pairing.producerEnd(reference) {
+                return WaitSource.wait(fromProducerEnd: end, to: span.startNanoseconds)
+            }
+        }
+        pairing.add(
+            SpanPairing.Consumer(
+                queue: queue, series: series, start: span.startNanoseconds, parent: parent, link: span.link, arrival: now))
+        return .needsProducer
+    }
+
+    private mutating func record(_ finding: WaitFinding, queue: Int, series: Int, at now: MonotonicTime) {
+        switch finding {
+        case .known(let seconds):
+            withSeries(queue, series) { $0.wait.observe(seconds) }
+            withQueue(queue) { $0.window.observe(seconds, at: now) }
+        case .unknown(let reason):
+            withQueue(queue) { $0.unknownWaits[UnknownWaitReason.allCases.firstIndex(of: reason) ?? 0] += 1 }
+        case .needsProducer: break
+        }
+    }
+
+    // MARK: Finding the series
+
+    private mutating func queueIndex(_ name: ByteRange, in body: UnsafeRawBufferPointer) -> Int {
+        let index = name.isEmpty ? unnamedIndex(&names) : names.index(of: name.bytes(in: body))
+        guard let index else {
+            if overflowQueue == nil { overflowQueue = makeQueue(Self.other) }
+            return Self.overflow
+        }
+        if index == queues.count { queues.append(makeQueue(names.texts[index])) }
+        return index
+    }
+
+    private func unnamedIndex(_ table: inout ForeignTextTable) -> Int? {
+        Self.unnamed.bytes.withUnsafeBytes { table.index(of: $0) }
+    }
+
+    private func makeQueue(_ name: QueueName) -> QueueSeries {
+        QueueSeries(
+            name: name, maxTypes: options.maxTaskTypes, windowNanoseconds: options.quantileWindowNanoseconds)
+    }
+
+    private mutating func seriesIndex(_ type: ByteRange, in body: UnsafeRawBufferPointer, queue: Int) -> Int {
+        let bounds = options.bounds
+        let hasTypes = options.maxTaskTypes > 0
+        var found = Self.overflow
+        withQueue(queue) { queue in
+            let isNamed = hasTypes && !type.isEmpty
+            let index = isNamed
+                ? queue.types.index(of: type.bytes(in: body)) : Self.unnamed.bytes.withUnsafeBytes { queue.types.index(of: $0) }
+            var labels = [(name: "queue", value: queue.name)]
+            if hasTypes { labels.append(("task_type", index.map { queue.types.texts[$0] } ?? Self.other)) }
+            if let index, index == queue.series.count {
+                queue.series.append(TaskTypeSeries(labels: labels, bounds: bounds))
+            } else if index == nil && queue.other == nil {
+                queue.other = TaskTypeSeries(labels: labels, bounds: bounds)
+            }
+            found = index ?? Self.overflow
+        }
+        return found
+    }
+
+    mutating func withQueue(_ index: Int, _ body: (inout QueueSeries) -> Void) {
+        if index >= 0 {
+            body(&queues[index])
+        } else if overflowQueue != nil {
+            body(&overflowQueue!)
+        }
+    }
+
+    private mutating func withSeries(_ queue: Int, _ series: Int, _ body: (inout TaskTypeSeries) -> Void) {
+        withQueue(queue) { queue in
+            if series >= 0 {
+                body(&queue.series[series])
+            } else if queue.other != nil {
+                body(&queue.other!)
+            }
+        }
+    }
+
+    /// p50, p95 and p99 of each queue's waits in the window, in seconds; queues without a wait in it are left out.
+    package mutating func waitQuantilesByQueue(at now: MonotonicTime) -> [(queue: QueueName, seconds: [Double])] {
+        var found: [(queue: QueueName, seconds: [Double])] = []
+        for index in queues.indices {
+            if let seconds = queues[index].window.quantiles(waitQuantiles, at: now) {
+                found.append((queues[index].name, seconds))
+            }
+        }
+        if let seconds = overflowQueue?.window.quantiles(waitQuantiles, at: now) { found.append((Self.other, seconds)) }
+        return found
+    }
+}

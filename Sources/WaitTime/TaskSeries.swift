@@ -1,0 +1,77 @@
+import Metrics
+import Model
+
+enum TaskStatus: Int, CaseIterable {
+    case completed, failed
+
+    var label: String { self == .completed ? "completed" : "failed" }
+}
+
+enum Attempt: Int, CaseIterable {
+    case first, retry
+
+    var label: String { self == .first ? "first" : "retry" }
+}
+
+/// The series of one task type in one queue.
+struct TaskTypeSeries {
+    let waitLabels: LabelSet
+    var wait: Histogram
+    private let labels: [(name: String, value: ForeignText)]
+    private var processing: [(labels: LabelSet, histogram: Histogram)?] = [nil, nil]
+    private var attempts: [(labels: LabelSet, count: UInt64)?] = [nil, nil, nil, nil]
+
+    init(labels: [(name: String, value: ForeignText)], bounds: HistogramBounds) {
+        self.labels = labels
+        waitLabels = LabelSet(labels)
+        wait = Histogram(bounds)
+    }
+
+    mutating func observe(processingSeconds: Double, _ status: TaskStatus, bounds: HistogramBounds) {
+        let index = status.rawValue
+        if processing[index] == nil {
+            let labels = LabelSet(labels + [("status", ForeignText(status.label))])
+            processing[index] = (labels, Histogram(bounds))
+        }
+        processing[index]?.histogram.observe(processingSeconds)
+    }
+
+    mutating func count(_ status: TaskStatus, _ attempt: Attempt) {
+        let index = status.rawValue * 2 + attempt.rawValue
+        if attempts[index] == nil {
+            let added = [("status", ForeignText(status.label)), ("attempt", ForeignText(attempt.label))]
+            attempts[index] = (LabelSet(labels + added.map { (name: $0.0, value: $0.1) }), 0)
+        }
+        attempts[index]?.count += 1
+    }
+
+    func addProcessing(to family: inout MetricFamily) {
+        for entry in processing {
+            if let entry { family.add(entry.histogram.snapshot, entry.labels) }
+        }
+    }
+
+    func addAttempts(to family: inout MetricFamily) {
+        for entry in attempts {
+            if let entry { family.add(entry.count, entry.labels) }
+        }
+    }
+}
+
+/// The series of one queue.
+struct QueueSeries {
+    let name: QueueName
+    var types: ForeignTextTable
+    /// By the number of the type in `types`.
+    var series: [TaskTypeSeries] = []
+    /// The types that found no room.
+    var other: TaskTypeSeries?
+    var unknownWaits = [UInt64](repeating: 0, count: UnknownWaitReason.allCases.count)
+    var window: QuantileWindow
+
+    init(name: QueueName, maxTypes: Int, windowNanoseconds: UInt64) {
+        self.name = name
+        types = ForeignTextTable(limit: max(1, maxTypes))
+        window = QuantileWindow(windowNanoseconds: windowNanoseconds)
+    }
+}

@@ -1,0 +1,73 @@
+import Model
+
+/// Why the wait of a process span is not known: the `reason` of `asynq_task_wait_unknown_total`.
+package enum UnknownWaitReason: String, CaseIterable, Sendable {
+    case noSource = "no_source"
+    /// A later attempt without an exact source: the time since the enqueueing holds backoff and earlier runs.
+    case retry
+    /// There is a stamp, but it can't be read as a time.
+    case badStamp = "bad_stamp"
+    /// The wait would be shorter than −1 s.
+    case clockSkew = "clock_skew"
+}
+
+/// What one process span says of its wait by itself.
+enum WaitFinding: Equatable {
+    case known(seconds: Double)
+    case unknown(UnknownWaitReason)
+    /// Only the span's producer can tell.
+    case needsProducer
+}
+
+enum WaitSource {
+    /// Later than this before the start, two clocks disagree.
+    static let toleratedSkewSeconds = -1.0
+
+    /// Sources 1 and 3 of the wait, in their order: the attribute that measured it, a stamp (first attempts only).
+    static func find(_ span: TaskSpan, in body: UnsafeRawBufferPointer) -> WaitFinding {
+        if let measured = number(span.wait, in: body) {
+            return accept(seconds: measured * span.waitUnitSeconds)
+        }
+        if retryCount(of: span, in: body) > 0 { return .unknown(.retry) }
+        guard span.startNanoseconds > 0 else { return .unknown(.badStamp) }
+        if let stamp = Stamp.parse(span.stamp, in: body) {
+            var ready = stamp
+            if span.stampMeaning == .enqueued, let due = Stamp.parse(span.processAt, in: body) { ready = max(ready, due) }
+            return wait(from: ready, to: span.startNanoseconds)
+        }
+        if span.parent.isValid || span.link.isValid { return .needsProducer }
+        return .unknown(span.stamp == .absent ? .noSource : .badStamp)
+    }
+
+    /// Source 4: from the end of the producer span, or from when a scheduled task was due, if that is later.
+    static func wait(fromProducerEnd end: UInt64, to start: UInt64) -> WaitFinding {
+        wait(from: WallTime(nanoseconds: Int64(clamping: end)), to: start)
+    }
+
+    private static func wait(from ready: WallTime, to start: UInt64) -> WaitFinding {
+        let started = WallTime(nanoseconds: Int64(clamping: start))
+        return accept(seconds: Double(started.nanoseconds(since: ready)) / 1e9)
+    }
+
+    private static func accept(seconds: Double) -> WaitFinding {
+        if !seconds.isFinite { return .unknown(.badStamp) }
+        if seconds < toleratedSkewSeconds { return .unknown(.clockSkew) }
+        return .known(seconds: max(0, seconds))
+    }
+
+    /// Retries so far, 0 for a first attempt or where the span does not say.
+    static func retryCount(of span: TaskSpan, in body: UnsafeRawBufferPointer) -> Double {
+        number(span.retryCount, in: body) ?? 0
+    }
+
+    private static func number(_ value: AttributeValue, in body: UnsafeRawBufferPointer) -> Double? {
+        switch value {
+        case .integer(let number): return Double(number)
+        case .double(let number): return number
+        case .string(let range):
+            guard range.count <= 64 else { return nil }
+            return Double(String(decoding: range.bytes(in: body), as: UTF8.self))
+        case .absent, .other: return nil
+        }
+    }
+}
