@@ -54,7 +54,7 @@ let package = Package(
         library("AsynqRedis", ["Model", "Platform", "ProtobufWire", "CHiredis", logging]),
         library("OTLP", ["Model", "ProtobufWire"]),
         library("HTTPService", ["Platform", logging] + nio),
-        library("SpanReceiver", ["Model", "OTLP", "HTTPService", "Compression"] + nio),
+        library("SpanReceiver", ["Model", "OTLP", "ProtobufWire", "HTTPService", "Compression"] + nio),
         library("WaitTime", ["Model", "Metrics"]),
         library("Metrics", ["Model"]),
         library("Spool", ["Model", "Platform"]),

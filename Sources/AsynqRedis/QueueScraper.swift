@@ -1,28 +1,15 @@
 package import Model
 package import Platform
 
-/// Which queues are looked at (`redis.queues.include`, `.exclude`).
-package struct QueueFilter: Sendable {
-    private let accepts: @Sendable (QueueName) -> Bool
-
-    package init(_ accepts: @escaping @Sendable (QueueName) -> Bool) {
-        self.accepts = accepts
-    }
-
-    package static let all = QueueFilter { _ in true }
-
-    func accepts(_ name: QueueName) -> Bool { accepts(name) }
-}
-
 /// Reads one picture of all queues over one connection: three round trips, no Lua, no writes, O(1) per queue and state.
-package struct QueueScraper: Sendable {
-    private let filter: QueueFilter
+package struct QueueScraper {
+    private var filter: CompiledQueueFilter
     private let clock: Clock
     /// SCARD `groups` of the last scrape, where it was too much to sum up.
     private var largeGroups: [QueueName: Int64] = [:]
 
     package init(filter: QueueFilter, clock: Clock) {
-        self.filter = filter
+        self.filter = filter.compiled()
         self.clock = clock
     }
 
@@ -55,7 +42,7 @@ package struct QueueScraper: Sendable {
             queues: queues.map(\.snapshot), takenAt: now, partialErrors: queues.flatMap { $0.errors.map(\.reason) })
     }
 
-    private func queueNames(
+    private mutating func queueNames(
         _ connection: RedisConnection, deadline: MonotonicTime
     ) throws(RedisError) -> [QueueName] {
         var pipeline = RedisPipeline()
@@ -65,6 +52,11 @@ package struct QueueScraper: Sendable {
         guard let members = reply.elements else {
             throw RedisError(.protocolError, "SMEMBERS asynq:queues did not answer with a list")
         }
-        return members.compactMap(\.bytes).map { QueueName($0) }.filter { filter.accepts($0) }.sorted()
+        var names: [QueueName] = []
+        for bytes in members.compactMap(\.bytes) {
+            let name = QueueName(bytes)
+            if filter.accepts(name) { names.append(name) }
+        }
+        return names.sorted()
     }
 }

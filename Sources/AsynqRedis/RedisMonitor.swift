@@ -31,6 +31,8 @@ package struct RedisStatus: Sendable {
     /// When the last good scrape was taken.
     package var lastSuccess: WallTime?
     package var errors: [ScrapeErrorReason: UInt64] = [:]
+
+    package init() {}
 }
 
 /// Scrapes Redis at an interval, on a thread of its own, one scrape at a time, over one connection that is renewed after
@@ -81,8 +83,13 @@ package final class RedisMonitor: Sendable {
     private func scrape(_ scraper: inout QueueScraper, _ connection: inout RedisConnection?, at start: MonotonicTime) {
         let deadline = start.advanced(byNanoseconds: options.timeoutNanoseconds)
         do throws(RedisError) {
-            let open = try connection ?? RedisConnection(options.endpoint, clock: clock, deadline: deadline, interrupt: waker)
-            connection = open
+            let open: RedisConnection
+            if let connection {
+                open = connection
+            } else {
+                open = try RedisConnection(options.endpoint, clock: clock, deadline: deadline, interrupt: waker)
+                connection = open
+            }
             let snapshot = try scraper.scrape(open, deadline: deadline)
             note(snapshot, seconds: clock.monotonic().seconds(since: start))
         } catch {

@@ -78,6 +78,16 @@ package struct RedisPipeline: Sendable {
         return count - 1
     }
 
+    /// The same commands between MULTI and EXEC; the replies are those of MULTI, of each queueing, and of EXEC.
+    package func asTransaction() -> RedisPipeline {
+        var transaction = RedisPipeline()
+        transaction.add("MULTI")
+        transaction.bytes += bytes
+        transaction.count += count
+        transaction.add("EXEC")
+        return transaction
+    }
+
     private mutating func appendHeader(_ mark: Unicode.Scalar, _ number: Int) {
         bytes.append(UInt8(ascii: mark))
         bytes += String(number).utf8

@@ -10,6 +10,13 @@ package struct RedisEndpoint: Sendable, Equatable {
     package var password: String?
     package var database: Int
 
+    package init(address: Address, username: String? = nil, password: String? = nil, database: Int = 0) {
+        self.address = address
+        self.username = username
+        self.password = password
+        self.database = database
+    }
+
     /// For log lines and errors: no credentials.
     package var description: String {
         switch address {

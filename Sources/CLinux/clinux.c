@@ -1,9 +1,15 @@
 #define _GNU_SOURCE
 #include "clinux.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 int collector_eventfd(void) {
     return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -95,4 +101,50 @@ static int cpu_has_crc32c(void) {
 
 uint32_t collector_crc32c(uint32_t crc, const void *bytes, size_t count) {
     return cpu_has_crc32c() ? crc32c_cpu(crc, bytes, count) : collector_crc32c_portable(crc, bytes, count);
+}
+
+int collector_spawn(const char *path, char *const arguments[]) {
+    // The child tells of a failed exec through a pipe that a good one closes.
+    int report[2];
+    if (pipe2(report, O_CLOEXEC) != 0) {
+        return -1;
+    }
+    pid_t parent = getpid();
+    pid_t child = fork();
+    if (child == 0) {
+        // Between fork and exec only what is async-signal-safe: other threads may hold any lock.
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        signal(SIGPIPE, SIG_DFL);
+        setpgid(0, 0);
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        if (getppid() != parent) {
+            _exit(127);
+        }
+        int null = open("/dev/null", O_RDWR);
+        dup2(null, 0);
+        dup2(null, 1);
+        dup2(null, 2);
+        execvp(path, arguments);
+        int code = errno;
+        ssize_t ignored = write(report[1], &code, sizeof code);
+        (void)ignored;
+        _exit(127);
+    }
+    int fork_code = errno;
+    close(report[1]);
+    int exec_code = 0;
+    ssize_t count = child < 0 ? 0 : read(report[0], &exec_code, sizeof exec_code);
+    close(report[0]);
+    if (child < 0) {
+        errno = fork_code;
+        return -1;
+    }
+    if (count == sizeof exec_code) {
+        waitpid(child, NULL, 0);
+        errno = exec_code;
+        return -1;
+    }
+    return child;
 }

@@ -8,8 +8,6 @@ import Synchronization
 
 /// The counters of the forwarder, at one moment.
 package struct ForwarderStatistics: Sendable {
-    package var forwardedSpans: UInt64 = 0
-    package var droppedSpans: [ForwardDrop: UInt64] = [:]
     package var requests: [String: UInt64] = [:]
     /// Seconds per request, one entry each since the last look: the owner keeps the histogram.
     package var durations: [Double] = []
@@ -222,12 +220,7 @@ package final class Forwarder: Sendable {
 
         private mutating func accept(_ batch: SpoolBatch, rejected: Int, message: String) {
             noteAnswered()
-            let held = owner.spool.settle(batch.frames)
-            let rejected = min(max(0, rejected), held)
-            owner.control.withLock {
-                $0.statistics.forwardedSpans += UInt64(held - rejected)
-                if rejected > 0 { $0.statistics.droppedSpans[.rejected, default: 0] += UInt64(rejected) }
-            }
+            owner.spool.settle(batch.frames, dropping: (rejected, ForwardDrop.rejected.rawValue))
             if rejected > 0 {
                 owner.logger.warning(
                     "backend rejected spans", metadata: ["spans": "\(rejected)", "reason": "\(message)"])
@@ -284,9 +277,9 @@ package final class Forwarder: Sendable {
                 retries.append(Attempt(batch: batch.part(middle..<batch.frames.count)))
                 return
             }
-            let held = owner.spool.settle(batch.frames)
-            owner.control.withLock { $0.statistics.droppedSpans[.refused, default: 0] += UInt64(held) }
-            owner.logger.error("backend refused spans for good", metadata: ["spans": "\(held)", "reason": "\(reason)"])
+            owner.spool.settle(batch.frames, dropping: (batch.spanCount, ForwardDrop.refused.rawValue))
+            owner.logger.error(
+                "backend refused spans for good", metadata: ["spans": "\(batch.spanCount)", "reason": "\(reason)"])
         }
 
         // MARK: Sleeping

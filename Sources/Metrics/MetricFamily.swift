@@ -1,6 +1,8 @@
 /// What a family measures. The name of a counter includes its `_total`.
 package enum MetricKind: String, Sendable {
     case counter, gauge, histogram
+    /// Quantiles over a sliding window, in the label `quantile`, which the formats reserve for this kind.
+    case summary
 }
 
 /// The value of one series on one page.

@@ -53,5 +53,5 @@ package struct SpanReference: Hashable, Sendable {
 
 private func hexDigits(of value: UInt64) -> [UInt8] {
     let digits: [UInt8] = Array("0123456789abcdef".utf8)
-    return (0..<16).map { digits[Int(value >> UInt64(60 - 4 * $0)) & 15] }
+    return (0..<16).map { digits[Int(value >> UInt64(60 - 4 * $0) & 15)] }
 }

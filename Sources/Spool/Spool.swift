@@ -45,15 +45,19 @@ package struct SpoolStatistics: Sendable {
     /// Not settled yet, in flight included.
     package var spans = 0
     package var recoveredSpans = 0
+    /// Since the start. At every moment: recovered + appended = delivered + dropped + `spans`.
+    package var appendedSpans: UInt64 = 0
+    package var deliveredSpans: UInt64 = 0
+    /// By reason: those of `SpoolDrop`, and those that `settle` was told.
+    package var droppedSpans: [String: UInt64] = [:]
     package var oldestUnsettled: WallTime?
-    package var droppedSpans: [SpoolDrop: UInt64] = [:]
     package var corruptFrames: UInt64 = 0
     package var errors: UInt64 = 0
     /// The last append or sync failed: nothing is accepted until one works again.
     package var lastFailure: String?
 }
 
-/// Why spans left the spool without being forwarded.
+/// Why the spool itself drops spans.
 package enum SpoolDrop: String, CaseIterable, Sendable {
     /// The oldest made room (`when-full: drop-oldest`).
     case evicted
@@ -69,7 +73,7 @@ package enum SpoolDrop: String, CaseIterable, Sendable {
 /// `SpoolSync` names. It is deleted only after `settle`. One process owns a directory; within it, any thread may
 /// append and settle, one thread reads. The layout on disk stands in SpoolFormat.swift.
 package final class Spool: Sendable {
-    let options: SpoolOptions
+    package let options: SpoolOptions
     let clock: Clock
     let fileSystem: any SpoolFileSystem
     let state: Mutex<SpoolState>
@@ -128,6 +132,7 @@ package final class Spool: Sendable {
             if state.unreadSpans == 0 { state.unreadSince = now }
             state.unreadSpans += spanCount
             state.unreadBytes += payload.count
+            state.appendedSpans += UInt64(spanCount)
             if let whenDurable { state.awaitingSync.append(whenDurable) }
         }
         if options.sync == .always { waker.wake() }
@@ -265,7 +270,7 @@ package final class Spool: Sendable {
     private func drop(_ segment: Segment, reason: SpoolDrop, _ state: inout SpoolState) throws(SystemError) {
         try fileSystem.delete(SegmentHeader.fileName(firstSequence: segment.firstSequence))
         state.segments.removeAll { $0.firstSequence == segment.firstSequence }
-        state.dropped[reason, default: 0] += UInt64(segment.unsettledSpans)
+        state.dropped[reason.rawValue, default: 0] += UInt64(segment.unsettledSpans)
         if segment.frameCount > 0 {
             state.settle(segment.firstSequence...segment.lastSequence)
         }
@@ -280,6 +285,8 @@ package final class Spool: Sendable {
             statistics.spans = state.segments.reduce(0) { $0 + $1.unsettledSpans }
             statistics.recoveredSpans = state.recoveredSpans
             statistics.oldestUnsettled = state.segments.first { $0.unsettledFrames > 0 }?.oldestUnsettled
+            statistics.appendedSpans = state.appendedSpans
+            statistics.deliveredSpans = state.deliveredSpans
             statistics.droppedSpans = state.dropped
             statistics.corruptFrames = state.corruptFrames
             statistics.errors = state.errors

@@ -99,10 +99,13 @@ extension Spool {
         }
     }
 
-    /// The frames were sent, or refused for good: they need not be kept. Returns how many of their spans the spool
-    /// still held (an evicted segment's spans are counted as dropped already).
+    /// The frames were delivered, all but `dropping` of their spans, which the far side refused for good: they need not
+    /// be kept. Returns how many of their spans the spool still held (an evicted segment's spans are counted as dropped
+    /// already).
     @discardableResult
-    package func settle(_ frames: some Sequence<SpoolBatch.Frame>) -> Int {
+    package func settle(
+        _ frames: some Sequence<SpoolBatch.Frame>, dropping: (spans: Int, reason: String)? = nil
+    ) -> Int {
         state.withLock { state in
             var held = 0
             var run: ClosedRange<UInt64>?
@@ -116,6 +119,9 @@ extension Spool {
                 held += state.release(frame)
             }
             if let run { state.settle(run) }
+            let dropped = min(max(0, dropping?.spans ?? 0), held)
+            state.deliveredSpans += UInt64(held - dropped)
+            if let dropping, dropped > 0 { state.dropped[dropping.reason, default: 0] += UInt64(dropped) }
             state.deleteSettledSegments(fileSystem)
             return held
         }
@@ -225,7 +231,7 @@ extension SpoolState {
     /// Once every frame of a segment is settled, the spans still on its books are those of its corrupt frames.
     mutating func dropResidue(ofSegmentAt index: Int) {
         guard segments[index].unsettledFrames <= 0, segments[index].unsettledSpans > 0 else { return }
-        dropped[.corrupt, default: 0] += UInt64(segments[index].unsettledSpans)
+        dropped[SpoolDrop.corrupt.rawValue, default: 0] += UInt64(segments[index].unsettledSpans)
         segments[index].unsettledSpans = 0
         segments[index].unsettledFrames = 0
     }

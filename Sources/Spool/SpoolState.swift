@@ -65,7 +65,9 @@ struct SpoolState {
     var unreadBytes = 0
     var unreadSince: MonotonicTime?
     var recoveredSpans = 0
-    var dropped: [SpoolDrop: UInt64] = [:]
+    var appendedSpans: UInt64 = 0
+    var deliveredSpans: UInt64 = 0
+    var dropped: [String: UInt64] = [:]
     var corruptFrames: UInt64 = 0
     var errors: UInt64 = 0
     var lastFailure: String?

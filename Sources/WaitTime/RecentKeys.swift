@@ -1,5 +1,5 @@
 /// Remembers the last `capacity` keys, in the order in which they came.
-struct RecentKeys<Key: Hashable> {
+struct RecentKeys<Key: Hashable & Sendable>: Sendable {
     private var known: Set<Key> = []
     private var ring: [Key] = []
     private var oldest = 0

@@ -28,7 +28,7 @@ package let waitQuantiles: [Double] = [0.5, 0.95, 0.99]
 
 /// Turns task spans into waits, durations and counts. Pure and synchronous: it knows no socket and no clock, gets the
 /// time as an argument, and its owner holds the lock.
-package struct TaskAggregator {
+package struct TaskAggregator: Sendable {
     static let other = ForeignText("_other")
     static let unnamed = ForeignText("_unknown")
     /// The number that stands for `_other`.

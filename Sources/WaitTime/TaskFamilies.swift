@@ -6,7 +6,8 @@ extension TaskAggregator {
     package mutating func metricFamilies(at now: MonotonicTime) -> [MetricFamily] {
         var wait = MetricFamily(
             "asynq_task_wait_duration_seconds", .histogram,
-            "Time from ready to run until a worker started the task (first attempts, and retries with an exact source); rising means too few workers.")
+            "Time from ready to run until a worker started the task (first attempts, and retries with an exact source); "
+                + "rising means too few workers.")
         var processing = MetricFamily(
             "asynq_task_processing_duration_seconds", .histogram,
             "Run time of one attempt, by its outcome.")
@@ -26,8 +27,9 @@ extension TaskAggregator {
             }
         }
         var quantile = MetricFamily(
-            "asynq_task_wait_quantile_seconds", .gauge,
-            "Quantile of the wait over the sliding window, at most 5 % off; for a look and for autoscaling, alert on the histogram.")
+            "asynq_task_wait_quantile_seconds", .summary,
+            "Quantile of the wait over the sliding window, at most 5 % off; for a look and for autoscaling, "
+                + "alert on the histogram.")
         for (queue, seconds) in waitQuantilesByQueue(at: now) {
             for (share, value) in zip(waitQuantiles, seconds) {
                 quantile.add(value, LabelSet([("queue", queue), ("quantile", ForeignText(share.description))]))

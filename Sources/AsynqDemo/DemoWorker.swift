@@ -1,0 +1,148 @@
+import AsynqRedis
+import Model
+import Platform
+
+/// One task that a worker has taken.
+struct RunningTask {
+    let message: TaskMessage
+    let kind: DemoTaskKind
+    let origin: TaskOrigin
+    let start: WallTime
+    let end: MonotonicTime
+    let error: String?
+}
+
+/// What the producer knew of a task: its trace and its times. (A real worker reads the trace from the task's headers; the
+/// demo keeps it beside the task so as not to read it back.)
+struct TaskOrigin {
+    let producer: SpanReference
+    let enqueuedAt: WallTime
+    /// When a scheduled task is due.
+    let processAt: WallTime?
+}
+
+/// One worker process: takes tasks by queue priority, runs them for a while, and does to Redis what Asynq's processor
+/// does.
+struct DemoWorker {
+    private static let retrySeconds: ClosedRange<Int64> = 2...8
+
+    private let plan: DemoServerPlan
+    private(set) var info: ServerInfo
+    private var running: [RunningTask] = []
+
+    init(_ plan: DemoServerPlan, id: String, clock: Clock) {
+        self.plan = plan
+        info = ServerInfo(
+            host: "demo", pid: Int64.random(in: 1000...30_000), id: id, concurrency: Int64(plan.concurrency),
+            queues: plan.queues, startedAtSeconds: clock.wall().wholeSeconds, activeWorkers: 0)
+    }
+
+    var queueNames: [String] { plan.queues.map(\.name) }
+
+    mutating func beat(_ store: AsynqStore) throws(RedisError) {
+        info.activeWorkers = Int64(running.count)
+        let workers = running.map { WorkerInfo(server: info, task: $0.message, startedAtSeconds: $0.start.wholeSeconds) }
+        try store.beat(info, workers)
+        try store.extendLeases(running.map(\.message))
+    }
+
+    /// Takes tasks while a slot is free, `slowdown` times slower than they should be.
+    mutating func takeTasks(
+        _ store: AsynqStore, _ tasks: inout DemoTasks, clock: Clock, slowdown: Double
+    ) throws(RedisError) {
+        while running.count < plan.concurrency {
+            guard let task = try next(store, &tasks) else { return }
+            let kind = task.kind
+            // Log-normal, as run times are: the sum of uniform numbers is near enough to a normal one.
+            let normal = (0..<12).reduce(-6.0) { sum, _ in sum + Double.random(in: 0..<1) }
+            let seconds = kind.meanSeconds * slowdown * exponential(0.5 * normal)
+            let failed = Double.random(in: 0..<1) < kind.failureShare
+            running.append(
+                RunningTask(
+                    message: task.message, kind: kind, origin: task.origin, start: clock.wall(),
+                    end: clock.monotonic().advanced(byNanoseconds: UInt64(seconds * 1e9)),
+                    error: failed ? kind.errors.randomElement() : nil))
+        }
+    }
+
+    private func next(_ store: AsynqStore, _ tasks: inout DemoTasks) throws(RedisError) -> DemoTasks.Entry? {
+        // Weighted order: a queue of priority 6 is asked first six times out of nine.
+        var order = plan.queues
+        while !order.isEmpty {
+            var ticket = Int64.random(in: 0..<order.reduce(0) { $0 + $1.priority })
+            let index = order.firstIndex { queue in
+                ticket -= queue.priority
+                return ticket < 0
+            }
+            let queue = order.remove(at: index ?? 0)
+            if let id = try store.dequeue(queue.name), let entry = tasks[id] { return entry }
+        }
+        return nil
+    }
+
+    /// Ends the tasks whose time is over; returns their spans.
+    mutating func finishTasks(_ store: AsynqStore, _ tasks: inout DemoTasks, clock: Clock) throws(RedisError) -> [DemoSpan] {
+        let now = clock.monotonic()
+        let done = running.filter { $0.end <= now }
+        if done.isEmpty { return [] }
+        running.removeAll { $0.end <= now }
+        var spans: [DemoSpan] = []
+        for task in done {
+            let end = clock.wall()
+            if let error = task.error {
+                try fail(task, error, store, &tasks, clock: clock)
+            } else {
+                try store.complete(task.message)
+                tasks.remove(task.message.id)
+            }
+            spans += self.spans(of: task, end: end)
+        }
+        return spans
+    }
+
+    private func fail(
+        _ task: RunningTask, _ error: String, _ store: AsynqStore, _ tasks: inout DemoTasks, clock: Clock
+    ) throws(RedisError) {
+        let now = clock.wall().wholeSeconds
+        var message = task.message
+        let isDead = message.retried >= message.retry
+        if !isDead { message.retried += 1 }
+        message.errorMessage = error
+        message.lastFailedAt = now
+        try store.fail(message, retryAtSeconds: isDead ? nil : now + Int64.random(in: Self.retrySeconds))
+        if isDead { tasks.remove(message.id) } else { tasks.update(message) }
+    }
+
+    private func spans(of task: RunningTask, end: WallTime) -> [DemoSpan] {
+        let process = SpanReference(trace: task.origin.producer.trace, span: .random)
+        var attributes: [(String, DemoSpan.Value)] = [
+            ("messaging.system", .string("asynq")),
+            ("messaging.operation.name", .string("process")),
+            ("messaging.operation.type", .string("process")),
+            ("messaging.destination.name", .string(task.message.queue)),
+            ("messaging.message.id", .string(task.message.id)),
+            ("asynq.task.type", .string(task.message.type)),
+            ("asynq.task.retried", .int(task.message.retried)),
+            ("asynq.task.enqueued_at", .int(task.origin.enqueuedAt.nanoseconds)),
+        ]
+        if let due = task.origin.processAt { attributes.append(("asynq.task.process_at", .int(due.nanoseconds))) }
+        let processSpan = DemoSpan(
+            name: "process \(task.message.queue)", kind: .consumer, reference: process, parent: task.origin.producer.span,
+            start: task.start, end: end, attributes: attributes, error: task.error)
+        let work = DemoSpan(
+            name: task.kind.work, kind: .client, reference: SpanReference(trace: process.trace, span: .random),
+            parent: process.span, start: task.start, end: end, attributes: [("peer.service", .string("demo"))], error: task.error)
+        return [work, processSpan]
+    }
+}
+
+/// e^x, without a C library: a demo's run times need no last digit.
+private func exponential(_ exponent: Double) -> Double {
+    var sum = 1.0
+    var term = 1.0
+    for step in 1..<20 {
+        term *= exponent / Double(step)
+        sum += term
+    }
+    return max(0.01, sum)
+}

@@ -1,0 +1,182 @@
+import AsynqRedis
+import Forwarder
+import Glibc
+import HTTPService
+package import Logging
+import Metrics
+import Model
+import NIOCore
+import NIOPosix
+import OTLP
+package import Platform
+import SpanReceiver
+import Spool
+import Synchronization
+import Web
+
+/// The whole sidecar, wired: Redis → metrics, spans → spool → trace backend, web endpoints.
+///
+/// Start fails fast, in the order in which something could be missing: spool, threads, listeners. After that no peer
+/// ends it. Stop goes against the flow: no new requests, those in flight end, what is spooled is sent for a while, the
+/// spool is synced.
+package final class Collector: Sendable {
+    /// For requests in flight and the last spans together.
+    private static let shutdownNanoseconds: UInt64 = 5_000_000_000
+
+    private let options: CollectorOptions
+    private let clock: Clock
+    private let logger: Logger
+    private let counters = ReceiverCounters()
+    private let taskMetrics: TaskMetrics
+    private let spoolLock: DirectoryLock?
+    private let spool: Spool?
+    private let forwarder: Forwarder?
+    private let redis: RedisMonitor?
+    private let registry: MetricsRegistry
+    private let group: MultiThreadedEventLoopGroup
+    private let servers = Mutex<(web: HTTPServer?, otlp: [HTTPServer])>((nil, []))
+
+    /// Opens the spool; nothing runs yet.
+    package init(_ options: CollectorOptions, clock: Clock, makeLogger: (String) -> Logger) throws {
+        self.options = options
+        self.clock = clock
+        logger = makeLogger("collector")
+        taskMetrics = TaskMetrics(options.aggregator, clock: clock)
+        if let forward = options.forwarder {
+            let fileSystem = try DiskFileSystem(directory: options.spoolDirectory)
+            spoolLock = try DirectoryLock(directory: options.spoolDirectory)
+            let opened = try Spool(fileSystem: fileSystem, options: options.spool, clock: clock)
+            spool = opened
+            forwarder = Forwarder(spool: opened, options: forward, clock: clock, logger: makeLogger("forwarder"))
+        } else {
+            spoolLock = nil
+            spool = nil
+            forwarder = nil
+        }
+        if let redisOptions = options.redis {
+            redis = try RedisMonitor(redisOptions, clock: clock, logger: makeLogger("redis"))
+        } else {
+            redis = nil
+        }
+        var sources: [any MetricSource] = []
+        if let redis { sources.append(RedisMetrics(monitor: redis)) }
+        sources.append(taskMetrics)
+        sources.append(
+            PipelineMetrics(
+                counters: counters, taskMetrics: taskMetrics, spool: spool, forwarder: forwarder, clock: clock))
+        sources.append(ProcessMetrics(clock: clock))
+        registry = MetricsRegistry(sources)
+        group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    }
+
+    package func start() throws {
+        try spool?.start()
+        try forwarder?.start()
+        try redis?.start()
+        let web = try HTTPServer(options.metricsListen, group: group, responder: WebResponder(CollectorWebState(self)))
+        servers.withLock { $0.web = web }
+        let responder = TraceResponder(
+            options.receiver, attributes: TaskAttributeTable(waitAttributes: options.waitAttributes),
+            sink: IngestSink(taskMetrics: taskMetrics, spool: spool, forwarder: forwarder), counters: counters)
+        for address in options.otlpListen {
+            let server = try HTTPServer(address, unixSocket: options.otlpSocket, group: group, responder: responder)
+            servers.withLock { $0.otlp.append(server) }
+        }
+        logStart()
+    }
+
+    private func logStart() {
+        let (web, otlp) = servers.withLock { ($0.web, $0.otlp) }
+        logger.notice(
+            "started",
+            metadata: [
+                "version": "\(BuildInfo.version)",
+                "metrics": "\(web?.address.description ?? "none")",
+                "otlp": "\(otlp.map(\.address.description).joined(separator: ", "))",
+                "redis": "\(options.redis?.endpoint.description ?? "none")",
+                "tempo": "\(options.forwarder.map { EffectiveConfiguration.redactedURL($0.url) } ?? "none: spans feed the metrics only")",
+            ])
+        for key in options.ineffective {
+            logger.warning("this key has no effect in this version", metadata: ["key": "\(key)"])
+        }
+        if let recovered = spool?.statistics.recoveredSpans, recovered > 0 {
+            logger.notice("spool recovered", metadata: ["spans": "\(recovered)"])
+        }
+    }
+
+    /// Where the web endpoints are, as bound.
+    package var webAddress: String { servers.withLock { $0.web?.address.description } ?? "" }
+
+    /// Ends everything, in at most about five seconds. Spans that could not be sent stay in the spool.
+    package func stop() {
+        let deadline = clock.monotonic().advanced(byNanoseconds: Self.shutdownNanoseconds)
+        let (web, otlp) = servers.withLock { ($0.web, $0.otlp) }
+        for server in otlp { server.quiesce() }
+        let patience = clock.monotonic().advanced(byNanoseconds: Self.shutdownNanoseconds / 2)
+        while otlp.contains(where: { $0.openConnections > 0 }) && clock.monotonic() < patience { usleep(5000) }
+        for server in otlp { server.close() }
+        forwarder?.stop(drainUntil: deadline)
+        spool?.close()
+        redis?.stop()
+        web?.quiesce()
+        web?.close()
+        do {
+            try group.syncShutdownGracefully()
+        } catch {
+            logger.warning("event loops did not end", metadata: ["error": "\(error)"])
+        }
+        if let left = spool?.statistics.spans, left > 0 {
+            logger.notice("stopped; spans wait in the spool for the next start", metadata: ["spans": "\(left)"])
+        } else {
+            logger.notice("stopped")
+        }
+    }
+
+    // MARK: What the outside sees
+
+    package func metricsPage() -> [UInt8] { TextEncoder.encode(registry.families()) }
+
+    func statusPage() -> [UInt8] {
+        let (received, spooled) = counters.read { ($0, spool?.statistics) }
+        return StatusPage.html(
+            redis: redis?.current, rows: queueRows(), counters: received, spool: spooled, forwarderState: forwarderState)
+    }
+
+    func queueRows() -> [QueueRow] {
+        QueueRow.all(redis?.current.snapshot, waits: taskMetrics.waitQuantiles)
+    }
+
+    var forwarderState: String {
+        guard let forwarder else { return "off (tempo.endpoint is none)" }
+        let statistics = forwarder.statistics
+        if let failure = statistics.lastFailure { return "retrying: \(failure)" }
+        return statistics.isBackendUp == nil ? "nothing sent yet" : "up"
+    }
+
+    /// Spans received and forwarded since the start.
+    var spanTotals: (received: UInt64, forwarded: UInt64) {
+        counters.read { values in
+            (values.accepted + values.refused.values.reduce(0, +), spool?.statistics.deliveredSpans ?? 0)
+        }
+    }
+
+    func unreadyReason() -> String? {
+        let (web, otlp) = servers.withLock { ($0.web, $0.otlp.count) }
+        if web == nil || otlp < options.otlpListen.count { return "listeners are not bound yet" }
+        if let failure = spool?.statistics.lastFailure { return "the spool can't be written: \(failure)" }
+        if let redis, redis.current.attempts == 0 { return "Redis has not been tried yet" }
+        return nil
+    }
+}
+
+private struct CollectorWebState: WebState {
+    private let collector: Collector
+
+    init(_ collector: Collector) {
+        self.collector = collector
+    }
+
+    func metricsPage() -> [UInt8] { collector.metricsPage() }
+    func unreadyReason() -> String? { collector.unreadyReason() }
+    func statusPage() -> [UInt8] { collector.statusPage() }
+}

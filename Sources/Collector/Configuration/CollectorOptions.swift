@@ -1,0 +1,239 @@
+import AsynqRedis
+import Forwarder
+import HTTPService
+package import Logging
+import Metrics
+import Model
+import OTLP
+import Spool
+import SpanReceiver
+import WaitTime
+
+/// The configuration, checked and typed.
+package struct CollectorOptions: Sendable {
+    /// nil with `redis.url: none`.
+    var redis: RedisMonitorOptions?
+    var otlpListen: [ListenAddress] = []
+    var otlpSocket: UnixSocketOptions
+    var receiver: TraceResponderOptions
+    var waitAttributes: [TaskAttributeTable.WaitAttribute]
+    /// nil with `tempo.endpoint: none`.
+    var forwarder: ForwarderOptions?
+    var spoolDirectory: String
+    var spool: SpoolOptions
+    var metricsListen: ListenAddress
+    var aggregator: TaskAggregatorOptions
+    package var logLevel: Logger.Level
+    package var logFormat: LogFormat
+    /// Keys that were set although this version does not act on them.
+    package var ineffective: [String]
+}
+
+package enum LogFormat: String, Sendable {
+    case auto, json, text
+}
+
+/// Checks each setting by its form, then builds the typed options. All problems are collected, not only the first.
+struct OptionsBuilder {
+    private let settings: Settings
+    private(set) var problems: [ConfigurationProblem]
+
+    init(_ settings: Settings) {
+        self.settings = settings
+        problems = settings.problems
+        for key in ConfigurationKey.all { checkForm(settings[key.name]) }
+    }
+
+    private mutating func checkForm(_ setting: Setting) {
+        let text = setting.text
+        let isGood: Bool
+        switch setting.key.form {
+        case .text, .secret, .url, .list: isGood = true
+        case .secretPairs: isGood = ValueParsing.list(text).allSatisfy { $0.contains("=") && !$0.hasPrefix("=") }
+        case .duration: isGood = ValueParsing.duration(text).map { $0 > 0 } ?? false
+        case .durationOr(let word): isGood = text == word || ValueParsing.duration(text).map { $0 > 0 } ?? false
+        case .size: isGood = ValueParsing.size(text).map { $0 > 0 } ?? false
+        case .integer(let range): isGood = Int(text).map { range.contains($0) } ?? false
+        case .flag: isGood = text == "true" || text == "false"
+        case .choice(let words): isGood = words.contains(text)
+        case .regularExpression: isGood = QueueFilter.isValid(pattern: text)
+        }
+        if !isGood { problems.append(ConfigurationProblem(setting, is: "allowed is \(setting.key.form.allowed)")) }
+    }
+
+    mutating func build() -> CollectorOptions? {
+        let redis = redisOptions()
+        let listen = otlpAddresses()
+        let socket = socketOptions()
+        let forwarder = forwarderOptions()
+        let spool = spoolOptions()
+        let web = address("metrics.listen")
+        let bounds = waitBuckets()
+        let waits = waitAttributes()
+        guard problems.isEmpty, let web, let bounds, let spool else { return nil }
+        return CollectorOptions(
+            redis: redis, otlpListen: listen, otlpSocket: socket,
+            receiver: TraceResponderOptions(
+                maxBodyBytes: size("otlp.max-body"), bearerToken: nonEmpty("otlp.bearer-token")),
+            waitAttributes: waits, forwarder: forwarder, spoolDirectory: settings["spool.directory"].text, spool: spool,
+            metricsListen: web,
+            aggregator: TaskAggregatorOptions(
+                bounds: bounds, maxTaskTypes: integer("metrics.task-types"), maxQueues: integer("metrics.queues-max"),
+                quantileWindowNanoseconds: duration("metrics.quantile-window")),
+            logLevel: Logger.Level(rawValue: settings["log.level"].text) ?? .info,
+            logFormat: LogFormat(rawValue: settings["log.format"].text) ?? .auto,
+            ineffective: ConfigurationKey.all.compactMap { key in
+                guard case .notYet = key.effect, settings[key.name].text != key.defaultText else { return nil }
+                return key.name
+            })
+    }
+
+    // MARK: Values whose form was checked
+
+    private func duration(_ name: String) -> UInt64 { ValueParsing.duration(settings[name].text) ?? 0 }
+    private func size(_ name: String) -> Int { ValueParsing.size(settings[name].text) ?? 0 }
+    private func integer(_ name: String) -> Int { Int(settings[name].text) ?? 0 }
+
+    private func nonEmpty(_ name: String) -> String? {
+        let text = settings[name].text
+        return text.isEmpty ? nil : text
+    }
+
+    private mutating func refuse(_ name: String, _ problem: String) {
+        problems.append(ConfigurationProblem(settings[name], is: problem))
+    }
+
+    // MARK: Sections
+
+    private mutating func redisOptions() -> RedisMonitorOptions? {
+        let url = settings["redis.url"].text
+        if url == "none" { return nil }
+        do throws(RedisURL.Invalid) {
+            var endpoint = try RedisURL.parse(url)
+            if let username = nonEmpty("redis.username") { endpoint.username = username }
+            if let password = nonEmpty("redis.password") { endpoint.password = password }
+            return RedisMonitorOptions(
+                endpoint: endpoint, intervalNanoseconds: duration("redis.interval"),
+                timeoutNanoseconds: duration("redis.timeout"),
+                filter: QueueFilter(
+                    include: nonEmpty("redis.queues.include"), exclude: nonEmpty("redis.queues.exclude")))
+        } catch {
+            refuse("redis.url", error.problem)
+            return nil
+        }
+    }
+
+    private mutating func otlpAddresses() -> [ListenAddress] {
+        var addresses: [ListenAddress] = []
+        let socket = settings["otlp.socket"].text
+        if socket != "none" {
+            let path = socket.hasPrefix("unix://") ? String(socket.dropFirst(7)) : socket
+            if path.hasPrefix("/") {
+                addresses.append(.unix(path: path))
+            } else {
+                refuse("otlp.socket", "allowed is an absolute path, or none")
+            }
+        }
+        if settings["otlp.listen"].text == "none" { return addresses }
+        for text in ValueParsing.list(settings["otlp.listen"].text) {
+            do throws(ListenAddress.Invalid) {
+                addresses.append(try ListenAddress(text))
+            } catch {
+                refuse("otlp.listen", "\(text): \(error.problem)")
+            }
+        }
+        return addresses
+    }
+
+    private mutating func socketOptions() -> UnixSocketOptions {
+        let text = settings["otlp.socket-mode"].text
+        guard let mode = UInt32(text, radix: 8), mode <= 0o777 else {
+            refuse("otlp.socket-mode", "allowed is an octal mode from 0000 to 0777")
+            return UnixSocketOptions()
+        }
+        return UnixSocketOptions(mode: mode, group: nonEmpty("otlp.socket-group"))
+    }
+
+    private mutating func address(_ name: String) -> ListenAddress? {
+        do throws(ListenAddress.Invalid) {
+            return try ListenAddress(settings[name].text)
+        } catch {
+            refuse(name, error.problem)
+            return nil
+        }
+    }
+
+    private mutating func forwarderOptions() -> ForwarderOptions? {
+        let endpoint = settings["tempo.endpoint"].text
+        if endpoint == "none" || endpoint.isEmpty { return nil }
+        guard endpoint.hasPrefix("http://") || endpoint.hasPrefix("https://"), endpoint.utf8.count > 8 else {
+            refuse("tempo.endpoint", "allowed is http://host:port, https://host:port or none")
+            return nil
+        }
+        guard let compression = ForwardCompression(rawValue: settings["tempo.compression"].text) else {
+            refuse("tempo.compression", "zstd is not built into this version; allowed are gzip, none")
+            return nil
+        }
+        var options = ForwarderOptions(
+            url: ForwarderOptions.tracesURL(base: endpoint), userAgent: "asynq-collector/\(BuildInfo.version)")
+        options.headers = ValueParsing.list(settings["tempo.headers"].text).map { pair in
+            let name = pair.prefix { $0 != "=" }
+            return (ValueParsing.trimmed(name), ValueParsing.trimmed(pair[name.endIndex...].dropFirst()))
+        }
+        options.compression = compression
+        options.timeoutNanoseconds = duration("tempo.timeout")
+        options.maxBatchBytes = size("tempo.batch.max-bytes")
+        options.maxBatchSpans = integer("tempo.batch.max-spans")
+        options.maxDelayNanoseconds = duration("tempo.batch.max-delay")
+        options.retryInitialNanoseconds = duration("tempo.retry.initial")
+        options.retryMaxNanoseconds = max(duration("tempo.retry.max"), options.retryInitialNanoseconds)
+        return options
+    }
+
+    private mutating func spoolOptions() -> SpoolOptions? {
+        let sync: SpoolSync
+        switch settings["spool.sync"].text {
+        case "always": sync = .always
+        case "never": sync = .never
+        case let text:
+            guard let nanoseconds = ValueParsing.duration(text), nanoseconds > 0 else {
+                refuse("spool.sync", "allowed is always, never, or an interval such as 200ms")
+                return nil
+            }
+            sync = .interval(nanoseconds: nanoseconds)
+        }
+        let age = settings["spool.max-age"].text
+        if !settings["spool.directory"].text.hasPrefix("/") { refuse("spool.directory", "allowed is an absolute path") }
+        if size("spool.max-bytes") < 1 << 20 { refuse("spool.max-bytes", "allowed is 1MiB or more") }
+        return SpoolOptions(
+            maxBytes: size("spool.max-bytes"),
+            maxAgeNanoseconds: age == "none" ? nil : ValueParsing.duration(age).map { Int64(clamping: $0) },
+            whenFull: settings["spool.when-full"].text == "drop-oldest" ? .dropOldest : .refuse, sync: sync)
+    }
+
+    private mutating func waitBuckets() -> HistogramBounds? {
+        let texts = ValueParsing.list(settings["metrics.wait-buckets"].text)
+        let values = texts.compactMap { Double($0) }
+        guard values.count == texts.count, !values.isEmpty, values.count <= 100, let bounds = HistogramBounds(values) else {
+            refuse("metrics.wait-buckets", "allowed are 1 to 100 ascending numbers of seconds")
+            return nil
+        }
+        return bounds
+    }
+
+    private mutating func waitAttributes() -> [TaskAttributeTable.WaitAttribute] {
+        let texts = ValueParsing.list(settings["wait.attributes"].text)
+        if texts.isEmpty { return TaskAttributeTable.defaultWaitAttributes }
+        var attributes: [TaskAttributeTable.WaitAttribute] = []
+        for text in texts {
+            let colon = text.lastIndex(of: ":") ?? text.endIndex
+            let unit = TaskAttributeTable.WaitAttribute.Unit(rawValue: String(text[colon...].dropFirst()))
+            guard let unit, colon > text.startIndex, attributes.count < 100 else {
+                refuse("wait.attributes", "\(text): allowed is NAME:UNIT with unit s, ms, us or ns, at most 100 of them")
+                continue
+            }
+            attributes.append(.init(name: String(text[..<colon]), unit: unit))
+        }
+        return attributes
+    }
+}

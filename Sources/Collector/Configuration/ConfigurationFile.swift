@@ -1,0 +1,107 @@
+import CYAML
+
+/// A YAML file as a flat list of dotted keys, each with the line that it stands in.
+enum ConfigurationFile {
+    struct Entry {
+        let key: String
+        let text: String
+        let line: Int
+    }
+
+    struct Unreadable: Error {
+        let problem: String
+    }
+
+    /// Nested mappings become dotted keys, sequences of scalars become comma lists. Anything else YAML can say (anchors,
+    /// several documents, mappings in sequences) is refused by name.
+    static func parse(_ bytes: [UInt8]) throws(Unreadable) -> [Entry] {
+        var parser = yaml_parser_t()
+        guard yaml_parser_initialize(&parser) == 1 else { throw Unreadable(problem: "no memory for a YAML parser") }
+        defer { yaml_parser_delete(&parser) }
+        return try bytes.withUnsafeBufferPointer { buffer throws(Unreadable) in
+            yaml_parser_set_input_string(&parser, buffer.baseAddress, buffer.count)
+            var reader = Reader(parser: &parser)
+            return try reader.read()
+        }
+    }
+
+    private struct Event {
+        let type: yaml_event_type_t
+        let text: String
+        let line: Int
+    }
+
+    private struct Reader {
+        private static let maxDepth = 16
+        private let parser: UnsafeMutablePointer<yaml_parser_t>
+        private var entries: [Entry] = []
+
+        init(parser: UnsafeMutablePointer<yaml_parser_t>) {
+            self.parser = parser
+        }
+
+        mutating func read() throws(Unreadable) -> [Entry] {
+            var documents = 0
+            while true {
+                let event = try next()
+                switch event.type {
+                case YAML_STREAM_END_EVENT: return entries
+                case YAML_DOCUMENT_START_EVENT:
+                    documents += 1
+                    if documents > 1 { throw Unreadable(problem: "line \(event.line): a second document; one is read") }
+                case YAML_MAPPING_START_EVENT: try readMapping(prefix: "", depth: 0)
+                case YAML_SCALAR_EVENT where event.text.isEmpty: continue
+                case YAML_SCALAR_EVENT, YAML_SEQUENCE_START_EVENT:
+                    throw Unreadable(problem: "line \(event.line): the file holds keys and values, such as redis: {url: …}")
+                default: continue
+                }
+            }
+        }
+
+        private mutating func readMapping(prefix: String, depth: Int) throws(Unreadable) {
+            while true {
+                let key = try next()
+                if key.type == YAML_MAPPING_END_EVENT { return }
+                guard key.type == YAML_SCALAR_EVENT else {
+                    throw Unreadable(problem: "line \(key.line): a key that is no plain text")
+                }
+                let name = prefix.isEmpty ? key.text : prefix + "." + key.text
+                let value = try next()
+                switch value.type {
+                case YAML_SCALAR_EVENT: entries.append(Entry(key: name, text: value.text, line: value.line))
+                case YAML_SEQUENCE_START_EVENT:
+                    entries.append(Entry(key: name, text: try readSequence(), line: value.line))
+                case YAML_MAPPING_START_EVENT where depth < Self.maxDepth: try readMapping(prefix: name, depth: depth + 1)
+                default: throw Unreadable(problem: "line \(value.line): \(name) has a value of a kind that is not read here")
+                }
+            }
+        }
+
+        private func readSequence() throws(Unreadable) -> String {
+            var parts: [String] = []
+            while true {
+                let event = try next()
+                if event.type == YAML_SEQUENCE_END_EVENT { return parts.joined(separator: ",") }
+                guard event.type == YAML_SCALAR_EVENT else {
+                    throw Unreadable(problem: "line \(event.line): a list here holds plain values")
+                }
+                parts.append(event.text)
+            }
+        }
+
+        private func next() throws(Unreadable) -> Event {
+            var event = yaml_event_t()
+            guard yaml_parser_parse(parser, &event) == 1 else {
+                let problem = parser.pointee.problem.map { String(cString: $0) } ?? "not YAML"
+                throw Unreadable(problem: "line \(parser.pointee.problem_mark.line + 1): \(problem)")
+            }
+            defer { yaml_event_delete(&event) }
+            let line = Int(event.start_mark.line) + 1
+            if event.type == YAML_ALIAS_EVENT { throw Unreadable(problem: "line \(line): aliases are not read here") }
+            guard event.type == YAML_SCALAR_EVENT else { return Event(type: event.type, text: "", line: line) }
+            let scalar = event.data.scalar
+            let bytes = UnsafeBufferPointer(start: scalar.value, count: scalar.length)
+            return Event(type: event.type, text: String(decoding: bytes, as: UTF8.self), line: line)
+        }
+    }
+}

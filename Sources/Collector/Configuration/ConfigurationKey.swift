@@ -1,0 +1,155 @@
+/// What the text of a value has to be.
+enum ValueForm: Sendable {
+    case text
+    case secret
+    /// A url that may hold a user and password.
+    case url
+    /// `K=V,…`, each V a secret.
+    case secretPairs
+    case duration
+    /// A duration, or the word.
+    case durationOr(String)
+    case size
+    case integer(ClosedRange<Int>)
+    case flag
+    case choice([String])
+    case list
+    case regularExpression
+
+    /// For error messages.
+    var allowed: String {
+        switch self {
+        case .text, .secret, .url, .list: "text"
+        case .secretPairs: "NAME=VALUE,…"
+        case .duration: "a duration such as 250ms, 5s, 2m, 1h"
+        case .durationOr(let word): "\(word), or a duration such as 250ms, 5s, 2m"
+        case .size: "a size such as 512KiB, 64MiB, 1GiB or a number of bytes"
+        case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
+        case .flag: "true or false"
+        case .choice(let words): words.joined(separator: ", ")
+        case .regularExpression: "a regular expression"
+        }
+    }
+
+    /// Secrets may also come from a file named by the key with `-file` behind it.
+    var isSecret: Bool {
+        switch self {
+        case .secret, .url, .secretPairs: true
+        default: false
+        }
+    }
+}
+
+/// One key of the configuration, in all its three forms by one rule:
+///
+///     file          redis.queues.include      (nested)
+///     flag          --redis-queues-include
+///     environment   ASYNQ_COLLECTOR_REDIS_QUEUES_INCLUDE
+struct ConfigurationKey: Sendable {
+    /// What a change of the key takes, and whether this version acts on it.
+    enum Effect: Sendable {
+        case onReload, atStart
+        /// Known, checked, and without effect yet: setting it is answered with a warning.
+        case notYet
+    }
+
+    let name: String
+    let defaultText: String
+    let form: ValueForm
+    let effect: Effect
+    let help: String
+
+    init(_ name: String, _ form: ValueForm, _ defaultText: String, _ help: String, _ effect: Effect = .atStart) {
+        self.name = name
+        self.form = form
+        self.defaultText = defaultText
+        self.help = help
+        self.effect = effect
+    }
+
+    var flag: String { "--" + String(name.map { $0 == "." ? "-" : $0 }) }
+
+    var environment: String { Self.environmentPrefix + name.uppercased().map { $0 == "." || $0 == "-" ? "_" : String($0) }.joined() }
+
+    static let environmentPrefix = "ASYNQ_COLLECTOR_"
+
+    static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
+
+    static let defaultBuckets = "0.005,0.01,0.025,0.05,0.1,0.25,0.5,1,2.5,5,10,30,60,120,300,600,1800,3600"
+
+    static let all: [ConfigurationKey] = redis + otlp + tempo + spool + metrics + traces
+
+    private static let redis: [ConfigurationKey] = [
+        .init("redis.url", .url, "redis://127.0.0.1:6379/0", "redis://[user:pass@]host:port/db, unix:///path?db=0, or none for a pure span sidecar"),
+        .init("redis.username", .text, "", "ACL user, overrides the url"),
+        .init("redis.password", .secret, "", "overrides the url"),
+        .init("redis.sentinel-password", .secret, "", "of the sentinels", .notYet),
+        .init("redis.tls.ca-file", .text, "", "certificate authorities", .notYet),
+        .init("redis.tls.cert-file", .text, "", "client certificate", .notYet),
+        .init("redis.tls.key-file", .text, "", "its key", .notYet),
+        .init("redis.tls.server-name", .text, "", "expected name", .notYet),
+        .init("redis.tls.insecure-skip-verify", .flag, "false", "trust any certificate", .notYet),
+        .init("redis.interval", .duration, "5s", "time between scrapes"),
+        .init("redis.look-ahead", .integer(0...100_000), "100", "next tasks of each queue that the sampler looks at", .notYet),
+        .init("redis.look-interval", .durationOr("0"), "1s", "how often the sampler looks; 0 = off", .notYet),
+        .init("redis.timeout", .duration, "3s", "budget of one whole scrape"),
+        .init("redis.queues.include", .regularExpression, "", "only queues that match"),
+        .init("redis.queues.exclude", .regularExpression, "", "no queues that match"),
+        .init("redis.memory-sampling", .durationOr("off"), "off", "interval of MEMORY USAGE sampling, or off", .notYet),
+    ]
+
+    private static let otlp: [ConfigurationKey] = [
+        .init("otlp.socket", .text, "/run/asynq-collector/otlp.sock", "unix socket for spans, or none"),
+        .init("otlp.socket-mode", .text, "0660", "its mode, octal"),
+        .init("otlp.socket-group", .text, "", "its group"),
+        .init("otlp.listen", .list, "127.0.0.1:4317,127.0.0.1:4318", "TCP addresses for spans, or none"),
+        .init("otlp.bearer-token", .secret, "", "required of every OTLP request when set"),
+        .init("otlp.cors.allowed-origins", .list, "", "exact origins or *", .notYet),
+        .init("otlp.cors.allowed-headers", .list, "", "request headers that browsers may send", .notYet),
+        .init("otlp.max-body", .size, "16MiB", "largest request, after decompression"),
+    ]
+
+    private static let tempo: [ConfigurationKey] = [
+        .init("tempo.endpoint", .url, "none", "base URL of the trace backend; /v1/traces is appended; none = spans feed the metrics only"),
+        .init("tempo.headers", .secretPairs, "", "NAME=VALUE,… sent with each request, such as X-Scope-OrgID=team-a"),
+        .init("tempo.compression", .choice(["gzip", "zstd", "none"]), "gzip", "gzip or none (zstd is not built in yet)"),
+        .init("tempo.timeout", .duration, "10s", "of one request"),
+        .init("tempo.tls.ca-file", .text, "", "certificate authorities", .notYet),
+        .init("tempo.tls.cert-file", .text, "", "client certificate", .notYet),
+        .init("tempo.tls.key-file", .text, "", "its key", .notYet),
+        .init("tempo.tls.server-name", .text, "", "expected name", .notYet),
+        .init("tempo.tls.insecure-skip-verify", .flag, "false", "trust any certificate", .notYet),
+        .init("tempo.batch.max-bytes", .size, "1MiB", "of one request, before compression"),
+        .init("tempo.batch.max-spans", .integer(1...1_000_000), "1000", "of one request"),
+        .init("tempo.batch.max-delay", .duration, "200ms", "how long spans wait for company"),
+        .init("tempo.retry.initial", .duration, "1s", "first pause after a failure"),
+        .init("tempo.retry.max", .duration, "30s", "longest pause"),
+    ]
+
+    private static let spool: [ConfigurationKey] = [
+        .init("spool.directory", .text, "/var/lib/asynq-collector", "the crash-safe queue; one process per directory"),
+        .init("spool.max-bytes", .size, "1GiB", "on disk"),
+        .init("spool.max-age", .durationOr("none"), "none", "older spans are dropped, counted"),
+        .init("spool.when-full", .choice(["refuse", "drop-oldest"]), "refuse", "refuse (429, the sender retries) or drop-oldest"),
+        .init("spool.sync", .text, "200ms", "always (before the acknowledgement), an interval, or never"),
+    ]
+
+    private static let metrics: [ConfigurationKey] = [
+        .init("metrics.listen", .text, "127.0.0.1:9876", "host:port or unix:///path of /metrics, the status page and the API"),
+        .init("metrics.wait-buckets", .list, defaultBuckets, "upper bounds in seconds"),
+        .init("metrics.task-types", .integer(0...100_000), "200", "distinct task types per queue before _other; 0 = no label"),
+        .init("metrics.queues-max", .integer(1...1_000_000), "1000", "distinct queues that spans name before _other"),
+        .init("metrics.asynqmon-names", .flag, "false", "also the names of Asynq's own exporter", .notYet),
+        .init("metrics.quantile-window", .duration, "5m", "window of the quantile gauges"),
+        .init("wait.attributes", .list, "", "NAME:UNIT,… attributes that measure the wait; unit s, ms, us or ns; replaces the built-in names"),
+    ]
+
+    private static let traces: [ConfigurationKey] = [
+        .init("traces.wait-span", .flag, "false", "add a span for the time in the queue", .notYet),
+        .init("traces.relink", .choice(["true", "false", "parent"]), "true", "restore missing trace context from Redis", .notYet),
+        .init("log.level", .choice(["trace", "debug", "info", "notice", "warning", "error"]), "info", "least severity that is logged", .onReload),
+        .init("log.format", .choice(["auto", "json", "text"]), "auto", "auto = text on a terminal, else json"),
+        .init("external-url.grafana", .url, "", "makes trace links on the status page", .notYet),
+        .init("external-url.tempo-datasource", .text, "", "uid of the Tempo data source in Grafana", .notYet),
+    ]
+}

@@ -1,0 +1,39 @@
+/// One thing that is wrong with the configuration.
+struct ConfigurationProblem: Error, Sendable, Equatable, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) {
+        self.description = description
+    }
+
+    /// A value that is not of its key's form; secrets are not repeated.
+    init(_ setting: Setting, is problem: String) {
+        let shown = setting.key.form.isSecret ? "(secret)" : "\"\(setting.text)\""
+        self.init("\(setting.key.name) = \(shown) (\(setting.origin)): \(problem)")
+    }
+
+    init(unknown name: String, origin: String, candidates: [String]) {
+        let nearest = nearestName(to: name, among: candidates)
+        self.init("unknown key \(name) (\(origin))" + (nearest.map { "; did you mean \($0)?" } ?? ""))
+    }
+}
+
+/// The known name with the fewest edits, if that is few enough to be a slip.
+func nearestName(to name: String, among candidates: [String]) -> String? {
+    let ranked = candidates.map { (name: $0, distance: editDistance(Array(name.utf8), Array($0.utf8))) }
+    return ranked.min { $0.distance < $1.distance }?.name
+}
+
+/// Levenshtein's distance.
+private func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {
+    var previous = Array(0...right.count)
+    for (row, byte) in left.enumerated() {
+        var current = [row + 1]
+        for (column, other) in right.enumerated() {
+            let replaced = previous[column] + (byte == other ? 0 : 1)
+            current.append(min(replaced, previous[column + 1] + 1, current[column] + 1))
+        }
+        previous = current
+    }
+    return previous[right.count]
+}

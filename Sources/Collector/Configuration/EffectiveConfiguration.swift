@@ -1,0 +1,70 @@
+/// The configuration in force, as a YAML file that would give it again; secrets are redacted.
+enum EffectiveConfiguration {
+    static let redacted = "<redacted>"
+
+    static func yaml(_ settings: Settings) -> String {
+        var lines: [String] = []
+        var open: [Substring] = []
+        for key in ConfigurationKey.all {
+            let path = key.name.split(separator: ".")
+            let parents = Array(path.dropLast())
+            var shared = 0
+            while shared < min(parents.count, open.count) && parents[shared] == open[shared] { shared += 1 }
+            for depth in shared..<parents.count {
+                lines.append(indentation(depth) + parents[depth] + ":")
+            }
+            open = parents
+            let value = shown(settings[key.name])
+            lines.append("\(indentation(parents.count))\(path[path.count - 1]): \(value)")
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private static func indentation(_ depth: Int) -> String {
+        String(repeating: "  ", count: depth)
+    }
+
+    private static func shown(_ setting: Setting) -> String {
+        let text = setting.text
+        switch setting.key.form {
+        case .secret: return scalar(text.isEmpty ? "" : redacted)
+        case .url: return scalar(redactedURL(text))
+        case .secretPairs:
+            return scalar(ValueParsing.list(text).map { "\($0.prefix { $0 != "=" })=\(redacted)" }.joined(separator: ","))
+        case .flag, .integer: return text
+        default: return scalar(text)
+        }
+    }
+
+    /// Whatever stands before an `@` of the authority may be a secret, the user's name excepted.
+    static func redactedURL(_ text: String) -> String {
+        var start = text.startIndex
+        while start < text.endIndex, !text[start...].hasPrefix("://") { start = text.index(after: start) }
+        guard start < text.endIndex else { return text }
+        let authorityStart = text.index(start, offsetBy: 3)
+        let authority = text[authorityStart...].prefix { $0 != "/" && $0 != "?" }
+        guard let at = authority.lastIndex(of: "@") else { return text }
+        let userInfo = authority[..<at]
+        let shown = userInfo.contains(":") ? userInfo.prefix { $0 != ":" } + ":" + redacted : Substring(redacted)
+        return String(text[..<authorityStart]) + String(shown) + String(text[at...])
+    }
+
+    /// Quoted, unless it is a plain word or number that no YAML reader takes for something else.
+    private static func scalar(_ text: String) -> String {
+        let words = ["none", "gzip", "zstd", "refuse", "always", "never", "info", "debug", "trace", "notice", "warning", "error", "auto", "json", "text"]
+        if words.contains(text) { return text }
+        if ValueParsing.duration(text) != nil && text != "0" || (ValueParsing.size(text) != nil && text.last?.isLetter == true) {
+            return text
+        }
+        let escaped = text.unicodeScalars.map { scalar -> String in
+            switch scalar {
+            case "\\": "\\\\"
+            case "\"": "\\\""
+            case "\n": "\\n"
+            case "\t": "\\t"
+            default: String(scalar)
+            }
+        }
+        return "\"" + escaped.joined() + "\""
+    }
+}

@@ -1,0 +1,113 @@
+import Glibc
+package import Logging
+import Model
+package import Platform
+import Synchronization
+
+/// Lines on standard error: JSON for machines, plain text for people. Never payloads, never credentials: the callers see
+/// to that.
+package struct CollectorLogHandler: LogHandler {
+    /// Shared by all loggers, so that SIGHUP can change it.
+    package final class Level: Sendable {
+        private let level: Mutex<Logger.Level>
+
+        package init(_ level: Logger.Level) {
+            self.level = Mutex(level)
+        }
+
+        package var current: Logger.Level {
+            get { level.withLock { $0 } }
+            set { level.withLock { $0 = newValue } }
+        }
+    }
+
+    private let label: String
+    private let level: Level
+    private let isJSON: Bool
+    private let clock: Clock
+
+    package var metadata: Logger.Metadata = [:]
+
+    package init(label: String, level: Level, format: LogFormat, clock: Clock) {
+        self.label = label
+        self.level = level
+        self.clock = clock
+        switch format {
+        case .json: isJSON = true
+        case .text: isJSON = false
+        case .auto: isJSON = isatty(STDERR_FILENO) == 0
+        }
+    }
+
+    package var logLevel: Logger.Level {
+        get { level.current }
+        set { level.current = newValue }
+    }
+
+    package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    package func log(event: LogEvent) {
+        var fields = metadata
+        if let more = event.metadata { fields.merge(more) { $1 } }
+        let line = isJSON
+            ? json(event.level, "\(event.message)", fields) : text(event.level, "\(event.message)", fields)
+        let bytes = Array((line + "\n").utf8)
+        // One write per line, so that lines of several threads don't mix. A closed standard error is nobody's problem.
+        _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+
+    private func json(_ level: Logger.Level, _ message: String, _ fields: Logger.Metadata) -> String {
+        var line = "{\"time\":\"\(timestamp())\",\"level\":\"\(level)\",\"component\":\(quoted(label)),\"message\":\(quoted(message))"
+        for (key, value) in fields.sorted(by: { $0.key < $1.key }) { line += ",\(quoted(key)):\(quoted("\(value)"))" }
+        return line + "}"
+    }
+
+    private func text(_ level: Logger.Level, _ message: String, _ fields: Logger.Metadata) -> String {
+        let rest = fields.sorted { $0.key < $1.key }.map { " \($0.key)=\(quoted("\($0.value)"))" }.joined()
+        return "\(timestamp()) \(level) \(label): \(message)\(rest)"
+    }
+
+    /// RFC 3339 in UTC with milliseconds.
+    private func timestamp() -> String {
+        let now = clock.wall()
+        var seconds = time_t(now.wholeSeconds)
+        var parts = tm()
+        gmtime_r(&seconds, &parts)
+        let milliseconds = (now.nanoseconds - now.wholeSeconds * 1_000_000_000) / 1_000_000
+        func padded(_ number: some BinaryInteger, _ width: Int) -> String {
+            let digits = String(number)
+            return String(repeating: "0", count: max(0, width - digits.count)) + digits
+        }
+        return "\(parts.tm_year + 1900)-\(padded(parts.tm_mon + 1, 2))-\(padded(parts.tm_mday, 2))T"
+            + "\(padded(parts.tm_hour, 2)):\(padded(parts.tm_min, 2)):\(padded(parts.tm_sec, 2)).\(padded(milliseconds, 3))Z"
+    }
+
+    private func quoted(_ text: String) -> String {
+        "\"" + escapedJSON(text) + "\""
+    }
+}
+
+/// The content of a JSON string.
+func escapedJSON(_ text: String) -> String {
+    var escaped = ""
+    for scalar in text.unicodeScalars {
+        switch scalar {
+        case "\"": escaped += "\\\""
+        case "\\": escaped += "\\\\"
+        case "\n": escaped += "\\n"
+        case "\r": escaped += "\\r"
+        case "\t": escaped += "\\t"
+        default:
+            if scalar.value < 32 || scalar.value == 127 {
+                let hex = String(scalar.value, radix: 16)
+                escaped += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+            } else {
+                escaped.unicodeScalars.append(scalar)
+            }
+        }
+    }
+    return escaped
+}

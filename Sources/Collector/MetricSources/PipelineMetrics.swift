@@ -1,0 +1,113 @@
+import Forwarder
+import Metrics
+import Model
+import Platform
+import SpanReceiver
+import Spool
+import Synchronization
+
+/// The collector's own families: what the receiver, the spool and the forwarder did.
+///
+/// The books balance on every page: received = accepted + refused, and recovered + accepted = forwarded + dropped + in
+/// the spool, because the receiver's and the spool's numbers are read under one lock.
+final class PipelineMetrics: MetricSource {
+    private static let prefix = "asynq_collector_"
+    private static let durationBounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+    private let counters: ReceiverCounters
+    private let taskMetrics: TaskMetrics
+    private let spool: Spool?
+    private let forwarder: Forwarder?
+    private let clock: Clock
+    private let durations: Mutex<Histogram?>
+
+    init(
+        counters: ReceiverCounters, taskMetrics: TaskMetrics, spool: Spool?, forwarder: Forwarder?, clock: Clock
+    ) {
+        self.counters = counters
+        self.taskMetrics = taskMetrics
+        self.spool = spool
+        self.forwarder = forwarder
+        self.clock = clock
+        durations = Mutex(HistogramBounds(Self.durationBounds).map { Histogram($0) })
+    }
+
+    func metricFamilies() -> [MetricFamily] {
+        let (received, spooled) = counters.read { ($0, spool?.statistics) }
+        var families = receiverFamilies(received)
+        if let spooled { families += spoolFamilies(spooled) }
+        if let forwarder { families += forwarderFamilies(forwarder.takeStatistics()) }
+        return families
+    }
+
+    private func family(_ name: String, _ kind: MetricKind, _ help: String) -> MetricFamily {
+        MetricFamily(Self.prefix + name, kind, help)
+    }
+
+    private func receiverFamilies(_ values: ReceiverCounters.Values) -> [MetricFamily] {
+        var build = family("build_info", .gauge, "Always 1; the version is in the label.")
+        build.add(1.0, LabelSet(["version": BuildInfo.version]))
+        var received = family("received_spans_total", .counter, "Spans in requests that could be read, accepted or not.")
+        for encoding in SpanEncoding.allCases {
+            received.add(
+                values.received[encoding] ?? 0, LabelSet(["transport": "http", "encoding": encoding.rawValue]))
+        }
+        var accepted = family("accepted_spans_total", .counter, "Spans that were acknowledged to their sender.")
+        accepted.add(values.accepted)
+        var refused = family(
+            "refused_spans_total", .counter, "Spans that were not accepted, by reason; spool_full: the backend is too slow or down.")
+        for reason in RefusalReason.allCases {
+            refused.add(values.refused[reason] ?? 0, LabelSet(["reason": reason.rawValue]))
+        }
+        var bad = family("refused_requests_total", .counter, "Requests that were refused before their spans were counted.")
+        for reason in BadRequestReason.allCases {
+            bad.add(values.badRequests[reason] ?? 0, LabelSet(["reason": reason.rawValue]))
+        }
+        var duplicates = family("duplicate_spans_total", .counter, "Process spans that came again; they are observed once.")
+        duplicates.add(taskMetrics.duplicates)
+        return [build, received, accepted, refused, bad, duplicates]
+    }
+
+    private func spoolFamilies(_ statistics: SpoolStatistics) -> [MetricFamily] {
+        var recovered = family("spool_recovered_spans", .gauge, "Spans that the spool held at the start of the process.")
+        recovered.add(statistics.recoveredSpans)
+        var forwarded = family("forwarded_spans_total", .counter, "Spans that the trace backend took.")
+        forwarded.add(statistics.deliveredSpans)
+        var dropped = family(
+            "dropped_spans_total", .counter, "Accepted spans that were given up, by reason; above 0, traces have holes.")
+        for reason in SpoolDrop.allCases.map(\.rawValue) + ForwardDrop.allCases.map(\.rawValue) {
+            dropped.add(statistics.droppedSpans[reason] ?? 0, LabelSet(["reason": reason]))
+        }
+        var bytes = family("spool_bytes", .gauge, "Size of the spool on disk.")
+        bytes.add(statistics.bytes)
+        var capacity = family("spool_capacity_bytes", .gauge, "Largest size that the spool may have (spool.max-bytes).")
+        capacity.add(statistics.capacityBytes)
+        var spans = family("spool_spans", .gauge, "Spans that wait to be forwarded, those in flight included.")
+        spans.add(statistics.spans)
+        var age = family("spool_oldest_age_seconds", .gauge, "Age of the oldest span that waits; 0 when none does.")
+        let oldest = statistics.oldestUnsettled.map { max(0, clock.wall().nanoseconds(since: $0)) } ?? 0
+        age.add(Double(oldest) / 1e9)
+        var corrupt = family("spool_corrupt_frames_total", .counter, "Frames whose checksum was wrong; the disk is failing.")
+        corrupt.add(statistics.corruptFrames)
+        var errors = family("spool_errors_total", .counter, "Reads, writes and syncs of the spool that failed.")
+        errors.add(statistics.errors)
+        return [recovered, forwarded, dropped, bytes, capacity, spans, age, corrupt, errors]
+    }
+
+    private func forwarderFamilies(_ statistics: ForwarderStatistics) -> [MetricFamily] {
+        var requests = family(
+            "forward_requests_total", .counter, "Requests to the trace backend, by HTTP status, or by what broke the connection.")
+        for (code, count) in statistics.requests.sorted(by: { $0.key < $1.key }) {
+            requests.add(count, LabelSet(["code": code]))
+        }
+        var duration = family("forward_duration_seconds", .histogram, "Time from sending a request to its answer.")
+        let snapshot = durations.withLock { histogram in
+            for seconds in statistics.durations { histogram?.observe(seconds) }
+            return histogram?.snapshot
+        }
+        if let snapshot { duration.add(snapshot) }
+        var up = family("tempo_up", .gauge, "1 if the trace backend answered the last request; absent before the first.")
+        if let isUp = statistics.isBackendUp { up.add(isUp ? 1 : 0) }
+        return [requests, duration, up]
+    }
+}

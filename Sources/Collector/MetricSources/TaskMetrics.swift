@@ -1,0 +1,39 @@
+import Metrics
+import Model
+import Platform
+import Synchronization
+import WaitTime
+
+/// The families computed from spans: the aggregator, behind its lock.
+final class TaskMetrics: MetricSource {
+    private let aggregator: Mutex<TaskAggregator>
+    private let clock: Clock
+
+    init(_ options: TaskAggregatorOptions, clock: Clock) {
+        aggregator = Mutex(TaskAggregator(options))
+        self.clock = clock
+    }
+
+    func observe(_ spans: [TaskSpan], in body: UnsafeRawBufferPointer) {
+        if spans.isEmpty { return }
+        let now = clock.monotonic()
+        aggregator.withLock { $0.observe(spans, in: body, at: now) }
+    }
+
+    var duplicates: UInt64 { aggregator.withLock { $0.duplicates } }
+
+    /// p50, p95 and p99 of the wait, by queue, over the window.
+    var waitQuantiles: [QueueName: [Double]] {
+        let now = clock.monotonic()
+        let found = aggregator.withLock { $0.waitQuantilesByQueue(at: now) }
+        return Dictionary(found.map { ($0.queue, $0.seconds) }) { first, _ in first }
+    }
+
+    func metricFamilies() -> [MetricFamily] {
+        let now = clock.monotonic()
+        return aggregator.withLock { aggregator in
+            aggregator.expire(at: now)
+            return aggregator.metricFamilies(at: now)
+        }
+    }
+}

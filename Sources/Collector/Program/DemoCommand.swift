@@ -1,0 +1,192 @@
+import AsynqDemo
+import AsynqRedis
+import Glibc
+import HTTPService
+import Model
+import Platform
+
+/// `demo`: the whole thing on this machine. A redis-server of its own, a producer and workers that use it as Asynq does
+/// and report spans, the collector with all its endpoints, and a table in the terminal. Leaves nothing behind.
+enum DemoCommand {
+    private static let tableNanoseconds: UInt64 = 3_000_000_000
+
+    private struct Flags {
+        var durationNanoseconds: UInt64?
+        var tasksPerSecond = 25.0
+
+        /// Takes the demo's own flags out of the invocation.
+        init(_ invocation: inout Invocation) {
+            for (name, value) in invocation.flags {
+                switch name {
+                case "--duration":
+                    durationNanoseconds = ValueParsing.duration(value)
+                    if durationNanoseconds == nil {
+                        invocation.problems.append(
+                            ConfigurationProblem("--duration \(value): allowed is \(ValueForm.duration.allowed)"))
+                    }
+                case "--tasks-per-second":
+                    tasksPerSecond = Double(value) ?? 0
+                    if !(0.1...5000).contains(tasksPerSecond) {
+                        invocation.problems.append(
+                            ConfigurationProblem("--tasks-per-second \(value): allowed is a number from 0.1 to 5000"))
+                    }
+                default: continue
+                }
+            }
+            invocation.flags.removeAll { $0.name == "--duration" || $0.name == "--tasks-per-second" }
+        }
+    }
+
+    static func run(_ invocation: inout Invocation, environment: [(name: String, value: String)]) -> Int32 {
+        let flags = Flags(&invocation)
+        let directory: String
+        do {
+            directory = try temporaryDirectory(environment)
+        } catch {
+            Program.printError("asynq-collector: \(error)")
+            return ExitCode.failure
+        }
+        defer { Files.removeTree(directory) }
+        let redisSocket = directory + "/redis.sock"
+        var defaults = [
+            "redis.url": "unix://" + redisSocket, "redis.interval": "1s", "otlp.socket": directory + "/otlp.sock",
+            "otlp.listen": "none", "spool.directory": directory + "/spool", "log.level": "warning",
+        ]
+        var settings = Settings(flags: invocation.flags, environment: environment, defaults: defaults)
+        if settings["metrics.listen"].isDefault && !isFree(settings["metrics.listen"].text) {
+            defaults["metrics.listen"] = "127.0.0.1:0"
+            settings = Settings(flags: invocation.flags, environment: environment, defaults: defaults)
+        }
+        var builder = OptionsBuilder(settings)
+        var problems = invocation.problems
+        if !settings["redis.url"].isDefault {
+            problems.append(ConfigurationProblem(settings["redis.url"], is: "the demo writes tasks, to a Redis of its own only"))
+        }
+        guard let options = builder.build(), problems.isEmpty else {
+            Program.report(problems + builder.problems)
+            return ExitCode.usage
+        }
+        do {
+            try run(options, flags, directory: directory, redisSocket: redisSocket, spanSocket: settings["otlp.socket"].text)
+            return ExitCode.ok
+        } catch {
+            Program.printError("asynq-collector: demo: \(error)")
+            return ExitCode.failure
+        }
+    }
+
+    private static func run(
+        _ options: CollectorOptions, _ flags: Flags, directory: String, redisSocket: String, spanSocket: String
+    ) throws {
+        let signals = ProgramSignals()
+        let clock = Clock.system
+        let redis = try startRedis(directory: directory, socket: redisSocket, clock: clock)
+        defer { redis.terminate() }
+        let level = CollectorLogHandler.Level(options.logLevel)
+        let collector = try Collector(options, clock: clock, makeLogger: RunCommand.loggerFactory(options, level))
+        defer { collector.stop() }
+        try collector.start()
+        let workload = try DemoWorkload(
+            redisSocket: redisSocket, spanSocket: spanSocket, tasksPerSecond: flags.tasksPerSecond, clock: clock)
+        defer { workload.stop() }
+        try workload.start()
+        printIntroduction(collector, spanSocket: spanSocket)
+        let end = flags.durationNanoseconds.map { clock.monotonic().advanced(byNanoseconds: $0) }
+        while true {
+            let now = clock.monotonic()
+            let pause = min(tableNanoseconds, end?.nanoseconds(since: now) ?? .max)
+            let signal = signals.wait(nanoseconds: pause)
+            if signal == SIGHUP { continue }
+            printTable(collector)
+            if signal != nil { break }
+            if let reason = workload.failureReason { throw RedisError(.server, "the workload ended: \(reason)") }
+            if let end, clock.monotonic() >= end { break }
+        }
+        printLine("stopping; nothing is left behind")
+    }
+
+    private static func temporaryDirectory(_ environment: [(name: String, value: String)]) throws(SystemError) -> String {
+        let base = environment.first { $0.name == "TMPDIR" && !$0.value.isEmpty }?.value ?? "/tmp"
+        var template = Array((base + "/asynq-demo-XXXXXX").utf8CString)
+        if mkdtemp(&template) == nil { throw SystemError("making a temporary directory in", path: base) }
+        return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// A redis-server on a unix socket only, without persistence.
+    private static func startRedis(directory: String, socket: String, clock: Clock) throws -> ChildProcess {
+        let process = try ChildProcess(
+            "redis-server",
+            ["--port", "0", "--unixsocket", socket, "--unixsocketperm", "700", "--dir", directory, "--save", "", "--appendonly", "no"])
+        let deadline = clock.monotonic().advanced(byNanoseconds: 10_000_000_000)
+        while true {
+            do {
+                _ = try RedisConnection(
+                    RedisEndpoint(address: .unix(path: socket)), clock: clock,
+                    deadline: clock.monotonic().advanced(byNanoseconds: 1_000_000_000))
+                return process
+            } catch {
+                if clock.monotonic() >= deadline || !process.isRunning {
+                    process.terminate()
+                    throw error
+                }
+                usleep(20_000)
+            }
+        }
+    }
+
+    /// Whether nobody listens there yet. Another process may still be faster; then the start fails and says so.
+    private static func isFree(_ address: String) -> Bool {
+        guard let colon = address.lastIndex(of: ":"), let port = UInt16(address[colon...].dropFirst()) else { return true }
+        var target = sockaddr_in()
+        target.sin_family = sa_family_t(AF_INET)
+        target.sin_port = port.bigEndian
+        target.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        defer { close(descriptor) }
+        return withUnsafePointer(to: &target) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) != 0
+            }
+        }
+    }
+
+    // MARK: The terminal
+
+    private static func printIntroduction(_ collector: Collector, spanSocket: String) {
+        let web = collector.webAddress
+        printLine("asynq-collector \(BuildInfo.version) demo: a redis-server, a producer and three workers of its own")
+        printLine("  status page   http://\(web)/")
+        printLine("  metrics       http://\(web)/metrics")
+        printLine("  spans         \(spanSocket) (OTLP/HTTP)")
+        printLine("  forwarder     \(collector.forwarderState)")
+        printLine("  end           Ctrl-C")
+    }
+
+    private static func printTable(_ collector: Collector) {
+        let header = ["queue", "pending", "active", "sched", "retry", "archived", "oldest", "wait p50", "p95", "p99"]
+        let states: [TaskState] = [.pending, .active, .scheduled, .retry, .archived]
+        let rows = collector.queueRows().map { row -> [String] in
+            let counts = states.map { row.snapshot?.size[$0].map(String.init) ?? "-" }
+            let age = row.snapshot?.latencyNanoseconds.map { humanSeconds(Double($0) / 1e9) } ?? "-"
+            let waits = row.wait?.map { humanSeconds($0) } ?? ["-", "-", "-"]
+            return [row.name.text + (row.snapshot?.isPaused == true ? " (paused)" : "")] + counts + [age] + waits
+        }
+        let table = [header] + rows
+        let widths = header.indices.map { column in table.map { $0[column].count }.max() ?? 0 }
+        printLine("")
+        for row in table {
+            let cells = zip(row, widths).enumerated().map { index, cell in
+                let padding = String(repeating: " ", count: cell.1 - cell.0.count)
+                return index == 0 ? cell.0 + padding : padding + cell.0
+            }
+            printLine(cells.joined(separator: "  "))
+        }
+        let totals = collector.spanTotals
+        printLine("spans: \(totals.received) received, \(totals.forwarded) forwarded; forwarder \(collector.forwarderState)")
+    }
+
+    private static func printLine(_ line: String) {
+        print(line)
+        fflush(nil)
+    }
+}

@@ -1,0 +1,135 @@
+import Glibc
+
+/// The exit codes of every subcommand.
+package enum ExitCode {
+    package static let ok: Int32 = 0
+    package static let failure: Int32 = 1
+    package static let usage: Int32 = 2
+}
+
+/// The command line: which subcommand, with which flags.
+struct Invocation {
+    enum Command: String, CaseIterable {
+        case run, scrape, demo
+        case checkConfig = "check-config"
+        case help, version
+    }
+
+    var command = Command.run
+    var flags: [(name: String, value: String)] = []
+    var problems: [ConfigurationProblem] = []
+
+    /// `arguments` without the program's name. Flags that only the demo has are taken out by it.
+    init(_ arguments: [String]) {
+        var rest = arguments[...]
+        if let first = rest.first, !first.hasPrefix("-") {
+            rest = rest.dropFirst()
+            if let command = Command(rawValue: first) {
+                self.command = command
+            } else {
+                let names = Command.allCases.map(\.rawValue)
+                problems.append(
+                    ConfigurationProblem("unknown command \(first); did you mean \(nearestName(to: first, among: names) ?? "run")?"))
+            }
+        }
+        while let argument = rest.popFirst() {
+            switch argument {
+            case "--help", "-h": command = .help
+            case "--version", "-V": command = .version
+            default: readFlag(argument, &rest)
+            }
+        }
+    }
+
+    private mutating func readFlag(_ argument: String, _ rest: inout ArraySlice<String>) {
+        guard argument.hasPrefix("--"), argument.utf8.count > 2 else {
+            problems.append(ConfigurationProblem("unexpected argument \(argument)"))
+            return
+        }
+        if let equals = argument.firstIndex(of: "=") {
+            flags.append((String(argument[..<equals]), String(argument[argument.index(after: equals)...])))
+        } else if let value = rest.first, !value.hasPrefix("--") {
+            flags.append((argument, value))
+            rest = rest.dropFirst()
+        } else {
+            problems.append(ConfigurationProblem("\(argument) has no value; write \(argument) VALUE or \(argument)=VALUE"))
+        }
+    }
+}
+
+/// The program without its process: arguments and environment in, exit code out.
+package enum Program {
+    package static func main(arguments: [String], environment: [(name: String, value: String)]) -> Int32 {
+        // A peer that closes its socket must not end us.
+        signal(SIGPIPE, SIG_IGN)
+        var invocation = Invocation(arguments)
+        switch invocation.command {
+        case .help:
+            print(Help.text)
+            return ExitCode.ok
+        case .version:
+            print("asynq-collector \(BuildInfo.version)")
+            return ExitCode.ok
+        case .demo: return DemoCommand.run(&invocation, environment: environment)
+        case .run, .scrape, .checkConfig: break
+        }
+        let settings = Settings(flags: invocation.flags, environment: environment)
+        var builder = OptionsBuilder(settings)
+        let options = builder.build()
+        guard let options, invocation.problems.isEmpty else {
+            report(invocation.problems + builder.problems)
+            return ExitCode.usage
+        }
+        switch invocation.command {
+        case .scrape: return ScrapeCommand.run(options)
+        case .checkConfig:
+            print(EffectiveConfiguration.yaml(settings), terminator: "")
+            return ExitCode.ok
+        default:
+            return RunCommand.run(options) {
+                let fresh = Settings(flags: invocation.flags, environment: environment)
+                var builder = OptionsBuilder(fresh)
+                let options = builder.build()
+                return (options, builder.problems)
+            }
+        }
+    }
+
+    static func report(_ problems: [ConfigurationProblem]) {
+        for problem in problems { printError("asynq-collector: \(problem)") }
+    }
+
+    static func printError(_ line: String) {
+        let bytes = Array((line + "\n").utf8)
+        _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+}
+
+/// The signals that end or reload the program, blocked in every thread and waited for by the main one.
+struct ProgramSignals {
+    private var set = sigset_t()
+
+    /// Must be made before the first thread is started.
+    init() {
+        sigemptyset(&set)
+        for signal in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&set, signal) }
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+    }
+
+    /// The next signal, or nil when the time is over.
+    func wait(nanoseconds: UInt64? = nil) -> Int32? {
+        var set = set
+        while true {
+            let signal: Int32
+            if let nanoseconds {
+                var timeout = timespec(
+                    tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
+                signal = sigtimedwait(&set, nil, &timeout)
+            } else {
+                signal = sigwaitinfo(&set, nil)
+            }
+            if signal > 0 { return signal }
+            if errno == EAGAIN { return nil }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+import AsynqRedis
+import Glibc
+import Logging
+import Metrics
+import Model
+import Platform
+
+/// `run`: the sidecar, until SIGTERM or SIGINT.
+enum RunCommand {
+    static func run(
+        _ options: CollectorOptions, reload: () -> (CollectorOptions?, [ConfigurationProblem])
+    ) -> Int32 {
+        let signals = ProgramSignals()
+        let level = CollectorLogHandler.Level(options.logLevel)
+        let makeLogger = loggerFactory(options, level)
+        let logger = makeLogger("main")
+        do {
+            let collector = try Collector(options, clock: .system, makeLogger: makeLogger)
+            do {
+                try collector.start()
+            } catch {
+                collector.stop()
+                throw error
+            }
+            while let signal = signals.wait() {
+                if signal == SIGHUP {
+                    apply(reload(), level, logger)
+                } else {
+                    logger.notice("stopping", metadata: ["signal": "\(signal)"])
+                    break
+                }
+            }
+            collector.stop()
+            return ExitCode.ok
+        } catch {
+            logger.error("can't start", metadata: ["error": "\(error)"])
+            return ExitCode.failure
+        }
+    }
+
+    static func loggerFactory(
+        _ options: CollectorOptions, _ level: CollectorLogHandler.Level
+    ) -> (String) -> Logger {
+        { label in
+            Logger(label: label) { label in
+                CollectorLogHandler(label: label, level: level, format: options.logFormat, clock: .system)
+            }
+        }
+    }
+
+    private static func apply(
+        _ reloaded: (options: CollectorOptions?, problems: [ConfigurationProblem]), _ level: CollectorLogHandler.Level,
+        _ logger: Logger
+    ) {
+        guard let options = reloaded.options, reloaded.problems.isEmpty else {
+            let problems = reloaded.problems.map(\.description).joined(separator: "; ")
+            logger.error("new configuration refused, the old one stays", metadata: ["problems": "\(problems)"])
+            return
+        }
+        level.current = options.logLevel
+        logger.notice("configuration read again; log.level is in force, other keys need a restart")
+    }
+}
+
+/// `scrape`: one look at Redis, printed as a metrics page.
+enum ScrapeCommand {
+    static func run(_ options: CollectorOptions) -> Int32 {
+        guard let redis = options.redis else {
+            Program.printError("asynq-collector: redis.url is none; there is nothing to scrape")
+            return ExitCode.usage
+        }
+        let clock = Clock.system
+        let start = clock.monotonic()
+        let deadline = start.advanced(byNanoseconds: redis.timeoutNanoseconds)
+        do throws(RedisError) {
+            let connection = try RedisConnection(redis.endpoint, clock: clock, deadline: deadline)
+            var scraper = QueueScraper(filter: redis.filter, clock: clock)
+            let snapshot = try scraper.scrape(connection, deadline: deadline)
+            var status = RedisStatus()
+            status.snapshot = snapshot
+            status.attempts = 1
+            status.lastDurationSeconds = clock.monotonic().seconds(since: start)
+            status.lastSuccess = snapshot.takenAt
+            for reason in snapshot.partialErrors { status.errors[reason, default: 0] += 1 }
+            let families = RedisMetrics.families(of: snapshot) + RedisMetrics.families(of: status)
+            return printPage(TextEncoder.encode(families.filter { !$0.samples.isEmpty }))
+        } catch {
+            Program.printError("asynq-collector: Redis can't be scraped: \(error.message)")
+            return ExitCode.failure
+        }
+    }
+
+    private static func printPage(_ page: [UInt8]) -> Int32 {
+        var done = 0
+        while done < page.count {
+            let count = page.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress.map { $0 + done }, $0.count - done) }
+            if count < 0 && errno == EINTR { continue }
+            if count < 0 {
+                Program.printError("asynq-collector: \(SystemError("writing to standard output"))")
+                return ExitCode.failure
+            }
+            done += count
+        }
+        return ExitCode.ok
+    }
+}

@@ -1,0 +1,166 @@
+import NIOCore
+import NIOHTTP1
+
+/// One HTTP/1.1 connection: collects each request, asks the responder, writes the answer.
+///
+/// | state      | head               | body part             | end                         |
+/// |------------|--------------------|-----------------------|-----------------------------|
+/// | idle       | → receiving, or → discarding if the head is refused | – | –              |
+/// | receiving  | –                  | keep; over the limit → discarding | respond → idle  |
+/// | discarding | –                  | drop; over the drain limit → answer, linger, close | write the refusal → idle |
+/// | lingering  | –                  | drop                  | close                       |
+///
+/// A refused body is read to its end before the answer, because a client that is still sending may not see an answer
+/// that comes with a closed connection (the reset overtakes it). One that sends too much is answered at once and given
+/// two seconds to read that.
+final class HTTPConnection: ChannelInboundHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    private enum State {
+        case idle
+        case receiving(HTTPRequestHead, ByteBuffer)
+        case discarding(HTTPRequestHead, HTTPResponse, dropped: Int)
+        case lingering
+    }
+
+    /// What is read and dropped of a refused body before the connection is given up.
+    static let drainLimit = 64 << 20
+    private static let linger = TimeAmount.seconds(2)
+    /// Room for a body is made as its bytes arrive, not as its head announces.
+    private static let maxReserve = 1 << 20
+
+    private let responder: any HTTPResponder
+    private var state = State.idle
+
+    init(_ responder: any HTTPResponder) {
+        self.responder = responder
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head): receive(head, context)
+        case .body(let part): receive(part, context)
+        case .end: finish(context)
+        }
+    }
+
+    private func receive(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        let announced = head.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
+        if let refusal = responder.refusal(of: head) {
+            state = .discarding(head, refusal, dropped: 0)
+        } else if announced > responder.maxBodyBytes {
+            state = .discarding(head, responder.bodyTooLarge(head), dropped: 0)
+        } else {
+            let room = min(announced, Self.maxReserve)
+            state = .receiving(head, room > 0 ? context.channel.allocator.buffer(capacity: room) : ByteBuffer())
+            sendContinueIfAsked(head, context)
+            return
+        }
+        if announced > Self.drainLimit { giveUp(context) }
+    }
+
+    private func sendContinueIfAsked(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        guard head.headers.first(name: "expect")?.lowercased() == "100-continue", head.version == .http1_1 else { return }
+        context.writeAndFlush(
+            wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
+    }
+
+    private func receive(_ part: ByteBuffer, _ context: ChannelHandlerContext) {
+        switch state {
+        case .receiving(let head, var body):
+            // Taken out of the state first: a second reference would make the append copy everything.
+            state = .idle
+            if body.readableBytes + part.readableBytes > responder.maxBodyBytes {
+                let dropped = body.readableBytes + part.readableBytes
+                state = .discarding(head, responder.bodyTooLarge(head), dropped: dropped)
+                return
+            }
+            if body.readableBytes == 0 && body.capacity < part.readableBytes {
+                body = part
+            } else {
+                body.writeImmutableBuffer(part)
+            }
+            state = .receiving(head, body)
+        case .discarding(let head, let response, let dropped):
+            let total = dropped + part.readableBytes
+            state = .discarding(head, response, dropped: total)
+            if total > Self.drainLimit { giveUp(context) }
+        case .idle, .lingering: break
+        }
+    }
+
+    private func finish(_ context: ChannelHandlerContext) {
+        switch state {
+        case .receiving(let head, let body):
+            state = .idle
+            let request = HTTPRequest(method: head.method, path: head.path, headers: head.headers, body: body)
+            switch responder.respond(to: request, on: context.eventLoop) {
+            case .now(let response): write(response, to: head, context)
+            case .later(let future):
+                let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+                future.hop(to: context.eventLoop).whenComplete { result in
+                    let (connection, context) = loopBound.value
+                    let failed = HTTPResponse.text(.internalServerError, "internal error")
+                    connection.write((try? result.get()) ?? failed, to: head, context)
+                }
+            }
+        case .discarding(let head, let response, _):
+            state = .idle
+            write(response, to: head, context)
+        case .lingering: context.close(promise: nil)
+        case .idle: break
+        }
+    }
+
+    /// Answers a client that goes on sending, then closes.
+    private func giveUp(_ context: ChannelHandlerContext) {
+        guard case .discarding(let head, let response, _) = state else { return }
+        state = .lingering
+        writeParts(response, to: head, keepAlive: false, context)
+        let loopBound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        context.eventLoop.scheduleTask(in: Self.linger) { loopBound.value.close(promise: nil) }
+    }
+
+    private func write(_ response: HTTPResponse, to head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        let keepAlive = head.isKeepAlive
+        writeParts(response, to: head, keepAlive: keepAlive, context)
+        if !keepAlive {
+            let loopBound = NIOLoopBound(context, eventLoop: context.eventLoop)
+            context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(ByteBuffer())))).whenComplete { _ in
+                loopBound.value.close(promise: nil)
+            }
+        }
+    }
+
+    private func writeParts(
+        _ response: HTTPResponse, to head: HTTPRequestHead, keepAlive: Bool, _ context: ChannelHandlerContext
+    ) {
+        var headers = response.headers
+        headers.replaceOrAdd(name: "Content-Length", value: String(response.body.count))
+        if !keepAlive {
+            headers.replaceOrAdd(name: "Connection", value: "close")
+        } else if head.version == .http1_0 {
+            headers.replaceOrAdd(name: "Connection", value: "keep-alive")
+        }
+        let responseHead = HTTPResponseHead(version: head.version, status: response.status, headers: headers)
+        context.write(wrapOutboundOut(.head(responseHead)), promise: nil)
+        if !response.body.isEmpty && head.method != .HEAD {
+            context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: response.body)))), promise: nil)
+        }
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is IdleStateHandler.IdleStateEvent {
+            context.close(promise: nil)
+        } else {
+            context.fireUserInboundEventTriggered(event)
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // A reset by the client, or bytes that are no HTTP and were answered with 400 already.
+        context.close(promise: nil)
+    }
+}

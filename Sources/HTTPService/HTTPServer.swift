@@ -1,0 +1,112 @@
+import Glibc
+package import NIOCore
+import NIOHTTP1
+import NIOPosix
+import Synchronization
+
+package struct UnixSocketOptions: Sendable {
+    package var mode: UInt32
+    package var group: String?
+
+    package init(mode: UInt32 = 0o660, group: String? = nil) {
+        self.mode = mode
+        self.group = group
+    }
+}
+
+/// A listener and its connections.
+package final class HTTPServer: Sendable {
+    private static let backlog: Int32 = 1024
+    /// A connection without traffic in either direction is closed after this.
+    private static let idleTimeout = TimeAmount.seconds(120)
+
+    private let listener: any Channel
+    private let socketFile: UnixSocketFile?
+    private let connections: OpenConnections
+    /// As it is bound: port 0 is replaced by the one that the system chose.
+    package let address: ListenAddress
+
+    /// Binds and starts to accept.
+    package init(
+        _ address: ListenAddress, unixSocket: UnixSocketOptions = UnixSocketOptions(), group: any EventLoopGroup,
+        responder: any HTTPResponder
+    ) throws(ListenError) {
+        let connections = OpenConnections()
+        let bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: Self.backlog)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.maxMessagesPerRead, value: 4)
+            .childChannelInitializer { channel in
+                connections.add(channel)
+                return channel.eventLoop.makeCompletedFuture {
+                    let pipeline = channel.pipeline.syncOperations
+                    try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
+                    try pipeline.addHandler(IdleStateHandler(allTimeout: Self.idleTimeout))
+                    try pipeline.addHandler(HTTPConnection(responder))
+                }
+            }
+        self.connections = connections
+        switch address {
+        case .tcp(let host, let port):
+            do {
+                listener = try bootstrap.bind(host: host, port: port).wait()
+            } catch {
+                throw ListenError(address.description, "\(error)")
+            }
+            self.address = .tcp(host: host, port: listener.localAddress?.port ?? port)
+            socketFile = nil
+        case .unix(let path):
+            try UnixSocketFile.prepare(path)
+            // Nobody may connect before the mode is set.
+            let old = umask(0o177)
+            do {
+                defer { umask(old) }
+                listener = try bootstrap.bind(unixDomainSocketPath: path).wait()
+            } catch {
+                throw ListenError(address.description, "\(error)")
+            }
+            socketFile = try UnixSocketFile(bound: path, mode: unixSocket.mode, group: unixSocket.group)
+            self.address = address
+        }
+    }
+
+    /// Stops accepting, at once, and lets each connection end after the request it is in.
+    package func quiesce() {
+        try? listener.close().wait()  // Fails when it is closed already.
+        socketFile?.removeIfOurs()
+        connections.quiesce()
+    }
+
+    /// How many connections are still open.
+    package var openConnections: Int { connections.count }
+
+    /// Cuts off what is left.
+    package func close() {
+        connections.close()
+    }
+}
+
+/// The connections of a listener, to be told when it is time to end.
+private final class OpenConnections: Sendable {
+    private let channels = Mutex<[ObjectIdentifier: any Channel]>([:])
+
+    func add(_ channel: any Channel) {
+        let id = ObjectIdentifier(channel)
+        channels.withLock { $0[id] = channel }
+        channel.closeFuture.whenComplete { [weak self] _ in
+            self?.channels.withLock { $0[id] = nil }
+        }
+    }
+
+    var count: Int { channels.withLock { $0.count } }
+
+    func quiesce() {
+        for channel in channels.withLock({ Array($0.values) }) {
+            channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        }
+    }
+
+    func close() {
+        for channel in channels.withLock({ Array($0.values) }) { channel.close(promise: nil) }
+    }
+}

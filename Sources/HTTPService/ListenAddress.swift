@@ -1,0 +1,36 @@
+/// Where a listener listens.
+package enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
+    case tcp(host: String, port: Int)
+    case unix(path: String)
+
+    package struct Invalid: Error, Sendable {
+        package let problem: String
+    }
+
+    /// `host:port`, `[::1]:port`, `:port`, or `unix:///path`.
+    package init(_ text: String) throws(Invalid) {
+        if text.hasPrefix("unix://") {
+            let path = String(text.dropFirst(7))
+            guard path.hasPrefix("/") else { throw Invalid(problem: "the path of a unix socket is absolute: unix:///path") }
+            self = .unix(path: path)
+            return
+        }
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+            throw Invalid(problem: "no address; allowed are host:port, [::1]:port and unix:///path")
+        }
+        var host = text[..<colon]
+        if host.hasPrefix("[") && host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+        } else if host.contains(":") {
+            throw Invalid(problem: "an IPv6 address stands in brackets: [::1]:port")
+        }
+        self = .tcp(host: host.isEmpty ? "0.0.0.0" : String(host), port: Int(port))
+    }
+
+    package var description: String {
+        switch self {
+        case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        case .unix(let path): "unix://\(path)"
+        }
+    }
+}

@@ -1,0 +1,38 @@
+import CLinux
+import Glibc
+
+/// A program that runs beside this one and ends with it, at the latest when this process dies.
+package final class ChildProcess: Sendable {
+    private let pid: pid_t
+
+    /// Starts `command`, looked up in PATH and in /usr/sbin. Call it on the main thread: the child ends with the thread
+    /// that made it.
+    package init(_ command: String, _ arguments: [String]) throws(SystemError) {
+        var code: Int32 = ENOENT
+        for path in [command, "/usr/bin/" + command, "/usr/sbin/" + command, "/usr/local/bin/" + command] {
+            var list: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) } + [nil]
+            defer { for entry in list { free(entry) } }
+            let child = collector_spawn(path, &list)
+            if child > 0 {
+                pid = child
+                return
+            }
+            code = errno
+            if code != ENOENT { break }
+        }
+        throw SystemError("starting", path: command, code: code)
+    }
+
+    package var isRunning: Bool { kill(pid, 0) == 0 && waitpid(pid, nil, WNOHANG) == 0 }
+
+    /// SIGTERM, then SIGKILL after about two seconds; waits until it is gone.
+    package func terminate() {
+        kill(pid, SIGTERM)
+        for _ in 0..<200 {
+            if waitpid(pid, nil, WNOHANG) != 0 { return }
+            usleep(10_000)
+        }
+        kill(pid, SIGKILL)
+        waitpid(pid, nil, 0)
+    }
+}

@@ -1,0 +1,69 @@
+import Synchronization
+
+/// Why spans were not accepted: the `reason` of `asynq_collector_refused_spans_total`.
+package enum RefusalReason: String, CaseIterable, Sendable {
+    /// A trace, span, parent or link id that Tempo would refuse the whole batch for.
+    case badID = "bad_id"
+    case spoolFull = "spool_full"
+    case unavailable
+}
+
+/// Why requests were refused before their spans could be counted.
+package enum BadRequestReason: String, CaseIterable, Sendable {
+    case malformed, tooLarge = "too_large", encoding, mediaType = "media_type", path, method, unauthenticated
+}
+
+/// How spans came.
+package enum SpanEncoding: String, CaseIterable, Sendable {
+    case protobuf
+}
+
+/// The receiver's books. received = accepted + refused, at every moment that they are read.
+package final class ReceiverCounters: Sendable {
+    package struct Values: Sendable {
+        package var received: [SpanEncoding: UInt64] = [:]
+        package var accepted: UInt64 = 0
+        package var refused: [RefusalReason: UInt64] = [:]
+        package var badRequests: [BadRequestReason: UInt64] = [:]
+    }
+
+    private let values = Mutex(Values())
+
+    package init() {}
+
+    /// What was counted, together with what `body` reads of the sink's own books: no request is counted in one and not
+    /// in the other.
+    package func read<Result>(_ body: (Values) -> Result) -> Result {
+        values.withLock { body($0) }
+    }
+
+    /// Hands spans to the sink and counts them as one step.
+    func take(
+        _ encoding: SpanEncoding, spanCount: Int, badIDs: Int, _ take: () throws(SinkRefusal) -> Void
+    ) throws(SinkRefusal) {
+        try values.withLock { values throws(SinkRefusal) in
+            values.received[encoding, default: 0] += UInt64(spanCount + badIDs)
+            if badIDs > 0 { values.refused[.badID, default: 0] += UInt64(badIDs) }
+            do throws(SinkRefusal) {
+                try take()
+                values.accepted += UInt64(spanCount)
+            } catch {
+                values.refused[error.reason, default: 0] += UInt64(spanCount)
+                throw error
+            }
+        }
+    }
+
+    func note(_ reason: BadRequestReason) {
+        values.withLock { $0.badRequests[reason, default: 0] += 1 }
+    }
+}
+
+extension SinkRefusal {
+    fileprivate var reason: RefusalReason {
+        switch self {
+        case .full: .spoolFull
+        case .unavailable: .unavailable
+        }
+    }
+}

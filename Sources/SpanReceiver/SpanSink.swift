@@ -1,0 +1,28 @@
+package import Model
+
+/// Spans that passed the receiver, on their way to the spool and the metrics.
+package struct AcceptedSpans {
+    /// A serialized ExportTraceServiceRequest: what is kept and forwarded.
+    package let payload: UnsafeRawBufferPointer
+    package let spanCount: Int
+    package let taskSpans: [TaskSpan]
+    /// The request that the ranges in `taskSpans` refer to; the same as `payload` unless spans were taken out of it.
+    package let scanned: UnsafeRawBufferPointer
+}
+
+/// Why the sink takes no spans now. Both are worth a retry.
+package enum SinkRefusal: Error, Sendable {
+    /// No room: 429.
+    case full(String)
+    /// Storage fails, or the program is ending: 503.
+    case unavailable(String)
+}
+
+/// Where accepted spans go. Called on event loops, one request at a time per listener.
+package protocol SpanSink: Sendable {
+    /// Whether an acknowledgement has to wait for `whenDurable`.
+    var acknowledgesAfterSync: Bool { get }
+    /// Keeps the spans; they are safe from a kill of the process when this returns. `whenDurable` is called once, from
+    /// any thread, with false if the disk failed.
+    func take(_ spans: AcceptedSpans, whenDurable: (@Sendable (Bool) -> Void)?) throws(SinkRefusal)
+}

@@ -1,0 +1,150 @@
+"""The program under test: started with flags, watched, ended."""
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+from support import faked_clock, http_client
+from support.deadline import eventually
+from support.http_client import Endpoint
+from support.metrics_page import MetricsPage, assert_balanced
+from support.ports import free_port
+from support.programs import COLLECTOR
+
+STOP_SECONDS = 6  # what a shutdown may take
+UNIX_PATH_BYTES_MAX = 107
+
+# Signs of a crash whatever the exit code says.
+_CRASH = re.compile(r"Fatal error|Swift runtime failure|\*\*\* Signal|AddressSanitizer|ThreadSanitizer")
+
+
+def environment(extra: dict[str, str] = {}) -> dict[str, str]:
+    """Ours, without what would configure the collector."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ASYNQ_COLLECTOR")}
+    return kept | extra
+
+
+def flags(options: dict[str, object]) -> list[str]:
+    """`redis.url` = flag `--redis-url`, and so for every key."""
+    return [part for key, value in options.items() for part in (f"--{key.replace('.', '-')}", str(value))]
+
+
+def run_once(*arguments: str, env: dict[str, str] = {}, seconds: float = 20) -> subprocess.CompletedProcess:
+    """The program until it ends by itself, without any input."""
+    return subprocess.run([str(COLLECTOR), *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          encoding="utf-8", env=environment(env), timeout=seconds)
+
+
+class Collector:
+    """`run` with sockets, ports and spool below `directory`.
+
+    Started again with the same directory, it continues with the same spool and the same unix socket.
+    """
+
+    def __init__(self, directory: Path, options: dict[str, object] = {}, env: dict[str, str] = {},
+                 command: tuple[str, ...] = ("run",)):
+        directory.mkdir(parents=True, exist_ok=True)
+        self.socket = directory / "otlp.sock"
+        assert len(str(self.socket)) <= UNIX_PATH_BYTES_MAX, f"too long for a unix socket: {self.socket}"
+        self.spool = directory / "spool"
+        self.otlp_port = free_port()
+        self.metrics_port = free_port()
+        self.options = {
+            "redis.url": "none",
+            "otlp.socket": self.socket,
+            "otlp.listen": f"127.0.0.1:{self.otlp_port}",
+            "metrics.listen": f"127.0.0.1:{self.metrics_port}",
+            "spool.directory": self.spool,
+        } | options
+        self.tcp = Endpoint(port=self.otlp_port)
+        self.unix = Endpoint(path=self.socket)
+        self.web = Endpoint(port=self.metrics_port)
+        self.process: subprocess.Popen | None = None
+        self._command = command
+        self._env = env
+        self._stderr = directory / f"stderr-{self.metrics_port}.log"
+
+    # --- Start and end ---
+
+    def start(self) -> "Collector":
+        """Returns when it is ready."""
+        with open(self._stderr, "wb") as stderr:
+            self.process = subprocess.Popen([str(COLLECTOR), *self._command, *flags(self.options)],
+                                            stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr,
+                                            env=environment(self._env))
+        eventually("/-/ready answers 200", self._is_ready, seconds=15)
+        return self
+
+    def kill(self) -> None:
+        """kill -9"""
+        self.process.kill()
+        self._ended()
+
+    def stop(self, with_signal: int = signal.SIGTERM) -> None:
+        """An orderly end: in time, exit code 0, no sign of a crash."""
+        self.process.send_signal(with_signal)
+        try:
+            code = self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"expected an end within {STOP_SECONDS} s of signal {with_signal}; {self}") from None
+        self._ended()
+        assert code == 0, f"expected exit code 0 after signal {with_signal}, got {code}; {self.stderr()}"
+
+    def close(self) -> str | None:
+        """For the end of a test. Says what is wrong, if anything is."""
+        try:
+            if self.process:
+                assert self.process.poll() is None, f"ended by itself with {self.process.returncode}; {self.stderr()}"
+                self.stop()
+            assert not _CRASH.search(self.stderr()), self.stderr()
+        except AssertionError as problem:
+            return str(problem)
+        finally:
+            if self.process:
+                self.kill()
+        return None
+
+    def _ended(self) -> None:
+        self.process.wait()
+        faked_clock.forget(self.process.pid)
+        self.process = None
+
+    def _is_ready(self) -> bool:
+        if self.process.poll() is not None:
+            code, self.process = self.process.returncode, None
+            raise RuntimeError(f"the collector ended at start with exit code {code}; {self.stderr()}")
+        return self.get("/-/ready").status == 200
+
+    # --- What it says ---
+
+    def stderr(self) -> str:
+        return "stderr of the collector:\n" + self._stderr.read_text(encoding="utf-8", errors="replace")
+
+    def get(self, path: str, headers: dict[str, str] = {}) -> http_client.Answer:
+        return http_client.ask(self.web, "GET", path, headers=headers)
+
+    def metrics(self) -> MetricsPage:
+        answer = self.get("/metrics")
+        assert answer.status == 200, f"expected a metrics page, got {answer}"
+        return MetricsPage(answer.body.decode("utf-8"))
+
+    def balanced_metrics(self) -> MetricsPage:
+        page = self.metrics()
+        assert_balanced(page, with_spool="tempo.endpoint" in self.options)
+        return page
+
+    def count(self, name: str, labels: dict[str, str] = {}) -> float:
+        """One of the collector's own numbers, summed over the other labels."""
+        return self.balanced_metrics().sum(f"asynq_collector_{name}", labels)
+
+    def post(self, body: bytes, **how) -> http_client.Answer:
+        """Over TCP; must be acknowledged in full."""
+        answer = http_client.post_traces(self.tcp, body, **how)
+        assert answer.status == 200, f"expected 200 for the spans, got {answer}; {self.stderr()}"
+        return answer
+
+    def until_forwarded(self, spans: int, seconds: float = 15) -> None:
+        eventually(f"{spans} spans forwarded", lambda: self.count("forwarded_spans_total") == spans, seconds)

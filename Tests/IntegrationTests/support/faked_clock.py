@@ -1,0 +1,38 @@
+"""A frozen wall clock for one program, by Debian's libfaketime.
+
+The library is preloaded without its wrapper program, which would stand between us and the process id. The monotonic
+clock goes on as it is. What libfaketime 0.9.10 breaks all the same: `clock_nanosleep` and `timerfd_settime` with an
+absolute time on the monotonic clock.
+"""
+
+import functools
+import subprocess
+from datetime import datetime, timezone
+from pathlib import Path
+
+
+@functools.cache
+def _preload() -> str:
+    environment = subprocess.run(["faketime", "-f", "+0", "env"], capture_output=True, text=True, check=True).stdout
+    return next(line.split("=", 1)[1] for line in environment.splitlines() if line.startswith("LD_PRELOAD="))
+
+
+def frozen_at(unix_nanoseconds: int) -> dict[str, str]:
+    """Environment of a program whose wall clock stands still at this instant, to the nanosecond."""
+    seconds, nanoseconds = divmod(unix_nanoseconds, 1_000_000_000)
+    instant = datetime.fromtimestamp(seconds, timezone.utc)
+    return {
+        "LD_PRELOAD": _preload(),
+        "FAKETIME": f"{instant:%Y-%m-%d %H:%M:%S}.{nanoseconds:09}",
+        "TZ": "UTC",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        # Else a wait on a monotonic condition variable returns at once.
+        "FAKETIME_FORCE_MONOTONIC_FIX": "0",
+        "NO_FAKE_STAT": "1",
+    }
+
+
+def forget(process_id: int) -> None:
+    """Removes the shared memory that libfaketime leaves behind when its process is killed."""
+    for path in Path("/dev/shm").glob(f"*faketime_s[he]m_{process_id}"):
+        path.unlink(missing_ok=True)

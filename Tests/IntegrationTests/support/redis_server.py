@@ -1,0 +1,65 @@
+"""A redis-server of our own: private directory, unix socket and random port, no persistence."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import redis
+
+from support.deadline import eventually
+from support.ports import free_port
+
+
+class RedisServer:
+    def __init__(self, directory: Path, dump: Path | None = None, password: str | None = None):
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
+        self.password = password
+        self.port = free_port()
+        self.socket = directory / "redis.sock"
+        self._process: subprocess.Popen | None = None
+        if dump is not None:
+            shutil.copyfile(dump, directory / "dump.rdb")
+
+    def __enter__(self) -> "RedisServer":
+        return self.start()
+
+    def __exit__(self, *_) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}?db=0"
+
+    @property
+    def tcp_url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def client(self) -> redis.Redis:
+        return redis.Redis(unix_socket_path=str(self.socket), password=self.password)
+
+    def start(self) -> "RedisServer":
+        """Also starts it again after `stop`, on the same port, with what the dump holds."""
+        # --save "" also keeps a SIGTERM from overwriting the dump.
+        flags = ["--bind", "127.0.0.1", "--port", str(self.port), "--unixsocket", str(self.socket),
+                 "--dir", str(self.directory), "--dbfilename", "dump.rdb", "--save", "", "--appendonly", "no"]
+        if self.password:
+            flags += ["--requirepass", self.password]
+        with open(self.directory / "redis.log", "ab") as log:
+            self._process = subprocess.Popen(["redis-server", *flags], stdout=log, stderr=log)
+        eventually("redis-server answers PING", self._answers)
+        return self
+
+    def stop(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _answers(self) -> bool:
+        assert self._process and self._process.poll() is None, (self.directory / "redis.log").read_text()
+        try:
+            with self.client() as client:
+                return client.ping()
+        except redis.RedisError:
+            return False

@@ -1,0 +1,83 @@
+"""`run` while Redis comes, goes and changes."""
+
+import pytest
+
+from support import golden
+from support.deadline import eventually
+from support.ports import free_port
+from support.redis_server import RedisServer
+
+FAMILIES_FROM_REDIS = ("asynq_queue_size", "asynq_queue_latency_seconds", "asynq_queue_paused", "asynq_queue_groups",
+                       "asynq_tasks_processed_total")
+
+
+@pytest.fixture
+def golden_server(tmp_path):
+    with RedisServer(tmp_path / "redis", dump=golden.load("0.26.0").dump) as server:
+        yield server
+
+
+@pytest.fixture
+def collector(golden_server, start_collector):
+    return start_collector(options={"redis.url": golden_server.tcp_url, "redis.interval": "100ms",
+                                    "redis.timeout": "1s"})
+
+
+def sizes_are(collector, expected) -> bool:
+    assert collector.metrics().by("asynq_queue_size", "queue", "state") == expected
+    return True
+
+
+def test_the_families_read_from_redis_vanish_with_redis_and_come_back(collector, golden_server):
+    expected = golden.load("0.26.0").sizes()
+    eventually("the sizes", lambda: sizes_are(collector, expected))
+    golden_server.stop()
+    page = eventually("asynq_redis_up 0", lambda: (p := collector.metrics()).value("asynq_redis_up") == 0 and p)
+    assert [name for name in FAMILIES_FROM_REDIS if page.has(name)] == []
+    assert page.sum("asynq_redis_scrape_errors_total") >= 1
+    assert collector.get("/-/healthy").status == 200
+    golden_server.start()
+    eventually("the sizes again", lambda: sizes_are(collector, expected), seconds=15)
+    assert collector.metrics().value("asynq_redis_up") == 1
+
+
+def test_a_redis_that_hangs_counts_as_down(collector, golden_server):
+    eventually("the sizes", lambda: collector.metrics().has("asynq_queue_size"))
+    with golden_server.client() as client:
+        client.client_pause(4000)
+        page = eventually("asynq_redis_up 0", lambda: (p := collector.metrics()).value("asynq_redis_up") == 0 and p)
+        assert [name for name in FAMILIES_FROM_REDIS if page.has(name)] == []
+        client.client_unpause()
+    eventually("asynq_redis_up 1", lambda: collector.metrics().value("asynq_redis_up") == 1, seconds=15)
+
+
+def test_a_queue_that_vanishes_from_redis_vanishes_from_the_page(collector, golden_server):
+    eventually("the queue", lambda: "rerun" in collector.metrics().by("asynq_queue_paused", "queue"))
+    with golden_server.client() as client:
+        client.srem("asynq:queues", "rerun")
+    eventually("the queue is gone", lambda: "rerun" not in collector.metrics().by("asynq_queue_paused", "queue"))
+    assert 'queue="rerun"' not in collector.metrics().text
+
+
+def test_changes_in_redis_show_after_the_next_scrape(collector, golden_server):
+    with golden_server.client() as client:
+        client.set("asynq:{low}:paused", "1795197881")
+        client.lpush("asynq:{low}:pending", "one", "two")
+        eventually("paused", lambda: collector.metrics().by("asynq_queue_paused", "queue").get("low") == 1)
+        size = collector.metrics().by("asynq_queue_size", "queue", "state")["low", "pending"]
+        assert size == golden.load("0.26.0").sizes()["low", "pending"] + 2
+        client.delete("asynq:{low}:paused")
+    eventually("unpaused", lambda: collector.metrics().by("asynq_queue_paused", "queue").get("low") == 0)
+
+
+def test_starts_and_gets_ready_while_redis_is_down(start_collector):
+    collector = start_collector(options={"redis.url": f"redis://127.0.0.1:{free_port()}/0", "redis.interval": "100ms"})
+    assert collector.get("/-/healthy").status == 200
+    page = collector.metrics()
+    assert page.value("asynq_redis_up") == 0
+    assert page.names("asynq_queue_") == set()
+
+
+def test_without_redis_there_is_no_word_of_redis_on_the_page(start_collector):
+    collector = start_collector(options={"redis.url": "none"})
+    assert [name for name in FAMILIES_FROM_REDIS if collector.metrics().has(name)] == []

@@ -1,0 +1,80 @@
+"""`scrape` and `run` against what real Asynq left in Redis: every number as Asynq's own Inspector reports it."""
+
+import pytest
+
+from support import faked_clock, golden, promtool
+from support.collector import Collector, run_once
+from support.deadline import eventually
+from support.metrics_page import MetricsPage
+from support.redis_server import RedisServer
+
+
+@pytest.fixture(scope="module", params=golden.VERSIONS)
+def expected(request):
+    return golden.load(request.param)
+
+
+@pytest.fixture(scope="module")
+def server(expected, tmp_path_factory):
+    with RedisServer(tmp_path_factory.mktemp("redis"), dump=expected.dump) as started:
+        yield started
+
+
+@pytest.fixture(scope="module", params=["scrape", "run"])
+def page(request, expected, server, tmp_path_factory):
+    """The page of either command, its clock frozen at the instant of the snapshot."""
+    env = faked_clock.frozen_at(expected.unix_nanoseconds)
+    if request.param == "scrape":
+        ran = run_once("scrape", "--redis-url", server.url, env=env)
+        assert ran.returncode == 0, f"expected exit code 0, got {ran}"
+        assert ran.stderr == "", f"expected nothing on stderr, got {ran.stderr!r}"
+        return MetricsPage(ran.stdout)
+    collector = Collector(tmp_path_factory.mktemp("run"), {"redis.url": server.tcp_url}, env).start()
+    page = eventually("a page with queues", lambda: (p := collector.metrics()).has("asynq_queue_size") and p)
+    problem = collector.close()
+    assert not problem, problem
+    return page
+
+
+def test_every_queue_has_every_state_with_its_size(page, expected):
+    assert page.by("asynq_queue_size", "queue", "state") == expected.sizes()
+
+
+def test_latency_is_the_age_of_the_next_task_and_never_negative(page, expected):
+    latencies = page.by("asynq_queue_latency_seconds", "queue")
+    assert latencies == pytest.approx(expected.latencies(), rel=0, abs=1e-6)
+    assert latencies["skewed"] == 0
+
+
+def test_paused_queues_are_those_that_exist_and_are_paused(page, expected):
+    assert page.by("asynq_queue_paused", "queue") == expected.paused()
+
+
+def test_aggregation_groups_are_counted(page, expected):
+    assert page.by("asynq_queue_groups", "queue") == expected.groups()
+
+
+def test_processed_tasks_are_told_apart_by_outcome(page, expected):
+    assert page.by("asynq_tasks_processed_total", "queue", "status") == expected.processed()
+
+
+def test_the_scrape_reports_itself(page, expected):
+    assert page.value("asynq_redis_up") == 1
+    assert page.value("asynq_redis_scrape_duration_seconds") >= 0
+    stamp = page.value("asynq_redis_last_scrape_timestamp_seconds")
+    assert stamp == pytest.approx(expected.unix_nanoseconds / 1e9, rel=0, abs=1e-3)
+    assert page.sum("asynq_redis_scrape_errors_total") == 0
+
+
+def test_the_families_have_their_types_and_a_help_text(page):
+    types = {
+        "asynq_queue_size": "gauge", "asynq_queue_latency_seconds": "gauge", "asynq_queue_paused": "gauge",
+        "asynq_queue_groups": "gauge", "asynq_tasks_processed": "counter", "asynq_redis_up": "gauge",
+        "asynq_redis_scrape_duration_seconds": "gauge", "asynq_redis_last_scrape_timestamp_seconds": "gauge",
+    }
+    assert {name: page.families[name].type for name in types} == types
+    assert [family.name for family in page.families.values() if not family.documentation] == []
+
+
+def test_promtool_finds_nothing_to_complain_about(page):
+    promtool.assert_clean(page.text)

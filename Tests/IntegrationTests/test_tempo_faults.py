@@ -1,0 +1,91 @@
+"""Tempo slow, away or refusing: what can be retried is retried until it is accepted, the rest is counted."""
+
+import pytest
+
+from support.deadline import eventually, holds_for
+from support.otlp import numbered_keys, numbered_request
+
+FIRST, SECOND = range(100), range(100, 200)
+
+
+@pytest.fixture
+def collector(start_collector, tempo):
+    return start_collector(options={"tempo.endpoint": tempo.endpoint, "tempo.retry.initial": "50ms",
+                                    "tempo.retry.max": "300ms"})
+
+
+def assert_all_arrived_once(collector, tempo, numbers: range) -> None:
+    collector.until_forwarded(len(numbers))
+    tempo.assert_each_once(numbered_keys(numbers))
+    page = collector.balanced_metrics()
+    assert page.sum("asynq_collector_spool_spans") == 0
+    assert page.sum("asynq_collector_dropped_spans_total") == 0
+
+
+def test_spans_wait_while_tempo_is_away_and_arrive_when_it_is_back(collector, tempo):
+    collector.post(numbered_request(FIRST))
+    collector.until_forwarded(len(FIRST))
+    assert collector.metrics().value("asynq_collector_tempo_up") == 1
+    tempo.go_down()
+    collector.post(numbered_request(SECOND))
+    eventually("asynq_collector_tempo_up 0", lambda: collector.metrics().value("asynq_collector_tempo_up") == 0)
+    page = collector.balanced_metrics()
+    assert page.value("asynq_collector_spool_spans") == len(SECOND)
+    assert page.value("asynq_collector_spool_bytes") > 0
+    assert page.value("asynq_collector_spool_oldest_age_seconds") >= 0
+    assert collector.get("/-/healthy").status == 200
+    tempo.come_up()
+    assert_all_arrived_once(collector, tempo, range(200))
+    assert collector.metrics().value("asynq_collector_tempo_up") == 1
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_refusal_that_may_pass_is_retried(collector, tempo, status):
+    tempo.answer(status, times=3)
+    collector.post(numbered_request(FIRST))
+    assert_all_arrived_once(collector, tempo, FIRST)
+    assert collector.metrics().value("asynq_collector_forward_requests_total", {"code": str(status)}) == 3
+
+
+def test_retry_after_is_obeyed_where_it_is_longer_than_our_own_pause(collector, tempo):
+    tempo.answer(429, {"Retry-After": "2"}, times=1)
+    collector.post(numbered_request(FIRST))
+    assert_all_arrived_once(collector, tempo, FIRST)
+    refused, accepted = tempo.requests
+    assert accepted.arrived - refused.arrived >= 1.9, "expected no request within the 2 s of Retry-After"
+
+
+def test_a_slow_answer_is_waited_for(collector, tempo):
+    tempo.hold()
+    collector.post(numbered_request(FIRST))
+    tempo.until_stored(numbered_keys(FIRST))
+    holds_for("in flight counts as in the spool", lambda: collector.count("spool_spans") == len(FIRST), seconds=0.3)
+    assert collector.post(numbered_request(SECOND)).status == 200, "expected Tempo's slowness to stop nobody"
+    tempo.release()
+    assert_all_arrived_once(collector, tempo, range(200))
+
+
+def test_an_answer_that_never_comes_is_a_failure_and_the_batch_is_sent_again(start_collector, tempo):
+    """Whether the first one was stored cannot be known: twice is right, lost would be wrong."""
+    collector = start_collector(options={"tempo.endpoint": tempo.endpoint, "tempo.timeout": "500ms",
+                                         "tempo.retry.initial": "50ms", "tempo.retry.max": "300ms"})
+    tempo.hold()
+    collector.post(numbered_request(FIRST))
+    eventually("a second attempt", lambda: len(tempo.requests) >= 2)
+    tempo.release()
+    collector.until_forwarded(len(FIRST))
+    assert set(tempo.times_stored()) == numbered_keys(FIRST)
+
+
+def test_what_is_refused_for_good_is_dropped_by_a_named_reason_and_stops_nothing(collector, tempo):
+    tempo.answer(400)
+    collector.post(numbered_request(FIRST))
+    eventually("the spans dropped", lambda: collector.count("dropped_spans_total") == len(FIRST))
+    page = collector.balanced_metrics()
+    reasons = [reason for reason, count in page.by("asynq_collector_dropped_spans_total", "reason").items() if count]
+    assert len(reasons) == 1 and reasons[0], f"expected one named reason, got {reasons}"
+    assert page.value("asynq_collector_spool_spans") == 0
+    tempo.answer_normally()
+    collector.post(numbered_request(SECOND))
+    collector.until_forwarded(len(SECOND))
+    tempo.assert_each_once(numbered_keys(SECOND))
