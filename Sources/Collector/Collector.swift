@@ -87,6 +87,7 @@ package final class Collector: Sendable {
 
     private func logStart() {
         let (web, otlp) = servers.withLock { ($0.web, $0.otlp) }
+        let tempo = options.forwarder.map { EffectiveConfiguration.redactedURL($0.url) }
         logger.notice(
             "started",
             metadata: [
@@ -94,7 +95,7 @@ package final class Collector: Sendable {
                 "metrics": "\(web?.address.description ?? "none")",
                 "otlp": "\(otlp.map(\.address.description).joined(separator: ", "))",
                 "redis": "\(options.redis?.endpoint.description ?? "none")",
-                "tempo": "\(options.forwarder.map { EffectiveConfiguration.redactedURL($0.url) } ?? "none: spans feed the metrics only")",
+                "tempo": "\(tempo ?? "none: spans feed the metrics only")",
             ])
         for key in options.ineffective {
             logger.warning("this key has no effect in this version", metadata: ["key": "\(key)"])

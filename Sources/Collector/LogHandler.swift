@@ -60,7 +60,8 @@ package struct CollectorLogHandler: LogHandler {
     }
 
     private func json(_ level: Logger.Level, _ message: String, _ fields: Logger.Metadata) -> String {
-        var line = "{\"time\":\"\(timestamp())\",\"level\":\"\(level)\",\"component\":\(quoted(label)),\"message\":\(quoted(message))"
+        var line = "{\"time\":\"\(timestamp())\",\"level\":\"\(level)\","
+        line += "\"component\":\(quoted(label)),\"message\":\(quoted(message))"
         for (key, value) in fields.sorted(by: { $0.key < $1.key }) { line += ",\(quoted(key)):\(quoted("\(value)"))" }
         return line + "}"
     }

@@ -210,7 +210,8 @@ package struct TraceResponder: HTTPResponder {
         HTTPResponse(
             .ok, contentType: Self.protobufType,
             body: OTLPResponse.success(
-                refused: refused, reason: "\(refused) spans have a trace, span, parent or link id that is zero or of a wrong length"))
+                refused: refused,
+                reason: "\(refused) spans have a trace, span, parent or link id that is zero or of a wrong length"))
     }
 
     private func unavailable(_ reason: String) -> HTTPResponse {

@@ -172,7 +172,7 @@ package final class Spool: Sendable {
                 try fileSystem.delete(name)
                 throw error
             }
-            state.segments.append(Segment(firstSequence: sequence, file: file, bytes: SegmentHeader.count, time: time))
+            state.segments.append(Segment(firstSequence: sequence, file: file, bytes: SegmentHeader.count))
             state.isDirectoryDirty = true
         } catch {
             throw .io(error)

@@ -35,7 +35,7 @@ extension Spool {
         let name = SegmentHeader.fileName(firstSequence: firstSequence)
         let file = try fileSystem.open(name)
         let count = try file.count
-        var scan = SegmentScan(segment: Segment(firstSequence: firstSequence, file: file, bytes: count, time: WallTime(nanoseconds: 0)))
+        var scan = SegmentScan(segment: Segment(firstSequence: firstSequence, file: file, bytes: count))
         try scan.read(count: count, settled: state.settled)
         // The next process appends to a segment of its own: what stands here is never written to again.
         scan.segment.isSealed = true

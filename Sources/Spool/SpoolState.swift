@@ -19,7 +19,7 @@ struct Segment {
     /// Written to since its last sync.
     var isDirty = true
 
-    init(firstSequence: UInt64, file: any SpoolFile, bytes: Int, time: WallTime) {
+    init(firstSequence: UInt64, file: any SpoolFile, bytes: Int) {
         self.firstSequence = firstSequence
         self.file = file
         self.bytes = bytes

@@ -169,8 +169,10 @@ package struct TaskAggregator: Sendable {
     mutating func withQueue(_ index: Int, _ body: (inout QueueSeries) -> Void) {
         if index >= 0 {
             body(&queues[index])
-        } else if overflowQueue != nil {
-            body(&overflowQueue!)
+        } else if var queue = overflowQueue {
+            overflowQueue = nil
+            body(&queue)
+            overflowQueue = queue
         }
     }
 
@@ -178,8 +180,10 @@ package struct TaskAggregator: Sendable {
         withQueue(queue) { queue in
             if series >= 0 {
                 body(&queue.series[series])
-            } else if queue.other != nil {
-                body(&queue.other!)
+            } else if var other = queue.other {
+                queue.other = nil
+                body(&other)
+                queue.other = other
             }
         }
     }

@@ -2,7 +2,6 @@ import pytest
 
 from support.collector import Collector
 from support.programs import missing_programs
-from support.redis_server import RedisServer
 from support.tempo_stub import TempoStub
 
 
@@ -17,10 +16,17 @@ def pytest_collection_finish(session):
 
 
 @pytest.fixture
-def start_collector(tmp_path):
+def tempo():
+    with TempoStub() as stub:
+        yield stub
+
+
+@pytest.fixture
+def start_collector(tmp_path, tempo):
     """Starts collectors that share one directory, so that a second start continues the first one's spool.
 
-    Each must still be well at the end of the test, unless the test has ended it.
+    Each must still be well at the end of the test, unless the test has ended it. The stub is asked for so that it
+    outlives them: a collector with nowhere to send its last spans would take its time to end.
     """
     started = []
 
@@ -32,16 +38,3 @@ def start_collector(tmp_path):
     yield start
     problems = [problem for collector in reversed(started) if (problem := collector.close())]
     assert not problems, "\n".join(problems)
-
-
-@pytest.fixture
-def tempo():
-    with TempoStub() as stub:
-        yield stub
-
-
-@pytest.fixture
-def redis_server(tmp_path):
-    """An empty redis-server."""
-    with RedisServer(tmp_path / "redis") as server:
-        yield server

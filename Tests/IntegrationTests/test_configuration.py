@@ -78,9 +78,11 @@ def test_durations_have_a_unit(text, seconds):
     assert check("--redis-timeout", text).seconds("redis.timeout") == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("text, size", [("512KiB", 2**19), ("64MiB", 2**26), ("2GiB", 2**31)])
-def test_sizes_have_a_unit(text, size):
-    assert check("--spool-max-bytes", text).bytes("spool.max-bytes") == size
+@pytest.mark.parametrize("key, text, size", [
+    ("tempo.batch.max-bytes", "512KiB", 2**19), ("spool.max-bytes", "64MiB", 2**26), ("spool.max-bytes", "2GiB", 2**31),
+])
+def test_sizes_have_a_unit(key, text, size):
+    assert check("--" + key.replace(".", "-"), text).bytes(key) == size
 
 
 def test_a_comma_list_may_be_a_list_in_the_file(tmp_path):

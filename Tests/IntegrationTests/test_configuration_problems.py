@@ -67,7 +67,8 @@ BAD_VALUES = {
 @pytest.mark.parametrize("key", BAD_VALUES)
 def test_a_bad_value_is_refused_with_its_key_and_itself(key):
     said = refused("--" + key.replace(".", "-"), BAD_VALUES[key])
-    assert_names(said, BAD_VALUES[key])
+    if "://" not in BAD_VALUES[key]:  # of a bad URL nobody knows which part is the password
+        assert_names(said, BAD_VALUES[key])
     assert_names_key(said, key)
 
 

@@ -40,7 +40,8 @@ class Demo:
             self.process.wait()
 
     def page(self) -> MetricsPage:
-        assert self.process.poll() is None, f"the demo has ended; {self._stderr.read_text()}"
+        if self.process.poll() is not None:  # no AssertionError: polling must not go on
+            raise RuntimeError(f"the demo has ended with {self.process.returncode}; {self._stderr.read_text()}")
         return MetricsPage(http_client.ask(self._web, "GET", "/metrics").body.decode())
 
     def page_with_waits(self) -> MetricsPage:

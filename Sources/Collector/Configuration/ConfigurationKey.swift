@@ -69,18 +69,24 @@ struct ConfigurationKey: Sendable {
 
     var flag: String { "--" + String(name.map { $0 == "." ? "-" : $0 }) }
 
-    var environment: String { Self.environmentPrefix + name.uppercased().map { $0 == "." || $0 == "-" ? "_" : String($0) }.joined() }
+    var environment: String {
+        Self.environmentPrefix + String(name.uppercased().map { $0 == "." || $0 == "-" ? "_" : $0 })
+    }
 
     static let environmentPrefix = "ASYNQ_COLLECTOR_"
 
     static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
+
+    static let logLevels = ["trace", "debug", "info", "notice", "warning", "error"]
 
     static let defaultBuckets = "0.005,0.01,0.025,0.05,0.1,0.25,0.5,1,2.5,5,10,30,60,120,300,600,1800,3600"
 
     static let all: [ConfigurationKey] = redis + otlp + tempo + spool + metrics + traces
 
     private static let redis: [ConfigurationKey] = [
-        .init("redis.url", .url, "redis://127.0.0.1:6379/0", "redis://[user:pass@]host:port/db, unix:///path?db=0, or none for a pure span sidecar"),
+        .init(
+            "redis.url", .url, "redis://127.0.0.1:6379/0",
+            "redis://[user:pass@]host:port/db, unix:///path?db=0, or none for a pure span sidecar"),
         .init("redis.username", .text, "", "ACL user, overrides the url"),
         .init("redis.password", .secret, "", "overrides the url"),
         .init("redis.sentinel-password", .secret, "", "of the sentinels", .notYet),
@@ -110,7 +116,9 @@ struct ConfigurationKey: Sendable {
     ]
 
     private static let tempo: [ConfigurationKey] = [
-        .init("tempo.endpoint", .url, "none", "base URL of the trace backend; /v1/traces is appended; none = spans feed the metrics only"),
+        .init(
+            "tempo.endpoint", .url, "none",
+            "base URL of the trace backend; /v1/traces is appended; none = spans feed the metrics only"),
         .init("tempo.headers", .secretPairs, "", "NAME=VALUE,… sent with each request, such as X-Scope-OrgID=team-a"),
         .init("tempo.compression", .choice(["gzip", "zstd", "none"]), "gzip", "gzip or none (zstd is not built in yet)"),
         .init("tempo.timeout", .duration, "10s", "of one request"),
@@ -141,13 +149,15 @@ struct ConfigurationKey: Sendable {
         .init("metrics.queues-max", .integer(1...1_000_000), "1000", "distinct queues that spans name before _other"),
         .init("metrics.asynqmon-names", .flag, "false", "also the names of Asynq's own exporter", .notYet),
         .init("metrics.quantile-window", .duration, "5m", "window of the quantile gauges"),
-        .init("wait.attributes", .list, "", "NAME:UNIT,… attributes that measure the wait; unit s, ms, us or ns; replaces the built-in names"),
+        .init(
+            "wait.attributes", .list, "",
+            "NAME:UNIT,… attributes that measure the wait; unit s, ms, us or ns; replaces the built-in names"),
     ]
 
     private static let traces: [ConfigurationKey] = [
         .init("traces.wait-span", .flag, "false", "add a span for the time in the queue", .notYet),
         .init("traces.relink", .choice(["true", "false", "parent"]), "true", "restore missing trace context from Redis", .notYet),
-        .init("log.level", .choice(["trace", "debug", "info", "notice", "warning", "error"]), "info", "least severity that is logged", .onReload),
+        .init("log.level", .choice(logLevels), "info", "least severity that is logged", .onReload),
         .init("log.format", .choice(["auto", "json", "text"]), "auto", "auto = text on a terminal, else json"),
         .init("external-url.grafana", .url, "", "makes trace links on the status page", .notYet),
         .init("external-url.tempo-datasource", .text, "", "uid of the Tempo data source in Grafana", .notYet),

@@ -51,7 +51,7 @@ enum EffectiveConfiguration {
 
     /// Quoted, unless it is a plain word or number that no YAML reader takes for something else.
     private static func scalar(_ text: String) -> String {
-        let words = ["none", "gzip", "zstd", "refuse", "always", "never", "info", "debug", "trace", "notice", "warning", "error", "auto", "json", "text"]
+        let words = ["none", "gzip", "refuse", "always", "never", "auto", "json", "text"] + ConfigurationKey.logLevels
         if words.contains(text) { return text }
         if ValueParsing.duration(text) != nil && text != "0" || (ValueParsing.size(text) != nil && text.last?.isLetter == true) {
             return text

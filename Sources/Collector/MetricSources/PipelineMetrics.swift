@@ -55,7 +55,8 @@ final class PipelineMetrics: MetricSource {
         var accepted = family("accepted_spans_total", .counter, "Spans that were acknowledged to their sender.")
         accepted.add(values.accepted)
         var refused = family(
-            "refused_spans_total", .counter, "Spans that were not accepted, by reason; spool_full: the backend is too slow or down.")
+            "refused_spans_total", .counter,
+            "Spans that were not accepted, by reason; spool_full: the backend is too slow or down.")
         for reason in RefusalReason.allCases {
             refused.add(values.refused[reason] ?? 0, LabelSet(["reason": reason.rawValue]))
         }

@@ -114,9 +114,9 @@ enum DemoCommand {
 
     /// A redis-server on a unix socket only, without persistence.
     private static func startRedis(directory: String, socket: String, clock: Clock) throws -> ChildProcess {
+        let listening = ["--port", "0", "--unixsocket", socket, "--unixsocketperm", "700"]
         let process = try ChildProcess(
-            "redis-server",
-            ["--port", "0", "--unixsocket", socket, "--unixsocketperm", "700", "--dir", directory, "--save", "", "--appendonly", "no"])
+            "redis-server", listening + ["--dir", directory, "--save", "", "--appendonly", "no"])
         let deadline = clock.monotonic().advanced(byNanoseconds: 10_000_000_000)
         while true {
             do {

@@ -27,9 +27,8 @@ struct Invocation {
             if let command = Command(rawValue: first) {
                 self.command = command
             } else {
-                let names = Command.allCases.map(\.rawValue)
-                problems.append(
-                    ConfigurationProblem("unknown command \(first); did you mean \(nearestName(to: first, among: names) ?? "run")?"))
+                let nearest = nearestName(to: first, among: Command.allCases.map(\.rawValue)) ?? "run"
+                problems.append(ConfigurationProblem("unknown command \(first); did you mean \(nearest)?"))
             }
         }
         while let argument = rest.popFirst() {

@@ -33,8 +33,17 @@ def flags(options: dict[str, object]) -> list[str]:
 
 def run_once(*arguments: str, env: dict[str, str] = {}, seconds: float = 20) -> subprocess.CompletedProcess:
     """The program until it ends by itself, without any input."""
-    return subprocess.run([str(COLLECTOR), *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          encoding="utf-8", env=environment(env), timeout=seconds)
+    command = faked_clock.command([str(COLLECTOR), *arguments], env)
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          encoding="utf-8", env=environment(env)) as process:
+        try:
+            stdout, stderr = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise AssertionError(f"expected an end within {seconds} s: {command}; {process.communicate()}") from None
+        finally:
+            faked_clock.forget(process.pid)
+    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
 
 class Collector:
@@ -70,11 +79,16 @@ class Collector:
 
     def start(self) -> "Collector":
         """Returns when it is ready."""
+        command = faked_clock.command([str(COLLECTOR), *self._command, *flags(self.options)], self._env)
         with open(self._stderr, "wb") as stderr:
-            self.process = subprocess.Popen([str(COLLECTOR), *self._command, *flags(self.options)],
-                                            stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr,
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr,
                                             env=environment(self._env))
-        eventually("/-/ready answers 200", self._is_ready, seconds=15)
+        try:
+            eventually("/-/ready answers 200", self._is_ready, seconds=15)
+        except BaseException:
+            if self.process:
+                self.kill()
+            raise
         return self
 
     def kill(self) -> None:
@@ -113,10 +127,13 @@ class Collector:
         self.process = None
 
     def _is_ready(self) -> bool:
-        if self.process.poll() is not None:
-            code, self.process = self.process.returncode, None
-            raise RuntimeError(f"the collector ended at start with exit code {code}; {self.stderr()}")
         return self.get("/-/ready").status == 200
+
+    def _must_run(self) -> None:
+        """No AssertionError: polling must not go on."""
+        if self.process is None or self.process.poll() is not None:
+            code = self.process.returncode if self.process else None
+            raise RuntimeError(f"the collector has ended (exit code {code}); {self.stderr()}")
 
     # --- What it says ---
 
@@ -124,6 +141,7 @@ class Collector:
         return "stderr of the collector:\n" + self._stderr.read_text(encoding="utf-8", errors="replace")
 
     def get(self, path: str, headers: dict[str, str] = {}) -> http_client.Answer:
+        self._must_run()
         return http_client.ask(self.web, "GET", path, headers=headers)
 
     def metrics(self) -> MetricsPage:

@@ -32,6 +32,16 @@ def frozen_at(unix_nanoseconds: int) -> dict[str, str]:
     }
 
 
+def command(program: list[str], env: dict[str, str]) -> list[str]:
+    """How to start a program with this environment.
+
+    libfaketime adds a variable to the environment when it is loaded first, and the Swift runtime, which looks for the
+    arguments beside the environment, then finds none. `env` is loaded first instead and becomes the program, with the
+    same process id.
+    """
+    return ["env", *program] if "FAKETIME" in env else program
+
+
 def forget(process_id: int) -> None:
     """Removes the shared memory that libfaketime leaves behind when its process is killed."""
     for path in Path("/dev/shm").glob(f"*faketime_s[he]m_{process_id}"):
