@@ -71,6 +71,17 @@ let package = Package(
             name: "asynq-collector", dependencies: ["Collector"], swiftSettings: rules,
             // A release is one file that is copied around: without symbols 15 MB, with them 34.
             linkerSettings: [.unsafeFlags(["-Xlinker", "-s"], .when(configuration: .release))]),
+
+        tests("ProtobufWire", []),
+        tests("Platform", ["Model"]),
+        tests("Compression", []),
+        tests("Metrics", ["Model"]),
+        tests("OTLP", ["Model", "ProtobufWire"]),
+        tests("WaitTime", ["Model", "Metrics"]),
+        tests("Spool", ["Model", "Platform"]),
+        tests("Forwarder", ["Spool", "OTLP", "ProtobufWire"]),
+        tests("AsynqRedis", ["Model", "Platform"]),
+        tests("Collector", ["Model"]),
     ],
     swiftLanguageModes: [.v6]
 )
