@@ -106,6 +106,8 @@ package final class Forwarder: Sendable {
         private var retries: [Attempt] = []
         private var backoff: Backoff
         private var gate = MonotonicTime(nanoseconds: 0)
+        /// After a failed read of the spool, not read again before this.
+        private var nextRead = MonotonicTime(nanoseconds: 0)
         private var generator = SystemRandomNumberGenerator()
 
         init(_ owner: Forwarder) {
@@ -150,7 +152,8 @@ package final class Forwarder: Sendable {
             }
         }
 
-        private func nextBatch(at now: MonotonicTime, flushing: Bool) -> SpoolBatch? {
+        private mutating func nextBatch(at now: MonotonicTime, flushing: Bool) -> SpoolBatch? {
+            if now < nextRead { return nil }
             let options = owner.options
             let unread = owner.spool.unread
             guard let since = unread.since else { return nil }
@@ -163,6 +166,7 @@ package final class Forwarder: Sendable {
             } catch {
                 // The spool counts it; the frames stay where they are.
                 owner.logger.error("spool read failed", metadata: ["error": "\(error)"])
+                nextRead = now.advanced(byNanoseconds: 1_000_000_000)
                 return nil
             }
         }
@@ -294,12 +298,13 @@ package final class Forwarder: Sendable {
             if hasRoom && gate <= now {
                 if !retries.isEmpty { return }
                 if let since = unread.since {
-                    deadline = min(deadline, since.advanced(byNanoseconds: owner.options.maxDelayNanoseconds))
+                    let due = since.advanced(byNanoseconds: owner.options.maxDelayNanoseconds)
+                    deadline = min(deadline, max(due, nextRead))
                 }
                 let threshold = unread.spans == 0 ? 1 : owner.options.maxBatchSpans
                 owner.wakeThreshold.store(threshold, ordering: .releasing)
                 // An append between the look and the store would find nobody to wake.
-                if owner.spool.unread.spans >= threshold { deadline = now }
+                if now >= nextRead && owner.spool.unread.spans >= threshold { deadline = now }
             }
             owner.multi.wait(milliseconds: deadline.milliseconds(from: now))
             owner.wakeThreshold.store(Int.max, ordering: .releasing)

@@ -117,25 +117,22 @@ final class HTTPConnection: ChannelInboundHandler {
     private func giveUp(_ context: ChannelHandlerContext) {
         guard case .discarding(let head, let response, _) = state else { return }
         state = .lingering
-        writeParts(response, to: head, keepAlive: false, context)
+        _ = writeParts(response, to: head, keepAlive: false, context)
         let loopBound = NIOLoopBound(context, eventLoop: context.eventLoop)
         context.eventLoop.scheduleTask(in: Self.linger) { loopBound.value.close(promise: nil) }
     }
 
     private func write(_ response: HTTPResponse, to head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         let keepAlive = head.isKeepAlive
-        writeParts(response, to: head, keepAlive: keepAlive, context)
-        if !keepAlive {
-            let loopBound = NIOLoopBound(context, eventLoop: context.eventLoop)
-            context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(ByteBuffer())))).whenComplete { _ in
-                loopBound.value.close(promise: nil)
-            }
-        }
+        let written = writeParts(response, to: head, keepAlive: keepAlive, context)
+        if keepAlive { return }
+        let loopBound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        written.whenComplete { _ in loopBound.value.close(promise: nil) }
     }
 
     private func writeParts(
         _ response: HTTPResponse, to head: HTTPRequestHead, keepAlive: Bool, _ context: ChannelHandlerContext
-    ) {
+    ) -> EventLoopFuture<Void> {
         var headers = response.headers
         headers.replaceOrAdd(name: "Content-Length", value: String(response.body.count))
         if !keepAlive {
@@ -148,7 +145,7 @@ final class HTTPConnection: ChannelInboundHandler {
         if !response.body.isEmpty && head.method != .HEAD {
             context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: response.body)))), promise: nil)
         }
-        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        return context.writeAndFlush(wrapOutboundOut(.end(nil)))
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
