@@ -68,7 +68,7 @@ let package = Package(
              "Forwarder", "Web", "AsynqDemo", "CYAML", logging] + nio),
         library("AsynqDemo", ["Model", "Platform", "AsynqRedis", "OTLP", "ProtobufWire", "CCurl"]),
         .executableTarget(
-            name: "asynq-collector", dependencies: ["Collector"], swiftSettings: rules,
+            name: "asynq-collector", dependencies: ["Collector", "Platform"], swiftSettings: rules,
             // A release is one file that is copied around: without symbols 15 MB, with them 34.
             linkerSettings: [.unsafeFlags(["-Xlinker", "-s"], .when(configuration: .release))]),
 
