@@ -43,28 +43,32 @@ struct SpanFields {
         case .retryCount: Self.keep(value, rank, &task.retryCount, &ranks.retryCount)
         case .processAt: Self.keep(value, rank, &task.processAt, &ranks.processAt)
         case .wait(let unitSeconds):
-            if rank <= ranks.wait { task.waitUnitSeconds = unitSeconds }
-            Self.keep(value, rank, &task.wait, &ranks.wait)
+            if Self.keep(value, rank, &task.wait, &ranks.wait) { task.waitUnitSeconds = unitSeconds }
         case .readyStamp:
-            if rank <= ranks.stamp { task.stampMeaning = .ready }
-            Self.keep(value, rank, &task.stamp, &ranks.stamp)
+            if Self.keep(value, rank, &task.stamp, &ranks.stamp) { task.stampMeaning = .ready }
         case .enqueueStamp:
             // Behind every ready stamp, which is the better one.
-            if rank + 100 <= ranks.stamp { task.stampMeaning = .enqueued }
-            Self.keep(value, rank + 100, &task.stamp, &ranks.stamp)
+            if Self.keep(value, rank + 100, &task.stamp, &ranks.stamp) { task.stampMeaning = .enqueued }
         }
     }
 
+    /// True if the value is the best so far. One that nobody can use is noted, but hides no other.
+    @discardableResult
     private static func keep(
         _ value: AttributeValue, _ rank: UInt8, _ kept: inout AttributeValue, _ keptRank: inout UInt8
-    ) {
-        if rank > keptRank { return }
+    ) -> Bool {
+        if rank > keptRank { return false }
+        if value == .absent || value == .other {
+            if kept == .absent { kept = value }
+            return false
+        }
         kept = value
         keptRank = rank
+        return true
     }
 
     private static func keep(_ value: AttributeValue, _ rank: UInt8, _ kept: inout ByteRange, _ keptRank: inout UInt8) {
-        guard rank <= keptRank, case .string(let range) = value else { return }
+        guard rank <= keptRank, case .string(let range) = value, !range.isEmpty else { return }
         kept = range
         keptRank = rank
     }

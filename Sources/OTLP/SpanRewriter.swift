@@ -7,12 +7,14 @@ package enum SpanRewriter {
     package static func removing(
         _ refused: [Range<Int>], from body: UnsafeRawBufferPointer
     ) throws(WireError) -> [UInt8] {
-        try rewrite(WireReader(body), nestedField: 1, level: 0, refused)
+        var rest = refused[...]
+        return try rewrite(WireReader(body), nestedField: 1, level: 0, &rest)
     }
 
-    /// Level 0 is the request (resource_spans = 1), 1 ResourceSpans (scope_spans = 2), 2 ScopeSpans (spans = 2).
+    /// Level 0 is the request (resource_spans = 1), 1 ResourceSpans (scope_spans = 2), 2 ScopeSpans (spans = 2). Takes
+    /// from `refused` what it has passed: to look at them all for each span would be quadratic.
     private static func rewrite(
-        _ message: WireReader, nestedField: Int, level: Int, _ refused: [Range<Int>]
+        _ message: WireReader, nestedField: Int, level: Int, _ refused: inout ArraySlice<Range<Int>>
     ) throws(WireError) -> [UInt8] {
         var reader = message
         var writer = WireWriter()
@@ -25,11 +27,13 @@ package enum SpanRewriter {
                 continue
             }
             let nested = try reader.message()
-            let touched = refused.contains { $0.lowerBound >= nested.position && $0.upperBound <= nested.end }
-            if !touched {
+            let isTouched = refused.first.map { $0.lowerBound >= nested.position && $0.upperBound <= nested.end } ?? false
+            if !isTouched {
                 writer.raw(UnsafeRawBufferPointer(rebasing: message.buffer[start..<reader.position]))
             } else if level < 2 {
-                writer.message(field, try rewrite(nested, nestedField: 2, level: level + 1, refused))
+                writer.message(field, try rewrite(nested, nestedField: 2, level: level + 1, &refused))
+            } else {
+                refused.removeFirst()
             }
         }
         return writer.bytes

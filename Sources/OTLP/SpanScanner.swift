@@ -39,6 +39,9 @@ package struct SpanScanner: Sendable {
     private var resourceIndex = -1
     private var scopeIndex = -1
     private var spanIndex = -1
+    /// How deep the scan is: 0 in the request, 1 in a ResourceSpans, 2 in a ScopeSpans, 3 in a span. An error leaves it
+    /// where it happened.
+    private var level = 0
 
     package init(table: TaskAttributeTable = TaskAttributeTable()) {
         self.table = table
@@ -51,6 +54,7 @@ package struct SpanScanner: Sendable {
         resourceIndex = -1
         scopeIndex = -1
         spanIndex = -1
+        level = 0
         do {
             var reader = WireReader(body)
             while !reader.isAtEnd {
@@ -60,7 +64,9 @@ package struct SpanScanner: Sendable {
                     resourceIndex += 1
                     scopeIndex = -1
                     spanIndex = -1
+                    level = 1
                     try scanResourceSpans(try reader.message())
+                    level = 0
                 } else {
                     try reader.skip(type, field: field)
                 }
@@ -71,10 +77,18 @@ package struct SpanScanner: Sendable {
     }
 
     private var path: String {
-        var path = resourceIndex >= 0 ? "resource_spans[\(resourceIndex)]" : ""
-        if scopeIndex >= 0 { path += ".scope_spans[\(scopeIndex)]" }
-        if spanIndex >= 0 { path += ".spans[\(spanIndex)]" }
+        var path = level >= 1 ? "resource_spans[\(resourceIndex)]" : ""
+        if level >= 2 { path += ".scope_spans[\(scopeIndex)]" }
+        if level >= 3 { path += ".spans[\(spanIndex)]" }
         return path
+    }
+
+    /// Steps over a field that only Tempo reads: it refuses a whole batch for one of another wire type.
+    private func pass(
+        _ reader: inout WireReader, _ type: WireType, _ expected: WireType, field: Int
+    ) throws(WireError) {
+        try reader.expect(type, expected)
+        try reader.skip(type, field: field)
     }
 
     private mutating func scanResourceSpans(_ message: WireReader) throws(WireError) {
@@ -84,12 +98,16 @@ package struct SpanScanner: Sendable {
             switch field {
             case 1:
                 try reader.expect(type, .lengthDelimited)
-                try checkAttributes(of: try reader.message(), field: 1)
+                try checkFields(of: try reader.message(), .resource)
             case 2:
                 try reader.expect(type, .lengthDelimited)
                 scopeIndex += 1
                 spanIndex = -1
+                level = 2
                 try scanScopeSpans(try reader.message())
+                level = 1
+            case 3:
+                try pass(&reader, type, .lengthDelimited, field: field)
             default:
                 try reader.skip(type, field: field)
             }
@@ -103,11 +121,15 @@ package struct SpanScanner: Sendable {
             switch field {
             case 1:
                 try reader.expect(type, .lengthDelimited)
-                try checkAttributes(of: try reader.message(), field: 3)
+                try checkFields(of: try reader.message(), .scope)
             case 2:
                 try reader.expect(type, .lengthDelimited)
                 spanIndex += 1
+                level = 3
                 try scanSpan(try reader.message())
+                level = 2
+            case 3:
+                try pass(&reader, type, .lengthDelimited, field: field)
             default:
                 try reader.skip(type, field: field)
             }
@@ -123,6 +145,8 @@ package struct SpanScanner: Sendable {
             case 1: span.traceID = try readTraceID(&reader, type)
             case 2: span.spanID = try readSpanID(&reader, type)
             case 4: span.parentID = try readSpanID(&reader, type)
+            case 3, 5: try pass(&reader, type, .lengthDelimited, field: field)
+            case 10, 12, 14: try pass(&reader, type, .varint, field: field)
             case 6:
                 try reader.expect(type, .varint)
                 span.kind = try reader.varint()
@@ -137,13 +161,13 @@ package struct SpanScanner: Sendable {
                 try scanAttribute(try reader.message(), &span)
             case 11:
                 try reader.expect(type, .lengthDelimited)
-                try checkAttributes(of: try reader.message(), field: 3)
+                try checkFields(of: try reader.message(), .event)
             case 13:
                 try reader.expect(type, .lengthDelimited)
                 try scanLink(try reader.message(), &span)
             case 15:
                 try reader.expect(type, .lengthDelimited)
-                span.task.isError = try readStatusCode(try reader.message()) == 2
+                if let code = try readStatusCode(try reader.message()) { span.task.isError = code == 2 }
             case 16:
                 try reader.expect(type, .fixed32)
                 span.task.isSampled = try reader.fixed32() & 1 == 1
@@ -178,16 +202,18 @@ package struct SpanScanner: Sendable {
         return SpanID(UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)))
     }
 
-    private func readStatusCode(_ message: WireReader) throws(WireError) -> UInt64 {
+    /// nil for a status without a code: the code of an earlier part of it stands, as protobuf merges them.
+    private func readStatusCode(_ message: WireReader) throws(WireError) -> UInt64? {
         var reader = message
-        var code: UInt64 = 0
+        var code: UInt64?
         while !reader.isAtEnd {
             let (field, type) = try reader.tag()
-            if field == 3 {
+            switch field {
+            case 2: try pass(&reader, type, .lengthDelimited, field: field)
+            case 3:
                 try reader.expect(type, .varint)
                 code = try reader.varint()
-            } else {
-                try reader.skip(type, field: field)
+            default: try reader.skip(type, field: field)
             }
         }
         return code
@@ -205,6 +231,9 @@ package struct SpanScanner: Sendable {
             case 4:
                 try reader.expect(type, .lengthDelimited)
                 try checkKeyValue(try reader.message(), depth: 0)
+            case 3: try pass(&reader, type, .lengthDelimited, field: field)
+            case 5: try pass(&reader, type, .varint, field: field)
+            case 6: try pass(&reader, type, .fixed32, field: field)
             default: try reader.skip(type, field: field)
             }
         }
@@ -297,22 +326,36 @@ package struct SpanScanner: Sendable {
         var reader = message
         while !reader.isAtEnd {
             let (field, type) = try reader.tag()
-            if field == 2 {
+            switch field {
+            case 1: try pass(&reader, type, .lengthDelimited, field: field)
+            case 2:
                 try reader.expect(type, .lengthDelimited)
                 _ = try readValue(try reader.message(), depth: depth)
-            } else {
-                try reader.skip(type, field: field)
+            default: try reader.skip(type, field: field)
             }
         }
     }
 
-    /// Checks a message whose only nested messages are the attributes in `field`: Resource (1), scope and event (3).
-    private func checkAttributes(of message: WireReader, field attributes: Int) throws(WireError) {
+    /// The fields of a message of which only the attributes are nested messages.
+    private struct Shape {
+        let attributes: Int
+        /// The wire types of fields 1, 2, …
+        let types: [WireType]
+
+        /// Resource: 1 attributes, 2 dropped_attributes_count.
+        static let resource = Shape(attributes: 1, types: [.lengthDelimited, .varint])
+        /// InstrumentationScope: 1 name, 2 version, 3 attributes, 4 dropped_attributes_count.
+        static let scope = Shape(attributes: 3, types: [.lengthDelimited, .lengthDelimited, .lengthDelimited, .varint])
+        /// Event: 1 time_unix_nano, 2 name, 3 attributes, 4 dropped_attributes_count.
+        static let event = Shape(attributes: 3, types: [.fixed64, .lengthDelimited, .lengthDelimited, .varint])
+    }
+
+    private func checkFields(of message: WireReader, _ shape: Shape) throws(WireError) {
         var reader = message
         while !reader.isAtEnd {
             let (field, type) = try reader.tag()
-            if field == attributes {
-                try reader.expect(type, .lengthDelimited)
+            if field <= shape.types.count { try reader.expect(type, shape.types[field - 1]) }
+            if field == shape.attributes {
                 try checkKeyValue(try reader.message(), depth: 0)
             } else {
                 try reader.skip(type, field: field)

@@ -34,6 +34,7 @@ package struct Clock: Sendable {
 extension MonotonicTime {
     /// Whole milliseconds from `now` until this moment, rounded up, for `poll` and its kin; 0 when it has passed.
     package func milliseconds(from now: MonotonicTime) -> Int32 {
-        Int32(clamping: (nanoseconds(since: now) + 999_999) / 1_000_000)
+        let (whole, rest) = nanoseconds(since: now).quotientAndRemainder(dividingBy: 1_000_000)
+        return Int32(clamping: rest == 0 ? whole : whole + 1)
     }
 }

@@ -7,11 +7,14 @@ package enum Files {
         var made = path.hasPrefix("/") ? "/" : ""
         for part in path.split(separator: "/") {
             made += made.isEmpty || made.hasSuffix("/") ? String(part) : "/" + part
-            if mkdir(made, mode) != 0 && errno != EEXIST && errno != EISDIR {
-                // A parent that exists but may not be written (EROFS, EACCES) is no obstacle.
+            if mkdir(made, mode) != 0 {
+                // A directory that exists is fine, also where it may not be written (EROFS, EACCES). Anything else of
+                // that name (EEXIST) is not.
                 let code = errno
                 var status = stat()
-                if stat(made, &status) != 0 { throw SystemError("creating directory", path: made, code: code) }
+                if stat(made, &status) != 0 || status.st_mode & S_IFMT != S_IFDIR {
+                    throw SystemError("creating directory", path: made, code: code)
+                }
             }
         }
     }
@@ -41,27 +44,34 @@ package enum Files {
 
     /// Removes a directory and all that is in it, following no link. Missing is no error.
     package static func removeTree(_ path: String) {
-        guard let directory = opendir(path) else {
+        let descriptor = open(path, directoryFlags)
+        guard descriptor >= 0 else {
             unlink(path)
             return
         }
-        var names: [String] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name != "." && name != ".." { names.append(name) }
-        }
-        closedir(directory)
-        for name in names {
-            let child = path + "/" + name
-            var status = stat()
-            if lstat(child, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR {
-                removeTree(child)
-            } else {
-                unlink(child)
-            }
-        }
+        removeEntries(of: descriptor)
         rmdir(path)
+    }
+
+    /// O_NOFOLLOW: a link fails to open, and is then removed as the file that it is.
+    private static let directoryFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+
+    /// Closes the descriptor. Names go to the kernel as they came from it: they need not be UTF-8.
+    private static func removeEntries(of descriptor: Int32) {
+        guard let directory = fdopendir(descriptor) else {
+            close(descriptor)
+            return
+        }
+        defer { closedir(directory) }
+        while let entry = readdir(directory) {
+            withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { name in
+                    if strcmp(name, ".") == 0 || strcmp(name, "..") == 0 { return }
+                    let child = openat(descriptor, name, directoryFlags)
+                    if child >= 0 { removeEntries(of: child) }
+                    unlinkat(descriptor, name, child >= 0 ? AT_REMOVEDIR : 0)
+                }
+            }
+        }
     }
 }

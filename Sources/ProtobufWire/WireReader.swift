@@ -7,7 +7,7 @@ package struct WireError: Error, Equatable, Sendable {
         case badTag = "a tag has an impossible field number or wire type"
         case wrongWireType = "a field has another wire type than its definition"
         case badGroup = "a group is not closed, or closed by another field"
-        case tooDeep = "groups are nested too deeply"
+        case tooDeep = "groups or values are nested too deeply"
     }
 
     package let reason: Reason

@@ -1,0 +1,73 @@
+import Metrics
+import Model
+import Testing
+
+@Suite("Label sets")
+struct LabelSetTests {
+    private func encoded(_ bytes: [UInt8]) -> String {
+        String(decoding: LabelSet([("queue", ForeignText(bytes))]).encoded, as: UTF8.self)
+    }
+
+    private func encoded(_ text: String) -> String {
+        encoded(Array(text.utf8))
+    }
+
+    @Test("quotes, newlines and backslashes are escaped, nothing else is")
+    func escaping() {
+        #expect(encoded("a\"b") == #"queue="a\"b""#)
+        #expect(encoded("a\nb") == #"queue="a\nb""#)
+        #expect(encoded("a\\b") == #"queue="a\\b""#)
+        #expect(encoded("\\n") == #"queue="\\n""#)
+        #expect(encoded("\\\"\n") == #"queue="\\\"\n""#)
+        #expect(encoded("{a=1},\t'ü😀") == "queue=\"{a=1},\t'ü😀\"")
+        #expect(encoded("a\r\nb") == "queue=\"a\r\\nb\"")
+        #expect(encoded("") == "queue=\"\"")
+    }
+
+    @Test("a newline that a combining mark follows is escaped all the same")
+    func newlineInACluster() {
+        #expect(encoded("a\n\u{301}b") == "queue=\"a\\n\u{301}b\"")
+        #expect(encoded("\"\u{301}") == "queue=\"\\\"\u{301}\"")
+    }
+
+    @Test("invalid UTF-8 becomes U+FFFD, and what follows it stays")
+    func invalidUTF8() {
+        #expect(encoded([0x61, 0xFF, 0x62]) == "queue=\"a\u{FFFD}b\"")
+        #expect(encoded([0xC3, 0x22]) == "queue=\"\u{FFFD}\\\"\"")
+        #expect(encoded([0xC3]) == "queue=\"\u{FFFD}\"")
+        let everything = LabelSet([("q", ForeignText([UInt8](0...255)))]).encoded
+        #expect(String(validating: everything, as: UTF8.self) != nil)
+        #expect(!everything.contains(UInt8(ascii: "\n")))
+    }
+
+    @Test("labels stand in their order, apart by commas")
+    func order() {
+        let labels = LabelSet(["b": "1", "a": "2"])
+        #expect(String(decoding: labels.encoded, as: UTF8.self) == #"b="1",a="2""#)
+        #expect(labels.names == ["b", "a"])
+        #expect(LabelSet.none.encoded == [])
+    }
+
+    @Test("a text reads back from the escaped one, whatever it holds")
+    func reversible() throws {
+        var random = SeededGenerator.fresh(for: "label escaping")
+        let alphabet: [Character] = ["\\", "\"", "\n", "n", "a", "é", ",", "}", "="]
+        for _ in 0..<500 {
+            let text = String((0..<Int.random(in: 0...12, using: &random)).compactMap { _ in alphabet.randomElement(using: &random) })
+            var scalars = Array(encoded(text).unicodeScalars.dropFirst("queue=\"".count).dropLast())
+            var read = ""
+            while let scalar = scalars.first {
+                scalars.removeFirst()
+                if scalar == "\\" {
+                    let next = try #require(scalars.first)
+                    scalars.removeFirst()
+                    read.unicodeScalars.append(next == "n" ? "\n" : next)
+                } else {
+                    #expect(scalar != "\"" && scalar != "\n")
+                    read.unicodeScalars.append(scalar)
+                }
+            }
+            #expect(Array(read.utf8) == Array(text.utf8))
+        }
+    }
+}

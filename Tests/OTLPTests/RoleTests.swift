@@ -1,0 +1,84 @@
+import Model
+import Testing
+
+@Suite("Which spans tell of a task")
+struct RoleTests {
+    enum System: CaseIterable { case absent, asynq, kafka, number }
+
+    private func role(_ spanKind: UInt64, _ system: System, _ operation: String?, name: String = "messaging.operation.type")
+        throws -> TaskSpan.Role? {
+        var span = ids + kind(spanKind)
+        switch system {
+        case .absent: break
+        case .asynq: span += attribute("messaging.system", "asynq")
+        case .kafka: span += attribute("messaging.system", "kafka")
+        case .number: span += attribute("messaging.system", Value.int(1))
+        }
+        if let operation { span += attribute(name, operation) }
+        return try Scanned(request(span)).tasks.first?.role
+    }
+
+    /// Contract, section 6, as a table.
+    private func expected(_ spanKind: UInt64, _ system: System, _ operation: String?) -> TaskSpan.Role? {
+        let isOurs = system == .asynq
+        let isOursOrAbsent = isOurs || system == .absent
+        return switch (spanKind, operation) {
+        case (5, _) where isOursOrAbsent: .process
+        case (1, nil), (2, nil), (1, "process"), (2, "process"): isOurs ? .process : nil
+        case (4, _) where isOursOrAbsent: .produce
+        case (3, "send"), (3, "create"): isOurs ? .produce : nil
+        default: nil
+        }
+    }
+
+    @Test("kind, system and operation type make the role", arguments: UInt64(0)...7, System.allCases)
+    func everyCombination(spanKind: UInt64, system: System) throws {
+        for operation in [nil, "process", "send", "create", "receive", "settle", "", "Process"] {
+            let wanted = expected(spanKind, system, operation)
+            #expect(try role(spanKind, system, operation) == wanted, "operation \(operation ?? "absent")")
+            #expect(try role(spanKind, system, operation, name: "messaging.operation") == wanted)
+        }
+    }
+
+    @Test("the newer name of the operation goes before the older one, in either order")
+    func operationNames() throws {
+        let newer = attribute("messaging.operation.type", "process")
+        let older = attribute("messaging.operation", "receive")
+        let server = ids + kind(2) + attribute("messaging.system", "asynq")
+        #expect(try Scanned(request(server, newer, older)).tasks.count == 1)
+        #expect(try Scanned(request(server, older, newer)).tasks.count == 1)
+    }
+
+    @Test("the attributes may come before the kind")
+    func kindLast() throws {
+        let span = attribute("messaging.system", "kafka") + ids
+        #expect(try Scanned(request(span, kind(5))).tasks.isEmpty)
+    }
+
+    @Test("a span without a kind tells of no task")
+    func noKind() throws {
+        #expect(try Scanned(request(ids, attribute("messaging.system", "asynq"))).tasks.isEmpty)
+    }
+
+    @Test("status 2 is an error; ok, unset, an empty status and none are not")
+    func status() throws {
+        let codes: [([UInt8], Bool)] = [
+            (Field.message(15, Field.int(3, 2)), true), (Field.message(15, Field.int(3, 1)), false),
+            (Field.message(15, Field.int(3, 0)), false), (Field.message(15), false), ([], false),
+        ]
+        for (field, isError) in codes {
+            #expect(try Scanned(request(ids, kind(5), field)).tasks.first?.isError == isError)
+        }
+    }
+
+    @Test("a span is sampled unless its flags say that it is not")
+    func sampled() throws {
+        let flags: [([UInt8], Bool)] = [
+            ([], true), (Field.fixed32(16, 1), true), (Field.fixed32(16, 0x101), true), (Field.fixed32(16, 0), false),
+            (Field.fixed32(16, 2), false),
+        ]
+        for (field, isSampled) in flags {
+            #expect(try Scanned(request(ids, kind(5), field)).tasks.first?.isSampled == isSampled)
+        }
+    }
+}

@@ -1,0 +1,157 @@
+import Glibc
+@testable import Platform
+import Testing
+
+/// A private directory, gone with the value.
+final class Scratch {
+    let path: String
+
+    init() throws {
+        var template = Array("/tmp/platform-tests-XXXXXX".utf8CString)
+        guard let made = template.withUnsafeMutableBufferPointer({ $0.baseAddress.flatMap { mkdtemp($0) } }) else {
+            throw SystemError("mkdtemp")
+        }
+        path = String(cString: made)
+    }
+
+    deinit { Files.removeTree(path) }
+
+    func write(_ name: String, _ bytes: [UInt8] = [1]) throws {
+        let descriptor = open(path + "/" + name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw SystemError("open", path: name) }
+        defer { close(descriptor) }
+        guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count else { throw SystemError("write") }
+    }
+
+    func kind(_ name: String) -> mode_t? {
+        var status = stat()
+        return lstat(path + "/" + name, &status) == 0 ? status.st_mode & S_IFMT : nil
+    }
+}
+
+@Suite("Files")
+struct FilesTests {
+    @Test("missing parents are made, and what exists is left alone")
+    func makesParents() throws {
+        let scratch = try Scratch()
+        try Files.makeDirectories(scratch.path + "/a/b/c")
+        #expect(scratch.kind("a/b/c") == S_IFDIR)
+        try Files.makeDirectories(scratch.path + "/a/b/c")
+        try Files.makeDirectories(scratch.path + "//a///b/d/")
+        #expect(scratch.kind("a/b/d") == S_IFDIR)
+        try Files.makeDirectories("/")
+        try Files.makeDirectories(".")
+    }
+
+    @Test("the mode is the one asked for")
+    func mode() throws {
+        let scratch = try Scratch()
+        try Files.makeDirectories(scratch.path + "/a/b", mode: 0o700)
+        for name in ["/a", "/a/b"] {
+            var status = stat()
+            #expect(stat(scratch.path + name, &status) == 0)
+            #expect(status.st_mode & 0o777 == 0o700)
+        }
+    }
+
+    @Test("a file where the directory should be is an error, at the end of the path too")
+    func fileInTheWay() throws {
+        let scratch = try Scratch()
+        try scratch.write("file")
+        #expect(throws: SystemError.self) { try Files.makeDirectories(scratch.path + "/file") }
+        #expect(throws: SystemError.self) { try Files.makeDirectories(scratch.path + "/file/below") }
+    }
+
+    @Test("a link to a directory will do, a link to nothing will not")
+    func links() throws {
+        let scratch = try Scratch()
+        try Files.makeDirectories(scratch.path + "/real")
+        symlink("real", scratch.path + "/link")
+        symlink("nowhere", scratch.path + "/dangling")
+        try Files.makeDirectories(scratch.path + "/link/below")
+        #expect(scratch.kind("real/below") == S_IFDIR)
+        #expect(throws: SystemError.self) { try Files.makeDirectories(scratch.path + "/dangling") }
+    }
+
+    @Test("an error names the path and what the system said")
+    func errorText() {
+        let error = #expect(throws: SystemError.self) { try Files.makeDirectories("/proc/nothing-can-be-made-here") }
+        #expect(error?.description.hasPrefix("creating directory /proc/nothing-can-be-made-here: ") == true)
+    }
+
+    @Test("a tree is removed with all that is in it")
+    func removesTree() throws {
+        let scratch = try Scratch()
+        try Files.makeDirectories(scratch.path + "/tree/a/b")
+        try scratch.write("tree/file")
+        try scratch.write("tree/.hidden")
+        try scratch.write("tree/a/b/ünï😀")
+        Files.removeTree(scratch.path + "/tree")
+        #expect(scratch.kind("tree") == nil)
+        Files.removeTree(scratch.path + "/tree")  // Missing is no error.
+    }
+
+    @Test("a file whose name is not UTF-8 is removed too")
+    func removesForeignNames() throws {
+        let scratch = try Scratch()
+        try Files.makeDirectories(scratch.path + "/tree")
+        let name = Array(scratch.path.utf8) + Array("/tree/x".utf8) + [0xFF, 0]
+        let descriptor = name.map { CChar(bitPattern: $0) }.withUnsafeBufferPointer { path in
+            path.baseAddress.map { creat($0, 0o600) } ?? -1
+        }
+        try #require(descriptor >= 0)
+        close(descriptor)
+        Files.removeTree(scratch.path + "/tree")
+        #expect(scratch.kind("tree") == nil)
+    }
+
+    @Test("removing follows no link inside the tree")
+    func innerLink() throws {
+        let scratch = try Scratch()
+        try Files.makeDirectories(scratch.path + "/kept")
+        try scratch.write("kept/file")
+        try Files.makeDirectories(scratch.path + "/tree")
+        symlink("../kept", scratch.path + "/tree/link")
+        Files.removeTree(scratch.path + "/tree")
+        #expect(scratch.kind("tree") == nil)
+        #expect(scratch.kind("kept/file") == S_IFREG)
+    }
+
+    @Test("removing a link removes the link, not what it names")
+    func outerLink() throws {
+        let scratch = try Scratch()
+        try Files.makeDirectories(scratch.path + "/kept")
+        try scratch.write("kept/file")
+        symlink("kept", scratch.path + "/link")
+        Files.removeTree(scratch.path + "/link")
+        #expect(scratch.kind("link") == nil)
+        #expect(scratch.kind("kept/file") == S_IFREG)
+    }
+
+    @Test("removing a file removes it")
+    func plainFile() throws {
+        let scratch = try Scratch()
+        try scratch.write("file")
+        Files.removeTree(scratch.path + "/file")
+        #expect(scratch.kind("file") == nil)
+    }
+
+    @Test("a file is read whole up to the limit, and refused above it")
+    func reads() throws {
+        let scratch = try Scratch()
+        let bytes = (0..<40_000).map { UInt8(truncatingIfNeeded: $0) }
+        try scratch.write("file", bytes)
+        #expect(try Files.read(scratch.path + "/file", limit: 40_000) == bytes)
+        let error = #expect(throws: SystemError.self) { try Files.read(scratch.path + "/file", limit: 39_999) }
+        #expect(error?.code == EFBIG)
+        #expect(throws: SystemError.self) { try Files.read(scratch.path + "/missing") }
+        #expect(throws: SystemError.self) { try Files.read(scratch.path) }
+    }
+
+    @Test("the parent of a path is all before its last slash", arguments: [
+        ("/a/b", "/a"), ("/a", "/"), ("a/b", "a"), ("a", "."),
+    ])
+    func parent(path: String, expected: String) {
+        #expect(Files.parent(of: path) == expected)
+    }
+}
