@@ -77,7 +77,7 @@ let package = Package(
         tests("Compression", []),
         tests("Metrics", ["Model"]),
         tests("OTLP", ["Model", "ProtobufWire"]),
-        tests("WaitTime", ["Model", "Metrics"]),
+        tests("WaitTime", ["Model", "Metrics", "OTLP"]),
         tests("Spool", ["Model", "Platform"]),
         tests("Forwarder", ["Spool", "OTLP", "ProtobufWire"]),
         tests("AsynqRedis", ["Model", "Platform"]),

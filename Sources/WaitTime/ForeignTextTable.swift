@@ -7,6 +7,10 @@ struct ForeignTextTable {
     private var slots = [Int32](repeating: 0, count: 64)
     private(set) var texts: [ForeignText] = []
     let limit: Int
+    /// Longer texts find no room either: each one stays in memory and goes on every page.
+    static let maxTextBytes = 1024
+    /// What stands for the texts without room. A text that reads so gets no number, or its series would come twice.
+    static let other = ForeignText("_other")
     /// Texts that found no room, counted each time one comes.
     private(set) var refusals: UInt64 = 0
 
@@ -16,6 +20,10 @@ struct ForeignTextTable {
 
     /// The number of the text; nil when it is new and there is no room.
     mutating func index(of text: UnsafeRawBufferPointer) -> Int? {
+        if text.count > Self.maxTextBytes || text.elementsEqual(Self.other.bytes) {
+            refusals += 1
+            return nil
+        }
         var slot = self.slot(of: text)
         while slots[slot] != 0 {
             let index = Int(slots[slot]) - 1

@@ -10,6 +10,8 @@ struct SpanPairing {
         let queue: Int
         let series: Int
         let start: UInt64
+        /// When the task was due, if it was scheduled ahead; else 0.
+        let due: UInt64
         let parent: SpanReference
         let link: SpanReference
         let arrival: MonotonicTime
@@ -27,7 +29,8 @@ struct SpanPairing {
     /// The producers by ticket; a ticket counts up, so the lowest is the oldest.
     private var producerTickets: [UInt64: SpanReference] = [:]
     private var consumers: [UInt64: Consumer] = [:]
-    private var waiting: [SpanReference: [UInt64]] = [:]
+    /// Sets, because a hundred thousand consumers may name one producer, and each must leave in no time.
+    private var waiting: [SpanReference: Set<UInt64>] = [:]
     private var nextTicket: UInt64 = 0
     private var oldestProducer: UInt64 = 0
     private var oldestConsumer: UInt64 = 0
@@ -53,8 +56,8 @@ struct SpanPairing {
             producerTickets[nextTicket] = producer
             nextTicket += 1
         }
-        guard let tickets = waiting[producer] else { return [] }
-        return tickets.compactMap { remove($0) }
+        guard let tickets = waiting.removeValue(forKey: producer) else { return [] }
+        return tickets.sorted().compactMap { remove($0) }
     }
 
     /// Notes a consumer that waits for its producer.
@@ -62,8 +65,8 @@ struct SpanPairing {
         let ticket = nextTicket
         nextTicket += 1
         consumers[ticket] = consumer
-        if consumer.parent.isValid { waiting[consumer.parent, default: []].append(ticket) }
-        if consumer.link.isValid && consumer.link != consumer.parent { waiting[consumer.link, default: []].append(ticket) }
+        if consumer.parent.isValid { waiting[consumer.parent, default: []].insert(ticket) }
+        if consumer.link.isValid { waiting[consumer.link, default: []].insert(ticket) }
     }
 
     /// Forgets what is too old or too much; returns the consumers that will not be paired.
@@ -93,7 +96,7 @@ struct SpanPairing {
     private mutating func remove(_ ticket: UInt64) -> Consumer? {
         guard let consumer = consumers.removeValue(forKey: ticket) else { return nil }
         for reference in [consumer.parent, consumer.link] {
-            waiting[reference]?.removeAll { $0 == ticket }
+            waiting[reference]?.remove(ticket)
             if waiting[reference]?.isEmpty == true { waiting[reference] = nil }
         }
         return consumer

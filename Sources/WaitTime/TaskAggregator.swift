@@ -29,7 +29,7 @@ package let waitQuantiles: [Double] = [0.5, 0.95, 0.99]
 /// Turns task spans into waits, durations and counts. Pure and synchronous: it knows no socket and no clock, gets the
 /// time as an argument, and its owner holds the lock.
 package struct TaskAggregator: Sendable {
-    static let other = ForeignText("_other")
+    static let other = ForeignTextTable.other
     static let unnamed = ForeignText("_unknown")
     /// The number that stands for `_other`.
     private static let overflow = -1
@@ -55,7 +55,7 @@ package struct TaskAggregator: Sendable {
     package mutating func observe(_ spans: [TaskSpan], in body: UnsafeRawBufferPointer, at now: MonotonicTime) {
         for span in spans {
             switch span.role {
-            case .produce: observe(producer: span, at: now)
+            case .produce: observe(producer: span, in: body, at: now)
             case .process: observe(process: span, in: body, at: now)
             }
         }
@@ -69,9 +69,14 @@ package struct TaskAggregator: Sendable {
         }
     }
 
-    private mutating func observe(producer span: TaskSpan, at now: MonotonicTime) {
-        for consumer in pairing.add(producer: span.reference, end: span.endNanoseconds, at: now) {
-            let finding = WaitSource.wait(fromProducerEnd: span.endNanoseconds, to: consumer.start)
+    private mutating func observe(
+        producer span: TaskSpan, in body: UnsafeRawBufferPointer, at now: MonotonicTime
+    ) {
+        // Without its end it says nothing of when the task was there.
+        if span.endNanoseconds == 0 { return }
+        let ready = max(span.endNanoseconds, WaitSource.dueNanoseconds(of: span, in: body))
+        for consumer in pairing.add(producer: span.reference, end: ready, at: now) {
+            let finding = WaitSource.wait(fromProducerEnd: ready, due: consumer.due, to: consumer.start)
             record(finding, queue: consumer.queue, series: consumer.series, at: now)
         }
     }
@@ -103,14 +108,16 @@ package struct TaskAggregator: Sendable {
         let finding = WaitSource.find(span, in: body)
         guard finding == .needsProducer else { return finding }
         let parent = span.parent.isValid ? SpanReference(trace: span.reference.trace, span: span.parent) : .none
+        let due = WaitSource.dueNanoseconds(of: span, in: body)
         for reference in [parent, span.link] where reference.isValid {
             if let end = pairing.producerEnd(reference) {
-                return WaitSource.wait(fromProducerEnd: end, to: span.startNanoseconds)
+                return WaitSource.wait(fromProducerEnd: end, due: due, to: span.startNanoseconds)
             }
         }
         pairing.add(
             SpanPairing.Consumer(
-                queue: queue, series: series, start: span.startNanoseconds, parent: parent, link: span.link, arrival: now))
+                queue: queue, series: series, start: span.startNanoseconds, due: due, parent: parent, link: span.link,
+                arrival: now))
         return .needsProducer
     }
 

@@ -40,8 +40,13 @@ enum WaitSource {
     }
 
     /// Source 4: from the end of the producer span, or from when a scheduled task was due, if that is later.
-    static func wait(fromProducerEnd end: UInt64, to start: UInt64) -> WaitFinding {
-        wait(from: WallTime(nanoseconds: Int64(clamping: end)), to: start)
+    static func wait(fromProducerEnd end: UInt64, due: UInt64, to start: UInt64) -> WaitFinding {
+        wait(from: WallTime(nanoseconds: Int64(clamping: max(end, due))), to: start)
+    }
+
+    /// When a scheduled task was due, as the span says (`asynq.task.process_at`); 0 where it does not say so.
+    static func dueNanoseconds(of span: TaskSpan, in body: UnsafeRawBufferPointer) -> UInt64 {
+        Stamp.parse(span.processAt, in: body).map { UInt64(clamping: $0.nanoseconds) } ?? 0
     }
 
     private static func wait(from ready: WallTime, to start: UInt64) -> WaitFinding {

@@ -1,0 +1,164 @@
+import Metrics
+import Model
+@testable import WaitTime
+import Testing
+
+@Suite("Counting attempts")
+struct AggregatorTests {
+    private let maker = SpanMaker()
+    private var aggregator = makeAggregator()
+
+    @Test("an attempt is counted by queue, type, status and attempt, and its run time by status")
+    mutating func attempts() {
+        let spans = [
+            maker.process(), maker.process { $0.isError = true }, maker.process { $0.retryCount = .integer(2) },
+            maker.process(queue: "other"),
+        ]
+        maker.observe(spans, with: &aggregator)
+        let page = aggregator.page()
+        let labels = #"queue="q",task_type="t""#
+        #expect(page["attempts_total{\(labels),status=\"completed\",attempt=\"first\"}"]?.count == 1)
+        #expect(page["attempts_total{\(labels),status=\"failed\",attempt=\"first\"}"]?.count == 1)
+        #expect(page["attempts_total{\(labels),status=\"completed\",attempt=\"retry\"}"]?.count == 1)
+        #expect(page["processing_duration_seconds{\(labels),status=\"completed\"}"] == Series(count: 2, sum: 0.5))
+        #expect(page["processing_duration_seconds{\(labels),status=\"failed\"}"] == Series(count: 1, sum: 0.25))
+        #expect(page.keys.contains { $0.contains(#"queue="other""#) })
+    }
+
+    @Test("an end before the start is 0 s of run time, a missing one is none")
+    mutating func runTime() {
+        let spans = [
+            maker.process { $0.endNanoseconds = t0 - 1 }, maker.process { $0.endNanoseconds = 0 },
+            maker.process { $0.startNanoseconds = 0 },
+        ]
+        maker.observe(spans, with: &aggregator)
+        let name = #"processing_duration_seconds{queue="q",task_type="t",status="completed"}"#
+        #expect(aggregator.page()[name] == Series(count: 1, sum: 0))
+    }
+
+    @Test("each reason that a wait is unknown for is counted")
+    mutating func reasons() {
+        let spans = [
+            maker.process(), maker.process { $0.retryCount = .integer(1) }, maker.process { $0.stamp = .other },
+            maker.process { $0.stamp = .integer(Int64(t0 + 5 * second)) },
+        ]
+        maker.observe(spans, with: &aggregator)
+        for reason in UnknownWaitReason.allCases { #expect(aggregator.unknown(reason) == 1, "\(reason)") }
+        #expect(aggregator.waits().count == 0)
+    }
+
+    @Test("a process span that comes again is observed once and counted as a duplicate")
+    mutating func duplicates() {
+        let span = maker.process { $0.wait = .integer(2) }
+        let sameIDInOtherTrace = maker.process {
+            $0.wait = .integer(2)
+            $0.reference = SpanReference(trace: trace(99), span: span.reference.span)
+        }
+        maker.observe([span, span], with: &aggregator)
+        maker.observe([span, sameIDInOtherTrace], with: &aggregator)
+        #expect(aggregator.duplicates == 2)
+        #expect(aggregator.waits() == Series(count: 2, sum: 4))
+    }
+
+    @Test("a duplicate is known among the last so many only")
+    mutating func duplicateMemory() {
+        aggregator = makeAggregator { $0.duplicateMemory = 3 }
+        let spans = (0..<4).map { _ in maker.process() }
+        maker.observe(spans, with: &aggregator)
+        maker.observe([spans[1], spans[2], spans[3]], with: &aggregator)
+        #expect(aggregator.duplicates == 3)
+        maker.observe([spans[0]], with: &aggregator)
+        #expect(aggregator.duplicates == 3)
+    }
+
+    @Test("task types past the limit share _other, each queue having its own limit")
+    mutating func typeLimit() {
+        aggregator = makeAggregator { $0.maxTaskTypes = 2 }
+        let spans = ["a", "b", "c", "d", "a"].map { maker.process(type: $0) } + [maker.process(queue: "r", type: "d")]
+        maker.observe(spans, with: &aggregator)
+        func count(_ queue: String, _ type: String) -> UInt64? {
+            let labels = "queue=\"\(queue)\",task_type=\"\(type)\",status=\"completed\",attempt=\"first\""
+            return aggregator.page()["attempts_total{\(labels)}"]?.count
+        }
+        #expect(count("q", "a") == 2)
+        #expect(count("q", "b") == 1)
+        #expect(count("q", "c") == nil)
+        #expect(count("q", "_other") == 2)
+        #expect(count("r", "d") == 1)
+    }
+
+    @Test("queues past the limit share _other, their waits and reasons included")
+    mutating func queueLimit() {
+        aggregator = makeAggregator { $0.maxQueues = 1 }
+        let spans = ["a", "b", "c"].map { maker.process(queue: $0) { $0.wait = .integer(2) } }
+            + [maker.process(queue: "d"), maker.process(queue: "b") { $0.parent = SpanID(1) }]
+        maker.observe(spans, with: &aggregator)
+        maker.observe([maker.producer(1, endedBefore: second)], with: &aggregator)
+        #expect(aggregator.waits(queue: "a") == Series(count: 1, sum: 2))
+        #expect(aggregator.waits(queue: "b").count == 0)
+        #expect(aggregator.waits(queue: "_other") == Series(count: 3, sum: 5))
+        #expect(aggregator.unknown(.noSource, queue: "_other") == 1)
+        let quantiles = aggregator.waitQuantilesByQueue(at: now)
+        #expect(quantiles.map(\.queue.text) == ["a", "_other"])
+    }
+
+    @Test("a queue or type that is named _other is one series with those past the limit")
+    mutating func namedOther() {
+        aggregator = makeAggregator { $0.maxQueues = 2; $0.maxTaskTypes = 2 }
+        let names = ["_other", "a", "b", "c", "_other", "_unknown"]
+        // The page must not have a series twice: `page` checks that.
+        maker.observe(names.flatMap { queue in names.map { (queue, $0) } }.map { maker.process(queue: $0, type: $1) },
+                      with: &aggregator)
+        let total = aggregator.page().filter { $0.key.hasPrefix("attempts_total") }.map(\.value.count).reduce(0, +)
+        #expect(total == 36)
+    }
+
+    @Test("a name of more than a kilobyte is not kept")
+    mutating func longNames() {
+        let long = String(repeating: "x", count: 1025)
+        let spans = [maker.process(queue: long, type: long), maker.process(queue: String(long.dropLast()))]
+        maker.observe(spans, with: &aggregator)
+        let keys = aggregator.page().keys
+        #expect(!keys.contains { $0.contains(long) })
+        #expect(keys.contains { $0.contains(#"queue="_other",task_type="_other""#) })
+        #expect(keys.contains { $0.contains("\"\(long.dropLast())\"") })
+    }
+
+    @Test("with 0 task types the label is left out")
+    mutating func noTypes() {
+        aggregator = makeAggregator { $0.maxTaskTypes = 0 }
+        maker.observe(["a", "b", ""].map { maker.process(type: $0) { $0.wait = .integer(1) } }, with: &aggregator)
+        let page = aggregator.page()
+        #expect(!page.keys.contains { $0.contains("task_type") })
+        #expect(page[#"wait_duration_seconds{queue="q"}"#] == Series(count: 3, sum: 3))
+        #expect(page[#"attempts_total{queue="q",status="completed",attempt="first"}"#]?.count == 3)
+    }
+
+    @Test("names that Unicode calls equal but whose bytes differ stay apart")
+    mutating func canonicalEquivalence() {
+        maker.observe(["é", "e\u{301}"].map { maker.process(queue: $0, type: $0) }, with: &aggregator)
+        #expect(aggregator.queues.map(\.name.bytes) == [[0xC3, 0xA9], [0x65, 0xCC, 0x81]])
+        maker.observe([maker.process(queue: "é", type: "e\u{301}")], with: &aggregator)
+        #expect(aggregator.queues.count == 2)
+        #expect(aggregator.queues.first?.series.count == 2)
+    }
+
+    @Test("a span without queue or type is counted as _unknown")
+    mutating func unnamed() {
+        maker.observe([maker.process(queue: "", type: "")], with: &aggregator)
+        #expect(aggregator.page()[#"attempts_total{queue="_unknown",task_type="_unknown",status="completed",attempt="first"}"#]
+            == Series(count: 1, sum: 1))
+    }
+
+    @Test("a thousand texts keep their numbers while the table grows")
+    func table() {
+        var table = ForeignTextTable(limit: 1000)
+        func index(_ text: String) -> Int? { Array(text.utf8).withUnsafeBytes { table.index(of: $0) } }
+        for _ in 0..<2 {
+            for number in 0..<1000 { #expect(index("queue-\(number)") == number) }
+        }
+        #expect(index("one more") == nil)
+        #expect(table.refusals == 1)
+        #expect(index("queue-7") == 7)
+    }
+}

@@ -1,0 +1,91 @@
+import Glibc
+import Model
+@testable import WaitTime
+import Testing
+
+extension QuantileWindow {
+    /// The quantiles, without a mark on the window.
+    fileprivate func reading(_ shares: [Double], at now: MonotonicTime) -> [Double]? {
+        var copy = self
+        return copy.quantiles(shares, at: now)
+    }
+}
+
+@Suite("Quantiles over a window")
+struct QuantileWindowTests {
+    private let shares = [0.5, 0.95, 0.99]
+
+    private func at(_ seconds: Double) -> MonotonicTime { MonotonicTime(nanoseconds: UInt64(seconds * 1e9)) }
+
+    @Test("quantiles of log-normal waits are at most 5 % off the exact ones")
+    func accuracy() throws {
+        var random = SeededGenerator.fresh(for: "quantiles")
+        for _ in 0..<20 {
+            let median = Double.random(in: -4...6, using: &random)
+            let spread = Double.random(in: 0.1...2, using: &random)
+            var window = QuantileWindow(windowNanoseconds: 300 * second)
+            var values: [Double] = []
+            for index in 0..<2000 {
+                let radius = (-2 * log(1 - Double.random(in: 0..<1, using: &random))).squareRoot()
+                let normal = radius * cos(2 * .pi * Double.random(in: 0..<1, using: &random))
+                let value = exp(median + spread * normal)
+                if value < 1e-4 || value > 300_000 { continue }
+                values.append(value)
+                window.observe(value, at: at(1000 + Double(index) / 10))
+            }
+            values.sort()
+            let found = try #require(window.reading(shares, at: at(1200)))
+            for (share, value) in zip(shares, found) {
+                let exact = values[Int((share * Double(values.count)).rounded(.up)) - 1]
+                #expect(abs(value / exact - 1) <= 0.05, "p\(share) is \(value), exactly \(exact)")
+            }
+        }
+    }
+
+    @Test("an empty window has no quantiles")
+    func empty() {
+        let window = QuantileWindow(windowNanoseconds: 60 * second)
+        #expect(window.reading(shares, at: at(0)) == nil)
+        #expect(window.reading(shares, at: at(1e6)) == nil)
+    }
+
+    @Test("values leave with the window, the younger ones stay")
+    func slides() throws {
+        var window = QuantileWindow(windowNanoseconds: 60 * second)
+        window.observe(1000, at: at(100))
+        window.observe(1, at: at(130))
+        #expect(try #require(window.reading([1], at: at(149)))[0] > 900)
+        #expect(try #require(window.reading([1], at: at(161)))[0] < 1.1)
+        #expect(window.reading([1], at: at(191)) == nil)
+    }
+
+    @Test("a value is there for at least five sixths of the window, and gone after all of it")
+    func retention() {
+        for start in stride(from: 600.0, to: 660, by: 3.7) {
+            var window = QuantileWindow(windowNanoseconds: 60 * second)
+            window.observe(1, at: at(start))
+            #expect(window.reading([0.5], at: at(start + 49.9)) != nil)
+            #expect(window.reading([0.5], at: at(start + 60)) == nil)
+        }
+    }
+
+    @Test("a pause longer than the window forgets everything, and time that stands still nothing")
+    func pause() throws {
+        var window = QuantileWindow(windowNanoseconds: 60 * second)
+        for _ in 0..<10 { window.observe(5, at: at(10)) }
+        window.observe(7, at: at(1_000_000))
+        #expect(try #require(window.reading([0.01], at: at(1_000_000)))[0] > 6)
+        window.observe(7, at: at(5))  // A clock that was read before another thread's.
+        #expect(window.reading([0.5], at: at(1_000_000)) != nil)
+    }
+
+    @Test("0 is 0, and what is beyond every bucket is in the last one")
+    func extremes() throws {
+        var window = QuantileWindow(windowNanoseconds: 60 * second)
+        window.observe(0, at: at(1))
+        #expect(try #require(window.reading([0.5], at: at(1))) == [0])
+        for value in [1e9, 1e300, .infinity] { window.observe(value, at: at(1)) }
+        let last = try #require(window.reading([1], at: at(1)))[0]
+        #expect(last > 300_000 && last.isFinite)
+    }
+}
