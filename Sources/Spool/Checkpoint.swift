@@ -76,9 +76,9 @@ struct Checkpoint {
 
     /// Writes the next slot. Ranges beyond the 24 lowest are left out: those frames are sent again at worst.
     mutating func store(_ settled: SettledSequences, to file: any SpoolFile) throws(SystemError) {
-        generation += 1
+        let next = generation + 1
         var bytes = Self.magic
-        bytes.append(littleEndian: generation)
+        bytes.append(littleEndian: next)
         bytes.append(littleEndian: settled.below)
         let ranges = settled.ranges.prefix(Self.maxRanges)
         bytes.append(littleEndian: UInt32(ranges.count))
@@ -89,7 +89,9 @@ struct Checkpoint {
         }
         bytes += [UInt8](repeating: 0, count: Self.slotCount - 4 - bytes.count)
         bytes.append(littleEndian: bytes.withUnsafeBytes { crc32c($0) })
-        try file.write(bytes, at: Self.slotOffsets[Int(generation % 2)])
+        // A write that fails is tried again in the same slot: the other one is the last that is known to be good.
+        try file.write(bytes, at: Self.slotOffsets[Int(next % 2)])
+        generation = next
     }
 
     private static func decode(_ slot: [UInt8]) -> (generation: UInt64, settled: SettledSequences)? {
@@ -98,15 +100,17 @@ struct Checkpoint {
             let body = UnsafeRawBufferPointer(rebasing: bytes[0..<slotCount - 4])
             guard bytes.littleEndian32(at: slotCount - 4) == crc32c(body) else { return nil }
             let count = Int(bytes.littleEndian32(at: 24))
-            guard count <= maxRanges else { return nil }
-            var settled = SettledSequences(below: bytes.littleEndian64(at: 16))
+            let generation = bytes.littleEndian64(at: 8)
+            let below = bytes.littleEndian64(at: 16)
+            guard count <= maxRanges, generation < .max, below <= FrameHeader.maxSequence else { return nil }
+            var settled = SettledSequences(below: below)
             for index in 0..<count {
                 let first = bytes.littleEndian64(at: 32 + 16 * index)
                 let last = bytes.littleEndian64(at: 40 + 16 * index)
-                guard first <= last, last < .max else { return nil }
+                guard first <= last, last <= FrameHeader.maxSequence else { return nil }
                 settled.insert(first...last)
             }
-            return (bytes.littleEndian64(at: 8), settled)
+            return (generation, settled)
         }
     }
 }

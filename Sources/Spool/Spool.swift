@@ -140,9 +140,13 @@ package final class Spool: Sendable {
 
     private func makeRoom(for frameBytes: Int, _ state: inout SpoolState) throws(SpoolError) {
         let needed = frameBytes + SegmentHeader.count
-        if needed + SpoolState.overheadBytes > options.maxBytes {
-            throw .frameTooLarge(bytes: frameBytes, capacity: options.maxBytes)
+        // A reader takes a longer length for corruption.
+        let capacity = min(options.maxBytes, FrameHeader.maxPayload)
+        if needed + SpoolState.overheadBytes > capacity {
+            throw .frameTooLarge(bytes: frameBytes, capacity: capacity)
         }
+        // The last segment is kept to be written to; where room is short, not if everything in it is settled.
+        if state.bytesOnDisk + needed > options.maxBytes { state.deleteSettledSegments(fileSystem, lastToo: true) }
         while state.bytesOnDisk + needed > options.maxBytes {
             guard options.whenFull == .dropOldest, let oldest = state.segments.first else {
                 throw .full(capacity: options.maxBytes)
@@ -160,6 +164,8 @@ package final class Spool: Sendable {
             if active.frameCount == 0 || active.bytes + frameBytes <= options.segmentBytes { return }
             state.segments[state.segments.count - 1].isSealed = true
         }
+        // A sealed segment without a frame has the very name that the new one gets.
+        if let last = state.segments.last, last.firstSequence == state.nextSequence { state.segments.removeLast() }
         let sequence = state.nextSequence
         let name = SegmentHeader.fileName(firstSequence: sequence)
         do throws(SystemError) {
@@ -193,11 +199,14 @@ package final class Spool: Sendable {
             }
         } catch {
             // Half a frame may stand there now. Without it the next frame begins where this one did; if even the
-            // truncation fails, nothing more is written behind it.
+            // truncation fails, nothing more is written behind it, and its sequence, which may stand there whole, is
+            // not given to another frame.
             do {
                 try segment.file.truncate(to: segment.bytes)
             } catch {
                 state.segments[index].isSealed = true
+                state.settle(state.nextSequence...state.nextSequence)
+                state.nextSequence += 1
             }
             throw .io(error)
         }
@@ -251,7 +260,7 @@ package final class Spool: Sendable {
         return failure == nil
     }
 
-    private func dropExpired() {
+    func dropExpired() {
         guard let maxAge = options.maxAgeNanoseconds else { return }
         let now = clock.wall()
         state.withLock { state in

@@ -25,7 +25,8 @@ import Platform
 //
 // What a reader trusts: a frame whose CRC is right. A frame that is cut off at the end of the last segment was never
 // acknowledged with `sync always`, and is truncated. Anything else that doesn't check is stepped over, to the next
-// bytes that do, and counted.
+// bytes that do, and counted. A frame whose sequence is not above that of the frame before it is a stray copy, and is
+// stepped over too.
 //
 // The checkpoint is two slots of 512 bytes, at 0 and 4096, written in turn; the one with the right CRC and the higher
 // generation counts. A lost checkpoint costs re-sending, never a span.
@@ -68,8 +69,12 @@ enum SegmentHeader {
     }
 
     static func firstSequence(ofFileName name: String) -> UInt64? {
-        guard name.hasPrefix("segment-"), name.hasSuffix(".log"), name.utf8.count == 28 else { return nil }
-        return UInt64(name.dropFirst(8).dropLast(4), radix: 16)
+        guard name.hasPrefix("segment-"), name.hasSuffix(".log"), name.utf8.count == 28,
+            let sequence = UInt64(name.dropFirst(8).dropLast(4), radix: 16),
+            (1...FrameHeader.maxSequence).contains(sequence)
+        else { return nil }
+        // Capitals or a sign read as a number, but it is another file's name.
+        return fileName(firstSequence: sequence) == name ? sequence : nil
     }
 }
 
@@ -78,6 +83,8 @@ struct FrameHeader: Equatable {
     static let magic: UInt32 = 0x314D_5246  // "FRM1"
     /// Larger than any body that a receiver takes; a longer length is a sign of corruption.
     static let maxPayload = 1 << 30
+    /// Never reached; a higher one is a sign of corruption.
+    static let maxSequence: UInt64 = 1 << 62
 
     let payloadCount: Int
     let sequence: UInt64
@@ -105,6 +112,7 @@ struct FrameHeader: Equatable {
         payloadCount = Int(bytes.littleEndian32(at: offset + 4))
         guard payloadCount <= Self.maxPayload else { return nil }
         sequence = bytes.littleEndian64(at: offset + 8)
+        guard sequence <= Self.maxSequence else { return nil }
         time = WallTime(nanoseconds: Int64(bitPattern: bytes.littleEndian64(at: offset + 16)))
         spanCount = Int(bytes.littleEndian32(at: offset + 24))
         checksum = bytes.littleEndian32(at: offset + 28)

@@ -39,7 +39,7 @@ extension Spool {
     /// The next unread frames, at least one if there is any, up to the limits. Called by one thread only.
     package func readBatch(maxBytes: Int, maxSpans: Int) throws(SpoolError) -> SpoolBatch {
         var batch = SpoolBatch()
-        var chunkBytes = maxBytes + FrameHeader.count
+        var chunkBytes = min(maxBytes, FrameHeader.maxPayload) + FrameHeader.count
         while batch.spanCount < maxSpans && batch.bytes.count < maxBytes {
             guard let source = state.withLock({ $0.nextSource() }) else { break }
             let wanted = min(chunkBytes, source.bytes - source.offset)
@@ -73,6 +73,7 @@ extension Spool {
         chunk.withUnsafeBytes { bytes in
             var offset = 0
             var done = 0
+            var lastRead = source.lastRead
             while offset + FrameHeader.count <= bytes.count {
                 guard let header = FrameHeader(bytes, at: offset) else {
                     offset += 1
@@ -85,13 +86,14 @@ extension Spool {
                     offset += 1
                     continue
                 }
-                if !source.settled.contains(header.sequence) {
+                if header.sequence > lastRead && !source.settled.contains(header.sequence) {
                     let isFull = batch.bytes.count + header.payloadCount > maxBytes
                         || batch.spanCount + header.spanCount > maxSpans
                     if isFull && !batch.isEmpty { return done }
                     batch.append(header, bytes[offset + FrameHeader.count..<end], segment: source.segment)
                 }
                 state.withLock { $0.noteGap(before: header.sequence) }
+                lastRead = max(lastRead, header.sequence)
                 offset = end
                 done = end
             }
@@ -104,7 +106,7 @@ extension Spool {
     /// already).
     @discardableResult
     package func settle(
-        _ frames: some Sequence<SpoolBatch.Frame>, dropping: (spans: Int, reason: String)? = nil
+        _ frames: some Collection<SpoolBatch.Frame>, dropping: (spans: Int, reason: String)? = nil
     ) -> Int {
         state.withLock { state in
             var held = 0
@@ -116,9 +118,9 @@ extension Spool {
                     if let run { state.settle(run) }
                     run = frame.sequence...frame.sequence
                 }
-                held += state.release(frame)
             }
             if let run { state.settle(run) }
+            for frame in frames { held += state.release(frame) }
             let dropped = min(max(0, dropping?.spans ?? 0), held)
             state.deliveredSpans += UInt64(held - dropped)
             if let dropping, dropped > 0 { state.dropped[dropping.reason, default: 0] += UInt64(dropped) }
@@ -159,6 +161,7 @@ struct ReadSource {
     /// Bytes of the segment that are written whole.
     let bytes: Int
     let settled: SettledSequences
+    let lastRead: UInt64
 }
 
 extension SpoolState {
@@ -180,7 +183,7 @@ extension SpoolState {
             if current.offset < segment.bytes {
                 return ReadSource(
                     segment: segment.firstSequence, file: segment.file, offset: current.offset, bytes: segment.bytes,
-                    settled: settled)
+                    settled: settled, lastRead: lastRead)
             }
             guard index + 1 < segments.count else { return nil }
             position = ReadPosition(segment: segments[index + 1].firstSequence, offset: SegmentHeader.count)
@@ -223,7 +226,9 @@ extension SpoolState {
         guard let index = segments.firstIndex(where: { $0.firstSequence == frame.segment }) else { return 0 }
         segments[index].unsettledFrames -= 1
         segments[index].unsettledSpans -= frame.spanCount
-        segments[index].oldestUnsettled = max(segments[index].oldestUnsettled ?? frame.time, frame.time)
+        if settled.countUnsettled(in: frame.segment...frame.sequence) == 0 {
+            segments[index].oldestUnsettled = max(segments[index].oldestUnsettled ?? frame.time, frame.time)
+        }
         dropResidue(ofSegmentAt: index)
         return frame.spanCount
     }

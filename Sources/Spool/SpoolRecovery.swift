@@ -16,9 +16,12 @@ extension Spool {
         if let settled = try state.checkpoint.load(from: checkpointFile) { state.settled = settled }
         state.nextSequence = state.settled.below
         let found = try fileSystem.names().compactMap { SegmentHeader.firstSequence(ofFileName: $0) }.sorted()
+        // From this sequence on, frames of the segment before are unreadable.
+        var brokenFrom: UInt64?
         for (index, firstSequence) in found.enumerated() {
+            if let brokenFrom, brokenFrom < firstSequence { state.giveUp([brokenFrom...firstSequence - 1]) }
             let isLast = index == found.count - 1
-            try recoverSegment(firstSequence, isLast: isLast, fileSystem, &state)
+            brokenFrom = try recoverSegment(firstSequence, isLast: isLast, fileSystem, &state)
         }
         state.nextSequence = max(state.nextSequence, (state.settled.ranges.last?.upperBound ?? 0) + 1)
         state.lastRead = (state.segments.first?.firstSequence ?? state.nextSequence) - 1
@@ -29,13 +32,16 @@ extension Spool {
         return state
     }
 
+    /// Returns the sequence of the first frame that its end should hold and does not, if there are bytes in its place.
     private static func recoverSegment(
         _ firstSequence: UInt64, isLast: Bool, _ fileSystem: any SpoolFileSystem, _ state: inout SpoolState
-    ) throws(SystemError) {
+    ) throws(SystemError) -> UInt64? {
         let name = SegmentHeader.fileName(firstSequence: firstSequence)
         let file = try fileSystem.open(name)
         let count = try file.count
-        var scan = SegmentScan(segment: Segment(firstSequence: firstSequence, file: file, bytes: count))
+        var scan = SegmentScan(
+            segment: Segment(firstSequence: firstSequence, file: file, bytes: count),
+            after: state.segments.last?.lastSequence ?? 0)
         try scan.read(count: count, settled: state.settled)
         // The next process appends to a segment of its own: what stands here is never written to again.
         scan.segment.isSealed = true
@@ -43,10 +49,7 @@ extension Spool {
             try file.truncate(to: scan.goodEnd)
             scan.segment.bytes = scan.goodEnd
         }
-        for gap in scan.gaps {
-            state.corruptFrames += state.settled.countUnsettled(in: gap)
-            state.settled.insert(gap)
-        }
+        state.giveUp(scan.gaps)
         if scan.segment.unsettledFrames == 0 {
             try fileSystem.delete(name)
         } else {
@@ -56,6 +59,17 @@ extension Spool {
             state.nextSequence = max(state.nextSequence, scan.segment.lastSequence + 1)
         }
         state.nextSequence = max(state.nextSequence, firstSequence)
+        return scan.goodEnd < count ? scan.expected : nil
+    }
+}
+
+extension SpoolState {
+    /// Counts sequences that can't be read any more; nothing waits for them.
+    fileprivate mutating func giveUp(_ gaps: [ClosedRange<UInt64>]) {
+        for gap in gaps {
+            corruptFrames += settled.countUnsettled(in: gap)
+            settled.insert(gap)
+        }
     }
 }
 
@@ -66,11 +80,15 @@ private struct SegmentScan {
     var goodEnd = SegmentHeader.count
     /// Sequences that are missing between frames that check.
     var gaps: [ClosedRange<UInt64>] = []
+    /// The sequence that comes next, if none is missing.
+    private(set) var expected: UInt64
 
     private static let chunkBytes = 4 << 20
 
-    init(segment: Segment) {
+    /// Frames up to the sequence `after` stand in an earlier segment.
+    init(segment: Segment, after: UInt64) {
         self.segment = segment
+        expected = max(segment.firstSequence, after + 1)
     }
 
     mutating func read(count: Int, settled: SettledSequences) throws(SystemError) {
@@ -118,9 +136,9 @@ private struct SegmentScan {
     }
 
     private mutating func note(_ header: FrameHeader, _ settled: SettledSequences) {
-        let expected = segment.frameCount == 0 ? segment.firstSequence : segment.lastSequence + 1
         if header.sequence > expected { gaps.append(expected...header.sequence - 1) }
         if header.sequence < expected { return }
+        expected = header.sequence + 1
         segment.frameCount = Int(clamping: header.sequence - segment.firstSequence + 1)
         segment.lastSequence = header.sequence
         if settled.contains(header.sequence) { return }

@@ -100,9 +100,9 @@ struct SpoolState {
         }
     }
 
-    /// Deletes the segments in which everything is settled; the last one stays, to be written to.
-    mutating func deleteSettledSegments(_ fileSystem: any SpoolFileSystem) {
-        for segment in segments.dropLast() where segment.unsettledFrames == 0 {
+    /// Deletes the segments in which everything is settled; the last one stays, to be written to, unless `lastToo`.
+    mutating func deleteSettledSegments(_ fileSystem: any SpoolFileSystem, lastToo: Bool = false) {
+        for segment in segments.dropLast(lastToo ? 0 : 1) where segment.unsettledFrames == 0 {
             do {
                 try fileSystem.delete(SegmentHeader.fileName(firstSequence: segment.firstSequence))
                 segments.removeAll { $0.firstSequence == segment.firstSequence }

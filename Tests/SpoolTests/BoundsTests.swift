@@ -1,0 +1,135 @@
+import Model
+import Testing
+@testable import Spool
+
+@Suite("Bounds: bytes and age")
+struct BoundsTests {
+    private static let payload = String(repeating: "x", count: 1000)
+
+    @Test("A full spool refuses, and takes again when something was settled")
+    func refuse() throws {
+        let disk = MemoryFileSystem()
+        let spool = try Spool(disk, .small(maxBytes: 20_000, segmentBytes: 2500))
+        var appended = 0
+        while true {
+            do {
+                try spool.append(Self.payload)
+                appended += 1
+            } catch {
+                break
+            }
+        }
+        #expect(appended > 8)
+        #expect(disk.totalBytes <= 20_000)
+        let batch = try spool.readBatch(maxBytes: 4000, maxSpans: 100)
+        spool.settle(batch.frames)
+        try spool.append(Self.payload)
+        #expect(spool.isBalanced)
+    }
+
+    @Test("A refusal for want of room is no failure of the disk")
+    func refusalIsNoFailure() throws {
+        let spool = try Spool(MemoryFileSystem(), .small(maxBytes: 12_000, segmentBytes: 2500))
+        for _ in 0..<10 { try? spool.append(Self.payload) }
+        #expect(spool.statistics.errors == 0)
+        #expect(spool.statistics.lastFailure == nil)
+    }
+
+    @Test("A large segment in which everything is settled does not block the next append for ever")
+    func settledLastSegment() throws {
+        let disk = MemoryFileSystem()
+        let spool = try Spool(disk, .small(maxBytes: 20_000, segmentBytes: 2500))
+        try spool.append(String(repeating: "x", count: 9000))
+        spool.settle(try spool.readWhole().frames)
+        try spool.append(String(repeating: "y", count: 9000))
+        #expect(try spool.readAll() == [String(repeating: "y", count: 9000)])
+        #expect(disk.totalBytes <= 20_000)
+    }
+
+    @Test("Drop-oldest makes room, counts what it dropped and keeps the newest")
+    func dropOldest() throws {
+        let disk = MemoryFileSystem()
+        let spool = try Spool(disk, .small(maxBytes: 20_000, segmentBytes: 2500, whenFull: .dropOldest))
+        for index in 0..<100 {
+            try spool.append("\(index) " + Self.payload, spans: 3)
+            #expect(disk.totalBytes <= 20_000)
+            #expect(spool.isBalanced)
+        }
+        let kept = try spool.readWhole()
+        #expect(kept.texts.last?.hasPrefix("99 ") == true)
+        #expect(kept.spanCount == spool.statistics.spans)
+        #expect(spool.statistics.droppedSpans == ["evicted": UInt64(300 - kept.spanCount)])
+        #expect(spool.statistics.corruptFrames == 0, "what was evicted on purpose is not corrupt")
+    }
+
+    @Test("A batch in flight whose segment was dropped is settled without being counted again")
+    func evictedInFlight() throws {
+        let spool = try Spool(
+            MemoryFileSystem(), .small(maxBytes: 20_000, segmentBytes: 2500, whenFull: .dropOldest))
+        try spool.append("in flight", spans: 5)
+        let batch = try spool.readWhole()
+        for _ in 0..<40 { try spool.append(Self.payload) }
+        #expect(spool.settle(batch.frames) == 0)
+        #expect(spool.statistics.deliveredSpans == 0)
+        #expect(spool.isBalanced)
+    }
+
+    @Test("A frame larger than the whole spool is refused as such, and drops nothing")
+    func frameTooLarge() throws {
+        let spool = try Spool(MemoryFileSystem(), .small(maxBytes: 20_000, whenFull: .dropOldest))
+        try spool.append("kept")
+        do {
+            try spool.append([UInt8](repeating: 0, count: 20_000))
+            Issue.record("accepted")
+        } catch {
+            guard case SpoolError.frameTooLarge = error else {
+                Issue.record("\(error)")
+                return
+            }
+        }
+        #expect(spool.statistics.spans == 1)
+    }
+
+    @Test("Frames older than max-age are dropped by whole segments, settled ones without being counted")
+    func expiry() throws {
+        let clock = ManualClock()
+        let disk = MemoryFileSystem()
+        let spool = try Spool(disk, .small(segmentBytes: 2500, maxAgeSeconds: 60), clock)
+        for _ in 0..<4 { try spool.append(Self.payload, spans: 2) }
+        spool.settle(try spool.readBatch(maxBytes: 1000, maxSpans: 100).frames)
+        clock.advance(seconds: 61)
+        try spool.append("young", spans: 2)
+        spool.dropExpired()
+        #expect(spool.statistics.droppedSpans == ["expired": 6] || spool.statistics.droppedSpans == ["expired": 2])
+        #expect(spool.isBalanced)
+        #expect(try spool.readAll().last == "young")
+        clock.advance(seconds: 61)
+        spool.dropExpired()
+        #expect(spool.statistics.spans == 0)
+        #expect(spool.statistics.droppedSpans == ["expired": 8])
+        #expect(try Spool(disk).statistics.recoveredSpans == 0)
+    }
+
+    @Test("A clock that was set back expires nothing")
+    func clockSetBack() throws {
+        let clock = ManualClock()
+        let spool = try Spool(MemoryFileSystem(), .small(maxAgeSeconds: 60), clock)
+        try spool.append("x")
+        clock.advance(seconds: -100_000)
+        spool.dropExpired()
+        #expect(spool.statistics.spans == 1)
+    }
+
+    @Test("An append works after everything was dropped by age, and after a restart")
+    func appendAfterExpiry() throws {
+        let clock = ManualClock()
+        let disk = MemoryFileSystem()
+        let spool = try Spool(disk, .small(maxAgeSeconds: 60), clock)
+        try spool.append("old")
+        clock.advance(seconds: 100)
+        spool.dropExpired()
+        try spool.append("new")
+        #expect(try spool.readAll() == ["new"])
+        #expect(try Spool(disk).readAll() == ["new"])
+    }
+}

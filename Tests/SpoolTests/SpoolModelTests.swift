@@ -1,0 +1,37 @@
+import Testing
+@testable import Spool
+
+/// Thousands of random steps beside a plain list; each message names the seed that gives the same steps again.
+@Suite("Random appends, reads, settlements, kills and faults")
+struct SpoolModelTests {
+    private func run(_ seed: UInt64, _ options: SpoolOptions, hasFaults: Bool = false, steps: Int = 2500) throws {
+        print("spool model: seed \(seed)")
+        var model = try SpoolModel(seed: seed, options: options, hasFaults: hasFaults)
+        for _ in 0..<steps { try model.step() }
+    }
+
+    @Test("Nothing unsettled is lost, nothing settled comes twice, the books balance", arguments: 1...4 as ClosedRange<UInt64>)
+    func refusing(seed: UInt64) throws {
+        try run(seed, .small(maxBytes: 30_000, segmentBytes: 2000))
+    }
+
+    @Test("The same with drop-oldest: only the oldest are missing, each counted", arguments: 11...14 as ClosedRange<UInt64>)
+    func evicting(seed: UInt64) throws {
+        try run(seed, .small(maxBytes: 20_000, segmentBytes: 1500, whenFull: .dropOldest))
+    }
+
+    @Test("The same with max-age", arguments: 21...24 as ClosedRange<UInt64>)
+    func expiring(seed: UInt64) throws {
+        try run(seed, .small(maxBytes: 40_000, segmentBytes: 1500, maxAgeSeconds: 90))
+    }
+
+    @Test("The same with one frame a segment", arguments: 31...32 as ClosedRange<UInt64>)
+    func tinySegments(seed: UInt64) throws {
+        try run(seed, .small(maxBytes: 30_000, segmentBytes: 1))
+    }
+
+    @Test("The same on a disk that fails and tears: what was acknowledged is never lost", arguments: 41...48 as ClosedRange<UInt64>)
+    func faulty(seed: UInt64) throws {
+        try run(seed, .small(maxBytes: 30_000, segmentBytes: 2000), hasFaults: true)
+    }
+}

@@ -1,0 +1,102 @@
+import Model
+import Platform
+import Synchronization
+@testable import Spool
+
+/// A generator with a seed, so that a random test that fails can be run again (SplitMix64).
+struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) {
+        state = seed
+    }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}
+
+/// A clock that stands still until a test moves it.
+final class ManualClock: Sendable {
+    private let nanoseconds = Mutex<Int64>(1_700_000_000_000_000_000)
+
+    func advance(seconds: Int64) {
+        nanoseconds.withLock { $0 += seconds * 1_000_000_000 }
+    }
+
+    var now: WallTime { WallTime(nanoseconds: nanoseconds.withLock { $0 }) }
+
+    var clock: Clock {
+        Clock(
+            wall: { [self] in WallTime(nanoseconds: nanoseconds.withLock { $0 }) },
+            monotonic: { [self] in MonotonicTime(nanoseconds: nanoseconds.withLock { UInt64($0) }) })
+    }
+}
+
+extension SpoolOptions {
+    /// Small segments, and no thread that syncs.
+    static func small(
+        maxBytes: Int = 1 << 20, segmentBytes: Int = 1024, whenFull: SpoolWhenFull = .refuse, maxAgeSeconds: Int64? = nil
+    ) -> SpoolOptions {
+        SpoolOptions(
+            maxBytes: maxBytes, maxAgeNanoseconds: maxAgeSeconds.map { $0 * 1_000_000_000 }, whenFull: whenFull,
+            sync: .never, segmentBytes: segmentBytes)
+    }
+}
+
+extension Spool {
+    convenience init(
+        _ fileSystem: any SpoolFileSystem, _ options: SpoolOptions = .small(), _ clock: ManualClock = ManualClock()
+    ) throws(SpoolError) {
+        try self.init(fileSystem: fileSystem, options: options, clock: clock.clock)
+    }
+
+    func append(_ payload: [UInt8], spans: Int = 1) throws {
+        try payload.withUnsafeBytes { try append($0, spanCount: spans) }
+    }
+
+    func append(_ text: String, spans: Int = 1) throws {
+        try append(Array(text.utf8), spans: spans)
+    }
+
+    /// The payloads of all that is unread, as text, frame by frame.
+    func readAll() throws(SpoolError) -> [String] {
+        var texts: [String] = []
+        while true {
+            let batch = try readBatch(maxBytes: 4096, maxSpans: 1000)
+            if batch.isEmpty { return texts }
+            texts += batch.texts
+        }
+    }
+
+    /// All that is unread, as one batch.
+    func readWhole() throws(SpoolError) -> SpoolBatch {
+        var whole = SpoolBatch()
+        while true {
+            let batch = try readBatch(maxBytes: 1 << 20, maxSpans: 1_000_000)
+            if batch.isEmpty { return whole }
+            for frame in batch.frames { whole.append(frame, of: batch) }
+        }
+    }
+
+    /// Whether the books balance: recovered + appended = delivered + dropped + held.
+    var isBalanced: Bool {
+        let now = statistics
+        let incoming = UInt64(now.recoveredSpans) + now.appendedSpans
+        return now.spans >= 0 && incoming == now.deliveredSpans + now.droppedSpans.values.reduce(0, +) + UInt64(now.spans)
+    }
+}
+
+extension SpoolBatch {
+    var texts: [String] {
+        frames.map { String(decoding: bytes[$0.range], as: UTF8.self) }
+    }
+
+    var payloads: [[UInt8]] {
+        frames.map { Array(bytes[$0.range]) }
+    }
+}
