@@ -59,12 +59,16 @@ struct QueueScrape {
         snapshot.isPaused = number(next()).map { $0 > 0 }
         let nextReply = next()
         // A list of the wrong type was reported by LLEN already.
+        note(nextReply, unless: snapshot.size[.pending] == nil)
         nextTask = nextReply.bytes
         if nextReply.errorText == nil && nextTask == nil { snapshot.latencyNanoseconds = 0 }
         snapshot.groups = number(next())
         if asksForGroups {
             let members = next()
+            note(members, unless: snapshot.groups == nil)
             groupNames = (members.elements ?? []).compactMap(\.bytes)
+            // The last one may go between the two commands.
+            if members.elements?.isEmpty == true { snapshot.size[.aggregating] = 0 }
         }
         if snapshot.groups == 0 { snapshot.size[.aggregating] = 0 }
         if let groups = snapshot.groups, groups > Self.maxGroups || (!asksForGroups && groups > 0) {
@@ -93,7 +97,8 @@ struct QueueScrape {
         var aggregating: Int64 = 0
         for _ in groupNames {
             guard let count = number(replies[index]) else { return }
-            aggregating += count
+            let (sum, overflow) = aggregating.addingReportingOverflow(count)
+            aggregating = overflow ? .max : sum
             index += 1
         }
         snapshot.size[.aggregating] = aggregating
@@ -113,15 +118,20 @@ struct QueueScrape {
         }
     }
 
+    /// An error that no other command of the queue has reported yet.
+    private mutating func note(_ reply: RedisReply, unless isReported: Bool) {
+        if let text = reply.errorText, !isReported { errors.append(RedisError(reply: text)) }
+    }
+
     private mutating func number(_ reply: RedisReply) -> Int64? {
         if let text = reply.errorText { errors.append(RedisError(reply: text)) }
         return reply.number
     }
 
-    /// A counter that does not exist yet is 0.
+    /// A counter that does not exist yet is 0; it never falls below.
     private mutating func counter(_ reply: RedisReply) -> Int64? {
         if reply == .null { return 0 }
-        let value = number(reply)
+        let value = number(reply).flatMap { $0 < 0 ? nil : $0 }
         if value == nil && reply.errorText == nil {
             errors.append(RedisError(.malformed, "a counter of \(snapshot.name.text) is no number"))
         }

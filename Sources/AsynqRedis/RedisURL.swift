@@ -87,6 +87,7 @@ package enum RedisURL {
         } else if let colon = text.lastIndex(of: ":") {
             host = text[..<colon]
             port = text[text.index(after: colon)...]
+            if host.contains(":") { throw Invalid(problem: "an IPv6 address stands in brackets: [::1]:6379") }
         }
         guard let number = UInt16(port), number > 0 else { throw Invalid(problem: "the port is no number from 1 to 65535") }
         return (host.isEmpty ? "127.0.0.1" : String(host), number)

@@ -1,0 +1,107 @@
+import Model
+import Testing
+@testable import AsynqRedis
+
+@Suite("Pipelines and replies")
+struct PipelineTests {
+    @Test("Commands are formatted as the protocol wants them")
+    func format() {
+        var pipeline = RedisPipeline()
+        #expect(pipeline.add("PING") == 0)
+        #expect(pipeline.add("GET", Array("key".utf8)) == 1)
+        #expect(pipeline.count == 2)
+        #expect(String(decoding: pipeline.bytes, as: UTF8.self) == "*1\r\n$4\r\nPING\r\n*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n")
+    }
+
+    @Test("Arguments are counted in bytes, whatever they hold")
+    func binary() {
+        var pipeline = RedisPipeline()
+        let argument: [UInt8] = [0, 13, 10, 0xFF, 0x24]
+        pipeline.add("SET", argument, [])
+        #expect(pipeline.bytes == Array("*3\r\n$3\r\nSET\r\n$5\r\n".utf8) + argument + Array("\r\n$0\r\n\r\n".utf8))
+    }
+
+    @Test("A transaction wraps the same commands and counts MULTI and EXEC")
+    func transaction() {
+        var pipeline = RedisPipeline()
+        pipeline.add("INCR", Array("a".utf8))
+        let transaction = pipeline.asTransaction()
+        #expect(transaction.count == 3)
+        let text = String(decoding: transaction.bytes, as: UTF8.self)
+        #expect(text == "*1\r\n$5\r\nMULTI\r\n*2\r\n$4\r\nINCR\r\n$1\r\na\r\n*1\r\n$4\r\nEXEC\r\n")
+    }
+
+    @Test("A queue's keys carry its name verbatim")
+    func keys() {
+        #expect(AsynqKeys.queue(QueueName("a}b c"), "pending") == Array("asynq:{a}b c}:pending".utf8))
+        #expect(AsynqKeys.task(QueueName([0xFF]), id: [0]) == Array("asynq:{".utf8) + [0xFF] + Array("}:t:".utf8) + [0])
+        #expect(AsynqKeys.group(QueueName("q"), Array("g:1".utf8)) == Array("asynq:{q}:g:g:1".utf8))
+    }
+
+    @Test("Numbers are read from integers and from strings, and from nothing else")
+    func numbers() {
+        func number(_ text: String) -> Int64? { RedisReply.string(Array(text.utf8)).number }
+        #expect(RedisReply.integer(-3).number == -3)
+        #expect(number("9223372036854775807") == .max)
+        #expect(number("9223372036854775808") == nil)
+        #expect(number("1.5") == nil)
+        #expect(number("") == nil)
+        #expect(RedisReply.string([0xFF]).number == nil)
+        #expect(RedisReply.null.number == nil && RedisReply.array([]).number == nil && RedisReply.error("5").number == nil)
+    }
+
+    @Test("Error replies are sorted by their first word")
+    func reasons() {
+        let expected: [(String, ScrapeErrorReason)] = [
+            ("NOAUTH Authentication required.", .authentication), ("WRONGPASS invalid", .authentication),
+            ("NOPERM this user", .permission), ("LOADING Redis is loading", .loading), ("MASTERDOWN Link", .loading),
+            ("WRONGTYPE Operation", .wrongType), ("ERR unknown command", .server), ("", .server), ("NOPERMX", .server),
+        ]
+        for (text, reason) in expected { #expect(RedisError(reply: text).reason == reason, "\(text)") }
+    }
+}
+
+@Suite("QueueFilter")
+struct QueueFilterTests {
+    private static func accepted(_ filter: QueueFilter, _ names: [String]) -> [String] {
+        var compiled = filter.compiled()
+        // Twice: the second answer comes from memory.
+        let first = names.filter { compiled.accepts(QueueName($0)) }
+        return first == names.filter { compiled.accepts(QueueName($0)) } ? first : []
+    }
+
+    private static let names = ["default", "low", "email:eu", "email:us", "", "a\nb", "größe"]
+
+    @Test("Without patterns every queue is looked at")
+    func all() {
+        #expect(Self.accepted(.all, Self.names) == Self.names)
+    }
+
+    @Test("Include picks, exclude takes away, both match anywhere in the name")
+    func patterns() {
+        #expect(Self.accepted(QueueFilter(include: "mail"), Self.names) == ["email:eu", "email:us"])
+        #expect(Self.accepted(QueueFilter(exclude: "^email:"), Self.names) == ["default", "low", "", "a\nb", "größe"])
+        #expect(Self.accepted(QueueFilter(include: "e", exclude: "us$"), Self.names) == ["default", "email:eu", "größe"])
+        #expect(Self.accepted(QueueFilter(include: "^(low|default)$"), Self.names) == ["default", "low"])
+    }
+
+    @Test("A name that is no UTF-8 is matched by what can be read of it")
+    func invalidText() {
+        var filter = QueueFilter(include: "^a.b$").compiled()
+        let isAccepted = filter.accepts(QueueName([0x61, 0xFF, 0x62]))
+        #expect(isAccepted)
+    }
+
+    @Test("Broken patterns are told from good ones", arguments: ["(", "[a", "a**b(", "(?<n"])
+    func invalid(pattern: String) {
+        #expect(!QueueFilter.isValid(pattern: pattern))
+        #expect(QueueFilter.isValid(pattern: "^a.*[bc]+(d|e)?$"))
+    }
+
+    @Test("More names than are remembered are answered all the same")
+    func manyNames() {
+        var filter = QueueFilter(include: "7$").compiled()
+        let accepted = (0..<25_000).filter { filter.accepts(QueueName("queue \($0)")) }
+        #expect(accepted.count == 2500)
+    }
+}

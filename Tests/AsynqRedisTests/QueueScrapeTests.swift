@@ -1,0 +1,188 @@
+import Model
+import Testing
+@testable import AsynqRedis
+
+/// Hand-made replies to one queue's commands.
+struct Replies {
+    var counts: [RedisReply] = [1, 2, 3, 4, 5, 6].map { .integer($0) }
+    var processed = RedisReply.string(Array("10".utf8))
+    var failed = RedisReply.string(Array("3".utf8))
+    var paused = RedisReply.integer(0)
+    var next = RedisReply.string(Array("id".utf8))
+    var groups = RedisReply.integer(0)
+    var members = RedisReply.array([])
+    var details: [RedisReply] = [.null]
+
+    static let now = WallTime(nanoseconds: 1_700_000_000_000_000_000)
+    static let wrongType = RedisReply.error("WRONGTYPE Operation against a key holding the wrong kind of value")
+    static let forbidden = RedisReply.error("NOPERM this user has no permissions to run the 'x' command")
+
+    static func text(_ text: String) -> RedisReply { .string(Array(text.utf8)) }
+
+    func scrape(lastGroupCount: Int64 = 0) -> (snapshot: QueueSnapshot, errors: [ScrapeErrorReason], details: Int) {
+        // Another queue's commands stand before ours: replies are found by index.
+        var pipeline = RedisPipeline()
+        pipeline.add("PING")
+        var scrape = QueueScrape(QueueName("q"), lastGroupCount: lastGroupCount)
+        scrape.addCounts(to: &pipeline)
+        var replies = [RedisReply.null] + counts + [processed, failed, paused, next, groups]
+        if lastGroupCount <= QueueScrape.maxGroups { replies.append(members) }
+        #expect(replies.count == pipeline.count)
+        scrape.readCounts(replies)
+        var second = RedisPipeline()
+        second.add("PING")
+        scrape.addDetails(to: &second)
+        let wanted = second.count - 1
+        scrape.readDetails([.null] + details + Array(repeating: .null, count: max(0, wanted - details.count)), at: Self.now)
+        return (scrape.snapshot, scrape.errors.map(\.reason), wanted)
+    }
+}
+
+@Suite("What a queue's replies mean")
+struct QueueScrapeTests {
+    @Test("A healthy queue gives every number and no error")
+    func healthy() {
+        var replies = Replies()
+        replies.details = [Replies.text("1699999990000000000")]
+        let (snapshot, errors, _) = replies.scrape()
+        let states: [TaskState] = [.pending, .active, .scheduled, .retry, .archived, .completed, .aggregating]
+        #expect(states.map { snapshot.size[$0] } == [1, 2, 3, 4, 5, 6, 0])
+        #expect(snapshot.processed == 10 && snapshot.failed == 3 && snapshot.isPaused == false && snapshot.groups == 0)
+        #expect(snapshot.latencyNanoseconds == 10_000_000_000)
+        #expect(errors.isEmpty)
+    }
+
+    @Test("A key of the wrong type costs its own state only, and one count", arguments: 0..<6)
+    func wrongType(index: Int) {
+        var replies = Replies()
+        replies.counts[index] = Replies.wrongType
+        if index == 0 { replies.next = Replies.wrongType }
+        let (snapshot, errors, _) = replies.scrape()
+        #expect(errors == [.wrongType])
+        for (position, counted) in QueueScrape.countedStates.enumerated() {
+            #expect(snapshot.size[counted.state] == (position == index ? nil : Int64(position + 1)))
+        }
+        #expect(snapshot.latencyNanoseconds == (index == 0 ? nil : 0))
+    }
+
+    @Test("Groups of the wrong type cost the groups and the sum over them")
+    func wrongTypeOfGroups() {
+        var replies = Replies()
+        replies.groups = Replies.wrongType
+        replies.members = Replies.wrongType
+        let (snapshot, errors, _) = replies.scrape()
+        #expect(errors == [.wrongType])
+        #expect(snapshot.groups == nil && snapshot.size[.aggregating] == nil)
+        #expect(snapshot.size[.pending] == 1)
+    }
+
+    @Test("A command that the ACL forbids costs its own sample, and a count")
+    func forbidden() {
+        var replies = Replies()
+        replies.processed = Replies.forbidden
+        #expect(replies.scrape().errors == [.permission])
+        #expect(replies.scrape().snapshot.processed == nil && replies.scrape().snapshot.failed == 3)
+        replies = Replies()
+        replies.next = Replies.forbidden
+        #expect(replies.scrape().errors == [.permission])
+        #expect(replies.scrape().snapshot.latencyNanoseconds == nil)
+        replies = Replies()
+        replies.groups = .integer(2)
+        replies.members = Replies.forbidden
+        #expect(replies.scrape().errors == [.permission])
+        #expect(replies.scrape().snapshot.groups == 2 && replies.scrape().snapshot.size[.aggregating] == nil)
+        replies = Replies()
+        replies.details = [Replies.forbidden]
+        #expect(replies.scrape().errors == [.permission])
+        #expect(replies.scrape().snapshot.latencyNanoseconds == nil)
+    }
+
+    @Test("A counter that is missing is 0; one that is no number is left out and counted")
+    func counters() {
+        var replies = Replies()
+        replies.processed = .null
+        #expect(replies.scrape().snapshot.processed == 0)
+        for text in ["abc", "", "1.5", "99999999999999999999", "-1", "-9223372036854775808"] {
+            replies.processed = Replies.text(text)
+            #expect(replies.scrape().snapshot.processed == nil, "\(text)")
+            #expect(replies.scrape().errors == [.malformed], "\(text)")
+            #expect(replies.scrape().snapshot.failed == 3)
+        }
+    }
+
+    @Test("The latency of a clock ahead of ours is 0, of a missing pending_since 0, of nonsense absent and counted")
+    func latency() {
+        var replies = Replies()
+        replies.details = [Replies.text("1700000000000000001")]
+        #expect(replies.scrape().snapshot.latencyNanoseconds == 0)
+        replies.details = [.null]
+        #expect(replies.scrape().snapshot.latencyNanoseconds == 0)
+        replies.details = [Replies.text("yesterday")]
+        #expect(replies.scrape().snapshot.latencyNanoseconds == nil)
+        #expect(replies.scrape().errors == [.malformed])
+        replies.details = [Replies.text("-9223372036854775808")]
+        #expect(replies.scrape().snapshot.latencyNanoseconds == .max)
+        replies.details = [Replies.wrongType]
+        #expect(replies.scrape().errors == [.wrongType])
+    }
+
+    @Test("An empty queue has latency 0 and asks for no details")
+    func empty() {
+        var replies = Replies()
+        replies.next = .null
+        let (snapshot, errors, details) = replies.scrape()
+        #expect(snapshot.latencyNanoseconds == 0 && errors.isEmpty && details == 0)
+    }
+
+    @Test("Aggregating is the sum over the groups; one that can't be counted leaves it out")
+    func aggregating() {
+        var replies = Replies()
+        replies.next = .null
+        replies.groups = .integer(3)
+        replies.members = .array(["a", "b", "c"].map { Replies.text($0) })
+        replies.details = [.integer(1), .integer(20), .integer(300)]
+        #expect(replies.scrape().snapshot.size[.aggregating] == 321)
+        replies.details[1] = Replies.wrongType
+        #expect(replies.scrape().snapshot.size[.aggregating] == nil)
+        #expect(replies.scrape().errors == [.wrongType])
+        replies.details = [.integer(.max), .integer(.max), .integer(1)]
+        #expect(replies.scrape().snapshot.size[.aggregating] == .max, "no server's number crashes us")
+    }
+
+    @Test("Groups that vanished between two commands count as none")
+    func vanishedGroups() {
+        var replies = Replies()
+        replies.groups = .integer(1)
+        replies.members = .array([])
+        #expect(replies.scrape().snapshot.size[.aggregating] == 0)
+        #expect(replies.scrape().errors.isEmpty)
+    }
+
+    @Test("More groups than the cap are not summed up, and are not even asked for the next time")
+    func groupsOverTheCap() {
+        var replies = Replies()
+        replies.groups = .integer(QueueScrape.maxGroups + 1)
+        replies.members = .array([Replies.text("a")])
+        let first = replies.scrape()
+        #expect(first.errors == [.limit] && first.snapshot.size[.aggregating] == nil && first.details == 1)
+        #expect(first.snapshot.groups == QueueScrape.maxGroups + 1)
+        let second = replies.scrape(lastGroupCount: QueueScrape.maxGroups + 1)
+        #expect(second.errors == [.limit] && second.snapshot.size[.aggregating] == nil)
+        replies.groups = .integer(0)
+        let third = replies.scrape(lastGroupCount: QueueScrape.maxGroups + 1)
+        #expect(third.errors.isEmpty && third.snapshot.size[.aggregating] == 0)
+    }
+
+    @Test("Replies of kinds that no command gives crash nothing")
+    func nonsense() {
+        let kinds: [RedisReply] = [.null, .integer(.min), Replies.text("x"), .array([.null, .integer(1)]), .error("")]
+        for kind in kinds {
+            var replies = Replies()
+            replies.counts = Array(repeating: kind, count: 6)
+            (replies.processed, replies.failed, replies.paused) = (kind, kind, kind)
+            (replies.next, replies.groups, replies.members) = (kind, kind, kind)
+            replies.details = Array(repeating: kind, count: 3)
+            #expect(replies.scrape().snapshot.name == QueueName("q"))
+        }
+    }
+}

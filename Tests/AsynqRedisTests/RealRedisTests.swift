@@ -1,0 +1,187 @@
+import Glibc
+import Model
+import Platform
+import Synchronization
+import Testing
+@testable import AsynqRedis
+
+@Suite("Scraping a real Redis")
+struct RealRedisTests {
+    private static let now = WallTime(nanoseconds: 1_700_000_000_000_000_000)
+    private static let clock = Clock(wall: { now }, monotonic: { Clock.system.monotonic() })
+
+    @Test("Keys as Asynq writes them give the numbers that they hold")
+    func handWritten() throws {
+        let server = try RedisTestServer()
+        let redis = try server.connect()
+        _ = try redis.send("SADD", "asynq:queues", "default", "leer", "a b\"c\n")
+        _ = try redis.send("LPUSH", "asynq:{default}:pending", "t1", "t2", "t3")
+        _ = try redis.send("HSET", "asynq:{default}:t:t1", "msg", "x", "state", "pending", "pending_since", "1699999997500000000")
+        _ = try redis.send("HSET", "asynq:{default}:t:t3", "pending_since", "1")
+        _ = try redis.send("LPUSH", "asynq:{default}:active", "t4")
+        for state in ["scheduled", "retry", "archived", "completed"] {
+            _ = try redis.send("ZADD", "asynq:{default}:" + "\(state)", "1", "x", "2", "y")
+        }
+        _ = try redis.send("SADD", "asynq:{default}:groups", "g1", "g2")
+        _ = try redis.send("ZADD", "asynq:{default}:g:g1", "1", "x", "2", "y")
+        _ = try redis.send("ZADD", "asynq:{default}:g:g2", "1", "z")
+        _ = try redis.send("SET", "asynq:{default}:processed", "100")
+        _ = try redis.send("SET", "asynq:{default}:failed", "7")
+        _ = try redis.send("SET", "asynq:{default}:paused", "1700000000")
+        _ = try redis.send("LPUSH", "asynq:{a b\"c\n}:pending", "only")
+        var scraper = QueueScraper(filter: .all, clock: Self.clock)
+        let snapshot = try scraper.scrape(redis, deadline: .soon)
+        #expect(snapshot.takenAt == Self.now && snapshot.partialErrors.isEmpty)
+        #expect(snapshot.queues.map(\.name.text) == ["a b\"c\n", "default", "leer"])
+        var expected = QueueSnapshot(name: QueueName("default"))
+        expected.size = [.pending: 3, .active: 1, .scheduled: 2, .retry: 2, .archived: 2, .completed: 2, .aggregating: 3]
+        (expected.groups, expected.latencyNanoseconds, expected.isPaused) = (2, 2_500_000_000, true)
+        (expected.processed, expected.failed) = (100, 7)
+        #expect(snapshot.queues[1] == expected)
+        #expect(snapshot.queues[0].size[.pending] == 1 && snapshot.queues[0].latencyNanoseconds == 0)
+        var empty = QueueSnapshot(name: QueueName("leer"))
+        for state in TaskState.allCases { empty.size[state] = 0 }
+        (empty.groups, empty.latencyNanoseconds, empty.isPaused, empty.processed, empty.failed) = (0, 0, false, 0, 0)
+        #expect(snapshot.queues[2] == empty)
+    }
+
+    @Test("Queue names of any bytes come back as they are")
+    func binaryNames() throws {
+        let server = try RedisTestServer()
+        let redis = try server.connect()
+        let names: [[UInt8]] = [[0xFF, 0xFE], [0], Array("ein}e:t:x".utf8), [13, 10], Array("é".utf8), Array("e\u{301}".utf8)]
+        var pipeline = RedisPipeline()
+        pipeline.add("SADD", list: [AsynqKeys.queues] + names)
+        for name in names { pipeline.add("LPUSH", AsynqKeys.queue(QueueName(name), "pending"), [1]) }
+        _ = try redis.roundTrip(pipeline, deadline: .soon)
+        var scraper = QueueScraper(filter: .all, clock: .system)
+        let queues = try scraper.scrape(redis, deadline: .soon).queues
+        #expect(Set(queues.map(\.name.bytes)) == Set(names))
+        #expect(queues.allSatisfy { $0.size[.pending] == 1 })
+    }
+
+    @Test("Wrong types and a user without permissions cost what they hit, and no more")
+    func partialFailures() throws {
+        let server = try RedisTestServer()
+        let redis = try server.connect()
+        _ = try redis.send("SADD", "asynq:queues", "bad", "good")
+        _ = try redis.send("SET", "asynq:{bad}:pending", "no list")
+        _ = try redis.send("LPUSH", "asynq:{bad}:processed", "no counter")
+        _ = try redis.send("SET", "asynq:{bad}:failed", "abc")
+        _ = try redis.send("LPUSH", "asynq:{good}:pending", "t")
+        var scraper = QueueScraper(filter: .all, clock: .system)
+        let snapshot = try scraper.scrape(redis, deadline: .soon)
+        #expect(snapshot.partialErrors.sorted { $0.rawValue < $1.rawValue } == [.malformed, .wrongType, .wrongType])
+        #expect(snapshot.queues[0].size[.pending] == nil && snapshot.queues[0].size[.active] == 0)
+        #expect(snapshot.queues[1].size[.pending] == 1)
+
+        _ = try redis.send("ACL", "SETUSER", "blind", "on", ">pw", "~*", "+@all", "-zcard", "-lindex", "-client")
+        var endpoint = server.endpoint
+        (endpoint.username, endpoint.password) = ("blind", "pw")
+        let blind = try RedisConnection(endpoint, clock: .system, deadline: .soon)
+        let seen = try scraper.scrape(blind, deadline: .soon)
+        #expect(seen.queues[1].size[.pending] == 1 && seen.queues[1].size[.retry] == nil)
+        #expect(seen.queues[1].latencyNanoseconds == nil && seen.queues[1].processed == 0)
+        #expect(seen.partialErrors.filter { $0 == .permission }.count == 9, "4 ZCARD per queue, LINDEX where LLEN worked")
+        _ = try redis.send("ACL", "SETUSER", "blind", "-smembers")
+        #expect(throws: RedisError.self) { try scraper.scrape(blind, deadline: .soon) }
+    }
+
+    @Test("300 queues take three round trips, and no command that writes, scans or runs scripts")
+    func roundTrips() throws {
+        let server = try RedisTestServer()
+        let redis = try server.connect()
+        var pipeline = RedisPipeline()
+        for index in 0..<300 {
+            let name = QueueName("queue \(index)")
+            pipeline.add("SADD", AsynqKeys.queues, name.bytes)
+            pipeline.add("LPUSH", AsynqKeys.queue(name, "pending"), Array("t".utf8))
+            pipeline.add("HSET", AsynqKeys.task(name, id: Array("t".utf8)), Array("pending_since".utf8), Array("5".utf8))
+        }
+        _ = try redis.roundTrip(pipeline, deadline: .soon)
+        _ = try redis.send("CONFIG", "RESETSTAT")
+        let proxy = try CountingProxy(to: server.socket)
+        let connection = try RedisConnection(
+            RedisEndpoint(address: .unix(path: proxy.socket)), clock: .system, deadline: .soon)
+        let before = proxy.rounds
+        var scraper = QueueScraper(filter: .all, clock: .system)
+        #expect(try scraper.scrape(connection, deadline: .soon).queues.count == 300)
+        #expect(proxy.rounds - before <= 3)
+        let allowed: Set = ["smembers", "llen", "zcard", "get", "exists", "lindex", "scard", "hget", "client|setname", "config|resetstat"]
+        let statistics = try redis.send("INFO", "commandstats").bytes ?? []
+        var calls = 0
+        for line in String(decoding: statistics, as: UTF8.self).split(whereSeparator: \.isNewline) {
+            guard line.hasPrefix("cmdstat_") else { continue }
+            let name = line.dropFirst(8).prefix { $0 != ":" }
+            #expect(allowed.contains(String(name)), "\(name)")
+            calls += Int(line.drop { $0 != "=" }.dropFirst().prefix { $0 != "," }) ?? 0
+        }
+        #expect(calls <= 1 + 300 * 13 + 2)
+    }
+}
+
+/// Stands between client and server and passes a client's bytes on only once it is quiet: each passing is a round trip.
+final class CountingProxy {
+    private let directory: SocketDirectory
+    private let listener: Int32
+    private let thread: OSThread
+    private let counter = Counter()
+    let socket: String
+
+    private final class Counter: Sendable {
+        let rounds = Atomic<Int>(0)
+    }
+
+    var rounds: Int { counter.rounds.load(ordering: .acquiring) }
+
+    init(to server: String) throws {
+        directory = try SocketDirectory()
+        socket = directory.path + "/proxy.sock"
+        listener = try UnixSocket.listen(socket)
+        let upstream = try UnixSocket.connect(server)
+        let (listener, counter) = (listener, counter)
+        thread = try OSThread(name: "proxy") {
+            let client = accept(listener, nil, nil)
+            Self.relay(client, upstream, counter.rounds)
+            close(client)
+            close(upstream)
+        }
+    }
+
+    private static func relay(_ client: Int32, _ upstream: Int32, _ rounds: borrowing Atomic<Int>) {
+        var waiting: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            var entries = [client, upstream].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+            if poll(&entries, 2, 250) == 0 && !waiting.isEmpty {
+                rounds.add(1, ordering: .acquiringAndReleasing)
+                sendAll(upstream, waiting)
+                waiting = []
+            }
+            if entries[0].revents != 0 {
+                let count = recv(client, &buffer, buffer.count, 0)
+                if count <= 0 { return }
+                waiting += buffer[..<count]
+            }
+            if entries[1].revents != 0 {
+                let count = recv(upstream, &buffer, buffer.count, 0)
+                if count <= 0 { return }
+                sendAll(client, Array(buffer[..<count]))
+            }
+        }
+    }
+
+    private static func sendAll(_ descriptor: Int32, _ bytes: [UInt8]) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            if count <= 0 { return }
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    deinit {
+        shutdown(listener, Int32(SHUT_RDWR))
+        close(listener)
+    }
+}

@@ -1,0 +1,86 @@
+import Testing
+@testable import AsynqRedis
+
+@Suite("RedisURL")
+struct RedisURLTests {
+    private static func tcp(
+        _ host: String = "h", _ port: UInt16 = 6379, user: String? = nil, password: String? = nil, database: Int = 0
+    ) -> RedisEndpoint {
+        RedisEndpoint(address: .tcp(host: host, port: port), username: user, password: password, database: database)
+    }
+
+    private static let good: [(text: String, endpoint: RedisEndpoint)] = [
+        ("redis://h", tcp()),
+        ("redis://h/", tcp()),
+        ("redis://h:1", tcp("h", 1)),
+        ("redis://h:65535/15", tcp("h", 65535, database: 15)),
+        ("redis://", tcp("127.0.0.1")),
+        ("redis://:7000", tcp("127.0.0.1", 7000)),
+        ("redis://:secret@h", tcp(password: "secret")),
+        ("redis://user:secret@h:6380/2", tcp("h", 6380, user: "user", password: "secret", database: 2)),
+        ("redis://user@h", tcp(user: "user")),
+        ("redis://user:p%40ss%2Fw%3A%25@h", tcp(user: "user", password: "p@ss/w:%")),
+        ("redis://u%3Aser:p@ss@h", tcp(user: "u:ser", password: "p@ss")),
+        ("redis://user:a:b@h", tcp(user: "user", password: "a:b")),
+        ("redis://user:@h", tcp(user: "user", password: "")),
+        ("redis://[::1]", tcp("::1")),
+        ("redis://[fe80::1]:7000/1", tcp("fe80::1", 7000, database: 1)),
+        ("redis://u:p@[::1]:7000", tcp("::1", 7000, user: "u", password: "p")),
+        ("redis://h?db=3", tcp(database: 3)),
+        ("unix:///run/redis.sock", RedisEndpoint(address: .unix(path: "/run/redis.sock"))),
+        ("unix:///run/redis.sock?db=4", RedisEndpoint(address: .unix(path: "/run/redis.sock"), database: 4)),
+        ("unix:///run/a%20b@c.sock", RedisEndpoint(address: .unix(path: "/run/a b@c.sock"))),
+        (
+            "unix://user:p%40@/run/redis.sock?db=0",
+            RedisEndpoint(address: .unix(path: "/run/redis.sock"), username: "user", password: "p@")
+        ),
+    ]
+
+    @Test("Every documented form is understood", arguments: good.indices)
+    func forms(index: Int) throws {
+        let (text, endpoint) = Self.good[index]
+        #expect(try RedisURL.parse(text) == endpoint, "\(text)")
+    }
+
+    private static let bad = [
+        "", "h:6379", "redis:/h", "http://h", "REDIS://h", "redis://h:0", "redis://h:65536", "redis://h:x", "redis://h:",
+        "redis://h:-1", "redis://h/x", "redis://h/-1", "redis://h/1/2", "redis://h/99999999999999999999", "redis://h?db=x",
+        "redis://h?timeout=5", "redis://[::1", "redis://[::1]6379", "redis://::1", "redis://fe80::1:6379", "redis://u:p%4@h",
+        "redis://u:p%zz@h", "redis://u:p%@h", "unix://relative/path", "unix://", "unix:///x?db=", "unix:///x?password=p",
+    ]
+
+    @Test("Everything else is refused with a reason", arguments: bad)
+    func refused(text: String) {
+        #expect(throws: RedisURL.Invalid.self) { try RedisURL.parse(text) }
+    }
+
+    @Test("Schemes of later versions are refused by name", arguments: [
+        "rediss", "redis-sentinel", "redis-cluster", "rediss-sentinel", "rediss-cluster",
+    ])
+    func laterSchemes(scheme: String) {
+        do {
+            _ = try RedisURL.parse("\(scheme)://user:hush@h:1")
+            Issue.record("accepted")
+        } catch {
+            #expect(error.problem.contains("\(scheme)://"))
+            #expect(!error.problem.contains("hush"))
+        }
+    }
+
+    @Test("No reason repeats a password", arguments: ["redis://u:hush@h:x", "redis://u:hush%zz@h", "hush", "redis://u:hu/sh@h"])
+    func secrets(text: String) {
+        do {
+            _ = try RedisURL.parse(text)
+            Issue.record("accepted")
+        } catch {
+            #expect(!error.problem.contains("hush") && !error.problem.contains("hu/sh"), "\(error.problem)")
+        }
+    }
+
+    @Test("A description names host and port, or the path, and no credentials")
+    func description() throws {
+        #expect(try RedisURL.parse("redis://u:hush@h:1/2").description == "h:1")
+        #expect(try RedisURL.parse("redis://u:hush@[::1]:1").description == "[::1]:1")
+        #expect(try RedisURL.parse("unix://u:hush@/x").description == "unix:/x")
+    }
+}
