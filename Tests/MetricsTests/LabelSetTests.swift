@@ -53,7 +53,8 @@ struct LabelSetTests {
         var random = SeededGenerator.fresh(for: "label escaping")
         let alphabet: [Character] = ["\\", "\"", "\n", "n", "a", "é", ",", "}", "="]
         for _ in 0..<500 {
-            let text = String((0..<Int.random(in: 0...12, using: &random)).compactMap { _ in alphabet.randomElement(using: &random) })
+            let count = Int.random(in: 0...12, using: &random)
+            let text = String((0..<count).compactMap { _ in alphabet.randomElement(using: &random) })
             var scalars = Array(encoded(text).unicodeScalars.dropFirst("queue=\"".count).dropLast())
             var read = ""
             while let scalar = scalars.first {
