@@ -6,7 +6,7 @@ package final class LabelSet: Sendable {
     package let names: [String]
     package let values: [ForeignText]
     /// `queue="a\"b",state="pending"`: escaped as the text format 0.0.4 and OpenMetrics both ask (backslash, newline,
-    /// quote); invalid UTF-8 becomes U+FFFD, because one such byte would make Prometheus refuse the whole page.
+    /// quote); bytes that are no UTF-8 become `\\xHH`, because one of them would make Prometheus refuse the whole page.
     package let encoded: [UInt8]
 
     package init(_ pairs: [(name: String, value: ForeignText)]) {
@@ -17,7 +17,7 @@ package final class LabelSet: Sendable {
             if !text.isEmpty { text.append(UInt8(ascii: ",")) }
             text += name.utf8
             text += "=\"".utf8
-            for byte in value.text.utf8 {
+            for byte in value.printable.utf8 {
                 switch byte {
                 case UInt8(ascii: "\\"): text += "\\\\".utf8
                 case UInt8(ascii: "\""): text += "\\\"".utf8

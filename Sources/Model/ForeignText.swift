@@ -22,6 +22,28 @@ package struct ForeignText: Hashable, Sendable, Comparable {
         String(decoding: bytes, as: UTF8.self)
     }
 
+    /// For labels: the text, each byte that is no UTF-8 as `\xHH`, so that two different names stay different.
+    package var printable: String {
+        if let valid = String(validating: bytes, as: UTF8.self) { return valid }
+        var printed = ""
+        var parser = UTF8.ForwardParser()
+        var rest = bytes.makeIterator()
+        var position = 0
+        while true {
+            switch parser.parseScalar(from: &rest) {
+            case .valid(let encoded):
+                printed.unicodeScalars.append(UTF8.decode(encoded))
+                position += encoded.count
+            case .error(let count):
+                for byte in bytes[position..<position + count] {
+                    printed += "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+                }
+                position += count
+            case .emptyInput: return printed
+            }
+        }
+    }
+
     package static func < (left: ForeignText, right: ForeignText) -> Bool {
         left.bytes.lexicographicallyPrecedes(right.bytes)
     }

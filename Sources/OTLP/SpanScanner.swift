@@ -27,6 +27,8 @@ package struct SpanScanner: Sendable {
     /// Attribute values nested deeper are refused: Go's protobuf, which Tempo uses, would recurse as deep.
     package static let maxValueDepth = 64
 
+    private static let maxKeptRoom = 16_384
+
     private let table: TaskAttributeTable
     /// Spans in the request, refused ones included.
     package private(set) var spanCount = 0
@@ -49,8 +51,9 @@ package struct SpanScanner: Sendable {
 
     package mutating func scan(_ body: UnsafeRawBufferPointer) throws(MalformedRequest) {
         spanCount = 0
-        taskSpans.removeAll(keepingCapacity: true)
-        refused.removeAll(keepingCapacity: true)
+        // The room of an ordinary request is kept, that of a monster is not.
+        taskSpans.removeAll(keepingCapacity: taskSpans.capacity <= Self.maxKeptRoom)
+        refused.removeAll(keepingCapacity: refused.capacity <= Self.maxKeptRoom)
         resourceIndex = -1
         scopeIndex = -1
         spanIndex = -1

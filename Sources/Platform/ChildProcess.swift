@@ -1,9 +1,12 @@
 import CLinux
 import Glibc
+import Synchronization
 
 /// A program that runs beside this one and ends with it, at the latest when this process dies.
 package final class ChildProcess: Sendable {
     private let pid: pid_t
+    /// Set once the child was waited for: from then on its pid may be another process'.
+    private let isReaped = Atomic<Bool>(false)
 
     /// Starts `command`, looked up in PATH and in /usr/sbin. Call it on the main thread: the child ends with the thread
     /// that made it.
@@ -23,16 +26,24 @@ package final class ChildProcess: Sendable {
         throw SystemError("starting", path: command, code: code)
     }
 
-    package var isRunning: Bool { kill(pid, 0) == 0 && waitpid(pid, nil, WNOHANG) == 0 }
+    package var isRunning: Bool { !reap(WNOHANG) }
+
+    private func reap(_ options: Int32) -> Bool {
+        if isReaped.load(ordering: .acquiring) { return true }
+        if waitpid(pid, nil, options) == 0 { return false }
+        isReaped.store(true, ordering: .releasing)
+        return true
+    }
 
     /// SIGTERM, then SIGKILL after about two seconds; waits until it is gone.
     package func terminate() {
+        if reap(WNOHANG) { return }
         kill(pid, SIGTERM)
         for _ in 0..<200 {
-            if waitpid(pid, nil, WNOHANG) != 0 { return }
+            if reap(WNOHANG) { return }
             usleep(10_000)
         }
         kill(pid, SIGKILL)
-        waitpid(pid, nil, 0)
+        _ = reap(0)
     }
 }

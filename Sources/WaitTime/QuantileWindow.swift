@@ -7,7 +7,7 @@ import Model
 /// ```
 /// bucket 0        below 0.1 ms
 /// bucket i        0.1 ms · growth^(i-1) ..< 0.1 ms · growth^i        growth = 1.09 = 2^(1/8)
-/// bucket 255      all above, from about 4.6 days
+/// bucket 255      all above, from about 4.2 days
 /// ```
 /// A quantile is the geometric middle of its bucket, so its error is at most √growth − 1 = 4.4 %.
 struct QuantileWindow {

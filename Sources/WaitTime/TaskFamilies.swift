@@ -22,7 +22,7 @@ extension TaskAggregator {
                 series.addProcessing(to: &processing)
                 series.addAttempts(to: &attempts)
             }
-            for (reason, count) in zip(UnknownWaitReason.allCases, queue.unknownWaits) where count > 0 {
+            for (reason, count) in zip(UnknownWaitReason.allCases, queue.unknownWaits) {
                 unknown.add(count, LabelSet([("queue", queue.name), ("reason", ForeignText(reason.rawValue))]))
             }
         }

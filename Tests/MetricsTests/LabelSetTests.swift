@@ -30,11 +30,13 @@ struct LabelSetTests {
         #expect(encoded("\"\u{301}") == "queue=\"\\\"\u{301}\"")
     }
 
-    @Test("invalid UTF-8 becomes U+FFFD, and what follows it stays")
+    @Test("bytes that are no UTF-8 are written in hex, so that different names stay different, and what follows stays")
     func invalidUTF8() {
-        #expect(encoded([0x61, 0xFF, 0x62]) == "queue=\"a\u{FFFD}b\"")
-        #expect(encoded([0xC3, 0x22]) == "queue=\"\u{FFFD}\\\"\"")
-        #expect(encoded([0xC3]) == "queue=\"\u{FFFD}\"")
+        #expect(encoded([0x61, 0xFF, 0x62]) == #"queue="a\\xFFb""#)
+        #expect(encoded([0x61, 0xFE, 0x62]) == #"queue="a\\xFEb""#)
+        #expect(encoded([0xC3, 0x22]) == #"queue="\\xC3\"""#)
+        #expect(encoded([0xC3]) == #"queue="\\xC3""#)
+        #expect(encoded([0xE7, 0xA0, 0x7C, 0xE7, 0xA0, 0x81]) == #"queue="\\xE7\\xA0|码""#)
         let everything = LabelSet([("q", ForeignText([UInt8](0...255)))]).encoded
         #expect(String(validating: everything, as: UTF8.self) != nil)
         #expect(!everything.contains(UInt8(ascii: "\n")))
