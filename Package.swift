@@ -79,9 +79,12 @@ let package = Package(
         tests("OTLP", ["Model", "ProtobufWire"]),
         tests("WaitTime", ["Model", "Metrics", "OTLP"]),
         tests("Spool", ["Model", "Platform"]),
-        tests("Forwarder", ["Spool", "OTLP", "ProtobufWire"]),
+        tests("Forwarder", ["Model", "Platform", "Spool", "OTLP", "ProtobufWire", logging]),
         tests("AsynqRedis", ["Model", "Platform"]),
-        tests("Collector", ["Model"]),
+        tests(
+            "Collector",
+            ["Model", "Platform", "AsynqRedis", "Forwarder", "HTTPService", "Metrics", "SpanReceiver", "Spool",
+             "WaitTime", logging]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -52,11 +52,13 @@ package struct CollectorLogHandler: LogHandler {
     package func log(event: LogEvent) {
         var fields = metadata
         if let more = event.metadata { fields.merge(more) { $1 } }
-        let line = isJSON
-            ? json(event.level, "\(event.message)", fields) : text(event.level, "\(event.message)", fields)
-        let bytes = Array((line + "\n").utf8)
+        let bytes = Array((line(event.level, "\(event.message)", fields) + "\n").utf8)
         // One write per line, so that lines of several threads don't mix. A closed standard error is nobody's problem.
         _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+
+    func line(_ level: Logger.Level, _ message: String, _ fields: Logger.Metadata) -> String {
+        isJSON ? json(level, message, fields) : text(level, message, fields)
     }
 
     private func json(_ level: Logger.Level, _ message: String, _ fields: Logger.Metadata) -> String {

@@ -27,6 +27,8 @@ func humanSeconds(_ seconds: Double) -> String {
         let tenths = Int((value * 10).rounded())
         return tenths % 10 == 0 ? String(tenths / 10) : "\(tenths / 10).\(tenths % 10)"
     }
+    // Stamps from outside end up here: no Int for a number that has none.
+    guard seconds < 1e15 else { return "∞" }
     switch seconds {
     case ..<1e-6: return "0"
     case ..<1e-3: return rounded(seconds * 1e6) + " µs"

@@ -51,7 +51,8 @@ final class CurlTransfer {
         _ = collector_curl_set_long(handle, CURLOPT_POST, 1)
         _ = collector_curl_set_offset(handle, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(body.count))
         _ = collector_curl_set_pointer(handle, CURLOPT_POSTFIELDS, body.baseAddress)
-        _ = collector_curl_set_long(handle, CURLOPT_TIMEOUT_MS, Int(options.timeoutNanoseconds / 1_000_000))
+        // 0 would mean no limit.
+        _ = collector_curl_set_long(handle, CURLOPT_TIMEOUT_MS, max(1, Int(options.timeoutNanoseconds / 1_000_000)))
         _ = collector_curl_set_pointer(handle, CURLOPT_ERRORBUFFER, errorText)
         _ = collector_curl_set_pointer(handle, CURLOPT_WRITEDATA, Unmanaged.passUnretained(self).toOpaque())
         _ = collector_curl_set_write(handle, CURLOPT_WRITEFUNCTION) { bytes, size, count, context in

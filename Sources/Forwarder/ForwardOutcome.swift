@@ -41,6 +41,9 @@ enum ForwardOutcome: Equatable {
         case 200..<300:
             let outcome = answer.body.withUnsafeBytes { ExportOutcome($0) }
             return .accepted(rejectedSpans: Int(clamping: outcome?.rejectedSpans ?? 0), message: outcome?.message ?? "")
+        case 429 where reason.contains("batch size") && reason.contains("exceeds"):
+            // Tempo's word for a request that is larger than its burst: no waiting makes it fit.
+            return .refused(reason: reason)
         case 408, 429, 500, 502, 503, 504: return .retry(afterSeconds: answer.retryAfterSeconds, reason: reason)
         case 300..<400, 401, 403, 404, 405, 407: return .retrySlowly(reason: reason)
         default: return .refused(reason: reason)

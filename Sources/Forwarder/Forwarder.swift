@@ -99,6 +99,8 @@ package final class Forwarder: Sendable {
     /// A 500 is mostly a passing fault, but some bytes cause it every time: after this many it is a refusal.
     private static let maxServerErrors = 20
 
+    private static let readErrorPauseNanoseconds: UInt64 = 1_000_000_000
+
     private struct ForwarderLoop: ~Copyable {
         private let owner: Forwarder
         private let compressor = GzipCompressor()
@@ -106,8 +108,6 @@ package final class Forwarder: Sendable {
         private var retries: [Attempt] = []
         private var backoff: Backoff
         private var gate = MonotonicTime(nanoseconds: 0)
-        /// After a failed read of the spool, not read again before this.
-        private var nextRead = MonotonicTime(nanoseconds: 0)
         private var generator = SystemRandomNumberGenerator()
 
         init(_ owner: Forwarder) {
@@ -153,7 +153,6 @@ package final class Forwarder: Sendable {
         }
 
         private mutating func nextBatch(at now: MonotonicTime, flushing: Bool) -> SpoolBatch? {
-            if now < nextRead { return nil }
             let options = owner.options
             let unread = owner.spool.unread
             guard let since = unread.since else { return nil }
@@ -164,9 +163,9 @@ package final class Forwarder: Sendable {
                 let batch = try owner.spool.readBatch(maxBytes: options.maxBatchBytes, maxSpans: options.maxBatchSpans)
                 return batch.isEmpty ? nil : batch
             } catch {
-                // The spool counts it; the frames stay where they are.
+                // The spool counts it; the frames stay where they are, and the disk gets a rest.
+                gate = now.advanced(byNanoseconds: Forwarder.readErrorPauseNanoseconds)
                 owner.logger.error("spool read failed", metadata: ["error": "\(error)"])
-                nextRead = now.advanced(byNanoseconds: 1_000_000_000)
                 return nil
             }
         }
@@ -299,12 +298,12 @@ package final class Forwarder: Sendable {
                 if !retries.isEmpty { return }
                 if let since = unread.since {
                     let due = since.advanced(byNanoseconds: owner.options.maxDelayNanoseconds)
-                    deadline = min(deadline, max(due, nextRead))
+                    deadline = min(deadline, due)
                 }
                 let threshold = unread.spans == 0 ? 1 : owner.options.maxBatchSpans
                 owner.wakeThreshold.store(threshold, ordering: .releasing)
                 // An append between the look and the store would find nobody to wake.
-                if now >= nextRead && owner.spool.unread.spans >= threshold { deadline = now }
+                if owner.spool.unread.spans >= threshold { deadline = now }
             }
             owner.multi.wait(milliseconds: deadline.milliseconds(from: now))
             owner.wakeThreshold.store(Int.max, ordering: .releasing)

@@ -107,7 +107,9 @@ struct RealRedisTests {
         var scraper = QueueScraper(filter: .all, clock: .system)
         #expect(try scraper.scrape(connection, deadline: .soon).queues.count == 300)
         #expect(proxy.rounds - before <= 3)
-        let allowed: Set = ["smembers", "llen", "zcard", "get", "exists", "lindex", "scard", "hget", "client|setname", "config|resetstat"]
+        let allowed: Set = [
+            "smembers", "llen", "zcard", "get", "exists", "lindex", "scard", "hget", "client|setname", "config|resetstat",
+        ]
         let statistics = try redis.send("INFO", "commandstats").bytes ?? []
         var calls = 0
         for line in String(decoding: statistics, as: UTF8.self).split(whereSeparator: \.isNewline) {

@@ -70,7 +70,9 @@ struct RedisConnectionTests {
 
     @Test("Every kind of reply is read for what it is")
     func kinds() throws {
-        let server = try ScriptedServer(["+OK\r\n", ":-5\r\n$-1\r\n*-1\r\n*0\r\n-ERR no\r\n$4\r\na\r\n\0\r\n*2\r\n*1\r\n:1\r\n$0\r\n\r\n"])
+        let server = try ScriptedServer([
+            "+OK\r\n", ":-5\r\n$-1\r\n*-1\r\n*0\r\n-ERR no\r\n$4\r\na\r\n\0\r\n*2\r\n*1\r\n:1\r\n$0\r\n\r\n",
+        ])
         let connection = try RedisConnection(server.endpoint, clock: .system, deadline: .soon)
         var pipeline = RedisPipeline()
         for _ in 0..<7 { pipeline.add("PING") }

@@ -172,7 +172,8 @@ struct DirectoryLockTests {
         let path = directory.path + "/lock"
         // flock(1) of util-linux holds the file while its command runs; the command says when it does.
         let held = directory.path + "/held"
-        let process = try ChildProcess("flock", ["--no-fork", path, "sh", "-c", "echo 4711 > \(path); touch \(held); exec sleep 600"])
+        let command = "echo 4711 > \(path); touch \(held); exec sleep 600"
+        let process = try ChildProcess("flock", ["--no-fork", path, "sh", "-c", command])
         defer { process.terminate() }
         for _ in 0..<1000 where access(held, F_OK) != 0 { usleep(10_000) }
         do {

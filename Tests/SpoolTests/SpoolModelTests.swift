@@ -30,7 +30,9 @@ struct SpoolModelTests {
         try run(seed, .small(maxBytes: 30_000, segmentBytes: 1))
     }
 
-    @Test("The same on a disk that fails and tears: what was acknowledged is never lost", arguments: 41...48 as ClosedRange<UInt64>)
+    @Test(
+        "The same on a disk that fails and tears: what was acknowledged is never lost",
+        arguments: 41...48 as ClosedRange<UInt64>)
     func faulty(seed: UInt64) throws {
         try run(seed, .small(maxBytes: 30_000, segmentBytes: 2000), hasFaults: true)
     }

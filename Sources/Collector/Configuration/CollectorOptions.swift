@@ -166,7 +166,8 @@ struct OptionsBuilder {
     private mutating func forwarderOptions() -> ForwarderOptions? {
         let endpoint = settings["tempo.endpoint"].text
         if endpoint == "none" || endpoint.isEmpty { return nil }
-        guard endpoint.hasPrefix("http://") || endpoint.hasPrefix("https://"), endpoint.utf8.count > 8 else {
+        let scheme = ["http://", "https://"].first { endpoint.hasPrefix($0) }
+        guard let scheme, endpoint != scheme else {
             refuse("tempo.endpoint", "allowed is http://host:port, https://host:port or none")
             return nil
         }

@@ -18,10 +18,13 @@ enum ConfigurationFile {
         var parser = yaml_parser_t()
         guard yaml_parser_initialize(&parser) == 1 else { throw Unreadable(problem: "no memory for a YAML parser") }
         defer { yaml_parser_delete(&parser) }
-        return try bytes.withUnsafeBufferPointer { buffer throws(Unreadable) in
-            yaml_parser_set_input_string(&parser, buffer.baseAddress, buffer.count)
-            var reader = Reader(parser: &parser)
-            return try reader.read()
+        // libyaml keeps pointers to the parser and to its input between the calls.
+        return try withUnsafeMutablePointer(to: &parser) { parser throws(Unreadable) in
+            try bytes.withUnsafeBufferPointer { buffer throws(Unreadable) in
+                yaml_parser_set_input_string(parser, buffer.baseAddress, buffer.count)
+                var reader = Reader(parser: parser)
+                return try reader.read()
+            }
         }
     }
 

@@ -18,7 +18,7 @@ struct ConfigurationProblem: Error, Sendable, Equatable, CustomStringConvertible
     }
 }
 
-/// The known name with the fewest edits, if that is few enough to be a slip.
+/// The known name with the fewest edits; nil only where there is none to choose from.
 func nearestName(to name: String, among candidates: [String]) -> String? {
     let ranked = candidates.map { (name: $0, distance: editDistance(Array(name.utf8), Array($0.utf8))) }
     return ranked.min { $0.distance < $1.distance }?.name

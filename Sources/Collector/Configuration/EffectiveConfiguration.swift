@@ -42,7 +42,10 @@ enum EffectiveConfiguration {
         while start < text.endIndex, !text[start...].hasPrefix("://") { start = text.index(after: start) }
         guard start < text.endIndex else { return text }
         let authorityStart = text.index(start, offsetBy: 3)
-        let authority = text[authorityStart...].prefix { $0 != "/" && $0 != "?" }
+        let rest = text[authorityStart...]
+        var authority = rest.prefix { $0 != "/" && $0 != "?" }
+        // A password with a / that should have been written as %2F ends the authority too early.
+        if !authority.contains("@") && !authority.isEmpty { authority = rest }
         guard let at = authority.lastIndex(of: "@") else { return text }
         let userInfo = authority[..<at]
         let shown = userInfo.contains(":") ? userInfo.prefix { $0 != ":" } + ":" + redacted : Substring(redacted)
@@ -62,9 +65,23 @@ enum EffectiveConfiguration {
             case "\"": "\\\""
             case "\n": "\\n"
             case "\t": "\\t"
+            // YAML allows no control characters, and folds the line ends that Unicode adds.
+            case _ where !isPlain(scalar): "\\U" + hex(scalar.value)
             default: String(scalar)
             }
         }
         return "\"" + escaped.joined() + "\""
+    }
+
+    private static func isPlain(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case 0x20...0x7E, 0xA0...0x2027, 0x202A...0xFEFE, 0xFF00...0xFFFD, 0x1_0000...: true
+        default: false
+        }
+    }
+
+    private static func hex(_ value: UInt32) -> String {
+        let digits = String(value, radix: 16)
+        return String(repeating: "0", count: 8 - digits.count) + digits
     }
 }

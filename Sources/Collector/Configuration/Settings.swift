@@ -63,16 +63,23 @@ struct Settings: Sendable {
     private mutating func readEnvironment(_ environment: [(name: String, value: String)]) {
         for (name, value) in environment.sorted(by: { $0.name < $1.name }) {
             guard name.hasPrefix(ConfigurationKey.environmentPrefix), name != ConfigurationKey.environmentPrefix + "CONFIG",
-                !Self.isServiceLink(name)
+                !Self.isServiceLink(name, value)
             else { continue }
             set(name, value, origin: name, shownAs: name) { $0.environment }
         }
     }
 
-    /// Kubernetes gives every pod such variables for a service called asynq-collector.
-    private static func isServiceLink(_ name: String) -> Bool {
-        let rest = name.dropFirst(ConfigurationKey.environmentPrefix.count)
-        return rest == "PORT" || rest.hasPrefix("PORT_") || rest.hasPrefix("SERVICE_HOST") || rest.hasPrefix("SERVICE_PORT")
+    /// Kubernetes gives every pod such variables for a service called asynq-collector, or asynq-collector-metrics and
+    /// the like: `…_SERVICE_HOST`, `…_SERVICE_PORT`, `…_SERVICE_PORT_WEB`, `…_PORT` (a url), `…_PORT_9876_TCP`,
+    /// `…_PORT_9876_TCP_ADDR`.
+    private static func isServiceLink(_ name: String, _ value: String) -> Bool {
+        let parts = name.dropFirst(ConfigurationKey.environmentPrefix.count).split(separator: "_")
+        if parts.last == "PORT" && value.contains("://") { return true }
+        for (part, next) in zip(parts, parts.dropFirst()) {
+            if part == "SERVICE" && (next == "HOST" || next == "PORT") { return true }
+            if part == "PORT" && UInt16(next) != nil { return true }
+        }
+        return false
     }
 
     private mutating func readFlags(_ flags: [(name: String, value: String)]) {

@@ -1,0 +1,149 @@
+import Forwarder
+import Testing
+@testable import AsynqRedis
+@testable import Collector
+
+@Suite("Secrets")
+struct SecretTests {
+    private static let secret = "s3cr3t!%41/?#"
+
+    @Test("What is printed holds no secret, wherever it was given")
+    func redaction() throws {
+        let found = try settings(
+            [
+                "--redis-password", "hush1", "--otlp-bearer-token=hush2", "--tempo-headers",
+                "Authorization=Basic hush3, X=hush4=",
+                "--redis-url", "redis://joe:hush5@h:1/2", "--tempo-endpoint", "https://joe:hush6@h/otlp",
+                "--external-url-grafana", "http://joe:hush7@g", "--redis-sentinel-password", "hush8",
+            ])
+        let yaml = EffectiveConfiguration.yaml(found)
+        #expect(!yaml.contains("hush"), "\(yaml)")
+        #expect(yaml.contains("redis://joe:<redacted>@h:1/2"))
+        #expect(yaml.contains("https://joe:<redacted>@h/otlp"))
+        #expect(yaml.contains("Authorization=<redacted>,X=<redacted>"))
+    }
+
+    @Test("Urls keep all but what stands before the @", arguments: [
+        ("redis://u:p@h:1/0", "redis://u:<redacted>@h:1/0"), ("redis://:p@h", "redis://:<redacted>@h"),
+        ("redis://p@h", "redis://<redacted>@h"), ("redis://u:a@b:c@h", "redis://u:<redacted>@h"),
+        ("unix://u:p@/x/y?db=1", "unix://u:<redacted>@/x/y?db=1"), ("unix:///run/a@b.sock", "unix:///run/a@b.sock"),
+        ("redis://h:1", "redis://h:1"), ("none", "none"), ("", ""), ("http://[::1]:2/x", "http://[::1]:2/x"),
+    ])
+    func urls(text: String, shown: String) {
+        #expect(EffectiveConfiguration.redactedURL(text) == shown)
+    }
+
+    @Test("A password with / ? or # that should have been percent-encoded is not shown either", arguments: [
+        "http://u:hu/sh@h:1", "http://u:hu?sh@h", "http://u:hu#sh@h/x", "http://u:/hush@h",
+    ])
+    func unencoded(text: String) {
+        let shown = EffectiveConfiguration.redactedURL(text)
+        #expect(!shown.contains("sh@") && !shown.contains("hu/") && !shown.contains("hu?") && !shown.contains("hu#"), "\(shown)")
+    }
+
+    @Test("Problems do not repeat secrets")
+    func problemTexts() throws {
+        let found = try problems(
+            [
+                "--redis-url", "rediss://u:hush@h", "--tempo-endpoint=ftp://u:hush@h", "--tempo-headers=hush,A=B",
+                "--redis-password-file=/tmp/not/there",
+            ])
+        #expect(found.count >= 4)
+        #expect(found.allSatisfy { !$0.contains("hush") }, "\(found)")
+    }
+
+    @Test("Secrets come from files by flag, environment and file key, without their final line end")
+    func files() throws {
+        let contents = [
+            ("hush\n", "hush"), ("hush\r\n", "hush"), ("hush", "hush"), (" a b \n\n", " a b "), ("a\nb\n", "a\nb"),
+        ]
+        for (content, value) in contents {
+            let file = try TemporaryFile(content)
+            #expect(try settings(["--redis-password-file", file.path])["redis.password"].text == value)
+            let environment: [Pair] = [("ASYNQ_COLLECTOR_REDIS_PASSWORD_FILE", file.path)]
+            #expect(try settings(environment: environment)["redis.password"].text == value)
+            #expect(try settings(yaml: "redis: {password-file: \(file.path)}")["redis.password"].text == value)
+            #expect(try options(["--redis-password-file", file.path])?.redis?.endpoint.password == value)
+        }
+        let url = try TemporaryFile("redis://joe:hush@h:7\n")
+        #expect(try options(["--redis-url-file", url.path])?.redis?.endpoint.description == "h:7")
+        let headers = try TemporaryFile("A=B, C=D=E\n")
+        let forwarder = try options(["--tempo-endpoint=http://h", "--tempo-headers-file", headers.path])?.forwarder
+        let sent = try #require(forwarder?.headers)
+        #expect(sent.map(\.name) == ["A", "C"] && sent.map(\.value) == ["B", "D=E"])
+    }
+
+    @Test("A secret file that is missing or a directory is a problem that names the key; other keys have none")
+    func badFiles() throws {
+        #expect(try problems(["--redis-password-file", "/tmp/no/such/file"])[0].contains("redis.password"))
+        #expect(try problems(["--redis-password-file", "/tmp"]).count == 1)
+        #expect(try problems(["--redis-password-file", "/dev/zero"]).count == 1, "an endless file is cut off")
+        #expect(try problems(["--log-level-file", "/tmp/x"])[0].contains("unknown key"))
+    }
+
+    @Test("User and password override those of the url")
+    func overrides() throws {
+        let endpoint = try #require(
+            try options(["--redis-url=redis://a:b@h", "--redis-username=c", "--redis-password", Self.secret])?.redis?.endpoint)
+        #expect(endpoint.username == "c" && endpoint.password == Self.secret)
+    }
+}
+
+@Suite("The effective configuration")
+struct EffectiveConfigurationTests {
+    private static func texts(_ settings: Settings) -> [String: String] {
+        settings.values.mapValues(\.text)
+    }
+
+    @Test("What is printed, read back, gives the same settings")
+    func roundTrip() throws {
+        let awkward = [
+            "", " ", "yes", "null", "~", "0", "007", "1e3", "a: b", "# no comment", "it's", "\"quoted\"", "back\\slash",
+            "two\nlines", "tab\there", "&a", "*a", "!x", "- x", "[x]", "{x}", "é€😀", "a\rb", "\u{1}\u{1B}\u{7F}",
+            "\u{85}\u{2028}\u{FEFF}",
+            "trailing ", "%x", "@x", "`x", "|", ">", "?", "---", "...",
+        ]
+        for text in awkward {
+            let before = try settings(["--otlp-socket-group=" + text, "--redis-username=" + text])
+            let after = try settings(yaml: EffectiveConfiguration.yaml(before))
+            #expect(after.problems.isEmpty, "\(text.debugDescription): \(after.problems)")
+            #expect(Self.texts(after) == Self.texts(before), "\(text.debugDescription)")
+        }
+    }
+
+    @Test("The same for every key changed")
+    func everyKey() throws {
+        var arguments: [String] = []
+        for key in ConfigurationKey.all {
+            switch key.form {
+            case .text: arguments += [key.flag, "/a \"b\" \(key.name)"]
+            case .secret, .secretPairs, .url: continue
+            case .duration, .durationOr: arguments += [key.flag, "1.5h"]
+            case .size: arguments += [key.flag, "3GiB"]
+            case .integer(let range): arguments += [key.flag, "\(range.lowerBound + 1)"]
+            case .flag: arguments += [key.flag, "true"]
+            case .choice(let words): arguments += [key.flag, words[words.count - 1]]
+            case .list: arguments += [key.flag, "1,2, 3"]
+            case .regularExpression: arguments += [key.flag, "^a\\d+\\\\[\"']$"]
+            }
+        }
+        let before = try settings(arguments)
+        let after = try settings(yaml: EffectiveConfiguration.yaml(before))
+        #expect(after.problems.isEmpty)
+        #expect(Self.texts(after) == Self.texts(before))
+    }
+
+    @Test("Each key is printed once, below its parents")
+    func shape() throws {
+        let yaml = EffectiveConfiguration.yaml(try settings())
+        let entries = try ConfigurationFile.parse(Array(yaml.utf8))
+        #expect(entries.map(\.key) == ConfigurationKey.all.map(\.name))
+        #expect(try problems(yaml: yaml) == [])
+    }
+
+    @Test("Keys without effect in this version are named when they are set")
+    func ineffective() throws {
+        #expect(try options()?.ineffective == [])
+        #expect(try options(["--traces-wait-span=true"])?.ineffective == ["traces.wait-span"])
+    }
+}

@@ -1,0 +1,112 @@
+import Foundation
+import Logging
+import Model
+import Platform
+import Testing
+@testable import AsynqRedis
+@testable import Collector
+@testable import SpanReceiver
+@testable import Spool
+
+@Suite("Texts for people and machines")
+struct TextOutputTests {
+    private static let awkward = [
+        "", "plain", "\"", "\\", "\n\r\t", "\u{0}\u{1}\u{1F}\u{7F}", "é€😀", "\u{2028}\u{2029}", "</script>", "a\u{301}",
+    ]
+
+    @Test("What is escaped for JSON is read back as it was", arguments: awkward)
+    func json(text: String) throws {
+        let document = Data(("[\"" + escapedJSON(text) + "\"]").utf8)
+        let read = try #require(try JSONSerialization.jsonObject(with: document) as? [String])
+        #expect(read == [text] && read[0].utf8.elementsEqual(text.utf8))
+        #expect(!escapedJSON(text).unicodeScalars.contains { $0.value < 32 })
+    }
+
+    private static func handler(_ format: LogFormat, nanoseconds: Int64) -> CollectorLogHandler {
+        let clock = Clock(
+            wall: { WallTime(nanoseconds: nanoseconds) }, monotonic: { MonotonicTime(nanoseconds: 0) })
+        return CollectorLogHandler(label: "a\"b", level: .init(.info), format: format, clock: clock)
+    }
+
+    @Test("A log line in JSON is one line and one object, whatever is in it", arguments: awkward)
+    func logLine(text: String) throws {
+        let handler = Self.handler(.json, nanoseconds: 1_700_000_000_123_000_000)
+        let line = handler.line(.warning, text, [text: "\(text)", "error": "two\nlines"])
+        #expect(!line.contains("\n"))
+        let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: String])
+        #expect(object["message"] == text && object["level"] == "warning" && object["component"] == "a\"b")
+        #expect(object["time"] == "2023-11-14T22:13:20.123Z" && object["error"] == "two\nlines")
+        if !text.isEmpty { #expect(object[text] == text) }
+    }
+
+    @Test("A log line as text is one line, whatever is in its metadata", arguments: awkward)
+    func textLine(text: String) {
+        let line = Self.handler(.text, nanoseconds: -1).line(.error, "message", ["key": "\(text)"])
+        #expect(!line.unicodeScalars.contains { $0.value < 32 })
+        #expect(line.hasPrefix("1969-12-31T23:59:59.999Z error a\"b: message key=\""))
+    }
+
+    @Test("Seconds as people say them", arguments: [
+        (0, "0"), (-5, "0"), (5e-7, "0"), (1e-6, "1 µs"), (8.5e-4, "850 µs"), (0.0123, "12.3 ms"),
+        (0.012, "12 ms"), (0.9994, "999 ms"),
+        (1, "1 s"), (3.44, "3.4 s"), (119, "119 s"), (120, "2 min"),
+        (300, "5 min"), (7199, "120 min"), (7200, "2 h"), (36_000, "10 h"),
+    ])
+    func seconds(value: Double, text: String) {
+        #expect(humanSeconds(value) == text)
+    }
+
+    @Test("No number crashes what people read", arguments: [.nan, .infinity, -.infinity, 1e300, .greatestFiniteMagnitude, 1e-300])
+    func extremeSeconds(value: Double) {
+        #expect(!humanSeconds(value).isEmpty)
+    }
+
+    @Test("The status page shows foreign texts as text")
+    func statusPage() throws {
+        let evil = "<script>alert('x')</script>&\"\u{0}"
+        var snapshot = QueueSnapshot(name: QueueName(evil))
+        snapshot.size = [.pending: 5, .archived: 2]
+        snapshot.latencyNanoseconds = 3_000_000_000
+        snapshot.isPaused = true
+        let rows = [
+            QueueRow(name: QueueName(evil), snapshot: snapshot, wait: [0.1, 0.2, 0.3]),
+            QueueRow(name: QueueName([0xFF]), snapshot: nil, wait: nil),
+        ]
+        var redis = RedisStatus()
+        redis.lastError = evil
+        let page = String(
+            decoding: StatusPage.html(
+                redis: redis, rows: rows, counters: ReceiverCounters.Values(), spool: SpoolStatistics(), forwarderState: evil),
+            as: UTF8.self)
+        #expect(!page.contains("<script") && !page.contains("alert('"))
+        #expect(page.components(separatedBy: "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;&quot;").count == 4)
+        #expect(page.contains("<em>paused</em>") && page.contains("<td>3 s</td>") && page.contains("<td>200 ms</td>"))
+        #expect(page.contains("<td class=\"bad\">2</td>"))
+        for part in ["src=", "http://", "https://", "@import", "url("] { #expect(!page.contains(part), "\(part)") }
+    }
+
+    @Test("A status page without Redis, queues or spool is a page")
+    func emptyPage() {
+        let page = String(
+            decoding: StatusPage.html(
+                redis: nil, rows: [], counters: ReceiverCounters.Values(), spool: nil, forwarderState: "off"), as: UTF8.self)
+        #expect(page.hasPrefix("<!doctype html>") && page.hasSuffix("</html>\n"))
+        #expect(page.contains("No queues yet"))
+    }
+
+    @Test("Queues that Redis or spans name are one list, sorted, each once")
+    func rows() {
+        let snapshot = RedisSnapshot(
+            queues: [QueueSnapshot(name: QueueName("b")), QueueSnapshot(name: QueueName("c"))],
+            takenAt: WallTime(nanoseconds: 0), partialErrors: [])
+        let rows = QueueRow.all(snapshot, waits: [QueueName("a"): [1, 2, 3], QueueName("b"): [4, 5, 6]])
+        #expect(rows.map(\.name.text) == ["a", "b", "c"])
+        #expect(rows.map { $0.snapshot != nil } == [false, true, true])
+        #expect(rows.map { $0.wait?[0] } == [1, 4, nil])
+    }
+
+    @Test("Help names every key, and each of its texts")
+    func help() {
+        for key in ConfigurationKey.all { #expect(Help.text.contains("  \(key.flag)\n      \(key.help)")) }
+    }
+}

@@ -1,0 +1,108 @@
+import OTLP
+import Testing
+@testable import Forwarder
+
+@Suite("What an answer means")
+struct ForwardOutcomeTests {
+    private static func outcome(_ status: Int, _ body: [UInt8] = [], retryAfter: UInt64 = 0) -> ForwardOutcome {
+        ForwardOutcome.of(ForwardAnswer(status: status, body: body, retryAfterSeconds: retryAfter))
+    }
+
+    @Test("Every status is one of four outcomes", arguments: 100..<600)
+    func statuses(status: Int) {
+        let outcome = Self.outcome(status, retryAfter: 7)
+        switch status {
+        case 200..<300: #expect(outcome == .accepted(rejectedSpans: 0, message: ""))
+        case 408, 429, 500, 502, 503, 504: #expect(outcome == .retry(afterSeconds: 7, reason: "\(status)"))
+        case 300..<400, 401, 403, 404, 405, 407: #expect(outcome == .retrySlowly(reason: "\(status)"))
+        default: #expect(outcome == .refused(reason: "\(status)"))
+        }
+    }
+
+    @Test("A transfer without an answer is tried again, whatever it was")
+    func noAnswer() {
+        var answer = ForwardAnswer(status: 200)
+        answer.failure = "connection refused"
+        answer.failureLabel = "connect"
+        #expect(ForwardOutcome.of(answer) == .retry(afterSeconds: 0, reason: "connection refused"))
+        #expect(ForwardAnswer(failureLabel: "connect").label == "connect")
+        #expect(ForwardAnswer(status: 503).label == "503")
+    }
+
+    @Test("Partial success that is present but empty rejects nothing", arguments: [[], [0x0A, 0x00]] as [[UInt8]])
+    func emptyPartialSuccess(body: [UInt8]) {
+        #expect(Self.outcome(200, body) == .accepted(rejectedSpans: 0, message: ""))
+    }
+
+    @Test("Partial success tells how many spans were rejected, and why")
+    func partialSuccess() {
+        let body = OTLPResponse.success(refused: 3, reason: "too old")
+        #expect(Self.outcome(200, body) == .accepted(rejectedSpans: 3, message: "too old"))
+        #expect(Self.outcome(200, [0x0A, 0x04, 0x12, 0x02, 0x68, 0x69]) == .accepted(rejectedSpans: 0, message: "hi"))
+    }
+
+    @Test("A 200 with a body that is no protobuf is accepted all the same", arguments: [
+        "{\"partialSuccess\":{\"rejectedSpans\":\"5\"}}", "<html>OK</html>", "OK", "\u{0A}\u{05}",
+    ])
+    func foreignBody(text: String) {
+        #expect(Self.outcome(200, Array(text.utf8)) == .accepted(rejectedSpans: 0, message: ""))
+    }
+
+    @Test("A batch that is larger than the rate limit's burst never passes as it is: it is split")
+    func batchOverBurst() {
+        let text = "RATE_LIMITED: batch size (31457280 bytes) exceeds ingestion limit (local: 30000000 bytes, burst: 30000000)"
+        let body = OTLPResponse.status(.resourceExhausted, text)
+        #expect(Self.outcome(429, body, retryAfter: 5) == .refused(reason: "429: " + text))
+        let rate = OTLPResponse.status(
+            .resourceExhausted, "RATE_LIMITED: ingestion rate limit (burst: 30 bytes) exceeded while adding 40 bytes")
+        #expect(Self.outcome(429, rate, retryAfter: 5) != .refused(reason: "429"))
+        guard case .retry(afterSeconds: 5, _) = Self.outcome(429, rate, retryAfter: 5) else {
+            Issue.record("not retried")
+            return
+        }
+    }
+
+    private static func reason(_ body: [UInt8]) -> String {
+        if case .refused(let reason) = outcome(400, body) { reason } else { "" }
+    }
+
+    @Test("The message of a google.rpc.Status is the reason; of anything else, its printable beginning")
+    func messages() {
+        #expect(Self.reason(OTLPResponse.status(.invalidArgument, "bad span")) == "400: bad span")
+        #expect(Self.reason(Array("no such page\r\n".utf8)) == "400: no such page")
+        #expect(Self.reason(Array("{\"code\":3,\"message\":\"x\"}".utf8)) == "400: {\"code\":3,\"message\":\"x\"}")
+        #expect(Self.reason([]) == "400")
+        let long = Self.reason(Array(String(repeating: "x", count: 5000).utf8))
+        #expect(long.utf8.count <= 205)
+        let longStatus = Self.reason(OTLPResponse.status(.invalidArgument, String(repeating: "é", count: 5000)))
+        #expect(longStatus.unicodeScalars.count <= 305)
+    }
+
+    @Test("No body can put control characters into a log line, or crash", arguments: 1...30 as ClosedRange<UInt64>)
+    func garbage(seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        let body = (0..<Int.random(in: 0...400, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+        let reason = Self.reason(body)
+        #expect(reason.hasPrefix("400"))
+        #expect(reason.unicodeScalars.allSatisfy { $0.value >= 32 && $0.value != 127 })
+        _ = Self.outcome(200, body)
+        _ = Self.outcome(200, [0x0A, UInt8(min(body.count, 127))] + body)
+    }
+}
+
+/// A generator with a seed, so that a random test that fails can be run again (SplitMix64).
+struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) {
+        state = seed
+    }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}

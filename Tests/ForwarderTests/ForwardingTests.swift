@@ -1,0 +1,107 @@
+import Logging
+import Model
+import Platform
+import Synchronization
+import Testing
+@testable import Forwarder
+@testable import Spool
+
+/// A directory in memory whose reads fail as long as they are told to.
+private final class UnreadableFileSystem: SpoolFileSystem {
+    let readsFail = Atomic<Bool>(false)
+    let failedReads = Atomic<Int>(0)
+
+    final class File: SpoolFile {
+        let bytes = Mutex<[UInt8]>([])
+        let system: UnreadableFileSystem
+
+        init(_ system: UnreadableFileSystem) {
+            self.system = system
+        }
+
+        var count: Int { get throws(SystemError) { bytes.withLock { $0.count } } }
+
+        func append(_ parts: [UnsafeRawBufferPointer]) throws(SystemError) {
+            let whole = parts.flatMap { Array($0) }
+            bytes.withLock { $0 += whole }
+        }
+
+        func write(_ bytes: [UInt8], at offset: Int) throws(SystemError) {
+            self.bytes.withLock { content in
+                let missing = offset + bytes.count - content.count
+                if missing > 0 { content += [UInt8](repeating: 0, count: missing) }
+                content.replaceSubrange(offset..<offset + bytes.count, with: bytes)
+            }
+        }
+
+        func read(_ count: Int, at offset: Int) throws(SystemError) -> [UInt8] {
+            if system.readsFail.load(ordering: .acquiring) {
+                system.failedReads.add(1, ordering: .acquiringAndReleasing)
+                throw SystemError("reading", code: 5)
+            }
+            return bytes.withLock { Array($0.dropFirst(offset).prefix(count)) }
+        }
+
+        func truncate(to count: Int) throws(SystemError) {
+            bytes.withLock { $0 = Array($0.prefix(count)) }
+        }
+
+        func sync() throws(SystemError) {}
+    }
+
+    func open(_ name: String) throws(SystemError) -> any SpoolFile { File(self) }
+    func names() throws(SystemError) -> [String] { [] }
+    func delete(_ name: String) throws(SystemError) {}
+    func syncDirectory() throws(SystemError) {}
+}
+
+@Suite("Forwarding")
+struct ForwardingTests {
+    private static func make(_ url: String, _ system: UnreadableFileSystem) throws -> (Spool, Forwarder) {
+        let spool = try Spool(
+            fileSystem: system, options: SpoolOptions(maxBytes: 1 << 20, sync: .never), clock: .system)
+        var options = ForwarderOptions(url: url, userAgent: "test")
+        options.maxDelayNanoseconds = 1_000_000
+        options.retryInitialNanoseconds = 5_000_000
+        options.retryMaxNanoseconds = 10_000_000
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        return (spool, Forwarder(spool: spool, options: options, clock: .system, logger: logger))
+    }
+
+    private static func waitUntil(_ isTrue: () -> Bool) async throws {
+        for _ in 0..<3000 where !isTrue() { try await Task.sleep(nanoseconds: 10_000_000) }
+    }
+
+    @Test("A backend that is not there costs nothing: all stays in the spool, and the state says why")
+    func refusedConnection() async throws {
+        // Port 1 on loopback: nothing listens there.
+        let (spool, forwarder) = try Self.make("http://127.0.0.1:1/v1/traces", UnreadableFileSystem())
+        try forwarder.start()
+        try [UInt8]("payload".utf8).withUnsafeBytes { try spool.append($0, spanCount: 3) }
+        forwarder.noteAppended()
+        try await Self.waitUntil { (forwarder.statistics.requests["connect"] ?? 0) >= 3 }
+        let statistics = forwarder.statistics
+        #expect((statistics.requests["connect"] ?? 0) >= 3)
+        #expect(statistics.isBackendUp == false && statistics.lastFailure != nil)
+        forwarder.stop(drainUntil: Clock.system.monotonic())
+        #expect(spool.statistics.spans == 3)
+        #expect(spool.statistics.deliveredSpans == 0)
+    }
+
+    @Test("A disk that can't be read is tried again at a calm pace, not in a busy loop")
+    func unreadableDisk() async throws {
+        let system = UnreadableFileSystem()
+        let (spool, forwarder) = try Self.make("http://127.0.0.1:1/v1/traces", system)
+        system.readsFail.store(true, ordering: .releasing)
+        try [UInt8]("payload".utf8).withUnsafeBytes { try spool.append($0, spanCount: 3) }
+        try forwarder.start()
+        try await Self.waitUntil { system.failedReads.load(ordering: .acquiring) >= 1 }
+        try await Task.sleep(nanoseconds: 300_000_000)
+        #expect(system.failedReads.load(ordering: .acquiring) < 20)
+        system.readsFail.store(false, ordering: .releasing)
+        try await Self.waitUntil { (forwarder.statistics.requests["connect"] ?? 0) >= 1 }
+        #expect((forwarder.statistics.requests["connect"] ?? 0) >= 1)
+        forwarder.stop(drainUntil: Clock.system.monotonic())
+        #expect(spool.statistics.spans == 3)
+    }
+}
