@@ -29,7 +29,8 @@ extension SinkRefusal {
     /// Errors of the disk pass: the sender keeps the spans and tries again.
     fileprivate init(_ error: SpoolError) {
         switch error {
-        case .full, .frameTooLarge: self = .full(error.description)
+        case .full: self = .full(error.description)
+        case .frameTooLarge: self = .tooLarge(error.description)
         case .io, .locked, .closed: self = .unavailable(error.description)
         }
     }

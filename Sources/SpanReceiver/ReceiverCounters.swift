@@ -5,6 +5,7 @@ package enum RefusalReason: String, CaseIterable, Sendable {
     /// A trace, span, parent or link id that Tempo would refuse the whole batch for.
     case badID = "bad_id"
     case spoolFull = "spool_full"
+    case tooLarge = "too_large"
     case unavailable
 }
 
@@ -62,6 +63,7 @@ package final class ReceiverCounters: Sendable {
 extension SinkRefusal {
     fileprivate var reason: RefusalReason {
         switch self {
+        case .tooLarge: .tooLarge
         case .full: .spoolFull
         case .unavailable: .unavailable
         }

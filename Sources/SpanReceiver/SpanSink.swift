@@ -10,8 +10,10 @@ package struct AcceptedSpans {
     package let scanned: UnsafeRawBufferPointer
 }
 
-/// Why the sink takes no spans now. Both are worth a retry.
+/// Why the sink takes no spans.
 package enum SinkRefusal: Error, Sendable {
+    /// They could never fit: 413, a retry can't succeed.
+    case tooLarge(String)
     /// No room: 429.
     case full(String)
     /// Storage fails, or the program is ending: 503.

@@ -196,6 +196,7 @@ package struct TraceResponder: HTTPResponder {
 
     private func refusal(of error: SinkRefusal) -> HTTPResponse {
         switch error {
+        case .tooLarge(let reason): return refusal(.payloadTooLarge, .resourceExhausted, reason)
         case .full(let reason):
             var response = refusal(.tooManyRequests, .resourceExhausted, reason)
             response.headers.add(name: "Retry-After", value: Self.retryAfterSeconds)

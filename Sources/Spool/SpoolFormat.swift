@@ -56,11 +56,11 @@ enum SegmentHeader {
         return bytes
     }
 
-    /// Whether the bytes are a header of this version, whole.
-    static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        guard bytes.count >= count, bytes.prefix(8).elementsEqual(magic) else { return false }
-        guard bytes.littleEndian32(at: 8) == version, bytes.littleEndian32(at: 12) == count else { return false }
-        return bytes.littleEndian32(at: 36) == crc32c(UnsafeRawBufferPointer(rebasing: bytes[0..<36]))
+    /// The version of a whole header; nil where the bytes are none, as after a torn first write.
+    static func version(of bytes: UnsafeRawBufferPointer) -> UInt32? {
+        guard bytes.count >= count, bytes.prefix(8).elementsEqual(magic) else { return nil }
+        guard bytes.littleEndian32(at: 36) == crc32c(UnsafeRawBufferPointer(rebasing: bytes[0..<36])) else { return nil }
+        return bytes.littleEndian32(at: 8)
     }
 
     static func fileName(firstSequence: UInt64) -> String {

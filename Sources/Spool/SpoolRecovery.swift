@@ -1,3 +1,4 @@
+import Glibc
 import Model
 import Platform
 
@@ -9,6 +10,7 @@ import Platform
 //   frame cut off at the very end  of the last segment: truncated away
 //   bytes that don't check         stepped over to the next frame that does; the gap in the sequences is counted
 //   another name in the directory  left alone
+//   a segment of another version   the start is refused: a newer program has to read it
 extension Spool {
     static func recover(_ fileSystem: any SpoolFileSystem) throws(SystemError) -> SpoolState {
         let checkpointFile = try fileSystem.open(Checkpoint.fileName)
@@ -39,6 +41,13 @@ extension Spool {
         let name = SegmentHeader.fileName(firstSequence: firstSequence)
         let file = try fileSystem.open(name)
         let count = try file.count
+        let header = try file.read(min(count, SegmentHeader.count), at: 0)
+        if let version = header.withUnsafeBytes({ SegmentHeader.version(of: $0) }), version != SegmentHeader.version {
+            // Its frames may look otherwise: to read them as ours would be to delete them as broken.
+            throw SystemError(
+                "reading a segment of format version \(version) (this program knows \(SegmentHeader.version))", path: name,
+                code: ENOTSUP)
+        }
         var scan = SegmentScan(
             segment: Segment(firstSequence: firstSequence, file: file, bytes: count),
             after: state.segments.last?.lastSequence ?? 0)

@@ -1,4 +1,5 @@
 import Model
+import Platform
 import Testing
 @testable import Spool
 
@@ -117,6 +118,17 @@ struct RecoveryTests {
             #expect(try spool.readAll() == ["x"])
             #expect(try Spool(disk).readAll() == ["x"])
         }
+    }
+
+    @Test("A segment of another format version stops the start; nothing of it is deleted")
+    func otherVersion() throws {
+        var header = SegmentHeader.encode(firstSequence: 7, createdAt: WallTime(nanoseconds: 1))
+        header[8] = 2
+        header.replaceSubrange(36..<40, with: header[..<36].withUnsafeBytes { crc32c($0) }.littleEndianBytes)
+        let name = SegmentHeader.fileName(firstSequence: 7)
+        let disk = MemoryFileSystem([name: header + [1, 2, 3]])
+        #expect(throws: SpoolError.self) { try Spool(disk) }
+        #expect(disk.files[name]?.count == header.count + 3)
     }
 
     @Test("Other names in the directory are left alone, whatever they look like")
@@ -265,4 +277,8 @@ struct RecoveryTests {
         #expect(spool.statistics.spans == 0, "seed \(seed)")
         #expect(try Spool(disk).readAll() == [])
     }
+}
+
+extension UInt32 {
+    fileprivate var littleEndianBytes: [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: self >> (8 * $0)) } }
 }

@@ -49,7 +49,10 @@ struct OptionsBuilder {
         let isGood: Bool
         switch setting.key.form {
         case .text, .secret, .url, .list: isGood = true
-        case .secretPairs: isGood = ValueParsing.list(text).allSatisfy { $0.contains("=") && !$0.hasPrefix("=") }
+        case .secretPairs:
+            // A line break would begin another header.
+            let hasControls = text.unicodeScalars.contains { $0.value < 32 || $0.value == 127 }
+            isGood = !hasControls && ValueParsing.list(text).allSatisfy { $0.contains("=") && !$0.hasPrefix("=") }
         case .duration: isGood = ValueParsing.duration(text).map { $0 > 0 } ?? false
         case .durationOr(let word): isGood = text == word || ValueParsing.duration(text).map { $0 > 0 } ?? false
         case .size: isGood = ValueParsing.size(text).map { $0 > 0 } ?? false

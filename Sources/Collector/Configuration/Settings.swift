@@ -53,6 +53,8 @@ struct Settings: Sendable {
         var seen: Set<String> = []
         for entry in entries {
             let origin = "\(path) line \(entry.line)"
+            // A section whose keys are all commented out.
+            if entry.text.isEmpty, ConfigurationKey.all.contains(where: { $0.name.hasPrefix(entry.key + ".") }) { continue }
             if !seen.insert(entry.key).inserted {
                 problems.append(ConfigurationProblem("\(entry.key) (\(origin)): given twice"))
             }
