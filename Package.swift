@@ -51,14 +51,14 @@ let package = Package(
         library("Compression", ["CZlib"]),
 
         // The data flow, from left to right.
-        library("AsynqRedis", ["Model", "Platform", "ProtobufWire", "CHiredis", logging]),
+        library("AsynqRedis", ["Model", "Platform", "CHiredis", logging]),
         library("OTLP", ["Model", "ProtobufWire"]),
-        library("HTTPService", ["Platform", logging] + nio),
+        library("HTTPService", ["Platform"] + nio),
         library("SpanReceiver", ["Model", "OTLP", "ProtobufWire", "HTTPService", "Compression"] + nio),
         library("WaitTime", ["Model", "Metrics"]),
         library("Metrics", ["Model"]),
         library("Spool", ["Model", "Platform"]),
-        library("Forwarder", ["Model", "Platform", "Spool", "Compression", "OTLP", "ProtobufWire", "CCurl", logging]),
+        library("Forwarder", ["Model", "Platform", "Metrics", "Spool", "Compression", "OTLP", "CCurl", logging]),
         library("Web", ["Model", "Metrics", "HTTPService", "Compression"] + nio),
 
         // Wiring, the demo and the program.

@@ -32,16 +32,21 @@ package final class DemoWorkload: Sendable {
 
     private let redisSocket: String
     private let spanSocket: String
+    private let bearerToken: String?
     private let tasksPerSecond: Double
     private let clock: Clock
     private let waker: Waker
     private let isStopping = Atomic<Bool>(false)
     private let failure = Mutex<String?>(nil)
+    private let lost = Atomic<Int>(0)
     private let thread: Mutex<OSThread?> = Mutex(nil)
 
-    package init(redisSocket: String, spanSocket: String, tasksPerSecond: Double, clock: Clock) throws(SystemError) {
+    package init(
+        redisSocket: String, spanSocket: String, bearerToken: String?, tasksPerSecond: Double, clock: Clock
+    ) throws(SystemError) {
         self.redisSocket = redisSocket
         self.spanSocket = spanSocket
+        self.bearerToken = bearerToken
         self.tasksPerSecond = tasksPerSecond
         self.clock = clock
         waker = try Waker()
@@ -67,17 +72,21 @@ package final class DemoWorkload: Sendable {
     /// Why the workload ended by itself, if it did.
     package var failureReason: String? { failure.withLock { $0 } }
 
+    /// Spans that the producer and the workers had to give up.
+    package var lostSpans: Int { lost.load(ordering: .relaxed) }
+
     private func run() throws(RedisError) {
         let endpoint = RedisEndpoint(address: .unix(path: redisSocket))
         let deadline = clock.monotonic().advanced(byNanoseconds: 5_000_000_000)
         let store = AsynqStore(try RedisConnection(endpoint, clock: clock, deadline: deadline), clock: clock)
-        guard let producer = SpanExporter(socket: spanSocket, service: "shop-api"),
-            let worker = SpanExporter(socket: spanSocket, service: "shop-worker")
+        guard let producer = SpanExporter(socket: spanSocket, bearerToken: bearerToken, service: "shop-api"),
+            let worker = SpanExporter(socket: spanSocket, bearerToken: bearerToken, service: "shop-worker")
         else { throw RedisError(.connection, "libcurl has no memory for a handle") }
         var state = State(store: store, producer: producer, worker: worker, clock: clock)
         try state.store.pause("imports")
         while !isStopping.load(ordering: .acquiring) {
             try state.tick(arrivals: tasksPerSecond)
+            lost.store(producer.lostSpans + worker.lostSpans, ordering: .relaxed)
             waker.sleep(until: clock.monotonic().advanced(byNanoseconds: Self.tickNanoseconds), clock: clock)
         }
         producer.flush()

@@ -12,12 +12,13 @@ final class SpanExporter {
     /// Spans that found no room in the queue, or that the collector refused for good.
     private(set) var lostSpans = 0
 
-    init?(socket: String, service: String) {
+    init?(socket: String, bearerToken: String?, service: String) {
         guard let handle = curl_easy_init() else { return nil }
         self.handle = handle
         self.service = service
         var list: UnsafeMutablePointer<curl_slist>?
-        for line in ["Content-Type: application/x-protobuf", "Expect:"] { list = curl_slist_append(list, line) ?? list }
+        let authorization = bearerToken.map { ["Authorization: Bearer \($0)"] } ?? []
+        for line in ["Content-Type: application/x-protobuf", "Expect:"] + authorization { list = curl_slist_append(list, line) ?? list }
         headers = list
         _ = collector_curl_set_string(handle, CURLOPT_URL, "http://localhost/v1/traces")
         _ = collector_curl_set_string(handle, CURLOPT_UNIX_SOCKET_PATH, socket)
@@ -44,7 +45,11 @@ final class SpanExporter {
 
     /// Sends what is queued. What is refused for now stays queued.
     func flush() {
-        if queued.isEmpty { return }
+        while !queued.isEmpty && sendBatch() {}
+    }
+
+    /// False when the collector can't take spans now.
+    private func sendBatch() -> Bool {
         let batch = Array(queued.prefix(512))
         var body = DemoSpan.request(service: service, batch)
         let code = body.withUnsafeMutableBytes { bytes in
@@ -54,8 +59,9 @@ final class SpanExporter {
         }
         var status = 0
         _ = collector_curl_get_long(handle, CURLINFO_RESPONSE_CODE, &status)
-        if code != CURLE_OK || [429, 502, 503, 504].contains(status) { return }
+        if code != CURLE_OK || [429, 502, 503, 504].contains(status) { return false }
         if status != 200 { lostSpans += batch.count }
         queued.removeFirst(batch.count)
+        return true
     }
 }

@@ -5,6 +5,8 @@ package import Platform
 package struct QueueScraper {
     private var filter: CompiledQueueFilter
     private let clock: Clock
+    /// Messages about single keys that go to the log.
+    private static let maxMessages = 10
     /// SCARD `groups` of the last scrape, where it was too much to sum up.
     private var largeGroups: [QueueName: Int64] = [:]
 
@@ -38,8 +40,11 @@ package struct QueueScraper {
                 largeGroups[queue.snapshot.name] = groups
             }
         }
-        return RedisSnapshot(
-            queues: queues.map(\.snapshot), takenAt: now, partialErrors: queues.flatMap { $0.errors.map(\.reason) })
+        let errors = queues.flatMap(\.errors)
+        var snapshot = RedisSnapshot(
+            queues: queues.map(\.snapshot), takenAt: now, partialErrors: errors.map(\.reason))
+        snapshot.errorMessages = Array(Set(errors.map(\.message)).sorted().prefix(Self.maxMessages))
+        return snapshot
     }
 
     private mutating func queueNames(

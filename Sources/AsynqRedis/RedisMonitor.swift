@@ -31,6 +31,8 @@ package struct RedisStatus: Sendable {
     /// When the last good scrape was taken.
     package var lastSuccess: WallTime?
     package var errors: [ScrapeErrorReason: UInt64] = [:]
+    /// What the last good scrape could not read.
+    var partialMessages: [String] = []
 
     package init() {}
 }
@@ -62,11 +64,15 @@ package final class RedisMonitor: Sendable {
         thread.withLock { $0 = started }
     }
 
-    /// Ends the thread; a scrape that is under way is given up.
-    package func stop() {
+    /// Tells the thread to end; a scrape that is under way is given up.
+    package func beginStop() {
         isStopping.store(true, ordering: .releasing)
         waker.wake()
-        thread.withLock { $0 }?.join()
+    }
+
+    /// Waits for the end of the thread until the deadline; a name server that hangs may hold it longer.
+    package func awaitStop(until deadline: MonotonicTime) {
+        thread.withLock { $0 }?.join(until: deadline, clock: clock)
     }
 
     private func run() {
@@ -101,14 +107,21 @@ package final class RedisMonitor: Sendable {
     }
 
     private func note(_ snapshot: RedisSnapshot, seconds: Double) {
-        let wasDown = status.withLock { status in
-            defer { status.lastError = nil }
+        let (wasDown, old) = status.withLock { status in
+            defer {
+                status.lastError = nil
+                status.partialMessages = snapshot.errorMessages
+            }
             status.attempts += 1
             status.snapshot = snapshot
             status.lastDurationSeconds = seconds
             status.lastSuccess = snapshot.takenAt
             for reason in snapshot.partialErrors { status.errors[reason, default: 0] += 1 }
-            return status.lastError != nil
+            return (status.lastError != nil, status.partialMessages)
+        }
+        // Once per cause, not per scrape.
+        for message in snapshot.errorMessages where !old.contains(message) {
+            logger.warning("a part of the scrape failed", metadata: ["error": "\(message)"])
         }
         if wasDown { logger.notice("Redis answers again", metadata: ["redis": "\(options.endpoint.description)"]) }
     }

@@ -5,15 +5,15 @@ import Platform
 /// Opens a non-blocking, connected socket within a deadline. (Name resolution is the C library's and has its own limits.)
 enum SocketConnector {
     static func connect(
-        _ endpoint: RedisEndpoint, clock: Clock, deadline: MonotonicTime
+        _ endpoint: RedisEndpoint, clock: Clock, deadline: MonotonicTime, interrupt: Waker?
     ) throws(RedisError) -> Int32 {
         switch endpoint.address {
-        case .unix(let path): return try connectUnix(path, clock: clock, deadline: deadline)
-        case .tcp(let host, let port): return try connectTCP(host, port, clock: clock, deadline: deadline)
+        case .unix(let path): return try connectUnix(path, clock: clock, deadline: deadline, interrupt: interrupt)
+        case .tcp(let host, let port): return try connectTCP(host, port, clock: clock, deadline: deadline, interrupt: interrupt)
         }
     }
 
-    private static func connectUnix(_ path: String, clock: Clock, deadline: MonotonicTime) throws(RedisError) -> Int32 {
+    private static func connectUnix(_ path: String, clock: Clock, deadline: MonotonicTime, interrupt: Waker?) throws(RedisError) -> Int32 {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         let bytes = Array(path.utf8)
@@ -24,14 +24,15 @@ enum SocketConnector {
         return try withUnsafePointer(to: &address) { pointer throws(RedisError) in
             try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer throws(RedisError) in
                 try connect(
-                    AF_UNIX, pointer, socklen_t(MemoryLayout<sockaddr_un>.size), "unix:\(path)", clock, deadline)
+                    AF_UNIX, pointer, socklen_t(MemoryLayout<sockaddr_un>.size), "unix:\(path)", clock, deadline,
+                    interrupt)
             }
         }
     }
 
     /// Tries each address of the host until one accepts.
     private static func connectTCP(
-        _ host: String, _ port: UInt16, clock: Clock, deadline: MonotonicTime
+        _ host: String, _ port: UInt16, clock: Clock, deadline: MonotonicTime, interrupt: Waker?
     ) throws(RedisError) -> Int32 {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -46,7 +47,8 @@ enum SocketConnector {
         while let entry = next {
             do {
                 return try connect(
-                    entry.pointee.ai_family, entry.pointee.ai_addr, entry.pointee.ai_addrlen, "\(host):\(port)", clock, deadline)
+                    entry.pointee.ai_family, entry.pointee.ai_addr, entry.pointee.ai_addrlen, "\(host):\(port)", clock,
+                    deadline, interrupt)
             } catch {
                 last = error
             }
@@ -57,7 +59,7 @@ enum SocketConnector {
 
     private static func connect(
         _ family: Int32, _ address: UnsafePointer<sockaddr>, _ count: socklen_t, _ name: String, _ clock: Clock,
-        _ deadline: MonotonicTime
+        _ deadline: MonotonicTime, _ interrupt: Waker?
     ) throws(RedisError) -> Int32 {
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = socket(family, type, 0)
@@ -67,7 +69,7 @@ enum SocketConnector {
                 if errno != EINPROGRESS && errno != EAGAIN {
                     throw RedisError(SystemError("connecting to Redis at \(name)"))
                 }
-                try awaitConnection(descriptor, name, clock, deadline)
+                try awaitConnection(descriptor, name, clock, deadline, interrupt)
             }
         } catch {
             close(descriptor)
@@ -81,13 +83,15 @@ enum SocketConnector {
     }
 
     private static func awaitConnection(
-        _ descriptor: Int32, _ name: String, _ clock: Clock, _ deadline: MonotonicTime
+        _ descriptor: Int32, _ name: String, _ clock: Clock, _ deadline: MonotonicTime, _ interrupt: Waker?
     ) throws(RedisError) {
-        var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        var entries = [pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)]
+        if let interrupt { entries.append(pollfd(fd: interrupt.descriptor, events: Int16(POLLIN), revents: 0)) }
         while true {
             let now = clock.monotonic()
             if now >= deadline { throw RedisError(.timeout, "connecting to Redis at \(name): timed out") }
-            let count = poll(&entry, 1, deadline.milliseconds(from: now))
+            let count = poll(&entries, nfds_t(entries.count), deadline.milliseconds(from: now))
+            if count > 0 && entries[0].revents == 0 { throw RedisError(.connection, "interrupted") }
             if count > 0 { break }
             if count < 0 && errno != EINTR { throw RedisError(SystemError("poll")) }
         }

@@ -23,15 +23,6 @@ static inline CURLcode collector_curl_set_write(CURL *handle, CURLoption option,
 static inline CURLcode collector_curl_get_long(CURL *handle, CURLINFO info, long *value) {
     return curl_easy_getinfo(handle, info, value);
 }
-static inline CURLcode collector_curl_get_double(CURL *handle, CURLINFO info, double *value) {
-    return curl_easy_getinfo(handle, info, value);
-}
-static inline CURLcode collector_curl_get_pointer(CURL *handle, CURLINFO info, void **value) {
-    return curl_easy_getinfo(handle, info, (char **)value);
-}
-static inline CURLMcode collector_curl_multi_set_long(CURLM *multi, CURLMoption option, long value) {
-    return curl_multi_setopt(multi, option, value);
-}
 // The result's union is read here: Swift imports it under a name that differs between libcurl versions.
 static inline CURLcode collector_curl_message_result(const CURLMsg *message) {
     return message->data.result;

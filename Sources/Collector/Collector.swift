@@ -112,13 +112,14 @@ package final class Collector: Sendable {
     package func stop() {
         let deadline = clock.monotonic().advanced(byNanoseconds: Self.shutdownNanoseconds)
         let (web, otlp) = servers.withLock { ($0.web, $0.otlp) }
+        redis?.beginStop()
         for server in otlp { server.quiesce() }
         let patience = clock.monotonic().advanced(byNanoseconds: Self.shutdownNanoseconds / 2)
         while otlp.contains(where: { $0.openConnections > 0 }) && clock.monotonic() < patience { usleep(5000) }
         for server in otlp { server.close() }
         forwarder?.stop(drainUntil: deadline)
         spool?.close()
-        redis?.stop()
+        redis?.awaitStop(until: deadline)
         web?.quiesce()
         web?.close()
         do {

@@ -44,6 +44,8 @@ final class CurlTransfer {
         _ = collector_curl_set_string(handle, CURLOPT_PROTOCOLS_STR, "http,https")
         _ = collector_curl_set_string(handle, CURLOPT_USERAGENT, options.userAgent)
         _ = collector_curl_set_pointer(handle, CURLOPT_HTTPHEADER, headers)
+        // A name server that hangs must not hold up the end of the program.
+        _ = collector_curl_set_long(handle, CURLOPT_QUICK_EXIT, 1)
         // Signals belong to the main thread.
         _ = collector_curl_set_long(handle, CURLOPT_NOSIGNAL, 1)
         // Tempo speaks no HTTP/2 without TLS.

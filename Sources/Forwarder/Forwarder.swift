@@ -4,13 +4,17 @@ package import Platform
 package import Spool
 import CCurl
 import Compression
+package import Metrics
 import Synchronization
+
+/// Upper bounds for the time of a request, in seconds.
+private let requestSecondsBounds = HistogramBounds(ascending: 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 /// The counters of the forwarder, at one moment.
 package struct ForwarderStatistics: Sendable {
     package var requests: [String: UInt64] = [:]
-    /// Seconds per request, one entry each since the last look: the owner keeps the histogram.
-    package var durations: [Double] = []
+    /// Seconds per request.
+    package var durations = Histogram(requestSecondsBounds)
     /// nil before the first answer.
     package var isBackendUp: Bool?
     package var lastFailure: String?
@@ -70,14 +74,6 @@ package final class Forwarder: Sendable {
         thread.withLock { $0 }?.join()
     }
 
-    /// The counters; the durations are handed over once.
-    package func takeStatistics() -> ForwarderStatistics {
-        control.withLock { control in
-            defer { control.statistics.durations = [] }
-            return control.statistics
-        }
-    }
-
     package var statistics: ForwarderStatistics {
         control.withLock { $0.statistics }
     }
@@ -87,7 +83,12 @@ package final class Forwarder: Sendable {
     /// One batch on its way, or waiting to be sent again.
     private struct Attempt {
         let batch: SpoolBatch
-        var serverErrors = 0
+        /// Times that the backend answered 500 to it while it took others.
+        var suspicions = 0
+        /// The batches that the backend had taken when this one was last answered with 500.
+        var acceptedBefore: UInt64?
+        /// Not sent again before this: a suspect waits by itself and lets others pass.
+        var notBefore = MonotonicTime(nanoseconds: 0)
     }
 
     private struct InFlight {
@@ -96,9 +97,11 @@ package final class Forwarder: Sendable {
         let startedAt: MonotonicTime
     }
 
-    /// A 500 is mostly a passing fault, but some bytes cause it every time: after this many it is a refusal.
-    private static let maxServerErrors = 20
+    /// A 500 is mostly a passing fault of the backend or a proxy, and is tried again for ever. But some bytes cause it
+    /// every time: a batch that gets it this often, while others pass, is split, and alone, refused.
+    private static let maxSuspicions = 5
 
+    private static let logPauseNanoseconds: UInt64 = 10_000_000_000
     private static let readErrorPauseNanoseconds: UInt64 = 1_000_000_000
 
     private struct ForwarderLoop: ~Copyable {
@@ -108,6 +111,10 @@ package final class Forwarder: Sendable {
         private var retries: [Attempt] = []
         private var backoff: Backoff
         private var gate = MonotonicTime(nanoseconds: 0)
+        /// When the gate was last closed: requests that were on their way then tell of the same failure.
+        private var gateClosedAt = MonotonicTime(nanoseconds: 0)
+        private var acceptedBatches: UInt64 = 0
+        private var nextLog = MonotonicTime(nanoseconds: 0)
         private var generator = SystemRandomNumberGenerator()
 
         init(_ owner: Forwarder) {
@@ -125,6 +132,7 @@ package final class Forwarder: Sendable {
                 if isStopping && (now >= deadline || isIdle) { break }
                 owner.multi.perform()
                 finishRequests()
+                if isStopping && isIdle { break }
                 sleep(until: isStopping ? deadline : nil)
             }
             // Answers that have not come yet are unknown: those batches stay in the spool.
@@ -141,9 +149,8 @@ package final class Forwarder: Sendable {
             // After a failure one request at a time finds out whether the backend is back.
             let limit = backoff.failures == 0 ? owner.options.maxInFlight : 1
             while inFlight.count < limit && now >= gate {
-                if let attempt = retries.first {
-                    retries.removeFirst()
-                    start(attempt, at: now)
+                if let index = retries.firstIndex(where: { $0.notBefore <= now }) {
+                    start(retries.remove(at: index), at: now)
                 } else if let batch = nextBatch(at: now, flushing: flushing) {
                     start(Attempt(batch: batch), at: now)
                 } else {
@@ -176,7 +183,8 @@ package final class Forwarder: Sendable {
             guard let transfer = CurlTransfer(owner.options, body: body, isCompressed: isCompressed),
                 owner.multi.add(transfer)
             else {
-                retry(attempt, .retry(afterSeconds: 0, reason: "libcurl has no memory for a request"))
+                let failure = ForwardOutcome.retry(afterSeconds: 0, reason: "libcurl has no memory for a request")
+                retry(attempt, failure, startedAt: now)
                 return
             }
             inFlight[transfer.handle] = InFlight(transfer: transfer, attempt: attempt, startedAt: now)
@@ -185,46 +193,70 @@ package final class Forwarder: Sendable {
         // MARK: Answers
 
         private mutating func finishRequests() {
-            while let (handle, result) = owner.multi.nextDone() {
-                guard let entry = inFlight.removeValue(forKey: handle) else { continue }
+            while let (easy, result) = owner.multi.nextDone() {
+                guard let entry = inFlight.removeValue(forKey: easy) else { continue }
                 owner.multi.remove(entry.transfer)
                 let answer = entry.transfer.answer(result)
                 let seconds = owner.clock.monotonic().seconds(since: entry.startedAt)
                 owner.control.withLock {
                     $0.statistics.requests[answer.label, default: 0] += 1
-                    if $0.statistics.durations.count < 10_000 { $0.statistics.durations.append(seconds) }
+                    $0.statistics.durations.observe(seconds)
                 }
-                handle500s(entry.attempt, answer)
+                handle(entry.attempt, answer, startedAt: entry.startedAt)
             }
         }
 
-        private mutating func handle500s(_ attempt: Attempt, _ answer: ForwardAnswer) {
-            var attempt = attempt
-            var outcome = ForwardOutcome.of(answer)
-            if answer.status == 500 {
-                attempt.serverErrors += 1
-                if attempt.serverErrors >= Forwarder.maxServerErrors {
-                    outcome = .refused(reason: "500, \(attempt.serverErrors) times")
-                }
-            }
-            handle(attempt, outcome)
-        }
-
-        private mutating func handle(_ attempt: Attempt, _ outcome: ForwardOutcome) {
+        private mutating func handle(_ attempt: Attempt, _ answer: ForwardAnswer, startedAt: MonotonicTime) {
+            let outcome = ForwardOutcome.of(answer)
             switch outcome {
             case .accepted(let rejected, let message):
+                acceptedBatches += 1
                 accept(attempt.batch, rejected: rejected, message: message)
-            case .retry, .retrySlowly: retry(attempt, outcome)
+            case .retry, .retrySlowly:
+                if answer.status == 500, let suspect = suspected(attempt) {
+                    park(suspect)
+                } else {
+                    retry(attempt, outcome, startedAt: startedAt)
+                }
             case .refused(let reason):
                 noteAnswered()
                 refuse(attempt.batch, reason: reason)
             }
         }
 
+        /// The attempt, if it was answered with 500 again and the backend took another batch in between.
+        private func suspected(_ attempt: Attempt) -> Attempt? {
+            guard let before = attempt.acceptedBefore, before < acceptedBatches else { return nil }
+            var suspect = attempt
+            suspect.suspicions += 1
+            suspect.acceptedBefore = acceptedBatches
+            return suspect
+        }
+
+        /// A suspect waits by itself, longer each time, and at last is taken as refused.
+        private mutating func park(_ attempt: Attempt) {
+            noteAnswered()
+            if attempt.suspicions >= Forwarder.maxSuspicions {
+                refuse(attempt.batch, reason: "500, again and again, while other requests pass")
+                return
+            }
+            var parked = attempt
+            let pause = owner.options.retryInitialNanoseconds << UInt64(attempt.suspicions - 1)
+            parked.notBefore = owner.clock.monotonic().advanced(
+                byNanoseconds: min(pause, owner.options.retryMaxNanoseconds))
+            enqueue(parked)
+        }
+
+        /// The oldest batch goes first, whatever order the answers came in.
+        private mutating func enqueue(_ attempt: Attempt) {
+            retries.append(attempt)
+            retries.sort { ($0.batch.frames.first?.sequence ?? 0) < ($1.batch.frames.first?.sequence ?? 0) }
+        }
+
         private mutating func accept(_ batch: SpoolBatch, rejected: Int, message: String) {
             noteAnswered()
             owner.spool.settle(batch.frames, dropping: (rejected, ForwardDrop.rejected.rawValue))
-            if rejected > 0 {
+            if rejected > 0 && mayLog() {
                 owner.logger.warning(
                     "backend rejected spans", metadata: ["spans": "\(rejected)", "reason": "\(message)"])
             }
@@ -241,7 +273,7 @@ package final class Forwarder: Sendable {
             if wasDown { owner.logger.notice("forwarding again") }
         }
 
-        private mutating func retry(_ attempt: Attempt, _ outcome: ForwardOutcome) {
+        private mutating func retry(_ attempt: Attempt, _ outcome: ForwardOutcome, startedAt: MonotonicTime) {
             var seconds: UInt64 = 0
             var why = ""
             var slowly = false
@@ -250,13 +282,16 @@ package final class Forwarder: Sendable {
             case .retrySlowly(let reason): (why, slowly) = (reason, true)
             case .accepted, .refused: return
             }
+            var attempt = attempt
+            attempt.acceptedBefore = acceptedBatches
+            enqueue(attempt)
+            // Requests that were on their way together fail together: that is one failure.
+            if backoff.failures > 0 && startedAt < gateClosedAt { return }
             let isFirst = backoff.failures == 0
             let jitter = Double.random(in: 0..<1, using: &generator)
             let pause = backoff.fail(retryAfterSeconds: seconds, slowly: slowly, jitter: jitter)
-            gate = owner.clock.monotonic().advanced(byNanoseconds: pause)
-            // The oldest batch goes first, whatever order the answers came in.
-            retries.append(attempt)
-            retries.sort { ($0.batch.frames.first?.sequence ?? 0) < ($1.batch.frames.first?.sequence ?? 0) }
+            gateClosedAt = owner.clock.monotonic()
+            gate = gateClosedAt.advanced(byNanoseconds: pause)
             let failure = why
             let changed = owner.control.withLock { control in
                 defer {
@@ -281,8 +316,18 @@ package final class Forwarder: Sendable {
                 return
             }
             owner.spool.settle(batch.frames, dropping: (batch.spanCount, ForwardDrop.refused.rawValue))
-            owner.logger.error(
-                "backend refused spans for good", metadata: ["spans": "\(batch.spanCount)", "reason": "\(reason)"])
+            if mayLog() {
+                owner.logger.error(
+                    "backend refused spans for good", metadata: ["spans": "\(batch.spanCount)", "reason": "\(reason)"])
+            }
+        }
+
+        /// Refusals are counted each, and logged now and then.
+        private mutating func mayLog() -> Bool {
+            let now = owner.clock.monotonic()
+            if now < nextLog { return false }
+            nextLog = now.advanced(byNanoseconds: Forwarder.logPauseNanoseconds)
+            return true
         }
 
         // MARK: Sleeping
@@ -295,7 +340,10 @@ package final class Forwarder: Sendable {
             let hasRoom = inFlight.count < (backoff.failures == 0 ? owner.options.maxInFlight : 1)
             if hasRoom && gate > now && (!retries.isEmpty || unread.since != nil) { deadline = min(deadline, gate) }
             if hasRoom && gate <= now {
-                if !retries.isEmpty { return }
+                if let next = retries.map(\.notBefore).min() {
+                    if next <= now { return }
+                    deadline = min(deadline, next)
+                }
                 if let since = unread.since {
                     let due = since.advanced(byNanoseconds: owner.options.maxDelayNanoseconds)
                     deadline = min(deadline, due)

@@ -32,6 +32,10 @@ final class HTTPConnection: ChannelInboundHandler {
 
     private let responder: any HTTPResponder
     private var state = State.idle
+    /// Requests whose answer is not written yet.
+    private var pendingAnswers = 0
+    /// The client has shut its side: close once the last answer is written.
+    private var isInputClosed = false
 
     init(_ responder: any HTTPResponder) {
         self.responder = responder
@@ -57,11 +61,16 @@ final class HTTPConnection: ChannelInboundHandler {
             sendContinueIfAsked(head, context)
             return
         }
-        if announced > Self.drainLimit { giveUp(context) }
+        // A client that waits for leave to send its body gets its answer instead.
+        if announced > Self.drainLimit || expectsContinue(head) { giveUp(context) }
+    }
+
+    private func expectsContinue(_ head: HTTPRequestHead) -> Bool {
+        head.version == .http1_1 && head.headers.first(name: "expect")?.lowercased() == "100-continue"
     }
 
     private func sendContinueIfAsked(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
-        guard head.headers.first(name: "expect")?.lowercased() == "100-continue", head.version == .http1_1 else { return }
+        guard expectsContinue(head) else { return }
         context.writeAndFlush(
             wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
     }
@@ -94,6 +103,7 @@ final class HTTPConnection: ChannelInboundHandler {
         switch state {
         case .receiving(let head, let body):
             state = .idle
+            pendingAnswers += 1
             let request = HTTPRequest(method: head.method, path: head.path, headers: head.headers, body: body)
             switch responder.respond(to: request, on: context.eventLoop) {
             case .now(let response): write(response, to: head, context)
@@ -107,6 +117,7 @@ final class HTTPConnection: ChannelInboundHandler {
             }
         case .discarding(let head, let response, _):
             state = .idle
+            pendingAnswers += 1
             write(response, to: head, context)
         case .lingering: context.close(promise: nil)
         case .idle: break
@@ -123,11 +134,16 @@ final class HTTPConnection: ChannelInboundHandler {
     }
 
     private func write(_ response: HTTPResponse, to head: HTTPRequestHead, _ context: ChannelHandlerContext) {
-        let keepAlive = head.isKeepAlive
+        // After a request to upgrade the parser expects another protocol, and would not see the next request.
+        let changesProtocol = head.headers.contains(name: "upgrade") || head.method == .CONNECT
+        let keepAlive = head.isKeepAlive && !changesProtocol
         let written = writeParts(response, to: head, keepAlive: keepAlive, context)
-        if keepAlive { return }
-        let loopBound = NIOLoopBound(context, eventLoop: context.eventLoop)
-        written.whenComplete { _ in loopBound.value.close(promise: nil) }
+        let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        written.whenComplete { _ in
+            let (connection, context) = loopBound.value
+            connection.pendingAnswers -= 1
+            if !keepAlive || (connection.isInputClosed && connection.pendingAnswers == 0) { context.close(promise: nil) }
+        }
     }
 
     private func writeParts(
@@ -149,10 +165,12 @@ final class HTTPConnection: ChannelInboundHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if event is IdleStateHandler.IdleStateEvent {
-            context.close(promise: nil)
-        } else {
-            context.fireUserInboundEventTriggered(event)
+        switch event {
+        case is IdleStateHandler.IdleStateEvent: context.close(promise: nil)
+        case let event as ChannelEvent where event == .inputClosed:
+            isInputClosed = true
+            if pendingAnswers == 0 { context.close(promise: nil) }
+        default: context.fireUserInboundEventTriggered(event)
         }
     }
 

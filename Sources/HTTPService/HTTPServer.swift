@@ -1,4 +1,3 @@
-import Glibc
 package import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -35,11 +34,21 @@ package final class HTTPServer: Sendable {
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: Self.backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            // Out of descriptors: accepting rests for a second instead of spinning.
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptBackoffHandler())
+                }
+            }
+            // A client may shut its side and still read the answer.
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.maxMessagesPerRead, value: 4)
             .childChannelInitializer { channel in
                 connections.add(channel)
                 return channel.eventLoop.makeCompletedFuture {
                     let pipeline = channel.pipeline.syncOperations
+                    // A client that does not read its answers is not read from either.
+                    try pipeline.addHandler(BackPressureHandler())
                     try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
                     try pipeline.addHandler(IdleStateHandler(allTimeout: Self.idleTimeout))
                     try pipeline.addHandler(HTTPConnection(responder))
@@ -56,16 +65,14 @@ package final class HTTPServer: Sendable {
             self.address = .tcp(host: host, port: listener.localAddress?.port ?? port)
             socketFile = nil
         case .unix(let path):
-            try UnixSocketFile.prepare(path)
-            // Nobody may connect before the mode is set.
-            let old = umask(0o177)
+            let (file, descriptor) = try UnixSocketFile.bind(path, mode: unixSocket.mode, group: unixSocket.group)
             do {
-                defer { umask(old) }
-                listener = try bootstrap.bind(unixDomainSocketPath: path).wait()
+                listener = try bootstrap.withBoundSocket(descriptor).wait()
             } catch {
+                file.removeIfOurs()
                 throw ListenError(address.description, "\(error)")
             }
-            socketFile = try UnixSocketFile(bound: path, mode: unixSocket.mode, group: unixSocket.group)
+            socketFile = file
             self.address = address
         }
     }

@@ -27,6 +27,11 @@ package enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
         self = .tcp(host: host.isEmpty ? "0.0.0.0" : String(host), port: Int(port))
     }
 
+    /// The path of a unix socket.
+    package var unixPath: String? {
+        if case .unix(let path) = self { path } else { nil }
+    }
+
     package var description: String {
         switch self {
         case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"

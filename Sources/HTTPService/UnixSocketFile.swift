@@ -12,7 +12,7 @@ struct UnixSocketFile {
 
     /// Makes the directory and clears a stale socket out of the way; refuses one that somebody listens on and anything
     /// that is no socket.
-    static func prepare(_ path: String) throws(ListenError) {
+    private static func prepare(_ path: String) throws(ListenError) {
         guard path.utf8.count <= maxPathBytes else {
             throw ListenError(path, "the path of a unix socket has at most \(maxPathBytes) bytes, this one \(path.utf8.count)")
         }
@@ -34,19 +34,45 @@ struct UnixSocketFile {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
         if descriptor < 0 { return true }
         defer { close(descriptor) }
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-        let code = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
+        let code = withAddress(path) { connect(descriptor, $0, $1) }
         return code == 0 || errno != ECONNREFUSED
     }
 
-    /// After bind: sets mode and group, and remembers which file it is.
-    init(bound path: String, mode: UInt32, group: String?) throws(ListenError) {
+    /// Makes the file and a socket bound to it, which does not listen yet: nobody can connect before mode and group are
+    /// set. (NIO's own binding would remove whatever lies at the path when it closes.)
+    static func bind(
+        _ path: String, mode: UInt32, group: String?
+    ) throws(ListenError) -> (file: UnixSocketFile, descriptor: Int32) {
+        try prepare(path)
+        let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        let descriptor = socket(AF_UNIX, type, 0)
+        if descriptor < 0 { throw ListenError(path, SystemError("socket").description) }
+        guard withAddress(path, { Glibc.bind(descriptor, $0, $1) }) == 0 else {
+            let error = SystemError("bind")
+            close(descriptor)
+            throw ListenError(path, error.description)
+        }
+        do throws(ListenError) {
+            return (try UnixSocketFile(bound: path, mode: mode, group: group), descriptor)
+        } catch {
+            unlink(path)
+            close(descriptor)
+            throw error
+        }
+    }
+
+    private static func withAddress(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        return withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+    }
+
+    private init(bound path: String, mode: UInt32, group: String?) throws(ListenError) {
         self.path = path
         if let group {
             guard let entry = getgrnam(group) else { throw ListenError(path, "there is no group \(group)") }

@@ -8,6 +8,12 @@ package struct HistogramBounds: Sendable, Equatable {
         self.values = values
     }
 
+    /// For bounds that stand in the source.
+    package init(ascending values: Double...) {
+        precondition(zip(values, values.dropFirst()).allSatisfy(<), "bounds must ascend")
+        self.values = values
+    }
+
     /// The bucket of `value`: the first whose bound is not below it; `values.count` stands for `+Inf`.
     func index(of value: Double) -> Int {
         var low = 0

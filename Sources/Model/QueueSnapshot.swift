@@ -54,6 +54,8 @@ package struct RedisSnapshot: Sendable {
     package let takenAt: WallTime
     /// What was left out, one entry a cause; each costs its own sample only.
     package let partialErrors: [ScrapeErrorReason]
+    /// What they say, for the log: the first few, each once.
+    package var errorMessages: [String] = []
 
     package init(queues: [QueueSnapshot], takenAt: WallTime, partialErrors: [ScrapeErrorReason]) {
         self.queues = queues

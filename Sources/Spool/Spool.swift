@@ -53,7 +53,7 @@ package struct SpoolStatistics: Sendable {
     package var oldestUnsettled: WallTime?
     package var corruptFrames: UInt64 = 0
     package var errors: UInt64 = 0
-    /// The last append or sync failed: nothing is accepted until one works again.
+    /// Why the last append or sync failed; nil once one works again, or a probe shows that it would.
     package var lastFailure: String?
 }
 
@@ -169,6 +169,7 @@ package final class Spool: Sendable {
         let sequence = state.nextSequence
         let name = SegmentHeader.fileName(firstSequence: sequence)
         do throws(SystemError) {
+            state.closeIdleFiles(needsSync: options.sync != .never)
             let file = try fileSystem.open(name)
             do throws(SystemError) {
                 let header = SegmentHeader.encode(firstSequence: sequence, createdAt: time)
@@ -193,16 +194,17 @@ package final class Spool: Sendable {
         let header = FrameHeader.encode(
             sequence: state.nextSequence, time: time, spanCount: spanCount, payload: payload)
         let segment = state.segments[index]
+        guard let file = segment.file else { preconditionFailure("the segment that is written to is open") }
         do throws(SystemError) {
             try header.withUnsafeBufferPointer { head throws(SystemError) in
-                try segment.file.append([UnsafeRawBufferPointer(head), payload])
+                try file.append([UnsafeRawBufferPointer(head), payload])
             }
         } catch {
             // Half a frame may stand there now. Without it the next frame begins where this one did; if even the
             // truncation fails, nothing more is written behind it, and its sequence, which may stand there whole, is
             // not given to another frame.
             do {
-                try segment.file.truncate(to: segment.bytes)
+                try file.truncate(to: segment.bytes)
             } catch {
                 state.segments[index].isSealed = true
                 state.settle(state.nextSequence...state.nextSequence)
@@ -228,6 +230,25 @@ package final class Spool: Sendable {
             if state.withLock({ $0.isClosed }) { return }
             if options.sync != .never { _ = syncOnce() }
             dropExpired()
+            probeAfterFailure()
+        }
+    }
+
+    private static let probeName = "probe"
+    private static let probeBytes = 64 << 10
+
+    /// After a failure nobody may dare to send: finds out by itself when the disk takes bytes again.
+    func probeAfterFailure() {
+        if state.withLock({ $0.lastFailure == nil }) { return }
+        do throws(SystemError) {
+            let file = try fileSystem.open(Self.probeName)
+            try file.write([UInt8](repeating: 0, count: Self.probeBytes), at: 0)
+            try file.sync()
+            try fileSystem.delete(Self.probeName)
+            state.withLock { $0.lastFailure = nil }
+        } catch {
+            // Still failing; what the probe left is in the way of nothing and is deleted if that works.
+            try? fileSystem.delete(Self.probeName)
         }
     }
 
@@ -240,7 +261,7 @@ package final class Spool: Sendable {
                 state.isCheckpointDirty = false
                 for index in state.segments.indices { state.segments[index].isDirty = false }
             }
-            var files = state.segments.filter(\.isDirty).map(\.file)
+            var files = state.segments.filter(\.isDirty).compactMap(\.file)
             if state.isCheckpointDirty { files.append(state.checkpointFile) }
             return (files: files, directory: state.isDirectoryDirty, waiting: state.awaitingSync)
         }
@@ -268,7 +289,7 @@ package final class Spool: Sendable {
                 do throws(SystemError) {
                     try drop(oldest, reason: .expired, &state)
                 } catch {
-                    state.note(.io(error))
+                    state.errors += 1
                     return
                 }
             }

@@ -71,7 +71,7 @@ enum SegmentHeader {
     static func firstSequence(ofFileName name: String) -> UInt64? {
         guard name.hasPrefix("segment-"), name.hasSuffix(".log"), name.utf8.count == 28,
             let sequence = UInt64(name.dropFirst(8).dropLast(4), radix: 16),
-            (1...FrameHeader.maxSequence).contains(sequence)
+            (1...FrameHeader.maxSequence / 2).contains(sequence)
         else { return nil }
         // Capitals or a sign read as a number, but it is another file's name.
         return fileName(firstSequence: sequence) == name ? sequence : nil

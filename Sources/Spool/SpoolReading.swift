@@ -41,13 +41,19 @@ extension Spool {
         var batch = SpoolBatch()
         var chunkBytes = min(maxBytes, FrameHeader.maxPayload) + FrameHeader.count
         while batch.spanCount < maxSpans && batch.bytes.count < maxBytes {
-            guard let source = state.withLock({ $0.nextSource() }) else { break }
-            let wanted = min(chunkBytes, source.bytes - source.offset)
+            let source: ReadSource
+            let wanted: Int
             let chunk: [UInt8]
-            do {
+            do throws(SystemError) {
+                let next = try state.withLock { state throws(SystemError) in try state.nextSource(fileSystem) }
+                guard let next else { break }
+                source = next
+                wanted = min(chunkBytes, source.bytes - source.offset)
                 chunk = try source.file.read(wanted, at: source.offset)
             } catch {
-                state.withLock { $0.note(.io(error)) }
+                state.withLock { $0.errors += 1 }
+                // What was read before is handed out; the next call meets the error again, or not.
+                if !batch.isEmpty { break }
                 throw .io(error)
             }
             var taken = take(from: chunk, source, maxBytes: maxBytes, maxSpans: maxSpans, into: &batch)
@@ -61,7 +67,10 @@ extension Spool {
             state.withLock { $0.advance(source, by: taken) }
         }
         let now = clock.monotonic()
-        state.withLock { $0.noteRead(batch, now) }
+        state.withLock {
+            $0.noteRead(batch, now)
+            $0.closeIdleFiles(needsSync: options.sync != .never)
+        }
         return batch
     }
 
@@ -165,8 +174,24 @@ struct ReadSource {
 }
 
 extension SpoolState {
-    /// Where to read next, stepping to the next segment as one ends; nil when all is read.
-    mutating func nextSource() -> ReadSource? {
+    /// Where to read next; nil when all is read. A segment from before the start is opened when its turn comes.
+    mutating func nextSource(_ fileSystem: any SpoolFileSystem) throws(SystemError) -> ReadSource? {
+        guard let index = nextUnread(), let offset = position?.offset else { return nil }
+        let segment = segments[index]
+        let file: any SpoolFile
+        if let open = segment.file {
+            file = open
+        } else {
+            file = try fileSystem.open(SegmentHeader.fileName(firstSequence: segment.firstSequence))
+            segments[index].file = file
+        }
+        return ReadSource(
+            segment: segment.firstSequence, file: file, offset: offset, bytes: segment.bytes, settled: settled,
+            lastRead: lastRead)
+    }
+
+    /// The segment at which the reader stands, stepping to the next one as one ends; nil when all is read.
+    mutating func nextUnread() -> Int? {
         if let current = position, !segments.contains(where: { $0.firstSequence == current.segment }) {
             // The segment under the reader was dropped: on with the first one behind it.
             position = segments.first { $0.firstSequence > current.segment }.map {
@@ -180,11 +205,7 @@ extension SpoolState {
             let index = segments.firstIndex(where: { $0.firstSequence == current.segment })
         {
             let segment = segments[index]
-            if current.offset < segment.bytes {
-                return ReadSource(
-                    segment: segment.firstSequence, file: segment.file, offset: current.offset, bytes: segment.bytes,
-                    settled: settled, lastRead: lastRead)
-            }
+            if current.offset < segment.bytes { return index }
             guard index + 1 < segments.count else { return nil }
             position = ReadPosition(segment: segments[index + 1].firstSequence, offset: SegmentHeader.count)
         }
@@ -215,7 +236,7 @@ extension SpoolState {
     }
 
     mutating func noteRead(_ batch: SpoolBatch, _ now: MonotonicTime) {
-        let isAllRead = nextSource() == nil
+        let isAllRead = nextUnread() == nil
         unreadSpans = isAllRead ? 0 : max(0, unreadSpans - batch.spanCount)
         unreadBytes = isAllRead ? 0 : max(0, unreadBytes - batch.bytes.count)
         unreadSince = isAllRead ? nil : now

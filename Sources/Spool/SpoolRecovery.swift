@@ -7,7 +7,8 @@ import Platform
 //   checkpoint missing or broken   nothing counts as settled: what was sent may be sent again, nothing is lost
 //   segment without a whole header an append never got that far, or the disk lost it: read anyway, frames carry their
 //                                  own magic and checksum
-//   frame cut off at the very end  of the last segment: truncated away
+//   frame cut off at the very end  of the last segment: a torn write, truncated away
+//   whole frame with a wrong sum   at the very end: counted as corrupt
 //   bytes that don't check         stepped over to the next frame that does; the gap in the sequences is counted
 //   another name in the directory  left alone
 //   a segment of another version   the start is refused: a newer program has to read it
@@ -49,14 +50,23 @@ extension Spool {
                 code: ENOTSUP)
         }
         var scan = SegmentScan(
-            segment: Segment(firstSequence: firstSequence, file: file, bytes: count),
+            segment: Segment(firstSequence: firstSequence, file: nil, bytes: count),
             after: state.segments.last?.lastSequence ?? 0)
-        try scan.read(count: count, settled: state.settled)
+        try scan.read(file, count: count, settled: state.settled)
         // The next process appends to a segment of its own: what stands here is never written to again.
         scan.segment.isSealed = true
+        scan.segment.isDirty = false
         if isLast && scan.goodEnd < count {
-            try file.truncate(to: scan.goodEnd)
-            scan.segment.bytes = scan.goodEnd
+            let tail = try file.read(min(count - scan.goodEnd, FrameHeader.count), at: scan.goodEnd)
+            if let header = tail.withUnsafeBytes({ FrameHeader($0, at: 0) }), scan.goodEnd + header.frameCount <= count {
+                // No torn write: the frame is all there, and wrong. It stays as it is; the sequence that it should have
+                // is not used again. (What it says of its own is not to be trusted.)
+                state.giveUp([scan.expected...scan.expected])
+                state.nextSequence = max(state.nextSequence, scan.expected + 1)
+            } else {
+                try file.truncate(to: scan.goodEnd)
+                scan.segment.bytes = scan.goodEnd
+            }
         }
         state.giveUp(scan.gaps)
         if scan.segment.unsettledFrames == 0 {
@@ -100,13 +110,13 @@ private struct SegmentScan {
         expected = max(segment.firstSequence, after + 1)
     }
 
-    mutating func read(count: Int, settled: SettledSequences) throws(SystemError) {
+    mutating func read(_ file: any SpoolFile, count: Int, settled: SettledSequences) throws(SystemError) {
         // A file whose header is not whole may still hold frames behind it; none is expected before byte 40.
         var offset = min(SegmentHeader.count, count)
         goodEnd = offset
         var chunkBytes = Self.chunkBytes
         while offset < count {
-            let chunk = try segment.file.read(min(chunkBytes, count - offset), at: offset)
+            let chunk = try file.read(min(chunkBytes, count - offset), at: offset)
             if chunk.isEmpty { return }
             let done = chunk.withUnsafeBytes { take($0, at: offset, fileCount: count, settled) }
             if done > 0 {

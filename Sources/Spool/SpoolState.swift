@@ -4,7 +4,8 @@ import Platform
 /// One segment file and what of it is not settled.
 struct Segment {
     let firstSequence: UInt64
-    let file: any SpoolFile
+    /// nil while nobody reads or writes it: a spool may hold more segments than a process may open files.
+    var file: (any SpoolFile)?
     var bytes: Int
     /// Frames in it, and the sequence of its last one (meaningless while there is none).
     var frameCount = 0
@@ -19,7 +20,7 @@ struct Segment {
     /// Written to since its last sync.
     var isDirty = true
 
-    init(firstSequence: UInt64, file: any SpoolFile, bytes: Int) {
+    init(firstSequence: UInt64, file: (any SpoolFile)?, bytes: Int) {
         self.firstSequence = firstSequence
         self.file = file
         self.bytes = bytes
@@ -70,6 +71,7 @@ struct SpoolState {
     var dropped: [String: UInt64] = [:]
     var corruptFrames: UInt64 = 0
     var errors: UInt64 = 0
+    /// Why the last append, sync or probe failed; nil since one works again.
     var lastFailure: String?
     var awaitingSync: [@Sendable (Bool) -> Void] = []
 
@@ -81,10 +83,18 @@ struct SpoolState {
         segments.reduce(Self.overheadBytes) { $0 + $1.bytes }
     }
 
+    /// New frames can't be kept.
     mutating func note(_ error: SpoolError) {
         if case .io = error {
             errors += 1
             lastFailure = error.description
+        }
+    }
+
+    /// Closes the files that nobody writes, reads or has to sync.
+    mutating func closeIdleFiles(needsSync: Bool) {
+        for index in segments.indices where segments[index].isSealed && segments[index].firstSequence != position?.segment {
+            if !needsSync || !segments[index].isDirty { segments[index].file = nil }
         }
     }
 
@@ -96,7 +106,7 @@ struct SpoolState {
             isCheckpointDirty = true
         } catch {
             // Costs re-sending after a restart, no span.
-            note(.io(error))
+            errors += 1
         }
     }
 
@@ -108,7 +118,7 @@ struct SpoolState {
                 segments.removeAll { $0.firstSequence == segment.firstSequence }
                 isDirectoryDirty = true
             } catch {
-                note(.io(error))
+                errors += 1
             }
         }
     }

@@ -12,6 +12,8 @@ struct SpanPairing {
         let start: UInt64
         /// When the task was due, if it was scheduled ahead; else 0.
         let due: UInt64
+        /// What to count if the producer never comes.
+        let otherwise: UnknownWaitReason
         let parent: SpanReference
         let link: SpanReference
         let arrival: MonotonicTime
@@ -42,6 +44,7 @@ struct SpanPairing {
         self.lifetimeNanoseconds = lifetimeNanoseconds
     }
 
+    /// Process spans that wait for their producer.
     var openConsumers: Int { consumers.count }
 
     /// When the producer with this id ended, if it was seen.

@@ -65,7 +65,7 @@ package struct TaskAggregator: Sendable {
     /// Gives up what has waited too long for its producer. Called now and then even without spans.
     package mutating func expire(at now: MonotonicTime) {
         for consumer in pairing.expire(at: now) {
-            withQueue(consumer.queue) { $0.unknownWaits[UnknownWaitReason.allCases.firstIndex(of: .noSource) ?? 0] += 1 }
+            record(.unknown(consumer.otherwise), queue: consumer.queue, series: consumer.series, at: now)
         }
     }
 
@@ -116,8 +116,8 @@ package struct TaskAggregator: Sendable {
         }
         pairing.add(
             SpanPairing.Consumer(
-                queue: queue, series: series, start: span.startNanoseconds, due: due, parent: parent, link: span.link,
-                arrival: now))
+                queue: queue, series: series, start: span.startNanoseconds, due: due,
+                otherwise: span.stamp == .absent ? .noSource : .badStamp, parent: parent, link: span.link, arrival: now))
         return .needsProducer
     }
 

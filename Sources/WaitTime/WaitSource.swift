@@ -22,6 +22,8 @@ enum WaitFinding: Equatable {
 enum WaitSource {
     /// Later than this before the start, two clocks disagree.
     static let toleratedSkewSeconds = -1.0
+    /// Ten years: longer than any task waits.
+    static let longestSeconds = 10 * 365 * 86_400.0
 
     /// Sources 1 and 3 of the wait, in their order: the attribute that measured it, a stamp (first attempts only).
     static func find(_ span: TaskSpan, in body: UnsafeRawBufferPointer) -> WaitFinding {
@@ -55,7 +57,8 @@ enum WaitSource {
     }
 
     private static func accept(seconds: Double) -> WaitFinding {
-        if !seconds.isFinite { return .unknown(.badStamp) }
+        // One such number would spoil the sum for ever.
+        if !seconds.isFinite || seconds > longestSeconds { return .unknown(.badStamp) }
         if seconds < toleratedSkewSeconds { return .unknown(.clockSkew) }
         return .known(seconds: max(0, seconds))
     }

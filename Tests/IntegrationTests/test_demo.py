@@ -91,7 +91,7 @@ def test_shows_queues_and_waits_while_it_runs_and_leaves_nothing(tmp_path):
     assert queues and not missing, f"expected a table with the queues {queues}, {missing} are missing in:\n{stdout}"
 
 
-@pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
+@pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda s: s.name)
 def test_runs_until_interrupted_and_leaves_nothing(tmp_path, with_signal):
     with Demo(tmp_path) as demo:
         demo.page_with_waits()
@@ -103,3 +103,9 @@ def test_runs_until_interrupted_and_leaves_nothing(tmp_path, with_signal):
 def test_sends_its_spans_on_to_tempo_when_told_where_it_is(tmp_path, tempo):
     with Demo(tmp_path, "--duration", "5s", "--tempo-endpoint", tempo.endpoint, "--tasks-per-second", "50"):
         eventually("spans at the stub", lambda: len(tempo.stored) >= 50, seconds=20)
+
+
+def test_a_bearer_token_is_the_workers_too(tmp_path):
+    with Demo(tmp_path, "--duration", "6s", "--otlp-bearer-token", "secret") as demo:
+        demo.page_with_waits()
+        demo.end(seconds=15)

@@ -77,6 +77,13 @@ def test_an_answer_that_never_comes_is_a_failure_and_the_batch_is_sent_again(sta
     assert set(tempo.times_stored()) == numbered_keys(FIRST)
 
 
+def test_500_is_retried_for_as_long_as_every_request_gets_it(collector, tempo):
+    """A proxy's fault: giving up would lose what was acknowledged."""
+    tempo.answer(500, times=30)
+    collector.post(numbered_request(FIRST))
+    assert_all_arrived_once(collector, tempo, FIRST)
+
+
 def test_what_is_refused_for_good_is_dropped_by_a_named_reason_and_stops_nothing(collector, tempo):
     tempo.answer(400)
     collector.post(numbered_request(FIRST))

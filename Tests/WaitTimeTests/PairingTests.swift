@@ -152,8 +152,8 @@ struct PairingTests {
         func reference(_ id: UInt64) -> SpanReference { SpanReference(trace: trace(1), span: SpanID(id)) }
         for id: UInt64 in 1...5 {
             pairing.add(SpanPairing.Consumer(
-                queue: 0, series: 0, start: t0, due: 0, parent: reference(id), link: reference(id + 1),
-                arrival: MonotonicTime(nanoseconds: 0)))
+                queue: 0, series: 0, start: t0, due: 0, otherwise: .noSource, parent: reference(id),
+                link: reference(id + 1), arrival: MonotonicTime(nanoseconds: 0)))
         }
         let paired = pairing.add(producer: reference(3), end: 1, at: MonotonicTime(nanoseconds: 1))
         #expect(paired.count == 2)

@@ -55,7 +55,7 @@ struct OptionsBuilder {
             isGood = !hasControls && ValueParsing.list(text).allSatisfy { $0.contains("=") && !$0.hasPrefix("=") }
         case .duration: isGood = ValueParsing.duration(text).map { $0 > 0 } ?? false
         case .durationOr(let word): isGood = text == word || ValueParsing.duration(text).map { $0 > 0 } ?? false
-        case .size: isGood = ValueParsing.size(text).map { $0 > 0 } ?? false
+        case .size(let range): isGood = ValueParsing.size(text).map { range.contains($0) } ?? false
         case .integer(let range): isGood = Int(text).map { range.contains($0) } ?? false
         case .flag: isGood = text == "true" || text == "false"
         case .choice(let words): isGood = words.contains(text)
@@ -109,6 +109,7 @@ struct OptionsBuilder {
     // MARK: Sections
 
     private mutating func redisOptions() -> RedisMonitorOptions? {
+        if duration("redis.interval") < 100_000_000 { refuse("redis.interval", "allowed is 100ms or more") }
         let url = settings["redis.url"].text
         if url == "none" { return nil }
         do throws(RedisURL.Invalid) {
@@ -208,7 +209,6 @@ struct OptionsBuilder {
         }
         let age = settings["spool.max-age"].text
         if !settings["spool.directory"].text.hasPrefix("/") { refuse("spool.directory", "allowed is an absolute path") }
-        if size("spool.max-bytes") < 1 << 20 { refuse("spool.max-bytes", "allowed is 1MiB or more") }
         return SpoolOptions(
             maxBytes: size("spool.max-bytes"),
             maxAgeNanoseconds: age == "none" ? nil : ValueParsing.duration(age).map { Int64(clamping: $0) },

@@ -9,7 +9,7 @@ enum ValueForm: Sendable {
     case duration
     /// A duration, or the word.
     case durationOr(String)
-    case size
+    case size(ClosedRange<Int>)
     case integer(ClosedRange<Int>)
     case flag
     case choice([String])
@@ -23,7 +23,8 @@ enum ValueForm: Sendable {
         case .secretPairs: "NAME=VALUE,…"
         case .duration: "a duration such as 250ms, 5s, 2m, 1h"
         case .durationOr(let word): "\(word), or a duration such as 250ms, 5s, 2m"
-        case .size: "a size such as 512KiB, 64MiB, 1GiB or a number of bytes"
+        case .size(let range):
+            "a size from \(range.lowerBound) to \(range.upperBound) bytes, such as 512KiB, 64MiB, 1GiB"
         case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .flag: "true or false"
         case .choice(let words): words.joined(separator: ", ")
@@ -77,6 +78,9 @@ struct ConfigurationKey: Sendable {
 
     static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
 
+    /// Of one request, in or out, in bytes: it is held in memory whole.
+    private static let maxMessage = 256 << 20
+
     static let logLevels = ["trace", "debug", "info", "notice", "warning", "error"]
 
     static let defaultBuckets = "0.005,0.01,0.025,0.05,0.1,0.25,0.5,1,2.5,5,10,30,60,120,300,600,1800,3600"
@@ -112,7 +116,7 @@ struct ConfigurationKey: Sendable {
         .init("otlp.bearer-token", .secret, "", "required of every OTLP request when set"),
         .init("otlp.cors.allowed-origins", .list, "", "exact origins or *", .notYet),
         .init("otlp.cors.allowed-headers", .list, "", "request headers that browsers may send", .notYet),
-        .init("otlp.max-body", .size, "16MiB", "largest request, after decompression"),
+        .init("otlp.max-body", .size(1024...maxMessage), "16MiB", "largest request, after decompression"),
     ]
 
     private static let tempo: [ConfigurationKey] = [
@@ -127,7 +131,7 @@ struct ConfigurationKey: Sendable {
         .init("tempo.tls.key-file", .text, "", "its key", .notYet),
         .init("tempo.tls.server-name", .text, "", "expected name", .notYet),
         .init("tempo.tls.insecure-skip-verify", .flag, "false", "trust any certificate", .notYet),
-        .init("tempo.batch.max-bytes", .size, "1MiB", "of one request, before compression"),
+        .init("tempo.batch.max-bytes", .size(1024...maxMessage), "1MiB", "of one request, before compression"),
         .init("tempo.batch.max-spans", .integer(1...1_000_000), "1000", "of one request"),
         .init("tempo.batch.max-delay", .duration, "200ms", "how long spans wait for company"),
         .init("tempo.retry.initial", .duration, "1s", "first pause after a failure"),
@@ -136,7 +140,7 @@ struct ConfigurationKey: Sendable {
 
     private static let spool: [ConfigurationKey] = [
         .init("spool.directory", .text, "/var/lib/asynq-collector", "the crash-safe queue; one process per directory"),
-        .init("spool.max-bytes", .size, "1GiB", "on disk"),
+        .init("spool.max-bytes", .size(1 << 20...1 << 50), "1GiB", "on disk"),
         .init("spool.max-age", .durationOr("none"), "none", "older spans are dropped, counted"),
         .init("spool.when-full", .choice(["refuse", "drop-oldest"]), "refuse", "refuse (429, the sender retries) or drop-oldest"),
         .init("spool.sync", .text, "200ms", "always (before the acknowledgement), an interval, or never"),

@@ -4,7 +4,6 @@ import Model
 import Platform
 import SpanReceiver
 import Spool
-import Synchronization
 
 /// The collector's own families: what the receiver, the spool and the forwarder did.
 ///
@@ -12,14 +11,12 @@ import Synchronization
 /// the spool, because the receiver's and the spool's numbers are read under one lock.
 final class PipelineMetrics: MetricSource {
     private static let prefix = "asynq_collector_"
-    private static let durationBounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
     private let counters: ReceiverCounters
     private let taskMetrics: TaskMetrics
     private let spool: Spool?
     private let forwarder: Forwarder?
     private let clock: Clock
-    private let durations: Mutex<Histogram?>
 
     init(
         counters: ReceiverCounters, taskMetrics: TaskMetrics, spool: Spool?, forwarder: Forwarder?, clock: Clock
@@ -29,14 +26,13 @@ final class PipelineMetrics: MetricSource {
         self.spool = spool
         self.forwarder = forwarder
         self.clock = clock
-        durations = Mutex(HistogramBounds(Self.durationBounds).map { Histogram($0) })
     }
 
     func metricFamilies() -> [MetricFamily] {
         let (received, spooled) = counters.read { ($0, spool?.statistics) }
         var families = receiverFamilies(received)
         if let spooled { families += spoolFamilies(spooled) }
-        if let forwarder { families += forwarderFamilies(forwarder.takeStatistics()) }
+        if let forwarder { families += forwarderFamilies(forwarder.statistics) }
         return families
     }
 
@@ -102,11 +98,7 @@ final class PipelineMetrics: MetricSource {
             requests.add(count, LabelSet(["code": code]))
         }
         var duration = family("forward_duration_seconds", .histogram, "Time from sending a request to its answer.")
-        let snapshot = durations.withLock { histogram in
-            for seconds in statistics.durations { histogram?.observe(seconds) }
-            return histogram?.snapshot
-        }
-        if let snapshot { duration.add(snapshot) }
+        duration.add(statistics.durations.snapshot)
         var up = family("tempo_up", .gauge, "1 if the trace backend answered the last request; absent before the first.")
         if let isUp = statistics.isBackendUp { up.add(isUp ? 1 : 0) }
         return [requests, duration, up]

@@ -4,6 +4,7 @@ import Glibc
 import HTTPService
 import Model
 import Platform
+import SpanReceiver
 
 /// `demo`: the whole thing on this machine. A redis-server of its own, a producer and workers that use it as Asynq does
 /// and report spans, the collector with all its endpoints, and a table in the terminal. Leaves nothing behind.
@@ -62,12 +63,15 @@ enum DemoCommand {
         if !settings["redis.url"].isDefault {
             problems.append(ConfigurationProblem(settings["redis.url"], is: "the demo writes tasks, to a Redis of its own only"))
         }
+        if settings["otlp.socket"].text == "none" {
+            problems.append(ConfigurationProblem(settings["otlp.socket"], is: "the demo's workers send to the socket"))
+        }
         guard let options = builder.build(), problems.isEmpty else {
             Program.report(problems + builder.problems)
             return ExitCode.usage
         }
         do {
-            try run(options, flags, directory: directory, redisSocket: redisSocket, spanSocket: settings["otlp.socket"].text)
+            try run(options, flags, directory: directory, redisSocket: redisSocket)
             return ExitCode.ok
         } catch {
             Program.printError("asynq-collector: demo: \(error)")
@@ -76,8 +80,9 @@ enum DemoCommand {
     }
 
     private static func run(
-        _ options: CollectorOptions, _ flags: Flags, directory: String, redisSocket: String, spanSocket: String
+        _ options: CollectorOptions, _ flags: Flags, directory: String, redisSocket: String
     ) throws {
+        let spanSocket = options.otlpListen.lazy.compactMap(\.unixPath).first ?? ""
         let signals = ProgramSignals()
         let clock = Clock.system
         let redis = try startRedis(directory: directory, socket: redisSocket, clock: clock)
@@ -87,7 +92,8 @@ enum DemoCommand {
         defer { collector.stop() }
         try collector.start()
         let workload = try DemoWorkload(
-            redisSocket: redisSocket, spanSocket: spanSocket, tasksPerSecond: flags.tasksPerSecond, clock: clock)
+            redisSocket: redisSocket, spanSocket: spanSocket, bearerToken: options.receiver.bearerToken,
+            tasksPerSecond: flags.tasksPerSecond, clock: clock)
         defer { workload.stop() }
         try workload.start()
         printIntroduction(collector, spanSocket: spanSocket)
@@ -96,8 +102,7 @@ enum DemoCommand {
             let now = clock.monotonic()
             let pause = min(tableNanoseconds, end?.nanoseconds(since: now) ?? .max)
             let signal = signals.wait(nanoseconds: pause)
-            if signal == SIGHUP { continue }
-            printTable(collector)
+            printTable(collector, workload)
             if signal != nil { break }
             if let reason = workload.failureReason { throw RedisError(.server, "the workload ended: \(reason)") }
             if let end, clock.monotonic() >= end { break }
@@ -162,7 +167,7 @@ enum DemoCommand {
         printLine("  end           Ctrl-C")
     }
 
-    private static func printTable(_ collector: Collector) {
+    private static func printTable(_ collector: Collector, _ workload: DemoWorkload) {
         let header = ["queue", "pending", "active", "sched", "retry", "archived", "oldest", "wait p50", "p95", "p99"]
         let states: [TaskState] = [.pending, .active, .scheduled, .retry, .archived]
         let rows = collector.queueRows().map { row -> [String] in
@@ -182,7 +187,9 @@ enum DemoCommand {
             printLine(cells.joined(separator: "  "))
         }
         let totals = collector.spanTotals
-        printLine("spans: \(totals.received) received, \(totals.forwarded) forwarded; forwarder \(collector.forwarderState)")
+        let lost = workload.lostSpans > 0 ? ", \(workload.lostSpans) lost by the demo's workers" : ""
+        printLine(
+            "spans: \(totals.received) received, \(totals.forwarded) forwarded\(lost); forwarder \(collector.forwarderState)")
     }
 
     private static func printLine(_ line: String) {

@@ -61,6 +61,9 @@ package enum Program {
     package static func main(arguments: [String], environment: [(name: String, value: String)]) -> Int32 {
         // A peer that closes its socket must not end us.
         signal(SIGPIPE, SIG_IGN)
+        // Nor must a limit on the size of files: the write fails, and the sender is told to come again.
+        signal(SIGXFSZ, SIG_IGN)
+        raiseDescriptorLimit()
         var invocation = Invocation(arguments)
         switch invocation.command {
         case .help:
@@ -92,6 +95,15 @@ package enum Program {
                 return (options, builder.problems)
             }
         }
+    }
+
+    /// Each connection takes a descriptor; the soft limit is often 1024.
+    private static func raiseDescriptorLimit() {
+        var limit = rlimit()
+        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        guard getrlimit(resource, &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(resource, &limit)
     }
 
     static func report(_ problems: [ConfigurationProblem]) {

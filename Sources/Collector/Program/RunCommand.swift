@@ -58,7 +58,7 @@ enum RunCommand {
             return
         }
         level.current = options.logLevel
-        logger.notice("configuration read again; log.level is in force, other keys need a restart")
+        logger.notice("configuration read again; of it log.level is in force, changes of other keys need a restart")
     }
 }
 

@@ -53,7 +53,7 @@ class Collector:
     """
 
     def __init__(self, directory: Path, options: dict[str, object] = {}, env: dict[str, str] = {},
-                 command: tuple[str, ...] = ("run",)):
+                 command: tuple[str, ...] = ("run",), ready_path: str = "/-/ready"):
         directory.mkdir(parents=True, exist_ok=True)
         self.socket = directory / "otlp.sock"
         assert len(str(self.socket)) <= UNIX_PATH_BYTES_MAX, f"too long for a unix socket: {self.socket}"
@@ -72,6 +72,7 @@ class Collector:
         self.web = Endpoint(port=self.metrics_port)
         self.process: subprocess.Popen | None = None
         self._command = command
+        self._ready_path = ready_path
         self._env = env
         self._stderr = directory / f"stderr-{self.metrics_port}.log"
 
@@ -127,7 +128,7 @@ class Collector:
         self.process = None
 
     def _is_ready(self) -> bool:
-        return self.get("/-/ready").status == 200
+        return self.get(self._ready_path).status == 200
 
     def _must_run(self) -> None:
         """No AssertionError: polling must not go on."""
