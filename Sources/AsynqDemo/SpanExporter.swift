@@ -18,7 +18,9 @@ final class SpanExporter {
         self.service = service
         var list: UnsafeMutablePointer<curl_slist>?
         let authorization = bearerToken.map { ["Authorization: Bearer \($0)"] } ?? []
-        for line in ["Content-Type: application/x-protobuf", "Expect:"] + authorization { list = curl_slist_append(list, line) ?? list }
+        for line in ["Content-Type: application/x-protobuf", "Expect:"] + authorization {
+            list = curl_slist_append(list, line) ?? list
+        }
         headers = list
         _ = collector_curl_set_string(handle, CURLOPT_URL, "http://localhost/v1/traces")
         _ = collector_curl_set_string(handle, CURLOPT_UNIX_SOCKET_PATH, socket)

@@ -19,8 +19,7 @@ package final class RedisConnection {
     package init(
         _ endpoint: RedisEndpoint, clock: Clock, deadline: MonotonicTime, interrupt: Waker? = nil
     ) throws(RedisError) {
-        let socket = try SocketConnector.connect(
-            endpoint, clock: clock, deadline: deadline, interrupt: interrupt)
+        let socket = try SocketConnector(clock: clock, deadline: deadline, interrupt: interrupt).connect(to: endpoint)
         guard let reader = redisReaderCreate() else {
             close(socket)
             throw RedisError(.connection, "no memory for a reply parser")

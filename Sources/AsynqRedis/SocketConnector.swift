@@ -3,17 +3,20 @@ import Model
 import Platform
 
 /// Opens a non-blocking, connected socket within a deadline. (Name resolution is the C library's and has its own limits.)
-enum SocketConnector {
-    static func connect(
-        _ endpoint: RedisEndpoint, clock: Clock, deadline: MonotonicTime, interrupt: Waker?
-    ) throws(RedisError) -> Int32 {
+struct SocketConnector {
+    let clock: Clock
+    let deadline: MonotonicTime
+    /// Ends the wait early when it wakes; not drained here.
+    let interrupt: Waker?
+
+    func connect(to endpoint: RedisEndpoint) throws(RedisError) -> Int32 {
         switch endpoint.address {
-        case .unix(let path): return try connectUnix(path, clock: clock, deadline: deadline, interrupt: interrupt)
-        case .tcp(let host, let port): return try connectTCP(host, port, clock: clock, deadline: deadline, interrupt: interrupt)
+        case .unix(let path): return try connectUnix(path)
+        case .tcp(let host, let port): return try connectTCP(host, port)
         }
     }
 
-    private static func connectUnix(_ path: String, clock: Clock, deadline: MonotonicTime, interrupt: Waker?) throws(RedisError) -> Int32 {
+    private func connectUnix(_ path: String) throws(RedisError) -> Int32 {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         let bytes = Array(path.utf8)
@@ -21,19 +24,16 @@ enum SocketConnector {
             throw RedisError(.connection, "the socket path \(path) is longer than 107 bytes")
         }
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+        let count = socklen_t(MemoryLayout<sockaddr_un>.size)
         return try withUnsafePointer(to: &address) { pointer throws(RedisError) in
             try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer throws(RedisError) in
-                try connect(
-                    AF_UNIX, pointer, socklen_t(MemoryLayout<sockaddr_un>.size), "unix:\(path)", clock, deadline,
-                    interrupt)
+                try open(AF_UNIX, pointer, count, "unix:\(path)")
             }
         }
     }
 
     /// Tries each address of the host until one accepts.
-    private static func connectTCP(
-        _ host: String, _ port: UInt16, clock: Clock, deadline: MonotonicTime, interrupt: Waker?
-    ) throws(RedisError) -> Int32 {
+    private func connectTCP(_ host: String, _ port: UInt16) throws(RedisError) -> Int32 {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         var found: UnsafeMutablePointer<addrinfo>?
@@ -44,22 +44,19 @@ enum SocketConnector {
         defer { freeaddrinfo(found) }
         var last = RedisError(.connection, "\(host) has no address")
         var next = found
-        while let entry = next {
-            do {
-                return try connect(
-                    entry.pointee.ai_family, entry.pointee.ai_addr, entry.pointee.ai_addrlen, "\(host):\(port)", clock,
-                    deadline, interrupt)
+        while let entry = next?.pointee {
+            do throws(RedisError) {
+                return try open(entry.ai_family, entry.ai_addr, entry.ai_addrlen, "\(host):\(port)")
             } catch {
                 last = error
             }
-            next = entry.pointee.ai_next
+            next = entry.ai_next
         }
         throw last
     }
 
-    private static func connect(
-        _ family: Int32, _ address: UnsafePointer<sockaddr>, _ count: socklen_t, _ name: String, _ clock: Clock,
-        _ deadline: MonotonicTime, _ interrupt: Waker?
+    private func open(
+        _ family: Int32, _ address: UnsafePointer<sockaddr>, _ count: socklen_t, _ name: String
     ) throws(RedisError) -> Int32 {
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = socket(family, type, 0)
@@ -69,7 +66,7 @@ enum SocketConnector {
                 if errno != EINPROGRESS && errno != EAGAIN {
                     throw RedisError(SystemError("connecting to Redis at \(name)"))
                 }
-                try awaitConnection(descriptor, name, clock, deadline, interrupt)
+                try awaitConnection(descriptor, name)
             }
         } catch {
             close(descriptor)
@@ -82,9 +79,7 @@ enum SocketConnector {
         return descriptor
     }
 
-    private static func awaitConnection(
-        _ descriptor: Int32, _ name: String, _ clock: Clock, _ deadline: MonotonicTime, _ interrupt: Waker?
-    ) throws(RedisError) {
+    private func awaitConnection(_ descriptor: Int32, _ name: String) throws(RedisError) {
         var entries = [pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)]
         if let interrupt { entries.append(pollfd(fd: interrupt.descriptor, events: Int16(POLLIN), revents: 0)) }
         while true {
