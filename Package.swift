@@ -51,7 +51,7 @@ let package = Package(
         library("Compression", ["CZlib"]),
 
         // The data flow, from left to right.
-        library("AsynqRedis", ["Model", "Platform", "CHiredis", logging]),
+        library("AsynqRedis", ["Model", "Platform", "ProtobufWire", "CHiredis", logging]),
         library("OTLP", ["Model", "ProtobufWire"]),
         library("HTTPService", ["Platform"] + nio),
         library("SpanReceiver", ["Model", "OTLP", "ProtobufWire", "HTTPService", "Compression"] + nio),

@@ -4,8 +4,10 @@ package import Model
 package enum AsynqKeys {
     /// SET of queue names.
     package static let queues = Array("asynq:queues".utf8)
+    /// ZSETs of the keys of servers, of their workers and of schedulers; score = when they expire, Unix seconds.
     package static let servers = Array("asynq:servers".utf8)
     package static let workers = Array("asynq:workers".utf8)
+    package static let schedulers = Array("asynq:schedulers".utf8)
 
     /// `asynq:{<queue>}:<suffix>`; the name goes in verbatim.
     package static func queue(_ name: QueueName, _ suffix: StaticString) -> [UInt8] {

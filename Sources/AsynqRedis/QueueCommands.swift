@@ -2,11 +2,13 @@ import Model
 
 // The pure half of a scrape: which commands to send, and what their replies mean.
 //
-//   round trip 1   SMEMBERS asynq:queues
+//   round trip 1   SMEMBERS asynq:queues (and the servers', see ServerCommands.swift)
 //   round trip 2   per queue: LLEN pending, LLEN active, ZCARD scheduled, retry, archived, completed, GET processed,
-//                  GET failed, EXISTS paused, LINDEX pending -1, SCARD groups, and SMEMBERS groups unless the last
-//                  scrape saw more than `maxGroups`
-//   round trip 3   HGET t:<next id> pending_since; ZCARD g:<group> for each group
+//                  GET failed, EXISTS paused, LINDEX pending -1, ZCOUNT scheduled and retry up to now, the expired
+//                  leases, the newest of the archive, SCARD groups, and SMEMBERS groups unless the last scrape saw more
+//                  than `maxGroups`
+//   round trip 3   HGET t:<next id> pending_since; ZCARD g:<group> for each group; where leases have expired, the active
+//                  tasks; where the archive's newest were only looked for, or did not fit, the rest of them
 //
 // The same numbers as Asynq's Inspector.GetQueueInfo computes in Lua, without Lua, and whatever the number of queues in
 // three round trips.
@@ -20,16 +22,36 @@ struct QueueScrape {
         (.retry, "ZCARD", "retry"), (.archived, "ZCARD", "archived"), (.completed, "ZCARD", "completed"),
     ]
 
+    /// Expired leases, and active tasks, that are looked at.
+    static let maxActive = 10_000
+    private static let archiveChunk = 1000
+
     private(set) var snapshot: QueueSnapshot
+    private(set) var arrivals: ArchiveArrivals
     private(set) var errors: [RedisError] = []
     private let asksForGroups: Bool
+    private let isBaseline: Bool
+    private let now: WallTime
+    private var nowText: [UInt8] { Array(String(now.wholeSeconds).utf8) }
     private var first = 0
     private var second = 0
     private var nextTask: [UInt8]?
     private var groupNames: [[UInt8]] = []
+    private var expiredLeases: Set<[UInt8]> = []
+    /// The command that the archive still needs, as (first score, how many to leave out).
+    private var archiveRest: (from: Int64?, offset: Int)?
+    private var archived: [ArchiveArrivals.Member] = []
 
-    init(_ name: QueueName, lastGroupCount: Int64) {
+    /// `arrivals` is what is known of the queue's archive; nil for a queue that has not been seen before. `isBaseline`:
+    /// then what is in the archive died before the start.
+    init(
+        _ name: QueueName, lastGroupCount: Int64 = 0, arrivals: ArchiveArrivals? = nil, isBaseline: Bool = false,
+        at now: WallTime
+    ) {
         snapshot = QueueSnapshot(name: name)
+        self.isBaseline = isBaseline && arrivals == nil
+        self.arrivals = arrivals ?? ArchiveArrivals()
+        self.now = now
         asksForGroups = lastGroupCount <= Self.maxGroups
     }
 
@@ -43,8 +65,25 @@ struct QueueScrape {
         pipeline.add("GET", AsynqKeys.queue(name, "failed"))
         pipeline.add("EXISTS", AsynqKeys.queue(name, "paused"))
         pipeline.add("LINDEX", AsynqKeys.queue(name, "pending"), Array("-1".utf8))
+        pipeline.add("ZCOUNT", AsynqKeys.queue(name, "scheduled"), Array("-inf".utf8), nowText)
+        pipeline.add("ZCOUNT", AsynqKeys.queue(name, "retry"), Array("-inf".utf8), nowText)
+        pipeline.add(
+            "ZRANGEBYSCORE", AsynqKeys.queue(name, "lease"), Array("-inf".utf8), nowText, Array("LIMIT".utf8),
+            Array("0".utf8), Array(String(Self.maxActive).utf8))
+        if isBaseline {
+            pipeline.add(
+                "ZRANGE", AsynqKeys.queue(name, "archived"), Array("-1".utf8), Array("-1".utf8), Array("WITHSCORES".utf8))
+        } else {
+            addArchive(from: arrivals.readFrom(at: now.wholeSeconds), offset: 0, count: Self.archiveChunk, to: &pipeline)
+        }
         pipeline.add("SCARD", AsynqKeys.queue(name, "groups"))
         if asksForGroups { pipeline.add("SMEMBERS", AsynqKeys.queue(name, "groups")) }
+    }
+
+    private func addArchive(from: Int64?, offset: Int, count: Int, to pipeline: inout RedisPipeline) {
+        let start = from.map { String($0) } ?? "-inf"
+        let words = [start, "+inf", "WITHSCORES", "LIMIT", String(offset), String(count)]
+        pipeline.add("ZRANGEBYSCORE", list: [AsynqKeys.queue(snapshot.name, "archived")] + words.map { Array($0.utf8) })
     }
 
     mutating func readCounts(_ replies: [RedisReply]) {
@@ -62,6 +101,13 @@ struct QueueScrape {
         note(nextReply, unless: snapshot.size[.pending] == nil)
         nextTask = nextReply.bytes
         if nextReply.errorText == nil && nextTask == nil { snapshot.latencyNanoseconds = 0 }
+        for state in [TaskState.scheduled, .retry] {
+            let reply = next()
+            note(reply, unless: snapshot.size[state] == nil)
+            snapshot.overdue[state] = reply.number
+        }
+        readExpiredLeases(next())
+        readArchive(next())
         snapshot.groups = number(next())
         if asksForGroups {
             let members = next()
@@ -73,8 +119,44 @@ struct QueueScrape {
         if snapshot.groups == 0 { snapshot.size[.aggregating] = 0 }
         if let groups = snapshot.groups, groups > Self.maxGroups || (!asksForGroups && groups > 0) {
             groupNames = []
-            errors.append(RedisError(.limit, "queue \(snapshot.name.text) has \(groups) groups, summed up are \(Self.maxGroups)"))
+            limit("\(groups) groups; up to \(Self.maxGroups) are summed up")
         }
+    }
+
+    private mutating func limit(_ what: String) {
+        errors.append(RedisError(.limit, "queue \(snapshot.name.text) has \(what)"))
+    }
+
+    private mutating func readExpiredLeases(_ reply: RedisReply) {
+        if let text = reply.errorText {
+            errors.append(RedisError(reply: text))
+            return
+        }
+        expiredLeases = Set((reply.elements ?? []).compactMap(\.bytes))
+        if expiredLeases.isEmpty { snapshot.orphaned = 0 }
+    }
+
+    private mutating func readArchive(_ reply: RedisReply) {
+        note(reply, unless: snapshot.size[.archived] == nil)
+        guard reply.errorText == nil else { return }
+        archived = ArchiveArrivals.Member.list(reply)
+        if isBaseline {
+            if let newest = archived.first {
+                archiveRest = (min(newest.score, now.wholeSeconds) - ArchiveArrivals.overlapSeconds, 0)
+            }
+        } else if archived.count >= Self.archiveChunk {
+            archiveRest = (arrivals.readFrom(at: now.wholeSeconds), Self.archiveChunk)
+        }
+        if archiveRest == nil { countArrivals() }
+    }
+
+    private mutating func countArrivals() {
+        if isBaseline {
+            arrivals.begin(archived, at: now.wholeSeconds)
+        } else {
+            _ = arrivals.look(archived, at: now.wholeSeconds)
+        }
+        snapshot.deadLettered = arrivals.total
     }
 
     // MARK: Round trip 3
@@ -84,28 +166,57 @@ struct QueueScrape {
         if let nextTask {
             pipeline.add("HGET", AsynqKeys.task(snapshot.name, id: nextTask), Array("pending_since".utf8))
         }
+        if !expiredLeases.isEmpty {
+            let last = String(Self.maxActive - 1)
+            pipeline.add("LRANGE", AsynqKeys.queue(snapshot.name, "active"), Array("0".utf8), Array(last.utf8))
+        }
+        if let rest = archiveRest {
+            addArchive(from: rest.from, offset: rest.offset, count: ArchiveArrivals.maxMembers, to: &pipeline)
+        }
         for group in groupNames { pipeline.add("ZCARD", AsynqKeys.group(snapshot.name, group)) }
     }
 
-    mutating func readDetails(_ replies: [RedisReply], at now: WallTime) {
+    mutating func readDetails(_ replies: [RedisReply]) {
         var index = second
-        if nextTask != nil {
-            readLatency(replies[index], at: now)
-            index += 1
+        func next() -> RedisReply {
+            defer { index += 1 }
+            return replies[index]
         }
+        if nextTask != nil { readLatency(next()) }
+        if !expiredLeases.isEmpty { readActive(next()) }
+        if archiveRest != nil { readArchiveRest(next()) }
         guard !groupNames.isEmpty else { return }
         var aggregating: Int64 = 0
         for _ in groupNames {
-            guard let count = number(replies[index]) else { return }
+            guard let count = number(next()) else { return }
             let (sum, overflow) = aggregating.addingReportingOverflow(count)
             aggregating = overflow ? .max : sum
-            index += 1
         }
         snapshot.size[.aggregating] = aggregating
     }
 
+    /// An orphan is active and its lease has expired. A lease alone says nothing: it may have outlived its task.
+    private mutating func readActive(_ reply: RedisReply) {
+        note(reply, unless: snapshot.size[.active] == nil)
+        guard let active = reply.elements else { return }
+        snapshot.orphaned = active.reduce(0) { count, id in
+            count + (id.bytes.map { expiredLeases.contains($0) } == true ? 1 : 0)
+        }
+        if active.count >= Self.maxActive { limit("\(active.count) or more active tasks; the first are looked at") }
+    }
+
+    private mutating func readArchiveRest(_ reply: RedisReply) {
+        note(reply, unless: false)
+        guard reply.errorText == nil else { return }
+        let members = ArchiveArrivals.Member.list(reply)
+        // Ascending: what does not fit is read by the next scrape.
+        if members.count >= ArchiveArrivals.maxMembers { limit("more than \(members.count) new dead letters at once") }
+        archived = isBaseline ? members : archived + members
+        countArrivals()
+    }
+
     /// As Asynq computes it: now − `pending_since` of the next task, 0 where it has none; a clock ahead of ours gives 0.
-    private mutating func readLatency(_ reply: RedisReply, at now: WallTime) {
+    private mutating func readLatency(_ reply: RedisReply) {
         switch reply {
         case .null: snapshot.latencyNanoseconds = 0
         case .error(let text): errors.append(RedisError(reply: text))

@@ -41,6 +41,12 @@ package enum RedisReply: Sendable, Equatable {
         }
     }
 
+    /// The score of a sorted set's member, in whole numbers, as Asynq's scores are: Redis writes a large one as 1e+20.
+    var score: Int64? {
+        guard let bytes, let value = Double(String(decoding: bytes, as: UTF8.self)), value.isFinite else { return nil }
+        return Int64(exactly: value.rounded(.down)) ?? (value < 0 ? .min / 2 : .max / 2)
+    }
+
     package var bytes: [UInt8]? {
         if case .string(let bytes) = self { bytes } else { nil }
     }

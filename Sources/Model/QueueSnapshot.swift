@@ -17,6 +17,12 @@ package struct QueueSnapshot: Sendable, Equatable {
     /// Totals since the keys were made; `processed` includes the failures.
     package var processed: Int64?
     package var failed: Int64?
+    /// Active tasks whose lease has expired: their worker is gone.
+    package var orphaned: Int64?
+    /// Scheduled and retry tasks whose time has passed: nobody forwards them.
+    package var overdue: [TaskState: Int64] = [:]
+    /// Tasks seen to enter the archive since the start.
+    package var deadLettered: UInt64?
 
     package init(name: QueueName) {
         self.name = name
@@ -50,6 +56,10 @@ package enum ScrapeErrorReason: String, CaseIterable, Sendable {
 /// What one whole scrape saw.
 package struct RedisSnapshot: Sendable {
     package let queues: [QueueSnapshot]
+    /// nil where the index could not be read.
+    package var servers: [ServerSnapshot]?
+    package var schedulerEntries: [SchedulerEntrySnapshot]?
+    package var info = RedisInfo()
     /// The wall clock just before the per-queue commands were sent: ages are relative to it.
     package let takenAt: WallTime
     /// What was left out, one entry a cause; each costs its own sample only.

@@ -9,6 +9,9 @@ struct Replies {
     var failed = RedisReply.string(Array("3".utf8))
     var paused = RedisReply.integer(0)
     var next = RedisReply.string(Array("id".utf8))
+    var overdue: [RedisReply] = [.integer(0), .integer(0)]
+    var expiredLeases = RedisReply.array([])
+    var archive = RedisReply.array([])
     var groups = RedisReply.integer(0)
     var members = RedisReply.array([])
     var details: [RedisReply] = [.null]
@@ -19,13 +22,18 @@ struct Replies {
 
     static func text(_ text: String) -> RedisReply { .string(Array(text.utf8)) }
 
+    var arrivals: ArchiveArrivals?
+    var isBaseline = false
+
     func scrape(lastGroupCount: Int64 = 0) -> (snapshot: QueueSnapshot, errors: [ScrapeErrorReason], details: Int) {
         // Another queue's commands stand before ours: replies are found by index.
         var pipeline = RedisPipeline()
         pipeline.add("PING")
-        var scrape = QueueScrape(QueueName("q"), lastGroupCount: lastGroupCount)
+        var scrape = QueueScrape(
+            QueueName("q"), lastGroupCount: lastGroupCount, arrivals: arrivals, isBaseline: isBaseline, at: Self.now)
         scrape.addCounts(to: &pipeline)
-        var replies = [RedisReply.null] + counts + [processed, failed, paused, next, groups]
+        var replies = [RedisReply.null] + counts + [processed, failed, paused, next]
+        replies += overdue + [expiredLeases, archive, groups]
         if lastGroupCount <= QueueScrape.maxGroups { replies.append(members) }
         #expect(replies.count == pipeline.count)
         scrape.readCounts(replies)
@@ -33,7 +41,7 @@ struct Replies {
         second.add("PING")
         scrape.addDetails(to: &second)
         let wanted = second.count - 1
-        scrape.readDetails([.null] + details + Array(repeating: .null, count: max(0, wanted - details.count)), at: Self.now)
+        scrape.readDetails([.null] + details + Array(repeating: .null, count: max(0, wanted - details.count)))
         return (scrape.snapshot, scrape.errors.map(\.reason), wanted)
     }
 }
@@ -173,6 +181,44 @@ struct QueueScrapeTests {
         #expect(third.errors.isEmpty && third.snapshot.size[.aggregating] == 0)
     }
 
+    @Test("An orphan is active and its lease has expired; a lease that outlived its task is none")
+    func orphans() {
+        var replies = Replies()
+        replies.next = .null
+        #expect(replies.scrape().snapshot.orphaned == 0)
+        replies.expiredLeases = .array(["a", "b", "gone"].map { Replies.text($0) })
+        replies.details = [.array(["x", "b", "a"].map { Replies.text($0) })]
+        #expect(replies.scrape().snapshot.orphaned == 2)
+        replies.expiredLeases = Replies.wrongType
+        #expect(replies.scrape().snapshot.orphaned == nil)
+        #expect(replies.scrape().errors == [.wrongType])
+    }
+
+    @Test("Overdue tasks are those that Redis counts up to now")
+    func overdue() {
+        var replies = Replies()
+        replies.overdue = [.integer(4), .integer(5)]
+        #expect(replies.scrape().snapshot.overdue == [.scheduled: 4, .retry: 5])
+        replies.overdue[1] = Replies.forbidden
+        #expect(replies.scrape().snapshot.overdue == [.scheduled: 4])
+        #expect(replies.scrape().errors == [.permission])
+    }
+
+    @Test("What lies in an archive at the start is no arrival; what comes to a queue that is new is one")
+    func deadLetters() {
+        var replies = Replies()
+        replies.next = .null
+        replies.archive = .array([Replies.text("a"), Replies.text("1699999990")])
+        #expect(replies.scrape().snapshot.deadLettered == 1)
+        replies.isBaseline = true
+        replies.details = [replies.archive]
+        #expect(replies.scrape().snapshot.deadLettered == 0)
+        replies.archive = Replies.wrongType
+        replies.counts[4] = Replies.wrongType
+        #expect(replies.scrape().snapshot.deadLettered == nil)
+        #expect(replies.scrape().errors == [.wrongType])
+    }
+
     @Test("Replies of kinds that no command gives crash nothing")
     func nonsense() {
         let kinds: [RedisReply] = [.null, .integer(.min), Replies.text("x"), .array([.null, .integer(1)]), .error("")]
@@ -181,6 +227,7 @@ struct QueueScrapeTests {
             replies.counts = Array(repeating: kind, count: 6)
             (replies.processed, replies.failed, replies.paused) = (kind, kind, kind)
             (replies.next, replies.groups, replies.members) = (kind, kind, kind)
+            (replies.expiredLeases, replies.archive, replies.overdue) = (kind, kind, [kind, kind])
             replies.details = Array(repeating: kind, count: 3)
             #expect(replies.scrape().snapshot.name == QueueName("q"))
         }

@@ -58,6 +58,49 @@ def test_processed_tasks_are_told_apart_by_outcome(page, expected):
     assert page.by("asynq_tasks_processed_total", "queue", "status") == expected.processed()
 
 
+def test_orphans_are_active_tasks_whose_lease_has_expired(page, expected):
+    assert page.by("asynq_queue_orphaned_tasks", "queue") == expected.orphans()
+    assert sum(expected.orphans().values()) > 0
+
+
+def test_tasks_past_their_time_are_overdue(page, expected):
+    assert page.by("asynq_queue_overdue_tasks", "queue", "state") == expected.overdue()
+
+
+def test_what_lay_in_the_archive_before_the_start_fills_it_but_is_no_arrival(page, expected):
+    assert page.by("asynq_queue_archive_fill_ratio", "queue") == expected.archive_fill()
+    assert page.by("asynq_tasks_dead_lettered_total", "queue") == {queue: 0 for queue in expected.archive_fill()}
+
+
+def test_consumers_of_a_queue_are_the_live_active_servers(page, expected):
+    assert page.by("asynq_queue_consumers", "queue") == {q: count for q, (count, _) in expected.consumers().items()}
+    assert page.by("asynq_queue_concurrency", "queue") == {q: sum_ for q, (_, sum_) in expected.consumers().items()}
+
+
+def test_servers_are_those_that_the_inspector_lists(page, expected):
+    labels = ("host", "pid", "server_id")
+    servers = expected.servers_by_id()
+    assert page.by("asynq_server_concurrency", *labels) == {key: value for key, (value, _) in servers.items()}
+    assert page.by("asynq_server_busy_workers", *labels) == {key: busy for key, (_, busy) in servers.items()}
+    statuses = [server["status"] for server in expected.servers]
+    assert page.by("asynq_servers", "status") == {status: statuses.count(status) for status in statuses}
+
+
+def test_cron_entries_have_their_next_and_previous_time_and_never_is_no_time(page, expected):
+    labels = ("task_type", "spec", "entry_id")
+    assert page.value("asynq_scheduler_entries") == len(expected.scheduler_entries)
+    for name, which in [("next", "next"), ("prev", "prev")]:
+        times = page.by(f"asynq_scheduler_entry_{name}_enqueue_timestamp_seconds", *labels)
+        assert times == pytest.approx(expected.scheduler_times(which), rel=0, abs=1e-3), which
+
+
+def test_redis_says_how_it_is(page):
+    assert page.value("asynq_redis_used_memory_bytes") > 100_000
+    assert page.value("asynq_redis_max_memory_bytes") == 0
+    assert page.value("asynq_redis_evicted_keys_total") == 0
+    assert page.value("asynq_redis_connected_clients") >= 1
+
+
 def test_the_scrape_reports_itself(page, expected):
     assert page.value("asynq_redis_up") == 1
     assert page.value("asynq_redis_scrape_duration_seconds") >= 0

@@ -22,6 +22,18 @@ struct RedisMetrics: MetricSource {
         var processed = MetricFamily(
             "asynq_tasks_processed_total", .counter,
             "Attempts that workers finished, by outcome; one task that fails n times counts n times as failed.")
+        var orphaned = MetricFamily(
+            "asynq_queue_orphaned_tasks", .gauge,
+            "Active tasks whose lease has expired: their worker died; a server of the queue recovers them within minutes.")
+        var overdue = MetricFamily(
+            "asynq_queue_overdue_tasks", .gauge,
+            "Scheduled and retry tasks whose time has passed; staying above 0: no server forwards them.")
+        var dead = MetricFamily(
+            "asynq_tasks_dead_lettered_total", .counter,
+            "Tasks seen to enter the archive since the start of this process, whatever was trimmed from it since.")
+        var fill = MetricFamily(
+            "asynq_queue_archive_fill_ratio", .gauge,
+            "Archived tasks of the 10,000 that Asynq keeps; at 1 each dead letter pushes an older one out.")
         for queue in snapshot.queues {
             let name = ("queue", queue.name)
             for state in TaskState.allCases {
@@ -30,13 +42,27 @@ struct RedisMetrics: MetricSource {
             if let count = queue.groups { groups.add(count, LabelSet([name])) }
             if let nanoseconds = queue.latencyNanoseconds { latency.add(Double(nanoseconds) / 1e9, LabelSet([name])) }
             if let isPaused = queue.isPaused { paused.add(isPaused ? 1 : 0, LabelSet([name])) }
+            let labels = LabelSet([name])
+            if let count = queue.orphaned { orphaned.add(count, labels) }
+            for state in [TaskState.scheduled, .retry] {
+                if let count = queue.overdue[state] {
+                    overdue.add(count, LabelSet([name, ("state", ForeignText(state.rawValue))]))
+                }
+            }
+            if let count = queue.deadLettered { dead.add(count, labels) }
+            if let count = queue.size[.archived] { fill.add(Double(count) / 10_000, labels) }
             if let total = queue.processed, let failed = queue.failed {
                 // Redis may be read between the two increments of one failure.
                 processed.add(max(0, total - failed), LabelSet([name, ("status", ForeignText("completed"))]))
                 processed.add(failed, LabelSet([name, ("status", ForeignText("failed"))]))
             }
         }
-        return [size, groups, latency, paused, processed]
+        var families = [size, groups, latency, paused, orphaned, overdue, processed, dead, fill]
+        if let servers = snapshot.servers {
+            families += ServerMetrics.consumers(of: snapshot.queues, by: servers) + ServerMetrics.families(of: servers)
+        }
+        if let entries = snapshot.schedulerEntries { families += ServerMetrics.families(of: entries) }
+        return families + ServerMetrics.families(of: snapshot.info)
     }
 
     static func families(of status: RedisStatus) -> [MetricFamily] {

@@ -16,6 +16,9 @@ class Golden:
     dump: Path
     unix_nanoseconds: int
     queues: list[dict]
+    servers: list[dict]
+    busy_workers: dict[str, int]
+    scheduler_entries: list[dict]
 
     def sizes(self) -> dict[tuple[str, str], float]:
         return {(queue["queue"], state): queue[state] for queue in self.queues for state in STATES}
@@ -38,6 +41,36 @@ class Golden:
             counts[queue["queue"], "failed"] = queue["failed_total"]
         return counts
 
+    def orphans(self) -> dict[str, float]:
+        return {queue["queue"]: sum(task["is_orphaned"] for task in queue["tasks"]["active"]) for queue in self.queues}
+
+    def overdue(self) -> dict[tuple[str, str], float]:
+        """Asynq compares with whole seconds."""
+        now = self.unix_nanoseconds // 1_000_000_000
+        return {(queue["queue"], state): sum(score <= now for score in queue["zset_scores"][state].values())
+                for queue in self.queues for state in ("scheduled", "retry")}
+
+    def archive_fill(self) -> dict[str, float]:
+        return {queue["queue"]: queue["archived"] / 10_000 for queue in self.queues}
+
+    def consumers(self) -> dict[str, tuple[float, float]]:
+        """Active servers of each queue, and their concurrency."""
+        serving = {queue["queue"]: [server for server in self.servers
+                                    if server["status"] == "active" and queue["queue"] in server["queues"]]
+                   for queue in self.queues}
+        return {queue: (len(servers), sum(server["concurrency"] for server in servers))
+                for queue, servers in serving.items()}
+
+    def servers_by_id(self) -> dict[tuple[str, str, str], tuple[float, float]]:
+        """Concurrency and busy workers."""
+        return {(server["host"], str(server["pid"]), server["id"]): (server["concurrency"], self.busy_workers[server["id"]])
+                for server in self.servers}
+
+    def scheduler_times(self, which: str) -> dict[tuple[str, str, str], float]:
+        """`next` or `prev`; without the entries that have none."""
+        return {(entry["type"], entry["spec"], entry["id"]): int(entry[which]["unix_ns"]) / 1e9
+                for entry in self.scheduler_entries if entry[which]}
+
 
 def load(version: str) -> Golden:
     folder = FIXTURES / "asynq"
@@ -47,4 +80,8 @@ def load(version: str) -> Golden:
         dump=folder / f"{version}.persist.rdb",
         unix_nanoseconds=int(content["snapshot"]["unix_ns"]),
         queues=content["queues"],
+        servers=content["servers"],
+        busy_workers={entry["server_id"]: entry["active_worker_count"]
+                      for entry in content["server_info_active_worker_count"]},
+        scheduler_entries=content["scheduler_entries"],
     )

@@ -1,0 +1,124 @@
+import Model
+import ProtobufWire
+
+// The servers' and schedulers' part of a scrape.
+//
+//   round trip 1   ZRANGEBYSCORE asynq:servers <now> +inf, the same of asynq:schedulers; INFO memory, stats, clients
+//   round trip 2   GET of each server key, LRANGE of each scheduler's list
+//
+// Asynq's own Inspector also deletes the stale members of the indexes; a scrape reads only. A member whose key is gone
+// (the server stopped, or its ten seconds are over) is no live server.
+struct ServerScrape {
+    /// More members of an index, or entries of a scheduler, are not looked at; counted as a `limit` error.
+    static let maxMembers = 5000
+
+    private(set) var servers: [ServerSnapshot]?
+    private(set) var schedulerEntries: [SchedulerEntrySnapshot]?
+    private(set) var info = RedisInfo()
+    private(set) var errors: [RedisError] = []
+
+    private var first = 0
+    private var second = 0
+    private var serverKeys: [[UInt8]]?
+    private var schedulerKeys: [[UInt8]]?
+
+    // MARK: Round trip 1
+
+    mutating func addIndexes(to pipeline: inout RedisPipeline, at now: WallTime) {
+        first = pipeline.count
+        let now = Array(String(now.wholeSeconds).utf8)
+        for index in [AsynqKeys.servers, AsynqKeys.schedulers] {
+            pipeline.add(
+                "ZRANGEBYSCORE", index, now, Array("+inf".utf8), Array("LIMIT".utf8), Array("0".utf8),
+                Array(String(Self.maxMembers + 1).utf8))
+        }
+        for section in ["memory", "stats", "clients"] { pipeline.add("INFO", Array(section.utf8)) }
+    }
+
+    mutating func readIndexes(_ replies: [RedisReply]) {
+        serverKeys = members(replies[first], of: "asynq:servers")
+        schedulerKeys = members(replies[first + 1], of: "asynq:schedulers")
+        // INFO is optional: where an ACL forbids it, its metrics are absent and nothing is wrong.
+        for reply in replies[first + 2..<first + 5] {
+            if let bytes = reply.bytes { info.read(String(decoding: bytes, as: UTF8.self)) }
+        }
+    }
+
+    private mutating func members(_ reply: RedisReply, of key: String) -> [[UInt8]]? {
+        if let text = reply.errorText {
+            errors.append(RedisError(reply: text))
+            return nil
+        }
+        let members = (reply.elements ?? []).compactMap(\.bytes)
+        if members.count > Self.maxMembers {
+            errors.append(RedisError(.limit, "\(key) has more than \(Self.maxMembers) live members"))
+        }
+        return Array(members.prefix(Self.maxMembers))
+    }
+
+    // MARK: Round trip 2
+
+    mutating func addDetails(to pipeline: inout RedisPipeline) {
+        second = pipeline.count
+        for key in serverKeys ?? [] { pipeline.add("GET", key) }
+        for key in schedulerKeys ?? [] {
+            pipeline.add("LRANGE", key, Array("0".utf8), Array(String(Self.maxMembers - 1).utf8))
+        }
+    }
+
+    mutating func readDetails(_ replies: [RedisReply]) {
+        var index = second
+        if let serverKeys {
+            servers = []
+            for _ in serverKeys {
+                readServer(replies[index])
+                index += 1
+            }
+        }
+        if let schedulerKeys {
+            schedulerEntries = []
+            for _ in schedulerKeys {
+                readScheduler(replies[index])
+                index += 1
+            }
+        }
+    }
+
+    private mutating func readServer(_ reply: RedisReply) {
+        if let text = reply.errorText { errors.append(RedisError(reply: text)) }
+        guard let bytes = reply.bytes else { return }
+        do throws(WireError) {
+            servers?.append(try ServerSnapshot(serverInfo: bytes))
+        } catch {
+            errors.append(RedisError(.malformed, "a ServerInfo: \(error.reason.rawValue)"))
+        }
+    }
+
+    private mutating func readScheduler(_ reply: RedisReply) {
+        if let text = reply.errorText { errors.append(RedisError(reply: text)) }
+        for bytes in (reply.elements ?? []).compactMap(\.bytes) {
+            do throws(WireError) {
+                schedulerEntries?.append(try SchedulerEntrySnapshot(schedulerEntry: bytes))
+            } catch {
+                errors.append(RedisError(.malformed, "a SchedulerEntry: \(error.reason.rawValue)"))
+            }
+        }
+    }
+}
+
+extension RedisInfo {
+    /// Lines of `name:value`.
+    mutating func read(_ section: String) {
+        for line in section.split(whereSeparator: \.isNewline) {
+            guard let colon = line.firstIndex(of: ":") else { continue }
+            let value = Int64(line[line.index(after: colon)...])
+            switch line[..<colon] {
+            case "used_memory": usedMemoryBytes = value
+            case "maxmemory": maxMemoryBytes = value
+            case "evicted_keys": evictedKeys = value
+            case "connected_clients": connectedClients = value
+            default: continue
+            }
+        }
+    }
+}

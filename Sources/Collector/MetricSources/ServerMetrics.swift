@@ -1,0 +1,82 @@
+import Metrics
+import Model
+
+/// The families about Asynq's servers and schedulers, and about Redis itself.
+enum ServerMetrics {
+    private static let activeStatus = ForeignText("active")
+
+    /// Live servers of status `active` that consume each queue, and their concurrency; 0 for a queue nobody serves.
+    static func consumers(of queues: [QueueSnapshot], by servers: [ServerSnapshot]) -> [MetricFamily] {
+        var served: [QueueName: (consumers: Int64, concurrency: Int64)] = [:]
+        for server in servers where server.status == activeStatus {
+            for queue in Set(server.queues) {
+                let sum = served[queue] ?? (0, 0)
+                served[queue] = (sum.consumers + 1, sum.concurrency &+ server.concurrency)
+            }
+        }
+        var consumers = MetricFamily(
+            "asynq_queue_consumers", .gauge, "Live, active servers that consume the queue; 0 with pending tasks: nobody works.")
+        var concurrency = MetricFamily(
+            "asynq_queue_concurrency", .gauge, "Tasks that those servers run at a time, over all their queues.")
+        for queue in queues {
+            let labels = LabelSet([("queue", queue.name)])
+            consumers.add(served[queue.name]?.consumers ?? 0, labels)
+            concurrency.add(served[queue.name]?.concurrency ?? 0, labels)
+        }
+        return [consumers, concurrency]
+    }
+
+    static func families(of servers: [ServerSnapshot]) -> [MetricFamily] {
+        var byStatus = MetricFamily("asynq_servers", .gauge, "Live servers, by the status that they report.")
+        var statuses: [ForeignText: Int] = [activeStatus: 0]
+        for server in servers { statuses[server.status, default: 0] += 1 }
+        for (status, count) in statuses.sorted(by: { $0.key < $1.key }) {
+            byStatus.add(count, LabelSet([("status", status)]))
+        }
+        var concurrency = MetricFamily(
+            "asynq_server_concurrency", .gauge, "Tasks that the server runs at a time.")
+        var busy = MetricFamily(
+            "asynq_server_busy_workers", .gauge, "Tasks that the server runs now; equal to the concurrency: it is full.")
+        var seen: Set<ForeignText> = []
+        for server in servers.sorted(by: { $0.id < $1.id }) where seen.insert(server.id).inserted {
+            let labels = LabelSet([
+                ("host", server.host), ("pid", ForeignText(String(server.pid))), ("server_id", server.id),
+            ])
+            concurrency.add(server.concurrency, labels)
+            busy.add(server.busyWorkers, labels)
+        }
+        return [byStatus, concurrency, busy]
+    }
+
+    static func families(of entries: [SchedulerEntrySnapshot]) -> [MetricFamily] {
+        var count = MetricFamily("asynq_scheduler_entries", .gauge, "Cron entries of live schedulers; falling: a cron is dead.")
+        count.add(entries.count)
+        var next = MetricFamily(
+            "asynq_scheduler_entry_next_enqueue_timestamp_seconds", .gauge,
+            "When the entry enqueues its next task; in the past for long: the scheduler hangs.")
+        var previous = MetricFamily(
+            "asynq_scheduler_entry_prev_enqueue_timestamp_seconds", .gauge,
+            "When the entry enqueued its last task; absent if it never has.")
+        var seen: Set<ForeignText> = []
+        for entry in entries.sorted(by: { $0.id < $1.id }) where seen.insert(entry.id).inserted {
+            let labels = LabelSet([("task_type", entry.taskType), ("spec", entry.spec), ("entry_id", entry.id)])
+            if let time = entry.nextEnqueue { next.add(time.seconds, labels) }
+            if let time = entry.previousEnqueue { previous.add(time.seconds, labels) }
+        }
+        return [count, next, previous]
+    }
+
+    static func families(of info: RedisInfo) -> [MetricFamily] {
+        var families: [MetricFamily] = []
+        func add(_ name: String, _ kind: MetricKind, _ help: String, _ value: Int64?) {
+            if let value { families.append(MetricFamily(name, kind, help, value: Double(value))) }
+        }
+        add("asynq_redis_used_memory_bytes", .gauge, "Memory that Redis uses.", info.usedMemoryBytes)
+        add("asynq_redis_max_memory_bytes", .gauge, "Redis' memory limit; 0 = none.", info.maxMemoryBytes)
+        add(
+            "asynq_redis_evicted_keys_total", .counter,
+            "Keys that Redis evicted for lack of memory: each one may be a lost task.", info.evictedKeys)
+        add("asynq_redis_connected_clients", .gauge, "Clients connected to Redis.", info.connectedClients)
+        return families
+    }
+}

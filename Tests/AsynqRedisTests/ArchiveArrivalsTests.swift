@@ -1,0 +1,87 @@
+import Testing
+@testable import AsynqRedis
+
+/// A generator with a seed, so that a random test that fails can be run again (SplitMix64).
+private struct SeededGenerator: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}
+
+@Suite("Counting what enters an archive")
+struct ArchiveArrivalsTests {
+    private func member(_ id: String, _ score: Int64) -> ArchiveArrivals.Member {
+        ArchiveArrivals.Member(id: Array(id.utf8), score: score)
+    }
+
+    @Test("A task counts once, however often it is seen, and again when it dies again")
+    func onceEach() {
+        var arrivals = ArchiveArrivals()
+        #expect(arrivals.look([member("a", 100), member("b", 100)], at: 101).count == 2)
+        #expect(arrivals.look([member("a", 100), member("b", 100)], at: 102).isEmpty)
+        #expect(arrivals.look([member("b", 100), member("a", 103)], at: 103) == [member("a", 103)])
+        #expect(arrivals.total == 3)
+    }
+
+    @Test("Two deaths in one second, one on each side of a look, are two")
+    func sameSecond() {
+        var arrivals = ArchiveArrivals()
+        _ = arrivals.look([member("a", 100)], at: 100)
+        #expect(arrivals.look([member("a", 100), member("b", 100)], at: 105) == [member("b", 100)])
+    }
+
+    @Test("The clock of a worker may be behind by the overlap")
+    func behind() {
+        var arrivals = ArchiveArrivals()
+        _ = arrivals.look([member("a", 100)], at: 100)
+        #expect(arrivals.readFrom(at: 100) == 90)
+        #expect(arrivals.look([member("late", 91), member("a", 100)], at: 105) == [member("late", 91)])
+    }
+
+    @Test("A stamp from the future hides nothing that comes after it")
+    func future() {
+        var arrivals = ArchiveArrivals()
+        _ = arrivals.look([member("wrong", 9_999_999_999)], at: 100)
+        #expect(arrivals.readFrom(at: 100) == 90)
+        #expect(arrivals.look([member("b", 101), member("wrong", 9_999_999_999)], at: 102) == [member("b", 101)])
+        #expect(arrivals.total == 2)
+    }
+
+    @Test("The baseline does not count")
+    func baseline() {
+        var arrivals = ArchiveArrivals()
+        arrivals.begin([member("old", 95), member("newest", 100)], at: 100)
+        #expect(arrivals.total == 0)
+        #expect(arrivals.look([member("old", 95), member("newest", 100), member("new", 100)], at: 101).count == 1)
+    }
+
+    @Test("An archive that is trimmed, emptied by hand and filled again counts every death once")
+    func randomArchive() {
+        let seed = UInt64.random(in: 0 ... .max)
+        var random = SeededGenerator(state: seed)
+        var arrivals = ArchiveArrivals()
+        var archive: [ArchiveArrivals.Member] = []
+        var deaths: UInt64 = 0
+        var now: Int64 = 1_000_000
+        for step in 0..<3000 {
+            for _ in 0..<Int.random(in: 0...4, using: &random) {
+                deaths += 1
+                archive.append(member("t\(deaths)", now - Int64.random(in: 0...4, using: &random)))
+            }
+            // A look comes before anything that died since the last one is trimmed or deleted.
+            archive.sort { ($0.score, $0.id.count) < ($1.score, $1.id.count) }
+            let from = arrivals.readFrom(at: now) ?? .min
+            _ = arrivals.look(archive.filter { $0.score >= from }, at: now)
+            #expect(arrivals.total == deaths, "seed \(seed), step \(step)")
+            if archive.count > 100 { archive.removeFirst(archive.count - 100) }
+            if Int.random(in: 0..<50, using: &random) == 0 { archive = [] }
+            now += Int64.random(in: 0...5, using: &random)
+        }
+    }
+}
