@@ -42,6 +42,7 @@ let package = Package(
         cLibrary("CCurl", apt: "libcurl4-openssl-dev"),
         cLibrary("CZlib", apt: "zlib1g-dev"),
         cLibrary("CYAML", apt: "libyaml-dev"),
+        cLibrary("CTLS", apt: "libssl-dev"),
 
         // Values and the operating system.
         .target(name: "CLinux"),
@@ -51,7 +52,7 @@ let package = Package(
         library("Compression", ["CZlib"]),
 
         // The data flow, from left to right.
-        library("AsynqRedis", ["Model", "Platform", "ProtobufWire", "CHiredis", logging]),
+        library("AsynqRedis", ["Model", "Platform", "ProtobufWire", "CHiredis", "CTLS", logging]),
         library("OTLP", ["Model", "ProtobufWire"]),
         library("HTTPService", ["Platform"] + nio),
         library("SpanReceiver", ["Model", "OTLP", "ProtobufWire", "HTTPService", "Compression"] + nio),

@@ -3,12 +3,12 @@ import Glibc
 package import Model
 package import Platform
 
-/// One connection to Redis: a socket of ours, hiredis' parser for the replies. Every call has a deadline that holds for
-/// the whole of it, however the far side drips or hangs. Used by one thread at a time.
+/// One connection to Redis: a socket of ours, by TLS where asked for, and hiredis' parser for the replies. Every call has
+/// a deadline that holds for the whole of it, however the far side drips or hangs. Used by one thread at a time.
 package final class RedisConnection {
     private static let readBytes = 64 << 10
 
-    private let socket: Int32
+    private let stream: RedisStream
     private let reader: UnsafeMutablePointer<redisReader>
     private let clock: Clock
     /// Ends a call early when it wakes; not drained here.
@@ -19,22 +19,41 @@ package final class RedisConnection {
     package init(
         _ endpoint: RedisEndpoint, clock: Clock, deadline: MonotonicTime, interrupt: Waker? = nil
     ) throws(RedisError) {
+        // Certificates are read for each connection: a renewed one counts from the next on.
+        let context: TLSContext?
+        if let options = endpoint.tls { context = try TLSContext(options) } else { context = nil }
         let socket = try SocketConnector(clock: clock, deadline: deadline, interrupt: interrupt).connect(to: endpoint)
-        guard let reader = redisReaderCreate() else {
+        do throws(RedisError) {
+            let session = try context?.makeSession(socket, host: endpoint.host)
+            stream = RedisStream(socket, tls: session, name: endpoint.description)
+        } catch {
             close(socket)
+            throw error
+        }
+        guard let reader = redisReaderCreate() else {
             throw RedisError(.connection, "no memory for a reply parser")
         }
-        self.socket = socket
         self.reader = reader
         self.clock = clock
         self.interrupt = interrupt
         self.endpoint = endpoint
+        try shakeHands(deadline: deadline)
         try logIn(deadline: deadline)
     }
 
     deinit {
         redisReaderFree(reader)
-        close(socket)
+    }
+
+    private func shakeHands(deadline: MonotonicTime) throws(RedisError) {
+        while true {
+            switch try stream.handshake() {
+            case .bytes: return
+            case .wait(let events): _ = try wait(for: events, deadline: deadline)
+            case .closed:
+                throw RedisError(.tls, "\(endpoint.description) closed the connection in the TLS handshake; is it a TLS port?")
+            }
+        }
     }
 
     private func logIn(deadline: MonotonicTime) throws(RedisError) {
@@ -62,14 +81,24 @@ package final class RedisConnection {
         replies.reserveCapacity(pipeline.count)
         var sent = 0
         var buffer = [UInt8](repeating: 0, count: Self.readBytes)
+        // What to poll for before the next step each way; under TLS each may want the other direction.
+        var sendEvents = Int16(POLLOUT)
+        var receiveEvents = Int16(POLLIN)
         while replies.count < pipeline.count {
             let wantsToSend = sent < pipeline.bytes.count
-            let ready = try wait(for: Int16(POLLIN) | (wantsToSend ? Int16(POLLOUT) : 0), deadline: deadline)
-            if wantsToSend && ready & Int16(POLLOUT) != 0 {
-                sent += try send(pipeline.bytes, from: sent)
+            let ready = try wait(for: receiveEvents | (wantsToSend ? sendEvents : 0), deadline: deadline)
+            let isBroken = ready & ~(Int16(POLLIN) | Int16(POLLOUT)) != 0
+            if wantsToSend && ready & sendEvents != 0 {
+                switch try send(pipeline.bytes, from: sent) {
+                case .bytes(let count):
+                    sent += count
+                    sendEvents = Int16(POLLOUT)
+                case .wait(let events): sendEvents = events
+                case .closed: throw closedError()
+                }
             }
-            if ready & ~Int16(POLLOUT) != 0 {
-                try receive(&buffer)
+            if ready & receiveEvents != 0 || isBroken {
+                receiveEvents = try receive(&buffer)
                 while replies.count < pipeline.count, let reply = try nextReply() { replies.append(reply) }
             }
         }
@@ -80,7 +109,7 @@ package final class RedisConnection {
         while true {
             let now = clock.monotonic()
             if now >= deadline { throw RedisError(.timeout, "\(endpoint.description) did not answer in time") }
-            var entries = [pollfd(fd: socket, events: events, revents: 0)]
+            var entries = [pollfd(fd: stream.descriptor, events: events, revents: 0)]
             if let interrupt { entries.append(pollfd(fd: interrupt.descriptor, events: Int16(POLLIN), revents: 0)) }
             let count = poll(&entries, nfds_t(entries.count), deadline.milliseconds(from: now))
             if count < 0 && errno != EINTR { throw RedisError(SystemError("poll")) }
@@ -90,28 +119,33 @@ package final class RedisConnection {
         }
     }
 
-    private func send(_ bytes: [UInt8], from start: Int) throws(RedisError) -> Int {
-        let count = bytes.withUnsafeBytes { buffer in
-            Glibc.send(socket, buffer.baseAddress.map { $0 + start }, buffer.count - start, Int32(MSG_NOSIGNAL))
+    private func send(_ bytes: [UInt8], from start: Int) throws(RedisError) -> StreamProgress {
+        try bytes.withUnsafeBufferPointer { buffer throws(RedisError) in
+            try stream.send(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: buffer[start...])))
         }
-        if count < 0 {
-            if errno == EAGAIN || errno == EINTR { return 0 }
-            throw RedisError(SystemError("sending to Redis at \(endpoint.description)"))
-        }
-        return count
     }
 
-    private func receive(_ buffer: inout [UInt8]) throws(RedisError) {
-        let count = recv(socket, &buffer, buffer.count, 0)
-        if count < 0 {
-            if errno == EAGAIN || errno == EINTR { return }
-            throw RedisError(SystemError("reading from Redis at \(endpoint.description)"))
-        }
-        if count == 0 { throw RedisError(.connection, "Redis at \(endpoint.description) closed the connection") }
-        let code = buffer.withUnsafeBytes { bytes in
-            redisReaderFeed(reader, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), count)
-        }
-        if code != REDIS_OK { throw protocolError() }
+    /// Feeds the parser with what is there; returns what to poll for next.
+    private func receive(_ buffer: inout [UInt8]) throws(RedisError) -> Int16 {
+        repeat {
+            let progress = try buffer.withUnsafeMutableBufferPointer { buffer throws(RedisError) in
+                try stream.receive(UnsafeMutableRawBufferPointer(buffer))
+            }
+            switch progress {
+            case .wait(let events): return events
+            case .closed: throw closedError()
+            case .bytes(let count):
+                let code = buffer.withUnsafeBytes { bytes in
+                    redisReaderFeed(reader, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), count)
+                }
+                if code != REDIS_OK { throw protocolError() }
+            }
+        } while stream.hasPendingBytes
+        return Int16(POLLIN)
+    }
+
+    private func closedError() -> RedisError {
+        RedisError(.connection, "Redis at \(endpoint.description) closed the connection")
     }
 
     private func nextReply() throws(RedisError) -> RedisReply? {

@@ -9,12 +9,19 @@ package struct RedisEndpoint: Sendable, Equatable {
     package var username: String?
     package var password: String?
     package var database: Int
+    /// nil = plain.
+    package var tls: RedisTLSOptions?
 
     package init(address: Address, username: String? = nil, password: String? = nil, database: Int = 0) {
         self.address = address
         self.username = username
         self.password = password
         self.database = database
+    }
+
+    /// The name that a certificate is checked against.
+    var host: String {
+        if case .tcp(let host, _) = address { host } else { "localhost" }
     }
 
     /// For log lines and errors: no credentials.
@@ -26,7 +33,7 @@ package struct RedisEndpoint: Sendable, Equatable {
     }
 }
 
-/// Reads `redis://[user:pass@]host:port/db` and `unix:///path?db=0`.
+/// Reads `redis://[user:pass@]host:port/db`, the same with `rediss` for TLS, and `unix:///path?db=0`.
 package enum RedisURL {
     package struct Invalid: Error, Sendable {
         package let problem: String
@@ -34,16 +41,22 @@ package enum RedisURL {
 
     package static func parse(_ text: String) throws(Invalid) -> RedisEndpoint {
         guard let colon = text.range(ofSeparator: "://") else {
-            throw Invalid(problem: "no scheme; allowed are redis://host:port/db, unix:///path?db=0 and none")
+            throw Invalid(
+                problem: "no scheme; allowed are redis://host:port/db, rediss://host:port/db, unix:///path?db=0 and none")
         }
         let scheme = text[..<colon.lowerBound]
         let rest = text[colon.upperBound...]
         switch scheme {
         case "redis": return try parseTCP(rest)
+        case "rediss":
+            var endpoint = try parseTCP(rest)
+            endpoint.tls = RedisTLSOptions()
+            return endpoint
         case "unix": return try parseUnix(rest)
-        case "rediss", "redis-sentinel", "redis-cluster", "rediss-sentinel", "rediss-cluster":
-            throw Invalid(problem: "\(scheme):// is not supported by this version yet; allowed are redis:// and unix://")
-        default: throw Invalid(problem: "unknown scheme \(scheme)://; allowed are redis:// and unix://")
+        case "redis-sentinel", "redis-cluster", "rediss-sentinel", "rediss-cluster":
+            throw Invalid(
+                problem: "\(scheme):// is not supported by this version yet; allowed are redis://, rediss:// and unix://")
+        default: throw Invalid(problem: "unknown scheme \(scheme)://; allowed are redis://, rediss:// and unix://")
         }
     }
 

@@ -33,6 +33,8 @@ package struct QueueSnapshot: Sendable, Equatable {
 package enum ScrapeErrorReason: String, CaseIterable, Sendable {
     /// No connection could be made, or it broke.
     case connection
+    /// No TLS session: a certificate that is not accepted, or a port that speaks no TLS.
+    case tls
     /// The budget of the scrape (`redis.timeout`) ran out.
     case timeout
     /// Credentials missing or refused (NOAUTH, WRONGPASS).

@@ -54,8 +54,17 @@ struct RedisURLTests {
         #expect(throws: RedisURL.Invalid.self) { try RedisURL.parse(text) }
     }
 
+    @Test("rediss is redis by TLS, verified; nothing else is")
+    func tls() throws {
+        let secure = try RedisURL.parse("rediss://u:p@h:6380/2")
+        #expect(secure.tls == RedisTLSOptions() && secure.tls?.skipsVerification == false)
+        #expect(secure.address == .tcp(host: "h", port: 6380) && secure.database == 2 && secure.password == "p")
+        #expect(try RedisURL.parse("redis://h").tls == nil)
+        #expect(try RedisURL.parse("unix:///r.sock").tls == nil)
+    }
+
     @Test("Schemes of later versions are refused by name", arguments: [
-        "rediss", "redis-sentinel", "redis-cluster", "rediss-sentinel", "rediss-cluster",
+        "redis-sentinel", "redis-cluster", "rediss-sentinel", "rediss-cluster",
     ])
     func laterSchemes(scheme: String) {
         do {

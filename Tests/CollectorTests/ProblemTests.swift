@@ -41,7 +41,8 @@ struct ProblemTests {
         ("metrics-wait-buckets", "1,inf"), ("metrics-wait-buckets", "nan"), ("metrics-task-types", "-1"),
         ("metrics-quantile-window", "0"), ("wait-attributes", "name"), ("wait-attributes", "name:min"),
         ("wait-attributes", ":s"),
-        ("traces-wait-span", "yes"), ("log-level", "INFO"), ("log-format", "xml"), ("redis-url", ""), ("redis-url", "rediss://h"),
+        ("traces-wait-span", "yes"), ("log-level", "INFO"), ("log-format", "xml"), ("redis-url", ""),
+        ("redis-url", "redis-cluster://h"),
     ]
 
     @Test("Values out of their form are refused, with the key's name", arguments: refused.indices)

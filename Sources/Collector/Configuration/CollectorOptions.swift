@@ -116,6 +116,7 @@ struct OptionsBuilder {
             var endpoint = try RedisURL.parse(url)
             if let username = nonEmpty("redis.username") { endpoint.username = username }
             if let password = nonEmpty("redis.password") { endpoint.password = password }
+            if endpoint.tls != nil { endpoint.tls = redisTLS() }
             return RedisMonitorOptions(
                 endpoint: endpoint, intervalNanoseconds: duration("redis.interval"),
                 timeoutNanoseconds: duration("redis.timeout"),
@@ -125,6 +126,21 @@ struct OptionsBuilder {
             refuse("redis.url", error.problem)
             return nil
         }
+    }
+
+    private mutating func redisTLS() -> RedisTLSOptions {
+        var options = RedisTLSOptions()
+        options.caFile = nonEmpty("redis.tls.ca-file")
+        options.certificateFile = nonEmpty("redis.tls.cert-file")
+        options.keyFile = nonEmpty("redis.tls.key-file")
+        options.serverName = nonEmpty("redis.tls.server-name")
+        options.skipsVerification = settings["redis.tls.insecure-skip-verify"].text == "true"
+        if options.keyFile != nil && options.certificateFile == nil {
+            refuse("redis.tls.key-file", "needs redis.tls.cert-file")
+        }
+        // Files that are missing or no certificates are told now, not at the first scrape.
+        if let problem = options.problem { problems.append(ConfigurationProblem("redis.tls: \(problem)")) }
+        return options
     }
 
     private mutating func otlpAddresses() -> [ListenAddress] {

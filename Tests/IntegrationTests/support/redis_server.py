@@ -11,10 +11,12 @@ from support.ports import free_port
 
 
 class RedisServer:
-    def __init__(self, directory: Path, dump: Path | None = None, password: str | None = None):
+    def __init__(self, directory: Path, dump: Path | None = None, password: str | None = None,
+                 flags: list[str] = []):
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.password = password
+        self._flags = flags
         self.port = free_port()
         self.socket = directory / "redis.sock"
         self._process: subprocess.Popen | None = None
@@ -45,6 +47,7 @@ class RedisServer:
                  "--dir", str(self.directory), "--dbfilename", "dump.rdb", "--save", "", "--appendonly", "no"]
         if self.password:
             flags += ["--requirepass", self.password]
+        flags += self._flags
         with open(self.directory / "redis.log", "ab") as log:
             self._process = subprocess.Popen(["redis-server", *flags], stdout=log, stderr=log)
         eventually("redis-server answers PING", self._answers)

@@ -1,0 +1,44 @@
+import Glibc
+import Platform
+
+/// A connected, non-blocking socket, plain or under TLS; closes it in the end.
+final class RedisStream {
+    let descriptor: Int32
+    private let tls: TLSSession?
+    /// For error messages.
+    private let name: String
+
+    init(_ descriptor: Int32, tls: TLSSession?, name: String) {
+        self.descriptor = descriptor
+        self.tls = tls
+        self.name = name
+    }
+
+    deinit {
+        close(descriptor)
+    }
+
+    func handshake() throws(RedisError) -> StreamProgress {
+        try tls?.handshake() ?? .bytes(0)
+    }
+
+    func send(_ bytes: UnsafeRawBufferPointer) throws(RedisError) -> StreamProgress {
+        if let tls { return try tls.send(bytes) }
+        let count = Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+        if count >= 0 { return .bytes(count) }
+        if errno == EAGAIN || errno == EINTR { return .wait(Int16(POLLOUT)) }
+        throw RedisError(SystemError("sending to Redis at \(name)"))
+    }
+
+    func receive(_ buffer: UnsafeMutableRawBufferPointer) throws(RedisError) -> StreamProgress {
+        if let tls { return try tls.receive(buffer) }
+        let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
+        if count > 0 { return .bytes(count) }
+        if count == 0 { return .closed }
+        if errno == EAGAIN || errno == EINTR { return .wait(Int16(POLLIN)) }
+        throw RedisError(SystemError("reading from Redis at \(name)"))
+    }
+
+    /// Whether there is more to receive without another poll.
+    var hasPendingBytes: Bool { tls?.hasPendingBytes ?? false }
+}

@@ -1,0 +1,156 @@
+import CTLS
+import Glibc
+import Model
+
+/// TLS to Redis, as `redis.tls.*` configures it. Paths are of PEM files.
+package struct RedisTLSOptions: Sendable, Equatable {
+    /// Certificate authorities; the system's store without one.
+    package var caFile: String?
+    package var certificateFile: String?
+    package var keyFile: String?
+    /// The name that the server's certificate has to bear, where it is not the host of the url.
+    package var serverName: String?
+    /// Takes any certificate: no protection against somebody in between.
+    package var skipsVerification = false
+
+    package init() {}
+
+    /// What is wrong with the files, if anything is.
+    package var problem: String? {
+        do throws(RedisError) {
+            _ = try TLSContext(self)
+            return nil
+        } catch {
+            return error.message
+        }
+    }
+}
+
+/// OpenSSL's context: the authorities and our own certificate, read once.
+///
+/// Guard of the `@unchecked Sendable`: written in `init` only; OpenSSL counts references to it with atomics.
+final class TLSContext: @unchecked Sendable {
+    fileprivate let context: OpaquePointer
+    private let options: RedisTLSOptions
+
+    init(_ options: RedisTLSOptions) throws(RedisError) {
+        self.options = options
+        guard let context = SSL_CTX_new(TLS_client_method()) else { throw TLSContext.failure("making a TLS context") }
+        self.context = context
+        _ = collector_tls_set_minimum(context)
+        _ = collector_tls_set_modes(context)
+        if let file = options.caFile {
+            if SSL_CTX_load_verify_locations(context, file, nil) != 1 {
+                throw Self.failure("reading redis.tls.ca-file \(file)")
+            }
+        } else if SSL_CTX_set_default_verify_paths(context) != 1 {
+            throw Self.failure("reading the system's certificate authorities")
+        }
+        SSL_CTX_set_verify(context, options.skipsVerification ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nil)
+        if let file = options.certificateFile {
+            if SSL_CTX_use_certificate_chain_file(context, file) != 1 {
+                throw Self.failure("reading redis.tls.cert-file \(file)")
+            }
+            let key = options.keyFile ?? file
+            if SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1 {
+                throw Self.failure("reading redis.tls.key-file \(key)")
+            }
+        }
+    }
+
+    deinit {
+        SSL_CTX_free(context)
+    }
+
+    /// A session over a connected socket to `host`; the handshake is still to come.
+    func makeSession(_ descriptor: Int32, host: String) throws(RedisError) -> TLSSession {
+        guard let session = SSL_new(context), SSL_set_fd(session, descriptor) == 1 else {
+            throw Self.failure("making a TLS session")
+        }
+        let wrapped = TLSSession(session)
+        let name = options.serverName ?? host
+        var address = in6_addr()
+        let isAddress = inet_pton(AF_INET, name, &address) == 1 || inet_pton(AF_INET6, name, &address) == 1
+        if isAddress {
+            X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session), name)
+        } else {
+            _ = collector_tls_set_server_name(session, name)
+            SSL_set1_host(session, name)
+        }
+        return wrapped
+    }
+
+    /// What was tried, and what OpenSSL says of it.
+    fileprivate static func failure(_ what: String) -> RedisError {
+        RedisError(.tls, "\(what): \(TLSSession.errorText())")
+    }
+}
+
+/// One TLS session. Used by one thread at a time; the socket under it is somebody else's.
+final class TLSSession {
+    private let session: OpaquePointer
+
+    fileprivate init(_ session: OpaquePointer) {
+        self.session = session
+    }
+
+    deinit {
+        SSL_free(session)
+    }
+
+    /// One step of the handshake: done, or what to wait for.
+    func handshake() throws(RedisError) -> StreamProgress {
+        ERR_clear_error()
+        let code = SSL_connect(session)
+        if code == 1 { return .bytes(0) }
+        let verification = SSL_get_verify_result(session)
+        if verification != X509_V_OK {
+            let reason = String(cString: X509_verify_cert_error_string(verification))
+            throw RedisError(.tls, "the server's certificate is not accepted: \(reason)")
+        }
+        return try progress(code, "TLS handshake")
+    }
+
+    func send(_ bytes: UnsafeRawBufferPointer) throws(RedisError) -> StreamProgress {
+        ERR_clear_error()
+        let code = SSL_write(session, bytes.baseAddress, Int32(clamping: bytes.count))
+        return code > 0 ? .bytes(Int(code)) : try progress(code, "sending by TLS")
+    }
+
+    func receive(_ buffer: UnsafeMutableRawBufferPointer) throws(RedisError) -> StreamProgress {
+        ERR_clear_error()
+        let code = SSL_read(session, buffer.baseAddress, Int32(clamping: buffer.count))
+        return code > 0 ? .bytes(Int(code)) : try progress(code, "reading by TLS")
+    }
+
+    /// Whether bytes are decrypted already, of which the socket knows nothing.
+    var hasPendingBytes: Bool { SSL_pending(session) > 0 }
+
+    private func progress(_ code: Int32, _ what: String) throws(RedisError) -> StreamProgress {
+        switch SSL_get_error(session, code) {
+        case SSL_ERROR_WANT_READ: return .wait(Int16(POLLIN))
+        case SSL_ERROR_WANT_WRITE: return .wait(Int16(POLLOUT))
+        case SSL_ERROR_ZERO_RETURN: return .closed
+        case SSL_ERROR_SYSCALL where errno == 0: return .closed
+        default: throw RedisError(.tls, "\(what): \(Self.errorText())")
+        }
+    }
+
+    /// The oldest error that OpenSSL noted in this thread; else errno.
+    fileprivate static func errorText() -> String {
+        let code = ERR_get_error()
+        if code == 0 { return String(cString: strerror(errno)) }
+        var text = [CChar](repeating: 0, count: 256)
+        ERR_error_string_n(code, &text, text.count)
+        ERR_clear_error()
+        return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}
+
+/// What a step on a non-blocking stream came to.
+enum StreamProgress {
+    case bytes(Int)
+    /// Nothing yet: poll for these events first.
+    case wait(Int16)
+    case closed
+}

@@ -1,0 +1,108 @@
+"""Redis by TLS: verified by default, with an authority of one's own, a client certificate, another name."""
+
+import subprocess
+
+import pytest
+
+from support.collector import run_once
+from support.metrics_page import MetricsPage
+from support.ports import free_port
+from support.redis_server import RedisServer
+
+
+class Certificates:
+    """An authority, a server's certificate for `localhost` and 127.0.0.1, a client's, and a stranger's authority."""
+
+    def __init__(self, directory):
+        directory.mkdir()
+        self.directory = directory
+        self._authority("ca")
+        self._authority("stranger")
+        self._signed("server", "subjectAltName=DNS:localhost,DNS:redis.example,IP:127.0.0.1")
+        self._signed("client", "extendedKeyUsage=clientAuth")
+
+    def __getitem__(self, name: str) -> str:
+        return str(self.directory / name)
+
+    def _openssl(self, *arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=self.directory)
+
+    def _authority(self, name: str) -> None:
+        self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                      "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}")
+
+    def _signed(self, name: str, extension: str) -> None:
+        (self.directory / f"{name}.ext").write_text(extension + "\n")
+        self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                      "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        self._openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+                      "-days", "2", "-out", f"{name}.pem", "-extfile", f"{name}.ext")
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    return Certificates(tmp_path_factory.mktemp("tls") / "certificates")
+
+
+@pytest.fixture(scope="module", params=["no", "yes"], ids=["any client", "certified clients"])
+def server(request, certificates, tmp_path_factory):
+    """Its url by TLS, and whether it asks for a client certificate."""
+    port = free_port()
+    flags = ["--tls-port", str(port), "--tls-cert-file", certificates["server.pem"], "--tls-key-file",
+             certificates["server.key"], "--tls-ca-cert-file", certificates["ca.pem"], "--tls-auth-clients", request.param]
+    with RedisServer(tmp_path_factory.mktemp("redis"), flags=flags) as started, started.client() as client:
+        # More than fits into one TLS record, one way and the other.
+        client.sadd("asynq:queues", *(f"queue-{n}" for n in range(2000)))
+        yield port, request.param == "yes"
+
+
+def scrape(server, *flags: str, host: str = "localhost"):
+    return run_once("scrape", "--redis-url", f"rediss://{host}:{server[0]}/0", *flags)
+
+
+def client_flags(certificates) -> list[str]:
+    return ["--redis-tls-cert-file", certificates["client.pem"], "--redis-tls-key-file", certificates["client.key"]]
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_the_right_authority_is_accepted(server, certificates, host):
+    ran = scrape(server, "--redis-tls-ca-file", certificates["ca.pem"], *client_flags(certificates), host=host)
+    assert ran.returncode == 0, ran
+    assert len(MetricsPage(ran.stdout).by("asynq_queue_paused", "queue")) == 2000
+
+
+def test_a_server_that_asks_for_a_certificate_refuses_one_without(server, certificates):
+    ran = scrape(server, "--redis-tls-ca-file", certificates["ca.pem"])
+    assert ran.returncode == (1 if server[1] else 0), ran
+
+
+@pytest.mark.parametrize("authority", [None, "stranger.pem"])
+def test_verification_is_on_by_default(server, certificates, authority):
+    flags = ["--redis-tls-ca-file", certificates[authority]] if authority else []
+    ran = scrape(server, *flags, *client_flags(certificates))
+    assert ran.returncode == 1 and "certificate" in ran.stderr, ran
+
+
+def test_the_name_has_to_be_the_certificate_s(server, certificates):
+    flags = ["--redis-tls-ca-file", certificates["ca.pem"], *client_flags(certificates)]
+    wrong = scrape(server, *flags, "--redis-tls-server-name", "other.example")
+    assert wrong.returncode == 1 and "ostname mismatch" in wrong.stderr, wrong
+    assert scrape(server, *flags, "--redis-tls-server-name", "redis.example").returncode == 0
+
+
+def test_verification_can_be_switched_off(server, certificates):
+    ran = scrape(server, "--redis-tls-insecure-skip-verify", "true", *client_flags(certificates))
+    assert ran.returncode == 0, ran
+
+
+def test_a_plain_port_is_no_tls_port(certificates, tmp_path):
+    with RedisServer(tmp_path) as plain:
+        ran = run_once("scrape", "--redis-url", f"rediss://127.0.0.1:{plain.port}/0", "--redis-timeout", "2s")
+    assert ran.returncode == 1 and len(ran.stderr.splitlines()) == 1, ran
+
+
+@pytest.mark.parametrize("key", ["ca-file", "cert-file"])
+def test_a_file_that_is_no_certificate_is_told_at_the_start(tmp_path, key):
+    (tmp_path / "nonsense.pem").write_text("nonsense\n")
+    ran = run_once("check-config", "--redis-url", "rediss://localhost/0", f"--redis-tls-{key}", str(tmp_path / "nonsense.pem"))
+    assert ran.returncode == 2 and f"redis.tls.{key}" in ran.stderr, ran
