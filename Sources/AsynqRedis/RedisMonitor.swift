@@ -4,16 +4,16 @@ package import Platform
 import Synchronization
 
 package struct RedisMonitorOptions: Sendable {
-    package var endpoint: RedisEndpoint
+    package var target: RedisTarget
     package var intervalNanoseconds: UInt64
     /// The budget of one whole scrape, connecting included.
     package var timeoutNanoseconds: UInt64
     package var filter: QueueFilter
 
     package init(
-        endpoint: RedisEndpoint, intervalNanoseconds: UInt64, timeoutNanoseconds: UInt64, filter: QueueFilter = .all
+        target: RedisTarget, intervalNanoseconds: UInt64, timeoutNanoseconds: UInt64, filter: QueueFilter = .all
     ) {
-        self.endpoint = endpoint
+        self.target = target
         self.intervalNanoseconds = intervalNanoseconds
         self.timeoutNanoseconds = timeoutNanoseconds
         self.filter = filter
@@ -91,9 +91,10 @@ package final class RedisMonitor: Sendable {
         do throws(RedisError) {
             let open: RedisConnection
             if let connection {
+                try options.target.confirmMaster(connection, deadline: deadline)
                 open = connection
             } else {
-                open = try RedisConnection(options.endpoint, clock: clock, deadline: deadline, interrupt: waker)
+                open = try options.target.connect(clock: clock, deadline: deadline, interrupt: waker)
                 connection = open
             }
             let snapshot = try scraper.scrape(open, deadline: deadline)
@@ -123,7 +124,7 @@ package final class RedisMonitor: Sendable {
         for message in snapshot.errorMessages where !old.contains(message) {
             logger.warning("a part of the scrape failed", metadata: ["error": "\(message)"])
         }
-        if wasDown { logger.notice("Redis answers again", metadata: ["redis": "\(options.endpoint.description)"]) }
+        if wasDown { logger.notice("Redis answers again", metadata: ["redis": "\(options.target.description)"]) }
     }
 
     private func note(_ error: RedisError, seconds: Double) {

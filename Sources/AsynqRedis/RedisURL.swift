@@ -33,31 +33,64 @@ package struct RedisEndpoint: Sendable, Equatable {
     }
 }
 
-/// Reads `redis://[user:pass@]host:port/db`, the same with `rediss` for TLS, and `unix:///path?db=0`.
+/// Reads `redis://[user:pass@]host:port/db`, `redis-sentinel://[user:pass@]h1:p1,h2:p2/db?master=NAME`, the same with
+/// `rediss` for TLS, and `unix:///path?db=0`.
 package enum RedisURL {
     package struct Invalid: Error, Sendable {
         package let problem: String
     }
 
-    package static func parse(_ text: String) throws(Invalid) -> RedisEndpoint {
+    private static let schemes = "redis://, rediss://, redis-sentinel://, rediss-sentinel:// and unix://"
+
+    package static func parse(_ text: String) throws(Invalid) -> RedisTarget {
         guard let colon = text.range(ofSeparator: "://") else {
-            throw Invalid(
-                problem: "no scheme; allowed are redis://host:port/db, rediss://host:port/db, unix:///path?db=0 and none")
+            throw Invalid(problem: "no scheme; allowed are \(schemes), or none")
         }
         let scheme = text[..<colon.lowerBound]
         let rest = text[colon.upperBound...]
+        var target: RedisTarget
         switch scheme {
-        case "redis": return try parseTCP(rest)
-        case "rediss":
-            var endpoint = try parseTCP(rest)
-            endpoint.tls = RedisTLSOptions()
-            return endpoint
-        case "unix": return try parseUnix(rest)
-        case "redis-sentinel", "redis-cluster", "rediss-sentinel", "rediss-cluster":
-            throw Invalid(
-                problem: "\(scheme):// is not supported by this version yet; allowed are redis://, rediss:// and unix://")
-        default: throw Invalid(problem: "unknown scheme \(scheme)://; allowed are redis://, rediss:// and unix://")
+        case "redis", "rediss": target = RedisTarget(try parseTCP(rest))
+        case "redis-sentinel", "rediss-sentinel": target = try parseSentinel(rest)
+        case "unix": target = RedisTarget(try parseUnix(rest))
+        case "redis-cluster", "rediss-cluster":
+            throw Invalid(problem: "\(scheme):// is not supported by this version yet; allowed are \(schemes)")
+        default: throw Invalid(problem: "unknown scheme \(scheme)://; allowed are \(schemes)")
         }
+        if scheme.hasPrefix("rediss") { target.endpoint.tls = RedisTLSOptions() }
+        return target
+    }
+
+    /// `[user:pass@]h1:p1,h2:p2/db?master=NAME`; the port of a sentinel is 26379 where it is not given.
+    private static func parseSentinel(_ rest: Substring) throws(Invalid) -> RedisTarget {
+        let path = rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex
+        var authority = rest[..<path]
+        var username: String?
+        var password: String?
+        if let at = authority.lastIndex(of: "@") {
+            (username, password) = try parseUserInfo(authority[..<at])
+            authority = authority[authority.index(after: at)...]
+        }
+        var addresses: [RedisEndpoint.Address] = []
+        for part in authority.split(separator: ",") {
+            let (host, port) = try parseHost(part, defaultPort: "26379")
+            addresses.append(.tcp(host: host, port: port))
+        }
+        guard let first = addresses.first else {
+            throw Invalid(problem: "no sentinel; allowed is host:port,host:port/db?master=NAME")
+        }
+        let tail = rest[path...]
+        let query = tail.drop { $0 != "?" }.dropFirst()
+        var master: String?
+        for pair in query.split(separator: "&") {
+            guard pair.hasPrefix("master=") else { throw Invalid(problem: "unknown parameter; allowed is master=NAME") }
+            master = try decode(pair.dropFirst(7))
+        }
+        guard let master, !master.isEmpty else { throw Invalid(problem: "the master's name is missing: ?master=NAME") }
+        let number = tail.prefix { $0 != "?" }.drop { $0 == "/" }
+        let endpoint = RedisEndpoint(
+            address: first, username: username, password: password, database: number.isEmpty ? 0 : try parseDatabase(number))
+        return RedisTarget(endpoint, sentinels: .init(addresses: addresses, master: master))
     }
 
     private static func parseTCP(_ rest: Substring) throws(Invalid) -> RedisEndpoint {
@@ -87,9 +120,11 @@ package enum RedisURL {
         return (user.isEmpty ? nil : user, try decode(text[text.index(after: colon)...]))
     }
 
-    private static func parseHost(_ text: Substring) throws(Invalid) -> (host: String, port: UInt16) {
+    private static func parseHost(
+        _ text: Substring, defaultPort: Substring = "6379"
+    ) throws(Invalid) -> (host: String, port: UInt16) {
         var host = text
-        var port = Substring("6379")
+        var port = defaultPort
         if text.hasPrefix("[") {
             guard let close = text.firstIndex(of: "]") else { throw Invalid(problem: "an IPv6 address without its ]") }
             host = text[text.index(after: text.startIndex)..<close]

@@ -94,7 +94,7 @@ package final class Collector: Sendable {
                 "version": "\(BuildInfo.version)",
                 "metrics": "\(web?.address.description ?? "none")",
                 "otlp": "\(otlp.map(\.address.description).joined(separator: ", "))",
-                "redis": "\(options.redis?.endpoint.description ?? "none")",
+                "redis": "\(options.redis?.target.description ?? "none")",
                 "tempo": "\(tempo ?? "none: spans feed the metrics only")",
             ])
         for key in options.ineffective {

@@ -116,7 +116,7 @@ enum StatusPage {
         h1 small { font-weight: normal; opacity: .6 }
         .wide { overflow-x: auto }
         table { border-collapse: collapse }
-        th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #8884; white-space: nowrap }
+        th, td { padding: .2rem .45rem; text-align: right; border-bottom: 1px solid #8884; white-space: nowrap }
         td { font-variant-numeric: tabular-nums }
         th:first-child { text-align: left }
         .bad { color: #d33 }

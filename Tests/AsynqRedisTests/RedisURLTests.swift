@@ -39,7 +39,7 @@ struct RedisURLTests {
     @Test("Every documented form is understood", arguments: good.indices)
     func forms(index: Int) throws {
         let (text, endpoint) = Self.good[index]
-        #expect(try RedisURL.parse(text) == endpoint, "\(text)")
+        #expect(try RedisURL.parse(text) == RedisTarget(endpoint), "\(text)")
     }
 
     private static let bad = [
@@ -54,17 +54,36 @@ struct RedisURLTests {
         #expect(throws: RedisURL.Invalid.self) { try RedisURL.parse(text) }
     }
 
+    @Test("Sentinels are a list, their master a name; credentials and database are the master's")
+    func sentinels() throws {
+        let target = try RedisURL.parse("redis-sentinel://u:p%40@s1:1,s2,[::1]:3/4?master=my%2Fmaster")
+        #expect(target.sentinels == .init(
+            addresses: [.tcp(host: "s1", port: 1), .tcp(host: "s2", port: 26379), .tcp(host: "::1", port: 3)],
+            master: "my/master"))
+        #expect(target.endpoint.username == "u" && target.endpoint.password == "p@" && target.endpoint.database == 4)
+        #expect(target.endpoint.tls == nil && target.description == "master my/master of 3 sentinels")
+        #expect(try RedisURL.parse("rediss-sentinel://s?master=m").endpoint.tls == RedisTLSOptions())
+    }
+
+    @Test("Sentinels without a list, a master's name or good numbers are refused", arguments: [
+        "redis-sentinel://", "redis-sentinel://?master=m", "redis-sentinel://s", "redis-sentinel://s?master=",
+        "redis-sentinel://s:0?master=m", "redis-sentinel://s/x?master=m", "redis-sentinel://s?db=1&master=m",
+    ])
+    func badSentinels(text: String) {
+        #expect(throws: RedisURL.Invalid.self) { try RedisURL.parse(text) }
+    }
+
     @Test("rediss is redis by TLS, verified; nothing else is")
     func tls() throws {
-        let secure = try RedisURL.parse("rediss://u:p@h:6380/2")
+        let secure = try RedisURL.parse("rediss://u:p@h:6380/2").endpoint
         #expect(secure.tls == RedisTLSOptions() && secure.tls?.skipsVerification == false)
         #expect(secure.address == .tcp(host: "h", port: 6380) && secure.database == 2 && secure.password == "p")
-        #expect(try RedisURL.parse("redis://h").tls == nil)
-        #expect(try RedisURL.parse("unix:///r.sock").tls == nil)
+        #expect(try RedisURL.parse("redis://h").endpoint.tls == nil)
+        #expect(try RedisURL.parse("unix:///r.sock").endpoint.tls == nil)
     }
 
     @Test("Schemes of later versions are refused by name", arguments: [
-        "redis-sentinel", "redis-cluster", "rediss-sentinel", "rediss-cluster",
+        "redis-cluster", "rediss-cluster",
     ])
     func laterSchemes(scheme: String) {
         do {

@@ -45,7 +45,7 @@ struct SecretTests {
     func problemTexts() throws {
         let found = try problems(
             [
-                "--redis-url", "redis-sentinel://u:hush@h", "--tempo-endpoint=ftp://u:hush@h", "--tempo-headers=hush,A=B",
+                "--redis-url", "redis-cluster://u:hush@h", "--tempo-endpoint=ftp://u:hush@h", "--tempo-headers=hush,A=B",
                 "--redis-password-file=/tmp/not/there",
             ])
         #expect(found.count >= 4)
@@ -63,10 +63,10 @@ struct SecretTests {
             let environment: [Pair] = [("ASYNQ_COLLECTOR_REDIS_PASSWORD_FILE", file.path)]
             #expect(try settings(environment: environment)["redis.password"].text == value)
             #expect(try settings(yaml: "redis: {password-file: \(file.path)}")["redis.password"].text == value)
-            #expect(try options(["--redis-password-file", file.path])?.redis?.endpoint.password == value)
+            #expect(try options(["--redis-password-file", file.path])?.redis?.target.endpoint.password == value)
         }
         let url = try TemporaryFile("redis://joe:hush@h:7\n")
-        #expect(try options(["--redis-url-file", url.path])?.redis?.endpoint.description == "h:7")
+        #expect(try options(["--redis-url-file", url.path])?.redis?.target.endpoint.description == "h:7")
         let headers = try TemporaryFile("A=B, C=D=E\n")
         let forwarder = try options(["--tempo-endpoint=http://h", "--tempo-headers-file", headers.path])?.forwarder
         let sent = try #require(forwarder?.headers)
@@ -84,7 +84,8 @@ struct SecretTests {
     @Test("User and password override those of the url")
     func overrides() throws {
         let endpoint = try #require(
-            try options(["--redis-url=redis://a:b@h", "--redis-username=c", "--redis-password", Self.secret])?.redis?.endpoint)
+            try options(["--redis-url=redis://a:b@h", "--redis-username=c", "--redis-password", Self.secret])?
+                .redis?.target.endpoint)
         #expect(endpoint.username == "c" && endpoint.password == Self.secret)
     }
 }

@@ -113,12 +113,13 @@ struct OptionsBuilder {
         let url = settings["redis.url"].text
         if url == "none" { return nil }
         do throws(RedisURL.Invalid) {
-            var endpoint = try RedisURL.parse(url)
-            if let username = nonEmpty("redis.username") { endpoint.username = username }
-            if let password = nonEmpty("redis.password") { endpoint.password = password }
-            if endpoint.tls != nil { endpoint.tls = redisTLS() }
+            var target = try RedisURL.parse(url)
+            if let username = nonEmpty("redis.username") { target.endpoint.username = username }
+            if let password = nonEmpty("redis.password") { target.endpoint.password = password }
+            if let password = nonEmpty("redis.sentinel-password") { target.sentinels?.password = password }
+            if target.endpoint.tls != nil { target.endpoint.tls = redisTLS() }
             return RedisMonitorOptions(
-                endpoint: endpoint, intervalNanoseconds: duration("redis.interval"),
+                target: target, intervalNanoseconds: duration("redis.interval"),
                 timeoutNanoseconds: duration("redis.timeout"),
                 filter: QueueFilter(
                     include: nonEmpty("redis.queues.include"), exclude: nonEmpty("redis.queues.exclude")))

@@ -73,7 +73,7 @@ enum ScrapeCommand {
         let start = clock.monotonic()
         let deadline = start.advanced(byNanoseconds: redis.timeoutNanoseconds)
         do throws(RedisError) {
-            let connection = try RedisConnection(redis.endpoint, clock: clock, deadline: deadline)
+            let connection = try redis.target.connect(clock: clock, deadline: deadline)
             var scraper = QueueScraper(filter: redis.filter, clock: clock)
             let snapshot = try scraper.scrape(connection, deadline: deadline)
             var status = RedisStatus()
