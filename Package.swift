@@ -15,7 +15,8 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name + "Tests", dependencies: [.byName(name: name)] + dependencies, swiftSettings: rules)
+    .testTarget(
+        name: name + "Tests", dependencies: [.byName(name: name), "TestSupport"] + dependencies, swiftSettings: rules)
 }
 
 func cLibrary(_ name: String, apt: String) -> Target {
@@ -73,6 +74,7 @@ let package = Package(
             // A release is one file that is copied around: without symbols 15 MB, with them 34.
             linkerSettings: [.unsafeFlags(["-Xlinker", "-s"], .when(configuration: .release))]),
 
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: rules),
         tests("ProtobufWire", []),
         tests("Platform", ["Model"]),
         tests("Compression", []),

@@ -80,33 +80,21 @@ extension Spool {
         from chunk: [UInt8], _ source: ReadSource, maxBytes: Int, maxSpans: Int, into batch: inout SpoolBatch
     ) -> Int {
         chunk.withUnsafeBytes { bytes in
-            var offset = 0
-            var done = 0
+            var finder = FrameFinder(bytes, at: source.offset, segmentBytes: source.bytes)
             var lastRead = source.lastRead
-            while offset + FrameHeader.count <= bytes.count {
-                guard let header = FrameHeader(bytes, at: offset) else {
-                    offset += 1
-                    continue
-                }
-                let end = offset + header.frameCount
-                // A frame that goes on beyond the chunk is read whole with the next one.
-                if offset == done && end > bytes.count && source.offset + end <= source.bytes { break }
-                guard header.checks(bytes, at: offset) else {
-                    offset += 1
-                    continue
-                }
+            while let found = finder.next() {
+                let header = found.header
                 if header.sequence > lastRead && !source.settled.contains(header.sequence) {
                     let isFull = batch.bytes.count + header.payloadCount > maxBytes
                         || batch.spanCount + header.spanCount > maxSpans
-                    if isFull && !batch.isEmpty { return done }
-                    batch.append(header, bytes[offset + FrameHeader.count..<end], segment: source.segment)
+                    if isFull && !batch.isEmpty { break }
+                    batch.append(header, bytes[found.range].dropFirst(FrameHeader.count), segment: source.segment)
                 }
                 state.withLock { $0.noteGap(before: header.sequence) }
                 lastRead = max(lastRead, header.sequence)
-                offset = end
-                done = end
+                finder.take(found)
             }
-            return done
+            return finder.done
         }
     }
 

@@ -133,25 +133,13 @@ private struct SegmentScan {
     private mutating func take(
         _ bytes: UnsafeRawBufferPointer, at base: Int, fileCount: Int, _ settled: SettledSequences
     ) -> Int {
-        var offset = 0
-        var done = 0
-        while offset + FrameHeader.count <= bytes.count {
-            guard let header = FrameHeader(bytes, at: offset) else {
-                offset += 1
-                continue
-            }
-            let end = offset + header.frameCount
-            if offset == done && end > bytes.count && base + end <= fileCount { break }
-            guard header.checks(bytes, at: offset) else {
-                offset += 1
-                continue
-            }
-            note(header, settled)
-            offset = end
-            done = end
-            goodEnd = base + end
+        var finder = FrameFinder(bytes, at: base, segmentBytes: fileCount)
+        while let found = finder.next() {
+            note(found.header, settled)
+            finder.take(found)
+            goodEnd = base + finder.done
         }
-        return done
+        return finder.done
     }
 
     private mutating func note(_ header: FrameHeader, _ settled: SettledSequences) {

@@ -1,18 +1,6 @@
+import TestSupport
 import Testing
 @testable import AsynqRedis
-
-/// A generator with a seed, so that a random test that fails can be run again (SplitMix64).
-private struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-}
 
 @Suite("Counting what enters an archive")
 struct ArchiveArrivalsTests {
@@ -64,7 +52,7 @@ struct ArchiveArrivalsTests {
     @Test("An archive that is trimmed, emptied by hand and filled again counts every death once")
     func randomArchive() {
         let seed = UInt64.random(in: 0 ... .max)
-        var random = SeededGenerator(state: seed)
+        var random = SeededGenerator(seed: seed)
         var arrivals = ArchiveArrivals()
         var archive: [ArchiveArrivals.Member] = []
         var deaths: UInt64 = 0

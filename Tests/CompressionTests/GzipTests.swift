@@ -1,4 +1,5 @@
 import Compression
+import TestSupport
 import Testing
 
 func gzip(_ bytes: [UInt8]) -> [UInt8] {

@@ -1,4 +1,5 @@
 import OTLP
+import TestSupport
 import Testing
 @testable import Forwarder
 
@@ -87,22 +88,5 @@ struct ForwardOutcomeTests {
         #expect(reason.unicodeScalars.allSatisfy { $0.value >= 32 && $0.value != 127 })
         _ = Self.outcome(200, body)
         _ = Self.outcome(200, [0x0A, UInt8(min(body.count, 127))] + body)
-    }
-}
-
-/// A generator with a seed, so that a random test that fails can be run again (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) {
-        state = seed
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

@@ -1,5 +1,6 @@
 import Metrics
 import Model
+import TestSupport
 import Testing
 
 @Suite("Label sets")

@@ -1,5 +1,6 @@
 import Model
 import OTLP
+import TestSupport
 import Testing
 
 @Suite("Order, repetition and unknown fields")

@@ -1,6 +1,7 @@
 import Model
 import OTLP
 import ProtobufWire
+import TestSupport
 import Testing
 
 /// A span as the test wants it to be found.

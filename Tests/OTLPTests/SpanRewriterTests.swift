@@ -1,4 +1,5 @@
 import OTLP
+import TestSupport
 import Testing
 
 @Suite("Taking refused spans out of a request")

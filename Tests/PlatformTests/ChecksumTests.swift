@@ -1,4 +1,5 @@
 import Platform
+import TestSupport
 import Testing
 
 private func checksum(_ bytes: [UInt8], continuing crc: UInt32 = 0) -> UInt32 {

@@ -1,4 +1,5 @@
 import ProtobufWire
+import TestSupport
 import Testing
 
 @Suite("Cut, changed and random bytes")

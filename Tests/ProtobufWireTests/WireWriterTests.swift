@@ -1,4 +1,5 @@
 import ProtobufWire
+import TestSupport
 import Testing
 
 @Suite("WireWriter")

@@ -3,23 +3,6 @@ import Platform
 import Synchronization
 @testable import Spool
 
-/// A generator with a seed, so that a random test that fails can be run again (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) {
-        state = seed
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-}
-
 /// A clock that stands still until a test moves it.
 final class ManualClock: Sendable {
     private let nanoseconds = Mutex<Int64>(1_700_000_000_000_000_000)

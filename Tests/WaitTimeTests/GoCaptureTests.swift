@@ -3,6 +3,7 @@ import Metrics
 import Model
 import OTLP
 @testable import WaitTime
+import TestSupport
 import Testing
 
 @Suite("What the Go SDK sent, against what is known of it")

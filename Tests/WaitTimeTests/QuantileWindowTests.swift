@@ -1,6 +1,7 @@
 import Glibc
 import Model
 @testable import WaitTime
+import TestSupport
 import Testing
 
 extension QuantileWindow {

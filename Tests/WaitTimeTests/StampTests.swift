@@ -1,5 +1,6 @@
 import Model
 @testable import WaitTime
+import TestSupport
 import Testing
 
 @Suite("Stamps")
