@@ -63,23 +63,15 @@ package enum RedisURL {
 
     /// `[user:pass@]h1:p1,h2:p2/db?master=NAME`; the port of a sentinel is 26379 where it is not given.
     private static func parseSentinel(_ rest: Substring) throws(Invalid) -> RedisTarget {
-        let path = rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex
-        var authority = rest[..<path]
-        var username: String?
-        var password: String?
-        if let at = authority.lastIndex(of: "@") {
-            (username, password) = try parseUserInfo(authority[..<at])
-            authority = authority[authority.index(after: at)...]
-        }
+        let (username, password, hosts, tail) = try parseAuthority(rest)
         var addresses: [RedisEndpoint.Address] = []
-        for part in authority.split(separator: ",") {
+        for part in hosts.split(separator: ",") {
             let (host, port) = try parseHost(part, defaultPort: "26379")
             addresses.append(.tcp(host: host, port: port))
         }
         guard let first = addresses.first else {
             throw Invalid(problem: "no sentinel; allowed is host:port,host:port/db?master=NAME")
         }
-        let tail = rest[path...]
         let query = tail.drop { $0 != "?" }.dropFirst()
         var master: String?
         for pair in query.split(separator: "&") {
@@ -94,17 +86,9 @@ package enum RedisURL {
     }
 
     private static func parseTCP(_ rest: Substring) throws(Invalid) -> RedisEndpoint {
-        let path = rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex
-        var authority = rest[..<path]
-        var username: String?
-        var password: String?
-        if let at = authority.lastIndex(of: "@") {
-            (username, password) = try parseUserInfo(authority[..<at])
-            authority = authority[authority.index(after: at)...]
-        }
-        let (host, port) = try parseHost(authority)
+        let (username, password, hosts, tail) = try parseAuthority(rest)
+        let (host, port) = try parseHost(hosts)
         var database = 0
-        let tail = rest[path...]
         if let query = tail.firstIndex(of: "?") {
             database = try databaseNumber(tail[tail.index(after: query)...]) ?? 0
         }
@@ -112,6 +96,17 @@ package enum RedisURL {
         if !number.isEmpty { database = try parseDatabase(number) }
         return RedisEndpoint(
             address: .tcp(host: host, port: port), username: username, password: password, database: database)
+    }
+
+    /// `[user:pass@]hosts`, and what stands behind them from the first `/` or `?` on.
+    private static func parseAuthority(
+        _ rest: Substring
+    ) throws(Invalid) -> (username: String?, password: String?, hosts: Substring, tail: Substring) {
+        let path = rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex
+        let authority = rest[..<path]
+        guard let at = authority.lastIndex(of: "@") else { return (nil, nil, authority, rest[path...]) }
+        let (username, password) = try parseUserInfo(authority[..<at])
+        return (username, password, authority[authority.index(after: at)...], rest[path...])
     }
 
     private static func parseUserInfo(_ text: Substring) throws(Invalid) -> (username: String?, password: String?) {

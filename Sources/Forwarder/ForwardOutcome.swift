@@ -69,13 +69,16 @@ struct Backoff {
     /// The pause after one more failure, in nanoseconds. `jitter` is a random number in 0..<1.
     mutating func fail(retryAfterSeconds: UInt64, slowly: Bool, jitter: Double) -> UInt64 {
         failures += 1
-        let asked = retryAfterSeconds.multipliedReportingOverflow(by: 1_000_000_000)
-        // A backend that asks for more than an hour is asked again after one.
-        if retryAfterSeconds > 0 { return min(asked.overflow ? .max : asked.partialValue, 3_600_000_000_000) }
+        if retryAfterSeconds > 0 { return Self.askedNanoseconds(retryAfterSeconds) }
         var pause = slowly ? maxNanoseconds : initialNanoseconds
         for _ in 1..<max(2, min(failures, 32)) where pause < maxNanoseconds && failures > 1 { pause &*= 2 }
         pause = min(pause, maxNanoseconds)
         return UInt64(Double(pause) * (0.75 + 0.5 * jitter))
+    }
+
+    /// What the backend asked for by `Retry-After`. One that asks for more than an hour is asked again after one.
+    static func askedNanoseconds(_ retryAfterSeconds: UInt64) -> UInt64 {
+        min(retryAfterSeconds, 3600) * 1_000_000_000
     }
 
     mutating func succeed() {

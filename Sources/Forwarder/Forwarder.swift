@@ -85,7 +85,7 @@ package final class Forwarder: Sendable {
         let batch: SpoolBatch
         /// Times that the backend answered 500 to it while it took others.
         var suspicions = 0
-        /// The batches that the backend had taken when this one was last answered with 500.
+        /// The batches that the backend had taken when this one last failed.
         var acceptedBefore: UInt64?
         /// Not sent again before this: a suspect waits by itself and lets others pass.
         var notBefore = MonotonicTime(nanoseconds: 0)
@@ -285,8 +285,13 @@ package final class Forwarder: Sendable {
             var attempt = attempt
             attempt.acceptedBefore = acceptedBatches
             enqueue(attempt)
-            // Requests that were on their way together fail together: that is one failure.
-            if backoff.failures > 0 && startedAt < gateClosedAt { return }
+            // Requests that were on their way together fail together: that is one failure. But if the backend asks for
+            // a longer pause in one of its answers, it gets it.
+            if backoff.failures > 0 && startedAt < gateClosedAt {
+                let now = owner.clock.monotonic()
+                gate = max(gate, now.advanced(byNanoseconds: Backoff.askedNanoseconds(seconds)))
+                return
+            }
             let isFirst = backoff.failures == 0
             let jitter = Double.random(in: 0..<1, using: &generator)
             let pause = backoff.fail(retryAfterSeconds: seconds, slowly: slowly, jitter: jitter)

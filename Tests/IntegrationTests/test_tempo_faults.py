@@ -1,5 +1,9 @@
 """Tempo slow, away or refusing: what can be retried is retried until it is accepted, the rest is counted."""
 
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 
 from support.deadline import eventually, holds_for
@@ -53,6 +57,49 @@ def test_retry_after_is_obeyed_where_it_is_longer_than_our_own_pause(collector, 
     assert_all_arrived_once(collector, tempo, FIRST)
     refused, accepted = tempo.requests
     assert accepted.arrived - refused.arrived >= 1.9, "expected no request within the 2 s of Retry-After"
+
+
+class _FailsTogether(BaseHTTPRequestHandler):
+    """Takes four requests before it answers one: the first gets a bare 503, the others, a little later, 429 and a pause of
+    2 s. What comes then is accepted."""
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        with self.server.lock:
+            self.server.arrived.append(time.monotonic())
+            number = len(self.server.arrived)
+        if number > 4:
+            return self._answer(200)
+        self.server.all_there.wait()
+        if number == 1:
+            return self._answer(503)
+        time.sleep(0.02)  # behind the first answer, and well before the pause of 150 ms or more after it is over
+        self._answer(429, {"Retry-After": "2"})
+
+    def _answer(self, status: int, headers: dict[str, str] = {}) -> None:
+        self.send_response(status)
+        for name, value in ({"Content-Length": "0"} | headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_retry_after_is_obeyed_whichever_of_several_failures_it_comes_with(start_collector):
+    with ThreadingHTTPServer(("127.0.0.1", 0), _FailsTogether) as server:
+        server.lock, server.arrived, server.all_there = threading.Lock(), [], threading.Barrier(4)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        collector = start_collector(options={
+            "tempo.endpoint": f"http://127.0.0.1:{server.server_port}", "tempo.retry.initial": "200ms",
+            "tempo.retry.max": "300ms", "tempo.batch.max-spans": "100"})
+        for first in range(0, 400, 100):
+            collector.post(numbered_request(range(first, first + 100)))
+        collector.until_forwarded(400)
+        pause = server.arrived[4] - server.arrived[3]
+        server.shutdown()
+    assert pause >= 1.9, f"expected no request within the 2 s of Retry-After, one came after {pause:.2f} s"
 
 
 def test_a_slow_answer_is_waited_for(collector, tempo):
