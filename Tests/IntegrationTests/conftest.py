@@ -1,8 +1,13 @@
 import pytest
 
+from support import faked_clock
 from support.collector import Collector
 from support.programs import missing_programs
 from support.tempo_stub import TempoStub
+
+
+def pytest_sessionstart(session):
+    faked_clock.forget_the_dead()
 
 
 def pytest_collection_finish(session):

@@ -42,6 +42,14 @@ def command(program: list[str], env: dict[str, str]) -> list[str]:
     return ["env", *program] if "FAKETIME" in env else program
 
 
+def forget_the_dead() -> None:
+    """Removes what runs that were killed have left: a new process with the same number would say so on stderr."""
+    for path in Path("/dev/shm").glob("*faketime_s[he]m_*"):
+        process_id = path.name.rsplit("_", 1)[1]
+        if not Path("/proc", process_id).exists():
+            path.unlink(missing_ok=True)
+
+
 def forget(process_id: int) -> None:
     """Removes the shared memory that libfaketime leaves behind when its process is killed."""
     for path in Path("/dev/shm").glob(f"*faketime_s[he]m_{process_id}"):
