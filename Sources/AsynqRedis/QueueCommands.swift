@@ -34,7 +34,11 @@ struct QueueScrape {
     private let now: WallTime
     private var nowText: [UInt8] { Array(String(now.wholeSeconds).utf8) }
     private var first = 0
+    private var firstEnd = 0
     private var second = 0
+    private var secondEnd = 0
+    /// A node of a Cluster could not be asked: what it holds is unknown, which the client has reported.
+    private(set) var isUnanswered = false
     private var nextTask: [UInt8]?
     private var groupNames: [[UInt8]] = []
     private var expiredLeases: Set<[UInt8]> = []
@@ -78,6 +82,7 @@ struct QueueScrape {
         }
         pipeline.add("SCARD", AsynqKeys.queue(name, "groups"))
         if asksForGroups { pipeline.add("SMEMBERS", AsynqKeys.queue(name, "groups")) }
+        firstEnd = pipeline.count
     }
 
     private func addArchive(from: Int64?, offset: Int, count: Int, to pipeline: inout RedisPipeline) {
@@ -87,6 +92,8 @@ struct QueueScrape {
     }
 
     mutating func readCounts(_ replies: [RedisReply]) {
+        isUnanswered = replies[first..<firstEnd].contains(.unanswered)
+        if isUnanswered { return }
         var index = first
         func next() -> RedisReply {
             defer { index += 1 }
@@ -174,9 +181,14 @@ struct QueueScrape {
             addArchive(from: rest.from, offset: rest.offset, count: ArchiveArrivals.maxMembers, to: &pipeline)
         }
         for group in groupNames { pipeline.add("ZCARD", AsynqKeys.group(snapshot.name, group)) }
+        secondEnd = pipeline.count
     }
 
     mutating func readDetails(_ replies: [RedisReply]) {
+        if replies[second..<secondEnd].contains(.unanswered) {
+            isUnanswered = true
+            return
+        }
         var index = second
         func next() -> RedisReply {
             defer { index += 1 }

@@ -1,20 +1,26 @@
 package import Model
 package import Platform
 
-/// Reads one picture of all queues over one connection: three round trips, no Lua, no writes, O(1) per queue and state.
+/// Reads one picture of all queues: three round trips, no Lua, no writes, O(1) per queue and state.
 package struct QueueScraper {
     private var filter: CompiledQueueFilter
     private let clock: Clock
     /// What earlier scrapes saw of each queue.
     private var memory: [QueueName: QueueMemory] = [:]
-    /// Until the first scrape is through, what lies in an archive died before our time.
-    private var isFirst = true
+    /// Queues that are seen for the first time were there before we looked: what lies in their archives died before our
+    /// time. Until the first scrape is through, and until the first with a new filter is.
+    private var isBaseline = true
+    /// The queues and servers that the last scrape saw.
+    private(set) var lastNames: [QueueName]?
+    private(set) var lastServers: [[UInt8]: ServerSnapshot] = [:]
 
     /// Messages about single keys that go to the log.
     private static let maxMessages = 10
 
     private struct QueueMemory {
-        var arrivals: ArchiveArrivals
+        var arrivals: ArchiveArrivals?
+        /// While there are no `arrivals` yet.
+        var isBaseline: Bool
         /// SCARD `groups`.
         var groups: Int64
     }
@@ -27,32 +33,42 @@ package struct QueueScraper {
         self.clock = clock
     }
 
+    /// Counters of queues that stay, or return, go on.
+    package mutating func use(_ filter: QueueFilter) {
+        self.filter = filter.compiled()
+        lastNames = nil
+        isBaseline = true
+    }
+
     package mutating func scrape(
-        _ connection: RedisConnection, deadline: MonotonicTime
+        _ client: any RedisClient, deadline: MonotonicTime
     ) throws(RedisError) -> RedisSnapshot {
-        var servers = ServerScrape()
-        let (names, now) = try readIndexes(connection, &servers, deadline: deadline)
+        var servers = ServerScrape(last: lastServers)
+        let (names, now) = try readIndexes(client, &servers, deadline: deadline)
         var queues = names.map { name in
             let known = memory[name]
             return QueueScrape(
-                name, lastGroupCount: known?.groups ?? 0, arrivals: known?.arrivals, isBaseline: isFirst, at: now)
+                name, lastGroupCount: known?.groups ?? 0, arrivals: known?.arrivals,
+                isBaseline: known?.isBaseline ?? isBaseline, at: now)
         }
 
         var counts = RedisPipeline()
         servers.addDetails(to: &counts)
         for index in queues.indices { queues[index].addCounts(to: &counts) }
-        let countReplies = try connection.roundTrip(counts, deadline: deadline)
+        let countReplies = try client.roundTrip(counts, deadline: deadline)
         servers.readDetails(countReplies)
         for index in queues.indices { queues[index].readCounts(countReplies) }
 
         var details = RedisPipeline()
         for index in queues.indices { queues[index].addDetails(to: &details) }
         if details.count > 0 {
-            let detailReplies = try connection.roundTrip(details, deadline: deadline)
+            let detailReplies = try client.roundTrip(details, deadline: deadline)
             for index in queues.indices { queues[index].readDetails(detailReplies) }
         }
         remember(queues)
-        let errors = servers.errors + queues.flatMap(\.errors)
+        lastNames = names
+        lastServers = servers.serversByKey
+        let errors = client.takeNodeErrors() + servers.errors + queues.flatMap(\.errors)
         var snapshot = RedisSnapshot(
             queues: queues.map(\.snapshot), takenAt: now, partialErrors: errors.map(\.reason))
         snapshot.errorMessages = Array(Set(errors.map(\.message)).sorted().prefix(Self.maxMessages))
@@ -63,36 +79,49 @@ package struct QueueScraper {
     }
 
     private mutating func remember(_ queues: [QueueScrape]) {
-        isFirst = false
         if memory.count + queues.count > Self.maxRemembered {
             let present = Set(queues.map(\.snapshot.name))
             memory = memory.filter { present.contains($0.key) }
         }
         for queue in queues {
-            // A count that could not be taken leaves the archive unknown: its next look is the first.
-            guard queue.snapshot.deadLettered != nil || memory[queue.snapshot.name] != nil else { continue }
-            memory[queue.snapshot.name] = QueueMemory(arrivals: queue.arrivals, groups: queue.snapshot.groups ?? 0)
+            let name = queue.snapshot.name
+            let known = memory[name]
+            let wasCounted = queue.snapshot.deadLettered != nil
+            memory[name] = QueueMemory(
+                arrivals: wasCounted ? queue.arrivals : known?.arrivals,
+                isBaseline: wasCounted ? false : known?.isBaseline ?? isBaseline,
+                groups: queue.snapshot.groups ?? known?.groups ?? 0)
         }
+        isBaseline = false
     }
 
     private mutating func readIndexes(
-        _ connection: RedisConnection, _ servers: inout ServerScrape, deadline: MonotonicTime
+        _ client: any RedisClient, _ servers: inout ServerScrape, deadline: MonotonicTime
     ) throws(RedisError) -> (names: [QueueName], now: WallTime) {
         let now = clock.wall()
         var pipeline = RedisPipeline()
         pipeline.add("SMEMBERS", AsynqKeys.queues)
         servers.addIndexes(to: &pipeline, at: now)
-        let replies = try connection.roundTrip(pipeline, deadline: deadline)
-        if let text = replies[0].errorText { throw RedisError(reply: text) }
-        guard let members = replies[0].elements else {
+        let replies = try client.roundTrip(pipeline, deadline: deadline)
+        servers.readIndexes(replies)
+        return (try readNames(replies[0], client).sorted(), clock.wall())
+    }
+
+    private mutating func readNames(_ reply: RedisReply, _ client: any RedisClient) throws(RedisError) -> [QueueName] {
+        if let text = reply.errorText { throw RedisError(reply: text) }
+        // The one node of a Cluster that knows the queues is down: the others' queues are those of the last scrape.
+        if reply == .unanswered {
+            if let lastNames { return lastNames }
+            throw client.takeNodeErrors().first ?? RedisError(.clusterDown, "asynq:queues: no node answered")
+        }
+        guard let members = reply.elements else {
             throw RedisError(.protocolError, "SMEMBERS asynq:queues did not answer with a list")
         }
-        servers.readIndexes(replies)
         var names: [QueueName] = []
         for bytes in members.compactMap(\.bytes) {
             let name = QueueName(bytes)
             if filter.accepts(name) { names.append(name) }
         }
-        return (names.sorted(), clock.wall())
+        return names
     }
 }

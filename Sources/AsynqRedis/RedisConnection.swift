@@ -5,9 +5,7 @@ package import Platform
 
 /// One connection to Redis: a socket of ours, by TLS where asked for, and hiredis' parser for the replies. Every call has
 /// a deadline that holds for the whole of it, however the far side drips or hangs. Used by one thread at a time.
-package final class RedisConnection {
-    private static let readBytes = 64 << 10
-
+package final class RedisConnection: RedisClient {
     private let stream: RedisStream
     private let reader: UnsafeMutablePointer<redisReader>
     private let clock: Clock
@@ -77,56 +75,36 @@ package final class RedisConnection {
 
     /// Sends all commands and reads all replies; writing and reading overlap, so that neither side's buffers fill up.
     package func roundTrip(_ pipeline: RedisPipeline, deadline: MonotonicTime) throws(RedisError) -> [RedisReply] {
-        var replies: [RedisReply] = []
-        replies.reserveCapacity(pipeline.count)
-        var sent = 0
-        var buffer = [UInt8](repeating: 0, count: Self.readBytes)
-        // What to poll for before the next step each way; under TLS each may want the other direction.
-        var sendEvents = Int16(POLLOUT)
-        var receiveEvents = Int16(POLLIN)
-        while replies.count < pipeline.count {
-            let wantsToSend = sent < pipeline.bytes.count
-            let ready = try wait(for: receiveEvents | (wantsToSend ? sendEvents : 0), deadline: deadline)
-            let isBroken = ready & ~(Int16(POLLIN) | Int16(POLLOUT)) != 0
-            if wantsToSend && ready & sendEvents != 0 {
-                switch try send(pipeline.bytes, from: sent) {
-                case .bytes(let count):
-                    sent += count
-                    sendEvents = Int16(POLLOUT)
-                case .wait(let events): sendEvents = events
-                case .closed: throw closedError()
-                }
-            }
-            if ready & receiveEvents != 0 || isBroken {
-                receiveEvents = try receive(&buffer)
-                while replies.count < pipeline.count, let reply = try nextReply() { replies.append(reply) }
-            }
+        var exchanges = [RedisExchange(self, pipeline)]
+        try RedisExchange.run(&exchanges, clock: clock, deadline: deadline, interrupt: interrupt)
+        if let failure = exchanges[0].failure { throw failure }
+        var replies = exchanges[0].replies
+        for (index, command) in pipeline.commands.enumerated() where command.route == .everyNode {
+            replies[index] = .array([replies[index]])
         }
         return replies
     }
 
     private func wait(for events: Int16, deadline: MonotonicTime) throws(RedisError) -> Int16 {
-        while true {
-            let now = clock.monotonic()
-            if now >= deadline { throw RedisError(.timeout, "\(endpoint.description) did not answer in time") }
-            var entries = [pollfd(fd: stream.descriptor, events: events, revents: 0)]
-            if let interrupt { entries.append(pollfd(fd: interrupt.descriptor, events: Int16(POLLIN), revents: 0)) }
-            let count = poll(&entries, nfds_t(entries.count), deadline.milliseconds(from: now))
-            if count < 0 && errno != EINTR { throw RedisError(SystemError("poll")) }
-            if count <= 0 { continue }
-            if entries.count > 1 && entries[1].revents != 0 { throw RedisError(.connection, "interrupted") }
-            if entries[0].revents != 0 { return entries[0].revents }
+        var entries = [pollfd(fd: descriptor, events: events, revents: 0)]
+        guard try RedisExchange.poll(&entries, clock: clock, deadline: deadline, interrupt: interrupt) else {
+            throw timeoutError()
         }
+        return entries[0].revents
     }
 
-    private func send(_ bytes: [UInt8], from start: Int) throws(RedisError) -> StreamProgress {
+    var descriptor: Int32 { stream.descriptor }
+
+    func timeoutError() -> RedisError { RedisError(.timeout, "\(endpoint.description) did not answer in time") }
+
+    func send(_ bytes: [UInt8], from start: Int) throws(RedisError) -> StreamProgress {
         try bytes.withUnsafeBufferPointer { buffer throws(RedisError) in
             try stream.send(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: buffer[start...])))
         }
     }
 
     /// Feeds the parser with what is there; returns what to poll for next.
-    private func receive(_ buffer: inout [UInt8]) throws(RedisError) -> Int16 {
+    func receive(_ buffer: inout [UInt8]) throws(RedisError) -> Int16 {
         repeat {
             let progress = try buffer.withUnsafeMutableBufferPointer { buffer throws(RedisError) in
                 try stream.receive(UnsafeMutableRawBufferPointer(buffer))
@@ -144,11 +122,11 @@ package final class RedisConnection {
         return Int16(POLLIN)
     }
 
-    private func closedError() -> RedisError {
+    func closedError() -> RedisError {
         RedisError(.connection, "Redis at \(endpoint.description) closed the connection")
     }
 
-    private func nextReply() throws(RedisError) -> RedisReply? {
+    func nextReply() throws(RedisError) -> RedisReply? {
         var raw: UnsafeMutableRawPointer?
         guard redisReaderGetReply(reader, &raw) == REDIS_OK else { throw protocolError() }
         guard let raw else { return nil }

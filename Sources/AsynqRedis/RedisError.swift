@@ -18,18 +18,27 @@ package struct RedisError: Error, CustomStringConvertible, Sendable {
 
     /// An error reply, such as `NOPERM this user has no permissions to run the 'llen' command`.
     init(reply: String) {
-        self.init(Self.reason(ofReply: reply), "Redis: " + reply)
+        let (reason, hint) = Self.meaning(ofReply: reply)
+        self.init(reason, "Redis: " + reply + (hint.map { " (\($0))" } ?? ""))
     }
 
     package var description: String { message }
 
-    private static func reason(ofReply reply: String) -> ScrapeErrorReason {
+    /// What the first word of an error reply says, and what to do about it.
+    private static func meaning(ofReply reply: String) -> (ScrapeErrorReason, hint: String?) {
         switch reply.prefix(while: { $0 != " " }) {
-        case "NOAUTH", "WRONGPASS": .authentication
-        case "NOPERM": .permission
-        case "LOADING", "MASTERDOWN": .loading
-        case "WRONGTYPE": .wrongType
-        default: .server
+        case "NOAUTH": (.authentication, "set redis.password, and redis.username for an ACL user")
+        case "WRONGPASS": (.authentication, "check redis.username and redis.password")
+        case "NOPERM": (.permission, "the ACL of redis.username lacks a command or a key; docs/REDIS.md has the line")
+        case "LOADING": (.loading, "it answers once its data is in memory")
+        case "MASTERDOWN": (.masterDown, "a replica without its master, and replica-serve-stale-data is off")
+        case "READONLY": (.readOnly, "a replica was asked to write; nothing here writes, so look for a proxy")
+        case "OOM": (.outOfMemory, "Redis has reached maxmemory")
+        case "BUSY": (.busy, "a script or function blocks Redis")
+        case "CLUSTERDOWN", "TRYAGAIN": (.clusterDown, "some slots have no node")
+        case "MOVED", "ASK": (.server, "this Redis is part of a Cluster; set redis.url to redis-cluster://")
+        case "WRONGTYPE": (.wrongType, nil)
+        default: (.server, nil)
         }
     }
 }

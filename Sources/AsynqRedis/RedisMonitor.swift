@@ -40,6 +40,9 @@ package struct RedisStatus: Sendable {
 /// Scrapes Redis at an interval, on a thread of its own, one scrape at a time, over one connection that is renewed after
 /// a failure.
 package final class RedisMonitor: Sendable {
+    /// Between two tries while Redis is away, unless the interval is longer.
+    private static let maxBackoffNanoseconds: UInt64 = 2_000_000_000
+
     private let options: RedisMonitorOptions
     private let clock: Clock
     private let logger: Logger
@@ -77,33 +80,27 @@ package final class RedisMonitor: Sendable {
 
     private func run() {
         var scraper = QueueScraper(filter: options.filter, clock: clock)
-        var connection: RedisConnection?
+        let client = options.target.makeClient(clock: clock, interrupt: waker)
+        var backoff = ReconnectBackoff(maxNanoseconds: Self.maxBackoffNanoseconds)
         while !isStopping.load(ordering: .acquiring) {
             let start = clock.monotonic()
-            scrape(&scraper, &connection, at: start)
+            if scrape(&scraper, client, at: start) { backoff.noteSuccess() } else { backoff.noteFailure(at: clock.monotonic()) }
             // Counted from the start, so that the pace does not depend on how long a scrape takes.
-            waker.sleep(until: start.advanced(byNanoseconds: options.intervalNanoseconds), clock: clock)
+            let next = max(start.advanced(byNanoseconds: options.intervalNanoseconds), backoff.nextAttempt)
+            waker.sleep(until: next, clock: clock)
         }
     }
 
-    private func scrape(_ scraper: inout QueueScraper, _ connection: inout RedisConnection?, at start: MonotonicTime) {
+    private func scrape(_ scraper: inout QueueScraper, _ client: any RedisClient, at start: MonotonicTime) -> Bool {
         let deadline = start.advanced(byNanoseconds: options.timeoutNanoseconds)
         do throws(RedisError) {
-            let open: RedisConnection
-            if let connection {
-                try options.target.confirmMaster(connection, deadline: deadline)
-                open = connection
-            } else {
-                open = try options.target.connect(clock: clock, deadline: deadline, interrupt: waker)
-                connection = open
-            }
-            let snapshot = try scraper.scrape(open, deadline: deadline)
+            try client.prepare(deadline: deadline)
+            let snapshot = try scraper.scrape(client, deadline: deadline)
             note(snapshot, seconds: clock.monotonic().seconds(since: start))
+            return true
         } catch {
-            // Half a reply may be left in it.
-            connection = nil
-            if isStopping.load(ordering: .acquiring) { return }
-            note(error, seconds: clock.monotonic().seconds(since: start))
+            if !isStopping.load(ordering: .acquiring) { note(error, seconds: clock.monotonic().seconds(since: start)) }
+            return false
         }
     }
 

@@ -8,6 +8,8 @@ package enum RedisReply: Sendable, Equatable {
     case string([UInt8])
     case array([RedisReply])
     case error(String)
+    /// No reply: the Cluster's node that holds the key could not be asked. The client tells why, once for all commands.
+    case unanswered
 
     /// The reply as hiredis built it. Redis 6 and later may send the types of RESP3 only after HELLO 3, which is never
     /// sent; one that comes all the same reads as null.
@@ -53,50 +55,5 @@ package enum RedisReply: Sendable, Equatable {
 
     package var elements: [RedisReply]? {
         if case .array(let elements) = self { elements } else { nil }
-    }
-}
-
-/// Commands to be sent in one go, formatted for the wire as they are added.
-package struct RedisPipeline: Sendable {
-    package private(set) var bytes: [UInt8] = []
-    package private(set) var count = 0
-
-    package init() {}
-
-    /// `arguments` are binary-safe. The result is the index of the command's reply.
-    @discardableResult
-    package mutating func add(_ command: StaticString, _ arguments: [UInt8]...) -> Int {
-        add(command, list: arguments)
-    }
-
-    @discardableResult
-    package mutating func add(_ command: StaticString, list arguments: [[UInt8]]) -> Int {
-        appendHeader("*", arguments.count + 1)
-        appendHeader("$", command.utf8CodeUnitCount)
-        bytes += UnsafeBufferPointer(start: command.utf8Start, count: command.utf8CodeUnitCount)
-        bytes += [13, 10]
-        for argument in arguments {
-            appendHeader("$", argument.count)
-            bytes += argument
-            bytes += [13, 10]
-        }
-        count += 1
-        return count - 1
-    }
-
-    /// The same commands between MULTI and EXEC; the replies are those of MULTI, of each queueing, and of EXEC.
-    package func asTransaction() -> RedisPipeline {
-        var transaction = RedisPipeline()
-        transaction.add("MULTI")
-        transaction.bytes += bytes
-        transaction.count += count
-        transaction.add("EXEC")
-        return transaction
-    }
-
-    private mutating func appendHeader(_ mark: Unicode.Scalar, _ number: Int) {
-        bytes.append(UInt8(ascii: mark))
-        bytes += String(number).utf8
-        bytes += [13, 10]
     }
 }

@@ -1,7 +1,7 @@
 package import Platform
-package import Model
+import Model
 
-/// Which Redis to ask: one that is named, or the master that sentinels name.
+/// Which Redis to ask: one that is named, the master that sentinels name, or a Cluster.
 package struct RedisTarget: Sendable, Equatable {
     /// Where the sentinels are, and what they call the master.
     package struct Sentinels: Sendable, Equatable {
@@ -16,23 +16,37 @@ package struct RedisTarget: Sendable, Equatable {
         }
     }
 
-    /// With sentinels its address is a placeholder; credentials, database and TLS are the master's.
+    /// With sentinels or a Cluster its address is a placeholder; credentials, database and TLS are the masters'.
     package var endpoint: RedisEndpoint
     package var sentinels: Sentinels?
+    /// Some nodes of a Cluster, from which the others are found; empty: no Cluster.
+    package var clusterSeeds: [RedisEndpoint.Address] = []
 
     package init(_ endpoint: RedisEndpoint, sentinels: Sentinels? = nil) {
         self.endpoint = endpoint
         self.sentinels = sentinels
     }
 
+    package init(_ endpoint: RedisEndpoint, clusterSeeds: [RedisEndpoint.Address]) {
+        self.endpoint = endpoint
+        self.clusterSeeds = clusterSeeds
+    }
+
+    /// Nothing is connected yet.
+    package func makeClient(clock: Clock, interrupt: Waker? = nil) -> any RedisClient {
+        if clusterSeeds.isEmpty { return SingleRedis(self, clock: clock, interrupt: interrupt) }
+        return RedisCluster(self, seeds: clusterSeeds, clock: clock, interrupt: interrupt)
+    }
+
     /// For log lines: no credentials.
     package var description: String {
+        if !clusterSeeds.isEmpty { return "Cluster at " + clusterSeeds.map(\.description).joined(separator: ", ") }
         guard let sentinels else { return endpoint.description }
         return "master \(sentinels.master) of \(sentinels.addresses.count) sentinels"
     }
 
-    /// Connects to the Redis that is meant now.
-    package func connect(
+    /// Connects to the one Redis that is meant now.
+    func connect(
         clock: Clock, deadline: MonotonicTime, interrupt: Waker? = nil
     ) throws(RedisError) -> RedisConnection {
         guard let sentinels else {
@@ -86,7 +100,7 @@ package struct RedisTarget: Sendable, Equatable {
 
     /// With sentinels: throws unless the Redis at the other end is a master. Called before each scrape, because a master
     /// that lost its office keeps its connections.
-    package func confirmMaster(_ connection: RedisConnection, deadline: MonotonicTime) throws(RedisError) {
+    func confirmMaster(_ connection: RedisConnection, deadline: MonotonicTime) throws(RedisError) {
         if sentinels == nil { return }
         var pipeline = RedisPipeline()
         pipeline.add("ROLE")

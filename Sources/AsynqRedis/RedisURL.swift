@@ -1,8 +1,15 @@
 /// Where Redis is and how to log in, from `redis.url`.
 package struct RedisEndpoint: Sendable, Equatable {
-    package enum Address: Sendable, Equatable {
+    package enum Address: Sendable, Hashable, CustomStringConvertible {
         case tcp(host: String, port: UInt16)
         case unix(path: String)
+
+        package var description: String {
+            switch self {
+            case .tcp(let host, let port): "\(host.contains(":") ? "[\(host)]" : host):\(port)"
+            case .unix(let path): "unix:\(path)"
+            }
+        }
     }
 
     package var address: Address
@@ -25,22 +32,18 @@ package struct RedisEndpoint: Sendable, Equatable {
     }
 
     /// For log lines and errors: no credentials.
-    package var description: String {
-        switch address {
-        case .tcp(let host, let port): "\(host.contains(":") ? "[\(host)]" : host):\(port)"
-        case .unix(let path): "unix:\(path)"
-        }
-    }
+    package var description: String { address.description }
 }
 
-/// Reads `redis://[user:pass@]host:port/db`, `redis-sentinel://[user:pass@]h1:p1,h2:p2/db?master=NAME`, the same with
-/// `rediss` for TLS, and `unix:///path?db=0`.
+/// Reads `redis://[user:pass@]host:port/db`, `redis-sentinel://[user:pass@]h1:p1,h2:p2/db?master=NAME`,
+/// `redis-cluster://[user:pass@]h1:p1,h2:p2`, the same with `rediss` for TLS, and `unix:///path?db=0`.
 package enum RedisURL {
     package struct Invalid: Error, Sendable {
         package let problem: String
     }
 
-    private static let schemes = "redis://, rediss://, redis-sentinel://, rediss-sentinel:// and unix://"
+    private static let schemes =
+        "redis://, redis-sentinel:// and redis-cluster:// (rediss…:// for TLS), and unix://"
 
     package static func parse(_ text: String) throws(Invalid) -> RedisTarget {
         guard let colon = text.range(ofSeparator: "://") else {
@@ -53,8 +56,7 @@ package enum RedisURL {
         case "redis", "rediss": target = RedisTarget(try parseTCP(rest))
         case "redis-sentinel", "rediss-sentinel": target = try parseSentinel(rest)
         case "unix": target = RedisTarget(try parseUnix(rest))
-        case "redis-cluster", "rediss-cluster":
-            throw Invalid(problem: "\(scheme):// is not supported by this version yet; allowed are \(schemes)")
+        case "redis-cluster", "rediss-cluster": target = try parseCluster(rest)
         default: throw Invalid(problem: "unknown scheme \(scheme)://; allowed are \(schemes)")
         }
         if scheme.hasPrefix("rediss") { target.endpoint.tls = RedisTLSOptions() }
@@ -64,11 +66,7 @@ package enum RedisURL {
     /// `[user:pass@]h1:p1,h2:p2/db?master=NAME`; the port of a sentinel is 26379 where it is not given.
     private static func parseSentinel(_ rest: Substring) throws(Invalid) -> RedisTarget {
         let (username, password, hosts, tail) = try parseAuthority(rest)
-        var addresses: [RedisEndpoint.Address] = []
-        for part in hosts.split(separator: ",") {
-            let (host, port) = try parseHost(part, defaultPort: "26379")
-            addresses.append(.tcp(host: host, port: port))
-        }
+        let addresses = try parseHosts(hosts, defaultPort: "26379")
         guard let first = addresses.first else {
             throw Invalid(problem: "no sentinel; allowed is host:port,host:port/db?master=NAME")
         }
@@ -83,6 +81,29 @@ package enum RedisURL {
         let endpoint = RedisEndpoint(
             address: first, username: username, password: password, database: number.isEmpty ? 0 : try parseDatabase(number))
         return RedisTarget(endpoint, sentinels: .init(addresses: addresses, master: master))
+    }
+
+    /// `[user:pass@]h1:p1,h2:p2`: some of the nodes. A Cluster has one database.
+    private static func parseCluster(_ rest: Substring) throws(Invalid) -> RedisTarget {
+        let (username, password, hosts, tail) = try parseAuthority(rest)
+        let addresses = try parseHosts(hosts, defaultPort: "6379")
+        guard let first = addresses.first else { throw Invalid(problem: "no node; allowed is host:port,host:port") }
+        guard tail.isEmpty || tail == "/" || tail == "/0" else {
+            throw Invalid(problem: "a Cluster has database 0 only, and no parameters")
+        }
+        return RedisTarget(
+            RedisEndpoint(address: first, username: username, password: password), clusterSeeds: addresses)
+    }
+
+    private static func parseHosts(
+        _ hosts: Substring, defaultPort: Substring
+    ) throws(Invalid) -> [RedisEndpoint.Address] {
+        var addresses: [RedisEndpoint.Address] = []
+        for part in hosts.split(separator: ",") {
+            let (host, port) = try parseHost(part, defaultPort: defaultPort)
+            addresses.append(.tcp(host: host, port: port))
+        }
+        return addresses
     }
 
     private static func parseTCP(_ rest: Substring) throws(Invalid) -> RedisEndpoint {

@@ -16,6 +16,14 @@ struct ServerScrape {
     private(set) var schedulerEntries: [SchedulerEntrySnapshot]?
     private(set) var info = RedisInfo()
     private(set) var errors: [RedisError] = []
+    /// By the key that the index names.
+    private(set) var serversByKey: [[UInt8]: ServerSnapshot] = [:]
+    private let lastServers: [[UInt8]: ServerSnapshot]
+
+    /// `last`: what the scrape before saw.
+    init(last: [[UInt8]: ServerSnapshot] = [:]) {
+        lastServers = last
+    }
 
     private var first = 0
     private var second = 0
@@ -32,19 +40,25 @@ struct ServerScrape {
                 "ZRANGEBYSCORE", index, now, Array("+inf".utf8), Array("LIMIT".utf8), Array("0".utf8),
                 Array(String(Self.maxMembers + 1).utf8))
         }
-        for section in ["memory", "stats", "clients"] { pipeline.add("INFO", Array(section.utf8)) }
+        for section in ["memory", "stats", "clients"] { pipeline.addForEveryNode("INFO", Array(section.utf8)) }
     }
 
     mutating func readIndexes(_ replies: [RedisReply]) {
         serverKeys = members(replies[first], of: "asynq:servers")
         schedulerKeys = members(replies[first + 1], of: "asynq:schedulers")
         // INFO is optional: where an ACL forbids it, its metrics are absent and nothing is wrong.
-        for reply in replies[first + 2..<first + 5] {
-            if let bytes = reply.bytes { info.read(String(decoding: bytes, as: UTF8.self)) }
+        let sections = replies[first + 2..<first + 5].map { $0.elements ?? [] }
+        for node in 0..<(sections.map(\.count).min() ?? 0) {
+            var info = RedisInfo()
+            for section in sections {
+                if let bytes = section[node].bytes { info.read(String(decoding: bytes, as: UTF8.self)) }
+            }
+            self.info = node == 0 ? info : self.info.adding(info)
         }
     }
 
     private mutating func members(_ reply: RedisReply, of key: String) -> [[UInt8]]? {
+        if reply == .unanswered { return nil }
         if let text = reply.errorText {
             errors.append(RedisError(reply: text))
             return nil
@@ -70,8 +84,8 @@ struct ServerScrape {
         var index = second
         if let serverKeys {
             servers = []
-            for _ in serverKeys {
-                readServer(replies[index])
+            for key in serverKeys {
+                readServer(replies[index], key)
                 index += 1
             }
         }
@@ -84,11 +98,18 @@ struct ServerScrape {
         }
     }
 
-    private mutating func readServer(_ reply: RedisReply) {
+    private mutating func readServer(_ reply: RedisReply, _ key: [UInt8]) {
         if let text = reply.errorText { errors.append(RedisError(reply: text)) }
+        // The index says that it lives, only its node can't be asked: what it said last holds.
+        if reply == .unanswered, let last = lastServers[key] {
+            servers?.append(last)
+            serversByKey[key] = last
+        }
         guard let bytes = reply.bytes else { return }
         do throws(WireError) {
-            servers?.append(try ServerSnapshot(serverInfo: bytes))
+            let server = try ServerSnapshot(serverInfo: bytes)
+            servers?.append(server)
+            serversByKey[key] = server
         } catch {
             errors.append(RedisError(.malformed, "a ServerInfo: \(error.reason.rawValue)"))
         }
@@ -107,6 +128,20 @@ struct ServerScrape {
 }
 
 extension RedisInfo {
+    /// Of all nodes of a Cluster; absent where one does not say it, because a counter must not fall.
+    func adding(_ other: RedisInfo) -> RedisInfo {
+        func sum(_ value: KeyPath<RedisInfo, Int64?>) -> Int64? {
+            guard let mine = self[keyPath: value], let others = other[keyPath: value] else { return nil }
+            return mine &+ others
+        }
+        var total = RedisInfo()
+        total.usedMemoryBytes = sum(\.usedMemoryBytes)
+        total.maxMemoryBytes = sum(\.maxMemoryBytes)
+        total.evictedKeys = sum(\.evictedKeys)
+        total.connectedClients = sum(\.connectedClients)
+        return total
+    }
+
     /// Lines of `name:value`.
     mutating func read(_ section: String) {
         for line in section.split(whereSeparator: \.isNewline) {

@@ -81,14 +81,8 @@ struct SocketConnector {
 
     private func awaitConnection(_ descriptor: Int32, _ name: String) throws(RedisError) {
         var entries = [pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)]
-        if let interrupt { entries.append(pollfd(fd: interrupt.descriptor, events: Int16(POLLIN), revents: 0)) }
-        while true {
-            let now = clock.monotonic()
-            if now >= deadline { throw RedisError(.timeout, "connecting to Redis at \(name): timed out") }
-            let count = poll(&entries, nfds_t(entries.count), deadline.milliseconds(from: now))
-            if count > 0 && entries[0].revents == 0 { throw RedisError(.connection, "interrupted") }
-            if count > 0 { break }
-            if count < 0 && errno != EINTR { throw RedisError(SystemError("poll")) }
+        guard try RedisExchange.poll(&entries, clock: clock, deadline: deadline, interrupt: interrupt) else {
+            throw RedisError(.timeout, "connecting to Redis at \(name): timed out")
         }
         var code: Int32 = 0
         var size = socklen_t(MemoryLayout<Int32>.size)

@@ -41,8 +41,16 @@ package enum ScrapeErrorReason: String, CaseIterable, Sendable {
     case authentication
     /// The ACL forbids a command (NOPERM).
     case permission
-    /// Redis is loading its data set, or a replica has lost its master (LOADING, MASTERDOWN).
+    /// Redis is loading its data set (LOADING).
     case loading
+    /// A replica has lost its master (MASTERDOWN).
+    case masterDown = "master_down"
+    /// READONLY, OOM and BUSY, which no command of ours should get.
+    case readOnly = "read_only"
+    case outOfMemory = "out_of_memory"
+    case busy
+    /// Slots of a Cluster without a node (CLUSTERDOWN), or that could not be found.
+    case clusterDown = "cluster_down"
     /// Redis answered with another error.
     case server
     /// A key holds another type than Asynq writes there (WRONGTYPE).

@@ -54,7 +54,9 @@ struct PipelineTests {
     func reasons() {
         let expected: [(String, ScrapeErrorReason)] = [
             ("NOAUTH Authentication required.", .authentication), ("WRONGPASS invalid", .authentication),
-            ("NOPERM this user", .permission), ("LOADING Redis is loading", .loading), ("MASTERDOWN Link", .loading),
+            ("NOPERM this user", .permission), ("LOADING Redis is loading", .loading), ("MASTERDOWN Link", .masterDown),
+            ("READONLY You can't", .readOnly), ("OOM command not allowed", .outOfMemory), ("BUSY Redis is", .busy),
+            ("CLUSTERDOWN Hash slot", .clusterDown), ("MOVED 1 h:1", .server),
             ("WRONGTYPE Operation", .wrongType), ("ERR unknown command", .server), ("", .server), ("NOPERMX", .server),
         ]
         for (text, reason) in expected { #expect(RedisError(reply: text).reason == reason, "\(text)") }

@@ -82,17 +82,20 @@ struct RedisURLTests {
         #expect(try RedisURL.parse("unix:///r.sock").endpoint.tls == nil)
     }
 
-    @Test("Schemes of later versions are refused by name", arguments: [
-        "redis-cluster", "rediss-cluster",
+    @Test("A Cluster is some of its nodes, credentials and nothing else")
+    func cluster() throws {
+        let target = try RedisURL.parse("redis-cluster://u:p%40@a:7001,[::1]:7002,b")
+        #expect(target.clusterSeeds == [.tcp(host: "a", port: 7001), .tcp(host: "::1", port: 7002), .tcp(host: "b", port: 6379)])
+        #expect(target.endpoint.username == "u" && target.endpoint.password == "p@" && target.endpoint.tls == nil)
+        #expect(try RedisURL.parse("rediss-cluster://a/0").endpoint.tls == RedisTLSOptions())
+        #expect(!target.description.contains("p@"))
+    }
+
+    @Test("A Cluster has no other database and no parameters", arguments: [
+        "redis-cluster://", "redis-cluster://a/1", "redis-cluster://a?db=1", "redis-cluster://a:x", "redis-cluster://a,b:0",
     ])
-    func laterSchemes(scheme: String) {
-        do {
-            _ = try RedisURL.parse("\(scheme)://user:hush@h:1")
-            Issue.record("accepted")
-        } catch {
-            #expect(error.problem.contains("\(scheme)://"))
-            #expect(!error.problem.contains("hush"))
-        }
+    func badClusters(text: String) {
+        #expect(throws: RedisURL.Invalid.self) { try RedisURL.parse(text) }
     }
 
     @Test("No reason repeats a password", arguments: ["redis://u:hush@h:x", "redis://u:hush%zz@h", "hush", "redis://u:hu/sh@h"])

@@ -42,7 +42,7 @@ struct ProblemTests {
         ("metrics-quantile-window", "0"), ("wait-attributes", "name"), ("wait-attributes", "name:min"),
         ("wait-attributes", ":s"),
         ("traces-wait-span", "yes"), ("log-level", "INFO"), ("log-format", "xml"), ("redis-url", ""),
-        ("redis-url", "redis-cluster://h"),
+        ("redis-url", "redis-cluster://h/1"),
     ]
 
     @Test("Values out of their form are refused, with the key's name", arguments: refused.indices)

@@ -45,7 +45,7 @@ struct SecretTests {
     func problemTexts() throws {
         let found = try problems(
             [
-                "--redis-url", "redis-cluster://u:hush@h", "--tempo-endpoint=ftp://u:hush@h", "--tempo-headers=hush,A=B",
+                "--redis-url", "redis-cluster://u:hush@h/1", "--tempo-endpoint=ftp://u:hush@h", "--tempo-headers=hush,A=B",
                 "--redis-password-file=/tmp/not/there",
             ])
         #expect(found.count >= 4)

@@ -90,8 +90,8 @@ struct ConfigurationKey: Sendable {
     private static let redis: [ConfigurationKey] = [
         .init(
             "redis.url", .url, "redis://127.0.0.1:6379/0",
-            "redis://[user:pass@]host:port/db, redis-sentinel://h1:p1,h2:p2/db?master=NAME, rediss… for TLS, "
-                + "unix:///path?db=0, or none for a pure span sidecar"),
+            "redis://[user:pass@]host:port/db, redis-sentinel://h1:p1,h2:p2/db?master=NAME, redis-cluster://h1:p1,h2:p2, "
+                + "rediss… for TLS, unix:///path?db=0, or none for a pure span sidecar"),
         .init("redis.username", .text, "", "ACL user, overrides the url"),
         .init("redis.password", .secret, "", "overrides the url"),
         .init("redis.sentinel-password", .secret, "", "of the sentinels"),

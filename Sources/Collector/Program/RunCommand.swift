@@ -73,9 +73,10 @@ enum ScrapeCommand {
         let start = clock.monotonic()
         let deadline = start.advanced(byNanoseconds: redis.timeoutNanoseconds)
         do throws(RedisError) {
-            let connection = try redis.target.connect(clock: clock, deadline: deadline)
+            let client = redis.target.makeClient(clock: clock)
+            try client.prepare(deadline: deadline)
             var scraper = QueueScraper(filter: redis.filter, clock: clock)
-            let snapshot = try scraper.scrape(connection, deadline: deadline)
+            let snapshot = try scraper.scrape(client, deadline: deadline)
             var status = RedisStatus()
             status.snapshot = snapshot
             status.attempts = 1

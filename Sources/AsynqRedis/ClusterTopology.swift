@@ -1,0 +1,84 @@
+import Model
+
+/// Which node of a Redis Cluster holds which of the 16,384 slots.
+struct ClusterTopology: Equatable {
+    static let slots = 16_384
+    /// More masters than Redis recommends, and a bound on what a broken reply can make of us.
+    static let maxNodes = 1000
+
+    /// The masters, each once.
+    private(set) var masters: [RedisEndpoint.Address] = []
+    /// By slot: index in `masters`, or nil where no node holds it.
+    private var owners: [UInt16?] = Array(repeating: nil, count: slots)
+
+    /// The reply to `CLUSTER SLOTS`: for each range `[first, last, [host, port, id, …], replicas…]`. A host that the node
+    /// does not know (empty or null) is the one that was asked.
+    init(_ reply: RedisReply, askedHost: String) throws(RedisError) {
+        if let text = reply.errorText { throw RedisError(reply: text) }
+        for range in reply.elements ?? [] {
+            guard let parts = range.elements, parts.count >= 3, let first = parts[0].number, let last = parts[1].number,
+                (0..<Int64(Self.slots)).contains(first), (first..<Int64(Self.slots)).contains(last),
+                let node = parts[2].elements, node.count >= 2, let port = node[1].number.flatMap({ UInt16(exactly: $0) })
+            else {
+                throw RedisError(.protocolError, "CLUSTER SLOTS did not answer with ranges of slots")
+            }
+            let name = node[0].bytes.map { String(decoding: $0, as: UTF8.self) } ?? ""
+            let owner = index(of: .tcp(host: name.isEmpty ? askedHost : name, port: port))
+            for slot in Int(first)...Int(last) { owners[slot] = owner }
+        }
+    }
+
+    func owner(of slot: Int) -> RedisEndpoint.Address? {
+        owners[slot].map { masters[Int($0)] }
+    }
+
+    /// A node has said that the slot lies elsewhere.
+    mutating func move(_ slot: Int, to address: RedisEndpoint.Address) {
+        owners[slot] = index(of: address)
+    }
+
+    private mutating func index(of address: RedisEndpoint.Address) -> UInt16? {
+        if let known = masters.firstIndex(of: address) { return UInt16(known) }
+        guard masters.count < Self.maxNodes else { return nil }
+        masters.append(address)
+        return UInt16(masters.count - 1)
+    }
+
+    /// The slot of a key: CRC-16 (XMODEM) of what stands between its first `{` and the next `}`, or of the whole key where
+    /// that is nothing.
+    static func slot(of key: ArraySlice<UInt8>) -> Int {
+        var hashed = key
+        if let open = key.firstIndex(of: UInt8(ascii: "{")) {
+            let rest = key[(open + 1)...]
+            if let close = rest.firstIndex(of: UInt8(ascii: "}")), close > rest.startIndex { hashed = rest[..<close] }
+        }
+        return Int(crc16(hashed)) % slots
+    }
+
+    private static func crc16(_ bytes: ArraySlice<UInt8>) -> UInt16 {
+        bytes.reduce(0) { crc, byte in
+            (0..<8).reduce(crc ^ UInt16(byte) << 8) { crc, _ in crc & 0x8000 != 0 ? crc << 1 ^ 0x1021 : crc << 1 }
+        }
+    }
+}
+
+/// `MOVED 3999 127.0.0.1:6381` (the slot lies there now) or `ASK 3999 127.0.0.1:6381` (this once).
+struct ClusterRedirect: Equatable {
+    let slot: Int
+    let address: RedisEndpoint.Address
+    let isMove: Bool
+
+    init?(_ reply: RedisReply, from asked: RedisEndpoint.Address) {
+        guard let text = reply.errorText, text.hasPrefix("MOVED ") || text.hasPrefix("ASK ") else { return nil }
+        let words = text.split(separator: " ")
+        guard words.count >= 3, let slot = Int(words[1]), (0..<ClusterTopology.slots).contains(slot),
+            let colon = words[2].lastIndex(of: ":"), let port = UInt16(words[2][words[2].index(after: colon)...])
+        else { return nil }
+        var host = String(words[2][..<colon])
+        // An IPv6 address stands bare here; a host that the node does not know is the one that was asked.
+        if host.isEmpty, case .tcp(let askedHost, _) = asked { host = askedHost }
+        self.slot = slot
+        address = .tcp(host: host, port: port)
+        isMove = words[0] == "MOVED"
+    }
+}

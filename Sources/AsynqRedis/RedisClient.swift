@@ -1,0 +1,87 @@
+package import Model
+import Platform
+
+/// A lasting way to the Redis that is meant: one server, the master behind sentinels, or a Cluster. Used by one thread.
+package protocol RedisClient: AnyObject {
+    /// Before each scrape: connects where there is no connection, and makes sure that the right ones are asked.
+    func prepare(deadline: MonotonicTime) throws(RedisError)
+
+    /// Sends all commands, each to the node that holds its key, and reads all replies. Throws when nothing can be asked;
+    /// where only some of a Cluster's nodes fail, their replies are `.unanswered`.
+    func roundTrip(_ pipeline: RedisPipeline, deadline: MonotonicTime) throws(RedisError) -> [RedisReply]
+
+    /// Why nodes could not be asked since the last call: one error for each.
+    func takeNodeErrors() -> [RedisError]
+
+    /// Whether `roundTrip` has a chance without `prepare`.
+    var isConnected: Bool { get }
+}
+
+extension RedisClient {
+    package func prepare(deadline: MonotonicTime) throws(RedisError) {}
+    package func takeNodeErrors() -> [RedisError] { [] }
+    package var isConnected: Bool { true }
+}
+
+/// One Redis, named by the configuration or by sentinels. A connection that failed is dropped: half a reply may be left in
+/// it.
+final class SingleRedis: RedisClient {
+    private let target: RedisTarget
+    private let clock: Clock
+    private let interrupt: Waker?
+    private var connection: RedisConnection?
+
+    init(_ target: RedisTarget, clock: Clock, interrupt: Waker?) {
+        self.target = target
+        self.clock = clock
+        self.interrupt = interrupt
+    }
+
+    var isConnected: Bool { connection != nil }
+
+    func prepare(deadline: MonotonicTime) throws(RedisError) {
+        guard let connection else {
+            connection = try target.connect(clock: clock, deadline: deadline, interrupt: interrupt)
+            return
+        }
+        do throws(RedisError) {
+            try target.confirmMaster(connection, deadline: deadline)
+        } catch {
+            self.connection = nil
+            throw error
+        }
+    }
+
+    func roundTrip(_ pipeline: RedisPipeline, deadline: MonotonicTime) throws(RedisError) -> [RedisReply] {
+        guard let connection else { throw RedisError(.connection, "\(target.description): not connected") }
+        do throws(RedisError) {
+            return try connection.roundTrip(pipeline, deadline: deadline)
+        } catch {
+            self.connection = nil
+            throw error
+        }
+    }
+}
+
+/// Says when to try again after failures: at first soon, then less and less often, never exactly in step with others.
+struct ReconnectBackoff {
+    private static let initialNanoseconds: UInt64 = 250_000_000
+    private let maxNanoseconds: UInt64
+    private var failures: UInt64 = 0
+    private(set) var nextAttempt = MonotonicTime(nanoseconds: 0)
+
+    init(maxNanoseconds: UInt64) {
+        self.maxNanoseconds = maxNanoseconds
+    }
+
+    mutating func noteFailure(at now: MonotonicTime) {
+        let pause = min(Self.initialNanoseconds << min(failures, 16), maxNanoseconds)
+        failures += 1
+        nextAttempt = now.advanced(byNanoseconds: UInt64.random(in: pause * 9 / 10...pause))
+    }
+
+    mutating func noteSuccess() {
+        failures = 0
+        nextAttempt = MonotonicTime(nanoseconds: 0)
+    }
+}

@@ -1,0 +1,86 @@
+/// Commands to be sent in one go, formatted for the wire as they are added.
+package struct RedisPipeline: Sendable {
+    /// Who has to answer a command; only a Cluster cares.
+    enum Route: Equatable, Sendable {
+        /// The node that holds the key, which lies there in `bytes`.
+        case key(Range<Int>)
+        /// Each master; the reply is an array with one reply a node.
+        case everyNode
+        /// The connection that it is sent over.
+        case connection
+    }
+
+    struct Command: Sendable {
+        /// Where it ends in `bytes`; it begins where the one before ends.
+        let end: Int
+        let route: Route
+    }
+
+    package private(set) var bytes: [UInt8] = []
+    private(set) var commands: [Command] = []
+    package var count: Int { commands.count }
+
+    package init() {}
+
+    /// `arguments` are binary-safe; the first one is the key. The result is the index of the command's reply.
+    @discardableResult
+    package mutating func add(_ command: StaticString, _ arguments: [UInt8]...) -> Int {
+        add(command, list: arguments)
+    }
+
+    /// `keyAt`: which argument is the key (MEMORY USAGE has its second word before it).
+    @discardableResult
+    package mutating func add(_ command: StaticString, keyAt: Int = 0, list arguments: [[UInt8]]) -> Int {
+        append(command, arguments, keyAt: keyAt, toEveryNode: false)
+    }
+
+    /// A command without a key, for each node.
+    @discardableResult
+    package mutating func addForEveryNode(_ command: StaticString, _ arguments: [UInt8]...) -> Int {
+        append(command, arguments, keyAt: 0, toEveryNode: true)
+    }
+
+    private mutating func append(
+        _ command: StaticString, _ arguments: [[UInt8]], keyAt: Int, toEveryNode: Bool
+    ) -> Int {
+        appendHeader("*", arguments.count + 1)
+        appendHeader("$", command.utf8CodeUnitCount)
+        bytes += UnsafeBufferPointer(start: command.utf8Start, count: command.utf8CodeUnitCount)
+        bytes += [13, 10]
+        var key = bytes.count..<bytes.count
+        for (index, argument) in arguments.enumerated() {
+            appendHeader("$", argument.count)
+            if index == keyAt { key = bytes.count..<bytes.count + argument.count }
+            bytes += argument
+            bytes += [13, 10]
+        }
+        commands.append(Command(end: bytes.count, route: toEveryNode ? .everyNode : .key(key)))
+        return commands.count - 1
+    }
+
+    /// The bytes of one command.
+    func bytes(of index: Int) -> ArraySlice<UInt8> {
+        bytes[(index == 0 ? 0 : commands[index - 1].end)..<commands[index].end]
+    }
+
+    /// Takes over a command of another pipeline, whose way is decided.
+    mutating func add(_ index: Int, of other: RedisPipeline) {
+        bytes += other.bytes(of: index)
+        commands.append(Command(end: bytes.count, route: .connection))
+    }
+
+    /// The same commands between MULTI and EXEC; the replies are those of MULTI, of each queueing, and of EXEC.
+    package func asTransaction() -> RedisPipeline {
+        var transaction = RedisPipeline()
+        transaction.add("MULTI")
+        for index in commands.indices { transaction.add(index, of: self) }
+        transaction.add("EXEC")
+        return transaction
+    }
+
+    private mutating func appendHeader(_ mark: Unicode.Scalar, _ number: Int) {
+        bytes.append(UInt8(ascii: mark))
+        bytes += String(number).utf8
+        bytes += [13, 10]
+    }
+}
