@@ -24,6 +24,11 @@ package enum AsynqKeys {
         queuePrefix(queue) + Array("g:".utf8) + group
     }
 
+    /// HASH of what a server's workers do (task id → WorkerInfo), by the server's key `asynq:servers:{…}`.
+    static func workers(ofServer key: [UInt8]) -> [UInt8] {
+        workers + key.dropFirst(servers.count)
+    }
+
     private static func queuePrefix(_ name: QueueName) -> [UInt8] {
         Array("asynq:{".utf8) + name.bytes + Array("}:".utf8)
     }

@@ -63,7 +63,7 @@ extension SchedulerEntrySnapshot {
 
 /// `google.protobuf.Timestamp`: 1 seconds, 2 nanos. nil for Go's zero time (year 1), which is how Asynq says "never",
 /// and for anything else before 1970.
-private func readTimestamp(_ message: WireReader) throws(WireError) -> WallTime? {
+func readTimestamp(_ message: WireReader) throws(WireError) -> WallTime? {
     var reader = message
     var seconds: Int64 = 0
     var nanoseconds: Int64 = 0
@@ -80,7 +80,7 @@ private func readTimestamp(_ message: WireReader) throws(WireError) -> WallTime?
 }
 
 /// Calls `read` for each field of a message; it must consume the value.
-private func readMessage(
+func readMessage(
     _ bytes: [UInt8], _ read: (Int, WireType, inout WireReader) throws(WireError) -> Void
 ) throws(WireError) {
     try bytes.withUnsafeBufferPointer { buffer throws(WireError) in

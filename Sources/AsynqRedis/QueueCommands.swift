@@ -17,9 +17,17 @@ import Model
 struct QueueScrape {
     /// More groups than this are not summed up: `aggregating` is left out then, and counted as a `limit` error.
     static let maxGroups: Int64 = 10_000
-    static let countedStates: [(state: TaskState, command: StaticString, key: StaticString)] = [
-        (.pending, "LLEN", "pending"), (.active, "LLEN", "active"), (.scheduled, "ZCARD", "scheduled"),
-        (.retry, "ZCARD", "retry"), (.archived, "ZCARD", "archived"), (.completed, "ZCARD", "completed"),
+    struct CountedState {
+        let state: TaskState
+        let key: StaticString
+        var isList = false
+        var command: StaticString { isList ? "LLEN" : "ZCARD" }
+    }
+
+    static let countedStates: [CountedState] = [
+        .init(state: .pending, key: "pending", isList: true), .init(state: .active, key: "active", isList: true),
+        .init(state: .scheduled, key: "scheduled"), .init(state: .retry, key: "retry"),
+        .init(state: .archived, key: "archived"), .init(state: .completed, key: "completed"),
     ]
 
     /// Expired leases, and active tasks, that are looked at.

@@ -14,9 +14,6 @@ package struct QueueScraper {
     private(set) var lastNames: [QueueName]?
     private(set) var lastServers: [[UInt8]: ServerSnapshot] = [:]
 
-    /// Messages about single keys that go to the log.
-    private static let maxMessages = 10
-
     private struct QueueMemory {
         var arrivals: ArchiveArrivals?
         /// While there are no `arrivals` yet.
@@ -71,7 +68,7 @@ package struct QueueScraper {
         let errors = client.takeNodeErrors() + servers.errors + queues.flatMap(\.errors)
         var snapshot = RedisSnapshot(
             queues: queues.map(\.snapshot), takenAt: now, partialErrors: errors.map(\.reason))
-        snapshot.errorMessages = Array(Set(errors.map(\.message)).sorted().prefix(Self.maxMessages))
+        snapshot.errorMessages = RedisSnapshot.messages(of: errors)
         snapshot.servers = servers.servers
         snapshot.schedulerEntries = servers.schedulerEntries
         snapshot.info = servers.info

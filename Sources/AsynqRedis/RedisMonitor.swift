@@ -9,6 +9,10 @@ package struct RedisMonitorOptions: Sendable {
     /// The budget of one whole scrape, connecting included.
     package var timeoutNanoseconds: UInt64
     package var filter: QueueFilter
+    /// nil = off.
+    package var lookAhead: LookAheadOptions?
+    /// Between two samplings of MEMORY USAGE; nil = off.
+    package var memoryIntervalNanoseconds: UInt64?
 
     package init(
         target: RedisTarget, intervalNanoseconds: UInt64, timeoutNanoseconds: UInt64, filter: QueueFilter = .all
@@ -18,6 +22,27 @@ package struct RedisMonitorOptions: Sendable {
         self.timeoutNanoseconds = timeoutNanoseconds
         self.filter = filter
     }
+}
+
+package struct LookAheadOptions: Sendable, Equatable {
+    /// Next tasks of each queue that are looked at.
+    package var count: Int
+    package var intervalNanoseconds: UInt64
+
+    package init(count: Int, intervalNanoseconds: UInt64) {
+        self.count = count
+        self.intervalNanoseconds = intervalNanoseconds
+    }
+}
+
+/// Takes the waits that the look-ahead observes; called on the Redis thread.
+package protocol WaitSampleSink: Sendable {
+    func observe(_ samples: [WaitSample])
+}
+
+/// What the monitor's thread does, each at its own pace.
+enum RedisWork: String, CaseIterable {
+    case scrape, look, memorySampling = "memory sampling"
 }
 
 /// What is known of Redis now.
@@ -31,14 +56,18 @@ package struct RedisStatus: Sendable {
     /// When the last good scrape was taken.
     package var lastSuccess: WallTime?
     package var errors: [ScrapeErrorReason: UInt64] = [:]
-    /// What the last good scrape could not read.
-    var partialMessages: [String] = []
+    /// Tasks that the look-ahead lost sight of.
+    package var lostTasks: [LostTaskReason: UInt64] = [:]
+    /// Of the last sampling.
+    var memoryBytes: [QueueName: Int64] = [:]
+    /// What the last piece of work of each kind could not read, for the log.
+    var partialMessages: [RedisWork: [String]] = [:]
 
     package init() {}
 }
 
-/// Scrapes Redis at an interval, on a thread of its own, one scrape at a time, over one connection that is renewed after
-/// a failure.
+/// Asks Redis at intervals, on a thread of its own, one thing at a time: the scrape, the look ahead, and the sampling of
+/// memory. Only the scrape connects; the others wait for it while Redis is away.
 package final class RedisMonitor: Sendable {
     /// Between two tries while Redis is away, unless the interval is longer.
     private static let maxBackoffNanoseconds: UInt64 = 2_000_000_000
@@ -46,15 +75,23 @@ package final class RedisMonitor: Sendable {
     private let options: RedisMonitorOptions
     private let clock: Clock
     private let logger: Logger
+    private let waits: any WaitSampleSink
+    /// What the look-ahead sees, for those that take spans.
+    package let pendingTasks = PendingTasks()
     private let status = Mutex(RedisStatus())
+    /// Set from outside, taken over before the next scrape.
+    private let newFilter = Mutex<QueueFilter?>(nil)
     private let waker: Waker
     private let isStopping = Atomic<Bool>(false)
     private let thread: Mutex<OSThread?> = Mutex(nil)
 
-    package init(_ options: RedisMonitorOptions, clock: Clock, logger: Logger) throws(SystemError) {
+    package init(
+        _ options: RedisMonitorOptions, clock: Clock, logger: Logger, waits: any WaitSampleSink
+    ) throws(SystemError) {
         self.options = options
         self.clock = clock
         self.logger = logger
+        self.waits = waits
         waker = try Waker()
     }
 
@@ -65,6 +102,11 @@ package final class RedisMonitor: Sendable {
     package func start() throws(SystemError) {
         let started = try OSThread(name: "redis") { [self] in run() }
         thread.withLock { $0 = started }
+    }
+
+    /// From the next scrape on. Counters of queues that stay go on.
+    package func use(_ filter: QueueFilter) {
+        newFilter.withLock { $0 = filter }
     }
 
     /// Tells the thread to end; a scrape that is under way is given up.
@@ -78,50 +120,136 @@ package final class RedisMonitor: Sendable {
         thread.withLock { $0 }?.join(until: deadline, clock: clock)
     }
 
+    // MARK: The thread
+
+    /// What the thread has in hand.
+    private struct Desk {
+        var scraper: QueueScraper
+        var lookAhead: LookAhead?
+        let client: any RedisClient
+        var backoff = ReconnectBackoff(maxNanoseconds: maxBackoffNanoseconds)
+        var due: [RedisWork: MonotonicTime] = [:]
+    }
+
     private func run() {
-        var scraper = QueueScraper(filter: options.filter, clock: clock)
-        let client = options.target.makeClient(clock: clock, interrupt: waker)
-        var backoff = ReconnectBackoff(maxNanoseconds: Self.maxBackoffNanoseconds)
+        var desk = Desk(
+            scraper: QueueScraper(filter: options.filter, clock: clock),
+            client: options.target.makeClient(clock: clock, interrupt: waker))
+        desk.due[.scrape] = clock.monotonic()
+        if let look = options.lookAhead {
+            desk.lookAhead = LookAhead(
+                count: look.count, intervalNanoseconds: look.intervalNanoseconds, clock: clock, tasks: pendingTasks)
+            desk.due[.look] = clock.monotonic()
+        }
+        if options.memoryIntervalNanoseconds != nil { desk.due[.memorySampling] = clock.monotonic() }
         while !isStopping.load(ordering: .acquiring) {
-            let start = clock.monotonic()
-            if scrape(&scraper, client, at: start) { backoff.noteSuccess() } else { backoff.noteFailure(at: clock.monotonic()) }
-            // Counted from the start, so that the pace does not depend on how long a scrape takes.
-            let next = max(start.advanced(byNanoseconds: options.intervalNanoseconds), backoff.nextAttempt)
-            waker.sleep(until: next, clock: clock)
+            for work in RedisWork.allCases {
+                let start = clock.monotonic()
+                guard let due = desk.due[work], due <= start, !isStopping.load(ordering: .acquiring) else { continue }
+                // Counted from the start, so that the pace does not depend on how long the work takes.
+                desk.due[work] = start.advanced(byNanoseconds: interval(of: work))
+                perform(work, &desk, at: start)
+            }
+            waker.sleep(until: desk.due.values.min(), clock: clock)
         }
     }
 
-    private func scrape(_ scraper: inout QueueScraper, _ client: any RedisClient, at start: MonotonicTime) -> Bool {
+    private func interval(of work: RedisWork) -> UInt64 {
+        switch work {
+        case .scrape: options.intervalNanoseconds
+        case .look: options.lookAhead?.intervalNanoseconds ?? .max
+        case .memorySampling: options.memoryIntervalNanoseconds ?? .max
+        }
+    }
+
+    private func perform(_ work: RedisWork, _ desk: inout Desk, at start: MonotonicTime) {
         let deadline = start.advanced(byNanoseconds: options.timeoutNanoseconds)
         do throws(RedisError) {
-            try client.prepare(deadline: deadline)
-            let snapshot = try scraper.scrape(client, deadline: deadline)
-            note(snapshot, seconds: clock.monotonic().seconds(since: start))
-            return true
+            switch work {
+            case .scrape:
+                try scrape(&desk, at: start, deadline: deadline)
+                desk.backoff.noteSuccess()
+            case .look: try look(&desk, deadline: deadline)
+            case .memorySampling: try sampleMemory(&desk, deadline: deadline)
+            }
         } catch {
-            if !isStopping.load(ordering: .acquiring) { note(error, seconds: clock.monotonic().seconds(since: start)) }
-            return false
+            if isStopping.load(ordering: .acquiring) { return }
+            if work == .scrape {
+                desk.backoff.noteFailure(at: clock.monotonic())
+                desk.due[.scrape] = max(desk.due[.scrape] ?? start, desk.backoff.nextAttempt)
+                note(error, seconds: clock.monotonic().seconds(since: start))
+            } else {
+                note([error], of: work)
+            }
         }
     }
 
+    private func scrape(_ desk: inout Desk, at start: MonotonicTime, deadline: MonotonicTime) throws(RedisError) {
+        if let filter = newFilter.withLock({ $0.take() }) { desk.scraper.use(filter) }
+        try desk.client.prepare(deadline: deadline)
+        let snapshot = try desk.scraper.scrape(desk.client, deadline: deadline)
+        note(snapshot, seconds: clock.monotonic().seconds(since: start))
+    }
+
+    private func look(_ desk: inout Desk, deadline: MonotonicTime) throws(RedisError) {
+        let client = desk.client
+        guard client.isConnected, let names = desk.scraper.lastNames else { return }
+        let servers = Array(desk.scraper.lastServers.keys)
+        let samples = try desk.lookAhead?.look(client, names: names, servers: servers, deadline: deadline) ?? []
+        let lost = desk.lookAhead?.lost ?? [:]
+        status.withLock { $0.lostTasks = lost }
+        // Nodes that can't be reached are counted by the scrape.
+        _ = client.takeNodeErrors()
+        note(desk.lookAhead?.errors ?? [], of: .look)
+        waits.observe(samples)
+    }
+
+    private func sampleMemory(_ desk: inout Desk, deadline: MonotonicTime) throws(RedisError) {
+        guard desk.client.isConnected, let queues = current.snapshot?.queues else {
+            // Soon after the scrape that connects.
+            desk.due[.memorySampling] = clock.monotonic().advanced(byNanoseconds: Self.maxBackoffNanoseconds)
+            return
+        }
+        let sample = try MemorySampler.sample(desk.client, queues, deadline: deadline)
+        status.withLock { $0.noteMemory(sample.bytes) }
+        note(sample.errors, of: .memorySampling)
+    }
+
+    // MARK: What it found
+
     private func note(_ snapshot: RedisSnapshot, seconds: Double) {
-        let (wasDown, old) = status.withLock { status in
-            defer {
-                status.lastError = nil
-                status.partialMessages = snapshot.errorMessages
-            }
+        let wasDown = status.withLock { status in
+            defer { status.lastError = nil }
             status.attempts += 1
             status.snapshot = snapshot
+            status.noteMemory(status.memoryBytes)
             status.lastDurationSeconds = seconds
             status.lastSuccess = snapshot.takenAt
             for reason in snapshot.partialErrors { status.errors[reason, default: 0] += 1 }
-            return (status.lastError != nil, status.partialMessages)
+            return status.lastError != nil
         }
-        // Once per cause, not per scrape.
-        for message in snapshot.errorMessages where !old.contains(message) {
-            logger.warning("a part of the scrape failed", metadata: ["error": "\(message)"])
-        }
+        logNews(snapshot.errorMessages, of: .scrape)
         if wasDown { logger.notice("Redis answers again", metadata: ["redis": "\(options.target.description)"]) }
+    }
+
+    private func note(_ errors: [RedisError], of work: RedisWork) {
+        if !errors.isEmpty {
+            status.withLock { status in
+                for error in errors { status.errors[error.reason, default: 0] += 1 }
+            }
+        }
+        logNews(RedisSnapshot.messages(of: errors), of: work)
+    }
+
+    /// Once per cause, not each time.
+    private func logNews(_ messages: [String], of work: RedisWork) {
+        let old = status.withLock { status in
+            defer { status.partialMessages[work] = messages }
+            return status.partialMessages[work] ?? []
+        }
+        for message in messages where !old.contains(message) {
+            logger.warning("a part of the \(work.rawValue) failed", metadata: ["error": "\(message)"])
+        }
     }
 
     private func note(_ error: RedisError, seconds: Double) {
@@ -137,5 +265,25 @@ package final class RedisMonitor: Sendable {
         if isNews {
             logger.warning("Redis scrape failed", metadata: ["reason": "\(error.reason.rawValue)", "error": "\(error.message)"])
         }
+    }
+}
+
+extension RedisStatus {
+    /// Each queue has what the last sampling found; a queue that it could not read has nothing.
+    fileprivate mutating func noteMemory(_ bytes: [QueueName: Int64]) {
+        memoryBytes = bytes
+        guard var found = snapshot?.queues, !bytes.isEmpty else { return }
+        for index in found.indices { found[index].memoryBytes = bytes[found[index].name] }
+        snapshot?.queues = found
+    }
+}
+
+extension RedisSnapshot {
+    /// Messages about single keys that go to the log.
+    private static let maxMessages = 10
+
+    /// The first few, each once.
+    static func messages(of errors: [RedisError]) -> [String] {
+        Array(Set(errors.map(\.message)).sorted().prefix(maxMessages))
     }
 }

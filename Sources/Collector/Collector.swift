@@ -12,6 +12,7 @@ package import Platform
 import SpanReceiver
 import Spool
 import Synchronization
+import WaitTime
 import Web
 
 /// The whole sidecar, wired: Redis → metrics, spans → spool → trace backend, web endpoints.
@@ -41,7 +42,15 @@ package final class Collector: Sendable {
         self.options = options
         self.clock = clock
         logger = makeLogger("collector")
-        taskMetrics = TaskMetrics(options.aggregator, clock: clock)
+        let sampledWaits = SampledWaits(options.aggregator.bounds)
+        if let redisOptions = options.redis {
+            redis = try RedisMonitor(redisOptions, clock: clock, logger: makeLogger("redis"), waits: sampledWaits)
+        } else {
+            redis = nil
+        }
+        let isLookingAhead = options.redis?.lookAhead != nil
+        taskMetrics = TaskMetrics(
+            options.aggregator, readyTimes: isLookingAhead ? redis?.pendingTasks : nil, clock: clock)
         if let forward = options.forwarder {
             let fileSystem = try DiskFileSystem(directory: options.spoolDirectory)
             spoolLock = try DirectoryLock(directory: options.spoolDirectory)
@@ -53,13 +62,11 @@ package final class Collector: Sendable {
             spool = nil
             forwarder = nil
         }
-        if let redisOptions = options.redis {
-            redis = try RedisMonitor(redisOptions, clock: clock, logger: makeLogger("redis"))
-        } else {
-            redis = nil
-        }
         var sources: [any MetricSource] = []
-        if let redis { sources.append(RedisMetrics(monitor: redis)) }
+        if let redis {
+            sources.append(RedisMetrics(monitor: redis))
+            if isLookingAhead { sources.append(LookAheadMetrics(monitor: redis, waits: sampledWaits)) }
+        }
         sources.append(taskMetrics)
         sources.append(
             PipelineMetrics(
@@ -103,6 +110,11 @@ package final class Collector: Sendable {
         if let recovered = spool?.statistics.recoveredSpans, recovered > 0 {
             logger.notice("spool recovered", metadata: ["spans": "\(recovered)"])
         }
+    }
+
+    /// Puts in force what of a new configuration can change while it runs; nothing counted is lost.
+    package func apply(_ new: CollectorOptions) {
+        if let filter = new.redis?.filter { redis?.use(filter) }
     }
 
     /// Where the web endpoints are, as bound.

@@ -23,6 +23,8 @@ package struct QueueSnapshot: Sendable, Equatable {
     package var overdue: [TaskState: Int64] = [:]
     /// Tasks seen to enter the archive since the start.
     package var deadLettered: UInt64?
+    /// Estimated as Asynq does it, at most one sampling interval old.
+    package var memoryBytes: Int64?
 
     package init(name: QueueName) {
         self.name = name
@@ -65,7 +67,7 @@ package enum ScrapeErrorReason: String, CaseIterable, Sendable {
 
 /// What one whole scrape saw.
 package struct RedisSnapshot: Sendable {
-    package let queues: [QueueSnapshot]
+    package var queues: [QueueSnapshot]
     /// nil where the index could not be read.
     package var servers: [ServerSnapshot]?
     package var schedulerEntries: [SchedulerEntrySnapshot]?
@@ -73,7 +75,7 @@ package struct RedisSnapshot: Sendable {
     /// The wall clock just before the per-queue commands were sent: ages are relative to it.
     package let takenAt: WallTime
     /// What was left out, one entry a cause; each costs its own sample only.
-    package let partialErrors: [ScrapeErrorReason]
+    package var partialErrors: [ScrapeErrorReason]
     /// What they say, for the log: the first few, each once.
     package var errorMessages: [String] = []
 

@@ -40,11 +40,13 @@ package struct TaskAggregator: Sendable {
     private(set) var overflowQueue: QueueSeries?
     private var pairing: SpanPairing
     private var recent: RecentKeys<SpanReference>
+    private let readyTimes: (any ReadyTimeSource)?
     /// Process spans that came again among the last 100,000.
     package private(set) var duplicates: UInt64 = 0
 
-    package init(_ options: TaskAggregatorOptions) {
+    package init(_ options: TaskAggregatorOptions, readyTimes: (any ReadyTimeSource)? = nil) {
         self.options = options
+        self.readyTimes = readyTimes
         names = ForeignTextTable(limit: max(1, options.maxQueues))
         pairing = SpanPairing(
             capacity: options.pairingCapacity, lifetimeNanoseconds: options.pairingLifetimeNanoseconds)
@@ -105,7 +107,7 @@ package struct TaskAggregator: Sendable {
     private mutating func waitOf(
         _ span: TaskSpan, in body: UnsafeRawBufferPointer, queue: Int, series: Int, at now: MonotonicTime
     ) -> WaitFinding {
-        let finding = WaitSource.find(span, in: body)
+        let finding = WaitSource.find(span, in: body, seen: readyTimes)
         guard finding == .needsProducer else { return finding }
         let parent = span.parent.isValid ? SpanReference(trace: span.reference.trace, span: span.parent) : .none
         let due = WaitSource.dueNanoseconds(of: span, in: body)

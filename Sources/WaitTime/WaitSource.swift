@@ -1,4 +1,4 @@
-import Model
+package import Model
 
 /// Why the wait of a process span is not known: the `reason` of `asynq_task_wait_unknown_total`.
 package enum UnknownWaitReason: String, CaseIterable, Sendable {
@@ -19,16 +19,35 @@ enum WaitFinding: Equatable {
     case needsProducer
 }
 
+/// Knows since when tasks were pending, from having seen it in Redis.
+package protocol ReadyTimeSource: Sendable {
+    /// Since when the attempt that began at `start` could have begun; nil where that was not seen. Given once for each
+    /// attempt. `retryCount` is nil where the span does not say it.
+    func takeReadyTime(
+        queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, retryCount: Int32?, start: WallTime
+    ) -> WallTime?
+}
+
 enum WaitSource {
     /// Later than this before the start, two clocks disagree.
     static let toleratedSkewSeconds = -1.0
     /// Ten years: longer than any task waits.
     static let longestSeconds = 10 * 365 * 86_400.0
 
-    /// Sources 1 and 3 of the wait, in their order: the attribute that measured it, a stamp (first attempts only).
-    static func find(_ span: TaskSpan, in body: UnsafeRawBufferPointer) -> WaitFinding {
+    /// Sources 1 to 3 of the wait, in their order: the attribute that measured it, the time when the task was seen to be
+    /// pending, a stamp (first attempts only).
+    static func find(
+        _ span: TaskSpan, in body: UnsafeRawBufferPointer, seen: (any ReadyTimeSource)? = nil
+    ) -> WaitFinding {
         if let measured = number(span.wait, in: body) {
             return accept(seconds: measured * span.waitUnitSeconds)
+        }
+        if let seen, !span.taskID.isEmpty, !span.queue.isEmpty, span.startNanoseconds > 0 {
+            let ready = seen.takeReadyTime(
+                queue: span.queue.bytes(in: body), id: span.taskID.bytes(in: body),
+                retryCount: number(span.retryCount, in: body).flatMap { Int32(exactly: $0) },
+                start: WallTime(nanoseconds: Int64(clamping: span.startNanoseconds)))
+            if let ready { return wait(from: ready, to: span.startNanoseconds) }
         }
         if retryCount(of: span, in: body) > 0 { return .unknown(.retry) }
         guard span.startNanoseconds > 0 else { return .unknown(.badStamp) }

@@ -109,7 +109,7 @@ struct OptionsBuilder {
     // MARK: Sections
 
     private mutating func redisOptions() -> RedisMonitorOptions? {
-        if duration("redis.interval") < 100_000_000 { refuse("redis.interval", "allowed is 100ms or more") }
+        _ = atLeast(100_000_000, "redis.interval", "100ms")
         let url = settings["redis.url"].text
         if url == "none" { return nil }
         do throws(RedisURL.Invalid) {
@@ -118,15 +118,31 @@ struct OptionsBuilder {
             if let password = nonEmpty("redis.password") { target.endpoint.password = password }
             if let password = nonEmpty("redis.sentinel-password") { target.sentinels?.password = password }
             if target.endpoint.tls != nil { target.endpoint.tls = redisTLS() }
-            return RedisMonitorOptions(
+            var options = RedisMonitorOptions(
                 target: target, intervalNanoseconds: duration("redis.interval"),
                 timeoutNanoseconds: duration("redis.timeout"),
                 filter: QueueFilter(
                     include: nonEmpty("redis.queues.include"), exclude: nonEmpty("redis.queues.exclude")))
+            options.lookAhead = lookAhead()
+            if settings["redis.memory-sampling"].text != "off" {
+                options.memoryIntervalNanoseconds = atLeast(1_000_000_000, "redis.memory-sampling", "1s")
+            }
+            return options
         } catch {
             refuse("redis.url", error.problem)
             return nil
         }
+    }
+
+    private mutating func lookAhead() -> LookAheadOptions? {
+        let count = integer("redis.look-ahead")
+        if count == 0 || settings["redis.look-interval"].text == "0" { return nil }
+        return LookAheadOptions(count: count, intervalNanoseconds: atLeast(100_000_000, "redis.look-interval", "100ms"))
+    }
+
+    private mutating func atLeast(_ nanoseconds: UInt64, _ name: String, _ text: String) -> UInt64 {
+        if duration(name) < nanoseconds { refuse(name, "allowed is \(text) or more") }
+        return duration(name)
     }
 
     private mutating func redisTLS() -> RedisTLSOptions {

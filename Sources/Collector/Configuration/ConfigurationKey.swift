@@ -101,12 +101,12 @@ struct ConfigurationKey: Sendable {
         .init("redis.tls.server-name", .text, "", "expected name"),
         .init("redis.tls.insecure-skip-verify", .flag, "false", "trust any certificate"),
         .init("redis.interval", .duration, "5s", "time between scrapes"),
-        .init("redis.look-ahead", .integer(0...100_000), "100", "next tasks of each queue that the sampler looks at", .notYet),
-        .init("redis.look-interval", .durationOr("0"), "1s", "how often the sampler looks; 0 = off", .notYet),
+        .init("redis.look-ahead", .integer(0...100_000), "100", "next tasks of each queue that the sampler looks at; 0 = off"),
+        .init("redis.look-interval", .durationOr("0"), "1s", "how often the sampler looks; 0 = off"),
         .init("redis.timeout", .duration, "3s", "budget of one whole scrape"),
-        .init("redis.queues.include", .regularExpression, "", "only queues that match"),
-        .init("redis.queues.exclude", .regularExpression, "", "no queues that match"),
-        .init("redis.memory-sampling", .durationOr("off"), "off", "interval of MEMORY USAGE sampling, or off", .notYet),
+        .init("redis.queues.include", .regularExpression, "", "only queues that match", .onReload),
+        .init("redis.queues.exclude", .regularExpression, "", "no queues that match", .onReload),
+        .init("redis.memory-sampling", .durationOr("off"), "off", "interval of MEMORY USAGE sampling, or off"),
     ]
 
     private static let otlp: [ConfigurationKey] = [

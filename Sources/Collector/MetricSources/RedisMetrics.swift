@@ -34,6 +34,9 @@ struct RedisMetrics: MetricSource {
         var fill = MetricFamily(
             "asynq_queue_archive_fill_ratio", .gauge,
             "Archived tasks of the 10,000 that Asynq keeps; at 1 each dead letter pushes an older one out.")
+        var memory = MetricFamily(
+            "asynq_queue_memory_usage_approx_bytes", .gauge,
+            "Memory that the queue takes in Redis, estimated from samples of its tasks as Asynq does it.")
         for queue in snapshot.queues {
             let name = ("queue", queue.name)
             for state in TaskState.allCases {
@@ -49,6 +52,7 @@ struct RedisMetrics: MetricSource {
                     overdue.add(count, LabelSet([name, ("state", ForeignText(state.rawValue))]))
                 }
             }
+            if let bytes = queue.memoryBytes { memory.add(bytes, labels) }
             if let count = queue.deadLettered { dead.add(count, labels) }
             if let count = queue.size[.archived] { fill.add(Double(count) / 10_000, labels) }
             if let total = queue.processed, let failed = queue.failed {
@@ -57,7 +61,7 @@ struct RedisMetrics: MetricSource {
                 processed.add(failed, LabelSet([name, ("status", ForeignText("failed"))]))
             }
         }
-        var families = [size, groups, latency, paused, orphaned, overdue, processed, dead, fill]
+        var families = [size, groups, latency, paused, orphaned, overdue, memory, processed, dead, fill]
         if let servers = snapshot.servers {
             families += ServerMetrics.consumers(of: snapshot.queues, by: servers) + ServerMetrics.families(of: servers)
         }

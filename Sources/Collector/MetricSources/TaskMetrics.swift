@@ -9,8 +9,8 @@ final class TaskMetrics: MetricSource {
     private let aggregator: Mutex<TaskAggregator>
     private let clock: Clock
 
-    init(_ options: TaskAggregatorOptions, clock: Clock) {
-        aggregator = Mutex(TaskAggregator(options))
+    init(_ options: TaskAggregatorOptions, readyTimes: (any ReadyTimeSource)?, clock: Clock) {
+        aggregator = Mutex(TaskAggregator(options, readyTimes: readyTimes))
         self.clock = clock
     }
 

@@ -24,7 +24,7 @@ enum RunCommand {
             }
             while let signal = signals.wait() {
                 if signal == SIGHUP {
-                    apply(reload(), level, logger)
+                    apply(reload(), to: collector, level, logger)
                 } else {
                     logger.notice("stopping", metadata: ["signal": "\(signal)"])
                     break
@@ -49,8 +49,8 @@ enum RunCommand {
     }
 
     private static func apply(
-        _ reloaded: (options: CollectorOptions?, problems: [ConfigurationProblem]), _ level: CollectorLogHandler.Level,
-        _ logger: Logger
+        _ reloaded: (options: CollectorOptions?, problems: [ConfigurationProblem]), to collector: Collector,
+        _ level: CollectorLogHandler.Level, _ logger: Logger
     ) {
         guard let options = reloaded.options, reloaded.problems.isEmpty else {
             let problems = reloaded.problems.map(\.description).joined(separator: "; ")
@@ -58,7 +58,9 @@ enum RunCommand {
             return
         }
         level.current = options.logLevel
-        logger.notice("configuration read again; of it log.level is in force, changes of other keys need a restart")
+        collector.apply(options)
+        let applied = ConfigurationKey.all.filter { $0.effect == .onReload }.map(\.name).joined(separator: ", ")
+        logger.notice("configuration read again; changes of other keys than these need a restart", metadata: ["keys": "\(applied)"])
     }
 }
 
@@ -76,7 +78,11 @@ enum ScrapeCommand {
             let client = redis.target.makeClient(clock: clock)
             try client.prepare(deadline: deadline)
             var scraper = QueueScraper(filter: redis.filter, clock: clock)
-            let snapshot = try scraper.scrape(client, deadline: deadline)
+            var snapshot = try scraper.scrape(client, deadline: deadline)
+            if redis.memoryIntervalNanoseconds != nil {
+                let sample = try MemorySampler.sample(client, snapshot.queues, deadline: deadline)
+                snapshot.take(sample)
+            }
             var status = RedisStatus()
             status.snapshot = snapshot
             status.attempts = 1

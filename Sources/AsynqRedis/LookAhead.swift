@@ -1,0 +1,181 @@
+package import Model
+import Platform
+import ProtobufWire
+
+/// A wait seen in Redis alone: a task was pending, and then a worker had it.
+package struct WaitSample: Sendable, Equatable {
+    package let queue: QueueName
+    package let seconds: Double
+}
+
+/// Tasks that the look-ahead lost sight of, by reason.
+package enum LostTaskReason: String, CaseIterable, Sendable {
+    /// No room within the bounds of one look.
+    case limit
+    /// Redis could not be asked for a while: when the task was started is too uncertain.
+    case gap
+    /// It was started more than a second before it was enqueued: clocks disagree.
+    case clockSkew = "clock_skew"
+}
+
+/// Looks at the next tasks of each queue, more often than the scrape: notes since when they are pending, and from those
+/// that leave the list between two looks how long they waited, without any help of the workers.
+///
+/// When a task was started is known to lie between two looks; the lease that the worker took (whole seconds, 30 s ahead)
+/// narrows it. A task that still runs when its worker writes its next heartbeat (every 5 s) has its exact start there.
+///
+///     round trip 1   per queue LRANGE pending -<count> -1; for tasks that have been running for six seconds:
+///                    HMGET of each live server's asynq:workers:{…}
+///     round trip 2   see QueueLook.swift
+struct LookAhead {
+    /// Tasks looked at in all queues together, new ones asked for, and bytes of their messages, in one look.
+    static let maxTasks = 20_000
+    static let maxNewTasks = 5_000
+    static let maxMessageBytes = 4 << 20
+    /// Running tasks whose exact start is waited for; the others get the estimate at once.
+    static let maxRunning = 1_000
+    /// Workers write what they do every five seconds.
+    private static let heartbeatNanoseconds: UInt64 = 6_000_000_000
+    private static let toleratedSkewSeconds = -1.0
+
+    private struct Running {
+        let task: StartedTask
+        let askAt: MonotonicTime
+    }
+
+    private let count: Int
+    private let intervalNanoseconds: UInt64
+    private let clock: Clock
+    private let tasks: PendingTasks
+    private var queues: [QueueName: QueueLook] = [:]
+    private var running: [Running] = []
+    private var lastLook: WallTime?
+    private var lastLookAt: MonotonicTime?
+    private(set) var lost: [LostTaskReason: UInt64] = [:]
+    private(set) var errors: [RedisError] = []
+
+    init(count: Int, intervalNanoseconds: UInt64, clock: Clock, tasks: PendingTasks) {
+        self.count = count
+        self.intervalNanoseconds = intervalNanoseconds
+        self.clock = clock
+        self.tasks = tasks
+    }
+
+    /// One look. `names` and `servers` (keys of the live ones) are those of the last scrape.
+    mutating func look(
+        _ client: any RedisClient, names: [QueueName], servers: [[UInt8]], deadline: MonotonicTime
+    ) throws(RedisError) -> [WaitSample] {
+        errors = []
+        let before = clock.wall()
+        let beforeAt = clock.monotonic()
+        var looks = names.map { queues[$0] ?? QueueLook($0) }
+        let due = takeDue(at: beforeAt)
+
+        var pipeline = RedisPipeline()
+        let share = max(1, min(count, Self.maxTasks / max(1, names.count)))
+        for index in looks.indices { looks[index].addTail(share, to: &pipeline) }
+        let workers = addWorkers(of: due, servers, to: &pipeline)
+        let replies = try client.roundTrip(pipeline, deadline: deadline)
+        for index in looks.indices {
+            do throws(RedisError) { try looks[index].readTail(replies) } catch { errors.append(error) }
+        }
+        var samples = due.isEmpty ? [] : settle(due, replies[workers...], servers: servers.count)
+
+        var details = RedisPipeline()
+        var room = Self.maxNewTasks
+        for index in looks.indices {
+            let start = details.count
+            // What others leave goes to those behind them.
+            let budget = Self.maxMessageBytes / max(1, min(names.count, 16))
+            let refused = looks[index].addDetails(messageBudget: budget, taskBudget: room, to: &details)
+            lost[.limit, default: 0] += UInt64(refused)
+            room -= details.count - start
+        }
+        let answers = details.count == 0 ? [] : try client.roundTrip(details, deadline: deadline)
+        let window = window(until: clock.wall(), at: beforeAt)
+        if window == nil && lastLook != nil {
+            lost[.gap, default: 0] += UInt64(looks.reduce(0) { $0 + $1.goneCount })
+        }
+        var started: [StartedTask] = []
+        for index in looks.indices { started += looks[index].readDetails(answers, window: window, noting: tasks) }
+        samples += accept(started)
+        queues = Dictionary(zip(names, looks)) { first, _ in first }
+        lastLook = before
+        lastLookAt = beforeAt
+        return samples
+    }
+
+    /// The time between the look before and this one; nil where there was none, or too long ago.
+    private func window(until now: WallTime, at start: MonotonicTime) -> LookWindow? {
+        guard let lastLook, let lastLookAt else { return nil }
+        // Half of the window is the error: it must not be more than the interval.
+        guard start.nanoseconds(since: lastLookAt) <= 2 * intervalNanoseconds else { return nil }
+        return LookWindow(from: lastLook, to: max(now, lastLook))
+    }
+
+    /// Tasks that run still have their wait when their worker's heartbeat tells their start; the others now.
+    private mutating func accept(_ started: [StartedTask]) -> [WaitSample] {
+        var samples: [WaitSample] = []
+        let askAt = clock.monotonic().advanced(byNanoseconds: Self.heartbeatNanoseconds)
+        for task in started {
+            if task.isRunning && running.count < Self.maxRunning {
+                running.append(Running(task: task, askAt: askAt))
+            } else if let sample = sample(task, start: task.start) {
+                samples.append(sample)
+            }
+        }
+        return samples
+    }
+
+    private mutating func sample(_ task: StartedTask, start: WallTime) -> WaitSample? {
+        let seconds = Double(start.nanoseconds(since: task.ready)) / 1e9
+        guard seconds >= Self.toleratedSkewSeconds else {
+            lost[.clockSkew, default: 0] += 1
+            return nil
+        }
+        return WaitSample(queue: task.queue, seconds: max(0, seconds))
+    }
+
+    // MARK: Running tasks
+
+    private mutating func takeDue(at now: MonotonicTime) -> [StartedTask] {
+        let due = running.prefix { $0.askAt <= now }.map(\.task)
+        running.removeFirst(due.count)
+        return due
+    }
+
+    /// Asks each server for all of them: which one has a task is not known. Returns the index of the first reply.
+    private func addWorkers(of due: [StartedTask], _ servers: [[UInt8]], to pipeline: inout RedisPipeline) -> Int {
+        let first = pipeline.count
+        if due.isEmpty { return first }
+        for server in servers {
+            pipeline.add("HMGET", list: [AsynqKeys.workers(ofServer: server)] + due.map(\.id))
+        }
+        return first
+    }
+
+    private mutating func settle(
+        _ due: [StartedTask], _ replies: ArraySlice<RedisReply>, servers: Int
+    ) -> [WaitSample] {
+        var starts = due.map(\.start)
+        for reply in replies.prefix(servers) {
+            for (index, field) in (reply.elements ?? []).prefix(due.count).enumerated() {
+                guard let bytes = field.bytes else { continue }
+                do throws(WireError) {
+                    // One that began outside the window is a later attempt at the same task.
+                    if let start = try workerStart(bytes), due[index].window.mayHold(start) { starts[index] = start }
+                } catch {
+                    errors.append(RedisError(.malformed, "a WorkerInfo: \(error.reason.rawValue)"))
+                }
+            }
+        }
+        return zip(due, starts).compactMap { sample($0, start: $1) }
+    }
+}
+
+extension LookWindow {
+    /// Whether a worker's stamp can be of this window, as far as clocks of two machines agree.
+    func mayHold(_ stamp: WallTime) -> Bool {
+        stamp.nanoseconds(since: from) > -1_000_000_000 && stamp.nanoseconds(since: to) < 1_000_000_000
+    }
+}

@@ -1,0 +1,65 @@
+import AsynqRedis
+import Metrics
+import Model
+import Synchronization
+import WaitTime
+
+extension PendingTasks: ReadyTimeSource {}
+
+/// The waits that the look-ahead observes in Redis alone. Filled on the Redis thread.
+final class SampledWaits: WaitSampleSink {
+    private let bounds: HistogramBounds
+    private let histograms = Mutex<[QueueName: Histogram]>([:])
+
+    init(_ bounds: HistogramBounds) {
+        self.bounds = bounds
+    }
+
+    func observe(_ samples: [WaitSample]) {
+        if samples.isEmpty { return }
+        histograms.withLock { histograms in
+            for sample in samples { histograms[sample.queue, default: Histogram(bounds)].observe(sample.seconds) }
+        }
+    }
+
+    /// One for each queue, with zeros where nothing was observed yet. A queue that returns goes on where it was.
+    func family(of queues: [QueueSnapshot]) -> MetricFamily {
+        var family = MetricFamily(
+            "asynq_queue_wait_sampled_seconds", .histogram,
+            "Wait of tasks seen to leave the list of pending tasks, from Redis alone; shorter ones than the look interval "
+                + "are mostly not seen.")
+        let empty = Histogram(bounds).snapshot
+        histograms.withLock { histograms in
+            for queue in queues {
+                family.add(histograms[queue.name]?.snapshot ?? empty, LabelSet([("queue", queue.name)]))
+            }
+        }
+        return family
+    }
+}
+
+/// The families of the look-ahead.
+struct LookAheadMetrics: MetricSource {
+    let monitor: RedisMonitor
+    let waits: SampledWaits
+
+    func metricFamilies() -> [MetricFamily] {
+        let status = monitor.current
+        var lost = MetricFamily(
+            "asynq_collector_look_ahead_lost_tasks_total", .counter,
+            "Tasks that the look-ahead lost sight of: beyond its bounds, while Redis did not answer, or by clock skew.")
+        for reason in LostTaskReason.allCases {
+            lost.add(status.lostTasks[reason] ?? 0, LabelSet(["reason": reason.rawValue]))
+        }
+        let families = [
+            MetricFamily(
+                "asynq_collector_look_ahead_tasks", .gauge, "Tasks whose ready time and trace context are remembered.",
+                value: Double(monitor.pendingTasks.count)),
+            MetricFamily(
+                "asynq_collector_look_ahead_evicted_tasks_total", .counter,
+                "Remembered tasks that were forgotten for lack of room.", value: Double(monitor.pendingTasks.evicted)),
+            lost,
+        ]
+        return (status.snapshot.map { [waits.family(of: $0.queues)] } ?? []) + families
+    }
+}

@@ -1,0 +1,41 @@
+/// The trace context that a task carries from its producer: what a process span can be linked to.
+package struct TraceContext: Hashable, Sendable {
+    package let reference: SpanReference
+    package let isSampled: Bool
+    /// W3C `tracestate`, as it was stored; empty where there is none.
+    package let traceState: [UInt8]
+
+    package init(reference: SpanReference, isSampled: Bool, traceState: [UInt8] = []) {
+        self.reference = reference
+        self.isSampled = isSampled
+        self.traceState = traceState
+    }
+
+    /// A W3C `traceparent`: `00-<32 hex>-<16 hex>-<2 hex>`. nil for one that is malformed, has a zero id, or is of
+    /// version ff. Later versions may have more behind it. Upper-case digits are taken, too.
+    package init?(traceParent text: UnsafeRawBufferPointer, traceState: [UInt8] = []) {
+        let dash = UInt8(ascii: "-")
+        guard text.count >= 55, text[2] == dash, text[35] == dash, text[52] == dash, let version = Self.hex(text[0..<2]),
+            version != 0xFF, text.count == 55 || (version > 0 && text[55] == dash),
+            let high = Self.hex(text[3..<19]), let low = Self.hex(text[19..<35]), let span = Self.hex(text[36..<52]),
+            let flags = Self.hex(text[53..<55])
+        else { return nil }
+        let reference = SpanReference(trace: TraceID(high: high, low: low), span: SpanID(span))
+        guard reference.isValid else { return nil }
+        self.init(reference: reference, isSampled: flags & 1 != 0, traceState: traceState)
+    }
+
+    /// At most 16 hex digits as a number; nil for anything else.
+    private static func hex(_ digits: Slice<UnsafeRawBufferPointer>) -> UInt64? {
+        var value: UInt64 = 0
+        for digit in digits {
+            switch digit {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): value = value << 4 | UInt64(digit - UInt8(ascii: "0"))
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): value = value << 4 | UInt64(digit - UInt8(ascii: "a") + 10)
+            case UInt8(ascii: "A")...UInt8(ascii: "F"): value = value << 4 | UInt64(digit - UInt8(ascii: "A") + 10)
+            default: return nil
+            }
+        }
+        return value
+    }
+}
