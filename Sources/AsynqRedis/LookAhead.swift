@@ -82,14 +82,9 @@ struct LookAhead {
         var samples = due.isEmpty ? [] : settle(due, replies[workers...], servers: servers.count)
 
         var details = RedisPipeline()
-        var room = Self.maxNewTasks
+        var room = LookRoom(tasks: Self.maxNewTasks, messageBytes: Self.maxMessageBytes)
         for index in looks.indices {
-            let start = details.count
-            // What others leave goes to those behind them.
-            let budget = Self.maxMessageBytes / max(1, min(names.count, 16))
-            let refused = looks[index].addDetails(messageBudget: budget, taskBudget: room, to: &details)
-            lost[.limit, default: 0] += UInt64(refused)
-            room -= details.count - start
+            lost[.limit, default: 0] += UInt64(looks[index].addDetails(&room, to: &details))
         }
         let answers = details.count == 0 ? [] : try client.roundTrip(details, deadline: deadline)
         let window = window(until: clock.wall(), at: beforeAt)

@@ -35,11 +35,18 @@ struct StartedTask: Equatable {
     let isRunning: Bool
 }
 
+/// What one look may still ask for.
+struct LookRoom {
+    var tasks: Int
+    var messageBytes: Int
+}
+
 struct QueueLook {
     /// A worker's lease on a task lasts this long when it takes the task.
     private static let leaseSeconds: Int64 = 30
     /// Messages read at once while their size in this queue is not known.
     private static let firstMessages = 10
+    private static let assumedMessageBytes = 16 << 10
 
     private struct Tracked {
         /// nil: it has no `pending_since` (put back by a worker that stopped).
@@ -90,16 +97,18 @@ struct QueueLook {
         }
     }
 
-    /// `budget`: bytes of messages that this queue may read, and tasks that it may ask for. Returns how many tasks found
-    /// no room in it.
-    mutating func addDetails(messageBudget: Int, taskBudget: Int, to pipeline: inout RedisPipeline) -> Int {
+    /// Takes its share of the room; returns how many new tasks found none. Messages that found none are read by a later
+    /// look, if their tasks are pending still.
+    mutating func addDetails(_ room: inout LookRoom, to pipeline: inout RedisPipeline) -> Int {
         second = pipeline.count
-        let messages = messageBytes.map { max(1, messageBudget / max(1, $0)) } ?? Self.firstMessages
+        let size = max(1, messageBytes ?? Self.assumedMessageBytes)
+        let messages = min(fresh.count, max(0, room.messageBytes / size), messageBytes == nil ? Self.firstMessages : .max)
+        room.messageBytes -= messages * size
         withMessage = Set(fresh.prefix(messages))
-        // Those whose time is known wait for their message without being asked again.
         fresh = fresh.filter { withMessage.contains($0) || tracked[$0] == nil }
-        let refused = max(0, fresh.count - max(0, taskBudget - gone.count))
+        let refused = max(0, fresh.count - max(0, room.tasks - gone.count))
         fresh.removeLast(refused)
+        room.tasks -= fresh.count + gone.count
         for id in fresh {
             let fields = withMessage.contains(id) ? ["pending_since", "msg"] : ["pending_since"]
             pipeline.add("HMGET", list: [AsynqKeys.task(name, id: id)] + fields.map { Array($0.utf8) })

@@ -11,6 +11,11 @@ package struct StoredTask: Equatable, Sendable {
     /// From the headers (field 15, Asynq 0.26 and later).
     package var context: TraceContext?
 
+    package init(retried: Int32, context: TraceContext?) {
+        self.retried = retried
+        self.context = context
+    }
+
     /// `TaskMessage`: 6 retried int32, 15 headers map<string,string>.
     init(taskMessage bytes: [UInt8]) throws(WireError) {
         var retried: Int32 = 0

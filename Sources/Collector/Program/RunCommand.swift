@@ -60,7 +60,8 @@ enum RunCommand {
         level.current = options.logLevel
         collector.apply(options)
         let applied = ConfigurationKey.all.filter { $0.effect == .onReload }.map(\.name).joined(separator: ", ")
-        logger.notice("configuration read again; changes of other keys than these need a restart", metadata: ["keys": "\(applied)"])
+        logger.notice(
+            "configuration read again; changes of other keys than these need a restart", metadata: ["keys": "\(applied)"])
     }
 }
 

@@ -1,0 +1,140 @@
+import Model
+import Testing
+@testable import AsynqRedis
+
+@Suite("What the look-ahead remembers of tasks")
+struct PendingTasksTests {
+    private static let second: Int64 = 1_000_000_000
+    private let tasks = PendingTasks(capacity: 3)
+
+    private func note(_ id: String, at seconds: Int64, retried: Int32? = nil, queue: String = "q") {
+        tasks.note(
+            queue: QueueName(queue), id: Array(id.utf8), ready: WallTime(seconds: seconds),
+            task: retried.map { StoredTask(retried: $0, context: nil) })
+    }
+
+    /// Whole seconds since when, or nil.
+    private func take(_ id: String, start: Int64, retryCount: Int32? = nil, queue: String = "q") -> Int64? {
+        Array(queue.utf8).withUnsafeBytes { queue in
+            Array(id.utf8).withUnsafeBytes { id in
+                tasks.takeReadyTime(queue: queue, id: id, retryCount: retryCount, start: WallTime(seconds: start))
+            }
+        }?.wholeSeconds
+    }
+
+    @Test("A time is given once, to the task of that queue")
+    func once() {
+        note("a", at: 100)
+        #expect(take("a", start: 105, queue: "other") == nil && take("b", start: 105) == nil)
+        #expect(take("a", start: 105) == 100)
+        #expect(take("a", start: 106) == nil)
+    }
+
+    @Test("A queue's name and an id that run into each other stay apart")
+    func boundaries() {
+        note("bc", at: 1, queue: "a")
+        #expect(take("c", start: 5, queue: "ab") == nil)
+        #expect(take("bc", start: 5, queue: "a") == 1)
+    }
+
+    @Test("An attempt that was not seen pending does not get the time of another one")
+    func retries() {
+        note("a", at: 100, retried: 0)
+        #expect(take("a", start: 200, retryCount: 1) == nil)
+        #expect(take("a", start: 105, retryCount: 0) == 100)
+        note("a", at: 300, retried: 1)
+        #expect(take("a", start: 305, retryCount: 1) == 300)
+    }
+
+    @Test("A span that comes after its task is pending again has the time before")
+    func late() {
+        note("a", at: 100, retried: 0)
+        note("a", at: 300, retried: 1)
+        #expect(take("a", start: 105, retryCount: 0) == 100)
+        #expect(take("a", start: 106, retryCount: 0) == nil)
+        #expect(take("a", start: 305, retryCount: 1) == 300)
+    }
+
+    @Test("Clocks may differ by a second")
+    func skew() {
+        note("a", at: 100)
+        #expect(take("a", start: 98) == nil)
+        #expect(take("a", start: 99) == 100)
+    }
+
+    @Test("Beyond the capacity the first is forgotten, and counted; the context stays as long as the task")
+    func eviction() throws {
+        let context = TraceContext(
+            reference: SpanReference(trace: TraceID(high: 1, low: 2), span: SpanID(3)), isSampled: true)
+        tasks.note(
+            queue: QueueName("q"), id: Array("a".utf8), ready: WallTime(seconds: 1),
+            task: StoredTask(retried: 0, context: context))
+        // Seen again, without its message: what is known of it stays.
+        note("a", at: 1)
+        func known() -> TraceContext? {
+            Array("q".utf8).withUnsafeBytes { queue in
+                Array("a".utf8).withUnsafeBytes { tasks.context(queue: queue, id: $0) }
+            }
+        }
+        #expect(known() == context)
+        for id in ["b", "c"] { note(id, at: 2) }
+        #expect(tasks.count == 3 && tasks.evicted == 0)
+        note("d", at: 3)
+        #expect(tasks.count == 3 && tasks.evicted == 1 && known() == nil)
+        for (id, at) in [("b", 2), ("c", 2), ("d", 3)] { #expect(take(id, start: 9) == Int64(at)) }
+        for round in 0..<10 { note("e\(round)", at: 4) }
+        #expect(tasks.count == 3 && tasks.evicted == 11)
+    }
+}
+
+@Suite("What a stored task says")
+struct StoredTaskTests {
+    private static func entry(_ key: String, _ value: String) -> [UInt8] {
+        field(15, field(1, Array(key.utf8)) + field(2, Array(value.utf8)))
+    }
+
+    private static func field(_ number: UInt8, _ bytes: [UInt8]) -> [UInt8] {
+        [number << 3 | 2, UInt8(bytes.count)] + bytes
+    }
+
+    private static let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+    @Test("The context stands in the headers, whatever their case and order")
+    func headers() throws {
+        for key in ["traceparent", "Traceparent", "TRACEPARENT"] {
+            let message = Self.field(1, Array("type".utf8)) + Self.entry("tracestate", "a=b") + Self.entry("other", "x")
+                + Self.entry(key, Self.parent) + [6 << 3, 2]
+            let task = try StoredTask(taskMessage: message)
+            #expect(task.retried == 2)
+            #expect(task.context?.reference.trace.hex == "0af7651916cd43dd8448eb211c80319c")
+            #expect(task.context?.reference.span.hex == "b7ad6b7169203331")
+            #expect(task.context?.isSampled == true && task.context?.traceState == Array("a=b".utf8))
+        }
+    }
+
+    @Test("No headers, no context; a message that is none is an error")
+    func none() throws {
+        #expect(try StoredTask(taskMessage: []) == StoredTask(retried: 0, context: nil))
+        #expect(try StoredTask(taskMessage: Self.entry("traceparent", "00-zz")).context == nil)
+        #expect(throws: (any Error).self) { try StoredTask(taskMessage: [0x7A, 0xFF]) }
+        #expect(throws: (any Error).self) { try StoredTask(taskMessage: [0x7A, 2, 0x0A, 9]) }
+    }
+
+    private static let parents: [(text: String, isGood: Bool)] = [
+        (parent, true), ("00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-00", true), ("\(parent)-more", false),
+        ("01\(parent.dropFirst(2))-more", true), ("01\(parent.dropFirst(2))more", false),
+        ("ff\(parent.dropFirst(2))", false), ("\(parent.dropLast())", false), ("", false),
+        ("00-00000000000000000000000000000000-b7ad6b7169203331-01", false),
+        ("00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01", false),
+        ("00_0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", false),
+        ("00-0af7651916cd43dd8448eb211c80319g-b7ad6b7169203331-01", false),
+    ]
+
+    @Test("A traceparent is what W3C says")
+    func traceParents() {
+        for (text, isGood) in Self.parents {
+            let context = Array(text.utf8).withUnsafeBytes { TraceContext(traceParent: $0) }
+            #expect((context != nil) == isGood, "\(text)")
+        }
+    }
+}
