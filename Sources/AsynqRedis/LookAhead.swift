@@ -1,5 +1,5 @@
 package import Model
-import Platform
+package import Platform
 import ProtobufWire
 
 /// A wait seen in Redis alone: a task was pending, and then a worker had it.
@@ -27,7 +27,7 @@ package enum LostTaskReason: String, CaseIterable, Sendable {
 ///     round trip 1   per queue LRANGE pending -<count> -1; for tasks that have been running for six seconds:
 ///                    HMGET of each live server's asynq:workers:{…}
 ///     round trip 2   see QueueLook.swift
-struct LookAhead {
+package struct LookAhead {
     /// Tasks looked at in all queues together, new ones asked for, and bytes of their messages, in one look.
     static let maxTasks = 20_000
     static let maxNewTasks = 5_000
@@ -54,7 +54,7 @@ struct LookAhead {
     private(set) var lost: [LostTaskReason: UInt64] = [:]
     private(set) var errors: [RedisError] = []
 
-    init(count: Int, intervalNanoseconds: UInt64, clock: Clock, tasks: PendingTasks) {
+    package init(count: Int, intervalNanoseconds: UInt64, clock: Clock, tasks: PendingTasks) {
         self.count = count
         self.intervalNanoseconds = intervalNanoseconds
         self.clock = clock
@@ -62,7 +62,7 @@ struct LookAhead {
     }
 
     /// One look. `names` and `servers` (keys of the live ones) are those of the last scrape.
-    mutating func look(
+    package mutating func look(
         _ client: any RedisClient, names: [QueueName], servers: [[UInt8]], deadline: MonotonicTime
     ) throws(RedisError) -> [WaitSample] {
         errors = []

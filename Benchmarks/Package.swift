@@ -1,0 +1,37 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Benchmarks are a package of their own, so that nobody who builds the collector builds them. The targets under test are
+// links to the collector's own sources: what they declare as `package` is visible here, too.
+let rules: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: rules)
+}
+
+let package = Package(
+    name: "asynq-collector-benchmarks",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0")
+    ],
+    targets: [
+        .systemLibrary(name: "CHiredis"),
+        .systemLibrary(name: "CTLS"),
+        .target(name: "CLinux"),
+        library("Model"),
+        library("Platform", ["Model", "CLinux"]),
+        library("ProtobufWire"),
+        library(
+            "AsynqRedis",
+            ["Model", "Platform", "ProtobufWire", "CHiredis", "CTLS", .product(name: "Logging", package: "swift-log")]),
+        .executableTarget(
+            name: "RedisBenchmark", dependencies: ["AsynqRedis", "Model", "Platform", "ProtobufWire"],
+            swiftSettings: rules),
+    ],
+    swiftLanguageModes: [.v6]
+)
