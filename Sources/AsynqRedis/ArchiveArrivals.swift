@@ -31,33 +31,40 @@ struct ArchiveArrivals {
 
     /// Counted since the start.
     private(set) var total: UInt64 = 0
-    /// The newest score so far; nil while none has been seen.
+    /// The newest score so far, or where that lay in the future of the look that saw it, the time of the look: a stamp
+    /// from the future (a clock gone wrong) must not hide what follows it. nil while no member has been seen.
     private var newest: Int64?
+    /// What the last look saw, from `knownFrom` on.
     private var known: Set<Member> = []
+    private var knownFrom: Int64 = .min
 
     /// The score from which on the next look has to read; nil = all: the archive has been empty so far.
-    ///
-    /// A score from the future (a clock gone wrong) must not hide what follows it, so our own clock is an upper bound.
     func readFrom(at now: Int64) -> Int64? { newest.map { min($0, now) - Self.overlapSeconds } }
 
     /// The first look at a queue that was there when we started sets the baseline: what is in the archive died before.
     /// `members` are those from the newest score minus the overlap on.
     mutating func begin(_ members: [Member], at now: Int64) {
-        remember(members, at: now)
+        remember(Set(members), at: now)
     }
 
-    /// What a look found; returns the arrivals.
-    mutating func look(_ members: [Member], at now: Int64) -> [Member] {
-        let arrivals = members.filter { !known.contains($0) }
+    /// What a look found; returns the arrivals. `isComplete`: nothing was left unread.
+    mutating func look(_ members: [Member], at now: Int64, isComplete: Bool = true) -> [Member] {
+        var seen: Set<Member> = []
+        // Below `knownFrom` nobody knows what was counted: our own clock was turned back, and we read more than before.
+        let arrivals = members.filter { seen.insert($0).inserted && $0.score >= knownFrom && !known.contains($0) }
         total += UInt64(arrivals.count)
-        remember(members, at: now)
+        // What has left is forgotten: it may come back under the stamp that it had.
+        remember(isComplete ? seen : known.union(seen), at: now)
         return arrivals
     }
 
     /// Keeps what lies within the overlap, so that the memory is that of some seconds of deaths.
-    private mutating func remember(_ members: [Member], at now: Int64) {
-        if let latest = members.map(\.score).max() { newest = max(newest ?? latest, latest) }
-        known.formUnion(members)
-        if let from = readFrom(at: now) { known = known.filter { $0.score >= from } }
+    private mutating func remember(_ members: Set<Member>, at now: Int64) {
+        known = members
+        if let latest = members.lazy.map(\.score).max() { newest = max(newest ?? latest, latest) }
+        guard let upToNow = newest.map({ min($0, now) }) else { return }
+        newest = upToNow
+        knownFrom = upToNow - Self.overlapSeconds
+        known = known.filter { $0.score >= knownFrom }
     }
 }

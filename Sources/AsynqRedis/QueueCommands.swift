@@ -50,8 +50,8 @@ struct QueueScrape {
     private var nextTask: [UInt8]?
     private var groupNames: [[UInt8]] = []
     private var expiredLeases: Set<[UInt8]> = []
-    /// The command that the archive still needs, as (first score, how many to leave out).
-    private var archiveRest: (from: Int64?, offset: Int)?
+    /// The score from which on the archive is still to be read.
+    private var archiveRestFrom: Int64?
     private var archived: [ArchiveArrivals.Member] = []
 
     /// `arrivals` is what is known of the queue's archive; nil for a queue that has not been seen before. `isBaseline`:
@@ -86,16 +86,16 @@ struct QueueScrape {
             pipeline.add(
                 "ZRANGE", AsynqKeys.queue(name, "archived"), Array("-1".utf8), Array("-1".utf8), Array("WITHSCORES".utf8))
         } else {
-            addArchive(from: arrivals.readFrom(at: now.wholeSeconds), offset: 0, count: Self.archiveChunk, to: &pipeline)
+            addArchive(from: arrivals.readFrom(at: now.wholeSeconds), count: Self.archiveChunk, to: &pipeline)
         }
         pipeline.add("SCARD", AsynqKeys.queue(name, "groups"))
         if asksForGroups { pipeline.add("SMEMBERS", AsynqKeys.queue(name, "groups")) }
         firstEnd = pipeline.count
     }
 
-    private func addArchive(from: Int64?, offset: Int, count: Int, to pipeline: inout RedisPipeline) {
+    private func addArchive(from: Int64?, count: Int, to pipeline: inout RedisPipeline) {
         let start = from.map { String($0) } ?? "-inf"
-        let words = [start, "+inf", "WITHSCORES", "LIMIT", String(offset), String(count)]
+        let words = [start, "+inf", "WITHSCORES", "LIMIT", "0", String(count)]
         pipeline.add("ZRANGEBYSCORE", list: [AsynqKeys.queue(snapshot.name, "archived")] + words.map { Array($0.utf8) })
     }
 
@@ -157,19 +157,20 @@ struct QueueScrape {
         archived = ArchiveArrivals.Member.list(reply)
         if isBaseline {
             if let newest = archived.first {
-                archiveRest = (min(newest.score, now.wholeSeconds) - ArchiveArrivals.overlapSeconds, 0)
+                archiveRestFrom = min(newest.score, now.wholeSeconds) - ArchiveArrivals.overlapSeconds
             }
         } else if archived.count >= Self.archiveChunk {
-            archiveRest = (arrivals.readFrom(at: now.wholeSeconds), Self.archiveChunk)
+            // By score, not by rank: one that leaves between the two readings would shift the ranks of those after it.
+            archiveRestFrom = archived.last?.score
         }
-        if archiveRest == nil { countArrivals() }
+        if archiveRestFrom == nil { countArrivals(isComplete: true) }
     }
 
-    private mutating func countArrivals() {
+    private mutating func countArrivals(isComplete: Bool) {
         if isBaseline {
             arrivals.begin(archived, at: now.wholeSeconds)
         } else {
-            _ = arrivals.look(archived, at: now.wholeSeconds)
+            _ = arrivals.look(archived, at: now.wholeSeconds, isComplete: isComplete)
         }
         snapshot.deadLettered = arrivals.total
     }
@@ -185,8 +186,8 @@ struct QueueScrape {
             let last = String(Self.maxActive - 1)
             pipeline.add("LRANGE", AsynqKeys.queue(snapshot.name, "active"), Array("0".utf8), Array(last.utf8))
         }
-        if let rest = archiveRest {
-            addArchive(from: rest.from, offset: rest.offset, count: ArchiveArrivals.maxMembers, to: &pipeline)
+        if let archiveRestFrom {
+            addArchive(from: archiveRestFrom, count: ArchiveArrivals.maxMembers, to: &pipeline)
         }
         for group in groupNames { pipeline.add("ZCARD", AsynqKeys.group(snapshot.name, group)) }
         secondEnd = pipeline.count
@@ -204,7 +205,7 @@ struct QueueScrape {
         }
         if nextTask != nil { readLatency(next()) }
         if !expiredLeases.isEmpty { readActive(next()) }
-        if archiveRest != nil { readArchiveRest(next()) }
+        if archiveRestFrom != nil { readArchiveRest(next()) }
         guard !groupNames.isEmpty else { return }
         var aggregating: Int64 = 0
         for _ in groupNames {
@@ -230,9 +231,10 @@ struct QueueScrape {
         guard reply.errorText == nil else { return }
         let members = ArchiveArrivals.Member.list(reply)
         // Ascending: what does not fit is read by the next scrape.
-        if members.count >= ArchiveArrivals.maxMembers { limit("more than \(members.count) new dead letters at once") }
+        let isComplete = members.count < ArchiveArrivals.maxMembers
+        if !isComplete { limit("more than \(members.count) new dead letters at once") }
         archived = isBaseline ? members : archived + members
-        countArrivals()
+        countArrivals(isComplete: isComplete)
     }
 
     /// As Asynq computes it: now − `pending_since` of the next task, 0 where it has none; a clock ahead of ours gives 0.

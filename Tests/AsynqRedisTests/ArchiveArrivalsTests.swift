@@ -41,6 +41,43 @@ struct ArchiveArrivalsTests {
         #expect(arrivals.total == 2)
     }
 
+    @Test("A stamp from the future hides nothing that died long before the next look")
+    func futureAndPause() {
+        var arrivals = ArchiveArrivals()
+        let wrong = member("wrong", 9_999_999_999)
+        _ = arrivals.look([wrong], at: 100)
+        #expect(arrivals.readFrom(at: 160) == 90, "from the last look on, not from this one")
+        #expect(arrivals.look([member("b", 105), wrong], at: 160) == [member("b", 105)])
+    }
+
+    @Test("Dead, run, seen to be gone, and dead again under the stamp it had: that is two deaths")
+    func sameStampAgain() {
+        var arrivals = ArchiveArrivals()
+        #expect(arrivals.look([member("a", 100)], at: 100).count == 1)
+        #expect(arrivals.look([], at: 101).isEmpty)
+        #expect(arrivals.look([member("a", 100)], at: 102).count == 1)
+        #expect(arrivals.total == 2)
+    }
+
+    @Test("What a look had no room for is not forgotten")
+    func incomplete() {
+        var arrivals = ArchiveArrivals()
+        let later = member("later", 108)
+        _ = arrivals.look([member("a", 100), later], at: 110)
+        #expect(arrivals.look([member("a", 100), member("b", 101)], at: 111, isComplete: false) == [member("b", 101)])
+        #expect(arrivals.look([member("a", 100), member("b", 101), later], at: 112).isEmpty)
+    }
+
+    @Test("A clock that is turned back counts nothing twice, and what comes after it counts")
+    func turnedBack() {
+        var arrivals = ArchiveArrivals()
+        let dead = [member("a", 945), member("b", 985), member("c", 1000)]
+        _ = arrivals.look(dead, at: 1000)
+        #expect(arrivals.look(dead, at: 950).isEmpty)
+        #expect(arrivals.total == 3)
+        #expect(arrivals.look([member("a", 945), member("d", 951)] + dead.dropFirst(), at: 952) == [member("d", 951)])
+    }
+
     @Test("The baseline does not count")
     func baseline() {
         var arrivals = ArchiveArrivals()

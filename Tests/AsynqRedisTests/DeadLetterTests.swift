@@ -1,0 +1,33 @@
+import Model
+import Testing
+@testable import AsynqRedis
+
+@Suite("Dead letters in a real Redis")
+struct DeadLetterTests {
+    private static let now = WallTime(seconds: 1_700_000_000)
+
+    private func archive(_ redis: RedisConnection, _ ids: Range<Int>, at score: Int64) throws {
+        var pipeline = RedisPipeline()
+        let pairs = ids.flatMap { [String(score), "task \($0)"] }.map { Array($0.utf8) }
+        pipeline.add("SADD", AsynqKeys.queues, Array("q".utf8))
+        pipeline.add("ZADD", list: [AsynqKeys.queue(QueueName("q"), "archived")] + pairs)
+        _ = try redis.roundTrip(pipeline, deadline: .soon)
+    }
+
+    @Test("One that leaves between the two readings of a full archive hides no other")
+    func removedInBetween() throws {
+        let server = try RedisTestServer()
+        let redis = try server.connect()
+        for second in 0..<50 { try archive(redis, second * 30..<second * 30 + 30, at: Self.now.wholeSeconds - Int64(second)) }
+        var scrape = QueueScrape(QueueName("q"), arrivals: ArchiveArrivals(), at: Self.now)
+        var counts = RedisPipeline()
+        scrape.addCounts(to: &counts)
+        scrape.readCounts(try redis.roundTrip(counts, deadline: .soon))
+        // The oldest: one of those that were read.
+        #expect(try redis.send("ZREM", "asynq:{q}:archived", "task 1470") == .integer(1))
+        var details = RedisPipeline()
+        scrape.addDetails(to: &details)
+        scrape.readDetails(try redis.roundTrip(details, deadline: .soon))
+        #expect(scrape.snapshot.deadLettered == 1500)
+    }
+}
