@@ -1,10 +1,18 @@
 import Model
+import Platform
 import Testing
 @testable import AsynqRedis
+
+extension QueueScraper {
+    mutating func look(_ connection: RedisConnection) throws -> RedisSnapshot {
+        try scrape(connection, deadline: .soon)
+    }
+}
 
 @Suite("Dead letters in a real Redis")
 struct DeadLetterTests {
     private static let now = WallTime(seconds: 1_700_000_000)
+    private static let clock = Clock(wall: { now }, monotonic: { Clock.system.monotonic() })
 
     private func archive(_ redis: RedisConnection, _ ids: Range<Int>, at score: Int64) throws {
         var pipeline = RedisPipeline()
@@ -12,6 +20,23 @@ struct DeadLetterTests {
         pipeline.add("SADD", AsynqKeys.queues, Array("q".utf8))
         pipeline.add("ZADD", list: [AsynqKeys.queue(QueueName("q"), "archived")] + pairs)
         _ = try redis.roundTrip(pipeline, deadline: .soon)
+    }
+
+    @Test("An archive that could not be read at the start is no thousand deaths when it can")
+    func lateBaseline() throws {
+        let server = try RedisTestServer()
+        let redis = try server.connect()
+        try archive(redis, 0..<1200, at: Self.now.wholeSeconds - 5)
+        _ = try redis.send("ACL", "SETUSER", "blind", "on", ">pw", "~*", "+@all", "-zrange", "-zrangebyscore")
+        var endpoint = server.endpoint
+        (endpoint.username, endpoint.password) = ("blind", "pw")
+        let blind = try RedisConnection(endpoint, clock: .system, deadline: .soon)
+        var scraper = QueueScraper(filter: .all, clock: Self.clock)
+        #expect(try scraper.look(blind).queues[0].deadLettered == nil)
+        #expect(try scraper.look(blind).queues[0].deadLettered == nil)
+        #expect(try scraper.look(redis).queues[0].deadLettered == 0)
+        try archive(redis, 1200..<1203, at: Self.now.wholeSeconds)
+        #expect(try scraper.look(redis).queues[0].deadLettered == 3)
     }
 
     @Test("One that leaves between the two readings of a full archive hides no other")
