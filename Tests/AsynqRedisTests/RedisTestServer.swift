@@ -31,8 +31,9 @@ final class RedisTestServer {
         process = try ChildProcess(
             "redis-server",
             ["--port", "0", "--unixsocket", socket, "--dir", directory.path, "--save", "", "--appendonly", "no"] + arguments)
+        // The file is there before anybody listens on it.
         for _ in 0..<500 {
-            if access(socket, F_OK) == 0 { return }
+            if UnixSocket.accepts(socket) { return }
             usleep(10_000)
         }
     }
@@ -111,6 +112,15 @@ enum UnixSocket {
         try make(path) { Glibc.connect($0, $1, $2) }
     }
 
+    static func accepts(_ path: String) -> Bool {
+        do {
+            close(try connect(path))
+            return true
+        } catch {
+            return false
+        }
+    }
+
     private static func make(
         _ path: String, _ attach: (Int32, UnsafePointer<sockaddr>, socklen_t) -> Int32
     ) throws -> Int32 {
@@ -124,7 +134,11 @@ enum UnixSocket {
                 attach(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
-        if result != 0 { throw SystemError("socket", path: path) }
+        if result != 0 {
+            let error = SystemError("socket", path: path)
+            close(descriptor)
+            throw error
+        }
         return descriptor
     }
 }
