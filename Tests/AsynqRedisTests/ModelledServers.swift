@@ -1,0 +1,117 @@
+import Model
+@testable import AsynqRedis
+
+/// Asynq's servers as their heartbeats show them.
+struct ModelledServers {
+    struct Server {
+        var snapshot: ServerSnapshot
+        let key: [UInt8]
+        /// Score in the index, whole seconds; nil once somebody removed it.
+        var listedUntil: Int64?
+        /// When Redis drops the key; nil once it is gone.
+        var keyUntil: WallTime?
+        /// Killed: it never beats again.
+        var isDead = false
+    }
+
+    var all: [Server] = []
+
+    /// Live: in the index up to now, and the key is there.
+    func live(at now: WallTime) -> [ServerSnapshot] {
+        all.filter { ($0.listedUntil ?? .min) >= now.wholeSeconds && $0.keyUntil != nil }.map(\.snapshot)
+    }
+}
+
+extension ModelledAsynq {
+    private static let maxServers = 5
+
+    mutating func serverStep() {
+        switch number(0...9) {
+        case 0...2: if servers.all.count(where: { !$0.isDead }) < Self.maxServers { startServer() }
+        case 3...7: beat()
+        case 8: stopServer()
+        default: listServers()
+        }
+    }
+
+    private mutating func startServer() {
+        let (host, pid, id) = ("host \"é\" \(number(1...3))", Int64(number(1...99_999)), "\(newID())")
+        let served = Self.names.shuffled(using: &random).prefix(number(0...4))
+        let snapshot = ServerSnapshot(
+            host: ForeignText(host), pid: pid, id: ForeignText(id), concurrency: Int64(number(1...200)), queues: Array(served),
+            status: ForeignText("active"), busyWorkers: 0)
+        note("start of a server")
+        servers.all.append(
+            ModelledServers.Server(snapshot: snapshot, key: Array("asynq:servers:{\(host):\(pid):\(id)}".utf8)))
+        beat(servers.all.count - 1)
+    }
+
+    private mutating func beat() {
+        let beating = servers.all.indices.filter { !servers.all[$0].isDead }
+        for index in beating {
+            servers.all[index].snapshot.busyWorkers = Int64(number(0...9))
+            servers.all[index].snapshot.status = ForeignText(oneIn(8) ? "stopped" : "active")
+            beat(index)
+        }
+    }
+
+    private mutating func beat(_ index: Int) {
+        let (until, key) = (someClock().wholeSeconds + 10, servers.all[index].key)
+        note("heartbeat")
+        let isNew = servers.all[index].listedUntil == nil
+        servers.all[index].listedUntil = until
+        servers.all[index].keyUntil = WallTime(nanoseconds: now.nanoseconds + 10 * Self.nanoseconds)
+        commands.add("ZADD", AsynqKeys.servers, Self.text(until), key, gives: .integer(isNew ? 1 : 0))
+        commands.add("SET", key, Self.serverInfo(servers.all[index].snapshot))
+    }
+
+    /// Gracefully, or killed.
+    private mutating func stopServer() {
+        guard let index = any(servers.all.indices.filter({ !servers.all[$0].isDead })) else { return }
+        servers.all[index].isDead = true
+        if oneIn(2) { return note("kill of a server") }
+        note("stop of a server")
+        removeFromIndex(index)
+        if servers.all[index].keyUntil != nil { commands.add("DEL", servers.all[index].key, gives: .integer(1)) }
+        servers.all[index].keyUntil = nil
+    }
+
+    private mutating func removeFromIndex(_ index: Int) {
+        let wasListed = servers.all[index].listedUntil != nil
+        servers.all[index].listedUntil = nil
+        commands.add("ZREM", AsynqKeys.servers, servers.all[index].key, gives: .integer(wasListed ? 1 : 0))
+    }
+
+    /// The Inspector's listing removes what is stale.
+    private mutating func listServers() {
+        note("listing of the servers")
+        for index in servers.all.indices where (servers.all[index].listedUntil ?? .max) < now.wholeSeconds {
+            removeFromIndex(index)
+        }
+        servers.all.removeAll { $0.isDead && $0.listedUntil == nil && $0.keyUntil == nil }
+    }
+
+    mutating func expireServers() {
+        for index in servers.all.indices {
+            guard let until = servers.all[index].keyUntil, until <= now else { continue }
+            servers.all[index].keyUntil = nil
+            commands.add("DEL", servers.all[index].key, gives: .integer(1))
+        }
+    }
+
+    /// `ServerInfo`: 1 host, 2 pid, 3 server_id, 4 concurrency, 5 queues, 6 strict_priority, 7 status, 8 start_time,
+    /// 9 active_worker_count; proto3 leaves zeros out.
+    private static func serverInfo(_ server: ServerSnapshot) -> [UInt8] {
+        func varint(_ value: Int64) -> [UInt8] {
+            value < 0x80 ? [UInt8(value)] : [UInt8(value & 0x7F) | 0x80] + varint(value >> 7)
+        }
+        func bytes(_ field: Int64, _ value: [UInt8]) -> [UInt8] {
+            value.isEmpty ? [] : varint(field << 3 | 2) + varint(Int64(value.count)) + value
+        }
+        func number(_ field: Int64, _ value: Int64) -> [UInt8] { value == 0 ? [] : varint(field << 3) + varint(value) }
+        let queues = server.queues.flatMap { bytes(5, bytes(1, $0.bytes) + number(2, 3)) }
+        return bytes(1, server.host.bytes) + number(2, server.pid) + bytes(3, server.id.bytes) + number(4, server.concurrency)
+            + queues + number(6, 1) + bytes(7, server.status.bytes) + bytes(8, number(1, 1_700_000_000) + number(2, 5))
+            + number(9, server.busyWorkers)
+    }
+}
