@@ -1,12 +1,40 @@
-"""`scrape` and `run` against what real Asynq left in Redis: every number as Asynq's own Inspector reports it."""
+"""`scrape` and `run` against what real Asynq left in Redis: every number as Asynq's own Inspector reports it, however
+Redis is deployed and reached."""
 
 import pytest
 
 from support import faked_clock, golden, promtool
-from support.collector import Collector, run_once
+from support.certificates import Certificates
+from support.collector import Collector, flags, run_once
 from support.deadline import eventually
+from support.deployments import Deployments
 from support.metrics_page import MetricsPage
-from support.redis_server import RedisServer
+from support.redis_cluster import RedisCluster
+
+# By what command each is looked at; both take the same way to Redis.
+PAGES = {
+    "unix_socket": "scrape",
+    "tcp": "run",
+    "tls": "run",
+    "documented_user": "run",
+    "replica": "scrape",
+    "valkey": "scrape",
+    "sentinel": "scrape",
+    "sentinel_by_tls": "run",
+    "cluster": "run",
+    "cluster_by_tls_with_the_documented_user": "scrape",
+}
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    return Certificates(tmp_path_factory.mktemp("tls") / "certificates")
+
+
+@pytest.fixture(scope="module")
+def cluster(certificates, tmp_path_factory):
+    with RedisCluster(tmp_path_factory.mktemp("cluster"), certificates=certificates) as started:
+        yield started
 
 
 @pytest.fixture(scope="module", params=golden.VERSIONS)
@@ -15,24 +43,28 @@ def expected(request):
 
 
 @pytest.fixture(scope="module")
-def server(expected, tmp_path_factory):
-    with RedisServer(tmp_path_factory.mktemp("redis"), dump=expected.dump) as started:
-        yield started
+def deployments(expected, certificates, cluster, tmp_path_factory):
+    made = Deployments(tmp_path_factory.mktemp("redis"), expected.dump, certificates, cluster)
+    yield made
+    made.close()
 
 
-@pytest.fixture(scope="module", params=["scrape", "run"])
-def page(request, expected, server, tmp_path_factory):
+@pytest.fixture(scope="module", params=PAGES)
+def page(request, expected, deployments, tmp_path_factory):
     """The page of either command, its clock frozen at the instant of the snapshot."""
+    options = getattr(deployments, request.param)
     env = faked_clock.frozen_at(expected.unix_nanoseconds)
-    if request.param == "scrape":
-        ran = run_once("scrape", "--redis-url", server.url, env=env)
+    if PAGES[request.param] == "scrape":
+        ran = run_once("scrape", *flags(options), env=env)
         assert ran.returncode == 0, f"expected exit code 0, got {ran}"
         assert ran.stderr == "", f"expected nothing on stderr, got {ran.stderr!r}"
-        return MetricsPage(ran.stdout)
-    collector = Collector(tmp_path_factory.mktemp("run"), {"redis.url": server.tcp_url}, env).start()
-    page = eventually("a page with queues", lambda: (p := collector.metrics()).has("asynq_queue_size") and p)
-    problem = collector.close()
-    assert not problem, problem
+        page = MetricsPage(ran.stdout)
+    else:
+        collector = Collector(tmp_path_factory.mktemp("run"), options, env).start()
+        page = eventually("a page with queues", lambda: (p := collector.metrics()).has("asynq_queue_size") and p)
+        problem = collector.close()
+        assert not problem, problem
+    deployments.assert_nothing_denied()
     return page
 
 

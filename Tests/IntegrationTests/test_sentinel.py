@@ -1,7 +1,5 @@
 """Redis behind Sentinel: the master is found through any of the sentinels, and followed when it fails over."""
 
-import subprocess
-
 import pytest
 import redis
 
@@ -10,32 +8,7 @@ from support.deadline import eventually
 from support.metrics_page import MetricsPage
 from support.ports import free_port
 from support.redis_server import RedisServer
-
-MASTER = "mymaster"
-
-
-class Sentinel:
-    def __init__(self, directory, master_port: int, password: str | None = None):
-        directory.mkdir()
-        self.port = free_port()
-        self.directory = directory
-        lines = [f"port {self.port}", "bind 127.0.0.1", f"dir {directory}",
-                 f"sentinel monitor {MASTER} 127.0.0.1 {master_port} 1",
-                 f"sentinel down-after-milliseconds {MASTER} 300", f"sentinel failover-timeout {MASTER} 2000"]
-        if password:
-            lines.append(f"requirepass {password}")
-        (directory / "sentinel.conf").write_text("\n".join(lines) + "\n")
-        with open(directory / "log", "wb") as log:
-            self._process = subprocess.Popen(["redis-server", str(directory / "sentinel.conf"), "--sentinel"],
-                                             stdout=log, stderr=log)
-
-    def log(self) -> str:
-        return (self.directory / "log").read_text()
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
+from support.sentinel import MASTER, Sentinel
 
 @pytest.fixture
 def pair(tmp_path):

@@ -1,42 +1,12 @@
 """Redis by TLS: verified by default, with an authority of one's own, a client certificate, another name."""
 
-import subprocess
-
 import pytest
 
+from support.certificates import Certificates
 from support.collector import run_once
 from support.metrics_page import MetricsPage
 from support.ports import free_port
 from support.redis_server import RedisServer
-
-
-class Certificates:
-    """An authority, a server's certificate for `localhost` and 127.0.0.1, a client's, and a stranger's authority."""
-
-    def __init__(self, directory):
-        directory.mkdir()
-        self.directory = directory
-        self._authority("ca")
-        self._authority("stranger")
-        self._signed("server", "subjectAltName=DNS:localhost,DNS:redis.example,IP:127.0.0.1")
-        self._signed("client", "extendedKeyUsage=clientAuth")
-
-    def __getitem__(self, name: str) -> str:
-        return str(self.directory / name)
-
-    def _openssl(self, *arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=self.directory)
-
-    def _authority(self, name: str) -> None:
-        self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                      "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}")
-
-    def _signed(self, name: str, extension: str) -> None:
-        (self.directory / f"{name}.ext").write_text(extension + "\n")
-        self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                      "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        self._openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-                      "-days", "2", "-out", f"{name}.pem", "-extfile", f"{name}.ext")
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +18,7 @@ def certificates(tmp_path_factory):
 def server(request, certificates, tmp_path_factory):
     """Its url by TLS, and whether it asks for a client certificate."""
     port = free_port()
-    flags = ["--tls-port", str(port), "--tls-cert-file", certificates["server.pem"], "--tls-key-file",
-             certificates["server.key"], "--tls-ca-cert-file", certificates["ca.pem"], "--tls-auth-clients", request.param]
+    flags = ["--tls-port", str(port), *certificates.server_flags(request.param)]
     with RedisServer(tmp_path_factory.mktemp("redis"), flags=flags) as started, started.client() as client:
         # More than fits into one TLS record, one way and the other.
         client.sadd("asynq:queues", *(f"queue-{n}" for n in range(2000)))

@@ -1,6 +1,7 @@
 """A redis-server of our own: private directory, unix socket and random port, no persistence."""
 
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -12,11 +13,12 @@ from support.ports import free_port
 
 class RedisServer:
     def __init__(self, directory: Path, dump: Path | None = None, password: str | None = None,
-                 flags: list[str] = []):
+                 flags: list[str] = [], program: str = "redis-server"):
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.password = password
         self._flags = flags
+        self._program = program
         self.port = free_port()
         self.socket = directory / "redis.sock"
         self._process: subprocess.Popen | None = None
@@ -49,8 +51,8 @@ class RedisServer:
             flags += ["--requirepass", self.password]
         flags += self._flags
         with open(self.directory / "redis.log", "ab") as log:
-            self._process = subprocess.Popen(["redis-server", *flags], stdout=log, stderr=log)
-        eventually("redis-server answers PING", self._answers)
+            self._process = subprocess.Popen([self._program, *flags], stdout=log, stderr=log)
+        eventually(f"{self._program} answers PING", self._answers)
         return self
 
     def stop(self) -> None:
@@ -59,8 +61,18 @@ class RedisServer:
             self._process.wait()
             self._process = None
 
+    def pause(self) -> None:
+        """It hangs: connections stay open, new ones are taken by the kernel, nothing is answered."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def log(self) -> str:
+        return (self.directory / "redis.log").read_text(errors="replace")
+
     def _answers(self) -> bool:
-        assert self._process and self._process.poll() is None, (self.directory / "redis.log").read_text()
+        assert self._process and self._process.poll() is None, self.log()
         try:
             with self.client() as client:
                 return client.ping()
