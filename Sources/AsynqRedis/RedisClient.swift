@@ -54,12 +54,18 @@ final class SingleRedis: RedisClient {
 
     func roundTrip(_ pipeline: RedisPipeline, deadline: MonotonicTime) throws(RedisError) -> [RedisReply] {
         guard let connection else { throw RedisError(.connection, "\(target.description): not connected") }
+        let replies: [RedisReply]
         do throws(RedisError) {
-            return try connection.roundTrip(pipeline, deadline: deadline)
+            replies = try connection.roundTrip(pipeline, deadline: deadline)
         } catch {
             self.connection = nil
             throw error
         }
+        // One node of a Cluster: what it holds would look like all there is.
+        for text in replies.lazy.compactMap(\.errorText) where text.hasPrefix("MOVED ") || text.hasPrefix("ASK ") {
+            throw RedisError(reply: text)
+        }
+        return replies
     }
 }
 

@@ -37,6 +37,7 @@ package struct RedisError: Error, CustomStringConvertible, Sendable {
         case "BUSY": (.busy, "a script or function blocks Redis")
         case "CLUSTERDOWN", "TRYAGAIN": (.clusterDown, "some slots have no node")
         case "MOVED", "ASK": (.server, "this Redis is part of a Cluster; set redis.url to redis-cluster://")
+        case "ERR" where reply.hasSuffix("cluster support disabled"): (.server, "set redis.url to redis://, or rediss:// for TLS")
         case "WRONGTYPE": (.wrongType, nil)
         default: (.server, nil)
         }

@@ -141,6 +141,11 @@ class Collector:
     def stderr(self) -> str:
         return "stderr of the collector:\n" + self._stderr.read_text(encoding="utf-8", errors="replace")
 
+    def threads(self) -> int:
+        self._must_run()
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"^Threads:\s*(\d+)$", status, re.MULTILINE)[1])
+
     def get(self, path: str, headers: dict[str, str] = {}) -> http_client.Answer:
         self._must_run()
         return http_client.ask(self.web, "GET", path, headers=headers)

@@ -66,7 +66,12 @@ class RedisServer:
         self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        self._process.send_signal(signal.SIGCONT)
+        if self._process:
+            self._process.send_signal(signal.SIGCONT)
+
+    def restart_if_dead(self) -> None:
+        if not self._process:
+            self.start()
 
     def log(self) -> str:
         return (self.directory / "redis.log").read_text(errors="replace")

@@ -1,0 +1,75 @@
+"""What a collector says of its scrapes: on its page and in its log."""
+
+import json
+import time
+from dataclasses import dataclass
+
+from support.collector import Collector
+from support.deadline import eventually
+from support.metrics_page import MetricsPage
+
+FAILED = "Redis scrape failed"
+PART_FAILED = "a part of the scrape failed"
+ANSWERS_AGAIN = "Redis answers again"
+WHOLE_AGAIN = "the scrape is complete again"
+
+
+def logged(collector: Collector, message: str) -> list[dict]:
+    """The log lines with this message, in order."""
+    lines = [json.loads(line) for line in collector.stderr().splitlines() if line.startswith("{")]
+    return [line for line in lines if line["message"] == message]
+
+
+def errors(page: MetricsPage) -> dict[str, float]:
+    """Counted scrape errors by reason, without the reasons that never occurred."""
+    return {reason: count for reason, count in page.by("asynq_redis_scrape_errors_total", "reason").items() if count}
+
+
+def stamp(page: MetricsPage) -> float:
+    """When the last good scrape was taken; it tells scrapes apart."""
+    return page.value("asynq_redis_last_scrape_timestamp_seconds")
+
+
+def after_scrapes(collector: Collector, count: int = 2, seconds: float = 15) -> MetricsPage:
+    """A page of a scrape that began after this call."""
+    seen = {stamp(collector.metrics())}
+
+    def page() -> MetricsPage | None:
+        now = collector.metrics()
+        seen.add(stamp(now))
+        return now if len(seen) > count else None
+
+    return eventually(f"{count} more good scrapes", page, seconds, every=0.01)
+
+
+@dataclass
+class Watched:
+    """Every page in a span of time, one for each good scrape."""
+    pages: list[MetricsPage]
+
+    @property
+    def scrapes(self) -> int:
+        return len(self.pages) - 1
+
+    @property
+    def longest_seconds(self) -> float:
+        return max(page.value("asynq_redis_scrape_duration_seconds") for page in self.pages)
+
+    def counted(self) -> dict[str, float]:
+        """Errors from the first page to the last."""
+        before, after = errors(self.pages[0]), errors(self.pages[-1])
+        return {reason: grown for reason in after if (grown := after[reason] - before.get(reason, 0))}
+
+
+def watch(collector: Collector, seconds: float) -> Watched:
+    """Looks more often than scrapes are taken; each page must come at once."""
+    pages: list[MetricsPage] = []
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        asked = time.monotonic()
+        page = collector.metrics()
+        assert time.monotonic() - asked < 0.5, f"expected /metrics at once, it took {time.monotonic() - asked:.2f} s"
+        if not pages or stamp(pages[-1]) != stamp(page):
+            pages.append(page)
+        time.sleep(0.01)
+    return Watched(pages)
