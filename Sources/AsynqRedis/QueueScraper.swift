@@ -41,7 +41,7 @@ package struct QueueScraper {
         _ client: any RedisClient, deadline: MonotonicTime
     ) throws(RedisError) -> RedisSnapshot {
         var servers = ServerScrape(last: lastServers)
-        let (names, now) = try readIndexes(client, &servers, deadline: deadline)
+        let (names, areOld, now) = try readIndexes(client, &servers, deadline: deadline)
         var queues = names.map { name in
             let known = memory[name]
             return QueueScrape(
@@ -55,6 +55,8 @@ package struct QueueScraper {
         let countReplies = try client.roundTrip(counts, deadline: deadline)
         servers.readDetails(countReplies)
         for index in queues.indices { queues[index].readCounts(countReplies) }
+        // Nothing but names that were read long ago: that is no scrape.
+        if areOld && queues.allSatisfy(\.isUnanswered) { throw Self.noAnswer(client) }
 
         var details = RedisPipeline()
         for index in queues.indices { queues[index].addDetails(to: &details) }
@@ -94,14 +96,14 @@ package struct QueueScraper {
 
     private mutating func readIndexes(
         _ client: any RedisClient, _ servers: inout ServerScrape, deadline: MonotonicTime
-    ) throws(RedisError) -> (names: [QueueName], now: WallTime) {
+    ) throws(RedisError) -> (names: [QueueName], areOld: Bool, now: WallTime) {
         let now = clock.wall()
         var pipeline = RedisPipeline()
         pipeline.add("SMEMBERS", AsynqKeys.queues)
         servers.addIndexes(to: &pipeline, at: now)
         let replies = try client.roundTrip(pipeline, deadline: deadline)
         servers.readIndexes(replies)
-        return (try readNames(replies[0], client).sorted(), clock.wall())
+        return (try readNames(replies[0], client).sorted(), replies[0] == .unanswered, clock.wall())
     }
 
     private mutating func readNames(_ reply: RedisReply, _ client: any RedisClient) throws(RedisError) -> [QueueName] {
@@ -109,7 +111,7 @@ package struct QueueScraper {
         // The one node of a Cluster that knows the queues is down: the others' queues are those of the last scrape.
         if reply == .unanswered {
             if let lastNames { return lastNames }
-            throw client.takeNodeErrors().first ?? RedisError(.clusterDown, "asynq:queues: no node answered")
+            throw Self.noAnswer(client)
         }
         guard let members = reply.elements else {
             throw RedisError(.protocolError, "SMEMBERS asynq:queues did not answer with a list")
@@ -120,5 +122,9 @@ package struct QueueScraper {
             if filter.accepts(name) { names.append(name) }
         }
         return names
+    }
+
+    private static func noAnswer(_ client: any RedisClient) -> RedisError {
+        client.takeNodeErrors().first ?? RedisError(.clusterDown, "asynq:queues: no node answered")
     }
 }

@@ -48,7 +48,10 @@ final class RedisCluster: RedisClient {
             nodeErrors = [:]
             otherErrors = []
         }
-        return Array(nodeErrors.values) + otherErrors
+        // Always in the same order, because the first may end the scrape and is logged once as long as it stays the same.
+        // What a node answers tells more than that another one is silent.
+        let sorted = nodeErrors.sorted { "\($0.key)" < "\($1.key)" }.map(\.value)
+        return sorted.filter(\.concernsAllCommands) + sorted.filter { !$0.concernsAllCommands } + otherErrors
     }
 
     // MARK: Topology
@@ -231,7 +234,12 @@ final class RedisCluster: RedisClient {
                 redirected[redirect.address, default: []].append(Order(command: order.command, asking: !redirect.isMove))
                 continue
             }
-            if answer.errorText?.hasPrefix("CLUSTERDOWN") == true { isStale = true }
+            if let text = answer.errorText, case let error = RedisError(reply: text), error.concernsAllCommands {
+                isStale = true
+                nodeErrors[part.address] = RedisError(error.reason, "\(part.address): \(error.message)")
+                Self.store(.unanswered, order, pipeline, &replies)
+                continue
+            }
             Self.store(answer, order, pipeline, &replies)
         }
     }

@@ -24,6 +24,14 @@ package struct RedisError: Error, CustomStringConvertible, Sendable {
 
     package var description: String { message }
 
+    /// Whether it is the server's state, and not the command or its key, that stands in the way.
+    var concernsAllCommands: Bool {
+        switch reason {
+        case .authentication, .loading, .masterDown, .busy, .clusterDown: true
+        default: false
+        }
+    }
+
     /// What the first word of an error reply says, and what to do about it.
     private static func meaning(ofReply reply: String) -> (ScrapeErrorReason, hint: String?) {
         switch reply.prefix(while: { $0 != " " }) {

@@ -250,6 +250,7 @@ package final class RedisMonitor: Sendable {
         for message in messages where !old.contains(message) {
             logger.warning("a part of the \(work.rawValue) failed", metadata: ["error": "\(message)"])
         }
+        if !old.isEmpty && messages.isEmpty { logger.notice("the \(work.rawValue) is complete again") }
     }
 
     private func note(_ error: RedisError, seconds: Double) {

@@ -6,12 +6,12 @@ from redis.crc import key_slot
 
 from support.cluster_queues import ClusterQueues, pending, slot_of
 from support.collector import run_once
+from support.deadline import eventually
 from support.metrics_page import MetricsPage
 from support.ports import free_port
 from support.redis_cluster import RedisCluster, SlotMove, redirects
 from support.redis_server import RedisServer
 from support.scrapes import PART_FAILED, after_scrapes, errors, logged
-from support.deadline import eventually
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_a_seed_that_hangs_leaves_time_for_the_next(cluster, queues, tmp_path):
 
 def test_seeds_that_are_all_wrong_are_named():
     ports = [free_port(), free_port()]
-    said = refusal(",".join(["redis-cluster://127.0.0.1:%d" % ports[0], "127.0.0.1:%d" % ports[1]]))
+    said = refusal(f"redis-cluster://127.0.0.1:{ports[0]},127.0.0.1:{ports[1]}")
     assert str(ports[1]) in said and "refused" in said, said
 
 

@@ -1,0 +1,227 @@
+"""A Redis Cluster whose nodes die, hang, come back and hand over: what the others hold stays on the page.
+
+Two masters have no replica; the third has one. Each test leaves the Cluster as it found it.
+"""
+
+import pytest
+
+from support.cluster_queues import DEATH_UNIX_SECONDS, ClusterQueues, pending
+from support.deadline import eventually
+from support.redis_cluster import RedisCluster, cluster as ask
+from support.scrapes import ANSWERS_AGAIN, FAILED, PART_FAILED, WHOLE_AGAIN, after_scrapes, errors, logged, watch
+
+LIST_HOLDER, OTHER, REPLICATED = 0, 1, 2
+REPLICA = 3
+TIMEOUT_SECONDS = 1.0
+
+
+@pytest.fixture(scope="module")
+def formed(tmp_path_factory):
+    with RedisCluster(tmp_path_factory.mktemp("cluster"), replicas=(REPLICATED,)) as started:
+        assert started.number_of("asynq:queues") == LIST_HOLDER, "the slots are not those that this test counts on"
+        yield started
+
+
+@pytest.fixture(scope="module")
+def queues(formed):
+    made = ClusterQueues(formed)
+    made.write()
+    formed.save()
+    return made
+
+
+@pytest.fixture
+def cluster(formed, queues):
+    yield formed
+    for node in formed.nodes:
+        node.resume()
+        node.restart_if_dead()
+    formed.until_well()
+
+
+@pytest.fixture
+def start(start_collector, cluster, queues):
+    """Starts a collector and waits for the queues that it is to see."""
+    def started(expected=None, **more):
+        options = {"redis.url": cluster.url, "redis.interval": "200ms", "redis.timeout": f"{TIMEOUT_SECONDS:.0f}s",
+                   "redis.look-interval": "0"}
+        collector = start_collector(options=options | more)
+        eventually("the queues", lambda: pending(collector.metrics()) == (expected or queues.pending))
+        return collector
+
+    return started
+
+
+def until_seen(collector, expected: dict, seconds: float = 10) -> None:
+    def seen() -> bool:
+        found = pending(collector.metrics())
+        assert found == expected, f"expected {expected}, got {found}"
+        return True
+
+    eventually("these queues and no others", seen, seconds)
+
+
+def dead_letters(collector) -> dict[str, float]:
+    return collector.metrics().by("asynq_tasks_dead_lettered_total", "queue")
+
+
+def infos(cluster) -> int:
+    """How many INFO a node has answered that is always well; a scrape sends it three."""
+    with cluster.nodes[REPLICATED].client() as client:
+        return client.info("commandstats")["cmdstat_info"]["calls"]
+
+
+def assert_only_parts_fail(collector, cluster, seconds: float, reason: str):
+    """Every scrape is good but for one node, which costs one error."""
+    before = infos(cluster)
+    watched = watch(collector, seconds)
+    scrapes = (infos(cluster) - before - 1) / 3
+    counted = watched.counted()
+    assert all(page.value("asynq_redis_up") == 1 for page in watched.pages), "expected asynq_redis_up 1 throughout"
+    assert scrapes >= 5, f"expected scrapes to go on, got {scrapes} in {seconds} s"
+    assert set(counted) == {reason}, f"expected errors for {reason} alone, got {counted}"
+    # The scrapes at either end may not be seen whole.
+    assert 0 <= scrapes - counted[reason] <= 2, f"expected one error in each of {scrapes} scrapes, got {counted}"
+    return watched
+
+
+def test_a_node_that_dies_takes_its_own_queues_and_brings_them_back(start, cluster, queues):
+    collector = start()
+    before = errors(collector.metrics())
+    cluster.nodes[OTHER].stop()
+    until_seen(collector, queues.without(OTHER))
+    page = after_scrapes(collector, 3)
+    assert set(page.by("asynq_queue_paused", "queue")) == set(queues.without(OTHER))
+    assert before == {}, f"expected no errors before, got {before}"
+    assert_only_parts_fail(collector, cluster, 1.5, "connection")
+    lines = logged(collector, PART_FAILED)
+    # Once for each cause: closed, and then refused.
+    assert 1 <= len(lines) <= 2 and all(str(cluster.nodes[OTHER].port) in line["error"] for line in lines), lines
+    assert logged(collector, FAILED) == []
+
+    cluster.nodes[OTHER].start()
+    until_seen(collector, queues.pending, seconds=20)
+    queue = queues.by_master[OTHER][0]
+    assert dead_letters(collector) == {name: 0 for name in queues.names}, "expected old deaths not to be counted again"
+    with cluster.nodes[OTHER].client() as client:
+        client.zadd(f"asynq:{{{queue}}}:archived", {"fresh": DEATH_UNIX_SECONDS + 100})
+        eventually("one death", lambda: dead_letters(collector)[queue] == 1)
+        client.zrem(f"asynq:{{{queue}}}:archived", "fresh")
+    cluster.until_well()
+    counted = errors(collector.metrics())
+    after_scrapes(collector, 3)
+    assert errors(collector.metrics()) == counted, "expected no more errors from a Cluster that is well"
+    # A node that has just started says CLUSTERDOWN to every command, for two seconds: an error a scrape all the same.
+    assert counted.get("cluster_down", 0) <= 15, f"expected an error a scrape, got {counted}"
+    more = logged(collector, PART_FAILED)[len(lines):]
+    assert len(more) <= 1 and all("CLUSTERDOWN" in line["error"] for line in more), more
+    assert len(logged(collector, WHOLE_AGAIN)) == 1
+
+
+def test_a_node_that_was_down_at_the_start_brings_queues_without_new_deaths(start, cluster, queues):
+    cluster.nodes[OTHER].stop()
+    collector = start(queues.without(OTHER))
+    cluster.nodes[OTHER].start()
+    until_seen(collector, queues.pending, seconds=20)
+    after_scrapes(collector)
+    assert dead_letters(collector) == {name: 0 for name in queues.names}
+
+
+def test_without_the_list_of_queues_those_of_the_last_scrape_stay(start, cluster, queues):
+    collector = start()
+    cluster.nodes[LIST_HOLDER].stop()
+    until_seen(collector, queues.without(LIST_HOLDER))
+    queue = queues.by_master[OTHER][0]
+    with cluster.nodes[OTHER].client() as client:
+        client.lpush(f"asynq:{{{queue}}}:pending", "one-more")
+        until_seen(collector, queues.without(LIST_HOLDER) | {queue: queues.pending[queue] + 1})
+        client.lpop(f"asynq:{{{queue}}}:pending")
+    until_seen(collector, queues.without(LIST_HOLDER))
+    assert_only_parts_fail(collector, cluster, 1.5, "connection")
+    cluster.nodes[LIST_HOLDER].start()
+    until_seen(collector, queues.pending, seconds=20)
+    assert dead_letters(collector) == {name: 0 for name in queues.names}
+
+
+@pytest.mark.parametrize("number", [LIST_HOLDER, OTHER], ids=["with the list of queues", "with queues alone"])
+def test_a_node_that_hangs_costs_no_more_than_the_timeout(start, cluster, queues, number):
+    collector = start()
+    threads = collector.threads()
+    cluster.nodes[number].pause()
+    until_seen(collector, queues.without(number))
+    watched = assert_only_parts_fail(collector, cluster, 2.5, "timeout")
+    assert watched.longest_seconds < TIMEOUT_SECONDS * 1.1, f"expected scrapes within redis.timeout, got {watched.longest_seconds}"
+    # The pauses between two tries grow: most scrapes do not wait for it.
+    durations = [page.value("asynq_redis_scrape_duration_seconds") for page in watched.pages]
+    assert sum(duration < 0.1 for duration in durations) > len(durations) / 2, f"expected few scrapes to wait, got {durations}"
+    assert collector.threads() == threads, "expected a node that hangs to cost no thread"
+    assert len(logged(collector, PART_FAILED)) == 1, logged(collector, PART_FAILED)
+    with cluster.nodes[REPLICATED].client() as client:
+        queue = queues.by_master[REPLICATED][0]
+        client.lpush(f"asynq:{{{queue}}}:pending", "one-more")
+        until_seen(collector, queues.without(number) | {queue: queues.pending[queue] + 1})
+        client.lpop(f"asynq:{{{queue}}}:pending")
+    cluster.nodes[number].resume()
+    until_seen(collector, queues.pending, seconds=20)
+
+
+def test_where_the_others_refuse_to_answer_redis_is_down_and_says_why_once(start, cluster, queues):
+    collector = start()
+    whole = [cluster.nodes[number] for number in (LIST_HOLDER, REPLICATED)]
+    for node in whole:
+        with node.client() as client:
+            client.config_set("cluster-require-full-coverage", "yes")
+    cluster.nodes[OTHER].stop()
+    page = eventually("asynq_redis_up 0 for cluster_down", lambda: (
+        (p := collector.metrics()).value("asynq_redis_up") == 0 and errors(p).get("cluster_down", 0) >= 3 and p), seconds=20)
+    assert page.names("asynq_queue_") == set()
+    lines = logged(collector, FAILED)
+    assert len(lines) == 1 and "CLUSTERDOWN" in lines[0]["error"] and lines[0]["reason"] == "cluster_down", lines
+    for node in whole:
+        with node.client() as client:
+            client.config_set("cluster-require-full-coverage", "no")
+    until_seen(collector, queues.without(OTHER))
+    assert len(logged(collector, ANSWERS_AGAIN)) == 1
+
+
+def test_a_cluster_that_is_gone_altogether_is_down_and_comes_back(start, cluster, queues):
+    collector = start()
+    for node in cluster.nodes:
+        node.stop()
+    page = eventually("asynq_redis_up 0", lambda: (p := collector.metrics()).value("asynq_redis_up") == 0 and p)
+    assert page.names("asynq_queue_") == set()
+    eventually("more than one failed scrape", lambda: sum(errors(collector.metrics()).values()) >= 3)
+    assert set(errors(collector.metrics())) == {"connection"}
+    # Closed, and then refused.
+    assert len(logged(collector, FAILED)) <= 2, logged(collector, FAILED)
+    for node in cluster.nodes:
+        node.start()
+    until_seen(collector, queues.pending, seconds=20)
+    assert dead_letters(collector) == {name: 0 for name in queues.names}
+
+
+def test_a_replica_that_takes_over_is_followed_and_back(start, cluster, queues):
+    eventually("the replica is known", lambda: str(cluster.nodes[REPLICA].port) in str(ask(cluster.nodes[OTHER], "SLOTS")))
+    collector = start()
+    cluster.nodes[REPLICATED].stop()
+    until_seen(collector, queues.without(REPLICATED))
+    until_seen(collector, queues.pending, seconds=20)
+    queue = queues.by_master[REPLICATED][0]
+    with cluster.nodes[REPLICA].client() as client:
+        client.set(f"asynq:{{{queue}}}:paused", 1)
+        eventually("what the new master says", lambda: collector.metrics().by("asynq_queue_paused", "queue")[queue] == 1)
+        client.delete(f"asynq:{{{queue}}}:paused")
+    assert dead_letters(collector) == {name: 0 for name in queues.names}
+
+    # Back by agreement: nobody dies, and the old master, now a replica, keeps its connections.
+    cluster.nodes[REPLICATED].start()
+    cluster.until_well()
+    counted = errors(collector.metrics())
+    ask(cluster.nodes[REPLICATED], "FAILOVER")
+    with cluster.nodes[REPLICATED].client() as client:
+        eventually("the first master is master again", lambda: client.info("replication")["role"] == "master")
+        client.set(f"asynq:{{{queue}}}:paused", 1)
+        eventually("what the first master says", lambda: collector.metrics().by("asynq_queue_paused", "queue")[queue] == 1)
+        client.delete(f"asynq:{{{queue}}}:paused")
+    until_seen(collector, queues.pending)
+    assert errors(collector.metrics()) == counted, "expected a hand-over to be followed without an error"
