@@ -93,6 +93,7 @@ def test_a_node_that_dies_takes_its_own_queues_and_brings_them_back(start, clust
     page = after_scrapes(collector, 3)
     assert set(page.by("asynq_queue_paused", "queue")) == set(queues.without(OTHER))
     assert before == {}, f"expected no errors before, got {before}"
+    assert not page.has("asynq_redis_used_memory_bytes"), "expected no sum over the nodes without one of them"
     assert_only_parts_fail(collector, cluster, 1.5, "connection")
     lines = logged(collector, PART_FAILED)
     # Once for each cause: closed, and then refused.

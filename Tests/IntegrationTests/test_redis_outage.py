@@ -1,11 +1,15 @@
 """`run` while Redis comes, goes and changes."""
 
+import time
+
 import pytest
 
 from support import golden
-from support.deadline import eventually
+from support.deadline import eventually, holds_for
 from support.ports import free_port
+from support.redis_proxy import RedisProxy
 from support.redis_server import RedisServer
+from support.scrapes import ANSWERS_AGAIN, FAILED, after_scrapes, errors, logged
 
 FAMILIES_FROM_REDIS = ("asynq_queue_size", "asynq_queue_latency_seconds", "asynq_queue_paused", "asynq_queue_groups",
                        "asynq_tasks_processed_total")
@@ -41,14 +45,45 @@ def test_the_families_read_from_redis_vanish_with_redis_and_come_back(collector,
     assert collector.metrics().value("asynq_redis_up") == 1
 
 
-def test_a_redis_that_hangs_counts_as_down(collector, golden_server):
+def test_a_redis_that_hangs_costs_the_timeout_each_time_and_nothing_else(start_collector, golden_server):
+    collector = start_collector(options={"redis.url": golden_server.tcp_url, "redis.interval": "100ms",
+                                         "redis.timeout": "400ms", "redis.look-interval": "0"})
     eventually("the sizes", lambda: collector.metrics().has("asynq_queue_size"))
-    with golden_server.client() as client:
-        client.client_pause(4000)
-        page = eventually("asynq_redis_up 0", lambda: (p := collector.metrics()).value("asynq_redis_up") == 0 and p)
-        assert [name for name in FAMILIES_FROM_REDIS if page.has(name)] == []
-        client.client_unpause()
-    eventually("asynq_redis_up 1", lambda: collector.metrics().value("asynq_redis_up") == 1, seconds=15)
+    threads = collector.threads()
+    golden_server.pause()
+    page = eventually("asynq_redis_up 0", lambda: (p := collector.metrics()).value("asynq_redis_up") == 0 and p)
+    assert [name for name in FAMILIES_FROM_REDIS if page.has(name)] == []
+    deadline = time.monotonic() + 10
+    while errors(page).get("timeout", 0) < 4:
+        assert time.monotonic() < deadline, f"expected four scrapes to time out within 10 s, got {errors(page)}"
+        asked = time.monotonic()
+        page = collector.metrics()
+        assert collector.get("/-/healthy").status == 200
+        assert time.monotonic() - asked < 0.3, "expected /metrics and /-/healthy to answer at once"
+        took = page.value("asynq_redis_scrape_duration_seconds")
+        assert 0.35 < took < 0.6, f"expected a scrape to take redis.timeout (0.4 s), got {took}"
+        assert collector.threads() == threads, "expected a hung Redis to cost no thread"
+    assert errors(page).keys() == {"timeout"}
+    assert len(logged(collector, FAILED)) == 1, logged(collector, FAILED)
+    golden_server.resume()
+    eventually("the sizes again", lambda: sizes_are(collector, golden.load("0.26.0").sizes()), seconds=15)
+    assert collector.threads() == threads
+    assert len(logged(collector, ANSWERS_AGAIN)) == 1
+
+
+def test_a_redis_that_throws_everybody_out_is_tried_less_and_less_often(start_collector, golden_server):
+    """At an interval of 0.1 s, 3 s would be 30 attempts; at pauses of 0.25, 0.5, 1 and 2 s they are four or five."""
+    with RedisProxy(golden_server) as proxy:
+        proxy.closes_at_once = True
+        collector = start_collector(options={"redis.url": proxy.url, "redis.interval": "100ms", "redis.look-interval": "0"})
+        holds_for("few connections", lambda: proxy.connections <= 8, seconds=3)
+        assert proxy.connections >= 3, f"expected it to be tried again, got {proxy.connections} connections in 3 s"
+        assert len(logged(collector, FAILED)) == 1, logged(collector, FAILED)
+        proxy.closes_at_once = False
+        eventually("the sizes", lambda: collector.metrics().has("asynq_queue_size"))
+        connections = proxy.connections
+        after_scrapes(collector, 5)
+        assert proxy.connections == connections, "expected one connection to last"
 
 
 def test_a_queue_that_vanishes_from_redis_vanishes_from_the_page(collector, golden_server):

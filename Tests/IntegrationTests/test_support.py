@@ -4,11 +4,13 @@ import subprocess
 import sys
 
 import pytest
+import redis
 
 from support import faked_clock, golden, otlp
 from support.go_capture import GoCapture
 from support.metrics_page import MetricsPage, assert_balanced, assert_histograms_agree
 from support.programs import FIXTURES
+from support.redis_proxy import RedisProxy
 from support.redis_server import RedisServer
 
 
@@ -71,3 +73,18 @@ def test_a_histogram_whose_last_bucket_is_not_its_count_is_seen():
     page = MetricsPage('# TYPE h histogram\nh_bucket{le="1"} 2\nh_bucket{le="+Inf"} 3\nh_count 4\nh_sum 1\n')
     with pytest.raises(AssertionError, match="count 4"):
         assert_histograms_agree(page, "h")
+
+
+def test_the_proxy_counts_a_pipeline_as_one_round_trip_and_answers_where_told_to(tmp_path):
+    with RedisServer(tmp_path) as server, RedisProxy(server) as proxy, redis.Redis(port=proxy.port) as client:
+        pipeline = client.pipeline(transaction=False).set("key", "a\r\nb").get("key")
+        # More than one read's worth, either way.
+        pipeline.set("large", b"x" * 300_000).get("large")
+        assert pipeline.execute() == [True, b"a\r\nb", True, b"x" * 300_000]
+        assert client.get("key") == b"a\r\nb"
+        sent = [[command[0] for command in burst] for burst in proxy.round_trips()]
+        assert sent == [[b"SET", b"GET", b"SET", b"GET"], [b"GET"]]
+        proxy.error = b"OOM as told"
+        with pytest.raises(redis.exceptions.OutOfMemoryError, match="as told"):
+            client.get("key")
+        assert proxy.connections == 1

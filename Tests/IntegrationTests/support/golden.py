@@ -19,6 +19,7 @@ class Golden:
     servers: list[dict]
     busy_workers: dict[str, int]
     scheduler_entries: list[dict]
+    scheduler_scores: dict[str, int]
 
     def sizes(self) -> dict[tuple[str, str], float]:
         return {(queue["queue"], state): queue[state] for queue in self.queues for state in STATES}
@@ -66,6 +67,10 @@ class Golden:
         return {(server["host"], str(server["pid"]), server["id"]): (server["concurrency"], self.busy_workers[server["id"]])
                 for server in self.servers}
 
+    def live_schedulers(self) -> int:
+        """Programs, each with its cron entries."""
+        return sum(score >= self.unix_nanoseconds // 1_000_000_000 for score in self.scheduler_scores.values())
+
     def scheduler_times(self, which: str) -> dict[tuple[str, str, str], float]:
         """`next` or `prev`; without the entries that have none."""
         return {(entry["type"], entry["spec"], entry["id"]): int(entry[which]["unix_ns"]) / 1e9
@@ -84,4 +89,5 @@ def load(version: str) -> Golden:
         busy_workers={entry["server_id"]: entry["active_worker_count"]
                       for entry in content["server_info_active_worker_count"]},
         scheduler_entries=content["scheduler_entries"],
+        scheduler_scores=content["index_zsets_after_inspector"]["asynq:schedulers"],
     )

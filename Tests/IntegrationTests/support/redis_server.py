@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -42,7 +43,7 @@ class RedisServer:
     def client(self) -> redis.Redis:
         return redis.Redis(unix_socket_path=str(self.socket), password=self.password)
 
-    def start(self) -> "RedisServer":
+    def start(self, until_loaded: bool = True) -> "RedisServer":
         """Also starts it again after `stop`, on the same port, with what the dump holds."""
         # --save "" also keeps a SIGTERM from overwriting the dump.
         flags = ["--bind", "127.0.0.1", "--port", str(self.port), "--unixsocket", str(self.socket),
@@ -52,7 +53,7 @@ class RedisServer:
         flags += self._flags
         with open(self.directory / "redis.log", "ab") as log:
             self._process = subprocess.Popen([self._program, *flags], stdout=log, stderr=log)
-        eventually(f"{self._program} answers PING", self._answers)
+        eventually(f"{self._program} answers PING", self._answers if until_loaded else self._listens)
         return self
 
     def stop(self) -> None:
@@ -75,6 +76,10 @@ class RedisServer:
 
     def log(self) -> str:
         return (self.directory / "redis.log").read_text(errors="replace")
+
+    def _listens(self) -> bool:
+        with socket.create_connection(("127.0.0.1", self.port)):
+            return True
 
     def _answers(self) -> bool:
         assert self._process and self._process.poll() is None, self.log()

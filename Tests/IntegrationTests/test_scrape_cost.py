@@ -1,0 +1,150 @@
+"""What a scrape asks of Redis: only what the documented user may, no writes, three round trips, a known number of commands."""
+
+import threading
+from collections import Counter
+
+import pytest
+
+from support import acl, faked_clock, golden
+from support.collector import Collector, flags, run_once
+from support.deadline import eventually
+from support.metrics_page import MetricsPage
+from support.redis_proxy import Burst, RedisProxy
+from support.redis_server import RedisServer
+
+# Sampling between scrapes would be counted with them.
+NO_SAMPLING = {"redis.look-interval": "0", "redis.memory-sampling": "off"}
+PER_QUEUE = {"LLEN": 2, "ZCARD": 4, "GET": 2, "EXISTS": 1, "LINDEX": 1, "ZCOUNT": 2, "SCARD": 1, "SMEMBERS": 1,
+             "ZRANGEBYSCORE": 1}  # the last one: expired leases
+
+
+@pytest.fixture(scope="module")
+def state():
+    return golden.load("0.26.0")
+
+
+@pytest.fixture(scope="module")
+def server(state, tmp_path_factory):
+    with RedisServer(tmp_path_factory.mktemp("redis"), dump=state.dump) as started:
+        yield started
+
+
+@pytest.fixture
+def proxy(server):
+    with RedisProxy(server) as started:
+        yield started
+
+
+def counted(bursts: list[Burst]) -> Counter:
+    return Counter(command[0].decode() for burst in bursts for command in burst)
+
+
+def scrapes(proxy: RedisProxy) -> list[list[Burst]]:
+    """The round trips of each scrape; it begins with the list of queues."""
+    found: list[list[Burst]] = []
+    for burst in proxy.round_trips():
+        if [b"SMEMBERS", b"asynq:queues"] in burst:
+            found.append([])
+        found[-1].append(burst)
+    return found
+
+
+def expected_commands(state, is_first: bool) -> Counter:
+    """Of one scrape; what is in the archive at the first one is only looked at to know it again."""
+    count = Counter({"SMEMBERS": 1, "ZRANGEBYSCORE": 2, "INFO": 3})
+    count += Counter({"GET": len(state.servers), "LRANGE": state.live_schedulers()})
+    now = state.unix_nanoseconds // 1_000_000_000
+    for queue in state.queues:
+        count += Counter(PER_QUEUE)
+        count += Counter({"ZRANGE": 1} if is_first else {"ZRANGEBYSCORE": 1})
+        count += Counter({
+            "HGET": int(queue["pending"] > 0),
+            "ZCARD": queue["groups"],
+            "LRANGE": int(any(score <= now for score in queue["zset_scores"]["lease"].values())),
+            "ZRANGEBYSCORE": int(is_first and queue["archived"] > 0),
+        })
+    return count
+
+
+def test_a_scrape_is_three_round_trips_and_sends_what_it_needs_once(state, proxy):
+    ran = run_once("scrape", *flags(NO_SAMPLING), "--redis-url", proxy.url, env=faked_clock.frozen_at(state.unix_nanoseconds))
+    assert ran.returncode == 0, ran
+    assert MetricsPage(ran.stdout).by("asynq_queue_size", "queue", "state") == state.sizes()
+    bursts = proxy.round_trips()
+    assert len(bursts) == 3, f"expected three round trips, got {[len(burst) for burst in bursts]}"
+    assert counted(bursts) == expected_commands(state, is_first=True)
+    assert proxy.connections == 1
+
+
+def test_every_scrape_of_a_running_collector_costs_the_same(state, proxy, tmp_path):
+    env = faked_clock.frozen_at(state.unix_nanoseconds)
+    collector = Collector(tmp_path, NO_SAMPLING | {"redis.url": proxy.url, "redis.interval": "100ms"}, env).start()
+    eventually("five scrapes", lambda: len(scrapes(proxy)) > 5)
+    problem = collector.close()
+    assert not problem, problem
+    first, *others = scrapes(proxy)[:5]
+    assert counted(first) == expected_commands(state, is_first=True)
+    for bursts in others:
+        assert len(bursts) == 3, f"expected three round trips, got {[len(burst) for burst in bursts]}"
+        assert counted(bursts) == expected_commands(state, is_first=False)
+    assert proxy.connections == 1
+
+
+@pytest.mark.parametrize("queues", [0, 1, 300])
+def test_round_trips_do_not_depend_on_the_number_of_queues(tmp_path, queues):
+    with RedisServer(tmp_path) as server, server.client() as client, RedisProxy(server) as proxy:
+        for number in range(queues):
+            client.sadd("asynq:queues", f"queue-{number}")
+            client.lpush(f"asynq:{{queue-{number}}}:pending", "task")
+        ran = run_once("scrape", *flags(NO_SAMPLING), "--redis-url", proxy.url)
+    assert len(MetricsPage(ran.stdout).by("asynq_queue_paused", "queue")) == queues, ran.stderr
+    # Without a queue, a server or a scheduler there is nothing more to ask.
+    assert len(proxy.round_trips()) == (3 if queues else 1), [len(burst) for burst in proxy.round_trips()]
+
+
+class Monitor:
+    """What MONITOR shows from `with` to its end."""
+    END = "that is all"
+
+    def __init__(self, server: RedisServer):
+        self._server = server
+        self._listening = threading.Event()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self.commands: list[str] = []
+
+    def __enter__(self) -> "Monitor":
+        self._thread.start()
+        assert self._listening.wait(10), "expected MONITOR to begin"
+        return self
+
+    def __exit__(self, *_) -> None:
+        with self._server.client() as client:
+            client.echo(self.END)
+        self._thread.join(10)
+        assert not self._thread.is_alive(), "expected MONITOR to show the end"
+
+    def _listen(self) -> None:
+        with self._server.client() as client, client.monitor() as monitor:
+            self._listening.set()
+            for seen in monitor.listen():
+                if self.END in seen["command"]:
+                    return
+                self.commands.append(seen["command"])
+
+
+def test_monitor_shows_only_what_the_documented_user_may_and_nothing_that_writes(server, start_collector):
+    with Monitor(server) as monitor:
+        collector = start_collector(options={"redis.url": server.tcp_url, "redis.interval": "100ms"})
+        eventually("five scrapes", lambda: monitor.commands.count("SMEMBERS asynq:queues") >= 5)
+        problem = collector.close()
+        assert not problem, problem
+    with server.client() as client:
+        table = client.command()
+    words = [command.lower().split(" ") for command in monitor.commands]
+    names = {"|".join(word[:2]) if word[0] in ("client", "cluster") else word[0] for word in words}
+    # MONITOR shows the test's own clients too: how they log in.
+    names -= {"client|setinfo", "hello"}
+    assert {"smembers", "llen", "zcard", "zrangebyscore", "client|setname"} <= names, f"expected a scrape, got {names}"
+    assert names <= acl.allowed_commands(), f"expected only documented commands, got {names - acl.allowed_commands()}"
+    writing = {name for name in names if "write" in table[name.split("|")[0]]["flags"]}
+    assert not writing, f"expected no command that writes, got {writing}"
