@@ -93,6 +93,7 @@ def test_a_master_that_lost_its_office_is_left(pair, start_sentinel, start_colle
     """It lives on as a replica, and its connections with it."""
     old, new = pair
     sentinel = start_sentinel(old)
+    sentinel.hurry()
     collector = start_collector(options={
         "redis.url": f"redis-sentinel://127.0.0.1:{sentinel.port}/0?master={MASTER}", "redis.interval": "100ms"})
     eventually("the sentinel begins a failover", lambda: _begin_failover(sentinel), seconds=20)

@@ -3,6 +3,8 @@
 import subprocess
 from pathlib import Path
 
+import redis
+
 from support.ports import free_port
 
 MASTER = "mymaster"
@@ -24,6 +26,11 @@ class Sentinel:
         with open(directory / "log", "wb") as log:
             self._process = subprocess.Popen(["redis-server", str(directory / "sentinel.conf"), "--sentinel"],
                                              stdout=log, stderr=log)
+
+    def hurry(self) -> None:
+        """By default it asks for roles and replicas every ten seconds, and leaves a deposed master alone for eight."""
+        with redis.Redis(port=self.port) as client:
+            client.execute_command("SENTINEL", "DEBUG", "INFO-PERIOD", "100", "PUBLISH-PERIOD", "100")
 
     def log(self) -> str:
         return (self.directory / "log").read_text()
