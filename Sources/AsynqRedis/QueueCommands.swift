@@ -4,10 +4,11 @@ import Model
 //
 //   round trip 1   SMEMBERS asynq:queues (and the servers', see ServerCommands.swift)
 //   round trip 2   per queue: LLEN pending, LLEN active, ZCARD scheduled, retry, archived, completed, GET processed,
-//                  GET failed, EXISTS paused, LINDEX pending -1, ZCOUNT scheduled and retry up to now, the expired
+//                  GET failed, EXISTS paused, LRANGE pending -4 -1 (and LINDEX -32 and -256 where the last scrape saw a
+//                  long list), ZCOUNT scheduled and retry up to now, the expired
 //                  leases, the newest of the archive, SCARD groups, and SMEMBERS groups unless the last scrape saw more
 //                  than `maxGroups`
-//   round trip 3   HGET t:<next id> pending_since; ZCARD g:<group> for each group; where leases have expired, the active
+//   round trip 3   HMGET t:<id> state pending_since of those tasks; ZCARD g:<group> for each group; where leases have expired, the active
 //                  tasks; where the archive's newest were only looked for, or did not fit, the rest of them
 //
 // The same numbers as Asynq's Inspector.GetQueueInfo computes in Lua, without Lua, and whatever the number of queues in
@@ -33,6 +34,9 @@ struct QueueScrape {
     /// Expired leases, and active tasks, that are looked at.
     static let maxActive = 10_000
     private static let archiveChunk = 1000
+    private static let nextCount = 4
+    /// From the end of the list: workers may take hundreds of tasks between two round trips.
+    private static let deepPositions = [32, 256]
 
     private(set) var snapshot: QueueSnapshot
     private(set) var arrivals: ArchiveArrivals
@@ -47,7 +51,9 @@ struct QueueScrape {
     private var secondEnd = 0
     /// A node of a Cluster could not be asked: what it holds is unknown, which the client has reported.
     private(set) var isUnanswered = false
-    private var nextTask: [UInt8]?
+    private let isListLong: Bool
+    /// The next task, and those behind it in case that workers take it in the meantime.
+    private var nextTasks: [[UInt8]] = []
     private var groupNames: [[UInt8]] = []
     private var expiredLeases: Set<[UInt8]> = []
     /// The score from which on the archive is still to be read.
@@ -57,7 +63,7 @@ struct QueueScrape {
     /// `arrivals` is what is known of the queue's archive; nil for a queue that has not been seen before. `isBaseline`:
     /// then what is in the archive died before the start.
     init(
-        _ name: QueueName, lastGroupCount: Int64 = 0, arrivals: ArchiveArrivals? = nil, isBaseline: Bool = false,
+        _ name: QueueName, lastGroupCount: Int64 = 0, lastPending: Int64 = 0, arrivals: ArchiveArrivals? = nil, isBaseline: Bool = false,
         at now: WallTime
     ) {
         snapshot = QueueSnapshot(name: name)
@@ -65,6 +71,7 @@ struct QueueScrape {
         self.arrivals = arrivals ?? ArchiveArrivals()
         self.now = now
         asksForGroups = lastGroupCount <= Self.maxGroups
+        isListLong = lastPending >= Self.deepPositions[0]
     }
 
     // MARK: Round trip 2
@@ -76,7 +83,11 @@ struct QueueScrape {
         pipeline.add("GET", AsynqKeys.queue(name, "processed"))
         pipeline.add("GET", AsynqKeys.queue(name, "failed"))
         pipeline.add("EXISTS", AsynqKeys.queue(name, "paused"))
-        pipeline.add("LINDEX", AsynqKeys.queue(name, "pending"), Array("-1".utf8))
+        let pending = AsynqKeys.queue(name, "pending")
+        pipeline.add("LRANGE", pending, Array(String(-Self.nextCount).utf8), Array("-1".utf8))
+        for position in isListLong ? Self.deepPositions : [] {
+            pipeline.add("LINDEX", pending, Array(String(-position).utf8))
+        }
         pipeline.add("ZCOUNT", AsynqKeys.queue(name, "scheduled"), Array("-inf".utf8), nowText)
         pipeline.add("ZCOUNT", AsynqKeys.queue(name, "retry"), Array("-inf".utf8), nowText)
         pipeline.add(
@@ -114,8 +125,11 @@ struct QueueScrape {
         let nextReply = next()
         // A list of the wrong type was reported by LLEN already.
         note(nextReply, unless: snapshot.size[.pending] == nil)
-        nextTask = nextReply.bytes
-        if nextReply.errorText == nil && nextTask == nil { snapshot.latencyNanoseconds = 0 }
+        nextTasks = (nextReply.elements ?? []).compactMap(\.bytes).reversed()
+        if nextReply.errorText == nil && nextTasks.isEmpty { snapshot.latencyNanoseconds = 0 }
+        for _ in isListLong ? Self.deepPositions : [] {
+            if let id = next().bytes { nextTasks.append(id) }
+        }
         for state in [TaskState.scheduled, .retry] {
             let reply = next()
             note(reply, unless: snapshot.size[state] == nil)
@@ -179,8 +193,8 @@ struct QueueScrape {
 
     mutating func addDetails(to pipeline: inout RedisPipeline) {
         second = pipeline.count
-        if let nextTask {
-            pipeline.add("HGET", AsynqKeys.task(snapshot.name, id: nextTask), Array("pending_since".utf8))
+        for id in nextTasks {
+            pipeline.add("HMGET", AsynqKeys.task(snapshot.name, id: id), Array("state".utf8), Array("pending_since".utf8))
         }
         if !expiredLeases.isEmpty {
             let last = String(Self.maxActive - 1)
@@ -203,7 +217,7 @@ struct QueueScrape {
             defer { index += 1 }
             return replies[index]
         }
-        if nextTask != nil { readLatency(next()) }
+        if !nextTasks.isEmpty { readLatency(nextTasks.map { _ in next() }) }
         if !expiredLeases.isEmpty { readActive(next()) }
         if archiveRestFrom != nil { readArchiveRest(next()) }
         guard !groupNames.isEmpty else { return }
@@ -238,17 +252,28 @@ struct QueueScrape {
     }
 
     /// As Asynq computes it: now − `pending_since` of the next task, 0 where it has none; a clock ahead of ours gives 0.
-    private mutating func readLatency(_ reply: RedisReply) {
-        switch reply {
-        case .null: snapshot.latencyNanoseconds = 0
-        case .error(let text): errors.append(RedisError(reply: text))
-        default:
-            guard let since = reply.number else {
-                errors.append(RedisError(.malformed, "pending_since of the next task in \(snapshot.name.text) is no number"))
+    /// Tasks that workers have taken since the round trip before are passed over. If that are all of a long list, the age
+    /// is not known.
+    private mutating func readLatency(_ replies: [RedisReply]) {
+        for reply in replies {
+            if let text = reply.errorText {
+                errors.append(RedisError(reply: text))
                 return
             }
-            snapshot.latencyNanoseconds = max(0, now.nanoseconds(since: WallTime(nanoseconds: since)))
+            guard let fields = reply.elements, fields.count == 2 else { continue }
+            let isPending = fields[0].bytes == Array("pending".utf8)
+            // Dequeueing sets the state and takes pending_since away; a task that is done has neither.
+            guard isPending || (fields[0] == .null && fields[1] != .null) else { continue }
+            if fields[1] == .null {
+                snapshot.latencyNanoseconds = 0
+            } else if let since = fields[1].number {
+                snapshot.latencyNanoseconds = max(0, now.nanoseconds(since: WallTime(nanoseconds: since)))
+            } else {
+                errors.append(RedisError(.malformed, "pending_since of the next task in \(snapshot.name.text) is no number"))
+            }
+            return
         }
+        if replies.count <= Self.nextCount { snapshot.latencyNanoseconds = 0 }
     }
 
     /// An error that no other command of the queue has reported yet.

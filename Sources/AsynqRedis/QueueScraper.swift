@@ -18,8 +18,9 @@ package struct QueueScraper {
         var arrivals: ArchiveArrivals?
         /// While there are no `arrivals` yet.
         var isBaseline: Bool
-        /// SCARD `groups`.
+        /// SCARD `groups`, LLEN `pending`.
         var groups: Int64
+        var pending: Int64
     }
 
     /// Queues that are gone from Redis are remembered up to this number, so that their counters go on when they return.
@@ -45,7 +46,7 @@ package struct QueueScraper {
         var queues = names.map { name in
             let known = memory[name]
             return QueueScrape(
-                name, lastGroupCount: known?.groups ?? 0, arrivals: known?.arrivals,
+                name, lastGroupCount: known?.groups ?? 0, lastPending: known?.pending ?? 0, arrivals: known?.arrivals,
                 isBaseline: known?.isBaseline ?? isBaseline, at: now)
         }
 
@@ -89,7 +90,8 @@ package struct QueueScraper {
             memory[name] = QueueMemory(
                 arrivals: wasCounted ? queue.arrivals : known?.arrivals,
                 isBaseline: wasCounted ? false : known?.isBaseline ?? isBaseline,
-                groups: queue.snapshot.groups ?? known?.groups ?? 0)
+                groups: queue.snapshot.groups ?? known?.groups ?? 0,
+                pending: queue.snapshot.size[.pending] ?? known?.pending ?? 0)
         }
         isBaseline = false
     }

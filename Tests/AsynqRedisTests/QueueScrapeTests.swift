@@ -8,13 +8,20 @@ struct Replies {
     var processed = RedisReply.string(Array("10".utf8))
     var failed = RedisReply.string(Array("3".utf8))
     var paused = RedisReply.integer(0)
-    var next = RedisReply.string(Array("id".utf8))
+    var next = RedisReply.array([text("id")])
+    /// Of the two tasks deeper in a long list.
+    var deeper: [RedisReply] = []
     var overdue: [RedisReply] = [.integer(0), .integer(0)]
     var expiredLeases = RedisReply.array([])
     var archive = RedisReply.array([])
     var groups = RedisReply.integer(0)
     var members = RedisReply.array([])
-    var details: [RedisReply] = [.null]
+    var details: [RedisReply] = [pending(nil)]
+
+    /// What the hash of a pending task says.
+    static func pending(_ since: String?) -> RedisReply { .array([text("pending"), since.map { text($0) } ?? .null]) }
+    static let taken = RedisReply.array([text("active"), .null])
+    static let gone = RedisReply.array([.null, .null])
 
     static let now = WallTime(nanoseconds: 1_700_000_000_000_000_000)
     static let wrongType = RedisReply.error("WRONGTYPE Operation against a key holding the wrong kind of value")
@@ -30,9 +37,9 @@ struct Replies {
         var pipeline = RedisPipeline()
         pipeline.add("PING")
         var scrape = QueueScrape(
-            QueueName("q"), lastGroupCount: lastGroupCount, arrivals: arrivals, isBaseline: isBaseline, at: Self.now)
+            QueueName("q"), lastGroupCount: lastGroupCount, lastPending: deeper.isEmpty ? 31 : 32, arrivals: arrivals, isBaseline: isBaseline, at: Self.now)
         scrape.addCounts(to: &pipeline)
-        var replies = [RedisReply.null] + counts + [processed, failed, paused, next]
+        var replies = [RedisReply.null] + counts + [processed, failed, paused, next] + deeper
         replies += overdue + [expiredLeases, archive, groups]
         if lastGroupCount <= QueueScrape.maxGroups { replies.append(members) }
         #expect(replies.count == pipeline.count)
@@ -51,7 +58,7 @@ struct QueueScrapeTests {
     @Test("A healthy queue gives every number and no error")
     func healthy() {
         var replies = Replies()
-        replies.details = [Replies.text("1699999990000000000")]
+        replies.details = [Replies.pending("1699999990000000000")]
         let (snapshot, errors, _) = replies.scrape()
         let states: [TaskState] = [.pending, .active, .scheduled, .retry, .archived, .completed, .aggregating]
         #expect(states.map { snapshot.size[$0] } == [1, 2, 3, 4, 5, 6, 0])
@@ -121,23 +128,50 @@ struct QueueScrapeTests {
     @Test("The latency of a clock ahead of ours is 0, of a missing pending_since 0, of nonsense absent and counted")
     func latency() {
         var replies = Replies()
-        replies.details = [Replies.text("1700000000000000001")]
+        replies.details = [Replies.pending("1700000000000000001")]
         #expect(replies.scrape().snapshot.latencyNanoseconds == 0)
-        replies.details = [.null]
+        replies.details = [Replies.pending(nil)]
         #expect(replies.scrape().snapshot.latencyNanoseconds == 0)
-        replies.details = [Replies.text("yesterday")]
+        replies.details = [Replies.pending("yesterday")]
         #expect(replies.scrape().snapshot.latencyNanoseconds == nil)
         #expect(replies.scrape().errors == [.malformed])
-        replies.details = [Replies.text("-9223372036854775808")]
+        replies.details = [Replies.pending("-9223372036854775808")]
         #expect(replies.scrape().snapshot.latencyNanoseconds == .max)
         replies.details = [Replies.wrongType]
         #expect(replies.scrape().errors == [.wrongType])
     }
 
+    @Test("A task that a worker takes between the two round trips is passed over for the one behind it")
+    func taken() {
+        let second: Int64 = 1_000_000_000
+        var replies = Replies()
+        replies.next = .array(["d", "c", "b", "a"].map { Replies.text($0) })
+        func latency(_ details: [RedisReply]) -> Int64? {
+            replies.details = details
+            return replies.scrape().snapshot.latencyNanoseconds
+        }
+        let waiting = Replies.pending("1699999990000000000")
+        #expect(latency([Replies.taken, waiting]) == 10 * second)
+        #expect(latency([Replies.taken, Replies.gone, Replies.taken, waiting]) == 10 * second)
+        // Put back by a worker that stopped: pending, without a time.
+        #expect(latency([Replies.taken, Replies.pending(nil), waiting]) == 0)
+        // Archived by hand in the meantime: it keeps its time.
+        #expect(latency([.array([Replies.text("archived"), Replies.text("1")]), waiting]) == 10 * second)
+        // No state is no reason to distrust the time.
+        #expect(latency([.array([.null, Replies.text("1699999990000000000")])]) == 10 * second)
+        // The whole of a short list was taken.
+        #expect(latency(Array(repeating: Replies.taken, count: 4)) == 0)
+        // Of a long one tasks further behind are asked; where they are gone, too, nobody knows.
+        replies.deeper = [Replies.text("e"), Replies.text("f")]
+        #expect(latency(Array(repeating: Replies.taken, count: 5) + [waiting]) == 10 * second)
+        #expect(latency(Array(repeating: Replies.gone, count: 6)) == nil)
+        #expect(replies.scrape().errors.isEmpty)
+    }
+
     @Test("An empty queue has latency 0 and asks for no details")
     func empty() {
         var replies = Replies()
-        replies.next = .null
+        replies.next = .array([])
         let (snapshot, errors, details) = replies.scrape()
         #expect(snapshot.latencyNanoseconds == 0 && errors.isEmpty && details == 0)
     }
@@ -145,7 +179,7 @@ struct QueueScrapeTests {
     @Test("Aggregating is the sum over the groups; one that can't be counted leaves it out")
     func aggregating() {
         var replies = Replies()
-        replies.next = .null
+        replies.next = .array([])
         replies.groups = .integer(3)
         replies.members = .array(["a", "b", "c"].map { Replies.text($0) })
         replies.details = [.integer(1), .integer(20), .integer(300)]
@@ -184,7 +218,7 @@ struct QueueScrapeTests {
     @Test("An orphan is active and its lease has expired; a lease that outlived its task is none")
     func orphans() {
         var replies = Replies()
-        replies.next = .null
+        replies.next = .array([])
         #expect(replies.scrape().snapshot.orphaned == 0)
         replies.expiredLeases = .array(["a", "b", "gone"].map { Replies.text($0) })
         replies.details = [.array(["x", "b", "a"].map { Replies.text($0) })]
@@ -207,7 +241,7 @@ struct QueueScrapeTests {
     @Test("What lies in an archive at the start is no arrival; what comes to a queue that is new is one")
     func deadLetters() {
         var replies = Replies()
-        replies.next = .null
+        replies.next = .array([])
         replies.archive = .array([Replies.text("a"), Replies.text("1699999990")])
         #expect(replies.scrape().snapshot.deadLettered == 1)
         replies.isBaseline = true

@@ -84,7 +84,7 @@ struct RealRedisTests {
         #expect(snapshot.queues[1].size[.pending] == 1)
 
         _ = try redis.send(
-            "ACL", "SETUSER", "blind", "on", ">pw", "~*", "+@all", "-zcard", "-lindex", "-client", "-info")
+            "ACL", "SETUSER", "blind", "on", ">pw", "~*", "+@all", "-zcard", "-lrange", "-client", "-info")
         var endpoint = server.endpoint
         (endpoint.username, endpoint.password) = ("blind", "pw")
         let blind = try RedisConnection(endpoint, clock: .system, deadline: .soon)
@@ -92,7 +92,7 @@ struct RealRedisTests {
         #expect(seen.queues[1].size[.pending] == 1 && seen.queues[1].size[.retry] == nil)
         #expect(seen.queues[1].latencyNanoseconds == nil && seen.queues[1].processed == 0)
         #expect(seen.info == RedisInfo(), "INFO is optional: its values are absent, and nothing is wrong")
-        #expect(seen.partialErrors.filter { $0 == .permission }.count == 9, "4 ZCARD per queue, LINDEX where LLEN worked")
+        #expect(seen.partialErrors.filter { $0 == .permission }.count == 9, "4 ZCARD per queue, LRANGE where LLEN worked")
         _ = try redis.send("ACL", "SETUSER", "blind", "-smembers")
         #expect(throws: RedisError.self) { try scraper.scrape(blind, deadline: .soon) }
     }
@@ -118,7 +118,7 @@ struct RealRedisTests {
         #expect(try scraper.scrape(connection, deadline: .soon).queues.count == 300)
         #expect(proxy.rounds - before <= 3)
         let allowed: Set = [
-            "smembers", "llen", "zcard", "get", "exists", "lindex", "scard", "hget", "zcount", "zrange", "zrangebyscore", "info",
+            "smembers", "llen", "zcard", "get", "exists", "lrange", "scard", "hmget", "zcount", "zrange", "zrangebyscore", "info",
             "client|setname", "config|resetstat",
         ]
         let statistics = try redis.send("INFO", "commandstats").bytes ?? []
