@@ -5,9 +5,8 @@ import Model
 //   round trip 1   SMEMBERS asynq:queues (and the servers', see ServerCommands.swift)
 //   round trip 2   per queue: LLEN pending, LLEN active, ZCARD scheduled, retry, archived, completed, GET processed,
 //                  GET failed, EXISTS paused, LRANGE pending -4 -1 (and LINDEX -32 and -256 where the last scrape saw a
-//                  long list), ZCOUNT scheduled and retry up to now, the expired
-//                  leases, the newest of the archive, SCARD groups, and SMEMBERS groups unless the last scrape saw more
-//                  than `maxGroups`
+//                  long list), ZCOUNT scheduled and retry up to now, the expired leases, the newest of the archive,
+//                  SCARD groups, and SMEMBERS groups unless the last scrape saw more than `maxGroups`
 //   round trip 3   HMGET t:<id> state pending_since of those tasks; ZCARD g:<group> for each group; where leases have expired, the active
 //                  tasks; where the archive's newest were only looked for, or did not fit, the rest of them
 //
@@ -63,8 +62,8 @@ struct QueueScrape {
     /// `arrivals` is what is known of the queue's archive; nil for a queue that has not been seen before. `isBaseline`:
     /// then what is in the archive died before the start.
     init(
-        _ name: QueueName, lastGroupCount: Int64 = 0, lastPending: Int64 = 0, arrivals: ArchiveArrivals? = nil, isBaseline: Bool = false,
-        at now: WallTime
+        _ name: QueueName, lastGroupCount: Int64 = 0, lastPending: Int64 = 0, arrivals: ArchiveArrivals? = nil,
+        isBaseline: Bool = false, at now: WallTime
     ) {
         snapshot = QueueSnapshot(name: name)
         self.isBaseline = isBaseline && arrivals == nil

@@ -37,7 +37,8 @@ struct Replies {
         var pipeline = RedisPipeline()
         pipeline.add("PING")
         var scrape = QueueScrape(
-            QueueName("q"), lastGroupCount: lastGroupCount, lastPending: deeper.isEmpty ? 31 : 32, arrivals: arrivals, isBaseline: isBaseline, at: Self.now)
+            QueueName("q"), lastGroupCount: lastGroupCount, lastPending: deeper.isEmpty ? 31 : 32, arrivals: arrivals,
+            isBaseline: isBaseline, at: Self.now)
         scrape.addCounts(to: &pipeline)
         var replies = [RedisReply.null] + counts + [processed, failed, paused, next] + deeper
         replies += overdue + [expiredLeases, archive, groups]
