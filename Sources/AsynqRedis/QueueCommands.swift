@@ -7,8 +7,8 @@ import Model
 //                  GET failed, EXISTS paused, LRANGE pending -4 -1 (and LINDEX -32 and -256 where the last scrape saw a
 //                  long list), ZCOUNT scheduled and retry up to now, the expired leases, the newest of the archive,
 //                  SCARD groups, and SMEMBERS groups unless the last scrape saw more than `maxGroups`
-//   round trip 3   HMGET t:<id> state pending_since of those tasks; ZCARD g:<group> for each group; where leases have expired, the active
-//                  tasks; where the archive's newest were only looked for, or did not fit, the rest of them
+//   round trip 3   HMGET t:<id> state pending_since of those tasks; ZCARD g:<group> for each group; where leases
+//                  have expired, the active tasks; where the archive's newest were only looked for, or did not fit, the rest of them
 //
 // The same numbers as Asynq's Inspector.GetQueueInfo computes in Lua, without Lua, and whatever the number of queues in
 // three round trips.
@@ -17,6 +17,7 @@ import Model
 struct QueueScrape {
     /// More groups than this are not summed up: `aggregating` is left out then, and counted as a `limit` error.
     static let maxGroups: Int64 = 10_000
+
     struct CountedState {
         let state: TaskState
         let key: StaticString
