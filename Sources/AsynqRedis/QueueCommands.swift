@@ -8,7 +8,8 @@ import Model
 //                  long list), ZCOUNT scheduled and retry up to now, the expired leases, the newest of the archive,
 //                  SCARD groups, and SMEMBERS groups unless the last scrape saw more than `maxGroups`
 //   round trip 3   HMGET t:<id> state pending_since of those tasks; ZCARD g:<group> for each group; where leases
-//                  have expired, the active tasks; where the archive's newest were only looked for, or did not fit, the rest of them
+//                  have expired, the active tasks; where the archive's newest were only looked for, or did not fit, the
+//                  rest of them
 //
 // The same numbers as Asynq's Inspector.GetQueueInfo computes in Lua, without Lua, and whatever the number of queues in
 // three round trips.
