@@ -15,14 +15,27 @@ package enum BadRequestReason: String, CaseIterable, Sendable {
 }
 
 /// How spans came.
-package enum SpanEncoding: String, CaseIterable, Sendable {
-    case protobuf
+package struct SpanSource: Hashable, Sendable {
+    package enum Transport: String, Sendable {
+        case http
+    }
+
+    package enum Encoding: String, Sendable {
+        case protobuf
+    }
+
+    package let transport: Transport
+    package let encoding: Encoding
+
+    static let httpProtobuf = SpanSource(transport: .http, encoding: .protobuf)
+
+    package static let all = [httpProtobuf]
 }
 
 /// The receiver's books. received = accepted + refused, at every moment that they are read.
 package final class ReceiverCounters: Sendable {
     package struct Values: Sendable {
-        package var received: [SpanEncoding: UInt64] = [:]
+        package var received: [SpanSource: UInt64] = [:]
         package var accepted: UInt64 = 0
         package var refused: [RefusalReason: UInt64] = [:]
         package var badRequests: [BadRequestReason: UInt64] = [:]
@@ -40,10 +53,10 @@ package final class ReceiverCounters: Sendable {
 
     /// Hands spans to the sink and counts them as one step.
     func take(
-        _ encoding: SpanEncoding, spanCount: Int, badIDs: Int, _ take: () throws(SinkRefusal) -> Void
+        _ source: SpanSource, spanCount: Int, badIDs: Int, _ take: () throws(SinkRefusal) -> Void
     ) throws(SinkRefusal) {
         try values.withLock { values throws(SinkRefusal) in
-            values.received[encoding, default: 0] += UInt64(spanCount + badIDs)
+            values.received[source, default: 0] += UInt64(spanCount + badIDs)
             if badIDs > 0 { values.refused[.badID, default: 0] += UInt64(badIDs) }
             do throws(SinkRefusal) {
                 try take()

@@ -15,7 +15,7 @@ package struct CollectorOptions: Sendable {
     var redis: RedisMonitorOptions?
     var otlpListen: [ListenAddress] = []
     var otlpSocket: UnixSocketOptions
-    var receiver: TraceResponderOptions
+    var receiver: ReceiverOptions
     var waitAttributes: [TaskAttributeTable.WaitAttribute]
     /// nil with `tempo.endpoint: none`.
     var forwarder: ForwarderOptions?
@@ -76,7 +76,7 @@ struct OptionsBuilder {
         guard problems.isEmpty, let web, let bounds, let spool else { return nil }
         return CollectorOptions(
             redis: redis, otlpListen: listen, otlpSocket: socket,
-            receiver: TraceResponderOptions(
+            receiver: ReceiverOptions(
                 maxBodyBytes: size("otlp.max-body"), bearerToken: nonEmpty("otlp.bearer-token")),
             waitAttributes: waits, forwarder: forwarder, spoolDirectory: settings["spool.directory"].text, spool: spool,
             metricsListen: web,

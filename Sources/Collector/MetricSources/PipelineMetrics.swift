@@ -44,9 +44,10 @@ final class PipelineMetrics: MetricSource {
         var build = family("build_info", .gauge, "Always 1; the version is in the label.")
         build.add(1.0, LabelSet(["version": BuildInfo.version]))
         var received = family("received_spans_total", .counter, "Spans in requests that could be read, accepted or not.")
-        for encoding in SpanEncoding.allCases {
+        for source in SpanSource.all {
             received.add(
-                values.received[encoding] ?? 0, LabelSet(["transport": "http", "encoding": encoding.rawValue]))
+                values.received[source] ?? 0,
+                LabelSet(["transport": source.transport.rawValue, "encoding": source.encoding.rawValue]))
         }
         var accepted = family("accepted_spans_total", .counter, "Spans that were acknowledged to their sender.")
         accepted.add(values.accepted)

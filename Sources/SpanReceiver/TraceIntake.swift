@@ -1,0 +1,146 @@
+import Compression
+import Model
+import NIOCore
+import OTLP
+import ProtobufWire
+import Synchronization
+
+/// The half of the receiver that knows no transport: a request's bytes to what became of them.
+struct TraceIntake: Sendable {
+    enum Reply: Sendable {
+        case now(TraceOutcome)
+        /// Once the disk has the spans.
+        case later(EventLoopFuture<TraceOutcome>)
+    }
+
+    enum BodyCoding {
+        case identity
+        /// gzip or zlib; the bytes tell which.
+        case deflated
+    }
+
+    /// Reused from request to request, so that a scan allocates nothing.
+    private final class Scratch: Sendable {
+        struct Tools: ~Copyable {
+            var scanner: SpanScanner
+            let inflater = Inflater()
+        }
+        let tools: Mutex<Tools>
+
+        init(_ table: TaskAttributeTable) {
+            tools = Mutex(Tools(scanner: SpanScanner(table: table)))
+        }
+    }
+
+    /// After decompression.
+    let maxBodyBytes: Int
+    private let sink: any SpanSink
+    private let counters: ReceiverCounters
+    private let scratch: Scratch
+
+    init(maxBodyBytes: Int, attributes: TaskAttributeTable, sink: any SpanSink, counters: ReceiverCounters) {
+        self.maxBodyBytes = maxBodyBytes
+        self.sink = sink
+        self.counters = counters
+        scratch = Scratch(attributes)
+    }
+
+    /// Every refusal of a whole request is made and counted here.
+    func refusal(_ reason: TraceRefusal.Reason, _ message: String) -> TraceRefusal {
+        if let counted = reason.badRequest { counters.note(counted) }
+        return TraceRefusal(reason, message)
+    }
+
+    func bodyTooLarge() -> TraceRefusal {
+        refusal(.tooLarge, "the body is larger than \(maxBodyBytes) bytes (otlp.max-body)")
+    }
+
+    /// Takes an ExportTraceServiceRequest.
+    func take(
+        _ body: ByteBuffer, _ coding: BodyCoding, from source: SpanSource, on eventLoop: any EventLoop
+    ) -> Reply {
+        scratch.tools.withLock { tools in
+            body.withUnsafeReadableBytes { body in
+                guard coding == .deflated, !body.isEmpty else { return scan(body, &tools.scanner, source, eventLoop) }
+                do throws(DecompressionError) {
+                    let inflated = try tools.inflater.inflate(body, limit: maxBodyBytes)
+                    return inflated.withUnsafeBytes { scan($0, &tools.scanner, source, eventLoop) }
+                } catch {
+                    return .now(.refused(refusal(of: error)))
+                }
+            }
+        }
+    }
+
+    private func refusal(of error: DecompressionError) -> TraceRefusal {
+        if case .tooLarge = error { return refusal(.tooLarge, "\(error) (otlp.max-body)") }
+        return refusal(.malformed, "\(error)")
+    }
+
+    private func scan(
+        _ body: UnsafeRawBufferPointer, _ scanner: inout SpanScanner, _ source: SpanSource, _ eventLoop: any EventLoop
+    ) -> Reply {
+        do throws(MalformedRequest) {
+            try scanner.scan(body)
+        } catch {
+            return .now(.refused(refusal(.malformed, "not an ExportTraceServiceRequest: \(error)")))
+        }
+        let refused = scanner.refused.count
+        let accepted = scanner.spanCount - refused
+        let taskSpans = scanner.taskSpans
+        if refused == 0 {
+            let spans = AcceptedSpans(payload: body, spanCount: accepted, taskSpans: taskSpans, scanned: body)
+            return keep(spans, badIDs: 0, source, eventLoop)
+        }
+        do throws(WireError) {
+            let kept = try SpanRewriter.removing(scanner.refused, from: body)
+            return kept.withUnsafeBytes { (payload: UnsafeRawBufferPointer) -> Reply in
+                let spans = AcceptedSpans(payload: payload, spanCount: accepted, taskSpans: taskSpans, scanned: body)
+                return keep(spans, badIDs: refused, source, eventLoop)
+            }
+        } catch {
+            // The scanner has read these bytes just now, so the rewriter can.
+            return .now(.refused(refusal(.malformed, error.reason.rawValue)))
+        }
+    }
+
+    private func keep(
+        _ spans: AcceptedSpans, badIDs: Int, _ source: SpanSource, _ eventLoop: any EventLoop
+    ) -> Reply {
+        let outcome = TraceOutcome.accepted(refusedSpans: badIDs)
+        let waits = sink.acknowledgesAfterSync && spans.spanCount > 0
+        let promise = waits ? eventLoop.makePromise(of: TraceOutcome.self) : nil
+        var whenDurable: (@Sendable (Bool) -> Void)?
+        if let promise {
+            let failed = TraceRefusal(.unavailable, "the disk did not take the spans")
+            whenDurable = { promise.succeed($0 ? outcome : .refused(failed)) }
+        }
+        do throws(SinkRefusal) {
+            try counters.take(source, spanCount: spans.spanCount, badIDs: badIDs) { () throws(SinkRefusal) in
+                if spans.spanCount == 0 { return }
+                try sink.take(spans, whenDurable: whenDurable)
+            }
+        } catch {
+            promise?.succeed(outcome)  // Nobody waits for it, but NIO insists that a promise is kept.
+            return .now(.refused(TraceRefusal(error)))
+        }
+        return promise.map { .later($0.futureResult) } ?? .now(outcome)
+    }
+}
+
+extension TraceRefusal {
+    fileprivate init(_ refusal: SinkRefusal) {
+        switch refusal {
+        case .tooLarge(let message): self.init(.tooLarge, message)
+        case .full(let message): self.init(.full, message)
+        case .unavailable(let message): self.init(.unavailable, message)
+        }
+    }
+}
+
+extension TraceOutcome {
+    /// What a partial success says of the spans that were refused.
+    static func reasonForBadIDs(_ count: Int) -> String {
+        "\(count) spans have a trace, span, parent or link id that is zero or of a wrong length"
+    }
+}
