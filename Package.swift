@@ -28,6 +28,10 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOPosix", package: "swift-nio"),
     .product(name: "NIOHTTP1", package: "swift-nio"),
 ]
+let http2: [Target.Dependency] = [
+    .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+    .product(name: "NIOHPACK", package: "swift-nio-http2"),
+]
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 let package = Package(
@@ -35,6 +39,7 @@ let package = Package(
     products: [.executable(name: "asynq-collector", targets: ["asynq-collector"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-http2.git", from: "1.46.0"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
     ],
     targets: [
@@ -55,7 +60,7 @@ let package = Package(
         // The data flow, from left to right.
         library("AsynqRedis", ["Model", "Platform", "ProtobufWire", "CHiredis", "CTLS", logging]),
         library("OTLP", ["Model", "ProtobufWire"]),
-        library("HTTPService", ["Platform"] + nio),
+        library("HTTPService", ["Platform"] + nio + http2),
         library("SpanReceiver", ["Model", "OTLP", "ProtobufWire", "HTTPService", "Compression"] + nio),
         library("WaitTime", ["Model", "Metrics"]),
         library("Metrics", ["Model"]),
@@ -80,6 +85,10 @@ let package = Package(
         tests("Compression", []),
         tests("Metrics", ["Model"]),
         tests("OTLP", ["Model", "ProtobufWire"]),
+        tests(
+            "HTTPService",
+            nio + http2 + [.product(name: "NIOEmbedded", package: "swift-nio")]),
+        tests("SpanReceiver", ["OTLP"] + nio),
         tests("WaitTime", ["Model", "Metrics", "OTLP"]),
         tests("Spool", ["Model", "Platform"]),
         tests("Forwarder", ["Model", "Platform", "Spool", "OTLP", "ProtobufWire", logging]),

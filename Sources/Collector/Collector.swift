@@ -82,11 +82,12 @@ package final class Collector: Sendable {
         try redis?.start()
         let web = try HTTPServer(options.metricsListen, group: group, responder: WebResponder(CollectorWebState(self)))
         servers.withLock { $0.web = web }
-        let responder = TraceResponder(
+        let responder = OTLPResponder(
             options.receiver, attributes: TaskAttributeTable(waitAttributes: options.waitAttributes),
             sink: IngestSink(taskMetrics: taskMetrics, spool: spool, forwarder: forwarder), counters: counters)
         for address in options.otlpListen {
-            let server = try HTTPServer(address, unixSocket: options.otlpSocket, group: group, responder: responder)
+            let server = try HTTPServer(
+                address, unixSocket: options.otlpSocket, http2: true, group: group, responder: responder)
             servers.withLock { $0.otlp.append(server) }
         }
         logStart()

@@ -32,6 +32,7 @@ final class HTTPConnection: ChannelInboundHandler {
 
     private let responder: any HTTPResponder
     private var state = State.idle
+    private var arrival = NIODeadline.now()
     /// Requests whose answer is not written yet.
     private var pendingAnswers = 0
     /// The client has shut its side: close once the last answer is written.
@@ -50,10 +51,11 @@ final class HTTPConnection: ChannelInboundHandler {
     }
 
     private func receive(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        arrival = .now()
         let announced = head.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
         if let refusal = responder.refusal(of: head) {
             state = .discarding(head, refusal, dropped: 0)
-        } else if announced > responder.maxBodyBytes {
+        } else if announced > responder.maxBodyBytes(head) {
             state = .discarding(head, responder.bodyTooLarge(head), dropped: 0)
         } else {
             let room = min(announced, Self.maxReserve)
@@ -80,7 +82,7 @@ final class HTTPConnection: ChannelInboundHandler {
         case .receiving(let head, var body):
             // Taken out of the state first: a second reference would make the append copy everything.
             state = .idle
-            if body.readableBytes + part.readableBytes > responder.maxBodyBytes {
+            if body.readableBytes + part.readableBytes > responder.maxBodyBytes(head) {
                 let dropped = body.readableBytes + part.readableBytes
                 state = .discarding(head, responder.bodyTooLarge(head), dropped: dropped)
                 return
@@ -104,7 +106,8 @@ final class HTTPConnection: ChannelInboundHandler {
         case .receiving(let head, let body):
             state = .idle
             pendingAnswers += 1
-            let request = HTTPRequest(method: head.method, path: head.path, headers: head.headers, body: body)
+            let request = HTTPRequest(
+                method: head.method, path: head.path, headers: head.headers, body: body, arrival: arrival)
             switch responder.respond(to: request, on: context.eventLoop) {
             case .now(let response): write(response, to: head, context)
             case .later(let future):

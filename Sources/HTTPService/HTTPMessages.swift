@@ -8,12 +8,16 @@ package struct HTTPRequest: Sendable {
     package let path: String
     package let headers: HTTPHeaders
     package let body: ByteBuffer
+    /// When its head was read.
+    package let arrival: NIODeadline
 }
 
 package struct HTTPResponse: Sendable {
     package var status: HTTPResponseStatus
     package var headers: HTTPHeaders
     package var body: [UInt8]
+    /// Sent after the body, over HTTP/2 only.
+    package var trailers: HTTPHeaders?
 
     package init(_ status: HTTPResponseStatus, contentType: String? = nil, body: [UInt8] = []) {
         self.status = status
@@ -41,10 +45,12 @@ package enum HTTPReply {
 /// What answers the requests of one listener. Called on event loops; must not block.
 package protocol HTTPResponder: Sendable {
     /// Larger bodies are refused by `bodyTooLarge`, without being kept.
-    var maxBodyBytes: Int { get }
+    func maxBodyBytes(_ head: HTTPRequestHead) -> Int
     /// A refusal that can be told from the head alone (wrong path, method or type); the body is then not kept.
     func refusal(of head: HTTPRequestHead) -> HTTPResponse?
     func bodyTooLarge(_ head: HTTPRequestHead) -> HTTPResponse
+    /// The answer to a body that finds no room beside the others that its connection is sending.
+    func tooManyBodies(_ head: HTTPRequestHead) -> HTTPResponse
     func respond(to request: HTTPRequest, on eventLoop: any EventLoop) -> HTTPReply
 }
 

@@ -25,10 +25,10 @@ package final class HTTPServer: Sendable {
     /// As it is bound: port 0 is replaced by the one that the system chose.
     package let address: ListenAddress
 
-    /// Binds and starts to accept.
+    /// Binds and starts to accept. HTTP/2 (with prior knowledge, as gRPC speaks it) is told from HTTP/1.1 by its preface.
     package init(
-        _ address: ListenAddress, unixSocket: UnixSocketOptions = UnixSocketOptions(), group: any EventLoopGroup,
-        responder: any HTTPResponder
+        _ address: ListenAddress, unixSocket: UnixSocketOptions = UnixSocketOptions(), http2: Bool = false,
+        group: any EventLoopGroup, responder: any HTTPResponder
     ) throws(ListenError) {
         let connections = OpenConnections()
         let bootstrap = ServerBootstrap(group: group)
@@ -49,9 +49,14 @@ package final class HTTPServer: Sendable {
                     let pipeline = channel.pipeline.syncOperations
                     // A client that does not read its answers is not read from either.
                     try pipeline.addHandler(BackPressureHandler())
-                    try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
-                    try pipeline.addHandler(IdleStateHandler(allTimeout: Self.idleTimeout))
-                    try pipeline.addHandler(HTTPConnection(responder))
+                    if !http2 { return try Self.speakHTTP1(pipeline, responder) }
+                    let byPreface = ProtocolSwitch(idleTimeout: Self.idleTimeout) { spoken, pipeline in
+                        switch spoken {
+                        case .http1: try Self.speakHTTP1(pipeline, responder)
+                        case .http2: try HTTP2Connection.add(to: pipeline, responder, idleTimeout: Self.idleTimeout)
+                        }
+                    }
+                    try pipeline.addHandler(byPreface)
                 }
             }
         self.connections = connections
@@ -75,6 +80,14 @@ package final class HTTPServer: Sendable {
             socketFile = file
             self.address = address
         }
+    }
+
+    private static func speakHTTP1(
+        _ pipeline: ChannelPipeline.SynchronousOperations, _ responder: any HTTPResponder
+    ) throws {
+        try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
+        try pipeline.addHandler(IdleStateHandler(allTimeout: idleTimeout))
+        try pipeline.addHandler(HTTPConnection(responder))
     }
 
     /// Stops accepting, at once, and lets each connection end after the request it is in.

@@ -3,6 +3,7 @@ import ProtobufWire
 /// `google.rpc.Code`, as far as a receiver answers with it.
 package enum RPCCode: Int, Sendable {
     case invalidArgument = 3
+    case deadlineExceeded = 4
     case notFound = 5
     case resourceExhausted = 8
     case unimplemented = 12
@@ -24,11 +25,21 @@ package enum OTLPResponse {
         return writer.bytes
     }
 
-    /// google.rpc.Status: 1 code, 2 message.
-    package static func status(_ code: RPCCode, _ message: String) -> [UInt8] {
+    /// google.rpc.Status: 1 code, 2 message, 3 details, each a google.protobuf.Any { 1 type_url, 2 value }.
+    ///
+    /// With a time to retry after, the one detail is a google.rpc.RetryInfo { 1 retry_delay { 1 seconds } }.
+    package static func status(_ code: RPCCode, _ message: String, retryAfterSeconds: Int? = nil) -> [UInt8] {
         var writer = WireWriter()
         writer.varint(1, UInt64(code.rawValue))
         writer.string(2, message)
+        if let retryAfterSeconds {
+            writer.message(3) { detail in
+                detail.string(1, "type.googleapis.com/google.rpc.RetryInfo")
+                detail.message(2) { info in
+                    info.message(1) { $0.varint(1, UInt64(retryAfterSeconds)) }
+                }
+            }
+        }
         return writer.bytes
     }
 }

@@ -1,6 +1,6 @@
 import NIOHTTP1
 
-/// The token that every request has to carry: `authorization: Bearer <token>` (RFC 6750, 2.1).
+/// The token that every request has to carry, over HTTP and gRPC alike: `authorization: Bearer <token>` (RFC 6750, 2.1).
 struct BearerToken: Sendable {
     private let expected: [UInt8]
 

@@ -12,12 +12,16 @@ package enum RefusalReason: String, CaseIterable, Sendable {
 /// Why requests were refused before their spans could be counted.
 package enum BadRequestReason: String, CaseIterable, Sendable {
     case malformed, tooLarge = "too_large", encoding, mediaType = "media_type", path, method, unauthenticated
+    /// More bodies at a time than a connection may send.
+    case overloaded
+    /// The sender had given up before its request was complete.
+    case deadline
 }
 
 /// How spans came.
 package struct SpanSource: Hashable, Sendable {
     package enum Transport: String, Sendable {
-        case http
+        case http, grpc
     }
 
     package enum Encoding: String, Sendable {
@@ -28,8 +32,9 @@ package struct SpanSource: Hashable, Sendable {
     package let encoding: Encoding
 
     static let httpProtobuf = SpanSource(transport: .http, encoding: .protobuf)
+    static let grpcProtobuf = SpanSource(transport: .grpc, encoding: .protobuf)
 
-    package static let all = [httpProtobuf]
+    package static let all = [httpProtobuf, grpcProtobuf]
 }
 
 /// The receiver's books. received = accepted + refused, at every moment that they are read.

@@ -55,6 +55,10 @@ struct TraceIntake: Sendable {
         refusal(.tooLarge, "the body is larger than \(maxBodyBytes) bytes (otlp.max-body)")
     }
 
+    func tooManyBodies() -> TraceRefusal {
+        refusal(.overloaded, "this connection sends too many requests at a time")
+    }
+
     /// Takes an ExportTraceServiceRequest.
     func take(
         _ body: ByteBuffer, _ coding: BodyCoding, from source: SpanSource, on eventLoop: any EventLoop

@@ -13,7 +13,10 @@ struct TraceRefusal: Error, Sendable {
     enum Reason: Sendable {
         case unknownPath, wrongMethod, unauthenticated, unknownMediaType, unknownEncoding
         case malformed
-        case tooLarge, full, unavailable
+        /// A gRPC call that breaks the rules of gRPC.
+        case badCall
+        case tooLarge, full, overloaded, unavailable
+        case deadlineExceeded
     }
 
     let reason: Reason
@@ -25,7 +28,7 @@ struct TraceRefusal: Error, Sendable {
     }
 }
 
-/// The one table of statuses: https://opentelemetry.io/docs/specs/otlp/#otlphttp-response.
+/// The one table of statuses: https://opentelemetry.io/docs/specs/otlp/#otlphttp-response and #otlpgrpc-response.
 extension TraceRefusal.Reason {
     /// The status of OTLP/HTTP.
     var httpStatus: HTTPResponseStatus {
@@ -35,29 +38,33 @@ extension TraceRefusal.Reason {
         case .unauthenticated: .unauthorized
         case .unknownMediaType, .unknownEncoding: .unsupportedMediaType
         // "Bad data": the client must not retry.
-        case .malformed: .badRequest
+        case .malformed, .badCall: .badRequest
         case .tooLarge: .payloadTooLarge
         // "Throttling": the client retries after Retry-After.
         case .full: .tooManyRequests
-        case .unavailable: .serviceUnavailable
+        case .overloaded, .unavailable: .serviceUnavailable
+        case .deadlineExceeded: .gatewayTimeout
         }
     }
 
-    /// The code in the body.
+    /// The status of OTLP/gRPC, and the code in the body of OTLP/HTTP.
     var rpcCode: RPCCode {
         switch self {
         case .unknownPath, .wrongMethod, .unknownEncoding: .unimplemented
         case .unauthenticated: .unauthenticated
         case .unknownMediaType, .malformed: .invalidArgument
+        case .badCall: .internal
+        // Retryable with RetryInfo only; what is too large comes without.
         case .tooLarge, .full: .resourceExhausted
-        case .unavailable: .unavailable
+        case .overloaded, .unavailable: .unavailable
+        case .deadlineExceeded: .deadlineExceeded
         }
     }
 
-    /// For Retry-After; nil where a retry can't help.
+    /// For Retry-After and RetryInfo; nil where a retry can't help.
     var retryAfterSeconds: Int? {
         switch self {
-        case .full, .unavailable: 1
+        case .full, .overloaded, .unavailable: 1
         default: nil
         }
     }
@@ -70,8 +77,10 @@ extension TraceRefusal.Reason {
         case .unauthenticated: .unauthenticated
         case .unknownMediaType: .mediaType
         case .unknownEncoding: .encoding
-        case .malformed: .malformed
+        case .malformed, .badCall: .malformed
         case .tooLarge: .tooLarge
+        case .overloaded: .overloaded
+        case .deadlineExceeded: .deadline
         case .full, .unavailable: nil
         }
     }

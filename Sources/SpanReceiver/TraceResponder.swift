@@ -1,42 +1,27 @@
-package import HTTPService
-package import NIOCore
-package import NIOHTTP1
-package import OTLP
+import HTTPService
+import NIOCore
+import NIOHTTP1
+import OTLP
 
-package struct ReceiverOptions: Sendable {
-    /// After decompression.
-    package var maxBodyBytes: Int
-    /// Required of every request when set.
-    package var bearerToken: String?
-
-    package init(maxBodyBytes: Int, bearerToken: String? = nil) {
-        self.maxBodyBytes = maxBodyBytes
-        self.bearerToken = bearerToken
-    }
-}
-
-/// OTLP/HTTP: `POST /v1/traces` with `application/x-protobuf`.
+/// OTLP/HTTP: `POST /v1/traces` with `application/x-protobuf`, over HTTP/1.1 or HTTP/2.
 ///
 /// The bodies of refusals are `google.rpc.Status` in protobuf, as the specification asks.
-package struct TraceResponder: HTTPResponder {
+struct TraceResponder: HTTPResponder {
     static let protobufType = "application/x-protobuf"
 
     private let intake: TraceIntake
     private let bearerToken: BearerToken?
 
-    package init(
-        _ options: ReceiverOptions, attributes: TaskAttributeTable, sink: any SpanSink, counters: ReceiverCounters
-    ) {
-        intake = TraceIntake(
-            maxBodyBytes: options.maxBodyBytes, attributes: attributes, sink: sink, counters: counters)
-        bearerToken = options.bearerToken.map { BearerToken($0) }
+    init(_ intake: TraceIntake, _ bearerToken: BearerToken?) {
+        self.intake = intake
+        self.bearerToken = bearerToken
     }
 
-    package var maxBodyBytes: Int { intake.maxBodyBytes }
+    func maxBodyBytes(_ head: HTTPRequestHead) -> Int { intake.maxBodyBytes }
 
     // MARK: What the head tells
 
-    package func refusal(of head: HTTPRequestHead) -> HTTPResponse? {
+    func refusal(of head: HTTPRequestHead) -> HTTPResponse? {
         let path = head.path
         guard path == "/v1/traces" else {
             let hint = path == "/v1/metrics" || path == "/v1/logs"
@@ -70,11 +55,13 @@ package struct TraceResponder: HTTPResponder {
         return String(type.filter { $0 != " " && $0 != "\t" }).lowercased()
     }
 
-    package func bodyTooLarge(_ head: HTTPRequestHead) -> HTTPResponse { answer(.refused(intake.bodyTooLarge())) }
+    func bodyTooLarge(_ head: HTTPRequestHead) -> HTTPResponse { answer(.refused(intake.bodyTooLarge())) }
+
+    func tooManyBodies(_ head: HTTPRequestHead) -> HTTPResponse { answer(.refused(intake.tooManyBodies())) }
 
     // MARK: What the body tells
 
-    package func respond(to request: HTTPRequest, on eventLoop: any EventLoop) -> HTTPReply {
+    func respond(to request: HTTPRequest, on eventLoop: any EventLoop) -> HTTPReply {
         let coding = TraceIntake.BodyCoding(request.headers) ?? .identity
         switch intake.take(request.body, coding, from: .httpProtobuf, on: eventLoop) {
         case .now(let outcome): return .now(answer(outcome))

@@ -24,7 +24,7 @@ package protocol WebState: Sendable {
 /// | `/`                       | the status page                                               |
 package struct WebResponder: HTTPResponder {
     /// GET has no body; a small one is tolerated.
-    package let maxBodyBytes = 64 << 10
+    package func maxBodyBytes(_ head: HTTPRequestHead) -> Int { 64 << 10 }
     private let state: any WebState
 
     package init(_ state: any WebState) {
@@ -43,6 +43,10 @@ package struct WebResponder: HTTPResponder {
 
     package func bodyTooLarge(_ head: HTTPRequestHead) -> HTTPResponse {
         .text(.payloadTooLarge, "a request here has no body")
+    }
+
+    package func tooManyBodies(_ head: HTTPRequestHead) -> HTTPResponse {
+        .text(.serviceUnavailable, "too many requests at a time")
     }
 
     package func respond(to request: HTTPRequest, on eventLoop: any EventLoop) -> HTTPReply {

@@ -24,6 +24,14 @@ struct ResponseTests {
         #expect(bytes.withUnsafeBytes { readRPCStatusMessage($0) } == "full")
     }
 
+    @Test("a status that may be retried has a RetryInfo among its details")
+    func statusWithRetryInfo() {
+        let bytes = OTLPResponse.status(.unavailable, "disk", retryAfterSeconds: 3)
+        let info = Field.message(1, Field.int(1, 3))
+        let detail = Field.text(1, "type.googleapis.com/google.rpc.RetryInfo") + Field.message(2, info)
+        #expect(bytes == Field.int(1, 14) + Field.text(2, "disk") + Field.message(3, detail))
+    }
+
     @Test("a backend's answer is read with unknown fields and in any order, an empty one is success")
     func backendAnswer() {
         func outcome(_ bytes: [UInt8]) -> ExportOutcome? { bytes.withUnsafeBytes { ExportOutcome($0) } }

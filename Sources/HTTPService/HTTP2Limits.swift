@@ -1,0 +1,101 @@
+import NIOCore
+import NIOHPACK
+import NIOHTTP1
+import NIOHTTP2
+
+/// Every limit of an HTTP/2 connection.
+enum HTTP2Limits {
+    static let concurrentStreamsMax = 100
+    /// Bodies of one connection that are not complete yet, together; but at least one as large as the responder allows.
+    static let heldBytesMax = 64 << 20
+    /// Room for a body that comes in parts, to begin with; most batches of spans fit.
+    static let bodyReserveBytes = 64 << 10
+    /// What is read and dropped of a refused body before its stream is reset.
+    static let drainBytesMax = 4 << 20
+    /// What a client may send ahead. A window of a megabyte keeps 10 Gbit/s busy at a round trip of 0.8 ms.
+    static let streamWindowBytes = 1 << 20
+    static let connectionWindowBytes = 4 << 20
+    /// Large bodies come in fewer frames than the 16 KiB that clients otherwise send.
+    private static let frameBytesMax = 64 << 10
+    private static let headerListBytesMax = 16 << 10
+
+    static let endingPing = HTTP2PingData(withInteger: 0x656e_6421)
+    /// How long the end of a connection waits for the client to have seen GOAWAY.
+    static let echoTimeout = TimeAmount.milliseconds(500)
+
+    static var connection: NIOHTTP2Handler.ConnectionConfiguration {
+        var configuration = NIOHTTP2Handler.ConnectionConfiguration()
+        configuration.initialSettings = [
+            HTTP2Setting(parameter: .maxConcurrentStreams, value: concurrentStreamsMax),
+            HTTP2Setting(parameter: .initialWindowSize, value: streamWindowBytes),
+            HTTP2Setting(parameter: .maxFrameSize, value: frameBytesMax),
+            HTTP2Setting(parameter: .maxHeaderListSize, value: headerListBytesMax),
+        ]
+        // Frames of streams that were refused and reset go on coming for a while.
+        configuration.maximumRecentlyResetStreams = 2 * concurrentStreamsMax
+        configuration.maximumSequentialContinuationFrames = 5
+        configuration.maximumSequentialEmptyDataFrames = 5
+        // gRPC's clients measure the bandwidth with a PING for every few answers, as fast as those come: 20,000 a second
+        // are fine, a flood is not. The window is short because each connection keeps that many times.
+        configuration.controlFrameRateLimit.maximumCount = 1000
+        configuration.controlFrameRateLimit.windowLength = .milliseconds(50)
+        return configuration
+    }
+
+    static var stream: NIOHTTP2Handler.StreamConfiguration {
+        var configuration = NIOHTTP2Handler.StreamConfiguration()
+        // A request that its client gives up costs a reset. Opening and resetting streams in a row is an attack
+        // (CVE-2023-44487).
+        configuration.streamResetFrameRateLimit.maximumCount = 200
+        configuration.streamResetFrameRateLimit.windowLength = .seconds(10)
+        configuration.streamErrorRateLimit.maximumCount = 200
+        configuration.streamErrorRateLimit.windowLength = .seconds(10)
+        return configuration
+    }
+}
+
+/// Whether the handler of the protocol has ended the connection: it says so by a GOAWAY frame with an error, and leaves
+/// the closing to its user. Its errors alone don't tell, those of single streams look the same.
+final class HTTP2Violation: NIOHTTP2FrameDelegate {
+    private(set) var isAnswered = false
+
+    func wroteFrame(_ frame: HTTP2Frame) {
+        if case .goAway(_, let code, _) = frame.payload, code != .noError { isAnswered = true }
+    }
+}
+
+extension HTTPRequestHead {
+    /// The pseudo header fields (RFC 9113, 8.3.1) become the request line.
+    init(_ fields: HPACKHeaders) {
+        var method = HTTPMethod.RAW(value: "")
+        var path = ""
+        var headers = HTTPHeaders()
+        headers.reserveCapacity(fields.count)
+        for (name, value, _) in fields {
+            switch name {
+            case ":method": method = HTTPMethod(rawValue: value)
+            case ":path": path = value
+            case _ where name.hasPrefix(":"): break
+            default: headers.add(name: name, value: value)
+            }
+        }
+        self.init(version: .http2, method: method, uri: path, headers: headers)
+    }
+}
+
+extension HPACKHeaders {
+    init(_ response: HTTPResponse) {
+        self.init(lowercased: response.headers, status: String(response.status.code))
+        if response.trailers == nil && !contains(name: "grpc-status") {
+            add(name: "content-length", value: String(response.body.count))
+        }
+    }
+
+    /// HTTP/2 allows no capital letters in names.
+    init(lowercased headers: HTTPHeaders, status: String? = nil) {
+        self.init()
+        reserveCapacity(headers.count + 2)
+        if let status { add(name: ":status", value: status) }
+        for (name, value) in headers { add(name: name.lowercased(), value: value) }
+    }
+}

@@ -1,0 +1,149 @@
+import HTTPService
+import NIOCore
+import NIOHTTP1
+import OTLP
+
+/// OTLP/gRPC: the unary call `opentelemetry.proto.collector.trace.v1.TraceService/Export`.
+///
+/// The status of a call is in its trailers (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md); an answer
+/// without a message has them in its only HEADERS frame.
+struct GRPCTraceResponder: HTTPResponder {
+    static let otlpServices = "/opentelemetry.proto.collector."
+    private static let path = otlpServices + "trace.v1.TraceService/Export"
+    private static let otherSignals = ["metrics.v1.MetricsService", "logs.v1.LogsService", "profiles.v1"]
+    private static let contentType = "application/grpc"
+    private static let acceptedEncodings = "identity,gzip"
+
+    private let intake: TraceIntake
+    private let bearerToken: BearerToken?
+    private let now: @Sendable () -> NIODeadline
+
+    init(_ intake: TraceIntake, _ bearerToken: BearerToken?, now: @escaping @Sendable () -> NIODeadline = { .now() }) {
+        self.intake = intake
+        self.bearerToken = bearerToken
+        self.now = now
+    }
+
+    /// `application/grpc`, whatever follows.
+    static func isGRPC(_ headers: HTTPHeaders) -> Bool {
+        headers.first(name: "content-type")?.lowercased().hasPrefix(contentType) ?? false
+    }
+
+    func maxBodyBytes(_ head: HTTPRequestHead) -> Int { intake.maxBodyBytes + GRPCMessage.prefixBytes }
+
+    // MARK: What the head tells
+
+    func refusal(of head: HTTPRequestHead) -> HTTPResponse? {
+        // The two that have a status of HTTP: a client that sends them speaks no gRPC.
+        guard Self.isProtobuf(head.headers) else {
+            let refusal = intake.refusal(.unknownMediaType, "gRPC comes as \(Self.contentType) or \(Self.contentType)+proto")
+            return .text(.unsupportedMediaType, refusal.message)
+        }
+        guard head.method == .POST else {
+            _ = intake.refusal(.wrongMethod, "")
+            return .methodNotAllowed("POST")
+        }
+        let path = head.path
+        guard path == Self.path else { return refuse(.unknownPath, Self.hint(path)) }
+        if let bearerToken, !bearerToken.isIn(head.headers) {
+            return refuse(.unauthenticated, "a bearer token is required")
+        }
+        guard TraceIntake.BodyCoding(head.headers) != nil else {
+            var response = refuse(.unknownEncoding, "unknown grpc-encoding; allowed are \(Self.acceptedEncodings)")
+            response.headers.add(name: "grpc-accept-encoding", value: Self.acceptedEncodings)
+            return response
+        }
+        if let timeout = head.headers.first(name: "grpc-timeout"), GRPCFields.timeoutNanoseconds(timeout) == nil {
+            return refuse(.badCall, "grpc-timeout is not up to eight digits and a unit")
+        }
+        return nil
+    }
+
+    private static func isProtobuf(_ headers: HTTPHeaders) -> Bool {
+        let type = headers.first(name: "content-type")?.lowercased().prefix { $0 != ";" && $0 != " " }
+        return type == contentType[...] || type == "\(contentType)+proto"
+    }
+
+    private static func hint(_ path: String) -> String {
+        otherSignals.contains { path.hasPrefix(otlpServices + $0) }
+            ? "this collector takes traces only, by \(Self.path); send other signals to their own backend"
+            : "no such method; spans go to \(Self.path)"
+    }
+
+    func bodyTooLarge(_ head: HTTPRequestHead) -> HTTPResponse { answer(.refused(intake.bodyTooLarge())) }
+
+    func tooManyBodies(_ head: HTTPRequestHead) -> HTTPResponse { answer(.refused(intake.tooManyBodies())) }
+
+    // MARK: What the body tells
+
+    func respond(to request: HTTPRequest, on eventLoop: any EventLoop) -> HTTPReply {
+        let timeout = request.headers.first(name: "grpc-timeout").flatMap(GRPCFields.timeoutNanoseconds)
+        // Its sender has given up and sends the spans again: taken now, they would be there twice.
+        if isOver(timeout, request) { return .now(refuse(.deadlineExceeded, "the call came after its deadline")) }
+        switch take(request, on: eventLoop) {
+        case .now(let outcome): return .now(answer(outcome))
+        case .later(let future):
+            return .later(
+                future.map { outcome in
+                    isOver(timeout, request)
+                        ? answer(.refused(TraceRefusal(.deadlineExceeded, "the disk took longer than the deadline")))
+                        : answer(outcome)
+                })
+        }
+    }
+
+    private func isOver(_ timeout: Int64?, _ request: HTTPRequest) -> Bool {
+        guard let timeout else { return false }
+        return (now() - request.arrival).nanoseconds >= timeout
+    }
+
+    private func take(_ request: HTTPRequest, on eventLoop: any EventLoop) -> TraceIntake.Reply {
+        let coding = TraceIntake.BodyCoding(request.headers) ?? .identity
+        do throws(GRPCMessage.Broken) {
+            let message = try GRPCMessage(in: request.body)
+            if message.isCompressed && coding == .identity {
+                return .now(.refused(intake.refusal(.badCall, "the message is compressed, but grpc-encoding names none")))
+            }
+            return intake.take(
+                message.bytes, message.isCompressed ? coding : .identity, from: .grpcProtobuf, on: eventLoop)
+        } catch {
+            return .now(.refused(intake.refusal(.badCall, error.message)))
+        }
+    }
+
+    // MARK: Answers
+
+    private func refuse(_ reason: TraceRefusal.Reason, _ message: String) -> HTTPResponse {
+        answer(.refused(intake.refusal(reason, message)))
+    }
+
+    private func answer(_ outcome: TraceOutcome) -> HTTPResponse {
+        switch outcome {
+        case .accepted(let refused):
+            let message = OTLPResponse.success(refused: refused, reason: TraceOutcome.reasonForBadIDs(refused))
+            var response = HTTPResponse(.ok, contentType: Self.contentType, body: GRPCMessage.framed(message))
+            response.trailers = ["grpc-status": "0"]
+            return response
+        case .refused(let refusal):
+            let code = refusal.reason.rpcCode
+            let details = OTLPResponse.status(
+                code, refusal.message, retryAfterSeconds: refusal.reason.retryAfterSeconds)
+            var response = HTTPResponse(.ok, contentType: Self.contentType)
+            response.headers.add(name: "grpc-status", value: String(code.rawValue))
+            response.headers.add(name: "grpc-message", value: GRPCFields.percentEncoded(refusal.message))
+            response.headers.add(name: "grpc-status-details-bin", value: GRPCFields.base64(details))
+            return response
+        }
+    }
+}
+
+extension TraceIntake.BodyCoding {
+    /// nil for an encoding that we don't know.
+    fileprivate init?(_ headers: HTTPHeaders) {
+        switch headers.first(name: "grpc-encoding")?.lowercased() {
+        case nil, "", "identity": self = .identity
+        case "gzip": self = .deflated
+        default: return nil
+        }
+    }
+}

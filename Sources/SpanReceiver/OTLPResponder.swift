@@ -1,0 +1,56 @@
+package import HTTPService
+package import NIOCore
+package import NIOHTTP1
+package import OTLP
+
+package struct ReceiverOptions: Sendable {
+    /// After decompression.
+    package var maxBodyBytes: Int
+    /// Required of every request when set.
+    package var bearerToken: String?
+
+    package init(maxBodyBytes: Int, bearerToken: String? = nil) {
+        self.maxBodyBytes = maxBodyBytes
+        self.bearerToken = bearerToken
+    }
+}
+
+/// One port for all of OTLP: each request goes to the face that speaks its protocol, and both share one intake.
+package struct OTLPResponder: HTTPResponder {
+    private let http: TraceResponder
+    private let grpc: GRPCTraceResponder
+
+    package init(
+        _ options: ReceiverOptions, attributes: TaskAttributeTable, sink: any SpanSink, counters: ReceiverCounters
+    ) {
+        let intake = TraceIntake(
+            maxBodyBytes: options.maxBodyBytes, attributes: attributes, sink: sink, counters: counters)
+        let token = options.bearerToken.map { BearerToken($0) }
+        http = TraceResponder(intake, token)
+        grpc = GRPCTraceResponder(intake, token)
+    }
+
+    /// gRPC needs HTTP/2, and says so in its content type, or in the path of a service.
+    private func isGRPC(_ head: HTTPRequestHead) -> Bool {
+        head.version.major == 2
+            && (GRPCTraceResponder.isGRPC(head.headers) || head.uri.hasPrefix(GRPCTraceResponder.otlpServices))
+    }
+
+    private func face(_ head: HTTPRequestHead) -> any HTTPResponder {
+        isGRPC(head) ? grpc : http
+    }
+
+    package func maxBodyBytes(_ head: HTTPRequestHead) -> Int { face(head).maxBodyBytes(head) }
+
+    package func refusal(of head: HTTPRequestHead) -> HTTPResponse? { face(head).refusal(of: head) }
+
+    package func bodyTooLarge(_ head: HTTPRequestHead) -> HTTPResponse { face(head).bodyTooLarge(head) }
+
+    package func tooManyBodies(_ head: HTTPRequestHead) -> HTTPResponse { face(head).tooManyBodies(head) }
+
+    package func respond(to request: HTTPRequest, on eventLoop: any EventLoop) -> HTTPReply {
+        // A gRPC content type without HTTP/2 was refused already.
+        GRPCTraceResponder.isGRPC(request.headers)
+            ? grpc.respond(to: request, on: eventLoop) : http.respond(to: request, on: eventLoop)
+    }
+}

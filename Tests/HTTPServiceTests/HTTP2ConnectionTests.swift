@@ -1,0 +1,201 @@
+import NIOCore
+import NIOEmbedded
+import NIOHPACK
+import NIOHTTP1
+import NIOHTTP2
+import Testing
+
+@testable import HTTPService
+
+/// Answers every body with its length; 1,000 bytes are the limit.
+private struct LengthResponder: HTTPResponder {
+    func maxBodyBytes(_ head: HTTPRequestHead) -> Int { 1000 }
+    func refusal(of head: HTTPRequestHead) -> HTTPResponse? { head.path == "/no" ? .text(.notFound, "no") : nil }
+    func bodyTooLarge(_ head: HTTPRequestHead) -> HTTPResponse { .text(.payloadTooLarge, "too large") }
+    func tooManyBodies(_ head: HTTPRequestHead) -> HTTPResponse { .text(.serviceUnavailable, "too many") }
+
+    func respond(to request: HTTPRequest, on eventLoop: any EventLoop) -> HTTPReply {
+        var response = HTTPResponse(.ok, body: Array("\(request.body.readableBytes)".utf8))
+        response.trailers = ["Grpc-Status": "0"]
+        return .now(response)
+    }
+}
+
+/// The connection between frames, as swift-nio-http2 hands them over, and the clock of an embedded event loop.
+private final class Wire {
+    static let idleTimeout = TimeAmount.seconds(120)
+    let channel = EmbeddedChannel()
+
+    init() throws {
+        try channel.pipeline.syncOperations.addHandler(
+            HTTP2Connection(LengthResponder(), idleTimeout: Self.idleTimeout, HTTP2Violation()))
+        channel.pipeline.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil)
+    }
+
+    func headers(_ id: HTTP2StreamID, path: String = "/", _ more: HTTPHeaders = [:], end: Bool = false) throws {
+        var fields: HPACKHeaders = [":method": "POST", ":path": path, ":scheme": "http"]
+        for (name, value) in more { fields.add(name: name, value: value) }
+        try channel.writeInbound(HTTP2Frame(streamID: id, payload: .headers(.init(headers: fields, endStream: end))))
+    }
+
+    func data(_ id: HTTP2StreamID, _ count: Int, end: Bool = false) throws {
+        let bytes = ByteBuffer(repeating: 0, count: count)
+        try channel.writeInbound(HTTP2Frame(streamID: id, payload: .data(.init(data: .byteBuffer(bytes), endStream: end))))
+    }
+
+    func closed(_ id: HTTP2StreamID) {
+        channel.pipeline.fireUserInboundEventTriggered(StreamClosedEvent(streamID: id, reason: nil))
+    }
+
+    /// What was sent since the last call, one word a frame.
+    func sent() throws -> [String] {
+        var words: [String] = []
+        while let frame = try channel.readOutbound(as: HTTP2Frame.self) {
+            let id = Int(frame.streamID)
+            switch frame.payload {
+            case .headers(let content):
+                let status = content.headers.first(name: ":status") ?? content.headers.first(name: "grpc-status") ?? ""
+                words.append("\(id) headers \(status)\(content.endStream ? " end" : "")")
+            case .data(let content):
+                words.append("\(id) data \(content.data.readableBytes)\(content.endStream ? " end" : "")")
+            case .rstStream(let code): words.append("\(id) reset \(code == .noError ? "no error" : "\(code)")")
+            case .goAway(let last, _, _): words.append("goaway \(Int(last))")
+            case .ping(_, let ack): words.append(ack ? "pong" : "ping")
+            case .windowUpdate(let increment): words.append("\(id) window \(increment)")
+            default: words.append("\(frame.payload)")
+            }
+        }
+        return words
+    }
+
+    func isOpen() -> Bool { channel.isActive }
+}
+
+@Suite("an HTTP/2 connection")
+struct HTTP2ConnectionTests {
+    @Test("answers a body in parts, with trailers last")
+    func answer() throws {
+        let wire = try Wire()
+        try wire.headers(1)
+        try wire.data(1, 5)
+        try wire.data(1, 0)
+        #expect(try wire.sent() == [])
+        try wire.data(1, 7, end: true)
+        #expect(try wire.sent() == ["1 headers 200", "1 data 2", "1 headers 0 end"])
+    }
+
+    @Test("answers streams that come mixed, each by itself")
+    func interleaved() throws {
+        let wire = try Wire()
+        try wire.headers(1)
+        try wire.headers(3)
+        try wire.data(1, 100)
+        try wire.data(3, 1, end: true)
+        try wire.data(1, 1, end: true)
+        #expect(try wire.sent().filter { $0.contains("data") } == ["3 data 1", "1 data 3"])
+    }
+
+    @Test("refuses by the head at once, and drops the body")
+    func refusedHead() throws {
+        let wire = try Wire()
+        try wire.headers(1, path: "/no")
+        #expect(try wire.sent() == ["1 headers 404", "1 data 3 end"])
+        try wire.data(1, 1000)
+        try wire.data(1, 1000, end: true)
+        #expect(try wire.sent() == [])
+    }
+
+    @Test("refuses what is announced or comes as too large, and stops a client that goes on sending")
+    func tooLarge() throws {
+        let wire = try Wire()
+        try wire.headers(1, ["content-length": "1001"])
+        #expect(try wire.sent().first == "1 headers 413")
+        try wire.headers(3)
+        try wire.data(3, 1000)
+        #expect(try wire.sent() == [])
+        try wire.data(3, 1)
+        #expect(try wire.sent().first == "3 headers 413")
+        for _ in 0..<5 { try wire.data(3, 1 << 20) }
+        #expect(try wire.sent() == ["3 reset no error"])
+    }
+
+    @Test("tells a client that asks to go on")
+    func expectContinue() throws {
+        let wire = try Wire()
+        try wire.headers(1, ["expect": "100-continue"])
+        #expect(try wire.sent() == ["1 headers 100"])
+    }
+
+    @Test("resets a stream that stalls, and goes on with one that moves")
+    func stalled() throws {
+        let wire = try Wire()
+        try wire.headers(1)
+        try wire.headers(3)
+        wire.channel.embeddedEventLoop.advanceTime(by: .seconds(61))
+        try wire.data(3, 1)
+        wire.channel.embeddedEventLoop.advanceTime(by: .seconds(60))
+        #expect(try wire.sent().map { $0.prefix(7) } == ["1 reset"])
+        wire.closed(1)
+        try wire.data(3, 1, end: true)
+        #expect(try wire.sent() == ["3 headers 200", "3 data 1", "3 headers 0 end"])
+        #expect(wire.isOpen())
+    }
+
+    @Test("without a request ends after the idle timeout")
+    func idle() throws {
+        let wire = try Wire()
+        wire.channel.embeddedEventLoop.advanceTime(by: .seconds(119))
+        #expect(try wire.sent() == [])
+        wire.channel.embeddedEventLoop.advanceTime(by: .seconds(1))
+        #expect(try wire.sent() == ["goaway 0", "ping"])
+        wire.channel.embeddedEventLoop.advanceTime(by: HTTP2Limits.echoTimeout)
+        #expect(try wire.sent() == ["goaway 0"])
+        #expect(!wire.isOpen())
+    }
+
+    @Test("that is to end answers what has begun, and closes after the last answer and the echo")
+    func quiesced() throws {
+        let wire = try Wire()
+        try wire.headers(1)
+        wire.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        #expect(try wire.sent() == ["goaway 1", "ping"])
+        let echo = HTTP2Frame(streamID: .rootStream, payload: .ping(HTTP2Limits.endingPing, ack: true))
+        try wire.channel.writeInbound(echo)
+        #expect(wire.isOpen())
+        try wire.data(1, 5, end: true)
+        #expect(try wire.sent() == ["1 headers 200", "1 data 1", "1 headers 0 end"])
+        #expect(wire.isOpen())
+        wire.closed(1)
+        #expect(try wire.sent() == ["goaway 1"])
+        #expect(!wire.isOpen())
+    }
+
+    @Test("whose client has shut its side closes after the answers that are due")
+    func inputClosed() throws {
+        let wire = try Wire()
+        try wire.headers(1, end: true)
+        try wire.headers(3)
+        _ = try wire.sent()
+        wire.channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+        #expect(try wire.sent().map { $0.prefix(7) } == ["3 reset"])
+        wire.closed(3)
+        #expect(wire.isOpen())
+        wire.closed(1)
+        #expect(!wire.isOpen())
+    }
+
+    @Test("hands back windows once half of them is used")
+    func windows() throws {
+        let wire = try Wire()
+        try wire.headers(1)
+        func left(_ id: HTTP2StreamID, _ bytes: Int) throws -> [String] {
+            let event = NIOHTTP2WindowUpdatedEvent(streamID: id, inboundWindowSize: bytes, outboundWindowSize: nil)
+            wire.channel.pipeline.fireUserInboundEventTriggered(event)
+            return try wire.sent()
+        }
+        #expect(try left(1, HTTP2Limits.streamWindowBytes / 2) == [])
+        #expect(try left(1, 1000) == ["1 window \(HTTP2Limits.streamWindowBytes - 1000)"])
+        #expect(try left(.rootStream, 0) == ["0 window \(HTTP2Limits.connectionWindowBytes)"])
+        #expect(try left(5, 0) == [])
+    }
+}

@@ -1,0 +1,52 @@
+import NIOHTTP1
+import OTLP
+import Testing
+
+@testable import SpanReceiver
+
+@Suite("statuses of refusals")
+struct TraceOutcomeTests {
+    /// https://opentelemetry.io/docs/specs/otlp/#failures and #failures-1
+    private static let retryableHTTP: Set<UInt> = [429, 502, 503, 504]
+    private static let retryableRPC: Set<Int> = [1, 4, 10, 11, 14, 15]
+
+    private static let reasons: [TraceRefusal.Reason] = [
+        .unknownPath, .wrongMethod, .unauthenticated, .unknownMediaType, .unknownEncoding, .malformed, .badCall, .tooLarge,
+        .full, .overloaded, .unavailable, .deadlineExceeded,
+    ]
+
+    @Test("a sender retries the same refusals over HTTP and over gRPC", arguments: reasons)
+    func retries(reason: TraceRefusal.Reason) {
+        let overHTTP = Self.retryableHTTP.contains(reason.httpStatus.code)
+        let hasRetryInfo = reason.retryAfterSeconds != nil
+        let overGRPC = Self.retryableRPC.contains(reason.rpcCode.rawValue)
+            || (reason.rpcCode == .resourceExhausted && hasRetryInfo)
+        #expect(overHTTP == overGRPC)
+        #expect(!hasRetryInfo || overHTTP)
+    }
+
+    @Test("spans are counted as refused, or the request is, and never both")
+    func counted() {
+        let bySpans = Self.reasons.filter { $0.badRequest == nil }
+        #expect(bySpans.map(\.httpStatus) == [.tooManyRequests, .serviceUnavailable])
+    }
+}
+
+@Suite("the bearer token")
+struct BearerTokenTests {
+    @Test(
+        "must be there in full and by that scheme",
+        arguments: [
+            ("Bearer secret", true), ("bearer secret", true), ("Bearer secre", false), ("Bearer secrets", false),
+            ("Bearer ", false), ("Bearer", false), ("Basic secret", false), ("secret", false), ("", false),
+        ])
+    func comparison(value: String, allowed: Bool) {
+        #expect(BearerToken("secret").isIn(["authorization": value]) == allowed)
+        #expect(BearerToken("secret").isIn(["Authorization": value]) == allowed)
+    }
+
+    @Test("must be there at all")
+    func missing() {
+        #expect(!BearerToken("secret").isIn([:]))
+    }
+}
