@@ -1,8 +1,10 @@
 """The real OpenTelemetry Python SDK as the sender, over TCP and over the unix socket."""
 
+import grpc
 import pytest
 import requests
 from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GRPCSpanExporter
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -61,16 +63,27 @@ def run_workload(producer: trace.Tracer, worker: trace.Tracer) -> None:
                 span.set_status(Status(StatusCode.ERROR, "as every seventh"))
 
 
-@pytest.mark.parametrize("compression", [Compression.Gzip, Compression.NoCompression], ids=["gzip", "none"])
+def http_exporter(collector, transport: str, compress: bool) -> SpanExporter:
+    session = requests.Session() if transport == "tcp" else unix_adapter.session(collector.unix)
+    session.trust_env = False
+    return OTLPSpanExporter(f"http://127.0.0.1:{collector.otlp_port}/v1/traces", session=session,
+                            compression=Compression.Gzip if compress else Compression.NoCompression)
+
+
+def grpc_exporter(collector, transport: str, compress: bool) -> SpanExporter:
+    """As the SDK's users configure it."""
+    endpoint = f"http://127.0.0.1:{collector.otlp_port}" if transport == "tcp" else f"unix://{collector.socket}"
+    return GRPCSpanExporter(endpoint=endpoint, insecure=True,
+                            compression=grpc.Compression.Gzip if compress else grpc.Compression.NoCompression)
+
+
+@pytest.mark.parametrize("compress", [True, False], ids=["gzip", "none"])
 @pytest.mark.parametrize("transport", ["tcp", "unix"])
-def test_every_span_of_a_workload_arrives_once_and_every_wait_is_counted(start_collector, tempo, transport, compression):
+@pytest.mark.parametrize("make_exporter, protocol", [(http_exporter, "http"), (grpc_exporter, "grpc")], ids=["http", "grpc"])
+def test_every_span_of_a_workload_arrives_once_and_every_wait_is_counted(
+        start_collector, tempo, make_exporter, protocol, transport, compress):
     collector = start_collector(options={"tempo.endpoint": tempo.endpoint})
-    exporters = []
-    for _ in range(2):
-        session = requests.Session() if transport == "tcp" else unix_adapter.session(collector.unix)
-        session.trust_env = False
-        exporters.append(Keeping(OTLPSpanExporter(f"http://127.0.0.1:{collector.otlp_port}/v1/traces",
-                                                  compression=compression, session=session)))
+    exporters = [Keeping(make_exporter(collector, transport, compress)) for _ in range(2)]
     providers = [make_provider(exporter, name) for exporter, name in zip(exporters, ("producer", "worker"))]
     run_workload(*(provider.get_tracer("integration-tests") for provider in providers))
     for provider in providers:
@@ -84,7 +97,11 @@ def test_every_span_of_a_workload_arrives_once_and_every_wait_is_counted(start_c
     for raw in tempo.stored:
         arrived = otlp.Span.FromString(raw.span)
         assert (arrived.name, arrived.start_time_unix_nano) == (sent[raw.key].name, sent[raw.key].start_time)
-    assert_task_metrics(collector.balanced_metrics())
+        attributes = {a.key: getattr(a.value, a.value.WhichOneof("value")) for a in arrived.attributes}
+        assert attributes == dict(sent[raw.key].attributes)
+    page = collector.balanced_metrics()
+    assert page.sum("asynq_collector_received_spans_total", {"transport": protocol}) == len(sent)
+    assert_task_metrics(page)
 
 
 def assert_task_metrics(page) -> None:

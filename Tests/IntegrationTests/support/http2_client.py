@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -12,6 +13,8 @@ import h2.events
 from support.http_client import Endpoint
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 2, 3, 4, 6, 7, 8, 9
+END_STREAM, END_HEADERS = 0x1, 0x4
 EMPTY_SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
@@ -24,6 +27,14 @@ def framed(message: bytes, compressed: int = 0) -> bytes:
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     """Any bytes as a frame (RFC 9113, 4.1)."""
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def frames_in(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Kind, stream and payload of each whole frame."""
+    at = 0
+    while len(data) >= at + 9 + (length := int.from_bytes(data[at:at + 3], "big")):
+        yield data[at + 3], int.from_bytes(data[at + 5:at + 9], "big"), data[at + 9:at + 9 + length]
+        at += 9 + length
 
 
 def grpc_headers(**changes: str | None) -> list[tuple[str, str]]:

@@ -3,6 +3,9 @@
 import http.client
 import threading
 
+from grpc import StatusCode
+
+from support import grpc_client
 from support.http_client import Connection, Endpoint, encoded
 from support.otlp import numbered_request
 
@@ -63,3 +66,23 @@ class Load:
             else:
                 self._stop.wait(0.05)
         connection.close()
+
+
+class GRPCLoad(Load):
+    """The same by gRPC. `answers` holds the names of the codes that the clients saw."""
+
+    def _run(self, endpoint: Endpoint) -> None:
+        unavailable_in_a_row = 0
+        with grpc_client.client(endpoint) as sender:
+            while not self._stop.is_set() and unavailable_in_a_row < 20:
+                numbers = self._take_numbers()
+                outcome = sender.export(numbered_request(numbers))
+                self.answers.append(outcome.code.name)
+                if outcome.code == StatusCode.OK:
+                    self.acknowledged.update(numbers)
+                    unavailable_in_a_row = 0
+                else:
+                    # gRPC does not tell a refused connection from one that was cut off.
+                    self.unanswered.update(numbers)
+                    unavailable_in_a_row += 1
+                    self._stop.wait(0.05)
