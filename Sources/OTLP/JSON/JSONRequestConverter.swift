@@ -1,0 +1,211 @@
+/// Turns OTLP's JSON into the ExportTraceServiceRequest that it stands for, so that all behind the receiver knows
+/// protobuf only. One pass over the bytes, no tree, no allocation per span; its buffers keep their room from one request
+/// to the next.
+///
+/// The mapping is proto3's (https://protobuf.dev/programming-guides/json/) with OTLP's changes
+/// (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding):
+///
+/// - **Keys** in lowerCamelCase or as in the proto files. Any other key is skipped with its value, which must be JSON.
+/// - **`null`**: the field is absent. Not allowed within arrays.
+/// - **Trace and span ids** in hex, upper or lower case. Anything else becomes an id of one byte, so that the span
+///   scanner refuses the span by count and the rest goes on. `""` is an absent id.
+/// - **Integers**: a number or a string that holds one. `1.0` and `1e3` are whole. Out of range is an error.
+/// - **Enums** are numbers. Names are tolerated; an unknown name is absent, as for every parser that skips unknown fields.
+/// - **Doubles**: a number, a string that holds one, `"NaN"`, `"Infinity"`, `"-Infinity"`. An overflow is an error.
+/// - **`bytesValue`**: base64, standard or url-safe, with padding or without.
+/// - **A key that comes twice** is what a field that comes twice is in protobuf: of scalars the last one counts, messages
+///   are merged, arrays joined.
+/// - **Two kinds in one AnyValue**: the last one counts. `{}` stays a value that is present and empty.
+///
+/// What is named is written, zeros too. Output is at most 1.25 times the input (`{"kind":-1}` makes 11 bytes of 9); its
+/// room grows with what is written, never with what a number claims.
+package struct JSONRequestConverter: ~Copyable {
+    /// Room that is kept for the next request.
+    private static let maxKeptBytes = 1 << 20
+
+    private static let allFields = JSONSchema()
+
+    private let schema = allFields
+    private var text = JSONText()
+    private var writer = MessageWriter()
+    /// Where base64 is decoded.
+    private var decoded = GrowingBytes()
+    /// Arrays and lists within one another, as `SpanScanner` counts them.
+    private var valueDepth = 0
+
+    package init() {}
+
+    /// Calls `use` with the request in protobuf, which is valid only within. `limit`: bytes of the output.
+    package mutating func convert<Result>(
+        _ body: UnsafeRawBufferPointer, limit: Int = .max, _ use: (UnsafeRawBufferPointer) -> Result
+    ) throws(MalformedJSON) -> Result {
+        writer.reset(keepingAtMost: Self.maxKeptBytes)
+        decoded.reset(keepingAtMost: Self.maxKeptBytes)
+        valueDepth = 0
+        text.start(body, keepingAtMost: Self.maxKeptBytes)
+        defer { text.end() }
+        do throws(JSONError) {
+            try request()
+            writer.finish()
+            if writer.bytes.count > limit { throw JSONError(.tooLarge, at: 0) }
+        } catch {
+            throw MalformedJSON(error, in: body)
+        }
+        return use(writer.bytes)
+    }
+
+    private mutating func request() throws(JSONError) {
+        text.skipWhitespace()
+        if text.isAtEnd { throw JSONError(.empty, at: text.position) }
+        try members(of: .request)
+        text.skipWhitespace()
+        if !text.isAtEnd { throw JSONError(.trailingBytes, at: text.position) }
+    }
+
+    // MARK: Messages
+
+    /// `anyValue`: where the value that this object is began.
+    private mutating func members(of type: MessageType, anyValue: MessageWriter.Mark? = nil) throws(JSONError) {
+        guard try text.openObject() else { return }
+        repeat {
+            let key = try text.key()
+            guard let field = schema.find(key, in: type) else {
+                try text.skipValue()
+                continue
+            }
+            if try text.takeNull() { continue }
+            if let anyValue { writer.clear(anyValue) }
+            try value(of: field)
+        } while try text.hasNextMember()
+    }
+
+    private mutating func value(of field: JSONSchema.Field) throws(JSONError) {
+        switch field.kind {
+        case .string: writer.data(field.tag, try text.string())
+        case .traceID: try identifier(field.tag, bytes: 16)
+        case .spanID: try identifier(field.tag, bytes: 8)
+        case .fixed64: writer.fixed(field.tag, try unsigned(max: .max))
+        case .fixed32: writer.fixed(field.tag, UInt32(truncatingIfNeeded: try unsigned(max: UInt64(UInt32.max))))
+        case .uint32: writer.varint(field.tag, try unsigned(max: UInt64(UInt32.max)))
+        case .int64: writer.varint(field.tag, try signed(bits: 64))
+        case .int32: writer.varint(field.tag, try signed(bits: 32))
+        case .bool: writer.varint(field.tag, try text.bool() ? 1 : 0)
+        case .double: writer.fixed(field.tag, try double().bitPattern)
+        case .base64: try base64(field.tag)
+        case .spanKind: try enumeration(field.tag, Self.spanKinds)
+        case .statusCode: try enumeration(field.tag, Self.statusCodes)
+        case .message(let type): try message(field.tag, type)
+        case .messages(let type):
+            guard try text.openArray() else { return }
+            repeat { try message(field.tag, type) } while try text.hasNextElement()
+        case .strings:
+            guard try text.openArray() else { return }
+            repeat { writer.data(field.tag, try text.string()) } while try text.hasNextElement()
+        }
+    }
+
+    private mutating func message(_ tag: UInt16, _ type: MessageType) throws(JSONError) {
+        let isList = type == .arrayValue || type == .keyValueList
+        if isList {
+            valueDepth += 1
+            if valueDepth > SpanScanner.maxValueDepth { throw JSONError(.tooDeep, at: text.position) }
+        }
+        let mark = writer.open(tag)
+        try members(of: type, anyValue: type == .anyValue ? mark : nil)
+        writer.close(mark)
+        if isList { valueDepth -= 1 }
+    }
+
+    // MARK: Scalars
+
+    private mutating func identifier(_ tag: UInt16, bytes count: Int) throws(JSONError) {
+        guard try text.peek() == UInt8(ascii: "\"") else {
+            try text.skipValue()
+            return unusableIdentifier(tag)
+        }
+        let hex = try text.string()
+        if hex.isEmpty { return writer.data(tag, hex) }
+        guard hex.count == count * 2 else { return unusableIdentifier(tag) }
+        var identifier: (UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0)
+        guard let first = EncodedBytes.hexWord(hex, at: 0), let second = EncodedBytes.hexWord(hex, at: 8) else {
+            return unusableIdentifier(tag)
+        }
+        (identifier.0, identifier.1) = (first.littleEndian, second.littleEndian)
+        if count == 16 {
+            guard let third = EncodedBytes.hexWord(hex, at: 16), let fourth = EncodedBytes.hexWord(hex, at: 24) else {
+                return unusableIdentifier(tag)
+            }
+            (identifier.2, identifier.3) = (third.littleEndian, fourth.littleEndian)
+        }
+        withUnsafeBytes(of: identifier) { writer.data(tag, UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+    }
+
+    /// A length that is wrong for every id: absent would do for the span's own ids, but not for its parent and links.
+    private mutating func unusableIdentifier(_ tag: UInt16) {
+        withUnsafeBytes(of: UInt8(0)) { writer.data(tag, $0) }
+    }
+
+    private mutating func number() throws(JSONError) -> JSONNumber {
+        let start = text.position
+        var other = UnsafeRawBufferPointer(start: nil, count: 0)
+        guard let number = try text.number(otherwise: &other) else { throw JSONError(.expectedNumber, at: start) }
+        return number
+    }
+
+    private mutating func unsigned(max: UInt64) throws(JSONError) -> UInt64 {
+        let start = text.position
+        guard let value = try number().unsigned(max: max) else { throw JSONError(.badInteger, at: start) }
+        return value
+    }
+
+    private mutating func signed(bits: UInt64) throws(JSONError) -> UInt64 {
+        let start = text.position
+        guard let value = try number().signed(bits: bits) else { throw JSONError(.badInteger, at: start) }
+        return UInt64(bitPattern: value)
+    }
+
+    private mutating func double() throws(JSONError) -> Double {
+        let start = text.position
+        var other = UnsafeRawBufferPointer(start: nil, count: 0)
+        if let number = try text.number(otherwise: &other) {
+            guard let value = number.double else { throw JSONError(.badDouble, at: start) }
+            return value
+        }
+        if Self.equals(other, "NaN") { return .nan }
+        if Self.equals(other, "Infinity") { return .infinity }
+        if Self.equals(other, "-Infinity") { return -.infinity }
+        throw JSONError(.expectedNumber, at: start)
+    }
+
+    private mutating func base64(_ tag: UInt16) throws(JSONError) {
+        let start = text.position
+        let encoded = try text.string()
+        decoded.truncate(to: 0)
+        decoded.reserve(EncodedBytes.base64Bound(encoded))
+        guard EncodedBytes.decodeBase64(encoded, into: &decoded) else { throw JSONError(.badBase64, at: start) }
+        writer.data(tag, decoded.bytes)
+    }
+
+    // MARK: Enums
+
+    private static let spanKinds: [StaticString] = [
+        "SPAN_KIND_UNSPECIFIED", "SPAN_KIND_INTERNAL", "SPAN_KIND_SERVER", "SPAN_KIND_CLIENT", "SPAN_KIND_PRODUCER",
+        "SPAN_KIND_CONSUMER",
+    ]
+    private static let statusCodes: [StaticString] = ["STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"]
+
+    private mutating func enumeration(_ tag: UInt16, _ names: [StaticString]) throws(JSONError) {
+        let start = text.position
+        var name = UnsafeRawBufferPointer(start: nil, count: 0)
+        if let number = try text.number(otherwise: &name) {
+            guard let value = number.signed(bits: 32) else { throw JSONError(.badInteger, at: start) }
+            writer.varint(tag, UInt64(bitPattern: value))
+        } else if let value = names.firstIndex(where: { Self.equals(name, $0) }) {
+            writer.varint(tag, UInt64(value))
+        }
+    }
+
+    private static func equals(_ bytes: UnsafeRawBufferPointer, _ text: StaticString) -> Bool {
+        bytes.elementsEqual(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+}
