@@ -24,17 +24,18 @@ package struct SpanSource: Hashable, Sendable {
         case http, grpc
     }
 
-    package enum Encoding: String, Sendable {
-        case protobuf
+    package enum Encoding: String, CaseIterable, Sendable {
+        case protobuf, json
     }
 
     package let transport: Transport
     package let encoding: Encoding
 
     static let httpProtobuf = SpanSource(transport: .http, encoding: .protobuf)
+    static let httpJSON = SpanSource(transport: .http, encoding: .json)
     static let grpcProtobuf = SpanSource(transport: .grpc, encoding: .protobuf)
 
-    package static let all = [httpProtobuf, grpcProtobuf]
+    package static let all = [httpProtobuf, httpJSON, grpcProtobuf]
 }
 
 /// The receiver's books. received = accepted + refused, at every moment that they are read.

@@ -23,6 +23,7 @@ struct TraceIntake: Sendable {
     private final class Scratch: Sendable {
         struct Tools: ~Copyable {
             var scanner: SpanScanner
+            var converter = JSONRequestConverter()
             let inflater = Inflater()
         }
         let tools: Mutex<Tools>
@@ -59,16 +60,17 @@ struct TraceIntake: Sendable {
         refusal(.overloaded, "this connection sends too many requests at a time")
     }
 
-    /// Takes an ExportTraceServiceRequest.
+    /// Takes an ExportTraceServiceRequest. JSON becomes protobuf first, so that the scanner, the spool and the backend see
+    /// one format.
     func take(
         _ body: ByteBuffer, _ coding: BodyCoding, from source: SpanSource, on eventLoop: any EventLoop
     ) -> Reply {
         scratch.tools.withLock { tools in
             body.withUnsafeReadableBytes { body in
-                guard coding == .deflated, !body.isEmpty else { return scan(body, &tools.scanner, source, eventLoop) }
+                guard coding == .deflated, !body.isEmpty else { return read(body, &tools, source, eventLoop) }
                 do throws(DecompressionError) {
                     let inflated = try tools.inflater.inflate(body, limit: maxBodyBytes)
-                    return inflated.withUnsafeBytes { scan($0, &tools.scanner, source, eventLoop) }
+                    return inflated.withUnsafeBytes { read($0, &tools, source, eventLoop) }
                 } catch {
                     return .now(.refused(refusal(of: error)))
                 }
@@ -79,6 +81,21 @@ struct TraceIntake: Sendable {
     private func refusal(of error: DecompressionError) -> TraceRefusal {
         if case .tooLarge = error { return refusal(.tooLarge, "\(error) (otlp.max-body)") }
         return refusal(.malformed, "\(error)")
+    }
+
+    /// otlp.max-body holds for the JSON and for the protobuf that it becomes, which hardly ever is the longer one.
+    private func read(
+        _ body: UnsafeRawBufferPointer, _ tools: inout Scratch.Tools, _ source: SpanSource, _ eventLoop: any EventLoop
+    ) -> Reply {
+        guard source.encoding == .json else { return scan(body, &tools.scanner, source, eventLoop) }
+        do throws(MalformedJSON) {
+            return try tools.converter.convert(body, limit: maxBodyBytes) {
+                scan($0, &tools.scanner, source, eventLoop)
+            }
+        } catch {
+            if error.reason == .tooLarge { return .now(.refused(refusal(.tooLarge, "\(error) (otlp.max-body)"))) }
+            return .now(.refused(refusal(.malformed, "not an ExportTraceServiceRequest: \(error)")))
+        }
     }
 
     private func scan(

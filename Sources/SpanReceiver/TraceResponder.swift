@@ -3,12 +3,11 @@ import NIOCore
 import NIOHTTP1
 import OTLP
 
-/// OTLP/HTTP: `POST /v1/traces` with `application/x-protobuf`, over HTTP/1.1 or HTTP/2.
+/// OTLP/HTTP: `POST /v1/traces` with `application/x-protobuf` or `application/json`, over HTTP/1.1 or HTTP/2.
 ///
-/// The bodies of refusals are `google.rpc.Status` in protobuf, as the specification asks.
+/// The bodies of refusals are `google.rpc.Status` in the request's encoding, as the specification asks; in protobuf for
+/// those who sent neither.
 struct TraceResponder: HTTPResponder {
-    static let protobufType = "application/x-protobuf"
-
     private let intake: TraceIntake
     private let bearerToken: BearerToken?
 
@@ -23,6 +22,11 @@ struct TraceResponder: HTTPResponder {
 
     func refusal(of head: HTTPRequestHead) -> HTTPResponse? {
         let path = head.path
+        let type = mediaType(head.headers)
+        let encoding = SpanSource.Encoding(mediaType: type)
+        func refuse(_ reason: TraceRefusal.Reason, _ message: String) -> HTTPResponse {
+            answer(.refused(intake.refusal(reason, message)), in: encoding ?? .protobuf)
+        }
         guard path == "/v1/traces" else {
             let hint = path == "/v1/metrics" || path == "/v1/logs"
                 ? "this collector takes traces only, at /v1/traces; send metrics and logs to their own backend"
@@ -39,9 +43,9 @@ struct TraceResponder: HTTPResponder {
             response.headers.add(name: "WWW-Authenticate", value: "Bearer")
             return response
         }
-        let type = mediaType(head.headers)
-        guard type == Self.protobufType else {
-            return refuse(.unknownMediaType, "content type \(type ?? "missing"); allowed is \(Self.protobufType)")
+        guard encoding != nil else {
+            let allowed = SpanSource.Encoding.allCases.map(\.mediaType).joined(separator: " and ")
+            return refuse(.unknownMediaType, "content type \(type ?? "missing"); allowed are \(allowed)")
         }
         guard TraceIntake.BodyCoding(head.headers) != nil else {
             return refuse(.unknownEncoding, "unknown content encoding; allowed are identity, gzip and deflate")
@@ -55,34 +59,47 @@ struct TraceResponder: HTTPResponder {
         return String(type.filter { $0 != " " && $0 != "\t" }).lowercased()
     }
 
-    func bodyTooLarge(_ head: HTTPRequestHead) -> HTTPResponse { answer(.refused(intake.bodyTooLarge())) }
+    private func encoding(_ headers: HTTPHeaders) -> SpanSource.Encoding {
+        SpanSource.Encoding(mediaType: mediaType(headers)) ?? .protobuf
+    }
 
-    func tooManyBodies(_ head: HTTPRequestHead) -> HTTPResponse { answer(.refused(intake.tooManyBodies())) }
+    func bodyTooLarge(_ head: HTTPRequestHead) -> HTTPResponse {
+        answer(.refused(intake.bodyTooLarge()), in: encoding(head.headers))
+    }
+
+    func tooManyBodies(_ head: HTTPRequestHead) -> HTTPResponse {
+        answer(.refused(intake.tooManyBodies()), in: encoding(head.headers))
+    }
 
     // MARK: What the body tells
 
     func respond(to request: HTTPRequest, on eventLoop: any EventLoop) -> HTTPReply {
         let coding = TraceIntake.BodyCoding(request.headers) ?? .identity
-        switch intake.take(request.body, coding, from: .httpProtobuf, on: eventLoop) {
-        case .now(let outcome): return .now(answer(outcome))
-        case .later(let future): return .later(future.map { answer($0) })
+        let encoding = encoding(request.headers)
+        let source: SpanSource = encoding == .json ? .httpJSON : .httpProtobuf
+        switch intake.take(request.body, coding, from: source, on: eventLoop) {
+        case .now(let outcome): return .now(answer(outcome, in: encoding))
+        case .later(let future): return .later(future.map { answer($0, in: encoding) })
         }
     }
 
     // MARK: Answers
 
-    private func refuse(_ reason: TraceRefusal.Reason, _ message: String) -> HTTPResponse {
-        answer(.refused(intake.refusal(reason, message)))
-    }
-
-    private func answer(_ outcome: TraceOutcome) -> HTTPResponse {
+    private func answer(_ outcome: TraceOutcome, in encoding: SpanSource.Encoding) -> HTTPResponse {
         switch outcome {
         case .accepted(let refused):
-            let body = OTLPResponse.success(refused: refused, reason: TraceOutcome.reasonForBadIDs(refused))
-            return HTTPResponse(.ok, contentType: Self.protobufType, body: body)
+            let reason = TraceOutcome.reasonForBadIDs(refused)
+            let body = switch encoding {
+            case .protobuf: OTLPResponse.success(refused: refused, reason: reason)
+            case .json: OTLPJSONResponse.success(refused: refused, reason: reason)
+            }
+            return HTTPResponse(.ok, contentType: encoding.mediaType, body: body)
         case .refused(let refusal):
-            let body = OTLPResponse.status(refusal.reason.rpcCode, refusal.message)
-            var response = HTTPResponse(refusal.reason.httpStatus, contentType: Self.protobufType, body: body)
+            let body = switch encoding {
+            case .protobuf: OTLPResponse.status(refusal.reason.rpcCode, refusal.message)
+            case .json: OTLPJSONResponse.status(refusal.reason.rpcCode, refusal.message)
+            }
+            var response = HTTPResponse(refusal.reason.httpStatus, contentType: encoding.mediaType, body: body)
             if let seconds = refusal.reason.retryAfterSeconds {
                 response.headers.add(name: "Retry-After", value: String(seconds))
             }
@@ -91,6 +108,20 @@ struct TraceResponder: HTTPResponder {
     }
 }
 
+extension SpanSource.Encoding {
+    fileprivate var mediaType: String {
+        switch self {
+        case .protobuf: "application/x-protobuf"
+        case .json: "application/json"
+        }
+    }
+
+    /// nil for a type that we don't know.
+    fileprivate init?(mediaType: String?) {
+        guard let known = Self.allCases.first(where: { $0.mediaType == mediaType }) else { return nil }
+        self = known
+    }
+}
 extension TraceIntake.BodyCoding {
     /// nil for an encoding that we don't know.
     fileprivate init?(_ headers: HTTPHeaders) {

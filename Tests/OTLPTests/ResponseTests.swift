@@ -60,4 +60,20 @@ struct ResponseTests {
             #expect(Array(bytes[..<count]).withUnsafeBytes { ExportOutcome($0) } == nil)
         }
     }
+
+    @Test("the same in JSON: success is an empty object, the count is a string")
+    func jsonSuccess() {
+        func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+        #expect(text(OTLPJSONResponse.success(refused: 0, reason: "none")) == "{}")
+        #expect(
+            text(OTLPJSONResponse.success(refused: 300, reason: "bad ids"))
+                == #"{"partialSuccess":{"rejectedSpans":"300","errorMessage":"bad ids"}}"#)
+        #expect(text(OTLPJSONResponse.status(.resourceExhausted, "full")) == #"{"code":8,"message":"full"}"#)
+    }
+
+    @Test("what a sender wrote cannot break out of a message in JSON")
+    func jsonEscapes() {
+        let bytes = OTLPJSONResponse.status(.invalidArgument, "a\"b\\c\n\0\u{1F}é😀\u{7F}")
+        #expect(String(decoding: bytes, as: UTF8.self) == #"{"code":3,"message":"a\"b\\c\u000a\u0000\u001fé😀"# + "\u{7F}\"}")
+    }
 }
