@@ -122,6 +122,7 @@ extension SpanSource.Encoding {
         self = known
     }
 }
+
 extension TraceIntake.BodyCoding {
     /// nil for an encoding that we don't know.
     fileprivate init?(_ headers: HTTPHeaders) {

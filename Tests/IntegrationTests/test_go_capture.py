@@ -4,9 +4,9 @@ from bisect import bisect_left
 
 import pytest
 
-from support import promtool
+from support import otlp_json, promtool
 from support.go_capture import GoCapture
-from support.http_client import post_traces
+from support.http_client import ask, post_traces
 from support.metrics_page import MetricsPage, assert_histograms_agree
 
 CAPTURE = GoCapture()
@@ -47,6 +47,16 @@ def test_the_task_metrics_are_those_of_the_capture(start_collector, transport, c
     assert page.sum("asynq_collector_accepted_spans_total") == CAPTURE.span_count
     assert page.sum("asynq_collector_refused_spans_total") == 0
     assert page.sum("asynq_collector_duplicate_spans_total") == 0
+
+
+def test_the_task_metrics_are_the_same_when_the_spans_come_as_json(start_collector):
+    collector = start_collector()
+    for body in CAPTURE.bodies:
+        answer = ask(collector.tcp, "POST", "/v1/traces", otlp_json.from_protobuf(body), otlp_json.JSON)
+        assert (answer.status, answer.body) == (200, b"{}"), answer
+    page = collector.balanced_metrics()
+    assert_task_metrics(page)
+    assert page.sum("asynq_collector_received_spans_total", {"encoding": "json"}) == CAPTURE.span_count
 
 
 def test_the_order_of_the_requests_does_not_matter(start_collector):
