@@ -16,6 +16,8 @@ package enum LostTaskReason: String, CaseIterable, Sendable {
     case gap
     /// It was started more than a second before it was enqueued: clocks disagree.
     case clockSkew = "clock_skew"
+    /// Its `pending_since` is no time of this age.
+    case badStamp = "bad_stamp"
 }
 
 /// Looks at the next tasks of each queue, more often than the scrape: notes since when they are pending, and from those
@@ -28,15 +30,20 @@ package enum LostTaskReason: String, CaseIterable, Sendable {
 ///                    HMGET of each live server's asynq:workers:{…}
 ///     round trip 2   see QueueLook.swift
 package struct LookAhead {
-    /// Tasks looked at in all queues together, new ones asked for, and bytes of their messages, in one look.
+    /// Tasks looked at in all queues together, those of them that are asked for because they have come or gone, and bytes
+    /// of their messages (as large as the largest ones of late are), in one look.
     static let maxTasks = 20_000
-    static let maxNewTasks = 5_000
+    static let maxAskedTasks = 10_000
     static let maxMessageBytes = 4 << 20
     /// Running tasks whose exact start is waited for; the others get the estimate at once.
     static let maxRunning = 1_000
+    /// Fields of HMGET: each running task is asked of each server.
+    static let maxWorkerFields = 20_000
     /// Workers write what they do every five seconds.
     private static let heartbeatNanoseconds: UInt64 = 6_000_000_000
     private static let toleratedSkewSeconds = -1.0
+    /// Ten years: longer than any task waits. One such number would spoil the sum for ever.
+    private static let longestSeconds = 10 * 365 * 86_400.0
 
     private struct Running {
         let task: StartedTask
@@ -49,8 +56,10 @@ package struct LookAhead {
     private let tasks: PendingTasks
     private var queues: [QueueName: QueueLook] = [:]
     private var running: [Running] = []
-    private var lastLook: WallTime?
-    private var lastLookAt: MonotonicTime?
+    /// Settled, and not handed over yet.
+    private var samples: [WaitSample] = []
+    /// Which queue comes first: where the room is short, each has its turn.
+    private var turn = 0
     private(set) var lost: [LostTaskReason: UInt64] = [:]
     private(set) var errors: [RedisError] = []
 
@@ -66,46 +75,48 @@ package struct LookAhead {
         _ client: any RedisClient, names: [QueueName], servers: [[UInt8]], deadline: MonotonicTime
     ) throws(RedisError) -> [WaitSample] {
         errors = []
-        let before = clock.wall()
-        let beforeAt = clock.monotonic()
         var looks = names.map { queues[$0] ?? QueueLook($0) }
-        let due = takeDue(at: beforeAt)
-
-        var pipeline = RedisPipeline()
-        let share = max(1, min(count, Self.maxTasks / max(1, names.count)))
-        for index in looks.indices { looks[index].addTail(share, to: &pipeline) }
-        let workers = addWorkers(of: due, servers, to: &pipeline)
-        let replies = try client.roundTrip(pipeline, deadline: deadline)
-        for index in looks.indices {
-            do throws(RedisError) { try looks[index].readTail(replies) } catch { errors.append(error) }
+        do throws(RedisError) {
+            try look(client, &looks, servers, deadline: deadline)
+        } catch {
+            for index in looks.indices { looks[index].giveUp() }
+            queues = Dictionary(zip(names, looks)) { first, _ in first }
+            throw error
         }
-        var samples = due.isEmpty ? [] : settle(due, replies[workers...], servers: servers.count)
-
-        var details = RedisPipeline()
-        var room = LookRoom(tasks: Self.maxNewTasks, messageBytes: Self.maxMessageBytes)
-        for index in looks.indices {
-            lost[.limit, default: 0] += UInt64(looks[index].addDetails(&room, to: &details))
+        for look in looks {
+            for (reason, count) in look.lost { lost[reason, default: 0] += count }
+            if let error = look.error { errors.append(error) }
         }
-        let answers = details.count == 0 ? [] : try client.roundTrip(details, deadline: deadline)
-        let window = window(until: clock.wall(), at: beforeAt)
-        if window == nil && lastLook != nil {
-            lost[.gap, default: 0] += UInt64(looks.reduce(0) { $0 + $1.goneCount })
-        }
-        var started: [StartedTask] = []
-        for index in looks.indices { started += looks[index].readDetails(answers, window: window, noting: tasks) }
-        samples += accept(started)
         queues = Dictionary(zip(names, looks)) { first, _ in first }
-        lastLook = before
-        lastLookAt = beforeAt
+        defer { samples = [] }
         return samples
     }
 
-    /// The time between the look before and this one; nil where there was none, or too long ago.
-    private func window(until now: WallTime, at start: MonotonicTime) -> LookWindow? {
-        guard let lastLook, let lastLookAt else { return nil }
+    private mutating func look(
+        _ client: any RedisClient, _ looks: inout [QueueLook], _ servers: [[UInt8]], deadline: MonotonicTime
+    ) throws(RedisError) {
+        let start = (at: clock.wall(), monotonic: clock.monotonic())
+        let due = due(at: start.monotonic, servers: servers.count)
+        var pipeline = RedisPipeline()
+        let share = max(1, min(count, Self.maxTasks / max(1, looks.count)))
+        for index in looks.indices { looks[index].addTail(share, to: &pipeline) }
+        let workers = addWorkers(of: due, servers, to: &pipeline)
+        let replies = try client.roundTrip(pipeline, deadline: deadline)
         // Half of the window is the error: it must not be more than the interval.
-        guard start.nanoseconds(since: lastLookAt) <= 2 * intervalNanoseconds else { return nil }
-        return LookWindow(from: lastLook, to: max(now, lastLook))
+        let maxGap = 2 * intervalNanoseconds
+        for index in looks.indices { looks[index].readTail(replies, start: start, maxGap: maxGap) }
+        running.removeFirst(due.count)
+        if !due.isEmpty { samples += settle(due, replies[workers...], servers: servers.count) }
+
+        var details = RedisPipeline()
+        var room = LookRoom(tasks: Self.maxAskedTasks, messageBytes: Self.maxMessageBytes)
+        for offset in looks.indices { looks[(turn + offset) % looks.count].addDetails(&room, to: &details) }
+        turn = looks.isEmpty ? 0 : (turn + 1) % looks.count
+        let answers = details.count == 0 ? [] : try client.roundTrip(details, deadline: deadline)
+        let now = clock.wall()
+        var started: [StartedTask] = []
+        for index in looks.indices { started += looks[index].readDetails(answers, at: now, noting: tasks) }
+        samples += accept(started)
     }
 
     /// Tasks that run still have their wait when their worker's heartbeat tells their start; the others now.
@@ -128,15 +139,18 @@ package struct LookAhead {
             lost[.clockSkew, default: 0] += 1
             return nil
         }
+        guard seconds <= Self.longestSeconds else {
+            lost[.badStamp, default: 0] += 1
+            return nil
+        }
         return WaitSample(queue: task.queue, seconds: max(0, seconds))
     }
 
     // MARK: Running tasks
 
-    private mutating func takeDue(at now: MonotonicTime) -> [StartedTask] {
-        let due = running.prefix { $0.askAt <= now }.map(\.task)
-        running.removeFirst(due.count)
-        return due
+    private func due(at now: MonotonicTime, servers: Int) -> [StartedTask] {
+        let most = max(1, Self.maxWorkerFields / max(1, servers))
+        return running.prefix(most).prefix { $0.askAt <= now }.map(\.task)
     }
 
     /// Asks each server for all of them: which one has a task is not known. Returns the index of the first reply.

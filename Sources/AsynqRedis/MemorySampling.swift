@@ -18,8 +18,8 @@ struct MemoryScrape {
     static let maxGroups = QueueScrape.maxGroups
 
     private struct Collection {
-        var count: Int64
-        var bytes: Int64
+        var count: Double
+        var bytes: Double
         var ids: [[UInt8]]
     }
 
@@ -31,7 +31,7 @@ struct MemoryScrape {
     private var groups: [[UInt8]] = []
     private var groupIDs: [[UInt8]] = []
     private var total = 0.0
-    private var aggregating: Int64 = 0
+    private var aggregating = 0.0
     private var first = 0
 
     init(_ name: QueueName, groupCount: Int64) {
@@ -39,8 +39,8 @@ struct MemoryScrape {
         asksForGroups = groupCount <= Self.maxGroups
     }
 
-    /// nil where something could not be read.
-    var bytes: Int64? { isFailed ? nil : Int64(total) }
+    /// nil where something could not be read, or makes no sense.
+    var bytes: Int64? { isFailed ? nil : Int64(exactly: total.rounded(.down)) }
 
     private static let range = ["0", String(sampled - 1)].map { Array($0.utf8) }
 
@@ -115,24 +115,35 @@ struct MemoryScrape {
 
     mutating func readGroupSamples(_ replies: [RedisReply]) {
         if isFailed { return }
-        total += Double(aggregating) * mean(replies[first..<first + groupIDs.count])
+        total += aggregating * mean(replies[first..<first + groupIDs.count])
+        if Int64(exactly: total.rounded(.down)) == nil { fail("a size") }
     }
 
     // MARK: Replies
 
     private mutating func mean(_ replies: ArraySlice<RedisReply>) -> Double {
-        var sum: Int64 = 0
-        var found = 0
+        var sum = 0.0
+        var found = 0.0
         for reply in replies where reply != .null {
             sum += number(reply) ?? 0
             found += 1
         }
-        return found == 0 ? 0 : Double(sum) / Double(found)
+        return found == 0 ? 0 : sum / found
     }
 
-    private mutating func number(_ reply: RedisReply) -> Int64? {
+    private mutating func number(_ reply: RedisReply) -> Double? {
         check(reply)
-        return reply.number
+        guard reply.errorText == nil, reply != .unanswered else { return nil }
+        guard let number = reply.number, number >= 0 else {
+            fail("a size or count")
+            return nil
+        }
+        return Double(number)
+    }
+
+    private mutating func fail(_ what: String) {
+        if !isFailed { errors.append(RedisError(.malformed, "queue \(name.text): \(what) is no sensible number")) }
+        isFailed = true
     }
 
     private mutating func list(_ reply: RedisReply) -> [[UInt8]] {
@@ -151,6 +162,8 @@ struct MemoryScrape {
 package struct MemorySample: Sendable {
     package var bytes: [QueueName: Int64] = [:]
     package var errors: [RedisError] = []
+
+    package init() {}
 }
 
 extension RedisSnapshot {
@@ -198,8 +211,7 @@ package enum MemorySampler {
     ) throws(RedisError) {
         var pipeline = RedisPipeline()
         for index in queues.indices { add(&queues[index], &pipeline) }
-        if pipeline.count == 0 { return }
-        let replies = try client.roundTrip(pipeline, deadline: deadline)
+        let replies = pipeline.count == 0 ? [] : try client.roundTrip(pipeline, deadline: deadline)
         for index in queues.indices { read(&queues[index], replies) }
     }
 }

@@ -35,6 +35,7 @@ package final class PendingTasks: Sendable {
         var previous: WallTime?
         /// −1: not known.
         var retried: Int32
+        var previousRetried: Int32 = -1
         var isUsed = false
         var context: TraceContext?
     }
@@ -64,7 +65,8 @@ package final class PendingTasks: Sendable {
         state.withLock { state in
             if var entry = state.entries[key] {
                 if ready != entry.ready {
-                    entry.previous = entry.ready
+                    entry.previous = entry.isUsed ? nil : entry.ready
+                    entry.previousRetried = entry.retried
                     entry.ready = ready
                     entry.isUsed = false
                     entry.retried = -1
@@ -99,15 +101,21 @@ package final class PendingTasks: Sendable {
         return state.withLock { state in
             guard let entry = state.entries[key] else { return nil }
             if entry.ready > latest {
-                guard let previous = entry.previous, previous <= latest else { return nil }
+                guard let previous = entry.previous, previous <= latest,
+                    Self.agree(retryCount, entry.previousRetried)
+                else { return nil }
                 state.entries[key]?.previous = nil
                 return previous
             }
             if entry.isUsed { return nil }
-            if let retryCount, entry.retried >= 0, retryCount != entry.retried { return nil }
+            if !Self.agree(retryCount, entry.retried) { return nil }
             state.entries[key]?.isUsed = true
             return entry.ready
         }
+    }
+
+    private static func agree(_ retryCount: Int32?, _ retried: Int32) -> Bool {
+        retried < 0 || retryCount.map { $0 == retried } ?? true
     }
 
     package func context(queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer) -> TraceContext? {

@@ -53,6 +53,7 @@ struct QueueScrape {
     /// A node of a Cluster could not be asked: what it holds is unknown, which the client has reported.
     private(set) var isUnanswered = false
     private let isListLong: Bool
+    private let lastProcessed: Int64?
     /// The next task, and those behind it in case that workers take it in the meantime.
     private var nextTasks: [[UInt8]] = []
     private var groupNames: [[UInt8]] = []
@@ -64,8 +65,8 @@ struct QueueScrape {
     /// `arrivals` is what is known of the queue's archive; nil for a queue that has not been seen before. `isBaseline`:
     /// then what is in the archive died before the start.
     init(
-        _ name: QueueName, lastGroupCount: Int64 = 0, lastPending: Int64 = 0, arrivals: ArchiveArrivals? = nil,
-        isBaseline: Bool = false, at now: WallTime
+        _ name: QueueName, lastGroupCount: Int64 = 0, lastPending: Int64 = 0, lastProcessed: Int64? = nil,
+        arrivals: ArchiveArrivals? = nil, isBaseline: Bool = false, at now: WallTime
     ) {
         snapshot = QueueSnapshot(name: name)
         self.isBaseline = isBaseline && arrivals == nil
@@ -73,6 +74,7 @@ struct QueueScrape {
         self.now = now
         asksForGroups = lastGroupCount <= Self.maxGroups
         isListLong = lastPending >= Self.deepPositions[0]
+        self.lastProcessed = lastProcessed
     }
 
     // MARK: Round trip 2
@@ -131,6 +133,8 @@ struct QueueScrape {
         for _ in isListLong ? Self.deepPositions : [] {
             if let id = next().bytes { nextTasks.append(id) }
         }
+        // Where nobody takes tasks, the first one is enough.
+        if snapshot.size[.active] == 0 && snapshot.processed == lastProcessed { nextTasks = Array(nextTasks.prefix(1)) }
         for state in [TaskState.scheduled, .retry] {
             let reply = next()
             note(reply, unless: snapshot.size[state] == nil)
@@ -149,7 +153,7 @@ struct QueueScrape {
         if snapshot.groups == 0 { snapshot.size[.aggregating] = 0 }
         if let groups = snapshot.groups, groups > Self.maxGroups || (!asksForGroups && groups > 0) {
             groupNames = []
-            limit("\(groups) groups; up to \(Self.maxGroups) are summed up")
+            limit("more than \(Self.maxGroups) groups; they are not summed up")
         }
     }
 
@@ -159,11 +163,15 @@ struct QueueScrape {
 
     private mutating func readExpiredLeases(_ reply: RedisReply) {
         if let text = reply.errorText {
-            errors.append(RedisError(reply: text))
+            errors.append(RedisError(reply: text, queue: snapshot.name))
             return
         }
         expiredLeases = Set((reply.elements ?? []).compactMap(\.bytes))
         if expiredLeases.isEmpty { snapshot.orphaned = 0 }
+        if expiredLeases.count >= Self.maxActive {
+            limit("\(Self.maxActive) or more expired leases; orphans are not counted")
+            expiredLeases = []
+        }
     }
 
     private mutating func readArchive(_ reply: RedisReply) {
@@ -238,7 +246,7 @@ struct QueueScrape {
         snapshot.orphaned = active.reduce(0) { count, id in
             count + (id.bytes.map { expiredLeases.contains($0) } == true ? 1 : 0)
         }
-        if active.count >= Self.maxActive { limit("\(active.count) or more active tasks; the first are looked at") }
+        if active.count >= Self.maxActive { limit("\(Self.maxActive) or more active tasks; the first are looked at") }
     }
 
     private mutating func readArchiveRest(_ reply: RedisReply) {
@@ -247,21 +255,24 @@ struct QueueScrape {
         let members = ArchiveArrivals.Member.list(reply)
         // Ascending: what does not fit is read by the next scrape.
         let isComplete = members.count < ArchiveArrivals.maxMembers
-        if !isComplete { limit("more than \(members.count) new dead letters at once") }
+        if !isComplete { limit("\(ArchiveArrivals.maxMembers) or more new dead letters at once") }
         archived = isBaseline ? members : archived + members
         countArrivals(isComplete: isComplete)
     }
 
     /// As Asynq computes it: now − `pending_since` of the next task, 0 where it has none; a clock ahead of ours gives 0.
-    /// Tasks that workers have taken since the round trip before are passed over. If that are all of a long list, the age
+    /// Tasks that workers have taken since the round trip before are passed over. If those are not the whole list, the age
     /// is not known.
     private mutating func readLatency(_ replies: [RedisReply]) {
         for reply in replies {
             if let text = reply.errorText {
-                errors.append(RedisError(reply: text))
+                errors.append(RedisError(reply: text, queue: snapshot.name))
                 return
             }
-            guard let fields = reply.elements, fields.count == 2 else { continue }
+            guard let fields = reply.elements, fields.count == 2 else {
+                errors.append(RedisError(.malformed, "HMGET of the next task in \(snapshot.name.text) gave no two fields"))
+                return
+            }
             let isPending = fields[0].bytes == Array("pending".utf8)
             // Dequeueing sets the state and takes pending_since away; a task that is done has neither.
             guard isPending || (fields[0] == .null && fields[1] != .null) else { continue }
@@ -274,16 +285,16 @@ struct QueueScrape {
             }
             return
         }
-        if replies.count <= Self.nextCount { snapshot.latencyNanoseconds = 0 }
+        if Int64(replies.count) == snapshot.size[.pending] { snapshot.latencyNanoseconds = 0 }
     }
 
     /// An error that no other command of the queue has reported yet.
     private mutating func note(_ reply: RedisReply, unless isReported: Bool) {
-        if let text = reply.errorText, !isReported { errors.append(RedisError(reply: text)) }
+        if let text = reply.errorText, !isReported { errors.append(RedisError(reply: text, queue: snapshot.name)) }
     }
 
     private mutating func number(_ reply: RedisReply) -> Int64? {
-        if let text = reply.errorText { errors.append(RedisError(reply: text)) }
+        if let text = reply.errorText { errors.append(RedisError(reply: text, queue: snapshot.name)) }
         return reply.number
     }
 

@@ -47,6 +47,8 @@ struct QueueLook {
     /// Messages read at once while their size in this queue is not known.
     private static let firstMessages = 10
     private static let assumedMessageBytes = 16 << 10
+    /// Of the worst messages seen lately one eighth is forgotten with each new one.
+    private static let decay = 8
 
     private struct Tracked {
         /// nil: it has no `pending_since` (put back by a worker that stopped).
@@ -56,14 +58,21 @@ struct QueueLook {
 
     let name: QueueName
     private var tracked: [[UInt8]: Tracked] = [:]
-    /// A moving average; nil before the first.
+    /// The largest ones seen lately; nil before the first.
     private var messageBytes: Int?
+    /// After a look that failed, perhaps for the size of its messages, they are tried one by one.
+    private var isCareful = false
+    /// When the list was read last, and the same on the monotonic clock.
+    private var lastLook: (at: WallTime, monotonic: MonotonicTime)?
+    private var lookBefore: (at: WallTime, monotonic: MonotonicTime)?
+    private(set) var lost: [LostTaskReason: UInt64] = [:]
+    private(set) var error: RedisError?
 
     // Of the look under way.
-    private var tail: [[UInt8]]?
     private var fresh: [[UInt8]] = []
     private var withMessage: Set<[UInt8]> = []
     private var gone: [[UInt8]] = []
+    private var window: LookWindow?
     private var first = 0
     private var second = 0
 
@@ -71,44 +80,75 @@ struct QueueLook {
         self.name = name
     }
 
-    /// Tasks that have left the list since the look before.
-    var goneCount: Int { gone.count }
+    /// The look under way has failed.
+    mutating func giveUp() {
+        messageBytes = nil
+        isCareful = true
+        // What has gone is asked for again, and may have gone since then.
+        lastLook = lookBefore
+    }
 
     mutating func addTail(_ count: Int, to pipeline: inout RedisPipeline) {
+        lost = [:]
+        error = nil
         first = pipeline.add(
             "LRANGE", AsynqKeys.queue(name, "pending"), Array(String(-count).utf8), Array("-1".utf8))
     }
 
-    /// Throws what Redis answered instead of a list; the queue is left as it was then.
-    mutating func readTail(_ replies: [RedisReply]) throws(RedisError) {
-        tail = nil
+    /// - Parameters:
+    ///   - start: just before the lists were asked for.
+    ///   - maxGap: between two looks; when more time has passed, nobody knows well enough when a task has gone.
+    mutating func readTail(
+        _ replies: [RedisReply], start: (at: WallTime, monotonic: MonotonicTime), maxGap: UInt64
+    ) {
+        lookBefore = lastLook
         fresh = []
         gone = []
-        if let text = replies[first].errorText { throw RedisError(reply: text) }
+        if let text = replies[first].errorText { error = RedisError(reply: text, queue: name) }
         // A node that did not answer is reported by the client.
         guard let elements = replies[first].elements else { return }
         let ids = elements.compactMap(\.bytes)
-        tail = ids
         // The next to be dequeued is the last: it counts most where not all can be read.
         fresh = ids.reversed().filter { tracked[$0]?.isMessageRead != true }
         if !tracked.isEmpty {
             let present = Set(ids)
             gone = tracked.keys.filter { !present.contains($0) }
         }
+        window = nil
+        if let lastLook {
+            if start.monotonic.nanoseconds(since: lastLook.monotonic) <= maxGap {
+                window = LookWindow(from: lastLook.at, to: lastLook.at)
+            } else {
+                lose(gone.count, .gap)
+                for id in gone { tracked[id] = nil }
+                gone = []
+            }
+        }
+        lastLook = start
     }
 
-    /// Takes its share of the room; returns how many new tasks found none. Messages that found none are read by a later
-    /// look, if their tasks are pending still.
-    mutating func addDetails(_ room: inout LookRoom, to pipeline: inout RedisPipeline) -> Int {
+    private mutating func lose(_ count: Int, _ reason: LostTaskReason) {
+        if count > 0 { lost[reason, default: 0] += UInt64(count) }
+    }
+
+    /// Takes its share of the room. Messages that find none are read by a later look, if their tasks are pending still.
+    mutating func addDetails(_ room: inout LookRoom, to pipeline: inout RedisPipeline) {
         second = pipeline.count
         let size = max(1, messageBytes ?? Self.assumedMessageBytes)
-        let messages = min(fresh.count, max(0, room.messageBytes / size), messageBytes == nil ? Self.firstMessages : .max)
+        let most = messageBytes == nil ? (isCareful ? 1 : Self.firstMessages) : .max
+        let messages = min(fresh.count, max(0, room.messageBytes / size), most)
         room.messageBytes -= messages * size
         withMessage = Set(fresh.prefix(messages))
         fresh = fresh.filter { withMessage.contains($0) || tracked[$0] == nil }
-        let refused = max(0, fresh.count - max(0, room.tasks - gone.count))
-        fresh.removeLast(refused)
-        room.tasks -= fresh.count + gone.count
+        // Those that have gone can't be asked for later.
+        let refused = max(0, gone.count - max(0, room.tasks))
+        for id in gone.suffix(refused) { tracked[id] = nil }
+        gone.removeLast(refused)
+        room.tasks -= gone.count
+        let late = max(0, fresh.count - max(0, room.tasks))
+        fresh.removeLast(late)
+        room.tasks -= fresh.count
+        lose(refused + late, .limit)
         for id in fresh {
             let fields = withMessage.contains(id) ? ["pending_since", "msg"] : ["pending_since"]
             pipeline.add("HMGET", list: [AsynqKeys.task(name, id: id)] + fields.map { Array($0.utf8) })
@@ -117,38 +157,51 @@ struct QueueLook {
             pipeline.add("HMGET", AsynqKeys.task(name, id: id), Array("state".utf8), Array("pending_since".utf8))
         }
         if !gone.isEmpty { pipeline.add("ZMSCORE", list: [AsynqKeys.queue(name, "lease")] + gone) }
-        return refused
     }
 
-    /// Notes what is pending, and returns what has been started since the look before.
-    mutating func readDetails(_ replies: [RedisReply], window: LookWindow?, noting tasks: PendingTasks) -> [StartedTask] {
+    /// Notes what is pending, and returns what has been started since the look before. `now`: when all was read.
+    mutating func readDetails(_ replies: [RedisReply], at now: WallTime, noting tasks: PendingTasks) -> [StartedTask] {
         var index = second
         for id in fresh {
             readFresh(replies[index], id, tasks)
             index += 1
         }
+        isCareful = false
         guard !gone.isEmpty else { return [] }
+        window = window.map { LookWindow(from: $0.from, to: max(now, $0.from)) }
+        note(replies[index + gone.count])
         let leases = replies[index + gone.count].elements
         var started: [StartedTask] = []
         for (position, id) in gone.enumerated() {
             let lease = leases.flatMap { position < $0.count ? $0[position].score : nil }
-            if let task = readGone(replies[index + position], id, lease: lease, window) { started.append(task) }
+            if let task = readGone(replies[index + position], id, lease: lease) { started.append(task) }
         }
         return started
     }
 
+    private mutating func note(_ reply: RedisReply) {
+        if let text = reply.errorText { error = error ?? RedisError(reply: text, queue: name) }
+    }
+
     private mutating func readFresh(_ reply: RedisReply, _ id: [UInt8], _ tasks: PendingTasks) {
-        guard let fields = reply.elements, !fields.isEmpty else { return }
-        let ready = fields[0].number.flatMap { $0 > 0 ? WallTime(nanoseconds: $0) : nil }
+        note(reply)
+        // A node that did not answer is asked again; a key of the wrong type is not.
+        if reply == .unanswered { return }
+        let fields = reply.elements ?? []
+        let ready = fields.first?.number.flatMap { $0 > 0 ? WallTime(nanoseconds: $0) : nil }
+        let isRead = fields.count != 1
+        tracked[id] = Tracked(ready: ready, isMessageRead: isRead)
         var task: StoredTask?
-        if fields.count > 1 {
-            if let message = fields[1].bytes {
-                messageBytes = messageBytes.map { ($0 * 7 + message.count) / 8 } ?? message.count
-                // One that can't be decoded has its time all the same.
-                do throws(WireError) { task = try StoredTask(taskMessage: message) } catch { task = nil }
+        if fields.count > 1, let message = fields[1].bytes {
+            messageBytes = max(message.count, (messageBytes ?? 0) * (Self.decay - 1) / Self.decay)
+            do throws(WireError) {
+                task = try StoredTask(taskMessage: message)
+            } catch {
+                // It has its time all the same.
+                let what = "queue \(name.text): a TaskMessage: \(error.reason.rawValue)"
+                self.error = self.error ?? RedisError(.malformed, what)
             }
         }
-        tracked[id] = Tracked(ready: ready, isMessageRead: fields.count > 1)
         if let ready { tasks.note(queue: name, id: id, ready: ready, task: task) }
     }
 
@@ -156,11 +209,14 @@ struct QueueLook {
     /// not retained has none; one that was moved by hand (archived) keeps it, and one that is still pending was only
     /// pushed out of sight by tasks that were put back in front of it.
     private mutating func readGone(
-        _ reply: RedisReply, _ id: [UInt8], lease: Int64?, _ window: LookWindow?
+        _ reply: RedisReply, _ id: [UInt8], lease: Int64?
     ) -> StartedTask? {
-        guard let task = tracked.removeValue(forKey: id), let ready = task.ready, let window,
-            let fields = reply.elements, fields.count == 2
-        else { return nil }
+        guard let task = tracked.removeValue(forKey: id), let ready = task.ready, let window else { return nil }
+        note(reply)
+        guard let fields = reply.elements, fields.count == 2 else {
+            lose(1, .gap)
+            return nil
+        }
         let since = fields[1].number.map { WallTime(nanoseconds: $0) }
         if since == ready { return nil }
         let isRunning = lease != nil && fields[0].bytes == Array("active".utf8)

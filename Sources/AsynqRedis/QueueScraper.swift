@@ -10,9 +10,12 @@ package struct QueueScraper {
     /// Queues that are seen for the first time were there before we looked: what lies in their archives died before our
     /// time. Until the first scrape is through, and until the first with a new filter is.
     private var isBaseline = true
-    /// The queues and servers that the last scrape saw.
-    private(set) var lastNames: [QueueName]?
+    /// The queues, before the filter, and the servers that the last scrape saw.
+    private var allNames: [QueueName]?
     private(set) var lastServers: [[UInt8]: ServerSnapshot] = [:]
+
+    /// Keys evicted by a Cluster's nodes: the sum so far, and what the nodes said last.
+    private var evictedKeys: (total: Int64, last: Int64)?
 
     private struct QueueMemory {
         var arrivals: ArchiveArrivals?
@@ -21,6 +24,8 @@ package struct QueueScraper {
         /// SCARD `groups`, LLEN `pending`.
         var groups: Int64
         var pending: Int64
+        var processed: Int64?
+        var completed: Int64?
     }
 
     /// Queues that are gone from Redis are remembered up to this number, so that their counters go on when they return.
@@ -34,8 +39,19 @@ package struct QueueScraper {
     /// Counters of queues that stay, or return, go on.
     package mutating func use(_ filter: QueueFilter) {
         self.filter = filter.compiled()
-        lastNames = nil
         isBaseline = true
+    }
+
+    /// The queues that the last scrape saw and that the filter accepts.
+    mutating func lastNames() -> [QueueName]? {
+        guard let allNames else { return nil }
+        return accepted(allNames)
+    }
+
+    private mutating func accepted(_ names: [QueueName]) -> [QueueName] {
+        var accepted: [QueueName] = []
+        for name in names where filter.accepts(name) { accepted.append(name) }
+        return accepted
     }
 
     package mutating func scrape(
@@ -46,8 +62,8 @@ package struct QueueScraper {
         var queues = names.map { name in
             let known = memory[name]
             return QueueScrape(
-                name, lastGroupCount: known?.groups ?? 0, lastPending: known?.pending ?? 0, arrivals: known?.arrivals,
-                isBaseline: known?.isBaseline ?? isBaseline, at: now)
+                name, lastGroupCount: known?.groups ?? 0, lastPending: known?.pending ?? 0,
+                lastProcessed: known?.processed, arrivals: known?.arrivals, isBaseline: known?.isBaseline ?? isBaseline, at: now)
         }
 
         var counts = RedisPipeline()
@@ -65,35 +81,63 @@ package struct QueueScraper {
             let detailReplies = try client.roundTrip(details, deadline: deadline)
             for index in queues.indices { queues[index].readDetails(detailReplies) }
         }
-        remember(queues)
-        lastNames = names
+        let snapshots = remember(queues)
         lastServers = servers.serversByKey
         let errors = client.takeNodeErrors() + servers.errors + queues.flatMap(\.errors)
         var snapshot = RedisSnapshot(
-            queues: queues.map(\.snapshot), takenAt: now, partialErrors: errors.map(\.reason))
+            queues: snapshots, takenAt: now, partialErrors: errors.map(\.reason))
         snapshot.errorMessages = RedisSnapshot.messages(of: errors)
         snapshot.servers = servers.servers
         snapshot.schedulerEntries = servers.schedulerEntries
         snapshot.info = servers.info
+        if servers.nodeCount > 1 { snapshot.info.evictedKeys = evicted(servers.info.evictedKeys) }
         return snapshot
     }
 
-    private mutating func remember(_ queues: [QueueScrape]) {
+    /// A node that starts again begins at zero, and the sum falls by what it had; Prometheus would take that for a reset
+    /// of all.
+    private mutating func evicted(_ sum: Int64?) -> Int64? {
+        guard let sum else { return nil }
+        let total = evictedKeys.map { $0.total &+ max(0, sum &- $0.last) } ?? sum
+        evictedKeys = (total, sum)
+        return total
+    }
+
+    /// Returns the snapshots, with the counters that need to know the scrape before.
+    private mutating func remember(_ queues: [QueueScrape]) -> [QueueSnapshot] {
         if memory.count + queues.count > Self.maxRemembered {
             let present = Set(queues.map(\.snapshot.name))
             memory = memory.filter { present.contains($0.key) }
         }
+        var snapshots: [QueueSnapshot] = []
+        snapshots.reserveCapacity(queues.count)
         for queue in queues {
             let name = queue.snapshot.name
             let known = memory[name]
+            var snapshot = queue.snapshot
+            snapshot.completed = completed(snapshot, after: known)
+            snapshots.append(snapshot)
             let wasCounted = queue.snapshot.deadLettered != nil
             memory[name] = QueueMemory(
                 arrivals: wasCounted ? queue.arrivals : known?.arrivals,
                 isBaseline: wasCounted ? false : known?.isBaseline ?? isBaseline,
                 groups: queue.snapshot.groups ?? known?.groups ?? 0,
-                pending: queue.snapshot.size[.pending] ?? known?.pending ?? 0)
+                pending: queue.snapshot.size[.pending] ?? known?.pending ?? 0,
+                processed: snapshot.processed ?? known?.processed, completed: snapshot.completed ?? known?.completed)
         }
         isBaseline = false
+        return snapshots
+    }
+
+    /// A failure adds to both counters at once, but they are read one after the other: between the two readings a failure
+    /// would take one from the difference, which Prometheus would see as a reset.
+    private func completed(_ snapshot: QueueSnapshot, after known: QueueMemory?) -> Int64? {
+        guard let processed = snapshot.processed, let failed = snapshot.failed else { return nil }
+        let completed = max(0, processed - failed)
+        guard let last = known?.completed, let lastProcessed = known?.processed, processed >= lastProcessed else {
+            return completed
+        }
+        return max(completed, last)
     }
 
     private mutating func readIndexes(
@@ -112,18 +156,15 @@ package struct QueueScraper {
         if let text = reply.errorText { throw RedisError(reply: text) }
         // The one node of a Cluster that knows the queues is down: the others' queues are those of the last scrape.
         if reply == .unanswered {
-            if let lastNames { return lastNames }
+            if let names = lastNames() { return names }
             throw Self.noAnswer(client)
         }
         guard let members = reply.elements else {
             throw RedisError(.protocolError, "SMEMBERS asynq:queues did not answer with a list")
         }
-        var names: [QueueName] = []
-        for bytes in members.compactMap(\.bytes) {
-            let name = QueueName(bytes)
-            if filter.accepts(name) { names.append(name) }
-        }
-        return names
+        let names = members.compactMap(\.bytes).map { QueueName($0) }
+        allNames = names
+        return accepted(names)
     }
 
     private static func noAnswer(_ client: any RedisClient) -> RedisError {

@@ -22,6 +22,13 @@ package struct RedisError: Error, CustomStringConvertible, Sendable {
         self.init(reason, "Redis: " + reply + (hint.map { " (\($0))" } ?? ""))
     }
 
+    /// The same about one queue's key; what concerns all of them alike stays one message.
+    init(reply: String, queue: QueueName) {
+        let error = RedisError(reply: reply)
+        let isOwn = error.reason == .wrongType || error.reason == .server
+        self = isOwn ? RedisError(error.reason, "queue \(queue.text): \(error.message)") : error
+    }
+
     package var description: String { message }
 
     /// Whether it is the server's state, and not the command or its key, that stands in the way.

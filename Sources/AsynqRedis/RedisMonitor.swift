@@ -69,7 +69,7 @@ package struct RedisStatus: Sendable {
 /// Asks Redis at intervals, on a thread of its own, one thing at a time: the scrape, the look ahead, and the sampling of
 /// memory. Only the scrape connects; the others wait for it while Redis is away.
 package final class RedisMonitor: Sendable {
-    /// Between two tries while Redis is away, unless the interval is longer.
+    /// Between two tries while Redis is away.
     private static let maxBackoffNanoseconds: UInt64 = 2_000_000_000
 
     private let options: RedisMonitorOptions
@@ -176,9 +176,10 @@ package final class RedisMonitor: Sendable {
             if isStopping.load(ordering: .acquiring) { return }
             if work == .scrape {
                 desk.backoff.noteFailure(at: clock.monotonic())
-                desk.due[.scrape] = max(desk.due[.scrape] ?? start, desk.backoff.nextAttempt)
+                desk.due[.scrape] = desk.backoff.nextAttempt
                 note(error, seconds: clock.monotonic().seconds(since: start))
             } else {
+                if work == .memorySampling { status.withLock { $0.noteMemory([:]) } }
                 note([error], of: work)
             }
         }
@@ -193,7 +194,7 @@ package final class RedisMonitor: Sendable {
 
     private func look(_ desk: inout Desk, deadline: MonotonicTime) throws(RedisError) {
         let client = desk.client
-        guard client.isConnected, let names = desk.scraper.lastNames else { return }
+        guard client.isConnected, let names = desk.scraper.lastNames() else { return }
         let servers = Array(desk.scraper.lastServers.keys)
         let samples = try desk.lookAhead?.look(client, names: names, servers: servers, deadline: deadline) ?? []
         let lost = desk.lookAhead?.lost ?? [:]
@@ -273,7 +274,7 @@ extension RedisStatus {
     /// Each queue has what the last sampling found; a queue that it could not read has nothing.
     fileprivate mutating func noteMemory(_ bytes: [QueueName: Int64]) {
         memoryBytes = bytes
-        guard var found = snapshot?.queues, !bytes.isEmpty else { return }
+        guard var found = snapshot?.queues else { return }
         for index in found.indices { found[index].memoryBytes = bytes[found[index].name] }
         snapshot?.queues = found
     }

@@ -15,6 +15,8 @@ struct ServerScrape {
     private(set) var servers: [ServerSnapshot]?
     private(set) var schedulerEntries: [SchedulerEntrySnapshot]?
     private(set) var info = RedisInfo()
+    /// Masters that `info` is the sum of.
+    private(set) var nodeCount = 0
     private(set) var errors: [RedisError] = []
     /// By the key that the index names.
     private(set) var serversByKey: [[UInt8]: ServerSnapshot] = [:]
@@ -54,6 +56,7 @@ struct ServerScrape {
                 if let bytes = section[node].bytes { info.read(String(decoding: bytes, as: UTF8.self)) }
             }
             self.info = node == 0 ? info : self.info.adding(info)
+            nodeCount += 1
         }
     }
 

@@ -17,6 +17,8 @@ package struct QueueSnapshot: Sendable, Equatable {
     /// Totals since the keys were made; `processed` includes the failures.
     package var processed: Int64?
     package var failed: Int64?
+    /// `processed` − `failed`; never less than before while `processed` grows.
+    package var completed: Int64?
     /// Active tasks whose lease has expired: their worker is gone.
     package var orphaned: Int64?
     /// Scheduled and retry tasks whose time has passed: nobody forwards them.

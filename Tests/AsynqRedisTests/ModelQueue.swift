@@ -363,6 +363,7 @@ extension ModelQueue {
         snapshot.latencyNanoseconds = since.map { max(0, now.nanoseconds - $0) } ?? 0
         snapshot.isPaused = isPaused
         (snapshot.processed, snapshot.failed) = (processed, failed)
+        snapshot.completed = max(0, processed - failed)
         snapshot.orphaned = Int64(active.count { id in leases.score(of: id).map { $0 <= seconds } ?? false })
         snapshot.overdue = [.scheduled: Int64(scheduled.upTo(seconds).count), .retry: Int64(retry.upTo(seconds).count)]
         snapshot.deadLettered = deadLettered

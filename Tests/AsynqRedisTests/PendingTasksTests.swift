@@ -55,6 +55,16 @@ struct PendingTasksTests {
         #expect(take("a", start: 305, retryCount: 1) == 300)
     }
 
+    @Test("A time that was given is not given again to a later attempt whose span comes late")
+    func lateAfterUse() {
+        note("a", at: 100, retried: 0)
+        #expect(take("a", start: 105) == 100)
+        // The attempt at 200 was not seen pending.
+        note("a", at: 300, retried: 2)
+        #expect(take("a", start: 200) == nil)
+        #expect(take("a", start: 305, retryCount: 2) == 300)
+    }
+
     @Test("Clocks may differ by a second")
     func skew() {
         note("a", at: 100)

@@ -31,14 +31,15 @@ struct Replies {
 
     var arrivals: ArchiveArrivals?
     var isBaseline = false
+    var lastProcessed: Int64?
 
     func scrape(lastGroupCount: Int64 = 0) -> (snapshot: QueueSnapshot, errors: [ScrapeErrorReason], details: Int) {
         // Another queue's commands stand before ours: replies are found by index.
         var pipeline = RedisPipeline()
         pipeline.add("PING")
         var scrape = QueueScrape(
-            QueueName("q"), lastGroupCount: lastGroupCount, lastPending: deeper.isEmpty ? 31 : 32, arrivals: arrivals,
-            isBaseline: isBaseline, at: Self.now)
+            QueueName("q"), lastGroupCount: lastGroupCount, lastPending: deeper.isEmpty ? 31 : 32,
+            lastProcessed: lastProcessed, arrivals: arrivals, isBaseline: isBaseline, at: Self.now)
         scrape.addCounts(to: &pipeline)
         var replies = [RedisReply.null] + counts + [processed, failed, paused, next] + deeper
         replies += overdue + [expiredLeases, archive, groups]
@@ -160,13 +161,21 @@ struct QueueScrapeTests {
         #expect(latency([.array([Replies.text("archived"), Replies.text("1")]), waiting]) == 10 * second)
         // No state is no reason to distrust the time.
         #expect(latency([.array([.null, Replies.text("1699999990000000000")])]) == 10 * second)
-        // The whole of a short list was taken.
+        // The whole of a short list was taken, and the first four of a long one.
+        replies.counts[0] = .integer(4)
         #expect(latency(Array(repeating: Replies.taken, count: 4)) == 0)
+        replies.counts[0] = .integer(5)
+        #expect(latency(Array(repeating: Replies.taken, count: 4)) == nil)
         // Of a long one tasks further behind are asked; where they are gone, too, nobody knows.
         replies.deeper = [Replies.text("e"), Replies.text("f")]
         #expect(latency(Array(repeating: Replies.taken, count: 5) + [waiting]) == 10 * second)
         #expect(latency(Array(repeating: Replies.gone, count: 6)) == nil)
         #expect(replies.scrape().errors.isEmpty)
+        // Where nobody takes tasks, one is enough.
+        replies.counts[1] = .integer(0)
+        #expect(replies.scrape().details == 6)
+        replies.lastProcessed = 10
+        #expect(replies.scrape().details == 1)
     }
 
     @Test("An empty queue has latency 0 and asks for no details")

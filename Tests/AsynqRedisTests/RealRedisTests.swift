@@ -36,13 +36,14 @@ struct RealRedisTests {
         var expected = QueueSnapshot(name: QueueName("default"))
         expected.size = [.pending: 3, .active: 1, .scheduled: 2, .retry: 2, .archived: 2, .completed: 2, .aggregating: 3]
         (expected.groups, expected.latencyNanoseconds, expected.isPaused) = (2, 2_500_000_000, true)
-        (expected.processed, expected.failed) = (100, 7)
+        (expected.processed, expected.failed, expected.completed) = (100, 7, 93)
         (expected.orphaned, expected.overdue, expected.deadLettered) = (0, [.scheduled: 2, .retry: 2], 0)
         #expect(snapshot.queues[1] == expected)
         #expect(snapshot.queues[0].size[.pending] == 1 && snapshot.queues[0].latencyNanoseconds == 0)
         var empty = QueueSnapshot(name: QueueName("leer"))
         for state in TaskState.allCases { empty.size[state] = 0 }
         (empty.groups, empty.latencyNanoseconds, empty.isPaused, empty.processed, empty.failed) = (0, 0, false, 0, 0)
+        empty.completed = 0
         (empty.orphaned, empty.overdue, empty.deadLettered) = (0, [.scheduled: 0, .retry: 0], 0)
         #expect(snapshot.queues[2] == empty)
         #expect(snapshot.servers == [] && snapshot.schedulerEntries == [])
@@ -95,6 +96,37 @@ struct RealRedisTests {
         #expect(seen.partialErrors.filter { $0 == .permission }.count == 9, "4 ZCARD per queue, LRANGE where LLEN worked")
         _ = try redis.send("ACL", "SETUSER", "blind", "-smembers")
         #expect(throws: RedisError.self) { try scraper.scrape(blind, deadline: .soon) }
+    }
+
+    /// Answers as a Redis would that counts failures between the two commands that read the counters.
+    private final class CountingClient: RedisClient {
+        var processed: Int64 = 0
+        var failed: Int64 = 0
+
+        func roundTrip(_ pipeline: RedisPipeline, deadline: MonotonicTime) throws(RedisError) -> [RedisReply] {
+            (0..<pipeline.count).map { index in
+                let command = String(decoding: pipeline.bytes(of: index), as: UTF8.self)
+                if command.contains("asynq:queues") { return .array([.string(Array("q".utf8))]) }
+                if command.contains(":processed\r\n") { return .string(Array(String(processed).utf8)) }
+                if command.contains(":failed\r\n") { return .string(Array(String(failed).utf8)) }
+                return command.contains("CARD") || command.contains("COUNT") ? .integer(0) : .array([])
+            }
+        }
+    }
+
+    @Test("Completed tasks never fall while tasks are processed, though the counters are read one after the other")
+    func completed() throws {
+        let client = CountingClient()
+        var scraper = QueueScraper(filter: .all, clock: .system)
+        func completed(_ processed: Int64, _ failed: Int64) throws -> Int64? {
+            (client.processed, client.failed) = (processed, failed)
+            return try scraper.scrape(client, deadline: .soon).queues[0].completed
+        }
+        #expect(try completed(100, 10) == 90)
+        #expect(try completed(100, 12) == 90, "two failures between the readings")
+        #expect(try completed(105, 14) == 91)
+        #expect(try completed(3, 5) == 0, "the counters begin again")
+        #expect(try completed(9, 5) == 4)
     }
 
     @Test("300 queues take three round trips, and no command that writes, scans or runs scripts")

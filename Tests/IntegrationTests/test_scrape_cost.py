@@ -58,7 +58,8 @@ def expected_commands(state, is_first: bool) -> Counter:
         count += Counter(PER_QUEUE)
         count += Counter({"ZRANGE": 1} if is_first else {"ZRANGEBYSCORE": 1})
         count += Counter({
-            "HMGET": min(4, queue["pending"]),
+            # Where nobody takes tasks, one is enough; the first scrape can't know.
+            "HMGET": min(4 if is_first or queue["active"] else 1, queue["pending"]),
             "ZCARD": queue["groups"],
             "LRANGE": int(any(score <= now for score in queue["zset_scores"]["lease"].values())),
             "ZRANGEBYSCORE": int(is_first and queue["archived"] > 0),

@@ -31,17 +31,17 @@ struct LuaScrape {
     private static let memory = """
         local q = KEYS[1]
         local total = 0
-        local function add(key, ids, n)
+        local function add(key, ids, length)
             local sum = 0
             for _, id in ipairs(ids) do sum = sum + redis.call("MEMORY", "USAGE", q .. "t:" .. id) end
-            if #ids > 0 then total = total + sum / #ids * n end
+            if #ids > 0 then total = total + sum / #ids * redis.call(length, key) end
             total = total + (redis.call("MEMORY", "USAGE", key) or 0)
         end
         for _, name in ipairs({"pending", "active"}) do
-            add(q .. name, redis.call("LRANGE", q .. name, 0, 19), redis.call("LLEN", q .. name))
+            add(q .. name, redis.call("LRANGE", q .. name, 0, 19), "LLEN")
         end
         for _, name in ipairs({"scheduled", "retry", "archived", "completed"}) do
-            add(q .. name, redis.call("ZRANGE", q .. name, 0, 19), redis.call("ZCARD", q .. name))
+            add(q .. name, redis.call("ZRANGE", q .. name, 0, 19), "ZCARD")
         end
         redis.call("SMEMBERS", q .. "groups")
         return math.floor(total)

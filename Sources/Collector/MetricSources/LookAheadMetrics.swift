@@ -8,6 +8,9 @@ extension PendingTasks: ReadyTimeSource {}
 
 /// The waits that the look-ahead observes in Redis alone. Filled on the Redis thread.
 final class SampledWaits: WaitSampleSink {
+    /// Queues that are gone from Redis are remembered up to this number, so that their counters go on when they return.
+    private static let maxRemembered = 20_000
+
     private let bounds: HistogramBounds
     private let histograms = Mutex<[QueueName: Histogram]>([:])
 
@@ -30,6 +33,10 @@ final class SampledWaits: WaitSampleSink {
                 + "are mostly not seen.")
         let empty = Histogram(bounds).snapshot
         histograms.withLock { histograms in
+            if histograms.count > Self.maxRemembered {
+                let present = Set(queues.map(\.name))
+                histograms = histograms.filter { present.contains($0.key) }
+            }
             for queue in queues {
                 family.add(histograms[queue.name]?.snapshot ?? empty, LabelSet([("queue", queue.name)]))
             }

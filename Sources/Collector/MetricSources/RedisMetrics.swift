@@ -55,9 +55,8 @@ struct RedisMetrics: MetricSource {
             if let bytes = queue.memoryBytes { memory.add(bytes, labels) }
             if let count = queue.deadLettered { dead.add(count, labels) }
             if let count = queue.size[.archived] { fill.add(Double(count) / 10_000, labels) }
-            if let total = queue.processed, let failed = queue.failed {
-                // Redis may be read between the two increments of one failure.
-                processed.add(max(0, total - failed), LabelSet([name, ("status", ForeignText("completed"))]))
+            if let completed = queue.completed, let failed = queue.failed {
+                processed.add(completed, LabelSet([name, ("status", ForeignText("completed"))]))
                 processed.add(failed, LabelSet([name, ("status", ForeignText("failed"))]))
             }
         }

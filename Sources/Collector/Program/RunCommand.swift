@@ -81,8 +81,7 @@ enum ScrapeCommand {
             var scraper = QueueScraper(filter: redis.filter, clock: clock)
             var snapshot = try scraper.scrape(client, deadline: deadline)
             if redis.memoryIntervalNanoseconds != nil {
-                let sample = try MemorySampler.sample(client, snapshot.queues, deadline: deadline)
-                snapshot.take(sample)
+                snapshot.take(sampleMemory(client, snapshot.queues, deadline: deadline))
             }
             var status = RedisStatus()
             status.snapshot = snapshot
@@ -95,6 +94,19 @@ enum ScrapeCommand {
         } catch {
             Program.printError("asynq-collector: Redis can't be scraped: \(error.message)")
             return ExitCode.failure
+        }
+    }
+
+    /// A sampling that fails costs its own family, and a count.
+    private static func sampleMemory(
+        _ client: any RedisClient, _ queues: [QueueSnapshot], deadline: MonotonicTime
+    ) -> MemorySample {
+        do throws(RedisError) {
+            return try MemorySampler.sample(client, queues, deadline: deadline)
+        } catch {
+            var failed = MemorySample()
+            failed.errors = [error]
+            return failed
         }
     }
 
