@@ -40,6 +40,8 @@ final class SingleRedis: RedisClient {
     var isConnected: Bool { connection != nil }
 
     func prepare(deadline: MonotonicTime) throws(RedisError) {
+        // Noticed here, it costs a new connection; noticed in the middle, it costs the scrape.
+        if connection?.isClosedByPeer == true { connection = nil }
         guard let connection else {
             connection = try target.connect(clock: clock, deadline: deadline, interrupt: interrupt)
             return

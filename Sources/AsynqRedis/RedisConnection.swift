@@ -95,6 +95,15 @@ package final class RedisConnection: RedisClient {
 
     var descriptor: Int32 { stream.descriptor }
 
+    /// POLLRDHUP of poll(2), which Glibc's headers show with _GNU_SOURCE only.
+    private static let peerHasClosed: Int16 = 0x2000
+
+    /// Whether the far side has closed the connection since the last reply: it was idle for too long, or Redis is gone.
+    var isClosedByPeer: Bool {
+        var entry = pollfd(fd: descriptor, events: Self.peerHasClosed, revents: 0)
+        return Glibc.poll(&entry, 1, 0) > 0
+    }
+
     func timeoutError() -> RedisError { RedisError(.timeout, "\(endpoint.description) did not answer in time") }
 
     func send(_ bytes: [UInt8], from start: Int) throws(RedisError) -> StreamProgress {

@@ -7,6 +7,7 @@ import pytest
 from support import golden
 from support.deadline import eventually, holds_for
 from support.ports import free_port
+from support.redis_cluster import RedisCluster
 from support.redis_proxy import RedisProxy
 from support.redis_server import RedisServer
 from support.scrapes import ANSWERS_AGAIN, FAILED, after_scrapes, errors, logged
@@ -84,6 +85,25 @@ def test_a_redis_that_throws_everybody_out_is_tried_less_and_less_often(start_co
         connections = proxy.connections
         after_scrapes(collector, 5)
         assert proxy.connections == connections, "expected one connection to last"
+
+
+@pytest.mark.parametrize("deployment", ["one Redis", "a Cluster"])
+def test_a_connection_that_redis_closes_between_two_scrapes_costs_nothing(start_collector, tmp_path, deployment):
+    """Redis' `timeout`, a proxy's, or CLIENT KILL."""
+    flags = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())] if deployment == "a Cluster" else []
+    with RedisServer(tmp_path / "redis", flags=flags) as server, server.client() as client:
+        if flags:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            eventually("a Cluster of one", lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"))
+        client.sadd("asynq:queues", "q")
+        url = RedisCluster.url_of(server) if flags else server.tcp_url
+        collector = start_collector(options={"redis.url": url, "redis.interval": "300ms", "redis.look-interval": "0"})
+        for _ in range(3):
+            after_scrapes(collector, 1)
+            assert client.client_kill_filter(_type="normal", skipme=True) > 0, "expected a connection to kill"
+        page = after_scrapes(collector, 1)
+    assert page.by("asynq_queue_paused", "queue") == {"q": 0}
+    assert errors(page) == {} and logged(collector, FAILED) == [], f"expected nothing to fail, got {errors(page)}"
 
 
 def test_a_queue_that_vanishes_from_redis_vanishes_from_the_page(collector, golden_server):
