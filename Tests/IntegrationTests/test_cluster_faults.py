@@ -151,7 +151,7 @@ def test_a_node_that_hangs_costs_no_more_than_the_timeout(start, cluster, queues
     cluster.nodes[number].pause()
     until_seen(collector, queues.without(number))
     watched = assert_only_parts_fail(collector, cluster, 2.5, "timeout")
-    assert watched.longest_seconds < TIMEOUT_SECONDS * 1.1, f"expected scrapes within redis.timeout, got {watched.longest_seconds}"
+    assert watched.longest_seconds < TIMEOUT_SECONDS * 1.3, f"expected scrapes within redis.timeout, got {watched.longest_seconds}"
     # The pauses between two tries grow: most scrapes do not wait for it.
     durations = [page.value("asynq_redis_scrape_duration_seconds") for page in watched.pages]
     assert sum(duration < 0.1 for duration in durations) > len(durations) / 2, f"expected few scrapes to wait, got {durations}"
@@ -196,7 +196,7 @@ def test_a_cluster_that_is_gone_altogether_is_down_and_comes_back(start, cluster
     page = collector.metrics()
     assert set(errors(page)) == {reason}, f"expected errors for {reason} alone, got {errors(page)}"
     took = page.value("asynq_redis_scrape_duration_seconds")
-    assert took < TIMEOUT_SECONDS * 1.1, f"expected a scrape within redis.timeout, got {took} s"
+    assert took < TIMEOUT_SECONDS * 1.3, f"expected a scrape within redis.timeout, got {took} s"
     # A connection is closed, and then refused.
     assert len(logged(collector, FAILED)) <= 2, logged(collector, FAILED)
     for node in cluster.nodes:

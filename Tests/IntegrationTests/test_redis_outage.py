@@ -10,7 +10,7 @@ from support.ports import free_port
 from support.redis_cluster import RedisCluster
 from support.redis_proxy import RedisProxy
 from support.redis_server import RedisServer
-from support.scrapes import ANSWERS_AGAIN, FAILED, after_scrapes, errors, logged
+from support.scrapes import ANSWERS_AGAIN, FAILED, AtOnce, after_scrapes, errors, logged
 
 FAMILIES_FROM_REDIS = ("asynq_queue_size", "asynq_queue_latency_seconds", "asynq_queue_paused", "asynq_queue_groups",
                        "asynq_tasks_processed_total")
@@ -54,15 +54,15 @@ def test_a_redis_that_hangs_costs_the_timeout_each_time_and_nothing_else(start_c
     golden_server.pause()
     page = eventually("asynq_redis_up 0", lambda: (p := collector.metrics()).value("asynq_redis_up") == 0 and p)
     assert [name for name in FAMILIES_FROM_REDIS if page.has(name)] == []
+    at_once = AtOnce()
     deadline = time.monotonic() + 10
     while errors(page).get("timeout", 0) < 4:
         assert time.monotonic() < deadline, f"expected four scrapes to time out within 10 s, got {errors(page)}"
-        asked = time.monotonic()
-        page = collector.metrics()
-        assert collector.get("/-/healthy").status == 200
-        assert time.monotonic() - asked < 0.3, "expected /metrics and /-/healthy to answer at once"
+        with at_once:
+            page = collector.metrics()
+            assert collector.get("/-/healthy").status == 200
         took = page.value("asynq_redis_scrape_duration_seconds")
-        assert 0.35 < took < 0.6, f"expected a scrape to take redis.timeout (0.4 s), got {took}"
+        assert 0.35 < took < 0.75, f"expected a scrape to take redis.timeout (0.4 s), got {took}"
         assert collector.threads() == threads, "expected a hung Redis to cost no thread"
     assert errors(page).keys() == {"timeout"}
     assert len(logged(collector, FAILED)) == 1, logged(collector, FAILED)
