@@ -21,6 +21,8 @@ import Web
 /// ends it. Stop goes against the flow: no new requests, those in flight end, what is spooled is sent for a while, the
 /// spool is synced.
 package final class Collector: Sendable {
+    /// Bytes of OTLP requests that are being received, over all connections.
+    private static let bodiesInFlight = 64 << 20
     /// For requests in flight and the last spans together.
     private static let shutdownNanoseconds: UInt64 = 5_000_000_000
 
@@ -28,6 +30,7 @@ package final class Collector: Sendable {
     private let clock: Clock
     private let logger: Logger
     private let counters = ReceiverCounters()
+    private let otlpLimits: HTTPLimits
     private let taskMetrics: TaskMetrics
     private let spoolLock: DirectoryLock?
     private let spool: Spool?
@@ -42,6 +45,8 @@ package final class Collector: Sendable {
         self.options = options
         self.clock = clock
         logger = makeLogger("collector")
+        // One body of the largest size has to find room.
+        otlpLimits = HTTPLimits(maxBodyBytes: max(Self.bodiesInFlight, options.receiver.maxBodyBytes + 1024))
         let sampledWaits = SampledWaits(options.aggregator.bounds)
         if let redisOptions = options.redis {
             redis = try RedisMonitor(redisOptions, clock: clock, logger: makeLogger("redis"), waits: sampledWaits)
@@ -70,7 +75,8 @@ package final class Collector: Sendable {
         sources.append(taskMetrics)
         sources.append(
             PipelineMetrics(
-                counters: counters, taskMetrics: taskMetrics, spool: spool, forwarder: forwarder, clock: clock))
+                counters: counters, limits: otlpLimits, taskMetrics: taskMetrics, spool: spool, forwarder: forwarder,
+                clock: clock))
         sources.append(ProcessMetrics(clock: clock))
         registry = MetricsRegistry(sources)
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -87,7 +93,8 @@ package final class Collector: Sendable {
             sink: IngestSink(taskMetrics: taskMetrics, spool: spool, forwarder: forwarder), counters: counters)
         for address in options.otlpListen {
             let server = try HTTPServer(
-                address, unixSocket: options.otlpSocket, http2: true, group: group, responder: responder)
+                address, unixSocket: options.otlpSocket, http2: true, limits: otlpLimits, group: group,
+                responder: responder)
             servers.withLock { $0.otlp.append(server) }
         }
         logStart()

@@ -44,6 +44,7 @@ final class HTTP2Connection: ChannelInboundHandler {
     }
 
     private let responder: any HTTPResponder
+    private let limits: HTTPLimits
     private let idleTimeout: TimeAmount
     private let violation: HTTP2Violation
     private var streams: [HTTP2StreamID: Stream] = [:]
@@ -56,21 +57,25 @@ final class HTTP2Connection: ChannelInboundHandler {
     private var isReading = false
     private var idleCheck: RepeatedTask?
 
-    init(_ responder: any HTTPResponder, idleTimeout: TimeAmount, _ violation: HTTP2Violation) {
+    init(
+        _ responder: any HTTPResponder, _ limits: HTTPLimits, idleTimeout: TimeAmount, _ violation: HTTP2Violation
+    ) {
         self.responder = responder
+        self.limits = limits
         self.idleTimeout = idleTimeout
         self.violation = violation
     }
 
     static func add(
-        to pipeline: ChannelPipeline.SynchronousOperations, _ responder: any HTTPResponder, idleTimeout: TimeAmount
+        to pipeline: ChannelPipeline.SynchronousOperations, _ responder: any HTTPResponder, _ limits: HTTPLimits,
+        idleTimeout: TimeAmount
     ) throws {
         let violation = HTTP2Violation()
         try pipeline.addHandler(
             NIOHTTP2Handler(
                 mode: .server, frameDelegate: violation, connectionConfiguration: HTTP2Limits.connection,
                 streamConfiguration: HTTP2Limits.stream))
-        try pipeline.addHandler(HTTP2Connection(responder, idleTimeout: idleTimeout, violation))
+        try pipeline.addHandler(HTTP2Connection(responder, limits, idleTimeout: idleTimeout, violation))
     }
 
     // MARK: Events
@@ -88,13 +93,13 @@ final class HTTP2Connection: ChannelInboundHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         idleCheck?.cancel()
         idleCheck = nil
-        streams = [:]
+        forgetAll()
     }
 
     func channelInactive(context: ChannelHandlerContext) {
         idleCheck?.cancel()
         idleCheck = nil
-        streams = [:]
+        forgetAll()
         context.fireChannelInactive()
     }
 
@@ -172,7 +177,9 @@ final class HTTP2Connection: ChannelInboundHandler {
             let limit = responder.maxBodyBytes(head)
             if total > limit {
                 refuse(id, responder.bodyTooLarge(head), isEnd, context)
-            } else if heldBytes + part.readableBytes > max(HTTP2Limits.heldBytesMax, limit) {
+            } else if heldBytes + part.readableBytes > max(HTTP2Limits.heldBytesMax, limit)
+                || !limits.hold(part.readableBytes)
+            {
                 refuse(id, responder.tooManyBodies(head), isEnd, context)
             } else {
                 heldBytes += part.readableBytes
@@ -207,7 +214,13 @@ final class HTTP2Connection: ChannelInboundHandler {
     private func forgetBody(_ id: HTTP2StreamID) {
         guard let index = streams.index(forKey: id), case .receiving = streams.values[index].phase else { return }
         heldBytes -= streams.values[index].body.readableBytes
+        limits.release(streams.values[index].body.readableBytes)
         streams.values[index].body = ByteBuffer()
+    }
+
+    private func forgetAll() {
+        for id in streams.keys { forgetBody(id) }
+        streams = [:]
     }
 
     private func finish(_ id: HTTP2StreamID, _ context: ChannelHandlerContext) {
@@ -264,7 +277,13 @@ final class HTTP2Connection: ChannelInboundHandler {
     private func endWhatStalls(_ context: ChannelHandlerContext) {
         if streams.isEmpty && !isUsed { return end(context) }
         isUsed = false
-        for (id, stream) in streams where !stream.isMoving { write(.rstStream(.cancel), id, context) }
+        let latest = NIODeadline.now() - .seconds(HTTPLimits.requestSeconds)
+        for (id, stream) in streams {
+            var isSlow = false
+            if case .receiving = stream.phase { isSlow = stream.arrival < latest }
+            if isSlow { limits.noteSlowRequest() }
+            if isSlow || !stream.isMoving { write(.rstStream(.cancel), id, context) }
+        }
         for id in streams.keys { streams[id]?.isMoving = false }
     }
 

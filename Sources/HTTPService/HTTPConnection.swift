@@ -31,6 +31,8 @@ final class HTTPConnection: ChannelInboundHandler {
     private static let maxReserve = 1 << 20
 
     private let responder: any HTTPResponder
+    private let limits: HTTPLimits
+    private let slowRequests: SlowRequestHandler
     private var state = State.idle
     private var arrival = NIODeadline.now()
     /// Requests whose answer is not written yet.
@@ -38,15 +40,36 @@ final class HTTPConnection: ChannelInboundHandler {
     /// The client has shut its side: close once the last answer is written.
     private var isInputClosed = false
 
-    init(_ responder: any HTTPResponder) {
+    /// Bytes of the body that is being received, as far as they are counted in the limits.
+    private var heldBytes = 0
+
+    init(_ responder: any HTTPResponder, _ limits: HTTPLimits, _ slowRequests: SlowRequestHandler) {
         self.responder = responder
+        self.limits = limits
+        self.slowRequests = slowRequests
+    }
+
+    private func releaseBody() {
+        limits.release(heldBytes)
+        heldBytes = 0
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        releaseBody()
+        context.fireChannelInactive()
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        releaseBody()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
         case .head(let head): receive(head, context)
         case .body(let part): receive(part, context)
-        case .end: finish(context)
+        case .end:
+            slowRequests.requestEnded()
+            finish(context)
         }
     }
 
@@ -84,9 +107,17 @@ final class HTTPConnection: ChannelInboundHandler {
             state = .idle
             if body.readableBytes + part.readableBytes > responder.maxBodyBytes(head) {
                 let dropped = body.readableBytes + part.readableBytes
+                releaseBody()
                 state = .discarding(head, responder.bodyTooLarge(head), dropped: dropped)
                 return
             }
+            guard limits.hold(part.readableBytes) else {
+                let dropped = body.readableBytes + part.readableBytes
+                releaseBody()
+                state = .discarding(head, responder.tooManyBodies(head), dropped: dropped)
+                return
+            }
+            heldBytes += part.readableBytes
             if body.readableBytes == 0 && body.capacity < part.readableBytes {
                 body = part
             } else {
@@ -105,6 +136,7 @@ final class HTTPConnection: ChannelInboundHandler {
         switch state {
         case .receiving(let head, let body):
             state = .idle
+            defer { releaseBody() }
             pendingAnswers += 1
             let request = HTTPRequest(
                 method: head.method, path: head.path, headers: head.headers, body: body, arrival: arrival)

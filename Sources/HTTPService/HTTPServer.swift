@@ -1,6 +1,8 @@
+import Glibc
 package import NIOCore
 import NIOHTTP1
 import NIOPosix
+import Platform
 import Synchronization
 
 package struct UnixSocketOptions: Sendable {
@@ -28,12 +30,13 @@ package final class HTTPServer: Sendable {
     /// Binds and starts to accept. HTTP/2 (with prior knowledge, as gRPC speaks it) is told from HTTP/1.1 by its preface.
     package init(
         _ address: ListenAddress, unixSocket: UnixSocketOptions = UnixSocketOptions(), http2: Bool = false,
-        group: any EventLoopGroup, responder: any HTTPResponder
+        limits: HTTPLimits = HTTPLimits(), group: any EventLoopGroup, responder: any HTTPResponder
     ) throws(ListenError) {
         let connections = OpenConnections()
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: Self.backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelOption(.maxMessagesPerRead, value: 16)
             // Out of descriptors: accepting rests for a second instead of spinning.
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -44,16 +47,21 @@ package final class HTTPServer: Sendable {
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.maxMessagesPerRead, value: 4)
             .childChannelInitializer { channel in
+                guard limits.openConnection() else {
+                    return channel.eventLoop.makeFailedFuture(ChannelError.operationUnsupported)
+                }
+                channel.closeFuture.whenComplete { _ in limits.closeConnection() }
                 connections.add(channel)
                 return channel.eventLoop.makeCompletedFuture {
                     let pipeline = channel.pipeline.syncOperations
                     // A client that does not read its answers is not read from either.
                     try pipeline.addHandler(BackPressureHandler())
-                    if !http2 { return try Self.speakHTTP1(pipeline, responder) }
+                    if !http2 { return try Self.speakHTTP1(pipeline, responder, limits) }
                     let byPreface = ProtocolSwitch(idleTimeout: Self.idleTimeout) { spoken, pipeline in
                         switch spoken {
-                        case .http1: try Self.speakHTTP1(pipeline, responder)
-                        case .http2: try HTTP2Connection.add(to: pipeline, responder, idleTimeout: Self.idleTimeout)
+                        case .http1: try Self.speakHTTP1(pipeline, responder, limits)
+                        case .http2:
+                            try HTTP2Connection.add(to: pipeline, responder, limits, idleTimeout: Self.idleTimeout)
                         }
                     }
                     try pipeline.addHandler(byPreface)
@@ -73,8 +81,11 @@ package final class HTTPServer: Sendable {
             let (file, descriptor) = try UnixSocketFile.bind(path, mode: unixSocket.mode, group: unixSocket.group)
             do {
                 listener = try bootstrap.withBoundSocket(descriptor).wait()
+                // NIO listens with a backlog of its own on a socket that is bound already. Clients of a unix socket get
+                // EAGAIN when it is full.
+                if Glibc.listen(descriptor, Self.backlog) != 0 { throw SystemError("listen") }
             } catch {
-                file.removeIfOurs()
+                file?.removeIfOurs()
                 throw ListenError(address.description, "\(error)")
             }
             socketFile = file
@@ -83,11 +94,13 @@ package final class HTTPServer: Sendable {
     }
 
     private static func speakHTTP1(
-        _ pipeline: ChannelPipeline.SynchronousOperations, _ responder: any HTTPResponder
+        _ pipeline: ChannelPipeline.SynchronousOperations, _ responder: any HTTPResponder, _ limits: HTTPLimits
     ) throws {
+        let slowRequests = SlowRequestHandler(limits)
+        try pipeline.addHandler(slowRequests)
         try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
         try pipeline.addHandler(IdleStateHandler(allTimeout: idleTimeout))
-        try pipeline.addHandler(HTTPConnection(responder))
+        try pipeline.addHandler(HTTPConnection(responder, limits, slowRequests))
     }
 
     /// Stops accepting, at once, and lets each connection end after the request it is in.

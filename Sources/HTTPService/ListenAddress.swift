@@ -7,12 +7,10 @@ package enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
         package let problem: String
     }
 
-    /// `host:port`, `[::1]:port`, `:port`, or `unix:///path`.
+    /// `host:port`, `[::1]:port`, `:port`, `unix:///path`, or `unix:@name` for an abstract socket.
     package init(_ text: String) throws(Invalid) {
-        if text.hasPrefix("unix://") {
-            let path = String(text.dropFirst(7))
-            guard path.hasPrefix("/") else { throw Invalid(problem: "the path of a unix socket is absolute: unix:///path") }
-            self = .unix(path: path)
+        if text.hasPrefix("unix:") {
+            self = try .unix(path: Self.unixPath(text.dropFirst(text.hasPrefix("unix://") ? 7 : 5)))
             return
         }
         guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
@@ -27,6 +25,14 @@ package enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
         self = .tcp(host: host.isEmpty ? "0.0.0.0" : String(host), port: Int(port))
     }
 
+    /// An absolute path, or `@name`.
+    package static func unixPath(_ text: some StringProtocol) throws(Invalid) -> String {
+        guard text.hasPrefix("/") || (text.hasPrefix("@") && text.count > 1) else {
+            throw Invalid(problem: "a unix socket is an absolute path, or @name for an abstract one")
+        }
+        return String(text)
+    }
+
     /// The path of a unix socket.
     package var unixPath: String? {
         if case .unix(let path) = self { path } else { nil }
@@ -35,7 +41,7 @@ package enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
     package var description: String {
         switch self {
         case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
-        case .unix(let path): "unix://\(path)"
+        case .unix(let path): path.hasPrefix("@") ? "unix:\(path)" : "unix://\(path)"
         }
     }
 }

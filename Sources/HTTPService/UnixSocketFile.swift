@@ -38,20 +38,32 @@ struct UnixSocketFile {
         return code == 0 || errno != ECONNREFUSED
     }
 
+    /// Whether the path names a socket without a file: Linux' abstract ones, written with an @ in front.
+    private static func isAbstract(_ path: String) -> Bool { path.hasPrefix("@") }
+
     /// Makes the file and a socket bound to it, which does not listen yet: nobody can connect before mode and group are
     /// set. (NIO's own binding would remove whatever lies at the path when it closes.)
     static func bind(
         _ path: String, mode: UInt32, group: String?
-    ) throws(ListenError) -> (file: UnixSocketFile, descriptor: Int32) {
-        try prepare(path)
+    ) throws(ListenError) -> (file: UnixSocketFile?, descriptor: Int32) {
+        if isAbstract(path) {
+            guard path.utf8.count <= maxPathBytes else {
+                throw ListenError(path, "the name of an abstract socket has at most \(maxPathBytes - 1) bytes")
+            }
+        } else {
+            try prepare(path)
+        }
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = socket(AF_UNIX, type, 0)
         if descriptor < 0 { throw ListenError(path, SystemError("socket").description) }
         guard withAddress(path, { Glibc.bind(descriptor, $0, $1) }) == 0 else {
             let error = SystemError("bind")
             close(descriptor)
-            throw ListenError(path, error.description)
+            let isTaken = error.code == EADDRINUSE
+            throw ListenError(path, isTaken ? "another process listens on this socket" : error.description)
         }
+        // It has neither mode nor group: whoever is in this network namespace may connect.
+        if isAbstract(path) { return (nil, descriptor) }
         do throws(ListenError) {
             return (try UnixSocketFile(bound: path, mode: mode, group: group), descriptor)
         } catch {
@@ -64,11 +76,17 @@ struct UnixSocketFile {
     private static func withAddress(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-        return withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
+        var count = MemoryLayout<sockaddr_un>.size
+        withUnsafeMutableBytes(of: &address.sun_path) { bytes in
+            bytes.copyBytes(from: path.utf8)
+            if isAbstract(path) {
+                // A zero instead of the @, and no more than the name: trailing zeros would be part of it.
+                bytes[0] = 0
+                count -= bytes.count - path.utf8.count
             }
+        }
+        return withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(count)) }
         }
     }
 

@@ -8,10 +8,13 @@ package struct ReceiverOptions: Sendable {
     package var maxBodyBytes: Int
     /// Required of every request when set.
     package var bearerToken: String?
+    /// Whose pages may send from a browser.
+    package var cors: CORSPolicy
 
-    package init(maxBodyBytes: Int, bearerToken: String? = nil) {
+    package init(maxBodyBytes: Int, bearerToken: String? = nil, cors: CORSPolicy = CORSPolicy()) {
         self.maxBodyBytes = maxBodyBytes
         self.bearerToken = bearerToken
+        self.cors = cors
     }
 }
 
@@ -26,7 +29,7 @@ package struct OTLPResponder: HTTPResponder {
         let intake = TraceIntake(
             maxBodyBytes: options.maxBodyBytes, attributes: attributes, sink: sink, counters: counters)
         let token = options.bearerToken.map { BearerToken($0) }
-        http = TraceResponder(intake, token)
+        http = TraceResponder(intake, token, options.cors)
         grpc = GRPCTraceResponder(intake, token)
     }
 

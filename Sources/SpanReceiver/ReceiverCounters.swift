@@ -12,6 +12,8 @@ package enum RefusalReason: String, CaseIterable, Sendable {
 /// Why requests were refused before their spans could be counted.
 package enum BadRequestReason: String, CaseIterable, Sendable {
     case malformed, tooLarge = "too_large", encoding, mediaType = "media_type", path, method, unauthenticated
+    /// A browser's page of an origin that is not allowed.
+    case origin
     /// More bodies at a time than a connection may send.
     case overloaded
     /// The sender had given up before its request was complete.

@@ -57,7 +57,7 @@ struct TraceIntake: Sendable {
     }
 
     func tooManyBodies() -> TraceRefusal {
-        refusal(.overloaded, "this connection sends too many requests at a time")
+        refusal(.overloaded, "too many requests at a time are being received")
     }
 
     /// Takes an ExportTraceServiceRequest. JSON becomes protobuf first, so that the scanner, the spool and the backend see

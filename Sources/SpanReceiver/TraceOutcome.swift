@@ -11,7 +11,7 @@ enum TraceOutcome: Sendable {
 /// Why a request was refused, with what its sender is told.
 struct TraceRefusal: Error, Sendable {
     enum Reason: Sendable {
-        case unknownPath, wrongMethod, unauthenticated, unknownMediaType, unknownEncoding
+        case unknownPath, wrongMethod, unauthenticated, unknownMediaType, unknownEncoding, foreignOrigin
         case malformed
         /// A gRPC call that breaks the rules of gRPC.
         case badCall
@@ -36,6 +36,7 @@ extension TraceRefusal.Reason {
         case .unknownPath: .notFound
         case .wrongMethod: .methodNotAllowed
         case .unauthenticated: .unauthorized
+        case .foreignOrigin: .forbidden
         case .unknownMediaType, .unknownEncoding: .unsupportedMediaType
         // "Bad data": the client must not retry.
         case .malformed, .badCall: .badRequest
@@ -52,6 +53,7 @@ extension TraceRefusal.Reason {
         switch self {
         case .unknownPath, .wrongMethod, .unknownEncoding: .unimplemented
         case .unauthenticated: .unauthenticated
+        case .foreignOrigin: .permissionDenied
         case .unknownMediaType, .malformed: .invalidArgument
         case .badCall: .internal
         // Retryable with RetryInfo only; what is too large comes without.
@@ -75,6 +77,7 @@ extension TraceRefusal.Reason {
         case .unknownPath: .path
         case .wrongMethod: .method
         case .unauthenticated: .unauthenticated
+        case .foreignOrigin: .origin
         case .unknownMediaType: .mediaType
         case .unknownEncoding: .encoding
         case .malformed, .badCall: .malformed

@@ -10,10 +10,12 @@ import OTLP
 struct TraceResponder: HTTPResponder {
     private let intake: TraceIntake
     private let bearerToken: BearerToken?
+    private let cors: CORSPolicy
 
-    init(_ intake: TraceIntake, _ bearerToken: BearerToken?) {
+    init(_ intake: TraceIntake, _ bearerToken: BearerToken?, _ cors: CORSPolicy) {
         self.intake = intake
         self.bearerToken = bearerToken
+        self.cors = cors
     }
 
     func maxBodyBytes(_ head: HTTPRequestHead) -> Int { intake.maxBodyBytes }
@@ -21,6 +23,10 @@ struct TraceResponder: HTTPResponder {
     // MARK: What the head tells
 
     func refusal(of head: HTTPRequestHead) -> HTTPResponse? {
+        refusalBeforeMark(of: head).map { cors.mark($0, head.headers) }
+    }
+
+    private func refusalBeforeMark(of head: HTTPRequestHead) -> HTTPResponse? {
         let path = head.path
         let type = mediaType(head.headers)
         let encoding = SpanSource.Encoding(mediaType: type)
@@ -32,6 +38,13 @@ struct TraceResponder: HTTPResponder {
                 ? "this collector takes traces only, at /v1/traces; send metrics and logs to their own backend"
                 : "no such path; spans go to /v1/traces"
             return refuse(.unknownPath, hint)
+        }
+        switch cors.decide(head) {
+        case .pass: break
+        // It has no credentials: the request that follows it has.
+        case .preflight(let response): return response
+        case .refuse(let origin):
+            return refuse(.foreignOrigin, "pages of \(origin) may not send spans (otlp.cors.allowed-origins)")
         }
         guard head.method == .POST else {
             var response = refuse(.wrongMethod, "spans come by POST")
@@ -64,11 +77,11 @@ struct TraceResponder: HTTPResponder {
     }
 
     func bodyTooLarge(_ head: HTTPRequestHead) -> HTTPResponse {
-        answer(.refused(intake.bodyTooLarge()), in: encoding(head.headers))
+        cors.mark(answer(.refused(intake.bodyTooLarge()), in: encoding(head.headers)), head.headers)
     }
 
     func tooManyBodies(_ head: HTTPRequestHead) -> HTTPResponse {
-        answer(.refused(intake.tooManyBodies()), in: encoding(head.headers))
+        cors.mark(answer(.refused(intake.tooManyBodies()), in: encoding(head.headers)), head.headers)
     }
 
     // MARK: What the body tells
@@ -78,8 +91,9 @@ struct TraceResponder: HTTPResponder {
         let encoding = encoding(request.headers)
         let source: SpanSource = encoding == .json ? .httpJSON : .httpProtobuf
         switch intake.take(request.body, coding, from: source, on: eventLoop) {
-        case .now(let outcome): return .now(answer(outcome, in: encoding))
-        case .later(let future): return .later(future.map { answer($0, in: encoding) })
+        case .now(let outcome): return .now(cors.mark(answer(outcome, in: encoding), request.headers))
+        case .later(let future):
+            return .later(future.map { cors.mark(answer($0, in: encoding), request.headers) })
         }
     }
 

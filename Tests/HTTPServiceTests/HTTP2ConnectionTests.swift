@@ -28,7 +28,7 @@ private final class Wire {
 
     init() throws {
         try channel.pipeline.syncOperations.addHandler(
-            HTTP2Connection(LengthResponder(), idleTimeout: Self.idleTimeout, HTTP2Violation()))
+            HTTP2Connection(LengthResponder(), HTTPLimits(), idleTimeout: Self.idleTimeout, HTTP2Violation()))
         channel.pipeline.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil)
     }
 

@@ -72,12 +72,13 @@ struct OptionsBuilder {
         let spool = spoolOptions()
         let web = address("metrics.listen")
         let bounds = waitBuckets()
+        let cors = corsPolicy()
         let waits = waitAttributes()
         guard problems.isEmpty, let web, let bounds, let spool else { return nil }
         return CollectorOptions(
             redis: redis, otlpListen: listen, otlpSocket: socket,
             receiver: ReceiverOptions(
-                maxBodyBytes: size("otlp.max-body"), bearerToken: nonEmpty("otlp.bearer-token")),
+                maxBodyBytes: size("otlp.max-body"), bearerToken: nonEmpty("otlp.bearer-token"), cors: cors),
             waitAttributes: waits, forwarder: forwarder, spoolDirectory: settings["spool.directory"].text, spool: spool,
             metricsListen: web,
             aggregator: TaskAggregatorOptions(
@@ -164,11 +165,11 @@ struct OptionsBuilder {
         var addresses: [ListenAddress] = []
         let socket = settings["otlp.socket"].text
         if socket != "none" {
-            let path = socket.hasPrefix("unix://") ? String(socket.dropFirst(7)) : socket
-            if path.hasPrefix("/") {
-                addresses.append(.unix(path: path))
-            } else {
-                refuse("otlp.socket", "allowed is an absolute path, or none")
+            do throws(ListenAddress.Invalid) {
+                let isURL = socket.hasPrefix("unix:")
+                addresses.append(isURL ? try ListenAddress(socket) : .unix(path: try ListenAddress.unixPath(socket)))
+            } catch {
+                refuse("otlp.socket", "allowed is an absolute path, @name for an abstract socket, or none")
             }
         }
         if settings["otlp.listen"].text == "none" { return addresses }
@@ -180,6 +181,14 @@ struct OptionsBuilder {
             }
         }
         return addresses
+    }
+
+    private mutating func corsPolicy() -> CORSPolicy {
+        let origins = ValueParsing.list(settings["otlp.cors.allowed-origins"].text)
+        for origin in origins where !CORSPolicy.isOrigin(origin) {
+            refuse("otlp.cors.allowed-origins", "\(origin): allowed is scheme://host or scheme://host:port, or *")
+        }
+        return CORSPolicy(origins: origins, headers: ValueParsing.list(settings["otlp.cors.allowed-headers"].text))
     }
 
     private mutating func socketOptions() -> UnixSocketOptions {

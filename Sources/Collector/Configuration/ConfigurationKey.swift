@@ -110,13 +110,13 @@ struct ConfigurationKey: Sendable {
     ]
 
     private static let otlp: [ConfigurationKey] = [
-        .init("otlp.socket", .text, "/run/asynq-collector/otlp.sock", "unix socket for spans, or none"),
+        .init("otlp.socket", .text, "/run/asynq-collector/otlp.sock", "unix socket for spans (@name: abstract), or none"),
         .init("otlp.socket-mode", .text, "0660", "its mode, octal"),
         .init("otlp.socket-group", .text, "", "its group"),
         .init("otlp.listen", .list, "127.0.0.1:4317,127.0.0.1:4318", "TCP addresses for spans, or none"),
         .init("otlp.bearer-token", .secret, "", "required of every OTLP request when set"),
-        .init("otlp.cors.allowed-origins", .list, "", "exact origins or *", .notYet),
-        .init("otlp.cors.allowed-headers", .list, "", "request headers that browsers may send", .notYet),
+        .init("otlp.cors.allowed-origins", .list, "", "origins whose pages may send spans, or *; for browsers"),
+        .init("otlp.cors.allowed-headers", .list, "", "request headers that they may send beside those of OTLP, or *"),
         .init("otlp.max-body", .size(1024...maxMessage), "16MiB", "largest request, after decompression"),
     ]
 

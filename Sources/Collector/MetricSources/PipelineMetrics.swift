@@ -1,4 +1,5 @@
 import Forwarder
+import HTTPService
 import Metrics
 import Model
 import Platform
@@ -13,15 +14,18 @@ final class PipelineMetrics: MetricSource {
     private static let prefix = "asynq_collector_"
 
     private let counters: ReceiverCounters
+    private let limits: HTTPLimits
     private let taskMetrics: TaskMetrics
     private let spool: Spool?
     private let forwarder: Forwarder?
     private let clock: Clock
 
     init(
-        counters: ReceiverCounters, taskMetrics: TaskMetrics, spool: Spool?, forwarder: Forwarder?, clock: Clock
+        counters: ReceiverCounters, limits: HTTPLimits, taskMetrics: TaskMetrics, spool: Spool?, forwarder: Forwarder?,
+        clock: Clock
     ) {
         self.counters = counters
+        self.limits = limits
         self.taskMetrics = taskMetrics
         self.spool = spool
         self.forwarder = forwarder
@@ -61,9 +65,14 @@ final class PipelineMetrics: MetricSource {
         for reason in BadRequestReason.allCases {
             bad.add(values.badRequests[reason] ?? 0, LabelSet(["reason": reason.rawValue]))
         }
+        bad.add(limits.slowRequests, LabelSet(["reason": "slow"]))
         var duplicates = family("duplicate_spans_total", .counter, "Process spans that came again; they are observed once.")
         duplicates.add(taskMetrics.duplicates)
-        return [build, received, accepted, refused, bad, duplicates]
+        var connections = family(
+            "refused_connections_total", .counter,
+            "Connections that were closed at once because 1,024 were open; is there a client that never closes its own?")
+        connections.add(limits.refusedConnections)
+        return [build, received, accepted, refused, bad, connections, duplicates]
     }
 
     private func spoolFamilies(_ statistics: SpoolStatistics) -> [MetricFamily] {

@@ -1,0 +1,54 @@
+import Synchronization
+
+/// What all listeners of one kind may hold together, whoever sends it. Shared by their connections, on any event loop.
+package final class HTTPLimits: Sendable {
+    /// A request that is not complete by then has its connection closed.
+    static let requestSeconds: Int64 = 60
+
+    private let maxConnections: Int
+    private let maxBodyBytes: Int
+    private let connections = Atomic<Int>(0)
+    private let bodyBytes = Atomic<Int>(0)
+    private let refused = Atomic<UInt64>(0)
+    private let slow = Atomic<UInt64>(0)
+
+    /// - Parameters:
+    ///   - maxConnections: open at a time; further ones are closed at once.
+    ///   - maxBodyBytes: of bodies that are not complete yet, over all connections.
+    package init(maxConnections: Int = 1024, maxBodyBytes: Int = 64 << 20) {
+        self.maxConnections = maxConnections
+        self.maxBodyBytes = maxBodyBytes
+    }
+
+    /// Connections that were closed because there were too many.
+    package var refusedConnections: UInt64 { refused.load(ordering: .relaxed) }
+    /// Connections that were closed because a request took too long to come.
+    package var slowRequests: UInt64 { slow.load(ordering: .relaxed) }
+
+    /// False, and counted, when there is no room for one more.
+    func openConnection() -> Bool {
+        if connections.add(1, ordering: .relaxed).newValue <= maxConnections { return true }
+        connections.subtract(1, ordering: .relaxed)
+        refused.add(1, ordering: .relaxed)
+        return false
+    }
+
+    func closeConnection() {
+        connections.subtract(1, ordering: .relaxed)
+    }
+
+    /// Room for bytes of a body; false when there is none, and nothing is taken.
+    func hold(_ count: Int) -> Bool {
+        if bodyBytes.add(count, ordering: .relaxed).newValue <= maxBodyBytes { return true }
+        bodyBytes.subtract(count, ordering: .relaxed)
+        return false
+    }
+
+    func release(_ count: Int) {
+        bodyBytes.subtract(count, ordering: .relaxed)
+    }
+
+    func noteSlowRequest() {
+        slow.add(1, ordering: .relaxed)
+    }
+}

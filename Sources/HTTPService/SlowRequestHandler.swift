@@ -1,0 +1,57 @@
+import NIOCore
+
+/// Closes a connection whose request is not complete in time, however steadily its bytes drip. Stands before the HTTP
+/// decoder, so that it sees the bytes of a head that is not complete.
+final class SlowRequestHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+
+    private let limits: HTTPLimits
+    private let timeout: TimeAmount
+    private var began: NIODeadline?
+    private var check: Scheduled<Void>?
+
+    init(_ limits: HTTPLimits, timeout: TimeAmount = .seconds(HTTPLimits.requestSeconds)) {
+        self.limits = limits
+        self.timeout = timeout
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if began == nil {
+            began = context.eventLoop.now
+            if check == nil { schedule(after: timeout, context) }
+        }
+        context.fireChannelRead(data)
+    }
+
+    /// The connection has seen the end of a request. What came behind it counts from the next bytes on.
+    func requestEnded() {
+        began = nil
+    }
+
+    /// One timer at a time: it looks again when a later request has begun meanwhile.
+    private func schedule(after delay: TimeAmount, _ context: ChannelHandlerContext) {
+        let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        check = context.eventLoop.scheduleTask(in: delay) {
+            let (handler, context) = loopBound.value
+            handler.check = nil
+            guard let began = handler.began else { return }
+            let left = began + handler.timeout - context.eventLoop.now
+            if left > .zero {
+                handler.schedule(after: left, context)
+            } else {
+                handler.limits.noteSlowRequest()
+                context.close(promise: nil)
+            }
+        }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        check?.cancel()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        check?.cancel()
+        context.fireChannelInactive()
+    }
+}

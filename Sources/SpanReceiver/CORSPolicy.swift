@@ -1,0 +1,70 @@
+import HTTPService
+import NIOHTTP1
+
+/// Which browsers' pages may send spans: those of the configured origins and no others. A request without an Origin comes
+/// from no page, and passes.
+package struct CORSPolicy: Sendable {
+    private static let preflightSeconds = "7200"
+    private static let headersAlways = ["content-type", "content-encoding", "authorization"]
+
+    private let origins: Set<String>
+    private let allowsAll: Bool
+    private let headers: String
+    private let allowsAllHeaders: Bool
+
+    /// - Parameters:
+    ///   - origins: `https://shop.example`, with the port where it is not the scheme's own; or `*`.
+    ///   - headers: that pages may send beside those of OTLP; or `*`.
+    package init(origins: [String] = [], headers: [String] = []) {
+        self.origins = Set(origins.map { $0.lowercased() })
+        allowsAll = origins.contains("*")
+        allowsAllHeaders = headers.contains("*")
+        let others = headers.filter { $0 != "*" && !Self.headersAlways.contains($0.lowercased()) }
+        self.headers = (Self.headersAlways + others).joined(separator: ", ")
+    }
+
+    /// What an origin has to look like.
+    package static func isOrigin(_ text: String) -> Bool {
+        if text == "*" || text == "null" { return true }
+        guard let separator = text.firstIndex(of: ":"), text[separator...].hasPrefix("://") else { return false }
+        let host = text[separator...].dropFirst(3)
+        let scheme = text[..<separator]
+        return !scheme.isEmpty && !host.isEmpty && !host.contains { "/?#@ ".contains($0) }
+            && scheme.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "+-.".contains($0)) }
+    }
+
+    enum Decision {
+        case pass
+        /// The browser asks whether the page may send; to be marked like any answer.
+        case preflight(HTTPResponse)
+        case refuse(origin: String)
+    }
+
+    func decide(_ head: HTTPRequestHead) -> Decision {
+        guard let origin = head.headers.first(name: "origin") else { return .pass }
+        guard isAllowed(origin) else { return .refuse(origin: origin) }
+        guard head.method == .OPTIONS, head.headers.contains(name: "access-control-request-method") else { return .pass }
+        var response = HTTPResponse(.noContent)
+        let asked = head.headers[canonicalForm: "access-control-request-headers"].joined(separator: ", ")
+        response.headers.add(name: "Access-Control-Allow-Methods", value: "POST")
+        response.headers.add(name: "Access-Control-Allow-Headers", value: allowsAllHeaders && !asked.isEmpty ? asked : headers)
+        response.headers.add(name: "Access-Control-Max-Age", value: Self.preflightSeconds)
+        // A page of the internet that sends to the machine it is shown on.
+        if head.headers.first(name: "access-control-request-private-network") == "true" {
+            response.headers.add(name: "Access-Control-Allow-Private-Network", value: "true")
+        }
+        return .preflight(response)
+    }
+
+    private func isAllowed(_ origin: String) -> Bool { allowsAll || origins.contains(origin.lowercased()) }
+
+    /// Lets the page read the answer. Called for requests that passed.
+    func mark(_ response: HTTPResponse, _ headers: HTTPHeaders) -> HTTPResponse {
+        guard let origin = headers.first(name: "origin"), isAllowed(origin) else { return response }
+        var marked = response
+        marked.headers.add(name: "Access-Control-Allow-Origin", value: allowsAll ? "*" : origin)
+        marked.headers.add(name: "Access-Control-Expose-Headers", value: "Retry-After")
+        if !allowsAll { marked.headers.add(name: "Vary", value: "Origin") }
+        return marked
+    }
+}

@@ -1,0 +1,69 @@
+"""What clients together may hold: connections, bodies that are not complete, time."""
+
+import os
+import socket
+from contextlib import ExitStack
+
+from support import http_client, otlp
+from support.collector import flags, run_once
+from support.deadline import eventually
+from support.http_client import Endpoint
+
+HEAD = (b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: %d\r\n\r\n")
+
+
+def test_more_connections_than_allowed_are_closed_at_once_and_counted(start_collector):
+    collector = start_collector()
+    with ExitStack() as stack:
+        kept = []
+        for _ in range(1024):
+            kept.append(stack.enter_context(collector.unix.connect()))
+            if len(kept) % 256 == 0:  # Less than the backlog at a time.
+                eventually("they are accepted", lambda: len(os.listdir(f"/proc/{collector.process.pid}/fd")) > len(kept))
+        refused = stack.enter_context(collector.unix.connect())
+        refused.settimeout(5)
+        assert refused.recv(1) == b""
+        assert collector.count("refused_connections_total") == 1
+        kept[0].close()
+        eventually("room for one more", lambda: collector.post(otlp.numbered_request([1])).status == 200)
+    eventually("all are closed", lambda: collector.post(otlp.numbered_request([2])).status == 200)
+
+
+def test_bodies_in_flight_have_one_bound_for_all_connections(start_collector):
+    """64 MiB: the fifth body of 15 MiB finds no room, and is told to come again."""
+    collector = start_collector()
+    size = 15 << 20
+    with ExitStack() as stack:
+        for _ in range(4):
+            connection = stack.enter_context(collector.unix.connect())
+            connection.sendall(HEAD % size + bytes(size - 1))
+        eventually("the bodies are here", lambda: collector.metrics().value("process_resident_memory_bytes") > 4 * size)
+        last = stack.enter_context(collector.unix.connect())
+        last.sendall(HEAD % size + bytes(size))
+        answer = http_client.raw_answer(last)
+        assert answer.status == 503 and answer.headers["Retry-After"] == "1", answer
+        assert collector.count("refused_requests_total", {"reason": "overloaded"}) == 1
+        # A small one finds room still.
+        assert collector.post(otlp.numbered_request([1])).status == 200
+    eventually("room again", lambda: _take(collector.unix, size) == 400)
+
+
+def _take(endpoint: Endpoint, size: int) -> int:
+    with endpoint.connect() as connection:
+        connection.sendall(HEAD % size + bytes(size))
+        return http_client.raw_answer(connection).status
+
+
+def test_an_abstract_socket_takes_spans_and_leaves_no_file(start_collector, tmp_path):
+    name = f"@asynq-collector-{tmp_path.name}"
+    collector = start_collector(options={"otlp.socket": name})
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect("\0" + name[1:])
+        body = otlp.numbered_request([1])
+        client.sendall(HEAD % len(body) + body)
+        assert http_client.raw_answer(client).status == 200
+    assert f"unix:{name}" in collector.stderr()
+    assert not (tmp_path / name).exists()
+    second = run_once("run", *flags(collector.options | {
+        "otlp.listen": "none", "metrics.listen": "127.0.0.1:0", "spool.directory": tmp_path / "other"}))
+    assert second.returncode == 1 and "another process listens" in second.stderr, second
