@@ -10,6 +10,11 @@ let rules: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+// ISA-L is used where the compiler finds its header (`canImport`). The manifest does not look itself, because SwiftPM keeps
+// what a manifest came to. ASYNQ_COLLECTOR_WITHOUT_ISAL=1 builds as if it were not there.
+let gzipByZlib: [SwiftSetting] =
+    Context.environment["ASYNQ_COLLECTOR_WITHOUT_ISAL"] == "1" ? [.define("WITHOUT_ISAL")] : []
+
 func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: rules)
 }
@@ -46,7 +51,9 @@ let package = Package(
         // C libraries of the system: module maps, and typed one-line shims where a call is variadic.
         cLibrary("CHiredis", apt: "libhiredis-dev"),
         cLibrary("CCurl", apt: "libcurl4-openssl-dev"),
+        cLibrary("CISAL", apt: "libisal-dev"),
         cLibrary("CZlib", apt: "zlib1g-dev"),
+        cLibrary("CZstd", apt: "libzstd-dev"),
         cLibrary("CYAML", apt: "libyaml-dev"),
         cLibrary("CTLS", apt: "libssl-dev"),
 
@@ -55,7 +62,7 @@ let package = Package(
         library("Model"),
         library("Platform", ["Model", "CLinux"]),
         library("ProtobufWire"),
-        library("Compression", ["CZlib"]),
+        .target(name: "Compression", dependencies: ["CISAL", "CZlib", "CZstd"], swiftSettings: rules + gzipByZlib),
 
         // The data flow, from left to right.
         library("AsynqRedis", ["Model", "Platform", "ProtobufWire", "CHiredis", "CTLS", logging]),

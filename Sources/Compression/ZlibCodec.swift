@@ -1,0 +1,85 @@
+import CZlib
+
+/// One reusable gzip compressor by zlib.
+package final class ZlibCompressor {
+    private static let gzipWindow: Int32 = 15 + 16
+    /// On the heap because zlib keeps a pointer to it.
+    private let stream: UnsafeMutablePointer<z_stream>
+
+    /// Level 1 is the fastest: spans shrink about sixfold at any level.
+    package init(level: Int = 1) {
+        stream = .allocate(capacity: 1)
+        stream.initialize(to: z_stream())
+        let code = collector_deflate_init(stream, Int32(level), Self.gzipWindow)
+        // Fails for lack of 256 KiB or a wrong constant above only.
+        precondition(code == Z_OK, "deflateInit2: \(code)")
+    }
+
+    deinit {
+        deflateEnd(stream)
+        stream.deallocate()
+    }
+
+    /// A complete gzip member of `input`.
+    package func compress(_ input: UnsafeRawBufferPointer) -> [UInt8] {
+        deflateReset(stream)
+        let bound = Int(deflateBound(stream, UInt(input.count)))
+        return [UInt8](unsafeUninitializedCapacity: bound) { output, count in
+            stream.pointee.next_in = mutableBytes(of: input)
+            stream.pointee.avail_in = UInt32(input.count)
+            stream.pointee.next_out = output.baseAddress
+            stream.pointee.avail_out = UInt32(output.count)
+            let code = deflate(stream, Z_FINISH)
+            precondition(code == Z_STREAM_END, "deflate into deflateBound bytes: \(code)")
+            count = output.count - Int(stream.pointee.avail_out)
+        }
+    }
+}
+
+/// One reusable decompressor of gzip and zlib data by zlib.
+package final class ZlibInflater: DeflateDecoder {
+    /// 32: the header tells gzip from zlib.
+    private static let anyWindow: Int32 = 15 + 32
+    private let stream: UnsafeMutablePointer<z_stream>
+
+    package init() {
+        stream = .allocate(capacity: 1)
+        stream.initialize(to: z_stream())
+        let code = collector_inflate_init(stream, Self.anyWindow)
+        precondition(code == Z_OK, "inflateInit2: \(code)")
+    }
+
+    deinit {
+        inflateEnd(stream)
+        stream.deallocate()
+    }
+
+    /// Inflates all of `input`, several gzip members in a row included; at most `limit` bytes come out.
+    package func inflate(_ input: UnsafeRawBufferPointer, limit: Int) throws(DecompressionError) -> [UInt8] {
+        try inflateStreams(input, limit: limit)
+    }
+
+    func begin(_ input: UnsafeRawBufferPointer) -> DecompressionError? {
+        inflateReset(stream)
+        stream.pointee.next_in = mutableBytes(of: input)
+        stream.pointee.avail_in = UInt32(input.count)
+        return nil
+    }
+
+    func step(into room: UnsafeMutableRawBufferPointer) -> DeflateStep {
+        stream.pointee.next_out = room.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        stream.pointee.avail_out = UInt32(room.count)
+        let code = CZlib.inflate(stream, Z_NO_FLUSH)
+        let bytes = room.count - Int(stream.pointee.avail_out)
+        switch code {
+        case Z_OK, Z_BUF_ERROR: return .wrote(bytes)
+        case Z_STREAM_END: return .ended(wrote: bytes, unread: Int(stream.pointee.avail_in))
+        default: return .failed(.malformed(stream.pointee.msg.map { String(cString: $0) } ?? "code \(code)"))
+        }
+    }
+}
+
+/// The C libraries take their input as mutable and don't change it.
+func mutableBytes(of input: UnsafeRawBufferPointer) -> UnsafeMutablePointer<UInt8>? {
+    input.baseAddress.map { UnsafeMutablePointer(mutating: $0.assumingMemoryBound(to: UInt8.self)) }
+}

@@ -1,0 +1,92 @@
+import CZstd
+
+/// One reusable compressor to zstd (RFC 8878).
+package final class ZstdCompressor {
+    private let context: OpaquePointer
+
+    package init(level: Int = 1) {
+        guard let context = ZSTD_createCCtx() else { preconditionFailure("ZSTD_createCCtx: no memory") }
+        self.context = context
+        ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, Int32(level))
+        // As gzip has one: what a proxy broke on the way must not pass for spans.
+        ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)
+    }
+
+    deinit {
+        ZSTD_freeCCtx(context)
+    }
+
+    /// One frame of `input`, with its size in the header.
+    package func compress(_ input: UnsafeRawBufferPointer) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: ZSTD_compressBound(input.count)) { output, count in
+            let size = ZSTD_compress2(context, output.baseAddress, output.count, input.baseAddress, input.count)
+            // Fails for lack of memory only: the room is as much as libzstd asks for.
+            precondition(ZSTD_isError(size) == 0, "ZSTD_compress2: \(String(cString: ZSTD_getErrorName(size)))")
+            count = size
+        }
+    }
+}
+
+/// One reusable decompressor of zstd data.
+///
+/// A frame is decoded straight into the output, which is its own window: whatever window size a frame asks for, nothing
+/// is allocated for it, and the output limit is the only bound that is needed.
+package final class ZstdDecompressor {
+    private let context: OpaquePointer
+
+    package init() {
+        guard let context = ZSTD_createDCtx() else { preconditionFailure("ZSTD_createDCtx: no memory") }
+        self.context = context
+    }
+
+    deinit {
+        ZSTD_freeDCtx(context)
+    }
+
+    /// Decompresses all of `input`, several frames in a row included; at most `limit` bytes come out. What is behind a
+    /// frame must be another one.
+    package func decompress(_ input: UnsafeRawBufferPointer, limit: Int) throws(DecompressionError) -> [UInt8] {
+        if input.isEmpty { throw .truncated }
+        var position = 0
+        return try growingOutput(limit: limit, expecting: try Self.expectedBytes(input, limit: limit)) { room, count in
+            while position < input.count {
+                let rest = UnsafeRawBufferPointer(rebasing: input[position...])
+                if let error = Self.magicError(rest) { return .failed(error) }
+                let frameBytes = ZSTD_findFrameCompressedSize(rest.baseAddress, rest.count)
+                if ZSTD_isError(frameBytes) != 0 { return .failed(Self.error(frameBytes)) }
+                let free = UnsafeMutableRawBufferPointer(rebasing: room[count...])
+                let made = ZSTD_decompressDCtx(context, free.baseAddress, free.count, rest.baseAddress, frameBytes)
+                if ZSTD_isError(made) != 0 {
+                    // The frame is decoded again, from its start, in more room.
+                    return ZSTD_getErrorCode(made) == ZSTD_error_dstSize_tooSmall ? .full : .failed(Self.error(made))
+                }
+                count += made
+                position += frameBytes
+            }
+            return .finished
+        }
+    }
+
+    /// libzstd would take the formats from before 2016, too, by decoders that nobody looks after.
+    private static func magicError(_ frame: UnsafeRawBufferPointer) -> DecompressionError? {
+        if frame.count < 4 { return .truncated }
+        let magic = UInt32(littleEndian: frame.loadUnaligned(as: UInt32.self))
+        let isFrame = magic == 0xFD2F_B528
+        let isSkippable = magic & 0xFFFF_FFF0 == 0x184D_2A50
+        return isFrame || isSkippable ? nil : .malformed("no zstd frame")
+    }
+
+    /// What the first frame says of itself; encoders that stream don't know it. Most spans shrink about sevenfold.
+    private static func expectedBytes(_ input: UnsafeRawBufferPointer, limit: Int) throws(DecompressionError) -> Int {
+        let guess = input.count * 8
+        let size = ZSTD_getFrameContentSize(input.baseAddress, input.count)
+        if size == collector_zstd_size_unknown || size == collector_zstd_size_error { return guess }
+        if size > UInt64(limit) { throw .tooLarge(limit: limit) }
+        return Int(size)
+    }
+
+    private static func error(_ code: Int) -> DecompressionError {
+        ZSTD_getErrorCode(code) == ZSTD_error_srcSize_wrong
+            ? .truncated : .malformed(String(cString: ZSTD_getErrorName(code)))
+    }
+}
