@@ -13,13 +13,13 @@ final class CurlTransfer {
     fileprivate var answerBody: [UInt8] = []
 
     /// nil when libcurl has no memory for a handle.
-    init?(_ options: ForwarderOptions, body bytes: [UInt8], isCompressed: Bool) {
+    init?(_ options: ForwarderOptions, body bytes: [UInt8], contentEncoding: String?) {
         guard let handle = curl_easy_init() else { return nil }
         self.handle = handle
         body = .allocate(byteCount: bytes.count, alignment: 1)
         body.copyBytes(from: bytes)
         errorText.initialize(to: 0)
-        headers = Self.headerList(options, isCompressed: isCompressed)
+        headers = Self.headerList(options, contentEncoding)
         configure(options)
     }
 
@@ -30,9 +30,11 @@ final class CurlTransfer {
         errorText.deallocate()
     }
 
-    private static func headerList(_ options: ForwarderOptions, isCompressed: Bool) -> UnsafeMutablePointer<curl_slist>? {
+    private static func headerList(
+        _ options: ForwarderOptions, _ contentEncoding: String?
+    ) -> UnsafeMutablePointer<curl_slist>? {
         var lines = ["Content-Type: application/x-protobuf", "Expect:", "Accept:"]
-        if isCompressed { lines.append("Content-Encoding: gzip") }
+        if let contentEncoding { lines.append("Content-Encoding: \(contentEncoding)") }
         lines += options.headers.map { "\($0.name): \($0.value)" }
         var list: UnsafeMutablePointer<curl_slist>?
         for line in lines { list = curl_slist_append(list, line) ?? list }

@@ -3,7 +3,6 @@ package import Model
 package import Platform
 package import Spool
 import CCurl
-import Compression
 package import Metrics
 import Synchronization
 
@@ -106,7 +105,7 @@ package final class Forwarder: Sendable {
 
     private struct ForwarderLoop: ~Copyable {
         private let owner: Forwarder
-        private let compressor = GzipCompressor()
+        private let compressor: BodyCompressor
         private var inFlight: [UnsafeMutableRawPointer: InFlight] = [:]
         private var retries: [Attempt] = []
         private var backoff: Backoff
@@ -119,6 +118,7 @@ package final class Forwarder: Sendable {
 
         init(_ owner: Forwarder) {
             self.owner = owner
+            compressor = BodyCompressor(owner.options.compression)
             backoff = Backoff(
                 initialNanoseconds: owner.options.retryInitialNanoseconds,
                 maxNanoseconds: owner.options.retryMaxNanoseconds)
@@ -178,9 +178,8 @@ package final class Forwarder: Sendable {
         }
 
         private mutating func start(_ attempt: Attempt, at now: MonotonicTime) {
-            let isCompressed = owner.options.compression == .gzip
-            let body = isCompressed ? attempt.batch.bytes.withUnsafeBytes { compressor.compress($0) } : attempt.batch.bytes
-            guard let transfer = CurlTransfer(owner.options, body: body, isCompressed: isCompressed),
+            let body = compressor.compress(attempt.batch.bytes)
+            guard let transfer = CurlTransfer(owner.options, body: body, contentEncoding: compressor.contentEncoding),
                 owner.multi.add(transfer)
             else {
                 let failure = ForwardOutcome.retry(afterSeconds: 0, reason: "libcurl has no memory for a request")

@@ -1,5 +1,5 @@
 package enum ForwardCompression: String, CaseIterable, Sendable {
-    case gzip, none
+    case gzip, zstd, none
 }
 
 /// Where spans go, and in which portions.

@@ -19,10 +19,10 @@ struct ProblemTests {
         let found = try problems(
             ["--redis-interval", "soon", "--nonsense", "1", "--otlp-max-body", "many"],
             environment: [("ASYNQ_COLLECTOR_LOG_LEVEL", "loud"), ("ASYNQ_COLLECTOR_REDIS_URL", "ftp://x")],
-            yaml: "tempo: {endpoint: 'tempo:4318', compression: zstd}\nspool: {when-full: panic}\nmetrics: {listen: here}\n")
+            yaml: "tempo: {endpoint: 'tempo:4318', compression: brotli}\nspool: {when-full: panic}\nmetrics: {listen: here}\n")
         for part in [
-            "redis.interval", "--nonsense", "otlp.max-body", "log.level", "redis.url", "tempo.endpoint", "spool.when-full",
-            "metrics.listen",
+            "redis.interval", "--nonsense", "otlp.max-body", "log.level", "redis.url", "tempo.endpoint",
+            "tempo.compression", "spool.when-full", "metrics.listen",
         ] {
             #expect(found.contains { $0.contains(part) }, "\(part) in \(found)")
         }
@@ -59,7 +59,8 @@ struct ProblemTests {
         ("redis-memory-sampling", "off"),
         ("redis-memory-sampling", "60s"), ("otlp-socket", "none"), ("otlp-socket", "unix:///a/b"), ("otlp-socket-mode", "0777"),
         ("otlp-listen", "none"), ("otlp-listen", ":4318"), ("tempo-endpoint", "none"), ("tempo-endpoint", "https://h"),
-        ("tempo-headers", "A=B=C, D="), ("spool-max-bytes", "1MiB"), ("spool-max-age", "none"), ("spool-max-age", "1d"),
+        ("tempo-headers", "A=B=C, D="), ("tempo-compression", "zstd"), ("tempo-compression", "none"),
+        ("spool-max-bytes", "1MiB"), ("spool-max-age", "none"), ("spool-max-age", "1d"),
         ("spool-sync", "always"), ("spool-sync", "never"), ("spool-sync", "1s"), ("metrics-listen", "unix:///m.sock"),
         ("metrics-listen", "127.0.0.1:0"), ("metrics-wait-buckets", "0.1, 1 ,10"), ("wait-attributes", "a:s,b:c:ms"),
         ("traces-relink", "parent"),

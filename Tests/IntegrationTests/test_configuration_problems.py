@@ -73,7 +73,7 @@ def test_a_bad_value_is_refused_with_its_key_and_itself(key):
 
 
 @pytest.mark.parametrize("key, value, allowed", [
-    ("spool-when-full", "panic", ("refuse", "drop-oldest")), ("tempo-compression", "brotli", ("gzip", "none")),
+    ("spool-when-full", "panic", ("refuse", "drop-oldest")), ("tempo-compression", "brotli", ("gzip", "zstd", "none")),
     ("log-format", "xml", ("auto", "json", "text")),
 ])
 def test_where_only_some_words_are_allowed_they_are_listed(key, value, allowed):

@@ -5,6 +5,7 @@ import http.client
 import zlib
 
 import pytest
+import zstandard
 
 from support import otlp
 from support.http_client import PROTOBUF, Connection, Endpoint, ask, encoded, post_traces
@@ -47,6 +48,9 @@ GOOD = numbered_request(range(2))
     ("POST", "/v1/traces", PROTOBUF | {"Content-Encoding": "gzip"}, GOOD, 400),
     ("POST", "/v1/traces", PROTOBUF | {"Content-Encoding": "gzip"}, gzip.compress(GOOD)[:-9], 400),
     ("POST", "/v1/traces", PROTOBUF | {"Content-Encoding": "deflate"}, zlib.compress(GOOD), 200),
+    ("POST", "/v1/traces", PROTOBUF | {"Content-Encoding": "zstd"}, zstandard.compress(GOOD), 200),
+    ("POST", "/v1/traces", PROTOBUF | {"Content-Encoding": "zstd"}, zstandard.compress(GOOD)[:-1], 400),
+    ("POST", "/v1/traces", PROTOBUF | {"Content-Encoding": "zstd"}, GOOD, 400),
     ("POST", "/v1/traces", PROTOBUF, GOOD[:-1], 400),
     ("POST", "/v1/traces", PROTOBUF, b"", 200),
     ("POST", "/v1/traces", PROTOBUF | {"Content-Encoding": "gzip"}, gzip.compress(bytes(20 * 1024 * 1024 + 1)), 400),

@@ -125,7 +125,7 @@ struct ConfigurationKey: Sendable {
             "tempo.endpoint", .url, "none",
             "base URL of the trace backend; /v1/traces is appended; none = spans feed the metrics only"),
         .init("tempo.headers", .secretPairs, "", "NAME=VALUE,… sent with each request, such as X-Scope-OrgID=team-a"),
-        .init("tempo.compression", .choice(["gzip", "zstd", "none"]), "gzip", "gzip or none (zstd is not built in yet)"),
+        .init("tempo.compression", .choice(["gzip", "zstd", "none"]), "gzip", "gzip, zstd or none"),
         .init("tempo.timeout", .duration, "10s", "of one request"),
         .init("tempo.tls.ca-file", .text, "", "certificate authorities", .notYet),
         .init("tempo.tls.cert-file", .text, "", "client certificate", .notYet),

@@ -55,6 +55,8 @@ def _any_value(value) -> AnyValue:
         return AnyValue(int_value=value)
     if isinstance(value, float):
         return AnyValue(double_value=value)
+    if isinstance(value, bytes):
+        return AnyValue(bytes_value=value)
     return AnyValue(string_value=value)
 
 

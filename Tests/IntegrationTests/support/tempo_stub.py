@@ -1,6 +1,6 @@
 """A stand-in for Grafana Tempo's OTLP/HTTP endpoint, as strict as the real one was observed to be (3.0.3).
 
-    good protobuf, plain, gzip or deflate, chunked or not      200, body 0a 00
+    good protobuf, plain, gzip, deflate or zstd, chunked or not  200, body 0a 00
     Content-Encoding: identity, broken compression             400, google.rpc.Status
     truncated protobuf, or over 20 MiB after decompression     400, google.rpc.Status
     one span with a bad trace or span id                       400 for the whole batch, nothing stored
@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler
 
+import zstandard
 from google.protobuf.message import DecodeError
 
 from support import wire
@@ -198,9 +199,19 @@ def _decompressed(encoding: str | None, body: bytes) -> bytes:
             return gzip.decompress(body)
         if encoding == "deflate":
             return zlib.decompress(body)
-    except (OSError, EOFError, zlib.error) as error:
+        if encoding == "zstd":
+            return _zstd_frame(body)
+    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
         raise Refusal(400, f"{encoding}: {error}") from error
     raise Refusal(400, f"unsupported Content-Encoding: {encoding}")
+
+
+def _zstd_frame(body: bytes) -> bytes:
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    content = frame.decompress(body)
+    if not frame.eof or frame.unused_data:
+        raise EOFError("not one whole frame")
+    return content
 
 
 def _status(code: int, message: str) -> bytes:
