@@ -17,6 +17,7 @@ struct TraceIntake: Sendable {
         case identity
         /// gzip or zlib; the bytes tell which.
         case deflated
+        case zstd
     }
 
     /// Reused from request to request, so that a scan allocates nothing.
@@ -25,6 +26,13 @@ struct TraceIntake: Sendable {
             var scanner: SpanScanner
             var converter = JSONRequestConverter()
             let inflater = Inflater()
+            let zstd = ZstdDecompressor()
+
+            func decompress(
+                _ body: UnsafeRawBufferPointer, _ coding: BodyCoding, limit: Int
+            ) throws(DecompressionError) -> [UInt8] {
+                coding == .zstd ? try zstd.decompress(body, limit: limit) : try inflater.inflate(body, limit: limit)
+            }
         }
         let tools: Mutex<Tools>
 
@@ -67,9 +75,9 @@ struct TraceIntake: Sendable {
     ) -> Reply {
         scratch.tools.withLock { tools in
             body.withUnsafeReadableBytes { body in
-                guard coding == .deflated, !body.isEmpty else { return read(body, &tools, source, eventLoop) }
+                guard coding != .identity, !body.isEmpty else { return read(body, &tools, source, eventLoop) }
                 do throws(DecompressionError) {
-                    let inflated = try tools.inflater.inflate(body, limit: maxBodyBytes)
+                    let inflated = try tools.decompress(body, coding, limit: maxBodyBytes)
                     return inflated.withUnsafeBytes { read($0, &tools, source, eventLoop) }
                 } catch {
                     return .now(.refused(refusal(of: error)))

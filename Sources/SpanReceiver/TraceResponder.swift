@@ -61,7 +61,7 @@ struct TraceResponder: HTTPResponder {
             return refuse(.unknownMediaType, "content type \(type ?? "missing"); allowed are \(allowed)")
         }
         guard TraceIntake.BodyCoding(head.headers) != nil else {
-            return refuse(.unknownEncoding, "unknown content encoding; allowed are identity, gzip and deflate")
+            return refuse(.unknownEncoding, "unknown content encoding; allowed are identity, gzip, deflate and zstd")
         }
         return nil
     }
@@ -143,6 +143,7 @@ extension TraceIntake.BodyCoding {
         switch headers.first(name: "content-encoding")?.lowercased() {
         case nil, "", "identity": self = .identity
         case "gzip", "x-gzip", "deflate": self = .deflated
+        case "zstd": self = .zstd
         default: return nil
         }
     }
