@@ -21,17 +21,23 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CHiredis"),
+        .systemLibrary(name: "CISAL"),
         .systemLibrary(name: "CTLS"),
+        .systemLibrary(name: "CZlib"),
+        .systemLibrary(name: "CZstd"),
         .target(name: "CLinux"),
         library("Model"),
         library("Platform", ["Model", "CLinux"]),
         library("ProtobufWire"),
+        library("Compression", ["CISAL", "CZlib", "CZstd"]),
         library(
             "AsynqRedis",
             ["Model", "Platform", "ProtobufWire", "CHiredis", "CTLS", .product(name: "Logging", package: "swift-log")]),
         .executableTarget(
             name: "RedisBenchmark", dependencies: ["AsynqRedis", "Model", "Platform", "ProtobufWire"],
             swiftSettings: rules),
+        .executableTarget(
+            name: "CompressionBenchmark", dependencies: ["Compression", "Platform", "ProtobufWire"], swiftSettings: rules),
     ],
     swiftLanguageModes: [.v6]
 )
