@@ -64,6 +64,20 @@ def test_verification_can_be_switched_off(server, certificates):
     assert ran.returncode == 0, ran
 
 
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_each_version_verifies_and_can_do_without(certificates, tmp_path, version):
+    """Under 1.2 the client waits for the server's last word after it has looked at the certificate, under 1.3 it does not."""
+    port = free_port()
+    flags = ["--tls-port", str(port), "--tls-protocols", version, *certificates.server_flags()]
+    with RedisServer(tmp_path, flags=flags):
+        server = port, False
+        unverified = scrape(server, "--redis-tls-insecure-skip-verify", "true")
+        assert unverified.returncode == 0, unverified
+        assert scrape(server, "--redis-tls-ca-file", certificates["ca.pem"]).returncode == 0
+        stranger = scrape(server, "--redis-tls-ca-file", certificates["stranger.pem"])
+        assert stranger.returncode == 1 and "certificate is not accepted" in stranger.stderr, stranger
+
+
 def test_a_plain_port_is_no_tls_port(certificates, tmp_path):
     with RedisServer(tmp_path) as plain:
         ran = run_once("scrape", "--redis-url", f"rediss://127.0.0.1:{plain.port}/0", "--redis-timeout", "2s")
