@@ -8,13 +8,17 @@ struct ClusterTopology: Equatable {
 
     /// The masters, each once.
     private(set) var masters: [RedisEndpoint.Address] = []
+    /// In `masters`.
+    private var indices: [RedisEndpoint.Address: UInt16] = [:]
     /// By slot: index in `masters`, or nil where no node holds it.
     private var owners: [UInt16?] = Array(repeating: nil, count: slots)
 
     /// The reply to `CLUSTER SLOTS`: for each range `[first, last, [host, port, id, …], replicas…]`. A host that the node
-    /// does not know (empty or null) is the one that was asked.
+    /// does not know (null, empty, or `?`) is the one that was asked. Each slot has one master: a reply that names more slots
+    /// than there are is broken, and would cost time for each of its ranges.
     init(_ reply: RedisReply, askedHost: String) throws(RedisError) {
         if let text = reply.errorText { throw RedisError(reply: text) }
+        var named = 0
         for range in reply.elements ?? [] {
             guard let parts = range.elements, parts.count >= 3, let first = parts[0].number, let last = parts[1].number,
                 (0..<Int64(Self.slots)).contains(first), (first..<Int64(Self.slots)).contains(last),
@@ -22,8 +26,12 @@ struct ClusterTopology: Equatable {
             else {
                 throw RedisError(.protocolError, "CLUSTER SLOTS did not answer with ranges of slots")
             }
+            named += Int(last - first) + 1
+            if named > Self.slots {
+                throw RedisError(.protocolError, "CLUSTER SLOTS named more than \(Self.slots) slots")
+            }
             let name = node[0].bytes.map { String(decoding: $0, as: UTF8.self) } ?? ""
-            let owner = index(of: .tcp(host: name.isEmpty ? askedHost : name, port: port))
+            let owner = index(of: .tcp(host: Self.isUnknown(host: name) ? askedHost : name, port: port))
             for slot in Int(first)...Int(last) { owners[slot] = owner }
         }
     }
@@ -38,11 +46,15 @@ struct ClusterTopology: Equatable {
     }
 
     private mutating func index(of address: RedisEndpoint.Address) -> UInt16? {
-        if let known = masters.firstIndex(of: address) { return UInt16(known) }
+        if let known = indices[address] { return known }
         guard masters.count < Self.maxNodes else { return nil }
+        indices[address] = UInt16(masters.count)
         masters.append(address)
-        return UInt16(masters.count - 1)
+        return indices[address]
     }
+
+    /// What a node says of a host that it does not know; `?` where `cluster-preferred-endpoint-type` is `hostname`.
+    static func isUnknown(host: String) -> Bool { host.isEmpty || host == "?" }
 
     /// The slot of a key: CRC-16 (XMODEM) of what stands between its first `{` and the next `}`, or of the whole key where
     /// that is nothing.
@@ -76,7 +88,7 @@ struct ClusterRedirect: Equatable {
         else { return nil }
         var host = String(words[2][..<colon])
         // An IPv6 address stands bare here; a host that the node does not know is the one that was asked.
-        if host.isEmpty, case .tcp(let askedHost, _) = asked { host = askedHost }
+        if ClusterTopology.isUnknown(host: host), case .tcp(let askedHost, _) = asked { host = askedHost }
         self.slot = slot
         address = .tcp(host: host, port: port)
         isMove = words[0] == "MOVED"

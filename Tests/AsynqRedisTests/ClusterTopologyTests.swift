@@ -39,6 +39,27 @@ struct ClusterTopologyTests {
         #expect(topology.owner(of: 99) == .tcp(host: "b", port: 4) && topology.owner(of: 98) == topology.masters[0])
     }
 
+    @Test("A host `?` is one that the node does not know, in CLUSTER SLOTS and in MOVED")
+    func unknownHost() throws {
+        let topology = try ClusterTopology(.array([Self.range(0, 9, .string(Array("?".utf8)), 7)]), askedHost: "h")
+        #expect(topology.masters == [.tcp(host: "h", port: 7)])
+        let redirect = ClusterRedirect(.error("MOVED 1 ?:6381"), from: .tcp(host: "asked", port: 1))
+        #expect(redirect?.address == .tcp(host: "asked", port: 6381))
+    }
+
+    @Test("More ranges than slots, or a slot that two nodes hold, are refused before they cost time")
+    func overlapping() throws {
+        let whole = Self.range(0, 16_383, .null, 1)
+        #expect(throws: RedisError.self) {
+            try ClusterTopology(.array(Array(repeating: whole, count: 20_000)), askedHost: "h")
+        }
+        #expect(throws: RedisError.self) {
+            try ClusterTopology(.array([Self.range(0, 9000, .null, 1), Self.range(8000, 16_383, .null, 2)]), askedHost: "h")
+        }
+        let single = (0..<Int64(ClusterTopology.slots)).map { Self.range($0, $0, .null, $0 % 2 + 1) }
+        #expect(try ClusterTopology(.array(single), askedHost: "h").masters.count == 2)
+    }
+
     @Test("Slots without a node are told apart, and a reply that is none is an error", arguments: [
         RedisReply.array([.integer(1)]), .array([Self.range(5, 4, .null, 1)]), .array([Self.range(0, 16_384, .null, 1)]),
         .array([Self.range(-1, 5, .null, 1)]), .array([Self.range(0, 5, .null, 70_000)]), .error("ERR cluster support disabled"),
