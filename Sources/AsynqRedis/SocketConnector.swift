@@ -2,17 +2,20 @@ import Glibc
 import Model
 import Platform
 
-/// Opens a non-blocking, connected socket within a deadline. (Name resolution is the C library's and has its own limits.)
+/// Opens a non-blocking, connected socket within a deadline.
 struct SocketConnector {
     let clock: Clock
     let deadline: MonotonicTime
     /// Ends the wait early when it wakes; not drained here.
     let interrupt: Waker?
+    var resolver = NameResolver.system
 
     func connect(to endpoint: RedisEndpoint) throws(RedisError) -> Int32 {
         switch endpoint.address {
         case .unix(let path): return try connectUnix(path)
-        case .tcp(let host, let port): return try connectTCP(host, port)
+        case .tcp(let host, let port):
+            let addresses = try resolver.addresses(of: host, port, clock: clock, deadline: deadline, interrupt: interrupt)
+            return try connect(toFirstOf: addresses, "\(host):\(port)")
         }
     }
 
@@ -24,62 +27,57 @@ struct SocketConnector {
             throw RedisError(.connection, "the socket path \(path) is longer than 107 bytes")
         }
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
-        let count = socklen_t(MemoryLayout<sockaddr_un>.size)
-        return try withUnsafePointer(to: &address) { pointer throws(RedisError) in
-            try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer throws(RedisError) in
-                try open(AF_UNIX, pointer, count, "unix:\(path)")
-            }
-        }
+        let whole = withUnsafeBytes(of: &address) { Array($0) }
+        return try open(SocketAddress(family: AF_UNIX, bytes: whole), "unix:\(path)", deadline: deadline)
     }
 
-    /// Tries each address of the host until one accepts.
-    private func connectTCP(_ host: String, _ port: UInt16) throws(RedisError) -> Int32 {
-        var hints = addrinfo()
-        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-        var found: UnsafeMutablePointer<addrinfo>?
-        let code = getaddrinfo(host, String(port), &hints, &found)
-        guard code == 0 else {
-            throw RedisError(.connection, "resolving \(host): \(String(cString: gai_strerror(code)))")
-        }
-        defer { freeaddrinfo(found) }
-        var last = RedisError(.connection, "\(host) has no address")
-        var next = found
-        while let entry = next?.pointee {
+    /// Tries each address of the host until one accepts. One that is silent (a host may have an IPv6 address that leads
+    /// nowhere) takes an equal share of the time, not all of it.
+    func connect(toFirstOf addresses: [SocketAddress], _ name: String) throws(RedisError) -> Int32 {
+        var last = RedisError(.connection, "\(name) has no address")
+        for (index, address) in addresses.enumerated() {
+            let now = clock.monotonic()
+            let share = Self.share(of: deadline.nanoseconds(since: now), remaining: addresses.count - index)
             do throws(RedisError) {
-                return try open(entry.ai_family, entry.ai_addr, entry.ai_addrlen, "\(host):\(port)")
+                return try open(address, name, deadline: now.advanced(byNanoseconds: share))
             } catch {
                 last = error
             }
-            next = entry.ai_next
         }
         throw last
     }
 
-    private func open(
-        _ family: Int32, _ address: UnsafePointer<sockaddr>, _ count: socklen_t, _ name: String
-    ) throws(RedisError) -> Int32 {
+    /// Of the time that is left, for the next of so many addresses; the last one has it all.
+    static func share(of nanoseconds: UInt64, remaining: Int) -> UInt64 {
+        nanoseconds / UInt64(max(remaining, 1))
+    }
+
+    private func open(_ address: SocketAddress, _ name: String, deadline: MonotonicTime) throws(RedisError) -> Int32 {
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-        let descriptor = socket(family, type, 0)
+        let descriptor = socket(address.family, type, 0)
         if descriptor < 0 { throw RedisError(SystemError("socket")) }
         do throws(RedisError) {
-            if Glibc.connect(descriptor, address, count) != 0 {
-                if errno != EINPROGRESS && errno != EAGAIN {
-                    throw RedisError(SystemError("connecting to Redis at \(name)"))
-                }
-                try awaitConnection(descriptor, name)
+            let code = address.bytes.withUnsafeBytes { bytes in
+                Glibc.connect(
+                    descriptor, bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
+            }
+            if code != 0 {
+                // EAGAIN: the queue of a unix socket is full, and nothing is on its way.
+                if errno != EINPROGRESS { throw RedisError(SystemError("connecting to Redis at \(name)")) }
+                try awaitConnection(descriptor, name, deadline: deadline)
             }
         } catch {
             close(descriptor)
             throw error
         }
-        if family != AF_UNIX {
+        if address.family != AF_UNIX {
             var on: Int32 = 1
             setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
         }
         return descriptor
     }
 
-    private func awaitConnection(_ descriptor: Int32, _ name: String) throws(RedisError) {
+    private func awaitConnection(_ descriptor: Int32, _ name: String, deadline: MonotonicTime) throws(RedisError) {
         var entries = [pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)]
         guard try RedisExchange.poll(&entries, clock: clock, deadline: deadline, interrupt: interrupt) else {
             throw RedisError(.timeout, "connecting to Redis at \(name): timed out")

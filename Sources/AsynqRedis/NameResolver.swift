@@ -1,0 +1,112 @@
+import Glibc
+import Model
+import Platform
+import Synchronization
+
+/// Where a socket connects to: a `sockaddr` as the C library filled it.
+struct SocketAddress: Sendable, Equatable {
+    let family: Int32
+    let bytes: [UInt8]
+}
+
+/// The addresses of a host, found within a deadline.
+///
+/// `getaddrinfo` has none: a name server that is silent holds it for ten seconds and more. So a name is looked up by a thread
+/// of its own, and who asks waits only as long as there is time. A look-up that is late goes on, and its result is for the
+/// next who asks for that name: there is one thread for a name at most. Addresses need no thread.
+final class NameResolver: Sendable {
+    typealias LookUp = @Sendable (_ host: String, _ port: UInt16, _ flags: Int32) -> Result<[SocketAddress], RedisError>
+
+    static let system = NameResolver(lookUp: NameResolver.getAddresses)
+
+    private struct Name: Hashable {
+        let host: String
+        let port: UInt16
+    }
+
+    /// A look-up under way, or one whose result nobody has taken yet.
+    private final class Search: Sendable {
+        let result = Mutex<Result<[SocketAddress], RedisError>?>(nil)
+        /// Woken once there is a result, and never drained.
+        let ended: Waker
+        let thread = Mutex<OSThread?>(nil)
+
+        init() throws(SystemError) {
+            ended = try Waker()
+        }
+    }
+
+    private let lookUp: LookUp
+    private let searches = Mutex<[Name: Search]>([:])
+
+    init(lookUp: @escaping LookUp) {
+        self.lookUp = lookUp
+    }
+
+    func addresses(
+        of host: String, _ port: UInt16, clock: Clock, deadline: MonotonicTime, interrupt: Waker?
+    ) throws(RedisError) -> [SocketAddress] {
+        if case .success(let addresses) = lookUp(host, port, AI_NUMERICHOST) { return addresses }
+        let name = Name(host: host, port: port)
+        let search: Search
+        do throws(SystemError) {
+            search = try self.search(for: name)
+        } catch {
+            throw RedisError(error)
+        }
+        var entries = [pollfd(fd: search.ended.descriptor, events: Int16(POLLIN), revents: 0)]
+        guard try RedisExchange.poll(&entries, clock: clock, deadline: deadline, interrupt: interrupt),
+            let result = search.result.withLock({ $0 })
+        else { throw RedisError(.timeout, "resolving \(host): timed out") }
+        // The result is for one use: the next look-up is a fresh one.
+        searches.withLock { if $0[name] === search { $0[name] = nil } }
+        search.thread.withLock { $0 }?.join()
+        return try result.get()
+    }
+
+    /// The one that there is, or a new one.
+    private func search(for name: Name) throws(SystemError) -> Search {
+        let made = try Search()
+        let known = searches.withLock { searches -> Search? in
+            if let known = searches[name] { return known }
+            searches[name] = made
+            return nil
+        }
+        if let known { return known }
+        do throws(SystemError) {
+            let thread = try OSThread(name: "resolver") { [lookUp] in
+                let result = lookUp(name.host, name.port, 0)
+                made.result.withLock { $0 = result }
+                made.ended.wake()
+            }
+            made.thread.withLock { $0 = thread }
+        } catch {
+            searches.withLock { $0[name] = nil }
+            throw error
+        }
+        return made
+    }
+
+    /// `getaddrinfo`
+    @Sendable private static func getAddresses(
+        _ host: String, _ port: UInt16, _ flags: Int32
+    ) -> Result<[SocketAddress], RedisError> {
+        var hints = addrinfo()
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        hints.ai_flags = flags
+        var found: UnsafeMutablePointer<addrinfo>?
+        let code = getaddrinfo(host, String(port), &hints, &found)
+        guard code == 0 else {
+            return .failure(RedisError(.connection, "resolving \(host): \(String(cString: gai_strerror(code)))"))
+        }
+        defer { freeaddrinfo(found) }
+        var addresses: [SocketAddress] = []
+        var next = found
+        while let entry = next?.pointee {
+            let bytes = UnsafeRawBufferPointer(start: entry.ai_addr, count: Int(entry.ai_addrlen))
+            addresses.append(SocketAddress(family: entry.ai_family, bytes: Array(bytes)))
+            next = entry.ai_next
+        }
+        return .success(addresses)
+    }
+}
