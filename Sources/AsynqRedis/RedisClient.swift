@@ -40,28 +40,31 @@ final class SingleRedis: RedisClient {
     var isConnected: Bool { connection != nil }
 
     func prepare(deadline: MonotonicTime) throws(RedisError) {
-        // Noticed here, it costs a new connection; noticed in the middle, it costs the scrape.
-        if connection?.isClosedByPeer == true { connection = nil }
-        guard let connection else {
-            connection = try target.connect(clock: clock, deadline: deadline, interrupt: interrupt)
-            return
+        if let connection {
+            do throws(RedisError) {
+                return try target.confirmMaster(connection, deadline: deadline)
+            } catch {
+                self.connection = nil
+                if error.disconnect != .stale { throw error }
+            }
         }
-        do throws(RedisError) {
-            try target.confirmMaster(connection, deadline: deadline)
-        } catch {
-            self.connection = nil
-            throw error
-        }
+        connection = try target.connect(clock: clock, deadline: deadline, interrupt: interrupt)
     }
 
+    /// A connection that was closed while it lay idle is made anew, once. Nothing that is asked changes anything, so that it
+    /// may be asked twice.
     func roundTrip(_ pipeline: RedisPipeline, deadline: MonotonicTime) throws(RedisError) -> [RedisReply] {
-        guard let connection else { throw RedisError(.connection, "\(target.description): not connected") }
+        guard let known = connection else { throw RedisError(.connection, "\(target.description): not connected") }
         let replies: [RedisReply]
+        connection = nil
         do throws(RedisError) {
-            replies = try connection.roundTrip(pipeline, deadline: deadline)
+            replies = try known.roundTrip(pipeline, deadline: deadline)
+            connection = known
         } catch {
-            self.connection = nil
-            throw error
+            if error.disconnect != .stale { throw error }
+            let fresh = try target.connect(clock: clock, deadline: deadline, interrupt: interrupt)
+            replies = try fresh.roundTrip(pipeline, deadline: deadline)
+            connection = fresh
         }
         // One node of a Cluster: what it holds would look like all there is.
         for text in replies.lazy.compactMap(\.errorText) where text.hasPrefix("MOVED ") || text.hasPrefix("ASK ") {

@@ -105,7 +105,7 @@ final class RedisCluster: RedisClient {
     }
 
     private func connect(_ address: RedisEndpoint.Address, deadline: MonotonicTime) throws(RedisError) -> RedisConnection {
-        if let open = nodes[address]?.connection, !open.isClosedByPeer { return open }
+        if let open = nodes[address]?.connection { return open }
         var endpoint = target.endpoint
         endpoint.address = address
         let opened = try RedisConnection(endpoint, clock: clock, deadline: deadline, interrupt: interrupt)

@@ -1,4 +1,3 @@
-import CHiredis
 import Glibc
 package import Model
 package import Platform
@@ -7,11 +6,13 @@ package import Platform
 /// a deadline that holds for the whole of it, however the far side drips or hangs. Used by one thread at a time.
 package final class RedisConnection: RedisClient {
     private let stream: RedisStream
-    private let reader: UnsafeMutablePointer<redisReader>
+    private let parser: ReplyParser
     private let clock: Clock
     /// Ends a call early when it wakes; not drained here.
     private let interrupt: Waker?
     private let endpoint: RedisEndpoint
+    /// Whether it has done a round trip since the login: then it may have been idle since, and closed for it.
+    fileprivate(set) var isReused = false
 
     /// Connects and logs in: AUTH, SELECT and CLIENT SETNAME in one round trip.
     package init(
@@ -28,19 +29,13 @@ package final class RedisConnection: RedisClient {
             close(socket)
             throw error
         }
-        guard let reader = redisReaderCreate() else {
-            throw RedisError(.connection, "no memory for a reply parser")
-        }
-        self.reader = reader
+        parser = try ReplyParser(name: endpoint.description)
         self.clock = clock
         self.interrupt = interrupt
         self.endpoint = endpoint
         try shakeHands(deadline: deadline)
         try logIn(deadline: deadline)
-    }
-
-    deinit {
-        redisReaderFree(reader)
+        isReused = false
     }
 
     private func shakeHands(deadline: MonotonicTime) throws(RedisError) {
@@ -65,12 +60,20 @@ package final class RedisConnection: RedisClient {
         }
         if endpoint.database != 0 { pipeline.add("SELECT", Array(String(endpoint.database).utf8)) }
         let required = pipeline.count
-        // For CLIENT LIST; an ACL may forbid it.
+        // For CLIENT LIST.
         pipeline.add("CLIENT", Array("SETNAME".utf8), Array("asynq-collector".utf8))
         let replies = try roundTrip(pipeline, deadline: deadline)
         for reply in replies.prefix(required) {
             if let text = reply.errorText { throw RedisError(reply: text) }
         }
+        // An ACL may forbid the name, and a proxy not know the command. What else is said to the first command of all
+        // concerns the connection: too many clients, a password is wanted.
+        if let text = replies.last?.errorText, !Self.isOnlyAboutCommand(text) { throw RedisError(reply: text) }
+    }
+
+    private static func isOnlyAboutCommand(_ text: String) -> Bool {
+        let words = text.lowercased()
+        return ["noperm", "unknown", "unsupported", "not supported"].contains { words.hasPrefix($0) || words.contains(" " + $0) }
     }
 
     /// Sends all commands and reads all replies; writing and reading overlap, so that neither side's buffers fill up.
@@ -95,15 +98,6 @@ package final class RedisConnection: RedisClient {
 
     var descriptor: Int32 { stream.descriptor }
 
-    /// POLLRDHUP of poll(2), which Glibc's headers show with _GNU_SOURCE only.
-    private static let peerHasClosed: Int16 = 0x2000
-
-    /// Whether the far side has closed the connection since the last reply: it was idle for too long, or Redis is gone.
-    var isClosedByPeer: Bool {
-        var entry = pollfd(fd: descriptor, events: Self.peerHasClosed, revents: 0)
-        return Glibc.poll(&entry, 1, 0) > 0
-    }
-
     func timeoutError() -> RedisError { RedisError(.timeout, "\(endpoint.description) did not answer in time") }
 
     func send(_ bytes: [UInt8], from start: Int) throws(RedisError) -> StreamProgress {
@@ -112,41 +106,41 @@ package final class RedisConnection: RedisClient {
         }
     }
 
-    /// Feeds the parser with what is there; returns what to poll for next.
-    func receive(_ buffer: inout [UInt8]) throws(RedisError) -> Int16 {
-        repeat {
-            let progress = try buffer.withUnsafeMutableBufferPointer { buffer throws(RedisError) in
-                try stream.receive(UnsafeMutableRawBufferPointer(buffer))
+    /// One read, into the parser.
+    func receive(_ buffer: inout [UInt8]) throws(RedisError) -> StreamProgress {
+        let progress = try buffer.withUnsafeMutableBufferPointer { buffer throws(RedisError) in
+            try stream.receive(UnsafeMutableRawBufferPointer(buffer))
+        }
+        if case .bytes(let count) = progress {
+            try buffer.withUnsafeBufferPointer { buffer throws(RedisError) in
+                try parser.feed(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: buffer[..<count])))
             }
-            switch progress {
-            case .wait(let events): return events
-            case .closed: throw closedError()
-            case .bytes(let count):
-                let code = buffer.withUnsafeBytes { bytes in
-                    redisReaderFeed(reader, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), count)
-                }
-                if code != REDIS_OK { throw protocolError() }
-            }
-        } while stream.hasPendingBytes
-        return Int16(POLLIN)
+        }
+        return progress
     }
+
+    /// Whether there is more to receive without another poll.
+    var hasPendingBytes: Bool { stream.hasPendingBytes }
 
     func closedError() -> RedisError {
-        RedisError(.connection, "Redis at \(endpoint.description) closed the connection")
+        RedisError(disconnect: "Redis at \(endpoint.description) closed the connection")
     }
 
-    func nextReply() throws(RedisError) -> RedisReply? {
-        var raw: UnsafeMutableRawPointer?
-        guard redisReaderGetReply(reader, &raw) == REDIS_OK else { throw protocolError() }
-        guard let raw else { return nil }
-        defer { freeReplyObject(raw) }
-        return RedisReply(UnsafePointer(raw.assumingMemoryBound(to: redisReply.self)))
-    }
+    // MARK: Replies
 
-    private func protocolError() -> RedisError {
-        let text = withUnsafePointer(to: reader.pointee.errstr) { pointer in
-            pointer.withMemoryRebound(to: CChar.self, capacity: 128) { String(cString: $0) }
-        }
-        return RedisError(.protocolError, "\(endpoint.description) does not speak the Redis protocol: \(text)")
+    func beginRoundTrip() { parser.beginRoundTrip() }
+
+    func endRoundTrip() { isReused = true }
+
+    /// Bytes of replies in this round trip.
+    var receivedBytes: Int { parser.receivedBytes }
+
+    func nextReply() throws(RedisError) -> RedisReply? { try parser.next() }
+
+    /// Throws if there is more than was asked for: whatever is read next would be taken for the reply to something else.
+    func expectNoReply() throws(RedisError) {
+        if !parser.hasMore { return }
+        if let text = try parser.next()?.errorText { throw RedisError(reply: text) }
+        throw RedisError(.protocolError, "\(endpoint.description) sent a reply that it was not asked for")
     }
 }

@@ -1,3 +1,4 @@
+import Glibc
 package import Model
 import Platform
 
@@ -6,6 +7,15 @@ package struct RedisError: Error, CustomStringConvertible, Sendable {
     package let reason: ScrapeErrorReason
     /// What was tried, where, and Redis' or the system's own words.
     package let message: String
+    /// Where it was the far side's end of the connection.
+    private(set) var disconnect: Disconnect?
+
+    enum Disconnect {
+        case fresh
+        /// Before anything was answered, over a connection that had been good before: it lay idle for too long, or Redis
+        /// was started anew. Another connection may do.
+        case stale
+    }
 
     package init(_ reason: ScrapeErrorReason, _ message: String) {
         self.reason = reason
@@ -14,6 +24,16 @@ package struct RedisError: Error, CustomStringConvertible, Sendable {
 
     init(_ system: SystemError) {
         self.init(.connection, system.description)
+        if [ECONNRESET, EPIPE].contains(system.code) { disconnect = .fresh }
+    }
+
+    init(disconnect message: String) {
+        self.init(.connection, message)
+        disconnect = .fresh
+    }
+
+    mutating func noteStale() {
+        if disconnect != nil { disconnect = .stale }
     }
 
     /// An error reply, such as `NOPERM this user has no permissions to run the 'llen' command`.
@@ -44,6 +64,8 @@ package struct RedisError: Error, CustomStringConvertible, Sendable {
         switch reply.prefix(while: { $0 != " " }) {
         case "NOAUTH": (.authentication, "set redis.password, and redis.username for an ACL user")
         case "WRONGPASS": (.authentication, "check redis.username and redis.password")
+        case "NOPERM" where reply.contains("'asking'"):
+            (.permission, "a slot is on its way to another node: for a Cluster, add +asking to the ACL of redis.username")
         case "NOPERM": (.permission, "the ACL of redis.username lacks a command or a key; docs/REDIS.md has the line")
         case "LOADING": (.loading, "it answers once its data is in memory")
         case "MASTERDOWN": (.masterDown, "a replica without its master, and replica-serve-stale-data is off")
@@ -53,6 +75,9 @@ package struct RedisError: Error, CustomStringConvertible, Sendable {
         case "CLUSTERDOWN", "TRYAGAIN": (.clusterDown, "some slots have no node")
         case "MOVED", "ASK": (.server, "this Redis is part of a Cluster; set redis.url to redis-cluster://")
         case "ERR" where reply.hasSuffix("cluster support disabled"): (.server, "set redis.url to redis://, or rediss:// for TLS")
+        case "ERR" where reply.hasPrefix("ERR max number of clients"):
+            (.server, "raise maxclients, or look with CLIENT LIST for who holds the connections")
+        case "DENIED": (.server, "give Redis a password, or connect from its own machine")
         case "WRONGTYPE": (.wrongType, nil)
         default: (.server, nil)
         }

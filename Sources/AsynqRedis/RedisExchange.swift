@@ -4,14 +4,19 @@ import Platform
 
 /// One connection's part in an exchange: what is to be sent over it, and what has come back. Several run side by side on
 /// one thread, so that a Cluster's nodes are asked at the same time.
+///
+///     begin   what has come unasked since the last round trip? → failure (closed, or a reply too many)
+///     step    send and receive in turns, until there is a reply for each command → done, or failure
 struct RedisExchange {
     private static let readBytes = 64 << 10
 
     private let connection: RedisConnection
     private let pipeline: RedisPipeline
     private(set) var replies: [RedisReply] = []
-    /// Once set, half a reply may be left in the connection: it has to be dropped.
+    /// Once set, half a reply may be left in the connection: it has to be dropped, unless nothing `wasSent`.
     private(set) var failure: RedisError?
+    /// Whether anything was, or may have been.
+    private(set) var wasSent = false
     private var sent = 0
     // What to poll for before the next step each way; under TLS each may want the other direction.
     private var sendEvents = Int16(POLLOUT)
@@ -26,11 +31,15 @@ struct RedisExchange {
     private var isDone: Bool { failure != nil || replies.count == pipeline.count }
     private var wantsToSend: Bool { sent < pipeline.bytes.count }
 
-    /// Runs all of them until each is done, has failed, or the deadline has passed. Throws only when it is interrupted.
+    /// Runs all of them until each is done, has failed, or the deadline has passed. Throws only when it is interrupted, or
+    /// can't wait: then half a reply may be left in each of the connections.
     static func run(
         _ exchanges: inout [RedisExchange], clock: Clock, deadline: MonotonicTime, interrupt: Waker?
     ) throws(RedisError) {
         var buffer = [UInt8](repeating: 0, count: readBytes)
+        for index in exchanges.indices {
+            exchanges[index].perform { exchange throws(RedisError) in try exchange.begin(&buffer) }
+        }
         while true {
             let open = exchanges.indices.filter { !exchanges[$0].isDone }
             if open.isEmpty { return }
@@ -44,30 +53,88 @@ struct RedisExchange {
                 return
             }
             for (index, entry) in zip(open, entries) where entry.revents != 0 {
-                do throws(RedisError) {
-                    try exchanges[index].step(ready: entry.revents, &buffer)
-                } catch {
-                    exchanges[index].failure = error
+                exchanges[index].perform { exchange throws(RedisError) in
+                    try exchange.step(ready: entry.revents, &buffer)
                 }
             }
         }
     }
 
+    private mutating func perform(_ body: (inout RedisExchange) throws(RedisError) -> Void) {
+        do throws(RedisError) {
+            try body(&self)
+            if isDone { connection.endRoundTrip() }
+        } catch {
+            failure = error
+            // Nothing was answered, and the connection was good before: another one may be.
+            if connection.isReused && connection.receivedBytes == 0 { failure?.noteStale() }
+        }
+    }
+
+    private func begin(_ buffer: inout [UInt8]) throws(RedisError) {
+        connection.beginRoundTrip()
+        if !connection.isReused { return }
+        switch try connection.receive(&buffer) {
+        case .wait: return
+        case .closed: throw connection.closedError()
+        case .bytes: try connection.expectNoReply()
+        }
+    }
+
     private mutating func step(ready: Int16, _ buffer: inout [UInt8]) throws(RedisError) {
         let isBroken = ready & ~(Int16(POLLIN) | Int16(POLLOUT)) != 0
-        if wantsToSend && ready & sendEvents != 0 {
-            switch try connection.send(pipeline.bytes, from: sent) {
-            case .bytes(let count):
-                sent += count
-                sendEvents = Int16(POLLOUT)
-            case .wait(let events): sendEvents = events
+        do throws(RedisError) {
+            if wantsToSend && ready & sendEvents != 0 { try send() }
+            if ready & receiveEvents != 0 || isBroken { try receive(&buffer) }
+        } catch {
+            throw lastWords(error, &buffer)
+        }
+    }
+
+    private mutating func send() throws(RedisError) {
+        wasSent = true
+        switch try connection.send(pipeline.bytes, from: sent) {
+        case .bytes(let count):
+            sent += count
+            sendEvents = Int16(POLLOUT)
+        case .wait(let events): sendEvents = events
+        case .closed: throw connection.closedError()
+        }
+    }
+
+    private mutating func receive(_ buffer: inout [UInt8]) throws(RedisError) {
+        receiveEvents = Int16(POLLIN)
+        repeat {
+            switch try connection.receive(&buffer) {
+            case .bytes: try takeReplies()
             case .closed: throw connection.closedError()
+            case .wait(let events):
+                receiveEvents = events
+                return
             }
+        } while connection.hasPendingBytes
+    }
+
+    private mutating func takeReplies() throws(RedisError) {
+        while replies.count < pipeline.count, let reply = try connection.nextReply() { replies.append(reply) }
+        if replies.count == pipeline.count { try connection.expectNoReply() }
+    }
+
+    /// Where the far side has ended the connection: what it said before, which may lie unread behind a send that failed. A
+    /// Redis that takes no more clients says so in answer to nothing, and closes.
+    private mutating func lastWords(_ error: RedisError, _ buffer: inout [UInt8]) -> RedisError {
+        guard error.disconnect != nil else { return error }
+        do throws(RedisError) {
+            while !isDone, case .bytes = try connection.receive(&buffer) { try takeReplies() }
+        } catch {
+            return error.disconnect == nil ? error : self.lastWords(instead: error)
         }
-        if ready & receiveEvents != 0 || isBroken {
-            receiveEvents = try connection.receive(&buffer)
-            while replies.count < pipeline.count, let reply = try connection.nextReply() { replies.append(reply) }
-        }
+        return lastWords(instead: error)
+    }
+
+    private func lastWords(instead error: RedisError) -> RedisError {
+        guard replies.count == 1, let text = replies[0].errorText else { return error }
+        return text.hasPrefix("ERR ") || text.hasPrefix("DENIED ") ? RedisError(reply: text) : error
     }
 
     /// Waits until one of the sockets is ready: true; false when the deadline has passed.

@@ -90,6 +90,10 @@ final class TLSContext: @unchecked Sendable {
 final class TLSSession {
     private let session: OpaquePointer
 
+    /// SSL_R_UNEXPECTED_EOF_WHILE_READING, which OpenSSL 1.1 has not, and the reason's part of an error that both have.
+    private static let unexpectedEnd: UInt = 294
+    private static let reasonMask: UInt = 0xFFF
+
     fileprivate init(_ session: OpaquePointer) {
         self.session = session
     }
@@ -135,7 +139,9 @@ final class TLSSession {
         case SSL_ERROR_WANT_READ: return .wait(Int16(POLLIN))
         case SSL_ERROR_WANT_WRITE: return .wait(Int16(POLLOUT))
         case SSL_ERROR_ZERO_RETURN: return .closed
-        case SSL_ERROR_SYSCALL where errno == 0: return .closed
+        // The end of the connection without the end of the session: by a reset, or told by OpenSSL 1.1 and by 3.
+        case SSL_ERROR_SYSCALL where [0, ECONNRESET, EPIPE].contains(errno): return .closed
+        case SSL_ERROR_SSL where ERR_peek_error() & Self.reasonMask == Self.unexpectedEnd: return .closed
         default: throw RedisError(.tls, "\(what): \(Self.errorText())")
         }
     }

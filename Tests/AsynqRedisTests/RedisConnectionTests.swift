@@ -53,6 +53,16 @@ struct RedisConnectionTests {
         #expect(Self.failure(try ScriptedServer(script, closesAtEnd: true)) == .connection)
     }
 
+    @Test("An array of a thousand million elements is refused at its header, and costs no time", arguments: [
+        "*1000000000\r\n", "*2\r\n*2000000000\r\n", "*4000000\r\n*4000000\r\n",
+    ])
+    func hugeArray(text: String) throws {
+        let start = Clock.system.monotonic()
+        let deadline = start.advanced(byNanoseconds: 1_000_000_000)
+        #expect(Self.failure(try ScriptedServer(["+OK\r\n", text]), deadline: deadline) == .limit)
+        #expect(Clock.system.monotonic().seconds(since: start) < 0.9)
+    }
+
     @Test("A list of queues that is no list is a protocol error; an error reply has its own reason")
     func wrongReply() throws {
         // The queues, two indexes and three sections of INFO are asked for at once.

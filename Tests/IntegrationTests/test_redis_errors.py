@@ -159,6 +159,16 @@ def _is_busy(server) -> bool:
     return False
 
 
+def test_too_many_clients(start_collector, server):
+    """Redis says so to whoever connects, and closes; what the collector has sent is not read."""
+    with server.client() as client:
+        client.ping()
+        client.config_set("maxclients", 1)
+        collector = follow(start_collector, server.tcp_url, "server", "max number of clients reached")
+        client.config_set("maxclients", 100)
+    assert_recovers(collector, "server", "max number of clients reached")
+
+
 def test_errors_that_a_redis_does_not_give_to_a_reader(start_collector, server):
     """One after the other, with no good scrape between: each is news."""
     readonly, oom = "READONLY You can't write against a read only replica.", "OOM command not allowed when used memory > 'maxmemory'."

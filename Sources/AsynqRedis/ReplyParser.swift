@@ -1,0 +1,119 @@
+import CHiredis
+import Model
+
+/// What a far side can make of us in one round trip over one connection, whatever it sends.
+///
+/// The largest scrape that has to pass asks for 1,000 queues with 10,000 groups each: ten million names, of up to 20 bytes
+/// each on the wire where they are 13 long. The look-ahead asks for about 4 MiB of messages.
+struct ReplyLimits {
+    /// As they come over the wire.
+    var bytes = 256 << 20
+    /// Elements of the arrays of one reply, inner arrays included. Each costs 72 bytes in hiredis until its reply is whole.
+    var elementsOfReply = 4 << 20
+    /// Of all replies: each costs 24 bytes here, and more where it is a string.
+    var elements = 16 << 20
+}
+
+/// Owns hiredis' parser. Bytes go in, replies come out, within limits.
+///
+/// hiredis makes room for an array of any size as soon as it has read its header, `*1000000000\r\n`. That costs nothing until
+/// the array is freed: then it looks at each of the elements that never came (4.5 s for that one, whatever the deadline).
+/// hiredis 1.0 has a maximum for it, 0.14 has not; both ask a function for the array. Ours counts first, and gives none
+/// where it is too large.
+final class ReplyParser {
+    /// What is left of the limits. hiredis passes it on to the function that makes arrays.
+    private final class Budget {
+        let original: redisReplyObjectFunctions
+        let limits: ReplyLimits
+        var bytes = 0
+        var elements = 0
+        var elementsOfReply = 0
+        var isExceeded = false
+
+        init(_ original: redisReplyObjectFunctions, _ limits: ReplyLimits) {
+            self.original = original
+            self.limits = limits
+        }
+
+        func take(elements count: Int) -> Bool {
+            guard count <= limits.elementsOfReply - elementsOfReply, count <= limits.elements - elements else {
+                isExceeded = true
+                return false
+            }
+            elementsOfReply += count
+            elements += count
+            return true
+        }
+    }
+
+    private let reader: UnsafeMutablePointer<redisReader>
+    private let functions: UnsafeMutablePointer<redisReplyObjectFunctions>
+    private let budget: Budget
+    /// For error messages.
+    private let name: String
+
+    init(name: String, limits: ReplyLimits = ReplyLimits()) throws(RedisError) {
+        guard let reader = redisReaderCreate(), let original = reader.pointee.fn?.pointee else {
+            throw RedisError(.connection, "no memory for a reply parser")
+        }
+        self.name = name
+        self.reader = reader
+        budget = Budget(original, limits)
+        functions = .allocate(capacity: 1)
+        functions.initialize(to: original)
+        functions.pointee.createArray = { task, count in
+            guard let task, let context = task.pointee.privdata else { return nil }
+            let budget = Unmanaged<Budget>.fromOpaque(context).takeUnretainedValue()
+            // Without an array hiredis gives up, and calls it a lack of memory.
+            return budget.take(elements: Int(clamping: count)) ? budget.original.createArray(task, count) : nil
+        }
+        reader.pointee.fn = functions
+        reader.pointee.privdata = Unmanaged.passUnretained(budget).toOpaque()
+    }
+
+    deinit {
+        redisReaderFree(reader)
+        functions.deallocate()
+    }
+
+    /// Bytes since `beginRoundTrip`.
+    var receivedBytes: Int { budget.bytes }
+
+    func beginRoundTrip() {
+        budget.bytes = 0
+        budget.elements = 0
+    }
+
+    func feed(_ bytes: UnsafeRawBufferPointer) throws(RedisError) {
+        budget.bytes += bytes.count
+        if budget.bytes > budget.limits.bytes { throw limitError("\(budget.limits.bytes >> 20) MiB") }
+        let code = redisReaderFeed(reader, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
+        if code != REDIS_OK { throw failure() }
+    }
+
+    /// nil while the next one is not whole.
+    func next() throws(RedisError) -> RedisReply? {
+        var raw: UnsafeMutableRawPointer?
+        guard redisReaderGetReply(reader, &raw) == REDIS_OK else { throw failure() }
+        guard let raw else { return nil }
+        defer { freeReplyObject(raw) }
+        budget.elementsOfReply = 0
+        return RedisReply(UnsafePointer(raw.assumingMemoryBound(to: redisReply.self)))
+    }
+
+    /// Whether there is more behind the reply that `next` gave. (Not after it gave none: then hiredis may have taken in the
+    /// beginning of one.)
+    var hasMore: Bool { reader.pointee.pos < reader.pointee.len }
+
+    private func failure() -> RedisError {
+        if budget.isExceeded { return limitError("\(budget.limits.elementsOfReply) elements of arrays") }
+        let text = withUnsafePointer(to: reader.pointee.errstr) { pointer in
+            pointer.withMemoryRebound(to: CChar.self, capacity: 128) { String(cString: $0) }
+        }
+        return RedisError(.protocolError, "\(name) does not speak the Redis protocol: \(text)")
+    }
+
+    private func limitError(_ limit: String) -> RedisError {
+        RedisError(.limit, "\(name) answered with more than \(limit); the connection is given up")
+    }
+}
