@@ -64,6 +64,10 @@ final class RedisCluster: RedisClient {
         for (index, address) in candidates.enumerated() {
             // One that hangs must leave time for the others, and for the scrape itself.
             let left = deadline.nanoseconds(since: clock.monotonic())
+            if left == 0 {
+                last = timeoutError()
+                break
+            }
             let patience = clock.monotonic().advanced(byNanoseconds: left / UInt64(min(4, candidates.count - index) + 1))
             do throws(RedisError) {
                 topology = try readTopology(address, deadline: patience)
@@ -94,12 +98,19 @@ final class RedisCluster: RedisClient {
     private func readTopology(
         _ address: RedisEndpoint.Address, deadline: MonotonicTime
     ) throws(RedisError) -> ClusterTopology {
-        let connection = try connect(address, deadline: deadline)
         var pipeline = RedisPipeline()
         pipeline.add("CLUSTER", Array("SLOTS".utf8))
+        let reply: RedisReply
+        do throws(RedisError) {
+            reply = try connect(address, deadline: deadline).roundTrip(pipeline, deadline: deadline)[0]
+        } catch {
+            if error.disconnect != .stale { throw error }
+            nodes[address]?.connection = nil
+            reply = try connect(address, deadline: deadline).roundTrip(pipeline, deadline: deadline)[0]
+        }
         var host = "127.0.0.1"
         if case .tcp(let name, _) = address { host = name }
-        let read = try ClusterTopology(try connection.roundTrip(pipeline, deadline: deadline)[0], askedHost: host)
+        let read = try ClusterTopology(reply, askedHost: host)
         if read.masters.isEmpty { throw RedisError(.clusterDown, "the node at \(address) knows no slots") }
         return read
     }
@@ -112,6 +123,8 @@ final class RedisCluster: RedisClient {
         nodes[address, default: Node()].connection = opened
         return opened
     }
+
+    private func timeoutError() -> RedisError { RedisError(.timeout, "\(target.description): no time is left") }
 
     private func fail(_ address: RedisEndpoint.Address, _ error: RedisError) {
         isStale = true
@@ -130,8 +143,10 @@ final class RedisCluster: RedisClient {
             replies[index] = .array([])
         }
         var orders = route(pipeline, by: known)
-        for _ in 0...Self.maxRedirects {
-            orders = try exchange(pipeline, orders, &replies, deadline: deadline)
+        for pass in 0...Self.maxRedirects {
+            // One that hangs must leave time for what follows, unless there is nothing else.
+            let isAll = pass == 0 && known.masters.count == 1
+            orders = try exchange(pipeline, orders, &replies, deadline: deadline, isAll: isAll)
             if orders.isEmpty { return replies }
         }
         otherErrors.append(RedisError(.clusterDown, "\(target.description): a command was redirected in circles"))
@@ -160,15 +175,56 @@ final class RedisCluster: RedisClient {
         return orders
     }
 
-    /// Asks each node what is ordered from it; what comes back redirected is the result.
+    /// Asks each node what is ordered from it; what comes back redirected is the result. A connection that was closed while
+    /// it lay idle is made anew, once: what is asked changes nothing, so that it may be asked twice.
     private func exchange(
         _ pipeline: RedisPipeline, _ orders: [RedisEndpoint.Address: [Order]], _ replies: inout [RedisReply],
-        deadline: MonotonicTime
+        deadline: MonotonicTime, isAll: Bool
     ) throws(RedisError) -> [RedisEndpoint.Address: [Order]] {
-        // One that hangs must leave time for what follows.
+        var redirected: [RedisEndpoint.Address: [Order]] = [:]
+        var open = orders
+        while !open.isEmpty {
+            let parts = try ask(pipeline, open, &replies, deadline: deadline, isAll: isAll)
+            open = [:]
+            for part in parts {
+                guard let failure = part.exchange.failure else {
+                    nodes[part.address]?.backoff.noteSuccess()
+                    collect(pipeline, part, &replies, &redirected)
+                    continue
+                }
+                if failure.disconnect == .stale {
+                    // The next one is fresh: this happens once.
+                    nodes[part.address]?.connection = nil
+                    open[part.address] = part.orders
+                    continue
+                }
+                if part.exchange.wasSent || failure.reason != .timeout {
+                    fail(part.address, failure)
+                } else {
+                    // There was no time to ask it: that says nothing of the node.
+                    nodeErrors[part.address] = failure
+                }
+                noteUnanswered(pipeline, part.orders, &replies)
+            }
+        }
+        return redirected
+    }
+
+    /// What a node was asked, and how that went.
+    private struct Part {
+        let address: RedisEndpoint.Address
+        let orders: [Order]
+        var exchange: RedisExchange
+    }
+
+    /// All nodes that can be reached, at the same time.
+    private func ask(
+        _ pipeline: RedisPipeline, _ orders: [RedisEndpoint.Address: [Order]], _ replies: inout [RedisReply],
+        deadline: MonotonicTime, isAll: Bool
+    ) throws(RedisError) -> [Part] {
         func patience(_ part: UInt64) -> MonotonicTime {
             let now = clock.monotonic()
-            return orders.count == 1 ? deadline : now.advanced(byNanoseconds: deadline.nanoseconds(since: now) / part)
+            return isAll ? deadline : now.advanced(byNanoseconds: deadline.nanoseconds(since: now) / part)
         }
         var asked: [(address: RedisEndpoint.Address, orders: [Order])] = []
         var exchanges: [RedisExchange] = []
@@ -180,18 +236,13 @@ final class RedisCluster: RedisClient {
             asked.append((address, list))
             exchanges.append(RedisExchange(connection, Self.part(of: pipeline, list)))
         }
-        try RedisExchange.run(&exchanges, clock: clock, deadline: patience(2), interrupt: interrupt)
-        var redirected: [RedisEndpoint.Address: [Order]] = [:]
-        for (part, exchange) in zip(asked, exchanges) {
-            if let failure = exchange.failure {
-                fail(part.address, failure)
-                noteUnanswered(pipeline, part.orders, &replies)
-                continue
-            }
-            nodes[part.address]?.backoff.noteSuccess()
-            collect(pipeline, part, exchange.replies, &replies, &redirected)
+        do throws(RedisError) {
+            try RedisExchange.run(&exchanges, clock: clock, deadline: patience(2), interrupt: interrupt)
+        } catch {
+            for part in asked { nodes[part.address]?.connection = nil }
+            throw error
         }
-        return redirected
+        return zip(asked, exchanges).map { Part(address: $0.address, orders: $0.orders, exchange: $1) }
     }
 
     /// An open connection to the node; nil while it can't be reached, which is noted.
@@ -199,6 +250,10 @@ final class RedisCluster: RedisClient {
         if let node = nodes[address], node.connection == nil, clock.monotonic() < node.backoff.nextAttempt {
             isStale = true
             nodeErrors[address] = node.lastError
+            return nil
+        }
+        if nodes[address]?.connection == nil, clock.monotonic() >= deadline {
+            nodeErrors[address] = timeoutError()
             return nil
         }
         do throws(RedisError) {
@@ -219,13 +274,19 @@ final class RedisCluster: RedisClient {
     }
 
     private func collect(
-        _ pipeline: RedisPipeline, _ part: (address: RedisEndpoint.Address, orders: [Order]), _ answers: [RedisReply],
-        _ replies: inout [RedisReply], _ redirected: inout [RedisEndpoint.Address: [Order]]
+        _ pipeline: RedisPipeline, _ part: Part, _ replies: inout [RedisReply],
+        _ redirected: inout [RedisEndpoint.Address: [Order]]
     ) {
-        var next = answers.makeIterator()
+        var next = part.exchange.replies.makeIterator()
         for order in part.orders {
-            if order.asking { _ = next.next() }
+            let refusal = order.asking ? next.next()?.errorText : nil
             guard let answer = next.next() else { return }
+            if let refusal {
+                // Without it the node sends the command back to where it came from, and that one here again.
+                nodeErrors[part.address] = RedisError(reply: refusal)
+                Self.store(.unanswered, order, pipeline, &replies)
+                continue
+            }
             if let redirect = ClusterRedirect(answer, from: part.address) {
                 if redirect.isMove {
                     topology?.move(redirect.slot, to: redirect.address)
