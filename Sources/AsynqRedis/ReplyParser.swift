@@ -8,8 +8,9 @@ import Model
 struct ReplyLimits {
     /// As they come over the wire.
     var bytes = 256 << 20
-    /// Elements of the arrays of one reply, inner arrays included. Each costs 72 bytes in hiredis until its reply is whole.
-    var elementsOfReply = 4 << 20
+    /// Elements of the arrays of one reply, inner arrays included. Each costs 72 bytes and more in hiredis until
+    /// its reply is whole, and no list of Asynq's has a million members.
+    var elementsOfReply = 1 << 20
     /// Of all replies: each costs 24 bytes here, and more where it is a string.
     var elements = 16 << 20
 }
