@@ -7,6 +7,7 @@ from support.collector import run_once
 from support.metrics_page import MetricsPage
 from support.ports import free_port
 from support.redis_server import RedisServer
+from support.scrapes import FAILED, after_scrapes, errors, logged
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,23 @@ def test_each_version_verifies_and_can_do_without(certificates, tmp_path, versio
         assert scrape(server, "--redis-tls-ca-file", certificates["ca.pem"]).returncode == 0
         stranger = scrape(server, "--redis-tls-ca-file", certificates["stranger.pem"])
         assert stranger.returncode == 1 and "certificate is not accepted" in stranger.stderr, stranger
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_an_idle_connection_that_redis_closes_costs_nothing(start_collector, certificates, tmp_path, version):
+    """Under TLS a connection may end without the end of the session."""
+    port = free_port()
+    flags = ["--tls-port", str(port), "--tls-protocols", version, *certificates.server_flags()]
+    with RedisServer(tmp_path / "redis", flags=flags) as redis, redis.client() as client:
+        client.sadd("asynq:queues", "q")
+        collector = start_collector(options={
+            "redis.url": f"rediss://localhost:{port}/0", "redis.tls.ca-file": certificates["ca.pem"],
+            "redis.interval": "300ms", "redis.look-interval": "0"})
+        for _ in range(3):
+            after_scrapes(collector, 1)
+            assert client.client_kill_filter(_type="normal", skipme=True) > 0, "expected a connection to kill"
+        page = after_scrapes(collector, 1)
+    assert errors(page) == {} and logged(collector, FAILED) == [], f"expected nothing to fail, got {errors(page)}"
 
 
 def test_a_plain_port_is_no_tls_port(certificates, tmp_path):
