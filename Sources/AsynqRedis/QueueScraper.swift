@@ -14,6 +14,8 @@ package struct QueueScraper {
     private var allNames: [QueueName]?
     private(set) var lastServers: [[UInt8]: ServerSnapshot] = [:]
 
+    /// After a reply that was too large: the number of groups of an unknown queue is asked for before their names.
+    private var isCareful = false
     /// Keys evicted by a Cluster's nodes: the sum so far, and what the nodes said last.
     private var evictedKeys: (total: Int64, last: Int64)?
 
@@ -57,13 +59,27 @@ package struct QueueScraper {
     package mutating func scrape(
         _ client: any RedisClient, deadline: MonotonicTime
     ) throws(RedisError) -> RedisSnapshot {
+        do throws(RedisError) {
+            let snapshot = try look(client, deadline: deadline)
+            isCareful = false
+            return snapshot
+        } catch {
+            isCareful = error.reason == .limit
+            throw error
+        }
+    }
+
+    private mutating func look(
+        _ client: any RedisClient, deadline: MonotonicTime
+    ) throws(RedisError) -> RedisSnapshot {
         var servers = ServerScrape(last: lastServers)
         let (names, areOld, now) = try readIndexes(client, &servers, deadline: deadline)
         var queues = names.map { name in
             let known = memory[name]
             return QueueScrape(
-                name, lastGroupCount: known?.groups ?? 0, lastPending: known?.pending ?? 0,
-                lastProcessed: known?.processed, arrivals: known?.arrivals, isBaseline: known?.isBaseline ?? isBaseline, at: now)
+                name, lastGroupCount: known?.groups ?? (isCareful ? .max : 0), lastPending: known?.pending ?? 0,
+                lastProcessed: known?.processed, arrivals: known?.arrivals, isBaseline: known?.isBaseline ?? isBaseline,
+                at: now)
         }
 
         var counts = RedisPipeline()

@@ -115,7 +115,7 @@ package final class RedisMonitor: Sendable {
         waker.wake()
     }
 
-    /// Waits for the end of the thread until the deadline; a name server that hangs may hold it longer.
+    /// Waits for the end of the thread until the deadline.
     package func awaitStop(until deadline: MonotonicTime) {
         thread.withLock { $0 }?.join(until: deadline, clock: clock)
     }

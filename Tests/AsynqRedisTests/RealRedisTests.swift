@@ -114,6 +114,36 @@ struct RealRedisTests {
         }
     }
 
+    /// Fails as a connection does that gets the names of a million groups.
+    private final class LimitingClient: RedisClient {
+        private(set) var asked: [Bool] = []
+
+        func roundTrip(_ pipeline: RedisPipeline, deadline: MonotonicTime) throws(RedisError) -> [RedisReply] {
+            let commands = (0..<pipeline.count).map { String(decoding: pipeline.bytes(of: $0), as: UTF8.self) }
+            let isForNames = commands.contains { $0.contains("SMEMBERS") && $0.contains(":groups") }
+            if commands.contains(where: { $0.contains(":groups") }) { asked.append(isForNames) }
+            if isForNames { throw RedisError(.limit, "too large") }
+            return commands.map { command in
+                if command.contains("asynq:queues") { return .array([.string(Array("q".utf8))]) }
+                if command.contains("SCARD") { return .integer(2_000_000) }
+                return command.contains("CARD") || command.contains("COUNT") ? .integer(0) : .array([])
+            }
+        }
+    }
+
+    @Test("A queue with more groups than a reply may name fails one scrape, not all")
+    func tooManyGroups() throws {
+        let client = LimitingClient()
+        var scraper = QueueScraper(filter: .all, clock: .system)
+        #expect(throws: RedisError.self) { try scraper.scrape(client, deadline: .soon) }
+        for _ in 0..<2 {
+            let snapshot = try scraper.scrape(client, deadline: .soon)
+            #expect(snapshot.queues[0].groups == 2_000_000 && snapshot.queues[0].size[.aggregating] == nil)
+            #expect(snapshot.partialErrors.contains(.limit))
+        }
+        #expect(client.asked == [true, false, false])
+    }
+
     @Test("Completed tasks never fall while tasks are processed, though the counters are read one after the other")
     func completed() throws {
         let client = CountingClient()
