@@ -9,6 +9,7 @@ import NIOHTTP1
 /// | receiving  | –                  | keep; over the limit → discarding | respond → idle  |
 /// | discarding | –                  | drop; over the drain limit → answer, linger, close | write the refusal → idle |
 /// | lingering  | –                  | drop                  | close                       |
+/// | closing    | drop               | drop                  | drop                        |
 ///
 /// A refused body is read to its end before the answer, because a client that is still sending may not see an answer
 /// that comes with a closed connection (the reset overtakes it). One that sends too much is answered at once and given
@@ -22,6 +23,8 @@ final class HTTPConnection: ChannelInboundHandler {
         case receiving(HTTPRequestHead, ByteBuffer)
         case discarding(HTTPRequestHead, HTTPResponse, dropped: Int)
         case lingering
+        /// The last answer is on its way: whatever still comes gets none, so nothing may become of it.
+        case closing
     }
 
     /// What is read and dropped of a refused body before the connection is given up.
@@ -74,8 +77,16 @@ final class HTTPConnection: ChannelInboundHandler {
     }
 
     private func receive(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        switch state {
+        case .lingering, .closing: return
+        case .idle, .receiving, .discarding: break
+        }
         arrival = .now()
-        let announced = head.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
+        if let fault = head.fault {
+            state = .discarding(head, fault, dropped: 0)
+            return giveUp(context)
+        }
+        let announced = head.announcedBytes
         if let refusal = responder.refusal(of: head) {
             state = .discarding(head, refusal, dropped: 0)
         } else if announced > responder.maxBodyBytes(head) {
@@ -128,7 +139,7 @@ final class HTTPConnection: ChannelInboundHandler {
             let total = dropped + part.readableBytes
             state = .discarding(head, response, dropped: total)
             if total > Self.drainLimit { giveUp(context) }
-        case .idle, .lingering: break
+        case .idle, .lingering, .closing: break
         }
     }
 
@@ -155,15 +166,17 @@ final class HTTPConnection: ChannelInboundHandler {
             pendingAnswers += 1
             write(response, to: head, context)
         case .lingering: context.close(promise: nil)
-        case .idle: break
+        case .idle, .closing: break
         }
     }
 
-    /// Answers a client that goes on sending, then closes.
+    /// Answers a client that goes on sending, then closes. The end of the answer is not written: its length tells, and the
+    /// handlers below would have a second answer for bytes behind it that are no HTTP.
     private func giveUp(_ context: ChannelHandlerContext) {
         guard case .discarding(let head, let response, _) = state else { return }
         state = .lingering
-        _ = writeParts(response, to: head, keepAlive: false, context)
+        writeParts(response, to: head, keepAlive: false, context)
+        context.flush()
         let loopBound = NIOLoopBound(context, eventLoop: context.eventLoop)
         context.eventLoop.scheduleTask(in: Self.linger) { loopBound.value.close(promise: nil) }
     }
@@ -172,7 +185,10 @@ final class HTTPConnection: ChannelInboundHandler {
         // After a request to upgrade the parser expects another protocol, and would not see the next request.
         let changesProtocol = head.headers.contains(name: "upgrade") || head.method == .CONNECT
         let keepAlive = head.isKeepAlive && !changesProtocol
-        let written = writeParts(response, to: head, keepAlive: keepAlive, context)
+        // Before the answer is written: then the next request comes at once, if it is here.
+        if !keepAlive { state = .closing }
+        writeParts(response, to: head, keepAlive: keepAlive, context)
+        let written = context.writeAndFlush(wrapOutboundOut(.end(nil)))
         let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         written.whenComplete { _ in
             let (connection, context) = loopBound.value
@@ -183,7 +199,7 @@ final class HTTPConnection: ChannelInboundHandler {
 
     private func writeParts(
         _ response: HTTPResponse, to head: HTTPRequestHead, keepAlive: Bool, _ context: ChannelHandlerContext
-    ) -> EventLoopFuture<Void> {
+    ) {
         var headers = response.headers
         headers.replaceOrAdd(name: "Content-Length", value: String(response.body.count))
         if !keepAlive {
@@ -196,7 +212,6 @@ final class HTTPConnection: ChannelInboundHandler {
         if !response.body.isEmpty && head.method != .HEAD {
             context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: response.body)))), promise: nil)
         }
-        return context.writeAndFlush(wrapOutboundOut(.end(nil)))
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {

@@ -57,6 +57,11 @@ package protocol HTTPResponder: Sendable {
 extension HTTPRequestHead {
     /// The path without its query.
     package var path: String {
-        String(uri.prefix { $0 != "?" })
+        let target = uri.prefix { $0 != "?" }
+        // RFC 9112, 3.2.2: what proxies are sent, `http://host/path`, a server takes as well.
+        guard target.first != "/", let colon = target.firstIndex(of: ":") else { return String(target) }
+        let rest = target[colon...]
+        guard rest.hasPrefix("://") else { return String(target) }
+        return rest.dropFirst(3).firstIndex(of: "/").map { String(rest[$0...]) } ?? "/"
     }
 }

@@ -140,8 +140,9 @@ extension SpanSource.Encoding {
 extension TraceIntake.BodyCoding {
     /// nil for an encoding that we don't know.
     fileprivate init?(_ headers: HTTPHeaders) {
-        switch headers.first(name: "content-encoding")?.lowercased() {
-        case nil, "", "identity": self = .identity
+        // Several lines are one list, and one of two codings is none that we know.
+        switch headers["content-encoding"].joined(separator: ",").lowercased() {
+        case "", "identity": self = .identity
         case "gzip", "x-gzip", "deflate": self = .deflated
         case "zstd": self = .zstd
         default: return nil

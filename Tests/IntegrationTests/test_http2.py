@@ -115,7 +115,8 @@ def test_the_preface_may_come_in_single_bytes(collector, transport):
 
 
 def test_a_request_of_http_1_may_come_in_single_bytes(collector):
-    request = b"POST /v1/traces HTTP/1.1\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n"
+    request = (b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\n"
+               b"Content-Length: 0\r\n\r\n")
     with raw(collector.tcp) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in request:
