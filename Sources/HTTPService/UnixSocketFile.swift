@@ -10,9 +10,7 @@ struct UnixSocketFile {
     private let device: UInt
     private let inode: UInt
 
-    /// Makes the directory and clears a stale socket out of the way; refuses one that somebody listens on and anything
-    /// that is no socket.
-    private static func prepare(_ path: String) throws(ListenError) {
+    private static func makeDirectory(for path: String) throws(ListenError) {
         guard path.utf8.count <= maxPathBytes else {
             throw ListenError(path, "the path of a unix socket has at most \(maxPathBytes) bytes, this one \(path.utf8.count)")
         }
@@ -21,6 +19,10 @@ struct UnixSocketFile {
         } catch {
             throw ListenError(path, error.description)
         }
+    }
+
+    /// Clears a stale socket out of the way; refuses one that somebody listens on and anything that is no socket.
+    private static func clear(_ path: String) throws(ListenError) {
         var status = stat()
         guard lstat(path, &status) == 0 else { return }
         guard status.st_mode & S_IFMT == S_IFSOCK else {
@@ -41,8 +43,11 @@ struct UnixSocketFile {
     /// Whether the path names a socket without a file: Linux' abstract ones, written with an @ in front.
     private static func isAbstract(_ path: String) -> Bool { path.hasPrefix("@") }
 
-    /// Makes the file and a socket bound to it, which does not listen yet: nobody can connect before mode and group are
-    /// set. (NIO's own binding would remove whatever lies at the path when it closes.)
+    /// Makes the file and a socket that listens there, once mode and group are set: nobody can connect before. (NIO's
+    /// own binding would remove whatever lies at the path when it closes.)
+    ///
+    /// Another process that starts at the same moment would take ours, bound and not listening yet, for a stale one, and
+    /// both would run: hence the lock.
     static func bind(
         _ path: String, mode: UInt32, group: String?
     ) throws(ListenError) -> (file: UnixSocketFile?, descriptor: Int32) {
@@ -50,9 +55,18 @@ struct UnixSocketFile {
             guard path.utf8.count <= maxPathBytes else {
                 throw ListenError(path, "the name of an abstract socket has at most \(maxPathBytes - 1) bytes")
             }
-        } else {
-            try prepare(path)
+            return try bindLocked(path, mode: mode, group: group)
         }
+        try makeDirectory(for: path)
+        return try DirectoryLock.held(on: Files.parent(of: path)) { () throws(ListenError) in
+            try clear(path)
+            return try bindLocked(path, mode: mode, group: group)
+        }
+    }
+
+    private static func bindLocked(
+        _ path: String, mode: UInt32, group: String?
+    ) throws(ListenError) -> (file: UnixSocketFile?, descriptor: Int32) {
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = socket(AF_UNIX, type, 0)
         if descriptor < 0 { throw ListenError(path, SystemError("socket").description) }
@@ -65,7 +79,9 @@ struct UnixSocketFile {
         // It has neither mode nor group: whoever is in this network namespace may connect.
         if isAbstract(path) { return (nil, descriptor) }
         do throws(ListenError) {
-            return (try UnixSocketFile(bound: path, mode: mode, group: group), descriptor)
+            let file = try UnixSocketFile(bound: path, mode: mode, group: group)
+            if listen(descriptor, SOMAXCONN) != 0 { throw ListenError(path, SystemError("listen").description) }
+            return (file, descriptor)
         } catch {
             unlink(path)
             close(descriptor)

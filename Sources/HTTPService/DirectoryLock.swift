@@ -1,0 +1,22 @@
+import Glibc
+
+/// One process at a time: flock(2) on the directory itself, which leaves no file behind.
+enum DirectoryLock {
+    /// Others are done within milliseconds. Somebody may hold the lock for good (systemd-tmpfiles spares directories that
+    /// are locked), and that is no reason not to start.
+    private static let patienceMilliseconds = 2000
+    private static let pauseMilliseconds = 10
+
+    static func held<Result, Failure>(
+        on directory: String, _ body: () throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        defer { if descriptor >= 0 { close(descriptor) } }
+        var waited = 0
+        while descriptor >= 0 && flock(descriptor, LOCK_EX | LOCK_NB) != 0 && waited < patienceMilliseconds {
+            usleep(UInt32(pauseMilliseconds) * 1000)
+            waited += pauseMilliseconds
+        }
+        return try body()
+    }
+}
