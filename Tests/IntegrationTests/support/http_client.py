@@ -22,6 +22,9 @@ class Endpoint:
         family = socket.AF_UNIX if self.path else socket.AF_INET
         connection = socket.socket(family, socket.SOCK_STREAM)
         connection.settimeout(TIMEOUT_SECONDS)
+        if not self.path:
+            # Head and body are two sends: the second would wait for the acknowledgement of the first, up to 40 ms.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             connection.connect(str(self.path) if self.path else ("127.0.0.1", self.port))
         except OSError:
