@@ -1,6 +1,7 @@
 """The protobuf wire format, just enough to take messages apart without re-encoding them.
 
-    tag = varint(field number << 3 | wire type); wire type 0 varint, 1 eight bytes, 2 length + bytes, 5 four bytes
+    tag = varint(field number << 3 | wire type)
+    wire type 0 varint, 1 eight bytes, 2 length + bytes, 3 fields up to the tag of type 4 of the same number, 5 four bytes
 """
 
 from collections.abc import Iterator
@@ -16,6 +17,11 @@ def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
             value, at = _varint(message, at)
             yield number, value
             continue
+        if kind == 3:
+            end = _group_end(message, at, number)
+            yield number, message[at:end]
+            at = end
+            continue
         if kind == 2:
             size, at = _varint(message, at)
         elif kind in (1, 5):
@@ -26,6 +32,27 @@ def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
             raise ValueError(f"field {number} at offset {at} needs {size} bytes, there are {len(message) - at}")
         yield number, message[at:at + size]
         at += size
+
+
+def _group_end(message: bytes, at: int, number: int) -> int:
+    """Behind the tag that ends the group whose fields begin here."""
+    while at < len(message):
+        tag, at = _varint(message, at)
+        kind = tag & 7
+        if kind == 4:
+            if tag >> 3 != number:
+                raise ValueError(f"group {number} is ended by the tag of {tag >> 3} before offset {at}")
+            return at
+        if kind == 0:
+            _, at = _varint(message, at)
+        elif kind == 3:
+            at = _group_end(message, at, tag >> 3)
+        elif kind == 2:
+            size, at = _varint(message, at)
+            at += size
+        else:
+            at += 8 if kind == 1 else 4
+    raise ValueError(f"group {number} does not end")
 
 
 def varint(value: int) -> bytes:
