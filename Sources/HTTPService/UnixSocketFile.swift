@@ -33,7 +33,8 @@ struct UnixSocketFile {
     }
 
     private static func isListenedOn(_ path: String) -> Bool {
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        // Non-blocking: with a full backlog it would wait until somebody accepts.
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
         if descriptor < 0 { return true }
         defer { close(descriptor) }
         let code = withAddress(path) { connect(descriptor, $0, $1) }
