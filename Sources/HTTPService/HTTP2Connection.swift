@@ -139,7 +139,10 @@ final class HTTP2Connection: ChannelInboundHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // Most errors are one stream's, which the handler below has reset. Those of the connection it has answered with
         // GOAWAY, if it could.
-        if violation.isAnswered { return context.close(promise: nil) }
+        if violation.isAnswered {
+            limits.noteProtocolError()
+            return context.close(promise: nil)
+        }
         if case .no = ending { return }
         context.close(promise: nil)
     }
@@ -154,7 +157,7 @@ final class HTTP2Connection: ChannelInboundHandler {
         }
         let head = HTTPRequestHead(headers)
         lastStreamID = max(lastStreamID, id)
-        streams[id] = Stream(head: head, arrival: .now(), phase: .receiving)
+        streams[id] = Stream(head: head, arrival: context.eventLoop.now, phase: .receiving)
         let announced = head.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
         if let refusal = responder.refusal(of: head) {
             refuse(id, refusal, isEnd, context)
@@ -277,10 +280,13 @@ final class HTTP2Connection: ChannelInboundHandler {
     private func endWhatStalls(_ context: ChannelHandlerContext) {
         if streams.isEmpty && !isUsed { return end(context) }
         isUsed = false
-        let latest = NIODeadline.now() - .seconds(HTTPLimits.requestSeconds)
+        let latest = context.eventLoop.now - .seconds(HTTPLimits.requestSeconds)
         for (id, stream) in streams {
-            var isSlow = false
-            if case .receiving = stream.phase { isSlow = stream.arrival < latest }
+            // Answered or not, what comes has to come to an end.
+            let isSlow = switch stream.phase {
+            case .receiving, .discarding: stream.arrival <= latest
+            case .answering: false
+            }
             if isSlow { limits.noteSlowRequest() }
             if isSlow || !stream.isMoving { write(.rstStream(.cancel), id, context) }
         }
@@ -309,6 +315,8 @@ final class HTTP2Connection: ChannelInboundHandler {
             streamID: .rootStream, payload: .goAway(lastStreamID: lastStreamID, errorCode: .noError, opaqueData: nil))
         let loopBound = NIOLoopBound(context, eventLoop: context.eventLoop)
         context.writeAndFlush(wrapOutboundOut(goodbye)).whenComplete { _ in loopBound.value.close(promise: nil) }
+        // To a client that does not read, it never is.
+        context.eventLoop.scheduleTask(in: HTTP2Limits.lingerTimeout) { loopBound.value.close(promise: nil) }
     }
 
     /// The client has shut its side and still reads: it gets the answers that are due.

@@ -22,6 +22,8 @@ enum HTTP2Limits {
     static let endingPing = HTTP2PingData(withInteger: 0x656e_6421)
     /// How long the end of a connection waits for the client to have seen GOAWAY.
     static let echoTimeout = TimeAmount.milliseconds(500)
+    /// And how long for the client to read what it is sent.
+    static let lingerTimeout = TimeAmount.seconds(2)
 
     static var connection: NIOHTTP2Handler.ConnectionConfiguration {
         var configuration = NIOHTTP2Handler.ConnectionConfiguration()

@@ -30,7 +30,7 @@ final class HTTPConnection: ChannelInboundHandler {
     /// What is read and dropped of a refused body before the connection is given up.
     static let drainLimit = 64 << 20
     private static let linger = TimeAmount.seconds(2)
-    /// Room for a body is made as its bytes arrive, not as its head announces.
+    /// Room that is made for a body when its head announces it; more is made as its bytes arrive.
     private static let maxReserve = 1 << 20
 
     private let responder: any HTTPResponder
@@ -83,6 +83,7 @@ final class HTTPConnection: ChannelInboundHandler {
         }
         arrival = .now()
         if let fault = head.fault {
+            limits.noteProtocolError()
             state = .discarding(head, fault, dropped: 0)
             return giveUp(context)
         }
@@ -226,6 +227,7 @@ final class HTTPConnection: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // A reset by the client, or bytes that are no HTTP and were answered with 400 already.
+        if error is HTTPParserError { limits.noteProtocolError() }
         context.close(promise: nil)
     }
 }

@@ -11,6 +11,7 @@ package final class HTTPLimits: Sendable {
     private let bodyBytes = Atomic<Int>(0)
     private let refused = Atomic<UInt64>(0)
     private let slow = Atomic<UInt64>(0)
+    private let faults = Atomic<UInt64>(0)
 
     /// - Parameters:
     ///   - maxConnections: open at a time; further ones are closed at once.
@@ -24,6 +25,14 @@ package final class HTTPLimits: Sendable {
     package var refusedConnections: UInt64 { refused.load(ordering: .relaxed) }
     /// Connections that were closed because a request took too long to come.
     package var slowRequests: UInt64 { slow.load(ordering: .relaxed) }
+
+    /// Connections that were ended because what came was no HTTP, or beyond a limit of the protocol: too large a head, too
+    /// many streams, floods of control frames.
+    package var protocolErrors: UInt64 { faults.load(ordering: .relaxed) }
+
+    func noteProtocolError() {
+        faults.add(1, ordering: .relaxed)
+    }
 
     /// False, and counted, when there is no room for one more.
     func openConnection() -> Bool {

@@ -122,10 +122,13 @@ package final class HTTPServer: Sendable {
 /// The connections of a listener, to be told when it is time to end.
 private final class OpenConnections: Sendable {
     private let channels = Mutex<[ObjectIdentifier: any Channel]>([:])
+    private let isQuiescing = Atomic<Bool>(false)
 
     func add(_ channel: any Channel) {
         let id = ObjectIdentifier(channel)
         channels.withLock { $0[id] = channel }
+        // Accepted just before the listener closed: no request has begun.
+        if isQuiescing.load(ordering: .sequentiallyConsistent) { channel.close(promise: nil) }
         channel.closeFuture.whenComplete { [weak self] _ in
             self?.channels.withLock { $0[id] = nil }
         }
@@ -134,6 +137,7 @@ private final class OpenConnections: Sendable {
     var count: Int { channels.withLock { $0.count } }
 
     func quiesce() {
+        isQuiescing.store(true, ordering: .sequentiallyConsistent)
         for channel in channels.withLock({ Array($0.values) }) {
             channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
         }

@@ -27,6 +27,9 @@ package struct SpanScanner: Sendable {
     /// Attribute values nested deeper are refused: Go's protobuf, which Tempo uses, would recurse as deep.
     package static let maxValueDepth = 64
 
+    /// Two bytes make a span, and each may leave a note behind: a request with more is too large.
+    package static let maxSpans = 100_000
+
     private static let maxKeptRoom = 16_384
 
     private let table: TaskAttributeTable
@@ -50,10 +53,7 @@ package struct SpanScanner: Sendable {
     }
 
     package mutating func scan(_ body: UnsafeRawBufferPointer) throws(MalformedRequest) {
-        spanCount = 0
-        // The room of an ordinary request is kept, that of a monster is not.
-        taskSpans.removeAll(keepingCapacity: taskSpans.capacity <= Self.maxKeptRoom)
-        refused.removeAll(keepingCapacity: refused.capacity <= Self.maxKeptRoom)
+        forget()
         resourceIndex = -1
         scopeIndex = -1
         spanIndex = -1
@@ -77,6 +77,13 @@ package struct SpanScanner: Sendable {
         } catch {
             throw MalformedRequest(path: path, cause: error)
         }
+    }
+
+    /// Forgets the request. The room of an ordinary one is kept, that of a monster is not.
+    package mutating func forget() {
+        spanCount = 0
+        taskSpans.removeAll(keepingCapacity: taskSpans.capacity <= Self.maxKeptRoom)
+        refused.removeAll(keepingCapacity: refused.capacity <= Self.maxKeptRoom)
     }
 
     private var path: String {
@@ -179,6 +186,7 @@ package struct SpanScanner: Sendable {
             }
         }
         spanCount += 1
+        if spanCount > Self.maxSpans { throw WireError(.tooMany, offset: message.position) }
         guard span.hasValidIDs else {
             refused.append(message.position..<message.end)
             return
@@ -344,9 +352,13 @@ package struct SpanScanner: Sendable {
         let attributes: Int
         /// The wire types of fields 1, 2, …
         let types: [WireType]
+        /// A field whose messages hold texts only; 0: none.
+        var texts = 0
 
-        /// Resource: 1 attributes, 2 dropped_attributes_count.
-        static let resource = Shape(attributes: 1, types: [.lengthDelimited, .varint])
+        /// Resource: 1 attributes, 2 dropped_attributes_count, 3 entity_refs.
+        static let resource = Shape(attributes: 1, types: [.lengthDelimited, .varint, .lengthDelimited], texts: 3)
+        /// EntityRef: 1 schema_url, 2 type, 3 id_keys, 4 description_keys.
+        static let entity = Shape(attributes: 0, types: Array(repeating: .lengthDelimited, count: 4))
         /// InstrumentationScope: 1 name, 2 version, 3 attributes, 4 dropped_attributes_count.
         static let scope = Shape(attributes: 3, types: [.lengthDelimited, .lengthDelimited, .lengthDelimited, .varint])
         /// Event: 1 time_unix_nano, 2 name, 3 attributes, 4 dropped_attributes_count.
@@ -360,6 +372,8 @@ package struct SpanScanner: Sendable {
             if field <= shape.types.count { try reader.expect(type, shape.types[field - 1]) }
             if field == shape.attributes {
                 try checkKeyValue(try reader.message(), depth: 0)
+            } else if field == shape.texts {
+                try checkFields(of: try reader.message(), .entity)
             } else {
                 try reader.skip(type, field: field)
             }

@@ -8,6 +8,7 @@ package struct WireError: Error, Equatable, Sendable {
         case wrongWireType = "a field has another wire type than its definition"
         case badGroup = "a group is not closed, or closed by another field"
         case tooDeep = "groups or values are nested too deeply"
+        case tooMany = "there are too many of them"
     }
 
     package let reason: Reason

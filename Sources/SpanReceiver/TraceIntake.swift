@@ -74,7 +74,8 @@ struct TraceIntake: Sendable {
         _ body: ByteBuffer, _ coding: BodyCoding, from source: SpanSource, on eventLoop: any EventLoop
     ) -> Reply {
         scratch.tools.withLock { tools in
-            body.withUnsafeReadableBytes { body in
+            defer { tools.scanner.forget() }
+            return body.withUnsafeReadableBytes { body in
                 guard coding != .identity, !body.isEmpty else { return read(body, &tools, source, eventLoop) }
                 do throws(DecompressionError) {
                     let inflated = try tools.decompress(body, coding, limit: maxBodyBytes)
@@ -112,6 +113,9 @@ struct TraceIntake: Sendable {
         do throws(MalformedRequest) {
             try scanner.scan(body)
         } catch {
+            if error.cause.reason == .tooMany {
+                return .now(.refused(refusal(.tooLarge, "more than \(SpanScanner.maxSpans) spans in one request")))
+            }
             return .now(.refused(refusal(.malformed, "not an ExportTraceServiceRequest: \(error)")))
         }
         let refused = scanner.refused.count

@@ -141,6 +141,21 @@ struct HTTP2ConnectionTests {
         #expect(wire.isOpen())
     }
 
+    @Test("resets a stream that drips on, also one whose answer has been sent")
+    func drips() throws {
+        let wire = try Wire()
+        try wire.headers(1)
+        try wire.headers(3, path: "/no")
+        var sent: [String] = []
+        for _ in 0..<6 {
+            try wire.data(1, 1)
+            try wire.data(3, 1)
+            wire.channel.embeddedEventLoop.advanceTime(by: .seconds(20))
+            sent += try wire.sent().map { String($0.prefix(7)) }
+        }
+        #expect(sent.contains("1 reset") && sent.contains("3 reset"))
+    }
+
     @Test("without a request ends after the idle timeout")
     func idle() throws {
         let wire = try Wire()

@@ -26,6 +26,22 @@ struct MalformedRequestTests {
             + "(at byte \(tail + 1))")
     }
 
+    @Test("more spans than are taken at once are too many, however small")
+    func tooMany() throws {
+        let spans = (0..<SpanScanner.maxSpans).flatMap { _ in [0x12, 0] as [UInt8] }
+        #expect(malformed(Field.message(1, Field.bytes(2, spans))) == nil)
+        #expect(malformed(Field.message(1, Field.bytes(2, spans + [0x12, 0])))?.cause.reason == .tooMany)
+    }
+
+    @Test("an entity of a resource is checked, because Tempo reads it")
+    func entities() {
+        let good = Field.message(3, Field.text(1, "url"), Field.text(2, "host"), Field.text(3, "id"), Field.text(4, "d"))
+        #expect(malformed(Field.message(1, Field.bytes(1, good))) == nil)
+        for broken in [Field.int(3, 1), Field.bytes(3, [0xFF]), Field.message(3, Field.int(2, 1))] {
+            #expect(malformed(Field.message(1, Field.bytes(1, broken))) != nil)
+        }
+    }
+
     @Test("an error in the request itself, behind good resources, names no span")
     func requestLevel() throws {
         let error = try #require(malformed(request([Self.good]) + [0x07]))

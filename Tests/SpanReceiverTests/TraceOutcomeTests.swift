@@ -12,7 +12,7 @@ struct TraceOutcomeTests {
 
     private static let reasons: [TraceRefusal.Reason] = [
         .unknownPath, .wrongMethod, .unauthenticated, .unknownMediaType, .unknownEncoding, .malformed, .badCall, .tooLarge,
-        .full, .overloaded, .unavailable, .deadlineExceeded,
+        .full, .overloaded, .unavailable, .deadlineExceeded, .foreignOrigin,
     ]
 
     @Test("a sender retries the same refusals over HTTP and over gRPC", arguments: reasons)

@@ -110,6 +110,10 @@ struct Settings: Sendable {
         do {
             var content = String(decoding: try Files.read(text, limit: 64 << 10), as: UTF8.self)
             while let last = content.last, last == "\n" || last == "\r\n" || last == "\r" { content.removeLast() }
+            // A secret that is not there yet must not switch the protection off.
+            if content.isEmpty {
+                problems.append(ConfigurationProblem("\(secret.name) (\(origin)): \(text) is empty"))
+            }
             values[secret.name] = Setting(key: secret, text: content, origin: origin)
         } catch {
             problems.append(ConfigurationProblem("\(secret.name) (\(origin)): \(error.description)"))

@@ -66,6 +66,7 @@ final class PipelineMetrics: MetricSource {
             bad.add(values.badRequests[reason] ?? 0, LabelSet(["reason": reason.rawValue]))
         }
         bad.add(limits.slowRequests, LabelSet(["reason": "slow"]))
+        bad.add(limits.protocolErrors, LabelSet(["reason": "protocol"]))
         var duplicates = family("duplicate_spans_total", .counter, "Process spans that came again; they are observed once.")
         duplicates.add(taskMetrics.duplicates)
         var connections = family(
