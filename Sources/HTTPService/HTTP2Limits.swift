@@ -89,15 +89,22 @@ extension HPACKHeaders {
     init(_ response: HTTPResponse) {
         self.init(lowercased: response.headers, status: String(response.status.code))
         if response.trailers == nil && !contains(name: "grpc-status") {
-            add(name: "content-length", value: String(response.body.count))
+            add(name: "content-length", value: String(response.body.count), indexing: .nonIndexable)
         }
     }
+
+    /// Fields with few values. Others stay out of HPACK's table: a client may allow it 4 GiB, and the encoder searches all
+    /// of it for each field.
+    private static let indexed: Set<String> = ["content-type", "grpc-status"]
 
     /// HTTP/2 allows no capital letters in names.
     init(lowercased headers: HTTPHeaders, status: String? = nil) {
         self.init()
         reserveCapacity(headers.count + 2)
         if let status { add(name: ":status", value: status) }
-        for (name, value) in headers { add(name: name.lowercased(), value: value) }
+        for (name, value) in headers {
+            let name = name.lowercased()
+            add(name: name, value: value, indexing: Self.indexed.contains(name) ? .indexable : .nonIndexable)
+        }
     }
 }

@@ -360,7 +360,7 @@ class Seen:
     """What the collector's frames say."""
 
     def __init__(self, received: bytes):
-        decoder = Decoder()
+        self.decoder = decoder = Decoder()
         decoder.max_allowed_table_size = 0xFFFFFFFF
         self.goaway: int | None = None
         self.resets: dict[int, int] = {}
@@ -407,3 +407,20 @@ def test_bad_frames_end_their_stream_or_connection_and_bother_nobody(collector, 
         assert seen.status(1) == case.answer or case.reset, f"expected the status {case.answer}, got {seen}"
     neighbour.must_be_well(f"after {name}")
     assert ledger.spans == case.spans, f"expected {case.spans} spans to be seen, there were {ledger.spans}; {seen}"
+
+
+def test_a_client_that_allows_a_table_of_4_gib_does_not_get_one(collector, neighbour):
+    """The encoder of answers searches its table for every field: with each message in it, a thousand calls took twenty times
+    as long."""
+    calls = range(60)
+    sent = b"".join(head(stream) + data(stream, framed(bytes([0x92, 0x3E, at]) + bytes(at) + b"\xff"))
+                    for at, stream in zip(calls, streams(len(calls))))
+    steps = [START + setting(1, 0xFFFFFFFF) + sent + frame(PING, 0, 0, PROBE)]
+    with conversation(collector.tcp, steps, lambda received: PROBE in received) as hostile:
+        assert hostile.wait(), "expected answers"
+    seen = Seen(hostile.received)
+    messages = {fields["grpc-message"] for fields in seen.fields.values()}
+    assert len(messages) == len(calls), f"expected a message of its own for each, got {messages}"
+    table = seen.decoder.header_table.dynamic_entries
+    assert len(table) < 10, f"expected a table of what comes often, it has {len(table)} fields: {list(table)[:5]}"
+    neighbour.must_be_well("afterwards")
