@@ -284,7 +284,7 @@ final class HTTP2Connection: ChannelInboundHandler {
         for (id, stream) in streams {
             // Answered or not, what comes has to come to an end.
             let isSlow = switch stream.phase {
-            case .receiving, .discarding: stream.arrival <= latest
+            case .receiving, .discarding: stream.arrival < latest
             case .answering: false
             }
             if isSlow { limits.noteSlowRequest() }

@@ -130,8 +130,8 @@ struct HTTP2ConnectionTests {
     func stalled() throws {
         let wire = try Wire()
         try wire.headers(1)
-        try wire.headers(3)
         wire.channel.embeddedEventLoop.advanceTime(by: .seconds(61))
+        try wire.headers(3)
         try wire.data(3, 1)
         wire.channel.embeddedEventLoop.advanceTime(by: .seconds(60))
         #expect(try wire.sent().map { $0.prefix(7) } == ["1 reset"])

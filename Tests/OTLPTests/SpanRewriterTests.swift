@@ -81,9 +81,9 @@ struct SpanRewriterTests {
         try check([[[ids + kind(5) + Field.bytes(4, [1]), Self.good, ids + Field.message(13, Field.bytes(1, [1]))]]])
     }
 
-    @Test("a hundred thousand refused spans cost no more than a pass over them")
+    @Test("as many refused spans as are taken cost no more than a pass over them")
     func many() throws {
-        let body = request([[UInt8]](repeating: [], count: 100_000) + [Self.good])
+        let body = request([[UInt8]](repeating: [], count: SpanScanner.maxSpans - 1) + [Self.good])
         #expect(try rewritten(body) == request([Self.good]))
     }
 
