@@ -30,6 +30,9 @@ package final class HTTPLimits: Sendable {
     /// many streams, floods of control frames.
     package var protocolErrors: UInt64 { faults.load(ordering: .relaxed) }
 
+    /// Of bodies that are not complete yet; 0 without connections.
+    package var heldBodyBytes: Int { bodyBytes.load(ordering: .relaxed) }
+
     func noteProtocolError() {
         faults.add(1, ordering: .relaxed)
     }

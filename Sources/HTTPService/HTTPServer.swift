@@ -53,18 +53,7 @@ package final class HTTPServer: Sendable {
                 channel.closeFuture.whenComplete { _ in limits.closeConnection() }
                 connections.add(channel)
                 return channel.eventLoop.makeCompletedFuture {
-                    let pipeline = channel.pipeline.syncOperations
-                    // A client that does not read its answers is not read from either.
-                    try pipeline.addHandler(BackPressureHandler())
-                    if !http2 { return try Self.speakHTTP1(pipeline, responder, limits) }
-                    let byPreface = ProtocolSwitch(idleTimeout: Self.idleTimeout) { spoken, pipeline in
-                        switch spoken {
-                        case .http1: try Self.speakHTTP1(pipeline, responder, limits)
-                        case .http2:
-                            try HTTP2Connection.add(to: pipeline, responder, limits, idleTimeout: Self.idleTimeout)
-                        }
-                    }
-                    try pipeline.addHandler(byPreface)
+                    try Self.addHandlers(to: channel.pipeline.syncOperations, http2: http2, responder, limits)
                 }
             }
         self.connections = connections
@@ -91,6 +80,23 @@ package final class HTTPServer: Sendable {
             socketFile = file
             self.address = address
         }
+    }
+
+    /// All that a connection of a listener has between its socket and the responder; a fuzzer has no socket and gives it
+    /// an embedded channel's pipeline.
+    package static func addHandlers(
+        to pipeline: ChannelPipeline.SynchronousOperations, http2: Bool, _ responder: any HTTPResponder, _ limits: HTTPLimits
+    ) throws {
+        // A client that does not read its answers is not read from either.
+        try pipeline.addHandler(BackPressureHandler())
+        if !http2 { return try speakHTTP1(pipeline, responder, limits) }
+        let byPreface = ProtocolSwitch(idleTimeout: idleTimeout) { spoken, pipeline in
+            switch spoken {
+            case .http1: try speakHTTP1(pipeline, responder, limits)
+            case .http2: try HTTP2Connection.add(to: pipeline, responder, limits, idleTimeout: idleTimeout)
+            }
+        }
+        try pipeline.addHandler(byPreface)
     }
 
     private static func speakHTTP1(

@@ -130,7 +130,7 @@ struct RandomRequestTests {
     }
 
     @Test("changed, cut and doubled bytes never crash, and what is taken lies inside the body")
-    func mutations() throws {
+    func mutations() {
         var maker = RequestMaker(.fresh(for: "request mutations"))
         for _ in 0..<3000 {
             var body = maker.request()
@@ -144,21 +144,7 @@ struct RandomRequestTests {
                 default: if body.count > 1 { body.remove(at: index) }
                 }
             }
-            try check(body)
-        }
-    }
-
-    private func check(_ body: [UInt8]) throws {
-        do {
-            let scanned = try Scanned(body)
-            for task in scanned.tasks { _ = [scanned.text(task.queue), scanned.text(task.taskType), scanned.text(task.taskID)] }
-            let kept = try body.withUnsafeBytes { try SpanRewriter.removing(scanned.refused, from: $0) }
-            let again = try Scanned(kept)
-            #expect(again.refused.isEmpty)
-            #expect(again.spanCount == scanned.spanCount - scanned.refused.count)
-            #expect(again.tasks.count == scanned.tasks.count)
-        } catch let error as MalformedRequest {
-            #expect((0...body.count).contains(error.cause.offset))
+            body.withUnsafeBytes { SpanScanner.checkInvariants($0) }
         }
     }
 }

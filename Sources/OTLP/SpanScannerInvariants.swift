@@ -1,0 +1,90 @@
+import Model
+import ProtobufWire
+
+extension SpanScanner {
+    /// What must hold whatever the bytes are; for fuzzers and tests. Traps where it doesn't.
+    ///
+    /// What is taken must lie in the body, and must come out the same from a scanner that has just read something else;
+    /// without the refused spans it must be a request that has all the others as they were. What is refused must be
+    /// refused at a place in the body.
+    package static func checkInvariants(_ body: UnsafeRawBufferPointer) {
+        var scanner = SpanScanner(table: invariantsTable)
+        let error = scanner.failure(body)
+        var used = scanner
+        _ = used.failure(UnsafeRawBufferPointer(rebasing: body[..<(body.count / 2)]))
+        let errorAgain = used.failure(body)
+        precondition(error?.description == errorAgain?.description, "the same body gives two errors")
+        if let error {
+            precondition((0...body.count).contains(error.cause.offset), "an error outside the body")
+            return
+        }
+        precondition(scanner.spanCount == used.spanCount && scanner.refused == used.refused, "two counts of one body")
+        precondition(scanner.finds(used, in: body, body), "the same body gives two results")
+        precondition(scanner.spanCount >= scanner.refused.count + scanner.taskSpans.count, "more spans than there are")
+        var end = 0
+        for range in scanner.refused {
+            precondition(range.lowerBound >= end && range.upperBound <= body.count, "refused spans outside the body")
+            end = range.upperBound
+        }
+        checkRemoval(scanner, body)
+    }
+
+    private static func checkRemoval(_ scanner: SpanScanner, _ body: UnsafeRawBufferPointer) {
+        let kept: [UInt8]
+        do throws(WireError) {
+            kept = try SpanRewriter.removing(scanner.refused, from: body)
+        } catch {
+            preconditionFailure("the rewriter refuses what was scanned: \(error)")
+        }
+        precondition(kept.count <= body.count, "spans were taken out, and the request has grown")
+        kept.withUnsafeBytes { kept in
+            var again = SpanScanner(table: invariantsTable)
+            let error = again.failure(kept)
+            precondition(error == nil, "what was left is no request")
+            precondition(again.refused.isEmpty, "a refused span was left")
+            precondition(again.spanCount == scanner.spanCount - scanner.refused.count, "spans were lost")
+            precondition(again.finds(scanner, in: kept, body), "the spans that were left have changed")
+            if scanner.refused.isEmpty { precondition(kept.elementsEqual(body), "nothing was refused, and bytes changed") }
+        }
+    }
+
+    private static let invariantsTable = TaskAttributeTable()
+
+    private mutating func failure(_ body: UnsafeRawBufferPointer) -> MalformedRequest? {
+        do throws(MalformedRequest) {
+            try scan(body)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    /// Whether both have found the same task spans, each in its own body.
+    private func finds(_ other: SpanScanner, in body: UnsafeRawBufferPointer, _ otherBody: UnsafeRawBufferPointer) -> Bool {
+        taskSpans.count == other.taskSpans.count
+            && zip(taskSpans, other.taskSpans).allSatisfy { $0.isSame($1, in: body, otherBody) }
+    }
+}
+
+extension TaskSpan {
+    fileprivate func isSame(
+        _ other: TaskSpan, in body: UnsafeRawBufferPointer, _ otherBody: UnsafeRawBufferPointer
+    ) -> Bool {
+        func texts(_ text: ByteRange, _ otherText: ByteRange) -> Bool {
+            text.bytes(in: body).elementsEqual(otherText.bytes(in: otherBody))
+        }
+        func values(_ value: AttributeValue, _ otherValue: AttributeValue) -> Bool {
+            switch (value, otherValue) {
+            case (.string(let text), .string(let otherText)): texts(text, otherText)
+            case (.double(let number), .double(let otherNumber)): number.bitPattern == otherNumber.bitPattern
+            default: value == otherValue
+            }
+        }
+        return role == other.role && reference == other.reference && parent == other.parent && link == other.link
+            && startNanoseconds == other.startNanoseconds && endNanoseconds == other.endNanoseconds
+            && isError == other.isError && isSampled == other.isSampled && texts(queue, other.queue)
+            && texts(taskType, other.taskType) && texts(taskID, other.taskID) && values(retryCount, other.retryCount)
+            && values(wait, other.wait) && waitUnitSeconds == other.waitUnitSeconds && values(stamp, other.stamp)
+            && stampMeaning == other.stampMeaning && values(processAt, other.processAt)
+    }
+}
