@@ -1,0 +1,1 @@
+../../../Sources/SpanReceiver/GRPCFormats.swift
