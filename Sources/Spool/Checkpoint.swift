@@ -58,24 +58,32 @@ struct Checkpoint {
     static let slotCount = 512
     static let slotOffsets = [0, 4096]
     static let maxRanges = 24
+    private static let keyOffset = 500
     private static let magic: [UInt8] = Array("ASQCHKPT".utf8)
+
+    struct Slot {
+        let generation: UInt64
+        let settled: SettledSequences
+        /// nil in one from before version 2.
+        let key: FrameKey?
+    }
 
     private(set) var generation: UInt64 = 0
 
     /// The newest slot that checks, or nil: then everything on disk counts as unsettled.
-    mutating func load(from file: any SpoolFile) throws(SystemError) -> SettledSequences? {
-        var newest: (generation: UInt64, settled: SettledSequences)?
+    mutating func load(from file: any SpoolFile) throws(SystemError) -> Slot? {
+        var newest: Slot?
         for offset in Self.slotOffsets {
             let bytes = try file.read(Self.slotCount, at: offset)
             guard let slot = Self.decode(bytes), slot.generation > newest?.generation ?? 0 else { continue }
             newest = slot
         }
         generation = newest?.generation ?? 0
-        return newest?.settled
+        return newest
     }
 
     /// Writes the next slot. Ranges beyond the 24 lowest are left out: those frames are sent again at worst.
-    mutating func store(_ settled: SettledSequences, to file: any SpoolFile) throws(SystemError) {
+    mutating func store(_ settled: SettledSequences, key: FrameKey, to file: any SpoolFile) throws(SystemError) {
         let next = generation + 1
         var bytes = Self.magic
         bytes.append(littleEndian: next)
@@ -87,14 +95,15 @@ struct Checkpoint {
             bytes.append(littleEndian: range.lowerBound)
             bytes.append(littleEndian: range.upperBound)
         }
-        bytes += [UInt8](repeating: 0, count: Self.slotCount - 4 - bytes.count)
+        bytes += [UInt8](repeating: 0, count: Self.keyOffset - bytes.count)
+        bytes.append(littleEndian: key.bits)
         bytes.append(littleEndian: bytes.withUnsafeBytes { crc32c($0) })
         // A write that fails is tried again in the same slot: the other one is the last that is known to be good.
         try file.write(bytes, at: Self.slotOffsets[Int(next % 2)])
         generation = next
     }
 
-    private static func decode(_ slot: [UInt8]) -> (generation: UInt64, settled: SettledSequences)? {
+    private static func decode(_ slot: [UInt8]) -> Slot? {
         slot.withUnsafeBytes { bytes in
             guard bytes.count == slotCount, bytes.prefix(8).elementsEqual(magic) else { return nil }
             let body = UnsafeRawBufferPointer(rebasing: bytes[0..<slotCount - 4])
@@ -110,7 +119,8 @@ struct Checkpoint {
                 guard first <= last, last <= FrameHeader.maxSequence else { return nil }
                 settled.insert(first...last)
             }
-            return (generation, settled)
+            return Slot(
+                generation: generation, settled: settled, key: FrameKey(bits: bytes.littleEndian64(at: keyOffset)))
         }
     }
 }

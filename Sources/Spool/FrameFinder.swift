@@ -15,12 +15,14 @@ struct FrameFinder {
     /// Where the chunk begins in the segment, and how many bytes that has.
     private let base: Int
     private let segmentBytes: Int
+    private let key: FrameKey
     private var offset = 0
     /// The end of the last frame that was taken.
     private(set) var done = 0
 
-    init(_ bytes: UnsafeRawBufferPointer, at base: Int, segmentBytes: Int) {
+    init(_ bytes: UnsafeRawBufferPointer, at base: Int, segmentBytes: Int, key: FrameKey) {
         self.bytes = bytes
+        self.key = key
         self.base = base
         self.segmentBytes = segmentBytes
     }
@@ -28,14 +30,14 @@ struct FrameFinder {
     /// The next frame; nil where the chunk holds no more whole one.
     mutating func next() -> Found? {
         while offset + FrameHeader.count <= bytes.count {
-            guard let header = FrameHeader(bytes, at: offset) else {
+            guard let header = FrameHeader(bytes, at: offset, key: key) else {
                 offset += 1
                 continue
             }
             let end = offset + header.frameCount
             // A frame that goes on beyond the chunk is read whole with the next one.
             if offset == done && end > bytes.count && base + end <= segmentBytes { return nil }
-            if header.checks(bytes, at: offset) { return Found(header: header, range: offset..<end) }
+            if header.checks(bytes, at: offset, key: key) { return Found(header: header, range: offset..<end) }
             offset += 1
         }
         return nil

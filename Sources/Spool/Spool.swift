@@ -172,14 +172,17 @@ package final class Spool: Sendable {
             state.closeIdleFiles(needsSync: options.sync != .never)
             let file = try fileSystem.open(name)
             do throws(SystemError) {
-                let header = SegmentHeader.encode(firstSequence: sequence, createdAt: time)
+                let header = SegmentHeader.encode(firstSequence: sequence, createdAt: time, key: state.key)
                 try file.truncate(to: 0)
                 try file.write(header, at: 0)
             } catch {
                 try fileSystem.delete(name)
                 throw error
             }
-            state.segments.append(Segment(firstSequence: sequence, file: file, bytes: SegmentHeader.count))
+            state.segments.append(
+                Segment(
+                    firstSequence: sequence, key: state.key, headerBytes: SegmentHeader.count, file: file,
+                    bytes: SegmentHeader.count))
             state.isDirectoryDirty = true
         } catch {
             throw .io(error)
@@ -192,7 +195,7 @@ package final class Spool: Sendable {
     ) throws(SpoolError) {
         let index = state.segments.count - 1
         let header = FrameHeader.encode(
-            sequence: state.nextSequence, time: time, spanCount: spanCount, payload: payload)
+            sequence: state.nextSequence, time: time, spanCount: spanCount, payload: payload, key: state.key)
         let segment = state.segments[index]
         guard let file = segment.file else { preconditionFailure("the segment that is written to is open") }
         do throws(SystemError) {

@@ -1,7 +1,7 @@
 import Model
 import Platform
 
-// The spool on disk, format version 1. All numbers are little-endian.
+// The spool on disk, format version 2. All numbers are little-endian.
 //
 // A spool is a directory:
 //
@@ -11,17 +11,26 @@ import Platform
 //
 // A segment is a header and frames, back to back. Only the last segment is written to, only at its end.
 //
-//     segment header, 40 bytes                     frame header, 32 bytes, then the payload
+//     segment header, 48 bytes                     frame header, 32 bytes, then the payload
 //     offset size                                  offset size
-//       0    8   magic "ASQSPOOL"                     0    4   magic "FRM1"
-//       8    4   version = 1                          4    4   payload length
-//      12    4   header length = 40                   8    8   sequence
+//       0    8   magic "ASQSPOOL"                     0    4   the key's lower half
+//       8    4   version = 2                          4    4   payload length
+//      12    4   header length = 48                   8    8   sequence
 //      16    8   sequence of the first frame         16    8   time of the append, Unix ns
 //      24    8   time of creation, Unix ns           24    4   spans in the payload
-//      32    4   reserved = 0                        28    4   CRC-32C of bytes 0..<28 and the payload
-//      36    4   CRC-32C of bytes 0..<36
+//      32    8   key                                 28    4   CRC-32C of bytes 0..<28 and the payload, going on from
+//      40    4   reserved = 0                                  the key's upper half
+//      44    4   CRC-32C of bytes 0..<44
 //
 // Sequences start at 1 and grow by one with each frame, across segments and restarts.
+//
+// The key is 64 random bits, made with the spool and told to nobody. A sender chooses what payloads hold, and where a
+// frame is damaged, its payload is searched for the next frame: with a fixed magic and checksum, a payload could hold
+// bytes that pass for frames. Without the key each attempt passes with a chance of one in 2^64. All segments of a spool
+// have the same key, and the checkpoint has a copy, so that a segment whose header is damaged can still be read.
+//
+// Version 1 has a segment header of 40 bytes (no key, its CRC at 36), frames that begin with "FRM1", and checksums that
+// go on from 0. Such segments are read, and new ones are written as version 2.
 //
 // What a reader trusts: a frame whose CRC is right. A frame that is cut off at the end of the last segment was never
 // acknowledged with `sync always`, and is truncated. Anything else that doesn't check is stepped over, to the next
@@ -38,29 +47,75 @@ import Platform
 //      24    4   number of ranges that follow, at most 24
 //      28    4   reserved = 0
 //      32   16*n settled ranges above it: first, last (both included)
+//     500    8   the key; 0 in a checkpoint from before version 2
 //     508    4   CRC-32C of bytes 0..<508
 
-enum SegmentHeader {
-    static let count = 40
-    static let magic: [UInt8] = Array("ASQSPOOL".utf8)
-    static let version: UInt32 = 1
+/// What tells the frames of a segment from any other bytes: how they begin, and where their checksums go on from.
+struct FrameKey: Equatable {
+    /// The first four bytes of each frame.
+    let mark: UInt32
+    let seed: UInt32
 
-    static func encode(firstSequence: UInt64, createdAt: WallTime) -> [UInt8] {
+    /// Every frame of version 1 has this one.
+    static let version1 = FrameKey(mark: 0x314D_5246, seed: 0)  // "FRM1"
+
+    init(mark: UInt32, seed: UInt32) {
+        self.mark = mark
+        self.seed = seed
+    }
+
+    /// nil where there is none: zeros are what an unwritten disk holds, and must not look like a frame.
+    init?(bits: UInt64) {
+        mark = UInt32(truncatingIfNeeded: bits)
+        seed = UInt32(truncatingIfNeeded: bits >> 32)
+        if mark == 0 || self == .version1 { return nil }
+    }
+
+    var bits: UInt64 { UInt64(seed) << 32 | UInt64(mark) }
+
+    static func random() -> FrameKey {
+        FrameKey(mark: UInt32.random(in: 1...UInt32.max), seed: UInt32.random(in: 1...UInt32.max))
+    }
+}
+
+struct SegmentHeader {
+    /// As written; a header of version 1 is 8 bytes shorter.
+    static let count = 48
+    static let magic: [UInt8] = Array("ASQSPOOL".utf8)
+    static let version: UInt32 = 2
+
+    let version: UInt32
+    /// Where the first frame begins.
+    let count: Int
+    /// nil for a version that this program does not know.
+    let key: FrameKey?
+
+    static func encode(firstSequence: UInt64, createdAt: WallTime, key: FrameKey) -> [UInt8] {
         var bytes = magic
         bytes.append(littleEndian: version)
         bytes.append(littleEndian: UInt32(count))
         bytes.append(littleEndian: firstSequence)
         bytes.append(littleEndian: UInt64(bitPattern: createdAt.nanoseconds))
+        bytes.append(littleEndian: key.bits)
         bytes.append(littleEndian: UInt32(0))
         bytes.append(littleEndian: bytes.withUnsafeBytes { crc32c($0) })
         return bytes
     }
 
-    /// The version of a whole header; nil where the bytes are none, as after a torn first write.
-    static func version(of bytes: UnsafeRawBufferPointer) -> UInt32? {
-        guard bytes.count >= count, bytes.prefix(8).elementsEqual(magic) else { return nil }
-        guard bytes.littleEndian32(at: 36) == crc32c(UnsafeRawBufferPointer(rebasing: bytes[0..<36])) else { return nil }
-        return bytes.littleEndian32(at: 8)
+    /// nil where the bytes are no whole header, as after a torn first write.
+    init?(_ bytes: UnsafeRawBufferPointer) {
+        guard bytes.count >= 16, bytes.prefix(8).elementsEqual(Self.magic) else { return nil }
+        count = Int(bytes.littleEndian32(at: 12))
+        // The longest that a later version could want.
+        guard (40...4096).contains(count), count <= bytes.count else { return nil }
+        let sum = crc32c(UnsafeRawBufferPointer(rebasing: bytes[0..<count - 4]))
+        guard bytes.littleEndian32(at: count - 4) == sum else { return nil }
+        version = bytes.littleEndian32(at: 8)
+        switch (version, count) {
+        case (1, 40): key = .version1
+        case (Self.version, Self.count): key = FrameKey(bits: bytes.littleEndian64(at: 32))
+        default: key = nil
+        }
     }
 
     static func fileName(firstSequence: UInt64) -> String {
@@ -80,7 +135,6 @@ enum SegmentHeader {
 
 struct FrameHeader: Equatable {
     static let count = 32
-    static let magic: UInt32 = 0x314D_5246  // "FRM1"
     /// Larger than any body that a receiver takes; a longer length is a sign of corruption.
     static let maxPayload = 1 << 30
     /// Never reached; a higher one is a sign of corruption.
@@ -94,21 +148,24 @@ struct FrameHeader: Equatable {
 
     var frameCount: Int { Self.count + payloadCount }
 
-    static func encode(sequence: UInt64, time: WallTime, spanCount: Int, payload: UnsafeRawBufferPointer) -> [UInt8] {
+    static func encode(
+        sequence: UInt64, time: WallTime, spanCount: Int, payload: UnsafeRawBufferPointer, key: FrameKey
+    ) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(count)
-        bytes.append(littleEndian: magic)
+        bytes.append(littleEndian: key.mark)
         bytes.append(littleEndian: UInt32(payload.count))
         bytes.append(littleEndian: sequence)
         bytes.append(littleEndian: UInt64(bitPattern: time.nanoseconds))
         bytes.append(littleEndian: UInt32(spanCount))
-        bytes.append(littleEndian: crc32c(payload, continuing: bytes.withUnsafeBytes { crc32c($0) }))
+        let head = bytes.withUnsafeBytes { crc32c($0, continuing: key.seed) }
+        bytes.append(littleEndian: crc32c(payload, continuing: head))
         return bytes
     }
 
     /// The header at `offset`, if the bytes there could be one; its checksum is not checked yet.
-    init?(_ bytes: UnsafeRawBufferPointer, at offset: Int) {
-        guard offset + Self.count <= bytes.count, bytes.littleEndian32(at: offset) == Self.magic else { return nil }
+    init?(_ bytes: UnsafeRawBufferPointer, at offset: Int, key: FrameKey) {
+        guard offset + Self.count <= bytes.count, bytes.littleEndian32(at: offset) == key.mark else { return nil }
         payloadCount = Int(bytes.littleEndian32(at: offset + 4))
         guard payloadCount <= Self.maxPayload else { return nil }
         sequence = bytes.littleEndian64(at: offset + 8)
@@ -119,9 +176,9 @@ struct FrameHeader: Equatable {
     }
 
     /// Whether the frame at `offset` lies whole in the bytes and its checksum is right.
-    func checks(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> Bool {
+    func checks(_ bytes: UnsafeRawBufferPointer, at offset: Int, key: FrameKey) -> Bool {
         guard offset + frameCount <= bytes.count else { return false }
-        let head = crc32c(UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + 28]))
+        let head = crc32c(UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + 28]), continuing: key.seed)
         let payload = UnsafeRawBufferPointer(rebasing: bytes[offset + Self.count..<offset + frameCount])
         return crc32c(payload, continuing: head) == checksum
     }

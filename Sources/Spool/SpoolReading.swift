@@ -80,7 +80,7 @@ extension Spool {
         from chunk: [UInt8], _ source: ReadSource, maxBytes: Int, maxSpans: Int, into batch: inout SpoolBatch
     ) -> Int {
         chunk.withUnsafeBytes { bytes in
-            var finder = FrameFinder(bytes, at: source.offset, segmentBytes: source.bytes)
+            var finder = FrameFinder(bytes, at: source.offset, segmentBytes: source.bytes, key: source.key)
             var lastRead = source.lastRead
             while let found = finder.next() {
                 let header = found.header
@@ -154,6 +154,7 @@ extension SpoolBatch {
 struct ReadSource {
     let segment: UInt64
     let file: any SpoolFile
+    let key: FrameKey
     let offset: Int
     /// Bytes of the segment that are written whole.
     let bytes: Int
@@ -174,20 +175,18 @@ extension SpoolState {
             segments[index].file = file
         }
         return ReadSource(
-            segment: segment.firstSequence, file: file, offset: offset, bytes: segment.bytes, settled: settled,
-            lastRead: lastRead)
+            segment: segment.firstSequence, file: file, key: segment.key, offset: offset, bytes: segment.bytes,
+            settled: settled, lastRead: lastRead)
     }
 
     /// The segment at which the reader stands, stepping to the next one as one ends; nil when all is read.
     mutating func nextUnread() -> Int? {
         if let current = position, !segments.contains(where: { $0.firstSequence == current.segment }) {
             // The segment under the reader was dropped: on with the first one behind it.
-            position = segments.first { $0.firstSequence > current.segment }.map {
-                ReadPosition(segment: $0.firstSequence, offset: SegmentHeader.count)
-            }
+            position = segments.first { $0.firstSequence > current.segment }.map(ReadPosition.init(startOf:))
         }
         if position == nil, let first = segments.first(where: { $0.firstSequence > lastRead || $0.frameCount == 0 }) {
-            position = ReadPosition(segment: first.firstSequence, offset: SegmentHeader.count)
+            position = ReadPosition(startOf: first)
         }
         while let current = position,
             let index = segments.firstIndex(where: { $0.firstSequence == current.segment })
@@ -195,7 +194,7 @@ extension SpoolState {
             let segment = segments[index]
             if current.offset < segment.bytes { return index }
             guard index + 1 < segments.count else { return nil }
-            position = ReadPosition(segment: segments[index + 1].firstSequence, offset: SegmentHeader.count)
+            position = ReadPosition(startOf: segments[index + 1])
         }
         return nil
     }

@@ -5,8 +5,8 @@ import Platform
 // What a start does with what an earlier process left:
 //
 //   checkpoint missing or broken   nothing counts as settled: what was sent may be sent again, nothing is lost
-//   segment without a whole header an append never got that far, or the disk lost it: read anyway, frames carry their
-//                                  own magic and checksum
+//   segment without a whole header an append never got that far, or the disk lost it: read with the key that the
+//                                  checkpoint and the other segments know
 //   frame cut off at the very end  of the last segment: a torn write, truncated away
 //   whole frame with a wrong sum   at the very end: counted as corrupt
 //   bytes that don't check         stepped over to the next frame that does; the gap in the sequences is counted
@@ -15,16 +15,26 @@ import Platform
 extension Spool {
     static func recover(_ fileSystem: any SpoolFileSystem) throws(SystemError) -> SpoolState {
         let checkpointFile = try fileSystem.open(Checkpoint.fileName)
-        var state = SpoolState(checkpointFile: checkpointFile)
-        if let settled = try state.checkpoint.load(from: checkpointFile) { state.settled = settled }
-        state.nextSequence = state.settled.below
+        var checkpoint = Checkpoint()
+        let slot = try checkpoint.load(from: checkpointFile)
         let found = try fileSystem.names().compactMap { SegmentHeader.firstSequence(ofFileName: $0) }.sorted()
+        var segments: [FoundSegment] = []
+        for firstSequence in found { segments.append(try FoundSegment(firstSequence, fileSystem)) }
+        let headerKeys = segments.compactMap(\.header?.key).filter { $0 != .version1 }
+        let knownKey = slot?.key ?? headerKeys.last
+        var state = SpoolState(checkpoint, checkpointFile, settled: slot?.settled, key: knownKey ?? .random())
+        // A spool that was never written as version 2 has no key to look for.
+        let spareKeys = knownKey == nil ? [.version1] : [state.key] + headerKeys.filter { $0 != state.key }.uniqued()
+        state.nextSequence = state.settled.below
         // From this sequence on, frames of the segment before are unreadable.
         var brokenFrom: UInt64?
-        for (index, firstSequence) in found.enumerated() {
-            if let brokenFrom, brokenFrom < firstSequence { state.giveUp([brokenFrom...firstSequence - 1]) }
-            let isLast = index == found.count - 1
-            brokenFrom = try recoverSegment(firstSequence, isLast: isLast, fileSystem, &state)
+        for (index, segment) in segments.enumerated() {
+            if let brokenFrom, brokenFrom < segment.firstSequence {
+                state.giveUp([brokenFrom...segment.firstSequence - 1])
+            }
+            let isLast = index == segments.count - 1
+            let keys = segment.header?.key.map { [$0] } ?? spareKeys
+            brokenFrom = try recoverSegment(segment, keys: keys, isLast: isLast, fileSystem, &state)
         }
         state.nextSequence = max(state.nextSequence, (state.settled.ranges.last?.upperBound ?? 0) + 1)
         state.lastRead = (state.segments.first?.firstSequence ?? state.nextSequence) - 1
@@ -32,33 +42,27 @@ extension Spool {
         state.unreadSpans = state.recoveredSpans
         state.unreadBytes = state.segments.reduce(0) { $0 + $1.bytes }
         state.unreadSince = state.recoveredSpans > 0 ? MonotonicTime(nanoseconds: 0) : nil
+        // In both slots, before the first segment with this key.
+        if slot?.key == nil { for _ in Checkpoint.slotOffsets { state.storeCheckpoint() } }
         return state
     }
 
     /// Returns the sequence of the first frame that its end should hold and does not, if there are bytes in its place.
     private static func recoverSegment(
-        _ firstSequence: UInt64, isLast: Bool, _ fileSystem: any SpoolFileSystem, _ state: inout SpoolState
+        _ found: FoundSegment, keys: [FrameKey], isLast: Bool, _ fileSystem: any SpoolFileSystem,
+        _ state: inout SpoolState
     ) throws(SystemError) -> UInt64? {
-        let name = SegmentHeader.fileName(firstSequence: firstSequence)
-        let file = try fileSystem.open(name)
-        let count = try file.count
-        let header = try file.read(min(count, SegmentHeader.count), at: 0)
-        if let version = header.withUnsafeBytes({ SegmentHeader.version(of: $0) }), version != SegmentHeader.version {
-            // Its frames may look otherwise: to read them as ours would be to delete them as broken.
-            throw SystemError(
-                "reading a segment of format version \(version) (this program knows \(SegmentHeader.version))", path: name,
-                code: ENOTSUP)
-        }
-        var scan = SegmentScan(
-            segment: Segment(firstSequence: firstSequence, file: nil, bytes: count),
-            after: state.segments.last?.lastSequence ?? 0)
-        try scan.read(file, count: count, settled: state.settled)
+        let file = try fileSystem.open(found.name)
+        let count = found.count
+        var scan = try scan(found, file, keys: keys, state)
         // The next process appends to a segment of its own: what stands here is never written to again.
         scan.segment.isSealed = true
         scan.segment.isDirty = false
         if isLast && scan.goodEnd < count {
             let tail = try file.read(min(count - scan.goodEnd, FrameHeader.count), at: scan.goodEnd)
-            if let header = tail.withUnsafeBytes({ FrameHeader($0, at: 0) }), scan.goodEnd + header.frameCount <= count {
+            if let header = tail.withUnsafeBytes({ FrameHeader($0, at: 0, key: scan.segment.key) }),
+                scan.goodEnd + header.frameCount <= count
+            {
                 // No torn write: the frame is all there, and wrong. It stays as it is; the sequence that it should have
                 // is not used again. (What it says of its own is not to be trusted.)
                 state.giveUp([scan.expected...scan.expected])
@@ -70,15 +74,64 @@ extension Spool {
         }
         state.giveUp(scan.gaps)
         if scan.segment.unsettledFrames == 0 {
-            try fileSystem.delete(name)
+            try fileSystem.delete(found.name)
         } else {
             state.segments.append(scan.segment)
         }
         if scan.segment.frameCount > 0 {
             state.nextSequence = max(state.nextSequence, scan.segment.lastSequence + 1)
         }
-        state.nextSequence = max(state.nextSequence, firstSequence)
+        state.nextSequence = max(state.nextSequence, found.firstSequence)
         return scan.goodEnd < count ? scan.expected : nil
+    }
+
+    /// With the first of the keys under which there are frames.
+    private static func scan(
+        _ found: FoundSegment, _ file: any SpoolFile, keys: [FrameKey], _ state: SpoolState
+    ) throws(SystemError) -> SegmentScan {
+        var scan: SegmentScan?
+        for key in keys where scan.map({ $0.segment.frameCount == 0 }) ?? true {
+            let headerBytes = found.header?.count ?? (key == .version1 ? 40 : SegmentHeader.count)
+            var next = SegmentScan(
+                segment: Segment(
+                    firstSequence: found.firstSequence, key: key, headerBytes: headerBytes, file: nil,
+                    bytes: found.count),
+                after: state.segments.last?.lastSequence ?? 0)
+            try next.read(file, count: found.count, settled: state.settled)
+            scan = next
+        }
+        guard let scan else { preconditionFailure("there is always a key to look for") }
+        return scan
+    }
+}
+
+/// A segment file as a start finds it. Not kept open: there may be more than a process may open.
+private struct FoundSegment {
+    let firstSequence: UInt64
+    let name: String
+    let count: Int
+    /// nil where it is not whole.
+    let header: SegmentHeader?
+
+    init(_ firstSequence: UInt64, _ fileSystem: any SpoolFileSystem) throws(SystemError) {
+        self.firstSequence = firstSequence
+        name = SegmentHeader.fileName(firstSequence: firstSequence)
+        let file = try fileSystem.open(name)
+        count = try file.count
+        header = try file.read(min(count, 4096), at: 0).withUnsafeBytes { SegmentHeader($0) }
+        if let header, header.key == nil {
+            // Its frames may look otherwise: to read them as ours would be to delete them as broken.
+            throw SystemError(
+                "reading a segment of format version \(header.version) (this program knows 1 to \(SegmentHeader.version))",
+                path: name, code: ENOTSUP)
+        }
+    }
+}
+
+extension [FrameKey] {
+    /// Few: as many as spools were merged by hand.
+    fileprivate func uniqued() -> [FrameKey] {
+        reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
     }
 }
 
@@ -96,7 +149,7 @@ extension SpoolState {
 private struct SegmentScan {
     var segment: Segment
     /// The end of the last frame that checks.
-    var goodEnd = SegmentHeader.count
+    var goodEnd: Int
     /// Sequences that are missing between frames that check.
     var gaps: [ClosedRange<UInt64>] = []
     /// The sequence that comes next, if none is missing.
@@ -107,12 +160,13 @@ private struct SegmentScan {
     /// Frames up to the sequence `after` stand in an earlier segment.
     init(segment: Segment, after: UInt64) {
         self.segment = segment
+        goodEnd = segment.headerBytes
         expected = max(segment.firstSequence, after + 1)
     }
 
     mutating func read(_ file: any SpoolFile, count: Int, settled: SettledSequences) throws(SystemError) {
-        // A file whose header is not whole may still hold frames behind it; none is expected before byte 40.
-        var offset = min(SegmentHeader.count, count)
+        // A file whose header is not whole may still hold frames behind it.
+        var offset = min(segment.headerBytes, count)
         goodEnd = offset
         var chunkBytes = Self.chunkBytes
         while offset < count {
@@ -133,7 +187,7 @@ private struct SegmentScan {
     private mutating func take(
         _ bytes: UnsafeRawBufferPointer, at base: Int, fileCount: Int, _ settled: SettledSequences
     ) -> Int {
-        var finder = FrameFinder(bytes, at: base, segmentBytes: fileCount)
+        var finder = FrameFinder(bytes, at: base, segmentBytes: fileCount, key: segment.key)
         while let found = finder.next() {
             note(found.header, settled)
             finder.take(found)

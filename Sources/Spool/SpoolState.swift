@@ -4,6 +4,9 @@ import Platform
 /// One segment file and what of it is not settled.
 struct Segment {
     let firstSequence: UInt64
+    /// That of its frames, and where the first of them begins.
+    let key: FrameKey
+    let headerBytes: Int
     /// nil while nobody reads or writes it: a spool may hold more segments than a process may open files.
     var file: (any SpoolFile)?
     var bytes: Int
@@ -20,8 +23,10 @@ struct Segment {
     /// Written to since its last sync.
     var isDirty = true
 
-    init(firstSequence: UInt64, file: (any SpoolFile)?, bytes: Int) {
+    init(firstSequence: UInt64, key: FrameKey, headerBytes: Int, file: (any SpoolFile)?, bytes: Int) {
         self.firstSequence = firstSequence
+        self.key = key
+        self.headerBytes = headerBytes
         self.file = file
         self.bytes = bytes
     }
@@ -42,6 +47,11 @@ struct Segment {
 struct ReadPosition {
     var segment: UInt64
     var offset: Int
+
+    init(startOf segment: Segment) {
+        self.segment = segment.firstSequence
+        offset = segment.headerBytes
+    }
 }
 
 /// Everything that the spool's lock guards.
@@ -52,8 +62,10 @@ struct SpoolState {
     /// Ascending; only the last one is written to.
     var segments: [Segment] = []
     var nextSequence: UInt64 = 1
+    /// Of the frames that are written; segments from before version 2 have another one.
+    let key: FrameKey
     var settled = SettledSequences(below: 1)
-    var checkpoint = Checkpoint()
+    var checkpoint: Checkpoint
     let checkpointFile: any SpoolFile
     var isCheckpointDirty = false
     var isDirectoryDirty = true
@@ -75,8 +87,11 @@ struct SpoolState {
     var lastFailure: String?
     var awaitingSync: [@Sendable (Bool) -> Void] = []
 
-    init(checkpointFile: any SpoolFile) {
+    init(_ checkpoint: Checkpoint, _ checkpointFile: any SpoolFile, settled: SettledSequences?, key: FrameKey) {
+        self.checkpoint = checkpoint
         self.checkpointFile = checkpointFile
+        self.key = key
+        if let settled { self.settled = settled }
     }
 
     var bytesOnDisk: Int {
@@ -101,8 +116,12 @@ struct SpoolState {
     /// Marks sequences as settled and writes that down, before anything is deleted on its strength.
     mutating func settle(_ sequences: ClosedRange<UInt64>) {
         settled.insert(sequences)
+        storeCheckpoint()
+    }
+
+    mutating func storeCheckpoint() {
         do {
-            try checkpoint.store(settled, to: checkpointFile)
+            try checkpoint.store(settled, key: key, to: checkpointFile)
             isCheckpointDirty = true
         } catch {
             // Costs re-sending after a restart, no span.

@@ -51,7 +51,7 @@ struct AppendAndReadTests {
         try spool.append("lost")
         try spool.append("found")
         var files = disk.files
-        for name in disk.segmentNames { files[name]?[41] ^= 1 }
+        for name in disk.segmentNames { files[name]?[SegmentHeader.count + 1] ^= 1 }
         disk.files = files
         let reopened = try Spool(disk)
         for _ in 0..<2 { _ = try reopened.readBatch(maxBytes: .max, maxSpans: .max) }

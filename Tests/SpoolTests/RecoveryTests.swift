@@ -103,7 +103,7 @@ struct RecoveryTests {
     func missingHeader() throws {
         let (files, payloads) = try Self.makeFiles()
         var damaged = files
-        damaged[Self.segment]?.replaceSubrange(0..<40, with: [UInt8](repeating: 0, count: 40))
+        damaged[Self.segment]?.replaceSubrange(0..<48, with: [UInt8](repeating: 0, count: 48))
         #expect(try Spool(MemoryFileSystem(damaged)).readAll() == Array(payloads.dropFirst(2)))
     }
 
@@ -123,9 +123,9 @@ struct RecoveryTests {
 
     @Test("A segment of another format version stops the start; nothing of it is deleted")
     func otherVersion() throws {
-        var header = SegmentHeader.encode(firstSequence: 7, createdAt: WallTime(nanoseconds: 1))
-        header[8] = 2
-        header.replaceSubrange(36..<40, with: header[..<36].withUnsafeBytes { crc32c($0) }.littleEndianBytes)
+        var header = SegmentHeader.encode(firstSequence: 7, createdAt: WallTime(nanoseconds: 1), key: .random())
+        header[8] = 3
+        header.replaceSubrange(44..<48, with: header[..<44].withUnsafeBytes { crc32c($0) }.littleEndianBytes)
         let name = SegmentHeader.fileName(firstSequence: 7)
         let disk = MemoryFileSystem([name: header + [1, 2, 3]])
         #expect(throws: SpoolError.self) { try Spool(disk) }
@@ -178,18 +178,20 @@ struct RecoveryTests {
     @Test("Frames and checkpoints with impossible numbers, rightly checksummed, crash nothing")
     func impossibleNumbers() throws {
         let sequences: [UInt64] = [0, 1, .max, .max - 1, 1 << 63, 1 << 62, (1 << 62) + 1]
+        let key = FrameKey.random()
         for sequence in sequences {
-            var bytes = SegmentHeader.encode(firstSequence: 1, createdAt: WallTime(nanoseconds: .min))
+            var bytes = SegmentHeader.encode(firstSequence: 1, createdAt: WallTime(nanoseconds: .min), key: key)
             let payload: [UInt8] = [1, 2, 3]
             bytes += payload.withUnsafeBytes {
                 FrameHeader.encode(
-                    sequence: sequence, time: WallTime(nanoseconds: .max), spanCount: Int(UInt32.max), payload: $0)
+                    sequence: sequence, time: WallTime(nanoseconds: .max), spanCount: Int(UInt32.max), payload: $0,
+                    key: key)
             }
             bytes += payload
             let disk = MemoryFileSystem([Self.segment: bytes])
             var checkpoint = Checkpoint()
             let file = try disk.open(Checkpoint.fileName)
-            try checkpoint.store(SettledSequences(below: sequence, ranges: [sequence...sequence]), to: file)
+            try checkpoint.store(SettledSequences(below: sequence, ranges: [sequence...sequence]), key: key, to: file)
             for files in [disk.files, [Self.segment: bytes], [Checkpoint.fileName: disk.files[Checkpoint.fileName] ?? []]] {
                 let spool = try Spool(MemoryFileSystem(files))
                 if sequence < 1 << 62 { try spool.append("x") }
@@ -253,7 +255,8 @@ struct RecoveryTests {
                     let payload = [UInt8](repeating: 5, count: Int.random(in: 0...40, using: &random))
                     let sequence = UInt64.random(in: 0...30, using: &random)
                     bytes += payload.withUnsafeBytes {
-                        FrameHeader.encode(sequence: sequence, time: WallTime(nanoseconds: 5), spanCount: 2, payload: $0)
+                        FrameHeader.encode(
+                            sequence: sequence, time: WallTime(nanoseconds: 5), spanCount: 2, payload: $0, key: .version1)
                     }
                     bytes += payload
                 }

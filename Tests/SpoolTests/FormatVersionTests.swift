@@ -1,0 +1,58 @@
+import Glibc
+import Platform
+import Testing
+@testable import Spool
+
+/// Tests/Fixtures/spool-version-1 was written by the last program that wrote version 1, killed twice: frames 1 to 4 and
+/// 5 to 6, two spans each, the first one settled.
+@Suite("A spool of format version 1")
+struct FormatVersionTests {
+    private static let folder = #filePath.split(separator: "/").dropLast(2).map { "/" + $0 }.joined()
+        + "/Fixtures/spool-version-1"
+    private static let first = SegmentHeader.fileName(firstSequence: 1)
+    private static let second = SegmentHeader.fileName(firstSequence: 5)
+
+    private static func files() throws -> [String: [UInt8]] {
+        var files: [String: [UInt8]] = [:]
+        for name in [Checkpoint.fileName, first, second] { files[name] = try Files.read(folder + "/" + name) }
+        return files
+    }
+
+    @Test("Is read whole; what is appended goes into segments of version 2 beside it, over restarts")
+    func read() throws {
+        let disk = MemoryFileSystem(try Self.files())
+        let spool = try Spool(disk)
+        #expect(spool.statistics.recoveredSpans == 10)
+        try spool.append("new", spans: 2)
+        for opened in [spool, try Spool(disk)] {
+            let batch = try opened.readWhole()
+            #expect(batch.frames.map(\.sequence) == Array(2...7))
+            #expect(batch.frames.dropLast().allSatisfy { $0.range.count > 170 })
+            #expect(batch.texts.last == "new")
+        }
+        let versions = disk.segmentNames.map { SegmentHeader(of: disk.files[$0] ?? [])?.version }
+        #expect(versions == [1, 1, 2])
+        let last = try Spool(disk)
+        last.settle(try last.readWhole().frames)
+        #expect(last.statistics.deliveredSpans == 12)
+        #expect(try Spool(disk).statistics.recoveredSpans == 0)
+    }
+
+    @Test("A torn tail and a damaged frame cost what they cost there")
+    func damaged() throws {
+        var files = try Self.files()
+        files[Self.first]?[40 + 2 * 206 + 100] ^= 1
+        files[Self.second]?.removeLast()
+        let spool = try Spool(MemoryFileSystem(files))
+        #expect(try spool.readWhole().frames.map(\.sequence) == [2, 4, 5])
+        #expect(spool.statistics.corruptFrames == 1)
+        #expect(spool.isBalanced)
+    }
+
+    @Test("A segment without its header is read, as long as nothing of version 2 was written")
+    func missingHeader() throws {
+        var files = try Self.files()
+        files[Self.first]?.replaceSubrange(0..<40, with: [UInt8](repeating: 0, count: 40))
+        #expect(try Spool(MemoryFileSystem(files)).readWhole().frames.map(\.sequence) == Array(2...6))
+    }
+}
