@@ -74,7 +74,14 @@ struct Checkpoint {
     mutating func load(from file: any SpoolFile) throws(SystemError) -> Slot? {
         var newest: Slot?
         for offset in Self.slotOffsets {
-            let bytes = try file.read(Self.slotCount, at: offset)
+            let bytes: [UInt8]
+            do throws(SystemError) {
+                bytes = try file.read(Self.slotCount, at: offset)
+            } catch {
+                // As good as lost.
+                if error.isOfTheMedium { continue }
+                throw error
+            }
             guard let slot = Self.decode(bytes), slot.generation > newest?.generation ?? 0 else { continue }
             newest = slot
         }

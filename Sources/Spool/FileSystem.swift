@@ -8,7 +8,8 @@ package protocol SpoolFile: AnyObject, Sendable {
     /// Writes all parts at the end, or throws; then the file may have grown by some of their bytes.
     func append(_ parts: [UnsafeRawBufferPointer]) throws(SystemError)
     func write(_ bytes: [UInt8], at offset: Int) throws(SystemError)
-    /// At most `count` bytes from `offset`; fewer at the end of the file.
+    /// At most `count` bytes from `offset`; fewer at the end of the file, or before bytes that can't be read. Throws if
+    /// there is none for such a reason.
     func read(_ count: Int, at offset: Int) throws(SystemError) -> [UInt8]
     func truncate(to count: Int) throws(SystemError)
     /// fdatasync: what was written is on the disk when this returns.
@@ -123,7 +124,7 @@ final class DiskFile: SpoolFile {
                 let start = buffer.baseAddress.map { $0 + initialized }
                 let got = pread(descriptor, start, count - initialized, off_t(offset + initialized))
                 if got < 0 && errno == EINTR { continue }
-                if got < 0 { code = errno }
+                if got < 0 && initialized == 0 { code = errno }
                 if got <= 0 { return }
                 initialized += got
             }

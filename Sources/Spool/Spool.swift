@@ -52,6 +52,8 @@ package struct SpoolStatistics: Sendable {
     package var droppedSpans: [String: UInt64] = [:]
     package var oldestUnsettled: WallTime?
     package var corruptFrames: UInt64 = 0
+    /// Files that the disk does not give back. They are kept for the next start.
+    package var quarantinedSegments = 0
     package var errors: UInt64 = 0
     /// Why the last append or sync failed; nil once one works again, or a probe shows that it would.
     package var lastFailure: String?
@@ -65,6 +67,8 @@ package enum SpoolDrop: String, CaseIterable, Sendable {
     case expired
     /// Their bytes on disk no longer checked.
     case corrupt
+    /// The disk did not give their file back, time after time.
+    case unreadable
 }
 
 /// The crash-safe queue between the receiver and the forwarder: opaque payloads in, batches of them out, in order.
@@ -87,7 +91,7 @@ package final class Spool: Sendable {
         self.clock = clock
         self.fileSystem = fileSystem
         do throws(SystemError) {
-            state = Mutex(try Self.recover(fileSystem))
+            state = Mutex(try Self.recover(fileSystem, at: clock.wall()))
             waker = try Waker()
         } catch {
             throw .io(error)
@@ -148,11 +152,12 @@ package final class Spool: Sendable {
         // The last segment is kept to be written to; where room is short, not if everything in it is settled.
         if state.bytesOnDisk + needed > options.maxBytes { state.deleteSettledSegments(fileSystem, lastToo: true) }
         while state.bytesOnDisk + needed > options.maxBytes {
-            guard options.whenFull == .dropOldest, let oldest = state.segments.first else {
-                throw .full(capacity: options.maxBytes)
-            }
+            // What can't be read has been counted, and only hopes for the next start.
+            let quarantined = state.segments.first { $0.isQuarantined && $0.unsettledFrames == 0 }
+            let oldest = options.whenFull == .dropOldest ? state.segments.first : nil
+            guard let victim = quarantined ?? oldest else { throw .full(capacity: options.maxBytes) }
             do throws(SystemError) {
-                try drop(oldest, reason: .evicted, &state)
+                try drop(victim, reason: .evicted, &state)
             } catch {
                 throw .io(error)
             }
@@ -322,6 +327,7 @@ package final class Spool: Sendable {
             statistics.deliveredSpans = state.deliveredSpans
             statistics.droppedSpans = state.dropped
             statistics.corruptFrames = state.corruptFrames
+            statistics.quarantinedSegments = state.segments.count(where: \.isQuarantined)
             statistics.errors = state.errors
             statistics.lastFailure = state.lastFailure
             return statistics

@@ -1,3 +1,4 @@
+import Glibc
 package import Platform
 
 /// Why the spool can't take or give frames.
@@ -21,6 +22,17 @@ package enum SpoolError: Error, CustomStringConvertible, Sendable {
         case .locked(let directory, let pid):
             "the spool directory \(directory) is in use by process \(pid); one directory serves one process"
         case .closed: "the spool is closed"
+        }
+    }
+}
+
+extension SystemError {
+    /// The disk does not give back what stands there, as opposed to a passing want of descriptors or memory, or of a
+    /// right to read.
+    var isOfTheMedium: Bool {
+        switch code {
+        case EIO, ENODATA, EUCLEAN, EBADMSG, EREMOTEIO: true
+        default: false
         }
     }
 }

@@ -10,10 +10,12 @@ import Platform
 //   frame cut off at the very end  of the last segment: a torn write, truncated away
 //   whole frame with a wrong sum   at the very end: counted as corrupt
 //   bytes that don't check         stepped over to the next frame that does; the gap in the sequences is counted
+//   a segment the disk can't read  in quarantine from there on: its frames are neither sent nor settled, the file stays
+//                                  for the next start; room for new frames goes before it
 //   another name in the directory  left alone
 //   a segment of another version   the start is refused: a newer program has to read it
 extension Spool {
-    static func recover(_ fileSystem: any SpoolFileSystem) throws(SystemError) -> SpoolState {
+    static func recover(_ fileSystem: any SpoolFileSystem, at now: WallTime) throws(SystemError) -> SpoolState {
         let checkpointFile = try fileSystem.open(Checkpoint.fileName)
         var checkpoint = Checkpoint()
         let slot = try checkpoint.load(from: checkpointFile)
@@ -34,7 +36,18 @@ extension Spool {
             }
             let isLast = index == segments.count - 1
             let keys = segment.header?.key.map { [$0] } ?? spareKeys
-            brokenFrom = try recoverSegment(segment, keys: keys, isLast: isLast, fileSystem, &state)
+            var scan = try scan(segment, keys: keys, fileSystem, state)
+            if scan.segment.isQuarantined {
+                let next = isLast ? nil : segments[index + 1].firstSequence
+                scan.quarantine(before: next, at: now)
+                state.errors += 1
+                state.giveUp(scan.gaps)
+                state.segments.append(scan.segment)
+                state.nextSequence = max(state.nextSequence, scan.segment.lastSequence + 1)
+                brokenFrom = nil
+            } else {
+                brokenFrom = try settleIn(scan, of: segment, isLast: isLast, fileSystem, &state)
+            }
         }
         state.nextSequence = max(state.nextSequence, (state.settled.ranges.last?.upperBound ?? 0) + 1)
         state.lastRead = (state.segments.first?.firstSequence ?? state.nextSequence) - 1
@@ -47,18 +60,16 @@ extension Spool {
         return state
     }
 
-    /// Returns the sequence of the first frame that its end should hold and does not, if there are bytes in its place.
-    private static func recoverSegment(
-        _ found: FoundSegment, keys: [FrameKey], isLast: Bool, _ fileSystem: any SpoolFileSystem,
+    /// Takes over what a segment holds. Returns the sequence of the first frame that its end should hold and does not, if
+    /// there are bytes in its place.
+    private static func settleIn(
+        _ found: SegmentScan, of segment: FoundSegment, isLast: Bool, _ fileSystem: any SpoolFileSystem,
         _ state: inout SpoolState
     ) throws(SystemError) -> UInt64? {
-        let file = try fileSystem.open(found.name)
-        let count = found.count
-        var scan = try scan(found, file, keys: keys, state)
-        // The next process appends to a segment of its own: what stands here is never written to again.
-        scan.segment.isSealed = true
-        scan.segment.isDirty = false
+        var scan = found
+        let count = segment.count
         if isLast && scan.goodEnd < count {
+            let file = try fileSystem.open(segment.name)
             let tail = try file.read(min(count - scan.goodEnd, FrameHeader.count), at: scan.goodEnd)
             if let header = tail.withUnsafeBytes({ FrameHeader($0, at: 0, key: scan.segment.key) }),
                 scan.goodEnd + header.frameCount <= count
@@ -74,20 +85,20 @@ extension Spool {
         }
         state.giveUp(scan.gaps)
         if scan.segment.unsettledFrames == 0 {
-            try fileSystem.delete(found.name)
+            try fileSystem.delete(segment.name)
         } else {
             state.segments.append(scan.segment)
         }
         if scan.segment.frameCount > 0 {
             state.nextSequence = max(state.nextSequence, scan.segment.lastSequence + 1)
         }
-        state.nextSequence = max(state.nextSequence, found.firstSequence)
+        state.nextSequence = max(state.nextSequence, segment.firstSequence)
         return scan.goodEnd < count ? scan.expected : nil
     }
 
     /// With the first of the keys under which there are frames.
     private static func scan(
-        _ found: FoundSegment, _ file: any SpoolFile, keys: [FrameKey], _ state: SpoolState
+        _ found: FoundSegment, keys: [FrameKey], _ fileSystem: any SpoolFileSystem, _ state: SpoolState
     ) throws(SystemError) -> SegmentScan {
         var scan: SegmentScan?
         for key in keys where scan.map({ $0.segment.frameCount == 0 }) ?? true {
@@ -97,7 +108,16 @@ extension Spool {
                     firstSequence: found.firstSequence, key: key, headerBytes: headerBytes, file: nil,
                     bytes: found.count),
                 after: state.segments.last?.lastSequence ?? 0)
-            try next.read(file, count: found.count, settled: state.settled)
+            // The next process appends to a segment of its own: what stands here is never written to again.
+            next.segment.isSealed = true
+            next.segment.isDirty = false
+            do throws(SystemError) {
+                if let error = found.failure { throw error }
+                try next.read(fileSystem.open(found.name), count: found.count, settled: state.settled)
+            } catch {
+                if !error.isOfTheMedium { throw error }
+                next.segment.unreadableFrom = next.goodEnd
+            }
             scan = next
         }
         guard let scan else { preconditionFailure("there is always a key to look for") }
@@ -112,13 +132,23 @@ private struct FoundSegment {
     let count: Int
     /// nil where it is not whole.
     let header: SegmentHeader?
+    /// Why not even this much could be read.
+    let failure: SystemError?
 
     init(_ firstSequence: UInt64, _ fileSystem: any SpoolFileSystem) throws(SystemError) {
         self.firstSequence = firstSequence
         name = SegmentHeader.fileName(firstSequence: firstSequence)
-        let file = try fileSystem.open(name)
-        count = try file.count
-        header = try file.read(min(count, 4096), at: 0).withUnsafeBytes { SegmentHeader($0) }
+        var (found, bytes, problem) = (0, [UInt8](), SystemError?.none)
+        do throws(SystemError) {
+            let file = try fileSystem.open(name)
+            found = try file.count
+            bytes = try file.read(min(found, 4096), at: 0)
+        } catch {
+            if !error.isOfTheMedium { throw error }
+            problem = error
+        }
+        (count, failure) = (found, problem)
+        header = bytes.withUnsafeBytes { SegmentHeader($0) }
         if let header, header.key == nil {
             // Its frames may look otherwise: to read them as ours would be to delete them as broken.
             throw SystemError(
@@ -170,18 +200,34 @@ private struct SegmentScan {
         goodEnd = offset
         var chunkBytes = Self.chunkBytes
         while offset < count {
-            let chunk = try file.read(min(chunkBytes, count - offset), at: offset)
+            let wanted = min(chunkBytes, count - offset)
+            let chunk = try file.read(wanted, at: offset)
             if chunk.isEmpty { return }
             let done = chunk.withUnsafeBytes { take($0, at: offset, fileCount: count, settled) }
             if done > 0 {
                 offset += done
                 chunkBytes = Self.chunkBytes
-            } else if offset + chunk.count >= count {
+            } else if chunk.count < wanted {
+                // The file ends too early, or the disk can't read on: the next byte tells which.
+                _ = try file.read(1, at: offset + chunk.count)
+                return
+            } else if wanted == count - offset {
                 return
             } else {
                 chunkBytes *= 4
             }
         }
+    }
+
+    /// Which sequences it may hold where it can't be read: those up to the next segment's, or as many as there is room.
+    mutating func quarantine(before next: UInt64?, at now: WallTime) {
+        let unread = segment.bytes - goodEnd
+        let room = expected + UInt64(max(0, unread) / FrameHeader.count)
+        // A file of which not even the size is known has at most so many frames.
+        let last = next.map { max($0, expected) - 1 } ?? (segment.bytes == 0 ? expected + 1 << 32 : room)
+        segment.lastSequence = last
+        segment.frameCount = Int(clamping: last - segment.firstSequence + 1)
+        segment.newest = now
     }
 
     private mutating func take(

@@ -15,6 +15,9 @@ struct Segment {
     var lastSequence: UInt64 = 0
     var unsettledFrames = 0
     var unsettledSpans = 0
+    /// The part of them that was read and is on its way.
+    var inFlightFrames = 0
+    var inFlightSpans = 0
     /// No unsettled frame is older; moved on with each settlement.
     var oldestUnsettled: WallTime?
     var newest: WallTime?
@@ -22,6 +25,8 @@ struct Segment {
     var isSealed = false
     /// Written to since its last sync.
     var isDirty = true
+    /// From here on the disk does not give it back: quarantined. nil where nothing is wrong.
+    var unreadableFrom: Int?
 
     init(firstSequence: UInt64, key: FrameKey, headerBytes: Int, file: (any SpoolFile)?, bytes: Int) {
         self.firstSequence = firstSequence
@@ -30,6 +35,10 @@ struct Segment {
         self.file = file
         self.bytes = bytes
     }
+
+    var isQuarantined: Bool { unreadableFrom != nil }
+    /// Where a reader has to stop.
+    var readableBytes: Int { min(bytes, unreadableFrom ?? bytes) }
 
     mutating func appended(bytes: Int, spans: Int, sequence: UInt64, time: WallTime) {
         self.bytes += bytes
@@ -77,6 +86,8 @@ struct SpoolState {
     var unreadSpans = 0
     var unreadBytes = 0
     var unreadSince: MonotonicTime?
+    /// The segment that could not be read, and how often in a row.
+    var readFailure: (segment: UInt64, tries: Int)?
     var recoveredSpans = 0
     var appendedSpans: UInt64 = 0
     var deliveredSpans: UInt64 = 0
@@ -129,9 +140,11 @@ struct SpoolState {
         }
     }
 
-    /// Deletes the segments in which everything is settled; the last one stays, to be written to, unless `lastToo`.
+    /// Deletes the segments in which everything is settled; the last one stays, to be written to, unless `lastToo`, and
+    /// so do those in quarantine.
     mutating func deleteSettledSegments(_ fileSystem: any SpoolFileSystem, lastToo: Bool = false) {
-        for segment in segments.dropLast(lastToo ? 0 : 1) where segment.unsettledFrames == 0 {
+        for segment in segments.dropLast(lastToo ? 0 : 1)
+        where segment.unsettledFrames == 0 && !segment.isQuarantined {
             do {
                 try fileSystem.delete(SegmentHeader.fileName(firstSequence: segment.firstSequence))
                 segments.removeAll { $0.firstSequence == segment.firstSequence }

@@ -110,6 +110,62 @@ struct BoundsTests {
         #expect(try Spool(disk).statistics.recoveredSpans == 0)
     }
 
+    @Test("A frame older than max-age is not sent, though it lies in a segment with young ones")
+    func exactExpiry() throws {
+        let clock = ManualClock()
+        let disk = MemoryFileSystem()
+        let spool = try Spool(disk, .small(maxAgeSeconds: 60), clock)
+        for index in 0..<6 {
+            try spool.append("\(index)", spans: 2)
+            clock.advance(seconds: 20)
+        }
+        let batch = try spool.readBatch(maxBytes: 100, maxSpans: 100)
+        #expect(batch.texts == ["3", "4", "5"], "the fourth is exactly as old as it may be")
+        #expect(spool.statistics.droppedSpans == ["expired": 6])
+        #expect(spool.statistics.spans == 6)
+        #expect(spool.isBalanced)
+        #expect(try Spool(disk).readAll() == ["3", "4", "5"], "what was dropped stays dropped")
+        spool.settle(batch.frames)
+        #expect(spool.isBalanced)
+    }
+
+    @Test("When all that waits has expired, a read finds nothing, and the segments go")
+    func allExpired() throws {
+        let clock = ManualClock()
+        let disk = MemoryFileSystem()
+        let spool = try Spool(disk, .small(segmentBytes: 200, maxAgeSeconds: 60), clock)
+        for index in 0..<20 { try spool.append("payload number \(index)", spans: 2) }
+        clock.advance(seconds: 61)
+        #expect(try spool.readBatch(maxBytes: 50, maxSpans: 10).isEmpty)
+        #expect(spool.unread.since == nil && spool.unread.spans == 0)
+        #expect(spool.statistics.droppedSpans == ["expired": 40])
+        #expect(disk.segmentNames.count == 1)
+        try spool.append("young")
+        #expect(try spool.readAll() == ["young"])
+    }
+
+    @Test("A batch that waits to be sent again loses what has become too old")
+    func expiredInFlight() throws {
+        let clock = ManualClock()
+        let spool = try Spool(MemoryFileSystem(), .small(maxAgeSeconds: 60), clock)
+        for index in 0..<4 {
+            try spool.append("\(index)", spans: 2)
+            clock.advance(seconds: 20)
+        }
+        let batch = try spool.readWhole()
+        #expect(batch.texts == ["1", "2", "3"])
+        clock.advance(seconds: 20)
+        let young = spool.withoutExpired(batch)
+        #expect(young.texts == ["2", "3"] && young.spanCount == 4)
+        #expect(spool.statistics.droppedSpans == ["expired": 4])
+        #expect(spool.isBalanced)
+        #expect(spool.settle(young.frames) == 4)
+        #expect(spool.statistics.spans == 0)
+        #expect(spool.isBalanced)
+        clock.advance(seconds: 1000)
+        #expect(spool.withoutExpired(SpoolBatch()).isEmpty)
+    }
+
     @Test("A clock that was set back expires nothing")
     func clockSetBack() throws {
         let clock = ManualClock()

@@ -35,12 +35,20 @@ final class MemoryFileSystem: SpoolFileSystem {
         var nodes: [String: Node] = [:]
         var faults: [Fault] = []
         var syncs: [String] = []
+        var badFrom: [String: Int] = [:]
     }
 
     private let content = Mutex(Content())
 
     init(_ files: [String: [UInt8]] = [:]) {
         self.files = files
+    }
+
+    /// The same files, bad bytes included; no faults.
+    convenience init(copying other: MemoryFileSystem) {
+        self.init(other.files)
+        let bad = other.content.withLock { $0.badFrom }
+        content.withLock { $0.badFrom = bad }
     }
 
     /// All files as they stand; setting replaces them.
@@ -61,6 +69,15 @@ final class MemoryFileSystem: SpoolFileSystem {
 
     func inject(_ faults: Fault...) {
         content.withLock { $0.faults += faults }
+    }
+
+    /// From this byte on, the file can't be read: EIO, until told otherwise.
+    func spoil(_ name: String, from offset: Int?) {
+        content.withLock { $0.badFrom[name] = offset }
+    }
+
+    fileprivate func badFrom(_ name: String) -> Int {
+        content.withLock { $0.badFrom[name] } ?? .max
     }
 
     func clearFaults() {
@@ -148,7 +165,10 @@ final class MemoryFile: SpoolFile {
 
     func read(_ count: Int, at offset: Int) throws(SystemError) -> [UInt8] {
         try system.fail(.read, node.name)
-        return node.bytes.withLock { Array($0.dropFirst(offset).prefix(count)) }
+        let bytes = node.bytes.withLock { Array($0.dropFirst(offset).prefix(count)) }
+        let bad = system.badFrom(node.name)
+        if !bytes.isEmpty && offset >= bad { throw SystemError("reading", path: node.name, code: EIO) }
+        return Array(bytes.prefix(max(0, bad - offset)))
     }
 
     func truncate(to count: Int) throws(SystemError) {

@@ -92,6 +92,10 @@ final class PipelineMetrics: MetricSource {
         capacity.add(statistics.capacityBytes)
         var spans = family("spool_spans", .gauge, "Spans that wait to be forwarded, those in flight included.")
         spans.add(statistics.spans)
+        var quarantined = family(
+            "spool_quarantined_segments", .gauge,
+            "Files of the spool that the disk does not give back; their spans are dropped as unreadable, the files kept.")
+        quarantined.add(statistics.quarantinedSegments)
         var age = family("spool_oldest_age_seconds", .gauge, "Age of the oldest span that waits; 0 when none does.")
         let oldest = statistics.oldestUnsettled.map { max(0, clock.wall().nanoseconds(since: $0)) } ?? 0
         age.add(Double(oldest) / 1e9)
@@ -99,7 +103,7 @@ final class PipelineMetrics: MetricSource {
         corrupt.add(statistics.corruptFrames)
         var errors = family("spool_errors_total", .counter, "Reads, writes and syncs of the spool that failed.")
         errors.add(statistics.errors)
-        return [recovered, forwarded, dropped, bytes, capacity, spans, age, corrupt, errors]
+        return [recovered, forwarded, dropped, bytes, capacity, spans, age, corrupt, quarantined, errors]
     }
 
     private func forwarderFamilies(_ statistics: ForwarderStatistics) -> [MetricFamily] {
