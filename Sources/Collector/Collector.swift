@@ -102,7 +102,7 @@ package final class Collector: Sendable {
 
     private func logStart() {
         let (web, otlp) = servers.withLock { ($0.web, $0.otlp) }
-        let tempo = options.forwarder.map { EffectiveConfiguration.redactedURL($0.url) }
+        let tempo = options.forwarder.map { EffectiveConfiguration.redactedURL($0.endpoint.url) }
         logger.notice(
             "started",
             metadata: [

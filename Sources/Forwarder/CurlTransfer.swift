@@ -9,6 +9,7 @@ final class CurlTransfer {
     let handle: UnsafeMutableRawPointer
     private let body: UnsafeMutableRawBufferPointer
     private let headers: UnsafeMutablePointer<curl_slist>?
+    private let connectTo: UnsafeMutablePointer<curl_slist>?
     private let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
     fileprivate var answerBody: [UInt8] = []
 
@@ -20,12 +21,14 @@ final class CurlTransfer {
         body.copyBytes(from: bytes)
         errorText.initialize(to: 0)
         headers = Self.headerList(options, contentEncoding)
+        connectTo = options.endpoint.substitution.flatMap { curl_slist_append(nil, $0.connectTo) }
         configure(options)
     }
 
     deinit {
         curl_easy_cleanup(handle)
         curl_slist_free_all(headers)
+        curl_slist_free_all(connectTo)
         body.deallocate()
         errorText.deallocate()
     }
@@ -35,6 +38,9 @@ final class CurlTransfer {
     ) -> UnsafeMutablePointer<curl_slist>? {
         var lines = ["Content-Type: application/x-protobuf", "Expect:", "Accept:"]
         if let contentEncoding { lines.append("Content-Encoding: \(contentEncoding)") }
+        if let host = options.endpoint.substitution?.host, !options.headers.contains(where: { $0.name.lowercased() == "host" }) {
+            lines.append("Host: \(host)")
+        }
         lines += options.headers.map { "\($0.name): \($0.value)" }
         var list: UnsafeMutablePointer<curl_slist>?
         for line in lines { list = curl_slist_append(list, line) ?? list }
@@ -42,7 +48,10 @@ final class CurlTransfer {
     }
 
     private func configure(_ options: ForwarderOptions) {
-        _ = collector_curl_set_string(handle, CURLOPT_URL, options.url)
+        let endpoint = options.endpoint
+        _ = collector_curl_set_string(handle, CURLOPT_URL, endpoint.substitution?.url ?? endpoint.url)
+        _ = collector_curl_set_pointer(handle, CURLOPT_CONNECT_TO, connectTo)
+        options.tls.configure(handle)
         _ = collector_curl_set_string(handle, CURLOPT_PROTOCOLS_STR, "http,https")
         _ = collector_curl_set_string(handle, CURLOPT_USERAGENT, options.userAgent)
         _ = collector_curl_set_pointer(handle, CURLOPT_HTTPHEADER, headers)
@@ -92,7 +101,7 @@ final class CurlTransfer {
         case CURLE_OPERATION_TIMEDOUT: "timeout"
         case CURLE_COULDNT_CONNECT: "connect"
         case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY: "resolve"
-        case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CACERT_BADFILE: "tls"
+        case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CERTPROBLEM: "tls"
         case CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_GOT_NOTHING, CURLE_PARTIAL_FILE: "broken"
         default: "error"
         }

@@ -4,8 +4,8 @@ package enum ForwardCompression: String, CaseIterable, Sendable {
 
 /// Where spans go, and in which portions.
 package struct ForwarderOptions: Sendable {
-    /// The full URL of the OTLP/HTTP traces endpoint.
-    package var url: String
+    package var endpoint: TraceEndpoint
+    package var tls = ForwarderTLS()
     package var headers: [(name: String, value: String)] = []
     package var compression: ForwardCompression = .gzip
     /// For one request, from connecting to the last byte of the answer.
@@ -20,15 +20,8 @@ package struct ForwarderOptions: Sendable {
     package var maxInFlight = 4
     package var userAgent: String
 
-    package init(url: String, userAgent: String) {
-        self.url = url
+    package init(endpoint: TraceEndpoint, userAgent: String) {
+        self.endpoint = endpoint
         self.userAgent = userAgent
-    }
-
-    /// The traces endpoint below a base URL: `/v1/traces` is appended unless the path ends in it.
-    package static func tracesURL(base: String) -> String {
-        var trimmed = Substring(base)
-        while trimmed.hasSuffix("/") { trimmed = trimmed.dropLast() }
-        return trimmed.hasSuffix("/v1/traces") ? String(trimmed) : trimmed + "/v1/traces"
     }
 }

@@ -56,7 +56,7 @@ struct ValueParsingTests {
                 "--spool-when-full=drop-oldest", "--spool-sync=always", "--otlp-socket-mode=0600", "--log-level=warning",
             ]))
         #expect(found.redis?.intervalNanoseconds == 1_500_000_000)
-        #expect(found.forwarder?.url == "http://t:4318/v1/traces")
+        #expect(found.forwarder?.endpoint.url == "http://t:4318/v1/traces")
         #expect(found.forwarder?.maxBatchBytes == 2 << 20)
         #expect(found.forwarder?.retryMaxNanoseconds == 40_000_000_000, "the longest pause is no shorter than the first")
         #expect(found.spool.maxBytes == 8 << 20 && found.spool.segmentBytes == 1 << 20)

@@ -217,11 +217,18 @@ struct OptionsBuilder {
             refuse("tempo.endpoint", "allowed is http://host:port, https://host:port or none")
             return nil
         }
+        let traces: TraceEndpoint
+        do throws(TraceEndpoint.Invalid) {
+            traces = try TraceEndpoint(base: endpoint, serverName: nonEmpty("tempo.tls.server-name"))
+        } catch {
+            refuse("tempo.endpoint", error.problem)
+            return nil
+        }
         guard let compression = ForwardCompression(rawValue: settings["tempo.compression"].text) else {
             return nil  // Another word was refused when the key was read.
         }
-        var options = ForwarderOptions(
-            url: ForwarderOptions.tracesURL(base: endpoint), userAgent: "asynq-collector/\(BuildInfo.version)")
+        var options = ForwarderOptions(endpoint: traces, userAgent: "asynq-collector/\(BuildInfo.version)")
+        if scheme == "https://" { options.tls = tempoTLS() }
         options.headers = ValueParsing.list(settings["tempo.headers"].text).map { pair in
             let name = pair.prefix { $0 != "=" }
             return (ValueParsing.trimmed(name), ValueParsing.trimmed(pair[name.endIndex...].dropFirst()))
@@ -233,6 +240,19 @@ struct OptionsBuilder {
         options.maxDelayNanoseconds = duration("tempo.batch.max-delay")
         options.retryInitialNanoseconds = duration("tempo.retry.initial")
         options.retryMaxNanoseconds = max(duration("tempo.retry.max"), options.retryInitialNanoseconds)
+        return options
+    }
+
+    private mutating func tempoTLS() -> ForwarderTLS {
+        var options = ForwarderTLS()
+        options.caFile = nonEmpty("tempo.tls.ca-file")
+        options.certificateFile = nonEmpty("tempo.tls.cert-file")
+        options.keyFile = nonEmpty("tempo.tls.key-file")
+        options.skipsVerification = settings["tempo.tls.insecure-skip-verify"].text == "true"
+        if options.keyFile != nil && options.certificateFile == nil {
+            refuse("tempo.tls.key-file", "needs tempo.tls.cert-file")
+        }
+        if let problem = options.problem { problems.append(ConfigurationProblem("tempo.tls: \(problem)")) }
         return options
     }
 

@@ -13,6 +13,7 @@ Faults: `go_down`, `come_up`, `answer` (503, 429, 400 for ever or a number of ti
 import gzip
 import socket
 import socketserver
+import ssl
 import threading
 import time
 import zlib
@@ -57,9 +58,14 @@ class Refusal(Exception):
 
 
 class TempoStub:
-    def __init__(self):
+    """With `tls` (an `ssl.SSLContext` for servers) it speaks TLS. `host` is the address that it listens on."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"):
+        self.tls = tls
+        self.host = host
         self.port = free_port()
-        self.endpoint = f"http://127.0.0.1:{self.port}"
+        scheme, authority = "https" if tls else "http", f"[{host}]" if ":" in host else host
+        self.endpoint = f"{scheme}://{authority}:{self.port}"
         self._lock = threading.Lock()
         self._requests: list[Received] = []
         self._stored: list[RawSpan] = []
@@ -232,10 +238,18 @@ class _Server(socketserver.ThreadingTCPServer):
 
     def __init__(self, stub: TempoStub):
         self.stub = stub
+        self.address_family = socket.AF_INET6 if ":" in stub.host else socket.AF_INET
         self._open: set[socket.socket] = set()
-        super().__init__(("127.0.0.1", stub.port), _Handler)
+        super().__init__((stub.host, stub.port), _Handler)
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
+
+    def get_request(self):
+        request, address = super().get_request()
+        if self.stub.tls:
+            # The handshake comes with the first read, in the connection's own thread.
+            request = self.stub.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+        return request, address
 
     def process_request(self, request, client_address):
         self._open.add(request)

@@ -3,22 +3,8 @@ import Testing
 @testable import Forwarder
 @testable import Spool
 
-@Suite("Forwarder options and batches")
-struct ForwarderOptionsTests {
-    @Test("The traces path is appended unless the base ends in it", arguments: [
-        ("http://tempo:4318", "http://tempo:4318/v1/traces"),
-        ("http://tempo:4318/", "http://tempo:4318/v1/traces"),
-        ("http://tempo:4318//", "http://tempo:4318/v1/traces"),
-        ("http://tempo:4318/v1/traces", "http://tempo:4318/v1/traces"),
-        ("http://tempo:4318/v1/traces/", "http://tempo:4318/v1/traces"),
-        ("https://otlp-gateway.example/otlp", "https://otlp-gateway.example/otlp/v1/traces"),
-        ("https://u:p@[::1]:1/x/v1/traces", "https://u:p@[::1]:1/x/v1/traces"),
-        ("http://h/v1/traces/more", "http://h/v1/traces/more/v1/traces"),
-    ])
-    func tracesURL(base: String, url: String) {
-        #expect(ForwarderOptions.tracesURL(base: base) == url)
-    }
-
+@Suite("Parts of batches")
+struct BatchPartTests {
     private static let batch: SpoolBatch = {
         var batch = SpoolBatch()
         for (index, text) in ["a", "", "ccc", "dddd"].enumerated() {

@@ -1,0 +1,82 @@
+import CCurl
+
+/// Where requests go, read by libcurl's own parser: what is checked at the start is what is connected to later.
+package struct TraceEndpoint: Sendable, Equatable {
+    package struct Invalid: Error, Equatable {
+        package let problem: String
+    }
+
+    /// Of the OTLP/HTTP traces endpoint.
+    package let url: String
+    /// How another server name than the URL's is used; nil where TLS asks for that.
+    let substitution: Substitution?
+
+    /// `base` with `/v1/traces` behind its path, unless that ends in it; a query stays where it is. `serverName` is the
+    /// one that TLS asks for and verifies, if not the URL's.
+    package init(base: String, serverName: String? = nil) throws(Invalid) {
+        let parsed = try CurlURL(base)
+        var path = Substring(parsed.part(CURLUPART_PATH) ?? "")
+        while path.hasSuffix("/") { path.removeLast() }
+        try parsed.set(CURLUPART_PATH, path.hasSuffix("/v1/traces") ? String(path) : path + "/v1/traces")
+        // What follows a # is not for the far side.
+        try parsed.set(CURLUPART_FRAGMENT, nil)
+        guard let url = parsed.part(CURLUPART_URL) else { throw Invalid(problem: "no URL") }
+        self.url = url
+        let isTLS = parsed.part(CURLUPART_SCHEME) == "https"
+        substitution = if let serverName, isTLS { try Substitution(serverName, for: parsed) } else { nil }
+    }
+
+    /// libcurl takes the name for SNI and for the verification from the URL. So the server name stands there, and
+    /// CURLOPT_CONNECT_TO says where to connect instead.
+    struct Substitution: Equatable {
+        let url: String
+        /// Any host and port of a URL stand for those of the endpoint.
+        let connectTo: String
+        /// The `Host` header, as it would have been.
+        let host: String
+
+        fileprivate init(_ serverName: String, for endpoint: CurlURL) throws(Invalid) {
+            guard let host = endpoint.part(CURLUPART_HOST), let port = endpoint.part(CURLUPART_PORT, CURLU_DEFAULT_PORT),
+                let url = endpoint.part(CURLUPART_URL)
+            else { throw Invalid(problem: "no host") }
+            connectTo = "::\(host):\(port)"
+            self.host = host + (endpoint.part(CURLUPART_PORT).map { ":" + $0 } ?? "")
+            let substituted = try CurlURL(url)
+            // A name with a colon can only be an IPv6 address.
+            let isBare = serverName.contains(":") && !serverName.hasPrefix("[")
+            do throws(Invalid) {
+                try substituted.set(CURLUPART_HOST, isBare ? "[\(serverName)]" : serverName)
+            } catch {
+                throw Invalid(problem: "tempo.tls.server-name: \(error.problem)")
+            }
+            self.url = substituted.part(CURLUPART_URL) ?? url
+        }
+    }
+}
+
+/// libcurl's parsed form of a URL.
+private final class CurlURL {
+    private let handle: OpaquePointer
+
+    init(_ text: String) throws(TraceEndpoint.Invalid) {
+        guard let handle = curl_url() else { throw TraceEndpoint.Invalid(problem: "no memory") }
+        self.handle = handle
+        try set(CURLUPART_URL, text)
+    }
+
+    deinit {
+        curl_url_cleanup(handle)
+    }
+
+    func part(_ part: CURLUPart, _ flags: Int32 = 0) -> String? {
+        var text: UnsafeMutablePointer<CChar>?
+        defer { curl_free(text) }
+        guard curl_url_get(handle, part, &text, UInt32(flags)) == CURLUE_OK, let text else { return nil }
+        return String(cString: text)
+    }
+
+    func set(_ part: CURLUPart, _ text: String?) throws(TraceEndpoint.Invalid) {
+        let code = curl_url_set(handle, part, text, 0)
+        if code != CURLUE_OK { throw TraceEndpoint.Invalid(problem: String(cString: curl_url_strerror(code))) }
+    }
+}
