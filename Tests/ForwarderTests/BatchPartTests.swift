@@ -11,9 +11,10 @@ struct BatchPartTests {
             let payload = Array(text.utf8)
             payload.withUnsafeBytes { bytes in
                 let encoded = FrameHeader.encode(
-                    sequence: UInt64(index + 1), time: WallTime(nanoseconds: Int64(index)), spanCount: index + 1, payload: bytes)
+                    sequence: UInt64(index + 1), time: WallTime(nanoseconds: Int64(index)), spanCount: index + 1,
+                    payload: bytes, key: .version1)
                 encoded.withUnsafeBytes { header in
-                    if let header = FrameHeader(header, at: 0) { batch.append(header, bytes[...], segment: 1) }
+                    if let header = FrameHeader(header, at: 0, key: .version1) { batch.append(header, bytes[...], segment: 1) }
                 }
             }
         }
