@@ -61,7 +61,7 @@ final class Connection {
         let options = ReceiverOptions(maxBodyBytes: 600, bearerToken: scene.needsToken ? "t" : nil)
         let responder = OTLPResponder(options, attributes: Self.attributes, sink: sink, counters: counters)
         do {
-            try HTTPServer.addHandlers(to: channel.pipeline.syncOperations, http2: true, responder)
+            try HTTPServer.addHandlers(to: channel.pipeline.syncOperations, http2: true, responder, HTTPLimits())
             channel.pipeline.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil)
         } catch {
             preconditionFailure("no connection: \(error)")
