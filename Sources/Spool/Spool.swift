@@ -23,6 +23,8 @@ package struct SpoolOptions: Sendable {
     package var sync: SpoolSync
     /// A segment is closed when it would grow over this.
     package var segmentBytes: Int
+    /// A file that can't be read is given up after this time, and not before: disks have bad minutes.
+    package var readPatienceNanoseconds: UInt64 = 60_000_000_000
 
     package init(
         maxBytes: Int, maxAgeNanoseconds: Int64? = nil, whenFull: SpoolWhenFull = .refuse, sync: SpoolSync,

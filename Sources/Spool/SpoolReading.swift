@@ -62,7 +62,7 @@ extension Spool {
                 // What was read before is handed out; the next call meets the error again, or not.
                 if !batch.isEmpty { break }
                 let now = clock.monotonic()
-                state.withLock { $0.noteReadFailure(error, now) }
+                state.withLock { $0.noteReadFailure(error, now, patience: options.readPatienceNanoseconds) }
                 throw .io(error)
             }
         }
@@ -234,12 +234,13 @@ extension SpoolState {
     static let maxReadTries = 5
 
     /// The segment under the reader could not be opened or read.
-    mutating func noteReadFailure(_ error: SystemError, _ now: MonotonicTime) {
+    mutating func noteReadFailure(_ error: SystemError, _ now: MonotonicTime, patience: UInt64) {
         errors += 1
         guard let position, error.isOfTheMedium else { return }
-        let tries = readFailure?.segment == position.segment ? (readFailure?.tries ?? 0) + 1 : 1
-        readFailure = (position.segment, tries)
-        guard tries >= Self.maxReadTries,
+        let before = readFailure?.segment == position.segment ? readFailure : nil
+        let failure = (segment: position.segment, tries: (before?.tries ?? 0) + 1, since: before?.since ?? now)
+        readFailure = failure
+        guard failure.tries >= Self.maxReadTries, now.nanoseconds(since: failure.since) >= patience,
             let index = segments.firstIndex(where: { $0.firstSequence == position.segment })
         else { return }
         quarantine(index, from: position.offset)

@@ -86,8 +86,8 @@ struct SpoolState {
     var unreadSpans = 0
     var unreadBytes = 0
     var unreadSince: MonotonicTime?
-    /// The segment that could not be read, and how often in a row.
-    var readFailure: (segment: UInt64, tries: Int)?
+    /// The segment that could not be read, how often in a row, and since when.
+    var readFailure: (segment: UInt64, tries: Int, since: MonotonicTime)?
     var recoveredSpans = 0
     var appendedSpans: UInt64 = 0
     var deliveredSpans: UInt64 = 0

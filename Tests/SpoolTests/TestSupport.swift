@@ -25,9 +25,12 @@ extension SpoolOptions {
     static func small(
         maxBytes: Int = 1 << 20, segmentBytes: Int = 1024, whenFull: SpoolWhenFull = .refuse, maxAgeSeconds: Int64? = nil
     ) -> SpoolOptions {
-        SpoolOptions(
+        var options = SpoolOptions(
             maxBytes: maxBytes, maxAgeNanoseconds: maxAgeSeconds.map { $0 * 1_000_000_000 }, whenFull: whenFull,
             sync: .never, segmentBytes: segmentBytes)
+        // The clock of these tests stands still.
+        options.readPatienceNanoseconds = 0
+        return options
     }
 }
 

@@ -39,6 +39,23 @@ struct UnreadableSegmentTests {
         }
     }
 
+    @Test("A disk that has a bad minute loses nothing: the reader waits as long as it is told to")
+    func patience() throws {
+        let disk = MemoryFileSystem()
+        let clock = ManualClock()
+        var options = SpoolOptions.small(segmentBytes: 48 + 3 * 60)
+        options.readPatienceNanoseconds = 60_000_000_000
+        let spool = try Spool(disk, options, clock)
+        for index in 0..<6 { try spool.append(Self.text(index), spans: 2) }
+        disk.inject(Fault(operation: .read, namePrefix: "segment", code: EIO, times: 50))
+        for _ in 0..<50 {
+            #expect(throws: SpoolError.self) { try spool.readBatch(maxBytes: 200, maxSpans: 100) }
+            clock.advance(seconds: 1)
+        }
+        #expect(Self.readStubbornly(spool).texts == Self.texts(0..<6))
+        #expect(spool.statistics.droppedSpans.isEmpty)
+    }
+
     @Test("After a few tries the reader goes on behind it; its spans are counted as dropped", arguments: 0..<4)
     func goesOn(bad: Int) throws {
         let (disk, spool) = try Self.makeSpool()
