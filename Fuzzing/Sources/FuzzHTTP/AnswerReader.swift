@@ -34,11 +34,21 @@ enum AnswerReader {
                 precondition(length != nil, "a length that is none: \(field)")
             }
         }
-        if status == 100 { return }
+        if status < 200 || status == 204 {
+            precondition(length == nil, "a length where there is never a body")
+            return
+        }
         guard let length else { preconditionFailure("an answer without a length") }
-        if rest.isEmpty || rest.starts(with: Array("HTTP/1.".utf8)) { return }
+        if rest.isEmpty || beginsWithStatusLine(rest) { return }
         precondition(rest.count >= length, "a body shorter than its length")
         rest = rest.dropFirst(length)
+    }
+
+    /// "HTTP/1.1 200 ": more than the version, which a text for people may begin with as well.
+    private static func beginsWithStatusLine(_ rest: ByteBufferView) -> Bool {
+        let start = Array(rest.prefix(13))
+        return start.count == 13 && start.starts(with: Array("HTTP/1.".utf8)) && start[8] == 32 && start[12] == 32
+            && start[9...11].allSatisfy { (48...57).contains($0) }
     }
 
     private static func line(_ rest: inout ByteBufferView) -> String {

@@ -51,17 +51,20 @@ final class Connection {
     private let scene: Scene
     private let sink: CountingSink
     private let counters = ReceiverCounters()
+    // Small limits, so that a small input may break them.
+    private let limits = HTTPLimits(maxBodyBytes: 1000)
     private let channel = EmbeddedChannel()
     private(set) var sent = ByteBuffer()
 
     init(_ scene: Scene) {
         self.scene = scene
         sink = CountingSink(scene, Self.attributes)
-        // A small limit, so that a small input may break it.
-        let options = ReceiverOptions(maxBodyBytes: 600, bearerToken: scene.needsToken ? "t" : nil)
+        let options = ReceiverOptions(
+            maxBodyBytes: 600, bearerToken: scene.needsToken ? "t" : nil,
+            cors: CORSPolicy(origins: ["http://a"], headers: ["*"]))
         let responder = OTLPResponder(options, attributes: Self.attributes, sink: sink, counters: counters)
         do {
-            try HTTPServer.addHandlers(to: channel.pipeline.syncOperations, http2: true, responder, HTTPLimits())
+            try HTTPServer.addHandlers(to: channel.pipeline.syncOperations, http2: true, responder, limits)
             channel.pipeline.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil)
         } catch {
             preconditionFailure("no connection: \(error)")
@@ -122,6 +125,7 @@ final class Connection {
     }
 
     func checkBooks() {
+        precondition(limits.heldBodyBytes == 0, "bytes of bodies are held for nobody")
         counters.read { values in
             let received = values.received.values.reduce(0, +)
             let refused = values.refused.values.reduce(0, +)
