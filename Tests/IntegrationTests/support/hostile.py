@@ -177,7 +177,9 @@ class Ledger:
     def _now(self) -> tuple[int, int]:
         page = self._collector.balanced_metrics()
         return (int(page.sum("asynq_collector_received_spans_total", {"encoding": "protobuf"})),
-                int(page.sum("asynq_collector_refused_requests_total")))
+                # What was no HTTP at all was no request either; it has a reason of its own.
+                int(page.sum("asynq_collector_refused_requests_total")
+                    - page.value("asynq_collector_refused_requests_total", {"reason": "protocol"})))
 
     @property
     def spans(self) -> int:
