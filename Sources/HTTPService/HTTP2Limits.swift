@@ -88,7 +88,9 @@ extension HTTPRequestHead {
 extension HPACKHeaders {
     init(_ response: HTTPResponse) {
         self.init(lowercased: response.headers, status: String(response.status.code))
-        if response.trailers == nil && !contains(name: "grpc-status") {
+        // RFC 9110, 8.6: a 204 has none. A gRPC answer may have trailers instead.
+        let mayHaveBody = response.status.mayHaveResponseBody && !contains(name: "grpc-status")
+        if response.trailers == nil && mayHaveBody {
             add(name: "content-length", value: String(response.body.count), indexing: .nonIndexable)
         }
     }

@@ -38,6 +38,20 @@ def test_a_preflight_of_an_allowed_origin_is_told_what_it_may_send(start_collect
         assert answer.headers["Vary"] == "Origin"
 
 
+def test_a_preflight_over_http2_has_no_length(start_collector, tmp_path):
+    collector = start_collector(options={"otlp.cors.allowed-origins": SHOP})
+    for version in ("--http1.1", "--http2-prior-knowledge"):
+        done = subprocess.run(
+            ["curl", "-sS", version, "-X", "OPTIONS", "-D", "-", "-H", f"Origin: {SHOP}", "-H",
+             "Access-Control-Request-Method: POST", f"http://127.0.0.1:{collector.otlp_port}/v1/traces"],
+            capture_output=True, text=True, timeout=30, check=True)
+        status, *fields = done.stdout.strip().splitlines()
+        assert status.split()[1] == "204", done
+        names = {field.split(":")[0].lower() for field in fields}
+        assert "access-control-allow-origin" in names
+        assert not names & {"content-length", "transfer-encoding"}, done.stdout
+
+
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://shop.example", f"{SHOP}:8443", f"{SHOP}.evil.example",
                                     "null", f"{SHOP}/", ""])
 def test_other_origins_are_refused_and_counted(start_collector, origin):
