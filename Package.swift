@@ -66,9 +66,10 @@ let package = Package(
 
         // The data flow, from left to right.
         library("AsynqRedis", ["Model", "Platform", "ProtobufWire", "CHiredis", "CTLS", logging]),
-        library("OTLP", ["Model", "ProtobufWire"]),
+        library("JSON"),
+        library("OTLP", ["Model", "ProtobufWire", "JSON"]),
         library("HTTPService", ["Platform"] + nio + http2),
-        library("SpanReceiver", ["Model", "OTLP", "ProtobufWire", "HTTPService", "Compression"] + nio),
+        library("SpanReceiver", ["Model", "JSON", "OTLP", "ProtobufWire", "HTTPService", "Compression"] + nio),
         library("WaitTime", ["Model", "Metrics"]),
         library("Metrics", ["Model"]),
         library("Spool", ["Model", "Platform"]),
@@ -91,7 +92,7 @@ let package = Package(
         tests("Platform", ["Model"]),
         tests("Compression", []),
         tests("Metrics", ["Model"]),
-        tests("OTLP", ["Model", "ProtobufWire"]),
+        tests("OTLP", ["Model", "ProtobufWire", "JSON"]),
         tests(
             "HTTPService",
             nio + http2 + [.product(name: "NIOEmbedded", package: "swift-nio")]),

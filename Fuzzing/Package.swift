@@ -44,9 +44,10 @@ let package = Package(
         library("Platform", ["Model", "CLinux"]),
         library("ProtobufWire"),
         library("Compression", ["CZlib", "CISAL", "CZstd"]),
-        library("OTLP", ["Model", "ProtobufWire"]),
+        library("JSON"),
+        library("OTLP", ["Model", "ProtobufWire", "JSON"]),
         library("HTTPService", ["Platform"] + nio + http2),
-        library("SpanReceiver", ["Model", "OTLP", "ProtobufWire", "HTTPService", "Compression"] + nio),
+        library("SpanReceiver", ["Model", "JSON", "OTLP", "ProtobufWire", "HTTPService", "Compression"] + nio),
 
         fuzzer("FuzzSpanScanner", ["OTLP"]),
         fuzzer("FuzzJSON", ["OTLP"]),

@@ -1,3 +1,4 @@
+import JSON
 import OTLP
 import TestSupport
 import Testing

@@ -1,3 +1,5 @@
+import JSON
+
 /// Turns OTLP's JSON into the ExportTraceServiceRequest that it stands for, so that all behind the receiver knows
 /// protobuf only. One pass over the bytes, no tree, no allocation per span; its buffers keep their room from one request
 /// to the next.

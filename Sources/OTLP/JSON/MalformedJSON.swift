@@ -1,28 +1,8 @@
+package import JSON
+
 /// Why a body is not an ExportTraceServiceRequest in OTLP's JSON, and where.
 package struct MalformedJSON: Error, CustomStringConvertible, Sendable, Equatable {
-    package enum Reason: String, Sendable {
-        case empty = "the body is empty"
-        case truncated = "the text ends in the middle of a value"
-        case trailingBytes = "there is more behind the request"
-        case tooDeep = "objects, arrays or values are nested too deeply"
-        case tooLarge = "the request is too large"
-        case badUTF8 = "a string is not UTF-8"
-        case controlCharacter = "a string has a control character that is not escaped"
-        case badEscape = "a string has an escape that JSON does not know"
-        case badLiteral = "this is no JSON value"
-        case badNumber = "this is no JSON number"
-        case expectedMember = "expected a key or the end of the object"
-        case expectedColon = "expected a colon behind the key"
-        case expectedCommaOrEnd = "expected a comma or the end of the object or array"
-        case expectedObject = "expected an object"
-        case expectedArray = "expected an array"
-        case expectedString = "expected a string"
-        case expectedBool = "expected true or false"
-        case expectedNumber = "expected a number, or a string that holds one"
-        case badInteger = "expected a whole number in the range of the field"
-        case badDouble = "expected a number in the range of a double"
-        case badBase64 = "expected base64"
-    }
+    package typealias Reason = JSONError.Reason
 
     package let reason: Reason
     /// Bytes from the start of the body.
@@ -95,16 +75,5 @@ package struct MalformedJSON: Error, CustomStringConvertible, Sendable, Equatabl
                 return (isFirst ? "" : ".") + text + (key.count > maxKeyBytes ? "…" : "")
             }
         }
-    }
-}
-
-/// `MalformedJSON` before its path is known: small enough to be thrown through registers.
-struct JSONError: Error {
-    let reason: MalformedJSON.Reason
-    let offset: Int
-
-    init(_ reason: MalformedJSON.Reason, at offset: Int) {
-        self.reason = reason
-        self.offset = offset
     }
 }

@@ -1,3 +1,5 @@
+import JSON
+
 /// Writes nested protobuf messages in one go, their lengths not known beforehand.
 ///
 /// ```

@@ -1,13 +1,13 @@
 /// Memory that is written from front to back and used again: the owner of the converter's buffers. Room is asked for
 /// once per field, not per byte.
-struct GrowingBytes: ~Copyable {
-    private(set) var base: UnsafeMutableRawPointer
-    private(set) var capacity: Int
-    private(set) var count = 0
+package struct GrowingBytes: ~Copyable {
+    package private(set) var base: UnsafeMutableRawPointer
+    package private(set) var capacity: Int
+    package private(set) var count = 0
 
     private static let initialCapacity = 4096
 
-    init() {
+    package init() {
         capacity = Self.initialCapacity
         base = .allocate(byteCount: capacity, alignment: 16)
     }
@@ -16,10 +16,10 @@ struct GrowingBytes: ~Copyable {
         base.deallocate()
     }
 
-    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
+    package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
 
     /// Empties it. What it took for a monster of a request goes back.
-    mutating func reset(keepingAtMost maxKept: Int) {
+    package mutating func reset(keepingAtMost maxKept: Int) {
         count = 0
         guard capacity > maxKept else { return }
         base.deallocate()
@@ -27,12 +27,12 @@ struct GrowingBytes: ~Copyable {
         base = .allocate(byteCount: capacity, alignment: 16)
     }
 
-    mutating func truncate(to count: Int) {
+    package mutating func truncate(to count: Int) {
         self.count = count
     }
 
     @inline(__always)
-    mutating func reserve(_ more: Int) {
+    package mutating func reserve(_ more: Int) {
         if capacity - count < more { grow(more) }
     }
 
@@ -49,19 +49,19 @@ struct GrowingBytes: ~Copyable {
     // MARK: Writing into room that was reserved
 
     @inline(__always)
-    mutating func put(_ byte: UInt8) {
+    package mutating func put(_ byte: UInt8) {
         base.storeBytes(of: byte, toByteOffset: count, as: UInt8.self)
         count += 1
     }
 
     @inline(__always)
-    mutating func put<Word: FixedWidthInteger & BitwiseCopyable>(word: Word) {
+    package mutating func put<Word: FixedWidthInteger & BitwiseCopyable>(word: Word) {
         base.storeBytes(of: word.littleEndian, toByteOffset: count, as: Word.self)
         count += MemoryLayout<Word>.size
     }
 
     @inline(__always)
-    mutating func put(_ source: UnsafeRawBufferPointer) {
+    package mutating func put(_ source: UnsafeRawBufferPointer) {
         guard let start = source.baseAddress else { return }
         (base + count).copyMemory(from: start, byteCount: source.count)
         count += source.count
@@ -69,7 +69,7 @@ struct GrowingBytes: ~Copyable {
 
     /// At most 10 bytes.
     @inline(__always)
-    mutating func put(varint value: UInt64) {
+    package mutating func put(varint value: UInt64) {
         var rest = value
         while rest >= 0x80 {
             put(UInt8(truncatingIfNeeded: rest) | 0x80)
@@ -81,12 +81,12 @@ struct GrowingBytes: ~Copyable {
     // MARK: Changing what is written
 
     /// The ranges before and after may overlap; the caller has reserved the room.
-    mutating func move(_ range: Range<Int>, by distance: Int) {
+    package mutating func move(_ range: Range<Int>, by distance: Int) {
         (base + range.lowerBound + distance).copyMemory(from: base + range.lowerBound, byteCount: range.count)
     }
 
     @inline(__always)
-    mutating func set(_ byte: UInt8, at offset: Int) {
+    package mutating func set(_ byte: UInt8, at offset: Int) {
         base.storeBytes(of: byte, toByteOffset: offset, as: UInt8.self)
     }
 }

@@ -3,35 +3,37 @@
 /// Strict where being lenient could change what was meant (UTF-8, escapes, numbers, commas). Two things are tolerated
 /// that senders are known to do: a byte order mark in front, and halves of a surrogate pair alone in an escape
 /// (`JSON.stringify` writes such a thing when an emoji was cut in two); each becomes U+FFFD.
-struct JSONText: ~Copyable {
+package struct JSONText: ~Copyable {
     /// Objects and arrays within one another. OTLP's deepest value, `SpanScanner.maxValueDepth` levels of
     /// `{"kvlistValue":{"values":[{"key":"","value":…}]}}`, needs 4 per level and 10 around them.
-    static let maxDepth = 300
+    package static let maxDepth = 300
 
-    private(set) var position = 0
+    package private(set) var position = 0
     private var body = UnsafeRawBufferPointer(start: nil, count: 0)
     private var depth = 0
     /// The last string that had escapes.
     private var unescaped = GrowingBytes()
 
+    package init() {}
+
     /// The body must outlive the reading; `end` forgets it.
-    mutating func start(_ body: UnsafeRawBufferPointer, keepingAtMost maxKept: Int) {
+    package mutating func start(_ body: UnsafeRawBufferPointer, keepingAtMost maxKept: Int) {
         self.body = body
         position = body.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
         depth = 0
         unescaped.reset(keepingAtMost: maxKept)
     }
 
-    mutating func end() {
+    package mutating func end() {
         body = UnsafeRawBufferPointer(start: nil, count: 0)
     }
 
     // MARK: Structure
 
-    var isAtEnd: Bool { position >= body.count }
+    package var isAtEnd: Bool { position >= body.count }
 
     @inline(__always)
-    mutating func skipWhitespace() {
+    package mutating func skipWhitespace() {
         while position < body.count {
             switch body[position] {
             case UInt8(ascii: " "), UInt8(ascii: "\n"), UInt8(ascii: "\r"), UInt8(ascii: "\t"): position += 1
@@ -42,21 +44,21 @@ struct JSONText: ~Copyable {
 
     /// The byte that a value, a key or the end of something starts with.
     @inline(__always)
-    func peek() throws(JSONError) -> UInt8 {
+    package func peek() throws(JSONError) -> UInt8 {
         guard position < body.count else { throw JSONError(.truncated, at: body.count) }
         return body[position]
     }
 
     /// True if the object has a member, whose key comes next.
     @inline(__always)
-    mutating func openObject() throws(JSONError) -> Bool {
+    package mutating func openObject() throws(JSONError) -> Bool {
         guard try peek() == UInt8(ascii: "{") else { throw JSONError(.expectedObject, at: position) }
         return try open(UInt8(ascii: "}"))
     }
 
     /// True if the array has an element, which comes next.
     @inline(__always)
-    mutating func openArray() throws(JSONError) -> Bool {
+    package mutating func openArray() throws(JSONError) -> Bool {
         guard try peek() == UInt8(ascii: "[") else { throw JSONError(.expectedArray, at: position) }
         return try open(UInt8(ascii: "]"))
     }
@@ -74,10 +76,10 @@ struct JSONText: ~Copyable {
     }
 
     @inline(__always)
-    mutating func hasNextMember() throws(JSONError) -> Bool { try hasNext(UInt8(ascii: "}")) }
+    package mutating func hasNextMember() throws(JSONError) -> Bool { try hasNext(UInt8(ascii: "}")) }
 
     @inline(__always)
-    mutating func hasNextElement() throws(JSONError) -> Bool { try hasNext(UInt8(ascii: "]")) }
+    package mutating func hasNextElement() throws(JSONError) -> Bool { try hasNext(UInt8(ascii: "]")) }
 
     @inline(__always)
     private mutating func hasNext(_ close: UInt8) throws(JSONError) -> Bool {
@@ -96,7 +98,7 @@ struct JSONText: ~Copyable {
 
     /// A key and its colon; the value comes next. Valid until the next string.
     @inline(__always)
-    mutating func key() throws(JSONError) -> UnsafeRawBufferPointer {
+    package mutating func key() throws(JSONError) -> UnsafeRawBufferPointer {
         guard try peek() == UInt8(ascii: "\"") else { throw JSONError(.expectedMember, at: position) }
         let key = try string()
         skipWhitespace()
@@ -110,13 +112,13 @@ struct JSONText: ~Copyable {
 
     /// Steps over `null`, if that comes next.
     @inline(__always)
-    mutating func takeNull() throws(JSONError) -> Bool {
+    package mutating func takeNull() throws(JSONError) -> Bool {
         guard try peek() == UInt8(ascii: "n") else { return false }
         try literal("null")
         return true
     }
 
-    mutating func bool() throws(JSONError) -> Bool {
+    package mutating func bool() throws(JSONError) -> Bool {
         switch try peek() {
         case UInt8(ascii: "t"):
             try literal("true")
@@ -136,7 +138,7 @@ struct JSONText: ~Copyable {
     }
 
     /// A number, or a string that holds nothing but one. nil for any other string, which `text` then is.
-    mutating func number(otherwise text: inout UnsafeRawBufferPointer) throws(JSONError) -> JSONNumber? {
+    package mutating func number(otherwise text: inout UnsafeRawBufferPointer) throws(JSONError) -> JSONNumber? {
         let start = position
         switch try peek() {
         case UInt8(ascii: "\""):
@@ -152,7 +154,7 @@ struct JSONText: ~Copyable {
     }
 
     /// Steps over a value of any kind, checking that it is JSON.
-    mutating func skipValue() throws(JSONError) {
+    package mutating func skipValue() throws(JSONError) {
         switch try peek() {
         case UInt8(ascii: "{"):
             guard try openObject() else { return }
@@ -177,7 +179,7 @@ struct JSONText: ~Copyable {
 
     /// The content of a string: in the body itself, or where it was unescaped. Valid until the next string.
     @inline(__always)
-    mutating func string() throws(JSONError) -> UnsafeRawBufferPointer {
+    package mutating func string() throws(JSONError) -> UnsafeRawBufferPointer {
         guard try peek() == UInt8(ascii: "\"") else { throw JSONError(.expectedString, at: position) }
         let start = position + 1
         let end = try JSONCharacters.plainEnd(body, from: start)

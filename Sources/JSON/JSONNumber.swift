@@ -1,6 +1,6 @@
 /// A number as JSON writes it, exact: digits × 10^exponent, of any length.
-struct JSONNumber {
-    private(set) var isNegative = false
+package struct JSONNumber {
+    package private(set) var isNegative = false
     /// The significant digits, as many as fit.
     private var digits: UInt64 = 0
     private var exponent = 0
@@ -12,7 +12,7 @@ struct JSONNumber {
     private var writtenExponent = 0
     private let text: UnsafeRawBufferPointer
     /// Behind the number.
-    private(set) var end: Int
+    package private(set) var end: Int
     private let start: Int
 
     /// Longer exponents change nothing: a body has fewer digits to make up for them.
@@ -20,7 +20,7 @@ struct JSONNumber {
 
     /// nil where no number starts.
     @inline(__always)
-    init?(_ text: UnsafeRawBufferPointer, from start: Int) {
+    package init?(_ text: UnsafeRawBufferPointer, from start: Int) {
         self.text = text
         self.start = start
         end = start
@@ -84,7 +84,7 @@ struct JSONNumber {
 
     /// The number without its sign, if it is whole and fits: `1.0`, `100e-2` and `1E3` are whole.
     @inline(__always)
-    var magnitude: UInt64? {
+    package var magnitude: UInt64? {
         if exponent == 0 { return isCut ? nil : digits }
         return scaledMagnitude
     }
@@ -109,12 +109,12 @@ struct JSONNumber {
         return value
     }
 
-    func unsigned(max: UInt64) -> UInt64? {
+    package func unsigned(max: UInt64) -> UInt64? {
         guard let magnitude, magnitude <= max, !isNegative || magnitude == 0 else { return nil }
         return magnitude
     }
 
-    func signed(bits: UInt64) -> Int64? {
+    package func signed(bits: UInt64) -> Int64? {
         guard let magnitude else { return nil }
         let limit = UInt64(1) << (bits - 1)
         guard magnitude < limit || (isNegative && magnitude == limit) else { return nil }
@@ -131,7 +131,7 @@ struct JSONNumber {
     private static let maxDigits = 800
 
     /// The nearest double; nil beyond the largest.
-    var double: Double? {
+    package var double: Double? {
         // Both are exact then, so the one operation rounds correctly (W. D. Clinger, 1990).
         if !isCut, digits <= 1 << 53, exponent.magnitude < Self.exactPowers.count {
             let power = Self.exactPowers[Int(exponent.magnitude)]

@@ -1,6 +1,6 @@
 /// Bytes that JSON holds as text: hex and base64.
-enum EncodedBytes {
-    static func hexDigit(_ byte: UInt8) -> UInt8? {
+package enum EncodedBytes {
+    package static func hexDigit(_ byte: UInt8) -> UInt8? {
         switch byte {
         case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
         case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
@@ -11,7 +11,7 @@ enum EncodedBytes {
 
     /// The four bytes of eight hex digits at once, the first one lowest; nil if a byte is no digit.
     @inline(__always)
-    static func hexWord(_ text: UnsafeRawBufferPointer, at offset: Int) -> UInt32? {
+    package static func hexWord(_ text: UnsafeRawBufferPointer, at offset: Int) -> UInt32? {
         let ones: UInt64 = 0x0101_0101_0101_0101
         let tops = ones << 7
         let word = UInt64(littleEndian: text.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
@@ -28,10 +28,10 @@ enum EncodedBytes {
     }
 
     /// Room for what a base64 text can hold.
-    static func base64Bound(_ text: UnsafeRawBufferPointer) -> Int { text.count / 4 * 3 + 3 }
+    package static func base64Bound(_ text: UnsafeRawBufferPointer) -> Int { text.count / 4 * 3 + 3 }
 
     /// Decodes base64, standard or url-safe, with padding or without, into room that was reserved. False if it is none.
-    static func decodeBase64(_ text: UnsafeRawBufferPointer, into output: inout GrowingBytes) -> Bool {
+    package static func decodeBase64(_ text: UnsafeRawBufferPointer, into output: inout GrowingBytes) -> Bool {
         var end = text.count
         if end % 4 == 0 {
             for _ in 0..<2 where end > 0 && text[end - 1] == UInt8(ascii: "=") { end -= 1 }
