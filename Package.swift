@@ -65,7 +65,7 @@ let package = Package(
         .target(name: "Compression", dependencies: ["CISAL", "CZlib", "CZstd"], swiftSettings: rules + gzipByZlib),
 
         // The data flow, from left to right.
-        library("AsynqRedis", ["Model", "Platform", "ProtobufWire", "CHiredis", "CTLS", logging]),
+        library("AsynqRedis", ["Model", "Platform", "ProtobufWire", "JSON", "CHiredis", "CTLS", logging]),
         library("JSON"),
         library("OTLP", ["Model", "ProtobufWire", "JSON"]),
         library("HTTPService", ["Platform"] + nio + http2),

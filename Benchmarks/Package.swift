@@ -29,10 +29,11 @@ let package = Package(
         library("Model"),
         library("Platform", ["Model", "CLinux"]),
         library("ProtobufWire"),
+        library("JSON"),
         library("Compression", ["CISAL", "CZlib", "CZstd"]),
         library(
             "AsynqRedis",
-            ["Model", "Platform", "ProtobufWire", "CHiredis", "CTLS", .product(name: "Logging", package: "swift-log")]),
+            ["Model", "Platform", "ProtobufWire", "JSON", "CHiredis", "CTLS", .product(name: "Logging", package: "swift-log")]),
         .executableTarget(
             name: "RedisBenchmark", dependencies: ["AsynqRedis", "Model", "Platform", "ProtobufWire"],
             swiftSettings: rules),

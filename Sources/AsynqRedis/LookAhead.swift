@@ -26,9 +26,9 @@ package enum LostTaskReason: String, CaseIterable, Sendable {
 /// When a task was started is known to lie between two looks; the lease that the worker took (whole seconds, 30 s ahead)
 /// narrows it. A task that still runs when its worker writes its next heartbeat (every 5 s) has its exact start there.
 ///
-///     round trip 1   per queue LRANGE pending -<count> -1; for tasks that have been running for six seconds:
-///                    HMGET of each live server's asynq:workers:{…}
-///     round trip 2   see QueueLook.swift
+///     round trip 1   per queue LRANGE pending -<count> -1, LRANGE active 0 <count>-1; for tasks that have been running for
+///                    six seconds: HMGET of each live server's asynq:workers:{…}
+///     round trip 2   see QueueLook.swift and ActiveLook.swift
 package struct LookAhead {
     /// Tasks looked at in all queues together, those of them that are asked for because they have come or gone, and bytes
     /// of their messages (as large as the largest ones of late are), in one look.
@@ -53,7 +53,7 @@ package struct LookAhead {
     private let count: Int
     private let intervalNanoseconds: UInt64
     private let clock: Clock
-    private let tasks: PendingTasks
+    private let tasks: SeenTasks
     private var queues: [QueueName: QueueLook] = [:]
     private var running: [Running] = []
     /// Settled, and not handed over yet.
@@ -63,7 +63,7 @@ package struct LookAhead {
     private(set) var lost: [LostTaskReason: UInt64] = [:]
     private(set) var errors: [RedisError] = []
 
-    package init(count: Int, intervalNanoseconds: UInt64, clock: Clock, tasks: PendingTasks) {
+    package init(count: Int, intervalNanoseconds: UInt64, clock: Clock, tasks: SeenTasks) {
         self.count = count
         self.intervalNanoseconds = intervalNanoseconds
         self.clock = clock
@@ -99,23 +99,37 @@ package struct LookAhead {
         let due = due(at: start.monotonic, servers: servers.count)
         var pipeline = RedisPipeline()
         let share = max(1, min(count, Self.maxTasks / max(1, looks.count)))
-        for index in looks.indices { looks[index].addTail(share, to: &pipeline) }
+        var active = looks.map { ActiveLook($0.name) }
+        for index in looks.indices {
+            looks[index].addTail(share, to: &pipeline)
+            active[index].addList(share, to: &pipeline)
+        }
         let workers = addWorkers(of: due, servers, to: &pipeline)
         let replies = try client.roundTrip(pipeline, deadline: deadline)
         // Half of the window is the error: it must not be more than the interval.
         let maxGap = 2 * intervalNanoseconds
-        for index in looks.indices { looks[index].readTail(replies, start: start, maxGap: maxGap) }
+        for index in looks.indices {
+            looks[index].readTail(replies, start: start, maxGap: maxGap)
+            active[index].readList(replies, tasks)
+        }
         running.removeFirst(due.count)
         if !due.isEmpty { samples += settle(due, replies[workers...], servers: servers.count) }
 
         var details = RedisPipeline()
         var room = LookRoom(tasks: Self.maxAskedTasks, messageBytes: Self.maxMessageBytes)
         for offset in looks.indices { looks[(turn + offset) % looks.count].addDetails(&room, to: &details) }
+        // Behind all that is pending: those have their wait to lose.
+        for index in looks.indices {
+            active[index].addMessages(&room, assuming: looks[index].expectedMessageBytes, to: &details)
+        }
         turn = looks.isEmpty ? 0 : (turn + 1) % looks.count
         let answers = details.count == 0 ? [] : try client.roundTrip(details, deadline: deadline)
         let now = clock.wall()
         var started: [StartedTask] = []
         for index in looks.indices { started += looks[index].readDetails(answers, at: now, noting: tasks) }
+        for look in active {
+            if let error = look.readMessages(answers, noting: tasks) { errors.append(error) }
+        }
         samples += accept(started)
     }
 

@@ -60,6 +60,7 @@ struct QueueLook {
     private var tracked: [[UInt8]: Tracked] = [:]
     /// The largest ones seen lately; nil before the first.
     private var messageBytes: Int?
+    var expectedMessageBytes: Int { max(1, messageBytes ?? Self.assumedMessageBytes) }
     /// After a look that failed, perhaps for the size of its messages, they are tried one by one.
     private var isCareful = false
     /// When the list was read last, and the same on the monotonic clock.
@@ -134,7 +135,7 @@ struct QueueLook {
     /// Takes its share of the room. Messages that find none are read by a later look, if their tasks are pending still.
     mutating func addDetails(_ room: inout LookRoom, to pipeline: inout RedisPipeline) {
         second = pipeline.count
-        let size = max(1, messageBytes ?? Self.assumedMessageBytes)
+        let size = expectedMessageBytes
         let most = messageBytes == nil ? (isCareful ? 1 : Self.firstMessages) : .max
         let messages = min(fresh.count, max(0, room.messageBytes / size), most)
         room.messageBytes -= messages * size
@@ -160,7 +161,7 @@ struct QueueLook {
     }
 
     /// Notes what is pending, and returns what has been started since the look before. `now`: when all was read.
-    mutating func readDetails(_ replies: [RedisReply], at now: WallTime, noting tasks: PendingTasks) -> [StartedTask] {
+    mutating func readDetails(_ replies: [RedisReply], at now: WallTime, noting tasks: SeenTasks) -> [StartedTask] {
         var index = second
         for id in fresh {
             readFresh(replies[index], id, tasks)
@@ -183,7 +184,7 @@ struct QueueLook {
         if let text = reply.errorText { error = error ?? RedisError(reply: text, queue: name) }
     }
 
-    private mutating func readFresh(_ reply: RedisReply, _ id: [UInt8], _ tasks: PendingTasks) {
+    private mutating func readFresh(_ reply: RedisReply, _ id: [UInt8], _ tasks: SeenTasks) {
         note(reply)
         // A node that did not answer is asked again; a key of the wrong type is not.
         if reply == .unanswered { return }
@@ -195,7 +196,7 @@ struct QueueLook {
         if fields.count > 1, let message = fields[1].bytes {
             messageBytes = max(message.count, (messageBytes ?? 0) * (Self.decay - 1) / Self.decay)
             do throws(WireError) {
-                task = try StoredTask(taskMessage: message)
+                task = try StoredTask(taskMessage: message, names: tasks.names)
             } catch {
                 // It has its time all the same.
                 let what = "queue \(name.text): a TaskMessage: \(error.reason.rawValue)"

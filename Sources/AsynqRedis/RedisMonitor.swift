@@ -13,6 +13,8 @@ package struct RedisMonitorOptions: Sendable {
     package var lookAhead: LookAheadOptions?
     /// Between two samplings of MEMORY USAGE; nil = off.
     package var memoryIntervalNanoseconds: UInt64?
+    /// Where tasks carry their trace context.
+    package var contextKeys = TaskContextKeys()
 
     package init(
         target: RedisTarget, intervalNanoseconds: UInt64, timeoutNanoseconds: UInt64, filter: QueueFilter = .all
@@ -76,8 +78,8 @@ package final class RedisMonitor: Sendable {
     private let clock: Clock
     private let logger: Logger
     private let waits: any WaitSampleSink
-    /// What the look-ahead sees, for those that take spans.
-    package let pendingTasks = PendingTasks()
+    /// What it sees of tasks, for those that take spans.
+    package let seenTasks: SeenTasks
     private let status = Mutex(RedisStatus())
     /// Set from outside, taken over before the next scrape.
     private let newFilter = Mutex<QueueFilter?>(nil)
@@ -92,6 +94,7 @@ package final class RedisMonitor: Sendable {
         self.clock = clock
         self.logger = logger
         self.waits = waits
+        seenTasks = SeenTasks(keys: options.contextKeys)
         waker = try Waker()
     }
 
@@ -138,7 +141,7 @@ package final class RedisMonitor: Sendable {
         desk.due[.scrape] = clock.monotonic()
         if let look = options.lookAhead {
             desk.lookAhead = LookAhead(
-                count: look.count, intervalNanoseconds: look.intervalNanoseconds, clock: clock, tasks: pendingTasks)
+                count: look.count, intervalNanoseconds: look.intervalNanoseconds, clock: clock, tasks: seenTasks)
             desk.due[.look] = clock.monotonic()
         }
         if options.memoryIntervalNanoseconds != nil { desk.due[.memorySampling] = clock.monotonic() }

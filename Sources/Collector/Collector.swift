@@ -55,7 +55,7 @@ package final class Collector: Sendable {
         }
         let isLookingAhead = options.redis?.lookAhead != nil
         taskMetrics = TaskMetrics(
-            options.aggregator, readyTimes: isLookingAhead ? redis?.pendingTasks : nil, clock: clock)
+            options.aggregator, readyTimes: isLookingAhead ? redis?.seenTasks : nil, clock: clock)
         if let forward = options.forwarder {
             let fileSystem = try DiskFileSystem(directory: options.spoolDirectory)
             spoolLock = try DirectoryLock(directory: options.spoolDirectory)

@@ -17,6 +17,14 @@ package struct ForeignText: Hashable, Sendable, Comparable {
         self.bytes = [UInt8](text.utf8)
     }
 
+    /// The first `count` bytes at most, without half a character at the end.
+    package func cut(to count: Int) -> ForeignText {
+        guard bytes.count > count else { return self }
+        var end = count
+        while end > 0, end > count - 4, bytes[end] & 0xC0 == 0x80 { end -= 1 }
+        return ForeignText(Array(bytes[..<end]))
+    }
+
     /// For people and for formats that demand UTF-8: the text, each invalid byte replaced by U+FFFD.
     package var text: String {
         String(decoding: bytes, as: UTF8.self)

@@ -1,5 +1,6 @@
-/// The trace context that a task carries from its producer: what a process span can be linked to.
+/// The trace context that a task carries from its producer: what a process span can be linked to, if the span is known.
 package struct TraceContext: Hashable, Sendable {
+    /// The trace is valid. The span is `.none` where the task names its trace only.
     package let reference: SpanReference
     package let isSampled: Bool
     /// W3C `tracestate`, as it was stored; empty where there is none.
@@ -23,6 +24,18 @@ package struct TraceContext: Hashable, Sendable {
         let reference = SpanReference(trace: TraceID(high: high, low: low), span: SpanID(span))
         guard reference.isValid else { return nil }
         self.init(reference: reference, isSampled: flags & 1 != 0, traceState: traceState)
+    }
+
+    /// Ids as teams write them into payloads: in any case, short ones without their leading zeros. nil where the trace id is
+    /// none; a span id that is none is left out.
+    package init?(traceID: UnsafeRawBufferPointer, spanID: UnsafeRawBufferPointer) {
+        guard (1...32).contains(traceID.count), let low = Self.hex(traceID.suffix(16)),
+            let high = Self.hex(traceID.dropLast(16))
+        else { return nil }
+        let trace = TraceID(high: high, low: low)
+        guard trace.isValid else { return nil }
+        let span = (1...16).contains(spanID.count) ? Self.hex(spanID[...]).map { SpanID($0) } : nil
+        self.init(reference: SpanReference(trace: trace, span: span ?? .none), isSampled: true)
     }
 
     /// At most 16 hex digits as a number; nil for anything else.

@@ -24,7 +24,7 @@ struct LookAheadTests {
         let server: RedisTestServer
         let redis: RedisConnection
         let time = TestClock()
-        let tasks = PendingTasks()
+        let tasks = SeenTasks()
         var look: LookAhead
 
         init(count: Int = 10) throws {
@@ -206,6 +206,32 @@ struct LookAheadTests {
         _ = try stage.take()
         #expect(stage.look.errors.map(\.reason) == [.wrongType])
         stage.time.advance(1000)
+        _ = try stage.take()
+        #expect(stage.look.errors.isEmpty)
+    }
+
+    @Test("What a task carries is known as well where it was running before a look saw it pending")
+    func running() throws {
+        var stage = try Stage(count: 3)
+        let id = "0123456789abcdef"
+        let payload = #"{"trace_id":"\#(id)\#(id)","span_id":"\#(id)"}"#
+        for task in ["old", "b", "c", "d"] {
+            let message = "\u{12}" + String(Unicode.Scalar(UInt8(payload.utf8.count))) + payload
+            _ = try stage.redis.send("HSET", "asynq:{q}:t:\(task)", "state", "active", "msg", message)
+            _ = try stage.redis.send("LPUSH", "asynq:{q}:active", task)
+        }
+        _ = try stage.redis.send("HSET", "asynq:{q}:t:c", "msg", "\u{7A}\u{05}")
+        _ = try stage.redis.send("DEL", "asynq:{q}:t:d")
+        _ = try stage.take()
+        #expect(stage.look.errors.map(\.reason) == [.malformed])
+        func carried(_ task: String) -> (isRead: Bool, context: TraceContext?, enqueuedAt: WallTime?) {
+            Array("q".utf8).withUnsafeBytes { queue in
+                Array(task.utf8).withUnsafeBytes { stage.tasks.carried(queue: queue, id: $0) }
+            }
+        }
+        #expect(carried("b").context?.reference.span.hex == id)
+        // The newest three only; what could not be read is not asked for again.
+        #expect(!carried("old").isRead && carried("c").isRead && carried("d").isRead)
         _ = try stage.take()
         #expect(stage.look.errors.isEmpty)
     }

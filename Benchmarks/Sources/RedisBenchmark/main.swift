@@ -104,7 +104,7 @@ func run(_ scenario: Scenario) throws {
         }
     }
     report("scrape and memory sampling", withMemory, beside: rival)
-    var look = LookAhead(count: 100, intervalNanoseconds: 1_000_000_000, clock: .system, tasks: PendingTasks())
+    var look = LookAhead(count: 100, intervalNanoseconds: 1_000_000_000, clock: .system, tasks: SeenTasks())
     let names = try scraper.scrape(client, deadline: .inAMinute).queues.map(\.name)
     let looks = try measure(stage) {
         try counted { _ = try look.look(client, names: names, servers: [], deadline: .inAMinute) }
@@ -112,7 +112,7 @@ func run(_ scenario: Scenario) throws {
     report("look ahead, 100 tasks a queue", looks, beside: rival)
     let fresh = try measure(stage) {
         try counted {
-            var look = LookAhead(count: 100, intervalNanoseconds: 1_000_000_000, clock: .system, tasks: PendingTasks())
+            var look = LookAhead(count: 100, intervalNanoseconds: 1_000_000_000, clock: .system, tasks: SeenTasks())
             _ = try look.look(client, names: names, servers: [], deadline: .inAMinute)
         }
     }

@@ -4,7 +4,7 @@ import Model
 import Synchronization
 import WaitTime
 
-extension PendingTasks: ReadyTimeSource {}
+extension SeenTasks: ReadyTimeSource {}
 
 /// The waits that the look-ahead observes in Redis alone. Filled on the Redis thread.
 final class SampledWaits: WaitSampleSink {
@@ -61,10 +61,10 @@ struct LookAheadMetrics: MetricSource {
         let families = [
             MetricFamily(
                 "asynq_collector_look_ahead_tasks", .gauge, "Tasks whose ready time and trace context are remembered.",
-                value: Double(monitor.pendingTasks.count)),
+                value: Double(monitor.seenTasks.count)),
             MetricFamily(
                 "asynq_collector_look_ahead_evicted_tasks_total", .counter,
-                "Remembered tasks that were forgotten for lack of room.", value: Double(monitor.pendingTasks.evicted)),
+                "Remembered tasks that were forgotten for lack of room.", value: Double(monitor.seenTasks.evicted)),
             lost,
         ]
         return (status.snapshot.map { [waits.family(of: $0.queues)] } ?? []) + families

@@ -3,9 +3,9 @@ import Testing
 @testable import AsynqRedis
 
 @Suite("What the look-ahead remembers of tasks")
-struct PendingTasksTests {
+struct SeenTasksTests {
     private static let second: Int64 = 1_000_000_000
-    private let tasks = PendingTasks(capacity: 3)
+    private let tasks = SeenTasks(capacity: 3)
 
     private func note(_ id: String, at seconds: Int64, retried: Int32? = nil, queue: String = "q") {
         tasks.note(
@@ -83,7 +83,7 @@ struct PendingTasksTests {
         note("a", at: 1)
         func known() -> TraceContext? {
             Array("q".utf8).withUnsafeBytes { queue in
-                Array("a".utf8).withUnsafeBytes { tasks.context(queue: queue, id: $0) }
+                Array("a".utf8).withUnsafeBytes { tasks.carried(queue: queue, id: $0).context }
             }
         }
         #expect(known() == context)
@@ -95,6 +95,10 @@ struct PendingTasksTests {
         for round in 0..<10 { note("e\(round)", at: 4) }
         #expect(tasks.count == 3 && tasks.evicted == 11)
     }
+}
+
+private func read(_ message: [UInt8]) throws -> StoredTask {
+    try StoredTask(taskMessage: message, names: CarriedNames())
 }
 
 @Suite("What a stored task says")
@@ -114,7 +118,7 @@ struct StoredTaskTests {
         for key in ["traceparent", "Traceparent", "TRACEPARENT"] {
             let message = Self.field(1, Array("type".utf8)) + Self.entry("tracestate", "a=b") + Self.entry("other", "x")
                 + Self.entry(key, Self.parent) + [6 << 3, 2]
-            let task = try StoredTask(taskMessage: message)
+            let task = try read(message)
             #expect(task.retried == 2)
             #expect(task.context?.reference.trace.hex == "0af7651916cd43dd8448eb211c80319c")
             #expect(task.context?.reference.span.hex == "b7ad6b7169203331")
@@ -124,10 +128,10 @@ struct StoredTaskTests {
 
     @Test("No headers, no context; a message that is none is an error")
     func none() throws {
-        #expect(try StoredTask(taskMessage: []) == StoredTask(retried: 0, context: nil))
-        #expect(try StoredTask(taskMessage: Self.entry("traceparent", "00-zz")).context == nil)
-        #expect(throws: (any Error).self) { try StoredTask(taskMessage: [0x7A, 0xFF]) }
-        #expect(throws: (any Error).self) { try StoredTask(taskMessage: [0x7A, 2, 0x0A, 9]) }
+        #expect(try read([]) == StoredTask(retried: 0, context: nil))
+        #expect(try read(Self.entry("traceparent", "00-zz")).context == nil)
+        #expect(throws: (any Error).self) { try read([0x7A, 0xFF]) }
+        #expect(throws: (any Error).self) { try read([0x7A, 2, 0x0A, 9]) }
     }
 
     private static let parents: [(text: String, isGood: Bool)] = [

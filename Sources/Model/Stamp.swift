@@ -1,10 +1,8 @@
-import Model
-
 /// Reads a moment from whatever form a worker's stamp has: Unix seconds, milliseconds, microseconds or nanoseconds,
 /// told apart by size, as integer, double or text; or RFC 3339 text.
-enum Stamp {
+package enum Stamp {
     /// nil where the value is no time between 2000 and 2200.
-    static func parse(_ value: AttributeValue, in body: UnsafeRawBufferPointer) -> WallTime? {
+    package static func parse(_ value: AttributeValue, in body: UnsafeRawBufferPointer) -> WallTime? {
         switch value {
         case .integer(let number): fromNumber(Double(number), exact: number)
         case .double(let number): fromNumber(number, exact: nil)
@@ -41,7 +39,8 @@ enum Stamp {
     /// 2000-01-01 up to 2200-01-01, in Unix seconds.
     private static let plausible: Range<Int64> = 946_684_800..<7_258_118_400
 
-    private static func parse(text: UnsafeRawBufferPointer) -> WallTime? {
+    /// A number, or RFC 3339. nil where the text is no time between 2000 and 2200.
+    package static func parse(text: UnsafeRawBufferPointer) -> WallTime? {
         guard text.count <= 64 else { return nil }
         let string = String(decoding: text, as: UTF8.self)
         if let integer = Int64(string) { return fromNumber(Double(integer), exact: integer) }
@@ -52,8 +51,8 @@ enum Stamp {
 }
 
 /// RFC 3339 date-times: `2026-11-20T18:04:41.065251733Z`, `…+01:00`, with `t`, `z` or a blank as well.
-enum RFC3339 {
-    static func parse(_ text: [UInt8]) -> WallTime? {
+package enum RFC3339 {
+    package static func parse(_ text: [UInt8]) -> WallTime? {
         var cursor = Cursor(text: text)
         guard let year = cursor.digits(4), cursor.skip("-"), let month = cursor.digits(2), cursor.skip("-"),
             let day = cursor.digits(2), cursor.skip("Tt "), let hour = cursor.digits(2), cursor.skip(":"),

@@ -1,12 +1,12 @@
 package import Model
 import Synchronization
 
-/// What the look-ahead has seen of tasks while they were pending: since when each could have been run, and the trace
-/// context that it carries. Filled by the Redis thread, asked by those that take spans.
+/// What has been seen of tasks in Redis, and may be gone from there when their spans come: since when each could have been
+/// run, and what its message carries. Filled by the threads that read Redis, asked by those that take spans.
 ///
-/// Bounded: beyond `capacity` the task that was noted first is forgotten. A task takes about 150 bytes, and what its
-/// `tracestate` takes. It stays after it has left the list, because its process span comes when it is done.
-package final class PendingTasks: Sendable {
+/// Bounded: beyond `capacity` the task that was noted first is forgotten. A task takes about 200 bytes, and what its
+/// `tracestate` takes. It stays after it has left Redis, because its process span comes when it is done.
+package final class SeenTasks: Sendable {
     package static let defaultCapacity = 100_000
 
     /// A seeded hash of queue and id, 128 bits: no text is kept, and nobody outside can make two tasks one.
@@ -17,6 +17,10 @@ package final class PendingTasks: Sendable {
         init(_ queue: UnsafeRawBufferPointer, _ id: UnsafeRawBufferPointer) {
             first = Self.hash(1, queue, id)
             second = Self.hash(2, queue, id)
+        }
+
+        init(_ queue: QueueName, _ id: [UInt8]) {
+            self = queue.bytes.withUnsafeBytes { queue in id.withUnsafeBytes { Key(queue, $0) } }
         }
 
         private static func hash(_ salt: UInt8, _ queue: UnsafeRawBufferPointer, _ id: UnsafeRawBufferPointer) -> Int {
@@ -30,14 +34,33 @@ package final class PendingTasks: Sendable {
     }
 
     private struct Entry {
-        var ready: WallTime
+        /// nil: it was not seen pending.
+        var ready: WallTime?
         /// Of the attempt before, whose span may come after the task is pending again.
         var previous: WallTime?
         /// −1: not known.
-        var retried: Int32
+        var retried: Int32 = -1
         var previousRetried: Int32 = -1
         var isUsed = false
+        var isMessageRead = false
         var context: TraceContext?
+        var enqueuedAt: WallTime?
+
+        mutating func note(ready: WallTime?, _ task: StoredTask?) {
+            if let ready, ready != self.ready {
+                previous = isUsed ? nil : self.ready
+                previousRetried = retried
+                self.ready = ready
+                isUsed = false
+                retried = -1
+            }
+            guard let task else { return }
+            // Of a task that runs or has failed, the count may be the next attempt's.
+            if ready != nil { retried = task.retried }
+            isMessageRead = true
+            context = task.context ?? context
+            enqueuedAt = task.enqueuedAt ?? enqueuedAt
+        }
     }
 
     private struct State {
@@ -48,32 +71,28 @@ package final class PendingTasks: Sendable {
         var evicted: UInt64 = 0
     }
 
+    /// What is looked for in messages.
+    let names: CarriedNames
     private let capacity: Int
     private let state = Mutex(State())
 
-    package init(capacity: Int = defaultCapacity) {
+    package init(capacity: Int = defaultCapacity, keys: TaskContextKeys = TaskContextKeys()) {
         self.capacity = max(1, capacity)
+        names = CarriedNames(keys)
     }
 
     package var count: Int { state.withLock { $0.entries.count } }
     /// Tasks that were forgotten for lack of room.
     package var evicted: UInt64 { state.withLock { $0.evicted } }
 
-    /// A task is pending since `ready`. `task` is nil where its message has not been read.
-    func note(queue: QueueName, id: [UInt8], ready: WallTime, task: StoredTask?) {
-        let key = queue.bytes.withUnsafeBytes { queue in id.withUnsafeBytes { Key(queue, $0) } }
+    /// - Parameters:
+    ///   - ready: since when the task is pending; nil where it was seen in another state.
+    ///   - task: nil where its message has not been read.
+    func note(queue: QueueName, id: [UInt8], ready: WallTime?, task: StoredTask?) {
+        let key = Key(queue, id)
         state.withLock { state in
-            if var entry = state.entries[key] {
-                if ready != entry.ready {
-                    entry.previous = entry.isUsed ? nil : entry.ready
-                    entry.previousRetried = entry.retried
-                    entry.ready = ready
-                    entry.isUsed = false
-                    entry.retried = -1
-                }
-                if let task { entry.retried = task.retried }
-                entry.context = task?.context ?? entry.context
-                state.entries[key] = entry
+            if state.entries[key] != nil {
+                state.entries[key]?.note(ready: ready, task)
                 return
             }
             if state.order.count < capacity {
@@ -84,8 +103,15 @@ package final class PendingTasks: Sendable {
                 state.oldest = (state.oldest + 1) % capacity
                 state.evicted += 1
             }
-            state.entries[key] = Entry(ready: ready, retried: task?.retried ?? -1, context: task?.context)
+            var entry = Entry()
+            entry.note(ready: ready, task)
+            state.entries[key] = entry
         }
+    }
+
+    /// Those whose message has not been read yet.
+    func unread(queue: QueueName, _ ids: [[UInt8]]) -> [[UInt8]] {
+        state.withLock { state in ids.filter { state.entries[Key(queue, $0)]?.isMessageRead != true } }
     }
 
     /// Since when the attempt that began at `start` could have begun; nil where that was not seen. Each time is given
@@ -99,8 +125,8 @@ package final class PendingTasks: Sendable {
         // Clocks of two machines.
         let latest = WallTime(nanoseconds: start.nanoseconds.addingReportingOverflow(1_000_000_000).partialValue)
         return state.withLock { state in
-            guard let entry = state.entries[key] else { return nil }
-            if entry.ready > latest {
+            guard let entry = state.entries[key], let ready = entry.ready else { return nil }
+            if ready > latest {
                 guard let previous = entry.previous, previous <= latest,
                     Self.agree(retryCount, entry.previousRetried)
                 else { return nil }
@@ -110,7 +136,7 @@ package final class PendingTasks: Sendable {
             if entry.isUsed { return nil }
             if !Self.agree(retryCount, entry.retried) { return nil }
             state.entries[key]?.isUsed = true
-            return entry.ready
+            return ready
         }
     }
 
@@ -118,8 +144,14 @@ package final class PendingTasks: Sendable {
         retried < 0 || retryCount.map { $0 == retried } ?? true
     }
 
-    package func context(queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer) -> TraceContext? {
+    /// What the task's message carries, as far as it was read.
+    package func carried(
+        queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer
+    ) -> (isRead: Bool, context: TraceContext?, enqueuedAt: WallTime?) {
         let key = Key(queue, id)
-        return state.withLock { $0.entries[key]?.context }
+        return state.withLock { state in
+            guard let entry = state.entries[key] else { return (false, nil, nil) }
+            return (entry.isMessageRead, entry.context, entry.enqueuedAt)
+        }
     }
 }

@@ -1,0 +1,66 @@
+import Model
+import ProtobufWire
+
+/// One queue's other part in a look ahead: what the tasks carry that workers have taken before a look saw them pending.
+/// Once such a task is done, Asynq deletes it, and only then comes its span.
+///
+///     round trip 1   LRANGE active 0 <count>-1       the newest ones
+///     round trip 2   HMGET t:<id> msg                of those whose message has not been read
+struct ActiveLook {
+    private let name: QueueName
+    private var ids: [[UInt8]] = []
+    private var first = 0
+    private var second = 0
+
+    init(_ name: QueueName) {
+        self.name = name
+    }
+
+    mutating func addList(_ count: Int, to pipeline: inout RedisPipeline) {
+        first = pipeline.add("LRANGE", AsynqKeys.queue(name, "active"), Array("0".utf8), Array(String(count - 1).utf8))
+    }
+
+    /// An error here is one of LLEN, which the scrape reports.
+    mutating func readList(_ replies: [RedisReply], _ tasks: SeenTasks) {
+        ids = tasks.unread(queue: name, (replies[first].elements ?? []).compactMap(\.bytes))
+    }
+
+    /// Takes what room is left; those without are read by a later look, if they still run.
+    mutating func addMessages(_ room: inout LookRoom, assuming bytes: Int, to pipeline: inout RedisPipeline) {
+        second = pipeline.count
+        ids = Array(ids.prefix(max(0, min(room.tasks, room.messageBytes / max(1, bytes)))))
+        room.tasks -= ids.count
+        room.messageBytes -= ids.count * bytes
+        for id in ids { pipeline.add("HMGET", AsynqKeys.task(name, id: id), Array("msg".utf8)) }
+    }
+
+    /// Returns the first error. What can't be read is not asked for again.
+    func readMessages(_ replies: [RedisReply], noting tasks: SeenTasks) -> RedisError? {
+        var problem: RedisError?
+        for (offset, id) in ids.enumerated() {
+            let reply = replies[second + offset]
+            if reply == .unanswered { continue }
+            var task = StoredTask()
+            do throws(RedisError) {
+                task = try StoredTask(reply: reply, queue: name, names: tasks.names) ?? task
+            } catch {
+                problem = problem ?? error
+            }
+            tasks.note(queue: name, id: id, ready: nil, task: task)
+        }
+        return problem
+    }
+}
+
+extension StoredTask {
+    /// The reply to `HMGET t:<id> msg`; nil where there is no such task any more.
+    init?(reply: RedisReply, queue: QueueName, names: CarriedNames) throws(RedisError) {
+        if let text = reply.errorText { throw RedisError(reply: text, queue: queue) }
+        guard let message = reply.elements?.first?.bytes else { return nil }
+        do throws(WireError) {
+            try self.init(taskMessage: message, names: names)
+        } catch {
+            throw RedisError(.malformed, "queue \(queue.text): a TaskMessage: \(error.reason.rawValue)")
+        }
+    }
+}
