@@ -203,7 +203,7 @@ struct QueueLook {
                 self.error = self.error ?? RedisError(.malformed, what)
             }
         }
-        if let ready { tasks.note(queue: name, id: id, ready: ready, task: task) }
+        if ready != nil || task != nil { tasks.note(queue: name, id: id, ready: ready, task: task) }
     }
 
     /// A task that is in the list no more. Dequeueing takes `pending_since` out of the hash, and a task that is done and

@@ -36,6 +36,8 @@ package final class Collector: Sendable {
     private let spool: Spool?
     private let forwarder: Forwarder?
     private let redis: RedisMonitor?
+    private let lookup: TaskLookup?
+    private let relinker: TraceRelinker?
     private let registry: MetricsRegistry
     private let group: MultiThreadedEventLoopGroup
     private let servers = Mutex<(web: HTTPServer?, otlp: [HTTPServer])>((nil, []))
@@ -49,13 +51,20 @@ package final class Collector: Sendable {
         otlpLimits = HTTPLimits(maxBodyBytes: max(Self.bodiesInFlight, options.receiver.maxBodyBytes + 1024))
         let sampledWaits = SampledWaits(options.aggregator.bounds)
         if let redisOptions = options.redis {
-            redis = try RedisMonitor(redisOptions, clock: clock, logger: makeLogger("redis"), waits: sampledWaits)
+            let monitor = try RedisMonitor(redisOptions, clock: clock, logger: makeLogger("redis"), waits: sampledWaits)
+            let seen = monitor.seenTasks
+            let lookup = try TaskLookup(redisOptions.target, tasks: seen, clock: clock, logger: makeLogger("redis"))
+            redis = monitor
+            self.lookup = lookup
+            relinker = TraceRelinker(options.relink, source: TaskContexts(seen: seen, lookup: lookup))
         } else {
             redis = nil
+            lookup = nil
+            relinker = nil
         }
         let isLookingAhead = options.redis?.lookAhead != nil
         taskMetrics = TaskMetrics(
-            options.aggregator, readyTimes: isLookingAhead ? redis?.seenTasks : nil, clock: clock)
+            options.aggregator, readyTimes: redis?.seenTasks, clock: clock)
         if let forward = options.forwarder {
             let fileSystem = try DiskFileSystem(directory: options.spoolDirectory)
             spoolLock = try DirectoryLock(directory: options.spoolDirectory)
@@ -73,6 +82,7 @@ package final class Collector: Sendable {
             if isLookingAhead { sources.append(LookAheadMetrics(monitor: redis, waits: sampledWaits)) }
         }
         sources.append(taskMetrics)
+        if let relinker, let lookup { sources.append(RelinkMetrics(relinker: relinker, lookup: lookup)) }
         sources.append(
             PipelineMetrics(
                 counters: counters, limits: otlpLimits, taskMetrics: taskMetrics, spool: spool, forwarder: forwarder,
@@ -86,11 +96,13 @@ package final class Collector: Sendable {
         try spool?.start()
         try forwarder?.start()
         try redis?.start()
+        try lookup?.start()
         let web = try HTTPServer(options.metricsListen, group: group, responder: WebResponder(CollectorWebState(self)))
         servers.withLock { $0.web = web }
         let responder = OTLPResponder(
             options.receiver, attributes: TaskAttributeTable(waitAttributes: options.waitAttributes),
-            sink: IngestSink(taskMetrics: taskMetrics, spool: spool, forwarder: forwarder), counters: counters)
+            sink: IngestSink(taskMetrics: taskMetrics, spool: spool, forwarder: forwarder), counters: counters,
+            relinker: relinker)
         for address in options.otlpListen {
             let server = try HTTPServer(
                 address, unixSocket: options.otlpSocket, http2: true, limits: otlpLimits, group: group,
@@ -137,9 +149,11 @@ package final class Collector: Sendable {
         let patience = clock.monotonic().advanced(byNanoseconds: Self.shutdownNanoseconds / 2)
         while otlp.contains(where: { $0.openConnections > 0 }) && clock.monotonic() < patience { usleep(5000) }
         for server in otlp { server.close() }
+        lookup?.beginStop()
         forwarder?.stop(drainUntil: deadline)
         spool?.close()
         redis?.awaitStop(until: deadline)
+        lookup?.awaitStop(until: deadline)
         web?.quiesce()
         web?.close()
         do {

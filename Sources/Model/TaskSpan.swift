@@ -47,11 +47,15 @@ package struct TaskSpan: Sendable {
     }
 
     package var role: Role = .process
+    /// Where the span's own fields lie in the request.
+    package var content: ByteRange = .none
     package var reference: SpanReference = .none
     /// Field 4; `.none` for a root span.
     package var parent: SpanID = .none
     /// The first link with valid ids (field 13).
     package var link: SpanReference = .none
+    /// The trace that it is forwarded in, where that is another one than it came in.
+    package var movedTo: TraceID?
     /// Fields 7 and 8, nanoseconds since the epoch; 0 where absent.
     package var startNanoseconds: UInt64 = 0
     package var endNanoseconds: UInt64 = 0
@@ -73,4 +77,7 @@ package struct TaskSpan: Sendable {
     package var processAt: AttributeValue = .absent
 
     package init() {}
+
+    /// What names it in the trace backend.
+    package var forwarded: SpanReference { SpanReference(trace: movedTo ?? reference.trace, span: reference.span) }
 }

@@ -8,7 +8,17 @@ package struct TraceID: Hashable, Sendable {
         self.low = low
     }
 
+    /// nil for anything but 16 bytes.
+    package init?(_ bytes: UnsafeRawBufferPointer) {
+        guard bytes.count == 16 else { return nil }
+        self.init(
+            high: UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
+            low: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
+    }
+
     package static let none = TraceID(high: 0, low: 0)
+
+    package var bytes: [UInt8] { bigEndianBytes(of: high) + bigEndianBytes(of: low) }
 
     package var isValid: Bool { high | low != 0 }
 
@@ -27,6 +37,8 @@ package struct SpanID: Hashable, Sendable {
     }
 
     package static let none = SpanID(0)
+
+    package var bytes: [UInt8] { bigEndianBytes(of: value) }
 
     package var isValid: Bool { value != 0 }
 
@@ -49,6 +61,10 @@ package struct SpanReference: Hashable, Sendable {
     package static let none = SpanReference(trace: .none, span: .none)
 
     package var isValid: Bool { trace.isValid && span.isValid }
+}
+
+private func bigEndianBytes(of value: UInt64) -> [UInt8] {
+    withUnsafeBytes(of: value.bigEndian) { [UInt8]($0) }
 }
 
 private func hexDigits(of value: UInt64) -> [UInt8] {

@@ -1,20 +1,47 @@
+package import Model
 package import ProtobufWire
 
-/// Makes a request without some of its spans; every other byte stays as it came, only the lengths around a removed
-/// span change. The slow path: it runs for requests with a refused span only.
+/// A change of one span in a request that has been scanned.
+package struct SpanEdit: Sendable {
+    package enum Change: Sendable {
+        /// Its ids are not what Tempo takes.
+        case remove
+        /// A link to the context is added.
+        case link(TraceContext)
+        /// The context becomes its parent: it moves into that trace.
+        case parent(TraceContext)
+    }
+
+    /// Its content, as the scanner noted it.
+    package let span: Range<Int>
+    package let change: Change
+
+    package init(_ span: Range<Int>, _ change: Change) {
+        self.span = span
+        self.change = change
+    }
+}
+
+/// Makes a request with some of its spans changed or without them; every other byte stays as it came, only the lengths
+/// around a changed span change. The slow path: it runs for requests with such a span only.
 package enum SpanRewriter {
-    /// `refused` holds the content ranges that `SpanScanner` noted, ascending, in a body that it has scanned.
-    package static func removing(
-        _ refused: [Range<Int>], from body: UnsafeRawBufferPointer
-    ) throws(WireError) -> [UInt8] {
-        var rest = refused[...]
+    /// `edits` in the order of the request, one a span at most, in a body that the scanner has scanned.
+    package static func apply(_ edits: [SpanEdit], to body: UnsafeRawBufferPointer) throws(WireError) -> [UInt8] {
+        var rest = edits[...]
         return try rewrite(WireReader(body), nestedField: 1, level: 0, &rest)
     }
 
+    /// `refused` holds the content ranges that `SpanScanner` noted, ascending.
+    package static func removing(
+        _ refused: [Range<Int>], from body: UnsafeRawBufferPointer
+    ) throws(WireError) -> [UInt8] {
+        try apply(refused.map { SpanEdit($0, .remove) }, to: body)
+    }
+
     /// Level 0 is the request (resource_spans = 1), 1 ResourceSpans (scope_spans = 2), 2 ScopeSpans (spans = 2). Takes
-    /// from `refused` what it has passed: to look at them all for each span would be quadratic.
+    /// from `edits` what it has passed: to look at them all for each span would be quadratic.
     private static func rewrite(
-        _ message: WireReader, nestedField: Int, level: Int, _ refused: inout ArraySlice<Range<Int>>
+        _ message: WireReader, nestedField: Int, level: Int, _ edits: inout ArraySlice<SpanEdit>
     ) throws(WireError) -> [UInt8] {
         var reader = message
         var writer = WireWriter()
@@ -27,15 +54,104 @@ package enum SpanRewriter {
                 continue
             }
             let nested = try reader.message()
-            let isTouched = refused.first.map { $0.lowerBound >= nested.position && $0.upperBound <= nested.end } ?? false
-            if !isTouched {
+            let touched = edits.first.flatMap { edit in
+                edit.span.lowerBound >= nested.position && edit.span.upperBound <= nested.end ? edit : nil
+            }
+            guard let touched else {
                 writer.raw(UnsafeRawBufferPointer(rebasing: message.buffer[start..<reader.position]))
-            } else if level < 2 {
-                writer.message(field, try rewrite(nested, nestedField: 2, level: level + 1, &refused))
+                continue
+            }
+            if level < 2 {
+                writer.message(field, try rewrite(nested, nestedField: 2, level: level + 1, &edits))
             } else {
-                refused.removeFirst()
+                edits.removeFirst()
+                if let changed = try change(nested, touched.change) { writer.message(field, changed) }
             }
         }
         return writer.bytes
+    }
+
+    /// The span's new content; nil: it goes.
+    private static func change(_ span: WireReader, _ change: SpanEdit.Change) throws(WireError) -> [UInt8]? {
+        switch change {
+        case .remove: return nil
+        case .link(let context):
+            var writer = WireWriter()
+            writer.raw(UnsafeRawBufferPointer(rebasing: span.buffer[span.position..<span.end]))
+            writer.message(13, link(to: context))
+            return writer.bytes
+        case .parent(let context): return try child(span, of: context)
+        }
+    }
+
+    /// The bits of `flags` that say: what this refers to came from another process.
+    private static let isRemote: UInt32 = 0x100 | 0x200
+
+    /// Link: 1 trace_id, 2 span_id, 3 trace_state, 6 flags.
+    private static func link(to context: TraceContext) -> [UInt8] {
+        var link = WireWriter()
+        link.data(1, context.reference.trace.bytes)
+        link.data(2, context.reference.span.bytes)
+        link.data(3, context.printableTraceState)
+        link.fixed32(6, (context.isSampled ? 1 : 0) | isRemote)
+        return link.bytes
+    }
+
+    /// Span: 1 trace_id, where it stands, 4 parent_span_id, and 3 trace_state if it has none of its own.
+    private static func child(_ span: WireReader, of context: TraceContext) throws(WireError) -> [UInt8] {
+        var reader = span
+        var writer = WireWriter()
+        var hasState = false
+        while !reader.isAtEnd {
+            let start = reader.position
+            let (field, type) = try reader.tag()
+            try reader.skip(type, field: field)
+            switch field {
+            case 1: writer.data(1, context.reference.trace.bytes)
+            case 4: break
+            default:
+                if field == 3 { hasState = true }
+                writer.raw(UnsafeRawBufferPointer(rebasing: span.buffer[start..<reader.position]))
+            }
+        }
+        writer.data(4, context.reference.span.bytes)
+        if !hasState { writer.data(3, context.printableTraceState) }
+        return writer.bytes
+    }
+
+    /// How many spans of each trace a request has, for traces that are looked for.
+    package static func spanCounts(
+        of traces: Set<TraceID>, in body: UnsafeRawBufferPointer
+    ) throws(WireError) -> [TraceID: Int] {
+        var counts: [TraceID: Int] = [:]
+        try count(WireReader(body), nestedField: 1, level: 0, traces, &counts)
+        return counts
+    }
+
+    private static func count(
+        _ message: WireReader, nestedField: Int, level: Int, _ traces: Set<TraceID>, _ counts: inout [TraceID: Int]
+    ) throws(WireError) {
+        var reader = message
+        var trace = TraceID.none
+        while !reader.isAtEnd {
+            let (field, type) = try reader.tag()
+            guard field == nestedField, type == .lengthDelimited else {
+                try reader.skip(type, field: field)
+                continue
+            }
+            if level < 3 {
+                try count(try reader.message(), nestedField: level < 2 ? 2 : 1, level: level + 1, traces, &counts)
+            } else {
+                trace = TraceID(try reader.bytes()) ?? .none
+            }
+        }
+        if level == 3 && traces.contains(trace) { counts[trace, default: 0] += 1 }
+    }
+}
+
+extension TraceContext {
+    /// Proto3 strings are UTF-8, and Tempo refuses a request for one that is not; W3C allows printable ASCII only.
+    fileprivate var printableTraceState: [UInt8] {
+        traceState.allSatisfy { (0x20...0x7E).contains($0) } ? traceState : []
     }
 }

@@ -191,7 +191,9 @@ package struct SpanScanner: Sendable {
             refused.append(message.position..<message.end)
             return
         }
-        if let task = span.asTaskSpan(in: message.buffer) { taskSpans.append(task) }
+        guard var task = span.asTaskSpan(in: message.buffer) else { return }
+        task.content = ByteRange(offset: message.position, count: message.end - message.position)
+        taskSpans.append(task)
     }
 
     /// nil for a wrong length; an empty id reads as zero.
@@ -199,10 +201,7 @@ package struct SpanScanner: Sendable {
         try reader.expect(type, .lengthDelimited)
         let bytes = try reader.bytes()
         if bytes.isEmpty { return TraceID.none }
-        guard bytes.count == 16 else { return nil }
-        return TraceID(
-            high: UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
-            low: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
+        return TraceID(bytes)
     }
 
     private func readSpanID(_ reader: inout WireReader, _ type: WireType) throws(WireError) -> SpanID? {

@@ -24,10 +24,11 @@ package struct OTLPResponder: HTTPResponder {
     private let grpc: GRPCTraceResponder
 
     package init(
-        _ options: ReceiverOptions, attributes: TaskAttributeTable, sink: any SpanSink, counters: ReceiverCounters
+        _ options: ReceiverOptions, attributes: TaskAttributeTable, sink: any SpanSink, counters: ReceiverCounters,
+        relinker: TraceRelinker? = nil
     ) {
         let intake = TraceIntake(
-            maxBodyBytes: options.maxBodyBytes, attributes: attributes, sink: sink, counters: counters)
+            maxBodyBytes: options.maxBodyBytes, attributes: attributes, sink: sink, counters: counters, relinker: relinker)
         let token = options.bearerToken.map { BearerToken($0) }
         http = TraceResponder(intake, token, options.cors)
         grpc = GRPCTraceResponder(intake, token)

@@ -47,11 +47,18 @@ struct TraceIntake: Sendable {
     private let sink: any SpanSink
     private let counters: ReceiverCounters
     private let scratch: Scratch
+    private let relinker: TraceRelinker?
+    /// Of requests that wait until Redis was asked for their tasks.
+    private let held = HeldBytes()
 
-    init(maxBodyBytes: Int, attributes: TaskAttributeTable, sink: any SpanSink, counters: ReceiverCounters) {
+    init(
+        maxBodyBytes: Int, attributes: TaskAttributeTable, sink: any SpanSink, counters: ReceiverCounters,
+        relinker: TraceRelinker?
+    ) {
         self.maxBodyBytes = maxBodyBytes
         self.sink = sink
         self.counters = counters
+        self.relinker = relinker
         scratch = Scratch(attributes)
     }
 
@@ -119,19 +126,66 @@ struct TraceIntake: Sendable {
             }
             return .now(.refused(refusal(.malformed, "not an ExportTraceServiceRequest: \(error)")))
         }
-        let refused = scanner.refused.count
-        let accepted = scanner.spanCount - refused
-        let taskSpans = scanner.taskSpans
-        if refused == 0 {
-            let spans = AcceptedSpans(payload: body, spanCount: accepted, taskSpans: taskSpans, scanned: body)
-            return keep(spans, badIDs: 0, source, eventLoop)
+        let scanned = ScannedRequest(
+            spanCount: scanner.spanCount - scanner.refused.count, taskSpans: scanner.taskSpans, refused: scanner.refused,
+            source: source)
+        return askForTasks(scanned, body, eventLoop) ?? rewrite(scanned, body, eventLoop)
+    }
+
+    /// What the scanner found in a request.
+    private struct ScannedRequest: Sendable {
+        /// Without the refused ones.
+        let spanCount: Int
+        var taskSpans: [TaskSpan]
+        let refused: [Range<Int>]
+        let source: SpanSource
+    }
+
+    /// Where spans name tasks that may be found in Redis, the request goes on when it was asked. nil: nothing to wait for.
+    private func askForTasks(
+        _ scanned: ScannedRequest, _ body: UnsafeRawBufferPointer, _ eventLoop: any EventLoop
+    ) -> Reply? {
+        guard let relinker, !scanned.taskSpans.isEmpty else { return nil }
+        let tasks = relinker.unknownTasks(of: scanned.taskSpans, in: body)
+        if tasks.isEmpty { return nil }
+        guard held.hold(body.count) else {
+            relinker.noteNoRoom(tasks.count)
+            return nil
         }
+        let asked = eventLoop.makePromise(of: Void.self)
+        guard relinker.lookUp(tasks, whenDone: { asked.succeed() }) else {
+            held.release(body.count)
+            asked.succeed()  // Nobody waits for it, but NIO insists that a promise is kept.
+            return nil
+        }
+        let copy = [UInt8](body)
+        return .later(
+            asked.futureResult.flatMap { [self] in
+                defer { held.release(copy.count) }
+                switch copy.withUnsafeBytes({ rewrite(scanned, $0, eventLoop) }) {
+                case .now(let outcome): return eventLoop.makeSucceededFuture(outcome)
+                case .later(let outcome): return outcome
+                }
+            })
+    }
+
+    /// Spans with bad ids go, others get back the context that their task carries; then the request is kept.
+    private func rewrite(
+        _ scanned: ScannedRequest, _ body: UnsafeRawBufferPointer, _ eventLoop: any EventLoop
+    ) -> Reply {
+        var taskSpans = scanned.taskSpans
         do throws(WireError) {
-            let kept = try SpanRewriter.removing(scanner.refused, from: body)
-            return kept.withUnsafeBytes { (payload: UnsafeRawBufferPointer) -> Reply in
-                let spans = AcceptedSpans(payload: payload, spanCount: accepted, taskSpans: taskSpans, scanned: body)
-                return keep(spans, badIDs: refused, source, eventLoop)
+            var edits = try relinker?.relink(&taskSpans, in: body) ?? []
+            func accepted(_ payload: UnsafeRawBufferPointer) -> AcceptedSpans {
+                AcceptedSpans(payload: payload, spanCount: scanned.spanCount, taskSpans: taskSpans, scanned: body)
             }
+            if edits.isEmpty && scanned.refused.isEmpty {
+                return keep(accepted(body), badIDs: 0, scanned.source, eventLoop)
+            }
+            edits += scanned.refused.map { SpanEdit($0, .remove) }
+            edits.sort { $0.span.lowerBound < $1.span.lowerBound }
+            let kept = try SpanRewriter.apply(edits, to: body)
+            return kept.withUnsafeBytes { keep(accepted($0), badIDs: scanned.refused.count, scanned.source, eventLoop) }
         } catch {
             // The scanner has read these bytes just now, so the rewriter can.
             return .now(.refused(refusal(.malformed, error.reason.rawValue)))
@@ -159,6 +213,25 @@ struct TraceIntake: Sendable {
             return .now(.refused(TraceRefusal(error)))
         }
         return promise.map { .later($0.futureResult) } ?? .now(outcome)
+    }
+}
+
+/// Bytes of requests that are kept while something else happens, up to a bound.
+private final class HeldBytes: Sendable {
+    private static let most = 16 << 20
+    private let bytes = Mutex(0)
+
+    /// False: no room.
+    func hold(_ count: Int) -> Bool {
+        bytes.withLock { bytes in
+            guard bytes + count <= Self.most else { return false }
+            bytes += count
+            return true
+        }
+    }
+
+    func release(_ count: Int) {
+        bytes.withLock { $0 -= count }
     }
 }
 

@@ -108,7 +108,12 @@ package struct TaskAggregator: Sendable {
         _ span: TaskSpan, in body: UnsafeRawBufferPointer, queue: Int, series: Int, at now: MonotonicTime
     ) -> WaitFinding {
         let finding = WaitSource.find(span, in: body, seen: readyTimes)
-        guard finding == .needsProducer else { return finding }
+        switch finding {
+        case .needsProducer: break
+        case .unknown(.noSource), .unknown(.badStamp):
+            return WaitSource.stored(span, in: body, seen: readyTimes) ?? finding
+        default: return finding
+        }
         let parent = span.parent.isValid ? SpanReference(trace: span.reference.trace, span: span.parent) : .none
         let due = WaitSource.dueNanoseconds(of: span, in: body)
         for reference in [parent, span.link] where reference.isValid {
@@ -116,6 +121,8 @@ package struct TaskAggregator: Sendable {
                 return WaitSource.wait(fromProducerEnd: end, due: due, to: span.startNanoseconds)
             }
         }
+        // Its producer may never come, or in hours.
+        if let stored = WaitSource.stored(span, in: body, seen: readyTimes) { return stored }
         pairing.add(
             SpanPairing.Consumer(
                 queue: queue, series: series, start: span.startNanoseconds, due: due,

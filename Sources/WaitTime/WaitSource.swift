@@ -19,13 +19,15 @@ enum WaitFinding: Equatable {
     case needsProducer
 }
 
-/// Knows since when tasks were pending, from having seen it in Redis.
+/// Knows since when tasks were pending, from having seen them in Redis.
 package protocol ReadyTimeSource: Sendable {
     /// Since when the attempt that began at `start` could have begun; nil where that was not seen. Given once for each
     /// attempt. `retryCount` is nil where the span does not say it.
     func takeReadyTime(
         queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, retryCount: Int32?, start: WallTime
     ) -> WallTime?
+    /// When the task was enqueued, as its message in Redis says; nil where it does not, or was not read.
+    func enqueuedTime(queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer) -> WallTime?
 }
 
 enum WaitSource {
@@ -63,6 +65,17 @@ enum WaitSource {
     /// Source 4: from the end of the producer span, or from when a scheduled task was due, if that is later.
     static func wait(fromProducerEnd end: UInt64, due: UInt64, to start: UInt64) -> WaitFinding {
         wait(from: WallTime(nanoseconds: Int64(clamping: max(end, due))), to: start)
+    }
+
+    /// Source 5: a first attempt's time since the enqueueing that the task's message in Redis tells.
+    static func stored(
+        _ span: TaskSpan, in body: UnsafeRawBufferPointer, seen: (any ReadyTimeSource)?
+    ) -> WaitFinding? {
+        guard let seen, !span.taskID.isEmpty, !span.queue.isEmpty, span.startNanoseconds > 0,
+            let stamp = seen.enqueuedTime(queue: span.queue.bytes(in: body), id: span.taskID.bytes(in: body))
+        else { return nil }
+        let due = WallTime(nanoseconds: Int64(clamping: dueNanoseconds(of: span, in: body)))
+        return wait(from: max(stamp, due), to: span.startNanoseconds)
     }
 
     /// When a scheduled task was due, as the span says (`asynq.task.process_at`); 0 where it does not say so.

@@ -23,6 +23,7 @@ package struct CollectorOptions: Sendable {
     var spool: SpoolOptions
     var metricsListen: ListenAddress
     var aggregator: TaskAggregatorOptions
+    var relink: RelinkMode
     package var logLevel: Logger.Level
     package var logFormat: LogFormat
     /// Keys that were set although this version does not act on them.
@@ -84,6 +85,7 @@ struct OptionsBuilder {
             aggregator: TaskAggregatorOptions(
                 bounds: bounds, maxTaskTypes: integer("metrics.task-types"), maxQueues: integer("metrics.queues-max"),
                 quantileWindowNanoseconds: duration("metrics.quantile-window")),
+            relink: RelinkMode(rawValue: settings["traces.relink"].text) ?? .link,
             logLevel: Logger.Level(rawValue: settings["log.level"].text) ?? .info,
             logFormat: LogFormat(rawValue: settings["log.format"].text) ?? .auto,
             ineffective: ConfigurationKey.all.compactMap { key in
@@ -125,6 +127,7 @@ struct OptionsBuilder {
                 filter: QueueFilter(
                     include: nonEmpty("redis.queues.include"), exclude: nonEmpty("redis.queues.exclude")))
             options.lookAhead = lookAhead()
+            options.contextKeys = contextKeys()
             if settings["redis.memory-sampling"].text != "off" {
                 options.memoryIntervalNanoseconds = atLeast(1_000_000_000, "redis.memory-sampling", "1s")
             }
@@ -133,6 +136,16 @@ struct OptionsBuilder {
             refuse("redis.url", error.problem)
             return nil
         }
+    }
+
+    private mutating func contextKeys() -> TaskContextKeys {
+        var keys = TaskContextKeys()
+        keys.traceParent = ValueParsing.list(settings["traces.context.traceparent"].text)
+        keys.traceState = ValueParsing.list(settings["traces.context.tracestate"].text)
+        keys.traceID = ValueParsing.list(settings["traces.context.trace-id"].text)
+        keys.spanID = ValueParsing.list(settings["traces.context.span-id"].text)
+        keys.enqueuedAt = ValueParsing.list(settings["traces.context.enqueued-at"].text)
+        return keys
     }
 
     private mutating func lookAhead() -> LookAheadOptions? {

@@ -1,3 +1,5 @@
+import AsynqRedis
+
 /// What the text of a value has to be.
 enum ValueForm: Sendable {
     case text
@@ -159,9 +161,22 @@ struct ConfigurationKey: Sendable {
             "NAME:UNIT,… attributes that measure the wait; unit s, ms, us or ns; replaces the built-in names"),
     ]
 
+    private static func list(_ names: KeyPath<TaskContextKeys, [String]>) -> String {
+        TaskContextKeys()[keyPath: names].joined(separator: ",")
+    }
+
     private static let traces: [ConfigurationKey] = [
         .init("traces.wait-span", .flag, "false", "add a span for the time in the queue", .notYet),
-        .init("traces.relink", .choice(["true", "false", "parent"]), "true", "restore missing trace context from Redis", .notYet),
+        .init(
+            "traces.relink", .choice(["true", "false", "parent"]), "true",
+            "restore missing trace context of process spans from Redis, as a link, or as the parent of lone root spans"),
+        .init(
+            "traces.context.traceparent", .list, list(\.traceParent),
+            "where tasks carry it: names of headers, dotted paths in JSON payloads"),
+        .init("traces.context.tracestate", .list, list(\.traceState), "likewise"),
+        .init("traces.context.trace-id", .list, list(\.traceID), "likewise, in hex, where there is no traceparent"),
+        .init("traces.context.span-id", .list, list(\.spanID), "likewise"),
+        .init("traces.context.enqueued-at", .list, list(\.enqueuedAt), "likewise: when the task was enqueued"),
         .init("log.level", .choice(logLevels), "info", "least severity that is logged", .onReload),
         .init("log.format", .choice(["auto", "json", "text"]), "auto", "auto = text on a terminal, else json"),
         .init("external-url.grafana", .url, "", "makes trace links on the status page", .notYet),

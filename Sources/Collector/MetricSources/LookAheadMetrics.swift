@@ -1,10 +1,14 @@
-import AsynqRedis
+package import AsynqRedis
 import Metrics
-import Model
+package import Model
 import Synchronization
 import WaitTime
 
-extension SeenTasks: ReadyTimeSource {}
+extension SeenTasks: ReadyTimeSource {
+    package func enqueuedTime(queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer) -> WallTime? {
+        carried(queue: queue, id: id).enqueuedAt
+    }
+}
 
 /// The waits that the look-ahead observes in Redis alone. Filled on the Redis thread.
 final class SampledWaits: WaitSampleSink {

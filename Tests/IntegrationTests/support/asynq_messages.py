@@ -26,6 +26,8 @@ def worker_info(task_id: str, start: float) -> bytes:
     return _text(4, task_id) + _timestamp(8, start)
 
 
-def task_message(task_type: str, task_id: str, queue: str, retried: int = 0, headers: dict[str, str] = {}) -> bytes:
+def task_message(task_type: str, task_id: str, queue: str, retried: int = 0, headers: dict[str, str] = {},
+                 payload: bytes = b"", error: str = "", last_failed_at: int = 0) -> bytes:
     carried = b"".join(wire.delimited(15, _text(1, key) + _text(2, value)) for key, value in headers.items())
-    return _text(1, task_type) + _text(3, task_id) + _text(4, queue) + _integer(6, retried) + carried
+    return (_text(1, task_type) + wire.delimited(2, payload) + _text(3, task_id) + _text(4, queue) + _integer(6, retried)
+            + _text(7, error) + _integer(11, last_failed_at) + carried)

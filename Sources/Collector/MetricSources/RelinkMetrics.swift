@@ -1,0 +1,52 @@
+import AsynqRedis
+import Metrics
+import Model
+import SpanReceiver
+
+/// What tasks carry, as those that take spans ask for it.
+struct TaskContexts: TaskContextSource {
+    let seen: SeenTasks
+    let lookup: TaskLookup
+
+    func context(
+        queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer
+    ) -> (isRead: Bool, context: TraceContext?) {
+        let carried = seen.carried(queue: queue, id: id)
+        return (carried.isRead, carried.context)
+    }
+
+    func lookUp(_ tasks: [TaskName], whenDone: @escaping @Sendable () -> Void) -> Bool {
+        lookup.lookUp(tasks, whenDone: whenDone)
+    }
+}
+
+/// The families of restored trace context.
+struct RelinkMetrics: MetricSource {
+    let relinker: TraceRelinker
+    let lookup: TaskLookup
+
+    func metricFamilies() -> [MetricFamily] {
+        let counts = relinker.counts
+        var relinked = MetricFamily(
+            "asynq_collector_relinked_spans_total", .counter,
+            "Process spans without parent and link that got back the context that their task carries, by what it became.")
+        relinked.add(counts.links, LabelSet(["relation": "link"]))
+        relinked.add(counts.parents, LabelSet(["relation": "parent"]))
+        var lookups = MetricFamily(
+            "asynq_collector_task_lookups_total", .counter,
+            "Tasks that spans name and whose message Redis was asked for, by what came of it; down, limit and skipped were "
+                + "not asked for.")
+        for outcome in TaskLookup.Outcome.allCases {
+            let noRoom = outcome == .limit ? counts.noRoom : 0
+            lookups.add((lookup.outcomes[outcome] ?? 0) + noRoom, LabelSet(["result": outcome.rawValue]))
+        }
+        return [
+            relinked,
+            MetricFamily(
+                "asynq_collector_unlinked_spans_total", .counter,
+                "Process spans without parent and link whose task carries no context, or is not known: their traces end there.",
+                value: Double(counts.notFound)),
+            lookups,
+        ]
+    }
+}
