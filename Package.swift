@@ -91,7 +91,7 @@ let package = Package(
         tests("ProtobufWire", []),
         tests("Platform", ["Model"]),
         tests("Compression", []),
-        tests("Metrics", ["Model"]),
+        tests("Metrics", ["Model", "ProtobufWire"]),
         tests("OTLP", ["Model", "ProtobufWire", "JSON"]),
         tests(
             "HTTPService",

@@ -3,7 +3,7 @@ import Forwarder
 import Glibc
 import HTTPService
 package import Logging
-import Metrics
+package import Metrics
 import Model
 import NIOCore
 import NIOPosix
@@ -40,6 +40,8 @@ package final class Collector: Sendable {
     private let relinker: TraceRelinker?
     private let registry: MetricsRegistry
     private let group: MultiThreadedEventLoopGroup
+    /// A thread of its own, so that no span waits for a page.
+    private let webGroup: MultiThreadedEventLoopGroup
     private let servers = Mutex<(web: HTTPServer?, otlp: [HTTPServer])>((nil, []))
 
     /// Opens the spool; nothing runs yet.
@@ -90,6 +92,7 @@ package final class Collector: Sendable {
         sources.append(ProcessMetrics(clock: clock))
         registry = MetricsRegistry(sources)
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        webGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     }
 
     package func start() throws {
@@ -97,7 +100,8 @@ package final class Collector: Sendable {
         try forwarder?.start()
         try redis?.start()
         try lookup?.start()
-        let web = try HTTPServer(options.metricsListen, group: group, responder: WebResponder(CollectorWebState(self)))
+        let web = try HTTPServer(
+            options.metricsListen, group: webGroup, responder: WebResponder(CollectorWebState(self)))
         servers.withLock { $0.web = web }
         let responder = OTLPResponder(
             options.receiver, attributes: TaskAttributeTable(waitAttributes: options.waitAttributes),
@@ -158,6 +162,7 @@ package final class Collector: Sendable {
         web?.close()
         do {
             try group.syncShutdownGracefully()
+            try webGroup.syncShutdownGracefully()
         } catch {
             logger.warning("event loops did not end", metadata: ["error": "\(error)"])
         }
@@ -170,7 +175,7 @@ package final class Collector: Sendable {
 
     // MARK: What the outside sees
 
-    package func metricsPage() -> [UInt8] { TextEncoder.encode(registry.families()) }
+    package func metricsPage(_ format: PageFormat) -> [UInt8] { registry.page(format) }
 
     func statusPage() -> [UInt8] {
         let (received, spooled) = counters.read { ($0, spool?.statistics) }
@@ -212,7 +217,7 @@ private struct CollectorWebState: WebState {
         self.collector = collector
     }
 
-    func metricsPage() -> [UInt8] { collector.metricsPage() }
+    func metricsPage(_ format: PageFormat) -> [UInt8] { collector.metricsPage(format) }
     func unreadyReason() -> String? { collector.unreadyReason() }
     func statusPage() -> [UInt8] { collector.statusPage() }
 }

@@ -4,20 +4,25 @@ package import Model
 /// copying bytes.
 package final class LabelSet: Sendable {
     package let names: [String]
+    /// All of them UTF-8; bytes that are none became `\xHH`, because one of them would make Prometheus refuse the whole page.
     package let values: [ForeignText]
     /// `queue="a\"b",state="pending"`: escaped as the text format 0.0.4 and OpenMetrics both ask (backslash, newline,
-    /// quote); bytes that are no UTF-8 become `\\xHH`, because one of them would make Prometheus refuse the whole page.
+    /// quote).
     package let encoded: [UInt8]
 
     package init(_ pairs: [(name: String, value: ForeignText)]) {
         names = pairs.map(\.name)
-        values = pairs.map(\.value)
+        values = pairs.map { pair in
+            let isASCII = pair.value.bytes.allSatisfy { $0 < 0x80 }
+            return isASCII ? pair.value : ForeignText(pair.value.printable)
+        }
         var text: [UInt8] = []
-        for (name, value) in pairs {
+        text.reserveCapacity(pairs.reduce(0) { $0 + $1.name.utf8.count + $1.value.bytes.count + 4 })
+        for (name, value) in zip(names, values) {
             if !text.isEmpty { text.append(UInt8(ascii: ",")) }
             text += name.utf8
             text += "=\"".utf8
-            for byte in value.printable.utf8 {
+            for byte in value.bytes {
                 switch byte {
                 case UInt8(ascii: "\\"): text += "\\\\".utf8
                 case UInt8(ascii: "\""): text += "\\\"".utf8

@@ -1,8 +1,8 @@
-/// What a family measures. The name of a counter includes its `_total`.
+/// What a family measures. The name of a counter includes its `_total`, that of an info its `_info`.
 package enum MetricKind: String, Sendable {
     case counter, gauge, histogram
-    /// Quantiles over a sliding window, in the label `quantile`, which the formats reserve for this kind.
-    case summary
+    /// Facts in labels; the value is 1. A kind of its own in OpenMetrics, a gauge elsewhere.
+    case info
 }
 
 /// The value of one series on one page.
@@ -23,6 +23,8 @@ package struct MetricFamily: Sendable {
     package let kind: MetricKind
     /// One line for the operator who reads it: what it says, and what to do with it.
     package let help: String
+    /// Names that OpenMetrics has no room for stand on the page in the text format 0.0.4 only.
+    package var isTextOnly = false
     package var samples: [MetricSample] = []
 
     package init(_ name: String, _ kind: MetricKind, _ help: String) {
@@ -39,6 +41,15 @@ package struct MetricFamily: Sendable {
     package mutating func add(_ value: Double, _ labels: LabelSet = .none) {
         samples.append(MetricSample(labels: labels, value: .number(value)))
     }
+
+    /// The base unit that the name ends in, where it has one.
+    package var unit: String? {
+        let name = kind == .counter && name.hasSuffix("_total") ? name.dropLast("_total".count) : name[...]
+        return ["seconds", "bytes", "ratio"].first { name.hasSuffix("_" + $0) }
+    }
+
+    /// Some exporters call a gauge by quantile a summary, and linters of the text format insist on it.
+    var hasQuantileLabel: Bool { samples.first?.labels.names.contains("quantile") ?? false }
 
     package mutating func add(_ value: some BinaryInteger, _ labels: LabelSet = .none) {
         add(Double(value), labels)
@@ -66,4 +77,6 @@ package struct MetricsRegistry: Sendable {
     package func families() -> [MetricFamily] {
         sources.flatMap { $0.metricFamilies() }.filter { !$0.samples.isEmpty }
     }
+
+    package func page(_ format: PageFormat) -> [UInt8] { format.encode(families()) }
 }

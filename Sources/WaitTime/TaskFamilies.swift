@@ -27,7 +27,7 @@ extension TaskAggregator {
             }
         }
         var quantile = MetricFamily(
-            "asynq_task_wait_quantile_seconds", .summary,
+            "asynq_task_wait_quantile_seconds", .gauge,
             "Quantile of the wait over the sliding window, at most 5 % off; for a look and for autoscaling, "
                 + "alert on the histogram.")
         for (queue, seconds) in waitQuantilesByQueue(at: now) {

@@ -1,13 +1,12 @@
 import Compression
 package import HTTPService
-import Metrics
+package import Metrics
 package import NIOCore
 package import NIOHTTP1
 
 /// What the web endpoints show; the collector fills it in.
 package protocol WebState: Sendable {
-    /// The metrics page in the text format 0.0.4.
-    func metricsPage() -> [UInt8]
+    func metricsPage(_ format: PageFormat) -> [UInt8]
     /// nil when ready, else what is missing.
     func unreadyReason() -> String?
     /// The status page, HTML.
@@ -18,7 +17,7 @@ package protocol WebState: Sendable {
 ///
 /// | path                      | answer                                                        |
 /// |---------------------------|---------------------------------------------------------------|
-/// | `/metrics`                | the metrics page, gzip when asked                             |
+/// | `/metrics`                | the metrics page in the format asked for (`PageRequest`)      |
 /// | `/-/healthy`, `/healthz`  | 200 while the process serves; Redis and Tempo don't matter    |
 /// | `/-/ready`, `/readyz`     | 200 once started, 503 with the reason                         |
 /// | `/`                       | the status page                                               |
@@ -52,7 +51,9 @@ package struct WebResponder: HTTPResponder {
     package func respond(to request: HTTPRequest, on eventLoop: any EventLoop) -> HTTPReply {
         switch request.path {
         case "/metrics":
-            let page = HTTPResponse(.ok, contentType: TextEncoder.contentType, body: state.metricsPage())
+            let asked = PageRequest(accept: request.headers["accept"].joined(separator: ","))
+            var page = HTTPResponse(.ok, contentType: asked.contentType, body: state.metricsPage(asked.format))
+            page.headers.add(name: "Vary", value: "Accept")
             return .now(compressed(page, request.headers))
         case "/-/healthy", "/healthz": return .now(.text(.ok, "healthy"))
         case "/-/ready", "/readyz":
@@ -65,13 +66,13 @@ package struct WebResponder: HTTPResponder {
     }
 
     private func compressed(_ response: HTTPResponse, _ headers: HTTPHeaders) -> HTTPResponse {
-        let codings = headers[canonicalForm: "accept-encoding"]
+        let wantsGzip = headers[canonicalForm: "accept-encoding"].contains { coding in
+            let parts = coding.split(separator: ";").map { $0.filter { $0 != " " && $0 != "\t" }.lowercased() }
+            let quality = parts.dropFirst().first { $0.hasPrefix("q=") }.map { Double($0.dropFirst(2)) ?? 0 } ?? 1
+            return parts.first == "gzip" && quality > 0
+        }
         var response = response
         response.headers.add(name: "Vary", value: "Accept-Encoding")
-        let wantsGzip = codings.contains { coding in
-            let parts = coding.split(separator: ";").map { $0.filter { $0 != " " } }
-            return parts.first == "gzip" && !parts.dropFirst().contains { $0 == "q=0" || $0 == "q=0.0" }
-        }
         if !wantsGzip { return response }
         response.body = response.body.withUnsafeBytes { GzipCompressor().compress($0) }
         response.headers.add(name: "Content-Encoding", value: "gzip")

@@ -45,7 +45,7 @@ final class PipelineMetrics: MetricSource {
     }
 
     private func receiverFamilies(_ values: ReceiverCounters.Values) -> [MetricFamily] {
-        var build = family("build_info", .gauge, "Always 1; the version is in the label.")
+        var build = family("build_info", .info, "Always 1; the version is in the label: are all sidecars on the same one?")
         build.add(1.0, LabelSet(["version": BuildInfo.version]))
         var received = family("received_spans_total", .counter, "Spans in requests that could be read, accepted or not.")
         for source in SpanSource.all {

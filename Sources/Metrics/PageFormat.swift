@@ -1,0 +1,107 @@
+/// The formats of the metrics page.
+package enum PageFormat: CaseIterable, Sendable {
+    case text, openMetrics, protobuf
+
+    package var contentType: String {
+        switch self {
+        case .text: "text/plain; version=0.0.4; charset=utf-8"
+        case .openMetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        case .protobuf:
+            "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+        }
+    }
+
+    package func encode(_ families: [MetricFamily]) -> [UInt8] {
+        switch self {
+        case .text: TextEncoder.encode(families, .prometheus)
+        case .openMetrics: TextEncoder.encode(families, .openMetrics)
+        case .protobuf: ProtobufEncoder.encode(families)
+        }
+    }
+}
+
+/// Which format an `Accept` header asks for.
+///
+/// Prometheus sends, for example (2.42 with native histograms, and 3.5):
+///
+///     application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited,
+///     application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,
+///     text/plain;version=0.0.4;q=0.5,*/*;q=0.1
+///
+///     application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,
+///     text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2
+///
+/// The highest q wins, then what stands first. What asks for none of our formats gets the text format 0.0.4, and so does
+/// `*/*`: no scraper is refused.
+package struct PageRequest: Equatable, Sendable {
+    package var format = PageFormat.text
+    /// The way of escaping names that the scraper asked for. Ours need none, so that every way leaves them as they are,
+    /// except `dots`, which would double their underscores: then the answer names what was done instead.
+    package var escaping: String?
+
+    /// Of an `Accept` header; its lines joined by commas.
+    package init(accept: String) {
+        var best = 0.0
+        for part in accept.split(separator: ",").prefix(Self.maxRanges) {
+            let range = MediaRange(part)
+            guard range.quality > best, let format = range.format else { continue }
+            best = range.quality
+            self.format = format
+            escaping = range.parameters["escaping"].flatMap { Self.escapings[$0] }
+        }
+    }
+
+    package var contentType: String {
+        format.contentType + (escaping.map { "; escaping=\($0)" } ?? "")
+    }
+
+    private static let maxRanges = 100
+    private static let escapings = [
+        "allow-utf-8": "allow-utf-8", "underscores": "underscores", "values": "values", "dots": "underscores",
+    ]
+}
+
+/// One of the media ranges of an `Accept` header (RFC 9110, 12.5.1).
+private struct MediaRange {
+    let type: String
+    var parameters: [String: String] = [:]
+    /// 0 to 1; one that can't be read is 0: nobody asked for that.
+    var quality = 1.0
+
+    init(_ text: Substring) {
+        let parts = text.split(separator: ";", omittingEmptySubsequences: false).map(Self.trimmed)
+        type = (parts.first ?? "").lowercased()
+        for part in parts.dropFirst() {
+            guard let equals = part.firstIndex(of: "=") else { continue }
+            let name = Self.trimmed(part[..<equals]).lowercased()
+            var value = Self.trimmed(part[part.index(after: equals)...])
+            if value.count >= 2 && value.hasPrefix("\"") && value.hasSuffix("\"") { value = value.dropFirst().dropLast() }
+            if name == "q" {
+                let quality = Double(value) ?? 0
+                self.quality = (0...1).contains(quality) ? quality : 0
+            } else {
+                parameters[name] = String(value)
+            }
+        }
+    }
+
+    /// What of ours it takes.
+    var format: PageFormat? {
+        switch type {
+        case "application/openmetrics-text": ["1.0.0", nil].contains(parameters["version"]) ? .openMetrics : nil
+        case "text/plain": ["0.0.4", nil].contains(parameters["version"]) ? .text : nil
+        case "application/vnd.google.protobuf":
+            parameters["proto"] == "io.prometheus.client.MetricFamily" && parameters["encoding"] == "delimited"
+                ? .protobuf : nil
+        case "application/*": .openMetrics
+        case "text/*", "*/*": .text
+        default: nil
+        }
+    }
+
+    private static func trimmed(_ text: Substring) -> Substring {
+        func isBlank(_ character: Character) -> Bool { character == " " || character == "\t" }
+        let rest = text.drop(while: isBlank)
+        return rest.lastIndex { !isBlank($0) }.map { rest[...$0] } ?? ""
+    }
+}

@@ -1,0 +1,196 @@
+import Model
+
+/// Prometheus' protobuf format: `io.prometheus.client.MetricFamily` messages, each preceded by its length. The only format
+/// that carries native histograms.
+///
+/// ```
+/// MetricFamily   name 1   help 2   type 3 (0 counter, 1 gauge, 4 histogram)   metric 4   unit 5
+/// Metric         label 1   gauge 2   counter 3   histogram 7
+/// LabelPair      name 1   value 2
+/// Gauge          value 1 (double);  Counter the same
+/// Histogram      sample_count 1   sample_sum 2 (double)   bucket 3
+///                schema 5 (sint32)   zero_threshold 6 (double)   zero_count 7
+///                positive_span 12   positive_delta 13 (sint64, packed)
+/// Bucket         cumulative_count 1   upper_bound 2 (double)   exemplar 3
+/// BucketSpan     offset 1 (sint32)   length 2
+/// Exemplar       label 1   value 2 (double)   timestamp 3
+/// Timestamp      seconds 1   nanos 2
+/// ```
+/// Exemplars stand in the classic buckets alone: Prometheus takes them from there for native histograms, too, where a
+/// histogram has none of its own (field 16).
+///
+/// Source: https://github.com/prometheus/client_model/blob/v0.6.1/io/prometheus/client/metrics.proto
+enum ProtobufEncoder {
+    static func encode(_ families: [MetricFamily]) -> [UInt8] {
+        let bytes = families.reduce(0) { $0 + estimatedBytes($1) }
+        return PageWriter.page(estimatedBytes: bytes) { page in
+            for family in families where !family.isTextOnly {
+                page.append(lengthGuess: estimatedBytes(family) / 2) { append(family, to: &$0) }
+            }
+        }
+    }
+
+    private static func estimatedBytes(_ family: MetricFamily) -> Int {
+        family.samples.reduce(64 + family.name.utf8.count + family.help.utf8.count) { bytes, sample in
+            let labels = sample.labels.encoded.count + 32
+            switch sample.value {
+            case .number: return bytes + labels
+            case .histogram(let histogram):
+                return bytes + labels + 64 + histogram.counts.count * 16 + histogram.native.indices.count * 6
+                    + histogram.exemplarCount * 112
+            }
+        }
+    }
+
+    // A field's number and wire type in one byte: all of them are below 16.
+    private static func varintField(_ number: UInt8) -> UInt8 { number << 3 }
+    private static func doubleField(_ number: UInt8) -> UInt8 { number << 3 | 1 }
+    private static func bytesField(_ number: UInt8) -> UInt8 { number << 3 | 2 }
+
+    private static func append(_ family: MetricFamily, to page: inout PageWriter) {
+        append(text: family.name, field: 1, to: &page)
+        append(text: family.help, field: 2, to: &page)
+        let type: UInt8 = switch family.kind {
+        case .counter: 0
+        case .gauge, .info: 1
+        case .histogram: 4
+        }
+        page.append(varintField(3))
+        page.append(type)
+        for sample in family.samples {
+            page.append(bytesField(4))
+            page.append(lengthGuess: 1024) { page in
+                append(sample.labels, to: &page)
+                switch sample.value {
+                case .number(let value):
+                    page.append(bytesField(family.kind == .counter ? 3 : 2))
+                    page.append(UInt8(9))
+                    append(double: value, field: 1, to: &page)
+                case .histogram(let histogram):
+                    page.append(bytesField(7))
+                    page.append(lengthGuess: 512) { append(histogram, to: &$0) }
+                }
+            }
+        }
+        if let unit = family.unit { append(text: unit, field: 5, to: &page) }
+    }
+
+    private static func append(_ labels: LabelSet, to page: inout PageWriter) {
+        for index in labels.names.indices {
+            page.append(bytesField(1))
+            page.append(lengthGuess: 64) { page in
+                append(text: labels.names[index], field: 1, to: &page)
+                let value = labels.values[index].bytes
+                page.append(bytesField(2))
+                page.append(varint: UInt64(value.count))
+                page.append(value)
+            }
+        }
+    }
+
+    // MARK: Histograms
+
+    private static func append(_ histogram: HistogramSnapshot, to page: inout PageWriter) {
+        let bounds = histogram.bounds.values
+        let hasExemplars = histogram.exemplarCount > 0
+        page.append(varintField(1))
+        page.append(varint: histogram.count)
+        append(double: histogram.sum, field: 2, to: &page)
+        var cumulative: UInt64 = 0
+        for bucket in histogram.counts.indices {
+            cumulative += histogram.counts[bucket]
+            page.append(bytesField(3))
+            page.append(lengthGuess: 16) { page in
+                page.append(varintField(1))
+                page.append(varint: cumulative)
+                append(double: bucket < bounds.count ? bounds[bucket] : .infinity, field: 2, to: &page)
+                guard hasExemplars, let exemplar = histogram.exemplar(ofBucket: bucket) else { return }
+                page.append(bytesField(3))
+                page.append(lengthGuess: 100) { append(exemplar, to: &$0) }
+            }
+        }
+        append(histogram.native, to: &page)
+    }
+
+    private static func append(_ native: NativeBuckets, to page: inout PageWriter) {
+        page.append(varintField(5))
+        page.append(varint: zigzag(native.schema))
+        append(double: NativeBuckets.zeroThreshold, field: 6, to: &page)
+        page.append(varintField(7))
+        page.append(varint: native.zeroCount)
+        // Runs of neighbours. The offset of the first is its index, that of a later one the gap before it. A histogram
+        // without any has an empty run, or it would pass for a classic one.
+        var start = 0
+        var next = 0
+        repeat {
+            var end = start
+            while end < native.indices.count && Int(native.indices[end]) == Int(native.indices[start]) + end - start { end += 1 }
+            let first = start < native.indices.count ? Int(native.indices[start]) : 0
+            page.append(bytesField(12))
+            page.append(lengthGuess: 8) { page in
+                page.append(varintField(1))
+                page.append(varint: zigzag(first - next))
+                page.append(varintField(2))
+                page.append(varint: UInt64(end - start))
+            }
+            next = first + end - start
+            start = end
+        } while start < native.indices.count
+        if native.counts.isEmpty { return }
+        page.append(bytesField(13))
+        page.append(lengthGuess: native.counts.count * 2) { page in
+            var previous: UInt64 = 0
+            for count in native.counts {
+                page.append(varint: zigzag(Int(bitPattern: UInt(count &- previous))))
+                previous = count
+            }
+        }
+    }
+
+    private static func append(_ exemplar: Exemplar, to page: inout PageWriter) {
+        let span = exemplar.origin.span
+        page.append(bytesField(1))
+        page.append(lengthGuess: 64) { page in
+            append(text: "trace_id", field: 1, to: &page)
+            page.append(bytesField(2))
+            page.append(UInt8(32))
+            page.append(hex: span.trace.high)
+            page.append(hex: span.trace.low)
+        }
+        page.append(bytesField(1))
+        page.append(lengthGuess: 64) { page in
+            append(text: "span_id", field: 1, to: &page)
+            page.append(bytesField(2))
+            page.append(UInt8(16))
+            page.append(hex: span.span.value)
+        }
+        append(double: exemplar.value, field: 2, to: &page)
+        page.append(bytesField(3))
+        page.append(lengthGuess: 16) { page in
+            let nanoseconds = UInt64(max(0, exemplar.origin.time.nanoseconds))
+            page.append(varintField(1))
+            page.append(varint: nanoseconds / 1_000_000_000)
+            page.append(varintField(2))
+            page.append(varint: nanoseconds % 1_000_000_000)
+        }
+    }
+
+    // MARK: Fields
+
+    private static func append(text: String, field: UInt8, to page: inout PageWriter) {
+        page.append(bytesField(field))
+        page.append(varint: UInt64(text.utf8.count))
+        page.append(text)
+    }
+
+    @inline(__always)
+    private static func append(double: Double, field: UInt8, to page: inout PageWriter) {
+        page.append(doubleField(field))
+        page.append(fixed64: double.bitPattern)
+    }
+
+    @inline(__always)
+    private static func zigzag(_ value: Int) -> UInt64 {
+        UInt64(bitPattern: Int64(value) << 1 ^ Int64(value) >> 63)
+    }
+}
