@@ -21,7 +21,7 @@ struct IngestSink: SpanSink {
             }
             forwarder?.noteAppended()
         }
-        taskMetrics.observe(spans.taskSpans, in: spans.scanned)
+        taskMetrics.observe(spans.taskSpans, in: spans.scanned, areForwarded: spool != nil)
     }
 }
 

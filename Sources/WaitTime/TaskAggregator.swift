@@ -53,12 +53,15 @@ package struct TaskAggregator: Sendable {
         recent = RecentKeys(capacity: options.duplicateMemory)
     }
 
-    /// Takes the task spans of one accepted request; `body` is the request that they lie in.
-    package mutating func observe(_ spans: [TaskSpan], in body: UnsafeRawBufferPointer, at now: MonotonicTime) {
+    /// Takes the task spans of one accepted request; `body` is the request that they lie in. Given the time of day, the
+    /// sampled ones among them become exemplars; without it, none does: their traces can't be found anywhere.
+    package mutating func observe(
+        _ spans: [TaskSpan], in body: UnsafeRawBufferPointer, at now: MonotonicTime, exemplarsAt time: WallTime? = nil
+    ) {
         for span in spans {
             switch span.role {
-            case .produce: observe(producer: span, in: body, at: now)
-            case .process: observe(process: span, in: body, at: now)
+            case .produce: observe(producer: span, in: body, at: now, time)
+            case .process: observe(process: span, in: body, at: now, time)
             }
         }
         expire(at: now)
@@ -71,19 +74,27 @@ package struct TaskAggregator: Sendable {
         }
     }
 
+    /// An unsampled span's trace is nowhere.
+    private func origin(_ span: SpanReference, _ time: WallTime?) -> Exemplar.Origin? {
+        span.isValid ? time.map { Exemplar.Origin(span: span, time: $0) } : nil
+    }
+
     private mutating func observe(
-        producer span: TaskSpan, in body: UnsafeRawBufferPointer, at now: MonotonicTime
+        producer span: TaskSpan, in body: UnsafeRawBufferPointer, at now: MonotonicTime, _ time: WallTime?
     ) {
         // Without its end it says nothing of when the task was there.
         if span.endNanoseconds == 0 { return }
         let ready = max(span.endNanoseconds, WaitSource.dueNanoseconds(of: span, in: body))
         for consumer in pairing.add(producer: span.reference, end: ready, at: now) {
             let finding = WaitSource.wait(fromProducerEnd: ready, due: consumer.due, to: consumer.start)
-            record(finding, queue: consumer.queue, series: consumer.series, at: now)
+            let origin = origin(consumer.exemplar, time)
+            record(finding, queue: consumer.queue, series: consumer.series, at: now, of: origin)
         }
     }
 
-    private mutating func observe(process span: TaskSpan, in body: UnsafeRawBufferPointer, at now: MonotonicTime) {
+    private mutating func observe(
+        process span: TaskSpan, in body: UnsafeRawBufferPointer, at now: MonotonicTime, _ time: WallTime?
+    ) {
         guard recent.insert(span.reference) else {
             duplicates += 1
             return
@@ -93,15 +104,17 @@ package struct TaskAggregator: Sendable {
         let status: TaskStatus = span.isError ? .failed : .completed
         let attempt: Attempt = WaitSource.retryCount(of: span, in: body) > 0 ? .retry : .first
         let bounds = options.bounds
+        let origin = origin(span.isSampled ? span.reference : .none, time)
         withSeries(queue, series) { series in
             series.count(status, attempt)
             if span.startNanoseconds > 0 && span.endNanoseconds > 0 {
                 let nanoseconds = span.endNanoseconds > span.startNanoseconds
                     ? span.endNanoseconds - span.startNanoseconds : 0
-                series.observe(processingSeconds: Double(nanoseconds) / 1e9, status, bounds: bounds)
+                series.observe(processingSeconds: Double(nanoseconds) / 1e9, status, bounds: bounds, of: origin)
             }
         }
-        record(waitOf(span, in: body, queue: queue, series: series, at: now), queue: queue, series: series, at: now)
+        let wait = waitOf(span, in: body, queue: queue, series: series, at: now)
+        record(wait, queue: queue, series: series, at: now, of: origin)
     }
 
     private mutating func waitOf(
@@ -126,14 +139,17 @@ package struct TaskAggregator: Sendable {
         pairing.add(
             SpanPairing.Consumer(
                 queue: queue, series: series, start: span.startNanoseconds, due: due,
-                otherwise: span.stamp == .absent ? .noSource : .badStamp, parent: parent, link: span.link, arrival: now))
+                otherwise: span.stamp == .absent ? .noSource : .badStamp, parent: parent, link: span.link, arrival: now,
+                exemplar: span.isSampled ? span.reference : .none))
         return .needsProducer
     }
 
-    private mutating func record(_ finding: WaitFinding, queue: Int, series: Int, at now: MonotonicTime) {
+    private mutating func record(
+        _ finding: WaitFinding, queue: Int, series: Int, at now: MonotonicTime, of origin: Exemplar.Origin? = nil
+    ) {
         switch finding {
         case .known(let seconds):
-            withSeries(queue, series) { $0.wait.observe(seconds) }
+            withSeries(queue, series) { $0.wait.observe(seconds, of: origin) }
             withQueue(queue) { $0.window.observe(seconds, at: now) }
         case .unknown(let reason):
             withQueue(queue) { $0.unknownWaits[UnknownWaitReason.allCases.firstIndex(of: reason) ?? 0] += 1 }

@@ -27,13 +27,15 @@ struct TaskTypeSeries {
         wait = Histogram(bounds)
     }
 
-    mutating func observe(processingSeconds: Double, _ status: TaskStatus, bounds: HistogramBounds) {
+    mutating func observe(
+        processingSeconds: Double, _ status: TaskStatus, bounds: HistogramBounds, of origin: Exemplar.Origin?
+    ) {
         let index = status.rawValue
         if processing[index] == nil {
             let labels = LabelSet(labels + [("status", ForeignText(status.label))])
             processing[index] = (labels, Histogram(bounds))
         }
-        processing[index]?.histogram.observe(processingSeconds)
+        processing[index]?.histogram.observe(processingSeconds, of: origin)
     }
 
     mutating func count(_ status: TaskStatus, _ attempt: Attempt) {

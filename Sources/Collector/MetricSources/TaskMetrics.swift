@@ -14,10 +14,12 @@ final class TaskMetrics: MetricSource {
         self.clock = clock
     }
 
-    func observe(_ spans: [TaskSpan], in body: UnsafeRawBufferPointer) {
+    /// `areForwarded`: their traces can be opened, so they may be exemplars.
+    func observe(_ spans: [TaskSpan], in body: UnsafeRawBufferPointer, areForwarded: Bool) {
         if spans.isEmpty { return }
         let now = clock.monotonic()
-        aggregator.withLock { $0.observe(spans, in: body, at: now) }
+        let time = areForwarded ? clock.wall() : nil
+        aggregator.withLock { $0.observe(spans, in: body, at: now, exemplarsAt: time) }
     }
 
     var duplicates: UInt64 { aggregator.withLock { $0.duplicates } }
