@@ -10,7 +10,7 @@ FIXTURES = REPOSITORY / "Tests" / "Fixtures"
 COLLECTOR = Path(os.environ.get("ASYNQ_COLLECTOR") or REPOSITORY / ".build" / "debug" / "asynq-collector").absolute()
 
 # Program and the Debian package that brings it.
-NEEDED = {"redis-server": "redis-server", "promtool": "prometheus", "faketime": "faketime",
+NEEDED = {"redis-server": "redis-server", "promtool": "prometheus", "prometheus": "prometheus", "faketime": "faketime",
           "chromium": "chromium"}
 
 

@@ -1,0 +1,82 @@
+"""A Prometheus of our own: private directory, random port, one scrape job per target."""
+
+import json
+import shutil
+import subprocess
+import urllib.parse
+from pathlib import Path
+
+import yaml
+
+from support.deadline import eventually
+from support.http_client import Endpoint, ask
+from support.ports import free_port
+
+FEATURES = "--enable-feature=native-histograms,exemplar-storage"
+
+
+class Prometheus:
+    def __init__(self, directory: Path, jobs: dict[str, int], program: str = "prometheus", per_job: dict = {}):
+        """`jobs`: name to port of this machine; `per_job`: more of each job's configuration."""
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        self._program = program
+        self._jobs = jobs
+        self.endpoint = Endpoint(port=free_port())
+        configuration = {
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+            "scrape_configs": [
+                {"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]} | per_job
+                for name, port in jobs.items()]}
+        (directory / "prometheus.yml").write_text(yaml.safe_dump(configuration))
+        self._process: subprocess.Popen | None = None
+
+    def __enter__(self) -> "Prometheus":
+        flags = [f"--config.file={self._directory / 'prometheus.yml'}", f"--storage.tsdb.path={self._directory / 'data'}",
+                 f"--web.listen-address=127.0.0.1:{self.endpoint.port}", FEATURES]
+        with open(self._directory / "prometheus.log", "wb") as log:
+            self._process = subprocess.Popen([self._program, *flags], stdout=log, stderr=log)
+        eventually("Prometheus is ready", self._is_ready, seconds=30)
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._process.kill()
+        self._process.wait()
+        shutil.rmtree(self._directory / "data", ignore_errors=True)
+
+    def log(self) -> str:
+        return (self._directory / "prometheus.log").read_text(errors="replace")
+
+    def _is_ready(self) -> bool:
+        assert self._process.poll() is None, self.log()
+        return ask(self.endpoint, "GET", "/-/ready").status == 200
+
+    def get(self, path: str, **parameters):
+        answer = ask(self.endpoint, "GET", f"/api/v1/{path}?{urllib.parse.urlencode(parameters)}")
+        content = json.loads(answer.body)
+        assert content["status"] == "success", content
+        return content["data"]
+
+    def until_scraped_again(self, times: int = 2) -> None:
+        """Each job has had as many good scrapes more as that."""
+        before = self._scrapes()
+        eventually(f"{times} more scrapes of each of {list(self._jobs)}",
+                   lambda: all(count >= before.get(job, 0) + times for job, count in self._scrapes().items()) and
+                   len(self._scrapes()) == len(self._jobs), seconds=30, every=0.2)
+
+    def _scrapes(self) -> dict[str, float]:
+        bad = [t for t in self.get("targets")["activeTargets"] if t["health"] == "down"]
+        assert not bad, f"a scrape failed: {bad[0]['lastError']}"
+        result = self.query("sum by (job) (count_over_time(up[10m]))")
+        return {series["metric"]["job"]: float(series["value"][1]) for series in result}
+
+    def query(self, expression: str) -> list[dict]:
+        return self.get("query", query=expression)["result"]
+
+    def scalar(self, expression: str) -> float:
+        result = self.query(expression)
+        assert len(result) == 1, f"expected one series of {expression}, got {result}"
+        return float(result[0]["value"][1])
+
+    def exemplars(self, selector: str, start: float, end: float) -> list[dict]:
+        return self.get("query_exemplars", query=selector, start=start, end=end)
