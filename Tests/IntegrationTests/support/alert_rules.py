@@ -1,0 +1,122 @@
+"""What promtool does not check of prometheus/: alerts, their unit tests, and the runbook. Each check returns its findings."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from support.programs import REPOSITORY
+
+FOLDER = REPOSITORY / "prometheus"
+RUNBOOK = REPOSITORY / "docs" / "RUNBOOK.md"
+SEVERITIES = {"critical", "warning", "info"}
+ANNOTATIONS = {"summary", "description", "runbook_url", "dashboard_url"}
+DASHBOARD_UIDS = {"asynq-queues", "asynq-observability", "asynq-collector"}
+WINDOWS = {"long", "short"}  # labels that burn-rate alerts have besides the severity
+
+
+@dataclass
+class RuleFiles:
+    groups: list[dict]
+    tests: list[dict]
+    runbook: str
+    dashboard_uids: set[str]
+
+    @classmethod
+    def read(cls) -> "RuleFiles":
+        groups = [group for file in sorted((FOLDER / "rules").glob("*.yml")) for group in _yaml(file)["groups"]]
+        tests = [test for file in sorted((FOLDER / "tests").glob("*.yml")) for test in _yaml(file)["tests"]]
+        return cls(groups, tests, RUNBOOK.read_text(encoding="utf-8"), set(DASHBOARD_UIDS))
+
+    @property
+    def alerts(self) -> list[dict]:
+        return [rule for group in self.groups for rule in group["rules"] if "alert" in rule]
+
+    @property
+    def records(self) -> list[dict]:
+        return [rule for group in self.groups for rule in group["rules"] if "record" in rule]
+
+
+def _yaml(file: Path) -> dict:
+    return yaml.safe_load(file.read_text(encoding="utf-8"))
+
+
+def untested(files: RuleFiles) -> list[str]:
+    """Alerts (burn-rate ones by window) that no unit test sees firing, and alerts that none sees quiet."""
+    firing, quiet = set(), set()
+    for test in files.tests:
+        for check in test.get("alert_rule_test", []):
+            name, expected = check["alertname"], check.get("exp_alerts") or []
+            if not expected:
+                quiet.add(name)
+            firing |= {(name, alert["exp_labels"].get("long")) for alert in expected if alert.get("exp_annotations")}
+    findings = []
+    for alert in files.alerts:
+        name, long = alert["alert"], alert["labels"].get("long")
+        if (name, long) not in firing:
+            findings.append(f"{name} {long or ''}: no test in which it fires")
+        if name not in quiet:
+            findings.append(f"{name}: no test in which it is quiet")
+    return findings
+
+
+def form_problems(files: RuleFiles) -> list[str]:
+    findings = []
+    for alert in files.alerts:
+        name, labels, annotations = alert["alert"], alert.get("labels", {}), alert.get("annotations", {})
+        if not re.fullmatch(r"Asynq([A-Z][a-z]+)+", name):
+            findings.append(f"{name}: the name is not CamelCase that begins with Asynq")
+        if labels.get("severity") not in SEVERITIES:
+            findings.append(f"{name}: severity {labels.get('severity')!r}")
+        if extra := set(labels) - {"severity"} - (WINDOWS if "BudgetBurning" in name else set()):
+            findings.append(f"{name}: labels {sorted(extra)}")
+        if set(annotations) != ANNOTATIONS:
+            findings.append(f"{name}: annotations {sorted(annotations)}")
+            continue
+        # A summary names what it is about; numbers change, and would make one alert look like many.
+        if re.search(r"\d|\$value", annotations["summary"]):
+            findings.append(f"{name}: a number in the summary")
+        if not annotations["runbook_url"].endswith(f"/asynq#{name.lower()}"):
+            findings.append(f"{name}: runbook_url {annotations['runbook_url']}")
+        uid = re.search(r"/d/([\w-]+)", annotations["dashboard_url"])
+        if not uid or uid[1] not in files.dashboard_uids:
+            findings.append(f"{name}: dashboard_url {annotations['dashboard_url']}")
+    for rule in files.records:
+        if not re.fullmatch(r"[a-z_]+:[a-zA-Z0-9_]+:[a-z0-9_]+", rule["record"]):
+            findings.append(f"{rule['record']}: the name is not level:metric:operations")
+    return findings
+
+
+def runbook_problems(files: RuleFiles) -> list[str]:
+    """One section for each alert, with cause, check and cure."""
+    sections = re.split(r"^### ", files.runbook, flags=re.MULTILINE)[1:]
+    texts = {section.split("\n", 1)[0].strip(): section for section in sections}
+    names = {alert["alert"] for alert in files.alerts}
+    findings = [f"{name}: not in the runbook" for name in sorted(names - set(texts))]
+    findings += [f"{name}: in the runbook, and no alert" for name in sorted(set(texts) - names)]
+    for name, text in texts.items():
+        if "**Cause, check, cure.**" in text:
+            continue
+        findings += [f"{name}: no {part}" for part in ("Cause", "Check", "Cure") if f"**{part}.**" not in text]
+    return findings
+
+
+def aggregation_problems(files: RuleFiles) -> list[str]:
+    """What is read from Redis is the same in every collector: `max by`, never `sum` of the raw series. What comes from
+    spans reached one collector only: `sum by`, never `max`."""
+    from_redis = r"asynq_(queue|tasks|servers|server|scheduler)_\w+|asynq_redis_(used|max|evicted|connected)\w+"
+    from_spans = r"asynq_task_(wait|processing|attempts)\w+"
+    aggregated = r"\b{how}\s*(?:by\s*\([^)]*\)\s*)?\(\s*(?:\w+\s*\(\s*)?(?:{names})"
+    findings = []
+    for rule in files.alerts + files.records:
+        name = rule.get("alert") or rule["record"]
+        expression = rule["expr"]
+        if re.search(aggregated.format(how="sum", names=from_redis), expression):
+            findings.append(f"{name}: sums over collectors what each of them reads from Redis")
+        if re.search(aggregated.format(how="max", names=from_spans), expression):
+            findings.append(f"{name}: takes one collector's spans for all")
+        for match in re.finditer(rf"(?<![:\w])({from_redis}|{from_spans})", expression):
+            if not re.search(r"\b(max|sum) by \([^)]*\) \((?:\w+\((?:[\d.]+, )?)?\s*$", expression[:match.start()]):
+                findings.append(f"{name}: {match[0]} is not aggregated over collectors")
+    return findings
