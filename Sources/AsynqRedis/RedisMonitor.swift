@@ -42,6 +42,11 @@ package protocol WaitSampleSink: Sendable {
     func observe(_ samples: [WaitSample])
 }
 
+/// Takes the tasks that die while we look, each once; called on the Redis thread.
+package protocol DeadLetterSink: Sendable {
+    func take(_ letters: [DeadLetter])
+}
+
 /// What the monitor's thread does, each at its own pace.
 enum RedisWork: String, CaseIterable {
     case scrape, look, memorySampling = "memory sampling"
@@ -60,6 +65,8 @@ package struct RedisStatus: Sendable {
     package var errors: [ScrapeErrorReason: UInt64] = [:]
     /// Tasks that the look-ahead lost sight of.
     package var lostTasks: [LostTaskReason: UInt64] = [:]
+    /// Arrivals in archives that came too fast for their messages to be read.
+    package var skippedLetters: UInt64 = 0
     /// Of the last sampling.
     var memoryBytes: [QueueName: Int64] = [:]
     /// What the last piece of work of each kind could not read, for the log.
@@ -81,6 +88,8 @@ package final class RedisMonitor: Sendable {
     /// What it sees of tasks, for those that take spans.
     package let seenTasks: SeenTasks
     private let status = Mutex(RedisStatus())
+    private let shelf = Mutex(DeadLetterShelf())
+    private let deadLetterSink = Mutex<(any DeadLetterSink)?>(nil)
     /// Set from outside, taken over before the next scrape.
     private let newFilter = Mutex<QueueFilter?>(nil)
     private let waker: Waker
@@ -100,6 +109,14 @@ package final class RedisMonitor: Sendable {
 
     package var current: RedisStatus {
         status.withLock { $0 }
+    }
+
+    /// The newest dead letters of each queue, newest first.
+    package var newestDeadLetters: [DeadLetter] { shelf.withLock { $0.newest } }
+
+    /// Before `start`.
+    package func report(to sink: any DeadLetterSink) {
+        deadLetterSink.withLock { $0 = sink }
     }
 
     package func start() throws(SystemError) {
@@ -136,7 +153,7 @@ package final class RedisMonitor: Sendable {
 
     private func run() {
         var desk = Desk(
-            scraper: QueueScraper(filter: options.filter, clock: clock),
+            scraper: QueueScraper(filter: options.filter, clock: clock, tasks: seenTasks),
             client: options.target.makeClient(clock: clock, interrupt: waker))
         desk.due[.scrape] = clock.monotonic()
         if let look = options.lookAhead {
@@ -192,7 +209,12 @@ package final class RedisMonitor: Sendable {
         if let filter = newFilter.withLock({ $0.take() }) { desk.scraper.use(filter) }
         try desk.client.prepare(deadline: deadline)
         let snapshot = try desk.scraper.scrape(desk.client, deadline: deadline)
+        let skipped = desk.scraper.skippedLetters
+        status.withLock { $0.skippedLetters = skipped }
         note(snapshot, seconds: clock.monotonic().seconds(since: start))
+        shelf.withLock { $0.add(snapshot.deadLetters, present: snapshot.queues.map(\.name)) }
+        let arrivals = snapshot.deadLetters.filter(\.isArrival)
+        if !arrivals.isEmpty { deadLetterSink.withLock { $0 }?.take(arrivals) }
     }
 
     private func look(_ desk: inout Desk, deadline: MonotonicTime) throws(RedisError) {

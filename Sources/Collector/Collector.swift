@@ -88,7 +88,7 @@ package final class Collector: Sendable {
         sources.append(
             PipelineMetrics(
                 counters: counters, limits: otlpLimits, taskMetrics: taskMetrics, spool: spool, forwarder: forwarder,
-                clock: clock))
+                clock: clock, makesSpans: options.aggregator.collectsWaits || options.addsDeadLetterSpans))
         sources.append(ProcessMetrics(clock: clock))
         registry = MetricsRegistry(sources)
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -98,6 +98,10 @@ package final class Collector: Sendable {
     package func start() throws {
         try spool?.start()
         try forwarder?.start()
+        let sink = IngestSink(taskMetrics: taskMetrics, spool: spool, forwarder: forwarder)
+        if options.addsDeadLetterSpans && spool != nil {
+            redis?.report(to: DeadLetterSpans(sink: sink, counters: counters))
+        }
         try redis?.start()
         try lookup?.start()
         let web = try HTTPServer(
@@ -105,8 +109,7 @@ package final class Collector: Sendable {
         servers.withLock { $0.web = web }
         let responder = OTLPResponder(
             options.receiver, attributes: TaskAttributeTable(waitAttributes: options.waitAttributes),
-            sink: IngestSink(taskMetrics: taskMetrics, spool: spool, forwarder: forwarder), counters: counters,
-            relinker: relinker)
+            sink: sink, counters: counters, relinker: relinker)
         for address in options.otlpListen {
             let server = try HTTPServer(
                 address, unixSocket: options.otlpSocket, http2: true, limits: otlpLimits, group: group,

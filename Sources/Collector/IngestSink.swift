@@ -1,5 +1,6 @@
 import Forwarder
 import Model
+import OTLP
 import SpanReceiver
 import Spool
 
@@ -12,7 +13,9 @@ struct IngestSink: SpanSink {
 
     var acknowledgesAfterSync: Bool { spool?.options.sync == .always }
 
-    func take(_ spans: AcceptedSpans, whenDurable: (@Sendable (Bool) -> Void)?) throws(SinkRefusal) {
+    func take(
+        _ spans: AcceptedSpans, whenDurable: (@Sendable (Bool) -> Void)?
+    ) throws(SinkRefusal) -> MadeSpans? {
         if let spool {
             do throws(SpoolError) {
                 try spool.append(spans.payload, spanCount: spans.spanCount, whenDurable: whenDurable)
@@ -21,7 +24,21 @@ struct IngestSink: SpanSink {
             }
             forwarder?.noteAppended()
         }
-        taskMetrics.observe(spans.taskSpans, in: spans.scanned, areForwarded: spool != nil)
+        let waits = taskMetrics.observe(spans.taskSpans, in: spans.scanned, areForwarded: spool != nil)
+        if waits.isEmpty { return nil }
+        return MadeSpans(payload: MadeSpan.request(waits.map { MadeSpan(wait: $0) }), spanCount: waits.count)
+    }
+
+    func keep(_ spans: MadeSpans) throws(SinkRefusal) {
+        guard let spool else { return }
+        do throws(SpoolError) {
+            try spans.payload.withUnsafeBufferPointer { payload throws(SpoolError) in
+                try spool.append(UnsafeRawBufferPointer(payload), spanCount: spans.spanCount)
+            }
+        } catch {
+            throw SinkRefusal(error)
+        }
+        forwarder?.noteAppended()
     }
 }
 

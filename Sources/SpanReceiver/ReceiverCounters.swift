@@ -24,6 +24,8 @@ package enum BadRequestReason: String, CaseIterable, Sendable {
 package struct SpanSource: Hashable, Sendable {
     package enum Transport: String, Sendable {
         case http, grpc
+        /// Made by the collector itself.
+        case made = "internal"
     }
 
     package enum Encoding: String, CaseIterable, Sendable {
@@ -37,6 +39,9 @@ package struct SpanSource: Hashable, Sendable {
     static let httpJSON = SpanSource(transport: .http, encoding: .json)
     static let grpcProtobuf = SpanSource(transport: .grpc, encoding: .protobuf)
 
+    package static let made = SpanSource(transport: .made, encoding: .protobuf)
+
+    /// Those that come from outside.
     package static let all = [httpProtobuf, httpJSON, grpcProtobuf]
 }
 
@@ -59,16 +64,27 @@ package final class ReceiverCounters: Sendable {
         values.withLock { body($0) }
     }
 
+    /// Hands spans that nobody sent to the sink. They are in the books like those that came, and where they find no room
+    /// they are refused: nobody sends them again.
+    package func keep(_ spans: MadeSpans, in sink: any SpanSink) {
+        do throws(SinkRefusal) {
+            try take(.made, spanCount: spans.spanCount, badIDs: 0) { () throws(SinkRefusal) in try sink.keep(spans) }
+        } catch {
+            // Counted.
+        }
+    }
+
     /// Hands spans to the sink and counts them as one step.
-    func take(
-        _ source: SpanSource, spanCount: Int, badIDs: Int, _ take: () throws(SinkRefusal) -> Void
-    ) throws(SinkRefusal) {
-        try values.withLock { values throws(SinkRefusal) in
+    func take<Result>(
+        _ source: SpanSource, spanCount: Int, badIDs: Int, _ take: () throws(SinkRefusal) -> Result
+    ) throws(SinkRefusal) -> Result {
+        try values.withLock { values throws(SinkRefusal) -> Result in
             values.received[source, default: 0] += UInt64(spanCount + badIDs)
             if badIDs > 0 { values.refused[.badID, default: 0] += UInt64(badIDs) }
             do throws(SinkRefusal) {
-                try take()
+                let result = try take()
                 values.accepted += UInt64(spanCount)
+                return result
             } catch {
                 values.refused[error.reason, default: 0] += UInt64(spanCount)
                 throw error

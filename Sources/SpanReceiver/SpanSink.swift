@@ -10,6 +10,18 @@ package struct AcceptedSpans {
     package let scanned: UnsafeRawBufferPointer
 }
 
+/// Spans that the collector has made: for the time in the queue, for dead letters.
+package struct MadeSpans: Sendable {
+    /// A serialized ExportTraceServiceRequest.
+    package let payload: [UInt8]
+    package let spanCount: Int
+
+    package init(payload: [UInt8], spanCount: Int) {
+        self.payload = payload
+        self.spanCount = spanCount
+    }
+}
+
 /// Why the sink takes no spans.
 package enum SinkRefusal: Error, Sendable {
     /// They could never fit: 413, a retry can't succeed.
@@ -26,5 +38,8 @@ package protocol SpanSink: Sendable {
     var acknowledgesAfterSync: Bool { get }
     /// Keeps the spans; they are safe from a kill of the process when this returns. `whenDurable` is called once, from
     /// any thread, with false if the disk failed.
-    func take(_ spans: AcceptedSpans, whenDurable: (@Sendable (Bool) -> Void)?) throws(SinkRefusal)
+    /// Returns spans that it has made of them, which are to be kept as well.
+    func take(_ spans: AcceptedSpans, whenDurable: (@Sendable (Bool) -> Void)?) throws(SinkRefusal) -> MadeSpans?
+    /// Keeps spans that nobody sent.
+    func keep(_ spans: MadeSpans) throws(SinkRefusal)
 }

@@ -204,10 +204,11 @@ struct TraceIntake: Sendable {
             whenDurable = { promise.succeed($0 ? outcome : .refused(failed)) }
         }
         do throws(SinkRefusal) {
-            try counters.take(source, spanCount: spans.spanCount, badIDs: badIDs) { () throws(SinkRefusal) in
-                if spans.spanCount == 0 { return }
-                try sink.take(spans, whenDurable: whenDurable)
+            let made = try counters.take(source, spanCount: spans.spanCount, badIDs: badIDs) {
+                () throws(SinkRefusal) -> MadeSpans? in
+                spans.spanCount == 0 ? nil : try sink.take(spans, whenDurable: whenDurable)
             }
+            if let made { counters.keep(made, in: sink) }
         } catch {
             promise?.succeed(outcome)  // Nobody waits for it, but NIO insists that a promise is kept.
             return .now(.refused(TraceRefusal(error)))

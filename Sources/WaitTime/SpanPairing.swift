@@ -17,6 +17,8 @@ struct SpanPairing {
         let parent: SpanReference
         let link: SpanReference
         let arrival: MonotonicTime
+        /// nil unless waits are collected.
+        var attempt: KnownWait.Attempt?
         /// The span itself, where it may become an exemplar.
         var exemplar = SpanReference.none
     }

@@ -14,6 +14,8 @@ package struct TaskAggregatorOptions: Sendable {
     package var pairingLifetimeNanoseconds: UInt64 = 2 * 3600 * 1_000_000_000
     /// Process spans remembered to tell a repeated one.
     package var duplicateMemory = 100_000
+    /// Whether `observe` says which waits it has found.
+    package var collectsWaits = false
 
     package init(bounds: HistogramBounds, maxTaskTypes: Int, maxQueues: Int, quantileWindowNanoseconds: UInt64) {
         self.bounds = bounds
@@ -41,6 +43,7 @@ package struct TaskAggregator: Sendable {
     private var pairing: SpanPairing
     private var recent: RecentKeys<SpanReference>
     private let readyTimes: (any ReadyTimeSource)?
+    private var collected: [KnownWait] = []
     /// Process spans that came again among the last 100,000.
     package private(set) var duplicates: UInt64 = 0
 
@@ -67,6 +70,12 @@ package struct TaskAggregator: Sendable {
         expire(at: now)
     }
 
+    /// The waits found since the last call.
+    package mutating func takeCollectedWaits() -> [KnownWait] {
+        defer { collected = [] }
+        return collected
+    }
+
     /// Gives up what has waited too long for its producer. Called now and then even without spans.
     package mutating func expire(at now: MonotonicTime) {
         for consumer in pairing.expire(at: now) {
@@ -89,6 +98,9 @@ package struct TaskAggregator: Sendable {
             let finding = WaitSource.wait(fromProducerEnd: ready, due: consumer.due, to: consumer.start)
             let origin = origin(consumer.exemplar, time)
             record(finding, queue: consumer.queue, series: consumer.series, at: now, of: origin)
+            if case .known(let seconds) = finding, let attempt = consumer.attempt {
+                collected.append(KnownWait(attempt: attempt, producer: span.reference, seconds: seconds))
+            }
         }
     }
 
@@ -104,7 +116,7 @@ package struct TaskAggregator: Sendable {
         let status: TaskStatus = span.isError ? .failed : .completed
         let attempt: Attempt = WaitSource.retryCount(of: span, in: body) > 0 ? .retry : .first
         let bounds = options.bounds
-        let origin = origin(span.isSampled ? span.reference : .none, time)
+        let origin = origin(span.isSampled ? span.forwarded : .none, time)
         withSeries(queue, series) { series in
             series.count(status, attempt)
             if span.startNanoseconds > 0 && span.endNanoseconds > 0 {
@@ -115,6 +127,15 @@ package struct TaskAggregator: Sendable {
         }
         let wait = waitOf(span, in: body, queue: queue, series: series, at: now)
         record(wait, queue: queue, series: series, at: now, of: origin)
+        if case .known(let seconds) = wait, collects(span), let producer = span.producer {
+            collected.append(
+                KnownWait(attempt: KnownWait.Attempt(span, in: body), producer: producer, seconds: seconds))
+        }
+    }
+
+    /// Of an unsampled span nothing is in the trace backend.
+    private func collects(_ span: TaskSpan) -> Bool {
+        options.collectsWaits && span.isSampled && span.startNanoseconds > 0
     }
 
     private mutating func waitOf(
@@ -127,7 +148,7 @@ package struct TaskAggregator: Sendable {
             return WaitSource.stored(span, in: body, seen: readyTimes) ?? finding
         default: return finding
         }
-        let parent = span.parent.isValid ? SpanReference(trace: span.reference.trace, span: span.parent) : .none
+        let parent = span.parentReference
         let due = WaitSource.dueNanoseconds(of: span, in: body)
         for reference in [parent, span.link] where reference.isValid {
             if let end = pairing.producerEnd(reference) {
@@ -140,7 +161,8 @@ package struct TaskAggregator: Sendable {
             SpanPairing.Consumer(
                 queue: queue, series: series, start: span.startNanoseconds, due: due,
                 otherwise: span.stamp == .absent ? .noSource : .badStamp, parent: parent, link: span.link, arrival: now,
-                exemplar: span.isSampled ? span.reference : .none))
+                attempt: collects(span) ? KnownWait.Attempt(span, in: body) : nil,
+                exemplar: span.isSampled ? span.forwarded : .none))
         return .needsProducer
     }
 
@@ -230,5 +252,16 @@ package struct TaskAggregator: Sendable {
         }
         if let seconds = overflowQueue?.window.quantiles(waitQuantiles, at: now) { found.append((Self.other, seconds)) }
         return found
+    }
+}
+
+extension TaskSpan {
+    fileprivate var parentReference: SpanReference {
+        parent.isValid ? SpanReference(trace: reference.trace, span: parent) : .none
+    }
+
+    /// The span that it comes from.
+    fileprivate var producer: SpanReference? {
+        [parentReference, link].first { $0.isValid }
     }
 }

@@ -51,8 +51,9 @@ struct DeadLetterTests {
         // The oldest: one of those that were read.
         #expect(try redis.send("ZREM", "asynq:{q}:archived", "task 1470") == .integer(1))
         var details = RedisPipeline()
-        scrape.addDetails(to: &details)
-        scrape.readDetails(try redis.roundTrip(details, deadline: .soon))
+        var letters = 0
+        scrape.addDetails(to: &details, letters: &letters)
+        scrape.readDetails(try redis.roundTrip(details, deadline: .soon), noting: SeenTasks())
         #expect(scrape.snapshot.deadLettered == 1500)
     }
 }

@@ -48,9 +48,10 @@ struct Replies {
         scrape.readCounts(replies)
         var second = RedisPipeline()
         second.add("PING")
-        scrape.addDetails(to: &second)
+        var letters = 0
+        scrape.addDetails(to: &second, letters: &letters)
         let wanted = second.count - 1
-        scrape.readDetails([.null] + details + Array(repeating: .null, count: max(0, wanted - details.count)))
+        scrape.readDetails([.null] + details + Array(repeating: .null, count: max(0, wanted - details.count)), noting: SeenTasks())
         return (scrape.snapshot, scrape.errors.map(\.reason), wanted)
     }
 }

@@ -24,7 +24,13 @@ final class CountingSink: SpanSink {
 
     var spanCount: Int { state.withLock { $0.spanCount } }
 
-    func take(_ spans: AcceptedSpans, whenDurable: (@Sendable (Bool) -> Void)?) throws(SinkRefusal) {
+    func keep(_ spans: MadeSpans) throws(SinkRefusal) {
+        preconditionFailure("this sink makes no spans")
+    }
+
+    func take(
+        _ spans: AcceptedSpans, whenDurable: (@Sendable (Bool) -> Void)?
+    ) throws(SinkRefusal) -> MadeSpans? {
         try state.withLock { state throws(SinkRefusal) in
             do throws(MalformedRequest) {
                 try state.scanner.scan(spans.payload)
@@ -48,6 +54,7 @@ final class CountingSink: SpanSink {
             precondition((whenDurable != nil) == acknowledgesAfterSync, "nobody waits for the disk, or for nothing")
             if let whenDurable { state.waiting.append(whenDurable) }
         }
+        return nil
     }
 
     /// The disk answers for all that it was given.

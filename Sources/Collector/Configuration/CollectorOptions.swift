@@ -24,6 +24,7 @@ package struct CollectorOptions: Sendable {
     var metricsListen: ListenAddress
     var aggregator: TaskAggregatorOptions
     var relink: RelinkMode
+    var addsDeadLetterSpans: Bool
     package var logLevel: Logger.Level
     package var logFormat: LogFormat
     /// Keys that were set although this version does not act on them.
@@ -82,16 +83,23 @@ struct OptionsBuilder {
                 maxBodyBytes: size("otlp.max-body"), bearerToken: nonEmpty("otlp.bearer-token"), cors: cors),
             waitAttributes: waits, forwarder: forwarder, spoolDirectory: settings["spool.directory"].text, spool: spool,
             metricsListen: web,
-            aggregator: TaskAggregatorOptions(
-                bounds: bounds, maxTaskTypes: integer("metrics.task-types"), maxQueues: integer("metrics.queues-max"),
-                quantileWindowNanoseconds: duration("metrics.quantile-window")),
+            aggregator: aggregatorOptions(bounds, isForwarding: forwarder != nil),
             relink: RelinkMode(rawValue: settings["traces.relink"].text) ?? .link,
+            addsDeadLetterSpans: settings["traces.dead-letter-span"].text == "true",
             logLevel: Logger.Level(rawValue: settings["log.level"].text) ?? .info,
             logFormat: LogFormat(rawValue: settings["log.format"].text) ?? .auto,
             ineffective: ConfigurationKey.all.compactMap { key in
                 guard case .notYet = key.effect, settings[key.name].text != key.defaultText else { return nil }
                 return key.name
             })
+    }
+
+    private func aggregatorOptions(_ bounds: HistogramBounds, isForwarding: Bool) -> TaskAggregatorOptions {
+        var options = TaskAggregatorOptions(
+            bounds: bounds, maxTaskTypes: integer("metrics.task-types"), maxQueues: integer("metrics.queues-max"),
+            quantileWindowNanoseconds: duration("metrics.quantile-window"))
+        options.collectsWaits = isForwarding && settings["traces.wait-span"].text == "true"
+        return options
     }
 
     // MARK: Values whose form was checked

@@ -166,7 +166,8 @@ struct ConfigurationKey: Sendable {
     }
 
     private static let traces: [ConfigurationKey] = [
-        .init("traces.wait-span", .flag, "false", "add a span for the time in the queue", .notYet),
+        .init("traces.dead-letter-span", .flag, "false", "add a span for each task that dies, in its trace"),
+        .init("traces.wait-span", .flag, "false", "add a span for the time in the queue"),
         .init(
             "traces.relink", .choice(["true", "false", "parent"]), "true",
             "restore missing trace context of process spans from Redis, as a link, or as the parent of lone root spans"),

@@ -19,10 +19,11 @@ final class PipelineMetrics: MetricSource {
     private let spool: Spool?
     private let forwarder: Forwarder?
     private let clock: Clock
+    private let makesSpans: Bool
 
     init(
         counters: ReceiverCounters, limits: HTTPLimits, taskMetrics: TaskMetrics, spool: Spool?, forwarder: Forwarder?,
-        clock: Clock
+        clock: Clock, makesSpans: Bool
     ) {
         self.counters = counters
         self.limits = limits
@@ -30,6 +31,7 @@ final class PipelineMetrics: MetricSource {
         self.spool = spool
         self.forwarder = forwarder
         self.clock = clock
+        self.makesSpans = makesSpans
     }
 
     func metricFamilies() -> [MetricFamily] {
@@ -48,7 +50,7 @@ final class PipelineMetrics: MetricSource {
         var build = family("build_info", .info, "Always 1; the version is in the label: are all sidecars on the same one?")
         build.add(1.0, LabelSet(["version": BuildInfo.version]))
         var received = family("received_spans_total", .counter, "Spans in requests that could be read, accepted or not.")
-        for source in SpanSource.all {
+        for source in SpanSource.all + (makesSpans ? [.made] : []) {
             received.add(
                 values.received[source] ?? 0,
                 LabelSet(["transport": source.transport.rawValue, "encoding": source.encoding.rawValue]))

@@ -15,11 +15,15 @@ final class TaskMetrics: MetricSource {
     }
 
     /// `areForwarded`: their traces can be opened, so they may be exemplars.
-    func observe(_ spans: [TaskSpan], in body: UnsafeRawBufferPointer, areForwarded: Bool) {
-        if spans.isEmpty { return }
+    /// Returns the waits that spans are to be made of.
+    func observe(_ spans: [TaskSpan], in body: UnsafeRawBufferPointer, areForwarded: Bool) -> [KnownWait] {
+        if spans.isEmpty { return [] }
         let now = clock.monotonic()
         let time = areForwarded ? clock.wall() : nil
-        aggregator.withLock { $0.observe(spans, in: body, at: now, exemplarsAt: time) }
+        return aggregator.withLock { aggregator in
+            aggregator.observe(spans, in: body, at: now, exemplarsAt: time)
+            return aggregator.takeCollectedWaits()
+        }
     }
 
     var duplicates: UInt64 { aggregator.withLock { $0.duplicates } }

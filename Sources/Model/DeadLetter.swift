@@ -1,0 +1,28 @@
+/// A task in a queue's archive: it has failed for good, or somebody has put it there.
+package struct DeadLetter: Sendable, Equatable {
+    package var task: TaskName
+    package var type: TaskType
+    /// In whole seconds of the worker's clock.
+    package var archivedAt: WallTime
+    /// Why its last attempt failed; empty where it never ran.
+    package var errorMessage: ForeignText
+    package var retried: Int
+    package var lastFailedAt: WallTime?
+    package var context: TraceContext?
+    /// It died while we looked; else it was there when we came.
+    package var isArrival: Bool
+
+    package init(
+        task: TaskName, type: TaskType, archivedAt: WallTime, errorMessage: ForeignText, retried: Int,
+        lastFailedAt: WallTime?, context: TraceContext?, isArrival: Bool
+    ) {
+        self.task = task
+        self.type = type
+        self.archivedAt = archivedAt
+        self.errorMessage = errorMessage
+        self.retried = retried
+        self.lastFailedAt = lastFailedAt
+        self.context = context
+        self.isArrival = isArrival
+    }
+}

@@ -1,0 +1,36 @@
+package import Model
+
+/// A wait of which both ends are known as spans: what a span for the time in the queue can be made of.
+package struct KnownWait: Sendable, Equatable {
+    /// The attempt whose wait it is.
+    package struct Attempt: Sendable, Equatable {
+        package let task: TaskName
+        package let type: TaskType
+        package let retryCount: Int
+        /// As it is in the trace backend.
+        package let process: SpanReference
+        package let startNanoseconds: UInt64
+    }
+
+    package let attempt: Attempt
+    package let producer: SpanReference
+    package let seconds: Double
+
+    /// Since when the attempt could have begun.
+    package var readyNanoseconds: UInt64 {
+        let waited = UInt64(max(0, seconds * 1e9).rounded())
+        return attempt.startNanoseconds > waited ? attempt.startNanoseconds - waited : 0
+    }
+}
+
+extension KnownWait.Attempt {
+    init(_ span: TaskSpan, in body: UnsafeRawBufferPointer) {
+        task = TaskName(
+            queue: QueueName(span.queue.bytes(in: body)).cut(to: ForeignTextTable.maxTextBytes),
+            id: Array(span.taskID.bytes(in: body).prefix(ForeignTextTable.maxTextBytes)))
+        type = TaskType(span.taskType.bytes(in: body)).cut(to: ForeignTextTable.maxTextBytes)
+        retryCount = Int(exactly: WaitSource.retryCount(of: span, in: body)) ?? 0
+        process = span.forwarded
+        startNanoseconds = span.startNanoseconds
+    }
+}
