@@ -73,7 +73,10 @@ let package = Package(
         library("WaitTime", ["Model", "Metrics"]),
         library("Metrics", ["Model"]),
         library("Spool", ["Model", "Platform"]),
-        library("Forwarder", ["Model", "Platform", "Metrics", "Spool", "Compression", "OTLP", "CCurl", "CTLS", logging]),
+        library(
+            "Forwarder",
+            ["Model", "Platform", "Metrics", "Spool", "Compression", "OTLP", "ProtobufWire", "CCurl", "CTLS",
+             logging]),
         library("Web", ["Model", "Metrics", "HTTPService", "Compression"] + nio),
 
         // Wiring, the demo and the program.

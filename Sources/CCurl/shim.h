@@ -23,6 +23,9 @@ static inline CURLcode collector_curl_set_write(CURL *handle, CURLoption option,
 static inline CURLcode collector_curl_get_long(CURL *handle, CURLINFO info, long *value) {
     return curl_easy_getinfo(handle, info, value);
 }
+static inline CURLcode collector_curl_get_offset(CURL *handle, CURLINFO info, curl_off_t *value) {
+    return curl_easy_getinfo(handle, info, value);
+}
 // The result's union is read here: Swift imports it under a name that differs between libcurl versions.
 static inline CURLcode collector_curl_message_result(const CURLMsg *message) {
     return message->data.result;

@@ -82,28 +82,36 @@ final class CurlTransfer {
         var answer = ForwardAnswer()
         guard result == CURLE_OK else {
             let detail = String(cString: errorText)
-            answer.failure = detail.isEmpty ? String(cString: curl_easy_strerror(result)) : detail
-            answer.failureLabel = Self.label(result)
+            answer.failureText = detail.isEmpty ? String(cString: curl_easy_strerror(result)) : detail
+            (answer.failureLabel, answer.failure) = failure(result)
             return answer
         }
         var status = 0
         _ = collector_curl_get_long(handle, CURLINFO_RESPONSE_CODE, &status)
-        var retryAfter = 0
-        _ = collector_curl_get_long(handle, CURLINFO_RETRY_AFTER, &retryAfter)
+        var retryAfter: curl_off_t = 0
+        _ = collector_curl_get_offset(handle, CURLINFO_RETRY_AFTER, &retryAfter)
         answer.status = status
         answer.body = answerBody
         answer.retryAfterSeconds = UInt64(clamping: retryAfter)
         return answer
     }
 
-    private static func label(_ result: CURLcode) -> String {
+    private func failure(_ result: CURLcode) -> (label: String, ForwardAnswer.Failure) {
+        var connectStatus = 0
+        _ = collector_curl_get_long(handle, CURLINFO_HTTP_CONNECTCODE, &connectStatus)
+        // A proxy that won't make a tunnel.
+        if connectStatus >= 400 { return ("proxy", .untrusted) }
+        var sentBytes: curl_off_t = 0
+        _ = collector_curl_get_offset(handle, CURLINFO_SIZE_UPLOAD_T, &sentBytes)
+        let later: ForwardAnswer.Failure = sentBytes > 0 ? .unanswered : .unreachable
         switch result {
-        case CURLE_OPERATION_TIMEDOUT: "timeout"
-        case CURLE_COULDNT_CONNECT: "connect"
-        case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY: "resolve"
-        case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CERTPROBLEM: "tls"
-        case CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_GOT_NOTHING, CURLE_PARTIAL_FILE: "broken"
-        default: "error"
+        case CURLE_OPERATION_TIMEDOUT: return ("timeout", later)
+        case CURLE_COULDNT_CONNECT: return ("connect", .unreachable)
+        case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY: return ("resolve", .unreachable)
+        case CURLE_SSL_CONNECT_ERROR: return ("tls", .unreachable)
+        case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CERTPROBLEM: return ("tls", .untrusted)
+        case CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_GOT_NOTHING, CURLE_PARTIAL_FILE: return ("broken", later)
+        default: return ("error", later)
         }
     }
 }

@@ -2,17 +2,29 @@ import OTLP
 
 /// What came of one request: an answer, or the reason why there is none.
 struct ForwardAnswer {
+    /// How a transfer ended that got no answer.
+    enum Failure {
+        /// Nothing of the request was sent: no name, no connection.
+        case unreachable
+        /// The two sides don't trust each other; somebody has to mend certificates, names or a proxy's password.
+        case untrusted
+        /// The connection broke, or the time was over, after some of the request was sent.
+        case unanswered
+    }
+
     /// The HTTP status; 0 when no answer came.
     var status = 0
     var body: [UInt8] = []
     /// Seconds that `Retry-After` asks for (a number or a date), 0 when absent.
     var retryAfterSeconds: UInt64 = 0
-    /// libcurl's word for a failed transfer.
-    var failure: String?
+    /// nil when an answer came.
+    var failure: Failure?
+    /// libcurl's words for the failure.
+    var failureText = ""
     var failureLabel = ""
 
     /// The `code` of `asynq_collector_forward_requests_total`.
-    var label: String { status > 0 ? String(status) : failureLabel }
+    var label: String { failure == nil ? String(status) : failureLabel }
 }
 
 /// Why spans were given up: the `reason` of `asynq_collector_dropped_spans_total`, beside the spool's own.
@@ -23,30 +35,73 @@ package enum ForwardDrop: String, CaseIterable, Sendable {
     case refused
 }
 
-/// What to do with a batch after an answer.
+/// What an answer says of the backend and of the bytes that were sent.
+///
+/// | answer                              | outcome       |
+/// |-------------------------------------|---------------|
+/// | 2xx                                 | `accepted`    |
+/// | 408, 425, 429, 503; no connection   | `retry`       |
+/// | 3xx, 4xx but for 400 and 422; TLS; any refusal that says "no org id" | `retrySlowly` |
+/// | 500 and other 5xx; 502, 504, connection broken, time over | `doubtful` |
+/// | 413; 400 or 429 that says that the batch is too large | `tooLarge` |
+/// | 400, 422                            | `refused`     |
+///
+/// Source: https://opentelemetry.io/docs/specs/otlp/#failures-1, and what Tempo does. OTLP would have more statuses
+/// count as final; but what has nothing to do with these very bytes is mended some day, and spans can wait on disk.
 enum ForwardOutcome: Equatable {
     case accepted(rejectedSpans: Int, message: String)
-    /// Try again, not before the backend asks for it.
+    /// The backend as a whole can't take anything now. Try again, not before it asks for it.
     case retry(afterSeconds: UInt64, reason: String)
-    /// Configuration is wrong or the far side is the wrong one: try again at the slowest pace, and say so loudly.
-    case retrySlowly(reason: String)
+    /// Configuration is wrong or the far side is the wrong one: try again at the slowest pace, and say loudly what to do.
+    case retrySlowly(reason: String, advice: String)
+    /// The fault of the backend, mostly; or these bytes bring it about. `mayRefuse`: the same answer again and again,
+    /// while other requests pass, is a refusal.
+    case doubtful(afterSeconds: UInt64, reason: String, mayRefuse: Bool)
+    /// Smaller portions may pass.
+    case tooLarge(reason: String)
     /// The same bytes can't succeed: split, or drop what can't be split.
     case refused(reason: String)
 
-    /// Source of the split: https://opentelemetry.io/docs/specs/otlp/#retryable-response-codes, and what Tempo does.
     static func of(_ answer: ForwardAnswer) -> ForwardOutcome {
-        if let failure = answer.failure { return .retry(afterSeconds: 0, reason: failure) }
-        let reason = "\(answer.status)" + (statusMessage(answer.body).map { ": \($0)" } ?? "")
-        switch answer.status {
-        case 200..<300:
+        let after = answer.retryAfterSeconds
+        switch answer.failure {
+        case .unreachable: return .retry(afterSeconds: 0, reason: answer.failureText)
+        case .untrusted: return .retrySlowly(reason: answer.failureText, advice: "check tempo.tls.* and the proxy's password")
+        case .unanswered: return .doubtful(afterSeconds: 0, reason: answer.failureText, mayRefuse: false)
+        case nil: break
+        }
+        if (200..<300).contains(answer.status) {
             let outcome = answer.body.withUnsafeBytes { ExportOutcome($0) }
             return .accepted(rejectedSpans: Int(clamping: outcome?.rejectedSpans ?? 0), message: outcome?.message ?? "")
-        case 429 where reason.contains("batch size") && reason.contains("exceeds"):
-            // Tempo's word for a request that is larger than its burst: no waiting makes it fit.
-            return .refused(reason: reason)
-        case 408, 429, 500, 502, 503, 504: return .retry(afterSeconds: answer.retryAfterSeconds, reason: reason)
-        case 300..<400, 401, 403, 404, 405, 407: return .retrySlowly(reason: reason)
-        default: return .refused(reason: reason)
+        }
+        let message = statusMessage(answer.body) ?? ""
+        let reason = "\(answer.status)" + (message.isEmpty ? "" : ": \(message)")
+        if message.contains("no org id") {
+            // Tempo with multitenancy: 401, or 503 for ever.
+            return .retrySlowly(reason: reason, advice: "Tempo wants a tenant: set tempo.headers to X-Scope-OrgID=<tenant>")
+        }
+        switch answer.status {
+        case 413: return .tooLarge(reason: reason)
+        case 400 where saysTooLarge(message), 429 where saysTooLarge(message): return .tooLarge(reason: reason)
+        case 400, 422: return .refused(reason: reason)
+        case 408, 425, 429, 503: return .retry(afterSeconds: after, reason: reason)
+        case 502, 504: return .doubtful(afterSeconds: after, reason: reason, mayRefuse: false)
+        case 500...: return .doubtful(afterSeconds: after, reason: reason, mayRefuse: true)
+        default: return .retrySlowly(reason: reason, advice: advice(answer.status))
+        }
+    }
+
+    /// Tempo's words for a request over its size limit, and for one over the burst of its rate limit (a 429 that no
+    /// waiting mends).
+    private static func saysTooLarge(_ message: String) -> Bool {
+        message.contains("too large") || message.contains("batch size") && message.contains("exceeds")
+    }
+
+    private static func advice(_ status: Int) -> String {
+        switch status {
+        case 401, 403: "check tempo.headers, and the user and password of tempo.endpoint"
+        case 407: "the proxy of the environment (https_proxy) wants a user and password"
+        default: "is tempo.endpoint the base URL of an OTLP/HTTP receiver?"
         }
     }
 
@@ -56,32 +111,5 @@ enum ForwardOutcome: Equatable {
         let message = body.withUnsafeBytes { readRPCStatusMessage($0) }
         let text = message ?? String(decoding: body.prefix(200), as: UTF8.self)
         return String(text.unicodeScalars.filter { $0.value >= 32 && $0.value != 127 }.prefix(300).map(Character.init))
-    }
-}
-
-/// Exponential backoff with jitter, for the destination as a whole: after a failure nothing is sent until the pause is
-/// over, then one request probes, and the first success opens the gate again.
-struct Backoff {
-    let initialNanoseconds: UInt64
-    let maxNanoseconds: UInt64
-    private(set) var failures = 0
-
-    /// The pause after one more failure, in nanoseconds. `jitter` is a random number in 0..<1.
-    mutating func fail(retryAfterSeconds: UInt64, slowly: Bool, jitter: Double) -> UInt64 {
-        failures += 1
-        if retryAfterSeconds > 0 { return Self.askedNanoseconds(retryAfterSeconds) }
-        var pause = slowly ? maxNanoseconds : initialNanoseconds
-        for _ in 1..<max(2, min(failures, 32)) where pause < maxNanoseconds && failures > 1 { pause &*= 2 }
-        pause = min(pause, maxNanoseconds)
-        return UInt64(Double(pause) * (0.75 + 0.5 * jitter))
-    }
-
-    /// What the backend asked for by `Retry-After`. One that asks for more than an hour is asked again after one.
-    static func askedNanoseconds(_ retryAfterSeconds: UInt64) -> UInt64 {
-        min(retryAfterSeconds, 3600) * 1_000_000_000
-    }
-
-    mutating func succeed() {
-        failures = 0
     }
 }

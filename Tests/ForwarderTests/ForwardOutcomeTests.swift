@@ -9,25 +9,66 @@ struct ForwardOutcomeTests {
         ForwardOutcome.of(ForwardAnswer(status: status, body: body, retryAfterSeconds: retryAfter))
     }
 
-    @Test("Every status is one of four outcomes", arguments: 100..<600)
+    private static func isSlow(_ outcome: ForwardOutcome, _ status: Int) -> Bool {
+        if case .retrySlowly("\(status)", let advice) = outcome { !advice.isEmpty } else { false }
+    }
+
+    @Test("Every status is one of six outcomes", arguments: 100..<600)
     func statuses(status: Int) {
         let outcome = Self.outcome(status, retryAfter: 7)
         switch status {
         case 200..<300: #expect(outcome == .accepted(rejectedSpans: 0, message: ""))
-        case 408, 429, 500, 502, 503, 504: #expect(outcome == .retry(afterSeconds: 7, reason: "\(status)"))
-        case 300..<400, 401, 403, 404, 405, 407: #expect(outcome == .retrySlowly(reason: "\(status)"))
-        default: #expect(outcome == .refused(reason: "\(status)"))
+        case 408, 425, 429, 503: #expect(outcome == .retry(afterSeconds: 7, reason: "\(status)"))
+        case 502, 504: #expect(outcome == .doubtful(afterSeconds: 7, reason: "\(status)", mayRefuse: false))
+        case 500...: #expect(outcome == .doubtful(afterSeconds: 7, reason: "\(status)", mayRefuse: true))
+        case 400, 422: #expect(outcome == .refused(reason: "\(status)"))
+        case 413: #expect(outcome == .tooLarge(reason: "\(status)"))
+        default: #expect(Self.isSlow(outcome, status))
         }
     }
 
-    @Test("A transfer without an answer is tried again, whatever it was")
+    @Test("A transfer without an answer is tried again; it is the bytes' fault, perhaps, if some of them were sent")
     func noAnswer() {
         var answer = ForwardAnswer(status: 200)
-        answer.failure = "connection refused"
+        answer.failureText = "connection refused"
         answer.failureLabel = "connect"
+        answer.failure = .unreachable
         #expect(ForwardOutcome.of(answer) == .retry(afterSeconds: 0, reason: "connection refused"))
-        #expect(ForwardAnswer(failureLabel: "connect").label == "connect")
+        #expect(answer.label == "connect")
+        answer.failure = .unanswered
+        #expect(ForwardOutcome.of(answer) == .doubtful(afterSeconds: 0, reason: "connection refused", mayRefuse: false))
+        answer.failure = .untrusted
+        guard case .retrySlowly("connection refused", _) = ForwardOutcome.of(answer) else {
+            Issue.record("expected a slow retry")
+            return
+        }
         #expect(ForwardAnswer(status: 503).label == "503")
+    }
+
+    @Test("Tempo wants a tenant, with 401 or 503: nothing is lost, and the advice names the header", arguments: [401, 503])
+    func noTenant(status: Int) {
+        let outcome = Self.outcome(status, OTLPResponse.status(.unauthenticated, "no org id"))
+        guard case .retrySlowly(let reason, let advice) = outcome else {
+            Issue.record("expected a slow retry, got \(outcome)")
+            return
+        }
+        #expect(reason == "\(status): no org id")
+        #expect(advice.contains("tempo.headers") && advice.contains("X-Scope-OrgID"))
+    }
+
+    @Test("Too large is told by the status or by the words", arguments: [
+        (413, "anything"), (400, "request body too large"), (400, "http: request body too large"),
+        (429, "batch size (31457280 bytes) exceeds ingestion limit"), (400, "batch size (2 bytes) exceeds the limit"),
+    ])
+    func tooLarge(status: Int, text: String) {
+        #expect(Self.outcome(status, Array(text.utf8)) == .tooLarge(reason: "\(status): \(text)"))
+    }
+
+    @Test("The same words with another status are no matter of size", arguments: [200, 401, 500, 503])
+    func otherStatus(status: Int) {
+        if case .tooLarge = Self.outcome(status, Array("request body too large".utf8)) {
+            Issue.record("\(status) is taken for too large")
+        }
     }
 
     @Test("Partial success that is present but empty rejects nothing", arguments: [[], [0x0A, 0x00]] as [[UInt8]])
@@ -53,10 +94,9 @@ struct ForwardOutcomeTests {
     func batchOverBurst() {
         let text = "RATE_LIMITED: batch size (31457280 bytes) exceeds ingestion limit (local: 30000000 bytes, burst: 30000000)"
         let body = OTLPResponse.status(.resourceExhausted, text)
-        #expect(Self.outcome(429, body, retryAfter: 5) == .refused(reason: "429: " + text))
+        #expect(Self.outcome(429, body, retryAfter: 5) == .tooLarge(reason: "429: " + text))
         let rate = OTLPResponse.status(
             .resourceExhausted, "RATE_LIMITED: ingestion rate limit (burst: 30 bytes) exceeded while adding 40 bytes")
-        #expect(Self.outcome(429, rate, retryAfter: 5) != .refused(reason: "429"))
         guard case .retry(afterSeconds: 5, _) = Self.outcome(429, rate, retryAfter: 5) else {
             Issue.record("not retried")
             return

@@ -7,7 +7,8 @@
     wrong path / method / content type                         404 / 405 / 415
 
 What is stored, is stored before the answer goes out, and never de-duplicated. JSON is not imitated.
-Faults: `go_down`, `come_up`, `answer` (503, 429, 400 for ever or a number of times), `hold` and `release`.
+Faults: `go_down`, `come_up`, `answer` (503, 429, 400 for ever or a number of times), `judge` (by what a request holds),
+`hold` and `release`.
 """
 
 import gzip
@@ -18,6 +19,7 @@ import threading
 import time
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler
@@ -47,8 +49,10 @@ class Received:
 @dataclass
 class Fault:
     status: int
-    headers: dict[str, str]
-    times: int | None  # None: until told otherwise
+    headers: dict[str, str] = field(default_factory=dict)
+    times: int | None = None  # None: until told otherwise
+    message: str = "the stub was told to"
+    rejected: int = 0  # with status 200: stored but for this number of spans, which partial success tells
 
 
 class Refusal(Exception):
@@ -70,6 +74,7 @@ class TempoStub:
         self._requests: list[Received] = []
         self._stored: list[RawSpan] = []
         self._fault: Fault | None = None
+        self._judge: Callable[[set[SpanKey]], Fault | None] = lambda keys: None
         self._go_on = threading.Event()
         self._go_on.set()
         self._server: _Server | None = None
@@ -113,14 +118,20 @@ class TempoStub:
 
     # --- Faults ---
 
-    def answer(self, status: int, headers: dict[str, str] = {}, times: int | None = None) -> None:
+    def answer(self, status: int, headers: dict[str, str] = {}, times: int | None = None, **how) -> None:
         """Answers every request, or the next ones, with this status and stores nothing."""
         with self._lock:
-            self._fault = Fault(status, headers, times)
+            self._fault = Fault(status, headers, times, **how)
+
+    def judge(self, by: Callable[[set[SpanKey]], Fault | None]) -> None:
+        """Asks for each good request, given its spans, whether it is to be answered with a fault."""
+        with self._lock:
+            self._judge = by
 
     def answer_normally(self) -> None:
         with self._lock:
             self._fault = None
+            self._judge = lambda keys: None
 
     def hold(self) -> None:
         """Requests are stored and then wait for their answer."""
@@ -147,7 +158,7 @@ class TempoStub:
             self._requests.append(received)
             fault = self._next_fault()
         if fault:
-            status, answer = fault.status, (fault.headers, _status(14, "the stub was told to"))
+            status, answer = fault.status, (fault.headers, _status(14, fault.message))
         else:
             status, answer = self._store(path, method, received)
         self._go_on.wait(HOLD_SECONDS_MAX)
@@ -169,9 +180,18 @@ class TempoStub:
             content = {"Content-Type": "application/x-protobuf"} if refusal.status == 400 else {}
             return refusal.status, (content, _status(3, str(refusal)))
         with self._lock:
+            fault = self._judge({raw.key for raw in spans})
+            if fault and fault.status != 200:
+                return fault.status, (fault.headers, _status(3, fault.message))
             received.spans = spans
-            self._stored += spans
-        return 200, ({"Content-Type": "application/x-protobuf"}, b"\x0a\x00")
+            kept = spans[fault.rejected:] if fault else spans
+            self._stored += kept
+        content = {"Content-Type": "application/x-protobuf"}
+        if not fault:
+            return 200, (content, b"\x0a\x00")
+        # ExportTraceServiceResponse: 1 partial_success { 1 rejected_spans, 2 error_message }
+        partial = b"\x08" + wire.varint(fault.rejected) + wire.delimited(2, fault.message.encode())
+        return 200, (content, wire.delimited(1, partial))
 
 
 def accepted_spans(path: str, method: str, headers: Message, body: bytes) -> list[RawSpan]:

@@ -1,0 +1,63 @@
+import Logging
+import Model
+import Spool
+
+/// What the log says of answers: each kind now and then, however often it comes. All are counted elsewhere.
+struct ForwarderLog {
+    private static let pauseNanoseconds: UInt64 = 10_000_000_000
+
+    private let logger: Logger
+    private var failing = LogLimit(pauseNanoseconds: pauseNanoseconds)
+    private var misconfigured = LogLimit(pauseNanoseconds: pauseNanoseconds)
+    private var refused = LogLimit(pauseNanoseconds: pauseNanoseconds)
+    private var rejected = LogLimit(pauseNanoseconds: pauseNanoseconds)
+    private var tooLarge = LogLimit(pauseNanoseconds: pauseNanoseconds)
+    /// A failure was told of, and its end was not yet.
+    private var toldOfFailure = false
+
+    init(_ logger: Logger) {
+        self.logger = logger
+    }
+
+    mutating func note(_ effect: DispatchEffect, at now: MonotonicTime) {
+        switch effect {
+        case .settle: return
+        case .answered:
+            if toldOfFailure { logger.notice("forwarding again") }
+            toldOfFailure = false
+        case .failing(let reason, let advice, let pause): noteFailure(reason, advice, pause, at: now)
+        case .refused(let batch, let reason):
+            guard let more = refused.take(at: now) else { return }
+            logger.error(
+                "the backend refused spans for good; they are dropped",
+                metadata: ["spans": "\(batch.spanCount)", "reason": "\(reason)", "more_since_last_line": "\(more)"])
+        case .rejected(let spans, let message):
+            guard let more = rejected.take(at: now) else { return }
+            logger.warning(
+                "the backend took a request but for some spans",
+                metadata: ["spans": "\(spans)", "reason": "\(message)", "more_since_last_line": "\(more)"])
+        case .tooLarge(let spans, let bytes, let reason):
+            guard let more = tooLarge.take(at: now) else { return }
+            logger.warning(
+                "the backend finds a request too large; it is sent in parts. Lower tempo.batch.max-bytes, or raise its limit",
+                metadata: [
+                    "spans": "\(spans)", "bytes": "\(bytes)", "reason": "\(reason)", "more_since_last_line": "\(more)",
+                ])
+        }
+    }
+
+    private mutating func noteFailure(_ reason: String, _ advice: String?, _ pause: UInt64, at now: MonotonicTime) {
+        let limit = advice == nil ? failing.take(at: now) : misconfigured.take(at: now)
+        guard let more = limit else { return }
+        toldOfFailure = true
+        var metadata: Logger.Metadata = [
+            "reason": "\(reason)", "pause_seconds": "\(Double(pause) / 1e9)", "more_since_last_line": "\(more)",
+        ]
+        if let advice {
+            metadata["advice"] = "\(advice)"
+            logger.error("the backend won't let us in; spans wait in the spool until this is mended", metadata: metadata)
+        } else {
+            logger.warning("forwarding failed, will retry", metadata: metadata)
+        }
+    }
+}

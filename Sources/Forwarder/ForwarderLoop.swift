@@ -1,0 +1,159 @@
+import Logging
+import Metrics
+import Model
+import Platform
+import Spool
+import Synchronization
+
+/// The forwarder's thread: asks `Dispatch` what to send, moves the bytes by libcurl, and does what an answer leads to.
+struct ForwarderLoop: ~Copyable {
+    private struct InFlight {
+        let transfer: CurlTransfer
+        let consignment: Consignment
+    }
+
+    private static let readErrorPauseNanoseconds: UInt64 = 1_000_000_000
+
+    private let owner: Forwarder
+    private let compressor: BodyCompressor
+    private var dispatch: Dispatch
+    private var inFlight: [UnsafeMutableRawPointer: InFlight] = [:]
+    private var log: ForwarderLog
+    private var generator = SystemRandomNumberGenerator()
+
+    init(_ owner: Forwarder) {
+        self.owner = owner
+        compressor = BodyCompressor(owner.options.compression)
+        dispatch = Dispatch(owner.options)
+        log = ForwarderLog(owner.logger)
+    }
+
+    mutating func run() {
+        while true {
+            let (isStopping, deadline) = owner.control.withLock { ($0.isStopping, $0.drainDeadline) }
+            let now = owner.clock.monotonic()
+            startRequests(at: now, flushing: isStopping)
+            if isStopping && (now >= deadline || isIdle) { break }
+            owner.multi.perform()
+            finishRequests()
+            if isStopping && isIdle { break }
+            sleep(until: isStopping ? deadline : nil, flushing: isStopping)
+        }
+        // Answers that have not come yet are unknown: those batches stay in the spool.
+        for entry in inFlight.values { owner.multi.remove(entry.transfer) }
+    }
+
+    private var isIdle: Bool { dispatch.isIdle && owner.spool.unread.since == nil }
+
+    // MARK: Sending
+
+    private mutating func startRequests(at now: MonotonicTime, flushing: Bool) {
+        let owner = owner
+        var readError: SpoolError?
+        while true {
+            let consignment = dispatch.next(at: now) { () -> SpoolBatch? in
+                guard owner.freshAt(now, flushing: flushing).map({ $0 <= now }) ?? false else { return nil }
+                do throws(SpoolError) {
+                    return try owner.readBatch()
+                } catch {
+                    readError = error
+                    return nil
+                }
+            }
+            if let consignment { start(consignment, at: now) }
+            if let readError {
+                // The spool counts it; the frames stay where they are, and the disk gets a rest.
+                dispatch.pause(until: now.advanced(byNanoseconds: Self.readErrorPauseNanoseconds))
+                owner.logger.error("spool read failed", metadata: ["error": "\(readError)"])
+                return
+            }
+            if consignment == nil { return }
+        }
+    }
+
+    private mutating func start(_ consignment: Consignment, at now: MonotonicTime) {
+        let body = compressor.compress(consignment.batch.bytes)
+        guard let transfer = CurlTransfer(owner.options, body: body, contentEncoding: compressor.contentEncoding),
+            owner.multi.add(transfer)
+        else {
+            finish(consignment, .retry(afterSeconds: 0, reason: "libcurl has no memory for a request"), at: now)
+            return
+        }
+        inFlight[transfer.handle] = InFlight(transfer: transfer, consignment: consignment)
+    }
+
+    // MARK: Answers
+
+    private mutating func finishRequests() {
+        while let (easy, result) = owner.multi.nextDone() {
+            guard let entry = inFlight.removeValue(forKey: easy) else { continue }
+            owner.multi.remove(entry.transfer)
+            let answer = entry.transfer.answer(result)
+            let now = owner.clock.monotonic()
+            owner.control.withLock {
+                $0.statistics.requests[answer.label, default: 0] += 1
+                $0.statistics.durations.observe(now.seconds(since: entry.consignment.startedAt))
+            }
+            finish(entry.consignment, ForwardOutcome.of(answer), at: now)
+        }
+    }
+
+    private mutating func finish(_ consignment: Consignment, _ outcome: ForwardOutcome, at now: MonotonicTime) {
+        let jitter = Double.random(in: 0..<1, using: &generator)
+        for effect in dispatch.finish(consignment, outcome, at: now, jitter: jitter) { carryOut(effect, at: now) }
+    }
+
+    private mutating func carryOut(_ effect: DispatchEffect, at now: MonotonicTime) {
+        switch effect {
+        case .settle(let frames, let dropped, let reason):
+            owner.spool.settle(frames, dropping: (dropped, reason.rawValue))
+        case .failing(let reason, _, _):
+            owner.control.withLock {
+                $0.statistics.isBackendUp = false
+                $0.statistics.lastFailure = reason
+            }
+        case .answered:
+            owner.control.withLock {
+                $0.statistics.isBackendUp = true
+                $0.statistics.lastFailure = nil
+            }
+        case .refused, .rejected, .tooLarge: break
+        }
+        log.note(effect, at: now)
+    }
+
+    // MARK: Sleeping
+
+    private func sleep(until drainDeadline: MonotonicTime?, flushing: Bool) {
+        let now = owner.clock.monotonic()
+        var deadline = now.advanced(byNanoseconds: 1_000_000_000)
+        if let drainDeadline { deadline = min(deadline, drainDeadline) }
+        if let moment = dispatch.nextMoment(freshAt: owner.freshAt(now, flushing: flushing)) {
+            deadline = min(deadline, moment)
+        }
+        if dispatch.wantsFresh(at: now) {
+            let threshold = owner.spool.unread.spans == 0 ? 1 : owner.options.maxBatchSpans
+            owner.wakeThreshold.store(threshold, ordering: .releasing)
+            // An append between the look and the store would find nobody to wake.
+            if owner.spool.unread.spans >= threshold { deadline = now }
+        }
+        owner.multi.wait(milliseconds: deadline.milliseconds(from: now))
+        owner.wakeThreshold.store(Int.max, ordering: .releasing)
+    }
+}
+
+extension Forwarder {
+    /// When the spool has a batch to send: once it is full, or its first span has waited long enough. nil while it is
+    /// empty.
+    fileprivate func freshAt(_ now: MonotonicTime, flushing: Bool) -> MonotonicTime? {
+        let unread = spool.unread
+        guard let since = unread.since else { return nil }
+        let isFull = unread.spans >= options.maxBatchSpans || unread.bytes >= options.maxBatchBytes
+        return flushing || isFull ? now : since.advanced(byNanoseconds: options.maxDelayNanoseconds)
+    }
+
+    fileprivate func readBatch() throws(SpoolError) -> SpoolBatch? {
+        let batch = try spool.readBatch(maxBytes: options.maxBatchBytes, maxSpans: options.maxBatchSpans)
+        return batch.isEmpty ? nil : batch
+    }
+}

@@ -1,0 +1,70 @@
+package import ProtobufWire
+
+/// Makes two requests of one, for a backend to which it is too large: each with half of the spans, below copies of the
+/// resources and scopes that they stood under. All other bytes stay as they came.
+package enum RequestSplitter {
+    package struct Part: Equatable {
+        package let bytes: [UInt8]
+        package let spanCount: Int
+    }
+
+    /// nil where there is nothing to split: fewer than two spans.
+    package static func halves(of body: UnsafeRawBufferPointer) throws(WireError) -> (first: Part, second: Part)? {
+        let count = try spanCount(WireReader(body), level: 0)
+        if count < 2 { return nil }
+        let middle = count / 2
+        let first = try keeping(0..<middle, of: WireReader(body), level: 0, startingAt: 0)
+        let second = try keeping(middle..<count, of: WireReader(body), level: 0, startingAt: 0)
+        return (Part(bytes: first, spanCount: middle), Part(bytes: second, spanCount: count - middle))
+    }
+
+    /// Level 0 is the request (resource_spans = 1), 1 ResourceSpans (scope_spans = 2), 2 ScopeSpans (spans = 2).
+    private static func isNested(_ field: Int, _ type: WireType, level: Int) -> Bool {
+        type == .lengthDelimited && field == (level == 0 ? 1 : 2)
+    }
+
+    private static func spanCount(_ message: WireReader, level: Int) throws(WireError) -> Int {
+        var reader = message
+        var count = 0
+        while !reader.isAtEnd {
+            let (field, type) = try reader.tag()
+            if isNested(field, type, level: level) {
+                let nested = try reader.message()
+                count += level == 2 ? 1 : try spanCount(nested, level: level + 1)
+            } else {
+                try reader.skip(type, field: field)
+            }
+        }
+        return count
+    }
+
+    /// The message with those spans only whose index, counted from `start` at its beginning, is in `range`. Nested
+    /// messages that hold none of them are left out; what is no nested message is copied into each part.
+    private static func keeping(
+        _ range: Range<Int>, of message: WireReader, level: Int, startingAt start: Int
+    ) throws(WireError) -> [UInt8] {
+        var reader = message
+        var writer = WireWriter()
+        var index = start
+        while !reader.isAtEnd {
+            let fieldStart = reader.position
+            let (field, type) = try reader.tag()
+            var isWhole = true
+            if isNested(field, type, level: level) {
+                let nested = try reader.message()
+                let spans = index..<index + (level == 2 ? 1 : try spanCount(nested, level: level + 1))
+                index = spans.upperBound
+                if !spans.overlaps(range) { continue }
+                isWhole = spans.clamped(to: range) == spans
+                if !isWhole {
+                    writer.message(
+                        field, try keeping(range, of: nested, level: level + 1, startingAt: spans.lowerBound))
+                }
+            } else {
+                try reader.skip(type, field: field)
+            }
+            if isWhole { writer.raw(UnsafeRawBufferPointer(rebasing: message.buffer[fieldStart..<reader.position])) }
+        }
+        return writer.bytes
+    }
+}

@@ -1,0 +1,208 @@
+import Model
+import Testing
+@testable import Forwarder
+@testable import Spool
+
+/// What an operator expects of a forwarder, on hours of a modelled backend.
+@Suite("Dispatch")
+struct DispatchTests {
+    private static func batches(_ count: Int, frames: Int = 1, spansPerFrame: Int = 1) -> [SpoolBatch] {
+        (0..<count).map { makeBatch($0 * frames + 1...($0 + 1) * frames, spansPerFrame: spansPerFrame) }
+    }
+
+    private static func outcome(_ status: Int, _ text: String = "", retryAfter: UInt64 = 0) -> ForwardOutcome {
+        ForwardOutcome.of(ForwardAnswer(status: status, body: Array(text.utf8), retryAfterSeconds: retryAfter))
+    }
+
+    private static let accepted = outcome(200)
+
+    private static let broken: ForwardOutcome = {
+        var answer = ForwardAnswer()
+        answer.failure = .unanswered
+        answer.failureText = "connection reset"
+        return ForwardOutcome.of(answer)
+    }()
+
+    private static func holds(_ batch: SpoolBatch, _ sequences: UInt64...) -> Bool {
+        batch.frames.contains { sequences.contains($0.sequence) }
+    }
+
+    @Test("An hour in which every request is answered so loses nothing, and holds a handful of batches", arguments: [
+        500, 599, 503, 429, 401, 403, 404, 302, 502, 504, 408, 0,
+    ])
+    func outage(status: Int) throws {
+        var model = try ModelledForwarder()
+        model.spooled = Self.batches(5000, frames: 3)
+        model.run(seconds: 3600) { _, _ in status == 0 ? Self.broken : Self.outcome(status) }
+        #expect(model.delivered.isEmpty && model.refused.isEmpty)
+        #expect(model.held <= 5)
+        #expect(model.requests >= 100 && model.requests < 300, "\(model.requests) requests in an hour")
+        #expect(model.pauses.allSatisfy { $0 <= 30_000_000_000 })
+        model.run { _, _ in Self.accepted }
+        #expect(model.delivered.count == 15_000 && model.refused.isEmpty)
+    }
+
+    @Test("Of two backends behind a balancer one is broken: every second request fails, nothing is lost",
+        arguments: 1...8 as ClosedRange<UInt64>, [500, 403])
+    func halfBroken(seed: UInt64, status: Int) throws {
+        var model = try ModelledForwarder(seed: seed)
+        model.spooled = Self.batches(4000)
+        var random = SeededNumbers(seed)
+        model.run { _, _ in random.next() % 2 == 0 ? Self.outcome(status) : Self.accepted }
+        #expect(model.delivered.count == 4000)
+        #expect(model.refused.isEmpty)
+    }
+
+    @Test("One request that always gets 500 is found, dropped alone, and stops nobody", arguments: [1, 8, 30])
+    func poison(frames: Int) throws {
+        var model = try ModelledForwarder()
+        model.arrive(batches: 600, frames: frames, from: 1)
+        let poison = UInt64(50 * frames)
+        var firstFault: MonotonicTime?
+        var longest: UInt64 = 0
+        var last = model.now
+        model.run(seconds: 700) { batch, now in
+            if Self.holds(batch, poison) {
+                firstFault = firstFault ?? now
+                return Self.outcome(500, "no")
+            }
+            longest = max(longest, now.nanoseconds(since: last))
+            last = now
+            return Self.accepted
+        }
+        #expect(model.refused.values.flatMap { $0 } == [poison])
+        #expect(model.refused.keys.allSatisfy { $0.hasPrefix("500: no (") })
+        #expect(model.droppedSpans == [.refused: 1])
+        #expect(model.deliveredSpans == 600 * frames - 1)
+        #expect(longest < 4_000_000_000, "the others had to wait")
+    }
+
+    @Test("What takes the backend down is not all that it gets to see after each restart")
+    func crasher() throws {
+        var model = try ModelledForwarder { $0.maxInFlight = 1 }
+        model.spooled = Self.batches(100)
+        var downUntil = MonotonicTime(nanoseconds: 0)
+        model.run(seconds: 4000) { batch, now in
+            if now < downUntil { return Self.broken }
+            if Self.holds(batch, 1) {
+                downUntil = now.advanced(byNanoseconds: 1_000_000_000)
+                return Self.broken
+            }
+            return Self.accepted
+        }
+        #expect(model.delivered.count == 99, "all but the one, which is kept")
+        #expect(model.refused.isEmpty)
+    }
+
+    @Test("Requests that never get an answer while others pass are kept, and block nobody")
+    func blackHoles() throws {
+        var model = try ModelledForwarder()
+        model.spooled = Self.batches(300)
+        model.run(seconds: 600) { batch, _ in Self.holds(batch, 7, 70, 170) ? Self.broken : Self.accepted }
+        #expect(model.delivered.count == 297)
+        #expect(model.refused.isEmpty)
+        model.run { _, _ in Self.accepted }
+        #expect(model.delivered.count == 300)
+    }
+
+    @Test("A firewall that takes offence at one request refuses that one")
+    func forbidden() throws {
+        var model = try ModelledForwarder()
+        model.arrive(batches: 400, frames: 4, from: 1)
+        model.run(seconds: 500) { batch, _ in Self.holds(batch, 40) ? Self.outcome(403) : Self.accepted }
+        #expect(model.refused.values.flatMap { $0 } == [40])
+        #expect(model.deliveredSpans == 1599)
+    }
+
+    @Test("400 drops the culprits alone, in about as many requests as it takes to find them")
+    func refused() throws {
+        var model = try ModelledForwarder()
+        model.spooled = Self.batches(10, frames: 64)
+        model.run { batch, _ in Self.holds(batch, 1, 100, 101, 640) ? Self.outcome(400) : Self.accepted }
+        #expect(model.refused.values.flatMap { $0 }.sorted() == [1, 100, 101, 640])
+        #expect(model.deliveredSpans == 636)
+        #expect(model.droppedSpans == [.refused: 4])
+        #expect(model.requests <= 10 + 4 * 2 * 6)
+        #expect(model.pauses.isEmpty, "the backend answers: nobody has to wait")
+    }
+
+    @Test("Too large is halved by requests, then by spans, until it passes", arguments: [1, 3, 7, 1000])
+    func tooLarge(most: Int) throws {
+        var model = try ModelledForwarder()
+        model.spooled = Self.batches(2, frames: 10, spansPerFrame: 25)
+        model.run { batch, _ in
+            batch.spanCount > most ? Self.outcome(413) : Self.accepted
+        }
+        #expect(model.delivered.count == 20 && model.deliveredSpans == 500)
+        #expect(model.droppedSpans.isEmpty && model.refused.isEmpty)
+    }
+
+    @Test("A single span that is too large is dropped, its neighbours are not")
+    func tooLargeSpan() throws {
+        var model = try ModelledForwarder()
+        model.spooled = Self.batches(1, frames: 2, spansPerFrame: 8)
+        model.run { batch, _ in Self.holds(batch, 2) ? Self.outcome(400, "request body too large") : Self.accepted }
+        #expect(model.deliveredSpans == 8)
+        #expect(model.droppedSpans == [.refused: 8])
+        #expect(model.refused["400: request body too large"]?.count == 8)
+    }
+
+    @Test("A request whose parts fare differently is settled once, with all that was dropped")
+    func mixedParts() throws {
+        var model = try ModelledForwarder()
+        model.spooled = Self.batches(1, frames: 1, spansPerFrame: 4)
+        var answers = 0
+        model.run { batch, _ in
+            if batch.spanCount > 1 { return Self.outcome(413) }
+            answers += 1
+            switch answers {
+            case 1: return Self.accepted
+            case 2: return .accepted(rejectedSpans: 1, message: "late")
+            case 3: return Self.outcome(503)
+            default: return Self.outcome(400)
+            }
+        }
+        #expect(model.delivered == [1])
+        #expect(model.deliveredSpans + model.droppedSpans.values.reduce(0, +) == 4)
+        #expect(model.droppedSpans.count == 1)
+    }
+
+    @Test("Retry-After is obeyed to the second, by all")
+    func retryAfter() throws {
+        var model = try ModelledForwarder()
+        model.spooled = Self.batches(8)
+        var first: MonotonicTime?
+        var next: MonotonicTime?
+        model.run { _, now in
+            if let first, now.seconds(since: first) > 0.1 {
+                next = next ?? now
+                return Self.accepted
+            }
+            first = first ?? now
+            return Self.outcome(429, retryAfter: 20)
+        }
+        #expect(try #require(next).seconds(since: try #require(first)) >= 20)
+        #expect(model.delivered.count == 8)
+    }
+
+    @Test("However answers come, every span is delivered, dropped, or still there", arguments: 1...60 as ClosedRange<UInt64>)
+    func books(seed: UInt64) throws {
+        var random = SeededNumbers(seed)
+        var model = try ModelledForwarder(seed: seed) { $0.maxInFlight = Int(1 + seed % 4) }
+        let frames = Int(1 + seed % 7)
+        model.spooled = Self.batches(100, frames: frames, spansPerFrame: Int(1 + seed % 5))
+        let total = model.spooled.reduce(0) { $0 + $1.spanCount }
+        let outcomes: [ForwardOutcome] = [
+            Self.outcome(500), Self.outcome(503), Self.outcome(429, retryAfter: 2), Self.outcome(413), Self.outcome(400),
+            Self.outcome(403), Self.broken, .accepted(rejectedSpans: 1, message: ""), Self.outcome(504),
+        ]
+        model.run { _, _ in
+            let draw = Int(random.next() % 30)
+            return draw < outcomes.count ? outcomes[draw] : Self.accepted
+        }
+        #expect(model.dispatch.isIdle && model.spooled.isEmpty)
+        #expect(model.delivered.count == 100 * frames, "each frame is settled")
+        #expect(model.deliveredSpans + model.droppedSpans.values.reduce(0, +) == total)
+        #expect(model.held <= Dispatch.maxWaiting + 4 + 12)
+    }
+}

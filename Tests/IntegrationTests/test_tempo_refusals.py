@@ -1,0 +1,142 @@
+"""Tempo refuses: what it never takes is found, dropped and counted alone; what a configuration brings about waits."""
+
+import re
+
+import pytest
+
+from support.deadline import eventually
+from support.otlp import numbered_keys, numbered_request
+from support.tempo_stub import Fault
+
+FIRST, SECOND = range(100), range(100, 200)
+CULPRIT = numbered_keys([142])
+
+
+@pytest.fixture
+def collector(start_collector, tempo):
+    return start_collector(options={"tempo.endpoint": tempo.endpoint, "tempo.retry.initial": "20ms",
+                                    "tempo.retry.max": "100ms", "tempo.batch.max-delay": "20ms"})
+
+
+def post_in_one_batch(collector, tempo, total: int = 200, each: int = 10) -> None:
+    """Requests of ten spans that are sent to Tempo together, at first."""
+    tempo.go_down()
+    for start in range(0, total, each):
+        collector.post(numbered_request(range(start, start + each)))
+    tempo.come_up()
+
+
+def dropped(collector) -> dict[str, float]:
+    by_reason = collector.balanced_metrics().by("asynq_collector_dropped_spans_total", "reason")
+    return {reason: count for reason, count in by_reason.items() if count}
+
+
+def until_settled(collector) -> None:
+    eventually("an empty spool", lambda: collector.count("spool_spans") == 0, seconds=30)
+
+
+def lines(collector, pattern: str) -> list[str]:
+    return [line for line in collector.stderr().splitlines() if re.search(pattern, line)]
+
+
+def test_what_is_refused_for_good_is_dropped_by_a_named_reason_and_stops_nothing(collector, tempo):
+    tempo.answer(400)
+    collector.post(numbered_request(FIRST))
+    eventually("the spans dropped", lambda: collector.count("dropped_spans_total") == len(FIRST))
+    page = collector.balanced_metrics()
+    reasons = [reason for reason, count in page.by("asynq_collector_dropped_spans_total", "reason").items() if count]
+    assert len(reasons) == 1 and reasons[0], f"expected one named reason, got {reasons}"
+    assert page.value("asynq_collector_spool_spans") == 0
+    tempo.answer_normally()
+    collector.post(numbered_request(SECOND))
+    collector.until_forwarded(len(SECOND))
+    tempo.assert_each_once(numbered_keys(SECOND))
+
+
+def test_400_costs_the_one_request_that_it_is_for(collector, tempo):
+    tempo.judge(lambda keys: Fault(400, message="a bad span") if keys & CULPRIT else None)
+    post_in_one_batch(collector, tempo)
+    until_settled(collector)
+    tempo.assert_each_once(numbered_keys(set(range(200)) - set(range(140, 150))))
+    assert dropped(collector) == {"refused": 10}
+    assert "a bad span" in collector.stderr()
+
+
+def test_500_that_one_request_always_gets_while_others_pass_costs_that_request(collector, tempo):
+    tempo.judge(lambda keys: Fault(500, message="panic") if keys & CULPRIT else None)
+    post_in_one_batch(collector, tempo)
+    posted = 200
+
+    def given_up() -> bool:
+        nonlocal posted
+        collector.post(numbered_request(range(posted, posted + 10)))
+        posted += 10
+        return collector.count("dropped_spans_total") > 0
+
+    eventually("the culprit given up while others pass", given_up, seconds=30)
+    until_settled(collector)
+    tempo.assert_each_once(numbered_keys(set(range(posted)) - set(range(140, 150))))
+    assert dropped(collector) == {"refused": 10}
+
+
+@pytest.mark.parametrize("fault", [Fault(413), Fault(400, message="request body too large"),
+                                   Fault(429, message="batch size (31457280 bytes) exceeds ingestion limit")],
+                         ids=["413", "400 too large", "429 batch size exceeds"])
+def test_what_is_too_large_is_sent_in_smaller_portions(collector, tempo, fault):
+    """Also where a single request is: its spans travel in several."""
+    tempo.judge(lambda keys: fault if len(keys) > 7 else None)
+    collector.post(numbered_request(FIRST))
+    post_in_one_batch(collector, tempo)  # the same numbers again: each arrives twice
+    until_settled(collector)
+    times = tempo.times_stored()
+    assert set(times) == numbered_keys(range(200))
+    assert {times[key] for key in numbered_keys(FIRST)} == {2} and {times[key] for key in numbered_keys(SECOND)} == {1}
+    assert dropped(collector) == {}
+    assert "tempo.batch.max-bytes" in collector.stderr()
+
+
+def test_one_span_that_is_too_large_goes_alone(collector, tempo):
+    tempo.judge(lambda keys: Fault(413) if keys & CULPRIT else None)
+    post_in_one_batch(collector, tempo)
+    until_settled(collector)
+    tempo.assert_each_once(numbered_keys(range(200)) - CULPRIT)
+    assert dropped(collector) == {"refused": 1}
+
+
+@pytest.mark.parametrize("status, message, advice", [
+    (401, "unauthorized", "tempo.headers"), (403, "forbidden", "tempo.headers"), (404, "404 page not found", "tempo.endpoint"),
+    (401, "no org id", "X-Scope-OrgID"), (503, "no org id", "X-Scope-OrgID"),
+])
+def test_what_a_configuration_brings_about_is_said_loudly_and_waits_until_it_is_mended(collector, tempo, status, message,
+                                                                                       advice):
+    tempo.answer(status, message=message)
+    collector.post(numbered_request(FIRST))
+    attempts = lambda: collector.metrics().sum("asynq_collector_forward_requests_total", {"code": str(status)})
+    eventually("several attempts", lambda: attempts() >= 4)
+    assert dropped(collector) == {}
+    assert collector.metrics().value("asynq_collector_tempo_up") == 0
+    said = lines(collector, "error")
+    assert len(said) == 1 and message in said[0] and advice in said[0], said
+    tempo.answer_normally()
+    until_settled(collector)
+    tempo.assert_each_once(numbered_keys(FIRST))
+
+
+def test_the_pace_of_such_attempts_is_the_longest_pause(start_collector, tempo):
+    tempo.answer(403, times=1)
+    collector = start_collector(options={"tempo.endpoint": tempo.endpoint, "tempo.retry.initial": "1ms",
+                                         "tempo.retry.max": "2s"})
+    collector.post(numbered_request(FIRST))
+    until_settled(collector)
+    refused, accepted = tempo.requests
+    assert 0.95 <= accepted.arrived - refused.arrived <= 2.3
+
+
+def test_partial_success_is_counted_and_not_sent_again(collector, tempo):
+    tempo.judge(lambda keys: Fault(200, rejected=3, message="too old"))
+    collector.post(numbered_request(FIRST))
+    until_settled(collector)
+    assert dropped(collector) == {"rejected": 3}
+    assert collector.count("forwarded_spans_total") == 97
+    assert len(tempo.requests) == 1
+    assert "too old" in collector.stderr()
