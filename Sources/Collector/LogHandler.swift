@@ -62,7 +62,7 @@ package struct CollectorLogHandler: LogHandler {
     }
 
     private func json(_ level: Logger.Level, _ message: String, _ fields: Logger.Metadata) -> String {
-        var line = "{\"time\":\"\(timestamp())\",\"level\":\"\(level)\","
+        var line = "{\"time\":\"\(clock.wall().rfc3339)\",\"level\":\"\(level)\","
         line += "\"component\":\(quoted(label)),\"message\":\(quoted(message))"
         for (key, value) in fields.sorted(by: { $0.key < $1.key }) { line += ",\(quoted(key)):\(quoted("\(value)"))" }
         return line + "}"
@@ -70,22 +70,7 @@ package struct CollectorLogHandler: LogHandler {
 
     private func text(_ level: Logger.Level, _ message: String, _ fields: Logger.Metadata) -> String {
         let rest = fields.sorted { $0.key < $1.key }.map { " \($0.key)=\(quoted("\($0.value)"))" }.joined()
-        return "\(timestamp()) \(level) \(label): \(message)\(rest)"
-    }
-
-    /// RFC 3339 in UTC with milliseconds.
-    private func timestamp() -> String {
-        let now = clock.wall()
-        var seconds = time_t(now.wholeSeconds)
-        var parts = tm()
-        gmtime_r(&seconds, &parts)
-        let milliseconds = (now.nanoseconds - now.wholeSeconds * 1_000_000_000) / 1_000_000
-        func padded(_ number: some BinaryInteger, _ width: Int) -> String {
-            let digits = String(number)
-            return String(repeating: "0", count: max(0, width - digits.count)) + digits
-        }
-        return "\(parts.tm_year + 1900)-\(padded(parts.tm_mon + 1, 2))-\(padded(parts.tm_mday, 2))T"
-            + "\(padded(parts.tm_hour, 2)):\(padded(parts.tm_min, 2)):\(padded(parts.tm_sec, 2)).\(padded(milliseconds, 3))Z"
+        return "\(clock.wall().rfc3339) \(level) \(label): \(message)\(rest)"
     }
 
     private func quoted(_ text: String) -> String {

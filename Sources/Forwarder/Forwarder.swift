@@ -16,6 +16,8 @@ package struct ForwarderStatistics: Sendable {
     /// nil before the first answer.
     package var isBackendUp: Bool?
     package var lastFailure: String?
+    /// Refused requests, by what became of the copy that is kept for people to look at.
+    package var copies: [RefusedCopy: UInt64] = [:]
 }
 
 /// Sends what the spool holds to the trace backend, on a thread of its own. A batch leaves the spool only when the

@@ -11,6 +11,7 @@ struct ForwarderLog {
     private var misconfigured = LogLimit(pauseNanoseconds: pauseNanoseconds)
     private var refused = LogLimit(pauseNanoseconds: pauseNanoseconds)
     private var rejected = LogLimit(pauseNanoseconds: pauseNanoseconds)
+    private var notKept = LogLimit(pauseNanoseconds: pauseNanoseconds)
     private var tooLarge = LogLimit(pauseNanoseconds: pauseNanoseconds)
     /// A failure was told of, and its end was not yet.
     private var toldOfFailure = false
@@ -29,7 +30,7 @@ struct ForwarderLog {
         case .refused(let batch, let reason):
             guard let more = refused.take(at: now) else { return }
             logger.error(
-                "the backend refused spans for good; they are dropped",
+                "the backend refused spans for good; they are dropped, a copy is in the spool's directory refused/",
                 metadata: ["spans": "\(batch.spanCount)", "reason": "\(reason)", "more_since_last_line": "\(more)"])
         case .rejected(let spans, let message):
             guard let more = rejected.take(at: now) else { return }
@@ -44,6 +45,13 @@ struct ForwarderLog {
                     "spans": "\(spans)", "bytes": "\(bytes)", "reason": "\(reason)", "more_since_last_line": "\(more)",
                 ])
         }
+    }
+
+    mutating func note(_ failure: RefusedRequests.NotKept, at now: MonotonicTime) {
+        guard let more = notKept.take(at: now) else { return }
+        logger.warning(
+            "no copy of a refused request could be kept",
+            metadata: ["error": "\(failure.problem)", "more_since_last_line": "\(more)"])
     }
 
     private mutating func noteFailure(_ reason: String, _ advice: String?, _ pause: UInt64, at now: MonotonicTime) {

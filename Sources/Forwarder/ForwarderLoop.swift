@@ -19,6 +19,7 @@ struct ForwarderLoop: ~Copyable {
     private var dispatch: Dispatch
     private var inFlight: [UnsafeMutableRawPointer: InFlight] = [:]
     private var log: ForwarderLog
+    private let refusedRequests: RefusedRequests?
     private var generator = SystemRandomNumberGenerator()
 
     init(_ owner: Forwarder) {
@@ -26,6 +27,7 @@ struct ForwarderLoop: ~Copyable {
         compressor = BodyCompressor(owner.options.compression)
         dispatch = Dispatch(owner.options)
         log = ForwarderLog(owner.logger)
+        refusedRequests = owner.options.refused.map { RefusedRequests($0) }
     }
 
     mutating func run() {
@@ -117,9 +119,25 @@ struct ForwarderLoop: ~Copyable {
                 $0.statistics.isBackendUp = true
                 $0.statistics.lastFailure = nil
             }
-        case .refused, .rejected, .tooLarge: break
+        case .refused(let batch, let reason): setAside(batch, reason)
+        case .rejected, .tooLarge: break
         }
         log.note(effect, at: now)
+    }
+
+    /// The copy is written before the frame is settled: after a kill in between, the request is refused again. It costs
+    /// writes into the page cache of the disk that each settlement writes to as well; nothing is synced.
+    private mutating func setAside(_ batch: SpoolBatch, _ reason: String) {
+        guard let refusedRequests else { return }
+        var outcome = RefusedCopy.kept
+        do throws(RefusedRequests.NotKept) {
+            try refusedRequests.keep(batch, reason: reason, at: owner.clock.wall())
+        } catch {
+            outcome = error.outcome
+            log.note(error, at: owner.clock.monotonic())
+        }
+        let copy = outcome
+        owner.control.withLock { $0.statistics.copies[copy, default: 0] += 1 }
     }
 
     // MARK: Sleeping

@@ -19,6 +19,8 @@ package struct ForwarderOptions: Sendable {
     /// Requests at a time. Their batches, and those that wait for a retry, are all the memory that an outage takes.
     package var maxInFlight = 4
     package var userAgent: String
+    /// Where copies of refused requests go; nil = nowhere.
+    package var refused: RefusedRequestsOptions?
 
     package init(endpoint: TraceEndpoint, userAgent: String) {
         self.endpoint = endpoint

@@ -42,6 +42,56 @@ package enum Files {
         }
     }
 
+    /// Puts a file in its place whole, or not at all: whoever looks sees the old content or the new. Survives a kill of the
+    /// process from the moment that it returns; not synced, so no power cut.
+    package static func replace(_ path: String, with content: [UInt8], mode: UInt32 = 0o640) throws(SystemError) {
+        let temporary = path + temporarySuffix
+        do throws(SystemError) {
+            try write(temporary, content, mode: mode)
+            if rename(temporary, path) != 0 { throw SystemError("renaming", path: temporary) }
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+    }
+
+    /// Behind the name of a file that `replace` has not finished.
+    package static let temporarySuffix = ".tmp"
+
+    private static func write(_ path: String, _ content: [UInt8], mode: UInt32) throws(SystemError) {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
+        if descriptor < 0 { throw SystemError("opening", path: path) }
+        var done = 0
+        while done < content.count {
+            let count = content.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress.map { $0 + done }, $0.count - done) }
+            if count < 0 && errno == EINTR { continue }
+            if count < 0 {
+                let code = errno
+                close(descriptor)
+                throw SystemError("writing", path: path, code: code)
+            }
+            done += count
+        }
+        // Some file systems say only now that there was no room.
+        if close(descriptor) != 0 { throw SystemError("closing", path: path) }
+    }
+
+    /// The names of the regular files in a directory, and their sizes. Names that are not UTF-8 are left out.
+    package static func list(_ directory: String) throws(SystemError) -> [(name: String, bytes: Int)] {
+        guard let stream = opendir(directory) else { throw SystemError("reading directory", path: directory) }
+        defer { closedir(stream) }
+        var found: [(name: String, bytes: Int)] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(validatingCString: $0) }
+            }
+            var status = stat()
+            guard let name, fstatat(dirfd(stream), name, &status, AT_SYMLINK_NOFOLLOW) == 0 else { continue }
+            if status.st_mode & S_IFMT == S_IFREG { found.append((name, Int(status.st_size))) }
+        }
+        return found
+    }
+
     /// Removes a directory and all that is in it, following no link. Missing is no error.
     package static func removeTree(_ path: String) {
         let descriptor = open(path, directoryFlags)

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from support.deadline import eventually
+from support.http_client import Endpoint, post_traces
 from support.otlp import numbered_keys, numbered_request
 from support.tempo_stub import Fault
 
@@ -35,6 +36,10 @@ def until_settled(collector) -> None:
     eventually("an empty spool", lambda: collector.count("spool_spans") == 0, seconds=30)
 
 
+def copies(collector, outcome: str) -> float:
+    return collector.metrics().value("asynq_collector_set_aside_requests_total", {"outcome": outcome})
+
+
 def lines(collector, pattern: str) -> list[str]:
     return [line for line in collector.stderr().splitlines() if re.search(pattern, line)]
 
@@ -60,6 +65,45 @@ def test_400_costs_the_one_request_that_it_is_for(collector, tempo):
     tempo.assert_each_once(numbered_keys(set(range(200)) - set(range(140, 150))))
     assert dropped(collector) == {"refused": 10}
     assert "a bad span" in collector.stderr()
+
+
+def test_the_culprit_is_kept_aside_as_it_came_with_what_tempo_said(collector, tempo):
+    tempo.judge(lambda keys: Fault(400, message="a bad span") if keys & CULPRIT else None)
+    post_in_one_batch(collector, tempo)
+    until_settled(collector)
+    content, text = sorted((collector.spool / "refused").iterdir())
+    assert (content.suffix, text.suffix) == (".pb", ".txt")
+    assert content.read_bytes() == numbered_request(range(140, 150))
+    said = dict(line.split(": ", 1) for line in text.read_text().splitlines())
+    assert (said["spans"], said["bytes"], said["answer"]) == ("10", str(content.stat().st_size), "400: a bad span")
+    assert said["received"] <= said["time"]
+    assert (copies(collector, "kept"), copies(collector, "failed")) == (1, 0)
+    # As the documentation says, it can be sent again by hand.
+    tempo.answer_normally()
+    assert post_traces(Endpoint(port=tempo.port), content.read_bytes()).status == 200
+    tempo.assert_each_once(numbered_keys(range(200)))
+
+
+def test_of_many_culprits_the_newest_hundred_are_kept(collector, tempo):
+    tempo.answer(400)
+    for number in range(130):
+        collector.post(numbered_request([number]))
+    until_settled(collector)
+    assert copies(collector, "kept") == 130
+    kept = {path.read_bytes() for path in (collector.spool / "refused").glob("*.pb")}
+    assert len(kept) == 100 and kept <= {numbered_request([number]) for number in range(130)}
+    assert len(list((collector.spool / "refused").iterdir())) == 200
+
+
+def test_where_no_copy_can_be_kept_everything_else_goes_on(collector, tempo):
+    (collector.spool / "refused").write_text("in the way\n")
+    tempo.judge(lambda keys: Fault(400) if keys & CULPRIT else None)
+    post_in_one_batch(collector, tempo)
+    until_settled(collector)
+    assert (copies(collector, "kept"), copies(collector, "failed")) == (0, 1)
+    assert dropped(collector) == {"refused": 10}
+    assert collector.get("/-/ready").status == 200
+    assert "no copy" in collector.stderr()
 
 
 def test_500_that_one_request_always_gets_while_others_pass_costs_that_request(collector, tempo):

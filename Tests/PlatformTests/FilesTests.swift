@@ -154,4 +154,30 @@ struct FilesTests {
     func parent(path: String, expected: String) {
         #expect(Files.parent(of: path) == expected)
     }
+
+    @Test("a file is replaced whole, and nothing unfinished is left, whether that works or not")
+    func replaces() throws {
+        let scratch = try Scratch()
+        let large = [UInt8](repeating: 7, count: 3 << 20)
+        for content in [[1, 2, 3], [], large] as [[UInt8]] {
+            try Files.replace(scratch.path + "/file", with: content)
+            #expect(try Files.read(scratch.path + "/file", limit: 4 << 20) == content)
+        }
+        try Files.makeDirectories(scratch.path + "/directory")
+        #expect(throws: SystemError.self) { try Files.replace(scratch.path + "/directory", with: [1]) }
+        #expect(throws: SystemError.self) { try Files.replace(scratch.path + "/missing/file", with: [1]) }
+        #expect(try Files.list(scratch.path).map(\.name) == ["file"])
+    }
+
+    @Test("a list of files has their sizes, and neither directories nor links")
+    func lists() throws {
+        let scratch = try Scratch()
+        try scratch.write("a", [1, 2, 3])
+        try scratch.write("b", [])
+        try Files.makeDirectories(scratch.path + "/c")
+        #expect(symlink(scratch.path + "/a", scratch.path + "/d") == 0)
+        let found = try Files.list(scratch.path).sorted { $0.name < $1.name }
+        #expect(found.map(\.name) == ["a", "b"] && found.map(\.bytes) == [3, 0])
+        #expect(throws: SystemError.self) { try Files.list(scratch.path + "/a") }
+    }
 }

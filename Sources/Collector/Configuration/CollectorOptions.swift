@@ -261,6 +261,8 @@ struct OptionsBuilder {
         options.maxDelayNanoseconds = duration("tempo.batch.max-delay")
         options.retryInitialNanoseconds = duration("tempo.retry.initial")
         options.retryMaxNanoseconds = max(duration("tempo.retry.max"), options.retryInitialNanoseconds)
+        options.refused = RefusedRequestsOptions(
+            spoolDirectory: settings["spool.directory"].text, spoolBytes: size("spool.max-bytes"))
         return options
     }
 

@@ -118,6 +118,12 @@ final class PipelineMetrics: MetricSource {
         duration.add(statistics.durations.snapshot)
         var up = family("tempo_up", .gauge, "1 if the trace backend answered the last request; absent before the first.")
         if let isUp = statistics.isBackendUp { up.add(isUp ? 1 : 0) }
-        return [requests, duration, up]
+        var copies = family(
+            "set_aside_requests_total", .counter,
+            "Requests that the backend refused for good, by what became of the copy in the spool's directory refused/.")
+        for outcome in RefusedCopy.allCases {
+            copies.add(statistics.copies[outcome] ?? 0, LabelSet(["outcome": outcome.rawValue]))
+        }
+        return [requests, duration, up, copies]
     }
 }
