@@ -5,6 +5,10 @@ import CCurl
 final class CurlTransfer {
     /// More of an answer is not kept: a status and its message fit by far.
     private static let maxAnswerBytes = 64 << 10
+    /// A name's address is asked for again after this, and a connection, however busy, is given up: a name that moves to
+    /// another address is followed within the sum of both, also where the old address goes on answering.
+    private static let addressSeconds = 10
+    private static let connectionSeconds = 30
 
     let handle: UnsafeMutableRawPointer
     private let body: UnsafeMutableRawBufferPointer
@@ -55,6 +59,8 @@ final class CurlTransfer {
         _ = collector_curl_set_string(handle, CURLOPT_PROTOCOLS_STR, "http,https")
         _ = collector_curl_set_string(handle, CURLOPT_USERAGENT, options.userAgent)
         _ = collector_curl_set_pointer(handle, CURLOPT_HTTPHEADER, headers)
+        _ = collector_curl_set_long(handle, CURLOPT_DNS_CACHE_TIMEOUT, Self.addressSeconds)
+        _ = collector_curl_set_long(handle, CURLOPT_MAXLIFETIME_CONN, Self.connectionSeconds)
         // A name server that hangs must not hold up the end of the program.
         _ = collector_curl_set_long(handle, CURLOPT_QUICK_EXIT, 1)
         // Signals belong to the main thread.
@@ -99,8 +105,8 @@ final class CurlTransfer {
     private func failure(_ result: CURLcode) -> (label: String, ForwardAnswer.Failure) {
         var connectStatus = 0
         _ = collector_curl_get_long(handle, CURLINFO_HTTP_CONNECTCODE, &connectStatus)
-        // A proxy that won't make a tunnel.
-        if connectStatus >= 400 { return ("proxy", .untrusted) }
+        // A proxy that makes no tunnel: it won't (407, 403), or it can't, because Tempo is away.
+        if connectStatus >= 400 { return ("proxy", connectStatus < 500 ? .untrusted : .unreachable) }
         var sentBytes: curl_off_t = 0
         _ = collector_curl_get_offset(handle, CURLINFO_SIZE_UPLOAD_T, &sentBytes)
         let later: ForwardAnswer.Failure = sentBytes > 0 ? .unanswered : .unreachable

@@ -33,6 +33,17 @@ struct SecretTests {
         #expect(EffectiveConfiguration.redactedURL(text) == shown)
     }
 
+    @Test("Of a query, values are not shown whose names say that they are secrets", arguments: [
+        ("http://h/?api_token=hush&x=1", "http://h/?api_token=<redacted>&x=1"),
+        ("http://h/v1?X-Amz-Signature=hush&&KEY=a=b", "http://h/v1?X-Amz-Signature=<redacted>&&KEY=<redacted>"),
+        ("http://u:hush@h?authorization=hush", "http://u:<redacted>@h?authorization=<redacted>"),
+        ("redis-sentinel://h:1/0?master=NAME&db=2", "redis-sentinel://h:1/0?master=NAME&db=2"),
+        ("http://h/?", "http://h/?"), ("http://h/?token", "http://h/?token"), ("http://h/key=1", "http://h/key=1"),
+    ])
+    func queries(text: String, shown: String) {
+        #expect(EffectiveConfiguration.redactedURL(text) == shown)
+    }
+
     @Test("A password with / ? or # that should have been percent-encoded is not shown either", arguments: [
         "http://u:hu/sh@h:1", "http://u:hu?sh@h", "http://u:hu#sh@h/x", "http://u:/hush@h",
     ])

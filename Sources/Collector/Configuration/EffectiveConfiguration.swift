@@ -36,8 +36,25 @@ enum EffectiveConfiguration {
         }
     }
 
-    /// Whatever stands before an `@` of the authority may be a secret, the user's name excepted.
+    /// Whatever stands before an `@` of the authority may be a secret, the user's name excepted; and so may the values of
+    /// a query by their names.
     static func redactedURL(_ text: String) -> String {
+        redactedQuery(redactedAuthority(text))
+    }
+
+    private static func redactedQuery(_ text: String) -> String {
+        let secretNames = ["token", "key", "secret", "pass", "auth", "sig", "cred"]
+        guard let query = text.firstIndex(of: "?") else { return text }
+        let pairs = text[text.index(after: query)...].split(separator: "&", omittingEmptySubsequences: false)
+        let shown = pairs.map { pair -> Substring in
+            let name = pair.prefix { $0 != "=" }
+            let isSecret = name.endIndex < pair.endIndex && secretNames.contains { name.lowercased().contains($0) }
+            return isSecret ? name + "=" + redacted : pair
+        }
+        return text[...query] + shown.joined(separator: "&")
+    }
+
+    private static func redactedAuthority(_ text: String) -> String {
         var start = text.startIndex
         while start < text.endIndex, !text[start...].hasPrefix("://") { start = text.index(after: start) }
         guard start < text.endIndex else { return text }

@@ -53,7 +53,8 @@ class Collector:
     """
 
     def __init__(self, directory: Path, options: dict[str, object] = {}, env: dict[str, str] = {},
-                 command: tuple[str, ...] = ("run",), ready_path: str = "/-/ready"):
+                 command: tuple[str, ...] = ("run",), ready_path: str = "/-/ready", launcher: tuple[str, ...] = ()):
+        """`launcher`: a program that becomes the one it is given."""
         directory.mkdir(parents=True, exist_ok=True)
         self.socket = directory / "otlp.sock"
         assert len(str(self.socket)) <= UNIX_PATH_BYTES_MAX, f"too long for a unix socket: {self.socket}"
@@ -73,6 +74,7 @@ class Collector:
         self.process: subprocess.Popen | None = None
         self._command = command
         self._ready_path = ready_path
+        self._launcher = launcher
         self._env = env
         self._stderr = directory / f"stderr-{self.metrics_port}.log"
 
@@ -80,7 +82,8 @@ class Collector:
 
     def start(self) -> "Collector":
         """Returns when it is ready."""
-        command = faked_clock.command([str(COLLECTOR), *self._command, *flags(self.options)], self._env)
+        program = [*self._launcher, str(COLLECTOR), *self._command, *flags(self.options)]
+        command = faked_clock.command(program, self._env)
         with open(self._stderr, "wb") as stderr:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr,
                                             env=environment(self._env))

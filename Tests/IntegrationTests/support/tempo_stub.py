@@ -64,10 +64,10 @@ class Refusal(Exception):
 class TempoStub:
     """With `tls` (an `ssl.SSLContext` for servers) it speaks TLS. `host` is the address that it listens on."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"):
+    def __init__(self, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int | None = None):
         self.tls = tls
         self.host = host
-        self.port = free_port()
+        self.port = port or free_port()
         scheme, authority = "https" if tls else "http", f"[{host}]" if ":" in host else host
         self.endpoint = f"{scheme}://{authority}:{self.port}"
         self._lock = threading.Lock()
