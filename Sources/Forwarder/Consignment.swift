@@ -6,7 +6,7 @@ import Spool
 /// Some spans on their way, or waiting to be sent again: a batch of whole requests, or a part of a single one that was
 /// too large.
 struct Consignment {
-    let batch: SpoolBatch
+    var batch: SpoolBatch
     /// True for a part of one request. Its frame is settled with the last of the parts.
     let isPart: Bool
     /// False for what was split off another.
@@ -30,6 +30,7 @@ struct Consignment {
         self.acceptedBefore = acceptedBefore
     }
 
+    var isSuspect: Bool { suspicions > 0 }
     var firstSequence: UInt64 { batch.frames.first?.sequence ?? 0 }
 }
 

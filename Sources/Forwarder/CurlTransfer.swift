@@ -18,7 +18,7 @@ final class CurlTransfer {
     fileprivate var answerBody: [UInt8] = []
 
     /// nil when libcurl has no memory for a handle.
-    init?(_ options: ForwarderOptions, body bytes: [UInt8], contentEncoding: String?) {
+    init?(_ options: ForwarderOptions, body bytes: [UInt8], contentEncoding: String?, onConnectionOfItsOwn: Bool = false) {
         guard let handle = curl_easy_init() else { return nil }
         self.handle = handle
         body = .allocate(byteCount: bytes.count, alignment: 1)
@@ -27,6 +27,10 @@ final class CurlTransfer {
         headers = Self.headerList(options, contentEncoding)
         connectTo = options.endpoint.substitution.flatMap { curl_slist_append(nil, $0.connectTo) }
         configure(options)
+        if onConnectionOfItsOwn {
+            _ = collector_curl_set_long(handle, CURLOPT_FRESH_CONNECT, 1)
+            _ = collector_curl_set_long(handle, CURLOPT_FORBID_REUSE, 1)
+        }
     }
 
     deinit {

@@ -5,7 +5,7 @@ import Spool
 enum DispatchEffect {
     /// These frames need not be kept: delivered, all but `dropped` of their spans.
     case settle([SpoolBatch.Frame], dropped: Int, reason: ForwardDrop)
-    /// The backend will never take this request (or part of one); it is dropped by the `settle` that goes with it.
+    /// This request (or part of one) is given up; it is dropped by the `settle` that goes with it.
     case refused(SpoolBatch, reason: String)
     /// The backend took a request but for some spans.
     case rejected(spans: Int, message: String)
@@ -20,27 +20,43 @@ enum DispatchEffect {
 /// Decides what is sent when, and what an answer leads to. Pure: gets times and answers, gives back effects.
 ///
 /// What one failure means depends on the others. While nothing passes, the backend is down: the gate closes for all, one
-/// request at a time probes, each time another one. While others pass, the failed one is a suspect: it waits by itself,
-/// is halved the second time, and stops nobody.
+/// request at a time probes, each time another one: first of those that were on their way, then single new ones. While
+/// others pass, the failed one is a suspect: it waits by itself, is halved the second time, and stops nobody.
 ///
 /// | outcome       | nothing passes            | others pass                                         |
 /// |---------------|---------------------------|-----------------------------------------------------|
 /// | `retry`       | gate closes               | gate closes                                         |
 /// | `retrySlowly` | gate closes, longest pause | suspect; alone, again and again: refused            |
-/// | `doubtful`    | gate closes               | suspect; alone, again and again, if answered: refused |
+/// | `doubtful`    | gate closes               | suspect; alone, again and again: refused, or kept if never answered |
 /// | `tooLarge`    | halved, by frames, then by spans; a single span: refused | the same             |
 /// | `refused`     | halved until the culprit is alone; that is dropped | the same                   |
 struct Dispatch {
-    /// What waits is held in memory, and makes a hole in the settled sequences, of which the checkpoint knows 24.
+    /// What waits is held in memory, and makes a hole in the settled sequences, of which the checkpoint knows 24. With as
+    /// many as this, new requests are let through one by one only: whether they pass tells whose fault it is.
     static let maxWaiting = 16
+    /// With as many as this nothing new is let through: while nothing passes, and while some do; and neither with so many
+    /// bytes as `maxWaiting` batches have.
+    static let maxProbes = 64
+    static let maxHeld = 1024
+    /// A request that breaks the connection may do so by its size. Up to this one it is taken for an outage's, if nothing
+    /// else passes; batches are no larger, unless `tempo.batch.max-bytes` or a single request is.
+    static let maxUnansweredBytes = 1 << 20
 
     private let maxInFlight: Int
+    private let maxHeldBytes: Int
+    private let lonePauseNanoseconds: UInt64
     private var backoff: Backoff
     private var waiting: [Consignment] = []
     var waitingCount: Int { waiting.count }
+    var waitingBytes: Int { waiting.reduce(0) { $0 + $1.batch.bytes.count } }
     private(set) var inFlight = 0
+    private var suspectsInFlight = 0
+    /// When the next one may be let through although too many wait.
+    private var nextLone = MonotonicTime(nanoseconds: 0)
     /// Nothing is sent before this.
     private(set) var gate = MonotonicTime(nanoseconds: 0)
+    /// The part of it that the backend asked for.
+    private var askedGate = MonotonicTime(nanoseconds: 0)
     /// When the gate was last closed: requests that were on their way then tell of the same failure.
     private var gateClosedAt = MonotonicTime(nanoseconds: 0)
     private var acceptedBatches: UInt64 = 0
@@ -50,29 +66,48 @@ struct Dispatch {
 
     private struct DividedFrame {
         var openParts: Int
-        var rejectedSpans = 0
-        var refusedSpans = 0
+        var droppedSpans: [ForwardDrop: Int] = [:]
     }
 
     init(_ options: ForwarderOptions) {
         maxInFlight = options.maxInFlight
+        maxHeldBytes = Self.maxWaiting * options.maxBatchBytes
+        lonePauseNanoseconds = options.retryInitialNanoseconds
         backoff = Backoff(
             initialNanoseconds: options.retryInitialNanoseconds, maxNanoseconds: options.retryMaxNanoseconds)
     }
 
     var isIdle: Bool { inFlight == 0 && waiting.isEmpty }
-    private var isProbing: Bool { backoff.failures > 0 }
+    /// The last request failed, and not by itself.
+    var isProbing: Bool { backoff.failures > 0 }
     private var hasRoom: Bool { inFlight < (isProbing ? 1 : maxInFlight) }
-    /// Whether a batch that nobody has sent yet may be taken: in an outage no more than what was on its way when it
-    /// began, but two at least, to probe with different ones.
-    private var takesFresh: Bool { waiting.count < (isProbing ? max(2, maxInFlight) : Self.maxWaiting) }
+    /// Suspects may have half of the requests: those that wait for answers that never come must not take all.
+    private var hasRoomForSuspects: Bool { suspectsInFlight < max(1, maxInFlight / 2) }
+
+    private enum FreshRequests {
+        /// As much as a batch may hold.
+        case batches
+        /// One request at a time, not before the given time.
+        case lone(MonotonicTime)
+        case none
+    }
+
+    /// What nobody has sent yet may be taken so far. In an outage whole batches are taken until as much waits as was on
+    /// its way when it began; then single requests: it is none if they pass, and what waits is to blame.
+    private var takesFresh: FreshRequests {
+        if waiting.count < (isProbing ? max(2, maxInFlight) : Self.maxWaiting) { return .batches }
+        let most = isProbing ? Self.maxProbes : Self.maxHeld
+        if waiting.count >= most || waitingBytes >= maxHeldBytes { return .none }
+        return .lone(isProbing ? gate : nextLone)
+    }
 
     // MARK: Sending
 
-    /// What to send now, if anything. `fresh` reads the next batch from the spool, nil if there is none yet.
-    mutating func next(at now: MonotonicTime, fresh: () -> SpoolBatch?) -> Consignment? {
+    /// What to send now, if anything. `fresh` reads the next batch from the spool, of a single request if `isLone`; nil if
+    /// there is none yet.
+    mutating func next(at now: MonotonicTime, fresh: (_ isLone: Bool) -> SpoolBatch?) -> Consignment? {
         guard hasRoom && now >= gate else { return nil }
-        let ready = waiting.indices.filter { waiting[$0].notBefore <= now }
+        let ready = waiting.indices.filter { waiting[$0].notBefore <= now && mayGo(waiting[$0]) }
         // The oldest first; but in an outage the one that was tried least: what takes the backend down must not be all
         // that it ever gets to see.
         let best = ready.min {
@@ -82,28 +117,57 @@ struct Dispatch {
         }
         var chosen: Consignment?
         let prefersFresh = isProbing && best.map { waiting[$0].failures > 0 } ?? true
-        if (best == nil || prefersFresh) && takesFresh, let batch = fresh() {
+        if best == nil || prefersFresh, let batch = takeFresh(at: now, fresh) {
             chosen = Consignment(batch, isFresh: true, acceptedBefore: acceptedBatches)
         } else if let best {
             chosen = waiting.remove(at: best)
         }
         chosen?.startedAt = now
-        if chosen != nil { inFlight += 1 }
+        if let chosen {
+            inFlight += 1
+            if chosen.isSuspect { suspectsInFlight += 1 }
+        }
         return chosen
+    }
+
+    private mutating func takeFresh(at now: MonotonicTime, _ fresh: (Bool) -> SpoolBatch?) -> SpoolBatch? {
+        switch takesFresh {
+        case .batches: return fresh(false)
+        case .lone(let moment) where moment <= now:
+            let batch = fresh(true)
+            if batch != nil { nextLone = now.advanced(byNanoseconds: lonePauseNanoseconds) }
+            return batch
+        case .lone, .none: return nil
+        }
+    }
+
+    private func mayGo(_ consignment: Consignment) -> Bool {
+        !consignment.isSuspect || hasRoomForSuspects
     }
 
     /// When `next` may have something that it has not now; nil while it waits for an answer only. `freshAt`: when the
     /// spool has a batch.
     func nextMoment(freshAt: MonotonicTime?) -> MonotonicTime? {
         guard hasRoom else { return nil }
-        var moments = waiting.map(\.notBefore)
-        if takesFresh, let freshAt { moments.append(freshAt) }
+        var moments = waiting.filter(mayGo).map(\.notBefore)
+        if let freshAt {
+            switch takesFresh {
+            case .batches: moments.append(freshAt)
+            case .lone(let moment): moments.append(max(moment, freshAt))
+            case .none: break
+            }
+        }
         return moments.min().map { max($0, gate) }
     }
 
     /// Whether an append should wake the thread.
     func wantsFresh(at now: MonotonicTime) -> Bool {
-        hasRoom && takesFresh && now >= gate
+        guard hasRoom && now >= gate else { return false }
+        switch takesFresh {
+        case .batches: return true
+        case .lone(let moment): return moment <= now
+        case .none: return false
+        }
     }
 
     /// After a failure that is no request's, such as a disk that can't be read.
@@ -111,12 +175,29 @@ struct Dispatch {
         gate = max(gate, moment)
     }
 
+    /// The end is near: one try more, now, unless the backend asked for a longer pause.
+    mutating func hurry(at now: MonotonicTime) {
+        gate = max(now, askedGate)
+    }
+
     // MARK: Answers
+
+    /// What `next` gave is not sent after all: it has become too old. The spool has taken whole requests off its books;
+    /// a part is settled here.
+    mutating func expire(_ consignment: Consignment) -> [DispatchEffect] {
+        land(consignment)
+        return consignment.isPart ? settle(consignment, dropped: consignment.batch.spanCount, .expired) : []
+    }
+
+    private mutating func land(_ consignment: Consignment) {
+        inFlight -= 1
+        if consignment.isSuspect { suspectsInFlight -= 1 }
+    }
 
     mutating func finish(
         _ consignment: Consignment, _ outcome: ForwardOutcome, at now: MonotonicTime, jitter: Double
     ) -> [DispatchEffect] {
-        inFlight -= 1
+        land(consignment)
         switch outcome {
         case .accepted(let rejected, let message):
             acceptedBatches += 1
@@ -125,13 +206,18 @@ struct Dispatch {
             let settled = settle(consignment, dropped: rejected, .rejected)
             return [.answered] + (rejected > 0 ? [.rejected(spans: rejected, message: message)] : []) + settled
         case .retry(let after, let reason):
+            putBack(consignment)
             return closeGate(consignment, reason, advice: nil, after: after, at: now, jitter: jitter)
         case .retrySlowly(let reason, let advice):
             if othersPassed(consignment) { return suspect(consignment, outcome, after: 0, at: now, jitter: jitter) }
+            putBack(consignment)
             return closeGate(consignment, reason, advice: advice, after: 0, at: now, jitter: jitter)
-        case .doubtful(let after, let reason, _):
+        case .doubtful(let after, let reason, let isAnswer):
             if othersPassed(consignment) { return suspect(consignment, outcome, after: after, at: now, jitter: jitter) }
             noteFault(consignment)
+            let isLarge = consignment.batch.bytes.count > Self.maxUnansweredBytes
+            let isHalved = isLarge && !isAnswer && consignment.failures > 0 && divide(consignment, bySpans: true)
+            if !isHalved { putBack(consignment) }
             return closeGate(consignment, reason, advice: nil, after: after, at: now, jitter: jitter)
         case .tooLarge(let reason):
             backoff.succeed()
@@ -142,6 +228,13 @@ struct Dispatch {
             backoff.succeed()
             return [.answered] + (divide(consignment, bySpans: false) ? [] : drop(consignment, reason))
         }
+    }
+
+    private mutating func putBack(_ consignment: Consignment) {
+        var failed = consignment
+        failed.failures += 1
+        failed.acceptedBefore = acceptedBatches
+        waiting.append(failed)
     }
 
     private func othersPassed(_ consignment: Consignment) -> Bool {
@@ -156,19 +249,16 @@ struct Dispatch {
         _ consignment: Consignment, _ reason: String, advice: String?, after seconds: UInt64, at now: MonotonicTime,
         jitter: Double
     ) -> [DispatchEffect] {
-        var failed = consignment
-        failed.failures += 1
-        failed.acceptedBefore = acceptedBatches
-        waiting.append(failed)
-        // Requests that were on their way together fail together: that is one failure. But if the backend asks for a
-        // longer pause in one of its answers, it gets it.
-        if isProbing && failed.startedAt < gateClosedAt {
-            gate = max(gate, now.advanced(byNanoseconds: Backoff.askedNanoseconds(seconds)))
+        // If the backend asks for a pause in one of its answers, it gets it.
+        if seconds > 0 { askedGate = max(askedGate, now.advanced(byNanoseconds: Backoff.askedNanoseconds(seconds))) }
+        // Requests that were on their way together fail together: that is one failure.
+        if isProbing && consignment.startedAt < gateClosedAt {
+            gate = max(gate, askedGate)
             return []
         }
         let pause = backoff.fail(retryAfterSeconds: seconds, slowly: advice != nil, jitter: jitter)
         gateClosedAt = now
-        gate = now.advanced(byNanoseconds: pause)
+        gate = max(askedGate, now.advanced(byNanoseconds: pause))
         return [.failing(reason: reason, advice: advice, pauseNanoseconds: pause)]
     }
 
@@ -186,16 +276,18 @@ struct Dispatch {
         suspect.acceptedBefore = acceptedBatches
         let reason: String
         let isAnswer: Bool
-        let mayRefuse: Bool
         switch outcome {
-        case .retrySlowly(let text, _): (reason, isAnswer, mayRefuse) = (text, true, true)
-        case .doubtful(_, let text, let may): (reason, isAnswer, mayRefuse) = (text, may, may)
+        case .retrySlowly(let text, _): (reason, isAnswer) = (text, true)
+        case .doubtful(_, let text, let isOne): (reason, isAnswer) = (text, isOne)
         case .accepted, .retry, .tooLarge, .refused: preconditionFailure("no suspicion follows from \(outcome)")
         }
         // To halve costs nothing, and lets the innocent go. What breaks the connection may be too large for somebody.
-        if suspect.suspicions >= 2 && divide(suspect, bySpans: !isAnswer) { return [] }
-        if mayRefuse && firstTries.condemns(suspicions: suspect.suspicions, since: since) {
-            return drop(suspect, "\(reason) (\(suspect.suspicions) times, while other requests passed)")
+        if suspect.suspicions >= 2 && waiting.count < Self.maxHeld && divide(suspect, bySpans: !isAnswer) { return [] }
+        // One that gets no answer is kept as long as there is room, and then given up before it keeps others waiting.
+        let isRoomShort = waiting.count + 1 >= Self.maxWaiting
+        if (isAnswer || isRoomShort) && firstTries.condemns(suspicions: suspect.suspicions, since: since) {
+            let text = "\(reason) (\(suspect.suspicions) times, while other requests passed)"
+            return drop(suspect, text, isAnswer ? .refused : .unanswered)
         }
         let pause = max(
             backoff.pause(afterFailures: suspect.suspicions, jitter: jitter), Backoff.askedNanoseconds(seconds))
@@ -220,9 +312,11 @@ struct Dispatch {
         return true
     }
 
-    private mutating func drop(_ consignment: Consignment, _ reason: String) -> [DispatchEffect] {
+    private mutating func drop(
+        _ consignment: Consignment, _ reason: String, _ drop: ForwardDrop = .refused
+    ) -> [DispatchEffect] {
         let batch = consignment.batch
-        return [.refused(batch, reason: reason)] + settle(consignment, dropped: batch.spanCount, .refused)
+        return [.refused(batch, reason: reason)] + settle(consignment, dropped: batch.spanCount, drop)
     }
 
     /// A part settles nothing unless it is the last of its request.
@@ -231,15 +325,12 @@ struct Dispatch {
         guard consignment.isPart, let frame = frames.first, var whole = divided[frame.sequence] else {
             return [.settle(frames, dropped: dropped, reason: reason)]
         }
-        switch reason {
-        case .rejected: whole.rejectedSpans += min(max(0, dropped), consignment.batch.spanCount)
-        case .refused: whole.refusedSpans += dropped
-        }
+        whole.droppedSpans[reason, default: 0] += min(max(0, dropped), consignment.batch.spanCount)
         whole.openParts -= 1
         divided[frame.sequence] = whole.openParts > 0 ? whole : nil
         if whole.openParts > 0 { return [] }
-        // A settlement has one reason. If both are there, the worse one is named.
-        let worse: ForwardDrop = whole.refusedSpans > 0 ? .refused : .rejected
-        return [.settle(frames, dropped: whole.rejectedSpans + whole.refusedSpans, reason: worse)]
+        // A settlement has one reason: of several, the one that cost most.
+        let costliest = whole.droppedSpans.max { ($0.value, $0.key.rawValue) < ($1.value, $1.key.rawValue) }?.key
+        return [.settle(frames, dropped: whole.droppedSpans.values.reduce(0, +), reason: costliest ?? reason)]
     }
 }

@@ -33,6 +33,10 @@ package enum ForwardDrop: String, CaseIterable, Sendable {
     case rejected
     /// The backend refused the request for good.
     case refused
+    /// The backend never answered the request while it took others, and too many such requests waited.
+    case unanswered
+    /// Older than `max-age` when its turn to be sent again came; counted under the spool's own reason.
+    case expired
 }
 
 /// What an answer says of the backend and of the bytes that were sent.
@@ -54,9 +58,9 @@ enum ForwardOutcome: Equatable {
     case retry(afterSeconds: UInt64, reason: String)
     /// Configuration is wrong or the far side is the wrong one: try again at the slowest pace, and say loudly what to do.
     case retrySlowly(reason: String, advice: String)
-    /// The fault of the backend, mostly; or these bytes bring it about. `mayRefuse`: the same answer again and again,
-    /// while other requests pass, is a refusal.
-    case doubtful(afterSeconds: UInt64, reason: String, mayRefuse: Bool)
+    /// The fault of the backend, mostly; or these bytes bring it about. `isAnswer`: the backend itself said so, and if it
+    /// does again and again, while other requests pass, that is a refusal.
+    case doubtful(afterSeconds: UInt64, reason: String, isAnswer: Bool)
     /// Smaller portions may pass.
     case tooLarge(reason: String)
     /// The same bytes can't succeed: split, or drop what can't be split.
@@ -67,7 +71,7 @@ enum ForwardOutcome: Equatable {
         switch answer.failure {
         case .unreachable: return .retry(afterSeconds: 0, reason: answer.failureText)
         case .untrusted: return .retrySlowly(reason: answer.failureText, advice: "check tempo.tls.* and the proxy's password")
-        case .unanswered: return .doubtful(afterSeconds: 0, reason: answer.failureText, mayRefuse: false)
+        case .unanswered: return .doubtful(afterSeconds: 0, reason: answer.failureText, isAnswer: false)
         case nil: break
         }
         if (200..<300).contains(answer.status) {
@@ -85,8 +89,8 @@ enum ForwardOutcome: Equatable {
         case 400 where saysTooLarge(message), 429 where saysTooLarge(message): return .tooLarge(reason: reason)
         case 400, 422: return .refused(reason: reason)
         case 408, 425, 429, 503: return .retry(afterSeconds: after, reason: reason)
-        case 502, 504: return .doubtful(afterSeconds: after, reason: reason, mayRefuse: false)
-        case 500...: return .doubtful(afterSeconds: after, reason: reason, mayRefuse: true)
+        case 502, 504: return .doubtful(afterSeconds: after, reason: reason, isAnswer: false)
+        case 500...: return .doubtful(afterSeconds: after, reason: reason, isAnswer: true)
         default: return .retrySlowly(reason: reason, advice: advice(answer.status))
         }
     }

@@ -30,7 +30,7 @@ struct ForwarderLog {
         case .refused(let batch, let reason):
             guard let more = refused.take(at: now) else { return }
             logger.error(
-                "the backend refused spans for good; they are dropped, a copy is in the spool's directory refused/",
+                "the backend does not take these spans; they are dropped, a copy is in the spool's directory refused/",
                 metadata: ["spans": "\(batch.spanCount)", "reason": "\(reason)", "more_since_last_line": "\(more)"])
         case .rejected(let spans, let message):
             guard let more = rejected.take(at: now) else { return }

@@ -21,6 +21,7 @@ struct ForwarderLoop: ~Copyable {
     private var log: ForwarderLog
     private let refusedRequests: RefusedRequests?
     private var generator = SystemRandomNumberGenerator()
+    private var isHurrying = false
 
     init(_ owner: Forwarder) {
         self.owner = owner
@@ -34,18 +35,25 @@ struct ForwarderLoop: ~Copyable {
         while true {
             let (isStopping, deadline) = owner.control.withLock { ($0.isStopping, $0.drainDeadline) }
             let now = owner.clock.monotonic()
+            if isStopping && !isHurrying { dispatch.hurry(at: now) }
+            isHurrying = isStopping
             startRequests(at: now, flushing: isStopping)
-            if isStopping && (now >= deadline || isIdle) { break }
+            if isStopping && (now >= deadline || hasNothingToDo(before: deadline)) { break }
             owner.multi.perform()
             finishRequests()
-            if isStopping && isIdle { break }
+            if isStopping && hasNothingToDo(before: deadline) { break }
             sleep(until: isStopping ? deadline : nil, flushing: isStopping)
         }
         // Answers that have not come yet are unknown: those batches stay in the spool.
         for entry in inFlight.values { owner.multi.remove(entry.transfer) }
     }
 
-    private var isIdle: Bool { dispatch.isIdle && owner.spool.unread.since == nil }
+    /// At the end: all is sent, or the backend is away and the next try would come too late.
+    private func hasNothingToDo(before deadline: MonotonicTime) -> Bool {
+        if dispatch.inFlight > 0 { return false }
+        let now = owner.clock.monotonic()
+        return dispatch.nextMoment(freshAt: owner.freshAt(now, flushing: true)).map { $0 >= deadline } ?? true
+    }
 
     // MARK: Sending
 
@@ -53,16 +61,16 @@ struct ForwarderLoop: ~Copyable {
         let owner = owner
         var readError: SpoolError?
         while true {
-            let consignment = dispatch.next(at: now) { () -> SpoolBatch? in
+            let consignment = dispatch.next(at: now) { isLone -> SpoolBatch? in
                 guard owner.freshAt(now, flushing: flushing).map({ $0 <= now }) ?? false else { return nil }
                 do throws(SpoolError) {
-                    return try owner.readBatch()
+                    return try owner.readBatch(isLone: isLone)
                 } catch {
                     readError = error
                     return nil
                 }
             }
-            if let consignment { start(consignment, at: now) }
+            if let consignment, let young = withoutExpired(consignment, at: now) { start(young, at: now) }
             if let readError {
                 // The spool counts it; the frames stay where they are, and the disk gets a rest.
                 dispatch.pause(until: now.advanced(byNanoseconds: Self.readErrorPauseNanoseconds))
@@ -73,10 +81,31 @@ struct ForwarderLoop: ~Copyable {
         }
     }
 
+    /// What waited to be sent again may have become older than `spool.max-age`. nil when nothing is left of it.
+    private mutating func withoutExpired(_ consignment: Consignment, at now: MonotonicTime) -> Consignment? {
+        // The spool has just handed it out.
+        if consignment.isFresh && consignment.failures == 0 { return consignment }
+        var young = consignment
+        if consignment.isPart {
+            let maxAge = owner.spool.options.maxAgeNanoseconds ?? .max
+            let wall = owner.clock.wall()
+            let isExpired = consignment.batch.frames.contains { wall.nanoseconds(since: $0.time) > maxAge }
+            if isExpired { young.batch = SpoolBatch() }
+        } else {
+            young.batch = owner.spool.withoutExpired(consignment.batch)
+        }
+        if !young.batch.isEmpty { return young }
+        for effect in dispatch.expire(consignment) { carryOut(effect, at: now) }
+        return nil
+    }
+
     private mutating func start(_ consignment: Consignment, at now: MonotonicTime) {
         let body = compressor.compress(consignment.batch.bytes)
-        guard let transfer = CurlTransfer(owner.options, body: body, contentEncoding: compressor.contentEncoding),
-            owner.multi.add(transfer)
+        // A suspect gets a connection of its own: some backend behind the one that it failed on may be what is broken.
+        let transfer = CurlTransfer(
+            owner.options, body: body, contentEncoding: compressor.contentEncoding,
+            onConnectionOfItsOwn: consignment.isSuspect)
+        guard let transfer, owner.multi.add(transfer)
         else {
             finish(consignment, .retry(afterSeconds: 0, reason: "libcurl has no memory for a request"), at: now)
             return
@@ -170,8 +199,9 @@ extension Forwarder {
         return flushing || isFull ? now : since.advanced(byNanoseconds: options.maxDelayNanoseconds)
     }
 
-    fileprivate func readBatch() throws(SpoolError) -> SpoolBatch? {
-        let batch = try spool.readBatch(maxBytes: options.maxBatchBytes, maxSpans: options.maxBatchSpans)
+    fileprivate func readBatch(isLone: Bool) throws(SpoolError) -> SpoolBatch? {
+        // The spool gives one request at least.
+        let batch = try spool.readBatch(maxBytes: options.maxBatchBytes, maxSpans: isLone ? 1 : options.maxBatchSpans)
         return batch.isEmpty ? nil : batch
     }
 }

@@ -6,10 +6,11 @@ import ProtobufWire
 
 /// A batch of one-frame requests with these sequences; each frame holds `spansPerFrame` spans, whose names are their
 /// frame's sequence.
-func makeBatch(_ sequences: some Sequence<Int>, spansPerFrame: Int = 1) -> SpoolBatch {
+func makeBatch(_ sequences: some Sequence<Int>, spansPerFrame: Int = 1, nameBytes: Int = 0) -> SpoolBatch {
     var batch = SpoolBatch()
     for sequence in sequences {
-        let payload = makeRequest(name: "\(sequence)", spans: spansPerFrame)
+        let padding = String(repeating: " ", count: nameBytes)
+        let payload = makeRequest(name: "\(sequence)\(padding)", spans: spansPerFrame)
         payload.withUnsafeBytes { bytes in
             let encoded = FrameHeader.encode(
                 sequence: UInt64(sequence), time: WallTime(nanoseconds: 0), spanCount: spansPerFrame, payload: bytes,
@@ -37,6 +38,8 @@ func makeRequest(name: String, spans: Int) -> [UInt8] {
 struct ModelledForwarder {
     typealias Answer = (_ batch: SpoolBatch, _ now: MonotonicTime) -> ForwardOutcome
 
+    static let batchBytes = 1 << 20
+
     var dispatch: Dispatch
     var now = MonotonicTime(nanoseconds: 1_000_000_000)
     /// Requests that the spool has and nobody has read.
@@ -49,28 +52,33 @@ struct ModelledForwarder {
     /// Sequences of frames, by what they were refused for.
     var refused: [String: [UInt64]] = [:]
     var requests = 0
+    /// How long the backend takes to answer a batch, by its sequences.
+    var answerNanoseconds: (SpoolBatch) -> UInt64 = { _ in 5_000_000 }
     var pauses: [UInt64] = []
-    /// Most batches that were in memory at a time.
+    /// Most batches, and most of their bytes, that were in memory at a time.
     var held = 0
+    var heldBytes = 0
     private var flying: [(consignment: Consignment, end: MonotonicTime)] = []
     private var random: SeededNumbers
 
     init(seed: UInt64 = 1, _ change: (inout ForwarderOptions) -> Void = { _ in }) throws {
         var options = ForwarderOptions(endpoint: try TraceEndpoint(base: "http://h"), userAgent: "test")
+        options.maxBatchBytes = Self.batchBytes
         change(&options)
         dispatch = Dispatch(options)
         random = SeededNumbers(seed)
     }
 
     /// Until nothing is left, or for so many seconds of the model's time.
-    mutating func run(seconds: Double = .infinity, answerNanoseconds: UInt64 = 5_000_000, _ answer: Answer) {
+    mutating func run(seconds: Double = .infinity, _ answer: Answer) {
         let end = seconds.isFinite ? now.advanced(byNanoseconds: UInt64(seconds * 1e9)) : MonotonicTime(nanoseconds: .max)
         while now < end && !(spooled.isEmpty && arriving.isEmpty && dispatch.isIdle) {
             while let first = arriving.first, first.time <= now { spooled.append(arriving.removeFirst().batch) }
-            while let next = dispatch.next(at: now, fresh: { spooled.isEmpty ? nil : spooled.removeFirst() }) {
-                flying.append((next, now.advanced(byNanoseconds: answerNanoseconds + random.next() % 1000)))
+            while let next = dispatch.next(at: now, fresh: { Self.read(&spooled, isLone: $0) }) {
+                flying.append((next, now.advanced(byNanoseconds: answerNanoseconds(next.batch) + random.next() % 1000)))
             }
             held = max(held, flying.count + dispatch.waitingCount)
+            heldBytes = max(heldBytes, flying.reduce(dispatch.waitingBytes) { $0 + $1.consignment.batch.bytes.count })
             let first = flying.indices.min { flying[$0].end < flying[$1].end }
             let due = dispatch.nextMoment(freshAt: spooled.isEmpty ? nil : now)
             let moments = [first.map { flying[$0].end }, due, arriving.first?.time].compactMap { $0 }
@@ -83,6 +91,13 @@ struct ModelledForwarder {
                 carryOut(dispatch.finish(consignment, answer(consignment.batch, now), at: now, jitter: jitter))
             }
         }
+    }
+
+    private static func read(_ spooled: inout [SpoolBatch], isLone: Bool) -> SpoolBatch? {
+        guard let batch = spooled.first else { return nil }
+        if !isLone || batch.frames.count == 1 { return spooled.removeFirst() }
+        spooled[0] = batch.part(1..<batch.frames.count)
+        return batch.part(0..<1)
     }
 
     private mutating func carryOut(_ effects: [DispatchEffect]) {

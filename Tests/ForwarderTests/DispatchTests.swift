@@ -35,7 +35,7 @@ struct DispatchTests {
         model.spooled = Self.batches(5000, frames: 3)
         model.run(seconds: 3600) { _, _ in status == 0 ? Self.broken : Self.outcome(status) }
         #expect(model.delivered.isEmpty && model.refused.isEmpty)
-        #expect(model.held <= 5)
+        #expect(model.held <= Dispatch.maxProbes + 1 && model.heldBytes <= 16 * ModelledForwarder.batchBytes)
         #expect(model.requests >= 100 && model.requests < 300, "\(model.requests) requests in an hour")
         #expect(model.pauses.allSatisfy { $0 <= 30_000_000_000 })
         model.run { _, _ in Self.accepted }
@@ -43,13 +43,14 @@ struct DispatchTests {
     }
 
     @Test("Of two backends behind a balancer one is broken: every second request fails, nothing is lost",
-        arguments: 1...8 as ClosedRange<UInt64>, [500, 403])
+        arguments: 1...8 as ClosedRange<UInt64>, [500, 403, 502])
     func halfBroken(seed: UInt64, status: Int) throws {
         var model = try ModelledForwarder(seed: seed)
-        model.spooled = Self.batches(4000)
+        model.spooled = seed % 2 == 0 ? Self.batches(4000) : Self.batches(400, frames: 5, spansPerFrame: 2)
+        let spans = model.spooled.reduce(0) { $0 + $1.spanCount }
         var random = SeededNumbers(seed)
         model.run { _, _ in random.next() % 2 == 0 ? Self.outcome(status) : Self.accepted }
-        #expect(model.delivered.count == 4000)
+        #expect(model.deliveredSpans == spans)
         #expect(model.refused.isEmpty)
     }
 
@@ -103,6 +104,106 @@ struct DispatchTests {
         #expect(model.refused.isEmpty)
         model.run { _, _ in Self.accepted }
         #expect(model.delivered.count == 300)
+    }
+
+    @Test("Many requests that never get an answer while others pass: a few are kept, the rest is given up and counted",
+        arguments: [10_000_000_000, 5_000_000])
+    func manyBlackHoles(answerNanoseconds: UInt64) throws {
+        var model = try ModelledForwarder()
+        model.arrive(batches: 3000, frames: 1, from: 1)
+        let isBlackHole = { (batch: SpoolBatch) in batch.frames.contains { $0.sequence <= 1200 && $0.sequence % 20 == 0 } }
+        model.answerNanoseconds = { isBlackHole($0) ? answerNanoseconds : 5_000_000 }
+        var longest = 0.0
+        model.run(seconds: 4000) { batch, now in
+            if isBlackHole(batch) { return Self.broken }
+            let arrived = 1 + Double(batch.frames[0].sequence - 1)
+            longest = max(longest, now.seconds(since: MonotonicTime(nanoseconds: UInt64(arrived * 1e9))))
+            return Self.accepted
+        }
+        #expect(model.deliveredSpans == 3000 - 60)
+        #expect(longest < 10, "the others had to wait \(longest) s")
+        #expect(model.droppedSpans.keys.allSatisfy { $0 == .unanswered })
+        #expect(model.dispatch.waitingCount <= Dispatch.maxWaiting, "\(model.dispatch.waitingCount) wait")
+        #expect(model.delivered.count + model.dispatch.waitingCount == 3000, "nothing is gone without a count")
+    }
+
+    @Test("Some bad requests in a row, when nothing else is on its way, do not block what comes later for ever", arguments: [
+        (500, 4), (500, 40), (502, 4), (502, 40), (403, 10),
+    ])
+    func badRequestsInARow(status: Int, count: Int) throws {
+        var model = try ModelledForwarder()
+        model.spooled = Self.batches(count)
+        model.run(seconds: 60) { _, _ in Self.outcome(status) }
+        model.arrive(batches: 3000, frames: 1, from: count + 1)
+        model.run(seconds: 7200) { batch, _ in
+            batch.frames.contains { $0.sequence <= count } ? Self.outcome(status) : Self.accepted
+        }
+        #expect(model.deliveredSpans == 3000)
+        #expect(model.delivered.count + model.dispatch.waitingCount == 3000 + count)
+        if status == 502 {
+            #expect(model.refused.isEmpty == (count < Dispatch.maxWaiting))
+        } else {
+            #expect(model.delivered.count == 3000 + count)
+        }
+    }
+
+    @Test("A request so large that it breaks the connection is halved, though nothing else passes; others are not", arguments: [
+        (10, 100_000, 1 << 20), (30, 100_000, 1 << 20),
+    ])
+    func brokenBySize(spans: Int, spanBytes: Int, limit: Int) throws {
+        var model = try ModelledForwarder()
+        model.spooled = [makeBatch(1...1, spansPerFrame: spans, nameBytes: spanBytes)]
+        var smallest = Int.max
+        model.run(seconds: 600) { batch, _ in
+            smallest = min(smallest, batch.spanCount)
+            return batch.bytes.count > limit ? Self.broken : Self.accepted
+        }
+        #expect(model.delivered == [1] && model.deliveredSpans == spans)
+        #expect(smallest == (spans == 10 ? 10 : 7), "spans of the smallest request")
+    }
+
+    @Test("An outage divides nothing that is not large")
+    func outageDividesNothing() throws {
+        var model = try ModelledForwarder()
+        model.spooled = Self.batches(10, frames: 10, spansPerFrame: 10)
+        var spans: Set<Int> = []
+        model.run(seconds: 3600) { batch, _ in
+            spans.insert(batch.spanCount)
+            return Self.broken
+        }
+        #expect(spans.isSubset(of: [100, 10]), "batches, and single requests to find out whether they fare better")
+    }
+
+    @Test("Before the end one more request is sent at once, unless the backend asked for a longer pause", arguments: [0, 20])
+    func hurry(retryAfter: UInt64) throws {
+        var dispatch = try ModelledForwarder { $0.retryInitialNanoseconds = 30_000_000_000 }.dispatch
+        let start = MonotonicTime(nanoseconds: 1_000_000_000)
+        let later = start.advanced(byNanoseconds: 1_000_000_000)
+        let first = try #require(dispatch.next(at: start) { _ in makeBatch(1...1) })
+        _ = dispatch.finish(first, Self.outcome(503, retryAfter: retryAfter), at: start, jitter: 0)
+        let due = start.advanced(byNanoseconds: retryAfter == 0 ? 30_000_000_000 : 20_000_000_000)
+        #expect(dispatch.nextMoment(freshAt: nil) == due)
+        dispatch.hurry(at: later)
+        #expect(dispatch.nextMoment(freshAt: nil) == (retryAfter == 0 ? later : due))
+    }
+
+    @Test("A part that has become too old is dropped alone, and its request is settled with the last of the parts")
+    func expiredPart() throws {
+        var model = try ModelledForwarder { $0.maxInFlight = 1 }
+        let batch = makeBatch(1...1, spansPerFrame: 4)
+        let whole = try #require(model.dispatch.next(at: model.now) { _ in batch })
+        _ = model.dispatch.finish(whole, Self.outcome(413), at: model.now, jitter: 0)
+        let part = try #require(model.dispatch.next(at: model.now) { _ in nil })
+        #expect(part.isPart && part.batch.spanCount == 2)
+        #expect(model.dispatch.expire(part).isEmpty)
+        let other = try #require(model.dispatch.next(at: model.now) { _ in nil })
+        let effects = model.dispatch.finish(other, Self.accepted, at: model.now, jitter: 0)
+        guard case .settle(let frames, dropped: 2, reason: .expired)? = effects.last else {
+            Issue.record("expected one settlement, got \(effects)")
+            return
+        }
+        #expect(frames.map(\.sequence) == [1])
+        #expect(model.dispatch.isIdle)
     }
 
     @Test("A firewall that takes offence at one request refuses that one")

@@ -19,8 +19,8 @@ struct ForwardOutcomeTests {
         switch status {
         case 200..<300: #expect(outcome == .accepted(rejectedSpans: 0, message: ""))
         case 408, 425, 429, 503: #expect(outcome == .retry(afterSeconds: 7, reason: "\(status)"))
-        case 502, 504: #expect(outcome == .doubtful(afterSeconds: 7, reason: "\(status)", mayRefuse: false))
-        case 500...: #expect(outcome == .doubtful(afterSeconds: 7, reason: "\(status)", mayRefuse: true))
+        case 502, 504: #expect(outcome == .doubtful(afterSeconds: 7, reason: "\(status)", isAnswer: false))
+        case 500...: #expect(outcome == .doubtful(afterSeconds: 7, reason: "\(status)", isAnswer: true))
         case 400, 422: #expect(outcome == .refused(reason: "\(status)"))
         case 413: #expect(outcome == .tooLarge(reason: "\(status)"))
         default: #expect(Self.isSlow(outcome, status))
@@ -36,7 +36,7 @@ struct ForwardOutcomeTests {
         #expect(ForwardOutcome.of(answer) == .retry(afterSeconds: 0, reason: "connection refused"))
         #expect(answer.label == "connect")
         answer.failure = .unanswered
-        #expect(ForwardOutcome.of(answer) == .doubtful(afterSeconds: 0, reason: "connection refused", mayRefuse: false))
+        #expect(ForwardOutcome.of(answer) == .doubtful(afterSeconds: 0, reason: "connection refused", isAnswer: false))
         answer.failure = .untrusted
         guard case .retrySlowly("connection refused", _) = ForwardOutcome.of(answer) else {
             Issue.record("expected a slow retry")

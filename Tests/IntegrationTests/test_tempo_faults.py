@@ -9,6 +9,7 @@ import pytest
 
 from support.deadline import eventually, holds_for
 from support.otlp import numbered_keys, numbered_request
+from support.tempo_stub import Fault
 
 FIRST, SECOND = range(100), range(100, 200)
 
@@ -139,3 +140,55 @@ def test_500_is_retried_for_as_long_as_every_request_gets_it(collector, tempo):
     tempo.answer(500, times=30)
     collector.post(numbered_request(FIRST))
     assert_all_arrived_once(collector, tempo, FIRST)
+
+
+def test_requests_that_tempo_never_answers_do_not_block_what_comes_later(collector, tempo):
+    """Not even if, for a while, nothing else came."""
+    bad = [range(start, start + 10) for start in range(1000, 1060, 10)]
+    of_bad = numbered_keys(number for numbers in bad for number in numbers)
+    tempo.judge(lambda keys: Fault(502) if keys & of_bad else None)
+    for tried, numbers in enumerate(bad):
+        collector.post(numbered_request(numbers))
+        eventually("a try", lambda: collector.metrics().sum("asynq_collector_forward_requests_total") > tried)
+    collector.post(numbered_request(FIRST))
+    collector.until_forwarded(len(FIRST))
+    tempo.assert_each_once(numbered_keys(FIRST))
+    assert collector.count("spool_spans") == 60, "what got no answer is kept"
+    tempo.answer_normally()
+    collector.until_forwarded(160)
+
+
+def test_what_became_too_old_while_tempo_was_away_is_not_sent(start_collector, tempo):
+    collector = start_collector(options={"tempo.endpoint": tempo.endpoint, "tempo.retry.initial": "50ms",
+                                         "tempo.retry.max": "300ms", "spool.max-age": "1s"})
+    tempo.answer(503)
+    collector.post(numbered_request(FIRST))
+    eventually("a first try", lambda: tempo.requests)
+    eventually("the spans dropped", lambda: collector.metrics().value(
+        "asynq_collector_dropped_spans_total", {"reason": "expired"}) == len(FIRST))
+    tempo.answer_normally()
+    collector.post(numbered_request(SECOND))
+    collector.until_forwarded(len(SECOND))
+    tempo.assert_each_once(numbered_keys(SECOND))
+
+
+def test_before_the_end_tempo_is_asked_once_more(start_collector, tempo):
+    """Who stops a pod may take its disk away, too."""
+    collector = start_collector(options={"tempo.endpoint": tempo.endpoint, "tempo.retry.initial": "30s"})
+    tempo.answer(503, times=1)
+    collector.post(numbered_request(FIRST))
+    eventually("a refusal", lambda: collector.metrics().value("asynq_collector_tempo_up") == 0)
+    collector.stop()
+    tempo.assert_each_once(numbered_keys(FIRST))
+
+
+def test_a_tempo_that_is_away_does_not_hold_up_the_end(start_collector, tempo):
+    collector = start_collector(options={"tempo.endpoint": tempo.endpoint, "tempo.retry.initial": "30s"})
+    tempo.go_down()
+    collector.post(numbered_request(FIRST))
+    eventually("tempo_up 0", lambda: collector.metrics().value("asynq_collector_tempo_up") == 0)
+    started = time.monotonic()
+    collector.stop()
+    assert time.monotonic() - started < 3, "there is nothing to wait for"
+    tempo.come_up()
+    start_collector(options={"tempo.endpoint": tempo.endpoint}).until_forwarded(len(FIRST))

@@ -85,7 +85,7 @@ final class PipelineMetrics: MetricSource {
         forwarded.add(statistics.deliveredSpans)
         var dropped = family(
             "dropped_spans_total", .counter, "Accepted spans that were given up, by reason; above 0, traces have holes.")
-        for reason in SpoolDrop.allCases.map(\.rawValue) + ForwardDrop.allCases.map(\.rawValue) {
+        for reason in Set(SpoolDrop.allCases.map(\.rawValue) + ForwardDrop.allCases.map(\.rawValue)).sorted() {
             dropped.add(statistics.droppedSpans[reason] ?? 0, LabelSet(["reason": reason]))
         }
         var bytes = family("spool_bytes", .gauge, "Size of the spool on disk.")
