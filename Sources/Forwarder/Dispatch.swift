@@ -170,6 +170,11 @@ struct Dispatch {
         }
     }
 
+    /// Whether the backend takes nothing now, as far as we know.
+    func isBlocked(at now: MonotonicTime) -> Bool {
+        isProbing || now < gate
+    }
+
     /// After a failure that is no request's, such as a disk that can't be read.
     mutating func pause(until moment: MonotonicTime) {
         gate = max(gate, moment)

@@ -13,6 +13,8 @@ struct ForwarderLoop: ~Copyable {
     }
 
     private static let readErrorPauseNanoseconds: UInt64 = 1_000_000_000
+    /// While the drain is limited nobody is woken by an append: the thread looks by itself what has arrived.
+    private static let drainPauseNanoseconds: UInt64 = 50_000_000
 
     private let owner: Forwarder
     private let compressor: BodyCompressor
@@ -22,6 +24,7 @@ struct ForwarderLoop: ~Copyable {
     private let refusedRequests: RefusedRequests?
     private var generator = SystemRandomNumberGenerator()
     private var isHurrying = false
+    private var drainLimit: DrainLimit?
 
     init(_ owner: Forwarder) {
         self.owner = owner
@@ -29,6 +32,11 @@ struct ForwarderLoop: ~Copyable {
         dispatch = Dispatch(owner.options)
         log = ForwarderLog(owner.logger)
         refusedRequests = owner.options.refused.map { RefusedRequests($0) }
+        if owner.options.maxDrainSpansPerSecond > 0 {
+            drainLimit = DrainLimit(
+                spansPerSecond: owner.options.maxDrainSpansPerSecond, unread: owner.spool.unread.spans,
+                at: owner.clock.monotonic())
+        }
     }
 
     mutating func run() {
@@ -52,7 +60,16 @@ struct ForwarderLoop: ~Copyable {
     private func hasNothingToDo(before deadline: MonotonicTime) -> Bool {
         if dispatch.inFlight > 0 { return false }
         let now = owner.clock.monotonic()
-        return dispatch.nextMoment(freshAt: owner.freshAt(now, flushing: true)).map { $0 >= deadline } ?? true
+        return dispatch.nextMoment(freshAt: freshAt(now, flushing: true)).map { $0 >= deadline } ?? true
+    }
+
+    /// When a batch may be read from the spool; nil while it is empty.
+    private func freshAt(_ now: MonotonicTime, flushing: Bool) -> MonotonicTime? {
+        let unread = owner.spool.unread
+        guard let moment = owner.freshAt(now, unread, flushing: flushing) else { return nil }
+        // Probes are few, and have to be others each time.
+        guard let drainLimit, !dispatch.isProbing else { return moment }
+        return max(moment, drainLimit.opens(unread: unread.spans))
     }
 
     // MARK: Sending
@@ -61,14 +78,19 @@ struct ForwarderLoop: ~Copyable {
         let owner = owner
         var readError: SpoolError?
         while true {
+            drainLimit?.look(unread: owner.spool.unread.spans, isBlocked: dispatch.isBlocked(at: now), at: now)
+            let mayRead = freshAt(now, flushing: flushing).map { $0 <= now } ?? false
             let consignment = dispatch.next(at: now) { isLone -> SpoolBatch? in
-                guard owner.freshAt(now, flushing: flushing).map({ $0 <= now }) ?? false else { return nil }
+                guard mayRead else { return nil }
                 do throws(SpoolError) {
                     return try owner.readBatch(isLone: isLone)
                 } catch {
                     readError = error
                     return nil
                 }
+            }
+            if let consignment, consignment.isFresh && consignment.failures == 0 {
+                drainLimit?.note(read: consignment.batch.spanCount)
             }
             if let consignment, let young = withoutExpired(consignment, at: now) { start(young, at: now) }
             if let readError {
@@ -175,10 +197,11 @@ struct ForwarderLoop: ~Copyable {
         let now = owner.clock.monotonic()
         var deadline = now.advanced(byNanoseconds: 1_000_000_000)
         if let drainDeadline { deadline = min(deadline, drainDeadline) }
-        if let moment = dispatch.nextMoment(freshAt: owner.freshAt(now, flushing: flushing)) {
-            deadline = min(deadline, moment)
-        }
-        if dispatch.wantsFresh(at: now) {
+        let freshAt = freshAt(now, flushing: flushing)
+        if let moment = dispatch.nextMoment(freshAt: freshAt) { deadline = min(deadline, moment) }
+        let isLimited = !dispatch.isProbing && drainLimit.map { $0.opens(unread: owner.spool.unread.spans) > now } ?? false
+        if isLimited { deadline = min(deadline, now.advanced(byNanoseconds: Self.drainPauseNanoseconds)) }
+        if dispatch.wantsFresh(at: now) && !isLimited {
             let threshold = owner.spool.unread.spans == 0 ? 1 : owner.options.maxBatchSpans
             owner.wakeThreshold.store(threshold, ordering: .releasing)
             // An append between the look and the store would find nobody to wake.
@@ -192,8 +215,7 @@ struct ForwarderLoop: ~Copyable {
 extension Forwarder {
     /// When the spool has a batch to send: once it is full, or its first span has waited long enough. nil while it is
     /// empty.
-    fileprivate func freshAt(_ now: MonotonicTime, flushing: Bool) -> MonotonicTime? {
-        let unread = spool.unread
+    fileprivate func freshAt(_ now: MonotonicTime, _ unread: SpoolUnread, flushing: Bool) -> MonotonicTime? {
         guard let since = unread.since else { return nil }
         let isFull = unread.spans >= options.maxBatchSpans || unread.bytes >= options.maxBatchBytes
         return flushing || isFull ? now : since.advanced(byNanoseconds: options.maxDelayNanoseconds)

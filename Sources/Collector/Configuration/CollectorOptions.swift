@@ -259,6 +259,7 @@ struct OptionsBuilder {
         options.maxBatchBytes = size("tempo.batch.max-bytes")
         options.maxBatchSpans = integer("tempo.batch.max-spans")
         options.maxDelayNanoseconds = duration("tempo.batch.max-delay")
+        options.maxDrainSpansPerSecond = integer("tempo.drain.max-spans-per-second")
         options.retryInitialNanoseconds = duration("tempo.retry.initial")
         options.retryMaxNanoseconds = max(duration("tempo.retry.max"), options.retryInitialNanoseconds)
         options.refused = RefusedRequestsOptions(

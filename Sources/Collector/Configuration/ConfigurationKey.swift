@@ -137,6 +137,9 @@ struct ConfigurationKey: Sendable {
         .init("tempo.batch.max-bytes", .size(1024...maxMessage), "1MiB", "of one request, before compression"),
         .init("tempo.batch.max-spans", .integer(1...1_000_000), "1000", "of one request"),
         .init("tempo.batch.max-delay", .duration, "200ms", "how long spans wait for company"),
+        .init(
+            "tempo.drain.max-spans-per-second", .integer(0...1_000_000_000), "0",
+            "after an outage, spans sent beside as many as arrive; 0 = no limit"),
         .init("tempo.retry.initial", .duration, "1s", "first pause after a failure"),
         .init("tempo.retry.max", .duration, "30s", "longest pause"),
     ]
