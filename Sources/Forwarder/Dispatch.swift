@@ -7,8 +7,10 @@ enum DispatchEffect {
     case settle([SpoolBatch.Frame], dropped: Int, reason: ForwardDrop)
     /// This request (or part of one) is given up; it is dropped by the `settle` that goes with it.
     case refused(SpoolBatch, reason: String)
-    /// The backend took a request but for some spans.
+    /// The backend took a request but for some spans, perhaps none, and has something to say.
     case rejected(spans: Int, message: String)
+    /// A request failed while others passed; it is sent again by itself.
+    case suspected(spans: Int, reason: String)
     /// The backend found this much too large; it is sent again in smaller portions.
     case tooLarge(spans: Int, bytes: Int, reason: String)
     /// Nothing is sent for a while.
@@ -25,7 +27,7 @@ enum DispatchEffect {
 ///
 /// | outcome       | nothing passes            | others pass                                         |
 /// |---------------|---------------------------|-----------------------------------------------------|
-/// | `retry`       | gate closes               | gate closes                                         |
+/// | `retry`       | gate closes               | gate closes; the second time it waits by itself, too |
 /// | `retrySlowly` | gate closes, longest pause | suspect; alone, again and again: refused            |
 /// | `doubtful`    | gate closes               | suspect; alone, again and again: refused, or kept if never answered |
 /// | `tooLarge`    | halved, by frames, then by spans; a single span: refused | the same             |
@@ -209,9 +211,14 @@ struct Dispatch {
             if consignment.isFresh && consignment.failures == 0 { firstTries.accepted += 1 }
             backoff.succeed()
             let settled = settle(consignment, dropped: rejected, .rejected)
-            return [.answered] + (rejected > 0 ? [.rejected(spans: rejected, message: message)] : []) + settled
+            let says = rejected > 0 || !message.isEmpty
+            return [.answered] + (says ? [.rejected(spans: rejected, message: message)] : []) + settled
         case .retry(let after, let reason):
-            putBack(consignment)
+            // Else one that is never taken would be the first to be sent again, and close the gate, each time.
+            let count = consignment.failures + 1
+            let waitsAlone = count > 1 && othersPassed(consignment)
+            let pause = waitsAlone ? backoff.pause(afterFailures: count, jitter: jitter) : 0
+            putBack(consignment, until: now.advanced(byNanoseconds: pause))
             return closeGate(consignment, reason, advice: nil, after: after, at: now, jitter: jitter)
         case .retrySlowly(let reason, let advice):
             if othersPassed(consignment) { return suspect(consignment, outcome, after: 0, at: now, jitter: jitter) }
@@ -235,8 +242,9 @@ struct Dispatch {
         }
     }
 
-    private mutating func putBack(_ consignment: Consignment) {
+    private mutating func putBack(_ consignment: Consignment, until moment: MonotonicTime = MonotonicTime(nanoseconds: 0)) {
         var failed = consignment
+        failed.notBefore = moment
         failed.failures += 1
         failed.acceptedBefore = acceptedBatches
         waiting.append(failed)
@@ -287,7 +295,8 @@ struct Dispatch {
         case .accepted, .retry, .tooLarge, .refused: preconditionFailure("no suspicion follows from \(outcome)")
         }
         // To halve costs nothing, and lets the innocent go. What breaks the connection may be too large for somebody.
-        if suspect.suspicions >= 2 && waiting.count < Self.maxHeld && divide(suspect, bySpans: !isAnswer) { return [] }
+        let effects = [DispatchEffect.suspected(spans: suspect.batch.spanCount, reason: reason)]
+        if suspect.suspicions >= 2 && waiting.count < Self.maxHeld && divide(suspect, bySpans: !isAnswer) { return effects }
         // One that gets no answer is kept as long as there is room, and then given up before it keeps others waiting.
         let isRoomShort = waiting.count + 1 >= Self.maxWaiting
         if (isAnswer || isRoomShort) && firstTries.condemns(suspicions: suspect.suspicions, since: since) {
@@ -298,7 +307,7 @@ struct Dispatch {
             backoff.pause(afterFailures: suspect.suspicions, jitter: jitter), Backoff.askedNanoseconds(seconds))
         suspect.notBefore = now.advanced(byNanoseconds: pause)
         waiting.append(suspect)
-        return []
+        return effects
     }
 
     // MARK: Dividing and settling

@@ -45,7 +45,7 @@ package enum ForwardDrop: String, CaseIterable, Sendable {
 /// |-------------------------------------|---------------|
 /// | 2xx                                 | `accepted`    |
 /// | 408, 425, 429, 503; no connection   | `retry`       |
-/// | 3xx, 4xx but for 400 and 422; TLS; any refusal that says "no org id" | `retrySlowly` |
+/// | 3xx, 4xx but for 400 and 422; TLS; any refusal that says "no org id"; 400 that wants TLS | `retrySlowly` |
 /// | 500 and other 5xx; 502, 504, connection broken, time over | `doubtful` |
 /// | 413; 400 or 429 that says that the batch is too large | `tooLarge` |
 /// | 400, 422                            | `refused`     |
@@ -84,6 +84,9 @@ enum ForwardOutcome: Equatable {
             // Tempo with multitenancy: 401, or 503 for ever.
             return .retrySlowly(reason: reason, advice: "Tempo wants a tenant: set tempo.headers to X-Scope-OrgID=<tenant>")
         }
+        if answer.status == 400 && saysWantsTLS(message) {
+            return .retrySlowly(reason: reason, advice: "tempo.endpoint is a TLS port: write https:// in place of http://")
+        }
         switch answer.status {
         case 413: return .tooLarge(reason: reason)
         case 400 where saysTooLarge(message), 429 where saysTooLarge(message): return .tooLarge(reason: reason)
@@ -99,6 +102,11 @@ enum ForwardOutcome: Equatable {
     /// waiting mends).
     private static func saysTooLarge(_ message: String) -> Bool {
         message.contains("too large") || message.contains("batch size") && message.contains("exceeds")
+    }
+
+    /// How Go's server (Tempo) and nginx answer plain HTTP on a port for TLS. Not the bytes' fault, though it comes as 400.
+    private static func saysWantsTLS(_ message: String) -> Bool {
+        message.contains("HTTP request to an HTTPS server") || message.contains("plain HTTP request was sent to HTTPS port")
     }
 
     private static func advice(_ status: Int) -> String {

@@ -10,6 +10,7 @@ struct ForwarderLog {
     private var failing = LogLimit(pauseNanoseconds: pauseNanoseconds)
     private var misconfigured = LogLimit(pauseNanoseconds: pauseNanoseconds)
     private var refused = LogLimit(pauseNanoseconds: pauseNanoseconds)
+    private var suspected = LogLimit(pauseNanoseconds: pauseNanoseconds)
     private var rejected = LogLimit(pauseNanoseconds: pauseNanoseconds)
     private var notKept = LogLimit(pauseNanoseconds: pauseNanoseconds)
     private var tooLarge = LogLimit(pauseNanoseconds: pauseNanoseconds)
@@ -35,8 +36,13 @@ struct ForwarderLog {
         case .rejected(let spans, let message):
             guard let more = rejected.take(at: now) else { return }
             logger.warning(
-                "the backend took a request but for some spans",
+                spans > 0 ? "the backend took a request but for some spans" : "the backend took a request with a remark",
                 metadata: ["spans": "\(spans)", "reason": "\(message)", "more_since_last_line": "\(more)"])
+        case .suspected(let spans, let reason):
+            guard let more = suspected.take(at: now) else { return }
+            logger.warning(
+                "a request failed while others passed, will retry it by itself",
+                metadata: ["spans": "\(spans)", "reason": "\(reason)", "more_since_last_line": "\(more)"])
         case .tooLarge(let spans, let bytes, let reason):
             guard let more = tooLarge.take(at: now) else { return }
             logger.warning(

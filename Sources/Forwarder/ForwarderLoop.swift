@@ -171,7 +171,7 @@ struct ForwarderLoop: ~Copyable {
                 $0.statistics.lastFailure = nil
             }
         case .refused(let batch, let reason): setAside(batch, reason)
-        case .rejected, .tooLarge: break
+        case .rejected, .suspected, .tooLarge: break
         }
         log.note(effect, at: now)
     }

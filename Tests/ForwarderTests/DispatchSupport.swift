@@ -109,16 +109,16 @@ struct ModelledForwarder {
                 if dropped > 0 { droppedSpans[reason, default: 0] += dropped }
             case .refused(let batch, let reason): refused[reason, default: []] += batch.frames.map(\.sequence)
             case .failing(_, _, let pause): pauses.append(pause)
-            case .rejected, .tooLarge, .answered: break
+            case .rejected, .suspected, .tooLarge, .answered: break
             }
         }
     }
 
-    /// One batch of so many requests each second, with sequences from `first` on.
-    mutating func arrive(batches: Int, frames: Int, from first: Int) {
+    /// So many batches each second, with sequences from `first` on.
+    mutating func arrive(batches: Int, frames: Int, from first: Int, perSecond: UInt64 = 1) {
         for index in 0..<batches {
             let start = first + index * frames
-            let time = now.advanced(byNanoseconds: UInt64(index) * 1_000_000_000)
+            let time = now.advanced(byNanoseconds: UInt64(index) * 1_000_000_000 / perSecond)
             arriving.append((time, makeBatch(start..<start + frames)))
         }
     }

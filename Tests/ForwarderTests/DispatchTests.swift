@@ -78,6 +78,21 @@ struct DispatchTests {
         #expect(longest < 4_000_000_000, "the others had to wait")
     }
 
+    @Test("One request that is always told to come later is kept, and seldom keeps the others waiting", arguments: [429, 503])
+    func neverNow(status: Int) throws {
+        var model = try ModelledForwarder()
+        model.arrive(batches: 6000, frames: 1, from: 1, perSecond: 10)
+        var tries = 0
+        model.run(seconds: 600) { batch, _ in
+            if !Self.holds(batch, 100) { return Self.accepted }
+            tries += 1
+            return Self.outcome(status)
+        }
+        #expect(model.deliveredSpans == 5999 && model.droppedSpans.isEmpty)
+        #expect(model.dispatch.waitingCount == 1)
+        #expect((15...60).contains(tries), "\(tries) tries in ten minutes")
+    }
+
     @Test("What takes the backend down is not all that it gets to see after each restart")
     func crasher() throws {
         var model = try ModelledForwarder { $0.maxInFlight = 1 }

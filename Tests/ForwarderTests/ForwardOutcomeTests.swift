@@ -56,6 +56,18 @@ struct ForwardOutcomeTests {
         #expect(advice.contains("tempo.headers") && advice.contains("X-Scope-OrgID"))
     }
 
+    @Test("Plain HTTP on a port for TLS is a configuration to be mended, not a bad request", arguments: [
+        "Client sent an HTTP request to an HTTPS server.\n",
+        "<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>",
+    ])
+    func wantsTLS(text: String) {
+        guard case .retrySlowly(_, let advice) = Self.outcome(400, Array(text.utf8)) else {
+            Issue.record("expected a slow retry")
+            return
+        }
+        #expect(advice.contains("https://"))
+    }
+
     @Test("Too large is told by the status or by the words", arguments: [
         (413, "anything"), (400, "request body too large"), (400, "http: request body too large"),
         (429, "batch size (31457280 bytes) exceeds ingestion limit"), (400, "batch size (2 bytes) exceeds the limit"),

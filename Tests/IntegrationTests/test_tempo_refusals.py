@@ -184,3 +184,22 @@ def test_partial_success_is_counted_and_not_sent_again(collector, tempo):
     assert collector.count("forwarded_spans_total") == 97
     assert len(tempo.requests) == 1
     assert "too old" in collector.stderr()
+
+
+def test_plain_http_to_a_tls_port_costs_no_span(collector, tempo):
+    """Go's server, which Tempo has, answers 400 then."""
+    tempo.answer(400, message="Client sent an HTTP request to an HTTPS server.")
+    collector.post(numbered_request(FIRST))
+    eventually("a second attempt", lambda: len(tempo.requests) >= 2)
+    assert dropped(collector) == {} and "https://" in collector.stderr()
+    tempo.answer_normally()
+    until_settled(collector)
+    tempo.assert_each_once(numbered_keys(FIRST))
+
+
+def test_a_remark_without_rejected_spans_is_logged(collector, tempo):
+    tempo.judge(lambda keys: Fault(200, message="deprecated field"))
+    collector.post(numbered_request(FIRST))
+    until_settled(collector)
+    assert dropped(collector) == {}
+    assert "deprecated field" in collector.stderr()
