@@ -17,8 +17,16 @@ struct IngestSink: SpanSink {
         _ spans: AcceptedSpans, whenDurable: (@Sendable (Bool) -> Void)?
     ) throws(SinkRefusal) -> MadeSpans? {
         if let spool {
+            var told = whenDurable
+            if let whenDurable {
+                // Only now is there something to be read.
+                told = { [forwarder] isDurable in
+                    if isDurable { forwarder?.noteAppended() }
+                    whenDurable(isDurable)
+                }
+            }
             do throws(SpoolError) {
-                try spool.append(spans.payload, spanCount: spans.spanCount, whenDurable: whenDurable)
+                try spool.append(spans.payload, spanCount: spans.spanCount, whenDurable: told)
             } catch {
                 throw SinkRefusal(error)
             }

@@ -21,6 +21,8 @@ package protocol SpoolFileSystem: Sendable {
     func open(_ name: String) throws(SystemError) -> any SpoolFile
     func names() throws(SystemError) -> [String]
     func delete(_ name: String) throws(SystemError)
+    /// Replaces what had the new name, in one step.
+    func rename(_ name: String, to newName: String) throws(SystemError)
     /// Makes created and deleted names durable.
     func syncDirectory() throws(SystemError)
 }
@@ -55,6 +57,12 @@ package struct DiskFileSystem: SpoolFileSystem {
     package func delete(_ name: String) throws(SystemError) {
         if unlink(directory + "/" + name) != 0 && errno != ENOENT {
             throw SystemError("deleting", path: directory + "/" + name)
+        }
+    }
+
+    package func rename(_ name: String, to newName: String) throws(SystemError) {
+        if Glibc.rename(directory + "/" + name, directory + "/" + newName) != 0 {
+            throw SystemError("renaming", path: directory + "/" + name)
         }
     }
 

@@ -71,6 +71,8 @@ package enum SpoolDrop: String, CaseIterable, Sendable {
     case corrupt
     /// The disk did not give their file back, time after time.
     case unreadable
+    /// `sync: always`: the disk did not take them for good, and their sender was told so.
+    case unsynced
 }
 
 /// The crash-safe queue between the receiver and the forwarder: opaque payloads in, batches of them out, in order.
@@ -83,7 +85,7 @@ package final class Spool: Sendable {
     let clock: Clock
     let fileSystem: any SpoolFileSystem
     let state: Mutex<SpoolState>
-    private let waker: Waker
+    let waker: Waker
     private let syncThread: Mutex<OSThread?> = Mutex(nil)
 
     /// Opens the directory and recovers what it holds. Throws when it can't be read or written: then nothing can be
@@ -116,8 +118,9 @@ package final class Spool: Sendable {
 
     // MARK: Appending
 
-    /// Appends one payload of `spanCount` spans. When it returns, the frame is in the file. With `sync: always` the
-    /// caller acknowledges only after `whenDurable` was called with true.
+    /// Appends one payload of `spanCount` spans. When it returns, the frame is in the file. With `sync: always` it is read
+    /// only once it is on the disk, and the caller acknowledges only after `whenDurable` was called with true; after a
+    /// false, the spool does not have it.
     package func append(
         _ payload: UnsafeRawBufferPointer, spanCount: Int, whenDurable: (@Sendable (Bool) -> Void)? = nil
     ) throws(SpoolError) {
@@ -134,12 +137,14 @@ package final class Spool: Sendable {
                 state.note(error)
                 throw error
             }
-            state.lastFailure = nil
-            if state.unreadSpans == 0 { state.unreadSince = now }
-            state.unreadSpans += spanCount
-            state.unreadBytes += payload.count
+            if !state.hasFailedSync { state.lastFailure = nil }
             state.appendedSpans += UInt64(spanCount)
-            if let whenDurable { state.awaitingSync.append(whenDurable) }
+            let entry = state.noteAppended(spanCount, payload.count, whenDurable)
+            if options.sync == .always {
+                state.awaitingSync.append(entry)
+            } else {
+                state.publish([entry], now)
+            }
         }
         if options.sync == .always { waker.wake() }
     }
@@ -227,69 +232,7 @@ package final class Spool: Sendable {
         state.nextSequence += 1
     }
 
-    // MARK: Syncing
-
-    private func syncLoop() {
-        while true {
-            let deadline: MonotonicTime?
-            switch options.sync {
-            case .interval(let nanoseconds): deadline = clock.monotonic().advanced(byNanoseconds: nanoseconds)
-            case .always, .never: deadline = clock.monotonic().advanced(byNanoseconds: 1_000_000_000)
-            }
-            waker.sleep(until: deadline, clock: clock)
-            if state.withLock({ $0.isClosed }) { return }
-            if options.sync != .never { _ = syncOnce() }
-            dropExpired()
-            probeAfterFailure()
-        }
-    }
-
-    private static let probeName = "probe"
-    private static let probeBytes = 64 << 10
-
-    /// After a failure nobody may dare to send: finds out by itself when the disk takes bytes again.
-    func probeAfterFailure() {
-        if state.withLock({ $0.lastFailure == nil }) { return }
-        do throws(SystemError) {
-            let file = try fileSystem.open(Self.probeName)
-            try file.write([UInt8](repeating: 0, count: Self.probeBytes), at: 0)
-            try file.sync()
-            try fileSystem.delete(Self.probeName)
-            state.withLock { $0.lastFailure = nil }
-        } catch {
-            // Still failing; what the probe left is in the way of nothing and is deleted if that works.
-            try? fileSystem.delete(Self.probeName)
-        }
-    }
-
-    /// Forces everything that was appended so far to the disk. False if the disk refused.
-    package func syncOnce() -> Bool {
-        let work = state.withLock { state in
-            defer {
-                state.awaitingSync = []
-                state.isDirectoryDirty = false
-                state.isCheckpointDirty = false
-                for index in state.segments.indices { state.segments[index].isDirty = false }
-            }
-            var files = state.segments.filter(\.isDirty).compactMap(\.file)
-            if state.isCheckpointDirty { files.append(state.checkpointFile) }
-            return (files: files, directory: state.isDirectoryDirty, waiting: state.awaitingSync)
-        }
-        var failure: SystemError?
-        do throws(SystemError) {
-            for file in work.files { try file.sync() }
-            if work.directory { try fileSystem.syncDirectory() }
-        } catch {
-            failure = error
-            // The kernel forgets the dirty pages of a failed sync: what follows goes into a fresh file.
-            state.withLock { state in
-                state.note(.io(error))
-                if let last = state.segments.indices.last { state.segments[last].isSealed = true }
-            }
-        }
-        for callback in work.waiting { callback(failure == nil) }
-        return failure == nil
-    }
+    // MARK: Dropping
 
     func dropExpired() {
         guard let maxAge = options.maxAgeNanoseconds else { return }

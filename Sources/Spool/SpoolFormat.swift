@@ -8,6 +8,7 @@ import Platform
 //     lock                          the owner's pid in decimal; held by flock(2) while the owner lives
 //     checkpoint                    which frames are settled: sent, refused for good or dropped
 //     segment-<16 hex digits>.log   frames; the digits are the sequence of the first one
+//     segment-….log.new             a copy that was not finished; deleted by the next start
 //
 // A segment is a header and frames, back to back. Only the last segment is written to, only at its end.
 //
@@ -83,6 +84,8 @@ struct SegmentHeader {
     static let count = 48
     static let magic: [UInt8] = Array("ASQSPOOL".utf8)
     static let version: UInt32 = 2
+    /// Behind a segment's name: a copy of it that is being made.
+    static let copySuffix = ".new"
 
     let version: UInt32
     /// Where the first frame begins.

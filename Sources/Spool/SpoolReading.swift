@@ -217,6 +217,7 @@ extension SpoolState {
         {
             let segment = segments[index]
             if current.offset < segment.readableBytes { return index }
+            if segment.publishedBytes < segment.bytes && !segment.isQuarantined { return nil }
             guard index + 1 < segments.count else { return nil }
             // Its sequences are no gap: they may yet be read, after the next start.
             if segment.isQuarantined { lastRead = max(lastRead, segment.lastSequence) }
@@ -258,6 +259,7 @@ extension SpoolState {
         segments[index].unsettledFrames = segments[index].inFlightFrames
         segments[index].unreadableFrom = offset
         segments[index].isSealed = true
+        segments[index].needsRewrite = false
     }
 
     /// A good frame was read. Sequences between the one before it and this one are gone: counted, and settled so that

@@ -19,7 +19,12 @@ extension Spool {
         let checkpointFile = try fileSystem.open(Checkpoint.fileName)
         var checkpoint = Checkpoint()
         let slot = try checkpoint.load(from: checkpointFile)
-        let found = try fileSystem.names().compactMap { SegmentHeader.firstSequence(ofFileName: $0) }.sorted()
+        let names = try fileSystem.names()
+        for name in names where name.hasSuffix(SegmentHeader.copySuffix) {
+            let original = String(name.dropLast(SegmentHeader.copySuffix.count))
+            if SegmentHeader.firstSequence(ofFileName: original) != nil { try fileSystem.delete(name) }
+        }
+        let found = names.compactMap { SegmentHeader.firstSequence(ofFileName: $0) }.sorted()
         var segments: [FoundSegment] = []
         for firstSequence in found { segments.append(try FoundSegment(firstSequence, fileSystem)) }
         let headerKeys = segments.compactMap(\.header?.key).filter { $0 != .version1 }
@@ -81,6 +86,7 @@ extension Spool {
             } else {
                 try file.truncate(to: scan.goodEnd)
                 scan.segment.bytes = scan.goodEnd
+                scan.segment.publishedBytes = scan.goodEnd
             }
         }
         state.giveUp(scan.gaps)
@@ -110,7 +116,7 @@ extension Spool {
                 after: state.segments.last?.lastSequence ?? 0)
             // The next process appends to a segment of its own: what stands here is never written to again.
             next.segment.isSealed = true
-            next.segment.isDirty = false
+            // (It may not be on the disk yet, though.)
             do throws(SystemError) {
                 if let error = found.failure { throw error }
                 try next.read(fileSystem.open(found.name), count: found.count, settled: state.settled)
@@ -172,86 +178,5 @@ extension SpoolState {
             corruptFrames += settled.countUnsettled(in: gap)
             settled.insert(gap)
         }
-    }
-}
-
-/// One pass over a segment file: which frames check, and where they end.
-private struct SegmentScan {
-    var segment: Segment
-    /// The end of the last frame that checks.
-    var goodEnd: Int
-    /// Sequences that are missing between frames that check.
-    var gaps: [ClosedRange<UInt64>] = []
-    /// The sequence that comes next, if none is missing.
-    private(set) var expected: UInt64
-
-    private static let chunkBytes = 4 << 20
-
-    /// Frames up to the sequence `after` stand in an earlier segment.
-    init(segment: Segment, after: UInt64) {
-        self.segment = segment
-        goodEnd = segment.headerBytes
-        expected = max(segment.firstSequence, after + 1)
-    }
-
-    mutating func read(_ file: any SpoolFile, count: Int, settled: SettledSequences) throws(SystemError) {
-        // A file whose header is not whole may still hold frames behind it.
-        var offset = min(segment.headerBytes, count)
-        goodEnd = offset
-        var chunkBytes = Self.chunkBytes
-        while offset < count {
-            let wanted = min(chunkBytes, count - offset)
-            let chunk = try file.read(wanted, at: offset)
-            if chunk.isEmpty { return }
-            let done = chunk.withUnsafeBytes { take($0, at: offset, fileCount: count, settled) }
-            if done > 0 {
-                offset += done
-                chunkBytes = Self.chunkBytes
-            } else if chunk.count < wanted {
-                // The file ends too early, or the disk can't read on: the next byte tells which.
-                _ = try file.read(1, at: offset + chunk.count)
-                return
-            } else if wanted == count - offset {
-                return
-            } else {
-                chunkBytes *= 4
-            }
-        }
-    }
-
-    /// Which sequences it may hold where it can't be read: those up to the next segment's, or as many as there is room.
-    mutating func quarantine(before next: UInt64?, at now: WallTime) {
-        let unread = segment.bytes - goodEnd
-        let room = expected + UInt64(max(0, unread) / FrameHeader.count)
-        // A file of which not even the size is known has at most so many frames.
-        let last = next.map { max($0, expected) - 1 } ?? (segment.bytes == 0 ? expected + 1 << 32 : room)
-        segment.lastSequence = last
-        segment.frameCount = Int(clamping: last - segment.firstSequence + 1)
-        segment.newest = now
-    }
-
-    private mutating func take(
-        _ bytes: UnsafeRawBufferPointer, at base: Int, fileCount: Int, _ settled: SettledSequences
-    ) -> Int {
-        var finder = FrameFinder(bytes, at: base, segmentBytes: fileCount, key: segment.key)
-        while let found = finder.next() {
-            note(found.header, settled)
-            finder.take(found)
-            goodEnd = base + finder.done
-        }
-        return finder.done
-    }
-
-    private mutating func note(_ header: FrameHeader, _ settled: SettledSequences) {
-        if header.sequence > expected { gaps.append(expected...header.sequence - 1) }
-        if header.sequence < expected { return }
-        expected = header.sequence + 1
-        segment.frameCount = Int(clamping: header.sequence - segment.firstSequence + 1)
-        segment.lastSequence = header.sequence
-        if settled.contains(header.sequence) { return }
-        if segment.unsettledFrames == 0 { segment.oldestUnsettled = header.time }
-        segment.unsettledFrames += 1
-        segment.unsettledSpans += header.spanCount
-        segment.newest = header.time
     }
 }

@@ -34,11 +34,19 @@ struct Segment {
         self.headerBytes = headerBytes
         self.file = file
         self.bytes = bytes
+        publishedBytes = bytes
     }
+
+    /// A sync of it failed: its content has to go to a fresh file.
+    var needsRewrite = false
+    /// Its content was no longer whole when it was copied.
+    var isDamaged = false
+    /// What the reader may see: with `sync: always` only what is on the disk.
+    var publishedBytes: Int
 
     var isQuarantined: Bool { unreadableFrom != nil }
     /// Where a reader has to stop.
-    var readableBytes: Int { min(bytes, unreadableFrom ?? bytes) }
+    var readableBytes: Int { min(publishedBytes, unreadableFrom ?? publishedBytes) }
 
     mutating func appended(bytes: Int, spans: Int, sequence: UInt64, time: WallTime) {
         self.bytes += bytes
@@ -96,7 +104,14 @@ struct SpoolState {
     var errors: UInt64 = 0
     /// Why the last append, sync or probe failed; nil since one works again.
     var lastFailure: String?
-    var awaitingSync: [@Sendable (Bool) -> Void] = []
+    /// A sync failed, and none has worked since: an append that works proves nothing.
+    var hasFailedSync = false
+    /// With `sync: always`, what was appended and is not yet on the disk.
+    var awaitingSync: [AppendedFrame] = []
+    /// For copies of segments that are being made.
+    var reservedBytes = 0
+    /// When the next copy may be tried.
+    var nextRewrite = MonotonicTime(nanoseconds: 0)
 
     init(_ checkpoint: Checkpoint, _ checkpointFile: any SpoolFile, settled: SettledSequences?, key: FrameKey) {
         self.checkpoint = checkpoint
@@ -106,7 +121,7 @@ struct SpoolState {
     }
 
     var bytesOnDisk: Int {
-        segments.reduce(Self.overheadBytes) { $0 + $1.bytes }
+        segments.reduce(Self.overheadBytes + reservedBytes) { $0 + $1.bytes }
     }
 
     /// New frames can't be kept.

@@ -52,6 +52,7 @@ private final class UnreadableFileSystem: SpoolFileSystem {
     func open(_ name: String) throws(SystemError) -> any SpoolFile { File(self) }
     func names() throws(SystemError) -> [String] { [] }
     func delete(_ name: String) throws(SystemError) {}
+    func rename(_ name: String, to newName: String) throws(SystemError) {}
     func syncDirectory() throws(SystemError) {}
 }
 

@@ -6,7 +6,7 @@ import Synchronization
 /// What a test makes the disk do wrong: the next matching operation fails, after `keptBytes` of it are done.
 struct Fault: Sendable {
     enum Operation: Sendable {
-        case open, append, write, read, truncate, sync, delete, syncDirectory
+        case open, append, write, read, truncate, sync, delete, rename, syncDirectory
     }
 
     var operation: Operation
@@ -117,6 +117,14 @@ final class MemoryFileSystem: SpoolFileSystem {
     func delete(_ name: String) throws(SystemError) {
         try fail(.delete, name)
         content.withLock { $0.nodes[name] = nil }
+    }
+
+    func rename(_ name: String, to newName: String) throws(SystemError) {
+        try fail(.rename, name)
+        content.withLock { content in
+            content.nodes[newName] = content.nodes[name]
+            content.nodes[name] = nil
+        }
     }
 
     func syncDirectory() throws(SystemError) {

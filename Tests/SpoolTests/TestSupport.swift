@@ -23,11 +23,12 @@ final class ManualClock: Sendable {
 extension SpoolOptions {
     /// Small segments, and no thread that syncs.
     static func small(
-        maxBytes: Int = 1 << 20, segmentBytes: Int = 1024, whenFull: SpoolWhenFull = .refuse, maxAgeSeconds: Int64? = nil
+        maxBytes: Int = 1 << 20, segmentBytes: Int = 1024, whenFull: SpoolWhenFull = .refuse, maxAgeSeconds: Int64? = nil,
+        sync: SpoolSync = .never
     ) -> SpoolOptions {
         var options = SpoolOptions(
             maxBytes: maxBytes, maxAgeNanoseconds: maxAgeSeconds.map { $0 * 1_000_000_000 }, whenFull: whenFull,
-            sync: .never, segmentBytes: segmentBytes)
+            sync: sync, segmentBytes: segmentBytes)
         // The clock of these tests stands still.
         options.readPatienceNanoseconds = 0
         return options
@@ -43,6 +44,13 @@ extension Spool {
 
     func append(_ payload: [UInt8], spans: Int = 1) throws {
         try payload.withUnsafeBytes { try append($0, spanCount: spans) }
+    }
+
+    /// Appends, and notes in `heard` what the waiting sender is told.
+    func append(_ text: String, spans: Int = 1, heard: Heard) throws {
+        try Array(text.utf8).withUnsafeBytes { bytes in
+            try append(bytes, spanCount: spans) { isDurable in heard.answers.withLock { $0.append(isDurable) } }
+        }
     }
 
     func append(_ text: String, spans: Int = 1) throws {
@@ -75,6 +83,13 @@ extension Spool {
         let incoming = UInt64(now.recoveredSpans) + now.appendedSpans
         return now.spans >= 0 && incoming == now.deliveredSpans + now.droppedSpans.values.reduce(0, +) + UInt64(now.spans)
     }
+}
+
+/// What senders were told that waited for a sync.
+final class Heard: Sendable {
+    let answers = Mutex<[Bool]>([])
+
+    var all: [Bool] { answers.withLock { $0 } }
 }
 
 extension SpoolBatch {

@@ -55,7 +55,9 @@ final class PipelineMetrics: MetricSource {
                 values.received[source] ?? 0,
                 LabelSet(["transport": source.transport.rawValue, "encoding": source.encoding.rawValue]))
         }
-        var accepted = family("accepted_spans_total", .counter, "Spans that were acknowledged to their sender.")
+        var accepted = family(
+            "accepted_spans_total", .counter,
+            "Spans that were acknowledged to their sender (those dropped as unsynced were refused at last).")
         accepted.add(values.accepted)
         var refused = family(
             "refused_spans_total", .counter,

@@ -1,0 +1,289 @@
+import Glibc
+import Model
+import Platform
+import Synchronization
+
+// When a sync fails, the kernel forgets that the pages were dirty: a second fdatasync of the same file would report
+// success over bytes that never reached the disk. So a file is never synced again after it failed once. It is sealed, its
+// content, which is still in the page cache, is written to a fresh file, that one is synced and takes the old one's name:
+//
+//     segment-N.log  sync fails ──► segment-N.log.new written, synced ──► renamed over segment-N.log ──► directory synced
+//
+// What waited for the sync goes on waiting for this. If it fails too, it is tried again, a second later at the earliest,
+// for as long as the segment is not settled; those who waited are told that the disk did not take their spans.
+extension Spool {
+    static let rewritePauseNanoseconds: UInt64 = 1_000_000_000
+    private static let copyBytes = 1 << 20
+
+    func syncLoop() {
+        // What an earlier process appended may still be only in the page cache.
+        if options.sync != .never { _ = syncOnce() }
+        while true {
+            let deadline: MonotonicTime?
+            switch options.sync {
+            case .interval(let nanoseconds): deadline = clock.monotonic().advanced(byNanoseconds: nanoseconds)
+            case .always, .never: deadline = clock.monotonic().advanced(byNanoseconds: 1_000_000_000)
+            }
+            waker.sleep(until: deadline, clock: clock)
+            if state.withLock({ $0.isClosed }) { return }
+            if options.sync != .never { _ = syncOnce() }
+            dropExpired()
+            probeAfterFailure()
+        }
+    }
+
+    private static let probeName = "probe"
+    private static let probeBytes = 64 << 10
+
+    /// After a failure nobody may dare to send: finds out by itself when the disk takes bytes again.
+    func probeAfterFailure() {
+        if state.withLock({ $0.lastFailure == nil || $0.segments.contains(where: \.needsRewrite) }) { return }
+        do throws(SystemError) {
+            let file = try fileSystem.open(Self.probeName)
+            try file.write([UInt8](repeating: 0, count: Self.probeBytes), at: 0)
+            try file.sync()
+            try fileSystem.delete(Self.probeName)
+            state.withLock { $0.noteRecovered() }
+        } catch {
+            // Still failing; what the probe left is in the way of nothing and is deleted if that works.
+            try? fileSystem.delete(Self.probeName)
+        }
+    }
+
+    /// Forces everything that was appended so far to the disk. False if the disk refused.
+    package func syncOnce() -> Bool {
+        let work = state.withLock { $0.takeSyncWork(fileSystem) }
+        var hasSynced = false
+        for (segment, file) in work.segments {
+            do throws(SystemError) {
+                try file.sync()
+                hasSynced = true
+            } catch {
+                state.withLock { $0.noteFailedSync(of: segment, error) }
+            }
+        }
+        // A lost checkpoint costs re-sending: nobody waits for it. It is written anew, which makes its pages dirty again.
+        if work.hasCheckpoint, (try? state.withLock({ $0.checkpointFile }).sync()) == nil {
+            state.withLock { state in
+                state.errors += 1
+                state.storeCheckpoint()
+            }
+        }
+        let hasRewritten = rewriteFailedSegments()
+        var hasDirectory = true
+        if state.withLock({ $0.takeDirectoryWork() }) {
+            do throws(SystemError) {
+                try fileSystem.syncDirectory()
+            } catch {
+                hasDirectory = false
+                state.withLock { $0.noteFailedDirectorySync(error) }
+            }
+        }
+        let hasWorked = hasDirectory && (hasRewritten || hasSynced)
+        return finish(work.waiting, hasDirectory: hasDirectory, hasWorked: hasWorked)
+    }
+
+    /// Hands what is durable to the reader, takes back what is not, and tells who waits.
+    private func finish(_ waiting: [AppendedFrame], hasDirectory: Bool, hasWorked: Bool) -> Bool {
+        let now = clock.monotonic()
+        let (refused, isClean) = state.withLock { state in
+            let bad = Set(state.segments.filter { $0.needsRewrite || $0.isDamaged }.map(\.firstSequence))
+            let isClean = hasDirectory && !state.segments.contains(where: \.needsRewrite)
+            if isClean && hasWorked && state.hasFailedSync { state.noteRecovered() }
+            let refused = waiting.filter { !hasDirectory || bad.contains($0.segment) }
+            let sequences = Set(refused.map(\.sequence))
+            state.publish(waiting.filter { !sequences.contains($0.sequence) }, now)
+            state.withdraw(refused)
+            return (sequences, isClean)
+        }
+        for entry in waiting { entry.whenDurable?(!refused.contains(entry.sequence)) }
+        return isClean
+    }
+
+    /// True if there were some and all are made good.
+    private func rewriteFailedSegments() -> Bool {
+        let now = clock.monotonic()
+        let failed = state.withLock { state in
+            now >= state.nextRewrite ? state.segments.filter(\.needsRewrite) : []
+        }
+        for segment in failed where !rewrite(segment) {
+            state.withLock { $0.nextRewrite = now.advanced(byNanoseconds: Self.rewritePauseNanoseconds) }
+            return false
+        }
+        return !failed.isEmpty
+    }
+
+    private func rewrite(_ segment: Segment) -> Bool {
+        let name = SegmentHeader.fileName(firstSequence: segment.firstSequence)
+        // For a while both are on the disk: only within the bound.
+        guard state.withLock({ $0.reserve(segment.bytes, within: options.maxBytes) }) else { return false }
+        defer { state.withLock { $0.reservedBytes -= segment.bytes } }
+        do throws(SystemError) {
+            let old = try state.withLock { state throws(SystemError) in try state.opened(segment, fileSystem) }
+            guard let old else { return true }
+            let copy = try fileSystem.open(name + SegmentHeader.copySuffix)
+            try copy.truncate(to: 0)
+            var offset = 0
+            while offset < segment.bytes {
+                let chunk = try old.read(min(Self.copyBytes, segment.bytes - offset), at: offset)
+                if chunk.isEmpty { throw SystemError("copying", path: name, code: EIO) }
+                try copy.write(chunk, at: offset)
+                offset += chunk.count
+            }
+            var scan = SegmentScan(segment: segment, after: 0)
+            try scan.read(copy, count: segment.bytes, settled: SettledSequences(below: 0))
+            try copy.sync()
+            let isIntact = scan.goodEnd == segment.bytes && scan.gaps.isEmpty
+            try state.withLock { state throws(SystemError) in
+                try state.replace(segment, by: copy, isIntact: isIntact, fileSystem)
+            }
+            return true
+        } catch {
+            state.withLock { $0.note(.io(error)) }
+            // What the copy left is deleted if that works, or by the next start.
+            try? fileSystem.delete(name + SegmentHeader.copySuffix)
+            return false
+        }
+    }
+}
+
+/// A frame that was appended, until it may be read.
+struct AppendedFrame {
+    let segment: UInt64
+    let sequence: UInt64
+    let spanCount: Int
+    let payloadBytes: Int
+    /// Where the segment ends with it.
+    let end: Int
+    let whenDurable: (@Sendable (Bool) -> Void)?
+}
+
+extension SpoolState {
+    /// What is in a file and not yet on the disk.
+    struct SyncWork {
+        var segments: [(UInt64, any SpoolFile)] = []
+        var hasCheckpoint = false
+        var waiting: [AppendedFrame] = []
+    }
+
+    /// Segments of an earlier process are opened for it, so many at a time.
+    private static let maxOpened = 16
+
+    mutating func takeSyncWork(_ fileSystem: any SpoolFileSystem) -> SyncWork {
+        var work = SyncWork()
+        var opened = 0
+        for index in segments.indices where segments[index].isDirty && !segments[index].needsRewrite {
+            do throws(SystemError) {
+                let file: any SpoolFile
+                if let open = segments[index].file {
+                    file = open
+                } else {
+                    if opened == Self.maxOpened { continue }
+                    opened += 1
+                    file = try fileSystem.open(SegmentHeader.fileName(firstSequence: segments[index].firstSequence))
+                }
+                segments[index].isDirty = false
+                work.segments.append((segments[index].firstSequence, file))
+            } catch {
+                errors += 1
+            }
+        }
+        work.hasCheckpoint = isCheckpointDirty
+        isCheckpointDirty = false
+        work.waiting = awaitingSync
+        awaitingSync = []
+        return work
+    }
+
+    mutating func takeDirectoryWork() -> Bool {
+        defer { isDirectoryDirty = false }
+        return isDirectoryDirty
+    }
+
+    mutating func noteFailedSync(of segment: UInt64, _ error: SystemError) {
+        note(.io(error))
+        hasFailedSync = true
+        guard let index = segments.firstIndex(where: { $0.firstSequence == segment }) else { return }
+        segments[index].isSealed = true
+        segments[index].needsRewrite = true
+    }
+
+    /// A journal that failed goes on failing, so this may be tried again. New frames get a new name.
+    mutating func noteFailedDirectorySync(_ error: SystemError) {
+        note(.io(error))
+        hasFailedSync = true
+        isDirectoryDirty = true
+        if let last = segments.indices.last { segments[last].isSealed = true }
+    }
+
+    mutating func noteRecovered() {
+        lastFailure = nil
+        hasFailedSync = false
+    }
+
+    mutating func reserve(_ bytes: Int, within maxBytes: Int) -> Bool {
+        if bytesOnDisk + bytes > maxBytes { return false }
+        reservedBytes += bytes
+        return true
+    }
+
+    /// nil if nobody wants the segment any more. (To open it then would make it anew.)
+    func opened(_ segment: Segment, _ fileSystem: any SpoolFileSystem) throws(SystemError) -> (any SpoolFile)? {
+        guard let current = segments.first(where: { $0.firstSequence == segment.firstSequence }) else { return nil }
+        if let file = current.file { return file }
+        return try fileSystem.open(SegmentHeader.fileName(firstSequence: segment.firstSequence))
+    }
+
+    /// The copy is on the disk and takes the segment's name, if that is still wanted.
+    mutating func replace(
+        _ segment: Segment, by copy: any SpoolFile, isIntact: Bool, _ fileSystem: any SpoolFileSystem
+    ) throws(SystemError) {
+        let name = SegmentHeader.fileName(firstSequence: segment.firstSequence)
+        guard let index = segments.firstIndex(where: { $0.firstSequence == segment.firstSequence }) else {
+            try fileSystem.delete(name + SegmentHeader.copySuffix)
+            return
+        }
+        try fileSystem.rename(name + SegmentHeader.copySuffix, to: name)
+        isDirectoryDirty = true
+        segments[index].file = copy
+        segments[index].needsRewrite = false
+        segments[index].isDirty = false
+        segments[index].isDamaged = !isIntact
+    }
+
+    func noteAppended(
+        _ spanCount: Int, _ payloadBytes: Int, _ whenDurable: (@Sendable (Bool) -> Void)?
+    ) -> AppendedFrame {
+        let segment = segments[segments.count - 1]
+        return AppendedFrame(
+            segment: segment.firstSequence, sequence: segment.lastSequence, spanCount: spanCount,
+            payloadBytes: payloadBytes, end: segment.bytes, whenDurable: whenDurable)
+    }
+
+    /// From now on the reader sees them.
+    mutating func publish(_ frames: [AppendedFrame], _ now: MonotonicTime) {
+        for frame in frames {
+            if unreadSpans == 0 { unreadSince = now }
+            unreadSpans += frame.spanCount
+            unreadBytes += frame.payloadBytes
+            show(frame)
+        }
+    }
+
+    /// Their sender was told that the disk did not take them, and sends them again: nobody has read them, nobody will.
+    mutating func withdraw(_ frames: [AppendedFrame]) {
+        for frame in frames {
+            show(frame)
+            settle(frame.sequence...frame.sequence)
+            guard let index = segments.firstIndex(where: { $0.firstSequence == frame.segment }) else { continue }
+            segments[index].unsettledFrames -= 1
+            segments[index].unsettledSpans -= frame.spanCount
+            dropped[SpoolDrop.unsynced.rawValue, default: 0] += UInt64(frame.spanCount)
+        }
+    }
+
+    private mutating func show(_ frame: AppendedFrame) {
+        guard let index = segments.lastIndex(where: { $0.firstSequence == frame.segment }) else { return }
+        segments[index].publishedBytes = max(segments[index].publishedBytes, frame.end)
+    }
+}

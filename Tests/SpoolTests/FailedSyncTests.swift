@@ -1,0 +1,176 @@
+import Glibc
+import Platform
+import Testing
+@testable import Spool
+
+/// After a failed fdatasync the kernel takes the pages for clean: a second one would report success over lost bytes.
+@Suite("Syncs that fail")
+struct FailedSyncTests {
+    private static let always = SpoolOptions.small(sync: .always)
+    private static let first = SegmentHeader.fileName(firstSequence: 1)
+
+    private static func syncFault(times: Int = 1) -> Fault {
+        Fault(operation: .sync, namePrefix: "segment", code: EIO, times: times)
+    }
+
+    @Test("The content goes to a fresh file, that one is synced, and the sender hears that its spans are safe")
+    func madeGood() throws {
+        let disk = MemoryFileSystem()
+        let spool = try Spool(disk, Self.always)
+        let heard = Heard()
+        try spool.append("one", heard: heard)
+        disk.inject(Self.syncFault())
+        #expect(spool.syncOnce())
+        #expect(heard.all == [true])
+        #expect(spool.statistics.errors == 1)
+        #expect(spool.statistics.lastFailure == nil)
+        #expect(disk.syncedNames == [Checkpoint.fileName, Self.first + ".new", ""])
+        #expect(disk.segmentNames == [Self.first])
+        try spool.append("two", heard: heard)
+        #expect(spool.syncOnce())
+        #expect(disk.segmentNames.count == 2)
+        #expect(disk.syncedNames.suffix(2) == [disk.segmentNames[1], ""])
+        #expect(try spool.readAll() == ["one", "two"])
+        #expect(try Spool(disk).readAll() == ["one", "two"])
+    }
+
+    @Test("If the fresh file fails too, the sender hears so, and the spool does not keep what will be sent again")
+    func withdrawn() throws {
+        let disk = MemoryFileSystem()
+        let spool = try Spool(disk, Self.always)
+        let heard = Heard()
+        try spool.append("kept", spans: 2, heard: heard)
+        #expect(spool.syncOnce())
+        try spool.append("refused", spans: 3, heard: heard)
+        disk.inject(Self.syncFault(times: 2))
+        #expect(!spool.syncOnce())
+        #expect(heard.all == [true, false])
+        #expect(spool.statistics.droppedSpans == ["unsynced": 3])
+        #expect(spool.statistics.lastFailure != nil)
+        #expect(spool.isBalanced)
+        try spool.append("refused", spans: 3, heard: heard)
+        #expect(spool.statistics.lastFailure != nil, "an append into the page cache proves nothing")
+        #expect(!spool.syncOnce(), "the first segment waits for its copy")
+        #expect(heard.all == [true, false, true])
+        #expect(disk.segmentNames.count == 2)
+        #expect(try spool.readAll() == ["kept", "refused"], "once")
+        #expect(try Spool(disk).readAll() == ["kept", "refused"], "once")
+        #expect(spool.isBalanced)
+    }
+
+    @Test("A failed file is never synced again; its copy is tried again, a second apart, until it works")
+    func retried() throws {
+        let disk = MemoryFileSystem()
+        let clock = ManualClock()
+        let spool = try Spool(disk, .small(sync: .interval(nanoseconds: 1)), clock)
+        try spool.append("one")
+        disk.inject(Self.syncFault(times: 3))
+        #expect(!spool.syncOnce())
+        #expect(!spool.syncOnce(), "too early")
+        #expect(disk.pendingFaults == 1)
+        clock.advance(seconds: 1)
+        #expect(!spool.syncOnce())
+        #expect(disk.pendingFaults == 0)
+        spool.probeAfterFailure()
+        #expect(spool.statistics.lastFailure != nil, "a probe that works does not make the segment durable")
+        clock.advance(seconds: 1)
+        #expect(spool.syncOnce())
+        #expect(spool.statistics.lastFailure == nil)
+        #expect(disk.syncedNames.filter { $0.hasPrefix("segment") } == [Self.first + ".new"])
+        #expect(try spool.readAll() == ["one"])
+        #expect(spool.isBalanced)
+    }
+
+    @Test("A failed sync of one file does not leave the others unsynced")
+    func others() throws {
+        let disk = MemoryFileSystem()
+        let spool = try Spool(disk, .small(segmentBytes: 100, sync: .interval(nanoseconds: 1)))
+        for index in 0..<3 { try spool.append("\(index)" + String(repeating: "x", count: 60)) }
+        disk.inject(Self.syncFault(times: 1))
+        #expect(spool.syncOnce())
+        let names = disk.segmentNames
+        #expect(disk.syncedNames.filter { $0.hasPrefix("segment") } == [names[1], names[2], names[0] + ".new"])
+    }
+
+    @Test("A copy never takes the spool over its bound")
+    func bound() throws {
+        let disk = MemoryFileSystem()
+        let clock = ManualClock()
+        let options = SpoolOptions.small(maxBytes: 8192 + 2000, segmentBytes: 1500, sync: .interval(nanoseconds: 1))
+        let spool = try Spool(disk, options, clock)
+        try spool.append(String(repeating: "x", count: 1300))
+        disk.inject(Self.syncFault())
+        #expect(!spool.syncOnce())
+        #expect(disk.totalBytes < 8192 + 2000)
+        #expect(spool.statistics.lastFailure != nil)
+        spool.settle(try spool.readWhole().frames)
+        try spool.append("next")
+        clock.advance(seconds: 1)
+        #expect(spool.syncOnce())
+        #expect(spool.isBalanced)
+    }
+
+    @Test("A copy that was not finished is deleted by the next start; other files of that suffix are not")
+    func leftover() throws {
+        let disk = MemoryFileSystem([Self.first + ".new": [1, 2, 3], "notes.new": [1]])
+        let spool = try Spool(disk)
+        try spool.append("x")
+        #expect(disk.files.keys.sorted() == [Checkpoint.fileName, "notes.new", Self.first])
+    }
+
+    @Test("With sync always, nothing is read before it is on the disk")
+    func gate() throws {
+        let disk = MemoryFileSystem()
+        let spool = try Spool(disk, .small(segmentBytes: 100, sync: .always))
+        let heard = Heard()
+        for index in 0..<3 { try spool.append("\(index)" + String(repeating: "x", count: 60), heard: heard) }
+        #expect(try spool.readWhole().isEmpty)
+        #expect(spool.unread.since == nil)
+        #expect(spool.statistics.spans == 3)
+        #expect(spool.syncOnce())
+        #expect(spool.unread.spans == 3)
+        #expect(try spool.readWhole().frames.count == 3)
+    }
+
+    @Test("A directory that can't be synced: those who wait hear so, later frames get a new name")
+    func directory() throws {
+        let disk = MemoryFileSystem()
+        let spool = try Spool(disk, Self.always)
+        let heard = Heard()
+        try spool.append("one", heard: heard)
+        disk.inject(Fault(operation: .syncDirectory, code: EIO))
+        #expect(!spool.syncOnce())
+        try spool.append("two", heard: heard)
+        #expect(spool.syncOnce())
+        #expect(heard.all == [false, true])
+        #expect(try spool.readAll() == ["two"])
+        #expect(spool.isBalanced)
+    }
+
+    @Test("A checkpoint that can't be synced is written anew; no sender waits for it")
+    func checkpoint() throws {
+        let disk = MemoryFileSystem()
+        let spool = try Spool(disk, Self.always)
+        let heard = Heard()
+        try spool.append("one", heard: heard)
+        disk.inject(Fault(operation: .sync, namePrefix: Checkpoint.fileName, code: EIO))
+        #expect(spool.syncOnce())
+        #expect(heard.all == [true])
+        #expect(spool.statistics.errors == 1)
+        #expect(spool.syncOnce())
+        #expect(disk.syncedNames.last == Checkpoint.fileName)
+    }
+
+    @Test("Segments of an earlier process are synced once: they may have been only in the page cache")
+    func recovered() throws {
+        let disk = MemoryFileSystem()
+        let options = SpoolOptions.small(segmentBytes: 100, sync: .interval(nanoseconds: 1))
+        let spool = try Spool(disk, options)
+        for index in 0..<3 { try spool.append("\(index)" + String(repeating: "x", count: 60)) }
+        let reopened = try Spool(disk, options)
+        #expect(reopened.syncOnce())
+        #expect(disk.syncedNames.filter { $0.hasPrefix("segment") } == disk.segmentNames)
+        #expect(reopened.syncOnce())
+        #expect(disk.syncedNames.count(where: { $0.hasPrefix("segment") }) == 3)
+    }
+}
