@@ -251,13 +251,11 @@ package final class Spool: Sendable {
 
     /// Deletes a whole segment; what in it was not settled is dropped.
     private func drop(_ segment: Segment, reason: SpoolDrop, _ state: inout SpoolState) throws(SystemError) {
-        try fileSystem.delete(SegmentHeader.fileName(firstSequence: segment.firstSequence))
-        state.segments.removeAll { $0.firstSequence == segment.firstSequence }
+        try state.delete(segment, fileSystem)
         state.dropped[reason.rawValue, default: 0] += UInt64(segment.unsettledSpans)
         if segment.frameCount > 0 {
             state.settle(segment.firstSequence...segment.lastSequence)
         }
-        state.isDirectoryDirty = true
     }
 
     package var statistics: SpoolStatistics {

@@ -8,7 +8,7 @@ import Platform
 //     lock                          the owner's pid in decimal; held by flock(2) while the owner lives
 //     checkpoint                    which frames are settled: sent, refused for good or dropped
 //     segment-<16 hex digits>.log   frames; the digits are the sequence of the first one
-//     segment-….log.new             a copy that was not finished; deleted by the next start
+//     segment-….log.new             a copy that is not finished, of a segment whose sync failed
 //
 // A segment is a header and frames, back to back. Only the last segment is written to, only at its end.
 //

@@ -20,10 +20,7 @@ extension Spool {
         var checkpoint = Checkpoint()
         let slot = try checkpoint.load(from: checkpointFile)
         let names = try fileSystem.names()
-        for name in names where name.hasSuffix(SegmentHeader.copySuffix) {
-            let original = String(name.dropLast(SegmentHeader.copySuffix.count))
-            if SegmentHeader.firstSequence(ofFileName: original) != nil { try fileSystem.delete(name) }
-        }
+        let failedSyncs = try Self.failedSyncs(names, fileSystem)
         let found = names.compactMap { SegmentHeader.firstSequence(ofFileName: $0) }.sorted()
         var segments: [FoundSegment] = []
         for firstSequence in found { segments.append(try FoundSegment(firstSequence, fileSystem)) }
@@ -57,12 +54,33 @@ extension Spool {
         state.nextSequence = max(state.nextSequence, (state.settled.ranges.last?.upperBound ?? 0) + 1)
         state.lastRead = (state.segments.first?.firstSequence ?? state.nextSequence) - 1
         state.recoveredSpans = state.segments.reduce(0) { $0 + $1.unsettledSpans }
+        for index in state.segments.indices where failedSyncs.contains(state.segments[index].firstSequence) {
+            state.segments[index].needsRewrite = !state.segments[index].isQuarantined
+        }
         state.unreadSpans = state.recoveredSpans
         state.unreadBytes = state.segments.reduce(0) { $0 + $1.bytes }
         state.unreadSince = state.recoveredSpans > 0 ? MonotonicTime(nanoseconds: 0) : nil
         // In both slots, before the first segment with this key.
         if slot?.key == nil { for _ in Checkpoint.slotOffsets { state.storeCheckpoint() } }
         return state
+    }
+
+    /// The segments of which the process before had begun copies, which are emptied. Those of other segments are deleted.
+    private static func failedSyncs(
+        _ names: [String], _ fileSystem: any SpoolFileSystem
+    ) throws(SystemError) -> Set<UInt64> {
+        var failed: Set<UInt64> = []
+        for name in names where name.hasSuffix(SegmentHeader.copySuffix) {
+            let original = String(name.dropLast(SegmentHeader.copySuffix.count))
+            guard let sequence = SegmentHeader.firstSequence(ofFileName: original) else { continue }
+            if names.contains(original) {
+                try fileSystem.open(name).truncate(to: 0)
+                failed.insert(sequence)
+            } else {
+                try fileSystem.delete(name)
+            }
+        }
+        return failed
     }
 
     /// Takes over what a segment holds. Returns the sequence of the first frame that its end should hold and does not, if
@@ -92,6 +110,7 @@ extension Spool {
         state.giveUp(scan.gaps)
         if scan.segment.unsettledFrames == 0 {
             try fileSystem.delete(segment.name)
+            try fileSystem.delete(segment.name + SegmentHeader.copySuffix)
         } else {
             state.segments.append(scan.segment)
         }

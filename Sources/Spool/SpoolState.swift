@@ -161,12 +161,18 @@ struct SpoolState {
         for segment in segments.dropLast(lastToo ? 0 : 1)
         where segment.unsettledFrames == 0 && !segment.isQuarantined {
             do {
-                try fileSystem.delete(SegmentHeader.fileName(firstSequence: segment.firstSequence))
-                segments.removeAll { $0.firstSequence == segment.firstSequence }
-                isDirectoryDirty = true
+                try delete(segment, fileSystem)
             } catch {
                 errors += 1
             }
         }
+    }
+
+    mutating func delete(_ segment: Segment, _ fileSystem: any SpoolFileSystem) throws(SystemError) {
+        let name = SegmentHeader.fileName(firstSequence: segment.firstSequence)
+        try fileSystem.delete(name)
+        segments.removeAll { $0.firstSequence == segment.firstSequence }
+        isDirectoryDirty = true
+        if segment.needsRewrite { try fileSystem.delete(name + SegmentHeader.copySuffix) }
     }
 }

@@ -10,7 +10,9 @@ import Synchronization
 //     segment-N.log  sync fails ──► segment-N.log.new written, synced ──► renamed over segment-N.log ──► directory synced
 //
 // What waited for the sync goes on waiting for this. If it fails too, it is tried again, a second later at the earliest,
-// for as long as the segment is not settled; those who waited are told that the disk did not take their spans.
+// for as long as the segment is not settled; those who waited are told that the disk did not take their spans. The empty
+// segment-N.log.new stays until then: a process that is started after a kill finds the same page cache and knows nothing
+// of the failure.
 extension Spool {
     static let rewritePauseNanoseconds: UInt64 = 1_000_000_000
     private static let copyBytes = 1 << 20
@@ -50,7 +52,7 @@ extension Spool {
         }
     }
 
-    /// Forces everything that was appended so far to the disk. False if the disk refused.
+    /// Forces everything that was appended so far to the disk. False if the disk refused, or has lost some of it.
     package func syncOnce() -> Bool {
         let work = state.withLock { $0.takeSyncWork(fileSystem) }
         var hasSynced = false
@@ -59,7 +61,7 @@ extension Spool {
                 try file.sync()
                 hasSynced = true
             } catch {
-                state.withLock { $0.noteFailedSync(of: segment, error) }
+                state.withLock { $0.noteFailedSync(of: segment, error, fileSystem) }
             }
         }
         // A lost checkpoint costs re-sending: nobody waits for it. It is written anew, which makes its pages dirty again.
@@ -94,7 +96,7 @@ extension Spool {
             let sequences = Set(refused.map(\.sequence))
             state.publish(waiting.filter { !sequences.contains($0.sequence) }, now)
             state.withdraw(refused)
-            return (sequences, isClean)
+            return (sequences, isClean && !state.segments.contains(where: \.isDamaged))
         }
         for entry in waiting { entry.whenDurable?(!refused.contains(entry.sequence)) }
         return isClean
@@ -140,8 +142,8 @@ extension Spool {
             return true
         } catch {
             state.withLock { $0.note(.io(error)) }
-            // What the copy left is deleted if that works, or by the next start.
-            try? fileSystem.delete(name + SegmentHeader.copySuffix)
+            // Back to an empty one, which takes no room, if that works.
+            try? fileSystem.open(name + SegmentHeader.copySuffix).truncate(to: 0)
             return false
         }
     }
@@ -200,12 +202,17 @@ extension SpoolState {
         return isDirectoryDirty
     }
 
-    mutating func noteFailedSync(of segment: UInt64, _ error: SystemError) {
+    mutating func noteFailedSync(of segment: UInt64, _ error: SystemError, _ fileSystem: any SpoolFileSystem) {
         note(.io(error))
         hasFailedSync = true
         guard let index = segments.firstIndex(where: { $0.firstSequence == segment }) else { return }
         segments[index].isSealed = true
         segments[index].needsRewrite = true
+        do {
+            _ = try fileSystem.open(SegmentHeader.fileName(firstSequence: segment) + SegmentHeader.copySuffix)
+        } catch {
+            errors += 1
+        }
     }
 
     /// A journal that failed goes on failing, so this may be tried again. New frames get a new name.

@@ -37,7 +37,8 @@ private final class UnreadableFileSystem: SpoolFileSystem {
         func read(_ count: Int, at offset: Int) throws(SystemError) -> [UInt8] {
             if system.readsFail.load(ordering: .acquiring) {
                 system.failedReads.add(1, ordering: .acquiringAndReleasing)
-                throw SystemError("reading", code: 5)
+                // EMFILE: passes. EIO would at last put the segment into quarantine.
+                throw SystemError("reading", code: 24)
             }
             return bytes.withLock { Array($0.dropFirst(offset).prefix(count)) }
         }

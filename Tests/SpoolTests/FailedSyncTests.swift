@@ -110,7 +110,43 @@ struct FailedSyncTests {
         #expect(spool.isBalanced)
     }
 
-    @Test("A copy that was not finished is deleted by the next start; other files of that suffix are not")
+    @Test("A process that is killed between leaves word of the failed sync: the next one makes it good")
+    func killedBetween() throws {
+        let disk = MemoryFileSystem()
+        let options = SpoolOptions.small(sync: .interval(nanoseconds: 1))
+        let spool = try Spool(disk, options)
+        try spool.append("one")
+        disk.inject(Self.syncFault(times: 2))
+        #expect(!spool.syncOnce())
+        let reopened = try Spool(disk, options)
+        #expect(reopened.syncOnce())
+        #expect(disk.syncedNames.filter { $0.hasPrefix("segment") } == [Self.first + ".new"])
+        #expect(disk.files.keys.sorted() == [Checkpoint.fileName, Self.first])
+        #expect(try Spool(disk).readAll() == ["one"])
+    }
+
+    @Test("No word of it stays behind when the segment is settled")
+    func settledBetween() throws {
+        for reopens in [false, true] {
+            let disk = MemoryFileSystem()
+            let options = SpoolOptions.small(segmentBytes: 100, sync: .interval(nanoseconds: 1))
+            let spool = try Spool(disk, options)
+            try spool.append("one")
+            disk.inject(Self.syncFault(times: 2))
+            #expect(!spool.syncOnce())
+            #expect(disk.files[Self.first + ".new"] == [])
+            spool.settle(try spool.readWhole().frames)
+            if reopens {
+                _ = try Spool(disk, options)
+            } else {
+                try spool.append("two" + String(repeating: ".", count: 60))
+            }
+            #expect(disk.files[Self.first + ".new"] == nil)
+            #expect(disk.files[Self.first] == nil)
+        }
+    }
+
+    @Test("A copy of a segment that is no more is deleted by the next start; other files of that suffix are not")
     func leftover() throws {
         let disk = MemoryFileSystem([Self.first + ".new": [1, 2, 3], "notes.new": [1]])
         let spool = try Spool(disk)

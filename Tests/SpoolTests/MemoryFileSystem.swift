@@ -62,7 +62,7 @@ final class MemoryFileSystem: SpoolFileSystem {
         }
     }
 
-    var segmentNames: [String] { files.keys.filter { $0.hasPrefix("segment-") }.sorted() }
+    var segmentNames: [String] { files.keys.filter { $0.hasPrefix("segment-") && $0.hasSuffix(".log") }.sorted() }
     var totalBytes: Int { files.values.reduce(0) { $0 + $1.count } }
     var syncedNames: [String] { content.withLock { $0.syncs } }
     var pendingFaults: Int { content.withLock { $0.faults.count } }

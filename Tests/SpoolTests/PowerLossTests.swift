@@ -1,0 +1,46 @@
+import Glibc
+import TestSupport
+import Testing
+@testable import Spool
+
+/// Thousands of random lives of a spool, each ended by a power cut or a kill. A failure names its seed;
+/// SPOOL_POWER_LOSS_RUNS=100000 runs more, from another first seed each time.
+@Suite("Power cuts")
+struct PowerLossTests {
+    private static let more = getenv("SPOOL_POWER_LOSS_RUNS").flatMap { Int(String(cString: $0)) }
+    private static let runs = more ?? 600
+    private static let firstSeed = more == nil ? 1 : UInt64.random(in: 0...UInt64.max / 2)
+
+    private func run(_ name: String, sync: SpoolSync, syncsFail: Bool) throws {
+        print("\(name): \(Self.runs) runs from seed \(Self.firstSeed)")
+        for seed in Self.firstSeed..<Self.firstSeed + UInt64(Self.runs) {
+            var run = try PowerLossRun(seed: seed, sync: sync, syncsFail: syncsFail)
+            for _ in 0..<4 { try run.live() }
+        }
+    }
+
+    @Test("With sync always, nothing that was acknowledged is lost")
+    func always() throws {
+        try run("always", sync: .always, syncsFail: false)
+    }
+
+    @Test("With an interval, nothing is lost that was acknowledged before the last sync began")
+    func interval() throws {
+        try run("interval", sync: .interval(nanoseconds: 200_000_000), syncsFail: false)
+    }
+
+    @Test("With sync always on a disk whose syncs fail, nothing that was acknowledged is lost, nor sent before")
+    func alwaysFailing() throws {
+        try run("always, failing", sync: .always, syncsFail: true)
+    }
+
+    @Test("With an interval on a disk whose syncs fail: the same, as of the last sync that worked")
+    func intervalFailing() throws {
+        try run("interval, failing", sync: .interval(nanoseconds: 200_000_000), syncsFail: true)
+    }
+
+    @Test("Without syncs, whatever is left is never a wrong frame, and the books balance")
+    func never() throws {
+        try run("never", sync: .never, syncsFail: false)
+    }
+}
