@@ -1,13 +1,10 @@
 """kill -9: what was acknowledged is not lost, and only what was in flight may come twice."""
 
-import time
-
 import pytest
 
 from support.collector import flags, run_once
 from support.deadline import eventually
 from support.http_client import post_traces
-from support.load import Load
 from support.otlp import numbered_keys, numbered_request
 from support.ports import free_port
 
@@ -83,31 +80,6 @@ def test_an_acknowledged_and_forwarded_spool_recovers_nothing(start_collector, t
     second.post(numbered_request(range(TOTAL, TOTAL + 1)))
     tempo.until_stored(numbered_keys(range(TOTAL, TOTAL + 1)))
     tempo.assert_each_once(numbered_keys(range(TOTAL + 1)))
-
-
-@pytest.mark.slow
-def test_kills_under_load_lose_nothing_acknowledged(start_collector, tempo):
-    options = {"tempo.endpoint": tempo.endpoint}
-    kills, next_number = 4, 0
-    acknowledged, unanswered = set(), set()
-    for kill in range(kills):
-        collector = start_collector(options=options)
-        load = Load([collector.tcp, collector.unix], next_number)
-        eventually("some acknowledgements", lambda: len(load.acknowledged) >= 300)
-        time.sleep(0.05 + 0.1 * kill)  # not a wait for anything: another moment each time
-        collector.kill()
-        load.wait()
-        assert set(load.answers) <= {200}, load.answers
-        acknowledged |= load.acknowledged
-        unanswered |= load.unanswered
-        next_number = load.next_number
-    last = start_collector(options=options)
-    tempo.until_stored(numbered_keys(acknowledged))
-    eventually("an empty spool", lambda: last.count("spool_spans") == 0)
-    times = tempo.times_stored()
-    strangers = set(times) - numbered_keys(acknowledged) - numbered_keys(unanswered)
-    assert not strangers, f"{len(strangers)} spans arrived that were never posted"
-    assert max(times.values()) <= 1 + kills
 
 
 def test_a_second_process_on_the_same_spool_fails_at_start_and_names_the_first(start_collector, tempo, tmp_path):

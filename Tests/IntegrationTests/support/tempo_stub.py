@@ -8,7 +8,7 @@
 
 What is stored, is stored before the answer goes out, and never de-duplicated. JSON is not imitated.
 Faults: `go_down`, `come_up`, `answer` (503, 429, 400 for ever or a number of times), `judge` (by what a request holds),
-`hold` and `release`.
+`hold` and `release`, `slow_down`.
 """
 
 import gzip
@@ -44,6 +44,7 @@ class Received:
     arrived: float
     spans: list[RawSpan] = field(default_factory=list)
     status: int | None = None  # None: not answered (yet)
+    answered: float | None = None
 
 
 @dataclass
@@ -75,6 +76,7 @@ class TempoStub:
         self._stored: list[RawSpan] = []
         self._fault: Fault | None = None
         self._judge: Callable[[set[SpanKey]], Fault | None] = lambda keys: None
+        self._delay_seconds = 0.0
         self._go_on = threading.Event()
         self._go_on.set()
         self._server: _Server | None = None
@@ -140,6 +142,10 @@ class TempoStub:
     def release(self) -> None:
         self._go_on.set()
 
+    def slow_down(self, seconds: float) -> None:
+        """Requests are stored and answered so much later; 0: at once."""
+        self._delay_seconds = seconds
+
     def go_down(self) -> None:
         """Connections are refused; those that are open end."""
         if self._server:
@@ -161,8 +167,10 @@ class TempoStub:
             status, answer = fault.status, (fault.headers, _status(14, fault.message))
         else:
             status, answer = self._store(path, method, received)
+        if self._delay_seconds:
+            time.sleep(self._delay_seconds)
         self._go_on.wait(HOLD_SECONDS_MAX)
-        received.status = status
+        received.status, received.answered = status, time.monotonic()
         return status, *answer
 
     def _next_fault(self) -> Fault | None:
