@@ -51,7 +51,10 @@ extension Spool {
                 brokenFrom = try settleIn(scan, of: segment, isLast: isLast, fileSystem, &state)
             }
         }
-        state.nextSequence = max(state.nextSequence, (state.settled.ranges.last?.upperBound ?? 0) + 1)
+        // Above all that counts as settled: a frame with such a sequence would never be read. (What was given up may have
+        // closed the gap below a range, which then is none any more.)
+        let settledBelow = state.settled.ranges.last.map { $0.upperBound + 1 } ?? state.settled.below
+        state.nextSequence = max(state.nextSequence, settledBelow)
         state.lastRead = (state.segments.first?.firstSequence ?? state.nextSequence) - 1
         state.recoveredSpans = state.segments.reduce(0) { $0 + $1.unsettledSpans }
         for index in state.segments.indices where failedSyncs.contains(state.segments[index].firstSequence) {

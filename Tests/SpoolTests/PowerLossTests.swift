@@ -4,12 +4,13 @@ import Testing
 @testable import Spool
 
 /// Thousands of random lives of a spool, each ended by a power cut or a kill. A failure names its seed;
-/// SPOOL_POWER_LOSS_RUNS=100000 runs more, from another first seed each time.
+/// SPOOL_POWER_LOSS_RUNS=100000 runs more, from another first seed each time, or from SPOOL_POWER_LOSS_SEED.
 @Suite("Power cuts")
 struct PowerLossTests {
     private static let more = getenv("SPOOL_POWER_LOSS_RUNS").flatMap { Int(String(cString: $0)) }
     private static let runs = more ?? 600
-    private static let firstSeed = more == nil ? 1 : UInt64.random(in: 0...UInt64.max / 2)
+    private static let seed = getenv("SPOOL_POWER_LOSS_SEED").flatMap { UInt64(String(cString: $0)) }
+    private static let firstSeed = seed ?? (more == nil ? 1 : UInt64.random(in: 0...UInt64.max / 2))
 
     private func run(_ name: String, sync: SpoolSync, syncsFail: Bool) throws {
         print("\(name): \(Self.runs) runs from seed \(Self.firstSeed)")

@@ -132,6 +132,24 @@ struct RecoveryTests {
         #expect(disk.files[name]?.count == header.count + 3)
     }
 
+    @Test("A frame given up at the end of the last segment does not make settled sequences be used again")
+    func settledBehindTheEnd() throws {
+        let disk = MemoryFileSystem()
+        let spool = try Spool(disk)
+        for index in 0..<3 { try spool.append("\(index)") }
+        let batches = try (0..<3).map { _ in try spool.readBatch(maxBytes: 1, maxSpans: 1) }
+        for batch in batches[1...] { spool.settle(batch.frames) }
+        var files = disk.files
+        // The first frame is damaged, the settled ones behind it never reached the disk.
+        files[Self.segment] = files[Self.segment].map { Array($0.prefix(SegmentHeader.count + FrameHeader.count + 1)) }
+        files[Self.segment]?[SegmentHeader.count + FrameHeader.count] ^= 1
+        let left = MemoryFileSystem(files)
+        let reopened = try Spool(left)
+        try reopened.append("next")
+        #expect(try reopened.readAll() == ["next"])
+        #expect(try Spool(left).readAll() == ["next"])
+    }
+
     @Test("Other names in the directory are left alone, whatever they look like")
     func foreignFiles() throws {
         let names = [
