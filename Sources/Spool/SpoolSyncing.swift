@@ -39,7 +39,13 @@ extension Spool {
 
     /// After a failure nobody may dare to send: finds out by itself when the disk takes bytes again.
     func probeAfterFailure() {
-        if state.withLock({ $0.lastFailure == nil || $0.segments.contains(where: \.needsRewrite) }) { return }
+        let isNeeded = state.withLock { state in
+            if state.lastFailure == nil { return false }
+            // The last segment is kept to be written to. All of it settled, it may be just what fills the disk.
+            state.deleteSettledSegments(fileSystem, lastToo: true)
+            return !state.segments.contains(where: \.needsRewrite)
+        }
+        if !isNeeded { return }
         do throws(SystemError) {
             let file = try fileSystem.open(Self.probeName)
             try file.write([UInt8](repeating: 0, count: Self.probeBytes), at: 0)

@@ -22,6 +22,26 @@ struct FaultTests {
         }
     }
 
+    @Test("A full disk is freed of what is settled, the last segment too, before it is probed")
+    func settledOnFullDisk() throws {
+        let disk = MemoryFileSystem()
+        let spool = try Spool(disk)
+        try spool.append("sent")
+        disk.inject(Fault(operation: .append))
+        #expect(throws: SpoolError.self) { try spool.append("no room") }
+        spool.probeAfterFailure()
+        #expect(spool.statistics.lastFailure == nil)
+        #expect(disk.segmentNames.count == 1, "not settled yet")
+        disk.inject(Fault(operation: .append))
+        #expect(throws: SpoolError.self) { try spool.append("no room") }
+        spool.settle(try spool.readWhole().frames)
+        spool.probeAfterFailure()
+        #expect(disk.segmentNames == [])
+        try spool.append("next")
+        #expect(try spool.readAll() == ["next"])
+        #expect(spool.isBalanced)
+    }
+
     @Test("The same when the torn bytes can't even be truncated away")
     func tornAppendWithoutTruncation() throws {
         for kept in 0...(FrameHeader.count + 12) {
