@@ -2,12 +2,16 @@ import Glibc
 
 /// Small calls on paths that several targets need.
 package enum Files {
-    /// Makes `path` and its missing parents, each with `mode` (as restricted by the umask).
-    package static func makeDirectories(_ path: String, mode: UInt32 = 0o750) throws(SystemError) {
+    /// Makes `path` and its missing parents, each with `mode` (as restricted by the umask). Returns those that it made.
+    @discardableResult
+    package static func makeDirectories(_ path: String, mode: UInt32 = 0o750) throws(SystemError) -> [String] {
+        var new: [String] = []
         var made = path.hasPrefix("/") ? "/" : ""
         for part in path.split(separator: "/") {
             made += made.isEmpty || made.hasSuffix("/") ? String(part) : "/" + part
-            if mkdir(made, mode) != 0 {
+            if mkdir(made, mode) == 0 {
+                new.append(made)
+            } else {
                 // A directory that exists is fine, also where it may not be written (EROFS, EACCES). Anything else of
                 // that name (EEXIST) is not.
                 let code = errno
@@ -17,6 +21,15 @@ package enum Files {
                 }
             }
         }
+        return new
+    }
+
+    /// Makes the names in a directory durable.
+    package static func syncDirectory(_ path: String) throws(SystemError) {
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        if descriptor < 0 { throw SystemError("opening directory", path: path) }
+        defer { close(descriptor) }
+        if fsync(descriptor) != 0 { throw SystemError("syncing directory", path: path) }
     }
 
     /// The parent of `path`: everything before its last slash; "." for a bare name.

@@ -31,9 +31,16 @@ package protocol SpoolFileSystem: Sendable {
 package struct DiskFileSystem: SpoolFileSystem {
     private let directory: String
 
-    /// Makes the directory where it is missing.
+    /// Makes the directory where it is missing, so that a power cut does not take it with all that is in it.
     package init(directory: String) throws(SystemError) {
-        try Files.makeDirectories(directory)
+        for made in try Files.makeDirectories(directory) {
+            do throws(SystemError) {
+                try Files.syncDirectory(Files.parent(of: made))
+            } catch {
+                // One may have the right to make something in a directory and none to read it.
+                if error.code != EACCES { throw error }
+            }
+        }
         self.directory = directory
     }
 
@@ -45,12 +52,16 @@ package struct DiskFileSystem: SpoolFileSystem {
         guard let stream = opendir(directory) else { throw SystemError("reading directory", path: directory) }
         defer { closedir(stream) }
         var names: [String] = []
-        while let entry = readdir(stream) {
+        while true {
+            errno = 0
+            guard let entry = readdir(stream) else { break }
             names.append(
                 withUnsafePointer(to: &entry.pointee.d_name) { name in
                     name.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
                 })
         }
+        // Names that were not read would be given to new segments.
+        if errno != 0 { throw SystemError("reading directory", path: directory) }
         return names
     }
 
@@ -67,10 +78,7 @@ package struct DiskFileSystem: SpoolFileSystem {
     }
 
     package func syncDirectory() throws(SystemError) {
-        let descriptor = Glibc.open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        if descriptor < 0 { throw SystemError("opening directory", path: directory) }
-        defer { close(descriptor) }
-        if fsync(descriptor) != 0 { throw SystemError("syncing directory", path: directory) }
+        try Files.syncDirectory(directory)
     }
 }
 
@@ -177,8 +185,10 @@ package final class DirectoryLock: Sendable {
             let digits = text[..<max(0, count)].prefix { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
             throw .locked(directory: directory, pid: String(decoding: digits, as: UTF8.self))
         }
+        // Written before the rest of an older pid is cut off: a full disk has room for what is there already, and who
+        // looks in between reads the digits up to the end of the line.
         let text = "\(getpid())\n"
-        if ftruncate(descriptor, 0) != 0 || pwrite(descriptor, text, text.utf8.count, 0) < 0 {
+        if pwrite(descriptor, text, text.utf8.count, 0) < 0 || ftruncate(descriptor, off_t(text.utf8.count)) != 0 {
             throw .io(SystemError("writing", path: path))
         }
     }

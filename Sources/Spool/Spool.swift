@@ -34,8 +34,9 @@ package struct SpoolOptions: Sendable {
         self.maxAgeNanoseconds = maxAgeNanoseconds
         self.whenFull = whenFull
         self.sync = sync
-        // At least eight segments, so that dropping the oldest one drops little.
-        self.segmentBytes = segmentBytes ?? max(64 << 10, min(16 << 20, maxBytes / 8))
+        // At least eight segments, so that dropping the oldest one drops little; no more than about a thousand, because
+        // each append looks at them all.
+        self.segmentBytes = segmentBytes ?? max(64 << 10, min(16 << 20, maxBytes / 8), maxBytes / 1024)
     }
 }
 
@@ -222,6 +223,7 @@ package final class Spool: Sendable {
                 try file.truncate(to: segment.bytes)
             } catch {
                 state.segments[index].isSealed = true
+                state.segments[index].tornBytes = header.count + payload.count
                 state.settle(state.nextSequence...state.nextSequence)
                 state.nextSequence += 1
             }

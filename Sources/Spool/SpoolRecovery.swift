@@ -20,6 +20,7 @@ extension Spool {
         var checkpoint = Checkpoint()
         let slot = try checkpoint.load(from: checkpointFile)
         let names = try fileSystem.names()
+        if names.contains(Self.probeName) { try fileSystem.delete(Self.probeName) }
         let failedSyncs = try Self.failedSyncs(names, fileSystem)
         let found = names.compactMap { SegmentHeader.firstSequence(ofFileName: $0) }.sorted()
         var segments: [FoundSegment] = []

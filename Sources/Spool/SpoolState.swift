@@ -10,6 +10,9 @@ struct Segment {
     /// nil while nobody reads or writes it: a spool may hold more segments than a process may open files.
     var file: (any SpoolFile)?
     var bytes: Int
+    /// On the disk besides: half a frame behind it, and half a copy, that could not be taken away.
+    var tornBytes = 0
+    var copyBytes = 0
     /// Frames in it, and the sequence of its last one (meaningless while there is none).
     var frameCount = 0
     var lastSequence: UInt64 = 0
@@ -110,6 +113,8 @@ struct SpoolState {
     var awaitingSync: [AppendedFrame] = []
     /// For copies of segments that are being made.
     var reservedBytes = 0
+    /// Of a probe that is on the disk.
+    var probeBytes = 0
     /// When the next copy may be tried.
     var nextRewrite = MonotonicTime(nanoseconds: 0)
 
@@ -121,7 +126,7 @@ struct SpoolState {
     }
 
     var bytesOnDisk: Int {
-        segments.reduce(Self.overheadBytes + reservedBytes) { $0 + $1.bytes }
+        segments.reduce(Self.overheadBytes + reservedBytes + probeBytes) { $0 + $1.bytes + $1.tornBytes + $1.copyBytes }
     }
 
     /// New frames can't be kept.

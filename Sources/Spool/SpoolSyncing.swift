@@ -34,27 +34,35 @@ extension Spool {
         }
     }
 
-    private static let probeName = "probe"
-    private static let probeBytes = 64 << 10
+    static let probeName = "probe"
 
     /// After a failure nobody may dare to send: finds out by itself when the disk takes bytes again.
     func probeAfterFailure() {
-        let isNeeded = state.withLock { state in
+        let probeBytes = min(64 << 10, options.maxBytes / 16)
+        let mayProbe = state.withLock { state in
+            state.deleteProbe(fileSystem)
             if state.lastFailure == nil { return false }
             // The last segment is kept to be written to. All of it settled, it may be just what fills the disk.
             state.deleteSettledSegments(fileSystem, lastToo: true)
-            return !state.segments.contains(where: \.needsRewrite)
+            if state.segments.contains(where: \.needsRewrite) { return false }
+            // The probe is on the disk, too, for a moment. A spool at its bound takes nothing anyway.
+            guard state.probeBytes == 0, state.bytesOnDisk + probeBytes <= options.maxBytes else { return false }
+            state.probeBytes = probeBytes
+            return true
         }
-        if !isNeeded { return }
+        if !mayProbe { return }
+        var hasWorked = false
         do throws(SystemError) {
             let file = try fileSystem.open(Self.probeName)
-            try file.write([UInt8](repeating: 0, count: Self.probeBytes), at: 0)
+            try file.write([UInt8](repeating: 0, count: probeBytes), at: 0)
             try file.sync()
-            try fileSystem.delete(Self.probeName)
-            state.withLock { $0.noteRecovered() }
+            hasWorked = true
         } catch {
-            // Still failing; what the probe left is in the way of nothing and is deleted if that works.
-            try? fileSystem.delete(Self.probeName)
+            // Still failing, as was counted and told when it began.
+        }
+        state.withLock { state in
+            state.deleteProbe(fileSystem)
+            if hasWorked && state.probeBytes == 0 { state.noteRecovered() }
         }
     }
 
@@ -123,14 +131,18 @@ extension Spool {
 
     private func rewrite(_ segment: Segment) -> Bool {
         let name = SegmentHeader.fileName(firstSequence: segment.firstSequence)
-        // For a while both are on the disk: only within the bound.
-        guard state.withLock({ $0.reserve(segment.bytes, within: options.maxBytes) }) else { return false }
-        defer { state.withLock { $0.reservedBytes -= segment.bytes } }
         do throws(SystemError) {
             let old = try state.withLock { state throws(SystemError) in try state.opened(segment, fileSystem) }
             guard let old else { return true }
             let copy = try fileSystem.open(name + SegmentHeader.copySuffix)
             try copy.truncate(to: 0)
+            // For a while both are on the disk: only within the bound.
+            let hasRoom = state.withLock { state in
+                state.noteCopy(0, of: segment.firstSequence)
+                return state.reserve(segment.bytes, within: options.maxBytes)
+            }
+            if !hasRoom { return false }
+            defer { state.withLock { $0.reservedBytes -= segment.bytes } }
             var offset = 0
             while offset < segment.bytes {
                 let chunk = try old.read(min(Self.copyBytes, segment.bytes - offset), at: offset)
@@ -148,8 +160,12 @@ extension Spool {
             return true
         } catch {
             state.withLock { $0.note(.io(error)) }
-            // Back to an empty one, which takes no room, if that works.
-            try? fileSystem.open(name + SegmentHeader.copySuffix).truncate(to: 0)
+            // Back to an empty one, which takes no room.
+            do throws(SystemError) {
+                try fileSystem.open(name + SegmentHeader.copySuffix).truncate(to: 0)
+            } catch {
+                state.withLock { $0.noteCopy(segment.bytes, of: segment.firstSequence) }
+            }
             return false
         }
     }
@@ -229,6 +245,16 @@ extension SpoolState {
         if let last = segments.indices.last { segments[last].isSealed = true }
     }
 
+    mutating func deleteProbe(_ fileSystem: any SpoolFileSystem) {
+        if probeBytes == 0 { return }
+        do {
+            try fileSystem.delete(Spool.probeName)
+            probeBytes = 0
+        } catch {
+            errors += 1
+        }
+    }
+
     mutating func noteRecovered() {
         lastFailure = nil
         hasFailedSync = false
@@ -238,6 +264,11 @@ extension SpoolState {
         if bytesOnDisk + bytes > maxBytes { return false }
         reservedBytes += bytes
         return true
+    }
+
+    mutating func noteCopy(_ bytes: Int, of segment: UInt64) {
+        guard let index = segments.firstIndex(where: { $0.firstSequence == segment }) else { return }
+        segments[index].copyBytes = bytes
     }
 
     /// nil if nobody wants the segment any more. (To open it then would make it anew.)
@@ -262,6 +293,7 @@ extension SpoolState {
         segments[index].needsRewrite = false
         segments[index].isDirty = false
         segments[index].isDamaged = !isIntact
+        segments[index].tornBytes = 0
     }
 
     func noteAppended(
@@ -275,11 +307,10 @@ extension SpoolState {
 
     /// From now on the reader sees them.
     mutating func publish(_ frames: [AppendedFrame], _ now: MonotonicTime) {
-        for frame in frames {
+        for frame in frames where show(frame) {
             if unreadSpans == 0 { unreadSince = now }
             unreadSpans += frame.spanCount
             unreadBytes += frame.payloadBytes
-            show(frame)
         }
     }
 
@@ -295,8 +326,11 @@ extension SpoolState {
         }
     }
 
-    private mutating func show(_ frame: AppendedFrame) {
-        guard let index = segments.lastIndex(where: { $0.firstSequence == frame.segment }) else { return }
+    /// False where its segment was dropped meanwhile.
+    @discardableResult
+    private mutating func show(_ frame: AppendedFrame) -> Bool {
+        guard let index = segments.lastIndex(where: { $0.firstSequence == frame.segment }) else { return false }
         segments[index].publishedBytes = max(segments[index].publishedBytes, frame.end)
+        return true
     }
 }

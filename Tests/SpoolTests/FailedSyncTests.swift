@@ -146,6 +146,28 @@ struct FailedSyncTests {
         }
     }
 
+    @Test("Half a frame and half a copy that can't be taken away count as room that is taken")
+    func strays() throws {
+        let disk = MemoryFileSystem()
+        let clock = ManualClock()
+        let spool = try Spool(disk, .small(sync: .interval(nanoseconds: 1)), clock)
+        try spool.append("one")
+        disk.inject(Fault(operation: .append, keptBytes: 10), Fault(operation: .truncate, namePrefix: "segment"))
+        #expect(throws: SpoolError.self) { try spool.append("torn") }
+        #expect(spool.statistics.bytes - SpoolState.overheadBytes >= disk.framesBytes)
+        // The first truncation begins the copy, the second one would empty it.
+        disk.inject(
+            Self.syncFault(), Fault(operation: .write, namePrefix: "segment", keptBytes: 20),
+            Fault(operation: .truncate, namePrefix: "segment", skip: 1))
+        #expect(!spool.syncOnce())
+        #expect(disk.pendingFaults == 0 && disk.files[Self.first + ".new"]?.count == 20)
+        #expect(spool.statistics.bytes - SpoolState.overheadBytes >= disk.framesBytes)
+        clock.advance(seconds: 1)
+        #expect(spool.syncOnce())
+        #expect(spool.statistics.bytes - SpoolState.overheadBytes == disk.files[Self.first]?.count)
+        #expect(try spool.readAll() == ["one"])
+    }
+
     @Test("A copy of a segment that is no more is deleted by the next start; other files of that suffix are not")
     func leftover() throws {
         let disk = MemoryFileSystem([Self.first + ".new": [1, 2, 3], "notes.new": [1]])

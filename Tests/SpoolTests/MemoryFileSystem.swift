@@ -16,6 +16,8 @@ struct Fault: Sendable {
     var keptBytes = 0
     var code = ENOSPC
     var times = 1
+    /// So many matching operations succeed before.
+    var skip = 0
 }
 
 /// A directory in memory that fails and tears on demand. What stands in it survives the spool that wrote it, as a disk
@@ -36,6 +38,7 @@ final class MemoryFileSystem: SpoolFileSystem {
         var faults: [Fault] = []
         var syncs: [String] = []
         var badFrom: [String: Int] = [:]
+        var peakBytes = 0
     }
 
     private let content = Mutex(Content())
@@ -64,6 +67,9 @@ final class MemoryFileSystem: SpoolFileSystem {
 
     var segmentNames: [String] { files.keys.filter { $0.hasPrefix("segment-") && $0.hasSuffix(".log") }.sorted() }
     var totalBytes: Int { files.values.reduce(0) { $0 + $1.count } }
+    var framesBytes: Int { totalBytes - (files["checkpoint"]?.count ?? 0) }
+    /// The most that the files other than the checkpoint ever took together, at any moment.
+    var peakBytes: Int { content.withLock { $0.peakBytes } }
     var syncedNames: [String] { content.withLock { $0.syncs } }
     var pendingFaults: Int { content.withLock { $0.faults.count } }
 
@@ -89,6 +95,10 @@ final class MemoryFileSystem: SpoolFileSystem {
         content.withLock { content in
             let found = content.faults.firstIndex { $0.operation == operation && name.hasPrefix($0.namePrefix) }
             guard let found else { return nil }
+            if content.faults[found].skip > 0 {
+                content.faults[found].skip -= 1
+                return nil
+            }
             let fault = content.faults[found]
             content.faults[found].times -= 1
             if content.faults[found].times <= 0 { content.faults.remove(at: found) }
@@ -132,6 +142,11 @@ final class MemoryFileSystem: SpoolFileSystem {
         content.withLock { $0.syncs.append("") }
     }
 
+    fileprivate func noteSize() {
+        let total = framesBytes
+        content.withLock { $0.peakBytes = max($0.peakBytes, total) }
+    }
+
     fileprivate func noteSync(_ name: String) {
         content.withLock { $0.syncs.append(name) }
     }
@@ -157,6 +172,7 @@ final class MemoryFile: SpoolFile {
         let kept = fault.map { min($0.keptBytes, whole.count) } ?? whole.count
         let bytes = Array(whole[..<kept])
         node.bytes.withLock { $0 += bytes }
+        system.noteSize()
         if let fault { throw SystemError("appending", path: node.name, code: fault.code) }
     }
 
@@ -168,6 +184,7 @@ final class MemoryFile: SpoolFile {
             if missing > 0 { content += [UInt8](repeating: 0, count: missing) }
             content.replaceSubrange(offset..<offset + kept.count, with: kept)
         }
+        system.noteSize()
         if let fault { throw SystemError("writing", path: node.name, code: fault.code) }
     }
 

@@ -150,6 +150,13 @@ struct RecoveryTests {
         #expect(try Spool(left).readAll() == ["next"])
     }
 
+    @Test("What a probe left behind is deleted")
+    func leftProbe() throws {
+        let disk = MemoryFileSystem([Spool.probeName: [UInt8](repeating: 0, count: 70_000)])
+        _ = try Spool(disk)
+        #expect(disk.files[Spool.probeName] == nil)
+    }
+
     @Test("Other names in the directory are left alone, whatever they look like")
     func foreignFiles() throws {
         let names = [

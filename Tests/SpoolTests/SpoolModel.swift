@@ -44,7 +44,9 @@ struct SpoolModel {
         case 0..<45: append()
         case 45..<65: try read()
         case 65..<92: settle()
-        case 92..<95: _ = spool.syncOnce()
+        case 92..<95:
+            _ = spool.syncOnce()
+            spool.probeAfterFailure()
         case 95..<98:
             clock.advance(seconds: Int64.random(in: 0...20, using: &random))
             spool.dropExpired()
@@ -52,7 +54,7 @@ struct SpoolModel {
         }
         clock.advance(seconds: 1)
         #expect(spool.isBalanced, "seed \(seed)")
-        #expect(disk.totalBytes <= options.maxBytes + (hasFaults ? 8192 : 0), "seed \(seed)")
+        #expect(disk.peakBytes <= options.maxBytes - SpoolState.overheadBytes, "seed \(seed)")
         if !hasFaults { #expect(spool.statistics.corruptFrames == 0, "seed \(seed)") }
     }
 

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 @testable import Spool
 
@@ -35,5 +36,21 @@ struct SpoolModelTests {
         arguments: 41...48 as ClosedRange<UInt64>)
     func faulty(seed: UInt64) throws {
         try run(seed, .small(maxBytes: 30_000, segmentBytes: 2000), hasFaults: true)
+    }
+
+    @Test(
+        "Whatever the sizes, the disk never holds a byte more than max-bytes, also while it fails and files are copied",
+        arguments: 51...66 as ClosedRange<UInt64>)
+    func bound(seed: UInt64) throws {
+        var random = SeededGenerator(seed: seed)
+        let maxBytes = Int.random(in: 9500...20_000, using: &random)
+        var options = SpoolOptions.small(
+            maxBytes: maxBytes, segmentBytes: Int.random(in: 1...maxBytes, using: &random),
+            whenFull: Bool.random(using: &random) ? .refuse : .dropOldest, sync: .interval(nanoseconds: 1))
+        // Nothing is given up as unreadable.
+        options.readPatienceNanoseconds = 1 << 62
+        var model = try SpoolModel(seed: seed, options: options, hasFaults: true)
+        for _ in 0..<1500 { try model.step() }
+        #expect(model.disk.peakBytes > (maxBytes - SpoolState.overheadBytes) / 2, "the bound was near")
     }
 }
