@@ -68,22 +68,22 @@ extension Spool {
 
     /// Forces everything that was appended so far to the disk. False if the disk refused, or has lost some of it.
     package func syncOnce() -> Bool {
-        let work = state.withLock { $0.takeSyncWork(fileSystem) }
+        var waiting: [AppendedFrame] = []
         var hasSynced = false
-        for (segment, file) in work.segments {
-            do throws(SystemError) {
-                try file.sync()
-                hasSynced = true
-            } catch {
-                state.withLock { $0.noteFailedSync(of: segment, error, fileSystem) }
+        var isAll = false
+        while !isAll {
+            let work = state.withLock { $0.takeSyncWork(fileSystem) }
+            for (segment, file) in work.segments {
+                do throws(SystemError) {
+                    try file.sync()
+                    hasSynced = true
+                } catch {
+                    state.withLock { $0.noteFailedSync(of: segment, error, fileSystem) }
+                }
             }
-        }
-        // A lost checkpoint costs re-sending: nobody waits for it. It is written anew, which makes its pages dirty again.
-        if work.hasCheckpoint, (try? state.withLock({ $0.checkpointFile }).sync()) == nil {
-            state.withLock { state in
-                state.errors += 1
-                state.storeCheckpoint()
-            }
+            if work.hasCheckpoint { syncCheckpoint() }
+            waiting += work.waiting
+            isAll = work.isAll
         }
         let hasRewritten = rewriteFailedSegments()
         var hasDirectory = true
@@ -96,7 +96,19 @@ extension Spool {
             }
         }
         let hasWorked = hasDirectory && (hasRewritten || hasSynced)
-        return finish(work.waiting, hasDirectory: hasDirectory, hasWorked: hasWorked)
+        return finish(waiting, hasDirectory: hasDirectory, hasWorked: hasWorked)
+    }
+
+    /// A lost checkpoint costs re-sending: nobody waits for it. It is written anew, which makes its pages dirty again.
+    private func syncCheckpoint() {
+        do throws(SystemError) {
+            try state.withLock { $0.checkpointFile }.sync()
+        } catch {
+            state.withLock { state in
+                state.errors += 1
+                state.storeCheckpoint()
+            }
+        }
     }
 
     /// Hands what is durable to the reader, takes back what is not, and tells who waits.
@@ -186,6 +198,8 @@ extension SpoolState {
     /// What is in a file and not yet on the disk.
     struct SyncWork {
         var segments: [(UInt64, any SpoolFile)] = []
+        /// False where there are segments that can be opened only when these are closed.
+        var isAll = true
         var hasCheckpoint = false
         var waiting: [AppendedFrame] = []
     }
@@ -202,9 +216,12 @@ extension SpoolState {
                 if let open = segments[index].file {
                     file = open
                 } else {
-                    if opened == Self.maxOpened { continue }
-                    opened += 1
+                    if opened == Self.maxOpened {
+                        work.isAll = false
+                        continue
+                    }
                     file = try fileSystem.open(SegmentHeader.fileName(firstSequence: segments[index].firstSequence))
+                    opened += 1
                 }
                 segments[index].isDirty = false
                 work.segments.append((segments[index].firstSequence, file))

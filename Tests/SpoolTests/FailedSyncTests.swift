@@ -224,11 +224,27 @@ struct FailedSyncTests {
         let disk = MemoryFileSystem()
         let options = SpoolOptions.small(segmentBytes: 100, sync: .interval(nanoseconds: 1))
         let spool = try Spool(disk, options)
-        for index in 0..<3 { try spool.append("\(index)" + String(repeating: "x", count: 60)) }
+        // More than are opened at a time: the newest, last to be opened, is the one that matters.
+        for index in 0..<50 { try spool.append("\(index)" + String(repeating: "x", count: 60)) }
         let reopened = try Spool(disk, options)
         #expect(reopened.syncOnce())
         #expect(disk.syncedNames.filter { $0.hasPrefix("segment") } == disk.segmentNames)
         #expect(reopened.syncOnce())
-        #expect(disk.syncedNames.count(where: { $0.hasPrefix("segment") }) == 3)
+        #expect(disk.syncedNames.count(where: { $0.hasPrefix("segment") }) == 50)
+    }
+
+    @Test("Segments of an earlier process that can't be opened are tried again the next time, and no more than once now")
+    func recoveredUnopened() throws {
+        let disk = MemoryFileSystem()
+        let options = SpoolOptions.small(segmentBytes: 100, sync: .interval(nanoseconds: 1))
+        let spool = try Spool(disk, options)
+        for index in 0..<50 { try spool.append("\(index)" + String(repeating: "x", count: 60)) }
+        let reopened = try Spool(disk, options)
+        disk.inject(Fault(operation: .open, namePrefix: "segment", code: EMFILE, times: 60))
+        _ = reopened.syncOnce()
+        #expect(disk.syncedNames.filter { $0.hasPrefix("segment") } == [])
+        disk.clearFaults()
+        #expect(reopened.syncOnce())
+        #expect(disk.syncedNames.filter { $0.hasPrefix("segment") } == disk.segmentNames)
     }
 }
