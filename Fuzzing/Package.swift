@@ -47,7 +47,7 @@ let package = Package(
         library("JSON"),
         library("OTLP", ["Model", "ProtobufWire", "JSON"]),
         library("HTTPService", ["Platform"] + nio + http2),
-        library("SpanReceiver", ["Model", "JSON", "OTLP", "ProtobufWire", "HTTPService", "Compression"] + nio),
+        library("SpanReceiver", ["Model", "Platform", "JSON", "OTLP", "ProtobufWire", "HTTPService", "Compression"] + nio),
 
         fuzzer("FuzzSpanScanner", ["OTLP"]),
         fuzzer("FuzzJSON", ["OTLP"]),

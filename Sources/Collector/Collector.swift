@@ -39,8 +39,9 @@ package final class Collector: Sendable {
     private let lookup: TaskLookup?
     private let relinker: TraceRelinker?
     private let registry: MetricsRegistry
-    private let group: MultiThreadedEventLoopGroup
-    /// A thread of its own, so that no span waits for a page.
+    /// The receiver's, on which spans are appended: a disk that hangs hangs it.
+    private let otlpGroup: MultiThreadedEventLoopGroup
+    /// The web endpoints', which say so then.
     private let webGroup: MultiThreadedEventLoopGroup
     private let servers = Mutex<(web: HTTPServer?, otlp: [HTTPServer])>((nil, []))
 
@@ -91,7 +92,7 @@ package final class Collector: Sendable {
                 clock: clock, makesSpans: options.aggregator.collectsWaits || options.addsDeadLetterSpans))
         sources.append(ProcessMetrics(clock: clock))
         registry = MetricsRegistry(sources)
-        group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        otlpGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         webGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     }
 
@@ -112,7 +113,7 @@ package final class Collector: Sendable {
             sink: sink, counters: counters, relinker: relinker)
         for address in options.otlpListen {
             let server = try HTTPServer(
-                address, unixSocket: options.otlpSocket, http2: true, limits: otlpLimits, group: group,
+                address, unixSocket: options.otlpSocket, http2: true, limits: otlpLimits, group: otlpGroup,
                 responder: responder)
             servers.withLock { $0.otlp.append(server) }
         }
@@ -164,8 +165,7 @@ package final class Collector: Sendable {
         web?.quiesce()
         web?.close()
         do {
-            try group.syncShutdownGracefully()
-            try webGroup.syncShutdownGracefully()
+            for group in [otlpGroup, webGroup] { try group.syncShutdownGracefully() }
         } catch {
             logger.warning("event loops did not end", metadata: ["error": "\(error)"])
         }
@@ -181,9 +181,8 @@ package final class Collector: Sendable {
     package func metricsPage(_ format: PageFormat) -> [UInt8] { registry.page(format) }
 
     func statusPage() -> [UInt8] {
-        let (received, spooled) = counters.read { ($0, spool?.statistics) }
-        return StatusPage.html(
-            redis: redis?.current, rows: queueRows(), counters: received, spool: spooled, forwarderState: forwarderState)
+        StatusPage.html(
+            redis: redis?.current, rows: queueRows(), books: Books.read(counters, spool), forwarderState: forwarderState)
     }
 
     func queueRows() -> [QueueRow] {
@@ -197,17 +196,22 @@ package final class Collector: Sendable {
         return statistics.isBackendUp == nil ? "nothing sent yet" : "up"
     }
 
-    /// Spans received and forwarded since the start.
-    var spanTotals: (received: UInt64, forwarded: UInt64) {
-        counters.read { values in
-            (values.accepted + values.refused.values.reduce(0, +), spool?.statistics.deliveredSpans ?? 0)
-        }
+    /// Spans received and forwarded since the start; nil while the spool's disk hangs.
+    var spanTotals: (received: UInt64, forwarded: UInt64)? {
+        guard let books = Books.read(counters, spool) else { return nil }
+        let refused = books.received.refused.values.reduce(0, +)
+        return (books.received.accepted + refused, books.spooled?.deliveredSpans ?? 0)
     }
 
     func unreadyReason() -> String? {
         let (web, otlp) = servers.withLock { ($0.web, $0.otlp.count) }
         if web == nil || otlp < options.otlpListen.count { return "listeners are not bound yet" }
-        if let failure = spool?.statistics.lastFailure { return "the spool can't be written: \(failure)" }
+        if let spool {
+            guard let statistics = spool.statistics(patienceNanoseconds: Books.patienceNanoseconds) else {
+                return "the spool's disk does not answer"
+            }
+            if let failure = statistics.lastFailure { return "the spool can't be written: \(failure)" }
+        }
         if let redis, redis.current.attempts == 0 { return "Redis has not been tried yet" }
         return nil
     }

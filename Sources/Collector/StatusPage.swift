@@ -42,8 +42,7 @@ func humanSeconds(_ seconds: Double) -> String {
 /// The page at `/`: one document without any outside resource or script; it renews itself every five seconds.
 enum StatusPage {
     static func html(
-        redis: RedisStatus?, rows: [QueueRow], counters: ReceiverCounters.Values, spool: SpoolStatistics?,
-        forwarderState: String
+        redis: RedisStatus?, rows: [QueueRow], books: Books?, forwarderState: String
     ) -> [UInt8] {
         var page = head
         page += "<h1>asynq-collector <small>\(BuildInfo.version)</small></h1>\n"
@@ -53,9 +52,14 @@ enum StatusPage {
         }
         page += queueTable(rows)
         page += "<h2>Spans</h2>\n<table><tbody>\n"
-        let refused = counters.refused.values.reduce(0, +)
-        page += row("received", counters.accepted + refused) + row("accepted", counters.accepted) + row("refused", refused)
-        if let spool {
+        if let counters = books?.received {
+            let refused = counters.refused.values.reduce(0, +)
+            page += row("received", counters.accepted + refused) + row("accepted", counters.accepted)
+            page += row("refused", refused)
+        } else {
+            page += "<tr><th>spool</th><td class=\"bad\">its disk does not answer</td></tr>\n"
+        }
+        if let spool = books?.spooled {
             page += row("forwarded", spool.deliveredSpans) + row("in the spool", UInt64(max(0, spool.spans)))
             page += row("dropped", spool.droppedSpans.values.reduce(0, +))
         }

@@ -1,3 +1,4 @@
+import Platform
 import Synchronization
 
 /// Why spans were not accepted: the `reason` of `asynq_collector_refused_spans_total`.
@@ -59,9 +60,10 @@ package final class ReceiverCounters: Sendable {
     package init() {}
 
     /// What was counted, together with what `body` reads of the sink's own books: no request is counted in one and not
-    /// in the other.
-    package func read<Result>(_ body: (Values) -> Result) -> Result {
-        values.withLock { body($0) }
+    /// in the other. nil if `body` returns it, or if the sink is in the middle of a request for longer than the patience:
+    /// its disk hangs.
+    package func read<Result: Sendable>(patienceNanoseconds: UInt64, _ body: (Values) -> Result?) -> Result? {
+        Patience.attempt(nanoseconds: patienceNanoseconds) { values.withLockIfAvailable { body($0) } } ?? nil
     }
 
     /// Hands spans that nobody sent to the sink. They are in the books like those that came, and where they find no room

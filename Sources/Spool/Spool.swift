@@ -260,22 +260,27 @@ package final class Spool: Sendable {
         }
     }
 
-    package var statistics: SpoolStatistics {
-        state.withLock { state in
-            var statistics = SpoolStatistics()
-            statistics.capacityBytes = options.maxBytes
-            statistics.bytes = state.bytesOnDisk
-            statistics.spans = state.segments.reduce(0) { $0 + $1.unsettledSpans }
-            statistics.recoveredSpans = state.recoveredSpans
-            statistics.oldestUnsettled = state.segments.first { $0.unsettledFrames > 0 }?.oldestUnsettled
-            statistics.appendedSpans = state.appendedSpans
-            statistics.deliveredSpans = state.deliveredSpans
-            statistics.droppedSpans = state.dropped
-            statistics.corruptFrames = state.corruptFrames
-            statistics.quarantinedSegments = state.segments.count(where: \.isQuarantined)
-            statistics.errors = state.errors
-            statistics.lastFailure = state.lastFailure
-            return statistics
-        }
+    package var statistics: SpoolStatistics { state.withLock { statistics(of: $0) } }
+
+    /// nil if somebody is in the middle of something for longer than the patience: the disk hangs.
+    package func statistics(patienceNanoseconds: UInt64) -> SpoolStatistics? {
+        Patience.attempt(nanoseconds: patienceNanoseconds) { state.withLockIfAvailable { statistics(of: $0) } }
+    }
+
+    private func statistics(of state: SpoolState) -> SpoolStatistics {
+        var statistics = SpoolStatistics()
+        statistics.capacityBytes = options.maxBytes
+        statistics.bytes = state.bytesOnDisk
+        statistics.spans = state.segments.reduce(0) { $0 + $1.unsettledSpans }
+        statistics.recoveredSpans = state.recoveredSpans
+        statistics.oldestUnsettled = state.segments.first { $0.unsettledFrames > 0 }?.oldestUnsettled
+        statistics.appendedSpans = state.appendedSpans
+        statistics.deliveredSpans = state.deliveredSpans
+        statistics.droppedSpans = state.dropped
+        statistics.corruptFrames = state.corruptFrames
+        statistics.quarantinedSegments = state.segments.count(where: \.isQuarantined)
+        statistics.errors = state.errors
+        statistics.lastFailure = state.lastFailure
+        return statistics
     }
 }

@@ -74,10 +74,9 @@ struct TextOutputTests {
         ]
         var redis = RedisStatus()
         redis.lastError = evil
+        let books = Books(received: ReceiverCounters.Values(), spooled: SpoolStatistics())
         let page = String(
-            decoding: StatusPage.html(
-                redis: redis, rows: rows, counters: ReceiverCounters.Values(), spool: SpoolStatistics(), forwarderState: evil),
-            as: UTF8.self)
+            decoding: StatusPage.html(redis: redis, rows: rows, books: books, forwarderState: evil), as: UTF8.self)
         #expect(!page.contains("<script") && !page.contains("alert('"))
         #expect(page.components(separatedBy: "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;&quot;").count == 4)
         #expect(page.contains("<em>paused</em>") && page.contains("<td>3 s</td>") && page.contains("<td>200 ms</td>"))
@@ -87,11 +86,14 @@ struct TextOutputTests {
 
     @Test("A status page without Redis, queues or spool is a page")
     func emptyPage() {
-        let page = String(
-            decoding: StatusPage.html(
-                redis: nil, rows: [], counters: ReceiverCounters.Values(), spool: nil, forwarderState: "off"), as: UTF8.self)
-        #expect(page.hasPrefix("<!doctype html>") && page.hasSuffix("</html>\n"))
-        #expect(page.contains("No queues yet"))
+        let books = Books(received: ReceiverCounters.Values(), spooled: nil)
+        for books in [books, nil] {
+            let page = String(
+                decoding: StatusPage.html(redis: nil, rows: [], books: books, forwarderState: "off"), as: UTF8.self)
+            #expect(page.hasPrefix("<!doctype html>") && page.hasSuffix("</html>\n"))
+            #expect(page.contains("No queues yet"))
+            #expect(page.contains("does not answer") == (books == nil))
+        }
     }
 
     @Test("Queues that Redis or spans name are one list, sorted, each once")

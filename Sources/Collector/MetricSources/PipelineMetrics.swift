@@ -9,7 +9,8 @@ import Spool
 /// The collector's own families: what the receiver, the spool and the forwarder did.
 ///
 /// The books balance on every page: received = accepted + refused, and recovered + accepted = forwarded + dropped + in
-/// the spool, because the receiver's and the spool's numbers are read under one lock.
+/// the spool, because the receiver's and the spool's numbers are read under one lock. While the spool's disk hangs, they
+/// are not on the page.
 final class PipelineMetrics: MetricSource {
     private static let prefix = "asynq_collector_"
 
@@ -35,9 +36,19 @@ final class PipelineMetrics: MetricSource {
     }
 
     func metricFamilies() -> [MetricFamily] {
-        let (received, spooled) = counters.read { ($0, spool?.statistics) }
-        var families = receiverFamilies(received)
-        if let spooled { families += spoolFamilies(spooled) }
+        var build = family("build_info", .info, "Always 1; the version is in the label: are all sidecars on the same one?")
+        build.add(1.0, LabelSet(["version": BuildInfo.version]))
+        var families = [build]
+        let books = Books.read(counters, spool)
+        if spool != nil {
+            var stalled = family(
+                "spool_stalled", .gauge,
+                "1 while the spool's disk does not answer: what is received and spooled is not on the page then.")
+            stalled.add(books == nil ? 1 : 0)
+            families.append(stalled)
+        }
+        if let books { families += receiverFamilies(books.received) }
+        if let spooled = books?.spooled { families += spoolFamilies(spooled) }
         if let forwarder { families += forwarderFamilies(forwarder.statistics) }
         return families
     }
@@ -47,8 +58,6 @@ final class PipelineMetrics: MetricSource {
     }
 
     private func receiverFamilies(_ values: ReceiverCounters.Values) -> [MetricFamily] {
-        var build = family("build_info", .info, "Always 1; the version is in the label: are all sidecars on the same one?")
-        build.add(1.0, LabelSet(["version": BuildInfo.version]))
         var received = family("received_spans_total", .counter, "Spans in requests that could be read, accepted or not.")
         for source in SpanSource.all + (makesSpans ? [.made] : []) {
             received.add(
@@ -77,7 +86,7 @@ final class PipelineMetrics: MetricSource {
             "refused_connections_total", .counter,
             "Connections that were closed at once because 1,024 were open; is there a client that never closes its own?")
         connections.add(limits.refusedConnections)
-        return [build, received, accepted, refused, bad, connections, duplicates]
+        return [received, accepted, refused, bad, connections, duplicates]
     }
 
     private func spoolFamilies(_ statistics: SpoolStatistics) -> [MetricFamily] {

@@ -186,7 +186,7 @@ enum DemoCommand {
             }
             printLine(cells.joined(separator: "  "))
         }
-        let totals = collector.spanTotals
+        guard let totals = collector.spanTotals else { return printLine("spans: the spool's disk does not answer") }
         let lost = workload.lostSpans > 0 ? ", \(workload.lostSpans) lost by the demo's workers" : ""
         printLine(
             "spans: \(totals.received) received, \(totals.forwarded) forwarded\(lost); forwarder \(collector.forwarderState)")

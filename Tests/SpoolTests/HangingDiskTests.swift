@@ -1,0 +1,58 @@
+import Glibc
+import Platform
+import Synchronization
+import Testing
+@testable import Spool
+
+/// A disk whose appends wait for a word.
+private final class HangingFileSystem: SpoolFileSystem {
+    final class File: SpoolFile {
+        let system: HangingFileSystem
+        let file: any SpoolFile
+
+        init(_ system: HangingFileSystem, _ file: any SpoolFile) {
+            self.system = system
+            self.file = file
+        }
+
+        var count: Int { get throws(SystemError) { try file.count } }
+        func append(_ parts: [UnsafeRawBufferPointer]) throws(SystemError) {
+            system.hasBegun.store(true, ordering: .sequentiallyConsistent)
+            while !system.goesOn.load(ordering: .sequentiallyConsistent) { usleep(100) }
+            try file.append(parts)
+        }
+        func write(_ bytes: [UInt8], at offset: Int) throws(SystemError) { try file.write(bytes, at: offset) }
+        func read(_ count: Int, at offset: Int) throws(SystemError) -> [UInt8] { try file.read(count, at: offset) }
+        func truncate(to count: Int) throws(SystemError) { try file.truncate(to: count) }
+        func sync() throws(SystemError) { try file.sync() }
+    }
+
+    let memory = MemoryFileSystem()
+    let hasBegun = Atomic<Bool>(false)
+    let goesOn = Atomic<Bool>(false)
+
+    func open(_ name: String) throws(SystemError) -> any SpoolFile { File(self, try memory.open(name)) }
+    func names() throws(SystemError) -> [String] { try memory.names() }
+    func delete(_ name: String) throws(SystemError) { try memory.delete(name) }
+    func rename(_ name: String, to newName: String) throws(SystemError) { try memory.rename(name, to: newName) }
+    func syncDirectory() throws(SystemError) { try memory.syncDirectory() }
+}
+
+@Suite("A disk that hangs")
+struct HangingDiskTests {
+    @Test("Who asks for statistics hears that there are none now, and is not held up")
+    func statistics() throws {
+        let disk = HangingFileSystem()
+        let spool = try Spool(fileSystem: disk, options: .small(), clock: ManualClock().clock)
+        #expect(spool.statistics(patienceNanoseconds: 0)?.spans == 0)
+        let appender = try OSThread(name: "appender") {
+            try? "x".utf8.withContiguousStorageIfAvailable { try spool.append(UnsafeRawBufferPointer($0), spanCount: 3) }
+        }
+        while !disk.hasBegun.load(ordering: .sequentiallyConsistent) { usleep(100) }
+        #expect(spool.statistics(patienceNanoseconds: 0) == nil)
+        #expect(spool.statistics(patienceNanoseconds: 5_000_000) == nil)
+        disk.goesOn.store(true, ordering: .sequentiallyConsistent)
+        appender.join()
+        #expect(spool.statistics(patienceNanoseconds: 0)?.spans == 3)
+    }
+}
