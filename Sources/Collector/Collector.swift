@@ -69,11 +69,10 @@ package final class Collector: Sendable {
         taskMetrics = TaskMetrics(
             options.aggregator, readyTimes: redis?.seenTasks, clock: clock)
         if let forward = options.forwarder {
-            let fileSystem = try DiskFileSystem(directory: options.spoolDirectory)
-            spoolLock = try DirectoryLock(directory: options.spoolDirectory)
-            let opened = try Spool(fileSystem: fileSystem, options: options.spool, clock: clock)
-            spool = opened
-            forwarder = Forwarder(spool: opened, options: forward, clock: clock, logger: makeLogger("forwarder"))
+            let opened = try OpenedSpool(directory: options.spoolDirectory, options: options.spool, clock: clock)
+            spoolLock = opened.lock
+            spool = opened.spool
+            forwarder = Forwarder(spool: opened.spool, options: forward, clock: clock, logger: makeLogger("forwarder"))
         } else {
             spoolLock = nil
             spool = nil

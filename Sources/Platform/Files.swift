@@ -13,11 +13,12 @@ package enum Files {
                 new.append(made)
             } else {
                 // A directory that exists is fine, also where it may not be written (EROFS, EACCES). Anything else of
-                // that name (EEXIST) is not.
+                // that name is not.
                 let code = errno
                 var status = stat()
-                if stat(made, &status) != 0 || status.st_mode & S_IFMT != S_IFDIR {
-                    throw SystemError("creating directory", path: made, code: code)
+                let exists = stat(made, &status) == 0
+                if !exists || status.st_mode & S_IFMT != S_IFDIR {
+                    throw SystemError("creating directory", path: made, code: exists ? ENOTDIR : code)
                 }
             }
         }

@@ -41,6 +41,10 @@ package struct DiskFileSystem: SpoolFileSystem {
                 if error.code != EACCES { throw error }
             }
         }
+        // Files may be in it that can be written, and yet no new one be made.
+        if faccessat(AT_FDCWD, directory, R_OK | W_OK | X_OK, AT_EACCESS) != 0 {
+            throw SystemError("writing to directory", path: directory)
+        }
         self.directory = directory
     }
 

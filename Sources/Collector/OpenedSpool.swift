@@ -1,0 +1,49 @@
+import Glibc
+import Platform
+import Spool
+
+/// The spool of `spool.directory`, and the lock that keeps others off it.
+struct OpenedSpool {
+    let lock: DirectoryLock
+    let spool: Spool
+
+    init(directory: String, options: SpoolOptions, clock: Clock) throws(SpoolStartError) {
+        do throws(SpoolError) {
+            let fileSystem = try Self.fileSystem(directory)
+            lock = try DirectoryLock(directory: directory)
+            spool = try Spool(fileSystem: fileSystem, options: options, clock: clock)
+        } catch {
+            throw SpoolStartError(error)
+        }
+    }
+
+    private static func fileSystem(_ directory: String) throws(SpoolError) -> DiskFileSystem {
+        do throws(SystemError) {
+            return try DiskFileSystem(directory: directory)
+        } catch {
+            throw .io(error)
+        }
+    }
+}
+
+/// Why the program does not start, in words that say what to change.
+struct SpoolStartError: Error, CustomStringConvertible {
+    let description: String
+
+    fileprivate init(_ error: SpoolError) {
+        var text = "spool.directory can't be used: \(error)"
+        if case .io(let cause) = error, let path = cause.path, [EACCES, EPERM].contains(cause.code) {
+            text += Self.owner(of: path) ?? Self.owner(of: Files.parent(of: path)) ?? ""
+        }
+        description = text
+    }
+
+    /// What a permission that is denied leaves open; nil if the path can't be looked at either.
+    private static func owner(of path: String) -> String? {
+        var status = stat()
+        if stat(path, &status) != 0 { return nil }
+        let mode = String(status.st_mode & 0o7777, radix: 8)
+        return " (\(path) belongs to user \(status.st_uid), group \(status.st_gid), and has mode \(mode); this process is "
+            + "user \(geteuid()), group \(getegid()))"
+    }
+}
