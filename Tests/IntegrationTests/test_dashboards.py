@@ -1,0 +1,191 @@
+"""dashboards/: what can be said of them without Grafana. test_stack.py runs their queries."""
+
+import copy
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+from grafana_foundation_sdk.cog import plugins
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from support import alert_rules, dashboards
+from support.dashboards import FILES, FOLDER
+
+EXPECTED = {"asynq-queues", "asynq-observability", "asynq-collector"}
+
+
+@pytest.fixture(params=FILES, ids=lambda file: file.stem)
+def dashboard(request) -> dict:
+    return dashboards.load(request.param)
+
+
+def test_the_files_are_what_their_source_makes():
+    checked = subprocess.run([sys.executable, FOLDER / "generate", "--check"], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_a_file_that_was_changed_by_hand_is_found(tmp_path):
+    for part in ("generate", "source"):
+        subprocess.run(["cp", "-r", FOLDER / part, tmp_path], check=True)
+    for file in FILES:
+        (tmp_path / file.name).write_text(file.read_text(encoding="utf-8").replace("Pending", "Pnding", 1), encoding="utf-8")
+    checked = subprocess.run([sys.executable, tmp_path / "generate", "--check"], capture_output=True, text=True)
+    assert checked.returncode == 1 and "asynq-queues.json" in checked.stderr, checked
+
+
+def test_each_dashboard_has_its_fixed_uid_in_its_name():
+    assert {dashboards.load(file)["uid"] for file in FILES} == {file.stem for file in FILES} == EXPECTED
+    assert alert_rules.DASHBOARD_UIDS == EXPECTED
+
+
+@pytest.mark.parametrize("check", dashboards.CHECKS, ids=lambda check: check.__name__)
+def test_static_check(check, dashboard):
+    assert check(dashboard) == []
+
+
+def test_links_between_dashboards_lead_somewhere(dashboard):
+    text = json.dumps(dashboard)
+    assert set(re.findall(r'"/d/([\w-]+)', text)) <= EXPECTED
+    # A link sets variables that the dashboard it leads to has.
+    for uid, arguments in re.findall(r'"/d/([\w-]+)\?([^"]*)"', text):
+        target = next(other for other in map(dashboards.load, FILES) if other["uid"] == uid)
+        names = {variable["name"] for variable in dashboards.variables(target)}
+        assert set(re.findall(r"var-(\w+)=", arguments)) <= names
+
+
+# --- Grafana's own schema --------------------------------------------------------------------------------------------
+
+# What the SDK does not know and Grafana does: the Prometheus data source's own keys of annotations and variables, "no id", and
+# a false that the SDK takes for unset.
+UNKNOWN_TO_THE_SDK = re.compile(
+    r"/id|/annotations/list/\d+/(expr|titleFormat|textFormat|useValueForTime)|/templating/list/\d+/definition"
+    r"|(/panels/\d+)+/fieldConfig/defaults/custom/spanNulls")
+
+
+def _lost(before: object, after: object, path: str = "") -> list[str]:
+    """What a round trip took away or changed. Defaults that it added are no matter."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return [finding for key, value in before.items()
+                for finding in (_lost(value, after[key], f"{path}/{key}") if key in after else [f"{path}/{key}"])]
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        return [finding for number, pair in enumerate(zip(before, after)) for finding in _lost(*pair, f"{path}/{number}")]
+    return [] if before == after else [path]
+
+
+def _misspelled(dashboard: dict) -> list[str]:
+    plugins.register_default_plugins()
+    parsed = Dashboard.from_json(copy.deepcopy(dashboard))
+    again = json.loads(JSONEncoder(sort_keys=True).encode(parsed))
+    return [path for path in _lost(dashboard, again) if not UNKNOWN_TO_THE_SDK.fullmatch(path)]
+
+
+def test_the_sdk_of_grafana_reads_and_writes_it_unchanged(dashboard):
+    assert _misspelled(dashboard) == []
+
+
+# --- The checks find what they look for ------------------------------------------------------------------------------
+
+
+def _panel(dashboard: dict, kind: str = "timeseries") -> dict:
+    return next(panel for panel in dashboards.panels(dashboard) if panel["type"] == kind)
+
+
+def _target(dashboard: dict) -> dict:
+    return _panel(dashboard)["targets"][0]
+
+
+def _swap(holder: dict, key: str, value: object) -> None:
+    holder[key] = value
+
+
+FAULTS = {
+    "editable": (dashboards.frame_problems, lambda d: _swap(d, "editable", True)),
+    "schema version": (dashboards.frame_problems, lambda d: _swap(d, "schemaVersion", 16)),
+    "exported": (dashboards.frame_problems, lambda d: _swap(d, "__inputs", [])),
+    "no link": (dashboards.frame_problems, lambda d: d["links"].clear()),
+    "same id twice": (dashboards.number_problems, lambda d: _swap(_panel(d), "id", 1)),
+    "same refId twice": (dashboards.number_problems, lambda d: _panel(d)["targets"].append(_target(d))),
+    "overlap": (dashboards.grid_problems, lambda d: _panel(d)["gridPos"].update(h=30)),
+    "too wide": (dashboards.grid_problems, lambda d: _panel(d)["gridPos"].update(x=20, w=12)),
+    "undeclared variable": (dashboards.variable_problems, lambda d: _swap(_target(d), "expr", 'up{a="$nothing"}')),
+    "undeclared variable in braces": (dashboards.variable_problems,
+                                      lambda d: _swap(_target(d), "expr", 'up{a="${nothing:regex}"}')),
+    "unused variable": (dashboards.variable_problems,
+                        lambda d: d["templating"]["list"].append(d["templating"]["list"][-1] | {"name": "unused"})),
+    "variable used before it is declared": (dashboards.variable_problems, lambda d: d["templating"]["list"].reverse()),
+    "variable not multi": (dashboards.variable_problems,
+                           lambda d: next(v for v in d["templating"]["list"] if v["name"] == "job").update(multi=False)),
+    "no title": (dashboards.panel_problems, lambda d: _swap(_panel(d), "title", "")),
+    "no description": (dashboards.panel_problems, lambda d: _swap(_panel(d), "description", " ")),
+    "no unit": (dashboards.panel_problems, lambda d: _panel(d)["fieldConfig"]["defaults"].pop("unit")),
+    "old panel": (dashboards.panel_problems, lambda d: _swap(_panel(d), "type", "graph")),
+    "tooltip": (dashboards.panel_problems, lambda d: _panel(d)["options"].update(tooltip={"mode": "single", "sort": "none"})),
+    "no query": (dashboards.panel_problems, lambda d: _swap(_panel(d), "targets", [])),
+    "hard-coded data source": (dashboards.data_source_problems,
+                               lambda d: _swap(_target(d), "datasource", {"type": "prometheus", "uid": "abc"})),
+    "data source by name": (dashboards.data_source_problems, lambda d: _swap(_panel(d), "datasource", "Prometheus")),
+    "data source of a variable": (dashboards.data_source_problems,
+                                  lambda d: next(v for v in d["templating"]["list"] if v["name"] == "job").update(
+                                      datasource={"type": "prometheus", "uid": "abc"})),
+    "fixed interval": (dashboards.promql_problems, lambda d: _swap(_target(d), "expr", "rate(x_total[5m])")),
+    "bare counter": (dashboards.promql_problems, lambda d: _swap(_target(d), "expr", "sum(x_total)")),
+    "bare counter in a quotient": (dashboards.promql_problems,
+                                   lambda d: _swap(_target(d), "expr", "rate(x_total[$__rate_interval]) / y_total")),
+    "rate of a gauge": (dashboards.promql_problems, lambda d: _swap(_target(d), "expr", "rate(x_bytes[$__rate_interval])")),
+    "no PromQL": (dashboards.promql_problems, lambda d: _swap(_target(d), "expr", "sum by (a (x)")),
+    "misspelled key": (_misspelled, lambda d: _panel(d)["options"].update(legnd=_panel(d)["options"].pop("legend"))),
+    "misspelled value": (_misspelled, lambda d: _panel(d)["fieldConfig"]["defaults"].update(minn=0)),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_planted_fault_is_found(fault):
+    check, plant = FAULTS[fault]
+    dashboard = dashboards.load(FOLDER / "asynq-queues.json")
+    assert check(dashboard) == []
+    plant(dashboard)
+    assert check(dashboard) != []
+
+
+def test_planted_fault_is_found_in_what_only_some_dashboards_have():
+    dashboard = dashboards.load(FOLDER / "asynq-observability.json")
+    panel = next(p for p in dashboards.panels(dashboard) if p["targets"][0].get("queryType") == "traceql")
+    panel["targets"].append(panel["targets"][0] | {"refId": "B"})
+    assert any("TraceQL" in finding for finding in dashboards.panel_problems(dashboard))
+    dashboard = dashboards.load(FOLDER / "asynq-queues.json")
+    panel = next(p for p in dashboards.panels(dashboard) if p["targets"][0]["datasource"]["type"] == "loki")
+    panel["targets"][0]["expr"] = panel["targets"][0]["expr"].replace("$__auto", "5m")
+    assert any("[5m]" in finding for finding in dashboards.logql_problems(dashboard))
+    panel["targets"][0]["expr"] = '{job="x"}'
+    assert any("service_name" in finding for finding in dashboards.logql_problems(dashboard))
+    panel = next(p for p in dashboards.panels(dashboard) if "histogram_quantile" in p["targets"][0].get("expr", "")
+                 and p["targets"][0].get("exemplar") and p["type"] == "timeseries")
+    del panel["targets"][0]["exemplar"]
+    assert any("exemplars" in finding for finding in dashboards.panel_problems(dashboard))
+
+
+# --- Provisioning ----------------------------------------------------------------------------------------------------
+
+
+def test_data_sources_refer_to_each_other():
+    text = (FOLDER / "provisioning" / "datasources" / "asynq.yml").read_text(encoding="utf-8")
+    sources = {source["uid"]: source for source in yaml.safe_load(text)["datasources"]}
+    assert {source["type"] for source in sources.values()} == {"prometheus", "tempo", "loki"}
+    assert set(re.findall(r"datasourceUid: (\S+)", text)) <= set(sources)
+    # Grafana replaces $X by an environment variable: its own dollars are doubled.
+    comments_out = re.sub(r"#.*", "", text)
+    assert not re.search(r"(?<!\$)\$(?!\$)\{?\w", comments_out.replace("$$", "")), "a single $"
+    scrape = yaml.safe_load((alert_rules.FOLDER / "prometheus.yml").read_text(encoding="utf-8"))["global"]["scrape_interval"]
+    prometheus = next(source for source in sources.values() if source["type"] == "prometheus")
+    assert prometheus["jsonData"]["timeInterval"] == scrape
+    assert prometheus["jsonData"]["exemplarTraceIdDestinations"] == [{"name": "trace_id", "datasourceUid": "asynq-tempo"}]
+
+
+def test_dashboards_are_provisioned_from_a_folder():
+    text = (FOLDER / "provisioning" / "dashboards" / "asynq.yml").read_text(encoding="utf-8")
+    provider, = yaml.safe_load(text)["providers"]
+    assert provider["type"] == "file" and provider["allowUiUpdates"] is False
