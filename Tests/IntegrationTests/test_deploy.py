@@ -1,0 +1,268 @@
+"""deploy/: examples that parse, fit their schemas, name what is there, and start the collector with settings that it takes."""
+
+import copy
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+import requests
+import yaml
+
+from support import alert_rules
+from support.collector import run_once
+from support.deadline import eventually
+from support.ports import free_port
+from support.programs import REPOSITORY
+from support.stack import Process
+
+DEPLOY = REPOSITORY / "deploy"
+KUBERNETES = DEPLOY / "kubernetes"
+# Native sidecars are in it since 1.29.
+KUBERNETES_VERSION = "1.29"
+# Of operators: their schemas are in no package.
+CUSTOM = {"monitoring.coreos.com/v1": {"ServiceMonitor", "PodMonitor", "PrometheusRule"}, "keda.sh/v1alpha1": {"ScaledObject"}}
+
+YAML_FILES = sorted(file for folder in ("deploy", "prometheus", "tempo", "dashboards")
+                    for pattern in ("*.yaml", "*.yml") for file in (REPOSITORY / folder).rglob(pattern))
+
+
+def _documents(file: Path) -> list[dict]:
+    return [document for document in yaml.safe_load_all(file.read_text(encoding="utf-8")) if document]
+
+
+def _objects() -> list[dict]:
+    return [document for file in sorted(KUBERNETES.glob("*.yaml")) for document in _documents(file)]
+
+
+def _object(kind: str, name: str) -> dict:
+    found, = [thing for thing in _objects() if (thing["kind"], thing["metadata"]["name"]) == (kind, name)]
+    return found
+
+
+class _NoDuplicates(yaml.SafeLoader):
+    """YAML says that a key stands once; PyYAML takes the last one."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key) for key, _ in node.value]
+        assert len(set(keys)) == len(keys), f"{node.start_mark}: a key stands twice: {keys}"
+        return super().construct_mapping(node, deep)
+
+
+@pytest.mark.parametrize("file", YAML_FILES, ids=lambda file: str(file.relative_to(REPOSITORY)))
+def test_it_is_yaml_in_which_no_key_stands_twice(file):
+    for _ in yaml.load_all(file.read_text(encoding="utf-8"), _NoDuplicates):
+        pass
+
+
+# --- Settings --------------------------------------------------------------------------------------------------------
+
+
+def _command_lines() -> dict[str, list[str]]:
+    """How the examples start the collector, without the subcommand."""
+    found = {}
+    for file in ("compose.yaml", "compose.demo.yaml"):
+        command = _documents(DEPLOY / file)[0]["services"]["asynq-collector"]["command"]
+        assert command[0] in ("run", "demo")
+        found[file] = command[1:]
+    for thing in _objects():
+        if thing["kind"] == "Deployment":
+            pod = thing["spec"]["template"]["spec"]
+            for container in [*pod.get("initContainers", []), *pod["containers"]]:
+                if container["image"].startswith("asynq-collector:"):
+                    assert container["args"][0] == "run"
+                    found[thing["metadata"]["name"]] = container["args"][1:]
+    found["systemd"] = [f"--config={DEPLOY / 'systemd' / 'config.yaml'}"]
+    return found
+
+
+@pytest.mark.parametrize("where", ["compose.yaml", "compose.demo.yaml", "asynq-scraper", "shop-worker", "systemd"])
+def test_the_collector_takes_its_settings(where, tmp_path):
+    (tmp_path / "secret").write_text("s", encoding="utf-8")
+    arguments = [re.sub(r"(-file)=/.*", rf"\1={tmp_path / 'secret'}", argument) for argument in _command_lines()[where]]
+    checked = run_once("check-config", *arguments)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_a_wrong_setting_would_be_found():
+    assert run_once("check-config", *_command_lines()["compose.yaml"], "--redis-intervall=5s").returncode == 2
+
+
+# --- Compose ---------------------------------------------------------------------------------------------------------
+
+
+def _compose() -> dict:
+    return _documents(DEPLOY / "compose.yaml")[0]
+
+
+def test_compose_mounts_what_is_there():
+    compose = _compose()
+    for name, service in compose["services"].items():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            if source.startswith("."):
+                assert (DEPLOY / source).exists(), f"{name} mounts {source}"
+            else:
+                assert source in compose["volumes"], f"{name} mounts the volume {source}"
+        for dependency in service.get("depends_on", {}):
+            assert dependency in compose["services"]
+        if "build" in service:
+            assert (DEPLOY / service["build"]["context"] / service["build"]["dockerfile"]).exists()
+        else:
+            # From the default registry, and not whatever is newest.
+            assert re.fullmatch(r"([a-z0-9-]+/)?[a-z0-9_-]+:v?\d[\w.-]*", service["image"]), service["image"]
+        # Nothing is open to the network.
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
+    used = {volume.split(":")[0] for service in compose["services"].values() for volume in service.get("volumes", [])}
+    assert set(compose["volumes"]) <= used
+
+
+def test_every_host_that_a_configuration_names_is_a_service():
+    services = set(_compose()["services"]) | {"localhost"}
+    named = set()
+    for file in ("prometheus/prometheus.yml", "prometheus/alertmanager.yml", "tempo/tempo.yaml",
+                 "dashboards/provisioning/datasources/asynq.yml"):
+        text = re.sub(r"#.*", "", (REPOSITORY / file).read_text(encoding="utf-8"))
+        named |= set(re.findall(r"http://([\w-]+):\d+", text)) | set(re.findall(r'"([\w-]+):\d+"', text))
+    for service in _compose()["services"].values():
+        text = f"{service.get('command')} {service.get('environment')}"
+        named |= set(re.findall(r"(?:http|redis)://([\w-]+):\d+", text)) | set(re.findall(r"@([\w-]+):5432", text))
+    assert len(named) >= 10 and named <= services, named - services
+
+
+def test_the_alert_receiver_prints_alerts(tmp_path):
+    port = free_port()
+    text = (DEPLOY / "compose" / "alert-receiver.py").read_text(encoding="utf-8")
+    (tmp_path / "receiver.py").write_text(text.replace("8080", str(port)), encoding="utf-8")
+    receiver = Process("receiver", [sys.executable, "-u", tmp_path / "receiver.py"], tmp_path)
+    try:
+        alert = {"status": "firing", "labels": {"alertname": "AsynqDeadLetters", "queue": "emails"},
+                 "annotations": {"description": "three died"}}
+        eventually("the receiver takes an alert", lambda: requests.post(f"http://127.0.0.1:{port}/", json={"alerts": [alert]},
+                                                                       timeout=2).status_code == 200)
+        assert "firing None AsynqDeadLetters emails - three died" in receiver.log()
+    finally:
+        receiver.stop()
+
+
+# --- Kubernetes ------------------------------------------------------------------------------------------------------
+
+
+def _schema_problem(thing: dict) -> str | None:
+    try:
+        kubernetes_validate.validate(thing, KUBERNETES_VERSION, strict=True)
+    except (kubernetes_validate.ValidationError, kubernetes_validate.SchemaNotFoundError) as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("thing", _objects(), ids=lambda thing: f"{thing['kind']}-{thing['metadata']['name']}")
+def test_it_fits_the_schema_of_kubernetes(thing):
+    if thing["apiVersion"] in CUSTOM:
+        assert thing["kind"] in CUSTOM[thing["apiVersion"]]
+        assert set(thing) == {"apiVersion", "kind", "metadata", "spec"}
+    else:
+        assert _schema_problem(thing) is None
+    assert thing["metadata"]["namespace"] == "shop"
+
+
+def test_the_schema_finds_a_misspelled_field():
+    thing = copy.deepcopy(_object("Deployment", "shop-worker"))
+    assert _schema_problem(thing) is None
+    container = thing["spec"]["template"]["spec"]["initContainers"][0]
+    container["restartPolicies"] = container.pop("restartPolicy")
+    assert "restartPolicies" in _schema_problem(thing)
+
+
+def test_the_sidecar_starts_first_and_shares_its_socket():
+    pod = _object("Deployment", "shop-worker")["spec"]["template"]["spec"]
+    sidecar, = pod["initContainers"]
+    worker, = pod["containers"]
+    assert sidecar["restartPolicy"] == "Always" and "startupProbe" in sidecar
+    arguments = dict(argument[2:].split("=", 1) for argument in sidecar["args"][1:])
+    assert arguments["redis-url"] == "none"
+    mounts = {mount["mountPath"]: mount["name"] for mount in sidecar["volumeMounts"]}
+    socket = Path(arguments["otlp-socket"])
+    assert {mount["mountPath"]: mount["name"] for mount in worker["volumeMounts"]}[str(socket.parent)] == mounts[str(socket.parent)]
+    assert {env["name"]: env["value"] for env in worker["env"]}["OTLP_SOCKET"] == str(socket)
+    # The kubelet evicts a pod that outgrows its emptyDir: the spool has to stay below.
+    limit = next(v["emptyDir"]["sizeLimit"] for v in pod["volumes"] if v["name"] == mounts[arguments["spool-directory"]])
+    assert int(limit.removesuffix("Mi")) > int(arguments["spool-max-bytes"].removesuffix("MiB"))
+
+
+def test_collectors_run_without_rights():
+    for thing in (_object("Deployment", "shop-worker"), _object("Deployment", "asynq-scraper")):
+        pod = thing["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True and pod["automountServiceAccountToken"] is False
+        for container in [*pod.get("initContainers", []), *pod["containers"]]:
+            assert container["securityContext"] == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
+                                                    "capabilities": {"drop": ["ALL"]}}
+
+
+def test_monitors_and_services_find_their_pods():
+    scraper = _object("Deployment", "asynq-scraper")["spec"]["template"]
+    sidecar = _object("Deployment", "shop-worker")["spec"]["template"]
+    service = _object("Service", "asynq-collector")
+    monitor = _object("ServiceMonitor", "asynq-collector")
+    pods = _object("PodMonitor", "asynq-collector-sidecar")
+    assert service["spec"]["selector"].items() <= scraper["metadata"]["labels"].items()
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert pods["spec"]["selector"]["matchLabels"].items() <= sidecar["metadata"]["labels"].items()
+    assert monitor["spec"]["endpoints"][0]["port"] in {port["name"] for port in service["spec"]["ports"]}
+    assert pods["spec"]["podMetricsEndpoints"][0]["port"] in {
+        port["name"] for container in sidecar["spec"]["initContainers"] for port in container["ports"]}
+    # The alert AsynqCollectorDown goes by the job: the Service's name, and namespace/PodMonitor.
+    for job in (service["metadata"]["name"], f"shop/{pods['metadata']['name']}"):
+        assert re.fullmatch(".*asynq-collector.*", job)
+    # Between an object and its Service in the URLs of KEDA.
+    for trigger in _object("ScaledObject", "shop-worker")["spec"]["triggers"]:
+        assert trigger["metadata"]["url"].startswith(f"http://{service['metadata']['name']}.shop.svc:9876/api/v1/scale/")
+
+
+def test_workers_are_never_scaled_to_none():
+    """Workers forward scheduled and retry tasks: without one, nothing becomes pending, and nothing scales up again."""
+    scaled = [thing for thing in _objects() if thing["kind"] == "ScaledObject"]
+    assert scaled and all(thing["spec"]["minReplicaCount"] >= 1 for thing in scaled)
+
+
+def test_the_rules_of_the_operator_are_the_rules(tmp_path):
+    checked = subprocess.run([sys.executable, KUBERNETES / "generate", "--check"], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+    rule = _object("PrometheusRule", "asynq-collector")
+    names = {group["name"]: group for group in rule["spec"]["groups"]}
+    assert names == {group["name"]: group for group in alert_rules.RuleFiles.read().groups}
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(rule["spec"]), encoding="utf-8")
+    done = subprocess.run(["promtool", "check", "rules", "--lint-fatal", tmp_path / "rules.yml"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# --- systemd, Docker -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed here")
+def test_the_unit_is_sound_and_gives_little_away(tmp_path):
+    unit = tmp_path / "asynq-collector.service"
+    text = (DEPLOY / "systemd" / "asynq-collector.service").read_text(encoding="utf-8")
+    unit.write_text(text.replace("/usr/local/bin/asynq-collector", "/bin/true"), encoding="utf-8")
+    environment = os.environ | {"LC_ALL": "C.UTF-8"}
+    verified = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, env=environment)
+    complaints = [line for line in verified.stderr.splitlines() if "asynq-collector.service" in line]
+    assert verified.returncode == 0 and not complaints, verified.stderr
+    said = subprocess.run(["systemd-analyze", "security", "--offline=true", unit], capture_output=True, text=True, env=environment)
+    level = re.search(r"exposure level for asynq-collector.service: ([\d.]+)", said.stdout)
+    # 0 is a service that can do nothing, 10 one that can do all.
+    assert float(level[1]) <= 1.5, said.stdout
+
+
+def test_the_image_has_the_libraries_that_the_installer_builds_with():
+    """What is linked is what is built with: the list in the Dockerfile is the one of scripts/install-dependencies."""
+    dockerfile = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    installer = (REPOSITORY / "scripts" / "install-dependencies").read_text(encoding="utf-8")
+    wanted = set(re.findall(r"\blib[\w.-]+-dev\b", re.search(r"wanted\+=\((libhiredis-dev.*)\)", installer)[1]))
+    assert wanted and wanted <= set(re.findall(r"\blib[\w.-]+-dev\b", dockerfile))
+    for folder in re.findall(r"^COPY (\w+) \w+$", dockerfile, re.MULTILINE):
+        assert (REPOSITORY / folder).is_dir()
