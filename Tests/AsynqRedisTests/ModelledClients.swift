@@ -51,7 +51,7 @@ extension ModelledAsynq {
     }
 
     private mutating func writeTask(_ queue: Int, _ id: TaskID, _ state: TaskState, lock: Int?, _ more: [[UInt8]] = []) {
-        var fields = [Self.text("msg"), Self.text("a TaskMessage"), Self.text("state"), Array(state.rawValue.utf8)] + more
+        var fields = [Self.text("msg"), Self.text("\n\u{4}type"), Self.text("state"), Array(state.rawValue.utf8)] + more
         if let lock { fields += [Self.text("unique_key"), lockKey(queue, lock)] }
         commands.add("HSET", list: [taskKey(queue, id)] + fields, gives: .integer(Int64(fields.count / 2)))
     }

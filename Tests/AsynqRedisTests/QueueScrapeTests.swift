@@ -51,7 +51,8 @@ struct Replies {
         var letters = 0
         scrape.addDetails(to: &second, letters: &letters)
         let wanted = second.count - 1
-        scrape.readDetails([.null] + details + Array(repeating: .null, count: max(0, wanted - details.count)), noting: SeenTasks())
+        let missing = Array(repeating: RedisReply.null, count: max(0, wanted - details.count))
+        scrape.readDetails([.null] + details + missing, noting: SeenTasks())
         return (scrape.snapshot, scrape.errors.map(\.reason), wanted)
     }
 }

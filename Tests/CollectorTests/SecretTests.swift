@@ -156,6 +156,6 @@ struct EffectiveConfigurationTests {
     @Test("Keys without effect in this version are named when they are set")
     func ineffective() throws {
         #expect(try options()?.ineffective == [])
-        #expect(try options(["--traces-wait-span=true"])?.ineffective == ["traces.wait-span"])
+        #expect(try options(["--external-url-grafana=http://g"])?.ineffective == ["external-url.grafana"])
     }
 }
