@@ -37,6 +37,10 @@ let package = Package(
         .executableTarget(
             name: "RedisBenchmark", dependencies: ["AsynqRedis", "Model", "Platform", "ProtobufWire"],
             swiftSettings: rules),
+        library("Metrics", ["Model"]),
+        library("WaitTime", ["Model", "Metrics"]),
+        .executableTarget(
+            name: "MetricsBenchmark", dependencies: ["Compression", "Metrics", "Model", "WaitTime"], swiftSettings: rules),
         .executableTarget(
             name: "CompressionBenchmark", dependencies: ["Compression", "Platform", "ProtobufWire"], swiftSettings: rules),
     ],

@@ -97,9 +97,11 @@ struct PageWriter: ~Copyable {
 
     /// 16 lower-case hex digits.
     mutating func append(hex value: UInt64) {
-        for shift in stride(from: 60, through: 0, by: -4) {
-            let digit = UInt8(truncatingIfNeeded: value >> UInt64(shift)) & 15
-            append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+        guard let place = take(16) else { return }
+        for offset in 0..<16 {
+            let digit = UInt8(truncatingIfNeeded: value >> UInt64(60 - 4 * offset)) & 15
+            let letter = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") - 10 + digit
+            place.storeBytes(of: letter, toByteOffset: offset, as: UInt8.self)
         }
     }
 
@@ -140,7 +142,12 @@ struct PageWriter: ~Copyable {
         count += size
     }
 
+    @inline(__always)
     static func varintSize(_ value: UInt64) -> Int {
-        max(1, (64 - value.leadingZeroBitCount + 6) / 7)
+        (9 * (63 - (value | 1).leadingZeroBitCount) + 73) / 64
+    }
+
+    static func varintSizes(_ values: Int...) -> Int {
+        values.reduce(0) { $0 + varintSize(UInt64($1)) }
     }
 }

@@ -37,7 +37,7 @@ enum ProtobufEncoder {
             case .number: return bytes + labels
             case .histogram(let histogram):
                 return bytes + labels + 64 + histogram.counts.count * 16 + histogram.native.indices.count * 6
-                    + histogram.exemplarCount * 112
+                    + histogram.exemplars.count * 112
             }
         }
     }
@@ -76,14 +76,22 @@ enum ProtobufEncoder {
     }
 
     private static func append(_ labels: LabelSet, to page: inout PageWriter) {
-        for index in labels.names.indices {
-            page.append(bytesField(1))
-            page.append(lengthGuess: 64) { page in
-                append(text: labels.names[index], field: 1, to: &page)
-                let value = labels.values[index].bytes
+        labels.encoded.withUnsafeBytes { text in
+            labels.forEachLabel { name, value, isEscaped in
+                let unescaped = isEscaped ? labels.unescaped(value) : []
+                let size = isEscaped ? unescaped.count : value.count
+                page.append(bytesField(1))
+                page.append(varint: UInt64(name.count + size + 2 + PageWriter.varintSizes(name.count, size)))
+                page.append(bytesField(1))
+                page.append(varint: UInt64(name.count))
+                page.append(UnsafeRawBufferPointer(rebasing: text[name]))
                 page.append(bytesField(2))
-                page.append(varint: UInt64(value.count))
-                page.append(value)
+                page.append(varint: UInt64(size))
+                if isEscaped {
+                    page.append(unescaped)
+                } else {
+                    page.append(UnsafeRawBufferPointer(rebasing: text[value]))
+                }
             }
         }
     }
@@ -92,22 +100,27 @@ enum ProtobufEncoder {
 
     private static func append(_ histogram: HistogramSnapshot, to page: inout PageWriter) {
         let bounds = histogram.bounds.values
-        let hasExemplars = histogram.exemplarCount > 0
+        let counts = histogram.counts
+        var exemplars = histogram.exemplars[...]
         page.append(varintField(1))
         page.append(varint: histogram.count)
         append(double: histogram.sum, field: 2, to: &page)
         var cumulative: UInt64 = 0
-        for bucket in histogram.counts.indices {
-            cumulative += histogram.counts[bucket]
-            page.append(bytesField(3))
-            page.append(lengthGuess: 16) { page in
-                page.append(varintField(1))
-                page.append(varint: cumulative)
-                append(double: bucket < bounds.count ? bounds[bucket] : .infinity, field: 2, to: &page)
-                guard hasExemplars, let exemplar = histogram.exemplar(ofBucket: bucket) else { return }
-                page.append(bytesField(3))
-                page.append(lengthGuess: 100) { append(exemplar, to: &$0) }
+        for bucket in counts.indices {
+            cumulative += counts[bucket]
+            var exemplar: Exemplar?
+            if let next = exemplars.first, next.bucket == bucket {
+                exemplar = next.exemplar
+                exemplars.removeFirst()
             }
+            // Its tags, the bound, the exemplar.
+            let bytes = 2 + 8 + PageWriter.varintSize(cumulative) + (exemplar.map { 2 + size(of: $0) } ?? 0)
+            page.append(bytesField(3))
+            page.append(varint: UInt64(bytes))
+            page.append(varintField(1))
+            page.append(varint: cumulative)
+            append(double: bucket < bounds.count ? bounds[bucket] : .infinity, field: 2, to: &page)
+            if let exemplar { append(exemplar, to: &page) }
         }
         append(histogram.native, to: &page)
     }
@@ -147,32 +160,44 @@ enum ProtobufEncoder {
         }
     }
 
+    // trace_id: tag, size, then tag, size, 8 letters, tag, size, 32 digits.
+    private static let traceLabelBytes = 2 + 2 + 8 + 2 + 32
+    private static let spanLabelBytes = 2 + 2 + 7 + 2 + 16
+
+    /// Without its own tag and size; at most 104, so that the size is one byte.
+    private static func size(of exemplar: Exemplar) -> Int {
+        traceLabelBytes + spanLabelBytes + 9 + 2 + timeSize(exemplar.time)
+    }
+
+    private static func timeSize(_ time: (seconds: UInt64, nanoseconds: UInt64)) -> Int {
+        2 + PageWriter.varintSize(time.seconds) + PageWriter.varintSize(time.nanoseconds)
+    }
+
     private static func append(_ exemplar: Exemplar, to page: inout PageWriter) {
         let span = exemplar.origin.span
-        page.append(bytesField(1))
-        page.append(lengthGuess: 64) { page in
-            append(text: "trace_id", field: 1, to: &page)
-            page.append(bytesField(2))
-            page.append(UInt8(32))
-            page.append(hex: span.trace.high)
-            page.append(hex: span.trace.low)
-        }
-        page.append(bytesField(1))
-        page.append(lengthGuess: 64) { page in
-            append(text: "span_id", field: 1, to: &page)
-            page.append(bytesField(2))
-            page.append(UInt8(16))
-            page.append(hex: span.span.value)
-        }
-        append(double: exemplar.value, field: 2, to: &page)
         page.append(bytesField(3))
-        page.append(lengthGuess: 16) { page in
-            let nanoseconds = UInt64(max(0, exemplar.origin.time.nanoseconds))
-            page.append(varintField(1))
-            page.append(varint: nanoseconds / 1_000_000_000)
-            page.append(varintField(2))
-            page.append(varint: nanoseconds % 1_000_000_000)
-        }
+        page.append(UInt8(truncatingIfNeeded: size(of: exemplar)))
+        page.append(bytesField(1))
+        page.append(UInt8(traceLabelBytes - 2))
+        append(text: "trace_id", field: 1, to: &page)
+        page.append(bytesField(2))
+        page.append(UInt8(32))
+        page.append(hex: span.trace.high)
+        page.append(hex: span.trace.low)
+        page.append(bytesField(1))
+        page.append(UInt8(spanLabelBytes - 2))
+        append(text: "span_id", field: 1, to: &page)
+        page.append(bytesField(2))
+        page.append(UInt8(16))
+        page.append(hex: span.span.value)
+        append(double: exemplar.value, field: 2, to: &page)
+        let time = exemplar.time
+        page.append(bytesField(3))
+        page.append(UInt8(truncatingIfNeeded: timeSize(time)))
+        page.append(varintField(1))
+        page.append(varint: time.seconds)
+        page.append(varintField(2))
+        page.append(varint: time.nanoseconds)
     }
 
     // MARK: Fields
@@ -180,6 +205,12 @@ enum ProtobufEncoder {
     private static func append(text: String, field: UInt8, to page: inout PageWriter) {
         page.append(bytesField(field))
         page.append(varint: UInt64(text.utf8.count))
+        page.append(text)
+    }
+
+    private static func append(text: StaticString, field: UInt8, to page: inout PageWriter) {
+        page.append(bytesField(field))
+        page.append(varint: UInt64(text.utf8CodeUnitCount))
         page.append(text)
     }
 
@@ -192,5 +223,12 @@ enum ProtobufEncoder {
     @inline(__always)
     private static func zigzag(_ value: Int) -> UInt64 {
         UInt64(bitPattern: Int64(value) << 1 ^ Int64(value) >> 63)
+    }
+}
+
+extension Exemplar {
+    fileprivate var time: (seconds: UInt64, nanoseconds: UInt64) {
+        let nanoseconds = UInt64(max(0, origin.time.nanoseconds))
+        return (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000)
     }
 }

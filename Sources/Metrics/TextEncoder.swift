@@ -58,7 +58,7 @@ package enum TextEncoder {
             case .number: return bytes + perLine + sample.labels.encoded.count
             case .histogram(let histogram):
                 let lines = (histogram.counts.count + 2) * (perLine + 16 + sample.labels.encoded.count)
-                return bytes + lines + (dialect == .openMetrics ? histogram.exemplarCount * 128 : 0)
+                return bytes + lines + (dialect == .openMetrics ? histogram.exemplars.count * 128 : 0)
             }
         }
     }
@@ -124,12 +124,13 @@ package enum TextEncoder {
         _ histogram: HistogramSnapshot, name: [UInt8], labels: LabelSet, _ dialect: Dialect, to page: inout PageWriter
     ) {
         let edges = dialect == .prometheus ? histogram.bounds.textEdges : histogram.bounds.openMetricsEdges
-        let hasExemplars = dialect == .openMetrics && histogram.exemplarCount > 0
+        let counts = histogram.counts
+        var exemplars = (dialect == .openMetrics ? histogram.exemplars : [])[...]
         var cumulative: UInt64 = 0
         // All lines of the buckets begin alike: what the first one begins with is copied.
         var start = 0..<0
-        for bucket in histogram.counts.indices {
-            cumulative += histogram.counts[bucket]
+        for bucket in counts.indices {
+            cumulative += counts[bucket]
             if start.isEmpty {
                 let first = page.count
                 page.append(name)
@@ -143,7 +144,10 @@ package enum TextEncoder {
             }
             page.append(edges[bucket])
             page.append(integer: cumulative)
-            if hasExemplars, let exemplar = histogram.exemplar(ofBucket: bucket) { append(exemplar, to: &page) }
+            if let next = exemplars.first, next.bucket == bucket {
+                append(next.exemplar, to: &page)
+                exemplars.removeFirst()
+            }
             page.append(newline)
         }
         appendSeries(name, "_sum", labels, to: &page)

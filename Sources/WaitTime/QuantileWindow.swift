@@ -1,5 +1,5 @@
 import Glibc
-import Model
+package import Model
 
 /// Quantiles over a sliding window, in fixed memory: counts in buckets that grow by a twelfth, kept for each sixth of
 /// the window.
@@ -10,7 +10,7 @@ import Model
 /// bucket 255      all above, from about 4.2 days
 /// ```
 /// A quantile is the geometric middle of its bucket, so its error is at most √growth − 1 = 4.4 %.
-struct QuantileWindow {
+package struct QuantileWindow: Sendable {
     static let sliceCount = 6
     private static let bucketCount = 256
     private static let smallest = 1e-4
@@ -21,11 +21,11 @@ struct QuantileWindow {
     private var current: UInt64 = 0
     private let sliceNanoseconds: UInt64
 
-    init(windowNanoseconds: UInt64) {
+    package init(windowNanoseconds: UInt64) {
         sliceNanoseconds = max(1, windowNanoseconds / UInt64(Self.sliceCount))
     }
 
-    mutating func observe(_ seconds: Double, at now: MonotonicTime) {
+    package mutating func observe(_ seconds: Double, at now: MonotonicTime) {
         advance(to: now)
         let index = Int(current % UInt64(Self.sliceCount))
         if slices[index].isEmpty { slices[index] = [UInt32](repeating: 0, count: Self.bucketCount) }
@@ -43,8 +43,13 @@ struct QuantileWindow {
         current = number
     }
 
+    package mutating func isEmpty(at now: MonotonicTime) -> Bool {
+        advance(to: now)
+        return slices.allSatisfy(\.isEmpty)
+    }
+
     /// The values below which the given shares of the window's observations lie, in seconds; nil for an empty window.
-    mutating func quantiles(_ shares: [Double], at now: MonotonicTime) -> [Double]? {
+    package mutating func quantiles(_ shares: [Double], at now: MonotonicTime) -> [Double]? {
         advance(to: now)
         var counts = [UInt64](repeating: 0, count: Self.bucketCount)
         for slice in slices {

@@ -40,8 +40,9 @@ struct SpanPairing {
     private var nextTicket: UInt64 = 0
     private var oldestProducer: UInt64 = 0
     private var oldestConsumer: UInt64 = 0
-    /// Producers that were forgotten for lack of room.
+    /// Spans that were forgotten for lack of room.
     private(set) var evictedProducers: UInt64 = 0
+    private(set) var evictedConsumers: UInt64 = 0
 
     init(capacity: Int, lifetimeNanoseconds: UInt64) {
         self.capacity = capacity
@@ -50,6 +51,7 @@ struct SpanPairing {
 
     /// Process spans that wait for their producer.
     var openConsumers: Int { consumers.count }
+    var openProducers: Int { producers.count }
 
     /// When the producer with this id ended, if it was seen.
     func producerEnd(_ reference: SpanReference) -> UInt64? {
@@ -93,6 +95,7 @@ struct SpanPairing {
             if let consumer = consumers[oldestConsumer] {
                 let isExpired = now.nanoseconds(since: consumer.arrival) > lifetimeNanoseconds
                 guard isExpired || consumers.count > capacity else { break }
+                if !isExpired { evictedConsumers += 1 }
                 if let removed = remove(oldestConsumer) { unpaired.append(removed) }
             }
             oldestConsumer += 1

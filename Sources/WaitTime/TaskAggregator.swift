@@ -117,14 +117,16 @@ package struct TaskAggregator: Sendable {
         let attempt: Attempt = WaitSource.retryCount(of: span, in: body) > 0 ? .retry : .first
         let bounds = options.bounds
         let origin = origin(span.isSampled ? span.forwarded : .none, time)
+        var runSeconds: Double?
+        if span.startNanoseconds > 0 && span.endNanoseconds > 0 {
+            let nanoseconds = span.endNanoseconds > span.startNanoseconds ? span.endNanoseconds - span.startNanoseconds : 0
+            runSeconds = Double(nanoseconds) / 1e9
+        }
         withSeries(queue, series) { series in
             series.count(status, attempt)
-            if span.startNanoseconds > 0 && span.endNanoseconds > 0 {
-                let nanoseconds = span.endNanoseconds > span.startNanoseconds
-                    ? span.endNanoseconds - span.startNanoseconds : 0
-                series.observe(processingSeconds: Double(nanoseconds) / 1e9, status, bounds: bounds, of: origin)
-            }
+            if let runSeconds { series.observe(processingSeconds: runSeconds, status, bounds: bounds, of: origin) }
         }
+        if let runSeconds { withQueue(queue) { $0.runs.observe(runSeconds, at: now) } }
         let wait = waitOf(span, in: body, queue: queue, series: series, at: now)
         record(wait, queue: queue, series: series, at: now, of: origin)
         if case .known(let seconds) = wait, collects(span), let producer = span.producer {
@@ -242,16 +244,40 @@ package struct TaskAggregator: Sendable {
         }
     }
 
+    // MARK: What it knows
+
+    /// Queues have their numbers for good; the last one may be `_other`.
+    package var queueCount: Int { queues.count + (overflowQueue == nil ? 0 : 1) }
+
+    package func queue(at index: Int) -> QueueSeries? {
+        index < queues.count ? queues[index] : overflowQueue
+    }
+
     /// p50, p95 and p99 of each queue's waits in the window, in seconds; queues without a wait in it are left out.
-    package mutating func waitQuantilesByQueue(at now: MonotonicTime) -> [(queue: QueueName, seconds: [Double])] {
-        var found: [(queue: QueueName, seconds: [Double])] = []
-        for index in queues.indices {
-            if let seconds = queues[index].window.quantiles(waitQuantiles, at: now) {
-                found.append((queues[index].name, seconds))
-            }
+    package func waitQuantilesByQueue(at now: MonotonicTime) -> [(queue: QueueName, seconds: [Double])] {
+        (0..<queueCount).compactMap { index in
+            guard var queue = queue(at: index), let seconds = queue.window.quantiles(waitQuantiles, at: now) else { return nil }
+            return (queue.name, seconds)
         }
-        if let seconds = overflowQueue?.window.quantiles(waitQuantiles, at: now) { found.append((Self.other, seconds)) }
-        return found
+    }
+
+    /// The 95th percentiles in the window of the waits and the run times of a queue's attempts, in seconds; nil where there
+    /// are none.
+    package func quantiles95(of name: QueueName, at now: MonotonicTime) -> (wait: Double?, run: Double?) {
+        guard var queue = queues.first(where: { $0.name == name }) else { return (nil, nil) }
+        return (queue.window.quantiles([0.95], at: now)?.first, queue.runs.quantiles([0.95], at: now)?.first)
+    }
+
+    /// What its bounds have cost so far.
+    package var limits: AggregatorLimits {
+        var limits = AggregatorLimits()
+        limits.openProducers = pairing.openProducers
+        limits.openConsumers = pairing.openConsumers
+        limits.evictedProducers = pairing.evictedProducers
+        limits.evictedConsumers = pairing.evictedConsumers
+        limits.queueOverflows = names.refusals
+        limits.typeOverflows = queues.reduce(overflowQueue?.types.refusals ?? 0) { $0 + $1.types.refusals }
+        return limits
     }
 }
 
@@ -264,4 +290,16 @@ extension TaskSpan {
     fileprivate var producer: SpanReference? {
         [parentReference, link].first { $0.isValid }
     }
+}
+
+package struct AggregatorLimits: Sendable, Equatable {
+    /// Spans that are remembered for their other half.
+    package var openProducers = 0
+    package var openConsumers = 0
+    /// Of them, those that were forgotten for lack of room.
+    package var evictedProducers: UInt64 = 0
+    package var evictedConsumers: UInt64 = 0
+    /// Spans counted under `_other`, because their queue or their task type found no room.
+    package var queueOverflows: UInt64 = 0
+    package var typeOverflows: UInt64 = 0
 }

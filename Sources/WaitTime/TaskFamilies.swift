@@ -2,39 +2,55 @@ package import Metrics
 package import Model
 
 extension TaskAggregator {
-    /// The families computed from spans, in the order of the page.
+    /// All families at once. Whoever shares the aggregator with others takes its queues one at a time instead.
     package mutating func metricFamilies(at now: MonotonicTime) -> [MetricFamily] {
-        var wait = MetricFamily(
-            "asynq_task_wait_duration_seconds", .histogram,
-            "Time from ready to run until a worker started the task (first attempts, and retries with an exact source); "
-                + "rising means too few workers.")
-        var processing = MetricFamily(
-            "asynq_task_processing_duration_seconds", .histogram,
-            "Run time of one attempt, by its outcome.")
-        var attempts = MetricFamily(
-            "asynq_task_attempts_total", .counter, "Attempts that workers reported by a process span.")
-        var unknown = MetricFamily(
-            "asynq_task_wait_unknown_total", .counter,
-            "Attempts whose wait is not known, by reason: give the spans an enqueue stamp where no_source grows.")
-        for queue in queues + (overflowQueue.map { [$0] } ?? []) {
-            for series in queue.series + (queue.other.map { [$0] } ?? []) {
-                wait.add(series.wait.snapshot, series.waitLabels)
-                series.addProcessing(to: &processing)
-                series.addAttempts(to: &attempts)
-            }
-            for (reason, count) in zip(UnknownWaitReason.allCases, queue.unknownWaits) {
-                unknown.add(count, LabelSet([("queue", queue.name), ("reason", ForeignText(reason.rawValue))]))
-            }
+        var page = TaskFamilies()
+        for index in 0..<queueCount {
+            if let queue = queue(at: index) { page.add(queue, at: now) }
         }
-        var quantile = MetricFamily(
-            "asynq_task_wait_quantile_seconds", .gauge,
-            "Quantile of the wait over the sliding window, at most 5 % off; for a look and for autoscaling, "
-                + "alert on the histogram.")
-        for (queue, seconds) in waitQuantilesByQueue(at: now) {
-            for (share, value) in zip(waitQuantiles, seconds) {
-                quantile.add(value, LabelSet([("queue", queue), ("quantile", ForeignText(share.description))]))
-            }
-        }
-        return [wait, quantile, processing, attempts, unknown]
+        return page.families
     }
+}
+
+/// The families computed from spans, put together queue by queue, in the order of the page.
+package struct TaskFamilies {
+    private var wait = MetricFamily(
+        "asynq_task_wait_duration_seconds", .histogram,
+        "Time from ready to run until a worker started the task (first attempts, and retries with an exact source); "
+            + "rising: add workers, or find the tasks that keep them busy.")
+    private var quantile = MetricFamily(
+        "asynq_task_wait_quantile_seconds", .gauge,
+        "Quantile of the wait over the sliding window, at most 5 % off; for a look and for autoscaling. Alert on the "
+            + "histogram, whose quantiles can be summed over queues and instances.")
+    private var processing = MetricFamily(
+        "asynq_task_processing_duration_seconds", .histogram,
+        "Run time of one attempt, by its outcome; rising: the tasks or what they call became slower, and each worker does less.")
+    private var attempts = MetricFamily(
+        "asynq_task_attempts_total", .counter,
+        "Attempts that workers reported by a process span; the share of failed ones is the failure ratio, that of retries "
+            + "tells how much work is done again.")
+    private var unknown = MetricFamily(
+        "asynq_task_wait_unknown_total", .counter,
+        "Attempts whose wait is not known, by reason: where no_source grows, give the spans an enqueue stamp; where clock_skew "
+            + "does, set the machines' clocks.")
+
+    package init() {}
+
+    package mutating func add(_ queue: QueueSeries, at now: MonotonicTime) {
+        for index in queue.series.indices { add(queue.series[index]) }
+        if let other = queue.other { add(other) }
+        for (labels, count) in zip(queue.labels.unknown, queue.unknownWaits) { unknown.add(count, labels) }
+        var window = queue.window
+        if let seconds = window.quantiles(waitQuantiles, at: now) {
+            for (labels, value) in zip(queue.labels.quantiles, seconds) { quantile.add(value, labels) }
+        }
+    }
+
+    private mutating func add(_ series: TaskTypeSeries) {
+        wait.add(series.wait.snapshot, series.waitLabels)
+        series.addProcessing(to: &processing)
+        series.addAttempts(to: &attempts)
+    }
+
+    package var families: [MetricFamily] { [wait, quantile, processing, attempts, unknown] }
 }

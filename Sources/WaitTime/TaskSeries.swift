@@ -1,6 +1,21 @@
 import Metrics
 import Model
 
+/// The label sets of a queue's own series, made once.
+final class QueueLabels: Sendable {
+    /// By reason, in their order.
+    let unknown: [LabelSet]
+    /// Of `waitQuantiles`.
+    let quantiles: [LabelSet]
+
+    init(_ name: QueueName) {
+        unknown = UnknownWaitReason.allCases.map {
+            LabelSet([("queue", name), ("reason", ForeignText($0.rawValue))])
+        }
+        quantiles = waitQuantiles.map { LabelSet([("queue", name), ("quantile", ForeignText($0.description))]) }
+    }
+}
+
 enum TaskStatus: Int, CaseIterable {
     case completed, failed
 
@@ -14,7 +29,7 @@ enum Attempt: Int, CaseIterable {
 }
 
 /// The series of one task type in one queue.
-struct TaskTypeSeries {
+struct TaskTypeSeries: Sendable {
     let waitLabels: LabelSet
     var wait: Histogram
     private let labels: [(name: String, value: ForeignText)]
@@ -60,9 +75,10 @@ struct TaskTypeSeries {
     }
 }
 
-/// The series of one queue.
-struct QueueSeries {
+/// The series of one queue. A copy shares the storage with the original until that is observed into.
+package struct QueueSeries: Sendable {
     let name: QueueName
+    let labels: QueueLabels
     var types: ForeignTextTable
     /// By the number of the type in `types`.
     var series: [TaskTypeSeries] = []
@@ -70,10 +86,14 @@ struct QueueSeries {
     var other: TaskTypeSeries?
     var unknownWaits = [UInt64](repeating: 0, count: UnknownWaitReason.allCases.count)
     var window: QuantileWindow
+    /// Run times of all attempts.
+    var runs: QuantileWindow
 
     init(name: QueueName, maxTypes: Int, windowNanoseconds: UInt64) {
         self.name = name
+        labels = QueueLabels(name)
         types = ForeignTextTable(limit: max(1, maxTypes))
         window = QuantileWindow(windowNanoseconds: windowNanoseconds)
+        runs = window
     }
 }

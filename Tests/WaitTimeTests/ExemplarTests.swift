@@ -20,7 +20,7 @@ struct ExemplarTests {
         let family = aggregator.metricFamilies(at: now).first { $0.name == "asynq_task_\(name)_duration_seconds" }
         return (family?.samples ?? []).flatMap { sample -> [Exemplar] in
             guard case .histogram(let histogram) = sample.value else { return [] }
-            return histogram.counts.indices.compactMap { histogram.exemplar(ofBucket: $0) }
+            return histogram.exemplars.map(\.exemplar)
         }
     }
 

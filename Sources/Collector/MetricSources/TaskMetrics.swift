@@ -35,11 +35,45 @@ final class TaskMetrics: MetricSource {
         return Dictionary(found.map { ($0.queue, $0.seconds) }) { first, _ in first }
     }
 
+    /// The 95th percentiles of a queue's waits and run times over the window.
+    func quantiles95(of queue: QueueName) -> (wait: Double?, run: Double?) {
+        let now = clock.monotonic()
+        return aggregator.withLock { $0.quantiles95(of: queue, at: now) }
+    }
+
+    /// The lock is held for a queue at a time, to take a reference to its numbers: spans don't wait for pages.
     func metricFamilies() -> [MetricFamily] {
         let now = clock.monotonic()
-        return aggregator.withLock { aggregator in
+        let count = aggregator.withLock { aggregator in
             aggregator.expire(at: now)
-            return aggregator.metricFamilies(at: now)
+            return aggregator.queueCount
         }
+        var page = TaskFamilies()
+        for index in 0..<count {
+            if let queue = aggregator.withLock({ $0.queue(at: index) }) { page.add(queue, at: now) }
+        }
+        return page.families + Self.families(of: aggregator.withLock { $0.limits })
+    }
+
+    private static func families(of limits: AggregatorLimits) -> [MetricFamily] {
+        var open = MetricFamily(
+            "asynq_collector_pairing_open_spans", .gauge,
+            "Spans remembered until their other half comes (the producer of a task, the consumer that waits for it), for two "
+                + "hours at most; at 100,000 the oldest are evicted.")
+        open.add(limits.openProducers, LabelSet(["role": "producer"]))
+        open.add(limits.openConsumers, LabelSet(["role": "consumer"]))
+        var evicted = MetricFamily(
+            "asynq_collector_pairing_evicted_spans_total", .counter,
+            "Spans forgotten for lack of room before their other half came; their tasks' waits count as no_source. Give the "
+                + "spans an enqueue stamp: then nothing has to be remembered.")
+        evicted.add(limits.evictedProducers, LabelSet(["role": "producer"]))
+        evicted.add(limits.evictedConsumers, LabelSet(["role": "consumer"]))
+        var overflows = MetricFamily(
+            "asynq_collector_label_overflows_total", .counter,
+            "Spans counted under _other, because metrics.queues-max or metrics.task-types was reached (or a name is longer than "
+                + "1 KiB): raise the limit, or find who puts ids into names.")
+        overflows.add(limits.queueOverflows, LabelSet(["label": "queue"]))
+        overflows.add(limits.typeOverflows, LabelSet(["label": "task_type"]))
+        return [open, evicted, overflows]
     }
 }
