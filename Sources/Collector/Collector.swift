@@ -80,7 +80,7 @@ package final class Collector: Sendable {
         }
         var sources: [any MetricSource] = []
         if let redis {
-            sources.append(RedisMetrics(monitor: redis))
+            sources.append(RedisMetrics(monitor: redis, hasAsynqmonNames: options.hasAsynqmonNames))
             if isLookingAhead { sources.append(LookAheadMetrics(monitor: redis, waits: sampledWaits)) }
         }
         sources.append(taskMetrics)

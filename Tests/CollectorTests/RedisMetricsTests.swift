@@ -35,4 +35,37 @@ struct RedisMetricsTests {
         #expect(page.contains("asynq_redis_scrape_errors_total{reason=\"connection\"} 0\n"))
         #expect(!page.contains("asynq_queue"))
     }
+
+    @Test("Asynq's own names are the same numbers, on the text page only")
+    func asynqmonNames() {
+        var queue = QueueSnapshot(name: QueueName("q"))
+        queue.size = [.pending: 5, .aggregating: 7]
+        queue.isPaused = true
+        queue.failed = 3
+        var unread = QueueSnapshot(name: QueueName("r"))
+        unread.size = [.active: 1]
+        let snapshot = RedisSnapshot(queues: [queue, unread], takenAt: WallTime(nanoseconds: 0), partialErrors: [])
+        let families = AsynqmonMetrics.families(of: snapshot, snapshot.queues.map { QueueLabelSets($0.name) })
+        let page = String(decoding: PageFormat.text.encode(families), as: UTF8.self)
+        let series = page.split(separator: "\n").filter { !$0.hasPrefix("# HELP") }
+        #expect(series == [
+            "# TYPE asynq_tasks_enqueued_total gauge", #"asynq_tasks_enqueued_total{queue="q",state="pending"} 5"#,
+            #"asynq_tasks_enqueued_total{queue="r",state="active"} 1"#, "# TYPE asynq_queue_paused_total gauge",
+            #"asynq_queue_paused_total{queue="q"} 1"#, "# TYPE asynq_tasks_failed_total counter",
+            #"asynq_tasks_failed_total{queue="q"} 3"#,
+        ])
+        #expect(PageFormat.openMetrics.encode(families) == Array("# EOF\n".utf8))
+        #expect(PageFormat.protobuf.encode(families) == [])
+    }
+
+    @Test("Label sets are made once for a queue, and forgotten with it")
+    func labelCache() {
+        let cache = QueueLabelSets.Cache()
+        let queues = ["a", "b"].map { QueueSnapshot(name: QueueName($0)) }
+        let first = cache.labels(of: queues)
+        let second = cache.labels(of: queues.reversed())
+        #expect(first[0] === second[1] && first[1] === second[0])
+        #expect(cache.labels(of: []).isEmpty)
+        #expect(cache.labels(of: queues)[0] !== first[0])
+    }
 }

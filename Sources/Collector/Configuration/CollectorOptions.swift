@@ -23,6 +23,8 @@ package struct CollectorOptions: Sendable {
     var spool: SpoolOptions
     var metricsListen: ListenAddress
     var aggregator: TaskAggregatorOptions
+    /// Also the names of Asynq's own exporter, on the text page.
+    var hasAsynqmonNames: Bool
     var relink: RelinkMode
     var addsDeadLetterSpans: Bool
     package var logLevel: Logger.Level
@@ -84,6 +86,7 @@ struct OptionsBuilder {
             waitAttributes: waits, forwarder: forwarder, spoolDirectory: settings["spool.directory"].text, spool: spool,
             metricsListen: web,
             aggregator: aggregatorOptions(bounds, isForwarding: forwarder != nil),
+            hasAsynqmonNames: settings["metrics.asynqmon-names"].text == "true",
             relink: RelinkMode(rawValue: settings["traces.relink"].text) ?? .link,
             addsDeadLetterSpans: settings["traces.dead-letter-span"].text == "true",
             logLevel: Logger.Level(rawValue: settings["log.level"].text) ?? .info,

@@ -157,7 +157,7 @@ struct ConfigurationKey: Sendable {
         .init("metrics.wait-buckets", .list, defaultBuckets, "upper bounds in seconds"),
         .init("metrics.task-types", .integer(0...100_000), "200", "distinct task types per queue before _other; 0 = no label"),
         .init("metrics.queues-max", .integer(1...1_000_000), "1000", "distinct queues that spans name before _other"),
-        .init("metrics.asynqmon-names", .flag, "false", "also the names of Asynq's own exporter", .notYet),
+        .init("metrics.asynqmon-names", .flag, "false", "also the names of Asynq's own exporter, on the text page"),
         .init("metrics.quantile-window", .duration, "5m", "window of the quantile gauges"),
         .init(
             "wait.attributes", .list, "",

@@ -6,7 +6,9 @@ enum ServerMetrics {
     private static let activeStatus = ForeignText("active")
 
     /// Live servers of status `active` that consume each queue, and their concurrency; 0 for a queue nobody serves.
-    static func consumers(of queues: [QueueSnapshot], by servers: [ServerSnapshot]) -> [MetricFamily] {
+    static func consumers(
+        of queues: [QueueSnapshot], _ labels: [QueueLabelSets], by servers: [ServerSnapshot]
+    ) -> [MetricFamily] {
         var served: [QueueName: (consumers: Int64, concurrency: Int64)] = [:]
         for server in servers where server.status == activeStatus {
             for queue in Set(server.queues) {
@@ -18,10 +20,9 @@ enum ServerMetrics {
             "asynq_queue_consumers", .gauge, "Live, active servers that consume the queue; 0 with pending tasks: nobody works.")
         var concurrency = MetricFamily(
             "asynq_queue_concurrency", .gauge, "Tasks that those servers run at a time, over all their queues.")
-        for queue in queues {
-            let labels = LabelSet([("queue", queue.name)])
-            consumers.add(served[queue.name]?.consumers ?? 0, labels)
-            concurrency.add(served[queue.name]?.concurrency ?? 0, labels)
+        for (queue, labels) in zip(queues, labels) {
+            consumers.add(served[queue.name]?.consumers ?? 0, labels.queue)
+            concurrency.add(served[queue.name]?.concurrency ?? 0, labels.queue)
         }
         return [consumers, concurrency]
     }
