@@ -85,6 +85,7 @@ package final class RedisMonitor: Sendable {
     private let clock: Clock
     private let logger: Logger
     private let waits: any WaitSampleSink
+    private let onSnapshot: @Sendable (RedisSnapshot) -> Void
     /// What it sees of tasks, for those that take spans.
     package let seenTasks: SeenTasks
     private let status = Mutex(RedisStatus())
@@ -96,13 +97,16 @@ package final class RedisMonitor: Sendable {
     private let isStopping = Atomic<Bool>(false)
     private let thread: Mutex<OSThread?> = Mutex(nil)
 
+    /// `onSnapshot` gets what each good scrape saw, on the Redis thread.
     package init(
-        _ options: RedisMonitorOptions, clock: Clock, logger: Logger, waits: any WaitSampleSink
+        _ options: RedisMonitorOptions, clock: Clock, logger: Logger, waits: any WaitSampleSink,
+        onSnapshot: @escaping @Sendable (RedisSnapshot) -> Void = { _ in }
     ) throws(SystemError) {
         self.options = options
         self.clock = clock
         self.logger = logger
         self.waits = waits
+        self.onSnapshot = onSnapshot
         seenTasks = SeenTasks(keys: options.contextKeys)
         waker = try Waker()
     }
@@ -254,6 +258,7 @@ package final class RedisMonitor: Sendable {
             for reason in snapshot.partialErrors { status.errors[reason, default: 0] += 1 }
             return status.lastError != nil
         }
+        onSnapshot(snapshot)
         logNews(snapshot.errorMessages, of: .scrape)
         if wasDown { logger.notice("Redis answers again", metadata: ["redis": "\(options.target.description)"]) }
     }

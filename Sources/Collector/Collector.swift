@@ -39,9 +39,10 @@ package final class Collector: Sendable {
     private let lookup: TaskLookup?
     private let relinker: TraceRelinker?
     private let registry: MetricsRegistry
+    private let queues: QueueQueries
     /// The receiver's, on which spans are appended: a disk that hangs hangs it.
     private let otlpGroup: MultiThreadedEventLoopGroup
-    /// The web endpoints', which say so then.
+    /// The web endpoints', which say so then; and no span waits for a page.
     private let webGroup: MultiThreadedEventLoopGroup
     private let servers = Mutex<(web: HTTPServer?, otlp: [HTTPServer])>((nil, []))
 
@@ -52,9 +53,13 @@ package final class Collector: Sendable {
         logger = makeLogger("collector")
         // One body of the largest size has to find room.
         otlpLimits = HTTPLimits(maxBodyBytes: max(Self.bodiesInFlight, options.receiver.maxBodyBytes + 1024))
-        let sampledWaits = SampledWaits(options.aggregator.bounds)
+        let window = options.aggregator.quantileWindowNanoseconds
+        let sampledWaits = SampledWaits(options.aggregator.bounds, windowNanoseconds: window, clock: clock)
+        let loads = QueueLoads(windowNanoseconds: window)
         if let redisOptions = options.redis {
-            let monitor = try RedisMonitor(redisOptions, clock: clock, logger: makeLogger("redis"), waits: sampledWaits)
+            let monitor = try RedisMonitor(
+                redisOptions, clock: clock, logger: makeLogger("redis"), waits: sampledWaits,
+                onSnapshot: { loads.note($0.queues, at: clock.monotonic()) })
             let seen = monitor.seenTasks
             let lookup = try TaskLookup(redisOptions.target, tasks: seen, clock: clock, logger: makeLogger("redis"))
             redis = monitor
@@ -91,6 +96,10 @@ package final class Collector: Sendable {
                 clock: clock, makesSpans: options.aggregator.collectsWaits || options.addsDeadLetterSpans))
         sources.append(ProcessMetrics(clock: clock))
         registry = MetricsRegistry(sources)
+        let patience = 3 * (options.redis?.intervalNanoseconds ?? 0) + (options.redis?.timeoutNanoseconds ?? 0)
+        queues = QueueQueries(
+            redis: redis, taskMetrics: taskMetrics, sampledWaits: sampledWaits, loads: loads,
+            staleNanoseconds: Int64(clamping: patience), targetUtilization: options.targetUtilization, clock: clock)
         otlpGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         webGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     }
@@ -184,8 +193,15 @@ package final class Collector: Sendable {
             redis: redis?.current, rows: queueRows(), books: Books.read(counters, spool), forwarderState: forwarderState)
     }
 
-    func queueRows() -> [QueueRow] {
-        QueueRow.all(redis?.current.snapshot, waits: taskMetrics.waitQuantiles)
+    func queueRows() -> [QueueRow] { queues.rows }
+
+    fileprivate func scale(ofQueue name: [UInt8]) -> ScaleReply {
+        let name = QueueName(name)
+        return switch queues.scale(of: name) {
+        case .advice(let advice): .advice(QueueDocuments.scale(advice, of: name))
+        case .unknownQueue: .unknownQueue
+        case .stale(let reason): .stale(reason)
+        }
     }
 
     var forwarderState: String {
@@ -226,4 +242,6 @@ private struct CollectorWebState: WebState {
     func metricsPage(_ format: PageFormat) -> [UInt8] { collector.metricsPage(format) }
     func unreadyReason() -> String? { collector.unreadyReason() }
     func statusPage() -> [UInt8] { collector.statusPage() }
+    func queues() -> [UInt8] { QueueDocuments.queues(collector.queueRows()) }
+    func scale(ofQueue name: [UInt8]) -> ScaleReply { collector.scale(ofQueue: name) }
 }

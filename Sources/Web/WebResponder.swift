@@ -11,6 +11,18 @@ package protocol WebState: Sendable {
     func unreadyReason() -> String?
     /// The status page, HTML.
     func statusPage() -> [UInt8]
+    /// All queues, JSON.
+    func queues() -> [UInt8]
+    /// How many workers a queue wants.
+    func scale(ofQueue name: [UInt8]) -> ScaleReply
+}
+
+package enum ScaleReply {
+    /// JSON.
+    case advice([UInt8])
+    case unknownQueue
+    /// Why there is no number that an autoscaler could act on.
+    case stale(String)
 }
 
 /// The endpoints on `metrics.listen`.
@@ -21,6 +33,8 @@ package protocol WebState: Sendable {
 /// | `/-/healthy`, `/healthz`  | 200 while the process serves; Redis and Tempo don't matter    |
 /// | `/-/ready`, `/readyz`     | 200 once started, 503 with the reason                         |
 /// | `/`                       | the status page                                               |
+/// | `/api/v1/queues`          | the queues as JSON                                            |
+/// | `/api/v1/scale/{queue}`   | for autoscalers; 404 for an unknown queue, 503 without news   |
 package struct WebResponder: HTTPResponder {
     /// GET has no body; a small one is tolerated.
     package func maxBodyBytes(_ head: HTTPRequestHead) -> Int { 64 << 10 }
@@ -31,14 +45,41 @@ package struct WebResponder: HTTPResponder {
     }
 
     package func refusal(of head: HTTPRequestHead) -> HTTPResponse? {
-        guard Self.paths.contains(head.path) else {
-            return .text(.notFound, "no such page; there are \(Self.paths.joined(separator: ", "))")
+        guard Self.paths.contains(head.path) || Self.queueName(in: head.path) != nil else {
+            let all = Self.paths + [Self.scalePath + "{queue}"]
+            return .text(.notFound, "no such page; there are \(all.joined(separator: ", "))")
         }
         guard head.method == .GET || head.method == .HEAD else { return .methodNotAllowed("GET, HEAD") }
         return nil
     }
 
-    private static let paths = ["/", "/metrics", "/-/healthy", "/-/ready", "/healthz", "/readyz"]
+    private static let paths = ["/", "/metrics", "/-/healthy", "/-/ready", "/healthz", "/readyz", "/api/v1/queues"]
+    private static let scalePath = "/api/v1/scale/"
+
+    /// What stands behind `/api/v1/scale/`, slashes included: a queue's name may have any bytes.
+    private static func queueName(in path: String) -> [UInt8]? {
+        guard path.hasPrefix(scalePath), path.utf8.count > scalePath.utf8.count else { return nil }
+        return percentDecoded(Array(path.utf8.dropFirst(scalePath.utf8.count)))
+    }
+
+    /// RFC 3986, 2.1; a `%` that is followed by no two hex digits stands for itself.
+    private static func percentDecoded(_ text: [UInt8]) -> [UInt8] {
+        var decoded: [UInt8] = []
+        var index = 0
+        while index < text.count {
+            let digits = text[index...].dropFirst().prefix(2)
+            if text[index] == UInt8(ascii: "%"), digits.count == 2,
+                digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit && $0 < 0x80 }),
+                let byte = UInt8(String(decoding: digits, as: UTF8.self), radix: 16) {
+                decoded.append(byte)
+                index += 3
+            } else {
+                decoded.append(text[index])
+                index += 1
+            }
+        }
+        return decoded
+    }
 
     package func bodyTooLarge(_ head: HTTPRequestHead) -> HTTPResponse {
         .text(.payloadTooLarge, "a request here has no body")
@@ -59,9 +100,20 @@ package struct WebResponder: HTTPResponder {
         case "/-/ready", "/readyz":
             if let reason = state.unreadyReason() { return .now(.text(.serviceUnavailable, reason)) }
             return .now(.text(.ok, "ready"))
+        case "/api/v1/queues":
+            return .now(compressed(.json(.ok, state.queues()), request.headers))
         default:
+            if let name = Self.queueName(in: request.path) { return .now(scale(ofQueue: name)) }
             let page = HTTPResponse(.ok, contentType: "text/html; charset=utf-8", body: state.statusPage())
             return .now(compressed(page, request.headers))
+        }
+    }
+
+    private func scale(ofQueue name: [UInt8]) -> HTTPResponse {
+        switch state.scale(ofQueue: name) {
+        case .advice(let document): .json(.ok, document)
+        case .unknownQueue: .text(.notFound, "no such queue")
+        case .stale(let reason): .text(.serviceUnavailable, reason)
         }
     }
 
@@ -77,5 +129,11 @@ package struct WebResponder: HTTPResponder {
         response.body = response.body.withUnsafeBytes { GzipCompressor().compress($0) }
         response.headers.add(name: "Content-Encoding", value: "gzip")
         return response
+    }
+}
+
+extension HTTPResponse {
+    fileprivate static func json(_ status: HTTPResponseStatus, _ document: [UInt8]) -> HTTPResponse {
+        HTTPResponse(status, contentType: "application/json", body: document)
     }
 }

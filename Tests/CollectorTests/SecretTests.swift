@@ -128,6 +128,7 @@ struct EffectiveConfigurationTests {
         var arguments: [String] = []
         for key in ConfigurationKey.all {
             switch key.form {
+            case .number: arguments += [key.flag, "0.5"]
             case .text: arguments += [key.flag, "/a \"b\" \(key.name)"]
             case .secret, .secretPairs, .url: continue
             case .duration, .durationOr: arguments += [key.flag, "1.5h"]

@@ -25,6 +25,8 @@ package struct CollectorOptions: Sendable {
     var aggregator: TaskAggregatorOptions
     /// Also the names of Asynq's own exporter, on the text page.
     var hasAsynqmonNames: Bool
+    /// Share of the time that workers are to be busy, above 0 and at most 1.
+    var targetUtilization: Double
     var relink: RelinkMode
     var addsDeadLetterSpans: Bool
     package var logLevel: Logger.Level
@@ -61,6 +63,7 @@ struct OptionsBuilder {
         case .durationOr(let word): isGood = text == word || ValueParsing.duration(text).map { $0 > 0 } ?? false
         case .size(let range): isGood = ValueParsing.size(text).map { range.contains($0) } ?? false
         case .integer(let range): isGood = Int(text).map { range.contains($0) } ?? false
+        case .number(let range): isGood = Double(text).map { range.contains($0) } ?? false
         case .flag: isGood = text == "true" || text == "false"
         case .choice(let words): isGood = words.contains(text)
         case .regularExpression: isGood = QueueFilter.isValid(pattern: text)
@@ -87,6 +90,7 @@ struct OptionsBuilder {
             metricsListen: web,
             aggregator: aggregatorOptions(bounds, isForwarding: forwarder != nil),
             hasAsynqmonNames: settings["metrics.asynqmon-names"].text == "true",
+            targetUtilization: Double(settings["scale.target-utilization"].text) ?? 1,
             relink: RelinkMode(rawValue: settings["traces.relink"].text) ?? .link,
             addsDeadLetterSpans: settings["traces.dead-letter-span"].text == "true",
             logLevel: Logger.Level(rawValue: settings["log.level"].text) ?? .info,

@@ -13,6 +13,7 @@ enum ValueForm: Sendable {
     case durationOr(String)
     case size(ClosedRange<Int>)
     case integer(ClosedRange<Int>)
+    case number(ClosedRange<Double>)
     case flag
     case choice([String])
     case list
@@ -27,6 +28,7 @@ enum ValueForm: Sendable {
         case .durationOr(let word): "\(word), or a duration such as 250ms, 5s, 2m"
         case .size(let range):
             "a size from \(range.lowerBound) to \(range.upperBound) bytes, such as 512KiB, 64MiB, 1GiB"
+        case .number(let range): "a number from \(range.lowerBound) to \(range.upperBound)"
         case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .flag: "true or false"
         case .choice(let words): words.joined(separator: ", ")
@@ -158,7 +160,8 @@ struct ConfigurationKey: Sendable {
         .init("metrics.task-types", .integer(0...100_000), "200", "distinct task types per queue before _other; 0 = no label"),
         .init("metrics.queues-max", .integer(1...1_000_000), "1000", "distinct queues that spans name before _other"),
         .init("metrics.asynqmon-names", .flag, "false", "also the names of Asynq's own exporter, on the text page"),
-        .init("metrics.quantile-window", .duration, "5m", "window of the quantile gauges"),
+        .init("metrics.quantile-window", .duration, "5m", "window of the quantile gauges, and of what autoscalers are told"),
+        .init("scale.target-utilization", .number(0.01...1), "0.8", "share of the time that /api/v1/scale wants workers busy"),
         .init(
             "wait.attributes", .list, "",
             "NAME:UNIT,… attributes that measure the wait; unit s, ms, us or ns; replaces the built-in names"),

@@ -31,7 +31,7 @@ enum EffectiveConfiguration {
         case .url: return scalar(redactedURL(text))
         case .secretPairs:
             return scalar(ValueParsing.list(text).map { "\($0.prefix { $0 != "=" })=\(redacted)" }.joined(separator: ","))
-        case .flag, .integer: return text
+        case .flag, .integer, .number: return text
         default: return scalar(text)
         }
     }

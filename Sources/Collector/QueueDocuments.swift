@@ -1,0 +1,67 @@
+import Glibc
+import Model
+
+/// The JSON of the web endpoints.
+enum QueueDocuments {
+    static func scale(_ advice: ScaleAdvice, of queue: QueueName) -> [UInt8] {
+        var object = JSONObject()
+        object.add("queue", queue)
+        object.add("pending", advice.pending)
+        object.add("oldest_wait_seconds", advice.oldestWaitSeconds)
+        object.add("wait_p95_seconds", advice.waitP95Seconds)
+        object.add("desired_workers", advice.desiredWorkers)
+        return Array((object.text + "\n").utf8)
+    }
+
+    /// One object per queue; what is not known is null.
+    static func queues(_ rows: [QueueRow]) -> [UInt8] {
+        var text = "["
+        for row in rows {
+            if text.utf8.count > 1 { text += ",\n " }
+            text += object(of: row).text
+        }
+        return Array((text + "]\n").utf8)
+    }
+
+    private static func object(of row: QueueRow) -> JSONObject {
+        let queue = row.snapshot
+        var object = JSONObject()
+        object.add("queue", row.name)
+        for state in TaskState.allCases { object.add(state.rawValue, queue?.size[state]) }
+        object.add("groups", queue?.groups)
+        object.add("paused", queue?.isPaused)
+        object.add("oldest_wait_seconds", queue?.latencyNanoseconds.map { Double($0) / 1e9 })
+        object.add("orphaned", queue?.orphaned)
+        object.add("overdue_scheduled", queue?.overdue[.scheduled])
+        object.add("overdue_retry", queue?.overdue[.retry])
+        object.add("completed_total", queue?.completed)
+        object.add("failed_total", queue?.failed)
+        object.add("dead_lettered_total", queue?.deadLettered.map { Int64(clamping: $0) })
+        object.add("memory_usage_approx_bytes", queue?.memoryBytes)
+        for (name, index) in [("wait_p50_seconds", 0), ("wait_p95_seconds", 1), ("wait_p99_seconds", 2)] {
+            object.add(name, row.wait?[index])
+        }
+        return object
+    }
+}
+
+/// An object of JSON while it is written.
+struct JSONObject {
+    private var members = ""
+
+    var text: String { "{\(members)}" }
+
+    mutating func add(_ name: String, _ value: ForeignText) { add(name, raw: "\"\(escapedJSON(value.printable))\"") }
+    mutating func add(_ name: String, _ value: Int64?) { add(name, raw: value.map { String($0) } ?? "null") }
+    mutating func add(_ name: String, _ value: Bool?) { add(name, raw: value.map { $0 ? "true" : "false" } ?? "null") }
+
+    /// JSON knows no infinity.
+    mutating func add(_ name: String, _ value: Double?) {
+        add(name, raw: value.flatMap { $0.isFinite ? $0.description : nil } ?? "null")
+    }
+
+    private mutating func add(_ name: String, raw: String) {
+        if !members.isEmpty { members += "," }
+        members += "\"\(name)\":\(raw)"
+    }
+}

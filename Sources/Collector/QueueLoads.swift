@@ -1,0 +1,77 @@
+import Model
+import Synchronization
+
+/// How many tasks become ready to run, and how many are done, per queue, over a sliding window: from the scrapes of Redis
+/// alone.
+///
+/// ```
+/// arrivals  = attempts that ended + growth of (pending + active)
+/// ```
+/// because a task that becomes ready (enqueued, due, due again, aggregated) goes to `pending`, from there to `active`, and
+/// leaves by the end of an attempt, which Asynq counts. A deleted task takes back its arrival.
+final class QueueLoads: Sendable {
+    struct Load: Equatable {
+        /// Tasks that became ready to run.
+        var arrivalsPerSecond: Double
+        /// By Little's law, from the tasks that ran at a time and those that ended; nil where none did.
+        var meanRunSeconds: Double?
+    }
+
+    /// Points kept of each queue: one for each sixth of the window, and the ends.
+    private static let slices: UInt64 = 6
+
+    private struct Point {
+        let time: MonotonicTime
+        let processed: Int64
+        /// Pending and active.
+        let open: Int64
+        let active: Int64
+        /// Active tasks, summed over the seconds since the first point.
+        let activeSeconds: Double
+    }
+
+    private let windowNanoseconds: UInt64
+    private let points = Mutex<[QueueName: [Point]]>([:])
+
+    init(windowNanoseconds: UInt64) {
+        self.windowNanoseconds = max(Self.slices, windowNanoseconds)
+    }
+
+    /// Takes what a scrape saw. Queues that it did not see, or not whole, begin anew.
+    func note(_ queues: [QueueSnapshot], at now: MonotonicTime) {
+        points.withLock { points in
+            var present: [QueueName: [Point]] = [:]
+            for queue in queues {
+                guard let processed = queue.processed, let pending = queue.size[.pending], let active = queue.size[.active]
+                else { continue }
+                var kept = points[queue.name] ?? []
+                // Without an earlier state, or with an earlier one of another queue that had this name: counters never fall.
+                if let last = kept.last, processed < last.processed || now <= last.time { kept = [] }
+                let passed = kept.last.map { now.seconds(since: $0.time) * Double($0.active) + $0.activeSeconds } ?? 0
+                add(
+                    Point(time: now, processed: processed, open: pending &+ active, active: active, activeSeconds: passed),
+                    to: &kept)
+                present[queue.name] = kept
+            }
+            points = present
+        }
+    }
+
+    private func add(_ point: Point, to kept: inout [Point]) {
+        let slice = windowNanoseconds / Self.slices
+        if kept.count >= 2, point.time.nanoseconds(since: kept[kept.count - 2].time) < slice { kept.removeLast() }
+        kept.append(point)
+        while kept.count > 2, point.time.nanoseconds(since: kept[1].time) >= windowNanoseconds { kept.removeFirst() }
+    }
+
+    /// nil until two scrapes have seen the queue.
+    func load(of queue: QueueName) -> Load? {
+        let kept = points.withLock { $0[queue] ?? [] }
+        guard let first = kept.first, let last = kept.last, last.time > first.time else { return nil }
+        let ended = Double(last.processed) - Double(first.processed)
+        let arrivals = ended + Double(last.open) - Double(first.open)
+        return Load(
+            arrivalsPerSecond: max(0, arrivals) / last.time.seconds(since: first.time),
+            meanRunSeconds: ended > 0 ? (last.activeSeconds - first.activeSeconds) / ended : nil)
+    }
+}

@@ -1,0 +1,34 @@
+import Glibc
+import Model
+
+/// What an autoscaler wants to know of one queue (`/api/v1/scale/{queue}`).
+struct ScaleAdvice: Equatable {
+    var pending: Int64
+    var oldestWaitSeconds: Double
+    var waitP95Seconds: Double
+    var desiredWorkers: Int64
+
+    /// Little's law: tasks that run at a time = arrivals per second × seconds that each takes. With the 95th percentile of
+    /// the run time in the place of the mean, and workers that are busy for a share of the time only, there is room for
+    /// what comes unevenly.
+    ///
+    ///     desired = ⌈arrivals per second × p95 of the run time ÷ target utilization⌉
+    ///
+    /// but at least one while a task is pending or active, or the last one would never be done.
+    static func desiredWorkers(
+        arrivalsPerSecond: Double, runSeconds: Double, targetUtilization: Double, openTasks: Int64
+    ) -> Int64 {
+        let workers = (arrivalsPerSecond * runSeconds / targetUtilization).rounded(.up)
+        let least: Int64 = openTasks > 0 ? 1 : 0
+        guard workers.isFinite else { return least }
+        return max(least, Int64(min(max(0, workers), 1e9)))
+    }
+}
+
+/// What is answered to a question about the scale of a queue.
+enum ScaleAnswer: Equatable {
+    case advice(ScaleAdvice)
+    case unknownQueue
+    /// There are no numbers of now.
+    case stale(String)
+}

@@ -1,0 +1,137 @@
+import Foundation
+import Model
+import Testing
+@testable import Collector
+
+private let second: UInt64 = 1_000_000_000
+
+@Suite("What autoscalers are told")
+struct ScaleTests {
+    private let loads = QueueLoads(windowNanoseconds: 60 * second)
+    private let name = QueueName("q")
+
+    private func note(at seconds: UInt64, processed: Int64?, pending: Int64, active: Int64 = 0, queue: String = "q") {
+        var queue = QueueSnapshot(name: QueueName(queue))
+        queue.processed = processed
+        queue.size = [.pending: pending, .active: active]
+        loads.note([queue], at: MonotonicTime(nanoseconds: seconds * second))
+    }
+
+    @Test("arrivals are the attempts that ended and what the queue has grown by")
+    func arrivals() {
+        note(at: 100, processed: 1000, pending: 5, active: 2)
+        #expect(loads.load(of: name) == nil)
+        note(at: 110, processed: 1030, pending: 20, active: 7)
+        #expect(loads.load(of: name)?.arrivalsPerSecond == 5)
+    }
+
+    @Test("a queue that is drained, or whose tasks are deleted, has no negative arrivals")
+    func drained() {
+        note(at: 100, processed: 0, pending: 100)
+        note(at: 110, processed: 40, pending: 60)
+        #expect(loads.load(of: name)?.arrivalsPerSecond == 0)
+        note(at: 120, processed: 40, pending: 0)
+        #expect(loads.load(of: name)?.arrivalsPerSecond == 0)
+    }
+
+    @Test("only the window counts: what came before it is forgotten")
+    func window() {
+        for step in 0..<40 as Range<UInt64> {
+            // A hundred a second up to 100 s, then one a second.
+            let processed = step <= 20 ? Int64(step) * 500 : 10_000 + Int64(step - 20) * 5
+            note(at: step * 5, processed: processed, pending: 0)
+        }
+        let rate = loads.load(of: name)?.arrivalsPerSecond
+        #expect(rate == 1)
+    }
+
+    @Test("the first scrapes count before the window is full")
+    func soon() {
+        for step in 0..<4 as Range<UInt64> { note(at: 100 + step, processed: Int64(step) * 7, pending: 0) }
+        #expect(loads.load(of: name)?.arrivalsPerSecond == 7)
+    }
+
+    @Test("the mean run time is what ran at a time by what ended, by Little's law")
+    func meanRunTime() {
+        for step in 0..<10 as Range<UInt64> { note(at: step * 5, processed: Int64(step) * 10, pending: 0, active: 6) }
+        // Six at a time, two a second: three seconds each.
+        #expect(loads.load(of: name)?.meanRunSeconds == 3)
+        #expect(loads.load(of: QueueName("other")) == nil)
+    }
+
+    @Test("a counter that fell, a queue that was away and one that could not be read begin anew")
+    func anew() {
+        note(at: 100, processed: 1000, pending: 0)
+        note(at: 110, processed: 10, pending: 0)
+        #expect(loads.load(of: name) == nil)
+        note(at: 120, processed: 20, pending: 0)
+        #expect(loads.load(of: name)?.arrivalsPerSecond == 1)
+        note(at: 130, processed: 20, pending: 0, queue: "another")
+        #expect(loads.load(of: name) == nil)
+        note(at: 140, processed: 30, pending: 0)
+        note(at: 150, processed: nil, pending: 0)
+        #expect(loads.load(of: name) == nil)
+    }
+
+    @Test("workers by Little's law, rounded up", arguments: [
+        // Arrivals a second, seconds, utilization, open tasks → workers.
+        (10.0, 2.0, 0.8, 5, 25), (10, 2, 1, 5, 20), (1, 0.1, 0.8, 1, 1), (0, 2, 0.8, 0, 0), (0, 2, 0.8, 3, 1), (5, 0, 0.8, 0, 0),
+        (0.1, 1, 0.8, 0, 1), (3, 1, 0.75, 0, 4), (1e300, 1e300, 0.8, 2, 1), (1e20, 1, 0.8, 2, 1_000_000_000),
+        (.nan, 1, 0.8, 2, 1), (-5, 1, 0.8, 0, 0),
+    ] as [(Double, Double, Double, Int64, Int64)])
+    func workers(arrivals: Double, seconds: Double, utilization: Double, open: Int64, workers: Int64) {
+        let desired = ScaleAdvice.desiredWorkers(
+            arrivalsPerSecond: arrivals, runSeconds: seconds, targetUtilization: utilization, openTasks: open)
+        #expect(desired == workers)
+    }
+
+    private func object(_ document: [UInt8]) throws -> [String: Any] {
+        try #require(try JSONSerialization.jsonObject(with: Data(document)) as? [String: Any])
+    }
+
+    @Test("the advice is JSON, whatever the queue is called, with numbers as numbers")
+    func advice() throws {
+        let advice = ScaleAdvice(pending: 7, oldestWaitSeconds: 1.5, waitP95Seconds: 1e-7, desiredWorkers: 3)
+        for name in ["q", "\"\n\\", "ü 码", ""] {
+            let found = try object(QueueDocuments.scale(advice, of: QueueName(name)))
+            #expect(Set(found.keys) == ["queue", "pending", "oldest_wait_seconds", "wait_p95_seconds", "desired_workers"])
+            #expect(found["queue"] as? String == name)
+            #expect(found["pending"] as? Int == 7)
+            #expect(found["oldest_wait_seconds"] as? Double == 1.5)
+            #expect(found["wait_p95_seconds"] as? Double == 1e-7)
+            #expect(found["desired_workers"] as? Int == 3)
+        }
+        #expect(try object(QueueDocuments.scale(advice, of: QueueName([0xFF])))["queue"] as? String == "\\xFF")
+    }
+
+    @Test("each queue is one object; what is not known is null, and infinity is no number")
+    func queues() throws {
+        var snapshot = QueueSnapshot(name: QueueName("b"))
+        snapshot.size = [.pending: 4]
+        snapshot.isPaused = true
+        let rows = [
+            QueueRow(name: QueueName("a\"\n"), snapshot: nil, wait: [1, 2, .infinity]),
+            QueueRow(name: QueueName("b"), snapshot: snapshot, wait: nil),
+        ]
+        let read = try JSONSerialization.jsonObject(with: Data(QueueDocuments.queues(rows)))
+        let found = try #require(read as? [[String: Any]])
+        #expect(found.map { $0["queue"] as? String } == ["a\"\n", "b"])
+        #expect(found[0]["wait_p95_seconds"] as? Double == 2)
+        #expect(found[0]["wait_p99_seconds"] is NSNull)
+        #expect(found[0]["pending"] is NSNull)
+        #expect(found[1]["pending"] as? Int == 4)
+        #expect(found[1]["active"] is NSNull)
+        #expect(found[1]["paused"] as? Bool == true)
+        #expect(found[1]["wait_p95_seconds"] is NSNull)
+        #expect(String(decoding: QueueDocuments.queues([]), as: UTF8.self) == "[]\n")
+    }
+
+    @Test("the target utilization is a number above 0, at most 1")
+    func utilization() throws {
+        #expect(try options()?.targetUtilization == 0.8)
+        #expect(try options(["--scale-target-utilization=0.5"])?.targetUtilization == 0.5)
+        for bad in ["0", "1.01", "-0.5", "nan", "x", "80%"] {
+            #expect(try problems(["--scale-target-utilization=\(bad)"]).count == 1, "\(bad)")
+        }
+    }
+}
