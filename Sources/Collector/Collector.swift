@@ -89,7 +89,9 @@ package final class Collector: Sendable {
             if isLookingAhead { sources.append(LookAheadMetrics(monitor: redis, waits: sampledWaits)) }
         }
         sources.append(taskMetrics)
-        if let relinker, let lookup { sources.append(RelinkMetrics(relinker: relinker, lookup: lookup)) }
+        if let redis, let relinker, let lookup {
+            sources.append(RelinkMetrics(relinker: relinker, lookup: lookup, monitor: redis))
+        }
         sources.append(
             PipelineMetrics(
                 counters: counters, limits: otlpLimits, taskMetrics: taskMetrics, spool: spool, forwarder: forwarder,
@@ -193,6 +195,8 @@ package final class Collector: Sendable {
             redis: redis?.current, rows: queueRows(), books: Books.read(counters, spool), forwarderState: forwarderState)
     }
 
+    var newestDeadLetters: [DeadLetter] { redis?.newestDeadLetters ?? [] }
+
     func queueRows() -> [QueueRow] { queues.rows }
 
     fileprivate func scale(ofQueue name: [UInt8]) -> ScaleReply {
@@ -242,6 +246,7 @@ private struct CollectorWebState: WebState {
     func metricsPage(_ format: PageFormat) -> [UInt8] { collector.metricsPage(format) }
     func unreadyReason() -> String? { collector.unreadyReason() }
     func statusPage() -> [UInt8] { collector.statusPage() }
+    func deadLetters() -> [UInt8] { QueueDocuments.deadLetters(collector.newestDeadLetters) }
     func queues() -> [UInt8] { QueueDocuments.queues(collector.queueRows()) }
     func scale(ofQueue name: [UInt8]) -> ScaleReply { collector.scale(ofQueue: name) }
 }

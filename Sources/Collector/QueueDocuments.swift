@@ -1,5 +1,6 @@
 import Glibc
 import Model
+import Platform
 
 /// The JSON of the web endpoints.
 enum QueueDocuments {
@@ -21,6 +22,23 @@ enum QueueDocuments {
             text += object(of: row).text
         }
         return Array((text + "]\n").utf8)
+    }
+
+    /// One object per dead letter, the newest first.
+    static func deadLetters(_ letters: [DeadLetter]) -> [UInt8] {
+        let objects = letters.map { letter in
+            var object = JSONObject()
+            object.add("queue", letter.task.queue)
+            object.add("id", ForeignText(letter.task.id))
+            object.add("type", letter.type)
+            object.add("error", letter.errorMessage)
+            object.add("retried", Int64(letter.retried))
+            object.add("archived_at", letter.archivedAt.rfc3339)
+            object.add("last_failed_at", letter.lastFailedAt?.rfc3339)
+            object.add("trace_id", letter.context?.reference.trace.hex)
+            return object.text
+        }
+        return Array(("[" + objects.joined(separator: ",\n ") + "]\n").utf8)
     }
 
     private static func object(of row: QueueRow) -> JSONObject {
@@ -52,6 +70,10 @@ struct JSONObject {
     var text: String { "{\(members)}" }
 
     mutating func add(_ name: String, _ value: ForeignText) { add(name, raw: "\"\(escapedJSON(value.printable))\"") }
+    mutating func add(_ name: String, _ value: String?) {
+        add(name, raw: value.map { "\"\(escapedJSON($0))\"" } ?? "null")
+    }
+
     mutating func add(_ name: String, _ value: Int64?) { add(name, raw: value.map { String($0) } ?? "null") }
     mutating func add(_ name: String, _ value: Bool?) { add(name, raw: value.map { $0 ? "true" : "false" } ?? "null") }
 

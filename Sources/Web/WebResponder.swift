@@ -11,6 +11,8 @@ package protocol WebState: Sendable {
     func unreadyReason() -> String?
     /// The status page, HTML.
     func statusPage() -> [UInt8]
+    /// The newest dead letters, JSON.
+    func deadLetters() -> [UInt8]
     /// All queues, JSON.
     func queues() -> [UInt8]
     /// How many workers a queue wants.
@@ -34,6 +36,7 @@ package enum ScaleReply {
 /// | `/-/ready`, `/readyz`     | 200 once started, 503 with the reason                         |
 /// | `/`                       | the status page                                               |
 /// | `/api/v1/queues`          | the queues as JSON                                            |
+/// | `/api/v1/dead-letters`    | the newest dead letters as JSON                               |
 /// | `/api/v1/scale/{queue}`   | for autoscalers; 404 for an unknown queue, 503 without news   |
 package struct WebResponder: HTTPResponder {
     /// GET has no body; a small one is tolerated.
@@ -53,7 +56,9 @@ package struct WebResponder: HTTPResponder {
         return nil
     }
 
-    private static let paths = ["/", "/metrics", "/-/healthy", "/-/ready", "/healthz", "/readyz", "/api/v1/queues"]
+    private static let paths = [
+        "/", "/metrics", "/-/healthy", "/-/ready", "/healthz", "/readyz", "/api/v1/queues", "/api/v1/dead-letters",
+    ]
     private static let scalePath = "/api/v1/scale/"
 
     /// What stands behind `/api/v1/scale/`, slashes included: a queue's name may have any bytes.
@@ -100,6 +105,8 @@ package struct WebResponder: HTTPResponder {
         case "/-/ready", "/readyz":
             if let reason = state.unreadyReason() { return .now(.text(.serviceUnavailable, reason)) }
             return .now(.text(.ok, "ready"))
+        case "/api/v1/dead-letters":
+            return .now(compressed(.json(.ok, state.deadLetters()), request.headers))
         case "/api/v1/queues":
             return .now(compressed(.json(.ok, state.queues()), request.headers))
         default:

@@ -116,8 +116,8 @@ def test_a_queue_that_vanishes_from_redis_vanishes_from_the_page(collector, gold
 
 def test_changes_in_redis_show_after_the_next_scrape(collector, golden_server):
     with golden_server.client() as client:
-        client.set("asynq:{low}:paused", "1795197881")
         client.lpush("asynq:{low}:pending", "one", "two")
+        client.set("asynq:{low}:paused", "1795197881")
         eventually("paused", lambda: collector.metrics().by("asynq_queue_paused", "queue").get("low") == 1)
         size = collector.metrics().by("asynq_queue_size", "queue", "state")["low", "pending"]
         assert size == golden.load("0.26.0").sizes()["low", "pending"] + 2

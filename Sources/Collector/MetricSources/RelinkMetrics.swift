@@ -24,6 +24,7 @@ struct TaskContexts: TaskContextSource {
 struct RelinkMetrics: MetricSource {
     let relinker: TraceRelinker
     let lookup: TaskLookup
+    let monitor: RedisMonitor
 
     func metricFamilies() -> [MetricFamily] {
         let counts = relinker.counts
@@ -47,6 +48,10 @@ struct RelinkMetrics: MetricSource {
                 "Process spans without parent and link whose task carries no context, or is not known: their traces end there.",
                 value: Double(counts.notFound)),
             lookups,
+            MetricFamily(
+                "asynq_collector_unread_dead_letters_total", .counter,
+                "Dead letters that came too fast for their messages to be read: counted, but not in /api/v1/dead-letters.",
+                value: Double(monitor.current.skippedLetters)),
         ]
     }
 }
