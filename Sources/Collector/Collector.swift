@@ -39,6 +39,7 @@ package final class Collector: Sendable {
     private let lookup: TaskLookup?
     private let relinker: TraceRelinker?
     private let registry: MetricsRegistry
+    private let history = QueueHistory()
     private let queues: QueueQueries
     /// The receiver's, on which spans are appended: a disk that hangs hangs it.
     private let otlpGroup: MultiThreadedEventLoopGroup
@@ -118,6 +119,11 @@ package final class Collector: Sendable {
         let web = try HTTPServer(
             options.metricsListen, group: webGroup, responder: WebResponder(CollectorWebState(self)))
         servers.withLock { $0.web = web }
+        let interval = TimeAmount.seconds(QueueHistory.intervalSeconds)
+        webGroup.next().scheduleRepeatedTask(initialDelay: interval, delay: interval) { [weak self] task in
+            guard let self else { return task.cancel() }
+            history.note(queueRows())
+        }
         let responder = OTLPResponder(
             options.receiver, attributes: TaskAttributeTable(waitAttributes: options.waitAttributes),
             sink: sink, counters: counters, relinker: relinker)
@@ -142,9 +148,6 @@ package final class Collector: Sendable {
                 "redis": "\(options.redis?.target.description ?? "none")",
                 "tempo": "\(tempo ?? "none: spans feed the metrics only")",
             ])
-        for key in options.ineffective {
-            logger.warning("this key has no effect in this version", metadata: ["key": "\(key)"])
-        }
         if let recovered = spool?.statistics.recoveredSpans, recovered > 0 {
             logger.notice("spool recovered", metadata: ["spans": "\(recovered)"])
         }
@@ -192,7 +195,10 @@ package final class Collector: Sendable {
 
     func statusPage() -> [UInt8] {
         StatusPage.html(
-            redis: redis?.current, rows: queueRows(), books: Books.read(counters, spool), forwarderState: forwarderState)
+            StatusContent(
+                redis: redis?.current, rows: queueRows(), history: history.all, deadLetters: newestDeadLetters,
+                slowestWaits: taskMetrics.slowestWaits, books: Books.read(counters, spool), forwarderState: forwarderState,
+                links: options.traceLinks, now: (clock.wall(), clock.monotonic())))
     }
 
     var newestDeadLetters: [DeadLetter] { redis?.newestDeadLetters ?? [] }

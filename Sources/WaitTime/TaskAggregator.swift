@@ -44,6 +44,7 @@ package struct TaskAggregator: Sendable {
     private var recent: RecentKeys<SpanReference>
     private let readyTimes: (any ReadyTimeSource)?
     private var collected: [KnownWait] = []
+    private var slowest = SlowestWaits()
     /// Process spans that came again among the last 100,000.
     package private(set) var duplicates: UInt64 = 0
 
@@ -175,11 +176,26 @@ package struct TaskAggregator: Sendable {
         case .known(let seconds):
             withSeries(queue, series) { $0.wait.observe(seconds, of: origin) }
             withQueue(queue) { $0.window.observe(seconds, at: now) }
+            if slowest.hasPlace(seconds, at: now) { noteSlow(seconds, queue, series, at: now, origin?.span) }
         case .unknown(let reason):
             withQueue(queue) { $0.unknownWaits[UnknownWaitReason.allCases.firstIndex(of: reason) ?? 0] += 1 }
         case .needsProducer: break
         }
     }
+
+    private mutating func noteSlow(
+        _ seconds: Double, _ queue: Int, _ series: Int, at now: MonotonicTime, _ span: SpanReference?
+    ) {
+        let found = queue >= 0 ? queues[queue] : overflowQueue
+        let type = series >= 0 ? found?.types.texts[series] : nil
+        slowest.note(
+            SlowWait(
+                seconds: seconds, queue: found?.name ?? Self.other, type: type == Self.unnamed ? nil : type, span: span,
+                observedAt: now))
+    }
+
+    /// The longest waits of the last quarter of an hour, the longest first.
+    package func slowestWaits(at now: MonotonicTime) -> [SlowWait] { slowest.list(at: now) }
 
     // MARK: Finding the series
 

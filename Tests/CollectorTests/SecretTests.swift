@@ -153,10 +153,4 @@ struct EffectiveConfigurationTests {
         #expect(entries.map(\.key) == ConfigurationKey.all.map(\.name))
         #expect(try problems(yaml: yaml) == [])
     }
-
-    @Test("Keys without effect in this version are named when they are set")
-    func ineffective() throws {
-        #expect(try options()?.ineffective == [])
-        #expect(try options(["--external-url-grafana=http://g"])?.ineffective == ["external-url.grafana"])
-    }
 }

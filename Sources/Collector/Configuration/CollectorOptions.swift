@@ -29,10 +29,9 @@ package struct CollectorOptions: Sendable {
     var targetUtilization: Double
     var relink: RelinkMode
     var addsDeadLetterSpans: Bool
+    var traceLinks: TraceLinks
     package var logLevel: Logger.Level
     package var logFormat: LogFormat
-    /// Keys that were set although this version does not act on them.
-    package var ineffective: [String]
 }
 
 package enum LogFormat: String, Sendable {
@@ -81,6 +80,7 @@ struct OptionsBuilder {
         let bounds = waitBuckets()
         let cors = corsPolicy()
         let waits = waitAttributes()
+        let links = traceLinks()
         guard problems.isEmpty, let web, let bounds, let spool else { return nil }
         return CollectorOptions(
             redis: redis, otlpListen: listen, otlpSocket: socket,
@@ -93,12 +93,18 @@ struct OptionsBuilder {
             targetUtilization: Double(settings["scale.target-utilization"].text) ?? 1,
             relink: RelinkMode(rawValue: settings["traces.relink"].text) ?? .link,
             addsDeadLetterSpans: settings["traces.dead-letter-span"].text == "true",
+            traceLinks: links,
             logLevel: Logger.Level(rawValue: settings["log.level"].text) ?? .info,
-            logFormat: LogFormat(rawValue: settings["log.format"].text) ?? .auto,
-            ineffective: ConfigurationKey.all.compactMap { key in
-                guard case .notYet = key.effect, settings[key.name].text != key.defaultText else { return nil }
-                return key.name
-            })
+            logFormat: LogFormat(rawValue: settings["log.format"].text) ?? .auto)
+    }
+
+    private mutating func traceLinks() -> TraceLinks {
+        let grafana = settings["external-url.grafana"].text
+        // It becomes the target of links on a page.
+        if !grafana.isEmpty && !["http://", "https://"].contains(where: grafana.hasPrefix) {
+            refuse("external-url.grafana", "allowed is http://host:port/path or https://host/path")
+        }
+        return TraceLinks(grafana: grafana, dataSource: settings["external-url.tempo-datasource"].text)
     }
 
     private func aggregatorOptions(_ bounds: HistogramBounds, isForwarding: Bool) -> TaskAggregatorOptions {

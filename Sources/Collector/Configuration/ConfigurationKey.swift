@@ -51,11 +51,9 @@ enum ValueForm: Sendable {
 ///     flag          --redis-queues-include
 ///     environment   ASYNQ_COLLECTOR_REDIS_QUEUES_INCLUDE
 struct ConfigurationKey: Sendable {
-    /// What a change of the key takes, and whether this version acts on it.
+    /// What a change of the key takes.
     enum Effect: Sendable {
         case onReload, atStart
-        /// Known, checked, and without effect yet: setting it is answered with a warning.
-        case notYet
     }
 
     let name: String
@@ -186,7 +184,7 @@ struct ConfigurationKey: Sendable {
         .init("traces.context.enqueued-at", .list, list(\.enqueuedAt), "likewise: when the task was enqueued"),
         .init("log.level", .choice(logLevels), "info", "least severity that is logged", .onReload),
         .init("log.format", .choice(["auto", "json", "text"]), "auto", "auto = text on a terminal, else json"),
-        .init("external-url.grafana", .url, "", "makes trace links on the status page", .notYet),
-        .init("external-url.tempo-datasource", .text, "", "uid of the Tempo data source in Grafana", .notYet),
+        .init("external-url.grafana", .url, "", "base URL of Grafana: makes trace links on the status page"),
+        .init("external-url.tempo-datasource", .text, "", "uid of the Tempo data source in Grafana; tempo without one"),
     ]
 }

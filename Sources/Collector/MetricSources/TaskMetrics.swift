@@ -26,6 +26,11 @@ final class TaskMetrics: MetricSource {
         }
     }
 
+    var slowestWaits: [SlowWait] {
+        let now = clock.monotonic()
+        return aggregator.withLock { $0.slowestWaits(at: now) }
+    }
+
     var duplicates: UInt64 { aggregator.withLock { $0.duplicates } }
 
     /// p50, p95 and p99 of the wait, by queue, over the window.

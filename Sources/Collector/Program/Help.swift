@@ -17,9 +17,8 @@ enum Help {
             "",
         ]
         for key in ConfigurationKey.all {
-            let isPlanned = if case .notYet = key.effect { " (no effect in this version)" } else { "" }
             let fallback = key.defaultText.isEmpty ? "" : " [\(key.defaultText)]"
-            lines.append("  \(key.flag)\n      \(key.help)\(isPlanned)\(fallback)")
+            lines.append("  \(key.flag)\n      \(key.help)\(fallback)")
         }
         lines.append("")
         lines.append("exit codes: 0 ok, 1 runtime failure, 2 usage or configuration error")

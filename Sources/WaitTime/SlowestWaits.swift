@@ -1,0 +1,39 @@
+package import Model
+
+/// A wait that was long.
+package struct SlowWait: Sendable, Equatable {
+    package let seconds: Double
+    package let queue: QueueName
+    package let type: TaskType?
+    /// nil where its trace can't be opened.
+    package let span: SpanReference?
+    package let observedAt: MonotonicTime
+}
+
+/// The longest waits of the last quarter of an hour, a few of them.
+struct SlowestWaits: Sendable {
+    static let maxCount = 10
+    static let keptNanoseconds: UInt64 = 15 * 60 * 1_000_000_000
+
+    /// The longest first.
+    private var waits: [SlowWait] = []
+
+    /// Whether one of so many seconds has a place: asked for each wait, so that the others cost a comparison.
+    func hasPlace(_ seconds: Double, at now: MonotonicTime) -> Bool {
+        guard waits.count == Self.maxCount, let shortest = waits.last else { return true }
+        return seconds > shortest.seconds || waits.contains { Self.isOver($0, at: now) }
+    }
+
+    mutating func note(_ wait: SlowWait) {
+        waits = list(at: wait.observedAt)
+        let place = waits.firstIndex { $0.seconds < wait.seconds } ?? waits.count
+        waits.insert(wait, at: place)
+        if waits.count > Self.maxCount { waits.removeLast() }
+    }
+
+    func list(at now: MonotonicTime) -> [SlowWait] { waits.filter { !Self.isOver($0, at: now) } }
+
+    private static func isOver(_ wait: SlowWait, at now: MonotonicTime) -> Bool {
+        now.nanoseconds(since: wait.observedAt) > keptNanoseconds
+    }
+}
