@@ -29,7 +29,7 @@ enum DispatchEffect {
 /// |---------------|---------------------------|-----------------------------------------------------|
 /// | `retry`       | gate closes               | gate closes; the second time it waits by itself, too |
 /// | `retrySlowly` | gate closes, longest pause | suspect; alone, again and again: refused            |
-/// | `doubtful`    | gate closes               | suspect; alone, again and again: refused, or kept if never answered |
+/// | `doubtful`    | gate closes; later halved | suspect; alone, again and again: refused, or kept if never answered |
 /// | `tooLarge`    | halved, by frames, then by spans; a single span: refused | the same             |
 /// | `refused`     | halved until the culprit is alone; that is dropped | the same                   |
 struct Dispatch {
@@ -227,9 +227,7 @@ struct Dispatch {
         case .doubtful(let after, let reason, let isAnswer):
             if othersPassed(consignment) { return suspect(consignment, outcome, after: after, at: now, jitter: jitter) }
             noteFault(consignment)
-            let isLarge = consignment.batch.bytes.count > Self.maxUnansweredBytes
-            let isHalved = isLarge && !isAnswer && consignment.failures > 0 && divide(consignment, bySpans: true)
-            if !isHalved { putBack(consignment) }
+            if !divideInOutage(consignment, isAnswer: isAnswer) { putBack(consignment) }
             return closeGate(consignment, reason, advice: nil, after: after, at: now, jitter: jitter)
         case .tooLarge(let reason):
             backoff.succeed()
@@ -240,6 +238,14 @@ struct Dispatch {
             backoff.succeed()
             return [.answered] + (divide(consignment, bySpans: false) ? [] : drop(consignment, reason))
         }
+    }
+
+    /// Where nothing passes because everything that waits has something bad in it, the innocent part shows that the
+    /// backend is well; a large one may be what breaks the connection.
+    private mutating func divideInOutage(_ consignment: Consignment, isAnswer: Bool) -> Bool {
+        let isLarge = consignment.batch.bytes.count > Self.maxUnansweredBytes
+        if isLarge && !isAnswer && consignment.failures > 0 { return divide(consignment, bySpans: true) }
+        return consignment.failures > 1 && waiting.count < Self.maxProbes && divide(consignment, bySpans: false)
     }
 
     private mutating func putBack(_ consignment: Consignment, until moment: MonotonicTime = MonotonicTime(nanoseconds: 0)) {

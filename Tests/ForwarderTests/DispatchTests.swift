@@ -177,16 +177,27 @@ struct DispatchTests {
         #expect(smallest == (spans == 10 ? 10 : 7), "spans of the smallest request")
     }
 
-    @Test("An outage divides nothing that is not large")
-    func outageDividesNothing() throws {
+    @Test("An outage of hours divides batches into a bounded number of parts, and no request that is not large")
+    func outageDividesLittle() throws {
         var model = try ModelledForwarder()
-        model.spooled = Self.batches(10, frames: 10, spansPerFrame: 10)
-        var spans: Set<Int> = []
-        model.run(seconds: 3600) { batch, _ in
-            spans.insert(batch.spanCount)
+        model.spooled = Self.batches(10, frames: 100, spansPerFrame: 10)
+        var smallest = Int.max
+        model.run(seconds: 36_000) { batch, _ in
+            smallest = min(smallest, batch.spanCount)
             return Self.broken
         }
-        #expect(spans.isSubset(of: [100, 10]), "batches, and single requests to find out whether they fare better")
+        #expect(smallest >= 10)
+        #expect(model.held <= Dispatch.maxProbes + 1)
+        model.run { _, _ in Self.accepted }
+        #expect(model.deliveredSpans == 10_000)
+    }
+
+    @Test("Good requests that share every batch with a bad one get through though nothing else comes", arguments: [500, 502])
+    func shared(status: Int) throws {
+        var model = try ModelledForwarder()
+        model.spooled = Self.batches(3, frames: 10)
+        model.run(seconds: 1800) { batch, _ in Self.holds(batch, 5, 11, 30) ? Self.outcome(status) : Self.accepted }
+        #expect(model.deliveredSpans == 27)
     }
 
     @Test("Before the end one more request is sent at once, unless the backend asked for a longer pause", arguments: [0, 20])
