@@ -43,9 +43,9 @@ struct ModelledForwarder {
     var dispatch: Dispatch
     var now = MonotonicTime(nanoseconds: 1_000_000_000)
     /// Requests that the spool has and nobody has read.
-    var spooled: [SpoolBatch] = []
+    var spooled: ArraySlice<SpoolBatch> = []
     /// Those that come later, and when; ascending.
-    var arriving: [(time: MonotonicTime, batch: SpoolBatch)] = []
+    var arriving: ArraySlice<(time: MonotonicTime, batch: SpoolBatch)> = []
     var delivered: Set<UInt64> = []
     var deliveredSpans = 0
     var droppedSpans: [ForwardDrop: Int] = [:]
@@ -93,10 +93,10 @@ struct ModelledForwarder {
         }
     }
 
-    private static func read(_ spooled: inout [SpoolBatch], isLone: Bool) -> SpoolBatch? {
+    private static func read(_ spooled: inout ArraySlice<SpoolBatch>, isLone: Bool) -> SpoolBatch? {
         guard let batch = spooled.first else { return nil }
         if !isLone || batch.frames.count == 1 { return spooled.removeFirst() }
-        spooled[0] = batch.part(1..<batch.frames.count)
+        spooled[spooled.startIndex] = batch.part(1..<batch.frames.count)
         return batch.part(0..<1)
     }
 

@@ -6,8 +6,8 @@ import Testing
 /// What an operator expects of a forwarder, on hours of a modelled backend.
 @Suite("Dispatch")
 struct DispatchTests {
-    private static func batches(_ count: Int, frames: Int = 1, spansPerFrame: Int = 1) -> [SpoolBatch] {
-        (0..<count).map { makeBatch($0 * frames + 1...($0 + 1) * frames, spansPerFrame: spansPerFrame) }
+    private static func batches(_ count: Int, frames: Int = 1, spansPerFrame: Int = 1) -> ArraySlice<SpoolBatch> {
+        ArraySlice((0..<count).map { makeBatch($0 * frames + 1...($0 + 1) * frames, spansPerFrame: spansPerFrame) })
     }
 
     private static func outcome(_ status: Int, _ text: String = "", retryAfter: UInt64 = 0) -> ForwardOutcome {
@@ -43,10 +43,10 @@ struct DispatchTests {
     }
 
     @Test("Of two backends behind a balancer one is broken: every second request fails, nothing is lost",
-        arguments: 1...8 as ClosedRange<UInt64>, [500, 403, 502])
+        arguments: 1...4 as ClosedRange<UInt64>, [500, 403, 502])
     func halfBroken(seed: UInt64, status: Int) throws {
         var model = try ModelledForwarder(seed: seed)
-        model.spooled = seed % 2 == 0 ? Self.batches(4000) : Self.batches(400, frames: 5, spansPerFrame: 2)
+        model.spooled = seed % 2 == 0 ? Self.batches(2000) : Self.batches(400, frames: 5, spansPerFrame: 2)
         let spans = model.spooled.reduce(0) { $0 + $1.spanCount }
         var random = SeededNumbers(seed)
         model.run { _, _ in random.next() % 2 == 0 ? Self.outcome(status) : Self.accepted }
