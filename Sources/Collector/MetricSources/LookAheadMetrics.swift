@@ -90,11 +90,13 @@ struct LookAheadMetrics: MetricSource {
         }
         let families = [
             MetricFamily(
-                "asynq_collector_look_ahead_tasks", .gauge, "Tasks whose ready time and trace context are remembered.",
+                "asynq_collector_look_ahead_tasks", .gauge,
+                "Tasks whose ready time and trace context are remembered; 100,000 at most.",
                 value: Double(monitor.seenTasks.count)),
             MetricFamily(
                 "asynq_collector_look_ahead_evicted_tasks_total", .counter,
-                "Remembered tasks that were forgotten for lack of room.", value: Double(monitor.seenTasks.evicted)),
+                "Remembered tasks that were forgotten for lack of room: their spans' waits come from stamps, or are unknown.",
+                value: Double(monitor.seenTasks.evicted)),
             lost,
         ]
         return (status.snapshot.map { [waits.family(of: $0.queues)] } ?? []) + families

@@ -58,7 +58,9 @@ final class PipelineMetrics: MetricSource {
     }
 
     private func receiverFamilies(_ values: ReceiverCounters.Values) -> [MetricFamily] {
-        var received = family("received_spans_total", .counter, "Spans in requests that could be read, accepted or not.")
+        var received = family(
+            "received_spans_total", .counter,
+            "Spans in requests that could be read, accepted or not; none while workers work: they send elsewhere.")
         for source in SpanSource.all + (makesSpans ? [.made] : []) {
             received.add(
                 values.received[source] ?? 0,
@@ -70,17 +72,24 @@ final class PipelineMetrics: MetricSource {
         accepted.add(values.accepted)
         var refused = family(
             "refused_spans_total", .counter,
-            "Spans that were not accepted, by reason; spool_full: the backend is too slow or down.")
+            "Spans that were not accepted, by reason; spool_full: the backend is too slow or down, and senders have "
+                + "to wait; bad_id: a sender makes ids that no backend takes.")
         for reason in RefusalReason.allCases {
             refused.add(values.refused[reason] ?? 0, LabelSet(["reason": reason.rawValue]))
         }
-        var bad = family("refused_requests_total", .counter, "Requests that were refused before their spans were counted.")
+        var bad = family(
+            "refused_requests_total", .counter,
+            "Requests that were refused before their spans were counted, by reason: a client has no token, speaks "
+                + "another protocol, or sends too much at a time.")
         for reason in BadRequestReason.allCases {
             bad.add(values.badRequests[reason] ?? 0, LabelSet(["reason": reason.rawValue]))
         }
         bad.add(limits.slowRequests, LabelSet(["reason": "slow"]))
         bad.add(limits.protocolErrors, LabelSet(["reason": "protocol"]))
-        var duplicates = family("duplicate_spans_total", .counter, "Process spans that came again; they are observed once.")
+        var duplicates = family(
+            "duplicate_spans_total", .counter,
+            "Process spans that came again; they are observed once. Rising: senders do not hear the answer in time "
+                + "and send again.")
         duplicates.add(taskMetrics.duplicates)
         var connections = family(
             "refused_connections_total", .counter,
@@ -90,44 +99,62 @@ final class PipelineMetrics: MetricSource {
     }
 
     private func spoolFamilies(_ statistics: SpoolStatistics) -> [MetricFamily] {
-        var recovered = family("spool_recovered_spans", .gauge, "Spans that the spool held at the start of the process.")
+        var recovered = family(
+            "spool_recovered_spans", .gauge,
+            "Spans that the spool held at the start of the process: what the one before could not send.")
         recovered.add(statistics.recoveredSpans)
-        var forwarded = family("forwarded_spans_total", .counter, "Spans that the trace backend took.")
+        var forwarded = family(
+            "forwarded_spans_total", .counter,
+            "Spans that the trace backend took; slower than accepted: the spool fills.")
         forwarded.add(statistics.deliveredSpans)
         var dropped = family(
             "dropped_spans_total", .counter, "Accepted spans that were given up, by reason; above 0, traces have holes.")
         for reason in Set(SpoolDrop.allCases.map(\.rawValue) + ForwardDrop.allCases.map(\.rawValue)).sorted() {
             dropped.add(statistics.droppedSpans[reason] ?? 0, LabelSet(["reason": reason]))
         }
-        var bytes = family("spool_bytes", .gauge, "Size of the spool on disk.")
+        var bytes = family(
+            "spool_bytes", .gauge,
+            "Size of the spool on disk; near its capacity spans are refused, or the oldest dropped (spool.when-full).")
         bytes.add(statistics.bytes)
         var capacity = family("spool_capacity_bytes", .gauge, "Largest size that the spool may have (spool.max-bytes).")
         capacity.add(statistics.capacityBytes)
-        var spans = family("spool_spans", .gauge, "Spans that wait to be forwarded, those in flight included.")
+        var spans = family(
+            "spool_spans", .gauge,
+            "Spans that wait to be forwarded, those in flight included; rising: the backend is away or too slow.")
         spans.add(statistics.spans)
         var quarantined = family(
             "spool_quarantined_segments", .gauge,
             "Files of the spool that the disk does not give back; their spans are dropped as unreadable, the files kept.")
         quarantined.add(statistics.quarantinedSegments)
-        var age = family("spool_oldest_age_seconds", .gauge, "Age of the oldest span that waits; 0 when none does.")
+        var age = family(
+            "spool_oldest_age_seconds", .gauge,
+            "Age of the oldest span that waits, 0 when none does: so far behind are the traces.")
         let oldest = statistics.oldestUnsettled.map { max(0, clock.wall().nanoseconds(since: $0)) } ?? 0
         age.add(Double(oldest) / 1e9)
         var corrupt = family("spool_corrupt_frames_total", .counter, "Frames whose checksum was wrong; the disk is failing.")
         corrupt.add(statistics.corruptFrames)
-        var errors = family("spool_errors_total", .counter, "Reads, writes and syncs of the spool that failed.")
+        var errors = family(
+            "spool_errors_total", .counter,
+            "Reads, writes and syncs of the spool that failed; the log says which. Look at the disk.")
         errors.add(statistics.errors)
         return [recovered, forwarded, dropped, bytes, capacity, spans, age, corrupt, quarantined, errors]
     }
 
     private func forwarderFamilies(_ statistics: ForwarderStatistics) -> [MetricFamily] {
         var requests = family(
-            "forward_requests_total", .counter, "Requests to the trace backend, by HTTP status, or by what broke the connection.")
+            "forward_requests_total", .counter,
+            "Requests to the trace backend, by HTTP status, or by what broke the connection; 429: it wants less, 4xx:"
+                + " it does not want what it gets.")
         for (code, count) in statistics.requests.sorted(by: { $0.key < $1.key }) {
             requests.add(count, LabelSet(["code": code]))
         }
-        var duration = family("forward_duration_seconds", .histogram, "Time from sending a request to its answer.")
+        var duration = family(
+            "forward_duration_seconds", .histogram,
+            "Time from sending a request to its answer; near tempo.timeout requests are sent again.")
         duration.add(statistics.durations.snapshot)
-        var up = family("tempo_up", .gauge, "1 if the trace backend answered the last request; absent before the first.")
+        var up = family(
+            "tempo_up", .gauge,
+            "1 if the trace backend answered the last request, absent before the first; at 0 spans wait in the spool.")
         if let isUp = statistics.isBackendUp { up.add(isUp ? 1 : 0) }
         var copies = family(
             "set_aside_requests_total", .counter,

@@ -12,26 +12,26 @@ struct ProcessMetrics: MetricSource {
     }
 
     func metricFamilies() -> [MetricFamily] {
-        var families = [
-            MetricFamily("process_start_time_seconds", .gauge, "When the process started, Unix seconds.", value: startSeconds)
-        ]
-        if let cpu = cpuSeconds() {
-            families.append(
-                MetricFamily("process_cpu_seconds_total", .counter, "User and system CPU time spent.", value: cpu))
+        var families: [MetricFamily] = []
+        func add(_ name: String, _ kind: MetricKind, _ help: String, _ value: Double?) {
+            if let value { families.append(MetricFamily(name, kind, help, value: value)) }
         }
-        if let pages = residentPages() {
-            let bytes = Double(pages) * Double(sysconf(Int32(_SC_PAGESIZE)))
-            families.append(
-                MetricFamily("process_resident_memory_bytes", .gauge, "Resident memory size.", value: bytes))
-        }
-        if let open = openDescriptors() {
-            families.append(MetricFamily("process_open_fds", .gauge, "Open file descriptors.", value: Double(open)))
-        }
+        add(
+            "process_start_time_seconds", .gauge, "When the process started, Unix seconds; changes with each restart.",
+            startSeconds)
+        add(
+            "process_cpu_seconds_total", .counter, "User and system CPU time spent; its rate is the share of a core.",
+            cpuSeconds())
+        add(
+            "process_resident_memory_bytes", .gauge,
+            "Resident memory size; what waits for the backend is on disk, so an outage does not raise it.",
+            residentPages().map { Double($0) * Double(sysconf(Int32(_SC_PAGESIZE))) })
+        add(
+            "process_open_fds", .gauge, "Open file descriptors; near the most allowed, connections are refused.",
+            openDescriptors().map { Double($0) })
         var limit = rlimit()
-        if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
-            families.append(
-                MetricFamily("process_max_fds", .gauge, "Most file descriptors allowed.", value: Double(limit.rlim_cur)))
-        }
+        let isLimited = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0
+        add("process_max_fds", .gauge, "Most file descriptors allowed.", isLimited ? Double(limit.rlim_cur) : nil)
         return families
     }
 

@@ -55,7 +55,7 @@ struct RedisMetrics: MetricSource {
             "Scheduled and retry tasks whose time has passed; staying above 0: no server forwards them.")
         var memory = MetricFamily(
             "asynq_queue_memory_usage_approx_bytes", .gauge,
-            "Memory that the queue takes in Redis, estimated from samples of its tasks as Asynq does it.")
+            "Memory that the queue takes in Redis, estimated from samples of its tasks as Asynq does it: who fills Redis?")
         var processed = MetricFamily(
             "asynq_tasks_processed_total", .counter,
             "Attempts that workers finished, by outcome; one task that fails n times counts n times as failed.")
@@ -95,17 +95,21 @@ struct RedisMetrics: MetricSource {
         if let seconds = status.lastDurationSeconds {
             families.append(
                 MetricFamily(
-                    "asynq_redis_scrape_duration_seconds", .gauge, "Time that the last scrape took, connecting included.",
+                    "asynq_redis_scrape_duration_seconds", .gauge,
+                    "Time that the last scrape took, connecting included; near redis.timeout the next one fails.",
                     value: seconds))
         }
         if let time = status.lastSuccess {
             families.append(
                 MetricFamily(
-                    "asynq_redis_last_scrape_timestamp_seconds", .gauge, "When the last good scrape was taken.",
+                    "asynq_redis_last_scrape_timestamp_seconds", .gauge,
+                    "When the last good scrape was taken, Unix seconds; long ago: Redis can't be read, the errors say why.",
                     value: time.seconds))
         }
         var errors = MetricFamily(
-            "asynq_redis_scrape_errors_total", .counter, "Scrapes, or parts of one, that failed, by reason.")
+            "asynq_redis_scrape_errors_total", .counter,
+            "Scrapes, or parts of one, that failed, by reason; permission: the ACL user lacks a command, timeout: Redis is slow "
+                + "or redis.timeout too short, limit: a documented bound was met.")
         for reason in ScrapeErrorReason.allCases {
             errors.add(status.errors[reason] ?? 0, LabelSet(["reason": reason.rawValue]))
         }

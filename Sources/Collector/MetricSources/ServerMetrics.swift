@@ -19,7 +19,8 @@ enum ServerMetrics {
         var consumers = MetricFamily(
             "asynq_queue_consumers", .gauge, "Live, active servers that consume the queue; 0 with pending tasks: nobody works.")
         var concurrency = MetricFamily(
-            "asynq_queue_concurrency", .gauge, "Tasks that those servers run at a time, over all their queues.")
+            "asynq_queue_concurrency", .gauge,
+            "Tasks that those servers run at a time, over all their queues: the most that this one can get.")
         for (queue, labels) in zip(queues, labels) {
             consumers.add(served[queue.name]?.consumers ?? 0, labels.queue)
             concurrency.add(served[queue.name]?.concurrency ?? 0, labels.queue)
@@ -28,14 +29,16 @@ enum ServerMetrics {
     }
 
     static func families(of servers: [ServerSnapshot]) -> [MetricFamily] {
-        var byStatus = MetricFamily("asynq_servers", .gauge, "Live servers, by the status that they report.")
+        var byStatus = MetricFamily(
+            "asynq_servers", .gauge,
+            "Live servers, by the status that they report; fewer than deployed: some crashed, or lost Redis.")
         var statuses: [ForeignText: Int] = [activeStatus: 0]
         for server in servers { statuses[server.status, default: 0] += 1 }
         for (status, count) in statuses.sorted(by: { $0.key < $1.key }) {
             byStatus.add(count, LabelSet([("status", status)]))
         }
         var concurrency = MetricFamily(
-            "asynq_server_concurrency", .gauge, "Tasks that the server runs at a time.")
+            "asynq_server_concurrency", .gauge, "Tasks that the server runs at a time at most.")
         var busy = MetricFamily(
             "asynq_server_busy_workers", .gauge, "Tasks that the server runs now; equal to the concurrency: it is full.")
         var seen: Set<ForeignText> = []
@@ -72,12 +75,18 @@ enum ServerMetrics {
         func add(_ name: String, _ kind: MetricKind, _ help: String, _ value: Int64?) {
             if let value { families.append(MetricFamily(name, kind, help, value: Double(value))) }
         }
-        add("asynq_redis_used_memory_bytes", .gauge, "Memory that Redis uses.", info.usedMemoryBytes)
-        add("asynq_redis_max_memory_bytes", .gauge, "Redis' memory limit; 0 = none.", info.maxMemoryBytes)
+        add(
+            "asynq_redis_used_memory_bytes", .gauge, "Memory that Redis uses; near its limit it refuses or evicts tasks.",
+            info.usedMemoryBytes)
+        add(
+            "asynq_redis_max_memory_bytes", .gauge, "Redis' memory limit; 0 = none but the machine's.", info.maxMemoryBytes)
         add(
             "asynq_redis_evicted_keys_total", .counter,
             "Keys that Redis evicted for lack of memory: each one may be a lost task.", info.evictedKeys)
-        add("asynq_redis_connected_clients", .gauge, "Clients connected to Redis.", info.connectedClients)
+        add(
+            "asynq_redis_connected_clients", .gauge,
+            "Clients connected to Redis; rising without more workers: somebody does not close connections.",
+            info.connectedClients)
         return families
     }
 }
