@@ -6,6 +6,10 @@ from support.programs import missing_programs
 from support.tempo_stub import TempoStub
 
 
+def pytest_addoption(parser):
+    parser.addoption("--update-golden", action="store_true", help="write the golden pages anew")
+
+
 def pytest_sessionstart(session):
     faked_clock.forget_the_dead()
 

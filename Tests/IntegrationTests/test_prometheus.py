@@ -2,16 +2,19 @@
 
 import os
 import random
+import re
 import shutil
 import subprocess
 import time
 
 import pytest
+import yaml
 
 from support.accept_proxy import AcceptProxy
 from support.collector import Collector
 from support.metrics_protobuf import CONTENT_TYPE as PROTOBUF
 from support.otlp import attributes, process_span, request
+from support.programs import REPOSITORY
 from support.prometheus_server import Prometheus
 from support.tempo_stub import TempoStub
 
@@ -153,3 +156,13 @@ def test_types_units_and_help_are_known_to_prometheus(prometheus):
     assert "seconds" in {entry["unit"] for entry in metadata["asynq_task_wait_duration_seconds"]}
     undocumented = [name for name, entries in metadata.items() if name.startswith("asynq_") and not entries[0]["help"]]
     assert undocumented == []
+
+
+def test_the_queries_of_the_scaling_guide_are_queries(prometheus):
+    guide = (REPOSITORY / "docs" / "SCALING.md").read_text(encoding="utf-8")
+    examples = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)]
+    triggers = [trigger for example in examples for trigger in example.get("spec", example)["triggers"]]
+    queries = [trigger["metadata"]["query"] for trigger in triggers if trigger["type"] == "prometheus"]
+    assert len(queries) == 2
+    for query in queries:
+        prometheus.query(query.replace("emails", "fast"))
