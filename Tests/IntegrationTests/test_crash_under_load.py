@@ -18,8 +18,8 @@ from support.tempo_stub import TempoStub
 KILLS = int(os.environ.get("ASYNQ_COLLECTOR_KILLS", 10))
 SEED = int(os.environ.get("ASYNQ_COLLECTOR_SEED") or random.randrange(1 << 32))
 SINKS = ("healthy", "down", "slow", "refusing")
-# An answer that was sent so shortly before a kill may not have reached the collector's books.
-ANSWER_ON_ITS_WAY_SECONDS = 0.25
+# An answer that was sent so shortly before a kill may not have reached the collector's books, on a machine that is busy.
+ANSWER_ON_ITS_WAY_SECONDS = 0.5
 
 
 class Sink:
@@ -68,8 +68,8 @@ def test_kills_under_load_lose_nothing_acknowledged(start_collector, tempo):
         collector.balanced_metrics()
         load = Load([collector.tcp, collector.unix, collector.unix], next_number)
         time.sleep(choose.uniform(0, 1.2))  # no wait for anything: the moment of the kill
+        killed = time.monotonic()  # not afterwards: a process that waits for its disk takes its time to be gone
         collector.kill()
-        killed = time.monotonic()
         in_flight.update(sink.unsettled_at(killed, started))
         load.wait()
         assert set(load.answers) <= {200}, load.answers

@@ -1,0 +1,82 @@
+"""fdatasync that fails (a preloaded library says EIO): what the sender hears, what Tempo gets, what the books say."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support import grpc_client
+from support.deadline import eventually
+from support.http_client import post_traces
+from support.otlp import numbered_keys, numbered_request
+
+SOURCE = Path(__file__).parent / "support" / "failing_sync.c"
+
+
+class Syncs:
+    """Those of the program's segments, which fail on demand."""
+
+    def __init__(self, directory: Path):
+        if not shutil.which("cc"):
+            pytest.skip("needs a C compiler")
+        library = directory / "failing_sync.so"
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", library, SOURCE, "-ldl"], check=True)
+        self._flag = directory / "syncs-fail"
+        self.environment = {"LD_PRELOAD": str(library), "SYNC_FAILS_WHILE": str(self._flag), "SYNC_FAILS_OF": "/segment-"}
+
+    def fail(self) -> None:
+        self._flag.touch()
+
+    def work(self) -> None:
+        self._flag.unlink()
+
+
+@pytest.fixture
+def syncs(tmp_path):
+    return Syncs(tmp_path)
+
+
+def test_with_sync_always_what_is_refused_is_not_forwarded(start_collector, tempo, syncs):
+    collector = start_collector(options={"tempo.endpoint": tempo.endpoint, "spool.sync": "always"}, env=syncs.environment)
+    collector.post(numbered_request(range(5)))
+    collector.until_forwarded(5)
+    syncs.fail()
+    for _ in range(3):
+        refusal = post_traces(collector.tcp, numbered_request(range(5, 15)))
+        assert refusal.status == 503 and int(refusal.headers["Retry-After"]) >= 1, refusal
+    with grpc_client.client(collector.tcp) as sender:
+        assert sender.export(numbered_request(range(5, 15))).code.name == "UNAVAILABLE"
+    unready = collector.get("/-/ready")
+    assert unready.status == 503 and b"Input/output error" in unready.body, unready
+    assert collector.count("accepted_spans_total") == 45
+    assert collector.count("dropped_spans_total", {"reason": "unsynced"}) == 40
+    assert collector.count("spool_spans") == 0
+    syncs.work()
+    eventually("ready by itself", lambda: collector.get("/-/ready").status == 200, seconds=10)
+    collector.post(numbered_request(range(5, 15)))
+    collector.until_forwarded(15)
+    tempo.assert_each_once(numbered_keys(range(15)))
+    assert collector.count("dropped_spans_total") == 40
+
+
+def test_with_an_interval_what_was_acknowledged_is_forwarded_and_written_anew(start_collector, tempo, syncs):
+    tempo.go_down()
+    collector = start_collector(options={
+        "tempo.endpoint": tempo.endpoint, "tempo.retry.max": "200ms", "spool.sync": "50ms"}, env=syncs.environment)
+    syncs.fail()
+    collector.post(numbered_request(range(10)))
+    eventually("unready", lambda: collector.get("/-/ready").status == 503)
+    first = next(collector.spool.glob("segment-*.log"))
+    inode = first.stat().st_ino
+    collector.post(numbered_request(range(10, 20)))
+    syncs.work()
+    eventually("ready by itself", lambda: collector.get("/-/ready").status == 200, seconds=10)
+    assert first.stat().st_ino != inode, "expected a fresh file in the place of the one whose sync had failed"
+    assert not list(collector.spool.glob("*.new"))
+    collector.kill()
+    tempo.come_up()
+    second = start_collector(options={"tempo.endpoint": tempo.endpoint})
+    assert second.count("spool_recovered_spans") == 20
+    second.until_forwarded(20)
+    tempo.assert_each_once(numbered_keys(range(20)))
