@@ -88,6 +88,7 @@ struct SpoolState {
     var checkpoint: Checkpoint
     let checkpointFile: any SpoolFile
     var isCheckpointDirty = false
+    var nextCheckpointSync = MonotonicTime(nanoseconds: 0)
     var isDirectoryDirty = true
     var isClosed = false
     var position: ReadPosition?

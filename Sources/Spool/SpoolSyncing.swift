@@ -72,7 +72,8 @@ extension Spool {
         var hasSynced = false
         var isAll = false
         while !isAll {
-            let work = state.withLock { $0.takeSyncWork(fileSystem) }
+            let now = clock.monotonic()
+            let work = state.withLock { $0.takeSyncWork(fileSystem, now) }
             for (segment, file) in work.segments {
                 do throws(SystemError) {
                     try file.sync()
@@ -207,7 +208,10 @@ extension SpoolState {
     /// Segments of an earlier process are opened for it, so many at a time.
     private static let maxOpened = 16
 
-    mutating func takeSyncWork(_ fileSystem: any SpoolFileSystem) -> SyncWork {
+    /// The checkpoint is synced once in so long, and at the end: without it, a power cut costs sending again.
+    private static let checkpointPauseNanoseconds: UInt64 = 1_000_000_000
+
+    mutating func takeSyncWork(_ fileSystem: any SpoolFileSystem, _ now: MonotonicTime) -> SyncWork {
         var work = SyncWork()
         var opened = 0
         for index in segments.indices where segments[index].isDirty && !segments[index].needsRewrite {
@@ -229,8 +233,11 @@ extension SpoolState {
                 errors += 1
             }
         }
-        work.hasCheckpoint = isCheckpointDirty
-        isCheckpointDirty = false
+        if isCheckpointDirty && (now >= nextCheckpointSync || isClosed) {
+            work.hasCheckpoint = true
+            isCheckpointDirty = false
+            nextCheckpointSync = now.advanced(byNanoseconds: Self.checkpointPauseNanoseconds)
+        }
         work.waiting = awaitingSync
         awaitingSync = []
         return work

@@ -205,10 +205,11 @@ struct FailedSyncTests {
         #expect(spool.isBalanced)
     }
 
-    @Test("A checkpoint that can't be synced is written anew; no sender waits for it")
+    @Test("A checkpoint that can't be synced is written anew, a second later; no sender waits for it")
     func checkpoint() throws {
         let disk = MemoryFileSystem()
-        let spool = try Spool(disk, Self.always)
+        let clock = ManualClock()
+        let spool = try Spool(disk, Self.always, clock)
         let heard = Heard()
         try spool.append("one", heard: heard)
         disk.inject(Fault(operation: .sync, namePrefix: Checkpoint.fileName, code: EIO))
@@ -216,7 +217,34 @@ struct FailedSyncTests {
         #expect(heard.all == [true])
         #expect(spool.statistics.errors == 1)
         #expect(spool.syncOnce())
+        #expect(!disk.syncedNames.contains(Checkpoint.fileName))
+        clock.advance(seconds: 1)
+        #expect(spool.syncOnce())
         #expect(disk.syncedNames.last == Checkpoint.fileName)
+    }
+
+    @Test("The checkpoint is synced once a second while batches are settled, and at the end")
+    func checkpointPace() throws {
+        let disk = MemoryFileSystem()
+        let clock = ManualClock()
+        let spool = try Spool(disk, Self.always, clock)
+        func syncs() -> Int { disk.syncedNames.count { $0 == Checkpoint.fileName } }
+        for second in 1...3 {
+            for index in 0..<5 {
+                try spool.append("\(second) \(index)")
+                #expect(spool.syncOnce())
+                spool.settle(try spool.readWhole().frames)
+            }
+            #expect(syncs() == second)
+            clock.advance(seconds: 1)
+        }
+        #expect(spool.syncOnce())
+        #expect(syncs() == 4)
+        try spool.append("last")
+        #expect(spool.syncOnce())
+        spool.settle(try spool.readWhole().frames)
+        spool.close()
+        #expect(syncs() == 5)
     }
 
     @Test("Segments of an earlier process are synced once: they may have been only in the page cache")
