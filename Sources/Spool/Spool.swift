@@ -127,7 +127,7 @@ package final class Spool: Sendable {
     ) throws(SpoolError) {
         let now = clock.monotonic()
         let time = clock.wall()
-        try state.withLock { state throws(SpoolError) in
+        let isFirstToWait = try state.withLock { state throws(SpoolError) in
             if state.isClosed { throw .closed }
             let frameBytes = FrameHeader.count + payload.count
             do throws(SpoolError) {
@@ -141,13 +141,15 @@ package final class Spool: Sendable {
             if !state.hasFailedSync { state.lastFailure = nil }
             state.appendedSpans += UInt64(spanCount)
             let entry = state.noteAppended(spanCount, payload.count, whenDurable)
-            if options.sync == .always {
-                state.awaitingSync.append(entry)
-            } else {
+            guard options.sync == .always else {
                 state.publish([entry], now)
+                return false
             }
+            state.awaitingSync.append(entry)
+            return state.awaitingSync.count == 1
         }
-        if options.sync == .always { waker.wake() }
+        // The others are taken along: the thread has been woken, and has not looked yet.
+        if isFirstToWait { waker.wake() }
     }
 
     private func makeRoom(for frameBytes: Int, _ state: inout SpoolState) throws(SpoolError) {
