@@ -41,6 +41,8 @@ let package = Package(
         library("WaitTime", ["Model", "Metrics"]),
         .executableTarget(
             name: "MetricsBenchmark", dependencies: ["Compression", "Metrics", "Model", "WaitTime"], swiftSettings: rules),
+        library("Spool", ["Model", "Platform"]),
+        .executableTarget(name: "SpoolBenchmark", dependencies: ["Spool", "Model", "Platform"], swiftSettings: rules),
         .executableTarget(
             name: "CompressionBenchmark", dependencies: ["Compression", "Platform", "ProtobufWire"], swiftSettings: rules),
     ],
