@@ -7,7 +7,11 @@ import ProtobufWire
 ///     round trip 1   LRANGE active 0 <count>-1       the newest ones
 ///     round trip 2   HMGET t:<id> msg                of those whose message has not been read
 struct ActiveLook {
-    private let name: QueueName
+    let name: QueueName
+    /// Active at the last look.
+    private var known: Set<[UInt8]> = []
+
+    // Of the look under way.
     private var ids: [[UInt8]] = []
     private var first = 0
     private var second = 0
@@ -22,24 +26,35 @@ struct ActiveLook {
 
     /// An error here is one of LLEN, which the scrape reports.
     mutating func readList(_ replies: [RedisReply], _ tasks: SeenTasks) {
-        ids = tasks.unread(queue: name, (replies[first].elements ?? []).compactMap(\.bytes))
+        guard let elements = replies[first].elements else {
+            ids = []
+            return
+        }
+        let active = elements.compactMap(\.bytes)
+        let now = Set(active)
+        // One that comes again under the same id may be another task.
+        tasks.noteLeft(queue: name, known.subtracting(now))
+        known = now
+        ids = tasks.unread(queue: name, active)
     }
 
     /// Takes what room is left; those without are read by a later look, if they still run.
-    mutating func addMessages(_ room: inout LookRoom, assuming bytes: Int, to pipeline: inout RedisPipeline) {
+    mutating func addMessages(_ room: inout Int, to pipeline: inout RedisPipeline) {
         second = pipeline.count
-        ids = Array(ids.prefix(max(0, min(room.tasks, room.messageBytes / max(1, bytes)))))
-        room.tasks -= ids.count
-        room.messageBytes -= ids.count * bytes
+        ids = Array(ids.prefix(max(0, room)))
+        room -= ids.count
         for id in ids { pipeline.add("HMGET", AsynqKeys.task(name, id: id), Array("msg".utf8)) }
     }
 
     /// Returns the first error. What can't be read is not asked for again.
-    func readMessages(_ replies: [RedisReply], noting tasks: SeenTasks) -> RedisError? {
+    func readMessages(
+        _ replies: [RedisReply], noting tasks: SeenTasks, _ budget: inout MessageBudget
+    ) -> RedisError? {
         var problem: RedisError?
         for (offset, id) in ids.enumerated() {
             let reply = replies[second + offset]
             if reply == .unanswered { continue }
+            budget.note(reply.elements?.first?.bytes?.count ?? 0)
             var task = StoredTask()
             do throws(RedisError) {
                 task = try StoredTask(reply: reply, queue: name, names: tasks.names) ?? task

@@ -9,23 +9,31 @@ struct CarriedValues {
     private struct Found {
         var rank = Int.max
         var bytes: [UInt8] = []
-        /// Digits without quotes are a time, and no id in hex.
-        var isNumber = false
     }
 
     private var found = [Found](repeating: Found(), count: CarriedItem.allCases.count)
 
-    /// Of two under the same name the last one counts, as for Go's JSON.
+    /// Of two under the same name the last one counts, as for Go's JSON. `isNumber`: it had no quotes; that may be a time, but
+    /// is no id in hex.
     mutating func note(_ leaf: CarriedNames.Leaf, _ bytes: UnsafeRawBufferPointer, isNumber: Bool = false) {
         let index = leaf.item.rawValue
-        guard leaf.rank <= found[index].rank, !bytes.isEmpty, bytes.count <= Self.maxBytes else { return }
-        found[index] = Found(rank: leaf.rank, bytes: [UInt8](bytes), isNumber: isNumber)
+        guard leaf.rank <= found[index].rank, !bytes.isEmpty, bytes.count <= Self.maxBytes,
+            Self.isGood(leaf.item, bytes, isNumber: isNumber)
+        else { return }
+        found[index] = Found(rank: leaf.rank, bytes: [UInt8](bytes))
     }
 
-    private func text(_ item: CarriedItem) -> [UInt8] {
-        let value = found[item.rawValue]
-        return value.isNumber ? [] : value.bytes
+    /// One that says nothing hides no other one.
+    private static func isGood(_ item: CarriedItem, _ bytes: UnsafeRawBufferPointer, isNumber: Bool) -> Bool {
+        switch item {
+        case .traceParent: return !isNumber && TraceContext(traceParent: bytes) != nil
+        case .traceID, .spanID: return !isNumber && TraceContext(traceID: bytes, spanID: bytes) != nil
+        case .traceState: return !isNumber
+        case .enqueuedAt, .processAt: return Stamp.parse(text: bytes) != nil
+        }
     }
+
+    private func text(_ item: CarriedItem) -> [UInt8] { found[item.rawValue].bytes }
 
     /// From a `traceparent`, or from ids.
     var context: TraceContext? {
@@ -36,8 +44,11 @@ struct CarriedValues {
         }
     }
 
-    var enqueuedAt: WallTime? {
-        found[CarriedItem.enqueuedAt.rawValue].bytes.withUnsafeBytes { Stamp.parse(text: $0) }
+    var enqueuedAt: WallTime? { time(.enqueuedAt) }
+    var processAt: WallTime? { time(.processAt) }
+
+    private func time(_ item: CarriedItem) -> WallTime? {
+        found[item.rawValue].bytes.withUnsafeBytes { Stamp.parse(text: $0) }
     }
 }
 

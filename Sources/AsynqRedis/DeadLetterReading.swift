@@ -1,74 +1,137 @@
 import Model
+import Platform
 
 /// One queue's dead letters whose messages are still to be read: the newest ones, in the order in which they died.
-///
-/// Those that died since the scrape before are asked for in the third round trip; those of which only that round trip has
-/// told are left for the next scrape.
-struct DeadLetterReading {
+struct UnreadDeadLetters {
     struct Unread {
         let member: ArchiveArrivals.Member
         let isArrival: Bool
     }
 
-    /// Of each queue, in one scrape: of more only the newest.
+    /// Of more only the newest.
     static let maxPerQueue = 20
-    /// In one scrape. The others come later, if no newer ones do.
-    static let maxPerScrape = 200
 
-    private(set) var unread: [Unread]
-    /// Arrivals that were pushed out by newer ones before they were read.
+    private(set) var unread: [Unread] = []
+    /// Arrivals that were pushed out by newer ones before they were read, or could not be read; until somebody takes them.
     private(set) var skipped: UInt64 = 0
-    private var asked: [Unread] = []
-    private var first = 0
-
-    init(_ unread: [Unread] = []) {
-        self.unread = unread
-    }
 
     mutating func add(_ members: [ArchiveArrivals.Member], areArrivals: Bool) {
         unread += members.sorted { $0.score < $1.score }.map { Unread(member: $0, isArrival: areArrivals) }
-        let excess = max(0, unread.count - Self.maxPerQueue)
-        skipped += UInt64(unread.prefix(excess).count(where: \.isArrival))
-        unread.removeFirst(excess)
+        skip(max(0, unread.count - Self.maxPerQueue))
     }
 
-    mutating func addMessages(_ queue: QueueName, _ room: inout Int, to pipeline: inout RedisPipeline) {
-        first = pipeline.count
-        asked = Array(unread.suffix(max(0, room)))
-        unread.removeLast(asked.count)
-        room -= asked.count
-        for letter in asked { pipeline.add("HMGET", AsynqKeys.task(queue, id: letter.member.id), Array("msg".utf8)) }
+    /// The oldest ones.
+    mutating func skip(_ count: Int) {
+        skipped += UInt64(unread.prefix(count).count(where: \.isArrival))
+        unread.removeFirst(min(count, unread.count))
     }
 
-    var replyCount: Int { asked.count }
-
-    /// There was no answer.
-    mutating func putBack() {
-        unread += asked
-        asked = []
+    /// Takes the newest ones out.
+    mutating func take(_ count: Int) -> [Unread] {
+        let taken = Array(unread.suffix(count))
+        unread.removeLast(taken.count)
+        return taken
     }
 
-    /// A task that has left the archive meanwhile, or whose hash was deleted, is none any more.
-    func read(
-        _ queue: QueueName, _ replies: ArraySlice<RedisReply>, noting tasks: SeenTasks
-    ) -> (letters: [DeadLetter], problem: RedisError?) {
-        var letters: [DeadLetter] = []
-        var problem: RedisError?
-        for (letter, reply) in zip(asked, replies) {
+    mutating func putBack(_ letters: [Unread]) { unread += letters }
+
+    mutating func takeSkipped() -> UInt64 {
+        defer { skipped = 0 }
+        return skipped
+    }
+
+    mutating func noteSkipped(_ letters: [Unread]) { skipped += UInt64(letters.count(where: \.isArrival)) }
+}
+
+/// Reads the messages of dead letters, after a scrape and apart from it: however large they are, the numbers come.
+///
+///     HMGET t:<id> msg       for as many at once as `MessageBudget` allows
+struct DeadLetterReader {
+    /// After one scrape, in all queues together. The others come after the next one, if no newer ones do.
+    static let maxLetters = 200
+    static let maxRoundTrips = 20
+
+    private var budget = MessageBudget()
+    /// Whose turn it is first, where not all can be read.
+    private var turn = 0
+
+    /// Reads what it can; the rest stays in `unread`. Throws what ended the connection.
+    mutating func read(
+        _ unread: inout [QueueName: UnreadDeadLetters], _ client: any RedisClient, noting tasks: SeenTasks,
+        deadline: MonotonicTime
+    ) throws(RedisError) -> (letters: [DeadLetter], errors: [RedisError]) {
+        var names = unread.filter { !$0.value.unread.isEmpty }.keys.sorted()
+        if !names.isEmpty { names = Array(names[(turn % names.count)...] + names[..<(turn % names.count)]) }
+        turn += 1
+        var (letters, errors): ([DeadLetter], [RedisError]) = ([], [])
+        for _ in 0..<Self.maxRoundTrips {
+            let chunk = take(min(budget.count, Self.maxLetters - letters.count), names, &unread)
+            if chunk.isEmpty { break }
+            var pipeline = RedisPipeline()
+            for (queue, letter) in chunk {
+                pipeline.add("HMGET", AsynqKeys.task(queue, id: letter.member.id), Array("msg".utf8))
+            }
+            let replies: [RedisReply]
             do throws(RedisError) {
-                guard let task = try StoredTask(reply: reply, queue: queue, names: tasks.names) else { continue }
-                tasks.note(queue: queue, id: letter.member.id, ready: nil, task: task)
-                letters.append(
-                    DeadLetter(
-                        task: TaskName(queue: queue, id: letter.member.id), type: task.type,
-                        archivedAt: WallTime(seconds: letter.member.score), errorMessage: task.errorMessage,
-                        retried: Int(task.retried), lastFailedAt: task.lastFailedAt, context: task.context,
-                        isArrival: letter.isArrival))
+                replies = try client.roundTrip(pipeline, deadline: deadline)
             } catch {
-                problem = problem ?? error
+                giveBack(chunk, &unread)
+                throw error
+            }
+            for (item, reply) in zip(chunk, replies) {
+                budget.note(reply.elements?.first?.bytes?.count ?? 0)
+                if reply == .unanswered {
+                    unread[item.queue]?.putBack([item.letter])
+                    continue
+                }
+                do throws(RedisError) {
+                    if let letter = try Self.letter(item.queue, item.letter, reply, noting: tasks) { letters.append(letter) }
+                } catch {
+                    errors.append(error)
+                    unread[item.queue]?.noteSkipped([item.letter])
+                }
             }
         }
-        return (letters, problem)
+        return (letters, errors)
+    }
+
+    private func take(
+        _ count: Int, _ names: [QueueName], _ unread: inout [QueueName: UnreadDeadLetters]
+    ) -> [(queue: QueueName, letter: UnreadDeadLetters.Unread)] {
+        var chunk: [(queue: QueueName, letter: UnreadDeadLetters.Unread)] = []
+        for name in names where chunk.count < count {
+            let taken = unread[name]?.take(count - chunk.count) ?? []
+            chunk += taken.map { (name, $0) }
+        }
+        return chunk
+    }
+
+    /// One that brings this about by itself must not do so for ever.
+    private mutating func giveBack(
+        _ chunk: [(queue: QueueName, letter: UnreadDeadLetters.Unread)], _ unread: inout [QueueName: UnreadDeadLetters]
+    ) {
+        for (queue, letter) in chunk {
+            if chunk.count == 1 {
+                unread[queue]?.noteSkipped([letter])
+            } else {
+                unread[queue]?.putBack([letter])
+            }
+        }
+        budget.noteFailure()
+    }
+
+    /// nil: the task has left the archive meanwhile, or its score is no time.
+    private static func letter(
+        _ queue: QueueName, _ unread: UnreadDeadLetters.Unread, _ reply: RedisReply, noting tasks: SeenTasks
+    ) throws(RedisError) -> DeadLetter? {
+        guard let task = try StoredTask(reply: reply, queue: queue, names: tasks.names),
+            (1..<9_000_000_000).contains(unread.member.score)
+        else { return nil }
+        return DeadLetter(
+            task: TaskName(queue: queue, id: unread.member.id), type: task.type,
+            archivedAt: WallTime(seconds: unread.member.score), errorMessage: task.errorMessage,
+            retried: Int(task.retried), lastFailedAt: task.lastFailedAt, context: task.context,
+            isArrival: unread.isArrival)
     }
 }
 
@@ -91,7 +154,7 @@ struct DeadLetterShelf {
             shelf.removeAll { $0.task.id == letter.task.id }
             let place = shelf.firstIndex { $0.archivedAt <= letter.archivedAt } ?? shelf.count
             shelf.insert(letter, at: place)
-            letters[letter.task.queue] = Array(shelf.prefix(DeadLetterReading.maxPerQueue))
+            letters[letter.task.queue] = Array(shelf.prefix(UnreadDeadLetters.maxPerQueue))
         }
     }
 

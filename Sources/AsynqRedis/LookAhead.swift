@@ -55,6 +55,8 @@ package struct LookAhead {
     private let clock: Clock
     private let tasks: SeenTasks
     private var queues: [QueueName: QueueLook] = [:]
+    private var actives: [QueueName: ActiveLook] = [:]
+    private var activeBudget = MessageBudget()
     private var running: [Running] = []
     /// Settled, and not handed over yet.
     private var samples: [WaitSample] = []
@@ -80,6 +82,7 @@ package struct LookAhead {
             try look(client, &looks, servers, deadline: deadline)
         } catch {
             for index in looks.indices { looks[index].giveUp() }
+            activeBudget.noteFailure()
             queues = Dictionary(zip(names, looks)) { first, _ in first }
             throw error
         }
@@ -99,7 +102,7 @@ package struct LookAhead {
         let due = due(at: start.monotonic, servers: servers.count)
         var pipeline = RedisPipeline()
         let share = max(1, min(count, Self.maxTasks / max(1, looks.count)))
-        var active = looks.map { ActiveLook($0.name) }
+        var active = looks.map { actives[$0.name] ?? ActiveLook($0.name) }
         for index in looks.indices {
             looks[index].addTail(share, to: &pipeline)
             active[index].addList(share, to: &pipeline)
@@ -119,17 +122,17 @@ package struct LookAhead {
         var room = LookRoom(tasks: Self.maxAskedTasks, messageBytes: Self.maxMessageBytes)
         for offset in looks.indices { looks[(turn + offset) % looks.count].addDetails(&room, to: &details) }
         // Behind all that is pending: those have their wait to lose.
-        for index in looks.indices {
-            active[index].addMessages(&room, assuming: looks[index].expectedMessageBytes, to: &details)
-        }
+        var messages = min(room.tasks, activeBudget.count)
+        for offset in active.indices { active[(turn + offset) % active.count].addMessages(&messages, to: &details) }
         turn = looks.isEmpty ? 0 : (turn + 1) % looks.count
         let answers = details.count == 0 ? [] : try client.roundTrip(details, deadline: deadline)
         let now = clock.wall()
         var started: [StartedTask] = []
         for index in looks.indices { started += looks[index].readDetails(answers, at: now, noting: tasks) }
         for look in active {
-            if let error = look.readMessages(answers, noting: tasks) { errors.append(error) }
+            if let error = look.readMessages(answers, noting: tasks, &activeBudget) { errors.append(error) }
         }
+        actives = Dictionary(active.map { ($0.name, $0) }) { first, _ in first }
         samples += accept(started)
     }
 

@@ -61,21 +61,20 @@ struct QueueScrape {
     /// The score from which on the archive is still to be read.
     private var archiveRestFrom: Int64?
     private var archived: [ArchiveArrivals.Member] = []
-    private(set) var deadLetters: DeadLetterReading
-    /// What was read of them.
-    private(set) var readLetters: [DeadLetter] = []
+    /// Dead letters whose messages are to be read.
+    private(set) var unreadLetters: UnreadDeadLetters
 
     /// `arrivals` is what is known of the queue's archive; nil for a queue that has not been seen before. `isBaseline`:
     /// then what is in the archive died before the start.
     init(
         _ name: QueueName, lastGroupCount: Int64 = 0, lastPending: Int64 = 0, lastProcessed: Int64? = nil,
-        arrivals: ArchiveArrivals? = nil, deadLetters: DeadLetterReading = DeadLetterReading(), isBaseline: Bool = false,
+        arrivals: ArchiveArrivals? = nil, unreadLetters: UnreadDeadLetters = UnreadDeadLetters(), isBaseline: Bool = false,
         at now: WallTime
     ) {
         snapshot = QueueSnapshot(name: name)
         self.isBaseline = isBaseline && arrivals == nil
         self.arrivals = arrivals ?? ArchiveArrivals()
-        self.deadLetters = deadLetters
+        self.unreadLetters = unreadLetters
         self.now = now
         asksForGroups = lastGroupCount <= Self.maxGroups
         isListLong = lastPending >= Self.deepPositions[0]
@@ -102,7 +101,7 @@ struct QueueScrape {
             "ZRANGEBYSCORE", AsynqKeys.queue(name, "lease"), Array("-inf".utf8), nowText, Array("LIMIT".utf8),
             Array("0".utf8), Array(String(Self.maxActive).utf8))
         if isBaseline {
-            let newest = Array(String(-DeadLetterReading.maxPerQueue).utf8)
+            let newest = Array(String(-UnreadDeadLetters.maxPerQueue).utf8)
             pipeline.add(
                 "ZRANGE", AsynqKeys.queue(name, "archived"), newest, Array("-1".utf8), Array("WITHSCORES".utf8))
         } else {
@@ -185,7 +184,7 @@ struct QueueScrape {
         guard reply.errorText == nil else { return }
         archived = ArchiveArrivals.Member.list(reply)
         if isBaseline {
-            deadLetters.add(archived, areArrivals: false)
+            unreadLetters.add(archived, areArrivals: false)
             if let newest = archived.last {
                 archiveRestFrom = min(newest.score, now.wholeSeconds) - ArchiveArrivals.overlapSeconds
             }
@@ -201,15 +200,14 @@ struct QueueScrape {
             arrivals.begin(archived, at: now.wholeSeconds)
         } else {
             let new = arrivals.look(archived, at: now.wholeSeconds, isComplete: isComplete)
-            deadLetters.add(new, areArrivals: true)
+            unreadLetters.add(new, areArrivals: true)
         }
         snapshot.deadLettered = arrivals.total
     }
 
     // MARK: Round trip 3
 
-    /// `letters`: how many dead letters may still be asked for.
-    mutating func addDetails(to pipeline: inout RedisPipeline, letters: inout Int) {
+    mutating func addDetails(to pipeline: inout RedisPipeline) {
         second = pipeline.count
         for id in nextTasks {
             pipeline.add("HMGET", AsynqKeys.task(snapshot.name, id: id), Array("state".utf8), Array("pending_since".utf8))
@@ -222,17 +220,14 @@ struct QueueScrape {
             addArchive(from: archiveRestFrom, count: ArchiveArrivals.maxMembers, to: &pipeline)
         }
         for group in groupNames { pipeline.add("ZCARD", AsynqKeys.group(snapshot.name, group)) }
-        deadLetters.addMessages(snapshot.name, &letters, to: &pipeline)
         secondEnd = pipeline.count
     }
 
-    mutating func readDetails(_ replies: [RedisReply], noting tasks: SeenTasks) {
+    mutating func readDetails(_ replies: [RedisReply]) {
         if replies[second..<secondEnd].contains(.unanswered) {
             isUnanswered = true
-            deadLetters.putBack()
             return
         }
-        readDeadLetters(replies, tasks)
         var index = second
         func next() -> RedisReply {
             defer { index += 1 }
@@ -249,13 +244,6 @@ struct QueueScrape {
             aggregating = overflow ? .max : sum
         }
         snapshot.size[.aggregating] = aggregating
-    }
-
-    private mutating func readDeadLetters(_ replies: [RedisReply], _ tasks: SeenTasks) {
-        let messages = replies[secondEnd - deadLetters.replyCount..<secondEnd]
-        let (letters, problem) = deadLetters.read(snapshot.name, messages, noting: tasks)
-        readLetters = letters
-        if let problem { errors.append(problem) }
     }
 
     /// An orphan is active and its lease has expired. A lease alone says nothing: it may have outlived its task.

@@ -1,4 +1,4 @@
-import Model
+package import Model
 
 /// Which queues are looked at: those that match `include` (all without one) and don't match `exclude`. A pattern matches
 /// anywhere in the name; anchor it with ^ and $ to match all of it.
@@ -24,13 +24,13 @@ package struct QueueFilter: Sendable {
     }
 
     /// The filter, ready for use on one thread.
-    func compiled() -> CompiledQueueFilter {
+    package func compiled() -> CompiledQueueFilter {
         CompiledQueueFilter(include: include, exclude: exclude)
     }
 }
 
 /// Remembers what it said of a name: a scrape asks for the same names each time.
-struct CompiledQueueFilter {
+package struct CompiledQueueFilter {
     private static let maxRemembered = 10_000
 
     private let include: Regex<AnyRegexOutput>?
@@ -51,7 +51,7 @@ struct CompiledQueueFilter {
         }
     }
 
-    mutating func accepts(_ name: QueueName) -> Bool {
+    package mutating func accepts(_ name: QueueName) -> Bool {
         if include == nil && exclude == nil { return true }
         if let known = remembered[name] { return known }
         let text = name.text

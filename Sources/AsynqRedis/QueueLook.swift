@@ -60,7 +60,6 @@ struct QueueLook {
     private var tracked: [[UInt8]: Tracked] = [:]
     /// The largest ones seen lately; nil before the first.
     private var messageBytes: Int?
-    var expectedMessageBytes: Int { max(1, messageBytes ?? Self.assumedMessageBytes) }
     /// After a look that failed, perhaps for the size of its messages, they are tried one by one.
     private var isCareful = false
     /// When the list was read last, and the same on the monotonic clock.
@@ -135,7 +134,7 @@ struct QueueLook {
     /// Takes its share of the room. Messages that find none are read by a later look, if their tasks are pending still.
     mutating func addDetails(_ room: inout LookRoom, to pipeline: inout RedisPipeline) {
         second = pipeline.count
-        let size = expectedMessageBytes
+        let size = max(1, messageBytes ?? Self.assumedMessageBytes)
         let most = messageBytes == nil ? (isCareful ? 1 : Self.firstMessages) : .max
         let messages = min(fresh.count, max(0, room.messageBytes / size), most)
         room.messageBytes -= messages * size
@@ -176,6 +175,10 @@ struct QueueLook {
         for (position, id) in gone.enumerated() {
             let lease = leases.flatMap { position < $0.count ? $0[position].score : nil }
             if let task = readGone(replies[index + position], id, lease: lease) { started.append(task) }
+            // One that runs is seen by ActiveLook; one that is done may be another task when its id comes again.
+            if replies[index + position].elements?.first?.bytes != Array("active".utf8) {
+                tasks.noteLeft(queue: name, CollectionOfOne(id))
+            }
         }
         return started
     }

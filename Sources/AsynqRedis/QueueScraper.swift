@@ -5,7 +5,6 @@ package import Platform
 package struct QueueScraper {
     private var filter: CompiledQueueFilter
     private let clock: Clock
-    private let tasks: SeenTasks
     /// What earlier scrapes saw of each queue.
     private var memory: [QueueName: QueueMemory] = [:]
     /// Queues that are seen for the first time were there before we looked: what lies in their archives died before our
@@ -17,17 +16,13 @@ package struct QueueScraper {
 
     /// After a reply that was too large: the number of groups of an unknown queue is asked for before their names.
     private var isCareful = false
-    /// Which queue comes first: where the room is short, each has its turn.
-    private var turn = 0
-    /// Arrivals in archives that came too fast for their messages to be read.
-    private(set) var skippedLetters: UInt64 = 0
+    /// Dead letters of which only the id is known.
+    var unreadLetters: [QueueName: UnreadDeadLetters] = [:]
     /// Keys evicted by a Cluster's nodes: the sum so far, and what the nodes said last.
     private var evictedKeys: (total: Int64, last: Int64)?
 
     private struct QueueMemory {
         var arrivals: ArchiveArrivals?
-        /// Dead letters whose messages have not been read.
-        var unreadLetters: [DeadLetterReading.Unread]
         /// While there are no `arrivals` yet.
         var isBaseline: Bool
         /// SCARD `groups`, LLEN `pending`.
@@ -40,10 +35,16 @@ package struct QueueScraper {
     /// Queues that are gone from Redis are remembered up to this number, so that their counters go on when they return.
     private static let maxRemembered = 20_000
 
-    package init(filter: QueueFilter, clock: Clock, tasks: SeenTasks = SeenTasks()) {
-        self.tasks = tasks
+    package init(filter: QueueFilter, clock: Clock) {
         self.filter = filter.compiled()
         self.clock = clock
+    }
+
+    /// Arrivals in archives whose messages will not be read.
+    mutating func takeSkippedLetters() -> UInt64 {
+        var skipped: UInt64 = 0
+        for name in unreadLetters.keys { skipped += unreadLetters[name]?.takeSkipped() ?? 0 }
+        return skipped
     }
 
     /// Counters of queues that stay, or return, go on.
@@ -87,7 +88,7 @@ package struct QueueScraper {
             return QueueScrape(
                 name, lastGroupCount: known?.groups ?? (isCareful ? .max : 0), lastPending: known?.pending ?? 0,
                 lastProcessed: known?.processed, arrivals: known?.arrivals,
-                deadLetters: DeadLetterReading(known?.unreadLetters ?? []), isBaseline: known?.isBaseline ?? isBaseline,
+                unreadLetters: unreadLetters[name] ?? UnreadDeadLetters(), isBaseline: known?.isBaseline ?? isBaseline,
                 at: now)
         }
 
@@ -101,14 +102,10 @@ package struct QueueScraper {
         if areOld && queues.allSatisfy(\.isUnanswered) { throw Self.noAnswer(client) }
 
         var details = RedisPipeline()
-        var letters = DeadLetterReading.maxPerScrape
-        for offset in queues.indices {
-            queues[(turn + offset) % queues.count].addDetails(to: &details, letters: &letters)
-        }
-        turn = queues.isEmpty ? 0 : (turn + 1) % queues.count
+        for index in queues.indices { queues[index].addDetails(to: &details) }
         if details.count > 0 {
             let detailReplies = try client.roundTrip(details, deadline: deadline)
-            for index in queues.indices { queues[index].readDetails(detailReplies, noting: tasks) }
+            for index in queues.indices { queues[index].readDetails(detailReplies) }
         }
         let snapshots = remember(queues)
         lastServers = servers.serversByKey
@@ -116,8 +113,6 @@ package struct QueueScraper {
         var snapshot = RedisSnapshot(
             queues: snapshots, takenAt: now, partialErrors: errors.map(\.reason))
         snapshot.errorMessages = RedisSnapshot.messages(of: errors)
-        snapshot.deadLetters = queues.flatMap(\.readLetters)
-        skippedLetters += queues.reduce(0) { $0 + $1.deadLetters.skipped }
         snapshot.servers = servers.servers
         snapshot.schedulerEntries = servers.schedulerEntries
         snapshot.info = servers.info
@@ -150,12 +145,13 @@ package struct QueueScraper {
             snapshots.append(snapshot)
             let wasCounted = queue.snapshot.deadLettered != nil
             memory[name] = QueueMemory(
-                arrivals: wasCounted ? queue.arrivals : known?.arrivals, unreadLetters: queue.deadLetters.unread,
+                arrivals: wasCounted ? queue.arrivals : known?.arrivals,
                 isBaseline: wasCounted ? false : known?.isBaseline ?? isBaseline,
                 groups: queue.snapshot.groups ?? known?.groups ?? 0,
                 pending: queue.snapshot.size[.pending] ?? known?.pending ?? 0,
                 processed: snapshot.processed ?? known?.processed, completed: snapshot.completed ?? known?.completed)
         }
+        unreadLetters = Dictionary(queues.map { ($0.snapshot.name, $0.unreadLetters) }) { first, _ in first }
         isBaseline = false
         return snapshots
     }

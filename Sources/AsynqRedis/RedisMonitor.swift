@@ -49,7 +49,7 @@ package protocol DeadLetterSink: Sendable {
 
 /// What the monitor's thread does, each at its own pace.
 enum RedisWork: String, CaseIterable {
-    case scrape, look, memorySampling = "memory sampling"
+    case scrape, look, memorySampling = "memory sampling", deadLetters = "reading of dead letters"
 }
 
 /// What is known of Redis now.
@@ -150,6 +150,7 @@ package final class RedisMonitor: Sendable {
     private struct Desk {
         var scraper: QueueScraper
         var lookAhead: LookAhead?
+        var deadLetters = DeadLetterReader()
         let client: any RedisClient
         var backoff = ReconnectBackoff(maxNanoseconds: maxBackoffNanoseconds)
         var due: [RedisWork: MonotonicTime] = [:]
@@ -157,7 +158,7 @@ package final class RedisMonitor: Sendable {
 
     private func run() {
         var desk = Desk(
-            scraper: QueueScraper(filter: options.filter, clock: clock, tasks: seenTasks),
+            scraper: QueueScraper(filter: options.filter, clock: clock),
             client: options.target.makeClient(clock: clock, interrupt: waker))
         desk.due[.scrape] = clock.monotonic()
         if let look = options.lookAhead {
@@ -183,6 +184,8 @@ package final class RedisMonitor: Sendable {
         case .scrape: options.intervalNanoseconds
         case .look: options.lookAhead?.intervalNanoseconds ?? .max
         case .memorySampling: options.memoryIntervalNanoseconds ?? .max
+        // When a scrape has found some.
+        case .deadLetters: .max
         }
     }
 
@@ -195,6 +198,7 @@ package final class RedisMonitor: Sendable {
                 desk.backoff.noteSuccess()
             case .look: try look(&desk, deadline: deadline)
             case .memorySampling: try sampleMemory(&desk, deadline: deadline)
+            case .deadLetters: try readDeadLetters(&desk, deadline: deadline)
             }
         } catch {
             if isStopping.load(ordering: .acquiring) { return }
@@ -213,11 +217,23 @@ package final class RedisMonitor: Sendable {
         if let filter = newFilter.withLock({ $0.take() }) { desk.scraper.use(filter) }
         try desk.client.prepare(deadline: deadline)
         let snapshot = try desk.scraper.scrape(desk.client, deadline: deadline)
-        let skipped = desk.scraper.skippedLetters
-        status.withLock { $0.skippedLetters = skipped }
         note(snapshot, seconds: clock.monotonic().seconds(since: start))
-        shelf.withLock { $0.add(snapshot.deadLetters, present: snapshot.queues.map(\.name)) }
-        let arrivals = snapshot.deadLetters.filter(\.isArrival)
+        shelf.withLock { $0.add([], present: snapshot.queues.map(\.name)) }
+        let skipped = desk.scraper.takeSkippedLetters()
+        status.withLock { $0.skippedLetters += skipped }
+        let hasNew = desk.scraper.unreadLetters.values.contains { !$0.unread.isEmpty }
+        if hasNew { desk.due[.deadLetters] = start }
+    }
+
+    private func readDeadLetters(_ desk: inout Desk, deadline: MonotonicTime) throws(RedisError) {
+        guard desk.client.isConnected, let queues = current.snapshot?.queues else { return }
+        let (letters, errors) = try desk.deadLetters.read(
+            &desk.scraper.unreadLetters, desk.client, noting: seenTasks, deadline: deadline)
+        // Nodes that can't be reached are counted by the scrape.
+        _ = desk.client.takeNodeErrors()
+        note(errors, of: .deadLetters)
+        shelf.withLock { $0.add(letters, present: queues.map(\.name)) }
+        let arrivals = letters.filter(\.isArrival)
         if !arrivals.isEmpty { deadLetterSink.withLock { $0 }?.take(arrivals) }
     }
 

@@ -43,8 +43,10 @@ package final class SeenTasks: Sendable {
         var previousRetried: Int32 = -1
         var isUsed = false
         var isMessageRead = false
-        var context: TraceContext?
-        var enqueuedAt: WallTime?
+        var message = CarriedMessage()
+        /// The first attempt that was told of the message. Ids come again (`asynq.TaskID`): the first attempt of a later task
+        /// must not be told of this one.
+        var toldTo: Asker?
 
         mutating func note(ready: WallTime?, _ task: StoredTask?) {
             if let ready, ready != self.ready {
@@ -58,8 +60,9 @@ package final class SeenTasks: Sendable {
             // Of a task that runs or has failed, the count may be the next attempt's.
             if ready != nil { retried = task.retried }
             isMessageRead = true
-            context = task.context ?? context
-            enqueuedAt = task.enqueuedAt ?? enqueuedAt
+            message = CarriedMessage(
+                context: task.context, enqueuedAt: task.enqueuedAt, processAt: task.processAt, retried: task.retried)
+            toldTo = nil
         }
     }
 
@@ -109,6 +112,14 @@ package final class SeenTasks: Sendable {
         }
     }
 
+    /// The task has left the state that it was seen in: what comes under its id may be another one, whose message is to be
+    /// read. Its span may still be to come.
+    func noteLeft(queue: QueueName, _ ids: some Sequence<[UInt8]>) {
+        state.withLock { state in
+            for id in ids { state.entries[Key(queue, id)]?.isMessageRead = false }
+        }
+    }
+
     /// Those whose message has not been read yet.
     func unread(queue: QueueName, _ ids: [[UInt8]]) -> [[UInt8]] {
         state.withLock { state in ids.filter { state.entries[Key(queue, $0)]?.isMessageRead != true } }
@@ -144,14 +155,24 @@ package final class SeenTasks: Sendable {
         retried < 0 || retryCount.map { $0 == retried } ?? true
     }
 
-    /// What the task's message carries, as far as it was read.
-    package func carried(
-        queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer
-    ) -> (isRead: Bool, context: TraceContext?, enqueuedAt: WallTime?) {
+    /// What the task's message carries; nil where it was not read, or where another span's first attempt was told of it: then
+    /// this is another task under the same id.
+    package func message(queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, for asker: Asker) -> CarriedMessage? {
         let key = Key(queue, id)
         return state.withLock { state in
-            guard let entry = state.entries[key] else { return (false, nil, nil) }
-            return (entry.isMessageRead, entry.context, entry.enqueuedAt)
+            guard let entry = state.entries[key], entry.isMessageRead || entry.message != CarriedMessage() else { return nil }
+            guard asker.isFirstAttempt else { return entry.message }
+            if let told = entry.toldTo { return told.agrees(with: asker) ? entry.message : nil }
+            state.entries[key]?.toldTo = asker
+            return entry.message
         }
     }
+}
+
+/// What a task's message carries for those that take spans.
+package struct CarriedMessage: Sendable, Equatable {
+    package var context: TraceContext?
+    package var enqueuedAt: WallTime?
+    package var processAt: WallTime?
+    package var retried: Int32 = 0
 }

@@ -3,7 +3,7 @@ import ProtobufWire
 
 /// What the collector needs of a task's message: `TaskMessage` in the field `msg` of `asynq:{<queue>}:t:<id>`.
 package struct StoredTask: Equatable, Sendable {
-    /// Of `errorMessage`: a panic with its stack can be long, and it goes into spans and onto pages.
+    /// Of `errorMessage` and `type`: a panic with its stack can be long, and it goes into spans and onto pages.
     package static let maxErrorBytes = 1024
 
     package var type = TaskType([])
@@ -16,6 +16,7 @@ package struct StoredTask: Equatable, Sendable {
     package var context: TraceContext?
     /// By the producer's clock, where it says so.
     package var enqueuedAt: WallTime?
+    package var processAt: WallTime?
 
     package init(retried: Int32 = 0, context: TraceContext? = nil) {
         self.retried = retried
@@ -30,7 +31,7 @@ package struct StoredTask: Equatable, Sendable {
         var payload = 0..<0
         try readMessage(bytes) { (field, type, reader) throws(WireError) in
             switch (field, type) {
-            case (1, .lengthDelimited): task.type = ForeignText(try reader.bytes())
+            case (1, .lengthDelimited): task.type = ForeignText(try reader.bytes()).cut(to: Self.maxErrorBytes)
             case (2, .lengthDelimited): payload = try reader.range()
             case (6, .varint): task.retried = Int32(truncatingIfNeeded: try reader.varint())
             case (7, .lengthDelimited): task.errorMessage = ForeignText(try reader.bytes()).cut(to: Self.maxErrorBytes)
@@ -43,10 +44,12 @@ package struct StoredTask: Equatable, Sendable {
         }
         task.context = headers.context
         task.enqueuedAt = headers.enqueuedAt
+        task.processAt = headers.processAt
         if !payload.isEmpty && (task.context == nil || task.enqueuedAt == nil) {
             let carried = bytes[payload].withUnsafeBytes { CarriedValues(payload: $0, names: names) }
             task.context = task.context ?? carried.context
             task.enqueuedAt = task.enqueuedAt ?? carried.enqueuedAt
+            task.processAt = task.processAt ?? carried.processAt
         }
         self = task
     }

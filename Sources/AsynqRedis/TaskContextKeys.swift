@@ -12,13 +12,15 @@ package struct TaskContextKeys: Sendable, Equatable {
     package var spanID = ["span_id", "spanId"]
     /// See `Stamp` for what can be read as a time.
     package var enqueuedAt = ["enqueued_at", "enqueuedAt"]
+    /// When a task that was scheduled ahead is due.
+    package var processAt = ["process_at", "processAt"]
 
     package init() {}
 }
 
 /// What is looked for.
 enum CarriedItem: Int, CaseIterable {
-    case traceParent, traceState, traceID, spanID, enqueuedAt
+    case traceParent, traceState, traceID, spanID, enqueuedAt, processAt
 
     func names(in keys: TaskContextKeys) -> [String] {
         switch self {
@@ -27,6 +29,7 @@ enum CarriedItem: Int, CaseIterable {
         case .traceID: keys.traceID
         case .spanID: keys.spanID
         case .enqueuedAt: keys.enqueuedAt
+        case .processAt: keys.processAt
         }
     }
 }

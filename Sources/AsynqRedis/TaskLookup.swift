@@ -6,31 +6,30 @@ import Synchronization
 /// Reads the messages of tasks that spans name, on a thread and a connection of its own, and leaves what they carry in
 /// `SeenTasks`. Those who ask go on when it has answered, or without it.
 ///
-/// Bounded in time: a request is answered within `patienceNanoseconds`, or has failed. Bounded in number, so that Redis does
+/// Bounded in time: a request is answered within `traces.lookup-timeout`, or has failed. Bounded in number, so that Redis does
 /// not notice: what is beyond is refused, at once. Where nothing useful has come for long, most requests are.
 package final class TaskLookup: Sendable {
-    package static let patienceNanoseconds: UInt64 = 100_000_000
     /// Tasks that wait for an answer.
     static let maxWaiting = 4_000
     /// Tasks in a second.
     static let maxPerSecond = 5_000
-    /// Of messages in one round trip, if they are as large as the largest ones of late.
-    private static let roundTripBytes = 4 << 20
-    private static let assumedMessageBytes = 16 << 10
-    private static let roundTripTasks = 1_000
+    /// Of messages, in a second.
+    static let maxBytesPerSecond = 32 << 20
     /// Tasks of one request.
     static let maxAtOnce = 1_000
     /// After so many tasks in a row that carried nothing, one request in `sampling` is made.
     static let uselessMax = 1_000
     static let sampling: UInt64 = 100
     private static let connectNanoseconds: UInt64 = 1_000_000_000
-    private static let maxBackoffNanoseconds: UInt64 = 5_000_000_000
+    fileprivate static let maxBackoffNanoseconds: UInt64 = 5_000_000_000
+    /// After this the way to Redis is looked at again: a Cluster or sentinels may have another master.
+    fileprivate static let preparedNanoseconds: UInt64 = 5_000_000_000
 
     /// What became of the tasks that were asked for.
     package enum Outcome: String, CaseIterable, Sendable {
-        /// It carries a context or a time.
+        /// It carries what was asked for, a context or a time.
         case found
-        /// Its message carries neither.
+        /// Its message does not.
         case empty
         /// Asynq has deleted it.
         case gone
@@ -45,7 +44,7 @@ package final class TaskLookup: Sendable {
     }
 
     fileprivate struct Request: Sendable {
-        let tasks: [TaskName]
+        let questions: [TaskQuestion]
         let deadline: MonotonicTime
         let whenDone: @Sendable () -> Void
     }
@@ -58,6 +57,7 @@ package final class TaskLookup: Sendable {
         var isUp = true
         var second: UInt64 = 0
         var inSecond = 0
+        var bytesInSecond = 0
         var uselessInARow = 0
         var turn: UInt64 = 0
         var outcomes: [Outcome: UInt64] = [:]
@@ -71,10 +71,16 @@ package final class TaskLookup: Sendable {
     private let state = Mutex(State())
     private let work: Waker
     private let interrupt: Waker
+    private let patienceNanoseconds: UInt64
     private let isStopping = Atomic<Bool>(false)
     private let thread: Mutex<OSThread?> = Mutex(nil)
 
-    package init(_ target: RedisTarget, tasks: SeenTasks, clock: Clock, logger: Logger) throws(SystemError) {
+    /// - Parameter patienceNanoseconds: for how long a request waits for its answer at most.
+    package init(
+        _ target: RedisTarget, tasks: SeenTasks, clock: Clock, logger: Logger,
+        patienceNanoseconds: UInt64
+    ) throws(SystemError) {
+        self.patienceNanoseconds = patienceNanoseconds
         self.target = target
         self.tasks = tasks
         self.clock = clock
@@ -101,11 +107,11 @@ package final class TaskLookup: Sendable {
     }
 
     /// False: they are not asked for. Else `whenDone` is called once, by another thread.
-    package func lookUp(_ wanted: [TaskName], whenDone: @escaping @Sendable () -> Void) -> Bool {
+    package func lookUp(_ wanted: [TaskQuestion], whenDone: @escaping @Sendable () -> Void) -> Bool {
         let now = clock.monotonic()
         let (taken, excess) = (wanted.prefix(Self.maxAtOnce), max(0, wanted.count - Self.maxAtOnce))
         let request = Request(
-            tasks: Array(taken), deadline: now.advanced(byNanoseconds: Self.patienceNanoseconds), whenDone: whenDone)
+            questions: Array(taken), deadline: now.advanced(byNanoseconds: patienceNanoseconds), whenDone: whenDone)
         let isTaken = state.withLock { state in
             if let refusal = state.refusal(of: taken.count, at: now) {
                 state.outcomes[refusal, default: 0] += UInt64(wanted.count)
@@ -122,23 +128,33 @@ package final class TaskLookup: Sendable {
 
     // MARK: The thread
 
+    /// What the thread has in hand.
+    fileprivate struct Desk {
+        let client: any RedisClient
+        var backoff = ReconnectBackoff(maxNanoseconds: maxBackoffNanoseconds)
+        var budget = MessageBudget()
+        /// When the way to Redis was looked at.
+        var prepared: MonotonicTime?
+    }
+
     private func run() {
-        let client = target.makeClient(clock: clock, interrupt: interrupt)
-        var backoff = ReconnectBackoff(maxNanoseconds: Self.maxBackoffNanoseconds)
-        var messageBytes = Self.assumedMessageBytes
+        var desk = Desk(client: target.makeClient(clock: clock, interrupt: interrupt))
         while !isStopping.load(ordering: .acquiring) {
-            let isUp = state.withLock { $0.isUp }
-            if !isUp && clock.monotonic() >= backoff.nextAttempt {
-                connect(client, &backoff, until: clock.monotonic().advanced(byNanoseconds: Self.connectNanoseconds))
+            let (isUp, request) = state.withLock { state in
+                (state.isUp, state.waiting.isEmpty ? nil : state.waiting.removeFirst())
             }
-            let request = state.withLock { $0.waiting.isEmpty ? nil : $0.waiting.removeFirst() }
             guard let request else {
-                work.sleep(until: state.withLock { $0.isUp } ? nil : backoff.nextAttempt, clock: clock)
+                if isUp {
+                    work.sleep(until: nil, clock: clock)
+                } else if clock.monotonic() >= desk.backoff.nextAttempt {
+                    prepare(&desk, until: clock.monotonic().advanced(byNanoseconds: Self.connectNanoseconds))
+                } else {
+                    work.sleep(until: desk.backoff.nextAttempt, clock: clock)
+                }
                 continue
             }
-            if !client.isConnected && isUp { connect(client, &backoff, until: request.deadline) }
-            answer(request, client, &messageBytes)
-            if !client.isConnected && state.withLock({ $0.isUp }) { noteDown(&backoff) }
+            if isUp && desk.needsPreparation(at: clock.monotonic()) { prepare(&desk, until: request.deadline) }
+            answer(request, &desk)
         }
         let left = state.withLock { state in
             defer { state.waiting = [] }
@@ -148,14 +164,15 @@ package final class TaskLookup: Sendable {
         for request in left { request.whenDone() }
     }
 
-    private func connect(_ client: any RedisClient, _ backoff: inout ReconnectBackoff, until deadline: MonotonicTime) {
+    /// Connects where there is no connection, and makes sure that the right node is asked.
+    private func prepare(_ desk: inout Desk, until deadline: MonotonicTime) {
         do throws(RedisError) {
-            try client.prepare(deadline: deadline)
-            backoff.noteSuccess()
+            try desk.client.prepare(deadline: deadline)
+            desk.prepared = clock.monotonic()
             state.withLock { $0.isUp = true }
         } catch {
             note(error)
-            noteDown(&backoff)
+            noteDown(&desk.backoff)
         }
     }
 
@@ -173,49 +190,69 @@ package final class TaskLookup: Sendable {
         if isNews { logger.info("tasks named by spans can't be looked up", metadata: ["error": "\(error.message)"]) }
     }
 
-    private func answer(_ request: Request, _ client: any RedisClient, _ messageBytes: inout Int) {
+    private func answer(_ request: Request, _ desk: inout Desk) {
         var outcomes: [Outcome: UInt64] = [:]
-        var rest = request.tasks[...]
-        while !rest.isEmpty, client.isConnected, clock.monotonic() < request.deadline {
-            let chunk = Array(rest.prefix(max(1, min(Self.roundTripTasks, Self.roundTripBytes / messageBytes))))
+        var rest = request.questions[...]
+        while !rest.isEmpty, desk.client.isConnected, clock.monotonic() < request.deadline {
+            let chunk = Array(rest.prefix(desk.budget.count))
             do throws(RedisError) {
-                for outcome in try read(chunk, client, request.deadline, &messageBytes) { outcomes[outcome, default: 0] += 1 }
+                for outcome in try read(chunk, &desk, request.deadline) { outcomes[outcome, default: 0] += 1 }
                 rest = rest.dropFirst(chunk.count)
+                desk.backoff.noteSuccess()
             } catch {
                 note(error)
+                desk.budget.noteFailure()
+                noteDown(&desk.backoff)
                 break
             }
         }
         outcomes[.failed, default: 0] += UInt64(rest.count)
-        state.withLock { $0.note(outcomes, of: request.tasks.count) }
+        state.withLock { $0.note(outcomes, of: request.questions.count) }
         request.whenDone()
     }
 
     private func read(
-        _ wanted: [TaskName], _ client: any RedisClient, _ deadline: MonotonicTime, _ messageBytes: inout Int
+        _ wanted: [TaskQuestion], _ desk: inout Desk, _ deadline: MonotonicTime
     ) throws(RedisError) -> [Outcome] {
         var pipeline = RedisPipeline()
-        for task in wanted { pipeline.add("HMGET", AsynqKeys.task(task.queue, id: task.id), Array("msg".utf8)) }
-        let replies = try client.roundTrip(pipeline, deadline: deadline)
-        _ = client.takeNodeErrors()
-        var outcomes: [Outcome] = []
-        for (task, reply) in zip(wanted, replies) {
-            messageBytes = max(Self.assumedMessageBytes, reply.elements?.first?.bytes?.count ?? 0, messageBytes * 7 / 8)
-            outcomes.append(note(task, reply))
+        for question in wanted {
+            pipeline.add("HMGET", AsynqKeys.task(question.task.queue, id: question.task.id), Array("msg".utf8))
         }
+        let replies = try desk.client.roundTrip(pipeline, deadline: deadline)
+        // Of a Cluster: its topology is looked at before the next request.
+        if !desk.client.takeNodeErrors().isEmpty { desk.prepared = nil }
+        var outcomes: [Outcome] = []
+        var bytes = 0
+        for (question, reply) in zip(wanted, replies) {
+            let count = reply.elements?.first?.bytes?.count ?? 0
+            desk.budget.note(count)
+            bytes += count
+            outcomes.append(note(question, reply))
+        }
+        state.withLock { $0.bytesInSecond += bytes }
         return outcomes
     }
 
-    private func note(_ task: TaskName, _ reply: RedisReply) -> Outcome {
+    private func note(_ question: TaskQuestion, _ reply: RedisReply) -> Outcome {
         if reply == .unanswered { return .failed }
+        let (queue, id) = (question.task.queue, question.task.id)
         do throws(RedisError) {
-            guard let stored = try StoredTask(reply: reply, queue: task.queue, names: tasks.names) else { return .gone }
-            tasks.note(queue: task.queue, id: task.id, ready: nil, task: stored)
-            return stored.context == nil && stored.enqueuedAt == nil ? .empty : .found
+            guard let stored = try StoredTask(reply: reply, queue: queue, names: tasks.names) else { return .gone }
+            tasks.note(queue: queue, id: id, ready: nil, task: stored)
+            let helps = (question.wantsContext && stored.context?.reference.isValid == true)
+                || (question.wantsTime && stored.enqueuedAt != nil)
+            return helps ? .found : .empty
         } catch {
             note(error)
             return .failed
         }
+    }
+}
+
+extension TaskLookup.Desk {
+    fileprivate func needsPreparation(at now: MonotonicTime) -> Bool {
+        guard client.isConnected, let prepared else { return true }
+        return now.nanoseconds(since: prepared) > TaskLookup.preparedNanoseconds
     }
 }
 
@@ -229,8 +266,13 @@ extension TaskLookup.State {
         if second != self.second {
             self.second = second
             inSecond = 0
+            bytesInSecond = 0
         }
-        if waitingTasks + count > TaskLookup.maxWaiting || inSecond + count > TaskLookup.maxPerSecond { return .limit }
+        if waitingTasks + count > TaskLookup.maxWaiting || inSecond + count > TaskLookup.maxPerSecond
+            || bytesInSecond > TaskLookup.maxBytesPerSecond
+        {
+            return .limit
+        }
         inSecond += count
         return nil
     }
@@ -241,7 +283,7 @@ extension TaskLookup.State {
         if found[.found, default: 0] > 0 {
             uselessInARow = 0
         } else {
-            uselessInARow += Int(found[.empty, default: 0] + found[.gone, default: 0])
+            uselessInARow += Int([.empty, .gone, .failed].reduce(0) { $0 + found[$1, default: 0] })
         }
     }
 }

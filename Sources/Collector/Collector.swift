@@ -37,6 +37,7 @@ package final class Collector: Sendable {
     private let forwarder: Forwarder?
     private let redis: RedisMonitor?
     private let lookup: TaskLookup?
+    private let taskContexts: TaskContexts?
     private let relinker: TraceRelinker?
     private let registry: MetricsRegistry
     private let history = QueueHistory()
@@ -62,13 +63,18 @@ package final class Collector: Sendable {
                 redisOptions, clock: clock, logger: makeLogger("redis"), waits: sampledWaits,
                 onSnapshot: { loads.note($0.queues, at: clock.monotonic()) })
             let seen = monitor.seenTasks
-            let lookup = try TaskLookup(redisOptions.target, tasks: seen, clock: clock, logger: makeLogger("redis"))
+            let lookup = try TaskLookup(
+                redisOptions.target, tasks: seen, clock: clock, logger: makeLogger("redis"),
+                patienceNanoseconds: options.lookupTimeoutNanoseconds)
             redis = monitor
             self.lookup = lookup
-            relinker = TraceRelinker(options.relink, source: TaskContexts(seen: seen, lookup: lookup))
+            let contexts = TaskContexts(seen: seen, lookup: lookup, filter: redisOptions.filter)
+            taskContexts = contexts
+            relinker = TraceRelinker(options.relink, source: contexts)
         } else {
             redis = nil
             lookup = nil
+            taskContexts = nil
             relinker = nil
         }
         let isLookingAhead = options.redis?.lookAhead != nil
@@ -112,7 +118,7 @@ package final class Collector: Sendable {
         try forwarder?.start()
         let sink = IngestSink(taskMetrics: taskMetrics, spool: spool, forwarder: forwarder)
         if options.addsDeadLetterSpans && spool != nil {
-            redis?.report(to: DeadLetterSpans(sink: sink, counters: counters))
+            redis?.report(to: DeadLetterSpans(sink: sink, counters: counters, eventLoop: otlpGroup.next()))
         }
         try redis?.start()
         try lookup?.start()
@@ -155,7 +161,10 @@ package final class Collector: Sendable {
 
     /// Puts in force what of a new configuration can change while it runs; nothing counted is lost.
     package func apply(_ new: CollectorOptions) {
-        if let filter = new.redis?.filter { redis?.use(filter) }
+        if let filter = new.redis?.filter {
+            redis?.use(filter)
+            taskContexts?.use(filter)
+        }
     }
 
     /// Where the web endpoints are, as bound.

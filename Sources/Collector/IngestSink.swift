@@ -15,7 +15,7 @@ struct IngestSink: SpanSink {
 
     func take(
         _ spans: AcceptedSpans, whenDurable: (@Sendable (Bool) -> Void)?
-    ) throws(SinkRefusal) -> MadeSpans? {
+    ) throws(SinkRefusal) -> (() -> [MadeSpans])? {
         if let spool {
             var told = whenDurable
             if let whenDurable {
@@ -34,7 +34,17 @@ struct IngestSink: SpanSink {
         }
         let waits = taskMetrics.observe(spans.taskSpans, in: spans.scanned, areForwarded: spool != nil)
         if waits.isEmpty { return nil }
-        return MadeSpans(payload: MadeSpan.request(waits.map { MadeSpan(wait: $0) }), spanCount: waits.count)
+        return { Self.requests(waits.map { MadeSpan(wait: $0) }) }
+    }
+
+    /// As many spans as Tempo digests well in one request.
+    private static let maxMadeSpans = 1000
+
+    static func requests(_ spans: [MadeSpan]) -> [MadeSpans] {
+        stride(from: 0, to: spans.count, by: maxMadeSpans).map { start in
+            let part = Array(spans[start..<min(start + maxMadeSpans, spans.count)])
+            return MadeSpans(payload: MadeSpan.request(part), spanCount: part.count)
+        }
     }
 
     func keep(_ spans: MadeSpans) throws(SinkRefusal) {

@@ -1,7 +1,9 @@
 import AsynqRedis
 import Model
+import NIOCore
 import OTLP
 import SpanReceiver
+import Synchronization
 import WaitTime
 
 // The spans that the collector makes itself.
@@ -27,7 +29,7 @@ extension MadeSpan {
     /// That a task has died, in its trace, although its worker may never have said so. nil where the task carries no context,
     /// or one that was not sampled.
     init?(_ letter: DeadLetter) {
-        guard let context = letter.context, context.isSampled else { return nil }
+        guard let context = letter.context, context.isSampled, context.reference.isValid else { return nil }
         let died = UInt64(clamping: letter.archivedAt.nanoseconds)
         let id = Self.id(
             Array("dead letter".utf8), context.reference.trace.bytes, letter.task.queue.bytes, letter.task.id,
@@ -59,14 +61,41 @@ extension MadeSpan {
     }
 }
 
-/// Adds a span to the trace of each task that dies.
-struct DeadLetterSpans: DeadLetterSink {
-    let sink: IngestSink
-    let counters: ReceiverCounters
+/// Adds a span to the trace of each task that dies. The spool is written to on the receiver's event loop: a disk that hangs
+/// must not hang the reading of Redis.
+final class DeadLetterSpans: DeadLetterSink {
+    /// Letters that wait for the disk.
+    private static let maxWaiting = 1000
+
+    private let sink: IngestSink
+    private let counters: ReceiverCounters
+    private let eventLoop: any EventLoop
+    private let state = Mutex((waiting: 0, dropped: UInt64(0)))
+
+    init(sink: IngestSink, counters: ReceiverCounters, eventLoop: any EventLoop) {
+        self.sink = sink
+        self.counters = counters
+        self.eventLoop = eventLoop
+    }
+
+    /// Spans that were not made, because the disk did not take those before.
+    var dropped: UInt64 { state.withLock { $0.dropped } }
 
     func take(_ letters: [DeadLetter]) {
         let spans = letters.compactMap { MadeSpan($0) }
         if spans.isEmpty { return }
-        counters.keep(MadeSpans(payload: MadeSpan.request(spans), spanCount: spans.count), in: sink)
+        let hasRoom = state.withLock { state in
+            guard state.waiting + spans.count <= Self.maxWaiting else {
+                state.dropped += UInt64(spans.count)
+                return false
+            }
+            state.waiting += spans.count
+            return true
+        }
+        guard hasRoom else { return }
+        eventLoop.execute { [self] in
+            for part in IngestSink.requests(spans) { counters.keep(part, in: sink) }
+            state.withLock { $0.waiting -= spans.count }
+        }
     }
 }

@@ -76,8 +76,6 @@ package struct RedisSnapshot: Sendable {
     package var info = RedisInfo()
     /// The wall clock just before the per-queue commands were sent: ages are relative to it.
     package let takenAt: WallTime
-    /// Dead letters whose messages this scrape has read, each once.
-    package var deadLetters: [DeadLetter] = []
     /// What was left out, one entry a cause; each costs its own sample only.
     package var partialErrors: [ScrapeErrorReason]
     /// What they say, for the log: the first few, each once.

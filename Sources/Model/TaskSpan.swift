@@ -54,6 +54,10 @@ package struct TaskSpan: Sendable {
     package var parent: SpanID = .none
     /// The first link with valid ids (field 13).
     package var link: SpanReference = .none
+    /// Whether the trace that the link names was sampled; true where its flags do not say so.
+    package var isLinkSampled = true
+    /// The number of the request that it came in, where anybody asks what its task carries; else 0.
+    package var request: UInt64 = 0
     /// The trace that it is forwarded in, where that is another one than it came in.
     package var movedTo: TraceID?
     /// Fields 7 and 8, nanoseconds since the epoch; 0 where absent.
@@ -77,6 +81,17 @@ package struct TaskSpan: Sendable {
     package var processAt: AttributeValue = .absent
 
     package init() {}
+
+    /// No retry count, or 0: as far as the span says, it is a first attempt.
+    package var namesNoRetry: Bool {
+        switch retryCount {
+        case .absent, .integer(0): true
+        default: false
+        }
+    }
+
+    /// As who asks what its task carries.
+    package var asker: Asker { Asker(span: reference, isFirstAttempt: namesNoRetry, request: request) }
 
     /// What names it in the trace backend.
     package var forwarded: SpanReference { SpanReference(trace: movedTo ?? reference.trace, span: reference.span) }

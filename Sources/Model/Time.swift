@@ -7,9 +7,10 @@ package struct WallTime: Hashable, Sendable, Comparable {
         self.nanoseconds = nanoseconds
     }
 
-    /// Whole seconds since the epoch, rounded down, as Asynq stores most of its times.
+    /// Whole seconds since the epoch, rounded down, as Asynq stores most of its times. Saturates on numbers from outside.
     package init(seconds: Int64) {
-        self.nanoseconds = seconds.multipliedReportingOverflow(by: 1_000_000_000).partialValue
+        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        self.nanoseconds = overflow ? (seconds < 0 ? .min : .max) : product
     }
 
     /// Rounded towards minus infinity, as Go's `time.Time.Unix()` does.

@@ -233,6 +233,7 @@ package struct SpanScanner: Sendable {
         var reader = message
         var trace: TraceID? = TraceID.none
         var id: SpanID? = SpanID.none
+        var flags: UInt32 = 0
         while !reader.isAtEnd {
             let (field, type) = try reader.tag()
             switch field {
@@ -243,7 +244,9 @@ package struct SpanScanner: Sendable {
                 try checkKeyValue(try reader.message(), depth: 0)
             case 3: try pass(&reader, type, .lengthDelimited, field: field)
             case 5: try pass(&reader, type, .varint, field: field)
-            case 6: try pass(&reader, type, .fixed32, field: field)
+            case 6:
+                try reader.expect(type, .fixed32)
+                flags = try reader.fixed32()
             default: try reader.skip(type, field: field)
             }
         }
@@ -252,7 +255,11 @@ package struct SpanScanner: Sendable {
             return
         }
         let link = SpanReference(trace: trace, span: id)
-        if link.isValid && !span.task.link.isValid { span.task.link = link }
+        if link.isValid && !span.task.link.isValid {
+            span.task.link = link
+            // Older SDKs write no flags at all.
+            span.task.isLinkSampled = flags == 0 || flags & 1 == 1
+        }
     }
 
     private func scanAttribute(_ message: WireReader, _ span: inout SpanFields) throws(WireError) {

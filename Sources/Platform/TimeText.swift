@@ -7,7 +7,8 @@ extension WallTime {
         var seconds = time_t(wholeSeconds)
         var parts = tm()
         gmtime_r(&seconds, &parts)
-        let milliseconds = (nanoseconds - wholeSeconds * 1_000_000_000) / 1_000_000
+        let rest = nanoseconds % 1_000_000_000
+        let milliseconds = (rest < 0 ? rest + 1_000_000_000 : rest) / 1_000_000
         func padded(_ number: some BinaryInteger, _ width: Int) -> String {
             let digits = String(number)
             return String(repeating: "0", count: max(0, width - digits.count)) + digits

@@ -38,8 +38,10 @@ package protocol SpanSink: Sendable {
     var acknowledgesAfterSync: Bool { get }
     /// Keeps the spans; they are safe from a kill of the process when this returns. `whenDurable` is called once, from
     /// any thread, with false if the disk failed.
-    /// Returns spans that it has made of them, which are to be kept as well.
-    func take(_ spans: AcceptedSpans, whenDurable: (@Sendable (Bool) -> Void)?) throws(SinkRefusal) -> MadeSpans?
+    /// Returns what makes spans of them, which are to be kept as well.
+    func take(
+        _ spans: AcceptedSpans, whenDurable: (@Sendable (Bool) -> Void)?
+    ) throws(SinkRefusal) -> (() -> [MadeSpans])?
     /// Keeps spans that nobody sent.
     func keep(_ spans: MadeSpans) throws(SinkRefusal)
 }

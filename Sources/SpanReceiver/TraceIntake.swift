@@ -126,9 +126,13 @@ struct TraceIntake: Sendable {
             }
             return .now(.refused(refusal(.malformed, "not an ExportTraceServiceRequest: \(error)")))
         }
-        let scanned = ScannedRequest(
+        var scanned = ScannedRequest(
             spanCount: scanner.spanCount - scanner.refused.count, taskSpans: scanner.taskSpans, refused: scanner.refused,
             source: source)
+        if let relinker, !scanned.taskSpans.isEmpty {
+            let request = relinker.nextRequest()
+            for index in scanned.taskSpans.indices { scanned.taskSpans[index].request = request }
+        }
         return askForTasks(scanned, body, eventLoop) ?? rewrite(scanned, body, eventLoop)
     }
 
@@ -175,17 +179,20 @@ struct TraceIntake: Sendable {
     ) -> Reply {
         var taskSpans = scanned.taskSpans
         do throws(WireError) {
-            var edits = try relinker?.relink(&taskSpans, in: body) ?? []
+            let findings = try relinker?.relink(&taskSpans, in: body)
+            var edits = findings?.edits ?? []
             func accepted(_ payload: UnsafeRawBufferPointer) -> AcceptedSpans {
                 AcceptedSpans(payload: payload, spanCount: scanned.spanCount, taskSpans: taskSpans, scanned: body)
             }
             if edits.isEmpty && scanned.refused.isEmpty {
-                return keep(accepted(body), badIDs: 0, scanned.source, eventLoop)
+                return keep(accepted(body), badIDs: 0, findings, scanned.source, eventLoop)
             }
             edits += scanned.refused.map { SpanEdit($0, .remove) }
             edits.sort { $0.span.lowerBound < $1.span.lowerBound }
             let kept = try SpanRewriter.apply(edits, to: body)
-            return kept.withUnsafeBytes { keep(accepted($0), badIDs: scanned.refused.count, scanned.source, eventLoop) }
+            return kept.withUnsafeBytes {
+                keep(accepted($0), badIDs: scanned.refused.count, findings, scanned.source, eventLoop)
+            }
         } catch {
             // The scanner has read these bytes just now, so the rewriter can.
             return .now(.refused(refusal(.malformed, error.reason.rawValue)))
@@ -193,7 +200,8 @@ struct TraceIntake: Sendable {
     }
 
     private func keep(
-        _ spans: AcceptedSpans, badIDs: Int, _ source: SpanSource, _ eventLoop: any EventLoop
+        _ spans: AcceptedSpans, badIDs: Int, _ findings: TraceRelinker.Findings?, _ source: SpanSource,
+        _ eventLoop: any EventLoop
     ) -> Reply {
         let outcome = TraceOutcome.accepted(refusedSpans: badIDs)
         let waits = sink.acknowledgesAfterSync && spans.spanCount > 0
@@ -205,10 +213,12 @@ struct TraceIntake: Sendable {
         }
         do throws(SinkRefusal) {
             let made = try counters.take(source, spanCount: spans.spanCount, badIDs: badIDs) {
-                () throws(SinkRefusal) -> MadeSpans? in
+                () throws(SinkRefusal) -> (() -> [MadeSpans])? in
                 spans.spanCount == 0 ? nil : try sink.take(spans, whenDurable: whenDurable)
             }
-            if let made { counters.keep(made, in: sink) }
+            if let findings { relinker?.noteAccepted(findings) }
+            // Behind the lock: there may be many.
+            for spans in made?() ?? [] { counters.keep(spans, in: sink) }
         } catch {
             promise?.succeed(outcome)  // Nobody waits for it, but NIO insists that a promise is kept.
             return .now(.refused(TraceRefusal(error)))

@@ -5,13 +5,11 @@ import Synchronization
 
 /// Knows what tasks carry with them.
 package protocol TaskContextSource: Sendable {
-    /// What is known at once. Not read: Redis may know more.
-    func context(
-        queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer
-    ) -> (isRead: Bool, context: TraceContext?)
+    /// The context that the task carries, if any. nil: its message is not known; Redis may know it.
+    func context(queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, for asker: Asker) -> TraceContext??
     /// Asks for more, after which `context` knows it. False: it is not asked; else `whenDone` is called once, by any thread,
     /// soon: an acknowledgement waits for it.
-    func lookUp(_ tasks: [TaskName], whenDone: @escaping @Sendable () -> Void) -> Bool
+    func lookUp(_ questions: [TaskQuestion], whenDone: @escaping @Sendable () -> Void) -> Bool
 }
 
 /// `traces.relink`
@@ -38,30 +36,50 @@ package final class TraceRelinker: Sendable {
     let mode: RelinkMode
     private let source: any TaskContextSource
     private let counted = Mutex(Counts())
+    private let lastRequest = Atomic<UInt64>(0)
 
     package init(_ mode: RelinkMode, source: any TaskContextSource) {
         self.mode = mode
         self.source = source
     }
 
+    /// Tells the requests apart.
+    func nextRequest() -> UInt64 { lastRequest.add(1, ordering: .relaxed).newValue }
+
     package var counts: Counts { counted.withLock { $0 } }
 
-    /// The tasks that are worth a look into Redis: those of spans that are to be linked, and of those that do not say
-    /// themselves how long the task has waited.
-    func unknownTasks(of spans: [TaskSpan], in body: UnsafeRawBufferPointer) -> [TaskName] {
-        var names: [TaskName] = []
-        for span in spans where span.role == .process && (isOrphan(span) || span.saysNoWait) {
-            guard !span.taskID.isEmpty, !span.queue.isEmpty else { continue }
-            let (queue, id) = (span.queue.bytes(in: body), span.taskID.bytes(in: body))
-            if source.context(queue: queue, id: id).isRead { continue }
-            names.append(TaskName(queue: QueueName(queue), id: [UInt8](id)))
+    /// Longer names are no task's: whoever sends spans has no say in the size of what Redis is asked.
+    private static let maxNameBytes = 1024
+
+    /// The tasks that are worth a look into Redis, each once: those of spans that are to be linked, and of those that do not
+    /// say themselves how long the task has waited.
+    func unknownTasks(of spans: [TaskSpan], in body: UnsafeRawBufferPointer) -> [TaskQuestion] {
+        var questions: [TaskQuestion] = []
+        var asked: Set<TaskName> = []
+        for span in spans where span.role == .process {
+            let (wantsContext, wantsTime) = (isOrphan(span), span.saysNoWait)
+            guard wantsContext || wantsTime, let (queue, id) = Self.names(span, in: body),
+                source.context(queue: queue, id: id, for: span.asker) == nil
+            else { continue }
+            let task = TaskName(queue: QueueName(queue), id: [UInt8](id))
+            guard asked.insert(task).inserted else { continue }
+            questions.append(TaskQuestion(task: task, wantsContext: wantsContext, wantsTime: wantsTime))
         }
-        return names
+        return questions
+    }
+
+    private static func names(
+        _ span: TaskSpan, in body: UnsafeRawBufferPointer
+    ) -> (queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer)? {
+        guard (1...maxNameBytes).contains(Int(span.taskID.count)), (1...maxNameBytes).contains(Int(span.queue.count)) else {
+            return nil
+        }
+        return (span.queue.bytes(in: body), span.taskID.bytes(in: body))
     }
 
     /// Calls back when Redis was asked; false where it is not.
-    func lookUp(_ tasks: [TaskName], whenDone: @escaping @Sendable () -> Void) -> Bool {
-        source.lookUp(tasks, whenDone: whenDone)
+    func lookUp(_ questions: [TaskQuestion], whenDone: @escaping @Sendable () -> Void) -> Bool {
+        source.lookUp(questions, whenDone: whenDone)
     }
 
     func noteNoRoom(_ tasks: Int) {
@@ -72,41 +90,53 @@ package final class TraceRelinker: Sendable {
         mode != .off && span.role == .process && !span.parent.isValid && !span.link.isValid
     }
 
+    /// What `relink` has found, to be counted once the spans are accepted.
+    struct Findings {
+        var edits: [SpanEdit] = []
+        fileprivate var counts = Counts()
+    }
+
     /// Sets what is restored in the spans, and returns the changes to be made to the request's bytes.
-    func relink(_ spans: inout [TaskSpan], in body: UnsafeRawBufferPointer) throws(WireError) -> [SpanEdit] {
+    func relink(_ spans: inout [TaskSpan], in body: UnsafeRawBufferPointer) throws(WireError) -> Findings {
+        var findings = Findings()
         var found: [(index: Int, context: TraceContext)] = []
-        var notFound: UInt64 = 0
         for (index, span) in spans.enumerated() where isOrphan(span) {
-            let context = span.taskID.isEmpty || span.queue.isEmpty
-                ? nil : source.context(queue: span.queue.bytes(in: body), id: span.taskID.bytes(in: body)).context
+            let context = Self.names(span, in: body).flatMap {
+                source.context(queue: $0.queue, id: $0.id, for: span.asker) ?? nil
+            }
             if let context, context.reference.isValid, context.reference != span.reference {
                 found.append((index, context))
             } else {
-                notFound += 1
+                findings.counts.notFound += 1
             }
         }
         let alone = mode == .parent && !found.isEmpty ? try loners(found.map { spans[$0.index] }, in: body) : []
-        var edits: [SpanEdit] = []
         for (index, context) in found {
             let range = Int(spans[index].content.offset)..<Int(spans[index].content.offset + spans[index].content.count)
             // What pairs it with its producer, either way.
             spans[index].link = context.reference
-            if alone.contains(spans[index].reference.trace) {
+            spans[index].isLinkSampled = context.isSampled
+            // A trace that was not sampled is nowhere: a span that is would be lost in it.
+            if alone.contains(spans[index].reference.trace), context.isSampled || !spans[index].isSampled {
                 spans[index].movedTo = context.reference.trace
-                edits.append(SpanEdit(range, .parent(context)))
+                findings.edits.append(SpanEdit(range, .parent(context)))
+                findings.counts.parents += 1
             } else {
-                edits.append(SpanEdit(range, .link(context)))
+                findings.edits.append(SpanEdit(range, .link(context)))
+                findings.counts.links += 1
             }
         }
-        let parents = UInt64(edits.count { if case .parent = $0.change { true } else { false } })
-        if !edits.isEmpty || notFound > 0 {
-            counted.withLock { counts in
-                counts.parents += parents
-                counts.links += UInt64(edits.count) - parents
-                counts.notFound += notFound
-            }
+        return findings
+    }
+
+    func noteAccepted(_ findings: Findings) {
+        let new = findings.counts
+        if new.links == 0 && new.parents == 0 && new.notFound == 0 { return }
+        counted.withLock { counts in
+            counts.links += new.links
+            counts.parents += new.parents
+            counts.notFound += new.notFound
         }
-        return edits
     }
 
     /// The traces of these spans that have no other span in the request.
@@ -120,11 +150,6 @@ package final class TraceRelinker: Sendable {
 extension TaskSpan {
     /// Nothing in the span tells since when a first attempt could have been run.
     fileprivate var saysNoWait: Bool {
-        guard wait == .absent, stamp == .absent else { return false }
-        switch retryCount {
-        case .absent: return true
-        case .integer(let count): return count == 0
-        default: return false
-        }
+        wait == .absent && stamp == .absent && namesNoRetry
     }
 }

@@ -24,11 +24,12 @@ package struct KnownWait: Sendable, Equatable {
 }
 
 extension KnownWait.Attempt {
-    init(_ span: TaskSpan, in body: UnsafeRawBufferPointer) {
-        task = TaskName(
-            queue: QueueName(span.queue.bytes(in: body)).cut(to: ForeignTextTable.maxTextBytes),
-            id: Array(span.taskID.bytes(in: body).prefix(ForeignTextTable.maxTextBytes)))
-        type = TaskType(span.taskType.bytes(in: body)).cut(to: ForeignTextTable.maxTextBytes)
+    private static let maxIDBytes = 256
+
+    /// `queue` and `type` as the tables have them, so that many attempts share their texts.
+    init(_ span: TaskSpan, in body: UnsafeRawBufferPointer, queue: QueueName, type: TaskType) {
+        task = TaskName(queue: queue, id: Array(span.taskID.bytes(in: body).prefix(Self.maxIDBytes)))
+        self.type = type
         retryCount = Int(exactly: WaitSource.retryCount(of: span, in: body)) ?? 0
         process = span.forwarded
         startNanoseconds = span.startNanoseconds

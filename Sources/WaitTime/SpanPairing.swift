@@ -25,6 +25,7 @@ struct SpanPairing {
 
     private struct Producer {
         let end: UInt64
+        let isSampled: Bool
         let ticket: UInt64
         let arrival: MonotonicTime
     }
@@ -54,14 +55,16 @@ struct SpanPairing {
     var openProducers: Int { producers.count }
 
     /// When the producer with this id ended, if it was seen.
-    func producerEnd(_ reference: SpanReference) -> UInt64? {
-        producers[reference]?.end
+    func producer(_ reference: SpanReference) -> (end: UInt64, isSampled: Bool)? {
+        producers[reference].map { ($0.end, $0.isSampled) }
     }
 
     /// Notes a producer; returns the consumers that waited for it.
-    mutating func add(producer: SpanReference, end: UInt64, at now: MonotonicTime) -> [Consumer] {
+    mutating func add(
+        producer: SpanReference, end: UInt64, isSampled: Bool = true, at now: MonotonicTime
+    ) -> [Consumer] {
         if producers[producer] == nil {
-            producers[producer] = Producer(end: end, ticket: nextTicket, arrival: now)
+            producers[producer] = Producer(end: end, isSampled: isSampled, ticket: nextTicket, arrival: now)
             producerTickets[nextTicket] = producer
             nextTicket += 1
         }

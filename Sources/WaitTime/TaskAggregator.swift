@@ -95,11 +95,11 @@ package struct TaskAggregator: Sendable {
         // Without its end it says nothing of when the task was there.
         if span.endNanoseconds == 0 { return }
         let ready = max(span.endNanoseconds, WaitSource.dueNanoseconds(of: span, in: body))
-        for consumer in pairing.add(producer: span.reference, end: ready, at: now) {
+        for consumer in pairing.add(producer: span.reference, end: ready, isSampled: span.isSampled, at: now) {
             let finding = WaitSource.wait(fromProducerEnd: ready, due: consumer.due, to: consumer.start)
             let origin = origin(consumer.exemplar, time)
             record(finding, queue: consumer.queue, series: consumer.series, at: now, of: origin)
-            if case .known(let seconds) = finding, let attempt = consumer.attempt {
+            if case .known(let seconds) = finding, let attempt = consumer.attempt, span.isSampled {
                 collected.append(KnownWait(attempt: attempt, producer: span.reference, seconds: seconds))
             }
         }
@@ -128,12 +128,21 @@ package struct TaskAggregator: Sendable {
             if let runSeconds { series.observe(processingSeconds: runSeconds, status, bounds: bounds, of: origin) }
         }
         if let runSeconds { withQueue(queue) { $0.runs.observe(runSeconds, at: now) } }
-        let wait = waitOf(span, in: body, queue: queue, series: series, at: now)
+        let (wait, producer) = waitOf(span, in: body, queue: queue, series: series, at: now)
         record(wait, queue: queue, series: series, at: now, of: origin)
-        if case .known(let seconds) = wait, collects(span), let producer = span.producer {
-            collected.append(
-                KnownWait(attempt: KnownWait.Attempt(span, in: body), producer: producer, seconds: seconds))
+        if case .known(let seconds) = wait, collects(span), let producer {
+            let attempt = knownAttempt(span, in: body, queue: queue, series: series)
+            collected.append(KnownWait(attempt: attempt, producer: producer, seconds: seconds))
         }
+    }
+
+    private func knownAttempt(
+        _ span: TaskSpan, in body: UnsafeRawBufferPointer, queue: Int, series: Int
+    ) -> KnownWait.Attempt {
+        let found = queue >= 0 ? queues[queue] : overflowQueue
+        let type = series >= 0 ? found?.types.texts[series] : nil
+        return KnownWait.Attempt(
+            span, in: body, queue: found?.name ?? Self.other, type: type == Self.unnamed ? TaskType([]) : type ?? Self.other)
     }
 
     /// Of an unsampled span nothing is in the trace backend.
@@ -141,32 +150,35 @@ package struct TaskAggregator: Sendable {
         options.collectsWaits && span.isSampled && span.startNanoseconds > 0
     }
 
+    /// The wait, and the span that put the task into its queue, if that is known and sampled.
     private mutating func waitOf(
         _ span: TaskSpan, in body: UnsafeRawBufferPointer, queue: Int, series: Int, at now: MonotonicTime
-    ) -> WaitFinding {
+    ) -> (WaitFinding, producer: SpanReference?) {
         let finding = WaitSource.find(span, in: body, seen: readyTimes)
         switch finding {
         case .needsProducer: break
         case .unknown(.noSource), .unknown(.badStamp):
-            return WaitSource.stored(span, in: body, seen: readyTimes) ?? finding
-        default: return finding
+            return (WaitSource.stored(span, in: body, seen: readyTimes) ?? finding, span.likelyProducer)
+        default:
+            let seen = span.producers.first { pairing.producer($0) != nil }
+            return (finding, seen.map { pairing.producer($0)?.isSampled == true ? $0 : nil } ?? span.likelyProducer)
         }
-        let parent = span.parentReference
         let due = WaitSource.dueNanoseconds(of: span, in: body)
-        for reference in [parent, span.link] where reference.isValid {
-            if let end = pairing.producerEnd(reference) {
-                return WaitSource.wait(fromProducerEnd: end, due: due, to: span.startNanoseconds)
+        for reference in span.producers {
+            if let producer = pairing.producer(reference) {
+                let wait = WaitSource.wait(fromProducerEnd: producer.end, due: due, to: span.startNanoseconds)
+                return (wait, producer.isSampled ? reference : nil)
             }
         }
         // Its producer may never come, or in hours.
-        if let stored = WaitSource.stored(span, in: body, seen: readyTimes) { return stored }
+        if let stored = WaitSource.stored(span, in: body, seen: readyTimes) { return (stored, span.likelyProducer) }
         pairing.add(
             SpanPairing.Consumer(
                 queue: queue, series: series, start: span.startNanoseconds, due: due,
-                otherwise: span.stamp == .absent ? .noSource : .badStamp, parent: parent, link: span.link, arrival: now,
-                attempt: collects(span) ? KnownWait.Attempt(span, in: body) : nil,
+                otherwise: span.stamp == .absent ? .noSource : .badStamp, parent: span.parentReference, link: span.link,
+                arrival: now, attempt: collects(span) ? knownAttempt(span, in: body, queue: queue, series: series) : nil,
                 exemplar: span.isSampled ? span.forwarded : .none))
-        return .needsProducer
+        return (.needsProducer, nil)
     }
 
     private mutating func record(
@@ -302,9 +314,14 @@ extension TaskSpan {
         parent.isValid ? SpanReference(trace: reference.trace, span: parent) : .none
     }
 
-    /// The span that it comes from.
-    fileprivate var producer: SpanReference? {
-        [parentReference, link].first { $0.isValid }
+    /// The spans that may have put the task into its queue.
+    fileprivate var producers: [SpanReference] { [parentReference, link].filter(\.isValid) }
+
+    /// Where neither has been seen: a link says where a message comes from, a parent may be any span around. nil where its
+    /// trace was not sampled.
+    fileprivate var likelyProducer: SpanReference? {
+        if link.isValid { return isLinkSampled ? link : nil }
+        return parentReference.isValid ? parentReference : nil
     }
 }
 

@@ -26,8 +26,23 @@ package protocol ReadyTimeSource: Sendable {
     func takeReadyTime(
         queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, retryCount: Int32?, start: WallTime
     ) -> WallTime?
-    /// When the task was enqueued, as its message in Redis says; nil where it does not, or was not read.
-    func enqueuedTime(queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer) -> WallTime?
+    /// What the task's message in Redis says; nil where it was not read.
+    func storedTimes(queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, for asker: Asker) -> StoredTimes?
+}
+
+/// What a task's message says of its times.
+package struct StoredTimes: Sendable {
+    let enqueuedAt: WallTime?
+    /// When it is due, if it was scheduled ahead.
+    let processAt: WallTime?
+    /// Attempts that failed so far.
+    let retried: Int32
+
+    package init(enqueuedAt: WallTime?, processAt: WallTime?, retried: Int32) {
+        self.enqueuedAt = enqueuedAt
+        self.processAt = processAt
+        self.retried = retried
+    }
 }
 
 enum WaitSource {
@@ -72,10 +87,15 @@ enum WaitSource {
         _ span: TaskSpan, in body: UnsafeRawBufferPointer, seen: (any ReadyTimeSource)?
     ) -> WaitFinding? {
         guard let seen, !span.taskID.isEmpty, !span.queue.isEmpty, span.startNanoseconds > 0,
-            let stamp = seen.enqueuedTime(queue: span.queue.bytes(in: body), id: span.taskID.bytes(in: body))
+            let times = seen.storedTimes(
+                queue: span.queue.bytes(in: body), id: span.taskID.bytes(in: body),
+                for: span.asker),
+            let stamp = times.enqueuedAt
         else { return nil }
+        // The span does not say which attempt it was, and the task has failed before: perhaps it was a later one.
+        if span.retryCount == .absent && times.retried > 0 { return .unknown(.retry) }
         let due = WallTime(nanoseconds: Int64(clamping: dueNanoseconds(of: span, in: body)))
-        return wait(from: max(stamp, due), to: span.startNanoseconds)
+        return wait(from: max(stamp, due, times.processAt ?? stamp), to: span.startNanoseconds)
     }
 
     /// When a scheduled task was due, as the span says (`asynq.task.process_at`); 0 where it does not say so.

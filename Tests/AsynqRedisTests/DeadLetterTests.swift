@@ -51,9 +51,8 @@ struct DeadLetterTests {
         // The oldest: one of those that were read.
         #expect(try redis.send("ZREM", "asynq:{q}:archived", "task 1470") == .integer(1))
         var details = RedisPipeline()
-        var letters = 0
-        scrape.addDetails(to: &details, letters: &letters)
-        scrape.readDetails(try redis.roundTrip(details, deadline: .soon), noting: SeenTasks())
+        scrape.addDetails(to: &details)
+        scrape.readDetails(try redis.roundTrip(details, deadline: .soon))
         #expect(scrape.snapshot.deadLettered == 1500)
     }
 }

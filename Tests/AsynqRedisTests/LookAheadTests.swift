@@ -224,14 +224,15 @@ struct LookAheadTests {
         _ = try stage.redis.send("DEL", "asynq:{q}:t:d")
         _ = try stage.take()
         #expect(stage.look.errors.map(\.reason) == [.malformed])
-        func carried(_ task: String) -> (isRead: Bool, context: TraceContext?, enqueuedAt: WallTime?) {
-            Array("q".utf8).withUnsafeBytes { queue in
-                Array(task.utf8).withUnsafeBytes { stage.tasks.carried(queue: queue, id: $0) }
+        func carried(_ task: String) -> CarriedMessage? {
+            let asker = Asker(span: .none, isFirstAttempt: false)
+            return Array("q".utf8).withUnsafeBytes { queue in
+                Array(task.utf8).withUnsafeBytes { stage.tasks.message(queue: queue, id: $0, for: asker) }
             }
         }
-        #expect(carried("b").context?.reference.span.hex == id)
+        #expect(carried("b")?.context?.reference.span.hex == id)
         // The newest three only; what could not be read is not asked for again.
-        #expect(!carried("old").isRead && carried("c").isRead && carried("d").isRead)
+        #expect(carried("old") == nil && carried("c") == CarriedMessage() && carried("d") == CarriedMessage())
         _ = try stage.take()
         #expect(stage.look.errors.isEmpty)
     }

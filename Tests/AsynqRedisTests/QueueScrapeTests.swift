@@ -48,11 +48,10 @@ struct Replies {
         scrape.readCounts(replies)
         var second = RedisPipeline()
         second.add("PING")
-        var letters = 0
-        scrape.addDetails(to: &second, letters: &letters)
+        scrape.addDetails(to: &second)
         let wanted = second.count - 1
         let missing = Array(repeating: RedisReply.null, count: max(0, wanted - details.count))
-        scrape.readDetails([.null] + details + missing, noting: SeenTasks())
+        scrape.readDetails([.null] + details + missing)
         return (scrape.snapshot, scrape.errors.map(\.reason), wanted)
     }
 }

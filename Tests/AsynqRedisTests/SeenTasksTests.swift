@@ -6,6 +6,7 @@ import Testing
 struct SeenTasksTests {
     private static let second: Int64 = 1_000_000_000
     private let tasks = SeenTasks(capacity: 3)
+    private let anybody = Asker(span: .none, isFirstAttempt: false)
 
     private func note(_ id: String, at seconds: Int64, retried: Int32? = nil, queue: String = "q") {
         tasks.note(
@@ -72,6 +73,39 @@ struct SeenTasksTests {
         #expect(take("a", start: 99) == 100)
     }
 
+    @Test("A first attempt is told what no other first attempt was told: an id may come again")
+    func reusedIDs() {
+        func context(_ number: UInt64) -> TraceContext {
+            TraceContext(
+                reference: SpanReference(trace: TraceID(high: 0, low: number), span: SpanID(number)), isSampled: true)
+        }
+        func told(_ span: UInt64, isFirst: Bool = true) -> TraceContext? {
+            let asker = Asker(
+                span: SpanReference(trace: TraceID(high: 9, low: span), span: SpanID(span)), isFirstAttempt: isFirst)
+            return Array("q".utf8).withUnsafeBytes { queue in
+                Array("daily".utf8).withUnsafeBytes { tasks.message(queue: queue, id: $0, for: asker)?.context }
+            }
+        }
+        func note(_ number: UInt64?, ready: Int64? = nil) {
+            tasks.note(
+                queue: QueueName("q"), id: Array("daily".utf8), ready: ready.map { WallTime(seconds: $0) },
+                task: StoredTask(retried: 0, context: number.map(context)))
+        }
+        note(1)
+        #expect(told(1) == context(1) && told(1) == context(1))
+        #expect(told(2) == nil)
+        // A retry of the first one says so.
+        #expect(told(3, isFirst: false) == context(1))
+        note(2)
+        #expect(told(2) == context(2) && told(1) == nil)
+        // The next one carries nothing.
+        note(nil, ready: 100)
+        #expect(told(4) == nil)
+        #expect(tasks.unread(queue: QueueName("q"), [Array("daily".utf8)]).isEmpty)
+        tasks.noteLeft(queue: QueueName("q"), [Array("daily".utf8)])
+        #expect(tasks.unread(queue: QueueName("q"), [Array("daily".utf8)]).count == 1)
+    }
+
     @Test("Beyond the capacity the first is forgotten, and counted; the context stays as long as the task")
     func eviction() throws {
         let context = TraceContext(
@@ -83,7 +117,7 @@ struct SeenTasksTests {
         note("a", at: 1)
         func known() -> TraceContext? {
             Array("q".utf8).withUnsafeBytes { queue in
-                Array("a".utf8).withUnsafeBytes { tasks.carried(queue: queue, id: $0).context }
+                Array("a".utf8).withUnsafeBytes { tasks.message(queue: queue, id: $0, for: anybody)?.context }
             }
         }
         #expect(known() == context)

@@ -103,6 +103,33 @@ def test_there_is_none_without_a_producer_or_a_known_wait_or_of_what_is_not_samp
     assert [attributes(span)["messaging.message.id"] for span in made(tempo, "q wait")] == ["task 6"]
 
 
+@pytest.mark.parametrize("order", ["producer first", "consumer first"])
+def test_of_a_parent_around_and_a_linked_producer_the_producer_counts(waiting, tempo, order):
+    enqueued, around = producer(1), otlp.numbered_span(7)
+    attempt = process(2, enqueued, link=True, trace_id=around.trace_id, parent_span_id=around.span_id)
+    first, second = (enqueued, attempt) if order == "producer first" else (attempt, enqueued)
+    send(waiting, around, first)
+    send(waiting, second)
+    [wait] = eventually("a span of the wait", lambda: made(tempo, "q wait"))
+    assert (wait.trace_id, wait.parent_span_id) == (enqueued.trace_id, enqueued.span_id)
+
+
+@pytest.mark.parametrize("order", ["producer first", "consumer first"])
+def test_an_unsampled_producer_has_no_wait_span(waiting, tempo, order):
+    unsampled, sampled = producer(1), producer(5)
+    unsampled.flags = 0x100
+    spans = [unsampled, process(2, unsampled, link=True)]
+    for span in spans if order == "producer first" else reversed(spans):
+        send(waiting, span)
+    link = Span.Link(trace_id=b"\x01" * 16, span_id=b"\x01" * 8, flags=0x300)
+    measured = otlp.process_span(8, "q", "type", links=[link])
+    measured.attributes.extend(otlp.attributes(asynq__task__wait_seconds=1))
+    send(waiting, measured)
+    send(waiting, sampled, process(6, sampled))
+    eventually("the wait of the sampled one", lambda: made(tempo, "q wait"))
+    assert [attributes(span)["messaging.message.id"] for span in made(tempo, "q wait")] == ["task 6"]
+
+
 def test_a_repeated_request_repeats_no_wait_and_another_process_the_same_id(start_collector, tempo):
     options = {"redis.url": "none", "tempo.endpoint": tempo.endpoint, "traces.wait-span": "true",
                "tempo.batch.max-delay": "10ms"}
@@ -235,6 +262,32 @@ def test_of_many_that_die_at_once_the_newest_are_read_and_the_others_counted(sta
     eventually("some are read", lambda: len(listed(collector)) == 20)
     assert all(int(letter["id"]) >= 1000 for letter in listed(collector))
     assert collector.metrics().value("asynq_collector_unread_dead_letters_total") == 1480
+
+
+def test_large_messages_and_hostile_scores_cost_no_scrape(start_collector, redis, tempo):
+    server, client = redis
+    collector = watching(start_collector, server, tempo, **{"traces.dead-letter-span": "true"})
+    now = int(time.time())
+    for number in range(20):
+        die(client, f"large {number}", now, payload=bytes(14 << 20))
+    for number, score in enumerate([2197108676271213, 1e20, -5, 9e18, float("inf"), 0.5]):
+        client.hset(f"asynq:{{q}}:t:odd {number}", "msg", asynq_messages.task_message("t", "odd", "q", **CONTEXT))
+        client.zadd("asynq:{q}:archived", {f"odd {number}": score})
+    eventually("the letters are read", lambda: len(listed(collector)) > 10, seconds=30)
+    assert all(letter["id"].startswith("large") for letter in listed(collector))
+    archived = {"queue": "q", "state": "archived"}
+    eventually("a scrape after all", lambda: collector.metrics().value("asynq_queue_size", archived) == 26)
+    assert collector.balanced_metrics().value("asynq_redis_up") == 1
+    assert not made(tempo, "q dead letter")
+
+
+def test_an_id_of_the_business_is_no_context(start_collector, redis, tempo):
+    server, client = redis
+    collector = watching(start_collector, server, tempo, **{"traces.dead-letter-span": "true"})
+    die(client, "t", payload=b'{"trace_id":"1001"}')
+    eventually("it is listed", lambda: listed(collector))
+    time.sleep(0.3)
+    assert not made(tempo, "q dead letter")
 
 
 def test_without_redis_there_are_none(start_collector):

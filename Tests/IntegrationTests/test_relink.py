@@ -35,8 +35,9 @@ def collector(start_collector, redis, tempo):
 def started(start_collector, server, tempo, **options):
     """Without the look-ahead, unless a test asks for it: what is found is found by asking for it."""
     collector = start_collector(options={
-        "redis.url": server.url, "redis.look-ahead": 0, "tempo.endpoint": tempo.endpoint, "tempo.batch.max-delay": "10ms"}
-        | options)
+        "redis.url": server.url, "redis.look-ahead": 0, "tempo.endpoint": tempo.endpoint, "tempo.batch.max-delay": "10ms",
+        # A tenth of a second is too short for a test on a busy machine.
+        "traces.lookup-timeout": "5s"} | options)
     eventually("Redis was asked", lambda: collector.metrics().has("asynq_queue_size") or asked(collector))
     return collector
 
@@ -239,18 +240,19 @@ def test_a_task_that_was_seen_is_known_when_asynq_has_deleted_it(start_collector
     assert collector.metrics().value("asynq_collector_task_lookups_total", {"result": "found"}) == 0
 
 
-def test_a_redis_that_hangs_delays_an_answer_by_a_tenth_of_a_second_and_then_none(collector, redis, tempo):
+def test_a_redis_that_hangs_delays_one_answer_by_the_timeout_and_then_none(start_collector, redis, tempo):
     server, client = redis
+    collector = started(start_collector, server, tempo, **{"traces.lookup-timeout": "400ms"})
     store(client, "t", headers={"traceparent": TRACEPARENT})
     server.pause()
     try:
         seconds = []
         for number in range(6):
             sent, start = span_of(number, "t"), time.monotonic()
-            assert forwarded(tempo, collector, sent) == [sent]
+            assert post_traces(collector.unix, otlp.request(sent)).status == 200
             seconds.append(time.monotonic() - start)
-        # Generous, because machines are busy; without the bound it would be redis.timeout.
-        assert seconds[0] < 1.5, seconds
+        # Generous, because machines are busy; without the bound it would be redis.timeout each time.
+        assert 0.35 < seconds[0] < 1.5 and max(seconds[1:]) < 1.5 and sum(seconds[1:]) < 2, seconds
         page = collector.balanced_metrics()
         assert page.value("asynq_collector_task_lookups_total", {"result": "failed"}) >= 1
         assert page.value("asynq_collector_task_lookups_total", {"result": "down"}) >= 1
@@ -266,12 +268,64 @@ def test_a_redis_that_hangs_delays_an_answer_by_a_tenth_of_a_second_and_then_non
     eventually("spans are linked again", linked)
 
 
+def test_an_id_that_comes_again_does_not_get_the_trace_of_the_task_before(collector, redis, tempo):
+    """`asynq.TaskID("daily")`"""
+    client = redis[1]
+    contexts = [f"00-{number:032x}-{number:016x}-01" for number in (101, 102)]
+    for number, context in enumerate(contexts):
+        store(client, "daily", headers={"traceparent": context}, payload=b'{"enqueued_at":%d}' % (otlp.NOW - 1_000_000_000))
+        sent = span_of(number, "daily")
+        assert added_link(sent, *forwarded(tempo, collector, sent))[0] == f"{number + 101:032x}"
+    client.delete("asynq:{q}:t:daily")
+    sent = span_of(9, "daily")
+    assert added_link(sent, *forwarded(tempo, collector, sent)) is None
+    labels = {"queue": "q", "task_type": "type"}
+    assert collector.metrics().value("asynq_task_wait_duration_seconds_sum", labels) == pytest.approx(2)
+
+
+def test_queues_that_are_left_out_are_not_asked_for(start_collector, redis, tempo):
+    collector = started(start_collector, redis[0], tempo, **{"redis.queues.exclude": "^private"})
+    for queue in ("private", "q"):
+        store(redis[1], "t", queue, headers={"traceparent": TRACEPARENT})
+    sent = [span_of(1, "t", "private"), span_of(2, "t")]
+    links = [added_link(span, got) for span, got in zip(sent, forwarded(tempo, collector, *sent))]
+    assert links[0] is None and links[1] is not None
+
+
+def test_large_messages_are_read_few_at_a_time_and_each_task_once(collector, redis, tempo):
+    server, client = redis
+    for number in range(40):
+        store(client, f"large {number}", headers={"traceparent": TRACEPARENT}, payload=bytes(1 << 20))
+    client.config_resetstat()
+    sent = [span_of(number, f"large {number % 40}", parent_span_id=b"" if number < 40 else b"\x05" * 8)
+            for number in range(80)]
+    links = [added_link(span, got) for span, got in zip(sent, forwarded(tempo, collector, *sent))]
+    assert [link is not None for link in links] == [True] * 40 + [False] * 40
+    assert client.info("commandstats")["cmdstat_hmget"]["calls"] == 40
+
+
+def test_names_that_are_no_names_are_not_asked_for(collector, redis, tempo):
+    sent = span_of(1, "x" * 2000)
+    assert forwarded(tempo, collector, sent) == [sent]
+    assert sum(collector.metrics().by("asynq_collector_task_lookups_total", "result").values()) == 0
+
+
+def test_an_unsampled_trace_is_linked_but_no_sampled_span_moves_into_it(start_collector, redis, tempo):
+    collector = started(start_collector, redis[0], tempo, **{"traces.relink": "parent"})
+    store(redis[1], "t", headers={"traceparent": f"00-{TRACE}-{PARENT}-00"})
+    sent = span_of(1, "t", flags=1)
+    assert added_link(sent, *forwarded(tempo, collector, sent)) == (TRACE, PARENT, "", IS_REMOTE)
+
+
 def test_a_redis_that_is_gone_costs_nothing(collector, redis, tempo):
     redis[0].stop()
-    sent = [span_of(number, "t") for number in range(3)]
-    for span in sent:
-        assert forwarded(tempo, collector, span) == [span]
-    collector.balanced_metrics()
+    start = time.monotonic()
+    for number in range(20):
+        assert post_traces(collector.unix, otlp.request(span_of(number, "t"))).status == 200
+    assert time.monotonic() - start < 3
+    page = collector.balanced_metrics()
+    assert page.value("asynq_collector_task_lookups_total", {"result": "down"}) >= 18
+    assert page.value("asynq_collector_unlinked_spans_total") == 20
 
 
 def test_where_nothing_comes_of_it_redis_is_left_alone(collector, redis, tempo):
@@ -282,8 +336,8 @@ def test_where_nothing_comes_of_it_redis_is_left_alone(collector, redis, tempo):
         assert post_traces(collector.unix, request).status == 200
     page = collector.balanced_metrics()
     lookups = {result: page.value("asynq_collector_task_lookups_total", {"result": result})
-               for result in ("gone", "skipped", "found")}
-    assert lookups["gone"] + lookups["skipped"] == 3000 and 1000 <= lookups["gone"] <= 1200, lookups
+               for result in ("gone", "skipped", "failed")}
+    assert sum(lookups.values()) == 3000 and 1000 <= lookups["gone"] + lookups["failed"] <= 1200, lookups
 
 
 # --- What the metrics gain ---
@@ -296,14 +350,18 @@ def test_the_stamp_in_a_task_tells_the_wait_of_a_first_attempt(collector, redis,
     retried.attributes.extend(otlp.attributes(asynq__task__retry_count=1))
     # A parent whose producer span never comes: nothing is gained by waiting for it.
     with_parent = span_of(2, "ms", parent_span_id=b"\x05" * 8)
-    forwarded(tempo, collector, span_of(1, "rfc"), with_parent, retried, span_of(4, "none"))
+    store(redis[1], "ahead", payload=f'{{"enqueued_at":"2026-11-19T18:04:39Z","process_at":{start - 7_000_000_000}}}'.encode())
+    # Its message has counted a failure, and the span does not say which attempt it was.
+    store(redis[1], "failed before", retried=2, payload=b'{"enqueued_at":"2026-11-19T18:04:39Z"}')
+    forwarded(tempo, collector, span_of(1, "rfc"), with_parent, retried, span_of(4, "none"), span_of(5, "ahead"),
+              span_of(6, "failed before"))
     page = collector.balanced_metrics()
     labels = {"queue": "q", "task_type": "type"}
-    assert page.value("asynq_task_wait_duration_seconds_count", labels) == 2
-    assert page.value("asynq_task_wait_duration_seconds_sum", labels) == pytest.approx(start / 1e9 - 1795197879 + 3)
+    assert page.value("asynq_task_wait_duration_seconds_count", labels) == 3
+    assert page.value("asynq_task_wait_duration_seconds_sum", labels) == pytest.approx(start / 1e9 - 1795197879 + 3 + 7)
     unknown = {reason: page.value("asynq_task_wait_unknown_total", {"queue": "q", "reason": reason})
                for reason in ("retry", "no_source")}
-    assert unknown == {"retry": 1, "no_source": 1}
+    assert unknown == {"retry": 2, "no_source": 1}
 
 
 def test_a_restored_link_pairs_the_span_with_its_producer(collector, redis, tempo):

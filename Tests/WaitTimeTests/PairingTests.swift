@@ -161,6 +161,6 @@ struct PairingTests {
         let expired = pairing.expire(at: MonotonicTime(nanoseconds: 20))
         #expect(expired.count == 3)
         #expect(pairing.openConsumers == 0)
-        #expect(pairing.producerEnd(reference(3)) == nil)
+        #expect(pairing.producer(reference(3)) == nil)
     }
 }

@@ -30,7 +30,7 @@ final class CountingSink: SpanSink {
 
     func take(
         _ spans: AcceptedSpans, whenDurable: (@Sendable (Bool) -> Void)?
-    ) throws(SinkRefusal) -> MadeSpans? {
+    ) throws(SinkRefusal) -> (() -> [MadeSpans])? {
         try state.withLock { state throws(SinkRefusal) in
             do throws(MalformedRequest) {
                 try state.scanner.scan(spans.payload)

@@ -28,6 +28,7 @@ package struct CollectorOptions: Sendable {
     /// Share of the time that workers are to be busy, above 0 and at most 1.
     var targetUtilization: Double
     var relink: RelinkMode
+    var lookupTimeoutNanoseconds: UInt64
     var addsDeadLetterSpans: Bool
     var traceLinks: TraceLinks
     package var logLevel: Logger.Level
@@ -92,6 +93,7 @@ struct OptionsBuilder {
             hasAsynqmonNames: settings["metrics.asynqmon-names"].text == "true",
             targetUtilization: Double(settings["scale.target-utilization"].text) ?? 1,
             relink: RelinkMode(rawValue: settings["traces.relink"].text) ?? .link,
+            lookupTimeoutNanoseconds: duration("traces.lookup-timeout"),
             addsDeadLetterSpans: settings["traces.dead-letter-span"].text == "true",
             traceLinks: links,
             logLevel: Logger.Level(rawValue: settings["log.level"].text) ?? .info,
@@ -166,6 +168,7 @@ struct OptionsBuilder {
         keys.traceID = ValueParsing.list(settings["traces.context.trace-id"].text)
         keys.spanID = ValueParsing.list(settings["traces.context.span-id"].text)
         keys.enqueuedAt = ValueParsing.list(settings["traces.context.enqueued-at"].text)
+        keys.processAt = ValueParsing.list(settings["traces.context.process-at"].text)
         return keys
     }
 

@@ -175,6 +175,7 @@ struct ConfigurationKey: Sendable {
         .init(
             "traces.relink", .choice(["true", "false", "parent"]), "true",
             "restore missing trace context of process spans from Redis, as a link, or as the parent of lone root spans"),
+        .init("traces.lookup-timeout", .duration, "100ms", "how long an acknowledgement waits at most for what Redis knows of a task"),
         .init(
             "traces.context.traceparent", .list, list(\.traceParent),
             "where tasks carry it: names of headers, dotted paths in JSON payloads"),
@@ -182,6 +183,7 @@ struct ConfigurationKey: Sendable {
         .init("traces.context.trace-id", .list, list(\.traceID), "likewise, in hex, where there is no traceparent"),
         .init("traces.context.span-id", .list, list(\.spanID), "likewise"),
         .init("traces.context.enqueued-at", .list, list(\.enqueuedAt), "likewise: when the task was enqueued"),
+        .init("traces.context.process-at", .list, list(\.processAt), "likewise: when a task that was scheduled ahead is due"),
         .init("log.level", .choice(logLevels), "info", "least severity that is logged", .onReload),
         .init("log.format", .choice(["auto", "json", "text"]), "auto", "auto = text on a terminal, else json"),
         .init("external-url.grafana", .url, "", "base URL of Grafana: makes trace links on the status page"),

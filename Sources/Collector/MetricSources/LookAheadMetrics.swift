@@ -3,11 +3,15 @@ import Metrics
 package import Model
 import Platform
 import Synchronization
-import WaitTime
+package import WaitTime
 
 extension SeenTasks: ReadyTimeSource {
-    package func enqueuedTime(queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer) -> WallTime? {
-        carried(queue: queue, id: id).enqueuedAt
+    package func storedTimes(
+        queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, for asker: Asker
+    ) -> StoredTimes? {
+        message(queue: queue, id: id, for: asker).map {
+            StoredTimes(enqueuedAt: $0.enqueuedAt, processAt: $0.processAt, retried: $0.retried)
+        }
     }
 }
 

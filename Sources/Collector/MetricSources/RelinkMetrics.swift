@@ -2,21 +2,35 @@ import AsynqRedis
 import Metrics
 import Model
 import SpanReceiver
+import Synchronization
 
-/// What tasks carry, as those that take spans ask for it.
-struct TaskContexts: TaskContextSource {
-    let seen: SeenTasks
-    let lookup: TaskLookup
+/// What tasks carry, as those that take spans ask for it. Queues that the filter leaves out are not asked for.
+final class TaskContexts: TaskContextSource {
+    private let seen: SeenTasks
+    private let lookup: TaskLookup
+    private let filter: Mutex<CompiledQueueFilter>
 
-    func context(
-        queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer
-    ) -> (isRead: Bool, context: TraceContext?) {
-        let carried = seen.carried(queue: queue, id: id)
-        return (carried.isRead, carried.context)
+    init(seen: SeenTasks, lookup: TaskLookup, filter: QueueFilter) {
+        self.seen = seen
+        self.lookup = lookup
+        self.filter = Mutex(filter.compiled())
     }
 
-    func lookUp(_ tasks: [TaskName], whenDone: @escaping @Sendable () -> Void) -> Bool {
-        lookup.lookUp(tasks, whenDone: whenDone)
+    func use(_ new: QueueFilter) {
+        filter.withLock { $0 = new.compiled() }
+    }
+
+    func context(queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, for asker: Asker) -> TraceContext?? {
+        seen.message(queue: queue, id: id, for: asker).map(\.context)
+    }
+
+    func lookUp(_ questions: [TaskQuestion], whenDone: @escaping @Sendable () -> Void) -> Bool {
+        let allowed = filter.withLock { filter in
+            var allowed: [TaskQuestion] = []
+            for question in questions where filter.accepts(question.task.queue) { allowed.append(question) }
+            return allowed
+        }
+        return !allowed.isEmpty && lookup.lookUp(allowed, whenDone: whenDone)
     }
 }
 
