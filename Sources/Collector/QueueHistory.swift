@@ -50,7 +50,7 @@ enum Sparkline {
             lines[lines.count - 1].append("\(left + index),\(y)")
         }
         let drawn = lines.filter { $0.count > 1 }.map { "<polyline points=\"\($0.joined(separator: " "))\"/>" }.joined()
-        return "<svg class=\"spark\" viewBox=\"0 0 \(QueueHistory.maxPoints) \(Int(Self.height))\" preserveAspectRatio=\"none\" role=\"img\">"
-            + "<title>\(title)</title>\(drawn)</svg>"
+        let box = "viewBox=\"0 0 \(QueueHistory.maxPoints) \(Int(Self.height))\" preserveAspectRatio=\"none\""
+        return "<svg class=\"spark\" \(box) role=\"img\"><title>\(title)</title>\(drawn)</svg>"
     }
 }

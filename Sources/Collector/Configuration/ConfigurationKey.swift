@@ -175,7 +175,9 @@ struct ConfigurationKey: Sendable {
         .init(
             "traces.relink", .choice(["true", "false", "parent"]), "true",
             "restore missing trace context of process spans from Redis, as a link, or as the parent of lone root spans"),
-        .init("traces.lookup-timeout", .duration, "100ms", "how long an acknowledgement waits at most for what Redis knows of a task"),
+        .init(
+            "traces.lookup-timeout", .duration, "100ms",
+            "how long an acknowledgement waits at most for what Redis knows of a task"),
         .init(
             "traces.context.traceparent", .list, list(\.traceParent),
             "where tasks carry it: names of headers, dotted paths in JSON payloads"),
