@@ -109,5 +109,5 @@ func measureStart() throws {
 }
 
 try measureStart()
-if getenv("ONLYSTART") == nil { try measureFlow() }
+try measureFlow()
 Files.removeTree(root)
