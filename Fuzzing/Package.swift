@@ -34,8 +34,11 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-nio-http2.git", from: "1.46.0"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
     ],
     targets: [
+        .systemLibrary(name: "CHiredis"),
+        .systemLibrary(name: "CTLS"),
         .systemLibrary(name: "CZlib"),
         .systemLibrary(name: "CISAL"),
         .systemLibrary(name: "CZstd"),
@@ -46,11 +49,15 @@ let package = Package(
         library("Compression", ["CZlib", "CISAL", "CZstd"]),
         library("JSON"),
         library("OTLP", ["Model", "ProtobufWire", "JSON"]),
+        library(
+            "AsynqRedis",
+            ["Model", "Platform", "ProtobufWire", "JSON", "CHiredis", "CTLS", .product(name: "Logging", package: "swift-log")]),
         library("HTTPService", ["Platform"] + nio + http2),
         library("SpanReceiver", ["Model", "Platform", "JSON", "OTLP", "ProtobufWire", "HTTPService", "Compression"] + nio),
 
         fuzzer("FuzzSpanScanner", ["OTLP"]),
         fuzzer("FuzzJSON", ["OTLP"]),
+        fuzzer("FuzzStoredTask", ["AsynqRedis"]),
         // Has a link to the one file that it tries: it needs no more of NIO than that.
         fuzzer("FuzzGRPC", [.product(name: "NIOCore", package: "swift-nio")]),
         fuzzer(

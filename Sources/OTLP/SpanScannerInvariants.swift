@@ -27,6 +27,48 @@ extension SpanScanner {
             end = range.upperBound
         }
         checkRemoval(scanner, body)
+        checkEdits(scanner, body)
+    }
+
+    /// Each task span gets a link or, by turns, a parent; the refused ones go. All else stays, and a second look finds what was
+    /// added.
+    private static func checkEdits(_ scanner: SpanScanner, _ body: UnsafeRawBufferPointer) {
+        if scanner.taskSpans.isEmpty { return }
+        let reference = SpanReference(trace: TraceID(high: 1, low: 2), span: SpanID(3))
+        let context = TraceContext(reference: reference, isSampled: true, traceState: Array("a=b".utf8))
+        var edits = scanner.refused.map { SpanEdit($0, .remove) }
+        for (index, span) in scanner.taskSpans.enumerated() {
+            let range = Int(span.content.offset)..<Int(span.content.offset + span.content.count)
+            edits.append(SpanEdit(range, index % 2 == 0 ? .link(context) : .parent(context)))
+        }
+        edits.sort { $0.span.lowerBound < $1.span.lowerBound }
+        let edited: [UInt8]
+        do throws(WireError) {
+            edited = try SpanRewriter.apply(edits, to: body)
+            let counts = try SpanRewriter.spanCounts(of: Set(scanner.taskSpans.map(\.reference.trace)), in: body)
+            precondition(counts.values.reduce(0, +) >= scanner.taskSpans.count, "spans of a trace were not counted")
+        } catch {
+            preconditionFailure("the rewriter refuses what was scanned: \(error)")
+        }
+        edited.withUnsafeBytes { edited in
+            var again = SpanScanner(table: invariantsTable)
+            precondition(again.failure(edited) == nil, "what was edited is no request")
+            precondition(again.refused.isEmpty, "an edited span is refused")
+            precondition(again.spanCount == scanner.spanCount - scanner.refused.count, "spans were lost")
+            precondition(again.taskSpans.count == scanner.taskSpans.count, "task spans were lost")
+            for (index, (before, after)) in zip(scanner.taskSpans, again.taskSpans).enumerated() {
+                if index % 2 == 0 {
+                    precondition(after.reference == before.reference && after.parent == before.parent, "another span")
+                    precondition(after.link == (before.link.isValid ? before.link : reference), "another link")
+                } else {
+                    precondition(after.parent == reference.span && after.reference.trace == reference.trace, "no parent")
+                    precondition(after.link == before.link && after.reference.span == before.reference.span, "another link")
+                }
+                precondition(after.startNanoseconds == before.startNanoseconds, "another start")
+                precondition(
+                    after.taskID.bytes(in: edited).elementsEqual(before.taskID.bytes(in: body)), "another task")
+            }
+        }
     }
 
     private static func checkRemoval(_ scanner: SpanScanner, _ body: UnsafeRawBufferPointer) {
