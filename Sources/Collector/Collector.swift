@@ -39,6 +39,8 @@ package final class Collector: Sendable {
     private let lookup: TaskLookup?
     private let taskContexts: TaskContexts?
     private let relinker: TraceRelinker?
+    private let ingestSink: IngestSink
+    private let deadLetterSpans: DeadLetterSpans?
     private let registry: MetricsRegistry
     private let history = QueueHistory()
     private let queues: QueueQueries
@@ -90,6 +92,10 @@ package final class Collector: Sendable {
             spool = nil
             forwarder = nil
         }
+        otlpGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        ingestSink = IngestSink(taskMetrics: taskMetrics, spool: spool, forwarder: forwarder)
+        deadLetterSpans = options.addsDeadLetterSpans && spool != nil
+            ? DeadLetterSpans(sink: ingestSink, counters: counters, eventLoop: otlpGroup.next()) : nil
         var sources: [any MetricSource] = []
         if let redis {
             sources.append(RedisMetrics(monitor: redis, hasAsynqmonNames: options.hasAsynqmonNames))
@@ -97,7 +103,9 @@ package final class Collector: Sendable {
         }
         sources.append(taskMetrics)
         if let redis, let relinker, let lookup {
-            sources.append(RelinkMetrics(relinker: relinker, lookup: lookup, monitor: redis))
+            sources.append(
+                RelinkMetrics(
+                    relinker: relinker, lookup: lookup, monitor: redis, deadLetterSpans: deadLetterSpans))
         }
         sources.append(
             PipelineMetrics(
@@ -109,17 +117,13 @@ package final class Collector: Sendable {
         queues = QueueQueries(
             redis: redis, taskMetrics: taskMetrics, sampledWaits: sampledWaits, loads: loads,
             staleNanoseconds: Int64(clamping: patience), targetUtilization: options.targetUtilization, clock: clock)
-        otlpGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         webGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     }
 
     package func start() throws {
         try spool?.start()
         try forwarder?.start()
-        let sink = IngestSink(taskMetrics: taskMetrics, spool: spool, forwarder: forwarder)
-        if options.addsDeadLetterSpans && spool != nil {
-            redis?.report(to: DeadLetterSpans(sink: sink, counters: counters, eventLoop: otlpGroup.next()))
-        }
+        if let deadLetterSpans { redis?.report(to: deadLetterSpans) }
         try redis?.start()
         try lookup?.start()
         let web = try HTTPServer(
@@ -132,7 +136,7 @@ package final class Collector: Sendable {
         }
         let responder = OTLPResponder(
             options.receiver, attributes: TaskAttributeTable(waitAttributes: options.waitAttributes),
-            sink: sink, counters: counters, relinker: relinker)
+            sink: ingestSink, counters: counters, relinker: relinker)
         for address in options.otlpListen {
             let server = try HTTPServer(
                 address, unixSocket: options.otlpSocket, http2: true, limits: otlpLimits, group: otlpGroup,

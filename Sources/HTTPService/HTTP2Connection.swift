@@ -140,7 +140,9 @@ final class HTTP2Connection: ChannelInboundHandler {
         // Most errors are one stream's, which the handler below has reset. Those of the connection it has answered with
         // GOAWAY, if it could.
         if violation.isAnswered {
-            limits.noteProtocolError()
+            // grpc-go says goodbye by a GOAWAY that names its own last stream, where it should name ours.
+            let isGoodbye = error is NIOHTTP2Errors.InvalidStreamIDForPeer && streams.isEmpty && lastStreamID != .rootStream
+            if !isGoodbye { limits.noteProtocolError() }
             return context.close(promise: nil)
         }
         if case .no = ending { return }

@@ -362,3 +362,16 @@ def test_the_pings_of_a_busy_client_are_answered(collector):
             client.read()
         assert not client.is_closed and client.goaway is None
         assert client.until_answered(stream).grpc_status == 0
+
+
+# --- Goodbyes ---
+
+def test_a_goodbye_that_names_the_clients_own_last_stream_is_no_breach(collector):
+    """grpc-go's: RFC 9113 wants the last stream of the peer there."""
+    labels = {"reason": "protocol"}
+    before = collector.count("refused_requests_total", labels)
+    with connection(collector.tcp) as client:
+        assert client.ask(grpc_headers(), framed(GOOD)).grpc_status == 0
+        client.socket.sendall(frame(GOAWAY, 0, 0, struct.pack(">II", 1, 0) + b"bye"))
+        until_closed(client.socket)
+    assert collector.count("refused_requests_total", labels) == before

@@ -39,6 +39,8 @@ struct RelinkMetrics: MetricSource {
     let relinker: TraceRelinker
     let lookup: TaskLookup
     let monitor: RedisMonitor
+    /// nil unless dead letters become spans.
+    let deadLetterSpans: DeadLetterSpans?
 
     func metricFamilies() -> [MetricFamily] {
         let counts = relinker.counts
@@ -66,6 +68,13 @@ struct RelinkMetrics: MetricSource {
                 "asynq_collector_unread_dead_letters_total", .counter,
                 "Dead letters that came too fast for their messages to be read: counted, but not in /api/v1/dead-letters.",
                 value: Double(monitor.current.skippedLetters)),
-        ]
+        ] + (deadLetterSpans.map { [Self.unsent($0)] } ?? [])
+    }
+
+    private static func unsent(_ spans: DeadLetterSpans) -> MetricFamily {
+        MetricFamily(
+            "asynq_collector_unsent_dead_letter_spans_total", .counter,
+            "Dead letters that got no span, because the disk did not take those before: does the spool's disk hang?",
+            value: Double(spans.dropped))
     }
 }
