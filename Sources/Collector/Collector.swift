@@ -21,8 +21,10 @@ import Web
 /// ends it. Stop goes against the flow: no new requests, those in flight end, what is spooled is sent for a while, the
 /// spool is synced.
 package final class Collector: Sendable {
-    /// Bytes of OTLP requests that are being received, over all connections.
-    private static let bodiesInFlight = 64 << 20
+    /// Bytes of OTLP requests that are being received, over all connections: one of the largest has to find room.
+    private static func bodiesInFlight(_ options: CollectorOptions) -> Int {
+        max(64 << 20, options.receiver.bodyLimit.bytes + 1024)
+    }
     /// For requests in flight and the last spans together.
     private static let shutdownNanoseconds: UInt64 = 5_000_000_000
 
@@ -55,8 +57,7 @@ package final class Collector: Sendable {
         self.options = options
         self.clock = clock
         logger = makeLogger("collector")
-        // One body of the largest size has to find room.
-        otlpLimits = HTTPLimits(maxBodyBytes: max(Self.bodiesInFlight, options.receiver.maxBodyBytes + 1024))
+        otlpLimits = HTTPLimits(maxBodyBytes: Self.bodiesInFlight(options))
         let window = options.aggregator.quantileWindowNanoseconds
         let sampledWaits = SampledWaits(options.aggregator.bounds, windowNanoseconds: window, clock: clock)
         let loads = QueueLoads(windowNanoseconds: window)
@@ -169,6 +170,10 @@ package final class Collector: Sendable {
             redis?.use(filter)
             taskContexts?.use(filter)
         }
+        taskMetrics.use(new.aggregator)
+        options.receiver.bodyLimit.bytes = new.receiver.bodyLimit.bytes
+        otlpLimits.use(maxBodyBytes: Self.bodiesInFlight(new))
+        spool?.use(new.spool)
     }
 
     /// Where the web endpoints are, as bound.

@@ -6,7 +6,7 @@ package final class HTTPLimits: Sendable {
     static let requestSeconds: Int64 = 60
 
     private let maxConnections: Int
-    private let maxBodyBytes: Int
+    private let maxBodyBytes: Atomic<Int>
     private let connections = Atomic<Int>(0)
     private let bodyBytes = Atomic<Int>(0)
     private let refused = Atomic<UInt64>(0)
@@ -18,7 +18,7 @@ package final class HTTPLimits: Sendable {
     ///   - maxBodyBytes: of bodies that are not complete yet, over all connections.
     package init(maxConnections: Int = 1024, maxBodyBytes: Int = 64 << 20) {
         self.maxConnections = maxConnections
-        self.maxBodyBytes = maxBodyBytes
+        self.maxBodyBytes = Atomic(maxBodyBytes)
     }
 
     /// Connections that were closed because there were too many.
@@ -32,6 +32,11 @@ package final class HTTPLimits: Sendable {
 
     /// Of bodies that are not complete yet; 0 without connections.
     package var heldBodyBytes: Int { bodyBytes.load(ordering: .relaxed) }
+
+    /// From now on.
+    package func use(maxBodyBytes: Int) {
+        self.maxBodyBytes.store(maxBodyBytes, ordering: .relaxed)
+    }
 
     func noteProtocolError() {
         faults.add(1, ordering: .relaxed)
@@ -51,7 +56,7 @@ package final class HTTPLimits: Sendable {
 
     /// Room for bytes of a body; false when there is none, and nothing is taken.
     func hold(_ count: Int) -> Bool {
-        if bodyBytes.add(count, ordering: .relaxed).newValue <= maxBodyBytes { return true }
+        if bodyBytes.add(count, ordering: .relaxed).newValue <= maxBodyBytes.load(ordering: .relaxed) { return true }
         bodyBytes.subtract(count, ordering: .relaxed)
         return false
     }

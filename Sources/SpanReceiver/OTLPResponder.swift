@@ -2,17 +2,32 @@ package import HTTPService
 package import NIOCore
 package import NIOHTTP1
 package import OTLP
+import Synchronization
+
+/// `otlp.max-body`, which may change while requests come.
+package final class BodyLimit: Sendable {
+    private let current: Atomic<Int>
+
+    package init(_ bytes: Int) {
+        current = Atomic(bytes)
+    }
+
+    /// After decompression.
+    package var bytes: Int {
+        get { current.load(ordering: .relaxed) }
+        set { current.store(newValue, ordering: .relaxed) }
+    }
+}
 
 package struct ReceiverOptions: Sendable {
-    /// After decompression.
-    package var maxBodyBytes: Int
+    package var bodyLimit: BodyLimit
     /// Required of every request when set.
     package var bearerToken: String?
     /// Whose pages may send from a browser.
     package var cors: CORSPolicy
 
     package init(maxBodyBytes: Int, bearerToken: String? = nil, cors: CORSPolicy = CORSPolicy()) {
-        self.maxBodyBytes = maxBodyBytes
+        bodyLimit = BodyLimit(maxBodyBytes)
         self.bearerToken = bearerToken
         self.cors = cors
     }
@@ -28,7 +43,7 @@ package struct OTLPResponder: HTTPResponder {
         relinker: TraceRelinker? = nil
     ) {
         let intake = TraceIntake(
-            maxBodyBytes: options.maxBodyBytes, attributes: attributes, sink: sink, counters: counters, relinker: relinker)
+            bodyLimit: options.bodyLimit, attributes: attributes, sink: sink, counters: counters, relinker: relinker)
         let token = options.bearerToken.map { BearerToken($0) }
         http = TraceResponder(intake, token, options.cors)
         grpc = GRPCTraceResponder(intake, token)

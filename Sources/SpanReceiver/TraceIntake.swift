@@ -43,7 +43,8 @@ struct TraceIntake: Sendable {
     }
 
     /// After decompression.
-    let maxBodyBytes: Int
+    var maxBodyBytes: Int { bodyLimit.bytes }
+    private let bodyLimit: BodyLimit
     private let sink: any SpanSink
     private let counters: ReceiverCounters
     private let scratch: Scratch
@@ -52,10 +53,10 @@ struct TraceIntake: Sendable {
     private let held = HeldBytes()
 
     init(
-        maxBodyBytes: Int, attributes: TaskAttributeTable, sink: any SpanSink, counters: ReceiverCounters,
+        bodyLimit: BodyLimit, attributes: TaskAttributeTable, sink: any SpanSink, counters: ReceiverCounters,
         relinker: TraceRelinker?
     ) {
-        self.maxBodyBytes = maxBodyBytes
+        self.bodyLimit = bodyLimit
         self.sink = sink
         self.counters = counters
         self.relinker = relinker

@@ -82,7 +82,8 @@ package enum SpoolDrop: String, CaseIterable, Sendable {
 /// `SpoolSync` names. It is deleted only after `settle`. One process owns a directory; within it, any thread may
 /// append and settle, one thread reads. The layout on disk stands in SpoolFormat.swift.
 package final class Spool: Sendable {
-    package let options: SpoolOptions
+    package var options: SpoolOptions { currentOptions.withLock { $0 } }
+    private let currentOptions: Mutex<SpoolOptions>
     let clock: Clock
     let fileSystem: any SpoolFileSystem
     let state: Mutex<SpoolState>
@@ -92,7 +93,7 @@ package final class Spool: Sendable {
     /// Opens the directory and recovers what it holds. Throws when it can't be read or written: then nothing can be
     /// promised and the program must not start.
     package init(fileSystem: any SpoolFileSystem, options: SpoolOptions, clock: Clock) throws(SpoolError) {
-        self.options = options
+        currentOptions = Mutex(options)
         self.clock = clock
         self.fileSystem = fileSystem
         do throws(SystemError) {
@@ -118,6 +119,17 @@ package final class Spool: Sendable {
     }
 
     // MARK: Appending
+
+    /// Other bounds, from now on. What is over a smaller one is not lost: nothing more is taken until it was sent, or with
+    /// `dropOldest` the oldest go with the next append.
+    package func use(_ new: SpoolOptions) {
+        currentOptions.withLock { options in
+            options.maxBytes = new.maxBytes
+            options.segmentBytes = new.segmentBytes
+            options.maxAgeNanoseconds = new.maxAgeNanoseconds
+            options.whenFull = new.whenFull
+        }
+    }
 
     /// Appends one payload of `spanCount` spans. When it returns, the frame is in the file. With `sync: always` it is read
     /// only once it is on the disk, and the caller acknowledges only after `whenDurable` was called with true; after a

@@ -6,7 +6,8 @@ struct ForeignTextTable {
     /// Open addressing; 0 = free, else the index in `texts` plus one. A power of two, at most half full.
     private var slots = [Int32](repeating: 0, count: 64)
     private(set) var texts: [ForeignText] = []
-    let limit: Int
+    /// A smaller one takes no number away.
+    var limit: Int
     /// Longer texts find no room either: each one stays in memory and goes on every page.
     static let maxTextBytes = 1024
     /// What stands for the texts without room. A text that reads so gets no number, or its series would come twice.

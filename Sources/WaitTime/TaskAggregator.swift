@@ -36,7 +36,7 @@ package struct TaskAggregator: Sendable {
     /// The number that stands for `_other`.
     private static let overflow = -1
 
-    private let options: TaskAggregatorOptions
+    private var options: TaskAggregatorOptions
     private var names: ForeignTextTable
     private(set) var queues: [QueueSeries] = []
     private(set) var overflowQueue: QueueSeries?
@@ -69,6 +69,17 @@ package struct TaskAggregator: Sendable {
             }
         }
         expire(at: now)
+    }
+
+    /// Other bounds of queues and task types, from now on; series that are there stay. Whether there is a label for the type at
+    /// all stays as well.
+    package mutating func use(maxTaskTypes: Int, maxQueues: Int) {
+        options.maxQueues = maxQueues
+        names.limit = max(1, maxQueues)
+        guard maxTaskTypes > 0, options.maxTaskTypes > 0 else { return }
+        options.maxTaskTypes = maxTaskTypes
+        for index in queues.indices { queues[index].types.limit = maxTaskTypes }
+        overflowQueue?.types.limit = maxTaskTypes
     }
 
     /// The waits found since the last call.

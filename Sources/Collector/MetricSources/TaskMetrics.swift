@@ -26,6 +26,10 @@ final class TaskMetrics: MetricSource {
         }
     }
 
+    func use(_ options: TaskAggregatorOptions) {
+        aggregator.withLock { $0.use(maxTaskTypes: options.maxTaskTypes, maxQueues: options.maxQueues) }
+    }
+
     var slowestWaits: [SlowWait] {
         let now = clock.monotonic()
         return aggregator.withLock { $0.slowestWaits(at: now) }
