@@ -102,6 +102,21 @@ struct OpenMetricsTests {
         #expect(!page(family).contains("trace_id"))
     }
 
+    @Test("ids have all their digits")
+    func hexDigits() {
+        for (high, low, hex) in [
+            (0x0123_4567_89AB_CDEF, 0xFEDC_BA98_7654_3210, "0123456789abcdeffedcba9876543210"),
+            (0, 1, "00000000000000000000000000000001"), (.max, 0x9A9A_A9A9_0F0F_F0F0, "ffffffffffffffff9a9aa9a90f0ff0f0"),
+        ] as [(UInt64, UInt64, String)] {
+            var histogram = Histogram(HistogramBounds(ascending: 1))
+            let span = SpanReference(trace: TraceID(high: high, low: low), span: SpanID(low))
+            histogram.observe(0.5, of: Exemplar.Origin(span: span, time: WallTime(nanoseconds: 0)))
+            var family = MetricFamily("d", .histogram, "h")
+            family.add(histogram.snapshot)
+            #expect(openMetrics(family).contains("trace_id=\"\(hex)\",span_id=\"\(hex.suffix(16))\"} 0.5 0.000\n"))
+        }
+    }
+
     @Test("a page that is much longer than was thought is whole")
     func longPage() {
         var family = MetricFamily("x", .gauge, "h")
