@@ -148,14 +148,18 @@ struct ConfigurationKey: Sendable {
         .init("spool.directory", .text, "/var/lib/asynq-collector", "the crash-safe queue; one process per directory"),
         .init("spool.max-bytes", .size(1 << 20...1 << 50), "1GiB", "on disk", .onReload),
         .init("spool.max-age", .durationOr("none"), "none", "older spans are dropped, counted", .onReload),
-        .init("spool.when-full", .choice(["refuse", "drop-oldest"]), "refuse", "refuse (429, the sender retries) or drop-oldest", .onReload),
+        .init(
+            "spool.when-full", .choice(["refuse", "drop-oldest"]), "refuse",
+            "refuse (429, the sender retries) or drop-oldest", .onReload),
         .init("spool.sync", .text, "200ms", "always (before the acknowledgement), an interval, or never"),
     ]
 
     private static let metrics: [ConfigurationKey] = [
         .init("metrics.listen", .text, "127.0.0.1:9876", "host:port or unix:///path of /metrics, the status page and the API"),
         .init("metrics.wait-buckets", .list, defaultBuckets, "upper bounds in seconds"),
-        .init("metrics.task-types", .integer(0...100_000), "200", "distinct task types per queue before _other; 0 = no label", .onReload),
+        .init(
+            "metrics.task-types", .integer(0...100_000), "200", "distinct task types per queue before _other; 0 = no label",
+            .onReload),
         .init("metrics.queues-max", .integer(1...1_000_000), "1000", "distinct queues that spans name before _other", .onReload),
         .init("metrics.asynqmon-names", .flag, "false", "also the names of Asynq's own exporter, on the text page"),
         .init("metrics.quantile-window", .duration, "5m", "window of the quantile gauges, and of what autoscalers are told"),
