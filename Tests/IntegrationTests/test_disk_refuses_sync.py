@@ -15,7 +15,7 @@ SOURCE = Path(__file__).parent / "support" / "failing_sync.c"
 
 
 class Syncs:
-    """Those of the program's segments, which fail on demand."""
+    """Those of the spool's files, which fail on demand, the probe's as well."""
 
     def __init__(self, directory: Path):
         if not shutil.which("cc"):
@@ -23,7 +23,7 @@ class Syncs:
         library = directory / "failing_sync.so"
         subprocess.run(["cc", "-shared", "-fPIC", "-o", library, SOURCE, "-ldl"], check=True)
         self._flag = directory / "syncs-fail"
-        self.environment = {"LD_PRELOAD": str(library), "SYNC_FAILS_WHILE": str(self._flag), "SYNC_FAILS_OF": "/segment-"}
+        self.environment = {"LD_PRELOAD": str(library), "SYNC_FAILS_WHILE": str(self._flag), "SYNC_FAILS_OF": "/spool/"}
 
     def fail(self) -> None:
         self._flag.touch()
