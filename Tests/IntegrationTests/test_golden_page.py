@@ -32,7 +32,7 @@ def collector(tmp_path_factory):
     with TempoStub() as tempo, RedisServer(directory / "redis", EXPECTED.dump) as redis:
         options = {"redis.url": redis.url, "redis.interval": "1h", "redis.look-interval": "1h", "tempo.endpoint": tempo.endpoint,
                    "redis.memory-sampling": "1h", "metrics.wait-buckets": "0.01,0.1,1,10,1000000",
-                   "metrics.asynqmon-names": "true"}
+                   "metrics.asynqmon-names": "true", "traces.dead-letter-span": "true"}
         collector = Collector(directory / "c", options, faked_clock.frozen_at(EXPECTED.unix_nanoseconds)).start()
         for body in CAPTURE.bodies:
             collector.post(body)
