@@ -55,13 +55,15 @@ struct ActiveLook {
             let reply = replies[second + offset]
             if reply == .unanswered { continue }
             budget.note(reply.elements?.first?.bytes?.count ?? 0)
-            var task = StoredTask()
             do throws(RedisError) {
-                task = try StoredTask(reply: reply, queue: name, names: tasks.names) ?? task
+                if let task = try StoredTask(reply: reply, queue: name, names: tasks.names) {
+                    tasks.note(queue: name, id: id, ready: nil, task: task)
+                    continue
+                }
             } catch {
                 problem = problem ?? error
             }
-            tasks.note(queue: name, id: id, ready: nil, task: task)
+            tasks.noteUnreadable(queue: name, id: id)
         }
         return problem
     }

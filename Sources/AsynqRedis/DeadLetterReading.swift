@@ -50,16 +50,18 @@ struct DeadLetterReader {
     /// After one scrape, in all queues together. The others come after the next one, if no newer ones do.
     static let maxLetters = 200
     static let maxRoundTrips = 20
+    /// Of an id, as it is shown.
+    private static let maxIDBytes = 1024
 
     private var budget = MessageBudget()
     /// Whose turn it is first, where not all can be read.
     private var turn = 0
 
-    /// Reads what it can; the rest stays in `unread`. Throws what ended the connection.
+    /// Reads what it can; the rest stays in `unread`. `failure`: what ended the connection meanwhile.
     mutating func read(
         _ unread: inout [QueueName: UnreadDeadLetters], _ client: any RedisClient, noting tasks: SeenTasks,
         deadline: MonotonicTime
-    ) throws(RedisError) -> (letters: [DeadLetter], errors: [RedisError]) {
+    ) -> (letters: [DeadLetter], errors: [RedisError], failure: RedisError?) {
         var names = unread.filter { !$0.value.unread.isEmpty }.keys.sorted()
         if !names.isEmpty { names = Array(names[(turn % names.count)...] + names[..<(turn % names.count)]) }
         turn += 1
@@ -76,7 +78,7 @@ struct DeadLetterReader {
                 replies = try client.roundTrip(pipeline, deadline: deadline)
             } catch {
                 giveBack(chunk, &unread)
-                throw error
+                return (letters, errors, error)
             }
             for (item, reply) in zip(chunk, replies) {
                 budget.note(reply.elements?.first?.bytes?.count ?? 0)
@@ -92,7 +94,7 @@ struct DeadLetterReader {
                 }
             }
         }
-        return (letters, errors)
+        return (letters, errors, nil)
     }
 
     private func take(
@@ -127,8 +129,10 @@ struct DeadLetterReader {
         guard let task = try StoredTask(reply: reply, queue: queue, names: tasks.names),
             (1..<9_000_000_000).contains(unread.member.score)
         else { return nil }
+        // The span of its last attempt may still be to come.
+        tasks.note(queue: queue, id: unread.member.id, ready: nil, task: task)
         return DeadLetter(
-            task: TaskName(queue: queue, id: unread.member.id), type: task.type,
+            task: TaskName(queue: queue, id: Array(unread.member.id.prefix(maxIDBytes))), type: task.type,
             archivedAt: WallTime(seconds: unread.member.score), errorMessage: task.errorMessage,
             retried: Int(task.retried), lastFailedAt: task.lastFailedAt, context: task.context,
             isArrival: unread.isArrival)
@@ -137,7 +141,7 @@ struct DeadLetterReader {
 
 /// The newest dead letters of each queue that were seen, newest first. Filled by the Redis thread.
 struct DeadLetterShelf {
-    /// In all queues together; the oldest ones go first.
+    /// In all queues together.
     static let maxLetters = 5_000
 
     private var letters: [QueueName: [DeadLetter]] = [:]
@@ -156,9 +160,14 @@ struct DeadLetterShelf {
             shelf.insert(letter, at: place)
             letters[letter.task.queue] = Array(shelf.prefix(UnreadDeadLetters.maxPerQueue))
         }
+        if !new.isEmpty { trim() }
     }
 
-    var newest: [DeadLetter] {
-        Array(letters.values.joined().sorted { $0.archivedAt > $1.archivedAt }.prefix(Self.maxLetters))
+    /// The oldest ones go.
+    private mutating func trim() {
+        guard letters.values.reduce(0, { $0 + $1.count }) > Self.maxLetters else { return }
+        letters = Dictionary(grouping: newest.prefix(Self.maxLetters), by: \.task.queue)
     }
+
+    var newest: [DeadLetter] { letters.values.joined().sorted { $0.archivedAt > $1.archivedAt } }
 }

@@ -18,6 +18,8 @@ package struct QueueScraper {
     private var isCareful = false
     /// Dead letters of which only the id is known.
     var unreadLetters: [QueueName: UnreadDeadLetters] = [:]
+    /// Of queues that are gone.
+    private var skippedLetters: UInt64 = 0
     /// Keys evicted by a Cluster's nodes: the sum so far, and what the nodes said last.
     private var evictedKeys: (total: Int64, last: Int64)?
 
@@ -42,7 +44,8 @@ package struct QueueScraper {
 
     /// Arrivals in archives whose messages will not be read.
     mutating func takeSkippedLetters() -> UInt64 {
-        var skipped: UInt64 = 0
+        var skipped = skippedLetters
+        skippedLetters = 0
         for name in unreadLetters.keys { skipped += unreadLetters[name]?.takeSkipped() ?? 0 }
         return skipped
     }
@@ -150,6 +153,10 @@ package struct QueueScraper {
                 groups: queue.snapshot.groups ?? known?.groups ?? 0,
                 pending: queue.snapshot.size[.pending] ?? known?.pending ?? 0,
                 processed: snapshot.processed ?? known?.processed, completed: snapshot.completed ?? known?.completed)
+        }
+        let present = Set(queues.map(\.snapshot.name))
+        for (name, letters) in unreadLetters where !present.contains(name) {
+            skippedLetters += letters.skipped + UInt64(letters.unread.count(where: \.isArrival))
         }
         unreadLetters = Dictionary(queues.map { ($0.snapshot.name, $0.unreadLetters) }) { first, _ in first }
         isBaseline = false

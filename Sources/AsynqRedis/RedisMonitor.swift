@@ -227,7 +227,7 @@ package final class RedisMonitor: Sendable {
 
     private func readDeadLetters(_ desk: inout Desk, deadline: MonotonicTime) throws(RedisError) {
         guard desk.client.isConnected, let queues = current.snapshot?.queues else { return }
-        let (letters, errors) = try desk.deadLetters.read(
+        let (letters, errors, failure) = desk.deadLetters.read(
             &desk.scraper.unreadLetters, desk.client, noting: seenTasks, deadline: deadline)
         // Nodes that can't be reached are counted by the scrape.
         _ = desk.client.takeNodeErrors()
@@ -235,6 +235,7 @@ package final class RedisMonitor: Sendable {
         shelf.withLock { $0.add(letters, present: queues.map(\.name)) }
         let arrivals = letters.filter(\.isArrival)
         if !arrivals.isEmpty { deadLetterSink.withLock { $0 }?.take(arrivals) }
+        if let failure { throw failure }
     }
 
     private func look(_ desk: inout Desk, deadline: MonotonicTime) throws(RedisError) {

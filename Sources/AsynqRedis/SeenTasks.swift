@@ -120,6 +120,16 @@ package final class SeenTasks: Sendable {
         }
     }
 
+    /// Nothing is known of its message, and nothing will be: what is known of it already stays.
+    func noteUnreadable(queue: QueueName, id: [UInt8]) {
+        let key = Key(queue, id)
+        let isKnown = state.withLock { state in
+            state.entries[key]?.isMessageRead = true
+            return state.entries[key] != nil
+        }
+        if !isKnown { note(queue: queue, id: id, ready: nil, task: StoredTask()) }
+    }
+
     /// Those whose message has not been read yet.
     func unread(queue: QueueName, _ ids: [[UInt8]]) -> [[UInt8]] {
         state.withLock { state in ids.filter { state.entries[Key(queue, $0)]?.isMessageRead != true } }
@@ -162,7 +172,11 @@ package final class SeenTasks: Sendable {
         return state.withLock { state in
             guard let entry = state.entries[key], entry.isMessageRead || entry.message != CarriedMessage() else { return nil }
             guard asker.isFirstAttempt else { return entry.message }
-            if let told = entry.toldTo { return told.agrees(with: asker) ? entry.message : nil }
+            if let told = entry.toldTo {
+                guard told.isFollowed(by: asker) else { return nil }
+                // Of several of one request the first one stays: a request that is sent again begins with it.
+                if told.span != asker.span && !told.hasFailed { return entry.message }
+            }
             state.entries[key]?.toldTo = asker
             return entry.message
         }

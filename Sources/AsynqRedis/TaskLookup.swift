@@ -33,8 +33,10 @@ package final class TaskLookup: Sendable {
         case empty
         /// Asynq has deleted it.
         case gone
-        /// Redis did not answer in time, or with an error.
+        /// Redis did not answer in time.
         case failed
+        /// Redis answered with an error, or the message can't be read.
+        case unreadable = "error"
         /// Not asked: Redis is away.
         case down
         /// Not asked: too many at a time.
@@ -153,7 +155,9 @@ package final class TaskLookup: Sendable {
                 }
                 continue
             }
-            if isUp && desk.needsPreparation(at: clock.monotonic()) { prepare(&desk, until: request.deadline) }
+            let now = clock.monotonic()
+            // One that has waited too long already is no reason to give up a good connection.
+            if isUp && now < request.deadline && desk.needsPreparation(at: now) { prepare(&desk, until: request.deadline) }
             answer(request, &desk)
         }
         let left = state.withLock { state in
@@ -230,6 +234,8 @@ package final class TaskLookup: Sendable {
             outcomes.append(note(question, reply))
         }
         state.withLock { $0.bytesInSecond += bytes }
+        // A Cluster that is down altogether.
+        if replies.allSatisfy({ $0 == .unanswered }) { noteDown(&desk.backoff) }
         return outcomes
     }
 
@@ -244,7 +250,7 @@ package final class TaskLookup: Sendable {
             return helps ? .found : .empty
         } catch {
             note(error)
-            return .failed
+            return .unreadable
         }
     }
 }
@@ -283,7 +289,7 @@ extension TaskLookup.State {
         if found[.found, default: 0] > 0 {
             uselessInARow = 0
         } else {
-            uselessInARow += Int([.empty, .gone, .failed].reduce(0) { $0 + found[$1, default: 0] })
+            uselessInARow += Int(found[.empty, default: 0] + found[.gone, default: 0] + found[.unreadable, default: 0])
         }
     }
 }

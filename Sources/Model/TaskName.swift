@@ -16,16 +16,19 @@ package struct Asker: Sendable, Equatable {
     package let isFirstAttempt: Bool
     /// The request that the span came in; 0: not known.
     package let request: UInt64
+    /// Its attempt failed: what comes next under the id is the same task again.
+    package let hasFailed: Bool
 
-    package init(span: SpanReference, isFirstAttempt: Bool, request: UInt64 = 0) {
+    package init(span: SpanReference, isFirstAttempt: Bool, request: UInt64 = 0, hasFailed: Bool = false) {
         self.span = span
         self.isFirstAttempt = isFirstAttempt
         self.request = request
+        self.hasFailed = hasFailed
     }
 
-    /// Both ask for one and the same task.
-    package func agrees(with other: Asker) -> Bool {
-        span == other.span || (request != 0 && request == other.request)
+    /// Whether one that asks after this one asks for the same task.
+    package func isFollowed(by next: Asker) -> Bool {
+        span == next.span || hasFailed || (request != 0 && request == next.request)
     }
 }
 

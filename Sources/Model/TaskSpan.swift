@@ -91,7 +91,9 @@ package struct TaskSpan: Sendable {
     }
 
     /// As who asks what its task carries.
-    package var asker: Asker { Asker(span: reference, isFirstAttempt: namesNoRetry, request: request) }
+    package var asker: Asker {
+        Asker(span: reference, isFirstAttempt: namesNoRetry, request: request, hasFailed: isError)
+    }
 
     /// What names it in the trace backend.
     package var forwarded: SpanReference { SpanReference(trace: movedTo ?? reference.trace, span: reference.span) }

@@ -167,6 +167,7 @@ package final class Spool: Sendable {
     private func makeRoom(for frameBytes: Int, _ state: inout SpoolState) throws(SpoolError) {
         let needed = frameBytes + SegmentHeader.count
         // A reader takes a longer length for corruption.
+        let options = options
         let capacity = min(options.maxBytes, FrameHeader.maxPayload)
         if needed + SpoolState.overheadBytes > capacity {
             throw .frameTooLarge(bytes: frameBytes, capacity: capacity)

@@ -79,9 +79,10 @@ struct SeenTasksTests {
             TraceContext(
                 reference: SpanReference(trace: TraceID(high: 0, low: number), span: SpanID(number)), isSampled: true)
         }
-        func told(_ span: UInt64, isFirst: Bool = true) -> TraceContext? {
+        func told(_ span: UInt64, isFirst: Bool = true, request: UInt64 = 0, failed: Bool = false) -> TraceContext? {
             let asker = Asker(
-                span: SpanReference(trace: TraceID(high: 9, low: span), span: SpanID(span)), isFirstAttempt: isFirst)
+                span: SpanReference(trace: TraceID(high: 9, low: span), span: SpanID(span)), isFirstAttempt: isFirst,
+                request: request, hasFailed: failed)
             return Array("q".utf8).withUnsafeBytes { queue in
                 Array("daily".utf8).withUnsafeBytes { tasks.message(queue: queue, id: $0, for: asker)?.context }
             }
@@ -98,6 +99,16 @@ struct SeenTasksTests {
         #expect(told(3, isFirst: false) == context(1))
         note(2)
         #expect(told(2) == context(2) && told(1) == nil)
+        // Two of one request; sent again they come in another one.
+        note(3)
+        for request in [7, 8] as [UInt64] {
+            #expect(told(1, request: request) == context(3) && told(2, request: request) == context(3))
+        }
+        #expect(told(3, request: 9) == nil)
+        // After a failed attempt comes the same task again, whether its span says so or not.
+        note(4)
+        #expect(told(1, failed: true) == context(4) && told(2, failed: true) == context(4) && told(3) == context(4))
+        #expect(told(4) == nil)
         // The next one carries nothing.
         note(nil, ready: 100)
         #expect(told(4) == nil)
