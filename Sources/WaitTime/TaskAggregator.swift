@@ -150,10 +150,15 @@ package struct TaskAggregator: Sendable {
     private func knownAttempt(
         _ span: TaskSpan, in body: UnsafeRawBufferPointer, queue: Int, series: Int
     ) -> KnownWait.Attempt {
-        let found = queue >= 0 ? queues[queue] : overflowQueue
-        let type = series >= 0 ? found?.types.texts[series] : nil
+        let (queue, type) = names(queue, series)
         return KnownWait.Attempt(
-            span, in: body, queue: found?.name ?? Self.other, type: type == Self.unnamed ? TaskType([]) : type ?? Self.other)
+            span, in: body, queue: queue, type: type == Self.unnamed ? TaskType([]) : type ?? Self.other)
+    }
+
+    /// As the tables have them; no type: it found no room.
+    private func names(_ queue: Int, _ series: Int) -> (queue: QueueName, type: TaskType?) {
+        let found = queue >= 0 ? queues[queue] : overflowQueue
+        return (found?.name ?? Self.other, series >= 0 ? found?.types.texts[series] : nil)
     }
 
     /// Of an unsampled span nothing is in the trace backend.
@@ -171,6 +176,8 @@ package struct TaskAggregator: Sendable {
         case .unknown(.noSource), .unknown(.badStamp):
             return (WaitSource.stored(span, in: body, seen: readyTimes) ?? finding, span.likelyProducer)
         default:
+            // Nobody asks where it comes from.
+            if !options.collectsWaits { return (finding, nil) }
             let seen = span.producers.first { pairing.producer($0) != nil }
             return (finding, seen.map { pairing.producer($0)?.isSampled == true ? $0 : nil } ?? span.likelyProducer)
         }
@@ -209,12 +216,10 @@ package struct TaskAggregator: Sendable {
     private mutating func noteSlow(
         _ seconds: Double, _ queue: Int, _ series: Int, at now: MonotonicTime, _ span: SpanReference?
     ) {
-        let found = queue >= 0 ? queues[queue] : overflowQueue
-        let type = series >= 0 ? found?.types.texts[series] : nil
+        let (queue, type) = names(queue, series)
         slowest.note(
             SlowWait(
-                seconds: seconds, queue: found?.name ?? Self.other, type: type == Self.unnamed ? nil : type, span: span,
-                observedAt: now))
+                seconds: seconds, queue: queue, type: type == Self.unnamed ? nil : type, span: span, observedAt: now))
     }
 
     /// The longest waits of the last quarter of an hour, the longest first.
