@@ -1,3 +1,4 @@
+import Platform
 import Synchronization
 
 /// What all listeners of one kind may hold together, whoever sends it. Shared by their connections, on any event loop.
@@ -6,9 +7,8 @@ package final class HTTPLimits: Sendable {
     static let requestSeconds: Int64 = 60
 
     private let maxConnections: Int
-    private let maxBodyBytes: Atomic<Int>
     private let connections = Atomic<Int>(0)
-    private let bodyBytes = Atomic<Int>(0)
+    private let bodyBytes: ByteAllowance
     private let refused = Atomic<UInt64>(0)
     private let slow = Atomic<UInt64>(0)
     private let faults = Atomic<UInt64>(0)
@@ -18,7 +18,7 @@ package final class HTTPLimits: Sendable {
     ///   - maxBodyBytes: of bodies that are not complete yet, over all connections.
     package init(maxConnections: Int = 1024, maxBodyBytes: Int = 64 << 20) {
         self.maxConnections = maxConnections
-        self.maxBodyBytes = Atomic(maxBodyBytes)
+        bodyBytes = ByteAllowance(maxBodyBytes)
     }
 
     /// Connections that were closed because there were too many.
@@ -31,11 +31,11 @@ package final class HTTPLimits: Sendable {
     package var protocolErrors: UInt64 { faults.load(ordering: .relaxed) }
 
     /// Of bodies that are not complete yet; 0 without connections.
-    package var heldBodyBytes: Int { bodyBytes.load(ordering: .relaxed) }
+    package var heldBodyBytes: Int { bodyBytes.heldBytes }
 
     /// From now on.
     package func use(maxBodyBytes: Int) {
-        self.maxBodyBytes.store(maxBodyBytes, ordering: .relaxed)
+        bodyBytes.use(maxBodyBytes)
     }
 
     func noteProtocolError() {
@@ -55,14 +55,10 @@ package final class HTTPLimits: Sendable {
     }
 
     /// Room for bytes of a body; false when there is none, and nothing is taken.
-    func hold(_ count: Int) -> Bool {
-        if bodyBytes.add(count, ordering: .relaxed).newValue <= maxBodyBytes.load(ordering: .relaxed) { return true }
-        bodyBytes.subtract(count, ordering: .relaxed)
-        return false
-    }
+    func hold(_ count: Int) -> Bool { bodyBytes.hold(count) }
 
     func release(_ count: Int) {
-        bodyBytes.subtract(count, ordering: .relaxed)
+        bodyBytes.release(count)
     }
 
     func noteSlowRequest() {

@@ -3,6 +3,7 @@ import JSON
 import Model
 import NIOCore
 import OTLP
+import Platform
 import ProtobufWire
 import Synchronization
 
@@ -50,7 +51,7 @@ struct TraceIntake: Sendable {
     private let scratch: Scratch
     private let relinker: TraceRelinker?
     /// Of requests that wait until Redis was asked for their tasks.
-    private let held = HeldBytes()
+    private let held = ByteAllowance(16 << 20)
 
     init(
         bodyLimit: BodyLimit, attributes: TaskAttributeTable, sink: any SpanSink, counters: ReceiverCounters,
@@ -225,25 +226,6 @@ struct TraceIntake: Sendable {
             return .now(.refused(TraceRefusal(error)))
         }
         return promise.map { .later($0.futureResult) } ?? .now(outcome)
-    }
-}
-
-/// Bytes of requests that are kept while something else happens, up to a bound.
-private final class HeldBytes: Sendable {
-    private static let most = 16 << 20
-    private let bytes = Mutex(0)
-
-    /// False: no room.
-    func hold(_ count: Int) -> Bool {
-        bytes.withLock { bytes in
-            guard bytes + count <= Self.most else { return false }
-            bytes += count
-            return true
-        }
-    }
-
-    func release(_ count: Int) {
-        bytes.withLock { $0 -= count }
     }
 }
 

@@ -1,0 +1,29 @@
+import Synchronization
+
+/// So many bytes may be held together, by whoever holds some.
+package final class ByteAllowance: Sendable {
+    private let most: Atomic<Int>
+    private let held = Atomic<Int>(0)
+
+    package init(_ most: Int) {
+        self.most = Atomic(most)
+    }
+
+    package var heldBytes: Int { held.load(ordering: .relaxed) }
+
+    /// From now on.
+    package func use(_ most: Int) {
+        self.most.store(most, ordering: .relaxed)
+    }
+
+    /// Room for bytes; false when there is none, and nothing is taken.
+    package func hold(_ count: Int) -> Bool {
+        if held.add(count, ordering: .relaxed).newValue <= most.load(ordering: .relaxed) { return true }
+        held.subtract(count, ordering: .relaxed)
+        return false
+    }
+
+    package func release(_ count: Int) {
+        held.subtract(count, ordering: .relaxed)
+    }
+}
