@@ -63,6 +63,10 @@ def test_every_alert_has_its_section_in_the_runbook(files):
     assert alert_rules.runbook_problems(files) == []
 
 
+def test_what_tells_of_an_event_lasts_until_it_is_told(files):
+    assert alert_rules.brief_alerts(files) == []
+
+
 def test_several_collectors_of_one_redis_are_one(files):
     assert alert_rules.aggregation_problems(files) == []
 
@@ -116,6 +120,8 @@ FAULTS = {
                      lambda f: _alert(f, "AsynqDeadLetters")["annotations"].update(runbook_url="https://x/asynq#dead")),
     "no such dashboard": (alert_rules.form_problems, lambda f: f.dashboard_uids.clear()),
     "name of a recording rule": (alert_rules.form_problems, lambda f: f.records[0].update(record="asynq_objective")),
+    "over before it is told": (alert_rules.brief_alerts,
+                               lambda f: _alert(f, "AsynqSpansNotAccepted").update({"for": "6m"})),
     "no section": (alert_rules.runbook_problems,
                    lambda f: setattr(f, "runbook", f.runbook.replace("### AsynqDeadLetters", "### AsynqDead"))),
     "no cure": (alert_rules.runbook_problems, lambda f: setattr(f, "runbook", f.runbook.replace("**Cure.**", "", 1))),
@@ -148,9 +154,9 @@ MUTATIONS = [
     ("AsynqOldestPendingTooOld", " unless max by (redis, queue) (asynq_queue_paused) == 1", ""),
     ("AsynqRetryBacklogGrowing", "> 0.2 *", "> 0 *"),
     ("AsynqDeadLetters", "max by (redis, queue) (increase", "sum by (redis, queue) (increase"),
-    ("AsynqDeadLetters", "increase(asynq_tasks_dead_lettered_total[5m])", 'delta(asynq_queue_size{state="archived"}[5m])'),
-    ("AsynqDeadLetters", "last_over_time(asynq_tasks_dead_lettered_total[1d] offset 5m)",
-     "asynq_tasks_dead_lettered_total offset 5m"),
+    ("AsynqDeadLetters", "increase(asynq_tasks_dead_lettered_total[15m])", 'delta(asynq_queue_size{state="archived"}[5m])'),
+    ("AsynqDeadLetters", "last_over_time(asynq_tasks_dead_lettered_total[1d] offset 15m)",
+     "asynq_tasks_dead_lettered_total offset 15m"),
     ("AsynqOverdueTasks", " and max by (redis, queue, state) (resets(asynq_queue_overdue_tasks[5m])) == 0", ""),
     ("AsynqFailureRatioHigh", ">= 20", ">= 1"),
     ("AsynqSchedulerEntriesMissing", "quantile_over_time(0.5, ", "max_over_time("),

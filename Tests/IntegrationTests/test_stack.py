@@ -263,7 +263,7 @@ def test_a_growing_retry_backlog_and_a_death_arrive_at_the_webhook_and_are_resol
     dead = eventually("the webhook hears of the death",
                       lambda: stack.webhook.told("firing", alertname=alarms[1], queue=LOST), seconds=30)
     # `increase` extrapolates: on a machine that is busy, one death may be told as two.
-    assert re.search(r"In five minutes [12] tasks of queue billing", dead[0]["annotations"]["description"])
+    assert re.search(r"In fifteen minutes [12] tasks of queue billing", dead[0]["annotations"]["description"])
     assert dead[0]["annotations"]["runbook_url"].endswith("#asynqdeadletters")
     assert dead[0]["annotations"]["dashboard_url"].endswith("/d/asynq-queues?var-queue=billing")
 

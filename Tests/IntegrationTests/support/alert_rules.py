@@ -88,6 +88,24 @@ def form_problems(files: RuleFiles) -> list[str]:
     return findings
 
 
+def _minutes(duration: str) -> float:
+    number, unit = re.fullmatch(r"(\d+)([smhd])", duration).groups()
+    return int(number) * {"s": 1 / 60, "m": 1, "h": 60, "d": 1440}[unit]
+
+
+def brief_alerts(files: RuleFiles) -> list[str]:
+    """Alerts that tell of an event (`increase(…) > 0`) and are over before Alertmanager has told of them: it waits for
+    group_interval before it tells news of a group, and then tells what is over as resolved only."""
+    interval = _minutes(_yaml(FOLDER / "alertmanager.yml")["route"]["group_interval"])
+    findings = []
+    for alert in files.alerts:
+        ranges = re.findall(r"\bincrease\([^\[]*\[(\w+)\]\)+ > 0(?![.\d])", " ".join(alert["expr"].split()))
+        for duration in ranges:
+            if _minutes(duration) - _minutes(alert.get("for", "0m")) < 2 * interval:
+                findings.append(f"{alert['alert']}: over within two group_intervals of an event")
+    return findings
+
+
 def runbook_problems(files: RuleFiles) -> list[str]:
     """One section for each alert, with cause, check and cure."""
     sections = re.split(r"^### ", files.runbook, flags=re.MULTILINE)[1:]
