@@ -14,6 +14,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from support import alert_rules, dashboards
 from support.dashboards import FILES, FOLDER
+from support.programs import FIXTURES
 
 EXPECTED = {"asynq-queues", "asynq-observability", "asynq-collector"}
 
@@ -55,6 +56,23 @@ def test_links_between_dashboards_lead_somewhere(dashboard):
         target = next(other for other in map(dashboards.load, FILES) if other["uid"] == uid)
         names = {variable["name"] for variable in dashboards.variables(target)}
         assert set(re.findall(r"var-(\w+)=", arguments)) <= names
+
+
+def _families() -> set[str]:
+    """What the collector exposes, by the golden page; counters and info with their suffix."""
+    page = (FIXTURES / "metrics-page" / "openmetrics.txt").read_text(encoding="utf-8")
+    suffixes = {"counter": "_total", "info": "_info"}
+    found = {name + suffixes.get(kind, "") for name, kind in re.findall(r"^# TYPE (\S+) (\S+)$", page, re.MULTILINE)}
+    assert len(found) >= 70
+    return found
+
+
+def test_everything_that_the_collector_tells_is_shown_somewhere():
+    shown = {re.sub(r"_(bucket|count|sum)$", "", metric) for file in FILES
+             for _, expression in dashboards.expressions(dashboards.load(file))
+             for metric, _ in dashboards.selectors(dashboards.filled_in(expression, dashboards.everything(dashboards.load(file))))}
+    assert sorted(_families() - shown) == []
+    assert sorted(name for name in shown - _families() if re.match("asynq_(?!postgres)", name)) == []
 
 
 # --- Grafana's own schema --------------------------------------------------------------------------------------------

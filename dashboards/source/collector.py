@@ -70,10 +70,13 @@ def spooling() -> dict:
               [query(f"{BY} (increase({own('spool_errors_total')}[$__rate_interval]))", "{{instance}} errors"),
                query(f"{BY} (increase({own('spool_corrupt_frames_total')}[$__rate_interval]))", "{{instance}} corrupt")],
               "short", width=8, bars=True),
+        states("Does the disk answer?", "While it does not, senders are told to come again.",
+               [query(f"max by (instance) ({own('spool_stalled')})", "{{instance}}")],
+               {"0": ("answers", GREEN), "1": ("stalled", RED)}),
         lines("Found at the start, quarantined", "Spans that the spool held when the collector started; files that the disk "
               "does not give back.",
               [query(f"{BY} ({own('spool_recovered_spans')})", "{{instance}} recovered spans"),
-               query(f"{BY} ({own('spool_quarantined_segments')})", "{{instance}} quarantined files")], "short", width=8),
+               query(f"{BY} ({own('spool_quarantined_segments')})", "{{instance}} quarantined files")], "short"),
     ])
 
 
@@ -91,9 +94,36 @@ def forwarding() -> dict:
         lines("Losses", "Spans that were accepted and given up. evicted, expired: the spool's limits; rejected, refused: Tempo's "
               "word; corrupt, unreadable: the disk.",
               [query(f"sum by (reason) (increase({own('dropped_spans_total')}[$__rate_interval]))", "{{reason}}")], "short",
-              bars=True, stack=True),
+              width=8, bars=True, stack=True),
+        lines("Refused requests kept aside", "Requests that Tempo refused for good, in refused/ below spool.directory. failed: the "
+              "disk took no copy; too_large: there is no room for it.",
+              [query(f"sum by (outcome) (increase({own('set_aside_requests_total')}[$__rate_interval]))", "{{outcome}}")],
+              "short", width=8, bars=True, stack=True),
         lines("Discarded by Tempo", "Spans that Tempo answered 200 for and did not store, in its own words.",
-              [query("sum by (reason) (rate(tempo_discarded_spans_total[$__rate_interval]))", "{{reason}}")], "ops", stack=True),
+              [query("sum by (reason) (rate(tempo_discarded_spans_total[$__rate_interval]))", "{{reason}}")], "ops", width=8,
+              stack=True),
+    ])
+
+
+def tasks() -> dict:
+    return row("Tasks and their traces", [
+        lines("Traces carried on", "Process spans that came without parent and link and got back the context that their task "
+              "carries, by what it became; none: the task carries no context, or is not known.",
+              [query(f"sum by (relation) ({rate(OWN + '_relinked_spans_total')})", "{{relation}}"),
+               query(f"sum({rate(OWN + '_unlinked_spans_total')})", "none")], "ops", width=8, stack=True),
+        lines("Tasks looked up", "For their context, by what came of it; down, limit and skipped were not asked for.",
+              [query(f"sum by (result) ({rate(OWN + '_task_lookups_total')})", "{{result}}")], "ops", width=8, stack=True),
+        lines("Dead letters without message or span", "unread: they died too fast to be read, and are counted only; no span: the "
+              "disk took none (with traces.dead-letter-span).",
+              [query(f"sum(increase({own('unread_dead_letters_total')}[$__rate_interval]))", "unread"),
+               query(f"sum(increase({own('unsent_dead_letter_spans_total')}[$__rate_interval]))", "no span")], "short", width=8,
+              bars=True),
+        lines("Spans that wait for their other half", "Producers and consumers whose partner is not here yet; 100,000 of each "
+              "at most.", [query(f"sum by (role) ({own('pairing_open_spans')})", "{{role}}")], "short", width=8),
+        lines("Halves forgotten", "For lack of room: the wait of their tasks is not known from them.",
+              [query(f"sum by (role) ({rate(OWN + '_pairing_evicted_spans_total')})", "{{role}}")], "ops", width=8, stack=True),
+        lines("Names beyond the limit", "Spans counted under _other, by label: metrics.queues-max and metrics.task-types.",
+              [query(f"sum by (label) ({rate(OWN + '_label_overflows_total')})", "{{label}}")], "ops", width=8, stack=True),
     ])
 
 
@@ -141,5 +171,5 @@ def make() -> dict:
     return dashboard(
         "asynq-collector", "Asynq: collector",
         "The collector itself: what comes in, what lies in the spool, what goes out, what is lost.",
-        [now(), receiving(), spooling(), forwarding(), scraping(), process(), books()],
+        [now(), receiving(), spooling(), forwarding(), tasks(), scraping(), process(), books()],
         data_sources("prometheus") + collector_variables(), events()[1:])

@@ -195,16 +195,18 @@ def workers() -> dict:
               [query(f"{BUSY} / ({SLOTS} > 0)", "{{host}} {{pid}}")], "percentunit", maximum=1),
         lines("Servers of each queue", "Live, active servers that consume the queue; 0 with pending tasks: nobody works.",
               [query(from_redis("asynq_queue_consumers"), "{{queue}}")], "short"),
+        lines("Slots of each queue's servers", "Tasks that they run at a time, over all their queues: the most that this queue "
+              "can get.", [query(from_redis("asynq_queue_concurrency"), "{{queue}}")], "short"),
         lines("Servers by status", "stopped: a server that was told to take no more tasks.",
               [query(f"max by (redis, status) (asynq_servers{{{COLLECTORS}}})", "{{status}}")], "short", width=6),
         lines("Cron entries", "Of live schedulers; falling: a scheduler died.",
               [query(f"max by (redis) (asynq_scheduler_entries{{{COLLECTORS}}})", "entries")], "short", width=6),
-        table("Cron", "Entries of live schedulers, with their next and their previous time.",
-              [instant(cron.format("next"), table=True), instant(cron.format("prev"), table=True)],
-              [("Next", "dateTimeFromNow"), ("Previous", "dateTimeFromNow")], key=("task_type", "spec", "entry_id"), width=12,
-              height=8),
         lines("Orphaned", "Active tasks whose worker died. A live server takes them back within two minutes.",
               [query(from_redis("asynq_queue_orphaned_tasks"), "{{queue}}")], "short"),
+        table("Cron", "Entries of live schedulers, with their next and their previous time.",
+              [instant(cron.format("next"), table=True), instant(cron.format("prev"), table=True)],
+              [("Next", "dateTimeFromNow"), ("Previous", "dateTimeFromNow")], key=("task_type", "spec", "entry_id"),
+              height=8),
     ])
 
 

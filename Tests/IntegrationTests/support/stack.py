@@ -141,7 +141,7 @@ class Demo(Process):
         self._temporary = Path(tempfile.mkdtemp(prefix="asynq-stack-"))
         super().__init__("demo", [
             COLLECTOR, "demo", "--metrics-listen", f"127.0.0.1:{self.port}", "--tempo-endpoint", tempo_endpoint,
-            "--tasks-per-second", tasks_per_second, "--redis-memory-sampling", "1s",
+            "--tasks-per-second", tasks_per_second, "--redis-memory-sampling", "1s", "--traces-dead-letter-span", "true",
         ], directory, {"TMPDIR": str(self._temporary)})
         self.answers(f"http://127.0.0.1:{self.port}/-/ready")
         self.socket = next(self._temporary.glob("*/redis.sock"))
