@@ -33,6 +33,7 @@ package final class Collector: Sendable {
     private let logger: Logger
     private let counters = ReceiverCounters()
     private let otlpLimits: HTTPLimits
+    private let webLimits = HTTPLimits()
     private let taskMetrics: TaskMetrics
     private let spoolLock: DirectoryLock?
     private let spool: Spool?
@@ -45,7 +46,7 @@ package final class Collector: Sendable {
     private let deadLetterSpans: DeadLetterSpans?
     private let registry: MetricsRegistry
     private let history = QueueHistory()
-    private let queues: QueueQueries
+    let queues: QueueQueries
     /// The receiver's, on which spans are appended: a disk that hangs hangs it.
     private let otlpGroup: MultiThreadedEventLoopGroup
     /// The web endpoints', which say so then; and no span waits for a page.
@@ -110,8 +111,8 @@ package final class Collector: Sendable {
         }
         sources.append(
             PipelineMetrics(
-                counters: counters, limits: otlpLimits, taskMetrics: taskMetrics, spool: spool, forwarder: forwarder,
-                clock: clock, makesSpans: options.aggregator.collectsWaits || options.addsDeadLetterSpans))
+                counters: counters, limits: [otlpLimits, webLimits], taskMetrics: taskMetrics, spool: spool,
+                forwarder: forwarder, clock: clock, makesSpans: options.aggregator.collectsWaits || options.addsDeadLetterSpans))
         sources.append(ProcessMetrics(clock: clock))
         registry = MetricsRegistry(sources)
         let patience = 3 * (options.redis?.intervalNanoseconds ?? 0) + (options.redis?.timeoutNanoseconds ?? 0)
@@ -128,12 +129,12 @@ package final class Collector: Sendable {
         try redis?.start()
         try lookup?.start()
         let web = try HTTPServer(
-            options.metricsListen, group: webGroup, responder: WebResponder(CollectorWebState(self)))
+            options.metricsListen, limits: webLimits, group: webGroup, responder: WebResponder(CollectorWebState(self)))
         servers.withLock { $0.web = web }
         let interval = TimeAmount.seconds(QueueHistory.intervalSeconds)
         webGroup.next().scheduleRepeatedTask(initialDelay: interval, delay: interval) { [weak self] task in
             guard let self else { return task.cancel() }
-            history.note(queueRows())
+            history.note(queues.rows)
         }
         let responder = OTLPResponder(
             options.receiver, attributes: TaskAttributeTable(waitAttributes: options.waitAttributes),
@@ -214,14 +215,12 @@ package final class Collector: Sendable {
     func statusPage() -> [UInt8] {
         StatusPage.html(
             StatusContent(
-                redis: redis?.current, rows: queueRows(), history: history.all, deadLetters: newestDeadLetters,
+                redis: redis?.current, rows: queues.rows, history: history.all, deadLetters: newestDeadLetters,
                 slowestWaits: taskMetrics.slowestWaits, books: Books.read(counters, spool), forwarderState: forwarderState,
                 links: options.traceLinks, now: (clock.wall(), clock.monotonic())))
     }
 
     var newestDeadLetters: [DeadLetter] { redis?.newestDeadLetters ?? [] }
-
-    func queueRows() -> [QueueRow] { queues.rows }
 
     fileprivate func scale(ofQueue name: [UInt8]) -> ScaleReply {
         let name = QueueName(name)
@@ -271,6 +270,10 @@ private struct CollectorWebState: WebState {
     func unreadyReason() -> String? { collector.unreadyReason() }
     func statusPage() -> [UInt8] { collector.statusPage() }
     func deadLetters() -> [UInt8] { QueueDocuments.deadLetters(collector.newestDeadLetters) }
-    func queues() -> [UInt8] { QueueDocuments.queues(collector.queueRows()) }
+    func queues() -> QueuesReply {
+        let rows = collector.queues.rows
+        if rows.isEmpty, let reason = collector.queues.unreadReason { return .unread(reason) }
+        return .list(QueueDocuments.queues(rows))
+    }
     func scale(ofQueue name: [UInt8]) -> ScaleReply { collector.scale(ofQueue: name) }
 }

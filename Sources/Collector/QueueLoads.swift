@@ -8,7 +8,8 @@ import Synchronization
 /// arrivals  = attempts that ended + growth of (pending + active)
 /// ```
 /// because a task that becomes ready (enqueued, due, due again, aggregated) goes to `pending`, from there to `active`, and
-/// leaves by the end of an attempt, which Asynq counts. A deleted task takes back its arrival.
+/// leaves by the end of an attempt, which Asynq counts. A task that is deleted or archived by hand takes back an arrival; a
+/// slice of the window in which more was taken back than came is left out, so that a purge does not hide the load.
 final class QueueLoads: Sendable {
     struct Load: Equatable {
         /// Tasks that became ready to run.
@@ -69,9 +70,16 @@ final class QueueLoads: Sendable {
         let kept = points.withLock { $0[queue] ?? [] }
         guard let first = kept.first, let last = kept.last, last.time > first.time else { return nil }
         let ended = Double(last.processed) - Double(first.processed)
-        let arrivals = ended + Double(last.open) - Double(first.open)
+        var arrivals = 0.0
+        var seconds = 0.0
+        for (before, after) in zip(kept, kept.dropFirst()) {
+            let came = Double(after.processed) - Double(before.processed) + Double(after.open) - Double(before.open)
+            guard came >= 0 else { continue }
+            arrivals += came
+            seconds += after.time.seconds(since: before.time)
+        }
         return Load(
-            arrivalsPerSecond: max(0, arrivals) / last.time.seconds(since: first.time),
+            arrivalsPerSecond: seconds > 0 ? arrivals / seconds : 0,
             meanRunSeconds: ended > 0 ? (last.activeSeconds - first.activeSeconds) / ended : nil)
     }
 }

@@ -18,12 +18,15 @@ struct QueueQueries: Sendable {
         QueueRow.all(redis?.current.snapshot, waits: taskMetrics.waitQuantiles)
     }
 
+    /// Why Redis can't be asked; nil when it was read, or is not to be.
+    var unreadReason: String? {
+        guard let status = redis?.current, status.snapshot == nil else { return nil }
+        return status.lastError.map { "Redis can't be read: \($0)" } ?? "Redis was not read yet"
+    }
+
     func scale(of name: QueueName) -> ScaleAnswer {
         guard let redis else { return .stale("redis.url is none: how many tasks are pending is not known") }
-        let status = redis.current
-        guard let snapshot = status.snapshot else {
-            return .stale(status.lastError.map { "Redis can't be read: \($0)" } ?? "Redis was not read yet")
-        }
+        guard let snapshot = redis.current.snapshot else { return .stale(unreadReason ?? "Redis was not read yet") }
         if clock.wall().nanoseconds(since: snapshot.takenAt) > staleNanoseconds {
             return .stale("the last scrape of Redis is too old")
         }
@@ -33,8 +36,8 @@ struct QueueQueries: Sendable {
         let spans = taskMetrics.quantiles95(of: name)
         let load = loads.load(of: name)
         let desired = ScaleAdvice.desiredWorkers(
-            arrivalsPerSecond: load?.arrivalsPerSecond ?? 0, runSeconds: spans.run ?? load?.meanRunSeconds ?? 0,
-            targetUtilization: targetUtilization, openTasks: pending &+ active)
+            arrivalsPerSecond: load?.arrivalsPerSecond, runSeconds: spans.run ?? load?.meanRunSeconds,
+            targetUtilization: targetUtilization, pending: pending, active: active)
         return .advice(
             ScaleAdvice(
                 pending: pending, oldestWaitSeconds: Double(latency) / 1e9,

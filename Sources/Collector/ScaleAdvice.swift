@@ -14,13 +14,16 @@ struct ScaleAdvice: Equatable {
     ///
     ///     desired = ⌈arrivals per second × p95 of the run time ÷ target utilization⌉
     ///
-    /// but at least one while a task is pending or active, or the last one would never be done.
+    /// but at least one while a task is pending or active, or the last one would never be done. Where one of the two is not
+    /// known (just started; long tasks of which none has ended), as many as tasks run now: no worker that runs one is too
+    /// many.
     static func desiredWorkers(
-        arrivalsPerSecond: Double, runSeconds: Double, targetUtilization: Double, openTasks: Int64
+        arrivalsPerSecond: Double?, runSeconds: Double?, targetUtilization: Double, pending: Int64, active: Int64
     ) -> Int64 {
+        let least: Int64 = pending > 0 || active > 0 ? 1 : 0
+        guard let arrivalsPerSecond, let runSeconds else { return max(least, active) }
         let workers = (arrivalsPerSecond * runSeconds / targetUtilization).rounded(.up)
-        let least: Int64 = openTasks > 0 ? 1 : 0
-        guard workers.isFinite else { return least }
+        guard workers.isFinite else { return max(least, active) }
         return max(least, Int64(min(max(0, workers), 1e9)))
     }
 }

@@ -14,6 +14,9 @@ import NIOHTTP1
 /// A refused body is read to its end before the answer, because a client that is still sending may not see an answer
 /// that comes with a closed connection (the reset overtakes it). One that sends too much is answered at once and given
 /// two seconds to read that.
+///
+/// The handler below hands on one request at a time, the next once the end of an answer is written. That is not before the
+/// client has read most of the answer: a hundred requests in one packet do not make a hundred answers in memory.
 final class HTTPConnection: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
@@ -27,11 +30,17 @@ final class HTTPConnection: ChannelInboundHandler {
         case closing
     }
 
+    private struct UnreadAnswer {
+        let keepAlive: Bool
+    }
+
     /// What is read and dropped of a refused body before the connection is given up.
     static let drainLimit = 64 << 20
     private static let linger = TimeAmount.seconds(2)
     /// Room that is made for a body when its head announces it; more is made as its bytes arrive.
     private static let maxReserve = 1 << 20
+    /// Answers of this size and more count against the limit of answers that are not read yet.
+    private static let largeAnswer = 16 << 10
 
     private let responder: any HTTPResponder
     private let limits: HTTPLimits
@@ -40,6 +49,8 @@ final class HTTPConnection: ChannelInboundHandler {
     private var arrival = NIODeadline.now()
     /// Requests whose answer is not written yet.
     private var pendingAnswers = 0
+    /// An answer that the client reads slowly: its end, and with it the next request, has to wait.
+    private var unreadAnswer: UnreadAnswer?
     /// The client has shut its side: close once the last answer is written.
     private var isInputClosed = false
 
@@ -182,13 +193,34 @@ final class HTTPConnection: ChannelInboundHandler {
         context.eventLoop.scheduleTask(in: Self.linger) { loopBound.value.close(promise: nil) }
     }
 
-    private func write(_ response: HTTPResponse, to head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+    private func write(_ answer: HTTPResponse, to head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        var response = answer
+        var heldBytes = response.body.count >= Self.largeAnswer && head.method != .HEAD ? response.body.count : 0
+        if heldBytes > 0 && !limits.holdAnswer(heldBytes) {
+            response = .text(.serviceUnavailable, "too much of earlier answers was not read yet")
+            response.headers.add(name: "Retry-After", value: "1")
+            heldBytes = 0
+        }
         // After a request to upgrade the parser expects another protocol, and would not see the next request.
         let changesProtocol = head.headers.contains(name: "upgrade") || head.method == .CONNECT
         let keepAlive = head.isKeepAlive && !changesProtocol
         // Before the answer is written: then the next request comes at once, if it is here.
         if !keepAlive { state = .closing }
-        writeParts(response, to: head, keepAlive: keepAlive, context)
+        writeParts(response, to: head, keepAlive: keepAlive, heldBytes: heldBytes, context)
+        if context.channel.isWritable { return writeEnd(keepAlive: keepAlive, context) }
+        unreadAnswer = UnreadAnswer(keepAlive: keepAlive)
+        context.flush()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable, let answer = unreadAnswer {
+            unreadAnswer = nil
+            writeEnd(keepAlive: answer.keepAlive, context)
+        }
+        context.fireChannelWritabilityChanged()
+    }
+
+    private func writeEnd(keepAlive: Bool, _ context: ChannelHandlerContext) {
         let written = context.writeAndFlush(wrapOutboundOut(.end(nil)))
         let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         written.whenComplete { _ in
@@ -198,8 +230,10 @@ final class HTTPConnection: ChannelInboundHandler {
         }
     }
 
+    /// - Parameter heldBytes: of the limit of unread answers, given back once the body is written.
     private func writeParts(
-        _ response: HTTPResponse, to head: HTTPRequestHead, keepAlive: Bool, _ context: ChannelHandlerContext
+        _ response: HTTPResponse, to head: HTTPRequestHead, keepAlive: Bool, heldBytes: Int = 0,
+        _ context: ChannelHandlerContext
     ) {
         var headers = response.headers
         headers.replaceOrAdd(name: "Content-Length", value: String(response.body.count))
@@ -211,7 +245,9 @@ final class HTTPConnection: ChannelInboundHandler {
         let responseHead = HTTPResponseHead(version: head.version, status: response.status, headers: headers)
         context.write(wrapOutboundOut(.head(responseHead)), promise: nil)
         if !response.body.isEmpty && head.method != .HEAD {
-            context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: response.body)))), promise: nil)
+            let written = heldBytes > 0 ? context.eventLoop.makePromise(of: Void.self) : nil
+            written?.futureResult.whenComplete { [limits] _ in limits.releaseAnswer(heldBytes) }
+            context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: response.body)))), promise: written)
         }
     }
 

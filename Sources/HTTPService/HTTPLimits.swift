@@ -9,15 +9,19 @@ package final class HTTPLimits: Sendable {
     private let maxConnections: Int
     private let connections = Atomic<Int>(0)
     private let bodyBytes: ByteAllowance
+    private let answerBytes: ByteAllowance
     private let refused = Atomic<UInt64>(0)
     private let slow = Atomic<UInt64>(0)
     private let faults = Atomic<UInt64>(0)
+    private let unread = Atomic<UInt64>(0)
 
     /// - Parameters:
     ///   - maxConnections: open at a time; further ones are closed at once.
     ///   - maxBodyBytes: of bodies that are not complete yet, over all connections.
-    package init(maxConnections: Int = 1024, maxBodyBytes: Int = 64 << 20) {
+    ///   - maxAnswerBytes: of large answers that clients have not read yet, over all connections; one of any size.
+    package init(maxConnections: Int = 1024, maxBodyBytes: Int = 64 << 20, maxAnswerBytes: Int = 64 << 20) {
         self.maxConnections = maxConnections
+        answerBytes = ByteAllowance(maxAnswerBytes)
         bodyBytes = ByteAllowance(maxBodyBytes)
     }
 
@@ -29,6 +33,9 @@ package final class HTTPLimits: Sendable {
     /// Connections that were ended because what came was no HTTP, or beyond a limit of the protocol: too large a head, too
     /// many streams, floods of control frames.
     package var protocolErrors: UInt64 { faults.load(ordering: .relaxed) }
+
+    /// Requests over HTTP/1.1 that were refused because too much of earlier answers was not read yet.
+    package var unreadAnswers: UInt64 { unread.load(ordering: .relaxed) }
 
     /// Of bodies that are not complete yet; 0 without connections.
     package var heldBodyBytes: Int { bodyBytes.heldBytes }
@@ -59,6 +66,17 @@ package final class HTTPLimits: Sendable {
 
     func release(_ count: Int) {
         bodyBytes.release(count)
+    }
+
+    /// Room for an answer until the client has read it; false, and counted, when there is none.
+    func holdAnswer(_ count: Int) -> Bool {
+        if answerBytes.holdOneAtLeast(count) { return true }
+        unread.add(1, ordering: .relaxed)
+        return false
+    }
+
+    func releaseAnswer(_ count: Int) {
+        answerBytes.release(count)
     }
 
     func noteSlowRequest() {

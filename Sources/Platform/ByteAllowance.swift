@@ -23,6 +23,14 @@ package final class ByteAllowance: Sendable {
         return false
     }
 
+    /// The same, but what is alone is held whatever its size.
+    package func holdOneAtLeast(_ count: Int) -> Bool {
+        let total = held.add(count, ordering: .relaxed).newValue
+        if total <= most.load(ordering: .relaxed) || total == count { return true }
+        held.subtract(count, ordering: .relaxed)
+        return false
+    }
+
     package func release(_ count: Int) {
         held.subtract(count, ordering: .relaxed)
     }

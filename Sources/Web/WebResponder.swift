@@ -14,9 +14,16 @@ package protocol WebState: Sendable {
     /// The newest dead letters, JSON.
     func deadLetters() -> [UInt8]
     /// All queues, JSON.
-    func queues() -> [UInt8]
+    func queues() -> QueuesReply
     /// How many workers a queue wants.
     func scale(ofQueue name: [UInt8]) -> ScaleReply
+}
+
+package enum QueuesReply {
+    /// JSON.
+    case list([UInt8])
+    /// Why none can be named.
+    case unread(String)
 }
 
 package enum ScaleReply {
@@ -35,7 +42,7 @@ package enum ScaleReply {
 /// | `/-/healthy`, `/healthz`  | 200 while the process serves; Redis and Tempo don't matter    |
 /// | `/-/ready`, `/readyz`     | 200 once started, 503 with the reason                         |
 /// | `/`                       | the status page                                               |
-/// | `/api/v1/queues`          | the queues as JSON                                            |
+/// | `/api/v1/queues`          | the queues as JSON; 503 where none is known, Redis being away |
 /// | `/api/v1/dead-letters`    | the newest dead letters as JSON                               |
 /// | `/api/v1/scale/{queue}`   | for autoscalers; 404 for an unknown queue, 503 without news   |
 package struct WebResponder: HTTPResponder {
@@ -108,7 +115,10 @@ package struct WebResponder: HTTPResponder {
         case "/api/v1/dead-letters":
             return .now(compressed(.json(.ok, state.deadLetters()), request.headers))
         case "/api/v1/queues":
-            return .now(compressed(.json(.ok, state.queues()), request.headers))
+            switch state.queues() {
+            case .list(let document): return .now(compressed(.json(.ok, document), request.headers))
+            case .unread(let reason): return .now(.text(.serviceUnavailable, reason))
+            }
         default:
             if let name = Self.queueName(in: request.path) { return .now(scale(ofQueue: name)) }
             let page = HTTPResponse(.ok, contentType: "text/html; charset=utf-8", body: state.statusPage())

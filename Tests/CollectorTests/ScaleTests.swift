@@ -34,6 +34,14 @@ struct ScaleTests {
         #expect(loads.load(of: name)?.arrivalsPerSecond == 0)
     }
 
+    @Test("a purge does not hide what comes all the while")
+    func purge() {
+        for step in 0...10 as ClosedRange<Int64> {
+            note(at: UInt64(100 + 5 * step), processed: step * 500, pending: step < 6 ? 10_000 : 0)
+        }
+        #expect(loads.load(of: name)?.arrivalsPerSecond == 100)
+    }
+
     @Test("only the window counts: what came before it is forgotten")
     func window() {
         for step in 0..<40 as Range<UInt64> {
@@ -80,8 +88,21 @@ struct ScaleTests {
         (.nan, 1, 0.8, 2, 1), (-5, 1, 0.8, 0, 0),
     ] as [(Double, Double, Double, Int64, Int64)])
     func workers(arrivals: Double, seconds: Double, utilization: Double, open: Int64, workers: Int64) {
+        for (pending, active) in [(open, 0), (0, min(open, 1))] as [(Int64, Int64)] {
+            let desired = ScaleAdvice.desiredWorkers(
+                arrivalsPerSecond: arrivals, runSeconds: seconds, targetUtilization: utilization, pending: pending,
+                active: active)
+            #expect(desired == workers)
+        }
+    }
+
+    @Test("as many workers as tasks run, where arrivals or run times are not known", arguments: [
+        // Arrivals a second, seconds, pending, active → workers.
+        (nil, nil, 0, 0, 0), (nil, nil, 50, 0, 1), (nil, 2, 50, 20, 20), (0, nil, 50, 20, 20), (10, nil, 0, 3, 3),
+    ] as [(Double?, Double?, Int64, Int64, Int64)])
+    func unknown(arrivals: Double?, seconds: Double?, pending: Int64, active: Int64, workers: Int64) {
         let desired = ScaleAdvice.desiredWorkers(
-            arrivalsPerSecond: arrivals, runSeconds: seconds, targetUtilization: utilization, openTasks: open)
+            arrivalsPerSecond: arrivals, runSeconds: seconds, targetUtilization: 0.8, pending: pending, active: active)
         #expect(desired == workers)
     }
 

@@ -3,6 +3,7 @@
 import os
 import socket
 from contextlib import ExitStack
+from typing import BinaryIO
 
 from support import http_client, otlp
 from support.collector import flags, run_once
@@ -67,3 +68,80 @@ def test_an_abstract_socket_takes_spans_and_leaves_no_file(start_collector, tmp_
     second = run_once("run", *flags(collector.options | {
         "otlp.listen": "none", "metrics.listen": "127.0.0.1:0", "spool.directory": tmp_path / "other"}))
     assert second.returncode == 1 and "another process listens" in second.stderr, second
+
+
+# --- Answers that nobody reads ---------------------------------------------------------------------------------------
+
+PAGE = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def _make_the_page_large(collector) -> int:
+    """Five queues of 200 task types: histograms enough for megabytes."""
+    number = 0
+    for queue in range(5):
+        spans = []
+        for kind in range(200):
+            number += 1
+            span = otlp.process_span(number, f"queue-{queue}", f"type-{kind}")
+            span.attributes.extend(otlp.attributes(asynq__task__wait_seconds=0.01 * (kind + 1)))
+            spans.append(span)
+        assert collector.post(otlp.request(*spans)).status == 200
+    size = len(collector.get("/metrics").body)
+    assert size > 3 << 20
+    return size
+
+
+def _resident(collector) -> int:
+    """Without asking the collector for it."""
+    with open(f"/proc/{collector.process.pid}/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def _client(collector) -> socket.socket:
+    client = socket.socket(socket.AF_INET)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.settimeout(20)
+    client.connect(("127.0.0.1", collector.metrics_port))
+    return client
+
+
+def _next_status(stream: BinaryIO) -> int:
+    """Of an answer that has to be whole."""
+    status = int(stream.readline().split()[1])
+    length = 0
+    while (line := stream.readline()) != b"\r\n":
+        name, value = line.split(b":", 1)
+        length = int(value) if name.lower() == b"content-length" else length
+    assert len(stream.read(length)) == length > 0
+    return status
+
+
+def test_requests_in_one_packet_are_answered_one_by_one_as_the_client_reads(start_collector):
+    collector = start_collector()
+    size = _make_the_page_large(collector)
+    before = _resident(collector)
+    with _client(collector) as client:
+        client.sendall(PAGE * 60)
+        eventually("the first answer is on its way", lambda: client.recv(1, socket.MSG_PEEK))
+        # Another client is served meanwhile.
+        assert all(collector.get("/metrics").status == 200 for _ in range(5))
+        assert _resident(collector) - before < 8 * size
+        with client.makefile("rb") as stream:
+            assert [_next_status(stream) for _ in range(60)] == [200] * 60
+
+
+def test_what_all_clients_leave_unread_has_a_bound(start_collector):
+    """64 MiB: beyond it a client is told to come again."""
+    collector = start_collector()
+    _make_the_page_large(collector)
+    before = _resident(collector)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(_client(collector)) for _ in range(40)]
+        for client in clients:
+            client.sendall(PAGE)
+        last = http_client.raw_answer(clients[-1], "GET")
+        assert last.status == 503 and last.headers["Retry-After"] == "1", last
+        assert _resident(collector) - before < 160 << 20
+        assert collector.get("/-/healthy").status == 200
+    metrics = eventually("room again", lambda: collector.metrics())
+    assert metrics.value("asynq_collector_refused_requests_total", {"reason": "unread"}) >= 10

@@ -156,6 +156,36 @@ def test_there_is_no_answer_before_redis_was_read_nor_without_redis(start_collec
     assert b"redis.url" in answer.body
 
 
+def test_no_queues_are_told_from_queues_that_are_not_known(start_collector, redis):
+    collector = start_collector(options={"redis.url": "redis://127.0.0.1:1/0"})
+    unknown = eventually("the reason", lambda: (answer := collector.get("/api/v1/queues")).status == 503 and answer)
+    assert b"Redis" in unknown.body
+    span = process_span(1, "only from spans", "t")
+    span.attributes.extend(attributes(asynq__task__wait_seconds=2.0))
+    collector.post(request(span))
+    named = collector.get("/api/v1/queues")
+    assert named.status == 200 and [queue["pending"] for queue in json.loads(named.body)] == [None]
+    collector.stop()
+    without = start_collector()
+    assert json.loads(without.get("/api/v1/queues").body) == []
+    without.stop()
+    redis[1].srem("asynq:queues", "q")
+    empty = start_collector(options={"redis.url": redis[0].url})
+    eventually("Redis was read", lambda: empty.get("/api/v1/queues").status == 200)
+    assert json.loads(empty.get("/api/v1/queues").body) == []
+
+
+def test_workers_with_long_tasks_are_kept(start_collector, redis):
+    """None has ended, so nothing is known of their run time."""
+    server, client = redis
+    client.rpush("asynq:{q}:active", *[f"a{n}" for n in range(20)])
+    push(client, 50)
+    collector = start(start_collector, server)
+    for _ in range(20):
+        assert scale(collector)["desired_workers"] == 20
+        time.sleep(0.1)
+
+
 def test_only_get_and_head_are_allowed(start_collector, redis):
     collector = start(start_collector, redis[0])
     answer = ask_any(collector.web, "POST", "/api/v1/scale/q", b"")

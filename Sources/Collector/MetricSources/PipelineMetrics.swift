@@ -15,7 +15,8 @@ final class PipelineMetrics: MetricSource {
     private static let prefix = "asynq_collector_"
 
     private let counters: ReceiverCounters
-    private let limits: HTTPLimits
+    /// Of the receiver and of the web endpoints.
+    private let limits: [HTTPLimits]
     private let taskMetrics: TaskMetrics
     private let spool: Spool?
     private let forwarder: Forwarder?
@@ -23,7 +24,7 @@ final class PipelineMetrics: MetricSource {
     private let makesSpans: Bool
 
     init(
-        counters: ReceiverCounters, limits: HTTPLimits, taskMetrics: TaskMetrics, spool: Spool?, forwarder: Forwarder?,
+        counters: ReceiverCounters, limits: [HTTPLimits], taskMetrics: TaskMetrics, spool: Spool?, forwarder: Forwarder?,
         clock: Clock, makesSpans: Bool
     ) {
         self.counters = counters
@@ -80,12 +81,13 @@ final class PipelineMetrics: MetricSource {
         var bad = family(
             "refused_requests_total", .counter,
             "Requests that were refused before their spans were counted, by reason: a client has no token, speaks "
-                + "another protocol, or sends too much at a time.")
+                + "another protocol, sends too much at a time, or does not read its answers.")
         for reason in BadRequestReason.allCases {
             bad.add(values.badRequests[reason] ?? 0, LabelSet(["reason": reason.rawValue]))
         }
-        bad.add(limits.slowRequests, LabelSet(["reason": "slow"]))
-        bad.add(limits.protocolErrors, LabelSet(["reason": "protocol"]))
+        bad.add(limits.map(\.slowRequests).reduce(0, +), LabelSet(["reason": "slow"]))
+        bad.add(limits.map(\.protocolErrors).reduce(0, +), LabelSet(["reason": "protocol"]))
+        bad.add(limits.map(\.unreadAnswers).reduce(0, +), LabelSet(["reason": "unread"]))
         var duplicates = family(
             "duplicate_spans_total", .counter,
             "Process spans that came again; they are observed once. Rising: senders do not hear the answer in time "
@@ -94,7 +96,7 @@ final class PipelineMetrics: MetricSource {
         var connections = family(
             "refused_connections_total", .counter,
             "Connections that were closed at once because 1,024 were open; is there a client that never closes its own?")
-        connections.add(limits.refusedConnections)
+        connections.add(limits.map(\.refusedConnections).reduce(0, +))
         return [received, accepted, refused, bad, connections, duplicates]
     }
 
