@@ -99,7 +99,8 @@ def brief_alerts(files: RuleFiles) -> list[str]:
     interval = _minutes(_yaml(FOLDER / "alertmanager.yml")["route"]["group_interval"])
     findings = []
     for alert in files.alerts:
-        ranges = re.findall(r"\bincrease\([^\[]*\[(\w+)\]\)+ > 0(?![.\d])", " ".join(alert["expr"].split()))
+        ranges = re.findall(r"\bincrease\([^\[]*\[(\w+)\]\)(?: or increase\([^\[]*\[\w+\]\))*[) ]* > 0(?![.\d])",
+                            " ".join(alert["expr"].split()))
         for duration in ranges:
             if _minutes(duration) - _minutes(alert.get("for", "0m")) < 2 * interval:
                 findings.append(f"{alert['alert']}: over within two group_intervals of an event")
