@@ -116,6 +116,11 @@ def _target(dashboard: dict) -> dict:
     return _panel(dashboard)["targets"][0]
 
 
+def _bars(dashboard: dict) -> dict:
+    return next(panel for panel in dashboards.panels(dashboard) if panel["targets"][0]["datasource"]["type"] == "prometheus"
+                and panel["fieldConfig"]["defaults"].get("custom", {}).get("drawStyle") == "bars")
+
+
 def _swap(holder: dict, key: str, value: object) -> None:
     holder[key] = value
 
@@ -135,6 +140,9 @@ FAULTS = {
     "unused variable": (dashboards.variable_problems,
                         lambda d: d["templating"]["list"].append(d["templating"]["list"][-1] | {"name": "unused"})),
     "variable used before it is declared": (dashboards.variable_problems, lambda d: d["templating"]["list"].reverse()),
+    "variable declared twice": (dashboards.variable_problems,
+                                lambda d: d["templating"]["list"].append(d["templating"]["list"][-1])),
+    "variable without a label": (dashboards.variable_problems, lambda d: d["templating"]["list"][-1].pop("label")),
     "variable not multi": (dashboards.variable_problems,
                            lambda d: next(v for v in d["templating"]["list"] if v["name"] == "job").update(multi=False)),
     "no title": (dashboards.panel_problems, lambda d: _swap(_panel(d), "title", "")),
@@ -142,6 +150,12 @@ FAULTS = {
     "no unit": (dashboards.panel_problems, lambda d: _panel(d)["fieldConfig"]["defaults"].pop("unit")),
     "old panel": (dashboards.panel_problems, lambda d: _swap(_panel(d), "type", "graph")),
     "tooltip": (dashboards.panel_problems, lambda d: _panel(d)["options"].update(tooltip={"mode": "single", "sort": "none"})),
+    "legend without the last value": (dashboards.panel_problems,
+                                      lambda d: _panel(d)["options"]["legend"]["calcs"].remove("lastNotNull")),
+    "lonely points": (dashboards.panel_problems,
+                      lambda d: _panel(d)["fieldConfig"]["defaults"]["custom"].update(showPoints="never")),
+    "row twice": (dashboards.panel_problems,
+                  lambda d: d["panels"].append(next(panel for panel in d["panels"] if panel["type"] == "row"))),
     "no query": (dashboards.panel_problems, lambda d: _swap(_panel(d), "targets", [])),
     "hard-coded data source": (dashboards.data_source_problems,
                                lambda d: _swap(_target(d), "datasource", {"type": "prometheus", "uid": "abc"})),
@@ -154,6 +168,14 @@ FAULTS = {
     "bare counter in a quotient": (dashboards.promql_problems,
                                    lambda d: _swap(_target(d), "expr", "rate(x_total[$__rate_interval]) / y_total")),
     "rate of a gauge": (dashboards.promql_problems, lambda d: _swap(_target(d), "expr", "rate(x_bytes[$__rate_interval])")),
+    "bars of fifteen seconds": (dashboards.bar_problems, lambda d: _bars(d).pop("interval")),
+    "bars that overlap": (dashboards.bar_problems,
+                          lambda d: _swap(_bars(d)["targets"][0], "expr", "sum(increase(x_total[$__rate_interval]))")),
+    "bars of a rate": (dashboards.bar_problems,
+                       lambda d: _swap(_bars(d)["targets"][0], "expr", "sum(rate(x_total[$__rate_interval]))")),
+    "columns of fifteen seconds": (dashboards.bar_problems, lambda d: _panel(d, "heatmap").pop("interval")),
+    "lines that overlap": (dashboards.bar_problems,
+                           lambda d: _swap(_target(d), "expr", "sum(increase(x_total[$__rate_interval]))")),
     "no PromQL": (dashboards.promql_problems, lambda d: _swap(_target(d), "expr", "sum by (a (x)")),
     "misspelled key": (_misspelled, lambda d: _panel(d)["options"].update(legnd=_panel(d)["options"].pop("legend"))),
     "misspelled value": (_misspelled, lambda d: _panel(d)["fieldConfig"]["defaults"].update(minn=0)),
@@ -184,6 +206,49 @@ def test_planted_fault_is_found_in_what_only_some_dashboards_have():
                  and p["targets"][0].get("exemplar") and p["type"] == "timeseries")
     del panel["targets"][0]["exemplar"]
     assert any("exemplars" in finding for finding in dashboards.panel_problems(dashboard))
+
+
+def _trace_table(dashboard: dict) -> dict:
+    return next(panel for panel in dashboards.panels(dashboard) if "tableType" in panel["targets"][0]
+                and panel["type"] == "table")
+
+
+def _first_override(dashboard: dict) -> dict:
+    return _trace_table(dashboard)["fieldConfig"]["overrides"][0]
+
+
+TRACE_FAULTS = {
+    "a field of another table": lambda d: _first_override(d)["matcher"].update(options="traceID"),
+    "a hidden field": lambda d: _first_override(d)["matcher"].update(options="traceIdHidden"),
+    "a link with a field that is not there": lambda d: _first_override(d)["properties"][0]["value"][0].update(
+        url="/d/asynq-observability?var-traceId=${__data.fields.traceID}"),
+    "no link": lambda d: _trace_table(d)["fieldConfig"]["overrides"].clear(),
+    "the first matches for the newest": lambda d: _trace_table(d)["targets"][0].update(query="{ status = error }"),
+}
+
+
+@pytest.mark.parametrize("fault", TRACE_FAULTS)
+def test_planted_fault_of_a_table_of_traces_is_found(fault):
+    dashboard = dashboards.load(FOLDER / "asynq-observability.json")
+    assert dashboards.trace_table_problems(dashboard) == []
+    TRACE_FAULTS[fault](dashboard)
+    assert dashboards.trace_table_problems(dashboard) != []
+
+
+def test_planted_fault_of_a_box_that_is_empty_is_found():
+    dashboard = dashboards.load(FOLDER / "asynq-observability.json")
+    target = next(t for p in dashboards.panels(dashboard) for t in p["targets"] if "$traceId" in t.get("expr", ""))
+    target["expr"] = target["expr"].replace('| trace_id!="" ', "")
+    assert any("empty box" in finding for finding in dashboards.logql_problems(dashboard))
+
+
+def test_the_link_to_the_runbook_finds_its_section():
+    """Grafana can't write the alert's name in small letters, as the headings' own anchors are, and anchors are case-sensitive."""
+    text = (FOLDER / "asynq-observability.json").read_text(encoding="utf-8")
+    assert "https://runbooks.example.com/asynq#${__value.text}" in text
+    files = alert_rules.RuleFiles.read()
+    names = sorted({alert["alert"] for alert in files.alerts})
+    assert names == sorted(re.findall(r'^<a id="(\w+)"></a>\n\n### \1$', files.runbook, re.MULTILINE))
 
 
 # --- Provisioning ----------------------------------------------------------------------------------------------------

@@ -14,6 +14,11 @@ PROMETHEUS = {"type": "prometheus", "uid": "${prometheus_datasource}"}
 TEMPO = {"type": "tempo", "uid": "${tempo_datasource}"}
 LOKI = {"type": "loki", "uid": "${loki_datasource}"}
 
+# The least that a bar or a column of a heatmap stands for: four scrapes, as `common.counted` needs them.
+BAR = "1m"
+BAR_NOTE = " A bar stands for a minute, in longer time ranges for more."
+COLUMN_NOTE = " A column stands for a minute, in longer time ranges for more."
+
 GREEN, YELLOW, ORANGE, RED, BLUE = "green", "yellow", "orange", "red", "blue"
 
 # --- Targets ---------------------------------------------------------------------------------------------------------
@@ -85,9 +90,10 @@ def stat(title: str, description: str, targets: list[dict], unit: str, *, width:
 def lines(title: str, description: str, targets: list[dict], unit: str, *, width: int = 12, height: int = 8,
           stack: bool = False, bars: bool = False, thresholds: dict | None = None, minimum: float | None = 0,
           maximum: float | None = None, limits: tuple[str, ...] = (), few: bool = True, decimals: int | None = None) -> dict:
-    """A time series. `limits`: legends of series that are limits and drawn dashed; `few`: legend as a table."""
+    """A time series. `bars`: counts, each of its own time (`common.counted`); `limits`: legends of series that are limits and
+    drawn dashed; `few`: legend as a table."""
     custom = {"drawStyle": "bars" if bars else "line", "fillOpacity": 60 if bars else 30 if stack else 8,
-              "lineWidth": 1, "showPoints": "never", "spanNulls": False, "axisSoftMin": 0,
+              "lineWidth": 1, "showPoints": "auto", "spanNulls": False, "axisSoftMin": 0,
               "stacking": {"group": "A", "mode": "normal" if stack else "none"},
               "thresholdsStyle": {"mode": "dashed" if thresholds else "off"}}
     defaults = {"color": {"mode": "palette-classic"}, "custom": custom}
@@ -102,8 +108,9 @@ def lines(title: str, description: str, targets: list[dict], unit: str, *, width
                                  {"id": "custom.fillOpacity", "value": 0},
                                  {"id": "custom.stacking", "value": {"group": "limit", "mode": "none"}},
                                  {"id": "color", "value": {"fixedColor": RED, "mode": "fixed"}}]} for limit in limits]
-    return _panel("timeseries", title, description, targets, width, height, unit, thresholds or PLAIN, defaults, options,
-                  overrides)
+    panel = _panel("timeseries", title, description + (BAR_NOTE if bars else ""), targets, width, height, unit,
+                   thresholds or PLAIN, defaults, options, overrides)
+    return panel | ({"interval": BAR} if bars else {})
 
 
 def table(title: str, description: str, targets: list[dict], columns: list[tuple], *, width: int = 24, height: int = 9,
@@ -157,7 +164,8 @@ def heatmap(title: str, description: str, targets: list[dict], unit: str, *, wid
                "tooltip": {"mode": "single", "showColorScale": False, "yHistogram": True},
                "yAxis": {"axisPlacement": "left", "reverse": False, "unit": unit}}
     custom = {"hideFrom": {"legend": False, "tooltip": False, "viz": False}, "scaleDistribution": {"type": "linear"}}
-    return _panel("heatmap", title, description, targets, width, height, unit, PLAIN, {"custom": custom}, options, [])
+    return _panel("heatmap", title, description + COLUMN_NOTE, targets, width, height, unit, PLAIN, {"custom": custom}, options,
+                  []) | {"interval": BAR}
 
 
 def states(title: str, description: str, targets: list[dict], mapping: dict[str, tuple[str, str]], *, width: int = 12,
@@ -183,11 +191,16 @@ def trace_view(title: str, description: str, targets: list[dict], *, width: int 
     return _panel("traces", title, description, targets, width, height, "none", PLAIN, {}, {}, [])
 
 
-def trace_table(title: str, description: str, targets: list[dict], *, width: int = 12, height: int = 10) -> dict:
+def trace_table(title: str, description: str, targets: list[dict], *, links: dict[str, tuple[str, str]] = {}, width: int = 12,
+                height: int = 10) -> dict:
+    """`links`: field of Grafana's -> (title, url)."""
+    overrides = [{"matcher": {"id": "byName", "options": field},
+                  "properties": [{"id": "links", "value": [{"title": text, "url": url}]}]}
+                 for field, (text, url) in links.items()]
     return _panel("table", title, description, targets, width, height, "short", PLAIN,
                   {"custom": {"align": "auto", "filterable": False, "cellOptions": {"type": "auto"}, "inspect": False}},
                   {"cellHeight": "sm", "showHeader": True, "footer": {"show": False, "reducer": ["sum"], "countRows": False,
-                                                                      "fields": ""}}, [])
+                                                                      "fields": ""}}, overrides)
 
 
 def node_graph(title: str, description: str, targets: list[dict], *, width: int = 24, height: int = 12) -> dict:

@@ -1,10 +1,12 @@
 """Asynq: collector. The collector itself: what comes in, what lies in the spool, what goes out, what is lost."""
 
 from source.builder import (BLUE, GREEN, RED, YELLOW, dashboard, instant, lines, query, row, stat, states, steps)
-from source.common import COLLECTORS, collector_variables, data_sources, events
+from source.common import COLLECTORS, collector_variables, counted, data_sources, events
 
 OWN = "asynq_collector"
 BY = "sum by (instance)"
+# Unsynced ones are with their sender still, which was told to come again.
+KEPT_BY_NOBODY = 'reason!="unsynced"'
 
 
 def rate(name: str, selector: str = "") -> str:
@@ -27,8 +29,9 @@ def now() -> dict:
         stat("Spool", "How full the fullest spool is. At 100 % senders are refused, or the oldest spans go.",
              [query(f"max({own('spool_bytes')} / {own('spool_capacity_bytes')})", "spool")], "percentunit",
              thresholds=steps((None, GREEN), (0.5, YELLOW), (0.8, RED))),
-        stat("Lost in this range", "Spans that were accepted and given up, for whatever reason. Has to be 0.",
-             [instant(f"sum(increase({own('dropped_spans_total')}[$__range]))", "lost")], "short", decimals=0,
+        stat("Lost in this range", "Spans that were accepted and given up, for whatever reason (unsynced ones aside: their "
+             "sender was told to send them again). Has to be 0.",
+             [instant(f"sum(increase({own('dropped_spans_total', KEPT_BY_NOBODY)}[$__range]))", "lost")], "short", decimals=0,
              thresholds=steps((None, GREEN), (1, RED))),
         stat("Versions", "Running versions of the collector.",
              [instant(f"count by (version) ({own('build_info')})", "{{version}}")], "short", text=True,
@@ -67,8 +70,8 @@ def spooling() -> dict:
               [query(f"sum({rate(OWN + '_accepted_spans_total')})", "accepted"),
                query(f"sum({rate(OWN + '_forwarded_spans_total')})", "forwarded")], "ops", width=8),
         lines("Disk", "Reads, writes and syncs that failed, and frames with a wrong checksum. Has to be 0.",
-              [query(f"{BY} (increase({own('spool_errors_total')}[$__rate_interval]))", "{{instance}} errors"),
-               query(f"{BY} (increase({own('spool_corrupt_frames_total')}[$__rate_interval]))", "{{instance}} corrupt")],
+              [query(f"{BY} ({counted(own('spool_errors_total'))})", "{{instance}} errors"),
+               query(f"{BY} ({counted(own('spool_corrupt_frames_total'))})", "{{instance}} corrupt")],
               "short", width=8, bars=True),
         states("Does the disk answer?", "While it does not, senders are told to come again.",
                [query(f"max by (instance) ({own('spool_stalled')})", "{{instance}}")],
@@ -92,12 +95,13 @@ def forwarding() -> dict:
                [query(f"min by (instance) ({own('tempo_up')})", "{{instance}}")], {"0": ("down", RED), "1": ("up", GREEN)},
                width=8),
         lines("Losses", "Spans that were accepted and given up. evicted, expired: the spool's limits; rejected, refused: Tempo's "
-              "word; corrupt, unreadable: the disk.",
-              [query(f"sum by (reason) (increase({own('dropped_spans_total')}[$__rate_interval]))", "{{reason}}")], "short",
+              "word; unanswered: requests that Tempo never answered; corrupt, unreadable: the disk. unsynced is no loss: the "
+              "disk did not take them, and their sender was told to send them again.",
+              [query(f"sum by (reason) ({counted(own('dropped_spans_total'))})", "{{reason}}")], "short",
               width=8, bars=True, stack=True),
         lines("Refused requests kept aside", "Requests that Tempo refused for good, in refused/ below spool.directory. failed: the "
               "disk took no copy; too_large: there is no room for it.",
-              [query(f"sum by (outcome) (increase({own('set_aside_requests_total')}[$__rate_interval]))", "{{outcome}}")],
+              [query(f"sum by (outcome) ({counted(own('set_aside_requests_total'))})", "{{outcome}}")],
               "short", width=8, bars=True, stack=True),
         lines("Discarded by Tempo", "Spans that Tempo answered 200 for and did not store, in its own words.",
               [query("sum by (reason) (rate(tempo_discarded_spans_total[$__rate_interval]))", "{{reason}}")], "ops", width=8,
@@ -115,8 +119,8 @@ def tasks() -> dict:
               [query(f"sum by (result) ({rate(OWN + '_task_lookups_total')})", "{{result}}")], "ops", width=8, stack=True),
         lines("Dead letters without message or span", "unread: they died too fast to be read, and are counted only; no span: the "
               "disk took none (with traces.dead-letter-span).",
-              [query(f"sum(increase({own('unread_dead_letters_total')}[$__rate_interval]))", "unread"),
-               query(f"sum(increase({own('unsent_dead_letter_spans_total')}[$__rate_interval]))", "no span")], "short", width=8,
+              [query(f"sum({counted(own('unread_dead_letters_total'))})", "unread"),
+               query(f"sum({counted(own('unsent_dead_letter_spans_total'))})", "no span")], "short", width=8,
               bars=True),
         lines("Spans that wait for their other half", "Producers and consumers whose partner is not here yet; 100,000 of each "
               "at most.", [query(f"sum by (role) ({own('pairing_open_spans')})", "{{role}}")], "short", width=8),

@@ -10,12 +10,19 @@ TYPES = QUEUES + ', task_type=~"$task_type"'
 RECORDED = 'queue=~"$queue"'
 
 
-def from_redis(name: str, selector: str = "", by: str = "", function: str = "") -> str:
-    """The same in every collector that reads this Redis, so the largest stands for all."""
+def from_redis(name: str, selector: str = "", by: str = "", function: str = "", one: str = "max") -> str:
+    """The same in every collector that reads this Redis, so the largest stands for all. `one="avg"` for a slope, which errs
+    to both sides: the largest of several would lean to one."""
     labels = ", ".join(filter(None, ["redis", "queue", by]))
     series = f"{name}{{{QUEUES}{', ' + selector if selector else ''}}}"
-    return f"max by ({labels}) ({function}({series}{'[$__rate_interval]' if function else ''}))" if function else \
-        f"max by ({labels}) ({series})"
+    return f"{one} by ({labels}) ({function}({series}[$__rate_interval]))" if function else f"{one} by ({labels}) ({series})"
+
+
+def counted(series: str) -> str:
+    """By how much a counter rose in each step: the bars add up to what it counted. `increase` would look back over
+    $__rate_interval, which is a scrape longer than the step (and four times a step of one scrape), and each event would be
+    in several bars."""
+    return f"rate({series}[$__rate_interval]) * $__interval_ms / 1000"
 
 
 def processed(selector: str = "", function: str = "rate") -> str:

@@ -2,7 +2,7 @@
 
 from source.builder import (GREEN, ORANGE, RED, YELLOW, dashboard, heat, heatmap, instant, lines, log_label, log_lines, logql,
                             node_graph, query, row, stat, states, steps, table, trace_table, trace_view, traceql, service_map)
-from source.common import (COLLECTORS, QUEUES, RECORDED, TYPES, data_sources, events, from_redis, processed, quantile,
+from source.common import (COLLECTORS, QUEUES, RECORDED, TYPES, counted, data_sources, events, from_redis, processed, quantile,
                            queue_variables, storage_variables, trace_id)
 from source.queues import FAILURES, OBJECTIVE_RATIO, OBJECTIVE_SECONDS, RUN, WAIT
 from source.storage import DATABASES
@@ -67,23 +67,22 @@ def red() -> dict:
               [query(f"histogram_quantile(0.95, sum by (le, service) (rate({LATENCY}_bucket[$__rate_interval])))", "{{service}}",
                      exemplar=True)], "s", width=8),
         heatmap("Run time, all attempts", "How many attempts took how long. A dot opens a trace.",
-                [heat(f"sum by (le) (increase({RUN}_bucket{{{TYPES}}}[$__rate_interval]))") | {"exemplar": True}], "s"),
+                [heat(f"sum by (le) ({counted(f'{RUN}_bucket{{{TYPES}}}')})") | {"exemplar": True}], "s"),
         heatmap("Wait, all tasks", "How many tasks waited how long. A dot opens a trace.",
-                [heat(f"sum by (le) (increase({WAIT}_bucket{{{TYPES}}}[$__rate_interval]))") | {"exemplar": True}], "s"),
+                [heat(f"sum by (le) ({counted(f'{WAIT}_bucket{{{TYPES}}}')})") | {"exemplar": True}], "s"),
     ])
 
 
 def traces() -> dict:
-    link = "/d/asynq-observability?var-traceId=${__value.raw}&${__url_time_range}"
-    shown = trace_table("Slow attempts", "Attempts of these queues that took longer than a second, newest first.",
-                        [traceql(f"{{ {TASKS} && duration > 1s }}", table="spans")])
-    failed = trace_table("Failed attempts", "Attempts of these queues that ended with an error, newest first.",
-                         [traceql(f"{{ {TASKS} && status = error }}", table="spans")])
-    for panel in (shown, failed):
-        panel["fieldConfig"]["overrides"] = [
-            {"matcher": {"id": "byName", "options": name},
-             "properties": [{"id": "links", "value": [{"title": "Show this trace below", "url": link}]}]}
-            for name in ("traceID", "traceIdHidden")]
+    # The trace's id is in a field that the table hides. spanID has a link of Grafana's own as well (to Explore); traceName not.
+    link = ("Show this trace below", "/d/asynq-observability?var-traceId=${__data.fields.traceIdHidden}&${__url_time_range}")
+    links = {"spanID": link, "traceName": link}
+    # Without the hint a search ends at the first matches that it finds, whichever those are.
+    newest = " with (most_recent=true)"
+    shown = trace_table("Slow attempts", "Attempts of these queues that took longer than a second, newest first. A click shows "
+                        "the trace below.", [traceql(f"{{ {TASKS} && duration > 1s }}{newest}", table="spans")], links=links)
+    failed = trace_table("Failed attempts", "Attempts of these queues that ended with an error, newest first. A click shows the "
+                         "trace below.", [traceql(f"{{ {TASKS} && status = error }}{newest}", table="spans")], links=links)
     return row("Traces", [
         failed,
         shown,
@@ -91,7 +90,7 @@ def traces() -> dict:
         node_graph("Service graph", "Who calls whom and who enqueues for whom, by Tempo's metrics generator over the time range.",
                    [service_map()]),
         lines("Duration of database calls, p95 and p99", "From spans with db.system, by TraceQL: for applications that have no "
-              "histogram of their own.",
+              "histogram of their own. For time ranges up to query_frontend.metrics.max_duration of Tempo (tempo.yaml: a week).",
               [traceql('{ span.db.system != nil } | quantile_over_time(duration, .95, .99) by (span.db.system)')], "s"),
         lines("Time between producer and consumer, p95", "As Tempo's generator pairs them: only within its wait of 60 s, only by "
               "parent. The truth is the panel Wait of Asynq: queues and storage.",
@@ -104,7 +103,8 @@ def traces() -> dict:
 def logs() -> dict:
     return row("Logs", [
         log_lines("Log lines of the trace", "Lines with the trace id that stands in the box above, of all services.",
-                  [logql('{service_name=~"$service"} | trace_id="$traceId"')], height=8),
+                  # An empty box means no lines, not all that have no trace id. Tempo's search drops leading zeros.
+                  [logql('{service_name=~"$service"} | trace_id!="" | trace_id=~"0*$traceId"')], height=8),
         log_lines("Errors", "Lines of level error, of all services.",
                   [logql('{service_name=~"$service"} | json | level=~"(?i)error|fatal|panic"')], height=8),
     ])
@@ -135,8 +135,9 @@ def health() -> dict:
         lines("Spool", "How full it is; at 100 % senders are refused, or the oldest spans go.",
               [query(f"max by (instance) ({own}_spool_bytes{{{COLLECTORS}}} / {own}_spool_capacity_bytes{{{COLLECTORS}}})",
                      "{{instance}}")], "percentunit", width=6, maximum=1, thresholds=steps((None, GREEN), (0.8, RED))),
-        lines("Dropped", "Accepted spans that were given up, by reason. Has to be 0.",
-              [query(f"sum by (reason) (increase({own}_dropped_spans_total{{{COLLECTORS}}}[$__rate_interval]))", "{{reason}}")],
+        lines("Dropped", "Accepted spans that were given up, by reason. Has to be 0; but unsynced is no loss, their sender was "
+              "told to send them again.",
+              [query(f"sum by (reason) ({counted(f'{own}_dropped_spans_total{{{COLLECTORS}}}')})", "{{reason}}")],
               "short", width=6, bars=True, stack=True),
         lines("Discarded by Tempo", "Spans that Tempo answered 200 for and did not store, in its own words.",
               [query("sum by (reason) (rate(tempo_discarded_spans_total[$__rate_interval]))", "{{reason}}")], "ops", width=6,
@@ -151,8 +152,8 @@ def queues() -> dict:
         lines("Attempts by outcome", "As Asynq counts them in Redis.", [query(f"sum by (status) ({processed()})", "{{status}}")],
               "ops", width=8, stack=True),
         lines("Dead letters", "Tasks that entered the archive.",
-              [query(f"max by (redis, queue) (increase(asynq_tasks_dead_lettered_total{{{QUEUES}}}[$__rate_interval]))",
-                     "{{queue}}")], "short", width=8, bars=True, stack=True),
+              [query(f"max by (redis, queue) ({counted(f'asynq_tasks_dead_lettered_total{{{QUEUES}}}')})", "{{queue}}")],
+              "short", width=8, bars=True, stack=True),
     ])
 
 

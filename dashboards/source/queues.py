@@ -3,8 +3,8 @@
 from source import storage
 from source.builder import (GREEN, ORANGE, RED, YELLOW, bar_gauge, dashboard, heat, heatmap, instant, lines, log_label,
                             log_lines, logql, query, row, stat, states, steps, table)
-from source.common import (COLLECTORS, QUEUES, RECORDED, TYPES, data_sources, events, from_redis, processed, quantile,
-                           queue_variables, storage_variables)
+from source.common import (COLLECTORS, QUEUES, RECORDED, TYPES, counted, data_sources, events, from_redis, processed,
+                           quantile, queue_variables, storage_variables)
 
 WAIT = "asynq_task_wait_duration_seconds"
 RUN = "asynq_task_processing_duration_seconds"
@@ -49,14 +49,14 @@ def now() -> dict:
         stat("Waiting for a retry", "Tasks that failed and will be tried again.", [query(f"sum({size('retry')})", "retry")],
              "short", thresholds=steps((None, GREEN), (50, YELLOW), (1000, RED))),
         stat("Died in this range", "Tasks that entered the archive in the time range of the dashboard, also those that were "
-             "trimmed from it since.",
+             "trimmed from it since. Where pods of the collector replaced each other: as many as one of them saw.",
              [instant(f"sum(max by (redis, queue) (increase(asynq_tasks_dead_lettered_total{{{QUEUES}}}[$__range])))", "dead")],
              "short", thresholds=ANY, decimals=0),
         stat("Workers busy", "Tasks that run, of all that could run at a time. At 100 % nothing more fits.",
              [query(f"sum({BUSY}) / (sum({SLOTS}) > 0)", "busy")], "percentunit",
              thresholds=steps((None, GREEN), (0.8, YELLOW), (0.95, RED))),
         stat("Servers", "Live servers of status active.",
-             [query(f'max(asynq_servers{{{COLLECTORS}, status="active"}})', "servers")], "short",
+             [query(f'sum(max by (redis) (asynq_servers{{{COLLECTORS}, status="active"}}))', "servers")], "short",
              thresholds=steps((None, RED), (1, GREEN))),
         stat("Paused", "Queues that are paused.", [query(f"sum({from_redis('asynq_queue_paused')})", "paused")], "short",
              thresholds=ANY),
@@ -87,7 +87,7 @@ def queue_table() -> dict:
 
 def backlog() -> dict:
     drain = f"{size('pending')} / (sum by (redis, queue) ({processed()}) > 0)"
-    growth = f"sum by (redis, queue) ({from_redis('asynq_queue_size', NONE_LEFT, 'state', 'deriv')})"
+    growth = f"sum by (redis, queue) ({from_redis('asynq_queue_size', NONE_LEFT, 'state', 'deriv', 'avg')})"
     return row("Backlog", [
         lines("Tasks by state", "All chosen queues together. Archived and completed tasks are no backlog and left out.",
               [query(f"sum by (state) ({from_redis('asynq_queue_size', NONE_LEFT, 'state')})", "{{state}}")], "short", stack=True),
@@ -99,7 +99,8 @@ def backlog() -> dict:
         lines("Enqueued minus finished", "By how much the tasks that are not done yet become more each second (scheduled and "
               "retry included). Above 0: more comes than gets done.", [query(growth, "{{queue}}")], "ops", minimum=None),
         lines("Time to drain", "Pending tasks divided by the rate at which attempts finish: how long the workers would need if "
-              "nothing more came.", [query(drain, "{{queue}}")], "s"),
+              "nothing more came. Where nothing finishes there is no line, because there is no such time.",
+              [query(drain, "{{queue}}")], "s"),
         states("Pauses", "When which queue was paused.", [query(from_redis("asynq_queue_paused"), "{{queue}}")],
                {"0": ("running", GREEN), "1": ("paused", ORANGE)}),
         lines("Overdue", "Scheduled and retry tasks whose time has passed. A few come and go every five seconds; a number that "
@@ -144,7 +145,7 @@ def durations() -> dict:
               "From spans; a dot opens the trace of a task.",
               [*percentiles(WAIT), query(OBJECTIVE_SECONDS, "objective")], "s", limits=("objective",)),
         heatmap("Wait, all tasks", "How many tasks waited how long. A dot opens a trace.",
-                [heat(f"sum by (le) (increase({WAIT}_bucket{{{TYPES}}}[$__rate_interval]))") | {"exemplar": True}], "s"),
+                [heat(f"sum by (le) ({counted(f'{WAIT}_bucket{{{TYPES}}}')})") | {"exemplar": True}], "s"),
         lines("Wait p95 by queue", "From spans.", [query(quantile(0.95, WAIT, TYPES, "queue"), "{{queue}}", exemplar=True)], "s"),
         lines("Wait p95 by task type", "From spans.",
               [query(quantile(0.95, WAIT, TYPES, "task_type"), "{{task_type}}", exemplar=True)], "s"),
@@ -173,7 +174,7 @@ def durations() -> dict:
 
 
 def failures() -> dict:
-    dead = f"max by (redis, queue) (increase(asynq_tasks_dead_lettered_total{{{QUEUES}}}[$__rate_interval]))"
+    dead = f"max by (redis, queue) ({counted(f'asynq_tasks_dead_lettered_total{{{QUEUES}}}')})"
     return row("Retry backlog and dead letters", [
         lines("Waiting for a retry", "Tasks that failed and will be tried again.", [query(size("retry"), "{{queue}}")], "short",
               stack=True),

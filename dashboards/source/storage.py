@@ -1,7 +1,7 @@
 """Rows on Redis and PostgreSQL, which two dashboards have."""
 
 from source.builder import GREEN, RED, bar_gauge, instant, lines, query, row, steps
-from source.common import COLLECTORS, from_redis
+from source.common import COLLECTORS, counted, from_redis
 
 EXPORTER = 'instance=~"$redis_instance"'
 SERVER = 'instance=~"$postgres_instance"'
@@ -22,7 +22,7 @@ def redis() -> dict:
               [query(of_collector("asynq_redis_used_memory_bytes"), "used"),
                query(f"{of_collector('asynq_redis_max_memory_bytes')} > 0", "limit")], "bytes", width=8, limits=("limit",)),
         lines("Evicted keys", "Each one may be a task or a whole queue. Has to be 0.",
-              [query(f"max by (redis) (increase(asynq_redis_evicted_keys_total{{{COLLECTORS}}}[$__rate_interval]))", "evicted")],
+              [query(f"max by (redis) ({counted(f'asynq_redis_evicted_keys_total{{{COLLECTORS}}}')})", "evicted")],
               "short", width=8, bars=True),
         lines("Memory by queue", "Estimated from samples, where redis.memory-sampling is on.",
               [query(from_redis("asynq_queue_memory_usage_approx_bytes"), "{{queue}}")], "bytes", width=8, stack=True),
@@ -77,8 +77,8 @@ def database() -> dict:
               [query(f"sum by (datname) (rate({STATEMENTS}_calls_total{{{DATABASES}}}[$__rate_interval]))", "{{datname}}")], "ops",
               width=8),
         lines("Deadlocks and conflicts", "Transactions that PostgreSQL broke off. Each one is a task that failed.",
-              [query(f"sum by (datname) (increase(pg_stat_database_deadlocks{{{DATABASES}}}[$__rate_interval]))",
+              [query(f"sum by (datname) ({counted(f'pg_stat_database_deadlocks{{{DATABASES}}}')})",
                      "{{datname}} deadlocks"),
-               query(f"sum by (datname) (increase(pg_stat_database_conflicts{{{DATABASES}}}[$__rate_interval]))",
+               query(f"sum by (datname) ({counted(f'pg_stat_database_conflicts{{{DATABASES}}}')})",
                      "{{datname}} conflicts")], "short", width=8, bars=True),
     ])

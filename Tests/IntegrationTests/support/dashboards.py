@@ -14,7 +14,14 @@ FILES = sorted(FOLDER.glob("*.json"))
 COLUMNS = 24
 
 # As Grafana has them at the scrape interval of prometheus.yml; only here to make PromQL of the expressions.
-INTERVALS = {"$__rate_interval": "1m", "$__range": "1h", "$__interval": "15s"}
+INTERVALS = {"$__rate_interval": "1m", "$__range": "1h", "$__interval": "15s", "$__interval_ms": "15000"}
+# The fields of Grafana's tables of spans and of traces (createTableFrameFromTraceQlQuery, …AsSpans in its Tempo data source),
+# and whether they are to be seen. A span's attributes are fields as well, where a query selects them.
+TRACE_TABLE_FIELDS = {
+    "spans": {"traceIdHidden": False, "traceService": True, "traceName": True, "spanID": True, "time": True, "name": True,
+              "duration": True},
+    "traces": {"traceID": True, "startTime": True, "traceService": True, "traceName": True, "traceDuration": True},
+}
 DATA_SOURCES = {"prometheus", "tempo", "loki"}
 GONE = {"graph", "table-old", "singlestat"}
 # Panel types whose data has no unit.
@@ -188,6 +195,8 @@ def panel_problems(dashboard: dict) -> list[str]:
             options = panel["options"]
             if options["tooltip"] != {"mode": "multi", "sort": "desc"}:
                 findings.append(f"{_where(panel)}: the tooltip does not show all series, sorted")
+            if panel["fieldConfig"]["defaults"]["custom"]["showPoints"] != "auto":
+                findings.append(f"{_where(panel)}: a point without neighbours is not drawn")
             if options["legend"]["displayMode"] == "table" and options["legend"]["calcs"] != ["mean", "max", "lastNotNull"]:
                 findings.append(f"{_where(panel)}: the legend has not mean, max and last")
         if not panel["targets"]:
@@ -246,6 +255,48 @@ def promql_problems(dashboard: dict) -> list[str]:
     return findings
 
 
+def bar_problems(dashboard: dict) -> list[str]:
+    """Bars and the columns of heatmaps are added up by the eye: each event has to be in one of them, once."""
+    findings = []
+    for panel in panels(dashboard):
+        expressions_of = [target["expr"] for target in panel["targets"] if target["datasource"].get("type") == "prometheus"]
+        findings += [f"{_where(panel)}: increase over $__rate_interval, which is longer than a step"
+                     for expression in expressions_of
+                     if re.search(r"\bincrease\([^\[]*\[\$__rate_interval\]", expression)]
+        is_bars = panel["fieldConfig"]["defaults"].get("custom", {}).get("drawStyle") == "bars"
+        if not expressions_of or not (is_bars or panel["type"] == "heatmap"):
+            continue
+        if panel.get("interval") != "1m":
+            findings.append(f"{_where(panel)}: the interval {panel.get('interval')!r}, not a minute, is too short to count in")
+        findings += [f"{_where(panel)}: {expression} is not what was counted in a step" for expression in expressions_of
+                     if not re.search(r"\brate\([^\[]*\[\$__rate_interval\]\) \* \$__interval_ms / 1000\b", expression)]
+    return findings
+
+
+def trace_table_problems(dashboard: dict) -> list[str]:
+    """Grafana says nothing of an override or a link whose field is not there."""
+    findings = []
+    for panel in panels(dashboard):
+        target = next(iter(panel["targets"]), {})
+        if panel["type"] != "table" or target.get("queryType") != "traceql":
+            continue
+        fields = TRACE_TABLE_FIELDS[target["tableType"]]
+        if "newest" in panel["description"] and not target["query"].endswith(" with (most_recent=true)"):
+            findings.append(f"{_where(panel)}: newest first, where a search ends with the first matches that it finds")
+        linked = 0
+        for override in panel["fieldConfig"]["overrides"]:
+            name = override["matcher"]["options"]
+            if not fields.get(name):
+                findings.append(f"{_where(panel)}: an override of {name}, which is no field to be seen")
+            linked += any(part["id"] == "links" for part in override["properties"])
+        findings += [f"{_where(panel)}: a link with the field {name}, which is not there"
+                     for name in re.findall(r"__data\.fields\.(\w+)", json.dumps(panel["fieldConfig"]["overrides"]))
+                     if name not in fields]
+        if not linked:
+            findings.append(f"{_where(panel)}: no link to the trace")
+    return findings
+
+
 def balances(expression: str) -> bool:
     """The one exception: the books, where counters are taken from each other and only 0 is right."""
     return expression.count(" - sum(asynq_collector_") >= 2
@@ -261,8 +312,10 @@ def logql_problems(dashboard: dict) -> list[str]:
                         findings.append(f"{_where(panel)}: the interval [{interval}] is fixed")
                 if '{service_name=~"$service"}' not in target["expr"]:
                     findings.append(f"{_where(panel)}: the stream is not chosen by service_name")
+                if "$traceId" in target["expr"] and '| trace_id!=""' not in target["expr"]:
+                    findings.append(f"{_where(panel)}: an empty box shows all lines that have no trace")
     return findings
 
 
 CHECKS = [frame_problems, number_problems, grid_problems, variable_problems, panel_problems, data_source_problems,
-          promql_problems, logql_problems]
+          promql_problems, bar_problems, trace_table_problems, logql_problems]
