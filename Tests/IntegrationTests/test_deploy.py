@@ -22,6 +22,7 @@ from support.stack import Process
 
 DEPLOY = REPOSITORY / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
+SCALING = REPOSITORY / "docs" / "SCALING.md"
 # Native sidecars are in it since 1.29.
 KUBERNETES_VERSION = "1.29"
 # Of operators: their schemas are in no package.
@@ -189,9 +190,27 @@ def test_the_sidecar_starts_first_and_shares_its_socket():
     socket = Path(arguments["otlp-socket"])
     assert {mount["mountPath"]: mount["name"] for mount in worker["volumeMounts"]}[str(socket.parent)] == mounts[str(socket.parent)]
     assert {env["name"]: env["value"] for env in worker["env"]}["OTLP_SOCKET"] == str(socket)
-    # The kubelet evicts a pod that outgrows its emptyDir: the spool has to stay below.
-    limit = next(v["emptyDir"]["sizeLimit"] for v in pod["volumes"] if v["name"] == mounts[arguments["spool-directory"]])
-    assert int(limit.removesuffix("Mi")) > int(arguments["spool-max-bytes"].removesuffix("MiB"))
+
+
+def _spool_problem(name: str, pod: dict) -> str | None:
+    """The kubelet evicts a pod that outgrows its emptyDir: the spool has to stay below."""
+    containers = [*pod.get("initContainers", []), *pod["containers"]]
+    container, = [container for container in containers if container["image"].startswith("asynq-collector:")]
+    arguments = dict(argument[2:].split("=", 1) for argument in container["args"][1:])
+    volume = next(m["name"] for m in container["volumeMounts"] if m["mountPath"] == arguments["spool-directory"])
+    limit = next(v["emptyDir"]["sizeLimit"] for v in pod["volumes"] if v["name"] == volume)
+    spool = arguments.get("spool-max-bytes", "1024MiB")
+    return None if int(limit.removesuffix("Mi")) > int(spool.removesuffix("MiB")) else f"{name}: {spool} in {limit}"
+
+
+@pytest.mark.parametrize("name", ["shop-worker", "asynq-scraper"])
+def test_the_spool_fits_its_volume(name):
+    pod = _object("Deployment", name)["spec"]["template"]["spec"]
+    assert _spool_problem(name, pod) is None
+    planted = copy.deepcopy(pod)
+    for container in [*planted.get("initContainers", []), *planted["containers"]]:
+        container["args"] = [argument for argument in container.get("args", []) if "spool-max-bytes" not in argument]
+    assert "1024MiB in" in _spool_problem(name, planted)
 
 
 def test_collectors_run_without_rights():
@@ -219,14 +238,68 @@ def test_monitors_and_services_find_their_pods():
     for job in (service["metadata"]["name"], f"shop/{pods['metadata']['name']}"):
         assert re.fullmatch(".*asynq-collector.*", job)
     # Between an object and its Service in the URLs of KEDA.
-    for trigger in _object("ScaledObject", "shop-worker")["spec"]["triggers"]:
+    for trigger in _scaled_objects()["keda-metrics-api.yaml"]["spec"]["triggers"]:
         assert trigger["metadata"]["url"].startswith(f"http://{service['metadata']['name']}.shop.svc:9876/api/v1/scale/")
 
 
-def test_workers_are_never_scaled_to_none():
-    """Workers forward scheduled and retry tasks: without one, nothing becomes pending, and nothing scales up again."""
-    scaled = [thing for thing in _objects() if thing["kind"] == "ScaledObject"]
-    assert scaled and all(thing["spec"]["minReplicaCount"] >= 1 for thing in scaled)
+def _scaled_objects() -> dict[str, dict]:
+    """One in each file, with the same name: one replaces the other, because KEDA refuses a second one for a Deployment."""
+    found = {}
+    for file in sorted(KUBERNETES.glob("keda*.yaml")):
+        found[file.name], = _documents(file)
+    assert len(found) == 2 and {thing["metadata"]["name"] for thing in found.values()} == {"shop-worker"}
+    for block in re.findall(r"```yaml\n(apiVersion: keda.*?)```", SCALING.read_text(encoding="utf-8"), re.DOTALL):
+        found["SCALING.md"] = yaml.safe_load(block)
+    assert len(found) == 3
+    return found
+
+
+def _keda_problems(thing: dict) -> list[str]:
+    spec, findings = thing["spec"], []
+    # Workers forward scheduled and retry tasks: without one, nothing becomes pending, and nothing scales up again.
+    if spec["minReplicaCount"] < 1:
+        findings.append("scaled to none")
+    if spec["fallback"].get("behavior") != "currentReplicasIfHigher":
+        findings.append("while there are no numbers, workers are taken away")
+    for trigger in spec["triggers"]:
+        metadata = trigger["metadata"]
+        # Some versions of KEDA's webhook take a type that is not named for one that has no fallback.
+        if "metricType" not in trigger:
+            findings.append("no metricType")
+        if metadata.get("valueLocation") in ("pending", "oldest_wait_seconds"):
+            findings.append("a paused queue scales up")
+        if metadata.get("valueLocation") == "desired_workers" and metadata["targetValue"] == "1":
+            findings.append("a replica for each task")
+        if trigger["type"] == "prometheus":
+            if "vector(" in metadata["query"] or metadata.get("ignoreNullValues") != "false":
+                findings.append("no data is an empty queue")
+            if "latency" in metadata["query"] and "* (1 - asynq_queue_paused{" not in metadata["query"]:
+                findings.append("a paused queue scales up")
+    return findings
+
+
+KEDA_FAULTS = {
+    "scaled to none": ("SCALING.md", lambda spec: spec.update(minReplicaCount=0)),
+    "while there are no numbers, workers are taken away": ("keda-metrics-api.yaml",
+                                                           lambda spec: spec["fallback"].pop("behavior")),
+    "no metricType": ("keda-metrics-api.yaml", lambda spec: spec["triggers"][0].pop("metricType")),
+    "a paused queue scales up": ("SCALING.md",
+                                 lambda spec: spec["triggers"][1]["metadata"].update(valueLocation="oldest_wait_seconds")),
+    "a replica for each task": ("keda-metrics-api.yaml", lambda spec: spec["triggers"][0]["metadata"].update(targetValue="1")),
+    "no data is an empty queue": ("keda-prometheus.yaml", lambda spec: spec["triggers"][0]["metadata"].pop("ignoreNullValues")),
+}
+
+
+def test_autoscaling_keeps_the_workers_that_are_needed():
+    assert {name: _keda_problems(thing) for name, thing in _scaled_objects().items() if _keda_problems(thing)} == {}
+
+
+@pytest.mark.parametrize("fault", KEDA_FAULTS)
+def test_a_scaling_that_takes_workers_away_is_found(fault):
+    name, plant = KEDA_FAULTS[fault]
+    thing = copy.deepcopy(_scaled_objects()[name])
+    plant(thing["spec"])
+    assert _keda_problems(thing) == [fault]
 
 
 def test_the_rules_of_the_operator_are_the_rules(tmp_path):
@@ -256,6 +329,15 @@ def test_the_unit_is_sound_and_gives_little_away(tmp_path):
     level = re.search(r"exposure level for asynq-collector.service: ([\d.]+)", said.stdout)
     # 0 is a service that can do nothing, 10 one that can do all.
     assert float(level[1]) <= 1.5, said.stdout
+
+
+def test_systemd_does_not_try_a_wrong_configuration_for_ever(tmp_path):
+    """RestartPreventExitStatus is about the main process: an ExecStartPre that ends with the same status is tried again."""
+    text = (DEPLOY / "systemd" / "asynq-collector.service").read_text(encoding="utf-8")
+    found = re.findall(r"^(ExecStartPre|RestartPreventExitStatus)=(.*)$", text, re.MULTILINE)
+    assert found == [("RestartPreventExitStatus", "2")]
+    (tmp_path / "config.yaml").write_text("redis: {intervall: 5s}\n", encoding="utf-8")
+    assert run_once("run", "--config", tmp_path / "config.yaml").returncode == 2
 
 
 def test_the_image_has_the_libraries_that_the_installer_builds_with():

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 import promql_parser
 import pytest
+import yaml
 
 from support import dashboards
 from support.alert_rules import RuleFiles
 from support.deadline import eventually
 from support.ports import free_port
+from support.programs import REPOSITORY
 from support.stack import (Alertmanager, AsynqQueue, Demo, OtherServices, Postgres, PostgresExporter, Process, Prometheus,
                            QueryError, Webhook)
 from support.tempo_stub import TempoStub
@@ -241,6 +243,31 @@ def test_no_rule_fails(stack):
     wrong = [f"{rule['name']}: {rule.get('lastError')}" for group in groups for rule in group["rules"] if rule["health"] != "ok"]
     assert wrong == [] and sum(len(group["rules"]) for group in groups) == len(RuleFiles.read().alerts) + len(
         RuleFiles.read().records)
+
+
+# --- KEDA's queries -----------------------------------------------------------------------------------------------------
+
+
+def _keda_queries() -> list[str]:
+    """Of the example and of docs/SCALING.md, for a queue $queue."""
+    text = (REPOSITORY / "deploy" / "kubernetes" / "keda-prometheus.yaml").read_text(encoding="utf-8")
+    found = [trigger["metadata"]["query"] for trigger in yaml.safe_load(text)["spec"]["triggers"]]
+    for block in re.findall(r"```yaml\n(  triggers:.*?)```", (REPOSITORY / "docs" / "SCALING.md").read_text(encoding="utf-8"),
+                            re.DOTALL):
+        found += [trigger["metadata"]["query"] for trigger in yaml.safe_load(block)["triggers"]]
+    assert len(found) == 3
+    return [re.sub(r'queue="\w+"', 'queue="$queue"', query).replace("[5m]", "[5s]") for query in found]
+
+
+def test_autoscaling_has_one_number_for_a_queue_none_for_a_pause_and_no_number_for_no_data(stack):
+    paused = stack.prometheus.instant("asynq_queue_paused == 1")[0]["metric"]["queue"]
+    assert float(stack.prometheus.instant(f'asynq_queue_latency_seconds{{queue="{paused}"}}')[0]["value"][1]) > 1
+    for query in _keda_queries():
+        value, = stack.prometheus.instant(query.replace("$queue", "default"))
+        assert 0 <= float(value["value"][1]) < 1000 and value["metric"] == {}, query
+        value, = stack.prometheus.instant(query.replace("$queue", paused))
+        assert float(value["value"][1]) == 0, query
+        assert stack.prometheus.instant(query.replace("$queue", "nothing")) == [], query
 
 
 # --- From Redis to the webhook ---------------------------------------------------------------------------------------
