@@ -29,6 +29,13 @@ struct SettledSequences: Equatable {
         return count
     }
 
+    /// So many ranges at most, in any order; the shortest are left out.
+    func longestRanges(_ count: Int) -> [ClosedRange<UInt64>] {
+        if ranges.count <= count { return ranges }
+        let byLength = ranges.sorted { $0.upperBound - $0.lowerBound > $1.upperBound - $1.lowerBound }
+        return Array(byLength.prefix(count))
+    }
+
     mutating func insert(_ settled: ClosedRange<UInt64>) {
         if settled.upperBound < below { return }
         var merged = max(settled.lowerBound, below)...settled.upperBound
@@ -89,13 +96,13 @@ struct Checkpoint {
         return newest
     }
 
-    /// Writes the next slot. Ranges beyond the 24 lowest are left out: those frames are sent again at worst.
+    /// Writes the next slot. Ranges beyond the 24 longest are left out: those frames are sent again at worst.
     mutating func store(_ settled: SettledSequences, key: FrameKey, to file: any SpoolFile) throws(SystemError) {
         let next = generation + 1
         var bytes = Self.magic
         bytes.append(littleEndian: next)
         bytes.append(littleEndian: settled.below)
-        let ranges = settled.ranges.prefix(Self.maxRanges)
+        let ranges = settled.longestRanges(Self.maxRanges)
         bytes.append(littleEndian: UInt32(ranges.count))
         bytes.append(littleEndian: UInt32(0))
         for range in ranges {

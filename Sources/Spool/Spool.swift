@@ -76,7 +76,8 @@ package enum SpoolDrop: String, CaseIterable, Sendable {
     case unsynced
 }
 
-/// The crash-safe queue between the receiver and the forwarder: opaque payloads in, batches of them out, in order.
+/// The crash-safe queue between the receiver and the forwarder: opaque payloads in, batches of them out, in order; or what
+/// is new beside what is old, each in order (SpoolReaders.swift).
 ///
 /// A payload is safe from a kill of the process as soon as `append` returns, and from a power cut after the sync that
 /// `SpoolSync` names. It is deleted only after `settle`. One process owns a directory; within it, any thread may

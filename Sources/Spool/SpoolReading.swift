@@ -24,26 +24,20 @@ package struct SpoolBatch: Sendable {
     package var isEmpty: Bool { frames.isEmpty }
 }
 
-/// What waits to be read.
-package struct SpoolUnread: Sendable {
-    package let spans: Int
-    package let bytes: Int
-    package let since: MonotonicTime?
-}
-
 extension Spool {
-    package var unread: SpoolUnread {
-        state.withLock { SpoolUnread(spans: $0.unreadSpans, bytes: $0.unreadBytes, since: $0.unreadSince) }
-    }
-
-    /// The next unread frames, at least one if there is any, up to the limits. Those older than `max-age` are dropped on
-    /// the way. Called by one thread only.
-    package func readBatch(maxBytes: Int, maxSpans: Int) throws(SpoolError) -> SpoolBatch {
+    /// The next unread frames of a stretch, at least one if there is any, up to the limits. Those older than `max-age` are
+    /// dropped on the way. Called by one thread only.
+    package func readBatch(
+        from stretch: SpoolStretch = .oldest, maxBytes: Int, maxSpans: Int
+    ) throws(SpoolError) -> SpoolBatch {
         var batch = SpoolBatch()
         var chunkBytes = min(maxBytes, FrameHeader.maxPayload) + FrameHeader.count
         while batch.spanCount < maxSpans && batch.bytes.count < maxBytes {
             do throws(SystemError) {
-                let next = try state.withLock { state throws(SystemError) in try state.nextSource(fileSystem) }
+                let next = try state.withLock { state throws(SystemError) in
+                    if batch.isEmpty { state.mergeReaders() }
+                    return try state.nextSource(in: stretch, fileSystem)
+                }
                 guard let source = next else { break }
                 let wanted = min(chunkBytes, source.bytes - source.offset)
                 let chunk = try source.file.read(wanted, at: source.offset)
@@ -62,13 +56,16 @@ extension Spool {
                 // What was read before is handed out; the next call meets the error again, or not.
                 if !batch.isEmpty { break }
                 let now = clock.monotonic()
-                state.withLock { $0.noteReadFailure(error, now, patience: options.readPatienceNanoseconds) }
+                state.withLock {
+                    $0.noteReadFailure(error, from: stretch, now, patience: options.readPatienceNanoseconds)
+                }
                 throw .io(error)
             }
         }
         let now = clock.monotonic()
+        let age = batch.frames.last.map { UInt64(max(0, clock.wall().nanoseconds(since: $0.time))) }
         state.withLock {
-            $0.noteRead(batch, now)
+            $0.noteRead(batch, from: stretch, age: age, now)
             $0.closeIdleFiles(needsSync: options.sync != .never)
         }
         return batch
@@ -96,7 +93,7 @@ extension Spool {
                     if isFull && !batch.isEmpty { break }
                     batch.append(header, bytes[found.range].dropFirst(FrameHeader.count), segment: source.segment)
                 }
-                state.withLock { $0.noteGap(before: header.sequence) }
+                state.withLock { $0.noteGap(before: header.sequence, reader: $0.readerIndex(ofSegment: source.segment)) }
                 lastRead = max(lastRead, header.sequence)
                 finder.take(found)
             }
@@ -188,8 +185,11 @@ struct ReadSource {
 
 extension SpoolState {
     /// Where to read next; nil when all is read. A segment from before the start is opened when its turn comes.
-    mutating func nextSource(_ fileSystem: any SpoolFileSystem) throws(SystemError) -> ReadSource? {
-        guard let index = nextUnread(), let offset = position?.offset else { return nil }
+    mutating func nextSource(
+        in stretch: SpoolStretch, _ fileSystem: any SpoolFileSystem
+    ) throws(SystemError) -> ReadSource? {
+        let reader = readerIndex(of: stretch)
+        guard let index = nextUnread(reader), let offset = readers[reader].position?.offset else { return nil }
         let segment = segments[index]
         let file: any SpoolFile
         if let open = segment.file {
@@ -200,97 +200,7 @@ extension SpoolState {
         }
         return ReadSource(
             segment: segment.firstSequence, file: file, key: segment.key, offset: offset, bytes: segment.readableBytes,
-            settled: settled, lastRead: lastRead)
-    }
-
-    /// The segment at which the reader stands, stepping to the next one as one ends; nil when all is read.
-    mutating func nextUnread() -> Int? {
-        if let current = position, !segments.contains(where: { $0.firstSequence == current.segment }) {
-            // The segment under the reader was dropped: on with the first one behind it.
-            position = segments.first { $0.firstSequence > current.segment }.map(ReadPosition.init(startOf:))
-        }
-        if position == nil, let first = segments.first(where: { $0.firstSequence > lastRead || $0.frameCount == 0 }) {
-            position = ReadPosition(startOf: first)
-        }
-        while let current = position,
-            let index = segments.firstIndex(where: { $0.firstSequence == current.segment })
-        {
-            let segment = segments[index]
-            if current.offset < segment.readableBytes { return index }
-            if segment.publishedBytes < segment.bytes && !segment.isQuarantined { return nil }
-            guard index + 1 < segments.count else { return nil }
-            // Its sequences are no gap: they may yet be read, after the next start.
-            if segment.isQuarantined { lastRead = max(lastRead, segment.lastSequence) }
-            position = ReadPosition(startOf: segments[index + 1])
-        }
-        return nil
-    }
-
-    mutating func advance(_ source: ReadSource, by count: Int) {
-        if position?.segment == source.segment { position?.offset = source.offset + count }
-        if count > 0 { readFailure = nil }
-    }
-
-    /// A few times in a row, a pause of the forwarder apart; then the segment goes into quarantine.
-    static let maxReadTries = 5
-
-    /// The segment under the reader could not be opened or read.
-    mutating func noteReadFailure(_ error: SystemError, _ now: MonotonicTime, patience: UInt64) {
-        errors += 1
-        guard let position, error.isOfTheMedium else { return }
-        let before = readFailure?.segment == position.segment ? readFailure : nil
-        let failure = (segment: position.segment, tries: (before?.tries ?? 0) + 1, since: before?.since ?? now)
-        readFailure = failure
-        guard failure.tries >= Self.maxReadTries, now.nanoseconds(since: failure.since) >= patience,
-            let index = segments.firstIndex(where: { $0.firstSequence == position.segment })
-        else { return }
-        quarantine(index, from: position.offset)
-        readFailure = nil
-        noteRead(SpoolBatch(), now)
-    }
-
-    /// Counts what stands behind `offset` as dropped, so that the reader goes on behind the segment. The file stays, and
-    /// its frames stay unsettled: if the next start can read them, they are sent then.
-    private mutating func quarantine(_ index: Int, from offset: Int) {
-        let lost = segments[index].unsettledSpans - segments[index].inFlightSpans
-        dropped[SpoolDrop.unreadable.rawValue, default: 0] += UInt64(lost)
-        unreadSpans = max(0, unreadSpans - lost)
-        segments[index].unsettledSpans = segments[index].inFlightSpans
-        segments[index].unsettledFrames = segments[index].inFlightFrames
-        segments[index].unreadableFrom = offset
-        segments[index].isSealed = true
-        segments[index].needsRewrite = false
-    }
-
-    /// A good frame was read. Sequences between the one before it and this one are gone: counted, and settled so that
-    /// nothing waits for them.
-    mutating func noteGap(before sequence: UInt64) {
-        defer { lastRead = max(lastRead, sequence) }
-        guard sequence > lastRead + 1 else { return }
-        let gap = lastRead + 1...sequence - 1
-        let lost = settled.countUnsettled(in: gap)
-        if lost == 0 { return }
-        corruptFrames += lost
-        for index in segments.indices where segments[index].frameCount > 0 {
-            let segment = segments[index]
-            guard segment.lastSequence >= gap.lowerBound, segment.firstSequence <= gap.upperBound else { continue }
-            let overlap = gap.clamped(to: segment.firstSequence...segment.lastSequence)
-            segments[index].unsettledFrames -= Int(settled.countUnsettled(in: overlap))
-            dropResidue(ofSegmentAt: index)
-        }
-        settle(gap)
-    }
-
-    mutating func noteRead(_ batch: SpoolBatch, _ now: MonotonicTime) {
-        for frame in batch.frames {
-            guard let index = segments.firstIndex(where: { $0.firstSequence == frame.segment }) else { continue }
-            segments[index].inFlightFrames += 1
-            segments[index].inFlightSpans += frame.spanCount
-        }
-        let isAllRead = nextUnread() == nil
-        unreadSpans = isAllRead ? 0 : max(0, unreadSpans - batch.spanCount)
-        unreadBytes = isAllRead ? 0 : max(0, unreadBytes - batch.bytes.count)
-        unreadSince = isAllRead ? nil : now
+            settled: settled, lastRead: readers[reader].lastRead)
     }
 
     /// Marks frames as settled and takes them off the books. Returns how many spans that were.
@@ -312,7 +222,7 @@ extension SpoolState {
     mutating func expire(_ frames: [SpoolBatch.Frame], wereInFlight: Bool) {
         let spans = settle(frames, wereInFlight: wereInFlight)
         dropped[SpoolDrop.expired.rawValue, default: 0] += UInt64(spans)
-        if !wereInFlight { unreadSpans = max(0, unreadSpans - spans) }
+        if !wereInFlight, let first = frames.first { readers[readerIndex(ofSegment: first.segment)].note(dropped: spans) }
     }
 
     /// Takes a settled frame off its segment's books. Returns its spans, or 0 if the segment was dropped meanwhile.

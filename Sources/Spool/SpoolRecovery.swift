@@ -56,14 +56,16 @@ extension Spool {
         // closed the gap below a range, which then is none any more.)
         let settledBelow = state.settled.ranges.last.map { $0.upperBound + 1 } ?? state.settled.below
         state.nextSequence = max(state.nextSequence, settledBelow)
-        state.lastRead = (state.segments.first?.firstSequence ?? state.nextSequence) - 1
+        var reader = SpoolReader(start: 0, lastRead: (state.segments.first?.firstSequence ?? state.nextSequence) - 1)
         state.recoveredSpans = state.segments.reduce(0) { $0 + $1.unsettledSpans }
         for index in state.segments.indices where failedSyncs.contains(state.segments[index].firstSequence) {
             state.segments[index].needsRewrite = !state.segments[index].isQuarantined
         }
-        state.unreadSpans = state.recoveredSpans
-        state.unreadBytes = state.segments.reduce(0) { $0 + $1.bytes }
-        state.unreadSince = state.recoveredSpans > 0 ? MonotonicTime(nanoseconds: 0) : nil
+        // Of an earlier life, however short ago: it is a backlog.
+        reader.unread.spans = state.recoveredSpans
+        reader.unread.bytes = state.segments.reduce(0) { $0 + $1.bytes }
+        reader.unread.since = state.recoveredSpans > 0 ? MonotonicTime(nanoseconds: 0) : nil
+        state.readers = [reader]
         // In both slots, before the first segment with this key.
         if slot?.key == nil { for _ in Checkpoint.slotOffsets { state.storeCheckpoint() } }
         return state

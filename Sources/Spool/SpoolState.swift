@@ -91,15 +91,8 @@ struct SpoolState {
     var nextCheckpointSync = MonotonicTime(nanoseconds: 0)
     var isDirectoryDirty = true
     var isClosed = false
-    var position: ReadPosition?
-    /// The highest sequence that was read or given up.
-    var lastRead: UInt64 = 0
-    /// Appended (or recovered) and not yet read, and since when.
-    var unreadSpans = 0
-    var unreadBytes = 0
-    var unreadSince: MonotonicTime?
-    /// The segment that could not be read, how often in a row, and since when.
-    var readFailure: (segment: UInt64, tries: Int, since: MonotonicTime)?
+    /// One for each stretch, the oldest first; at least one.
+    var readers = [SpoolReader(start: 0, lastRead: 0)]
     var recoveredSpans = 0
     var appendedSpans: UInt64 = 0
     var deliveredSpans: UInt64 = 0
@@ -140,8 +133,9 @@ struct SpoolState {
 
     /// Closes the files that nobody writes, reads or has to sync.
     mutating func closeIdleFiles(needsSync: Bool) {
-        for index in segments.indices where segments[index].isSealed && segments[index].firstSequence != position?.segment {
-            if !needsSync || !segments[index].isDirty { segments[index].file = nil }
+        for index in segments.indices where segments[index].isSealed {
+            let isRead = readers.contains { $0.position?.segment == segments[index].firstSequence }
+            if !isRead && !(needsSync && segments[index].isDirty) { segments[index].file = nil }
         }
     }
 

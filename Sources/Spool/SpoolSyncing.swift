@@ -233,7 +233,9 @@ extension SpoolState {
                 errors += 1
             }
         }
-        if isCheckpointDirty && (now >= nextCheckpointSync || isClosed) {
+        // Segments in the middle are deleted when all in them is settled. Where the checkpoint of that is lost and the
+        // deletion is not, they would pass for lost: so it goes before the directory.
+        if isCheckpointDirty && (now >= nextCheckpointSync || isClosed || isDirectoryDirty) {
             work.hasCheckpoint = true
             isCheckpointDirty = false
             nextCheckpointSync = now.advanced(byNanoseconds: Self.checkpointPauseNanoseconds)
@@ -332,9 +334,7 @@ extension SpoolState {
     /// From now on the reader sees them.
     mutating func publish(_ frames: [AppendedFrame], _ now: MonotonicTime) {
         for frame in frames where show(frame) {
-            if unreadSpans == 0 { unreadSince = now }
-            unreadSpans += frame.spanCount
-            unreadBytes += frame.payloadBytes
+            readers[readerIndex(ofSegment: frame.segment)].note(appended: frame, at: now)
         }
     }
 

@@ -92,6 +92,52 @@ struct BitFlipTests {
         }
     }
 
+    @Test("Under two running readers: the same, whoever gets to the damage")
+    func underTwoReaders() throws {
+        let sample = try Self.sample()
+        // Two segments of this life, read beside the two of the life before.
+        let own = (0..<6).map { "of this life, \($0)" }
+        for newestFirst in [true, false] {
+            let clean = MemoryFileSystem(sample.files)
+            _ = try Self.appendBeside(clean, own)
+            for (name, bytes) in clean.files where name != Checkpoint.fileName {
+                for bit in 0..<bytes.count * 8 where bit % 3 == 0 {
+                    let disk = MemoryFileSystem(sample.files)
+                    let (spool, frames) = try Self.appendBeside(disk, own)
+                    let damaged = Self.flip(disk.files, name, bit: bit)
+                    try disk.open(name).write(damaged[name] ?? [], at: 0)
+                    try spool.append("next", spans: 2)
+                    let ends: [SpoolStretch] = newestFirst ? [.newest, .oldest] : [.oldest, .newest]
+                    let batches = try ends.map { try spool.readBatch(from: $0, maxBytes: 1 << 20, maxSpans: 1000) }
+                    let rest = try spool.readWhole()
+                    let hit = (sample.frames + frames).first { $0.file == name && $0.range.contains(bit / 8) }?.text
+                    let expected = (sample.held + own).filter { $0 != hit } + ["next"]
+                    let texts = (batches + [rest]).flatMap(\.texts)
+                    #expect(Set(texts) == Set(expected) && texts.count == expected.count, "\(name), bit \(bit): \(texts)")
+                    for batch in batches + [rest] { spool.settle(batch.frames) }
+                    #expect(spool.isBalanced && spool.statistics.spans == 0, "\(name), bit \(bit)")
+                    #expect(spool.statistics.corruptFrames == (expected.count < sample.held.count + own.count + 1 ? 1 : 0))
+                }
+            }
+        }
+    }
+
+    /// Opens the spool and appends in a new stretch.
+    private static func appendBeside(
+        _ disk: MemoryFileSystem, _ texts: [String]
+    ) throws -> (Spool, [(file: String, range: Range<Int>, text: String)]) {
+        let spool = try Spool(disk, .small(segmentBytes: 250))
+        #expect(spool.beginStretch())
+        var frames: [(file: String, range: Range<Int>, text: String)] = []
+        for text in texts {
+            try spool.append(text, spans: 2)
+            let name = try #require(disk.segmentNames.last)
+            let end = disk.files[name]?.count ?? 0
+            frames.append((name, end - text.utf8.count - FrameHeader.count..<end, text))
+        }
+        return (spool, frames)
+    }
+
     @Test("Both slots of the checkpoint gone, and a bit of a segment's header: that segment's frames are lost, and only they")
     func headerWithoutCheckpoint() throws {
         let sample = try Self.sample()

@@ -26,7 +26,11 @@ struct SpoolModel {
     /// Appends that failed: the sender was told so.
     var refused: Set<UInt64> = []
     var inFlight: [SpoolBatch] = []
-    var lastReadIdentity: UInt64 = 0
+    /// Since the last start: the last one read from each end, all that were read, and what the newest stretch begins with.
+    var lastRead: [SpoolStretch: UInt64] = [:]
+    var readIdentities: Set<UInt64> = []
+    var newestBegin: UInt64 = 0
+    var stretches = 0
     /// The disk failed since the last start, so that a checkpoint may be old.
     var wasFaulty = false
 
@@ -42,7 +46,8 @@ struct SpoolModel {
         if hasFaults && Int.random(in: 0..<6, using: &random) == 0 { injectFault() }
         switch Int.random(in: 0..<100, using: &random) {
         case 0..<45: append()
-        case 45..<65: try read()
+        case 45..<47: if spool.beginStretch() { noteStretch() }
+        case 47..<65: try read()
         case 65..<92: settle()
         case 92..<95:
             _ = spool.syncOnce()
@@ -84,31 +89,46 @@ struct SpoolModel {
         }
     }
 
+    private mutating func noteStretch() {
+        stretches += 1
+        newestBegin = nextIdentity
+        lastRead[.newest] = 0
+    }
+
     private mutating func read() throws {
         if inFlight.count >= 15 { return }
+        let stretch: SpoolStretch = Bool.random(using: &random) ? .oldest : .newest
         let maxBytes = Int.random(in: 1...3000, using: &random)
         let maxSpans = Int.random(in: 1...40, using: &random)
         let batch: SpoolBatch
         do {
-            batch = try spool.readBatch(maxBytes: maxBytes, maxSpans: maxSpans)
+            batch = try spool.readBatch(from: stretch, maxBytes: maxBytes, maxSpans: maxSpans)
         } catch {
             #expect(hasFaults, "seed \(seed): \(error)")
             return
         }
-        if batch.isEmpty { return }
+        if batch.isEmpty {
+            if stretch == .oldest && !hasFaults && options.maxAgeNanoseconds == nil && options.whenFull == .refuse {
+                #expect(held.allSatisfy { readIdentities.contains($0.identity) }, "seed \(seed): nothing is passed over")
+            }
+            return
+        }
         let withinLimits = batch.bytes.count <= maxBytes && batch.spanCount <= maxSpans
         #expect(batch.frames.count == 1 || withinLimits, "seed \(seed)")
         #expect(batch.spanCount == batch.frames.reduce(0) { $0 + $1.spanCount })
-        for bytes in batch.payloads { try check(bytes) }
+        for bytes in batch.payloads { try check(bytes, from: stretch) }
         inFlight.append(batch)
     }
 
-    /// A payload that was handed out is one that is held, and comes in order.
-    private mutating func check(_ bytes: [UInt8]) throws {
+    /// A payload that was handed out is one that is held, and comes once, and in its stretch's order.
+    private mutating func check(_ bytes: [UInt8], from stretch: SpoolStretch) throws {
         try #require(bytes.count >= 8, "seed \(seed)")
         let identity = Self.identity(of: bytes)
-        #expect(identity > lastReadIdentity, "seed \(seed)")
-        lastReadIdentity = identity
+        #expect(identity > lastRead[stretch, default: 0], "seed \(seed)")
+        if spool.waiting.backlog != nil && stretch == .newest { #expect(identity >= newestBegin, "seed \(seed)") }
+        lastRead[stretch] = identity
+        let isFirst = readIdentities.insert(identity).inserted
+        #expect(isFirst, "seed \(seed): \(identity) again")
         if let payload = held.first(where: { $0.identity == identity }) {
             #expect(payload.bytes == bytes, "seed \(seed)")
         } else {
@@ -137,7 +157,8 @@ struct SpoolModel {
         spool = try Spool(disk, options, clock)
         let read = Set(inFlight.flatMap(\.payloads).map { Self.identity(of: $0) })
         inFlight = []
-        lastReadIdentity = 0
+        lastRead = [:]
+        readIdentities = []
         var lenient = options
         lenient.maxAgeNanoseconds = nil
         let found = try Spool(MemoryFileSystem(disk.files), lenient, clock).readWhole()

@@ -3,12 +3,13 @@ import Testing
 @testable import Spool
 
 /// Thousands of random steps beside a plain list; each message names the seed that gives the same steps again.
-@Suite("Random appends, reads, settlements, kills and faults")
+@Suite("Random appends, reads from both ends, settlements, kills and faults")
 struct SpoolModelTests {
     private func run(_ seed: UInt64, _ options: SpoolOptions, hasFaults: Bool = false, steps: Int = 2500) throws {
         print("spool model: seed \(seed)")
         var model = try SpoolModel(seed: seed, options: options, hasFaults: hasFaults)
         for _ in 0..<steps { try model.step() }
+        #expect(model.stretches > 0, "seed \(seed)")
     }
 
     @Test("Nothing unsettled is lost, nothing settled comes twice, the books balance", arguments: 1...4 as ClosedRange<UInt64>)
