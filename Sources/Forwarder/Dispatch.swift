@@ -177,11 +177,6 @@ struct Dispatch {
         isProbing || now < gate
     }
 
-    /// After a failure that is no request's, such as a disk that can't be read.
-    mutating func pause(until moment: MonotonicTime) {
-        gate = max(gate, moment)
-    }
-
     /// The end is near: one try more, now, unless the backend asked for a longer pause.
     mutating func hurry(at now: MonotonicTime) {
         gate = max(now, askedGate)

@@ -14,6 +14,7 @@ struct ForwarderLog {
     private var rejected = LogLimit(pauseNanoseconds: pauseNanoseconds)
     private var notKept = LogLimit(pauseNanoseconds: pauseNanoseconds)
     private var tooLarge = LogLimit(pauseNanoseconds: pauseNanoseconds)
+    private var behind = LogLimit(pauseNanoseconds: pauseNanoseconds)
     /// A failure was told of, and its end was not yet.
     private var toldOfFailure = false
 
@@ -58,6 +59,13 @@ struct ForwarderLog {
         logger.warning(
             "no copy of a refused request could be kept",
             metadata: ["error": "\(failure.problem)", "more_since_last_line": "\(more)"])
+    }
+
+    mutating func noteStretch(behind spans: Int, at now: MonotonicTime) {
+        guard let more = behind.take(at: now) else { return }
+        logger.notice(
+            "old spans wait; new ones are sent beside them",
+            metadata: ["waiting_spans": "\(spans)", "more_since_last_line": "\(more)"])
     }
 
     private mutating func noteFailure(_ reason: String, _ advice: String?, _ pause: UInt64, at now: MonotonicTime) {

@@ -12,10 +12,6 @@ struct ForwarderLoop: ~Copyable {
         let consignment: Consignment
     }
 
-    private static let readErrorPauseNanoseconds: UInt64 = 1_000_000_000
-    /// While the drain is limited nobody is woken by an append: the thread looks by itself what has arrived.
-    private static let drainPauseNanoseconds: UInt64 = 50_000_000
-
     private let owner: Forwarder
     private let compressor: BodyCompressor
     private var dispatch: Dispatch
@@ -24,7 +20,7 @@ struct ForwarderLoop: ~Copyable {
     private let refusedRequests: RefusedRequests?
     private var generator = SystemRandomNumberGenerator()
     private var isHurrying = false
-    private var drainLimit: DrainLimit?
+    private var turns: ReadTurns
 
     init(_ owner: Forwarder) {
         self.owner = owner
@@ -32,11 +28,7 @@ struct ForwarderLoop: ~Copyable {
         dispatch = Dispatch(owner.options)
         log = ForwarderLog(owner.logger)
         refusedRequests = owner.options.refused.map { RefusedRequests($0) }
-        if owner.options.maxDrainSpansPerSecond > 0 {
-            drainLimit = DrainLimit(
-                spansPerSecond: owner.options.maxDrainSpansPerSecond, unread: owner.spool.unread.spans,
-                at: owner.clock.monotonic())
-        }
+        turns = ReadTurns(owner.options)
     }
 
     mutating func run() {
@@ -65,42 +57,52 @@ struct ForwarderLoop: ~Copyable {
 
     /// When a batch may be read from the spool; nil while it is empty.
     private func freshAt(_ now: MonotonicTime, flushing: Bool) -> MonotonicTime? {
-        let unread = owner.spool.unread
-        guard let moment = owner.freshAt(now, unread, flushing: flushing) else { return nil }
-        // Probes are few, and have to be others each time.
-        guard let drainLimit, !dispatch.isProbing else { return moment }
-        return max(moment, drainLimit.opens(unread: unread.spans))
+        let waiting = owner.spool.waiting
+        return SpoolStretch.allCases.compactMap { stretch in
+            turns.moment(of: stretch, waiting, at: now, flushing: flushing, isProbing: dispatch.isProbing)
+        }.min()
     }
 
     // MARK: Sending
 
     private mutating func startRequests(at now: MonotonicTime, flushing: Bool) {
         let owner = owner
-        var readError: SpoolError?
+        beginStretch(at: now)
         while true {
-            drainLimit?.look(unread: owner.spool.unread.spans, isBlocked: dispatch.isBlocked(at: now), at: now)
-            let mayRead = freshAt(now, flushing: flushing).map { $0 <= now } ?? false
+            let stretch = turns.choose(owner.spool.waiting, at: now, flushing: flushing, isProbing: dispatch.isProbing)
+            let (maxSpans, maxBytes) = (turns.maxSpans(of: stretch), owner.options.maxBatchBytes)
+            var read: SpoolBatch?
+            var readError: SpoolError?
             let consignment = dispatch.next(at: now) { isLone -> SpoolBatch? in
-                guard mayRead else { return nil }
+                guard let stretch else { return nil }
                 do throws(SpoolError) {
-                    return try owner.readBatch(isLone: isLone)
+                    // The spool gives one request at least.
+                    let batch = try owner.spool.readBatch(from: stretch, maxBytes: maxBytes, maxSpans: isLone ? 1 : maxSpans)
+                    read = batch
+                    return batch.isEmpty ? nil : batch
                 } catch {
                     readError = error
                     return nil
                 }
             }
-            if let consignment, consignment.isFresh && consignment.failures == 0 {
-                drainLimit?.note(read: consignment.batch.spanCount)
-            }
+            if let stretch, let read { turns.note(read: read.spanCount, from: stretch, at: now) }
             if let consignment, let young = withoutExpired(consignment, at: now) { start(young, at: now) }
-            if let readError {
+            if let stretch, let readError {
                 // The spool counts it; the frames stay where they are, and the disk gets a rest.
-                dispatch.pause(until: now.advanced(byNanoseconds: Self.readErrorPauseNanoseconds))
+                turns.noteFailure(of: stretch, at: now)
                 owner.logger.error("spool read failed", metadata: ["error": "\(readError)"])
+            } else if consignment == nil {
                 return
             }
-            if consignment == nil { return }
         }
+    }
+
+    /// Where old spans wait, what arrives from now on goes beside them.
+    private mutating func beginStretch(at now: MonotonicTime) {
+        let unread = owner.spool.unread
+        let isBlocked = dispatch.isBlocked(at: now)
+        guard turns.wantsStretch(unread, isBlocked: isBlocked, at: now), owner.spool.beginStretch() else { return }
+        log.noteStretch(behind: unread.spans, at: now)
     }
 
     /// What waited to be sent again may have become older than `spool.max-age`. nil when nothing is left of it.
@@ -199,9 +201,7 @@ struct ForwarderLoop: ~Copyable {
         if let drainDeadline { deadline = min(deadline, drainDeadline) }
         let freshAt = freshAt(now, flushing: flushing)
         if let moment = dispatch.nextMoment(freshAt: freshAt) { deadline = min(deadline, moment) }
-        let isLimited = !dispatch.isProbing && drainLimit.map { $0.opens(unread: owner.spool.unread.spans) > now } ?? false
-        if isLimited { deadline = min(deadline, now.advanced(byNanoseconds: Self.drainPauseNanoseconds)) }
-        if dispatch.wantsFresh(at: now) && !isLimited {
+        if dispatch.wantsFresh(at: now) && !turns.isPaused(.newest, at: now) {
             let threshold = owner.spool.unread.spans == 0 ? 1 : owner.options.maxBatchSpans
             owner.wakeThreshold.store(threshold, ordering: .releasing)
             // An append between the look and the store would find nobody to wake.
@@ -209,21 +209,5 @@ struct ForwarderLoop: ~Copyable {
         }
         owner.multi.wait(milliseconds: deadline.milliseconds(from: now))
         owner.wakeThreshold.store(Int.max, ordering: .releasing)
-    }
-}
-
-extension Forwarder {
-    /// When the spool has a batch to send: once it is full, or its first span has waited long enough. nil while it is
-    /// empty.
-    fileprivate func freshAt(_ now: MonotonicTime, _ unread: SpoolUnread, flushing: Bool) -> MonotonicTime? {
-        guard let since = unread.since else { return nil }
-        let isFull = unread.spans >= options.maxBatchSpans || unread.bytes >= options.maxBatchBytes
-        return flushing || isFull ? now : since.advanced(byNanoseconds: options.maxDelayNanoseconds)
-    }
-
-    fileprivate func readBatch(isLone: Bool) throws(SpoolError) -> SpoolBatch? {
-        // The spool gives one request at least.
-        let batch = try spool.readBatch(maxBytes: options.maxBatchBytes, maxSpans: isLone ? 1 : options.maxBatchSpans)
-        return batch.isEmpty ? nil : batch
     }
 }

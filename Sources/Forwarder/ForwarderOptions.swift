@@ -16,8 +16,10 @@ package struct ForwarderOptions: Sendable {
     package var maxDelayNanoseconds: UInt64 = 200_000_000
     package var retryInitialNanoseconds: UInt64 = 1_000_000_000
     package var retryMaxNanoseconds: UInt64 = 30_000_000_000
-    /// How fast a backlog may get less; 0 = no limit.
+    /// How fast a backlog is sent; 0 = no limit.
     package var maxDrainSpansPerSecond = 0
+    /// Spans are sent in order as long as they wait no longer than this; then new ones go beside them.
+    package var maxOrderedNanoseconds: UInt64 = 10_000_000_000
     /// Requests at a time. Their batches, and those that wait for a retry, are all the memory that an outage takes.
     package var maxInFlight = 4
     package var userAgent: String

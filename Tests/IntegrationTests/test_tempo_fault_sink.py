@@ -15,7 +15,7 @@ import pytest
 
 from support.deadline import eventually
 from support.fault_sink import WEIGHTS, WELL, FaultSink
-from support.paced_load import PacedLoad
+from support.paced_load import SPANS_PER_REQUEST, PacedLoad
 
 FAULT_SECONDS = float(os.environ.get("ASYNQ_COLLECTOR_FAULT_SECONDS", 12))
 OUTAGE_SECONDS = float(os.environ.get("ASYNQ_COLLECTOR_OUTAGE_SECONDS", 5))
@@ -59,6 +59,12 @@ def mib(size: float) -> str:
 
 def until_drained(collector, seconds: float) -> None:
     eventually("an empty spool", lambda: collector.count("spool_spans") == 0, seconds, every=0.2)
+
+
+def delays(sink: FaultSink, load: PacedLoad, since: float, until: float) -> list[float]:
+    """Seconds from the post to the sink, ascending, of one span of each request that was posted in that time."""
+    posted = [(index * SPANS_PER_REQUEST, moment) for index, moment in enumerate(load.posted_at) if since <= moment < until]
+    return sorted(sink.stored_at[number] - moment for number, moment in posted)
 
 
 def check_books(collector, sink: FaultSink, load: PacedLoad) -> None:
@@ -146,6 +152,8 @@ def test_an_outage_costs_disk_and_not_memory(start_collector):
               f"after {mib(after)}")
         print(f"{waiting:.0f} spans waited in {mib(spool_peak)}; sent within {drained_seconds:.1f} s; "
               f"spool after {mib(spool_after)}")
+        new = delays(sink, load, came_up, came_up + drained_seconds)
+        print(f"spans posted meanwhile were at the sink after {new[len(new) // 2]:.2f} s (median), {new[-1]:.2f} s (at most)")
         check_books(collector, sink, load)
         assert spool_after <= SEGMENT_BYTES + 8192, "one segment"
         assert max(peak, *watch.memory) < before + (24 << 20), "memory grows with the outage"

@@ -139,7 +139,7 @@ struct ConfigurationKey: Sendable {
         .init("tempo.batch.max-delay", .duration, "200ms", "how long spans wait for company"),
         .init(
             "tempo.drain.max-spans-per-second", .integer(0...1_000_000_000), "0",
-            "after an outage, spans sent beside as many as arrive; 0 = no limit"),
+            "of what waited in an outage; new spans are sent beside it; 0 = no limit"),
         .init("tempo.retry.initial", .duration, "1s", "first pause after a failure"),
         .init("tempo.retry.max", .duration, "30s", "longest pause"),
     ]

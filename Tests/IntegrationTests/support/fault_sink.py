@@ -19,6 +19,7 @@ import socket
 import struct
 import threading
 import time
+from array import array
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -45,6 +46,8 @@ class FaultSink:
         # How often each span was stored, and how often an answer went out that settles it.
         self.stored = bytearray(numbers)
         self.settled = bytearray(numbers)
+        # When each span was stored last, on the monotonic clock.
+        self.stored_at = array("d", bytes(8 * numbers))
         self._choose = random.Random(seed)
         # However short a run, each comes once.
         self._first = self._choose.sample(list(WEIGHTS), len(WEIGHTS))
@@ -86,9 +89,11 @@ class FaultSink:
             return behaviour, self._choose.random()
 
     def store(self, numbers: list[int]) -> None:
+        now = time.monotonic()
         with self._lock:
             for number in numbers:
                 self.stored[number] += 1
+                self.stored_at[number] = now
 
     def settle(self, numbers: list[int], rejected: int = 0) -> None:
         with self._lock:

@@ -4,6 +4,7 @@ import http.client
 import struct
 import threading
 import time
+from array import array
 
 from support.http_client import PROTOBUF, Connection, Endpoint
 from support.otlp import attributes, numbered_span, request
@@ -24,6 +25,7 @@ class PacedLoad(threading.Thread):
         self.unanswered_spans = 0
         self.posted_spans = 0
         self.latest_seconds = 0.0  # how far it ever was behind its time table
+        self.posted_at = array("d", bytes(8 * (self.numbers // SPANS_PER_REQUEST)))  # each request, on the monotonic clock
         self._endpoint = endpoint
         self._interval = SPANS_PER_REQUEST / spans_per_second
         self._template = _Template()
@@ -42,6 +44,7 @@ class PacedLoad(threading.Thread):
 
     def _post(self, connection: Connection, first: int) -> None:
         self.posted_spans += SPANS_PER_REQUEST
+        self.posted_at[first // SPANS_PER_REQUEST] = time.monotonic()
         try:
             answer = connection.ask("POST", "/v1/traces", self._template.numbered(first), PROTOBUF)
         except (OSError, http.client.HTTPException):

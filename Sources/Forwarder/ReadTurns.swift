@@ -1,0 +1,100 @@
+import Model
+import Spool
+
+/// Where in the spool the next batch is read, and when. Pure: gets times and what waits.
+///
+/// | what waits                                   | what is read                                                  |
+/// |----------------------------------------------|---------------------------------------------------------------|
+/// | young spans                                  | one stretch, in order, in batches that are full or old enough |
+/// | more than a batch, some of it too old        | a new stretch is begun; the two take turns                    |
+/// | with a limit, more than a batch, when an outage ends | the same, however short the outage was                |
+///
+/// Taking turns: what is new goes first, but of four requests in a row one is the backlog's, and of two if the others are no
+/// full batches; it has all that is left, too, but is no faster than the limit. So new spans wait for one request as long as
+/// three quarters of what the backend takes suffice for them, and the backlog gets less whatever arrives.
+struct ReadTurns {
+    private static let failurePauseNanoseconds: UInt64 = 1_000_000_000
+    /// Requests with full batches of the newest stretch, while the oldest waits.
+    private static let maxFullInARow = 3
+
+    private let maxBatchSpans: Int
+    private let maxBatchBytes: Int
+    private let maxDelayNanoseconds: UInt64
+    private let maxOrderedNanoseconds: UInt64
+    private var limit: DrainLimit?
+    /// Batches of the newest stretch that were read since one of the oldest.
+    private var newestInARow = 0
+    /// After a read that failed.
+    private var pauses: [SpoolStretch: MonotonicTime] = [:]
+    private var wasBlocked = false
+
+    init(_ options: ForwarderOptions) {
+        maxBatchSpans = options.maxBatchSpans
+        maxBatchBytes = options.maxBatchBytes
+        maxDelayNanoseconds = options.maxDelayNanoseconds
+        maxOrderedNanoseconds = options.maxOrderedNanoseconds
+        if options.maxDrainSpansPerSecond > 0 { limit = DrainLimit(spansPerSecond: options.maxDrainSpansPerSecond) }
+    }
+
+    /// Whether so much waits in the newest stretch that what arrives should not wait behind it. To be asked whenever
+    /// something may be sent. `isBlocked`: the backend takes nothing, as far as we know.
+    mutating func wantsStretch(_ unread: SpoolUnread, isBlocked: Bool, at now: MonotonicTime) -> Bool {
+        let isBack = wasBlocked && !isBlocked
+        wasBlocked = isBlocked
+        // One batch keeps nobody waiting.
+        let isMore = unread.spans > maxSpans(of: .oldest) || unread.bytes > maxBatchBytes
+        guard !isBlocked && isMore && unread.since != nil else { return false }
+        return now.nanoseconds(since: unread.oldest) >= maxOrderedNanoseconds || (isBack && limit != nil)
+    }
+
+    /// What to read now; nil if nothing is ready.
+    func choose(_ waiting: SpoolWaiting, at now: MonotonicTime, flushing: Bool, isProbing: Bool) -> SpoolStretch? {
+        let isReady = { (stretch: SpoolStretch) in
+            moment(of: stretch, waiting, at: now, flushing: flushing, isProbing: isProbing).map { $0 <= now } ?? false
+        }
+        let most = isFull(waiting.newest) ? Self.maxFullInARow : 1
+        let first: SpoolStretch = newestInARow < most ? .newest : .oldest
+        let second: SpoolStretch = first == .newest ? .oldest : .newest
+        return isReady(first) ? first : isReady(second) ? second : nil
+    }
+
+    private func isFull(_ unread: SpoolUnread) -> Bool {
+        unread.spans >= maxBatchSpans || unread.bytes >= maxBatchBytes
+    }
+
+    /// From when on a batch may be read; nil while there is nothing.
+    func moment(
+        of stretch: SpoolStretch, _ waiting: SpoolWaiting, at now: MonotonicTime, flushing: Bool, isProbing: Bool
+    ) -> MonotonicTime? {
+        let unread = stretch == .newest ? waiting.newest : waiting.backlog
+        guard let unread, let since = unread.since else { return nil }
+        var moment = now
+        switch stretch {
+        case .newest:
+            if !flushing && !isFull(unread) { moment = since.advanced(byNanoseconds: maxDelayNanoseconds) }
+        case .oldest:
+            // Nothing joins it any more. Probes are few, and have to be others each time.
+            if let limit, !isProbing { moment = limit.opens }
+        }
+        return max(moment, pauses[stretch] ?? moment)
+    }
+
+    func maxSpans(of stretch: SpoolStretch?) -> Int {
+        guard stretch == .oldest, let limit else { return maxBatchSpans }
+        return min(maxBatchSpans, limit.spansPerSecond)
+    }
+
+    mutating func note(read spans: Int, from stretch: SpoolStretch, at now: MonotonicTime) {
+        newestInARow = stretch == .newest ? min(newestInARow + 1, Self.maxFullInARow) : 0
+        if stretch == .oldest { limit?.note(read: spans, at: now) }
+    }
+
+    /// The disk gets a rest; the other stretch, which lies in other files, goes on.
+    mutating func noteFailure(of stretch: SpoolStretch, at now: MonotonicTime) {
+        pauses[stretch] = now.advanced(byNanoseconds: Self.failurePauseNanoseconds)
+    }
+
+    func isPaused(_ stretch: SpoolStretch, at now: MonotonicTime) -> Bool {
+        pauses[stretch].map { now < $0 } ?? false
+    }
+}
