@@ -1,76 +1,132 @@
 /// A histogram with both kinds of buckets, classic and native, of the same observations. Not synchronized: its owner holds
-/// the lock.
+/// the lock. A copy is the histogram at one moment: it shares the storage until the next observation.
 ///
-/// An observation allocates only for a bucket or an exemplar that is the first of its kind, and, once, after a snapshot that
-/// is still alive.
+/// What grows lies in one array, because a page reads thousands of histograms out of memory that no cache holds:
+///
+/// ```
+/// words   one each     classic buckets, not cumulative; the last one is +Inf
+///         one each     native buckets that hold something (`NativeBucket`), ascending
+///         five each    exemplars, the newest of each classic bucket that has one, ascending (`Exemplar`)
+/// ```
+/// An observation allocates only for a bucket or an exemplar that is the first of its kind, now and then, and once after a
+/// copy that is still alive.
 package struct Histogram: Sendable {
-    private var storage: HistogramStorage
+    package let bounds: HistogramBounds
+    package private(set) var sum = 0.0
+    private(set) var words: [UInt64]
+    private(set) var zeroCount: UInt64 = 0
+    private(set) var schema = Int8(NativeBuckets.finestSchema)
+    private var nativeCount: Int16 = 0
 
     package init(_ bounds: HistogramBounds) {
-        storage = HistogramStorage(bounds)
+        self.bounds = bounds
+        words = [UInt64](repeating: 0, count: bounds.values.count + 1)
     }
+
+    // Where in `words` they are.
+    var classicRange: Range<Int> { 0..<bounds.values.count + 1 }
+    var nativeRange: Range<Int> { classicRange.upperBound..<classicRange.upperBound + Int(nativeCount) }
+    var exemplarRange: Range<Int> { nativeRange.upperBound..<words.count }
+
+    /// Per bucket, not cumulative; the last one is `+Inf`.
+    package var counts: ArraySlice<UInt64> { words[classicRange] }
+    package var native: NativeBuckets {
+        NativeBuckets(schema: Int(schema), zeroCount: zeroCount, buckets: words[nativeRange].map(NativeBucket.init))
+    }
+    /// In the order of the buckets.
+    package var exemplars: [(bucket: Int, exemplar: Exemplar)] {
+        stride(from: exemplarRange.lowerBound, to: words.count, by: Exemplar.wordCount).map { position in
+            let exemplar = Exemplar(words.span, at: position)
+            return (bounds.index(of: exemplar.value), exemplar)
+        }
+    }
+
+    /// Computed from the buckets, so that it can't disagree with `+Inf`. The native buckets hold as many, because each
+    /// observation counts in both.
+    package var count: UInt64 { counts.reduce(0, +) }
 
     /// Counts `value`; one that is not a number is not counted. `origin` becomes the exemplar of the value's bucket.
     package mutating func observe(_ value: Double, of origin: Exemplar.Origin? = nil) {
         if value.isNaN { return }
-        if !isKnownUniquelyReferenced(&storage) { storage = HistogramStorage(copyOf: storage) }
-        storage.observe(value, of: origin)
-    }
-
-    /// Copies nothing: the storage is shared until the next observation.
-    package var snapshot: HistogramSnapshot { HistogramSnapshot(storage: storage) }
-}
-
-/// A histogram at one moment.
-package struct HistogramSnapshot: Sendable {
-    fileprivate let storage: HistogramStorage
-
-    package var bounds: HistogramBounds { storage.bounds }
-    /// Per bucket, not cumulative; the last one is `+Inf`.
-    package var counts: [UInt64] { storage.counts }
-    package var sum: Double { storage.sum }
-    package var native: NativeBuckets { storage.native }
-    /// The newest of each classic bucket that has one, in the order of the buckets.
-    package var exemplars: [(bucket: Int, exemplar: Exemplar)] { storage.exemplars }
-
-    /// Computed from the buckets, so that it can't disagree with `+Inf`. The native buckets hold as many, because each
-    /// observation counts in both.
-    package var count: UInt64 { storage.counts.reduce(0, +) }
-}
-
-/// What a histogram and its snapshots share. Unchecked: it is changed only by a histogram that is the only one to refer to it.
-private final class HistogramStorage: @unchecked Sendable {
-    let bounds: HistogramBounds
-    private(set) var counts: [UInt64]
-    private(set) var sum = 0.0
-    private(set) var native = NativeBuckets()
-    private(set) var exemplars: [(bucket: Int, exemplar: Exemplar)] = []
-
-    init(_ bounds: HistogramBounds) {
-        self.bounds = bounds
-        counts = [UInt64](repeating: 0, count: bounds.values.count + 1)
-    }
-
-    init(copyOf other: HistogramStorage) {
-        bounds = other.bounds
-        counts = other.counts
-        sum = other.sum
-        native = other.native
-        exemplars = other.exemplars
-    }
-
-    func observe(_ value: Double, of origin: Exemplar.Origin?) {
         let bucket = bounds.index(of: value)
-        counts[bucket] += 1
+        words[bucket] += 1
         sum += value
-        native.observe(value)
-        guard let origin, value.isFinite else { return }
-        let entry = (bucket: bucket, exemplar: Exemplar(value: value, origin: origin))
-        let position = exemplars.firstIndex { $0.bucket >= bucket } ?? exemplars.count
-        if position < exemplars.count && exemplars[position].bucket == bucket {
-            exemplars[position] = entry
-        } else {
-            exemplars.insert(entry, at: position)
+        observeNative(value)
+        if let origin, value.isFinite { keep(Exemplar(value: value, origin: origin), bucket) }
+    }
+
+    private mutating func observeNative(_ value: Double) {
+        guard value > NativeBuckets.zeroThreshold else {
+            zeroCount += 1
+            return
         }
+        let finest = NativeBuckets.finestIndex(of: value)
+        while true {
+            let bucket = NativeBucket(index: NativeBuckets.coarsened(finest, by: NativeBuckets.finestSchema - Int(schema)))
+            let position = position(of: bucket)
+            if position < nativeRange.upperBound && NativeBucket(words[position]).index == bucket.index {
+                words[position] += 1
+                return
+            }
+            if nativeCount < NativeBuckets.maxBuckets || schema <= NativeBuckets.coarsestSchema {
+                insert(CollectionOfOne(bucket.word + 1), at: position)
+                nativeCount += 1
+                return
+            }
+            halveResolution()
+        }
+    }
+
+    /// Where a native bucket is, or would have to be inserted.
+    private func position(of bucket: NativeBucket) -> Int {
+        let words = words.span
+        var (low, high) = (nativeRange.lowerBound, nativeRange.upperBound)
+        while low < high {
+            let middle = (low + high) / 2
+            if words[middle] < bucket.word { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    private mutating func halveResolution() {
+        schema -= 1
+        let all = nativeRange
+        var kept = all.lowerBound
+        for position in all {
+            let fine = NativeBucket(words[position])
+            let coarse = NativeBucket(index: NativeBuckets.coarsened(fine.index, by: 1))
+            if kept > all.lowerBound && NativeBucket(words[kept - 1]).index == coarse.index {
+                words[kept - 1] += fine.count
+            } else {
+                words[kept] = coarse.word + fine.count
+                kept += 1
+            }
+        }
+        words.removeSubrange(kept..<all.upperBound)
+        nativeCount = Int16(kept - all.lowerBound)
+    }
+
+    private mutating func keep(_ exemplar: Exemplar, _ bucket: Int) {
+        var position = exemplarRange.lowerBound
+        if bucket > 0 {
+            let below = bounds.values[bucket - 1]
+            while position < words.count && Exemplar.value(words.span, at: position) <= below { position += Exemplar.wordCount }
+        }
+        let isLast = bucket == bounds.values.count
+        if position < words.count && (isLast || Exemplar.value(words.span, at: position) <= bounds.values[bucket]) {
+            var words = words.mutableSpan
+            exemplar.write(to: &words, at: position)
+        } else {
+            insert(repeatElement(0, count: Exemplar.wordCount), at: position)
+            var words = words.mutableSpan
+            exemplar.write(to: &words, at: position)
+        }
+    }
+
+    /// Grows by a quarter, where an array by itself would double.
+    private mutating func insert(_ new: some Collection<UInt64>, at position: Int) {
+        let count = words.count + new.count
+        if count > words.capacity { words.reserveCapacity(count + count / 4) }
+        words.insert(contentsOf: new, at: position)
     }
 }

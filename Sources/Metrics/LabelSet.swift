@@ -1,7 +1,7 @@
 package import Model
 
 /// The labels of one series, as the text formats write them, so that a page is rendered by copying bytes.
-package final class LabelSet: Sendable {
+package struct LabelSet: Sendable {
     /// `queue="a\"b",state="pending"`: escaped as the text format 0.0.4 and OpenMetrics both ask (backslash, newline,
     /// quote). All of it UTF-8; bytes of a value that are none became `\\xHH`, because one of them would make Prometheus
     /// refuse the whole page.
@@ -29,7 +29,7 @@ package final class LabelSet: Sendable {
         encoded = text
     }
 
-    package convenience init(_ pairs: KeyValuePairs<String, String>) {
+    package init(_ pairs: KeyValuePairs<String, String>) {
         self.init(pairs.map { ($0.key, ForeignText($0.value)) })
     }
 

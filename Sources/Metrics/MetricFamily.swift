@@ -8,7 +8,7 @@ package enum MetricKind: String, Sendable {
 /// The value of one series on one page.
 package enum MetricValue: Sendable {
     case number(Double)
-    case histogram(HistogramSnapshot)
+    case histogram(Histogram)
 }
 
 /// One series of a family, at the moment of the page.
@@ -55,7 +55,7 @@ package struct MetricFamily: Sendable {
         add(Double(value), labels)
     }
 
-    package mutating func add(_ histogram: HistogramSnapshot, _ labels: LabelSet = .none) {
+    package mutating func add(_ histogram: Histogram, _ labels: LabelSet = .none) {
         samples.append(MetricSample(labels: labels, value: .histogram(histogram)))
     }
 }

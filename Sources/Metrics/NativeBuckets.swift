@@ -14,85 +14,30 @@ import Glibc
 /// span three decades without a gap; 9 % at schema 3, where they span six. From the geometric middle it is half of that.
 ///
 /// Source: https://prometheus.io/docs/specs/native_histograms/
-package struct NativeBuckets: Sendable, Equatable {
+package struct NativeBuckets: Sendable {
     package static let finestSchema = 4
     package static let coarsestSchema = -4
     package static let maxBuckets = 160
     package static let zeroThreshold = 0x1p-20
 
-    package private(set) var schema = finestSchema
-    package private(set) var zeroCount: UInt64 = 0
-    /// Of the buckets that hold something, ascending.
-    package private(set) var indices: [Int16] = []
+    package let schema: Int
+    package let zeroCount: UInt64
+    /// Those that hold something, ascending.
+    let buckets: [NativeBucket]
+
+    package var indices: [Int16] { buckets.map(\.index) }
     /// What they hold; as long as `indices`.
-    package private(set) var counts: [UInt64] = []
-    private let maxBuckets: Int
-
-    package init(maxBuckets: Int = maxBuckets) {
-        self.maxBuckets = maxBuckets
-    }
-
+    package var counts: [UInt64] { buckets.map(\.count) }
     package var count: UInt64 { counts.reduce(zeroCount, +) }
 
-    /// `value` is a number; infinity has a bucket of its own above all others.
-    mutating func observe(_ value: Double) {
-        guard value > Self.zeroThreshold else {
-            zeroCount += 1
-            return
-        }
-        let finest = Self.finestIndex(of: value)
-        while true {
-            let index = Self.coarsened(finest, by: Self.finestSchema - schema)
-            let position = position(of: index)
-            if position < indices.count && indices[position] == index {
-                counts[position] += 1
-                return
-            }
-            if indices.count < maxBuckets || schema <= Self.coarsestSchema {
-                indices.insert(index, at: position)
-                counts.insert(1, at: position)
-                return
-            }
-            halveResolution()
-        }
-    }
-
-    /// Where `index` is, or would have to be inserted.
-    private func position(of index: Int16) -> Int {
-        var low = 0
-        var high = indices.count
-        while low < high {
-            let middle = (low + high) / 2
-            if indices[middle] < index { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
-
-    private mutating func halveResolution() {
-        schema -= 1
-        var kept = 0
-        for (index, count) in zip(indices, counts) {
-            let coarse = Self.coarsened(index, by: 1)
-            if kept > 0 && indices[kept - 1] == coarse {
-                counts[kept - 1] += count
-            } else {
-                indices[kept] = coarse
-                counts[kept] = count
-                kept += 1
-            }
-        }
-        indices.removeSubrange(kept...)
-        counts.removeSubrange(kept...)
-    }
-
     /// ⌈index / 2^steps⌉
-    private static func coarsened(_ index: Int16, by steps: Int) -> Int16 {
+    static func coarsened(_ index: Int16, by steps: Int) -> Int16 {
         Int16(truncatingIfNeeded: (Int(index) + (1 << steps) - 1) >> steps)
     }
 
     /// The bucket at schema 4: 16 times the binary exponent, and how many of the 16 bounds within the power of two lie below
-    /// the value. At most 16 · 1024 + 1.
-    private static func finestIndex(of value: Double) -> Int16 {
+    /// the value. At most 16 · 1024 + 1. Infinity has a bucket of its own above all others.
+    static func finestIndex(of value: Double) -> Int16 {
         if value.isInfinite { return 16 * 1024 + 1 }
         let mantissa = value.significandBitPattern
         // 2^(j/16) − 1 ≤ j/16: as many bounds as the linear guess says lie below, and at most two more.
@@ -103,4 +48,22 @@ package struct NativeBuckets: Sendable, Equatable {
 
     /// The fraction bits of 2^(j/16), j = 0 … 15.
     private static let bounds: [UInt64] = (0..<16).map { exp2(Double($0) / 16).significandBitPattern }
+}
+
+/// A bucket and what it holds in one word; the words are in the order of the buckets.
+///
+/// ```
+/// bits 48 … 63   index + 2^15
+/// bits 0 … 47    observations: room for a million a second through eight years
+/// ```
+struct NativeBucket {
+    let word: UInt64
+
+    init(_ word: UInt64) { self.word = word }
+
+    /// One that holds nothing.
+    init(index: Int16) { word = UInt64(UInt16(bitPattern: index) ^ 0x8000) << 48 }
+
+    var index: Int16 { Int16(bitPattern: UInt16(truncatingIfNeeded: word >> 48) ^ 0x8000) }
+    var count: UInt64 { word & (1 << 48 - 1) }
 }

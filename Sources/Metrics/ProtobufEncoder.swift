@@ -36,8 +36,8 @@ enum ProtobufEncoder {
             switch sample.value {
             case .number: return bytes + labels
             case .histogram(let histogram):
-                return bytes + labels + 64 + histogram.counts.count * 16 + histogram.native.indices.count * 6
-                    + histogram.exemplars.count * 112
+                return bytes + labels + 64 + histogram.classicRange.count * 16 + histogram.nativeRange.count * 6
+                    + histogram.exemplarRange.count * 23
             }
         }
     }
@@ -98,20 +98,20 @@ enum ProtobufEncoder {
 
     // MARK: Histograms
 
-    private static func append(_ histogram: HistogramSnapshot, to page: inout PageWriter) {
+    private static func append(_ histogram: Histogram, to page: inout PageWriter) {
         let bounds = histogram.bounds.values
-        let counts = histogram.counts
-        var exemplars = histogram.exemplars[...]
+        let words = histogram.words.span
+        var next = histogram.exemplarRange.lowerBound
         page.append(varintField(1))
         page.append(varint: histogram.count)
         append(double: histogram.sum, field: 2, to: &page)
         var cumulative: UInt64 = 0
-        for bucket in counts.indices {
-            cumulative += counts[bucket]
+        for bucket in histogram.classicRange {
+            cumulative += words[bucket]
             var exemplar: Exemplar?
-            if let next = exemplars.first, next.bucket == bucket {
-                exemplar = next.exemplar
-                exemplars.removeFirst()
+            if next < words.count, bucket == bounds.count || Exemplar.value(words, at: next) <= bounds[bucket] {
+                exemplar = Exemplar(words, at: next)
+                next += Exemplar.wordCount
             }
             // Its tags, the bound, the exemplar.
             let bytes = 2 + 8 + PageWriter.varintSize(cumulative) + (exemplar.map { 2 + size(of: $0) } ?? 0)
@@ -122,23 +122,24 @@ enum ProtobufEncoder {
             append(double: bucket < bounds.count ? bounds[bucket] : .infinity, field: 2, to: &page)
             if let exemplar { append(exemplar, to: &page) }
         }
-        append(histogram.native, to: &page)
+        appendNative(histogram, to: &page)
     }
 
-    private static func append(_ native: NativeBuckets, to page: inout PageWriter) {
+    private static func appendNative(_ histogram: Histogram, to page: inout PageWriter) {
         page.append(varintField(5))
-        page.append(varint: zigzag(native.schema))
+        page.append(varint: zigzag(Int(histogram.schema)))
         append(double: NativeBuckets.zeroThreshold, field: 6, to: &page)
         page.append(varintField(7))
-        page.append(varint: native.zeroCount)
+        page.append(varint: histogram.zeroCount)
         // Runs of neighbours. The offset of the first is its index, that of a later one the gap before it. A histogram
         // without any has an empty run, or it would pass for a classic one.
+        let words = histogram.words.span.extracting(histogram.nativeRange)
         var start = 0
         var next = 0
         repeat {
+            let first = start < words.count ? Int(NativeBucket(words[start]).index) : 0
             var end = start
-            while end < native.indices.count && Int(native.indices[end]) == Int(native.indices[start]) + end - start { end += 1 }
-            let first = start < native.indices.count ? Int(native.indices[start]) : 0
+            while end < words.count && Int(NativeBucket(words[end]).index) == first + end - start { end += 1 }
             page.append(bytesField(12))
             page.append(lengthGuess: 8) { page in
                 page.append(varintField(1))
@@ -148,12 +149,13 @@ enum ProtobufEncoder {
             }
             next = first + end - start
             start = end
-        } while start < native.indices.count
-        if native.counts.isEmpty { return }
+        } while start < words.count
+        if words.isEmpty { return }
         page.append(bytesField(13))
-        page.append(lengthGuess: native.counts.count * 2) { page in
+        page.append(lengthGuess: words.count * 2) { page in
             var previous: UInt64 = 0
-            for count in native.counts {
+            for position in words.indices {
+                let count = NativeBucket(words[position]).count
                 page.append(varint: zigzag(Int(bitPattern: UInt(count &- previous))))
                 previous = count
             }

@@ -57,8 +57,8 @@ package enum TextEncoder {
             switch sample.value {
             case .number: return bytes + perLine + sample.labels.encoded.count
             case .histogram(let histogram):
-                let lines = (histogram.counts.count + 2) * (perLine + 16 + sample.labels.encoded.count)
-                return bytes + lines + (dialect == .openMetrics ? histogram.exemplars.count * 128 : 0)
+                let lines = (histogram.classicRange.count + 2) * (perLine + 16 + sample.labels.encoded.count)
+                return bytes + lines + (dialect == .openMetrics ? histogram.exemplarRange.count * 26 : 0)
             }
         }
     }
@@ -121,16 +121,17 @@ package enum TextEncoder {
     }
 
     private static func append(
-        _ histogram: HistogramSnapshot, name: [UInt8], labels: LabelSet, _ dialect: Dialect, to page: inout PageWriter
+        _ histogram: Histogram, name: [UInt8], labels: LabelSet, _ dialect: Dialect, to page: inout PageWriter
     ) {
         let edges = dialect == .prometheus ? histogram.bounds.textEdges : histogram.bounds.openMetricsEdges
-        let counts = histogram.counts
-        var exemplars = (dialect == .openMetrics ? histogram.exemplars : [])[...]
+        let bounds = histogram.bounds.values
+        let words = histogram.words.span
+        var exemplar = dialect == .openMetrics ? histogram.exemplarRange.lowerBound : words.count
         var cumulative: UInt64 = 0
         // All lines of the buckets begin alike: what the first one begins with is copied.
         var start = 0..<0
-        for bucket in counts.indices {
-            cumulative += counts[bucket]
+        for bucket in histogram.classicRange {
+            cumulative += words[bucket]
             if start.isEmpty {
                 let first = page.count
                 page.append(name)
@@ -144,9 +145,9 @@ package enum TextEncoder {
             }
             page.append(edges[bucket])
             page.append(integer: cumulative)
-            if let next = exemplars.first, next.bucket == bucket {
-                append(next.exemplar, to: &page)
-                exemplars.removeFirst()
+            if exemplar < words.count, bucket == bounds.count || Exemplar.value(words, at: exemplar) <= bounds[bucket] {
+                append(Exemplar(words, at: exemplar), to: &page)
+                exemplar += Exemplar.wordCount
             }
             page.append(newline)
         }

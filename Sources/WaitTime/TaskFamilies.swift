@@ -47,7 +47,7 @@ package struct TaskFamilies {
     }
 
     private mutating func add(_ series: TaskTypeSeries) {
-        wait.add(series.wait.snapshot, series.waitLabels)
+        wait.add(series.wait, series.waitLabels)
         series.addProcessing(to: &processing)
         series.addAttempts(to: &attempts)
     }

@@ -64,7 +64,7 @@ struct TaskTypeSeries: Sendable {
 
     func addProcessing(to family: inout MetricFamily) {
         for entry in processing {
-            if let entry { family.add(entry.histogram.snapshot, entry.labels) }
+            if let entry { family.add(entry.histogram, entry.labels) }
         }
     }
 

@@ -1,5 +1,7 @@
+import Glibc
 import Metrics
 import Model
+import TestSupport
 import Testing
 
 func origin(_ number: UInt64, seconds: Int64 = 1_795_197_881) -> Exemplar.Origin {
@@ -16,29 +18,54 @@ struct ExemplarTests {
         histogram.observe(20, of: origin(2))
         histogram.observe(0.75, of: origin(3, seconds: 7))
         histogram.observe(0.25)
-        let snapshot = histogram.snapshot
-        #expect(snapshot.exemplars.map(\.bucket) == [0, 2])
-        #expect(snapshot.exemplars.map(\.exemplar.value) == [0.75, 20])
-        #expect(snapshot.exemplars.map(\.exemplar.origin) == [origin(3, seconds: 7), origin(2)])
+        #expect(histogram.exemplars.map(\.bucket) == [0, 2])
+        #expect(histogram.exemplars.map(\.exemplar.value) == [0.75, 20])
+        #expect(histogram.exemplars.map(\.exemplar.origin) == [origin(3, seconds: 7), origin(2)])
     }
 
     @Test("infinity is counted, but is no exemplar")
     func infinite() {
         var histogram = Histogram(HistogramBounds(ascending: 1))
         histogram.observe(.infinity, of: origin(1))
-        #expect(histogram.snapshot.exemplars.isEmpty)
-        #expect(histogram.snapshot.count == 1)
+        #expect(histogram.exemplars.isEmpty)
+        #expect(histogram.count == 1)
     }
 
-    @Test("a snapshot does not change with what is observed later")
+    @Test("a copy does not change with what is observed later, nor the other way round")
     func frozen() {
         var histogram = Histogram(HistogramBounds(ascending: 1))
         histogram.observe(0.5, of: origin(1))
-        let before = histogram.snapshot
+        let before = histogram
         histogram.observe(0.5, of: origin(2))
         histogram.observe(3)
         #expect(before.counts == [1, 0])
         #expect(before.native.count == 1)
         #expect(before.exemplars.map(\.exemplar.origin) == [origin(1)])
+        #expect(histogram.counts == [2, 1])
+        #expect(histogram.exemplars.map(\.exemplar.origin) == [origin(2)])
+    }
+
+    @Test("buckets of both kinds and exemplars are what a plain count of the same observations has")
+    func againstPlainCount() {
+        var random = SeededGenerator.fresh(for: "exemplars beside buckets")
+        let bounds = HistogramBounds(ascending: -1, 0, 0.001, 1, 1000)
+        for spread in [1.0, 3, 30, 300] {
+            var histogram = Histogram(bounds)
+            var counts = [UInt64](repeating: 0, count: 6)
+            var newest = [Exemplar?](repeating: nil, count: 6)
+            for number in 0..<500 {
+                let value = exp2(Double.random(in: -spread...spread, using: &random)) - (number % 10 == 0 ? 2 : 0)
+                let bucket = bounds.values.firstIndex { value <= $0 } ?? 5
+                let origin = number % 3 == 0 ? origin(UInt64(number), seconds: Int64(number)) : nil
+                histogram.observe(value, of: origin)
+                counts[bucket] += 1
+                if let origin { newest[bucket] = Exemplar(value: value, origin: origin) }
+                #expect(Array(histogram.counts) == counts)
+                #expect(histogram.native.count == histogram.count)
+                #expect(histogram.exemplars.map(\.exemplar) == newest.compactMap { $0 })
+                #expect(histogram.exemplars.map(\.bucket) == newest.indices.filter { newest[$0] != nil })
+            }
+            #expect((histogram.native.schema < NativeBuckets.finestSchema) == (spread > 3))
+        }
     }
 }

@@ -5,10 +5,10 @@ import Testing
 
 @Suite("Native buckets")
 struct NativeBucketsTests {
-    private func observed(_ values: [Double]) -> HistogramSnapshot {
+    private func observed(_ values: [Double]) -> Histogram {
         var histogram = Histogram(HistogramBounds(ascending: 1))
         for value in values { histogram.observe(value) }
-        return histogram.snapshot
+        return histogram
     }
 
     /// The bucket by the definition alone, from logarithms; where those are too near a bound to tell, nil.
@@ -55,10 +55,10 @@ struct NativeBucketsTests {
 
     @Test("the largest numbers have their buckets, infinity one above, and what is no number is not counted")
     func extremes() {
-        let snapshot = observed([.greatestFiniteMagnitude, .infinity, .nan])
-        #expect(snapshot.native.indices == [16384, 16385])
-        #expect(snapshot.count == 2)
-        #expect(snapshot.native.count == 2)
+        let histogram = observed([.greatestFiniteMagnitude, .infinity, .nan])
+        #expect(histogram.native.indices == [16384, 16385])
+        #expect(histogram.count == 2)
+        #expect(histogram.native.count == 2)
     }
 
     @Test("there are never more than 160 buckets, and each value stays in the bucket that holds it at the schema of the day")
@@ -75,7 +75,7 @@ struct NativeBucketsTests {
                 values.append(value)
                 histogram.observe(value)
             }
-            let native = histogram.snapshot.native
+            let native = histogram.native
             schemas.append(native.schema)
             #expect(native.indices.count <= NativeBuckets.maxBuckets)
             #expect(native.indices == native.indices.sorted() && Set(native.indices).count == native.indices.count)
@@ -113,9 +113,9 @@ struct NativeBucketsTests {
         var random = SeededGenerator.fresh(for: "native counts")
         for _ in 0..<200 {
             let count = Int.random(in: 0...50, using: &random)
-            let snapshot = observed((0..<count).map { _ in Double(bitPattern: random.next()) })
-            #expect(snapshot.native.count == snapshot.count)
-            #expect(snapshot.native.indices.count <= NativeBuckets.maxBuckets)
+            let histogram = observed((0..<count).map { _ in Double(bitPattern: random.next()) })
+            #expect(histogram.native.count == histogram.count)
+            #expect(histogram.native.indices.count <= NativeBuckets.maxBuckets)
         }
     }
 }

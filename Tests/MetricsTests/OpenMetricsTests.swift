@@ -73,7 +73,7 @@ struct OpenMetricsTests {
     ])
     func canonicalNumbers(bound: Double, text: String) throws {
         var family = MetricFamily("x", .histogram, "h")
-        family.add(Histogram(try #require(HistogramBounds([bound]))).snapshot)
+        family.add(Histogram(try #require(HistogramBounds([bound]))))
         #expect(openMetrics(family).contains("x_bucket{le=\"\(text)\"} 0\n"))
     }
 
@@ -84,7 +84,7 @@ struct OpenMetricsTests {
         histogram.observe(5)
         histogram.observe(20, of: origin(0x1F, seconds: 0))
         var family = MetricFamily("d_seconds", .histogram, "h")
-        family.add(histogram.snapshot, LabelSet(["queue": "q"]))
+        family.add(histogram, LabelSet(["queue": "q"]))
         let first = "{trace_id=\"00000000000000ab0000000000000001\",span_id=\"0000000000000001\"} 0.5 1795197881.065"
         let last = "{trace_id=\"00000000000000ab000000000000001f\",span_id=\"000000000000001f\"} 20 0.065"
         #expect(openMetrics(family) == """
@@ -112,7 +112,7 @@ struct OpenMetricsTests {
             let span = SpanReference(trace: TraceID(high: high, low: low), span: SpanID(low))
             histogram.observe(0.5, of: Exemplar.Origin(span: span, time: WallTime(nanoseconds: 0)))
             var family = MetricFamily("d", .histogram, "h")
-            family.add(histogram.snapshot)
+            family.add(histogram)
             #expect(openMetrics(family).contains("trace_id=\"\(hex)\",span_id=\"\(hex.suffix(16))\"} 0.5 0.000\n"))
         }
     }

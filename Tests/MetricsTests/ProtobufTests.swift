@@ -107,7 +107,7 @@ struct ProtobufTests {
         var histogram = Histogram(HistogramBounds(ascending: 1, 4))
         for value in [0, 1, 1.01, 1.02, 16] { histogram.observe(value, of: value == 16 ? origin(9) : nil) }
         var family = MetricFamily("d_seconds", .histogram, "h")
-        family.add(histogram.snapshot)
+        family.add(histogram)
         let found = try #require(try decoded(family).first?.messages(4).first?.messages(7).first)
         #expect(found.numbers[1] == [5])
         #expect(found.double(2) == 19.03)
@@ -135,7 +135,7 @@ struct ProtobufTests {
     @Test("a histogram without observations is a native one all the same: it has an empty span")
     func emptyHistogram() throws {
         var family = MetricFamily("d_seconds", .histogram, "h")
-        family.add(Histogram(HistogramBounds(ascending: 1)).snapshot)
+        family.add(Histogram(HistogramBounds(ascending: 1)))
         let found = try #require(try decoded(family).first?.messages(4).first?.messages(7).first)
         let spans = try found.messages(12)
         #expect(spans.count == 1)
@@ -150,15 +150,15 @@ struct ProtobufTests {
         var random = SeededGenerator.fresh(for: "protobuf histograms")
         for round in 0..<100 {
             var family = MetricFamily("d_seconds", .histogram, "h")
-            var histograms: [HistogramSnapshot] = []
+            var histograms: [Histogram] = []
             for _ in 0..<5 {
                 var histogram = Histogram(HistogramBounds(ascending: 0.01, 1, 100))
                 for _ in 0..<Int.random(in: 0...400, using: &random) {
                     let bits = UInt64.random(in: 0x3E00 << 48...(0x3E00 + UInt64(round) * 4) << 48, using: &random)
                     histogram.observe(Double(bitPattern: bits))
                 }
-                histograms.append(histogram.snapshot)
-                family.add(histogram.snapshot, LabelSet(["n": String(histograms.count)]))
+                histograms.append(histogram)
+                family.add(histogram, LabelSet(["n": String(histograms.count)]))
             }
             let samples = try #require(try decoded(family).first).messages(4)
             for (sample, histogram) in zip(samples, histograms) {

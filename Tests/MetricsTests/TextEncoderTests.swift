@@ -65,7 +65,7 @@ struct TextEncoderTests {
         var histogram = Histogram(bounds)
         for value in [0.001, 0.005, 0.5, 60, 61, 1000] { histogram.observe(value) }
         var family = MetricFamily("d_seconds", .histogram, "h")
-        family.add(histogram.snapshot, LabelSet(["queue": "q"]))
+        family.add(histogram, LabelSet(["queue": "q"]))
         #expect(page(family) == """
             # HELP d_seconds h
             # TYPE d_seconds histogram
@@ -83,7 +83,7 @@ struct TextEncoderTests {
     func emptyHistogram() throws {
         let bounds = try #require(HistogramBounds([1]))
         var family = MetricFamily("d", .histogram, "h")
-        family.add(Histogram(bounds).snapshot)
+        family.add(Histogram(bounds))
         #expect(page(family).hasSuffix("""
             d_bucket{le="1"} 0
             d_bucket{le="+Inf"} 0

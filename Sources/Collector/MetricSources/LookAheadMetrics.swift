@@ -63,7 +63,7 @@ final class SampledWaits: WaitSampleSink {
             "asynq_queue_wait_sampled_seconds", .histogram,
             "Wait of tasks seen to leave the list of pending tasks, from Redis alone; shorter ones than the look interval "
                 + "are mostly not seen.")
-        let empty = Histogram(bounds).snapshot
+        let empty = Histogram(bounds)
         let now = clock.monotonic()
         known.withLock { known in
             if known.count > Self.maxRemembered {
@@ -72,7 +72,7 @@ final class SampledWaits: WaitSampleSink {
             }
             for name in known.keys where known[name]?.window?.isEmpty(at: now) == true { known[name]?.window = nil }
             for queue in queues {
-                family.add(known[queue.name]?.histogram.snapshot ?? empty, LabelSet([("queue", queue.name)]))
+                family.add(known[queue.name]?.histogram ?? empty, LabelSet([("queue", queue.name)]))
             }
         }
         return family

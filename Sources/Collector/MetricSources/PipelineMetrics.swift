@@ -153,7 +153,7 @@ final class PipelineMetrics: MetricSource {
         var duration = family(
             "forward_duration_seconds", .histogram,
             "Time from sending a request to its answer; near tempo.timeout requests are sent again.")
-        duration.add(statistics.durations.snapshot)
+        duration.add(statistics.durations)
         var up = family(
             "tempo_up", .gauge,
             "1 if the trace backend answered the last request, absent before the first; at 0 spans wait in the spool.")
