@@ -3,7 +3,7 @@ import Forwarder
 import Glibc
 import HTTPService
 package import Logging
-package import Metrics
+import Metrics
 import Model
 import NIOCore
 import NIOPosix
@@ -210,7 +210,9 @@ package final class Collector: Sendable {
 
     // MARK: What the outside sees
 
-    package func metricsPage(_ format: PageFormat) -> [UInt8] { registry.page(format) }
+    func writeMetricsPage(_ format: PageFormat, to sink: (UnsafeRawBufferPointer) -> Void) {
+        registry.encodePage(format, to: sink)
+    }
 
     func statusPage() -> [UInt8] {
         StatusPage.html(
@@ -266,7 +268,9 @@ private struct CollectorWebState: WebState {
         self.collector = collector
     }
 
-    func metricsPage(_ format: PageFormat) -> [UInt8] { collector.metricsPage(format) }
+    func writeMetricsPage(_ format: PageFormat, to sink: (UnsafeRawBufferPointer) -> Void) {
+        collector.writeMetricsPage(format, to: sink)
+    }
     func unreadyReason() -> String? { collector.unreadyReason() }
     func statusPage() -> [UInt8] { collector.statusPage() }
     func deadLetters() -> [UInt8] { QueueDocuments.deadLetters(collector.newestDeadLetters) }

@@ -24,10 +24,7 @@ package final class ISALCompressor {
     package func compress(_ input: UnsafeRawBufferPointer) -> [UInt8] {
         // It forgets the options, too, and has to: the call below changes gzip_flag.
         isal_deflate_stateless_init(stream)
-        stream.pointee.level = level
-        stream.pointee.level_buf = levelTables.baseAddress?.assumingMemoryBound(to: UInt8.self)
-        stream.pointee.level_buf_size = UInt32(levelTables.count)
-        stream.pointee.gzip_flag = UInt16(IGZIP_GZIP)
+        setOptions()
         stream.pointee.next_in = mutableBytes(of: input)
         stream.pointee.avail_in = UInt32(input.count)
         return [UInt8](unsafeUninitializedCapacity: Self.bound(input.count)) { output, count in
@@ -37,6 +34,42 @@ package final class ISALCompressor {
             precondition(code == COMP_OK, "isal_deflate_stateless with room for stored blocks: \(code)")
             count = output.count - Int(stream.pointee.avail_out)
         }
+    }
+
+    /// A complete gzip member of the pieces that `write` gives away.
+    package func compress(piecesOf write: (_ take: (UnsafeRawBufferPointer) -> Void) -> Void) -> [UInt8] {
+        isal_deflate_init(stream)
+        setOptions()
+        var output: [UInt8] = []
+        write { piece in
+            stream.pointee.next_in = mutableBytes(of: piece)
+            stream.pointee.avail_in = UInt32(piece.count)
+            deflate(into: &output)
+        }
+        stream.pointee.end_of_stream = 1
+        stream.pointee.avail_in = 0
+        deflate(into: &output)
+        return output
+    }
+
+    /// All of the input that is there.
+    private func deflate(into output: inout [UInt8]) {
+        withUnsafeTemporaryAllocation(byteCount: 32 << 10, alignment: 16) { room in
+            repeat {
+                stream.pointee.next_out = room.baseAddress?.assumingMemoryBound(to: UInt8.self)
+                stream.pointee.avail_out = UInt32(room.count)
+                let code = isal_deflate(stream)
+                precondition(code == COMP_OK, "isal_deflate: \(code)")
+                output.append(contentsOf: room.dropLast(Int(stream.pointee.avail_out)))
+            } while stream.pointee.avail_out == 0
+        }
+    }
+
+    private func setOptions() {
+        stream.pointee.level = level
+        stream.pointee.level_buf = levelTables.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        stream.pointee.level_buf_size = UInt32(levelTables.count)
+        stream.pointee.gzip_flag = UInt16(IGZIP_GZIP)
     }
 
     /// What does not shrink is stored: blocks of at most 65,535 bytes with a head of 5; gzip's own head is 10, its end 8.

@@ -34,6 +34,33 @@ package final class ZlibCompressor {
             count = output.count - Int(stream.pointee.avail_out)
         }
     }
+
+    /// A complete gzip member of the pieces that `write` gives away.
+    package func compress(piecesOf write: (_ take: (UnsafeRawBufferPointer) -> Void) -> Void) -> [UInt8] {
+        deflateReset(stream)
+        var output: [UInt8] = []
+        write { piece in
+            stream.pointee.next_in = mutableBytes(of: piece)
+            stream.pointee.avail_in = UInt32(piece.count)
+            deflateInput(Z_NO_FLUSH, into: &output)
+        }
+        deflateInput(Z_FINISH, into: &output)
+        return output
+    }
+
+    /// All of the input that is there.
+    private func deflateInput(_ flush: Int32, into output: inout [UInt8]) {
+        withUnsafeTemporaryAllocation(byteCount: 32 << 10, alignment: 16) { room in
+            repeat {
+                stream.pointee.next_out = room.baseAddress?.assumingMemoryBound(to: UInt8.self)
+                stream.pointee.avail_out = UInt32(room.count)
+                let code = deflate(stream, flush)
+                // Z_BUF_ERROR: there was nothing left to be done.
+                precondition([Z_OK, Z_STREAM_END, Z_BUF_ERROR].contains(code), "deflate: \(code)")
+                output.append(contentsOf: room.dropLast(Int(stream.pointee.avail_out)))
+            } while stream.pointee.avail_out == 0
+        }
+    }
 }
 
 /// One reusable decompressor of gzip and zlib data by zlib.

@@ -250,12 +250,11 @@ final class HTTP2Connection: ChannelInboundHandler {
 
     private func answer(_ id: HTTP2StreamID, _ response: HTTPResponse, _ context: ChannelHandlerContext) {
         guard let stream = streams[id] else { return }  // The client has gone away meanwhile.
-        let hasBody = !response.body.isEmpty && stream.head.method != .HEAD
+        let hasBody = response.body.readableBytes > 0 && stream.head.method != .HEAD
         let headers = HPACKHeaders(response)
         write(.headers(.init(headers: headers, endStream: !hasBody && response.trailers == nil)), id, context)
         if hasBody {
-            let body = IOData.byteBuffer(context.channel.allocator.buffer(bytes: response.body))
-            write(.data(.init(data: body, endStream: response.trailers == nil)), id, context)
+            write(.data(.init(data: .byteBuffer(response.body), endStream: response.trailers == nil)), id, context)
         }
         if let trailers = response.trailers {
             write(.headers(.init(headers: HPACKHeaders(lowercased: trailers), endStream: true)), id, context)

@@ -91,7 +91,7 @@ extension HPACKHeaders {
         // RFC 9110, 8.6: a 204 has none. A gRPC answer may have trailers instead.
         let mayHaveBody = response.status.mayHaveResponseBody && !contains(name: "grpc-status")
         if response.trailers == nil && mayHaveBody {
-            add(name: "content-length", value: String(response.body.count), indexing: .nonIndexable)
+            add(name: "content-length", value: String(response.body.readableBytes), indexing: .nonIndexable)
         }
     }
 

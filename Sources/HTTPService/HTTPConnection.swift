@@ -195,7 +195,7 @@ final class HTTPConnection: ChannelInboundHandler {
 
     private func write(_ answer: HTTPResponse, to head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         var response = answer
-        var heldBytes = response.body.count >= Self.largeAnswer && head.method != .HEAD ? response.body.count : 0
+        var heldBytes = response.body.readableBytes >= Self.largeAnswer && head.method != .HEAD ? response.body.readableBytes : 0
         if heldBytes > 0 && !limits.holdAnswer(heldBytes) {
             response = .text(.serviceUnavailable, "too much of earlier answers was not read yet")
             response.headers.add(name: "Retry-After", value: "1")
@@ -236,7 +236,7 @@ final class HTTPConnection: ChannelInboundHandler {
         _ context: ChannelHandlerContext
     ) {
         var headers = response.headers
-        headers.replaceOrAdd(name: "Content-Length", value: String(response.body.count))
+        headers.replaceOrAdd(name: "Content-Length", value: String(response.body.readableBytes))
         if !keepAlive {
             headers.replaceOrAdd(name: "Connection", value: "close")
         } else if head.version == .http1_0 {
@@ -244,10 +244,10 @@ final class HTTPConnection: ChannelInboundHandler {
         }
         let responseHead = HTTPResponseHead(version: head.version, status: response.status, headers: headers)
         context.write(wrapOutboundOut(.head(responseHead)), promise: nil)
-        if !response.body.isEmpty && head.method != .HEAD {
+        if response.body.readableBytes > 0 && head.method != .HEAD {
             let written = heldBytes > 0 ? context.eventLoop.makePromise(of: Void.self) : nil
             written?.futureResult.whenComplete { [limits] _ in limits.releaseAnswer(heldBytes) }
-            context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: response.body)))), promise: written)
+            context.write(wrapOutboundOut(.body(.byteBuffer(response.body))), promise: written)
         }
     }
 

@@ -15,14 +15,14 @@ package struct HTTPRequest: Sendable {
 package struct HTTPResponse: Sendable {
     package var status: HTTPResponseStatus
     package var headers: HTTPHeaders
-    package var body: [UInt8]
+    package var body: ByteBuffer
     /// Sent after the body, over HTTP/2 only.
     package var trailers: HTTPHeaders?
 
     package init(_ status: HTTPResponseStatus, contentType: String? = nil, body: [UInt8] = []) {
         self.status = status
         self.headers = contentType.map { ["Content-Type": $0] } ?? [:]
-        self.body = body
+        self.body = ByteBuffer(bytes: body)
     }
 
     package static func text(_ status: HTTPResponseStatus, _ text: String) -> HTTPResponse {

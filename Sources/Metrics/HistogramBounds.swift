@@ -4,8 +4,22 @@ package final class HistogramBounds: Sendable, Equatable {
     package let values: [Double]
     /// What closes a line's labels, `0.5"} `, for each bound and `+Inf`: as the text format 0.0.4 has it here (`10`), and
     /// as OpenMetrics asks (`10.0`).
-    let textEdges: [[UInt8]]
-    let openMetricsEdges: [[UInt8]]
+    let textEdges: [Edge]
+    let openMetricsEdges: [Edge]
+
+    /// In a place of fixed size, so that it is copied by a store or two: a number has 24 characters at most.
+    struct Edge: Sendable {
+        let text: SIMD32<UInt8>
+        let count: Int
+
+        init(_ number: String) {
+            let bytes = Array("\(number)\"} ".utf8)
+            var text = SIMD32<UInt8>()
+            for (index, byte) in bytes.enumerated() { text[index] = byte }
+            self.text = text
+            count = bytes.count
+        }
+    }
 
     /// nil unless `values` are finite and strictly ascending.
     package convenience init?(_ values: [Double]) {
@@ -21,8 +35,8 @@ package final class HistogramBounds: Sendable, Equatable {
 
     private init(checked values: [Double]) {
         self.values = values
-        textEdges = (values + [.infinity]).map { Array("\(NumberText.plain($0))\"} ".utf8) }
-        openMetricsEdges = (values + [.infinity]).map { Array("\(NumberText.canonical($0))\"} ".utf8) }
+        textEdges = (values + [.infinity]).map { Edge(NumberText.plain($0)) }
+        openMetricsEdges = (values + [.infinity]).map { Edge(NumberText.canonical($0)) }
     }
 
     package static func == (left: HistogramBounds, right: HistogramBounds) -> Bool {

@@ -78,5 +78,8 @@ package struct MetricsRegistry: Sendable {
         sources.flatMap { $0.metricFamilies() }.filter { !$0.samples.isEmpty }
     }
 
-    package func page(_ format: PageFormat) -> [UInt8] { format.encode(families()) }
+    /// Gives the page to `sink`, in pieces, as it is made.
+    package func encodePage(_ format: PageFormat, to sink: (UnsafeRawBufferPointer) -> Void) {
+        format.encode(families(), to: sink)
+    }
 }

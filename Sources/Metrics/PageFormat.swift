@@ -11,12 +11,20 @@ package enum PageFormat: CaseIterable, Sendable {
         }
     }
 
-    package func encode(_ families: [MetricFamily]) -> [UInt8] {
+    /// Gives the page to `sink`, in pieces, as it is made.
+    package func encode(_ families: [MetricFamily], to sink: (UnsafeRawBufferPointer) -> Void) {
         switch self {
-        case .text: TextEncoder.encode(families, .prometheus)
-        case .openMetrics: TextEncoder.encode(families, .openMetrics)
-        case .protobuf: ProtobufEncoder.encode(families)
+        case .text: TextEncoder.encode(families, .prometheus, to: sink)
+        case .openMetrics: TextEncoder.encode(families, .openMetrics, to: sink)
+        case .protobuf: ProtobufEncoder.encode(families, to: sink)
         }
+    }
+
+    /// The page as a whole.
+    package func encode(_ families: [MetricFamily]) -> [UInt8] {
+        var page: [UInt8] = []
+        encode(families) { page.append(contentsOf: $0) }
+        return page
     }
 }
 

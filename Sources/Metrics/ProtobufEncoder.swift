@@ -21,25 +21,14 @@ import Model
 ///
 /// Source: https://github.com/prometheus/client_model/blob/v0.6.1/io/prometheus/client/metrics.proto
 enum ProtobufEncoder {
-    static func encode(_ families: [MetricFamily]) -> [UInt8] {
-        let bytes = families.reduce(0) { $0 + estimatedBytes($1) }
-        return PageWriter.page(estimatedBytes: bytes) { page in
-            for family in families where !family.isTextOnly {
-                page.append(lengthGuess: estimatedBytes(family) / 2) { append(family, to: &$0) }
-            }
+    static func encode(_ families: [MetricFamily], to sink: (UnsafeRawBufferPointer) -> Void) {
+        var page = PageWriter()
+        for family in families where !family.isTextOnly {
+            // A family has to be complete before its length can be told.
+            page.append(lengthGuess: 1 << 21) { append(family, to: &$0) }
+            page.handOverPiece(to: sink)
         }
-    }
-
-    private static func estimatedBytes(_ family: MetricFamily) -> Int {
-        family.samples.reduce(64 + family.name.utf8.count + family.help.utf8.count) { bytes, sample in
-            let labels = sample.labels.encoded.count + 32
-            switch sample.value {
-            case .number: return bytes + labels
-            case .histogram(let histogram):
-                return bytes + labels + 64 + histogram.classicRange.count * 16 + histogram.nativeRange.count * 6
-                    + histogram.exemplarRange.count * 23
-            }
-        }
+        page.handOver(to: sink)
     }
 
     // A field's number and wire type in one byte: all of them are below 16.
@@ -48,49 +37,59 @@ enum ProtobufEncoder {
     private static func bytesField(_ number: UInt8) -> UInt8 { number << 3 | 2 }
 
     private static func append(_ family: MetricFamily, to page: inout PageWriter) {
-        append(text: family.name, field: 1, to: &page)
-        append(text: family.help, field: 2, to: &page)
-        let type: UInt8 = switch family.kind {
-        case .counter: 0
-        case .gauge, .info: 1
-        case .histogram: 4
+        page.append(upTo: family.name.utf8.count + family.help.utf8.count + 32) { room in
+            append(text: family.name, field: 1, to: &room)
+            append(text: family.help, field: 2, to: &room)
+            room.append(varintField(3))
+            room.append(UInt8(family.kind == .counter ? 0 : family.kind == .histogram ? 4 : 1))
         }
-        page.append(varintField(3))
-        page.append(type)
         for sample in family.samples {
-            page.append(bytesField(4))
-            page.append(lengthGuess: 1024) { page in
-                append(sample.labels, to: &page)
-                switch sample.value {
-                case .number(let value):
-                    page.append(bytesField(family.kind == .counter ? 3 : 2))
-                    page.append(UInt8(9))
-                    append(double: value, field: 1, to: &page)
-                case .histogram(let histogram):
-                    page.append(bytesField(7))
-                    page.append(lengthGuess: 512) { append(histogram, to: &$0) }
-                }
+            page.append(upTo: maxBytes(of: sample)) { room in
+                room.append(bytesField(4))
+                room.append(lengthGuess: 1024) { append(sample, family.kind, to: &$0) }
             }
         }
-        if let unit = family.unit { append(text: unit, field: 5, to: &page) }
+        if let unit = family.unit { page.append(upTo: 16) { append(text: unit, field: 5, to: &$0) } }
     }
 
-    private static func append(_ labels: LabelSet, to page: inout PageWriter) {
+    private static func maxBytes(of sample: MetricSample) -> Int {
+        // `a="b",` becomes two tags and two lengths more.
+        let labels = 4 * sample.labels.encoded.count + 64
+        guard case .histogram(let histogram) = sample.value else { return labels }
+        // A classic bucket; a native one that is a run of its own; an exemplar's word.
+        return labels + 128 + 24 * histogram.classicRange.count + 32 * histogram.nativeRange.count
+            + 24 * histogram.exemplarRange.count
+    }
+
+    private static func append(_ sample: MetricSample, _ kind: MetricKind, to room: inout PageRoom) {
+        append(sample.labels, to: &room)
+        switch sample.value {
+        case .number(let value):
+            room.append(bytesField(kind == .counter ? 3 : 2))
+            room.append(UInt8(9))
+            append(double: value, field: 1, to: &room)
+        case .histogram(let histogram):
+            room.append(bytesField(7))
+            room.append(lengthGuess: 512) { append(histogram, to: &$0) }
+        }
+    }
+
+    private static func append(_ labels: LabelSet, to room: inout PageRoom) {
         labels.encoded.withUnsafeBytes { text in
             labels.forEachLabel { name, value, isEscaped in
                 let unescaped = isEscaped ? labels.unescaped(value) : []
                 let size = isEscaped ? unescaped.count : value.count
-                page.append(bytesField(1))
-                page.append(varint: UInt64(name.count + size + 2 + PageWriter.varintSizes(name.count, size)))
-                page.append(bytesField(1))
-                page.append(varint: UInt64(name.count))
-                page.append(UnsafeRawBufferPointer(rebasing: text[name]))
-                page.append(bytesField(2))
-                page.append(varint: UInt64(size))
+                room.append(bytesField(1))
+                room.append(varint: UInt64(name.count + size + 2 + PageRoom.varintSizes(name.count, size)))
+                room.append(bytesField(1))
+                room.append(varint: UInt64(name.count))
+                room.append(UnsafeRawBufferPointer(rebasing: text[name]))
+                room.append(bytesField(2))
+                room.append(varint: UInt64(size))
                 if isEscaped {
-                    page.append(unescaped)
+                    room.append(unescaped)
                 } else {
-                    page.append(UnsafeRawBufferPointer(rebasing: text[value]))
+                    room.append(UnsafeRawBufferPointer(rebasing: text[value]))
                 }
             }
         }
@@ -98,13 +97,15 @@ enum ProtobufEncoder {
 
     // MARK: Histograms
 
-    private static func append(_ histogram: Histogram, to page: inout PageWriter) {
+    private static func append(_ histogram: Histogram, to room: inout PageRoom) {
         let bounds = histogram.bounds.values
         let words = histogram.words.span
         var next = histogram.exemplarRange.lowerBound
-        page.append(varintField(1))
-        page.append(varint: histogram.count)
-        append(double: histogram.sum, field: 2, to: &page)
+        var count: UInt64 = 0
+        for bucket in histogram.classicRange { count += words[bucket] }
+        room.append(varintField(1))
+        room.append(varint: count)
+        append(double: histogram.sum, field: 2, to: &room)
         var cumulative: UInt64 = 0
         for bucket in histogram.classicRange {
             cumulative += words[bucket]
@@ -114,23 +115,23 @@ enum ProtobufEncoder {
                 next += Exemplar.wordCount
             }
             // Its tags, the bound, the exemplar.
-            let bytes = 2 + 8 + PageWriter.varintSize(cumulative) + (exemplar.map { 2 + size(of: $0) } ?? 0)
-            page.append(bytesField(3))
-            page.append(varint: UInt64(bytes))
-            page.append(varintField(1))
-            page.append(varint: cumulative)
-            append(double: bucket < bounds.count ? bounds[bucket] : .infinity, field: 2, to: &page)
-            if let exemplar { append(exemplar, to: &page) }
+            let bytes = 2 + 8 + PageRoom.varintSize(cumulative) + (exemplar.map { 2 + size(of: $0) } ?? 0)
+            room.append(bytesField(3))
+            room.append(varint: UInt64(bytes))
+            room.append(varintField(1))
+            room.append(varint: cumulative)
+            append(double: bucket < bounds.count ? bounds[bucket] : .infinity, field: 2, to: &room)
+            if let exemplar { append(exemplar, to: &room) }
         }
-        appendNative(histogram, to: &page)
+        appendNative(histogram, to: &room)
     }
 
-    private static func appendNative(_ histogram: Histogram, to page: inout PageWriter) {
-        page.append(varintField(5))
-        page.append(varint: zigzag(Int(histogram.schema)))
-        append(double: NativeBuckets.zeroThreshold, field: 6, to: &page)
-        page.append(varintField(7))
-        page.append(varint: histogram.zeroCount)
+    private static func appendNative(_ histogram: Histogram, to room: inout PageRoom) {
+        room.append(varintField(5))
+        room.append(varint: zigzag(Int(histogram.schema)))
+        append(double: NativeBuckets.zeroThreshold, field: 6, to: &room)
+        room.append(varintField(7))
+        room.append(varint: histogram.zeroCount)
         // Runs of neighbours. The offset of the first is its index, that of a later one the gap before it. A histogram
         // without any has an empty run, or it would pass for a classic one.
         let words = histogram.words.span.extracting(histogram.nativeRange)
@@ -140,23 +141,23 @@ enum ProtobufEncoder {
             let first = start < words.count ? Int(NativeBucket(words[start]).index) : 0
             var end = start
             while end < words.count && Int(NativeBucket(words[end]).index) == first + end - start { end += 1 }
-            page.append(bytesField(12))
-            page.append(lengthGuess: 8) { page in
-                page.append(varintField(1))
-                page.append(varint: zigzag(first - next))
-                page.append(varintField(2))
-                page.append(varint: UInt64(end - start))
+            room.append(bytesField(12))
+            room.append(lengthGuess: 8) { room in
+                room.append(varintField(1))
+                room.append(varint: zigzag(first - next))
+                room.append(varintField(2))
+                room.append(varint: UInt64(end - start))
             }
             next = first + end - start
             start = end
         } while start < words.count
         if words.isEmpty { return }
-        page.append(bytesField(13))
-        page.append(lengthGuess: words.count * 2) { page in
+        room.append(bytesField(13))
+        room.append(lengthGuess: words.count * 2) { room in
             var previous: UInt64 = 0
             for position in words.indices {
                 let count = NativeBucket(words[position]).count
-                page.append(varint: zigzag(Int(bitPattern: UInt(count &- previous))))
+                room.append(varint: zigzag(Int(bitPattern: UInt(count &- previous))))
                 previous = count
             }
         }
@@ -172,54 +173,54 @@ enum ProtobufEncoder {
     }
 
     private static func timeSize(_ time: (seconds: UInt64, nanoseconds: UInt64)) -> Int {
-        2 + PageWriter.varintSize(time.seconds) + PageWriter.varintSize(time.nanoseconds)
+        2 + PageRoom.varintSize(time.seconds) + PageRoom.varintSize(time.nanoseconds)
     }
 
-    private static func append(_ exemplar: Exemplar, to page: inout PageWriter) {
+    private static func append(_ exemplar: Exemplar, to room: inout PageRoom) {
         let span = exemplar.origin.span
-        page.append(bytesField(3))
-        page.append(UInt8(truncatingIfNeeded: size(of: exemplar)))
-        page.append(bytesField(1))
-        page.append(UInt8(traceLabelBytes - 2))
-        append(text: "trace_id", field: 1, to: &page)
-        page.append(bytesField(2))
-        page.append(UInt8(32))
-        page.append(hex: span.trace.high)
-        page.append(hex: span.trace.low)
-        page.append(bytesField(1))
-        page.append(UInt8(spanLabelBytes - 2))
-        append(text: "span_id", field: 1, to: &page)
-        page.append(bytesField(2))
-        page.append(UInt8(16))
-        page.append(hex: span.span.value)
-        append(double: exemplar.value, field: 2, to: &page)
+        room.append(bytesField(3))
+        room.append(UInt8(truncatingIfNeeded: size(of: exemplar)))
+        room.append(bytesField(1))
+        room.append(UInt8(traceLabelBytes - 2))
+        append(text: "trace_id", field: 1, to: &room)
+        room.append(bytesField(2))
+        room.append(UInt8(32))
+        room.append(hex: span.trace.high)
+        room.append(hex: span.trace.low)
+        room.append(bytesField(1))
+        room.append(UInt8(spanLabelBytes - 2))
+        append(text: "span_id", field: 1, to: &room)
+        room.append(bytesField(2))
+        room.append(UInt8(16))
+        room.append(hex: span.span.value)
+        append(double: exemplar.value, field: 2, to: &room)
         let time = exemplar.time
-        page.append(bytesField(3))
-        page.append(UInt8(truncatingIfNeeded: timeSize(time)))
-        page.append(varintField(1))
-        page.append(varint: time.seconds)
-        page.append(varintField(2))
-        page.append(varint: time.nanoseconds)
+        room.append(bytesField(3))
+        room.append(UInt8(truncatingIfNeeded: timeSize(time)))
+        room.append(varintField(1))
+        room.append(varint: time.seconds)
+        room.append(varintField(2))
+        room.append(varint: time.nanoseconds)
     }
 
     // MARK: Fields
 
-    private static func append(text: String, field: UInt8, to page: inout PageWriter) {
-        page.append(bytesField(field))
-        page.append(varint: UInt64(text.utf8.count))
-        page.append(text)
+    private static func append(text: String, field: UInt8, to room: inout PageRoom) {
+        room.append(bytesField(field))
+        room.append(varint: UInt64(text.utf8.count))
+        room.append(text)
     }
 
-    private static func append(text: StaticString, field: UInt8, to page: inout PageWriter) {
-        page.append(bytesField(field))
-        page.append(varint: UInt64(text.utf8CodeUnitCount))
-        page.append(text)
+    private static func append(text: StaticString, field: UInt8, to room: inout PageRoom) {
+        room.append(bytesField(field))
+        room.append(varint: UInt64(text.utf8CodeUnitCount))
+        room.append(text)
     }
 
     @inline(__always)
-    private static func append(double: Double, field: UInt8, to page: inout PageWriter) {
-        page.append(doubleField(field))
-        page.append(fixed64: double.bitPattern)
+    private static func append(double: Double, field: UInt8, to room: inout PageRoom) {
+        room.append(doubleField(field))
+        room.append(fixed64: double.bitPattern)
     }
 
     @inline(__always)

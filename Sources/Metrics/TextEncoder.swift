@@ -17,51 +17,30 @@ import Model
 ///
 /// Sources: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 /// https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md
-package enum TextEncoder {
+enum TextEncoder {
     enum Dialect {
         case prometheus, openMetrics
     }
 
-    /// The text format 0.0.4.
-    package static func encode(_ families: [MetricFamily]) -> [UInt8] {
-        encode(families, .prometheus)
-    }
-
-    static func encode(_ families: [MetricFamily], _ dialect: Dialect) -> [UInt8] {
-        let bytes = families.reduce(0) { $0 + estimatedBytes($1, dialect) }
-        return PageWriter.page(estimatedBytes: bytes) { page in
-            for family in families where dialect == .prometheus || !family.isTextOnly {
-                appendHead(of: family, dialect, to: &page)
-                let name = Array(family.name.utf8)
-                for sample in family.samples {
-                    switch sample.value {
-                    case .number(let value):
-                        appendSeries(name, "", sample.labels, to: &page)
-                        page.append(value)
-                        page.append(newline)
-                    case .histogram(let histogram):
-                        append(histogram, name: name, labels: sample.labels, dialect, to: &page)
-                    }
+    static func encode(_ families: [MetricFamily], _ dialect: Dialect, to sink: (UnsafeRawBufferPointer) -> Void) {
+        var page = PageWriter()
+        for family in families where dialect == .prometheus || !family.isTextOnly {
+            appendHead(of: family, dialect, to: &page)
+            let name = Array(family.name.utf8)
+            for sample in family.samples {
+                switch sample.value {
+                case .number(let value): append(value, name: name, labels: sample.labels, to: &page)
+                case .histogram(let histogram): append(histogram, name: name, labels: sample.labels, dialect, to: &page)
                 }
+                page.handOverPiece(to: sink)
             }
-            if dialect == .openMetrics { page.append("# EOF\n") }
         }
+        if dialect == .openMetrics { page.append("# EOF\n") }
+        page.handOver(to: sink)
     }
 
     private static let newline = UInt8(ascii: "\n")
     private static let comma = UInt8(ascii: ",")
-
-    private static func estimatedBytes(_ family: MetricFamily, _ dialect: Dialect) -> Int {
-        let perLine = family.name.utf8.count + 32
-        return family.samples.reduce(256 + 2 * family.help.utf8.count + 3 * perLine) { bytes, sample in
-            switch sample.value {
-            case .number: return bytes + perLine + sample.labels.encoded.count
-            case .histogram(let histogram):
-                let lines = (histogram.classicRange.count + 2) * (perLine + 16 + sample.labels.encoded.count)
-                return bytes + lines + (dialect == .openMetrics ? histogram.exemplarRange.count * 26 : 0)
-            }
-        }
-    }
 
     // MARK: Heads
 
@@ -75,104 +54,112 @@ package enum TextEncoder {
         case (.prometheus, .gauge): kind = family.hasQuantileLabel ? "summary" : "gauge"
         default: break
         }
-        page.append("# HELP ")
-        page.append(name)
-        page.append(UInt8(ascii: " "))
-        append(help: family.help, dialect, to: &page)
-        page.append("\n# TYPE ")
-        page.append(name)
-        page.append(UInt8(ascii: " "))
-        page.append(kind)
-        page.append(newline)
-        if dialect == .openMetrics, let unit = family.unit {
-            page.append("# UNIT ")
-            page.append(name)
-            page.append(UInt8(ascii: " "))
-            page.append(unit)
-            page.append(newline)
-        }
+        page.append("# HELP \(name) \(escaped(help: family.help, dialect))\n# TYPE \(name) \(kind)\n")
+        if dialect == .openMetrics, let unit = family.unit { page.append("# UNIT \(name) \(unit)\n") }
     }
 
-    private static func append(help: String, _ dialect: Dialect, to page: inout PageWriter) {
-        for byte in help.utf8 {
-            switch byte {
-            case UInt8(ascii: "\\"): page.append("\\\\")
-            case newline: page.append("\\n")
-            case UInt8(ascii: "\"") where dialect == .openMetrics: page.append("\\\"")
-            default: page.append(byte)
+    private static func escaped(help: String, _ dialect: Dialect) -> String {
+        var escaped = ""
+        for scalar in help.unicodeScalars {
+            switch scalar {
+            case "\\": escaped += "\\\\"
+            case "\n": escaped += "\\n"
+            case "\"" where dialect == .openMetrics: escaped += "\\\""
+            default: escaped.unicodeScalars.append(scalar)
             }
         }
+        return escaped
     }
 
     // MARK: Samples
 
-    /// `name_suffix{labels} `, with the blank that precedes the value.
-    private static func appendSeries(
-        _ name: [UInt8], _ suffix: StaticString, _ labels: LabelSet, to page: inout PageWriter
-    ) {
-        page.append(name)
-        page.append(suffix)
-        if !labels.encoded.isEmpty {
-            page.append(UInt8(ascii: "{"))
-            page.append(labels.encoded)
-            page.append(UInt8(ascii: "}"))
+    private static func append(_ value: Double, name: [UInt8], labels: LabelSet, to page: inout PageWriter) {
+        page.append(upTo: seriesBytes(name, labels) + PageRoom.maxNumberBytes + 1) { room in
+            appendSeries(name, "", labels, to: &room)
+            room.append(value)
+            room.append(newline)
         }
-        page.append(UInt8(ascii: " "))
+    }
+
+    private static func seriesBytes(_ name: [UInt8], _ labels: LabelSet) -> Int {
+        name.count + labels.encoded.count + 16
+    }
+
+    /// `name_suffix{labels} `, with the blank that precedes the value.
+    private static func appendSeries(_ name: [UInt8], _ suffix: StaticString, _ labels: LabelSet, to room: inout PageRoom) {
+        room.append(name)
+        room.append(suffix)
+        if !labels.encoded.isEmpty {
+            room.append(UInt8(ascii: "{"))
+            room.append(labels.encoded)
+            room.append(UInt8(ascii: "}"))
+        }
+        room.append(UInt8(ascii: " "))
     }
 
     private static func append(
         _ histogram: Histogram, name: [UInt8], labels: LabelSet, _ dialect: Dialect, to page: inout PageWriter
     ) {
-        let edges = dialect == .prometheus ? histogram.bounds.textEdges : histogram.bounds.openMetricsEdges
         let bounds = histogram.bounds.values
+        let edges = (dialect == .prometheus ? histogram.bounds.textEdges : histogram.bounds.openMetricsEdges).span
         let words = histogram.words.span
         var exemplar = dialect == .openMetrics ? histogram.exemplarRange.lowerBound : words.count
-        var cumulative: UInt64 = 0
-        // All lines of the buckets begin alike: what the first one begins with is copied.
-        var start = 0..<0
-        for bucket in histogram.classicRange {
-            cumulative += words[bucket]
-            if start.isEmpty {
-                let first = page.count
-                page.append(name)
-                page.append("_bucket{")
-                page.append(labels.encoded)
-                if !labels.encoded.isEmpty { page.append(comma) }
-                page.append("le=\"")
-                start = first..<page.count
-            } else {
-                page.append(copyOf: start)
+        let lineBytes = seriesBytes(name, labels) + MemoryLayout<HistogramBounds.Edge>.size + PageRoom.maxNumberBytes
+        let exemplarCount = (words.count - exemplar) / Exemplar.wordCount
+        page.append(upTo: (edges.count + 2) * lineBytes + exemplarCount * exemplarBytes) { room in
+            // All lines of the buckets begin alike: what the first one begins with is copied.
+            let first = UnsafeRawPointer(room.next)
+            room.append(name)
+            room.append("_bucket{")
+            room.append(labels.encoded)
+            if !labels.encoded.isEmpty { room.append(comma) }
+            room.append("le=\"")
+            let start = UnsafeRawBufferPointer(start: first, count: UnsafeRawPointer(room.next) - first)
+            var cumulative: UInt64 = 0
+            for bucket in edges.indices {
+                if bucket > 0 { room.append(start) }
+                room.append(edges[bucket])
+                cumulative += words[bucket]
+                room.append(integer: cumulative)
+                if exemplar < words.count, bucket == bounds.count || Exemplar.value(words, at: exemplar) <= bounds[bucket] {
+                    append(Exemplar(words, at: exemplar), to: &room)
+                    exemplar += Exemplar.wordCount
+                }
+                room.append(newline)
             }
-            page.append(edges[bucket])
-            page.append(integer: cumulative)
-            if exemplar < words.count, bucket == bounds.count || Exemplar.value(words, at: exemplar) <= bounds[bucket] {
-                append(Exemplar(words, at: exemplar), to: &page)
-                exemplar += Exemplar.wordCount
-            }
-            page.append(newline)
+            appendSeries(name, "_sum", labels, to: &room)
+            room.append(histogram.sum)
+            room.append(newline)
+            appendSeries(name, "_count", labels, to: &room)
+            room.append(integer: cumulative)
+            room.append(newline)
         }
-        appendSeries(name, "_sum", labels, to: &page)
-        page.append(histogram.sum)
-        page.append(newline)
-        appendSeries(name, "_count", labels, to: &page)
-        page.append(integer: cumulative)
-        page.append(newline)
     }
 
-    private static func append(_ exemplar: Exemplar, to page: inout PageWriter) {
+    private static let exemplarBytes = 128
+
+    private static func append(_ exemplar: Exemplar, to room: inout PageRoom) {
         let span = exemplar.origin.span
-        page.append(" # {trace_id=\"")
-        page.append(hex: span.trace.high)
-        page.append(hex: span.trace.low)
-        page.append("\",span_id=\"")
-        page.append(hex: span.span.value)
-        page.append("\"} ")
-        page.append(exemplar.value)
+        room.append(" # {trace_id=\"")
+        room.append(hex: span.trace.high)
+        room.append(hex: span.trace.low)
+        room.append("\",span_id=\"")
+        room.append(hex: span.span.value)
+        room.append("\"} ")
+        room.append(exemplar.value)
         // Milliseconds are what Prometheus keeps.
         let milliseconds = UInt64(max(0, exemplar.origin.time.nanoseconds) / 1_000_000)
-        page.append(UInt8(ascii: " "))
-        page.append(integer: milliseconds / 1000)
-        page.append(UInt8(ascii: "."))
-        for unit in [100, 10, 1] as [UInt64] { page.append(UInt8(ascii: "0") + UInt8(milliseconds / unit % 10)) }
+        room.append(UInt8(ascii: " "))
+        room.append(integer: milliseconds / 1000)
+        room.append(UInt8(ascii: "."))
+        room.append(integer: milliseconds % 1000, digits: 3)
+    }
+}
+
+extension PageRoom {
+    @inline(__always)
+    fileprivate mutating func append(_ edge: HistogramBounds.Edge) {
+        next.storeBytes(of: edge.text, as: SIMD32<UInt8>.self)
+        skip(edge.count)
     }
 }

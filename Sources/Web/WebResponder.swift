@@ -6,7 +6,8 @@ package import NIOHTTP1
 
 /// What the web endpoints show; the collector fills it in.
 package protocol WebState: Sendable {
-    func metricsPage(_ format: PageFormat) -> [UInt8]
+    /// Gives the page to `sink`, in pieces, as it is made.
+    func writeMetricsPage(_ format: PageFormat, to sink: (UnsafeRawBufferPointer) -> Void)
     /// nil when ready, else what is missing.
     func unreadyReason() -> String?
     /// The status page, HTML.
@@ -104,10 +105,7 @@ package struct WebResponder: HTTPResponder {
     package func respond(to request: HTTPRequest, on eventLoop: any EventLoop) -> HTTPReply {
         switch request.path {
         case "/metrics":
-            let asked = PageRequest(accept: request.headers["accept"].joined(separator: ","))
-            var page = HTTPResponse(.ok, contentType: asked.contentType, body: state.metricsPage(asked.format))
-            page.headers.add(name: "Vary", value: "Accept")
-            return .now(compressed(page, request.headers))
+            return .now(metricsPage(request.headers))
         case "/-/healthy", "/healthz": return .now(.text(.ok, "healthy"))
         case "/-/ready", "/readyz":
             if let reason = state.unreadyReason() { return .now(.text(.serviceUnavailable, reason)) }
@@ -134,18 +132,38 @@ package struct WebResponder: HTTPResponder {
         }
     }
 
+    /// Compressed piece by piece as it is made: a page of many queues has tens of megabytes.
+    private func metricsPage(_ headers: HTTPHeaders) -> HTTPResponse {
+        let asked = PageRequest(accept: headers["accept"].joined(separator: ","))
+        var response = HTTPResponse(.ok, contentType: asked.contentType)
+        response.headers.add(name: "Vary", value: "Accept")
+        response.headers.add(name: "Vary", value: "Accept-Encoding")
+        if Self.wantsGzip(headers) {
+            let packed = GzipCompressor().compress { state.writeMetricsPage(asked.format, to: $0) }
+            response.body = ByteBuffer(bytes: packed)
+            response.headers.add(name: "Content-Encoding", value: "gzip")
+        } else {
+            state.writeMetricsPage(asked.format) { response.body.writeBytes($0) }
+        }
+        return response
+    }
+
     private func compressed(_ response: HTTPResponse, _ headers: HTTPHeaders) -> HTTPResponse {
-        let wantsGzip = headers[canonicalForm: "accept-encoding"].contains { coding in
+        var response = response
+        response.headers.add(name: "Vary", value: "Accept-Encoding")
+        if !Self.wantsGzip(headers) { return response }
+        let packed = response.body.withUnsafeReadableBytes { GzipCompressor().compress($0) }
+        response.body = ByteBuffer(bytes: packed)
+        response.headers.add(name: "Content-Encoding", value: "gzip")
+        return response
+    }
+
+    private static func wantsGzip(_ headers: HTTPHeaders) -> Bool {
+        headers[canonicalForm: "accept-encoding"].contains { coding in
             let parts = coding.split(separator: ";").map { $0.filter { $0 != " " && $0 != "\t" }.lowercased() }
             let quality = parts.dropFirst().first { $0.hasPrefix("q=") }.map { Double($0.dropFirst(2)) ?? 0 } ?? 1
             return parts.first == "gzip" && quality > 0
         }
-        var response = response
-        response.headers.add(name: "Vary", value: "Accept-Encoding")
-        if !wantsGzip { return response }
-        response.body = response.body.withUnsafeBytes { GzipCompressor().compress($0) }
-        response.headers.add(name: "Content-Encoding", value: "gzip")
-        return response
     }
 }
 

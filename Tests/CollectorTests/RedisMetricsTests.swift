@@ -9,7 +9,7 @@ struct RedisMetricsTests {
     private static func page(_ queues: [QueueSnapshot]) -> String {
         let snapshot = RedisSnapshot(queues: queues, takenAt: WallTime(nanoseconds: 0), partialErrors: [])
         let families = RedisMetrics.families(of: snapshot).filter { !$0.samples.isEmpty }
-        return String(decoding: TextEncoder.encode(families), as: UTF8.self)
+        return String(decoding: PageFormat.text.encode(families), as: UTF8.self)
     }
 
     @Test("Absent values are absent samples; the largest counters overflow nothing")
@@ -29,7 +29,7 @@ struct RedisMetricsTests {
     func failedScrape() {
         var status = RedisStatus()
         status.errors = [.timeout: 3]
-        let page = String(decoding: TextEncoder.encode(RedisMetrics.families(of: status)), as: UTF8.self)
+        let page = String(decoding: PageFormat.text.encode(RedisMetrics.families(of: status)), as: UTF8.self)
         #expect(page.contains("asynq_redis_up 0\n"))
         #expect(page.contains("asynq_redis_scrape_errors_total{reason=\"timeout\"} 3\n"))
         #expect(page.contains("asynq_redis_scrape_errors_total{reason=\"connection\"} 0\n"))

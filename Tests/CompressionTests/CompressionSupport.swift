@@ -7,11 +7,16 @@ import Testing
 struct GzipLibrary: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let makeCompressor: @Sendable () -> (UnsafeRawBufferPointer) -> [UInt8]
+    /// Of pieces.
+    let makePieceCompressor: @Sendable () -> ([ArraySlice<UInt8>]) -> [UInt8]
     let makeInflater: @Sendable () -> (UnsafeRawBufferPointer, Int) throws(DecompressionError) -> [UInt8]
 
     static let inUse = GzipLibrary(testDescription: gzipLibraryName) {
         let compressor = GzipCompressor()
         return { compressor.compress($0) }
+    } makePieceCompressor: {
+        let compressor = GzipCompressor()
+        return { pieces in compressor.compress { take in pieces.forEach { $0.withUnsafeBytes(take) } } }
     } makeInflater: {
         let inflater = Inflater()
         return { (bytes, limit) throws(DecompressionError) in try inflater.inflate(bytes, limit: limit) }
@@ -20,6 +25,9 @@ struct GzipLibrary: Sendable, CustomTestStringConvertible {
     static let zlib = GzipLibrary(testDescription: "zlib") {
         let compressor = ZlibCompressor()
         return { compressor.compress($0) }
+    } makePieceCompressor: {
+        let compressor = ZlibCompressor()
+        return { pieces in compressor.compress { take in pieces.forEach { $0.withUnsafeBytes(take) } } }
     } makeInflater: {
         let inflater = ZlibInflater()
         return { (bytes, limit) throws(DecompressionError) in try inflater.inflate(bytes, limit: limit) }

@@ -25,6 +25,30 @@ struct GzipTests {
         }
     }
 
+    @Test("pieces become one member, whatever their sizes, and the compressor is as new after each", arguments: GzipLibrary.all)
+    func pieces(library: GzipLibrary) throws {
+        var random = SeededGenerator.fresh(for: "gzip pieces")
+        let compress = library.makePieceCompressor()
+        let noise = (0..<100_000).map { _ in UInt8.random(in: .min ... .max, using: &random) }
+        for bytes in [[], Array("hello".utf8), tiled(Array("asynq_queue_size 17\n".utf8), count: 300_000), noise] {
+            for _ in 0..<10 {
+                var rest = bytes[...]
+                var pieces: [ArraySlice<UInt8>] = []
+                while !rest.isEmpty {
+                    pieces.append(rest.prefix(Int.random(in: 0...80_000, using: &random)))
+                    rest = rest.dropFirst(pieces.last?.count ?? 0)
+                }
+                let member = compress(pieces)
+                #expect(try library.inflate(member) == bytes)
+                #expect(try GzipLibrary.zlib.inflate(member) == bytes)
+            }
+        }
+        // Output that ends where the room for it does, or next to there.
+        for count in (32 << 10) - 60...(32 << 10) + 10 {
+            #expect(try GzipLibrary.zlib.inflate(compress([noise[..<count]])) == Array(noise[..<count]))
+        }
+    }
+
     @Test("gzip and zlib data of other programs are told apart and inflated", arguments: GzipLibrary.all)
     func bothFormats(library: GzipLibrary) throws {
         #expect(try library.inflate(Self.gzipHello) == Self.hello)

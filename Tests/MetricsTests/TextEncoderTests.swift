@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 func page(_ families: MetricFamily...) -> String {
-    String(decoding: TextEncoder.encode(families), as: UTF8.self)
+    String(decoding: PageFormat.text.encode(families), as: UTF8.self)
 }
 
 @Suite("The text format 0.0.4")
