@@ -85,10 +85,28 @@ struct PageRoom {
         if let whole = NumberText.wholeNumber(value) {
             if value < 0 { append(UInt8(ascii: "-")) }
             append(integer: whole)
+        } else if let decimal = ShortestDecimal(abs(value)) {
+            if value < 0 { append(UInt8(ascii: "-")) }
+            append(decimal)
         } else {
             append(NumberText.plain(value))
         }
     }
+
+    private mutating func append(_ decimal: ShortestDecimal) {
+        var fraction = decimal.digits
+        var whole: UInt64 = 0
+        // With more digits than these behind the point the number is below 1.
+        if decimal.fraction < 19 {
+            let unit = Self.powersOfTen[decimal.fraction]
+            (whole, fraction) = decimal.digits.quotientAndRemainder(dividingBy: unit)
+        }
+        append(integer: whole)
+        append(UInt8(ascii: "."))
+        append(integer: fraction, digits: decimal.fraction)
+    }
+
+    private static let powersOfTen: [UInt64] = (0..<19).map { (0..<$0).reduce(1) { power, _ in power * 10 } }
 
     /// 16 lower-case hex digits.
     mutating func append(hex value: UInt64) {

@@ -1,3 +1,4 @@
+import Glibc
 import Metrics
 import Model
 import TestSupport
@@ -56,6 +57,28 @@ struct TextEncoderTests {
             guard value.isFinite else { continue }
             let line = page(MetricFamily("x", .gauge, "h", value: value)).split(separator: "\n").last ?? ""
             #expect(Double(String(line.dropFirst(2))) == value)
+        }
+    }
+
+    @Test("the shortest digits are those that Swift finds, for numbers as they come and at the limits of what is computed here")
+    func shortestNumbers() {
+        var random = SeededGenerator.fresh(for: "shortest numbers")
+        var values: [Double] = [1e-4, 0.1, 1, 10, 1e14, 1e15].flatMap { [$0.nextDown, $0, $0.nextUp] }
+        for _ in 0..<3000 {
+            // Nanoseconds as seconds, and what is next to them.
+            let seconds = Double(random.next() >> UInt64.random(in: 5...50, using: &random)) / 1e9
+            values += [seconds, seconds.nextUp, seconds.nextDown, -seconds]
+            // Any digits.
+            values.append(exp2(Double.random(in: -15...51, using: &random)))
+            // Few digits, few binary places, and the middle between two candidates.
+            values.append(Double(Int.random(in: 0...99_999, using: &random)) / 1e5)
+            let significand = Double(UInt64.random(in: 1 << 52...1 << 53, using: &random))
+            values.append(significand / exp2(Double(Int.random(in: 1...60, using: &random))))
+        }
+        for value in values {
+            let line = page(MetricFamily("x", .gauge, "h", value: value)).split(separator: "\n").last ?? ""
+            let whole = value == value.rounded() && abs(value) < 1e15
+            #expect(line == "x " + (whole ? String(Int64(value)) : value.description))
         }
     }
 
