@@ -71,7 +71,7 @@ let package = Package(
         library("HTTPService", ["Platform"] + nio + http2),
         library("SpanReceiver", ["Model", "Platform", "JSON", "OTLP", "ProtobufWire", "HTTPService", "Compression"] + nio),
         library("WaitTime", ["Model", "Metrics"]),
-        library("Metrics", ["Model"]),
+        library("Metrics", ["Model", "CLinux"]),
         library("Spool", ["Model", "Platform"]),
         library(
             "Forwarder",

@@ -37,7 +37,7 @@ let package = Package(
         .executableTarget(
             name: "RedisBenchmark", dependencies: ["AsynqRedis", "Model", "Platform", "ProtobufWire"],
             swiftSettings: rules),
-        library("Metrics", ["Model"]),
+        library("Metrics", ["Model", "CLinux"]),
         library("WaitTime", ["Model", "Metrics"]),
         .executableTarget(
             name: "MetricsBenchmark", dependencies: ["Compression", "Metrics", "Model", "WaitTime"], swiftSettings: rules),

@@ -1,3 +1,5 @@
+private import CLinux
+
 /// A histogram with both kinds of buckets, classic and native, of the same observations. Not synchronized: its owner holds
 /// the lock. A copy is the histogram at one moment: it shares the storage until the next observation.
 ///
@@ -27,6 +29,13 @@ package struct Histogram: Sendable {
     var classicRange: Range<Int> { 0..<bounds.values.count + 1 }
     var nativeRange: Range<Int> { classicRange.upperBound..<classicRange.upperBound + Int(nativeCount) }
     var exemplarRange: Range<Int> { nativeRange.upperBound..<words.count }
+
+    /// The words' number is not asked for: it lies where they do.
+    @inline(__always)
+    func prefetch() {
+        let count = nativeRange.upperBound + 4 * Exemplar.wordCount
+        words.withUnsafeBytes { collector_prefetch($0.baseAddress, count * MemoryLayout<UInt64>.size) }
+    }
 
     /// Per bucket, not cumulative; the last one is `+Inf`.
     package var counts: ArraySlice<UInt64> { words[classicRange] }

@@ -43,7 +43,8 @@ enum ProtobufEncoder {
             room.append(varintField(3))
             room.append(UInt8(family.kind == .counter ? 0 : family.kind == .histogram ? 4 : 1))
         }
-        for sample in family.samples {
+        for (index, sample) in family.samples.enumerated() {
+            if index + 1 < family.samples.count { family.samples[index + 1].prefetch() }
             page.append(upTo: maxBytes(of: sample)) { room in
                 room.append(bytesField(4))
                 room.append(lengthGuess: 1024) { append(sample, family.kind, to: &$0) }

@@ -27,7 +27,8 @@ enum TextEncoder {
         for family in families where dialect == .prometheus || !family.isTextOnly {
             appendHead(of: family, dialect, to: &page)
             let name = Array(family.name.utf8)
-            for sample in family.samples {
+            for (index, sample) in family.samples.enumerated() {
+                if index + 1 < family.samples.count { family.samples[index + 1].prefetch() }
                 switch sample.value {
                 case .number(let value): append(value, name: name, labels: sample.labels, to: &page)
                 case .histogram(let histogram): append(histogram, name: name, labels: sample.labels, dialect, to: &page)

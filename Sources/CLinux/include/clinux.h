@@ -16,6 +16,11 @@ uint32_t collector_crc32c(uint32_t crc, const void *bytes, size_t count);
 /// The same by the table only, so that tests compare the two.
 uint32_t collector_crc32c_portable(uint32_t crc, const void *bytes, size_t count);
 
+/// Asks the CPU to bring what lies there into its cache, while it goes on. Any address will do.
+static inline void collector_prefetch(const void *bytes, size_t count) {
+    for (size_t offset = 0; offset < count; offset += 64) __builtin_prefetch((const char *)bytes + offset);
+}
+
 /// Starts `path` with `arguments` (NULL at the end) in a process group of its own, so that a Ctrl-C at the terminal does
 /// not reach it; it gets SIGTERM when the calling thread ends, however that happens. Its output goes to /dev/null.
 /// Returns its pid, or -1 and errno.
