@@ -77,6 +77,8 @@ package struct LookAhead {
         _ client: any RedisClient, names: [QueueName], servers: [[UInt8]], deadline: MonotonicTime
     ) throws(RedisError) -> [WaitSample] {
         errors = []
+        let present = Set(names)
+        for (name, look) in queues where !present.contains(name) { look.end(at: clock.wall(), noting: tasks) }
         var looks = names.map { queues[$0] ?? QueueLook($0) }
         do throws(RedisError) {
             try look(client, &looks, servers, deadline: deadline)

@@ -72,6 +72,8 @@ struct QueueLook {
     private var fresh: [[UInt8]] = []
     private var withMessage: Set<[UInt8]> = []
     private var gone: [[UInt8]] = []
+    /// Gone as well, and not to be asked for. They are told of when the look is through, by the next one if it breaks off.
+    private var unasked: [(id: [UInt8], ready: WallTime, from: WallTime)] = []
     private var window: LookWindow?
     private var first = 0
     private var second = 0
@@ -120,11 +122,24 @@ struct QueueLook {
                 window = LookWindow(from: lastLook.at, to: lastLook.at)
             } else {
                 lose(gone.count, .gap)
-                for id in gone { tracked[id] = nil }
+                for id in gone { giveUp(id, from: lastLook.at) }
                 gone = []
             }
         }
         lastLook = start
+    }
+
+    /// Nobody asks what has become of the task.
+    private mutating func giveUp(_ id: [UInt8], from: WallTime) {
+        if let ready = tracked.removeValue(forKey: id)?.ready { unasked.append((id, ready, from)) }
+    }
+
+    /// The queue is gone, and what was pending in it.
+    func end(at now: WallTime, noting tasks: SeenTasks) {
+        guard let from = lastLook?.at else { return }
+        for (id, task) in tracked {
+            if let ready = task.ready { tasks.noteGone(queue: name, id: id, ready: ready, LookWindow(from: from, to: now)) }
+        }
     }
 
     private mutating func lose(_ count: Int, _ reason: LostTaskReason) {
@@ -142,7 +157,9 @@ struct QueueLook {
         fresh = fresh.filter { withMessage.contains($0) || tracked[$0] == nil }
         // Those that have gone can't be asked for later.
         let refused = max(0, gone.count - max(0, room.tasks))
-        for id in gone.suffix(refused) { tracked[id] = nil }
+        for id in gone.suffix(refused) {
+            if let window { giveUp(id, from: window.from) }
+        }
         gone.removeLast(refused)
         room.tasks -= gone.count
         let late = max(0, fresh.count - max(0, room.tasks))
@@ -167,6 +184,11 @@ struct QueueLook {
             index += 1
         }
         isCareful = false
+        for task in unasked {
+            let window = LookWindow(from: task.from, to: max(now, task.from))
+            tasks.noteGone(queue: name, id: task.id, ready: task.ready, window)
+        }
+        unasked = []
         guard !gone.isEmpty else { return [] }
         window = window.map { LookWindow(from: $0.from, to: max(now, $0.from)) }
         note(replies[index + gone.count])
@@ -174,7 +196,7 @@ struct QueueLook {
         var started: [StartedTask] = []
         for (position, id) in gone.enumerated() {
             let lease = leases.flatMap { position < $0.count ? $0[position].score : nil }
-            if let task = readGone(replies[index + position], id, lease: lease) { started.append(task) }
+            if let task = readGone(replies[index + position], id, lease: lease, tasks) { started.append(task) }
             // One that runs is seen by ActiveLook; one that is done may be another task when its id comes again.
             if replies[index + position].elements?.first?.bytes != Array("active".utf8) {
                 tasks.noteLeft(queue: name, CollectionOfOne(id))
@@ -210,18 +232,24 @@ struct QueueLook {
     }
 
     /// A task that is in the list no more. Dequeueing takes `pending_since` out of the hash, and a task that is done and
-    /// not retained has none; one that was moved by hand (archived) keeps it, and one that is still pending was only
-    /// pushed out of sight by tasks that were put back in front of it.
+    /// not retained has none; one that was moved by hand (archived) keeps it. One that is still pending was only pushed out of
+    /// sight by tasks that were put back in front of it: it is asked for until it has gone.
     private mutating func readGone(
-        _ reply: RedisReply, _ id: [UInt8], lease: Int64?
+        _ reply: RedisReply, _ id: [UInt8], lease: Int64?, _ tasks: SeenTasks
     ) -> StartedTask? {
         guard let task = tracked.removeValue(forKey: id), let ready = task.ready, let window else { return nil }
         note(reply)
         guard let fields = reply.elements, fields.count == 2 else {
             lose(1, .gap)
+            tasks.noteGone(queue: name, id: id, ready: ready, window)
             return nil
         }
         let since = fields[1].number.map { WallTime(nanoseconds: $0) }
+        if since == ready && fields[0].bytes == Array("pending".utf8) {
+            tracked[id] = task
+            return nil
+        }
+        tasks.noteGone(queue: name, id: id, ready: ready, window)
         if since == ready { return nil }
         let isRunning = lease != nil && fields[0].bytes == Array("active".utf8)
         let start = lease.map { window.middle(inSecond: $0 - Self.leaseSeconds) } ?? window.middle

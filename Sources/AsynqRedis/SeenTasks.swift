@@ -33,15 +33,31 @@ package final class SeenTasks: Sendable {
         }
     }
 
-    private struct Entry {
-        /// nil: it was not seen pending.
-        var ready: WallTime?
-        /// Of the attempt before, whose span may come after the task is pending again.
-        var previous: WallTime?
+    /// An attempt that was seen pending.
+    private struct SeenAttempt {
+        let ready: WallTime
         /// −1: not known.
         var retried: Int32 = -1
-        var previousRetried: Int32 = -1
         var isUsed = false
+        /// When it left the list of pending tasks; nil while it is there, as far as is known.
+        var left: LookWindow?
+
+        /// Whether it can be the one that began at `start`. Clocks of two machines may differ by a second.
+        func mayHaveBegun(at start: WallTime) -> Bool {
+            guard start.nanoseconds(since: ready) >= -1_000_000_000 else { return false }
+            return left?.mayHold(start) ?? true
+        }
+
+        func agrees(with retryCount: Int32?) -> Bool {
+            retried < 0 || retryCount.map { $0 == retried } ?? true
+        }
+    }
+
+    private struct Entry {
+        /// nil: it was not seen pending.
+        var attempt: SeenAttempt?
+        /// The one before, whose span may come after the task is pending again.
+        var previous: SeenAttempt?
         var isMessageRead = false
         var message = CarriedMessage()
         /// The first attempt that was told of the message. Ids come again (`asynq.TaskID`): the first attempt of a later task
@@ -49,20 +65,38 @@ package final class SeenTasks: Sendable {
         var toldTo: Asker?
 
         mutating func note(ready: WallTime?, _ task: StoredTask?) {
-            if let ready, ready != self.ready {
-                previous = isUsed ? nil : self.ready
-                previousRetried = retried
-                self.ready = ready
-                isUsed = false
-                retried = -1
+            if let ready {
+                if attempt?.ready == ready {
+                    // It was out of sight only.
+                    attempt?.left = nil
+                } else {
+                    previous = attempt
+                    // It can't be pending still.
+                    if let old = attempt, old.left == nil { previous?.left = LookWindow(from: old.ready, to: ready) }
+                    attempt = SeenAttempt(ready: ready)
+                }
             }
             guard let task else { return }
             // Of a task that runs or has failed, the count may be the next attempt's.
-            if ready != nil { retried = task.retried }
+            if ready != nil { attempt?.retried = task.retried }
             isMessageRead = true
             message = CarriedMessage(
                 context: task.context, enqueuedAt: task.enqueuedAt, processAt: task.processAt, retried: task.retried)
             toldTo = nil
+        }
+
+        /// The ready time of the attempt that began at `start`, if it was not given yet.
+        mutating func take(retryCount: Int32?, start: WallTime) -> WallTime? {
+            // Where both can be it, one that began before the other was pending is the earlier one.
+            if let old = previous, old.mayHaveBegun(at: start), old.agrees(with: retryCount),
+                attempt.map({ start < $0.ready || !$0.mayHaveBegun(at: start) }) ?? true
+            {
+                previous?.isUsed = true
+                return old.isUsed ? nil : old.ready
+            }
+            guard let found = attempt, found.mayHaveBegun(at: start), found.agrees(with: retryCount) else { return nil }
+            attempt?.isUsed = true
+            return found.isUsed ? nil : found.ready
         }
     }
 
@@ -135,34 +169,26 @@ package final class SeenTasks: Sendable {
         state.withLock { state in ids.filter { state.entries[Key(queue, $0)]?.isMessageRead != true } }
     }
 
-    /// Since when the attempt that began at `start` could have begun; nil where that was not seen. Each time is given
-    /// once: an attempt that was not seen pending must not get that of the one before.
+    /// The task that was pending since `ready` is pending no more: it left within the window. What else comes under its id is
+    /// another attempt, or another task.
+    func noteGone(queue: QueueName, id: [UInt8], ready: WallTime, _ window: LookWindow) {
+        let key = Key(queue, id)
+        state.withLock { state in
+            guard let attempt = state.entries[key]?.attempt, attempt.ready == ready, attempt.left == nil else { return }
+            state.entries[key]?.attempt?.left = window
+        }
+    }
+
+    /// Since when the attempt that began at `start` could have begun; nil where that was not seen. Each time is given once, and
+    /// only to an attempt that began when the task left the list of pending ones: ids come again (`asynq.TaskID`), and a span may
+    /// never come.
     ///
     /// - Parameter retryCount: of the attempt, where its span says it: then it has to be that of the stored task.
     package func takeReadyTime(
         queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, retryCount: Int32?, start: WallTime
     ) -> WallTime? {
         let key = Key(queue, id)
-        // Clocks of two machines.
-        let latest = WallTime(nanoseconds: start.nanoseconds.addingReportingOverflow(1_000_000_000).partialValue)
-        return state.withLock { state in
-            guard let entry = state.entries[key], let ready = entry.ready else { return nil }
-            if ready > latest {
-                guard let previous = entry.previous, previous <= latest,
-                    Self.agree(retryCount, entry.previousRetried)
-                else { return nil }
-                state.entries[key]?.previous = nil
-                return previous
-            }
-            if entry.isUsed { return nil }
-            if !Self.agree(retryCount, entry.retried) { return nil }
-            state.entries[key]?.isUsed = true
-            return ready
-        }
-    }
-
-    private static func agree(_ retryCount: Int32?, _ retried: Int32) -> Bool {
-        retried < 0 || retryCount.map { $0 == retried } ?? true
+        return state.withLock { $0.entries[key]?.take(retryCount: retryCount, start: start) }
     }
 
     /// What the task's message carries; nil where it was not read, or where another span's first attempt was told of it: then

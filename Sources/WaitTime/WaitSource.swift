@@ -56,16 +56,12 @@ enum WaitSource {
     static func find(
         _ span: TaskSpan, in body: UnsafeRawBufferPointer, seen: (any ReadyTimeSource)? = nil
     ) -> WaitFinding {
+        // Whatever comes of it: no other attempt may have it.
+        let ready = readyTime(of: span, in: body, seen)
         if let measured = number(span.wait, in: body) {
             return accept(seconds: measured * span.waitUnitSeconds)
         }
-        if let seen, !span.taskID.isEmpty, !span.queue.isEmpty, span.startNanoseconds > 0 {
-            let ready = seen.takeReadyTime(
-                queue: span.queue.bytes(in: body), id: span.taskID.bytes(in: body),
-                retryCount: number(span.retryCount, in: body).flatMap { Int32(exactly: $0) },
-                start: WallTime(nanoseconds: Int64(clamping: span.startNanoseconds)))
-            if let ready { return wait(from: ready, to: span.startNanoseconds) }
-        }
+        if let ready { return wait(from: ready, to: span.startNanoseconds) }
         if retryCount(of: span, in: body) > 0 { return .unknown(.retry) }
         guard span.startNanoseconds > 0 else { return .unknown(.badStamp) }
         if let stamp = Stamp.parse(span.stamp, in: body) {
@@ -75,6 +71,16 @@ enum WaitSource {
         }
         if span.parent.isValid || span.link.isValid { return .needsProducer }
         return .unknown(span.stamp == .absent ? .noSource : .badStamp)
+    }
+
+    private static func readyTime(
+        of span: TaskSpan, in body: UnsafeRawBufferPointer, _ seen: (any ReadyTimeSource)?
+    ) -> WallTime? {
+        guard let seen, !span.taskID.isEmpty, !span.queue.isEmpty, span.startNanoseconds > 0 else { return nil }
+        return seen.takeReadyTime(
+            queue: span.queue.bytes(in: body), id: span.taskID.bytes(in: body),
+            retryCount: number(span.retryCount, in: body).flatMap { Int32(exactly: $0) },
+            start: WallTime(nanoseconds: Int64(clamping: span.startNanoseconds)))
     }
 
     /// Source 4: from the end of the producer span, or from when a scheduled task was due, if that is later.

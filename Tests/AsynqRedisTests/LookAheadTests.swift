@@ -33,6 +33,14 @@ struct LookAheadTests {
             look = LookAhead(count: count, intervalNanoseconds: 1_000_000_000, clock: time.clock, tasks: tasks)
         }
 
+        /// Whole seconds since when the attempt could have begun that began so long after the stage was set.
+        func ready(_ id: String, startedAfter milliseconds: Int64) -> Int64? {
+            let start = WallTime(nanoseconds: 1_800_000_000_000_000_000 + milliseconds * 1_000_000)
+            return Array("q".utf8).withUnsafeBytes { queue in
+                Array(id.utf8).withUnsafeBytes { tasks.takeReadyTime(queue: queue, id: $0, retryCount: nil, start: start) }
+            }.map { $0.wholeSeconds - 1_800_000_000 }
+        }
+
         mutating func take(_ names: [String] = ["q"], servers: [String] = []) throws -> [WaitSample] {
             try look.look(
                 redis, names: names.map { QueueName($0) }, servers: servers.map { Array($0.utf8) }, deadline: .soon)
@@ -182,6 +190,58 @@ struct LookAheadTests {
         stage.time.advance(1000)
         #expect(try stage.take().map(\.seconds) == [7.5, 7.5])
         #expect(stage.look.lost.isEmpty)
+    }
+
+    @Test("A later task under the same id, which no look saw pending, has not the time of the one before")
+    func reusedID() throws {
+        var stage = try Stage()
+        for id in ["nightly", "other"] { try stage.push(id, age: 5) }
+        _ = try stage.take()
+        stage.time.advance(1000)
+        for _ in 0..<2 { try stage.start() }
+        _ = try stage.take()
+        #expect(stage.ready("nightly", startedAfter: 86_400_000) == nil)
+        #expect(stage.ready("other", startedAfter: 500) == -5)
+        #expect(stage.ready("other", startedAfter: 510) == nil)
+    }
+
+    @Test("However a task goes out of sight, it leaves its time to no later one")
+    func reusedIDs() throws {
+        // Redis was away; its queue has gone; the room was short.
+        var gap = try Stage()
+        try gap.push("a", age: 5)
+        _ = try gap.take()
+        gap.time.advance(60_000)
+        try gap.start()
+        _ = try gap.take()
+        #expect(gap.ready("a", startedAfter: 86_400_000) == nil)
+        #expect(gap.ready("a", startedAfter: 30_000) == -5)
+
+        var deleted = try Stage()
+        try deleted.push("a", age: 5)
+        _ = try deleted.take()
+        deleted.time.advance(1000)
+        _ = try deleted.take([])
+        #expect(deleted.ready("a", startedAfter: 86_400_000) == nil)
+        #expect(deleted.ready("a", startedAfter: 500) == -5)
+    }
+
+    @Test("A task that is out of sight is followed until it is started")
+    func outOfSightAndGone() throws {
+        var stage = try Stage(count: 1)
+        try stage.push("a", age: 5)
+        _ = try stage.take()
+        _ = try stage.redis.send("HSET", "asynq:{q}:t:b", "state", "pending")
+        _ = try stage.redis.send("RPUSH", "asynq:{q}:pending", "b")
+        for _ in 0..<3 {
+            stage.time.advance(1000)
+            #expect(try stage.take().isEmpty)
+        }
+        for _ in 0..<2 { try stage.start() }
+        stage.time.advance(1000)
+        #expect(try stage.take().map(\.seconds) == [8.5])
+        #expect(stage.ready("a", startedAfter: 1000) == nil)
+        #expect(stage.ready("a", startedAfter: 3500) == -5)
     }
 
     @Test("A stamp from the last century does not spoil the sum, and a message that can't be decoded is counted")

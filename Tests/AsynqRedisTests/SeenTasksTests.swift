@@ -14,6 +14,13 @@ struct SeenTasksTests {
             task: retried.map { StoredTask(retried: $0, context: nil) })
     }
 
+    /// It left the list of pending tasks between these two.
+    private func noteGone(_ id: String, since ready: Int64, from: Int64, to: Int64) {
+        tasks.noteGone(
+            queue: QueueName("q"), id: Array(id.utf8), ready: WallTime(seconds: ready),
+            LookWindow(from: WallTime(seconds: from), to: WallTime(seconds: to)))
+    }
+
     /// Whole seconds since when, or nil.
     private func take(_ id: String, start: Int64, retryCount: Int32? = nil, queue: String = "q") -> Int64? {
         Array(queue.utf8).withUnsafeBytes { queue in
@@ -64,6 +71,54 @@ struct SeenTasksTests {
         note("a", at: 300, retried: 2)
         #expect(take("a", start: 200) == nil)
         #expect(take("a", start: 305, retryCount: 2) == 300)
+    }
+
+    @Test("A task whose span never came leaves its time to no later one under its id")
+    func reusedID() {
+        note("nightly", at: 100, retried: 0)
+        noteGone("nightly", since: 100, from: 101, to: 102)
+        // The next night's run: as fast as that, no look saw it pending.
+        #expect(take("nightly", start: 86_500, retryCount: 0) == nil)
+        #expect(take("nightly", start: 86_500) == nil)
+        // It comes after all.
+        #expect(take("nightly", start: 102, retryCount: 0) == 100)
+    }
+
+    @Test("A task has its time if it began when it left the list, give or take a second")
+    func window() {
+        let cases: [(String, Int64, Int64?)] = [("a", 104, nil), ("b", 105, 100), ("c", 111, 100)]
+        for (id, start, ready) in cases + [("d", 112, nil)] {
+            note(id, at: 100)
+            noteGone(id, since: 100, from: 105, to: 111)
+            #expect(take(id, start: start) == ready, "\(start)")
+        }
+    }
+
+    @Test("While it is pending, as far as is known, it may have begun at any time since")
+    func stillPending() {
+        note("a", at: 100)
+        #expect(take("a", start: 5000) == 100)
+        // Seen again after it was out of sight.
+        note("b", at: 100)
+        noteGone("b", since: 100, from: 101, to: 102)
+        note("b", at: 100)
+        #expect(take("b", start: 200) == 100)
+        // Of another time: the task was pending again before.
+        note("c", at: 300)
+        noteGone("c", since: 100, from: 101, to: 102)
+        #expect(take("c", start: 400) == 300)
+    }
+
+    @Test("The late span of the attempt before has its own window")
+    func lateInWindow() {
+        note("a", at: 100, retried: 0)
+        noteGone("a", since: 100, from: 104, to: 105)
+        note("a", at: 300, retried: 1)
+        noteGone("a", since: 300, from: 310, to: 311)
+        #expect(take("a", start: 200) == nil)
+        #expect(take("a", start: 105) == 100)
+        #expect(take("a", start: 310) == 300)
+        #expect(take("a", start: 105) == nil && take("a", start: 310) == nil)
     }
 
     @Test("Clocks may differ by a second")

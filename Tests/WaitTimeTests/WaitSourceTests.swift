@@ -1,6 +1,22 @@
 import Model
+import Synchronization
 @testable import WaitTime
 import Testing
+
+/// Knows one task, whose time is given once.
+private final class OneReadyTime: ReadyTimeSource {
+    private let ready: Mutex<WallTime?>
+
+    init(_ ready: UInt64) {
+        self.ready = Mutex(WallTime(nanoseconds: Int64(ready)))
+    }
+
+    func takeReadyTime(
+        queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, retryCount: Int32?, start: WallTime
+    ) -> WallTime? { ready.withLock { $0.take() } }
+
+    func storedTimes(queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, for asker: Asker) -> StoredTimes? { nil }
+}
 
 @Suite("Sources of the wait, and their order")
 struct WaitSourceTests {
@@ -24,6 +40,25 @@ struct WaitSourceTests {
         } == .known(seconds: 0.25))
         #expect(find { span, _ in span.wait = .double(1.5) } == .known(seconds: 1.5))
         #expect(find { span, maker in span.wait = maker.text("2.5") } == .known(seconds: 2.5))
+    }
+
+    @Test("a task's ready time is used up by an attempt that measured its wait")
+    func measuredAndSeen() {
+        let maker = SpanMaker()
+        func attempt(_ change: (inout TaskSpan) -> Void) -> TaskSpan {
+            maker.process {
+                $0.taskID = maker.range(Array("id".utf8))
+                change(&$0)
+            }
+        }
+        let measured = attempt { $0.wait = .integer(4) }
+        let other = attempt { $0.stamp = stamp }
+        maker.body.withUnsafeBytes { body in
+            let seen = OneReadyTime(t0 - 9 * second)
+            #expect(WaitSource.find(measured, in: body, seen: seen) == .known(seconds: 4))
+            #expect(WaitSource.find(other, in: body, seen: seen) == .known(seconds: 3))
+            #expect(WaitSource.find(other, in: body, seen: OneReadyTime(t0 - 9 * second)) == .known(seconds: 9))
+        }
     }
 
     @Test("a measured wait holds for a retry too")
