@@ -47,6 +47,11 @@ package protocol DeadLetterSink: Sendable {
     func take(_ letters: [DeadLetter])
 }
 
+/// Takes the queues that a good scrape saw and the filter accepts; called on the Redis thread.
+package protocol QueueNameSink: Sendable {
+    func use(_ names: [QueueName])
+}
+
 /// What the monitor's thread does, each at its own pace.
 enum RedisWork: String, CaseIterable {
     case scrape, look, memorySampling = "memory sampling", deadLetters = "reading of dead letters"
@@ -91,6 +96,7 @@ package final class RedisMonitor: Sendable {
     private let status = Mutex(RedisStatus())
     private let shelf = Mutex(DeadLetterShelf())
     private let deadLetterSink = Mutex<(any DeadLetterSink)?>(nil)
+    private let queueNameSink = Mutex<(any QueueNameSink)?>(nil)
     /// Set from outside, taken over before the next scrape.
     private let newFilter = Mutex<QueueFilter?>(nil)
     private let waker: Waker
@@ -121,6 +127,11 @@ package final class RedisMonitor: Sendable {
     /// Before `start`.
     package func report(to sink: any DeadLetterSink) {
         deadLetterSink.withLock { $0 = sink }
+    }
+
+    /// Before `start`.
+    package func report(queuesTo sink: any QueueNameSink) {
+        queueNameSink.withLock { $0 = sink }
     }
 
     package func start() throws(SystemError) {
@@ -218,6 +229,8 @@ package final class RedisMonitor: Sendable {
         try desk.client.prepare(deadline: deadline)
         let snapshot = try desk.scraper.scrape(desk.client, deadline: deadline)
         note(snapshot, seconds: clock.monotonic().seconds(since: start))
+        // Those whose node does not answer included: they are not gone.
+        if let names = desk.scraper.lastNames() { queueNameSink.withLock { $0 }?.use(names) }
         shelf.withLock { $0.add([], present: snapshot.queues.map(\.name)) }
         let skipped = desk.scraper.takeSkippedLetters()
         status.withLock { $0.skippedLetters += skipped }

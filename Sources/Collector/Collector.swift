@@ -84,6 +84,7 @@ package final class Collector: Sendable {
         let isLookingAhead = options.redis?.lookAhead != nil
         taskMetrics = TaskMetrics(
             options.aggregator, readyTimes: redis?.seenTasks, clock: clock)
+        redis?.report(queuesTo: taskMetrics)
         if let forward = options.forwarder {
             let opened = try OpenedSpool(directory: options.spoolDirectory, options: options.spool, clock: clock)
             spoolLock = opened.lock

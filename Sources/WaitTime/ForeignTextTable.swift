@@ -6,6 +6,8 @@ struct ForeignTextTable {
     /// Open addressing; 0 = free, else the index in `texts` plus one. A power of two, at most half full.
     private var slots = [Int32](repeating: 0, count: 64)
     private(set) var texts: [ForeignText] = []
+    /// Numbers of texts that were taken out, for the next new ones.
+    private var free: [Int] = []
     /// A smaller one takes no number away.
     var limit: Int
     /// Longer texts find no room either: each one stays in memory and goes on every page.
@@ -19,26 +21,40 @@ struct ForeignTextTable {
         self.limit = limit
     }
 
-    /// The number of the text; nil when it is new and there is no room.
-    mutating func index(of text: UnsafeRawBufferPointer) -> Int? {
-        if text.count > Self.maxTextBytes || text.elementsEqual(Self.other.bytes) {
-            refusals += 1
-            return nil
-        }
+    func isTaken(_ index: Int) -> Bool { index < texts.count && !texts[index].bytes.isEmpty }
+
+    /// The number of a text that has one.
+    func find(_ text: UnsafeRawBufferPointer) -> Int? {
         var slot = self.slot(of: text)
         while slots[slot] != 0 {
             let index = Int(slots[slot]) - 1
             if texts[index].bytes.count == text.count && texts[index].bytes.elementsEqual(text) { return index }
             slot = (slot + 1) & (slots.count - 1)
         }
-        if texts.count >= limit {
+        return nil
+    }
+
+    /// The number of the text; nil when it is new and there is no room.
+    mutating func index(of text: UnsafeRawBufferPointer) -> Int? {
+        if let known = find(text) { return known }
+        let isOther = text.elementsEqual(Self.other.bytes)
+        if text.isEmpty || text.count > Self.maxTextBytes || isOther || texts.count - free.count >= limit {
             refusals += 1
             return nil
         }
-        texts.append(ForeignText(text))
-        slots[slot] = Int32(texts.count)
-        if texts.count * 2 > slots.count { grow() }
-        return texts.count - 1
+        let index = free.popLast() ?? texts.count
+        if index == texts.count { texts.append(ForeignText(text)) } else { texts[index] = ForeignText(text) }
+        fill(with: index)
+        if texts.count * 2 > slots.count { refill(count: slots.count * 2) }
+        return index
+    }
+
+    /// Takes texts out; others may get their numbers. Costs as much as the table is large.
+    mutating func remove(_ indexes: [Int]) {
+        if indexes.isEmpty { return }
+        for index in indexes { texts[index] = ForeignText([]) }
+        free += indexes
+        refill(count: slots.count)
     }
 
     /// Seeded per process, so that nobody can choose texts that collide.
@@ -48,12 +64,14 @@ struct ForeignTextTable {
         return hasher.finalize() & (slots.count - 1)
     }
 
-    private mutating func grow() {
-        slots = [Int32](repeating: 0, count: slots.count * 2)
-        for (index, text) in texts.enumerated() {
-            var slot = text.bytes.withUnsafeBytes { self.slot(of: $0) }
-            while slots[slot] != 0 { slot = (slot + 1) & (slots.count - 1) }
-            slots[slot] = Int32(index + 1)
-        }
+    private mutating func fill(with index: Int) {
+        var slot = texts[index].bytes.withUnsafeBytes { self.slot(of: $0) }
+        while slots[slot] != 0 { slot = (slot + 1) & (slots.count - 1) }
+        slots[slot] = Int32(index + 1)
+    }
+
+    private mutating func refill(count: Int) {
+        slots = [Int32](repeating: 0, count: count)
+        for index in texts.indices where isTaken(index) { fill(with: index) }
     }
 }

@@ -8,6 +8,8 @@ struct SpanPairing {
     /// A process span whose producer has not been seen yet.
     struct Consumer {
         let queue: Int
+        /// Of the queue's number: another queue may have it by now.
+        var generation: UInt32 = 0
         let series: Int
         let start: UInt64
         /// When the task was due, if it was scheduled ahead; else 0.

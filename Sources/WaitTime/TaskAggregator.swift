@@ -6,7 +6,7 @@ package struct TaskAggregatorOptions: Sendable {
     package var bounds: HistogramBounds
     /// Distinct task types per queue before `_other`; 0 leaves the label out.
     package var maxTaskTypes: Int
-    /// Distinct queues that spans name before `_other`.
+    /// Distinct queues that only spans name before `_other`.
     package var maxQueues: Int
     package var quantileWindowNanoseconds: UInt64
     /// Open producers, and open consumers, that wait for each other.
@@ -37,7 +37,7 @@ package struct TaskAggregator: Sendable {
     private static let overflow = -1
 
     private var options: TaskAggregatorOptions
-    private var names: ForeignTextTable
+    private var numbers: QueueNumbers
     private(set) var queues: [QueueSeries] = []
     private(set) var overflowQueue: QueueSeries?
     private var pairing: SpanPairing
@@ -45,13 +45,15 @@ package struct TaskAggregator: Sendable {
     private let readyTimes: (any ReadyTimeSource)?
     private var collected: [KnownWait] = []
     private var slowest = SlowestWaits()
+    /// Of queues that are gone.
+    private var droppedTypeOverflows: UInt64 = 0
     /// Process spans that came again among the last 100,000.
     package private(set) var duplicates: UInt64 = 0
 
     package init(_ options: TaskAggregatorOptions, readyTimes: (any ReadyTimeSource)? = nil) {
         self.options = options
         self.readyTimes = readyTimes
-        names = ForeignTextTable(limit: max(1, options.maxQueues))
+        numbers = QueueNumbers(limit: max(1, options.maxQueues))
         pairing = SpanPairing(
             capacity: options.pairingCapacity, lifetimeNanoseconds: options.pairingLifetimeNanoseconds)
         recent = RecentKeys(capacity: options.duplicateMemory)
@@ -75,11 +77,21 @@ package struct TaskAggregator: Sendable {
     /// all stays as well.
     package mutating func use(maxTaskTypes: Int, maxQueues: Int) {
         options.maxQueues = maxQueues
-        names.limit = max(1, maxQueues)
+        numbers.limit = max(1, maxQueues)
         guard maxTaskTypes > 0, options.maxTaskTypes > 0 else { return }
         options.maxTaskTypes = maxTaskTypes
         for index in queues.indices { queues[index].types.limit = maxTaskTypes }
         overflowQueue?.types.limit = maxTaskTypes
+    }
+
+    /// Takes the queues that a good scrape of Redis saw. One that was there before and is not now is dropped once it had no span
+    /// for the length of the quantile window; when it comes back, it begins anew.
+    package mutating func use(_ queuesInRedis: QueuesInRedis, at now: MonotonicTime) {
+        let window = options.quantileWindowNanoseconds
+        for number in numbers.use(queuesInRedis, at: now, idleNanoseconds: window) {
+            droppedTypeOverflows += queues[number].types.refusals
+            queues[number] = makeQueue(QueueName([]))
+        }
     }
 
     /// The waits found since the last call.
@@ -90,9 +102,14 @@ package struct TaskAggregator: Sendable {
 
     /// Gives up what has waited too long for its producer. Called now and then even without spans.
     package mutating func expire(at now: MonotonicTime) {
-        for consumer in pairing.expire(at: now) {
+        for consumer in pairing.expire(at: now) where isCurrent(consumer) {
             record(.unknown(consumer.otherwise), queue: consumer.queue, series: consumer.series, at: now)
         }
+    }
+
+    /// Whether its queue is still there.
+    private func isCurrent(_ consumer: SpanPairing.Consumer) -> Bool {
+        consumer.generation == numbers.generation(consumer.queue)
     }
 
     /// An unsampled span's trace is nowhere.
@@ -109,7 +126,9 @@ package struct TaskAggregator: Sendable {
         for consumer in pairing.add(producer: span.reference, end: ready, isSampled: span.isSampled, at: now) {
             let finding = WaitSource.wait(fromProducerEnd: ready, due: consumer.due, to: consumer.start)
             let origin = origin(consumer.exemplar, time)
-            record(finding, queue: consumer.queue, series: consumer.series, at: now, of: origin)
+            if isCurrent(consumer) {
+                record(finding, queue: consumer.queue, series: consumer.series, at: now, of: origin)
+            }
             if case .known(let seconds) = finding, let attempt = consumer.attempt, span.isSampled {
                 collected.append(KnownWait(attempt: attempt, producer: span.reference, seconds: seconds))
             }
@@ -123,7 +142,7 @@ package struct TaskAggregator: Sendable {
             duplicates += 1
             return
         }
-        let queue = queueIndex(span.queue, in: body)
+        let queue = queueIndex(span.queue, in: body, at: now)
         let series = seriesIndex(span.taskType, in: body, queue: queue)
         let status: TaskStatus = span.isError ? .failed : .completed
         let attempt: Attempt = WaitSource.retryCount(of: span, in: body) > 0 ? .retry : .first
@@ -192,7 +211,7 @@ package struct TaskAggregator: Sendable {
         if let stored = WaitSource.stored(span, in: body, seen: readyTimes) { return (stored, span.likelyProducer) }
         pairing.add(
             SpanPairing.Consumer(
-                queue: queue, series: series, start: span.startNanoseconds, due: due,
+                queue: queue, generation: numbers.generation(queue), series: series, start: span.startNanoseconds, due: due,
                 otherwise: span.stamp == .absent ? .noSource : .badStamp, parent: span.parentReference, link: span.link,
                 arrival: now, attempt: collects(span) ? knownAttempt(span, in: body, queue: queue, series: series) : nil,
                 exemplar: span.isSampled ? span.forwarded : .none))
@@ -227,18 +246,21 @@ package struct TaskAggregator: Sendable {
 
     // MARK: Finding the series
 
-    private mutating func queueIndex(_ name: ByteRange, in body: UnsafeRawBufferPointer) -> Int {
-        let index = name.isEmpty ? unnamedIndex(&names) : names.index(of: name.bytes(in: body))
-        guard let index else {
+    private mutating func queueIndex(
+        _ name: ByteRange, in body: UnsafeRawBufferPointer, at now: MonotonicTime
+    ) -> Int {
+        let number = name.isEmpty
+            ? Self.unnamed.bytes.withUnsafeBytes { numbers.number(of: $0, at: now) }
+            : numbers.number(of: name.bytes(in: body), at: now)
+        guard let number else {
             if overflowQueue == nil { overflowQueue = makeQueue(Self.other) }
             return Self.overflow
         }
-        if index == queues.count { queues.append(makeQueue(names.texts[index])) }
-        return index
-    }
-
-    private func unnamedIndex(_ table: inout ForeignTextTable) -> Int? {
-        Self.unnamed.bytes.withUnsafeBytes { table.index(of: $0) }
+        if number.isNew {
+            let queue = makeQueue(numbers.text(number.index))
+            if number.index == queues.count { queues.append(queue) } else { queues[number.index] = queue }
+        }
+        return number.index
     }
 
     private func makeQueue(_ name: QueueName) -> QueueSeries {
@@ -290,11 +312,13 @@ package struct TaskAggregator: Sendable {
 
     // MARK: What it knows
 
-    /// Queues have their numbers for good; the last one may be `_other`.
+    /// Numbers that queues have, or had; the last one may be that of `_other`.
     package var queueCount: Int { queues.count + (overflowQueue == nil ? 0 : 1) }
 
+    /// nil where the queue is gone.
     package func queue(at index: Int) -> QueueSeries? {
-        index < queues.count ? queues[index] : overflowQueue
+        guard index < queues.count else { return overflowQueue }
+        return numbers.isTaken(index) ? queues[index] : nil
     }
 
     /// p50, p95 and p99 of each queue's waits in the window, in seconds; queues without a wait in it are left out.
@@ -308,7 +332,8 @@ package struct TaskAggregator: Sendable {
     /// The 95th percentiles in the window of the waits and the run times of a queue's attempts, in seconds; nil where there
     /// are none.
     package func quantiles95(of name: QueueName, at now: MonotonicTime) -> (wait: Double?, run: Double?) {
-        guard var queue = queues.first(where: { $0.name == name }) else { return (nil, nil) }
+        guard let number = numbers.find(name) else { return (nil, nil) }
+        var queue = queues[number]
         return (queue.window.quantiles([0.95], at: now)?.first, queue.runs.quantiles([0.95], at: now)?.first)
     }
 
@@ -319,8 +344,9 @@ package struct TaskAggregator: Sendable {
         limits.openConsumers = pairing.openConsumers
         limits.evictedProducers = pairing.evictedProducers
         limits.evictedConsumers = pairing.evictedConsumers
-        limits.queueOverflows = names.refusals
-        limits.typeOverflows = queues.reduce(overflowQueue?.types.refusals ?? 0) { $0 + $1.types.refusals }
+        limits.queueOverflows = numbers.refusals
+        let overflows = droppedTypeOverflows + (overflowQueue?.types.refusals ?? 0)
+        limits.typeOverflows = queues.reduce(overflows) { $0 + $1.types.refusals }
         return limits
     }
 }

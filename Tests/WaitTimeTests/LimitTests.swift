@@ -35,6 +35,79 @@ struct LimitTests {
         #expect(aggregator.limits.queueOverflows == 3)
     }
 
+    @Test("queues that Redis knows find room, and take none from those that only spans name")
+    func queuesInRedis() {
+        var aggregator = makeAggregator { $0.maxQueues = 1 }
+        maker.observe([maker.process(queue: "early")], with: &aggregator)
+        aggregator.use(QueuesInRedis([ForeignText("a"), ForeignText("b"), ForeignText("early")]), at: now)
+        let names = ["only-spans", "a", "b", "more", "a"]
+        maker.observe(names.map { name in maker.process(queue: name) { $0.wait = .integer(1) } }, with: &aggregator)
+        for (name, count) in [("a", 2), ("b", 1), ("only-spans", 1), ("more", 0), ("_other", 1)] as [(String, UInt64)] {
+            #expect(aggregator.waits(queue: name).count == count, "\(name)")
+        }
+        #expect(aggregator.limits.queueOverflows == 1)
+    }
+
+    @Test("a queue that has gone from Redis is dropped when its spans have ceased, and begins anew when it comes back")
+    func goneQueues() {
+        var aggregator = makeAggregator { $0.maxQueues = 2; $0.quantileWindowNanoseconds = 60 * second }
+        func at(_ seconds: UInt64) -> MonotonicTime { MonotonicTime(nanoseconds: seconds * second) }
+        func observe(_ queue: String, at time: UInt64) {
+            maker.observe([maker.process(queue: queue) { $0.wait = .integer(2) }], with: &aggregator, at: at(time))
+        }
+        func use(_ names: [String], at time: UInt64) {
+            aggregator.use(QueuesInRedis(names.map { ForeignText($0) }), at: at(time))
+        }
+        use(["gone", "stays"], at: 1)
+        for queue in ["gone", "stays", "only-spans"] { observe(queue, at: 2) }
+        use(["stays"], at: 3)
+        observe("gone", at: 50)
+        // As long as there are spans of it, and while Redis is away.
+        use(["stays"], at: 110)
+        #expect(aggregator.waits(queue: "gone") == Series(count: 2, sum: 4))
+        use(["stays"], at: 111)
+        #expect(!aggregator.page(at: at(111)).keys.contains { $0.contains("\"gone\"") })
+        #expect(aggregator.quantiles95(of: ForeignText("gone"), at: at(111)) == (nil, nil))
+        #expect(aggregator.waits(queue: "stays").count == 1 && aggregator.waits(queue: "only-spans").count == 1)
+        // Another one has its number, and nothing of what it had.
+        observe("new", at: 112)
+        #expect(aggregator.waits(queue: "new") == Series(count: 1, sum: 2) && aggregator.queueCount == 3)
+        use(["stays", "gone"], at: 113)
+        observe("gone", at: 114)
+        #expect(aggregator.waits(queue: "gone") == Series(count: 1, sum: 2))
+        #expect(aggregator.limits == AggregatorLimits())
+    }
+
+    @Test("a span that waits for its producer is not counted for another queue that has its queue's number")
+    func waitingInGoneQueue() {
+        var aggregator = makeAggregator { $0.quantileWindowNanoseconds = 60 * second }
+        func at(_ seconds: UInt64) -> MonotonicTime { MonotonicTime(nanoseconds: seconds * second) }
+        aggregator.use(QueuesInRedis([ForeignText("gone")]), at: at(1))
+        maker.observe(
+            (1...2).map { id in maker.process(queue: "gone") { $0.parent = SpanID(id) } }, with: &aggregator, at: at(2))
+        aggregator.use(QueuesInRedis(), at: at(63))
+        maker.observe([maker.process(queue: "new") { $0.wait = .integer(2) }], with: &aggregator, at: at(64))
+        maker.observe([maker.producer(1, endedBefore: second)], with: &aggregator, at: at(65))
+        aggregator.expire(at: at(100_000))
+        #expect(aggregator.waits(queue: "new") == Series(count: 1, sum: 2))
+        #expect(aggregator.unknown(.noSource, queue: "new") == 0 && aggregator.limits.openConsumers == 0)
+    }
+
+    @Test("texts keep their numbers when others are taken out")
+    func removedTexts() {
+        var table = ForeignTextTable(limit: 200)
+        func number(_ text: String) -> Int? { Array(text.utf8).withUnsafeBytes { table.index(of: $0) } }
+        func find(_ text: String) -> Int? { Array(text.utf8).withUnsafeBytes { table.find($0) } }
+        for text in 0..<200 { #expect(number("t\(text)") == text) }
+        #expect(number("more") == nil && table.refusals == 1)
+        table.remove(Array(stride(from: 0, to: 200, by: 3)))
+        for text in 0..<200 { #expect(find("t\(text)") == (text % 3 == 0 ? nil : text), "\(text)") }
+        var given: Set<Int> = []
+        for text in 0..<67 { number("new\(text)").map { _ = given.insert($0) } }
+        #expect(given == Set(stride(from: 0, to: 200, by: 3)))
+        #expect(number("one more") == nil && table.texts.count == 200)
+    }
+
     @Test("the 95th percentiles of a queue are of its waits and of the run times of all its attempts")
     func quantiles() {
         var aggregator = makeAggregator()

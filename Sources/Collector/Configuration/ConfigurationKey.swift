@@ -160,7 +160,7 @@ struct ConfigurationKey: Sendable {
         .init(
             "metrics.task-types", .integer(0...100_000), "200", "distinct task types per queue before _other; 0 = no label",
             .onReload),
-        .init("metrics.queues-max", .integer(1...1_000_000), "1000", "distinct queues that spans name before _other", .onReload),
+        .init("metrics.queues-max", .integer(1...1_000_000), "1000", "queues only named by spans before _other", .onReload),
         .init("metrics.asynqmon-names", .flag, "false", "also the names of Asynq's own exporter, on the text page"),
         .init("metrics.quantile-window", .duration, "5m", "window of the quantile gauges, and of what autoscalers are told"),
         .init("scale.target-utilization", .number(0.01...1), "0.8", "share of the time that /api/v1/scale wants workers busy"),

@@ -1,3 +1,4 @@
+import AsynqRedis
 import Metrics
 import Model
 import Platform
@@ -5,7 +6,7 @@ import Synchronization
 import WaitTime
 
 /// The families computed from spans: the aggregator, behind its lock.
-final class TaskMetrics: MetricSource {
+final class TaskMetrics: MetricSource, QueueNameSink {
     private let aggregator: Mutex<TaskAggregator>
     private let clock: Clock
 
@@ -28,6 +29,12 @@ final class TaskMetrics: MetricSource {
 
     func use(_ options: TaskAggregatorOptions) {
         aggregator.withLock { $0.use(maxTaskTypes: options.maxTaskTypes, maxQueues: options.maxQueues) }
+    }
+
+    func use(_ names: [QueueName]) {
+        let queues = QueuesInRedis(names)
+        let now = clock.monotonic()
+        aggregator.withLock { $0.use(queues, at: now) }
     }
 
     var slowestWaits: [SlowWait] {
