@@ -64,12 +64,9 @@ package struct TaskAggregator: Sendable {
     package mutating func observe(
         _ spans: [TaskSpan], in body: UnsafeRawBufferPointer, at now: MonotonicTime, exemplarsAt time: WallTime? = nil
     ) {
-        for span in spans {
-            switch span.role {
-            case .produce: observe(producer: span, in: body, at: now, time)
-            case .process: observe(process: span, in: body, at: now, time)
-            }
-        }
+        // Producers first: a task's producer knows better than its message in Redis, wherever in the request it stands.
+        for span in spans where span.role == .produce { observe(producer: span, in: body, at: now, time) }
+        for span in spans where span.role == .process { observe(process: span, in: body, at: now, time) }
         expire(at: now)
     }
 

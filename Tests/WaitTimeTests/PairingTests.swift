@@ -2,6 +2,19 @@ import Model
 @testable import WaitTime
 import Testing
 
+/// Every task's message says that it was enqueued at one time.
+private struct EnqueuedAt: ReadyTimeSource {
+    let nanoseconds: UInt64
+
+    func takeReadyTime(
+        queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, retryCount: Int32?, start: WallTime
+    ) -> WallTime? { nil }
+
+    func storedTimes(queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, for asker: Asker) -> StoredTimes? {
+        StoredTimes(enqueuedAt: WallTime(nanoseconds: Int64(nanoseconds)), processAt: nil, retried: 0)
+    }
+}
+
 @Suite("Pairing with the producer")
 struct PairingTests {
     private let maker = SpanMaker()
@@ -24,7 +37,7 @@ struct PairingTests {
         let byLink = [maker.producer(2, endedBefore: 3 * second, in: trace(2)), linked(to: 2)]
         for spans in [byParent, byParent.reversed()] {
             var aggregator = makeAggregator()
-            maker.observe(spans, with: &aggregator)
+            for span in spans { maker.observe([span], with: &aggregator) }
             #expect(aggregator.waits() == Series(count: 1, sum: 2))
         }
         for spans in [byLink, byLink.reversed()] {
@@ -32,6 +45,21 @@ struct PairingTests {
             for span in spans { maker.observe([span], with: &aggregator) }
             #expect(aggregator.waits() == Series(count: 1, sum: 3))
         }
+    }
+
+    @Test("the producer in the same request goes before the task's message, wherever it stands; one that comes later is too late")
+    mutating func producerBeforeMessage() {
+        let id = maker.range(Array("id".utf8))
+        let consumer = child(of: 1) { $0.taskID = id }
+        let spans = [consumer, maker.producer(1, endedBefore: 3 * second)]
+        for spans in [spans, spans.reversed()] {
+            var aggregator = makeAggregator(readyTimes: EnqueuedAt(nanoseconds: t0 - 4 * second))
+            maker.observe(spans, with: &aggregator)
+            #expect(aggregator.waits() == Series(count: 1, sum: 3))
+        }
+        aggregator = makeAggregator(readyTimes: EnqueuedAt(nanoseconds: t0 - 4 * second))
+        for span in spans { maker.observe([span], with: &aggregator) }
+        #expect(aggregator.waits() == Series(count: 1, sum: 4))
     }
 
     @Test("several consumers of one producer are all paired, before and after it")
@@ -69,7 +97,7 @@ struct PairingTests {
         let saysProducer = [producer, child(of: 2)]
         for spans in [saysConsumer, saysConsumer.reversed(), saysProducer, saysProducer.reversed()] {
             var aggregator = makeAggregator()
-            maker.observe(spans, with: &aggregator)
+            for span in spans { maker.observe([span], with: &aggregator) }
             #expect(aggregator.waits() == Series(count: 1, sum: 1))
         }
     }

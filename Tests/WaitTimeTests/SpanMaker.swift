@@ -60,12 +60,14 @@ final class SpanMaker {
     }
 }
 
-func makeAggregator(_ change: (inout TaskAggregatorOptions) -> Void = { _ in }) -> TaskAggregator {
+func makeAggregator(
+    readyTimes: (any ReadyTimeSource)? = nil, _ change: (inout TaskAggregatorOptions) -> Void = { _ in }
+) -> TaskAggregator {
     guard let bounds = HistogramBounds([0.1, 1, 10, 100]) else { preconditionFailure("the bounds ascend") }
     var options = TaskAggregatorOptions(
         bounds: bounds, maxTaskTypes: 200, maxQueues: 1000, quantileWindowNanoseconds: 300 * second)
     change(&options)
-    return TaskAggregator(options)
+    return TaskAggregator(options, readyTimes: readyTimes)
 }
 
 /// What the page says of one series.
