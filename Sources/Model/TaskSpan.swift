@@ -54,6 +54,10 @@ package struct TaskSpan: Sendable {
     package var parent: SpanID = .none
     /// The first link with valid ids (field 13).
     package var link: SpanReference = .none
+    /// The last ones of the links behind it, where their ids are valid: up to `maxLinks` in all.
+    package var moreLinks: [SpanReference] = []
+    /// A task made of more than so many parts (an aggregated one) is known by the last ones: they came last, as a rule.
+    package static let maxLinks = 8
     /// Whether the trace that the link names was sampled; true where its flags do not say so.
     package var isLinkSampled = true
     /// The number of the request that it came in, where anybody asks what its task carries; else 0.

@@ -13,8 +13,8 @@ package struct MalformedRequest: Error, CustomStringConvertible, Sendable {
 }
 
 /// Reads an OTLP request without decoding it: one pass over the wire format that checks every nested message, counts
-/// the spans, and notes the few that tell of an Asynq task. Allocates nothing per span; its arrays keep their room
-/// from one request to the next.
+/// the spans, and notes the few that tell of an Asynq task. Allocates nothing per span, unless one has several links; its
+/// arrays keep their room from one request to the next.
 ///
 /// ```
 /// ExportTraceServiceRequest  1 resource_spans ─► ResourceSpans  1 resource  2 scope_spans ─► ScopeSpans
@@ -255,10 +255,15 @@ package struct SpanScanner: Sendable {
             return
         }
         let link = SpanReference(trace: trace, span: id)
-        if link.isValid && !span.task.link.isValid {
+        guard link.isValid else { return }
+        if !span.task.link.isValid {
             span.task.link = link
             // Older SDKs write no flags at all.
             span.task.isLinkSampled = flags == 0 || flags & 1 == 1
+        } else {
+            if span.task.moreLinks.isEmpty { span.task.moreLinks.reserveCapacity(TaskSpan.maxLinks - 1) }
+            if span.task.moreLinks.count == TaskSpan.maxLinks - 1 { span.task.moreLinks.removeFirst() }
+            span.task.moreLinks.append(link)
         }
     }
 

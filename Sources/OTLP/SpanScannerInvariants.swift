@@ -123,6 +123,7 @@ extension TaskSpan {
             }
         }
         return role == other.role && reference == other.reference && parent == other.parent && link == other.link
+            && moreLinks == other.moreLinks
             && startNanoseconds == other.startNanoseconds && endNanoseconds == other.endNanoseconds
             && isError == other.isError && isSampled == other.isSampled && texts(queue, other.queue)
             && texts(taskType, other.taskType) && texts(taskID, other.taskID) && values(retryCount, other.retryCount)

@@ -1,9 +1,10 @@
 import Model
 
-/// Joins a process span with the producer span that is its parent or its link, whichever arrives first.
+/// Joins a process span with the producer spans that are its parent or its links, whichever arrives first.
 ///
-/// Two bounded tables. A producer stays after a match: several consumers may name it. A consumer waits under both its
-/// parent and its link, and leaves with the first match, or as the oldest when there is no room or its time is over.
+/// Two bounded tables. A producer stays after a match: several consumers may name it. A consumer waits under its parent and
+/// each of its links, and leaves with the first request that has one of them, or as the oldest when there is no room or its
+/// time is over.
 struct SpanPairing {
     /// A process span whose producer has not been seen yet.
     struct Consumer {
@@ -18,6 +19,7 @@ struct SpanPairing {
         let otherwise: UnknownWaitReason
         let parent: SpanReference
         let link: SpanReference
+        var moreLinks: [SpanReference] = []
         let arrival: MonotonicTime
         /// nil unless waits are collected.
         var attempt: KnownWait.Attempt?
@@ -40,6 +42,10 @@ struct SpanPairing {
     private var consumers: [UInt64: Consumer] = [:]
     /// Sets, because a hundred thousand consumers may name one producer, and each must leave in no time.
     private var waiting: [SpanReference: Set<UInt64>] = [:]
+    /// Tickets in `waiting`.
+    private var references = 0
+    /// Tickets of those that a producer has come for.
+    private var paired: Set<UInt64> = []
     private var nextTicket: UInt64 = 0
     private var oldestProducer: UInt64 = 0
     private var oldestConsumer: UInt64 = 0
@@ -56,22 +62,43 @@ struct SpanPairing {
     var openConsumers: Int { consumers.count }
     var openProducers: Int { producers.count }
 
-    /// When the producer with this id ended, if it was seen.
-    func producer(_ reference: SpanReference) -> (end: UInt64, isSampled: Bool)? {
-        producers[reference].map { ($0.end, $0.isSampled) }
+    /// Of the producers that were seen the one that ended last: a task that was put together of several (an aggregated one) is
+    /// ready when its last part is there.
+    func latestProducer(
+        parent: SpanReference, link: SpanReference, moreLinks: [SpanReference]
+    ) -> (reference: SpanReference, end: UInt64, isSampled: Bool)? {
+        var latest: (reference: SpanReference, end: UInt64, isSampled: Bool)?
+        Self.forEach(parent, link, moreLinks) { reference in
+            guard let producer = producers[reference], producer.end > latest?.end ?? 0 else { return }
+            latest = (reference, producer.end, producer.isSampled)
+        }
+        return latest
     }
 
-    /// Notes a producer; returns the consumers that waited for it.
-    mutating func add(
-        producer: SpanReference, end: UInt64, isSampled: Bool = true, at now: MonotonicTime
-    ) -> [Consumer] {
+    private static func forEach(
+        _ parent: SpanReference, _ link: SpanReference, _ moreLinks: [SpanReference], _ body: (SpanReference) -> Void
+    ) {
+        if parent.isValid { body(parent) }
+        if link.isValid { body(link) }
+        for link in moreLinks { body(link) }
+    }
+
+    /// Notes a producer, and which consumers have waited for it.
+    mutating func add(producer: SpanReference, end: UInt64, isSampled: Bool = true, at now: MonotonicTime) {
         if producers[producer] == nil {
             producers[producer] = Producer(end: end, isSampled: isSampled, ticket: nextTicket, arrival: now)
             producerTickets[nextTicket] = producer
             nextTicket += 1
         }
-        guard let tickets = waiting.removeValue(forKey: producer) else { return [] }
-        return tickets.sorted().compactMap { remove($0) }
+        if let tickets = waiting[producer] { paired.formUnion(tickets) }
+    }
+
+    /// The consumers that producers have come for since the last call. They are asked for when all producers of a request are
+    /// in, so that the one that ended last is known.
+    mutating func takePaired() -> [Consumer] {
+        if paired.isEmpty { return [] }
+        defer { paired = [] }
+        return paired.sorted().compactMap { remove($0) }
     }
 
     /// Notes a consumer that waits for its producer.
@@ -79,8 +106,11 @@ struct SpanPairing {
         let ticket = nextTicket
         nextTicket += 1
         consumers[ticket] = consumer
-        if consumer.parent.isValid { waiting[consumer.parent, default: []].insert(ticket) }
-        if consumer.link.isValid { waiting[consumer.link, default: []].insert(ticket) }
+        var added = 0
+        Self.forEach(consumer.parent, consumer.link, consumer.moreLinks) { reference in
+            if waiting[reference, default: []].insert(ticket).inserted { added += 1 }
+        }
+        references += added
     }
 
     /// Forgets what is too old or too much; returns the consumers that will not be paired.
@@ -99,7 +129,7 @@ struct SpanPairing {
         while oldestConsumer < nextTicket {
             if let consumer = consumers[oldestConsumer] {
                 let isExpired = now.nanoseconds(since: consumer.arrival) > lifetimeNanoseconds
-                guard isExpired || consumers.count > capacity else { break }
+                guard isExpired || consumers.count > capacity || references > 2 * capacity else { break }
                 if !isExpired { evictedConsumers += 1 }
                 if let removed = remove(oldestConsumer) { unpaired.append(removed) }
             }
@@ -110,8 +140,8 @@ struct SpanPairing {
 
     private mutating func remove(_ ticket: UInt64) -> Consumer? {
         guard let consumer = consumers.removeValue(forKey: ticket) else { return nil }
-        for reference in [consumer.parent, consumer.link] {
-            waiting[reference]?.remove(ticket)
+        Self.forEach(consumer.parent, consumer.link, consumer.moreLinks) { reference in
+            if waiting[reference]?.remove(ticket) != nil { references -= 1 }
             if waiting[reference]?.isEmpty == true { waiting[reference] = nil }
         }
         return consumer

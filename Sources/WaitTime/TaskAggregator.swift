@@ -65,7 +65,8 @@ package struct TaskAggregator: Sendable {
         _ spans: [TaskSpan], in body: UnsafeRawBufferPointer, at now: MonotonicTime, exemplarsAt time: WallTime? = nil
     ) {
         // Producers first: a task's producer knows better than its message in Redis, wherever in the request it stands.
-        for span in spans where span.role == .produce { observe(producer: span, in: body, at: now, time) }
+        for span in spans where span.role == .produce { note(producer: span, in: body, at: now) }
+        settlePaired(at: now, time)
         for span in spans where span.role == .process { observe(process: span, in: body, at: now, time) }
         expire(at: now)
     }
@@ -114,20 +115,25 @@ package struct TaskAggregator: Sendable {
         span.isValid ? time.map { Exemplar.Origin(span: span, time: $0) } : nil
     }
 
-    private mutating func observe(
-        producer span: TaskSpan, in body: UnsafeRawBufferPointer, at now: MonotonicTime, _ time: WallTime?
-    ) {
+    private mutating func note(producer span: TaskSpan, in body: UnsafeRawBufferPointer, at now: MonotonicTime) {
         // Without its end it says nothing of when the task was there.
         if span.endNanoseconds == 0 { return }
         let ready = max(span.endNanoseconds, WaitSource.dueNanoseconds(of: span, in: body))
-        for consumer in pairing.add(producer: span.reference, end: ready, isSampled: span.isSampled, at: now) {
-            let finding = WaitSource.wait(fromProducerEnd: ready, due: consumer.due, to: consumer.start)
+        pairing.add(producer: span.reference, end: ready, isSampled: span.isSampled, at: now)
+    }
+
+    /// Those that have waited for their producer, and it has come.
+    private mutating func settlePaired(at now: MonotonicTime, _ time: WallTime?) {
+        for consumer in pairing.takePaired() {
+            let found = pairing.latestProducer(parent: consumer.parent, link: consumer.link, moreLinks: consumer.moreLinks)
+            guard let producer = found else { continue }
+            let finding = WaitSource.wait(fromProducerEnd: producer.end, due: consumer.due, to: consumer.start)
             let origin = origin(consumer.exemplar, time)
             if isCurrent(consumer) {
                 record(finding, queue: consumer.queue, series: consumer.series, at: now, of: origin)
             }
-            if case .known(let seconds) = finding, let attempt = consumer.attempt, span.isSampled {
-                collected.append(KnownWait(attempt: attempt, producer: span.reference, seconds: seconds))
+            if case .known(let seconds) = finding, let attempt = consumer.attempt, producer.isSampled {
+                collected.append(KnownWait(attempt: attempt, producer: producer.reference, seconds: seconds))
             }
         }
     }
@@ -194,15 +200,13 @@ package struct TaskAggregator: Sendable {
         default:
             // Nobody asks where it comes from.
             if !options.collectsWaits { return (finding, nil) }
-            let seen = span.producers.first { pairing.producer($0) != nil }
-            return (finding, seen.map { pairing.producer($0)?.isSampled == true ? $0 : nil } ?? span.likelyProducer)
+            let seen = latestProducer(of: span)
+            return (finding, seen.map { $0.isSampled ? $0.reference : nil } ?? span.likelyProducer)
         }
         let due = WaitSource.dueNanoseconds(of: span, in: body)
-        for reference in span.producers {
-            if let producer = pairing.producer(reference) {
-                let wait = WaitSource.wait(fromProducerEnd: producer.end, due: due, to: span.startNanoseconds)
-                return (wait, producer.isSampled ? reference : nil)
-            }
+        if let producer = latestProducer(of: span) {
+            let wait = WaitSource.wait(fromProducerEnd: producer.end, due: due, to: span.startNanoseconds)
+            return (wait, producer.isSampled ? producer.reference : nil)
         }
         // Its producer may never come, or in hours.
         if let stored = WaitSource.stored(span, in: body, seen: readyTimes) { return (stored, span.likelyProducer) }
@@ -210,9 +214,16 @@ package struct TaskAggregator: Sendable {
             SpanPairing.Consumer(
                 queue: queue, generation: numbers.generation(queue), series: series, start: span.startNanoseconds, due: due,
                 otherwise: span.stamp == .absent ? .noSource : .badStamp, parent: span.parentReference, link: span.link,
-                arrival: now, attempt: collects(span) ? knownAttempt(span, in: body, queue: queue, series: series) : nil,
+                moreLinks: span.moreLinks, arrival: now,
+                attempt: collects(span) ? knownAttempt(span, in: body, queue: queue, series: series) : nil,
                 exemplar: span.isSampled ? span.forwarded : .none))
         return (.needsProducer, nil)
+    }
+
+    private func latestProducer(
+        of span: TaskSpan
+    ) -> (reference: SpanReference, end: UInt64, isSampled: Bool)? {
+        pairing.latestProducer(parent: span.parentReference, link: span.link, moreLinks: span.moreLinks)
     }
 
     private mutating func record(
@@ -352,9 +363,6 @@ extension TaskSpan {
     fileprivate var parentReference: SpanReference {
         parent.isValid ? SpanReference(trace: reference.trace, span: parent) : .none
     }
-
-    /// The spans that may have put the task into its queue.
-    fileprivate var producers: [SpanReference] { [parentReference, link].filter(\.isValid) }
 
     /// Where neither has been seen: a link says where a message comes from, a parent may be any span around. nil where its
     /// trace was not sampled.

@@ -90,4 +90,20 @@ struct SpanIdentifierTests {
         let task = try #require(try Scanned(request(none, first, second, Self.good)).tasks.first)
         #expect(task.link.span == SpanID(1))
     }
+
+    @Test("of many links the first and the last seven with valid ids are kept, in their order")
+    func manyLinks() throws {
+        func link(_ id: UInt8) -> [UInt8] {
+            Field.message(13, Field.bytes(1, traceBytes), Field.bytes(2, [0, 0, 0, 0, 0, 0, 0, id]))
+        }
+        func ids(_ count: UInt8) throws -> [UInt64] {
+            let links = (0...count).flatMap { link($0) }
+            let task = try #require(try Scanned(request(Self.good, links)).tasks.first)
+            return ([task.link] + task.moreLinks).map(\.span.value)
+        }
+        #expect(try ids(1) == [1])
+        #expect(try ids(3) == [1, 2, 3])
+        #expect(try ids(8) == Array(1...8))
+        #expect(try ids(200) == [1] + Array(194...200))
+    }
 }

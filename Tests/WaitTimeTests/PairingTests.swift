@@ -82,6 +82,56 @@ struct PairingTests {
         #expect(aggregator.waits() == Series(count: 2, sum: 3))
     }
 
+    @Test("an aggregated task is ready when its last part is there: the producer that ended last counts, in any order")
+    mutating func aggregated() {
+        let producers = (0..<10).map { maker.producer($0 + 1, endedBefore: (600 - 60 * $0) * second, in: trace(2)) }
+        let links = producers.map(\.reference)
+        let consumer = maker.process { span in
+            span.link = links[0]
+            span.moreLinks = Array(links[1...7])
+        }
+        for spans in [producers + [consumer], [consumer] + producers.reversed()] {
+            aggregator = makeAggregator()
+            maker.observe(spans, with: &aggregator)
+            #expect(aggregator.waits() == Series(count: 1, sum: 180))
+        }
+        for requests in [[producers.reversed(), [consumer]], [[consumer], producers]] {
+            aggregator = makeAggregator()
+            for spans in requests { maker.observe(spans, with: &aggregator) }
+            #expect(aggregator.waits() == Series(count: 1, sum: 180))
+        }
+        // The parent is one of them, too.
+        let last = maker.producer(99, endedBefore: 20 * second)
+        let withParent = child(of: 99) { $0.link = links[0] }
+        aggregator = makeAggregator()
+        maker.observe([last, producers[0], withParent], with: &aggregator)
+        #expect(aggregator.waits() == Series(count: 1, sum: 20))
+        // Only one of those that are named is known.
+        aggregator = makeAggregator()
+        maker.observe([producers[2], consumer], with: &aggregator)
+        #expect(aggregator.waits() == Series(count: 1, sum: 480))
+    }
+
+    @Test("what waits under many links takes no more room than what waits under two")
+    mutating func manyLinks() {
+        aggregator = makeAggregator { $0.pairingCapacity = 8 }
+        let spans = (0..<6).map { number in
+            maker.process { span in
+                let links = (0..<8).map { SpanReference(trace: trace(2), span: SpanID(UInt64(100 * number + $0 + 1))) }
+                span.link = links[0]
+                span.moreLinks = Array(links[1...])
+            }
+        }
+        for span in spans { maker.observe([span], with: &aggregator) }
+        #expect(aggregator.limits.openConsumers == 2 && aggregator.limits.evictedConsumers == 4)
+        // A producer named twice is waited for once.
+        maker.observe([maker.producer(401, endedBefore: second, in: trace(2))], with: &aggregator)
+        let twice = maker.process { $0.link = spans[5].link; $0.moreLinks = [spans[5].link, spans[5].link] }
+        maker.observe([twice], with: &aggregator)
+        maker.observe([maker.producer(501, endedBefore: second, in: trace(2))], with: &aggregator)
+        #expect(aggregator.waits() == Series(count: 3, sum: 3) && aggregator.limits.openConsumers == 0)
+    }
+
     @Test("a producer of the same span id in another trace is another producer")
     mutating func otherTrace() {
         maker.observe([child(of: 1), maker.producer(1, endedBefore: second, in: trace(9))], with: &aggregator)
@@ -183,12 +233,12 @@ struct PairingTests {
                 queue: 0, series: 0, start: t0, due: 0, otherwise: .noSource, parent: reference(id),
                 link: reference(id + 1), arrival: MonotonicTime(nanoseconds: 0)))
         }
-        let paired = pairing.add(producer: reference(3), end: 1, at: MonotonicTime(nanoseconds: 1))
-        #expect(paired.count == 2)
+        pairing.add(producer: reference(3), end: 1, at: MonotonicTime(nanoseconds: 1))
+        #expect(pairing.takePaired().count == 2 && pairing.takePaired().isEmpty)
         #expect(pairing.openConsumers == 3)
         let expired = pairing.expire(at: MonotonicTime(nanoseconds: 20))
         #expect(expired.count == 3)
         #expect(pairing.openConsumers == 0)
-        #expect(pairing.producer(reference(3)) == nil)
+        #expect(pairing.latestProducer(parent: reference(3), link: .none, moreLinks: []) == nil)
     }
 }
