@@ -60,6 +60,8 @@ package final class SeenTasks: Sendable {
         var previous: SeenAttempt?
         var isMessageRead = false
         var message = CarriedMessage()
+        /// The span has come that it was remembered for.
+        var isSettled = false
         /// The first attempt that was told of the message. Ids come again (`asynq.TaskID`): the first attempt of a later task
         /// must not be told of this one.
         var toldTo: Asker?
@@ -74,6 +76,7 @@ package final class SeenTasks: Sendable {
                     // It can't be pending still.
                     if let old = attempt, old.left == nil { previous?.left = LookWindow(from: old.ready, to: ready) }
                     attempt = SeenAttempt(ready: ready)
+                    isSettled = false
                 }
             }
             guard let task else { return }
@@ -85,8 +88,14 @@ package final class SeenTasks: Sendable {
             toldTo = nil
         }
 
+        /// A span has come that names it. Where the time of an attempt is known, only that one's span settles it.
+        mutating func noteAsked() {
+            if attempt == nil { isSettled = true }
+        }
+
         /// The ready time of the attempt that began at `start`, if it was not given yet.
         mutating func take(retryCount: Int32?, start: WallTime) -> WallTime? {
+            noteAsked()
             // Where both can be it, one that began before the other was pending is the earlier one.
             if let old = previous, old.mayHaveBegun(at: start), old.agrees(with: retryCount),
                 attempt.map({ start < $0.ready || !$0.mayHaveBegun(at: start) }) ?? true
@@ -96,6 +105,7 @@ package final class SeenTasks: Sendable {
             }
             guard let found = attempt, found.mayHaveBegun(at: start), found.agrees(with: retryCount) else { return nil }
             attempt?.isUsed = true
+            isSettled = true
             return found.isUsed ? nil : found.ready
         }
     }
@@ -105,6 +115,8 @@ package final class SeenTasks: Sendable {
         /// The keys in the order in which they were noted, as a ring.
         var order: [Key] = []
         var oldest = 0
+        /// Spans ask for tasks. Without any, none misses what is forgotten.
+        var isAsked = false
         var evicted: UInt64 = 0
     }
 
@@ -119,7 +131,7 @@ package final class SeenTasks: Sendable {
     }
 
     package var count: Int { state.withLock { $0.entries.count } }
-    /// Tasks that were forgotten for lack of room.
+    /// Tasks that were forgotten for lack of room before their span came.
     package var evicted: UInt64 { state.withLock { $0.evicted } }
 
     /// - Parameters:
@@ -135,10 +147,10 @@ package final class SeenTasks: Sendable {
             if state.order.count < capacity {
                 state.order.append(key)
             } else {
-                state.entries[state.order[state.oldest]] = nil
+                let old = state.entries.removeValue(forKey: state.order[state.oldest])
+                if state.isAsked, old?.isSettled == false { state.evicted += 1 }
                 state.order[state.oldest] = key
                 state.oldest = (state.oldest + 1) % capacity
-                state.evicted += 1
             }
             var entry = Entry()
             entry.note(ready: ready, task)
@@ -188,7 +200,10 @@ package final class SeenTasks: Sendable {
         queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, retryCount: Int32?, start: WallTime
     ) -> WallTime? {
         let key = Key(queue, id)
-        return state.withLock { $0.entries[key]?.take(retryCount: retryCount, start: start) }
+        return state.withLock { state in
+            state.isAsked = true
+            return state.entries[key]?.take(retryCount: retryCount, start: start)
+        }
     }
 
     /// What the task's message carries; nil where it was not read, or where another span's first attempt was told of it: then
@@ -196,6 +211,8 @@ package final class SeenTasks: Sendable {
     package func message(queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, for asker: Asker) -> CarriedMessage? {
         let key = Key(queue, id)
         return state.withLock { state in
+            state.isAsked = true
+            state.entries[key]?.noteAsked()
             guard let entry = state.entries[key], entry.isMessageRead || entry.message != CarriedMessage() else { return nil }
             guard asker.isFirstAttempt else { return entry.message }
             if let told = entry.toldTo {

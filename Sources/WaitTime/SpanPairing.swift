@@ -2,9 +2,9 @@ import Model
 
 /// Joins a process span with the producer spans that are its parent or its links, whichever arrives first.
 ///
-/// Two bounded tables. A producer stays after a match: several consumers may name it. A consumer waits under its parent and
-/// each of its links, and leaves with the first request that has one of them, or as the oldest when there is no room or its
-/// time is over.
+/// Two bounded tables. A producer stays after a match: several consumers may name it. Only one without a match is missed. A
+/// consumer waits under its parent and each of its links, and leaves with the first request that has one of them, or as the
+/// oldest when there is no room or its time is over.
 struct SpanPairing {
     /// A process span whose producer has not been seen yet.
     struct Consumer {
@@ -30,6 +30,8 @@ struct SpanPairing {
     private struct Producer {
         let end: UInt64
         let isSampled: Bool
+        /// A consumer that names it was seen.
+        var isMatched = false
         let ticket: UInt64
         let arrival: MonotonicTime
     }
@@ -49,7 +51,10 @@ struct SpanPairing {
     private var nextTicket: UInt64 = 0
     private var oldestProducer: UInt64 = 0
     private var oldestConsumer: UInt64 = 0
-    /// Spans that were forgotten for lack of room.
+    private var unmatchedProducers = 0
+    /// When a wait was to be known from a producer. Where stamps tell them all, none is missed.
+    private var lastNeed: MonotonicTime?
+    /// Spans that were forgotten for lack of room before their other half came.
     private(set) var evictedProducers: UInt64 = 0
     private(set) var evictedConsumers: UInt64 = 0
 
@@ -60,16 +65,26 @@ struct SpanPairing {
 
     /// Process spans that wait for their producer.
     var openConsumers: Int { consumers.count }
-    var openProducers: Int { producers.count }
+    /// Producers that no consumer has named yet.
+    var openProducers: Int { unmatchedProducers }
+
+    /// A wait is to be known from a producer.
+    mutating func noteNeed(at now: MonotonicTime) { lastNeed = now }
 
     /// Of the producers that were seen the one that ended last: a task that was put together of several (an aggregated one) is
     /// ready when its last part is there.
-    func latestProducer(
+    mutating func latestProducer(
         parent: SpanReference, link: SpanReference, moreLinks: [SpanReference]
     ) -> (reference: SpanReference, end: UInt64, isSampled: Bool)? {
+        if producers.isEmpty { return nil }
         var latest: (reference: SpanReference, end: UInt64, isSampled: Bool)?
         Self.forEach(parent, link, moreLinks) { reference in
-            guard let producer = producers[reference], producer.end > latest?.end ?? 0 else { return }
+            guard let producer = producers[reference] else { return }
+            if !producer.isMatched {
+                producers[reference]?.isMatched = true
+                unmatchedProducers -= 1
+            }
+            guard producer.end > latest?.end ?? 0 else { return }
             latest = (reference, producer.end, producer.isSampled)
         }
         return latest
@@ -87,6 +102,7 @@ struct SpanPairing {
     mutating func add(producer: SpanReference, end: UInt64, isSampled: Bool = true, at now: MonotonicTime) {
         if producers[producer] == nil {
             producers[producer] = Producer(end: end, isSampled: isSampled, ticket: nextTicket, arrival: now)
+            unmatchedProducers += 1
             producerTickets[nextTicket] = producer
             nextTicket += 1
         }
@@ -119,7 +135,10 @@ struct SpanPairing {
             if let reference = producerTickets[oldestProducer], let producer = producers[reference] {
                 let isExpired = now.nanoseconds(since: producer.arrival) > lifetimeNanoseconds
                 guard isExpired || producers.count > capacity else { break }
-                if !isExpired { evictedProducers += 1 }
+                if !producer.isMatched {
+                    unmatchedProducers -= 1
+                    if !isExpired && isNeeded(at: now) { evictedProducers += 1 }
+                }
                 producers[reference] = nil
                 producerTickets[oldestProducer] = nil
             }
@@ -136,6 +155,10 @@ struct SpanPairing {
             oldestConsumer += 1
         }
         return unpaired
+    }
+
+    private func isNeeded(at now: MonotonicTime) -> Bool {
+        lastNeed.map { now.nanoseconds(since: $0) <= lifetimeNanoseconds } ?? false
     }
 
     private mutating func remove(_ ticket: UInt64) -> Consumer? {

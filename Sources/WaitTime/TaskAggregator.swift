@@ -198,11 +198,12 @@ package struct TaskAggregator: Sendable {
         case .unknown(.noSource), .unknown(.badStamp):
             return (WaitSource.stored(span, in: body, seen: readyTimes) ?? finding, span.likelyProducer)
         default:
-            // Nobody asks where it comes from.
-            if !options.collectsWaits { return (finding, nil) }
+            // Whether anybody asks where it comes from or not: its producers wait for it no longer.
             let seen = latestProducer(of: span)
+            if !options.collectsWaits { return (finding, nil) }
             return (finding, seen.map { $0.isSampled ? $0.reference : nil } ?? span.likelyProducer)
         }
+        pairing.noteNeed(at: now)
         let due = WaitSource.dueNanoseconds(of: span, in: body)
         if let producer = latestProducer(of: span) {
             let wait = WaitSource.wait(fromProducerEnd: producer.end, due: due, to: span.startNanoseconds)
@@ -220,7 +221,7 @@ package struct TaskAggregator: Sendable {
         return (.needsProducer, nil)
     }
 
-    private func latestProducer(
+    private mutating func latestProducer(
         of span: TaskSpan
     ) -> (reference: SpanReference, end: UInt64, isSampled: Bool)? {
         pairing.latestProducer(parent: span.parentReference, link: span.link, moreLinks: span.moreLinks)
@@ -373,10 +374,10 @@ extension TaskSpan {
 }
 
 package struct AggregatorLimits: Sendable, Equatable {
-    /// Spans that are remembered for their other half.
+    /// Spans whose other half has not come.
     package var openProducers = 0
     package var openConsumers = 0
-    /// Of them, those that were forgotten for lack of room.
+    /// Such ones that were forgotten for lack of room.
     package var evictedProducers: UInt64 = 0
     package var evictedConsumers: UInt64 = 0
     /// Spans counted under `_other`, because their queue or their task type found no room.

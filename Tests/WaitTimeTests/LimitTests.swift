@@ -21,6 +21,46 @@ struct LimitTests {
         #expect(aggregator.limits.evictedConsumers == 1 && aggregator.limits.evictedProducers == 2)
     }
 
+    @Test("a producer whose consumer was seen waits no more, and is not missed when it is forgotten")
+    func matchedProducers() {
+        for first in [true, false] {
+            var aggregator = makeAggregator { $0.pairingCapacity = 10 }
+            for id in 1...40 as ClosedRange<UInt64> {
+                let pair = [maker.producer(id, endedBefore: second), maker.process { $0.parent = SpanID(id) }]
+                for span in first ? pair : pair.reversed() { maker.observe([span], with: &aggregator) }
+            }
+            #expect(aggregator.waits().count == 40)
+            #expect(aggregator.limits == AggregatorLimits())
+            // Now one without.
+            maker.observe([maker.producer(50, endedBefore: second)], with: &aggregator)
+            #expect(aggregator.limits.openProducers == 1)
+            for id in 51...60 as ClosedRange<UInt64> {
+                maker.observe([maker.producer(id, endedBefore: second)], with: &aggregator)
+            }
+            #expect(aggregator.limits.openProducers == 10 && aggregator.limits.evictedProducers == 1)
+        }
+    }
+
+    @Test("where all waits are known otherwise, no producer is missed")
+    func unneededProducers() {
+        var aggregator = makeAggregator { $0.pairingCapacity = 10 }
+        let stamped = { (id: UInt64) in
+            self.maker.process {
+                $0.parent = SpanID(id)
+                $0.wait = .integer(1)
+            }
+        }
+        maker.observe([maker.producer(1, endedBefore: second)], with: &aggregator)
+        #expect(aggregator.limits.openProducers == 1)
+        maker.observe([stamped(1)], with: &aggregator)
+        #expect(aggregator.limits.openProducers == 0)
+        for id in 2...40 as ClosedRange<UInt64> {
+            maker.observe([stamped(id)], with: &aggregator)
+            maker.observe([maker.producer(id, endedBefore: second)], with: &aggregator)
+        }
+        #expect(aggregator.limits.openProducers == 10 && aggregator.limits.evictedProducers == 0)
+    }
+
     @Test("spans under _other are counted by the label that found no room, those of _other itself included")
     func labels() {
         var aggregator = makeAggregator { $0.maxQueues = 1; $0.maxTaskTypes = 2 }

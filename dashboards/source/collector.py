@@ -141,7 +141,7 @@ def scraping() -> dict:
               [query(f"sum by (reason) ({rate('asynq_redis_scrape_errors_total')})", "{{reason}}")], "ops", width=8, stack=True),
         lines("Look-ahead: tasks remembered", "Whose ready time and trace context are known from Redis.",
               [query(f"{BY} ({own('look_ahead_tasks')})", "{{instance}}")], "short"),
-        lines("Look-ahead: tasks lost", "Evicted for lack of room, or lost sight of, by reason: their wait is not known from Redis.",
+        lines("Look-ahead: tasks lost", "Evicted for lack of room before their span came, or lost sight of, by reason: their wait is not known from Redis.",
               [query(f"sum by (reason) ({rate(OWN + '_look_ahead_lost_tasks_total')})", "{{reason}}"),
                query(f"sum({rate(OWN + '_look_ahead_evicted_tasks_total')})", "evicted")], "ops", stack=True),
     ])

@@ -95,11 +95,13 @@ struct LookAheadMetrics: MetricSource {
         let families = [
             MetricFamily(
                 "asynq_collector_look_ahead_tasks", .gauge,
-                "Tasks whose ready time and trace context are remembered; 100,000 at most.",
+                "Tasks remembered for their ready time and trace context, after their span has come as well until the room is "
+                    + "needed: at 100,000 it stays; what is missed is counted as evicted.",
                 value: Double(monitor.seenTasks.count)),
             MetricFamily(
                 "asynq_collector_look_ahead_evicted_tasks_total", .counter,
-                "Remembered tasks that were forgotten for lack of room: their spans' waits come from stamps, or are unknown.",
+                "Remembered tasks forgotten for lack of room before a span of theirs came (one that is not sampled never comes): "
+                    + "its wait comes from a stamp, or is unknown. Give the spans an enqueue stamp.",
                 value: Double(monitor.seenTasks.evicted)),
             lost,
         ]

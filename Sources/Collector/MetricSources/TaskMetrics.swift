@@ -74,8 +74,8 @@ final class TaskMetrics: MetricSource, QueueNameSink {
     private static func families(of limits: AggregatorLimits) -> [MetricFamily] {
         var open = MetricFamily(
             "asynq_collector_pairing_open_spans", .gauge,
-            "Spans remembered until their other half comes (the producer of a task, the consumer that waits for it), for two "
-                + "hours at most; at 100,000 the oldest are evicted.")
+            "Spans whose other half has not come (of a producer the attempt at its task, of a consumer its producer), for two "
+                + "hours at most; rising consumers: their producers' spans go elsewhere, so give the consumers an enqueue stamp.")
         open.add(limits.openProducers, LabelSet(["role": "producer"]))
         open.add(limits.openConsumers, LabelSet(["role": "consumer"]))
         var evicted = MetricFamily(
