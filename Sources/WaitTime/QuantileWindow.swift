@@ -5,15 +5,16 @@ package import Model
 /// the window.
 ///
 /// ```
-/// bucket 0        below 0.1 ms
-/// bucket i        0.1 ms · growth^(i-1) ..< 0.1 ms · growth^i        growth = 1.09 = 2^(1/8)
-/// bucket 255      all above, from about 4.2 days
+/// bucket 0        below 1 µs
+/// bucket i        1 µs · growth^(i-1) ..< 1 µs · growth^i        growth = 1.09 = 2^(1/8)
+/// bucket 319      all above, from about 10.7 days
 /// ```
-/// A quantile is the geometric middle of its bucket, so its error is at most √growth − 1 = 4.4 %.
+/// A quantile is the geometric middle of its bucket, so its error is at most √growth − 1 = 4.4 %; 0 for the first bucket, about
+/// 11 days for the last one. A slice takes 1,280 bytes once something was observed in it, a window at most 7,680.
 package struct QuantileWindow: Sendable {
     static let sliceCount = 6
-    private static let bucketCount = 256
-    private static let smallest = 1e-4
+    private static let bucketCount = 320
+    private static let smallest = 1e-6
     private static let stepsPerDoubling = 8.0
 
     private var slices: [[UInt32]] = Array(repeating: [], count: sliceCount)
