@@ -41,9 +41,6 @@ package struct LookAhead {
     static let maxWorkerFields = 20_000
     /// Workers write what they do every five seconds.
     private static let heartbeatNanoseconds: UInt64 = 6_000_000_000
-    private static let toleratedSkewSeconds = -1.0
-    /// Ten years: longer than any task waits. One such number would spoil the sum for ever.
-    private static let longestSeconds = 10 * 365 * 86_400.0
 
     private struct Running {
         let task: StartedTask
@@ -154,11 +151,11 @@ package struct LookAhead {
 
     private mutating func sample(_ task: StartedTask, start: WallTime) -> WaitSample? {
         let seconds = Double(start.nanoseconds(since: task.ready)) / 1e9
-        guard seconds >= Self.toleratedSkewSeconds else {
+        guard seconds >= PlausibleSeconds.toleratedSkew else {
             lost[.clockSkew, default: 0] += 1
             return nil
         }
-        guard seconds <= Self.longestSeconds else {
+        guard seconds <= PlausibleSeconds.longest else {
             lost[.badStamp, default: 0] += 1
             return nil
         }

@@ -151,16 +151,17 @@ package struct TaskAggregator: Sendable {
         let attempt: Attempt = WaitSource.retryCount(of: span, in: body) > 0 ? .retry : .first
         let bounds = options.bounds
         let origin = origin(span.isSampled ? span.forwarded : .none, time)
-        var runSeconds: Double?
-        if span.startNanoseconds > 0 && span.endNanoseconds > 0 {
-            let nanoseconds = span.endNanoseconds > span.startNanoseconds ? span.endNanoseconds - span.startNanoseconds : 0
-            runSeconds = Double(nanoseconds) / 1e9
-        }
+        let run = RunTime(span)
         withSeries(queue, series) { series in
             series.count(status, attempt)
-            if let runSeconds { series.observe(processingSeconds: runSeconds, status, bounds: bounds, of: origin) }
+            if case .known(let seconds) = run { series.observe(processingSeconds: seconds, status, bounds: bounds, of: origin) }
         }
-        if let runSeconds { withQueue(queue) { $0.runs.observe(runSeconds, at: now) } }
+        withQueue(queue) { queue in
+            switch run {
+            case .known(let seconds): queue.runs.observe(seconds, at: now)
+            case .unknown(let reason): queue.unknownRuns[UnknownRunTimeReason.allCases.firstIndex(of: reason) ?? 0] += 1
+            }
+        }
         let (wait, producer) = waitOf(span, in: body, queue: queue, series: series, at: now)
         record(wait, queue: queue, series: series, at: now, of: origin)
         if case .known(let seconds) = wait, collects(span), let producer {

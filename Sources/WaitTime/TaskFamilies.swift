@@ -34,12 +34,18 @@ package struct TaskFamilies {
         "Attempts whose wait is not known, by reason: where no_source grows, give the spans an enqueue stamp; where clock_skew "
             + "does, set the machines' clocks.")
 
+    private var unknownRuns = MetricFamily(
+        "asynq_task_processing_unknown_total", .counter,
+        "Attempts whose run time is not known, by reason: bad_stamp, look for workers that send spans without start or end; "
+            + "clock_skew, for one whose clock was set back under its tasks.")
+
     package init() {}
 
     package mutating func add(_ queue: QueueSeries, at now: MonotonicTime) {
         for index in queue.series.indices { add(queue.series[index]) }
         if let other = queue.other { add(other) }
         for (labels, count) in zip(queue.labels.unknown, queue.unknownWaits) { unknown.add(count, labels) }
+        for (labels, count) in zip(queue.labels.unknownRuns, queue.unknownRuns) { unknownRuns.add(count, labels) }
         var window = queue.window
         if let seconds = window.quantiles(waitQuantiles, at: now) {
             for (labels, value) in zip(queue.labels.quantiles, seconds) { quantile.add(value, labels) }
@@ -52,5 +58,5 @@ package struct TaskFamilies {
         series.addAttempts(to: &attempts)
     }
 
-    package var families: [MetricFamily] { [wait, quantile, processing, attempts, unknown] }
+    package var families: [MetricFamily] { [wait, quantile, processing, attempts, unknown, unknownRuns] }
 }

@@ -5,11 +5,15 @@ import Model
 final class QueueLabels: Sendable {
     /// By reason, in their order.
     let unknown: [LabelSet]
+    let unknownRuns: [LabelSet]
     /// Of `waitQuantiles`.
     let quantiles: [LabelSet]
 
     init(_ name: QueueName) {
         unknown = UnknownWaitReason.allCases.map {
+            LabelSet([("queue", name), ("reason", ForeignText($0.rawValue))])
+        }
+        unknownRuns = UnknownRunTimeReason.allCases.map {
             LabelSet([("queue", name), ("reason", ForeignText($0.rawValue))])
         }
         quantiles = waitQuantiles.map { LabelSet([("queue", name), ("quantile", ForeignText($0.description))]) }
@@ -85,6 +89,7 @@ package struct QueueSeries: Sendable {
     /// The types that found no room.
     var other: TaskTypeSeries?
     var unknownWaits = [UInt64](repeating: 0, count: UnknownWaitReason.allCases.count)
+    var unknownRuns = [UInt64](repeating: 0, count: UnknownRunTimeReason.allCases.count)
     var window: QuantileWindow
     /// Run times of all attempts.
     var runs: QuantileWindow

@@ -46,11 +46,6 @@ package struct StoredTimes: Sendable {
 }
 
 enum WaitSource {
-    /// Later than this before the start, two clocks disagree.
-    static let toleratedSkewSeconds = -1.0
-    /// Ten years: longer than any task waits.
-    static let longestSeconds = 10 * 365 * 86_400.0
-
     /// Sources 1 to 3 of the wait, in their order: the attribute that measured it, the time when the task was seen to be
     /// pending, a stamp (first attempts only).
     static func find(
@@ -115,9 +110,8 @@ enum WaitSource {
     }
 
     private static func accept(seconds: Double) -> WaitFinding {
-        // One such number would spoil the sum for ever.
-        if !seconds.isFinite || seconds > longestSeconds { return .unknown(.badStamp) }
-        if seconds < toleratedSkewSeconds { return .unknown(.clockSkew) }
+        if !seconds.isFinite || seconds > PlausibleSeconds.longest { return .unknown(.badStamp) }
+        if seconds < PlausibleSeconds.toleratedSkew { return .unknown(.clockSkew) }
         return .known(seconds: max(0, seconds))
     }
 

@@ -25,15 +25,27 @@ struct AggregatorTests {
         #expect(page.keys.contains { $0.contains(#"queue="other""#) })
     }
 
-    @Test("an end before the start is 0 s of run time, a missing one is none")
+    @Test("an end up to a second before the start is 0 s of run time; what no clock can mean is counted, not observed")
     mutating func runTime() {
-        let spans = [
-            maker.process { $0.endNanoseconds = t0 - 1 }, maker.process { $0.endNanoseconds = 0 },
-            maker.process { $0.startNanoseconds = 0 },
+        let known: [(start: UInt64, end: UInt64)] = [(t0, t0 - 1), (t0, t0 - second), (t0, t0), (t0, t0 + second)]
+        let bad: [(start: UInt64, end: UInt64)] = [
+            (t0, 0), (0, t0), (0, 0), (1, t0), (t0, .max), (1, .max), (t0 / 1000, t0), (t0, t0 + 315_360_001 * second),
         ]
+        let skewed: [(start: UInt64, end: UInt64)] = [(t0, t0 - second - 1), (t0, 1), (.max, t0)]
+        let spans = (known + bad + skewed).map { times in
+            maker.process {
+                $0.startNanoseconds = times.start
+                $0.endNanoseconds = times.end
+            }
+        }
         maker.observe(spans, with: &aggregator)
-        let name = #"processing_duration_seconds{queue="q",task_type="t",status="completed"}"#
-        #expect(aggregator.page()[name] == Series(count: 1, sum: 0))
+        let labels = #"queue="q",task_type="t",status="completed""#
+        let page = aggregator.page()
+        #expect(page["processing_duration_seconds{\(labels)}"] == Series(count: 4, sum: 1))
+        #expect(page["processing_unknown_total{queue=\"q\",reason=\"bad_stamp\"}"]?.count == 8)
+        #expect(page["processing_unknown_total{queue=\"q\",reason=\"clock_skew\"}"]?.count == 3)
+        #expect(page["attempts_total{\(labels),attempt=\"first\"}"]?.count == 15)
+        #expect((aggregator.quantiles95(of: ForeignText("q"), at: now).run ?? 100) < 1.05)
     }
 
     @Test("each reason that a wait is unknown for is counted")

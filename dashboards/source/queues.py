@@ -169,7 +169,10 @@ def durations() -> dict:
         lines("Wait not known", "Attempts whose wait can't be told, by reason. no_source: give the spans an enqueue stamp; "
               "clock_skew: set the clocks; retry is as it should be.",
               [query(f"sum by (reason) (rate(asynq_task_wait_unknown_total{{{QUEUES}}}[$__rate_interval]))", "{{reason}}")],
-              "ops", stack=True, width=24),
+              "ops", stack=True),
+        lines("Run time not known", "Attempts whose span has no plausible start and end, by reason: bad_stamp or clock_skew.",
+              [query(f"sum by (reason) (rate(asynq_task_processing_unknown_total{{{QUEUES}}}[$__rate_interval]))", "{{reason}}")],
+              "ops", stack=True),
     ])
 
 
