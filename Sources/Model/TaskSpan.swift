@@ -25,6 +25,18 @@ package enum AttributeValue: Equatable, Sendable {
     case double(Double)
     /// A boolean, array, map or bytes value: nothing that we can use.
     case other
+
+    /// As a number; nil where it is none.
+    package func number(in body: UnsafeRawBufferPointer) -> Double? {
+        switch self {
+        case .integer(let number): return Double(number)
+        case .double(let number): return number
+        case .string(let range):
+            guard range.count <= 64 else { return nil }
+            return Double(String(decoding: range.bytes(in: body), as: UTF8.self))
+        case .absent, .other: return nil
+        }
+    }
 }
 
 /// A span that tells of an Asynq task: what the scanner found in it, as plain numbers and ranges into the body.

@@ -33,7 +33,9 @@ struct SpanFields {
         return traceID.isValid && spanID.isValid
     }
 
-    mutating func set(_ attribute: TaskAttribute, rank: UInt8, _ value: AttributeValue) {
+    mutating func set(
+        _ attribute: TaskAttribute, rank: UInt8, _ value: AttributeValue, in body: UnsafeRawBufferPointer
+    ) {
         switch attribute {
         case .system: system = value
         case .operation: Self.keep(value, rank, &operation, &ranks.operation)
@@ -43,22 +45,30 @@ struct SpanFields {
         case .retryCount: Self.keep(value, rank, &task.retryCount, &ranks.retryCount)
         case .processAt: Self.keep(value, rank, &task.processAt, &ranks.processAt)
         case .wait(let unitSeconds):
-            if Self.keep(value, rank, &task.wait, &ranks.wait) { task.waitUnitSeconds = unitSeconds }
-        case .readyStamp:
-            if Self.keep(value, rank, &task.stamp, &ranks.stamp) { task.stampMeaning = .ready }
-        case .enqueueStamp:
-            // Behind every ready stamp, which is the better one.
-            if Self.keep(value, rank + 100, &task.stamp, &ranks.stamp) { task.stampMeaning = .enqueued }
+            let seconds = (value.number(in: body) ?? .nan) * unitSeconds
+            let isUsable = seconds.isFinite && seconds <= PlausibleSeconds.longest
+            if Self.keep(value, rank, &task.wait, &ranks.wait, isUsable: isUsable) { task.waitUnitSeconds = unitSeconds }
+        case .readyStamp: keepStamp(value, rank, .ready, in: body)
+        // Behind every ready stamp, which is the better one.
+        case .enqueueStamp: keepStamp(value, rank + 100, .enqueued, in: body)
         }
+    }
+
+    private mutating func keepStamp(
+        _ value: AttributeValue, _ rank: UInt8, _ meaning: TaskSpan.StampMeaning, in body: UnsafeRawBufferPointer
+    ) {
+        let isUsable = rank <= ranks.stamp && Stamp.parse(value, in: body) != nil
+        if Self.keep(value, rank, &task.stamp, &ranks.stamp, isUsable: isUsable) { task.stampMeaning = meaning }
     }
 
     /// True if the value is the best so far. One that nobody can use is noted, but hides no other.
     @discardableResult
     private static func keep(
-        _ value: AttributeValue, _ rank: UInt8, _ kept: inout AttributeValue, _ keptRank: inout UInt8
+        _ value: AttributeValue, _ rank: UInt8, _ kept: inout AttributeValue, _ keptRank: inout UInt8,
+        isUsable: Bool = true
     ) -> Bool {
         if rank > keptRank { return false }
-        if value == .absent || value == .other {
+        if value == .absent || value == .other || !isUsable {
             if kept == .absent { kept = value }
             return false
         }

@@ -285,7 +285,7 @@ package struct SpanScanner: Sendable {
             }
         }
         if let found = table.find(UnsafeRawBufferPointer(rebasing: message.buffer[key])) {
-            span.set(found.attribute, rank: found.rank, value)
+            span.set(found.attribute, rank: found.rank, value, in: message.buffer)
         }
     }
 

@@ -194,8 +194,9 @@ package struct TaskAggregator: Sendable {
         _ span: TaskSpan, in body: UnsafeRawBufferPointer, queue: Int, series: Int, at now: MonotonicTime
     ) -> (WaitFinding, producer: SpanReference?) {
         let finding = WaitSource.find(span, in: body, seen: readyTimes)
+        let otherwise: UnknownWaitReason
         switch finding {
-        case .needsProducer: break
+        case .needsProducer(let reason): otherwise = reason
         case .unknown(.noSource), .unknown(.badStamp):
             return (WaitSource.stored(span, in: body, seen: readyTimes) ?? finding, span.likelyProducer)
         default:
@@ -207,7 +208,8 @@ package struct TaskAggregator: Sendable {
         pairing.noteNeed(at: now)
         let due = WaitSource.dueNanoseconds(of: span, in: body)
         if let producer = latestProducer(of: span) {
-            let wait = WaitSource.wait(fromProducerEnd: producer.end, due: due, to: span.startNanoseconds)
+            var wait = WaitSource.wait(fromProducerEnd: producer.end, due: due, to: span.startNanoseconds)
+            if wait == .unknown(.badStamp) { wait = WaitSource.stored(span, in: body, seen: readyTimes) ?? wait }
             return (wait, producer.isSampled ? producer.reference : nil)
         }
         // Its producer may never come, or in hours.
@@ -215,11 +217,11 @@ package struct TaskAggregator: Sendable {
         pairing.add(
             SpanPairing.Consumer(
                 queue: queue, generation: numbers.generation(queue), series: series, start: span.startNanoseconds, due: due,
-                otherwise: span.stamp == .absent ? .noSource : .badStamp, parent: span.parentReference, link: span.link,
+                otherwise: otherwise, parent: span.parentReference, link: span.link,
                 moreLinks: span.moreLinks, arrival: now,
                 attempt: collects(span) ? knownAttempt(span, in: body, queue: queue, series: series) : nil,
                 exemplar: span.isSampled ? span.forwarded : .none))
-        return (.needsProducer, nil)
+        return (finding, nil)
     }
 
     private mutating func latestProducer(

@@ -15,8 +15,8 @@ package enum UnknownWaitReason: String, CaseIterable, Sendable {
 enum WaitFinding: Equatable {
     case known(seconds: Double)
     case unknown(UnknownWaitReason)
-    /// Only the span's producer can tell.
-    case needsProducer
+    /// Only the span's producer can tell; if it never comes, this is the reason.
+    case needsProducer(otherwise: UnknownWaitReason)
 }
 
 /// Knows since when tasks were pending, from having seen them in Redis.
@@ -47,25 +47,33 @@ package struct StoredTimes: Sendable {
 
 enum WaitSource {
     /// Sources 1 to 3 of the wait, in their order: the attribute that measured it, the time when the task was seen to be
-    /// pending, a stamp (first attempts only).
+    /// pending, a stamp (first attempts only). One that is no time of this age does not apply.
     static func find(
         _ span: TaskSpan, in body: UnsafeRawBufferPointer, seen: (any ReadyTimeSource)? = nil
     ) -> WaitFinding {
         // Whatever comes of it: no other attempt may have it.
         let ready = readyTime(of: span, in: body, seen)
-        if let measured = number(span.wait, in: body) {
-            return accept(seconds: measured * span.waitUnitSeconds)
+        var otherwise = UnknownWaitReason.noSource
+        if let measured = span.wait.number(in: body) {
+            let finding = accept(seconds: measured * span.waitUnitSeconds)
+            if finding != .unknown(.badStamp) { return finding }
+            otherwise = .badStamp
         }
-        if let ready { return wait(from: ready, to: span.startNanoseconds) }
+        if let ready {
+            let finding = wait(from: ready, to: span.startNanoseconds)
+            if finding != .unknown(.badStamp) { return finding }
+            otherwise = .badStamp
+        }
         if retryCount(of: span, in: body) > 0 { return .unknown(.retry) }
         guard span.startNanoseconds > 0 else { return .unknown(.badStamp) }
         if let stamp = Stamp.parse(span.stamp, in: body) {
             var ready = stamp
             if span.stampMeaning == .enqueued, let due = Stamp.parse(span.processAt, in: body) { ready = max(ready, due) }
-            return wait(from: ready, to: span.startNanoseconds)
+            let finding = wait(from: ready, to: span.startNanoseconds)
+            if finding != .unknown(.badStamp) { return finding }
         }
-        if span.parent.isValid || span.link.isValid { return .needsProducer }
-        return .unknown(span.stamp == .absent ? .noSource : .badStamp)
+        if span.stamp != .absent { otherwise = .badStamp }
+        return span.parent.isValid || span.link.isValid ? .needsProducer(otherwise: otherwise) : .unknown(otherwise)
     }
 
     private static func readyTime(
@@ -74,7 +82,7 @@ enum WaitSource {
         guard let seen, !span.taskID.isEmpty, !span.queue.isEmpty, span.startNanoseconds > 0 else { return nil }
         return seen.takeReadyTime(
             queue: span.queue.bytes(in: body), id: span.taskID.bytes(in: body),
-            retryCount: number(span.retryCount, in: body).flatMap { Int32(exactly: $0) },
+            retryCount: span.retryCount.number(in: body).flatMap { Int32(exactly: $0) },
             start: WallTime(nanoseconds: Int64(clamping: span.startNanoseconds)))
     }
 
@@ -117,17 +125,6 @@ enum WaitSource {
 
     /// Retries so far, 0 for a first attempt or where the span does not say.
     static func retryCount(of span: TaskSpan, in body: UnsafeRawBufferPointer) -> Double {
-        number(span.retryCount, in: body) ?? 0
-    }
-
-    private static func number(_ value: AttributeValue, in body: UnsafeRawBufferPointer) -> Double? {
-        switch value {
-        case .integer(let number): return Double(number)
-        case .double(let number): return number
-        case .string(let range):
-            guard range.count <= 64 else { return nil }
-            return Double(String(decoding: range.bytes(in: body), as: UTF8.self))
-        case .absent, .other: return nil
-        }
+        span.retryCount.number(in: body) ?? 0
     }
 }

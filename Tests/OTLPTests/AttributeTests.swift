@@ -65,6 +65,30 @@ struct AttributeTests {
         }
     }
 
+    @Test("a wait or a stamp that can't be one does not hide the next, in either order")
+    func impossibleValues() throws {
+        let better: [[UInt8]] = [
+            Value.text("fast"), Value.double(.nan), Value.double(.infinity), Value.double(4e11), Value.text("4e11"),
+        ]
+        let good = attribute("queue_wait_seconds", Value.int(4))
+        for value in better {
+            let bad = attribute("asynq.task.wait_ms", value)
+            for order in [[bad, good], [good, bad]] {
+                let (_, task) = try scan(order[0], order[1])
+                #expect(task.wait == .integer(4) && task.waitUnitSeconds == 1)
+            }
+            #expect(try scan(bad).task.wait != .absent)
+        }
+        for value in [Value.text("yesterday"), Value.int(5), Value.double(-1)] {
+            let bad = attribute("asynq.task.ready_at", value)
+            let good = attribute("enqueued_at", Value.int(1_700_000_000))
+            for order in [[bad, good], [good, bad]] {
+                let (_, task) = try scan(order[0], order[1])
+                #expect(task.stamp == .integer(1_700_000_000) && task.stampMeaning == .enqueued)
+            }
+        }
+    }
+
     @Test("a stamp of uselessness alone is still seen, so that it can be counted as bad")
     func uselessStampAlone() throws {
         let (_, task) = try scan(attribute("enqueued_at", Value.bool(true)))
@@ -94,11 +118,11 @@ struct AttributeTests {
 
     @Test("a ready stamp goes before an enqueue stamp, in either order")
     func readyBeforeEnqueued() throws {
-        let ready = attribute("asynq.task.ready_at", Value.int(2))
-        let enqueued = attribute("asynq.task.enqueued_at", Value.int(1))
+        let ready = attribute("asynq.task.ready_at", Value.int(1_700_000_002))
+        let enqueued = attribute("asynq.task.enqueued_at", Value.int(1_700_000_001))
         for order in [[ready, enqueued], [enqueued, ready]] {
             let (_, task) = try scan(order[0], order[1])
-            #expect(task.stamp == .integer(2))
+            #expect(task.stamp == .integer(1_700_000_002))
             #expect(task.stampMeaning == .ready)
         }
         let (_, alone) = try scan(enqueued)

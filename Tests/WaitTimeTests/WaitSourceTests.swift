@@ -72,9 +72,13 @@ struct WaitSourceTests {
             span.wait = maker.text("soon")
             span.stamp = stamp
         } == .known(seconds: 3))
-        for value: AttributeValue in [.double(.nan), .double(.infinity)] {
+        for value: AttributeValue in [.double(.nan), .double(.infinity), .double(-.infinity), .integer(315_360_001)] {
             #expect(find { $0.wait = value; _ = $1 } == .unknown(.badStamp))
+            #expect(find { $0.wait = value; $0.stamp = stamp; _ = $1 } == .known(seconds: 3))
+            #expect(find { $0.wait = value; $0.parent = parent; _ = $1 } == .needsProducer(otherwise: .badStamp))
+            #expect(find { $0.wait = value; $0.retryCount = .integer(1); _ = $1 } == .unknown(.retry))
         }
+        #expect(find { $0.wait = .integer(315_360_000); $0.stamp = stamp; _ = $1 } == .known(seconds: 315_360_000))
     }
 
     @Test("a stamp goes before a parent")
@@ -123,8 +127,9 @@ struct WaitSourceTests {
 
     @Test("without a stamp, the producer can tell; without parent and link nobody can")
     func noStamp() {
-        #expect(find { $0.parent = parent; _ = $1 } == .needsProducer)
-        #expect(find { $0.link = SpanReference(trace: trace(2), span: parent); _ = $1 } == .needsProducer)
+        let needed = WaitFinding.needsProducer(otherwise: .noSource)
+        #expect(find { $0.parent = parent; _ = $1 } == needed)
+        #expect(find { $0.link = SpanReference(trace: trace(2), span: parent); _ = $1 } == needed)
         #expect(find { _, _ in } == .unknown(.noSource))
     }
 
@@ -133,7 +138,11 @@ struct WaitSourceTests {
         #expect(find { $0.stamp = .integer(5); _ = $1 } == .unknown(.badStamp))
         #expect(find { $0.stamp = .other; _ = $1 } == .unknown(.badStamp))
         #expect(find { span, maker in span.stamp = maker.text("yesterday") } == .unknown(.badStamp))
-        #expect(find { $0.stamp = .integer(5); $0.parent = parent; _ = $1 } == .needsProducer)
+        let needed = WaitFinding.needsProducer(otherwise: .badStamp)
+        #expect(find { $0.stamp = .integer(5); $0.parent = parent; _ = $1 } == needed)
+        // A time, but of another age.
+        #expect(find { $0.stamp = .integer(1_000_000_000); _ = $1 } == .unknown(.badStamp))
+        #expect(find { $0.stamp = .integer(1_000_000_000); $0.parent = parent; _ = $1 } == needed)
     }
 
     @Test("times at both ends of their range do not overflow")
