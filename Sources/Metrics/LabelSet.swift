@@ -15,8 +15,8 @@ package struct LabelSet: Sendable {
             text += name.utf8
             text.append(Self.equals)
             text.append(Self.quote)
-            let isASCII = value.bytes.allSatisfy { $0 < 0x80 }
-            for byte in isASCII ? value.bytes : Array(value.printable.utf8) {
+            let isPlain = value.bytes.allSatisfy { $0 < 0x80 && $0 != Self.backslash }
+            for byte in isPlain ? value.bytes : Array(value.printable.utf8) {
                 switch byte {
                 case Self.backslash: text += [Self.backslash, Self.backslash]
                 case Self.quote: text += [Self.backslash, Self.quote]

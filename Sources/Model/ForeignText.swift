@@ -30,26 +30,63 @@ package struct ForeignText: Hashable, Sendable, Comparable {
         String(decoding: bytes, as: UTF8.self)
     }
 
-    /// For labels: the text, each byte that is no UTF-8 as `\xHH`, so that two different names stay different.
+    /// For labels: the text, each byte that is no UTF-8 as `\xHH`. Different names stay different:
+    ///
+    /// ```
+    /// FF          \xFF      an odd number of backslashes: a byte
+    /// \xFF        \\xFF     an even number: the text, with half of them
+    /// \ FF        \\\xFF
+    /// \d, \x41    as they are: no byte is written so
+    /// ```
     package var printable: String {
-        if let valid = String(validating: bytes, as: UTF8.self) { return valid }
-        var printed = ""
+        let isValid = String(validating: bytes, as: UTF8.self)
+        if let isValid, !bytes.contains(Self.backslash) { return isValid }
+        let invalid = isValid == nil ? invalidBytes : []
+        var printed: [UInt8] = []
+        var position = 0
+        while position < bytes.count {
+            let byte = bytes[position]
+            if invalid.contains(position) {
+                printed += Array("\\x\(String(byte, radix: 16, uppercase: true))".utf8)
+                position += 1
+            } else if byte == Self.backslash {
+                let end = bytes[position...].firstIndex { $0 != Self.backslash } ?? bytes.count
+                let isDoubled = invalid.contains(end) || looksEscaped(at: end)
+                printed += [UInt8](repeating: byte, count: (end - position) * (isDoubled ? 2 : 1))
+                position = end
+            } else {
+                printed.append(byte)
+                position += 1
+            }
+        }
+        return String(decoding: printed, as: UTF8.self)
+    }
+
+    private static let backslash = UInt8(ascii: "\\")
+
+    /// Where bytes lie that are no UTF-8; they are 80 and above.
+    private var invalidBytes: Set<Int> {
+        var found: Set<Int> = []
         var parser = UTF8.ForwardParser()
         var rest = bytes.makeIterator()
         var position = 0
         while true {
             switch parser.parseScalar(from: &rest) {
-            case .valid(let encoded):
-                printed.unicodeScalars.append(UTF8.decode(encoded))
-                position += encoded.count
+            case .valid(let encoded): position += encoded.count
             case .error(let count):
-                for byte in bytes[position..<position + count] {
-                    printed += "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
-                }
+                found.formUnion(position..<position + count)
                 position += count
-            case .emptyInput: return printed
+            case .emptyInput: return found
             }
         }
+    }
+
+    /// Whether there is what follows the backslash of a byte: `x80` to `xFF`.
+    private func looksEscaped(at position: Int) -> Bool {
+        let digits = bytes[position...].prefix(3).dropFirst()
+        guard bytes[position...].first == UInt8(ascii: "x"), digits.count == 2 else { return false }
+        return (Array("89ABCDEF".utf8)).contains(digits[position + 1])
+            && Array("0123456789ABCDEF".utf8).contains(digits[position + 2])
     }
 
     package static func < (left: ForeignText, right: ForeignText) -> Bool {

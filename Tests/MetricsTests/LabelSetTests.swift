@@ -31,6 +31,29 @@ struct LabelSetTests {
         #expect(encoded("\"\u{301}") == "queue=\"\\\"\u{301}\"")
     }
 
+    @Test("no two names have one label, whatever stands in them, and ordinary ones stay as they are")
+    func injective() {
+        let pieces: [[UInt8]] = [
+            [0xFF], [0x80], Array(#"\"#.utf8), Array("x".utf8), Array("xFF".utf8), Array("x80".utf8), Array("F".utf8),
+            Array("é".utf8),
+        ]
+        var names: [[UInt8]] = [[]]
+        var labels: [String: [UInt8]] = [:]
+        for _ in 0..<4 {
+            names = names.flatMap { name in pieces.map { name + $0 } }
+            for name in names {
+                let label = ForeignText(name).printable
+                #expect(labels[label] == nil || labels[label] == name, "\(name) and \(labels[label] ?? [])")
+                labels[label] = name
+            }
+        }
+        #expect(encoded([0xFF]) == #"queue="\\xFF""#)
+        #expect(encoded(#"\xFF"#) == #"queue="\\\\xFF""#)
+        for name in [#"C:\dir\x"#, #"\x41"#, #"\d+\s"#, #"\xfe"#, #"\\"#, #"\x8"#, "x80"] {
+            #expect(ForeignText(name).printable == name)
+        }
+    }
+
     @Test("bytes that are no UTF-8 are written in hex, so that different names stay different, and what follows stays")
     func invalidUTF8() {
         #expect(encoded([0x61, 0xFF, 0x62]) == #"queue="a\\xFFb""#)
