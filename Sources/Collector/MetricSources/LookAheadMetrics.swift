@@ -62,7 +62,7 @@ final class SampledWaits: WaitSampleSink {
         var family = MetricFamily(
             "asynq_queue_wait_sampled_seconds", .histogram,
             "Wait of tasks seen to leave the list of pending tasks, from Redis alone; shorter ones than the look interval "
-                + "are mostly not seen.")
+                + "are mostly not seen. Rising: add workers; for an SLO have the workers send spans.")
         let empty = Histogram(bounds)
         let now = clock.monotonic()
         known.withLock { known in
@@ -88,7 +88,8 @@ struct LookAheadMetrics: MetricSource {
         let status = monitor.current
         var lost = MetricFamily(
             "asynq_collector_look_ahead_lost_tasks_total", .counter,
-            "Tasks that the look-ahead lost sight of: beyond its bounds, while Redis did not answer, or by clock skew.")
+            "Tasks that the look-ahead lost sight of, by reason: limit, more than one look may ask for, so lower "
+                + "redis.look-ahead; gap, Redis did not answer; clock_skew and bad_stamp, set the clocks of those who enqueue.")
         for reason in LostTaskReason.allCases {
             lost.add(status.lostTasks[reason] ?? 0, LabelSet(["reason": reason.rawValue]))
         }

@@ -61,7 +61,8 @@ struct RelinkMetrics: MetricSource {
             relinked,
             MetricFamily(
                 "asynq_collector_unlinked_spans_total", .counter,
-                "Process spans without parent and link whose task carries no context, or is not known: their traces end there.",
+                "Process spans without parent and link whose task carries no context, or is not known: their traces end there. "
+                    + "Have the producers put a traceparent into headers or payload.",
                 value: Double(counts.notFound)),
             lookups,
             MetricFamily(

@@ -38,7 +38,9 @@ enum ServerMetrics {
             byStatus.add(count, LabelSet([("status", status)]))
         }
         var concurrency = MetricFamily(
-            "asynq_server_concurrency", .gauge, "Tasks that the server runs at a time at most.")
+            "asynq_server_concurrency", .gauge,
+            "Tasks that the server runs at a time at most (asynq.Config.Concurrency); where all are busy and the machine is not, "
+                + "raise it.")
         var busy = MetricFamily(
             "asynq_server_busy_workers", .gauge, "Tasks that the server runs now; equal to the concurrency: it is full.")
         var seen: Set<ForeignText> = []
@@ -60,7 +62,8 @@ enum ServerMetrics {
             "When the entry enqueues its next task; in the past for long: the scheduler hangs.")
         var previous = MetricFamily(
             "asynq_scheduler_entry_prev_enqueue_timestamp_seconds", .gauge,
-            "When the entry enqueued its last task; absent if it never has.")
+            "When the entry enqueued its last task, absent if it never has; longer ago than its spec says: does its scheduler "
+                + "live?")
         var seen: Set<ForeignText> = []
         for entry in entries.sorted(by: { $0.id < $1.id }) where seen.insert(entry.id).inserted {
             let labels = LabelSet([("task_type", entry.taskType), ("spec", entry.spec), ("entry_id", entry.id)])
@@ -79,7 +82,10 @@ enum ServerMetrics {
             "asynq_redis_used_memory_bytes", .gauge, "Memory that Redis uses; near its limit it refuses or evicts tasks.",
             info.usedMemoryBytes)
         add(
-            "asynq_redis_max_memory_bytes", .gauge, "Redis' memory limit; 0 = none but the machine's.", info.maxMemoryBytes)
+            "asynq_redis_max_memory_bytes", .gauge,
+            "Redis' memory limit (maxmemory), 0 = none but the machine's; once it is used up, Redis evicts tasks or refuses new "
+                + "ones: raise it before.",
+            info.maxMemoryBytes)
         add(
             "asynq_redis_evicted_keys_total", .counter,
             "Keys that Redis evicted for lack of memory: each one may be a lost task.", info.evictedKeys)
