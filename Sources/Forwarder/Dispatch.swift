@@ -30,7 +30,7 @@ enum DispatchEffect {
 /// | `retry`       | gate closes               | gate closes; the second time it waits by itself, too |
 /// | `retrySlowly` | gate closes, longest pause | suspect; alone, again and again: refused            |
 /// | `doubtful`    | gate closes; later halved | suspect; alone, again and again: refused, or kept if never answered |
-/// | `tooLarge`    | halved, by frames, then by spans; a single span: refused | the same             |
+/// | `tooLarge`    | halved, by frames, then by spans; what can't be halved: refused | the same      |
 /// | `refused`     | halved until the culprit is alone; that is dropped | the same                   |
 struct Dispatch {
     /// What waits is held in memory, and makes a hole in the settled sequences, of which the checkpoint knows 24. With as
@@ -43,6 +43,8 @@ struct Dispatch {
     /// A request that breaks the connection may do so by its size. Up to this one it is taken for an outage's, if nothing
     /// else passes; batches are no larger, unless `tempo.batch.max-bytes` or a single request is.
     static let maxUnansweredBytes = 1 << 20
+    /// Of what the parts of one request repeat, so many bytes beside those that are less than half of a part.
+    static let maxRepeatedBytes = 1 << 20
 
     private let maxInFlight: Int
     private let maxHeldBytes: Int
@@ -67,7 +69,8 @@ struct Dispatch {
     private var divided: [UInt64: DividedFrame] = [:]
 
     private struct DividedFrame {
-        var openParts: Int
+        var openParts = 1
+        var repeatedBytes = 0
         var droppedSpans: [ForwardDrop: Int] = [:]
     }
 
@@ -111,11 +114,12 @@ struct Dispatch {
         guard hasRoom && now >= gate else { return nil }
         let ready = waiting.indices.filter { waiting[$0].notBefore <= now && mayGo(waiting[$0]) }
         // The oldest first; but in an outage the one that was tried least: what takes the backend down must not be all
-        // that it ever gets to see.
+        // that it ever gets to see. Of one request the smallest part: then no more of them wait than it was halved times.
         let best = ready.min {
             let (left, right) = (waiting[$0], waiting[$1])
             if isProbing && left.failures != right.failures { return left.failures < right.failures }
-            return left.firstSequence < right.firstSequence
+            if left.firstSequence != right.firstSequence { return left.firstSequence < right.firstSequence }
+            return left.batch.spanCount < right.batch.spanCount
         }
         var chosen: Consignment?
         let prefersFresh = isProbing && best.map { waiting[$0].failures > 0 } ?? true
@@ -238,9 +242,10 @@ struct Dispatch {
     /// Where nothing passes because everything that waits has something bad in it, the innocent part shows that the
     /// backend is well; a large one may be what breaks the connection.
     private mutating func divideInOutage(_ consignment: Consignment, isAnswer: Bool) -> Bool {
+        if waiting.count >= Self.maxProbes { return false }
         let isLarge = consignment.batch.bytes.count > Self.maxUnansweredBytes
         if isLarge && !isAnswer && consignment.failures > 0 { return divide(consignment, bySpans: true) }
-        return consignment.failures > 1 && waiting.count < Self.maxProbes && divide(consignment, bySpans: false)
+        return consignment.failures > 1 && divide(consignment, bySpans: false)
     }
 
     private mutating func putBack(_ consignment: Consignment, until moment: MonotonicTime = MonotonicTime(nanoseconds: 0)) {
@@ -317,14 +322,28 @@ struct Dispatch {
     private mutating func divide(_ consignment: Consignment, bySpans: Bool) -> Bool {
         var isPart = consignment.isPart
         var halves = isPart ? nil : consignment.batch.halves
-        if halves == nil && bySpans, let parts = consignment.batch.spanHalves, let frame = consignment.batch.frames.first {
-            divided[frame.sequence, default: DividedFrame(openParts: 1)].openParts += parts.count - 1
+        if halves == nil && bySpans, let parts = spanHalves(of: consignment.batch) {
             isPart = true
             halves = parts
         }
         guard let halves else { return false }
         waiting += halves.map { Consignment($0, isPart: isPart, isFresh: false, acceptedBefore: acceptedBatches) }
         return true
+    }
+
+    /// nil where there is one span only, or where halves are hardly smaller than the whole, because most of it is what they
+    /// repeat: the resource. So the parts of a request, however small, have no more than three times its bytes, and 1 MiB.
+    private mutating func spanHalves(of batch: SpoolBatch) -> [SpoolBatch]? {
+        guard let frame = batch.frames.first, let halves = batch.spanHalves else { return nil }
+        var whole = divided[frame.sequence] ?? DividedFrame()
+        let repeated = halves.reduce(-batch.bytes.count) { $0 + $1.bytes.count }
+        if repeated > batch.bytes.count / 2 {
+            whole.repeatedBytes += repeated
+            if whole.repeatedBytes > Self.maxRepeatedBytes { return nil }
+        }
+        whole.openParts += 1
+        divided[frame.sequence] = whole
+        return halves
     }
 
     private mutating func drop(

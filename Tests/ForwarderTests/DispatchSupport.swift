@@ -6,11 +6,13 @@ import ProtobufWire
 
 /// A batch of one-frame requests with these sequences; each frame holds `spansPerFrame` spans, whose names are their
 /// frame's sequence.
-func makeBatch(_ sequences: some Sequence<Int>, spansPerFrame: Int = 1, nameBytes: Int = 0) -> SpoolBatch {
+func makeBatch(
+    _ sequences: some Sequence<Int>, spansPerFrame: Int = 1, nameBytes: Int = 0, resourceBytes: Int = 0
+) -> SpoolBatch {
     var batch = SpoolBatch()
     for sequence in sequences {
         let padding = String(repeating: " ", count: nameBytes)
-        let payload = makeRequest(name: "\(sequence)\(padding)", spans: spansPerFrame)
+        let payload = makeRequest(name: "\(sequence)\(padding)", spans: spansPerFrame, resourceBytes: resourceBytes)
         payload.withUnsafeBytes { bytes in
             let encoded = FrameHeader.encode(
                 sequence: UInt64(sequence), time: WallTime(nanoseconds: 0), spanCount: spansPerFrame, payload: bytes,
@@ -23,9 +25,10 @@ func makeBatch(_ sequences: some Sequence<Int>, spansPerFrame: Int = 1, nameByte
     return batch
 }
 
-func makeRequest(name: String, spans: Int) -> [UInt8] {
+func makeRequest(name: String, spans: Int, resourceBytes: Int = 0) -> [UInt8] {
     var writer = WireWriter()
     writer.message(1) { resource in
+        if resourceBytes > 0 { resource.string(1, String(repeating: "r", count: resourceBytes)) }
         resource.message(2) { scope in
             for _ in 0..<spans { scope.message(2) { $0.string(5, name) } }
         }

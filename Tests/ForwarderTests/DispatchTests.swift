@@ -274,6 +274,37 @@ struct DispatchTests {
         #expect(model.refused["400: request body too large"]?.count == 8)
     }
 
+    @Test("A resource larger than what the backend takes is not repeated for each span", arguments: [true, false])
+    func hugeResource(isAnswered: Bool) throws {
+        var model = try ModelledForwarder()
+        let huge = makeBatch(100...100, spansPerFrame: 512, resourceBytes: 3 << 20)
+        model.spooled = [huge] + Self.batches(20)
+        let start = model.now
+        // Without an answer, an hour in which nothing passes comes first, and this one is kept for ever.
+        model.run(seconds: 7200) { batch, now in
+            if isAnswered { return batch.bytes.count > 1 << 20 ? Self.outcome(413) : Self.accepted }
+            return now.seconds(since: start) < 3600 || batch.bytes.count > 1 << 20 ? Self.broken : Self.accepted
+        }
+        #expect(model.heldBytes < huge.bytes.count * 5 / 4)
+        #expect(model.delivered.isSuperset(of: 1...20))
+        #expect(model.droppedSpans == (isAnswered ? [.refused: 512] : [:]))
+    }
+
+    @Test("However often a request is halved, few of its parts wait, with few bytes more than it has", arguments: [
+        (200, 1), (3000, 2), (100_000, 100),
+    ])
+    func partsThatWait(resourceBytes: Int, spans: Int) throws {
+        var model = try ModelledForwarder()
+        let whole = makeBatch(1...1, spansPerFrame: 1024, nameBytes: 2000, resourceBytes: resourceBytes)
+        model.spooled = [whole]
+        model.run { batch, _ in
+            batch.spanCount > spans ? .tooLarge(reason: "413") : .accepted(rejectedSpans: 0, message: "")
+        }
+        #expect(model.deliveredSpans == 1024 && model.droppedSpans.isEmpty)
+        #expect(model.held <= 4 * 10)
+        #expect(model.heldBytes <= whole.bytes.count * 2)
+    }
+
     @Test("A request whose parts fare differently is settled once, with all that was dropped")
     func mixedParts() throws {
         var model = try ModelledForwarder()
