@@ -22,6 +22,8 @@ struct Consignment {
     /// Not sent again before this: a suspect waits by itself and lets others pass.
     var notBefore = MonotonicTime(nanoseconds: 0)
     var startedAt = MonotonicTime(nanoseconds: 0)
+    /// What was too old to be sent has left it since.
+    var bytesAtStart = 0
 
     init(_ batch: SpoolBatch, isPart: Bool = false, isFresh: Bool, acceptedBefore: UInt64) {
         self.batch = batch

@@ -36,10 +36,12 @@ struct Dispatch {
     /// What waits is held in memory, and makes a hole in the settled sequences, of which the checkpoint knows 24. With as
     /// many as this, new requests are let through one by one only: whether they pass tells whose fault it is.
     static let maxWaiting = 16
-    /// With as many as this nothing new is let through: while nothing passes, and while some do; and neither with so many
-    /// bytes as `maxWaiting` batches have.
+    /// With as many as this nothing new is let through: while nothing passes, and while some do; and neither while so many
+    /// bytes as `maxWaiting` batches have are waiting or on their way.
     static let maxProbes = 64
     static let maxHeld = 1024
+    /// Requests may be larger than batches.
+    static let minHeldBytes = 4 << 20
     /// A request that breaks the connection may do so by its size. Up to this one it is taken for an outage's, if nothing
     /// else passes; batches are no larger, unless `tempo.batch.max-bytes` or a single request is.
     static let maxUnansweredBytes = 1 << 20
@@ -54,6 +56,7 @@ struct Dispatch {
     var waitingCount: Int { waiting.count }
     var waitingBytes: Int { waiting.reduce(0) { $0 + $1.batch.bytes.count } }
     private(set) var inFlight = 0
+    private var inFlightBytes = 0
     private var suspectsInFlight = 0
     /// When the next one may be let through although too many wait.
     private var nextLone = MonotonicTime(nanoseconds: 0)
@@ -76,7 +79,7 @@ struct Dispatch {
 
     init(_ options: ForwarderOptions) {
         maxInFlight = options.maxInFlight
-        maxHeldBytes = Self.maxWaiting * options.maxBatchBytes
+        maxHeldBytes = max(Self.maxWaiting * options.maxBatchBytes, Self.minHeldBytes)
         lonePauseNanoseconds = options.retryInitialNanoseconds
         backoff = Backoff(
             initialNanoseconds: options.retryInitialNanoseconds, maxNanoseconds: options.retryMaxNanoseconds)
@@ -100,10 +103,15 @@ struct Dispatch {
     /// What nobody has sent yet may be taken so far. In an outage whole batches are taken until as much waits as was on
     /// its way when it began; then single requests: it is none if they pass, and what waits is to blame.
     private var takesFresh: FreshRequests {
+        if !hasRoomForBytes(0) { return .none }
         if waiting.count < (isProbing ? max(2, maxInFlight) : Self.maxWaiting) { return .batches }
         let most = isProbing ? Self.maxProbes : Self.maxHeld
-        if waiting.count >= most || waitingBytes >= maxHeldBytes { return .none }
+        if waiting.count >= most { return .none }
         return .lone(isProbing ? gate : nextLone)
+    }
+
+    private func hasRoomForBytes(_ bytes: Int) -> Bool {
+        waitingBytes + inFlightBytes + bytes < maxHeldBytes
     }
 
     // MARK: Sending
@@ -128,11 +136,12 @@ struct Dispatch {
         } else if let best {
             chosen = waiting.remove(at: best)
         }
-        chosen?.startedAt = now
-        if let chosen {
-            inFlight += 1
-            if chosen.isSuspect { suspectsInFlight += 1 }
-        }
+        guard var chosen else { return nil }
+        chosen.startedAt = now
+        chosen.bytesAtStart = chosen.batch.bytes.count
+        inFlight += 1
+        inFlightBytes += chosen.bytesAtStart
+        if chosen.isSuspect { suspectsInFlight += 1 }
         return chosen
     }
 
@@ -197,6 +206,7 @@ struct Dispatch {
 
     private mutating func land(_ consignment: Consignment) {
         inFlight -= 1
+        inFlightBytes -= consignment.bytesAtStart
         if consignment.isSuspect { suspectsInFlight -= 1 }
     }
 
@@ -223,10 +233,10 @@ struct Dispatch {
             if othersPassed(consignment) { return suspect(consignment, outcome, after: 0, at: now, jitter: jitter) }
             putBack(consignment)
             return closeGate(consignment, reason, advice: advice, after: 0, at: now, jitter: jitter)
-        case .doubtful(let after, let reason, let isAnswer):
+        case .doubtful(let after, let reason, _):
             if othersPassed(consignment) { return suspect(consignment, outcome, after: after, at: now, jitter: jitter) }
             noteFault(consignment)
-            if !divideInOutage(consignment, isAnswer: isAnswer) { putBack(consignment) }
+            if !divideInOutage(consignment) { putBack(consignment) }
             return closeGate(consignment, reason, advice: nil, after: after, at: now, jitter: jitter)
         case .tooLarge(let reason):
             backoff.succeed()
@@ -240,11 +250,11 @@ struct Dispatch {
     }
 
     /// Where nothing passes because everything that waits has something bad in it, the innocent part shows that the
-    /// backend is well; a large one may be what breaks the connection.
-    private mutating func divideInOutage(_ consignment: Consignment, isAnswer: Bool) -> Bool {
+    /// backend is well. A large one may fail for its size; and many of its kind leave no room for others.
+    private mutating func divideInOutage(_ consignment: Consignment) -> Bool {
         if waiting.count >= Self.maxProbes { return false }
         let isLarge = consignment.batch.bytes.count > Self.maxUnansweredBytes
-        if isLarge && !isAnswer && consignment.failures > 0 { return divide(consignment, bySpans: true) }
+        if isLarge && consignment.failures > 0 { return divide(consignment, bySpans: true) }
         return consignment.failures > 1 && divide(consignment, bySpans: false)
     }
 
@@ -304,7 +314,7 @@ struct Dispatch {
         let effects = [DispatchEffect.suspected(spans: suspect.batch.spanCount, reason: reason)]
         if suspect.suspicions >= 2 && waiting.count < Self.maxHeld && divide(suspect, bySpans: !isAnswer) { return effects }
         // One that gets no answer is kept as long as there is room, and then given up before it keeps others waiting.
-        let isRoomShort = waiting.count + 1 >= Self.maxWaiting
+        let isRoomShort = waiting.count + 1 >= Self.maxWaiting || !hasRoomForBytes(suspect.batch.bytes.count)
         if (isAnswer || isRoomShort) && firstTries.condemns(suspicions: suspect.suspicions, since: since) {
             let text = "\(reason) (\(suspect.suspicions) times, while other requests passed)"
             return drop(suspect, text, isAnswer ? .refused : .unanswered)

@@ -25,6 +25,17 @@ func makeBatch(
     return batch
 }
 
+extension SpoolBatch {
+    /// The same request, spooled as another one.
+    func renamed(_ sequence: UInt64) -> SpoolBatch {
+        var batch = self
+        batch.frames = frames.map {
+            Frame(segment: $0.segment, sequence: sequence, spanCount: $0.spanCount, time: $0.time, range: $0.range)
+        }
+        return batch
+    }
+}
+
 func makeRequest(name: String, spans: Int, resourceBytes: Int = 0) -> [UInt8] {
     var writer = WireWriter()
     writer.message(1) { resource in

@@ -162,6 +162,35 @@ struct DispatchTests {
         }
     }
 
+    @Test("Large requests, as many as come, are not held beyond the bytes of sixteen batches and one request", arguments: [
+        500, 503, 502, 401,
+    ])
+    func largeRequests(status: Int) throws {
+        let bytes = 15 << 20
+        for isLarge in [true, false] {
+            var model = try ModelledForwarder()
+            // Of one span, so that they can't be halved, or of many.
+            let spans = isLarge ? 1 : 150
+            let batch = makeBatch(1...1, spansPerFrame: spans, nameBytes: bytes / spans)
+            model.spooled = ArraySlice((1...8).map { batch.renamed(UInt64($0)) })
+            let start = model.now
+            model.run(seconds: 7200) { _, now in
+                now.seconds(since: start) < 3600 ? Self.outcome(status) : Self.accepted
+            }
+            #expect(model.heldBytes <= (16 << 20) + bytes + 4096)
+            #expect(model.delivered == Set(1...8))
+        }
+    }
+
+    @Test("Two large requests that are never taken don't keep the others waiting", arguments: [500, 502])
+    func neverTakenLarge(status: Int) throws {
+        var model = try ModelledForwarder()
+        let large = makeBatch(1...1, spansPerFrame: 150, nameBytes: 100_000)
+        model.spooled = [large.renamed(101), large.renamed(102)] + Self.batches(50)
+        model.run(seconds: 3600) { batch, _ in batch.bytes.count > 5 << 20 ? Self.outcome(status) : Self.accepted }
+        #expect(model.delivered == Set(1...50).union([101, 102]))
+    }
+
     @Test("A request so large that it breaks the connection is halved, though nothing else passes; others are not", arguments: [
         (10, 100_000, 1 << 20), (30, 100_000, 1 << 20),
     ])
