@@ -256,6 +256,8 @@ extension SpoolState {
         guard let index = segments.firstIndex(where: { $0.firstSequence == segment }) else { return }
         segments[index].isSealed = true
         segments[index].needsRewrite = true
+        // What was appended while the sync ran goes to the copy with all else.
+        segments[index].isDirty = false
         do {
             _ = try fileSystem.open(SegmentHeader.fileName(firstSequence: segment) + SegmentHeader.copySuffix)
         } catch {

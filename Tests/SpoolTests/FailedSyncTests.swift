@@ -1,5 +1,6 @@
 import Glibc
 import Platform
+import Synchronization
 import Testing
 @testable import Spool
 
@@ -78,6 +79,32 @@ struct FailedSyncTests {
         #expect(spool.statistics.lastFailure == nil)
         #expect(disk.syncedNames.filter { $0.hasPrefix("segment") } == [Self.first + ".new"])
         #expect(try spool.readAll() == ["one"])
+        #expect(spool.isBalanced)
+    }
+
+    @Test("An append while a sync fails leaves no file open")
+    func appendWhileFailing() throws {
+        let disk = MemoryFileSystem()
+        let clock = ManualClock()
+        let spool = try Spool(disk, .small(sync: .interval(nanoseconds: 1)), clock)
+        try spool.append("one")
+        disk.inject(Self.syncFault(times: 2))
+        disk.beforeNextSync {
+            do {
+                try spool.append("meanwhile")
+            } catch {
+                Issue.record(error)
+            }
+        }
+        #expect(!spool.syncOnce())
+        let openFiles = spool.state.withLock { state in
+            state.closeIdleFiles(needsSync: true)
+            return state.segments.count { $0.file != nil }
+        }
+        #expect(openFiles == 0)
+        clock.advance(seconds: 1)
+        #expect(spool.syncOnce())
+        #expect(try Spool(disk).readAll() == ["one", "meanwhile"])
         #expect(spool.isBalanced)
     }
 

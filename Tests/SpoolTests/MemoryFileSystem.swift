@@ -39,6 +39,7 @@ final class MemoryFileSystem: SpoolFileSystem {
         var syncs: [String] = []
         var badFrom: [String: Int] = [:]
         var peakBytes = 0
+        var beforeNextSync: (@Sendable () -> Void)?
     }
 
     private let content = Mutex(Content())
@@ -75,6 +76,19 @@ final class MemoryFileSystem: SpoolFileSystem {
 
     func inject(_ faults: Fault...) {
         content.withLock { $0.faults += faults }
+    }
+
+    /// What happens while a file is synced.
+    func beforeNextSync(_ action: @escaping @Sendable () -> Void) {
+        content.withLock { $0.beforeNextSync = action }
+    }
+
+    fileprivate func beginSync() {
+        let action = content.withLock { content in
+            defer { content.beforeNextSync = nil }
+            return content.beforeNextSync
+        }
+        action?()
     }
 
     /// From this byte on, the file can't be read: EIO, until told otherwise.
@@ -205,6 +219,7 @@ final class MemoryFile: SpoolFile {
     }
 
     func sync() throws(SystemError) {
+        system.beginSync()
         try system.fail(.sync, node.name)
         system.noteSync(node.name)
     }
