@@ -142,6 +142,7 @@ package final class Spool: Sendable {
         let time = clock.wall()
         let isFirstToWait = try state.withLock { state throws(SpoolError) in
             if state.isClosed { throw .closed }
+            if let refusal = state.refusal { throw .io(refusal) }
             let frameBytes = FrameHeader.count + payload.count
             do throws(SpoolError) {
                 try makeRoom(for: frameBytes, &state)

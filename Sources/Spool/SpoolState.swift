@@ -103,6 +103,10 @@ struct SpoolState {
     var lastFailure: String?
     /// A sync failed, and none has worked since: an append that works proves nothing.
     var hasFailedSync = false
+    /// Why nothing is taken until it works: what the disk refused to sync, it refused once more in a fresh file.
+    var refusal: SystemError?
+    /// In a row.
+    var failedDirectorySyncs = 0
     /// With `sync: always`, what was appended and is not yet on the disk.
     var awaitingSync: [AppendedFrame] = []
     /// For copies of segments that are being made.

@@ -10,7 +10,8 @@ import Synchronization
 //     segment-N.log  sync fails ──► segment-N.log.new written, synced ──► renamed over segment-N.log ──► directory synced
 //
 // What waited for the sync goes on waiting for this. If it fails too, it is tried again, a second later at the earliest,
-// for as long as the segment is not settled; those who waited are told that the disk did not take their spans. The empty
+// for as long as the segment is not settled; those who waited are told that the disk did not take their spans, and until it
+// works nothing more is taken: it would only wait for a sync, too, in one more segment with each that fails. The empty
 // segment-N.log.new stays until then: a process that is started after a kill finds the same page cache and knows nothing
 // of the failure.
 extension Spool {
@@ -20,17 +21,27 @@ extension Spool {
     func syncLoop() {
         // What an earlier process appended may still be only in the page cache.
         if options.sync != .never { _ = syncOnce() }
+        var syncedAt = clock.monotonic()
         while true {
-            let deadline: MonotonicTime?
-            switch options.sync {
-            case .interval(let nanoseconds): deadline = clock.monotonic().advanced(byNanoseconds: nanoseconds)
-            case .always, .never: deadline = clock.monotonic().advanced(byNanoseconds: 1_000_000_000)
+            let inASecond = clock.monotonic().advanced(byNanoseconds: 1_000_000_000)
+            waker.sleep(until: options.sync == .always ? inASecond : min(inASecond, nextSync(after: syncedAt)), clock: clock)
+            let (isClosed, isRefusing) = state.withLock { ($0.isClosed, $0.refusal != nil) }
+            if isClosed { return }
+            if options.sync != .never && (isRefusing || clock.monotonic() >= nextSync(after: syncedAt)) {
+                syncedAt = clock.monotonic()
+                _ = syncOnce()
             }
-            waker.sleep(until: deadline, clock: clock)
-            if state.withLock({ $0.isClosed }) { return }
-            if options.sync != .never { _ = syncOnce() }
             dropExpired()
             probeAfterFailure()
+        }
+    }
+
+    /// With `always`, whenever somebody waits for it.
+    private func nextSync(after last: MonotonicTime) -> MonotonicTime {
+        switch options.sync {
+        case .interval(let nanoseconds): last.advanced(byNanoseconds: nanoseconds)
+        case .always: last
+        case .never: MonotonicTime(nanoseconds: .max)
         }
     }
 
@@ -44,7 +55,7 @@ extension Spool {
             if state.lastFailure == nil { return false }
             // The last segment is kept to be written to. All of it settled, it may be just what fills the disk.
             state.deleteSettledSegments(fileSystem, lastToo: true)
-            if state.segments.contains(where: \.needsRewrite) { return false }
+            if state.segments.contains(where: \.needsRewrite) || state.failedDirectorySyncs > 0 { return false }
             // The probe is on the disk, too, for a moment. A spool at its bound takes nothing anyway.
             guard state.probeBytes == 0, state.bytesOnDisk + probeBytes <= options.maxBytes else { return false }
             state.probeBytes = probeBytes
@@ -87,16 +98,18 @@ extension Spool {
             isAll = work.isAll
         }
         let hasRewritten = rewriteFailedSegments()
-        var hasDirectory = true
+        var (hasDirectory, hasSyncedDirectory) = (true, false)
         if state.withLock({ $0.takeDirectoryWork() }) {
             do throws(SystemError) {
                 try fileSystem.syncDirectory()
+                hasSyncedDirectory = true
+                state.withLock { $0.failedDirectorySyncs = 0 }
             } catch {
                 hasDirectory = false
                 state.withLock { $0.noteFailedDirectorySync(error) }
             }
         }
-        let hasWorked = hasDirectory && (hasRewritten || hasSynced)
+        let hasWorked = hasDirectory && (hasRewritten || hasSynced || hasSyncedDirectory)
         return finish(waiting, hasDirectory: hasDirectory, hasWorked: hasWorked)
     }
 
@@ -118,6 +131,7 @@ extension Spool {
         let (refused, isClean) = state.withLock { state in
             let bad = Set(state.segments.filter { $0.needsRewrite || $0.isDamaged }.map(\.firstSequence))
             let isClean = hasDirectory && !state.segments.contains(where: \.needsRewrite)
+            if isClean { state.refusal = nil }
             if isClean && hasWorked && state.hasFailedSync { state.noteRecovered() }
             let refused = waiting.filter { !hasDirectory || bad.contains($0.segment) }
             let sequences = Set(refused.map(\.sequence))
@@ -172,7 +186,10 @@ extension Spool {
             }
             return true
         } catch {
-            state.withLock { $0.note(.io(error)) }
+            state.withLock { state in
+                state.note(.io(error))
+                state.refusal = error
+            }
             // Back to an empty one, which takes no room.
             do throws(SystemError) {
                 try fileSystem.open(name + SegmentHeader.copySuffix).truncate(to: 0)
@@ -270,6 +287,8 @@ extension SpoolState {
         note(.io(error))
         hasFailedSync = true
         isDirectoryDirty = true
+        failedDirectorySyncs += 1
+        if failedDirectorySyncs > 1 { refusal = error }
         if let last = segments.indices.last { segments[last].isSealed = true }
     }
 
@@ -286,6 +305,7 @@ extension SpoolState {
     mutating func noteRecovered() {
         lastFailure = nil
         hasFailedSync = false
+        refusal = nil
     }
 
     mutating func reserve(_ bytes: Int, within maxBytes: Int) -> Bool {

@@ -38,7 +38,8 @@ struct FailedSyncTests {
     @Test("If the fresh file fails too, the sender hears so, and the spool does not keep what will be sent again")
     func withdrawn() throws {
         let disk = MemoryFileSystem()
-        let spool = try Spool(disk, Self.always)
+        let clock = ManualClock()
+        let spool = try Spool(disk, Self.always, clock)
         let heard = Heard()
         try spool.append("kept", spans: 2, heard: heard)
         #expect(spool.syncOnce())
@@ -49,9 +50,13 @@ struct FailedSyncTests {
         #expect(spool.statistics.droppedSpans == ["unsynced": 3])
         #expect(spool.statistics.lastFailure != nil)
         #expect(spool.isBalanced)
-        try spool.append("refused", spans: 3, heard: heard)
-        #expect(spool.statistics.lastFailure != nil, "an append into the page cache proves nothing")
+        #expect(throws: SpoolError.self, "the disk has refused twice") { try spool.append("refused", spans: 3) }
+        #expect(spool.statistics.lastFailure != nil)
         #expect(!spool.syncOnce(), "the first segment waits for its copy")
+        clock.advance(seconds: 1)
+        #expect(spool.syncOnce())
+        try spool.append("refused", spans: 3, heard: heard)
+        #expect(spool.syncOnce())
         #expect(heard.all == [true, false, true])
         #expect(disk.segmentNames.count == 2)
         #expect(try spool.readAll() == ["kept", "refused"], "once")
@@ -106,6 +111,75 @@ struct FailedSyncTests {
         #expect(spool.syncOnce())
         #expect(try Spool(disk).readAll() == ["one", "meanwhile"])
         #expect(spool.isBalanced)
+    }
+
+    @Test("While the disk refuses the copy too, nothing more is taken, and no file is added; then it is, by itself",
+        arguments: [SpoolSync.always, .interval(nanoseconds: 1)])
+    func refuses(sync: SpoolSync) throws {
+        let disk = MemoryFileSystem()
+        let clock = ManualClock()
+        let spool = try Spool(disk, .small(sync: sync), clock)
+        try spool.append("one")
+        disk.inject(Self.syncFault(times: .max))
+        var taken = 1
+        for _ in 0..<20 {
+            _ = spool.syncOnce()
+            do {
+                try spool.append("another")
+                taken += 1
+            } catch {
+                guard case SpoolError.io(let cause) = error, cause.code == EIO else { throw error }
+            }
+            clock.advance(seconds: 1)
+        }
+        #expect(taken == 1)
+        #expect(disk.files.count == 3, "the checkpoint, one segment, and the mark of its failed sync")
+        disk.clearFaults()
+        #expect(spool.syncOnce())
+        try spool.append("two")
+        #expect(spool.syncOnce())
+        #expect(spool.statistics.lastFailure == nil)
+        #expect(try spool.readAll() == (sync == .always ? ["two"] : ["one", "two"]))
+        #expect(spool.isBalanced)
+    }
+
+    @Test("What nobody has to keep any more does not keep the spool closed")
+    func settledWhileRefusing() throws {
+        let disk = MemoryFileSystem()
+        let spool = try Spool(disk, .small(sync: .interval(nanoseconds: 1)))
+        try spool.append("one")
+        disk.inject(Self.syncFault(times: 2))
+        #expect(!spool.syncOnce())
+        #expect(throws: SpoolError.self) { try spool.append("refused") }
+        spool.settle(try spool.readWhole().frames)
+        spool.probeAfterFailure()
+        try spool.append("two")
+        #expect(spool.syncOnce())
+    }
+
+    @Test("While the directory can't be synced, nothing more is taken, and no file is added")
+    func refusesForDirectory() throws {
+        let disk = MemoryFileSystem()
+        let spool = try Spool(disk, .small(sync: .interval(nanoseconds: 1)))
+        disk.inject(Fault(operation: .syncDirectory, code: EIO, times: .max))
+        var taken = 0
+        for index in 0..<20 {
+            do {
+                try spool.append("\(index)")
+                taken += 1
+            } catch {
+                #expect(error is SpoolError)
+            }
+            #expect(!spool.syncOnce())
+            spool.probeAfterFailure()
+        }
+        #expect(taken == 2)
+        #expect(disk.segmentNames.count == 2)
+        disk.clearFaults()
+        #expect(spool.syncOnce())
+        #expect(spool.statistics.lastFailure == nil)
+        try spool.append("last")
+        #expect(try spool.readAll() == ["0", "1", "last"])
     }
 
     @Test("A failed sync of one file does not leave the others unsynced")
@@ -166,6 +240,7 @@ struct FailedSyncTests {
             if reopens {
                 _ = try Spool(disk, options)
             } else {
+                spool.probeAfterFailure()
                 try spool.append("two" + String(repeating: ".", count: 60))
             }
             #expect(disk.files[Self.first + ".new"] == nil)

@@ -72,8 +72,13 @@ struct PowerLossRun {
         bytes += random.bytes(Int.random(in: 0...3, using: &random) == 0 ? 1500 : 30)
         payloads[identity] = bytes
         let heard = Heard()
-        try bytes.withUnsafeBytes { payload in
-            try spool.append(payload, spanCount: 1) { isDurable in heard.answers.withLock { $0.append(isDurable) } }
+        do {
+            try bytes.withUnsafeBytes { payload in
+                try spool.append(payload, spanCount: 1) { isDurable in heard.answers.withLock { $0.append(isDurable) } }
+            }
+        } catch SpoolError.io where syncsFail {
+            // Refused as long as the disk refuses copies, too.
+            return
         }
         if sync == .always {
             waiting.append((identity, heard))
