@@ -37,6 +37,7 @@ package final class Collector: Sendable {
     private let taskMetrics: TaskMetrics
     private let spoolLock: DirectoryLock?
     private let spool: Spool?
+    private let spoolLogger: Logger?
     private let forwarder: Forwarder?
     private let redis: RedisMonitor?
     private let lookup: TaskLookup?
@@ -89,10 +90,12 @@ package final class Collector: Sendable {
             let opened = try OpenedSpool(directory: options.spoolDirectory, options: options.spool, clock: clock)
             spoolLock = opened.lock
             spool = opened.spool
+            spoolLogger = makeLogger("spool")
             forwarder = Forwarder(spool: opened.spool, options: forward, clock: clock, logger: makeLogger("forwarder"))
         } else {
             spoolLock = nil
             spool = nil
+            spoolLogger = nil
             forwarder = nil
         }
         otlpGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -124,7 +127,7 @@ package final class Collector: Sendable {
     }
 
     package func start() throws {
-        try spool?.start()
+        try spool?.start { [spoolLogger] in spoolLogger?.note($0) }
         try forwarder?.start()
         if let deadLetterSpans { redis?.report(to: deadLetterSpans) }
         try redis?.start()

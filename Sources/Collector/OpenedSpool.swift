@@ -1,4 +1,5 @@
 import Glibc
+import Logging
 import Platform
 import Spool
 
@@ -22,6 +23,16 @@ struct OpenedSpool {
             return try DiskFileSystem(directory: directory)
         } catch {
             throw .io(error)
+        }
+    }
+}
+
+extension Logger {
+    func note(_ report: SpoolReport) {
+        switch report {
+        case .failing(let text, let more):
+            error("the spool's disk fails", metadata: ["error": "\(text)", "more_since_last_line": "\(more)"])
+        case .works: notice("the spool's disk takes spans again")
         }
     }
 }

@@ -15,6 +15,7 @@ struct ForwarderLog {
     private var notKept = LogLimit(pauseNanoseconds: pauseNanoseconds)
     private var tooLarge = LogLimit(pauseNanoseconds: pauseNanoseconds)
     private var behind = LogLimit(pauseNanoseconds: pauseNanoseconds)
+    private var unread = LogLimit(pauseNanoseconds: pauseNanoseconds)
     /// A failure was told of, and its end was not yet.
     private var toldOfFailure = false
 
@@ -66,6 +67,11 @@ struct ForwarderLog {
         logger.notice(
             "old spans wait; new ones are sent beside them",
             metadata: ["waiting_spans": "\(spans)", "more_since_last_line": "\(more)"])
+    }
+
+    mutating func note(_ error: SpoolError, at now: MonotonicTime) {
+        guard let more = unread.take(at: now) else { return }
+        logger.error("spool read failed", metadata: ["error": "\(error)", "more_since_last_line": "\(more)"])
     }
 
     private mutating func noteFailure(_ reason: String, _ advice: String?, _ pause: UInt64, at now: MonotonicTime) {

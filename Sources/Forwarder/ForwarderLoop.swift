@@ -90,7 +90,7 @@ struct ForwarderLoop: ~Copyable {
             if let stretch, let readError {
                 // The spool counts it; the frames stay where they are, and the disk gets a rest.
                 turns.noteFailure(of: stretch, at: now)
-                owner.logger.error("spool read failed", metadata: ["error": "\(readError)"])
+                log.note(readError, at: now)
             } else if consignment == nil {
                 return
             }

@@ -105,9 +105,9 @@ package final class Spool: Sendable {
         }
     }
 
-    /// Starts the thread that syncs in groups and enforces `max-age`.
-    package func start() throws(SystemError) {
-        let thread = try OSThread(name: "spool-sync") { [self] in syncLoop() }
+    /// Starts the thread that syncs in groups and enforces `max-age`. It is the one that reports, within a second.
+    package func start(report: @escaping @Sendable (SpoolReport) -> Void = { _ in }) throws(SystemError) {
+        let thread = try OSThread(name: "spool-sync") { [self] in syncLoop(report) }
         syncThread.withLock { $0 = thread }
     }
 
@@ -261,7 +261,7 @@ package final class Spool: Sendable {
                 do throws(SystemError) {
                     try drop(oldest, reason: .expired, &state)
                 } catch {
-                    state.errors += 1
+                    state.count(error)
                     return
                 }
             }

@@ -197,7 +197,7 @@ extension SpoolState {
     mutating func noteReadFailure(
         _ error: SystemError, from stretch: SpoolStretch, _ now: MonotonicTime, patience: UInt64
     ) {
-        errors += 1
+        countFailedRead()
         let reader = readerIndex(of: stretch)
         guard let position = readers[reader].position, error.isOfTheMedium else { return }
         let before = readers[reader].failure?.segment == position.segment ? readers[reader].failure : nil

@@ -98,7 +98,8 @@ struct SpoolState {
     var deliveredSpans: UInt64 = 0
     var dropped: [String: UInt64] = [:]
     var corruptFrames: UInt64 = 0
-    var errors: UInt64 = 0
+    private(set) var errors: UInt64 = 0
+    var unreportedFailures = UnreportedFailures()
     /// Why the last append, sync or probe failed; nil since one works again.
     var lastFailure: String?
     /// A sync failed, and none has worked since: an append that works proves nothing.
@@ -129,10 +130,20 @@ struct SpoolState {
 
     /// New frames can't be kept.
     mutating func note(_ error: SpoolError) {
-        if case .io = error {
-            errors += 1
+        if case .io(let cause) = error {
+            count(cause, keepsFramesOut: true)
             lastFailure = error.description
         }
+    }
+
+    /// The disk failed at something. Reads are told of by the reader.
+    mutating func count(_ error: SystemError, keepsFramesOut: Bool = false) {
+        errors += 1
+        unreportedFailures.note(error, keepsFramesOut: keepsFramesOut)
+    }
+
+    mutating func countFailedRead() {
+        errors += 1
     }
 
     /// Closes the files that nobody writes, reads or has to sync.
@@ -150,12 +161,12 @@ struct SpoolState {
     }
 
     mutating func storeCheckpoint() {
-        do {
+        do throws(SystemError) {
             try checkpoint.store(settled, key: key, to: checkpointFile)
             isCheckpointDirty = true
         } catch {
             // Costs re-sending after a restart, no span.
-            errors += 1
+            count(error)
         }
     }
 
@@ -164,10 +175,10 @@ struct SpoolState {
     mutating func deleteSettledSegments(_ fileSystem: any SpoolFileSystem, lastToo: Bool = false) {
         for segment in segments.dropLast(lastToo ? 0 : 1)
         where segment.unsettledFrames == 0 && !segment.isQuarantined {
-            do {
+            do throws(SystemError) {
                 try delete(segment, fileSystem)
             } catch {
-                errors += 1
+                count(error)
             }
         }
     }

@@ -18,7 +18,7 @@ extension Spool {
     static let rewritePauseNanoseconds: UInt64 = 1_000_000_000
     private static let copyBytes = 1 << 20
 
-    func syncLoop() {
+    func syncLoop(_ report: @Sendable (SpoolReport) -> Void) {
         // What an earlier process appended may still be only in the page cache.
         if options.sync != .never { _ = syncOnce() }
         var syncedAt = clock.monotonic()
@@ -33,7 +33,14 @@ extension Spool {
             }
             dropExpired()
             probeAfterFailure()
+            if let news { report(news) }
         }
+    }
+
+    /// What the log has not been told yet.
+    var news: SpoolReport? {
+        let now = clock.monotonic()
+        return state.withLock { $0.unreportedFailures.take(at: now, isFailing: $0.lastFailure != nil) }
     }
 
     /// With `always`, whenever somebody waits for it.
@@ -119,7 +126,7 @@ extension Spool {
             try state.withLock { $0.checkpointFile }.sync()
         } catch {
             state.withLock { state in
-                state.errors += 1
+                state.count(error)
                 state.storeCheckpoint()
             }
         }
@@ -247,7 +254,7 @@ extension SpoolState {
                 segments[index].isDirty = false
                 work.segments.append((segments[index].firstSequence, file))
             } catch {
-                errors += 1
+                count(error)
             }
         }
         // Segments in the middle are deleted when all in them is settled. Where the checkpoint of that is lost and the
@@ -275,10 +282,10 @@ extension SpoolState {
         segments[index].needsRewrite = true
         // What was appended while the sync ran goes to the copy with all else.
         segments[index].isDirty = false
-        do {
+        do throws(SystemError) {
             _ = try fileSystem.open(SegmentHeader.fileName(firstSequence: segment) + SegmentHeader.copySuffix)
         } catch {
-            errors += 1
+            count(error)
         }
     }
 
@@ -294,11 +301,11 @@ extension SpoolState {
 
     mutating func deleteProbe(_ fileSystem: any SpoolFileSystem) {
         if probeBytes == 0 { return }
-        do {
+        do throws(SystemError) {
             try fileSystem.delete(Spool.probeName)
             probeBytes = 0
         } catch {
-            errors += 1
+            count(error)
         }
     }
 

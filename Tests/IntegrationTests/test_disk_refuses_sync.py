@@ -1,5 +1,6 @@
 """fdatasync that fails (a preloaded library says EIO): what the sender hears, what Tempo gets, what the books say."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -78,6 +79,8 @@ def test_with_an_interval_what_was_acknowledged_is_forwarded_and_written_anew(st
     assert len(list(collector.spool.glob("segment-*"))) <= 4, "no file is added while the disk refuses"
     syncs.work()
     eventually("ready by itself", lambda: collector.get("/-/ready").status == 200, seconds=10)
+    eventually("the log says so", lambda: "takes spans again" in collector.stderr())
+    assert re.search(r"the spool's disk fails.*segment-\d+\.log.*Input/output error", collector.stderr())
     assert first.stat().st_ino != inode, "expected a fresh file in the place of the one whose sync had failed"
     assert not list(collector.spool.glob("*.new"))
     collector.post(numbered_request(range(10, 20)))

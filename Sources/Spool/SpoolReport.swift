@@ -1,0 +1,48 @@
+import Model
+import Platform
+
+/// What the log may say of the spool's disk.
+package enum SpoolReport: Equatable, Sendable {
+    /// What was tried, where, and the system's words; so many failures more since the last report.
+    case failing(error: String, more: Int)
+    /// New frames can be kept again.
+    case works
+}
+
+/// Failures of the disk that nobody has told of yet: the first of them, now and then, however often they come.
+struct UnreportedFailures {
+    static let pauseNanoseconds: UInt64 = 10_000_000_000
+
+    private var first: String?
+    private var count = 0
+    /// One of them kept frames out, and so did one that was told of.
+    private var keepsFramesOut = false
+    private var toldOfFailure = false
+    private var next: MonotonicTime
+
+    init(next: MonotonicTime = MonotonicTime(nanoseconds: 0)) {
+        self.next = next
+    }
+
+    mutating func note(_ error: SystemError, keepsFramesOut: Bool) {
+        if count == 0 { first = error.description }
+        count += 1
+        self.keepsFramesOut = self.keepsFramesOut || keepsFramesOut
+    }
+
+    /// `isFailing`: frames can't be kept now.
+    mutating func take(at now: MonotonicTime, isFailing: Bool) -> SpoolReport? {
+        if toldOfFailure && !isFailing {
+            self = UnreportedFailures(next: next)
+            return .works
+        }
+        if let error = first, now >= next {
+            let more = count - 1
+            toldOfFailure = toldOfFailure || keepsFramesOut
+            (first, count, keepsFramesOut) = (nil, 0, false)
+            next = now.advanced(byNanoseconds: Self.pauseNanoseconds)
+            return .failing(error: error, more: more)
+        }
+        return nil
+    }
+}
