@@ -248,6 +248,31 @@ struct FailedSyncTests {
         }
     }
 
+    @Test("A segment that is dropped is off the books, though the mark of its failed sync can't be deleted",
+        arguments: [SpoolWhenFull.refuse, .dropOldest])
+    func markThatStays(whenFull: SpoolWhenFull) throws {
+        let disk = MemoryFileSystem()
+        let clock = ManualClock()
+        let spool = try Spool(
+            disk, .small(maxBytes: 8192 + 2000, whenFull: whenFull, maxAgeSeconds: 60, sync: .interval(nanoseconds: 1)), clock)
+        try spool.append(String(repeating: "x", count: 900), spans: 3)
+        disk.inject(Self.syncFault(times: 2))
+        #expect(!spool.syncOnce())
+        clock.advance(seconds: 1)
+        disk.inject(Fault(operation: .delete, namePrefix: Self.first + ".new"))
+        if whenFull == .dropOldest {
+            spool.state.withLock { $0.refusal = nil }
+            for _ in 0..<2 { try spool.append(String(repeating: "y", count: 900)) }
+        } else {
+            clock.advance(seconds: 60)
+            spool.dropExpired()
+        }
+        #expect(disk.pendingFaults == 0)
+        #expect(spool.isBalanced)
+        #expect(spool.statistics.droppedSpans == [whenFull == .dropOldest ? "evicted" : "expired": 3])
+        #expect(!disk.files.keys.contains(Self.first))
+    }
+
     @Test("Half a frame and half a copy that can't be taken away count as room that is taken")
     func strays() throws {
         let disk = MemoryFileSystem()
