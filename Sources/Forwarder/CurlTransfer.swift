@@ -16,6 +16,7 @@ final class CurlTransfer {
     private let connectTo: UnsafeMutablePointer<curl_slist>?
     private let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
     fileprivate var answerBody: [UInt8] = []
+    fileprivate var isAnswerCut = false
 
     /// nil when libcurl has no memory for a handle.
     init?(_ options: ForwarderOptions, body bytes: [UInt8], contentEncoding: String?, onConnectionOfItsOwn: Bool = false) {
@@ -82,6 +83,7 @@ final class CurlTransfer {
             guard let bytes, let context else { return 0 }
             let transfer = Unmanaged<CurlTransfer>.fromOpaque(context).takeUnretainedValue()
             let room = max(0, CurlTransfer.maxAnswerBytes - transfer.answerBody.count)
+            if size * count > room { transfer.isAnswerCut = true }
             transfer.answerBody += UnsafeRawBufferPointer(start: bytes, count: min(size * count, room))
             return size * count
         }
@@ -102,6 +104,10 @@ final class CurlTransfer {
         _ = collector_curl_get_offset(handle, CURLINFO_RETRY_AFTER, &retryAfter)
         answer.status = status
         answer.body = answerBody
+        answer.isCut = isAnswerCut
+        var contentType: UnsafePointer<CChar>?
+        _ = collector_curl_get_string(handle, CURLINFO_CONTENT_TYPE, &contentType)
+        answer.contentType = contentType.map { String(cString: $0) } ?? ""
         answer.retryAfterSeconds = UInt64(clamping: retryAfter)
         return answer
     }

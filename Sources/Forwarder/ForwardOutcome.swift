@@ -15,6 +15,10 @@ struct ForwardAnswer {
     /// The HTTP status; 0 when no answer came.
     var status = 0
     var body: [UInt8] = []
+    /// The body was longer than what is kept of it.
+    var isCut = false
+    /// As the header says it; empty without one.
+    var contentType = ""
     /// Seconds that `Retry-After` asks for (a number or a date), 0 when absent.
     var retryAfterSeconds: UInt64 = 0
     /// nil when an answer came.
@@ -43,7 +47,8 @@ package enum ForwardDrop: String, CaseIterable, Sendable {
 ///
 /// | answer                              | outcome       |
 /// |-------------------------------------|---------------|
-/// | 2xx                                 | `accepted`    |
+/// | 2xx, empty, protobuf or JSON        | `accepted`    |
+/// | 2xx with a page                     | `retrySlowly` |
 /// | 408, 425, 429, 503; no connection   | `retry`       |
 /// | 3xx, 4xx but for 400 and 422; TLS; any refusal that says "no org id"; 400 that wants TLS | `retrySlowly` |
 /// | 500 and other 5xx; 502, 504, connection broken, time over | `doubtful` |
@@ -74,10 +79,7 @@ enum ForwardOutcome: Equatable {
         case .unanswered: return .doubtful(afterSeconds: 0, reason: answer.failureText, isAnswer: false)
         case nil: break
         }
-        if (200..<300).contains(answer.status) {
-            let outcome = answer.body.withUnsafeBytes { ExportOutcome($0) }
-            return .accepted(rejectedSpans: Int(clamping: outcome?.rejectedSpans ?? 0), message: outcome?.message ?? "")
-        }
+        if (200..<300).contains(answer.status) { return success(answer) }
         let message = statusMessage(answer.body) ?? ""
         let reason = "\(answer.status)" + (message.isEmpty ? "" : ": \(message)")
         if message.contains("no org id") {
@@ -96,6 +98,25 @@ enum ForwardOutcome: Equatable {
         case 500...: return .doubtful(afterSeconds: after, reason: reason, isAnswer: true)
         default: return .retrySlowly(reason: reason, advice: advice(answer.status))
         }
+    }
+
+    /// Tempo and the Collector answer with an ExportTraceServiceResponse, mostly an empty one; others with nothing, or with JSON,
+    /// of which some say that it is text. A page comes from whoever answers every path so: nobody has taken the spans.
+    private static func success(_ answer: ForwardAnswer) -> ForwardOutcome {
+        let type = answer.contentType.lowercased()
+        let isCut = answer.isCut && !type.hasPrefix("text/")
+        if let outcome = answer.body.withUnsafeBytes({ ExportOutcome($0, isCut: isCut) }) {
+            let isUnread = answer.isCut && outcome == ExportOutcome()
+            let message = isUnread ? "an answer so long that its end was not read" : printable(outcome.message)
+            return .accepted(rejectedSpans: Int(clamping: outcome.rejectedSpans), message: message)
+        }
+        let isJSON = answer.body.first { ![9, 10, 13, 32].contains($0) } == UInt8(ascii: "{")
+        if isJSON || type.hasPrefix("application/x-protobuf") {
+            return .accepted(rejectedSpans: 0, message: answer.isCut ? "an answer so long that its end was not read" : "")
+        }
+        return .retrySlowly(
+            reason: "\(answer.status), but with a page in place of an answer: " + (statusMessage(answer.body) ?? ""),
+            advice: "is tempo.endpoint the base URL of an OTLP/HTTP receiver?")
     }
 
     /// Tempo's words for a request over its size limit, and for one over the burst of its rate limit (a 429 that no
@@ -122,6 +143,10 @@ enum ForwardOutcome: Equatable {
         if body.isEmpty { return nil }
         let message = body.withUnsafeBytes { readRPCStatusMessage($0) }
         let text = message ?? String(decoding: body.prefix(200), as: UTF8.self)
-        return String(text.unicodeScalars.filter { $0.value >= 32 && $0.value != 127 }.prefix(300).map(Character.init))
+        return printable(text)
+    }
+
+    private static func printable(_ text: String) -> String {
+        String(text.unicodeScalars.filter { $0.value >= 32 && $0.value != 127 }.prefix(300).map(Character.init))
     }
 }

@@ -50,32 +50,51 @@ package struct ExportOutcome: Sendable, Equatable {
     package var rejectedSpans: Int64 = 0
     package var message = ""
 
-    /// nil when the bytes are no such message (a proxy's page, say).
-    package init?(_ body: UnsafeRawBufferPointer) {
+    package init() {}
+
+    /// nil when the bytes are no such message (a proxy's page, say). Where they are `isCut`, the beginning of one, what there
+    /// is of it counts.
+    package init?(_ body: UnsafeRawBufferPointer, isCut: Bool = false) {
         do {
             var reader = WireReader(body)
             while !reader.isAtEnd {
                 let (field, type) = try reader.tag()
                 if field == 1 && type == .lengthDelimited {
-                    try readPartialSuccess(try reader.message())
+                    try readPartialSuccess(try reader.bytes(isCut: isCut), isCut: isCut)
                 } else {
                     try reader.skip(type, field: field)
                 }
             }
         } catch {
-            return nil
+            // Where it was cut, nothing of it can be read but what was read before.
+            if !isCut || self == ExportOutcome() { return nil }
         }
     }
 
-    private mutating func readPartialSuccess(_ message: WireReader) throws(WireError) {
-        var reader = message
+    private mutating func readPartialSuccess(_ message: UnsafeRawBufferPointer, isCut: Bool) throws(WireError) {
+        var reader = WireReader(message)
         while !reader.isAtEnd {
             let (field, type) = try reader.tag()
             switch (field, type) {
             case (1, .varint): rejectedSpans = Int64(bitPattern: try reader.varint())
-            case (2, .lengthDelimited): self.message = String(decoding: try reader.bytes(), as: UTF8.self)
+            case (2, .lengthDelimited): self.message = String(decoding: try reader.bytes(isCut: isCut), as: UTF8.self)
             default: try reader.skip(type, field: field)
             }
+        }
+    }
+}
+
+extension WireReader {
+    /// The bytes of a length-delimited value; of one that runs past the end, those that are there.
+    fileprivate mutating func bytes(isCut: Bool) throws(WireError) -> UnsafeRawBufferPointer {
+        do throws(WireError) {
+            return try bytes()
+        } catch {
+            // The length has been read.
+            guard isCut && error.reason == .lengthPastEnd else { throw error }
+            let rest = UnsafeRawBufferPointer(rebasing: buffer[position..<end])
+            self = WireReader(UnsafeRawBufferPointer(start: nil, count: 0))
+            return rest
         }
     }
 }

@@ -95,11 +95,51 @@ struct ForwardOutcomeTests {
         #expect(Self.outcome(200, [0x0A, 0x04, 0x12, 0x02, 0x68, 0x69]) == .accepted(rejectedSpans: 0, message: "hi"))
     }
 
-    @Test("A 200 with a body that is no protobuf is accepted all the same", arguments: [
-        "{\"partialSuccess\":{\"rejectedSpans\":\"5\"}}", "<html>OK</html>", "OK", "\u{0A}\u{05}",
+    @Test("An answer that is empty, protobuf or JSON says that the spans were taken, whatever type it names", arguments: [
+        ("", "text/html"), ("", ""), ("{}", "text/plain; charset=utf-8"), (" \n{\"partialSuccess\":{}}", "application/json"),
+        ("\u{0A}\u{00}", ""), ("\u{0A}\u{00}", "text/html"), ("\u{0A}\u{05}", "application/x-protobuf"),
+        ("OK", "Application/x-protobuf; charset=utf-8"),
     ])
-    func foreignBody(text: String) {
-        #expect(Self.outcome(200, Array(text.utf8)) == .accepted(rejectedSpans: 0, message: ""))
+    func taken(text: String, type: String) {
+        for status in [200, 202, 204] {
+            let answer = ForwardAnswer(status: status, body: Array(text.utf8), contentType: type)
+            #expect(ForwardOutcome.of(answer) == .accepted(rejectedSpans: 0, message: ""))
+        }
+    }
+
+    @Test("A page with status 200 comes from somebody who has not taken the spans", arguments: [
+        ("<html>welcome</html>", "text/html"), ("OK", "text/plain"), ("<!doctype html>", ""), ("\n<html>", "text/html"),
+    ])
+    func page(text: String, type: String) {
+        for isCut in [false, true] {
+            let answer = ForwardAnswer(status: 200, body: Array(text.utf8), isCut: isCut, contentType: type)
+            guard case .retrySlowly(let reason, let advice) = ForwardOutcome.of(answer) else {
+                Issue.record("taken for delivered: \(ForwardOutcome.of(answer))")
+                return
+            }
+            #expect(reason.contains("200") && reason.contains(text.filter { $0 != "\n" }))
+            #expect(advice.contains("tempo.endpoint"))
+        }
+    }
+
+    @Test("What was kept of an answer that is too long still tells how many spans were rejected")
+    func cutAnswer() {
+        let whole = OTLPResponse.success(refused: 3, reason: String(repeating: "x", count: 100_000))
+        for count in [20, 1000, 65_536] {
+            let answer = ForwardAnswer(
+                status: 200, body: Array(whole.prefix(count)), isCut: true, contentType: "application/x-protobuf")
+            guard case .accepted(rejectedSpans: 3, let message) = ForwardOutcome.of(answer) else {
+                Issue.record("\(count) bytes: \(ForwardOutcome.of(answer))")
+                return
+            }
+            #expect(message.hasPrefix("xxx") && message.count <= 300)
+        }
+        let unread = ForwardAnswer(
+            status: 200, body: [0x7A, 0xFF, 0xFF, 0x7F], isCut: true, contentType: "application/x-protobuf")
+        guard case .accepted(rejectedSpans: 0, let message) = ForwardOutcome.of(unread), !message.isEmpty else {
+            Issue.record("nobody is told that something was not read")
+            return
+        }
     }
 
     @Test("A batch that is larger than the rate limit's burst never passes as it is: it is split")

@@ -186,6 +186,28 @@ def test_partial_success_is_counted_and_not_sent_again(collector, tempo):
     assert "too old" in collector.stderr()
 
 
+def test_a_page_with_status_200_delivers_nothing(collector, tempo):
+    """Behind a wrong tempo.endpoint: a server that answers every path so."""
+    tempo.answer(200, {"Content-Type": "text/html"}, body=b"<html>welcome</html>")
+    collector.post(numbered_request(FIRST))
+    eventually("a second attempt", lambda: len(tempo.requests) >= 2)
+    assert dropped(collector) == {} and collector.count("forwarded_spans_total") == 0
+    assert collector.metrics().value("asynq_collector_tempo_up") == 0
+    assert "welcome" in collector.stderr() and "tempo.endpoint" in collector.stderr()
+    tempo.answer_normally()
+    until_settled(collector)
+    tempo.assert_each_once(numbered_keys(FIRST))
+
+
+@pytest.mark.parametrize("content, body", [
+    ("application/json", b"{}"), ("text/plain; charset=utf-8", b'{"partialSuccess":{}}'), ("text/html", b"")])
+def test_answers_of_other_backends_deliver(collector, tempo, content, body):
+    tempo.answer(200, {"Content-Type": content}, body=body)
+    collector.post(numbered_request(FIRST))
+    until_settled(collector)
+    assert collector.count("forwarded_spans_total") == len(FIRST)
+
+
 def test_plain_http_to_a_tls_port_costs_no_span(collector, tempo):
     """Go's server, which Tempo has, answers 400 then."""
     tempo.answer(400, message="Client sent an HTTP request to an HTTPS server.")

@@ -53,6 +53,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     times: int | None = None  # None: until told otherwise
     message: str = "the stub was told to"
+    body: bytes | None = None  # in place of a google.rpc.Status with the message
     rejected: int = 0  # with status 200: stored but for this number of spans, which partial success tells
 
 
@@ -164,7 +165,8 @@ class TempoStub:
             self._requests.append(received)
             fault = self._next_fault()
         if fault:
-            status, answer = fault.status, (fault.headers, _status(14, fault.message))
+            body = _status(14, fault.message) if fault.body is None else fault.body
+            status, answer = fault.status, (fault.headers, body)
         else:
             status, answer = self._store(path, method, received)
         if self._delay_seconds:
