@@ -7,7 +7,7 @@ import Spool
 /// too large.
 struct Consignment {
     var batch: SpoolBatch
-    /// True for a part of one request. Its frame is settled with the last of the parts.
+    /// True for a part of one request. Its frame is settled with the last of the parts, its spans with itself.
     let isPart: Bool
     /// False for what was split off another.
     let isFresh: Bool

@@ -5,6 +5,8 @@ import Spool
 enum DispatchEffect {
     /// These frames need not be kept: delivered, all but `dropped` of their spans.
     case settle([SpoolBatch.Frame], dropped: Int, reason: ForwardDrop)
+    /// So many spans of this frame need not be kept; others are still to be sent.
+    case settlePart(SpoolBatch.Frame, spans: Int, dropped: Int, reason: ForwardDrop)
     /// This request (or part of one) is given up; it is dropped by the `settle` that goes with it.
     case refused(SpoolBatch, reason: String)
     /// The backend took a request but for some spans, perhaps none, and has something to say.
@@ -74,7 +76,7 @@ struct Dispatch {
     private struct DividedFrame {
         var openParts = 1
         var repeatedBytes = 0
-        var droppedSpans: [ForwardDrop: Int] = [:]
+        var hasSettledParts = false
     }
 
     init(_ options: ForwarderOptions) {
@@ -363,18 +365,30 @@ struct Dispatch {
         return [.refused(batch, reason: reason)] + settle(consignment, dropped: batch.spanCount, drop)
     }
 
-    /// A part settles nothing unless it is the last of its request.
+    /// The frame is settled with the last of its parts.
     private mutating func settle(_ consignment: Consignment, dropped: Int, _ reason: ForwardDrop) -> [DispatchEffect] {
         let frames = consignment.batch.frames
         guard consignment.isPart, let frame = frames.first, var whole = divided[frame.sequence] else {
             return [.settle(frames, dropped: dropped, reason: reason)]
         }
-        whole.droppedSpans[reason, default: 0] += min(max(0, dropped), consignment.batch.spanCount)
         whole.openParts -= 1
+        whole.hasSettledParts = true
         divided[frame.sequence] = whole.openParts > 0 ? whole : nil
-        if whole.openParts > 0 { return [] }
-        // A settlement has one reason: of several, the one that cost most.
-        let costliest = whole.droppedSpans.max { ($0.value, $0.key.rawValue) < ($1.value, $1.key.rawValue) }?.key
-        return [.settle(frames, dropped: whole.droppedSpans.values.reduce(0, +), reason: costliest ?? reason)]
+        let spans = consignment.batch.spanCount
+        let partDropped = min(max(0, dropped), spans)
+        if whole.openParts == 0 { return [.settle(frames, dropped: partDropped, reason: reason)] }
+        return [.settlePart(frame, spans: spans, dropped: partDropped, reason: reason)]
+    }
+
+    /// At the end: what is left of the requests of which some parts are settled. `flying`: what was sent, without an answer.
+    func rests(flying: [Consignment]) -> [SpoolRest] {
+        let open = Dictionary(grouping: (waiting + flying).filter(\.isPart), by: \.firstSequence)
+        return open.compactMap { sequence, parts in
+            guard let whole = divided[sequence], whole.hasSettledParts, whole.openParts == parts.count,
+                let frame = parts[0].batch.frames.first
+            else { return nil }
+            return SpoolRest(
+                of: frame, payload: parts.flatMap(\.batch.bytes), spanCount: parts.reduce(0) { $0 + $1.batch.spanCount })
+        }
     }
 }

@@ -25,7 +25,7 @@ struct ForwarderLog {
 
     mutating func note(_ effect: DispatchEffect, at now: MonotonicTime) {
         switch effect {
-        case .settle: return
+        case .settle, .settlePart: return
         case .answered:
             if toldOfFailure { logger.notice("forwarding again") }
             toldOfFailure = false

@@ -46,6 +46,7 @@ struct ForwarderLoop: ~Copyable {
         }
         // Answers that have not come yet are unknown: those batches stay in the spool.
         for entry in inFlight.values { owner.multi.remove(entry.transfer) }
+        owner.spool.keepAtClose(dispatch.rests(flying: inFlight.values.map(\.consignment)))
     }
 
     /// At the end: all is sent, or the backend is away and the next try would come too late.
@@ -162,6 +163,8 @@ struct ForwarderLoop: ~Copyable {
         switch effect {
         case .settle(let frames, let dropped, let reason):
             owner.spool.settle(frames, dropping: (dropped, reason.rawValue))
+        case .settlePart(let frame, let spans, let dropped, let reason):
+            owner.spool.settle(part: spans, of: frame, dropping: (dropped, reason.rawValue))
         case .failing(let reason, _, _):
             owner.control.withLock {
                 $0.statistics.isBackendUp = false

@@ -76,9 +76,10 @@ struct SegmentScan {
         segment.frameCount = Int(clamping: header.sequence - segment.firstSequence + 1)
         segment.lastSequence = header.sequence
         if settled.contains(header.sequence) { return }
-        if segment.unsettledFrames == 0 { segment.oldestUnsettled = header.time }
+        let isFirst = segment.unsettledFrames == 0
+        segment.oldestUnsettled = isFirst ? header.time : min(segment.oldestUnsettled ?? header.time, header.time)
         segment.unsettledFrames += 1
         segment.unsettledSpans += header.spanCount
-        segment.newest = header.time
+        segment.newest = max(segment.newest ?? header.time, header.time)
     }
 }

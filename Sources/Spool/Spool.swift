@@ -117,6 +117,7 @@ package final class Spool: Sendable {
         waker.wake()
         syncThread.withLock { $0 }?.join()
         _ = syncOnce()
+        putRestsInPlace()
     }
 
     // MARK: Appending
@@ -189,7 +190,7 @@ package final class Spool: Sendable {
         }
     }
 
-    private func openSegment(for frameBytes: Int, _ time: WallTime, _ state: inout SpoolState) throws(SpoolError) {
+    func openSegment(for frameBytes: Int, _ time: WallTime, _ state: inout SpoolState) throws(SpoolError) {
         if let active = state.segments.last, !active.isSealed {
             if active.frameCount == 0 || active.bytes + frameBytes <= options.segmentBytes { return }
             state.segments[state.segments.count - 1].isSealed = true
@@ -220,7 +221,7 @@ package final class Spool: Sendable {
         state.deleteSettledSegments(fileSystem)
     }
 
-    private func write(
+    func write(
         _ payload: UnsafeRawBufferPointer, _ spanCount: Int, _ time: WallTime, _ state: inout SpoolState
     ) throws(SpoolError) {
         let index = state.segments.count - 1

@@ -227,18 +227,19 @@ extension SpoolState {
 
     /// Takes a settled frame off its segment's books. Returns its spans, or 0 if the segment was dropped meanwhile.
     private mutating func release(_ frame: SpoolBatch.Frame, wasInFlight: Bool) -> Int {
+        let spans = frame.spanCount - (settledParts.removeValue(forKey: frame.sequence) ?? 0)
         guard let index = segments.firstIndex(where: { $0.firstSequence == frame.segment }) else { return 0 }
         segments[index].unsettledFrames -= 1
-        segments[index].unsettledSpans -= frame.spanCount
+        segments[index].unsettledSpans -= spans
         if wasInFlight {
             segments[index].inFlightFrames -= 1
-            segments[index].inFlightSpans -= frame.spanCount
+            segments[index].inFlightSpans -= spans
         }
         if settled.countUnsettled(in: frame.segment...frame.sequence) == 0 {
             segments[index].oldestUnsettled = max(segments[index].oldestUnsettled ?? frame.time, frame.time)
         }
         dropResidue(ofSegmentAt: index)
-        return frame.spanCount
+        return spans
     }
 
     /// Once every frame of a segment is settled, the spans still on its books are those of its corrupt frames.

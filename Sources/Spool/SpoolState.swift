@@ -55,10 +55,11 @@ struct Segment {
         self.bytes += bytes
         frameCount += 1
         lastSequence = sequence
-        if unsettledFrames == 0 { oldestUnsettled = time }
+        // What is left of an older frame is as old as that.
+        oldestUnsettled = unsettledFrames == 0 ? time : min(oldestUnsettled ?? time, time)
         unsettledFrames += 1
         unsettledSpans += spans
-        newest = time
+        newest = max(newest ?? time, time)
         isDirty = true
     }
 }
@@ -110,6 +111,9 @@ struct SpoolState {
     var failedDirectorySyncs = 0
     /// With `sync: always`, what was appended and is not yet on the disk.
     var awaitingSync: [AppendedFrame] = []
+    /// Spans of frames in flight that are off the books, by sequence.
+    var settledParts: [UInt64: Int] = [:]
+    var rests: [SpoolRest] = []
     /// For copies of segments that are being made.
     var reservedBytes = 0
     /// Of a probe that is on the disk.

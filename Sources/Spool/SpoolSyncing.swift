@@ -371,12 +371,18 @@ extension SpoolState {
     mutating func withdraw(_ frames: [AppendedFrame]) {
         for frame in frames {
             show(frame)
-            settle(frame.sequence...frame.sequence)
-            guard let index = segments.firstIndex(where: { $0.firstSequence == frame.segment }) else { continue }
-            segments[index].unsettledFrames -= 1
-            segments[index].unsettledSpans -= frame.spanCount
-            dropped[SpoolDrop.unsynced.rawValue, default: 0] += UInt64(frame.spanCount)
+            if takeBack(frame) { dropped[SpoolDrop.unsynced.rawValue, default: 0] += UInt64(frame.spanCount) }
         }
+    }
+
+    /// As if it had not been appended. False where its segment was dropped meanwhile.
+    @discardableResult
+    mutating func takeBack(_ frame: AppendedFrame) -> Bool {
+        settle(frame.sequence...frame.sequence)
+        guard let index = segments.firstIndex(where: { $0.firstSequence == frame.segment }) else { return false }
+        segments[index].unsettledFrames -= 1
+        segments[index].unsettledSpans -= frame.spanCount
+        return true
     }
 
     /// False where its segment was dropped meanwhile.

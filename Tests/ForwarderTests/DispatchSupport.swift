@@ -62,6 +62,8 @@ struct ModelledForwarder {
     var arriving: ArraySlice<(time: MonotonicTime, batch: SpoolBatch)> = []
     var delivered: Set<UInt64> = []
     var deliveredSpans = 0
+    /// Settled before their frame was, by its sequence.
+    var partSpans: [UInt64: Int] = [:]
     var droppedSpans: [ForwardDrop: Int] = [:]
     /// Sequences of frames, by what they were refused for.
     var refused: [String: [UInt64]] = [:]
@@ -72,7 +74,7 @@ struct ModelledForwarder {
     /// Most batches, and most of their bytes, that were in memory at a time.
     var held = 0
     var heldBytes = 0
-    private var flying: [(consignment: Consignment, end: MonotonicTime)] = []
+    private(set) var flying: [(consignment: Consignment, end: MonotonicTime)] = []
     private var random: SeededNumbers
 
     init(seed: UInt64 = 1, _ change: (inout ForwarderOptions) -> Void = { _ in }) throws {
@@ -119,7 +121,12 @@ struct ModelledForwarder {
             switch effect {
             case .settle(let frames, let dropped, let reason):
                 for frame in frames { delivered.insert(frame.sequence) }
-                deliveredSpans += frames.reduce(0) { $0 + $1.spanCount } - dropped
+                for frame in frames { deliveredSpans += frame.spanCount - (partSpans.removeValue(forKey: frame.sequence) ?? 0) }
+                deliveredSpans -= dropped
+                if dropped > 0 { droppedSpans[reason, default: 0] += dropped }
+            case .settlePart(let frame, let spans, let dropped, let reason):
+                partSpans[frame.sequence, default: 0] += spans
+                deliveredSpans += spans - dropped
                 if dropped > 0 { droppedSpans[reason, default: 0] += dropped }
             case .refused(let batch, let reason): refused[reason, default: []] += batch.frames.map(\.sequence)
             case .failing(_, _, let pause): pauses.append(pause)

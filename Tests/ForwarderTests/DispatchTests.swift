@@ -242,7 +242,7 @@ struct DispatchTests {
         #expect(dispatch.nextMoment(freshAt: nil) == (retryAfter == 0 ? later : due))
     }
 
-    @Test("A part that has become too old is dropped alone, and its request is settled with the last of the parts")
+    @Test("A part that has become too old is dropped alone; its request is settled with the last of the parts")
     func expiredPart() throws {
         var model = try ModelledForwarder { $0.maxInFlight = 1 }
         let batch = makeBatch(1...1, spansPerFrame: 4)
@@ -250,10 +250,13 @@ struct DispatchTests {
         _ = model.dispatch.finish(whole, Self.outcome(413), at: model.now, jitter: 0)
         let part = try #require(model.dispatch.next(at: model.now) { _ in nil })
         #expect(part.isPart && part.batch.spanCount == 2)
-        #expect(model.dispatch.expire(part).isEmpty)
+        guard case .settlePart(_, spans: 2, dropped: 2, reason: .expired)? = model.dispatch.expire(part).first else {
+            Issue.record("expected the part to be dropped")
+            return
+        }
         let other = try #require(model.dispatch.next(at: model.now) { _ in nil })
         let effects = model.dispatch.finish(other, Self.accepted, at: model.now, jitter: 0)
-        guard case .settle(let frames, dropped: 2, reason: .expired)? = effects.last else {
+        guard case .settle(let frames, dropped: 0, _)? = effects.last else {
             Issue.record("expected one settlement, got \(effects)")
             return
         }
@@ -334,7 +337,7 @@ struct DispatchTests {
         #expect(model.heldBytes <= whole.bytes.count * 2)
     }
 
-    @Test("A request whose parts fare differently is settled once, with all that was dropped")
+    @Test("Parts of a request that fare differently are counted each by itself")
     func mixedParts() throws {
         var model = try ModelledForwarder()
         model.spooled = Self.batches(1, frames: 1, spansPerFrame: 4)
@@ -350,8 +353,33 @@ struct DispatchTests {
             }
         }
         #expect(model.delivered == [1])
-        #expect(model.deliveredSpans + model.droppedSpans.values.reduce(0, +) == 4)
-        #expect(model.droppedSpans.count == 1)
+        #expect(model.deliveredSpans == 1)
+        #expect(model.droppedSpans == [.rejected: 1, .refused: 2])
+        #expect(model.partSpans.isEmpty)
+    }
+
+    @Test("What is left at the end of a request that was divided is what nobody has taken, on its way or not")
+    func rests() throws {
+        var dispatch = try ModelledForwarder { $0.maxInFlight = 1 }.dispatch
+        let now = MonotonicTime(nanoseconds: 1_000_000_000)
+        let batch = makeBatch(1...1, spansPerFrame: 8)
+        let whole = try #require(dispatch.next(at: now) { _ in batch })
+        _ = dispatch.finish(whole, Self.outcome(413), at: now, jitter: 0)
+        let half = try #require(dispatch.next(at: now) { _ in nil })
+        #expect(dispatch.rests(flying: [half]).isEmpty, "nothing is settled: the frame stays as it is")
+        _ = dispatch.finish(half, Self.outcome(413), at: now, jitter: 0)
+        let quarter = try #require(dispatch.next(at: now) { _ in nil })
+        let effects = dispatch.finish(quarter, Self.accepted, at: now, jitter: 0)
+        guard case .settlePart(_, spans: 2, dropped: 0, _)? = effects.last else {
+            Issue.record("expected a part to be settled, got \(effects)")
+            return
+        }
+        let next = try #require(dispatch.next(at: now) { _ in nil })
+        #expect(next.batch.spanCount == 2, "the smallest first")
+        let rests = dispatch.rests(flying: [next])
+        #expect(rests.map(\.spanCount) == [6] && rests.map(\.frame.sequence) == [1])
+        #expect(rests.map(\.payload) == [makeRequest(name: "1", spans: 4) + makeRequest(name: "1", spans: 2)])
+        #expect(dispatch.rests(flying: []).isEmpty, "one is missing")
     }
 
     @Test("Retry-After is obeyed to the second, by all")

@@ -158,6 +158,30 @@ def test_requests_that_tempo_never_answers_do_not_block_what_comes_later(collect
     collector.until_forwarded(160)
 
 
+def test_what_was_delivered_of_a_request_does_not_come_again_after_a_clean_restart(start_collector, tempo):
+    """One span of 64 never gets an answer; it waits for ever, the others do not wait with it."""
+    options = {"tempo.endpoint": tempo.endpoint, "tempo.retry.initial": "20ms", "tempo.retry.max": "100ms",
+               "tempo.batch.max-delay": "10ms"}
+    request, bad, others = range(1000, 1064), numbered_keys([1017]), iter(range(0, 900))
+    tempo.judge(lambda keys: Fault(502) if keys & bad else None)
+    collector = start_collector(options=options)
+    collector.post(numbered_request(request))
+
+    def only_one_waits() -> bool:
+        collector.post(numbered_request([next(others)]))
+        return tempo.times_stored().keys() >= numbered_keys(request) - bad and collector.count("spool_spans") == 1
+
+    for _ in range(2):
+        eventually("63 spans delivered", only_one_waits, seconds=30)
+        assert collector.balanced_metrics().sum("asynq_collector_dropped_spans_total") == 0
+        collector.stop()
+        collector = start_collector(options=options)
+        assert collector.count("spool_recovered_spans") == 1
+    tempo.answer_normally()
+    eventually("an empty spool", lambda: collector.count("spool_spans") == 0)
+    tempo.assert_each_once(numbered_keys(request) | numbered_keys(range(next(others))))
+
+
 def test_what_became_too_old_while_tempo_was_away_is_not_sent(start_collector, tempo):
     collector = start_collector(options={"tempo.endpoint": tempo.endpoint, "tempo.retry.initial": "50ms",
                                          "tempo.retry.max": "300ms", "spool.max-age": "1s"})

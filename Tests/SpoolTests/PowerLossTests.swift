@@ -40,6 +40,29 @@ struct PowerLossTests {
         try run("interval, failing", sync: .interval(nanoseconds: 200_000_000), syncsFail: true)
     }
 
+    @Test("What is left of a divided request when the spool is closed: it is there after a power cut, or the whole is",
+        arguments: [SpoolSync.always, .interval(nanoseconds: 1)])
+    func rest(sync: SpoolSync) throws {
+        var found: [[String]: Int] = [:]
+        for seed in Self.firstSeed..<Self.firstSeed + UInt64(Self.runs) {
+            let disk = PowerLossDisk(seed: seed)
+            let spool = try Spool(disk, .small(segmentBytes: 100, sync: sync))
+            try spool.append("whole", spans: 10)
+            #expect(spool.syncOnce())
+            let frame = try #require(try spool.readWhole().frames.first)
+            spool.settle(part: 4, of: frame, dropping: (spans: 0, reason: ""))
+            spool.keepAtClose([SpoolRest(of: frame, payload: [UInt8](repeating: 114, count: 80), spanCount: 6)])
+            disk.failSyncs(oneIn: 2)
+            spool.close()
+            disk.failSyncs(oneIn: 0)
+            disk.cutPower()
+            let left = try Spool(disk).readAll()
+            #expect(left.contains { $0 == "whole" || $0.count == 80 }, "seed \(seed)")
+            found[left, default: 0] += 1
+        }
+        #expect(found.keys.contains(["whole"]) && found.keys.contains { $0 != ["whole"] })
+    }
+
     @Test("Without syncs, whatever is left is never a wrong frame, and the books balance")
     func never() throws {
         try run("never", sync: .never, syncsFail: false)
