@@ -17,20 +17,7 @@ struct IngestSink: SpanSink {
         _ spans: AcceptedSpans, whenDurable: (@Sendable (Bool) -> Void)?
     ) throws(SinkRefusal) -> (() -> [MadeSpans])? {
         if let spool {
-            var told = whenDurable
-            if let whenDurable {
-                // Only now is there something to be read.
-                told = { [forwarder] isDurable in
-                    if isDurable { forwarder?.noteAppended() }
-                    whenDurable(isDurable)
-                }
-            }
-            do throws(SpoolError) {
-                try spool.append(spans.payload, spanCount: spans.spanCount, whenDurable: told)
-            } catch {
-                throw SinkRefusal(error)
-            }
-            forwarder?.noteAppended()
+            try append(spans.payload, spanCount: spans.spanCount, to: spool, whenDurable: whenDurable)
         }
         let waits = taskMetrics.observe(spans.taskSpans, in: spans.scanned, areForwarded: spool != nil)
         if waits.isEmpty { return nil }
@@ -49,9 +36,19 @@ struct IngestSink: SpanSink {
 
     func keep(_ spans: MadeSpans) throws(SinkRefusal) {
         guard let spool else { return }
+        try spans.payload.withUnsafeBufferPointer { payload throws(SinkRefusal) in
+            try append(UnsafeRawBufferPointer(payload), spanCount: spans.spanCount, to: spool)
+        }
+    }
+
+    private func append(
+        _ payload: UnsafeRawBufferPointer, spanCount: Int, to spool: Spool, whenDurable: (@Sendable (Bool) -> Void)? = nil
+    ) throws(SinkRefusal) {
         do throws(SpoolError) {
-            try spans.payload.withUnsafeBufferPointer { payload throws(SpoolError) in
-                try spool.append(UnsafeRawBufferPointer(payload), spanCount: spans.spanCount)
+            // With `always`, only then is there something to be read.
+            try spool.append(payload, spanCount: spanCount) { [forwarder] isDurable in
+                if isDurable { forwarder?.noteAppended() }
+                whenDurable?(isDurable)
             }
         } catch {
             throw SinkRefusal(error)
