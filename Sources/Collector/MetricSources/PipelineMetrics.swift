@@ -156,7 +156,8 @@ final class PipelineMetrics: MetricSource {
         duration.add(statistics.durations)
         var up = family(
             "tempo_up", .gauge,
-            "1 if the trace backend answered the last request, absent before the first; at 0 spans wait in the spool.")
+            "0 while the trace backend is away or takes nothing (503, 429, 401), absent before the first answer; spans wait in"
+                + " the spool then.")
         if let isUp = statistics.isBackendUp { up.add(isUp ? 1 : 0) }
         var copies = family(
             "set_aside_requests_total", .counter,
