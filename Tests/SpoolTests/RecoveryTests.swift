@@ -310,4 +310,16 @@ struct RecoveryTests {
 
 extension UInt32 {
     fileprivate var littleEndianBytes: [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: self >> (8 * $0)) } }
+
+    @Test("Of what was settled among frames that wait, 24 ranges survive a kill; the others come again")
+    func manyGaps() throws {
+        let disk = MemoryFileSystem()
+        let spool = try Spool(disk, .small(segmentBytes: 1 << 20))
+        for index in 1...60 { try spool.append("\(index)") }
+        let batch = try spool.readWhole()
+        for frame in batch.frames where frame.sequence % 2 == 0 { spool.settle([frame]) }
+        let again = try Spool(disk).readAll().compactMap { Int($0) }
+        #expect(again.filter { $0 % 2 == 1 } == (1...60).filter { $0 % 2 == 1 })
+        #expect(again.count == 60 - Checkpoint.maxRanges)
+    }
 }
