@@ -32,8 +32,9 @@ func humanSeconds(_ seconds: Double) -> String {
     guard seconds < 1e15 else { return "∞" }
     switch seconds {
     case ..<1e-6: return "0"
-    case ..<1e-3: return rounded(seconds * 1e6) + " µs"
-    case ..<1: return rounded(seconds * 1e3) + " ms"
+    // What would be rounded to a thousand goes to the next unit.
+    case ..<0.999_5e-3: return rounded(seconds * 1e6) + " µs"
+    case ..<0.999_5: return rounded(seconds * 1e3) + " ms"
     case ..<120: return rounded(seconds) + " s"
     case ..<7200: return rounded(seconds / 60) + " min"
     default: return rounded(seconds / 3600) + " h"

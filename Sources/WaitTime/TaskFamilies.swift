@@ -1,17 +1,6 @@
 package import Metrics
 package import Model
 
-extension TaskAggregator {
-    /// All families at once. Whoever shares the aggregator with others takes its queues one at a time instead.
-    package mutating func metricFamilies(at now: MonotonicTime) -> [MetricFamily] {
-        var page = TaskFamilies()
-        for index in 0..<queueCount {
-            if let queue = queue(at: index) { page.add(queue, at: now) }
-        }
-        return page.families
-    }
-}
-
 /// The families computed from spans, put together queue by queue, in the order of the page.
 package struct TaskFamilies {
     private var wait = MetricFamily(

@@ -77,10 +77,17 @@ struct Series: Equatable {
 }
 
 extension TaskAggregator {
+    func metricFamilies(at now: MonotonicTime) -> [MetricFamily] {
+        var page = TaskFamilies()
+        for index in 0..<queueCount {
+            if let queue = queue(at: index) { page.add(queue, at: now) }
+        }
+        return page.families
+    }
+
     func page(at now: MonotonicTime = now) -> [String: Series] {
-        var copy = self
         var found: [String: Series] = [:]
-        for family in copy.metricFamilies(at: now) {
+        for family in metricFamilies(at: now) {
             for sample in family.samples {
                 let name = family.name.replacingPrefix("asynq_task_")
                     + "{\(String(decoding: sample.labels.encoded, as: UTF8.self))}"
