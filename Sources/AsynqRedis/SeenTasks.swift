@@ -4,7 +4,7 @@ import Synchronization
 /// What has been seen of tasks in Redis, and may be gone from there when their spans come: since when each could have been
 /// run, and what its message carries. Filled by the threads that read Redis, asked by those that take spans.
 ///
-/// Bounded: beyond `capacity` the task that was noted first is forgotten. A task takes about 200 bytes, and what its
+/// Bounded: beyond `capacity` the task that was noted first is forgotten. A task takes about 340 bytes, and what its
 /// `tracestate` takes. It stays after it has left Redis, because its process span comes when it is done.
 package final class SeenTasks: Sendable {
     package static let defaultCapacity = 100_000
@@ -111,13 +111,38 @@ package final class SeenTasks: Sendable {
     }
 
     private struct State {
-        var entries: [Key: Entry] = [:]
-        /// The keys in the order in which they were noted, as a ring.
-        var order: [Key] = []
-        var oldest = 0
+        /// Where each entry lies. A dictionary of entries would take twice the room: it is half empty.
+        private var places: [Key: Int32] = [:]
+        /// In the order in which they were noted, as a ring.
+        private var ring: [(key: Key, entry: Entry)] = []
+        private var oldest = 0
         /// Spans ask for tasks. Without any, none misses what is forgotten.
         var isAsked = false
         var evicted: UInt64 = 0
+
+        var count: Int { ring.count }
+
+        /// Sets nothing where there is no entry.
+        subscript(key: Key) -> Entry? {
+            get { places[key].map { ring[Int($0)].entry } }
+            set {
+                if let newValue, let place = places[key] { ring[Int(place)].entry = newValue }
+            }
+        }
+
+        /// A new one, in the place of the oldest where there is no room.
+        mutating func add(_ key: Key, _ entry: Entry, capacity: Int) {
+            if ring.count < capacity {
+                places[key] = Int32(ring.count)
+                ring.append((key, entry))
+                return
+            }
+            if isAsked && !ring[oldest].entry.isSettled { evicted += 1 }
+            places[ring[oldest].key] = nil
+            places[key] = Int32(oldest)
+            ring[oldest] = (key, entry)
+            oldest = (oldest + 1) % capacity
+        }
     }
 
     /// What is looked for in messages.
@@ -126,11 +151,11 @@ package final class SeenTasks: Sendable {
     private let state = Mutex(State())
 
     package init(capacity: Int = defaultCapacity, keys: TaskContextKeys = TaskContextKeys()) {
-        self.capacity = max(1, capacity)
+        self.capacity = min(max(1, capacity), Int(Int32.max))
         names = CarriedNames(keys)
     }
 
-    package var count: Int { state.withLock { $0.entries.count } }
+    package var count: Int { state.withLock { $0.count } }
     /// Tasks that were forgotten for lack of room before their span came.
     package var evicted: UInt64 { state.withLock { $0.evicted } }
 
@@ -140,21 +165,13 @@ package final class SeenTasks: Sendable {
     func note(queue: QueueName, id: [UInt8], ready: WallTime?, task: StoredTask?) {
         let key = Key(queue, id)
         state.withLock { state in
-            if state.entries[key] != nil {
-                state.entries[key]?.note(ready: ready, task)
+            if state[key] != nil {
+                state[key]?.note(ready: ready, task)
                 return
-            }
-            if state.order.count < capacity {
-                state.order.append(key)
-            } else {
-                let old = state.entries.removeValue(forKey: state.order[state.oldest])
-                if state.isAsked, old?.isSettled == false { state.evicted += 1 }
-                state.order[state.oldest] = key
-                state.oldest = (state.oldest + 1) % capacity
             }
             var entry = Entry()
             entry.note(ready: ready, task)
-            state.entries[key] = entry
+            state.add(key, entry, capacity: capacity)
         }
     }
 
@@ -162,7 +179,7 @@ package final class SeenTasks: Sendable {
     /// read. Its span may still be to come.
     func noteLeft(queue: QueueName, _ ids: some Sequence<[UInt8]>) {
         state.withLock { state in
-            for id in ids { state.entries[Key(queue, id)]?.isMessageRead = false }
+            for id in ids { state[Key(queue, id)]?.isMessageRead = false }
         }
     }
 
@@ -170,15 +187,15 @@ package final class SeenTasks: Sendable {
     func noteUnreadable(queue: QueueName, id: [UInt8]) {
         let key = Key(queue, id)
         let isKnown = state.withLock { state in
-            state.entries[key]?.isMessageRead = true
-            return state.entries[key] != nil
+            state[key]?.isMessageRead = true
+            return state[key] != nil
         }
         if !isKnown { note(queue: queue, id: id, ready: nil, task: StoredTask()) }
     }
 
     /// Those whose message has not been read yet.
     func unread(queue: QueueName, _ ids: [[UInt8]]) -> [[UInt8]] {
-        state.withLock { state in ids.filter { state.entries[Key(queue, $0)]?.isMessageRead != true } }
+        state.withLock { state in ids.filter { state[Key(queue, $0)]?.isMessageRead != true } }
     }
 
     /// The task that was pending since `ready` is pending no more: it left within the window. What else comes under its id is
@@ -186,8 +203,8 @@ package final class SeenTasks: Sendable {
     func noteGone(queue: QueueName, id: [UInt8], ready: WallTime, _ window: LookWindow) {
         let key = Key(queue, id)
         state.withLock { state in
-            guard let attempt = state.entries[key]?.attempt, attempt.ready == ready, attempt.left == nil else { return }
-            state.entries[key]?.attempt?.left = window
+            guard let attempt = state[key]?.attempt, attempt.ready == ready, attempt.left == nil else { return }
+            state[key]?.attempt?.left = window
         }
     }
 
@@ -202,7 +219,7 @@ package final class SeenTasks: Sendable {
         let key = Key(queue, id)
         return state.withLock { state in
             state.isAsked = true
-            return state.entries[key]?.take(retryCount: retryCount, start: start)
+            return state[key]?.take(retryCount: retryCount, start: start)
         }
     }
 
@@ -212,15 +229,15 @@ package final class SeenTasks: Sendable {
         let key = Key(queue, id)
         return state.withLock { state in
             state.isAsked = true
-            state.entries[key]?.noteAsked()
-            guard let entry = state.entries[key], entry.isMessageRead || entry.message != CarriedMessage() else { return nil }
+            state[key]?.noteAsked()
+            guard let entry = state[key], entry.isMessageRead || entry.message != CarriedMessage() else { return nil }
             guard asker.isFirstAttempt else { return entry.message }
             if let told = entry.toldTo {
                 guard told.isFollowed(by: asker) else { return nil }
                 // Of several of one request the first one stays: a request that is sent again begins with it.
                 if told.span != asker.span && !told.hasFailed { return entry.message }
             }
-            state.entries[key]?.toldTo = asker
+            state[key]?.toldTo = asker
             return entry.message
         }
     }
