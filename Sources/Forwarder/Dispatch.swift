@@ -38,8 +38,8 @@ struct Dispatch {
     /// What waits is held in memory, and makes a hole in the settled sequences, of which the checkpoint knows 24. With as
     /// many as this, new requests are let through one by one only: whether they pass tells whose fault it is.
     static let maxWaiting = 16
-    /// With as many as this nothing new is let through: while nothing passes, and while some do; and neither while so many
-    /// bytes as `maxWaiting` batches have are waiting or on their way.
+    /// With as many as this, or as many bytes as `maxWaiting` batches have, waiting or on their way, only so many new requests
+    /// are let through as there are in `Beyond`: while nothing passes, and while some do.
     static let maxProbes = 64
     static let maxHeld = 1024
     /// Requests may be larger than batches.
@@ -70,8 +70,16 @@ struct Dispatch {
     private var gateClosedAt = MonotonicTime(nanoseconds: 0)
     private var acceptedBatches: UInt64 = 0
     private var firstTries = FirstTries()
+    private var beyond = Beyond()
     /// Requests of which parts are on their way, by sequence.
     private var divided: [UInt64: DividedFrame] = [:]
+
+    /// What was let through since the last one that passed, though there was no room: all that waits may be bad, and without
+    /// a look at something else the backend would seem to be down for ever.
+    private struct Beyond {
+        var requests = 0
+        var bytes = 0
+    }
 
     private struct DividedFrame {
         var openParts = 1
@@ -105,12 +113,14 @@ struct Dispatch {
     /// What nobody has sent yet may be taken so far. In an outage whole batches are taken until as much waits as was on
     /// its way when it began; then single requests: it is none if they pass, and what waits is to blame.
     private var takesFresh: FreshRequests {
-        if !hasRoomForBytes(0) { return .none }
-        if waiting.count < (isProbing ? max(2, maxInFlight) : Self.maxWaiting) { return .batches }
-        let most = isProbing ? Self.maxProbes : Self.maxHeld
-        if waiting.count >= most { return .none }
+        let few = isProbing ? max(2, maxInFlight) : Self.maxWaiting
+        if waiting.count < few && hasRoomForBytes(0) { return .batches }
+        if isFull && (beyond.requests >= Self.maxWaiting || beyond.bytes >= maxHeldBytes) { return .none }
+        if waiting.count >= Self.maxHeld + Self.maxWaiting || !hasRoomForBytes(-3 * maxHeldBytes) { return .none }
         return .lone(isProbing ? gate : nextLone)
     }
+
+    private var isFull: Bool { waiting.count >= (isProbing ? Self.maxProbes : Self.maxHeld) || !hasRoomForBytes(0) }
 
     private func hasRoomForBytes(_ bytes: Int) -> Bool {
         waitingBytes + inFlightBytes + bytes < maxHeldBytes
@@ -151,7 +161,12 @@ struct Dispatch {
         switch takesFresh {
         case .batches: return fresh(false)
         case .lone(let moment) where moment <= now:
+            let wasFull = isFull
             let batch = fresh(true)
+            if wasFull, let batch {
+                beyond.requests += 1
+                beyond.bytes += batch.bytes.count
+            }
             if batch != nil { nextLone = now.advanced(byNanoseconds: lonePauseNanoseconds) }
             return batch
         case .lone, .none: return nil
@@ -219,6 +234,7 @@ struct Dispatch {
         switch outcome {
         case .accepted(let rejected, let message):
             acceptedBatches += 1
+            beyond = Beyond()
             if consignment.isFresh && consignment.failures == 0 { firstTries.accepted += 1 }
             backoff.succeed()
             let settled = settle(consignment, dropped: rejected, .rejected)
@@ -252,11 +268,12 @@ struct Dispatch {
     }
 
     /// Where nothing passes because everything that waits has something bad in it, the innocent part shows that the
-    /// backend is well. A large one may fail for its size; and many of its kind leave no room for others.
+    /// backend is well. A large one may fail for its size; and those that leave no room for others have to become smaller.
     private mutating func divideInOutage(_ consignment: Consignment) -> Bool {
         if waiting.count >= Self.maxProbes { return false }
         let isLarge = consignment.batch.bytes.count > Self.maxUnansweredBytes
-        if isLarge && consignment.failures > 0 { return divide(consignment, bySpans: true) }
+        let isInTheWay = isLarge || !hasRoomForBytes(consignment.batch.bytes.count)
+        if isInTheWay && consignment.failures > 0 { return divide(consignment, bySpans: true) }
         return consignment.failures > 1 && divide(consignment, bySpans: false)
     }
 

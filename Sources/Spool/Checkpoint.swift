@@ -29,11 +29,12 @@ struct SettledSequences: Equatable {
         return count
     }
 
-    /// So many ranges at most, in any order; the shortest are left out.
-    func longestRanges(_ count: Int) -> [ClosedRange<UInt64>] {
+    /// So many ranges at most, in any order: those that have to be there, and of the others the longest.
+    func ranges(atMost count: Int, first mustBeThere: (ClosedRange<UInt64>) -> Bool) -> [ClosedRange<UInt64>] {
         if ranges.count <= count { return ranges }
-        let byLength = ranges.sorted { $0.upperBound - $0.lowerBound > $1.upperBound - $1.lowerBound }
-        return Array(byLength.prefix(count))
+        let marked = ranges.map { (range: $0, length: $0.upperBound - $0.lowerBound, comesFirst: mustBeThere($0)) }
+        let sorted = marked.sorted { ($0.comesFirst ? 1 : 0, $0.length) > ($1.comesFirst ? 1 : 0, $1.length) }
+        return sorted.prefix(count).map(\.range)
     }
 
     mutating func insert(_ settled: ClosedRange<UInt64>) {
@@ -96,13 +97,17 @@ struct Checkpoint {
         return newest
     }
 
-    /// Writes the next slot. Ranges beyond the 24 longest are left out: those frames are sent again at worst.
-    mutating func store(_ settled: SettledSequences, key: FrameKey, to file: any SpoolFile) throws(SystemError) {
+    /// Writes the next slot. Of more than 24 ranges the shortest are left out: those frames are sent again at worst. But
+    /// those whose files are gone (`isPartlyGone`) would pass for lost.
+    mutating func store(
+        _ settled: SettledSequences, key: FrameKey, to file: any SpoolFile,
+        isPartlyGone: (ClosedRange<UInt64>) -> Bool = { _ in false }
+    ) throws(SystemError) {
         let next = generation + 1
         var bytes = Self.magic
         bytes.append(littleEndian: next)
         bytes.append(littleEndian: settled.below)
-        let ranges = settled.longestRanges(Self.maxRanges)
+        let ranges = settled.ranges(atMost: Self.maxRanges, first: isPartlyGone)
         bytes.append(littleEndian: UInt32(ranges.count))
         bytes.append(littleEndian: UInt32(0))
         for range in ranges {

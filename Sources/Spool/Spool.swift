@@ -291,7 +291,7 @@ package final class Spool: Sendable {
         statistics.bytes = state.bytesOnDisk
         statistics.spans = state.segments.reduce(0) { $0 + $1.unsettledSpans }
         statistics.recoveredSpans = state.recoveredSpans
-        statistics.oldestUnsettled = state.segments.first { $0.unsettledFrames > 0 }?.oldestUnsettled
+        statistics.oldestUnsettled = state.segments.lazy.filter { $0.unsettledFrames > 0 }.compactMap(\.oldestUnsettled).min()
         statistics.appendedSpans = state.appendedSpans
         statistics.deliveredSpans = state.deliveredSpans
         statistics.droppedSpans = state.dropped

@@ -133,8 +133,7 @@ extension SpoolState {
             for segment in segments where own.contains(segment.firstSequence) {
                 // Not on the disk yet, so not to be seen.
                 if segment.publishedBytes < segment.bytes && !segment.isQuarantined { isOver = false }
-                // Its sequences are no gap: they may yet be read, after the next start.
-                if segment.isQuarantined { readers[0].lastRead = max(readers[0].lastRead, segment.lastSequence) }
+                if segment.isQuarantined { pass(quarantined: segment, reader: 0) }
             }
             if !isOver { return }
             // What should stand at the end of the stretch and was not there.
@@ -165,11 +164,16 @@ extension SpoolState {
             if current.offset < segment.readableBytes { return index }
             if segment.publishedBytes < segment.bytes && !segment.isQuarantined { return nil }
             guard index + 1 < segments.count, own.contains(segments[index + 1].firstSequence) else { return nil }
-            // Its sequences are no gap: they may yet be read, after the next start.
-            if segment.isQuarantined { readers[reader].lastRead = max(readers[reader].lastRead, segment.lastSequence) }
+            if segment.isQuarantined { pass(quarantined: segment, reader: reader) }
             readers[reader].position = ReadPosition(startOf: segments[index + 1])
         }
         return nil
+    }
+
+    /// Its sequences are no gap: they may yet be read, after the next start. What was missing before it is one.
+    private mutating func pass(quarantined segment: Segment, reader: Int) {
+        noteGap(before: segment.firstSequence, reader: reader)
+        readers[reader].lastRead = max(readers[reader].lastRead, segment.lastSequence)
     }
 
     mutating func advance(_ source: ReadSource, by count: Int) {
@@ -179,8 +183,10 @@ extension SpoolState {
     }
 
     mutating func noteRead(_ batch: SpoolBatch, from stretch: SpoolStretch, age: UInt64?, _ now: MonotonicTime) {
+        var last = 0
         for frame in batch.frames {
-            guard let index = segments.firstIndex(where: { $0.firstSequence == frame.segment }) else { continue }
+            guard let index = segmentIndex(frame.segment, from: last) else { continue }
+            last = index
             segments[index].inFlightFrames += 1
             segments[index].inFlightSpans += frame.spanCount
         }

@@ -215,7 +215,14 @@ extension SpoolState {
             }
         }
         if let run { settle(run) }
-        return frames.reduce(0) { $0 + release($1, wasInFlight: wereInFlight) }
+        var last = 0
+        return frames.reduce(0) { $0 + release($1, wasInFlight: wereInFlight, &last) }
+    }
+
+    /// Where a segment is: `expected`, or anywhere. Frames of one segment come together.
+    func segmentIndex(_ firstSequence: UInt64, from expected: Int) -> Int? {
+        if segments.indices.contains(expected), segments[expected].firstSequence == firstSequence { return expected }
+        return segments.firstIndex { $0.firstSequence == firstSequence }
     }
 
     /// Drops frames for their age.
@@ -226,9 +233,10 @@ extension SpoolState {
     }
 
     /// Takes a settled frame off its segment's books. Returns its spans, or 0 if the segment was dropped meanwhile.
-    private mutating func release(_ frame: SpoolBatch.Frame, wasInFlight: Bool) -> Int {
+    private mutating func release(_ frame: SpoolBatch.Frame, wasInFlight: Bool, _ expected: inout Int) -> Int {
         let spans = frame.spanCount - (settledParts.removeValue(forKey: frame.sequence) ?? 0)
-        guard let index = segments.firstIndex(where: { $0.firstSequence == frame.segment }) else { return 0 }
+        guard let index = segmentIndex(frame.segment, from: expected) else { return 0 }
+        expected = index
         segments[index].unsettledFrames -= 1
         segments[index].unsettledSpans -= spans
         if wasInFlight {

@@ -166,7 +166,7 @@ struct SpoolState {
 
     mutating func storeCheckpoint() {
         do throws(SystemError) {
-            try checkpoint.store(settled, key: key, to: checkpointFile)
+            try checkpoint.store(settled, key: key, to: checkpointFile, isPartlyGone: isPartlyGone)
             isCheckpointDirty = true
         } catch {
             // Costs re-sending after a restart, no span.
@@ -174,11 +174,25 @@ struct SpoolState {
         }
     }
 
+    /// Whether files that held some of these sequences were deleted.
+    private func isPartlyGone(_ range: ClosedRange<UInt64>) -> Bool {
+        var there: UInt64 = 0
+        for segment in segments where segment.frameCount > 0 && segment.firstSequence <= segment.lastSequence {
+            let held = segment.firstSequence...segment.lastSequence
+            if held.overlaps(range) {
+                let overlap = held.clamped(to: range)
+                there += overlap.upperBound - overlap.lowerBound + 1
+            }
+        }
+        return there < range.upperBound - range.lowerBound + 1
+    }
+
     /// Deletes the segments in which everything is settled; the last one stays, to be written to, unless `lastToo`, and
-    /// so do those in quarantine.
+    /// so do those in quarantine, and those that only a range tells of for which the checkpoint has no room.
     mutating func deleteSettledSegments(_ fileSystem: any SpoolFileSystem, lastToo: Bool = false) {
+        let hasRoom = settled.ranges.count <= Checkpoint.maxRanges
         for segment in segments.dropLast(lastToo ? 0 : 1)
-        where segment.unsettledFrames == 0 && !segment.isQuarantined {
+        where segment.unsettledFrames == 0 && !segment.isQuarantined && (hasRoom || segment.lastSequence < settled.below) {
             do throws(SystemError) {
                 try delete(segment, fileSystem)
             } catch {

@@ -26,7 +26,10 @@ extension Spool {
             let inASecond = clock.monotonic().advanced(byNanoseconds: 1_000_000_000)
             waker.sleep(until: options.sync == .always ? inASecond : min(inASecond, nextSync(after: syncedAt)), clock: clock)
             let (isClosed, isRefusing) = state.withLock { ($0.isClosed, $0.refusal != nil) }
-            if isClosed { return }
+            if isClosed {
+                if let news { report(news) }
+                return
+            }
             if options.sync != .never && (isRefusing || clock.monotonic() >= nextSync(after: syncedAt)) {
                 syncedAt = clock.monotonic()
                 _ = syncOnce()
@@ -106,7 +109,9 @@ extension Spool {
         }
         let hasRewritten = rewriteFailedSegments()
         var (hasDirectory, hasSyncedDirectory) = (true, false)
-        if state.withLock({ $0.takeDirectoryWork() }) {
+        let (isDirectoryDirty, isCheckpointDirty) = state.withLock { $0.takeDirectoryWork() }
+        if isDirectoryDirty {
+            if isCheckpointDirty { syncCheckpoint() }
             do throws(SystemError) {
                 try fileSystem.syncDirectory()
                 hasSyncedDirectory = true
@@ -143,7 +148,7 @@ extension Spool {
             let refused = waiting.filter { !hasDirectory || bad.contains($0.segment) }
             let sequences = Set(refused.map(\.sequence))
             state.publish(waiting.filter { !sequences.contains($0.sequence) }, now)
-            state.withdraw(refused)
+            state.withdraw(refused, now)
             return (sequences, isClean && !state.segments.contains(where: \.isDamaged))
         }
         for entry in waiting { entry.whenDurable?(!refused.contains(entry.sequence)) }
@@ -165,9 +170,12 @@ extension Spool {
 
     private func rewrite(_ segment: Segment) -> Bool {
         let name = SegmentHeader.fileName(firstSequence: segment.firstSequence)
+        // What can't be read back is the reader's to give up; other files can be written all the while.
+        var isReading = true
         do throws(SystemError) {
             let old = try state.withLock { state throws(SystemError) in try state.opened(segment, fileSystem) }
             guard let old else { return true }
+            isReading = false
             let copy = try fileSystem.open(name + SegmentHeader.copySuffix)
             try copy.truncate(to: 0)
             // For a while both are on the disk: only within the bound.
@@ -179,8 +187,10 @@ extension Spool {
             defer { state.withLock { $0.reservedBytes -= segment.bytes } }
             var offset = 0
             while offset < segment.bytes {
+                isReading = true
                 let chunk = try old.read(min(Self.copyBytes, segment.bytes - offset), at: offset)
                 if chunk.isEmpty { throw SystemError("copying", path: name, code: EIO) }
+                isReading = false
                 try copy.write(chunk, at: offset)
                 offset += chunk.count
             }
@@ -195,7 +205,7 @@ extension Spool {
         } catch {
             state.withLock { state in
                 state.note(.io(error))
-                state.refusal = error
+                if !isReading { state.refusal = error }
             }
             // Back to an empty one, which takes no room.
             do throws(SystemError) {
@@ -257,9 +267,7 @@ extension SpoolState {
                 count(error)
             }
         }
-        // Segments in the middle are deleted when all in them is settled. Where the checkpoint of that is lost and the
-        // deletion is not, they would pass for lost: so it goes before the directory.
-        if isCheckpointDirty && (now >= nextCheckpointSync || isClosed || isDirectoryDirty) {
+        if isCheckpointDirty && (now >= nextCheckpointSync || isClosed) {
             work.hasCheckpoint = true
             isCheckpointDirty = false
             nextCheckpointSync = now.advanced(byNanoseconds: Self.checkpointPauseNanoseconds)
@@ -269,9 +277,12 @@ extension SpoolState {
         return work
     }
 
-    mutating func takeDirectoryWork() -> Bool {
-        defer { isDirectoryDirty = false }
-        return isDirectoryDirty
+    /// Segments in the middle are deleted when all in them is settled. Where the checkpoint of that is lost and the deletion
+    /// is not, they would pass for lost: so the checkpoint is synced before the directory.
+    mutating func takeDirectoryWork() -> (isDirectoryDirty: Bool, isCheckpointDirty: Bool) {
+        guard isDirectoryDirty else { return (false, false) }
+        defer { (isDirectoryDirty, isCheckpointDirty) = (false, false) }
+        return (true, isCheckpointDirty)
     }
 
     mutating func noteFailedSync(of segment: UInt64, _ error: SystemError, _ fileSystem: any SpoolFileSystem) {
@@ -368,9 +379,12 @@ extension SpoolState {
     }
 
     /// Their sender was told that the disk did not take them, and sends them again: nobody has read them, nobody will.
-    mutating func withdraw(_ frames: [AppendedFrame]) {
+    mutating func withdraw(_ frames: [AppendedFrame], _ now: MonotonicTime) {
         for frame in frames {
             show(frame)
+            // The reader has to step over it.
+            let reader = readerIndex(ofSegment: frame.segment)
+            readers[reader].unread.since = readers[reader].unread.since ?? now
             if takeBack(frame) { dropped[SpoolDrop.unsynced.rawValue, default: 0] += UInt64(frame.spanCount) }
         }
     }

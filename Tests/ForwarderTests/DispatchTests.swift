@@ -35,7 +35,8 @@ struct DispatchTests {
         model.spooled = Self.batches(5000, frames: 3)
         model.run(seconds: 3600) { _, _ in status == 0 ? Self.broken : Self.outcome(status) }
         #expect(model.delivered.isEmpty && model.refused.isEmpty)
-        #expect(model.held <= Dispatch.maxProbes + 1 && model.heldBytes <= 16 * ModelledForwarder.batchBytes)
+        #expect(model.held <= Dispatch.maxProbes + Dispatch.maxWaiting + 1)
+        #expect(model.heldBytes <= 16 * ModelledForwarder.batchBytes)
         #expect(model.requests >= 100 && model.requests < 300, "\(model.requests) requests in an hour")
         #expect(model.pauses.allSatisfy { $0 <= 30_000_000_000 })
         model.run { _, _ in Self.accepted }
@@ -162,7 +163,7 @@ struct DispatchTests {
         }
     }
 
-    @Test("Large requests, as many as come, are not held beyond the bytes of sixteen batches and one request", arguments: [
+    @Test("Large requests, as many as come, are not held beyond the bytes of 32 batches and two requests", arguments: [
         500, 503, 502, 401,
     ])
     func largeRequests(status: Int) throws {
@@ -177,7 +178,7 @@ struct DispatchTests {
             model.run(seconds: 7200) { _, now in
                 now.seconds(since: start) < 3600 ? Self.outcome(status) : Self.accepted
             }
-            #expect(model.heldBytes <= (16 << 20) + bytes + 4096)
+            #expect(model.heldBytes <= (32 << 20) + 2 * bytes + 4096)
             #expect(model.delivered == Set(1...8))
         }
     }
@@ -189,6 +190,15 @@ struct DispatchTests {
         model.spooled = [large.renamed(101), large.renamed(102)] + Self.batches(50)
         model.run(seconds: 3600) { batch, _ in batch.bytes.count > 5 << 20 ? Self.outcome(status) : Self.accepted }
         #expect(model.delivered == Set(1...50).union([101, 102]))
+    }
+
+    @Test("Large requests of which every part is bad don't keep the others waiting", arguments: [(500, 2), (502, 2), (500, 3)])
+    func allBadAndLarge(status: Int, count: UInt64) throws {
+        var model = try ModelledForwarder()
+        let large = makeBatch(1...1, spansPerFrame: 290, nameBytes: 30_000)
+        model.spooled = ArraySlice((1...count).map { large.renamed(100 + $0) }) + Self.batches(50)
+        model.run(seconds: 3600) { batch, _ in batch.frames[0].sequence > 100 ? Self.outcome(status) : Self.accepted }
+        #expect(model.delivered.isSuperset(of: Set(1...50)))
     }
 
     @Test("A request so large that it breaks the connection is halved, though nothing else passes; others are not", arguments: [
@@ -216,7 +226,7 @@ struct DispatchTests {
             return Self.broken
         }
         #expect(smallest >= 10)
-        #expect(model.held <= Dispatch.maxProbes + 1)
+        #expect(model.held <= Dispatch.maxProbes + Dispatch.maxWaiting + 1)
         model.run { _, _ in Self.accepted }
         #expect(model.deliveredSpans == 10_000)
     }

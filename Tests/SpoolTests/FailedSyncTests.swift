@@ -338,16 +338,48 @@ struct FailedSyncTests {
         let clock = ManualClock()
         let spool = try Spool(disk, Self.always, clock)
         let heard = Heard()
-        try spool.append("one", heard: heard)
+        try spool.append("one")
+        #expect(spool.syncOnce())
+        clock.advance(seconds: 1)
+        spool.settle(try spool.readWhole().frames)
+        try spool.append("two", heard: heard)
+        let before = disk.syncedNames.count { $0 == Checkpoint.fileName }
         disk.inject(Fault(operation: .sync, namePrefix: Checkpoint.fileName, code: EIO))
         #expect(spool.syncOnce())
         #expect(heard.all == [true])
         #expect(spool.statistics.errors == 1)
         #expect(spool.syncOnce())
-        #expect(!disk.syncedNames.contains(Checkpoint.fileName))
+        #expect(disk.syncedNames.count { $0 == Checkpoint.fileName } == before)
         clock.advance(seconds: 1)
         #expect(spool.syncOnce())
         #expect(disk.syncedNames.last == Checkpoint.fileName)
+    }
+
+    @Test("The checkpoint is synced before the name of a file that was deleted goes for good")
+    func checkpointBeforeDirectory() throws {
+        let disk = MemoryFileSystem()
+        let spool = try Spool(disk, SpoolOptions.small(segmentBytes: 100, sync: .always), ManualClock())
+        for index in 0..<4 { try spool.append("\(index)" + String(repeating: "x", count: 60)) }
+        #expect(spool.syncOnce())
+        let files = disk.syncedNames.count
+        spool.settle(try spool.readWhole().frames)
+        #expect(spool.syncOnce())
+        #expect(Array(disk.syncedNames.dropFirst(files)) == [Checkpoint.fileName, ""])
+    }
+
+    @Test("A file that can't be read back for its copy keeps no other frame out")
+    func unreadableOriginal() throws {
+        let disk = MemoryFileSystem()
+        let clock = ManualClock()
+        let spool = try Spool(disk, SpoolOptions.small(segmentBytes: 1000, sync: .interval(nanoseconds: 1)), clock)
+        try spool.append("one")
+        disk.inject(Fault(operation: .sync, namePrefix: "segment-", code: EIO))
+        disk.inject(Fault(operation: .read, namePrefix: "segment-0000000000000001.log", code: EIO, times: 1000))
+        for _ in 0..<5 {
+            #expect(!spool.syncOnce())
+            clock.advance(seconds: 1)
+            try spool.append("more")
+        }
     }
 
     @Test("The checkpoint is synced once a second while batches are settled, and at the end")
