@@ -188,11 +188,10 @@ struct SpoolState {
     }
 
     /// Deletes the segments in which everything is settled; the last one stays, to be written to, unless `lastToo`, and
-    /// so do those in quarantine, and those that only a range tells of for which the checkpoint has no room.
+    /// so do those in quarantine.
     mutating func deleteSettledSegments(_ fileSystem: any SpoolFileSystem, lastToo: Bool = false) {
-        let hasRoom = settled.ranges.count <= Checkpoint.maxRanges
         for segment in segments.dropLast(lastToo ? 0 : 1)
-        where segment.unsettledFrames == 0 && !segment.isQuarantined && (hasRoom || segment.lastSequence < settled.below) {
+        where segment.unsettledFrames == 0 && !segment.isQuarantined {
             do throws(SystemError) {
                 try delete(segment, fileSystem)
             } catch {
