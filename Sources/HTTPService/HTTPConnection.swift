@@ -30,7 +30,8 @@ final class HTTPConnection: ChannelInboundHandler {
         case closing
     }
 
-    private struct UnreadAnswer {
+    /// An answer whose head and body are written, and its end is not.
+    private struct OpenAnswer {
         let keepAlive: Bool
     }
 
@@ -50,7 +51,10 @@ final class HTTPConnection: ChannelInboundHandler {
     /// Requests whose answer is not written yet.
     private var pendingAnswers = 0
     /// An answer that the client reads slowly: its end, and with it the next request, has to wait.
-    private var unreadAnswer: UnreadAnswer?
+    private var unreadAnswer: OpenAnswer?
+    /// An end is being written: what that calls may have another answer written, whose end comes when this one is done.
+    private var isEnding = false
+    private var nextToEnd: OpenAnswer?
     /// The client has shut its side: close once the last answer is written.
     private var isInputClosed = false
 
@@ -207,26 +211,41 @@ final class HTTPConnection: ChannelInboundHandler {
         // Before the answer is written: then the next request comes at once, if it is here.
         if !keepAlive { state = .closing }
         writeParts(response, to: head, keepAlive: keepAlive, heldBytes: heldBytes, context)
-        if context.channel.isWritable { return writeEnd(keepAlive: keepAlive, context) }
-        unreadAnswer = UnreadAnswer(keepAlive: keepAlive)
+        if context.channel.isWritable { return end(OpenAnswer(keepAlive: keepAlive), context) }
+        unreadAnswer = OpenAnswer(keepAlive: keepAlive)
         context.flush()
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         if context.channel.isWritable, let answer = unreadAnswer {
             unreadAnswer = nil
-            writeEnd(keepAlive: answer.keepAlive, context)
+            end(answer, context)
         }
         context.fireChannelWritabilityChanged()
     }
 
-    private func writeEnd(keepAlive: Bool, _ context: ChannelHandlerContext) {
+    /// With the end of an answer the handler below hands on the next request before its write returns, and that one may be
+    /// answered at once. Its end is written here, not there: a call within a call for each of the requests in a packet would
+    /// use up the stack.
+    private func end(_ answer: OpenAnswer, _ context: ChannelHandlerContext) {
+        nextToEnd = answer
+        if isEnding { return }
+        isEnding = true
+        defer { isEnding = false }
+        while let answer = nextToEnd {
+            nextToEnd = nil
+            writeEnd(of: answer, context)
+        }
+    }
+
+    private func writeEnd(of answer: OpenAnswer, _ context: ChannelHandlerContext) {
+        slowRequests.answerEnded(at: context.eventLoop.now)
         let written = context.writeAndFlush(wrapOutboundOut(.end(nil)))
         let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         written.whenComplete { _ in
             let (connection, context) = loopBound.value
             connection.pendingAnswers -= 1
-            if !keepAlive || (connection.isInputClosed && connection.pendingAnswers == 0) { context.close(promise: nil) }
+            if !answer.keepAlive || (connection.isInputClosed && connection.pendingAnswers == 0) { context.close(promise: nil) }
         }
     }
 
@@ -262,8 +281,16 @@ final class HTTPConnection: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // A reset by the client, or bytes that are no HTTP and were answered with 400 already.
-        if error is HTTPParserError { limits.noteProtocolError() }
-        context.close(promise: nil)
+        // A reset by the client, or an answer that could not be written.
+        guard error is HTTPParserError else { return context.close(promise: nil) }
+        limits.noteProtocolError()
+        // A handler below has written 400, if no answer is half written. An empty write right above the socket is done when
+        // that is, and with it all the answers to what came before: none is cut off.
+        slowRequests.requestEnded()
+        guard let lowest = try? context.pipeline.syncOperations.context(handler: slowRequests) else {
+            return context.close(promise: nil)
+        }
+        let loopBound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        lowest.writeAndFlush(NIOAny(ByteBuffer())).whenComplete { _ in loopBound.value.close(promise: nil) }
     }
 }

@@ -41,9 +41,25 @@ struct SlowRequestTests {
             try stage.drip()
             stage.wait(50)
             stage.handler.requestEnded()
+            stage.handler.answerEnded(at: stage.channel.embeddedEventLoop.now)
         }
         #expect(stage.channel.isActive)
         try stage.drip()
+        stage.wait(59)
+        #expect(stage.channel.isActive)
+        stage.wait(1)
+        #expect(!stage.channel.isActive && stage.limits.slowRequests == 1)
+    }
+
+    @Test("While an answer is not read the time of the next request stands still, and begins with the end of the answer")
+    func held() throws {
+        let stage = try Stage()
+        try stage.drip()
+        stage.handler.requestEnded()
+        try stage.drip()
+        stage.wait(150)
+        #expect(stage.channel.isActive && stage.limits.slowRequests == 0)
+        stage.handler.answerEnded(at: stage.channel.embeddedEventLoop.now)
         stage.wait(59)
         #expect(stage.channel.isActive)
         stage.wait(1)

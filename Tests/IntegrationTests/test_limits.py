@@ -1,9 +1,12 @@
 """What clients together may hold: connections, bodies that are not complete, time."""
 
 import os
+import signal
 import socket
-from contextlib import ExitStack
-from typing import BinaryIO
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from typing import BinaryIO, Iterator
 
 from support import http_client, otlp
 from support.collector import flags, run_once
@@ -105,14 +108,14 @@ def _client(collector) -> socket.socket:
     return client
 
 
-def _next_status(stream: BinaryIO) -> int:
+def _next_status(stream: BinaryIO, has_body: bool = True) -> int:
     """Of an answer that has to be whole."""
     status = int(stream.readline().split()[1])
     length = 0
     while (line := stream.readline()) != b"\r\n":
         name, value = line.split(b":", 1)
         length = int(value) if name.lower() == b"content-length" else length
-    assert len(stream.read(length)) == length > 0
+    assert not has_body or len(stream.read(length)) == length
     return status
 
 
@@ -145,3 +148,79 @@ def test_what_all_clients_leave_unread_has_a_bound(start_collector):
         assert collector.get("/-/healthy").status == 200
     metrics = eventually("room again", lambda: collector.metrics())
     assert metrics.value("asynq_collector_refused_requests_total", {"reason": "unread"}) >= 10
+
+
+# --- Many requests in few packets ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _sent(client: socket.socket, requests: bytes) -> Iterator[BinaryIO]:
+    """The answers to them, which may have to be read before all is sent."""
+    sender = threading.Thread(target=client.sendall, args=[requests])
+    sender.start()
+    with client.makefile("rb") as stream:
+        yield stream
+    sender.join()
+
+
+HEALTH = b"HEAD /healthz HTTP/1.1\r\nHost:x\r\n\r\n"
+NOTHING = b"GET /x HTTP/1.1\r\nHost:x\r\n\r\n"
+
+
+def _warm_up(client: socket.socket, request: bytes) -> None:
+    """Until the collector reads as much at a time as it ever does: then thousands of requests wait behind one answer."""
+    with _sent(client, request * 20_000) as stream:
+        for _ in range(20_000):
+            _next_status(stream, has_body=not request.startswith(b"HEAD"))
+
+
+@contextmanager
+def _sent_at_once(collector, client: socket.socket, requests: bytes) -> Iterator[BinaryIO]:
+    """All of it is there when the collector looks."""
+    collector.process.send_signal(signal.SIGSTOP)
+    try:
+        with _sent(client, requests) as stream:
+            time.sleep(0.3)
+            collector.process.send_signal(signal.SIGCONT)
+            yield stream
+    finally:
+        collector.process.send_signal(signal.SIGCONT)
+
+
+def test_small_requests_behind_an_answer_that_takes_its_time_are_answered_in_order(start_collector):
+    """The answer to the spans comes once they are on disk; all that came meanwhile is answered then, one by one."""
+    collector = start_collector(options={"spool.sync": "always"})
+    body = otlp.numbered_request([1])
+    with socket.create_connection(("127.0.0.1", collector.otlp_port), timeout=20) as client:
+        spans = HEAD % len(body) + body
+        _warm_up(client, NOTHING)
+        with _sent_at_once(collector, client, spans + NOTHING * 10_000 + spans) as stream:
+            assert _next_status(stream) == 200
+            assert [_next_status(stream) for _ in range(10_000)] == [404] * 10_000
+            assert _next_status(stream) == 200
+    assert collector.get("/-/healthy").status == 200
+
+
+def test_small_requests_behind_a_page_are_answered_in_order(start_collector):
+    collector = start_collector()
+    _make_the_page_large(collector)
+    with _client(collector) as client:
+        _warm_up(client, HEALTH)
+        with _sent_at_once(collector, client, PAGE + HEALTH * 7_000 + PAGE) as stream:
+            assert _next_status(stream) == 200
+            assert [_next_status(stream, has_body=False) for _ in range(7_000)] == [200] * 7_000
+            assert _next_status(stream) == 200
+    assert collector.get("/-/healthy").status == 200
+
+
+def test_a_page_is_whole_although_garbage_follows_it(start_collector):
+    collector = start_collector()
+    _make_the_page_large(collector)
+    for _ in range(5):
+        with _client(collector) as client:
+            client.sendall(PAGE + b"garbage\r\n\r\n")
+            eventually("the page is on its way", lambda: client.recv(1, socket.MSG_PEEK))
+            with client.makefile("rb") as stream:
+                assert _next_status(stream) == 200
+                assert _next_status(stream) == 400
+                assert stream.read() == b""
