@@ -81,17 +81,22 @@ package struct LookAhead {
             try look(client, &looks, servers, deadline: deadline)
         } catch {
             for index in looks.indices { looks[index].giveUp() }
+            countLost(looks)
             activeBudget.noteFailure()
             queues = Dictionary(zip(names, looks)) { first, _ in first }
             throw error
         }
-        for look in looks {
-            for (reason, count) in look.lost { lost[reason, default: 0] += count }
-            if let error = look.error { errors.append(error) }
-        }
+        countLost(looks)
+        errors += looks.compactMap(\.error)
         queues = Dictionary(zip(names, looks)) { first, _ in first }
         defer { samples = [] }
         return samples
+    }
+
+    private mutating func countLost(_ looks: [QueueLook]) {
+        for look in looks {
+            for (reason, count) in look.lost { lost[reason, default: 0] += count }
+        }
     }
 
     private mutating func look(

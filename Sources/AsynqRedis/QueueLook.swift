@@ -93,6 +93,7 @@ struct QueueLook {
     mutating func addTail(_ count: Int, to pipeline: inout RedisPipeline) {
         lost = [:]
         error = nil
+        lookBefore = lastLook
         first = pipeline.add(
             "LRANGE", AsynqKeys.queue(name, "pending"), Array(String(-count).utf8), Array("-1".utf8))
     }
@@ -103,7 +104,6 @@ struct QueueLook {
     mutating func readTail(
         _ replies: [RedisReply], start: (at: WallTime, monotonic: MonotonicTime), maxGap: UInt64
     ) {
-        lookBefore = lastLook
         fresh = []
         gone = []
         if let text = replies[first].errorText { error = RedisError(reply: text, queue: name) }
@@ -117,21 +117,19 @@ struct QueueLook {
             gone = tracked.keys.filter { !present.contains($0) }
         }
         window = nil
-        if let lastLook {
-            if start.monotonic.nanoseconds(since: lastLook.monotonic) <= maxGap {
-                window = LookWindow(from: lastLook.at, to: lastLook.at)
-            } else {
-                lose(gone.count, .gap)
-                for id in gone { giveUp(id, from: lastLook.at) }
-                gone = []
-            }
+        if let lastLook, start.monotonic.nanoseconds(since: lastLook.monotonic) <= maxGap {
+            window = LookWindow(from: lastLook.at, to: lastLook.at)
+        } else {
+            lose(gone.count, .gap)
+            for id in gone { giveUp(id, from: lastLook?.at) }
+            gone = []
         }
         lastLook = start
     }
 
-    /// Nobody asks what has become of the task.
-    private mutating func giveUp(_ id: [UInt8], from: WallTime) {
-        if let ready = tracked.removeValue(forKey: id)?.ready { unasked.append((id, ready, from)) }
+    /// Nobody asks what has become of the task. `from`: when it was seen last; nil: at some time since it was ready.
+    private mutating func giveUp(_ id: [UInt8], from: WallTime?) {
+        if let ready = tracked.removeValue(forKey: id)?.ready { unasked.append((id, ready, from ?? ready)) }
     }
 
     /// The queue is gone, and what was pending in it.

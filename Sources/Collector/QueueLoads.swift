@@ -12,8 +12,8 @@ import Synchronization
 /// slice of the window in which more was taken back than came is left out, so that a purge does not hide the load.
 final class QueueLoads: Sendable {
     struct Load: Equatable {
-        /// Tasks that became ready to run.
-        var arrivalsPerSecond: Double
+        /// Tasks that became ready to run; nil where more was taken back than came in every slice of the window.
+        var arrivalsPerSecond: Double?
         /// By Little's law, from the tasks that ran at a time and those that ended; nil where none did.
         var meanRunSeconds: Double?
     }
@@ -79,7 +79,7 @@ final class QueueLoads: Sendable {
             seconds += after.time.seconds(since: before.time)
         }
         return Load(
-            arrivalsPerSecond: seconds > 0 ? arrivals / seconds : 0,
+            arrivalsPerSecond: seconds > 0 ? arrivals / seconds : nil,
             meanRunSeconds: ended > 0 ? (last.activeSeconds - first.activeSeconds) / ended : nil)
     }
 }

@@ -324,19 +324,21 @@ package struct TaskAggregator: Sendable {
 
     // MARK: What it knows
 
-    /// Numbers that queues have, or had; the last one may be that of `_other`.
-    package var queueCount: Int { queues.count + (overflowQueue == nil ? 0 : 1) }
+    /// Numbers that queues have, or had; without `_other`, which has none.
+    package var queueCount: Int { queues.count }
 
     /// nil where the queue is gone.
     package func queue(at index: Int) -> QueueSeries? {
-        guard index < queues.count else { return overflowQueue }
-        return numbers.isTaken(index) ? queues[index] : nil
+        numbers.isTaken(index) ? queues[index] : nil
     }
+
+    /// `_other`; nil where all queues have found room.
+    package var otherQueue: QueueSeries? { overflowQueue }
 
     /// p50, p95 and p99 of each queue's waits in the window, in seconds; queues without a wait in it are left out.
     package func waitQuantilesByQueue(at now: MonotonicTime) -> [(queue: QueueName, seconds: [Double])] {
-        (0..<queueCount).compactMap { index in
-            guard var queue = queue(at: index), let seconds = queue.window.quantiles(waitQuantiles, at: now) else { return nil }
+        ((0..<queueCount).map { queue(at: $0) } + [otherQueue]).compactMap { found in
+            guard var queue = found, let seconds = queue.window.quantiles(waitQuantiles, at: now) else { return nil }
             return (queue.name, seconds)
         }
     }

@@ -34,6 +34,15 @@ struct ScaleTests {
         #expect(loads.load(of: name)?.arrivalsPerSecond == 0)
     }
 
+    @Test("where more was taken back than came all the while, nobody knows what came")
+    func onlyTakenBack() {
+        note(at: 100, processed: 0, pending: 100, active: 2)
+        note(at: 110, processed: 40, pending: 0, active: 2)
+        #expect(loads.load(of: name) == QueueLoads.Load(arrivalsPerSecond: nil, meanRunSeconds: 0.5))
+        note(at: 120, processed: 80, pending: 0, active: 2)
+        #expect(loads.load(of: name)?.arrivalsPerSecond == 4)
+    }
+
     @Test("a purge does not hide what comes all the while")
     func purge() {
         for step in 0...10 as ClosedRange<Int64> {

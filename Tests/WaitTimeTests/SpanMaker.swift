@@ -82,6 +82,7 @@ extension TaskAggregator {
         for index in 0..<queueCount {
             if let queue = queue(at: index) { page.add(queue, at: now) }
         }
+        if let otherQueue { page.add(otherQueue, at: now) }
         return page.families
     }
 

@@ -123,6 +123,7 @@ func metricFamilies(of aggregator: TaskAggregator, at now: MonotonicTime) -> [Me
     for index in 0..<aggregator.queueCount {
         if let queue = aggregator.queue(at: index) { page.add(queue, at: now) }
     }
+    if let other = aggregator.otherQueue { page.add(other, at: now) }
     return page.families
 }
 

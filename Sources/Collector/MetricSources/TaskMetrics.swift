@@ -68,6 +68,8 @@ final class TaskMetrics: MetricSource, QueueNameSink {
         for index in 0..<count {
             if let queue = aggregator.withLock({ $0.queue(at: index) }) { page.add(queue, at: now) }
         }
+        // Not by a number behind the others': a queue that has come meanwhile may have that.
+        if let other = aggregator.withLock({ $0.otherQueue }) { page.add(other, at: now) }
         return page.families + Self.families(of: aggregator.withLock { $0.limits })
     }
 
