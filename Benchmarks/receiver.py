@@ -27,6 +27,7 @@ import grpc
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Tests" / "IntegrationTests"))
 from opentelemetry.proto.trace.v1.trace_pb2 import Span  # noqa: E402
 from support import http_client, otlp, otlp_json  # noqa: E402
+from support.deadline import eventually  # noqa: E402
 from support.http_client import Endpoint  # noqa: E402
 from support.metrics_page import MetricsPage  # noqa: E402
 from support.ports import free_port  # noqa: E402
@@ -91,12 +92,7 @@ class Collector:
              "--spool-directory", str(directory / "spool"), "--spool-max-bytes", "256MiB", "--spool-when-full", "drop-oldest",
              "--tempo-endpoint", "http://127.0.0.1:1", "--log-level", "error"],
             env=os.environ | {"LD_PRELOAD": str(library), "ALLOCATIONS": str(counter)})
-        for _ in range(200):
-            try:
-                self.page()
-                return
-            except OSError:
-                time.sleep(0.02)
+        eventually("the collector answers", self.page)
 
     def page(self) -> MetricsPage:
         return MetricsPage(http_client.ask(Endpoint(port=self.web_port), "GET", "/metrics").body.decode())

@@ -20,6 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Tests" / "IntegrationTests"))
 from support import asynq_messages, http_client, otlp  # noqa: E402
+from support.deadline import eventually  # noqa: E402
 from support.http_client import Endpoint, post_traces  # noqa: E402
 from support.metrics_page import MetricsPage  # noqa: E402
 from support.ports import free_port  # noqa: E402
@@ -68,12 +69,7 @@ class Collector:
             [binary, "run", "--redis-url", redis_url, "--traces-relink", relink, "--otlp-socket", str(self.unix.path),
              "--otlp-listen", "none", "--metrics-listen", f"127.0.0.1:{self.web.port}", "--tempo-endpoint", "http://127.0.0.1:1",
              "--spool-directory", str(directory / "spool"), "--log-level", "error"])
-        for _ in range(200):
-            try:
-                self.page()
-                return
-            except OSError:
-                time.sleep(0.02)
+        eventually("the collector answers", self.page)
 
     def page(self) -> MetricsPage:
         return MetricsPage(http_client.ask(self.web, "GET", "/metrics").body.decode())

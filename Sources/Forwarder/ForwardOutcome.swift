@@ -100,6 +100,8 @@ enum ForwardOutcome: Equatable {
         }
     }
 
+    private static let unreadEnd = "an answer so long that its end was not read"
+
     /// Tempo and the Collector answer with an ExportTraceServiceResponse, mostly an empty one; others with nothing, or with JSON,
     /// of which some say that it is text. A page comes from whoever answers every path so: nobody has taken the spans.
     private static func success(_ answer: ForwardAnswer) -> ForwardOutcome {
@@ -107,12 +109,12 @@ enum ForwardOutcome: Equatable {
         let isCut = answer.isCut && !type.hasPrefix("text/")
         if let outcome = answer.body.withUnsafeBytes({ ExportOutcome($0, isCut: isCut) }) {
             let isUnread = answer.isCut && outcome == ExportOutcome()
-            let message = isUnread ? "an answer so long that its end was not read" : printable(outcome.message)
+            let message = isUnread ? unreadEnd : printable(outcome.message)
             return .accepted(rejectedSpans: Int(clamping: outcome.rejectedSpans), message: message)
         }
         let isJSON = answer.body.first { ![9, 10, 13, 32].contains($0) } == UInt8(ascii: "{")
         if isJSON || type.hasPrefix("application/x-protobuf") {
-            return .accepted(rejectedSpans: 0, message: answer.isCut ? "an answer so long that its end was not read" : "")
+            return .accepted(rejectedSpans: 0, message: answer.isCut ? unreadEnd : "")
         }
         return .retrySlowly(
             reason: "\(answer.status), but with a page in place of an answer: " + (statusMessage(answer.body) ?? ""),

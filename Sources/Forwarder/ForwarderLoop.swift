@@ -112,9 +112,8 @@ struct ForwarderLoop: ~Copyable {
         if consignment.isFresh && consignment.failures == 0 { return consignment }
         var young = consignment
         if consignment.isPart {
-            let maxAge = owner.spool.options.maxAgeNanoseconds ?? .max
             let wall = owner.clock.wall()
-            let isExpired = consignment.batch.frames.contains { wall.nanoseconds(since: $0.time) > maxAge }
+            let isExpired = consignment.batch.frames.contains { owner.spool.isExpired($0.time, at: wall) }
             if isExpired { young.batch = SpoolBatch() }
         } else {
             young.batch = owner.spool.withoutExpired(consignment.batch)

@@ -177,22 +177,24 @@ enum ProtobufEncoder {
         2 + PageRoom.varintSize(time.seconds) + PageRoom.varintSize(time.nanoseconds)
     }
 
+    /// A label of an exemplar, but for its value.
+    @inline(__always)
+    private static func beginLabel(_ name: StaticString, size: Int, valueSize: Int, in room: inout PageRoom) {
+        room.append(bytesField(1))
+        room.append(UInt8(size))
+        append(text: name, field: 1, to: &room)
+        room.append(bytesField(2))
+        room.append(UInt8(valueSize))
+    }
+
     private static func append(_ exemplar: Exemplar, to room: inout PageRoom) {
         let span = exemplar.origin.span
         room.append(bytesField(3))
         room.append(UInt8(truncatingIfNeeded: size(of: exemplar)))
-        room.append(bytesField(1))
-        room.append(UInt8(traceLabelBytes - 2))
-        append(text: "trace_id", field: 1, to: &room)
-        room.append(bytesField(2))
-        room.append(UInt8(32))
+        beginLabel("trace_id", size: traceLabelBytes - 2, valueSize: 32, in: &room)
         room.append(hex: span.trace.high)
         room.append(hex: span.trace.low)
-        room.append(bytesField(1))
-        room.append(UInt8(spanLabelBytes - 2))
-        append(text: "span_id", field: 1, to: &room)
-        room.append(bytesField(2))
-        room.append(UInt8(16))
+        beginLabel("span_id", size: spanLabelBytes - 2, valueSize: 16, in: &room)
         room.append(hex: span.span.value)
         append(double: exemplar.value, field: 2, to: &room)
         let time = exemplar.time

@@ -122,7 +122,8 @@ extension Spool {
         return kept
     }
 
-    private func isExpired(_ time: WallTime, at now: WallTime) -> Bool {
+    /// Whether what was received at `time` is older than `max-age`.
+    package func isExpired(_ time: WallTime, at now: WallTime) -> Bool {
         options.maxAgeNanoseconds.map { now.nanoseconds(since: time) > $0 } ?? false
     }
 
