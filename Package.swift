@@ -69,21 +69,27 @@ let package = Package(
         library("JSON"),
         library("OTLP", ["Model", "ProtobufWire", "JSON"]),
         library("HTTPService", ["Platform"] + nio + http2),
-        library("SpanReceiver", ["Model", "Platform", "JSON", "OTLP", "ProtobufWire", "HTTPService", "Compression"] + nio),
+        library(
+            "SpanReceiver", ["Model", "Platform", "JSON", "OTLP", "ProtobufWire", "HTTPService", "Compression"] + nio),
         library("WaitTime", ["Model", "Metrics"]),
         library("Metrics", ["Model", "CLinux"]),
         library("Spool", ["Model", "Platform"]),
         library(
             "Forwarder",
-            ["Model", "Platform", "Metrics", "Spool", "Compression", "OTLP", "ProtobufWire", "CCurl", "CTLS",
-             logging]),
+            [
+                "Model", "Platform", "Metrics", "Spool", "Compression", "OTLP", "ProtobufWire", "CCurl", "CTLS",
+                logging,
+            ]),
         library("Web", ["Model", "Metrics", "HTTPService", "Compression"] + nio),
 
         // Wiring, the demo and the program.
         library(
             "Collector",
-            ["Model", "Platform", "Metrics", "AsynqRedis", "OTLP", "HTTPService", "SpanReceiver", "WaitTime", "Spool",
-             "Forwarder", "Web", "AsynqDemo", "CYAML", logging] + nio),
+            [
+                "Model", "Platform", "Metrics", "AsynqRedis", "OTLP", "HTTPService", "SpanReceiver", "WaitTime",
+                "Spool",
+                "Forwarder", "Web", "AsynqDemo", "CYAML", logging,
+            ] + nio),
         library("AsynqDemo", ["Model", "Platform", "AsynqRedis", "OTLP", "ProtobufWire", "CCurl"]),
         .executableTarget(
             name: "asynq-collector", dependencies: ["Collector", "Platform"], swiftSettings: rules,
@@ -106,8 +112,10 @@ let package = Package(
         tests("AsynqRedis", ["Model", "Platform"]),
         tests(
             "Collector",
-            ["Model", "Platform", "AsynqRedis", "Forwarder", "HTTPService", "Metrics", "SpanReceiver", "Spool",
-             "WaitTime", logging]),
+            [
+                "Model", "Platform", "AsynqRedis", "Forwarder", "HTTPService", "Metrics", "SpanReceiver", "Spool",
+                "WaitTime", logging,
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

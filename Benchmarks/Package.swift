@@ -33,18 +33,23 @@ let package = Package(
         library("Compression", ["CISAL", "CZlib", "CZstd"]),
         library(
             "AsynqRedis",
-            ["Model", "Platform", "ProtobufWire", "JSON", "CHiredis", "CTLS", .product(name: "Logging", package: "swift-log")]),
+            [
+                "Model", "Platform", "ProtobufWire", "JSON", "CHiredis", "CTLS",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         .executableTarget(
             name: "RedisBenchmark", dependencies: ["AsynqRedis", "Model", "Platform", "ProtobufWire"],
             swiftSettings: rules),
         library("Metrics", ["Model", "CLinux"]),
         library("WaitTime", ["Model", "Metrics"]),
         .executableTarget(
-            name: "MetricsBenchmark", dependencies: ["Compression", "Metrics", "Model", "WaitTime"], swiftSettings: rules),
+            name: "MetricsBenchmark", dependencies: ["Compression", "Metrics", "Model", "WaitTime"],
+            swiftSettings: rules),
         library("Spool", ["Model", "Platform"]),
         .executableTarget(name: "SpoolBenchmark", dependencies: ["Spool", "Model", "Platform"], swiftSettings: rules),
         .executableTarget(
-            name: "CompressionBenchmark", dependencies: ["Compression", "Platform", "ProtobufWire"], swiftSettings: rules),
+            name: "CompressionBenchmark", dependencies: ["Compression", "Platform", "ProtobufWire"],
+            swiftSettings: rules),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -51,9 +51,13 @@ let package = Package(
         library("OTLP", ["Model", "ProtobufWire", "JSON"]),
         library(
             "AsynqRedis",
-            ["Model", "Platform", "ProtobufWire", "JSON", "CHiredis", "CTLS", .product(name: "Logging", package: "swift-log")]),
+            [
+                "Model", "Platform", "ProtobufWire", "JSON", "CHiredis", "CTLS",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         library("HTTPService", ["Platform"] + nio + http2),
-        library("SpanReceiver", ["Model", "Platform", "JSON", "OTLP", "ProtobufWire", "HTTPService", "Compression"] + nio),
+        library(
+            "SpanReceiver", ["Model", "Platform", "JSON", "OTLP", "ProtobufWire", "HTTPService", "Compression"] + nio),
 
         fuzzer("FuzzSpanScanner", ["OTLP"]),
         fuzzer("FuzzJSON", ["OTLP"]),

@@ -26,7 +26,8 @@ struct AsynqStore {
         let queue = QueueName(task.queue)
         var commands = try registering(task.queue)
         commands.add(
-            "HSET", list: taskKey(task) + ["msg".bytes, task.encoded, "state".bytes, "pending".bytes]
+            "HSET",
+            list: taskKey(task) + ["msg".bytes, task.encoded, "state".bytes, "pending".bytes]
                 + ["pending_since".bytes, String(clock.wall().nanoseconds).bytes])
         commands.add("LPUSH", AsynqKeys.queue(queue, "pending"), task.id.bytes)
         try run(commands)
@@ -132,7 +133,8 @@ struct AsynqStore {
         for set in ["scheduled", "retry"] as [StaticString] {
             var look = RedisPipeline()
             look.add(
-                "ZRANGEBYSCORE", AsynqKeys.queue(name, set), "-inf".bytes, String(nowSeconds).bytes, "LIMIT".bytes, "0".bytes,
+                "ZRANGEBYSCORE", AsynqKeys.queue(name, set), "-inf".bytes, String(nowSeconds).bytes, "LIMIT".bytes,
+                "0".bytes,
                 "100".bytes)
             let due = try connection.roundTrip(look, deadline: deadline)[0].elements ?? []
             var commands = RedisPipeline()
@@ -192,7 +194,9 @@ struct AsynqStore {
 
     private var deadline: MonotonicTime { clock.monotonic().advanced(byNanoseconds: 5_000_000_000) }
 
-    private func taskKey(_ task: TaskMessage) -> [[UInt8]] { [AsynqKeys.task(QueueName(task.queue), id: task.id.bytes)] }
+    private func taskKey(_ task: TaskMessage) -> [[UInt8]] {
+        [AsynqKeys.task(QueueName(task.queue), id: task.id.bytes)]
+    }
 
     private func run(_ commands: RedisPipeline) throws(RedisError) {
         if commands.count == 0 { return }

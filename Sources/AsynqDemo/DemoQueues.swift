@@ -19,16 +19,19 @@ struct DemoTaskKind {
             queue: "critical", type: "payment:capture", work: "POST /v1/charges", share: 0.2, meanSeconds: 0.03,
             failureShare: 0.02, maxRetries: 5, errors: ["card network timeout"]),
         .init(
-            queue: "default", type: "order:fulfil", work: "UPDATE orders", share: 0.3, meanSeconds: 0.06, failureShare: 0.05,
+            queue: "default", type: "order:fulfil", work: "UPDATE orders", share: 0.3, meanSeconds: 0.06,
+            failureShare: 0.05,
             maxRetries: 2, retentionSeconds: 30, errors: ["deadlock detected", "stock service: 503"]),
         .init(
-            queue: "default", type: "order:remind", work: "SELECT carts", share: 0.1, meanSeconds: 0.02, failureShare: 0.02,
+            queue: "default", type: "order:remind", work: "SELECT carts", share: 0.1, meanSeconds: 0.02,
+            failureShare: 0.02,
             maxRetries: 3, delaySeconds: 2...20, errors: ["cart is gone"]),
         .init(
             queue: "emails", type: "email:send", work: "SMTP send", share: 0.25, meanSeconds: 0.12, failureShare: 0.15,
             maxRetries: 1, errors: ["smtp: 451 greylisted", "smtp: mailbox unavailable"]),
         .init(
-            queue: "reports", type: "report:render", work: "render pdf", share: 0.1, meanSeconds: 0.35, failureShare: 0.08,
+            queue: "reports", type: "report:render", work: "render pdf", share: 0.1, meanSeconds: 0.35,
+            failureShare: 0.08,
             maxRetries: 0, errors: ["font not found", "out of memory"]),
         .init(
             queue: "imports", type: "import:file", work: "parse csv", share: 0.05, meanSeconds: 0.2, failureShare: 0,

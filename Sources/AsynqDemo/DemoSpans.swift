@@ -4,7 +4,8 @@ import ProtobufWire
 /// A span as the demo's producer and workers report it.
 struct DemoSpan {
     enum Kind: UInt64 {
-        case `internal` = 1, server, client, producer, consumer
+        case `internal` = 1
+        case server, client, producer, consumer
     }
 
     enum Value {
@@ -76,7 +77,9 @@ struct DemoSpan {
 }
 
 extension TraceID {
-    var bytes: [UInt8] { withUnsafeBytes(of: high.bigEndian) { Array($0) } + withUnsafeBytes(of: low.bigEndian) { Array($0) } }
+    var bytes: [UInt8] {
+        withUnsafeBytes(of: high.bigEndian) { Array($0) } + withUnsafeBytes(of: low.bigEndian) { Array($0) }
+    }
 
     static var random: TraceID { TraceID(high: .random(in: 1 ... .max), low: .random(in: 1 ... .max)) }
 }

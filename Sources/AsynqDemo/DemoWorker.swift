@@ -41,7 +41,9 @@ struct DemoWorker {
 
     mutating func beat(_ store: AsynqStore) throws(RedisError) {
         info.activeWorkers = Int64(running.count)
-        let workers = running.map { WorkerInfo(server: info, task: $0.message, startedAtSeconds: $0.start.wholeSeconds) }
+        let workers = running.map {
+            WorkerInfo(server: info, task: $0.message, startedAtSeconds: $0.start.wholeSeconds)
+        }
         try store.beat(info, workers)
         try store.extendLeases(running.map(\.message))
     }
@@ -81,7 +83,9 @@ struct DemoWorker {
     }
 
     /// Ends the tasks whose time is over; returns their spans.
-    mutating func finishTasks(_ store: AsynqStore, _ tasks: inout DemoTasks, clock: Clock) throws(RedisError) -> [DemoSpan] {
+    mutating func finishTasks(_ store: AsynqStore, _ tasks: inout DemoTasks, clock: Clock) throws(RedisError)
+        -> [DemoSpan]
+    {
         let now = clock.monotonic()
         let done = running.filter { $0.end <= now }
         if done.isEmpty { return [] }
@@ -127,11 +131,13 @@ struct DemoWorker {
         ]
         if let due = task.origin.processAt { attributes.append(("asynq.task.process_at", .int(due.nanoseconds))) }
         let processSpan = DemoSpan(
-            name: "process \(task.message.queue)", kind: .consumer, reference: process, parent: task.origin.producer.span,
+            name: "process \(task.message.queue)", kind: .consumer, reference: process,
+            parent: task.origin.producer.span,
             start: task.start, end: end, attributes: attributes, error: task.error)
         let work = DemoSpan(
             name: task.kind.work, kind: .client, reference: SpanReference(trace: process.trace, span: .random),
-            parent: process.span, start: task.start, end: end, attributes: [("peer.service", .string("demo"))], error: task.error)
+            parent: process.span, start: task.start, end: end, attributes: [("peer.service", .string("demo"))],
+            error: task.error)
         return [work, processSpan]
     }
 }

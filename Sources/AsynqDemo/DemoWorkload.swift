@@ -145,7 +145,8 @@ package final class DemoWorkload: Sendable {
                 for index in workers.indices { try workers[index].beat(store) }
                 let minute = clock.wall().wholeSeconds / 60 * 60
                 let entry = SchedulerEntry(
-                    id: schedulerID, spec: "@every 1m", taskType: "report:render", queue: "reports", nextSeconds: minute + 60,
+                    id: schedulerID, spec: "@every 1m", taskType: "report:render", queue: "reports",
+                    nextSeconds: minute + 60,
                     previousSeconds: minute)
                 try store.beat(scheduler: schedulerID, [entry])
             }
@@ -186,10 +187,12 @@ package final class DemoWorkload: Sendable {
             tasks.add(.init(message: message, kind: kind, origin: origin))
             producer.add(
                 DemoSpan(
-                    name: "send \(kind.queue)", kind: .producer, reference: send, parent: request.span, start: begin, end: end,
+                    name: "send \(kind.queue)", kind: .producer, reference: send, parent: request.span, start: begin,
+                    end: end,
                     attributes: [
                         ("messaging.system", .string("asynq")), ("messaging.operation.name", .string("enqueue")),
-                        ("messaging.operation.type", .string("send")), ("messaging.destination.name", .string(kind.queue)),
+                        ("messaging.operation.type", .string("send")),
+                        ("messaging.destination.name", .string(kind.queue)),
                         ("messaging.message.id", .string(message.id)), ("asynq.task.type", .string(kind.type)),
                     ]))
             producer.add(

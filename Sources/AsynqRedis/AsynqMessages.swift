@@ -46,7 +46,8 @@ extension SchedulerEntrySnapshot {
     /// `SchedulerEntry`: 1 id, 2 spec, 3 task_type, 6 next_enqueue_time, 7 prev_enqueue_time.
     init(schedulerEntry bytes: [UInt8]) throws(WireError) {
         var entry = SchedulerEntrySnapshot(
-            id: ForeignText([]), spec: ForeignText([]), taskType: ForeignText([]), nextEnqueue: nil, previousEnqueue: nil)
+            id: ForeignText([]), spec: ForeignText([]), taskType: ForeignText([]), nextEnqueue: nil,
+            previousEnqueue: nil)
         try readMessage(bytes) { (field, type, reader) throws(WireError) in
             switch (field, type) {
             case (1, .lengthDelimited): entry.id = ForeignText(try reader.bytes())

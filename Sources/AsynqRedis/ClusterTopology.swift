@@ -22,7 +22,8 @@ struct ClusterTopology: Equatable {
         for range in reply.elements ?? [] {
             guard let parts = range.elements, parts.count >= 3, let first = parts[0].number, let last = parts[1].number,
                 (0..<Int64(Self.slots)).contains(first), (first..<Int64(Self.slots)).contains(last),
-                let node = parts[2].elements, node.count >= 2, let port = node[1].number.flatMap({ UInt16(exactly: $0) })
+                let node = parts[2].elements, node.count >= 2,
+                let port = node[1].number.flatMap({ UInt16(exactly: $0) })
             else {
                 throw RedisError(.protocolError, "CLUSTER SLOTS did not answer with ranges of slots")
             }

@@ -87,7 +87,9 @@ struct DeadLetterReader {
                     continue
                 }
                 do throws(RedisError) {
-                    if let letter = try Self.letter(item.queue, item.letter, reply, noting: tasks) { letters.append(letter) }
+                    if let letter = try Self.letter(item.queue, item.letter, reply, noting: tasks) {
+                        letters.append(letter)
+                    }
                 } catch {
                     errors.append(error)
                     unread[item.queue]?.noteSkipped([item.letter])

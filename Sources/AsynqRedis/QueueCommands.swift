@@ -68,7 +68,8 @@ struct QueueScrape {
     /// then what is in the archive died before the start.
     init(
         _ name: QueueName, lastGroupCount: Int64 = 0, lastPending: Int64 = 0, lastProcessed: Int64? = nil,
-        arrivals: ArchiveArrivals? = nil, unreadLetters: UnreadDeadLetters = UnreadDeadLetters(), isBaseline: Bool = false,
+        arrivals: ArchiveArrivals? = nil, unreadLetters: UnreadDeadLetters = UnreadDeadLetters(),
+        isBaseline: Bool = false,
         at now: WallTime
     ) {
         snapshot = QueueSnapshot(name: name)
@@ -210,7 +211,8 @@ struct QueueScrape {
     mutating func addDetails(to pipeline: inout RedisPipeline) {
         second = pipeline.count
         for id in nextTasks {
-            pipeline.add("HMGET", AsynqKeys.task(snapshot.name, id: id), Array("state".utf8), Array("pending_since".utf8))
+            pipeline.add(
+                "HMGET", AsynqKeys.task(snapshot.name, id: id), Array("state".utf8), Array("pending_since".utf8))
         }
         if !expiredLeases.isEmpty {
             let last = String(Self.maxActive - 1)
@@ -277,7 +279,8 @@ struct QueueScrape {
                 return
             }
             guard let fields = reply.elements, fields.count == 2 else {
-                errors.append(RedisError(.malformed, "HMGET of the next task in \(snapshot.name.text) gave no two fields"))
+                errors.append(
+                    RedisError(.malformed, "HMGET of the next task in \(snapshot.name.text) gave no two fields"))
                 return
             }
             let isPending = fields[0].bytes == Array("pending".utf8)
@@ -288,7 +291,8 @@ struct QueueScrape {
             } else if let since = fields[1].number {
                 snapshot.latencyNanoseconds = max(0, now.nanoseconds(since: WallTime(nanoseconds: since)))
             } else {
-                errors.append(RedisError(.malformed, "pending_since of the next task in \(snapshot.name.text) is no number"))
+                errors.append(
+                    RedisError(.malformed, "pending_since of the next task in \(snapshot.name.text) is no number"))
             }
             return
         }

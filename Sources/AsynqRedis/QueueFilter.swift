@@ -55,7 +55,8 @@ package struct CompiledQueueFilter {
         if include == nil && exclude == nil { return true }
         if let known = remembered[name] { return known }
         let text = name.text
-        let accepted = include.map { text.firstMatch(of: $0) != nil } ?? true
+        let accepted =
+            include.map { text.firstMatch(of: $0) != nil } ?? true
             && exclude.map { text.firstMatch(of: $0) == nil } ?? true
         if remembered.count >= Self.maxRemembered { remembered = [:] }
         remembered[name] = accepted

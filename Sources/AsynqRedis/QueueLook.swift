@@ -136,7 +136,9 @@ struct QueueLook {
     func end(at now: WallTime, noting tasks: SeenTasks) {
         guard let from = lastLook?.at else { return }
         for (id, task) in tracked {
-            if let ready = task.ready { tasks.noteGone(queue: name, id: id, ready: ready, LookWindow(from: from, to: now)) }
+            if let ready = task.ready {
+                tasks.noteGone(queue: name, id: id, ready: ready, LookWindow(from: from, to: now))
+            }
         }
     }
 

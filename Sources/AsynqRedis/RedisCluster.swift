@@ -68,7 +68,8 @@ final class RedisCluster: RedisClient {
                 last = timeoutError()
                 break
             }
-            let patience = clock.monotonic().advanced(byNanoseconds: left / UInt64(min(4, candidates.count - index) + 1))
+            let patience = clock.monotonic().advanced(
+                byNanoseconds: left / UInt64(min(4, candidates.count - index) + 1))
             do throws(RedisError) {
                 topology = try readTopology(address, deadline: patience)
                 isStale = false
@@ -88,7 +89,8 @@ final class RedisCluster: RedisClient {
     private func candidates() -> [RedisEndpoint.Address] {
         let known = topology?.masters ?? []
         let now = clock.monotonic()
-        let ordered = known.filter { nodes[$0]?.connection != nil }
+        let ordered =
+            known.filter { nodes[$0]?.connection != nil }
             + known.filter { nodes[$0].map { $0.backoff.nextAttempt <= now } ?? true } + seeds
         return ordered.reduce(into: []) { unique, address in
             if !unique.contains(address) { unique.append(address) }
@@ -115,7 +117,9 @@ final class RedisCluster: RedisClient {
         return read
     }
 
-    private func connect(_ address: RedisEndpoint.Address, deadline: MonotonicTime) throws(RedisError) -> RedisConnection {
+    private func connect(_ address: RedisEndpoint.Address, deadline: MonotonicTime) throws(RedisError)
+        -> RedisConnection
+    {
         if let open = nodes[address]?.connection { return open }
         var endpoint = target.endpoint
         endpoint.address = address
@@ -246,7 +250,8 @@ final class RedisCluster: RedisClient {
     }
 
     /// An open connection to the node; nil while it can't be reached, which is noted.
-    private func reach(_ address: RedisEndpoint.Address, deadline: MonotonicTime) throws(RedisError) -> RedisConnection? {
+    private func reach(_ address: RedisEndpoint.Address, deadline: MonotonicTime) throws(RedisError) -> RedisConnection?
+    {
         if let node = nodes[address], node.connection == nil, clock.monotonic() < node.backoff.nextAttempt {
             isStale = true
             nodeErrors[address] = node.lastError
@@ -292,7 +297,8 @@ final class RedisCluster: RedisClient {
                     topology?.move(redirect.slot, to: redirect.address)
                     isStale = true
                 }
-                redirected[redirect.address, default: []].append(Order(command: order.command, asking: !redirect.isMove))
+                redirected[redirect.address, default: []].append(
+                    Order(command: order.command, asking: !redirect.isMove))
                 continue
             }
             if let text = answer.errorText, case let error = RedisError(reply: text), error.concernsAllCommands {

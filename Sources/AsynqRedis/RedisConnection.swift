@@ -44,7 +44,8 @@ package final class RedisConnection: RedisClient {
             case .bytes: return
             case .wait(let events): _ = try wait(for: events, deadline: deadline)
             case .closed:
-                throw RedisError(.tls, "\(endpoint.description) closed the connection in the TLS handshake; is it a TLS port?")
+                throw RedisError(
+                    .tls, "\(endpoint.description) closed the connection in the TLS handshake; is it a TLS port?")
             }
         }
     }
@@ -73,7 +74,9 @@ package final class RedisConnection: RedisClient {
 
     private static func isOnlyAboutCommand(_ text: String) -> Bool {
         let words = text.lowercased()
-        return ["noperm", "unknown", "unsupported", "not supported"].contains { words.hasPrefix($0) || words.contains(" " + $0) }
+        return ["noperm", "unknown", "unsupported", "not supported"].contains {
+            words.hasPrefix($0) || words.contains(" " + $0)
+        }
     }
 
     /// Sends all commands and reads all replies; writing and reading overlap, so that neither side's buffers fill up.

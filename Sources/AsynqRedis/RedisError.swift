@@ -65,7 +65,10 @@ package struct RedisError: Error, CustomStringConvertible, Sendable {
         case "NOAUTH": (.authentication, "set redis.password, and redis.username for an ACL user")
         case "WRONGPASS": (.authentication, "check redis.username and redis.password")
         case "NOPERM" where reply.contains("'asking'"):
-            (.permission, "a slot is on its way to another node: for a Cluster, add +asking to the ACL of redis.username")
+            (
+                .permission,
+                "a slot is on its way to another node: for a Cluster, add +asking to the ACL of redis.username"
+            )
         case "NOPERM": (.permission, "the ACL of redis.username lacks a command or a key; docs/REDIS.md has the line")
         case "LOADING": (.loading, "it answers once its data is in memory")
         case "MASTERDOWN": (.masterDown, "a replica without its master, and replica-serve-stale-data is off")
@@ -74,7 +77,8 @@ package struct RedisError: Error, CustomStringConvertible, Sendable {
         case "BUSY": (.busy, "a script or function blocks Redis")
         case "CLUSTERDOWN", "TRYAGAIN": (.clusterDown, "some slots have no node")
         case "MOVED", "ASK": (.server, "this Redis is part of a Cluster; set redis.url to redis-cluster://")
-        case "ERR" where reply.hasSuffix("cluster support disabled"): (.server, "set redis.url to redis://, or rediss:// for TLS")
+        case "ERR" where reply.hasSuffix("cluster support disabled"):
+            (.server, "set redis.url to redis://, or rediss:// for TLS")
         case "ERR" where reply.hasPrefix("ERR max number of clients"):
             (.server, "raise maxclients, or look with CLIENT LIST for who holds the connections")
         case "DENIED": (.server, "give Redis a password, or connect from its own machine")

@@ -54,7 +54,9 @@ package protocol QueueNameSink: Sendable {
 
 /// What the monitor's thread does, each at its own pace.
 enum RedisWork: String, CaseIterable {
-    case scrape, look, memorySampling = "memory sampling", deadLetters = "reading of dead letters"
+    case scrape, look
+    case memorySampling = "memory sampling"
+    case deadLetters = "reading of dead letters"
 }
 
 /// What is known of Redis now.
@@ -325,7 +327,8 @@ package final class RedisMonitor: Sendable {
         }
         // Once per cause, not per scrape.
         if isNews {
-            logger.warning("Redis scrape failed", metadata: ["reason": "\(error.reason.rawValue)", "error": "\(error.message)"])
+            logger.warning(
+                "Redis scrape failed", metadata: ["reason": "\(error.reason.rawValue)", "error": "\(error.message)"])
         }
     }
 }

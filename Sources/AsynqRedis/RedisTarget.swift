@@ -1,5 +1,5 @@
-package import Platform
 import Model
+package import Platform
 
 /// Which Redis to ask: one that is named, the master that sentinels name, or a Cluster.
 package struct RedisTarget: Sendable, Equatable {
@@ -70,7 +70,8 @@ package struct RedisTarget: Sendable, Equatable {
 
     /// `SENTINEL get-master-addr-by-name`
     private func ask(
-        _ address: RedisEndpoint.Address, _ sentinels: Sentinels, clock: Clock, deadline: MonotonicTime, interrupt: Waker?
+        _ address: RedisEndpoint.Address, _ sentinels: Sentinels, clock: Clock, deadline: MonotonicTime,
+        interrupt: Waker?
     ) throws(RedisError) -> RedisEndpoint.Address {
         var sentinel = RedisEndpoint(address: address, password: sentinels.password)
         sentinel.tls = endpoint.tls
@@ -107,7 +108,8 @@ package struct RedisTarget: Sendable, Equatable {
         let reply = try connection.roundTrip(pipeline, deadline: deadline)[0]
         if let text = reply.errorText { throw RedisError(reply: text) }
         guard reply.elements?.first?.bytes == Array("master".utf8) else {
-            throw RedisError(.connection, "\(description): the Redis that the sentinels named is no master; asking again")
+            throw RedisError(
+                .connection, "\(description): the Redis that the sentinels named is no master; asking again")
         }
     }
 }

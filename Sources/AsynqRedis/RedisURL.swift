@@ -79,7 +79,8 @@ package enum RedisURL {
         guard let master, !master.isEmpty else { throw Invalid(problem: "the master's name is missing: ?master=NAME") }
         let number = tail.prefix { $0 != "?" }.drop { $0 == "/" }
         let endpoint = RedisEndpoint(
-            address: first, username: username, password: password, database: number.isEmpty ? 0 : try parseDatabase(number))
+            address: first, username: username, password: password,
+            database: number.isEmpty ? 0 : try parseDatabase(number))
         return RedisTarget(endpoint, sentinels: .init(addresses: addresses, master: master))
     }
 
@@ -145,7 +146,9 @@ package enum RedisURL {
             guard let close = text.firstIndex(of: "]") else { throw Invalid(problem: "an IPv6 address without its ]") }
             host = text[text.index(after: text.startIndex)..<close]
             let after = text[text.index(after: close)...]
-            if after.hasPrefix(":") { port = after.dropFirst() } else if !after.isEmpty {
+            if after.hasPrefix(":") {
+                port = after.dropFirst()
+            } else if !after.isEmpty {
                 throw Invalid(problem: "after ] comes a port: [::1]:6379")
             }
         } else if let colon = text.lastIndex(of: ":") {
@@ -153,7 +156,9 @@ package enum RedisURL {
             port = text[text.index(after: colon)...]
             if host.contains(":") { throw Invalid(problem: "an IPv6 address stands in brackets: [::1]:6379") }
         }
-        guard let number = UInt16(port), number > 0 else { throw Invalid(problem: "the port is no number from 1 to 65535") }
+        guard let number = UInt16(port), number > 0 else {
+            throw Invalid(problem: "the port is no number from 1 to 65535")
+        }
         return (host.isEmpty ? "127.0.0.1" : String(host), number)
     }
 

@@ -225,7 +225,8 @@ package final class SeenTasks: Sendable {
 
     /// What the task's message carries; nil where it was not read, or where another span's first attempt was told of it: then
     /// this is another task under the same id.
-    package func message(queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, for asker: Asker) -> CarriedMessage? {
+    package func message(queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, for asker: Asker) -> CarriedMessage?
+    {
         let key = Key(queue, id)
         return state.withLock { state in
             state.isAsked = true

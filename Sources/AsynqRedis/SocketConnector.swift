@@ -14,7 +14,8 @@ struct SocketConnector {
         switch endpoint.address {
         case .unix(let path): return try connectUnix(path)
         case .tcp(let host, let port):
-            let addresses = try resolver.addresses(of: host, port, clock: clock, deadline: deadline, interrupt: interrupt)
+            let addresses = try resolver.addresses(
+                of: host, port, clock: clock, deadline: deadline, interrupt: interrupt)
             return try connect(toFirstOf: addresses, "\(host):\(port)")
         }
     }

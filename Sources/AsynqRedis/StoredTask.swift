@@ -56,7 +56,8 @@ package struct StoredTask: Equatable, Sendable {
 }
 
 /// `map<string,string>`: 1 key, 2 value.
-private func readHeader(_ entry: WireReader, _ names: CarriedNames, into values: inout CarriedValues) throws(WireError) {
+private func readHeader(_ entry: WireReader, _ names: CarriedNames, into values: inout CarriedValues) throws(WireError)
+{
     var reader = entry
     let none = UnsafeRawBufferPointer(start: nil, count: 0)
     var (key, value) = (none, none)

@@ -31,7 +31,8 @@ extension StoredTask {
     private func check() {
         precondition(context.map { $0.reference.trace.isValid } ?? true, "a context without a trace")
         precondition((context?.traceState.count ?? 0) <= CarriedValues.maxBytes, "a longer state than is kept")
-        precondition(errorMessage.bytes.count <= Self.maxErrorBytes && type.bytes.count <= Self.maxErrorBytes, "a long text")
+        precondition(
+            errorMessage.bytes.count <= Self.maxErrorBytes && type.bytes.count <= Self.maxErrorBytes, "a long text")
         for time in [enqueuedAt, processAt] {
             precondition(time.map { $0.wholeSeconds > 0 } ?? true, "a time before the epoch")
         }

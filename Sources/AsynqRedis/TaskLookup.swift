@@ -157,7 +157,9 @@ package final class TaskLookup: Sendable {
             }
             let now = clock.monotonic()
             // One that has waited too long already is no reason to give up a good connection.
-            if isUp && now < request.deadline && desk.needsPreparation(at: now) { prepare(&desk, until: request.deadline) }
+            if isUp && now < request.deadline && desk.needsPreparation(at: now) {
+                prepare(&desk, until: request.deadline)
+            }
             answer(request, &desk)
         }
         let left = state.withLock { state in
@@ -245,7 +247,8 @@ package final class TaskLookup: Sendable {
         do throws(RedisError) {
             guard let stored = try StoredTask(reply: reply, queue: queue, names: tasks.names) else { return .gone }
             tasks.note(queue: queue, id: id, ready: nil, task: stored)
-            let helps = (question.wantsContext && stored.context?.reference.isValid == true)
+            let helps =
+                (question.wantsContext && stored.context?.reference.isValid == true)
                 || (question.wantsTime && stored.enqueuedAt != nil)
             return helps ? .found : .empty
         } catch {

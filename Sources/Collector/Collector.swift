@@ -100,7 +100,8 @@ package final class Collector: Sendable {
         }
         otlpGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         ingestSink = IngestSink(taskMetrics: taskMetrics, spool: spool, forwarder: forwarder)
-        deadLetterSpans = options.addsDeadLetterSpans && spool != nil
+        deadLetterSpans =
+            options.addsDeadLetterSpans && spool != nil
             ? DeadLetterSpans(sink: ingestSink, counters: counters, eventLoop: otlpGroup.next()) : nil
         var sources: [any MetricSource] = []
         if let redis {
@@ -116,7 +117,8 @@ package final class Collector: Sendable {
         sources.append(
             PipelineMetrics(
                 counters: counters, limits: [otlpLimits, webLimits], taskMetrics: taskMetrics, spool: spool,
-                forwarder: forwarder, clock: clock, makesSpans: options.aggregator.collectsWaits || options.addsDeadLetterSpans))
+                forwarder: forwarder, clock: clock,
+                makesSpans: options.aggregator.collectsWaits || options.addsDeadLetterSpans))
         sources.append(ProcessMetrics(clock: clock))
         registry = MetricsRegistry(sources)
         let patience = 3 * (options.redis?.intervalNanoseconds ?? 0) + (options.redis?.timeoutNanoseconds ?? 0)
@@ -222,7 +224,8 @@ package final class Collector: Sendable {
         StatusPage.html(
             StatusContent(
                 redis: redis?.current, rows: queues.rows, history: history.all, deadLetters: newestDeadLetters,
-                slowestWaits: taskMetrics.slowestWaits, books: Books.read(counters, spool), forwarderState: forwarderState,
+                slowestWaits: taskMetrics.slowestWaits, books: Books.read(counters, spool),
+                forwarderState: forwarderState,
                 links: options.traceLinks, now: (clock.wall(), clock.monotonic())))
     }
 

@@ -42,7 +42,8 @@ struct IngestSink: SpanSink {
     }
 
     private func append(
-        _ payload: UnsafeRawBufferPointer, spanCount: Int, to spool: Spool, whenDurable: (@Sendable (Bool) -> Void)? = nil
+        _ payload: UnsafeRawBufferPointer, spanCount: Int, to spool: Spool,
+        whenDurable: (@Sendable (Bool) -> Void)? = nil
     ) throws(SinkRefusal) {
         do throws(SpoolError) {
             // With `always`, only then is there something to be read.

@@ -19,10 +19,11 @@ extension MadeSpan {
             reference: SpanReference(trace: wait.producer.trace, span: id), parent: wait.producer.span,
             name: ForeignText(attempt.task.queue.bytes + Array(" wait".utf8)),
             startNanoseconds: wait.readyNanoseconds, endNanoseconds: attempt.startNanoseconds)
-        attributes = Self.taskAttributes(attempt.task, attempt.type, operation: "wait") + [
-            ("asynq.task.wait_seconds", .double(wait.seconds)),
-            ("asynq.task.retry_count", .integer(Int64(attempt.retryCount))),
-        ]
+        attributes =
+            Self.taskAttributes(attempt.task, attempt.type, operation: "wait") + [
+                ("asynq.task.wait_seconds", .double(wait.seconds)),
+                ("asynq.task.retry_count", .integer(Int64(attempt.retryCount))),
+            ]
         if attempt.process.trace != wait.producer.trace { links = [attempt.process] }
     }
 
@@ -38,9 +39,10 @@ extension MadeSpan {
             reference: SpanReference(trace: context.reference.trace, span: id), parent: context.reference.span,
             name: ForeignText(letter.task.queue.bytes + Array(" dead letter".utf8)), startNanoseconds: died,
             endNanoseconds: died)
-        attributes = Self.taskAttributes(letter.task, letter.type, operation: "dead-letter") + [
-            ("asynq.task.retry_count", .integer(Int64(letter.retried)))
-        ]
+        attributes =
+            Self.taskAttributes(letter.task, letter.type, operation: "dead-letter") + [
+                ("asynq.task.retry_count", .integer(Int64(letter.retried)))
+            ]
         errorMessage = letter.errorMessage
         if let failed = letter.lastFailedAt {
             attributes.append(("asynq.task.last_failed_at", .integer(failed.wholeSeconds)))
@@ -53,7 +55,8 @@ extension MadeSpan {
     ) -> [(key: String, value: Value)] {
         var attributes: [(key: String, value: Value)] = [
             ("messaging.system", .text(ForeignText("asynq"))),
-            ("messaging.operation.type", .text(ForeignText(operation))), ("messaging.destination.name", .text(task.queue)),
+            ("messaging.operation.type", .text(ForeignText(operation))),
+            ("messaging.destination.name", .text(task.queue)),
         ]
         if !task.id.isEmpty { attributes.append(("messaging.message.id", .text(ForeignText(task.id)))) }
         if !type.bytes.isEmpty { attributes.append(("asynq.task.type", .text(type))) }

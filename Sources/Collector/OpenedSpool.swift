@@ -54,7 +54,8 @@ struct SpoolStartError: Error, CustomStringConvertible {
         var status = stat()
         if stat(path, &status) != 0 { return nil }
         let mode = String(status.st_mode & 0o7777, radix: 8)
-        return " (\(path) belongs to user \(status.st_uid), group \(status.st_gid), and has mode \(mode); this process is "
+        return
+            " (\(path) belongs to user \(status.st_uid), group \(status.st_gid), and has mode \(mode); this process is "
             + "user \(geteuid()), group \(getegid()))"
     }
 }

@@ -43,14 +43,16 @@ final class QueueLoads: Sendable {
         points.withLock { points in
             var present: [QueueName: [Point]] = [:]
             for queue in queues {
-                guard let processed = queue.processed, let pending = queue.size[.pending], let active = queue.size[.active]
+                guard let processed = queue.processed, let pending = queue.size[.pending],
+                    let active = queue.size[.active]
                 else { continue }
                 var kept = points[queue.name] ?? []
                 // Without an earlier state, or with an earlier one of another queue that had this name: counters never fall.
                 if let last = kept.last, processed < last.processed || now <= last.time { kept = [] }
                 let passed = kept.last.map { now.seconds(since: $0.time) * Double($0.active) + $0.activeSeconds } ?? 0
                 add(
-                    Point(time: now, processed: processed, open: pending &+ active, active: active, activeSeconds: passed),
+                    Point(
+                        time: now, processed: processed, open: pending &+ active, active: active, activeSeconds: passed),
                     to: &kept)
                 present[queue.name] = kept
             }

@@ -31,7 +31,8 @@ struct QueueQueries: Sendable {
             return .stale("the last scrape of Redis is too old")
         }
         guard let queue = snapshot.queues.first(where: { $0.name == name }) else { return .unknownQueue }
-        guard let pending = queue.size[.pending], let active = queue.size[.active], let latency = queue.latencyNanoseconds
+        guard let pending = queue.size[.pending], let active = queue.size[.active],
+            let latency = queue.latencyNanoseconds
         else { return .stale("the queue could not be read whole") }
         let spans = taskMetrics.quantiles95(of: name)
         let load = loads.load(of: name)

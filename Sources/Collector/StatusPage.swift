@@ -68,7 +68,8 @@ enum StatusPage {
         }
         page += summary(content) + queueTable(content)
         page += slowestTable(content) + deadLetterTable(content) + spanTable(content)
-        page += "<p><a href=\"/metrics\">/metrics</a> · <a href=\"/api/v1/queues\">/api/v1/queues</a> · "
+        page +=
+            "<p><a href=\"/metrics\">/metrics</a> · <a href=\"/api/v1/queues\">/api/v1/queues</a> · "
             + "<a href=\"/api/v1/dead-letters\">/api/v1/dead-letters</a> · <a href=\"/-/ready\">/-/ready</a></p>\n"
         return Array((page + "</main></body></html>\n").utf8)
     }
@@ -100,7 +101,8 @@ enum StatusPage {
         let states: [TaskState] = [.pending, .active, .scheduled, .retry, .archived, .completed, .aggregating]
         var table = "<h2>Queues</h2>\n<div class=\"wide\"><table><thead><tr><th>queue</th>"
         table += states.map { "<th>\($0.rawValue)</th>" }.joined()
-        table += "<th>oldest</th><th>wait p50</th><th>p95</th><th>p99</th><th>pending</th><th>p95, 10 min</th></tr></thead>"
+        table +=
+            "<th>oldest</th><th>wait p50</th><th>p95</th><th>p99</th><th>pending</th><th>p95, 10 min</th></tr></thead>"
         table += "<tbody>\n"
         for row in content.rows {
             let paused = row.snapshot?.isPaused == true ? " <em>paused</em>" : ""
@@ -122,7 +124,8 @@ enum StatusPage {
 
     private static func slowestTable(_ content: StatusContent) -> String {
         if content.slowestWaits.isEmpty { return "" }
-        var table = "<h2>Slowest waits of the last 15 minutes</h2>\n<div class=\"wide\"><table><thead><tr><th>queue</th>"
+        var table =
+            "<h2>Slowest waits of the last 15 minutes</h2>\n<div class=\"wide\"><table><thead><tr><th>queue</th>"
         table += "<th>type</th><th>wait</th><th>seen</th><th>trace</th></tr></thead><tbody>\n"
         for wait in content.slowestWaits {
             let age = content.now.monotonic.seconds(since: wait.observedAt)

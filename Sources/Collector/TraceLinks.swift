@@ -20,9 +20,11 @@ struct TraceLinks: Sendable {
         let text = "<code>\(trace.hex)</code>"
         guard let grafana else { return text }
         let uid = escapedJSON(dataSource)
-        let query = "{\"refId\":\"A\",\"datasource\":{\"type\":\"tempo\",\"uid\":\"\(uid)\"},\"queryType\":\"traceql\","
+        let query =
+            "{\"refId\":\"A\",\"datasource\":{\"type\":\"tempo\",\"uid\":\"\(uid)\"},\"queryType\":\"traceql\","
             + "\"query\":\"\(trace.hex)\"}"
-        let panes = "{\"t\":{\"datasource\":\"\(uid)\",\"queries\":[\(query)],\"range\":{\"from\":\"now-24h\",\"to\":\"now\"}}}"
+        let panes =
+            "{\"t\":{\"datasource\":\"\(uid)\",\"queries\":[\(query)],\"range\":{\"from\":\"now-24h\",\"to\":\"now\"}}}"
         let address = "\(grafana)/explore?schemaVersion=1&panes=\(Self.percentEncoded(panes))&orgId=1"
         return "<a href=\"\(StatusPage.escaped(address))\">\(text)</a>"
     }

@@ -9,19 +9,19 @@
 // one array, which is all that they allocate in a call.
 
 #if canImport(CISAL) && !WITHOUT_ISAL
-package typealias GzipCompressor = ISALCompressor
-/// What this build was given, for those who measure it.
-package let gzipLibraryName = "ISA-L"
+    package typealias GzipCompressor = ISALCompressor
+    /// What this build was given, for those who measure it.
+    package let gzipLibraryName = "ISA-L"
 #else
-package typealias GzipCompressor = ZlibCompressor
-package let gzipLibraryName = "zlib in the place of ISA-L"
+    package typealias GzipCompressor = ZlibCompressor
+    package let gzipLibraryName = "zlib in the place of ISA-L"
 #endif
 
 // On arm64 ISA-L before 2.32 refuses some good bodies of 128 KiB and more: https://github.com/intel/isa-l/issues/316
 #if canImport(CISAL) && !WITHOUT_ISAL && arch(x86_64)
-package typealias Inflater = ISALInflater
+    package typealias Inflater = ISALInflater
 #else
-package typealias Inflater = ZlibInflater
+    package typealias Inflater = ZlibInflater
 #endif
 
 /// Why bytes could not be decompressed.

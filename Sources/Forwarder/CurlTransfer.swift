@@ -19,7 +19,9 @@ final class CurlTransfer {
     fileprivate var isAnswerCut = false
 
     /// nil when libcurl has no memory for a handle.
-    init?(_ options: ForwarderOptions, body bytes: [UInt8], contentEncoding: String?, onConnectionOfItsOwn: Bool = false) {
+    init?(
+        _ options: ForwarderOptions, body bytes: [UInt8], contentEncoding: String?, onConnectionOfItsOwn: Bool = false
+    ) {
         guard let handle = curl_easy_init() else { return nil }
         self.handle = handle
         body = .allocate(byteCount: bytes.count, alignment: 1)
@@ -47,7 +49,9 @@ final class CurlTransfer {
     ) -> UnsafeMutablePointer<curl_slist>? {
         var lines = ["Content-Type: application/x-protobuf", "Expect:", "Accept:"]
         if let contentEncoding { lines.append("Content-Encoding: \(contentEncoding)") }
-        if let host = options.endpoint.substitution?.host, !options.headers.contains(where: { $0.name.lowercased() == "host" }) {
+        if let host = options.endpoint.substitution?.host,
+            !options.headers.contains(where: { $0.name.lowercased() == "host" })
+        {
             lines.append("Host: \(host)")
         }
         lines += options.headers.map { "\($0.name): \($0.value)" }
@@ -70,8 +74,8 @@ final class CurlTransfer {
         _ = collector_curl_set_long(handle, CURLOPT_QUICK_EXIT, 1)
         // Signals belong to the main thread.
         _ = collector_curl_set_long(handle, CURLOPT_NOSIGNAL, 1)
-        // Tempo speaks no HTTP/2 without TLS.
-        _ = collector_curl_set_long(handle, CURLOPT_HTTP_VERSION, 2 /* CURL_HTTP_VERSION_1_1 */)
+        // 2 is CURL_HTTP_VERSION_1_1: Tempo speaks no HTTP/2 without TLS.
+        _ = collector_curl_set_long(handle, CURLOPT_HTTP_VERSION, 2)
         _ = collector_curl_set_long(handle, CURLOPT_POST, 1)
         _ = collector_curl_set_offset(handle, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(body.count))
         _ = collector_curl_set_pointer(handle, CURLOPT_POSTFIELDS, body.baseAddress)

@@ -277,7 +277,9 @@ struct Dispatch {
         return consignment.failures > 1 && divide(consignment, bySpans: false)
     }
 
-    private mutating func putBack(_ consignment: Consignment, until moment: MonotonicTime = MonotonicTime(nanoseconds: 0)) {
+    private mutating func putBack(
+        _ consignment: Consignment, until moment: MonotonicTime = MonotonicTime(nanoseconds: 0)
+    ) {
         var failed = consignment
         failed.notBefore = moment
         failed.failures += 1
@@ -313,7 +315,8 @@ struct Dispatch {
     // MARK: Suspects
 
     private mutating func suspect(
-        _ consignment: Consignment, _ outcome: ForwardOutcome, after seconds: UInt64, at now: MonotonicTime, jitter: Double
+        _ consignment: Consignment, _ outcome: ForwardOutcome, after seconds: UInt64, at now: MonotonicTime,
+        jitter: Double
     ) -> [DispatchEffect] {
         var suspect = consignment
         let since = suspect.firstTriesBefore ?? firstTries
@@ -331,7 +334,9 @@ struct Dispatch {
         }
         // To halve costs nothing, and lets the innocent go. What breaks the connection may be too large for somebody.
         let effects = [DispatchEffect.suspected(spans: suspect.batch.spanCount, reason: reason)]
-        if suspect.suspicions >= 2 && waiting.count < Self.maxHeld && divide(suspect, bySpans: !isAnswer) { return effects }
+        if suspect.suspicions >= 2 && waiting.count < Self.maxHeld && divide(suspect, bySpans: !isAnswer) {
+            return effects
+        }
         // One that gets no answer is kept as long as there is room, and then given up before it keeps others waiting.
         let isRoomShort = waiting.count + 1 >= Self.maxWaiting || !hasRoomForBytes(suspect.batch.bytes.count)
         if (isAnswer || isRoomShort) && firstTries.condemns(suspicions: suspect.suspicions, since: since) {
@@ -405,7 +410,8 @@ struct Dispatch {
                 let frame = parts[0].batch.frames.first
             else { return nil }
             return SpoolRest(
-                of: frame, payload: parts.flatMap(\.batch.bytes), spanCount: parts.reduce(0) { $0 + $1.batch.spanCount })
+                of: frame, payload: parts.flatMap(\.batch.bytes), spanCount: parts.reduce(0) { $0 + $1.batch.spanCount }
+            )
         }
     }
 }

@@ -75,7 +75,8 @@ enum ForwardOutcome: Equatable {
         let after = answer.retryAfterSeconds
         switch answer.failure {
         case .unreachable: return .retry(afterSeconds: 0, reason: answer.failureText)
-        case .untrusted: return .retrySlowly(reason: answer.failureText, advice: "check tempo.tls.* and the proxy's password")
+        case .untrusted:
+            return .retrySlowly(reason: answer.failureText, advice: "check tempo.tls.* and the proxy's password")
         case .unanswered: return .doubtful(afterSeconds: 0, reason: answer.failureText, isAnswer: false)
         case nil: break
         }
@@ -84,10 +85,12 @@ enum ForwardOutcome: Equatable {
         let reason = "\(answer.status)" + (message.isEmpty ? "" : ": \(message)")
         if message.contains("no org id") {
             // Tempo with multitenancy: 401, or 503 for ever.
-            return .retrySlowly(reason: reason, advice: "Tempo wants a tenant: set tempo.headers to X-Scope-OrgID=<tenant>")
+            return .retrySlowly(
+                reason: reason, advice: "Tempo wants a tenant: set tempo.headers to X-Scope-OrgID=<tenant>")
         }
         if answer.status == 400 && saysWantsTLS(message) {
-            return .retrySlowly(reason: reason, advice: "tempo.endpoint is a TLS port: write https:// in place of http://")
+            return .retrySlowly(
+                reason: reason, advice: "tempo.endpoint is a TLS port: write https:// in place of http://")
         }
         switch answer.status {
         case 413: return .tooLarge(reason: reason)
@@ -129,7 +132,8 @@ enum ForwardOutcome: Equatable {
 
     /// How Go's server (Tempo) and nginx answer plain HTTP on a port for TLS. Not the bytes' fault, though it comes as 400.
     private static func saysWantsTLS(_ message: String) -> Bool {
-        message.contains("HTTP request to an HTTPS server") || message.contains("plain HTTP request was sent to HTTPS port")
+        message.contains("HTTP request to an HTTPS server")
+            || message.contains("plain HTTP request was sent to HTTPS port")
     }
 
     private static func advice(_ status: Int) -> String {

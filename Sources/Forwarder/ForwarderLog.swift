@@ -38,7 +38,8 @@ struct ForwarderLog {
         case .rejected(let spans, let message):
             guard let more = rejected.take(at: now) else { return }
             logger.warning(
-                spans > 0 ? "the backend took a request but for some spans" : "the backend took a request with a remark",
+                spans > 0
+                    ? "the backend took a request but for some spans" : "the backend took a request with a remark",
                 metadata: ["spans": "\(spans)", "reason": "\(message)", "more_since_last_line": "\(more)"])
         case .suspected(let spans, let reason):
             guard let more = suspected.take(at: now) else { return }
@@ -83,7 +84,8 @@ struct ForwarderLog {
         ]
         if let advice {
             metadata["advice"] = "\(advice)"
-            logger.error("the backend won't let us in; spans wait in the spool until this is mended", metadata: metadata)
+            logger.error(
+                "the backend won't let us in; spans wait in the spool until this is mended", metadata: metadata)
         } else {
             logger.warning("forwarding failed, will retry", metadata: metadata)
         }

@@ -78,7 +78,8 @@ struct ForwarderLoop: ~Copyable {
                 guard let stretch else { return nil }
                 do throws(SpoolError) {
                     // The spool gives one request at least.
-                    let batch = try owner.spool.readBatch(from: stretch, maxBytes: maxBytes, maxSpans: isLone ? 1 : maxSpans)
+                    let batch = try owner.spool.readBatch(
+                        from: stretch, maxBytes: maxBytes, maxSpans: isLone ? 1 : maxSpans)
                     read = batch
                     return batch.isEmpty ? nil : batch
                 } catch {

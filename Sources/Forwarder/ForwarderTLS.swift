@@ -29,7 +29,8 @@ package struct ForwarderTLS: Sendable, Equatable {
             return Self.failure("tempo.tls.cert-file \(certificateFile)")
         }
         let key = keyFile ?? certificateFile
-        return SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) == 1 ? nil : Self.failure("tempo.tls.key-file \(key)")
+        return SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) == 1
+            ? nil : Self.failure("tempo.tls.key-file \(key)")
     }
 
     /// The oldest error that OpenSSL noted in this thread.
@@ -38,7 +39,8 @@ package struct ForwarderTLS: Sendable, Equatable {
         defer { ERR_clear_error() }
         var text = [CChar](repeating: 0, count: 256)
         ERR_error_string_n(code, &text, text.count)
-        return "reading \(file): " + String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return "reading \(file): "
+            + String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     /// Seconds for which libcurl keeps the authorities that it has read; its own default is a day.
@@ -54,7 +56,8 @@ package struct ForwarderTLS: Sendable, Equatable {
             _ = collector_curl_set_string(handle, CURLOPT_SSLCERT, certificateFile)
             _ = collector_curl_set_string(handle, CURLOPT_SSLKEY, keyFile ?? certificateFile)
         }
-        _ = collector_curl_set_long(handle, CURLOPT_SSLVERSION, 6 /* CURL_SSLVERSION_TLSv1_2: that or later */)
+        // 6 is CURL_SSLVERSION_TLSv1_2: that version or a later one.
+        _ = collector_curl_set_long(handle, CURLOPT_SSLVERSION, 6)
         _ = collector_curl_set_long(handle, CURLOPT_CA_CACHE_TIMEOUT, Self.authorityCacheSeconds)
         if skipsVerification {
             _ = collector_curl_set_long(handle, CURLOPT_SSL_VERIFYPEER, 0)

@@ -36,7 +36,8 @@ package struct TraceEndpoint: Sendable, Equatable {
         let host: String
 
         fileprivate init(_ serverName: String, for endpoint: CurlURL) throws(Invalid) {
-            guard let host = endpoint.part(CURLUPART_HOST), let port = endpoint.part(CURLUPART_PORT, CURLU_DEFAULT_PORT),
+            guard let host = endpoint.part(CURLUPART_HOST),
+                let port = endpoint.part(CURLUPART_PORT, CURLU_DEFAULT_PORT),
                 let url = endpoint.part(CURLUPART_URL)
             else { throw Invalid(problem: "no host") }
             connectTo = "::\(host):\(port)"

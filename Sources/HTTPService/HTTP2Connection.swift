@@ -141,7 +141,8 @@ final class HTTP2Connection: ChannelInboundHandler {
         // GOAWAY, if it could.
         if violation.isAnswered {
             // grpc-go says goodbye by a GOAWAY that names its own last stream, where it should name ours.
-            let isGoodbye = error is NIOHTTP2Errors.InvalidStreamIDForPeer && streams.isEmpty && lastStreamID != .rootStream
+            let isGoodbye =
+                error is NIOHTTP2Errors.InvalidStreamIDForPeer && streams.isEmpty && lastStreamID != .rootStream
             if !isGoodbye { limits.noteProtocolError() }
             return context.close(promise: nil)
         }
@@ -151,7 +152,8 @@ final class HTTP2Connection: ChannelInboundHandler {
 
     // MARK: Requests
 
-    private func receive(_ headers: HPACKHeaders, _ isEnd: Bool, _ id: HTTP2StreamID, _ context: ChannelHandlerContext) {
+    private func receive(_ headers: HPACKHeaders, _ isEnd: Bool, _ id: HTTP2StreamID, _ context: ChannelHandlerContext)
+    {
         isUsed = true
         if streams[id] != nil {
             if isEnd { finish(id, context) }  // Trailers of the request: nothing that is asked for.
@@ -284,10 +286,11 @@ final class HTTP2Connection: ChannelInboundHandler {
         let latest = context.eventLoop.now - .seconds(HTTPLimits.requestSeconds)
         for (id, stream) in streams {
             // Answered or not, what comes has to come to an end.
-            let isSlow = switch stream.phase {
-            case .receiving, .discarding: stream.arrival < latest
-            case .answering: false
-            }
+            let isSlow =
+                switch stream.phase {
+                case .receiving, .discarding: stream.arrival < latest
+                case .answering: false
+                }
             if isSlow { limits.noteSlowRequest() }
             if isSlow || !stream.isMoving { write(.rstStream(.cancel), id, context) }
         }

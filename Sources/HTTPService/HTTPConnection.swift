@@ -199,7 +199,8 @@ final class HTTPConnection: ChannelInboundHandler {
 
     private func write(_ answer: HTTPResponse, to head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         var response = answer
-        var heldBytes = response.body.readableBytes >= Self.largeAnswer && head.method != .HEAD ? response.body.readableBytes : 0
+        var heldBytes =
+            response.body.readableBytes >= Self.largeAnswer && head.method != .HEAD ? response.body.readableBytes : 0
         if heldBytes > 0 && !limits.holdAnswer(heldBytes) {
             response = .text(.serviceUnavailable, "too much of earlier answers was not read yet")
             response.headers.add(name: "Retry-After", value: "1")
@@ -245,7 +246,9 @@ final class HTTPConnection: ChannelInboundHandler {
         written.whenComplete { _ in
             let (connection, context) = loopBound.value
             connection.pendingAnswers -= 1
-            if !answer.keepAlive || (connection.isInputClosed && connection.pendingAnswers == 0) { context.close(promise: nil) }
+            if !answer.keepAlive || (connection.isInputClosed && connection.pendingAnswers == 0) {
+                context.close(promise: nil)
+            }
         }
     }
 

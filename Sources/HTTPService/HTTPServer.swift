@@ -85,7 +85,8 @@ package final class HTTPServer: Sendable {
     /// All that a connection of a listener has between its socket and the responder; a fuzzer has no socket and gives it
     /// an embedded channel's pipeline.
     package static func addHandlers(
-        to pipeline: ChannelPipeline.SynchronousOperations, http2: Bool, _ responder: any HTTPResponder, _ limits: HTTPLimits
+        to pipeline: ChannelPipeline.SynchronousOperations, http2: Bool, _ responder: any HTTPResponder,
+        _ limits: HTTPLimits
     ) throws {
         // A client that does not read its answers is not read from either.
         try pipeline.addHandler(BackPressureHandler())

@@ -33,7 +33,8 @@ final class ProtocolSwitch: ChannelInboundHandler, RemovableChannelHandler {
     private var timeout: Scheduled<Void>?
 
     init(
-        idleTimeout: TimeAmount, _ configure: @escaping (WireProtocol, ChannelPipeline.SynchronousOperations) throws -> Void
+        idleTimeout: TimeAmount,
+        _ configure: @escaping (WireProtocol, ChannelPipeline.SynchronousOperations) throws -> Void
     ) {
         self.idleTimeout = idleTimeout
         self.configure = configure

@@ -12,7 +12,8 @@ struct UnixSocketFile {
 
     private static func makeDirectory(for path: String) throws(ListenError) {
         guard path.utf8.count <= maxPathBytes else {
-            throw ListenError(path, "the path of a unix socket has at most \(maxPathBytes) bytes, this one \(path.utf8.count)")
+            throw ListenError(
+                path, "the path of a unix socket has at most \(maxPathBytes) bytes, this one \(path.utf8.count)")
         }
         do {
             try Files.makeDirectories(Files.parent(of: path))

@@ -71,7 +71,8 @@ package struct Histogram: Sendable {
         }
         let finest = NativeBuckets.finestIndex(of: value)
         while true {
-            let bucket = NativeBucket(index: NativeBuckets.coarsened(finest, by: NativeBuckets.finestSchema - Int(schema)))
+            let bucket = NativeBucket(
+                index: NativeBuckets.coarsened(finest, by: NativeBuckets.finestSchema - Int(schema)))
             let position = position(of: bucket)
             if position < nativeRange.upperBound && NativeBucket(words[position]).index == bucket.index {
                 words[position] += 1
@@ -119,7 +120,9 @@ package struct Histogram: Sendable {
         var position = exemplarRange.lowerBound
         if bucket > 0 {
             let below = bounds.values[bucket - 1]
-            while position < words.count && Exemplar.value(words.span, at: position) <= below { position += Exemplar.wordCount }
+            while position < words.count && Exemplar.value(words.span, at: position) <= below {
+                position += Exemplar.wordCount
+            }
         }
         let isLast = bucket == bounds.values.count
         if position < words.count && (isLast || Exemplar.value(words.span, at: position) <= bounds.values[bucket]) {

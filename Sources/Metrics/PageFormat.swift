@@ -83,7 +83,9 @@ private struct MediaRange {
             guard let equals = part.firstIndex(of: "=") else { continue }
             let name = Self.trimmed(part[..<equals]).lowercased()
             var value = Self.trimmed(part[part.index(after: equals)...])
-            if value.count >= 2 && value.hasPrefix("\"") && value.hasSuffix("\"") { value = value.dropFirst().dropLast() }
+            if value.count >= 2 && value.hasPrefix("\"") && value.hasSuffix("\"") {
+                value = value.dropFirst().dropLast()
+            }
             if name == "q" {
                 let quality = Double(value) ?? 0
                 self.quality = (0...1).contains(quality) ? quality : 0

@@ -87,7 +87,9 @@ enum TextEncoder {
     }
 
     /// `name_suffix{labels} `, with the blank that precedes the value.
-    private static func appendSeries(_ name: [UInt8], _ suffix: StaticString, _ labels: LabelSet, to room: inout PageRoom) {
+    private static func appendSeries(
+        _ name: [UInt8], _ suffix: StaticString, _ labels: LabelSet, to room: inout PageRoom
+    ) {
         room.append(name)
         room.append(suffix)
         if !labels.encoded.isEmpty {
@@ -122,7 +124,9 @@ enum TextEncoder {
                 room.append(edges[bucket])
                 cumulative += words[bucket]
                 room.append(integer: cumulative)
-                if exemplar < words.count, bucket == bounds.count || Exemplar.value(words, at: exemplar) <= bounds[bucket] {
+                if exemplar < words.count,
+                    bucket == bounds.count || Exemplar.value(words, at: exemplar) <= bounds[bucket]
+                {
                     append(Exemplar(words, at: exemplar), to: &room)
                     exemplar += Exemplar.wordCount
                 }

@@ -115,7 +115,9 @@ package enum RFC3339 {
             if skip("Zz") { return 0 }
             let sign: Int64
             if skip("+") { sign = 1 } else if skip("-") { sign = -1 } else { return nil }
-            guard let hours = digits(2), skip(":"), let minutes = digits(2), hours < 24, minutes < 60 else { return nil }
+            guard let hours = digits(2), skip(":"), let minutes = digits(2), hours < 24, minutes < 60 else {
+                return nil
+            }
             return sign * (hours * 3600 + minutes * 60)
         }
     }

@@ -16,7 +16,8 @@ package struct TraceContext: Hashable, Sendable {
     /// version ff. Later versions may have more behind it. Upper-case digits are taken, too.
     package init?(traceParent text: UnsafeRawBufferPointer, traceState: [UInt8] = []) {
         let dash = UInt8(ascii: "-")
-        guard text.count >= 55, text[2] == dash, text[35] == dash, text[52] == dash, let version = Self.hex(text[0..<2]),
+        guard text.count >= 55, text[2] == dash, text[35] == dash, text[52] == dash,
+            let version = Self.hex(text[0..<2]),
             version != 0xFF, text.count == 55 || (version > 0 && text[55] == dash),
             let high = Self.hex(text[3..<19]), let low = Self.hex(text[19..<35]), let span = Self.hex(text[36..<52]),
             let flags = Self.hex(text[53..<55])

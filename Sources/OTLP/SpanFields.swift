@@ -47,7 +47,9 @@ struct SpanFields {
         case .wait(let unitSeconds):
             let seconds = (value.number(in: body) ?? .nan) * unitSeconds
             let isUsable = seconds.isFinite && seconds <= PlausibleSeconds.longest
-            if Self.keep(value, rank, &task.wait, &ranks.wait, isUsable: isUsable) { task.waitUnitSeconds = unitSeconds }
+            if Self.keep(value, rank, &task.wait, &ranks.wait, isUsable: isUsable) {
+                task.waitUnitSeconds = unitSeconds
+            }
         case .readyStamp: keepStamp(value, rank, .ready, in: body)
         // Behind every ready stamp, which is the better one.
         case .enqueueStamp: keepStamp(value, rank + 100, .enqueued, in: body)
@@ -114,7 +116,9 @@ struct SpanFields {
         return task
     }
 
-    private static func text(_ value: AttributeValue, in body: UnsafeRawBufferPointer, equals text: StaticString) -> Bool {
+    private static func text(_ value: AttributeValue, in body: UnsafeRawBufferPointer, equals text: StaticString)
+        -> Bool
+    {
         guard case .string(let range) = value, Int(range.count) == text.utf8CodeUnitCount else { return false }
         let expected = UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
         return range.bytes(in: body).elementsEqual(expected)

@@ -61,8 +61,10 @@ extension SpanScanner {
                     precondition(after.reference == before.reference && after.parent == before.parent, "another span")
                     precondition(after.link == (before.link.isValid ? before.link : reference), "another link")
                 } else {
-                    precondition(after.parent == reference.span && after.reference.trace == reference.trace, "no parent")
-                    precondition(after.link == before.link && after.reference.span == before.reference.span, "another link")
+                    precondition(
+                        after.parent == reference.span && after.reference.trace == reference.trace, "no parent")
+                    precondition(
+                        after.link == before.link && after.reference.span == before.reference.span, "another link")
                 }
                 precondition(after.startNanoseconds == before.startNanoseconds, "another start")
                 precondition(
@@ -86,7 +88,9 @@ extension SpanScanner {
             precondition(again.refused.isEmpty, "a refused span was left")
             precondition(again.spanCount == scanner.spanCount - scanner.refused.count, "spans were lost")
             precondition(again.finds(scanner, in: kept, body), "the spans that were left have changed")
-            if scanner.refused.isEmpty { precondition(kept.elementsEqual(body), "nothing was refused, and bytes changed") }
+            if scanner.refused.isEmpty {
+                precondition(kept.elementsEqual(body), "nothing was refused, and bytes changed")
+            }
         }
     }
 
@@ -102,7 +106,9 @@ extension SpanScanner {
     }
 
     /// Whether both have found the same task spans, each in its own body.
-    private func finds(_ other: SpanScanner, in body: UnsafeRawBufferPointer, _ otherBody: UnsafeRawBufferPointer) -> Bool {
+    private func finds(_ other: SpanScanner, in body: UnsafeRawBufferPointer, _ otherBody: UnsafeRawBufferPointer)
+        -> Bool
+    {
         taskSpans.count == other.taskSpans.count
             && zip(taskSpans, other.taskSpans).allSatisfy { $0.isSame($1, in: body, otherBody) }
     }

@@ -73,10 +73,13 @@ package struct TaskAttributeTable: Sendable {
         (.taskID, ["messaging.message.id", "asynq.task.id", "task_id", "messaging.message_id"]),
         (.retryCount, ["asynq.task.retry_count", "asynq.task.retried", "retry_count"]),
         (.readyStamp, ["asynq.task.ready_at", "asynq.ready_at", "ready_at"]),
-        (.enqueueStamp, [
-            "asynq.task.enqueued_at", "asynq.enqueued_at", "enqueued_at", "messaging.message.enqueued_at",
-            "messaging.message.enqueue_time",
-        ]),
+        (
+            .enqueueStamp,
+            [
+                "asynq.task.enqueued_at", "asynq.enqueued_at", "enqueued_at", "messaging.message.enqueued_at",
+                "messaging.message.enqueue_time",
+            ]
+        ),
         (.processAt, ["asynq.task.process_at", "asynq.process_at"]),
     ]
 

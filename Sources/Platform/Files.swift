@@ -77,7 +77,9 @@ package enum Files {
         if descriptor < 0 { throw SystemError("opening", path: path) }
         var done = 0
         while done < content.count {
-            let count = content.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress.map { $0 + done }, $0.count - done) }
+            let count = content.withUnsafeBytes {
+                Glibc.write(descriptor, $0.baseAddress.map { $0 + done }, $0.count - done)
+            }
             if count < 0 && errno == EINTR { continue }
             if count < 0 {
                 let code = errno

@@ -43,11 +43,14 @@ package struct CORSPolicy: Sendable {
     func decide(_ head: HTTPRequestHead) -> Decision {
         guard let origin = head.headers.first(name: "origin") else { return .pass }
         guard isAllowed(origin) else { return .refuse(origin: origin) }
-        guard head.method == .OPTIONS, head.headers.contains(name: "access-control-request-method") else { return .pass }
+        guard head.method == .OPTIONS, head.headers.contains(name: "access-control-request-method") else {
+            return .pass
+        }
         var response = HTTPResponse(.noContent)
         let asked = head.headers[canonicalForm: "access-control-request-headers"].joined(separator: ", ")
         response.headers.add(name: "Access-Control-Allow-Methods", value: "POST")
-        response.headers.add(name: "Access-Control-Allow-Headers", value: allowsAllHeaders && !asked.isEmpty ? asked : headers)
+        response.headers.add(
+            name: "Access-Control-Allow-Headers", value: allowsAllHeaders && !asked.isEmpty ? asked : headers)
         response.headers.add(name: "Access-Control-Max-Age", value: Self.preflightSeconds)
         // A page of the internet that sends to the machine it is shown on.
         if head.headers.first(name: "access-control-request-private-network") == "true" {

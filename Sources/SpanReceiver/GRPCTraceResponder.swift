@@ -36,7 +36,8 @@ struct GRPCTraceResponder: HTTPResponder {
     func refusal(of head: HTTPRequestHead) -> HTTPResponse? {
         // The two that have a status of HTTP: a client that sends them speaks no gRPC.
         guard Self.isProtobuf(head.headers) else {
-            let refusal = intake.refusal(.unknownMediaType, "gRPC comes as \(Self.contentType) or \(Self.contentType)+proto")
+            let refusal = intake.refusal(
+                .unknownMediaType, "gRPC comes as \(Self.contentType) or \(Self.contentType)+proto")
             return .text(.unsupportedMediaType, refusal.message)
         }
         guard head.method == .POST else {
@@ -97,7 +98,8 @@ struct GRPCTraceResponder: HTTPResponder {
         do throws(GRPCMessage.Broken) {
             let message = try GRPCMessage(in: request.body)
             if message.isCompressed && coding == .identity {
-                return .now(.refused(intake.refusal(.badCall, "the message is compressed, but grpc-encoding names none")))
+                return .now(
+                    .refused(intake.refusal(.badCall, "the message is compressed, but grpc-encoding names none")))
             }
             return intake.take(
                 message.bytes, message.isCompressed ? coding : .identity, from: .grpcProtobuf, on: eventLoop)

@@ -12,7 +12,11 @@ package enum RefusalReason: String, CaseIterable, Sendable {
 
 /// Why requests were refused before their spans could be counted.
 package enum BadRequestReason: String, CaseIterable, Sendable {
-    case malformed, tooLarge = "too_large", encoding, mediaType = "media_type", path, method, unauthenticated
+    case malformed
+    case tooLarge = "too_large"
+    case encoding
+    case mediaType = "media_type"
+    case path, method, unauthenticated
     /// A browser's page of an origin that is not allowed.
     case origin
     /// More bodies at a time than a connection may send.

@@ -129,7 +129,8 @@ struct TraceIntake: Sendable {
             return .now(.refused(refusal(.malformed, "not an ExportTraceServiceRequest: \(error)")))
         }
         var scanned = ScannedRequest(
-            spanCount: scanner.spanCount - scanner.refused.count, taskSpans: scanner.taskSpans, refused: scanner.refused,
+            spanCount: scanner.spanCount - scanner.refused.count, taskSpans: scanner.taskSpans,
+            refused: scanner.refused,
             source: source)
         if let relinker, !scanned.taskSpans.isEmpty {
             let request = relinker.nextRequest()

@@ -71,7 +71,8 @@ package final class TraceRelinker: Sendable {
     private static func names(
         _ span: TaskSpan, in body: UnsafeRawBufferPointer
     ) -> (queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer)? {
-        guard (1...maxNameBytes).contains(Int(span.taskID.count)), (1...maxNameBytes).contains(Int(span.queue.count)) else {
+        guard (1...maxNameBytes).contains(Int(span.taskID.count)), (1...maxNameBytes).contains(Int(span.queue.count))
+        else {
             return nil
         }
         return (span.queue.bytes(in: body), span.taskID.bytes(in: body))

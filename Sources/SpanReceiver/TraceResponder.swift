@@ -34,7 +34,8 @@ struct TraceResponder: HTTPResponder {
             answer(.refused(intake.refusal(reason, message)), in: encoding ?? .protobuf)
         }
         guard path == "/v1/traces" else {
-            let hint = path == "/v1/metrics" || path == "/v1/logs"
+            let hint =
+                path == "/v1/metrics" || path == "/v1/logs"
                 ? "this collector takes traces only, at /v1/traces; send metrics and logs to their own backend"
                 : "no such path; spans go to /v1/traces"
             return refuse(.unknownPath, hint)
@@ -103,16 +104,18 @@ struct TraceResponder: HTTPResponder {
         switch outcome {
         case .accepted(let refused):
             let reason = TraceOutcome.reasonForBadIDs(refused)
-            let body = switch encoding {
-            case .protobuf: OTLPResponse.success(refused: refused, reason: reason)
-            case .json: OTLPJSONResponse.success(refused: refused, reason: reason)
-            }
+            let body =
+                switch encoding {
+                case .protobuf: OTLPResponse.success(refused: refused, reason: reason)
+                case .json: OTLPJSONResponse.success(refused: refused, reason: reason)
+                }
             return HTTPResponse(.ok, contentType: encoding.mediaType, body: body)
         case .refused(let refusal):
-            let body = switch encoding {
-            case .protobuf: OTLPResponse.status(refusal.reason.rpcCode, refusal.message)
-            case .json: OTLPJSONResponse.status(refusal.reason.rpcCode, refusal.message)
-            }
+            let body =
+                switch encoding {
+                case .protobuf: OTLPResponse.status(refusal.reason.rpcCode, refusal.message)
+                case .json: OTLPJSONResponse.status(refusal.reason.rpcCode, refusal.message)
+                }
             var response = HTTPResponse(refusal.reason.httpStatus, contentType: encoding.mediaType, body: body)
             if let seconds = refusal.reason.retryAfterSeconds {
                 response.headers.add(name: "Retry-After", value: String(seconds))

@@ -8,11 +8,6 @@ struct SettledSequences: Equatable {
     /// Ascending, disjoint, not adjacent, all above `below`.
     private(set) var ranges: [ClosedRange<UInt64>] = []
 
-    init(below: UInt64, ranges: [ClosedRange<UInt64>] = []) {
-        self.below = below
-        self.ranges = ranges
-    }
-
     func contains(_ sequence: UInt64) -> Bool {
         sequence < below || ranges.contains { $0.contains(sequence) }
     }

@@ -113,7 +113,9 @@ final class DiskFile: SpoolFile {
         if lseek(descriptor, 0, Int32(SEEK_END)) < 0 { throw SystemError("seeking", path: path) }
         var rest = parts.filter { !$0.isEmpty }
         while !rest.isEmpty {
-            let vectors = rest.map { iovec(iov_base: UnsafeMutableRawPointer(mutating: $0.baseAddress), iov_len: $0.count) }
+            let vectors = rest.map {
+                iovec(iov_base: UnsafeMutableRawPointer(mutating: $0.baseAddress), iov_len: $0.count)
+            }
             var written = writev(descriptor, vectors, Int32(vectors.count))
             if written < 0 && errno == EINTR { continue }
             if written < 0 { throw SystemError("writing", path: path) }

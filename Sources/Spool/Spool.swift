@@ -258,7 +258,8 @@ package final class Spool: Sendable {
         guard let maxAge = options.maxAgeNanoseconds else { return }
         let now = clock.wall()
         state.withLock { state in
-            while let oldest = state.segments.first, let newest = oldest.newest, now.nanoseconds(since: newest) > maxAge {
+            while let oldest = state.segments.first, let newest = oldest.newest, now.nanoseconds(since: newest) > maxAge
+            {
                 do throws(SystemError) {
                     try drop(oldest, reason: .expired, &state)
                 } catch {
@@ -291,7 +292,8 @@ package final class Spool: Sendable {
         statistics.bytes = state.bytesOnDisk
         statistics.spans = state.segments.reduce(0) { $0 + $1.unsettledSpans }
         statistics.recoveredSpans = state.recoveredSpans
-        statistics.oldestUnsettled = state.segments.lazy.filter { $0.unsettledFrames > 0 }.compactMap(\.oldestUnsettled).min()
+        statistics.oldestUnsettled = state.segments.lazy.filter { $0.unsettledFrames > 0 }.compactMap(\.oldestUnsettled)
+            .min()
         statistics.appendedSpans = state.appendedSpans
         statistics.deliveredSpans = state.deliveredSpans
         statistics.droppedSpans = state.dropped

@@ -178,7 +178,9 @@ extension SpoolState {
 
     mutating func advance(_ source: ReadSource, by count: Int) {
         let reader = readerIndex(ofSegment: source.segment)
-        if readers[reader].position?.segment == source.segment { readers[reader].position?.offset = source.offset + count }
+        if readers[reader].position?.segment == source.segment {
+            readers[reader].position?.offset = source.offset + count
+        }
         if count > 0 { readers[reader].failure = nil }
     }
 

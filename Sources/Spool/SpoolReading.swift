@@ -88,12 +88,15 @@ extension Spool {
                 } else if isExpired(header.time, at: now) {
                     expired.append(SpoolBatch.Frame(header, segment: source.segment, range: 0..<0))
                 } else {
-                    let isFull = batch.bytes.count + header.payloadCount > maxBytes
+                    let isFull =
+                        batch.bytes.count + header.payloadCount > maxBytes
                         || batch.spanCount + header.spanCount > maxSpans
                     if isFull && !batch.isEmpty { break }
                     batch.append(header, bytes[found.range].dropFirst(FrameHeader.count), segment: source.segment)
                 }
-                state.withLock { $0.noteGap(before: header.sequence, reader: $0.readerIndex(ofSegment: source.segment)) }
+                state.withLock {
+                    $0.noteGap(before: header.sequence, reader: $0.readerIndex(ofSegment: source.segment))
+                }
                 lastRead = max(lastRead, header.sequence)
                 finder.take(found)
             }
@@ -230,7 +233,9 @@ extension SpoolState {
     mutating func expire(_ frames: [SpoolBatch.Frame], wereInFlight: Bool) {
         let spans = settle(frames, wereInFlight: wereInFlight)
         dropped[SpoolDrop.expired.rawValue, default: 0] += UInt64(spans)
-        if !wereInFlight, let first = frames.first { readers[readerIndex(ofSegment: first.segment)].note(dropped: spans) }
+        if !wereInFlight, let first = frames.first {
+            readers[readerIndex(ofSegment: first.segment)].note(dropped: spans)
+        }
     }
 
     /// Takes a settled frame off its segment's books. Returns its spans, or 0 if the segment was dropped meanwhile.

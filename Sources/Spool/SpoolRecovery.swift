@@ -43,7 +43,9 @@ extension Spool {
             if scan.segment.isQuarantined {
                 let next = isLast ? nil : segments[index + 1].firstSequence
                 scan.quarantine(before: next, at: now)
-                state.count(SystemError("reading", path: SegmentHeader.fileName(firstSequence: segment.firstSequence), code: EIO))
+                state.count(
+                    SystemError(
+                        "reading", path: SegmentHeader.fileName(firstSequence: segment.firstSequence), code: EIO))
                 state.giveUp(scan.gaps)
                 state.segments.append(scan.segment)
                 state.nextSequence = max(state.nextSequence, scan.segment.lastSequence + 1)

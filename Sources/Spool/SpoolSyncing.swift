@@ -24,7 +24,8 @@ extension Spool {
         var syncedAt = clock.monotonic()
         while true {
             let inASecond = clock.monotonic().advanced(byNanoseconds: 1_000_000_000)
-            waker.sleep(until: options.sync == .always ? inASecond : min(inASecond, nextSync(after: syncedAt)), clock: clock)
+            waker.sleep(
+                until: options.sync == .always ? inASecond : min(inASecond, nextSync(after: syncedAt)), clock: clock)
             let (isClosed, isRefusing) = state.withLock { ($0.isClosed, $0.refusal != nil) }
             if isClosed {
                 if let news { report(news) }

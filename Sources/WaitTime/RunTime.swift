@@ -19,7 +19,8 @@ enum RunTime: Equatable {
             return
         }
         let isNegative = span.endNanoseconds < span.startNanoseconds
-        let distance = isNegative
+        let distance =
+            isNegative
             ? span.startNanoseconds - span.endNanoseconds : span.endNanoseconds - span.startNanoseconds
         let seconds = isNegative ? -Double(distance) / 1e9 : Double(distance) / 1e9
         if seconds > PlausibleSeconds.longest {

@@ -125,7 +125,8 @@ package struct TaskAggregator: Sendable {
     /// Those that have waited for their producer, and it has come.
     private mutating func settlePaired(at now: MonotonicTime, _ time: WallTime?) {
         for consumer in pairing.takePaired() {
-            let found = pairing.latestProducer(parent: consumer.parent, link: consumer.link, moreLinks: consumer.moreLinks)
+            let found = pairing.latestProducer(
+                parent: consumer.parent, link: consumer.link, moreLinks: consumer.moreLinks)
             guard let producer = found else { continue }
             let finding = WaitSource.wait(fromProducerEnd: producer.end, due: consumer.due, to: consumer.start)
             let origin = origin(consumer.exemplar, time)
@@ -154,7 +155,9 @@ package struct TaskAggregator: Sendable {
         let run = RunTime(span)
         withSeries(queue, series) { series in
             series.count(status, attempt)
-            if case .known(let seconds) = run { series.observe(processingSeconds: seconds, status, bounds: bounds, of: origin) }
+            if case .known(let seconds) = run {
+                series.observe(processingSeconds: seconds, status, bounds: bounds, of: origin)
+            }
         }
         withQueue(queue) { queue in
             switch run {
@@ -216,7 +219,8 @@ package struct TaskAggregator: Sendable {
         if let stored = WaitSource.stored(span, in: body, seen: readyTimes) { return (stored, span.likelyProducer) }
         pairing.add(
             SpanPairing.Consumer(
-                queue: queue, generation: numbers.generation(queue), series: series, start: span.startNanoseconds, due: due,
+                queue: queue, generation: numbers.generation(queue), series: series, start: span.startNanoseconds,
+                due: due,
                 otherwise: otherwise, parent: span.parentReference, link: span.link,
                 moreLinks: span.moreLinks, arrival: now,
                 attempt: collects(span) ? knownAttempt(span, in: body, queue: queue, series: series) : nil,
@@ -261,7 +265,8 @@ package struct TaskAggregator: Sendable {
     private mutating func queueIndex(
         _ name: ByteRange, in body: UnsafeRawBufferPointer, at now: MonotonicTime
     ) -> Int {
-        let number = name.isEmpty
+        let number =
+            name.isEmpty
             ? Self.unnamed.bytes.withUnsafeBytes { numbers.number(of: $0, at: now) }
             : numbers.number(of: name.bytes(in: body), at: now)
         guard let number else {
@@ -286,8 +291,10 @@ package struct TaskAggregator: Sendable {
         var found = Self.overflow
         withQueue(queue) { queue in
             let isNamed = hasTypes && !type.isEmpty
-            let index = isNamed
-                ? queue.types.index(of: type.bytes(in: body)) : Self.unnamed.bytes.withUnsafeBytes { queue.types.index(of: $0) }
+            let index =
+                isNamed
+                ? queue.types.index(of: type.bytes(in: body))
+                : Self.unnamed.bytes.withUnsafeBytes { queue.types.index(of: $0) }
             var labels = [(name: "queue", value: queue.name)]
             if hasTypes { labels.append(("task_type", index.map { queue.types.texts[$0] } ?? Self.other)) }
             if let index, index == queue.series.count {

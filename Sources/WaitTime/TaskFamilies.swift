@@ -13,7 +13,8 @@ package struct TaskFamilies {
             + "histogram, whose quantiles can be summed over queues and instances.")
     private var processing = MetricFamily(
         "asynq_task_processing_duration_seconds", .histogram,
-        "Run time of one attempt, by its outcome; rising: the tasks or what they call became slower, and each worker does less.")
+        "Run time of one attempt, by its outcome; rising: the tasks or what they call became slower, and each worker does less."
+    )
     private var attempts = MetricFamily(
         "asynq_task_attempts_total", .counter,
         "Attempts that workers reported by a process span; the share of failed ones is the failure ratio, that of retries "

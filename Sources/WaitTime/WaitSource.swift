@@ -68,7 +68,9 @@ enum WaitSource {
         guard span.startNanoseconds > 0 else { return .unknown(.badStamp) }
         if let stamp = Stamp.parse(span.stamp, in: body) {
             var ready = stamp
-            if span.stampMeaning == .enqueued, let due = Stamp.parse(span.processAt, in: body) { ready = max(ready, due) }
+            if span.stampMeaning == .enqueued, let due = Stamp.parse(span.processAt, in: body) {
+                ready = max(ready, due)
+            }
             let finding = wait(from: ready, to: span.startNanoseconds)
             if finding != .unknown(.badStamp) { return finding }
         }

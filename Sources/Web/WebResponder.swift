@@ -83,7 +83,8 @@ package struct WebResponder: HTTPResponder {
             let digits = text[index...].dropFirst().prefix(2)
             if text[index] == UInt8(ascii: "%"), digits.count == 2,
                 digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit && $0 < 0x80 }),
-                let byte = UInt8(String(decoding: digits, as: UTF8.self), radix: 16) {
+                let byte = UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
+            {
                 decoded.append(byte)
                 index += 3
             } else {

@@ -1,5 +1,6 @@
 import TestSupport
 import Testing
+
 @testable import AsynqRedis
 
 @Suite("Counting what enters an archive")

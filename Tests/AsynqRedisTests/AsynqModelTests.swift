@@ -4,6 +4,7 @@ import Platform
 import Synchronization
 import TestSupport
 import Testing
+
 @testable import AsynqRedis
 
 /// A clock that the test sets.
@@ -148,7 +149,9 @@ private struct Comparison {
         var lines: [String] = []
         func check<T: Equatable>(_ field: String, _ path: KeyPath<QueueSnapshot, T>) {
             let (seen, model) = (seen[keyPath: path], expected[keyPath: path])
-            if seen != model { lines.append("\(expected.name.text).\(field): the scrape says \(seen), the model says \(model)") }
+            if seen != model {
+                lines.append("\(expected.name.text).\(field): the scrape says \(seen), the model says \(model)")
+            }
         }
         check("name", \.name)
         check("size", \.size)
@@ -191,7 +194,8 @@ struct AsynqModelTests {
         print("asynq model: seed \(seed)")
         var comparison = try Comparison(seed: seed)
         try comparison.run(steps: steps)
-        print("asynq model: seed \(seed), \(comparison.asynq.stepCount) steps, \(comparison.scrapes) scrapes,",
+        print(
+            "asynq model: seed \(seed), \(comparison.asynq.stepCount) steps, \(comparison.scrapes) scrapes,",
             "\(comparison.failedScrapes) broken off")
         if getenv("ASYNQ_MODEL_COUNTS") != nil {
             for (step, count) in comparison.asynq.counts.sorted(by: { $0.key < $1.key }) { print("  \(count) \(step)") }

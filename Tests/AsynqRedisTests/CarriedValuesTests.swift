@@ -1,6 +1,7 @@
 import Model
 import TestSupport
 import Testing
+
 @testable import AsynqRedis
 
 @Suite("What a JSON payload carries")
@@ -30,7 +31,9 @@ struct CarriedValuesTests {
         ] {
             for payload in [#"{"header":\#(map)}"#, #" {"a":[1,{"header":null}],"headers":\#(map),"z":{}} "#, map] {
                 let context = carried(payload).context
-                #expect(context?.reference.trace.hex == Self.trace && context?.reference.span.hex == Self.span, "\(payload)")
+                #expect(
+                    context?.reference.trace.hex == Self.trace && context?.reference.span.hex == Self.span, "\(payload)"
+                )
                 #expect(context?.isSampled == true && context?.traceState == Array("a=1".utf8), "\(payload)")
             }
         }
@@ -41,14 +44,17 @@ struct CarriedValuesTests {
     func identifiers() {
         func both(_ trace: String, _ span: String) -> String? { ids(#"{"span_id":\#(span),"trace_id":\#(trace)}"#) }
         #expect(both(#""\#(Self.trace)""#, #""\#(Self.span)""#) == "\(Self.trace) \(Self.span)")
-        #expect(both(#""\#(Self.trace.uppercased())""#, #""\#(Self.span.uppercased())""#) == "\(Self.trace) \(Self.span)")
+        #expect(
+            both(#""\#(Self.trace.uppercased())""#, #""\#(Self.span.uppercased())""#) == "\(Self.trace) \(Self.span)")
         #expect(both(#""8448eb211c80319c""#, #""31""#) == "00000000000000008448eb211c80319c 0000000000000031")
         #expect(both(#""f""#, #""\#(Self.span)""#) == "0000000000000000000000000000000f \(Self.span)")
         let noSpan = "\(Self.trace) 0000000000000000"
         for span in [#""""#, #""0000000000000000""#, #""xyz""#, #""0b7ad6b7169203331""#, "null", "17", "[]", "{}"] {
             #expect(both(#""\#(Self.trace)""#, span) == noSpan, "\(span)")
         }
-        for trace in [#""""#, #""0""#, #""\#(String(repeating: "0", count: 32))""#, #""\#(Self.trace)0""#, "null", "12", "true"] {
+        for trace in [
+            #""""#, #""0""#, #""\#(String(repeating: "0", count: 32))""#, #""\#(Self.trace)0""#, "null", "12", "true",
+        ] {
             #expect(both(trace, #""\#(Self.span)""#) == nil, "\(trace)")
         }
     }
@@ -56,10 +62,13 @@ struct CarriedValuesTests {
     @Test("A traceparent goes before ids; the best name, and under one name the last value, counts")
     func order() {
         let other = String(repeating: "1", count: 32)
-        #expect(ids(#"{"trace_id":"\#(other)","span_id":"2","traceparent":"\#(Self.parent)"}"#) == "\(Self.trace) \(Self.span)")
+        #expect(
+            ids(#"{"trace_id":"\#(other)","span_id":"2","traceparent":"\#(Self.parent)"}"#)
+                == "\(Self.trace) \(Self.span)")
         #expect(ids(#"{"traceparent":"bad","trace_id":"\#(other)","span_id":"2"}"#) == "\(other) 0000000000000002")
         #expect(ids(#"{"trace_id":"\#(other)","trace_id":"\#(Self.trace)"}"#)?.hasPrefix(Self.trace) == true)
-        #expect(ids(#"{"traceId":"\#(other)","trace_id":"\#(Self.trace)","TRACEID":"3"}"#)?.hasPrefix(Self.trace) == true)
+        #expect(
+            ids(#"{"traceId":"\#(other)","trace_id":"\#(Self.trace)","TRACEID":"3"}"#)?.hasPrefix(Self.trace) == true)
     }
 
     @Test("Names are the configuration's: dotted paths, in objects only")
@@ -69,9 +78,11 @@ struct CarriedValuesTests {
         keys.spanID = ["meta.span"]
         keys.traceParent = []
         keys.enqueuedAt = ["at"]
-        let payload = #"{"trace_id":"1","meta":{"span":"2","otel":{"trace":"3","traces":"4"}},"at":1700000000,"x":{"at":1}}"#
+        let payload =
+            #"{"trace_id":"1","meta":{"span":"2","otel":{"trace":"3","traces":"4"}},"at":1700000000,"x":{"at":1}}"#
         let found = carried(payload, keys)
-        #expect(found.context?.reference.trace == TraceID(high: 0, low: 3) && found.context?.reference.span == SpanID(2))
+        #expect(
+            found.context?.reference.trace == TraceID(high: 0, low: 3) && found.context?.reference.span == SpanID(2))
         #expect(found.enqueuedAt == WallTime(seconds: 1_700_000_000))
         #expect(carried(#"{"meta":{"otel":"5"}}"#, keys).context?.reference.trace == TraceID(high: 0, low: 5))
         #expect(carried(#"{"meta.span":"5","traceparent":"\#(Self.parent)"}"#, keys).context == nil)
@@ -80,7 +91,9 @@ struct CarriedValuesTests {
     @Test("When it was enqueued, in every form of a stamp")
     func stamps() {
         let at = WallTime(nanoseconds: 1_795_197_852_147_000_000)
-        for form in ["1795197852147", "1795197852147000000", "1795197852.147", "1.795197852147e12", #""1795197852147""#] {
+        for form in [
+            "1795197852147", "1795197852147000000", "1795197852.147", "1.795197852147e12", #""1795197852147""#,
+        ] {
             let found = carried(#"{"enqueued_at":\#(form)}"#).enqueuedAt
             #expect(found.map { abs($0.nanoseconds(since: at)) < 1000 } == true, "\(form)")
         }
@@ -91,11 +104,13 @@ struct CarriedValuesTests {
     }
 
     private static let nothing: [String] = [
-        "", " ", "x", "1", "null", "[]", "{", "{}", #""{}""#, #"["trace_id"]"#, #"{"trace_id"}"#, #"[{"trace_id":"1"}]"#,
+        "", " ", "x", "1", "null", "[]", "{", "{}", #""{}""#, #"["trace_id"]"#, #"{"trace_id"}"#,
+        #"[{"trace_id":"1"}]"#,
         #"{"trace_id":"1""#, #"{"trace_id":"1"} x"#, #"{"trace_id":"1",}"#, #"{"trace_id":"1","x":tru}"#,
         "{\"trace_id\":\"1\u{1}\"}",
         String(repeating: #"{"header":"#, count: 20_000), String(repeating: "[", count: 20_000),
-        #"{"trace_id":"1","deep":"# + String(repeating: "[", count: 20_000) + String(repeating: "]", count: 20_000) + "}",
+        #"{"trace_id":"1","deep":"# + String(repeating: "[", count: 20_000) + String(repeating: "]", count: 20_000)
+            + "}",
     ]
 
     @Test("What is no JSON object as a whole carries nothing", arguments: nothing)
@@ -120,7 +135,8 @@ struct CarriedValuesTests {
     @Test("Random bytes and mutilated payloads never trap")
     func random() {
         var generator = SeededGenerator(seed: 8)
-        let payload = Array(#"{"header":{"Traceparent":["\#(Self.parent)"]},"trace_id":"1","enqueued_at":1700000000.5}"#.utf8)
+        let payload = Array(
+            #"{"header":{"Traceparent":["\#(Self.parent)"]},"trace_id":"1","enqueued_at":1700000000.5}"#.utf8)
         for _ in 0..<20_000 {
             var bytes = payload
             for _ in 0..<Int.random(in: 1...4, using: &generator) {

@@ -1,4 +1,5 @@
 import Testing
+
 @testable import AsynqRedis
 
 @Suite("Slots of a Cluster")
@@ -9,11 +10,14 @@ struct ClusterTopologyTests {
         .array([.integer(first), .integer(last), .array([host, .integer(port), .string(Array("id".utf8))])])
     }
 
-    @Test("A key's slot is the CRC-16 of its hash tag", arguments: [
-        // The check value of the Cluster specification, and what CLUSTER KEYSLOT of Redis 7.0 says of the others.
-        ("123456789", 12_739), ("foo", 12_182), ("bar", 5061), ("", 0), ("{foo}bar", 12_182), ("a{foo}{bar}", 12_182),
-        ("{}foo", 9500), ("foo{}", 5542), ("foo{bar", 15_278),
-    ])
+    @Test(
+        "A key's slot is the CRC-16 of its hash tag",
+        arguments: [
+            // The check value of the Cluster specification, and what CLUSTER KEYSLOT of Redis 7.0 says of the others.
+            ("123456789", 12_739), ("foo", 12_182), ("bar", 5061), ("", 0), ("{foo}bar", 12_182),
+            ("a{foo}{bar}", 12_182),
+            ("{}foo", 9500), ("foo{}", 5542), ("foo{bar", 15_278),
+        ])
     func slots(key: String, expected: Int) {
         #expect(Self.slot(key) == expected, "\(key)")
     }
@@ -54,16 +58,21 @@ struct ClusterTopologyTests {
             try ClusterTopology(.array(Array(repeating: whole, count: 20_000)), askedHost: "h")
         }
         #expect(throws: RedisError.self) {
-            try ClusterTopology(.array([Self.range(0, 9000, .null, 1), Self.range(8000, 16_383, .null, 2)]), askedHost: "h")
+            try ClusterTopology(
+                .array([Self.range(0, 9000, .null, 1), Self.range(8000, 16_383, .null, 2)]), askedHost: "h")
         }
         let single = (0..<Int64(ClusterTopology.slots)).map { Self.range($0, $0, .null, $0 % 2 + 1) }
         #expect(try ClusterTopology(.array(single), askedHost: "h").masters.count == 2)
     }
 
-    @Test("Slots without a node are told apart, and a reply that is none is an error", arguments: [
-        RedisReply.array([.integer(1)]), .array([Self.range(5, 4, .null, 1)]), .array([Self.range(0, 16_384, .null, 1)]),
-        .array([Self.range(-1, 5, .null, 1)]), .array([Self.range(0, 5, .null, 70_000)]), .error("ERR cluster support disabled"),
-    ])
+    @Test(
+        "Slots without a node are told apart, and a reply that is none is an error",
+        arguments: [
+            RedisReply.array([.integer(1)]), .array([Self.range(5, 4, .null, 1)]),
+            .array([Self.range(0, 16_384, .null, 1)]),
+            .array([Self.range(-1, 5, .null, 1)]), .array([Self.range(0, 5, .null, 70_000)]),
+            .error("ERR cluster support disabled"),
+        ])
     func broken(reply: RedisReply) throws {
         #expect(throws: RedisError.self) { try ClusterTopology(reply, askedHost: "h") }
         #expect(try ClusterTopology(.array([Self.range(1, 1, .null, 1)]), askedHost: "h").owner(of: 0) == nil)

@@ -1,6 +1,7 @@
 import Model
 import Platform
 import Testing
+
 @testable import AsynqRedis
 
 extension QueueScraper {
@@ -43,7 +44,9 @@ struct DeadLetterTests {
     func removedInBetween() throws {
         let server = try RedisTestServer()
         let redis = try server.connect()
-        for second in 0..<50 { try archive(redis, second * 30..<second * 30 + 30, at: Self.now.wholeSeconds - Int64(second)) }
+        for second in 0..<50 {
+            try archive(redis, second * 30..<second * 30 + 30, at: Self.now.wholeSeconds - Int64(second))
+        }
         var scrape = QueueScrape(QueueName("q"), arrivals: ArchiveArrivals(), at: Self.now)
         var counts = RedisPipeline()
         scrape.addCounts(to: &counts)

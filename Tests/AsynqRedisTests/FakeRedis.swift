@@ -2,6 +2,7 @@ import Glibc
 import Model
 import Platform
 import Synchronization
+
 @testable import AsynqRedis
 
 /// What a `FakeRedis` does about a command.

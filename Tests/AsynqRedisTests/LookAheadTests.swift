@@ -2,6 +2,7 @@ import Model
 import Platform
 import Synchronization
 import Testing
+
 @testable import AsynqRedis
 
 @Suite("Looking ahead in a real Redis")
@@ -37,7 +38,9 @@ struct LookAheadTests {
         func ready(_ id: String, startedAfter milliseconds: Int64) -> Int64? {
             let start = WallTime(nanoseconds: 1_800_000_000_000_000_000 + milliseconds * 1_000_000)
             return Array("q".utf8).withUnsafeBytes { queue in
-                Array(id.utf8).withUnsafeBytes { tasks.takeReadyTime(queue: queue, id: $0, retryCount: nil, start: start) }
+                Array(id.utf8).withUnsafeBytes {
+                    tasks.takeReadyTime(queue: queue, id: $0, retryCount: nil, start: start)
+                }
             }.map { $0.wholeSeconds - 1_800_000_000 }
         }
 
@@ -247,7 +250,8 @@ struct LookAheadTests {
     @Test("A stamp from the last century does not spoil the sum, and a message that can't be decoded is counted")
     func nonsense() throws {
         var stage = try Stage()
-        _ = try stage.redis.send("HSET", "asynq:{q}:t:a", "state", "pending", "pending_since", "1", "msg", "\u{7A}\u{05}")
+        _ = try stage.redis.send(
+            "HSET", "asynq:{q}:t:a", "state", "pending", "pending_since", "1", "msg", "\u{7A}\u{05}")
         _ = try stage.redis.send("LPUSH", "asynq:{q}:pending", "a")
         _ = try stage.take()
         #expect(stage.look.errors.map(\.reason) == [.malformed])
@@ -381,7 +385,8 @@ struct LookAheadTests {
         var pipeline = RedisPipeline()
         for number in 0..<12_000 {
             let id = "t\(number)"
-            pipeline.add("HSET", list: ["asynq:{q}:t:\(id)", "pending_since", "1799999999000000000"].map { Array($0.utf8) })
+            pipeline.add(
+                "HSET", list: ["asynq:{q}:t:\(id)", "pending_since", "1799999999000000000"].map { Array($0.utf8) })
             pipeline.add("LPUSH", Array("asynq:{q}:pending".utf8), Array(id.utf8))
         }
         _ = try stage.redis.roundTrip(pipeline, deadline: .soon)

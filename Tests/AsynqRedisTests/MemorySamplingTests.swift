@@ -1,6 +1,7 @@
 import Model
 import Platform
 import Testing
+
 @testable import AsynqRedis
 
 @Suite("Sampling memory")
@@ -47,9 +48,11 @@ struct MemorySamplingTests {
         #expect(try Self.sample(["LLEN": .integer(5), "ZCARD": .integer(0), "MEMORY": .integer(10)]).bytes == 60)
     }
 
-    @Test("Numbers that make no sense are counted, and crash nothing", arguments: [
-        RedisReply.integer(.max), .integer(-1), .integer(.min), .string(Array("x".utf8)), .array([]),
-    ])
+    @Test(
+        "Numbers that make no sense are counted, and crash nothing",
+        arguments: [
+            RedisReply.integer(.max), .integer(-1), .integer(.min), .string(Array("x".utf8)), .array([]),
+        ])
     func nonsense(reply: RedisReply) throws {
         let found = try Self.sample([
             "LLEN": .integer(.max), "ZCARD": .integer(.max), "LRANGE": Self.ids, "ZRANGE": Self.ids,

@@ -199,7 +199,8 @@ extension ModelQueue {
     }
 
     /// One batch of the forwarder; a task that once was in a group goes back to it, and nobody lists the group.
-    mutating func forward(_ source: WritableKeyPath<ModelQueue, SortedTasks>, upTo now: Int64, since: Int64) -> [TaskID] {
+    mutating func forward(_ source: WritableKeyPath<ModelQueue, SortedTasks>, upTo now: Int64, since: Int64) -> [TaskID]
+    {
         let ids = self[keyPath: source].upTo(now).prefix(100).map(\.id)
         for id in ids {
             self[keyPath: source].remove(id)
@@ -331,7 +332,8 @@ extension ModelQueue {
     }
 
     func canBeDeleted(force: Bool) -> Bool {
-        force ? active.isEmpty
+        force
+            ? active.isEmpty
             : line.isEmpty && active.isEmpty && scheduled.count == 0 && retry.count == 0 && archived.count == 0
     }
 

@@ -2,6 +2,7 @@ import Glibc
 import Model
 import TestSupport
 import Testing
+
 @testable import AsynqRedis
 
 /// Commands of one batch, and what Redis has to answer: a model that has gone astray is found here, before a scraper is
@@ -24,9 +25,10 @@ struct CheckedCommands {
     /// What differs, one line each.
     func differences(_ replies: [RedisReply]) -> [String] {
         let errors = replies.compactMap(\.errorText).map { "Redis: \($0)" }
-        return errors + expected.compactMap { index, reply, command in
-            replies[index] == reply ? nil : "\(command) gave \(replies[index]), the model expects \(reply)"
-        }
+        return errors
+            + expected.compactMap { index, reply, command in
+                replies[index] == reply ? nil : "\(command) gave \(replies[index]), the model expects \(reply)"
+            }
     }
 }
 
@@ -65,7 +67,8 @@ struct ModelledAsynq {
 
     /// Names that trip up whoever builds keys by hand, splits at a colon, or compares text as Unicode does.
     static let names = [
-        "default", "emails:eu-west", "a}b", "quote\"'\\", "line\nbreak\r\n", "ünï→😀", "caf\u{E9}", "cafe\u{301}", "x}:t:y",
+        "default", "emails:eu-west", "a}b", "quote\"'\\", "line\nbreak\r\n", "ünï→😀", "caf\u{E9}", "cafe\u{301}",
+        "x}:t:y",
         " *[blank]? ", "a:b}:pending", "mails",
     ].map { QueueName($0) }
     /// The queue whose archive is nearly full, and the one whose counters are nearly at their end.
@@ -96,7 +99,8 @@ struct ModelledAsynq {
     mutating func deathTime(_ queue: Int, _ id: TaskID, _ clock: WallTime) -> WallTime {
         lastDeath = (queue, id)
         if deaths.count > 1000 { deaths = [:] }
-        let clock = deaths[id].flatMap { abs(clock.nanoseconds - $0.nanoseconds) < 4 * Self.nanoseconds ? $0 : nil } ?? clock
+        let clock =
+            deaths[id].flatMap { abs(clock.nanoseconds - $0.nanoseconds) < 4 * Self.nanoseconds ? $0 : nil } ?? clock
         deaths[id] = clock
         return clock
     }

@@ -1,4 +1,5 @@
 import Model
+
 @testable import AsynqRedis
 
 // The steps of clients, and those of workers with the tasks they run.
@@ -9,7 +10,8 @@ extension ModelledAsynq {
 
     mutating func clientStep() {
         let queue = someQueue()
-        let open = queues[queue].line.count + queues[queue].active.count + queues[queue].retry.count
+        let open =
+            queues[queue].line.count + queues[queue].active.count + queues[queue].retry.count
             + queues[queue].scheduled.count + queues[queue].grouped.values.reduce(0) { $0 + $1.count }
         // Queues stay short, so that every state is entered and left all the time.
         if open > Self.maxOpenTasks { return workerStep() }
@@ -50,8 +52,10 @@ extension ModelledAsynq {
         return isFree
     }
 
-    private mutating func writeTask(_ queue: Int, _ id: TaskID, _ state: TaskState, lock: Int?, _ more: [[UInt8]] = []) {
-        var fields = [Self.text("msg"), Self.text("\n\u{4}type"), Self.text("state"), Array(state.rawValue.utf8)] + more
+    private mutating func writeTask(_ queue: Int, _ id: TaskID, _ state: TaskState, lock: Int?, _ more: [[UInt8]] = [])
+    {
+        var fields =
+            [Self.text("msg"), Self.text("\n\u{4}type"), Self.text("state"), Array(state.rawValue.utf8)] + more
         if let lock { fields += [Self.text("unique_key"), lockKey(queue, lock)] }
         commands.add("HSET", list: [taskKey(queue, id)] + fields, gives: .integer(Int64(fields.count / 2)))
     }

@@ -1,4 +1,5 @@
 import Model
+
 @testable import AsynqRedis
 
 /// Asynq's servers as their heartbeats show them.
@@ -38,7 +39,8 @@ extension ModelledAsynq {
         let (host, pid, id) = ("host \"é\" \(number(1...3))", Int64(number(1...99_999)), "\(newID())")
         let served = Self.names.shuffled(using: &random).prefix(number(0...4))
         let snapshot = ServerSnapshot(
-            host: ForeignText(host), pid: pid, id: ForeignText(id), concurrency: Int64(number(1...200)), queues: Array(served),
+            host: ForeignText(host), pid: pid, id: ForeignText(id), concurrency: Int64(number(1...200)),
+            queues: Array(served),
             status: ForeignText("active"), busyWorkers: 0)
         note("start of a server")
         servers.all.append(
@@ -110,7 +112,8 @@ extension ModelledAsynq {
         }
         func number(_ field: Int64, _ value: Int64) -> [UInt8] { value == 0 ? [] : varint(field << 3) + varint(value) }
         let queues = server.queues.flatMap { bytes(5, bytes(1, $0.bytes) + number(2, 3)) }
-        return bytes(1, server.host.bytes) + number(2, server.pid) + bytes(3, server.id.bytes) + number(4, server.concurrency)
+        return bytes(1, server.host.bytes) + number(2, server.pid) + bytes(3, server.id.bytes)
+            + number(4, server.concurrency)
             + queues + number(6, 1) + bytes(7, server.status.bytes) + bytes(8, number(1, 1_700_000_000) + number(2, 5))
             + number(9, server.busyWorkers)
     }

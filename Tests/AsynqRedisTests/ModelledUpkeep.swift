@@ -1,4 +1,5 @@
 import Model
+
 @testable import AsynqRedis
 
 // The steps of what runs beside the workers (forwarder, recoverer, janitor, aggregator), and those of the Inspector.
@@ -26,7 +27,8 @@ extension ModelledAsynq {
         for id in ids {
             if let group = queues[queue].tasks[id]?.group {
                 note("forward into a group", queue)
-                commands.add("ZADD", groupKey(queue, group), Self.text(clock.wholeSeconds), Self.text(id), gives: .integer(1))
+                commands.add(
+                    "ZADD", groupKey(queue, group), Self.text(clock.wholeSeconds), Self.text(id), gives: .integer(1))
                 commands.add("HSET", list: [taskKey(queue, id)] + setState(.aggregating), gives: .integer(0))
             } else {
                 length += 1
@@ -68,7 +70,8 @@ extension ModelledAsynq {
         commands.add(
             "ZREMRANGEBYRANK", groupKey(queue, group), Self.text(0), Self.text(size - 1),
             gives: .integer(Int64(set.tasks.count)))
-        commands.add("ZADD", key(queue, "aggregation_sets"), Self.text(deadline), setKey(queue, set), gives: .integer(1))
+        commands.add(
+            "ZADD", key(queue, "aggregation_sets"), Self.text(deadline), setKey(queue, set), gives: .integer(1))
         let isEmptied = !queues[queue].groups.contains(group)
         if isEmptied { commands.add("SREM", key(queue, "groups"), group.bytes, gives: .integer(1)) }
     }
@@ -110,7 +113,8 @@ extension ModelledAsynq {
         case 3...6: unpause(queue)
         case 7...12: if let id = someTask(queue) { delete(queue, id) }
         case 13...22: if let id = someTask(queue) { run(queue, id) }
-        case 23...29: if let id = someTask(queue), queues[queue].tasks[id]?.state != .archived { archiveByHand(queue, id) }
+        case 23...29:
+            if let id = someTask(queue), queues[queue].tasks[id]?.state != .archived { archiveByHand(queue, id) }
         case 30: archiveAllPending(queue)
         case 31...34: deleteQueue(queue, force: oneIn(3))
         case 35: deleteAllArchived(queue)
@@ -122,7 +126,9 @@ extension ModelledAsynq {
 
     /// Somebody runs what has just died, and archives it again.
     private mutating func dieAgain() {
-        guard let (queue, id) = lastDeath, listed.contains(queue), let state = queues[queue].tasks[id]?.state else { return }
+        guard let (queue, id) = lastDeath, listed.contains(queue), let state = queues[queue].tasks[id]?.state else {
+            return
+        }
         if state == .archived && queues[queue].archived.score(of: id) != nil { run(queue, id) }
         if state == .pending { archiveByHand(queue, id) }
     }
@@ -196,7 +202,8 @@ extension ModelledAsynq {
     private mutating func writeArchived(_ queue: Int, _ ids: [TaskID], _ clock: WallTime, leaksTasks: Bool) {
         let trimmed = queues[queue].archive(ids, at: clock.wholeSeconds)
         for id in ids {
-            commands.add("ZADD", key(queue, "archived"), Self.text(clock.wholeSeconds), Self.text(id), gives: .integer(1))
+            commands.add(
+                "ZADD", key(queue, "archived"), Self.text(clock.wholeSeconds), Self.text(id), gives: .integer(1))
             commands.add("HSET", list: [taskKey(queue, id)] + setState(.archived), gives: .integer(0))
         }
         writeTrimming(queue, trimmed, at: clock, deletesTasks: !leaksTasks)
@@ -221,10 +228,12 @@ extension ModelledAsynq {
         for id in ids {
             queues[queue].enqueue(id, since: since)
             commands.add(
-                "HSET", list: [taskKey(queue, id)] + setState(.pending) + [Self.text("pending_since"), Self.text(since)])
+                "HSET",
+                list: [taskKey(queue, id)] + setState(.pending) + [Self.text("pending_since"), Self.text(since)])
         }
         commands.add(
-            "LPUSH", list: [key(queue, "pending")] + ids.map { Self.text($0) }, gives: .integer(Int64(queues[queue].line.count)))
+            "LPUSH", list: [key(queue, "pending")] + ids.map { Self.text($0) },
+            gives: .integer(Int64(queues[queue].line.count)))
         archiveAllPending(queue, leaksTasks: false)
     }
 
@@ -234,7 +243,8 @@ extension ModelledAsynq {
         note("run all archived", queue)
         for id in ids {
             queues[queue].run(id)
-            commands.add("LPUSH", key(queue, "pending"), Self.text(id), gives: .integer(Int64(queues[queue].line.count)))
+            commands.add(
+                "LPUSH", key(queue, "pending"), Self.text(id), gives: .integer(Int64(queues[queue].line.count)))
             commands.add("HSET", list: [taskKey(queue, id)] + setState(.pending))
         }
         commands.add("DEL", key(queue, "archived"), gives: .integer(1))

@@ -1,5 +1,6 @@
 import Model
 import Testing
+
 @testable import AsynqRedis
 
 @Suite("Pipelines and replies")
@@ -10,7 +11,8 @@ struct PipelineTests {
         #expect(pipeline.add("PING") == 0)
         #expect(pipeline.add("GET", Array("key".utf8)) == 1)
         #expect(pipeline.count == 2)
-        #expect(String(decoding: pipeline.bytes, as: UTF8.self) == "*1\r\n$4\r\nPING\r\n*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n")
+        #expect(
+            String(decoding: pipeline.bytes, as: UTF8.self) == "*1\r\n$4\r\nPING\r\n*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n")
     }
 
     @Test("Arguments are counted in bytes, whatever they hold")
@@ -47,7 +49,8 @@ struct PipelineTests {
         #expect(number("1.5") == nil)
         #expect(number("") == nil)
         #expect(RedisReply.string([0xFF]).number == nil)
-        #expect(RedisReply.null.number == nil && RedisReply.array([]).number == nil && RedisReply.error("5").number == nil)
+        #expect(
+            RedisReply.null.number == nil && RedisReply.array([]).number == nil && RedisReply.error("5").number == nil)
     }
 
     @Test("Error replies are sorted by their first word")
@@ -83,7 +86,8 @@ struct QueueFilterTests {
     func patterns() {
         #expect(Self.accepted(QueueFilter(include: "mail"), Self.names) == ["email:eu", "email:us"])
         #expect(Self.accepted(QueueFilter(exclude: "^email:"), Self.names) == ["default", "low", "", "a\nb", "größe"])
-        #expect(Self.accepted(QueueFilter(include: "e", exclude: "us$"), Self.names) == ["default", "email:eu", "größe"])
+        #expect(
+            Self.accepted(QueueFilter(include: "e", exclude: "us$"), Self.names) == ["default", "email:eu", "größe"])
         #expect(Self.accepted(QueueFilter(include: "^(low|default)$"), Self.names) == ["default", "low"])
     }
 

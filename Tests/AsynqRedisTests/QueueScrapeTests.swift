@@ -1,5 +1,6 @@
 import Model
 import Testing
+
 @testable import AsynqRedis
 
 /// Hand-made replies to one queue's commands.

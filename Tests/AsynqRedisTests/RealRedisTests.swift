@@ -3,6 +3,7 @@ import Model
 import Platform
 import Synchronization
 import Testing
+
 @testable import AsynqRedis
 
 @Suite("Scraping a real Redis")
@@ -16,7 +17,8 @@ struct RealRedisTests {
         let redis = try server.connect()
         _ = try redis.send("SADD", "asynq:queues", "default", "leer", "a b\"c\n")
         _ = try redis.send("LPUSH", "asynq:{default}:pending", "t1", "t2", "t3")
-        _ = try redis.send("HSET", "asynq:{default}:t:t1", "msg", "x", "state", "pending", "pending_since", "1699999997500000000")
+        _ = try redis.send(
+            "HSET", "asynq:{default}:t:t1", "msg", "x", "state", "pending", "pending_since", "1699999997500000000")
         _ = try redis.send("HSET", "asynq:{default}:t:t3", "pending_since", "1")
         _ = try redis.send("LPUSH", "asynq:{default}:active", "t4")
         for state in ["scheduled", "retry", "archived", "completed"] {
@@ -34,7 +36,9 @@ struct RealRedisTests {
         #expect(snapshot.takenAt == Self.now && snapshot.partialErrors.isEmpty)
         #expect(snapshot.queues.map(\.name.text) == ["a b\"c\n", "default", "leer"])
         var expected = QueueSnapshot(name: QueueName("default"))
-        expected.size = [.pending: 3, .active: 1, .scheduled: 2, .retry: 2, .archived: 2, .completed: 2, .aggregating: 3]
+        expected.size = [
+            .pending: 3, .active: 1, .scheduled: 2, .retry: 2, .archived: 2, .completed: 2, .aggregating: 3,
+        ]
         (expected.groups, expected.latencyNanoseconds, expected.isPaused) = (2, 2_500_000_000, true)
         (expected.processed, expected.failed, expected.completed) = (100, 7, 93)
         (expected.orphaned, expected.overdue, expected.deadLettered) = (0, [.scheduled: 2, .retry: 2], 0)
@@ -58,7 +62,9 @@ struct RealRedisTests {
     func binaryNames() throws {
         let server = try RedisTestServer()
         let redis = try server.connect()
-        let names: [[UInt8]] = [[0xFF, 0xFE], [0], Array("ein}e:t:x".utf8), [13, 10], Array("é".utf8), Array("e\u{301}".utf8)]
+        let names: [[UInt8]] = [
+            [0xFF, 0xFE], [0], Array("ein}e:t:x".utf8), [13, 10], Array("é".utf8), Array("e\u{301}".utf8),
+        ]
         var pipeline = RedisPipeline()
         pipeline.add("SADD", list: [AsynqKeys.queues] + names)
         for name in names { pipeline.add("LPUSH", AsynqKeys.queue(QueueName(name), "pending"), [1]) }
@@ -93,7 +99,8 @@ struct RealRedisTests {
         #expect(seen.queues[1].size[.pending] == 1 && seen.queues[1].size[.retry] == nil)
         #expect(seen.queues[1].latencyNanoseconds == nil && seen.queues[1].processed == 0)
         #expect(seen.info == RedisInfo(), "INFO is optional: its values are absent, and nothing is wrong")
-        #expect(seen.partialErrors.filter { $0 == .permission }.count == 9, "4 ZCARD per queue, LRANGE where LLEN worked")
+        #expect(
+            seen.partialErrors.filter { $0 == .permission }.count == 9, "4 ZCARD per queue, LRANGE where LLEN worked")
         _ = try redis.send("ACL", "SETUSER", "blind", "-smembers")
         #expect(throws: RedisError.self) { try scraper.scrape(blind, deadline: .soon) }
     }
@@ -168,7 +175,8 @@ struct RealRedisTests {
             let name = QueueName("queue \(index)")
             pipeline.add("SADD", AsynqKeys.queues, name.bytes)
             pipeline.add("LPUSH", AsynqKeys.queue(name, "pending"), Array("t".utf8))
-            pipeline.add("HSET", AsynqKeys.task(name, id: Array("t".utf8)), Array("pending_since".utf8), Array("5".utf8))
+            pipeline.add(
+                "HSET", AsynqKeys.task(name, id: Array("t".utf8)), Array("pending_since".utf8), Array("5".utf8))
         }
         _ = try redis.roundTrip(pipeline, deadline: .soon)
         _ = try redis.send("CONFIG", "RESETSTAT")
@@ -180,7 +188,8 @@ struct RealRedisTests {
         #expect(try scraper.scrape(connection, deadline: .soon).queues.count == 300)
         #expect(proxy.rounds - before <= 3)
         let allowed: Set = [
-            "smembers", "llen", "zcard", "get", "exists", "lrange", "scard", "hmget", "zcount", "zrange", "zrangebyscore", "info",
+            "smembers", "llen", "zcard", "get", "exists", "lrange", "scard", "hmget", "zcount", "zrange",
+            "zrangebyscore", "info",
             "client|setname", "config|resetstat",
         ]
         let statistics = try redis.send("INFO", "commandstats").bytes ?? []

@@ -2,6 +2,7 @@ import Glibc
 import Model
 import Platform
 import Testing
+
 @testable import AsynqRedis
 
 extension RedisClient {
@@ -24,7 +25,8 @@ struct IdleConnectionTests {
 
     @Test("Closed between two round trips, it is made anew within the second")
     func closedWhileIdle() throws {
-        let server = try FakeRedis { connection, _ in connection == 0 ? .sendAndClose("+PONG\r\n") : .send("+PONG\r\n") }
+        let server = try FakeRedis { connection, _ in connection == 0 ? .sendAndClose("+PONG\r\n") : .send("+PONG\r\n")
+        }
         let client = try Self.client(server)
         #expect(try client.ask("PING") == Self.pong)
         letThingsArrive()
@@ -107,9 +109,11 @@ struct SurplusReplyTests {
         return client
     }
 
-    @Test("A reply too many, or the beginning of one, is a protocol error and shifts nothing", arguments: [
-        "+ONE\r\n+TWO\r\n", "+ONE\r\n+TW", "+ONE\r\n+", "+ONE\r\n*2\r\n", "+ONE\r\n*2\r\n:1\r\n", "+ONE\r\n\r\n",
-    ])
+    @Test(
+        "A reply too many, or the beginning of one, is a protocol error and shifts nothing",
+        arguments: [
+            "+ONE\r\n+TWO\r\n", "+ONE\r\n+TW", "+ONE\r\n+", "+ONE\r\n*2\r\n", "+ONE\r\n*2\r\n:1\r\n", "+ONE\r\n\r\n",
+        ])
     func atOnce(answer: String) throws {
         let server = try FakeRedis { connection, words in .send(connection == 0 ? answer : "+\(words[1])\r\n") }
         let client = try Self.client(server)
@@ -146,7 +150,9 @@ struct RefusalTests {
         try withExtendedLifetime(first) {
             for _ in 0..<20 {
                 let refused = try #require(failure { _ = try server.connect() })
-                #expect(refused.reason == .server && refused.message.contains("max number of clients reached"), "\(refused)")
+                #expect(
+                    refused.reason == .server && refused.message.contains("max number of clients reached"), "\(refused)"
+                )
             }
         }
     }
@@ -161,12 +167,17 @@ struct RefusalTests {
         #expect(refused?.reason == .server && refused?.message.contains("protected mode") == true, "\(refused as Any)")
     }
 
-    @Test("An error reply of SETNAME is the login's failure, unless it is SETNAME alone that is not to be had", arguments: [
-        ("-ERR max number of clients reached", ScrapeErrorReason.server), ("-NOAUTH Authentication required.", .authentication),
-        ("-ERR max number of clients reached", .server), ("-NOPERM this user has no permissions to run 'client|setname'", nil),
-        ("-ERR unknown command 'CLIENT', with args beginning with: 'SETNAME'", nil),
-        ("-ERR Unknown subcommand or wrong number of arguments for 'SETNAME'", nil), ("-unsupported command 'client'", nil),
-    ])
+    @Test(
+        "An error reply of SETNAME is the login's failure, unless it is SETNAME alone that is not to be had",
+        arguments: [
+            ("-ERR max number of clients reached", ScrapeErrorReason.server),
+            ("-NOAUTH Authentication required.", .authentication),
+            ("-ERR max number of clients reached", .server),
+            ("-NOPERM this user has no permissions to run 'client|setname'", nil),
+            ("-ERR unknown command 'CLIENT', with args beginning with: 'SETNAME'", nil),
+            ("-ERR Unknown subcommand or wrong number of arguments for 'SETNAME'", nil),
+            ("-unsupported command 'client'", nil),
+        ])
     func setName(reply: String, reason: ScrapeErrorReason?) throws {
         let server = try ScriptedServer([reply + "\r\n"])
         let refused = withExtendedLifetime(server) {

@@ -2,6 +2,7 @@ import Model
 import Platform
 import Synchronization
 import Testing
+
 @testable import AsynqRedis
 
 /// Two fake masters: the first holds the lower half of the slots, the second the upper half.
@@ -42,7 +43,8 @@ final class FakeCluster: Sendable {
     }
 
     func client(interrupt: Waker? = nil) throws -> any RedisClient {
-        let client = RedisTarget(low.endpoint, clusterSeeds: [low.address]).makeClient(clock: .system, interrupt: interrupt)
+        let client = RedisTarget(low.endpoint, clusterSeeds: [low.address]).makeClient(
+            clock: .system, interrupt: interrupt)
         try client.prepare(deadline: .soon)
         return client
     }

@@ -1,6 +1,7 @@
 import Model
 import Platform
 import Testing
+
 @testable import AsynqRedis
 
 @Suite("A far side that misbehaves")
@@ -39,23 +40,30 @@ struct RedisConnectionTests {
         #expect(Self.failure(server, deadline: MonotonicTime(nanoseconds: 0)) == .timeout)
     }
 
-    @Test("Garbage is a protocol error", arguments: [
-        "HTTP/1.1 400 Bad Request\r\n\r\n", "\r\n\r\n", "*-5\r\n", "$-7\r\n\r\n", ":12x\r\n", "*99999999999999999999\r\n",
-    ])
+    @Test(
+        "Garbage is a protocol error",
+        arguments: [
+            "HTTP/1.1 400 Bad Request\r\n\r\n", "\r\n\r\n", "*-5\r\n", "$-7\r\n\r\n", ":12x\r\n",
+            "*99999999999999999999\r\n",
+        ])
     func garbage(text: String) throws {
         #expect(Self.failure(try ScriptedServer([text])) == .protocolError)
     }
 
-    @Test("A connection closed in mid-reply is a connection error", arguments: [
-        [], ["+O"], ["+OK\r\n"], ["+OK\r\n", "*3\r\n$5\r\nab"],
-    ])
+    @Test(
+        "A connection closed in mid-reply is a connection error",
+        arguments: [
+            [], ["+O"], ["+OK\r\n"], ["+OK\r\n", "*3\r\n$5\r\nab"],
+        ])
     func closed(script: [String]) throws {
         #expect(Self.failure(try ScriptedServer(script, closesAtEnd: true)) == .connection)
     }
 
-    @Test("An array of a thousand million elements is refused at its header, and costs no time", arguments: [
-        "*1000000000\r\n", "*2\r\n*2000000000\r\n", "*4000000\r\n*4000000\r\n",
-    ])
+    @Test(
+        "An array of a thousand million elements is refused at its header, and costs no time",
+        arguments: [
+            "*1000000000\r\n", "*2\r\n*2000000000\r\n", "*4000000\r\n*4000000\r\n",
+        ])
     func hugeArray(text: String) throws {
         let start = Clock.system.monotonic()
         let deadline = start.advanced(byNanoseconds: 1_000_000_000)
@@ -91,10 +99,11 @@ struct RedisConnectionTests {
         var pipeline = RedisPipeline()
         for _ in 0..<7 { pipeline.add("PING") }
         let replies = try withExtendedLifetime(server) { try connection.roundTrip(pipeline, deadline: .soon) }
-        #expect(replies == [
-            .integer(-5), .null, .null, .array([]), .error("ERR no"), .string([0x61, 13, 10, 0]),
-            .array([.array([.integer(1)]), .string([])]),
-        ])
+        #expect(
+            replies == [
+                .integer(-5), .null, .null, .array([]), .error("ERR no"), .string([0x61, 13, 10, 0]),
+                .array([.array([.integer(1)]), .string([])]),
+            ])
     }
 
     @Test("Somebody who stops the collector ends a call that hangs")

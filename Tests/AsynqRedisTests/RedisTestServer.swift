@@ -2,6 +2,7 @@ import Glibc
 import Model
 import Platform
 import Synchronization
+
 @testable import AsynqRedis
 
 /// A directory with sockets in it, removed at the end.
@@ -30,7 +31,8 @@ final class RedisTestServer {
         socket = directory.path + "/redis.sock"
         process = try ChildProcess(
             "redis-server",
-            ["--port", "0", "--unixsocket", socket, "--dir", directory.path, "--save", "", "--appendonly", "no"] + arguments)
+            ["--port", "0", "--unixsocket", socket, "--dir", directory.path, "--save", "", "--appendonly", "no"]
+                + arguments)
         // The file is there before anybody listens on it.
         for _ in 0..<500 {
             if UnixSocket.accepts(socket) { return }

@@ -1,4 +1,5 @@
 import Testing
+
 @testable import AsynqRedis
 
 @Suite("RedisURL")
@@ -43,10 +44,14 @@ struct RedisURLTests {
     }
 
     private static let bad = [
-        "", "h:6379", "redis:/h", "http://h", "REDIS://h", "redis://h:0", "redis://h:65536", "redis://h:x", "redis://h:",
-        "redis://h:-1", "redis://h/x", "redis://h/-1", "redis://h/1/2", "redis://h/99999999999999999999", "redis://h?db=x",
-        "redis://h?timeout=5", "redis://[::1", "redis://[::1]6379", "redis://::1", "redis://fe80::1:6379", "redis://u:p%4@h",
-        "redis://u:p%zz@h", "redis://u:p%@h", "unix://relative/path", "unix://", "unix:///x?db=", "unix:///x?password=p",
+        "", "h:6379", "redis:/h", "http://h", "REDIS://h", "redis://h:0", "redis://h:65536", "redis://h:x",
+        "redis://h:",
+        "redis://h:-1", "redis://h/x", "redis://h/-1", "redis://h/1/2", "redis://h/99999999999999999999",
+        "redis://h?db=x",
+        "redis://h?timeout=5", "redis://[::1", "redis://[::1]6379", "redis://::1", "redis://fe80::1:6379",
+        "redis://u:p%4@h",
+        "redis://u:p%zz@h", "redis://u:p%@h", "unix://relative/path", "unix://", "unix:///x?db=",
+        "unix:///x?password=p",
     ]
 
     @Test("Everything else is refused with a reason", arguments: bad)
@@ -57,18 +62,22 @@ struct RedisURLTests {
     @Test("Sentinels are a list, their master a name; credentials and database are the master's")
     func sentinels() throws {
         let target = try RedisURL.parse("redis-sentinel://u:p%40@s1:1,s2,[::1]:3/4?master=my%2Fmaster")
-        #expect(target.sentinels == .init(
-            addresses: [.tcp(host: "s1", port: 1), .tcp(host: "s2", port: 26379), .tcp(host: "::1", port: 3)],
-            master: "my/master"))
+        #expect(
+            target.sentinels
+                == .init(
+                    addresses: [.tcp(host: "s1", port: 1), .tcp(host: "s2", port: 26379), .tcp(host: "::1", port: 3)],
+                    master: "my/master"))
         #expect(target.endpoint.username == "u" && target.endpoint.password == "p@" && target.endpoint.database == 4)
         #expect(target.endpoint.tls == nil && target.description == "master my/master of 3 sentinels")
         #expect(try RedisURL.parse("rediss-sentinel://s?master=m").endpoint.tls == RedisTLSOptions())
     }
 
-    @Test("Sentinels without a list, a master's name or good numbers are refused", arguments: [
-        "redis-sentinel://", "redis-sentinel://?master=m", "redis-sentinel://s", "redis-sentinel://s?master=",
-        "redis-sentinel://s:0?master=m", "redis-sentinel://s/x?master=m", "redis-sentinel://s?db=1&master=m",
-    ])
+    @Test(
+        "Sentinels without a list, a master's name or good numbers are refused",
+        arguments: [
+            "redis-sentinel://", "redis-sentinel://?master=m", "redis-sentinel://s", "redis-sentinel://s?master=",
+            "redis-sentinel://s:0?master=m", "redis-sentinel://s/x?master=m", "redis-sentinel://s?db=1&master=m",
+        ])
     func badSentinels(text: String) {
         #expect(throws: RedisURL.Invalid.self) { try RedisURL.parse(text) }
     }
@@ -85,20 +94,28 @@ struct RedisURLTests {
     @Test("A Cluster is some of its nodes, credentials and nothing else")
     func cluster() throws {
         let target = try RedisURL.parse("redis-cluster://u:p%40@a:7001,[::1]:7002,b")
-        #expect(target.clusterSeeds == [.tcp(host: "a", port: 7001), .tcp(host: "::1", port: 7002), .tcp(host: "b", port: 6379)])
+        #expect(
+            target.clusterSeeds == [
+                .tcp(host: "a", port: 7001), .tcp(host: "::1", port: 7002), .tcp(host: "b", port: 6379),
+            ])
         #expect(target.endpoint.username == "u" && target.endpoint.password == "p@" && target.endpoint.tls == nil)
         #expect(try RedisURL.parse("rediss-cluster://a/0").endpoint.tls == RedisTLSOptions())
         #expect(!target.description.contains("p@"))
     }
 
-    @Test("A Cluster has no other database and no parameters", arguments: [
-        "redis-cluster://", "redis-cluster://a/1", "redis-cluster://a?db=1", "redis-cluster://a:x", "redis-cluster://a,b:0",
-    ])
+    @Test(
+        "A Cluster has no other database and no parameters",
+        arguments: [
+            "redis-cluster://", "redis-cluster://a/1", "redis-cluster://a?db=1", "redis-cluster://a:x",
+            "redis-cluster://a,b:0",
+        ])
     func badClusters(text: String) {
         #expect(throws: RedisURL.Invalid.self) { try RedisURL.parse(text) }
     }
 
-    @Test("No reason repeats a password", arguments: ["redis://u:hush@h:x", "redis://u:hush%zz@h", "hush", "redis://u:hu/sh@h"])
+    @Test(
+        "No reason repeats a password",
+        arguments: ["redis://u:hush@h:x", "redis://u:hush%zz@h", "hush", "redis://u:hu/sh@h"])
     func secrets(text: String) {
         do {
             _ = try RedisURL.parse(text)

@@ -1,5 +1,6 @@
 import Model
 import Testing
+
 @testable import AsynqRedis
 
 @Suite("Limits of what a far side may answer")
@@ -12,7 +13,8 @@ struct ReplyParserTests {
 
     private static func feed(_ parser: ReplyParser, _ text: String) throws(RedisError) {
         let bytes = Array(text.utf8)
-        try bytes.withUnsafeBufferPointer { buffer throws(RedisError) in try parser.feed(UnsafeRawBufferPointer(buffer)) }
+        try bytes.withUnsafeBufferPointer { buffer throws(RedisError) in try parser.feed(UnsafeRawBufferPointer(buffer))
+        }
     }
 
     @Test("A scrape of 1,000 queues with 10,000 groups each is within them, and 5,000 messages of 4 MiB in all")
@@ -67,11 +69,15 @@ struct ReplyParserTests {
         #expect(try refusal("*5\r\n:1\r\n" + five) == nil)
     }
 
-    @Test("What lies behind a reply is seen, were it one byte", arguments: [
-        ("", false), (":", true), ("*", true), (":2\r\n", true), ("*2\r\n", true), ("\r", true),
-    ])
+    @Test(
+        "What lies behind a reply is seen, were it one byte",
+        arguments: [
+            ("", false), (":", true), ("*", true), (":2\r\n", true), ("*2\r\n", true), ("\r", true),
+        ])
     func more(text: String, hasMore: Bool) throws {
-        for first in [":1\r\n", "*0\r\n", "*1\r\n$1\r\nx\r\n", "$3000\r\n" + String(repeating: "x", count: 3000) + "\r\n"] {
+        for first in [
+            ":1\r\n", "*0\r\n", "*1\r\n$1\r\nx\r\n", "$3000\r\n" + String(repeating: "x", count: 3000) + "\r\n",
+        ] {
             let parser = try Self.parser()
             try Self.feed(parser, first + text)
             #expect(try parser.next() != nil)

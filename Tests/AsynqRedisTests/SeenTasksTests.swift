@@ -1,5 +1,6 @@
 import Model
 import Testing
+
 @testable import AsynqRedis
 
 @Suite("What the look-ahead remembers of tasks")
@@ -232,7 +233,8 @@ struct StoredTaskTests {
     @Test("The context stands in the headers, whatever their case and order")
     func headers() throws {
         for key in ["traceparent", "Traceparent", "TRACEPARENT"] {
-            let message = Self.field(1, Array("type".utf8)) + Self.entry("tracestate", "a=b") + Self.entry("other", "x")
+            let message =
+                Self.field(1, Array("type".utf8)) + Self.entry("tracestate", "a=b") + Self.entry("other", "x")
                 + Self.entry(key, Self.parent) + [6 << 3, 2]
             let task = try read(message)
             #expect(task.retried == 2)

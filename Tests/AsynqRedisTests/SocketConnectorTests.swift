@@ -3,6 +3,7 @@ import Model
 import Platform
 import Synchronization
 import Testing
+
 @testable import AsynqRedis
 
 @Suite("Connecting to a host with several addresses")
@@ -12,9 +13,11 @@ struct SocketConnectorTests {
             try NameResolver.system.addresses(of: host, port, clock: .system, deadline: .soon, interrupt: nil).first)
     }
 
-    @Test("Those that are left share the time that is left, and the last one has it all", arguments: [
-        (UInt64(1000), 4, UInt64(250)), (1000, 1, 1000), (0, 3, 0), (2, 3, 0), (.max, 2, .max / 2), (1000, 0, 1000),
-    ])
+    @Test(
+        "Those that are left share the time that is left, and the last one has it all",
+        arguments: [
+            (UInt64(1000), 4, UInt64(250)), (1000, 1, 1000), (0, 3, 0), (2, 3, 0), (.max, 2, .max / 2), (1000, 0, 1000),
+        ])
     func shares(left: UInt64, remaining: Int, share: UInt64) {
         #expect(SocketConnector.share(of: left, remaining: remaining) == share)
     }

@@ -4,6 +4,7 @@ import Model
 import Platform
 import Testing
 import WaitTime
+
 @testable import Collector
 
 /// A lock that the thread sanitizer sees. It does not see Swift's `Mutex`, and calls every use of one a race; so where it

@@ -1,4 +1,5 @@
 import Testing
+
 @testable import Collector
 
 @Suite("The YAML file")
@@ -16,25 +17,32 @@ struct ConfigurationFileTests {
               queues: {include: '^a', exclude: "b\\n"}
             log.level: debug
             """
-        #expect(try Self.entries(text) == [
-            "redis.url=unix:///r.sock@3", "redis.queues.include=^a@4", "redis.queues.exclude=b\n@4", "log.level=debug@5",
-        ])
+        #expect(
+            try Self.entries(text) == [
+                "redis.url=unix:///r.sock@3", "redis.queues.include=^a@4", "redis.queues.exclude=b\n@4",
+                "log.level=debug@5",
+            ])
     }
 
-    @Test("An empty file is no configuration, and no problem", arguments: [
-        "", "\n\n", "# only this\n", "---\n", "{}", "--- {}\n...\n",
-    ])
+    @Test(
+        "An empty file is no configuration, and no problem",
+        arguments: [
+            "", "\n\n", "# only this\n", "---\n", "{}", "--- {}\n...\n",
+        ])
     func empty(text: String) throws {
         #expect(try Self.entries(text) == [])
         #expect(try problems(yaml: text) == [])
     }
 
-    @Test("What is no such file is refused with the line", arguments: [
-        ("a: [", "line"), ("a: b: c", "line 1"), ("- a\n- b", "line 1"), ("just text", "line 1"), ("a: 1\n---\nb: 2", "line 2"),
-        ("a: &x 1\nb: *x", "line 2"), ("base: &b {url: x}\nredis:\n  <<: *b", "line 3"), ("a: [[1]]", "line 1"),
-        ("a: [{b: c}]", "line 1"), ("? [a, b]\n: c", "line 1"), ("a: \"\\q\"", "line 1"), ("\ta: b", "line 1"),
-        ("a: 'open", "line"), ("a: \u{1}", "line"),
-    ])
+    @Test(
+        "What is no such file is refused with the line",
+        arguments: [
+            ("a: [", "line"), ("a: b: c", "line 1"), ("- a\n- b", "line 1"), ("just text", "line 1"),
+            ("a: 1\n---\nb: 2", "line 2"),
+            ("a: &x 1\nb: *x", "line 2"), ("base: &b {url: x}\nredis:\n  <<: *b", "line 3"), ("a: [[1]]", "line 1"),
+            ("a: [{b: c}]", "line 1"), ("? [a, b]\n: c", "line 1"), ("a: \"\\q\"", "line 1"), ("\ta: b", "line 1"),
+            ("a: 'open", "line"), ("a: \u{1}", "line"),
+        ])
     func refused(text: String, part: String) throws {
         do {
             _ = try ConfigurationFile.parse(Array(text.utf8))

@@ -1,5 +1,6 @@
 import Glibc
 import Platform
+
 @testable import Collector
 
 /// A file with the given text, removed at the end.

@@ -7,6 +7,7 @@ import SpanReceiver
 import Synchronization
 import Testing
 import WaitTime
+
 @testable import Collector
 @testable import Forwarder
 @testable import Spool
@@ -40,9 +41,11 @@ private final class NoDisk: SpoolFileSystem {
 
 @Suite("Where accepted spans go")
 struct IngestSinkTests {
-    @Test("Made spans wake the forwarder once they can be read: with sync always when they are on the disk", arguments: [
-        SpoolSync.always, .never,
-    ])
+    @Test(
+        "Made spans wake the forwarder once they can be read: with sync always when they are on the disk",
+        arguments: [
+            SpoolSync.always, .never,
+        ])
     func madeSpans(sync: SpoolSync) throws {
         let clock = Clock.system
         let spool = try Spool(

@@ -1,5 +1,6 @@
 import HTTPService
 import Testing
+
 @testable import Collector
 
 @Suite("Where a setting comes from")
@@ -54,9 +55,10 @@ struct PrecedenceTests {
         #expect(Invocation(["check-config"]).command == .checkConfig)
         #expect(Invocation(["scrape", "--help"]).command == .help)
         #expect(Invocation(["--version"]).command == .version)
-        #expect(Invocation(["chek-config"]).problems.map(\.description) == [
-            "unknown command chek-config; did you mean check-config?"
-        ])
+        #expect(
+            Invocation(["chek-config"]).problems.map(\.description) == [
+                "unknown command chek-config; did you mean check-config?"
+            ])
         #expect(Invocation(["run", "stray"]).problems.count == 1)
         #expect(Invocation(["--redis-url"]).problems.count == 1)
         #expect(Invocation(["--redis-url", "--log-level", "debug"]).problems.count == 1)

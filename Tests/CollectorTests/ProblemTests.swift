@@ -1,11 +1,13 @@
 import Testing
+
 @testable import Collector
 
 @Suite("What is wrong with a configuration")
 struct ProblemTests {
     @Test("An unknown key is named with the nearest known one, as it is spelled there")
     func unknownKeys() throws {
-        #expect(try problems(["--redis-ulr", "x"]) == ["unknown key --redis-ulr (--redis-ulr); did you mean --redis-url?"])
+        #expect(
+            try problems(["--redis-ulr", "x"]) == ["unknown key --redis-ulr (--redis-ulr); did you mean --redis-url?"])
         let variable = try problems(environment: [("ASYNQ_COLLECTOR_REDIS_ULR", "x")])
         #expect(variable.count == 1 && variable[0].hasSuffix("did you mean ASYNQ_COLLECTOR_REDIS_URL?"))
         let file = try problems(yaml: "redis:\n  ulr: x\n")
@@ -19,7 +21,9 @@ struct ProblemTests {
         let found = try problems(
             ["--redis-interval", "soon", "--nonsense", "1", "--otlp-max-body", "many"],
             environment: [("ASYNQ_COLLECTOR_LOG_LEVEL", "loud"), ("ASYNQ_COLLECTOR_REDIS_URL", "ftp://x")],
-            yaml: "tempo: {endpoint: 'tempo:4318', compression: brotli}\nspool: {when-full: panic}\nmetrics: {listen: here}\n")
+            yaml:
+                "tempo: {endpoint: 'tempo:4318', compression: brotli}\nspool: {when-full: panic}\nmetrics: {listen: here}\n"
+        )
         for part in [
             "redis.interval", "--nonsense", "otlp.max-body", "log.level", "redis.url", "tempo.endpoint",
             "tempo.compression", "spool.when-full", "metrics.listen",
@@ -30,12 +34,14 @@ struct ProblemTests {
 
     private static let refused: [(flag: String, value: String)] = [
         ("redis-interval", "0"), ("redis-interval", "5"), ("redis-interval", "-1s"), ("redis-timeout", ""),
-        ("redis-look-ahead", "-1"), ("redis-look-ahead", "1.5"), ("redis-queues-include", "("), ("redis-memory-sampling", "on"),
+        ("redis-look-ahead", "-1"), ("redis-look-ahead", "1.5"), ("redis-queues-include", "("),
+        ("redis-memory-sampling", "on"),
         ("otlp-socket", "relative"), ("otlp-socket", ""), ("otlp-socket-mode", "999"), ("otlp-socket-mode", "1777"),
         ("otlp-listen", "4318"), ("otlp-listen", "h:99999"), ("otlp-listen", "::1:4318"), ("otlp-max-body", "0"),
         ("tempo-endpoint", "ftp://h"), ("tempo-endpoint", "http://"), ("tempo-headers", "a"), ("tempo-headers", "=a"),
         ("tempo-compression", "brotli"), ("tempo-batch-max-spans", "0"), ("tempo-batch-max-bytes", "0"),
-        ("spool-directory", "relative"), ("spool-max-bytes", "100KiB"), ("spool-max-age", "0"), ("spool-when-full", "drop"),
+        ("spool-directory", "relative"), ("spool-max-bytes", "100KiB"), ("spool-max-age", "0"),
+        ("spool-when-full", "drop"),
         ("spool-sync", "sometimes"), ("spool-sync", "0"), ("metrics-listen", "none"), ("metrics-wait-buckets", "1,1"),
         ("metrics-wait-buckets", "2,1"), ("metrics-wait-buckets", ""), ("metrics-wait-buckets", "a"),
         ("metrics-wait-buckets", "1,inf"), ("metrics-wait-buckets", "nan"), ("metrics-task-types", "-1"),
@@ -57,7 +63,8 @@ struct ProblemTests {
     private static let accepted: [(flag: String, value: String)] = [
         ("redis-url", "none"), ("redis-url", "unix:///r.sock?db=1"), ("redis-look-interval", "0"),
         ("redis-memory-sampling", "off"),
-        ("redis-memory-sampling", "60s"), ("otlp-socket", "none"), ("otlp-socket", "unix:///a/b"), ("otlp-socket-mode", "0777"),
+        ("redis-memory-sampling", "60s"), ("otlp-socket", "none"), ("otlp-socket", "unix:///a/b"),
+        ("otlp-socket-mode", "0777"),
         ("otlp-listen", "none"), ("otlp-listen", ":4318"), ("tempo-endpoint", "none"), ("tempo-endpoint", "https://h"),
         ("tempo-headers", "A=B=C, D="), ("tempo-compression", "zstd"), ("tempo-compression", "none"),
         ("spool-max-bytes", "1MiB"), ("spool-max-age", "none"), ("spool-max-age", "1d"),
@@ -86,7 +93,8 @@ struct ProblemTests {
             ]
         }
         #expect(try problems(environment: environment) == [])
-        #expect(try problems(environment: [("ASYNQ_COLLECTOR_METRICS_PORT", "9876")]).count == 1, "a slip, not Kubernetes")
+        #expect(
+            try problems(environment: [("ASYNQ_COLLECTOR_METRICS_PORT", "9876")]).count == 1, "a slip, not Kubernetes")
         #expect(try problems(environment: [("ASYNQ_COLLECTORS", "x"), ("PATH", "/bin")]) == [])
     }
 

@@ -1,6 +1,7 @@
 import Metrics
 import Model
 import Testing
+
 @testable import AsynqRedis
 @testable import Collector
 
@@ -48,12 +49,13 @@ struct RedisMetricsTests {
         let families = AsynqmonMetrics.families(of: snapshot, snapshot.queues.map { QueueLabelSets($0.name) })
         let page = String(decoding: PageFormat.text.encode(families), as: UTF8.self)
         let series = page.split(separator: "\n").filter { !$0.hasPrefix("# HELP") }
-        #expect(series == [
-            "# TYPE asynq_tasks_enqueued_total gauge", #"asynq_tasks_enqueued_total{queue="q",state="pending"} 5"#,
-            #"asynq_tasks_enqueued_total{queue="r",state="active"} 1"#, "# TYPE asynq_queue_paused_total gauge",
-            #"asynq_queue_paused_total{queue="q"} 1"#, "# TYPE asynq_tasks_failed_total counter",
-            #"asynq_tasks_failed_total{queue="q"} 3"#,
-        ])
+        #expect(
+            series == [
+                "# TYPE asynq_tasks_enqueued_total gauge", #"asynq_tasks_enqueued_total{queue="q",state="pending"} 5"#,
+                #"asynq_tasks_enqueued_total{queue="r",state="active"} 1"#, "# TYPE asynq_queue_paused_total gauge",
+                #"asynq_queue_paused_total{queue="q"} 1"#, "# TYPE asynq_tasks_failed_total counter",
+                #"asynq_tasks_failed_total{queue="q"} 3"#,
+            ])
         #expect(PageFormat.openMetrics.encode(families) == Array("# EOF\n".utf8))
         #expect(PageFormat.protobuf.encode(families) == [])
     }

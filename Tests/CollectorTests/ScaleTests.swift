@@ -1,6 +1,7 @@
 import Foundation
 import Model
 import Testing
+
 @testable import Collector
 
 private let second: UInt64 = 1_000_000_000
@@ -90,12 +91,15 @@ struct ScaleTests {
         #expect(loads.load(of: name) == nil)
     }
 
-    @Test("workers by Little's law, rounded up", arguments: [
-        // Arrivals a second, seconds, utilization, open tasks → workers.
-        (10.0, 2.0, 0.8, 5, 25), (10, 2, 1, 5, 20), (1, 0.1, 0.8, 1, 1), (0, 2, 0.8, 0, 0), (0, 2, 0.8, 3, 1), (5, 0, 0.8, 0, 0),
-        (0.1, 1, 0.8, 0, 1), (3, 1, 0.75, 0, 4), (1e300, 1e300, 0.8, 2, 1), (1e20, 1, 0.8, 2, 1_000_000_000),
-        (.nan, 1, 0.8, 2, 1), (-5, 1, 0.8, 0, 0),
-    ] as [(Double, Double, Double, Int64, Int64)])
+    @Test(
+        "workers by Little's law, rounded up",
+        arguments: [
+            // Arrivals a second, seconds, utilization, open tasks → workers.
+            (10.0, 2.0, 0.8, 5, 25), (10, 2, 1, 5, 20), (1, 0.1, 0.8, 1, 1), (0, 2, 0.8, 0, 0), (0, 2, 0.8, 3, 1),
+            (5, 0, 0.8, 0, 0),
+            (0.1, 1, 0.8, 0, 1), (3, 1, 0.75, 0, 4), (1e300, 1e300, 0.8, 2, 1), (1e20, 1, 0.8, 2, 1_000_000_000),
+            (.nan, 1, 0.8, 2, 1), (-5, 1, 0.8, 0, 0),
+        ] as [(Double, Double, Double, Int64, Int64)])
     func workers(arrivals: Double, seconds: Double, utilization: Double, open: Int64, workers: Int64) {
         for (pending, active) in [(open, 0), (0, min(open, 1))] as [(Int64, Int64)] {
             let desired = ScaleAdvice.desiredWorkers(
@@ -105,10 +109,12 @@ struct ScaleTests {
         }
     }
 
-    @Test("as many workers as tasks run, where arrivals or run times are not known", arguments: [
-        // Arrivals a second, seconds, pending, active → workers.
-        (nil, nil, 0, 0, 0), (nil, nil, 50, 0, 1), (nil, 2, 50, 20, 20), (0, nil, 50, 20, 20), (10, nil, 0, 3, 3),
-    ] as [(Double?, Double?, Int64, Int64, Int64)])
+    @Test(
+        "as many workers as tasks run, where arrivals or run times are not known",
+        arguments: [
+            // Arrivals a second, seconds, pending, active → workers.
+            (nil, nil, 0, 0, 0), (nil, nil, 50, 0, 1), (nil, 2, 50, 20, 20), (0, nil, 50, 20, 20), (10, nil, 0, 3, 3),
+        ] as [(Double?, Double?, Int64, Int64, Int64)])
     func unknown(arrivals: Double?, seconds: Double?, pending: Int64, active: Int64, workers: Int64) {
         let desired = ScaleAdvice.desiredWorkers(
             arrivalsPerSecond: arrivals, runSeconds: seconds, targetUtilization: 0.8, pending: pending, active: active)
@@ -124,7 +130,8 @@ struct ScaleTests {
         let advice = ScaleAdvice(pending: 7, oldestWaitSeconds: 1.5, waitP95Seconds: 1e-7, desiredWorkers: 3)
         for name in ["q", "\"\n\\", "ü 码", ""] {
             let found = try object(QueueDocuments.scale(advice, of: QueueName(name)))
-            #expect(Set(found.keys) == ["queue", "pending", "oldest_wait_seconds", "wait_p95_seconds", "desired_workers"])
+            #expect(
+                Set(found.keys) == ["queue", "pending", "oldest_wait_seconds", "wait_p95_seconds", "desired_workers"])
             #expect(found["queue"] as? String == name)
             #expect(found["pending"] as? Int == 7)
             #expect(found["oldest_wait_seconds"] as? Double == 1.5)

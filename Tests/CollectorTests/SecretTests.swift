@@ -1,5 +1,6 @@
 import Forwarder
 import Testing
+
 @testable import AsynqRedis
 @testable import Collector
 
@@ -23,40 +24,49 @@ struct SecretTests {
         #expect(yaml.contains("Authorization=<redacted>,X=<redacted>"))
     }
 
-    @Test("Urls keep all but what stands before the @", arguments: [
-        ("redis://u:p@h:1/0", "redis://u:<redacted>@h:1/0"), ("redis://:p@h", "redis://:<redacted>@h"),
-        ("redis://p@h", "redis://<redacted>@h"), ("redis://u:a@b:c@h", "redis://u:<redacted>@h"),
-        ("unix://u:p@/x/y?db=1", "unix://u:<redacted>@/x/y?db=1"), ("unix:///run/a@b.sock", "unix:///run/a@b.sock"),
-        ("redis://h:1", "redis://h:1"), ("none", "none"), ("", ""), ("http://[::1]:2/x", "http://[::1]:2/x"),
-    ])
+    @Test(
+        "Urls keep all but what stands before the @",
+        arguments: [
+            ("redis://u:p@h:1/0", "redis://u:<redacted>@h:1/0"), ("redis://:p@h", "redis://:<redacted>@h"),
+            ("redis://p@h", "redis://<redacted>@h"), ("redis://u:a@b:c@h", "redis://u:<redacted>@h"),
+            ("unix://u:p@/x/y?db=1", "unix://u:<redacted>@/x/y?db=1"), ("unix:///run/a@b.sock", "unix:///run/a@b.sock"),
+            ("redis://h:1", "redis://h:1"), ("none", "none"), ("", ""), ("http://[::1]:2/x", "http://[::1]:2/x"),
+        ])
     func urls(text: String, shown: String) {
         #expect(EffectiveConfiguration.redactedURL(text) == shown)
     }
 
-    @Test("Of a query, values are not shown whose names say that they are secrets", arguments: [
-        ("http://h/?api_token=hush&x=1", "http://h/?api_token=<redacted>&x=1"),
-        ("http://h/v1?X-Amz-Signature=hush&&KEY=a=b", "http://h/v1?X-Amz-Signature=<redacted>&&KEY=<redacted>"),
-        ("http://u:hush@h?authorization=hush", "http://u:<redacted>@h?authorization=<redacted>"),
-        ("redis-sentinel://h:1/0?master=NAME&db=2", "redis-sentinel://h:1/0?master=NAME&db=2"),
-        ("http://h/?", "http://h/?"), ("http://h/?token", "http://h/?token"), ("http://h/key=1", "http://h/key=1"),
-    ])
+    @Test(
+        "Of a query, values are not shown whose names say that they are secrets",
+        arguments: [
+            ("http://h/?api_token=hush&x=1", "http://h/?api_token=<redacted>&x=1"),
+            ("http://h/v1?X-Amz-Signature=hush&&KEY=a=b", "http://h/v1?X-Amz-Signature=<redacted>&&KEY=<redacted>"),
+            ("http://u:hush@h?authorization=hush", "http://u:<redacted>@h?authorization=<redacted>"),
+            ("redis-sentinel://h:1/0?master=NAME&db=2", "redis-sentinel://h:1/0?master=NAME&db=2"),
+            ("http://h/?", "http://h/?"), ("http://h/?token", "http://h/?token"), ("http://h/key=1", "http://h/key=1"),
+        ])
     func queries(text: String, shown: String) {
         #expect(EffectiveConfiguration.redactedURL(text) == shown)
     }
 
-    @Test("A password with / ? or # that should have been percent-encoded is not shown either", arguments: [
-        "http://u:hu/sh@h:1", "http://u:hu?sh@h", "http://u:hu#sh@h/x", "http://u:/hush@h",
-    ])
+    @Test(
+        "A password with / ? or # that should have been percent-encoded is not shown either",
+        arguments: [
+            "http://u:hu/sh@h:1", "http://u:hu?sh@h", "http://u:hu#sh@h/x", "http://u:/hush@h",
+        ])
     func unencoded(text: String) {
         let shown = EffectiveConfiguration.redactedURL(text)
-        #expect(!shown.contains("sh@") && !shown.contains("hu/") && !shown.contains("hu?") && !shown.contains("hu#"), "\(shown)")
+        #expect(
+            !shown.contains("sh@") && !shown.contains("hu/") && !shown.contains("hu?") && !shown.contains("hu#"),
+            "\(shown)")
     }
 
     @Test("Problems do not repeat secrets")
     func problemTexts() throws {
         let found = try problems(
             [
-                "--redis-url", "redis-cluster://u:hush@h/1", "--tempo-endpoint=ftp://u:hush@h", "--tempo-headers=hush,A=B",
+                "--redis-url", "redis-cluster://u:hush@h/1", "--tempo-endpoint=ftp://u:hush@h",
+                "--tempo-headers=hush,A=B",
                 "--redis-password-file=/tmp/not/there",
             ])
         #expect(found.count >= 4)

@@ -3,6 +3,7 @@ import Logging
 import Model
 import Platform
 import Testing
+
 @testable import AsynqRedis
 @testable import Collector
 @testable import SpanReceiver
@@ -47,22 +48,28 @@ struct TextOutputTests {
         #expect(line.hasPrefix("1969-12-31T23:59:59.999Z error a\"b: message key=\""))
     }
 
-    @Test("Seconds as people say them", arguments: [
-        (0, "0"), (-5, "0"), (5e-7, "0"), (1e-6, "1 µs"), (8.5e-4, "850 µs"), (0.0123, "12.3 ms"),
-        (0.012, "12 ms"), (0.9994, "999 ms"), (0.999_96, "1 s"), (9.994e-4, "999 µs"), (0.999_96e-3, "1 ms"),
-        (1, "1 s"), (3.44, "3.4 s"), (119, "119 s"), (120, "2 min"),
-        (300, "5 min"), (7199, "120 min"), (7200, "2 h"), (36_000, "10 h"),
-    ])
+    @Test(
+        "Seconds as people say them",
+        arguments: [
+            (0, "0"), (-5, "0"), (5e-7, "0"), (1e-6, "1 µs"), (8.5e-4, "850 µs"), (0.0123, "12.3 ms"),
+            (0.012, "12 ms"), (0.9994, "999 ms"), (0.999_96, "1 s"), (9.994e-4, "999 µs"), (0.999_96e-3, "1 ms"),
+            (1, "1 s"), (3.44, "3.4 s"), (119, "119 s"), (120, "2 min"),
+            (300, "5 min"), (7199, "120 min"), (7200, "2 h"), (36_000, "10 h"),
+        ])
     func seconds(value: Double, text: String) {
         #expect(humanSeconds(value) == text)
     }
 
-    @Test("No number crashes what people read", arguments: [.nan, .infinity, -.infinity, 1e300, .greatestFiniteMagnitude, 1e-300])
+    @Test(
+        "No number crashes what people read",
+        arguments: [.nan, .infinity, -.infinity, 1e300, .greatestFiniteMagnitude, 1e-300])
     func extremeSeconds(value: Double) {
         #expect(!humanSeconds(value).isEmpty)
     }
 
-    private static let now = (wall: WallTime(seconds: 1_700_000_000), monotonic: MonotonicTime(nanoseconds: 60_000_000_000))
+    private static let now = (
+        wall: WallTime(seconds: 1_700_000_000), monotonic: MonotonicTime(nanoseconds: 60_000_000_000)
+    )
     private static let books = Books(received: ReceiverCounters.Values(), spooled: SpoolStatistics())
     private static let trace = TraceID(high: 0x0AF7_6519_16CD_43DD, low: 0x8448_EB21_1C80_319C)
 
@@ -101,7 +108,8 @@ struct TextOutputTests {
         var redis = RedisStatus()
         redis.lastError = evil
         let wait = SlowWait(
-            seconds: 7, queue: QueueName(evil), type: TaskType(evil), span: nil, observedAt: MonotonicTime(nanoseconds: 0))
+            seconds: 7, queue: QueueName(evil), type: TaskType(evil), span: nil,
+            observedAt: MonotonicTime(nanoseconds: 0))
         let page = page(redis, rows, letters: [letter(evil)], waits: [wait], state: evil)
         #expect(!page.contains("<script") && !page.contains("alert('"))
         #expect(page.components(separatedBy: "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;&quot;").count == 9)
@@ -136,7 +144,8 @@ struct TextOutputTests {
     @Test("A sparkline has its newest value on the right, and gaps where nothing is known")
     func sparkline() {
         #expect(Sparkline.svg([], title: "x").isEmpty && Sparkline.svg([1], title: "x").isEmpty)
-        #expect(Sparkline.svg([nil, 3, nil], title: "x").isEmpty && Sparkline.svg([.infinity, .nan], title: "x").isEmpty)
+        #expect(
+            Sparkline.svg([nil, 3, nil], title: "x").isEmpty && Sparkline.svg([.infinity, .nan], title: "x").isEmpty)
         let line = Sparkline.svg([0, 4, nil, 2, 2, nil, 1], title: "x")
         #expect(line.contains("<polyline points=\"53,15.0 54,1.0\"/><polyline points=\"56,8.0 57,8.0\"/></svg>"))
         #expect(Sparkline.svg([0, 0], title: "x").contains("58,15.0 59,15.0"))

@@ -14,7 +14,9 @@ struct BombTests {
         expectStopped(bomb, by: Reused(library))
     }
 
-    @Test("a gzip member that calls itself large gets no memory for it, nor one that calls itself small more than allowed")
+    @Test(
+        "a gzip member that calls itself large gets no memory for it, nor one that calls itself small more than allowed"
+    )
     func lyingSize() {
         for library in GzipLibrary.all {
             var member = library.gzip([UInt8](repeating: 0, count: 16 * Self.megabyte))

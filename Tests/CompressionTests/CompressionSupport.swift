@@ -16,7 +16,7 @@ struct GzipLibrary: Sendable, CustomTestStringConvertible {
         return { compressor.compress($0) }
     } makePieceCompressor: {
         let compressor = GzipCompressor()
-        return { pieces in compressor.compress { take in pieces.forEach { $0.withUnsafeBytes(take) } } }
+        return { pieces in compressor.compress { take in for piece in pieces { piece.withUnsafeBytes(take) } } }
     } makeInflater: {
         let inflater = Inflater()
         return { (bytes, limit) throws(DecompressionError) in try inflater.inflate(bytes, limit: limit) }
@@ -27,7 +27,7 @@ struct GzipLibrary: Sendable, CustomTestStringConvertible {
         return { compressor.compress($0) }
     } makePieceCompressor: {
         let compressor = ZlibCompressor()
-        return { pieces in compressor.compress { take in pieces.forEach { $0.withUnsafeBytes(take) } } }
+        return { pieces in compressor.compress { take in for piece in pieces { piece.withUnsafeBytes(take) } } }
     } makeInflater: {
         let inflater = ZlibInflater()
         return { (bytes, limit) throws(DecompressionError) in try inflater.inflate(bytes, limit: limit) }

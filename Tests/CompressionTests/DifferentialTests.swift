@@ -7,7 +7,8 @@ import Testing
 struct DifferentialTests {
     /// Around the sizes where something changes: a stored block, the window, the history buffer of ISA-L.
     private static let sizes = [
-        0, 1, 2, 7, 8, 9, 100, 32_767, 32_768, 32_769, 65_534, 65_535, 65_536, 65_537, 98_304, 131_071, 200_000, 16 << 20,
+        0, 1, 2, 7, 8, 9, 100, 32_767, 32_768, 32_769, 65_534, 65_535, 65_536, 65_537, 98_304, 131_071, 200_000,
+        16 << 20,
     ]
 
     enum Kind: CaseIterable {
@@ -97,9 +98,11 @@ struct DifferentialTests {
         }
     }
 
-    @Test("what one refuses for its head the other refuses", arguments: [
-        (3, 0x20), (3, 0x80), (2, 7), (1, 0x8C), (0, 0x1E),
-    ])
+    @Test(
+        "what one refuses for its head the other refuses",
+        arguments: [
+            (3, 0x20), (3, 0x80), (2, 7), (1, 0x8C), (0, 0x1E),
+        ])
     func badHead(index: Int, value: UInt8) {
         var bytes = GzipLibrary.zlib.gzip(Array("hello".utf8))
         bytes[index] = value
@@ -116,7 +119,8 @@ struct DifferentialTests {
             for _ in 0..<3000 {
                 var bytes = good
                 switch Int.random(in: 0..<3, using: &random) {
-                case 0: bytes[Int.random(in: 10..<bytes.count, using: &random)] ^= UInt8.random(in: 1...255, using: &random)
+                case 0:
+                    bytes[Int.random(in: 10..<bytes.count, using: &random)] ^= UInt8.random(in: 1...255, using: &random)
                 case 1: bytes.removeSubrange(Int.random(in: 10..<bytes.count, using: &random)...)
                 default:
                     let at = Int.random(in: 10..<bytes.count, using: &random)

@@ -9,7 +9,8 @@ struct GzipTests {
         0x78, 0x9C, 0xCB, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x06, 0x2C, 0x02, 0x15,
     ]
     private static let gzipHello: [UInt8] = [
-        0x1F, 0x8B, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xFF, 0xCB, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x86, 0xA6,
+        0x1F, 0x8B, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xFF, 0xCB, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x86,
+        0xA6,
         0x10, 0x36, 0x05, 0x00, 0x00, 0x00,
     ]
     private static let hello = Array("hello".utf8)
@@ -25,7 +26,9 @@ struct GzipTests {
         }
     }
 
-    @Test("pieces become one member, whatever their sizes, and the compressor is as new after each", arguments: GzipLibrary.all)
+    @Test(
+        "pieces become one member, whatever their sizes, and the compressor is as new after each",
+        arguments: GzipLibrary.all)
     func pieces(library: GzipLibrary) throws {
         var random = SeededGenerator.fresh(for: "gzip pieces")
         let compress = library.makePieceCompressor()
@@ -134,7 +137,9 @@ struct GzipTests {
     @Test("an inflater that met broken data inflates the next body", arguments: GzipLibrary.all)
     func inflaterIsReused(library: GzipLibrary) throws {
         let inflater = Reused(library)
-        for broken in [Array(Self.gzipHello[..<12]), Array("broken".utf8), library.gzip([UInt8](repeating: 0, count: 5000))] {
+        for broken in [
+            Array(Self.gzipHello[..<12]), Array("broken".utf8), library.gzip([UInt8](repeating: 0, count: 5000)),
+        ] {
             #expect(inflater.error(broken, limit: 4000) != nil)
             #expect(try inflater.inflate(Self.gzipHello) == Self.hello)
             #expect(try inflater.inflate(Self.zlibHello) == Self.hello)

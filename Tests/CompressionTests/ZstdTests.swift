@@ -20,9 +20,11 @@ struct ZstdTests {
 
     private var decompressor: Reused { Reused(ZstdDecompressor()) }
 
-    @Test("what was compressed decompresses to the same bytes, whatever their size", arguments: [
-        0, 1, 2, 100, 32_767, 32_768, 32_769, 131_071, 131_072, 131_073, 1 << 20, 16 << 20,
-    ])
+    @Test(
+        "what was compressed decompresses to the same bytes, whatever their size",
+        arguments: [
+            0, 1, 2, 100, 32_767, 32_768, 32_769, 131_071, 131_072, 131_073, 1 << 20, 16 << 20,
+        ])
     func roundTrip(count: Int) throws {
         var random = SeededGenerator.fresh(for: "zstd round trip of \(count)")
         let requests = tiled(try capturedRequests(), count: count)
@@ -63,7 +65,9 @@ struct ZstdTests {
     func truncated(bytes: [UInt8]) {
         for count in 0..<bytes.count {
             #expect(decompressor.error(Array(bytes[..<count])) == .truncated, "first \(count) bytes")
-            if count > 0 { #expect(decompressor.error(bytes + bytes[..<count]) == .truncated, "first \(count) bytes again") }
+            if count > 0 {
+                #expect(decompressor.error(bytes + bytes[..<count]) == .truncated, "first \(count) bytes again")
+            }
         }
     }
 

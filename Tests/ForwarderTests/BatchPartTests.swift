@@ -1,5 +1,6 @@
 import Model
 import Testing
+
 @testable import Forwarder
 @testable import Spool
 
@@ -14,14 +15,18 @@ struct BatchPartTests {
                     sequence: UInt64(index + 1), time: WallTime(nanoseconds: Int64(index)), spanCount: index + 1,
                     payload: bytes, key: .version1)
                 encoded.withUnsafeBytes { header in
-                    if let header = FrameHeader(header, at: 0, key: .version1) { batch.append(header, bytes[...], segment: 1) }
+                    if let header = FrameHeader(header, at: 0, key: .version1) {
+                        batch.append(header, bytes[...], segment: 1)
+                    }
                 }
             }
         }
         return batch
     }()
 
-    @Test("A part of a batch holds its frames' bytes, spans and sequences", arguments: [0..<4, 0..<2, 2..<4, 1..<3, 3..<3])
+    @Test(
+        "A part of a batch holds its frames' bytes, spans and sequences",
+        arguments: [0..<4, 0..<2, 2..<4, 1..<3, 3..<3])
     func part(range: Range<Int>) {
         let part = Self.batch.part(range)
         let texts = ["a", "", "ccc", "dddd"][range]

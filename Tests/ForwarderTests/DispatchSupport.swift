@@ -1,6 +1,7 @@
 import Model
 import OTLP
 import ProtobufWire
+
 @testable import Forwarder
 @testable import Spool
 
@@ -18,7 +19,9 @@ func makeBatch(
                 sequence: UInt64(sequence), time: WallTime(nanoseconds: 0), spanCount: spansPerFrame, payload: bytes,
                 key: .version1)
             encoded.withUnsafeBytes { header in
-                if let header = FrameHeader(header, at: 0, key: .version1) { batch.append(header, bytes[...], segment: 1) }
+                if let header = FrameHeader(header, at: 0, key: .version1) {
+                    batch.append(header, bytes[...], segment: 1)
+                }
             }
         }
     }
@@ -87,7 +90,8 @@ struct ModelledForwarder {
 
     /// Until nothing is left, or for so many seconds of the model's time.
     mutating func run(seconds: Double = .infinity, _ answer: Answer) {
-        let end = seconds.isFinite ? now.advanced(byNanoseconds: UInt64(seconds * 1e9)) : MonotonicTime(nanoseconds: .max)
+        let end =
+            seconds.isFinite ? now.advanced(byNanoseconds: UInt64(seconds * 1e9)) : MonotonicTime(nanoseconds: .max)
         while now < end && !(spooled.isEmpty && arriving.isEmpty && dispatch.isIdle) {
             while let first = arriving.first, first.time <= now { spooled.append(arriving.removeFirst().batch) }
             while let next = dispatch.next(at: now, fresh: { Self.read(&spooled, isLone: $0) }) {
@@ -121,7 +125,9 @@ struct ModelledForwarder {
             switch effect {
             case .settle(let frames, let dropped, let reason):
                 for frame in frames { delivered.insert(frame.sequence) }
-                for frame in frames { deliveredSpans += frame.spanCount - (partSpans.removeValue(forKey: frame.sequence) ?? 0) }
+                for frame in frames {
+                    deliveredSpans += frame.spanCount - (partSpans.removeValue(forKey: frame.sequence) ?? 0)
+                }
                 deliveredSpans -= dropped
                 if dropped > 0 { droppedSpans[reason, default: 0] += dropped }
             case .settlePart(let frame, let spans, let dropped, let reason):

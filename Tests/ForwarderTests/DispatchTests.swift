@@ -1,5 +1,6 @@
 import Model
 import Testing
+
 @testable import Forwarder
 @testable import Spool
 
@@ -27,9 +28,11 @@ struct DispatchTests {
         batch.frames.contains { sequences.contains($0.sequence) }
     }
 
-    @Test("An hour in which every request is answered so loses nothing, and holds a handful of batches", arguments: [
-        500, 599, 503, 429, 401, 403, 404, 302, 502, 504, 408, 0,
-    ])
+    @Test(
+        "An hour in which every request is answered so loses nothing, and holds a handful of batches",
+        arguments: [
+            500, 599, 503, 429, 401, 403, 404, 302, 502, 504, 408, 0,
+        ])
     func outage(status: Int) throws {
         var model = try ModelledForwarder()
         model.spooled = Self.batches(5000, frames: 3)
@@ -43,7 +46,8 @@ struct DispatchTests {
         #expect(model.delivered.count == 15_000 && model.refused.isEmpty)
     }
 
-    @Test("Of two backends behind a balancer one is broken: every second request fails, nothing is lost",
+    @Test(
+        "Of two backends behind a balancer one is broken: every second request fails, nothing is lost",
         arguments: 1...4 as ClosedRange<UInt64>, [500, 403, 502])
     func halfBroken(seed: UInt64, status: Int) throws {
         var model = try ModelledForwarder(seed: seed)
@@ -79,7 +83,9 @@ struct DispatchTests {
         #expect(longest < 4_000_000_000, "the others had to wait")
     }
 
-    @Test("One request that is always told to come later is kept, and seldom keeps the others waiting", arguments: [429, 503])
+    @Test(
+        "One request that is always told to come later is kept, and seldom keeps the others waiting",
+        arguments: [429, 503])
     func neverNow(status: Int) throws {
         var model = try ModelledForwarder()
         model.arrive(batches: 6000, frames: 1, from: 1, perSecond: 10)
@@ -122,12 +128,15 @@ struct DispatchTests {
         #expect(model.delivered.count == 300)
     }
 
-    @Test("Many requests that never get an answer while others pass: a few are kept, the rest is given up and counted",
+    @Test(
+        "Many requests that never get an answer while others pass: a few are kept, the rest is given up and counted",
         arguments: [10_000_000_000, 5_000_000])
     func manyBlackHoles(answerNanoseconds: UInt64) throws {
         var model = try ModelledForwarder()
         model.arrive(batches: 3000, frames: 1, from: 1)
-        let isBlackHole = { (batch: SpoolBatch) in batch.frames.contains { $0.sequence <= 1200 && $0.sequence % 20 == 0 } }
+        let isBlackHole = { (batch: SpoolBatch) in
+            batch.frames.contains { $0.sequence <= 1200 && $0.sequence % 20 == 0 }
+        }
         model.answerNanoseconds = { isBlackHole($0) ? answerNanoseconds : 5_000_000 }
         var longest = 0.0
         model.run(seconds: 4000) { batch, now in
@@ -143,9 +152,11 @@ struct DispatchTests {
         #expect(model.delivered.count + model.dispatch.waitingCount == 3000, "nothing is gone without a count")
     }
 
-    @Test("Some bad requests in a row, when nothing else is on its way, do not block what comes later for ever", arguments: [
-        (500, 4), (500, 40), (502, 4), (502, 40), (403, 10),
-    ])
+    @Test(
+        "Some bad requests in a row, when nothing else is on its way, do not block what comes later for ever",
+        arguments: [
+            (500, 4), (500, 40), (502, 4), (502, 40), (403, 10),
+        ])
     func badRequestsInARow(status: Int, count: Int) throws {
         var model = try ModelledForwarder()
         model.spooled = Self.batches(count)
@@ -163,9 +174,11 @@ struct DispatchTests {
         }
     }
 
-    @Test("Large requests, as many as come, are not held beyond the bytes of 32 batches and two requests", arguments: [
-        500, 503, 502, 401,
-    ])
+    @Test(
+        "Large requests, as many as come, are not held beyond the bytes of 32 batches and two requests",
+        arguments: [
+            500, 503, 502, 401,
+        ])
     func largeRequests(status: Int) throws {
         let bytes = 15 << 20
         for isLarge in [true, false] {
@@ -192,7 +205,9 @@ struct DispatchTests {
         #expect(model.delivered == Set(1...50).union([101, 102]))
     }
 
-    @Test("Large requests of which every part is bad don't keep the others waiting", arguments: [(500, 2), (502, 2), (500, 3)])
+    @Test(
+        "Large requests of which every part is bad don't keep the others waiting",
+        arguments: [(500, 2), (502, 2), (500, 3)])
     func allBadAndLarge(status: Int, count: UInt64) throws {
         var model = try ModelledForwarder()
         let large = makeBatch(1...1, spansPerFrame: 290, nameBytes: 30_000)
@@ -201,9 +216,11 @@ struct DispatchTests {
         #expect(model.delivered.isSuperset(of: Set(1...50)))
     }
 
-    @Test("A request so large that it breaks the connection is halved, though nothing else passes; others are not", arguments: [
-        (10, 100_000, 1 << 20), (30, 100_000, 1 << 20),
-    ])
+    @Test(
+        "A request so large that it breaks the connection is halved, though nothing else passes; others are not",
+        arguments: [
+            (10, 100_000, 1 << 20), (30, 100_000, 1 << 20),
+        ])
     func brokenBySize(spans: Int, spanBytes: Int, limit: Int) throws {
         var model = try ModelledForwarder()
         model.spooled = [makeBatch(1...1, spansPerFrame: spans, nameBytes: spanBytes)]
@@ -231,7 +248,9 @@ struct DispatchTests {
         #expect(model.deliveredSpans == 10_000)
     }
 
-    @Test("Good requests that share every batch with a bad one get through though nothing else comes", arguments: [500, 502])
+    @Test(
+        "Good requests that share every batch with a bad one get through though nothing else comes",
+        arguments: [500, 502])
     func shared(status: Int) throws {
         var model = try ModelledForwarder()
         model.spooled = Self.batches(3, frames: 10)
@@ -239,7 +258,9 @@ struct DispatchTests {
         #expect(model.deliveredSpans == 27)
     }
 
-    @Test("Before the end one more request is sent at once, unless the backend asked for a longer pause", arguments: [0, 20])
+    @Test(
+        "Before the end one more request is sent at once, unless the backend asked for a longer pause",
+        arguments: [0, 20])
     func hurry(retryAfter: UInt64) throws {
         var dispatch = try ModelledForwarder { $0.retryInitialNanoseconds = 30_000_000_000 }.dispatch
         let start = MonotonicTime(nanoseconds: 1_000_000_000)
@@ -332,9 +353,11 @@ struct DispatchTests {
         #expect(model.droppedSpans == (isAnswered ? [.refused: 512] : [:]))
     }
 
-    @Test("However often a request is halved, few of its parts wait, with few bytes more than it has", arguments: [
-        (200, 1), (3000, 2), (100_000, 100),
-    ])
+    @Test(
+        "However often a request is halved, few of its parts wait, with few bytes more than it has",
+        arguments: [
+            (200, 1), (3000, 2), (100_000, 100),
+        ])
     func partsThatWait(resourceBytes: Int, spans: Int) throws {
         var model = try ModelledForwarder()
         let whole = makeBatch(1...1, spansPerFrame: 1024, nameBytes: 2000, resourceBytes: resourceBytes)
@@ -410,7 +433,9 @@ struct DispatchTests {
         #expect(model.delivered.count == 8)
     }
 
-    @Test("However answers come, every span is delivered, dropped, or still there", arguments: 1...60 as ClosedRange<UInt64>)
+    @Test(
+        "However answers come, every span is delivered, dropped, or still there",
+        arguments: 1...60 as ClosedRange<UInt64>)
     func books(seed: UInt64) throws {
         var random = SeededNumbers(seed)
         var model = try ModelledForwarder(seed: seed) { $0.maxInFlight = Int(1 + seed % 4) }
@@ -418,7 +443,8 @@ struct DispatchTests {
         model.spooled = Self.batches(100, frames: frames, spansPerFrame: Int(1 + seed % 5))
         let total = model.spooled.reduce(0) { $0 + $1.spanCount }
         let outcomes: [ForwardOutcome] = [
-            Self.outcome(500), Self.outcome(503), Self.outcome(429, retryAfter: 2), Self.outcome(413), Self.outcome(400),
+            Self.outcome(500), Self.outcome(503), Self.outcome(429, retryAfter: 2), Self.outcome(413),
+            Self.outcome(400),
             Self.outcome(403), Self.broken, .accepted(rejectedSpans: 1, message: ""), Self.outcome(504),
         ]
         model.run { _, _ in

@@ -1,6 +1,7 @@
 import OTLP
 import TestSupport
 import Testing
+
 @testable import Forwarder
 
 @Suite("What an answer means")
@@ -45,7 +46,9 @@ struct ForwardOutcomeTests {
         #expect(ForwardAnswer(status: 503).label == "503")
     }
 
-    @Test("Tempo wants a tenant, with 401 or 503: nothing is lost, and the advice names the header", arguments: [401, 503])
+    @Test(
+        "Tempo wants a tenant, with 401 or 503: nothing is lost, and the advice names the header",
+        arguments: [401, 503])
     func noTenant(status: Int) {
         let outcome = Self.outcome(status, OTLPResponse.status(.unauthenticated, "no org id"))
         guard case .retrySlowly(let reason, let advice) = outcome else {
@@ -56,10 +59,12 @@ struct ForwardOutcomeTests {
         #expect(advice.contains("tempo.headers") && advice.contains("X-Scope-OrgID"))
     }
 
-    @Test("Plain HTTP on a port for TLS is a configuration to be mended, not a bad request", arguments: [
-        "Client sent an HTTP request to an HTTPS server.\n",
-        "<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>",
-    ])
+    @Test(
+        "Plain HTTP on a port for TLS is a configuration to be mended, not a bad request",
+        arguments: [
+            "Client sent an HTTP request to an HTTPS server.\n",
+            "<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>",
+        ])
     func wantsTLS(text: String) {
         guard case .retrySlowly(_, let advice) = Self.outcome(400, Array(text.utf8)) else {
             Issue.record("expected a slow retry")
@@ -68,10 +73,13 @@ struct ForwardOutcomeTests {
         #expect(advice.contains("https://"))
     }
 
-    @Test("Too large is told by the status or by the words", arguments: [
-        (413, "anything"), (400, "request body too large"), (400, "http: request body too large"),
-        (429, "batch size (31457280 bytes) exceeds ingestion limit"), (400, "batch size (2 bytes) exceeds the limit"),
-    ])
+    @Test(
+        "Too large is told by the status or by the words",
+        arguments: [
+            (413, "anything"), (400, "request body too large"), (400, "http: request body too large"),
+            (429, "batch size (31457280 bytes) exceeds ingestion limit"),
+            (400, "batch size (2 bytes) exceeds the limit"),
+        ])
     func tooLarge(status: Int, text: String) {
         #expect(Self.outcome(status, Array(text.utf8)) == .tooLarge(reason: "\(status): \(text)"))
     }
@@ -95,11 +103,14 @@ struct ForwardOutcomeTests {
         #expect(Self.outcome(200, [0x0A, 0x04, 0x12, 0x02, 0x68, 0x69]) == .accepted(rejectedSpans: 0, message: "hi"))
     }
 
-    @Test("An answer that is empty, protobuf or JSON says that the spans were taken, whatever type it names", arguments: [
-        ("", "text/html"), ("", ""), ("{}", "text/plain; charset=utf-8"), (" \n{\"partialSuccess\":{}}", "application/json"),
-        ("\u{0A}\u{00}", ""), ("\u{0A}\u{00}", "text/html"), ("\u{0A}\u{05}", "application/x-protobuf"),
-        ("OK", "Application/x-protobuf; charset=utf-8"),
-    ])
+    @Test(
+        "An answer that is empty, protobuf or JSON says that the spans were taken, whatever type it names",
+        arguments: [
+            ("", "text/html"), ("", ""), ("{}", "text/plain; charset=utf-8"),
+            (" \n{\"partialSuccess\":{}}", "application/json"),
+            ("\u{0A}\u{00}", ""), ("\u{0A}\u{00}", "text/html"), ("\u{0A}\u{05}", "application/x-protobuf"),
+            ("OK", "Application/x-protobuf; charset=utf-8"),
+        ])
     func taken(text: String, type: String) {
         for status in [200, 202, 204] {
             let answer = ForwardAnswer(status: status, body: Array(text.utf8), contentType: type)
@@ -107,9 +118,12 @@ struct ForwardOutcomeTests {
         }
     }
 
-    @Test("A page with status 200 comes from somebody who has not taken the spans", arguments: [
-        ("<html>welcome</html>", "text/html"), ("OK", "text/plain"), ("<!doctype html>", ""), ("\n<html>", "text/html"),
-    ])
+    @Test(
+        "A page with status 200 comes from somebody who has not taken the spans",
+        arguments: [
+            ("<html>welcome</html>", "text/html"), ("OK", "text/plain"), ("<!doctype html>", ""),
+            ("\n<html>", "text/html"),
+        ])
     func page(text: String, type: String) {
         for isCut in [false, true] {
             let answer = ForwardAnswer(status: 200, body: Array(text.utf8), isCut: isCut, contentType: type)
@@ -144,7 +158,8 @@ struct ForwardOutcomeTests {
 
     @Test("A batch that is larger than the rate limit's burst never passes as it is: it is split")
     func batchOverBurst() {
-        let text = "RATE_LIMITED: batch size (31457280 bytes) exceeds ingestion limit (local: 30000000 bytes, burst: 30000000)"
+        let text =
+            "RATE_LIMITED: batch size (31457280 bytes) exceeds ingestion limit (local: 30000000 bytes, burst: 30000000)"
         let body = OTLPResponse.status(.resourceExhausted, text)
         #expect(Self.outcome(429, body, retryAfter: 5) == .tooLarge(reason: "429: " + text))
         let rate = OTLPResponse.status(

@@ -3,6 +3,7 @@ import Model
 import Platform
 import Synchronization
 import Testing
+
 @testable import Forwarder
 @testable import Spool
 

@@ -1,5 +1,6 @@
 import Model
 import Testing
+
 @testable import Forwarder
 @testable import Spool
 
@@ -55,7 +56,11 @@ struct ReadTurnsTests {
             let spans = min(turns.maxSpans(of: stretch), unread.spans)
             unread.spans -= spans
             unread.since = unread.spans == 0 ? nil : now
-            if stretch == .newest { waiting.newest = unread } else { waiting.backlog = unread.spans == 0 ? nil : unread }
+            if stretch == .newest {
+                waiting.newest = unread
+            } else {
+                waiting.backlog = unread.spans == 0 ? nil : unread
+            }
             read[stretch, default: 0] += spans
             turns.note(read: spans, from: stretch, at: now)
             if stretch == .newest, let since = readySince {
@@ -65,7 +70,9 @@ struct ReadTurnsTests {
         }
     }
 
-    @Test("Where as much arrives as the backend takes, or more, every fourth request is the backlog's", arguments: [8000, 50_000])
+    @Test(
+        "Where as much arrives as the backend takes, or more, every fourth request is the backlog's",
+        arguments: [8000, 50_000])
     func quarters(arriving: Int) throws {
         // Four requests of 1,000 spans at a time, half a second each: 8,000 a second.
         var flow = Flow(try Self.options(), backlog: 1_000_000, requestMilliseconds: 500)
@@ -74,7 +81,9 @@ struct ReadTurnsTests {
         #expect(abs(flow.read[.newest, default: 0] - 180_000) <= 4000, "\(flow.read)")
     }
 
-    @Test("New spans wait for one request at most, and the backlog has all that they leave", arguments: [10, 300, 2000, 5500])
+    @Test(
+        "New spans wait for one request at most, and the backlog has all that they leave",
+        arguments: [10, 300, 2000, 5500])
     func newAtOnce(arriving: Int) throws {
         var flow = Flow(try Self.options(), backlog: 1_000_000, requestMilliseconds: 500)
         flow.run(seconds: 30, arrivingPerSecond: arriving)
@@ -87,7 +96,8 @@ struct ReadTurnsTests {
 
     @Test("The limit holds for the backlog, whatever arrives; what is new has none", arguments: [0, 500, 50_000])
     func limit(arriving: Int) throws {
-        var flow = Flow(try Self.options { $0.maxDrainSpansPerSecond = 2000 }, backlog: 1_000_000, requestMilliseconds: 10)
+        var flow = Flow(
+            try Self.options { $0.maxDrainSpansPerSecond = 2000 }, backlog: 1_000_000, requestMilliseconds: 10)
         flow.run(seconds: 20, arrivingPerSecond: arriving)
         #expect(abs(flow.read[.oldest, default: 0] - 40_000) <= 2000, "\(flow.read)")
         #expect(abs(flow.read[.newest, default: 0] - 20 * arriving) <= 2000)
@@ -105,7 +115,9 @@ struct ReadTurnsTests {
         #expect(opens.nanoseconds(since: now) == 3_000_000_000)
         let before = MonotonicTime(nanoseconds: opens.nanoseconds - 1)
         #expect(turns.choose(waiting, at: before, flushing: false, isProbing: false) == nil)
-        #expect(turns.choose(waiting, at: before, flushing: false, isProbing: true) == .oldest, "probes are others each time")
+        #expect(
+            turns.choose(waiting, at: before, flushing: false, isProbing: true) == .oldest,
+            "probes are others each time")
         #expect(turns.choose(waiting, at: opens, flushing: false, isProbing: false) == .oldest)
         // An hour in which nothing was read is not made up for.
         let late = opens.advanced(byNanoseconds: 3600_000_000_000)
@@ -130,14 +142,18 @@ struct ReadTurnsTests {
         #expect(choose(1, 1, 0, true) == .newest)
     }
 
-    @Test("A new stretch is begun when spans have waited too long for their order to matter, and more than one batch of them")
+    @Test(
+        "A new stretch is begun when spans have waited too long for their order to matter, and more than one batch of them"
+    )
     func stretches() throws {
         let now = MonotonicTime(nanoseconds: 1_000_000_000_000)
         let unread = { (spans: Int, age: UInt64) in
             SpoolUnread(spans: spans, bytes: 0, since: now, oldest: MonotonicTime(nanoseconds: now.nanoseconds - age))
         }
         var turns = ReadTurns(try Self.options())
-        let wants = { (unread: SpoolUnread, isBlocked: Bool) in turns.wantsStretch(unread, isBlocked: isBlocked, at: now) }
+        let wants = { (unread: SpoolUnread, isBlocked: Bool) in
+            turns.wantsStretch(unread, isBlocked: isBlocked, at: now)
+        }
         #expect(!wants(unread(1_000_000, 9_999_999_999), false))
         #expect(wants(unread(1001, 10_000_000_000), false))
         #expect(!wants(unread(1000, 10_000_000_000), false))

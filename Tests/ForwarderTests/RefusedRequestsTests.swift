@@ -2,6 +2,7 @@ import Glibc
 import Model
 import Platform
 import Testing
+
 @testable import Forwarder
 @testable import Spool
 
@@ -45,14 +46,15 @@ struct RefusedRequestsTests {
         #expect(names.allSatisfy { $0.hasPrefix("20261121T125351.000Z-42-") })
         let directory = scratch.path + "/refused/"
         #expect(try Files.read(directory + names[0]) == batch.bytes)
-        #expect(String(decoding: try Files.read(directory + names[1]), as: UTF8.self) == """
-            time: 2026-11-21T12:53:51.000Z
-            received: 1970-01-01T00:00:00.000Z
-            spans: 3
-            bytes: \(batch.bytes.count)
-            answer: 400: a bad span
+        #expect(
+            String(decoding: try Files.read(directory + names[1]), as: UTF8.self) == """
+                time: 2026-11-21T12:53:51.000Z
+                received: 1970-01-01T00:00:00.000Z
+                spans: 3
+                bytes: \(batch.bytes.count)
+                answer: 400: a bad span
 
-            """)
+                """)
     }
 
     @Test("Never more than so many: the oldest go first")
@@ -88,7 +90,9 @@ struct RefusedRequestsTests {
     func sameMoment() throws {
         let scratch = try Scratch()
         let requests = RefusedRequests(scratch.options())
-        for spans in [1, 2, 2] { try requests.keep(makeBatch([1], spansPerFrame: spans), reason: "413", at: Self.time(0)) }
+        for spans in [1, 2, 2] {
+            try requests.keep(makeBatch([1], spansPerFrame: spans), reason: "413", at: Self.time(0))
+        }
         #expect(try scratch.names.count == 4)
     }
 
@@ -109,7 +113,9 @@ struct RefusedRequestsTests {
     func noDirectory() throws {
         let scratch = try Scratch()
         try Files.replace(scratch.path + "/refused", with: [1])
-        #expect { try RefusedRequests(scratch.options()).keep(makeBatch([1]), reason: "400", at: Self.time(0)) } throws: {
+        #expect {
+            try RefusedRequests(scratch.options()).keep(makeBatch([1]), reason: "400", at: Self.time(0))
+        } throws: {
             ($0 as? RefusedRequests.NotKept)?.outcome == .failed
         }
     }

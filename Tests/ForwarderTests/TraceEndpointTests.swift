@@ -1,44 +1,55 @@
 import Testing
+
 @testable import Forwarder
 
 @Suite("Where requests go")
 struct TraceEndpointTests {
-    @Test("The traces path is appended unless the base ends in it; all else stays", arguments: [
-        ("http://tempo:4318", "http://tempo:4318/v1/traces"),
-        ("http://tempo:4318/", "http://tempo:4318/v1/traces"),
-        ("http://tempo:4318//", "http://tempo:4318/v1/traces"),
-        ("http://tempo:4318/v1/traces", "http://tempo:4318/v1/traces"),
-        ("http://tempo:4318/v1/traces/", "http://tempo:4318/v1/traces"),
-        ("https://otlp-gateway.example/otlp", "https://otlp-gateway.example/otlp/v1/traces"),
-        ("https://u:p@[::1]:1/x/v1/traces", "https://u:p@[::1]:1/x/v1/traces"),
-        ("http://h/v1/traces/more", "http://h/v1/traces/more/v1/traces"),
-        ("http://h?token=a%2Fb&x=/y/", "http://h/v1/traces?token=a%2Fb&x=/y/"),
-        ("http://h/otlp/?token=a", "http://h/otlp/v1/traces?token=a"),
-        ("http://h/v1/traces?a=b#part", "http://h/v1/traces?a=b"),
-        ("http://h/a%2fb/", "http://h/a%2fb/v1/traces"),
-    ])
+    @Test(
+        "The traces path is appended unless the base ends in it; all else stays",
+        arguments: [
+            ("http://tempo:4318", "http://tempo:4318/v1/traces"),
+            ("http://tempo:4318/", "http://tempo:4318/v1/traces"),
+            ("http://tempo:4318//", "http://tempo:4318/v1/traces"),
+            ("http://tempo:4318/v1/traces", "http://tempo:4318/v1/traces"),
+            ("http://tempo:4318/v1/traces/", "http://tempo:4318/v1/traces"),
+            ("https://otlp-gateway.example/otlp", "https://otlp-gateway.example/otlp/v1/traces"),
+            ("https://u:p@[::1]:1/x/v1/traces", "https://u:p@[::1]:1/x/v1/traces"),
+            ("http://h/v1/traces/more", "http://h/v1/traces/more/v1/traces"),
+            ("http://h?token=a%2Fb&x=/y/", "http://h/v1/traces?token=a%2Fb&x=/y/"),
+            ("http://h/otlp/?token=a", "http://h/otlp/v1/traces?token=a"),
+            ("http://h/v1/traces?a=b#part", "http://h/v1/traces?a=b"),
+            ("http://h/a%2fb/", "http://h/a%2fb/v1/traces"),
+        ])
     func url(base: String, url: String) throws {
         #expect(try TraceEndpoint(base: base).url == url)
         #expect(try TraceEndpoint(base: base).substitution == nil)
     }
 
-    @Test("What libcurl can't read is refused", arguments: [
-        "http://", "http://h:99999", "http://h:port", "http://[::1", "http://a b", "http://h/\u{7}", "tempo:4318", "",
-    ])
+    @Test(
+        "What libcurl can't read is refused",
+        arguments: [
+            "http://", "http://h:99999", "http://h:port", "http://[::1", "http://a b", "http://h/\u{7}", "tempo:4318",
+            "",
+        ])
     func refused(base: String) {
         #expect(throws: TraceEndpoint.Invalid.self) { try TraceEndpoint(base: base) }
     }
 
-    @Test("Another server name takes the host's place in the URL, and the connection goes where it went", arguments: [
-        (
-            "https://10.0.0.1:4318/a?b=c", "tempo.example", "https://tempo.example:4318/a/v1/traces?b=c",
-            "::10.0.0.1:4318", "10.0.0.1:4318"
-        ),
-        ("https://u:p@gateway", "tempo.example", "https://u:p@tempo.example/v1/traces", "::gateway:443", "gateway"),
-        ("https://[fd00::1]:1", "tempo.example", "https://tempo.example:1/v1/traces", "::[fd00::1]:1", "[fd00::1]:1"),
-        ("https://gateway:1", "fd00::1", "https://[fd00::1]:1/v1/traces", "::gateway:1", "gateway:1"),
-        ("https://gateway:1", "10.0.0.1", "https://10.0.0.1:1/v1/traces", "::gateway:1", "gateway:1"),
-    ])
+    @Test(
+        "Another server name takes the host's place in the URL, and the connection goes where it went",
+        arguments: [
+            (
+                "https://10.0.0.1:4318/a?b=c", "tempo.example", "https://tempo.example:4318/a/v1/traces?b=c",
+                "::10.0.0.1:4318", "10.0.0.1:4318"
+            ),
+            ("https://u:p@gateway", "tempo.example", "https://u:p@tempo.example/v1/traces", "::gateway:443", "gateway"),
+            (
+                "https://[fd00::1]:1", "tempo.example", "https://tempo.example:1/v1/traces", "::[fd00::1]:1",
+                "[fd00::1]:1"
+            ),
+            ("https://gateway:1", "fd00::1", "https://[fd00::1]:1/v1/traces", "::gateway:1", "gateway:1"),
+            ("https://gateway:1", "10.0.0.1", "https://10.0.0.1:1/v1/traces", "::gateway:1", "gateway:1"),
+        ])
     func serverName(base: String, name: String, url: String, connectTo: String, host: String) throws {
         let endpoint = try TraceEndpoint(base: base, serverName: name)
         let substitution = try #require(endpoint.substitution)

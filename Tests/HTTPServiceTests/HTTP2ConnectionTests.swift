@@ -40,7 +40,8 @@ private final class Wire {
 
     func data(_ id: HTTP2StreamID, _ count: Int, end: Bool = false) throws {
         let bytes = ByteBuffer(repeating: 0, count: count)
-        try channel.writeInbound(HTTP2Frame(streamID: id, payload: .data(.init(data: .byteBuffer(bytes), endStream: end))))
+        try channel.writeInbound(
+            HTTP2Frame(streamID: id, payload: .data(.init(data: .byteBuffer(bytes), endStream: end))))
     }
 
     func closed(_ id: HTTP2StreamID) {

@@ -1,6 +1,7 @@
 import NIOCore
 import NIOEmbedded
 import Testing
+
 @testable import HTTPService
 
 @Suite("Requests that take too long to come")
@@ -51,7 +52,8 @@ struct SlowRequestTests {
         #expect(!stage.channel.isActive && stage.limits.slowRequests == 1)
     }
 
-    @Test("While an answer is not read the time of the next request stands still, and begins with the end of the answer")
+    @Test(
+        "While an answer is not read the time of the next request stands still, and begins with the end of the answer")
     func held() throws {
         let stage = try Stage()
         try stage.drip()

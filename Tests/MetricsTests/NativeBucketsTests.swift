@@ -61,7 +61,9 @@ struct NativeBucketsTests {
         #expect(histogram.native.count == 2)
     }
 
-    @Test("there are never more than 160 buckets, and each value stays in the bucket that holds it at the schema of the day")
+    @Test(
+        "there are never more than 160 buckets, and each value stays in the bucket that holds it at the schema of the day"
+    )
     func halving() {
         var random = SeededGenerator.fresh(for: "native halving")
         var histogram = Histogram(HistogramBounds(ascending: 1))

@@ -15,13 +15,14 @@ struct OpenMetricsTests {
 
     @Test("a counter's family lacks _total, its samples have it")
     func counter() {
-        #expect(openMetrics(MetricFamily("x_total", .counter, "h", value: 3)) == """
-            # HELP x h
-            # TYPE x counter
-            x_total 3
-            # EOF
+        #expect(
+            openMetrics(MetricFamily("x_total", .counter, "h", value: 3)) == """
+                # HELP x h
+                # TYPE x counter
+                x_total 3
+                # EOF
 
-            """)
+                """)
     }
 
     @Test("a unit that a name ends in is told, before the _total of a counter")
@@ -65,12 +66,14 @@ struct OpenMetricsTests {
         #expect(page.hasPrefix("# HELP x a \\\\ b\\nc \\\"d\\\"\n"))
     }
 
-    @Test("bounds are written canonically", arguments: [
-        (1.0, "1.0"), (10, "10.0"), (0.005, "0.005"), (0.0001, "0.0001"), (0.00001, "1e-05"), (0.000012, "1.2e-05"),
-        (999_999, "999999.0"), (123_456.5, "123456.5"), (1_000_000, "1e+06"), (2_592_000, "2.592e+06"),
-        (10_000_000, "1e+07"), (12_345_678.5, "1.23456785e+07"), (1e10, "1e+10"), (1e16, "1e+16"), (1e17, "1e+17"),
-        (-5, "-5.0"), (-2_000_000, "-2e+06"),
-    ])
+    @Test(
+        "bounds are written canonically",
+        arguments: [
+            (1.0, "1.0"), (10, "10.0"), (0.005, "0.005"), (0.0001, "0.0001"), (0.00001, "1e-05"), (0.000012, "1.2e-05"),
+            (999_999, "999999.0"), (123_456.5, "123456.5"), (1_000_000, "1e+06"), (2_592_000, "2.592e+06"),
+            (10_000_000, "1e+07"), (12_345_678.5, "1.23456785e+07"), (1e10, "1e+10"), (1e16, "1e+16"), (1e17, "1e+17"),
+            (-5, "-5.0"), (-2_000_000, "-2e+06"),
+        ])
     func canonicalNumbers(bound: Double, text: String) throws {
         var family = MetricFamily("x", .histogram, "h")
         family.add(Histogram(try #require(HistogramBounds([bound]))))
@@ -87,18 +90,19 @@ struct OpenMetricsTests {
         family.add(histogram, LabelSet(["queue": "q"]))
         let first = "{trace_id=\"00000000000000ab0000000000000001\",span_id=\"0000000000000001\"} 0.5 1795197881.065"
         let last = "{trace_id=\"00000000000000ab000000000000001f\",span_id=\"000000000000001f\"} 20 0.065"
-        #expect(openMetrics(family) == """
-            # HELP d_seconds h
-            # TYPE d_seconds histogram
-            # UNIT d_seconds seconds
-            d_seconds_bucket{queue="q",le="1.0"} 1 # \(first)
-            d_seconds_bucket{queue="q",le="10.0"} 2
-            d_seconds_bucket{queue="q",le="+Inf"} 3 # \(last)
-            d_seconds_sum{queue="q"} 25.5
-            d_seconds_count{queue="q"} 3
-            # EOF
+        #expect(
+            openMetrics(family) == """
+                # HELP d_seconds h
+                # TYPE d_seconds histogram
+                # UNIT d_seconds seconds
+                d_seconds_bucket{queue="q",le="1.0"} 1 # \(first)
+                d_seconds_bucket{queue="q",le="10.0"} 2
+                d_seconds_bucket{queue="q",le="+Inf"} 3 # \(last)
+                d_seconds_sum{queue="q"} 25.5
+                d_seconds_count{queue="q"} 3
+                # EOF
 
-            """)
+                """)
         #expect(!page(family).contains("trace_id"))
     }
 
@@ -106,7 +110,8 @@ struct OpenMetricsTests {
     func hexDigits() {
         for (high, low, hex) in [
             (0x0123_4567_89AB_CDEF, 0xFEDC_BA98_7654_3210, "0123456789abcdeffedcba9876543210"),
-            (0, 1, "00000000000000000000000000000001"), (.max, 0x9A9A_A9A9_0F0F_F0F0, "ffffffffffffffff9a9aa9a90f0ff0f0"),
+            (0, 1, "00000000000000000000000000000001"),
+            (.max, 0x9A9A_A9A9_0F0F_F0F0, "ffffffffffffffff9a9aa9a90f0ff0f0"),
         ] as [(UInt64, UInt64, String)] {
             var histogram = Histogram(HistogramBounds(ascending: 1))
             let span = SpanReference(trace: TraceID(high: high, low: low), span: SpanID(low))

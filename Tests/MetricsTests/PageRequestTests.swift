@@ -3,7 +3,8 @@ import Testing
 
 private let protobuf =
     "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
-private let twoText = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+private let twoText =
+    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
     + "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 
 @Suite("What format a scraper asks for")
@@ -13,19 +14,32 @@ struct PageRequestTests {
         let asked: [(String, PageFormat, String?)] = [
             // 2.42, and with native histograms.
             (twoText, .openMetrics, nil),
-            (protobuf + ",application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,"
-                + "text/plain;version=0.0.4;q=0.5,*/*;q=0.1", .protobuf, nil),
+            (
+                protobuf
+                    + ",application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,"
+                    + "text/plain;version=0.0.4;q=0.5,*/*;q=0.1", .protobuf, nil
+            ),
             // 2.53, and with native histograms.
-            ("application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,"
-                + "text/plain;version=0.0.4;q=0.3,*/*;q=0.2", .openMetrics, nil),
-            (protobuf + ";q=0.5,application/openmetrics-text;version=1.0.0;q=0.4,"
-                + "application/openmetrics-text;version=0.0.1;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1", .protobuf, nil),
+            (
+                "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,"
+                    + "text/plain;version=0.0.4;q=0.3,*/*;q=0.2", .openMetrics, nil
+            ),
+            (
+                protobuf + ";q=0.5,application/openmetrics-text;version=1.0.0;q=0.4,"
+                    + "application/openmetrics-text;version=0.0.1;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+                .protobuf, nil
+            ),
             // 3.5, and with native histograms.
-            ("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
-                + "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
-                + "text/plain;version=0.0.4;q=0.3,*/*;q=0.2", .openMetrics, "allow-utf-8"),
-            (protobuf + ";escaping=allow-utf-8;q=0.7,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
-                + "text/plain;version=0.0.4;q=0.3,*/*;q=0.2", .protobuf, "allow-utf-8"),
+            (
+                "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+                    + "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+                    + "text/plain;version=0.0.4;q=0.3,*/*;q=0.2", .openMetrics, "allow-utf-8"
+            ),
+            (
+                protobuf
+                    + ";escaping=allow-utf-8;q=0.7,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+                    + "text/plain;version=0.0.4;q=0.3,*/*;q=0.2", .protobuf, "allow-utf-8"
+            ),
             (protobuf + ";escaping=underscores;q=0.7,text/plain;version=0.0.4;q=0.3", .protobuf, "underscores"),
         ]
         for (accept, format, escaping) in asked {
@@ -35,14 +49,18 @@ struct PageRequestTests {
         }
     }
 
-    @Test("whoever asks for none of our formats gets the text format 0.0.4", arguments: [
-        "", "*/*", "text/*", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "application/json", ";;,=,",
-        "application/openmetrics-text;version=2.0.0", "text/plain;version=1.0.0;escaping=allow-utf-8",
-        "application/vnd.google.protobuf",
-        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text",
-        "application/openmetrics-text;q=0", "application/openmetrics-text;q=nan", "application/openmetrics-text;q=2",
-        "application/openmetrics-text;q=-1", "application/openmetrics-text;q=", "text/plain; charset=utf-8",
-    ])
+    @Test(
+        "whoever asks for none of our formats gets the text format 0.0.4",
+        arguments: [
+            "", "*/*", "text/*", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "application/json",
+            ";;,=,",
+            "application/openmetrics-text;version=2.0.0", "text/plain;version=1.0.0;escaping=allow-utf-8",
+            "application/vnd.google.protobuf",
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text",
+            "application/openmetrics-text;q=0", "application/openmetrics-text;q=nan",
+            "application/openmetrics-text;q=2",
+            "application/openmetrics-text;q=-1", "application/openmetrics-text;q=", "text/plain; charset=utf-8",
+        ])
     func fallback(accept: String) {
         let request = PageRequest(accept: accept)
         #expect(request.format == .text)
@@ -70,7 +88,9 @@ struct PageRequestTests {
         #expect(answer("values") == type + "; escaping=values")
         #expect(answer("dots") == type + "; escaping=underscores")
         #expect(answer("\r\nX: y") == type)
-        #expect(PageRequest(accept: protobuf + ";escaping=values").contentType
-            == "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=values")
+        #expect(
+            PageRequest(accept: protobuf + ";escaping=values").contentType
+                == "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=values"
+        )
     }
 }

@@ -166,7 +166,9 @@ struct ProtobufTests {
                 let native = try nativeBuckets(found)
                 #expect(found.signed(5) == histogram.native.schema)
                 var expected: [Int: Int] = [:]
-                for (index, count) in zip(histogram.native.indices, histogram.native.counts) { expected[Int(index)] = Int(count) }
+                for (index, count) in zip(histogram.native.indices, histogram.native.counts) {
+                    expected[Int(index)] = Int(count)
+                }
                 #expect(native == expected)
                 let zero = Int(found.numbers[7]?.first ?? 0)
                 let total = native.values.reduce(zero, +)

@@ -16,14 +16,15 @@ struct TextEncoderTests {
         family.add(3, LabelSet(["queue": "a", "state": "pending"]))
         family.add(0, LabelSet(["queue": "a", "state": "active"]))
         family.add(1.5)
-        #expect(page(family) == """
-            # HELP asynq_queue_size Tasks, by state.
-            # TYPE asynq_queue_size gauge
-            asynq_queue_size{queue="a",state="pending"} 3
-            asynq_queue_size{queue="a",state="active"} 0
-            asynq_queue_size 1.5
+        #expect(
+            page(family) == """
+                # HELP asynq_queue_size Tasks, by state.
+                # TYPE asynq_queue_size gauge
+                asynq_queue_size{queue="a",state="pending"} 3
+                asynq_queue_size{queue="a",state="active"} 0
+                asynq_queue_size 1.5
 
-            """)
+                """)
     }
 
     @Test("no family is an empty page")
@@ -37,13 +38,16 @@ struct TextEncoderTests {
         #expect(page(family).hasPrefix("# HELP x a \\\\ b\\nc \"d\"\n# TYPE x counter\n"))
     }
 
-    @Test("numbers are written so that they read back as the same number", arguments: [
-        (0.0, "0"), (-0.0, "0"), (1, "1"), (9, "9"), (10, "10"), (-1, "-1"), (-17.25, "-17.25"), (0.1, "0.1"),
-        (0.005, "0.005"), (1e-7, "1e-07"), (1e21, "1e+21"), (-1e21, "-1e+21"), (123_456_789, "123456789"),
-        (999_999_999_999_999, "999999999999999"), (1e15, "1000000000000000.0"), (9_007_199_254_740_992, "9007199254740992.0"),
-        (1_763_661_881.065251, "1763661881.065251"), (.infinity, "+Inf"), (-.infinity, "-Inf"), (.nan, "NaN"),
-        (-.nan, "NaN"), (.leastNonzeroMagnitude, "5e-324"), (.greatestFiniteMagnitude, "1.7976931348623157e+308"),
-    ])
+    @Test(
+        "numbers are written so that they read back as the same number",
+        arguments: [
+            (0.0, "0"), (-0.0, "0"), (1, "1"), (9, "9"), (10, "10"), (-1, "-1"), (-17.25, "-17.25"), (0.1, "0.1"),
+            (0.005, "0.005"), (1e-7, "1e-07"), (1e21, "1e+21"), (-1e21, "-1e+21"), (123_456_789, "123456789"),
+            (999_999_999_999_999, "999999999999999"), (1e15, "1000000000000000.0"),
+            (9_007_199_254_740_992, "9007199254740992.0"),
+            (1_763_661_881.065251, "1763661881.065251"), (.infinity, "+Inf"), (-.infinity, "-Inf"), (.nan, "NaN"),
+            (-.nan, "NaN"), (.leastNonzeroMagnitude, "5e-324"), (.greatestFiniteMagnitude, "1.7976931348623157e+308"),
+        ])
     func numbers(value: Double, text: String) {
         let line = page(MetricFamily("x", .gauge, "h", value: value)).split(separator: "\n").last
         #expect(line == "x \(text)")
@@ -60,7 +64,9 @@ struct TextEncoderTests {
         }
     }
 
-    @Test("the shortest digits are those that Swift finds, for numbers as they come and at the limits of what is computed here")
+    @Test(
+        "the shortest digits are those that Swift finds, for numbers as they come and at the limits of what is computed here"
+    )
     func shortestNumbers() {
         var random = SeededGenerator.fresh(for: "shortest numbers")
         var values: [Double] = [1e-4, 0.1, 1, 10, 1e14, 1e15].flatMap { [$0.nextDown, $0, $0.nextUp] }
@@ -89,17 +95,18 @@ struct TextEncoderTests {
         for value in [0.001, 0.005, 0.5, 60, 61, 1000] { histogram.observe(value) }
         var family = MetricFamily("d_seconds", .histogram, "h")
         family.add(histogram, LabelSet(["queue": "q"]))
-        #expect(page(family) == """
-            # HELP d_seconds h
-            # TYPE d_seconds histogram
-            d_seconds_bucket{queue="q",le="0.005"} 2
-            d_seconds_bucket{queue="q",le="1"} 3
-            d_seconds_bucket{queue="q",le="60"} 4
-            d_seconds_bucket{queue="q",le="+Inf"} 6
-            d_seconds_sum{queue="q"} 1121.506
-            d_seconds_count{queue="q"} 6
+        #expect(
+            page(family) == """
+                # HELP d_seconds h
+                # TYPE d_seconds histogram
+                d_seconds_bucket{queue="q",le="0.005"} 2
+                d_seconds_bucket{queue="q",le="1"} 3
+                d_seconds_bucket{queue="q",le="60"} 4
+                d_seconds_bucket{queue="q",le="+Inf"} 6
+                d_seconds_sum{queue="q"} 1121.506
+                d_seconds_count{queue="q"} 6
 
-            """)
+                """)
     }
 
     @Test("a histogram without labels has le alone, and one without values has zeros")
@@ -107,12 +114,14 @@ struct TextEncoderTests {
         let bounds = try #require(HistogramBounds([1]))
         var family = MetricFamily("d", .histogram, "h")
         family.add(Histogram(bounds))
-        #expect(page(family).hasSuffix("""
-            d_bucket{le="1"} 0
-            d_bucket{le="+Inf"} 0
-            d_sum 0
-            d_count 0
+        #expect(
+            page(family).hasSuffix(
+                """
+                d_bucket{le="1"} 0
+                d_bucket{le="+Inf"} 0
+                d_sum 0
+                d_count 0
 
-            """))
+                """))
     }
 }

@@ -9,19 +9,23 @@ struct AttributeTests {
         return (scanned, try #require(scanned.tasks.first))
     }
 
-    @Test("each name that the contract lists is read", arguments: [
-        "messaging.destination.name", "asynq.queue", "queue",
-    ])
+    @Test(
+        "each name that the contract lists is read",
+        arguments: [
+            "messaging.destination.name", "asynq.queue", "queue",
+        ])
     func queueNames(name: String) throws {
         let (scanned, task) = try scan(attribute(name, "mail"))
         #expect(scanned.text(task.queue) == "mail")
     }
 
-    @Test("the names of type, id and retry count are read", arguments: [
-        ("asynq.task.type", "messaging.message.id", "asynq.task.retry_count"),
-        ("messaging.destination.template", "asynq.task.id", "asynq.task.retried"),
-        ("task_type", "task_id", "retry_count"),
-    ])
+    @Test(
+        "the names of type, id and retry count are read",
+        arguments: [
+            ("asynq.task.type", "messaging.message.id", "asynq.task.retry_count"),
+            ("messaging.destination.template", "asynq.task.id", "asynq.task.retried"),
+            ("task_type", "task_id", "retry_count"),
+        ])
     func otherNames(type: String, id: String, retries: String) throws {
         let (scanned, task) = try scan(attribute(type, "t"), attribute(id, "i"), attribute(retries, Value.int(3)))
         #expect(scanned.text(task.taskType) == "t")
@@ -29,9 +33,11 @@ struct AttributeTests {
         #expect(task.retryCount == .integer(3))
     }
 
-    @Test("of two names the first in the list wins, in either order", arguments: [
-        ["messaging.destination.name", "asynq.queue", "queue"],
-    ])
+    @Test(
+        "of two names the first in the list wins, in either order",
+        arguments: [
+            ["messaging.destination.name", "asynq.queue", "queue"]
+        ])
     func precedence(names: [String]) throws {
         for (rank, name) in names.enumerated() {
             for lower in names[(rank + 1)...] {
@@ -51,7 +57,9 @@ struct AttributeTests {
             for order in [true, false] {
                 let queues = [attribute("messaging.destination.name", useless), attribute("queue", "q")]
                 let retries = [attribute("asynq.task.retry_count", useless), attribute("retry_count", Value.int(2))]
-                let stamps = [attribute("asynq.task.ready_at", useless), attribute("enqueued_at", Value.int(1_700_000_000))]
+                let stamps = [
+                    attribute("asynq.task.ready_at", useless), attribute("enqueued_at", Value.int(1_700_000_000)),
+                ]
                 let waits = [attribute("asynq.task.wait_ms", useless), attribute("queue_wait_seconds", Value.int(4))]
                 let all = [queues, retries, stamps, waits].flatMap { order ? $0 : $0.reversed() }.flatMap { $0 }
                 let (scanned, task) = try scan(all)
@@ -95,10 +103,12 @@ struct AttributeTests {
         #expect(task.stamp == .other)
     }
 
-    @Test("every wait attribute has its unit", arguments: [
-        ("asynq.task.wait_seconds", 1.0), ("asynq.task.wait_ms", 1e-3), ("queue.wait_time_seconds", 1),
-        ("queue.wait_time_ms", 1e-3), ("queue_wait_ms", 1e-3),
-    ])
+    @Test(
+        "every wait attribute has its unit",
+        arguments: [
+            ("asynq.task.wait_seconds", 1.0), ("asynq.task.wait_ms", 1e-3), ("queue.wait_time_seconds", 1),
+            ("queue.wait_time_ms", 1e-3), ("queue_wait_ms", 1e-3),
+        ])
     func waitUnits(name: String, unit: Double) throws {
         let (_, task) = try scan(attribute(name, Value.int(5)))
         #expect(task.wait == .integer(5))
@@ -129,9 +139,11 @@ struct AttributeTests {
         #expect(alone.stampMeaning == .enqueued)
     }
 
-    @Test("stamps and process_at keep the form they came in", arguments: [
-        "asynq.task.enqueued_at", "enqueued_at", "messaging.message.enqueued_at",
-    ])
+    @Test(
+        "stamps and process_at keep the form they came in",
+        arguments: [
+            "asynq.task.enqueued_at", "enqueued_at", "messaging.message.enqueued_at",
+        ])
     func stampForms(name: String) throws {
         #expect(try scan(attribute(name, Value.int(7))).task.stamp == .integer(7))
         #expect(try scan(attribute(name, Value.double(7.5))).task.stamp == .double(7.5))
@@ -140,10 +152,12 @@ struct AttributeTests {
         #expect(scanned.text(task.processAt) == "later")
     }
 
-    @Test("keys that only resemble a known one say nothing", arguments: [
-        "", "q", "queu", "queue2", "Queue", "messaging.destination.nam", "messaging.destination.name\0",
-        "messaginX.destination.name", "messaging.destXnation.name", "asynq.task.Wait_ms",
-    ])
+    @Test(
+        "keys that only resemble a known one say nothing",
+        arguments: [
+            "", "q", "queu", "queue2", "Queue", "messaging.destination.nam", "messaging.destination.name\0",
+            "messaginX.destination.name", "messaging.destXnation.name", "asynq.task.Wait_ms",
+        ])
     func lookalikes(name: String) throws {
         let (_, task) = try scan(attribute(name, "x"))
         #expect(task.queue.isEmpty)
@@ -154,8 +168,10 @@ struct AttributeTests {
     func configuredWaits() throws {
         let table = TaskAttributeTable(waitAttributes: [.init(name: "w", unit: .us), .init(name: "lag", unit: .ns)])
         let scanned = try Scanned(
-            request([ids + kind(5) + attribute("lag", Value.int(9)), ids + kind(5) + attribute("w", Value.int(8)),
-                     ids + kind(5) + attribute("asynq.task.wait_ms", Value.int(7))]), table: table)
+            request([
+                ids + kind(5) + attribute("lag", Value.int(9)), ids + kind(5) + attribute("w", Value.int(8)),
+                ids + kind(5) + attribute("asynq.task.wait_ms", Value.int(7)),
+            ]), table: table)
         #expect(scanned.tasks.map(\.wait) == [.integer(9), .integer(8), .absent])
         #expect(scanned.tasks.prefix(2).map(\.waitUnitSeconds) == [1e-9, 1e-6])
     }
@@ -175,8 +191,10 @@ struct AttributeTests {
     @Test("attributes of events, links, scope and resource are not the span's")
     func otherAttributes() throws {
         let queue = keyValue("queue", Value.text("wrong"))
-        let span = Field.bytes(2, ids + kind(5) + Field.message(11, Field.bytes(3, queue))
-            + Field.message(13, Field.bytes(4, queue)))
+        let span = Field.bytes(
+            2,
+            ids + kind(5) + Field.message(11, Field.bytes(3, queue))
+                + Field.message(13, Field.bytes(4, queue)))
         let body = Field.message(
             1, Field.message(1, Field.bytes(1, queue)), Field.message(2, Field.message(1, Field.bytes(3, queue)), span))
         #expect(try Scanned(body).tasks.first?.queue.isEmpty == true)

@@ -44,7 +44,8 @@ struct FieldOrderTests {
     @Test("scope and resource may come behind the spans")
     func envelopeReversed() throws {
         let span = Field.bytes(2, Self.fields.flatMap { $0 })
-        let scope = Field.message(1, Field.text(1, "name"), Field.text(2, "v"), Field.bytes(3, keyValue("k", Value.bool(true))))
+        let scope = Field.message(
+            1, Field.text(1, "name"), Field.text(2, "v"), Field.bytes(3, keyValue("k", Value.bool(true))))
         let resource = Field.message(1, Field.bytes(1, keyValue("service.name", Value.text("s"))), Field.int(2, 1))
         let spans = Field.message(2, span, Field.text(3, "url"), scope)
         try check(Field.message(1, Field.text(3, "url"), spans, resource))
@@ -92,7 +93,8 @@ struct FieldOrderTests {
 
     @Test("an attribute's value may come before its key, and of two values the last one counts")
     func valueBeforeKey() throws {
-        let queue = Field.message(9, Field.bytes(2, Value.text("no")), Field.bytes(2, Value.text("q")), Field.text(1, "queue"))
+        let queue = Field.message(
+            9, Field.bytes(2, Value.text("no")), Field.bytes(2, Value.text("q")), Field.text(1, "queue"))
         let scanned = try Scanned(request(ids, kind(5), queue))
         #expect(scanned.tasks.first.map { scanned.text($0.queue) } == "q")
     }

@@ -66,7 +66,10 @@ private struct TwinMaker {
             let extra: Twin = number(0...1) == 0 ? (key("unknownKey") + junk(), []) : (key("flags") + "null", [])
             all.insert(extra, at: number(0...all.count))
         }
-        return ("{" + space() + all.map { $0.json }.joined(separator: "," + space()) + space() + "}", all.flatMap { $0.wire })
+        return (
+            "{" + space() + all.map { $0.json }.joined(separator: "," + space()) + space() + "}",
+            all.flatMap { $0.wire }
+        )
     }
 
     // MARK: Fields
@@ -93,12 +96,13 @@ private struct TwinMaker {
 
     /// Digits, sometimes with a point or exponent, sometimes in quotes.
     private mutating func spelled(_ digits: String) -> String {
-        let form = switch number(0...9) {
-        case 0: digits + ".0"
-        case 1: digits + "e0"
-        case 2: digits == "0" ? digits : digits + "00e-2"
-        default: digits
-        }
+        let form =
+            switch number(0...9) {
+            case 0: digits + ".0"
+            case 1: digits + "e0"
+            case 2: digits == "0" ? digits : digits + "00e-2"
+            default: digits
+            }
         return number(0...1) == 0 ? form : quoted(form)
     }
 
@@ -109,7 +113,9 @@ private struct TwinMaker {
 
     private mutating func uint32(_ name: String, _ field: UInt64, isFixed: Bool = false) -> Twin {
         let value = UInt32(truncatingIfNeeded: random.next()) >> UInt32(number(0...31))
-        return (key(name) + spelled("\(value)"), isFixed ? Field.fixed32(field, value) : Field.int(field, UInt64(value)))
+        return (
+            key(name) + spelled("\(value)"), isFixed ? Field.fixed32(field, value) : Field.int(field, UInt64(value))
+        )
     }
 
     private mutating func identifier(_ name: String, _ field: UInt64, bytes count: Int) -> Twin {
@@ -141,7 +147,8 @@ private struct TwinMaker {
             return object([(key("intValue") + spelled("\(value)"), Value.int(value))])
         case 2:
             let value = Double(bitPattern: random.next())
-            let json = value.isNaN ? "\"NaN\"" : value.isInfinite ? (value < 0 ? "\"-Infinity\"" : "\"Infinity\"") : "\(value)"
+            let json =
+                value.isNaN ? "\"NaN\"" : value.isInfinite ? (value < 0 ? "\"-Infinity\"" : "\"Infinity\"") : "\(value)"
             return object([(key("doubleValue") + json, Value.double(value.isNaN ? .nan : value))])
         case 3:
             let value = number(0...1) == 0
@@ -167,7 +174,11 @@ private struct TwinMaker {
             let group = bytes[start..<min(start + 3, bytes.count)]
             let bits = group.reduce(0) { $0 << 8 | Int($1) } << (8 * (3 - group.count))
             result += String((0...group.count).map { alphabet[bits >> (18 - 6 * $0) & 63] })
-            if number(0...1) == 0 || group.count == 3 { result += String(repeating: "=", count: 3 - group.count) } else { break }
+            if number(0...1) == 0 || group.count == 3 {
+                result += String(repeating: "=", count: 3 - group.count)
+            } else {
+                break
+            }
         }
         return quoted(result)
     }
@@ -177,7 +188,8 @@ private struct TwinMaker {
     private mutating func resourceSpans() -> Twin {
         let entity = list("entityRefs", 3) {
             $0.shuffled([
-                $0.string("schemaUrl", 1), $0.string("type", 2), $0.strings("idKeys", 3), $0.strings("descriptionKeys", 4),
+                $0.string("schemaUrl", 1), $0.string("type", 2), $0.strings("idKeys", 3),
+                $0.strings("descriptionKeys", 4),
             ])
         }
         let resource = shuffled([attributes(1), uint32("droppedAttributesCount", 2), entity])
@@ -206,7 +218,8 @@ private struct TwinMaker {
             identifier("traceId", 1, bytes: 16), identifier("spanId", 2, bytes: 8), string("traceState", 3),
             identifier("parentSpanId", 4, bytes: 8), string("name", 5),
             (key("kind") + spelled("\(kind)"), Field.int(6, UInt64(kind))),
-            fixed64("startTimeUnixNano", 7), fixed64("endTimeUnixNano", 8), attributes(9), uint32("droppedAttributesCount", 10),
+            fixed64("startTimeUnixNano", 7), fixed64("endTimeUnixNano", 8), attributes(9),
+            uint32("droppedAttributesCount", 10),
             list("events", 11) { $0.event() }, uint32("droppedEventsCount", 12), list("links", 13) { $0.link() },
             uint32("droppedLinksCount", 14), message("status", 15, status), uint32("flags", 16, isFixed: true),
         ])
@@ -218,7 +231,8 @@ private struct TwinMaker {
 
     private mutating func link() -> Twin {
         shuffled([
-            identifier("traceId", 1, bytes: 16), identifier("spanId", 2, bytes: 8), string("traceState", 3), attributes(4),
+            identifier("traceId", 1, bytes: 16), identifier("spanId", 2, bytes: 8), string("traceState", 3),
+            attributes(4),
             uint32("droppedAttributesCount", 5), uint32("flags", 6, isFixed: true),
         ])
     }

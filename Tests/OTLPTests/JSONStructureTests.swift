@@ -4,9 +4,11 @@ import Testing
 
 @Suite("OTLP's JSON: structure, limits and errors")
 struct JSONStructureTests {
-    @Test("no spans are a good request", arguments: [
-        "{}", " {} ", "\t{\r\n}\n", "{\"resourceSpans\":[]}", "{\"resourceSpans\":null}", "\u{FEFF}{}", "{\"x\":1}",
-    ])
+    @Test(
+        "no spans are a good request",
+        arguments: [
+            "{}", " {} ", "\t{\r\n}\n", "{\"resourceSpans\":[]}", "{\"resourceSpans\":null}", "\u{FEFF}{}", "{\"x\":1}",
+        ])
     func emptyRequests(json: String) throws {
         #expect(try converted(json) == [])
     }
@@ -29,20 +31,27 @@ struct JSONStructureTests {
         #expect(try converted(spaced) == converted(json))
     }
 
-    @Test("text that is no JSON object is refused", arguments: [
-        ("[]", .expectedObject), ("null", .expectedObject), ("1", .expectedObject), ("\"{}\"", .expectedObject),
-        ("\u{A0}{}", .expectedObject), ("\0{}", .expectedObject), ("{", .truncated), ("{}}", .trailingBytes),
-        ("{}{}", .trailingBytes), ("{} x", .trailingBytes), ("{}\0", .trailingBytes), ("{,}", .expectedMember),
-        ("{a:1}", .expectedMember), ("{'a':1}", .expectedMember), ("{1:1}", .expectedMember), ("{\"a\"}", .expectedColon),
-        ("{\"a\" 1}", .expectedColon), ("{\"a\":}", .badLiteral), ("{\"a\":1,}", .expectedMember),
-        ("{\"a\":1 \"b\":2}", .expectedCommaOrEnd), ("{\"a\":1]", .expectedCommaOrEnd), ("{\"a\":[1}", .expectedCommaOrEnd),
-        ("{\"a\":[1,]}", .badLiteral), ("{\"a\":[,1]}", .badLiteral), ("{\"a\":tru}", .badLiteral), ("{\"a\":nul", .badLiteral),
-        ("{\"a\":True}", .badLiteral), ("{\"a\":trueX}", .expectedCommaOrEnd), ("{\"a\":undefined}", .badLiteral),
-        ("{\"a\":1}/**/", .trailingBytes), ("{/**/}", .expectedMember), ("{\"a\":1", .truncated), ("{\"a\":\"b", .truncated),
-        ("{\"a", .truncated), ("{\"a\\", .truncated), ("{\"a\":[", .truncated), ("{\"a\":\"\u{1}\"}", .controlCharacter),
-        ("{\"a\":\"\n\"}", .controlCharacter), ("{\"a\":NaN}", .badLiteral), ("{\"a\":-}", .badNumber),
-        ("{\"a\":01}", .badNumber),
-    ] as [(String, MalformedJSON.Reason)])
+    @Test(
+        "text that is no JSON object is refused",
+        arguments: [
+            ("[]", .expectedObject), ("null", .expectedObject), ("1", .expectedObject), ("\"{}\"", .expectedObject),
+            ("\u{A0}{}", .expectedObject), ("\0{}", .expectedObject), ("{", .truncated), ("{}}", .trailingBytes),
+            ("{}{}", .trailingBytes), ("{} x", .trailingBytes), ("{}\0", .trailingBytes), ("{,}", .expectedMember),
+            ("{a:1}", .expectedMember), ("{'a':1}", .expectedMember), ("{1:1}", .expectedMember),
+            ("{\"a\"}", .expectedColon),
+            ("{\"a\" 1}", .expectedColon), ("{\"a\":}", .badLiteral), ("{\"a\":1,}", .expectedMember),
+            ("{\"a\":1 \"b\":2}", .expectedCommaOrEnd), ("{\"a\":1]", .expectedCommaOrEnd),
+            ("{\"a\":[1}", .expectedCommaOrEnd),
+            ("{\"a\":[1,]}", .badLiteral), ("{\"a\":[,1]}", .badLiteral), ("{\"a\":tru}", .badLiteral),
+            ("{\"a\":nul", .badLiteral),
+            ("{\"a\":True}", .badLiteral), ("{\"a\":trueX}", .expectedCommaOrEnd), ("{\"a\":undefined}", .badLiteral),
+            ("{\"a\":1}/**/", .trailingBytes), ("{/**/}", .expectedMember), ("{\"a\":1", .truncated),
+            ("{\"a\":\"b", .truncated),
+            ("{\"a", .truncated), ("{\"a\\", .truncated), ("{\"a\":[", .truncated),
+            ("{\"a\":\"\u{1}\"}", .controlCharacter),
+            ("{\"a\":\"\n\"}", .controlCharacter), ("{\"a\":NaN}", .badLiteral), ("{\"a\":-}", .badNumber),
+            ("{\"a\":01}", .badNumber),
+        ] as [(String, MalformedJSON.Reason)])
     func noJSON(json: String, reason: MalformedJSON.Reason) {
         #expect(refused(json)?.reason == reason)
     }
@@ -53,26 +62,33 @@ struct JSONStructureTests {
         #expect(refused([0, 0x7B, 0, 0x7D]) != nil)
     }
 
-    @Test("a value of another type than its field is refused, where it stands", arguments: [
-        (#""name":1"#, .expectedString, "name"), (#""name":[]"#, .expectedString, "name"),
-        (#""kind":true"#, .expectedNumber, "kind"),
-        (#""kind":{}"#, .expectedNumber, "kind"), (#""flags":[1]"#, .expectedNumber, "flags"),
-        (#""startTimeUnixNano":"x""#, .expectedNumber, "startTimeUnixNano"),
-        (#""attributes":{}"#, .expectedArray, "attributes"), (#""attributes":"x""#, .expectedArray, "attributes"),
-        (#""attributes":[{},1]"#, .expectedObject, "attributes[1]"), (#""attributes":[null]"#, .expectedObject, "attributes[0]"),
-        (#""attributes":[{"key":"k","value":1}]"#, .expectedObject, "attributes[0].value"),
-        (#""attributes":[{"value":{"boolValue":"true"}}]"#, .expectedBool, "attributes[0].value.boolValue"),
-        (#""attributes":[{"value":{"boolValue":1}}]"#, .expectedBool, "attributes[0].value.boolValue"),
-        (#""attributes":[{"value":{"arrayValue":[]}}]"#, .expectedObject, "attributes[0].value.arrayValue"),
-        (#""attributes":[{"value":{"arrayValue":{"values":[{},{"intValue":"a"}]}}}]"#, .expectedNumber,
-         "attributes[0].value.arrayValue.values[1].intValue"),
-        (#""attributes":[{"value":{"bytesValue":"*"}}]"#, .badBase64, "attributes[0].value.bytesValue"),
-        (#""status":[]"#, .expectedObject, "status"), (#""status":{"message":2}"#, .expectedString, "status.message"),
-        (#""events":[{"name":"a"},{"name":"b","timeUnixNano":-1}]"#, .badInteger, "events[1].timeUnixNano"),
-        (#""x":{"y":[[],[1,{"z":tru}]]}"#, .badLiteral, "x.y[1][1].z"),
-    ] as [(String, MalformedJSON.Reason, String)])
+    @Test(
+        "a value of another type than its field is refused, where it stands",
+        arguments: [
+            (#""name":1"#, .expectedString, "name"), (#""name":[]"#, .expectedString, "name"),
+            (#""kind":true"#, .expectedNumber, "kind"),
+            (#""kind":{}"#, .expectedNumber, "kind"), (#""flags":[1]"#, .expectedNumber, "flags"),
+            (#""startTimeUnixNano":"x""#, .expectedNumber, "startTimeUnixNano"),
+            (#""attributes":{}"#, .expectedArray, "attributes"), (#""attributes":"x""#, .expectedArray, "attributes"),
+            (#""attributes":[{},1]"#, .expectedObject, "attributes[1]"),
+            (#""attributes":[null]"#, .expectedObject, "attributes[0]"),
+            (#""attributes":[{"key":"k","value":1}]"#, .expectedObject, "attributes[0].value"),
+            (#""attributes":[{"value":{"boolValue":"true"}}]"#, .expectedBool, "attributes[0].value.boolValue"),
+            (#""attributes":[{"value":{"boolValue":1}}]"#, .expectedBool, "attributes[0].value.boolValue"),
+            (#""attributes":[{"value":{"arrayValue":[]}}]"#, .expectedObject, "attributes[0].value.arrayValue"),
+            (
+                #""attributes":[{"value":{"arrayValue":{"values":[{},{"intValue":"a"}]}}}]"#, .expectedNumber,
+                "attributes[0].value.arrayValue.values[1].intValue"
+            ),
+            (#""attributes":[{"value":{"bytesValue":"*"}}]"#, .badBase64, "attributes[0].value.bytesValue"),
+            (#""status":[]"#, .expectedObject, "status"),
+            (#""status":{"message":2}"#, .expectedString, "status.message"),
+            (#""events":[{"name":"a"},{"name":"b","timeUnixNano":-1}]"#, .badInteger, "events[1].timeUnixNano"),
+            (#""x":{"y":[[],[1,{"z":tru}]]}"#, .badLiteral, "x.y[1][1].z"),
+        ] as [(String, MalformedJSON.Reason, String)])
     func wrongTypes(members: String, reason: MalformedJSON.Reason, path: String) throws {
-        let json = #"{"a":"]}\"","resourceSpans":[{},{"scopeSpans":[{"spans":[{},{},{"name":"{[,","# + members + "}]}]}]}"
+        let json =
+            #"{"a":"]}\"","resourceSpans":[{},{"scopeSpans":[{"spans":[{},{},{"name":"{[,","# + members + "}]}]}]}"
         let error = try #require(refused(json))
         #expect(error.reason == reason)
         #expect(error.path == "resourceSpans[1].scopeSpans[0].spans[2].\(path)")
@@ -91,9 +107,12 @@ struct JSONStructureTests {
 
     @Test("every cut of a request is refused, without reading behind its end")
     func truncations() {
-        let json = Array(spanJSON(
-            #""traceId":"0102030405060708090a0b0c0d0e0f10","name":"aé\n\ud83d\ude00","kind":5,"startTimeUnixNano":"17","# +
-            #""attributes":[{"key":"k","value":{"doubleValue":-1.5e-3}},{"value":{"bytesValue":"AQID"}}],"x":[null,true]"#).utf8)
+        let json = Array(
+            spanJSON(
+                #""traceId":"0102030405060708090a0b0c0d0e0f10","name":"aé\n\ud83d\ude00","kind":5,"startTimeUnixNano":"17","#
+                    + #""attributes":[{"key":"k","value":{"doubleValue":-1.5e-3}},{"value":{"bytesValue":"AQID"}}],"#
+                    + #""x":[null,true]"#
+            ).utf8)
         #expect(refused(json) == nil)
         for count in 0..<json.count {
             let error = refused(Array(json[..<count]))
@@ -107,7 +126,9 @@ struct JSONStructureTests {
         func nested(_ depth: Int, _ open: String, _ close: String) -> String {
             valueJSON(String(repeating: open, count: depth) + "{}" + String(repeating: close, count: depth))
         }
-        let wraps = [(#"{"arrayValue":{"values":["#, "]}}"), (#"{"kvlistValue":{"values":[{"key":"k","value":"#, "}]}}")]
+        let wraps = [
+            (#"{"arrayValue":{"values":["#, "]}}"), (#"{"kvlistValue":{"values":[{"key":"k","value":"#, "}]}}"),
+        ]
         for (open, close) in wraps {
             #expect(refused(nested(SpanScanner.maxValueDepth, open, close)) == nil)
             #expect(malformed(try converted(nested(SpanScanner.maxValueDepth, open, close))) == nil)
@@ -124,9 +145,11 @@ struct JSONStructureTests {
         }
     }
 
-    @Test("messages of every length get the shortest length field", arguments: [
-        0, 1, 126, 127, 128, 129, 130, 16_380, 16_383, 16_384, 16_390, 2_097_151, 2_097_160,
-    ])
+    @Test(
+        "messages of every length get the shortest length field",
+        arguments: [
+            0, 1, 126, 127, 128, 129, 130, 16_380, 16_383, 16_384, 16_390, 2_097_151, 2_097_160,
+        ])
     func lengths(count: Int) throws {
         let text = String(repeating: "x", count: count)
         let long = #"{"stringValue":"\#(text)"}"#
@@ -155,7 +178,9 @@ struct JSONStructureTests {
         }
         let monster = String(repeating: "é\\n", count: 1_000_000)
         for _ in 0..<3 {
-            #expect(throws: MalformedJSON.self) { try convert(#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"kind":5,"name":1"#) }
+            #expect(throws: MalformedJSON.self) {
+                try convert(#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"kind":5,"name":1"#)
+            }
             #expect(try convert(spanJSON(#""kind":5"#)) == request(kind(5)))
             #expect(try convert(spanJSON(#""name":"\#(monster)""#)).count > 3_000_000)
         }

@@ -14,7 +14,8 @@ struct MalformedRequestTests {
 
     @Test("the error names the resource, the scope, the span and the byte")
     func path() throws {
-        let body = request([Self.good]) + Field.message(1, scope([]), scope([Self.good, Self.good, Self.broken, Self.good]))
+        let body =
+            request([Self.good]) + Field.message(1, scope([]), scope([Self.good, Self.good, Self.broken, Self.good]))
         let error = try #require(malformed(body))
         #expect(error.path == "resource_spans[1].scope_spans[1].spans[2]")
         #expect(error.cause.reason == .wrongWireType)
@@ -22,8 +23,10 @@ struct MalformedRequestTests {
         let needle = Field.text(6, "consumer")
         let tail = try #require(body.indices.last { body[$0...].starts(with: needle) })
         #expect(error.cause.offset == tail + 1)
-        #expect("\(error)" == "resource_spans[1].scope_spans[1].spans[2]: a field has another wire type than its definition "
-            + "(at byte \(tail + 1))")
+        #expect(
+            "\(error)"
+                == "resource_spans[1].scope_spans[1].spans[2]: a field has another wire type than its definition "
+                + "(at byte \(tail + 1))")
     }
 
     @Test("more spans than are taken at once are too many, however small")
@@ -35,7 +38,8 @@ struct MalformedRequestTests {
 
     @Test("an entity of a resource is checked, because Tempo reads it")
     func entities() {
-        let good = Field.message(3, Field.text(1, "url"), Field.text(2, "host"), Field.text(3, "id"), Field.text(4, "d"))
+        let good = Field.message(
+            3, Field.text(1, "url"), Field.text(2, "host"), Field.text(3, "id"), Field.text(4, "d"))
         #expect(malformed(Field.message(1, Field.bytes(1, good))) == nil)
         for broken in [Field.int(3, 1), Field.bytes(3, [0xFF]), Field.message(3, Field.int(2, 1))] {
             #expect(malformed(Field.message(1, Field.bytes(1, broken))) != nil)
@@ -63,23 +67,29 @@ struct MalformedRequestTests {
         #expect(malformed(second)?.path == "resource_spans[1]")
     }
 
-    @Test("a known field with another wire type is refused, also one that nobody here reads", arguments: [
-        Field.int(1, 1), Field.int(2, 1), Field.int(3, 1), Field.int(4, 1), Field.int(5, 1), Field.text(6, "x"),
-        Field.int(7, 1), Field.fixed32(8, 1), Field.int(9, 1), Field.text(10, "x"), Field.int(11, 1), Field.text(12, "x"),
-        Field.fixed64(13, 1), Field.fixed32(14, 1), Field.int(15, 1), Field.int(16, 1),
-        Field.message(9, Field.int(1, 1)), Field.message(9, Field.text(1, "k"), Field.int(2, 1)),
-        Field.message(9, Field.message(2, Field.int(1, 1))), Field.message(9, Field.message(2, Field.text(2, "x"))),
-        Field.message(9, Field.message(2, Field.text(3, "x"))), Field.message(9, Field.message(2, Field.int(4, 1))),
-        Field.message(9, Field.message(2, Field.int(5, 1))), Field.message(9, Field.message(2, Field.int(6, 1))),
-        Field.message(9, Field.message(2, Field.int(7, 1))),
-        Field.message(9, Field.message(2, Field.message(5, Field.int(1, 1)))),
-        Field.message(9, Field.message(2, Field.message(6, Field.int(1, 1)))),
-        Field.message(9, Field.message(2, Field.message(6, Field.message(1, Field.int(1, 1))))),
-        Field.message(11, Field.int(1, 1)), Field.message(11, Field.int(2, 1)), Field.message(11, Field.int(3, 1)),
-        Field.message(11, Field.text(4, "x")), Field.message(13, Field.int(1, 1)), Field.message(13, Field.int(2, 1)),
-        Field.message(13, Field.int(3, 1)), Field.message(13, Field.int(4, 1)), Field.message(13, Field.text(5, "x")),
-        Field.message(13, Field.int(6, 1)), Field.message(15, Field.int(2, 1)), Field.message(15, Field.text(3, "x")),
-    ])
+    @Test(
+        "a known field with another wire type is refused, also one that nobody here reads",
+        arguments: [
+            Field.int(1, 1), Field.int(2, 1), Field.int(3, 1), Field.int(4, 1), Field.int(5, 1), Field.text(6, "x"),
+            Field.int(7, 1), Field.fixed32(8, 1), Field.int(9, 1), Field.text(10, "x"), Field.int(11, 1),
+            Field.text(12, "x"),
+            Field.fixed64(13, 1), Field.fixed32(14, 1), Field.int(15, 1), Field.int(16, 1),
+            Field.message(9, Field.int(1, 1)), Field.message(9, Field.text(1, "k"), Field.int(2, 1)),
+            Field.message(9, Field.message(2, Field.int(1, 1))), Field.message(9, Field.message(2, Field.text(2, "x"))),
+            Field.message(9, Field.message(2, Field.text(3, "x"))), Field.message(9, Field.message(2, Field.int(4, 1))),
+            Field.message(9, Field.message(2, Field.int(5, 1))), Field.message(9, Field.message(2, Field.int(6, 1))),
+            Field.message(9, Field.message(2, Field.int(7, 1))),
+            Field.message(9, Field.message(2, Field.message(5, Field.int(1, 1)))),
+            Field.message(9, Field.message(2, Field.message(6, Field.int(1, 1)))),
+            Field.message(9, Field.message(2, Field.message(6, Field.message(1, Field.int(1, 1))))),
+            Field.message(11, Field.int(1, 1)), Field.message(11, Field.int(2, 1)), Field.message(11, Field.int(3, 1)),
+            Field.message(11, Field.text(4, "x")), Field.message(13, Field.int(1, 1)),
+            Field.message(13, Field.int(2, 1)),
+            Field.message(13, Field.int(3, 1)), Field.message(13, Field.int(4, 1)),
+            Field.message(13, Field.text(5, "x")),
+            Field.message(13, Field.int(6, 1)), Field.message(15, Field.int(2, 1)),
+            Field.message(15, Field.text(3, "x")),
+        ])
     func wrongWireType(field: [UInt8]) {
         #expect(malformed(request(ids, kind(5), field))?.cause.reason == .wrongWireType)
     }
@@ -127,4 +137,3 @@ struct MalformedRequestTests {
         }
     }
 }
-

@@ -35,10 +35,12 @@ private struct RequestMaker {
         refusedCount = 0
         // Spans are wanted in the order of the request, so nothing above them is shuffled.
         return (0..<number(0...3)).flatMap { _ in
-            junk() + Field.message(
-                1, junk(), (0..<number(0...3)).flatMap { _ in
-                    Field.message(2, junk(), (0..<number(0...4)).flatMap { _ in Field.bytes(2, span()) + junk() })
-                }, Field.text(3, "url"), Field.message(1, Field.bytes(1, keyValue("k", value()))), junk())
+            junk()
+                + Field.message(
+                    1, junk(),
+                    (0..<number(0...3)).flatMap { _ in
+                        Field.message(2, junk(), (0..<number(0...4)).flatMap { _ in Field.bytes(2, span()) + junk() })
+                    }, Field.text(3, "url"), Field.message(1, Field.bytes(1, keyValue("k", value()))), junk())
         }
     }
 
@@ -82,8 +84,10 @@ private struct RequestMaker {
         spanCount += 1
         let isProducer = number(0...1) == 1
         let span = WantedSpan(
-            trace: random.bytes(15) + [1], id: random.bytes(7) + [1], parent: number(0...1) == 1 ? random.bytes(7) + [1] : [],
-            isProducer: isProducer, start: random.next(), end: random.next(), isError: number(0...1) == 1, queue: text(),
+            trace: random.bytes(15) + [1], id: random.bytes(7) + [1],
+            parent: number(0...1) == 1 ? random.bytes(7) + [1] : [],
+            isProducer: isProducer, start: random.next(), end: random.next(), isError: number(0...1) == 1,
+            queue: text(),
             taskType: text(), retries: Int64(number(-1...9)))
         let isTask = number(0...3) > 0
         let isRefused = number(0...9) == 0
@@ -98,7 +102,9 @@ private struct RequestMaker {
         ]
         if !span.parent.isEmpty { fields.append(Field.bytes(4, span.parent)) }
         for _ in 0..<number(0...3) { fields.append(junk()) }
-        if number(0...2) == 0 { fields.append(Field.message(11, Field.text(2, text()), Field.bytes(3, keyValue("q", value())))) }
+        if number(0...2) == 0 {
+            fields.append(Field.message(11, Field.text(2, text()), Field.bytes(3, keyValue("q", value()))))
+        }
         if isRefused { refusedCount += 1 } else if isTask { wanted.append(span) }
         return fields.shuffled(using: &random).flatMap { $0 }
     }
@@ -123,9 +129,11 @@ struct RandomRequestTests {
         var retries = Int64.min
         if case .integer(let number) = task.retryCount { retries = number }
         return WantedSpan(
-            trace: bytes(task.reference.trace.high) + bytes(task.reference.trace.low), id: bytes(task.reference.span.value),
+            trace: bytes(task.reference.trace.high) + bytes(task.reference.trace.low),
+            id: bytes(task.reference.span.value),
             parent: task.parent.isValid ? bytes(task.parent.value) : [], isProducer: task.role == .produce,
-            start: task.startNanoseconds, end: task.endNanoseconds, isError: task.isError, queue: scanned.text(task.queue),
+            start: task.startNanoseconds, end: task.endNanoseconds, isError: task.isError,
+            queue: scanned.text(task.queue),
             taskType: scanned.text(task.taskType), retries: retries)
     }
 

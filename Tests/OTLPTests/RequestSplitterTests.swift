@@ -1,6 +1,7 @@
 import ProtobufWire
 import TestSupport
 import Testing
+
 @testable import OTLP
 
 /// Requests here are made with field numbers alone: the splitter looks at nothing else.
@@ -49,7 +50,9 @@ struct RequestSplitterTests {
         #expect(second == RequestSplitter.Part(bytes: Self.request([[["c", "d", "e"]]]), spanCount: 3))
     }
 
-    @Test("Nothing to split: no span, or one", arguments: [[], [[]], [[[]]], [[["a"]]], [[[], ["a"]], []]] as [[[[String]]]])
+    @Test(
+        "Nothing to split: no span, or one",
+        arguments: [[], [[]], [[[]]], [[["a"]]], [[[], ["a"]], []]] as [[[[String]]]])
     func indivisible(resources: [[[String]]]) throws {
         #expect(try Self.halves(Self.request(resources)) == nil)
     }
@@ -113,7 +116,9 @@ struct RequestSplitterTests {
     func garbage(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         var body = Self.request([[["a", "b"], ["c"]], [["d", "e", "f"]]])
-        for _ in 0..<3 { body[Int.random(in: 0..<body.count, using: &random)] = UInt8.random(in: 0...255, using: &random) }
+        for _ in 0..<3 {
+            body[Int.random(in: 0..<body.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+        }
         _ = try? Self.halves(body)
     }
 }

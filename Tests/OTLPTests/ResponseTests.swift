@@ -74,6 +74,8 @@ struct ResponseTests {
     @Test("what a sender wrote cannot break out of a message in JSON")
     func jsonEscapes() {
         let bytes = OTLPJSONResponse.status(.invalidArgument, "a\"b\\c\n\0\u{1F}é😀\u{7F}")
-        #expect(String(decoding: bytes, as: UTF8.self) == #"{"code":3,"message":"a\"b\\c\u000a\u0000\u001fé😀"# + "\u{7F}\"}")
+        #expect(
+            String(decoding: bytes, as: UTF8.self) == #"{"code":3,"message":"a\"b\\c\u000a\u0000\u001fé😀"# + "\u{7F}\"}"
+        )
     }
 }

@@ -5,8 +5,11 @@ import Testing
 struct RoleTests {
     enum System: CaseIterable { case absent, asynq, kafka, number }
 
-    private func role(_ spanKind: UInt64, _ system: System, _ operation: String?, name: String = "messaging.operation.type")
-        throws -> TaskSpan.Role? {
+    private func role(
+        _ spanKind: UInt64, _ system: System, _ operation: String?, name: String = "messaging.operation.type"
+    )
+        throws -> TaskSpan.Role?
+    {
         var span = ids + kind(spanKind)
         switch system {
         case .absent: break

@@ -17,28 +17,31 @@ struct SpanIdentifierTests {
         #expect(task.link.span.hex == "a8a7a6a5a4a3a2a1")
     }
 
-    @Test("a span with a bad id is refused by count, and the rest goes on", arguments: [
-        [],
-        Field.bytes(1, traceBytes),
-        Field.bytes(2, spanBytes),
-        Field.bytes(1, [UInt8](repeating: 0, count: 16)) + Field.bytes(2, spanBytes),
-        Field.bytes(1, traceBytes) + Field.bytes(2, [UInt8](repeating: 0, count: 8)),
-        Field.bytes(1, []) + Field.bytes(2, spanBytes),
-        Field.bytes(1, traceBytes) + Field.bytes(2, []),
-        Field.bytes(1, Array(traceBytes.dropLast())) + Field.bytes(2, spanBytes),
-        Field.bytes(1, traceBytes + [17]) + Field.bytes(2, spanBytes),
-        Field.bytes(1, spanBytes) + Field.bytes(2, spanBytes),
-        Field.bytes(1, traceBytes) + Field.bytes(2, Array(spanBytes.dropLast())),
-        Field.bytes(1, traceBytes) + Field.bytes(2, spanBytes + [9]),
-        Field.bytes(1, traceBytes) + Field.bytes(2, traceBytes),
-        ids + Field.bytes(4, [1]),
-        ids + Field.bytes(4, traceBytes),
-        ids + Field.message(13, Field.bytes(1, Array(traceBytes.dropLast())), Field.bytes(2, spanBytes)),
-        ids + Field.message(13, Field.bytes(1, traceBytes), Field.bytes(2, [1, 2, 3])),
-        ids + Field.message(13, Field.bytes(1, traceBytes), Field.bytes(2, spanBytes)) + Field.message(13, Field.bytes(1, [1])),
-        // Behind a good one: the last one counts.
-        ids + Field.bytes(1, [1]),
-    ] as [[UInt8]])
+    @Test(
+        "a span with a bad id is refused by count, and the rest goes on",
+        arguments: [
+            [],
+            Field.bytes(1, traceBytes),
+            Field.bytes(2, spanBytes),
+            Field.bytes(1, [UInt8](repeating: 0, count: 16)) + Field.bytes(2, spanBytes),
+            Field.bytes(1, traceBytes) + Field.bytes(2, [UInt8](repeating: 0, count: 8)),
+            Field.bytes(1, []) + Field.bytes(2, spanBytes),
+            Field.bytes(1, traceBytes) + Field.bytes(2, []),
+            Field.bytes(1, Array(traceBytes.dropLast())) + Field.bytes(2, spanBytes),
+            Field.bytes(1, traceBytes + [17]) + Field.bytes(2, spanBytes),
+            Field.bytes(1, spanBytes) + Field.bytes(2, spanBytes),
+            Field.bytes(1, traceBytes) + Field.bytes(2, Array(spanBytes.dropLast())),
+            Field.bytes(1, traceBytes) + Field.bytes(2, spanBytes + [9]),
+            Field.bytes(1, traceBytes) + Field.bytes(2, traceBytes),
+            ids + Field.bytes(4, [1]),
+            ids + Field.bytes(4, traceBytes),
+            ids + Field.message(13, Field.bytes(1, Array(traceBytes.dropLast())), Field.bytes(2, spanBytes)),
+            ids + Field.message(13, Field.bytes(1, traceBytes), Field.bytes(2, [1, 2, 3])),
+            ids + Field.message(13, Field.bytes(1, traceBytes), Field.bytes(2, spanBytes))
+                + Field.message(13, Field.bytes(1, [1])),
+            // Behind a good one: the last one counts.
+            ids + Field.bytes(1, [1]),
+        ] as [[UInt8]])
     func refusedIDs(bad: [UInt8]) throws {
         let scanned = try Scanned(request([Self.good, bad + kind(5), Self.good]))
         #expect(scanned.spanCount == 3)

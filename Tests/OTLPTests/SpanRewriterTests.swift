@@ -59,7 +59,8 @@ struct SpanRewriterTests {
     @Test("bad ids in different scopes and resources are all taken out")
     func spread() throws {
         try check([
-            [[Self.good], [Self.bad, Self.good]], [[Self.good, Self.good]], [[Self.bad], [], [Self.good, Self.bad]], [[]],
+            [[Self.good], [Self.bad, Self.good]], [[Self.good, Self.good]], [[Self.bad], [], [Self.good, Self.bad]],
+            [[]],
         ])
     }
 
@@ -91,13 +92,14 @@ struct SpanRewriterTests {
     func random() throws {
         var random = SeededGenerator.fresh(for: "span rewriter")
         for _ in 0..<200 {
-            try check((0..<Int.random(in: 0...3, using: &random)).map { _ in
+            try check(
                 (0..<Int.random(in: 0...3, using: &random)).map { _ in
-                    (0..<Int.random(in: 0...5, using: &random)).map { _ in
-                        [Self.good, Self.good, Self.bad, []].randomElement(using: &random) ?? []
+                    (0..<Int.random(in: 0...3, using: &random)).map { _ in
+                        (0..<Int.random(in: 0...5, using: &random)).map { _ in
+                            [Self.good, Self.good, Self.bad, []].randomElement(using: &random) ?? []
+                        }
                     }
-                }
-            })
+                })
         }
     }
 }

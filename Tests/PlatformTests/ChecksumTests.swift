@@ -12,11 +12,13 @@ private func portable(_ bytes: [UInt8], continuing crc: UInt32 = 0) -> UInt32 {
 
 @Suite("CRC-32C")
 struct ChecksumTests {
-    @Test("the vectors of RFC 3720 come out, by the instruction and by the table", arguments: [
-        ([UInt8](repeating: 0, count: 32), 0x8A91_36AA), ([UInt8](repeating: 0xFF, count: 32), 0x62A8_AB43),
-        ([UInt8](0...31), 0x46DD_794E), ([UInt8]((0...31).reversed()), 0x113F_DB5C),
-        (Array("123456789".utf8), 0xE306_9283), ([], 0),
-    ] as [([UInt8], UInt32)])
+    @Test(
+        "the vectors of RFC 3720 come out, by the instruction and by the table",
+        arguments: [
+            ([UInt8](repeating: 0, count: 32), 0x8A91_36AA), ([UInt8](repeating: 0xFF, count: 32), 0x62A8_AB43),
+            ([UInt8](0...31), 0x46DD_794E), ([UInt8]((0...31).reversed()), 0x113F_DB5C),
+            (Array("123456789".utf8), 0xE306_9283), ([], 0),
+        ] as [([UInt8], UInt32)])
     func vectors(bytes: [UInt8], expected: UInt32) {
         #expect(checksum(bytes) == expected)
         #expect(portable(bytes) == expected)

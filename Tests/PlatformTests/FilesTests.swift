@@ -1,6 +1,7 @@
 import Glibc
-@testable import Platform
 import Testing
+
+@testable import Platform
 
 /// A private directory, gone with the value.
 final class Scratch {
@@ -149,9 +150,11 @@ struct FilesTests {
         #expect(throws: SystemError.self) { try Files.read(scratch.path) }
     }
 
-    @Test("the parent of a path is all before its last slash", arguments: [
-        ("/a/b", "/a"), ("/a", "/"), ("a/b", "a"), ("a", "."),
-    ])
+    @Test(
+        "the parent of a path is all before its last slash",
+        arguments: [
+            ("/a/b", "/a"), ("/a", "/"), ("a/b", "a"), ("a", "."),
+        ])
     func parent(path: String, expected: String) {
         #expect(Files.parent(of: path) == expected)
     }

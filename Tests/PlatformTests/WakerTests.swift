@@ -5,7 +5,8 @@ import Testing
 
 @Suite("Waker, clock and threads")
 struct WakerTests {
-    private let stopped = Clock(wall: { WallTime(nanoseconds: 0) }, monotonic: { MonotonicTime(nanoseconds: 5_000_000) })
+    private let stopped = Clock(
+        wall: { WallTime(nanoseconds: 0) }, monotonic: { MonotonicTime(nanoseconds: 5_000_000) })
 
     @Test("a wake-up before the sleep ends it at once, and several count as one")
     func wokenBefore() throws {
@@ -55,7 +56,9 @@ struct WakerTests {
     @Test("a time until a deadline is rounded up to whole milliseconds")
     func milliseconds() {
         let now = MonotonicTime(nanoseconds: 1000)
-        func milliseconds(_ nanoseconds: UInt64) -> Int32 { MonotonicTime(nanoseconds: nanoseconds).milliseconds(from: now) }
+        func milliseconds(_ nanoseconds: UInt64) -> Int32 {
+            MonotonicTime(nanoseconds: nanoseconds).milliseconds(from: now)
+        }
         #expect(milliseconds(0) == 0)
         #expect(milliseconds(1000) == 0)
         #expect(milliseconds(1001) == 1)

@@ -38,9 +38,11 @@ struct FieldTests {
         }
     }
 
-    @Test("a length past the end is refused, however large", arguments: [
-        4, 5, 127, 128, 1 << 31, (1 << 31) - 1, 1 << 32, 1 << 62, 1 << 63, (1 << 63) - 1, .max,
-    ] as [UInt64])
+    @Test(
+        "a length past the end is refused, however large",
+        arguments: [
+            4, 5, 127, 128, 1 << 31, (1 << 31) - 1, 1 << 32, 1 << 62, 1 << 63, (1 << 63) - 1, .max,
+        ] as [UInt64])
     func lengthPastEnd(length: UInt64) {
         let bytes = varint(length) + [1, 2, 3]
         #expect(wireError(bytes) { try $0.range() } == WireError(.lengthPastEnd, offset: 0))

@@ -10,7 +10,8 @@ struct GroupTests {
     func wellFormed() throws {
         let empty = tag(7, Self.start) + tag(7, Self.end)
         #expect(try withReader(empty) { try walk(&$0) } == [empty.count])
-        let inside = tag(1, 0) + varint(300) + tag(2, 1) + [UInt8](repeating: 0, count: 8) + tag(3, 2) + [2, 9, 9]
+        let inside =
+            tag(1, 0) + varint(300) + tag(2, 1) + [UInt8](repeating: 0, count: 8) + tag(3, 2) + [2, 9, 9]
             + tag(4, 5) + [0, 0, 0, 0]
         let full = tag(7, Self.start) + inside + tag(7, Self.end) + tag(1, 0) + [1]
         #expect(try withReader(full) { try walk(&$0) } == [full.count - 2, full.count])

@@ -35,7 +35,10 @@ struct VarintTests {
     @Test("eleven bytes are refused, and the error names the first of them")
     func elevenBytes() {
         let bytes = [0x01] + [UInt8](repeating: 0x80, count: 10) + [0x01]
-        let error = wireError(bytes) { _ = try $0.varint(); return try $0.varint() }
+        let error = wireError(bytes) {
+            _ = try $0.varint()
+            return try $0.varint()
+        }
         #expect(error == WireError(.badVarint, offset: 1))
     }
 

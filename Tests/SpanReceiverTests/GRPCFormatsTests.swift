@@ -58,7 +58,9 @@ struct GRPCFieldsTests {
 
     @Test(
         "anything else is no timeout",
-        arguments: ["", "S", "1", "123456789S", "1s", "1h", "-1S", "+1S", "1 S", " 1S", "1S ", "1.5S", "0x1S", "١S", "1µ"])
+        arguments: [
+            "", "S", "1", "123456789S", "1s", "1h", "-1S", "+1S", "1 S", " 1S", "1S ", "1.5S", "0x1S", "١S", "1µ",
+        ])
     func badTimeout(text: String) {
         #expect(GRPCFields.timeoutNanoseconds(text) == nil)
     }
@@ -73,7 +75,9 @@ struct GRPCFieldsTests {
 
     @Test("base64 is that of RFC 4648, section 10, without padding")
     func base64() {
-        let vectors = ["": "", "f": "Zg", "fo": "Zm8", "foo": "Zm9v", "foob": "Zm9vYg", "fooba": "Zm9vYmE", "foobar": "Zm9vYmFy"]
+        let vectors = [
+            "": "", "f": "Zg", "fo": "Zm8", "foo": "Zm9v", "foob": "Zm9vYg", "fooba": "Zm9vYmE", "foobar": "Zm9vYmFy",
+        ]
         for (text, encoded) in vectors { #expect(GRPCFields.base64(Array(text.utf8)) == encoded) }
         #expect(GRPCFields.base64([0xFB, 0xFF, 0xFE]) == "+//+")
     }

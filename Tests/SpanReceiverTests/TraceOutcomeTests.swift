@@ -11,7 +11,8 @@ struct TraceOutcomeTests {
     private static let retryableRPC: Set<Int> = [1, 4, 10, 11, 14, 15]
 
     private static let reasons: [TraceRefusal.Reason] = [
-        .unknownPath, .wrongMethod, .unauthenticated, .unknownMediaType, .unknownEncoding, .malformed, .badCall, .tooLarge,
+        .unknownPath, .wrongMethod, .unauthenticated, .unknownMediaType, .unknownEncoding, .malformed, .badCall,
+        .tooLarge,
         .full, .overloaded, .unavailable, .deadlineExceeded, .foreignOrigin,
     ]
 
@@ -19,7 +20,8 @@ struct TraceOutcomeTests {
     func retries(reason: TraceRefusal.Reason) {
         let overHTTP = Self.retryableHTTP.contains(reason.httpStatus.code)
         let hasRetryInfo = reason.retryAfterSeconds != nil
-        let overGRPC = Self.retryableRPC.contains(reason.rpcCode.rawValue)
+        let overGRPC =
+            Self.retryableRPC.contains(reason.rpcCode.rawValue)
             || (reason.rpcCode == .resourceExhausted && hasRetryInfo)
         #expect(overHTTP == overGRPC)
         #expect(!hasRetryInfo || overHTTP)

@@ -1,5 +1,6 @@
 import Model
 import Testing
+
 @testable import Spool
 
 @Suite("Appending, reading, settling")
@@ -115,7 +116,8 @@ struct AppendAndReadTests {
         #expect(spool.statistics.droppedSpans == ["rejected": 3])
     }
 
-    @Test("More rejected spans than the batch has, or a negative number, do not unbalance the books", arguments: [99, -5])
+    @Test(
+        "More rejected spans than the batch has, or a negative number, do not unbalance the books", arguments: [99, -5])
     func impossibleRejection(spans: Int) throws {
         let spool = try Spool(MemoryFileSystem())
         try spool.append("x", spans: 10)

@@ -1,4 +1,5 @@
 import Testing
+
 @testable import Spool
 
 /// Every bit of every file of a small spool, one at a time, before a start and under a running reader.
@@ -113,10 +114,12 @@ struct BitFlipTests {
                     let hit = (sample.frames + frames).first { $0.file == name && $0.range.contains(bit / 8) }?.text
                     let expected = (sample.held + own).filter { $0 != hit } + ["next"]
                     let texts = (batches + [rest]).flatMap(\.texts)
-                    #expect(Set(texts) == Set(expected) && texts.count == expected.count, "\(name), bit \(bit): \(texts)")
+                    #expect(
+                        Set(texts) == Set(expected) && texts.count == expected.count, "\(name), bit \(bit): \(texts)")
                     for batch in batches + [rest] { spool.settle(batch.frames) }
                     #expect(spool.isBalanced && spool.statistics.spans == 0, "\(name), bit \(bit)")
-                    #expect(spool.statistics.corruptFrames == (expected.count < sample.held.count + own.count + 1 ? 1 : 0))
+                    #expect(
+                        spool.statistics.corruptFrames == (expected.count < sample.held.count + own.count + 1 ? 1 : 0))
                 }
             }
         }
@@ -138,7 +141,9 @@ struct BitFlipTests {
         return (spool, frames)
     }
 
-    @Test("Both slots of the checkpoint gone, and a bit of a segment's header: that segment's frames are lost, and only they")
+    @Test(
+        "Both slots of the checkpoint gone, and a bit of a segment's header: that segment's frames are lost, and only they"
+    )
     func headerWithoutCheckpoint() throws {
         let sample = try Self.sample()
         let names = sample.files.keys.filter { $0 != Checkpoint.fileName }.sorted()

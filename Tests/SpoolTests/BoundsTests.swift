@@ -1,5 +1,6 @@
 import Model
 import Testing
+
 @testable import Spool
 
 @Suite("Bounds: bytes and age")

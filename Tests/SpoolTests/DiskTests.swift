@@ -2,6 +2,7 @@ import Glibc
 import Platform
 import Synchronization
 import Testing
+
 @testable import Spool
 
 /// A directory of its own, removed at the end.

@@ -2,6 +2,7 @@ import Glibc
 import Platform
 import Synchronization
 import Testing
+
 @testable import Spool
 
 /// After a failed fdatasync the kernel takes the pages for clean: a second one would report success over lost bytes.
@@ -113,7 +114,8 @@ struct FailedSyncTests {
         #expect(spool.isBalanced)
     }
 
-    @Test("While the disk refuses the copy too, nothing more is taken, and no file is added; then it is, by itself",
+    @Test(
+        "While the disk refuses the copy too, nothing more is taken, and no file is added; then it is, by itself",
         arguments: [SpoolSync.always, .interval(nanoseconds: 1)])
     func refuses(sync: SpoolSync) throws {
         let disk = MemoryFileSystem()
@@ -248,13 +250,15 @@ struct FailedSyncTests {
         }
     }
 
-    @Test("A segment that is dropped is off the books, though the mark of its failed sync can't be deleted",
+    @Test(
+        "A segment that is dropped is off the books, though the mark of its failed sync can't be deleted",
         arguments: [SpoolWhenFull.refuse, .dropOldest])
     func markThatStays(whenFull: SpoolWhenFull) throws {
         let disk = MemoryFileSystem()
         let clock = ManualClock()
         let spool = try Spool(
-            disk, .small(maxBytes: 8192 + 2000, whenFull: whenFull, maxAgeSeconds: 60, sync: .interval(nanoseconds: 1)), clock)
+            disk, .small(maxBytes: 8192 + 2000, whenFull: whenFull, maxAgeSeconds: 60, sync: .interval(nanoseconds: 1)),
+            clock)
         try spool.append(String(repeating: "x", count: 900), spans: 3)
         disk.inject(Self.syncFault(times: 2))
         #expect(!spool.syncOnce())
@@ -420,7 +424,8 @@ struct FailedSyncTests {
         #expect(disk.syncedNames.count(where: { $0.hasPrefix("segment") }) == 50)
     }
 
-    @Test("Segments of an earlier process that can't be opened are tried again the next time, and no more than once now")
+    @Test(
+        "Segments of an earlier process that can't be opened are tried again the next time, and no more than once now")
     func recoveredUnopened() throws {
         let disk = MemoryFileSystem()
         let options = SpoolOptions.small(segmentBytes: 100, sync: .interval(nanoseconds: 1))

@@ -1,6 +1,7 @@
 import Glibc
 import Synchronization
 import Testing
+
 @testable import Spool
 
 @Suite("A disk that fails")
@@ -50,9 +51,12 @@ struct FaultTests {
                 let spool = try Spool(disk)
                 let before = isFirst ? [] : ["before"]
                 for text in before { try spool.append(text) }
-                disk.inject(Fault(operation: .append, keptBytes: kept), Fault(operation: .truncate, namePrefix: "segment"))
+                disk.inject(
+                    Fault(operation: .append, keptBytes: kept), Fault(operation: .truncate, namePrefix: "segment"))
                 if isFirst { disk.clearFaults() }
-                if isFirst { try tearFirstAppend(spool, disk, kept) } else {
+                if isFirst {
+                    try tearFirstAppend(spool, disk, kept)
+                } else {
                     #expect(throws: SpoolError.self) { try spool.append("torn payload") }
                 }
                 try spool.append("after 1")

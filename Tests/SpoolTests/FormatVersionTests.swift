@@ -1,13 +1,15 @@
 import Glibc
 import Platform
 import Testing
+
 @testable import Spool
 
 /// Tests/Fixtures/spool-version-1 was written by the last program that wrote version 1, killed twice: frames 1 to 4 and
 /// 5 to 6, two spans each, the first one settled.
 @Suite("A spool of format version 1")
 struct FormatVersionTests {
-    private static let folder = #filePath.split(separator: "/").dropLast(2).map { "/" + $0 }.joined()
+    private static let folder =
+        #filePath.split(separator: "/").dropLast(2).map { "/" + $0 }.joined()
         + "/Fixtures/spool-version-1"
     private static let first = SegmentHeader.fileName(firstSequence: 1)
     private static let second = SegmentHeader.fileName(firstSequence: 5)

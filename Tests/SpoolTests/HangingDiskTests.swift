@@ -2,6 +2,7 @@ import Glibc
 import Platform
 import Synchronization
 import Testing
+
 @testable import Spool
 
 /// A disk whose appends wait for a word.
@@ -46,7 +47,9 @@ struct HangingDiskTests {
         let spool = try Spool(fileSystem: disk, options: .small(), clock: ManualClock().clock)
         #expect(spool.statistics(patienceNanoseconds: 0)?.spans == 0)
         let appender = try OSThread(name: "appender") {
-            try? "x".utf8.withContiguousStorageIfAvailable { try spool.append(UnsafeRawBufferPointer($0), spanCount: 3) }
+            try? "x".utf8.withContiguousStorageIfAvailable {
+                try spool.append(UnsafeRawBufferPointer($0), spanCount: 3)
+            }
         }
         while !disk.hasBegun.load(ordering: .sequentiallyConsistent) { usleep(100) }
         #expect(spool.statistics(patienceNanoseconds: 0) == nil)

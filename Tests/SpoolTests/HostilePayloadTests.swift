@@ -2,6 +2,7 @@ import Model
 import Platform
 import TestSupport
 import Testing
+
 @testable import Spool
 
 /// A sender chooses what its payloads hold. Where a frame is damaged, the next one is searched for in its bytes: what
@@ -40,7 +41,8 @@ struct HostilePayloadTests {
         return files
     }
 
-    @Test("A payload of frames of the old format, or under a guessed key, gives none of them when its own is damaged",
+    @Test(
+        "A payload of frames of the old format, or under a guessed key, gives none of them when its own is damaged",
         arguments: [FrameKey.version1, FrameKey(mark: 0x314D_5246, seed: 7), .random()], [true, false])
     func damaged(guess: FrameKey, torn: Bool) throws {
         let disk = MemoryFileSystem(try Self.damagedFiles(key: { _ in guess }, torn: torn))

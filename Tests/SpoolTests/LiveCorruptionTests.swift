@@ -1,4 +1,5 @@
 import Testing
+
 @testable import Spool
 
 @Suite("Bytes that go bad while the spool is open")

@@ -46,7 +46,8 @@ final class PowerLossDisk: SpoolFileSystem {
             if dirty.isEmpty && disk.count <= cache.count { return }
             var count = disk.count
             if count != cache.count {
-                let low = min(count, cache.count), high = max(count, cache.count)
+                let low = min(count, cache.count)
+                let high = max(count, cache.count)
                 count = [low, high, Int.random(in: low...high, using: &random)].randomElement(using: &random) ?? low
             }
             if disk.count > count { disk.removeLast(disk.count - count) }
@@ -172,7 +173,8 @@ final class PowerLossDisk: SpoolFileSystem {
             if Int.random(in: 0..<4, using: &content.random) == 0 {
                 let bytes = content.inodes[inode].disk
                 let missing = content.inodes[inode].cache.count - bytes.count
-                content.inodes[inode].cache = bytes.prefix(content.inodes[inode].cache.count)
+                content.inodes[inode].cache =
+                    bytes.prefix(content.inodes[inode].cache.count)
                     + [UInt8](repeating: 0, count: max(0, missing))
             }
             return true

@@ -1,6 +1,7 @@
 import Synchronization
 import TestSupport
 import Testing
+
 @testable import Spool
 
 /// One disk, several lives of a spool on it, and a list of what was promised.

@@ -1,6 +1,7 @@
 import Glibc
 import TestSupport
 import Testing
+
 @testable import Spool
 
 /// Thousands of random lives of a spool, each ended by a power cut or a kill. A failure names its seed;
@@ -40,7 +41,8 @@ struct PowerLossTests {
         try run("interval, failing", sync: .interval(nanoseconds: 200_000_000), syncsFail: true)
     }
 
-    @Test("What is left of a divided request when the spool is closed: it is there after a power cut, or the whole is",
+    @Test(
+        "What is left of a divided request when the spool is closed: it is there after a power cut, or the whole is",
         arguments: [SpoolSync.always, .interval(nanoseconds: 1)])
     func rest(sync: SpoolSync) throws {
         var found: [[String]: Int] = [:]

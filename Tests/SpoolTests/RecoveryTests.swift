@@ -2,6 +2,7 @@ import Model
 import Platform
 import TestSupport
 import Testing
+
 @testable import Spool
 
 @Suite("Recovery")
@@ -88,7 +89,8 @@ struct RecoveryTests {
         for offset in Checkpoint.slotOffsets {
             var damaged = files
             let slot = offset..<offset + Checkpoint.slotCount
-            damaged[Checkpoint.fileName]?.replaceSubrange(slot, with: [UInt8](repeating: 0, count: Checkpoint.slotCount))
+            damaged[Checkpoint.fileName]?.replaceSubrange(
+                slot, with: [UInt8](repeating: 0, count: Checkpoint.slotCount))
             remaining.append(try Spool(MemoryFileSystem(damaged)).readAll().count)
         }
         #expect(remaining.sorted() == [3, 4])
@@ -217,7 +219,9 @@ struct RecoveryTests {
             var checkpoint = Checkpoint()
             let file = try disk.open(Checkpoint.fileName)
             try checkpoint.store(SettledSequences(below: sequence, ranges: [sequence...sequence]), key: key, to: file)
-            for files in [disk.files, [Self.segment: bytes], [Checkpoint.fileName: disk.files[Checkpoint.fileName] ?? []]] {
+            for files in [
+                disk.files, [Self.segment: bytes], [Checkpoint.fileName: disk.files[Checkpoint.fileName] ?? []],
+            ] {
                 let spool = try Spool(MemoryFileSystem(files))
                 if sequence < 1 << 62 { try spool.append("x") }
                 let batch = try spool.readWhole()
@@ -281,7 +285,8 @@ struct RecoveryTests {
                     let sequence = UInt64.random(in: 0...30, using: &random)
                     bytes += payload.withUnsafeBytes {
                         FrameHeader.encode(
-                            sequence: sequence, time: WallTime(nanoseconds: 5), spanCount: 2, payload: $0, key: .version1)
+                            sequence: sequence, time: WallTime(nanoseconds: 5), spanCount: 2, payload: $0,
+                            key: .version1)
                     }
                     bytes += payload
                 }

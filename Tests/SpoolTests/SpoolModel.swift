@@ -1,6 +1,7 @@
 import Glibc
 import TestSupport
 import Testing
+
 @testable import Spool
 
 /// A spool and, beside it, a plain list of what it must hold. Each step is checked against the list.
@@ -65,7 +66,9 @@ struct SpoolModel {
 
     private mutating func injectFault() {
         wasFaulty = true
-        let operations: [Fault.Operation] = [.append, .append, .truncate, .write, .sync, .delete, .open, .syncDirectory, .read]
+        let operations: [Fault.Operation] = [
+            .append, .append, .truncate, .write, .sync, .delete, .open, .syncDirectory, .read,
+        ]
         let operation = operations.randomElement(using: &random) ?? .append
         disk.inject(
             Fault(
@@ -109,7 +112,8 @@ struct SpoolModel {
         }
         if batch.isEmpty {
             if stretch == .oldest && !hasFaults && options.maxAgeNanoseconds == nil && options.whenFull == .refuse {
-                #expect(held.allSatisfy { readIdentities.contains($0.identity) }, "seed \(seed): nothing is passed over")
+                #expect(
+                    held.allSatisfy { readIdentities.contains($0.identity) }, "seed \(seed): nothing is passed over")
             }
             return
         }
@@ -132,7 +136,9 @@ struct SpoolModel {
         if let payload = held.first(where: { $0.identity == identity }) {
             #expect(payload.bytes == bytes, "seed \(seed)")
         } else {
-            #expect(wasFaulty && (settled.contains(identity) || refused.contains(identity)), "seed \(seed), payload \(identity)")
+            #expect(
+                wasFaulty && (settled.contains(identity) || refused.contains(identity)),
+                "seed \(seed), payload \(identity)")
         }
     }
 
@@ -143,7 +149,8 @@ struct SpoolModel {
     private mutating func settle() {
         guard let index = inFlight.indices.randomElement(using: &random) else { return }
         let batch = inFlight.remove(at: index)
-        let rejected = Int.random(in: 0...3, using: &random) == 0 ? Int.random(in: 0...batch.spanCount, using: &random) : 0
+        let rejected =
+            Int.random(in: 0...3, using: &random) == 0 ? Int.random(in: 0...batch.spanCount, using: &random) : 0
         spool.settle(batch.frames, dropping: (spans: rejected, reason: "rejected"))
         let identities = Set(batch.payloads.map { Self.identity(of: $0) })
         settled.formUnion(identities)
@@ -174,11 +181,14 @@ struct SpoolModel {
             #expect(left.allSatisfy { $0.identity > youngest || read.contains($0.identity) }, "seed \(seed)")
         }
         if !wasFaulty {
-            #expect(identities == held.map(\.identity).filter { id in !missing.contains { $0.identity == id } }, "seed \(seed)")
+            #expect(
+                identities == held.map(\.identity).filter { id in !missing.contains { $0.identity == id } },
+                "seed \(seed)")
             #expect(found.spanCount == before.spans, "seed \(seed)")
         }
         held.removeAll { payload in missing.contains { $0.identity == payload.identity } }
-        for (identity, bytes) in zip(identities, found.payloads) where !held.contains(where: { $0.identity == identity }) {
+        for (identity, bytes) in zip(identities, found.payloads)
+        where !held.contains(where: { $0.identity == identity }) {
             // Came again after a fault: it is held once more.
             #expect(wasFaulty && (settled.contains(identity) || refused.contains(identity)), "seed \(seed)")
             let frame = found.frames[identities.firstIndex(of: identity) ?? 0]

@@ -1,5 +1,6 @@
 import TestSupport
 import Testing
+
 @testable import Spool
 
 /// Thousands of random steps beside a plain list; each message names the seed that gives the same steps again.
@@ -12,12 +13,16 @@ struct SpoolModelTests {
         #expect(model.stretches > 0, "seed \(seed)")
     }
 
-    @Test("Nothing unsettled is lost, nothing settled comes twice, the books balance", arguments: 1...4 as ClosedRange<UInt64>)
+    @Test(
+        "Nothing unsettled is lost, nothing settled comes twice, the books balance",
+        arguments: 1...4 as ClosedRange<UInt64>)
     func refusing(seed: UInt64) throws {
         try run(seed, .small(maxBytes: 30_000, segmentBytes: 2000))
     }
 
-    @Test("The same with drop-oldest: only the oldest are missing, each counted", arguments: 11...14 as ClosedRange<UInt64>)
+    @Test(
+        "The same with drop-oldest: only the oldest are missing, each counted",
+        arguments: 11...14 as ClosedRange<UInt64>)
     func evicting(seed: UInt64) throws {
         try run(seed, .small(maxBytes: 20_000, segmentBytes: 1500, whenFull: .dropOldest))
     }

@@ -1,6 +1,7 @@
 import Glibc
 import Synchronization
 import Testing
+
 @testable import Spool
 
 @Suite("Frames of which parts are settled")
@@ -46,9 +47,11 @@ struct SpoolPartsTests {
         #expect(spool.state.withLock { $0.settledParts.isEmpty })
     }
 
-    @Test("The next start finds what was left, and no more, as old as it was", arguments: [
-        SpoolSync.always, .interval(nanoseconds: 1), .never,
-    ])
+    @Test(
+        "The next start finds what was left, and no more, as old as it was",
+        arguments: [
+            SpoolSync.always, .interval(nanoseconds: 1), .never,
+        ])
     func restAtClose(sync: SpoolSync) throws {
         let disk = MemoryFileSystem()
         let clock = ManualClock()
@@ -84,10 +87,12 @@ struct SpoolPartsTests {
         #expect(try Spool(disk, options, clock).readAll() == ["young"])
     }
 
-    @Test("Where the disk refuses the rest, the whole is sent once more, and the rest not besides", arguments: [
-        Fault(operation: .append), Fault(operation: .sync, namePrefix: "segment", times: 2),
-        Fault(operation: .syncDirectory, times: 2),
-    ], [SpoolSync.always, .interval(nanoseconds: 1)])
+    @Test(
+        "Where the disk refuses the rest, the whole is sent once more, and the rest not besides",
+        arguments: [
+            Fault(operation: .append), Fault(operation: .sync, namePrefix: "segment", times: 2),
+            Fault(operation: .syncDirectory, times: 2),
+        ], [SpoolSync.always, .interval(nanoseconds: 1)])
     func diskRefuses(fault: Fault, sync: SpoolSync) throws {
         let disk = MemoryFileSystem()
         let (spool, frame) = try Self.make(disk, .small(segmentBytes: 100, sync: sync))

@@ -2,6 +2,7 @@ import Glibc
 import Model
 import Platform
 import Testing
+
 @testable import Spool
 
 @Suite("What is told of the disk's failures")
@@ -9,7 +10,9 @@ struct SpoolReportTests {
     private static let error = SystemError("syncing", path: "a", code: EIO)
     private static let other = SystemError("deleting", path: "b", code: EIO)
 
-    private static func moment(_ seconds: UInt64) -> MonotonicTime { MonotonicTime(nanoseconds: seconds * 1_000_000_000) }
+    private static func moment(_ seconds: UInt64) -> MonotonicTime {
+        MonotonicTime(nanoseconds: seconds * 1_000_000_000)
+    }
 
     @Test("The first of many at once, the others as a number every ten seconds, and the end of it once")
     func pace() {
@@ -50,10 +53,12 @@ struct SpoolReportTests {
         #expect(spool.news == nil)
     }
 
-    @Test("Each operation that is counted is told of", arguments: [
-        Fault(operation: .append), Fault(operation: .sync), Fault(operation: .syncDirectory),
-        Fault(operation: .write, namePrefix: Checkpoint.fileName), Fault(operation: .delete, namePrefix: "segment"),
-    ])
+    @Test(
+        "Each operation that is counted is told of",
+        arguments: [
+            Fault(operation: .append), Fault(operation: .sync), Fault(operation: .syncDirectory),
+            Fault(operation: .write, namePrefix: Checkpoint.fileName), Fault(operation: .delete, namePrefix: "segment"),
+        ])
     func everyOperation(fault: Fault) throws {
         let disk = MemoryFileSystem()
         let spool = try Spool(disk, .small(segmentBytes: 100, sync: .interval(nanoseconds: 1)))

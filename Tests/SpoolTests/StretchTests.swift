@@ -1,6 +1,7 @@
 import Model
 import Platform
 import Testing
+
 @testable import Spool
 
 /// What is new beside what is old.
@@ -32,7 +33,9 @@ struct StretchTests {
         #expect(spool.waiting.backlog == nil && spool.unread.since == nil, sourceLocation: sourceLocation)
     }
 
-    @Test("New frames are read beside the old ones, each in their order, and in one order again when the old ones are read")
+    @Test(
+        "New frames are read beside the old ones, each in their order, and in one order again when the old ones are read"
+    )
     func beside() throws {
         let disk = MemoryFileSystem()
         let spool = try Spool(disk)
@@ -86,7 +89,9 @@ struct StretchTests {
         // The oldest takes up each of them in turn.
         let old = try (0..<SpoolState.maxReaders).map { _ in try Self.read(spool, .oldest) }
         #expect(old[0].texts == Self.texts(0..<10))
-        for index in 1..<SpoolState.maxReaders { #expect(old[index].texts == Self.texts(index * 10 + 3..<index * 10 + 10)) }
+        for index in 1..<SpoolState.maxReaders {
+            #expect(old[index].texts == Self.texts(index * 10 + 3..<index * 10 + 10))
+        }
         #expect(spool.waiting.backlog == nil)
         try Self.finish(spool, new + old)
     }
@@ -128,7 +133,9 @@ struct StretchTests {
         #expect(again.count == 30 + 30 - Checkpoint.maxRanges)
     }
 
-    @Test("What is corrupt at the end of the old stretch is counted when it is read to its end, and once", arguments: 1...3)
+    @Test(
+        "What is corrupt at the end of the old stretch is counted when it is read to its end, and once",
+        arguments: 1...3)
     func corruptEnd(frames: Int) throws {
         let disk = MemoryFileSystem()
         let spool = try Spool(disk)
@@ -152,7 +159,8 @@ struct StretchTests {
 
     @Test("When the whole old stretch is evicted, the new one is read on, once")
     func evicted() throws {
-        let options = SpoolOptions.small(maxBytes: SpoolState.overheadBytes + 1000, segmentBytes: 200, whenFull: .dropOldest)
+        let options = SpoolOptions.small(
+            maxBytes: SpoolState.overheadBytes + 1000, segmentBytes: 200, whenFull: .dropOldest)
         let spool = try Spool(MemoryFileSystem(), options)
         try Self.append(0..<10, to: spool)
         let held = try Self.read(spool, .oldest, frames: 1)

@@ -1,6 +1,7 @@
 import Model
 import Platform
 import Synchronization
+
 @testable import Spool
 
 /// A clock that stands still until a test moves it.
@@ -23,7 +24,8 @@ final class ManualClock: Sendable {
 extension SpoolOptions {
     /// Small segments, and no thread that syncs.
     static func small(
-        maxBytes: Int = 1 << 20, segmentBytes: Int = 1024, whenFull: SpoolWhenFull = .refuse, maxAgeSeconds: Int64? = nil,
+        maxBytes: Int = 1 << 20, segmentBytes: Int = 1024, whenFull: SpoolWhenFull = .refuse,
+        maxAgeSeconds: Int64? = nil,
         sync: SpoolSync = .never
     ) -> SpoolOptions {
         var options = SpoolOptions(
@@ -81,7 +83,8 @@ extension Spool {
     var isBalanced: Bool {
         let now = statistics
         let incoming = UInt64(now.recoveredSpans) + now.appendedSpans
-        return now.spans >= 0 && incoming == now.deliveredSpans + now.droppedSpans.values.reduce(0, +) + UInt64(now.spans)
+        return now.spans >= 0
+            && incoming == now.deliveredSpans + now.droppedSpans.values.reduce(0, +) + UInt64(now.spans)
     }
 }
 

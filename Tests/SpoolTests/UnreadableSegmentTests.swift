@@ -1,6 +1,7 @@
 import Glibc
 import Platform
 import Testing
+
 @testable import Spool
 
 @Suite("Segments that the disk does not give back")

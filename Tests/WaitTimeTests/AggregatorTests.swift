@@ -1,7 +1,8 @@
 import Metrics
 import Model
-@testable import WaitTime
 import Testing
+
+@testable import WaitTime
 
 @Suite("Counting attempts")
 struct AggregatorTests {
@@ -102,7 +103,8 @@ struct AggregatorTests {
     @Test("queues past the limit share _other, their waits and reasons included")
     mutating func queueLimit() {
         aggregator = makeAggregator { $0.maxQueues = 1 }
-        let spans = ["a", "b", "c"].map { maker.process(queue: $0) { $0.wait = .integer(2) } }
+        let spans =
+            ["a", "b", "c"].map { maker.process(queue: $0) { $0.wait = .integer(2) } }
             + [maker.process(queue: "d"), maker.process(queue: "b") { $0.parent = SpanID(1) }]
         maker.observe(spans, with: &aggregator)
         maker.observe([maker.producer(1, endedBefore: second)], with: &aggregator)
@@ -116,11 +118,15 @@ struct AggregatorTests {
 
     @Test("a queue or type that is named _other is one series with those past the limit")
     mutating func namedOther() {
-        aggregator = makeAggregator { $0.maxQueues = 2; $0.maxTaskTypes = 2 }
+        aggregator = makeAggregator {
+            $0.maxQueues = 2
+            $0.maxTaskTypes = 2
+        }
         let names = ["_other", "a", "b", "c", "_other", "_unknown"]
         // The page must not have a series twice: `page` checks that.
-        maker.observe(names.flatMap { queue in names.map { (queue, $0) } }.map { maker.process(queue: $0, type: $1) },
-                      with: &aggregator)
+        maker.observe(
+            names.flatMap { queue in names.map { (queue, $0) } }.map { maker.process(queue: $0, type: $1) },
+            with: &aggregator)
         let total = aggregator.page().filter { $0.key.hasPrefix("attempts_total") }.map(\.value.count).reduce(0, +)
         #expect(total == 36)
     }
@@ -158,8 +164,10 @@ struct AggregatorTests {
     @Test("a span without queue or type is counted as _unknown")
     mutating func unnamed() {
         maker.observe([maker.process(queue: "", type: "")], with: &aggregator)
-        #expect(aggregator.page()[#"attempts_total{queue="_unknown",task_type="_unknown",status="completed",attempt="first"}"#]
-            == Series(count: 1, sum: 1))
+        #expect(
+            aggregator.page()[
+                #"attempts_total{queue="_unknown",task_type="_unknown",status="completed",attempt="first"}"#]
+                == Series(count: 1, sum: 1))
     }
 
     @Test("a thousand texts keep their numbers while the table grows")

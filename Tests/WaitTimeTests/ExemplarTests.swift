@@ -1,7 +1,8 @@
 import Metrics
 import Model
-@testable import WaitTime
 import Testing
+
+@testable import WaitTime
 
 @Suite("Exemplars of task spans")
 struct ExemplarTests {
@@ -37,7 +38,11 @@ struct ExemplarTests {
 
     @Test("an unsampled span is counted, but is no exemplar")
     mutating func unsampled() {
-        observe(maker.process { $0.wait = .double(2.5); $0.isSampled = false })
+        observe(
+            maker.process {
+                $0.wait = .double(2.5)
+                $0.isSampled = false
+            })
         #expect(exemplars("wait").isEmpty && exemplars("processing").isEmpty)
         #expect(aggregator.waits() == Series(count: 1, sum: 2.5))
     }
@@ -62,7 +67,11 @@ struct ExemplarTests {
 
     @Test("an unsampled span that waited for its producer is no exemplar either")
     mutating func pairedUnsampled() {
-        observe(maker.process { $0.parent = SpanID(1); $0.isSampled = false })
+        observe(
+            maker.process {
+                $0.parent = SpanID(1)
+                $0.isSampled = false
+            })
         observe(maker.producer(1, endedBefore: second))
         #expect(aggregator.waits().count == 1)
         #expect(exemplars("wait").isEmpty)

@@ -2,25 +2,26 @@ import Foundation
 import Metrics
 import Model
 import OTLP
-@testable import WaitTime
 import TestSupport
 import Testing
+
+@testable import WaitTime
 
 @Suite("What the Go SDK sent, against what is known of it")
 struct GoCaptureTests {
     private struct Expected: Decodable {
         struct Attempts: Decodable {
-            let queue, task_type, status, attempt: String
+            let queue, taskType, status, attempt: String
             let count: UInt64
         }
         struct Process: Decodable {
-            let queue, task_type, status: String
+            let queue, taskType, status: String
             let retried: Int
-            let wait_seconds: Double?
-            let processing_seconds: Double
+            let waitSeconds: Double?
+            let processingSeconds: Double
         }
         let attempts: [Attempts]
-        let process_spans: [Process]
+        let processSpans: [Process]
     }
 
     private static let folder = URL(filePath: #filePath).deletingLastPathComponent()
@@ -48,19 +49,21 @@ struct GoCaptureTests {
 
     private func check(_ page: [String: Series]) throws {
         let json = try Data(contentsOf: Self.folder.appending(path: "expected.json"))
-        let expected = try JSONDecoder().decode(Expected.self, from: json)
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        let expected = try decoder.decode(Expected.self, from: json)
         var wanted: [String: Series] = [:]
         for entry in expected.attempts {
-            let labels = "queue=\"\(entry.queue)\",task_type=\"\(entry.task_type)\""
+            let labels = "queue=\"\(entry.queue)\",task_type=\"\(entry.taskType)\""
             wanted["attempts_total{\(labels),status=\"\(entry.status)\",attempt=\"\(entry.attempt)\"}"] =
                 Series(count: entry.count, sum: Double(entry.count))
         }
-        for span in expected.process_spans {
-            let labels = "queue=\"\(span.queue)\",task_type=\"\(span.task_type)\""
+        for span in expected.processSpans {
+            let labels = "queue=\"\(span.queue)\",task_type=\"\(span.taskType)\""
             let processing = "processing_duration_seconds{\(labels),status=\"\(span.status)\"}"
             wanted[processing, default: Series()].count += 1
-            wanted[processing, default: Series()].sum += span.processing_seconds
-            if let wait = span.wait_seconds {
+            wanted[processing, default: Series()].sum += span.processingSeconds
+            if let wait = span.waitSeconds {
                 wanted["wait_duration_seconds{\(labels)}", default: Series()].count += 1
                 wanted["wait_duration_seconds{\(labels)}", default: Series()].sum += wait
             } else {

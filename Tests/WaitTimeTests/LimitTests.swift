@@ -1,7 +1,8 @@
 import Metrics
 import Model
-@testable import WaitTime
 import Testing
+
+@testable import WaitTime
 
 @Suite("What the aggregator's bounds cost")
 struct LimitTests {
@@ -9,7 +10,10 @@ struct LimitTests {
 
     @Test("open and evicted spans are counted by role, expired ones are not evicted")
     func pairing() {
-        var aggregator = makeAggregator { $0.pairingCapacity = 2; $0.pairingLifetimeNanoseconds = 10 * second }
+        var aggregator = makeAggregator {
+            $0.pairingCapacity = 2
+            $0.pairingLifetimeNanoseconds = 10 * second
+        }
         maker.observe((1...3).map { id in maker.process { $0.parent = SpanID(id) } }, with: &aggregator)
         maker.observe((4...7).map { maker.producer($0, endedBefore: second) }, with: &aggregator)
         #expect(aggregator.limits.openConsumers == 2)
@@ -63,7 +67,10 @@ struct LimitTests {
 
     @Test("spans under _other are counted by the label that found no room, those of _other itself included")
     func labels() {
-        var aggregator = makeAggregator { $0.maxQueues = 1; $0.maxTaskTypes = 2 }
+        var aggregator = makeAggregator {
+            $0.maxQueues = 1
+            $0.maxTaskTypes = 2
+        }
         maker.observe([maker.process(), maker.process(type: "u")], with: &aggregator)
         #expect(aggregator.limits == AggregatorLimits())
         let spans = [
@@ -90,7 +97,10 @@ struct LimitTests {
 
     @Test("a queue that has gone from Redis is dropped when its spans have ceased, and begins anew when it comes back")
     func goneQueues() {
-        var aggregator = makeAggregator { $0.maxQueues = 2; $0.quantileWindowNanoseconds = 60 * second }
+        var aggregator = makeAggregator {
+            $0.maxQueues = 2
+            $0.quantileWindowNanoseconds = 60 * second
+        }
         func at(_ seconds: UInt64) -> MonotonicTime { MonotonicTime(nanoseconds: seconds * second) }
         func observe(_ queue: String, at time: UInt64) {
             maker.observe([maker.process(queue: queue) { $0.wait = .integer(2) }], with: &aggregator, at: at(time))

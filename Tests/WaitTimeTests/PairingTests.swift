@@ -1,6 +1,7 @@
 import Model
-@testable import WaitTime
 import Testing
+
+@testable import WaitTime
 
 /// Every task's message says that it was enqueued at one time.
 private struct EnqueuedAt: ReadyTimeSource {
@@ -47,7 +48,9 @@ struct PairingTests {
         }
     }
 
-    @Test("the producer in the same request goes before the task's message, wherever it stands; one that comes later is too late")
+    @Test(
+        "the producer in the same request goes before the task's message, wherever it stands; one that comes later is too late"
+    )
     mutating func producerBeforeMessage() {
         let id = maker.range(Array("id".utf8))
         let consumer = child(of: 1) { $0.taskID = id }
@@ -126,7 +129,10 @@ struct PairingTests {
         #expect(aggregator.limits.openConsumers == 2 && aggregator.limits.evictedConsumers == 4)
         // A producer named twice is waited for once.
         maker.observe([maker.producer(401, endedBefore: second, in: trace(2))], with: &aggregator)
-        let twice = maker.process { $0.link = spans[5].link; $0.moreLinks = [spans[5].link, spans[5].link] }
+        let twice = maker.process {
+            $0.link = spans[5].link
+            $0.moreLinks = [spans[5].link, spans[5].link]
+        }
         maker.observe([twice], with: &aggregator)
         maker.observe([maker.producer(501, endedBefore: second, in: trace(2))], with: &aggregator)
         #expect(aggregator.waits() == Series(count: 3, sum: 3) && aggregator.limits.openConsumers == 0)
@@ -179,7 +185,8 @@ struct PairingTests {
         #expect(aggregator.unknown(.noSource) == 0)
         aggregator.expire(at: MonotonicTime(nanoseconds: 15 * second + 1))
         #expect(aggregator.unknown(.noSource) == 2)
-        maker.observe([maker.producer(1, endedBefore: second)], with: &aggregator, at: MonotonicTime(nanoseconds: 16 * second))
+        maker.observe(
+            [maker.producer(1, endedBefore: second)], with: &aggregator, at: MonotonicTime(nanoseconds: 16 * second))
         #expect(aggregator.waits().count == 0)
         #expect(aggregator.unknown(.noSource) == 2)
     }
@@ -229,9 +236,10 @@ struct PairingTests {
         var pairing = SpanPairing(capacity: 10, lifetimeNanoseconds: 10)
         func reference(_ id: UInt64) -> SpanReference { SpanReference(trace: trace(1), span: SpanID(id)) }
         for id: UInt64 in 1...5 {
-            pairing.add(SpanPairing.Consumer(
-                queue: 0, series: 0, start: t0, due: 0, otherwise: .noSource, parent: reference(id),
-                link: reference(id + 1), arrival: MonotonicTime(nanoseconds: 0)))
+            pairing.add(
+                SpanPairing.Consumer(
+                    queue: 0, series: 0, start: t0, due: 0, otherwise: .noSource, parent: reference(id),
+                    link: reference(id + 1), arrival: MonotonicTime(nanoseconds: 0)))
         }
         pairing.add(producer: reference(3), end: 1, at: MonotonicTime(nanoseconds: 1))
         #expect(pairing.takePaired().count == 2 && pairing.takePaired().isEmpty)

@@ -1,8 +1,9 @@
 import Glibc
 import Model
-@testable import WaitTime
 import TestSupport
 import Testing
+
+@testable import WaitTime
 
 extension QuantileWindow {
     /// The quantiles, without a mark on the window.

@@ -1,5 +1,6 @@
 import Model
 import Testing
+
 @testable import WaitTime
 
 @Suite("The slowest waits")

@@ -1,6 +1,7 @@
 import Metrics
 import Model
 import Testing
+
 @testable import WaitTime
 
 let second: UInt64 = 1_000_000_000
@@ -90,7 +91,8 @@ extension TaskAggregator {
         var found: [String: Series] = [:]
         for family in metricFamilies(at: now) {
             for sample in family.samples {
-                let name = family.name.replacingPrefix("asynq_task_")
+                let name =
+                    family.name.replacingPrefix("asynq_task_")
                     + "{\(String(decoding: sample.labels.encoded, as: UTF8.self))}"
                 #expect(found[name] == nil, "the page has a series twice")
                 switch sample.value {

@@ -19,7 +19,8 @@ func residentBytes() -> Int {
     defer { fclose(file) }
     var text = [CChar](repeating: 0, count: 128)
     guard fgets(&text, Int32(text.count), file) != nil else { return 0 }
-    let fields = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self).split(separator: " ")
+    let fields = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self).split(
+        separator: " ")
     return (fields.count > 1 ? Int(fields[1]) ?? 0 : 0) * sysconf(Int32(_SC_PAGESIZE))
 }
 
@@ -58,12 +59,15 @@ func renders(_ title: String, _ work: () -> Void) {
     }
     times.sort()
     let texts = [times[0], times[12]].map { padded(String(($0 * 10).rounded() / 10), 5) }
-    print("  " + title + String(repeating: " ", count: max(1, 58 - title.count)) + texts.joined(separator: " … ") + " ms")
+    print(
+        "  " + title + String(repeating: " ", count: max(1, 58 - title.count)) + texts.joined(separator: " … ") + " ms")
 }
 
-guard let bounds = HistogramBounds([
-    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600,
-]) else { fatalError("the bounds ascend") }
+guard
+    let bounds = HistogramBounds([
+        0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600,
+    ])
+else { fatalError("the bounds ascend") }
 
 /// Process spans of so many queues and types, each with its wait as an attribute, and the body that their texts lie in.
 struct Spans {
@@ -129,7 +133,8 @@ func metricFamilies(of aggregator: TaskAggregator, at now: MonotonicTime) -> [Me
 
 func makeAggregator() -> TaskAggregator {
     TaskAggregator(
-        TaskAggregatorOptions(bounds: bounds, maxTaskTypes: 200, maxQueues: 1000, quantileWindowNanoseconds: 300_000_000_000))
+        TaskAggregatorOptions(
+            bounds: bounds, maxTaskTypes: 200, maxQueues: 1000, quantileWindowNanoseconds: 300_000_000_000))
 }
 
 func measureHistogram() {
@@ -218,7 +223,9 @@ if isWanted("observe") {
 if isWanted("memory") {
     print("Memory")
     // Kept, so that none gets memory that the one before gave back.
-    let kept = [(1, false), (20, false), (200, false), (200, true)].map { measureMemory(observations: $0, hasExemplars: $1) }
+    let kept = [(1, false), (20, false), (200, false), (200, true)].map {
+        measureMemory(observations: $0, hasExemplars: $1)
+    }
     precondition(kept.count == 4)
 }
 if isWanted("pages") {

@@ -72,7 +72,8 @@ final class Stage {
                 let id = "0192f0c1-\(queue)-\(task)".bytes
                 let message = Self.message(id: id, queue: name)
                 pipeline.add(
-                    "HSET", list: [AsynqKeys.task(name, id: id)] + ["msg".bytes, message, "state".bytes, "pending".bytes]
+                    "HSET",
+                    list: [AsynqKeys.task(name, id: id)] + ["msg".bytes, message, "state".bytes, "pending".bytes]
                         + ["pending_since".bytes, since])
                 pipeline.add("LPUSH", AsynqKeys.queue(name, "pending"), id)
                 try flush(above: 1 << 20)

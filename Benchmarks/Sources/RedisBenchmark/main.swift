@@ -120,7 +120,8 @@ func run(_ scenario: Scenario) throws {
 }
 
 print(
-    "                                     round trips  commands   Redis ms     our ms   wall ms   Redis ratio    wall ratio")
+    "                                     round trips  commands   Redis ms     our ms   wall ms   Redis ratio    wall ratio"
+)
 do {
     for scenario in Scenario.all { try run(scenario) }
 } catch {

@@ -15,8 +15,11 @@ public func fuzzGRPC(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
 
 private func checkMessage(_ bytes: [UInt8]) {
     let framed = GRPCMessage.framed(bytes)
-    guard let read = try? GRPCMessage(in: ByteBuffer(bytes: framed)) else { preconditionFailure("what was framed is broken") }
-    precondition(!read.isCompressed && read.bytes.readableBytesView.elementsEqual(bytes), "a message is not what was framed")
+    guard let read = try? GRPCMessage(in: ByteBuffer(bytes: framed)) else {
+        preconditionFailure("what was framed is broken")
+    }
+    precondition(
+        !read.isCompressed && read.bytes.readableBytesView.elementsEqual(bytes), "a message is not what was framed")
     do throws(GRPCMessage.Broken) {
         let message = try GRPCMessage(in: ByteBuffer(bytes: bytes))
         var framed = GRPCMessage.framed(Array(message.bytes.readableBytesView))

@@ -27,7 +27,8 @@ enum AnswerReader {
             guard let colon = field.firstIndex(of: ":"), colon > field.startIndex else {
                 preconditionFailure("no header field: \(field)")
             }
-            precondition(field.utf8.allSatisfy { $0 >= 0x20 || $0 == 9 }, "a header field with control characters: \(field)")
+            precondition(
+                field.utf8.allSatisfy { $0 >= 0x20 || $0 == 9 }, "a header field with control characters: \(field)")
             if field[..<colon].lowercased() == "content-length" {
                 precondition(length == nil, "two lengths")
                 length = Int(field[field.index(after: colon)...].drop { $0 == " " })
@@ -53,7 +54,8 @@ enum AnswerReader {
 
     private static func line(_ rest: inout ByteBufferView) -> String {
         guard let end = rest.firstIndex(of: 13), end + 1 < rest.endIndex, rest[end + 1] == 10 else {
-            preconditionFailure("an answer ends in the middle of its head: \(String(decoding: rest.prefix(100), as: UTF8.self))")
+            preconditionFailure(
+                "an answer ends in the middle of its head: \(String(decoding: rest.prefix(100), as: UTF8.self))")
         }
         defer { rest = rest[(end + 2)...] }
         return String(decoding: rest[..<end], as: UTF8.self)

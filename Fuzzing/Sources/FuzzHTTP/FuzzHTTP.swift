@@ -84,7 +84,9 @@ final class Connection {
             channel.pipeline.fireChannelRead(chunk)
             channel.pipeline.fireChannelReadComplete()
             settle()
-            if turn == 0 && scene.quiesces { channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent()) }
+            if turn == 0 && scene.quiesces {
+                channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+            }
             turn += 1
         }
         if scene.shutsInput && channel.isActive {

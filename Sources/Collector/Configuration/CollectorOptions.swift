@@ -5,8 +5,8 @@ package import Logging
 import Metrics
 import Model
 import OTLP
-import Spool
 import SpanReceiver
+import Spool
 import WaitTime
 
 /// The configuration, checked and typed.
@@ -319,7 +319,8 @@ struct OptionsBuilder {
     private mutating func waitBuckets() -> HistogramBounds? {
         let texts = ValueParsing.list(settings["metrics.wait-buckets"].text)
         let values = texts.compactMap { Double($0) }
-        guard values.count == texts.count, !values.isEmpty, values.count <= 100, let bounds = HistogramBounds(values) else {
+        guard values.count == texts.count, !values.isEmpty, values.count <= 100, let bounds = HistogramBounds(values)
+        else {
             refuse("metrics.wait-buckets", "allowed are 1 to 100 ascending numbers of seconds")
             return nil
         }
@@ -334,7 +335,8 @@ struct OptionsBuilder {
             let colon = text.lastIndex(of: ":") ?? text.endIndex
             let unit = TaskAttributeTable.WaitAttribute.Unit(rawValue: String(text[colon...].dropFirst()))
             guard let unit, colon > text.startIndex, attributes.count < 100 else {
-                refuse("wait.attributes", "\(text): allowed is NAME:UNIT with unit s, ms, us or ns, at most 100 of them")
+                refuse(
+                    "wait.attributes", "\(text): allowed is NAME:UNIT with unit s, ms, us or ns, at most 100 of them")
                 continue
             }
             attributes.append(.init(name: String(text[..<colon]), unit: unit))

@@ -55,7 +55,8 @@ enum ConfigurationFile {
                 case YAML_MAPPING_START_EVENT: try readMapping(prefix: "", depth: 0)
                 case YAML_SCALAR_EVENT where event.text.isEmpty: continue
                 case YAML_SCALAR_EVENT, YAML_SEQUENCE_START_EVENT:
-                    throw Unreadable(problem: "line \(event.line): the file holds keys and values, such as redis: {url: …}")
+                    throw Unreadable(
+                        problem: "line \(event.line): the file holds keys and values, such as redis: {url: …}")
                 default: continue
                 }
             }
@@ -74,8 +75,10 @@ enum ConfigurationFile {
                 case YAML_SCALAR_EVENT: entries.append(Entry(key: name, text: value.text, line: value.line))
                 case YAML_SEQUENCE_START_EVENT:
                     entries.append(Entry(key: name, text: try readSequence(), line: value.line))
-                case YAML_MAPPING_START_EVENT where depth < Self.maxDepth: try readMapping(prefix: name, depth: depth + 1)
-                default: throw Unreadable(problem: "line \(value.line): \(name) has a value of a kind that is not read here")
+                case YAML_MAPPING_START_EVENT where depth < Self.maxDepth:
+                    try readMapping(prefix: name, depth: depth + 1)
+                default:
+                    throw Unreadable(problem: "line \(value.line): \(name) has a value of a kind that is not read here")
                 }
             }
         }

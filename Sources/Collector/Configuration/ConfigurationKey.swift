@@ -103,7 +103,9 @@ struct ConfigurationKey: Sendable {
         .init("redis.tls.server-name", .text, "", "expected name"),
         .init("redis.tls.insecure-skip-verify", .flag, "false", "trust any certificate"),
         .init("redis.interval", .duration, "5s", "time between scrapes"),
-        .init("redis.look-ahead", .integer(0...100_000), "100", "next tasks of each queue that the sampler looks at; 0 = off"),
+        .init(
+            "redis.look-ahead", .integer(0...100_000), "100",
+            "next tasks of each queue that the sampler looks at; 0 = off"),
         .init("redis.look-interval", .durationOr("0"), "1s", "how often the sampler looks; 0 = off"),
         .init("redis.timeout", .duration, "3s", "budget of one whole scrape"),
         .init("redis.queues.include", .regularExpression, "", "only queues that match", .onReload),
@@ -112,7 +114,8 @@ struct ConfigurationKey: Sendable {
     ]
 
     private static let otlp: [ConfigurationKey] = [
-        .init("otlp.socket", .text, "/run/asynq-collector/otlp.sock", "unix socket for spans (@name: abstract), or none"),
+        .init(
+            "otlp.socket", .text, "/run/asynq-collector/otlp.sock", "unix socket for spans (@name: abstract), or none"),
         .init("otlp.socket-mode", .text, "0660", "its mode, octal"),
         .init("otlp.socket-group", .text, "", "its group"),
         .init("otlp.listen", .list, "127.0.0.1:4317,127.0.0.1:4318", "TCP addresses for spans, or none"),
@@ -155,15 +158,24 @@ struct ConfigurationKey: Sendable {
     ]
 
     private static let metrics: [ConfigurationKey] = [
-        .init("metrics.listen", .text, "127.0.0.1:9876", "host:port or unix:///path of /metrics, the status page and the API"),
+        .init(
+            "metrics.listen", .text, "127.0.0.1:9876",
+            "host:port or unix:///path of /metrics, the status page and the API"),
         .init("metrics.wait-buckets", .list, defaultBuckets, "upper bounds in seconds"),
         .init(
-            "metrics.task-types", .integer(0...100_000), "200", "distinct task types per queue before _other; 0 = no label",
+            "metrics.task-types", .integer(0...100_000), "200",
+            "distinct task types per queue before _other; 0 = no label",
             .onReload),
-        .init("metrics.queues-max", .integer(1...1_000_000), "1000", "queues only named by spans before _other", .onReload),
+        .init(
+            "metrics.queues-max", .integer(1...1_000_000), "1000", "queues only named by spans before _other", .onReload
+        ),
         .init("metrics.asynqmon-names", .flag, "false", "also the names of Asynq's own exporter, on the text page"),
-        .init("metrics.quantile-window", .duration, "5m", "window of the quantile gauges, and of what autoscalers are told"),
-        .init("scale.target-utilization", .number(0.01...1), "0.8", "share of the time that /api/v1/scale wants workers busy"),
+        .init(
+            "metrics.quantile-window", .duration, "5m",
+            "window of the quantile gauges, and of what autoscalers are told"),
+        .init(
+            "scale.target-utilization", .number(0.01...1), "0.8",
+            "share of the time that /api/v1/scale wants workers busy"),
         .init(
             "wait.attributes", .list, "",
             "NAME:UNIT,… attributes that measure the wait; unit s, ms, us or ns; replaces the built-in names"),
@@ -189,7 +201,9 @@ struct ConfigurationKey: Sendable {
         .init("traces.context.trace-id", .list, list(\.traceID), "likewise, in hex, where there is no traceparent"),
         .init("traces.context.span-id", .list, list(\.spanID), "likewise"),
         .init("traces.context.enqueued-at", .list, list(\.enqueuedAt), "likewise: when the task was enqueued"),
-        .init("traces.context.process-at", .list, list(\.processAt), "likewise: when a task that was scheduled ahead is due"),
+        .init(
+            "traces.context.process-at", .list, list(\.processAt),
+            "likewise: when a task that was scheduled ahead is due"),
         .init("log.level", .choice(logLevels), "info", "least severity that is logged", .onReload),
         .init("log.format", .choice(["auto", "json", "text"]), "auto", "auto = text on a terminal, else json"),
         .init("external-url.grafana", .url, "", "base URL of Grafana: makes trace links on the status page"),

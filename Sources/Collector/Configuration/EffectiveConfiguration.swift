@@ -30,7 +30,8 @@ enum EffectiveConfiguration {
         case .secret: return scalar(text.isEmpty ? "" : redacted)
         case .url: return scalar(redactedURL(text))
         case .secretPairs:
-            return scalar(ValueParsing.list(text).map { "\($0.prefix { $0 != "=" })=\(redacted)" }.joined(separator: ","))
+            return scalar(
+                ValueParsing.list(text).map { "\($0.prefix { $0 != "=" })=\(redacted)" }.joined(separator: ","))
         case .flag, .integer, .number: return text
         default: return scalar(text)
         }
@@ -73,7 +74,9 @@ enum EffectiveConfiguration {
     private static func scalar(_ text: String) -> String {
         let words = ["none", "gzip", "refuse", "always", "never", "auto", "json", "text"] + ConfigurationKey.logLevels
         if words.contains(text) { return text }
-        if ValueParsing.duration(text) != nil && text != "0" || (ValueParsing.size(text) != nil && text.last?.isLetter == true) {
+        if ValueParsing.duration(text) != nil && text != "0"
+            || (ValueParsing.size(text) != nil && text.last?.isLetter == true)
+        {
             return text
         }
         let escaped = text.unicodeScalars.map { scalar -> String in

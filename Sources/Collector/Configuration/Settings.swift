@@ -54,7 +54,9 @@ struct Settings: Sendable {
         for entry in entries {
             let origin = "\(path) line \(entry.line)"
             // A section whose keys are all commented out.
-            if entry.text.isEmpty, ConfigurationKey.all.contains(where: { $0.name.hasPrefix(entry.key + ".") }) { continue }
+            if entry.text.isEmpty, ConfigurationKey.all.contains(where: { $0.name.hasPrefix(entry.key + ".") }) {
+                continue
+            }
             if !seen.insert(entry.key).inserted {
                 problems.append(ConfigurationProblem("\(entry.key) (\(origin)): given twice"))
             }
@@ -64,7 +66,8 @@ struct Settings: Sendable {
 
     private mutating func readEnvironment(_ environment: [(name: String, value: String)]) {
         for (name, value) in environment.sorted(by: { $0.name < $1.name }) {
-            guard name.hasPrefix(ConfigurationKey.environmentPrefix), name != ConfigurationKey.environmentPrefix + "CONFIG",
+            guard name.hasPrefix(ConfigurationKey.environmentPrefix),
+                name != ConfigurationKey.environmentPrefix + "CONFIG",
                 !Self.isServiceLink(name, value)
             else { continue }
             set(name, value, origin: name, shownAs: name) { $0.environment }

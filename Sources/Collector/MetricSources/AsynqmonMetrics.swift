@@ -7,7 +7,8 @@ import Model
 enum AsynqmonMetrics {
     static func families(of snapshot: RedisSnapshot, _ labels: [QueueLabelSets]) -> [MetricFamily] {
         var enqueued = MetricFamily(
-            "asynq_tasks_enqueued_total", .gauge, "asynq_queue_size without aggregating, under the name of Asynq's own exporter.")
+            "asynq_tasks_enqueued_total", .gauge,
+            "asynq_queue_size without aggregating, under the name of Asynq's own exporter.")
         var paused = MetricFamily(
             "asynq_queue_paused_total", .gauge, "asynq_queue_paused, under the name of Asynq's own exporter.")
         var failed = MetricFamily(

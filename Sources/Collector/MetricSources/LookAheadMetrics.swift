@@ -89,7 +89,8 @@ struct LookAheadMetrics: MetricSource {
         var lost = MetricFamily(
             "asynq_collector_look_ahead_lost_tasks_total", .counter,
             "Tasks that the look-ahead lost sight of, by reason: limit, more than one look may ask for, so lower "
-                + "redis.look-ahead; gap, Redis did not answer; clock_skew and bad_stamp, set the clocks of those who enqueue.")
+                + "redis.look-ahead; gap, Redis did not answer; clock_skew and bad_stamp, set the clocks of those who enqueue."
+        )
         for reason in LostTaskReason.allCases {
             lost.add(status.lostTasks[reason] ?? 0, LabelSet(["reason": reason.rawValue]))
         }

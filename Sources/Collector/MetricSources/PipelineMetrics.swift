@@ -24,7 +24,8 @@ final class PipelineMetrics: MetricSource {
     private let makesSpans: Bool
 
     init(
-        counters: ReceiverCounters, limits: [HTTPLimits], taskMetrics: TaskMetrics, spool: Spool?, forwarder: Forwarder?,
+        counters: ReceiverCounters, limits: [HTTPLimits], taskMetrics: TaskMetrics, spool: Spool?,
+        forwarder: Forwarder?,
         clock: Clock, makesSpans: Bool
     ) {
         self.counters = counters
@@ -37,7 +38,8 @@ final class PipelineMetrics: MetricSource {
     }
 
     func metricFamilies() -> [MetricFamily] {
-        var build = family("build_info", .info, "Always 1; the version is in the label: are all sidecars on the same one?")
+        var build = family(
+            "build_info", .info, "Always 1; the version is in the label: are all sidecars on the same one?")
         build.add(1.0, LabelSet(["version": BuildInfo.version]))
         var families = [build]
         let books = Books.read(counters, spool)
@@ -95,7 +97,8 @@ final class PipelineMetrics: MetricSource {
         duplicates.add(taskMetrics.duplicates)
         var connections = family(
             "refused_connections_total", .counter,
-            "Connections that were closed at once because 1,024 were open; is there a client that never closes its own?")
+            "Connections that were closed at once because 1,024 were open; is there a client that never closes its own?"
+        )
         connections.add(limits.map(\.refusedConnections).reduce(0, +))
         return [received, accepted, refused, bad, connections, duplicates]
     }
@@ -110,7 +113,8 @@ final class PipelineMetrics: MetricSource {
             "Spans that the trace backend took; slower than accepted: the spool fills.")
         forwarded.add(statistics.deliveredSpans)
         var dropped = family(
-            "dropped_spans_total", .counter, "Accepted spans that were given up, by reason; above 0, traces have holes.")
+            "dropped_spans_total", .counter, "Accepted spans that were given up, by reason; above 0, traces have holes."
+        )
         for reason in Set(SpoolDrop.allCases.map(\.rawValue) + ForwardDrop.allCases.map(\.rawValue)).sorted() {
             dropped.add(statistics.droppedSpans[reason] ?? 0, LabelSet(["reason": reason]))
         }
@@ -126,14 +130,16 @@ final class PipelineMetrics: MetricSource {
         spans.add(statistics.spans)
         var quarantined = family(
             "spool_quarantined_segments", .gauge,
-            "Files of the spool that the disk does not give back; their spans are dropped as unreadable, the files kept.")
+            "Files of the spool that the disk does not give back; their spans are dropped as unreadable, the files kept."
+        )
         quarantined.add(statistics.quarantinedSegments)
         var age = family(
             "spool_oldest_age_seconds", .gauge,
             "Age of the oldest span that waits, 0 when none does: so far behind are the traces.")
         let oldest = statistics.oldestUnsettled.map { max(0, clock.wall().nanoseconds(since: $0)) } ?? 0
         age.add(Double(oldest) / 1e9)
-        var corrupt = family("spool_corrupt_frames_total", .counter, "Frames whose checksum was wrong; the disk is failing.")
+        var corrupt = family(
+            "spool_corrupt_frames_total", .counter, "Frames whose checksum was wrong; the disk is failing.")
         corrupt.add(statistics.corruptFrames)
         var errors = family(
             "spool_errors_total", .counter,

@@ -32,7 +32,8 @@ struct ProcessMetrics: MetricSource {
         var limit = rlimit()
         let isLimited = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0
         add(
-            "process_max_fds", .gauge, "Most file descriptors allowed; where process_open_fds comes near, raise ulimit -n.",
+            "process_max_fds", .gauge,
+            "Most file descriptors allowed; where process_open_fds comes near, raise ulimit -n.",
             isLimited ? Double(limit.rlim_cur) : nil)
         return families
     }

@@ -18,7 +18,8 @@ struct RedisMetrics: MetricSource {
         let status = monitor.current
         let read = status.snapshot.map { snapshot in
             let labels = labels.labels(of: snapshot.queues)
-            return Self.families(of: snapshot, labels) + (hasAsynqmonNames ? AsynqmonMetrics.families(of: snapshot, labels) : [])
+            return Self.families(of: snapshot, labels)
+                + (hasAsynqmonNames ? AsynqmonMetrics.families(of: snapshot, labels) : [])
         }
         return (read ?? []) + Self.families(of: status)
     }
@@ -39,23 +40,27 @@ struct RedisMetrics: MetricSource {
 
     private static func queueFamilies(of queues: [QueueSnapshot], _ labels: [QueueLabelSets]) -> [MetricFamily] {
         var size = MetricFamily(
-            "asynq_queue_size", .gauge, "Tasks in the queue by state; pending rising means that workers do not keep up.")
+            "asynq_queue_size", .gauge, "Tasks in the queue by state; pending rising means that workers do not keep up."
+        )
         var groups = MetricFamily(
             "asynq_queue_groups", .gauge, "Aggregation groups of the queue; rising for long: are they ever aggregated?")
         var latency = MetricFamily(
             "asynq_queue_latency_seconds", .gauge,
             "Age of the next task to be dequeued, as Asynq computes it, 0 for an empty queue; what a task that comes now has to "
                 + "expect at least.")
-        var paused = MetricFamily("asynq_queue_paused", .gauge, "1 while the queue is paused: no task of it is started.")
+        var paused = MetricFamily(
+            "asynq_queue_paused", .gauge, "1 while the queue is paused: no task of it is started.")
         var orphaned = MetricFamily(
             "asynq_queue_orphaned_tasks", .gauge,
-            "Active tasks whose lease has expired: their worker died; a server of the queue recovers them within minutes.")
+            "Active tasks whose lease has expired: their worker died; a server of the queue recovers them within minutes."
+        )
         var overdue = MetricFamily(
             "asynq_queue_overdue_tasks", .gauge,
             "Scheduled and retry tasks whose time has passed; staying above 0: no server forwards them.")
         var memory = MetricFamily(
             "asynq_queue_memory_usage_approx_bytes", .gauge,
-            "Memory that the queue takes in Redis, estimated from samples of its tasks as Asynq does it: who fills Redis?")
+            "Memory that the queue takes in Redis, estimated from samples of its tasks as Asynq does it: who fills Redis?"
+        )
         var processed = MetricFamily(
             "asynq_tasks_processed_total", .counter,
             "Attempts that workers finished, by outcome; one task that fails n times counts n times as failed.")

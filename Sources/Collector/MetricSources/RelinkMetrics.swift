@@ -46,7 +46,8 @@ struct RelinkMetrics: MetricSource {
         let counts = relinker.counts
         var relinked = MetricFamily(
             "asynq_collector_relinked_spans_total", .counter,
-            "Process spans without parent and link that got back the context that their task carries, by what it became.")
+            "Process spans without parent and link that got back the context that their task carries, by what it became."
+        )
         relinked.add(counts.links, LabelSet(["relation": "link"]))
         relinked.add(counts.parents, LabelSet(["relation": "parent"]))
         var lookups = MetricFamily(

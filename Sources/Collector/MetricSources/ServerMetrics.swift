@@ -17,7 +17,8 @@ enum ServerMetrics {
             }
         }
         var consumers = MetricFamily(
-            "asynq_queue_consumers", .gauge, "Live, active servers that consume the queue; 0 with pending tasks: nobody works.")
+            "asynq_queue_consumers", .gauge,
+            "Live, active servers that consume the queue; 0 with pending tasks: nobody works.")
         var concurrency = MetricFamily(
             "asynq_queue_concurrency", .gauge,
             "Tasks that those servers run at a time, over all their queues: the most that this one can get.")
@@ -42,7 +43,8 @@ enum ServerMetrics {
             "Tasks that the server runs at a time at most (asynq.Config.Concurrency); where all are busy and the machine is not, "
                 + "raise it.")
         var busy = MetricFamily(
-            "asynq_server_busy_workers", .gauge, "Tasks that the server runs now; equal to the concurrency: it is full.")
+            "asynq_server_busy_workers", .gauge, "Tasks that the server runs now; equal to the concurrency: it is full."
+        )
         var seen: Set<ForeignText> = []
         for server in servers.sorted(by: { $0.id < $1.id }) where seen.insert(server.id).inserted {
             let labels = LabelSet([
@@ -55,7 +57,8 @@ enum ServerMetrics {
     }
 
     static func families(of entries: [SchedulerEntrySnapshot]) -> [MetricFamily] {
-        var count = MetricFamily("asynq_scheduler_entries", .gauge, "Cron entries of live schedulers; falling: a cron is dead.")
+        var count = MetricFamily(
+            "asynq_scheduler_entries", .gauge, "Cron entries of live schedulers; falling: a cron is dead.")
         count.add(entries.count)
         var next = MetricFamily(
             "asynq_scheduler_entry_next_enqueue_timestamp_seconds", .gauge,
@@ -79,7 +82,8 @@ enum ServerMetrics {
             if let value { families.append(MetricFamily(name, kind, help, value: Double(value))) }
         }
         add(
-            "asynq_redis_used_memory_bytes", .gauge, "Memory that Redis uses; near its limit it refuses or evicts tasks.",
+            "asynq_redis_used_memory_bytes", .gauge,
+            "Memory that Redis uses; near its limit it refuses or evicts tasks.",
             info.usedMemoryBytes)
         add(
             "asynq_redis_max_memory_bytes", .gauge,

@@ -77,7 +77,8 @@ final class TaskMetrics: MetricSource, QueueNameSink {
         var open = MetricFamily(
             "asynq_collector_pairing_open_spans", .gauge,
             "Spans whose other half has not come (of a producer the attempt at its task, of a consumer its producer), for two "
-                + "hours at most; rising consumers: their producers' spans go elsewhere, so give the consumers an enqueue stamp.")
+                + "hours at most; rising consumers: their producers' spans go elsewhere, so give the consumers an enqueue stamp."
+        )
         open.add(limits.openProducers, LabelSet(["role": "producer"]))
         open.add(limits.openConsumers, LabelSet(["role": "consumer"]))
         var evicted = MetricFamily(

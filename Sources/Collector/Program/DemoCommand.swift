@@ -61,7 +61,8 @@ enum DemoCommand {
         var builder = OptionsBuilder(settings)
         var problems = invocation.problems
         if !settings["redis.url"].isDefault {
-            problems.append(ConfigurationProblem(settings["redis.url"], is: "the demo writes tasks, to a Redis of its own only"))
+            problems.append(
+                ConfigurationProblem(settings["redis.url"], is: "the demo writes tasks, to a Redis of its own only"))
         }
         if settings["otlp.socket"].text == "none" {
             problems.append(ConfigurationProblem(settings["otlp.socket"], is: "the demo's workers send to the socket"))
@@ -110,7 +111,8 @@ enum DemoCommand {
         printLine("stopping; nothing is left behind")
     }
 
-    private static func temporaryDirectory(_ environment: [(name: String, value: String)]) throws(SystemError) -> String {
+    private static func temporaryDirectory(_ environment: [(name: String, value: String)]) throws(SystemError) -> String
+    {
         let base = environment.first { $0.name == "TMPDIR" && !$0.value.isEmpty }?.value ?? "/tmp"
         var template = Array((base + "/asynq-demo-XXXXXX").utf8CString)
         if mkdtemp(&template) == nil { throw SystemError("making a temporary directory in", path: base) }
@@ -141,7 +143,9 @@ enum DemoCommand {
 
     /// Whether nobody listens there yet. Another process may still be faster; then the start fails and says so.
     private static func isFree(_ address: String) -> Bool {
-        guard let colon = address.lastIndex(of: ":"), let port = UInt16(address[colon...].dropFirst()) else { return true }
+        guard let colon = address.lastIndex(of: ":"), let port = UInt16(address[colon...].dropFirst()) else {
+            return true
+        }
         var target = sockaddr_in()
         target.sin_family = sa_family_t(AF_INET)
         target.sin_port = port.bigEndian
@@ -189,7 +193,8 @@ enum DemoCommand {
         guard let totals = collector.spanTotals else { return printLine("spans: the spool's disk does not answer") }
         let lost = workload.lostSpans > 0 ? ", \(workload.lostSpans) lost by the demo's workers" : ""
         printLine(
-            "spans: \(totals.received) received, \(totals.forwarded) forwarded\(lost); forwarder \(collector.forwarderState)")
+            "spans: \(totals.received) received, \(totals.forwarded) forwarded\(lost); forwarder \(collector.forwarderState)"
+        )
     }
 
     private static func printLine(_ line: String) {

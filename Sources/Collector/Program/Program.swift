@@ -51,7 +51,8 @@ struct Invocation {
             flags.append((argument, value))
             rest = rest.dropFirst()
         } else {
-            problems.append(ConfigurationProblem("\(argument) has no value; write \(argument) VALUE or \(argument)=VALUE"))
+            problems.append(
+                ConfigurationProblem("\(argument) has no value; write \(argument) VALUE or \(argument)=VALUE"))
         }
     }
 }

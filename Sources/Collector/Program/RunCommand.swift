@@ -61,7 +61,8 @@ enum RunCommand {
         collector.apply(options)
         let applied = ConfigurationKey.all.filter { $0.effect == .onReload }.map(\.name).joined(separator: ", ")
         logger.notice(
-            "configuration read again; changes of other keys than these need a restart", metadata: ["keys": "\(applied)"])
+            "configuration read again; changes of other keys than these need a restart",
+            metadata: ["keys": "\(applied)"])
     }
 }
 

@@ -9,7 +9,8 @@ enum FieldKind {
     case string, strings, bool, int32, int64, uint32, fixed32, fixed64, double, base64
     case traceID, spanID
     case spanKind, statusCode
-    case message(MessageType), messages(MessageType)
+    case message(MessageType)
+    case messages(MessageType)
 
     fileprivate var wireType: UInt16 {
         switch self {
@@ -31,44 +32,73 @@ struct JSONSchema {
 
     private static let fields: [(MessageType, [(key: String, number: UInt16, kind: FieldKind)])] = [
         (.request, [("resourceSpans", 1, .messages(.resourceSpans))]),
-        (.resourceSpans, [
-            ("resource", 1, .message(.resource)), ("scopeSpans", 2, .messages(.scopeSpans)), ("schemaUrl", 3, .string),
-        ]),
-        (.resource, [
-            ("attributes", 1, .messages(.keyValue)), ("droppedAttributesCount", 2, .uint32),
-            ("entityRefs", 3, .messages(.entityRef)),
-        ]),
-        (.entityRef, [
-            ("schemaUrl", 1, .string), ("type", 2, .string), ("idKeys", 3, .strings), ("descriptionKeys", 4, .strings),
-        ]),
+        (
+            .resourceSpans,
+            [
+                ("resource", 1, .message(.resource)), ("scopeSpans", 2, .messages(.scopeSpans)),
+                ("schemaUrl", 3, .string),
+            ]
+        ),
+        (
+            .resource,
+            [
+                ("attributes", 1, .messages(.keyValue)), ("droppedAttributesCount", 2, .uint32),
+                ("entityRefs", 3, .messages(.entityRef)),
+            ]
+        ),
+        (
+            .entityRef,
+            [
+                ("schemaUrl", 1, .string), ("type", 2, .string), ("idKeys", 3, .strings),
+                ("descriptionKeys", 4, .strings),
+            ]
+        ),
         (.scopeSpans, [("scope", 1, .message(.scope)), ("spans", 2, .messages(.span)), ("schemaUrl", 3, .string)]),
-        (.scope, [
-            ("name", 1, .string), ("version", 2, .string), ("attributes", 3, .messages(.keyValue)),
-            ("droppedAttributesCount", 4, .uint32),
-        ]),
-        (.span, [
-            ("traceId", 1, .traceID), ("spanId", 2, .spanID), ("traceState", 3, .string), ("parentSpanId", 4, .spanID),
-            ("name", 5, .string), ("kind", 6, .spanKind), ("startTimeUnixNano", 7, .fixed64),
-            ("endTimeUnixNano", 8, .fixed64), ("attributes", 9, .messages(.keyValue)),
-            ("droppedAttributesCount", 10, .uint32), ("events", 11, .messages(.event)), ("droppedEventsCount", 12, .uint32),
-            ("links", 13, .messages(.link)), ("droppedLinksCount", 14, .uint32), ("status", 15, .message(.status)),
-            ("flags", 16, .fixed32),
-        ]),
-        (.event, [
-            ("timeUnixNano", 1, .fixed64), ("name", 2, .string), ("attributes", 3, .messages(.keyValue)),
-            ("droppedAttributesCount", 4, .uint32),
-        ]),
-        (.link, [
-            ("traceId", 1, .traceID), ("spanId", 2, .spanID), ("traceState", 3, .string),
-            ("attributes", 4, .messages(.keyValue)), ("droppedAttributesCount", 5, .uint32), ("flags", 6, .fixed32),
-        ]),
+        (
+            .scope,
+            [
+                ("name", 1, .string), ("version", 2, .string), ("attributes", 3, .messages(.keyValue)),
+                ("droppedAttributesCount", 4, .uint32),
+            ]
+        ),
+        (
+            .span,
+            [
+                ("traceId", 1, .traceID), ("spanId", 2, .spanID), ("traceState", 3, .string),
+                ("parentSpanId", 4, .spanID),
+                ("name", 5, .string), ("kind", 6, .spanKind), ("startTimeUnixNano", 7, .fixed64),
+                ("endTimeUnixNano", 8, .fixed64), ("attributes", 9, .messages(.keyValue)),
+                ("droppedAttributesCount", 10, .uint32), ("events", 11, .messages(.event)),
+                ("droppedEventsCount", 12, .uint32),
+                ("links", 13, .messages(.link)), ("droppedLinksCount", 14, .uint32), ("status", 15, .message(.status)),
+                ("flags", 16, .fixed32),
+            ]
+        ),
+        (
+            .event,
+            [
+                ("timeUnixNano", 1, .fixed64), ("name", 2, .string), ("attributes", 3, .messages(.keyValue)),
+                ("droppedAttributesCount", 4, .uint32),
+            ]
+        ),
+        (
+            .link,
+            [
+                ("traceId", 1, .traceID), ("spanId", 2, .spanID), ("traceState", 3, .string),
+                ("attributes", 4, .messages(.keyValue)), ("droppedAttributesCount", 5, .uint32), ("flags", 6, .fixed32),
+            ]
+        ),
         (.status, [("message", 2, .string), ("code", 3, .statusCode)]),
         (.keyValue, [("key", 1, .string), ("value", 2, .message(.anyValue)), ("keyStrindex", 3, .int32)]),
-        (.anyValue, [
-            ("stringValue", 1, .string), ("boolValue", 2, .bool), ("intValue", 3, .int64), ("doubleValue", 4, .double),
-            ("arrayValue", 5, .message(.arrayValue)), ("kvlistValue", 6, .message(.keyValueList)),
-            ("bytesValue", 7, .base64), ("stringValueStrindex", 8, .int32),
-        ]),
+        (
+            .anyValue,
+            [
+                ("stringValue", 1, .string), ("boolValue", 2, .bool), ("intValue", 3, .int64),
+                ("doubleValue", 4, .double),
+                ("arrayValue", 5, .message(.arrayValue)), ("kvlistValue", 6, .message(.keyValueList)),
+                ("bytesValue", 7, .base64), ("stringValueStrindex", 8, .int32),
+            ]
+        ),
         (.arrayValue, [("values", 1, .messages(.anyValue))]),
         (.keyValueList, [("values", 1, .messages(.keyValue))]),
     ]

@@ -71,7 +71,8 @@ package struct MalformedJSON: Error, CustomStringConvertible, Sendable, Equatabl
             case .array(let index): return "[\(index)]"
             case .object(nil): return ""
             case .object(let key?):
-                let text = String(decoding: UnsafeRawBufferPointer(rebasing: body[key.prefix(maxKeyBytes)]), as: UTF8.self)
+                let text = String(
+                    decoding: UnsafeRawBufferPointer(rebasing: body[key.prefix(maxKeyBytes)]), as: UTF8.self)
                 return (isFirst ? "" : ".") + text + (key.count > maxKeyBytes ? "…" : "")
             }
         }
