@@ -39,6 +39,35 @@ let http2: [Target.Dependency] = [
 ]
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
+// Fuzzers and benchmarks are built only when asked for: ASYNQ_COLLECTOR_TOOLS=fuzzers (by scripts/fuzz, with the flags that
+// instrument them) or =benchmarks. They are targets of this package, so that they see what is declared as `package`.
+func tool(_ name: String, in folder: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, path: folder + "/" + name, swiftSettings: rules)
+}
+
+let tools: [Target] =
+    switch Context.environment["ASYNQ_COLLECTOR_TOOLS"] {
+    case "fuzzers":
+        [
+            tool("FuzzSpanScanner", in: "Fuzzing", ["OTLP"]),
+            tool("FuzzJSON", in: "Fuzzing", ["OTLP"]),
+            tool("FuzzStoredTask", in: "Fuzzing", ["AsynqRedis"]),
+            tool("FuzzGRPC", in: "Fuzzing", ["SpanReceiver", .product(name: "NIOCore", package: "swift-nio")]),
+            tool(
+                "FuzzHTTP", in: "Fuzzing",
+                ["HTTPService", "Model", "OTLP", "SpanReceiver"] + nio
+                    + [.product(name: "NIOEmbedded", package: "swift-nio")]),
+        ]
+    case "benchmarks":
+        [
+            tool("RedisBenchmark", in: "Benchmarks", ["AsynqRedis", "Redis", "Model", "Platform", "ProtobufWire"]),
+            tool("MetricsBenchmark", in: "Benchmarks", ["Compression", "Metrics", "Model", "WaitTime"]),
+            tool("SpoolBenchmark", in: "Benchmarks", ["Spool", "Model", "Platform"]),
+            tool("CompressionBenchmark", in: "Benchmarks", ["Compression", "Platform", "ProtobufWire"]),
+        ]
+    default: []
+    }
+
 let package = Package(
     name: "asynq-collector",
     products: [.executable(name: "asynq-collector", targets: ["asynq-collector"])],
@@ -65,7 +94,8 @@ let package = Package(
         .target(name: "Compression", dependencies: ["CISAL", "CZlib", "CZstd"], swiftSettings: rules + gzipByZlib),
 
         // The data flow, from left to right.
-        library("AsynqRedis", ["Model", "Platform", "ProtobufWire", "JSON", "CHiredis", "CTLS", logging]),
+        library("Redis", ["Model", "Platform", "CHiredis", "CTLS"]),
+        library("AsynqRedis", ["Model", "Platform", "ProtobufWire", "JSON", "Redis", logging]),
         library("JSON"),
         library("OTLP", ["Model", "ProtobufWire", "JSON"]),
         library("HTTPService", ["Platform"] + nio + http2),
@@ -86,17 +116,20 @@ let package = Package(
         library(
             "Collector",
             [
-                "Model", "Platform", "Metrics", "AsynqRedis", "OTLP", "HTTPService", "SpanReceiver", "WaitTime",
+                "Model", "Platform", "Metrics", "Redis", "AsynqRedis", "OTLP", "HTTPService", "SpanReceiver",
+                "WaitTime",
                 "Spool",
                 "Forwarder", "Web", "AsynqDemo", "CYAML", logging,
             ] + nio),
-        library("AsynqDemo", ["Model", "Platform", "AsynqRedis", "OTLP", "ProtobufWire", "CCurl"]),
+        library("AsynqDemo", ["Model", "Platform", "Redis", "AsynqRedis", "OTLP", "ProtobufWire", "CCurl"]),
         .executableTarget(
             name: "asynq-collector", dependencies: ["Collector", "Platform"], swiftSettings: rules,
             // A release is one file that is copied around: without symbols 15 MB, with them 34.
             linkerSettings: [.unsafeFlags(["-Xlinker", "-s"], .when(configuration: .release))]),
 
-        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: rules),
+        .target(
+            name: "TestSupport", dependencies: ["Model", "Platform", "Redis"], path: "Tests/TestSupport",
+            swiftSettings: rules),
         tests("ProtobufWire", []),
         tests("Platform", ["Model"]),
         tests("Compression", []),
@@ -109,13 +142,15 @@ let package = Package(
         tests("WaitTime", ["Model", "Metrics", "OTLP"]),
         tests("Spool", ["Model", "Platform"]),
         tests("Forwarder", ["Model", "Platform", "Spool", "OTLP", "ProtobufWire", logging]),
-        tests("AsynqRedis", ["Model", "Platform"]),
+        tests("Redis", ["Model", "Platform"]),
+        tests("AsynqRedis", ["Model", "Platform", "Redis"]),
         tests(
             "Collector",
             [
-                "Model", "Platform", "AsynqRedis", "Forwarder", "HTTPService", "Metrics", "SpanReceiver", "Spool",
+                "Model", "Platform", "Redis", "AsynqRedis", "Forwarder", "HTTPService", "Metrics", "SpanReceiver",
+                "Spool",
                 "WaitTime", logging,
             ]),
-    ],
+    ] + tools,
     swiftLanguageModes: [.v6]
 )

@@ -1,6 +1,7 @@
 import AsynqRedis
 import Model
 import Platform
+import Redis
 
 /// What Asynq's client, workers, forwarder and heartbeater do to Redis, each transition in one MULTI/EXEC (Asynq itself
 /// uses Lua scripts, with the same result).

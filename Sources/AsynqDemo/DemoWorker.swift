@@ -1,6 +1,7 @@
 import AsynqRedis
 import Model
 import Platform
+import Redis
 
 /// One task that a worker has taken.
 struct RunningTask {

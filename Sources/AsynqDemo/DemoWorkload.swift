@@ -1,6 +1,7 @@
 import AsynqRedis
 import Model
 package import Platform
+import Redis
 import Synchronization
 
 /// The tasks that are alive, by id.

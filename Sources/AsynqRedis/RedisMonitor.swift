@@ -1,6 +1,7 @@
 package import Logging
 package import Model
 package import Platform
+package import Redis
 import Synchronization
 
 package struct RedisMonitorOptions: Sendable {

@@ -9,6 +9,7 @@ import NIOCore
 import NIOPosix
 import OTLP
 package import Platform
+import Redis
 import SpanReceiver
 import Spool
 import Synchronization

@@ -1,6 +1,7 @@
 import Glibc
 import Model
 import Platform
+import Redis
 import Synchronization
 import TestSupport
 import Testing

@@ -1,5 +1,7 @@
 import Model
 import Platform
+import Redis
+import TestSupport
 import Testing
 
 @testable import AsynqRedis

@@ -1,6 +1,8 @@
 import Model
 import Platform
+import Redis
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import AsynqRedis

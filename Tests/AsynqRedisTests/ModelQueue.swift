@@ -1,4 +1,5 @@
 import Model
+import TestSupport
 
 /// A task's id. Redis sees it as 16 hexadecimal digits, so that numbers and ids sort alike.
 typealias TaskID = UInt64

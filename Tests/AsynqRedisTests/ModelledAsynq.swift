@@ -1,5 +1,6 @@
 import Glibc
 import Model
+import Redis
 import TestSupport
 import Testing
 

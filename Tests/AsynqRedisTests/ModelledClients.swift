@@ -1,4 +1,6 @@
 import Model
+import Redis
+import TestSupport
 
 @testable import AsynqRedis
 

@@ -1,4 +1,5 @@
 import Model
+import Redis
 
 @testable import AsynqRedis
 

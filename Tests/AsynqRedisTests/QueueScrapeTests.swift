@@ -1,4 +1,5 @@
 import Model
+import Redis
 import Testing
 
 @testable import AsynqRedis

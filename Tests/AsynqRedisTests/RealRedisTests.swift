@@ -2,9 +2,11 @@ import Glibc
 import Model
 import Platform
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import AsynqRedis
+@testable import Redis
 
 @Suite("Scraping a real Redis")
 struct RealRedisTests {

@@ -1,8 +1,10 @@
 import Model
 import Platform
+import TestSupport
 import Testing
 
 @testable import AsynqRedis
+@testable import Redis
 
 @Suite("A far side that misbehaves")
 struct RedisConnectionTests {

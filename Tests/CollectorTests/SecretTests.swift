@@ -1,4 +1,5 @@
 import Forwarder
+import Redis
 import Testing
 
 @testable import AsynqRedis

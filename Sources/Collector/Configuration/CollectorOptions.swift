@@ -5,6 +5,7 @@ package import Logging
 import Metrics
 import Model
 import OTLP
+import Redis
 import SpanReceiver
 import Spool
 import WaitTime

@@ -4,6 +4,7 @@ import Glibc
 import HTTPService
 import Model
 import Platform
+import Redis
 import SpanReceiver
 
 /// `demo`: the whole thing on this machine. A redis-server of its own, a producer and workers that use it as Asynq does

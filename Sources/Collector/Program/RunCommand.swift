@@ -4,6 +4,7 @@ import Logging
 import Metrics
 import Model
 import Platform
+import Redis
 
 /// `run`: the sidecar, until SIGTERM or SIGINT.
 enum RunCommand {

@@ -1,1 +1,0 @@
-../../../Sources/SpanReceiver/GRPCFormats.swift

@@ -1,0 +1,162 @@
+import Model
+import Platform
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Redis
+
+/// Two fake masters: the first holds the lower half of the slots, the second the upper half.
+final class FakeCluster: Sendable {
+    /// Slots 5061 and 12182.
+    static let lowKey = "bar", highKey = "foo"
+    static let lowSlot = 5061, highSlot = 12_182
+
+    private struct Ports {
+        var low: UInt16 = 0
+        var high: UInt16 = 0
+    }
+
+    private final class Shared: Sendable {
+        let ports = Mutex(Ports())
+
+        func slots() -> String {
+            let ports = ports.withLock { $0 }
+            func range(_ first: Int, _ last: Int, _ port: UInt16) -> String {
+                "*3\r\n:\(first)\r\n:\(last)\r\n*2\r\n$9\r\n127.0.0.1\r\n:\(port)\r\n"
+            }
+            return "*2\r\n" + range(0, 8191, ports.low) + range(8192, 16_383, ports.high)
+        }
+    }
+
+    let low: FakeRedis
+    let high: FakeRedis
+
+    init(low lowAnswer: @escaping FakeRedis.Answer, high highAnswer: @escaping FakeRedis.Answer) throws {
+        let shared = Shared()
+        func fake(_ answer: @escaping FakeRedis.Answer) throws -> FakeRedis {
+            try FakeRedis { $1[0] == "CLUSTER" ? .send(shared.slots()) : answer($0, $1) }
+        }
+        low = try fake(lowAnswer)
+        high = try fake(highAnswer)
+        let (lowPort, highPort) = (low.port, high.port)
+        shared.ports.withLock { $0 = Ports(low: lowPort, high: highPort) }
+    }
+
+    func client(interrupt: Waker? = nil) throws -> any RedisClient {
+        let client = RedisTarget(low.endpoint, clusterSeeds: [low.address]).makeClient(
+            clock: .system, interrupt: interrupt)
+        try client.prepare(deadline: .soon)
+        return client
+    }
+}
+
+extension RedisClient {
+    /// GET of a key on either node, in one go.
+    func both(deadline: MonotonicTime = .soon) throws -> [RedisReply] {
+        var pipeline = RedisPipeline()
+        for key in [FakeCluster.lowKey, FakeCluster.highKey] { pipeline.add("GET", Array(key.utf8)) }
+        return try roundTrip(pipeline, deadline: deadline)
+    }
+}
+
+@Suite("A Cluster whose nodes hang, close or lie")
+struct RedisClusterTests {
+    private static let values: [RedisReply] = [.string(Array("low".utf8)), .string(Array("high".utf8))]
+    private static let low: FakeRedis.Answer = { _, _ in .send("+low\r\n") }
+    private static let high: FakeRedis.Answer = { _, _ in .send("+high\r\n") }
+
+    @Test("MOVED to a node that hangs leaves time for the healthy ones, and their connections")
+    func redirectedToHung() throws {
+        let hung = try FakeRedis { _, _ in .silence }
+        let port = hung.port
+        let cluster = try FakeCluster(
+            low: { _, _ in .send("-MOVED \(FakeCluster.lowSlot) 127.0.0.1:\(port)\r\n") }, high: Self.high)
+        let client = try cluster.client()
+        let deadline = Clock.system.monotonic().advanced(byNanoseconds: 1_000_000_000)
+        #expect(try client.both(deadline: deadline) == [.unanswered, Self.values[1]])
+        #expect(client.takeNodeErrors().map(\.reason) == [.timeout])
+        #expect(try client.ask("GET", FakeCluster.highKey, deadline: deadline) == Self.values[1])
+        #expect(client.takeNodeErrors().isEmpty)
+        #expect(cluster.low.connections == 1 && cluster.high.connections == 1)
+    }
+
+    @Test("A deadline that has passed costs no connection to which nothing was sent, and no pause")
+    func passedDeadline() throws {
+        let cluster = try FakeCluster(low: Self.low, high: Self.high)
+        let client = try cluster.client()
+        #expect(try client.both() == Self.values)
+        let passed = MonotonicTime(nanoseconds: 1)
+        #expect(try client.both(deadline: passed) == [.unanswered, .unanswered])
+        #expect(client.takeNodeErrors().map(\.reason) == [.timeout, .timeout])
+        #expect(try client.both() == Self.values)
+        #expect(cluster.low.connections == 1 && cluster.high.connections == 1)
+    }
+
+    @Test("Nor does one that has passed before a node was ever connected make that node wait")
+    func passedDeadlineUnconnected() throws {
+        let cluster = try FakeCluster(low: Self.low, high: Self.high)
+        let client = try cluster.client()
+        #expect(try client.both(deadline: MonotonicTime(nanoseconds: 1)) == [.unanswered, .unanswered])
+        #expect(try client.both() == Self.values)
+    }
+
+    @Test("Half a reply that an interruption left behind is not read as the next one")
+    func interrupted() throws {
+        let waker = try Waker()
+        let cluster = try FakeCluster(
+            low: Self.low,
+            high: { connection, _ in
+                if connection > 0 { return .send("+high\r\n") }
+                waker.wake()
+                return .send("$4\r\nol")
+            })
+        let client = try cluster.client(interrupt: waker)
+        #expect(failure { _ = try client.both() }?.message == "interrupted")
+        waker.drain()
+        cluster.high.push("d!\r\n")
+        letThingsArrive()
+        #expect(try client.both() == Self.values)
+    }
+
+    @Test("A node's idle connection that was closed is made anew within the round trip", arguments: [false, true])
+    func idle(isSeen: Bool) throws {
+        let cluster = try FakeCluster(
+            low: Self.low,
+            high: { connection, words in
+                if connection > 0 { return .send("+high\r\n") }
+                return isSeen ? .sendAndClose("+high\r\n") : words[0] == "GET" ? .send("+high\r\n") : .close
+            })
+        let client = try cluster.client()
+        #expect(try client.both() == Self.values)
+        if isSeen { letThingsArrive() }
+        var pipeline = RedisPipeline()
+        pipeline.add("LLEN", Array(FakeCluster.lowKey.utf8))
+        pipeline.add("LLEN", Array(FakeCluster.highKey.utf8))
+        #expect(try client.roundTrip(pipeline, deadline: .soon) == Self.values)
+        #expect(client.takeNodeErrors().isEmpty)
+        #expect(cluster.high.connections == 2 && cluster.low.connections == 1)
+        #expect(cluster.low.commands.count { $0[0] == "LLEN" } == 1)
+    }
+
+    @Test("A user who may not say ASKING is told so, and the command goes in no circles")
+    func asking() throws {
+        let ports = Mutex((low: UInt16(0), high: UInt16(0)))
+        let cluster = try FakeCluster(
+            low: { _, _ in .send("-ASK \(FakeCluster.lowSlot) 127.0.0.1:\(ports.withLock { $0.high })\r\n") },
+            high: { _, words in
+                if words[0] == "ASKING" {
+                    return .send("-NOPERM this user has no permissions to run the 'asking' command\r\n")
+                }
+                if words[1] == FakeCluster.highKey { return .send("+high\r\n") }
+                return .send("-MOVED \(FakeCluster.lowSlot) 127.0.0.1:\(ports.withLock { $0.low })\r\n")
+            })
+        ports.withLock { [low = cluster.low.port, high = cluster.high.port] in $0 = (low, high) }
+        let client = try cluster.client()
+        #expect(try client.both() == [.unanswered, Self.values[1]])
+        let errors = client.takeNodeErrors()
+        #expect(errors.map(\.reason) == [.permission])
+        #expect(errors.first?.message.contains("+asking") == true, "\(errors)")
+        #expect(cluster.low.commands.count { $0[0] == "GET" } == 1)
+    }
+}
