@@ -1,4 +1,5 @@
 import NIOCore
+import SpanReceiver
 
 /// Any bytes as what gRPC frames and writes in header fields: what is written must be read back as it was, by readers of
 /// the fuzzer's own.

@@ -1,4 +1,4 @@
-import NIOCore
+package import NIOCore
 
 /// The one message of a unary call, in gRPC's framing
 /// (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, "Length-Prefixed-Message"):
@@ -8,19 +8,19 @@ import NIOCore
 /// | 1     | 0 as it is, 1 compressed by grpc-encoding |
 /// | 4     | length of the message, big-endian        |
 /// | n     | message                                  |
-struct GRPCMessage: Equatable {
+package struct GRPCMessage: Equatable {
     static let prefixBytes = 5
 
     /// Why a body is not one message.
-    enum Broken: Error, Equatable {
+    package enum Broken: Error, Equatable {
         case missing, truncated, badFlag, severalMessages
     }
 
-    let isCompressed: Bool
-    let bytes: ByteBuffer
+    package let isCompressed: Bool
+    package let bytes: ByteBuffer
 
     /// Reads the body of a call, which must hold exactly one message.
-    init(in body: ByteBuffer) throws(Broken) {
+    package init(in body: ByteBuffer) throws(Broken) {
         var rest = body
         guard let flag = rest.readInteger(as: UInt8.self) else { throw .missing }
         guard flag <= 1 else { throw .badFlag }
@@ -33,7 +33,7 @@ struct GRPCMessage: Equatable {
     }
 
     /// A message as it is, with its prefix.
-    static func framed(_ message: [UInt8]) -> [UInt8] {
+    package static func framed(_ message: [UInt8]) -> [UInt8] {
         var bytes: [UInt8] = [0]
         bytes.reserveCapacity(prefixBytes + message.count)
         withUnsafeBytes(of: UInt32(message.count).bigEndian) { bytes += $0 }
@@ -53,9 +53,9 @@ extension GRPCMessage.Broken {
 }
 
 /// The text formats of gRPC's header fields.
-enum GRPCFields {
+package enum GRPCFields {
     /// `grpc-timeout`: one to eight digits and a unit, one of H M S m u n. nil where it is anything else.
-    static func timeoutNanoseconds(_ text: String) -> Int64? {
+    package static func timeoutNanoseconds(_ text: String) -> Int64? {
         let digits = text.utf8.dropLast()
         guard (1...8).contains(digits.count), digits.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
         let unit: Int64
@@ -76,7 +76,7 @@ enum GRPCFields {
     private static let hexadecimal = Array("0123456789ABCDEF".utf8)
 
     /// `grpc-message`: all but printable ASCII, and the percent sign, as %XX of their UTF-8.
-    static func percentEncoded(_ text: String) -> String {
+    package static func percentEncoded(_ text: String) -> String {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.utf8.count)
         for byte in text.utf8 {
@@ -92,7 +92,7 @@ enum GRPCFields {
     private static let base64Digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
     /// Fields whose names end in `-bin`: base64 (RFC 4648, 4), without the padding, which the specification prefers.
-    static func base64(_ bytes: [UInt8]) -> String {
+    package static func base64(_ bytes: [UInt8]) -> String {
         var text: [UInt8] = []
         text.reserveCapacity((bytes.count + 2) / 3 * 4)
         for start in stride(from: 0, to: bytes.count, by: 3) {
