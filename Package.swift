@@ -110,7 +110,7 @@ let package = Package(
                 "Model", "Platform", "Metrics", "Spool", "Compression", "OTLP", "ProtobufWire", "CCurl", "CTLS",
                 logging,
             ]),
-        library("Web", ["Model", "Metrics", "HTTPService", "Compression"] + nio),
+        library("Web", ["Model", "Platform", "Metrics", "WaitTime", "HTTPService", "Compression"] + nio),
 
         // Wiring, the demo and the program.
         library(
@@ -144,12 +144,13 @@ let package = Package(
         tests("Forwarder", ["Model", "Platform", "Spool", "OTLP", "ProtobufWire", logging]),
         tests("Redis", ["Model", "Platform"]),
         tests("AsynqRedis", ["Model", "Platform", "Redis"]),
+        tests("Web", ["Model", "WaitTime"]),
         tests(
             "Collector",
             [
                 "Model", "Platform", "Redis", "AsynqRedis", "Forwarder", "HTTPService", "Metrics", "SpanReceiver",
                 "Spool",
-                "WaitTime", logging,
+                "WaitTime", "Web", logging,
             ]),
     ] + tools,
     swiftLanguageModes: [.v6]

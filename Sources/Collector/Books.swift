@@ -1,5 +1,6 @@
 import SpanReceiver
 import Spool
+import Web
 
 /// What was received and what became of it, read as one, so that it balances.
 struct Books: Sendable {
@@ -18,5 +19,15 @@ struct Books: Sendable {
                 Books(received: received, spooled: $0)
             }
         }
+    }
+
+    var totals: SpanTotals {
+        SpanTotals(
+            accepted: received.accepted, refused: received.refused.values.reduce(0, +),
+            spooled: spooled.map {
+                SpanTotals.Spooled(
+                    forwarded: $0.deliveredSpans, inSpool: UInt64(max(0, $0.spans)),
+                    dropped: $0.droppedSpans.values.reduce(0, +))
+            })
     }
 }

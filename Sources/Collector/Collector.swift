@@ -67,7 +67,7 @@ package final class Collector: Sendable {
         if let redisOptions = options.redis {
             let monitor = try RedisMonitor(
                 redisOptions, clock: clock, logger: makeLogger("redis"), waits: sampledWaits,
-                onSnapshot: { loads.note($0.queues, at: clock.monotonic()) })
+                onSnapshot: { loads.record($0.queues, at: clock.monotonic()) })
             let seen = monitor.seenTasks
             let lookup = try TaskLookup(
                 redisOptions.target, tasks: seen, clock: clock, logger: makeLogger("redis"),
@@ -125,7 +125,7 @@ package final class Collector: Sendable {
         let patience = 3 * (options.redis?.intervalNanoseconds ?? 0) + (options.redis?.timeoutNanoseconds ?? 0)
         queues = QueueQueries(
             redis: redis, taskMetrics: taskMetrics, sampledWaits: sampledWaits, loads: loads,
-            staleNanoseconds: Int64(clamping: patience), targetUtilization: options.targetUtilization, clock: clock)
+            maxAgeNanoseconds: Int64(clamping: patience), targetUtilization: options.targetUtilization, clock: clock)
         webGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     }
 
@@ -141,7 +141,7 @@ package final class Collector: Sendable {
         let interval = TimeAmount.seconds(QueueHistory.intervalSeconds)
         webGroup.next().scheduleRepeatedTask(initialDelay: interval, delay: interval) { [weak self] task in
             guard let self else { return task.cancel() }
-            history.note(queues.rows)
+            history.record(queues.rows)
         }
         let responder = OTLPResponder(
             options.receiver, attributes: TaskAttributeTable(waitAttributes: options.waitAttributes),
@@ -222,12 +222,14 @@ package final class Collector: Sendable {
     }
 
     func statusPage() -> [UInt8] {
-        StatusPage.html(
-            StatusContent(
-                redis: redis?.current, rows: queues.rows, history: history.all, deadLetters: newestDeadLetters,
-                slowestWaits: taskMetrics.slowestWaits, books: Books.read(counters, spool),
-                forwarderState: forwarderState,
-                links: options.traceLinks, now: (clock.wall(), clock.monotonic())))
+        var content = StatusContent(
+            version: BuildInfo.version, redis: queues.reading, spans: spanTotals, forwarderState: forwarderState,
+            links: options.traceLinks, now: (clock.wall(), clock.monotonic()))
+        content.rows = queues.rows
+        content.history = history.all
+        content.deadLetters = newestDeadLetters
+        content.slowestWaits = taskMetrics.slowestWaits
+        return StatusPage.html(content)
     }
 
     var newestDeadLetters: [DeadLetter] { redis?.newestDeadLetters ?? [] }
@@ -248,12 +250,8 @@ package final class Collector: Sendable {
         return statistics.isBackendUp == nil ? "nothing sent yet" : "up"
     }
 
-    /// Spans received and forwarded since the start; nil while the spool's disk hangs.
-    var spanTotals: (received: UInt64, forwarded: UInt64)? {
-        guard let books = Books.read(counters, spool) else { return nil }
-        let refused = books.received.refused.values.reduce(0, +)
-        return (books.received.accepted + refused, books.spooled?.deliveredSpans ?? 0)
-    }
+    /// Spans received since the start and what became of them; nil while the spool's disk hangs.
+    var spanTotals: SpanTotals? { Books.read(counters, spool)?.totals }
 
     func unreadyReason() -> String? {
         let (web, otlp) = servers.withLock { ($0.web, $0.otlp.count) }
@@ -284,7 +282,7 @@ private struct CollectorWebState: WebState {
     func deadLetters() -> [UInt8] { QueueDocuments.deadLetters(collector.newestDeadLetters) }
     func queues() -> QueuesReply {
         let rows = collector.queues.rows
-        if rows.isEmpty, let reason = collector.queues.unreadReason { return .unread(reason) }
+        if rows.isEmpty, let reason = collector.queues.reading.unreadReason { return .unread(reason) }
         return .list(QueueDocuments.queues(rows))
     }
     func scale(ofQueue name: [UInt8]) -> ScaleReply { collector.scale(ofQueue: name) }

@@ -3,6 +3,7 @@ package import Logging
 import Model
 package import Platform
 import Synchronization
+import Web
 
 /// Lines on standard error: JSON for machines, plain text for people. Never payloads, never credentials: the callers see
 /// to that.
@@ -76,26 +77,4 @@ package struct CollectorLogHandler: LogHandler {
     private func quoted(_ text: String) -> String {
         "\"" + escapedJSON(text) + "\""
     }
-}
-
-/// The content of a JSON string.
-func escapedJSON(_ text: String) -> String {
-    var escaped = ""
-    for scalar in text.unicodeScalars {
-        switch scalar {
-        case "\"": escaped += "\\\""
-        case "\\": escaped += "\\\\"
-        case "\n": escaped += "\\n"
-        case "\r": escaped += "\\r"
-        case "\t": escaped += "\\t"
-        default:
-            if scalar.value < 32 || scalar.value == 127 {
-                let hex = String(scalar.value, radix: 16)
-                escaped += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
-            } else {
-                escaped.unicodeScalars.append(scalar)
-            }
-        }
-    }
-    return escaped
 }

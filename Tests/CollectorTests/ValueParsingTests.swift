@@ -83,4 +83,13 @@ struct ValueParsingTests {
         #expect(try options(["--redis-url=none"])?.redis == nil)
         #expect(try options()?.forwarder == nil)
     }
+
+    @Test("the target utilization is a number above 0, at most 1")
+    func utilization() throws {
+        #expect(try options()?.targetUtilization == 0.8)
+        #expect(try options(["--scale-target-utilization=0.5"])?.targetUtilization == 0.5)
+        for bad in ["0", "1.01", "-0.5", "nan", "x", "80%"] {
+            #expect(try problems(["--scale-target-utilization=\(bad)"]).count == 1, "\(bad)")
+        }
+    }
 }

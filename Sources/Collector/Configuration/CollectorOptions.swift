@@ -9,6 +9,7 @@ import Redis
 import SpanReceiver
 import Spool
 import WaitTime
+import Web
 
 /// The configuration, checked and typed.
 package struct CollectorOptions: Sendable {

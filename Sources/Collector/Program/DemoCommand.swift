@@ -6,6 +6,7 @@ import Model
 import Platform
 import Redis
 import SpanReceiver
+import Web
 
 /// `demo`: the whole thing on this machine. A redis-server of its own, a producer and workers that use it as Asynq does
 /// and report spans, the collector with all its endpoints, and a table in the terminal. Leaves nothing behind.
@@ -194,7 +195,7 @@ enum DemoCommand {
         guard let totals = collector.spanTotals else { return printLine("spans: the spool's disk does not answer") }
         let lost = workload.lostSpans > 0 ? ", \(workload.lostSpans) lost by the demo's workers" : ""
         printLine(
-            "spans: \(totals.received) received, \(totals.forwarded) forwarded\(lost); forwarder \(collector.forwarderState)"
+            "spans: \(totals.received) received, \(totals.spooled?.forwarded ?? 0) forwarded\(lost); forwarder \(collector.forwarderState)"
         )
     }
 

@@ -1,35 +1,3 @@
-import Model
-import Synchronization
-
-/// How queues fared in the last ten minutes, for the sparklines of the status page: a point every ten seconds.
-final class QueueHistory: Sendable {
-    static let intervalSeconds: Int64 = 10
-    static let maxPoints = 60
-    /// The first ones by name; others have no sparkline.
-    static let maxQueues = 200
-
-    struct Point: Equatable {
-        let pending: Int64?
-        let waitP95: Double?
-    }
-
-    private let points = Mutex<[QueueName: [Point]]>([:])
-
-    /// Queues that are gone are forgotten.
-    func note(_ rows: [QueueRow]) {
-        points.withLock { points in
-            var present: [QueueName: [Point]] = [:]
-            for row in rows.prefix(Self.maxQueues) {
-                let point = Point(pending: row.snapshot?.size[.pending], waitP95: row.wait?[1])
-                present[row.name] = ((points[row.name] ?? []) + [point]).suffix(Self.maxPoints)
-            }
-            points = present
-        }
-    }
-
-    var all: [QueueName: [Point]] { points.withLock { $0 } }
-}
-
 /// A line without axes, as SVG: what has become of a number, the newest value on the right.
 enum Sparkline {
     private static let height = 16.0

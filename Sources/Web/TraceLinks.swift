@@ -1,13 +1,13 @@
 import Model
 
 /// Links that open a trace in Grafana (`external-url.grafana`, `external-url.tempo-datasource`).
-struct TraceLinks: Sendable {
+package struct TraceLinks: Sendable {
     /// Without a slash at its end; nil: there are no links.
     let grafana: String?
     /// The uid of the Tempo data source.
     let dataSource: String
 
-    init(grafana: String, dataSource: String) {
+    package init(grafana: String, dataSource: String) {
         var base = grafana
         while base.hasSuffix("/") { base.removeLast() }
         self.grafana = base.isEmpty ? nil : base

@@ -2,11 +2,18 @@ import Glibc
 import Model
 
 /// What an autoscaler wants to know of one queue (`/api/v1/scale/{queue}`).
-struct ScaleAdvice: Equatable {
-    var pending: Int64
-    var oldestWaitSeconds: Double
-    var waitP95Seconds: Double
-    var desiredWorkers: Int64
+package struct ScaleAdvice: Equatable, Sendable {
+    package var pending: Int64
+    package var oldestWaitSeconds: Double
+    package var waitP95Seconds: Double
+    package var desiredWorkers: Int64
+
+    package init(pending: Int64, oldestWaitSeconds: Double, waitP95Seconds: Double, desiredWorkers: Int64) {
+        self.pending = pending
+        self.oldestWaitSeconds = oldestWaitSeconds
+        self.waitP95Seconds = waitP95Seconds
+        self.desiredWorkers = desiredWorkers
+    }
 
     /// Little's law: tasks that run at a time = arrivals per second × seconds that each takes. With the 95th percentile of
     /// the run time in the place of the mean, and workers that are busy for a share of the time only, there is room for
@@ -17,7 +24,7 @@ struct ScaleAdvice: Equatable {
     /// but at least one while a task is pending or active, or the last one would never be done. Where one of the two is not
     /// known (just started; long tasks of which none has ended), as many as tasks run now: no worker that runs one is too
     /// many.
-    static func desiredWorkers(
+    package static func desiredWorkers(
         arrivalsPerSecond: Double?, runSeconds: Double?, targetUtilization: Double, pending: Int64, active: Int64
     ) -> Int64 {
         let least: Int64 = pending > 0 || active > 0 ? 1 : 0
@@ -26,12 +33,4 @@ struct ScaleAdvice: Equatable {
         guard workers.isFinite else { return max(least, active) }
         return max(least, Int64(min(max(0, workers), 1e9)))
     }
-}
-
-/// What is answered to a question about the scale of a queue.
-enum ScaleAnswer: Equatable {
-    case advice(ScaleAdvice)
-    case unknownQueue
-    /// There are no numbers of now.
-    case stale(String)
 }

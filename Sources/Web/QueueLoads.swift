@@ -1,4 +1,4 @@
-import Model
+package import Model
 import Synchronization
 
 /// How many tasks become ready to run, and how many are done, per queue, over a sliding window: from the scrapes of Redis
@@ -10,12 +10,12 @@ import Synchronization
 /// because a task that becomes ready (enqueued, due, due again, aggregated) goes to `pending`, from there to `active`, and
 /// leaves by the end of an attempt, which Asynq counts. A task that is deleted or archived by hand takes back an arrival; a
 /// slice of the window in which more was taken back than came is left out, so that a purge does not hide the load.
-final class QueueLoads: Sendable {
-    struct Load: Equatable {
+package final class QueueLoads: Sendable {
+    package struct Load: Equatable, Sendable {
         /// Tasks that became ready to run; nil where more was taken back than came in every slice of the window.
-        var arrivalsPerSecond: Double?
+        package var arrivalsPerSecond: Double?
         /// By Little's law, from the tasks that ran at a time and those that ended; nil where none did.
-        var meanRunSeconds: Double?
+        package var meanRunSeconds: Double?
     }
 
     /// Points kept of each queue: one for each sixth of the window, and the ends.
@@ -34,12 +34,12 @@ final class QueueLoads: Sendable {
     private let windowNanoseconds: UInt64
     private let points = Mutex<[QueueName: [Point]]>([:])
 
-    init(windowNanoseconds: UInt64) {
+    package init(windowNanoseconds: UInt64) {
         self.windowNanoseconds = max(Self.slices, windowNanoseconds)
     }
 
-    /// Takes what a scrape saw. Queues that it did not see, or not whole, begin anew.
-    func note(_ queues: [QueueSnapshot], at now: MonotonicTime) {
+    /// Records what a scrape saw. Queues that it did not see, or not whole, begin anew.
+    package func record(_ queues: [QueueSnapshot], at now: MonotonicTime) {
         points.withLock { points in
             var present: [QueueName: [Point]] = [:]
             for queue in queues {
@@ -68,7 +68,7 @@ final class QueueLoads: Sendable {
     }
 
     /// nil until two scrapes have seen the queue.
-    func load(of queue: QueueName) -> Load? {
+    package func load(of queue: QueueName) -> Load? {
         let kept = points.withLock { $0[queue] ?? [] }
         guard let first = kept.first, let last = kept.last, last.time > first.time else { return nil }
         let ended = Double(last.processed) - Double(first.processed)

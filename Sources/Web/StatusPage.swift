@@ -1,70 +1,15 @@
-import AsynqRedis
-import Metrics
 import Model
-import SpanReceiver
-import Spool
 import WaitTime
 
-/// What the status page and the demo's table show of one queue.
-struct QueueRow {
-    let name: QueueName
-    let snapshot: QueueSnapshot?
-    /// p50, p95, p99 in seconds.
-    let wait: [Double]?
-
-    /// All queues that Redis or spans name, sorted.
-    static func all(_ snapshot: RedisSnapshot?, waits: [QueueName: [Double]]) -> [QueueRow] {
-        let snapshots = Dictionary((snapshot?.queues ?? []).map { ($0.name, $0) }) { first, _ in first }
-        return Set(snapshots.keys).union(waits.keys).sorted().map {
-            QueueRow(name: $0, snapshot: snapshots[$0], wait: waits[$0])
-        }
-    }
-}
-
-/// Seconds as people say them: `850 µs`, `12 ms`, `3.4 s`, `5 min`.
-func humanSeconds(_ seconds: Double) -> String {
-    func rounded(_ value: Double) -> String {
-        if value >= 99.5 { return String(Int(value.rounded())) }
-        let tenths = Int((value * 10).rounded())
-        return tenths % 10 == 0 ? String(tenths / 10) : "\(tenths / 10).\(tenths % 10)"
-    }
-    // Stamps from outside end up here: no Int for a number that has none.
-    guard seconds < 1e15 else { return "∞" }
-    switch seconds {
-    case ..<1e-6: return "0"
-    // What would be rounded to a thousand goes to the next unit.
-    case ..<0.999_5e-3: return rounded(seconds * 1e6) + " µs"
-    case ..<0.999_5: return rounded(seconds * 1e3) + " ms"
-    case ..<120: return rounded(seconds) + " s"
-    case ..<7200: return rounded(seconds / 60) + " min"
-    default: return rounded(seconds / 3600) + " h"
-    }
-}
-
-/// What the page at `/` shows.
-struct StatusContent {
-    let redis: RedisStatus?
-    let rows: [QueueRow]
-    let history: [QueueName: [QueueHistory.Point]]
-    let deadLetters: [DeadLetter]
-    let slowestWaits: [SlowWait]
-    /// nil: the spool's disk does not answer.
-    let books: Books?
-    let forwarderState: String
-    let links: TraceLinks
-    let now: (wall: WallTime, monotonic: MonotonicTime)
-}
-
 /// The page at `/`: one document without any outside resource or script; it renews itself every five seconds.
-enum StatusPage {
+package enum StatusPage {
     private static let maxDeadLetters = 10
 
-    static func html(_ content: StatusContent) -> [UInt8] {
+    package static func html(_ content: StatusContent) -> [UInt8] {
         var page = head
-        page += "<h1>asynq-collector <small>\(BuildInfo.version)</small></h1>\n"
-        if let redis = content.redis, redis.snapshot == nil {
-            let reason = redis.lastError ?? "not scraped yet"
-            page += "<p class=\"bad\">Redis can't be read: \(escaped(reason))</p>\n"
+        page += "<h1>asynq-collector <small>\(content.version)</small></h1>\n"
+        if case .unread(let reason) = content.redis {
+            page += "<p class=\"bad\">Redis can't be read: \(escaped(reason ?? "not scraped yet"))</p>\n"
         }
         page += summary(content) + queueTable(content)
         page += slowestTable(content) + deadLetterTable(content) + spanTable(content)
@@ -76,7 +21,7 @@ enum StatusPage {
 
     /// A few numbers over all queues.
     private static func summary(_ content: StatusContent) -> String {
-        guard let snapshot = content.redis?.snapshot else { return "" }
+        guard let snapshot = content.redis.snapshot else { return "" }
         func total(_ state: TaskState) -> Int64 { snapshot.queues.reduce(0) { $0 &+ ($1.size[state] ?? 0) } }
         let oldest = snapshot.queues.compactMap(\.latencyNanoseconds).max() ?? 0
         var tiles: [(name: String, value: String, isBad: Bool)] = [
@@ -152,18 +97,20 @@ enum StatusPage {
 
     private static func spanTable(_ content: StatusContent) -> String {
         var table = "<h2>Spans</h2>\n<table><tbody>\n"
-        if let counters = content.books?.received {
-            let refused = counters.refused.values.reduce(0, +)
-            table += row("received", counters.accepted + refused) + row("accepted", counters.accepted)
-            table += row("refused", refused)
-        } else {
-            table += "<tr><th>spool</th><td class=\"bad\">its disk does not answer</td></tr>\n"
+        guard let spans = content.spans else {
+            return table + "<tr><th>spool</th><td class=\"bad\">its disk does not answer</td></tr>\n"
+                + forwarder(content)
         }
-        if let spool = content.books?.spooled {
-            table += row("forwarded", spool.deliveredSpans) + row("in the spool", UInt64(max(0, spool.spans)))
-            table += row("dropped", spool.droppedSpans.values.reduce(0, +))
+        table += row("received", spans.received) + row("accepted", spans.accepted) + row("refused", spans.refused)
+        if let spooled = spans.spooled {
+            table += row("forwarded", spooled.forwarded) + row("in the spool", spooled.inSpool)
+            table += row("dropped", spooled.dropped)
         }
-        return table + "<tr><th>forwarder</th><td>\(escaped(content.forwarderState))</td></tr>\n</tbody></table>\n"
+        return table + forwarder(content)
+    }
+
+    private static func forwarder(_ content: StatusContent) -> String {
+        "<tr><th>forwarder</th><td>\(escaped(content.forwarderState))</td></tr>\n</tbody></table>\n"
     }
 
     private static func row(_ name: String, _ count: UInt64) -> String {

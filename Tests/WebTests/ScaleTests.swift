@@ -2,7 +2,7 @@ import Foundation
 import Model
 import Testing
 
-@testable import Collector
+@testable import Web
 
 private let second: UInt64 = 1_000_000_000
 
@@ -15,7 +15,7 @@ struct ScaleTests {
         var queue = QueueSnapshot(name: QueueName(queue))
         queue.processed = processed
         queue.size = [.pending: pending, .active: active]
-        loads.note([queue], at: MonotonicTime(nanoseconds: seconds * second))
+        loads.record([queue], at: MonotonicTime(nanoseconds: seconds * second))
     }
 
     @Test("arrivals are the attempts that ended and what the queue has grown by")
@@ -163,12 +163,53 @@ struct ScaleTests {
         #expect(String(decoding: QueueDocuments.queues([]), as: UTF8.self) == "[]\n")
     }
 
-    @Test("the target utilization is a number above 0, at most 1")
-    func utilization() throws {
-        #expect(try options()?.targetUtilization == 0.8)
-        #expect(try options(["--scale-target-utilization=0.5"])?.targetUtilization == 0.5)
-        for bad in ["0", "1.01", "-0.5", "nan", "x", "80%"] {
-            #expect(try problems(["--scale-target-utilization=\(bad)"]).count == 1, "\(bad)")
+    private func answer(
+        _ redis: RedisReading, wait: Double? = nil, run: Double? = nil, load: QueueLoads.Load? = nil,
+        at seconds: Int64 = 0
+    ) -> ScaleAnswer {
+        ScaleQuestion(redis: redis, waitP95Seconds: wait, runP95Seconds: run, load: load).answer(
+            for: name, at: WallTime(seconds: seconds), maxAgeNanoseconds: 18_000_000_000, targetUtilization: 0.5)
+    }
+
+    private func reading(_ change: (inout QueueSnapshot) -> Void = { _ in }) -> RedisReading {
+        var queue = QueueSnapshot(name: name)
+        queue.size = [.pending: 7, .active: 2]
+        queue.latencyNanoseconds = 1_500_000_000
+        change(&queue)
+        return .read(RedisSnapshot(queues: [queue], takenAt: WallTime(seconds: 0), partialErrors: []))
+    }
+
+    @Test("an answer needs a snapshot that is young enough, to the nanosecond")
+    func age() {
+        let advice = ScaleAdvice(pending: 7, oldestWaitSeconds: 1.5, waitP95Seconds: 0, desiredWorkers: 2)
+        #expect(answer(reading(), at: 18) == .advice(advice))
+        #expect(answer(reading(), at: 19) == .stale("the last scrape of Redis is too old"))
+        #expect(answer(.unread("no route")) == .stale("Redis can't be read: no route"))
+        #expect(answer(.unread(nil)) == .stale("Redis was not read yet"))
+        #expect(answer(.off) == .stale("redis.url is none: how many tasks are pending is not known"))
+    }
+
+    @Test("a queue that Redis does not know is unknown, and one that was read in part has no numbers")
+    func parts() {
+        let empty = RedisSnapshot(queues: [], takenAt: WallTime(seconds: 0), partialErrors: [])
+        #expect(answer(.read(empty)) == .unknownQueue)
+        let stale = ScaleAnswer.stale("the queue could not be read whole")
+        #expect(answer(reading { $0.size[.pending] = nil }) == stale)
+        #expect(answer(reading { $0.size[.active] = nil }) == stale)
+        #expect(answer(reading { $0.latencyNanoseconds = nil }) == stale)
+    }
+
+    @Test("run times come from spans where there are some, else from the scrapes")
+    func sources() {
+        let load = QueueLoads.Load(arrivalsPerSecond: 10, meanRunSeconds: 3)
+        func workers(run: Double?) -> Int64? {
+            if case .advice(let advice) = answer(reading(), wait: 4, run: run, load: load) {
+                #expect(advice.waitP95Seconds == 4)
+                return advice.desiredWorkers
+            }
+            return nil
         }
+        #expect(workers(run: 1) == 20)
+        #expect(workers(run: nil) == 60)
     }
 }

@@ -1,10 +1,9 @@
-import Glibc
-import Model
+package import Model
 import Platform
 
 /// The JSON of the web endpoints.
-enum QueueDocuments {
-    static func scale(_ advice: ScaleAdvice, of queue: QueueName) -> [UInt8] {
+package enum QueueDocuments {
+    package static func scale(_ advice: ScaleAdvice, of queue: QueueName) -> [UInt8] {
         var object = JSONObject()
         object.add("queue", queue)
         object.add("pending", advice.pending)
@@ -15,7 +14,7 @@ enum QueueDocuments {
     }
 
     /// One object per queue; what is not known is null.
-    static func queues(_ rows: [QueueRow]) -> [UInt8] {
+    package static func queues(_ rows: [QueueRow]) -> [UInt8] {
         var text = "["
         for row in rows {
             if text.utf8.count > 1 { text += ",\n " }
@@ -25,7 +24,7 @@ enum QueueDocuments {
     }
 
     /// One object per dead letter, the newest first.
-    static func deadLetters(_ letters: [DeadLetter]) -> [UInt8] {
+    package static func deadLetters(_ letters: [DeadLetter]) -> [UInt8] {
         let objects = letters.map { letter in
             var object = JSONObject()
             object.add("queue", letter.task.queue)
@@ -60,30 +59,5 @@ enum QueueDocuments {
             object.add(name, row.wait?[index])
         }
         return object
-    }
-}
-
-/// An object of JSON while it is written.
-struct JSONObject {
-    private var members = ""
-
-    var text: String { "{\(members)}" }
-
-    mutating func add(_ name: String, _ value: ForeignText) { add(name, raw: "\"\(escapedJSON(value.printable))\"") }
-    mutating func add(_ name: String, _ value: String?) {
-        add(name, raw: value.map { "\"\(escapedJSON($0))\"" } ?? "null")
-    }
-
-    mutating func add(_ name: String, _ value: Int64?) { add(name, raw: value.map { String($0) } ?? "null") }
-    mutating func add(_ name: String, _ value: Bool?) { add(name, raw: value.map { $0 ? "true" : "false" } ?? "null") }
-
-    /// JSON knows no infinity.
-    mutating func add(_ name: String, _ value: Double?) {
-        add(name, raw: value.flatMap { $0.isFinite ? $0.description : nil } ?? "null")
-    }
-
-    private mutating func add(_ name: String, raw: String) {
-        if !members.isEmpty { members += "," }
-        members += "\"\(name)\":\(raw)"
     }
 }
