@@ -194,9 +194,8 @@ enum DemoCommand {
         }
         guard let totals = collector.spanTotals else { return printLine("spans: the spool's disk does not answer") }
         let lost = workload.lostSpans > 0 ? ", \(workload.lostSpans) lost by the demo's workers" : ""
-        printLine(
-            "spans: \(totals.received) received, \(totals.spooled?.forwarded ?? 0) forwarded\(lost); forwarder \(collector.forwarderState)"
-        )
+        let counts = "\(totals.received) received, \(totals.spooled?.forwarded ?? 0) forwarded\(lost)"
+        printLine("spans: \(counts); forwarder \(collector.forwarderState)")
     }
 
     private static func printLine(_ line: String) {
