@@ -155,7 +155,7 @@ package final class RedisMonitor: Sendable {
 
     /// Waits for the end of the thread until the deadline.
     package func awaitStop(until deadline: MonotonicTime) {
-        thread.withLock { $0 }?.join(until: deadline, clock: clock)
+        thread.withLock { $0 }?.join(until: deadline)
     }
 
     // MARK: The thread

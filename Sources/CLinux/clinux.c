@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 int collector_eventfd(void) {
@@ -20,6 +21,11 @@ void collector_name_thread(const char *name) {
     strncpy(cut, name, sizeof cut - 1);
     cut[sizeof cut - 1] = 0;
     pthread_setname_np(pthread_self(), cut);
+}
+
+bool collector_join_thread(pthread_t thread, uint64_t deadline) {
+    struct timespec time = {(time_t)(deadline / 1000000000u), (long)(deadline % 1000000000u)};
+    return pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &time) == 0;
 }
 
 static uint32_t table[256];

@@ -94,18 +94,41 @@ package enum Files {
 
     /// The names of the regular files in a directory, and their sizes. Names that are not UTF-8 are left out.
     package static func list(_ directory: String) throws(SystemError) -> [(name: String, bytes: Int)] {
-        guard let stream = opendir(directory) else { throw SystemError("reading directory", path: directory) }
-        defer { closedir(stream) }
         var found: [(name: String, bytes: Int)] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(validatingCString: $0) }
-            }
+        try forEachEntry(of: directory) { parent, entry in
             var status = stat()
-            guard let name, fstatat(dirfd(stream), name, &status, AT_SYMLINK_NOFOLLOW) == 0 else { continue }
+            guard let name = String(validatingCString: entry),
+                fstatat(parent, entry, &status, AT_SYMLINK_NOFOLLOW) == 0
+            else { return }
             if status.st_mode & S_IFMT == S_IFREG { found.append((name, Int(status.st_size))) }
         }
         return found
+    }
+
+    /// Calls `body` with a descriptor of the directory and each name in it but `.` and `..`, as the kernel has it.
+    ///
+    /// - Throws: `SystemError` where the directory can't be opened, or not be read to its end.
+    package static func forEachEntry(
+        of directory: String, _ body: (_ parent: Int32, _ name: UnsafePointer<CChar>) -> Void
+    ) throws(SystemError) {
+        guard let stream = opendir(directory) else { throw SystemError("reading directory", path: directory) }
+        defer { closedir(stream) }
+        if !readEntries(of: stream, body) { throw SystemError("reading directory", path: directory) }
+    }
+
+    /// Returns false where the directory was not read to its end; errno says why.
+    private static func readEntries(
+        of stream: OpaquePointer, _ body: (_ parent: Int32, _ name: UnsafePointer<CChar>) -> Void
+    ) -> Bool {
+        while true {
+            errno = 0
+            guard let entry = readdir(stream) else { return errno == 0 }
+            withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { name in
+                    if strcmp(name, ".") != 0 && strcmp(name, "..") != 0 { body(dirfd(stream), name) }
+                }
+            }
+        }
     }
 
     /// Removes a directory and all that is in it, following no link. Missing is no error.
@@ -129,15 +152,11 @@ package enum Files {
             return
         }
         defer { closedir(directory) }
-        while let entry = readdir(directory) {
-            withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { name in
-                    if strcmp(name, ".") == 0 || strcmp(name, "..") == 0 { return }
-                    let child = openat(descriptor, name, directoryFlags)
-                    if child >= 0 { removeEntries(of: child) }
-                    unlinkat(descriptor, name, child >= 0 ? AT_REMOVEDIR : 0)
-                }
-            }
+        // What can't be read stays; the caller's rmdir then leaves the directory.
+        _ = readEntries(of: directory) { descriptor, name in
+            let child = openat(descriptor, name, directoryFlags)
+            if child >= 0 { removeEntries(of: child) }
+            unlinkat(descriptor, name, child >= 0 ? AT_REMOVEDIR : 0)
         }
     }
 }

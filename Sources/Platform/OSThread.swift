@@ -6,36 +6,24 @@ import Synchronization
 /// A thread of the operating system for work that blocks (Redis, libcurl, fdatasync). Blocking C never runs on Swift's
 /// cooperative pool: with one or two cores it would starve everything else.
 ///
-/// Guard of the `@unchecked Sendable`: `handle` is written once in `init` and taken once under `joined`.
+/// Guard of the `@unchecked Sendable`: `handle` is written once in `init`; the owner joins from one thread at a time, once, as `joined` says.
 package final class OSThread: @unchecked Sendable {
-    /// Shared by the thread and its owner, whichever lives longer.
-    private final class Flag: Sendable {
-        private let value = Atomic<Bool>(false)
-        func set() { value.store(true, ordering: .releasing) }
-        var isSet: Bool { value.load(ordering: .acquiring) }
-    }
-
     private final class Start {
         let name: String
         let body: @Sendable () -> Void
-        let isDone: Flag
-        init(name: String, body: @escaping @Sendable () -> Void, isDone: Flag) {
+        init(name: String, body: @escaping @Sendable () -> Void) {
             self.name = name
             self.body = body
-            self.isDone = isDone
         }
     }
 
     private var handle = pthread_t()
     private let joined = Atomic<Bool>(false)
-    private let isDone: Flag
 
     /// Starts the thread. `name` is cut to the kernel's 15 bytes. All signals are blocked in it: the main thread
     /// waits for them.
     package init(name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
-        let flag = Flag()
-        isDone = flag
-        let start = Unmanaged.passRetained(Start(name: name, body: body, isDone: flag))
+        let start = Unmanaged.passRetained(Start(name: name, body: body))
         let code = pthread_create(
             &handle, nil,
             { context in
@@ -46,7 +34,6 @@ package final class OSThread: @unchecked Sendable {
                 pthread_sigmask(SIG_BLOCK, &all, nil)
                 collector_name_thread(start.name)
                 start.body()
-                start.isDone.set()
                 return nil
             }, start.toOpaque())
         if code != 0 {
@@ -55,10 +42,11 @@ package final class OSThread: @unchecked Sendable {
         }
     }
 
-    /// Waits until the body has returned, or until the deadline; then the thread is left to itself.
-    package func join(until deadline: MonotonicTime, clock: Clock) {
-        while !isDone.isSet && clock.monotonic() < deadline { usleep(2000) }
-        if isDone.isSet { join() }
+    /// Waits until the body has returned, or until the deadline on the system's monotonic clock; then the thread goes on by
+    /// itself.
+    package func join(until deadline: MonotonicTime) {
+        if joined.load(ordering: .acquiring) { return }
+        if collector_join_thread(handle, deadline.nanoseconds) { joined.store(true, ordering: .releasing) }
     }
 
     /// Waits until the body has returned. A second call returns at once.

@@ -53,19 +53,9 @@ package struct DiskFileSystem: SpoolFileSystem {
     }
 
     package func names() throws(SystemError) -> [String] {
-        guard let stream = opendir(directory) else { throw SystemError("reading directory", path: directory) }
-        defer { closedir(stream) }
+        // A name that was not read would be given to a new segment: the directory is read to its end, or not at all.
         var names: [String] = []
-        while true {
-            errno = 0
-            guard let entry = readdir(stream) else { break }
-            names.append(
-                withUnsafePointer(to: &entry.pointee.d_name) { name in
-                    name.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-                })
-        }
-        // Names that were not read would be given to new segments.
-        if errno != 0 { throw SystemError("reading directory", path: directory) }
+        try Files.forEachEntry(of: directory) { _, name in names.append(String(cString: name)) }
         return names
     }
 

@@ -106,7 +106,7 @@ package final class TaskLookup: Sendable {
     }
 
     package func awaitStop(until deadline: MonotonicTime) {
-        thread.withLock { $0 }?.join(until: deadline, clock: clock)
+        thread.withLock { $0 }?.join(until: deadline)
     }
 
     /// False: they are not asked for. Else `whenDone` is called once, by another thread.

@@ -1,5 +1,7 @@
 // Calls of Linux and instructions of the CPU that Swift's Glibc module does not import.
 #pragma once
+#include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -8,6 +10,9 @@ int collector_eventfd(void);
 
 /// Names the calling thread; at most 15 bytes count.
 void collector_name_thread(const char *name);
+
+/// Joins a thread, waiting until `deadline` nanoseconds on CLOCK_MONOTONIC at the latest. Returns whether it has ended.
+bool collector_join_thread(pthread_t thread, uint64_t deadline);
 
 /// CRC-32C (Castagnoli, reflected 0x82F63B78, as in iSCSI and RFC 3720) of `count` bytes, going on from `crc`
 /// (0 at first). By the CPU's instruction where it has one, by a table where not.

@@ -56,11 +56,13 @@ struct ProcessMetrics: MetricSource {
     }
 
     private func openDescriptors() -> Int? {
-        guard let directory = opendir("/proc/self/fd") else { return nil }
-        defer { closedir(directory) }
-        var count = 0
-        while readdir(directory) != nil { count += 1 }
-        // Without `.`, `..` and the directory's own.
-        return count - 3
+        do {
+            var count = 0
+            try Files.forEachEntry(of: "/proc/self/fd") { _, _ in count += 1 }
+            // Without the directory's own.
+            return count - 1
+        } catch {
+            return nil  // No /proc: the family is absent.
+        }
     }
 }
