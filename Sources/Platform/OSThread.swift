@@ -6,7 +6,8 @@ import Synchronization
 /// A thread of the operating system for work that blocks (Redis, libcurl, fdatasync). Blocking C never runs on Swift's
 /// cooperative pool: with one or two cores it would starve everything else.
 ///
-/// Guard of the `@unchecked Sendable`: `handle` is written once in `init`; the owner joins from one thread at a time, once, as `joined` says.
+/// Guard of the `@unchecked Sendable`: `handle` is written once, in `init`. The owner joins from one thread at a time, and
+/// once, as `joined` says.
 package final class OSThread: @unchecked Sendable {
     private final class Start {
         let name: String
