@@ -52,7 +52,7 @@ let tools: [Target] =
             tool("FuzzSpanScanner", in: "Fuzzing", ["OTLP"]),
             tool("FuzzJSON", in: "Fuzzing", ["OTLP"]),
             tool("FuzzStoredTask", in: "Fuzzing", ["AsynqRedis"]),
-            tool("FuzzGRPC", in: "Fuzzing", ["SpanReceiver", .product(name: "NIOCore", package: "swift-nio")]),
+            tool("FuzzGRPC", in: "Fuzzing", ["SpanReceiver", "Text", .product(name: "NIOCore", package: "swift-nio")]),
             tool(
                 "FuzzHTTP", in: "Fuzzing",
                 ["HTTPService", "Model", "OTLP", "SpanReceiver"] + nio
@@ -62,6 +62,7 @@ let tools: [Target] =
         [
             tool("RedisBenchmark", in: "Benchmarks", ["AsynqRedis", "Redis", "Model", "Platform", "ProtobufWire"]),
             tool("MetricsBenchmark", in: "Benchmarks", ["Compression", "Metrics", "Model", "WaitTime"]),
+            tool("JSONBenchmark", in: "Benchmarks", ["OTLP"]),
             tool("SpoolBenchmark", in: "Benchmarks", ["Spool", "Model", "Platform"]),
             tool("CompressionBenchmark", in: "Benchmarks", ["Compression", "Platform", "ProtobufWire"]),
         ]
@@ -88,21 +89,23 @@ let package = Package(
 
         // Values and the operating system.
         .target(name: "CLinux"),
-        library("Model"),
+        library("Text"),
+        library("Model", ["Text"]),
         library("Platform", ["Model", "CLinux"]),
-        library("ProtobufWire"),
+        library("ProtobufWire", ["Text"]),
         .target(name: "Compression", dependencies: ["CISAL", "CZlib", "CZstd"], swiftSettings: rules + gzipByZlib),
 
         // The data flow, from left to right.
-        library("Redis", ["Model", "Platform", "CHiredis", "CTLS"]),
+        library("Redis", ["Model", "Text", "Platform", "CHiredis", "CTLS"]),
         library("AsynqRedis", ["Model", "Platform", "ProtobufWire", "JSON", "Redis", logging]),
-        library("JSON"),
-        library("OTLP", ["Model", "ProtobufWire", "JSON"]),
+        library("JSON", ["Text"]),
+        library("OTLP", ["Text", "Model", "ProtobufWire", "JSON"]),
         library("HTTPService", ["Platform"] + nio + http2),
         library(
-            "SpanReceiver", ["Model", "Platform", "JSON", "OTLP", "ProtobufWire", "HTTPService", "Compression"] + nio),
+            "SpanReceiver",
+            ["Text", "Model", "Platform", "JSON", "OTLP", "ProtobufWire", "HTTPService", "Compression"] + nio),
         library("WaitTime", ["Model", "Metrics"]),
-        library("Metrics", ["Model", "CLinux"]),
+        library("Metrics", ["Text", "Model", "ProtobufWire", "CLinux"]),
         library("Spool", ["Model", "Platform"]),
         library(
             "Forwarder",
@@ -110,13 +113,13 @@ let package = Package(
                 "Model", "Platform", "Metrics", "Spool", "Compression", "OTLP", "ProtobufWire", "CCurl", "CTLS",
                 logging,
             ]),
-        library("Web", ["Model", "Platform", "Metrics", "WaitTime", "HTTPService", "Compression"] + nio),
+        library("Web", ["Text", "Model", "Platform", "Metrics", "WaitTime", "HTTPService", "Compression"] + nio),
 
         // Wiring, the demo and the program.
         library(
             "Collector",
             [
-                "Model", "Platform", "Metrics", "Redis", "AsynqRedis", "OTLP", "HTTPService", "SpanReceiver",
+                "Text", "Model", "Platform", "Metrics", "Redis", "AsynqRedis", "OTLP", "HTTPService", "SpanReceiver",
                 "WaitTime",
                 "Spool",
                 "Forwarder", "Web", "AsynqDemo", "CYAML", logging,
@@ -130,7 +133,8 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Model", "Platform", "Redis"], path: "Tests/TestSupport",
             swiftSettings: rules),
-        tests("ProtobufWire", []),
+        tests("Text", []),
+        tests("ProtobufWire", ["Text"]),
         tests("Platform", ["Model"]),
         tests("Compression", []),
         tests("Metrics", ["Model", "ProtobufWire"]),

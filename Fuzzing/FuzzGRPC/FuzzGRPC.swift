@@ -1,5 +1,6 @@
 import NIOCore
 import SpanReceiver
+import Text
 
 /// Any bytes as what gRPC frames and writes in header fields: what is written must be read back as it was, by readers of
 /// the fuzzer's own.
@@ -67,7 +68,7 @@ private func nanoseconds(_ unit: UInt8) -> Double? {
 }
 
 private func checkPercentEncoding(_ text: String) {
-    let encoded = Array(GRPCFields.percentEncoded(text).utf8)
+    let encoded = Array(PercentCoding.encode(text, plain: .printable).utf8)
     var decoded: [UInt8] = []
     var at = 0
     while at < encoded.count {
@@ -96,7 +97,7 @@ private func hexValue(_ digit: UInt8) -> UInt8? {
 }
 
 private func checkBase64(_ bytes: [UInt8]) {
-    let encoded = GRPCFields.base64(bytes)
+    let encoded = Base64.encode(bytes)
     precondition(encoded.utf8.count == (bytes.count * 4 + 2) / 3, "another length than base64 without padding")
     var decoded: [UInt8] = []
     var bits = UInt32(0)

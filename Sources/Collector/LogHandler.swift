@@ -3,7 +3,7 @@ package import Logging
 import Model
 package import Platform
 import Synchronization
-import Web
+import Text
 
 /// Lines on standard error: JSON for machines, plain text for people. Never payloads, never credentials: the callers see
 /// to that.
@@ -63,18 +63,17 @@ package struct CollectorLogHandler: LogHandler {
     }
 
     private func json(_ level: Logger.Level, _ message: String, _ fields: Logger.Metadata) -> String {
-        var line = "{\"time\":\"\(clock.wall().rfc3339)\",\"level\":\"\(level)\","
-        line += "\"component\":\(quoted(label)),\"message\":\(quoted(message))"
-        for (key, value) in fields.sorted(by: { $0.key < $1.key }) { line += ",\(quoted(key)):\(quoted("\(value)"))" }
-        return line + "}"
+        var line = JSONObject()
+        line.add("time", clock.wall().rfc3339)
+        line.add("level", "\(level)")
+        line.add("component", label)
+        line.add("message", message)
+        for (key, value) in fields.sorted(by: { $0.key < $1.key }) { line.add(key, "\(value)") }
+        return line.text
     }
 
     private func text(_ level: Logger.Level, _ message: String, _ fields: Logger.Metadata) -> String {
-        let rest = fields.sorted { $0.key < $1.key }.map { " \($0.key)=\(quoted("\($0.value)"))" }.joined()
+        let rest = fields.sorted { $0.key < $1.key }.map { " \($0.key)=\(JSONString.quoted("\($0.value)"))" }.joined()
         return "\(clock.wall().rfc3339) \(level) \(label): \(message)\(rest)"
-    }
-
-    private func quoted(_ text: String) -> String {
-        "\"" + escapedJSON(text) + "\""
     }
 }

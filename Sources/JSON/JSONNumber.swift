@@ -1,110 +1,87 @@
-/// A number as JSON writes it, exact: digits × 10^exponent, of any length.
+/// A number as JSON writes it (RFC 8259, 6), exact, of any length.
 package struct JSONNumber {
-    package private(set) var isNegative = false
-    /// The significant digits, as many as fit.
-    private var digits: UInt64 = 0
-    private var exponent = 0
-    /// A digit other than zero did not fit into `digits`.
-    private var isCut = false
-    /// Once a digit did not fit, none behind it may.
-    private var isFull = false
-    /// What is written behind the e.
-    private var writtenExponent = 0
+    package let isNegative: Bool
+    /// Where it ends: the first byte behind it.
+    package let end: Int
     private let text: UnsafeRawBufferPointer
-    /// Behind the number.
-    package private(set) var end: Int
     private let start: Int
+    /// The digits in front of the point, and those behind it.
+    private let whole: Range<Int>
+    private let fraction: Range<Int>
+    /// What is written behind the e.
+    private let exponent: Int
 
     /// Longer exponents change nothing: a body has fewer digits to make up for them.
     private static let maxExponent = 1 << 40
 
     /// nil where no number starts.
-    @inline(__always)
     package init?(_ text: UnsafeRawBufferPointer, from start: Int) {
+        var cursor = Cursor(text: text, position: start)
+        isNegative = cursor.take(UInt8(ascii: "-"))
+        whole = cursor.takeDigits()
+        guard !whole.isEmpty, whole.count == 1 || text[whole.lowerBound] != UInt8(ascii: "0") else { return nil }
+        if cursor.take(UInt8(ascii: ".")) {
+            fraction = cursor.takeDigits()
+            if fraction.isEmpty { return nil }
+        } else {
+            fraction = cursor.position..<cursor.position
+        }
+        var exponent = 0
+        if cursor.take(UInt8(ascii: "e")) || cursor.take(UInt8(ascii: "E")) {
+            let isNegative = cursor.take(UInt8(ascii: "-"))
+            if !isNegative { _ = cursor.take(UInt8(ascii: "+")) }
+            let digits = cursor.takeDigits()
+            if digits.isEmpty { return nil }
+            for byte in text[digits] { exponent = min(exponent * 10 + Int(byte - UInt8(ascii: "0")), Self.maxExponent) }
+            if isNegative { exponent = -exponent }
+        }
         self.text = text
         self.start = start
-        end = start
-        if take(UInt8(ascii: "-")) { isNegative = true }
-        let first = end
-        takeDigits(power: 0)
-        guard end > first, text[first] != UInt8(ascii: "0") || end == first + 1 else { return nil }
-        if end < text.count, text[end] == UInt8(ascii: ".") || text[end] | 0x20 == UInt8(ascii: "e") {
-            guard takeFractionAndExponent() else { return nil }
-        }
+        self.exponent = exponent
+        end = cursor.position
     }
 
-    @inline(__always)
-    private mutating func take(_ byte: UInt8) -> Bool {
-        guard end < text.count, text[end] == byte else { return false }
-        end += 1
-        return true
-    }
+    private struct Cursor {
+        let text: UnsafeRawBufferPointer
+        var position: Int
 
-    /// `power`: 0 in front of the point, -1 behind it.
-    @inline(__always)
-    private mutating func takeDigits(power: Int) {
-        while end < text.count {
-            let digit = text[end] &- UInt8(ascii: "0")
-            if digit > 9 { return }
-            end += 1
-            let (tenfold, isOver) = digits.multipliedReportingOverflow(by: 10)
-            let (sum, isOverToo) = tenfold.addingReportingOverflow(UInt64(digit))
-            if isOver || isOverToo || isFull {
-                isFull = true
-                if digit != 0 { isCut = true }
-                exponent += power + 1
-            } else {
-                digits = sum
-                exponent += power
-            }
+        mutating func take(_ byte: UInt8) -> Bool {
+            guard position < text.count, text[position] == byte else { return false }
+            position += 1
+            return true
         }
-    }
 
-    private mutating func takeFractionAndExponent() -> Bool {
-        if take(UInt8(ascii: ".")) {
-            let first = end
-            takeDigits(power: -1)
-            if end == first { return false }
+        mutating func takeDigits() -> Range<Int> {
+            let first = position
+            while position < text.count, text[position] &- UInt8(ascii: "0") <= 9 { position += 1 }
+            return first..<position
         }
-        guard take(UInt8(ascii: "e")) || take(UInt8(ascii: "E")) else { return true }
-        let isNegative = take(UInt8(ascii: "-"))
-        if !isNegative { _ = take(UInt8(ascii: "+")) }
-        let first = end
-        var power = 0
-        while end < text.count, text[end] &- UInt8(ascii: "0") <= 9 {
-            power = min(power * 10 + Int(text[end] &- UInt8(ascii: "0")), Self.maxExponent)
-            end += 1
-        }
-        writtenExponent = isNegative ? -power : power
-        exponent += writtenExponent
-        return end > first
     }
 
     // MARK: As an integer
 
     /// The number without its sign, if it is whole and fits: `1.0`, `100e-2` and `1E3` are whole.
-    @inline(__always)
     package var magnitude: UInt64? {
-        if exponent == 0 { return isCut ? nil : digits }
-        return scaledMagnitude
-    }
-
-    @inline(never)
-    private var scaledMagnitude: UInt64? {
-        // With a digit cut off, the number is over 2^64 or not whole.
-        if isCut { return nil }
-        if digits == 0 { return 0 }
-        var (value, power) = (digits, exponent)
-        while power < 0 {
-            guard value % 10 == 0 else { return nil }
-            value /= 10
+        if fraction.isEmpty && exponent == 0 { return Self.integer(text[whole]) }
+        var digits = Array(text[whole]) + Array(text[fraction])
+        var power = exponent - fraction.count
+        while digits.last == UInt8(ascii: "0") {
+            digits.removeLast()
             power += 1
         }
-        while power > 0 {
+        if digits.isEmpty { return 0 }
+        // 2^64 has 20 digits.
+        guard (0...20).contains(power) else { return nil }
+        return Self.integer(digits + repeatElement(UInt8(ascii: "0"), count: power))
+    }
+
+    private static func integer(_ digits: some Sequence<UInt8>) -> UInt64? {
+        var value: UInt64 = 0
+        for digit in digits {
             let (tenfold, isOver) = value.multipliedReportingOverflow(by: 10)
-            if isOver { return nil }
-            value = tenfold
-            power -= 1
+            let (sum, isOverToo) = tenfold.addingReportingOverflow(UInt64(digit - UInt8(ascii: "0")))
+            if isOver || isOverToo { return nil }
+            value = sum
         }
         return value
     }
@@ -123,53 +100,10 @@ package struct JSONNumber {
 
     // MARK: As a double
 
-    private static let exactPowers: [Double] = [
-        1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
-        1e20,
-        1e21, 1e22,
-    ]
-    /// No double and no middle between two has more digits than 768.
-    private static let maxDigits = 800
-
     /// The nearest double; nil beyond the largest.
     package var double: Double? {
-        // Both are exact then, so the one operation rounds correctly (W. D. Clinger, 1990).
-        if !isCut, digits <= 1 << 53, exponent.magnitude < Self.exactPowers.count {
-            let power = Self.exactPowers[Int(exponent.magnitude)]
-            let value = exponent < 0 ? Double(digits) / power : Double(digits) * power
-            return isNegative ? -value : value
-        }
-        if digits == 0 { return isNegative ? -0.0 : 0 }
-        guard let value = Double(canonical), value.isFinite else { return nil }
+        let number = String(decoding: UnsafeRawBufferPointer(rebasing: text[start..<end]), as: UTF8.self)
+        guard let value = Double(number), value.isFinite else { return nil }
         return value
-    }
-
-    /// The same number for the standard library. Of one that goes on and on, the digits beyond those that matter are cut
-    /// off, and a 1 stands for them.
-    private var canonical: String {
-        if end - start <= Self.maxDigits {
-            return String(decoding: UnsafeRawBufferPointer(rebasing: text[start..<end]), as: UTF8.self)
-        }
-        var result = isNegative ? "-" : ""
-        var (kept, places, isBehindPoint, isCut) = (0, 0, false, false)
-        for byte in text[start..<end] {
-            if byte == UInt8(ascii: ".") { isBehindPoint = true }
-            if byte | 0x20 == UInt8(ascii: "e") { break }
-            let digit = byte &- UInt8(ascii: "0")
-            if digit > 9 { continue }
-            if isBehindPoint { places -= 1 }
-            if kept == Self.maxDigits {
-                places += 1
-                if digit != 0 { isCut = true }
-            } else if kept > 0 || digit != 0 {
-                result.unicodeScalars.append(Unicode.Scalar(byte))
-                kept += 1
-            }
-        }
-        if isCut {
-            places -= 1
-            result += "1"
-        }
-        return "\(result)e\(places + writtenExponent)"
     }
 }

@@ -1,3 +1,5 @@
+import Text
+
 /// Reads JSON (RFC 8259) in place, token by token: no tree, no copy of a string unless it has escapes.
 ///
 /// Strict where being lenient could change what was meant (UTF-8, escapes, numbers, commas). Two things are tolerated
@@ -196,11 +198,10 @@ package struct JSONText: ~Copyable {
         var runStart = start
         var runEnd = firstEscape
         while true {
-            unescaped.reserve(runEnd - runStart + JSONCharacters.maxScalarBytes)
-            unescaped.put(UnsafeRawBufferPointer(rebasing: body[runStart..<runEnd]))
+            unescaped.append(UnsafeRawBufferPointer(rebasing: body[runStart..<runEnd]))
             if body[runEnd] == UInt8(ascii: "\"") { break }
             let (scalar, next) = try JSONCharacters.escape(body, at: runEnd)
-            for byte in scalar.utf8 { unescaped.put(byte) }
+            for byte in scalar.utf8 { unescaped.append(byte) }
             runStart = next
             runEnd = try JSONCharacters.plainEnd(body, from: next)
         }

@@ -4,20 +4,19 @@ package final class HistogramBounds: Sendable, Equatable {
     package let values: [Double]
     /// What closes a line's labels, `0.5"} `, for each bound and `+Inf`: as the text format 0.0.4 has it here (`10`), and
     /// as OpenMetrics asks (`10.0`).
-    let textEdges: [Edge]
-    let openMetricsEdges: [Edge]
+    let textEdges: Edges
+    let openMetricsEdges: Edges
 
-    /// In a place of fixed size, so that it is copied by a store or two: a number has 24 characters at most.
-    struct Edge: Sendable {
-        let text: SIMD32<UInt8>
-        let count: Int
+    /// One after the other in one array: arrays of their own would be retained for each line.
+    struct Edges: Sendable {
+        private(set) var bytes: [UInt8] = []
+        private(set) var ends: [Int] = []
 
-        init(_ number: String) {
-            let bytes = Array("\(number)\"} ".utf8)
-            var text = SIMD32<UInt8>()
-            for (index, byte) in bytes.enumerated() { text[index] = byte }
-            self.text = text
-            count = bytes.count
+        fileprivate init(_ numbers: [String]) {
+            for number in numbers {
+                bytes += "\(number)\"} ".utf8
+                ends.append(bytes.count)
+            }
         }
     }
 
@@ -35,8 +34,8 @@ package final class HistogramBounds: Sendable, Equatable {
 
     private init(checked values: [Double]) {
         self.values = values
-        textEdges = (values + [.infinity]).map { Edge(NumberText.plain($0)) }
-        openMetricsEdges = (values + [.infinity]).map { Edge(NumberText.canonical($0)) }
+        textEdges = Edges((values + [.infinity]).map(NumberText.plain))
+        openMetricsEdges = Edges((values + [.infinity]).map(NumberText.canonical))
     }
 
     package static func == (left: HistogramBounds, right: HistogramBounds) -> Bool {

@@ -1,4 +1,5 @@
 import Model
+import Text
 
 /// The two text formats. They differ in the names of families, in the way numbers are written in `le`, and in what only
 /// OpenMetrics has: units, exemplars, and an end.
@@ -23,12 +24,11 @@ enum TextEncoder {
     }
 
     static func encode(_ families: [MetricFamily], _ dialect: Dialect, to sink: (UnsafeRawBufferPointer) -> Void) {
-        var page = PageWriter()
+        var page = GrowingBytes()
         for family in families where dialect == .prometheus || !family.isTextOnly {
             appendHead(of: family, dialect, to: &page)
             let name = Array(family.name.utf8)
-            for (index, sample) in family.samples.enumerated() {
-                if index + 1 < family.samples.count { family.samples[index + 1].prefetch() }
+            for sample in family.samples {
                 switch sample.value {
                 case .number(let value): append(value, name: name, labels: sample.labels, to: &page)
                 case .histogram(let histogram): append(histogram, name: name, labels: sample.labels, dialect, to: &page)
@@ -45,7 +45,7 @@ enum TextEncoder {
 
     // MARK: Heads
 
-    private static func appendHead(of family: MetricFamily, _ dialect: Dialect, to page: inout PageWriter) {
+    private static func appendHead(of family: MetricFamily, _ dialect: Dialect, to page: inout GrowingBytes) {
         var name = family.name
         var kind = family.kind.rawValue
         switch (dialect, family.kind) {
@@ -74,97 +74,78 @@ enum TextEncoder {
 
     // MARK: Samples
 
-    private static func append(_ value: Double, name: [UInt8], labels: LabelSet, to page: inout PageWriter) {
-        page.append(upTo: seriesBytes(name, labels) + PageRoom.maxNumberBytes + 1) { room in
-            appendSeries(name, "", labels, to: &room)
-            room.append(value)
-            room.append(newline)
-        }
-    }
-
-    private static func seriesBytes(_ name: [UInt8], _ labels: LabelSet) -> Int {
-        name.count + labels.encoded.count + 16
+    private static func append(_ value: Double, name: [UInt8], labels: LabelSet, to page: inout GrowingBytes) {
+        appendSeries(name, "", labels, to: &page)
+        page.append(value)
+        page.append(newline)
     }
 
     /// `name_suffix{labels} `, with the blank that precedes the value.
     private static func appendSeries(
-        _ name: [UInt8], _ suffix: StaticString, _ labels: LabelSet, to room: inout PageRoom
+        _ name: [UInt8], _ suffix: StaticString, _ labels: LabelSet, to page: inout GrowingBytes
     ) {
-        room.append(name)
-        room.append(suffix)
+        page.append(name)
+        page.append(suffix)
         if !labels.encoded.isEmpty {
-            room.append(UInt8(ascii: "{"))
-            room.append(labels.encoded)
-            room.append(UInt8(ascii: "}"))
+            page.append(UInt8(ascii: "{"))
+            page.append(labels.encoded)
+            page.append(UInt8(ascii: "}"))
         }
-        room.append(UInt8(ascii: " "))
+        page.append(UInt8(ascii: " "))
     }
 
     private static func append(
-        _ histogram: Histogram, name: [UInt8], labels: LabelSet, _ dialect: Dialect, to page: inout PageWriter
+        _ histogram: Histogram, name: [UInt8], labels: LabelSet, _ dialect: Dialect, to page: inout GrowingBytes
     ) {
         let bounds = histogram.bounds.values
-        let edges = (dialect == .prometheus ? histogram.bounds.textEdges : histogram.bounds.openMetricsEdges).span
+        let edges = dialect == .prometheus ? histogram.bounds.textEdges : histogram.bounds.openMetricsEdges
+        let (edgeBytes, edgeEnds) = (edges.bytes.span, edges.ends.span)
         let words = histogram.words.span
         var exemplar = dialect == .openMetrics ? histogram.exemplarRange.lowerBound : words.count
-        let lineBytes = seriesBytes(name, labels) + MemoryLayout<HistogramBounds.Edge>.size + PageRoom.maxNumberBytes
-        let exemplarCount = (words.count - exemplar) / Exemplar.wordCount
-        page.append(upTo: (edges.count + 2) * lineBytes + exemplarCount * exemplarBytes) { room in
-            // All lines of the buckets begin alike: what the first one begins with is copied.
-            let first = UnsafeRawPointer(room.next)
-            room.append(name)
-            room.append("_bucket{")
-            room.append(labels.encoded)
-            if !labels.encoded.isEmpty { room.append(comma) }
-            room.append("le=\"")
-            let start = UnsafeRawBufferPointer(start: first, count: UnsafeRawPointer(room.next) - first)
-            var cumulative: UInt64 = 0
-            for bucket in edges.indices {
-                if bucket > 0 { room.append(start) }
-                room.append(edges[bucket])
-                cumulative += words[bucket]
-                room.append(integer: cumulative)
-                if exemplar < words.count,
-                    bucket == bounds.count || Exemplar.value(words, at: exemplar) <= bounds[bucket]
-                {
-                    append(Exemplar(words, at: exemplar), to: &room)
-                    exemplar += Exemplar.wordCount
-                }
-                room.append(newline)
+        // All lines of the buckets begin alike: what the first one begins with is copied.
+        let start = page.count
+        page.append(name)
+        page.append("_bucket{")
+        page.append(labels.encoded)
+        if !labels.encoded.isEmpty { page.append(comma) }
+        page.append("le=\"")
+        let beginning = start..<page.count
+        var cumulative: UInt64 = 0
+        for bucket in edgeEnds.indices {
+            if bucket > 0 { page.append(copyOf: beginning) }
+            page.append(edgeBytes.extracting((bucket == 0 ? 0 : edgeEnds[bucket - 1])..<edgeEnds[bucket]))
+            cumulative += words[bucket]
+            page.append(decimal: cumulative)
+            if exemplar < words.count,
+                bucket == bounds.count || Exemplar.value(words, at: exemplar) <= bounds[bucket]
+            {
+                append(Exemplar(words, at: exemplar), to: &page)
+                exemplar += Exemplar.wordCount
             }
-            appendSeries(name, "_sum", labels, to: &room)
-            room.append(histogram.sum)
-            room.append(newline)
-            appendSeries(name, "_count", labels, to: &room)
-            room.append(integer: cumulative)
-            room.append(newline)
+            page.append(newline)
         }
+        appendSeries(name, "_sum", labels, to: &page)
+        page.append(histogram.sum)
+        page.append(newline)
+        appendSeries(name, "_count", labels, to: &page)
+        page.append(decimal: cumulative)
+        page.append(newline)
     }
 
-    private static let exemplarBytes = 128
-
-    private static func append(_ exemplar: Exemplar, to room: inout PageRoom) {
+    private static func append(_ exemplar: Exemplar, to page: inout GrowingBytes) {
         let span = exemplar.origin.span
-        room.append(" # {trace_id=\"")
-        room.append(hex: span.trace.high)
-        room.append(hex: span.trace.low)
-        room.append("\",span_id=\"")
-        room.append(hex: span.span.value)
-        room.append("\"} ")
-        room.append(exemplar.value)
+        page.append(" # {trace_id=\"")
+        page.append(hex: span.trace.high)
+        page.append(hex: span.trace.low)
+        page.append("\",span_id=\"")
+        page.append(hex: span.span.value)
+        page.append("\"} ")
+        page.append(exemplar.value)
         // Milliseconds are what Prometheus keeps.
         let milliseconds = UInt64(max(0, exemplar.origin.time.nanoseconds) / 1_000_000)
-        room.append(UInt8(ascii: " "))
-        room.append(integer: milliseconds / 1000)
-        room.append(UInt8(ascii: "."))
-        room.append(integer: milliseconds % 1000, digits: 3)
-    }
-}
-
-extension PageRoom {
-    @inline(__always)
-    fileprivate mutating func append(_ edge: HistogramBounds.Edge) {
-        next.storeBytes(of: edge.text, as: SIMD32<UInt8>.self)
-        skip(edge.count)
+        page.append(UInt8(ascii: " "))
+        page.append(decimal: milliseconds / 1000)
+        page.append(UInt8(ascii: "."))
+        page.append(decimal: milliseconds % 1000, digits: 3)
     }
 }

@@ -1,3 +1,5 @@
+import Text
+
 /// Text that came from outside (a queue name, a task type), compared byte by byte.
 ///
 /// Swift's `String` treats canonically equivalent texts as equal ("é" in one scalar or two); Redis and Asynq do not,
@@ -47,7 +49,7 @@ package struct ForeignText: Hashable, Sendable, Comparable {
         while position < bytes.count {
             let byte = bytes[position]
             if invalid.contains(position) {
-                printed += Array("\\x\(String(byte, radix: 16, uppercase: true))".utf8)
+                printed += "\\x\(Hex.text(UInt64(byte), digits: 2, uppercase: true))".utf8
                 position += 1
             } else if byte == Self.backslash {
                 let end = bytes[position...].firstIndex { $0 != Self.backslash } ?? bytes.count

@@ -1,3 +1,5 @@
+import Text
+
 /// The trace context that a task carries from its producer: what a process span can be linked to, if the span is known.
 package struct TraceContext: Hashable, Sendable {
     /// The trace is valid. The span is `.none` where the task names its trace only.
@@ -17,10 +19,10 @@ package struct TraceContext: Hashable, Sendable {
     package init?(traceParent text: UnsafeRawBufferPointer, traceState: [UInt8] = []) {
         let dash = UInt8(ascii: "-")
         guard text.count >= 55, text[2] == dash, text[35] == dash, text[52] == dash,
-            let version = Self.hex(text[0..<2]),
+            let version = Hex.value(text[0..<2]),
             version != 0xFF, text.count == 55 || (version > 0 && text[55] == dash),
-            let high = Self.hex(text[3..<19]), let low = Self.hex(text[19..<35]), let span = Self.hex(text[36..<52]),
-            let flags = Self.hex(text[53..<55])
+            let high = Hex.value(text[3..<19]), let low = Hex.value(text[19..<35]), let span = Hex.value(text[36..<52]),
+            let flags = Hex.value(text[53..<55])
         else { return nil }
         let reference = SpanReference(trace: TraceID(high: high, low: low), span: SpanID(span))
         guard reference.isValid else { return nil }
@@ -30,26 +32,12 @@ package struct TraceContext: Hashable, Sendable {
     /// Ids as teams write them into payloads: in any case, short ones without their leading zeros. nil where the trace id is
     /// none; a span id that is none is left out.
     package init?(traceID: UnsafeRawBufferPointer, spanID: UnsafeRawBufferPointer) {
-        guard (1...32).contains(traceID.count), let low = Self.hex(traceID.suffix(16)),
-            let high = Self.hex(traceID.dropLast(16))
+        guard (1...32).contains(traceID.count), let low = Hex.value(traceID.suffix(16)),
+            let high = Hex.value(traceID.dropLast(16))
         else { return nil }
         let trace = TraceID(high: high, low: low)
         guard trace.isValid else { return nil }
-        let span = (1...16).contains(spanID.count) ? Self.hex(spanID[...]).map { SpanID($0) } : nil
+        let span = (1...16).contains(spanID.count) ? Hex.value(spanID[...]).map { SpanID($0) } : nil
         self.init(reference: SpanReference(trace: trace, span: span ?? .none), isSampled: true)
-    }
-
-    /// At most 16 hex digits as a number; nil for anything else.
-    private static func hex(_ digits: Slice<UnsafeRawBufferPointer>) -> UInt64? {
-        var value: UInt64 = 0
-        for digit in digits {
-            switch digit {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"): value = value << 4 | UInt64(digit - UInt8(ascii: "0"))
-            case UInt8(ascii: "a")...UInt8(ascii: "f"): value = value << 4 | UInt64(digit - UInt8(ascii: "a") + 10)
-            case UInt8(ascii: "A")...UInt8(ascii: "F"): value = value << 4 | UInt64(digit - UInt8(ascii: "A") + 10)
-            default: return nil
-            }
-        }
-        return value
     }
 }

@@ -1,3 +1,5 @@
+import Text
+
 /// A W3C trace id: 16 bytes, big-endian in two halves. All zero is invalid and stands for "none".
 package struct TraceID: Hashable, Sendable {
     package let high: UInt64
@@ -24,7 +26,7 @@ package struct TraceID: Hashable, Sendable {
 
     /// 32 lower-case hex digits.
     package var hex: String {
-        String(decoding: hexDigits(of: high) + hexDigits(of: low), as: UTF8.self)
+        Hex.text(high, digits: 16) + Hex.text(low, digits: 16)
     }
 }
 
@@ -44,7 +46,7 @@ package struct SpanID: Hashable, Sendable {
 
     /// 16 lower-case hex digits.
     package var hex: String {
-        String(decoding: hexDigits(of: value), as: UTF8.self)
+        Hex.text(value, digits: 16)
     }
 }
 
@@ -65,9 +67,4 @@ package struct SpanReference: Hashable, Sendable {
 
 private func bigEndianBytes(of value: UInt64) -> [UInt8] {
     withUnsafeBytes(of: value.bigEndian) { [UInt8]($0) }
-}
-
-private func hexDigits(of value: UInt64) -> [UInt8] {
-    let digits: [UInt8] = Array("0123456789abcdef".utf8)
-    return (0..<16).map { digits[Int(value >> UInt64(60 - 4 * $0) & 15)] }
 }

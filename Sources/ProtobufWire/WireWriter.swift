@@ -66,11 +66,6 @@ package struct WireWriter {
     }
 
     package mutating func rawVarint(_ value: UInt64) {
-        var rest = value
-        while rest >= 0x80 {
-            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
-            rest >>= 7
-        }
-        bytes.append(UInt8(rest))
+        Varint.forEachByte(of: value) { bytes.append($0) }
     }
 }

@@ -1,3 +1,5 @@
+import Text
+
 /// Where Redis is and how to log in, from `redis.url`.
 package struct RedisEndpoint: Sendable, Equatable {
     package enum Address: Sendable, Hashable, CustomStringConvertible {
@@ -195,19 +197,8 @@ package enum RedisURL {
 
     /// Percent-decoding.
     private static func decode(_ text: Substring) throws(Invalid) -> String {
-        var bytes: [UInt8] = []
-        var rest = Array(text.utf8)[...]
-        while let byte = rest.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
-                continue
-            }
-            let digits = String(decoding: rest.prefix(2), as: UTF8.self)
-            guard digits.utf8.count == 2, let value = UInt8(digits, radix: 16) else {
-                throw Invalid(problem: "a % that is not followed by two hex digits")
-            }
-            bytes.append(value)
-            rest = rest.dropFirst(2)
+        guard let bytes = PercentCoding.decode(text.utf8) else {
+            throw Invalid(problem: "a % that is not followed by two hex digits")
         }
         return String(decoding: bytes, as: UTF8.self)
     }

@@ -72,37 +72,4 @@ package enum GRPCFields {
         let (product, overflow) = count.multipliedReportingOverflow(by: unit)
         return overflow ? .max : product
     }
-
-    private static let hexadecimal = Array("0123456789ABCDEF".utf8)
-
-    /// `grpc-message`: all but printable ASCII, and the percent sign, as %XX of their UTF-8.
-    package static func percentEncoded(_ text: String) -> String {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(text.utf8.count)
-        for byte in text.utf8 {
-            if (0x20...0x7E).contains(byte) && byte != UInt8(ascii: "%") {
-                bytes.append(byte)
-            } else {
-                bytes += [UInt8(ascii: "%"), hexadecimal[Int(byte >> 4)], hexadecimal[Int(byte & 15)]]
-            }
-        }
-        return String(decoding: bytes, as: UTF8.self)
-    }
-
-    private static let base64Digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-
-    /// Fields whose names end in `-bin`: base64 (RFC 4648, 4), without the padding, which the specification prefers.
-    package static func base64(_ bytes: [UInt8]) -> String {
-        var text: [UInt8] = []
-        text.reserveCapacity((bytes.count + 2) / 3 * 4)
-        for start in stride(from: 0, to: bytes.count, by: 3) {
-            let group = bytes[start..<min(start + 3, bytes.count)]
-            var bits = group.reduce(UInt32(0)) { $0 << 8 | UInt32($1) } << UInt32(8 * (3 - group.count))
-            for _ in 0...group.count {
-                text.append(base64Digits[Int(bits >> 18 & 63)])
-                bits <<= 6
-            }
-        }
-        return String(decoding: text, as: UTF8.self)
-    }
 }

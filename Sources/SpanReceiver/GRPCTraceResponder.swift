@@ -2,6 +2,7 @@ import HTTPService
 import NIOCore
 import NIOHTTP1
 import OTLP
+import Text
 
 /// OTLP/gRPC: the unary call `opentelemetry.proto.collector.trace.v1.TraceService/Export`.
 ///
@@ -127,8 +128,8 @@ struct GRPCTraceResponder: HTTPResponder {
                 code, refusal.message, retryAfterSeconds: refusal.reason.retryAfterSeconds)
             var response = HTTPResponse(.ok, contentType: Self.contentType)
             response.headers.add(name: "grpc-status", value: String(code.rawValue))
-            response.headers.add(name: "grpc-message", value: GRPCFields.percentEncoded(refusal.message))
-            response.headers.add(name: "grpc-status-details-bin", value: GRPCFields.base64(details))
+            response.headers.add(name: "grpc-message", value: PercentCoding.encode(refusal.message, plain: .printable))
+            response.headers.add(name: "grpc-status-details-bin", value: Base64.encode(details))
             return response
         }
     }

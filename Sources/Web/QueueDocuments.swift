@@ -1,5 +1,6 @@
 package import Model
 import Platform
+import Text
 
 /// The JSON of the web endpoints.
 package enum QueueDocuments {
@@ -60,4 +61,8 @@ package enum QueueDocuments {
         }
         return object
     }
+}
+
+extension JSONObject {
+    fileprivate mutating func add(_ name: String, _ value: ForeignText) { add(name, value.printable) }
 }

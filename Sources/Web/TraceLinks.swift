@@ -1,4 +1,5 @@
 import Model
+import Text
 
 /// Links that open a trace in Grafana (`external-url.grafana`, `external-url.tempo-datasource`).
 package struct TraceLinks: Sendable {
@@ -19,30 +20,30 @@ package struct TraceLinks: Sendable {
         guard let trace else { return "–" }
         let text = "<code>\(trace.hex)</code>"
         guard let grafana else { return text }
-        let uid = escapedJSON(dataSource)
-        let query =
-            "{\"refId\":\"A\",\"datasource\":{\"type\":\"tempo\",\"uid\":\"\(uid)\"},\"queryType\":\"traceql\","
-            + "\"query\":\"\(trace.hex)\"}"
-        let panes =
-            "{\"t\":{\"datasource\":\"\(uid)\",\"queries\":[\(query)],\"range\":{\"from\":\"now-24h\",\"to\":\"now\"}}}"
-        let address = "\(grafana)/explore?schemaVersion=1&panes=\(Self.percentEncoded(panes))&orgId=1"
+        let address =
+            "\(grafana)/explore?schemaVersion=1&panes=\(PercentCoding.encode(panes(trace), plain: .unreserved))&orgId=1"
         return "<a href=\"\(StatusPage.escaped(address))\">\(text)</a>"
     }
 
-    /// RFC 3986, 2.3: all but the unreserved characters.
-    private static func percentEncoded(_ text: String) -> String {
-        var encoded = ""
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-                UInt8(ascii: "~"):
-                encoded.unicodeScalars.append(Unicode.Scalar(byte))
-            default:
-                let hex = String(byte, radix: 16, uppercase: true)
-                encoded += "%" + (hex.count == 1 ? "0" : "") + hex
-            }
-        }
-        return encoded
+    /// The state of Grafana's Explore page: one pane that asks Tempo for the trace.
+    private func panes(_ trace: TraceID) -> String {
+        var source = JSONObject()
+        source.add("type", "tempo")
+        source.add("uid", dataSource)
+        var query = JSONObject()
+        query.add("refId", "A")
+        query.add("datasource", source)
+        query.add("queryType", "traceql")
+        query.add("query", trace.hex)
+        var range = JSONObject()
+        range.add("from", "now-24h")
+        range.add("to", "now")
+        var pane = JSONObject()
+        pane.add("datasource", dataSource)
+        pane.add("queries", [query])
+        pane.add("range", range)
+        var panes = JSONObject()
+        panes.add("t", pane)
+        return panes.text
     }
 }

@@ -3,6 +3,7 @@ package import HTTPService
 package import Metrics
 package import NIOCore
 package import NIOHTTP1
+import Text
 
 /// What the web endpoints show; the collector fills it in.
 package protocol WebState: Sendable {
@@ -72,27 +73,7 @@ package struct WebResponder: HTTPResponder {
     /// What stands behind `/api/v1/scale/`, slashes included: a queue's name may have any bytes.
     private static func queueName(in path: String) -> [UInt8]? {
         guard path.hasPrefix(scalePath), path.utf8.count > scalePath.utf8.count else { return nil }
-        return percentDecoded(Array(path.utf8.dropFirst(scalePath.utf8.count)))
-    }
-
-    /// RFC 3986, 2.1; a `%` that is followed by no two hex digits stands for itself.
-    private static func percentDecoded(_ text: [UInt8]) -> [UInt8] {
-        var decoded: [UInt8] = []
-        var index = 0
-        while index < text.count {
-            let digits = text[index...].dropFirst().prefix(2)
-            if text[index] == UInt8(ascii: "%"), digits.count == 2,
-                digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit && $0 < 0x80 }),
-                let byte = UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
-            {
-                decoded.append(byte)
-                index += 3
-            } else {
-                decoded.append(text[index])
-                index += 1
-            }
-        }
-        return decoded
+        return PercentCoding.decodeLeniently(path.utf8.dropFirst(scalePath.utf8.count))
     }
 
     package func bodyTooLarge(_ head: HTTPRequestHead) -> HTTPResponse {

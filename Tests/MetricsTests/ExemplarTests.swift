@@ -23,6 +23,17 @@ struct ExemplarTests {
         #expect(histogram.exemplars.map(\.exemplar.origin) == [origin(3, seconds: 7), origin(2)])
     }
 
+    @Test("an exemplar exactly on a bound takes the place of its bucket's, not that of the next bucket")
+    func onBounds() {
+        var histogram = Histogram(HistogramBounds(ascending: 1, 10))
+        for (number, value) in [0.5, 5, 50, 1, 10].enumerated() { histogram.observe(value, of: origin(UInt64(number))) }
+        #expect(histogram.exemplars.map(\.exemplar.value) == [1, 10, 50])
+        #expect(histogram.exemplars.map(\.bucket) == [0, 1, 2])
+        histogram.observe((1.0).nextUp, of: origin(9))
+        histogram.observe((10.0).nextUp, of: origin(10))
+        #expect(histogram.exemplars.map(\.exemplar.value) == [1, (1.0).nextUp, (10.0).nextUp])
+    }
+
     @Test("infinity is counted, but is no exemplar")
     func infinite() {
         var histogram = Histogram(HistogramBounds(ascending: 1))

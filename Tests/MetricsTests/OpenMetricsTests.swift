@@ -106,6 +106,25 @@ struct OpenMetricsTests {
         #expect(!page(family).contains("trace_id"))
     }
 
+    @Test("an exemplar whose value is exactly a bound stands in that bound's bucket, one just above it in the next")
+    func exemplarsOnBounds() {
+        for (values, lines) in [
+            ([1.0], ["1.0\"} 1 #", "10.0\"} 1\n", "+Inf\"} 1\n"]),
+            ([(1.0).nextUp], ["1.0\"} 0\n", "10.0\"} 1 #", "+Inf\"} 1\n"]),
+            ([10.0], ["1.0\"} 0\n", "10.0\"} 1 #", "+Inf\"} 1\n"]),
+            ([(10.0).nextUp], ["1.0\"} 0\n", "10.0\"} 0\n", "+Inf\"} 1 #"]),
+            ([1.0, 10.0], ["1.0\"} 1 #", "10.0\"} 2 #", "+Inf\"} 2\n"]),
+            ([1.0, (1.0).nextUp, (10.0).nextUp], ["1.0\"} 1 #", "10.0\"} 2 #", "+Inf\"} 3 #"]),
+        ] {
+            var histogram = Histogram(HistogramBounds(ascending: 1, 10))
+            for value in values { histogram.observe(value, of: origin(1)) }
+            var family = MetricFamily("d", .histogram, "h")
+            family.add(histogram)
+            let page = openMetrics(family)
+            for line in lines { #expect(page.contains("d_bucket{le=\"" + line), "\(values): \(line)") }
+        }
+    }
+
     @Test("ids have all their digits")
     func hexDigits() {
         for (high, low, hex) in [

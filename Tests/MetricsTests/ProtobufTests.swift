@@ -132,6 +132,57 @@ struct ProtobufTests {
         #expect(try nativeBuckets(found) == [0: 1, 1: 2, 64: 1])
     }
 
+    @Test("values exactly on bounds are in the bound's bucket of both kinds, and so are their exemplars")
+    func onBounds() throws {
+        for (value, bucket, native) in [
+            (1.0, 0, 0), ((1.0).nextUp, 1, 1), ((4.0).nextDown, 1, 32), (4.0, 1, 32), ((4.0).nextUp, 2, 33),
+            (0x1p-19, 0, -304),
+        ] {
+            var histogram = Histogram(HistogramBounds(ascending: 1, 4))
+            histogram.observe(value, of: origin(9))
+            var family = MetricFamily("d", .histogram, "h")
+            family.add(histogram)
+            let found = try #require(try decoded(family).first?.messages(4).first?.messages(7).first)
+            let buckets = try found.messages(3)
+            let counts: [UInt64?] = buckets.map { $0.numbers[1]?.first }
+            #expect(counts == (0..<3).map { $0 < bucket ? 0 : 1 }, "\(value)")
+            let exemplars: [Int] = try buckets.map { try $0.messages(3).count }
+            #expect(exemplars == (0..<3).map { $0 == bucket ? 1 : 0 }, "\(value)")
+            #expect(try buckets[bucket].messages(3).first?.double(2) == value)
+            #expect(try nativeBuckets(found) == [native: 1], "\(value)")
+            #expect(found.numbers[7] == [0])
+        }
+    }
+
+    @Test("the zero bucket holds its own threshold, and nothing above it")
+    func zeroThreshold() throws {
+        var histogram = Histogram(HistogramBounds(ascending: 1))
+        histogram.observe(0x1p-20)
+        histogram.observe((0x1p-20).nextUp)
+        var family = MetricFamily("d", .histogram, "h")
+        family.add(histogram)
+        let found = try #require(try decoded(family).first?.messages(4).first?.messages(7).first)
+        #expect(found.numbers[7] == [1])
+        #expect(try nativeBuckets(found) == [-319: 1])
+    }
+
+    @Test("lengths of every size are right: of labels, series and families")
+    func lengths() throws {
+        for size in [0, 1, 100, 126, 127, 128, 1000, 16_000, 16_383, 16_384, 70_000] {
+            let text = String(repeating: "x", count: size)
+            var family = MetricFamily("g", .gauge, text)
+            for value in 1...3 { family.add(Double(value), LabelSet(["l": text, "q": "\"" + text])) }
+            let found = try decoded(family, MetricFamily("h", .gauge, "after", value: 4))
+            #expect(found.map { $0.text(1) } == ["g", "h"])
+            #expect(found[0].text(2) ?? "" == text)
+            for (number, sample) in try found[0].messages(4).enumerated() {
+                #expect(try sample.messages(1).map { $0.text(2) ?? "" } == [text, "\"" + text])
+                #expect(try sample.messages(2).first?.double(1) == Double(number + 1))
+            }
+            #expect(try found[1].messages(4).first?.messages(2).first?.double(1) == 4)
+        }
+    }
+
     @Test("a histogram without observations is a native one all the same: it has an empty span")
     func emptyHistogram() throws {
         var family = MetricFamily("d_seconds", .histogram, "h")

@@ -1,6 +1,7 @@
 import ProtobufWire
 import TestSupport
 import Testing
+import Text
 
 @Suite("WireWriter")
 struct WireWriterTests {
@@ -74,6 +75,34 @@ struct WireWriterTests {
                 #expect(try nested.tag() == (field, .lengthDelimited))
                 #expect(Array(try nested.bytes()) == data)
                 #expect(nested.isAtEnd && reader.isAtEnd)
+            }
+        }
+    }
+
+    @Test(
+        "a message whose length was guessed wrong is whole",
+        arguments: [0, 1, 127, 128, 129, 16_383, 16_384, 2_097_151, 2_097_152])
+    func guessedLengths(size: Int) {
+        let content = (0..<size).map { UInt8(truncatingIfNeeded: $0) }
+        var expected = WireWriter()
+        expected.message(1, content)
+        for guess in [0, 127, 128, 16_383, 16_384, 1 << 21, 1 << 28] {
+            var buffer = GrowingBytes()
+            buffer.append(varint: 10)
+            buffer.appendMessage(guess: guess) { $0.append(content) }
+            buffer.append("behind" as StaticString)
+            #expect(buffer.bytes.elementsEqual(expected.bytes + Array("behind".utf8)), "guess \(guess)")
+        }
+    }
+
+    @Test("a value's varint has the size that is told of it")
+    func sizes() {
+        for bit in 0..<64 {
+            for value in [UInt64(1) << UInt64(bit), (UInt64(1) << UInt64(bit)) - 1, ~0 >> UInt64(bit)] {
+                var buffer = GrowingBytes()
+                buffer.append(varint: value)
+                #expect(Varint.size(value) == buffer.count)
+                #expect(Array(buffer.bytes) == varint(value))
             }
         }
     }

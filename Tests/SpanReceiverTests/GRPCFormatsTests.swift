@@ -64,21 +64,4 @@ struct GRPCFieldsTests {
     func badTimeout(text: String) {
         #expect(GRPCFields.timeoutNanoseconds(text) == nil)
     }
-
-    @Test("a message keeps printable ASCII, all else and the percent sign are encoded")
-    func percentEncoding() {
-        #expect(GRPCFields.percentEncoded("bad id, at 7~") == "bad id, at 7~")
-        #expect(GRPCFields.percentEncoded("100%\n\u{7F}") == "100%25%0A%7F")
-        #expect(GRPCFields.percentEncoded("größer") == "gr%C3%B6%C3%9Fer")
-        #expect(GRPCFields.percentEncoded("") == "")
-    }
-
-    @Test("base64 is that of RFC 4648, section 10, without padding")
-    func base64() {
-        let vectors = [
-            "": "", "f": "Zg", "fo": "Zm8", "foo": "Zm9v", "foob": "Zm9vYg", "fooba": "Zm9vYmE", "foobar": "Zm9vYmFy",
-        ]
-        for (text, encoded) in vectors { #expect(GRPCFields.base64(Array(text.utf8)) == encoded) }
-        #expect(GRPCFields.base64([0xFB, 0xFF, 0xFE]) == "+//+")
-    }
 }

@@ -94,6 +94,52 @@ struct QuantileWindowTests {
         #expect(window.reading([0.5], at: at(1_000_000)) != nil)
     }
 
+    @Test("slices in which nothing comes leave the others as they are, however many there are of them")
+    func idleSlices() throws {
+        // One value in each slice of the minute, then a pause: what is left are the slices that the pause has not reached.
+        for idle in 1...7 {
+            var window = QuantileWindow(windowNanoseconds: 60 * second)
+            for slice in 0..<6 { window.observe(Double(1 << slice), at: at(600 + 10 * Double(slice))) }
+            let now = at(650 + 10 * Double(idle))
+            guard idle < 6 else {
+                #expect(window.reading([0.5], at: now) == nil)
+                continue
+            }
+            let found = try #require(window.reading([0, 1], at: now))
+            #expect(abs(found[0] / Double(1 << idle) - 1) <= 0.05, "\(idle) idle slices, lowest \(found[0])")
+            #expect(abs(found[1] / 32 - 1) <= 0.05, "\(idle) idle slices, highest \(found[1])")
+            // The first value after the pause has a slice to itself.
+            window.observe(1000, at: now)
+            let later = try #require(window.reading([0, 1], at: now))
+            #expect(abs(later[0] / Double(1 << idle) - 1) <= 0.05 && abs(later[1] / 1000 - 1) <= 0.05)
+        }
+    }
+
+    @Test("a window that is idle now and then holds what a list of the last six slices holds")
+    func againstList() throws {
+        var random = SeededGenerator.fresh(for: "idle windows")
+        var window = QuantileWindow(windowNanoseconds: 60 * second)
+        var values: [(slice: Int, value: Double)] = []
+        var seconds = 0.0
+        for _ in 0..<2000 {
+            seconds += Double.random(in: 0...1, using: &random) < 0.2 ? Double.random(in: 0...80, using: &random) : 1
+            let slice = Int(seconds / 10)
+            values.removeAll { $0.slice <= slice - 6 }
+            if Bool.random(using: &random) {
+                values.append((slice, Double(Int.random(in: 1...1000, using: &random))))
+                window.observe(values[values.count - 1].value, at: at(seconds))
+            }
+            let exact = values.map(\.value).sorted()
+            let found = window.reading([0, 0.5, 1], at: at(seconds))
+            guard let lowest = exact.first, let highest = exact.last else {
+                #expect(found == nil)
+                continue
+            }
+            let expected = [lowest, exact[(exact.count + 1) / 2 - 1], highest]
+            for (value, exact) in zip(try #require(found), expected) { #expect(abs(value / exact - 1) <= 0.05) }
+        }
+    }
+
     @Test("0 is 0, and what is beyond every bucket is in the last one")
     func extremes() throws {
         var window = QuantileWindow(windowNanoseconds: 60 * second)

@@ -1,3 +1,5 @@
+import Text
+
 /// The configuration in force, as a YAML file that would give it again; secrets are redacted.
 enum EffectiveConfiguration {
     static let redacted = "<redacted>"
@@ -86,7 +88,7 @@ enum EffectiveConfiguration {
             case "\n": "\\n"
             case "\t": "\\t"
             // YAML allows no control characters, and folds the line ends that Unicode adds.
-            case _ where !isPlain(scalar): "\\U" + hex(scalar.value)
+            case _ where !isPlain(scalar): "\\U" + Hex.text(UInt64(scalar.value), digits: 8)
             default: String(scalar)
             }
         }
@@ -98,10 +100,5 @@ enum EffectiveConfiguration {
         case 0x20...0x7E, 0xA0...0x2027, 0x202A...0xFEFE, 0xFF00...0xFFFD, 0x1_0000...: true
         default: false
         }
-    }
-
-    private static func hex(_ value: UInt32) -> String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: 8 - digits.count) + digits
     }
 }

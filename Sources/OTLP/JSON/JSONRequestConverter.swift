@@ -1,4 +1,6 @@
 import JSON
+import ProtobufWire
+import Text
 
 /// Turns OTLP's JSON into the ExportTraceServiceRequest that it stands for, so that all behind the receiver knows
 /// protobuf only. One pass over the bytes, no tree, no allocation per span; its buffers keep their room from one request
@@ -29,7 +31,7 @@ package struct JSONRequestConverter: ~Copyable {
 
     private let schema = allFields
     private var text = JSONText()
-    private var writer = MessageWriter()
+    private var output = GrowingBytes()
     /// Where base64 is decoded.
     private var decoded = GrowingBytes()
     /// Arrays and lists within one another, as `SpanScanner` counts them.
@@ -41,19 +43,18 @@ package struct JSONRequestConverter: ~Copyable {
     package mutating func convert<Result>(
         _ body: UnsafeRawBufferPointer, limit: Int = .max, _ use: (UnsafeRawBufferPointer) -> Result
     ) throws(MalformedJSON) -> Result {
-        writer.reset(keepingAtMost: Self.maxKeptBytes)
+        output.reset(keepingAtMost: Self.maxKeptBytes)
         decoded.reset(keepingAtMost: Self.maxKeptBytes)
         valueDepth = 0
         text.start(body, keepingAtMost: Self.maxKeptBytes)
         defer { text.end() }
         do throws(JSONError) {
             try request()
-            writer.finish()
-            if writer.bytes.count > limit { throw JSONError(.tooLarge, at: 0) }
+            if output.count > limit { throw JSONError(.tooLarge, at: 0) }
         } catch {
             throw MalformedJSON(error, in: body)
         }
-        return use(writer.bytes)
+        return use(output.bytes)
     }
 
     private mutating func request() throws(JSONError) {
@@ -66,8 +67,8 @@ package struct JSONRequestConverter: ~Copyable {
 
     // MARK: Messages
 
-    /// `anyValue`: where the value that this object is began.
-    private mutating func members(of type: MessageType, anyValue: MessageWriter.Mark? = nil) throws(JSONError) {
+    /// `anyValueStart`: where the value that this object is began in the output.
+    private mutating func members(of type: MessageType, anyValueStart: Int? = nil) throws(JSONError) {
         guard try text.openObject() else { return }
         repeat {
             let key = try text.key()
@@ -76,23 +77,23 @@ package struct JSONRequestConverter: ~Copyable {
                 continue
             }
             if try text.takeNull() { continue }
-            if let anyValue { writer.clear(anyValue) }
+            if let anyValueStart { output.truncate(to: anyValueStart) }
             try value(of: field)
         } while try text.hasNextMember()
     }
 
     private mutating func value(of field: JSONSchema.Field) throws(JSONError) {
         switch field.kind {
-        case .string: writer.data(field.tag, try text.string())
+        case .string: data(field.tag, try text.string())
         case .traceID: try identifier(field.tag, bytes: 16)
         case .spanID: try identifier(field.tag, bytes: 8)
-        case .fixed64: writer.fixed(field.tag, try unsigned(max: .max))
-        case .fixed32: writer.fixed(field.tag, UInt32(truncatingIfNeeded: try unsigned(max: UInt64(UInt32.max))))
-        case .uint32: writer.varint(field.tag, try unsigned(max: UInt64(UInt32.max)))
-        case .int64: writer.varint(field.tag, try signed(bits: 64))
-        case .int32: writer.varint(field.tag, try signed(bits: 32))
-        case .bool: writer.varint(field.tag, try text.bool() ? 1 : 0)
-        case .double: writer.fixed(field.tag, try double().bitPattern)
+        case .fixed64: fixed(field.tag, try unsigned(max: .max))
+        case .fixed32: fixed(field.tag, UInt32(truncatingIfNeeded: try unsigned(max: UInt64(UInt32.max))))
+        case .uint32: varint(field.tag, try unsigned(max: UInt64(UInt32.max)))
+        case .int64: varint(field.tag, try signed(bits: 64))
+        case .int32: varint(field.tag, try signed(bits: 32))
+        case .bool: varint(field.tag, try text.bool() ? 1 : 0)
+        case .double: fixed(field.tag, try double().bitPattern)
         case .base64: try base64(field.tag)
         case .spanKind: try enumeration(field.tag, Self.spanKinds)
         case .statusCode: try enumeration(field.tag, Self.statusCodes)
@@ -102,49 +103,66 @@ package struct JSONRequestConverter: ~Copyable {
             repeat { try message(field.tag, type) } while try text.hasNextElement()
         case .strings:
             guard try text.openArray() else { return }
-            repeat { writer.data(field.tag, try text.string()) } while try text.hasNextElement()
+            repeat { data(field.tag, try text.string()) } while try text.hasNextElement()
         }
     }
 
-    private mutating func message(_ tag: UInt16, _ type: MessageType) throws(JSONError) {
+    private mutating func message(_ tag: UInt64, _ type: MessageType) throws(JSONError) {
         let isList = type == .arrayValue || type == .keyValueList
         if isList {
             valueDepth += 1
             if valueDepth > SpanScanner.maxValueDepth { throw JSONError(.tooDeep, at: text.position) }
         }
-        let mark = writer.open(tag)
-        try members(of: type, anyValue: type == .anyValue ? mark : nil)
-        writer.close(mark)
+        output.append(varint: tag)
+        let message = output.openMessage()
+        try members(of: type, anyValueStart: type == .anyValue ? output.count : nil)
+        output.close(message)
         if isList { valueDepth -= 1 }
+    }
+
+    // MARK: Fields
+
+    private mutating func varint(_ tag: UInt64, _ value: UInt64) {
+        output.append(varint: tag)
+        output.append(varint: value)
+    }
+
+    private mutating func fixed(_ tag: UInt64, _ value: some FixedWidthInteger & BitwiseCopyable) {
+        output.append(varint: tag)
+        output.append(littleEndian: value)
+    }
+
+    private mutating func data(_ tag: UInt64, _ value: UnsafeRawBufferPointer) {
+        output.append(varint: tag)
+        output.append(varint: UInt64(value.count))
+        output.append(value)
     }
 
     // MARK: Scalars
 
-    private mutating func identifier(_ tag: UInt16, bytes count: Int) throws(JSONError) {
+    private mutating func identifier(_ tag: UInt64, bytes count: Int) throws(JSONError) {
         guard try text.peek() == UInt8(ascii: "\"") else {
             try text.skipValue()
             return unusableIdentifier(tag)
         }
         let hex = try text.string()
-        if hex.isEmpty { return writer.data(tag, hex) }
+        if hex.isEmpty { return data(tag, hex) }
         guard hex.count == count * 2 else { return unusableIdentifier(tag) }
-        var identifier: (UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0)
-        guard let first = EncodedBytes.hexWord(hex, at: 0), let second = EncodedBytes.hexWord(hex, at: 8) else {
-            return unusableIdentifier(tag)
-        }
-        (identifier.0, identifier.1) = (first.littleEndian, second.littleEndian)
-        if count == 16 {
-            guard let third = EncodedBytes.hexWord(hex, at: 16), let fourth = EncodedBytes.hexWord(hex, at: 24) else {
+        let start = output.count
+        output.append(varint: tag)
+        output.append(varint: UInt64(count))
+        for position in stride(from: 0, to: hex.count, by: 16) {
+            guard let word = Hex.value(hex[position..<position + 16]) else {
+                output.truncate(to: start)
                 return unusableIdentifier(tag)
             }
-            (identifier.2, identifier.3) = (third.littleEndian, fourth.littleEndian)
+            output.append(littleEndian: word.byteSwapped)
         }
-        withUnsafeBytes(of: identifier) { writer.data(tag, UnsafeRawBufferPointer(rebasing: $0[..<count])) }
     }
 
     /// A length that is wrong for every id: absent would do for the span's own ids, but not for its parent and links.
-    private mutating func unusableIdentifier(_ tag: UInt16) {
-        withUnsafeBytes(of: UInt8(0)) { writer.data(tag, $0) }
+    private mutating func unusableIdentifier(_ tag: UInt64) {
+        withUnsafeBytes(of: UInt8(0)) { data(tag, $0) }
     }
 
     private mutating func number() throws(JSONError) -> JSONNumber {
@@ -179,13 +197,12 @@ package struct JSONRequestConverter: ~Copyable {
         throw JSONError(.expectedNumber, at: start)
     }
 
-    private mutating func base64(_ tag: UInt16) throws(JSONError) {
+    private mutating func base64(_ tag: UInt64) throws(JSONError) {
         let start = text.position
         let encoded = try text.string()
         decoded.truncate(to: 0)
-        decoded.reserve(EncodedBytes.base64Bound(encoded))
-        guard EncodedBytes.decodeBase64(encoded, into: &decoded) else { throw JSONError(.badBase64, at: start) }
-        writer.data(tag, decoded.bytes)
+        guard Base64.decode(encoded, into: &decoded) else { throw JSONError(.badBase64, at: start) }
+        data(tag, decoded.bytes)
     }
 
     // MARK: Enums
@@ -196,14 +213,14 @@ package struct JSONRequestConverter: ~Copyable {
     ]
     private static let statusCodes: [StaticString] = ["STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"]
 
-    private mutating func enumeration(_ tag: UInt16, _ names: [StaticString]) throws(JSONError) {
+    private mutating func enumeration(_ tag: UInt64, _ names: [StaticString]) throws(JSONError) {
         let start = text.position
         var name = UnsafeRawBufferPointer(start: nil, count: 0)
         if let number = try text.number(otherwise: &name) {
             guard let value = number.signed(bits: 32) else { throw JSONError(.badInteger, at: start) }
-            writer.varint(tag, UInt64(bitPattern: value))
+            varint(tag, UInt64(bitPattern: value))
         } else if let value = names.firstIndex(where: { Self.equals(name, $0) }) {
-            writer.varint(tag, UInt64(value))
+            varint(tag, UInt64(value))
         }
     }
 

@@ -22,12 +22,11 @@ enum FieldKind {
     }
 }
 
-/// Finds a field by its message and key: a hash and three comparisons of words, no allocation.
+/// Finds a field by its message and key, without an allocation.
 struct JSONSchema {
     struct Field {
         let kind: FieldKind
-        /// Its varint, read as a little-endian number.
-        let tag: UInt16
+        let tag: UInt64
     }
 
     private static let fields: [(MessageType, [(key: String, number: UInt16, kind: FieldKind)])] = [
@@ -104,57 +103,22 @@ struct JSONSchema {
     ]
 
     private struct Entry {
-        let owner: MessageType
-        let key: Key
+        let key: [UInt8]
         let field: Field
     }
 
-    /// A key of at most 24 bytes as three words that may overlap: longer than any name above, in either spelling.
-    private struct Key: Equatable {
-        static let maxBytes = 24
-        let first: UInt64
-        let last: UInt64
-        let middle: UInt64
-        let count: Int
-
-        @inline(__always)
-        init(_ bytes: UnsafeRawBufferPointer) {
-            count = bytes.count
-            if bytes.count >= 8 {
-                first = bytes.loadUnaligned(as: UInt64.self)
-                last = bytes.loadUnaligned(fromByteOffset: bytes.count - 8, as: UInt64.self)
-                middle = bytes.count > 16 ? bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self) : 0
-            } else if bytes.count >= 4 {
-                first = UInt64(bytes.loadUnaligned(as: UInt32.self))
-                last = UInt64(bytes.loadUnaligned(fromByteOffset: bytes.count - 4, as: UInt32.self))
-                middle = 0
-            } else {
-                var word: UInt64 = 0
-                for byte in bytes { word = word << 8 | UInt64(byte) }
-                (first, last, middle) = (word, 0, 0)
-            }
-        }
-
-        @inline(__always)
-        func slot(_ owner: MessageType) -> Int {
-            let mixed = (first ^ last &* 0x9E37_79B9_7F4A_7C15 ^ UInt64(owner.rawValue) << 3) &* 0xD6E8_FEB8_6659_FD93
-            return Int(truncatingIfNeeded: mixed >> 55)
-        }
-    }
-
-    private static let slotCount = 512
-    private var slots = [UInt8](repeating: 0, count: slotCount)
-    private var entries: [Entry] = []
+    /// By the number of the message: a message has 16 fields at most, and most keys differ in their lengths.
+    private var entries: [[Entry]] = []
 
     init() {
         for (owner, fields) in Self.fields {
-            for (key, number, kind) in fields {
-                let tag = number << 3 | kind.wireType
-                let field = Field(kind: kind, tag: tag < 0x80 ? tag : tag & 0x7F | 0x80 | (tag >> 7) << 8)
-                insert(key, owner, field)
-                let snakeCase = Self.snakeCase(key)
-                if snakeCase != key { insert(snakeCase, owner, field) }
-            }
+            precondition(owner.rawValue == entries.count, "messages stand in the order of their numbers")
+            entries.append(
+                fields.flatMap { key, number, kind in
+                    let field = Field(kind: kind, tag: UInt64(number << 3 | kind.wireType))
+                    let names = Self.snakeCase(key) == key ? [key] : [key, Self.snakeCase(key)]
+                    return names.map { Entry(key: Array($0.utf8), field: field) }
+                })
         }
     }
 
@@ -163,25 +127,11 @@ struct JSONSchema {
         String(key.flatMap { $0.isUppercase ? "_\($0.lowercased())" : "\($0)" })
     }
 
-    private mutating func insert(_ name: String, _ owner: MessageType, _ field: Field) {
-        let key = Array(name.utf8).withUnsafeBytes { Key($0) }
-        precondition(key.count <= Key.maxBytes, "\(name) is too long for a key")
-        entries.append(Entry(owner: owner, key: key, field: field))
-        var slot = key.slot(owner)
-        while slots[slot] != 0 { slot = (slot + 1) % Self.slotCount }
-        slots[slot] = UInt8(entries.count)
-    }
-
     /// nil for a key that the message does not have.
     @inline(__always)
-    func find(_ bytes: UnsafeRawBufferPointer, in owner: MessageType) -> Field? {
-        if bytes.count > Key.maxBytes { return nil }
-        let key = Key(bytes)
-        var slot = key.slot(owner)
-        while slots[slot] != 0 {
-            let entry = entries[Int(slots[slot]) - 1]
-            if entry.owner == owner && entry.key == key { return entry.field }
-            slot = (slot + 1) % Self.slotCount
+    func find(_ key: UnsafeRawBufferPointer, in owner: MessageType) -> Field? {
+        for entry in entries[Int(owner.rawValue)] where entry.key.count == key.count {
+            if entry.key.elementsEqual(key) { return entry.field }
         }
         return nil
     }

@@ -1,0 +1,169 @@
+import Glibc
+
+/// Bytes that are written from front to back, in memory that is used again from one text to the next.
+///
+/// Every append checks that there is space and grows where there is none. An array would do the same at two to three times
+/// the cost, which pages of 200,000 lines feel (docs/decisions/0012-plain-arithmetic.md).
+public struct GrowingBytes: ~Copyable {
+    @usableFromInline var base: UnsafeMutableRawPointer
+    @usableFromInline var capacity: Int
+    @usableFromInline var end = 0
+
+    private static let initialCapacity = 4096
+
+    public init() {
+        capacity = Self.initialCapacity
+        base = Self.checked(malloc(capacity))
+    }
+
+    deinit {
+        free(base)
+    }
+
+    @inlinable public var count: Int { end }
+
+    /// What is written. Valid until something else is.
+    @inlinable public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: end) }
+
+    /// Empties the buffer. More memory than `maxKept` bytes is given back.
+    public mutating func reset(keepingAtMost maxKept: Int) {
+        end = 0
+        guard capacity > maxKept else { return }
+        free(base)
+        capacity = Self.initialCapacity
+        base = Self.checked(malloc(capacity))
+    }
+
+    /// Removes what stands behind the first `count` bytes.
+    @inlinable
+    public mutating func truncate(to count: Int) {
+        precondition(count >= 0 && count <= end)
+        end = count
+    }
+
+    @inlinable @inline(__always)
+    public mutating func reserve(_ more: Int) {
+        if capacity - end < more { grow(by: more) }
+    }
+
+    @usableFromInline @inline(never)
+    mutating func grow(by more: Int) {
+        capacity = max(capacity * 2, end + more)
+        // Of a large block the kernel moves the pages, not the bytes.
+        base = Self.checked(realloc(base, capacity))
+    }
+
+    private static func checked(_ memory: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer {
+        guard let memory else { preconditionFailure("out of memory") }
+        return memory
+    }
+
+    // MARK: Appending
+
+    @inlinable @inline(__always)
+    public mutating func append(_ byte: UInt8) {
+        reserve(1)
+        base.storeBytes(of: byte, toByteOffset: end, as: UInt8.self)
+        end += 1
+    }
+
+    /// Appends the bytes of an integer, the lowest first.
+    @inlinable @inline(__always)
+    public mutating func append<Word: FixedWidthInteger & BitwiseCopyable>(littleEndian word: Word) {
+        reserve(MemoryLayout<Word>.size)
+        base.storeBytes(of: word.littleEndian, toByteOffset: end, as: Word.self)
+        end += MemoryLayout<Word>.size
+    }
+
+    @inlinable @inline(__always)
+    public mutating func append(_ source: UnsafeRawBufferPointer) {
+        guard let start = source.baseAddress else { return }
+        reserve(source.count)
+        (base + end).copyMemory(from: start, byteCount: source.count)
+        end += source.count
+    }
+
+    @inlinable @inline(__always)
+    public mutating func append(_ source: [UInt8]) {
+        source.withUnsafeBytes { append($0) }
+    }
+
+    @inlinable @inline(__always)
+    public mutating func append(_ source: Span<UInt8>) {
+        source.withUnsafeBytes { append($0) }
+    }
+
+    @inlinable @inline(__always)
+    public mutating func append(_ text: StaticString) {
+        append(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    public mutating func append(_ text: String) {
+        var text = text
+        text.withUTF8 { append(UnsafeRawBufferPointer($0)) }
+    }
+
+    /// Appends a copy of what stands in `range` of the buffer.
+    @inlinable @inline(__always)
+    public mutating func append(copyOf range: Range<Int>) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= end)
+        reserve(range.count)
+        (base + end).copyMemory(from: base + range.lowerBound, byteCount: range.count)
+        end += range.count
+    }
+
+    /// Appends a number in decimal digits.
+    @inlinable
+    public mutating func append(decimal value: UInt64) {
+        var size = 1
+        var bound: UInt64 = 10
+        while value >= bound && size < 20 {
+            size += 1
+            bound = bound.multipliedReportingOverflow(by: 10).partialValue
+        }
+        append(decimal: value, digits: size)
+    }
+
+    /// Appends the last `digits` decimal digits of a number, zeros in front included.
+    @inlinable
+    public mutating func append(decimal value: UInt64, digits: Int) {
+        reserve(digits)
+        var rest = value
+        var position = end + digits
+        while position > end {
+            position -= 1
+            base.storeBytes(
+                of: UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10), toByteOffset: position, as: UInt8.self)
+            rest /= 10
+        }
+        end += digits
+    }
+
+    /// Appends 16 lower-case hex digits.
+    @inlinable
+    public mutating func append(hex value: UInt64) {
+        reserve(16)
+        for digit in 0..<16 {
+            base.storeBytes(of: Hex.digit(value >> UInt64(60 - 4 * digit)), toByteOffset: end + digit, as: UInt8.self)
+        }
+        end += 16
+    }
+
+    // MARK: Changing what is written
+
+    @inlinable @inline(__always)
+    public mutating func set(_ byte: UInt8, at position: Int) {
+        precondition(position >= 0 && position < end)
+        base.storeBytes(of: byte, toByteOffset: position, as: UInt8.self)
+    }
+
+    /// Moves all that stands from `position` on by `distance` bytes: what is between, or was there, is to be written over.
+    @inlinable
+    public mutating func move(from position: Int, by distance: Int) {
+        precondition(position >= 0 && position <= end && position + distance >= 0)
+        let size = end - position
+        if distance > 0 { reserve(distance) }
+        (base + position + distance).copyMemory(from: base + position, byteCount: size)
+        end += distance
+    }
+}
