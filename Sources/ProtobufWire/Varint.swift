@@ -35,7 +35,7 @@ extension GrowingBytes {
 
     /// Begins a message, behind its tag: sets space aside for a length like that of `guess` bytes.
     @inlinable @inline(__always)
-    public mutating func openMessage(guess: Int = 0) -> OpenMessage {
+    public mutating func openMessage(guess: Int) -> OpenMessage {
         for _ in 0..<Varint.size(UInt64(guess)) { append(0) }
         return OpenMessage(start: count)
     }
@@ -43,12 +43,26 @@ extension GrowingBytes {
     /// Writes the length of what was appended since the message was opened. Where that takes another number of bytes than
     /// `guess`, the message moves, once.
     @inlinable @inline(__always)
-    public mutating func close(_ message: OpenMessage, guess: Int = 0) {
+    public mutating func close(_ message: OpenMessage, guess: Int) {
         let length = UInt64(count - message.start)
         let missing = Varint.size(length) - Varint.size(UInt64(guess))
-        if missing != 0 { move(from: message.start, by: missing) }
-        var position = message.start + missing - Varint.size(length)
-        Varint.forEachByte(of: length) { byte in
+        if missing != 0 { move(message, by: missing) }
+        set(varint: length, at: message.start + missing - Varint.size(length))
+    }
+
+    @usableFromInline
+    mutating func move(_ message: OpenMessage, by distance: Int) {
+        let content = message.start..<count
+        append(zeros: max(0, distance))
+        copy(content, to: message.start + distance)
+        truncate(to: content.upperBound + distance)
+    }
+
+    /// Writes a varint over bytes that were set aside for it.
+    @inlinable @inline(__always)
+    public mutating func set(varint value: UInt64, at position: Int) {
+        var position = position
+        Varint.forEachByte(of: value) { byte in
             set(byte, at: position)
             position += 1
         }

@@ -1,12 +1,5 @@
 /// Hexadecimal digits.
 public enum Hex {
-    /// The lower-case digit of the lowest four bits.
-    @inlinable @inline(__always)
-    public static func digit(_ value: UInt64) -> UInt8 {
-        let nibble = UInt8(truncatingIfNeeded: value & 15)
-        return nibble < 10 ? UInt8(ascii: "0") + nibble : UInt8(ascii: "a") - 10 + nibble
-    }
-
     /// The last `digits` digits of a number, zeros in front included.
     public static func text(_ value: UInt64, digits: Int, uppercase: Bool = false) -> String {
         let text = String(value, radix: 16, uppercase: uppercase)

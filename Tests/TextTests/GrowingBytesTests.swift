@@ -64,15 +64,17 @@ struct GrowingBytesTests {
         #expect(String(decoding: buffer.bytes, as: UTF8.self) == "06500345")
     }
 
-    @Test("a range that moves takes the end with it, forwards and backwards")
-    func moving() {
+    @Test("a range is copied over another one, forwards and backwards, where the two overlap as well")
+    func copying() {
         var buffer = GrowingBytes()
         buffer.append("abcdef" as StaticString)
-        buffer.move(from: 2, by: 3)
-        for position in 2..<5 { buffer.set(UInt8(ascii: "."), at: position) }
-        #expect(String(decoding: buffer.bytes, as: UTF8.self) == "ab...cdef")
-        buffer.move(from: 5, by: -4)
-        #expect(String(decoding: buffer.bytes, as: UTF8.self) == "acdef")
+        buffer.append(zeros: 2)
+        buffer.copy(1..<6, to: 3)
+        #expect(String(decoding: buffer.bytes, as: UTF8.self) == "abcbcdef")
+        buffer.copy(3..<8, to: 0)
+        #expect(String(decoding: buffer.bytes, as: UTF8.self) == "bcdefdef")
+        buffer.append(zeros: 5000)
+        #expect(buffer.count == 5008 && buffer.bytes.dropFirst(8).allSatisfy { $0 == 0 })
     }
 
     @Test("a buffer that was emptied is written anew, whether it gave memory back or not", arguments: [0, 1 << 20])

@@ -32,6 +32,7 @@ package struct JSONRequestConverter: ~Copyable {
     private let schema = allFields
     private var text = JSONText()
     private var output = GrowingBytes()
+    private var lengths = MessageLengths()
     /// Where base64 is decoded.
     private var decoded = GrowingBytes()
     /// Arrays and lists within one another, as `SpanScanner` counts them.
@@ -44,12 +45,14 @@ package struct JSONRequestConverter: ~Copyable {
         _ body: UnsafeRawBufferPointer, limit: Int = .max, _ use: (UnsafeRawBufferPointer) -> Result
     ) throws(MalformedJSON) -> Result {
         output.reset(keepingAtMost: Self.maxKeptBytes)
+        lengths.reset()
         decoded.reset(keepingAtMost: Self.maxKeptBytes)
         valueDepth = 0
         text.start(body, keepingAtMost: Self.maxKeptBytes)
         defer { text.end() }
         do throws(JSONError) {
             try request()
+            lengths.finish(&output)
             if output.count > limit { throw JSONError(.tooLarge, at: 0) }
         } catch {
             throw MalformedJSON(error, in: body)
@@ -67,8 +70,10 @@ package struct JSONRequestConverter: ~Copyable {
 
     // MARK: Messages
 
-    /// `anyValueStart`: where the value that this object is began in the output.
-    private mutating func members(of type: MessageType, anyValueStart: Int? = nil) throws(JSONError) {
+    /// `anyValue`: the message that this object is, where of its members the last one counts.
+    private mutating func members(
+        of type: MessageType, anyValue: MessageLengths.Mark? = nil
+    ) throws(JSONError) {
         guard try text.openObject() else { return }
         repeat {
             let key = try text.key()
@@ -77,7 +82,7 @@ package struct JSONRequestConverter: ~Copyable {
                 continue
             }
             if try text.takeNull() { continue }
-            if let anyValueStart { output.truncate(to: anyValueStart) }
+            if let anyValue { lengths.clear(anyValue, in: &output) }
             try value(of: field)
         } while try text.hasNextMember()
     }
@@ -114,9 +119,9 @@ package struct JSONRequestConverter: ~Copyable {
             if valueDepth > SpanScanner.maxValueDepth { throw JSONError(.tooDeep, at: text.position) }
         }
         output.append(varint: tag)
-        let message = output.openMessage()
-        try members(of: type, anyValueStart: type == .anyValue ? output.count : nil)
-        output.close(message)
+        let message = lengths.open(in: &output)
+        try members(of: type, anyValue: type == .anyValue ? message : nil)
+        lengths.close(message, in: &output)
         if isList { valueDepth -= 1 }
     }
 
