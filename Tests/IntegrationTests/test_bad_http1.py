@@ -12,11 +12,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from support.collector import Collector
-from support.hostile import HALF_CLOSE, PAUSE, PAUSE_SECONDS, Flood, Ledger, Neighbour, Step, conversation, statuses
+from support.hostile import HALF_CLOSE, PAUSE, PAUSE_SECONDS, Flood, Ledger, Step, conversation, statuses
 from support.http_client import post_traces
 from support.otlp import numbered_request
-from support.tempo_stub import TempoStub
 
 SPANS = 5
 BODY = numbered_request(range(SPANS))
@@ -375,39 +373,17 @@ CASES = {f"{group}: {name}": case for group, cases in GROUPS.items() for name, c
 assert len(CASES) == sum(len(cases) for cases in GROUPS.values())
 
 
-@pytest.fixture(scope="module")
-def tempo():
-    with TempoStub() as stub:
-        yield stub
-
-
-@pytest.fixture(scope="module")
-def collector(tempo, tmp_path_factory):
-    options = {"otlp.max-body": "1MiB", "tempo.endpoint": tempo.endpoint}
-    made = Collector(tmp_path_factory.mktemp("bad-http1"), options).start()
-    yield made
-    problem = made.close()
-    assert not problem, problem
-
-
-@pytest.fixture(scope="module")
-def neighbour(collector):
-    made = Neighbour(collector)
-    yield made
-    made.close()
-
-
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("transport", ["tcp", "unix"])
-def test_a_bad_message_is_answered_as_one_and_bothers_nobody(collector, neighbour, transport, name):
+def test_a_bad_message_is_answered_as_one_and_bothers_nobody(shared_collector, neighbour, transport, name):
     case = CASES[name]
-    ledger = Ledger(collector)
+    ledger = Ledger(shared_collector)
     steps = [case.steps] if isinstance(case.steps, bytes) else list(case.steps)
     expected = list(case.answers)
     if case.end == "stays":
         steps.append(PROBE)
         expected.append(PROBED)
-    with conversation(getattr(collector, transport), steps) as hostile:
+    with conversation(getattr(shared_collector, transport), steps) as hostile:
         neighbour.must_be_well(f"while {name} is going on")
         if case.end == "waits":
             assert_waits(hostile, case)
@@ -433,7 +409,7 @@ def assert_waits(hostile, case: Case) -> None:
     hostile.half_close()
 
 
-def test_the_collector_answers_as_ever(collector, neighbour):
-    for endpoint in (collector.tcp, collector.unix):
+def test_the_collector_answers_as_ever(shared_collector, neighbour):
+    for endpoint in (shared_collector.tcp, shared_collector.unix):
         assert post_traces(endpoint, BODY).status == 200
     neighbour.must_be_counted()

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 import pytest
 from hpack import Decoder
 
-from support.collector import Collector
-from support.hostile import HALF_CLOSE, PAUSE, Flood, Ledger, Neighbour, Step, conversation
+from support.hostile import HALF_CLOSE, PAUSE, Flood, Ledger, Step, conversation
 from support.http2_client import (CONTINUATION, DATA, EMPTY_SETTINGS, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE,
                                   PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, frame, framed, frames_in, grpc_headers)
 from support.otlp import numbered_request
-from support.tempo_stub import TempoStub
 
 SPANS = 5
 MESSAGE = framed(numbered_request(range(SPANS)))
@@ -334,28 +332,6 @@ GROUPS = {"beginning": BEGINNINGS, "frames": FRAMES, "streams": STREAMS, "fields
 CASES = {f"{group}: {name}": case for group, cases in GROUPS.items() for name, case in cases.items()}
 
 
-@pytest.fixture(scope="module")
-def tempo():
-    with TempoStub() as stub:
-        yield stub
-
-
-@pytest.fixture(scope="module")
-def collector(tempo, tmp_path_factory):
-    options = {"otlp.max-body": "1MiB", "tempo.endpoint": tempo.endpoint}
-    made = Collector(tmp_path_factory.mktemp("bad-http2"), options).start()
-    yield made
-    problem = made.close()
-    assert not problem, problem
-
-
-@pytest.fixture(scope="module")
-def neighbour(collector):
-    made = Neighbour(collector)
-    yield made
-    made.close()
-
-
 class Seen:
     """What the collector's frames say."""
 
@@ -390,11 +366,11 @@ PROBE = b"probe..."
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("transport", ["tcp", "unix"])
-def test_bad_frames_end_their_stream_or_connection_and_bother_nobody(collector, neighbour, transport, name):
+def test_bad_frames_end_their_stream_or_connection_and_bother_nobody(shared_collector, neighbour, transport, name):
     case = CASES[name]
-    ledger = Ledger(collector)
+    ledger = Ledger(shared_collector)
     steps = case.steps if case.ends else [*case.steps, frame(PING, 0, 0, PROBE)]
-    with conversation(getattr(collector, transport), steps, lambda received: PROBE in received) as hostile:
+    with conversation(getattr(shared_collector, transport), steps, lambda received: PROBE in received) as hostile:
         neighbour.must_be_well(f"while {name} is going on")
         assert hostile.wait(), f"expected an end, got nothing more after {Seen(hostile.received)}"
     seen = Seen(hostile.received)
@@ -409,14 +385,14 @@ def test_bad_frames_end_their_stream_or_connection_and_bother_nobody(collector, 
     assert ledger.spans == case.spans, f"expected {case.spans} spans to be seen, there were {ledger.spans}; {seen}"
 
 
-def test_a_client_that_allows_a_table_of_4_gib_does_not_get_one(collector, neighbour):
+def test_a_client_that_allows_a_table_of_4_gib_does_not_get_one(shared_collector, neighbour):
     """The encoder of answers searches its table for every field: with each message in it, a thousand calls took twenty times
     as long."""
     calls = range(60)
     sent = b"".join(head(stream) + data(stream, framed(bytes([0x92, 0x3E, at]) + bytes(at) + b"\xff"))
                     for at, stream in zip(calls, streams(len(calls))))
     steps = [START + setting(1, 0xFFFFFFFF) + sent + frame(PING, 0, 0, PROBE)]
-    with conversation(collector.tcp, steps, lambda received: PROBE in received) as hostile:
+    with conversation(shared_collector.tcp, steps, lambda received: PROBE in received) as hostile:
         assert hostile.wait(), "expected answers"
     seen = Seen(hostile.received)
     messages = {fields["grpc-message"] for fields in seen.fields.values()}

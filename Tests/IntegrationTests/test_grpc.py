@@ -7,7 +7,6 @@ import pytest
 from grpc import Compression, StatusCode
 
 from support import otlp
-from support.collector import Collector
 from support.go_capture import GoCapture
 from support.grpc_client import EXPORT, client, export
 from support.http_client import ask
@@ -18,30 +17,6 @@ from support.tempo_stub import TempoStub
 MAX_BODY = 1024 * 1024
 GOOD = numbered_request(range(3))
 TOKEN = "correct horse"
-
-
-@pytest.fixture(scope="module")
-def tempo():
-    with TempoStub() as stub:
-        yield stub
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory, tempo):
-    collector = Collector(tmp_path_factory.mktemp("grpc"), {"otlp.max-body": "1MiB", "tempo.endpoint": tempo.endpoint})
-    collector.start()
-    yield collector
-    problem = collector.close()
-    assert not problem, problem
-
-
-@pytest.fixture
-def collector(shared):
-    """After each test it must still answer and its counters must add up."""
-    yield shared
-    for endpoint in (shared.tcp, shared.unix):
-        assert export(endpoint, b"").code == StatusCode.OK
-    shared.balanced_metrics()
 
 
 def padded(length: int) -> bytes:

@@ -8,48 +8,15 @@ import subprocess
 import time
 
 import pytest
-from grpc import StatusCode
 
 from support import otlp
-from support.collector import Collector
-from support.deadline import eventually
-from support.grpc_client import export
 from support.http2_client import (CONTINUATION, DATA, EMPTY_SETTINGS, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING,
                                   PREFACE, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, connection, frame, framed,
                                   frames_in, grpc_headers, until_closed)
-from support.http_client import PROTOBUF, post_traces, raw, raw_answer
+from support.http_client import PROTOBUF, raw, raw_answer
 from support.otlp import numbered_request
 
 GOOD = numbered_request(range(3))
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory):
-    collector = Collector(tmp_path_factory.mktemp("http2"), {"otlp.max-body": "1MiB"})
-    collector.start()
-    yield collector
-    problem = collector.close()
-    assert not problem, problem
-
-
-@pytest.fixture
-def collector(shared):
-    """After each test it must still answer both protocols, and hold no connection that the test has left."""
-    yield shared
-    for endpoint in (shared.tcp, shared.unix):
-        assert post_traces(endpoint, b"").status == 200
-        assert export(endpoint, b"").code == StatusCode.OK
-    shared.balanced_metrics()
-    eventually("no connection left", lambda: open_connections(shared) == 0)
-
-
-def open_connections(collector) -> int:
-    """Established ones at the OTLP port, as the kernel has them."""
-    port = f":{collector.otlp_port:04X}"
-    with open("/proc/net/tcp", encoding="ascii") as table:
-        rows = [line.split() for line in table][1:]
-    established = "01"
-    return sum(1 for row in rows if row[1].endswith(port) and row[3] == established)
 
 
 # --- OTLP/HTTP over HTTP/2, by curl ---

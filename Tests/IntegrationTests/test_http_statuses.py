@@ -8,39 +8,12 @@ import socket
 import pytest
 
 from support import otlp
-from support.collector import Collector
 from support.http_client import PROTOBUF, Connection, ask, encoded, post_traces, raw, raw_answer
 from support.otlp import numbered_keys, numbered_request, numbered_span
-from support.tempo_stub import TempoStub
 
 MAX_BODY = 1024 * 1024
 GOOD = numbered_request(range(3))
 GZIP = PROTOBUF | {"Content-Encoding": "gzip"}
-
-
-@pytest.fixture(scope="module")
-def tempo():
-    with TempoStub() as stub:
-        yield stub
-
-
-@pytest.fixture(scope="module")
-def shared(tempo, tmp_path_factory):
-    options = {"otlp.max-body": "1MiB", "tempo.endpoint": tempo.endpoint}
-    collector = Collector(tmp_path_factory.mktemp("statuses"), options).start()
-    yield collector
-    problem = collector.close()
-    assert not problem, problem
-
-
-@pytest.fixture
-def collector(shared):
-    """After each test it must still answer and its counters must add up."""
-    yield shared
-    assert shared.process.poll() is None, f"the collector has ended; {shared.stderr()}"
-    for endpoint in (shared.tcp, shared.unix):
-        assert post_traces(endpoint, b"").status == 200
-    shared.balanced_metrics()
 
 
 def assert_status_message(answer, status: int) -> str:

@@ -4,6 +4,8 @@ The judge is the SDK's own encoder: what it makes of each batch has to be what T
 """
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import grpc
 import pytest
@@ -21,11 +23,11 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from support import unix_adapter
 from support.collector import Collector
 from support.otlp import ExportTraceServiceRequest
-from support.tempo_stub import TempoStub
 
 SPANS = 120
 BATCH = 50
 TOKEN = "correct horse"
+OPTIONS = {"otlp.max-body": "16MiB", "tempo.compression": "none"}
 
 VALUES = {
     "text": "plain", "empty": "", "unicode": "é€送😀", "long": "x" * 5000, "true": True, "false": False, "zero": 0,
@@ -73,37 +75,24 @@ def make_spans(exporter: SpanExporter) -> None:
     provider.shutdown()
 
 
-def http_exporter(collector: Collector, transport: str, compression: str, **more) -> SpanExporter:
-    session = requests.Session() if transport == "tcp" else unix_adapter.session(collector.unix)
-    session.trust_env = False
-    return HTTPSpanExporter(f"http://127.0.0.1:{collector.otlp_port}/v1/traces", session=session,
-                            compression=Compression(compression), **more)
+@contextmanager
+def http_exporter(collector: Collector, transport: str, compression: str) -> Iterator[SpanExporter]:
+    with requests.Session() if transport == "tcp" else unix_adapter.session(collector.unix) as session:
+        session.trust_env = False
+        yield HTTPSpanExporter(f"http://127.0.0.1:{collector.otlp_port}/v1/traces", session=session,
+                               compression=Compression(compression))
 
 
-def grpc_exporter(collector: Collector, transport: str, compression: str, **more) -> SpanExporter:
+@contextmanager
+def grpc_exporter(collector: Collector, transport: str, compression: str) -> Iterator[SpanExporter]:
     endpoint = f"http://127.0.0.1:{collector.otlp_port}" if transport == "tcp" else f"unix://{collector.socket}"
     kind = {"none": grpc.Compression.NoCompression, "gzip": grpc.Compression.Gzip}[compression]
-    return GRPCSpanExporter(endpoint=endpoint, insecure=True, compression=kind, **more)
+    yield GRPCSpanExporter(endpoint=endpoint, insecure=True, compression=kind)
 
 
 WAYS = [("http", transport, compression) for transport in ("tcp", "unix") for compression in ("none", "gzip", "deflate")]
 WAYS += [("grpc", transport, compression) for transport in ("tcp", "unix") for compression in ("none", "gzip")]
 EXPORTERS = {"http": http_exporter, "grpc": grpc_exporter}
-
-
-@pytest.fixture(scope="module")
-def tempo():
-    with TempoStub() as stub:
-        yield stub
-
-
-@pytest.fixture(scope="module")
-def collector(tempo, tmp_path_factory):
-    options = {"tempo.endpoint": tempo.endpoint, "tempo.compression": "none"}
-    made = Collector(tmp_path_factory.mktemp("sdk"), options).start()
-    yield made
-    problem = made.close()
-    assert not problem, problem
 
 
 def resources(encoded: list[ExportTraceServiceRequest]) -> Counter:
@@ -116,8 +105,9 @@ def test_everything_that_a_span_can_hold_arrives_as_it_was(collector, tempo, pro
     forwarded = int(collector.count("accepted_spans_total"))
     collector.until_forwarded(forwarded)
     earlier = len(tempo.requests)
-    exporter = Encoding(EXPORTERS[protocol](collector, transport, compression))
-    make_spans(exporter)
+    with EXPORTERS[protocol](collector, transport, compression) as made:
+        exporter = Encoding(made)
+        make_spans(exporter)
     assert set(exporter.results) == {SpanExportResult.SUCCESS} and len(exporter.results) >= SPANS / BATCH
     assert collector.count("received_spans_total", {"transport": protocol}) == received + SPANS
     collector.until_forwarded(forwarded + SPANS)

@@ -149,6 +149,14 @@ class Collector:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"^Threads:\s*(\d+)$", status, re.MULTILINE)[1])
 
+    def client_connections(self) -> int:
+        """Established ones at the OTLP port and at the unix socket, as the kernel has them."""
+        port, established, connected = f":{self.otlp_port:04X}", "01", "03"
+        tcp = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()]
+        unix = [line.split() for line in Path("/proc/net/unix").read_text(errors="replace").splitlines()]
+        return (sum(row[1].endswith(port) and row[3] == established for row in tcp)
+                + sum(row[-1] == str(self.socket) and row[5] == connected for row in unix))
+
     def get(self, path: str, headers: dict[str, str] = {}) -> http_client.Answer:
         self._must_run()
         return http_client.ask(self.web, "GET", path, headers=headers)

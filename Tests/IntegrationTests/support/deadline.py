@@ -5,8 +5,11 @@ from typing import Callable, TypeVar
 
 T = TypeVar("T")
 
+# Longer than anything takes, however busy the machine is: a wait that needs all of it has failed.
+SECONDS = 40
 
-def eventually(what: str, check: Callable[[], T], seconds: float = 10, every: float = 0.03) -> T:
+
+def eventually(what: str, check: Callable[[], T], seconds: float = SECONDS, every: float = 0.03) -> T:
     """The first truthy result of `check`. Until the deadline, a falsy result or an AssertionError means "not yet"."""
     deadline = time.monotonic() + seconds
     while True:

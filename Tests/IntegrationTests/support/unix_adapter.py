@@ -34,6 +34,10 @@ class _Adapter(HTTPAdapter):
     def get_connection_with_tls_context(self, request, verify, proxies=None, cert=None) -> _Pool:
         return self._pool
 
+    def close(self) -> None:
+        self._pool.close()
+        super().close()
+
 
 def session(endpoint: Endpoint) -> requests.Session:
     """A session whose every http:// request goes to this socket."""
