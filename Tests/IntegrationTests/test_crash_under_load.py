@@ -48,7 +48,7 @@ class Sink:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60 + 8 * KILLS)
+@pytest.mark.timeout(120 + 20 * KILLS)
 def test_kills_under_load_lose_nothing_acknowledged(start_collector, tempo):
     print(f"{KILLS} kills, seed {SEED}")
     choose = random.Random(SEED)
@@ -77,7 +77,7 @@ def test_kills_under_load_lose_nothing_acknowledged(start_collector, tempo):
         lives[state] += 1
     sink.become("healthy", choose)
     last = start_collector(options={"tempo.endpoint": tempo.endpoint})
-    eventually("an empty spool", lambda: last.count("spool_spans") == 0, seconds=60)
+    eventually("an empty spool", lambda: last.count("spool_spans") == 0)
     check(tempo, numbered_keys(acknowledged), numbered_keys(unanswered), sink.in_flight(killed))
     page = last.balanced_metrics()
     assert page.sum("asynq_collector_dropped_spans_total") == 0

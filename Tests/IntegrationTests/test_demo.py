@@ -9,7 +9,7 @@ import pytest
 
 from support import http_client, promtool
 from support.collector import COLLECTOR, environment
-from support.deadline import eventually
+from support.deadline import SECONDS, eventually
 from support.http_client import Endpoint
 from support.metrics_page import MetricsPage, assert_balanced
 from support.ports import free_port
@@ -50,11 +50,11 @@ class Demo:
             waits = page.sum("asynq_task_wait_duration_seconds_sum")
             return page if waits > 0 and page.has("asynq_queue_size") else None
 
-        return eventually("queues and waits on the page of the demo", check, seconds=20)
+        return eventually("queues and waits on the page of the demo", check)
 
-    def end(self, seconds: float) -> str:
-        """What it printed; it must end well within this time."""
-        code = self.process.wait(seconds)
+    def end(self) -> str:
+        """What it printed; it must end well, and in time."""
+        code = self.process.wait(SECONDS)
         assert code == 0, f"expected exit code 0, got {code}; {self._stderr.read_text()}"
         return self._stdout.read_text(encoding="utf-8")
 
@@ -85,7 +85,7 @@ def test_shows_queues_and_waits_while_it_runs_and_leaves_nothing(tmp_path):
         assert page.value("asynq_redis_up") == 1
         assert page.sum("asynq_task_wait_duration_seconds_count") > 0
         assert page.sum("asynq_task_processing_duration_seconds_count") > 0
-        stdout = demo.end(seconds=30)
+        stdout = demo.end()
         demo.assert_nothing_left()
     missing = [queue for queue in queues if queue not in stdout]
     assert queues and not missing, f"expected a table with the queues {queues}, {missing} are missing in:\n{stdout}"
@@ -96,16 +96,16 @@ def test_runs_until_interrupted_and_leaves_nothing(tmp_path, with_signal):
     with Demo(tmp_path) as demo:
         demo.page_with_waits()
         demo.process.send_signal(with_signal)
-        demo.end(seconds=15)
+        demo.end()
         demo.assert_nothing_left()
 
 
 def test_sends_its_spans_on_to_tempo_when_told_where_it_is(tmp_path, tempo):
     with Demo(tmp_path, "--duration", "5s", "--tempo-endpoint", tempo.endpoint, "--tasks-per-second", "50"):
-        eventually("spans at the stub", lambda: len(tempo.stored) >= 50, seconds=20)
+        eventually("spans at the stub", lambda: len(tempo.stored) >= 50)
 
 
 def test_a_bearer_token_is_the_workers_too(tmp_path):
     with Demo(tmp_path, "--duration", "6s", "--otlp-bearer-token", "secret") as demo:
         demo.page_with_waits()
-        demo.end(seconds=15)
+        demo.end()

@@ -91,7 +91,7 @@ def test_a_full_disk_refuses_until_there_is_room_and_nobody_has_to_ask(start_col
     holds_for("it stays unready", lambda: readiness(collector).status == 503, seconds=1.5)
 
     small_disk.grow(2 * DISK_KIB)
-    eventually("ready by itself", lambda: readiness(collector).status == 200, seconds=5)
+    eventually("ready by itself", lambda: readiness(collector).status == 200)
     assert post(collector, 90_000).status == 200
     acknowledged.update(range(90_000, 90_000 + SPANS_PER_REQUEST))
     tempo.come_up()
@@ -106,7 +106,7 @@ def test_what_is_sent_makes_room_on_a_full_disk(start_collector, tempo, small_di
     collector = start_collector(options=options_on(small_disk, tempo, "200ms"))
     acknowledged, _ = fill(collector)
     tempo.come_up()
-    eventually("ready by itself", lambda: readiness(collector).status == 200, seconds=10)
+    eventually("ready by itself", lambda: readiness(collector).status == 200)
     more, _ = fill_some(collector, 50_000)
     collector.until_forwarded(len(acknowledged) + len(more))
     tempo.assert_each_once(numbered_keys(acknowledged | more))
@@ -132,7 +132,7 @@ def test_a_kill_and_a_start_on_a_full_disk_lose_nothing(start_collector, tempo, 
     tempo.come_up()
     second.until_forwarded(len(acknowledged))
     tempo.assert_each_once(numbered_keys(acknowledged))
-    eventually("ready by itself", lambda: readiness(second).status == 200, seconds=5)
+    eventually("ready by itself", lambda: readiness(second).status == 200)
 
 
 def test_the_bound_refuses_and_is_no_failure(start_collector, tempo):

@@ -9,12 +9,12 @@ import time
 import pytest
 
 from support import http_client
-from support.deadline import eventually
+from support.deadline import SECONDS, eventually
 from support.http_client import post_traces
 from support.otlp import numbered_keys, numbered_request
 
 # Whatever happens to a test: nobody can be killed who waits for a frozen disk.
-FROZEN_SECONDS_MAX = 30
+FROZEN_SECONDS_MAX = 60
 
 
 class FreezableDisk:
@@ -78,7 +78,7 @@ def test_the_web_endpoints_answer_while_the_disk_hangs(disk, start_collector, te
         eventually("unready", lambda: collector.get("/-/ready").status == 503)
         for path, status in (("/-/healthy", 200), ("/-/ready", 503), ("/metrics", 200), ("/", 200)):
             answer, seconds = asked(collector, path)
-            assert answer.status == status and seconds < 2, (path, answer, seconds)
+            assert answer.status == status and seconds < 10, (path, answer, seconds)
         assert b"does not answer" in collector.get("/-/ready").body
         assert b"does not answer" in collector.get("/").body
         page = collector.metrics()
@@ -89,7 +89,7 @@ def test_the_web_endpoints_answer_while_the_disk_hangs(disk, start_collector, te
         assert not answers, "expected no acknowledgement"
     finally:
         disk.thaw()
-    sender.join(20)
+    sender.join(SECONDS)
     assert [answer.status for answer in answers] == [200]
     eventually("ready", lambda: collector.get("/-/ready").status == 200)
     collector.until_forwarded(20)

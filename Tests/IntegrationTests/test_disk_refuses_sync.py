@@ -56,7 +56,7 @@ def test_with_sync_always_what_is_refused_is_not_forwarded(start_collector, temp
     assert collector.count("dropped_spans_total", {"reason": "unsynced"}) == taken
     assert collector.count("spool_spans") == 0
     syncs.work()
-    eventually("ready by itself", lambda: collector.get("/-/ready").status == 200, seconds=10)
+    eventually("ready by itself", lambda: collector.get("/-/ready").status == 200)
     collector.post(numbered_request(range(5, 15)))
     collector.until_forwarded(15)
     tempo.assert_each_once(numbered_keys(range(15)))
@@ -78,7 +78,7 @@ def test_with_an_interval_what_was_acknowledged_is_forwarded_and_written_anew(st
         assert post_traces(collector.tcp, numbered_request([99])).status == 503
     assert len(list(collector.spool.glob("segment-*"))) <= 4, "no file is added while the disk refuses"
     syncs.work()
-    eventually("ready by itself", lambda: collector.get("/-/ready").status == 200, seconds=10)
+    eventually("ready by itself", lambda: collector.get("/-/ready").status == 200)
     eventually("the log says so", lambda: "takes spans again" in collector.stderr())
     assert re.search(r"the spool's disk fails.*segment-\d+\.log.*Input/output error", collector.stderr())
     assert first.stat().st_ino != inode, "expected a fresh file in the place of the one whose sync had failed"

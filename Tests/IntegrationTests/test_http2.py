@@ -10,6 +10,7 @@ import time
 import pytest
 
 from support import otlp
+from support.deadline import SECONDS
 from support.http2_client import (CONTINUATION, DATA, EMPTY_SETTINGS, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING,
                                   PREFACE, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, connection, frame, framed,
                                   frames_in, grpc_headers, until_closed)
@@ -225,7 +226,7 @@ def test_a_client_that_shuts_its_side_gets_the_answers_that_are_due(collector):
 
 # --- Floods ---
 
-def flood(endpoint, frames: bytes, seconds: float = 15) -> None:
+def flood(endpoint, frames: bytes, seconds: float = SECONDS) -> None:
     """Sends them over and over until the connection is closed, and reads only when it can't send."""
     with raw(endpoint) as client:
         client.sendall(PREFACE + EMPTY_SETTINGS)

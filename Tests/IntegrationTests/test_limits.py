@@ -4,13 +4,12 @@ import os
 import signal
 import socket
 import threading
-import time
 from contextlib import ExitStack, contextmanager
 from typing import BinaryIO, Iterator
 
 from support import http_client, otlp
 from support.collector import flags, run_once
-from support.deadline import eventually
+from support.deadline import SECONDS, eventually
 from support.http_client import Endpoint
 
 HEAD = (b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: %d\r\n\r\n")
@@ -25,7 +24,7 @@ def test_more_connections_than_allowed_are_closed_at_once_and_counted(start_coll
             if len(kept) % 256 == 0:  # Less than the backlog at a time.
                 eventually("they are accepted", lambda: len(os.listdir(f"/proc/{collector.process.pid}/fd")) > len(kept))
         refused = stack.enter_context(collector.unix.connect())
-        refused.settimeout(5)
+        refused.settimeout(SECONDS)
         assert refused.recv(1) == b""
         assert collector.count("refused_connections_total") == 1
         kept[0].close()
@@ -103,7 +102,7 @@ def _resident(collector) -> int:
 def _client(collector) -> socket.socket:
     client = socket.socket(socket.AF_INET)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    client.settimeout(20)
+    client.settimeout(SECONDS)
     client.connect(("127.0.0.1", collector.metrics_port))
     return client
 
@@ -158,6 +157,7 @@ def _sent(client: socket.socket, requests: bytes) -> Iterator[BinaryIO]:
     """The answers to them, which may have to be read before all is sent."""
     sender = threading.Thread(target=client.sendall, args=[requests])
     sender.start()
+    sender.join(timeout=0.3)
     with client.makefile("rb") as stream:
         yield stream
     sender.join()
@@ -180,7 +180,6 @@ def _sent_at_once(collector, client: socket.socket, requests: bytes) -> Iterator
     collector.process.send_signal(signal.SIGSTOP)
     try:
         with _sent(client, requests) as stream:
-            time.sleep(0.3)
             collector.process.send_signal(signal.SIGCONT)
             yield stream
     finally:
@@ -191,7 +190,7 @@ def test_small_requests_behind_an_answer_that_takes_its_time_are_answered_in_ord
     """The answer to the spans comes once they are on disk; all that came meanwhile is answered then, one by one."""
     collector = start_collector(options={"spool.sync": "always"})
     body = otlp.numbered_request([1])
-    with socket.create_connection(("127.0.0.1", collector.otlp_port), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", collector.otlp_port), timeout=SECONDS) as client:
         spans = HEAD % len(body) + body
         _warm_up(client, NOTHING)
         with _sent_at_once(collector, client, spans + NOTHING * 10_000 + spans) as stream:

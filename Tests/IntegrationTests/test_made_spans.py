@@ -6,7 +6,7 @@ import time
 import pytest
 
 from support import asynq_messages, http_client, otlp
-from support.deadline import eventually
+from support.deadline import eventually, holds_for
 from support.http_client import post_traces
 from support.otlp import Span, Status
 from support.redis_server import RedisServer
@@ -208,8 +208,7 @@ def test_a_task_that_dies_is_a_failed_span_in_its_trace(start_collector, redis, 
         "asynq.task.last_failed_at": at - 1}
     eventually("all are listed", lambda: len(listed(collector)) == 4)
     # The one from before the start, the one that is not sampled and the one without a context have none.
-    time.sleep(0.6)
-    assert len(made(tempo, "q dead letter")) == 1
+    holds_for("one span", lambda: len(made(tempo, "q dead letter")) == 1, seconds=0.6)
     assert span_count(collector.balanced_metrics(), "internal") == 1
 
 
@@ -273,7 +272,7 @@ def test_large_messages_and_hostile_scores_cost_no_scrape(start_collector, redis
     for number, score in enumerate([2197108676271213, 1e20, -5, 9e18, float("inf"), 0.5]):
         client.hset(f"asynq:{{q}}:t:odd {number}", "msg", asynq_messages.task_message("t", "odd", "q", **CONTEXT))
         client.zadd("asynq:{q}:archived", {f"odd {number}": score})
-    eventually("the letters are read", lambda: len(listed(collector)) > 10, seconds=30)
+    eventually("the letters are read", lambda: len(listed(collector)) > 10)
     assert all(letter["id"].startswith("large") for letter in listed(collector))
     archived = {"queue": "q", "state": "archived"}
     eventually("a scrape after all", lambda: collector.metrics().value("asynq_queue_size", archived) == 26)
@@ -286,8 +285,7 @@ def test_an_id_of_the_business_is_no_context(start_collector, redis, tempo):
     collector = watching(start_collector, server, tempo, **{"traces.dead-letter-span": "true"})
     die(client, "t", payload=b'{"trace_id":"1001"}')
     eventually("it is listed", lambda: listed(collector))
-    time.sleep(0.3)
-    assert not made(tempo, "q dead letter")
+    holds_for("no span", lambda: not made(tempo, "q dead letter"), seconds=0.3)
 
 
 def test_without_redis_there_are_none(start_collector):

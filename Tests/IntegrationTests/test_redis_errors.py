@@ -31,7 +31,7 @@ def follow(start_collector, url: str, reason: str, words: str, **more):
     """A collector that can't scrape, watched until it has failed several times."""
     collector = start_collector(options=QUICK | {"redis.url": url} | more)
     page = eventually(f"{SCRAPES} scrapes that failed for {reason}", lambda: (
-        errors(p := collector.metrics()).get(reason, 0) >= SCRAPES and p), seconds=15)
+        errors(p := collector.metrics()).get(reason, 0) >= SCRAPES and p))
     assert set(errors(page)) == {reason}, f"expected errors for {reason} alone, got {errors(page)}"
     assert page.value("asynq_redis_up") == 0
     assert page.names("asynq_queue_") == set(), "expected no old or invented numbers of queues"
@@ -47,7 +47,7 @@ def assert_told_once(collector, reason: str, words: str) -> None:
 
 
 def assert_recovers(collector, reason: str, words: str, queues: int = 16) -> None:
-    page = eventually("asynq_redis_up 1", lambda: (p := collector.metrics()).value("asynq_redis_up") == 1 and p, seconds=15)
+    page = eventually("asynq_redis_up 1", lambda: (p := collector.metrics()).value("asynq_redis_up") == 1 and p)
     assert len(page.by("asynq_queue_paused", "queue")) == queues
     counted = errors(page)
     assert errors(after_scrapes(collector)) == counted, "expected no more errors"

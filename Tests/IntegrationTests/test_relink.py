@@ -251,8 +251,8 @@ def test_a_redis_that_hangs_delays_one_answer_by_the_timeout_and_then_none(start
             sent, start = span_of(number, "t"), time.monotonic()
             assert post_traces(collector.unix, otlp.request(sent)).status == 200
             seconds.append(time.monotonic() - start)
-        # Generous, because machines are busy; without the bound it would be redis.timeout each time.
-        assert 0.35 < seconds[0] < 1.5 and max(seconds[1:]) < 1.5 and sum(seconds[1:]) < 2, seconds
+        # Without the bound it would be redis.timeout, 3 s, each time; some may wait for a busy machine.
+        assert 0.35 < seconds[0] < 3 and sorted(seconds[1:])[2] < 0.3, seconds
         page = collector.balanced_metrics()
         assert page.value("asynq_collector_task_lookups_total", {"result": "failed"}) >= 1
         assert page.value("asynq_collector_task_lookups_total", {"result": "down"}) >= 1
@@ -319,10 +319,12 @@ def test_an_unsampled_trace_is_linked_but_no_sampled_span_moves_into_it(start_co
 
 def test_a_redis_that_is_gone_costs_nothing(collector, redis, tempo):
     redis[0].stop()
-    start = time.monotonic()
+    seconds = []
     for number in range(20):
+        start = time.monotonic()
         assert post_traces(collector.unix, otlp.request(span_of(number, "t"))).status == 200
-    assert time.monotonic() - start < 3
+        seconds.append(time.monotonic() - start)
+    assert sorted(seconds)[10] < 0.15, f"expected most answers at once, got {seconds}"
     page = collector.balanced_metrics()
     assert page.value("asynq_collector_task_lookups_total", {"result": "down"}) >= 18
     assert page.value("asynq_collector_unlinked_spans_total") == 20

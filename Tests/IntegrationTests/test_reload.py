@@ -9,6 +9,7 @@ from support import otlp
 from support.deadline import eventually
 from support.http_client import post_traces
 from support.redis_server import RedisServer
+from support.scrapes import after_scrapes
 
 DEAD = "asynq_tasks_dead_lettered_total"
 
@@ -66,7 +67,7 @@ def test_a_broken_file_is_refused_and_the_old_filter_stays(start_collector, redi
     collector.process.send_signal(signal.SIGHUP)
     eventually("a refusal", lambda: "new configuration refused" in collector.stderr())
     assert "redis.queues.include" in collector.stderr()
-    time.sleep(0.3)
+    after_scrapes(collector)
     assert queues(collector) == {"mail"}
 
 

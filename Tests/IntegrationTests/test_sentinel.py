@@ -74,9 +74,9 @@ def test_a_failover_is_followed(pair, start_sentinel, start_collector):
     eventually("the old master's queue", lambda: queues() == {"before"})
     old.stop()
     with new.client() as client:
-        eventually("a new master", lambda: client.info("replication")["role"] == "master", seconds=20)
+        eventually("a new master", lambda: client.info("replication")["role"] == "master")
         client.sadd("asynq:queues", "after")
-    eventually("the new master's queue", lambda: queues() == {"before", "after"}, seconds=20)
+    eventually("the new master's queue", lambda: queues() == {"before", "after"})
     assert collector.metrics().value("asynq_redis_up") == 1
 
 
@@ -96,10 +96,10 @@ def test_a_master_that_lost_its_office_is_left(pair, start_sentinel, start_colle
     sentinel.hurry()
     collector = start_collector(options={
         "redis.url": f"redis-sentinel://127.0.0.1:{sentinel.port}/0?master={MASTER}", "redis.interval": "100ms"})
-    eventually("the sentinel begins a failover", lambda: _begin_failover(sentinel), seconds=20)
+    eventually("the sentinel begins a failover", lambda: _begin_failover(sentinel))
     with new.client() as client:
-        eventually("a new master", lambda: client.info("replication")["role"] == "master", seconds=20)
+        eventually("a new master", lambda: client.info("replication")["role"] == "master")
         client.sadd("asynq:queues", "after")
-        eventually("the new master's queue", lambda: collector.metrics().has("asynq_queue_paused"), seconds=20)
+        eventually("the new master's queue", lambda: collector.metrics().has("asynq_queue_paused"))
         eventually("a scrape of the new master", lambda: any(
-            entry["name"] == "asynq-collector" for entry in client.client_list()), seconds=20)
+            entry["name"] == "asynq-collector" for entry in client.client_list()))

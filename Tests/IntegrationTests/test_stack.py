@@ -19,7 +19,7 @@ from support.stack import (Alertmanager, AsynqQueue, Demo, OtherServices, Postgr
                            QueryError, Webhook)
 from support.tempo_stub import TempoStub
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 # A queue that nobody serves, with what a healthy demo has none of.
 LOST = "billing"
@@ -62,7 +62,7 @@ def stack(tmp_path_factory):
         }, alertmanager.port))
         began = time.monotonic()
         eventually("every target is up", lambda: all(s["value"][1] == "1" for s in prometheus.instant("up"))
-                   and len(prometheus.instant("up")) == 5, seconds=20)
+                   and len(prometheus.instant("up")) == 5)
         postgres.execute("shop", "SELECT count(*) FROM orders")
         eventually("the rules have their data", lambda: prometheus.alerts(alertname="AsynqQueueWithoutConsumers", queue=LOST)
                    and prometheus.instant("queue:asynq_task_wait_slow:ratio_rate3d")
@@ -288,7 +288,7 @@ def test_a_growing_retry_backlog_and_a_death_arrive_at_the_webhook_and_are_resol
     stack.lost.add("archived", "dead", score=time.time())
     eventually("the retry backlog grows and the webhook hears of it", grow, seconds=60, every=0.5)
     dead = eventually("the webhook hears of the death",
-                      lambda: stack.webhook.told("firing", alertname=alarms[1], queue=LOST), seconds=30)
+                      lambda: stack.webhook.told("firing", alertname=alarms[1], queue=LOST))
     # `increase` extrapolates: on a machine that is busy, one death may be told as two.
     assert re.search(r"In fifteen minutes [12] tasks of queue billing", dead[0]["annotations"]["description"])
     assert dead[0]["annotations"]["runbook_url"].endswith("#asynqdeadletters")
@@ -306,7 +306,7 @@ def test_what_the_seeded_queue_lacks_is_told(stack):
         return {alert["labels"]["alertname"] for alert in stack.prometheus.alerts(queue=LOST) if alert["state"] == "firing"}
 
     expected = {"AsynqQueueWithoutConsumers", "AsynqOrphanedTasks", "AsynqOverdueTasks"}
-    eventually("the alerts of a queue without servers", lambda: firing() == expected, seconds=30)
+    eventually("the alerts of a queue without servers", lambda: firing() == expected)
     # Alertmanager holds back what follows from it.
     assert stack.webhook.told("firing", alertname="AsynqQueueWithoutConsumers", queue=LOST)
     assert not stack.webhook.told("firing", alertname="AsynqOverdueTasks", queue=LOST)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from support.deadline import eventually
+from support.deadline import eventually, fast_enough
 from support.otlp import numbered_keys, numbered_request
 
 FAST = {"tempo.retry.initial": "20ms", "tempo.retry.max": "100ms", "tempo.batch.max-delay": "20ms"}
@@ -38,10 +38,14 @@ def numbers_in(request) -> list[int]:
 
 
 def out_of_order(requests, numbers: range) -> list[int]:
-    """The first number of each request that came much later than it should: some are on their way at a time, and a thread
-    of the stub may be held up while others go on."""
-    starts = [min(within) for request in requests if (within := [n for n in numbers_in(request) if n in numbers])]
-    return [start for before, start in itertools.pairwise(starts) if start < before - 15 * EACH]
+    """The first number of each request that came later than it should. Some are on their way at a time, each on a connection
+    of its own, and any of them may be held up while the others go on: the order is that of each connection."""
+    found = []
+    for connection in {request.connection for request in requests}:
+        starts = [min(within) for request in requests if request.connection == connection
+                  and (within := [n for n in numbers_in(request) if n in numbers])]
+        found += [start for before, start in itertools.pairwise(starts) if start < before]
+    return found
 
 
 def sent_after_the_last_of(tempo, new: range) -> int:
@@ -78,7 +82,7 @@ def test_new_spans_go_beside_the_backlog_of_an_earlier_process(start_collector, 
     collector = pile_up_and_restart(start_collector, tempo, backlog.stop)
     until_up(collector)
     post(collector, new)
-    collector.until_forwarded(new.stop, seconds=40)
+    collector.until_forwarded(new.stop)
     tempo.assert_each_once(numbered_keys(range(new.stop)))
     assert sent_after_the_last_of(tempo, new) > len(backlog) / 2
     for each in (backlog, new):
@@ -101,7 +105,7 @@ def test_a_kill_while_both_are_sent_repeats_what_was_in_flight_and_nothing_else(
     third = start_collector(options=options(tempo))
     recovered = third.metrics().value("asynq_collector_spool_recovered_spans")
     post(third, last)
-    third.until_forwarded(int(recovered) + len(last), seconds=40)
+    third.until_forwarded(int(recovered) + len(last))
     times = tempo.times_stored()
     assert set(times) == numbered_keys(range(last.stop))
     in_flight = {
@@ -118,20 +122,20 @@ def test_after_a_long_outage_new_spans_go_beside_what_waits(start_collector, tem
     # Every probe takes a request into memory, and these go first.
     collector = start_collector(options=options(tempo) | {"tempo.retry.initial": "1s", "tempo.retry.max": "1s"})
     pile_up(collector, tempo, 8000)
-    eventually("old spans", lambda: collector.metrics().value("asynq_collector_spool_oldest_age_seconds") > 11, seconds=20)
+    eventually("old spans", lambda: collector.metrics().value("asynq_collector_spool_oldest_age_seconds") > 11)
     tempo.slow_down(0.2)
     tempo.come_up()
     until_up(collector)
     new = range(8000, 9000)
     post(collector, new)
     assert collector.metrics().value("asynq_collector_spool_oldest_age_seconds") > 11, "of the oldest that is not settled"
-    collector.until_forwarded(new.stop, seconds=40)
+    collector.until_forwarded(new.stop)
     tempo.assert_each_once(numbered_keys(range(new.stop)))
     assert sent_after_the_last_of(tempo, new) > 4000
 
 
 def test_the_drain_may_be_limited_and_what_arrives_meanwhile_is_not(start_collector, tempo):
-    limit, backlog, new = 1500, 5000, 2000
+    limit, backlog, new = 1500, 7500, 2000
     collector = start_collector(options=options(tempo, **{"tempo.drain.max-spans-per-second": limit}))
     pile_up(collector, tempo, backlog)
     tempo.come_up()
@@ -139,7 +143,7 @@ def test_the_drain_may_be_limited_and_what_arrives_meanwhile_is_not(start_collec
     tries = sum(spans for code, spans in collector.metrics().by("asynq_collector_forward_requests_total", "code").items()
                 if code != "200")
     post(collector, range(backlog, backlog + new))
-    collector.until_forwarded(backlog + new, seconds=30)
+    collector.until_forwarded(backlog + new)
     tempo.assert_each_once(numbered_keys(range(backlog + new)))
     taken = [(request.arrived, sum(1 for number in numbers_in(request) if number < backlog))
              for request in tempo.requests if request.spans]
@@ -149,15 +153,25 @@ def test_the_drain_may_be_limited_and_what_arrives_meanwhile_is_not(start_collec
     total, most = 0, (tries + 2) * EACH
     for arrived, spans in taken:
         total += spans
-        assert total <= most + limit * (arrived - began + 0.1), f"{total} spans after {arrived - began:.2f} s"
-    assert ended - began >= (backlog - most) / limit - 0.2
+        # The stub may have been late to see the first.
+        assert total <= most + limit * (arrived - began + 1), f"{total} spans after {arrived - began:.2f} s"
+    assert ended - began >= (backlog - most) / limit - 1
     assert sent_after_the_last_of(tempo, range(backlog, backlog + new)) > backlog / 4
 
 
 def test_without_a_limit_a_backlog_is_sent_at_once(start_collector, tempo):
     collector = start_collector(options={"tempo.endpoint": tempo.endpoint} | FAST)
-    pile_up(collector, tempo, 4000)
-    tempo.come_up()
-    collector.until_forwarded(4000)
-    taken = [request.arrived for request in tempo.requests if request.spans]
-    assert taken[-1] - taken[0] < 1.5
+    sent = 0
+
+    def drain() -> float:
+        nonlocal sent
+        tempo.go_down()
+        post(collector, range(sent, sent + 4000))
+        eventually("tempo_up 0", lambda: collector.metrics().value("asynq_collector_tempo_up") == 0)
+        before, sent = len(tempo.requests), sent + 4000
+        tempo.come_up()
+        collector.until_forwarded(sent)
+        taken = [request.arrived for request in tempo.requests[before:] if request.spans]
+        return taken[-1] - taken[0]
+
+    fast_enough("4,000 spans", 1.5, drain)

@@ -1,5 +1,6 @@
 """Tempo refuses: what it never takes is found, dropped and counted alone; what a configuration brings about waits."""
 
+import itertools
 import re
 
 import pytest
@@ -33,7 +34,7 @@ def dropped(collector) -> dict[str, float]:
 
 
 def until_settled(collector) -> None:
-    eventually("an empty spool", lambda: collector.count("spool_spans") == 0, seconds=30)
+    eventually("an empty spool", lambda: collector.count("spool_spans") == 0)
 
 
 def copies(collector, outcome: str) -> float:
@@ -117,7 +118,7 @@ def test_500_that_one_request_always_gets_while_others_pass_costs_that_request(c
         posted += 10
         return collector.count("dropped_spans_total") > 0
 
-    eventually("the culprit given up while others pass", given_up, seconds=30)
+    eventually("the culprit given up while others pass", given_up)
     until_settled(collector)
     tempo.assert_each_once(numbered_keys(set(range(posted)) - set(range(140, 150))))
     assert dropped(collector) == {"refused": 10}
@@ -167,13 +168,15 @@ def test_what_a_configuration_brings_about_is_said_loudly_and_waits_until_it_is_
 
 
 def test_the_pace_of_such_attempts_is_the_longest_pause(start_collector, tempo):
-    tempo.answer(403, times=1)
+    tempo.answer(403, times=3)
     collector = start_collector(options={"tempo.endpoint": tempo.endpoint, "tempo.retry.initial": "1ms",
                                          "tempo.retry.max": "2s"})
     collector.post(numbered_request(FIRST))
     until_settled(collector)
-    refused, accepted = tempo.requests
-    assert 0.95 <= accepted.arrived - refused.arrived <= 2.3
+    arrived = [request.arrived for request in tempo.requests]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(arrived)]
+    # One may have been longer, for a machine that is busy.
+    assert len(pauses) == 3 and 0.95 <= min(pauses) <= 2.3, pauses
 
 
 def test_partial_success_is_counted_and_not_sent_again(collector, tempo):

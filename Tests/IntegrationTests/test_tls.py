@@ -88,7 +88,7 @@ def test_an_idle_connection_that_redis_closes_costs_nothing(start_collector, cer
         client.sadd("asynq:queues", "q")
         collector = start_collector(options={
             "redis.url": f"rediss://localhost:{port}/0", "redis.tls.ca-file": certificates["ca.pem"],
-            "redis.interval": "300ms", "redis.look-interval": "0"})
+            "redis.interval": "1s", "redis.look-interval": "0"})
         for _ in range(3):
             after_scrapes(collector, 1)
             assert client.client_kill_filter(_type="normal", skipme=True) > 0, "expected a connection to kill"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.collector import UNIX_PATH_BYTES_MAX, Collector, environment, flags, run_once
-from support.deadline import eventually
+from support.deadline import SECONDS, eventually
 from support.http_client import Endpoint, post_traces
 from support.otlp import numbered_request
 from support.ports import free_port
@@ -235,13 +235,13 @@ def test_one_of_many_that_start_for_one_path_gets_it(tmp_path, stale):
         racers.append(subprocess.Popen([str(COLLECTOR), "run", *flags(given)], stdin=subprocess.DEVNULL,
                                        stderr=subprocess.PIPE, env=environment()))
     try:
-        eventually("all but one have ended", lambda: sum(racer.poll() is None for racer in racers) == 1, seconds=20)
+        eventually("all but one have ended", lambda: sum(racer.poll() is None for racer in racers) == 1)
         winner = next(racer for racer in racers if racer.poll() is None)
         eventually("the winner serves", lambda: post_traces(Endpoint(path=path), GOOD).status == 200)
         losers = [(racer.returncode, racer.stderr.read().decode()) for racer in racers if racer is not winner]
         assert all(code == 1 and str(path) in said for code, said in losers), f"expected {path} in each of {losers}"
         winner.terminate()
-        assert winner.wait(10) == 0
+        assert winner.wait(SECONDS) == 0
         assert not os.path.lexists(path)
     finally:
         for racer in racers:

@@ -10,7 +10,7 @@ from google.rpc.status_pb2 import Status
 from support.http_client import Endpoint
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-TIMEOUT_SECONDS = 20
+TIMEOUT_SECONDS = 40
 
 
 @dataclass(frozen=True)

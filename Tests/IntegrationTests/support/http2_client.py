@@ -10,6 +10,7 @@ import h2.config
 import h2.connection
 import h2.events
 
+from support.deadline import SECONDS
 from support.http_client import Endpoint
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -72,6 +73,7 @@ class Connection:
         self.answers: dict[int, Answer] = {}
         self.goaway: h2.events.ConnectionTerminated | None = None
         self.is_closed = False
+        self._pongs: list[bytes] = []
         self.flush()
 
     def flush(self) -> None:
@@ -84,7 +86,7 @@ class Connection:
         self.flush()
         return stream
 
-    def send(self, stream: int, data: bytes, end: bool = False, seconds: float = 10) -> None:
+    def send(self, stream: int, data: bytes, end: bool = False, seconds: float = SECONDS) -> None:
         """Waits for the window where it must; gives up when the stream is answered."""
         deadline = time.monotonic() + seconds
         while data and not self.answers[stream].ended:
@@ -105,7 +107,7 @@ class Connection:
         self.send(stream, body, end=True)
         return self.until_answered(stream)
 
-    def until_answered(self, stream: int, seconds: float = 10) -> Answer:
+    def until_answered(self, stream: int, seconds: float = SECONDS) -> Answer:
         deadline = time.monotonic() + seconds
         answer = self.answers[stream]
         while not answer.ended and answer.reset is None:
@@ -113,6 +115,15 @@ class Connection:
             assert time.monotonic() < deadline, "expected an answer"
             self.read()
         return answer
+
+    def until_read(self) -> None:
+        """Until the far side has read all that was sent, and its answers are here."""
+        self.h2.ping(len(self._pongs).to_bytes(8, "big"))
+        self.flush()
+        before, deadline = len(self._pongs), time.monotonic() + SECONDS
+        while len(self._pongs) == before:
+            assert not self.is_closed and time.monotonic() < deadline, "expected the answer to a PING"
+            self.read()
 
     def read(self, seconds: float = 1) -> None:
         """One read of the socket. Nothing within the time is no fault."""
@@ -144,6 +155,8 @@ class Connection:
                 answer.ended = True
             case h2.events.StreamReset():
                 answer.reset = event.error_code
+            case h2.events.PingAckReceived():
+                self._pongs.append(event.ping_data)
             case h2.events.ConnectionTerminated():
                 self.goaway = event
 
@@ -157,7 +170,7 @@ def connection(endpoint: Endpoint):
         made.socket.close()
 
 
-def until_closed(connection: socket.socket, seconds: float = 10) -> bytes:
+def until_closed(connection: socket.socket, seconds: float = SECONDS) -> bytes:
     """What still comes, to the end of the connection, also a hard one."""
     connection.settimeout(seconds)
     data = b""

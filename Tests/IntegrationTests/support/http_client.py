@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
-TIMEOUT_SECONDS = 20
+TIMEOUT_SECONDS = 40
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class Prometheus:
                  f"--web.listen-address=127.0.0.1:{self.endpoint.port}", FEATURES]
         with open(self._directory / "prometheus.log", "wb") as log:
             self._process = subprocess.Popen([self._program, *flags], stdout=log, stderr=log)
-        eventually("Prometheus is ready", self._is_ready, seconds=30)
+        eventually("Prometheus is ready", self._is_ready)
         return self
 
     def __exit__(self, *_) -> None:
@@ -62,7 +62,7 @@ class Prometheus:
         before = self._scrapes()
         eventually(f"{times} more scrapes of each of {list(self._jobs)}",
                    lambda: all(count >= before.get(job, 0) + times for job, count in self._scrapes().items()) and
-                   len(self._scrapes()) == len(self._jobs), seconds=30, every=0.2)
+                   len(self._scrapes()) == len(self._jobs), every=0.2)
 
     def _scrapes(self) -> dict[str, float]:
         bad = [t for t in self.get("targets")["activeTargets"] if t["health"] == "down"]

@@ -10,6 +10,7 @@ was not saved (`save`), and keeps its place.
 from contextlib import ExitStack
 from pathlib import Path
 
+from redis import ResponseError
 from redis.crc import key_slot
 
 from support.certificates import Certificates
@@ -19,7 +20,10 @@ from support.redis_server import RedisServer
 
 MASTERS = 3
 SLOTS = 16_384
-NODE_TIMEOUT_MILLISECONDS = 800
+# Long enough that a node that waits for a busy machine is not taken for dead.
+NODE_TIMEOUT_MILLISECONDS = 2500
+# Redis gives a hand-over five seconds, and then forgets it.
+HAND_OVER_SECONDS = 6
 
 
 class RedisCluster:
@@ -79,7 +83,7 @@ class RedisCluster:
         ports = self.tls_ports or [node.port for node in self.nodes]
         for node in self.nodes[1:]:
             cluster(node, "MEET", "127.0.0.1", ports[0], self._bus_port(self.nodes[0]))
-        eventually("each node knows all others", lambda: all(self._knows_all(node) for node in self.nodes), seconds=20)
+        eventually("each node knows all others", lambda: all(self._knows_all(node) for node in self.nodes))
         for replica, master in zip(self.nodes[MASTERS:], self._replicas):
             cluster(replica, "REPLICATE", node_id(self.nodes[master]))
         self.until_well()
@@ -93,9 +97,9 @@ class RedisCluster:
         known = [line for line in cluster(node, "NODES").decode().splitlines() if "handshake" not in line]
         return len(known) == len(self.nodes)
 
-    def until_well(self, seconds: float = 20) -> None:
+    def until_well(self) -> None:
         """Every node sees every slot served, and the replicas are in step."""
-        eventually("a Cluster that is well", lambda: all(self._is_well(node) for node in self.nodes), seconds)
+        eventually("a Cluster that is well", lambda: all(self._is_well(node) for node in self.nodes))
 
     @staticmethod
     def _is_well(node: RedisServer) -> bool:
@@ -107,6 +111,23 @@ class RedisCluster:
             replication = client.info("replication")
         assert replication.get("master_link_status", "up") == "up", f"{node.port}: {replication}"
         return True
+
+    def hand_over_to(self, replica: RedisServer) -> None:
+        """The replica becomes master by agreement. It is asked again where Redis has refused or forgotten."""
+        for _ in range(8):
+            try:
+                cluster(replica, "FAILOVER")
+                eventually(f"{replica.port} is master", lambda: self._is_master(replica), seconds=HAND_OVER_SECONDS)
+            except (ResponseError, AssertionError) as error:
+                refusal = error
+            if self._is_master(replica):
+                return
+        raise AssertionError(f"expected {replica.port} to become master: {refusal}")
+
+    @staticmethod
+    def _is_master(node: RedisServer) -> bool:
+        with node.client() as client:
+            return client.info("replication")["role"] == "master"
 
     # --- What lies where ---
 

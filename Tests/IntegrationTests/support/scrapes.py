@@ -2,11 +2,15 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from support.collector import Collector
 from support.deadline import eventually
 from support.metrics_page import MetricsPage
+
+T = TypeVar("T")
 
 FAILED = "Redis scrape failed"
 PART_FAILED = "a part of the scrape failed"
@@ -30,7 +34,7 @@ def stamp(page: MetricsPage) -> float:
     return page.value("asynq_redis_last_scrape_timestamp_seconds")
 
 
-def after_scrapes(collector: Collector, count: int = 2, seconds: float = 15) -> MetricsPage:
+def after_scrapes(collector: Collector, count: int = 2) -> MetricsPage:
     """A page of a scrape that began after this call."""
     seen = {stamp(collector.metrics())}
 
@@ -39,7 +43,7 @@ def after_scrapes(collector: Collector, count: int = 2, seconds: float = 15) -> 
         seen.add(stamp(now))
         return now if len(seen) > count else None
 
-    return eventually(f"{count} more good scrapes", page, seconds, every=0.01)
+    return eventually(f"{count} more good scrapes", page, every=0.01)
 
 
 @dataclass
@@ -52,8 +56,8 @@ class Watched:
         return len(self.pages) - 1
 
     @property
-    def longest_seconds(self) -> float:
-        return max(page.value("asynq_redis_scrape_duration_seconds") for page in self.pages)
+    def durations(self) -> list[float]:
+        return [page.value("asynq_redis_scrape_duration_seconds") for page in self.pages]
 
     def counted(self) -> dict[str, float]:
         """Errors from the first page to the last."""
@@ -62,32 +66,35 @@ class Watched:
 
 
 class AtOnce:
-    """For answers that must not wait for Redis. One may be slow, because the machine has other things to do; of answers that
-    wait for a Redis that hangs, most would be."""
+    """For answers that must not wait for Redis. Some may be slow, because the machine has other things to do; of answers
+    that wait for a Redis that hangs, most would be."""
     SLOW_SECONDS = 0.25
 
     def __init__(self):
-        self._slow: list[float] = []
+        self._seconds: list[float] = []
 
-    def __enter__(self) -> None:
-        self._asked = time.monotonic()
+    def time(self, ask: Callable[[], T]) -> T:
+        began = time.monotonic()
+        answer = ask()
+        self._seconds.append(time.monotonic() - began)
+        return answer
 
-    def __exit__(self, *_) -> None:
-        took = time.monotonic() - self._asked
-        if took > self.SLOW_SECONDS:
-            self._slow.append(took)
-        assert len(self._slow) <= 1, f"expected answers at once, several took {self._slow} s"
+    def check(self) -> None:
+        slow = [seconds for seconds in self._seconds if seconds > self.SLOW_SECONDS]
+        assert len(slow) < len(self._seconds) / 2, f"expected answers at once, many of {len(self._seconds)} took {slow} s"
 
 
-def watch(collector: Collector, seconds: float) -> Watched:
-    """Looks more often than scrapes are taken; pages must come at once."""
+def watch(collector: Collector, count: int) -> Watched:
+    """Looks more often than scrapes are taken, until it has seen so many; pages must come at once."""
     pages: list[MetricsPage] = []
     at_once = AtOnce()
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with at_once:
-            page = collector.metrics()
+
+    def seen() -> bool:
+        page = at_once.time(collector.metrics)
         if not pages or stamp(pages[-1]) != stamp(page):
             pages.append(page)
-        time.sleep(0.01)
+        return len(pages) > count
+
+    eventually(f"{count} more good scrapes", seen, every=0.01)
+    at_once.check()
     return Watched(pages)

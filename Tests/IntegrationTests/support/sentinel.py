@@ -19,7 +19,7 @@ class Sentinel:
         self.directory = directory
         configuration = [f"port {self.port}", "bind 127.0.0.1", f"dir {directory}", *lines,
                          f"sentinel monitor {MASTER} 127.0.0.1 {master_port} 1",
-                         f"sentinel down-after-milliseconds {MASTER} 300", f"sentinel failover-timeout {MASTER} 2000"]
+                         f"sentinel down-after-milliseconds {MASTER} 1500", f"sentinel failover-timeout {MASTER} 2000"]
         if password:
             configuration.append(f"requirepass {password}")
         (directory / "sentinel.conf").write_text("\n".join(configuration) + "\n")

@@ -21,7 +21,7 @@ import yaml
 
 from support.asynq_messages import task_message
 from support.collector import COLLECTOR, environment
-from support.deadline import eventually
+from support.deadline import SECONDS, eventually
 from support.ports import free_port
 from support.programs import REPOSITORY
 
@@ -48,10 +48,10 @@ class Process:
         if self._process.poll() is not None:
             raise RuntimeError(f"{self.name} has ended with {self._process.returncode}; {self.log()[-3000:]}")
 
-    def answers(self, url: str, seconds: float = 20) -> "Process":
+    def answers(self, url: str, seconds: float = SECONDS) -> "Process":
         def check() -> bool:
             self.must_run()
-            return requests.get(url, timeout=2).status_code == 200
+            return requests.get(url, timeout=10).status_code == 200
         eventually(f"{self.name} answers {url}", check, seconds)
         return self
 
@@ -90,7 +90,7 @@ class Postgres:
             *self._as_user, self._programs / "postgres", "-D", self._data / "d", "-k", self._data, "-p", self.port,
             "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "shared_preload_libraries=pg_stat_statements",
         ], directory, cwd=self._data)
-        eventually("PostgreSQL answers", lambda: self._try("postgres", "SELECT 1"), seconds=20)
+        eventually("PostgreSQL answers", lambda: self._try("postgres", "SELECT 1"))
         self.execute("postgres", "CREATE DATABASE shop")
         self.execute("postgres", "CREATE ROLE exporter LOGIN IN ROLE pg_monitor")
         self.execute("shop", "CREATE TABLE orders AS SELECT n AS id, repeat('x', 100) AS text FROM generate_series(1, 5000) n")
@@ -107,7 +107,7 @@ class Postgres:
     def _try(self, database: str, sql: str) -> bool:
         self._server.must_run()
         command = [self._programs / "psql", "-h", "127.0.0.1", "-p", self.port, "-U", "admin", "-d", database, "-qtc", sql]
-        return subprocess.run(list(map(str, command)), capture_output=True, timeout=20).returncode == 0
+        return subprocess.run(list(map(str, command)), capture_output=True, timeout=40).returncode == 0
 
     def _run(self, program: str, *arguments) -> None:
         command = [*self._as_user, self._programs / program, *arguments]
@@ -128,7 +128,7 @@ class PostgresExporter(Process):
         self.answers(f"http://127.0.0.1:{self.port}/metrics")
 
     def page(self) -> str:
-        return requests.get(f"http://127.0.0.1:{self.port}/metrics", timeout=5).text
+        return requests.get(f"http://127.0.0.1:{self.port}/metrics", timeout=40).text
 
 
 # --- The demo, and what it does not do -------------------------------------------------------------------------------
@@ -328,7 +328,7 @@ class Prometheus(Process):
         self.answers(f"{self.url}/-/ready")
 
     def ask(self, path: str, **parameters: object) -> object:
-        answer = requests.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=10).json()
+        answer = requests.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=40).json()
         if answer["status"] != "success":
             raise QueryError(f"{parameters}: {answer['error']}")
         return answer["data"]

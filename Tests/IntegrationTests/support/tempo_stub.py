@@ -28,7 +28,7 @@ import zstandard
 from google.protobuf.message import DecodeError
 
 from support import wire
-from support.deadline import eventually
+from support.deadline import SECONDS, eventually
 from support.otlp import ExportTraceServiceRequest, RawSpan, SpanKey, spans_in
 from support.ports import free_port
 
@@ -42,6 +42,7 @@ class Received:
     headers: Message
     body: bytes
     arrived: float
+    connection: tuple[str, int]  # the client's address
     spans: list[RawSpan] = field(default_factory=list)
     status: int | None = None  # None: not answered (yet)
     answered: float | None = None
@@ -106,7 +107,7 @@ class TempoStub:
     def times_stored(self) -> Counter[SpanKey]:
         return Counter(raw.key for raw in self.stored)
 
-    def until_stored(self, keys: set[SpanKey], seconds: float = 15) -> None:
+    def until_stored(self, keys: set[SpanKey], seconds: float = SECONDS) -> None:
         def none_missing() -> bool:
             missing = keys - set(self.times_stored())
             assert not missing, f"{len(missing)} of {len(keys)} spans are missing"
@@ -159,8 +160,8 @@ class TempoStub:
 
     # --- For the handler ---
 
-    def take(self, path: str, method: str, headers: Message, body: bytes) -> tuple[int, dict[str, str], bytes]:
-        received = Received(headers, body, time.monotonic())
+    def take(self, path: str, method: str, headers: Message, body: bytes, connection) -> tuple[int, dict[str, str], bytes]:
+        received = Received(headers, body, time.monotonic(), connection)
         with self._lock:
             self._requests.append(received)
             fault = self._next_fault()
@@ -309,7 +310,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self._body()
-        status, headers, answer = self.server.stub.take(self.path, self.command, self.headers, body)
+        status, headers, answer = self.server.stub.take(
+            self.path, self.command, self.headers, body, self.client_address[:2])
         head = [f"HTTP/1.1 {status} stub", f"Content-Length: {len(answer)}"]
         head += [f"{name}: {value}" for name, value in headers.items()]
         self.wfile.write("\r\n".join(head).encode() + b"\r\n\r\n" + (b"" if self.command == "HEAD" else answer))
