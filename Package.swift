@@ -148,6 +148,10 @@ let package = Package(
         tests("Forwarder", ["Model", "Platform", "Spool", "OTLP", "ProtobufWire", logging]),
         tests("Redis", ["Model", "Platform"]),
         tests("AsynqRedis", ["Model", "Platform", "Redis"]),
+        // These start redis-servers; scripts/test runs them apart from the unit tests.
+        .testTarget(
+            name: "RedisServerTests", dependencies: ["Model", "Platform", "Redis", "AsynqRedis", "TestSupport"],
+            swiftSettings: rules),
         tests("Web", ["Model", "WaitTime"]),
         tests(
             "Collector",

@@ -13,7 +13,7 @@ from support.tempo_stub import TempoStub
 
 
 # Minutes and half minutes; of pytest-xdist, a worker takes a file at a time, and the last one should not be one of these.
-LONGEST_FILES = ("test_rules", "test_stack", "test_tempo_way", "test_tempo_faults", "test_cluster_faults", "test_tempo_drain",
+LONGEST_FILES = ("test_fuzzers", "test_rules", "test_stack", "test_tempo_way", "test_tempo_faults", "test_cluster_faults", "test_tempo_drain",
                  "test_tempo_fault_sink", "test_tempo_tls")
 
 
@@ -34,7 +34,8 @@ def pytest_sessionstart(session):
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.path.stem not in LONGEST_FILES)
+    order = {name: place for place, name in enumerate(LONGEST_FILES)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
 def pytest_collection_finish(session):

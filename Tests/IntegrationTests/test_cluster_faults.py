@@ -80,7 +80,7 @@ def assert_only_parts_fail(collector, cluster, reason: str, count: int = 6):
     assert all(page.value("asynq_redis_up") == 1 for page in watched.pages), "expected asynq_redis_up 1 throughout"
     assert set(counted) == {reason}, f"expected errors for {reason} alone, got {counted}"
     # The scrapes at either end may not be seen whole.
-    assert 0 <= scrapes - counted[reason] <= 2, f"expected one error in each of {scrapes} scrapes, got {counted}"
+    assert abs(scrapes - counted[reason]) <= 2, f"expected one error in each of {scrapes} scrapes, got {counted}"
     return watched
 
 

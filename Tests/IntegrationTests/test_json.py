@@ -122,7 +122,7 @@ def test_good_spans_are_accepted(collector, transport, headers):
     assert collector.count("received_spans_total", {"encoding": "protobuf"}) == before["protobuf"]
 
 
-@pytest.mark.parametrize("body", [b"{}", b" {}\n", b'{"resourceSpans":[]}', b"\xef\xbb\xbf{}", gzip.compress(b"{}")], ids=repr)
+@pytest.mark.parametrize("body", [b"{}", b" {}\n", b'{"resourceSpans":[]}', b"\xef\xbb\xbf{}", gzip.compress(b"{}", mtime=0)], ids=repr)
 def test_a_request_without_spans_is_a_success(collector, body):
     assert_accepted(post(collector, body, {"Content-Encoding": "gzip"} if body[:1] == b"\x1f" else {}))
 

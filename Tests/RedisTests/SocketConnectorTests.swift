@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 import Model
 import Platform
@@ -43,11 +44,16 @@ struct SocketConnectorTests {
                 break
             }
         }
-        let start = Clock.system.monotonic()
-        let connector = SocketConnector(
-            clock: .system, deadline: start.advanced(byNanoseconds: 600_000_000), interrupt: nil)
-        close(try connector.connect(toFirstOf: [silentAddress, goodAddress], "host"))
-        #expect((0.25..<0.55).contains(Clock.system.monotonic().seconds(since: start)))
+        // Half of the time is for the silent one. A busy machine may add to it, but not each time.
+        var seconds: [Double] = []
+        while seconds.count < 5 && (seconds.min() ?? .infinity) >= 0.55 {
+            let start = Clock.system.monotonic()
+            let connector = SocketConnector(
+                clock: .system, deadline: start.advanced(byNanoseconds: 600_000_000), interrupt: nil)
+            close(try connector.connect(toFirstOf: [silentAddress, goodAddress], "host"))
+            seconds.append(Clock.system.monotonic().seconds(since: start))
+        }
+        #expect((0.25..<0.55).contains(seconds.min() ?? 0), "\(seconds)")
     }
 
     @Test("A unix socket whose queue is full is told so, and is no connection")
@@ -70,14 +76,15 @@ struct SocketConnectorTests {
 struct NameResolverTests {
     /// A name server that answers once it is told to.
     private final class SlowNames: Sendable {
-        private let released = Mutex(false)
+        private let released = DispatchSemaphore(value: 0)
         let lookUps = Atomic<Int>(0)
 
-        func release() { released.withLock { $0 = true } }
+        func release() { released.signal() }
 
         func lookUp(_ host: String) -> Result<[SocketAddress], RedisError> {
             lookUps.add(1, ordering: .relaxed)
-            while !released.withLock({ $0 }) { usleep(1000) }
+            released.wait()
+            released.signal()
             return .success([SocketAddress(family: AF_INET, bytes: Array(host.utf8))])
         }
     }

@@ -81,6 +81,15 @@ package final class FakeRedis: Sendable {
     /// What has come in, without the logins.
     package var commands: [[String]] { core.state.withLock { $0.commands.map(\.words).filter { $0[0] != "CLIENT" } } }
 
+    /// Waits until what this server has sent, or its end of a connection, can be read by a client, which is a part of this
+    /// process.
+    package func waitUntilReadable() {
+        var entries = (0..<Int32(1024)).filter { TCPSocket.peerPort(of: $0) == port }.map {
+            pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
+        }
+        poll(&entries, nfds_t(entries.count), 30_000)
+    }
+
     /// Sends to all that are connected, unasked.
     package func push(_ text: String) {
         for descriptor in core.state.withLock({ $0.open }) { FakeAnswer.send(descriptor, text) }
@@ -170,6 +179,16 @@ extension FakeRedis.Core {
 }
 
 package enum TCPSocket {
+    /// The port at the far side of a connection; nil for a descriptor that is none.
+    fileprivate static func peerPort(of descriptor: Int32) -> UInt16? {
+        var address = sockaddr_in()
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let code = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getpeername(descriptor, $0, &size) }
+        }
+        return code == 0 && address.sin_family == sa_family_t(AF_INET) ? UInt16(bigEndian: address.sin_port) : nil
+    }
+
     /// A listener on a port that the kernel chooses, or on `port`.
     package static func listen(_ host: String, port: UInt16 = 0, backlog: Int32) throws -> (
         descriptor: Int32, port: UInt16
@@ -200,6 +219,3 @@ package func failure(_ body: () throws -> Void) -> RedisError? {
         return error as? RedisError
     }
 }
-
-/// Until the far side's end of a connection is seen here.
-package func letThingsArrive() { usleep(50_000) }

@@ -15,7 +15,7 @@ extension QueueScraper {
 @Suite("Dead letters in a real Redis")
 struct DeadLetterTests {
     private static let now = WallTime(seconds: 1_700_000_000)
-    private static let clock = Clock(wall: { now }, monotonic: { Clock.system.monotonic() })
+    private static let clock = TestClock(now).clock
 
     private func archive(_ redis: RedisConnection, _ ids: Range<Int>, at score: Int64) throws {
         var pipeline = RedisPipeline()

@@ -9,20 +9,6 @@ import Testing
 
 @Suite("Looking ahead in a real Redis")
 struct LookAheadTests {
-    /// Both clocks, moved by the test.
-    private final class TestClock: Sendable {
-        private let nanoseconds = Mutex<Int64>(1_800_000_000_000_000_000)
-        var now: WallTime { WallTime(nanoseconds: nanoseconds.withLock { $0 }) }
-        func advance(_ milliseconds: Int64) { nanoseconds.withLock { $0 += milliseconds * 1_000_000 } }
-        /// Its monotonic time starts where the machine's is, so that deadlines of the machine's clock hold.
-        var clock: Clock {
-            let start = Clock.system.monotonic()
-            return Clock(
-                wall: { self.now },
-                monotonic: { start.advanced(byNanoseconds: UInt64(self.now.nanoseconds - 1_800_000_000_000_000_000)) })
-        }
-    }
-
     private struct Stage {
         let server: RedisTestServer
         let redis: RedisConnection
@@ -75,11 +61,11 @@ struct LookAheadTests {
         var stage = try Stage()
         try stage.push("a", age: 7)
         #expect(try stage.take().isEmpty)
-        stage.time.advance(1000)
+        stage.time.advance(milliseconds: 1000)
         try stage.start()
         let samples = try stage.take()
         #expect(samples == [WaitSample(queue: QueueName("q"), seconds: 7.5)])
-        stage.time.advance(1000)
+        stage.time.advance(milliseconds: 1000)
         #expect(try stage.take().isEmpty)
     }
 
@@ -89,7 +75,7 @@ struct LookAheadTests {
         for id in ["a", "b", "c"] { try stage.push(id, age: 1) }
         _ = try stage.take()
         #expect(stage.tasks.count == 2)
-        stage.time.advance(1000)
+        stage.time.advance(milliseconds: 1000)
         for _ in 0..<3 { try stage.start() }
         #expect(try stage.take().count == 2)
     }
@@ -98,17 +84,17 @@ struct LookAheadTests {
     func lease() throws {
         var stage = try Stage()
         try stage.push("a", age: 10)
-        stage.time.advance(200)
+        stage.time.advance(milliseconds: 200)
         _ = try stage.take()
-        stage.time.advance(1000)
+        stage.time.advance(milliseconds: 1000)
         // Between x.2 and (x+1).2, in the second x+1: between x+1 and x+1.2, that is 1.1 s after it was pushed.
         try stage.start(leaseAt: stage.time.now.wholeSeconds)
         #expect(try stage.take().isEmpty)
         for _ in 0..<5 {
-            stage.time.advance(1000)
+            stage.time.advance(milliseconds: 1000)
             #expect(try stage.take().isEmpty)
         }
-        stage.time.advance(1000)
+        stage.time.advance(milliseconds: 1000)
         #expect(try stage.take(servers: ["asynq:servers:{h:1:s}"]).map(\.seconds) == [11.1])
     }
 
@@ -118,11 +104,11 @@ struct LookAheadTests {
         try stage.push("a")
         try stage.push("b")
         _ = try stage.take()
-        stage.time.advance(2001)
+        stage.time.advance(milliseconds: 2001)
         try stage.start()
         #expect(try stage.take().isEmpty)
         #expect(stage.look.lost[.gap] == 1)
-        stage.time.advance(1000)
+        stage.time.advance(milliseconds: 1000)
         try stage.start()
         #expect(try stage.take().count == 1)
     }
@@ -133,7 +119,7 @@ struct LookAheadTests {
         try stage.push("a", age: -3600)
         try stage.push("b", age: -1)
         _ = try stage.take()
-        stage.time.advance(1000)
+        stage.time.advance(milliseconds: 1000)
         for _ in 0..<2 { try stage.start() }
         #expect(try stage.take().map(\.seconds) == [0])
         #expect(stage.look.lost[.clockSkew] == 1)
@@ -147,7 +133,7 @@ struct LookAheadTests {
         _ = try stage.take(["away", "q"])
         try stage.start(queue: "away")
         for _ in 0..<3 {
-            stage.time.advance(1000)
+            stage.time.advance(milliseconds: 1000)
             // As a Cluster without the node would have it: only the other queue is read.
             _ = try stage.take(["q"])
         }
@@ -163,15 +149,15 @@ struct LookAheadTests {
         _ = try stage.redis.send("RENAME", "asynq:{q}:pending", "hidden")
         _ = try stage.redis.send("SET", "asynq:{q}:pending", "x")
         for _ in 0..<5 {
-            stage.time.advance(1000)
+            stage.time.advance(milliseconds: 1000)
             #expect(try stage.take().isEmpty)
             #expect(stage.look.errors.map(\.reason) == [.wrongType])
         }
         _ = try stage.redis.send("RENAME", "hidden", "asynq:{q}:pending")
-        stage.time.advance(1000)
+        stage.time.advance(milliseconds: 1000)
         #expect(try stage.take().isEmpty)
         #expect(stage.look.lost[.gap] == 1)
-        stage.time.advance(1000)
+        stage.time.advance(milliseconds: 1000)
         try stage.start()
         #expect(try stage.take().count == 1)
     }
@@ -186,13 +172,13 @@ struct LookAheadTests {
             _ = try stage.redis.send("HSET", "asynq:{q}:t:\(id)", "state", "pending")
             _ = try stage.redis.send("RPUSH", "asynq:{q}:pending", id)
         }
-        stage.time.advance(1000)
+        stage.time.advance(milliseconds: 1000)
         #expect(try stage.take().isEmpty)
         for _ in 0..<2 { try stage.start() }
-        stage.time.advance(1000)
+        stage.time.advance(milliseconds: 1000)
         #expect(try stage.take().isEmpty)
         for _ in 0..<2 { try stage.start() }
-        stage.time.advance(1000)
+        stage.time.advance(milliseconds: 1000)
         #expect(try stage.take().map(\.seconds) == [7.5, 7.5])
         #expect(stage.look.lost.isEmpty)
     }
@@ -202,7 +188,7 @@ struct LookAheadTests {
         var stage = try Stage()
         for id in ["nightly", "other"] { try stage.push(id, age: 5) }
         _ = try stage.take()
-        stage.time.advance(1000)
+        stage.time.advance(milliseconds: 1000)
         for _ in 0..<2 { try stage.start() }
         _ = try stage.take()
         #expect(stage.ready("nightly", startedAfter: 86_400_000) == nil)
@@ -216,7 +202,7 @@ struct LookAheadTests {
         var gap = try Stage()
         try gap.push("a", age: 5)
         _ = try gap.take()
-        gap.time.advance(60_000)
+        gap.time.advance(milliseconds: 60_000)
         try gap.start()
         _ = try gap.take()
         #expect(gap.ready("a", startedAfter: 86_400_000) == nil)
@@ -225,7 +211,7 @@ struct LookAheadTests {
         var deleted = try Stage()
         try deleted.push("a", age: 5)
         _ = try deleted.take()
-        deleted.time.advance(1000)
+        deleted.time.advance(milliseconds: 1000)
         _ = try deleted.take([])
         #expect(deleted.ready("a", startedAfter: 86_400_000) == nil)
         #expect(deleted.ready("a", startedAfter: 500) == -5)
@@ -239,11 +225,11 @@ struct LookAheadTests {
         _ = try stage.redis.send("HSET", "asynq:{q}:t:b", "state", "pending")
         _ = try stage.redis.send("RPUSH", "asynq:{q}:pending", "b")
         for _ in 0..<3 {
-            stage.time.advance(1000)
+            stage.time.advance(milliseconds: 1000)
             #expect(try stage.take().isEmpty)
         }
         for _ in 0..<2 { try stage.start() }
-        stage.time.advance(1000)
+        stage.time.advance(milliseconds: 1000)
         #expect(try stage.take().map(\.seconds) == [8.5])
         #expect(stage.ready("a", startedAfter: 1000) == nil)
         #expect(stage.ready("a", startedAfter: 3500) == -5)
@@ -257,7 +243,7 @@ struct LookAheadTests {
         _ = try stage.redis.send("LPUSH", "asynq:{q}:pending", "a")
         _ = try stage.take()
         #expect(stage.look.errors.map(\.reason) == [.malformed])
-        stage.time.advance(1000)
+        stage.time.advance(milliseconds: 1000)
         try stage.start()
         #expect(try stage.take().isEmpty)
         #expect(stage.look.lost[.badStamp] == 1)
@@ -271,7 +257,7 @@ struct LookAheadTests {
         _ = try stage.redis.send("LPUSH", "asynq:{q}:pending", "a")
         _ = try stage.take()
         #expect(stage.look.errors.map(\.reason) == [.wrongType])
-        stage.time.advance(1000)
+        stage.time.advance(milliseconds: 1000)
         _ = try stage.take()
         #expect(stage.look.errors.isEmpty)
     }
@@ -309,15 +295,15 @@ struct LookAheadTests {
         try stage.push("a", age: 5)
         for _ in 0..<2 {
             _ = try stage.take()
-            stage.time.advance(500)
+            stage.time.advance(milliseconds: 500)
         }
         try stage.start()
-        stage.time.advance(300)
+        stage.time.advance(milliseconds: 300)
         let broken = BreakingClient(stage.redis, after: roundTrips)
         #expect(throws: RedisError.self) {
             try stage.look.look(broken, names: [QueueName("q")], servers: [], deadline: .soon)
         }
-        stage.time.advance(200)
+        stage.time.advance(milliseconds: 200)
         // Between 0.5 and 1.5 s.
         #expect(try stage.take().map(\.seconds) == [6])
     }
@@ -327,7 +313,7 @@ struct LookAheadTests {
         var stage = try Stage()
         try stage.push("a")
         _ = try stage.take()
-        stage.time.advance(2001)
+        stage.time.advance(milliseconds: 2001)
         try stage.start()
         try stage.push("b")
         let broken = BreakingClient(stage.redis, after: 1)
@@ -361,12 +347,12 @@ struct LookAheadTests {
         var stage = try Stage()
         try stage.push("a", age: 5)
         _ = try stage.take()
-        stage.time.advance(1000)
+        stage.time.advance(milliseconds: 1000)
         try stage.start()
         try stage.push("a")
         // It never left the list, as far as can be seen: nothing to observe.
         #expect(try stage.take().isEmpty)
-        stage.time.advance(1000)
+        stage.time.advance(milliseconds: 1000)
         try stage.start()
         #expect(try stage.take().count == 1)
     }
@@ -395,7 +381,7 @@ struct LookAheadTests {
         _ = try stage.take()
         #expect(stage.tasks.count == LookAhead.maxAskedTasks)
         #expect(stage.look.lost[.limit] == 2000)
-        stage.time.advance(1000)
+        stage.time.advance(milliseconds: 1000)
         _ = try stage.take()
         #expect(stage.tasks.count == 12_000)
     }

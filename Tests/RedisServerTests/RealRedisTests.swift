@@ -11,7 +11,7 @@ import Testing
 @Suite("Scraping a real Redis")
 struct RealRedisTests {
     private static let now = WallTime(nanoseconds: 1_700_000_000_000_000_000)
-    private static let clock = Clock(wall: { now }, monotonic: { Clock.system.monotonic() })
+    private static let clock = TestClock(now).clock
 
     @Test("Keys as Asynq writes them give the numbers that they hold")
     func handWritten() throws {

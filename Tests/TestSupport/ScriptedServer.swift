@@ -19,49 +19,10 @@ package final class SocketDirectory: Sendable {
     }
 }
 
-/// A redis-server of its own on a unix socket.
-package final class RedisTestServer {
-    private let directory: SocketDirectory
-    private let process: ChildProcess
-    package let socket: String
-
-    package init(_ arguments: [String] = []) throws {
-        directory = try SocketDirectory()
-        socket = directory.path + "/redis.sock"
-        process = try ChildProcess(
-            "redis-server",
-            ["--port", "0", "--unixsocket", socket, "--dir", directory.path, "--save", "", "--appendonly", "no"]
-                + arguments)
-        // The file is there before anybody listens on it.
-        for _ in 0..<500 {
-            if UnixSocket.accepts(socket) { return }
-            usleep(10_000)
-        }
-    }
-
-    deinit {
-        process.terminate()
-    }
-
-    package var endpoint: RedisEndpoint { RedisEndpoint(address: .unix(path: socket)) }
-
-    package func connect() throws -> RedisConnection {
-        try RedisConnection(endpoint, clock: .system, deadline: .soon)
-    }
-}
-
 extension MonotonicTime {
     /// Long enough for any machine; a test that needs it all has failed.
     package static var soon: MonotonicTime { Clock.system.monotonic().advanced(byNanoseconds: 30_000_000_000) }
     package static var shortly: MonotonicTime { Clock.system.monotonic().advanced(byNanoseconds: 100_000_000) }
-}
-
-extension RedisConnection {
-    package func send(_ command: StaticString, _ arguments: String...) throws -> RedisReply {
-        var pipeline = RedisPipeline()
-        pipeline.add(command, list: arguments.map { Array($0.utf8) })
-        return try roundTrip(pipeline, deadline: .soon)[0]
-    }
 }
 
 /// Listens on a unix socket. For each entry of the script: waits for bytes of the client, then sends the entry. Then

@@ -8,43 +8,14 @@ import Testing
 
 @testable import AsynqRedis
 
-/// A clock that the test sets.
-private final class SetClock: Sendable {
-    private let nanoseconds = Atomic<Int64>(0)
-
-    func set(_ time: WallTime) { nanoseconds.store(time.nanoseconds, ordering: .releasing) }
-
-    var clock: Clock {
-        Clock(
-            wall: { [self] in WallTime(nanoseconds: nanoseconds.load(ordering: .acquiring)) },
-            monotonic: { Clock.system.monotonic() })
-    }
-}
-
-/// A monotonic clock that jumps past every deadline after some readings.
-private final class BreakingClock: Sendable {
-    private let left = Atomic<Int>(.max)
-
-    func jump(after readings: Int) { left.store(readings, ordering: .releasing) }
-
-    var clock: Clock {
-        Clock(
-            wall: Clock.system.wall,
-            monotonic: { [self] in
-                left.subtract(1, ordering: .acquiringAndReleasing).newValue < 0
-                    ? MonotonicTime(nanoseconds: .max) : Clock.system.monotonic()
-            })
-    }
-}
-
 /// Plays random steps of Asynq against a real Redis, scrapes it, and compares with the model.
 private struct Comparison {
     struct Divergence: Error {}
 
     private let server: RedisTestServer
     private let redis: RedisConnection
-    private let breaking = BreakingClock()
-    private let clock = SetClock()
+    private let breaking = TestClock()
+    private let clock = TestClock()
     private let seed: UInt64
     private var scraper: QueueScraper
     private var connection: RedisConnection?
@@ -103,7 +74,7 @@ private struct Comparison {
         let now = WallTime(nanoseconds: asynq.now.nanoseconds + asynq.collectorAheadSeconds * ModelledAsynq.nanoseconds)
         clock.set(now)
         // A scrape that breaks off anywhere in between must not count anything, nor forget anything.
-        breaking.jump(after: asynq.oneIn(isBaseline ? 3 : 10) ? asynq.number(1...12) : .max)
+        breaking.expireDeadlines(afterReadings: asynq.oneIn(isBaseline ? 3 : 10) ? asynq.number(1...12) : .max)
         guard let seen = try scrape() else {
             failedScrapes += 1
             return
