@@ -2,6 +2,7 @@ import pytest
 from grpc import StatusCode
 
 from support import faked_clock
+from support.certificates import Certificates
 from support.collector import Collector
 from support.deadline import eventually
 from support.grpc_client import export
@@ -81,6 +82,11 @@ def start_collector(tmp_path, tempo):
     yield start
     problems = [problem for collector in reversed(started) if (problem := collector.close())]
     assert not problems, "\n".join(problems)
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    return Certificates(tmp_path_factory.mktemp("tls") / "certificates")
 
 
 # --- What the tests of a file share ----------------------------------------------------------------------------------

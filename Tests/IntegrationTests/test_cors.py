@@ -44,7 +44,7 @@ def test_a_preflight_over_http2_has_no_length(start_collector, tmp_path):
         done = subprocess.run(
             ["curl", "-sS", version, "-X", "OPTIONS", "-D", "-", "-H", f"Origin: {SHOP}", "-H",
              "Access-Control-Request-Method: POST", f"http://127.0.0.1:{collector.otlp_port}/v1/traces"],
-            capture_output=True, text=True, timeout=30, check=True)
+            capture_output=True, text=True, timeout=60, check=True)
         status, *fields = done.stdout.strip().splitlines()
         assert status.split()[1] == "204", done
         names = {field.split(":")[0].lower() for field in fields}

@@ -144,7 +144,7 @@ def test_the_alert_receiver_prints_alerts(tmp_path):
         alert = {"status": "firing", "labels": {"alertname": "AsynqDeadLetters", "queue": "emails"},
                  "annotations": {"description": "three died"}}
         eventually("the receiver takes an alert", lambda: requests.post(f"http://127.0.0.1:{port}/", json={"alerts": [alert]},
-                                                                       timeout=2).status_code == 200)
+                                                                       timeout=10).status_code == 200)
         assert "firing None AsynqDeadLetters emails - three died" in receiver.log()
     finally:
         receiver.stop()

@@ -28,7 +28,7 @@ def curl(collector, body: bytes, tmp_path, *arguments: str, path: str = "/v1/tra
     done = subprocess.run(
         ["curl", "-sS", "--http2-prior-knowledge", "-o", tmp_path / "answer", "-w", "%{http_version} %{http_code}",
          "--data-binary", f"@{tmp_path / 'body'}", *arguments, f"http://127.0.0.1:{collector.otlp_port}{path}"],
-        capture_output=True, text=True, timeout=30)
+        capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done
     return done.stdout, (tmp_path / "answer").read_bytes()
 

@@ -11,7 +11,7 @@ The seed is in every message; ASYNQ_COLLECTOR_TESTS_ORACLE_SEED repeats a run.
 import os
 import random
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import pytest
 from grpc import Compression, StatusCode
@@ -106,7 +106,7 @@ class Senders:
     """Every way to send protobuf, each with a connection of its own."""
 
     def __init__(self, collector: Collector, stack: ExitStack):
-        self._http = [stack.enter_context(_closing(Connection(endpoint))) for endpoint in (collector.tcp, collector.unix)]
+        self._http = [stack.enter_context(closing(Connection(endpoint))) for endpoint in (collector.tcp, collector.unix)]
         self._grpc = [stack.enter_context(grpc_client.client(endpoint, compression))
                       for endpoint in (collector.tcp, collector.unix)
                       for compression in (Compression.NoCompression, Compression.Gzip)]
@@ -123,18 +123,7 @@ class Senders:
         return otlp.rejected(answer.body)
 
 
-class _closing:
-    def __init__(self, connection: Connection):
-        self._connection = connection
-
-    def __enter__(self) -> Connection:
-        return self._connection
-
-    def __exit__(self, *_) -> None:
-        self._connection.close()
-
-
-@pytest.mark.timeout(90 + REQUESTS / 10)
+@pytest.mark.timeout(240 + REQUESTS / 10)
 def test_what_arrives_means_what_was_sent_but_for_the_spans_that_nobody_takes(start_collector):
     print(f"seed {SEED}, {REQUESTS} requests")
     chance = random.Random(SEED)

@@ -77,7 +77,7 @@ def truth(queue: str, share: float) -> float:
 
 
 def version(program: str) -> str:
-    return subprocess.run([program, "--version"], capture_output=True, text=True, timeout=30).stdout.split()[2]
+    return subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60).stdout.split()[2]
 
 
 @pytest.mark.skipif(not NEWER, reason="ASYNQ_COLLECTOR_TEST_PROMETHEUS names no newer Prometheus: README.md says how")

@@ -139,7 +139,7 @@ def script_that_never_ends(server):
             yield
         finally:
             eventually("the script is ended", lambda: client.script_kill() or True)
-            runner.join(10)
+            runner.join(40)
 
 
 def test_a_script_that_blocks_redis(start_collector, server):

@@ -22,7 +22,7 @@ def files() -> RuleFiles:
 
 
 def _run(*command) -> None:
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=80)
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, f"{command}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
 
 

@@ -142,13 +142,13 @@ class Monitor:
 
     def __enter__(self) -> "Monitor":
         self._thread.start()
-        assert self._listening.wait(10), "expected MONITOR to begin"
+        assert self._listening.wait(40), "expected MONITOR to begin"
         return self
 
     def __exit__(self, *_) -> None:
         with self._server.client() as client:
             client.echo(self.END)
-        self._thread.join(10)
+        self._thread.join(40)
         assert not self._thread.is_alive(), "expected MONITOR to show the end"
 
     def _listen(self) -> None:

@@ -4,7 +4,6 @@ Redis is deployed and reached."""
 import pytest
 
 from support import faked_clock, golden, promtool
-from support.certificates import Certificates
 from support.collector import Collector, flags, run_once
 from support.deadline import eventually
 from support.deployments import Deployments
@@ -24,11 +23,6 @@ PAGES = {
     "cluster": "run",
     "cluster_by_tls_with_the_documented_user": "scrape",
 }
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    return Certificates(tmp_path_factory.mktemp("tls") / "certificates")
 
 
 @pytest.fixture(scope="module")

@@ -63,7 +63,7 @@ def test_a_failover_is_followed(pair, start_sentinel, start_collector):
     old, new = pair
     with old.client() as client:
         client.sadd("asynq:queues", "before")
-        client.wait(1, 5000)
+        assert client.wait(1, 40_000) == 1, "expected the replica to have it"
     sentinel = start_sentinel(old)
     collector = start_collector(options={
         "redis.url": f"redis-sentinel://127.0.0.1:{sentinel.port}/0?master={MASTER}", "redis.interval": "100ms"})

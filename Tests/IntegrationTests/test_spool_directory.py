@@ -31,7 +31,7 @@ def failed_start(spool: Path) -> str:
                "tempo.endpoint": "http://127.0.0.1:1", "spool.directory": spool, "log.format": "text"}
     who = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
     ran = subprocess.run([COLLECTOR, "run", *flags(options)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                         timeout=20, cwd="/", **who)
+                         timeout=60, cwd="/", **who)
     assert ran.returncode == 1, ran
     lines = ran.stderr.splitlines()
     assert len(lines) == 1 and "can't start" in lines[0] and "spool.directory" in lines[0], ran.stderr

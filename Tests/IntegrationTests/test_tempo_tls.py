@@ -4,18 +4,12 @@ import ssl
 
 import pytest
 
-from support.certificates import Certificates
 from support.configuration import refused
 from support.deadline import eventually
 from support.otlp import numbered_keys, numbered_request
 from support.tempo_stub import TempoStub
 
 SPANS = range(3)
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    return Certificates(tmp_path_factory.mktemp("tls") / "certificates")
 
 
 def context(certificates, client_certificates: bool = False) -> ssl.SSLContext:

@@ -7,7 +7,6 @@ import subprocess
 
 import pytest
 
-from support.certificates import Certificates
 from support.collector import run_once
 from support.deadline import eventually
 from support.http_proxy import HTTPProxy
@@ -22,11 +21,6 @@ FAST = {"tempo.retry.initial": "50ms", "tempo.retry.max": "300ms"}
 def proxy():
     with HTTPProxy() as started:
         yield started
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    return Certificates(tmp_path_factory.mktemp("tls") / "certificates")
 
 
 @pytest.fixture

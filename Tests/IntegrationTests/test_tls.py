@@ -2,17 +2,11 @@
 
 import pytest
 
-from support.certificates import Certificates
 from support.collector import run_once
 from support.metrics_page import MetricsPage
 from support.ports import free_port
 from support.redis_server import RedisServer
 from support.scrapes import FAILED, after_scrapes, errors, logged
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    return Certificates(tmp_path_factory.mktemp("tls") / "certificates")
 
 
 @pytest.fixture(scope="module", params=["no", "yes"], ids=["any client", "certified clients"])

@@ -49,7 +49,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self._is_refused():
             return
         target = urllib.parse.urlsplit(self.path)
-        connection = http.client.HTTPConnection(target.hostname, target.port, timeout=10)
+        connection = http.client.HTTPConnection(target.hostname, target.port, timeout=40)
         headers = {name: value for name, value in self.headers.items() if not name.lower().startswith("proxy-")}
         path = target.path + (f"?{target.query}" if target.query else "")
         connection.request("POST", path, body, headers)
@@ -65,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self._is_refused():
             return
         host, port = self.path.rsplit(":", 1)
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=10) as far:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=40) as far:
             self.send_response(200)
             self.end_headers()
             ends = [self.connection, far]

@@ -39,8 +39,8 @@ class Load:
 
     def wait(self) -> None:
         for thread in self._threads:
-            thread.join(30)
-            assert not thread.is_alive(), "expected every client to get an answer or an error within 30 s"
+            thread.join(60)
+            assert not thread.is_alive(), "expected every client to get an answer or an error within 60 s"
 
     def _take_numbers(self) -> range:
         with self._lock:
