@@ -22,10 +22,6 @@ import Web
 /// ends it. Stop goes against the flow: no new requests, those in flight end, what is spooled is sent for a while, the
 /// spool is synced.
 package final class Collector: Sendable {
-    /// Bytes of OTLP requests that are being received, over all connections: one of the largest has to find room.
-    private static func bodiesInFlight(_ options: CollectorOptions) -> Int {
-        max(64 << 20, options.receiver.bodyLimit.bytes + 1024)
-    }
     /// For requests in flight and the last spans together.
     private static let shutdownNanoseconds: UInt64 = 5_000_000_000
 
@@ -60,7 +56,8 @@ package final class Collector: Sendable {
         self.options = options
         self.clock = clock
         logger = makeLogger("collector")
-        otlpLimits = HTTPLimits(maxBodyBytes: Self.bodiesInFlight(options))
+        otlpLimits = HTTPLimits(
+            maxBodyBytes: ReloadableOptions.bodiesInFlightBytes(maxBodyBytes: options.receiver.bodyLimit.bytes))
         let window = options.aggregator.quantileWindowNanoseconds
         let sampledWaits = SampledWaits(options.aggregator.bounds, windowNanoseconds: window, clock: clock)
         let loads = QueueLoads(windowNanoseconds: window)
@@ -172,16 +169,15 @@ package final class Collector: Sendable {
         }
     }
 
-    /// Puts in force what of a new configuration can change while it runs; nothing counted is lost.
-    package func apply(_ new: CollectorOptions) {
-        if let filter = new.redis?.filter {
-            redis?.use(filter)
-            taskContexts?.use(filter)
-        }
-        taskMetrics.use(new.aggregator)
-        options.receiver.bodyLimit.bytes = new.receiver.bodyLimit.bytes
-        otlpLimits.use(maxBodyBytes: Self.bodiesInFlight(new))
-        spool?.use(new.spool)
+    /// The parts that SIGHUP reaches.
+    func reloadTargets(_ logLevel: CollectorLogHandler.Level) -> ReloadTargets {
+        ReloadTargets(
+            logLevel: logLevel, bodyLimit: options.receiver.bodyLimit, otlpLimits: otlpLimits,
+            taskMetrics: taskMetrics, spool: spool,
+            useQueueFilter: { [redis, taskContexts] filter in
+                redis?.use(filter)
+                taskContexts?.use(filter)
+            })
     }
 
     /// Where the web endpoints are, as bound.

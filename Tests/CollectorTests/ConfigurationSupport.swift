@@ -35,13 +35,43 @@ func settings(_ arguments: [String] = [], environment: [Pair] = [], yaml: String
 
 /// Every problem of such a configuration.
 func problems(_ arguments: [String] = [], environment: [Pair] = [], yaml: String? = nil) throws -> [String] {
-    var builder = OptionsBuilder(try settings(arguments, environment: environment, yaml: yaml))
-    let options = builder.build()
-    let found = builder.problems.map(\.description)
-    return options == nil && found.isEmpty ? ["no options and no problem"] : found
+    let settings = try settings(arguments, environment: environment, yaml: yaml)
+    do throws(ConfigurationProblems) {
+        _ = try CollectorOptions(settings)
+        return []
+    } catch {
+        return error.list.map(\.description)
+    }
 }
 
+/// The options of such a configuration; nil if it has problems.
 func options(_ arguments: [String] = [], environment: [Pair] = [], yaml: String? = nil) throws -> CollectorOptions? {
-    var builder = OptionsBuilder(try settings(arguments, environment: environment, yaml: yaml))
-    return builder.build()
+    let settings = try settings(arguments, environment: environment, yaml: yaml)
+    do throws(ConfigurationProblems) {
+        return try CollectorOptions(settings)
+    } catch {
+        return nil
+    }
+}
+
+/// A key, for arguments of tests.
+struct NamedKey: CustomStringConvertible, Sendable {
+    let key: any DeclaredKey
+
+    static let all = KeyTable.all.map { NamedKey(key: $0) }
+
+    static func all(where isMeant: (any DeclaredKey) -> Bool) -> [NamedKey] { all.filter { isMeant($0.key) } }
+
+    var description: String { key.name }
+}
+
+extension Settings {
+    func text(_ name: String) -> String { KeyTable.key(named: name).map { text(of: $0) } ?? "no key is called so" }
+
+    func origin(_ name: String) -> String { KeyTable.key(named: name).map { "\(origin(of: $0))" } ?? "none" }
+
+    /// The texts of all keys by name.
+    var texts: [String: String] {
+        Dictionary(uniqueKeysWithValues: KeyTable.all.map { ($0.name, text(of: $0)) })
+    }
 }

@@ -13,7 +13,7 @@ import WaitTime
 @testable import Spool
 
 /// A directory in memory.
-private final class NoDisk: SpoolFileSystem {
+final class NoDisk: SpoolFileSystem {
     final class File: SpoolFile {
         let bytes = Mutex<[UInt8]>([])
 
@@ -51,7 +51,7 @@ struct IngestSinkTests {
         let spool = try Spool(
             fileSystem: NoDisk(), options: SpoolOptions(maxBytes: 1 << 20, sync: sync), clock: clock)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let options = ForwarderOptions(endpoint: try TraceEndpoint(base: "http://127.0.0.1:1"), userAgent: "test")
+        let options = try #require(try options(["--tempo-endpoint=http://127.0.0.1:1"])?.forwarder)
         let forwarder = Forwarder(spool: spool, options: options, clock: clock, logger: logger)
         let metrics = TaskMetrics(
             TaskAggregatorOptions(

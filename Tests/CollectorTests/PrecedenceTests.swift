@@ -8,7 +8,7 @@ struct PrecedenceTests {
     @Test("Without anything the defaults hold, and they are a good configuration")
     func defaults() throws {
         #expect(try problems() == [])
-        for key in ConfigurationKey.all { #expect(try settings()[key.name].isDefault) }
+        for key in KeyTable.all { #expect(try settings().origin(of: key) == .default) }
     }
 
     @Test("A flag wins over the environment, that over the file, that over the default")
@@ -16,7 +16,7 @@ struct PrecedenceTests {
         let environment: [Pair] = [("ASYNQ_COLLECTOR_REDIS_INTERVAL", "2s")]
         let yaml = "redis: {interval: 3s}"
         func interval(_ arguments: [String], _ environment: [Pair], _ yaml: String?) throws -> String {
-            try settings(arguments, environment: environment, yaml: yaml)["redis.interval"].text
+            try settings(arguments, environment: environment, yaml: yaml).text("redis.interval")
         }
         #expect(try interval(["--redis-interval", "1s"], environment, yaml) == "1s")
         #expect(try interval([], environment, yaml) == "2s")
@@ -30,10 +30,10 @@ struct PrecedenceTests {
         let found = Settings(
             flags: [("--config", file.path), ("--redis-interval", "1s")],
             environment: [("ASYNQ_COLLECTOR_REDIS_TIMEOUT", "1s")])
-        #expect(found["redis.interval"].origin == "--redis-interval")
-        #expect(found["redis.timeout"].origin == "ASYNQ_COLLECTOR_REDIS_TIMEOUT")
-        #expect(found["log.level"].origin == "\(file.path) line 2")
-        #expect(found["log.format"].origin == "default")
+        #expect(found.origin("redis.interval") == "--redis-interval")
+        #expect(found.origin("redis.timeout") == "ASYNQ_COLLECTOR_REDIS_TIMEOUT")
+        #expect(found.origin("log.level") == "\(file.path) line 2")
+        #expect(found.origin("log.format") == "default")
     }
 
     @Test("--key value and --key=value are the same; a value may hold = and begin with -")
@@ -71,41 +71,56 @@ struct PrecedenceTests {
         let one = try TemporaryFile("log.level: debug")
         let two = try TemporaryFile("log.level: error")
         let environment: [Pair] = [("ASYNQ_COLLECTOR_CONFIG", one.path)]
-        #expect(Settings(flags: [], environment: environment)["log.level"].text == "debug")
-        #expect(Settings(flags: [("--config", two.path)], environment: environment)["log.level"].text == "error")
+        #expect(Settings(flags: [], environment: environment).text("log.level") == "debug")
+        #expect(Settings(flags: [("--config", two.path)], environment: environment).text("log.level") == "error")
         let missing = Settings(flags: [("--config", "/tmp/no-such-file.yaml")], environment: [])
         #expect(missing.problems.count == 1)
         #expect(missing.problems[0].description.contains("/tmp/no-such-file.yaml"))
     }
 
-    @Test("Every key's three forms, and those of its file, are its own")
-    func uniqueForms() {
-        for spelling in [\ConfigurationKey.name, \.flag, \.environment] {
-            var forms = ConfigurationKey.all.map { $0[keyPath: spelling] }
-            let suffix = spelling == \.environment ? "_FILE" : "-file"
-            forms += ConfigurationKey.all.filter(\.form.isSecret).map { $0[keyPath: spelling] + suffix }
-            forms += spelling == \.environment ? ["ASYNQ_COLLECTOR_CONFIG"] : spelling == \.flag ? ["--config"] : []
-            #expect(Set(forms).count == forms.count)
-        }
-        for key in ConfigurationKey.all {
-            #expect(key.flag.hasPrefix("--") && !key.flag.contains("."))
-            #expect(key.environment.allSatisfy { $0.isUppercase || $0 == "_" })
-            #expect(!key.name.hasPrefix("config"))
-        }
-        #expect(ConfigurationKey.byName["redis.queues.include"]?.environment == "ASYNQ_COLLECTOR_REDIS_QUEUES_INCLUDE")
-        #expect(ConfigurationKey.byName["redis.queues.include"]?.flag == "--redis-queues-include")
-        #expect(ConfigurationKey.byName["redis.look-ahead"]?.environment == "ASYNQ_COLLECTOR_REDIS_LOOK_AHEAD")
+    @Test("An empty environment variable counts as one that is not set")
+    func emptyVariables() throws {
+        let interval: [Pair] = [("ASYNQ_COLLECTOR_REDIS_INTERVAL", "")]
+        #expect(try settings(environment: interval).origin("redis.interval") == "default")
+        #expect(try settings(environment: interval, yaml: "redis: {interval: 3s}").text("redis.interval") == "3s")
+        #expect(
+            try problems(environment: [
+                ("ASYNQ_COLLECTOR_CONFIG", ""), ("ASYNQ_COLLECTOR_NO_SUCH_KEY", ""),
+                ("ASYNQ_COLLECTOR_REDIS_PASSWORD_FILE", ""),
+            ]) == [])
+        #expect(try settings(["--redis-username="], yaml: "redis: {username: a}").text("redis.username") == "")
     }
 
-    @Test("Each key is set by each of its forms", arguments: ConfigurationKey.all.map(\.name))
-    func everyForm(name: String) throws {
-        let key = try #require(ConfigurationKey.byName[name])
-        #expect(try settings([key.flag, "x"])[name].text == "x")
-        #expect(try settings([key.flag + "=x"])[name].text == "x")
-        #expect(try settings(environment: [(key.environment, "x")])[name].text == "x")
-        #expect(try settings(yaml: "\(name): x")[name].text == "x")
-        let nested = name.split(separator: ".").reversed().reduce("x") { "{\($1): \($0)}" }
-        #expect(try settings(yaml: nested)[name].text == "x")
+    @Test("Of a key that is given by several sources, only the value that wins is checked")
+    func losingValues() throws {
+        let environment: [Pair] = [("ASYNQ_COLLECTOR_REDIS_INTERVAL", "never")]
+        #expect(try problems(["--redis-interval=1s"], environment: environment, yaml: "redis: {interval: x}") == [])
+    }
+
+    @Test("Each key is set by each of its forms, and says where it came from", arguments: NamedKey.all)
+    func everyForm(named: NamedKey) throws {
+        let key = named.key
+        let value = key.example
+        #expect(try settings([key.flag, value]).text(of: key) == value)
+        #expect(try settings([key.flag + "=" + value]).text(of: key) == value)
+        #expect(try settings([key.flag, value]).origin(of: key) == .flag(key.flag))
+        let variable = try settings(environment: [(key.environment, value)])
+        #expect(variable.text(of: key) == value && variable.origin(of: key) == .environment(key.environment))
+        let file = try settings(yaml: "\(key.name): '\(value)'")
+        #expect(file.text(of: key) == value && "\(file.origin(of: key))".hasSuffix(" line 1"))
+        let nested = key.name.split(separator: ".").reversed().reduce("'\(value)'") { "{\($1): \($0)}" }
+        #expect(try settings(yaml: nested).text(of: key) == value)
+    }
+
+    @Test("For each key the flag wins over the environment, that over the file", arguments: NamedKey.all)
+    func everyPrecedence(named: NamedKey) throws {
+        let key = named.key
+        let yaml = "\(key.name): '\(key.example)'"
+        let environment: [Pair] = [(key.environment, key.example)]
+        let flag = try settings([key.flag, key.example], environment: environment, yaml: yaml)
+        #expect(flag.origin(of: key) == .flag(key.flag))
+        #expect(
+            try settings(environment: environment, yaml: yaml).origin(of: key) == .environment(key.environment))
     }
 
     @Test("A list is a YAML sequence or comma text")
@@ -115,7 +130,7 @@ struct PrecedenceTests {
             "otlp: {listen: ['127.0.0.1:1', '[::1]:2']}", "otlp:\n  listen:\n    - 127.0.0.1:1\n    - '[::1]:2'\n",
             "otlp:\n  listen: \"127.0.0.1:1,[::1]:2\"\n",
         ] {
-            #expect(try settings(yaml: yaml)["otlp.listen"].text == expected)
+            #expect(try settings(yaml: yaml).text("otlp.listen") == expected)
             #expect(try options(yaml: yaml)?.otlpListen.map(\.description).suffix(2) == ["127.0.0.1:1", "[::1]:2"])
         }
         #expect(try options(["--otlp-listen", " 127.0.0.1:1 , ,[::1]:2 "])?.otlpListen.count == 3)

@@ -47,7 +47,8 @@ struct ProblemTests {
         ("metrics-wait-buckets", "1,inf"), ("metrics-wait-buckets", "nan"), ("metrics-task-types", "-1"),
         ("metrics-quantile-window", "0"), ("wait-attributes", "name"), ("wait-attributes", "name:min"),
         ("wait-attributes", ":s"),
-        ("traces-wait-span", "yes"), ("log-level", "INFO"), ("log-format", "xml"), ("redis-url", ""),
+        ("traces-wait-span", "yes"), ("log-level", "loud"), ("log-level", "warni"), ("log-level", ""),
+        ("log-format", "xml"), ("redis-url", ""),
         ("redis-url", "redis-cluster://h/1"),
     ]
 
@@ -56,7 +57,7 @@ struct ProblemTests {
         let (flag, value) = Self.refused[index]
         let found = try problems(["--\(flag)=\(value)"])
         #expect(found.count >= 1, "--\(flag)=\(value)")
-        let name = try #require(ConfigurationKey.all.first { $0.flag == "--" + flag }).name
+        let name = try #require(KeyTable.all.first { $0.flag == "--" + flag }).name
         #expect(found.allSatisfy { $0.hasPrefix(name + " = ") && $0.contains("--" + flag) }, "\(found)")
     }
 
@@ -70,7 +71,8 @@ struct ProblemTests {
         ("spool-max-bytes", "1MiB"), ("spool-max-age", "none"), ("spool-max-age", "1d"),
         ("spool-sync", "always"), ("spool-sync", "never"), ("spool-sync", "1s"), ("metrics-listen", "unix:///m.sock"),
         ("metrics-listen", "127.0.0.1:0"), ("metrics-wait-buckets", "0.1, 1 ,10"), ("wait-attributes", "a:s,b:c:ms"),
-        ("traces-relink", "parent"),
+        ("traces-relink", "parent"), ("redis-timeout", "1h30m"), ("otlp-max-body", "64Mi"), ("log-level", "warn"),
+        ("log-level", "WARN"), ("log-level", "INFO"), ("log-level", "Debug"),
     ]
 
     @Test("Values of their form are taken", arguments: accepted.indices)

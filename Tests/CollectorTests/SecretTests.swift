@@ -81,10 +81,10 @@ struct SecretTests {
         ]
         for (content, value) in contents {
             let file = try TemporaryFile(content)
-            #expect(try settings(["--redis-password-file", file.path])["redis.password"].text == value)
+            #expect(try settings(["--redis-password-file", file.path]).text("redis.password") == value)
             let environment: [Pair] = [("ASYNQ_COLLECTOR_REDIS_PASSWORD_FILE", file.path)]
-            #expect(try settings(environment: environment)["redis.password"].text == value)
-            #expect(try settings(yaml: "redis: {password-file: \(file.path)}")["redis.password"].text == value)
+            #expect(try settings(environment: environment).text("redis.password") == value)
+            #expect(try settings(yaml: "redis: {password-file: \(file.path)}").text("redis.password") == value)
             #expect(try options(["--redis-password-file", file.path])?.redis?.target.endpoint.password == value)
         }
         let url = try TemporaryFile("redis://joe:hush@h:7\n")
@@ -114,10 +114,6 @@ struct SecretTests {
 
 @Suite("The effective configuration")
 struct EffectiveConfigurationTests {
-    private static func texts(_ settings: Settings) -> [String: String] {
-        settings.values.mapValues(\.text)
-    }
-
     @Test("What is printed, read back, gives the same settings")
     func roundTrip() throws {
         let awkward = [
@@ -130,38 +126,33 @@ struct EffectiveConfigurationTests {
             let before = try settings(["--otlp-socket-group=" + text, "--redis-username=" + text])
             let after = try settings(yaml: EffectiveConfiguration.yaml(before))
             #expect(after.problems.isEmpty, "\(text.debugDescription): \(after.problems)")
-            #expect(Self.texts(after) == Self.texts(before), "\(text.debugDescription)")
+            #expect(after.texts == before.texts, "\(text.debugDescription)")
         }
     }
 
     @Test("The same for every key changed")
     func everyKey() throws {
         var arguments: [String] = []
-        for key in ConfigurationKey.all {
-            switch key.form {
-            case .number: arguments += [key.flag, "0.5"]
-            case .text: arguments += [key.flag, "/a \"b\" \(key.name)"]
-            case .secret, .secretPairs, .url: continue
-            case .duration, .durationOr: arguments += [key.flag, "1.5h"]
-            case .size: arguments += [key.flag, "3GiB"]
-            case .integer(let range): arguments += [key.flag, "\(range.lowerBound + 1)"]
-            case .flag: arguments += [key.flag, "true"]
-            case .choice(let words): arguments += [key.flag, words[words.count - 1]]
-            case .list: arguments += [key.flag, "1,2, 3"]
+        for key in KeyTable.all where !key.kind.isSecret {
+            switch key.kind {
+            case .text(let allowed) where allowed == "text":
+                // Not every text is the name of a server.
+                arguments += [key.flag, key.name.hasSuffix("name") ? key.example : "/a \"b\" \(key.name)"]
             case .regularExpression: arguments += [key.flag, "^a\\d+\\\\[\"']$"]
+            default: arguments += [key.flag, key.example]
             }
         }
         let before = try settings(arguments)
         let after = try settings(yaml: EffectiveConfiguration.yaml(before))
         #expect(after.problems.isEmpty)
-        #expect(Self.texts(after) == Self.texts(before))
+        #expect(after.texts == before.texts)
     }
 
     @Test("Each key is printed once, below its parents")
     func shape() throws {
         let yaml = EffectiveConfiguration.yaml(try settings())
         let entries = try ConfigurationFile.parse(Array(yaml.utf8))
-        #expect(entries.map(\.key) == ConfigurationKey.all.map(\.name))
+        #expect(entries.map(\.key) == KeyTable.all.map(\.name))
         #expect(try problems(yaml: yaml) == [])
     }
 }

@@ -38,6 +38,6 @@ struct TextOutputTests {
 
     @Test("Help names every key, and each of its texts")
     func help() {
-        for key in ConfigurationKey.all { #expect(Help.text.contains("  \(key.flag)\n      \(key.help)")) }
+        for key in KeyTable.all { #expect(Help.text.contains("  \(key.flag)\n      \(key.help)")) }
     }
 }

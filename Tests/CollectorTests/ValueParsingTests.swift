@@ -16,10 +16,12 @@ struct ValueParsingTests {
             ("1h", 3_600_000_000_000),
             ("1d", 86_400_000_000_000), ("1.5s", 1_500_000_000), (".5s", 500_000_000), ("7us", 7000), ("7µs", 7000),
             ("0s", 0),
-            ("8000000000s", 8_000_000_000_000_000_000),
-        ] as [(String, UInt64)])
-    func durations(text: String, nanoseconds: UInt64) {
-        #expect(ValueParsing.duration(text) == nanoseconds)
+            ("8000000000s", 8_000_000_000_000_000_000), ("9000000000s", 9_000_000_000_000_000_000),
+            ("1h30m", 5_400_000_000_000), ("1d2h3m4s5ms6us7ns", 93_784_005_006_007), ("1.5h0.5s", 5_400_500_000_000),
+            ("8999999999999999999ns", 8_999_999_999_999_999_999), ("0.57s", 570_000_000), ("1.s", 1_000_000_000),
+        ] as [(String, Int64)])
+    func durations(text: String, nanoseconds: Int64) {
+        #expect(ValueParsing.duration(text) == .nanoseconds(nanoseconds))
     }
 
     @Test(
@@ -27,19 +29,21 @@ struct ValueParsingTests {
         arguments: [
             "", "5", "s", "-1s", "+1s", "1 s", " 1s", "1s ", "1S", "1min", "1.2.3s", ".s", "1e3s", "0x1s", "nans",
             "infs", "9e18s",
-            "99999999999999999999s", "١s", "1h30m",
+            "99999999999999999999s", "١s", "30m1h", "1h1h", "1h30", "h30m", "1h 30m", "9000000000s1ns", "9000000001s",
         ])
     func badDurations(text: String) {
         #expect(ValueParsing.duration(text) == nil)
     }
 
-    @Test(
-        "Sizes",
-        arguments: [
-            ("0", 0), ("1024", 1024), ("10B", 10), ("1KiB", 1024), ("64MiB", 64 << 20), ("1GiB", 1 << 30),
-            ("2TiB", 2 << 40),
-            ("1KB", 1000), ("1MB", 1_000_000), ("1GB", 1_000_000_000), ("1.5KiB", 1536),
-        ])
+    private static let goodSizes: [(text: String, bytes: Int)] = [
+        ("0", 0), ("1024", 1024), ("10B", 10), ("1KiB", 1024), ("64MiB", 64 << 20), ("1GiB", 1 << 30),
+        ("2TiB", 2 << 40),
+        ("1KB", 1000), ("1MB", 1_000_000), ("1GB", 1_000_000_000), ("1.5KiB", 1536),
+        ("64Ki", 64 << 10), ("64Mi", 64 << 20), ("2Gi", 2 << 30), ("1Ti", 1 << 40),
+        ("9223372036854775807", Int.max), ("1125899906842623", (1 << 50) - 1),
+    ]
+
+    @Test("Sizes", arguments: goodSizes)
     func sizes(text: String, bytes: Int) {
         #expect(ValueParsing.size(text) == bytes)
     }
@@ -47,7 +51,8 @@ struct ValueParsingTests {
     @Test(
         "What is no size",
         arguments: [
-            "", "-1", "1kb", "1K", "1 KiB", "KiB", "1.5.5MiB", "99999999999TiB", "9223372036854775808", "1e3", "0x10",
+            "", "-1", "1kb", "1K", "1 KiB", "KiB", "Mi", "1mi", "1M", "1iB", "1.5.5MiB", "99999999999TiB",
+            "9223372036854775808", "1e3", "0x10",
             "inf",
         ])
     func badSizes(text: String) {

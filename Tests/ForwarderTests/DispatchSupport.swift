@@ -81,7 +81,7 @@ struct ModelledForwarder {
     private var random: SeededNumbers
 
     init(seed: UInt64 = 1, _ change: (inout ForwarderOptions) -> Void = { _ in }) throws {
-        var options = ForwarderOptions(endpoint: try TraceEndpoint(base: "http://h"), userAgent: "test")
+        var options = try ForwarderOptions.test("http://h")
         options.maxBatchBytes = Self.batchBytes
         change(&options)
         dispatch = Dispatch(options)

@@ -63,7 +63,7 @@ struct ForwardingTests {
     private static func make(_ url: String, _ system: UnreadableFileSystem) throws -> (Spool, Forwarder) {
         let spool = try Spool(
             fileSystem: system, options: SpoolOptions(maxBytes: 1 << 20, sync: .never), clock: .system)
-        var options = ForwarderOptions(endpoint: try TraceEndpoint(base: url), userAgent: "test")
+        var options = try ForwarderOptions.test(url)
         options.maxDelayNanoseconds = 1_000_000
         options.retryInitialNanoseconds = 5_000_000
         options.retryMaxNanoseconds = 10_000_000

@@ -7,7 +7,7 @@ import Testing
 @Suite("What is read from the spool next")
 struct ReadTurnsTests {
     private static func options(_ change: (inout ForwarderOptions) -> Void = { _ in }) throws -> ForwarderOptions {
-        var options = ForwarderOptions(endpoint: try TraceEndpoint(base: "http://h"), userAgent: "test")
+        var options = try ForwarderOptions.test("http://h")
         change(&options)
         return options
     }

@@ -6,15 +6,24 @@ struct ConfigurationProblem: Error, Sendable, Equatable, CustomStringConvertible
         self.description = description
     }
 
-    /// A value that is not of its key's form; secrets are not repeated.
-    init(_ setting: Setting, is problem: String) {
-        let shown = setting.key.form.isSecret ? "(secret)" : "\"\(setting.text)\""
-        self.init("\(setting.key.name) = \(shown) (\(setting.origin)): \(problem)")
+    /// A value that its key, or a rule, does not allow; secrets are not repeated.
+    init(_ key: any DeclaredKey, _ text: String, _ origin: SettingOrigin, is problem: String) {
+        let shown = key.kind.isSecret ? "(secret)" : "\"\(text)\""
+        self.init("\(key.name) = \(shown) (\(origin)): \(problem)")
     }
 
-    init(unknown name: String, origin: String, candidates: [String]) {
+    init(unknown name: String, origin: SettingOrigin, candidates: [String]) {
         let nearest = nearestName(to: name, among: candidates)
         self.init("unknown key \(name) (\(origin))" + (nearest.map { "; did you mean \($0)?" } ?? ""))
+    }
+}
+
+/// All that is wrong with the configuration.
+struct ConfigurationProblems: Error, Sendable {
+    let list: [ConfigurationProblem]
+
+    init(_ list: [ConfigurationProblem]) {
+        self.list = list
     }
 }
 

@@ -7,7 +7,7 @@ enum EffectiveConfiguration {
     static func yaml(_ settings: Settings) -> String {
         var lines: [String] = []
         var open: [Substring] = []
-        for key in ConfigurationKey.all {
+        for key in KeyTable.all {
             let path = key.name.split(separator: ".")
             let parents = Array(path.dropLast())
             var shared = 0
@@ -16,7 +16,7 @@ enum EffectiveConfiguration {
                 lines.append(indentation(depth) + parents[depth] + ":")
             }
             open = parents
-            let value = shown(settings[key.name])
+            let value = shown(settings.text(of: key), key.kind)
             lines.append("\(indentation(parents.count))\(path[path.count - 1]): \(value)")
         }
         return lines.joined(separator: "\n") + "\n"
@@ -26,9 +26,8 @@ enum EffectiveConfiguration {
         String(repeating: "  ", count: depth)
     }
 
-    private static func shown(_ setting: Setting) -> String {
-        let text = setting.text
-        switch setting.key.form {
+    private static func shown(_ text: String, _ kind: ValueKind) -> String {
+        switch kind {
         case .secret: return scalar(text.isEmpty ? "" : redacted)
         case .url: return scalar(redactedURL(text))
         case .secretPairs:
@@ -74,7 +73,7 @@ enum EffectiveConfiguration {
 
     /// Quoted, unless it is a plain word or number that no YAML reader takes for something else.
     private static func scalar(_ text: String) -> String {
-        let words = ["none", "gzip", "refuse", "always", "never", "auto", "json", "text"] + ConfigurationKey.logLevels
+        let words = ["none", "gzip", "refuse", "always", "never", "auto", "json", "text"] + LogKeys.levels.map(\.key)
         if words.contains(text) { return text }
         if ValueParsing.duration(text) != nil && text != "0"
             || (ValueParsing.size(text) != nil && text.last?.isLetter == true)

@@ -1,31 +1,65 @@
-/// Reads the text forms of durations, sizes and numbers.
+/// Reads durations, sizes and lists as users write them.
 enum ValueParsing {
-    /// `250ms`, `5s`, `2m`, `1h`, `1d`, `1.5s`, in nanoseconds; a bare 0 is 0.
-    static func duration(_ text: String) -> UInt64? {
-        if text == "0" { return 0 }
-        let units: [(String, Double)] = [
-            ("ns", 1), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9), ("d", 86_400e9),
-        ]
-        let number = text.prefix { ("0"..."9").contains($0) || $0 == "." }
-        guard let value = Double(number), let unit = units.first(where: { $0.0 == text[number.endIndex...] }) else {
-            return nil
-        }
-        let nanoseconds = value * unit.1
-        return nanoseconds < 9e18 ? UInt64(nanoseconds) : nil
+    typealias Unit = (name: String, size: Int)
+
+    /// In nanoseconds, the largest first.
+    static let durationUnits: [Unit] = [
+        ("d", 86_400_000_000_000), ("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000),
+        ("ms", 1_000_000), ("us", 1000), ("µs", 1000), ("ns", 1),
+    ]
+
+    private static let sizeUnits: [Unit] = [
+        ("", 1), ("B", 1), ("KB", 1000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000),
+        ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40),
+        ("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30), ("Ti", 1 << 40),
+    ]
+
+    /// `250ms`, `5s`, `1.5h`, or several with the larger unit first: `1h30m`. A bare 0 is 0. nil for other texts, and above
+    /// `Duration.longest`.
+    static func duration(_ text: String) -> Duration? {
+        if text == "0" { return .zero }
+        var rest = Substring(text)
+        var units = durationUnits[...]
+        var total = Duration.zero
+        repeat {
+            let number = takeNumber(&rest)
+            let name = rest.prefix { !isOfNumber($0) }
+            rest = rest[name.endIndex...]
+            guard let index = units.firstIndex(where: { $0.name == name }),
+                let part = product(number, units[index].size)
+            else { return nil }
+            total += .nanoseconds(part)
+            units = units[(index + 1)...]
+        } while !rest.isEmpty
+        return total <= .longest ? total : nil
     }
 
-    /// `64MiB`, `1GB`, `1024`, in bytes. KiB is 1024 bytes, KB is 1000.
+    /// `64MiB`, `64Mi`, `1GB`, `1024`, in bytes. KiB and Ki are 1024 bytes, KB is 1000.
     static func size(_ text: String) -> Int? {
-        let units: [(String, Double)] = [
-            ("", 1), ("B", 1), ("KiB", 1024), ("MiB", 1_048_576), ("GiB", 1_073_741_824), ("TiB", 1_099_511_627_776),
-            ("KB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12),
-        ]
-        let number = text.prefix { ("0"..."9").contains($0) || $0 == "." }
-        guard let value = Double(number), let unit = units.first(where: { $0.0 == text[number.endIndex...] }) else {
-            return nil
-        }
-        let bytes = value * unit.1
-        return bytes < 9e18 ? Int(bytes) : nil
+        var unit = Substring(text)
+        let number = takeNumber(&unit)
+        return sizeUnits.first { $0.name == unit }.flatMap { product(number, $0.size) }
+    }
+
+    private static func isOfNumber(_ character: Character) -> Bool {
+        ("0"..."9").contains(character) || character == "."
+    }
+
+    private static func takeNumber(_ text: inout Substring) -> Substring {
+        let number = text.prefix(while: isOfNumber)
+        text = text[number.endIndex...]
+        return number
+    }
+
+    /// A decimal number times `size`, rounded; the whole part is exact. nil if it is no number or does not fit.
+    private static func product(_ number: Substring, _ size: Int) -> Int? {
+        let point = number.firstIndex(of: ".") ?? number.endIndex
+        let fraction = number[point...].dropFirst()
+        if number[..<point].isEmpty && fraction.isEmpty { return nil }
+        guard let whole = Int("0" + number[..<point]), let part = Double("0." + fraction + "0") else { return nil }
+        let (bytes, isTooLarge) = whole.multipliedReportingOverflow(by: size)
+        let (sum, isSumTooLarge) = bytes.addingReportingOverflow(Int((part * Double(size)).rounded()))
+        return isTooLarge || isSumTooLarge ? nil : sum
     }
 
     /// The parts of a comma list, blanks around them cut off; empty parts are left out.

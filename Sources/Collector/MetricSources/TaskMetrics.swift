@@ -27,8 +27,8 @@ final class TaskMetrics: MetricSource, QueueNameSink {
         }
     }
 
-    func use(_ options: TaskAggregatorOptions) {
-        aggregator.withLock { $0.use(maxTaskTypes: options.maxTaskTypes, maxQueues: options.maxQueues) }
+    func use(maxTaskTypes: Int, maxQueues: Int) {
+        aggregator.withLock { $0.use(maxTaskTypes: maxTaskTypes, maxQueues: maxQueues) }
     }
 
     func use(_ names: [QueueName]) {

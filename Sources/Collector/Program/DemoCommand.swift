@@ -22,10 +22,11 @@ enum DemoCommand {
             for (name, value) in invocation.flags {
                 switch name {
                 case "--duration":
-                    durationNanoseconds = ValueParsing.duration(value)
+                    durationNanoseconds = ValueParsing.duration(value)?.nanoseconds
                     if durationNanoseconds == nil {
                         invocation.problems.append(
-                            ConfigurationProblem("--duration \(value): allowed is \(ValueForm.duration.allowed)"))
+                            ConfigurationProblem("--duration \(value): allowed is \(ValueForm.duration().kind.allowed)")
+                        )
                     }
                 case "--tasks-per-second":
                     tasksPerSecond = Double(value) ?? 0
@@ -52,27 +53,25 @@ enum DemoCommand {
         defer { Files.removeTree(directory) }
         let redisSocket = directory + "/redis.sock"
         var defaults = [
-            "redis.url": "unix://" + redisSocket, "redis.interval": "1s", "otlp.socket": directory + "/otlp.sock",
-            "otlp.listen": "none", "spool.directory": directory + "/spool", "log.level": "warning",
+            DefaultOverride(\.redis.url, "unix://" + redisSocket), DefaultOverride(\.redis.interval, "1s"),
+            DefaultOverride(\.otlp.socket, directory + "/otlp.sock"), DefaultOverride(\.otlp.listen, "none"),
+            DefaultOverride(\.spool.directory, directory + "/spool"), DefaultOverride(\.log.level, "warning"),
         ]
         var settings = Settings(flags: invocation.flags, environment: environment, defaults: defaults)
-        if settings["metrics.listen"].isDefault && !isFree(settings["metrics.listen"].text) {
-            defaults["metrics.listen"] = "127.0.0.1:0"
+        let listen = settings.setting(\.metrics.listen)
+        if listen.origin == .default && !isFree(listen.text) {
+            defaults.append(DefaultOverride(\.metrics.listen, "127.0.0.1:0"))
             settings = Settings(flags: invocation.flags, environment: environment, defaults: defaults)
         }
-        var builder = OptionsBuilder(settings)
         var problems = invocation.problems
-        if !settings["redis.url"].isDefault {
+        if settings.setting(\.redis.url).origin != .default {
             problems.append(
-                ConfigurationProblem(settings["redis.url"], is: "the demo writes tasks, to a Redis of its own only"))
+                settings.problem(\.redis.url, is: "the demo writes tasks, to a Redis of its own only"))
         }
-        if settings["otlp.socket"].text == "none" {
-            problems.append(ConfigurationProblem(settings["otlp.socket"], is: "the demo's workers send to the socket"))
+        if settings[\.otlp.socket] == nil {
+            problems.append(settings.problem(\.otlp.socket, is: "the demo's workers send to the socket"))
         }
-        guard let options = builder.build(), problems.isEmpty else {
-            Program.report(problems + builder.problems)
-            return ExitCode.usage
-        }
+        guard let options = Program.options(settings, besides: problems) else { return ExitCode.usage }
         do {
             try run(options, flags, directory: directory, redisSocket: redisSocket)
             return ExitCode.ok

@@ -16,7 +16,7 @@ enum Help {
             "come from a file: --redis-password-file PATH.",
             "",
         ]
-        for key in ConfigurationKey.all {
+        for key in KeyTable.all {
             let fallback = key.defaultText.isEmpty ? "" : " [\(key.defaultText)]"
             lines.append("  \(key.flag)\n      \(key.help)\(fallback)")
         }

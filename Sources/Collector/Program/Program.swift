@@ -77,25 +77,28 @@ package enum Program {
         case .run, .scrape, .checkConfig: break
         }
         let settings = Settings(flags: invocation.flags, environment: environment)
-        var builder = OptionsBuilder(settings)
-        let options = builder.build()
-        guard let options, invocation.problems.isEmpty else {
-            report(invocation.problems + builder.problems)
-            return ExitCode.usage
-        }
+        guard let options = options(settings, besides: invocation.problems) else { return ExitCode.usage }
         switch invocation.command {
         case .scrape: return ScrapeCommand.run(options)
         case .checkConfig:
             print(EffectiveConfiguration.yaml(settings), terminator: "")
             return ExitCode.ok
         default:
-            return RunCommand.run(options) {
-                let fresh = Settings(flags: invocation.flags, environment: environment)
-                var builder = OptionsBuilder(fresh)
-                let options = builder.build()
-                return (options, builder.problems)
-            }
+            return RunCommand.run(options, settings) { Settings(flags: invocation.flags, environment: environment) }
         }
+    }
+
+    /// The options of the settings; nil, and all problems are printed, if there is any, `problems` included.
+    static func options(_ settings: Settings, besides problems: [ConfigurationProblem]) -> CollectorOptions? {
+        var problems = problems
+        do throws(ConfigurationProblems) {
+            let options = try CollectorOptions(settings)
+            if problems.isEmpty { return options }
+        } catch {
+            problems += error.list
+        }
+        for problem in problems { printError("asynq-collector: \(problem)") }
+        return nil
     }
 
     /// Each connection takes a descriptor; the soft limit is often 1024.
@@ -105,10 +108,6 @@ package enum Program {
         guard getrlimit(resource, &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
         limit.rlim_cur = limit.rlim_max
         setrlimit(resource, &limit)
-    }
-
-    static func report(_ problems: [ConfigurationProblem]) {
-        for problem in problems { printError("asynq-collector: \(problem)") }
     }
 
     static func printError(_ line: String) {

@@ -8,9 +8,8 @@ import Redis
 
 /// `run`: the sidecar, until SIGTERM or SIGINT.
 enum RunCommand {
-    static func run(
-        _ options: CollectorOptions, reload: () -> (CollectorOptions?, [ConfigurationProblem])
-    ) -> Int32 {
+    /// `readSettings` reads flags, environment and file again.
+    static func run(_ options: CollectorOptions, _ settings: Settings, readSettings: () -> Settings) -> Int32 {
         let signals = ProgramSignals()
         let level = CollectorLogHandler.Level(options.logLevel)
         let makeLogger = loggerFactory(options, level)
@@ -25,7 +24,7 @@ enum RunCommand {
             }
             while let signal = signals.wait() {
                 if signal == SIGHUP {
-                    apply(reload(), to: collector, level, logger)
+                    apply(readSettings(), started: settings, to: collector.reloadTargets(level), logger)
                 } else {
                     logger.notice("stopping", metadata: ["signal": "\(signal)"])
                     break
@@ -49,21 +48,25 @@ enum RunCommand {
         }
     }
 
-    private static func apply(
-        _ reloaded: (options: CollectorOptions?, problems: [ConfigurationProblem]), to collector: Collector,
-        _ level: CollectorLogHandler.Level, _ logger: Logger
+    static func apply(
+        _ new: Settings, started: Settings, to targets: ReloadTargets, _ logger: Logger
     ) {
-        guard let options = reloaded.options, reloaded.problems.isEmpty else {
-            let problems = reloaded.problems.map(\.description).joined(separator: "; ")
+        do throws(ConfigurationProblems) {
+            let reload = try Reload(started: started, new: new)
+            targets.apply(reload.options)
+            let applied = KeyTable.all.filter(\.isReloadable).map(\.name).joined(separator: ", ")
+            logger.notice(
+                "configuration read again; changes of other keys than these need a restart",
+                metadata: ["keys": "\(applied)"])
+            if !reload.keysForNextStart.isEmpty {
+                logger.warning(
+                    "the change of these keys takes effect at the next start",
+                    metadata: ["keys": "\(reload.keysForNextStart.joined(separator: ", "))"])
+            }
+        } catch {
+            let problems = error.list.map(\.description).joined(separator: "; ")
             logger.error("new configuration refused, the old one stays", metadata: ["problems": "\(problems)"])
-            return
         }
-        level.current = options.logLevel
-        collector.apply(options)
-        let applied = ConfigurationKey.all.filter { $0.effect == .onReload }.map(\.name).joined(separator: ", ")
-        logger.notice(
-            "configuration read again; changes of other keys than these need a restart",
-            metadata: ["keys": "\(applied)"])
     }
 }
 

@@ -1,0 +1,66 @@
+/// One setting: the only place that knows its name, type, range, default and help. In all its three forms by one rule:
+///
+///     file          redis.queues.include      (nested)
+///     flag          --redis-queues-include
+///     environment   ASYNQ_COLLECTOR_REDIS_QUEUES_INCLUDE
+///
+/// It is declared as a member of its section (`RedisKeys`, …); `settings[\.redis.interval]` is its value.
+struct Key<Value: Sendable>: DeclaredKey {
+    let name: String
+    let form: ValueForm<Value>
+    let defaultText: String
+    let defaultValue: Value
+    /// A value other than the default, for documentation.
+    let example: String
+    let help: String
+    let isReloadable: Bool
+
+    /// - Parameters:
+    ///   - defaultText: the value without any source, as a user would write it.
+    ///   - isReloadable: true if SIGHUP puts a new value in force; else it takes effect at the next start.
+    init(
+        _ name: String, _ form: ValueForm<Value>, default defaultText: String, example: String, help: String,
+        isReloadable: Bool = false
+    ) {
+        self.name = name
+        self.form = form
+        self.defaultText = defaultText
+        self.example = example
+        self.help = help
+        self.isReloadable = isReloadable
+        do throws(UnacceptableText) {
+            defaultValue = try form.read(defaultText)
+        } catch {
+            preconditionFailure("\(name) has a default that it refuses: \(error.reasons)")
+        }
+    }
+
+    var kind: ValueKind { form.kind }
+
+    var defaultSetting: Setting<Value> { Setting(value: defaultValue, text: defaultText, origin: .default) }
+
+    func read(_ text: String, from origin: SettingOrigin) throws(UnacceptableText) -> any AnySetting {
+        Setting(value: try form.read(text), text: text, origin: origin)
+    }
+}
+
+/// A key without the type of its value: what lists of keys need.
+protocol DeclaredKey: Sendable {
+    var name: String { get }
+    var kind: ValueKind { get }
+    var defaultText: String { get }
+    var example: String { get }
+    var help: String { get }
+    var isReloadable: Bool { get }
+
+    /// - Throws: why `text` is no value of this key.
+    func read(_ text: String, from origin: SettingOrigin) throws(UnacceptableText) -> any AnySetting
+}
+
+extension DeclaredKey {
+    var flag: String { "--" + String(name.map { $0 == "." ? "-" : $0 }) }
+
+    var environment: String {
+        KeyTable.environmentPrefix + String(name.uppercased().map { $0 == "." || $0 == "-" ? "_" : $0 })
+    }
+}

@@ -1,0 +1,53 @@
+/// All settings, in the order in which help and `check-config` show them.
+///
+/// A key is declared once, as a member of a section; the list of all keys is read from the members by reflection, so that
+/// a key that is declared can't be missing from it.
+struct KeyTable: Sendable {
+    let redis = RedisKeys()
+    let otlp = OTLPKeys()
+    let tempo = TempoKeys()
+    let spool = SpoolKeys()
+    let metrics = MetricsKeys()
+    let traces = TracesKeys()
+    let log = LogKeys()
+    let externalURL = ExternalURLKeys()
+
+    static let shared = KeyTable()
+
+    static let environmentPrefix = "ASYNQ_COLLECTOR_"
+
+    static let groups: [KeyGroup] = Mirror(reflecting: shared).children.compactMap { child in
+        (child.value as? any KeySection).map { section in
+            KeyGroup(title: type(of: section).title, keys: keys(in: section), rules: type(of: section).rules)
+        }
+    }
+
+    static let all: [any DeclaredKey] = groups.flatMap(\.keys)
+
+    static func key(named name: String) -> (any DeclaredKey)? {
+        all.first { $0.name == name }
+    }
+
+    private static func keys(in section: Any) -> [any DeclaredKey] {
+        Mirror(reflecting: section).children.flatMap { child in
+            if let key = child.value as? any DeclaredKey { [key] } else { keys(in: child.value) }
+        }
+    }
+}
+
+/// Keys that belong together, as properties, and the rules between them.
+protocol KeySection: Sendable {
+    static var title: String { get }
+    static var rules: [SettingRule] { get }
+}
+
+extension KeySection {
+    static var rules: [SettingRule] { [] }
+}
+
+/// A section as help and documentation list it.
+struct KeyGroup: Sendable {
+    let title: String
+    let keys: [any DeclaredKey]
+    let rules: [SettingRule]
+}

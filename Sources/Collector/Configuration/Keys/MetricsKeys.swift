@@ -1,0 +1,83 @@
+import HTTPService
+import Metrics
+import OTLP
+
+/// `metrics.*`, and what is measured: the web endpoints and their numbers.
+struct MetricsKeys: KeySection {
+    static let title = "Metrics"
+
+    let listen = Key(
+        "metrics.listen", .listenAddress, default: "127.0.0.1:9876", example: "0.0.0.0:9876",
+        help: "host:port or unix:///path of /metrics, the status page and the API")
+    let waitBuckets = Key(
+        "metrics.wait-buckets", .buckets,
+        default: "0.005,0.01,0.025,0.05,0.1,0.25,0.5,1,2.5,5,10,30,60,120,300,600,1800,3600", example: "0.1,1,10,60",
+        help: "upper bounds in seconds")
+    let taskTypes = Key(
+        "metrics.task-types", .integer(0...100_000), default: "200", example: "50",
+        help: "distinct task types per queue before _other; 0 = no label", isReloadable: true)
+    let queuesMax = Key(
+        "metrics.queues-max", .integer(1...1_000_000), default: "1000", example: "100",
+        help: "queues only named by spans before _other", isReloadable: true)
+    let asynqmonNames = Key(
+        "metrics.asynqmon-names", .flag, default: "false", example: "true",
+        help: "also the names of Asynq's own exporter, on the text page")
+    let quantileWindow = Key(
+        "metrics.quantile-window", .duration(), default: "5m", example: "15m",
+        help: "window of the quantile gauges, and of what autoscalers are told")
+    let targetUtilization = Key(
+        "scale.target-utilization", .number(0.01...1), default: "0.8", example: "0.6",
+        help: "share of the time that /api/v1/scale wants workers busy")
+    let waitAttributes = Key(
+        "wait.attributes", .waitAttributes, default: "", example: "job.queue_time:ms",
+        help: "NAME:UNIT,… attributes that measure the wait; unit s, ms, us or ns; replaces the built-in names")
+}
+
+extension ValueForm where Value == ListenAddress {
+    fileprivate static var listenAddress: Self {
+        Self(.text(allowed: "host:port, [::1]:port or unix:///path")) { text throws(UnacceptableText) in
+            do throws(ListenAddress.Invalid) {
+                return try ListenAddress(text)
+            } catch {
+                throw UnacceptableText(error.problem)
+            }
+        }
+    }
+}
+
+extension ValueForm where Value == HistogramBounds {
+    fileprivate static var buckets: Self {
+        let allowed = "1 to 100 ascending numbers of seconds"
+        return Self(.list(allowed: allowed)) { text throws(UnacceptableText) in
+            let texts = ValueParsing.list(text)
+            let values = texts.compactMap { Double($0) }
+            guard values.count == texts.count, (1...100).contains(values.count), let bounds = HistogramBounds(values)
+            else { throw UnacceptableText("allowed are \(allowed)") }
+            return bounds
+        }
+    }
+}
+
+extension ValueForm where Value == [TaskAttributeTable.WaitAttribute] {
+    /// Without any, the built-in names.
+    fileprivate static var waitAttributes: Self {
+        let allowed = "NAME:UNIT with unit s, ms, us or ns, at most 100 of them"
+        return Self(.list(allowed: allowed)) { text throws(UnacceptableText) in
+            let texts = ValueParsing.list(text)
+            if texts.isEmpty { return TaskAttributeTable.defaultWaitAttributes }
+            var attributes: [TaskAttributeTable.WaitAttribute] = []
+            var problems: [String] = []
+            for text in texts {
+                let colon = text.lastIndex(of: ":") ?? text.endIndex
+                let unit = TaskAttributeTable.WaitAttribute.Unit(rawValue: String(text[colon...].dropFirst()))
+                if let unit, colon > text.startIndex, attributes.count < 100 {
+                    attributes.append(.init(name: String(text[..<colon]), unit: unit))
+                } else {
+                    problems.append("\(text): allowed is \(allowed)")
+                }
+            }
+            if !problems.isEmpty { throw UnacceptableText(problems) }
+            return attributes
+        }
+    }
+}

@@ -1,0 +1,88 @@
+import Forwarder
+
+/// `tempo.*`: where spans go, and in which portions.
+struct TempoKeys: KeySection {
+    static let title = "Trace backend"
+
+    let endpoint = Key(
+        "tempo.endpoint", .traceEndpoint, default: "none", example: "http://tempo:4318",
+        help: "base URL of the trace backend; /v1/traces is appended; none = spans feed the metrics only")
+    let headers = Key(
+        "tempo.headers", .headers, default: "", example: "X-Scope-OrgID=team-a",
+        help: "NAME=VALUE,… sent with each request, such as X-Scope-OrgID=team-a")
+    let compression = Key<ForwardCompression>(
+        "tempo.compression", .choice(["gzip": .gzip, "zstd": .zstd, "none": .none]), default: "gzip", example: "zstd",
+        help: "gzip, zstd or none")
+    let timeout = Key("tempo.timeout", .duration(), default: "10s", example: "30s", help: "of one request")
+    let tls = TLSKeys("tempo.tls", serverName: .traceServerName)
+    let batchMaxBytes = Key(
+        "tempo.batch.max-bytes", .size(1024...largestRequest), default: "1MiB", example: "512KiB",
+        help: "of one request, before compression")
+    let batchMaxSpans = Key(
+        "tempo.batch.max-spans", .integer(1...1_000_000), default: "1000", example: "500", help: "of one request")
+    let batchMaxDelay = Key(
+        "tempo.batch.max-delay", .duration(), default: "200ms", example: "1s", help: "how long spans wait for company")
+    let drainMaxSpansPerSecond = Key(
+        "tempo.drain.max-spans-per-second", .integer(0...1_000_000_000), default: "0", example: "5000",
+        help: "of what waited in an outage; new spans are sent beside it; 0 = no limit")
+    let retryInitial = Key(
+        "tempo.retry.initial", .duration(), default: "1s", example: "500ms", help: "first pause after a failure")
+    let retryMax = Key("tempo.retry.max", .duration(), default: "30s", example: "1m", help: "longest pause")
+
+    static let rules = [
+        TLSKeys.keyNeedsCertificate(\.tempo.tls),
+        // libcurl itself would say what is wrong with the files with the first request only.
+        SettingRule { settings in
+            guard settings[\.tempo.endpoint]?.url.hasPrefix("https://") == true,
+                let problem = ForwarderTLS(settings).problem
+            else { return [] }
+            return [ConfigurationProblem("tempo.tls: \(problem)")]
+        },
+    ]
+}
+
+extension ValueForm where Value == TraceEndpoint? {
+    /// `none`, or an empty text, is nil.
+    fileprivate static var traceEndpoint: Self {
+        let allowed = "http://host:port, https://host:port or none"
+        return Self(.url(allowed: allowed)) { text throws(UnacceptableText) in
+            if text == "none" || text.isEmpty { return nil }
+            let scheme = ["http://", "https://"].first { text.hasPrefix($0) }
+            if scheme == nil || text == scheme { throw UnacceptableText("allowed is \(allowed)") }
+            do throws(TraceEndpoint.Invalid) {
+                return try TraceEndpoint(base: text)
+            } catch {
+                throw UnacceptableText(error.problem)
+            }
+        }
+    }
+}
+
+extension ValueForm where Value == String? {
+    /// A name that TLS can ask for.
+    fileprivate static var traceServerName: Self {
+        optional(.text(allowed: "a host's name or address")) { text in
+            do throws(TraceEndpoint.Invalid) {
+                _ = try TraceEndpoint(base: "https://localhost", serverName: text)
+                return true
+            } catch {
+                return false
+            }
+        }
+    }
+}
+
+extension ValueForm where Value == [(name: String, value: String)] {
+    fileprivate static var headers: Self {
+        Self(.secretPairs) { text in
+            // A line break would begin another header.
+            let hasControls = text.unicodeScalars.contains { $0.value < 32 || $0.value == 127 }
+            let pairs = ValueParsing.list(text)
+            guard !hasControls, pairs.allSatisfy({ $0.contains("=") && !$0.hasPrefix("=") }) else { return nil }
+            return pairs.map { pair in
+                let name = pair.prefix { $0 != "=" }
+                return (ValueParsing.trimmed(name), ValueParsing.trimmed(pair[name.endIndex...].dropFirst()))
+            }
+        }
+    }
+}

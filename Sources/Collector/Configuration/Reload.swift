@@ -1,0 +1,58 @@
+import AsynqRedis
+import HTTPService
+import Logging
+import SpanReceiver
+import Spool
+
+/// The values that a running collector can take over, each from a key that is reloadable.
+struct ReloadableOptions: Sendable {
+    var logLevel: Logger.Level
+    var queueFilter: QueueFilter
+    var maxBodyBytes: Int
+    var maxTaskTypes: Int
+    var maxQueues: Int
+    /// The bounds in bytes and age, and what happens when it is full.
+    var spool: SpoolOptions
+
+    /// Bytes of OTLP requests that are being received, over all connections: one of the largest has to find room.
+    static func bodiesInFlightBytes(maxBodyBytes: Int) -> Int { max(64 << 20, maxBodyBytes + 1024) }
+}
+
+/// What a configuration that was read again changes.
+struct Reload: Sendable {
+    let options: ReloadableOptions
+    /// Names of keys whose change takes effect at the next start only.
+    let keysForNextStart: [String]
+
+    /// - Parameters:
+    ///   - started: the settings that the collector was started with.
+    ///   - new: those that are in the sources now.
+    /// - Throws: the problems of the new settings; then nothing is to be changed.
+    init(started: Settings, new: Settings) throws(ConfigurationProblems) {
+        try new.check()
+        options = ReloadableOptions(new)
+        keysForNextStart = KeyTable.all.filter { !$0.isReloadable && started.text(of: $0) != new.text(of: $0) }
+            .map(\.name)
+    }
+}
+
+/// The parts of a running collector that a reload reaches.
+struct ReloadTargets: Sendable {
+    let logLevel: CollectorLogHandler.Level
+    let bodyLimit: BodyLimit
+    let otlpLimits: HTTPLimits
+    let taskMetrics: TaskMetrics
+    let spool: Spool?
+    let useQueueFilter: @Sendable (QueueFilter) -> Void
+
+    /// Puts the values in force; nothing counted is lost.
+    func apply(_ options: ReloadableOptions) {
+        logLevel.current = options.logLevel
+        useQueueFilter(options.queueFilter)
+        bodyLimit.bytes = options.maxBodyBytes
+        otlpLimits.use(
+            maxBodyBytes: ReloadableOptions.bodiesInFlightBytes(maxBodyBytes: options.maxBodyBytes))
+        taskMetrics.use(maxTaskTypes: options.maxTaskTypes, maxQueues: options.maxQueues)
+        spool?.use(options.spool)
+    }
+}

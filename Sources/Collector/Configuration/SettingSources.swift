@@ -1,0 +1,101 @@
+import Platform
+
+/// The texts that the file, the environment and the flags give to keys; the later one of these wins.
+struct SettingSources {
+    struct SourceText {
+        let text: String
+        let origin: SettingOrigin
+    }
+
+    /// By the name of the key.
+    var texts: [String: SourceText] = [:]
+    private(set) var problems: [ConfigurationProblem] = []
+
+    private static let fileVariable = KeyTable.environmentPrefix + "CONFIG"
+
+    /// An empty environment variable counts as one that is not set.
+    mutating func read(flags: [(name: String, value: String)], environment: [(name: String, value: String)]) {
+        let variables = environment.filter { !$0.value.isEmpty }
+        let file =
+            flags.last { $0.name == "--config" }?.value ?? variables.first { $0.name == Self.fileVariable }?.value
+        if let file { readFile(file) }
+        readEnvironment(variables)
+        for (name, value) in flags where name != "--config" { set(name, value, from: .flag(name), \.flag) }
+    }
+
+    private mutating func readFile(_ path: String) {
+        let entries: [ConfigurationFile.Entry]
+        do {
+            entries = try ConfigurationFile.parse(try Files.read(path))
+        } catch let error as ConfigurationFile.Unreadable {
+            problems.append(ConfigurationProblem("\(path): \(error.problem)"))
+            return
+        } catch {
+            problems.append(ConfigurationProblem("--config: \(error)"))
+            return
+        }
+        var seen: Set<String> = []
+        for entry in entries {
+            let origin = SettingOrigin.file(path: path, line: entry.line)
+            // A section whose keys are all commented out.
+            if entry.text.isEmpty, KeyTable.all.contains(where: { $0.name.hasPrefix(entry.key + ".") }) { continue }
+            if !seen.insert(entry.key).inserted {
+                problems.append(ConfigurationProblem("\(entry.key) (\(origin)): given twice"))
+            }
+            set(entry.key, entry.text, from: origin, \.name)
+        }
+    }
+
+    private mutating func readEnvironment(_ variables: [(name: String, value: String)]) {
+        for (name, value) in variables.sorted(by: { $0.name < $1.name }) {
+            guard name.hasPrefix(KeyTable.environmentPrefix), name != Self.fileVariable,
+                !Self.isServiceLink(name, value)
+            else { continue }
+            set(name, value, from: .environment(name), \.environment)
+        }
+    }
+
+    /// Kubernetes gives every pod such variables for a service called asynq-collector, or asynq-collector-metrics and
+    /// the like: `…_SERVICE_HOST`, `…_SERVICE_PORT`, `…_SERVICE_PORT_WEB`, `…_PORT` (a url), `…_PORT_9876_TCP`,
+    /// `…_PORT_9876_TCP_ADDR`.
+    private static func isServiceLink(_ name: String, _ value: String) -> Bool {
+        let parts = name.dropFirst(KeyTable.environmentPrefix.count).split(separator: "_")
+        if parts.last == "PORT" && value.contains("://") { return true }
+        for (part, next) in zip(parts, parts.dropFirst()) {
+            if part == "SERVICE" && (next == "HOST" || next == "PORT") { return true }
+            if part == "PORT" && UInt16(next) != nil { return true }
+        }
+        return false
+    }
+
+    /// Sets the key that `spelling` writes as `given`; with `-file` or `_FILE` behind it, from that file.
+    private mutating func set(
+        _ given: String, _ text: String, from origin: SettingOrigin, _ spelling: (any DeclaredKey) -> String
+    ) {
+        if let key = KeyTable.all.first(where: { spelling($0) == given }) {
+            texts[key.name] = SourceText(text: text, origin: origin)
+            return
+        }
+        let secret = KeyTable.all.first { key in
+            key.kind.isSecret && (spelling(key) + "-file" == given || spelling(key) + "_FILE" == given)
+        }
+        guard let secret else {
+            problems.append(
+                ConfigurationProblem(unknown: given, origin: origin, candidates: KeyTable.all.map(spelling)))
+            return
+        }
+        readSecret(secret, path: text, origin)
+    }
+
+    private mutating func readSecret(_ key: any DeclaredKey, path: String, _ origin: SettingOrigin) {
+        do throws(SystemError) {
+            var content = String(decoding: try Files.read(path, limit: 64 << 10), as: UTF8.self)
+            while let last = content.last, last == "\n" || last == "\r\n" || last == "\r" { content.removeLast() }
+            // A secret that is not there yet must not switch the protection off.
+            if content.isEmpty { problems.append(ConfigurationProblem("\(key.name) (\(origin)): \(path) is empty")) }
+            texts[key.name] = SourceText(text: content, origin: origin)
+        } catch {
+            problems.append(ConfigurationProblem("\(key.name) (\(origin)): \(error.description)"))
+        }
+    }
+}

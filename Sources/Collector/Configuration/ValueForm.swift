@@ -1,0 +1,127 @@
+import AsynqRedis
+
+/// Why a text is no value of its key; a list has a reason for each part that is wrong.
+struct UnacceptableText: Error, Sendable {
+    let reasons: [String]
+
+    init(_ reasons: [String]) {
+        self.reasons = reasons
+    }
+
+    init(_ reason: String) {
+        reasons = [reason]
+    }
+
+    init(allowed kind: ValueKind) {
+        reasons = ["allowed is \(kind.allowed)"]
+    }
+}
+
+/// How the text of a value is read. The forms that several keys have are below; a form that one key has stands beside it.
+struct ValueForm<Value: Sendable>: Sendable {
+    let kind: ValueKind
+    /// Throws why the text is no such value.
+    let read: @Sendable (String) throws(UnacceptableText) -> Value
+
+    /// `value` is nil for a text that is not of the kind. For values that are never nil themselves: there, a nil would be one
+    /// of them.
+    init(_ kind: ValueKind, value: @escaping @Sendable (String) -> Value?) {
+        self.kind = kind
+        read = { text throws(UnacceptableText) in
+            guard let value = value(text) else { throw UnacceptableText(allowed: kind) }
+            return value
+        }
+    }
+
+    init(_ kind: ValueKind, read: @escaping @Sendable (String) throws(UnacceptableText) -> Value) {
+        self.kind = kind
+        self.read = read
+    }
+
+    /// One of some words, which stand for values.
+    static func choice(_ words: KeyValuePairs<String, Value>) -> Self {
+        let values = Array(words)
+        return Self(.choice(values.map(\.key))) { text in values.first { $0.key == text }?.value }
+    }
+}
+
+extension ValueForm where Value == String? {
+    /// Any text; an empty one is nil.
+    static var text: Self { optional(.text(allowed: "text")) { _ in true } }
+
+    static var secret: Self { optional(.secret) { _ in true } }
+
+    static var regularExpression: Self { optional(.regularExpression) { QueueFilter.isValid(pattern: $0) } }
+
+    /// A text that `isAllowed`; an empty one is nil.
+    static func optional(_ kind: ValueKind, isAllowed: @escaping @Sendable (String) -> Bool) -> Self {
+        Self(kind) { text throws(UnacceptableText) in
+            if text.isEmpty { return nil }
+            if !isAllowed(text) { throw UnacceptableText(allowed: kind) }
+            return text
+        }
+    }
+}
+
+extension ValueForm where Value == [String] {
+    /// A comma list.
+    static var list: Self { Self(.list(allowed: "text")) { ValueParsing.list($0) } }
+}
+
+extension ValueForm where Value == Duration {
+    static func duration(atLeast least: Duration = .shortest) -> Self {
+        let range = least...Duration.longest
+        return Self(.duration(range, orWord: nil)) { text in ValueParsing.duration(text).within(range) }
+    }
+}
+
+extension ValueForm where Value == Duration? {
+    /// A duration; the word stands for nil.
+    static func duration(atLeast least: Duration = .shortest, or word: String) -> Self {
+        let range = least...Duration.longest
+        let kind = ValueKind.duration(range, orWord: word)
+        return Self(kind) { text throws(UnacceptableText) in
+            if text == word { return nil }
+            guard let duration = ValueParsing.duration(text).within(range) else {
+                throw UnacceptableText(allowed: kind)
+            }
+            return duration
+        }
+    }
+}
+
+extension ValueForm where Value == Int {
+    /// A number of bytes.
+    static func size(_ range: ClosedRange<Int>) -> Self {
+        Self(.size(range)) { text in ValueParsing.size(text).within(range) }
+    }
+
+    static func integer(_ range: ClosedRange<Int>) -> Self {
+        Self(.integer(range)) { text in Int(text).within(range) }
+    }
+}
+
+extension ValueForm where Value == Double {
+    static func number(_ range: ClosedRange<Double>) -> Self {
+        Self(.number(range)) { text in Double(text).within(range) }
+    }
+}
+
+extension ValueForm where Value == Bool {
+    static var flag: Self {
+        Self(.flag) { text in
+            switch text {
+            case "true": true
+            case "false": false
+            default: nil
+            }
+        }
+    }
+}
+
+extension Optional where Wrapped: Comparable {
+    /// The value, where it lies in the range.
+    fileprivate func within(_ range: ClosedRange<Wrapped>) -> Wrapped? {
+        flatMap { range.contains($0) ? $0 : nil }
+    }
+}

@@ -1,0 +1,48 @@
+/// What the text of a value may be: for messages, documentation, and the way in which a value is printed.
+enum ValueKind: Sendable {
+    case text(allowed: String)
+    case secret
+    /// A url that may hold a user and password.
+    case url(allowed: String)
+    /// `K=V,…`, each V a secret.
+    case secretPairs
+    /// A duration, or the word.
+    case duration(ClosedRange<Duration>, orWord: String?)
+    case size(ClosedRange<Int>)
+    case integer(ClosedRange<Int>)
+    case number(ClosedRange<Double>)
+    case flag
+    case choice([String])
+    case list(allowed: String)
+    case regularExpression
+
+    var allowed: String {
+        switch self {
+        case .text(let allowed), .url(let allowed), .list(let allowed): allowed
+        case .secret: "text"
+        case .secretPairs: "NAME=VALUE,…"
+        case .duration(let range, let word): Self.allowed(range, word)
+        case .size(let range):
+            "a size from \(range.lowerBound) to \(range.upperBound) bytes, such as 512KiB, 64MiB, 1GiB"
+        case .number(let range): "a number from \(range.lowerBound) to \(range.upperBound)"
+        case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
+        case .flag: "true or false"
+        case .choice(let words): words.joined(separator: ", ")
+        case .regularExpression: "a regular expression"
+        }
+    }
+
+    private static func allowed(_ range: ClosedRange<Duration>, _ word: String?) -> String {
+        let start = word.map { "\($0), or a duration" } ?? "a duration"
+        let least = range.lowerBound == .shortest ? "" : " of \(DurationText.text(range.lowerBound)) or more,"
+        return "\(start)\(least) such as 250ms, 5s, 2m, 1h"
+    }
+
+    /// Secrets may also come from a file, whose path is the value of the key with `-file` behind it.
+    var isSecret: Bool {
+        switch self {
+        case .secret, .url, .secretPairs: true
+        default: false
+        }
+    }
+}
