@@ -4,120 +4,17 @@ import HTTPService
 import Logging
 import Metrics
 import OTLP
+import Redis
 import SpanReceiver
 import Spool
 import Testing
 import WaitTime
 
 @testable import Collector
+@testable import Web
 
 @Suite("From settings to options")
 struct OptionsTests {
-    private struct Arrival: Sendable {
-        let value: String
-        let expected: String
-        /// What the part is given, as text.
-        let given: @Sendable (CollectorOptions) -> Any?
-
-        init(_ value: String, _ expected: String, _ given: @escaping @Sendable (CollectorOptions) -> Any?) {
-            self.value = value
-            self.expected = expected
-            self.given = given
-        }
-    }
-
-    /// All parts on, so that each key has a place to arrive at.
-    private static let everythingOn = [
-        "--redis-url=redis-sentinel://h/0?master=m", "--tempo-endpoint=http://t", "--traces-wait-span=true",
-    ]
-
-    private static let redis: [String: Arrival] = [
-        "redis.url": Arrival("redis://other:1/2", "other:1", { $0.redis?.target.endpoint.description }),
-        "redis.username": Arrival("joe", "joe", { $0.redis?.target.endpoint.username }),
-        "redis.password": Arrival("hush", "hush", { $0.redis?.target.endpoint.password }),
-        "redis.sentinel-password": Arrival("hush", "hush", { $0.redis?.target.sentinels?.password }),
-        "redis.interval": Arrival("7s", "7000000000", { $0.redis?.intervalNanoseconds }),
-        "redis.timeout": Arrival("7s", "7000000000", { $0.redis?.timeoutNanoseconds }),
-        "redis.look-ahead": Arrival("7", "7", { $0.redis?.lookAhead?.count }),
-        "redis.look-interval": Arrival("7s", "7000000000", { $0.redis?.lookAhead?.intervalNanoseconds }),
-        "redis.queues.include": Arrival("^a", "include: Optional(\"^a\"), exclude: nil", { $0.redis?.filter }),
-        "redis.queues.exclude": Arrival("^a", "include: nil, exclude: Optional(\"^a\")", { $0.redis?.filter }),
-        "redis.memory-sampling": Arrival("7s", "7000000000", { $0.redis?.memoryIntervalNanoseconds }),
-        "traces.context.traceparent": Arrival("a, b", "[\"a\", \"b\"]", { $0.redis?.contextKeys.traceParent }),
-        "traces.context.tracestate": Arrival("a", "[\"a\"]", { $0.redis?.contextKeys.traceState }),
-        "traces.context.trace-id": Arrival("a", "[\"a\"]", { $0.redis?.contextKeys.traceID }),
-        "traces.context.span-id": Arrival("a", "[\"a\"]", { $0.redis?.contextKeys.spanID }),
-        "traces.context.enqueued-at": Arrival("a", "[\"a\"]", { $0.redis?.contextKeys.enqueuedAt }),
-        "traces.context.process-at": Arrival("a", "[\"a\"]", { $0.redis?.contextKeys.processAt }),
-    ]
-
-    private static let otlp: [String: Arrival] = [
-        "otlp.socket": Arrival("@s", "unix:@s", { $0.otlpListen.first }),
-        "otlp.socket-mode": Arrival("0600", "\(0o600)", { $0.otlpSocket.mode }),
-        "otlp.socket-group": Arrival("g", "g", { $0.otlpSocket.group }),
-        "otlp.listen": Arrival("h:1", "h:1", { $0.otlpListen.last }),
-        "otlp.bearer-token": Arrival("hush", "hush", { $0.receiver.bearerToken }),
-        "otlp.cors.allowed-origins": Arrival("https://a", "origins: Set([\"https://a\"])", { $0.receiver.cors }),
-        "otlp.cors.allowed-headers": Arrival("x-b", "authorization, x-b", { $0.receiver.cors }),
-        "otlp.max-body": Arrival("7KiB", "7168", { $0.receiver.bodyLimit.bytes }),
-    ]
-
-    private static let tempo: [String: Arrival] = [
-        "tempo.endpoint": Arrival("https://other", "https://other/v1/traces", { $0.forwarder?.endpoint.url }),
-        "tempo.headers": Arrival("A=b", "[(name: \"A\", value: \"b\")]", { $0.forwarder?.headers }),
-        "tempo.compression": Arrival("zstd", "zstd", { $0.forwarder?.compression }),
-        "tempo.timeout": Arrival("7s", "7000000000", { $0.forwarder?.timeoutNanoseconds }),
-        "tempo.batch.max-bytes": Arrival("7KiB", "7168", { $0.forwarder?.maxBatchBytes }),
-        "tempo.batch.max-spans": Arrival("7", "7", { $0.forwarder?.maxBatchSpans }),
-        "tempo.batch.max-delay": Arrival("7s", "7000000000", { $0.forwarder?.maxDelayNanoseconds }),
-        "tempo.drain.max-spans-per-second": Arrival("7", "7", { $0.forwarder?.maxDrainSpansPerSecond }),
-        "tempo.retry.initial": Arrival("7s", "7000000000", { $0.forwarder?.retryInitialNanoseconds }),
-        "tempo.retry.max": Arrival("7s", "7000000000", { $0.forwarder?.retryMaxNanoseconds }),
-    ]
-
-    private static let rest: [String: Arrival] = [
-        "spool.directory": Arrival("/d", "/d", { $0.spoolDirectory }),
-        "spool.max-bytes": Arrival("7MiB", "7340032", { $0.spool.maxBytes }),
-        "spool.max-age": Arrival("7s", "7000000000", { $0.spool.maxAgeNanoseconds }),
-        "spool.when-full": Arrival("drop-oldest", "dropOldest", { $0.spool.whenFull }),
-        "spool.sync": Arrival("7s", "interval(nanoseconds: 7000000000)", { $0.spool.sync }),
-        "metrics.listen": Arrival("h:1", "h:1", { $0.metricsListen }),
-        "metrics.wait-buckets": Arrival("1,2.5", "[1.0, 2.5]", { $0.aggregator.bounds.values }),
-        "metrics.task-types": Arrival("7", "7", { $0.aggregator.maxTaskTypes }),
-        "metrics.queues-max": Arrival("7", "7", { $0.aggregator.maxQueues }),
-        "metrics.asynqmon-names": Arrival("true", "true", { $0.hasAsynqmonNames }),
-        "metrics.quantile-window": Arrival("7s", "7000000000", { $0.aggregator.quantileWindowNanoseconds }),
-        "scale.target-utilization": Arrival("0.5", "0.5", { $0.targetUtilization }),
-        "wait.attributes": Arrival("a:ms", "name: \"a\"", { $0.waitAttributes }),
-        "traces.dead-letter-span": Arrival("true", "true", { $0.addsDeadLetterSpans }),
-        "traces.wait-span": Arrival("false", "false", { $0.aggregator.collectsWaits }),
-        "traces.relink": Arrival("parent", "parent", { $0.relink }),
-        "traces.lookup-timeout": Arrival("7s", "7000000000", { $0.lookupTimeoutNanoseconds }),
-        "log.level": Arrival("debug", "debug", { $0.logLevel }),
-        "log.format": Arrival("json", "json", { $0.logFormat }),
-        "external-url.grafana": Arrival("http://g/", "http://g", { $0.traceLinks.grafana }),
-        "external-url.tempo-datasource": Arrival("uid", "uid", { $0.traceLinks.dataSource }),
-    ]
-
-    private static let arrivals = redis.merging(otlp) { first, _ in first }.merging(tempo) { first, _ in first }
-        .merging(rest) { first, _ in first }
-
-    @Test(
-        "The value of each key arrives in the options of its part",
-        arguments: NamedKey.all {
-            !$0.name.contains(".tls.")
-        })
-    func arrives(named: NamedKey) throws {
-        let key = named.key
-        let arrival = try #require(Self.arrivals[key.name], "where the value of \(key.name) arrives")
-        let before = try #require(try options(Self.everythingOn))
-        let after = try #require(try options(Self.everythingOn + ["\(key.flag)=\(arrival.value)"]))
-        let given = arrival.given(after).map { "\($0)" } ?? "nil"
-        // Some types show more than the value.
-        #expect(arrival.expected.count > 3 ? given.contains(arrival.expected) : given == arrival.expected)
-        #expect(arrival.given(before).map { "\($0)" } != given)
-    }
-
     @Test("The files and names of TLS arrive, each where it belongs")
     func tls() throws {
         var arguments: [String] = []

@@ -120,3 +120,14 @@ def test_labels_and_limits_change_and_nothing_counted_is_lost(start_collector, t
     assert len(tempo.times_stored()) >= held * 0.9
     eventually("room again", lambda: post_traces(collector.unix, spans(3)).status == 200)
     collector.balanced_metrics()
+
+
+def test_a_change_that_needs_a_restart_is_named_in_the_log(start_collector, tmp_path):
+    file = tmp_path / "collector.yaml"
+    file.write_text("redis: {url: none}\n")
+    collector = start_collector(options={"config": file})
+    file.write_text("redis: {url: none}\nmetrics: {task-types: 7, asynqmon-names: true}\n")
+    collector.process.send_signal(signal.SIGHUP)
+    eventually("the warning", lambda: "takes effect at the next start" in collector.stderr())
+    line = next(line for line in collector.stderr().splitlines() if "takes effect at the next start" in line)
+    assert "metrics.asynqmon-names" in line and "metrics.task-types" not in line

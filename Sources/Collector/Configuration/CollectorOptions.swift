@@ -9,7 +9,8 @@ import Spool
 import WaitTime
 import Web
 
-/// The configuration as the parts of the collector take it.
+/// The configuration as the parts of the collector take it. The options of each part are made beside its keys, where
+/// durations become nanoseconds.
 package struct CollectorOptions: Sendable {
     /// nil with `redis.url: none`.
     var redis: RedisMonitorOptions?
@@ -33,6 +34,35 @@ package struct CollectorOptions: Sendable {
     var traceLinks: TraceLinks
     package var logLevel: Logger.Level
     package var logFormat: LogFormat
+}
+
+extension CollectorOptions {
+    /// - Throws: every problem, of single keys and of rules between them.
+    init(_ settings: Settings) throws(ConfigurationProblems) {
+        try settings.check()
+        let forwarder = try ForwarderOptions?(settings)
+        self.init(
+            redis: RedisMonitorOptions?(settings),
+            otlpListen: [settings[\.otlp.socket]].compactMap(\.self) + settings[\.otlp.listen],
+            otlpSocket: UnixSocketOptions(mode: settings[\.otlp.socketMode], group: settings[\.otlp.socketGroup]),
+            receiver: ReceiverOptions(settings),
+            waitAttributes: settings[\.metrics.waitAttributes],
+            forwarder: forwarder,
+            spoolDirectory: settings[\.spool.directory],
+            spool: SpoolOptions(settings),
+            metricsListen: settings[\.metrics.listen],
+            aggregator: TaskAggregatorOptions(settings, isForwarding: forwarder != nil),
+            hasAsynqmonNames: settings[\.metrics.asynqmonNames],
+            targetUtilization: settings[\.metrics.targetUtilization],
+            relink: settings[\.traces.relink],
+            lookupTimeoutNanoseconds: settings[\.traces.lookupTimeout].nanoseconds,
+            addsDeadLetterSpans: settings[\.traces.deadLetterSpan],
+            traceLinks: TraceLinks(
+                grafana: settings[\.externalURL.grafana] ?? "",
+                dataSource: settings[\.externalURL.tempoDataSource] ?? ""),
+            logLevel: settings[\.log.level],
+            logFormat: settings[\.log.format])
+    }
 }
 
 package enum LogFormat: Sendable {

@@ -1,3 +1,5 @@
+import Model
+
 extension Duration {
     /// The least duration above zero that a setting can have.
     static let shortest = Duration.nanoseconds(1)
@@ -5,9 +7,7 @@ extension Duration {
     static let longest = Duration.seconds(9_000_000_000)
 
     /// What the options of the other targets count in; of durations from zero to `longest`.
-    var nanoseconds: UInt64 {
-        UInt64(clamping: components.seconds) * 1_000_000_000 + UInt64(clamping: components.attoseconds / 1_000_000_000)
-    }
+    var nanoseconds: UInt64 { UInt64(clamping: wholeNanoseconds) }
 }
 
 /// A duration as a user would write it.

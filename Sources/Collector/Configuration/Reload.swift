@@ -18,6 +18,18 @@ struct ReloadableOptions: Sendable {
     static func bodiesInFlightBytes(maxBodyBytes: Int) -> Int { max(64 << 20, maxBodyBytes + 1024) }
 }
 
+extension ReloadableOptions {
+    init(_ settings: Settings) {
+        self.init(
+            logLevel: settings[\.log.level],
+            queueFilter: QueueFilter(settings),
+            maxBodyBytes: settings[\.otlp.maxBody],
+            maxTaskTypes: settings[\.metrics.taskTypes],
+            maxQueues: settings[\.metrics.queuesMax],
+            spool: SpoolOptions(settings))
+    }
+}
+
 /// What a configuration that was read again changes.
 struct Reload: Sendable {
     let options: ReloadableOptions

@@ -1,6 +1,7 @@
 import HTTPService
 import Metrics
 import OTLP
+import WaitTime
 
 /// `metrics.*`, and what is measured: the web endpoints and their numbers.
 struct MetricsKeys: KeySection {
@@ -31,6 +32,16 @@ struct MetricsKeys: KeySection {
     let waitAttributes = Key(
         "wait.attributes", .waitAttributes, default: "", example: "job.queue_time:ms",
         help: "NAME:UNIT,… attributes that measure the wait; unit s, ms, us or ns; replaces the built-in names")
+}
+
+extension TaskAggregatorOptions {
+    init(_ settings: Settings, isForwarding: Bool) {
+        self.init(
+            bounds: settings[\.metrics.waitBuckets], maxTaskTypes: settings[\.metrics.taskTypes],
+            maxQueues: settings[\.metrics.queuesMax],
+            quantileWindowNanoseconds: settings[\.metrics.quantileWindow].nanoseconds)
+        collectsWaits = isForwarding && settings[\.traces.waitSpan]
+    }
 }
 
 extension ValueForm where Value == ListenAddress {

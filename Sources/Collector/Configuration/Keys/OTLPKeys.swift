@@ -30,6 +30,14 @@ struct OTLPKeys: KeySection {
 /// Of one request, in or out, in bytes: it is held in memory whole.
 let largestRequest = 256 << 20
 
+extension ReceiverOptions {
+    init(_ settings: Settings) {
+        self.init(
+            maxBodyBytes: settings[\.otlp.maxBody], bearerToken: settings[\.otlp.bearerToken],
+            cors: CORSPolicy(origins: settings[\.otlp.allowedOrigins], headers: settings[\.otlp.allowedHeaders]))
+    }
+}
+
 extension ValueForm where Value == ListenAddress? {
     /// An absolute path, or `none`, which is nil.
     fileprivate static var socket: Self {

@@ -1,4 +1,5 @@
 import AsynqRedis
+import Redis
 
 /// `redis.*`: where Redis is, and how it is asked.
 struct RedisKeys: KeySection {
@@ -47,6 +48,46 @@ struct RedisKeys: KeySection {
             return [ConfigurationProblem("redis.tls: \(problem)")]
         },
     ]
+}
+
+extension RedisMonitorOptions? {
+    init(_ settings: Settings) {
+        guard var target = settings[\.redis.url] else {
+            self = nil
+            return
+        }
+        if let username = settings[\.redis.username] { target.endpoint.username = username }
+        if let password = settings[\.redis.password] { target.endpoint.password = password }
+        if let password = settings[\.redis.sentinelPassword] { target.sentinels?.password = password }
+        if target.endpoint.tls != nil { target.endpoint.tls = RedisTLSOptions(settings) }
+        var options = RedisMonitorOptions(
+            target: target, intervalNanoseconds: settings[\.redis.interval].nanoseconds,
+            timeoutNanoseconds: settings[\.redis.timeout].nanoseconds, filter: QueueFilter(settings))
+        if settings[\.redis.lookAhead] > 0, let interval = settings[\.redis.lookInterval] {
+            options.lookAhead = LookAheadOptions(
+                count: settings[\.redis.lookAhead], intervalNanoseconds: interval.nanoseconds)
+        }
+        options.contextKeys = TaskContextKeys(settings)
+        options.memoryIntervalNanoseconds = settings[\.redis.memorySampling]?.nanoseconds
+        self = options
+    }
+}
+
+extension QueueFilter {
+    init(_ settings: Settings) {
+        self.init(include: settings[\.redis.queuesInclude], exclude: settings[\.redis.queuesExclude])
+    }
+}
+
+extension RedisTLSOptions {
+    init(_ settings: Settings) {
+        self.init()
+        caFile = settings[\.redis.tls.caFile]
+        certificateFile = settings[\.redis.tls.certFile]
+        keyFile = settings[\.redis.tls.keyFile]
+        serverName = settings[\.redis.tls.serverName]
+        skipsVerification = settings[\.redis.tls.insecureSkipVerify]
+    }
 }
 
 extension ValueForm where Value == RedisTarget? {

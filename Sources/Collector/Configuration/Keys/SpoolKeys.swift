@@ -1,3 +1,4 @@
+import Model
 import Spool
 
 /// `spool.*`: the queue on disk.
@@ -19,6 +20,15 @@ struct SpoolKeys: KeySection {
     let sync = Key(
         "spool.sync", .spoolSync, default: "200ms", example: "always",
         help: "always (before the acknowledgement), an interval, or never")
+}
+
+extension SpoolOptions {
+    init(_ settings: Settings) {
+        self.init(
+            maxBytes: settings[\.spool.maxBytes],
+            maxAgeNanoseconds: settings[\.spool.maxAge]?.wholeNanoseconds,
+            whenFull: settings[\.spool.whenFull], sync: settings[\.spool.sync])
+    }
 }
 
 extension ValueForm where Value == String {

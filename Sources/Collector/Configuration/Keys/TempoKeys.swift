@@ -41,6 +41,49 @@ struct TempoKeys: KeySection {
     ]
 }
 
+extension ForwarderOptions? {
+    init(_ settings: Settings) throws(ConfigurationProblems) {
+        guard var endpoint = settings[\.tempo.endpoint] else {
+            self = nil
+            return
+        }
+        if let name = settings[\.tempo.tls.serverName] {
+            do throws(TraceEndpoint.Invalid) {
+                endpoint = try TraceEndpoint(base: endpoint.url, serverName: name)
+            } catch {
+                throw ConfigurationProblems([settings.problem(\.tempo.endpoint, is: error.problem)])
+            }
+        }
+        let retryInitial = settings[\.tempo.retryInitial]
+        var options = ForwarderOptions(
+            endpoint: endpoint,
+            userAgent: "asynq-collector/\(BuildInfo.version)",
+            headers: settings[\.tempo.headers],
+            compression: settings[\.tempo.compression],
+            timeoutNanoseconds: settings[\.tempo.timeout].nanoseconds,
+            maxBatchBytes: settings[\.tempo.batchMaxBytes],
+            maxBatchSpans: settings[\.tempo.batchMaxSpans],
+            maxDelayNanoseconds: settings[\.tempo.batchMaxDelay].nanoseconds,
+            maxDrainSpansPerSecond: settings[\.tempo.drainMaxSpansPerSecond],
+            retryInitialNanoseconds: retryInitial.nanoseconds,
+            retryMaxNanoseconds: max(settings[\.tempo.retryMax], retryInitial).nanoseconds)
+        if endpoint.url.hasPrefix("https://") { options.tls = ForwarderTLS(settings) }
+        options.refused = RefusedRequestsOptions(
+            spoolDirectory: settings[\.spool.directory], spoolBytes: settings[\.spool.maxBytes])
+        self = options
+    }
+}
+
+extension ForwarderTLS {
+    init(_ settings: Settings) {
+        self.init()
+        caFile = settings[\.tempo.tls.caFile]
+        certificateFile = settings[\.tempo.tls.certFile]
+        keyFile = settings[\.tempo.tls.keyFile]
+        skipsVerification = settings[\.tempo.tls.insecureSkipVerify]
+    }
+}
+
 extension ValueForm where Value == TraceEndpoint? {
     /// `none`, or an empty text, is nil.
     fileprivate static var traceEndpoint: Self {

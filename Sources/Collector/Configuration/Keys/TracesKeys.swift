@@ -41,3 +41,15 @@ struct TracesKeys: KeySection {
         TaskContextKeys()[keyPath: names].joined(separator: ",")
     }
 }
+
+extension TaskContextKeys {
+    init(_ settings: Settings) {
+        self.init()
+        traceParent = settings[\.traces.traceParent]
+        traceState = settings[\.traces.traceState]
+        traceID = settings[\.traces.traceID]
+        spanID = settings[\.traces.spanID]
+        enqueuedAt = settings[\.traces.enqueuedAt]
+        processAt = settings[\.traces.processAt]
+    }
+}
