@@ -142,7 +142,9 @@ let package = Package(
         tests(
             "HTTPService",
             nio + http2 + [.product(name: "NIOEmbedded", package: "swift-nio")]),
-        tests("SpanReceiver", ["OTLP"] + nio),
+        tests(
+            "SpanReceiver",
+            ["OTLP", "ProtobufWire", "HTTPService"] + nio + [.product(name: "NIOEmbedded", package: "swift-nio")]),
         tests("WaitTime", ["Model", "Metrics", "OTLP"]),
         tests("Spool", ["Model", "Platform"]),
         tests("Forwarder", ["Model", "Platform", "Spool", "OTLP", "ProtobufWire", logging]),
@@ -152,7 +154,10 @@ let package = Package(
         .testTarget(
             name: "RedisServerTests", dependencies: ["Model", "Platform", "Redis", "AsynqRedis", "TestSupport"],
             swiftSettings: rules),
-        tests("Web", ["Model", "WaitTime"]),
+        tests(
+            "Web",
+            ["Model", "WaitTime", "Metrics", "HTTPService", "Compression"] + nio
+                + [.product(name: "NIOEmbedded", package: "swift-nio")]),
         tests(
             "Collector",
             [

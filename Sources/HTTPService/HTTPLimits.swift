@@ -45,7 +45,7 @@ package final class HTTPLimits: Sendable {
         bodyBytes.use(maxBodyBytes)
     }
 
-    func noteProtocolError() {
+    func recordProtocolError() {
         faults.add(1, ordering: .relaxed)
     }
 
@@ -79,7 +79,7 @@ package final class HTTPLimits: Sendable {
         answerBytes.release(count)
     }
 
-    func noteSlowRequest() {
+    func recordSlowRequest() {
         slow.add(1, ordering: .relaxed)
     }
 }

@@ -1,17 +1,6 @@
 package import NIOCore
 package import NIOHTTP1
 
-/// A whole request: the body is complete and within the limit.
-package struct HTTPRequest: Sendable {
-    package let method: HTTPMethod
-    /// Without the query.
-    package let path: String
-    package let headers: HTTPHeaders
-    package let body: ByteBuffer
-    /// When its head was read.
-    package let arrival: NIODeadline
-}
-
 package struct HTTPResponse: Sendable {
     package var status: HTTPResponseStatus
     package var headers: HTTPHeaders
@@ -34,24 +23,6 @@ package struct HTTPResponse: Sendable {
         response.headers.add(name: "Allow", value: allowed)
         return response
     }
-}
-
-/// An answer that is ready, or one that something else (a sync of the disk) has to happen before.
-package enum HTTPReply {
-    case now(HTTPResponse)
-    case later(EventLoopFuture<HTTPResponse>)
-}
-
-/// What answers the requests of one listener. Called on event loops; must not block.
-package protocol HTTPResponder: Sendable {
-    /// Larger bodies are refused by `bodyTooLarge`, without being kept.
-    func maxBodyBytes(_ head: HTTPRequestHead) -> Int
-    /// A refusal that can be told from the head alone (wrong path, method or type); the body is then not kept.
-    func refusal(of head: HTTPRequestHead) -> HTTPResponse?
-    func bodyTooLarge(_ head: HTTPRequestHead) -> HTTPResponse
-    /// The answer to a body that finds no room beside the others that its connection is sending.
-    func tooManyBodies(_ head: HTTPRequestHead) -> HTTPResponse
-    func respond(to request: HTTPRequest, on eventLoop: any EventLoop) -> HTTPReply
 }
 
 extension HTTPRequestHead {

@@ -103,11 +103,11 @@ package final class HTTPServer: Sendable {
     private static func speakHTTP1(
         _ pipeline: ChannelPipeline.SynchronousOperations, _ responder: any HTTPResponder, _ limits: HTTPLimits
     ) throws {
-        let slowRequests = SlowRequestHandler(limits)
-        try pipeline.addHandler(slowRequests)
+        let connection = HTTPConnection(responder, limits)
+        try pipeline.addHandler(SlowRequestHandler(connection))
         try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
         try pipeline.addHandler(IdleStateHandler(allTimeout: idleTimeout))
-        try pipeline.addHandler(HTTPConnection(responder, limits, slowRequests))
+        try pipeline.addHandler(connection)
     }
 
     /// Stops accepting, at once, and lets each connection end after the request it is in.

@@ -1,75 +1,44 @@
 import NIOCore
 
-/// Closes a connection whose request is not complete in time, however steadily its bytes drip. Stands before the HTTP
-/// decoder, so that it sees the bytes of a head that is not complete. While a request is being answered the time of the next
-/// one does not run: it is held back until the client has read the answer.
+/// Closes a connection whose request is not complete in time. Stands before the HTTP decoder, so that it sees the bytes of a
+/// head that is not complete. `RequestClock` decides; here is the timer.
 final class SlowRequestHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
 
-    private let limits: HTTPLimits
-    private let timeout: TimeAmount
-    private var began: NIODeadline?
-    private var check: Scheduled<Void>?
-    private var isAnswering = false
-    /// Bytes have come while a request was being answered.
-    private var isNextHere = false
+    private let connection: HTTPConnection
+    private var timer: Scheduled<Void>?
 
-    init(_ limits: HTTPLimits, timeout: TimeAmount = .seconds(HTTPLimits.requestSeconds)) {
-        self.limits = limits
-        self.timeout = timeout
+    init(_ connection: HTTPConnection) {
+        self.connection = connection
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        if isAnswering {
-            isNextHere = true
-        } else if began == nil {
-            began = context.eventLoop.now
-        }
-        if check == nil { schedule(after: timeout, context) }
+        connection.bytesArrived(at: context.eventLoop.now)
+        if timer == nil { schedule(after: RequestClock.timeout, context) }
         context.fireChannelRead(data)
-    }
-
-    /// The connection has seen the end of a request. What came behind it counts from the next bytes on.
-    func requestEnded() {
-        began = nil
-        isAnswering = true
-        isNextHere = false
-    }
-
-    /// Before the end of the answer is written, which hands on the next request.
-    func answerEnded(at now: NIODeadline) {
-        isAnswering = false
-        if isNextHere { began = now }
-        isNextHere = false
     }
 
     /// One timer at a time: it looks again when a later request has begun meanwhile.
     private func schedule(after delay: TimeAmount, _ context: ChannelHandlerContext) {
         let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        check = context.eventLoop.scheduleTask(in: delay) {
+        timer = context.eventLoop.scheduleTask(in: delay) {
             let (handler, context) = loopBound.value
-            handler.check = nil
-            guard let began = handler.began else {
-                if handler.isNextHere { handler.schedule(after: handler.timeout, context) }
-                return
-            }
-            let left = began + handler.timeout - context.eventLoop.now
-            if left > .zero {
-                handler.schedule(after: left, context)
-            } else {
-                handler.limits.noteSlowRequest()
-                context.close(promise: nil)
+            handler.timer = nil
+            switch handler.connection.checkSlowness(at: context.eventLoop.now) {
+            case .rest: break
+            case .again(let delay): handler.schedule(after: delay, context)
+            case .tooSlow: context.close(promise: nil)
             }
         }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
-        check?.cancel()
+        timer?.cancel()
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        check?.cancel()
+        timer?.cancel()
         context.fireChannelInactive()
     }
 }

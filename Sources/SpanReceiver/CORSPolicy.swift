@@ -33,19 +33,23 @@ package struct CORSPolicy: Sendable {
             && scheme.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "+-.".contains($0)) }
     }
 
-    enum Decision {
-        case pass
-        /// The browser asks whether the page may send; to be marked like any answer.
-        case preflight(HTTPResponse)
-        case refuse(origin: String)
+    /// What a request's Origin is to the policy.
+    enum Origin: Equatable {
+        /// The request comes from no page.
+        case none
+        case allowed(String)
+        case foreign(String)
     }
 
-    func decide(_ head: HTTPRequestHead) -> Decision {
-        guard let origin = head.headers.first(name: "origin") else { return .pass }
-        guard isAllowed(origin) else { return .refuse(origin: origin) }
-        guard head.method == .OPTIONS, head.headers.contains(name: "access-control-request-method") else {
-            return .pass
-        }
+    func origin(of headers: HTTPHeaders) -> Origin {
+        guard let origin = headers.first(name: "origin") else { return .none }
+        return allowsAll || origins.contains(origin.lowercased()) ? .allowed(origin) : .foreign(origin)
+    }
+
+    /// Answers a browser that asks whether an allowed page may send; nil where the request is another one. To be marked like
+    /// any answer.
+    func preflight(_ head: HTTPRequestHead) -> HTTPResponse? {
+        guard head.method == .OPTIONS, head.headers.contains(name: "access-control-request-method") else { return nil }
         var response = HTTPResponse(.noContent)
         let asked = head.headers[canonicalForm: "access-control-request-headers"].joined(separator: ", ")
         response.headers.add(name: "Access-Control-Allow-Methods", value: "POST")
@@ -56,16 +60,14 @@ package struct CORSPolicy: Sendable {
         if head.headers.first(name: "access-control-request-private-network") == "true" {
             response.headers.add(name: "Access-Control-Allow-Private-Network", value: "true")
         }
-        return .preflight(response)
+        return response
     }
 
-    private func isAllowed(_ origin: String) -> Bool { allowsAll || origins.contains(origin.lowercased()) }
-
-    /// Lets the page read the answer. Called for requests that passed.
-    func mark(_ response: HTTPResponse, _ headers: HTTPHeaders) -> HTTPResponse {
-        guard let origin = headers.first(name: "origin"), isAllowed(origin) else { return response }
+    /// Lets a page of an allowed origin read the answer.
+    func mark(_ response: HTTPResponse, for origin: Origin) -> HTTPResponse {
+        guard case .allowed(let name) = origin else { return response }
         var marked = response
-        marked.headers.add(name: "Access-Control-Allow-Origin", value: allowsAll ? "*" : origin)
+        marked.headers.add(name: "Access-Control-Allow-Origin", value: allowsAll ? "*" : name)
         marked.headers.add(name: "Access-Control-Expose-Headers", value: "Retry-After")
         if !allowsAll { marked.headers.add(name: "Vary", value: "Origin") }
         return marked

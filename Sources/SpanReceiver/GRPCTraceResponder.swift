@@ -8,16 +8,16 @@ import Text
 ///
 /// The status of a call is in its trailers (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md); an answer
 /// without a message has them in its only HEADERS frame.
-struct GRPCTraceResponder: HTTPResponder {
+final class GRPCTraceResponder: HTTPResponder {
     static let otlpServices = "/opentelemetry.proto.collector."
     private static let path = otlpServices + "trace.v1.TraceService/Export"
     private static let otherSignals = ["metrics.v1.MetricsService", "logs.v1.LogsService", "profiles.v1"]
     private static let contentType = "application/grpc"
     private static let acceptedEncodings = "identity,gzip"
 
-    private let intake: TraceIntake
+    fileprivate let intake: TraceIntake
+    fileprivate let now: @Sendable () -> NIODeadline
     private let bearerToken: BearerToken?
-    private let now: @Sendable () -> NIODeadline
 
     init(_ intake: TraceIntake, _ bearerToken: BearerToken?, now: @escaping @Sendable () -> NIODeadline = { .now() }) {
         self.intake = intake
@@ -30,35 +30,35 @@ struct GRPCTraceResponder: HTTPResponder {
         headers.first(name: "content-type")?.lowercased().hasPrefix(contentType) ?? false
     }
 
-    func maxBodyBytes(_ head: HTTPRequestHead) -> Int { intake.maxBodyBytes + GRPCMessage.prefixBytes }
-
-    // MARK: What the head tells
-
-    func refusal(of head: HTTPRequestHead) -> HTTPResponse? {
+    func judge(_ head: HTTPRequestHead, arrival: NIODeadline) -> HTTPVerdict {
         // The two that have a status of HTTP: a client that sends them speaks no gRPC.
         guard Self.isProtobuf(head.headers) else {
             let refusal = intake.refusal(
                 .unknownMediaType, "gRPC comes as \(Self.contentType) or \(Self.contentType)+proto")
-            return .text(.unsupportedMediaType, refusal.message)
+            return .answer(.text(.unsupportedMediaType, refusal.message))
         }
         guard head.method == .POST else {
             _ = intake.refusal(.wrongMethod, "")
-            return .methodNotAllowed("POST")
+            return .answer(.methodNotAllowed("POST"))
         }
         let path = head.path
-        guard path == Self.path else { return refuse(.unknownPath, Self.hint(path)) }
+        guard path == Self.path else { return .answer(refuse(.unknownPath, Self.hint(path))) }
         if let bearerToken, !bearerToken.isIn(head.headers) {
-            return refuse(.unauthenticated, "a bearer token is required")
+            return .answer(refuse(.unauthenticated, "a bearer token is required"))
         }
-        guard TraceIntake.BodyCoding(head.headers) != nil else {
+        guard let coding = TraceIntake.BodyCoding(head.headers) else {
             var response = refuse(.unknownEncoding, "unknown grpc-encoding; allowed are \(Self.acceptedEncodings)")
             response.headers.add(name: "grpc-accept-encoding", value: Self.acceptedEncodings)
-            return response
+            return .answer(response)
         }
-        if let timeout = head.headers.first(name: "grpc-timeout"), GRPCFields.timeoutNanoseconds(timeout) == nil {
-            return refuse(.badCall, "grpc-timeout is not up to eight digits and a unit")
+        var deadline: NIODeadline?
+        if let field = head.headers.first(name: "grpc-timeout") {
+            guard let timeout = GRPCFields.timeoutNanoseconds(field) else {
+                return .answer(refuse(.badCall, "grpc-timeout is not up to eight digits and a unit"))
+            }
+            deadline = arrival + .nanoseconds(timeout)
         }
-        return nil
+        return .receive(TraceCall(self, coding, deadline: deadline))
     }
 
     private static func isProtobuf(_ headers: HTTPHeaders) -> Bool {
@@ -72,50 +72,13 @@ struct GRPCTraceResponder: HTTPResponder {
             : "no such method; spans go to \(Self.path)"
     }
 
-    func bodyTooLarge(_ head: HTTPRequestHead) -> HTTPResponse { answer(.refused(intake.bodyTooLarge())) }
-
-    func tooManyBodies(_ head: HTTPRequestHead) -> HTTPResponse { answer(.refused(intake.tooManyBodies())) }
-
-    // MARK: What the body tells
-
-    func respond(to request: HTTPRequest, on eventLoop: any EventLoop) -> HTTPReply {
-        let timeout = request.headers.first(name: "grpc-timeout").flatMap(GRPCFields.timeoutNanoseconds)
-        // Its sender has given up and sends the spans again: taken now, they would be there twice.
-        if isOver(timeout, request) { return .now(refuse(.deadlineExceeded, "the call came after its deadline")) }
-        switch take(request, on: eventLoop) {
-        case .now(let outcome): return .now(answer(outcome))
-        // However long the disk took, the spans are there: to say otherwise would ask for them once more.
-        case .later(let future): return .later(future.map { answer($0) })
-        }
-    }
-
-    private func isOver(_ timeout: Int64?, _ request: HTTPRequest) -> Bool {
-        guard let timeout else { return false }
-        return (now() - request.arrival).nanoseconds >= timeout
-    }
-
-    private func take(_ request: HTTPRequest, on eventLoop: any EventLoop) -> TraceIntake.Reply {
-        let coding = TraceIntake.BodyCoding(request.headers) ?? .identity
-        do throws(GRPCMessage.Broken) {
-            let message = try GRPCMessage(in: request.body)
-            if message.isCompressed && coding == .identity {
-                return .now(
-                    .refused(intake.refusal(.badCall, "the message is compressed, but grpc-encoding names none")))
-            }
-            return intake.take(
-                message.bytes, message.isCompressed ? coding : .identity, from: .grpcProtobuf, on: eventLoop)
-        } catch {
-            return .now(.refused(intake.refusal(.badCall, error.message)))
-        }
-    }
-
     // MARK: Answers
 
-    private func refuse(_ reason: TraceRefusal.Reason, _ message: String) -> HTTPResponse {
+    fileprivate func refuse(_ reason: TraceRefusal.Reason, _ message: String) -> HTTPResponse {
         answer(.refused(intake.refusal(reason, message)))
     }
 
-    private func answer(_ outcome: TraceOutcome) -> HTTPResponse {
+    fileprivate func answer(_ outcome: TraceOutcome) -> HTTPResponse {
         switch outcome {
         case .accepted(let refused):
             let message = OTLPResponse.success(refused: refused, reason: TraceOutcome.reasonForBadIDs(refused))
@@ -131,6 +94,50 @@ struct GRPCTraceResponder: HTTPResponder {
             response.headers.add(name: "grpc-message", value: PercentCoding.encode(refusal.message, plain: .printable))
             response.headers.add(name: "grpc-status-details-bin", value: Base64.encode(details))
             return response
+        }
+    }
+}
+
+/// A call whose head was accepted, with what the head says.
+private final class TraceCall: HTTPExchange {
+    let maxBodyBytes: Int
+    private let responder: GRPCTraceResponder
+    private let coding: TraceIntake.BodyCoding
+    private let deadline: NIODeadline?
+
+    init(_ responder: GRPCTraceResponder, _ coding: TraceIntake.BodyCoding, deadline: NIODeadline?) {
+        maxBodyBytes = responder.intake.maxBodyBytes + GRPCMessage.prefixBytes
+        self.responder = responder
+        self.coding = coding
+        self.deadline = deadline
+    }
+
+    func refuse(_ reason: BodyRefusal) -> HTTPResponse { responder.answer(.refused(responder.intake.refusal(reason))) }
+
+    func respond(to body: ByteBuffer, on eventLoop: any EventLoop) -> HTTPReply {
+        // Its sender has given up and sends the spans again: taken now, they would be there twice.
+        if let deadline, responder.now() >= deadline {
+            return .now(responder.refuse(.deadlineExceeded, "the call came after its deadline"))
+        }
+        switch take(body, on: eventLoop) {
+        case .now(let outcome): return .now(responder.answer(outcome))
+        // However long the disk took, the spans are there: to say otherwise would ask for them once more.
+        case .later(let future): return .later(future.map { [responder] in responder.answer($0) })
+        }
+    }
+
+    private func take(_ body: ByteBuffer, on eventLoop: any EventLoop) -> TraceIntake.Reply {
+        let intake = responder.intake
+        do throws(GRPCMessage.Broken) {
+            let message = try GRPCMessage(in: body)
+            if message.isCompressed && coding == .identity {
+                return .now(
+                    .refused(intake.refusal(.badCall, "the message is compressed, but grpc-encoding names none")))
+            }
+            return intake.take(
+                message.bytes, message.isCompressed ? coding : .identity, from: .grpcProtobuf, on: eventLoop)
+        } catch {
+            return .now(.refused(intake.refusal(.badCall, error.message)))
         }
     }
 }

@@ -49,27 +49,23 @@ package struct OTLPResponder: HTTPResponder {
         grpc = GRPCTraceResponder(intake, token)
     }
 
+    package func judge(_ head: HTTPRequestHead, arrival: NIODeadline) -> HTTPVerdict {
+        isGRPC(head) ? grpc.judge(head, arrival: arrival) : http.judge(head, arrival: arrival)
+    }
+
     /// gRPC needs HTTP/2, and says so in its content type, or in the path of a service.
     private func isGRPC(_ head: HTTPRequestHead) -> Bool {
         head.version.major == 2
             && (GRPCTraceResponder.isGRPC(head.headers) || head.uri.hasPrefix(GRPCTraceResponder.otlpServices))
     }
+}
 
-    private func face(_ head: HTTPRequestHead) -> any HTTPResponder {
-        isGRPC(head) ? grpc : http
-    }
-
-    package func maxBodyBytes(_ head: HTTPRequestHead) -> Int { face(head).maxBodyBytes(head) }
-
-    package func refusal(of head: HTTPRequestHead) -> HTTPResponse? { face(head).refusal(of: head) }
-
-    package func bodyTooLarge(_ head: HTTPRequestHead) -> HTTPResponse { face(head).bodyTooLarge(head) }
-
-    package func tooManyBodies(_ head: HTTPRequestHead) -> HTTPResponse { face(head).tooManyBodies(head) }
-
-    package func respond(to request: HTTPRequest, on eventLoop: any EventLoop) -> HTTPReply {
-        // A gRPC content type without HTTP/2 was refused already.
-        GRPCTraceResponder.isGRPC(request.headers)
-            ? grpc.respond(to: request, on: eventLoop) : http.respond(to: request, on: eventLoop)
+extension TraceIntake {
+    /// Counts the refusal of a body that was not received.
+    func refusal(_ reason: BodyRefusal) -> TraceRefusal {
+        switch reason {
+        case .tooLarge: bodyTooLarge()
+        case .overloaded: tooManyBodies()
+        }
     }
 }

@@ -7,10 +7,12 @@ import OTLP
 ///
 /// The bodies of refusals are `google.rpc.Status` in the request's encoding, as the specification asks; in protobuf for
 /// those who sent neither.
-struct TraceResponder: HTTPResponder {
-    private let intake: TraceIntake
+final class TraceResponder: HTTPResponder {
+    private static let path = "/v1/traces"
+
+    fileprivate let intake: TraceIntake
+    fileprivate let cors: CORSPolicy
     private let bearerToken: BearerToken?
-    private let cors: CORSPolicy
 
     init(_ intake: TraceIntake, _ bearerToken: BearerToken?, _ cors: CORSPolicy) {
         self.intake = intake
@@ -18,89 +20,55 @@ struct TraceResponder: HTTPResponder {
         self.cors = cors
     }
 
-    func maxBodyBytes(_ head: HTTPRequestHead) -> Int { intake.maxBodyBytes }
-
-    // MARK: What the head tells
-
-    func refusal(of head: HTTPRequestHead) -> HTTPResponse? {
-        refusalBeforeMark(of: head).map { cors.mark($0, head.headers) }
-    }
-
-    private func refusalBeforeMark(of head: HTTPRequestHead) -> HTTPResponse? {
-        let path = head.path
-        let type = mediaType(head.headers)
+    func judge(_ head: HTTPRequestHead, arrival: NIODeadline) -> HTTPVerdict {
+        let origin = cors.origin(of: head.headers)
+        let type = Self.mediaType(head.headers)
         let encoding = SpanSource.Encoding(mediaType: type)
-        func refuse(_ reason: TraceRefusal.Reason, _ message: String) -> HTTPResponse {
-            answer(.refused(intake.refusal(reason, message)), in: encoding ?? .protobuf)
+        func refuse(_ reason: TraceRefusal.Reason, _ message: String, adding fields: HTTPHeaders = [:]) -> HTTPVerdict {
+            var response = answer(.refused(intake.refusal(reason, message)), in: encoding ?? .protobuf)
+            response.headers.add(contentsOf: fields)
+            return .answer(cors.mark(response, for: origin))
         }
-        guard path == "/v1/traces" else {
-            let hint =
-                path == "/v1/metrics" || path == "/v1/logs"
-                ? "this collector takes traces only, at /v1/traces; send metrics and logs to their own backend"
-                : "no such path; spans go to /v1/traces"
-            return refuse(.unknownPath, hint)
-        }
-        switch cors.decide(head) {
-        case .pass: break
-        // It has no credentials: the request that follows it has.
-        case .preflight(let response): return response
-        case .refuse(let origin):
+        let path = head.path
+        guard path == Self.path else { return refuse(.unknownPath, Self.hint(path)) }
+        if case .foreign(let origin) = origin {
             return refuse(.foreignOrigin, "pages of \(origin) may not send spans (otlp.cors.allowed-origins)")
         }
+        // A preflight has no credentials: the request that follows it has.
+        if case .allowed = origin, let response = cors.preflight(head) {
+            return .answer(cors.mark(response, for: origin))
+        }
         guard head.method == .POST else {
-            var response = refuse(.wrongMethod, "spans come by POST")
-            response.headers.add(name: "Allow", value: "POST")
-            return response
+            return refuse(.wrongMethod, "spans come by POST", adding: ["Allow": "POST"])
         }
         if let bearerToken, !bearerToken.isIn(head.headers) {
-            var response = refuse(.unauthenticated, "a bearer token is required")
-            response.headers.add(name: "WWW-Authenticate", value: "Bearer")
-            return response
+            return refuse(.unauthenticated, "a bearer token is required", adding: ["WWW-Authenticate": "Bearer"])
         }
-        guard encoding != nil else {
+        guard let encoding else {
             let allowed = SpanSource.Encoding.allCases.map(\.mediaType).joined(separator: " and ")
             return refuse(.unknownMediaType, "content type \(type ?? "missing"); allowed are \(allowed)")
         }
-        guard TraceIntake.BodyCoding(head.headers) != nil else {
+        guard let coding = TraceIntake.BodyCoding(head.headers) else {
             return refuse(.unknownEncoding, "unknown content encoding; allowed are identity, gzip, deflate and zstd")
         }
-        return nil
+        return .receive(TraceRequest(self, encoding, coding, origin))
     }
 
-    private func mediaType(_ headers: HTTPHeaders) -> String? {
+    private static func hint(_ path: String) -> String {
+        path == "/v1/metrics" || path == "/v1/logs"
+            ? "this collector takes traces only, at \(Self.path); send metrics and logs to their own backend"
+            : "no such path; spans go to \(Self.path)"
+    }
+
+    private static func mediaType(_ headers: HTTPHeaders) -> String? {
         guard let value = headers.first(name: "content-type") else { return nil }
         let type = value.prefix { $0 != ";" }
         return String(type.filter { $0 != " " && $0 != "\t" }).lowercased()
     }
 
-    private func encoding(_ headers: HTTPHeaders) -> SpanSource.Encoding {
-        SpanSource.Encoding(mediaType: mediaType(headers)) ?? .protobuf
-    }
-
-    func bodyTooLarge(_ head: HTTPRequestHead) -> HTTPResponse {
-        cors.mark(answer(.refused(intake.bodyTooLarge()), in: encoding(head.headers)), head.headers)
-    }
-
-    func tooManyBodies(_ head: HTTPRequestHead) -> HTTPResponse {
-        cors.mark(answer(.refused(intake.tooManyBodies()), in: encoding(head.headers)), head.headers)
-    }
-
-    // MARK: What the body tells
-
-    func respond(to request: HTTPRequest, on eventLoop: any EventLoop) -> HTTPReply {
-        let coding = TraceIntake.BodyCoding(request.headers) ?? .identity
-        let encoding = encoding(request.headers)
-        let source: SpanSource = encoding == .json ? .httpJSON : .httpProtobuf
-        switch intake.take(request.body, coding, from: source, on: eventLoop) {
-        case .now(let outcome): return .now(cors.mark(answer(outcome, in: encoding), request.headers))
-        case .later(let future):
-            return .later(future.map { cors.mark(answer($0, in: encoding), request.headers) })
-        }
-    }
-
     // MARK: Answers
 
-    private func answer(_ outcome: TraceOutcome, in encoding: SpanSource.Encoding) -> HTTPResponse {
+    fileprivate func answer(_ outcome: TraceOutcome, in encoding: SpanSource.Encoding) -> HTTPResponse {
         switch outcome {
         case .accepted(let refused):
             let reason = TraceOutcome.reasonForBadIDs(refused)
@@ -122,6 +90,40 @@ struct TraceResponder: HTTPResponder {
             }
             return response
         }
+    }
+}
+
+/// A request whose head was accepted, with what the head says.
+private final class TraceRequest: HTTPExchange {
+    let maxBodyBytes: Int
+    private let responder: TraceResponder
+    private let encoding: SpanSource.Encoding
+    private let coding: TraceIntake.BodyCoding
+    private let origin: CORSPolicy.Origin
+
+    init(
+        _ responder: TraceResponder, _ encoding: SpanSource.Encoding, _ coding: TraceIntake.BodyCoding,
+        _ origin: CORSPolicy.Origin
+    ) {
+        maxBodyBytes = responder.intake.maxBodyBytes
+        self.responder = responder
+        self.encoding = encoding
+        self.coding = coding
+        self.origin = origin
+    }
+
+    func refuse(_ reason: BodyRefusal) -> HTTPResponse { answer(.refused(responder.intake.refusal(reason))) }
+
+    func respond(to body: ByteBuffer, on eventLoop: any EventLoop) -> HTTPReply {
+        let source: SpanSource = encoding == .json ? .httpJSON : .httpProtobuf
+        switch responder.intake.take(body, coding, from: source, on: eventLoop) {
+        case .now(let outcome): return .now(answer(outcome))
+        case .later(let future): return .later(future.map { self.answer($0) })
+        }
+    }
+
+    private func answer(_ outcome: TraceOutcome) -> HTTPResponse {
+        responder.cors.mark(responder.answer(outcome, in: encoding), for: origin)
     }
 }
 

@@ -48,61 +48,81 @@ package enum ScaleReply {
 /// | `/api/v1/dead-letters`    | the newest dead letters as JSON                               |
 /// | `/api/v1/scale/{queue}`   | for autoscalers; 404 for an unknown queue, 503 without news   |
 package struct WebResponder: HTTPResponder {
-    /// GET has no body; a small one is tolerated.
-    package func maxBodyBytes(_ head: HTTPRequestHead) -> Int { 64 << 10 }
+    fileprivate enum Page {
+        case status, metrics, healthy, ready, queues, deadLetters
+        case scale(queue: [UInt8])
+    }
+
     private let state: any WebState
 
     package init(_ state: any WebState) {
         self.state = state
     }
 
-    package func refusal(of head: HTTPRequestHead) -> HTTPResponse? {
-        guard Self.paths.contains(head.path) || Self.queueName(in: head.path) != nil else {
-            let all = Self.paths + [Self.scalePath + "{queue}"]
-            return .text(.notFound, "no such page; there are \(all.joined(separator: ", "))")
+    package func judge(_ head: HTTPRequestHead, arrival: NIODeadline) -> HTTPVerdict {
+        guard let page = Self.page(at: head.path) else {
+            let all = Self.pages.map(\.path) + [Self.scalePath + "{queue}"]
+            return .answer(.text(.notFound, "no such page; there are \(all.joined(separator: ", "))"))
         }
-        guard head.method == .GET || head.method == .HEAD else { return .methodNotAllowed("GET, HEAD") }
-        return nil
+        guard head.method == .GET || head.method == .HEAD else { return .answer(.methodNotAllowed("GET, HEAD")) }
+        return .receive(WebRequest(page, head.headers, state))
     }
 
-    private static let paths = [
-        "/", "/metrics", "/-/healthy", "/-/ready", "/healthz", "/readyz", "/api/v1/queues", "/api/v1/dead-letters",
+    private static let pages: [(path: String, page: Page)] = [
+        ("/", .status), ("/metrics", .metrics), ("/-/healthy", .healthy), ("/-/ready", .ready), ("/healthz", .healthy),
+        ("/readyz", .ready), ("/api/v1/queues", .queues), ("/api/v1/dead-letters", .deadLetters),
     ]
     private static let scalePath = "/api/v1/scale/"
+
+    private static func page(at path: String) -> Page? {
+        pages.first { $0.path == path }?.page ?? queueName(in: path).map { .scale(queue: $0) }
+    }
 
     /// What stands behind `/api/v1/scale/`, slashes included: a queue's name may have any bytes.
     private static func queueName(in path: String) -> [UInt8]? {
         guard path.hasPrefix(scalePath), path.utf8.count > scalePath.utf8.count else { return nil }
         return PercentCoding.decodeLeniently(path.utf8.dropFirst(scalePath.utf8.count))
     }
+}
 
-    package func bodyTooLarge(_ head: HTTPRequestHead) -> HTTPResponse {
-        .text(.payloadTooLarge, "a request here has no body")
+/// A request for a page, with the headers that say in which form it is wanted.
+private final class WebRequest: HTTPExchange {
+    /// GET has no body; a small one is tolerated.
+    var maxBodyBytes: Int { 64 << 10 }
+    private let page: WebResponder.Page
+    private let headers: HTTPHeaders
+    private let state: any WebState
+
+    init(_ page: WebResponder.Page, _ headers: HTTPHeaders, _ state: any WebState) {
+        self.page = page
+        self.headers = headers
+        self.state = state
     }
 
-    package func tooManyBodies(_ head: HTTPRequestHead) -> HTTPResponse {
-        .text(.serviceUnavailable, "too many requests at a time")
+    func refuse(_ reason: BodyRefusal) -> HTTPResponse {
+        switch reason {
+        case .tooLarge: .text(.payloadTooLarge, "a request here has no body")
+        case .overloaded: .text(.serviceUnavailable, "too many requests at a time")
+        }
     }
 
-    package func respond(to request: HTTPRequest, on eventLoop: any EventLoop) -> HTTPReply {
-        switch request.path {
-        case "/metrics":
-            return .now(metricsPage(request.headers))
-        case "/-/healthy", "/healthz": return .now(.text(.ok, "healthy"))
-        case "/-/ready", "/readyz":
-            if let reason = state.unreadyReason() { return .now(.text(.serviceUnavailable, reason)) }
-            return .now(.text(.ok, "ready"))
-        case "/api/v1/dead-letters":
-            return .now(compressed(.json(.ok, state.deadLetters()), request.headers))
-        case "/api/v1/queues":
+    func respond(to body: ByteBuffer, on eventLoop: any EventLoop) -> HTTPReply { .now(answer()) }
+
+    private func answer() -> HTTPResponse {
+        switch page {
+        case .status:
+            return compressed(
+                HTTPResponse(.ok, contentType: "text/html; charset=utf-8", body: state.statusPage()))
+        case .metrics: return metricsPage()
+        case .healthy: return .text(.ok, "healthy")
+        case .ready: return state.unreadyReason().map { .text(.serviceUnavailable, $0) } ?? .text(.ok, "ready")
+        case .queues:
             switch state.queues() {
-            case .list(let document): return .now(compressed(.json(.ok, document), request.headers))
-            case .unread(let reason): return .now(.text(.serviceUnavailable, reason))
+            case .list(let document): return compressed(.json(.ok, document))
+            case .unread(let reason): return .text(.serviceUnavailable, reason)
             }
-        default:
-            if let name = Self.queueName(in: request.path) { return .now(scale(ofQueue: name)) }
-            let page = HTTPResponse(.ok, contentType: "text/html; charset=utf-8", body: state.statusPage())
-            return .now(compressed(page, request.headers))
+        case .deadLetters: return compressed(.json(.ok, state.deadLetters()))
+        case .scale(let queue): return scale(ofQueue: queue)
         }
     }
 
@@ -115,12 +135,12 @@ package struct WebResponder: HTTPResponder {
     }
 
     /// Compressed piece by piece as it is made: a page of many queues has tens of megabytes.
-    private func metricsPage(_ headers: HTTPHeaders) -> HTTPResponse {
+    private func metricsPage() -> HTTPResponse {
         let asked = PageRequest(accept: headers["accept"].joined(separator: ","))
         var response = HTTPResponse(.ok, contentType: asked.contentType)
         response.headers.add(name: "Vary", value: "Accept")
         response.headers.add(name: "Vary", value: "Accept-Encoding")
-        if Self.wantsGzip(headers) {
+        if wantsGzip {
             let packed = GzipCompressor().compress { state.writeMetricsPage(asked.format, to: $0) }
             response.body = ByteBuffer(bytes: packed)
             response.headers.add(name: "Content-Encoding", value: "gzip")
@@ -130,17 +150,17 @@ package struct WebResponder: HTTPResponder {
         return response
     }
 
-    private func compressed(_ response: HTTPResponse, _ headers: HTTPHeaders) -> HTTPResponse {
+    private func compressed(_ response: HTTPResponse) -> HTTPResponse {
         var response = response
         response.headers.add(name: "Vary", value: "Accept-Encoding")
-        if !Self.wantsGzip(headers) { return response }
+        if !wantsGzip { return response }
         let packed = response.body.withUnsafeReadableBytes { GzipCompressor().compress($0) }
         response.body = ByteBuffer(bytes: packed)
         response.headers.add(name: "Content-Encoding", value: "gzip")
         return response
     }
 
-    private static func wantsGzip(_ headers: HTTPHeaders) -> Bool {
+    private var wantsGzip: Bool {
         headers[canonicalForm: "accept-encoding"].contains { coding in
             let parts = coding.split(separator: ";").map { $0.filter { $0 != " " && $0 != "\t" }.lowercased() }
             let quality = parts.dropFirst().first { $0.hasPrefix("q=") }.map { Double($0.dropFirst(2)) ?? 0 } ?? 1

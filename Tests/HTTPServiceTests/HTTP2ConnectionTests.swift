@@ -7,20 +7,6 @@ import Testing
 
 @testable import HTTPService
 
-/// Answers every body with its length; 1,000 bytes are the limit.
-private struct LengthResponder: HTTPResponder {
-    func maxBodyBytes(_ head: HTTPRequestHead) -> Int { 1000 }
-    func refusal(of head: HTTPRequestHead) -> HTTPResponse? { head.path == "/no" ? .text(.notFound, "no") : nil }
-    func bodyTooLarge(_ head: HTTPRequestHead) -> HTTPResponse { .text(.payloadTooLarge, "too large") }
-    func tooManyBodies(_ head: HTTPRequestHead) -> HTTPResponse { .text(.serviceUnavailable, "too many") }
-
-    func respond(to request: HTTPRequest, on eventLoop: any EventLoop) -> HTTPReply {
-        var response = HTTPResponse(.ok, body: Array("\(request.body.readableBytes)".utf8))
-        response.trailers = ["Grpc-Status": "0"]
-        return .now(response)
-    }
-}
-
 /// The connection between frames, as swift-nio-http2 hands them over, and the clock of an embedded event loop.
 private final class Wire {
     static let idleTimeout = TimeAmount.seconds(120)

@@ -1,92 +1,74 @@
 import NIOCore
-import NIOEmbedded
 import Testing
 
 @testable import HTTPService
 
 @Suite("Requests that take too long to come")
 struct SlowRequestTests {
-    private final class Stage {
-        let limits = HTTPLimits()
-        let handler: SlowRequestHandler
-        let channel = EmbeddedChannel()
-
-        init() throws {
-            handler = SlowRequestHandler(limits, timeout: .seconds(60))
-            try channel.pipeline.syncOperations.addHandler(handler)
-            channel.pipeline.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil)
-        }
-
-        func drip() throws { try channel.writeInbound(ByteBuffer(string: "x")) }
-        func wait(_ seconds: Int64) { channel.embeddedEventLoop.advanceTime(by: .seconds(seconds)) }
-
-        deinit { _ = try? channel.finish(acceptAlreadyClosed: true) }
-    }
-
-    @Test("One that drips is cut off after a minute, and counted")
-    func drips() throws {
-        let stage = try Stage()
-        for _ in 0..<59 {
-            try stage.drip()
-            stage.wait(1)
-        }
-        #expect(stage.channel.isActive)
-        stage.wait(1)
-        #expect(!stage.channel.isActive && stage.limits.slowRequests == 1)
+    @Test("One that drips is too slow after a minute, to the nanosecond, and counted")
+    func drips() {
+        let stage = HTTP1Stage()
+        for second in 0..<60 { stage.bytes(at: Double(second)) }
+        #expect(stage.check(at: 59) == .again(after: .seconds(1)))
+        #expect(stage.check(at: 59.5) == .again(after: .milliseconds(500)))
+        #expect(stage.limits.slowRequests == 0)
+        #expect(stage.check(at: 60) == .tooSlow)
+        #expect(stage.limits.slowRequests == 1)
     }
 
     @Test("Many quick ones on one connection are not; each has its own minute")
-    func quick() throws {
-        let stage = try Stage()
-        for _ in 0..<10 {
-            try stage.drip()
-            stage.wait(50)
-            stage.handler.requestEnded()
-            stage.handler.answerEnded(at: stage.channel.embeddedEventLoop.now)
+    func quick() {
+        let stage = HTTP1Stage()
+        for request in 0..<10 {
+            stage.bytes(at: Double(50 * request))
+            #expect(stage.check(at: Double(50 * request + 49)) == .again(after: .seconds(11)))
+            stage.answeredRequest()
+            #expect(stage.check(at: Double(50 * request + 49)) == .rest)
+            #expect(stage.nextEnd(at: Double(50 * request + 49)) == .write)
+            #expect(stage.check(at: Double(50 * request + 49)) == .rest)
         }
-        #expect(stage.channel.isActive)
-        try stage.drip()
-        stage.wait(59)
-        #expect(stage.channel.isActive)
-        stage.wait(1)
-        #expect(!stage.channel.isActive && stage.limits.slowRequests == 1)
+        stage.bytes(at: 500)
+        #expect(stage.check(at: 559) == .again(after: .seconds(1)))
+        #expect(stage.check(at: 560) == .tooSlow)
     }
 
     @Test(
         "While an answer is not read the time of the next request stands still, and begins with the end of the answer")
-    func held() throws {
-        let stage = try Stage()
-        try stage.drip()
-        stage.handler.requestEnded()
-        try stage.drip()
-        stage.wait(150)
-        #expect(stage.channel.isActive && stage.limits.slowRequests == 0)
-        stage.handler.answerEnded(at: stage.channel.embeddedEventLoop.now)
-        stage.wait(59)
-        #expect(stage.channel.isActive)
-        stage.wait(1)
-        #expect(!stage.channel.isActive && stage.limits.slowRequests == 1)
+    func held() {
+        let stage = HTTP1Stage()
+        stage.bytes(at: 0)
+        stage.answeredRequest()
+        stage.bytes(at: 1)
+        #expect(stage.check(at: 150) == .again(after: .seconds(60)))
+        #expect(stage.nextEnd(isWritable: false, at: 150) == .later)
+        #expect(stage.check(at: 155) == .again(after: .seconds(60)))
+        #expect(stage.nextEnd(at: 160) == .write)
+        #expect(stage.check(at: 219) == .again(after: .seconds(1)))
+        #expect(stage.check(at: 220) == .tooSlow)
+    }
+
+    @Test("What came with the end of a request counts from the next bytes on")
+    func behindTheEnd() {
+        let stage = HTTP1Stage()
+        stage.bytes(at: 0)
+        stage.answeredRequest()
+        #expect(stage.nextEnd(at: 1) == .write)
+        #expect(stage.check(at: 100) == .rest)
     }
 
     @Test("A connection without a request is left to the idle timeout")
-    func idle() throws {
-        let stage = try Stage()
-        stage.wait(1000)
-        #expect(stage.channel.isActive && stage.limits.slowRequests == 0)
+    func idle() {
+        let stage = HTTP1Stage()
+        #expect(stage.check(at: 1000) == .rest)
+        #expect(stage.limits.slowRequests == 0)
     }
-}
 
-@Suite("What connections hold together")
-struct HTTPLimitsTests {
-    @Test("Room that is given back can be taken again; what finds none takes none")
-    func room() {
-        let limits = HTTPLimits(maxConnections: 2, maxBodyBytes: 100)
-        #expect(limits.hold(60) && limits.hold(40) && !limits.hold(1))
-        limits.release(40)
-        #expect(!limits.hold(41) && limits.hold(40))
-        #expect(limits.openConnection() && limits.openConnection() && !limits.openConnection())
-        #expect(limits.refusedConnections == 1)
-        limits.closeConnection()
-        #expect(limits.openConnection() && limits.refusedConnections == 1)
+    @Test("What is no HTTP is counted as that and not as slow")
+    func noHTTP() {
+        let stage = HTTP1Stage()
+        stage.bytes(at: 0)
+        _ = stage.parserFailed()
+        #expect(stage.check(at: 60) == .rest)
+        #expect(stage.limits.slowRequests == 0)
     }
 }

@@ -1,8 +1,8 @@
 import Foundation
 import Model
 import Testing
-@testable import WaitTime
 
+@testable import WaitTime
 @testable import Web
 
 @Suite("The status page")

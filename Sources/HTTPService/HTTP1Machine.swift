@@ -1,0 +1,254 @@
+import NIOCore
+import NIOHTTP1
+
+/// The states of one HTTP/1.1 connection. Knows no channel and no clock: `HTTPConnection` tells it what happens and performs
+/// the actions that it returns.
+///
+/// | state      | head               | body part             | end                           | answer          | input closed |
+/// |------------|--------------------|-----------------------|-------------------------------|-----------------|--------------|
+/// | idle       | → receiving, or → discarding if the head is refused | – | –                | –               | close        |
+/// | receiving  | –                  | keep; over a limit → discarding | respond → answering | –               | close        |
+/// | discarding | –                  | drop; over the drain limit: answer → lingering | → answered | –           | close        |
+/// | answering  | –                  | –                     | –                             | → answered      | the last one |
+/// | answered   | –                  | –                     | –                             | –               | the last one |
+/// | lingering  | –                  | drop                  | close                         | –               | close        |
+/// | closing    | drop               | drop                  | drop                          | drop            | –            |
+///
+/// A refused body is read to its end before the answer, because a client that is still sending may not see an answer
+/// that comes with a closed connection (the reset overtakes it). One that sends too much is answered at once and given
+/// two seconds to read that.
+///
+/// The handler below hands on one request at a time, the next once the end of an answer is written (`nextEnd`). That is not
+/// before the client has read most of the answer: a hundred requests in one packet do not make a hundred answers in memory.
+struct HTTP1Machine: ~Copyable {
+    enum Action {
+        case nothing
+        /// Tell the client to send its body (100).
+        case invite
+        /// Have the exchange answer, and tell `answered`.
+        case respond(any HTTPExchange, ByteBuffer)
+        /// Write the answer; its end when `nextEnd` says so.
+        case answer(HTTP1Answer)
+        /// Write the answer to a client that goes on sending, and close two seconds later. Its end is not written: its length
+        /// tells, and the handlers below would have a second answer for bytes behind it that are no HTTP.
+        case answerAndLinger(HTTP1Answer)
+        /// Close once all that was answered is written.
+        case close
+    }
+
+    enum EndOfAnswer: Equatable {
+        case nothing
+        /// The client reads slowly. The end, and with it the next request, waits until it has read more.
+        case later
+        case write
+        /// It was the last answer: close once it is written. Its end is not, because that hands on what came behind the
+        /// request.
+        case close
+    }
+
+    private enum State: ~Copyable {
+        case idle
+        case receiving(BodyReception, AnswerForm, announcedBytes: Int)
+        case discarding(HTTPResponse, AnswerForm, dropped: Int)
+        case answering(AnswerForm)
+        /// All but the end is written.
+        case answered(isLast: Bool)
+        /// The answer is written, and the rest of the body still comes.
+        case lingering
+        /// The last answer is on its way. What still comes gets none, so nothing may become of it.
+        case closing
+    }
+
+    /// What is read and dropped of a refused body before it is answered.
+    static let drainBytesMax = 64 << 20
+    /// Room that is made for a body when its head announces it; more is made as its bytes arrive.
+    private static let reservedBytesMax = 1 << 20
+
+    private let responder: any HTTPResponder
+    private let limits: HTTPLimits
+    private var state = State.idle
+    private var clock = RequestClock()
+
+    init(_ responder: any HTTPResponder, _ limits: HTTPLimits) {
+        self.responder = responder
+        self.limits = limits
+    }
+
+    private var isIdle: Bool {
+        switch state {
+        case .idle: true
+        default: false
+        }
+    }
+
+    /// Takes the state out of the machine, so that there is no second reference to a body that is appended to.
+    private mutating func takeState() -> State { exchange(&state, with: .closing) }
+
+    // MARK: The request
+
+    mutating func head(_ head: HTTPRequestHead, at now: NIODeadline) -> Action {
+        guard isIdle else { return .nothing }
+        let form = AnswerForm(head)
+        if let fault = head.fault {
+            limits.recordProtocolError()
+            return linger(fault, form)
+        }
+        let answer: HTTPResponse
+        switch responder.judge(head, arrival: now) {
+        case .answer(let response): answer = response
+        case .receive(let exchange):
+            let announced = head.announcedBytes
+            let maxBytes = exchange.maxBodyBytes
+            if announced > maxBytes {
+                answer = exchange.refuse(.tooLarge)
+            } else {
+                let reserved = min(announced, Self.reservedBytesMax)
+                let reception = BodyReception(exchange, maxBytes: maxBytes, reservedBytes: reserved, limits)
+                state = .receiving(reception, form, announcedBytes: announced)
+                return head.expectsContinue ? .invite : .nothing
+            }
+        }
+        // A client that waits for leave to send its body gets its answer instead.
+        if head.announcedBytes > Self.drainBytesMax || head.expectsContinue { return linger(answer, form) }
+        state = .discarding(answer, form, dropped: 0)
+        return .nothing
+    }
+
+    mutating func body(_ part: ByteBuffer) -> Action {
+        switch takeState() {
+        case .receiving(var reception, let form, let announced):
+            guard let reason = reception.append(part, isWhole: part.readableBytes >= announced) else {
+                state = .receiving(reception, form, announcedBytes: announced)
+                return .nothing
+            }
+            let dropped = reception.bytes.readableBytes + part.readableBytes
+            state = .discarding(reception.exchange.refuse(reason), form, dropped: dropped)
+            return .nothing
+        case .discarding(let refusal, let form, let dropped):
+            let total = dropped + part.readableBytes
+            if total > Self.drainBytesMax { return linger(refusal, form) }
+            state = .discarding(refusal, form, dropped: total)
+            return .nothing
+        case let other:
+            state = other
+            return .nothing
+        }
+    }
+
+    mutating func end() -> Action {
+        clock.requestEnded()
+        switch takeState() {
+        case .receiving(let reception, let form, _):
+            state = .answering(form)
+            return .respond(reception.exchange, reception.bytes)
+        case .discarding(let refusal, let form, _):
+            state = .answering(form)
+            return answered(refusal)
+        case .lingering:
+            state = .closing
+            return .close
+        case let other:
+            state = other
+            return .nothing
+        }
+    }
+
+    // MARK: The answer
+
+    mutating func answered(_ response: HTTPResponse) -> Action {
+        switch takeState() {
+        case .answering(let form):
+            state = .answered(isLast: !form.keepsAlive)
+            let bytes = form.writtenBytes(of: response)
+            if bytes < HTTP1Answer.largeBytes { return .answer(form.answer(response)) }
+            if limits.holdAnswer(bytes) { return .answer(form.answer(response, heldBytes: bytes)) }
+            var refusal = HTTPResponse.text(.serviceUnavailable, "too much of earlier answers was not read yet")
+            refusal.headers.add(name: "Retry-After", value: "1")
+            return .answer(form.answer(refusal))
+        case let other:
+            state = other
+            return .nothing
+        }
+    }
+
+    /// Whether the end of an answer is to be written. To be asked after each answer and each end, and when the channel becomes
+    /// writable.
+    mutating func nextEnd(isWritable: Bool, at now: NIODeadline) -> EndOfAnswer {
+        switch takeState() {
+        case .answered(let isLast):
+            guard isWritable else {
+                state = .answered(isLast: isLast)
+                return .later
+            }
+            clock.answerEnded(at: now)
+            state = isLast ? .closing : .idle
+            return isLast ? .close : .write
+        case let other:
+            state = other
+            return .nothing
+        }
+    }
+
+    private mutating func linger(_ response: HTTPResponse, _ form: AnswerForm) -> Action {
+        var form = form
+        form.makeLast()
+        state = .lingering
+        return .answerAndLinger(form.answer(response))
+    }
+
+    // MARK: The end
+
+    /// The client has shut its side. It gets the answer that is due, if any.
+    mutating func inputClosed() -> Action {
+        switch takeState() {
+        case .answering(var form):
+            form.makeLast()
+            state = .answering(form)
+            return .nothing
+        case .answered:
+            state = .answered(isLast: true)
+            return .nothing
+        case .closing:
+            state = .closing
+            return .nothing
+        default:
+            state = .closing
+            return .close
+        }
+    }
+
+    /// What came is no HTTP. A handler below has answered 400, if no answer is half written.
+    mutating func parserFailed() -> Action {
+        limits.recordProtocolError()
+        clock.requestEnded()
+        state = .closing
+        return .close
+    }
+
+    mutating func closed() {
+        state = .closing
+    }
+
+    // MARK: Time
+
+    /// Bytes came, of which a head that is not complete may be all there is.
+    mutating func bytesArrived(at now: NIODeadline) {
+        clock.bytesArrived(at: now)
+    }
+
+    /// Whether the request that is coming takes too long, which is counted; the connection is then to be closed.
+    mutating func checkSlowness(at now: NIODeadline) -> RequestClock.Check {
+        let check = clock.check(at: now)
+        if check == .tooSlow {
+            limits.recordSlowRequest()
+            state = .closing
+        }
+        return check
+    }
+}
+
+extension HTTPRequestHead {
+    fileprivate var expectsContinue: Bool {
+        version == .http1_1 && headers.first(name: "expect")?.lowercased() == "100-continue"
+    }
+}

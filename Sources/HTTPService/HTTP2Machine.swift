@@ -1,0 +1,190 @@
+import NIOCore
+import NIOHPACK
+import NIOHTTP1
+import NIOHTTP2
+
+/// The states of one HTTP/2 connection and of its streams. Knows no channel and no clock: `HTTP2Connection` tells it what
+/// happens and performs the actions that it returns.
+///
+/// | stream     | HEADERS            | DATA                  | END_STREAM  | closed by either side |
+/// |------------|--------------------|-----------------------|-------------|-----------------------|
+/// | –          | → receiving, or refusal → discarding | –   | –           | –                     |
+/// | receiving  | (trailers)         | keep; over a limit, refusal → discarding | respond → answering | forgotten |
+/// | answering  | –                  | –                     | –           | forgotten             |
+/// | discarding | –                  | drop; over the drain limit → RST_STREAM (NO_ERROR) | – | forgotten |
+///
+/// A connection ends with GOAWAY, which names the last request that gets an answer; a client knows that later ones were
+/// not looked at, and sends them again elsewhere. A PING goes with it: once its echo is here, or does not come, and the
+/// last stream is closed, so is the connection.
+struct HTTP2Machine: ~Copyable {
+    enum Action {
+        case nothing
+        /// Tell the client to send the body of the stream (100).
+        case invite(HTTP2StreamID)
+        /// Have the exchange answer, and tell `answered`.
+        case respond(HTTP2StreamID, any HTTPExchange, ByteBuffer)
+        case answer(HTTP2StreamID, HTTPResponse, omitsBody: Bool)
+        case reset(HTTP2StreamID, HTTP2ErrorCode)
+        /// Let the client send so many bytes more.
+        case handBack(HTTP2StreamID, bytes: Int)
+        /// Write GOAWAY and PING, and tell `echoed` when the echo is here or does not come.
+        case announceEnd(last: HTTP2StreamID)
+        /// Write GOAWAY once more, and close when it is written or the client does not read it.
+        case finish(last: HTTP2StreamID)
+        case close
+    }
+
+    private enum Ending {
+        case no
+        case announced(isEchoed: Bool)
+        case closing
+    }
+
+    private let responder: any HTTPResponder
+    private let limits: HTTPLimits
+    private var streams: [HTTP2StreamID: HTTP2Stream] = [:]
+    private var lastStreamID = HTTP2StreamID.rootStream
+    /// What the bodies of the streams hold together.
+    private(set) var heldBytes = 0
+    /// A request came since the last look at connections that idle.
+    private var isUsed = true
+    private var ending = Ending.no
+
+    init(_ responder: any HTTPResponder, _ limits: HTTPLimits) {
+        self.responder = responder
+        self.limits = limits
+    }
+
+    // MARK: Requests
+
+    mutating func headers(
+        _ fields: HPACKHeaders, isEnd: Bool, on id: HTTP2StreamID, at now: NIODeadline
+    ) -> Action {
+        isUsed = true
+        if let stream = streams[id] {
+            // Trailers of the request: nothing that is asked for.
+            return isEnd ? received(ByteBuffer(), isEnd: true, by: stream, id) : .nothing
+        }
+        let head = HTTPRequestHead(fields)
+        lastStreamID = max(lastStreamID, id)
+        let omitsBody = head.method == .HEAD
+        let answer: HTTPResponse
+        switch responder.judge(head, arrival: now) {
+        case .answer(let response): answer = response
+        case .receive(let exchange):
+            let announced = head.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
+            let maxBytes = exchange.maxBodyBytes
+            if announced > maxBytes {
+                answer = exchange.refuse(.tooLarge)
+                break
+            }
+            let stream = HTTP2Stream(exchange, maxBytes: maxBytes, limits, omitsBody: omitsBody, arrival: now)
+            streams[id] = stream
+            if isEnd { return received(ByteBuffer(), isEnd: true, by: stream, id) }
+            return head.headers.first(name: "expect")?.lowercased() == "100-continue" ? .invite(id) : .nothing
+        }
+        streams[id] = HTTP2Stream(answeredWhileIncomplete: !isEnd, omitsBody: omitsBody, arrival: now)
+        return .answer(id, answer, omitsBody: omitsBody)
+    }
+
+    mutating func data(_ part: ByteBuffer, isEnd: Bool, on id: HTTP2StreamID) -> Action {
+        guard let stream = streams[id] else { return .nothing }
+        stream.isMoving = true
+        return received(part, isEnd: isEnd, by: stream, id)
+    }
+
+    private mutating func received(
+        _ part: ByteBuffer, isEnd: Bool, by stream: HTTP2Stream, _ id: HTTP2StreamID
+    ) -> Action {
+        let before = stream.heldBytes
+        let outcome = stream.receive(part, isEnd: isEnd, connectionHolds: heldBytes)
+        heldBytes += stream.heldBytes - before
+        switch outcome {
+        case .nothing: return .nothing
+        case .complete(let exchange, let body): return .respond(id, exchange, body)
+        // Before the body has come; what still comes of it is dropped.
+        case .refused(let refusal): return .answer(id, refusal, omitsBody: stream.omitsBody)
+        // RFC 9113, 8.1: the answer is complete, the client is asked to stop.
+        case .overDrained: return .reset(id, .noError)
+        }
+    }
+
+    mutating func answered(_ response: HTTPResponse, on id: HTTP2StreamID) -> Action {
+        guard let stream = streams[id] else { return .nothing }  // The client has gone away meanwhile.
+        return .answer(id, response, omitsBody: stream.omitsBody)
+    }
+
+    mutating func streamClosed(_ id: HTTP2StreamID) -> Action {
+        if let stream = streams.removeValue(forKey: id) { heldBytes -= stream.heldBytes }
+        return finishIfDone()
+    }
+
+    /// What was read is in a body or dropped, and both are bounded: the client may send as much again.
+    func windowChanged(of id: HTTP2StreamID, left: Int) -> Action {
+        let isConnection = id == .rootStream
+        let target = isConnection ? HTTP2Limits.connectionWindowBytes : HTTP2Limits.streamWindowBytes
+        guard left < target / 2, isConnection || streams[id] != nil else { return .nothing }
+        return .handBack(id, bytes: target - left)
+    }
+
+    // MARK: The end
+
+    /// Resets the streams that take too long or have not moved since the last look, and ends a connection that idles.
+    mutating func check(at now: NIODeadline) -> [Action] {
+        if streams.isEmpty && !isUsed { return [quiesce()] }
+        isUsed = false
+        let latest = now - .seconds(HTTPLimits.requestSeconds)
+        var resets: [Action] = []
+        for (id, stream) in streams {
+            let isSlow = stream.isIncomplete && stream.arrival < latest
+            if isSlow { limits.recordSlowRequest() }
+            if isSlow || !stream.isMoving { resets.append(.reset(id, .cancel)) }
+            stream.isMoving = false
+        }
+        return resets
+    }
+
+    /// Answers the requests that have begun, and no others.
+    mutating func quiesce() -> Action {
+        guard case .no = ending else { return .nothing }
+        ending = .announced(isEchoed: false)
+        return .announceEnd(last: lastStreamID)
+    }
+
+    mutating func echoed() -> Action {
+        if case .announced = ending { ending = .announced(isEchoed: true) }
+        return finishIfDone()
+    }
+
+    private mutating func finishIfDone() -> Action {
+        guard case .announced(isEchoed: true) = ending, streams.isEmpty else { return .nothing }
+        ending = .closing
+        return .finish(last: lastStreamID)
+    }
+
+    /// The client has shut its side and still reads: it gets the answers that are due.
+    mutating func inputClosed() -> [Action] {
+        let resets = streams.filter { $0.value.isIncomplete }.map { Action.reset($0.key, .cancel) }
+        if case .closing = ending { return resets }
+        ending = .announced(isEchoed: true)
+        return resets + [finishIfDone()]
+    }
+
+    /// - Parameters:
+    ///   - isAnswered: the handler below has answered with GOAWAY. Most errors are one stream's, which it has reset.
+    ///   - isGoodbye: grpc-go says goodbye by a GOAWAY that names its own last stream, where it should name ours.
+    mutating func failed(isAnswered: Bool, isGoodbye: Bool) -> Action {
+        if isAnswered {
+            let isEnd = isGoodbye && streams.isEmpty && lastStreamID != .rootStream
+            if !isEnd { limits.recordProtocolError() }
+            return .close
+        }
+        if case .no = ending { return .nothing }
+        return .close
+    }
+
+    mutating func closed() {
+        streams = [:]
+        heldBytes = 0
+    }
+}

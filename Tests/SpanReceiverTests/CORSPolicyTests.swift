@@ -1,0 +1,104 @@
+import HTTPService
+import NIOHTTP1
+import Testing
+
+@testable import SpanReceiver
+
+@Suite("Pages of browsers that send spans")
+struct CORSPolicyTests {
+    private static let policy = CORSPolicy(
+        origins: ["https://Shop.example", "http://a:80"], headers: ["X-A", "Authorization"])
+    private static let all = CORSPolicy(origins: ["*"], headers: ["*", "X-A"])
+
+    @Test(
+        "An origin is one of the configured ones, whatever the case of its letters, or a foreign one; without it there is none"
+    )
+    func origins() {
+        #expect(Self.policy.origin(of: ["Origin": "https://shop.example"]) == .allowed("https://shop.example"))
+        #expect(Self.policy.origin(of: ["Origin": "HTTPS://SHOP.EXAMPLE"]) == .allowed("HTTPS://SHOP.EXAMPLE"))
+        #expect(Self.policy.origin(of: ["Origin": "https://shop.example:443"]) == .foreign("https://shop.example:443"))
+        #expect(Self.policy.origin(of: ["Origin": "http://shop.example"]) == .foreign("http://shop.example"))
+        #expect(Self.policy.origin(of: ["Origin": "null"]) == .foreign("null"))
+        #expect(Self.policy.origin(of: ["Origin": ""]) == .foreign(""))
+        #expect(Self.policy.origin(of: [:]) == .none)
+        #expect(Self.all.origin(of: ["Origin": "null"]) == .allowed("null"))
+        #expect(Self.all.origin(of: [:]) == .none)
+        #expect(CORSPolicy().origin(of: ["Origin": "http://a"]) == .foreign("http://a"))
+    }
+
+    private func preflight(
+        _ policy: CORSPolicy, _ method: HTTPMethod = .OPTIONS, asksFor wanted: String? = "POST",
+        _ fields: HTTPHeaders = [:]
+    ) -> HTTPResponse? {
+        var headers = fields
+        if let wanted { headers.add(name: "Access-Control-Request-Method", value: wanted) }
+        return policy.preflight(HTTPRequestHead(version: .http1_1, method: method, uri: "/v1/traces", headers: headers))
+    }
+
+    @Test("A preflight is OPTIONS that asks for a method")
+    func preflights() {
+        #expect(preflight(Self.policy)?.status == .noContent)
+        #expect(preflight(Self.policy, .POST) == nil)
+        #expect(preflight(Self.policy, asksFor: nil) == nil)
+    }
+
+    @Test("A preflight is told what a page may send, and for how long that holds")
+    func preflightAnswer() {
+        #expect(
+            preflight(Self.policy, .OPTIONS, ["Access-Control-Request-Headers": "x-b"])?.headers == [
+                "Access-Control-Allow-Methods": "POST",
+                "Access-Control-Allow-Headers": "content-type, content-encoding, authorization, X-A",
+                "Access-Control-Max-Age": "7200",
+            ])
+    }
+
+    @Test("Where all headers are allowed, those that are asked for are")
+    func allHeaders() {
+        let asked: HTTPHeaders = ["Access-Control-Request-Headers": "x-b, x-c"]
+        #expect(preflight(Self.all, .OPTIONS, asked)?.headers["access-control-allow-headers"] == ["x-b, x-c"])
+        let always = ["content-type, content-encoding, authorization, X-A"]
+        #expect(preflight(Self.all)?.headers["access-control-allow-headers"] == always)
+    }
+
+    @Test("A page of the internet may send to the machine it is shown on, where it asks", arguments: ["true", "false"])
+    func privateNetwork(asked: String) {
+        let headers = preflight(Self.policy, .OPTIONS, ["Access-Control-Request-Private-Network": asked])?.headers
+        #expect(headers?["access-control-allow-private-network"] == (asked == "true" ? ["true"] : []))
+    }
+
+    @Test("An answer to an allowed page names it, and says to caches that it depends on the page")
+    func marked() {
+        let answer = HTTPResponse.text(.ok, "x")
+        #expect(
+            Self.policy.mark(answer, for: .allowed("http://a:80")).headers == [
+                "Content-Type": "text/plain; charset=utf-8", "Access-Control-Allow-Origin": "http://a:80",
+                "Access-Control-Expose-Headers": "Retry-After", "Vary": "Origin",
+            ])
+    }
+
+    @Test("Where all pages are allowed the answer is the same for each")
+    func markedForAll() {
+        #expect(
+            Self.all.mark(HTTPResponse(.ok), for: .allowed("http://b")).headers == [
+                "Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After",
+            ])
+    }
+
+    @Test("Answers to others are as they are", arguments: [.none, .foreign("http://b")] as [CORSPolicy.Origin])
+    func unmarked(origin: CORSPolicy.Origin) {
+        #expect(Self.policy.mark(HTTPResponse(.ok), for: origin).headers == [:])
+    }
+
+    @Test(
+        "An origin is a scheme, a host and maybe a port",
+        arguments: [
+            ("https://shop.example", true), ("http://a:8080", true), ("*", true), ("null", true),
+            ("chrome-extension://abc", true), ("https://[::1]:80", true),
+            ("shop.example", false), ("https://", false), ("://a", false), ("https:/a", false), ("https://a/", false),
+            ("https://a?b", false), ("https://a#b", false), ("https://u@a", false), ("https://a b", false),
+            ("ht tp://a", false), ("schön://a", false), ("", false),
+        ])
+    func isOrigin(text: String, expected: Bool) {
+        #expect(CORSPolicy.isOrigin(text) == expected)
+    }
+}

@@ -1,0 +1,180 @@
+import Compression
+import HTTPService
+import Metrics
+import NIOCore
+import NIOEmbedded
+import NIOHTTP1
+import Testing
+
+@testable import Web
+
+private struct FakeState: WebState {
+    var unready: String?
+    var queuesReply = QueuesReply.list(Array("[]".utf8))
+    /// nil: the advice is the name of the queue.
+    var scaleReply: ScaleReply?
+
+    func writeMetricsPage(_ format: PageFormat, to sink: (UnsafeRawBufferPointer) -> Void) {
+        for piece in ["page in ", "\(format)"] {
+            Array(piece.utf8).withUnsafeBytes { sink($0) }
+        }
+    }
+
+    func unreadyReason() -> String? { unready }
+    func statusPage() -> [UInt8] { Array("status".utf8) }
+    func deadLetters() -> [UInt8] { Array("letters".utf8) }
+    func queues() -> QueuesReply { queuesReply }
+
+    func scale(ofQueue name: [UInt8]) -> ScaleReply { scaleReply ?? .advice(name) }
+}
+
+@Suite("The web endpoints")
+struct WebResponderTests {
+    private func head(_ path: String, _ method: HTTPMethod = .GET, _ fields: HTTPHeaders = [:]) -> HTTPRequestHead {
+        HTTPRequestHead(version: .http1_1, method: method, uri: path, headers: fields)
+    }
+
+    private func answer(
+        _ path: String, _ method: HTTPMethod = .GET, _ fields: HTTPHeaders = [:], _ state: FakeState = FakeState()
+    ) -> HTTPResponse? {
+        switch WebResponder(state).judge(head(path, method, fields), arrival: .now()) {
+        case .answer(let response): return response
+        case .receive(let exchange):
+            guard case .now(let response) = exchange.respond(to: ByteBuffer(), on: EmbeddedEventLoop()) else {
+                return nil
+            }
+            return response
+        }
+    }
+
+    private func text(_ response: HTTPResponse?) -> String? { response.map { String(buffer: $0.body) } }
+
+    @Test(
+        "Each path has its page and its type",
+        arguments: [
+            ("/", "status", "text/html; charset=utf-8"), ("/?a=b", "status", "text/html; charset=utf-8"),
+            ("/metrics", "page in text", "text/plain; version=0.0.4; charset=utf-8"),
+            ("/-/healthy", "healthy\n", "text/plain; charset=utf-8"),
+            ("/healthz", "healthy\n", "text/plain; charset=utf-8"),
+            ("/-/ready", "ready\n", "text/plain; charset=utf-8"), ("/readyz", "ready\n", "text/plain; charset=utf-8"),
+            ("/api/v1/queues", "[]", "application/json"), ("/api/v1/dead-letters", "letters", "application/json"),
+            ("/api/v1/scale/a", "a", "application/json"),
+        ])
+    func pages(path: String, content: String, type: String) {
+        for method in [.GET, .HEAD] as [HTTPMethod] {
+            let response = answer(path, method)
+            #expect(response?.status == .ok && text(response) == content)
+            #expect(response?.headers["content-type"] == [type])
+            #expect(response?.headers.contains(name: "content-encoding") == false)
+        }
+    }
+
+    @Test(
+        "Other paths are not found, and the answer names those that are",
+        arguments: ["/metrics/", "/Metrics", "/api/v1/scale/", "/api/v1/scale", "/favicon.ico", "", "*"])
+    func notFound(path: String) {
+        for method in [.GET, .POST] as [HTTPMethod] {
+            let response = answer(path, method)
+            #expect(response?.status == .notFound)
+            #expect(
+                text(response) == """
+                    no such page; there are /, /metrics, /-/healthy, /-/ready, /healthz, /readyz, /api/v1/queues, \
+                    /api/v1/dead-letters, /api/v1/scale/{queue}
+
+                    """)
+        }
+    }
+
+    @Test("Pages are read and not written", arguments: [.POST, .PUT, .DELETE, .OPTIONS] as [HTTPMethod])
+    func methods(method: HTTPMethod) {
+        for path in ["/metrics", "/api/v1/scale/a"] {
+            let response = answer(path, method)
+            #expect(response?.status == .methodNotAllowed && response?.headers["allow"] == ["GET, HEAD"])
+        }
+    }
+
+    @Test("What is not there or not known has its status and its reason")
+    func unavailable() {
+        let state = FakeState(
+            unready: "no Redis", queuesReply: .unread("not read"), scaleReply: .stale("too old"))
+        for (path, reason) in [
+            ("/-/ready", "no Redis\n"), ("/readyz", "no Redis\n"), ("/api/v1/queues", "not read\n"),
+            ("/api/v1/scale/a", "too old\n"),
+        ] {
+            let response = answer(path, .GET, [:], state)
+            #expect(response?.status == .serviceUnavailable && text(response) == reason)
+        }
+        #expect(answer("/-/healthy", .GET, [:], state)?.status == .ok)
+    }
+
+    @Test("A queue that there is not is not found")
+    func unknownQueue() {
+        let response = answer("/api/v1/scale/x", .GET, [:], FakeState(scaleReply: .unknownQueue))
+        #expect(response?.status == .notFound && text(response) == "no such queue\n")
+    }
+
+    @Test(
+        "The name of a queue is what stands behind the path, decoded once",
+        arguments: [
+            ("a", "a"), ("a/b", "a/b"), ("a%2Fb", "a/b"), ("%41%62", "Ab"), ("%2541", "%41"), ("%", "%"), ("%4", "%4"),
+            ("%zz", "%zz"), ("%+1", "%+1"), ("a%", "a%"), ("%c3%a4", "ä"), ("a?b", "a"), ("/", "/"),
+        ])
+    func queueNames(encoded: String, name: String) {
+        #expect(text(answer("/api/v1/scale/" + encoded)) == name)
+    }
+
+    @Test(
+        "Pages are compressed for those who accept it",
+        arguments: [
+            ("gzip", true), ("GZIP", true), ("deflate, gzip", true), ("gzip;q=0.5", true), ("gzip; q=0.001", true),
+            ("gzip;q=0", false), ("gzip; q=0.0", false), ("gzip;q=x", false), ("identity", false), ("br", false),
+            ("xgzip", false), ("", false),
+        ])
+    func gzip(accepted: String, isPacked: Bool) throws {
+        for (path, content) in [
+            ("/metrics", "page in text"), ("/", "status"), ("/api/v1/queues", "[]"),
+            ("/api/v1/dead-letters", "letters"),
+        ] {
+            let response = try #require(answer(path, .GET, ["Accept-Encoding": accepted]))
+            #expect(response.headers["content-encoding"] == (isPacked ? ["gzip"] : []))
+            let bytes = Array(response.body.readableBytesView)
+            let unpacked = isPacked ? try bytes.withUnsafeBytes { try Inflater().inflate($0, limit: 1000) } : bytes
+            #expect(String(decoding: unpacked, as: UTF8.self) == content)
+        }
+    }
+
+    @Test(
+        "Answers that depend on a header say so to caches, packed or not",
+        arguments: [[:], ["Accept-Encoding": "gzip"]])
+    func vary(fields: [String: String]) {
+        let headers = HTTPHeaders(fields.map { ($0, $1) })
+        #expect(answer("/metrics", .GET, headers)?.headers["vary"] == ["Accept", "Accept-Encoding"])
+        for path in ["/", "/api/v1/queues", "/api/v1/dead-letters"] {
+            #expect(answer(path, .GET, headers)?.headers["vary"] == ["Accept-Encoding"])
+        }
+        for path in ["/-/healthy", "/-/ready", "/api/v1/scale/a"] {
+            #expect(answer(path, .GET, headers)?.headers.contains(name: "vary") == false)
+        }
+    }
+
+    @Test("The metrics page comes in the format that is asked for, over several lines too")
+    func formats() {
+        let openMetrics = "application/openmetrics-text;version=1.0.0"
+        let response = answer("/metrics", .GET, ["Accept": openMetrics])
+        #expect(text(response) == "page in openMetrics")
+        #expect(response?.headers["content-type"] == [PageFormat.openMetrics.contentType])
+        let twoLines = answer("/metrics", .GET, ["Accept": "text/plain;q=0.5", "accept": openMetrics])
+        #expect(text(twoLines) == "page in openMetrics")
+    }
+
+    @Test("A small body is tolerated, a larger one is not")
+    func bodies() throws {
+        guard case .receive(let exchange) = WebResponder(FakeState()).judge(head("/"), arrival: .now()) else {
+            Issue.record("expected the body to be wanted")
+            return
+        }
+        #expect(exchange.maxBodyBytes == 65_536)
+        #expect(exchange.refuse(.tooLarge).status == .payloadTooLarge)
+        #expect(exchange.refuse(.overloaded).status == .serviceUnavailable)
+    }
+}
