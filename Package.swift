@@ -93,10 +93,11 @@ let package = Package(
         library("Model", ["Text"]),
         library("Platform", ["Model", "CLinux"]),
         library("ProtobufWire", ["Text"]),
+        library("TLSFiles", ["CTLS"]),
         .target(name: "Compression", dependencies: ["CISAL", "CZlib", "CZstd"], swiftSettings: rules + gzipByZlib),
 
         // The data flow, from left to right.
-        library("Redis", ["Model", "Text", "Platform", "CHiredis", "CTLS"]),
+        library("Redis", ["Model", "Text", "Platform", "TLSFiles", "CHiredis", "CTLS"]),
         library("AsynqRedis", ["Model", "Platform", "ProtobufWire", "JSON", "Redis", logging]),
         library("JSON", ["Text"]),
         library("OTLP", ["Text", "Model", "ProtobufWire", "JSON"]),
@@ -110,7 +111,7 @@ let package = Package(
         library(
             "Forwarder",
             [
-                "Model", "Platform", "Metrics", "Spool", "Compression", "OTLP", "ProtobufWire", "CCurl", "CTLS",
+                "Model", "Platform", "Metrics", "Spool", "Compression", "OTLP", "ProtobufWire", "TLSFiles", "CCurl",
                 logging,
             ]),
         library("Web", ["Text", "Model", "Platform", "Metrics", "WaitTime", "HTTPService", "Compression"] + nio),
@@ -149,7 +150,7 @@ let package = Package(
         tests("Spool", ["Model", "Platform"]),
         tests("Forwarder", ["Model", "Platform", "Spool", "OTLP", "ProtobufWire", logging]),
         tests("Redis", ["Model", "Platform"]),
-        tests("AsynqRedis", ["Model", "Platform", "Redis"]),
+        tests("AsynqRedis", ["Model", "Platform", "ProtobufWire", "Redis"]),
         // These start redis-servers; scripts/test runs them apart from the unit tests.
         .testTarget(
             name: "RedisServerTests", dependencies: ["Model", "Platform", "Redis", "AsynqRedis", "TestSupport"],

@@ -1,5 +1,5 @@
 import CCurl
-import CTLS
+import TLSFiles
 
 /// TLS to the trace backend, as `tempo.tls.*` configures it. Paths are of PEM files; libcurl reads them with each new
 /// connection, so that a renewed certificate takes effect by itself.
@@ -16,31 +16,7 @@ package struct ForwarderTLS: Sendable, Equatable {
 
     /// What is wrong with the files, if anything is. libcurl itself would say so with the first request only.
     package var problem: String? {
-        guard let context = SSL_CTX_new(TLS_client_method()) else { return "no memory for TLS" }
-        defer { SSL_CTX_free(context) }
-        // An encrypted key is refused. OpenSSL would ask the terminal for the password.
-        SSL_CTX_set_default_passwd_cb(context) { _, _, _, _ in 0 }
-        ERR_clear_error()
-        if let caFile, SSL_CTX_load_verify_locations(context, caFile, nil) != 1 {
-            return Self.failure("tempo.tls.ca-file \(caFile)")
-        }
-        guard let certificateFile else { return nil }
-        if SSL_CTX_use_certificate_chain_file(context, certificateFile) != 1 {
-            return Self.failure("tempo.tls.cert-file \(certificateFile)")
-        }
-        let key = keyFile ?? certificateFile
-        return SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) == 1
-            ? nil : Self.failure("tempo.tls.key-file \(key)")
-    }
-
-    /// The oldest error that OpenSSL noted in this thread.
-    private static func failure(_ file: String) -> String {
-        let code = ERR_get_error()
-        defer { ERR_clear_error() }
-        var text = [CChar](repeating: 0, count: 256)
-        ERR_error_string_n(code, &text, text.count)
-        return "reading \(file): "
-            + String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        TLSFiles(section: "tempo.tls", caFile: caFile, certificateFile: certificateFile, keyFile: keyFile).problem
     }
 
     /// Seconds for which libcurl keeps the authorities that it has read; its own default is a day.

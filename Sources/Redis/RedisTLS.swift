@@ -1,6 +1,7 @@
 import CTLS
 import Glibc
 import Model
+import TLSFiles
 
 /// TLS to Redis, as `redis.tls.*` configures it. Paths are of PEM files.
 package struct RedisTLSOptions: Sendable, Equatable {
@@ -15,15 +16,12 @@ package struct RedisTLSOptions: Sendable, Equatable {
 
     package init() {}
 
-    /// What is wrong with the files, if anything is.
-    package var problem: String? {
-        do throws(RedisError) {
-            _ = try TLSContext(self)
-            return nil
-        } catch {
-            return error.message
-        }
+    fileprivate var files: TLSFiles {
+        TLSFiles(section: "redis.tls", caFile: caFile, certificateFile: certificateFile, keyFile: keyFile)
     }
+
+    /// What is wrong with the files, if anything is.
+    package var problem: String? { files.problem }
 }
 
 /// OpenSSL's context: the authorities and our own certificate, read once.
@@ -35,26 +33,17 @@ final class TLSContext: @unchecked Sendable {
 
     init(_ options: RedisTLSOptions) throws(RedisError) {
         self.options = options
-        guard let context = SSL_CTX_new(TLS_client_method()) else { throw TLSContext.failure("making a TLS context") }
+        guard let context = SSL_CTX_new(TLS_client_method()) else {
+            throw RedisError(OpenSSLError("making a TLS context"))
+        }
         self.context = context
         _ = collector_tls_set_minimum(context)
         _ = collector_tls_set_modes(context)
-        if let file = options.caFile {
-            if SSL_CTX_load_verify_locations(context, file, nil) != 1 {
-                throw Self.failure("reading redis.tls.ca-file \(file)")
-            }
-        } else if SSL_CTX_set_default_verify_paths(context) != 1 {
-            throw Self.failure("reading the system's certificate authorities")
-        }
         SSL_CTX_set_verify(context, options.skipsVerification ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nil)
-        if let file = options.certificateFile {
-            if SSL_CTX_use_certificate_chain_file(context, file) != 1 {
-                throw Self.failure("reading redis.tls.cert-file \(file)")
-            }
-            let key = options.keyFile ?? file
-            if SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1 {
-                throw Self.failure("reading redis.tls.key-file \(key)")
-            }
+        do throws(OpenSSLError) {
+            try options.files.load(into: context)
+        } catch {
+            throw RedisError(error)
         }
     }
 
@@ -65,7 +54,7 @@ final class TLSContext: @unchecked Sendable {
     /// A session over a connected socket to `host`; the handshake is still to come.
     func makeSession(_ descriptor: Int32, host: String) throws(RedisError) -> TLSSession {
         guard let session = SSL_new(context), SSL_set_fd(session, descriptor) == 1 else {
-            throw Self.failure("making a TLS session")
+            throw RedisError(OpenSSLError("making a TLS session"))
         }
         let wrapped = TLSSession(session)
         let name = options.serverName ?? host
@@ -78,11 +67,6 @@ final class TLSContext: @unchecked Sendable {
             SSL_set1_host(session, name)
         }
         return wrapped
-    }
-
-    /// What was tried, and what OpenSSL says of it.
-    fileprivate static func failure(_ what: String) -> RedisError {
-        RedisError(.tls, "\(what): \(TLSSession.errorText())")
     }
 }
 
@@ -142,18 +126,8 @@ final class TLSSession {
         // The end of the connection without the end of the session: by a reset, or told by OpenSSL 1.1 and by 3.
         case SSL_ERROR_SYSCALL where [0, ECONNRESET, EPIPE].contains(errno): return .closed
         case SSL_ERROR_SSL where ERR_peek_error() & Self.reasonMask == Self.unexpectedEnd: return .closed
-        default: throw RedisError(.tls, "\(what): \(Self.errorText())")
+        default: throw RedisError(OpenSSLError(what))
         }
-    }
-
-    /// The oldest error that OpenSSL noted in this thread; else errno.
-    fileprivate static func errorText() -> String {
-        let code = ERR_get_error()
-        if code == 0 { return String(cString: strerror(errno)) }
-        var text = [CChar](repeating: 0, count: 256)
-        ERR_error_string_n(code, &text, text.count)
-        ERR_clear_error()
-        return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }
 
@@ -163,4 +137,10 @@ enum StreamProgress {
     /// Nothing yet: poll for these events first.
     case wait(Int16)
     case closed
+}
+
+extension RedisError {
+    fileprivate init(_ error: OpenSSLError) {
+        self.init(.tls, error.message)
+    }
 }

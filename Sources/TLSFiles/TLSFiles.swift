@@ -1,0 +1,74 @@
+import CTLS
+import Glibc
+
+/// The PEM files of a TLS client: the authorities that it trusts, and its own certificate and key. An encrypted key is
+/// refused, because OpenSSL would ask the terminal for its password.
+package struct TLSFiles: Sendable {
+    /// Where they are configured, such as `redis.tls`, for error messages.
+    private let section: String
+    private let caFile: String?
+    private let certificateFile: String?
+    private let keyFile: String?
+
+    /// - Parameters:
+    ///   - caFile: certificate authorities; the system's store without one.
+    ///   - keyFile: the certificate's file holds the key, too, without one.
+    package init(section: String, caFile: String?, certificateFile: String?, keyFile: String?) {
+        self.section = section
+        self.caFile = caFile
+        self.certificateFile = certificateFile
+        self.keyFile = keyFile
+    }
+
+    /// - Throws: which file could not be read, and what OpenSSL says of it.
+    package func load(into context: OpaquePointer) throws(OpenSSLError) {
+        SSL_CTX_set_default_passwd_cb(context) { _, _, _, _ in 0 }
+        ERR_clear_error()
+        if let caFile {
+            if SSL_CTX_load_verify_locations(context, caFile, nil) != 1 {
+                throw OpenSSLError("reading \(section).ca-file \(caFile)")
+            }
+        } else if SSL_CTX_set_default_verify_paths(context) != 1 {
+            throw OpenSSLError("reading the system's certificate authorities")
+        }
+        guard let certificateFile else { return }
+        if SSL_CTX_use_certificate_chain_file(context, certificateFile) != 1 {
+            throw OpenSSLError("reading \(section).cert-file \(certificateFile)")
+        }
+        let key = keyFile ?? certificateFile
+        if SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1 {
+            throw OpenSSLError("reading \(section).key-file \(key)")
+        }
+    }
+
+    /// What is wrong with the files, if anything is.
+    package var problem: String? {
+        guard let context = SSL_CTX_new(TLS_client_method()) else { return "no memory for TLS" }
+        defer { SSL_CTX_free(context) }
+        do throws(OpenSSLError) {
+            try load(into: context)
+            return nil
+        } catch {
+            return error.message
+        }
+    }
+}
+
+/// What was tried, and what OpenSSL says of it.
+package struct OpenSSLError: Error {
+    package let message: String
+
+    /// Takes the oldest error that OpenSSL noted in this thread; else errno.
+    package init(_ what: String) {
+        message = "\(what): \(Self.takeText())"
+    }
+
+    private static func takeText() -> String {
+        let code = ERR_get_error()
+        if code == 0 { return String(cString: strerror(errno)) }
+        var text = [CChar](repeating: 0, count: 256)
+        ERR_error_string_n(code, &text, text.count)
+        ERR_clear_error()
+        return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}
