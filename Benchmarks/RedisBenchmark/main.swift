@@ -105,16 +105,17 @@ func run(_ scenario: Scenario) throws {
         }
     }
     report("scrape and memory sampling", withMemory, beside: rival)
-    var look = LookAhead(count: 100, intervalNanoseconds: 1_000_000_000, clock: .system, tasks: SeenTasks())
+    var sampler = LookAheadSampler(count: 100, intervalNanoseconds: 1_000_000_000, clock: .system, tasks: SeenTasks())
     let names = try scraper.scrape(client, deadline: .inAMinute).queues.map(\.name)
-    let looks = try measure(stage) {
-        try counted { _ = try look.look(client, names: names, servers: [], deadline: .inAMinute) }
+    let samples = try measure(stage) {
+        try counted { _ = try sampler.sampleQueues(client, names: names, servers: [], deadline: .inAMinute) }
     }
-    report("look ahead, 100 tasks a queue", looks, beside: rival)
+    report("look ahead, 100 tasks a queue", samples, beside: rival)
     let fresh = try measure(stage) {
         try counted {
-            var look = LookAhead(count: 100, intervalNanoseconds: 1_000_000_000, clock: .system, tasks: SeenTasks())
-            _ = try look.look(client, names: names, servers: [], deadline: .inAMinute)
+            var sampler = LookAheadSampler(
+                count: 100, intervalNanoseconds: 1_000_000_000, clock: .system, tasks: SeenTasks())
+            _ = try sampler.sampleQueues(client, names: names, servers: [], deadline: .inAMinute)
         }
     }
     report("the same, all tasks new", fresh, beside: rival)

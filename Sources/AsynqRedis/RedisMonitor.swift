@@ -1,121 +1,33 @@
 package import Logging
 package import Model
 package import Platform
-package import Redis
+import Redis
 import Synchronization
 
-package struct RedisMonitorOptions: Sendable {
-    package var target: RedisTarget
-    package var intervalNanoseconds: UInt64
-    /// The budget of one whole scrape, connecting included.
-    package var timeoutNanoseconds: UInt64
-    package var filter: QueueFilter
-    /// nil = off.
-    package var lookAhead: LookAheadOptions?
-    /// Between two samplings of MEMORY USAGE; nil = off.
-    package var memoryIntervalNanoseconds: UInt64?
-    /// Where tasks carry their trace context.
-    package var contextKeys = TaskContextKeys()
-
-    package init(
-        target: RedisTarget, intervalNanoseconds: UInt64, timeoutNanoseconds: UInt64, filter: QueueFilter = .all
-    ) {
-        self.target = target
-        self.intervalNanoseconds = intervalNanoseconds
-        self.timeoutNanoseconds = timeoutNanoseconds
-        self.filter = filter
-    }
-}
-
-package struct LookAheadOptions: Sendable, Equatable {
-    /// Next tasks of each queue that are looked at.
-    package var count: Int
-    package var intervalNanoseconds: UInt64
-
-    package init(count: Int, intervalNanoseconds: UInt64) {
-        self.count = count
-        self.intervalNanoseconds = intervalNanoseconds
-    }
-}
-
-/// Takes the waits that the look-ahead observes; called on the Redis thread.
-package protocol WaitSampleSink: Sendable {
-    func observe(_ samples: [WaitSample])
-}
-
-/// Takes the tasks that die while we look, each once; called on the Redis thread.
-package protocol DeadLetterSink: Sendable {
-    func take(_ letters: [DeadLetter])
-}
-
-/// Takes the queues that a good scrape saw and the filter accepts; called on the Redis thread.
-package protocol QueueNameSink: Sendable {
-    func use(_ names: [QueueName])
-}
-
-/// What the monitor's thread does, each at its own pace.
-enum RedisWork: String, CaseIterable {
-    case scrape, look
-    case memorySampling = "memory sampling"
-    case deadLetters = "reading of dead letters"
-}
-
-/// What is known of Redis now.
-package struct RedisStatus: Sendable {
-    /// nil where the last scrape failed: old numbers are not shown as if they were new.
-    package var snapshot: RedisSnapshot?
-    package var lastError: String?
-    /// Scrapes tried so far, failed ones included.
-    package var attempts: UInt64 = 0
-    package var lastDurationSeconds: Double?
-    /// When the last good scrape was taken.
-    package var lastSuccess: WallTime?
-    package var errors: [ScrapeErrorReason: UInt64] = [:]
-    /// Tasks that the look-ahead lost sight of.
-    package var lostTasks: [LostTaskReason: UInt64] = [:]
-    /// Arrivals in archives that came too fast for their messages to be read.
-    package var skippedLetters: UInt64 = 0
-    /// Of the last sampling.
-    var memoryBytes: [QueueName: Int64] = [:]
-    /// What the last piece of work of each kind could not read, for the log.
-    var partialMessages: [RedisWork: [String]] = [:]
-
-    package init() {}
-}
-
-/// Asks Redis at intervals, on a thread of its own, one thing at a time: the scrape, the look ahead, and the sampling of
-/// memory. Only the scrape connects; the others wait for it while Redis is away.
+/// Asks Redis at intervals, on a thread of its own, one thing at a time: the scrape, the look-ahead sample, and the sampling of
+/// memory. Only the scrape connects; the others wait for it while Redis is unavailable.
 package final class RedisMonitor: Sendable {
-    /// Between two tries while Redis is away.
+    /// The longest pause between two tries while Redis is unavailable.
     private static let maxBackoffNanoseconds: UInt64 = 2_000_000_000
 
     private let options: RedisMonitorOptions
     private let clock: Clock
     private let logger: Logger
-    private let waits: any WaitSampleSink
-    private let onSnapshot: @Sendable (RedisSnapshot) -> Void
     /// What it sees of tasks, for those that take spans.
     package let seenTasks: SeenTasks
     private let status = Mutex(RedisStatus())
-    private let shelf = Mutex(DeadLetterShelf())
-    private let deadLetterSink = Mutex<(any DeadLetterSink)?>(nil)
-    private let queueNameSink = Mutex<(any QueueNameSink)?>(nil)
+    private let letters = Mutex(NewestDeadLetters())
+    private let observers = Mutex(RedisObservers())
     /// Set from outside, taken over before the next scrape.
     private let newFilter = Mutex<QueueFilter?>(nil)
     private let waker: Waker
     private let isStopping = Atomic<Bool>(false)
     private let thread: Mutex<OSThread?> = Mutex(nil)
 
-    /// `onSnapshot` gets what each good scrape saw, on the Redis thread.
-    package init(
-        _ options: RedisMonitorOptions, clock: Clock, logger: Logger, waits: any WaitSampleSink,
-        onSnapshot: @escaping @Sendable (RedisSnapshot) -> Void = { _ in }
-    ) throws(SystemError) {
+    package init(_ options: RedisMonitorOptions, clock: Clock, logger: Logger) throws(SystemError) {
         self.options = options
         self.clock = clock
         self.logger = logger
-        self.waits = waits
-        self.onSnapshot = onSnapshot
         seenTasks = SeenTasks(keys: options.contextKeys)
         waker = try Waker()
     }
@@ -125,16 +37,11 @@ package final class RedisMonitor: Sendable {
     }
 
     /// The newest dead letters of each queue, newest first.
-    package var newestDeadLetters: [DeadLetter] { shelf.withLock { $0.newest } }
+    package var newestDeadLetters: [DeadLetter] { letters.withLock { $0.all } }
 
-    /// Before `start`.
-    package func report(to sink: any DeadLetterSink) {
-        deadLetterSink.withLock { $0 = sink }
-    }
-
-    /// Before `start`.
-    package func report(queuesTo sink: any QueueNameSink) {
-        queueNameSink.withLock { $0 = sink }
+    /// Takes effect with `start`.
+    package func report(to observers: RedisObservers) {
+        self.observers.withLock { $0 = observers }
     }
 
     package func start() throws(SystemError) {
@@ -142,12 +49,12 @@ package final class RedisMonitor: Sendable {
         thread.withLock { $0 = started }
     }
 
-    /// From the next scrape on. Counters of queues that stay go on.
+    /// Takes effect with the next scrape. Counters of queues that stay go on.
     package func use(_ filter: QueueFilter) {
         newFilter.withLock { $0 = filter }
     }
 
-    /// Tells the thread to end; a scrape that is under way is given up.
+    /// Tells the thread to end; a scrape that is under way ends early.
     package func beginStop() {
         isStopping.store(true, ordering: .releasing)
         waker.wake()
@@ -160,10 +67,10 @@ package final class RedisMonitor: Sendable {
 
     // MARK: The thread
 
-    /// What the thread has in hand.
-    private struct Desk {
+    private struct ThreadState {
+        let observers: RedisObservers
         var scraper: QueueScraper
-        var lookAhead: LookAhead?
+        var lookAhead: LookAheadSampler?
         var deadLetters = DeadLetterReader()
         let client: any RedisClient
         var backoff = ReconnectBackoff(maxNanoseconds: maxBackoffNanoseconds)
@@ -171,54 +78,54 @@ package final class RedisMonitor: Sendable {
     }
 
     private func run() {
-        var desk = Desk(
-            scraper: QueueScraper(filter: options.filter, clock: clock),
+        var state = ThreadState(
+            observers: observers.withLock { $0 }, scraper: QueueScraper(filter: options.filter, clock: clock),
             client: options.target.makeClient(clock: clock, interrupt: waker))
-        desk.due[.scrape] = clock.monotonic()
+        state.due[.scrape] = clock.monotonic()
         if let look = options.lookAhead {
-            desk.lookAhead = LookAhead(
+            state.lookAhead = LookAheadSampler(
                 count: look.count, intervalNanoseconds: look.intervalNanoseconds, clock: clock, tasks: seenTasks)
-            desk.due[.look] = clock.monotonic()
+            state.due[.lookAhead] = clock.monotonic()
         }
-        if options.memoryIntervalNanoseconds != nil { desk.due[.memorySampling] = clock.monotonic() }
+        if options.memoryIntervalNanoseconds != nil { state.due[.memorySampling] = clock.monotonic() }
         while !isStopping.load(ordering: .acquiring) {
             for work in RedisWork.allCases {
                 let start = clock.monotonic()
-                guard let due = desk.due[work], due <= start, !isStopping.load(ordering: .acquiring) else { continue }
+                guard let due = state.due[work], due <= start, !isStopping.load(ordering: .acquiring) else { continue }
                 // Counted from the start, so that the pace does not depend on how long the work takes.
-                desk.due[work] = start.advanced(byNanoseconds: interval(of: work))
-                perform(work, &desk, at: start)
+                state.due[work] = start.advanced(byNanoseconds: interval(of: work))
+                perform(work, &state, at: start)
             }
-            waker.sleep(until: desk.due.values.min(), clock: clock)
+            waker.sleep(until: state.due.values.min(), clock: clock)
         }
     }
 
     private func interval(of work: RedisWork) -> UInt64 {
         switch work {
         case .scrape: options.intervalNanoseconds
-        case .look: options.lookAhead?.intervalNanoseconds ?? .max
+        case .lookAhead: options.lookAhead?.intervalNanoseconds ?? .max
         case .memorySampling: options.memoryIntervalNanoseconds ?? .max
         // When a scrape has found some.
         case .deadLetters: .max
         }
     }
 
-    private func perform(_ work: RedisWork, _ desk: inout Desk, at start: MonotonicTime) {
+    private func perform(_ work: RedisWork, _ state: inout ThreadState, at start: MonotonicTime) {
         let deadline = start.advanced(byNanoseconds: options.timeoutNanoseconds)
         do throws(RedisError) {
             switch work {
             case .scrape:
-                try scrape(&desk, at: start, deadline: deadline)
-                desk.backoff.noteSuccess()
-            case .look: try look(&desk, deadline: deadline)
-            case .memorySampling: try sampleMemory(&desk, deadline: deadline)
-            case .deadLetters: try readDeadLetters(&desk, deadline: deadline)
+                try scrape(&state, at: start, deadline: deadline)
+                state.backoff.noteSuccess()
+            case .lookAhead: try sampleQueues(&state, deadline: deadline)
+            case .memorySampling: try sampleMemory(&state, deadline: deadline)
+            case .deadLetters: try readDeadLetters(&state, deadline: deadline)
             }
         } catch {
             if isStopping.load(ordering: .acquiring) { return }
             if work == .scrape {
-                desk.backoff.noteFailure(at: clock.monotonic())
-                desk.due[.scrape] = desk.backoff.nextAttempt
+                state.backoff.noteFailure(at: clock.monotonic())
+                state.due[.scrape] = state.backoff.nextAttempt
                 note(error, seconds: clock.monotonic().seconds(since: start))
             } else {
                 if work == .memorySampling { status.withLock { $0.noteMemory([:]) } }
@@ -227,53 +134,56 @@ package final class RedisMonitor: Sendable {
         }
     }
 
-    private func scrape(_ desk: inout Desk, at start: MonotonicTime, deadline: MonotonicTime) throws(RedisError) {
-        if let filter = newFilter.withLock({ $0.take() }) { desk.scraper.use(filter) }
-        try desk.client.prepare(deadline: deadline)
-        let snapshot = try desk.scraper.scrape(desk.client, deadline: deadline)
+    private func scrape(_ state: inout ThreadState, at start: MonotonicTime, deadline: MonotonicTime) throws(RedisError)
+    {
+        if let filter = newFilter.withLock({ $0.take() }) { state.scraper.use(filter) }
+        try state.client.prepare(deadline: deadline)
+        let snapshot = try state.scraper.scrape(state.client, deadline: deadline)
         note(snapshot, seconds: clock.monotonic().seconds(since: start))
+        state.observers.snapshot(snapshot)
         // Those whose node does not answer included: they are not gone.
-        if let names = desk.scraper.lastNames() { queueNameSink.withLock { $0 }?.use(names) }
-        shelf.withLock { $0.add([], present: snapshot.queues.map(\.name)) }
-        let skipped = desk.scraper.takeSkippedLetters()
+        if let names = state.scraper.lastNames() { state.observers.queueNames(names) }
+        letters.withLock { $0.add([], present: snapshot.queues.map(\.name)) }
+        let skipped = state.scraper.takeSkippedLetters()
         status.withLock { $0.skippedLetters += skipped }
-        let hasNew = desk.scraper.unreadLetters.values.contains { !$0.unread.isEmpty }
-        if hasNew { desk.due[.deadLetters] = start }
+        let hasNew = state.scraper.unreadLetters.values.contains { !$0.unread.isEmpty }
+        if hasNew { state.due[.deadLetters] = start }
     }
 
-    private func readDeadLetters(_ desk: inout Desk, deadline: MonotonicTime) throws(RedisError) {
-        guard desk.client.isConnected, let queues = current.snapshot?.queues else { return }
-        let (letters, errors, failure) = desk.deadLetters.read(
-            &desk.scraper.unreadLetters, desk.client, noting: seenTasks, deadline: deadline)
+    private func readDeadLetters(_ state: inout ThreadState, deadline: MonotonicTime) throws(RedisError) {
+        guard state.client.isConnected, let queues = current.snapshot?.queues else { return }
+        let (new, errors, failure) = state.deadLetters.read(
+            &state.scraper.unreadLetters, state.client, noting: seenTasks, deadline: deadline)
         // Nodes that can't be reached are counted by the scrape.
-        _ = desk.client.takeNodeErrors()
+        _ = state.client.takeNodeErrors()
         note(errors, of: .deadLetters)
-        shelf.withLock { $0.add(letters, present: queues.map(\.name)) }
-        let arrivals = letters.filter(\.isArrival)
-        if !arrivals.isEmpty { deadLetterSink.withLock { $0 }?.take(arrivals) }
+        letters.withLock { $0.add(new, present: queues.map(\.name)) }
+        let arrivals = new.filter(\.isArrival)
+        if !arrivals.isEmpty { state.observers.deadLetters(arrivals) }
         if let failure { throw failure }
     }
 
-    private func look(_ desk: inout Desk, deadline: MonotonicTime) throws(RedisError) {
-        let client = desk.client
-        guard client.isConnected, let names = desk.scraper.lastNames() else { return }
-        let servers = Array(desk.scraper.lastServers.keys)
-        let samples = try desk.lookAhead?.look(client, names: names, servers: servers, deadline: deadline) ?? []
-        let lost = desk.lookAhead?.lost ?? [:]
+    private func sampleQueues(_ state: inout ThreadState, deadline: MonotonicTime) throws(RedisError) {
+        let client = state.client
+        guard client.isConnected, let names = state.scraper.lastNames() else { return }
+        let servers = Array(state.scraper.lastServers.keys)
+        let samples =
+            try state.lookAhead?.sampleQueues(client, names: names, servers: servers, deadline: deadline) ?? []
+        let lost = state.lookAhead?.lost ?? [:]
         status.withLock { $0.lostTasks = lost }
         // Nodes that can't be reached are counted by the scrape.
         _ = client.takeNodeErrors()
-        note(desk.lookAhead?.errors ?? [], of: .look)
-        waits.observe(samples)
+        note(state.lookAhead?.errors ?? [], of: .lookAhead)
+        state.observers.waits(samples)
     }
 
-    private func sampleMemory(_ desk: inout Desk, deadline: MonotonicTime) throws(RedisError) {
-        guard desk.client.isConnected, let queues = current.snapshot?.queues else {
+    private func sampleMemory(_ state: inout ThreadState, deadline: MonotonicTime) throws(RedisError) {
+        guard state.client.isConnected, let queues = current.snapshot?.queues else {
             // Soon after the scrape that connects.
-            desk.due[.memorySampling] = clock.monotonic().advanced(byNanoseconds: Self.maxBackoffNanoseconds)
+            state.due[.memorySampling] = clock.monotonic().advanced(byNanoseconds: Self.maxBackoffNanoseconds)
             return
         }
-        let sample = try MemorySampler.sample(desk.client, queues, deadline: deadline)
+        let sample = try MemorySampler.sample(state.client, queues, deadline: deadline)
         status.withLock { $0.noteMemory(sample.bytes) }
         note(sample.errors, of: .memorySampling)
     }
@@ -291,7 +201,6 @@ package final class RedisMonitor: Sendable {
             for reason in snapshot.partialErrors { status.errors[reason, default: 0] += 1 }
             return status.lastError != nil
         }
-        onSnapshot(snapshot)
         logNews(snapshot.errorMessages, of: .scrape)
         if wasDown { logger.notice("Redis answers again", metadata: ["redis": "\(options.target.description)"]) }
     }
@@ -331,25 +240,5 @@ package final class RedisMonitor: Sendable {
             logger.warning(
                 "Redis scrape failed", metadata: ["reason": "\(error.reason.rawValue)", "error": "\(error.message)"])
         }
-    }
-}
-
-extension RedisStatus {
-    /// Each queue has what the last sampling found; a queue that it could not read has nothing.
-    fileprivate mutating func noteMemory(_ bytes: [QueueName: Int64]) {
-        memoryBytes = bytes
-        guard var found = snapshot?.queues else { return }
-        for index in found.indices { found[index].memoryBytes = bytes[found[index].name] }
-        snapshot?.queues = found
-    }
-}
-
-extension RedisSnapshot {
-    /// Messages about single keys that go to the log.
-    private static let maxMessages = 10
-
-    /// The first few, each once.
-    static func messages(of errors: [RedisError]) -> [String] {
-        Array(Set(errors.map(\.message)).sorted().prefix(maxMessages))
     }
 }

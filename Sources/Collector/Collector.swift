@@ -62,9 +62,7 @@ package final class Collector: Sendable {
         let sampledWaits = SampledWaits(options.aggregator.bounds, windowNanoseconds: window, clock: clock)
         let loads = QueueLoads(windowNanoseconds: window)
         if let redisOptions = options.redis {
-            let monitor = try RedisMonitor(
-                redisOptions, clock: clock, logger: makeLogger("redis"), waits: sampledWaits,
-                onSnapshot: { loads.record($0.queues, at: clock.monotonic()) })
+            let monitor = try RedisMonitor(redisOptions, clock: clock, logger: makeLogger("redis"))
             let seen = monitor.seenTasks
             let lookup = try TaskLookup(
                 redisOptions.target, tasks: seen, clock: clock, logger: makeLogger("redis"),
@@ -83,7 +81,6 @@ package final class Collector: Sendable {
         let isLookingAhead = options.redis?.lookAhead != nil
         taskMetrics = TaskMetrics(
             options.aggregator, readyTimes: redis?.seenTasks, clock: clock)
-        redis?.report(queuesTo: taskMetrics)
         if let forward = options.forwarder {
             let opened = try OpenedSpool(directory: options.spoolDirectory, options: options.spool, clock: clock)
             spoolLock = opened.lock
@@ -101,6 +98,12 @@ package final class Collector: Sendable {
         deadLetterSpans =
             options.addsDeadLetterSpans && spool != nil
             ? DeadLetterSpans(sink: ingestSink, counters: counters, eventLoop: otlpGroup.next()) : nil
+        var observers = RedisObservers()
+        observers.snapshot = { loads.record($0.queues, at: clock.monotonic()) }
+        observers.queueNames = { [taskMetrics] in taskMetrics.use($0) }
+        observers.waits = { sampledWaits.observe($0) }
+        observers.deadLetters = { [deadLetterSpans] in deadLetterSpans?.take($0) }
+        redis?.report(to: observers)
         var sources: [any MetricSource] = []
         if let redis {
             sources.append(RedisMetrics(monitor: redis, hasAsynqmonNames: options.hasAsynqmonNames))
@@ -129,7 +132,6 @@ package final class Collector: Sendable {
     package func start() throws {
         try spool?.start { [spoolLogger] in spoolLogger?.note($0) }
         try forwarder?.start()
-        if let deadLetterSpans { redis?.report(to: deadLetterSpans) }
         try redis?.start()
         try lookup?.start()
         let web = try HTTPServer(

@@ -66,7 +66,7 @@ extension MadeSpan {
 
 /// Adds a span to the trace of each task that dies. The spool is written to on the receiver's event loop: a disk that hangs
 /// must not hang the reading of Redis.
-final class DeadLetterSpans: DeadLetterSink {
+final class DeadLetterSpans: Sendable {
     /// Letters that wait for the disk.
     private static let maxWaiting = 1000
 

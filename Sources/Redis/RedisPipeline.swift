@@ -22,27 +22,28 @@ package struct RedisPipeline: Sendable {
 
     package init() {}
 
-    /// `arguments` are binary-safe; the first one is the key. The result is the index of the command's reply.
+    /// Adds a command whose reply is read as it is; those that have a type of their own are in RedisCommands.swift.
+    /// `arguments` are binary-safe; the first one is the key.
     @discardableResult
-    package mutating func add(_ command: StaticString, _ arguments: [UInt8]...) -> Int {
+    package mutating func add(_ command: StaticString, _ arguments: [UInt8]...) -> Ask<RedisReply> {
         add(command, list: arguments)
     }
 
     /// `keyAt`: which argument is the key (MEMORY USAGE has its second word before it).
     @discardableResult
-    package mutating func add(_ command: StaticString, keyAt: Int = 0, list arguments: [[UInt8]]) -> Int {
+    package mutating func add(_ command: StaticString, keyAt: Int = 0, list arguments: [[UInt8]]) -> Ask<RedisReply> {
         append(command, arguments, keyAt: keyAt, toEveryNode: false)
     }
 
     /// A command without a key, for each node.
     @discardableResult
-    package mutating func addForEveryNode(_ command: StaticString, _ arguments: [UInt8]...) -> Int {
+    package mutating func addForEveryNode(_ command: StaticString, _ arguments: [UInt8]...) -> Ask<RedisReply> {
         append(command, arguments, keyAt: 0, toEveryNode: true)
     }
 
     private mutating func append(
         _ command: StaticString, _ arguments: [[UInt8]], keyAt: Int, toEveryNode: Bool
-    ) -> Int {
+    ) -> Ask<RedisReply> {
         appendHeader("*", arguments.count + 1)
         appendHeader("$", command.utf8CodeUnitCount)
         bytes += UnsafeBufferPointer(start: command.utf8Start, count: command.utf8CodeUnitCount)
@@ -55,7 +56,7 @@ package struct RedisPipeline: Sendable {
             bytes += [13, 10]
         }
         commands.append(Command(end: bytes.count, route: toEveryNode ? .everyNode : .key(key)))
-        return commands.count - 1
+        return Ask(index: commands.count - 1, command: command) { $0 }
     }
 
     /// The bytes of one command.

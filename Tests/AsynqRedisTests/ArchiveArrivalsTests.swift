@@ -1,3 +1,4 @@
+import Redis
 import TestSupport
 import Testing
 
@@ -5,40 +6,43 @@ import Testing
 
 @Suite("Counting what enters an archive")
 struct ArchiveArrivalsTests {
-    private func member(_ id: String, _ score: Int64) -> ArchiveArrivals.Member {
-        ArchiveArrivals.Member(id: Array(id.utf8), score: score)
+    private func member(_ id: String, _ score: Int64) -> ScoredMember {
+        ScoredMember(member: Array(id.utf8), score: score)
     }
 
     @Test("A task counts once, however often it is seen, and again when it dies again")
     func onceEach() {
         var arrivals = ArchiveArrivals()
-        #expect(arrivals.look([member("a", 100), member("b", 100)], at: 101).count == 2)
-        #expect(arrivals.look([member("a", 100), member("b", 100)], at: 102).isEmpty)
-        #expect(arrivals.look([member("b", 100), member("a", 103)], at: 103) == [member("a", 103)])
+        #expect(arrivals.countArrivals(in: [member("a", 100), member("b", 100)], at: 101).count == 2)
+        #expect(arrivals.countArrivals(in: [member("a", 100), member("b", 100)], at: 102).isEmpty)
+        #expect(arrivals.countArrivals(in: [member("b", 100), member("a", 103)], at: 103) == [member("a", 103)])
         #expect(arrivals.total == 3)
     }
 
     @Test("Two deaths in one second, one on each side of a look, are two")
     func sameSecond() {
         var arrivals = ArchiveArrivals()
-        _ = arrivals.look([member("a", 100)], at: 100)
-        #expect(arrivals.look([member("a", 100), member("b", 100)], at: 105) == [member("b", 100)])
+        _ = arrivals.countArrivals(in: [member("a", 100)], at: 100)
+        #expect(arrivals.countArrivals(in: [member("a", 100), member("b", 100)], at: 105) == [member("b", 100)])
     }
 
     @Test("The clock of a worker may be behind by the overlap")
     func behind() {
         var arrivals = ArchiveArrivals()
-        _ = arrivals.look([member("a", 100)], at: 100)
+        _ = arrivals.countArrivals(in: [member("a", 100)], at: 100)
         #expect(arrivals.readFrom(at: 100) == 90)
-        #expect(arrivals.look([member("late", 91), member("a", 100)], at: 105) == [member("late", 91)])
+        #expect(arrivals.countArrivals(in: [member("late", 91), member("a", 100)], at: 105) == [member("late", 91)])
     }
 
     @Test("A stamp from the future hides nothing that comes after it")
     func future() {
         var arrivals = ArchiveArrivals()
-        _ = arrivals.look([member("wrong", 9_999_999_999)], at: 100)
+        _ = arrivals.countArrivals(in: [member("wrong", 9_999_999_999)], at: 100)
         #expect(arrivals.readFrom(at: 100) == 90)
-        #expect(arrivals.look([member("b", 101), member("wrong", 9_999_999_999)], at: 102) == [member("b", 101)])
+        #expect(
+            arrivals.countArrivals(in: [member("b", 101), member("wrong", 9_999_999_999)], at: 102) == [
+                member("b", 101)
+            ])
         #expect(arrivals.total == 2)
     }
 
@@ -46,17 +50,17 @@ struct ArchiveArrivalsTests {
     func futureAndPause() {
         var arrivals = ArchiveArrivals()
         let wrong = member("wrong", 9_999_999_999)
-        _ = arrivals.look([wrong], at: 100)
+        _ = arrivals.countArrivals(in: [wrong], at: 100)
         #expect(arrivals.readFrom(at: 160) == 90, "from the last look on, not from this one")
-        #expect(arrivals.look([member("b", 105), wrong], at: 160) == [member("b", 105)])
+        #expect(arrivals.countArrivals(in: [member("b", 105), wrong], at: 160) == [member("b", 105)])
     }
 
     @Test("Dead, run, seen to be gone, and dead again under the stamp it had: that is two deaths")
     func sameStampAgain() {
         var arrivals = ArchiveArrivals()
-        #expect(arrivals.look([member("a", 100)], at: 100).count == 1)
-        #expect(arrivals.look([], at: 101).isEmpty)
-        #expect(arrivals.look([member("a", 100)], at: 102).count == 1)
+        #expect(arrivals.countArrivals(in: [member("a", 100)], at: 100).count == 1)
+        #expect(arrivals.countArrivals(in: [], at: 101).isEmpty)
+        #expect(arrivals.countArrivals(in: [member("a", 100)], at: 102).count == 1)
         #expect(arrivals.total == 2)
     }
 
@@ -64,19 +68,25 @@ struct ArchiveArrivalsTests {
     func incomplete() {
         var arrivals = ArchiveArrivals()
         let later = member("later", 108)
-        _ = arrivals.look([member("a", 100), later], at: 110)
-        #expect(arrivals.look([member("a", 100), member("b", 101)], at: 111, isComplete: false) == [member("b", 101)])
-        #expect(arrivals.look([member("a", 100), member("b", 101), later], at: 112).isEmpty)
+        _ = arrivals.countArrivals(in: [member("a", 100), later], at: 110)
+        #expect(
+            arrivals.countArrivals(in: [member("a", 100), member("b", 101)], at: 111, isComplete: false) == [
+                member("b", 101)
+            ])
+        #expect(arrivals.countArrivals(in: [member("a", 100), member("b", 101), later], at: 112).isEmpty)
     }
 
     @Test("A clock that is turned back counts nothing twice, and what comes after it counts")
     func turnedBack() {
         var arrivals = ArchiveArrivals()
         let dead = [member("a", 945), member("b", 985), member("c", 1000)]
-        _ = arrivals.look(dead, at: 1000)
-        #expect(arrivals.look(dead, at: 950).isEmpty)
+        _ = arrivals.countArrivals(in: dead, at: 1000)
+        #expect(arrivals.countArrivals(in: dead, at: 950).isEmpty)
         #expect(arrivals.total == 3)
-        #expect(arrivals.look([member("a", 945), member("d", 951)] + dead.dropFirst(), at: 952) == [member("d", 951)])
+        #expect(
+            arrivals.countArrivals(in: [member("a", 945), member("d", 951)] + dead.dropFirst(), at: 952) == [
+                member("d", 951)
+            ])
     }
 
     @Test("The baseline does not count")
@@ -84,7 +94,9 @@ struct ArchiveArrivalsTests {
         var arrivals = ArchiveArrivals()
         arrivals.begin([member("old", 95), member("newest", 100)], at: 100)
         #expect(arrivals.total == 0)
-        #expect(arrivals.look([member("old", 95), member("newest", 100), member("new", 100)], at: 101).count == 1)
+        #expect(
+            arrivals.countArrivals(in: [member("old", 95), member("newest", 100), member("new", 100)], at: 101).count
+                == 1)
     }
 
     @Test("An archive that is trimmed, emptied by hand and filled again counts every death once")
@@ -92,7 +104,7 @@ struct ArchiveArrivalsTests {
         let seed = UInt64.random(in: 0 ... .max)
         var random = SeededGenerator(seed: seed)
         var arrivals = ArchiveArrivals()
-        var archive: [ArchiveArrivals.Member] = []
+        var archive: [ScoredMember] = []
         var deaths: UInt64 = 0
         var now: Int64 = 1_000_000
         for step in 0..<3000 {
@@ -101,9 +113,9 @@ struct ArchiveArrivalsTests {
                 archive.append(member("t\(deaths)", now - Int64.random(in: 0...4, using: &random)))
             }
             // A look comes before anything that died since the last one is trimmed or deleted.
-            archive.sort { ($0.score, $0.id.count) < ($1.score, $1.id.count) }
+            archive.sort { ($0.score, $0.member.count) < ($1.score, $1.member.count) }
             let from = arrivals.readFrom(at: now) ?? .min
-            _ = arrivals.look(archive.filter { $0.score >= from }, at: now)
+            _ = arrivals.countArrivals(in: archive.filter { $0.score >= from }, at: now)
             #expect(arrivals.total == deaths, "seed \(seed), step \(step)")
             if archive.count > 100 { archive.removeFirst(archive.count - 100) }
             if Int.random(in: 0..<50, using: &random) == 0 { archive = [] }

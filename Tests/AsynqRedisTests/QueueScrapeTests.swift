@@ -42,18 +42,18 @@ struct Replies {
         var scrape = QueueScrape(
             QueueName("q"), lastGroupCount: lastGroupCount, lastPending: deeper.isEmpty ? 31 : 32,
             lastProcessed: lastProcessed, arrivals: arrivals, isBaseline: isBaseline, at: Self.now)
-        scrape.addCounts(to: &pipeline)
+        let counted = scrape.addCounts(to: &pipeline)
         var replies = [RedisReply.null] + counts + [processed, failed, paused, next] + deeper
         replies += overdue + [expiredLeases, archive, groups]
         if lastGroupCount <= QueueScrape.maxGroups { replies.append(members) }
         #expect(replies.count == pipeline.count)
-        scrape.readCounts(replies)
+        scrape.readCounts(counted, replies)
         var second = RedisPipeline()
         second.add("PING")
-        scrape.addDetails(to: &second)
+        let asked = scrape.addDetails(to: &second)
         let wanted = second.count - 1
         let missing = Array(repeating: RedisReply.null, count: max(0, wanted - details.count))
-        scrape.readDetails([.null] + details + missing)
+        scrape.readDetails(asked, [.null] + details + missing)
         return (scrape.snapshot, scrape.errors.map(\.reason), wanted)
     }
 }
@@ -79,7 +79,7 @@ struct QueueScrapeTests {
         if index == 0 { replies.next = Replies.wrongType }
         let (snapshot, errors, _) = replies.scrape()
         #expect(errors == [.wrongType])
-        for (position, counted) in QueueScrape.countedStates.enumerated() {
+        for (position, counted) in StateKey.all.enumerated() {
             #expect(snapshot.size[counted.state] == (position == index ? nil : Int64(position + 1)))
         }
         #expect(snapshot.latencyNanoseconds == (index == 0 ? nil : 0))

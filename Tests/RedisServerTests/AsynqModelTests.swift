@@ -81,7 +81,7 @@ private struct Comparison {
         }
         scrapes += 1
         for queue in asynq.queues.indices where asynq.listed.contains(queue) {
-            asynq.queues[queue].look(isBaseline: isBaseline)
+            asynq.queues[queue].recordScrape(isBaseline: isBaseline)
         }
         isBaseline = false
         let listed = asynq.listed.map { asynq.queues[$0] }.sorted { $0.name < $1.name }
@@ -109,7 +109,7 @@ private struct Comparison {
         do {
             let open = try connection ?? RedisConnection(server.endpoint, clock: breaking.clock, deadline: .soon)
             connection = open
-            return try scraper.look(open)
+            return try scraper.scrape(open)
         } catch let error as RedisError where error.reason == .timeout {
             connection = nil
             return nil

@@ -7,7 +7,7 @@ import Testing
 @testable import AsynqRedis
 
 extension QueueScraper {
-    mutating func look(_ connection: RedisConnection) throws -> RedisSnapshot {
+    mutating func scrape(_ connection: RedisConnection) throws -> RedisSnapshot {
         try scrape(connection, deadline: .soon)
     }
 }
@@ -35,11 +35,11 @@ struct DeadLetterTests {
         (endpoint.username, endpoint.password) = ("blind", "pw")
         let blind = try RedisConnection(endpoint, clock: .system, deadline: .soon)
         var scraper = QueueScraper(filter: .all, clock: Self.clock)
-        #expect(try scraper.look(blind).queues[0].deadLettered == nil)
-        #expect(try scraper.look(blind).queues[0].deadLettered == nil)
-        #expect(try scraper.look(redis).queues[0].deadLettered == 0)
+        #expect(try scraper.scrape(blind).queues[0].deadLettered == nil)
+        #expect(try scraper.scrape(blind).queues[0].deadLettered == nil)
+        #expect(try scraper.scrape(redis).queues[0].deadLettered == 0)
         try archive(redis, 1200..<1203, at: Self.now.wholeSeconds)
-        #expect(try scraper.look(redis).queues[0].deadLettered == 3)
+        #expect(try scraper.scrape(redis).queues[0].deadLettered == 3)
     }
 
     @Test("One that leaves between the two readings of a full archive hides no other")
@@ -51,13 +51,13 @@ struct DeadLetterTests {
         }
         var scrape = QueueScrape(QueueName("q"), arrivals: ArchiveArrivals(), at: Self.now)
         var counts = RedisPipeline()
-        scrape.addCounts(to: &counts)
-        scrape.readCounts(try redis.roundTrip(counts, deadline: .soon))
+        let asked = scrape.addCounts(to: &counts)
+        scrape.readCounts(asked, try redis.roundTrip(counts, deadline: .soon))
         // The oldest: one of those that were read.
         #expect(try redis.send("ZREM", "asynq:{q}:archived", "task 1470") == .integer(1))
         var details = RedisPipeline()
-        scrape.addDetails(to: &details)
-        scrape.readDetails(try redis.roundTrip(details, deadline: .soon))
+        let rest = scrape.addDetails(to: &details)
+        scrape.readDetails(rest, try redis.roundTrip(details, deadline: .soon))
         #expect(scrape.snapshot.deadLettered == 1500)
     }
 }

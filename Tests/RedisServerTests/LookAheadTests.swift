@@ -14,12 +14,13 @@ struct LookAheadTests {
         let redis: RedisConnection
         let time = TestClock()
         let tasks = SeenTasks()
-        var look: LookAhead
+        var sampler: LookAheadSampler
 
         init(count: Int = 10) throws {
             server = try RedisTestServer()
             redis = try server.connect()
-            look = LookAhead(count: count, intervalNanoseconds: 1_000_000_000, clock: time.clock, tasks: tasks)
+            sampler = LookAheadSampler(
+                count: count, intervalNanoseconds: 1_000_000_000, clock: time.clock, tasks: tasks)
         }
 
         /// Whole seconds since when the attempt could have begun that began so long after the stage was set.
@@ -33,7 +34,7 @@ struct LookAheadTests {
         }
 
         mutating func take(_ names: [String] = ["q"], servers: [String] = []) throws -> [WaitSample] {
-            try look.look(
+            try sampler.sampleQueues(
                 redis, names: names.map { QueueName($0) }, servers: servers.map { Array($0.utf8) }, deadline: .soon)
         }
 
@@ -107,7 +108,7 @@ struct LookAheadTests {
         stage.time.advance(milliseconds: 2001)
         try stage.start()
         #expect(try stage.take().isEmpty)
-        #expect(stage.look.lost[.gap] == 1)
+        #expect(stage.sampler.lost[.gap] == 1)
         stage.time.advance(milliseconds: 1000)
         try stage.start()
         #expect(try stage.take().count == 1)
@@ -122,7 +123,7 @@ struct LookAheadTests {
         stage.time.advance(milliseconds: 1000)
         for _ in 0..<2 { try stage.start() }
         #expect(try stage.take().map(\.seconds) == [0])
-        #expect(stage.look.lost[.clockSkew] == 1)
+        #expect(stage.sampler.lost[.clockSkew] == 1)
     }
 
     @Test("A queue that could not be read has its own gap; the others go on")
@@ -137,7 +138,7 @@ struct LookAheadTests {
             // As a Cluster without the node would have it: only the other queue is read.
             _ = try stage.take(["q"])
         }
-        #expect(stage.look.lost.isEmpty)
+        #expect(stage.sampler.lost.isEmpty)
     }
 
     @Test("While the list of a queue can't be read, what goes is not dated into the last interval")
@@ -151,12 +152,12 @@ struct LookAheadTests {
         for _ in 0..<5 {
             stage.time.advance(milliseconds: 1000)
             #expect(try stage.take().isEmpty)
-            #expect(stage.look.errors.map(\.reason) == [.wrongType])
+            #expect(stage.sampler.errors.map(\.reason) == [.wrongType])
         }
         _ = try stage.redis.send("RENAME", "hidden", "asynq:{q}:pending")
         stage.time.advance(milliseconds: 1000)
         #expect(try stage.take().isEmpty)
-        #expect(stage.look.lost[.gap] == 1)
+        #expect(stage.sampler.lost[.gap] == 1)
         stage.time.advance(milliseconds: 1000)
         try stage.start()
         #expect(try stage.take().count == 1)
@@ -180,7 +181,7 @@ struct LookAheadTests {
         for _ in 0..<2 { try stage.start() }
         stage.time.advance(milliseconds: 1000)
         #expect(try stage.take().map(\.seconds) == [7.5, 7.5])
-        #expect(stage.look.lost.isEmpty)
+        #expect(stage.sampler.lost.isEmpty)
     }
 
     @Test("A later task under the same id, which no look saw pending, has not the time of the one before")
@@ -242,12 +243,12 @@ struct LookAheadTests {
             "HSET", "asynq:{q}:t:a", "state", "pending", "pending_since", "1", "msg", "\u{7A}\u{05}")
         _ = try stage.redis.send("LPUSH", "asynq:{q}:pending", "a")
         _ = try stage.take()
-        #expect(stage.look.errors.map(\.reason) == [.malformed])
+        #expect(stage.sampler.errors.map(\.reason) == [.malformed])
         stage.time.advance(milliseconds: 1000)
         try stage.start()
         #expect(try stage.take().isEmpty)
-        #expect(stage.look.lost[.badStamp] == 1)
-        #expect(stage.look.errors.isEmpty)
+        #expect(stage.sampler.lost[.badStamp] == 1)
+        #expect(stage.sampler.errors.isEmpty)
     }
 
     @Test("A task whose key has the wrong type is asked for once")
@@ -256,10 +257,10 @@ struct LookAheadTests {
         _ = try stage.redis.send("SET", "asynq:{q}:t:a", "x")
         _ = try stage.redis.send("LPUSH", "asynq:{q}:pending", "a")
         _ = try stage.take()
-        #expect(stage.look.errors.map(\.reason) == [.wrongType])
+        #expect(stage.sampler.errors.map(\.reason) == [.wrongType])
         stage.time.advance(milliseconds: 1000)
         _ = try stage.take()
-        #expect(stage.look.errors.isEmpty)
+        #expect(stage.sampler.errors.isEmpty)
     }
 
     @Test("What a task carries is known as well where it was running before a look saw it pending")
@@ -275,7 +276,7 @@ struct LookAheadTests {
         _ = try stage.redis.send("HSET", "asynq:{q}:t:c", "msg", "\u{7A}\u{05}")
         _ = try stage.redis.send("DEL", "asynq:{q}:t:d")
         _ = try stage.take()
-        #expect(stage.look.errors.map(\.reason) == [.malformed])
+        #expect(stage.sampler.errors.map(\.reason) == [.malformed])
         func carried(_ task: String) -> CarriedMessage? {
             let asker = Asker(span: .none, isFirstAttempt: false)
             return Array("q".utf8).withUnsafeBytes { queue in
@@ -286,7 +287,7 @@ struct LookAheadTests {
         // The newest three only; what could not be read is not asked for again.
         #expect(carried("old") == nil && carried("c") == CarriedMessage() && carried("d") == CarriedMessage())
         _ = try stage.take()
-        #expect(stage.look.errors.isEmpty)
+        #expect(stage.sampler.errors.isEmpty)
     }
 
     @Test("A look that breaks off, in either round trip, is made up for by the next one", arguments: [0, 1])
@@ -301,7 +302,7 @@ struct LookAheadTests {
         stage.time.advance(milliseconds: 300)
         let broken = BreakingClient(stage.redis, after: roundTrips)
         #expect(throws: RedisError.self) {
-            try stage.look.look(broken, names: [QueueName("q")], servers: [], deadline: .soon)
+            try stage.sampler.sampleQueues(broken, names: [QueueName("q")], servers: [], deadline: .soon)
         }
         stage.time.advance(milliseconds: 200)
         // Between 0.5 and 1.5 s.
@@ -318,11 +319,11 @@ struct LookAheadTests {
         try stage.push("b")
         let broken = BreakingClient(stage.redis, after: 1)
         #expect(throws: RedisError.self) {
-            try stage.look.look(broken, names: [QueueName("q")], servers: [], deadline: .soon)
+            try stage.sampler.sampleQueues(broken, names: [QueueName("q")], servers: [], deadline: .soon)
         }
-        #expect(stage.look.lost[.gap] == 1)
+        #expect(stage.sampler.lost[.gap] == 1)
         #expect(try stage.take().isEmpty)
-        #expect(stage.look.lost[.gap] == 1)
+        #expect(stage.sampler.lost[.gap] == 1)
     }
 
     /// Fails after so many round trips.
@@ -363,7 +364,7 @@ struct LookAheadTests {
         _ = try stage.redis.send("SET", "asynq:{bad}:pending", "x")
         try stage.push("a", age: 1)
         _ = try stage.take(["bad", "q"])
-        #expect(stage.look.errors.map(\.reason) == [.wrongType])
+        #expect(stage.sampler.errors.map(\.reason) == [.wrongType])
         #expect(stage.tasks.count == 1)
     }
 
@@ -379,8 +380,8 @@ struct LookAheadTests {
         }
         _ = try stage.redis.roundTrip(pipeline, deadline: .soon)
         _ = try stage.take()
-        #expect(stage.tasks.count == LookAhead.maxAskedTasks)
-        #expect(stage.look.lost[.limit] == 2000)
+        #expect(stage.tasks.count == LookAheadSampler.maxAskedTasks)
+        #expect(stage.sampler.lost[.limit] == 2000)
         stage.time.advance(milliseconds: 1000)
         _ = try stage.take()
         #expect(stage.tasks.count == 12_000)

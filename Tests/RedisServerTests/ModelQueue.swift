@@ -292,7 +292,7 @@ extension ModelQueue {
 
     /// The collector looks: each entry that came since the last look, and is still there, counts once. What lies there
     /// at the very first look died before.
-    mutating func look(isBaseline: Bool) {
+    mutating func recordScrape(isBaseline: Bool) {
         if !isBaseline { deadLettered += UInt64(cameSinceLook.count) }
         cameSinceLook = []
         leftSinceLook = []

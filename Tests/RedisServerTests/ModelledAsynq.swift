@@ -17,7 +17,8 @@ struct CheckedCommands {
     }
 
     mutating func add(_ command: StaticString, list arguments: [[UInt8]], gives reply: RedisReply? = nil) {
-        let index = pipeline.add(command, list: arguments)
+        let index = pipeline.count
+        pipeline.add(command, list: arguments)
         guard let reply else { return }
         let words = arguments.prefix(4).map { String(decoding: $0, as: UTF8.self) }
         expected.append((index, reply, "\(command) \(words.joined(separator: " "))"))

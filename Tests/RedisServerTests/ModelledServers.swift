@@ -1,4 +1,5 @@
 import Model
+import ProtobufWire
 import Redis
 
 @testable import AsynqRedis
@@ -102,20 +103,25 @@ extension ModelledAsynq {
         }
     }
 
-    /// `ServerInfo`: 1 host, 2 pid, 3 server_id, 4 concurrency, 5 queues, 6 strict_priority, 7 status, 8 start_time,
-    /// 9 active_worker_count; proto3 leaves zeros out.
     private static func serverInfo(_ server: ServerSnapshot) -> [UInt8] {
-        func varint(_ value: Int64) -> [UInt8] {
-            value < 0x80 ? [UInt8(value)] : [UInt8(value & 0x7F) | 0x80] + varint(value >> 7)
+        var writer = WireWriter()
+        writer.data(ServerInfoField.host.rawValue, server.host.bytes)
+        writer.int(ServerInfoField.pid.rawValue, server.pid)
+        writer.data(ServerInfoField.serverID.rawValue, server.id.bytes)
+        writer.int(ServerInfoField.concurrency.rawValue, server.concurrency)
+        for queue in server.queues {
+            writer.message(ServerInfoField.queues.rawValue) {
+                $0.data(MapEntryField.key.rawValue, queue.bytes)
+                $0.int(MapEntryField.value.rawValue, 3)
+            }
         }
-        func bytes(_ field: Int64, _ value: [UInt8]) -> [UInt8] {
-            value.isEmpty ? [] : varint(field << 3 | 2) + varint(Int64(value.count)) + value
+        writer.int(ServerInfoField.strictPriority.rawValue, 1)
+        writer.data(ServerInfoField.status.rawValue, server.status.bytes)
+        writer.message(ServerInfoField.startTime.rawValue) {
+            $0.int(TimestampField.seconds.rawValue, 1_700_000_000)
+            $0.int(TimestampField.nanoseconds.rawValue, 5)
         }
-        func number(_ field: Int64, _ value: Int64) -> [UInt8] { value == 0 ? [] : varint(field << 3) + varint(value) }
-        let queues = server.queues.flatMap { bytes(5, bytes(1, $0.bytes) + number(2, 3)) }
-        return bytes(1, server.host.bytes) + number(2, server.pid) + bytes(3, server.id.bytes)
-            + number(4, server.concurrency)
-            + queues + number(6, 1) + bytes(7, server.status.bytes) + bytes(8, number(1, 1_700_000_000) + number(2, 5))
-            + number(9, server.busyWorkers)
+        writer.int(ServerInfoField.activeWorkers.rawValue, server.busyWorkers)
+        return writer.bytes
     }
 }

@@ -8,8 +8,8 @@ struct PipelineTests {
     @Test("Commands are formatted as the protocol wants them")
     func format() {
         var pipeline = RedisPipeline()
-        #expect(pipeline.add("PING") == 0)
-        #expect(pipeline.add("GET", Array("key".utf8)) == 1)
+        #expect(pipeline.add("PING").index == 0)
+        #expect(pipeline.add("GET", Array("key".utf8)).index == 1)
         #expect(pipeline.count == 2)
         #expect(
             String(decoding: pipeline.bytes, as: UTF8.self) == "*1\r\n$4\r\nPING\r\n*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n")
@@ -45,16 +45,45 @@ struct PipelineTests {
         #expect(
             RedisReply.null.number == nil && RedisReply.array([]).number == nil && RedisReply.error("5").number == nil)
     }
+}
 
-    @Test("Error replies are sorted by their first word")
-    func reasons() {
-        let expected: [(String, ScrapeErrorReason)] = [
-            ("NOAUTH Authentication required.", .authentication), ("WRONGPASS invalid", .authentication),
-            ("NOPERM this user", .permission), ("LOADING Redis is loading", .loading), ("MASTERDOWN Link", .masterDown),
-            ("READONLY You can't", .readOnly), ("OOM command not allowed", .outOfMemory), ("BUSY Redis is", .busy),
-            ("CLUSTERDOWN Hash slot", .clusterDown), ("MOVED 1 h:1", .server),
-            ("WRONGTYPE Operation", .wrongType), ("ERR unknown command", .server), ("", .server), ("NOPERMX", .server),
-        ]
-        for (text, reason) in expected { #expect(RedisError(reply: text).reason == reason, "\(text)") }
+@Suite("Error replies of Redis")
+struct ErrorReplyTests {
+    @Test(
+        "Each first word has its reason, and tells what to do where something can be done",
+        arguments: [
+            ("NOAUTH Authentication required.", ScrapeErrorReason.authentication, "set redis.password"),
+            ("WRONGPASS invalid username-password pair", .authentication, "check redis.username"),
+            ("NOPERM this user has no permissions to run the 'llen' command", .permission, "docs/REDIS.md"),
+            ("NOPERM this user has no permissions to run the 'asking' command", .permission, "+asking"),
+            ("LOADING Redis is loading the dataset in memory", .loading, "once its data is in memory"),
+            ("MASTERDOWN Link with MASTER is down", .masterDown, "replica-serve-stale-data"),
+            ("READONLY You can't write against a read only replica.", .readOnly, "proxy"),
+            ("OOM command not allowed when used memory > 'maxmemory'.", .outOfMemory, "maxmemory"),
+            ("BUSY Redis is busy running a script.", .busy, "script"),
+            ("CLUSTERDOWN Hash slot not served", .clusterDown, "slots have no node"),
+            ("TRYAGAIN Multiple keys request during rehashing of slot", .clusterDown, "slots have no node"),
+            ("MOVED 3999 127.0.0.1:6381", .server, "redis-cluster://"),
+            ("ASK 3999 127.0.0.1:6381", .server, "redis-cluster://"),
+            ("ERR This instance has cluster support disabled", .server, "set redis.url to redis://"),
+            ("ERR max number of clients reached", .server, "maxclients"),
+            ("DENIED Redis is running in protected mode", .server, "password"),
+            ("WRONGTYPE Operation against a key holding the wrong kind of value", .wrongType, ""),
+            ("ERR unknown command", .server, ""), ("", .server, ""), ("NOPERMX", .server, ""),
+            ("noauth in small letters", .server, ""),
+        ])
+    func reasons(text: String, reason: ScrapeErrorReason, hint: String) {
+        let error = RedisError(reply: text)
+        #expect(error.reason == reason)
+        #expect(error.message.hasPrefix("Redis: " + text))
+        #expect(hint.isEmpty ? error.message == "Redis: " + text : error.message.contains(hint), "\(error.message)")
+    }
+
+    @Test("What is the server's state concerns all commands, what is a key's or a command's does not")
+    func concerns() {
+        let all: Set<ScrapeErrorReason> = [.authentication, .loading, .masterDown, .busy, .clusterDown]
+        for reason in ScrapeErrorReason.allCases {
+            #expect(RedisError(reason, "x").concernsAllCommands == all.contains(reason), "\(reason)")
+        }
     }
 }

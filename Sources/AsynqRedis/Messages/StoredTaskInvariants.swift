@@ -17,7 +17,7 @@ extension StoredTask {
         // As the payload of a message, it is the same as by itself.
         let carried = CarriedValues(payload: bytes, names: names)
         var writer = WireWriter()
-        writer.data(2, copy)
+        writer.data(TaskMessageField.payload.rawValue, copy)
         do throws(WireError) {
             let task = try StoredTask(taskMessage: writer.bytes, names: names)
             precondition(task.context == carried.context, "another context inside a message")

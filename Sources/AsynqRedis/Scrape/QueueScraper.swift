@@ -73,7 +73,7 @@ package struct QueueScraper {
         _ client: any RedisClient, deadline: MonotonicTime
     ) throws(RedisError) -> RedisSnapshot {
         do throws(RedisError) {
-            let snapshot = try look(client, deadline: deadline)
+            let snapshot = try readSnapshot(client, deadline: deadline)
             isCareful = false
             return snapshot
         } catch {
@@ -82,7 +82,7 @@ package struct QueueScraper {
         }
     }
 
-    private mutating func look(
+    private mutating func readSnapshot(
         _ client: any RedisClient, deadline: MonotonicTime
     ) throws(RedisError) -> RedisSnapshot {
         var servers = ServerScrape(last: lastServers)
@@ -97,19 +97,19 @@ package struct QueueScraper {
         }
 
         var counts = RedisPipeline()
-        servers.addDetails(to: &counts)
-        for index in queues.indices { queues[index].addCounts(to: &counts) }
+        let serverDetails = servers.addDetails(to: &counts)
+        let queueCounts = queues.map { $0.addCounts(to: &counts) }
         let countReplies = try client.roundTrip(counts, deadline: deadline)
-        servers.readDetails(countReplies)
-        for index in queues.indices { queues[index].readCounts(countReplies) }
+        servers.readDetails(serverDetails, countReplies)
+        for index in queues.indices { queues[index].readCounts(queueCounts[index], countReplies) }
         // Nothing but names that were read long ago: that is no scrape.
         if areOld && queues.allSatisfy(\.isUnanswered) { throw Self.noAnswer(client) }
 
         var details = RedisPipeline()
-        for index in queues.indices { queues[index].addDetails(to: &details) }
+        let queueDetails = queues.map { $0.addDetails(to: &details) }
         if details.count > 0 {
             let detailReplies = try client.roundTrip(details, deadline: deadline)
-            for index in queues.indices { queues[index].readDetails(detailReplies) }
+            for index in queues.indices { queues[index].readDetails(queueDetails[index], detailReplies) }
         }
         let snapshots = remember(queues)
         lastServers = servers.serversByKey
@@ -180,26 +180,32 @@ package struct QueueScraper {
     ) throws(RedisError) -> (names: [QueueName], areOld: Bool, now: WallTime) {
         let now = clock.wall()
         var pipeline = RedisPipeline()
-        pipeline.add("SMEMBERS", AsynqKeys.queues)
-        servers.addIndexes(to: &pipeline, at: now)
+        let queues = pipeline.smembers(AsynqKeys.queues)
+        let indexes = servers.addIndexes(to: &pipeline, at: now)
         let replies = try client.roundTrip(pipeline, deadline: deadline)
-        servers.readIndexes(replies)
-        return (try readNames(replies[0], client).sorted(), replies[0] == .unanswered, clock.wall())
+        servers.readIndexes(indexes, replies)
+        let (names, areOld) = try readNames(queues, replies, client)
+        return (names.sorted(), areOld, clock.wall())
     }
 
-    private mutating func readNames(_ reply: RedisReply, _ client: any RedisClient) throws(RedisError) -> [QueueName] {
-        if let text = reply.errorText { throw RedisError(reply: text) }
-        // The one node of a Cluster that knows the queues is down: the others' queues are those of the last scrape.
-        if reply == .unanswered {
-            if let names = lastNames() { return names }
-            throw Self.noAnswer(client)
-        }
-        guard let members = reply.elements else {
+    private mutating func readNames(
+        _ queues: Ask<[[UInt8]]>, _ replies: [RedisReply], _ client: any RedisClient
+    ) throws(RedisError) -> (names: [QueueName], areOld: Bool) {
+        let members: [[UInt8]]?
+        do throws(RedisError) {
+            members = try replies[queues]
+        } catch {
+            guard error.reason == .malformed else { throw error }
             throw RedisError(.protocolError, "SMEMBERS asynq:queues did not answer with a list")
         }
-        let names = members.compactMap(\.bytes).map { QueueName($0) }
-        allNames = names
-        return accepted(names)
+        if let members {
+            let names = members.map { QueueName($0) }
+            allNames = names
+            return (accepted(names), false)
+        }
+        // The one node of a Cluster that knows the queues is down: the others' queues are those of the last scrape.
+        if let names = lastNames() { return (names, true) }
+        throw Self.noAnswer(client)
     }
 
     private static func noAnswer(_ client: any RedisClient) -> RedisError {

@@ -16,7 +16,7 @@ extension SeenTasks: ReadyTimeSource {
 }
 
 /// The waits that the look-ahead observes in Redis alone. Filled on the Redis thread.
-final class SampledWaits: WaitSampleSink {
+final class SampledWaits: Sendable {
     /// Queues that are gone from Redis are remembered up to this number, so that their counters go on when they return.
     private static let maxRemembered = 20_000
 

@@ -6,7 +6,7 @@ import Synchronization
 import WaitTime
 
 /// The families computed from spans: the aggregator, behind its lock.
-final class TaskMetrics: MetricSource, QueueNameSink {
+final class TaskMetrics: MetricSource {
     private let aggregator: Mutex<TaskAggregator>
     private let clock: Clock
 

@@ -1,0 +1,52 @@
+import Model
+import Redis
+
+/// Where a task is, by the fields `state` and `pending_since` of its hash. Both are nil where there is no such task any
+/// more.
+struct TaskPlace {
+    let state: [UInt8]?
+    let pendingSince: [UInt8]?
+
+    var isPending: Bool { state == Array("pending".utf8) }
+    var isActive: Bool { state == Array("active".utf8) }
+}
+
+/// A pending task: since when, and its message where that was asked for.
+struct PendingTask {
+    let pendingSince: [UInt8]?
+    let message: [UInt8]?
+}
+
+/// The questions about a task's hash, `asynq:{<queue>}:t:<id>`.
+extension RedisPipeline {
+    mutating func taskPlace(_ queue: QueueName, id: [UInt8]) -> Ask<TaskPlace> {
+        hmget(AsynqKeys.task(queue, id: id), "state", "pending_since").map {
+            TaskPlace(state: $0[0], pendingSince: $0[1])
+        }
+    }
+
+    mutating func pendingTask(_ queue: QueueName, id: [UInt8], withMessage: Bool) -> Ask<PendingTask> {
+        let fields = withMessage ? ["pending_since", "msg"] : ["pending_since"]
+        return hmget(AsynqKeys.task(queue, id: id), fields.map { Array($0.utf8) }).map {
+            PendingTask(pendingSince: $0[0], message: withMessage ? $0[1] : nil)
+        }
+    }
+
+    /// The task's `TaskMessage`; nil where there is no such task any more.
+    mutating func taskMessage(_ queue: QueueName, id: [UInt8]) -> Ask<[UInt8]?> {
+        hmget(AsynqKeys.task(queue, id: id), "msg").map { $0[0] }
+    }
+}
+
+extension StoredTask {
+    /// Reads the reply to `HMGET t:<id> msg`; nil where there is no such task any more.
+    init?(reply: RedisReply, queue: QueueName, names: CarriedNames) throws(RedisError) {
+        do throws(RedisError) {
+            if let text = reply.errorText { throw RedisError(reply: text) }
+            guard let message = reply.elements?.first?.bytes else { return nil }
+            try self.init(message: message, names: names)
+        } catch {
+            throw error.about(queue)
+        }
+    }
+}

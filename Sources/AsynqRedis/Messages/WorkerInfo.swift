@@ -1,0 +1,33 @@
+import Model
+import ProtobufWire
+
+/// Field numbers of `WorkerInfo`, one task that a server works on: a value of the hash `asynq:workers:{…}`.
+package enum WorkerInfoField: Int {
+    case host = 1
+    case pid
+    case serverID
+    case taskID
+    case taskType
+    case taskPayload
+    case queue
+    /// When the worker took the task.
+    case startTime
+    case deadline
+}
+
+/// What the collector needs of a `WorkerInfo`.
+struct WorkerSnapshot {
+    /// nil where it does not say.
+    var start: WallTime?
+
+    init(workerInfo bytes: [UInt8]) throws(WireError) {
+        var start: WallTime?
+        try readMessage(bytes) { (field: WorkerInfoField, type, reader) throws(WireError) in
+            switch (field, type) {
+            case (.startTime, .lengthDelimited): start = try readTimestamp(try reader.message())
+            default: try reader.skip(type, field: field.rawValue)
+            }
+        }
+        self.start = start
+    }
+}

@@ -1,0 +1,61 @@
+package import Model
+package import Redis
+
+/// What one sampling found.
+package struct MemorySample: Sendable {
+    package var bytes: [QueueName: Int64] = [:]
+    package var errors: [RedisError] = []
+
+    package init() {}
+}
+
+extension RedisSnapshot {
+    package mutating func take(_ sample: MemorySample) {
+        for index in queues.indices { queues[index].memoryBytes = sample.bytes[queues[index].name] }
+        partialErrors += sample.errors.map(\.reason)
+    }
+}
+
+package enum MemorySampler {
+    /// Queues whose commands go into one pipeline: at most about 240 commands each.
+    private static let queuesAtOnce = 50
+
+    /// - Parameters:
+    ///   - queues: what the last scrape saw.
+    ///   - deadline: when the whole sampling has to be through.
+    package static func sample(
+        _ client: any RedisClient, _ queues: [QueueSnapshot], deadline: MonotonicTime
+    ) throws(RedisError) -> MemorySample {
+        var sample = MemorySample()
+        var rest = queues[...]
+        while !rest.isEmpty {
+            var chunk = rest.prefix(queuesAtOnce).map { MemoryScrape($0.name, groupCount: $0.groups ?? 0) }
+            rest = rest.dropFirst(chunk.count)
+            try ask(client, &chunk, deadline, { $0.addCollections(to: &$1) }, { $0.readCollections($1, $2) })
+            try ask(client, &chunk, deadline, { $0.addSamples(to: &$1) }, { $0.readSamples($1, $2) })
+            try ask(client, &chunk, deadline, { $0.addGroupSamples(to: &$1) }, { $0.readGroupSamples($1, $2) })
+            for queue in chunk {
+                if let bytes = queue.bytes { sample.bytes[queue.name] = bytes }
+                sample.errors += queue.errors
+            }
+            // An ACL forbids it for all or for none: one error says it.
+            if let refusal = sample.errors.first(where: { $0.reason == .permission }) {
+                sample.errors = [refusal]
+                break
+            }
+        }
+        sample.errors += client.takeNodeErrors()
+        return sample
+    }
+
+    /// One round trip for several queues.
+    private static func ask<Asked>(
+        _ client: any RedisClient, _ queues: inout [MemoryScrape], _ deadline: MonotonicTime,
+        _ add: (MemoryScrape, inout RedisPipeline) -> Asked, _ read: (inout MemoryScrape, Asked, [RedisReply]) -> Void
+    ) throws(RedisError) {
+        var pipeline = RedisPipeline()
+        let asked = queues.map { add($0, &pipeline) }
+        let replies = pipeline.count == 0 ? [] : try client.roundTrip(pipeline, deadline: deadline)
+        for index in queues.indices { read(&queues[index], asked[index], replies) }
+    }
+}

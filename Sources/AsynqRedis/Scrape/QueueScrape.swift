@@ -1,0 +1,298 @@
+import Model
+import Redis
+
+/// One queue's part in a scrape: which commands to send, and what their replies mean. docs/REDIS.md lists all commands of a
+/// scrape, and a test compares.
+///
+/// The numbers are those that Asynq's `Inspector.GetQueueInfo` computes in Lua, without Lua, and in three round trips
+/// whatever the number of queues is.
+struct QueueScrape {
+    /// More groups than this are not summed up: `aggregating` is left out then, and counted as a `limit` error.
+    static let maxGroups: Int64 = 10_000
+
+    /// Expired leases, and active tasks, that are looked at.
+    static let maxActive = 10_000
+    private static let archiveChunk = 1000
+    private static let nextCount = 4
+    /// From the end of the list: workers may take hundreds of tasks between two round trips.
+    private static let deepPositions = [32, 256]
+
+    private(set) var snapshot: QueueSnapshot
+    private(set) var arrivals: ArchiveArrivals
+    private(set) var errors: [RedisError] = []
+    private let asksForGroups: Bool
+    private let isBaseline: Bool
+    private let now: WallTime
+    /// A node of a Cluster could not be asked: what it holds is unknown, which the client has reported.
+    private(set) var isUnanswered = false
+    private let isListLong: Bool
+    private let lastProcessed: Int64?
+    /// The next task, and those behind it in case that workers take it in the meantime.
+    private var nextTasks: [[UInt8]] = []
+    private var groupNames: [[UInt8]] = []
+    private var expiredLeases: Set<[UInt8]> = []
+    /// The score from which on the archive is still to be read.
+    private var archiveRestFrom: Int64?
+    private var archived: [ScoredMember] = []
+    /// Dead letters whose messages are to be read.
+    private(set) var unreadLetters: UnreadDeadLetters
+
+    /// `arrivals` is what is known of the queue's archive; nil for a queue that has not been seen before. `isBaseline`:
+    /// then what is in the archive died before the start.
+    init(
+        _ name: QueueName, lastGroupCount: Int64 = 0, lastPending: Int64 = 0, lastProcessed: Int64? = nil,
+        arrivals: ArchiveArrivals? = nil, unreadLetters: UnreadDeadLetters = UnreadDeadLetters(),
+        isBaseline: Bool = false,
+        at now: WallTime
+    ) {
+        snapshot = QueueSnapshot(name: name)
+        self.isBaseline = isBaseline && arrivals == nil
+        self.arrivals = arrivals ?? ArchiveArrivals()
+        self.unreadLetters = unreadLetters
+        self.now = now
+        asksForGroups = lastGroupCount <= Self.maxGroups
+        isListLong = lastPending >= Self.deepPositions[0]
+        self.lastProcessed = lastProcessed
+    }
+
+    private func key(_ suffix: StaticString) -> [UInt8] { AsynqKeys.queue(snapshot.name, suffix) }
+
+    // MARK: Round trip 2
+
+    /// What round trip 2 asks.
+    struct Counts {
+        let sizes: [(state: TaskState, count: Ask<Int64>)]
+        let processed: Ask<Int64>
+        let failed: Ask<Int64>
+        let paused: Ask<Bool>
+        let next: Ask<[[UInt8]]>
+        let deeper: [Ask<[UInt8]?>]
+        let overdue: [(state: TaskState, count: Ask<Int64>)]
+        let expiredLeases: Ask<[[UInt8]]>
+        let archive: Ask<[ScoredMember]>
+        let groups: Ask<Int64>
+        let groupNames: Ask<[[UInt8]]>?
+        /// Where all of them stand in the pipeline.
+        let places: Range<Int>
+    }
+
+    func addCounts(to pipeline: inout RedisPipeline) -> Counts {
+        let start = pipeline.count
+        return Counts(
+            sizes: StateKey.all.map { ($0.state, $0.addCount(snapshot.name, to: &pipeline)) },
+            processed: counter("processed", in: &pipeline),
+            failed: counter("failed", in: &pipeline),
+            paused: pipeline.exists(key("paused")),
+            next: pipeline.lrange(key("pending"), -Self.nextCount, -1),
+            deeper: (isListLong ? Self.deepPositions : []).map { pipeline.lindex(key("pending"), -$0) },
+            overdue: [
+                (.scheduled, pipeline.zcount(key("scheduled"), upTo: now.wholeSeconds)),
+                (.retry, pipeline.zcount(key("retry"), upTo: now.wholeSeconds)),
+            ],
+            expiredLeases: pipeline.zrangeByScore(
+                key("lease"), from: nil, to: now.wholeSeconds, limit: Self.maxActive),
+            archive: isBaseline
+                ? pipeline.zrangeWithScores(key("archived"), -UnreadDeadLetters.maxPerQueue, -1)
+                : archive(from: arrivals.readFrom(at: now.wholeSeconds), limit: Self.archiveChunk, in: &pipeline),
+            groups: pipeline.scard(key("groups")),
+            groupNames: asksForGroups ? pipeline.smembers(key("groups")) : nil,
+            places: start..<pipeline.count)
+    }
+
+    /// A counter that does not exist yet is 0; it never falls below.
+    private func counter(_ suffix: StaticString, in pipeline: inout RedisPipeline) -> Ask<Int64> {
+        pipeline.get(key(suffix)).map { text throws(RedisError) in
+            guard let text else { return 0 }
+            guard let value = Int64(String(decoding: text, as: UTF8.self)), value >= 0 else {
+                throw RedisError(.malformed, "the counter \(suffix) is no number")
+            }
+            return value
+        }
+    }
+
+    private func archive(from: Int64?, limit: Int, in pipeline: inout RedisPipeline) -> Ask<[ScoredMember]> {
+        pipeline.zrangeByScoreWithScores(key("archived"), from: from, to: nil, limit: limit)
+    }
+
+    mutating func readCounts(_ counts: Counts, _ replies: [RedisReply]) {
+        isUnanswered = replies[counts.places].contains(.unanswered)
+        if isUnanswered { return }
+        for (state, count) in counts.sizes { snapshot.size[state] = read(count, replies) }
+        snapshot.processed = read(counts.processed, replies)
+        snapshot.failed = read(counts.failed, replies)
+        snapshot.isPaused = read(counts.paused, replies)
+        readNextTasks(counts, replies)
+        for (state, count) in counts.overdue {
+            snapshot.overdue[state] = read(count, replies, isReported: snapshot.size[state] == nil)
+        }
+        if let leases = read(counts.expiredLeases, replies) { setExpiredLeases(leases) }
+        if let members = read(counts.archive, replies, isReported: snapshot.size[.archived] == nil) {
+            readArchive(members)
+        }
+        readGroups(counts, replies)
+    }
+
+    private mutating func readNextTasks(_ counts: Counts, _ replies: [RedisReply]) {
+        // A list of the wrong type was reported by LLEN already.
+        let isReported = snapshot.size[.pending] == nil
+        if let next = read(counts.next, replies, isReported: isReported) {
+            nextTasks = next.reversed()
+            if next.isEmpty { snapshot.latencyNanoseconds = 0 }
+        }
+        for task in counts.deeper {
+            if let id = read(task, replies, isReported: true) ?? nil { nextTasks.append(id) }
+        }
+        // Where nobody takes tasks, the first one is enough.
+        if snapshot.size[.active] == 0 && snapshot.processed == lastProcessed { nextTasks = Array(nextTasks.prefix(1)) }
+    }
+
+    private mutating func readGroups(_ counts: Counts, _ replies: [RedisReply]) {
+        snapshot.groups = read(counts.groups, replies)
+        if let ask = counts.groupNames, let names = read(ask, replies, isReported: snapshot.groups == nil) {
+            groupNames = names
+            // The last one may go between the two commands.
+            if names.isEmpty { snapshot.size[.aggregating] = 0 }
+        }
+        if snapshot.groups == 0 { snapshot.size[.aggregating] = 0 }
+        if let groups = snapshot.groups, groups > Self.maxGroups || (!asksForGroups && groups > 0) {
+            groupNames = []
+            limit("more than \(Self.maxGroups) groups; they are not summed up")
+        }
+    }
+
+    private mutating func setExpiredLeases(_ leases: [[UInt8]]) {
+        expiredLeases = Set(leases)
+        if expiredLeases.isEmpty { snapshot.orphaned = 0 }
+        if expiredLeases.count >= Self.maxActive {
+            limit("\(Self.maxActive) or more expired leases; orphans are not counted")
+            expiredLeases = []
+        }
+    }
+
+    private mutating func readArchive(_ members: [ScoredMember]) {
+        archived = members
+        if isBaseline {
+            unreadLetters.add(archived, areArrivals: false)
+            if let newest = archived.last {
+                archiveRestFrom = min(newest.score, now.wholeSeconds) - ArchiveArrivals.overlapSeconds
+            }
+        } else if archived.count >= Self.archiveChunk {
+            // By score, not by rank: one that leaves between the two readings would shift the ranks of those after it.
+            archiveRestFrom = archived.last?.score
+        }
+        if archiveRestFrom == nil { countArrivals(isComplete: true) }
+    }
+
+    private mutating func countArrivals(isComplete: Bool) {
+        if isBaseline {
+            arrivals.begin(archived, at: now.wholeSeconds)
+        } else {
+            let new = arrivals.countArrivals(in: archived, at: now.wholeSeconds, isComplete: isComplete)
+            unreadLetters.add(new, areArrivals: true)
+        }
+        snapshot.deadLettered = arrivals.total
+    }
+
+    // MARK: Round trip 3
+
+    /// What round trip 3 asks.
+    struct Details {
+        let nextTasks: [Ask<TaskPlace>]
+        let active: Ask<[[UInt8]]>?
+        let archiveRest: Ask<[ScoredMember]>?
+        let groups: [Ask<Int64>]
+        /// Where all of them stand in the pipeline.
+        let places: Range<Int>
+    }
+
+    func addDetails(to pipeline: inout RedisPipeline) -> Details {
+        let start = pipeline.count
+        return Details(
+            nextTasks: nextTasks.map { pipeline.taskPlace(snapshot.name, id: $0) },
+            active: expiredLeases.isEmpty ? nil : pipeline.lrange(key("active"), 0, Self.maxActive - 1),
+            archiveRest: archiveRestFrom.map {
+                archive(from: $0, limit: ArchiveArrivals.maxMembers, in: &pipeline)
+            },
+            groups: groupNames.map { pipeline.zcard(AsynqKeys.group(snapshot.name, $0)) },
+            places: start..<pipeline.count)
+    }
+
+    mutating func readDetails(_ details: Details, _ replies: [RedisReply]) {
+        if replies[details.places].contains(.unanswered) {
+            isUnanswered = true
+            return
+        }
+        readLatency(details.nextTasks, replies)
+        if let active = details.active { readActive(active, replies) }
+        if let rest = details.archiveRest, let members = read(rest, replies) { readArchiveRest(members) }
+        sumGroups(details.groups, replies)
+    }
+
+    private mutating func sumGroups(_ groups: [Ask<Int64>], _ replies: [RedisReply]) {
+        if groups.isEmpty { return }
+        var aggregating: Int64 = 0
+        for group in groups {
+            guard let count = read(group, replies) else { return }
+            let (sum, overflow) = aggregating.addingReportingOverflow(count)
+            aggregating = overflow ? .max : sum
+        }
+        snapshot.size[.aggregating] = aggregating
+    }
+
+    /// An orphan is active and its lease has expired. A lease alone says nothing: it may have outlived its task.
+    private mutating func readActive(_ ask: Ask<[[UInt8]]>, _ replies: [RedisReply]) {
+        guard let active = read(ask, replies, isReported: snapshot.size[.active] == nil) else { return }
+        snapshot.orphaned = Int64(active.count { expiredLeases.contains($0) })
+        if active.count >= Self.maxActive { limit("\(Self.maxActive) or more active tasks; the first are looked at") }
+    }
+
+    private mutating func readArchiveRest(_ members: [ScoredMember]) {
+        // Ascending: what does not fit is read by the next scrape.
+        let isComplete = members.count < ArchiveArrivals.maxMembers
+        if !isComplete { limit("\(ArchiveArrivals.maxMembers) or more new dead letters at once") }
+        archived = isBaseline ? members : archived + members
+        countArrivals(isComplete: isComplete)
+    }
+
+    /// As Asynq computes it: now − `pending_since` of the next task, 0 where it has none; a clock ahead of ours gives 0.
+    /// Tasks that workers have taken since the round trip before are passed over. If those are not the whole list, the age
+    /// is not known.
+    private mutating func readLatency(_ tasks: [Ask<TaskPlace>], _ replies: [RedisReply]) {
+        if tasks.isEmpty { return }
+        for task in tasks {
+            guard let place = read(task, replies) else { return }
+            // Dequeueing sets the state and takes pending_since away; a task that is done has neither.
+            guard place.isPending || (place.state == nil && place.pendingSince != nil) else { continue }
+            guard let text = place.pendingSince else {
+                snapshot.latencyNanoseconds = 0
+                return
+            }
+            if let since = Int64(String(decoding: text, as: UTF8.self)) {
+                snapshot.latencyNanoseconds = max(0, now.nanoseconds(since: WallTime(nanoseconds: since)))
+            } else {
+                errors.append(
+                    RedisError(.malformed, "pending_since of the next task is no number").about(snapshot.name))
+            }
+            return
+        }
+        if Int64(tasks.count) == snapshot.size[.pending] { snapshot.latencyNanoseconds = 0 }
+    }
+
+    // MARK: Replies
+
+    /// What a command gave; nil where it failed, which is an error unless another command of the queue has reported it.
+    private mutating func read<Value>(
+        _ ask: Ask<Value>, _ replies: [RedisReply], isReported: Bool = false
+    ) -> Value? {
+        do throws(RedisError) {
+            return try replies[ask]
+        } catch {
+            if !isReported { errors.append(error.about(snapshot.name)) }
+            return nil
+        }
+    }
+
+    private mutating func limit(_ what: String) {
+        errors.append(RedisError(.limit, "queue \(snapshot.name.text) has \(what)"))
+    }
+}

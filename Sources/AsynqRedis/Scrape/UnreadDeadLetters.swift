@@ -1,0 +1,43 @@
+import Redis
+
+/// One queue's dead letters whose messages are still to be read: the newest ones, in the order in which they died.
+struct UnreadDeadLetters {
+    struct Unread {
+        let member: ScoredMember
+        let isArrival: Bool
+    }
+
+    /// Of more letters only the newest stay.
+    static let maxPerQueue = 20
+
+    private(set) var unread: [Unread] = []
+    /// Arrivals that were pushed out by newer ones before they were read, or could not be read; until somebody takes them.
+    private(set) var skipped: UInt64 = 0
+
+    mutating func add(_ members: [ScoredMember], areArrivals: Bool) {
+        unread += members.sorted { $0.score < $1.score }.map { Unread(member: $0, isArrival: areArrivals) }
+        skip(max(0, unread.count - Self.maxPerQueue))
+    }
+
+    /// The oldest ones.
+    mutating func skip(_ count: Int) {
+        skipped += UInt64(unread.prefix(count).count(where: \.isArrival))
+        unread.removeFirst(min(count, unread.count))
+    }
+
+    /// Takes the newest ones out.
+    mutating func take(_ count: Int) -> [Unread] {
+        let taken = Array(unread.suffix(count))
+        unread.removeLast(taken.count)
+        return taken
+    }
+
+    mutating func putBack(_ letters: [Unread]) { unread += letters }
+
+    mutating func takeSkipped() -> UInt64 {
+        defer { skipped = 0 }
+        return skipped
+    }
+
+    mutating func noteSkipped(_ letters: [Unread]) { skipped += UInt64(letters.count(where: \.isArrival)) }
+}

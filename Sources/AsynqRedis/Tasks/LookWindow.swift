@@ -1,0 +1,33 @@
+import Model
+
+/// The time in which something happened: after `from`, not after `to`.
+struct LookWindow: Equatable {
+    let from: WallTime
+    let to: WallTime
+
+    var middle: WallTime { WallTime(nanoseconds: from.nanoseconds + to.nanoseconds(since: from) / 2) }
+
+    /// The middle of what is left when it happened in the second that begins at `second`; of all where nothing is left.
+    func middle(inSecond second: Int64) -> WallTime {
+        let low = max(from, WallTime(seconds: second))
+        let high = min(to, WallTime(seconds: second + 1))
+        return low < high ? LookWindow(from: low, to: high).middle : middle
+    }
+
+    /// Whether a worker's stamp can be of this window, as far as clocks of two machines agree.
+    func mayHold(_ stamp: WallTime) -> Bool {
+        stamp.nanoseconds(since: from) > -1_000_000_000 && stamp.nanoseconds(since: to) < 1_000_000_000
+    }
+}
+
+/// A task that has been started: since when it could have been, and when it was.
+struct StartedTask: Equatable {
+    let queue: QueueName
+    let id: [UInt8]
+    let ready: WallTime
+    let window: LookWindow
+    /// The best guess within the window.
+    let start: WallTime
+    /// It runs still, as far as is known: its worker may say when it began.
+    let isRunning: Bool
+}

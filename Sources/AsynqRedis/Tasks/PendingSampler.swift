@@ -1,0 +1,243 @@
+import Model
+import Redis
+
+/// What one look-ahead sample may still ask for, over all queues.
+struct SampleBudget {
+    var tasks: Int
+    var messageBytes: Int
+}
+
+/// One queue's part in a look-ahead sample: which of its next tasks are pending since when, and which of them have gone
+/// since the sample before.
+///
+///     round trip 1   LRANGE pending -<count> -1
+///     round trip 2   for each task that is new there: HMGET t:<id> pending_since msg (without msg beyond the budget of
+///                    bytes); for those that have gone: HMGET t:<id> state pending_since, and one ZMSCORE of their leases
+struct PendingSampler {
+    /// A worker's lease on a task lasts this long when it takes the task.
+    private static let leaseSeconds: Int64 = 30
+    /// Messages read at once while their size in this queue is not known.
+    private static let firstMessages = 10
+
+    private typealias Moment = (at: WallTime, monotonic: MonotonicTime)
+
+    private struct Tracked {
+        /// nil: it has no `pending_since` (put back by a worker that stopped).
+        var ready: WallTime?
+        var isMessageRead = false
+    }
+
+    let name: QueueName
+    private var tracked: [[UInt8]: Tracked] = [:]
+    private var budget = MessageBudget(firstCount: firstMessages)
+    /// When the list was read last.
+    private var lastRead: Moment?
+    private var readBefore: Moment?
+    private(set) var lost: [LostTaskReason: UInt64] = [:]
+    private(set) var error: RedisError?
+
+    // What the sample under way has found.
+    private var fresh: [[UInt8]] = []
+    private var gone: [[UInt8]] = []
+    /// Gone as well, and not to be asked for. SeenTasks is told of them when this sample is through, or by the next one if
+    /// this one fails.
+    private var unasked: [(id: [UInt8], ready: WallTime, from: WallTime)] = []
+    private var window: LookWindow?
+
+    init(_ name: QueueName) {
+        self.name = name
+    }
+
+    /// The sample under way has failed. After it, perhaps for the size of its messages, they are tried one by one.
+    mutating func sampleFailed() {
+        budget = MessageBudget(firstCount: 1)
+        // What has gone is asked for again, and may have gone since then.
+        lastRead = readBefore
+    }
+
+    // MARK: Round trip 1
+
+    mutating func addList(_ count: Int, to pipeline: inout RedisPipeline) -> Ask<[[UInt8]]> {
+        lost = [:]
+        error = nil
+        readBefore = lastRead
+        return pipeline.lrange(AsynqKeys.queue(name, "pending"), -count, -1)
+    }
+
+    /// - Parameters:
+    ///   - start: just before the lists were asked for.
+    ///   - maxGap: between two samples; when more time has passed, it is too uncertain when a task has gone.
+    mutating func readList(
+        _ list: Ask<[[UInt8]]>, _ replies: [RedisReply], start: (at: WallTime, monotonic: MonotonicTime),
+        maxGap: UInt64
+    ) {
+        fresh = []
+        gone = []
+        // A node that did not answer is reported by the client.
+        guard let ids = read(list, replies) else { return }
+        // The next to be dequeued is the last: it counts most where not all can be read.
+        fresh = ids.reversed().filter { tracked[$0]?.isMessageRead != true }
+        if !tracked.isEmpty {
+            let present = Set(ids)
+            gone = tracked.keys.filter { !present.contains($0) }
+        }
+        window = nil
+        if let lastRead, start.monotonic.nanoseconds(since: lastRead.monotonic) <= maxGap {
+            window = LookWindow(from: lastRead.at, to: lastRead.at)
+        } else {
+            lose(gone.count, .gap)
+            for id in gone { dropUnasked(id, from: lastRead?.at) }
+            gone = []
+        }
+        lastRead = start
+    }
+
+    /// The task has gone, and is not asked for. `from`: when it was seen last; nil: at some time since it was ready.
+    private mutating func dropUnasked(_ id: [UInt8], from: WallTime?) {
+        if let ready = tracked.removeValue(forKey: id)?.ready { unasked.append((id, ready, from ?? ready)) }
+    }
+
+    /// The queue is gone, and what was pending in it.
+    func end(at now: WallTime, noting tasks: SeenTasks) {
+        guard let from = lastRead?.at else { return }
+        for (id, task) in tracked {
+            if let ready = task.ready {
+                tasks.noteGone(queue: name, id: id, ready: ready, LookWindow(from: from, to: now))
+            }
+        }
+    }
+
+    private mutating func lose(_ count: Int, _ reason: LostTaskReason) {
+        if count > 0 { lost[reason, default: 0] += UInt64(count) }
+    }
+
+    // MARK: Round trip 2
+
+    /// What round trip 2 asks.
+    struct Details {
+        let fresh: [(id: [UInt8], hasMessage: Bool, task: Ask<PendingTask>)]
+        let gone: [(id: [UInt8], place: Ask<TaskPlace>)]
+        /// The leases of those that have gone, in their order.
+        let leases: Ask<[Int64?]>?
+    }
+
+    /// Takes its share of the budget. Messages that do not fit are read by a later sample, if their tasks are pending still.
+    mutating func addDetails(_ left: inout SampleBudget, to pipeline: inout RedisPipeline) -> Details {
+        let messages = min(fresh.count, budget.count(within: left.messageBytes))
+        left.messageBytes -= messages * budget.assumedBytes
+        fresh = fresh.prefix(messages) + fresh.dropFirst(messages).filter { tracked[$0] == nil }
+        // Those that have gone can't be asked for later.
+        let refused = max(0, gone.count - max(0, left.tasks))
+        for id in gone.suffix(refused) {
+            if let window { dropUnasked(id, from: window.from) }
+        }
+        gone.removeLast(refused)
+        left.tasks -= gone.count
+        let late = max(0, fresh.count - max(0, left.tasks))
+        fresh.removeLast(late)
+        left.tasks -= fresh.count
+        lose(refused + late, .limit)
+        return Details(
+            fresh: fresh.enumerated().map { position, id in
+                let hasMessage = position < messages
+                return (id, hasMessage, pipeline.pendingTask(name, id: id, withMessage: hasMessage))
+            },
+            gone: gone.map { ($0, pipeline.taskPlace(name, id: $0)) },
+            leases: gone.isEmpty ? nil : pipeline.zmscore(AsynqKeys.queue(name, "lease"), gone))
+    }
+
+    /// Notes what is pending, and returns what has been started since the sample before. `now`: when all was read.
+    mutating func readDetails(
+        _ details: Details, _ replies: [RedisReply], at now: WallTime, noting tasks: SeenTasks
+    ) -> [StartedTask] {
+        for (id, hasMessage, task) in details.fresh { readFresh(id, task, replies, hasMessage: hasMessage, tasks) }
+        if budget.isSizeUnknown { budget = MessageBudget(firstCount: Self.firstMessages) }
+        for task in unasked {
+            let window = LookWindow(from: task.from, to: max(now, task.from))
+            tasks.noteGone(queue: name, id: task.id, ready: task.ready, window)
+        }
+        unasked = []
+        window = window.map { LookWindow(from: $0.from, to: max(now, $0.from)) }
+        let leases = details.leases.flatMap { read($0, replies) }
+        var started: [StartedTask] = []
+        for (position, (id, ask)) in details.gone.enumerated() {
+            let place = read(ask, replies)
+            if let task = readGone(id, place, lease: leases?[position], tasks) { started.append(task) }
+            // One that runs is seen by ActiveSampler; one that is done may be another task when its id comes again.
+            if place?.isActive != true { tasks.noteLeft(queue: name, CollectionOfOne(id)) }
+        }
+        return started
+    }
+
+    private mutating func readFresh(
+        _ id: [UInt8], _ ask: Ask<PendingTask>, _ replies: [RedisReply], hasMessage: Bool, _ tasks: SeenTasks
+    ) {
+        let found: PendingTask
+        do throws(RedisError) {
+            // A node that did not answer is asked again.
+            guard let answer = try replies[ask] else { return }
+            found = answer
+        } catch {
+            // A key of the wrong type is not.
+            tracked[id] = Tracked(ready: nil, isMessageRead: true)
+            return note(error)
+        }
+        let ready = found.pendingSince.flatMap { Int64(String(decoding: $0, as: UTF8.self)) }
+            .flatMap { $0 > 0 ? WallTime(nanoseconds: $0) : nil }
+        tracked[id] = Tracked(ready: ready, isMessageRead: hasMessage)
+        var task: StoredTask?
+        if let message = found.message {
+            budget.note(message.count)
+            do throws(RedisError) {
+                task = try StoredTask(message: message, names: tasks.names)
+            } catch {
+                // It has its time all the same.
+                note(error)
+            }
+        }
+        if ready != nil || task != nil { tasks.note(queue: name, id: id, ready: ready, task: task) }
+    }
+
+    /// A task that is in the list no more. Dequeueing takes `pending_since` out of the hash, and a task that is done and
+    /// not retained has none; one that was moved by hand (archived) keeps it. One that is still pending was only pushed out of
+    /// sight by tasks that were put back in front of it: it is asked for until it has gone.
+    private mutating func readGone(
+        _ id: [UInt8], _ place: TaskPlace?, lease: Int64?, _ tasks: SeenTasks
+    ) -> StartedTask? {
+        guard let task = tracked.removeValue(forKey: id), let ready = task.ready, let window else { return nil }
+        guard let place else {
+            lose(1, .gap)
+            tasks.noteGone(queue: name, id: id, ready: ready, window)
+            return nil
+        }
+        let since = place.pendingSince.flatMap { Int64(String(decoding: $0, as: UTF8.self)) }
+            .map { WallTime(nanoseconds: $0) }
+        if since == ready && place.isPending {
+            tracked[id] = task
+            return nil
+        }
+        tasks.noteGone(queue: name, id: id, ready: ready, window)
+        if since == ready { return nil }
+        let start = lease.map { window.middle(inSecond: $0 - Self.leaseSeconds) } ?? window.middle
+        return StartedTask(
+            queue: name, id: id, ready: ready, window: window, start: start,
+            isRunning: lease != nil && place.isActive)
+    }
+
+    // MARK: Replies
+
+    /// What a command gave; nil where it failed, or was not answered.
+    private mutating func read<Value>(_ ask: Ask<Value>, _ replies: [RedisReply]) -> Value? {
+        do throws(RedisError) {
+            return try replies[ask]
+        } catch {
+            note(error)
+            return nil
+        }
+    }
+
+    /// The first error of a sample is enough.
+    private mutating func note(_ error: RedisError) {
+        self.error = self.error ?? error.about(name)
+    }
+}
