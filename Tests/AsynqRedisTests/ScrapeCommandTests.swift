@@ -1,0 +1,120 @@
+import Model
+import Platform
+import TestSupport
+import Testing
+
+@testable import AsynqRedis
+@testable import Redis
+
+@Suite("The commands of a scrape")
+struct ScrapeCommandTests {
+    /// A Redis with one queue, one server and one scheduler, which remembers what it was asked.
+    private final class RecordingClient: RedisClient {
+        typealias Sent = (roundTrip: Int, command: String)
+
+        var sent: [Sent] = []
+        private let isBusy: Bool
+        private var roundTrips = 0
+
+        /// `isBusy`: the queue has something of all that there can be.
+        init(isBusy: Bool) {
+            self.isBusy = isBusy
+        }
+
+        func prepare(deadline: MonotonicTime) throws(RedisError) {
+            roundTrips = 0
+            sent = []
+        }
+
+        func roundTrip(_ pipeline: RedisPipeline, deadline: MonotonicTime) throws(RedisError) -> [RedisReply] {
+            roundTrips += 1
+            return (0..<pipeline.count).map { index in
+                let words = Self.words(pipeline.bytes(of: index))
+                let command = Self.command(words)
+                sent.append((roundTrips, command))
+                let answer = answer(command, words)
+                return pipeline.commands[index].route == .everyNode ? .array([answer]) : answer
+            }
+        }
+
+        private static func words(_ bytes: ArraySlice<UInt8>) -> [String] {
+            let lines = String(decoding: bytes, as: UTF8.self).split(
+                separator: "\r\n", omittingEmptySubsequences: false)
+            return stride(from: 2, to: lines.count, by: 2).map { String(lines[$0]) }
+        }
+
+        /// As the document writes it.
+        private static func command(_ words: [String]) -> String {
+            let key = words[1]
+            if key.hasPrefix("asynq:servers:{") { return words[0] + " asynq:servers:{…}" }
+            if key.hasPrefix("asynq:schedulers:{") { return words[0] + " asynq:schedulers:{…}" }
+            guard key.hasPrefix("asynq:{q}:") else { return words[0] + " " + key }
+            let suffix = key.dropFirst("asynq:{q}:".count)
+            if suffix.hasPrefix("t:") { return words[0] + " t:<id>" }
+            if suffix.hasPrefix("g:") { return words[0] + " g:<group>" }
+            return "\(words[0]) \(suffix)" + (words[0] == "LINDEX" ? " " + words[2] : "")
+        }
+
+        private func answer(_ command: String, _ words: [String]) -> RedisReply {
+            func list(_ texts: [String]) -> RedisReply { .array(texts.map { .string(Array($0.utf8)) }) }
+            switch command {
+            case "SMEMBERS asynq:queues": return list(["q"])
+            case "ZRANGEBYSCORE asynq:servers": return list(["asynq:servers:{h:1:s}"])
+            case "ZRANGEBYSCORE asynq:schedulers": return list(["asynq:schedulers:{h:1:s}"])
+            case "ZRANGE archived" where isBusy: return list(["old", "1"])
+            case "ZRANGEBYSCORE archived" where isBusy && roundTrips == 2:
+                return list((0..<1000).flatMap { ["id \($0)", "100"] })
+            case "LRANGE pending" where isBusy, "LRANGE active" where isBusy: return list(["a"])
+            case "ZRANGEBYSCORE lease" where isBusy, "SMEMBERS groups" where isBusy: return list(["a"])
+            case "LINDEX pending -32", "LINDEX pending -256": return .null
+            case "HMGET t:<id>": return list(["pending", "1"])
+            default: break
+            }
+            switch words[0] {
+            case "LLEN", "ZCARD", "ZCOUNT", "SCARD", "EXISTS": return .integer(isBusy ? 300 : 0)
+            case "GET", "INFO": return .null
+            default: return .array([])
+            }
+        }
+    }
+
+    /// What two scrapes ask, the first one, which takes what is there for known, and a later one.
+    private static func scrapes(isBusy: Bool) throws -> [[RecordingClient.Sent]] {
+        let client = RecordingClient(isBusy: isBusy)
+        var scraper = QueueScraper(filter: .all, clock: .system)
+        return try (0..<2).map { _ in
+            try client.prepare(deadline: .soon)
+            _ = try scraper.scrape(client, deadline: .soon)
+            return client.sent
+        }
+    }
+
+    private static func lines(_ sent: [RecordingClient.Sent]) -> [String] {
+        sent.map { "\($0.roundTrip) \($0.command)" }
+    }
+
+    @Test("The document lists each command that a scrape can send, and no other")
+    func table() throws {
+        let documented = try ScrapeCommand.documented().map { "\($0.roundTrip) \($0.command)" }
+        let sent = try Self.scrapes(isBusy: true).flatMap(Self.lines)
+        #expect(Set(sent) == Set(documented))
+        #expect(Set(documented).count == documented.count)
+    }
+
+    @Test("A queue with nothing in it is asked what the document says of each queue, once")
+    func idleQueue() throws {
+        let always = try ScrapeCommand.documented().filter {
+            !$0.isConditional && !["next task", "group"].contains($0.each)
+        }
+        .map { "\($0.roundTrip) \($0.command)" }
+        let scrapes = try Self.scrapes(isBusy: false).map(Self.lines)
+        #expect(scrapes[0].sorted() == (always + ["2 SMEMBERS groups", "2 ZRANGE archived"]).sorted())
+        #expect(scrapes[1].sorted() == (always + ["2 SMEMBERS groups", "2 ZRANGEBYSCORE archived"]).sorted())
+    }
+
+    @Test("The user that the document describes may run them all")
+    func permissions() throws {
+        let needed = Set(try ScrapeCommand.documented().map { $0.name.lowercased() })
+        #expect(needed.subtracting(try ScrapeCommand.allowed()).isEmpty)
+    }
+}
