@@ -30,7 +30,7 @@ struct IdleConnectionTests {
         }
         let client = try Self.client(server)
         #expect(try client.ask("PING") == Self.pong)
-        server.waitUntilReadable()
+        server.awaitEnd()
         #expect(try client.ask("PING") == Self.pong)
         #expect(server.connections == 2)
     }
@@ -91,11 +91,11 @@ struct IdleConnectionTests {
         }
         // The fake's port is the name of the master, so that it can answer with it.
         let target = RedisTarget(
-            server.endpoint, sentinels: .init(addresses: [server.address], master: String(server.port)))
+            server.endpoint, sentinels: RedisSentinels(addresses: [server.address], master: String(server.port)))
         let client = target.makeClient(clock: .system)
         try client.prepare(deadline: .soon)
         #expect(try client.ask("PING") == Self.pong)
-        server.waitUntilReadable()
+        server.awaitEnd()
         if closedWhileIdle { try client.prepare(deadline: .soon) }
         #expect(try client.ask("PING") == Self.pong)
         #expect(server.commands.count { $0[0] == "SENTINEL" } == 2)
@@ -130,7 +130,6 @@ struct SurplusReplyTests {
         let client = try Self.client(server)
         #expect(try client.ask("ECHO", "one") == .string(Array("one".utf8)))
         server.push("+late\r\n")
-        server.waitUntilReadable()
         #expect(failure { _ = try client.ask("ECHO", "two") }?.reason == .protocolError)
         try client.prepare(deadline: .soon)
         #expect(try client.ask("ECHO", "three") == .string(Array("three".utf8)))

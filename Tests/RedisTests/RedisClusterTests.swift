@@ -128,7 +128,7 @@ struct RedisClusterTests {
             })
         let client = try cluster.client()
         #expect(try client.both() == Self.values)
-        if isSeen { cluster.high.waitUntilReadable() }
+        if isSeen { cluster.high.awaitEnd() }
         var pipeline = RedisPipeline()
         pipeline.add("LLEN", Array(FakeCluster.lowKey.utf8))
         pipeline.add("LLEN", Array(FakeCluster.highKey.utf8))

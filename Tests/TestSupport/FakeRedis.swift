@@ -18,6 +18,24 @@ package enum FakeAnswer: Sendable {
         let bytes = Array(text.utf8)
         _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
     }
+
+    /// Ends the connection, and waits until the far side's kernel knows.
+    fileprivate static func end(_ descriptor: Int32) {
+        shutdown(descriptor, Int32(SHUT_WR))
+        awaitDelivery(descriptor)
+    }
+
+    /// Waits until the far side's kernel has acknowledged all that was sent.
+    fileprivate static func awaitDelivery(_ descriptor: Int32) {
+        // `struct tcp_info`: the segments in flight are its UInt32 at 24.
+        var info = [UInt8](repeating: 0, count: 104)
+        var size = socklen_t(info.count)
+        while getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_INFO, &info, &size) == 0,
+            info[24..<28].contains(where: { $0 != 0 })
+        {
+            poll(nil, 0, 1)
+        }
+    }
 }
 
 /// Speaks Redis' protocol on a TCP port of its own, over any number of connections, and answers as a test says.
@@ -35,6 +53,8 @@ package final class FakeRedis: Sendable {
     fileprivate struct State {
         var commands: [(connection: Int, words: [String])] = []
         var connections = 0
+        /// Connections that were ended here.
+        var ended = 0
         var open: [Int32] = []
     }
 
@@ -78,22 +98,23 @@ package final class FakeRedis: Sendable {
     /// Made so far.
     package var connections: Int { core.state.withLock { $0.connections } }
 
-    /// What has come in, without the logins.
+    /// The commands that have come in, without the logins.
     package var commands: [[String]] { core.state.withLock { $0.commands.map(\.words).filter { $0[0] != "CLIENT" } } }
 
-    /// Waits until what this server has sent, or its end of a connection, can be read by a client, which is a part of this
-    /// process.
-    package func waitUntilReadable() {
-        var entries = (0..<Int32(1024)).filter { TCPSocket.peerPort(of: $0) == port }.map {
-            pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
+    /// Sends to all that are connected, unasked, and waits until it is there.
+    package func push(_ text: String) {
+        for descriptor in core.state.withLock({ $0.open }) {
+            FakeAnswer.send(descriptor, text)
+            FakeAnswer.awaitDelivery(descriptor)
         }
-        poll(&entries, nfds_t(entries.count), 30_000)
     }
 
-    /// Sends to all that are connected, unasked.
-    package func push(_ text: String) {
-        for descriptor in core.state.withLock({ $0.open }) { FakeAnswer.send(descriptor, text) }
+    /// Waits until a connection has been ended here, and the far side can see it.
+    package func awaitEnd() {
+        while core.state.withLock({ $0.ended }) == 0, Clock.system.monotonic() < deadline { poll(nil, 0, 1) }
     }
+
+    private let deadline = MonotonicTime.soon
 }
 
 extension FakeRedis.Core {
@@ -151,11 +172,17 @@ extension FakeRedis.Core {
         case .send(let text): FakeAnswer.send(client.descriptor, text)
         case .sendAndClose(let text):
             FakeAnswer.send(client.descriptor, text)
-            return false
+            return end(client)
         case .silence: client.isSilent = true
-        case .close: return false
+        case .close: return end(client)
         }
         return true
+    }
+
+    private func end(_ client: FakeRedis.Client) -> Bool {
+        FakeAnswer.end(client.descriptor)
+        state.withLock { $0.ended += 1 }
+        return false
     }
 
     /// `*2\r\n$3\r\nGET\r\n$1\r\nk\r\n`; nil while it is not all there.

@@ -1,0 +1,113 @@
+import Model
+import Redis
+import Testing
+
+@testable import AsynqRedis
+
+@Suite("Reading dead letters")
+struct DeadLetterReaderTests {
+    private static let queue = QueueName("q")
+
+    private static func unread(_ ids: String...) -> [QueueName: UnreadDeadLetters] {
+        var letters = UnreadDeadLetters()
+        letters.add(
+            ids.enumerated().map { ScoredMember(member: Array($1.utf8), score: 1_700_000_000 + Int64($0)) },
+            areArrivals: true)
+        return [queue: letters]
+    }
+
+    private static func store(_ ids: String...) -> TaskStore {
+        let store = TaskStore()
+        // `type` "x", `retried` 3.
+        for id in ids { store.hashes["asynq:{q}:t:\(id)"] = ["msg": [0x0A, 1, 0x78, 0x30, 3]] }
+        return store
+    }
+
+    private static let deadline = MonotonicTime(nanoseconds: .max)
+
+    @Test("A letter carries what its message says; one that has left the archive is none")
+    func letters() {
+        var unread = Self.unread("gone", "a")
+        var reader = DeadLetterReader()
+        let (letters, errors, failure) = reader.read(
+            &unread, Self.store("a"), noting: SeenTasks(), deadline: Self.deadline)
+        #expect(letters.map(\.task.id) == [Array("a".utf8)])
+        #expect(letters.first?.retried == 3 && letters.first?.type == TaskType("x"))
+        #expect(letters.first?.archivedAt == WallTime(seconds: 1_700_000_001))
+        #expect(errors.isEmpty && failure == nil)
+        #expect(unread[Self.queue]?.unread.isEmpty == true && unread[Self.queue]?.skipped == 0)
+    }
+
+    @Test("One that can't be read costs itself, is named, and counts as skipped")
+    func unreadable() {
+        var unread = Self.unread("a", "wrong", "broken")
+        let store = Self.store("a")
+        store.instead["HMGET asynq:{q}:t:wrong"] = .error("WRONGTYPE no hash")
+        store.hashes["asynq:{q}:t:broken"] = ["msg": [0x0A, 0x7F]]
+        var reader = DeadLetterReader()
+        let (letters, errors, _) = reader.read(&unread, store, noting: SeenTasks(), deadline: Self.deadline)
+        #expect(letters.count == 1)
+        #expect(errors.map(\.reason).sorted { $0.rawValue < $1.rawValue } == [.malformed, .wrongType])
+        #expect(errors.allSatisfy { $0.message.hasPrefix("queue q: ") })
+        #expect(unread[Self.queue]?.skipped == 2)
+    }
+
+    @Test("What a node did not answer is read the next time")
+    func unanswered() {
+        var unread = Self.unread("a")
+        let store = Self.store("a")
+        store.instead["HMGET asynq:{q}:t:a"] = .unanswered
+        var reader = DeadLetterReader()
+        #expect(reader.read(&unread, store, noting: SeenTasks(), deadline: Self.deadline).letters.isEmpty)
+        #expect(unread[Self.queue]?.unread.count == 1 && unread[Self.queue]?.skipped == 0)
+        store.instead = [:]
+        #expect(reader.read(&unread, store, noting: SeenTasks(), deadline: Self.deadline).letters.count == 1)
+    }
+
+    @Test("After a failure they are read one by one; the one that fails by itself is skipped")
+    func failure() {
+        var unread = Self.unread("a", "b", "c")
+        let store = Self.store("a", "b", "c")
+        var reader = DeadLetterReader()
+        store.failsAfter = 0
+        #expect(reader.read(&unread, store, noting: SeenTasks(), deadline: Self.deadline).failure?.reason == .timeout)
+        #expect(unread[Self.queue]?.unread.count == 3 && unread[Self.queue]?.skipped == 0)
+        store.failsAfter = 0
+        #expect(reader.read(&unread, store, noting: SeenTasks(), deadline: Self.deadline).failure != nil)
+        #expect(unread[Self.queue]?.unread.count == 2 && unread[Self.queue]?.skipped == 1)
+        #expect(reader.read(&unread, store, noting: SeenTasks(), deadline: Self.deadline).letters.count == 2)
+        #expect(store.asked.map(\.count) == [1, 1])
+    }
+}
+
+@Suite("The newest dead letters")
+struct NewestDeadLettersTests {
+    private static func letter(_ id: Int, queue: String = "q", at seconds: Int64) -> DeadLetter {
+        DeadLetter(
+            task: TaskName(queue: QueueName(queue), id: Array("\(id)".utf8)), type: TaskType([]),
+            archivedAt: WallTime(seconds: seconds), errorMessage: ForeignText([]), retried: 0, lastFailedAt: nil,
+            context: nil, isArrival: true)
+    }
+
+    @Test("They are the newest of each queue, newest first, and each task once")
+    func newest() {
+        var letters = NewestDeadLetters()
+        let present = [QueueName("q"), QueueName("other")]
+        letters.add((1...25).map { Self.letter($0, at: Int64($0)) }, present: present)
+        letters.add([Self.letter(30, queue: "other", at: 10), Self.letter(7, at: 26)], present: present)
+        let times = letters.all.map(\.archivedAt.wholeSeconds)
+        // Task 7 died again at 26; of the 25 of its queue the newest 20 stay.
+        let expected: [Int64] = [26] + (11...25).reversed() + [10, 10, 9, 8, 6]
+        #expect(times == expected)
+    }
+
+    @Test("Those of queues that are gone are forgotten")
+    func gone() {
+        var letters = NewestDeadLetters()
+        letters.add(
+            [Self.letter(1, at: 1), Self.letter(2, queue: "other", at: 2)],
+            present: [QueueName("q"), QueueName("other")])
+        letters.add([], present: [QueueName("other")])
+        #expect(letters.all.map(\.task.queue) == [QueueName("other")])
+    }
+}

@@ -1,0 +1,237 @@
+import Model
+import Platform
+import ProtobufWire
+import Redis
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import AsynqRedis
+
+/// As LookAheadTests, without a Redis: what it may answer, and when.
+@Suite("Look-ahead samples")
+struct LookAheadSamplerTests {
+    private static let start: Int64 = 1_800_000_000
+
+    /// Both clocks, moved by the test.
+    private final class Time: Sendable {
+        private let milliseconds = Atomic<Int64>(0)
+
+        func pass(milliseconds: Int64) { self.milliseconds.add(milliseconds, ordering: .relaxed) }
+
+        var now: WallTime {
+            let passed = milliseconds.load(ordering: .relaxed)
+            return WallTime(nanoseconds: LookAheadSamplerTests.start * 1_000_000_000 + passed * 1_000_000)
+        }
+
+        var clock: Clock {
+            Clock(wall: { self.now }, monotonic: { MonotonicTime(nanoseconds: UInt64(self.now.nanoseconds)) })
+        }
+    }
+
+    private final class Stage {
+        let store = TaskStore()
+        let tasks = SeenTasks()
+        let time = Time()
+        var sampler: LookAheadSampler
+
+        init(count: Int = 100) {
+            sampler = LookAheadSampler(
+                count: count, intervalNanoseconds: 1_000_000_000, clock: time.clock, tasks: tasks)
+        }
+
+        func pass(milliseconds: Int64) { time.pass(milliseconds: milliseconds) }
+
+        func push(_ id: String, queue: String = "q", age: Int64, message: [UInt8]? = nil) {
+            let since = WallTime(nanoseconds: time.now.nanoseconds - age * 1_000_000_000)
+            store.push(id, queue: queue, since: since, message: message)
+        }
+
+        func sample(_ queues: String..., servers: [String] = []) throws -> [Double] {
+            try sampler.sampleQueues(
+                store, names: queues.map { QueueName($0) }, servers: servers.map { Array($0.utf8) },
+                deadline: MonotonicTime(nanoseconds: .max)
+            ).map(\.seconds)
+        }
+
+        /// The HMGET of tasks in the last sample's second round trip.
+        var askedTasks: [String] { store.asked.last?.filter { $0.hasPrefix("HMGET asynq:{") } ?? [] }
+    }
+
+    private static func worker(startedAt seconds: Int64, nanoseconds: Int64) -> [UInt8] {
+        var writer = WireWriter()
+        writer.string(WorkerInfoField.taskID.rawValue, "a")
+        writer.message(WorkerInfoField.startTime.rawValue) {
+            $0.int(TimestampField.seconds.rawValue, seconds)
+            $0.int(TimestampField.nanoseconds.rawValue, nanoseconds)
+        }
+        return writer.bytes
+    }
+
+    @Test("A task that has gone waited until the middle between two samples")
+    func middle() throws {
+        let stage = Stage()
+        stage.push("a", age: 7)
+        #expect(try stage.sample("q").isEmpty)
+        stage.pass(milliseconds: 1000)
+        stage.store.finish("a")
+        #expect(try stage.sample("q") == [7.5])
+        stage.pass(milliseconds: 1000)
+        #expect(try stage.sample("q").isEmpty)
+    }
+
+    @Test("A running task has its exact start from its worker's heartbeat, six seconds later")
+    func heartbeat() throws {
+        let stage = Stage()
+        stage.push("a", age: 10)
+        _ = try stage.sample("q")
+        stage.pass(milliseconds: 1000)
+        stage.store.start("a", leaseUntil: Self.start + 30)
+        #expect(try stage.sample("q").isEmpty)
+        let server = "asynq:servers:{h:1:s}"
+        let workers = "asynq:workers:{h:1:s}"
+        stage.store.hashes[workers] = ["a": Self.worker(startedAt: Self.start, nanoseconds: 250_000_000)]
+        stage.pass(milliseconds: 5900)
+        #expect(try stage.sample("q", servers: [server]).isEmpty)
+        #expect(!stage.store.asked.joined().contains { $0.contains(workers) })
+        stage.pass(milliseconds: 200)
+        #expect(try stage.sample("q", servers: [server, "asynq:servers:{h:2:s}"]) == [10.25])
+    }
+
+    private enum Heartbeat: CaseIterable {
+        case ofLaterAttempt, broken, silent
+    }
+
+    @Test(
+        "A heartbeat of another attempt, or one that can't be read, leaves the estimate", arguments: Heartbeat.allCases)
+    private func otherHeartbeat(kind: Heartbeat) throws {
+        let stage = Stage()
+        stage.push("a", age: 10)
+        _ = try stage.sample("q")
+        stage.pass(milliseconds: 1000)
+        stage.store.start("a", leaseUntil: Self.start + 30)
+        _ = try stage.sample("q")
+        let info: [UInt8] =
+            switch kind {
+            case .ofLaterAttempt: Self.worker(startedAt: Self.start + 60, nanoseconds: 0)
+            case .broken: [0x42, 0x7F]
+            case .silent: []
+            }
+        stage.store.hashes["asynq:workers:{h:1:s}"] = ["a": info]
+        stage.pass(milliseconds: 6000)
+        #expect(try stage.sample("q", servers: ["asynq:servers:{h:1:s}"]) == [10.5])
+        #expect(stage.sampler.errors.map(\.reason) == (kind == .broken ? [.malformed] : []))
+    }
+
+    @Test("A list that can't be read costs its own queue, and is named")
+    func wrongList() throws {
+        let stage = Stage()
+        stage.push("a", age: 1)
+        stage.store.instead["LRANGE asynq:{bad}:pending"] = .error("WRONGTYPE no list")
+        _ = try stage.sample("bad", "q")
+        #expect(stage.sampler.errors.map(\.reason) == [.wrongType])
+        #expect(stage.sampler.errors.first?.message.hasPrefix("queue bad: ") == true)
+        #expect(stage.tasks.count == 1)
+        stage.pass(milliseconds: 1000)
+        stage.store.finish("a")
+        #expect(try stage.sample("bad", "q") == [1.5])
+    }
+
+    @Test("What a node did not answer is no error and is asked again; a key of the wrong type is not")
+    func unanswered() throws {
+        let stage = Stage()
+        for id in ["a", "b"] { stage.push(id, age: 1) }
+        stage.store.instead = [
+            "HMGET asynq:{q}:t:a": .unanswered, "HMGET asynq:{q}:t:b": .error("WRONGTYPE no hash"),
+        ]
+        _ = try stage.sample("q")
+        #expect(stage.sampler.errors.map(\.reason) == [.wrongType])
+        stage.store.instead = [:]
+        stage.pass(milliseconds: 1000)
+        _ = try stage.sample("q")
+        #expect(stage.askedTasks == ["HMGET asynq:{q}:t:a pending_since msg"])
+        stage.store.instead = ["LRANGE asynq:{q}:pending": .unanswered, "LRANGE asynq:{q}:active": .unanswered]
+        stage.pass(milliseconds: 1000)
+        #expect(try stage.sample("q").isEmpty)
+        #expect(stage.sampler.errors.isEmpty && stage.sampler.lost.isEmpty)
+    }
+
+    @Test(
+        "A task that went while its node did not answer is lost to a gap; a forbidden ZMSCORE costs the precision only")
+    func unansweredGone() throws {
+        let stage = Stage()
+        for id in ["a", "b"] { stage.push(id, age: 1) }
+        _ = try stage.sample("q")
+        for id in ["a", "b"] { stage.store.start(id, leaseUntil: Self.start + 30) }
+        stage.store.instead = ["HMGET asynq:{q}:t:a": .unanswered, "ZMSCORE asynq:{q}:lease": .error("NOPERM zmscore")]
+        stage.pass(milliseconds: 1000)
+        #expect(try stage.sample("q") == [1.5])
+        #expect(stage.sampler.lost == [.gap: 1])
+        #expect(stage.sampler.errors.map(\.reason) == [.permission])
+    }
+
+    @Test("Ten messages of unknown size are read at once, then as many as fit; one after a sample that failed")
+    func messages() throws {
+        let stage = Stage()
+        for number in 0..<25 { stage.push("t\(number)", age: 1, message: [0x0A, 1, 0x78]) }
+        func asked() throws -> Int {
+            stage.pass(milliseconds: 1000)
+            _ = try stage.sample("q")
+            return stage.askedTasks.count { $0.hasSuffix(" msg") }
+        }
+        #expect(try asked() == 10)
+        #expect(stage.askedTasks.count == 25, "the others are asked for their time")
+        #expect(try asked() == 15)
+        for number in 25..<30 { stage.push("t\(number)", age: 1, message: [0x0A, 1, 0x78]) }
+        stage.store.failsAfter = 1
+        #expect(throws: RedisError.self) { try asked() }
+        #expect(try asked() == 1)
+        #expect(try asked() == 4)
+    }
+
+    @Test("Messages that are large count against four megabytes")
+    func largeMessages() throws {
+        let stage = Stage()
+        let large = [0x12] + [0x80, 0x80, 0x40] + [UInt8](repeating: 0x78, count: 1 << 20)
+        for number in 0..<14 { stage.push("t\(number)", age: 1, message: large) }
+        _ = try stage.sample("q")
+        #expect(stage.askedTasks.count { $0.hasSuffix(" msg") } == 10)
+        stage.pass(milliseconds: 1000)
+        _ = try stage.sample("q")
+        #expect(stage.askedTasks.count { $0.hasSuffix(" msg") } == 3, "and a little more than a megabyte each")
+    }
+
+    @Test("A sample that fails is made up for by the next one", arguments: [0, 1])
+    func failed(roundTrips: Int) throws {
+        let stage = Stage()
+        stage.push("a", age: 5)
+        for _ in 0..<2 {
+            _ = try stage.sample("q")
+            stage.pass(milliseconds: 500)
+        }
+        stage.store.finish("a")
+        stage.pass(milliseconds: 300)
+        stage.store.failsAfter = roundTrips
+        #expect(throws: RedisError.self) { try stage.sample("q") }
+        stage.pass(milliseconds: 200)
+        // Between 0.5 and 1.5 s.
+        #expect(try stage.sample("q") == [6])
+    }
+
+    @Test("Active tasks that no sample saw pending are read once, an unreadable one as well")
+    func active() throws {
+        let stage = Stage(count: 3)
+        for (id, message) in [("a", [0x0A, 1, 0x78]), ("b", [0x7A, 5])] as [(String, [UInt8])] {
+            stage.push(id, age: 1, message: message)
+            stage.store.start(id, leaseUntil: Self.start + 30)
+        }
+        _ = try stage.sample("q")
+        #expect(stage.askedTasks == ["HMGET asynq:{q}:t:b msg", "HMGET asynq:{q}:t:a msg"])
+        #expect(stage.sampler.errors.map(\.reason) == [.malformed])
+        let before = stage.store.asked.count
+        stage.pass(milliseconds: 1000)
+        _ = try stage.sample("q")
+        #expect(stage.store.asked.count == before + 1, "nothing is left to ask")
+        #expect(stage.sampler.errors.isEmpty)
+    }
+}

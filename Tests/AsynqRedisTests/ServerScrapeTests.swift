@@ -1,0 +1,144 @@
+import Model
+import ProtobufWire
+import Redis
+import Testing
+
+@testable import AsynqRedis
+
+@Suite("What the servers' replies mean")
+struct ServerScrapeTests {
+    private static let now = WallTime(seconds: 1_700_000_000)
+
+    private static func text(_ text: String) -> RedisReply { .string(Array(text.utf8)) }
+    private static func list(_ texts: String...) -> RedisReply { .array(texts.map { text($0) }) }
+
+    private static func info(_ host: String) -> [UInt8] {
+        var writer = WireWriter()
+        writer.string(ServerInfoField.host.rawValue, host)
+        writer.int(ServerInfoField.pid.rawValue, 7)
+        writer.string(ServerInfoField.serverID.rawValue, "id")
+        writer.int(ServerInfoField.concurrency.rawValue, 10)
+        for name in ["low", "high"] {
+            writer.message(ServerInfoField.queues.rawValue) {
+                $0.int(MapEntryField.value.rawValue, 3)
+                $0.string(MapEntryField.key.rawValue, name)
+            }
+        }
+        writer.string(ServerInfoField.status.rawValue, "active")
+        writer.int(ServerInfoField.activeWorkers.rawValue, 4)
+        // Of a newer version.
+        writer.string(99, "unknown")
+        return writer.bytes
+    }
+
+    private static func entry(next: Int64, previous: Int64) -> [UInt8] {
+        var writer = WireWriter()
+        writer.string(SchedulerEntryField.id.rawValue, "entry")
+        writer.string(SchedulerEntryField.spec.rawValue, "@every 1m")
+        writer.string(SchedulerEntryField.taskType.rawValue, "mail")
+        writer.message(SchedulerEntryField.nextEnqueueTime.rawValue) { $0.int(TimestampField.seconds.rawValue, next) }
+        writer.message(SchedulerEntryField.previousEnqueueTime.rawValue) {
+            $0.int(TimestampField.seconds.rawValue, previous)
+        }
+        return writer.bytes
+    }
+
+    private static func scrape(
+        servers: RedisReply = list(), schedulers: RedisReply = list(),
+        info: [RedisReply] = [.array([]), .array([]), .array([])],
+        details: [RedisReply] = [], last: [[UInt8]: ServerSnapshot] = [:]
+    ) -> ServerScrape {
+        var scrape = ServerScrape(last: last)
+        var pipeline = RedisPipeline()
+        pipeline.add("PING")
+        let indexes = scrape.addIndexes(to: &pipeline, at: now)
+        scrape.readIndexes(indexes, [.null, servers, schedulers] + info)
+        var second = RedisPipeline()
+        second.add("PING")
+        let asked = scrape.addDetails(to: &second)
+        scrape.readDetails(asked, [.null] + details)
+        return scrape
+    }
+
+    @Test("Each field of a server is read; unknown ones are passed over")
+    func server() {
+        let scrape = Self.scrape(servers: Self.list("asynq:servers:{a}"), details: [.string(Self.info("a"))])
+        let expected = ServerSnapshot(
+            host: ForeignText("a"), pid: 7, id: ForeignText("id"), concurrency: 10,
+            queues: [ForeignText("low"), ForeignText("high")], status: ForeignText("active"), busyWorkers: 4)
+        #expect(scrape.servers == [expected] && scrape.errors.isEmpty)
+        #expect(scrape.serversByKey == [Array("asynq:servers:{a}".utf8): expected])
+    }
+
+    @Test("One server that can't be read costs itself; one whose key is gone is none, and no error")
+    func oneBad() {
+        let names = (0..<5).map { "asynq:servers:{\($0)}" }
+        let scrape = Self.scrape(
+            servers: .array(names.map { Self.text($0) }),
+            details: [
+                .error("WRONGTYPE no text"), .string([0x0A, 0x7F]), .null, .integer(3), .string(Self.info("good")),
+            ])
+        #expect(scrape.servers?.map(\.host) == [ForeignText("good")])
+        #expect(scrape.errors.map(\.reason) == [.wrongType, .malformed, .malformed])
+    }
+
+    @Test("A server whose node does not answer is what it was; one never seen is unknown")
+    func unanswered() throws {
+        let known = Array("asynq:servers:{known}".utf8)
+        let last = try ServerSnapshot(serverInfo: Self.info("known"))
+        let scrape = Self.scrape(
+            servers: Self.list("asynq:servers:{known}", "asynq:servers:{new}"), details: [.unanswered, .unanswered],
+            last: [known: last])
+        #expect(scrape.servers == [last] && scrape.errors.isEmpty)
+        #expect(scrape.serversByKey == [known: last])
+    }
+
+    @Test("An index that can't be read leaves its list unknown, not empty")
+    func indexes() {
+        let refused = Self.scrape(servers: .error("NOPERM no"), schedulers: .error("WRONGTYPE no"))
+        #expect(refused.servers == nil && refused.schedulerEntries == nil)
+        #expect(refused.errors.map(\.reason) == [.permission, .wrongType])
+        let unanswered = Self.scrape(servers: .unanswered, schedulers: .unanswered)
+        #expect(unanswered.servers == nil && unanswered.schedulerEntries == nil && unanswered.errors.isEmpty)
+        let empty = Self.scrape()
+        #expect(empty.servers == [] && empty.schedulerEntries == [])
+    }
+
+    @Test("More live servers than are looked at are counted as a limit")
+    func limit() {
+        func scrape(_ count: Int) -> ServerScrape {
+            Self.scrape(
+                servers: .array((0..<count).map { Self.text("asynq:servers:{\($0)}") }),
+                details: Array(repeating: .null, count: ServerScrape.maxMembers))
+        }
+        #expect(scrape(ServerScrape.maxMembers).errors.isEmpty)
+        #expect(scrape(ServerScrape.maxMembers + 1).errors.map(\.reason) == [.limit])
+    }
+
+    @Test("A scheduler's entries are read, each by itself; never is Go's zero time")
+    func entries() {
+        let scrape = Self.scrape(
+            schedulers: Self.list("asynq:schedulers:{a}", "asynq:schedulers:{b}"),
+            details: [
+                .array([
+                    .string(Self.entry(next: 1_700_000_060, previous: -62_135_596_800)), .string([0x0A, 0x7F]),
+                    .string(Self.entry(next: 0, previous: 1_700_000_000)),
+                ]), .error("WRONGTYPE no list"),
+            ])
+        #expect(scrape.schedulerEntries?.map(\.nextEnqueue) == [WallTime(seconds: 1_700_000_060), nil])
+        #expect(scrape.schedulerEntries?.map(\.previousEnqueue) == [nil, WallTime(seconds: 1_700_000_000)])
+        #expect(scrape.schedulerEntries?.first?.spec == ForeignText("@every 1m"))
+        #expect(scrape.errors.map(\.reason) == [.malformed, .wrongType])
+    }
+
+    @Test("INFO of several nodes is their sum; what one of them does not say is absent")
+    func info() {
+        let memory = RedisReply.array(["used_memory:5\r\nmaxmemory:7\r\n", "used_memory:10\r\n"].map { Self.text($0) })
+        let stats = RedisReply.array(["evicted_keys:1\r\n", "evicted_keys:2\r\n"].map { Self.text($0) })
+        let clients = RedisReply.array([Self.text("connected_clients:3\r\n"), .error("NOPERM no")])
+        let scrape = Self.scrape(info: [memory, stats, clients])
+        #expect(scrape.nodeCount == 2 && scrape.errors.isEmpty)
+        #expect(scrape.info.usedMemoryBytes == 15 && scrape.info.evictedKeys == 3)
+        #expect(scrape.info.maxMemoryBytes == nil && scrape.info.connectedClients == nil)
+    }
+}
