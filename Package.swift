@@ -132,7 +132,7 @@ let package = Package(
             linkerSettings: [.unsafeFlags(["-Xlinker", "-s"], .when(configuration: .release))]),
 
         .target(
-            name: "TestSupport", dependencies: ["Model", "Platform", "Redis"], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["Model", "Platform", "Redis", "AsynqRedis"], path: "Tests/TestSupport",
             swiftSettings: rules),
         tests("Text", []),
         tests("ProtobufWire", ["Text"]),
@@ -145,7 +145,8 @@ let package = Package(
             nio + http2 + [.product(name: "NIOEmbedded", package: "swift-nio")]),
         tests(
             "SpanReceiver",
-            ["OTLP", "ProtobufWire", "HTTPService"] + nio + [.product(name: "NIOEmbedded", package: "swift-nio")]),
+            ["Model", "OTLP", "ProtobufWire", "HTTPService"] + nio
+                + [.product(name: "NIOEmbedded", package: "swift-nio")]),
         tests("WaitTime", ["Model", "Metrics", "OTLP"]),
         tests("Spool", ["Model", "Platform"]),
         tests("Forwarder", ["Model", "Platform", "Spool", "OTLP", "ProtobufWire", logging]),

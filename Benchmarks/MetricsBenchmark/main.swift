@@ -124,10 +124,9 @@ struct Spans {
 
 func metricFamilies(of aggregator: TaskAggregator, at now: MonotonicTime) -> [MetricFamily] {
     var page = TaskFamilies()
-    for index in 0..<aggregator.queueCount {
-        if let queue = aggregator.queue(at: index) { page.add(queue, at: now) }
+    for number in aggregator.queueNumbers {
+        if let queue = aggregator.queue(number) { page.add(queue, at: now) }
     }
-    if let other = aggregator.otherQueue { page.add(other, at: now) }
     return page.families
 }
 

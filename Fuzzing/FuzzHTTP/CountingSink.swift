@@ -24,37 +24,40 @@ final class CountingSink: SpanSink {
 
     var spanCount: Int { state.withLock { $0.spanCount } }
 
-    func keep(_ spans: MadeSpans) throws(SinkRefusal) {
-        preconditionFailure("this sink makes no spans")
-    }
-
-    func take(
-        _ spans: AcceptedSpans, whenDurable: (@Sendable (Bool) -> Void)?
-    ) throws(SinkRefusal) -> (() -> [MadeSpans])? {
+    func append(
+        _ payload: UnsafeRawBufferPointer, spanCount: Int, whenDurable: (@Sendable (Bool) -> Void)?
+    ) throws(SinkRefusal) {
         try state.withLock { state throws(SinkRefusal) in
             do throws(MalformedRequest) {
-                try state.scanner.scan(spans.payload)
+                try state.scanner.scan(payload)
             } catch {
                 preconditionFailure("what is to be kept is no request: \(error)")
             }
-            precondition(state.scanner.refused.isEmpty, "what is to be kept has a span that nobody takes")
-            precondition(state.scanner.spanCount == spans.spanCount, "what is to be kept has other spans than counted")
-            precondition(state.scanner.taskSpans.count == spans.taskSpans.count, "other task spans than are kept")
-            for span in spans.taskSpans {
-                for text in [span.queue, span.taskType, span.taskID] { _ = text.bytes(in: spans.scanned) }
-            }
+            precondition(state.scanner.refused.isEmpty, "what is to be kept has a span that no backend takes")
+            precondition(state.scanner.spanCount == spanCount, "what is to be kept has other spans than counted")
             state.calls += 1
             switch scene.sinkMood {
-            case 1: throw .full("full")
-            case 2: throw .tooLarge("too large")
-            case 3 where state.calls % 2 == 0: throw .unavailable("unavailable")
+            case 1: throw SinkRefusal(.spoolFull, "full")
+            case 2: throw SinkRefusal(.tooLarge, "too large")
+            case 3 where state.calls % 2 == 0: throw SinkRefusal(.unavailable, "unavailable")
             default: break
             }
-            state.spanCount += spans.spanCount
-            precondition((whenDurable != nil) == acknowledgesAfterSync, "nobody waits for the disk, or for nothing")
+            state.spanCount += spanCount
+            precondition(
+                (whenDurable != nil) == acknowledgesAfterSync, "a wait for the disk that is none, or none at all")
             if let whenDurable { state.waiting.append(whenDurable) }
         }
-        return nil
+    }
+
+    /// Of the request that was kept last.
+    func observe(_ taskSpans: [TaskSpan], in body: UnsafeRawBufferPointer) -> [MadeRequest] {
+        state.withLock { state in
+            precondition(state.scanner.taskSpans.count == taskSpans.count, "other task spans than are kept")
+            for span in taskSpans {
+                for text in [span.queue, span.taskType, span.taskID] { _ = text.bytes(in: body) }
+            }
+        }
+        return []
     }
 
     /// The disk answers for all that it was given.

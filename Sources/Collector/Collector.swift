@@ -25,33 +25,30 @@ package final class Collector: Sendable {
     /// For requests in flight and the last spans together.
     private static let shutdownNanoseconds: UInt64 = 5_000_000_000
 
-    private let options: CollectorOptions
-    private let clock: Clock
+    let options: CollectorOptions
+    let clock: Clock
     private let logger: Logger
-    private let counters = ReceiverCounters()
+    let counters = ReceiverCounters()
     private let otlpLimits: HTTPLimits
     private let webLimits = HTTPLimits()
-    private let taskMetrics: TaskMetrics
-    private let spoolLock: DirectoryLock?
-    private let spool: Spool?
-    private let spoolLogger: Logger?
-    private let forwarder: Forwarder?
-    private let redis: RedisMonitor?
-    private let lookup: TaskLookup?
-    private let taskContexts: TaskContexts?
-    private let relinker: TraceRelinker?
+    let aggregator: LockedAggregator
+    /// nil where `redis.url` is none.
+    let redis: RedisSide?
+    /// nil where `tempo.endpoint` is none.
+    let tempo: TempoSide?
     private let ingestSink: IngestSink
-    private let deadLetterSpans: DeadLetterSpans?
-    private let registry: MetricsRegistry
-    private let history = QueueHistory()
-    let queues: QueueQueries
+    let registry: MetricsRegistry
+    let history = QueueHistory()
+    let queries: QueueQueries
     /// The receiver's, on which spans are appended: a disk that hangs hangs it.
-    private let otlpGroup: MultiThreadedEventLoopGroup
+    private let otlpGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     /// The web endpoints', which say so then; and no span waits for a page.
-    private let webGroup: MultiThreadedEventLoopGroup
+    private let webGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     private let servers = Mutex<(web: HTTPServer?, otlp: [HTTPServer])>((nil, []))
 
     /// Opens the spool; nothing runs yet.
+    ///
+    /// - Throws: why it can't start, in words that say what to change.
     package init(_ options: CollectorOptions, clock: Clock, makeLogger: (String) -> Logger) throws {
         self.options = options
         self.clock = clock
@@ -61,90 +58,50 @@ package final class Collector: Sendable {
         let window = options.aggregator.quantileWindowNanoseconds
         let sampledWaits = SampledWaits(options.aggregator.bounds, windowNanoseconds: window, clock: clock)
         let loads = QueueLoads(windowNanoseconds: window)
-        if let redisOptions = options.redis {
-            let monitor = try RedisMonitor(redisOptions, clock: clock, logger: makeLogger("redis"))
-            let seen = monitor.seenTasks
-            let lookup = try TaskLookup(
-                redisOptions.target, tasks: seen, clock: clock, logger: makeLogger("redis"),
-                patienceNanoseconds: options.lookupTimeoutNanoseconds)
-            redis = monitor
-            self.lookup = lookup
-            let contexts = TaskContexts(seen: seen, lookup: lookup, filter: redisOptions.filter)
-            taskContexts = contexts
-            relinker = TraceRelinker(options.relink, source: contexts)
-        } else {
-            redis = nil
-            lookup = nil
-            taskContexts = nil
-            relinker = nil
-        }
-        let isLookingAhead = options.redis?.lookAhead != nil
-        taskMetrics = TaskMetrics(
-            options.aggregator, readyTimes: redis?.seenTasks, clock: clock)
-        if let forward = options.forwarder {
-            let opened = try OpenedSpool(directory: options.spoolDirectory, options: options.spool, clock: clock)
-            spoolLock = opened.lock
-            spool = opened.spool
-            spoolLogger = makeLogger("spool")
-            forwarder = Forwarder(spool: opened.spool, options: forward, clock: clock, logger: makeLogger("forwarder"))
-        } else {
-            spoolLock = nil
-            spool = nil
-            spoolLogger = nil
-            forwarder = nil
-        }
-        otlpGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        ingestSink = IngestSink(taskMetrics: taskMetrics, spool: spool, forwarder: forwarder)
-        deadLetterSpans =
-            options.addsDeadLetterSpans && spool != nil
+        redis = try options.redis.map { try RedisSide($0, options, clock: clock, logger: makeLogger("redis")) }
+        tempo = try options.forwarder.map { try TempoSide($0, options, clock: clock, makeLogger: makeLogger) }
+        aggregator = LockedAggregator(options.aggregator, clock: clock)
+        ingestSink = IngestSink(
+            aggregator: aggregator, seenTasks: redis?.monitor.seenTasks, spool: tempo?.spool,
+            forwarder: tempo?.forwarder)
+        let deadLetterSpans =
+            options.addsDeadLetterSpans && tempo != nil
             ? DeadLetterSpans(sink: ingestSink, counters: counters, eventLoop: otlpGroup.next()) : nil
         var observers = RedisObservers()
         observers.snapshot = { loads.record($0.queues, at: clock.monotonic()) }
-        observers.queueNames = { [taskMetrics] in taskMetrics.use($0) }
+        observers.queueNames = { [aggregator] in aggregator.recordQueuesInRedis($0) }
         observers.waits = { sampledWaits.observe($0) }
-        observers.deadLetters = { [deadLetterSpans] in deadLetterSpans?.take($0) }
-        redis?.report(to: observers)
-        var sources: [any MetricSource] = []
-        if let redis {
-            sources.append(RedisMetrics(monitor: redis, hasAsynqmonNames: options.hasAsynqmonNames))
-            if isLookingAhead { sources.append(LookAheadMetrics(monitor: redis, waits: sampledWaits)) }
-        }
-        sources.append(taskMetrics)
-        if let redis, let relinker, let lookup {
-            sources.append(
-                RelinkMetrics(
-                    relinker: relinker, lookup: lookup, monitor: redis, deadLetterSpans: deadLetterSpans))
-        }
+        observers.deadLetters = { deadLetterSpans?.take($0) }
+        redis?.monitor.report(to: observers)
+        var sources = redis?.queueSources(sampledWaits) ?? []
+        sources.append(TaskMetrics(aggregator: aggregator, clock: clock))
+        if let redis { sources.append(redis.relinkMetrics(deadLetterSpans)) }
         sources.append(
             PipelineMetrics(
-                counters: counters, limits: [otlpLimits, webLimits], taskMetrics: taskMetrics, spool: spool,
-                forwarder: forwarder, clock: clock,
+                counters: counters, limits: [otlpLimits, webLimits], aggregator: aggregator, tempo: tempo, clock: clock,
                 makesSpans: options.aggregator.collectsWaits || options.addsDeadLetterSpans))
         sources.append(ProcessMetrics(clock: clock))
         registry = MetricsRegistry(sources)
         let patience = 3 * (options.redis?.intervalNanoseconds ?? 0) + (options.redis?.timeoutNanoseconds ?? 0)
-        queues = QueueQueries(
-            redis: redis, taskMetrics: taskMetrics, sampledWaits: sampledWaits, loads: loads,
+        queries = QueueQueries(
+            redis: redis?.monitor, aggregator: aggregator, sampledWaits: sampledWaits, loads: loads,
             maxAgeNanoseconds: Int64(clamping: patience), targetUtilization: options.targetUtilization, clock: clock)
-        webGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     }
 
     package func start() throws {
-        try spool?.start { [spoolLogger] in spoolLogger?.note($0) }
-        try forwarder?.start()
+        try tempo?.start()
         try redis?.start()
-        try lookup?.start()
         let web = try HTTPServer(
-            options.metricsListen, limits: webLimits, group: webGroup, responder: WebResponder(CollectorWebState(self)))
+            options.metricsListen, limits: webLimits, group: webGroup, responder: WebResponder(self))
         servers.withLock { $0.web = web }
         let interval = TimeAmount.seconds(QueueHistory.intervalSeconds)
         webGroup.next().scheduleRepeatedTask(initialDelay: interval, delay: interval) { [weak self] task in
             guard let self else { return task.cancel() }
-            history.record(queues.rows)
+            history.record(queries.rows)
         }
         let responder = OTLPResponder(
             options.receiver, attributes: TaskAttributeTable(waitAttributes: options.waitAttributes),
-            sink: ingestSink, counters: counters, relinker: relinker)
+            sink: ingestSink, counters: counters, relinker: redis?.relinker)
         for address in options.otlpListen {
             let server = try HTTPServer(
                 address, unixSocket: options.otlpSocket, http2: true, limits: otlpLimits, group: otlpGroup,
@@ -156,7 +113,7 @@ package final class Collector: Sendable {
 
     private func logStart() {
         let (web, otlp) = servers.withLock { ($0.web, $0.otlp) }
-        let tempo = options.forwarder.map { EffectiveConfiguration.redactedURL($0.endpoint.url) }
+        let backend = options.forwarder.map { EffectiveConfiguration.redactedURL($0.endpoint.url) }
         logger.notice(
             "started",
             metadata: [
@@ -164,9 +121,9 @@ package final class Collector: Sendable {
                 "metrics": "\(web?.address.description ?? "none")",
                 "otlp": "\(otlp.map(\.address.description).joined(separator: ", "))",
                 "redis": "\(options.redis?.target.description ?? "none")",
-                "tempo": "\(tempo ?? "none: spans feed the metrics only")",
+                "tempo": "\(backend ?? "none: spans feed the metrics only")",
             ])
-        if let recovered = spool?.statistics.recoveredSpans, recovered > 0 {
+        if let recovered = tempo?.spool.statistics.recoveredSpans, recovered > 0 {
             logger.notice("spool recovered", metadata: ["spans": "\(recovered)"])
         }
     }
@@ -174,31 +131,28 @@ package final class Collector: Sendable {
     /// The parts that SIGHUP reaches.
     func reloadTargets(_ logLevel: CollectorLogHandler.Level) -> ReloadTargets {
         ReloadTargets(
-            logLevel: logLevel, bodyLimit: options.receiver.bodyLimit, otlpLimits: otlpLimits,
-            taskMetrics: taskMetrics, spool: spool,
-            useQueueFilter: { [redis, taskContexts] filter in
-                redis?.use(filter)
-                taskContexts?.use(filter)
-            })
+            logLevel: logLevel, bodyLimit: options.receiver.bodyLimit, otlpLimits: otlpLimits, aggregator: aggregator,
+            spool: tempo?.spool, setQueueFilter: { [redis] filter in redis?.setFilter(filter) })
     }
 
     /// Where the web endpoints are, as bound.
     package var webAddress: String { servers.withLock { $0.web?.address.description } ?? "" }
 
+    var isListening: Bool { servers.withLock { $0.web != nil && $0.otlp.count >= options.otlpListen.count } }
+
     /// Ends everything, in at most about five seconds. Spans that could not be sent stay in the spool.
     package func stop() {
         let deadline = clock.monotonic().advanced(byNanoseconds: Self.shutdownNanoseconds)
         let (web, otlp) = servers.withLock { ($0.web, $0.otlp) }
-        redis?.beginStop()
+        redis?.monitor.beginStop()
         for server in otlp { server.quiesce() }
         let patience = clock.monotonic().advanced(byNanoseconds: Self.shutdownNanoseconds / 2)
         while otlp.contains(where: { $0.openConnections > 0 }) && clock.monotonic() < patience { usleep(5000) }
         for server in otlp { server.close() }
-        lookup?.beginStop()
-        forwarder?.stop(drainUntil: deadline)
-        spool?.close()
+        // Requests in flight were waiting for it until now.
+        redis?.lookup.beginStop()
+        tempo?.stop(drainUntil: deadline)
         redis?.awaitStop(until: deadline)
-        lookup?.awaitStop(until: deadline)
         web?.quiesce()
         web?.close()
         do {
@@ -206,82 +160,10 @@ package final class Collector: Sendable {
         } catch {
             logger.warning("event loops did not end", metadata: ["error": "\(error)"])
         }
-        if let left = spool?.statistics.spans, left > 0 {
+        if let left = tempo?.spool.statistics.spans, left > 0 {
             logger.notice("stopped; spans wait in the spool for the next start", metadata: ["spans": "\(left)"])
         } else {
             logger.notice("stopped")
         }
     }
-
-    // MARK: What the outside sees
-
-    func writeMetricsPage(_ format: PageFormat, to sink: (UnsafeRawBufferPointer) -> Void) {
-        registry.encodePage(format, to: sink)
-    }
-
-    func statusPage() -> [UInt8] {
-        var content = StatusContent(
-            version: BuildInfo.version, redis: queues.reading, spans: spanTotals, forwarderState: forwarderState,
-            links: options.traceLinks, now: (clock.wall(), clock.monotonic()))
-        content.rows = queues.rows
-        content.history = history.all
-        content.deadLetters = newestDeadLetters
-        content.slowestWaits = taskMetrics.slowestWaits
-        return StatusPage.html(content)
-    }
-
-    var newestDeadLetters: [DeadLetter] { redis?.newestDeadLetters ?? [] }
-
-    fileprivate func scale(ofQueue name: [UInt8]) -> ScaleReply {
-        let name = QueueName(name)
-        return switch queues.scale(of: name) {
-        case .advice(let advice): .advice(QueueDocuments.scale(advice, of: name))
-        case .unknownQueue: .unknownQueue
-        case .stale(let reason): .stale(reason)
-        }
-    }
-
-    var forwarderState: String {
-        guard let forwarder else { return "off (tempo.endpoint is none)" }
-        let statistics = forwarder.statistics
-        if let failure = statistics.lastFailure { return "retrying: \(failure)" }
-        return statistics.isBackendUp == nil ? "nothing sent yet" : "up"
-    }
-
-    /// Spans received since the start and what became of them; nil while the spool's disk hangs.
-    var spanTotals: SpanTotals? { Books.read(counters, spool)?.totals }
-
-    func unreadyReason() -> String? {
-        let (web, otlp) = servers.withLock { ($0.web, $0.otlp.count) }
-        if web == nil || otlp < options.otlpListen.count { return "listeners are not bound yet" }
-        if let spool {
-            guard let statistics = spool.statistics(patienceNanoseconds: Books.patienceNanoseconds) else {
-                return "the spool's disk does not answer"
-            }
-            if let failure = statistics.lastFailure { return "the spool can't be written: \(failure)" }
-        }
-        if let redis, redis.current.attempts == 0 { return "Redis has not been tried yet" }
-        return nil
-    }
-}
-
-private struct CollectorWebState: WebState {
-    private let collector: Collector
-
-    init(_ collector: Collector) {
-        self.collector = collector
-    }
-
-    func writeMetricsPage(_ format: PageFormat, to sink: (UnsafeRawBufferPointer) -> Void) {
-        collector.writeMetricsPage(format, to: sink)
-    }
-    func unreadyReason() -> String? { collector.unreadyReason() }
-    func statusPage() -> [UInt8] { collector.statusPage() }
-    func deadLetters() -> [UInt8] { QueueDocuments.deadLetters(collector.newestDeadLetters) }
-    func queues() -> QueuesReply {
-        let rows = collector.queues.rows
-        if rows.isEmpty, let reason = collector.queues.reading.unreadReason { return .unread(reason) }
-        return .list(QueueDocuments.queues(rows))
-    }
-    func scale(ofQueue name: [UInt8]) -> ScaleReply { collector.scale(ofQueue: name) }
 }

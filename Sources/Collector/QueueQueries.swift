@@ -6,7 +6,7 @@ import Web
 /// What people and autoscalers ask about queues, from Redis and spans together.
 struct QueueQueries: Sendable {
     let redis: RedisMonitor?
-    let taskMetrics: TaskMetrics
+    let aggregator: LockedAggregator
     let sampledWaits: SampledWaits
     let loads: QueueLoads
     /// Older numbers are no answer: three scrapes failed to come.
@@ -21,10 +21,10 @@ struct QueueQueries: Sendable {
     }
 
     /// All queues that Redis or spans name, sorted.
-    var rows: [QueueRow] { QueueRow.all(reading.snapshot, waits: taskMetrics.waitQuantiles) }
+    var rows: [QueueRow] { QueueRow.all(reading.snapshot, waits: aggregator.waitQuantiles) }
 
     func scale(of name: QueueName) -> ScaleAnswer {
-        let spans = taskMetrics.quantiles95(of: name)
+        let spans = aggregator.quantiles95(of: name)
         let question = ScaleQuestion(
             redis: reading, waitP95Seconds: spans.wait ?? sampledWaits.quantile95(of: name), runP95Seconds: spans.run,
             load: loads.load(of: name))

@@ -7,7 +7,7 @@ package enum Stamp {
         case .integer(let number): fromNumber(Double(number), exact: number)
         case .double(let number): fromNumber(number, exact: nil)
         case .string(let range): parse(text: range.bytes(in: body))
-        case .absent, .other: nil
+        case .absent, .boolean, .other: nil
         }
     }
 

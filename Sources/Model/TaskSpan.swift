@@ -17,16 +17,17 @@ package struct ByteRange: Equatable, Sendable {
     }
 }
 
-/// An attribute's value as it stood in the span (OTLP AnyValue), without the kinds that no task attribute uses.
+/// An attribute's value as it stood in the span (OTLP AnyValue), without the kinds that no task attribute has.
 package enum AttributeValue: Equatable, Sendable {
     case absent
     case string(ByteRange)
+    case boolean(Bool)
     case integer(Int64)
     case double(Double)
-    /// A boolean, array, map or bytes value: nothing that we can use.
+    /// An array, a map or bytes: no task attribute has such a value.
     case other
 
-    /// As a number; nil where it is none.
+    /// The value as a number; nil where it is none.
     package func number(in body: UnsafeRawBufferPointer) -> Double? {
         switch self {
         case .integer(let number): return Double(number)
@@ -34,7 +35,7 @@ package enum AttributeValue: Equatable, Sendable {
         case .string(let range):
             guard range.count <= 64 else { return nil }
             return Double(String(decoding: range.bytes(in: body), as: UTF8.self))
-        case .absent, .other: return nil
+        case .absent, .boolean, .other: return nil
         }
     }
 }
@@ -72,8 +73,6 @@ package struct TaskSpan: Sendable {
     package static let maxLinks = 8
     /// Whether the trace that the link names was sampled; true where its flags do not say so.
     package var isLinkSampled = true
-    /// The number of the request that it came in, where anybody asks what its task carries; else 0.
-    package var request: UInt64 = 0
     /// The trace that it is forwarded in, where that is another one than it came in.
     package var movedTo: TraceID?
     /// Fields 7 and 8, nanoseconds since the epoch; 0 where absent.
@@ -96,21 +95,17 @@ package struct TaskSpan: Sendable {
     /// When a scheduled task was due (`asynq.task.process_at`).
     package var processAt: AttributeValue = .absent
 
+    /// What Redis says of the task; empty until it is asked.
+    package var knowledge = TaskKnowledge()
+
     package init() {}
 
-    /// No retry count, or 0: as far as the span says, it is a first attempt.
-    package var namesNoRetry: Bool {
-        switch retryCount {
-        case .absent, .integer(0): true
-        default: false
-        }
-    }
+    /// Whether the span says which task it is of.
+    package var namesTask: Bool { !taskID.isEmpty && !queue.isEmpty }
 
-    /// As who asks what its task carries.
-    package var asker: Asker {
-        Asker(span: reference, isFirstAttempt: namesNoRetry, request: request, hasFailed: isError)
-    }
+    /// Whether the span says no retry count, or 0.
+    package var mayBeFirstAttempt: Bool { retryCount == .absent || retryCount == .integer(0) }
 
-    /// What names it in the trace backend.
+    /// The reference under which the trace backend knows the span.
     package var forwarded: SpanReference { SpanReference(trace: movedTo ?? reference.trace, span: reference.span) }
 }

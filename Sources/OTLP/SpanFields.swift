@@ -63,14 +63,15 @@ struct SpanFields {
         if Self.keep(value, rank, &task.stamp, &ranks.stamp, isUsable: isUsable) { task.stampMeaning = meaning }
     }
 
-    /// True if the value is the best so far. One that nobody can use is noted, but hides no other.
+    /// True if the value is the best so far. One that can't be used is kept as a sign that there was one, and gives way to
+    /// any that can.
     @discardableResult
     private static func keep(
         _ value: AttributeValue, _ rank: UInt8, _ kept: inout AttributeValue, _ keptRank: inout UInt8,
         isUsable: Bool = true
     ) -> Bool {
         if rank > keptRank { return false }
-        if value == .absent || value == .other || !isUsable {
+        guard isUsable && value.isTextOrNumber else {
             if kept == .absent { kept = value }
             return false
         }
@@ -122,5 +123,15 @@ struct SpanFields {
         guard case .string(let range) = value, Int(range.count) == text.utf8CodeUnitCount else { return false }
         let expected = UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
         return range.bytes(in: body).elementsEqual(expected)
+    }
+}
+
+extension AttributeValue {
+    /// Whether it is of a kind that the kept values have: an id, a count, a time.
+    fileprivate var isTextOrNumber: Bool {
+        switch self {
+        case .string, .integer, .double: true
+        case .absent, .boolean, .other: false
+        }
     }
 }

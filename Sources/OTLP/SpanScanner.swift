@@ -36,7 +36,8 @@ package struct SpanScanner: Sendable {
     /// Spans in the request, refused ones included.
     package private(set) var spanCount = 0
     /// The process and producer spans, in the order of the request.
-    package private(set) var taskSpans: [TaskSpan] = []
+    /// What Redis knows of their tasks is added in place.
+    package var taskSpans: [TaskSpan] = []
     /// Where the content of each refused span lies: its ids are not what Tempo takes, and it refuses a whole batch
     /// for one of them.
     package private(set) var refused: [Range<Int>] = []
@@ -303,8 +304,7 @@ package struct SpanScanner: Sendable {
                 value = .string(ByteRange(offset: range.lowerBound, count: range.count))
             case 2:
                 try reader.expect(type, .varint)
-                _ = try reader.varint()
-                value = .other
+                value = .boolean(try reader.varint() != 0)
             case 3:
                 try reader.expect(type, .varint)
                 value = .integer(Int64(bitPattern: try reader.varint()))

@@ -6,7 +6,9 @@ package enum RefusalReason: String, CaseIterable, Sendable {
     /// A trace, span, parent or link id that Tempo would refuse the whole batch for.
     case badID = "bad_id"
     case spoolFull = "spool_full"
+    /// More than the spool could ever hold.
     case tooLarge = "too_large"
+    /// The disk fails, or the program is ending.
     case unavailable
 }
 
@@ -70,27 +72,32 @@ package final class ReceiverCounters: Sendable {
         Patience.attempt(nanoseconds: patienceNanoseconds) { values.withLockIfAvailable { body($0) } } ?? nil
     }
 
-    /// Hands spans that nobody sent to the sink. They are in the books like those that came, and where they find no room
-    /// they are refused: nobody sends them again.
-    package func keep(_ spans: MadeSpans, in sink: any SpanSink) {
+    /// Hands spans that the collector has made to the sink. They are in the books like those that came, and where they find
+    /// no room they are counted as refused: there is no sender that would send them again.
+    package func keep(_ request: MadeRequest, in sink: any SpanSink) {
         do throws(SinkRefusal) {
-            try take(.made, spanCount: spans.spanCount, badIDs: 0) { () throws(SinkRefusal) in try sink.keep(spans) }
+            try record(.made, spanCount: request.spanCount, badIDs: 0) { () throws(SinkRefusal) in
+                try request.payload.withUnsafeBufferPointer { payload throws(SinkRefusal) in
+                    try sink.append(UnsafeRawBufferPointer(payload), spanCount: request.spanCount, whenDurable: nil)
+                }
+            }
         } catch {
             // Counted.
         }
     }
 
-    /// Hands spans to the sink and counts them as one step.
-    func take<Result>(
-        _ source: SpanSource, spanCount: Int, badIDs: Int, _ take: () throws(SinkRefusal) -> Result
-    ) throws(SinkRefusal) -> Result {
-        try values.withLock { values throws(SinkRefusal) -> Result in
+    /// Counts the spans of a request and has them kept by `append`, as one step.
+    ///
+    /// - Throws: what `append` throws; the spans are counted as refused then.
+    func record(
+        _ source: SpanSource, spanCount: Int, badIDs: Int, append: () throws(SinkRefusal) -> Void
+    ) throws(SinkRefusal) {
+        try values.withLock { values throws(SinkRefusal) in
             values.received[source, default: 0] += UInt64(spanCount + badIDs)
             if badIDs > 0 { values.refused[.badID, default: 0] += UInt64(badIDs) }
             do throws(SinkRefusal) {
-                let result = try take()
+                try append()
                 values.accepted += UInt64(spanCount)
-                return result
             } catch {
                 values.refused[error.reason, default: 0] += UInt64(spanCount)
                 throw error
@@ -98,17 +105,7 @@ package final class ReceiverCounters: Sendable {
         }
     }
 
-    func note(_ reason: BadRequestReason) {
+    func record(_ reason: BadRequestReason) {
         values.withLock { $0.badRequests[reason, default: 0] += 1 }
-    }
-}
-
-extension SinkRefusal {
-    fileprivate var reason: RefusalReason {
-        switch self {
-        case .tooLarge: .tooLarge
-        case .full: .spoolFull
-        case .unavailable: .unavailable
-        }
     }
 }

@@ -1,17 +1,7 @@
 package import Model
 
-/// Spans that passed the receiver, on their way to the spool and the metrics.
-package struct AcceptedSpans {
-    /// A serialized ExportTraceServiceRequest: what is kept and forwarded.
-    package let payload: UnsafeRawBufferPointer
-    package let spanCount: Int
-    package let taskSpans: [TaskSpan]
-    /// The request that the ranges in `taskSpans` refer to; the same as `payload` unless spans were taken out of it.
-    package let scanned: UnsafeRawBufferPointer
-}
-
-/// Spans that the collector has made: for the time in the queue, for dead letters.
-package struct MadeSpans: Sendable {
+/// Further spans that the collector has made: for the time in the queue, for dead letters.
+package struct MadeRequest: Sendable {
     /// A serialized ExportTraceServiceRequest.
     package let payload: [UInt8]
     package let spanCount: Int
@@ -22,26 +12,31 @@ package struct MadeSpans: Sendable {
     }
 }
 
-/// Why the sink takes no spans.
-package enum SinkRefusal: Error, Sendable {
-    /// They could never fit: 413, a retry can't succeed.
-    case tooLarge(String)
-    /// No room: 429.
-    case full(String)
-    /// Storage fails, or the program is ending: 503.
-    case unavailable(String)
+/// Why the sink does not keep spans: the reason under which they are counted, and what their sender is told.
+package struct SinkRefusal: Error, Sendable {
+    package let reason: RefusalReason
+    package let message: String
+
+    package init(_ reason: RefusalReason, _ message: String) {
+        self.reason = reason
+        self.message = message
+    }
 }
 
 /// Where accepted spans go. Called on event loops, one request at a time per listener.
 package protocol SpanSink: Sendable {
     /// Whether an acknowledgement has to wait for `whenDurable`.
     var acknowledgesAfterSync: Bool { get }
-    /// Keeps the spans; they are safe from a kill of the process when this returns. `whenDurable` is called once, from
-    /// any thread, with false if the disk failed.
-    /// Returns what makes spans of them, which are to be kept as well.
-    func take(
-        _ spans: AcceptedSpans, whenDurable: (@Sendable (Bool) -> Void)?
-    ) throws(SinkRefusal) -> (() -> [MadeSpans])?
-    /// Keeps spans that nobody sent.
-    func keep(_ spans: MadeSpans) throws(SinkRefusal)
+
+    /// Keeps a serialized ExportTraceServiceRequest; it is safe from a kill of the process when this returns. `whenDurable` is
+    /// called once, from any thread, with false if the disk failed.
+    ///
+    /// - Throws: why nothing is kept; `whenDurable` is not called then.
+    func append(
+        _ payload: UnsafeRawBufferPointer, spanCount: Int, whenDurable: (@Sendable (Bool) -> Void)?
+    ) throws(SinkRefusal)
+
+    /// Counts the task spans of a request that was kept; `body` is the request that their ranges refer to. Returns the spans
+    /// that are made of them, which are to be kept as well.
+    func observe(_ taskSpans: [TaskSpan], in body: UnsafeRawBufferPointer) -> [MadeRequest]
 }

@@ -66,7 +66,7 @@ struct TraceIntake: Sendable {
 
     /// Every refusal of a whole request is made and counted here.
     func refusal(_ reason: TraceRefusal.Reason, _ message: String) -> TraceRefusal {
-        if let counted = reason.badRequest { counters.note(counted) }
+        if let counted = reason.badRequest { counters.record(counted) }
         return TraceRefusal(reason, message)
     }
 
@@ -128,103 +128,105 @@ struct TraceIntake: Sendable {
             }
             return .now(.refused(refusal(.malformed, "not an ExportTraceServiceRequest: \(error)")))
         }
-        var scanned = ScannedRequest(
+        // In place: the array is the scanner's, and is shared from here on.
+        if let relinker, !scanner.taskSpans.isEmpty { relinker.source.look(for: &scanner.taskSpans, in: body) }
+        let scanned = ScannedRequest(
             spanCount: scanner.spanCount - scanner.refused.count, taskSpans: scanner.taskSpans,
-            refused: scanner.refused,
-            source: source)
-        if let relinker, !scanned.taskSpans.isEmpty {
-            let request = relinker.nextRequest()
-            for index in scanned.taskSpans.indices { scanned.taskSpans[index].request = request }
-        }
-        return askForTasks(scanned, body, eventLoop) ?? rewrite(scanned, body, eventLoop)
+            refused: scanner.refused, source: source)
+        return askRedis(for: scanned, body, eventLoop) ?? rewrite(scanned, body, eventLoop)
     }
 
     /// What the scanner found in a request.
     private struct ScannedRequest: Sendable {
-        /// Without the refused ones.
+        /// The spans that are left when the refused ones are taken out.
         let spanCount: Int
         var taskSpans: [TaskSpan]
         let refused: [Range<Int>]
         let source: SpanSource
     }
 
-    /// Where spans name tasks that may be found in Redis, the request goes on when it was asked. nil: nothing to wait for.
-    private func askForTasks(
-        _ scanned: ScannedRequest, _ body: UnsafeRawBufferPointer, _ eventLoop: any EventLoop
+    /// Where spans name tasks that Redis may know more of, the request goes on when Redis was asked. nil where there is nothing
+    /// to wait for.
+    private func askRedis(
+        for scanned: ScannedRequest, _ body: UnsafeRawBufferPointer, _ eventLoop: any EventLoop
     ) -> Reply? {
         guard let relinker, !scanned.taskSpans.isEmpty else { return nil }
-        let tasks = relinker.unknownTasks(of: scanned.taskSpans, in: body)
-        if tasks.isEmpty { return nil }
+        let questions = relinker.questions(of: scanned.taskSpans, in: body)
+        if questions.isEmpty { return nil }
         guard held.hold(body.count) else {
-            relinker.noteNoRoom(tasks.count)
+            relinker.recordNoRoom(questions.count)
             return nil
         }
         let asked = eventLoop.makePromise(of: Void.self)
-        guard relinker.lookUp(tasks, whenDone: { asked.succeed() }) else {
+        guard relinker.source.lookUp(questions, whenDone: { asked.succeed() }) else {
             held.release(body.count)
-            asked.succeed()  // Nobody waits for it, but NIO insists that a promise is kept.
+            asked.succeed()  // It has no future left, but NIO insists that a promise is kept.
             return nil
         }
         let copy = [UInt8](body)
         return .later(
             asked.futureResult.flatMap { [self] in
                 defer { held.release(copy.count) }
-                switch copy.withUnsafeBytes({ rewrite(scanned, $0, eventLoop) }) {
+                let reply = copy.withUnsafeBytes { body in
+                    var scanned = scanned
+                    relinker.source.look(for: &scanned.taskSpans, in: body)
+                    return rewrite(scanned, body, eventLoop)
+                }
+                switch reply {
                 case .now(let outcome): return eventLoop.makeSucceededFuture(outcome)
                 case .later(let outcome): return outcome
                 }
             })
     }
 
-    /// Spans with bad ids go, others get back the context that their task carries; then the request is kept.
+    /// Spans with bad ids are taken out, others get back the context that their task carries; then the request is kept.
     private func rewrite(
         _ scanned: ScannedRequest, _ body: UnsafeRawBufferPointer, _ eventLoop: any EventLoop
     ) -> Reply {
-        var taskSpans = scanned.taskSpans
+        var scanned = scanned
         do throws(WireError) {
-            let findings = try relinker?.relink(&taskSpans, in: body)
+            let findings = try relinker?.relink(&scanned.taskSpans, in: body)
             var edits = findings?.edits ?? []
-            func accepted(_ payload: UnsafeRawBufferPointer) -> AcceptedSpans {
-                AcceptedSpans(payload: payload, spanCount: scanned.spanCount, taskSpans: taskSpans, scanned: body)
-            }
             if edits.isEmpty && scanned.refused.isEmpty {
-                return keep(accepted(body), badIDs: 0, findings, scanned.source, eventLoop)
+                return keep(body, of: scanned, body, findings, eventLoop)
             }
             edits += scanned.refused.map { SpanEdit($0, .remove) }
             edits.sort { $0.span.lowerBound < $1.span.lowerBound }
             let kept = try SpanRewriter.apply(edits, to: body)
-            return kept.withUnsafeBytes {
-                keep(accepted($0), badIDs: scanned.refused.count, findings, scanned.source, eventLoop)
-            }
+            return kept.withUnsafeBytes { keep($0, of: scanned, body, findings, eventLoop) }
         } catch {
             // The scanner has read these bytes just now, so the rewriter can.
             return .now(.refused(refusal(.malformed, error.reason.rawValue)))
         }
     }
 
+    /// `payload` is what is kept, `body` the request that the scanner has read: the same unless it was rewritten.
     private func keep(
-        _ spans: AcceptedSpans, badIDs: Int, _ findings: TraceRelinker.Findings?, _ source: SpanSource,
-        _ eventLoop: any EventLoop
+        _ payload: UnsafeRawBufferPointer, of scanned: ScannedRequest, _ body: UnsafeRawBufferPointer,
+        _ findings: TraceRelinker.Findings?, _ eventLoop: any EventLoop
     ) -> Reply {
+        let badIDs = scanned.refused.count
         let outcome = TraceOutcome.accepted(refusedSpans: badIDs)
-        let waits = sink.acknowledgesAfterSync && spans.spanCount > 0
-        let promise = waits ? eventLoop.makePromise(of: TraceOutcome.self) : nil
+        let hasSpans = scanned.spanCount > 0
+        let promise =
+            hasSpans && sink.acknowledgesAfterSync ? eventLoop.makePromise(of: TraceOutcome.self) : nil
         var whenDurable: (@Sendable (Bool) -> Void)?
         if let promise {
             let failed = TraceRefusal(.unavailable, "the disk did not take the spans")
             whenDurable = { promise.succeed($0 ? outcome : .refused(failed)) }
         }
         do throws(SinkRefusal) {
-            let made = try counters.take(source, spanCount: spans.spanCount, badIDs: badIDs) {
-                () throws(SinkRefusal) -> (() -> [MadeSpans])? in
-                spans.spanCount == 0 ? nil : try sink.take(spans, whenDurable: whenDurable)
+            try counters.record(scanned.source, spanCount: scanned.spanCount, badIDs: badIDs) {
+                () throws(SinkRefusal) in
+                if hasSpans { try sink.append(payload, spanCount: scanned.spanCount, whenDurable: whenDurable) }
             }
-            if let findings { relinker?.noteAccepted(findings) }
-            // Behind the lock: there may be many.
-            for spans in made?() ?? [] { counters.keep(spans, in: sink) }
         } catch {
-            promise?.succeed(outcome)  // Nobody waits for it, but NIO insists that a promise is kept.
+            promise?.succeed(outcome)  // It has no future left, but NIO insists that a promise is kept.
             return .now(.refused(TraceRefusal(error)))
+        }
+        if let findings { relinker?.recordAccepted(findings) }
+        if hasSpans {
+            for made in sink.observe(scanned.taskSpans, in: body) { counters.keep(made, in: sink) }
         }
         return promise.map { .later($0.futureResult) } ?? .now(outcome)
     }
@@ -232,11 +234,14 @@ struct TraceIntake: Sendable {
 
 extension TraceRefusal {
     fileprivate init(_ refusal: SinkRefusal) {
-        switch refusal {
-        case .tooLarge(let message): self.init(.tooLarge, message)
-        case .full(let message): self.init(.full, message)
-        case .unavailable(let message): self.init(.unavailable, message)
-        }
+        let reason: Reason =
+            switch refusal.reason {
+            case .spoolFull: .full
+            case .tooLarge: .tooLarge
+            case .unavailable: .unavailable
+            case .badID: .malformed
+            }
+        self.init(reason, refusal.message)
     }
 }
 

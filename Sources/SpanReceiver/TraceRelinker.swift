@@ -1,16 +1,7 @@
-package import Model
+import Model
 import OTLP
 import ProtobufWire
 import Synchronization
-
-/// Knows what tasks carry with them.
-package protocol TaskContextSource: Sendable {
-    /// The context that the task carries, if any. nil: its message is not known; Redis may know it.
-    func context(queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, for asker: Asker) -> TraceContext??
-    /// Asks for more, after which `context` knows it. False: it is not asked; else `whenDone` is called once, by any thread,
-    /// soon: an acknowledgement waits for it.
-    func lookUp(_ questions: [TaskQuestion], whenDone: @escaping @Sendable () -> Void) -> Bool
-}
 
 /// `traces.relink`
 package enum RelinkMode: String, Sendable {
@@ -22,7 +13,7 @@ package enum RelinkMode: String, Sendable {
 }
 
 /// Restores the trace context of process spans that have neither parent nor link but name their task: the worker did not
-/// read it, but the task carries it.
+/// read it, but the task carries it. Decides by what the spans know of their tasks (`TaskSpan.knowledge`).
 package final class TraceRelinker: Sendable {
     package struct Counts: Sendable {
         package var links: UInt64 = 0
@@ -33,78 +24,64 @@ package final class TraceRelinker: Sendable {
         package var noRoom: UInt64 = 0
     }
 
-    let mode: RelinkMode
-    private let source: any TaskContextSource
-    private let counted = Mutex(Counts())
-    private let lastRequest = Atomic<UInt64>(0)
+    /// Longer names are no task's: what Redis is asked must not grow with what senders send.
+    static let maxNameBytes = 1024
 
-    package init(_ mode: RelinkMode, source: any TaskContextSource) {
+    private let mode: RelinkMode
+    let source: any TaskKnowledgeSource
+    private let counted = Mutex(Counts())
+
+    package init(_ mode: RelinkMode, source: any TaskKnowledgeSource) {
         self.mode = mode
         self.source = source
     }
 
-    /// Tells the requests apart.
-    func nextRequest() -> UInt64 { lastRequest.add(1, ordering: .relaxed).newValue }
-
     package var counts: Counts { counted.withLock { $0 } }
 
-    /// Longer names are no task's: whoever sends spans has no say in the size of what Redis is asked.
-    private static let maxNameBytes = 1024
+    // MARK: What Redis is asked
 
-    /// The tasks that are worth a look into Redis, each once: those of spans that are to be linked, and of those that do not
-    /// say themselves how long the task has waited.
-    func unknownTasks(of spans: [TaskSpan], in body: UnsafeRawBufferPointer) -> [TaskQuestion] {
+    /// The tasks to ask Redis for, each once: those whose message is not known, of spans that are to be linked and of spans
+    /// that do not say themselves how long the task has waited.
+    func questions(of spans: [TaskSpan], in body: UnsafeRawBufferPointer) -> [TaskQuestion] {
         var questions: [TaskQuestion] = []
         var asked: Set<TaskName> = []
-        for span in spans where span.role == .process {
+        for span in spans where span.role == .process && span.knowledge.message == nil {
             let (wantsContext, wantsTime) = (isOrphan(span), span.saysNoWait)
-            guard wantsContext || wantsTime, let (queue, id) = Self.names(span, in: body),
-                source.context(queue: queue, id: id, for: span.asker) == nil
-            else { continue }
-            let task = TaskName(queue: QueueName(queue), id: [UInt8](id))
-            guard asked.insert(task).inserted else { continue }
+            guard wantsContext || wantsTime, let task = Self.task(of: span, in: body), asked.insert(task).inserted
+            else {
+                continue
+            }
             questions.append(TaskQuestion(task: task, wantsContext: wantsContext, wantsTime: wantsTime))
         }
         return questions
     }
 
-    private static func names(
-        _ span: TaskSpan, in body: UnsafeRawBufferPointer
-    ) -> (queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer)? {
-        guard (1...maxNameBytes).contains(Int(span.taskID.count)), (1...maxNameBytes).contains(Int(span.queue.count))
-        else {
-            return nil
-        }
-        return (span.queue.bytes(in: body), span.taskID.bytes(in: body))
+    private static func task(of span: TaskSpan, in body: UnsafeRawBufferPointer) -> TaskName? {
+        let lengths = 1...maxNameBytes
+        guard lengths.contains(Int(span.taskID.count)), lengths.contains(Int(span.queue.count)) else { return nil }
+        return TaskName(queue: QueueName(span.queue.bytes(in: body)), id: [UInt8](span.taskID.bytes(in: body)))
     }
 
-    /// Calls back when Redis was asked; false where it is not.
-    func lookUp(_ questions: [TaskQuestion], whenDone: @escaping @Sendable () -> Void) -> Bool {
-        source.lookUp(questions, whenDone: whenDone)
-    }
-
-    func noteNoRoom(_ tasks: Int) {
+    func recordNoRoom(_ tasks: Int) {
         counted.withLock { $0.noRoom += UInt64(tasks) }
     }
 
-    private func isOrphan(_ span: TaskSpan) -> Bool {
-        mode != .off && span.role == .process && !span.parent.isValid && !span.link.isValid
-    }
+    // MARK: What is restored
 
     /// What `relink` has found, to be counted once the spans are accepted.
     struct Findings {
         var edits: [SpanEdit] = []
-        fileprivate var counts = Counts()
+        fileprivate(set) var counts = Counts()
     }
 
     /// Sets what is restored in the spans, and returns the changes to be made to the request's bytes.
+    ///
+    /// - Throws: where the body is no request; nothing is to be changed then.
     func relink(_ spans: inout [TaskSpan], in body: UnsafeRawBufferPointer) throws(WireError) -> Findings {
         var findings = Findings()
         var found: [(index: Int, context: TraceContext)] = []
         for (index, span) in spans.enumerated() where isOrphan(span) {
-            let context = Self.names(span, in: body).flatMap {
-                source.context(queue: $0.queue, id: $0.id, for: span.asker) ?? nil
-            }
+            let context = span.knowledge.message?.context
             if let context, context.reference.isValid, context.reference != span.reference {
                 found.append((index, context))
             } else {
@@ -130,14 +107,8 @@ package final class TraceRelinker: Sendable {
         return findings
     }
 
-    func noteAccepted(_ findings: Findings) {
-        let new = findings.counts
-        if new.links == 0 && new.parents == 0 && new.notFound == 0 { return }
-        counted.withLock { counts in
-            counts.links += new.links
-            counts.parents += new.parents
-            counts.notFound += new.notFound
-        }
+    private func isOrphan(_ span: TaskSpan) -> Bool {
+        mode != .off && span.role == .process && !span.parent.isValid && !span.link.isValid
     }
 
     /// The traces of these spans that have no other span in the request.
@@ -146,11 +117,21 @@ package final class TraceRelinker: Sendable {
         let counts = try SpanRewriter.spanCounts(of: traces, in: body)
         return traces.filter { counts[$0] == 1 }
     }
+
+    func recordAccepted(_ findings: Findings) {
+        let new = findings.counts
+        if new.links == 0 && new.parents == 0 && new.notFound == 0 { return }
+        counted.withLock { counts in
+            counts.links += new.links
+            counts.parents += new.parents
+            counts.notFound += new.notFound
+        }
+    }
 }
 
 extension TaskSpan {
     /// Nothing in the span tells since when a first attempt could have been run.
     fileprivate var saysNoWait: Bool {
-        wait == .absent && stamp == .absent && namesNoRetry
+        wait == .absent && stamp == .absent && mayBeFirstAttempt
     }
 }

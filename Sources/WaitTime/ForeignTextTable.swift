@@ -1,19 +1,23 @@
 import Model
 
-/// Numbers foreign texts in the order in which they first come, up to a bound; what comes after it shares one number.
-/// A look-up of a known text allocates nothing.
+/// Numbers foreign texts from 1 on, in the order in which they first come, up to a bound. What finds no room has the number 0,
+/// which stands for `_other`. A look-up of a known text allocates nothing.
 struct ForeignTextTable {
-    /// Open addressing; 0 = free, else the index in `texts` plus one. A power of two, at most half full.
+    /// The number of the texts that find no room.
+    static let other = 0
+    /// The text that stands for them. A text that reads so gets no other number, or its series would come twice.
+    static let otherText = ForeignText("_other")
+
+    /// Open addressing; 0 = free, else the text's number. A power of two, at most half full.
     private var slots = [Int32](repeating: 0, count: 64)
-    private(set) var texts: [ForeignText] = []
+    /// By number.
+    private(set) var texts = [otherText]
     /// Numbers of texts that were taken out, for the next new ones.
     private var free: [Int] = []
     /// A smaller one takes no number away.
     var limit: Int
     /// Longer texts find no room either: each one stays in memory and goes on every page.
     static let maxTextBytes = 1024
-    /// What stands for the texts without room. A text that reads so gets no number, or its series would come twice.
-    static let other = ForeignText("_other")
     /// Texts that found no room, counted each time one comes.
     private(set) var refusals: UInt64 = 0
 
@@ -21,57 +25,57 @@ struct ForeignTextTable {
         self.limit = limit
     }
 
-    func isTaken(_ index: Int) -> Bool { index < texts.count && !texts[index].bytes.isEmpty }
+    func isTaken(_ number: Int) -> Bool { number < texts.count && !texts[number].bytes.isEmpty }
 
-    /// The number of a text that has one.
+    /// The number of a text that has one of its own.
     func find(_ text: UnsafeRawBufferPointer) -> Int? {
         var slot = self.slot(of: text)
         while slots[slot] != 0 {
-            let index = Int(slots[slot]) - 1
-            if texts[index].bytes.count == text.count && texts[index].bytes.elementsEqual(text) { return index }
+            let number = Int(slots[slot])
+            if texts[number].bytes.count == text.count && texts[number].bytes.elementsEqual(text) { return number }
             slot = (slot + 1) & (slots.count - 1)
         }
         return nil
     }
 
-    /// The number of the text; nil when it is new and there is no room.
-    mutating func index(of text: UnsafeRawBufferPointer) -> Int? {
+    /// The number of the text; 0 when it is new and there is no room.
+    mutating func number(of text: UnsafeRawBufferPointer) -> Int {
         if let known = find(text) { return known }
-        let isOther = text.elementsEqual(Self.other.bytes)
-        if text.isEmpty || text.count > Self.maxTextBytes || isOther || texts.count - free.count >= limit {
+        let isOther = text.elementsEqual(Self.otherText.bytes)
+        if text.isEmpty || text.count > Self.maxTextBytes || isOther || texts.count - 1 - free.count >= limit {
             refusals += 1
-            return nil
+            return Self.other
         }
-        let index = free.popLast() ?? texts.count
-        if index == texts.count { texts.append(ForeignText(text)) } else { texts[index] = ForeignText(text) }
-        fill(with: index)
+        let number = free.popLast() ?? texts.count
+        if number == texts.count { texts.append(ForeignText(text)) } else { texts[number] = ForeignText(text) }
+        fill(with: number)
         if texts.count * 2 > slots.count { refill(count: slots.count * 2) }
-        return index
+        return number
     }
 
     /// Takes texts out; others may get their numbers. Costs as much as the table is large.
-    mutating func remove(_ indexes: [Int]) {
-        if indexes.isEmpty { return }
-        for index in indexes { texts[index] = ForeignText([]) }
-        free += indexes
+    mutating func remove(_ numbers: [Int]) {
+        if numbers.isEmpty { return }
+        for number in numbers { texts[number] = ForeignText([]) }
+        free += numbers
         refill(count: slots.count)
     }
 
-    /// Seeded per process, so that nobody can choose texts that collide.
+    /// Seeded per process, so that no sender can choose texts that collide.
     private func slot(of text: UnsafeRawBufferPointer) -> Int {
         var hasher = Hasher()
         hasher.combine(bytes: text)
         return hasher.finalize() & (slots.count - 1)
     }
 
-    private mutating func fill(with index: Int) {
-        var slot = texts[index].bytes.withUnsafeBytes { self.slot(of: $0) }
+    private mutating func fill(with number: Int) {
+        var slot = texts[number].bytes.withUnsafeBytes { self.slot(of: $0) }
         while slots[slot] != 0 { slot = (slot + 1) & (slots.count - 1) }
-        slots[slot] = Int32(index + 1)
+        slots[slot] = Int32(number)
     }
 
     private mutating func refill(count: Int) {
         slots = [Int32](repeating: 0, count: count)
-        for index in texts.indices where isTaken(index) { fill(with: index) }
+        for number in texts.indices.dropFirst() where isTaken(number) { fill(with: number) }
     }
 }

@@ -8,10 +8,9 @@ import Model
 struct SpanPairing {
     /// A process span whose producer has not been seen yet.
     struct Consumer {
-        let queue: Int
-        /// Of the queue's number: another queue may have it by now.
+        let series: SeriesNumber
+        /// The generation of the queue's number: another queue may have it by now.
         var generation: UInt32 = 0
-        let series: Int
         let start: UInt64
         /// When the task was due, if it was scheduled ahead; else 0.
         let due: UInt64
@@ -23,7 +22,7 @@ struct SpanPairing {
         let arrival: MonotonicTime
         /// nil unless waits are collected.
         var attempt: KnownWait.Attempt?
-        /// The span itself, where it may become an exemplar.
+        /// The span itself, where it may be an exemplar.
         var exemplar = SpanReference.none
     }
 

@@ -1,95 +1,44 @@
-package import Metrics
+import Metrics
 package import Model
-
-package struct TaskAggregatorOptions: Sendable {
-    /// Upper bounds of the wait and processing histograms, in seconds.
-    package var bounds: HistogramBounds
-    /// Distinct task types per queue before `_other`; 0 leaves the label out.
-    package var maxTaskTypes: Int
-    /// Distinct queues that only spans name before `_other`.
-    package var maxQueues: Int
-    package var quantileWindowNanoseconds: UInt64
-    /// Open producers, and open consumers, that wait for each other.
-    package var pairingCapacity = 100_000
-    package var pairingLifetimeNanoseconds: UInt64 = 2 * 3600 * 1_000_000_000
-    /// Process spans remembered to tell a repeated one.
-    package var duplicateMemory = 100_000
-    /// Whether `observe` says which waits it has found.
-    package var collectsWaits = false
-
-    package init(bounds: HistogramBounds, maxTaskTypes: Int, maxQueues: Int, quantileWindowNanoseconds: UInt64) {
-        self.bounds = bounds
-        self.maxTaskTypes = maxTaskTypes
-        self.maxQueues = maxQueues
-        self.quantileWindowNanoseconds = quantileWindowNanoseconds
-    }
-}
 
 /// The quantiles that `asynq_task_wait_quantile_seconds` has.
 package let waitQuantiles: [Double] = [0.5, 0.95, 0.99]
 
-/// Turns task spans into waits, durations and counts. Pure and synchronous: it knows no socket and no clock, gets the
-/// time as an argument, and its owner holds the lock.
+/// Turns task spans into waits, durations and counts. Pure and synchronous: it knows no socket, no clock and no Redis. The time
+/// comes as an argument, what Redis knows of a task comes with its span, and the owner holds the lock.
 package struct TaskAggregator: Sendable {
-    static let other = ForeignTextTable.other
+    /// The name of queues and types that spans leave out.
     static let unnamed = ForeignText("_unknown")
-    /// The number that stands for `_other`.
-    private static let overflow = -1
 
-    private var options: TaskAggregatorOptions
-    private var numbers: QueueNumbers
-    private(set) var queues: [QueueSeries] = []
-    private(set) var overflowQueue: QueueSeries?
+    private var table: QueueTable
     private var pairing: SpanPairing
     private var recent: RecentKeys<SpanReference>
-    private let readyTimes: (any ReadyTimeSource)?
+    private let bounds: HistogramBounds
+    private let collectsWaits: Bool
     private var collected: [KnownWait] = []
     private var slowest = SlowestWaits()
-    /// Of queues that are gone.
-    private var droppedTypeOverflows: UInt64 = 0
     /// Process spans that came again among the last 100,000.
     package private(set) var duplicates: UInt64 = 0
 
-    package init(_ options: TaskAggregatorOptions, readyTimes: (any ReadyTimeSource)? = nil) {
-        self.options = options
-        self.readyTimes = readyTimes
-        numbers = QueueNumbers(limit: max(1, options.maxQueues))
+    package init(_ options: TaskAggregatorOptions) {
+        table = QueueTable(options)
         pairing = SpanPairing(
             capacity: options.pairingCapacity, lifetimeNanoseconds: options.pairingLifetimeNanoseconds)
         recent = RecentKeys(capacity: options.duplicateMemory)
+        bounds = options.bounds
+        collectsWaits = options.collectsWaits
     }
 
-    /// Takes the task spans of one accepted request; `body` is the request that they lie in. Given the time of day, the
+    /// Counts the task spans of one accepted request; `body` is the request that they lie in. Given the time of day, the
     /// sampled ones among them become exemplars; without it, none does: their traces can't be found anywhere.
     package mutating func observe(
         _ spans: [TaskSpan], in body: UnsafeRawBufferPointer, at now: MonotonicTime, exemplarsAt time: WallTime? = nil
     ) {
         // Producers first: a task's producer knows better than its message in Redis, wherever in the request it stands.
-        for span in spans where span.role == .produce { note(producer: span, in: body, at: now) }
+        for span in spans where span.role == .produce { add(producer: span, in: body, at: now) }
         settlePaired(at: now, time)
         for span in spans where span.role == .process { observe(process: span, in: body, at: now, time) }
         expire(at: now)
-    }
-
-    /// Other bounds of queues and task types, from now on; series that are there stay. Whether there is a label for the type at
-    /// all stays as well.
-    package mutating func use(maxTaskTypes: Int, maxQueues: Int) {
-        options.maxQueues = maxQueues
-        numbers.limit = max(1, maxQueues)
-        guard maxTaskTypes > 0, options.maxTaskTypes > 0 else { return }
-        options.maxTaskTypes = maxTaskTypes
-        for index in queues.indices { queues[index].types.limit = maxTaskTypes }
-        overflowQueue?.types.limit = maxTaskTypes
-    }
-
-    /// Takes the queues that a good scrape of Redis saw. One that was there before and is not now is dropped once it had no span
-    /// for the length of the quantile window; when it comes back, it begins anew.
-    package mutating func use(_ queuesInRedis: QueuesInRedis, at now: MonotonicTime) {
-        let window = options.quantileWindowNanoseconds
-        for number in numbers.use(queuesInRedis, at: now, idleNanoseconds: window) {
-            droppedTypeOverflows += queues[number].types.refusals
-            queues[number] = makeQueue(QueueName([]))
-        }
     }
 
     /// The waits found since the last call.
@@ -98,40 +47,31 @@ package struct TaskAggregator: Sendable {
         return collected
     }
 
-    /// Gives up what has waited too long for its producer. Called now and then even without spans.
+    /// Drops what has waited too long for its producer. Called now and then even without spans.
     package mutating func expire(at now: MonotonicTime) {
         for consumer in pairing.expire(at: now) where isCurrent(consumer) {
-            record(.unknown(consumer.otherwise), queue: consumer.queue, series: consumer.series, at: now)
+            record(.unknown(consumer.otherwise), Target(series: consumer.series, now: now, origin: nil))
         }
     }
 
-    /// Whether its queue is still there.
-    private func isCurrent(_ consumer: SpanPairing.Consumer) -> Bool {
-        consumer.generation == numbers.generation(consumer.queue)
-    }
+    // MARK: Producers
 
-    /// An unsampled span's trace is nowhere.
-    private func origin(_ span: SpanReference, _ time: WallTime?) -> Exemplar.Origin? {
-        span.isValid ? time.map { Exemplar.Origin(span: span, time: $0) } : nil
-    }
-
-    private mutating func note(producer span: TaskSpan, in body: UnsafeRawBufferPointer, at now: MonotonicTime) {
+    private mutating func add(producer span: TaskSpan, in body: UnsafeRawBufferPointer, at now: MonotonicTime) {
         // Without its end it says nothing of when the task was there.
         if span.endNanoseconds == 0 { return }
         let ready = max(span.endNanoseconds, WaitSource.dueNanoseconds(of: span, in: body))
         pairing.add(producer: span.reference, end: ready, isSampled: span.isSampled, at: now)
     }
 
-    /// Those that have waited for their producer, and it has come.
+    /// Records the waits of the process spans whose producer has come.
     private mutating func settlePaired(at now: MonotonicTime, _ time: WallTime?) {
         for consumer in pairing.takePaired() {
             let found = pairing.latestProducer(
                 parent: consumer.parent, link: consumer.link, moreLinks: consumer.moreLinks)
             guard let producer = found else { continue }
             let finding = WaitSource.wait(fromProducerEnd: producer.end, due: consumer.due, to: consumer.start)
-            let origin = origin(consumer.exemplar, time)
             if isCurrent(consumer) {
-                record(finding, queue: consumer.queue, series: consumer.series, at: now, of: origin)
+                record(finding, Target(series: consumer.series, now: now, origin: origin(consumer.exemplar, time)))
             }
             if case .known(let seconds) = finding, let attempt = consumer.attempt, producer.isSampled {
                 collected.append(KnownWait(attempt: attempt, producer: producer.reference, seconds: seconds))
@@ -139,93 +79,9 @@ package struct TaskAggregator: Sendable {
         }
     }
 
-    private mutating func observe(
-        process span: TaskSpan, in body: UnsafeRawBufferPointer, at now: MonotonicTime, _ time: WallTime?
-    ) {
-        guard recent.insert(span.reference) else {
-            duplicates += 1
-            return
-        }
-        let queue = queueIndex(span.queue, in: body, at: now)
-        let series = seriesIndex(span.taskType, in: body, queue: queue)
-        let status: TaskStatus = span.isError ? .failed : .completed
-        let attempt: Attempt = WaitSource.retryCount(of: span, in: body) > 0 ? .retry : .first
-        let bounds = options.bounds
-        let origin = origin(span.isSampled ? span.forwarded : .none, time)
-        let run = RunTime(span)
-        withSeries(queue, series) { series in
-            series.count(status, attempt)
-            if case .known(let seconds) = run {
-                series.observe(processingSeconds: seconds, status, bounds: bounds, of: origin)
-            }
-        }
-        withQueue(queue) { queue in
-            switch run {
-            case .known(let seconds): queue.runs.observe(seconds, at: now)
-            case .unknown(let reason): queue.unknownRuns[UnknownRunTimeReason.allCases.firstIndex(of: reason) ?? 0] += 1
-            }
-        }
-        let (wait, producer) = waitOf(span, in: body, queue: queue, series: series, at: now)
-        record(wait, queue: queue, series: series, at: now, of: origin)
-        if case .known(let seconds) = wait, collects(span), let producer {
-            let attempt = knownAttempt(span, in: body, queue: queue, series: series)
-            collected.append(KnownWait(attempt: attempt, producer: producer, seconds: seconds))
-        }
-    }
-
-    private func knownAttempt(
-        _ span: TaskSpan, in body: UnsafeRawBufferPointer, queue: Int, series: Int
-    ) -> KnownWait.Attempt {
-        let (queue, type) = names(queue, series)
-        return KnownWait.Attempt(
-            span, in: body, queue: queue, type: type == Self.unnamed ? TaskType([]) : type ?? Self.other)
-    }
-
-    /// As the tables have them; no type: it found no room.
-    private func names(_ queue: Int, _ series: Int) -> (queue: QueueName, type: TaskType?) {
-        let found = queue >= 0 ? queues[queue] : overflowQueue
-        return (found?.name ?? Self.other, series >= 0 ? found?.types.texts[series] : nil)
-    }
-
-    /// Of an unsampled span nothing is in the trace backend.
-    private func collects(_ span: TaskSpan) -> Bool {
-        options.collectsWaits && span.isSampled && span.startNanoseconds > 0
-    }
-
-    /// The wait, and the span that put the task into its queue, if that is known and sampled.
-    private mutating func waitOf(
-        _ span: TaskSpan, in body: UnsafeRawBufferPointer, queue: Int, series: Int, at now: MonotonicTime
-    ) -> (WaitFinding, producer: SpanReference?) {
-        let finding = WaitSource.find(span, in: body, seen: readyTimes)
-        let otherwise: UnknownWaitReason
-        switch finding {
-        case .needsProducer(let reason): otherwise = reason
-        case .unknown(.noSource), .unknown(.badStamp):
-            return (WaitSource.stored(span, in: body, seen: readyTimes) ?? finding, span.likelyProducer)
-        default:
-            // Whether anybody asks where it comes from or not: its producers wait for it no longer.
-            let seen = latestProducer(of: span)
-            if !options.collectsWaits { return (finding, nil) }
-            return (finding, seen.map { $0.isSampled ? $0.reference : nil } ?? span.likelyProducer)
-        }
-        pairing.noteNeed(at: now)
-        let due = WaitSource.dueNanoseconds(of: span, in: body)
-        if let producer = latestProducer(of: span) {
-            var wait = WaitSource.wait(fromProducerEnd: producer.end, due: due, to: span.startNanoseconds)
-            if wait == .unknown(.badStamp) { wait = WaitSource.stored(span, in: body, seen: readyTimes) ?? wait }
-            return (wait, producer.isSampled ? producer.reference : nil)
-        }
-        // Its producer may never come, or in hours.
-        if let stored = WaitSource.stored(span, in: body, seen: readyTimes) { return (stored, span.likelyProducer) }
-        pairing.add(
-            SpanPairing.Consumer(
-                queue: queue, generation: numbers.generation(queue), series: series, start: span.startNanoseconds,
-                due: due,
-                otherwise: otherwise, parent: span.parentReference, link: span.link,
-                moreLinks: span.moreLinks, arrival: now,
-                attempt: collects(span) ? knownAttempt(span, in: body, queue: queue, series: series) : nil,
-                exemplar: span.isSampled ? span.forwarded : .none))
-        return (finding, nil)
+    /// Whether its queue is still there.
+    private func isCurrent(_ consumer: SpanPairing.Consumer) -> Bool {
+        consumer.generation == table.generation(of: consumer.series.queue)
     }
 
     private mutating func latestProducer(
@@ -234,118 +90,159 @@ package struct TaskAggregator: Sendable {
         pairing.latestProducer(parent: span.parentReference, link: span.link, moreLinks: span.moreLinks)
     }
 
-    private mutating func record(
-        _ finding: WaitFinding, queue: Int, series: Int, at now: MonotonicTime, of origin: Exemplar.Origin? = nil
+    // MARK: Process spans
+
+    private mutating func observe(
+        process span: TaskSpan, in body: UnsafeRawBufferPointer, at now: MonotonicTime, _ time: WallTime?
     ) {
+        guard recent.insert(span.reference) else {
+            duplicates += 1
+            return
+        }
+        let target = Target(
+            series: table.number(of: span, in: body, at: now), now: now, origin: origin(span.exemplar, time))
+        count(span, in: body, target)
+        let (wait, producer) = wait(of: span, in: body, target)
+        record(wait, target)
+        if case .known(let seconds) = wait, collects(span), let producer {
+            let attempt = knownAttempt(span, in: body, target.series)
+            collected.append(KnownWait(attempt: attempt, producer: producer, seconds: seconds))
+        }
+    }
+
+    private mutating func count(_ span: TaskSpan, in body: UnsafeRawBufferPointer, _ target: Target) {
+        let status: TaskStatus = span.isError ? .failed : .completed
+        table[target.series].count(status, WaitSource.retryCount(of: span, in: body) > 0 ? .retry : .first)
+        switch RunTime(span) {
+        case .known(let seconds):
+            table[target.series].observe(processingSeconds: seconds, status, bounds: bounds, of: target.origin)
+            table[target.series.queue].runs.observe(seconds, at: target.now)
+        case .unknown(let reason):
+            let index = UnknownRunTimeReason.allCases.firstIndex(of: reason) ?? 0
+            table[target.series.queue].unknownRuns[index] += 1
+        }
+    }
+
+    /// The wait, and the span that put the task into its queue, if that is known and sampled.
+    private mutating func wait(
+        of span: TaskSpan, in body: UnsafeRawBufferPointer, _ target: Target
+    ) -> (WaitFinding, producer: SpanReference?) {
+        let finding = WaitSource.find(span, in: body)
+        let otherwise: UnknownWaitReason
+        switch finding {
+        case .needsProducer(let reason): otherwise = reason
+        case .unknown(.noSource), .unknown(.badStamp):
+            return (WaitSource.stored(span, in: body) ?? finding, span.likelyProducer)
+        case .known, .unknown:
+            // Whether its origin is asked for or not: its producers wait for it no longer.
+            let seen = latestProducer(of: span)
+            if !collectsWaits { return (finding, nil) }
+            return (finding, seen.map { $0.isSampled ? $0.reference : nil } ?? span.likelyProducer)
+        }
+        pairing.noteNeed(at: target.now)
+        let due = WaitSource.dueNanoseconds(of: span, in: body)
+        if let producer = latestProducer(of: span) {
+            var wait = WaitSource.wait(fromProducerEnd: producer.end, due: due, to: span.startNanoseconds)
+            if wait == .unknown(.badStamp) { wait = WaitSource.stored(span, in: body) ?? wait }
+            return (wait, producer.isSampled ? producer.reference : nil)
+        }
+        // Its producer may never come, or in hours.
+        if let stored = WaitSource.stored(span, in: body) { return (stored, span.likelyProducer) }
+        pairing.add(
+            SpanPairing.Consumer(
+                series: target.series, generation: table.generation(of: target.series.queue),
+                start: span.startNanoseconds, due: due, otherwise: otherwise, parent: span.parentReference,
+                link: span.link, moreLinks: span.moreLinks, arrival: target.now,
+                attempt: collects(span) ? knownAttempt(span, in: body, target.series) : nil, exemplar: span.exemplar))
+        return (finding, nil)
+    }
+
+    /// Of an unsampled span nothing is in the trace backend.
+    private func collects(_ span: TaskSpan) -> Bool {
+        collectsWaits && span.isSampled && span.startNanoseconds > 0
+    }
+
+    private func knownAttempt(
+        _ span: TaskSpan, in body: UnsafeRawBufferPointer, _ series: SeriesNumber
+    ) -> KnownWait.Attempt {
+        let (queue, type) = table.names(of: series)
+        return KnownWait.Attempt(span, in: body, queue: queue, type: type == Self.unnamed ? TaskType([]) : type)
+    }
+
+    // MARK: Recording
+
+    /// Where an attempt is counted: the series, when, and under which exemplar.
+    private struct Target {
+        let series: SeriesNumber
+        let now: MonotonicTime
+        let origin: Exemplar.Origin?
+    }
+
+    private func origin(_ exemplar: SpanReference, _ time: WallTime?) -> Exemplar.Origin? {
+        exemplar.isValid ? time.map { Exemplar.Origin(span: exemplar, time: $0) } : nil
+    }
+
+    private mutating func record(_ finding: WaitFinding, _ target: Target) {
         switch finding {
         case .known(let seconds):
-            withSeries(queue, series) { $0.wait.observe(seconds, of: origin) }
-            withQueue(queue) { $0.window.observe(seconds, at: now) }
-            if slowest.hasPlace(seconds, at: now) { noteSlow(seconds, queue, series, at: now, origin?.span) }
+            table[target.series].wait.observe(seconds, of: target.origin)
+            table[target.series.queue].window.observe(seconds, at: target.now)
+            if slowest.hasPlace(seconds, at: target.now) { recordSlow(seconds, target) }
         case .unknown(let reason):
-            withQueue(queue) { $0.unknownWaits[UnknownWaitReason.allCases.firstIndex(of: reason) ?? 0] += 1 }
+            let index = UnknownWaitReason.allCases.firstIndex(of: reason) ?? 0
+            table[target.series.queue].unknownWaits[index] += 1
         case .needsProducer: break
         }
     }
 
-    private mutating func noteSlow(
-        _ seconds: Double, _ queue: Int, _ series: Int, at now: MonotonicTime, _ span: SpanReference?
-    ) {
-        let (queue, type) = names(queue, series)
+    private mutating func recordSlow(_ seconds: Double, _ target: Target) {
+        let (queue, type) = table.names(of: target.series)
+        let isNamed = target.series.type != ForeignTextTable.other && type != Self.unnamed
         slowest.note(
             SlowWait(
-                seconds: seconds, queue: queue, type: type == Self.unnamed ? nil : type, span: span, observedAt: now))
+                seconds: seconds, queue: queue, type: isNamed ? type : nil, span: target.origin?.span,
+                observedAt: target.now))
     }
+
+    // MARK: Limits
+
+    /// Other bounds of queues and task types, from now on; series that are there stay. Whether there is a label for the type at
+    /// all stays as well.
+    package mutating func setLimits(maxTaskTypes: Int, maxQueues: Int) {
+        table.setLimits(maxTaskTypes: maxTaskTypes, maxQueues: maxQueues)
+    }
+
+    /// Takes over the queues that a good scrape of Redis saw. One that was there before and is not now is dropped once it had no
+    /// span for the length of the quantile window; when it comes back, it begins anew.
+    package mutating func recordQueuesInRedis(_ queues: QueuesInRedis, at now: MonotonicTime) {
+        table.recordQueuesInRedis(queues, at: now)
+    }
+
+    package var limits: AggregatorLimits {
+        let overflows = table.overflows
+        return AggregatorLimits(
+            openProducers: pairing.openProducers, openConsumers: pairing.openConsumers,
+            evictedProducers: pairing.evictedProducers, evictedConsumers: pairing.evictedConsumers,
+            queueOverflows: overflows.queues, typeOverflows: overflows.types)
+    }
+
+    // MARK: Reading
+
+    /// The numbers to ask `queue(_:)` for, in the order of the page: `_other` comes last.
+    package var queueNumbers: [Int] { table.allNumbers }
+
+    /// nil where the queue is gone, and for `_other` where all queues have found room.
+    package func queue(_ number: Int) -> QueueSeries? { table.queue(number) }
 
     /// The longest waits of the last quarter of an hour, the longest first.
     package func slowestWaits(at now: MonotonicTime) -> [SlowWait] { slowest.list(at: now) }
 
-    // MARK: Finding the series
-
-    private mutating func queueIndex(
-        _ name: ByteRange, in body: UnsafeRawBufferPointer, at now: MonotonicTime
-    ) -> Int {
-        let number =
-            name.isEmpty
-            ? Self.unnamed.bytes.withUnsafeBytes { numbers.number(of: $0, at: now) }
-            : numbers.number(of: name.bytes(in: body), at: now)
-        guard let number else {
-            if overflowQueue == nil { overflowQueue = makeQueue(Self.other) }
-            return Self.overflow
-        }
-        if number.isNew {
-            let queue = makeQueue(numbers.text(number.index))
-            if number.index == queues.count { queues.append(queue) } else { queues[number.index] = queue }
-        }
-        return number.index
-    }
-
-    private func makeQueue(_ name: QueueName) -> QueueSeries {
-        QueueSeries(
-            name: name, maxTypes: options.maxTaskTypes, windowNanoseconds: options.quantileWindowNanoseconds)
-    }
-
-    private mutating func seriesIndex(_ type: ByteRange, in body: UnsafeRawBufferPointer, queue: Int) -> Int {
-        let bounds = options.bounds
-        let hasTypes = options.maxTaskTypes > 0
-        var found = Self.overflow
-        withQueue(queue) { queue in
-            let isNamed = hasTypes && !type.isEmpty
-            let index =
-                isNamed
-                ? queue.types.index(of: type.bytes(in: body))
-                : Self.unnamed.bytes.withUnsafeBytes { queue.types.index(of: $0) }
-            var labels = [(name: "queue", value: queue.name)]
-            if hasTypes { labels.append(("task_type", index.map { queue.types.texts[$0] } ?? Self.other)) }
-            if let index, index == queue.series.count {
-                queue.series.append(TaskTypeSeries(labels: labels, bounds: bounds))
-            } else if index == nil && queue.other == nil {
-                queue.other = TaskTypeSeries(labels: labels, bounds: bounds)
-            }
-            found = index ?? Self.overflow
-        }
-        return found
-    }
-
-    mutating func withQueue(_ index: Int, _ body: (inout QueueSeries) -> Void) {
-        if index >= 0 {
-            body(&queues[index])
-        } else if var queue = overflowQueue {
-            overflowQueue = nil
-            body(&queue)
-            overflowQueue = queue
-        }
-    }
-
-    private mutating func withSeries(_ queue: Int, _ series: Int, _ body: (inout TaskTypeSeries) -> Void) {
-        withQueue(queue) { queue in
-            if series >= 0 {
-                body(&queue.series[series])
-            } else if var other = queue.other {
-                queue.other = nil
-                body(&other)
-                queue.other = other
-            }
-        }
-    }
-
-    // MARK: What it knows
-
-    /// Numbers that queues have, or had; without `_other`, which has none.
-    package var queueCount: Int { queues.count }
-
-    /// nil where the queue is gone.
-    package func queue(at index: Int) -> QueueSeries? {
-        numbers.isTaken(index) ? queues[index] : nil
-    }
-
-    /// `_other`; nil where all queues have found room.
-    package var otherQueue: QueueSeries? { overflowQueue }
-
     /// p50, p95 and p99 of each queue's waits in the window, in seconds; queues without a wait in it are left out.
     package func waitQuantilesByQueue(at now: MonotonicTime) -> [(queue: QueueName, seconds: [Double])] {
-        ((0..<queueCount).map { queue(at: $0) } + [otherQueue]).compactMap { found in
-            guard var queue = found, let seconds = queue.window.quantiles(waitQuantiles, at: now) else { return nil }
+        queueNumbers.compactMap { number in
+            guard var queue = queue(number), let seconds = queue.window.quantiles(waitQuantiles, at: now) else {
+                return nil
+            }
             return (queue.name, seconds)
         }
     }
@@ -353,26 +250,15 @@ package struct TaskAggregator: Sendable {
     /// The 95th percentiles in the window of the waits and the run times of a queue's attempts, in seconds; nil where there
     /// are none.
     package func quantiles95(of name: QueueName, at now: MonotonicTime) -> (wait: Double?, run: Double?) {
-        guard let number = numbers.find(name) else { return (nil, nil) }
-        var queue = queues[number]
+        guard var queue = table.find(name) else { return (nil, nil) }
         return (queue.window.quantiles([0.95], at: now)?.first, queue.runs.quantiles([0.95], at: now)?.first)
-    }
-
-    /// What its bounds have cost so far.
-    package var limits: AggregatorLimits {
-        var limits = AggregatorLimits()
-        limits.openProducers = pairing.openProducers
-        limits.openConsumers = pairing.openConsumers
-        limits.evictedProducers = pairing.evictedProducers
-        limits.evictedConsumers = pairing.evictedConsumers
-        limits.queueOverflows = numbers.refusals
-        let overflows = droppedTypeOverflows + (overflowQueue?.types.refusals ?? 0)
-        limits.typeOverflows = queues.reduce(overflows) { $0 + $1.types.refusals }
-        return limits
     }
 }
 
 extension TaskSpan {
+    /// What an exemplar refers to; `.none` for an unsampled span, whose trace is nowhere.
+    fileprivate var exemplar: SpanReference { isSampled ? forwarded : .none }
+
     fileprivate var parentReference: SpanReference {
         parent.isValid ? SpanReference(trace: reference.trace, span: parent) : .none
     }
@@ -383,16 +269,4 @@ extension TaskSpan {
         if link.isValid { return isLinkSampled ? link : nil }
         return parentReference.isValid ? parentReference : nil
     }
-}
-
-package struct AggregatorLimits: Sendable, Equatable {
-    /// Spans whose other half has not come.
-    package var openProducers = 0
-    package var openConsumers = 0
-    /// Such ones that were forgotten for lack of room.
-    package var evictedProducers: UInt64 = 0
-    package var evictedConsumers: UInt64 = 0
-    /// Spans counted under `_other`, because their queue or their task type found no room.
-    package var queueOverflows: UInt64 = 0
-    package var typeOverflows: UInt64 = 0
 }

@@ -32,8 +32,8 @@ package struct TaskFamilies {
     package init() {}
 
     package mutating func add(_ queue: QueueSeries, at now: MonotonicTime) {
-        for index in queue.series.indices { add(queue.series[index]) }
-        if let other = queue.other { add(other) }
+        for series in queue.series.dropFirst() { add(series) }
+        if queue.types.refusals > 0 { add(queue.series[ForeignTextTable.other]) }
         for (labels, count) in zip(queue.labels.unknown, queue.unknownWaits) { unknown.add(count, labels) }
         for (labels, count) in zip(queue.labels.unknownRuns, queue.unknownRuns) { unknownRuns.add(count, labels) }
         var window = queue.window

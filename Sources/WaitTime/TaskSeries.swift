@@ -83,22 +83,38 @@ struct TaskTypeSeries: Sendable {
 package struct QueueSeries: Sendable {
     let name: QueueName
     let labels: QueueLabels
+    private let hasTypes: Bool
     var types: ForeignTextTable
-    /// By the number of the type in `types`.
+    /// By the number of the type in `types`; the first one is that of `_other`.
     var series: [TaskTypeSeries] = []
-    /// The types that found no room.
-    var other: TaskTypeSeries?
     var unknownWaits = [UInt64](repeating: 0, count: UnknownWaitReason.allCases.count)
     var unknownRuns = [UInt64](repeating: 0, count: UnknownRunTimeReason.allCases.count)
     var window: QuantileWindow
     /// Run times of all attempts.
     var runs: QuantileWindow
 
-    init(name: QueueName, maxTypes: Int, windowNanoseconds: UInt64) {
+    init(name: QueueName, _ options: TaskAggregatorOptions) {
         self.name = name
         labels = QueueLabels(name)
-        types = ForeignTextTable(limit: max(1, maxTypes))
-        window = QuantileWindow(windowNanoseconds: windowNanoseconds)
+        hasTypes = options.maxTaskTypes > 0
+        types = ForeignTextTable(limit: max(1, options.maxTaskTypes))
+        window = QuantileWindow(windowNanoseconds: options.quantileWindowNanoseconds)
         runs = window
+        addSeries(options.bounds)
+    }
+
+    /// The number of a task's type; 0 when it is new and there is no room.
+    mutating func number(ofType type: UnsafeRawBufferPointer, _ bounds: HistogramBounds) -> Int {
+        let number =
+            hasTypes && !type.isEmpty
+            ? types.number(of: type) : TaskAggregator.unnamed.bytes.withUnsafeBytes { types.number(of: $0) }
+        if number == series.count { addSeries(bounds) }
+        return number
+    }
+
+    private mutating func addSeries(_ bounds: HistogramBounds) {
+        var labels = [(name: "queue", value: name)]
+        if hasTypes { labels.append(("task_type", types.texts[series.count])) }
+        series.append(TaskTypeSeries(labels: labels, bounds: bounds))
     }
 }

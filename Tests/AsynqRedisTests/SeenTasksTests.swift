@@ -1,4 +1,5 @@
 import Model
+import TestSupport
 import Testing
 
 @testable import AsynqRedis
@@ -7,7 +8,6 @@ import Testing
 struct SeenTasksTests {
     private static let second: Int64 = 1_000_000_000
     private let tasks = SeenTasks(capacity: 3)
-    private let anybody = Asker(span: .none, isFirstAttempt: false)
 
     private func note(_ id: String, at seconds: Int64, retried: Int32? = nil, queue: String = "q") {
         tasks.note(
@@ -23,12 +23,8 @@ struct SeenTasksTests {
     }
 
     /// Whole seconds since when, or nil.
-    private func take(_ id: String, start: Int64, retryCount: Int32? = nil, queue: String = "q") -> Int64? {
-        Array(queue.utf8).withUnsafeBytes { queue in
-            Array(id.utf8).withUnsafeBytes { id in
-                tasks.takeReadyTime(queue: queue, id: id, retryCount: retryCount, start: WallTime(seconds: start))
-            }
-        }?.wholeSeconds
+    private func take(_ id: String, start: Int64, retryCount: Int64? = nil, queue: String = "q") -> Int64? {
+        tasks.take(id, queue: queue, start: WallTime(seconds: start), retryCount: retryCount)?.wholeSeconds
     }
 
     @Test("A time is given once, to the task of that queue")
@@ -122,6 +118,109 @@ struct SeenTasksTests {
         #expect(take("a", start: 105) == nil && take("a", start: 310) == nil)
     }
 
+    @Test(
+        "A span that says retry 0 where Redis says 1 has no time of that attempt, nor one that says 2",
+        arguments: [0, 2])
+    func otherRetry(retryCount: Int64) {
+        note("a", at: 100, retried: 1)
+        #expect(take("a", start: 105, retryCount: retryCount) == nil)
+        #expect(take("a", start: 105, retryCount: 1) == 100)
+    }
+
+    @Test("Where either does not say which attempt it is, the time is the span's")
+    func unsaidRetry() {
+        note("a", at: 100, retried: 1)
+        #expect(take("a", start: 105) == 100)
+        // Its message was read when it ran: the count may be the next attempt's.
+        note("b", at: 100)
+        tasks.note(queue: QueueName("q"), id: Array("b".utf8), ready: nil, task: StoredTask(retried: 3, context: nil))
+        #expect(take("b", start: 105, retryCount: 0) == 100)
+    }
+
+    @Test("Two retries are told apart by their counts, whichever span comes first")
+    func twoRetries() {
+        note("a", at: 100, retried: 1)
+        note("a", at: 300, retried: 2)
+        #expect(take("a", start: 305, retryCount: 2) == 300)
+        #expect(take("a", start: 305, retryCount: 1) == nil, "it had left before")
+        #expect(take("a", start: 105, retryCount: 2) == nil)
+        #expect(take("a", start: 105, retryCount: 1) == 100)
+    }
+
+    @Test("A time is offered again until it is used: a request that was refused comes again")
+    func offered() {
+        note("a", at: 100)
+        var request = NamedSpans()
+        for _ in 0..<2 { request.add("a") { $0.startNanoseconds = 105_000_000_000 } }
+        for _ in 0..<2 {
+            request.look(in: tasks)
+            // No look offers it twice.
+            #expect(request.spans.map { $0.knowledge.readyTime?.time.wholeSeconds } == [100, nil])
+        }
+        tasks.use(request.spans)
+        request.look(in: tasks)
+        #expect(request.spans.allSatisfy { $0.knowledge.readyTime == nil })
+    }
+
+    @Test("What was offered is used up where it was, though another task has its place by then")
+    func usedInPlace() {
+        let tasks = SeenTasks(capacity: 1)
+        func note(_ id: String) {
+            tasks.note(queue: QueueName("q"), id: Array(id.utf8), ready: WallTime(seconds: 100), task: nil)
+        }
+        note("a")
+        var request = NamedSpans()
+        request.add("a") { $0.startNanoseconds = 105_000_000_000 }
+        request.look(in: tasks)
+        note("b")
+        tasks.use(request.spans)
+        #expect(tasks.take("b", start: WallTime(seconds: 105)) == WallTime(seconds: 100))
+    }
+
+    @Test("Both attempts of one task have their time in one request")
+    func twoAttempts() {
+        note("a", at: 100, retried: 0)
+        note("a", at: 300, retried: 1)
+        var request = NamedSpans()
+        for (start, retries) in [(105, 0), (305, 1)] as [(UInt64, Int64)] {
+            request.add("a") { span in
+                span.startNanoseconds = start * 1_000_000_000
+                span.retryCount = .integer(retries)
+            }
+        }
+        request.look(in: tasks)
+        #expect(request.spans.map { $0.knowledge.readyTime?.time.wholeSeconds } == [100, 300])
+        tasks.use(request.spans)
+        #expect(take("a", start: 105, retryCount: 0) == nil && take("a", start: 305, retryCount: 1) == nil)
+    }
+
+    @Test("A span without a start has no ready time, and one without names, or of a producer, knows nothing")
+    func lookedFor() {
+        note("a", at: 0, retried: 0)
+        #expect(tasks.look("a").message != nil && tasks.look("a").readyTime == nil)
+        #expect(tasks.look("a") { $0.role = .produce } == TaskKnowledge())
+        #expect(tasks.look("a") { $0.taskID = .none } == TaskKnowledge())
+        #expect(tasks.look("a") { $0.queue = .none } == TaskKnowledge())
+    }
+
+    @Test("What a span knows of a message stays when it looks again; what it did not know is added")
+    func lookAgain() {
+        func note(_ id: String, _ retried: Int32) {
+            tasks.note(
+                queue: QueueName("q"), id: Array(id.utf8), ready: nil, task: StoredTask(retried: retried, context: nil))
+        }
+        note("a", 1)
+        var request = NamedSpans()
+        request.add("a")
+        request.add("b")
+        request.look(in: tasks)
+        #expect(request.spans.map { $0.knowledge.message?.retried } == [1, nil])
+        note("a", 2)
+        note("b", 3)
+        request.look(in: tasks)
+        #expect(request.spans.map { $0.knowledge.message?.retried } == [1, 3])
+    }
+
     @Test("Clocks may differ by a second")
     func skew() {
         note("a", at: 100)
@@ -135,13 +234,18 @@ struct SeenTasksTests {
             TraceContext(
                 reference: SpanReference(trace: TraceID(high: 0, low: number), span: SpanID(number)), isSampled: true)
         }
-        func told(_ span: UInt64, isFirst: Bool = true, request: UInt64 = 0, failed: Bool = false) -> TraceContext? {
-            let asker = Asker(
-                span: SpanReference(trace: TraceID(high: 9, low: span), span: SpanID(span)), isFirstAttempt: isFirst,
-                request: request, hasFailed: failed)
-            return Array("q".utf8).withUnsafeBytes { queue in
-                Array("daily".utf8).withUnsafeBytes { tasks.message(queue: queue, id: $0, for: asker)?.context }
+        /// What one request is told, of a span for each number.
+        func told(_ numbers: UInt64..., isFirst: Bool = true, failed: Bool = false) -> [TraceContext?] {
+            var request = NamedSpans()
+            for number in numbers {
+                request.add("daily") { span in
+                    span.reference = SpanReference(trace: TraceID(high: 9, low: number), span: SpanID(number))
+                    span.retryCount = isFirst ? .absent : .integer(1)
+                    span.isError = failed
+                }
             }
+            request.look(in: tasks)
+            return request.spans.map { $0.knowledge.message?.context }
         }
         func note(_ number: UInt64?, ready: Int64? = nil) {
             tasks.note(
@@ -149,25 +253,24 @@ struct SeenTasksTests {
                 task: StoredTask(retried: 0, context: number.map(context)))
         }
         note(1)
-        #expect(told(1) == context(1) && told(1) == context(1))
-        #expect(told(2) == nil)
+        #expect(told(1) == [context(1)] && told(1) == [context(1)])
+        #expect(told(2) == [nil])
         // A retry of the first one says so.
-        #expect(told(3, isFirst: false) == context(1))
+        #expect(told(3, isFirst: false) == [context(1)])
         note(2)
-        #expect(told(2) == context(2) && told(1) == nil)
+        #expect(told(2) == [context(2)] && told(1) == [nil])
         // Two of one request; sent again they come in another one.
         note(3)
-        for request in [7, 8] as [UInt64] {
-            #expect(told(1, request: request) == context(3) && told(2, request: request) == context(3))
-        }
-        #expect(told(3, request: 9) == nil)
+        for _ in 0..<2 { #expect(told(1, 2) == [context(3), context(3)]) }
+        #expect(told(3) == [nil])
         // After a failed attempt comes the same task again, whether its span says so or not.
         note(4)
-        #expect(told(1, failed: true) == context(4) && told(2, failed: true) == context(4) && told(3) == context(4))
-        #expect(told(4) == nil)
+        #expect(told(1, failed: true) == [context(4)] && told(2, failed: true) == [context(4)])
+        #expect(told(3) == [context(4)])
+        #expect(told(4) == [nil])
         // The next one carries nothing.
         note(nil, ready: 100)
-        #expect(told(4) == nil)
+        #expect(told(4) == [nil])
         #expect(tasks.unread(queue: QueueName("q"), [Array("daily".utf8)]).isEmpty)
         tasks.noteLeft(queue: QueueName("q"), [Array("daily".utf8)])
         #expect(tasks.unread(queue: QueueName("q"), [Array("daily".utf8)]).count == 1)
@@ -183,9 +286,7 @@ struct SeenTasksTests {
         // Seen again, without its message: what is known of it stays.
         note("a", at: 1)
         func known() -> TraceContext? {
-            Array("q".utf8).withUnsafeBytes { queue in
-                Array("a".utf8).withUnsafeBytes { tasks.message(queue: queue, id: $0, for: anybody)?.context }
-            }
+            tasks.look("a") { $0.retryCount = .integer(1) }.message?.context
         }
         #expect(known() == context)
         for id in ["b", "c"] { note(id, at: 2) }
@@ -200,10 +301,10 @@ struct SeenTasksTests {
 
     @Test("Nothing is missed of a task whose span has come, nor where no span comes at all")
     func evictionUnmissed() {
-        for id in 0..<10 { note("a\(id)", at: 1) }
+        for id in 0..<10 { note("a\(id)", at: 101) }
         #expect(tasks.count == 3 && tasks.evicted == 0)
         // The span of another attempt is not the one that was waited for.
-        for id in 7..<10 { #expect(take("a\(id)", start: id == 9 ? -50 : 5) == (id == 9 ? nil : 1)) }
+        for id in 7..<10 { #expect(take("a\(id)", start: id == 9 ? 50 : 105) == (id == 9 ? nil : 101)) }
         for id in 0..<3 { note("b\(id)", at: 2) }
         #expect(tasks.evicted == 1)
         // Pending again, and again without its span.

@@ -45,13 +45,13 @@ struct ConcurrentPagesTests {
     private static let requests = 200
     private static let body = Array("queue-1queue-2queue-3".utf8)
 
-    private let metrics: TaskMetrics
+    private let aggregator: LockedAggregator
 
     init() throws {
         let bounds = try #require(HistogramBounds([0.01, 0.1, 1, 10]))
         let options = TaskAggregatorOptions(
             bounds: bounds, maxTaskTypes: 0, maxQueues: 3, quantileWindowNanoseconds: 300_000_000_000)
-        metrics = TaskMetrics(options, readyTimes: nil, clock: .system)
+        aggregator = LockedAggregator(options, clock: .system)
     }
 
     /// Process spans of three queues, each with another id and another wait.
@@ -81,7 +81,8 @@ struct ConcurrentPagesTests {
 
     @Test("every page agrees with itself, the numbers never fall, and at the end none is missing")
     func pages() async {
-        let metrics = self.metrics
+        let aggregator = self.aggregator
+        let metrics = TaskMetrics(aggregator: aggregator, clock: .system)
         let lock = SanitizerLock()
         let counts = await withTaskGroup(of: [UInt64].self) { group in
             for sender in 0..<2 {
@@ -89,7 +90,7 @@ struct ConcurrentPagesTests {
                     for number in 0..<Self.requests {
                         let spans = Self.request(sender * Self.requests + number)
                         _ = lock.withLock {
-                            Self.body.withUnsafeBytes { metrics.observe(spans, in: $0, areForwarded: true) }
+                            Self.body.withUnsafeBytes { aggregator.observe(spans, in: $0, areForwarded: true) }
                         }
                     }
                     return []

@@ -8,6 +8,7 @@ import Synchronization
 import Testing
 import WaitTime
 
+@testable import AsynqRedis
 @testable import Collector
 @testable import Forwarder
 @testable import Spool
@@ -41,30 +42,92 @@ final class NoDisk: SpoolFileSystem {
 
 @Suite("Where accepted spans go")
 struct IngestSinkTests {
+    private let clock = Clock.system
+
+    private func makeSpool(_ options: SpoolOptions) throws -> Spool {
+        try Spool(fileSystem: NoDisk(), options: options, clock: clock)
+    }
+
+    private func makeAggregator() -> LockedAggregator {
+        LockedAggregator(
+            TaskAggregatorOptions(
+                bounds: HistogramBounds(ascending: 1), maxTaskTypes: 1, maxQueues: 1, quantileWindowNanoseconds: 1),
+            clock: clock)
+    }
+
     @Test(
         "Made spans wake the forwarder once they can be read: with sync always when they are on the disk",
         arguments: [
             SpoolSync.always, .never,
         ])
     func madeSpans(sync: SpoolSync) throws {
-        let clock = Clock.system
-        let spool = try Spool(
-            fileSystem: NoDisk(), options: SpoolOptions(maxBytes: 1 << 20, sync: sync), clock: clock)
+        let spool = try makeSpool(SpoolOptions(maxBytes: 1 << 20, sync: sync))
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let options = try #require(try options(["--tempo-endpoint=http://127.0.0.1:1"])?.forwarder)
         let forwarder = Forwarder(spool: spool, options: options, clock: clock, logger: logger)
-        let metrics = TaskMetrics(
-            TaskAggregatorOptions(
-                bounds: HistogramBounds(ascending: 1), maxTaskTypes: 1, maxQueues: 1, quantileWindowNanoseconds: 1),
-            readyTimes: nil, clock: clock)
-        let sink = IngestSink(taskMetrics: metrics, spool: spool, forwarder: forwarder)
+        let sink = IngestSink(aggregator: makeAggregator(), seenTasks: nil, spool: spool, forwarder: forwarder)
+        #expect(sink.acknowledgesAfterSync == (sync == .always))
         // As its thread does before it sleeps.
         forwarder.wakeThreshold.store(1, ordering: .releasing)
-        try sink.keep(MadeSpans(payload: [1, 2, 3], spanCount: 1))
+        ReceiverCounters().keep(MadeRequest(payload: [1, 2, 3], spanCount: 1), in: sink)
         if sync == .always {
             #expect(forwarder.wakeThreshold.load(ordering: .acquiring) == 1, "nothing can be read yet")
             #expect(spool.syncOnce())
         }
         #expect(forwarder.wakeThreshold.load(ordering: .acquiring) == .max)
+    }
+
+    private func refusal(_ sink: IngestSink, bytes: Int) -> RefusalReason? {
+        do throws(SinkRefusal) {
+            try [UInt8](repeating: 0, count: bytes).withUnsafeBufferPointer { payload throws(SinkRefusal) in
+                try sink.append(UnsafeRawBufferPointer(payload), spanCount: 1, whenDurable: nil)
+            }
+            return nil
+        } catch {
+            return error.reason
+        }
+    }
+
+    @Test("A spool that is full, that could never hold the request, and one that is closed are told apart")
+    func refusals() throws {
+        let spool = try makeSpool(SpoolOptions(maxBytes: 64 << 10, sync: .never))
+        let sink = IngestSink(aggregator: makeAggregator(), seenTasks: nil, spool: spool, forwarder: nil)
+        #expect(refusal(sink, bytes: 64 << 10) == .tooLarge)
+        #expect(refusal(sink, bytes: 32 << 10) == nil)
+        #expect(refusal(sink, bytes: 32 << 10) == .spoolFull)
+        spool.close()
+        #expect(refusal(sink, bytes: 1) == .unavailable)
+    }
+
+    @Test("Without a trace backend nothing is kept, and nothing waits for a disk")
+    func withoutSpool() {
+        let sink = IngestSink(aggregator: makeAggregator(), seenTasks: nil, spool: nil, forwarder: nil)
+        #expect(!sink.acknowledgesAfterSync && refusal(sink, bytes: 1 << 20) == nil)
+    }
+
+    @Test("The ready time that a span was told is used up when the span was accepted")
+    func readyTimes() {
+        let seen = SeenTasks()
+        seen.note(queue: QueueName("q"), id: Array("t".utf8), ready: WallTime(seconds: 100), task: nil)
+        let sink = IngestSink(aggregator: makeAggregator(), seenTasks: seen, spool: nil, forwarder: nil)
+        let body = Array("qt".utf8)
+        func looked(_ number: UInt64) -> [TaskSpan] {
+            var span = TaskSpan()
+            span.reference = SpanReference(trace: TraceID(high: 1, low: 1), span: SpanID(number))
+            span.queue = ByteRange(offset: 0, count: 1)
+            span.taskID = ByteRange(offset: 1, count: 1)
+            span.startNanoseconds = 103_000_000_000
+            span.endNanoseconds = 104_000_000_000
+            var spans = [span]
+            body.withUnsafeBytes { seen.look(for: &spans, in: $0) }
+            return spans
+        }
+        // Its request was refused, and it comes again.
+        #expect(looked(1).first?.knowledge.readyTime != nil)
+        let spans = looked(1)
+        #expect(body.withUnsafeBytes { sink.observe(spans, in: $0) }.isEmpty)
+        #expect(looked(2).first?.knowledge.readyTime == nil)
+        let wait = sink.aggregator.slowestWaits.first
+        #expect(wait?.seconds == 3 && wait?.queue == QueueName("q"))
     }
 }

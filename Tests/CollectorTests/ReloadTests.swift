@@ -19,20 +19,20 @@ private final class Parts: Sendable {
     let level = CollectorLogHandler.Level(.info)
     let bodyLimit = BodyLimit(16 << 20)
     let limits = HTTPLimits(maxBodyBytes: ReloadableOptions.bodiesInFlightBytes(maxBodyBytes: 16 << 20))
-    let metrics: TaskMetrics
+    let aggregator: LockedAggregator
     let spool: Spool
     let filter = Mutex<QueueFilter?>(nil)
 
     init() throws {
         let defaults = try #require(try options())
-        metrics = TaskMetrics(defaults.aggregator, readyTimes: nil, clock: .system)
+        aggregator = LockedAggregator(defaults.aggregator, clock: .system)
         spool = try Spool(fileSystem: NoDisk(), options: defaults.spool, clock: .system)
     }
 
     var targets: ReloadTargets {
         ReloadTargets(
-            logLevel: level, bodyLimit: bodyLimit, otlpLimits: limits, taskMetrics: metrics, spool: spool,
-            useQueueFilter: { [self] filter in self.filter.withLock { $0 = filter } })
+            logLevel: level, bodyLimit: bodyLimit, otlpLimits: limits, aggregator: aggregator, spool: spool,
+            setQueueFilter: { [self] filter in self.filter.withLock { $0 = filter } })
     }
 
     func accepts(_ queue: String) -> Bool {
@@ -59,8 +59,9 @@ private final class Parts: Sendable {
             span.endNanoseconds = span.startNanoseconds + 1_000_000
             return span
         }
-        _ = body.withUnsafeBytes { metrics.observe(spans, in: $0, areForwarded: true) }
-        return String(decoding: PageFormat.text.encode(metrics.metricFamilies()), as: UTF8.self)
+        _ = body.withUnsafeBytes { aggregator.observe(spans, in: $0, areForwarded: true) }
+        let families = TaskMetrics(aggregator: aggregator, clock: .system).metricFamilies()
+        return String(decoding: PageFormat.text.encode(families), as: UTF8.self)
     }
 }
 

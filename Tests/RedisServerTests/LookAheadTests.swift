@@ -26,11 +26,7 @@ struct LookAheadTests {
         /// Whole seconds since when the attempt could have begun that began so long after the stage was set.
         func ready(_ id: String, startedAfter milliseconds: Int64) -> Int64? {
             let start = WallTime(nanoseconds: 1_800_000_000_000_000_000 + milliseconds * 1_000_000)
-            return Array("q".utf8).withUnsafeBytes { queue in
-                Array(id.utf8).withUnsafeBytes {
-                    tasks.takeReadyTime(queue: queue, id: $0, retryCount: nil, start: start)
-                }
-            }.map { $0.wholeSeconds - 1_800_000_000 }
+            return tasks.take(id, start: start).map { $0.wholeSeconds - 1_800_000_000 }
         }
 
         mutating func take(_ names: [String] = ["q"], servers: [String] = []) throws -> [WaitSample] {
@@ -278,10 +274,7 @@ struct LookAheadTests {
         _ = try stage.take()
         #expect(stage.sampler.errors.map(\.reason) == [.malformed])
         func carried(_ task: String) -> CarriedMessage? {
-            let asker = Asker(span: .none, isFirstAttempt: false)
-            return Array("q".utf8).withUnsafeBytes { queue in
-                Array(task.utf8).withUnsafeBytes { stage.tasks.message(queue: queue, id: $0, for: asker) }
-            }
+            stage.tasks.look(task) { $0.retryCount = .integer(1) }.message
         }
         #expect(carried("b")?.context?.reference.span.hex == id)
         // The newest three only; what could not be read is not asked for again.

@@ -86,7 +86,8 @@ struct LimitTests {
     func queuesInRedis() {
         var aggregator = makeAggregator { $0.maxQueues = 1 }
         maker.observe([maker.process(queue: "early")], with: &aggregator)
-        aggregator.use(QueuesInRedis([ForeignText("a"), ForeignText("b"), ForeignText("early")]), at: now)
+        aggregator.recordQueuesInRedis(
+            QueuesInRedis([ForeignText("a"), ForeignText("b"), ForeignText("early")]), at: now)
         let names = ["only-spans", "a", "b", "more", "a"]
         maker.observe(names.map { name in maker.process(queue: name) { $0.wait = .integer(1) } }, with: &aggregator)
         for (name, count) in [("a", 2), ("b", 1), ("only-spans", 1), ("more", 0), ("_other", 1)] as [(String, UInt64)] {
@@ -106,7 +107,7 @@ struct LimitTests {
             maker.observe([maker.process(queue: queue) { $0.wait = .integer(2) }], with: &aggregator, at: at(time))
         }
         func use(_ names: [String], at time: UInt64) {
-            aggregator.use(QueuesInRedis(names.map { ForeignText($0) }), at: at(time))
+            aggregator.recordQueuesInRedis(QueuesInRedis(names.map { ForeignText($0) }), at: at(time))
         }
         use(["gone", "stays"], at: 1)
         for queue in ["gone", "stays", "only-spans"] { observe(queue, at: 2) }
@@ -132,10 +133,10 @@ struct LimitTests {
     func waitingInGoneQueue() {
         var aggregator = makeAggregator { $0.quantileWindowNanoseconds = 60 * second }
         func at(_ seconds: UInt64) -> MonotonicTime { MonotonicTime(nanoseconds: seconds * second) }
-        aggregator.use(QueuesInRedis([ForeignText("gone")]), at: at(1))
+        aggregator.recordQueuesInRedis(QueuesInRedis([ForeignText("gone")]), at: at(1))
         maker.observe(
             (1...2).map { id in maker.process(queue: "gone") { $0.parent = SpanID(id) } }, with: &aggregator, at: at(2))
-        aggregator.use(QueuesInRedis(), at: at(63))
+        aggregator.recordQueuesInRedis(QueuesInRedis(), at: at(63))
         maker.observe([maker.process(queue: "new") { $0.wait = .integer(2) }], with: &aggregator, at: at(64))
         maker.observe([maker.producer(1, endedBefore: second)], with: &aggregator, at: at(65))
         aggregator.expire(at: at(100_000))
@@ -146,16 +147,15 @@ struct LimitTests {
     @Test("texts keep their numbers when others are taken out")
     func removedTexts() {
         var table = ForeignTextTable(limit: 200)
-        func number(_ text: String) -> Int? { Array(text.utf8).withUnsafeBytes { table.index(of: $0) } }
+        func number(_ text: String) -> Int { Array(text.utf8).withUnsafeBytes { table.number(of: $0) } }
         func find(_ text: String) -> Int? { Array(text.utf8).withUnsafeBytes { table.find($0) } }
-        for text in 0..<200 { #expect(number("t\(text)") == text) }
-        #expect(number("more") == nil && table.refusals == 1)
-        table.remove(Array(stride(from: 0, to: 200, by: 3)))
-        for text in 0..<200 { #expect(find("t\(text)") == (text % 3 == 0 ? nil : text), "\(text)") }
-        var given: Set<Int> = []
-        for text in 0..<67 { number("new\(text)").map { _ = given.insert($0) } }
-        #expect(given == Set(stride(from: 0, to: 200, by: 3)))
-        #expect(number("one more") == nil && table.texts.count == 200)
+        for text in 1...200 { #expect(number("t\(text)") == text) }
+        #expect(number("more") == 0 && table.refusals == 1)
+        table.remove(Array(stride(from: 1, to: 200, by: 3)))
+        for text in 1...200 { #expect(find("t\(text)") == (text % 3 == 1 ? nil : text), "\(text)") }
+        let given = Set((0..<67).map { number("new\($0)") })
+        #expect(given == Set(stride(from: 1, to: 200, by: 3)))
+        #expect(number("one more") == 0 && table.texts.count == 201)
     }
 
     @Test("the 95th percentiles of a queue are of its waits and of the run times of all its attempts")
@@ -185,7 +185,7 @@ struct LimitTests {
         var aggregator = makeAggregator()
         maker.observe([maker.process { $0.wait = .integer(2) }], with: &aggregator)
         var page = TaskFamilies()
-        if let queue = aggregator.queue(at: 0) {
+        if let queue = aggregator.queue(1) {
             maker.observe([maker.process { $0.wait = .integer(3) }, maker.process(type: "u")], with: &aggregator)
             page.add(queue, at: now)
         }

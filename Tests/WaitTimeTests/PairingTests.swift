@@ -3,19 +3,6 @@ import Testing
 
 @testable import WaitTime
 
-/// Every task's message says that it was enqueued at one time.
-private struct EnqueuedAt: ReadyTimeSource {
-    let nanoseconds: UInt64
-
-    func takeReadyTime(
-        queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, retryCount: Int32?, start: WallTime
-    ) -> WallTime? { nil }
-
-    func storedTimes(queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, for asker: Asker) -> StoredTimes? {
-        StoredTimes(enqueuedAt: WallTime(nanoseconds: Int64(nanoseconds)), processAt: nil, retried: 0)
-    }
-}
-
 @Suite("Pairing with the producer")
 struct PairingTests {
     private let maker = SpanMaker()
@@ -52,15 +39,15 @@ struct PairingTests {
         "the producer in the same request goes before the task's message, wherever it stands; one that comes later is too late"
     )
     mutating func producerBeforeMessage() {
-        let id = maker.range(Array("id".utf8))
-        let consumer = child(of: 1) { $0.taskID = id }
+        let enqueuedAt = WallTime(nanoseconds: Int64(t0 - 4 * second))
+        let consumer = child(of: 1) { $0.knowledge.message = CarriedMessage(enqueuedAt: enqueuedAt) }
         let spans = [consumer, maker.producer(1, endedBefore: 3 * second)]
         for spans in [spans, spans.reversed()] {
-            var aggregator = makeAggregator(readyTimes: EnqueuedAt(nanoseconds: t0 - 4 * second))
+            var aggregator = makeAggregator()
             maker.observe(spans, with: &aggregator)
             #expect(aggregator.waits() == Series(count: 1, sum: 3))
         }
-        aggregator = makeAggregator(readyTimes: EnqueuedAt(nanoseconds: t0 - 4 * second))
+        aggregator = makeAggregator()
         for span in spans { maker.observe([span], with: &aggregator) }
         #expect(aggregator.waits() == Series(count: 1, sum: 4))
     }
@@ -238,7 +225,8 @@ struct PairingTests {
         for id: UInt64 in 1...5 {
             pairing.add(
                 SpanPairing.Consumer(
-                    queue: 0, series: 0, start: t0, due: 0, otherwise: .noSource, parent: reference(id),
+                    series: SeriesNumber(queue: 0, type: 0), start: t0, due: 0, otherwise: .noSource,
+                    parent: reference(id),
                     link: reference(id + 1), arrival: MonotonicTime(nanoseconds: 0)))
         }
         pairing.add(producer: reference(3), end: 1, at: MonotonicTime(nanoseconds: 1))

@@ -61,14 +61,12 @@ final class SpanMaker {
     }
 }
 
-func makeAggregator(
-    readyTimes: (any ReadyTimeSource)? = nil, _ change: (inout TaskAggregatorOptions) -> Void = { _ in }
-) -> TaskAggregator {
+func makeAggregator(_ change: (inout TaskAggregatorOptions) -> Void = { _ in }) -> TaskAggregator {
     guard let bounds = HistogramBounds([0.1, 1, 10, 100]) else { preconditionFailure("the bounds ascend") }
     var options = TaskAggregatorOptions(
         bounds: bounds, maxTaskTypes: 200, maxQueues: 1000, quantileWindowNanoseconds: 300 * second)
     change(&options)
-    return TaskAggregator(options, readyTimes: readyTimes)
+    return TaskAggregator(options)
 }
 
 /// What the page says of one series.
@@ -80,12 +78,14 @@ struct Series: Equatable {
 extension TaskAggregator {
     func metricFamilies(at now: MonotonicTime) -> [MetricFamily] {
         var page = TaskFamilies()
-        for index in 0..<queueCount {
-            if let queue = queue(at: index) { page.add(queue, at: now) }
+        for number in queueNumbers {
+            if let queue = queue(number) { page.add(queue, at: now) }
         }
-        if let otherQueue { page.add(otherQueue, at: now) }
         return page.families
     }
+
+    /// Numbers that queues have or had; without `_other`.
+    var queueCount: Int { queueNumbers.count - 1 }
 
     func page(at now: MonotonicTime = now) -> [String: Series] {
         var found: [String: Series] = [:]

@@ -1,25 +1,7 @@
 import Model
-import Synchronization
 import Testing
 
 @testable import WaitTime
-
-/// Knows one task, whose time is given once.
-private final class OneReadyTime: ReadyTimeSource {
-    private let ready: Mutex<WallTime?>
-
-    init(_ ready: UInt64) {
-        self.ready = Mutex(WallTime(nanoseconds: Int64(ready)))
-    }
-
-    func takeReadyTime(
-        queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, retryCount: Int32?, start: WallTime
-    ) -> WallTime? { ready.withLock { $0.take() } }
-
-    func storedTimes(queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, for asker: Asker) -> StoredTimes? {
-        nil
-    }
-}
 
 @Suite("Sources of the wait, and their order")
 struct WaitSourceTests {
@@ -46,23 +28,69 @@ struct WaitSourceTests {
         #expect(find { span, maker in span.wait = maker.text("2.5") } == .known(seconds: 2.5))
     }
 
-    @Test("a task's ready time is used up by an attempt that measured its wait")
-    func measuredAndSeen() {
-        let maker = SpanMaker()
-        func attempt(_ change: (inout TaskSpan) -> Void) -> TaskSpan {
-            maker.process {
-                $0.taskID = maker.range(Array("id".utf8))
-                change(&$0)
+    /// A ready time so many seconds before the start.
+    private func readyTime(_ seconds: UInt64) -> ReadyTime {
+        ReadyTime(time: WallTime(nanoseconds: Int64(t0 - seconds * second)), place: 0, look: 1)
+    }
+
+    @Test("a task's ready time goes behind a measured wait, and before a stamp and a parent, for a retry too")
+    func seen() {
+        func wait(_ change: (inout TaskSpan) -> Void) -> WaitFinding {
+            find { span, _ in
+                span.knowledge.readyTime = readyTime(9)
+                change(&span)
             }
         }
-        let measured = attempt { $0.wait = .integer(4) }
-        let other = attempt { $0.stamp = stamp }
-        maker.body.withUnsafeBytes { body in
-            let seen = OneReadyTime(t0 - 9 * second)
-            #expect(WaitSource.find(measured, in: body, seen: seen) == .known(seconds: 4))
-            #expect(WaitSource.find(other, in: body, seen: seen) == .known(seconds: 3))
-            #expect(WaitSource.find(other, in: body, seen: OneReadyTime(t0 - 9 * second)) == .known(seconds: 9))
+        #expect(wait { $0.wait = .integer(4) } == .known(seconds: 4))
+        #expect(wait { $0.stamp = stamp } == .known(seconds: 9))
+        #expect(wait { $0.parent = parent } == .known(seconds: 9))
+        #expect(wait { $0.retryCount = .integer(3) } == .known(seconds: 9))
+    }
+
+    @Test(
+        "a ready time of another age gives way to the stamp, and is bad where there is none; a later one is clock skew")
+    func seenBadly() {
+        func wait(_ seconds: UInt64, _ change: (inout TaskSpan) -> Void = { _ in }) -> WaitFinding {
+            find { span, _ in
+                span.knowledge.readyTime = readyTime(seconds)
+                change(&span)
+            }
         }
+        #expect(wait(315_360_000) == .known(seconds: 315_360_000))
+        #expect(wait(315_360_001) == .unknown(.badStamp))
+        #expect(wait(315_360_001) { $0.stamp = stamp } == .known(seconds: 3))
+        #expect(wait(315_360_001) { $0.retryCount = .integer(1) } == .unknown(.retry))
+        let late = ReadyTime(time: WallTime(nanoseconds: Int64(t0 + second + 1)), place: 0, look: 1)
+        #expect(
+            find { span, _ in
+                span.knowledge.readyTime = late
+                span.stamp = stamp
+            } == .unknown(.clockSkew))
+    }
+
+    @Test("the message's stamp tells a first attempt's wait, from when the task was due, if that is later")
+    func carried() {
+        func wait(
+            _ carried: CarriedMessage?, _ change: (inout TaskSpan, SpanMaker) -> Void = { _, _ in }
+        ) -> WaitFinding? {
+            let maker = SpanMaker()
+            var span = maker.process()
+            span.knowledge.message = carried
+            change(&span, maker)
+            return maker.body.withUnsafeBytes { WaitSource.stored(span, in: $0) }
+        }
+        func at(_ seconds: UInt64) -> WallTime { WallTime(nanoseconds: Int64(t0 - seconds * second)) }
+        #expect(wait(nil) == nil && wait(CarriedMessage()) == nil)
+        let message = CarriedMessage(enqueuedAt: at(5))
+        #expect(wait(message) == .known(seconds: 5))
+        #expect(wait(CarriedMessage(enqueuedAt: at(5), processAt: at(2))) == .known(seconds: 2))
+        #expect(wait(CarriedMessage(enqueuedAt: at(5), processAt: at(8))) == .known(seconds: 5))
+        #expect(wait(message) { span, _ in span.processAt = .integer(Int64(t0 - second)) } == .known(seconds: 1))
+        #expect(wait(message) { span, _ in span.startNanoseconds = 0 } == nil)
+        // Which attempt it was, is not known where the task has failed before and the span does not say it.
+        let retried = CarriedMessage(enqueuedAt: at(5), retried: 1)
+        #expect(wait(retried) == .unknown(.retry))
+        #expect(wait(retried) { span, _ in span.retryCount = .integer(0) } == .known(seconds: 5))
     }
 
     @Test("a measured wait holds for a retry too")

@@ -53,18 +53,18 @@ struct ReloadTargets: Sendable {
     let logLevel: CollectorLogHandler.Level
     let bodyLimit: BodyLimit
     let otlpLimits: HTTPLimits
-    let taskMetrics: TaskMetrics
+    let aggregator: LockedAggregator
     let spool: Spool?
-    let useQueueFilter: @Sendable (QueueFilter) -> Void
+    let setQueueFilter: @Sendable (QueueFilter) -> Void
 
     /// Puts the values in force; nothing counted is lost.
     func apply(_ options: ReloadableOptions) {
         logLevel.current = options.logLevel
-        useQueueFilter(options.queueFilter)
+        setQueueFilter(options.queueFilter)
         bodyLimit.bytes = options.maxBodyBytes
         otlpLimits.use(
             maxBodyBytes: ReloadableOptions.bodiesInFlightBytes(maxBodyBytes: options.maxBodyBytes))
-        taskMetrics.use(maxTaskTypes: options.maxTaskTypes, maxQueues: options.maxQueues)
+        aggregator.setLimits(maxTaskTypes: options.maxTaskTypes, maxQueues: options.maxQueues)
         spool?.use(options.spool)
     }
 }

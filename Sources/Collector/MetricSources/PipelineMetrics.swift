@@ -17,22 +17,19 @@ final class PipelineMetrics: MetricSource {
     private let counters: ReceiverCounters
     /// Of the receiver and of the web endpoints.
     private let limits: [HTTPLimits]
-    private let taskMetrics: TaskMetrics
-    private let spool: Spool?
-    private let forwarder: Forwarder?
+    private let aggregator: LockedAggregator
+    private let tempo: TempoSide?
     private let clock: Clock
     private let makesSpans: Bool
 
     init(
-        counters: ReceiverCounters, limits: [HTTPLimits], taskMetrics: TaskMetrics, spool: Spool?,
-        forwarder: Forwarder?,
-        clock: Clock, makesSpans: Bool
+        counters: ReceiverCounters, limits: [HTTPLimits], aggregator: LockedAggregator, tempo: TempoSide?, clock: Clock,
+        makesSpans: Bool
     ) {
         self.counters = counters
         self.limits = limits
-        self.taskMetrics = taskMetrics
-        self.spool = spool
-        self.forwarder = forwarder
+        self.aggregator = aggregator
+        self.tempo = tempo
         self.clock = clock
         self.makesSpans = makesSpans
     }
@@ -42,8 +39,8 @@ final class PipelineMetrics: MetricSource {
             "build_info", .info, "Always 1; the version is in the label: are all sidecars on the same one?")
         build.add(1.0, LabelSet(["version": BuildInfo.version]))
         var families = [build]
-        let books = Books.read(counters, spool)
-        if spool != nil {
+        let books = Books.read(counters, tempo?.spool)
+        if tempo != nil {
             var stalled = family(
                 "spool_stalled", .gauge,
                 "1 while the spool's disk does not answer: what is received and spooled is not on the page then.")
@@ -52,7 +49,7 @@ final class PipelineMetrics: MetricSource {
         }
         if let books { families += receiverFamilies(books.received) }
         if let spooled = books?.spooled { families += spoolFamilies(spooled) }
-        if let forwarder { families += forwarderFamilies(forwarder.statistics) }
+        if let tempo { families += forwarderFamilies(tempo.forwarder.statistics) }
         return families
     }
 
@@ -94,7 +91,7 @@ final class PipelineMetrics: MetricSource {
             "duplicate_spans_total", .counter,
             "Process spans that came again; they are observed once. Rising: senders do not hear the answer in time "
                 + "and send again.")
-        duplicates.add(taskMetrics.duplicates)
+        duplicates.add(aggregator.duplicates)
         var connections = family(
             "refused_connections_total", .counter,
             "Connections that were closed at once because 1,024 were open; is there a client that never closes its own?"

@@ -1,38 +1,6 @@
 import AsynqRedis
 import Metrics
-import Model
 import SpanReceiver
-import Synchronization
-
-/// What tasks carry, as those that take spans ask for it. Queues that the filter leaves out are not asked for.
-final class TaskContexts: TaskContextSource {
-    private let seen: SeenTasks
-    private let lookup: TaskLookup
-    private let filter: Mutex<CompiledQueueFilter>
-
-    init(seen: SeenTasks, lookup: TaskLookup, filter: QueueFilter) {
-        self.seen = seen
-        self.lookup = lookup
-        self.filter = Mutex(filter.compiled())
-    }
-
-    func use(_ new: QueueFilter) {
-        filter.withLock { $0 = new.compiled() }
-    }
-
-    func context(queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, for asker: Asker) -> TraceContext?? {
-        seen.message(queue: queue, id: id, for: asker).map(\.context)
-    }
-
-    func lookUp(_ questions: [TaskQuestion], whenDone: @escaping @Sendable () -> Void) -> Bool {
-        let allowed = filter.withLock { filter in
-            var allowed: [TaskQuestion] = []
-            for question in questions where filter.accepts(question.task.queue) { allowed.append(question) }
-            return allowed
-        }
-        return !allowed.isEmpty && lookup.lookUp(allowed, whenDone: whenDone)
-    }
-}
 
 /// The families of restored trace context.
 struct RelinkMetrics: MetricSource {

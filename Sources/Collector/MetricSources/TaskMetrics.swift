@@ -1,76 +1,18 @@
-import AsynqRedis
 import Metrics
 import Model
 import Platform
-import Synchronization
 import WaitTime
 
-/// The families computed from spans: the aggregator, behind its lock.
-final class TaskMetrics: MetricSource {
-    private let aggregator: Mutex<TaskAggregator>
-    private let clock: Clock
+/// The families computed from spans.
+struct TaskMetrics: MetricSource {
+    let aggregator: LockedAggregator
+    let clock: Clock
 
-    init(_ options: TaskAggregatorOptions, readyTimes: (any ReadyTimeSource)?, clock: Clock) {
-        aggregator = Mutex(TaskAggregator(options, readyTimes: readyTimes))
-        self.clock = clock
-    }
-
-    /// `areForwarded`: their traces can be opened, so they may be exemplars.
-    /// Returns the waits that spans are to be made of.
-    func observe(_ spans: [TaskSpan], in body: UnsafeRawBufferPointer, areForwarded: Bool) -> [KnownWait] {
-        if spans.isEmpty { return [] }
-        let now = clock.monotonic()
-        let time = areForwarded ? clock.wall() : nil
-        return aggregator.withLock { aggregator in
-            aggregator.observe(spans, in: body, at: now, exemplarsAt: time)
-            return aggregator.takeCollectedWaits()
-        }
-    }
-
-    func use(maxTaskTypes: Int, maxQueues: Int) {
-        aggregator.withLock { $0.use(maxTaskTypes: maxTaskTypes, maxQueues: maxQueues) }
-    }
-
-    func use(_ names: [QueueName]) {
-        let queues = QueuesInRedis(names)
-        let now = clock.monotonic()
-        aggregator.withLock { $0.use(queues, at: now) }
-    }
-
-    var slowestWaits: [SlowWait] {
-        let now = clock.monotonic()
-        return aggregator.withLock { $0.slowestWaits(at: now) }
-    }
-
-    var duplicates: UInt64 { aggregator.withLock { $0.duplicates } }
-
-    /// p50, p95 and p99 of the wait, by queue, over the window.
-    var waitQuantiles: [QueueName: [Double]] {
-        let now = clock.monotonic()
-        let found = aggregator.withLock { $0.waitQuantilesByQueue(at: now) }
-        return Dictionary(found.map { ($0.queue, $0.seconds) }) { first, _ in first }
-    }
-
-    /// The 95th percentiles of a queue's waits and run times over the window.
-    func quantiles95(of queue: QueueName) -> (wait: Double?, run: Double?) {
-        let now = clock.monotonic()
-        return aggregator.withLock { $0.quantiles95(of: queue, at: now) }
-    }
-
-    /// The lock is held for a queue at a time, to take a reference to its numbers: spans don't wait for pages.
     func metricFamilies() -> [MetricFamily] {
         let now = clock.monotonic()
-        let count = aggregator.withLock { aggregator in
-            aggregator.expire(at: now)
-            return aggregator.queueCount
-        }
         var page = TaskFamilies()
-        for index in 0..<count {
-            if let queue = aggregator.withLock({ $0.queue(at: index) }) { page.add(queue, at: now) }
-        }
-        // Not by a number behind the others': a queue that has come meanwhile may have that.
-        if let other = aggregator.withLock({ $0.otherQueue }) { page.add(other, at: now) }
-        return page.families + Self.families(of: aggregator.withLock { $0.limits })
+        aggregator.forEachQueue(at: now) { page.add($0, at: now) }
+        return page.families + Self.families(of: aggregator.limits)
     }
 
     private static func families(of limits: AggregatorLimits) -> [MetricFamily] {

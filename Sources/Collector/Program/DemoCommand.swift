@@ -175,7 +175,7 @@ enum DemoCommand {
     private static func printTable(_ collector: Collector, _ workload: DemoWorkload) {
         let header = ["queue", "pending", "active", "sched", "retry", "archived", "oldest", "wait p50", "p95", "p99"]
         let states: [TaskState] = [.pending, .active, .scheduled, .retry, .archived]
-        let rows = collector.queues.rows.map { row -> [String] in
+        let rows = collector.queries.rows.map { row -> [String] in
             let counts = states.map { row.snapshot?.size[$0].map(String.init) ?? "-" }
             let age = row.snapshot?.latencyNanoseconds.map { humanSeconds(Double($0) / 1e9) } ?? "-"
             let waits = row.wait?.map { humanSeconds($0) } ?? ["-", "-", "-"]

@@ -1,16 +1,25 @@
-import AsynqRedis
 import Model
-import NIOCore
 import OTLP
 import SpanReceiver
-import Synchronization
 import WaitTime
 
-// The spans that the collector makes itself.
+// What stands in the spans that the collector makes itself, and the requests that they are kept as.
+
+extension MadeRequest {
+    /// As many spans as Tempo digests well in one request.
+    private static let maxSpans = 1000
+
+    static func requests(_ spans: [MadeSpan]) -> [MadeRequest] {
+        stride(from: 0, to: spans.count, by: maxSpans).map { start in
+            let part = Array(spans[start..<min(start + maxSpans, spans.count)])
+            return MadeRequest(payload: MadeSpan.request(part), spanCount: part.count)
+        }
+    }
+}
 
 extension MadeSpan {
-    /// The time in the queue, between the producer's span and the process span: `<queue> wait`, in the producer's trace and
-    /// beside the process span, not above it, for Tempo's service graph pairs direct parents.
+    /// The span of the time in the queue, between the producer's span and the process span: `<queue> wait`. It lies in the
+    /// producer's trace, and beside the process span, not above it, for Tempo's service graph pairs direct parents.
     init(wait: KnownWait) {
         let attempt = wait.attempt
         let id = Self.id(
@@ -27,8 +36,8 @@ extension MadeSpan {
         if attempt.process.trace != wait.producer.trace { links = [attempt.process] }
     }
 
-    /// That a task has died, in its trace, although its worker may never have said so. nil where the task carries no context,
-    /// or one that was not sampled.
+    /// The span that says in a task's trace that it has died, although its worker may never have said so. nil where the task
+    /// carries no context, or one that was not sampled.
     init?(_ letter: DeadLetter) {
         guard let context = letter.context, context.isSampled, context.reference.isValid else { return nil }
         let died = UInt64(clamping: letter.archivedAt.nanoseconds)
@@ -49,8 +58,8 @@ extension MadeSpan {
         }
     }
 
-    /// `operation` is none of a worker: or another collector would take the span for one of an attempt.
-    static func taskAttributes(
+    /// `operation` is none of a worker's, or another collector would take the span for one of an attempt.
+    private static func taskAttributes(
         _ task: TaskName, _ type: TaskType, operation: String
     ) -> [(key: String, value: Value)] {
         var attributes: [(key: String, value: Value)] = [
@@ -61,44 +70,5 @@ extension MadeSpan {
         if !task.id.isEmpty { attributes.append(("messaging.message.id", .text(ForeignText(task.id)))) }
         if !type.bytes.isEmpty { attributes.append(("asynq.task.type", .text(type))) }
         return attributes
-    }
-}
-
-/// Adds a span to the trace of each task that dies. The spool is written to on the receiver's event loop: a disk that hangs
-/// must not hang the reading of Redis.
-final class DeadLetterSpans: Sendable {
-    /// Letters that wait for the disk.
-    private static let maxWaiting = 1000
-
-    private let sink: IngestSink
-    private let counters: ReceiverCounters
-    private let eventLoop: any EventLoop
-    private let state = Mutex((waiting: 0, dropped: UInt64(0)))
-
-    init(sink: IngestSink, counters: ReceiverCounters, eventLoop: any EventLoop) {
-        self.sink = sink
-        self.counters = counters
-        self.eventLoop = eventLoop
-    }
-
-    /// Spans that were not made, because the disk did not take those before.
-    var dropped: UInt64 { state.withLock { $0.dropped } }
-
-    func take(_ letters: [DeadLetter]) {
-        let spans = letters.compactMap { MadeSpan($0) }
-        if spans.isEmpty { return }
-        let hasRoom = state.withLock { state in
-            guard state.waiting + spans.count <= Self.maxWaiting else {
-                state.dropped += UInt64(spans.count)
-                return false
-            }
-            state.waiting += spans.count
-            return true
-        }
-        guard hasRoom else { return }
-        eventLoop.execute { [self] in
-            for part in IngestSink.requests(spans) { counters.keep(part, in: sink) }
-            state.withLock { $0.waiting -= spans.count }
-        }
     }
 }

@@ -1,0 +1,84 @@
+import Model
+
+/// The attempts at one task that were seen pending: the latest one, and the one before it, whose span may come late.
+///
+/// A ready time is offered to a span by a look, and used once the span was accepted. Until then each look may offer it again,
+/// but no look offers it twice.
+struct SeenAttempts {
+    private struct Attempt {
+        let ready: WallTime
+        /// nil where no message was read while the attempt was pending.
+        var retried: Int32?
+        var isUsed = false
+        /// When it left the list of pending tasks; nil while it is there, as far as is known.
+        var left: LookWindow?
+        /// The look that offered its time last; 0 before the first.
+        var offeredBy: UInt64 = 0
+
+        /// Whether it may have begun at `start`. Clocks of two machines may differ by a second.
+        func mayHaveBegun(at start: WallTime) -> Bool {
+            guard start.nanoseconds(since: ready) >= -1_000_000_000 else { return false }
+            return left?.mayHold(start) ?? true
+        }
+
+        /// Whether a span with this retry count may be the attempt's; nil agrees with all.
+        func agrees(with retryCount: Int32?) -> Bool {
+            guard let retried, let retryCount else { return true }
+            return retried == retryCount
+        }
+
+        mutating func offer(by look: UInt64) -> WallTime? {
+            if isUsed || offeredBy == look { return nil }
+            offeredBy = look
+            return ready
+        }
+    }
+
+    private var latest: Attempt?
+    private var previous: Attempt?
+
+    /// Whether the latest attempt's time was used; nil where no attempt was seen pending.
+    var isLatestUsed: Bool? { latest?.isUsed }
+
+    mutating func recordPending(since ready: WallTime) {
+        if latest?.ready == ready {
+            // It was out of sight only.
+            latest?.left = nil
+            return
+        }
+        previous = latest
+        // It can't be pending still.
+        if let old = latest, old.left == nil { previous?.left = LookWindow(from: old.ready, to: ready) }
+        latest = Attempt(ready: ready)
+    }
+
+    /// The message that was read while the latest attempt was pending says how many attempts have failed.
+    mutating func recordRetried(_ count: Int32) {
+        latest?.retried = count
+    }
+
+    /// The attempt that was pending since `ready` left the list of pending tasks within the window.
+    mutating func recordGone(since ready: WallTime, _ window: LookWindow) {
+        guard latest?.ready == ready, latest?.left == nil else { return }
+        latest?.left = window
+    }
+
+    /// Since when the attempt that began at `start` could have begun; nil where it was not seen, or where its time was used or
+    /// was offered by this look already.
+    mutating func offer(retryCount: Int32?, start: WallTime, look: UInt64) -> WallTime? {
+        // Where both may be it, one that began before the latest was pending is the previous one.
+        if let old = previous, old.mayHaveBegun(at: start), old.agrees(with: retryCount),
+            latest.map({ start < $0.ready || !$0.mayHaveBegun(at: start) }) ?? true
+        {
+            return previous?.offer(by: look)
+        }
+        guard let latest, latest.mayHaveBegun(at: start), latest.agrees(with: retryCount) else { return nil }
+        return self.latest?.offer(by: look)
+    }
+
+    /// No other span gets the time that the look has offered.
+    mutating func use(_ ready: WallTime, offeredBy look: UInt64) {
+        if latest?.ready == ready && latest?.offeredBy == look { latest?.isUsed = true }
+        if previous?.ready == ready && previous?.offeredBy == look { previous?.isUsed = true }
+    }
+}

@@ -1,0 +1,56 @@
+import AsynqRedis
+import Logging
+import Metrics
+import Model
+import Platform
+import SpanReceiver
+
+/// What is there only where `redis.url` names a Redis: the threads that read it, and what the receiver learns from them.
+struct RedisSide: Sendable {
+    let monitor: RedisMonitor
+    let lookup: TaskLookup
+    let knownTasks: KnownTasks
+    let relinker: TraceRelinker
+    private let hasAsynqmonNames: Bool
+    private let isLookingAhead: Bool
+
+    /// - Throws: where the system has no room for a waker.
+    init(
+        _ redis: RedisMonitorOptions, _ options: CollectorOptions, clock: Clock, logger: Logger
+    ) throws(SystemError) {
+        monitor = try RedisMonitor(redis, clock: clock, logger: logger)
+        lookup = try TaskLookup(
+            redis.target, tasks: monitor.seenTasks, clock: clock, logger: logger,
+            patienceNanoseconds: options.lookupTimeoutNanoseconds)
+        knownTasks = KnownTasks(seen: monitor.seenTasks, lookup: lookup, filter: redis.filter)
+        relinker = TraceRelinker(options.relink, source: knownTasks)
+        hasAsynqmonNames = options.hasAsynqmonNames
+        isLookingAhead = redis.lookAhead != nil
+    }
+
+    /// - Throws: where the system has no room for a thread.
+    func start() throws(SystemError) {
+        try monitor.start()
+        try lookup.start()
+    }
+
+    func awaitStop(until deadline: MonotonicTime) {
+        monitor.awaitStop(until: deadline)
+        lookup.awaitStop(until: deadline)
+    }
+
+    func setFilter(_ filter: QueueFilter) {
+        monitor.use(filter)
+        knownTasks.setFilter(filter)
+    }
+
+    /// The families read from Redis, which come first on the page.
+    func queueSources(_ waits: SampledWaits) -> [any MetricSource] {
+        let redis = RedisMetrics(monitor: monitor, hasAsynqmonNames: hasAsynqmonNames)
+        return isLookingAhead ? [redis, LookAheadMetrics(monitor: monitor, waits: waits)] : [redis]
+    }
+
+    func relinkMetrics(_ deadLetterSpans: DeadLetterSpans?) -> RelinkMetrics {
+        RelinkMetrics(relinker: relinker, lookup: lookup, monitor: monitor, deadLetterSpans: deadLetterSpans)
+    }
+}

@@ -1,0 +1,45 @@
+import AsynqRedis
+import Model
+import NIOCore
+import OTLP
+import SpanReceiver
+import Synchronization
+
+/// Adds a span to the trace of each task that dies. The spool is written to on the receiver's event loop: a disk that hangs
+/// must not hang the reading of Redis.
+final class DeadLetterSpans: Sendable {
+    /// Spans that wait for the disk.
+    private static let maxWaiting = 1000
+
+    private let sink: IngestSink
+    private let counters: ReceiverCounters
+    private let eventLoop: any EventLoop
+    private let state = Mutex((waiting: 0, dropped: UInt64(0)))
+
+    init(sink: IngestSink, counters: ReceiverCounters, eventLoop: any EventLoop) {
+        self.sink = sink
+        self.counters = counters
+        self.eventLoop = eventLoop
+    }
+
+    /// Spans that were not made, because the disk did not take those before.
+    var dropped: UInt64 { state.withLock { $0.dropped } }
+
+    func take(_ letters: [DeadLetter]) {
+        let spans = letters.compactMap { MadeSpan($0) }
+        if spans.isEmpty { return }
+        let hasRoom = state.withLock { state in
+            guard state.waiting + spans.count <= Self.maxWaiting else {
+                state.dropped += UInt64(spans.count)
+                return false
+            }
+            state.waiting += spans.count
+            return true
+        }
+        guard hasRoom else { return }
+        eventLoop.execute { [self] in
+            for request in MadeRequest.requests(spans) { counters.keep(request, in: sink) }
+            state.withLock { $0.waiting -= spans.count }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+import Model
+import Platform
+import Synchronization
+import WaitTime
+
+/// The aggregator of task spans behind its lock: the receiver feeds it, pages and autoscalers read it.
+final class LockedAggregator: Sendable {
+    private let aggregator: Mutex<TaskAggregator>
+    private let clock: Clock
+
+    init(_ options: TaskAggregatorOptions, clock: Clock) {
+        aggregator = Mutex(TaskAggregator(options))
+        self.clock = clock
+    }
+
+    /// `areForwarded`: their traces can be opened, so they may be exemplars.
+    /// Returns the waits that spans are to be made of.
+    func observe(_ spans: [TaskSpan], in body: UnsafeRawBufferPointer, areForwarded: Bool) -> [KnownWait] {
+        if spans.isEmpty { return [] }
+        let now = clock.monotonic()
+        let time = areForwarded ? clock.wall() : nil
+        return aggregator.withLock { aggregator in
+            aggregator.observe(spans, in: body, at: now, exemplarsAt: time)
+            return aggregator.takeCollectedWaits()
+        }
+    }
+
+    func setLimits(maxTaskTypes: Int, maxQueues: Int) {
+        aggregator.withLock { $0.setLimits(maxTaskTypes: maxTaskTypes, maxQueues: maxQueues) }
+    }
+
+    func recordQueuesInRedis(_ names: [QueueName]) {
+        let queues = QueuesInRedis(names)
+        let now = clock.monotonic()
+        aggregator.withLock { $0.recordQueuesInRedis(queues, at: now) }
+    }
+
+    var slowestWaits: [SlowWait] {
+        let now = clock.monotonic()
+        return aggregator.withLock { $0.slowestWaits(at: now) }
+    }
+
+    var duplicates: UInt64 { aggregator.withLock { $0.duplicates } }
+    var limits: AggregatorLimits { aggregator.withLock { $0.limits } }
+
+    /// p50, p95 and p99 of the wait, by queue, over the window.
+    var waitQuantiles: [QueueName: [Double]] {
+        let now = clock.monotonic()
+        let found = aggregator.withLock { $0.waitQuantilesByQueue(at: now) }
+        return Dictionary(found.map { ($0.queue, $0.seconds) }) { first, _ in first }
+    }
+
+    /// The 95th percentiles of a queue's waits and run times over the window.
+    func quantiles95(of queue: QueueName) -> (wait: Double?, run: Double?) {
+        let now = clock.monotonic()
+        return aggregator.withLock { $0.quantiles95(of: queue, at: now) }
+    }
+
+    /// The queues in the order of the page. The lock is held for one at a time, to take a reference to its numbers: spans
+    /// don't wait for pages.
+    func forEachQueue(at now: MonotonicTime, _ body: (QueueSeries) -> Void) {
+        let numbers = aggregator.withLock { aggregator in
+            aggregator.expire(at: now)
+            return aggregator.queueNumbers
+        }
+        for number in numbers {
+            if let queue = aggregator.withLock({ $0.queue(number) }) { body(queue) }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+import AsynqRedis
+import Metrics
+import Model
+import Platform
+import Synchronization
+import WaitTime
+
+/// The waits that the look-ahead observes in Redis alone. Filled on the Redis thread.
+final class SampledWaits: Sendable {
+    /// Queues that are gone from Redis are remembered up to this number, so that their counters go on when they return.
+    private static let maxRemembered = 20_000
+
+    private struct Queue {
+        var histogram: Histogram
+        /// nil while it is empty: it takes some kilobytes.
+        var window: QuantileWindow?
+    }
+
+    private let bounds: HistogramBounds
+    private let windowNanoseconds: UInt64
+    private let clock: Clock
+    private let known = Mutex<[QueueName: Queue]>([:])
+
+    init(_ bounds: HistogramBounds, windowNanoseconds: UInt64, clock: Clock) {
+        self.bounds = bounds
+        self.windowNanoseconds = windowNanoseconds
+        self.clock = clock
+    }
+
+    func observe(_ samples: [WaitSample]) {
+        if samples.isEmpty { return }
+        let now = clock.monotonic()
+        known.withLock { known in
+            for sample in samples {
+                var queue = known.removeValue(forKey: sample.queue) ?? Queue(histogram: Histogram(bounds))
+                queue.histogram.observe(sample.seconds)
+                if queue.window == nil { queue.window = QuantileWindow(windowNanoseconds: windowNanoseconds) }
+                queue.window?.observe(sample.seconds, at: now)
+                known[sample.queue] = queue
+            }
+        }
+    }
+
+    /// The 95th percentile over the window; nil where nothing was sampled in it.
+    func quantile95(of name: QueueName) -> Double? {
+        let now = clock.monotonic()
+        return known.withLock { $0[name]?.window?.quantiles([0.95], at: now)?.first }
+    }
+
+    /// One for each queue, with zeros where nothing was observed yet. A queue that returns goes on where it was.
+    func family(of queues: [QueueSnapshot]) -> MetricFamily {
+        var family = MetricFamily(
+            "asynq_queue_wait_sampled_seconds", .histogram,
+            "Wait of tasks seen to leave the list of pending tasks, from Redis alone; shorter ones than the look interval "
+                + "are mostly not seen. Rising: add workers; for an SLO have the workers send spans.")
+        let empty = Histogram(bounds)
+        let now = clock.monotonic()
+        known.withLock { known in
+            if known.count > Self.maxRemembered {
+                let present = Set(queues.map(\.name))
+                known = known.filter { present.contains($0.key) }
+            }
+            for name in known.keys where known[name]?.window?.isEmpty(at: now) == true { known[name]?.window = nil }
+            for queue in queues {
+                family.add(known[queue.name]?.histogram ?? empty, LabelSet([("queue", queue.name)]))
+            }
+        }
+        return family
+    }
+}

@@ -1,0 +1,45 @@
+import Forwarder
+import Logging
+import Model
+import Platform
+import Spool
+
+/// What is there only where `tempo.endpoint` names a trace backend: the spool, and what sends from it.
+struct TempoSide: Sendable {
+    let spool: Spool
+    let forwarder: Forwarder
+    private let lock: DirectoryLock
+    private let spoolLogger: Logger
+
+    /// Opens the spool.
+    ///
+    /// - Throws: why its directory can't be used, in words that say what to change.
+    init(
+        _ forward: ForwarderOptions, _ options: CollectorOptions, clock: Clock, makeLogger: (String) -> Logger
+    ) throws(SpoolStartError) {
+        let opened = try OpenedSpool(directory: options.spoolDirectory, options: options.spool, clock: clock)
+        lock = opened.lock
+        spool = opened.spool
+        spoolLogger = makeLogger("spool")
+        forwarder = Forwarder(spool: spool, options: forward, clock: clock, logger: makeLogger("forwarder"))
+    }
+
+    /// - Throws: where the system has no room for a thread.
+    func start() throws {
+        try spool.start { [spoolLogger] in spoolLogger.note($0) }
+        try forwarder.start()
+    }
+
+    /// Sends until the deadline, then syncs the spool.
+    func stop(drainUntil deadline: MonotonicTime) {
+        forwarder.stop(drainUntil: deadline)
+        spool.close()
+    }
+
+    /// What the forwarder is doing, for people.
+    var forwarderState: String {
+        let statistics = forwarder.statistics
+        if let failure = statistics.lastFailure { return "retrying: \(failure)" }
+        return statistics.isBackendUp == nil ? "nothing sent yet" : "up"
+    }
+}

@@ -1,0 +1,25 @@
+package import Metrics
+
+package struct TaskAggregatorOptions: Sendable {
+    /// Upper bounds of the wait and processing histograms, in seconds.
+    package var bounds: HistogramBounds
+    /// Distinct task types per queue before `_other`; 0 leaves the label out.
+    package var maxTaskTypes: Int
+    /// Distinct queues that only spans name before `_other`.
+    package var maxQueues: Int
+    package var quantileWindowNanoseconds: UInt64
+    /// Open producers, and open consumers, that wait for each other.
+    package var pairingCapacity = 100_000
+    package var pairingLifetimeNanoseconds: UInt64 = 2 * 3600 * 1_000_000_000
+    /// Process spans remembered to tell a repeated one.
+    package var duplicateMemory = 100_000
+    /// Whether `observe` says which waits it has found.
+    package var collectsWaits = false
+
+    package init(bounds: HistogramBounds, maxTaskTypes: Int, maxQueues: Int, quantileWindowNanoseconds: UInt64) {
+        self.bounds = bounds
+        self.maxTaskTypes = maxTaskTypes
+        self.maxQueues = maxQueues
+        self.quantileWindowNanoseconds = quantileWindowNanoseconds
+    }
+}

@@ -1,0 +1,264 @@
+import Model
+import NIOEmbedded
+import OTLP
+import ProtobufWire
+import Synchronization
+import Testing
+
+@testable import SpanReceiver
+
+@Suite("From a request's bytes to what became of it")
+struct TraceIntakeTests {
+    /// A request of so many spans with good ids, and so many with bad ones among them.
+    private func request(_ good: Int, bad: Int = 0) -> [UInt8] {
+        var maker = RequestMaker()
+        for number in 0..<max(good, bad) {
+            if number < bad { maker.badSpan() }
+            if number < good { maker.span(UInt64(number) + 1) }
+        }
+        return maker.bytes
+    }
+
+    @Test("what is accepted is kept byte for byte, and counted by how it came")
+    func accepted() {
+        let stage = IntakeStage()
+        let body = request(3)
+        #expect(stage.take(body).badIDs == 0)
+        #expect(stage.take(body, from: .grpcProtobuf).badIDs == 0)
+        #expect(stage.sink.kept == [body, body] && stage.sink.state.withLock { $0.spanCounts } == [3, 3])
+        #expect(stage.values.received == [.httpProtobuf: 3, .grpcProtobuf: 3])
+        #expect(stage.values.accepted == 6 && stage.values.refused.isEmpty)
+    }
+
+    @Test("spans with bad ids are cut out and counted; the others are kept")
+    func badIDs() throws {
+        let stage = IntakeStage()
+        #expect(stage.take(request(2, bad: 3)).badIDs == 3)
+        let kept = try #require(stage.sink.kept.first)
+        #expect(try scan(kept).spanCount == 2 && scan(kept).refused.isEmpty)
+        #expect(stage.values.received == [.httpProtobuf: 5])
+        #expect(stage.values.accepted == 2 && stage.values.refused == [.badID: 3])
+    }
+
+    @Test("of a request without a good span nothing is kept, observed or waited for", arguments: [0, 2])
+    func nothingToKeep(bad: Int) {
+        let stage = IntakeStage(sink: FakeSink(acknowledgesAfterSync: true))
+        #expect(stage.take(request(0, bad: bad)).badIDs == bad)
+        #expect(stage.take([]).badIDs == 0)
+        #expect(stage.sink.kept.isEmpty && stage.sink.observed.isEmpty)
+        #expect(stage.values.accepted == 0)
+    }
+
+    @Test("bytes that are no request are refused, counted as such, and keep nothing")
+    func malformed() {
+        let stage = IntakeStage()
+        let bodies: [([UInt8], TraceIntake.BodyCoding, SpanSource)] = [
+            ([0x0A, 9], .identity, .httpProtobuf), (Array("{".utf8), .identity, .httpJSON),
+            ([1, 2, 3], .deflated, .httpProtobuf), ([1, 2, 3], .zstd, .grpcProtobuf),
+        ]
+        for (body, coding, source) in bodies {
+            #expect(stage.take(body, coding, from: source).refusal?.reason == .malformed)
+        }
+        #expect(stage.values.badRequests == [.malformed: 4])
+        #expect(stage.sink.kept.isEmpty && stage.values.received.isEmpty)
+    }
+
+    @Test("100,000 spans are taken in one request, one more is too large")
+    func tooManySpans() {
+        let stage = IntakeStage()
+        func empty(_ count: Int) -> [UInt8] {
+            var maker = RequestMaker()
+            for _ in 0..<count { maker.badSpan() }
+            return maker.bytes
+        }
+        #expect(stage.take(empty(SpanScanner.maxSpans)).badIDs == SpanScanner.maxSpans)
+        #expect(stage.take(empty(SpanScanner.maxSpans + 1)).refusal?.reason == .tooLarge)
+        #expect(stage.values.badRequests == [.tooLarge: 1])
+    }
+
+    @Test("JSON is kept as the protobuf that it stands for, within the limit of the body")
+    func json() throws {
+        let trace = String(repeating: "1", count: 32)
+        let body = Array(
+            #"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"\#(trace)","spanId":"1111111111111111"}]}]}]}"#
+                .utf8)
+        let stage = IntakeStage()
+        #expect(stage.take(body, from: .httpJSON).badIDs == 0)
+        let kept = try #require(stage.sink.kept.first)
+        #expect(try scan(kept).spanCount == 1)
+        #expect(stage.values.received == [.httpJSON: 1])
+        // What it becomes takes a few tens of bytes.
+        let small = IntakeStage(maxBodyBytes: 10)
+        #expect(small.take(body, from: .httpJSON).refusal?.reason == .tooLarge)
+        #expect(small.values.badRequests == [.tooLarge: 1])
+    }
+
+    @Test(
+        "what the sink does not keep is counted as refused under its reason, is not observed, and its sender is told so",
+        arguments: [
+            (RefusalReason.spoolFull, TraceRefusal.Reason.full), (.tooLarge, .tooLarge), (.unavailable, .unavailable),
+        ])
+    func refusedBySink(reason: RefusalReason, told: TraceRefusal.Reason) {
+        let stage = IntakeStage(
+            knows: ["t": CarriedMessage(context: context(5))], sink: FakeSink(acknowledgesAfterSync: true))
+        stage.sink.state.withLock { $0.refusal = SinkRefusal(reason, "because") }
+        var maker = RequestMaker()
+        maker.process(1)
+        maker.badSpan()
+        let refusal = stage.take(maker.bytes).refusal
+        #expect(refusal?.reason == told && refusal?.message == "because")
+        #expect(stage.values.received == [.httpProtobuf: 2] && stage.values.accepted == 0)
+        #expect(stage.values.refused == [reason: 1, .badID: 1] && stage.values.badRequests.isEmpty)
+        #expect(stage.sink.observed.isEmpty)
+        #expect(stage.relinker.counts.links == 0, "it comes again, and is counted then")
+    }
+
+    @Test("where the disk is waited for, the answer comes with it, and says whether it has the spans")
+    func durable() {
+        for isDurable in [true, false] {
+            let stage = IntakeStage(sink: FakeSink(acknowledgesAfterSync: true))
+            let outcome = stage.take(request(1, bad: 1))
+            #expect(!outcome.isKnown && stage.sink.kept.count == 1 && stage.sink.observed.count == 1)
+            stage.sink.state.withLock { $0.whenDurable }?(isDurable)
+            stage.loop.run()
+            if isDurable {
+                #expect(outcome.badIDs == 1)
+            } else {
+                #expect(outcome.refusal?.reason == .unavailable)
+            }
+        }
+    }
+
+    @Test("spans that were made of a request are kept behind it, and counted on their own")
+    func madeSpans() {
+        let stage = IntakeStage()
+        stage.sink.state.withLock {
+            $0.made = [MadeRequest(payload: [1], spanCount: 4), MadeRequest(payload: [2], spanCount: 1)]
+        }
+        let body = request(2)
+        #expect(stage.take(body).badIDs == 0)
+        #expect(stage.sink.kept == [body, [1], [2]])
+        #expect(stage.values.received == [.httpProtobuf: 2, .made: 5] && stage.values.accepted == 7)
+    }
+
+    @Test("made spans that find no room are refused, and the request is accepted all the same")
+    func madeSpansRefused() {
+        let stage = IntakeStage()
+        stage.sink.state.withLock { $0.refusal = SinkRefusal(.spoolFull, "full") }
+        stage.counters.keep(MadeRequest(payload: [1], spanCount: 4), in: stage.sink)
+        #expect(stage.values.received == [.made: 4] && stage.values.refused == [.spoolFull: 4])
+    }
+}
+
+@Suite("Requests whose tasks Redis knows")
+struct TraceIntakeRelinkTests {
+    private let message = CarriedMessage(context: context(5), enqueuedAt: WallTime(seconds: 7))
+
+    private func orphan(_ id: String = "t", padding: Int = 0) -> [UInt8] {
+        var maker = RequestMaker()
+        maker.process(1, id: id) { span in
+            if padding > 0 { span.string(5, String(repeating: "x", count: padding)) }
+        }
+        return maker.bytes
+    }
+
+    private func links(in payload: [UInt8]) throws -> [SpanReference] { try scan(payload).taskSpans.map(\.link) }
+
+    @Test("a task that is known is linked at once; the metrics get what its message says")
+    func known() throws {
+        let stage = IntakeStage(knows: ["t": message])
+        #expect(stage.take(orphan()).badIDs == 0)
+        #expect(try links(in: #require(stage.sink.kept.first)) == [context(5).reference])
+        let observed = try #require(stage.sink.observed.first?.first)
+        #expect(observed.link == context(5).reference && observed.knowledge.message == message)
+        #expect(stage.relinker.counts.links == 1)
+        #expect(stage.knowledge.state.withLock { $0.looks } == 1)
+        #expect(stage.knowledge.state.withLock { $0.questions.isEmpty })
+    }
+
+    @Test("a task that is not known is asked for; the request goes on with the answer, and looks once more")
+    func asked() throws {
+        let stage = IntakeStage()
+        let outcome = stage.take(orphan())
+        #expect(!outcome.isKnown && stage.sink.kept.isEmpty && stage.values.received.isEmpty)
+        #expect(stage.knowledge.state.withLock { $0.questions.count } == 1)
+        // Another request comes meanwhile: the bytes of the first are its own.
+        var other = RequestMaker()
+        other.span(9)
+        #expect(stage.take(other.bytes).badIDs == 0)
+        stage.knowledge.answer(["t": message])
+        stage.loop.run()
+        #expect(outcome.badIDs == 0)
+        #expect(try links(in: #require(stage.sink.kept.last)) == [context(5).reference])
+        #expect(stage.sink.observed.last?.first?.knowledge.message == message)
+        #expect(stage.knowledge.state.withLock { $0.looks } == 2)
+    }
+
+    @Test("an answer that knows nothing, or no answer in time, lets the request go on as it came")
+    func askedInVain() {
+        let stage = IntakeStage()
+        let body = orphan()
+        let outcome = stage.take(body)
+        stage.knowledge.answer([:])
+        stage.loop.run()
+        #expect(outcome.badIDs == 0 && stage.sink.kept == [body])
+        #expect(stage.relinker.counts.notFound == 1)
+    }
+
+    @Test("where Redis is not asked, the request does not wait")
+    func notAsked() {
+        let stage = IntakeStage()
+        stage.knowledge.state.withLock { $0.answers = false }
+        let body = orphan()
+        #expect(stage.take(body).badIDs == 0 && stage.sink.kept == [body])
+        #expect(stage.relinker.counts.notFound == 1 && stage.relinker.counts.noRoom == 0)
+    }
+
+    @Test("after the answer the disk is waited for as well")
+    func askedAndDurable() {
+        let stage = IntakeStage(sink: FakeSink(acknowledgesAfterSync: true))
+        let outcome = stage.take(orphan())
+        stage.knowledge.answer(["t": message])
+        stage.loop.run()
+        #expect(!outcome.isKnown && stage.sink.kept.count == 1)
+        stage.sink.state.withLock { $0.whenDurable }?(true)
+        stage.loop.run()
+        #expect(outcome.badIDs == 0)
+    }
+
+    @Test("16 MiB of requests wait for Redis at most; what is beyond goes on without asking, and is counted")
+    func room() {
+        let stage = IntakeStage()
+        let waiting = stage.take(orphan(padding: 10 << 20))
+        #expect(!waiting.isKnown)
+        #expect(stage.take(orphan("u", padding: 7 << 20)).badIDs == 0)
+        #expect(stage.relinker.counts.noRoom == 1)
+        #expect(stage.knowledge.state.withLock { $0.questions.count } == 1)
+        // Its room is free again when it has gone on.
+        stage.knowledge.answer([:])
+        stage.loop.run()
+        #expect(waiting.badIDs == 0)
+        #expect(!stage.take(orphan("u", padding: 7 << 20)).isKnown)
+        #expect(stage.relinker.counts.noRoom == 1)
+    }
+
+    @Test("a request that Redis is not asked for takes none of the room")
+    func refusedRoom() {
+        let stage = IntakeStage()
+        stage.knowledge.state.withLock { $0.answers = false }
+        for _ in 0..<3 { #expect(stage.take(orphan(padding: 9 << 20)).badIDs == 0) }
+        #expect(stage.relinker.counts.noRoom == 0)
+    }
+
+    @Test("a bad span and a lost context in one request: one is cut out, the other restored")
+    func both() throws {
+        let stage = IntakeStage(knows: ["t": message])
+        var maker = RequestMaker()
+        maker.badSpan()
+        maker.process(1)
+        maker.badSpan()
+        #expect(stage.take(maker.bytes).badIDs == 2)
+        let kept = try #require(stage.sink.kept.first)
+        #expect(try links(in: kept) == [context(5).reference] && scan(kept).spanCount == 1)
+    }
+}
