@@ -76,7 +76,7 @@ package final class ReceiverCounters: Sendable {
     /// no room they are counted as refused: there is no sender that would send them again.
     package func keep(_ request: MadeRequest, in sink: any SpanSink) {
         do throws(SinkRefusal) {
-            try record(.made, spanCount: request.spanCount, badIDs: 0) { () throws(SinkRefusal) in
+            try recordSpans(.made, spanCount: request.spanCount, badIDs: 0) { () throws(SinkRefusal) in
                 try request.payload.withUnsafeBufferPointer { payload throws(SinkRefusal) in
                     try sink.append(UnsafeRawBufferPointer(payload), spanCount: request.spanCount, whenDurable: nil)
                 }
@@ -89,7 +89,7 @@ package final class ReceiverCounters: Sendable {
     /// Counts the spans of a request and has them kept by `append`, as one step.
     ///
     /// - Throws: what `append` throws; the spans are counted as refused then.
-    func record(
+    func recordSpans(
         _ source: SpanSource, spanCount: Int, badIDs: Int, append: () throws(SinkRefusal) -> Void
     ) throws(SinkRefusal) {
         try values.withLock { values throws(SinkRefusal) in
@@ -105,7 +105,7 @@ package final class ReceiverCounters: Sendable {
         }
     }
 
-    func record(_ reason: BadRequestReason) {
+    func recordRefusedRequest(_ reason: BadRequestReason) {
         values.withLock { $0.badRequests[reason, default: 0] += 1 }
     }
 }

@@ -66,7 +66,7 @@ struct TraceIntake: Sendable {
 
     /// Every refusal of a whole request is made and counted here.
     func refusal(_ reason: TraceRefusal.Reason, _ message: String) -> TraceRefusal {
-        if let counted = reason.badRequest { counters.record(counted) }
+        if let counted = reason.badRequest { counters.recordRefusedRequest(counted) }
         return TraceRefusal(reason, message)
     }
 
@@ -216,7 +216,7 @@ struct TraceIntake: Sendable {
             whenDurable = { promise.succeed($0 ? outcome : .refused(failed)) }
         }
         do throws(SinkRefusal) {
-            try counters.record(scanned.source, spanCount: scanned.spanCount, badIDs: badIDs) {
+            try counters.recordSpans(scanned.source, spanCount: scanned.spanCount, badIDs: badIDs) {
                 () throws(SinkRefusal) in
                 if hasSpans { try sink.append(payload, spanCount: scanned.spanCount, whenDurable: whenDurable) }
             }

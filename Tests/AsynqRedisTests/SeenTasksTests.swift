@@ -201,6 +201,12 @@ struct SeenTasksTests {
         #expect(tasks.look("a") { $0.role = .produce } == TaskKnowledge())
         #expect(tasks.look("a") { $0.taskID = .none } == TaskKnowledge())
         #expect(tasks.look("a") { $0.queue = .none } == TaskKnowledge())
+        var request = NamedSpans()
+        request.add("a")
+        request.add("a") { $0.role = .produce }
+        request.add("a") { $0.taskID = .none }
+        request.look(in: tasks)
+        #expect(request.spans.map { $0.knowledge.message != nil } == [true, false, false])
     }
 
     @Test("What a span knows of a message stays when it looks again; what it did not know is added")
@@ -219,6 +225,36 @@ struct SeenTasksTests {
         note("b", 3)
         request.look(in: tasks)
         #expect(request.spans.map { $0.knowledge.message?.retried } == [1, 3])
+    }
+
+    @Test("An attempt had left when the next one was pending, though no look saw it leave")
+    func leftUnseen() {
+        note("a", at: 100)
+        note("a", at: 300)
+        noteGone("a", since: 300, from: 310, to: 311)
+        #expect(take("a", start: 400) == nil)
+        #expect(take("a", start: 299) == 100 && take("a", start: 310) == 300)
+    }
+
+    @Test("The first window in which an attempt left is the one that counts")
+    func leftOnce() {
+        note("a", at: 100)
+        noteGone("a", since: 100, from: 101, to: 102)
+        noteGone("a", since: 100, from: 150, to: 160)
+        #expect(take("a", start: 155) == nil && take("a", start: 102) == 100)
+    }
+
+    @Test("A task that was never seen pending is missed, until a span has named it", arguments: [true, false])
+    func unpendingEviction(isNamed: Bool) {
+        let tasks = SeenTasks(capacity: 1)
+        func note(_ id: String) {
+            tasks.note(
+                queue: QueueName("q"), id: Array(id.utf8), ready: nil, task: StoredTask(retried: 0, context: nil))
+        }
+        note("a")
+        _ = tasks.look(isNamed ? "a" : "unknown")
+        note("b")
+        #expect(tasks.evicted == (isNamed ? 0 : 1))
     }
 
     @Test("Clocks may differ by a second")

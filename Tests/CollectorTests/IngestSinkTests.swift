@@ -130,4 +130,17 @@ struct IngestSinkTests {
         let wait = sink.aggregator.slowestWaits.first
         #expect(wait?.seconds == 3 && wait?.queue == QueueName("q"))
     }
+
+    @Test("A span whose trace is forwarded can be opened from its wait, and no other", arguments: [true, false])
+    func exemplars(isForwarded: Bool) throws {
+        let spool = isForwarded ? try makeSpool(SpoolOptions(maxBytes: 1 << 20, sync: .never)) : nil
+        let sink = IngestSink(aggregator: makeAggregator(), seenTasks: nil, spool: spool, forwarder: nil)
+        var span = TaskSpan()
+        span.reference = SpanReference(trace: TraceID(high: 1, low: 1), span: SpanID(2))
+        span.startNanoseconds = 103_000_000_000
+        span.wait = .integer(3)
+        #expect([UInt8]().withUnsafeBytes { sink.observe([span], in: $0) }.isEmpty)
+        let wait = try #require(sink.aggregator.slowestWaits.first)
+        #expect(wait.span == (isForwarded ? span.reference : nil))
+    }
 }

@@ -128,6 +128,8 @@ final class FakeSink: SpanSink {
         var kept: [[UInt8]] = []
         var spanCounts: [Int] = []
         var observed: [[TaskSpan]] = []
+        /// The ids of the tasks that were observed.
+        var taskIDs: [String] = []
         var made: [MadeRequest] = []
         var whenDurable: (@Sendable (Bool) -> Void)?
     }
@@ -153,6 +155,7 @@ final class FakeSink: SpanSink {
     func observe(_ taskSpans: [TaskSpan], in body: UnsafeRawBufferPointer) -> [MadeRequest] {
         state.withLock { state in
             state.observed.append(taskSpans)
+            state.taskIDs += taskSpans.map { String(decoding: $0.taskID.bytes(in: body), as: UTF8.self) }
             defer { state.made = [] }
             return state.made
         }

@@ -260,5 +260,7 @@ struct TraceIntakeRelinkTests {
         #expect(stage.take(maker.bytes).badIDs == 2)
         let kept = try #require(stage.sink.kept.first)
         #expect(try links(in: kept) == [context(5).reference] && scan(kept).spanCount == 1)
+        // The ranges of the spans refer to the request as it came.
+        #expect(stage.sink.state.withLock { $0.taskIDs } == ["t"])
     }
 }

@@ -82,6 +82,36 @@ struct LimitTests {
         #expect(aggregator.limits.queueOverflows == 3)
     }
 
+    @Test("other limits hold from now on, in each queue and in _other; series that are there stay")
+    func newLimits() {
+        var aggregator = makeAggregator {
+            $0.maxQueues = 1
+            $0.maxTaskTypes = 1
+        }
+        func observe(_ queue: String, _ types: [String]) {
+            maker.observe(types.map { maker.process(queue: queue, type: $0) }, with: &aggregator)
+        }
+        for queue in ["q", "r"] { observe(queue, ["a", "b"]) }
+        #expect(aggregator.limits.typeOverflows == 2 && aggregator.limits.queueOverflows == 2)
+        aggregator.setLimits(maxTaskTypes: 2, maxQueues: 2)
+        for queue in ["q", "r", "s"] { observe(queue, ["a", "b"]) }
+        // "r" has its room now; "s" counts under _other, which knows "a" and has room for "b".
+        #expect(aggregator.limits.typeOverflows == 2 && aggregator.limits.queueOverflows == 4)
+        aggregator.setLimits(maxTaskTypes: 1, maxQueues: 1)
+        for queue in ["q", "r", "s"] { observe(queue, ["a", "b", "c"]) }
+        #expect(aggregator.limits.typeOverflows == 5 && aggregator.limits.queueOverflows == 7)
+    }
+
+    @Test("the longest waits name their type, but not one that is left out or found no room")
+    func slowTypes() {
+        var aggregator = makeAggregator { $0.maxTaskTypes = 2 }
+        let types = [("t", 4), ("", 3), ("no room", 2)]
+        maker.observe(
+            types.map { type, seconds in maker.process(type: type) { $0.wait = .integer(Int64(seconds)) } },
+            with: &aggregator)
+        #expect(aggregator.slowestWaits(at: now).map { $0.type?.text } == ["t", nil, nil])
+    }
+
     @Test("queues that Redis knows find room, and take none from those that only spans name")
     func queuesInRedis() {
         var aggregator = makeAggregator { $0.maxQueues = 1 }

@@ -4,7 +4,7 @@ import Synchronization
 /// What has been seen of tasks in Redis, and may be gone from there when their spans come: since when each could have been
 /// run, and what its message carries. Filled by the threads that read Redis, asked by the receiver.
 ///
-/// Bounded: beyond `capacity` the task that was recorded first is forgotten. A task takes about 340 bytes, and what its
+/// Bounded: beyond `capacity` the task that was recorded first is forgotten. A task takes about 360 bytes, and what its
 /// `tracestate` takes. It stays after it has left Redis, because its process span comes when it is done.
 ///
 /// A request asks once for all of its spans (`look`), and says once which of what it was told it has used (`use`).
@@ -150,7 +150,7 @@ package final class SeenTasks: Sendable {
 
     /// Gives each process span of one request what is known of its task. A message that a span knows already stays.
     package func look(for spans: inout [TaskSpan], in body: UnsafeRawBufferPointer) {
-        guard spans.contains(where: { $0.role == .process && $0.namesTask }) else { return }
+        guard spans.indices.contains(where: { spans[$0].role == .process && spans[$0].namesTask }) else { return }
         state.withLock { state in
             state.looks += 1
             if state.count == 0 { return }
@@ -162,10 +162,11 @@ package final class SeenTasks: Sendable {
 
     /// The spans were accepted: what they were told of ready times, no other span is told.
     package func use(_ spans: [TaskSpan]) {
-        guard spans.contains(where: { $0.knowledge.readyTime != nil }) else { return }
+        // By index: a span is a large value.
+        guard spans.indices.contains(where: { spans[$0].knowledge.readyTime != nil }) else { return }
         state.withLock { state in
-            for span in spans {
-                guard let found = span.knowledge.readyTime else { continue }
+            for index in spans.indices {
+                guard let found = spans[index].knowledge.readyTime else { continue }
                 state[Int(found.place)].attempts.use(found.time, offeredBy: found.look)
             }
         }

@@ -1,0 +1,66 @@
+import Logging
+import Model
+import Platform
+import Redis
+import SpanReceiver
+import Testing
+
+@testable import AsynqRedis
+@testable import Collector
+
+@Suite("Which tasks that spans name are looked up")
+struct KnownTasksTests {
+    private let seen = SeenTasks()
+    private let lookup: TaskLookup
+
+    /// Its thread is not started: what is admitted waits.
+    init() throws {
+        lookup = try TaskLookup(
+            try RedisURL.parse("redis://127.0.0.1:1"), tasks: seen, clock: .system,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, patienceNanoseconds: 1)
+    }
+
+    private func questions(_ queues: [String]) -> [TaskQuestion] {
+        queues.enumerated().map { number, queue in
+            TaskQuestion(
+                task: TaskName(queue: QueueName(queue), id: Array(String(number).utf8)), wantsContext: true,
+                wantsTime: true)
+        }
+    }
+
+    @Test("queues that the filter leaves out are not asked for, by the filter that is in force")
+    func filter() {
+        let tasks = KnownTasks(seen: seen, lookup: lookup, filter: QueueFilter(exclude: "^private"))
+        #expect(!tasks.lookUp(questions(["private"]), whenDone: {}))
+        #expect(tasks.lookUp(questions(["private", "mail"]), whenDone: {}))
+        tasks.setFilter(QueueFilter(include: "^private"))
+        #expect(!tasks.lookUp(questions(["mail"]), whenDone: {}))
+        #expect(tasks.lookUp(questions(["private"]), whenDone: {}))
+        #expect(lookup.outcomes.isEmpty)
+    }
+
+    @Test("of one request 1,000 tasks are asked for; the others are counted as beyond the limit")
+    func oneRequest() {
+        let queues = [String](repeating: "q", count: 1001)
+        #expect(lookup.lookUp(questions(Array(queues.dropLast())), whenDone: {}))
+        #expect(lookup.outcomes.isEmpty)
+        #expect(lookup.lookUp(questions(queues), whenDone: {}))
+        #expect(lookup.outcomes == [.limit: 1])
+        for _ in 0..<2 { #expect(lookup.lookUp(questions(queues), whenDone: {})) }
+        // 4,000 wait.
+        #expect(!lookup.lookUp(questions(["q"]), whenDone: {}))
+        #expect(lookup.outcomes == [.limit: 4])
+    }
+
+    @Test("what SeenTasks knows is put on the spans")
+    func look() {
+        let tasks = KnownTasks(seen: seen, lookup: lookup, filter: .all)
+        seen.note(queue: QueueName("q"), id: Array("t".utf8), ready: nil, task: StoredTask(retried: 4, context: nil))
+        var span = TaskSpan()
+        span.queue = ByteRange(offset: 0, count: 1)
+        span.taskID = ByteRange(offset: 1, count: 1)
+        var spans = [span]
+        Array("qt".utf8).withUnsafeBytes { tasks.look(for: &spans, in: $0) }
+        #expect(spans.first?.knowledge.message?.retried == 4)
+    }
+}
