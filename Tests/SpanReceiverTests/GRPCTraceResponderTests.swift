@@ -3,6 +3,7 @@ import NIOCore
 import NIOHTTP1
 import OTLP
 import Testing
+import Text
 
 @testable import SpanReceiver
 
@@ -108,14 +109,14 @@ struct GRPCTraceResponderTests {
     @Test("A refusal has its code, its message and its details in the head")
     func refused() throws {
         let stage = ReceiverStage()
-        stage.sink.refuse(.full("50 % and more"))
+        stage.sink.refuse(SinkRefusal(.spoolFull, "50 % and more"))
         let answer = try #require(stage.answer(ReceiverStage.call(), GRPCMessage.framed(request(spanIDs: [goodSpan]))))
         let details = OTLPResponse.status(.resourceExhausted, "50 % and more", retryAfterSeconds: 1)
         #expect(answer.status == .ok && answer.bytes == [] && answer.trailers == nil)
         #expect(
             answer.headers == [
                 "Content-Type": "application/grpc", "grpc-status": "8", "grpc-message": "50 %25 and more",
-                "grpc-status-details-bin": GRPCFields.base64(details),
+                "grpc-status-details-bin": Base64.encode(details),
             ])
     }
 
@@ -129,7 +130,7 @@ struct GRPCTraceResponderTests {
         #expect(code(tooLarge) == "8" && tooLarge.headers["grpc-message"] == [message])
         #expect(
             tooLarge.headers["grpc-status-details-bin"] == [
-                GRPCFields.base64(OTLPResponse.status(.resourceExhausted, message))
+                Base64.encode(OTLPResponse.status(.resourceExhausted, message))
             ])
         #expect(code(overloaded) == "14")
         #expect(stage.badRequests == [.tooLarge: 1, .overloaded: 1])

@@ -1,4 +1,5 @@
 import HTTPService
+import Model
 import NIOCore
 import NIOEmbedded
 import NIOHTTP1
@@ -37,18 +38,17 @@ final class MoodySink: SpanSink {
         for whenDurable in waiting { whenDurable(succeeds) }
     }
 
-    func take(
-        _ spans: AcceptedSpans, whenDurable: (@Sendable (Bool) -> Void)?
-    ) throws(SinkRefusal) -> (() -> [MadeSpans])? {
+    func append(
+        _ payload: UnsafeRawBufferPointer, spanCount: Int, whenDurable: (@Sendable (Bool) -> Void)?
+    ) throws(SinkRefusal) {
         try state.withLock { state throws(SinkRefusal) in
             if let refusal = state.refusal { throw refusal }
-            state.spanCount += spans.spanCount
+            state.spanCount += spanCount
             if let whenDurable { state.waiting.append(whenDurable) }
         }
-        return nil
     }
 
-    func keep(_ spans: MadeSpans) throws(SinkRefusal) {}
+    func observe(_ taskSpans: [TaskSpan], in body: UnsafeRawBufferPointer) -> [MadeRequest] { [] }
 }
 
 private final class Answered: Sendable {

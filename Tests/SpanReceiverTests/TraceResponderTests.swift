@@ -191,12 +191,11 @@ struct TraceAnswerTests {
     @Test(
         "What the sink refuses has its status, and a time to retry after where that can help",
         arguments: [
-            (.tooLarge("a"), 413, [], .tooLarge), (.full("b"), 429, ["1"], .spoolFull),
-            (.unavailable("c"), 503, ["1"], .unavailable),
-        ] as [(SinkRefusal, UInt, [String], RefusalReason)])
-    func refused(refusal: SinkRefusal, status: UInt, retryAfter: [String], reason: RefusalReason) throws {
+            (.tooLarge, 413, []), (.spoolFull, 429, ["1"]), (.unavailable, 503, ["1"]),
+        ] as [(RefusalReason, UInt, [String])])
+    func refused(reason: RefusalReason, status: UInt, retryAfter: [String]) throws {
         let stage = ReceiverStage()
-        stage.sink.refuse(refusal)
+        stage.sink.refuse(SinkRefusal(reason, "why"))
         let answer = try #require(stage.answer(ReceiverStage.head(), request(spanIDs: [goodSpan])))
         #expect(answer.status.code == status && answer.headers["retry-after"] == retryAfter)
         #expect(stage.books?.refused == [reason: 1] && stage.books?.accepted == 0)
