@@ -23,6 +23,11 @@ extension GrowingBytes {
         if let whole = NumberText.wholeNumber(value) {
             if value < 0 { append(UInt8(ascii: "-")) }
             append(decimal: whole)
+        } else if let shortest = ShortestDecimal(abs(value)) {
+            if value < 0 { append(UInt8(ascii: "-")) }
+            append(decimal: shortest.whole)
+            append(UInt8(ascii: "."))
+            append(decimal: shortest.digits, digits: shortest.fraction)
         } else {
             append(NumberText.plain(value))
         }

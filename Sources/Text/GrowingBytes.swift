@@ -132,17 +132,30 @@ public struct GrowingBytes: ~Copyable {
         append(decimal: value, digits: size)
     }
 
+    @inlinable static var pairs: StaticString {
+        """
+        0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
+        5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899
+        """
+    }
+
     /// Appends the last `digits` decimal digits of a number, zeros in front included.
     @inlinable
     public mutating func append(decimal value: UInt64, digits: Int) {
         reserve(digits)
         var rest = value
         var position = end + digits
-        while position > end {
-            position -= 1
-            base.storeBytes(
-                of: UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10), toByteOffset: position, as: UInt8.self)
-            rest /= 10
+        // Two by two: with a division for each digit an exemplar would take 25 ns more.
+        while position - end >= 2 {
+            position -= 2
+            let pair = Int(truncatingIfNeeded: rest % 100) * 2
+            rest /= 100
+            base.storeBytes(of: Self.pairs.utf8Start[pair], toByteOffset: position, as: UInt8.self)
+            base.storeBytes(of: Self.pairs.utf8Start[pair + 1], toByteOffset: position + 1, as: UInt8.self)
+        }
+        if position > end {
+            let digit = UInt8(truncatingIfNeeded: rest % 10)
+            base.storeBytes(of: UInt8(ascii: "0") + digit, toByteOffset: end, as: UInt8.self)
         }
         end += digits
     }
