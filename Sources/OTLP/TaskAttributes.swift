@@ -20,7 +20,7 @@ package enum TaskAttribute: Sendable, Equatable {
 /// The attribute names that the collector reads, each with its rank: where a span carries two names of one meaning,
 /// the lower rank wins.
 ///
-/// A lookup compares a key with those of its length only, two or three: no allocation, a few nanoseconds.
+/// A lookup is a hash of the length and both ends of the key, then one comparison: no allocation, a few nanoseconds.
 package struct TaskAttributeTable: Sendable {
     private struct Entry {
         let key: [UInt8]
@@ -83,9 +83,9 @@ package struct TaskAttributeTable: Sendable {
         (.processAt, ["asynq.task.process_at", "asynq.process_at"]),
     ]
 
-    /// Sorted by the lengths of their keys; those of `length` bytes stand from `starts[length]` to `starts[length + 1]`.
+    private static let slotCount = 512
+    private var slots = [UInt16](repeating: 0, count: slotCount)
     private var entries: [Entry] = []
-    private var starts: [Int] = []
 
     package init(waitAttributes: [WaitAttribute] = defaultWaitAttributes) {
         for (rank, wait) in waitAttributes.prefix(100).enumerated() {
@@ -96,24 +96,42 @@ package struct TaskAttributeTable: Sendable {
                 insert(key, attribute, rank: rank)
             }
         }
-        entries.sort { $0.key.count < $1.key.count }
-        let longest = entries.last?.key.count ?? 0
-        starts = (0...longest + 1).map { length in entries.firstIndex { $0.key.count >= length } ?? entries.count }
     }
 
     private mutating func insert(_ name: String, _ attribute: TaskAttribute, rank: Int) {
         let key = Array(name.utf8)
-        if key.isEmpty || entries.contains(where: { $0.key == key }) { return }
+        let known = key.withUnsafeBytes { find($0) }
+        if known != nil || key.isEmpty { return }
+        var slot = key.withUnsafeBytes { Self.hash($0) }
+        while slots[slot] != 0 { slot = (slot + 1) % Self.slotCount }
         entries.append(Entry(key: key, attribute: attribute, rank: UInt8(rank)))
+        slots[slot] = UInt16(entries.count)
     }
 
     /// The meaning and rank of a key; nil for all the keys that say nothing of a task.
     @inline(__always)
     func find(_ key: UnsafeRawBufferPointer) -> (attribute: TaskAttribute, rank: UInt8)? {
-        if key.count + 1 >= starts.count { return nil }
-        for index in starts[key.count]..<starts[key.count + 1] where entries[index].key.elementsEqual(key) {
-            return (entries[index].attribute, entries[index].rank)
+        if key.isEmpty { return nil }
+        var slot = Self.hash(key)
+        while slots[slot] != 0 {
+            let entry = entries[Int(slots[slot]) - 1]
+            if entry.key.count == key.count && entry.key.elementsEqual(key) { return (entry.attribute, entry.rank) }
+            slot = (slot + 1) % Self.slotCount
         }
         return nil
+    }
+
+    @inline(__always)
+    private static func hash(_ key: UnsafeRawBufferPointer) -> Int {
+        var mixed = UInt64(key.count)
+        if key.count >= 8 {
+            mixed ^= key.loadUnaligned(as: UInt64.self)
+            mixed = mixed &* 0x9E37_79B9_7F4A_7C15
+            mixed ^= key.loadUnaligned(fromByteOffset: key.count - 8, as: UInt64.self)
+        } else {
+            for byte in key { mixed = mixed << 8 ^ UInt64(byte) }
+        }
+        mixed = mixed &* 0xD6E8_FEB8_6659_FD93
+        return Int(mixed >> 55)
     }
 }
