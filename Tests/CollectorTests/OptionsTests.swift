@@ -15,6 +15,17 @@ import WaitTime
 
 @Suite("From settings to options")
 struct OptionsTests {
+    @Test("Lists may have a hundred parts, and not one more; the look-ahead may be a single task")
+    func longLists() throws {
+        func buckets(_ count: Int) -> String { (1...count).map(String.init).joined(separator: ",") }
+        func attributes(_ count: Int) -> String { (1...count).map { "a\($0):ms" }.joined(separator: ",") }
+        #expect(try options(["--metrics-wait-buckets", buckets(100)])?.aggregator.bounds.values.count == 100)
+        #expect(try problems(["--metrics-wait-buckets", buckets(101)]).count == 1)
+        #expect(try options(["--wait-attributes", attributes(100)])?.waitAttributes.count == 100)
+        #expect(try problems(["--wait-attributes", attributes(101)]).count == 1)
+        #expect(try options(["--redis-look-ahead=1"])?.redis?.lookAhead?.count == 1)
+    }
+
     @Test("The files and names of TLS arrive, each where it belongs")
     func tls() throws {
         var arguments: [String] = []

@@ -73,6 +73,8 @@ struct PrecedenceTests {
         let environment: [Pair] = [("ASYNQ_COLLECTOR_CONFIG", one.path)]
         #expect(Settings(flags: [], environment: environment).text("log.level") == "debug")
         #expect(Settings(flags: [("--config", two.path)], environment: environment).text("log.level") == "error")
+        let both = Settings(flags: [("--config", one.path), ("--config", two.path)], environment: [])
+        #expect(both.text("log.level") == "error", "the last one is read")
         let missing = Settings(flags: [("--config", "/tmp/no-such-file.yaml")], environment: [])
         #expect(missing.problems.count == 1)
         #expect(missing.problems[0].description.contains("/tmp/no-such-file.yaml"))
