@@ -10,13 +10,13 @@ import pytest
 
 from support.programs import REPOSITORY
 
-SECONDS = os.environ.get("ASYNQ_COLLECTOR_FUZZ_SECONDS")
+SECONDS = os.environ.get("FUZZ_SECONDS")
 TARGETS = ["FuzzSpanScanner", "FuzzJSON", "FuzzStoredTask", "FuzzGRPC", "FuzzHTTP"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
-@pytest.mark.skipif(not SECONDS, reason="ASYNQ_COLLECTOR_FUZZ_SECONDS does not ask for it")
+@pytest.mark.skipif(not SECONDS, reason="FUZZ_SECONDS does not ask for it")
 @pytest.mark.parametrize("target", TARGETS)
 def test_nothing_is_found(target):
     # Other tests wait for the same machine, and this one waits for nothing else.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.collector import flags, run_once
+from support.collector import environment, flags, run_once
 from support.programs import COLLECTOR
 
 # A user to whom the rights of files mean something.
@@ -31,7 +31,7 @@ def failed_start(spool: Path) -> str:
                "tempo.endpoint": "http://127.0.0.1:1", "spool.directory": spool, "log.format": "text"}
     who = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
     ran = subprocess.run([COLLECTOR, "run", *flags(options)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                         timeout=60, cwd="/", **who)
+                         timeout=60, cwd="/", env=environment(), **who)
     assert ran.returncode == 1, ran
     lines = ran.stderr.splitlines()
     assert len(lines) == 1 and "can't start" in lines[0] and "spool.directory" in lines[0], ran.stderr
