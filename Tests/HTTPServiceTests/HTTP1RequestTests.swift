@@ -56,6 +56,19 @@ struct HTTP1RequestTests {
         #expect(part == ByteBuffer(string: "ab"))
     }
 
+    @Test("Room is made for a body as it is announced, but for no more than a megabyte at first")
+    func reserved() throws {
+        for (announced, room) in [(1 << 16, 1 << 16), (1 << 20, 1 << 20), (1 << 25, 1 << 20)] {
+            let stage = HTTP1Stage(LengthResponder(maxBodyBytes: 1 << 25))
+            _ = stage.head(length: announced)
+            _ = stage.body(1)
+            _ = stage.body(1)
+            _ = stage.end()
+            let received = try #require(stage.received)
+            #expect(received.capacity == room)
+        }
+    }
+
     @Test("A client that asks whether it may send is told so, if it speaks HTTP/1.1")
     func invited() {
         #expect(HTTP1Stage().head(length: 5, Self.expect) == "invite")

@@ -127,6 +127,18 @@ struct HTTP2RequestTests {
         #expect(part == ByteBuffer(string: "abc"))
     }
 
+    @Test("Room is made for a body in parts up to the limit, but for no more than 64 KiB at first")
+    func reserved() throws {
+        for (limit, room) in [(1 << 10, 1 << 10), (1 << 20, 64 << 10)] {
+            let stage = Stage(LengthResponder(maxBodyBytes: limit))
+            _ = stage.headers(1)
+            _ = stage.data(1, 1)
+            _ = stage.data(1, 1, end: true)
+            let received = try #require(stage.received)
+            #expect(received.capacity == room)
+        }
+    }
+
     @Test("A refused head is answered at once, and its body dropped up to 4 MiB")
     func drained() {
         let stage = Stage()
