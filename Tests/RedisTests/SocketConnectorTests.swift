@@ -97,7 +97,7 @@ struct NameResolverTests {
 
     @Test("A name server that is silent costs the deadline and one thread; its late answer is for the next who asks")
     func silent() throws {
-        let names = try SlowNames()
+        let names = SlowNames()
         let resolver = Self.resolver(names)
         for _ in 0..<3 {
             let late = failure {
@@ -116,7 +116,7 @@ struct NameResolverTests {
 
     @Test("Somebody who stops the collector ends the wait")
     func interrupted() throws {
-        let names = try SlowNames()
+        let names = SlowNames()
         let waker = try Waker()
         waker.wake()
         let resolver = Self.resolver(names)

@@ -206,16 +206,6 @@ extension FakeRedis.Core {
 }
 
 package enum TCPSocket {
-    /// The port at the far side of a connection; nil for a descriptor that is none.
-    fileprivate static func peerPort(of descriptor: Int32) -> UInt16? {
-        var address = sockaddr_in()
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let code = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getpeername(descriptor, $0, &size) }
-        }
-        return code == 0 && address.sin_family == sa_family_t(AF_INET) ? UInt16(bigEndian: address.sin_port) : nil
-    }
-
     /// A listener on a port that the kernel chooses, or on `port`.
     package static func listen(_ host: String, port: UInt16 = 0, backlog: Int32) throws -> (
         descriptor: Int32, port: UInt16
