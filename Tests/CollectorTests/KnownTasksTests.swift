@@ -31,24 +31,27 @@ struct KnownTasksTests {
     @Test("queues that the filter leaves out are not asked for, by the filter that is in force")
     func filter() {
         let tasks = KnownTasks(seen: seen, lookup: lookup, filter: QueueFilter(exclude: "^private"))
-        #expect(!tasks.lookUp(questions(["private"]), whenDone: {}))
-        #expect(tasks.lookUp(questions(["private", "mail"]), whenDone: {}))
+        func asks(_ queues: [String]) -> Bool { tasks.lookUp(questions(queues), whenDone: {}) }
+        #expect(!asks(["private"]))
+        #expect(asks(["private", "mail"]))
         tasks.setFilter(QueueFilter(include: "^private"))
-        #expect(!tasks.lookUp(questions(["mail"]), whenDone: {}))
-        #expect(tasks.lookUp(questions(["private"]), whenDone: {}))
+        #expect(!asks(["mail"]))
+        #expect(asks(["private"]))
         #expect(lookup.outcomes.isEmpty)
     }
+
+    private func asks(_ queues: [String]) -> Bool { lookup.lookUp(questions(queues), whenDone: {}) }
 
     @Test("of one request 1,000 tasks are asked for; the others are counted as beyond the limit")
     func oneRequest() {
         let queues = [String](repeating: "q", count: 1001)
-        #expect(lookup.lookUp(questions(Array(queues.dropLast())), whenDone: {}))
+        #expect(asks(Array(queues.dropLast())))
         #expect(lookup.outcomes.isEmpty)
-        #expect(lookup.lookUp(questions(queues), whenDone: {}))
+        #expect(asks(queues))
         #expect(lookup.outcomes == [.limit: 1])
-        for _ in 0..<2 { #expect(lookup.lookUp(questions(queues), whenDone: {})) }
+        for _ in 0..<2 { #expect(asks(queues)) }
         // 4,000 wait.
-        #expect(!lookup.lookUp(questions(["q"]), whenDone: {}))
+        #expect(!asks(["q"]))
         #expect(lookup.outcomes == [.limit: 4])
     }
 
