@@ -2,6 +2,7 @@
 
 import os
 import random
+import select
 import socket
 import struct
 import subprocess
@@ -230,13 +231,17 @@ def flood(endpoint, frames: bytes, seconds: float = SECONDS) -> None:
     """Sends them over and over until the connection is closed, and reads only when it can't send."""
     with raw(endpoint) as client:
         client.sendall(PREFACE + EMPTY_SETTINGS)
-        client.settimeout(0.5)
-        deadline = time.monotonic() + seconds
+        client.setblocking(False)
+        at, deadline = 0, time.monotonic() + seconds
         while time.monotonic() < deadline:
+            readable, writable, _ = select.select([client], [client], [], 1)
             try:
-                client.sendall(frames)
-            except TimeoutError:
-                client.recv(1 << 20)
+                if writable:
+                    at = (at + client.send(frames[at:at + (1 << 16)])) % len(frames)
+                elif readable and not client.recv(1 << 20):
+                    return
+            except BlockingIOError:
+                pass
             except OSError:
                 return
         raise AssertionError("expected the connection to be closed")
