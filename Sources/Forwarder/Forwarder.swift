@@ -36,8 +36,8 @@ package final class Forwarder: Sendable {
     let control = Mutex(Control())
     let multi: CurlMulti
     private let thread: Mutex<OSThread?> = Mutex(nil)
-    /// Unread spans from which on an append wakes the thread; `Int.max` while it is awake.
-    let wakeThreshold = Atomic<Int>(Int.max)
+    /// Which append wakes the thread, as the thread has set it before it went to sleep.
+    let wakeRule = Atomic<WakeRule>(.never)
 
     package init(spool: Spool, options: ForwarderOptions, clock: Clock, logger: Logger) {
         self.spool = spool
@@ -55,12 +55,27 @@ package final class Forwarder: Sendable {
         thread.withLock { $0 = started }
     }
 
-    /// To be called after each append, with the spans that wait to be read: wakes the thread if that is what it waits
-    /// for. Cheap when not.
-    package func noteAppended() {
-        let threshold = wakeThreshold.load(ordering: .acquiring)
-        if threshold == Int.max || spool.unread.spans < threshold { return }
-        if wakeThreshold.exchange(Int.max, ordering: .acquiringAndReleasing) != Int.max { multi.wake() }
+    /// To be called after each append: wakes the thread if that is what it waits for. Cheap when not. Returns whether it did.
+    @discardableResult
+    package func noteAppended() -> Bool {
+        guard isMet(wakeRule.load(ordering: .acquiring)),
+            wakeRule.exchange(.never, ordering: .acquiringAndReleasing) != .never
+        else { return false }
+        multi.wake()
+        return true
+    }
+
+    /// Sleeps until something happens on a connection, an append meets the rule, or the time is over.
+    func sleep(milliseconds: Int32, wakingOn rule: WakeRule) {
+        wakeRule.store(rule, ordering: .sequentiallyConsistent)
+        // An append between the look at the spool and the store would find nobody to wake.
+        multi.wait(milliseconds: isMet(rule) ? 0 : milliseconds)
+        wakeRule.store(.never, ordering: .releasing)
+    }
+
+    private func isMet(_ rule: WakeRule) -> Bool {
+        rule != .never
+            && rule.isMet(by: spool.unread, maxBatchSpans: options.maxBatchSpans, maxBatchBytes: options.maxBatchBytes)
     }
 
     /// Sends what is left until all is sent or the deadline has passed, then ends the thread. What is left then stays

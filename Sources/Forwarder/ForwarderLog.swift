@@ -25,16 +25,16 @@ struct ForwarderLog {
 
     mutating func note(_ effect: DispatchEffect, at now: MonotonicTime) {
         switch effect {
-        case .settle, .settlePart: return
+        case .settle: return
         case .answered:
             if toldOfFailure { logger.notice("forwarding again") }
             toldOfFailure = false
         case .failing(let reason, let advice, let pause): noteFailure(reason, advice, pause, at: now)
-        case .refused(let batch, let reason):
+        case .refused(let address, let reason):
             guard let more = refused.take(at: now) else { return }
             logger.error(
                 "the backend does not take these spans; they are dropped, a copy is in the spool's directory refused/",
-                metadata: ["spans": "\(batch.spanCount)", "reason": "\(reason)", "more_since_last_line": "\(more)"])
+                metadata: ["spans": "\(address.spanCount)", "reason": "\(reason)", "more_since_last_line": "\(more)"])
         case .rejected(let spans, let message):
             guard let more = rejected.take(at: now) else { return }
             logger.warning(

@@ -9,8 +9,11 @@ import Synchronization
 struct ForwarderLoop: ~Copyable {
     private struct InFlight {
         let transfer: CurlTransfer
-        let consignment: Consignment
+        let delivery: Delivery
     }
+
+    /// A disk that could not be read gets a rest.
+    private static let readPauseNanoseconds: UInt64 = 1_000_000_000
 
     private let owner: Forwarder
     private let compressor: BodyCompressor
@@ -37,64 +40,34 @@ struct ForwarderLoop: ~Copyable {
             let now = owner.clock.monotonic()
             if isStopping && !isHurrying { dispatch.hurry(at: now) }
             isHurrying = isStopping
-            startRequests(at: now, flushing: isStopping)
-            if isStopping && (now >= deadline || hasNothingToDo(before: deadline)) { break }
+            let moment = startRequests(at: now, flushing: isStopping)
+            if isStopping && (now >= deadline || dispatch.inFlight == 0 && moment.map { $0 >= deadline } ?? true) {
+                break
+            }
             owner.multi.perform()
-            finishRequests()
-            if isStopping && hasNothingToDo(before: deadline) { break }
-            sleep(until: isStopping ? deadline : nil, flushing: isStopping)
+            if finishRequests() { continue }
+            sleep(until: [moment, isStopping ? deadline : nil])
         }
-        // Answers that have not come yet are unknown: those batches stay in the spool.
+        // Answers that have not come yet are unknown: those requests stay in the spool.
         for entry in inFlight.values { owner.multi.remove(entry.transfer) }
-        owner.spool.keepAtClose(dispatch.rests(flying: inFlight.values.map(\.consignment)))
-    }
-
-    /// At the end: all is sent, or the backend is away and the next try would come too late.
-    private func hasNothingToDo(before deadline: MonotonicTime) -> Bool {
-        if dispatch.inFlight > 0 { return false }
-        let now = owner.clock.monotonic()
-        return dispatch.nextMoment(freshAt: freshAt(now, flushing: true)).map { $0 >= deadline } ?? true
-    }
-
-    /// When a batch may be read from the spool; nil while it is empty.
-    private func freshAt(_ now: MonotonicTime, flushing: Bool) -> MonotonicTime? {
-        let waiting = owner.spool.waiting
-        return SpoolStretch.allCases.compactMap { stretch in
-            turns.moment(of: stretch, waiting, at: now, flushing: flushing, isProbing: dispatch.isProbing)
-        }.min()
     }
 
     // MARK: Sending
 
-    private mutating func startRequests(at now: MonotonicTime, flushing: Bool) {
-        let owner = owner
+    /// Sends all that may be sent. Returns when there may be more; nil while only an answer changes that.
+    private mutating func startRequests(at now: MonotonicTime, flushing: Bool) -> MonotonicTime? {
         beginStretch(at: now)
         while true {
-            let stretch = turns.choose(owner.spool.waiting, at: now, flushing: flushing, isProbing: dispatch.isProbing)
-            let (maxSpans, maxBytes) = (turns.maxSpans(of: stretch), owner.options.maxBatchBytes)
-            var read: SpoolBatch?
-            var readError: SpoolError?
-            let consignment = dispatch.next(at: now) { isLone -> SpoolBatch? in
-                guard let stretch else { return nil }
-                do throws(SpoolError) {
-                    // The spool gives one request at least.
-                    let batch = try owner.spool.readBatch(
-                        from: stretch, maxBytes: maxBytes, maxSpans: isLone ? 1 : maxSpans)
-                    read = batch
-                    return batch.isEmpty ? nil : batch
-                } catch {
-                    readError = error
-                    return nil
-                }
-            }
-            if let stretch, let read { turns.note(read: read.spanCount, from: stretch, at: now) }
-            if let consignment, let young = withoutExpired(consignment, at: now) { start(young, at: now) }
-            if let stretch, let readError {
-                // The spool counts it; the frames stay where they are, and the disk gets a rest.
-                turns.noteFailure(of: stretch, at: now)
-                log.note(readError, at: now)
-            } else if consignment == nil {
-                return
+            let waiting = owner.spool.waiting
+            let freshAt = SpoolStretch.allCases.compactMap { stretch in
+                turns.moment(of: stretch, waiting, at: now, flushing: flushing, isProbing: dispatch.isProbing)
+            }.min()
+            switch dispatch.next(at: now, freshAt: freshAt) {
+            case .wait(let moment): return moment
+            case .send(let delivery): sendAgain(delivery, at: now)
+            case .read(let isLone):
+                let stretch = turns.choose(waiting, at: now, flushing: flushing, isProbing: dispatch.isProbing)
+                if let stretch, !sendFresh(from: stretch, isLone: isLone, at: now) { return now }
             }
         }
     }
@@ -107,64 +80,85 @@ struct ForwarderLoop: ~Copyable {
         log.noteStretch(behind: unread.spans, at: now)
     }
 
-    /// What waited to be sent again may have become older than `spool.max-age`. nil when nothing is left of it.
-    private mutating func withoutExpired(_ consignment: Consignment, at now: MonotonicTime) -> Consignment? {
-        // The spool has just handed it out.
-        if consignment.isFresh && consignment.failures == 0 { return consignment }
-        var young = consignment
-        if consignment.isPart {
-            let wall = owner.clock.wall()
-            let isExpired = consignment.batch.frames.contains { owner.spool.isExpired($0.time, at: wall) }
-            if isExpired { young.batch = SpoolBatch() }
-        } else {
-            young.batch = owner.spool.withoutExpired(consignment.batch)
+    /// Reads on and sends what comes. Returns false where nothing does, as all of it has expired.
+    private mutating func sendFresh(from stretch: SpoolStretch, isLone: Bool, at now: MonotonicTime) -> Bool {
+        do throws(SpoolError) {
+            // The spool gives one request at least.
+            let batch = try owner.spool.readBatch(
+                from: stretch, maxBytes: owner.options.maxBatchBytes, maxSpans: isLone ? 1 : turns.maxSpans(of: stretch)
+            )
+            turns.note(read: batch.spanCount, from: stretch, at: now)
+            if batch.isEmpty { return false }
+            let delivery = dispatch.begin(batch.frames, unsentSpans: batch.unsentSpans, at: now)
+            if let delivery { start(delivery, body: batch.bytes, at: now) }
+        } catch {
+            // The spool counts it; the frames stay where they are, and the disk gets a rest.
+            turns.noteFailure(of: stretch, at: now)
+            log.note(error, at: now)
         }
-        if !young.batch.isEmpty { return young }
-        for effect in dispatch.expire(consignment) { carryOut(effect, at: now) }
-        return nil
+        return true
     }
 
-    private mutating func start(_ consignment: Consignment, at now: MonotonicTime) {
-        let body = compressor.compress(consignment.batch.bytes)
+    /// Sends what waited, less what has become older than `spool.max-age`, or is gone from the spool.
+    private mutating func sendAgain(_ delivery: Delivery, at now: MonotonicTime) {
+        do throws(SpoolError) {
+            let batch = try owner.spool.read(delivery.address)
+            guard var left = delivery.keeping(batch.frames) else { return dispatch.forget(delivery) }
+            guard let body = left.body(batch) else {
+                return finish(left, .refused(reason: "a request that can't be divided"), at: now)
+            }
+            left.bytes = body.count
+            start(left, body: body, at: now)
+        } catch {
+            dispatch.postpone(delivery, until: now.advanced(byNanoseconds: Self.readPauseNanoseconds))
+            log.note(error, at: now)
+        }
+    }
+
+    private mutating func start(_ delivery: Delivery, body: [UInt8], at now: MonotonicTime) {
         // A suspect gets a connection of its own: some backend behind the one that it failed on may be what is broken.
         let transfer = CurlTransfer(
-            owner.options, body: body, contentEncoding: compressor.contentEncoding,
-            onConnectionOfItsOwn: consignment.isSuspect)
+            owner.options, body: compressor.compress(body), contentEncoding: compressor.contentEncoding,
+            onConnectionOfItsOwn: delivery.isSuspect)
         guard let transfer, owner.multi.add(transfer)
         else {
-            finish(consignment, .retry(afterSeconds: 0, reason: "libcurl has no memory for a request"), at: now)
+            finish(delivery, .retry(afterSeconds: 0, reason: "libcurl has no memory for a request"), at: now)
             return
         }
-        inFlight[transfer.handle] = InFlight(transfer: transfer, consignment: consignment)
+        inFlight[transfer.handle] = InFlight(transfer: transfer, delivery: delivery)
     }
 
     // MARK: Answers
 
-    private mutating func finishRequests() {
+    /// Returns whether there were answers.
+    private mutating func finishRequests() -> Bool {
+        var hasAnswers = false
         while let (easy, result) = owner.multi.nextDone() {
             guard let entry = inFlight.removeValue(forKey: easy) else { continue }
+            hasAnswers = true
             owner.multi.remove(entry.transfer)
             let answer = entry.transfer.answer(result)
             let now = owner.clock.monotonic()
             owner.control.withLock {
                 $0.statistics.requests[answer.label, default: 0] += 1
-                $0.statistics.durations.observe(now.seconds(since: entry.consignment.startedAt))
+                $0.statistics.durations.observe(now.seconds(since: entry.delivery.startedAt))
             }
-            finish(entry.consignment, ForwardOutcome.of(answer), at: now)
+            finish(entry.delivery, ForwardOutcome.of(answer), at: now)
         }
+        return hasAnswers
     }
 
-    private mutating func finish(_ consignment: Consignment, _ outcome: ForwardOutcome, at now: MonotonicTime) {
+    private mutating func finish(_ delivery: Delivery, _ outcome: ForwardOutcome, at now: MonotonicTime) {
         let jitter = Double.random(in: 0..<1, using: &generator)
-        for effect in dispatch.finish(consignment, outcome, at: now, jitter: jitter) { carryOut(effect, at: now) }
+        for effect in dispatch.finish(delivery, outcome, at: now, jitter: jitter) { carryOut(effect, at: now) }
     }
 
     private mutating func carryOut(_ effect: DispatchEffect, at now: MonotonicTime) {
         switch effect {
-        case .settle(let frames, let dropped, let reason):
+        case .settle(.frames(let frames), let dropped, let reason):
             owner.spool.settle(frames, dropping: (dropped, reason.rawValue))
-        case .settlePart(let frame, let spans, let dropped, let reason):
-            owner.spool.settle(part: spans, of: frame, dropping: (dropped, reason.rawValue))
+        case .settle(.spans(let range, let frame), let dropped, let reason):
+            owner.spool.settle(range, of: frame, dropping: (dropped, reason.rawValue))
         case .failing(let reason, _, _):
             owner.control.withLock {
                 $0.statistics.isBackendUp = false
@@ -175,7 +169,7 @@ struct ForwarderLoop: ~Copyable {
                 $0.statistics.isBackendUp = true
                 $0.statistics.lastFailure = nil
             }
-        case .refused(let batch, let reason): setAside(batch, reason)
+        case .refused(let address, let reason): setAside(address, reason)
         case .rejected, .suspected, .tooLarge: break
         }
         log.note(effect, at: now)
@@ -183,11 +177,11 @@ struct ForwarderLoop: ~Copyable {
 
     /// The copy is written before the frame is settled: after a kill in between, the request is refused again. It costs
     /// writes into the page cache of the disk that each settlement writes to as well; nothing is synced.
-    private mutating func setAside(_ batch: SpoolBatch, _ reason: String) {
+    private mutating func setAside(_ address: SpoolAddress, _ reason: String) {
         guard let refusedRequests else { return }
         var outcome = RefusedCopy.kept
         do throws(RefusedRequests.NotKept) {
-            try refusedRequests.keep(batch, reason: reason, at: owner.clock.wall())
+            try refusedRequests.keep(try refusedRequest(address), reason: reason, at: owner.clock.wall())
         } catch {
             outcome = error.outcome
             log.note(error, at: owner.clock.monotonic())
@@ -196,21 +190,28 @@ struct ForwarderLoop: ~Copyable {
         owner.control.withLock { $0.statistics.copies[copy, default: 0] += 1 }
     }
 
+    /// What was refused, as it was sent.
+    private func refusedRequest(_ address: SpoolAddress) throws(RefusedRequests.NotKept) -> SpoolBatch {
+        var batch: SpoolBatch
+        do throws(SpoolError) {
+            batch = try owner.spool.read(address)
+        } catch {
+            throw RefusedRequests.NotKept(outcome: .failed, problem: error.description)
+        }
+        let delivery = Delivery(address, isFresh: false, acceptedBefore: 0)
+        guard !batch.isEmpty, let body = delivery.body(batch) else {
+            throw RefusedRequests.NotKept(outcome: .failed, problem: "the spool has dropped it meanwhile")
+        }
+        (batch.bytes, batch.spanCount) = (body, address.spanCount)
+        return batch
+    }
+
     // MARK: Sleeping
 
-    private func sleep(until drainDeadline: MonotonicTime?, flushing: Bool) {
+    private func sleep(until moments: [MonotonicTime?]) {
         let now = owner.clock.monotonic()
-        var deadline = now.advanced(byNanoseconds: 1_000_000_000)
-        if let drainDeadline { deadline = min(deadline, drainDeadline) }
-        let freshAt = freshAt(now, flushing: flushing)
-        if let moment = dispatch.nextMoment(freshAt: freshAt) { deadline = min(deadline, moment) }
-        if dispatch.wantsFresh(at: now) && !turns.isPaused(.newest, at: now) {
-            let threshold = owner.spool.unread.spans == 0 ? 1 : owner.options.maxBatchSpans
-            owner.wakeThreshold.store(threshold, ordering: .releasing)
-            // An append between the look and the store would find nobody to wake.
-            if owner.spool.unread.spans >= threshold { deadline = now }
-        }
-        owner.multi.wait(milliseconds: deadline.milliseconds(from: now))
-        owner.wakeThreshold.store(Int.max, ordering: .releasing)
+        let deadline = (moments.compactMap { $0 } + [now.advanced(byNanoseconds: 1_000_000_000)]).min() ?? now
+        let rule = dispatch.wantsFresh(at: now) ? turns.wakeRule(owner.spool.unread, at: now) : .never
+        owner.sleep(milliseconds: deadline.milliseconds(from: now), wakingOn: rule)
     }
 }

@@ -20,7 +20,7 @@ package struct ForwarderOptions: Sendable {
     package var maxDrainSpansPerSecond: Int
     /// Spans are sent in order as long as they wait no longer than this; then new ones go beside them.
     package var maxOrderedNanoseconds: UInt64 = 10_000_000_000
-    /// Requests at a time. Their batches, and those that wait for a retry, are all the memory that an outage takes.
+    /// Requests at a time. Their bodies are all the memory that an outage takes.
     package var maxInFlight = 4
     package var userAgent: String
     /// Where copies of refused requests go; nil = nowhere.

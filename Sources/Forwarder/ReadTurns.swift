@@ -1,5 +1,6 @@
 import Model
 import Spool
+import Synchronization
 
 /// Where in the spool the next batch is read, and when. Pure: gets times and what waits.
 ///
@@ -59,7 +60,7 @@ struct ReadTurns {
     }
 
     private func isFull(_ unread: SpoolUnread) -> Bool {
-        unread.spans >= maxBatchSpans || unread.bytes >= maxBatchBytes
+        WakeRule.fullBatch.isMet(by: unread, maxBatchSpans: maxBatchSpans, maxBatchBytes: maxBatchBytes)
     }
 
     /// From when on a batch may be read; nil while there is nothing.
@@ -79,6 +80,11 @@ struct ReadTurns {
         return max(moment, pauses[stretch] ?? moment)
     }
 
+    /// What an append has to bring so that a batch may be read at once. What is read for its age is read at its moment.
+    func wakeRule(_ newest: SpoolUnread, at now: MonotonicTime) -> WakeRule {
+        isPaused(.newest, at: now) ? .never : newest.spans == 0 ? .firstSpan : .fullBatch
+    }
+
     func maxSpans(of stretch: SpoolStretch?) -> Int {
         guard stretch == .oldest, let limit else { return maxBatchSpans }
         return min(maxBatchSpans, limit.spansPerSecond)
@@ -96,5 +102,23 @@ struct ReadTurns {
 
     func isPaused(_ stretch: SpoolStretch, at now: MonotonicTime) -> Bool {
         pauses[stretch].map { now < $0 } ?? false
+    }
+}
+
+/// Which appends wake the forwarder's thread.
+enum WakeRule: UInt8, AtomicRepresentable {
+    /// It is awake, or what is new may not be read now.
+    case never
+    /// One into an empty spool: its batch's time begins.
+    case firstSpan
+    /// One that makes a batch full.
+    case fullBatch
+
+    func isMet(by unread: SpoolUnread, maxBatchSpans: Int, maxBatchBytes: Int) -> Bool {
+        switch self {
+        case .never: false
+        case .firstSpan: unread.spans > 0
+        case .fullBatch: unread.spans >= maxBatchSpans || unread.bytes >= maxBatchBytes
+        }
     }
 }

@@ -1,21 +1,15 @@
 package import ProtobufWire
 
-/// Makes two requests of one, for a backend to which it is too large: each with half of the spans, below copies of the
+/// Makes smaller requests of one, for a backend to which it is too large: each with some of the spans, below copies of the
 /// resources and scopes that they stood under. All other bytes stay as they came.
 package enum RequestSplitter {
-    package struct Part: Equatable {
-        package let bytes: [UInt8]
-        package let spanCount: Int
-    }
-
-    /// nil where there is nothing to split: fewer than two spans.
-    package static func halves(of body: UnsafeRawBufferPointer) throws(WireError) -> (first: Part, second: Part)? {
-        let count = try spanCount(WireReader(body), level: 0)
-        if count < 2 { return nil }
-        let middle = count / 2
-        let first = try keeping(0..<middle, of: WireReader(body), level: 0, startingAt: 0)
-        let second = try keeping(middle..<count, of: WireReader(body), level: 0, startingAt: 0)
-        return (Part(bytes: first, spanCount: middle), Part(bytes: second, spanCount: count - middle))
+    /// Returns the request with those spans only whose index, counted from 0, is in the range.
+    ///
+    /// - Throws: where the bytes are no request.
+    package static func request(
+        _ body: UnsafeRawBufferPointer, spans range: Range<Int>
+    ) throws(WireError) -> [UInt8] {
+        try keeping(range, of: WireReader(body), level: 0, startingAt: 0)
     }
 
     /// Level 0 is the request (resource_spans = 1), 1 ResourceSpans (scope_spans = 2), 2 ScopeSpans (spans = 2).

@@ -1,140 +1,152 @@
 import Platform
 
-/// Which sequences are settled: all below a mark, and some ranges above it, because batches in flight are answered in
-/// any order.
-struct SettledSequences: Equatable {
-    /// Every sequence below this one is settled.
-    private(set) var below: UInt64
-    /// Ascending, disjoint, not adjacent, all above `below`.
-    private(set) var ranges: [ClosedRange<UInt64>] = []
-
-    func contains(_ sequence: UInt64) -> Bool {
-        sequence < below || ranges.contains { $0.contains(sequence) }
-    }
-
-    /// How many sequences of the range are not settled. By interval arithmetic: the range may be of any length.
-    func countUnsettled(in range: ClosedRange<UInt64>) -> UInt64 {
-        guard range.upperBound >= below else { return 0 }
-        let open = max(range.lowerBound, below)...range.upperBound
-        var count = open.upperBound - open.lowerBound + 1
-        for settled in ranges where settled.overlaps(open) {
-            let overlap = settled.clamped(to: open)
-            count -= overlap.upperBound - overlap.lowerBound + 1
-        }
-        return count
-    }
-
-    /// So many ranges at most, in any order: those that have to be there, and of the others the longest.
-    func ranges(atMost count: Int, first mustBeThere: (ClosedRange<UInt64>) -> Bool) -> [ClosedRange<UInt64>] {
-        if ranges.count <= count { return ranges }
-        let marked = ranges.map { (range: $0, length: $0.upperBound - $0.lowerBound, comesFirst: mustBeThere($0)) }
-        let sorted = marked.sorted { ($0.comesFirst ? 1 : 0, $0.length) > ($1.comesFirst ? 1 : 0, $1.length) }
-        return sorted.prefix(count).map(\.range)
-    }
-
-    mutating func insert(_ settled: ClosedRange<UInt64>) {
-        if settled.upperBound < below { return }
-        var merged = max(settled.lowerBound, below)...settled.upperBound
-        var kept: [ClosedRange<UInt64>] = []
-        for range in ranges {
-            let touches = range.lowerBound <= merged.upperBound + 1 && merged.lowerBound <= range.upperBound + 1
-            if touches {
-                merged = min(range.lowerBound, merged.lowerBound)...max(range.upperBound, merged.upperBound)
-            } else {
-                kept.append(range)
-            }
-        }
-        if merged.lowerBound <= below {
-            below = merged.upperBound + 1
-        } else {
-            kept.append(merged)
-            kept.sort { $0.lowerBound < $1.lowerBound }
-        }
-        ranges = kept
-    }
-}
-
-/// The checkpoint file: two slots written in turn, so that a write that power cuts short leaves the other one. The
-/// layout stands in SpoolFormat.swift.
+/// The checkpoint file: what is settled, in slots of which the newest counts. The layout stands in SpoolFormat.swift.
+///
+/// A slot is never written over the one that counts, so that a write that power cuts short leaves that one.
 struct Checkpoint {
     static let fileName = "checkpoint"
-    static let slotCount = 512
-    static let slotOffsets = [0, 4096]
-    static let maxRanges = 24
-    private static let keyOffset = 500
-    private static let magic: [UInt8] = Array("ASQCHKPT".utf8)
+    /// Where a slot may begin. The third place is for slots that are too long for the two others.
+    static let places = [0, 4096, 65536]
+    /// Ranges of frames and of spans together. Each request that waits or is under way adds one at most, and so does each
+    /// reader: there are never as many.
+    static let maxRanges = 2500
+    private static let headCount = 40
+    private static let magic: [UInt8] = Array("ASQCHKP3".utf8)
 
     struct Slot {
         let generation: UInt64
-        let settled: SettledSequences
-        /// nil in one from before version 2.
+        let settled: SettledFrames
+        /// nil in one from before version 2 of the segments.
         let key: FrameKey?
+        /// Bytes of the slot.
+        let count: Int
     }
 
     private(set) var generation: UInt64 = 0
+    /// Where the slot that counts lies in the file.
+    private var newest = 0..<0
+    /// The end of what was written.
+    private(set) var fileBytes = 0
 
-    /// The newest slot that checks, or nil: then everything on disk counts as unsettled.
+    /// Returns the newest slot that checks, or nil: then everything on disk counts as unsettled.
+    ///
+    /// - Throws: what the disk says, unless it only can't give a slot back: that one counts as lost.
     mutating func load(from file: any SpoolFile) throws(SystemError) -> Slot? {
-        var newest: Slot?
-        for offset in Self.slotOffsets {
+        var found: Slot?
+        fileBytes = try file.count
+        for place in Self.places {
             let bytes: [UInt8]
             do throws(SystemError) {
-                bytes = try file.read(Self.slotCount, at: offset)
+                bytes = try file.read(Self.headCount + 24 * Self.maxRanges + 4, at: place)
             } catch {
-                // As good as lost.
                 if error.isOfTheMedium { continue }
                 throw error
             }
-            guard let slot = Self.decode(bytes), slot.generation > newest?.generation ?? 0 else { continue }
-            newest = slot
+            let slot = bytes.withUnsafeBytes { Self.decode($0) ?? Self.decodeVersion1($0) }
+            guard let slot, slot.generation > found?.generation ?? 0 else { continue }
+            found = slot
+            newest = place..<place + slot.count
         }
-        generation = newest?.generation ?? 0
-        return newest
+        generation = found?.generation ?? 0
+        return found
     }
 
-    /// Writes the next slot. Of more than 24 ranges the shortest are left out: those frames are sent again at worst. But
-    /// those whose files are gone (`isPartlyGone`) would pass for lost.
-    mutating func store(
-        _ settled: SettledSequences, key: FrameKey, to file: any SpoolFile,
-        isPartlyGone: (ClosedRange<UInt64>) -> Bool = { _ in false }
-    ) throws(SystemError) {
-        let next = generation + 1
-        var bytes = Self.magic
-        bytes.append(littleEndian: next)
-        bytes.append(littleEndian: settled.below)
-        let ranges = settled.ranges(atMost: Self.maxRanges, first: isPartlyGone)
+    /// Writes the next slot.
+    ///
+    /// - Throws: what the disk says. The slot that counted before still does, and the next write goes to the same place.
+    mutating func store(_ settled: SettledFrames, key: FrameKey, to file: any SpoolFile) throws(SystemError) {
+        let bytes = Self.encode(settled, key: key, generation: generation + 1)
+        let place = Self.places.first { !($0..<$0 + bytes.count).overlaps(newest) }
+        guard let place else { preconditionFailure("a slot is shorter than what lies between the places") }
+        try file.write(bytes, at: place)
+        generation += 1
+        newest = place..<place + bytes.count
+        fileBytes = max(fileBytes, newest.upperBound)
+    }
+
+    private static func encode(_ settled: SettledFrames, key: FrameKey, generation: UInt64) -> [UInt8] {
+        let ranges = settled.sequences.ranges.prefix(maxRanges)
+        let spans = settled.spans.flatMap { sequence, settled in
+            ((settled.below > 0 ? [0...settled.below - 1] : []) + settled.ranges).map { (sequence, $0) }
+        }.prefix(maxRanges - ranges.count)
+        assert(ranges.count + spans.count < maxRanges, "more ranges than requests can divide")
+        var bytes = magic
+        bytes.append(littleEndian: generation)
+        bytes.append(littleEndian: settled.sequences.below)
+        bytes.append(littleEndian: key.bits)
         bytes.append(littleEndian: UInt32(ranges.count))
-        bytes.append(littleEndian: UInt32(0))
+        bytes.append(littleEndian: UInt32(spans.count))
         for range in ranges {
             bytes.append(littleEndian: range.lowerBound)
             bytes.append(littleEndian: range.upperBound)
         }
-        bytes += [UInt8](repeating: 0, count: Self.keyOffset - bytes.count)
-        bytes.append(littleEndian: key.bits)
+        for (sequence, range) in spans {
+            bytes.append(littleEndian: sequence)
+            bytes.append(littleEndian: range.lowerBound)
+            bytes.append(littleEndian: range.upperBound)
+        }
         bytes.append(littleEndian: bytes.withUnsafeBytes { crc32c($0) })
-        // A write that fails is tried again in the same slot: the other one is the last that is known to be good.
-        try file.write(bytes, at: Self.slotOffsets[Int(next % 2)])
-        generation = next
+        return bytes
     }
 
-    private static func decode(_ slot: [UInt8]) -> Slot? {
-        slot.withUnsafeBytes { bytes in
-            guard bytes.count == slotCount, bytes.prefix(8).elementsEqual(magic) else { return nil }
-            let body = UnsafeRawBufferPointer(rebasing: bytes[0..<slotCount - 4])
-            guard bytes.littleEndian32(at: slotCount - 4) == crc32c(body) else { return nil }
-            let count = Int(bytes.littleEndian32(at: 24))
-            let generation = bytes.littleEndian64(at: 8)
-            let below = bytes.littleEndian64(at: 16)
-            guard count <= maxRanges, generation < .max, below <= FrameHeader.maxSequence else { return nil }
-            var settled = SettledSequences(below: below)
-            for index in 0..<count {
-                let first = bytes.littleEndian64(at: 32 + 16 * index)
-                let last = bytes.littleEndian64(at: 40 + 16 * index)
-                guard first <= last, last <= FrameHeader.maxSequence else { return nil }
-                settled.insert(first...last)
-            }
-            return Slot(
-                generation: generation, settled: settled, key: FrameKey(bits: bytes.littleEndian64(at: keyOffset)))
+    private static func decode(_ bytes: UnsafeRawBufferPointer) -> Slot? {
+        guard bytes.count >= headCount, bytes.prefix(8).elementsEqual(magic) else { return nil }
+        let rangeCount = Int(bytes.littleEndian32(at: 32))
+        let spanRangeCount = Int(bytes.littleEndian32(at: 36))
+        guard rangeCount + spanRangeCount <= maxRanges else { return nil }
+        let spansOffset = headCount + 16 * rangeCount
+        let end = spansOffset + 24 * spanRangeCount
+        guard end + 4 <= bytes.count,
+            bytes.littleEndian32(at: end) == crc32c(UnsafeRawBufferPointer(rebasing: bytes[..<end])),
+            let head = Head(bytes),
+            var settled = SettledFrames(bytes, rangesAt: headCount, count: rangeCount, head.below)
+        else { return nil }
+        for offset in stride(from: spansOffset, to: end, by: 24) {
+            let (first, last) = (bytes.littleEndian64(at: offset + 8), bytes.littleEndian64(at: offset + 16))
+            guard first <= last, last <= UInt32.max else { return nil }
+            // How many spans the frame has is not known here, only that these are not all.
+            _ = settled.insert(spans: first...last, of: bytes.littleEndian64(at: offset), count: .max)
+        }
+        return Slot(
+            generation: head.generation, settled: settled, key: FrameKey(bits: bytes.littleEndian64(at: 24)),
+            count: end + 4)
+    }
+
+    /// A slot as programs wrote it before there were spans in it: always 512 bytes, and 24 ranges at most.
+    private static func decodeVersion1(_ file: UnsafeRawBufferPointer) -> Slot? {
+        guard file.count >= 512, file.prefix(8).elementsEqual(Array("ASQCHKPT".utf8)) else { return nil }
+        let bytes = UnsafeRawBufferPointer(rebasing: file[..<512])
+        let rangeCount = Int(bytes.littleEndian32(at: 24))
+        guard rangeCount <= 24,
+            bytes.littleEndian32(at: 508) == crc32c(UnsafeRawBufferPointer(rebasing: bytes[..<508])),
+            let head = Head(bytes), let settled = SettledFrames(bytes, rangesAt: 32, count: rangeCount, head.below)
+        else { return nil }
+        return Slot(
+            generation: head.generation, settled: settled, key: FrameKey(bits: bytes.littleEndian64(at: 500)),
+            count: 512)
+    }
+
+    /// What slots of both versions have at the same place.
+    private struct Head {
+        let generation: UInt64
+        let below: UInt64
+
+        init?(_ bytes: UnsafeRawBufferPointer) {
+            generation = bytes.littleEndian64(at: 8)
+            below = bytes.littleEndian64(at: 16)
+            if generation == .max || below > FrameHeader.maxSequence { return nil }
+        }
+    }
+}
+
+extension SettledFrames {
+    /// nil where one of the ranges is none.
+    fileprivate init?(_ bytes: UnsafeRawBufferPointer, rangesAt start: Int, count: Int, _ below: UInt64) {
+        self.init(below: below)
+        for offset in stride(from: start, to: start + 16 * count, by: 16) {
+            let (first, last) = (bytes.littleEndian64(at: offset), bytes.littleEndian64(at: offset + 8))
+            guard first <= last, last <= FrameHeader.maxSequence else { return nil }
+            insert(first...last)
         }
     }
 }

@@ -21,7 +21,7 @@ struct SegmentScan {
         expected = max(segment.firstSequence, after + 1)
     }
 
-    mutating func read(_ file: any SpoolFile, count: Int, settled: SettledSequences) throws(SystemError) {
+    mutating func read(_ file: any SpoolFile, count: Int, settled: SettledFrames) throws(SystemError) {
         // A file whose header is not whole may still hold frames behind it.
         var offset = min(segment.headerBytes, count)
         goodEnd = offset
@@ -58,7 +58,7 @@ struct SegmentScan {
     }
 
     private mutating func take(
-        _ bytes: UnsafeRawBufferPointer, at base: Int, fileCount: Int, _ settled: SettledSequences
+        _ bytes: UnsafeRawBufferPointer, at base: Int, fileCount: Int, _ settled: SettledFrames
     ) -> Int {
         var finder = FrameFinder(bytes, at: base, segmentBytes: fileCount, key: segment.key)
         while let found = finder.next() {
@@ -69,7 +69,7 @@ struct SegmentScan {
         return finder.done
     }
 
-    private mutating func note(_ header: FrameHeader, _ settled: SettledSequences) {
+    private mutating func note(_ header: FrameHeader, _ settled: SettledFrames) {
         if header.sequence > expected { gaps.append(expected...header.sequence - 1) }
         if header.sequence < expected { return }
         expected = header.sequence + 1
@@ -79,7 +79,7 @@ struct SegmentScan {
         let isFirst = segment.unsettledFrames == 0
         segment.oldestUnsettled = isFirst ? header.time : min(segment.oldestUnsettled ?? header.time, header.time)
         segment.unsettledFrames += 1
-        segment.unsettledSpans += header.spanCount
+        segment.unsettledSpans += settled.unsettledSpans(of: header.sequence, count: header.spanCount)
         segment.newest = max(segment.newest ?? header.time, header.time)
     }
 }

@@ -117,7 +117,6 @@ package final class Spool: Sendable {
         waker.wake()
         syncThread.withLock { $0 }?.join()
         _ = syncOnce()
-        putRestsInPlace()
     }
 
     // MARK: Appending

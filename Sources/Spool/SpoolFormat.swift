@@ -6,7 +6,7 @@ import Platform
 // A spool is a directory:
 //
 //     lock                          the owner's pid in decimal; held by flock(2) while the owner lives
-//     checkpoint                    which frames are settled: sent, refused for good or dropped
+//     checkpoint                    which frames, and which spans of others, are settled: sent, refused for good or dropped
 //     segment-<16 hex digits>.log   frames; the digits are the sequence of the first one
 //     segment-….log.new             a copy that is not finished, of a segment whose sync failed
 //
@@ -38,8 +38,22 @@ import Platform
 // bytes that do, and counted. A frame whose sequence is not above that of the frame before it is a stray copy, and is
 // stepped over too.
 //
-// The checkpoint is two slots of 512 bytes, at 0 and 4096, written in turn; the one with the right CRC and the higher
-// generation counts. A lost checkpoint costs re-sending, never a span.
+// The checkpoint is a file of slots, which begin at 0, 4096 or 65536. The one with the right CRC and the highest generation
+// counts; the next one is written where it does not touch that one. A lost checkpoint costs re-sending, never a span.
+//
+//     offset size
+//       0    8   magic "ASQCHKP3"
+//       8    8   generation
+//      16    8   every sequence below this one is settled
+//      24    8   the key
+//      32    4   number r of ranges of frames
+//      36    4   number s of ranges of spans
+//      40  16*r  settled frames above the mark: first sequence, last sequence (both included)
+//       …  24*s  settled spans of frames that are not settled: sequence, first span, last span (both included, from 0)
+//       …    4   CRC-32C of all bytes before
+//
+// Programs before this version wrote two slots of 512 bytes, at 0 and 4096, in turn. They are read, and replaced by the next
+// settlement:
 //
 //     offset size
 //       0    8   magic "ASQCHKPT"
@@ -48,7 +62,7 @@ import Platform
 //      24    4   number of ranges that follow, at most 24
 //      28    4   reserved = 0
 //      32   16*n settled ranges above it: first, last (both included)
-//     500    8   the key; 0 in a checkpoint from before version 2
+//     500    8   the key; 0 in a checkpoint from before version 2 of the segments
 //     508    4   CRC-32C of bytes 0..<508
 
 /// What tells the frames of a segment from any other bytes: how they begin, and where their checksums go on from.

@@ -39,6 +39,13 @@ package struct SpoolWaiting: Sendable {
     package var backlog: SpoolUnread?
 }
 
+/// A segment could not be read, at this offset the last time, so often, and since when.
+struct ReadFailure {
+    let offset: Int
+    let tries: Int
+    let since: MonotonicTime
+}
+
 /// Reads one stretch in order.
 struct SpoolReader {
     /// It reads segments from this sequence on, up to the next one's.
@@ -48,8 +55,6 @@ struct SpoolReader {
     var lastRead: UInt64
     /// Appended (or recovered) and not yet read.
     var unread = SpoolUnread()
-    /// The segment that could not be read, how often in a row, and since when.
-    var failure: (segment: UInt64, tries: Int, since: MonotonicTime)?
 
     init(start: UInt64, lastRead: UInt64) {
         self.start = start
@@ -100,7 +105,6 @@ extension Spool {
 }
 
 extension SpoolState {
-    /// Each makes a hole in the settled sequences, as each batch in flight does; the checkpoint knows 24 ranges.
     static let maxReaders = 8
 
     func readerIndex(of stretch: SpoolStretch) -> Int {
@@ -181,7 +185,7 @@ extension SpoolState {
         if readers[reader].position?.segment == source.segment {
             readers[reader].position?.offset = source.offset + count
         }
-        if count > 0 { readers[reader].failure = nil }
+        if count > 0 { noteRead(of: source.segment, source.offset..<source.offset + count) }
     }
 
     mutating func noteRead(_ batch: SpoolBatch, from stretch: SpoolStretch, age: UInt64?, _ now: MonotonicTime) {
@@ -190,7 +194,7 @@ extension SpoolState {
             guard let index = segmentIndex(frame.segment, from: last) else { continue }
             last = index
             segments[index].inFlightFrames += 1
-            segments[index].inFlightSpans += frame.spanCount
+            segments[index].inFlightSpans += settled.unsettledSpans(of: frame.sequence, count: frame.spanCount)
         }
         let reader = readerIndex(of: stretch)
         let isAll = nextUnread(reader) == nil
@@ -206,28 +210,42 @@ extension SpoolState {
         _ error: SystemError, from stretch: SpoolStretch, _ now: MonotonicTime, patience: UInt64
     ) {
         countFailedRead()
-        let reader = readerIndex(of: stretch)
-        guard let position = readers[reader].position, error.isOfTheMedium else { return }
-        let before = readers[reader].failure?.segment == position.segment ? readers[reader].failure : nil
-        let failure = (segment: position.segment, tries: (before?.tries ?? 0) + 1, since: before?.since ?? now)
-        readers[reader].failure = failure
-        guard failure.tries >= Self.maxReadTries, now.nanoseconds(since: failure.since) >= patience,
-            let index = segments.firstIndex(where: { $0.firstSequence == position.segment })
-        else { return }
-        quarantine(index, from: position.offset, reader: reader)
-        readers[reader].failure = nil
-        noteRead(SpoolBatch(), from: stretch, age: nil, now)
+        guard let position = readers[readerIndex(of: stretch)].position else { return }
+        noteReadFailure(error, of: position.segment, at: position.offset, now, patience: patience)
+        if let index = segmentIndex(position.segment, from: 0), segments[index].isQuarantined {
+            noteRead(SpoolBatch(), from: stretch, age: nil, now)
+        }
+    }
+
+    /// A segment could not be opened, or not be read at `offset`.
+    mutating func noteReadFailure(
+        _ error: SystemError, of segment: UInt64, at offset: Int, _ now: MonotonicTime, patience: UInt64
+    ) {
+        guard error.isOfTheMedium, let index = segmentIndex(segment, from: 0) else { return }
+        let before = readFailures[segment]
+        let failure = ReadFailure(offset: offset, tries: (before?.tries ?? 0) + 1, since: before?.since ?? now)
+        readFailures[segment] = failure
+        guard failure.tries >= Self.maxReadTries, now.nanoseconds(since: failure.since) >= patience else { return }
+        quarantine(index, from: offset)
+        readFailures[segment] = nil
+    }
+
+    /// These bytes of a segment were read.
+    mutating func noteRead(of segment: UInt64, _ bytes: Range<Int>) {
+        if !readFailures.isEmpty, let failure = readFailures[segment], bytes.contains(failure.offset) {
+            readFailures[segment] = nil
+        }
     }
 
     /// Counts what stands behind `offset` as dropped, so that the reader goes on behind the segment. The file stays, and
     /// its frames stay unsettled: if the next start can read them, they are sent then.
-    private mutating func quarantine(_ index: Int, from offset: Int, reader: Int) {
+    private mutating func quarantine(_ index: Int, from offset: Int) {
         let lost = segments[index].unsettledSpans - segments[index].inFlightSpans
         dropped[SpoolDrop.unreadable.rawValue, default: 0] += UInt64(lost)
-        readers[reader].note(dropped: lost)
+        readers[readerIndex(ofSegment: segments[index].firstSequence)].note(dropped: lost)
         segments[index].unsettledSpans = segments[index].inFlightSpans
         segments[index].unsettledFrames = segments[index].inFlightFrames
-        segments[index].unreadableFrom = offset
+        segments[index].unreadableFrom = min(offset, segments[index].unreadableFrom ?? offset)
         segments[index].isSealed = true
         segments[index].needsRewrite = false
     }
@@ -239,14 +257,14 @@ extension SpoolState {
         readers[reader].lastRead = max(lastRead, sequence)
         guard sequence > lastRead + 1 else { return }
         let gap = lastRead + 1...sequence - 1
-        let lost = settled.countUnsettled(in: gap)
+        let lost = settled.sequences.countUnsettled(in: gap)
         if lost == 0 { return }
         corruptFrames += lost
         for index in segments.indices where segments[index].frameCount > 0 {
             let segment = segments[index]
             guard segment.lastSequence >= gap.lowerBound, segment.firstSequence <= gap.upperBound else { continue }
             let overlap = gap.clamped(to: segment.firstSequence...segment.lastSequence)
-            segments[index].unsettledFrames -= Int(settled.countUnsettled(in: overlap))
+            segments[index].unsettledFrames -= Int(settled.sequences.countUnsettled(in: overlap))
             dropResidue(ofSegmentAt: index)
         }
         settle(gap)

@@ -2,28 +2,6 @@ package import Model
 import Platform
 import Synchronization
 
-/// Payloads read in a row, to be sent as one: protobuf messages of one type concatenate to one message.
-package struct SpoolBatch: Sendable {
-    /// One payload of the batch.
-    package struct Frame: Sendable {
-        let segment: UInt64
-        package let sequence: UInt64
-        package let spanCount: Int
-        /// When it was appended.
-        package let time: WallTime
-        /// Where its payload lies in the batch's bytes.
-        package let range: Range<Int>
-    }
-
-    package var bytes: [UInt8] = []
-    package var frames: [Frame] = []
-    package var spanCount = 0
-
-    package init() {}
-
-    package var isEmpty: Bool { frames.isEmpty }
-}
-
 extension Spool {
     /// The next unread frames of a stretch, at least one if there is any, up to the limits. Those older than `max-age` are
     /// dropped on the way. Called by one thread only.
@@ -32,7 +10,7 @@ extension Spool {
     ) throws(SpoolError) -> SpoolBatch {
         var batch = SpoolBatch()
         var chunkBytes = min(maxBytes, FrameHeader.maxPayload) + FrameHeader.count
-        while batch.spanCount < maxSpans && batch.bytes.count < maxBytes {
+        while batch.spanCount < maxSpans && batch.bytes.count < maxBytes && batch.unsentSpans == nil {
             do throws(SystemError) {
                 let next = try state.withLock { state throws(SystemError) in
                     if batch.isEmpty { state.mergeReaders() }
@@ -56,8 +34,8 @@ extension Spool {
                 // What was read before is handed out; the next call meets the error again, or not.
                 if !batch.isEmpty { break }
                 let now = clock.monotonic()
-                state.withLock {
-                    $0.noteReadFailure(error, from: stretch, now, patience: options.readPatienceNanoseconds)
+                state.withLock { state in
+                    state.noteReadFailure(error, from: stretch, now, patience: options.readPatienceNanoseconds)
                 }
                 throw .io(error)
             }
@@ -77,52 +55,46 @@ extension Spool {
         from chunk: [UInt8], _ source: ReadSource, maxBytes: Int, maxSpans: Int, into batch: inout SpoolBatch
     ) -> Int {
         let now = clock.wall()
-        return chunk.withUnsafeBytes { bytes in
+        var passed: [UInt64] = []
+        var expired: [SpoolFrame] = []
+        let done = chunk.withUnsafeBytes { bytes in
             var finder = FrameFinder(bytes, at: source.offset, segmentBytes: source.bytes, key: source.key)
             var lastRead = source.lastRead
-            var expired: [SpoolBatch.Frame] = []
-            while let found = finder.next() {
+            while batch.unsentSpans == nil, let found = finder.next() {
                 let header = found.header
+                let frame = SpoolFrame(
+                    header, segment: source.segment, offset: source.offset + found.range.lowerBound)
                 if header.sequence <= lastRead || source.settled.contains(header.sequence) {
                     // A stray copy, or sent already.
                 } else if isExpired(header.time, at: now) {
-                    expired.append(SpoolBatch.Frame(header, segment: source.segment, range: 0..<0))
+                    expired.append(frame)
                 } else {
+                    let left = source.settled.unsettledRanges(of: header.sequence, count: header.spanCount)
                     let isFull =
                         batch.bytes.count + header.payloadCount > maxBytes
-                        || batch.spanCount + header.spanCount > maxSpans
+                        || batch.spanCount + header.spanCount > maxSpans || left != nil
                     if isFull && !batch.isEmpty { break }
-                    batch.append(header, bytes[found.range].dropFirst(FrameHeader.count), segment: source.segment)
+                    batch.append(
+                        frame, UnsafeRawBufferPointer(rebasing: bytes[found.range].dropFirst(FrameHeader.count)))
+                    if let left {
+                        batch.unsentSpans = left
+                        batch.spanCount = left.reduce(0) { $0 + $1.count }
+                    }
                 }
-                state.withLock {
-                    $0.noteGap(before: header.sequence, reader: $0.readerIndex(ofSegment: source.segment))
-                }
+                passed.append(header.sequence)
                 lastRead = max(lastRead, header.sequence)
                 finder.take(found)
             }
-            if !expired.isEmpty {
-                state.withLock { state in
-                    state.expire(expired, wereInFlight: false)
-                    state.deleteSettledSegments(fileSystem)
-                }
-            }
             return finder.done
         }
-    }
-
-    /// The batch without frames that became older than `max-age` since they were read: these are dropped. To be asked
-    /// before a batch is sent again.
-    package func withoutExpired(_ batch: SpoolBatch) -> SpoolBatch {
-        let now = clock.wall()
-        let expired = batch.frames.filter { isExpired($0.time, at: now) }
-        if expired.isEmpty { return batch }
         state.withLock { state in
-            state.expire(expired, wereInFlight: true)
+            let reader = state.readerIndex(ofSegment: source.segment)
+            for sequence in passed { state.noteGap(before: sequence, reader: reader) }
+            if expired.isEmpty { return }
+            state.expire(expired, wereInFlight: false)
             state.deleteSettledSegments(fileSystem)
         }
-        var kept = SpoolBatch()
-        for frame in batch.frames where !isExpired(frame.time, at: now) { kept.append(frame, of: batch) }
-        return kept
+        return done
     }
 
     /// Whether what was received at `time` is older than `max-age`.
@@ -135,43 +107,23 @@ extension Spool {
     /// already).
     @discardableResult
     package func settle(
-        _ frames: some Collection<SpoolBatch.Frame>, dropping: (spans: Int, reason: String)? = nil
+        _ frames: some Collection<SpoolFrame>, dropping: (spans: Int, reason: String)? = nil
     ) -> Int {
         state.withLock { state in
-            let held = state.settle(frames, wereInFlight: true)
-            let dropped = min(max(0, dropping?.spans ?? 0), held)
-            state.deliveredSpans += UInt64(held - dropped)
-            if let dropping, dropped > 0 { state.dropped[dropping.reason, default: 0] += UInt64(dropped) }
-            state.deleteSettledSegments(fileSystem)
-            return held
+            defer { state.deleteSettledSegments(fileSystem) }
+            return state.count(settled: state.settle(frames, wereInFlight: true), dropping: dropping)
         }
     }
-}
 
-extension SpoolBatch {
-    /// Takes over a frame of another batch, with its payload.
-    package mutating func append(_ frame: Frame, of other: SpoolBatch) {
-        let start = bytes.count
-        bytes += other.bytes[frame.range]
-        frames.append(
-            Frame(
-                segment: frame.segment, sequence: frame.sequence, spanCount: frame.spanCount, time: frame.time,
-                range: start..<bytes.count))
-        spanCount += frame.spanCount
-    }
-
-    mutating func append(_ header: FrameHeader, _ payload: Slice<UnsafeRawBufferPointer>, segment: UInt64) {
-        let start = bytes.count
-        bytes += payload
-        frames.append(Frame(header, segment: segment, range: start..<bytes.count))
-        spanCount += header.spanCount
-    }
-}
-
-extension SpoolBatch.Frame {
-    fileprivate init(_ header: FrameHeader, segment: UInt64, range: Range<Int>) {
-        self.init(
-            segment: segment, sequence: header.sequence, spanCount: header.spanCount, time: header.time, range: range)
+    /// Some spans of a frame were delivered, all but `dropping` of them. The frame is settled with the last of its spans.
+    @discardableResult
+    package func settle(
+        _ spans: Range<Int>, of frame: SpoolFrame, dropping: (spans: Int, reason: String)? = nil
+    ) -> Int {
+        state.withLock { state in
+            defer { state.deleteSettledSegments(fileSystem) }
+            return state.count(settled: state.settle(spans: spans, of: frame), dropping: dropping)
+        }
     }
 }
 
@@ -183,7 +135,7 @@ struct ReadSource {
     let offset: Int
     /// Bytes of the segment that are written whole, and readable.
     let bytes: Int
-    let settled: SettledSequences
+    let settled: SettledFrames
     let lastRead: UInt64
 }
 
@@ -208,19 +160,52 @@ extension SpoolState {
     }
 
     /// Marks frames as settled and takes them off the books. Returns how many spans that were.
-    mutating func settle(_ frames: some Collection<SpoolBatch.Frame>, wereInFlight: Bool) -> Int {
+    mutating func settle(_ frames: some Collection<SpoolFrame>, wereInFlight: Bool) -> Int {
+        var last = 0
+        let spans = frames.reduce(0) { $0 + release($1, wasInFlight: wereInFlight, &last) }
         var run: ClosedRange<UInt64>?
         for frame in frames {
             if let current = run, frame.sequence == current.upperBound + 1 {
                 run = current.lowerBound...frame.sequence
             } else {
-                if let run { settle(run) }
+                if let run { settled.insert(run) }
                 run = frame.sequence...frame.sequence
             }
         }
         if let run { settle(run) }
-        var last = 0
-        return frames.reduce(0) { $0 + release($1, wasInFlight: wereInFlight, &last) }
+        last = 0
+        for frame in frames { moveOldest(frame, &last) }
+        return spans
+    }
+
+    /// Marks spans of a frame in flight as settled and takes them off the books. Returns how many that were.
+    mutating func settle(spans range: Range<Int>, of frame: SpoolFrame) -> Int {
+        guard !range.isEmpty, let index = segmentIndex(frame.segment, from: 0), !settled.contains(frame.sequence) else {
+            return 0
+        }
+        let before = settled.unsettledSpans(of: frame.sequence, count: frame.spanCount)
+        let isLast = settled.insert(
+            spans: UInt64(range.lowerBound)...UInt64(range.upperBound - 1), of: frame.sequence, count: frame.spanCount)
+        storeCheckpoint()
+        if lostFrames.contains(frame.sequence) { return 0 }
+        let left = isLast ? 0 : settled.unsettledSpans(of: frame.sequence, count: frame.spanCount)
+        segments[index].unsettledSpans -= before - left
+        segments[index].inFlightSpans -= before - left
+        if isLast {
+            var last = index
+            segments[index].unsettledFrames -= 1
+            segments[index].inFlightFrames -= 1
+            moveOldest(frame, &last)
+        }
+        return before - left
+    }
+
+    /// Counts spans that were just settled. Returns how many.
+    fileprivate mutating func count(settled spans: Int, dropping: (spans: Int, reason: String)?) -> Int {
+        let dropped = min(max(0, dropping?.spans ?? 0), spans)
+        deliveredSpans += UInt64(spans - dropped)
+        if let dropping, dropped > 0 { self.dropped[dropping.reason, default: 0] += UInt64(dropped) }
+        return spans
     }
 
     /// Where a segment is: `expected`, or anywhere. Frames of one segment come together.
@@ -230,7 +215,7 @@ extension SpoolState {
     }
 
     /// Drops frames for their age.
-    mutating func expire(_ frames: [SpoolBatch.Frame], wereInFlight: Bool) {
+    mutating func expire(_ frames: [SpoolFrame], wereInFlight: Bool) {
         let spans = settle(frames, wereInFlight: wereInFlight)
         dropped[SpoolDrop.expired.rawValue, default: 0] += UInt64(spans)
         if !wereInFlight, let first = frames.first {
@@ -238,22 +223,30 @@ extension SpoolState {
         }
     }
 
-    /// Takes a settled frame off its segment's books. Returns its spans, or 0 if the segment was dropped meanwhile.
-    private mutating func release(_ frame: SpoolBatch.Frame, wasInFlight: Bool, _ expected: inout Int) -> Int {
-        let spans = frame.spanCount - (settledParts.removeValue(forKey: frame.sequence) ?? 0)
-        guard let index = segmentIndex(frame.segment, from: expected) else { return 0 }
+    /// Takes a frame off its segment's books that is settled next. Returns its spans, or 0 if it is off already.
+    private mutating func release(_ frame: SpoolFrame, wasInFlight: Bool, _ expected: inout Int) -> Int {
+        guard let index = segmentIndex(frame.segment, from: expected), !settled.contains(frame.sequence),
+            !lostFrames.contains(frame.sequence)
+        else { return 0 }
         expected = index
+        let spans = settled.unsettledSpans(of: frame.sequence, count: frame.spanCount)
         segments[index].unsettledFrames -= 1
         segments[index].unsettledSpans -= spans
         if wasInFlight {
             segments[index].inFlightFrames -= 1
             segments[index].inFlightSpans -= spans
         }
-        if settled.countUnsettled(in: frame.segment...frame.sequence) == 0 {
+        return spans
+    }
+
+    /// A frame was settled: if all before it in its segment are, none that is left is older.
+    private mutating func moveOldest(_ frame: SpoolFrame, _ expected: inout Int) {
+        guard let index = segmentIndex(frame.segment, from: expected) else { return }
+        expected = index
+        if settled.sequences.countUnsettled(in: frame.segment...frame.sequence) == 0 {
             segments[index].oldestUnsettled = max(segments[index].oldestUnsettled ?? frame.time, frame.time)
         }
         dropResidue(ofSegmentAt: index)
-        return spans
     }
 
     /// Once every frame of a segment is settled, the spans still on its books are those of its corrupt frames.

@@ -30,7 +30,7 @@ extension Spool {
         var state = SpoolState(checkpoint, checkpointFile, settled: slot?.settled, key: knownKey ?? .random())
         // A spool that was never written as version 2 has no key to look for.
         let spareKeys = knownKey == nil ? [.version1] : [state.key] + headerKeys.filter { $0 != state.key }.uniqued()
-        state.nextSequence = state.settled.below
+        state.nextSequence = state.settled.sequences.below
         // From this sequence on, frames of the segment before are unreadable.
         var brokenFrom: UInt64?
         for (index, segment) in segments.enumerated() {
@@ -56,8 +56,11 @@ extension Spool {
         }
         // Above all that counts as settled: a frame with such a sequence would never be read. (What was given up may have
         // closed the gap below a range, which then is none any more.)
-        let settledBelow = state.settled.ranges.last.map { $0.upperBound + 1 } ?? state.settled.below
+        let settled = state.settled.sequences
+        let settledBelow = settled.ranges.last.map { $0.upperBound + 1 } ?? settled.below
         state.nextSequence = max(state.nextSequence, settledBelow)
+        let held = state.segments.filter { $0.frameCount > 0 }.map { $0.firstSequence...$0.lastSequence }
+        state.settled.keepSpans { sequence in held.contains { $0.contains(sequence) } }
         var reader = SpoolReader(start: 0, lastRead: (state.segments.first?.firstSequence ?? state.nextSequence) - 1)
         state.recoveredSpans = state.segments.reduce(0) { $0 + $1.unsettledSpans }
         for index in state.segments.indices where failedSyncs.contains(state.segments[index].firstSequence) {
@@ -68,8 +71,8 @@ extension Spool {
         reader.unread.bytes = state.segments.reduce(0) { $0 + $1.bytes }
         reader.unread.since = state.recoveredSpans > 0 ? MonotonicTime(nanoseconds: 0) : nil
         state.readers = [reader]
-        // In both slots, before the first segment with this key.
-        if slot?.key == nil { for _ in Checkpoint.slotOffsets { state.storeCheckpoint() } }
+        // In two slots, before the first segment with this key.
+        if slot?.key == nil { for _ in 0..<2 { state.storeCheckpoint() } }
         return state
     }
 
@@ -202,7 +205,7 @@ extension SpoolState {
     /// Counts sequences that can't be read any more; nothing waits for them.
     fileprivate mutating func giveUp(_ gaps: [ClosedRange<UInt64>]) {
         for gap in gaps {
-            corruptFrames += settled.countUnsettled(in: gap)
+            corruptFrames += settled.sequences.countUnsettled(in: gap)
             settled.insert(gap)
         }
     }

@@ -85,7 +85,7 @@ struct SpoolState {
     var nextSequence: UInt64 = 1
     /// Of the frames that are written; segments from before version 2 have another one.
     let key: FrameKey
-    var settled = SettledSequences(below: 1)
+    var settled = SettledFrames(below: 1)
     var checkpoint: Checkpoint
     let checkpointFile: any SpoolFile
     var isCheckpointDirty = false
@@ -111,9 +111,10 @@ struct SpoolState {
     var failedDirectorySyncs = 0
     /// With `sync: always`, what was appended and is not yet on the disk.
     var awaitingSync: [AppendedFrame] = []
-    /// Spans of frames in flight that are off the books, by sequence.
-    var settledParts: [UInt64: Int] = [:]
-    var rests: [SpoolRest] = []
+    /// Frames in flight that the disk does not give back any more: off the books, though they are not settled.
+    var lostFrames: Set<UInt64> = []
+    /// By segment.
+    var readFailures: [UInt64: ReadFailure] = [:]
     /// For copies of segments that are being made.
     var reservedBytes = 0
     /// Of a probe that is on the disk.
@@ -121,7 +122,7 @@ struct SpoolState {
     /// When the next copy may be tried.
     var nextRewrite = MonotonicTime(nanoseconds: 0)
 
-    init(_ checkpoint: Checkpoint, _ checkpointFile: any SpoolFile, settled: SettledSequences?, key: FrameKey) {
+    init(_ checkpoint: Checkpoint, _ checkpointFile: any SpoolFile, settled: SettledFrames?, key: FrameKey) {
         self.checkpoint = checkpoint
         self.checkpointFile = checkpointFile
         self.key = key
@@ -129,7 +130,8 @@ struct SpoolState {
     }
 
     var bytesOnDisk: Int {
-        segments.reduce(Self.overheadBytes + reservedBytes + probeBytes) { $0 + $1.bytes + $1.tornBytes + $1.copyBytes }
+        let overhead = max(Self.overheadBytes, checkpoint.fileBytes)
+        return segments.reduce(overhead + reservedBytes + probeBytes) { $0 + $1.bytes + $1.tornBytes + $1.copyBytes }
     }
 
     /// New frames can't be kept.
@@ -166,25 +168,12 @@ struct SpoolState {
 
     mutating func storeCheckpoint() {
         do throws(SystemError) {
-            try checkpoint.store(settled, key: key, to: checkpointFile, isPartlyGone: isPartlyGone)
+            try checkpoint.store(settled, key: key, to: checkpointFile)
             isCheckpointDirty = true
         } catch {
             // Costs re-sending after a restart, no span.
             count(error)
         }
-    }
-
-    /// Whether files that held some of these sequences were deleted.
-    private func isPartlyGone(_ range: ClosedRange<UInt64>) -> Bool {
-        var there: UInt64 = 0
-        for segment in segments where segment.frameCount > 0 && segment.firstSequence <= segment.lastSequence {
-            let held = segment.firstSequence...segment.lastSequence
-            if held.overlaps(range) {
-                let overlap = held.clamped(to: range)
-                there += overlap.upperBound - overlap.lowerBound + 1
-            }
-        }
-        return there < range.upperBound - range.lowerBound + 1
     }
 
     /// Deletes the segments in which everything is settled; the last one stays, to be written to, unless `lastToo`, and
@@ -205,6 +194,10 @@ struct SpoolState {
         try fileSystem.delete(name)
         segments.removeAll { $0.firstSequence == segment.firstSequence }
         isDirectoryDirty = true
+        readFailures[segment.firstSequence] = nil
+        if !lostFrames.isEmpty {
+            lostFrames = lostFrames.filter { $0 < segment.firstSequence || $0 > segment.lastSequence }
+        }
         if !segment.needsRewrite { return }
         do throws(SystemError) {
             try fileSystem.delete(name + SegmentHeader.copySuffix)

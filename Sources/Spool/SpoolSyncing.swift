@@ -196,7 +196,7 @@ extension Spool {
                 offset += chunk.count
             }
             var scan = SegmentScan(segment: segment, after: 0)
-            try scan.read(copy, count: segment.bytes, settled: SettledSequences(below: 0))
+            try scan.read(copy, count: segment.bytes, settled: SettledFrames(below: 0))
             try copy.sync()
             let isIntact = scan.goodEnd == segment.bytes && scan.gaps.isEmpty
             try state.withLock { state throws(SystemError) in
@@ -391,8 +391,7 @@ extension SpoolState {
     }
 
     /// As if it had not been appended. False where its segment was dropped meanwhile.
-    @discardableResult
-    mutating func takeBack(_ frame: AppendedFrame) -> Bool {
+    private mutating func takeBack(_ frame: AppendedFrame) -> Bool {
         settle(frame.sequence...frame.sequence)
         guard let index = segments.firstIndex(where: { $0.firstSequence == frame.segment }) else { return false }
         segments[index].unsettledFrames -= 1

@@ -68,13 +68,13 @@ struct IngestSinkTests {
         let sink = IngestSink(aggregator: makeAggregator(), seenTasks: nil, spool: spool, forwarder: forwarder)
         #expect(sink.acknowledgesAfterSync == (sync == .always))
         // As its thread does before it sleeps.
-        forwarder.wakeThreshold.store(1, ordering: .releasing)
+        forwarder.wakeRule.store(.firstSpan, ordering: .releasing)
         ReceiverCounters().keep(MadeRequest(payload: [1, 2, 3], spanCount: 1), in: sink)
         if sync == .always {
-            #expect(forwarder.wakeThreshold.load(ordering: .acquiring) == 1, "nothing can be read yet")
+            #expect(forwarder.wakeRule.load(ordering: .acquiring) == .firstSpan, "nothing can be read yet")
             #expect(spool.syncOnce())
         }
-        #expect(forwarder.wakeThreshold.load(ordering: .acquiring) == .max)
+        #expect(forwarder.wakeRule.load(ordering: .acquiring) == .never)
     }
 
     private func refusal(_ sink: IngestSink, bytes: Int) -> RefusalReason? {

@@ -20,7 +20,7 @@ func makeBatch(
                 key: .version1)
             encoded.withUnsafeBytes { header in
                 if let header = FrameHeader(header, at: 0, key: .version1) {
-                    batch.append(header, bytes[...], segment: 1)
+                    batch.append(SpoolFrame(header, segment: 1, offset: 0), bytes)
                 }
             }
         }
@@ -29,11 +29,29 @@ func makeBatch(
 }
 
 extension SpoolBatch {
+    /// Some of its frames, as a batch of their own.
+    func part(_ indices: Range<Int>) -> SpoolBatch {
+        var part = SpoolBatch()
+        var start = 0
+        for (index, frame) in frames.enumerated() {
+            let payload = bytes[start..<start + frame.payloadBytes]
+            if indices.contains(index) { payload.withUnsafeBytes { part.append(frame, $0) } }
+            start += frame.payloadBytes
+        }
+        return part
+    }
+
     /// The same request, spooled as another one.
     func renamed(_ sequence: UInt64) -> SpoolBatch {
-        var batch = self
-        batch.frames = frames.map {
-            Frame(segment: $0.segment, sequence: sequence, spanCount: $0.spanCount, time: $0.time, range: $0.range)
+        var batch = SpoolBatch()
+        bytes.withUnsafeBytes { payload in
+            let encoded = FrameHeader.encode(
+                sequence: sequence, time: frames[0].time, spanCount: spanCount, payload: payload, key: .version1)
+            encoded.withUnsafeBytes { header in
+                if let header = FrameHeader(header, at: 0, key: .version1) {
+                    batch.append(SpoolFrame(header, segment: 1, offset: 0), payload)
+                }
+            }
         }
         return batch
     }
@@ -59,14 +77,16 @@ struct ModelledForwarder {
 
     var dispatch: Dispatch
     var now = MonotonicTime(nanoseconds: 1_000_000_000)
-    /// Requests that the spool has and nobody has read.
+    /// Requests that the spool has and that were never read.
     var spooled: ArraySlice<SpoolBatch> = []
+    /// What was read and is not settled, by sequence.
+    private var stored: [UInt64: SpoolBatch] = [:]
     /// Those that come later, and when; ascending.
     var arriving: ArraySlice<(time: MonotonicTime, batch: SpoolBatch)> = []
     var delivered: Set<UInt64> = []
     var deliveredSpans = 0
-    /// Settled before their frame was, by its sequence.
-    var partSpans: [UInt64: Int] = [:]
+    /// Settled spans of frames of which others are not, by sequence.
+    var settledSpans: [UInt64: Int] = [:]
     var droppedSpans: [ForwardDrop: Int] = [:]
     /// Sequences of frames, by what they were refused for.
     var refused: [String: [UInt64]] = [:]
@@ -74,10 +94,10 @@ struct ModelledForwarder {
     /// How long the backend takes to answer a batch, by its sequences.
     var answerNanoseconds: (SpoolBatch) -> UInt64 = { _ in 5_000_000 }
     var pauses: [UInt64] = []
-    /// Most batches, and most of their bytes, that were in memory at a time.
+    /// Most deliveries at a time, and most bytes that were in memory.
     var held = 0
     var heldBytes = 0
-    private(set) var flying: [(consignment: Consignment, end: MonotonicTime)] = []
+    private(set) var flying: [(delivery: Delivery, batch: SpoolBatch, end: MonotonicTime)] = []
     private var random: SeededNumbers
 
     init(seed: UInt64 = 1, _ change: (inout ForwarderOptions) -> Void = { _ in }) throws {
@@ -94,50 +114,80 @@ struct ModelledForwarder {
             seconds.isFinite ? now.advanced(byNanoseconds: UInt64(seconds * 1e9)) : MonotonicTime(nanoseconds: .max)
         while now < end && !(spooled.isEmpty && arriving.isEmpty && dispatch.isIdle) {
             while let first = arriving.first, first.time <= now { spooled.append(arriving.removeFirst().batch) }
-            while let next = dispatch.next(at: now, fresh: { Self.read(&spooled, isLone: $0) }) {
-                flying.append((next, now.advanced(byNanoseconds: answerNanoseconds(next.batch) + random.next() % 1000)))
-            }
+            let due = startRequests()
             held = max(held, flying.count + dispatch.waitingCount)
-            heldBytes = max(heldBytes, flying.reduce(dispatch.waitingBytes) { $0 + $1.consignment.batch.bytes.count })
+            heldBytes = max(heldBytes, flying.reduce(0) { $0 + $1.batch.bytes.count })
             let first = flying.indices.min { flying[$0].end < flying[$1].end }
-            let due = dispatch.nextMoment(freshAt: spooled.isEmpty ? nil : now)
             let moments = [first.map { flying[$0].end }, due, arriving.first?.time].compactMap { $0 }
             guard let moment = moments.map({ max($0, now.advanced(byNanoseconds: 1)) }).min() else { return }
             now = moment
             if let first, flying[first].end <= now {
-                let consignment = flying.remove(at: first).consignment
+                let (delivery, batch, _) = flying.remove(at: first)
                 requests += 1
                 let jitter = Double(random.next() % 1000) / 1000
-                carryOut(dispatch.finish(consignment, answer(consignment.batch, now), at: now, jitter: jitter))
+                carryOut(dispatch.finish(delivery, answer(batch, now), at: now, jitter: jitter))
             }
         }
     }
 
-    private static func read(_ spooled: inout ArraySlice<SpoolBatch>, isLone: Bool) -> SpoolBatch? {
-        guard let batch = spooled.first else { return nil }
-        if !isLone || batch.frames.count == 1 { return spooled.removeFirst() }
-        spooled[spooled.startIndex] = batch.part(1..<batch.frames.count)
-        return batch.part(0..<1)
+    /// Does what the dispatch says until it says to wait. Returns until when.
+    private mutating func startRequests() -> MonotonicTime? {
+        while true {
+            switch dispatch.next(at: now, freshAt: spooled.isEmpty ? nil : now) {
+            case .wait(let moment): return moment
+            case .send(let delivery): fly(delivery)
+            case .read(let isLone):
+                let batch = readFresh(isLone: isLone)
+                if let delivery = dispatch.begin(batch.frames, at: now) { fly(delivery) }
+            }
+        }
+    }
+
+    private mutating func readFresh(isLone: Bool) -> SpoolBatch {
+        var batch = spooled.removeFirst()
+        if isLone && batch.frames.count > 1 {
+            spooled.insert(batch.part(1..<batch.frames.count), at: spooled.startIndex)
+            batch = batch.part(0..<1)
+        }
+        for index in batch.frames.indices { stored[batch.frames[index].sequence] = batch.part(index..<index + 1) }
+        return batch
+    }
+
+    /// Sends what a delivery carries, as the spool has it.
+    private mutating func fly(_ delivery: Delivery) {
+        var batch = SpoolBatch()
+        batch.frames = delivery.address.frames
+        for frame in batch.frames { batch.bytes += stored[frame.sequence]?.bytes ?? [] }
+        batch.bytes = delivery.body(batch) ?? []
+        batch.spanCount = delivery.spanCount
+        var sent = delivery
+        sent.bytes = batch.bytes.count
+        flying.append((sent, batch, now.advanced(byNanoseconds: answerNanoseconds(batch) + random.next() % 1000)))
     }
 
     private mutating func carryOut(_ effects: [DispatchEffect]) {
         for effect in effects {
             switch effect {
-            case .settle(let frames, let dropped, let reason):
-                for frame in frames { delivered.insert(frame.sequence) }
-                for frame in frames {
-                    deliveredSpans += frame.spanCount - (partSpans.removeValue(forKey: frame.sequence) ?? 0)
-                }
-                deliveredSpans -= dropped
+            case .settle(let address, let dropped, let reason):
+                settle(address)
+                deliveredSpans += address.spanCount - dropped
                 if dropped > 0 { droppedSpans[reason, default: 0] += dropped }
-            case .settlePart(let frame, let spans, let dropped, let reason):
-                partSpans[frame.sequence, default: 0] += spans
-                deliveredSpans += spans - dropped
-                if dropped > 0 { droppedSpans[reason, default: 0] += dropped }
-            case .refused(let batch, let reason): refused[reason, default: []] += batch.frames.map(\.sequence)
+            case .refused(let address, let reason): refused[reason, default: []] += address.frames.map(\.sequence)
             case .failing(_, _, let pause): pauses.append(pause)
             case .rejected, .suspected, .tooLarge, .answered: break
             }
+        }
+    }
+
+    private mutating func settle(_ address: SpoolAddress) {
+        if case .spans(let range, let frame) = address {
+            settledSpans[frame.sequence, default: 0] += range.count
+            if settledSpans[frame.sequence] != frame.spanCount { return }
+            settledSpans[frame.sequence] = nil
+        }
+        for frame in address.frames {
+            delivered.insert(frame.sequence)
+            stored[frame.sequence] = nil
         }
     }
 

@@ -60,13 +60,16 @@ private final class UnreadableFileSystem: SpoolFileSystem {
 
 @Suite("Forwarding")
 struct ForwardingTests {
-    private static func make(_ url: String, _ system: UnreadableFileSystem) throws -> (Spool, Forwarder) {
+    private static func make(
+        _ url: String, _ system: UnreadableFileSystem, _ change: (inout ForwarderOptions) -> Void = { _ in }
+    ) throws -> (Spool, Forwarder) {
         let spool = try Spool(
             fileSystem: system, options: SpoolOptions(maxBytes: 1 << 20, sync: .never), clock: .system)
         var options = try ForwarderOptions.test(url)
         options.maxDelayNanoseconds = 1_000_000
         options.retryInitialNanoseconds = 5_000_000
         options.retryMaxNanoseconds = 10_000_000
+        change(&options)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         return (spool, Forwarder(spool: spool, options: options, clock: .system, logger: logger))
     }
@@ -109,5 +112,26 @@ struct ForwardingTests {
         #expect((forwarder.statistics.requests["connect"] ?? 0) >= 1)
         forwarder.stop(drainUntil: Clock.system.monotonic())
         #expect(spool.statistics.spans == 3)
+    }
+
+    @Test("The append that makes a batch full wakes the forwarder, long before the batch is old enough")
+    func fullBatch() async throws {
+        let (spool, forwarder) = try Self.make("http://127.0.0.1:1/v1/traces", UnreadableFileSystem()) {
+            ($0.maxDelayNanoseconds, $0.maxBatchSpans, $0.maxBatchBytes) = (3600_000_000_000, 4, 1000)
+        }
+        try forwarder.start()
+        try await Self.waitUntil { forwarder.wakeRule.load(ordering: .acquiring) == .firstSpan }
+        try [UInt8]("payload".utf8).withUnsafeBytes { try spool.append($0, spanCount: 1) }
+        forwarder.noteAppended()
+        try await Self.waitUntil { forwarder.wakeRule.load(ordering: .acquiring) == .fullBatch }
+        try [UInt8]("payload".utf8).withUnsafeBytes { try spool.append($0, spanCount: 2) }
+        #expect(!forwarder.noteAppended(), "not full yet")
+        try await Self.waitUntil { forwarder.wakeRule.load(ordering: .acquiring) == .fullBatch }
+        try [UInt8]("payload".utf8).withUnsafeBytes { try spool.append($0, spanCount: 1) }
+        // Between two sleeps it looks by itself.
+        #expect(forwarder.noteAppended() || forwarder.wakeRule.load(ordering: .acquiring) == .never, "it sleeps on")
+        try await Self.waitUntil { (forwarder.statistics.requests["connect"] ?? 0) >= 1 }
+        #expect((forwarder.statistics.requests["connect"] ?? 0) >= 1)
+        forwarder.stop(drainUntil: Clock.system.monotonic())
     }
 }

@@ -140,6 +140,23 @@ def test_what_is_too_large_is_sent_in_smaller_portions(collector, tempo, fault):
     assert "tempo.batch.max-bytes" in collector.stderr()
 
 
+def test_of_a_request_that_was_sent_in_part_a_start_after_a_kill_sends_the_rest(start_collector, tempo):
+    tempo.judge(lambda keys: Fault(413) if len(keys) > 7 else Fault(503) if keys & CULPRIT else None)
+    options = {"tempo.endpoint": tempo.endpoint, "tempo.retry.initial": "20ms", "tempo.retry.max": "100ms"}
+    collector = start_collector(options=options)
+    collector.post(numbered_request(SECOND))
+    eventually("all parts sent but one", lambda: collector.count("spool_spans") <= 7)
+    left = collector.count("spool_spans")
+    collector.kill()
+    assert left > 0 and len(tempo.times_stored()) == 100 - left
+    second = start_collector(options=options)
+    assert second.count("spool_recovered_spans") == left
+    tempo.answer_normally()
+    second.until_forwarded(left)
+    tempo.assert_each_once(numbered_keys(SECOND))
+    until_settled(second)
+
+
 def test_one_span_that_is_too_large_goes_alone(collector, tempo):
     tempo.judge(lambda keys: Fault(413) if keys & CULPRIT else None)
     post_in_one_batch(collector, tempo)

@@ -7,8 +7,8 @@ import Testing
 /// Requests here are made with field numbers alone: the splitter looks at nothing else.
 @Suite("Splitting a request by spans")
 struct RequestSplitterTests {
-    private static func halves(_ body: [UInt8]) throws -> (first: RequestSplitter.Part, second: RequestSplitter.Part)? {
-        try body.withUnsafeBytes { bytes throws(WireError) in try RequestSplitter.halves(of: bytes) }
+    private static func spans(_ range: Range<Int>, of body: [UInt8]) throws -> [UInt8] {
+        try body.withUnsafeBytes { bytes throws(WireError) in try RequestSplitter.request(bytes, spans: range) }
     }
 
     /// One resource after the other, each a list of scopes, each a list of spans (their names).
@@ -34,30 +34,21 @@ struct RequestSplitterTests {
     @Test("The first half has the first half of the spans, below the same resources and scopes")
     func halves() throws {
         let body = Self.request([[["a", "b"], ["c"]], [["d", "e", "f"]]])
-        let (first, second) = try #require(try Self.halves(body))
-        #expect(first.bytes == Self.request([[["a", "b"], ["c"]]]))
-        #expect(second.spanCount == 3)
+        #expect(try Self.spans(0..<3, of: body) == Self.request([[["a", "b"], ["c"]]]))
         // The second resource keeps its number: made apart.
         let whole = Self.request([[], [["d", "e", "f"]]])
         let empty = Self.request([[]])
-        #expect(second.bytes == Array(whole.dropFirst(empty.count - Self.request([]).count)))
+        #expect(try Self.spans(3..<6, of: body) == Array(whole.dropFirst(empty.count - Self.request([]).count)))
     }
 
     @Test("A scope that straddles the middle stands in both halves")
     func straddling() throws {
-        let (first, second) = try #require(try Self.halves(Self.request([[["a", "b", "c", "d", "e"]]])))
-        #expect(first == RequestSplitter.Part(bytes: Self.request([[["a", "b"]]]), spanCount: 2))
-        #expect(second == RequestSplitter.Part(bytes: Self.request([[["c", "d", "e"]]]), spanCount: 3))
+        let body = Self.request([[["a", "b", "c", "d", "e"]]])
+        #expect(try Self.spans(0..<2, of: body) == Self.request([[["a", "b"]]]))
+        #expect(try Self.spans(2..<5, of: body) == Self.request([[["c", "d", "e"]]]))
     }
 
-    @Test(
-        "Nothing to split: no span, or one",
-        arguments: [[], [[]], [[[]]], [[["a"]]], [[[], ["a"]], []]] as [[[[String]]]])
-    func indivisible(resources: [[[String]]]) throws {
-        #expect(try Self.halves(Self.request(resources)) == nil)
-    }
-
-    @Test("Split down to single spans, every span is there once, in order", arguments: 1...30 as ClosedRange<UInt64>)
+    @Test("Split anywhere, every span is there once, in order", arguments: 1...30 as ClosedRange<UInt64>)
     func random(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         var names: [String] = []
@@ -69,15 +60,15 @@ struct RequestSplitterTests {
                 }
             }
         }
-        var pending = [Self.request(resources)]
+        let body = Self.request(resources)
         var found: [String] = []
-        while let body = pending.popLast() {
-            if let (first, second) = try Self.halves(body) {
-                #expect(abs(first.spanCount - second.spanCount) <= 1)
-                pending += [second.bytes, first.bytes]
-            } else {
-                found += try Self.spanNames(body)
-            }
+        var start = 0
+        while start < names.count {
+            let end = Int.random(in: start + 1...names.count, using: &random)
+            let part = try Self.spanNames(try Self.spans(start..<end, of: body))
+            #expect(part.count == end - start)
+            found += part
+            start = end
         }
         #expect(found == names)
     }
@@ -119,6 +110,6 @@ struct RequestSplitterTests {
         for _ in 0..<3 {
             body[Int.random(in: 0..<body.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
         }
-        _ = try? Self.halves(body)
+        _ = try? Self.spans(1..<4, of: body)
     }
 }

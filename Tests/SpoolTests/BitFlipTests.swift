@@ -52,7 +52,7 @@ struct BitFlipTests {
         var lostFrames = 0
         for (name, bytes) in sample.files {
             // Between the checkpoint's slots lies nothing.
-            let gap = Checkpoint.slotCount * 8..<Checkpoint.slotOffsets[1] * 8
+            let gap = 512 * 8..<Checkpoint.places[1] * 8
             for bit in 0..<bytes.count * 8 where name != Checkpoint.fileName || !gap.contains(bit) {
                 let disk = MemoryFileSystem(Self.flip(sample.files, name, bit: bit))
                 let spool = try Spool(disk)

@@ -29,7 +29,7 @@ struct FormatVersionTests {
         for opened in [spool, try Spool(disk)] {
             let batch = try opened.readWhole()
             #expect(batch.frames.map(\.sequence) == Array(2...7))
-            #expect(batch.frames.dropLast().allSatisfy { $0.range.count > 170 })
+            #expect(batch.frames.dropLast().allSatisfy { $0.payloadBytes > 170 })
             #expect(batch.texts.last == "new")
         }
         let versions = disk.segmentNames.map { SegmentHeader(of: disk.files[$0] ?? [])?.version }
@@ -56,5 +56,51 @@ struct FormatVersionTests {
         var files = try Self.files()
         files[Self.first]?.replaceSubrange(0..<40, with: [UInt8](repeating: 0, count: 40))
         #expect(try Spool(MemoryFileSystem(files)).readWhole().frames.map(\.sequence) == Array(2...6))
+    }
+}
+
+/// Tests/Fixtures/spool-checkpoint-1 was written by the last program whose checkpoint had slots of 512 bytes, and ended
+/// cleanly while requests 2, 4 and 6, of two spans each, waited to be sent again. So did three spans of the ten of request 11,
+/// which that program wrote as a request of its own.
+@Suite("A checkpoint from before there were spans in it")
+struct CheckpointVersionTests {
+    private static let folder =
+        #filePath.split(separator: "/").dropLast(2).map { "/" + $0 }.joined()
+        + "/Fixtures/spool-checkpoint-1"
+
+    private static func files() throws -> [String: [UInt8]] {
+        var files: [String: [UInt8]] = [:]
+        for name in [Checkpoint.fileName, SegmentHeader.fileName(firstSequence: 1)] {
+            files[name] = try Files.read(folder + "/" + name)
+        }
+        return files
+    }
+
+    @Test(
+        "What it says is settled is not sent again, and the next settlement replaces one of its slots, then the other")
+    func read() throws {
+        let disk = MemoryFileSystem(try Self.files())
+        let spool = try Spool(disk)
+        #expect(spool.statistics.recoveredSpans == 9)
+        let frames = try spool.readWhole().frames
+        #expect(frames.map(\.sequence) == [2, 4, 6, 12] && frames.map(\.spanCount) == [2, 2, 2, 3])
+        for settled in 1...3 {
+            spool.settle([frames[settled - 1]])
+            let next = try Spool(MemoryFileSystem(disk.files))
+            #expect(try next.readWhole().frames == Array(frames.dropFirst(settled)))
+        }
+        spool.settle([frames[3]])
+        #expect(spool.isBalanced && spool.statistics.spans == 0)
+        #expect(try Spool(disk).statistics.recoveredSpans == 0)
+    }
+
+    @Test("A first write that is torn leaves the old slots", arguments: [0, 1, 60, 75])
+    func torn(kept: Int) throws {
+        let disk = MemoryFileSystem(try Self.files())
+        let spool = try Spool(disk)
+        let frames = try spool.readWhole().frames
+        disk.inject(Fault(operation: .write, namePrefix: Checkpoint.fileName, keptBytes: kept))
+        spool.settle([frames[0]])
+        #expect(try Spool(disk).readWhole().frames == frames)
     }
 }

@@ -49,7 +49,9 @@ struct SpoolModel {
         case 0..<45: append()
         case 45..<47: if spool.beginStretch() { noteStretch() }
         case 47..<65: try read()
-        case 65..<92: settle()
+        case 65..<82: settle()
+        case 82..<87: settleSpans()
+        case 87..<92: readAgain()
         case 92..<95:
             _ = spool.syncOnce()
             spool.probeAfterFailure()
@@ -119,7 +121,8 @@ struct SpoolModel {
         }
         let withinLimits = batch.bytes.count <= maxBytes && batch.spanCount <= maxSpans
         #expect(batch.frames.count == 1 || withinLimits, "seed \(seed)")
-        #expect(batch.spanCount == batch.frames.reduce(0) { $0 + $1.spanCount })
+        let unsent = batch.unsentSpans.map { $0.reduce(0) { $0 + $1.count } }
+        #expect(batch.spanCount == unsent ?? batch.frames.reduce(0) { $0 + $1.spanCount })
         for bytes in batch.payloads { try check(bytes, from: stretch) }
         inFlight.append(batch)
     }
@@ -155,6 +158,31 @@ struct SpoolModel {
         let identities = Set(batch.payloads.map { Self.identity(of: $0) })
         settled.formUnion(identities)
         held.removeAll { identities.contains($0.identity) }
+    }
+
+    /// Some spans of a frame are sent, and others of it are not.
+    private mutating func settleSpans() {
+        guard let frame = inFlight.randomElement(using: &random)?.frames.randomElement(using: &random) else { return }
+        let first = Int.random(in: 0..<frame.spanCount, using: &random)
+        spool.settle(first..<Int.random(in: first..<frame.spanCount, using: &random), of: frame)
+    }
+
+    /// What waits for its answer is read once more. Frames may be missing that were dropped, and none is another one.
+    private mutating func readAgain() {
+        // One that expires so may be younger than one that was never read, and is still there.
+        if options.maxAgeNanoseconds != nil { return }
+        guard let index = inFlight.indices.randomElement(using: &random) else { return }
+        let before = inFlight[index]
+        do {
+            let batch = try spool.read(.frames(before.frames))
+            let payloads = Dictionary(zip(before.frames.map(\.sequence), before.payloads)) { $1 }
+            for (frame, payload) in zip(batch.frames, batch.payloads) {
+                #expect(payloads[frame.sequence] == payload, "seed \(seed)")
+            }
+            if !hasFaults && options.whenFull == .refuse { #expect(batch.frames == before.frames, "seed \(seed)") }
+        } catch {
+            #expect(hasFaults, "seed \(seed): \(error)")
+        }
     }
 
     /// Kill and start again: no close, nothing in memory survives.

@@ -75,7 +75,9 @@ extension Spool {
         while true {
             let batch = try readBatch(maxBytes: 1 << 20, maxSpans: 1_000_000)
             if batch.isEmpty { return whole }
-            for frame in batch.frames { whole.append(frame, of: batch) }
+            whole.bytes += batch.bytes
+            whole.frames += batch.frames
+            whole.spanCount += batch.spanCount
         }
     }
 
@@ -96,11 +98,13 @@ final class Heard: Sendable {
 }
 
 extension SpoolBatch {
-    var texts: [String] {
-        frames.map { String(decoding: bytes[$0.range], as: UTF8.self) }
-    }
+    var texts: [String] { payloads.map { String(decoding: $0, as: UTF8.self) } }
 
     var payloads: [[UInt8]] {
-        frames.map { Array(bytes[$0.range]) }
+        var start = 0
+        return frames.map { frame in
+            defer { start += frame.payloadBytes }
+            return Array(bytes[start..<start + frame.payloadBytes])
+        }
     }
 }

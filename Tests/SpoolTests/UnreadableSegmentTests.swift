@@ -25,8 +25,8 @@ struct UnreadableSegmentTests {
     private static func texts(_ range: Range<Int>) -> [String] { range.map(text) }
 
     /// What a forwarder does: tries again after an error.
-    private static func readStubbornly(_ spool: Spool) -> (texts: [String], failures: Int, frames: [SpoolBatch.Frame]) {
-        var (texts, failures, frames) = ([String](), 0, [SpoolBatch.Frame]())
+    private static func readStubbornly(_ spool: Spool) -> (texts: [String], failures: Int, frames: [SpoolFrame]) {
+        var (texts, failures, frames) = ([String](), 0, [SpoolFrame]())
         while true {
             do {
                 let batch = try spool.readBatch(maxBytes: 200, maxSpans: 100)

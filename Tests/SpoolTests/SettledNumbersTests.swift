@@ -3,13 +3,13 @@ import Testing
 
 @testable import Spool
 
-@Suite("SettledSequences")
-struct SettledSequencesTests {
+@Suite("SettledNumbers")
+struct SettledNumbersTests {
     @Test("Agrees with a plain set after any series of insertions", arguments: 1...20 as ClosedRange<UInt64>)
     func model(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         let below = UInt64.random(in: 0...5, using: &random)
-        var settled = SettledSequences(below: below)
+        var settled = SettledNumbers(below: below)
         var model = Set(0..<below)
         for _ in 0..<60 {
             let first = UInt64.random(in: 0...120, using: &random)
@@ -21,10 +21,12 @@ struct SettledSequencesTests {
             let high = low + UInt64.random(in: 0...40, using: &random)
             let expected = (low...high).filter { !model.contains($0) }.count
             #expect(settled.countUnsettled(in: low...high) == UInt64(expected), "seed \(seed)")
+            let unsettled = settled.unsettled(below: high).flatMap { Array($0) }
+            #expect(unsettled == (0..<high).filter { !model.contains($0) }, "seed \(seed)")
         }
     }
 
-    private func check(_ settled: SettledSequences, _ model: Set<UInt64>) {
+    private func check(_ settled: SettledNumbers, _ model: Set<UInt64>) {
         for sequence in 0...140 as ClosedRange<UInt64> {
             #expect(settled.contains(sequence) == model.contains(sequence))
         }
@@ -37,7 +39,7 @@ struct SettledSequencesTests {
 
     @Test("Huge ranges are counted by arithmetic, not by counting")
     func hugeRanges() {
-        var settled = SettledSequences(below: 10)
+        var settled = SettledNumbers(below: 10)
         settled.insert(1 << 40...1 << 41)
         #expect(settled.countUnsettled(in: 1...1 << 60) == (1 << 60) - 9 - ((1 << 40) + 1))
     }

@@ -1,0 +1,154 @@
+import Model
+import Platform
+import Synchronization
+
+// What is sent again is read again. Meanwhile a frame may have
+//
+//   been evicted, expired or settled   it needs no sending, and is counted already
+//   become older than `max-age`        it is dropped now
+//   lost its checksum                  it is dropped as corrupt
+//   become unreadable                  as for the reader: tries, then quarantine; then it is dropped as unreadable, and
+//                                      stays unsettled on disk, so that the next start may read it
+extension Spool {
+    /// Reads what an address names. What is no longer to be sent is left out, and is off the books.
+    ///
+    /// - Throws: `.io` where the disk fails. Nothing is lost then: to be tried again after a pause.
+    package func read(_ address: SpoolAddress) throws(SpoolError) -> SpoolBatch {
+        let now = clock.wall()
+        let wanted = state.withLock { state in
+            defer { state.deleteSettledSegments(fileSystem) }
+            return state.stillWanted(address) { isExpired($0.time, at: now) }
+        }
+        var batch = SpoolBatch()
+        var corrupt: [SpoolFrame] = []
+        for run in Self.runs(of: wanted) {
+            do throws(SystemError) {
+                try read(run, into: &batch, corrupt: &corrupt)
+            } catch {
+                // The run's first frame that was not read is the one that the disk fails at.
+                let failed = run.first { !batch.frames.contains($0) && !corrupt.contains($0) } ?? run[0]
+                noteReadFailure(error, at: failed)
+                throw .io(error)
+            }
+        }
+        if !corrupt.isEmpty {
+            let frames = corrupt
+            state.withLock { state in
+                state.dropCorrupt(frames)
+                state.deleteSettledSegments(fileSystem)
+            }
+        }
+        return batch
+    }
+
+    /// Frames that stand back to back in one segment, each such row as one.
+    private static func runs(of frames: [SpoolFrame]) -> [[SpoolFrame]] {
+        var runs: [[SpoolFrame]] = []
+        for frame in frames {
+            if let last = runs.last?.last, last.segment == frame.segment, last.end == frame.offset {
+                runs[runs.count - 1].append(frame)
+            } else {
+                runs.append([frame])
+            }
+        }
+        return runs
+    }
+
+    private func read(
+        _ run: [SpoolFrame], into batch: inout SpoolBatch, corrupt: inout [SpoolFrame]
+    ) throws(SystemError) {
+        let (start, end) = (run[0].offset, run[run.count - 1].end)
+        let found = try state.withLock { state throws(SystemError) in
+            try state.opened(run[0].segment, fileSystem)
+        }
+        // Deleted since the frames were asked for.
+        guard let (file, key) = found else { return }
+        let bytes = try file.read(end - start, at: start)
+        for frame in run {
+            let isThere = bytes.withUnsafeBytes { bytes in
+                guard let header = FrameHeader(bytes, at: frame.offset - start, key: key),
+                    SpoolFrame(header, segment: frame.segment, offset: frame.offset) == frame,
+                    header.checks(bytes, at: frame.offset - start, key: key)
+                else { return false }
+                let payload = bytes[frame.offset - start + FrameHeader.count..<frame.end - start]
+                batch.append(frame, UnsafeRawBufferPointer(rebasing: payload))
+                return true
+            }
+            if isThere { continue }
+            // The file ends too early, or the disk can't read on: the next byte tells which.
+            if frame.end - start > bytes.count { _ = try file.read(1, at: start + bytes.count) }
+            corrupt.append(frame)
+        }
+        state.withLock { $0.noteRead(of: run[0].segment, start..<end) }
+    }
+
+    private func noteReadFailure(_ error: SystemError, at frame: SpoolFrame) {
+        let now = clock.monotonic()
+        state.withLock { state in
+            state.countFailedRead()
+            state.noteReadFailure(
+                error, of: frame.segment, at: frame.offset, now, patience: options.readPatienceNanoseconds)
+        }
+    }
+}
+
+extension SpoolState {
+    /// The frames of an address that are still to be sent. Those that expired, and those that can't be read any more, are
+    /// taken off the books.
+    fileprivate mutating func stillWanted(
+        _ address: SpoolAddress, isExpired: (SpoolFrame) -> Bool
+    ) -> [SpoolFrame] {
+        var last = 0
+        let held = address.frames.filter { frame in
+            guard let index = segmentIndex(frame.segment, from: last) else { return false }
+            last = index
+            return !settled.contains(frame.sequence) && !lostFrames.contains(frame.sequence)
+        }
+        let expired = held.filter(isExpired)
+        if !expired.isEmpty {
+            if case .spans(let range, let frame) = address {
+                dropped[SpoolDrop.expired.rawValue, default: 0] += UInt64(settle(spans: range, of: frame))
+            } else {
+                expire(expired, wereInFlight: true)
+            }
+        }
+        return held.filter { frame in
+            if isExpired(frame) { return false }
+            if isUnreadable(frame) {
+                lose(frame)
+                return false
+            }
+            return true
+        }
+    }
+
+    private func isUnreadable(_ frame: SpoolFrame) -> Bool {
+        guard let index = segmentIndex(frame.segment, from: 0) else { return false }
+        return frame.end > segments[index].readableBytes
+    }
+
+    /// Takes a frame in flight off the books that the disk does not give back, with all its parts. On disk it stays unsettled.
+    private mutating func lose(_ frame: SpoolFrame) {
+        guard let index = segmentIndex(frame.segment, from: 0) else { return }
+        let spans = settled.unsettledSpans(of: frame.sequence, count: frame.spanCount)
+        lostFrames.insert(frame.sequence)
+        dropped[SpoolDrop.unreadable.rawValue, default: 0] += UInt64(spans)
+        segments[index].unsettledFrames -= 1
+        segments[index].inFlightFrames -= 1
+        segments[index].unsettledSpans -= spans
+        segments[index].inFlightSpans -= spans
+    }
+
+    fileprivate mutating func dropCorrupt(_ frames: [SpoolFrame]) {
+        corruptFrames += UInt64(frames.count)
+        dropped[SpoolDrop.corrupt.rawValue, default: 0] += UInt64(settle(frames, wereInFlight: true))
+    }
+
+    /// nil where the segment was deleted: opening it would make the file anew.
+    fileprivate func opened(
+        _ firstSequence: UInt64, _ fileSystem: any SpoolFileSystem
+    ) throws(SystemError) -> (file: any SpoolFile, key: FrameKey)? {
+        guard let index = segmentIndex(firstSequence, from: 0) else { return nil }
+        return try opened(segments[index], fileSystem).map { ($0, segments[index].key) }
+    }
+}
