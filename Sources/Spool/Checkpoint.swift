@@ -1,3 +1,4 @@
+import Model
 import Platform
 
 /// The checkpoint file: what is settled, in slots of which the newest counts. The layout stands in SpoolFormat.swift.
@@ -22,16 +23,27 @@ struct Checkpoint {
         let count: Int
     }
 
-    private(set) var generation: UInt64 = 0
+    /// It is synced once in so long, and at the end: without that, a power cut costs sending again.
+    private static let syncPauseNanoseconds: UInt64 = 1_000_000_000
+
+    let file: any SpoolFile
+    private var generation: UInt64 = 0
     /// Where the slot that counts lies in the file.
     private var newest = 0..<0
     /// The end of what was written.
     private(set) var fileBytes = 0
+    /// Written to since its last sync.
+    private var isDirty = false
+    private var nextSync = MonotonicTime(nanoseconds: 0)
+
+    init(_ file: any SpoolFile) {
+        self.file = file
+    }
 
     /// Returns the newest slot that checks, or nil: then everything on disk counts as unsettled.
     ///
     /// - Throws: what the disk says, unless it only can't give a slot back: that one counts as lost.
-    mutating func load(from file: any SpoolFile) throws(SystemError) -> Slot? {
+    mutating func load() throws(SystemError) -> Slot? {
         var found: Slot?
         fileBytes = try file.count
         for place in Self.places {
@@ -54,7 +66,7 @@ struct Checkpoint {
     /// Writes the next slot.
     ///
     /// - Throws: what the disk says. The slot that counted before still does, and the next write goes to the same place.
-    mutating func store(_ settled: SettledFrames, key: FrameKey, to file: any SpoolFile) throws(SystemError) {
+    mutating func store(_ settled: SettledFrames, key: FrameKey) throws(SystemError) {
         let bytes = Self.encode(settled, key: key, generation: generation + 1)
         let place = Self.places.first { !($0..<$0 + bytes.count).overlaps(newest) }
         guard let place else { preconditionFailure("a slot is shorter than what lies between the places") }
@@ -62,6 +74,19 @@ struct Checkpoint {
         generation += 1
         newest = place..<place + bytes.count
         fileBytes = max(fileBytes, newest.upperBound)
+        isDirty = true
+    }
+
+    /// Whether it is to be synced now, by the caller: once in a while, and at the end.
+    mutating func takeSync(at now: MonotonicTime, isLast: Bool) -> Bool {
+        guard isDirty && (now >= nextSync || isLast) else { return false }
+        nextSync = now.advanced(byNanoseconds: Self.syncPauseNanoseconds)
+        return takeSync()
+    }
+
+    mutating func takeSync() -> Bool {
+        defer { isDirty = false }
+        return isDirty
     }
 
     private static func encode(_ settled: SettledFrames, key: FrameKey, generation: UInt64) -> [UInt8] {

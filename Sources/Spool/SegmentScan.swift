@@ -46,15 +46,12 @@ struct SegmentScan {
         }
     }
 
-    /// Which sequences it may hold where it can't be read: those up to the next segment's, or as many as there is room.
+    /// Where it can't be read it may hold sequences up to the next segment's, or as many as there is room for.
     mutating func quarantine(before next: UInt64?, at now: WallTime) {
-        let unread = segment.bytes - goodEnd
-        let room = expected + UInt64(max(0, unread) / FrameHeader.count)
         // A file of which not even the size is known has at most so many frames.
-        let last = next.map { max($0, expected) - 1 } ?? (segment.bytes == 0 ? expected + 1 << 32 : room)
-        segment.lastSequence = last
-        segment.frameCount = Int(clamping: last - segment.firstSequence + 1)
-        segment.newest = now
+        let most = segment.bytes == 0 ? 1 << 32 : UInt64(max(0, segment.bytes - goodEnd) / FrameHeader.count)
+        let last = next.map { max($0, expected) - 1 } ?? expected + most
+        segment.quarantine(from: goodEnd, upTo: last, at: now)
     }
 
     private mutating func take(
@@ -73,13 +70,9 @@ struct SegmentScan {
         if header.sequence > expected { gaps.append(expected...header.sequence - 1) }
         if header.sequence < expected { return }
         expected = header.sequence + 1
-        segment.frameCount = Int(clamping: header.sequence - segment.firstSequence + 1)
         segment.lastSequence = header.sequence
         if settled.contains(header.sequence) { return }
-        let isFirst = segment.unsettledFrames == 0
-        segment.oldestUnsettled = isFirst ? header.time : min(segment.oldestUnsettled ?? header.time, header.time)
-        segment.unsettledFrames += 1
-        segment.unsettledSpans += settled.unsettledSpans(of: header.sequence, count: header.spanCount)
-        segment.newest = max(segment.newest ?? header.time, header.time)
+        let spans = settled.unsettledSpans(of: header.sequence, count: header.spanCount)
+        segment.recordFrame(sequence: header.sequence, spans: spans, time: header.time)
     }
 }

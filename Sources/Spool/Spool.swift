@@ -113,13 +113,11 @@ package final class Spool: Sendable {
 
     /// Syncs all and stops the thread. Later appends throw.
     package func close() {
-        state.withLock { $0.isClosed = true }
+        state.withLock { $0.writer.close() }
         waker.wake()
         syncThread.withLock { $0 }?.join()
         _ = syncOnce()
     }
-
-    // MARK: Appending
 
     /// Other bounds, from now on. What is over a smaller one is not lost: nothing more is taken until it was sent, or with
     /// `dropOldest` the oldest go with the next append.
@@ -132,155 +130,39 @@ package final class Spool: Sendable {
         }
     }
 
-    /// Appends one payload of `spanCount` spans. When it returns, the frame is in the file. With `sync: always` it is read
-    /// only once it is on the disk, and the caller acknowledges only after `whenDurable` was called with true; after a
-    /// false, the spool does not have it.
-    package func append(
-        _ payload: UnsafeRawBufferPointer, spanCount: Int, whenDurable: (@Sendable (Bool) -> Void)? = nil
-    ) throws(SpoolError) {
-        let now = clock.monotonic()
-        let time = clock.wall()
-        let isFirstToWait = try state.withLock { state throws(SpoolError) in
-            if state.isClosed { throw .closed }
-            if let refusal = state.refusal { throw .io(refusal) }
-            let frameBytes = FrameHeader.count + payload.count
-            do throws(SpoolError) {
-                try makeRoom(for: frameBytes, &state)
-                try openSegment(for: frameBytes, time, &state)
-                try write(payload, spanCount, time, &state)
-            } catch {
-                state.note(error)
-                throw error
-            }
-            if !state.hasFailedSync { state.lastFailure = nil }
-            state.appendedSpans += UInt64(spanCount)
-            let entry = state.noteAppended(spanCount, payload.count, whenDurable)
-            guard options.sync == .always else {
-                state.publish([entry], now)
-                return false
-            }
-            state.awaitingSync.append(entry)
-            return state.awaitingSync.count == 1
-        }
-        // The others are taken along: the thread has been woken, and has not looked yet.
-        if isFirstToWait { waker.wake() }
-    }
-
-    private func makeRoom(for frameBytes: Int, _ state: inout SpoolState) throws(SpoolError) {
-        let needed = frameBytes + SegmentHeader.count
-        // A reader takes a longer length for corruption.
-        let options = options
-        let capacity = min(options.maxBytes, FrameHeader.maxPayload)
-        if needed + SpoolState.overheadBytes > capacity {
-            throw .frameTooLarge(bytes: frameBytes, capacity: capacity)
-        }
-        // The last segment is kept to be written to; where room is short, not if everything in it is settled.
-        if state.bytesOnDisk + needed > options.maxBytes { state.deleteSettledSegments(fileSystem, lastToo: true) }
-        while state.bytesOnDisk + needed > options.maxBytes {
-            // What can't be read has been counted, and only hopes for the next start.
-            let quarantined = state.segments.first { $0.isQuarantined && $0.unsettledFrames == 0 }
-            let oldest = options.whenFull == .dropOldest ? state.segments.first : nil
-            guard let victim = quarantined ?? oldest else { throw .full(capacity: options.maxBytes) }
-            do throws(SystemError) {
-                try drop(victim, reason: .evicted, &state)
-            } catch {
-                throw .io(error)
-            }
-        }
-    }
-
-    func openSegment(for frameBytes: Int, _ time: WallTime, _ state: inout SpoolState) throws(SpoolError) {
-        if let active = state.segments.last, !active.isSealed {
-            if active.frameCount == 0 || active.bytes + frameBytes <= options.segmentBytes { return }
-            state.segments[state.segments.count - 1].isSealed = true
-        }
-        // A sealed segment without a frame has the very name that the new one gets.
-        if let last = state.segments.last, last.firstSequence == state.nextSequence { state.segments.removeLast() }
-        let sequence = state.nextSequence
-        let name = SegmentHeader.fileName(firstSequence: sequence)
-        do throws(SystemError) {
-            state.closeIdleFiles(needsSync: options.sync != .never)
-            let file = try fileSystem.open(name)
-            do throws(SystemError) {
-                let header = SegmentHeader.encode(firstSequence: sequence, createdAt: time, key: state.key)
-                try file.truncate(to: 0)
-                try file.write(header, at: 0)
-            } catch {
-                try fileSystem.delete(name)
-                throw error
-            }
-            state.segments.append(
-                Segment(
-                    firstSequence: sequence, key: state.key, headerBytes: SegmentHeader.count, file: file,
-                    bytes: SegmentHeader.count))
-            state.isDirectoryDirty = true
-        } catch {
-            throw .io(error)
-        }
-        state.deleteSettledSegments(fileSystem)
-    }
-
-    func write(
-        _ payload: UnsafeRawBufferPointer, _ spanCount: Int, _ time: WallTime, _ state: inout SpoolState
-    ) throws(SpoolError) {
-        let index = state.segments.count - 1
-        let header = FrameHeader.encode(
-            sequence: state.nextSequence, time: time, spanCount: spanCount, payload: payload, key: state.key)
-        let segment = state.segments[index]
-        guard let file = segment.file else { preconditionFailure("the segment that is written to is open") }
-        do throws(SystemError) {
-            try header.withUnsafeBufferPointer { head throws(SystemError) in
-                try file.append([UnsafeRawBufferPointer(head), payload])
-            }
-        } catch {
-            // Half a frame may stand there now. Without it the next frame begins where this one did; if even the
-            // truncation fails, nothing more is written behind it, and its sequence, which may stand there whole, is
-            // not given to another frame.
-            do {
-                try file.truncate(to: segment.bytes)
-            } catch {
-                state.segments[index].isSealed = true
-                state.segments[index].tornBytes = header.count + payload.count
-                state.settle(state.nextSequence...state.nextSequence)
-                state.nextSequence += 1
-            }
-            throw .io(error)
-        }
-        state.segments[index].appended(
-            bytes: header.count + payload.count, spans: spanCount, sequence: state.nextSequence, time: time)
-        state.nextSequence += 1
-    }
-
     // MARK: Dropping
 
     func dropExpired() {
         guard let maxAge = options.maxAgeNanoseconds else { return }
         let now = clock.wall()
-        state.withLock { state in
+        withState { state in
             while let oldest = state.segments.first, let newest = oldest.newest, now.nanoseconds(since: newest) > maxAge
             {
                 do throws(SystemError) {
-                    try drop(oldest, reason: .expired, &state)
+                    try state.drop(oldest, reason: .expired, fileSystem)
                 } catch {
-                    state.count(error)
+                    state.disk.record(error)
                     return
                 }
             }
         }
     }
 
-    /// Deletes a whole segment; what in it was not settled is dropped.
-    private func drop(_ segment: Segment, reason: SpoolDrop, _ state: inout SpoolState) throws(SystemError) {
-        try state.delete(segment, fileSystem)
-        state.dropped[reason.rawValue, default: 0] += UInt64(segment.unsettledSpans)
-        if segment.frameCount > 0 {
-            state.settle(segment.firstSequence...segment.lastSequence)
+    /// Takes the lock, for something after which the books have to balance.
+    func withState<Result, Failure: Error>(
+        _ body: (inout SpoolState) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try state.withLock { state throws(Failure) in
+            defer { state.assertBalanced() }
+            return try body(&state)
         }
     }
 
+    // MARK: Statistics
+
     package var statistics: SpoolStatistics { state.withLock { statistics(of: $0) } }
 
-    /// nil if somebody is in the middle of something for longer than the patience: the disk hangs.
+    /// nil if an operation holds the lock for longer than the patience: the disk hangs.
     package func statistics(patienceNanoseconds: UInt64) -> SpoolStatistics? {
         Patience.attempt(nanoseconds: patienceNanoseconds) { state.withLockIfAvailable { statistics(of: $0) } }
     }
@@ -289,17 +171,17 @@ package final class Spool: Sendable {
         var statistics = SpoolStatistics()
         statistics.capacityBytes = options.maxBytes
         statistics.bytes = state.bytesOnDisk
-        statistics.spans = state.segments.reduce(0) { $0 + $1.unsettledSpans }
-        statistics.recoveredSpans = state.recoveredSpans
-        statistics.oldestUnsettled = state.segments.lazy.filter { $0.unsettledFrames > 0 }.compactMap(\.oldestUnsettled)
-            .min()
-        statistics.appendedSpans = state.appendedSpans
-        statistics.deliveredSpans = state.deliveredSpans
-        statistics.droppedSpans = state.dropped
-        statistics.corruptFrames = state.corruptFrames
+        statistics.spans = state.heldSpans
+        statistics.recoveredSpans = state.ledger.recoveredSpans
+        statistics.appendedSpans = state.ledger.appendedSpans
+        statistics.deliveredSpans = state.ledger.deliveredSpans
+        statistics.droppedSpans = state.ledger.droppedSpans
+        statistics.oldestUnsettled = state.segments.lazy.filter { $0.unsettled.frames > 0 }
+            .compactMap(\.oldestUnsettled).min()
+        statistics.corruptFrames = state.ledger.corruptFrames
         statistics.quarantinedSegments = state.segments.count(where: \.isQuarantined)
-        statistics.errors = state.errors
-        statistics.lastFailure = state.lastFailure
+        statistics.errors = state.disk.errors
+        statistics.lastFailure = state.disk.health.message
         return statistics
     }
 }

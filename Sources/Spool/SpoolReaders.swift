@@ -40,28 +40,40 @@ package struct SpoolWaiting: Sendable {
 }
 
 /// A segment could not be read, at this offset the last time, so often, and since when.
-struct ReadFailure {
+private struct ReadFailure {
     let offset: Int
     let tries: Int
     let since: MonotonicTime
+}
+
+/// Where a reader stands.
+struct ReadPosition {
+    var segment: UInt64
+    var offset: Int
+
+    init(startOf segment: Segment) {
+        self.segment = segment.firstSequence
+        offset = segment.headerBytes
+    }
 }
 
 /// Reads one stretch in order.
 struct SpoolReader {
     /// It reads segments from this sequence on, up to the next one's.
     let start: UInt64
-    var position: ReadPosition?
-    /// The highest sequence that it has read or given up.
-    var lastRead: UInt64
-    /// Appended (or recovered) and not yet read.
-    var unread = SpoolUnread()
+    fileprivate(set) var position: ReadPosition?
+    /// The highest sequence that it has read or stepped over.
+    fileprivate(set) var lastRead: UInt64
+    /// Appended (or recovered) and not yet read. An estimate: what became corrupt or was evicted leaves it when all is read.
+    fileprivate(set) var unread = SpoolUnread()
 
-    init(start: UInt64, lastRead: UInt64) {
+    init(start: UInt64, lastRead: UInt64, unread: SpoolUnread = SpoolUnread()) {
         self.start = start
         self.lastRead = lastRead
+        self.unread = unread
     }
 
-    mutating func note(appended frame: AppendedFrame, at now: MonotonicTime) {
+    fileprivate mutating func recordAppend(_ frame: AppendedFrame, at now: MonotonicTime) {
         if unread.spans == 0 {
             unread.since = now
             unread.oldest = now
@@ -70,31 +82,144 @@ struct SpoolReader {
         unread.bytes += frame.payloadBytes
     }
 
-    /// `age`: of the last frame in the batch, in nanoseconds. What follows is no older.
-    mutating func note(read batch: SpoolBatch, age: UInt64?, isAll: Bool, at now: MonotonicTime) {
-        unread.spans = isAll ? 0 : max(0, unread.spans - batch.spanCount)
-        unread.bytes = isAll ? 0 : max(0, unread.bytes - batch.bytes.count)
+    fileprivate mutating func recordRead(spans: Int, bytes: Int, isAll: Bool, at now: MonotonicTime) {
+        unread.spans = isAll ? 0 : max(0, unread.spans - spans)
+        unread.bytes = isAll ? 0 : max(0, unread.bytes - bytes)
         unread.since = isAll ? nil : now
-        if let age { unread.oldest = MonotonicTime(nanoseconds: now.nanoseconds - min(age, now.nanoseconds)) }
+    }
+}
+
+/// The readers of all stretches: where each stands, and what it could not read.
+struct SpoolReaders {
+    static let maxCount = 8
+    /// A few times in a row, a pause of the forwarder apart; then a segment goes into quarantine.
+    static let maxTries = 5
+
+    /// One for each stretch, the oldest first; at least one.
+    private var readers: [SpoolReader]
+    /// By segment.
+    private var failures: [UInt64: ReadFailure] = [:]
+
+    init(_ reader: SpoolReader) {
+        readers = [reader]
     }
 
-    mutating func note(dropped spans: Int) {
-        unread.spans = max(0, unread.spans - spans)
+    subscript(index: Int) -> SpoolReader { readers[index] }
+
+    var count: Int { readers.count }
+    var newest: SpoolUnread { readers[readers.count - 1].unread }
+    var backlog: SpoolUnread? { readers.count > 1 ? readers[0].unread : nil }
+
+    func index(of stretch: SpoolStretch) -> Int {
+        stretch == .oldest ? 0 : readers.count - 1
+    }
+
+    func index(ofSegment firstSequence: UInt64) -> Int {
+        readers.lastIndex { $0.start <= firstSequence } ?? 0
+    }
+
+    func isReading(_ segment: UInt64) -> Bool {
+        readers.contains { $0.position?.segment == segment }
+    }
+
+    /// First sequences of the segments that are this reader's.
+    func segmentRange(ofReader index: Int) -> Range<UInt64> {
+        readers[index].start..<(index + 1 < readers.count ? readers[index + 1].start : .max)
+    }
+
+    mutating func begin(at sequence: UInt64) {
+        readers.append(SpoolReader(start: sequence, lastRead: sequence - 1))
+    }
+
+    /// The oldest stretch is over: the next one is the oldest.
+    mutating func endOldest() {
+        readers.removeFirst()
+    }
+
+    // MARK: Positions
+
+    mutating func move(_ reader: Int, to position: ReadPosition?) {
+        readers[reader].position = position
+    }
+
+    mutating func advance(_ source: ReadSource, by count: Int) {
+        let reader = index(ofSegment: source.segment)
+        if readers[reader].position?.segment == source.segment {
+            readers[reader].position?.offset = source.offset + count
+        }
+        if count > 0 { recordRead(of: source.segment, source.offset..<source.offset + count) }
+    }
+
+    /// Returns the sequences between the last one that was read and this one, which is read now.
+    mutating func step(_ reader: Int, to sequence: UInt64) -> ClosedRange<UInt64>? {
+        let lastRead = readers[reader].lastRead
+        readers[reader].lastRead = max(lastRead, sequence)
+        return sequence > lastRead + 1 ? lastRead + 1...sequence - 1 : nil
+    }
+
+    // MARK: What waits
+
+    mutating func recordAppend(_ frame: AppendedFrame, at now: MonotonicTime) {
+        readers[index(ofSegment: frame.segment)].recordAppend(frame, at: now)
+    }
+
+    /// A reader has to step over a frame that is settled already.
+    mutating func recordWithdrawal(_ frame: AppendedFrame, at now: MonotonicTime) {
+        let reader = index(ofSegment: frame.segment)
+        readers[reader].unread.since = readers[reader].unread.since ?? now
+    }
+
+    /// `age`: of the last frame in the batch, in nanoseconds. What follows is no older.
+    mutating func recordRead(_ batch: SpoolBatch, by reader: Int, age: UInt64?, isAll: Bool, at now: MonotonicTime) {
+        readers[reader].recordRead(spans: batch.spanCount, bytes: batch.bytes.count, isAll: isAll, at: now)
+        if let age {
+            readers[reader].unread.oldest = MonotonicTime(nanoseconds: now.nanoseconds - min(age, now.nanoseconds))
+        }
+    }
+
+    mutating func recordDropped(_ spans: Int, inSegment firstSequence: UInt64) {
+        let reader = index(ofSegment: firstSequence)
+        readers[reader].unread.spans = max(0, readers[reader].unread.spans - spans)
+    }
+
+    // MARK: Failures
+
+    /// A segment could not be opened, or not be read at `offset`. Returns whether it is to be given up: after some tries, and
+    /// some time.
+    mutating func recordFailure(of segment: UInt64, at offset: Int, _ now: MonotonicTime, patience: UInt64) -> Bool {
+        let before = failures[segment]
+        let failure = ReadFailure(offset: offset, tries: (before?.tries ?? 0) + 1, since: before?.since ?? now)
+        let isOver = failure.tries >= Self.maxTries && now.nanoseconds(since: failure.since) >= patience
+        failures[segment] = isOver ? nil : failure
+        return isOver
+    }
+
+    /// These bytes of a segment were read.
+    mutating func recordRead(of segment: UInt64, _ bytes: Range<Int>) {
+        if !failures.isEmpty, let failure = failures[segment], bytes.contains(failure.offset) {
+            failures[segment] = nil
+        }
+    }
+
+    /// The segment is gone.
+    mutating func forget(_ segment: UInt64) {
+        failures[segment] = nil
+    }
+
+    var isBalanced: Bool {
+        !readers.isEmpty && zip(readers, readers.dropFirst()).allSatisfy { $0.start < $1.start }
+            && readers.allSatisfy { $0.unread.spans >= 0 && $0.unread.bytes >= 0 }
     }
 }
 
 extension Spool {
     package var waiting: SpoolWaiting {
-        state.withLock { state in
-            let readers = state.readers
-            return SpoolWaiting(
-                newest: readers[readers.count - 1].unread, backlog: readers.count > 1 ? readers[0].unread : nil)
-        }
+        state.withLock { SpoolWaiting(newest: $0.readers.newest, backlog: $0.readers.backlog) }
     }
 
     /// In the newest stretch.
     package var unread: SpoolUnread {
-        state.withLock { $0.readers[$0.readers.count - 1].unread }
+        state.withLock { $0.readers.newest }
     }
 
     /// From now on what arrives can be read beside what waits. False where nothing waits, or there are too many stretches.
@@ -105,34 +230,19 @@ extension Spool {
 }
 
 extension SpoolState {
-    static let maxReaders = 8
-
-    func readerIndex(of stretch: SpoolStretch) -> Int {
-        stretch == .oldest ? 0 : readers.count - 1
-    }
-
-    func readerIndex(ofSegment firstSequence: UInt64) -> Int {
-        readers.lastIndex { $0.start <= firstSequence } ?? 0
-    }
-
-    /// First sequences of the segments that are this reader's.
-    private func segmentRange(ofReader index: Int) -> Range<UInt64> {
-        readers[index].start..<(index + 1 < readers.count ? readers[index + 1].start : .max)
-    }
-
     mutating func beginStretch() -> Bool {
         mergeReaders()
-        guard readers.count < Self.maxReaders, nextUnread(readers.count - 1) != nil else { return false }
+        guard readers.count < SpoolReaders.maxCount, nextUnread(readers.count - 1) != nil else { return false }
         // An empty one has the next sequence in its name: it is the new stretch's.
-        if let last = segments.indices.last, segments[last].frameCount > 0 { segments[last].isSealed = true }
-        readers.append(SpoolReader(start: nextSequence, lastRead: nextSequence - 1))
+        if let last = segments.indices.last, segments[last].sequences != nil { segments[last].seal() }
+        readers.begin(at: writer.nextSequence)
         return true
     }
 
     /// Where the oldest stretch is read to its end, the next one is the oldest.
     mutating func mergeReaders() {
         while readers.count > 1 && nextUnread(0) == nil {
-            let own = segmentRange(ofReader: 0)
+            let own = readers.segmentRange(ofReader: 0)
             var isOver = true
             for segment in segments where own.contains(segment.firstSequence) {
                 // Not on the disk yet, so not to be seen.
@@ -141,131 +251,92 @@ extension SpoolState {
             }
             if !isOver { return }
             // What should stand at the end of the stretch and was not there.
-            noteGap(before: own.upperBound, reader: 0)
-            readers.removeFirst()
+            step(0, to: own.upperBound)
+            readers.endOldest()
         }
     }
 
     /// The segment at which a reader stands, stepping to the next one as one ends; nil when it has read all there is.
     mutating func nextUnread(_ reader: Int) -> Int? {
-        let own = segmentRange(ofReader: reader)
-        if let current = readers[reader].position, !segments.contains(where: { $0.firstSequence == current.segment }) {
+        let own = readers.segmentRange(ofReader: reader)
+        if let current = readers[reader].position, segments.index(of: current.segment) == nil {
             // The segment under the reader was dropped: on with the first one behind it.
             let next = segments.first { $0.firstSequence > current.segment && own.contains($0.firstSequence) }
-            readers[reader].position = next.map(ReadPosition.init(startOf:))
+            readers.move(reader, to: next.map(ReadPosition.init(startOf:)))
         }
         if readers[reader].position == nil {
             let lastRead = readers[reader].lastRead
             let first = segments.first { segment in
-                own.contains(segment.firstSequence) && (segment.firstSequence > lastRead || segment.frameCount == 0)
+                own.contains(segment.firstSequence) && (segment.firstSequence > lastRead || segment.sequences == nil)
             }
-            readers[reader].position = first.map(ReadPosition.init(startOf:))
+            readers.move(reader, to: first.map(ReadPosition.init(startOf:)))
         }
-        while let current = readers[reader].position,
-            let index = segments.firstIndex(where: { $0.firstSequence == current.segment })
-        {
+        while let current = readers[reader].position, let index = segments.index(of: current.segment) {
             let segment = segments[index]
             if current.offset < segment.readableBytes { return index }
             if segment.publishedBytes < segment.bytes && !segment.isQuarantined { return nil }
             guard index + 1 < segments.count, own.contains(segments[index + 1].firstSequence) else { return nil }
             if segment.isQuarantined { pass(quarantined: segment, reader: reader) }
-            readers[reader].position = ReadPosition(startOf: segments[index + 1])
+            readers.move(reader, to: ReadPosition(startOf: segments[index + 1]))
         }
         return nil
     }
 
     /// Its sequences are no gap: they may yet be read, after the next start. What was missing before it is one.
     private mutating func pass(quarantined segment: Segment, reader: Int) {
-        noteGap(before: segment.firstSequence, reader: reader)
-        readers[reader].lastRead = max(readers[reader].lastRead, segment.lastSequence)
+        step(reader, to: segment.firstSequence)
+        if let last = segment.lastSequence { _ = readers.step(reader, to: last) }
     }
 
-    mutating func advance(_ source: ReadSource, by count: Int) {
-        let reader = readerIndex(ofSegment: source.segment)
-        if readers[reader].position?.segment == source.segment {
-            readers[reader].position?.offset = source.offset + count
-        }
-        if count > 0 { noteRead(of: source.segment, source.offset..<source.offset + count) }
-    }
-
-    mutating func noteRead(_ batch: SpoolBatch, from stretch: SpoolStretch, age: UInt64?, _ now: MonotonicTime) {
-        var last = 0
+    mutating func recordRead(_ batch: SpoolBatch, from stretch: SpoolStretch, age: UInt64?, _ now: MonotonicTime) {
         for frame in batch.frames {
-            guard let index = segmentIndex(frame.segment, from: last) else { continue }
-            last = index
-            segments[index].inFlightFrames += 1
-            segments[index].inFlightSpans += settled.unsettledSpans(of: frame.sequence, count: frame.spanCount)
+            guard let index = segments.index(of: frame.segment) else { continue }
+            segments[index].recordRead(FrameCount(frames: 1, spans: ledger.unsettledSpans(of: frame)))
         }
-        let reader = readerIndex(of: stretch)
+        let reader = readers.index(of: stretch)
         let isAll = nextUnread(reader) == nil
-        readers[reader].note(read: batch, age: age, isAll: isAll, at: now)
+        readers.recordRead(batch, by: reader, age: age, isAll: isAll, at: now)
         mergeReaders()
     }
 
-    /// A few times in a row, a pause of the forwarder apart; then the segment goes into quarantine.
-    static let maxReadTries = 5
-
     /// The segment under the reader could not be opened or read.
-    mutating func noteReadFailure(
+    mutating func recordReadFailure(
         _ error: SystemError, from stretch: SpoolStretch, _ now: MonotonicTime, patience: UInt64
     ) {
-        countFailedRead()
-        guard let position = readers[readerIndex(of: stretch)].position else { return }
-        noteReadFailure(error, of: position.segment, at: position.offset, now, patience: patience)
-        if let index = segmentIndex(position.segment, from: 0), segments[index].isQuarantined {
-            noteRead(SpoolBatch(), from: stretch, age: nil, now)
+        guard let position = readers[readers.index(of: stretch)].position else { return disk.recordFailedRead() }
+        recordReadFailure(error, of: position.segment, at: position.offset, now, patience: patience)
+        if let index = segments.index(of: position.segment), segments[index].isQuarantined {
+            recordRead(SpoolBatch(), from: stretch, age: nil, now)
         }
     }
 
-    /// A segment could not be opened, or not be read at `offset`.
-    mutating func noteReadFailure(
+    /// A segment could not be opened, or not be read at `offset`. At last, what stands behind it counts as dropped, and the
+    /// reader goes on behind the segment. The file stays, and its frames stay unsettled: if the next start can read them, they
+    /// are sent then.
+    mutating func recordReadFailure(
         _ error: SystemError, of segment: UInt64, at offset: Int, _ now: MonotonicTime, patience: UInt64
     ) {
-        guard error.isOfTheMedium, let index = segmentIndex(segment, from: 0) else { return }
-        let before = readFailures[segment]
-        let failure = ReadFailure(offset: offset, tries: (before?.tries ?? 0) + 1, since: before?.since ?? now)
-        readFailures[segment] = failure
-        guard failure.tries >= Self.maxReadTries, now.nanoseconds(since: failure.since) >= patience else { return }
-        quarantine(index, from: offset)
-        readFailures[segment] = nil
-    }
-
-    /// These bytes of a segment were read.
-    mutating func noteRead(of segment: UInt64, _ bytes: Range<Int>) {
-        if !readFailures.isEmpty, let failure = readFailures[segment], bytes.contains(failure.offset) {
-            readFailures[segment] = nil
-        }
-    }
-
-    /// Counts what stands behind `offset` as dropped, so that the reader goes on behind the segment. The file stays, and
-    /// its frames stay unsettled: if the next start can read them, they are sent then.
-    private mutating func quarantine(_ index: Int, from offset: Int) {
-        let lost = segments[index].unsettledSpans - segments[index].inFlightSpans
-        dropped[SpoolDrop.unreadable.rawValue, default: 0] += UInt64(lost)
-        readers[readerIndex(ofSegment: segments[index].firstSequence)].note(dropped: lost)
-        segments[index].unsettledSpans = segments[index].inFlightSpans
-        segments[index].unsettledFrames = segments[index].inFlightFrames
-        segments[index].unreadableFrom = min(offset, segments[index].unreadableFrom ?? offset)
-        segments[index].isSealed = true
-        segments[index].needsRewrite = false
+        disk.recordFailedRead()
+        guard error.isOfTheMedium, let index = segments.index(of: segment),
+            readers.recordFailure(of: segment, at: offset, now, patience: patience)
+        else { return }
+        let lost = segments[index].quarantine(from: offset)
+        ledger.recordDropped(lost, .unreadable)
+        readers.recordDropped(lost, inSegment: segment)
     }
 
     /// A good frame was read, or the stretch is over. Sequences between the one before it and this one are gone: counted,
     /// and settled so that nothing waits for them.
-    mutating func noteGap(before sequence: UInt64, reader: Int) {
-        let lastRead = readers[reader].lastRead
-        readers[reader].lastRead = max(lastRead, sequence)
-        guard sequence > lastRead + 1 else { return }
-        let gap = lastRead + 1...sequence - 1
-        let lost = settled.sequences.countUnsettled(in: gap)
+    mutating func step(_ reader: Int, to sequence: UInt64) {
+        guard let gap = readers.step(reader, to: sequence) else { return }
+        let lost = ledger.settled.sequences.countUnsettled(in: gap)
         if lost == 0 { return }
-        corruptFrames += lost
-        for index in segments.indices where segments[index].frameCount > 0 {
-            let segment = segments[index]
-            guard segment.lastSequence >= gap.lowerBound, segment.firstSequence <= gap.upperBound else { continue }
-            let overlap = gap.clamped(to: segment.firstSequence...segment.lastSequence)
-            segments[index].unsettledFrames -= Int(settled.sequences.countUnsettled(in: overlap))
-            dropResidue(ofSegmentAt: index)
+        ledger.recordCorrupt(frames: lost)
+        for index in segments.indices {
+            guard let held = segments[index].sequences, held.overlaps(gap) else { continue }
+            let frames = ledger.settled.sequences.countUnsettled(in: gap.clamped(to: held))
+            segments[index].release(FrameCount(frames: Int(frames), spans: 0), wereInFlight: false)
+            ledger.recordDropped(segments[index].takeCorruptSpans(), .corrupt)
         }
         settle(gap)
     }

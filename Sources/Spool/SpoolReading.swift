@@ -12,7 +12,7 @@ extension Spool {
         var chunkBytes = min(maxBytes, FrameHeader.maxPayload) + FrameHeader.count
         while batch.spanCount < maxSpans && batch.bytes.count < maxBytes && batch.unsentSpans == nil {
             do throws(SystemError) {
-                let next = try state.withLock { state throws(SystemError) in
+                let next = try withState { state throws(SystemError) in
                     if batch.isEmpty { state.mergeReaders() }
                     return try state.nextSource(in: stretch, fileSystem)
                 }
@@ -29,22 +29,22 @@ extension Spool {
                     if wanted == source.bytes - source.offset { taken = wanted }
                     chunkBytes = max(chunkBytes * 4, 1 << 20)
                 }
-                state.withLock { $0.advance(source, by: taken) }
+                state.withLock { $0.readers.advance(source, by: taken) }
             } catch {
                 // What was read before is handed out; the next call meets the error again, or not.
                 if !batch.isEmpty { break }
                 let now = clock.monotonic()
-                state.withLock { state in
-                    state.noteReadFailure(error, from: stretch, now, patience: options.readPatienceNanoseconds)
-                }
+                let patience = options.readPatienceNanoseconds
+                withState { $0.recordReadFailure(error, from: stretch, now, patience: patience) }
                 throw .io(error)
             }
         }
         let now = clock.monotonic()
         let age = batch.frames.last.map { UInt64(max(0, clock.wall().nanoseconds(since: $0.time))) }
-        state.withLock {
-            $0.noteRead(batch, from: stretch, age: age, now)
-            $0.closeIdleFiles(needsSync: options.sync != .never)
+        let needsSync = options.sync != .never
+        withState { state in
+            state.recordRead(batch, from: stretch, age: age, now)
+            state.closeIdleFiles(needsSync: needsSync)
         }
         return batch
     }
@@ -87,9 +87,9 @@ extension Spool {
             }
             return finder.done
         }
-        state.withLock { state in
-            let reader = state.readerIndex(ofSegment: source.segment)
-            for sequence in passed { state.noteGap(before: sequence, reader: reader) }
+        withState { state in
+            let reader = state.readers.index(ofSegment: source.segment)
+            for sequence in passed { state.step(reader, to: sequence) }
             if expired.isEmpty { return }
             state.expire(expired, wereInFlight: false)
             state.deleteSettledSegments(fileSystem)
@@ -109,9 +109,11 @@ extension Spool {
     package func settle(
         _ frames: some Collection<SpoolFrame>, dropping: (spans: Int, reason: String)? = nil
     ) -> Int {
-        state.withLock { state in
-            defer { state.deleteSettledSegments(fileSystem) }
-            return state.count(settled: state.settle(frames, wereInFlight: true), dropping: dropping)
+        withState { state in
+            let spans = state.settle(frames, wereInFlight: true)
+            state.ledger.recordSettled(spans, dropping: dropping)
+            state.deleteSettledSegments(fileSystem)
+            return spans
         }
     }
 
@@ -120,9 +122,11 @@ extension Spool {
     package func settle(
         _ spans: Range<Int>, of frame: SpoolFrame, dropping: (spans: Int, reason: String)? = nil
     ) -> Int {
-        state.withLock { state in
-            defer { state.deleteSettledSegments(fileSystem) }
-            return state.count(settled: state.settle(spans: spans, of: frame), dropping: dropping)
+        withState { state in
+            let settled = state.settle(spans: spans, of: frame)
+            state.ledger.recordSettled(settled, dropping: dropping)
+            state.deleteSettledSegments(fileSystem)
+            return settled
         }
     }
 }
@@ -144,116 +148,14 @@ extension SpoolState {
     mutating func nextSource(
         in stretch: SpoolStretch, _ fileSystem: any SpoolFileSystem
     ) throws(SystemError) -> ReadSource? {
-        let reader = readerIndex(of: stretch)
-        guard let index = nextUnread(reader), let offset = readers[reader].position?.offset else { return nil }
+        let reader = readers.index(of: stretch)
+        guard let index = nextUnread(reader), let offset = readers[reader].position?.offset,
+            let file = try opened(segments[index].firstSequence, fileSystem)?.file
+        else { return nil }
+        segments[index].file = file
         let segment = segments[index]
-        let file: any SpoolFile
-        if let open = segment.file {
-            file = open
-        } else {
-            file = try fileSystem.open(SegmentHeader.fileName(firstSequence: segment.firstSequence))
-            segments[index].file = file
-        }
         return ReadSource(
             segment: segment.firstSequence, file: file, key: segment.key, offset: offset, bytes: segment.readableBytes,
-            settled: settled, lastRead: readers[reader].lastRead)
-    }
-
-    /// Marks frames as settled and takes them off the books. Returns how many spans that were.
-    mutating func settle(_ frames: some Collection<SpoolFrame>, wereInFlight: Bool) -> Int {
-        var last = 0
-        let spans = frames.reduce(0) { $0 + release($1, wasInFlight: wereInFlight, &last) }
-        var run: ClosedRange<UInt64>?
-        for frame in frames {
-            if let current = run, frame.sequence == current.upperBound + 1 {
-                run = current.lowerBound...frame.sequence
-            } else {
-                if let run { settled.insert(run) }
-                run = frame.sequence...frame.sequence
-            }
-        }
-        if let run { settle(run) }
-        last = 0
-        for frame in frames { moveOldest(frame, &last) }
-        return spans
-    }
-
-    /// Marks spans of a frame in flight as settled and takes them off the books. Returns how many that were.
-    mutating func settle(spans range: Range<Int>, of frame: SpoolFrame) -> Int {
-        guard !range.isEmpty, let index = segmentIndex(frame.segment, from: 0), !settled.contains(frame.sequence) else {
-            return 0
-        }
-        let before = settled.unsettledSpans(of: frame.sequence, count: frame.spanCount)
-        let isLast = settled.insert(
-            spans: UInt64(range.lowerBound)...UInt64(range.upperBound - 1), of: frame.sequence, count: frame.spanCount)
-        storeCheckpoint()
-        if lostFrames.contains(frame.sequence) { return 0 }
-        let left = isLast ? 0 : settled.unsettledSpans(of: frame.sequence, count: frame.spanCount)
-        segments[index].unsettledSpans -= before - left
-        segments[index].inFlightSpans -= before - left
-        if isLast {
-            var last = index
-            segments[index].unsettledFrames -= 1
-            segments[index].inFlightFrames -= 1
-            moveOldest(frame, &last)
-        }
-        return before - left
-    }
-
-    /// Counts spans that were just settled. Returns how many.
-    fileprivate mutating func count(settled spans: Int, dropping: (spans: Int, reason: String)?) -> Int {
-        let dropped = min(max(0, dropping?.spans ?? 0), spans)
-        deliveredSpans += UInt64(spans - dropped)
-        if let dropping, dropped > 0 { self.dropped[dropping.reason, default: 0] += UInt64(dropped) }
-        return spans
-    }
-
-    /// Where a segment is: `expected`, or anywhere. Frames of one segment come together.
-    func segmentIndex(_ firstSequence: UInt64, from expected: Int) -> Int? {
-        if segments.indices.contains(expected), segments[expected].firstSequence == firstSequence { return expected }
-        return segments.firstIndex { $0.firstSequence == firstSequence }
-    }
-
-    /// Drops frames for their age.
-    mutating func expire(_ frames: [SpoolFrame], wereInFlight: Bool) {
-        let spans = settle(frames, wereInFlight: wereInFlight)
-        dropped[SpoolDrop.expired.rawValue, default: 0] += UInt64(spans)
-        if !wereInFlight, let first = frames.first {
-            readers[readerIndex(ofSegment: first.segment)].note(dropped: spans)
-        }
-    }
-
-    /// Takes a frame off its segment's books that is settled next. Returns its spans, or 0 if it is off already.
-    private mutating func release(_ frame: SpoolFrame, wasInFlight: Bool, _ expected: inout Int) -> Int {
-        guard let index = segmentIndex(frame.segment, from: expected), !settled.contains(frame.sequence),
-            !lostFrames.contains(frame.sequence)
-        else { return 0 }
-        expected = index
-        let spans = settled.unsettledSpans(of: frame.sequence, count: frame.spanCount)
-        segments[index].unsettledFrames -= 1
-        segments[index].unsettledSpans -= spans
-        if wasInFlight {
-            segments[index].inFlightFrames -= 1
-            segments[index].inFlightSpans -= spans
-        }
-        return spans
-    }
-
-    /// A frame was settled: if all before it in its segment are, none that is left is older.
-    private mutating func moveOldest(_ frame: SpoolFrame, _ expected: inout Int) {
-        guard let index = segmentIndex(frame.segment, from: expected) else { return }
-        expected = index
-        if settled.sequences.countUnsettled(in: frame.segment...frame.sequence) == 0 {
-            segments[index].oldestUnsettled = max(segments[index].oldestUnsettled ?? frame.time, frame.time)
-        }
-        dropResidue(ofSegmentAt: index)
-    }
-
-    /// Once every frame of a segment is settled, the spans still on its books are those of its corrupt frames.
-    mutating func dropResidue(ofSegmentAt index: Int) {
-        guard segments[index].unsettledFrames <= 0, segments[index].unsettledSpans > 0 else { return }
-        dropped[SpoolDrop.corrupt.rawValue, default: 0] += UInt64(segments[index].unsettledSpans)
-        segments[index].unsettledSpans = 0
-        segments[index].unsettledFrames = 0
+            settled: ledger.settled, lastRead: readers[reader].lastRead)
     }
 }

@@ -16,9 +16,8 @@ import Platform
 //   a segment of another version   the start is refused: a newer program has to read it
 extension Spool {
     static func recover(_ fileSystem: any SpoolFileSystem, at now: WallTime) throws(SystemError) -> SpoolState {
-        let checkpointFile = try fileSystem.open(Checkpoint.fileName)
-        var checkpoint = Checkpoint()
-        let slot = try checkpoint.load(from: checkpointFile)
+        var checkpoint = Checkpoint(try fileSystem.open(Checkpoint.fileName))
+        let slot = try checkpoint.load()
         let names = try fileSystem.names()
         if names.contains(Self.probeName) { try fileSystem.delete(Self.probeName) }
         let failedSyncs = try Self.failedSyncs(names, fileSystem)
@@ -27,53 +26,63 @@ extension Spool {
         for firstSequence in found { segments.append(try FoundSegment(firstSequence, fileSystem)) }
         let headerKeys = segments.compactMap(\.header?.key).filter { $0 != .version1 }
         let knownKey = slot?.key ?? headerKeys.last
-        var state = SpoolState(checkpoint, checkpointFile, settled: slot?.settled, key: knownKey ?? .random())
+        let key = knownKey ?? .random()
+        let settled = slot?.settled ?? SettledFrames(below: 1)
+        var state = SpoolState(
+            SpoolLedger(checkpoint, settled), nextSequence: settled.sequences.below, key: key)
         // A spool that was never written as version 2 has no key to look for.
-        let spareKeys = knownKey == nil ? [.version1] : [state.key] + headerKeys.filter { $0 != state.key }.uniqued()
-        state.nextSequence = state.settled.sequences.below
+        let spareKeys = knownKey == nil ? [.version1] : [key] + headerKeys.filter { $0 != key }.uniqued()
+        try recover(segments, spareKeys: spareKeys, at: now, fileSystem, &state)
+        for index in state.segments.indices where failedSyncs.contains(state.segments[index].firstSequence) {
+            if !state.segments[index].isQuarantined { state.segments[index].phase = .awaitingCopy }
+        }
+        beginReading(&state)
+        // In two slots, before the first segment with this key.
+        if slot?.key == nil { for _ in 0..<2 { state.storeCheckpoint() } }
+        return state
+    }
+
+    /// Takes over what the segments hold.
+    private static func recover(
+        _ segments: [FoundSegment], spareKeys: [FrameKey], at now: WallTime, _ fileSystem: any SpoolFileSystem,
+        _ state: inout SpoolState
+    ) throws(SystemError) {
         // From this sequence on, frames of the segment before are unreadable.
         var brokenFrom: UInt64?
         for (index, segment) in segments.enumerated() {
             if let brokenFrom, brokenFrom < segment.firstSequence {
-                state.giveUp([brokenFrom...segment.firstSequence - 1])
+                state.settleLost([brokenFrom...segment.firstSequence - 1])
             }
             let isLast = index == segments.count - 1
             let keys = segment.header?.key.map { [$0] } ?? spareKeys
             var scan = try scan(segment, keys: keys, fileSystem, state)
             if scan.segment.isQuarantined {
-                let next = isLast ? nil : segments[index + 1].firstSequence
-                scan.quarantine(before: next, at: now)
-                state.count(
-                    SystemError(
-                        "reading", path: SegmentHeader.fileName(firstSequence: segment.firstSequence), code: EIO))
-                state.giveUp(scan.gaps)
+                scan.quarantine(before: isLast ? nil : segments[index + 1].firstSequence, at: now)
+                state.disk.record(SystemError("reading", path: segment.name, code: EIO))
+                state.settleLost(scan.gaps)
                 state.segments.append(scan.segment)
-                state.nextSequence = max(state.nextSequence, scan.segment.lastSequence + 1)
+                if let last = scan.segment.lastSequence { state.writer.pass(last) }
                 brokenFrom = nil
             } else {
                 brokenFrom = try settleIn(scan, of: segment, isLast: isLast, fileSystem, &state)
             }
         }
-        // Above all that counts as settled: a frame with such a sequence would never be read. (What was given up may have
-        // closed the gap below a range, which then is none any more.)
-        let settled = state.settled.sequences
-        let settledBelow = settled.ranges.last.map { $0.upperBound + 1 } ?? settled.below
-        state.nextSequence = max(state.nextSequence, settledBelow)
-        let held = state.segments.filter { $0.frameCount > 0 }.map { $0.firstSequence...$0.lastSequence }
-        state.settled.keepSpans { sequence in held.contains { $0.contains(sequence) } }
-        var reader = SpoolReader(start: 0, lastRead: (state.segments.first?.firstSequence ?? state.nextSequence) - 1)
-        state.recoveredSpans = state.segments.reduce(0) { $0 + $1.unsettledSpans }
-        for index in state.segments.indices where failedSyncs.contains(state.segments[index].firstSequence) {
-            state.segments[index].needsRewrite = !state.segments[index].isQuarantined
-        }
-        // Of an earlier life, however short ago: it is a backlog.
-        reader.unread.spans = state.recoveredSpans
-        reader.unread.bytes = state.segments.reduce(0) { $0 + $1.bytes }
-        reader.unread.since = state.recoveredSpans > 0 ? MonotonicTime(nanoseconds: 0) : nil
-        state.readers = [reader]
-        // In two slots, before the first segment with this key.
-        if slot?.key == nil { for _ in 0..<2 { state.storeCheckpoint() } }
-        return state
+        // Above all that counts as settled: a frame with such a sequence would never be read. (What was lost may have closed
+        // the gap below a range, which then is none any more.)
+        let settled = state.ledger.settled.sequences
+        state.writer.pass((settled.ranges.last?.upperBound ?? settled.below - 1))
+        state.ledger.keepSpans(ofFramesIn: state.segments)
+    }
+
+    /// One reader for all of it. Left by an earlier process, however short ago, it is a backlog.
+    private static func beginReading(_ state: inout SpoolState) {
+        let spans = state.heldSpans
+        state.ledger.recordRecovered(spans)
+        let unread = SpoolUnread(
+            spans: spans, bytes: state.segments.reduce(0) { $0 + $1.bytes },
+            since: spans > 0 ? MonotonicTime(nanoseconds: 0) : nil)
+        let first = state.segments.first?.firstSequence ?? state.writer.nextSequence
+        state.readers = SpoolReaders(SpoolReader(start: 0, lastRead: first - 1, unread: unread))
     }
 
     /// The segments of which the process before had begun copies, which are emptied. Those of other segments are deleted.
@@ -110,25 +119,22 @@ extension Spool {
             {
                 // No torn write: the frame is all there, and wrong. It stays as it is; the sequence that it should have
                 // is not used again. (What it says of its own is not to be trusted.)
-                state.giveUp([scan.expected...scan.expected])
-                state.nextSequence = max(state.nextSequence, scan.expected + 1)
+                state.settleLost([scan.expected...scan.expected])
+                state.writer.pass(scan.expected)
             } else {
                 try file.truncate(to: scan.goodEnd)
                 scan.segment.bytes = scan.goodEnd
                 scan.segment.publishedBytes = scan.goodEnd
             }
         }
-        state.giveUp(scan.gaps)
-        if scan.segment.unsettledFrames == 0 {
+        state.settleLost(scan.gaps)
+        if scan.segment.unsettled.frames == 0 {
             try fileSystem.delete(segment.name)
             try fileSystem.delete(segment.name + SegmentHeader.copySuffix)
         } else {
             state.segments.append(scan.segment)
         }
-        if scan.segment.frameCount > 0 {
-            state.nextSequence = max(state.nextSequence, scan.segment.lastSequence + 1)
-        }
-        state.nextSequence = max(state.nextSequence, segment.firstSequence)
+        state.writer.pass(scan.segment.lastSequence ?? segment.firstSequence - 1)
         return scan.goodEnd < count ? scan.expected : nil
     }
 
@@ -137,7 +143,7 @@ extension Spool {
         _ found: FoundSegment, keys: [FrameKey], _ fileSystem: any SpoolFileSystem, _ state: SpoolState
     ) throws(SystemError) -> SegmentScan {
         var scan: SegmentScan?
-        for key in keys where scan.map({ $0.segment.frameCount == 0 }) ?? true {
+        for key in keys where scan?.segment.lastSequence == nil {
             let headerBytes = found.header?.count ?? (key == .version1 ? 40 : SegmentHeader.count)
             var next = SegmentScan(
                 segment: Segment(
@@ -145,14 +151,14 @@ extension Spool {
                     bytes: found.count),
                 after: state.segments.last?.lastSequence ?? 0)
             // The next process appends to a segment of its own: what stands here is never written to again.
-            next.segment.isSealed = true
+            next.segment.phase = .sealed
             // (It may not be on the disk yet, though.)
             do throws(SystemError) {
                 if let error = found.failure { throw error }
-                try next.read(fileSystem.open(found.name), count: found.count, settled: state.settled)
+                try next.read(fileSystem.open(found.name), count: found.count, settled: state.ledger.settled)
             } catch {
                 if !error.isOfTheMedium { throw error }
-                next.segment.unreadableFrom = next.goodEnd
+                next.segment.phase = .quarantined(from: next.goodEnd)
             }
             scan = next
         }
@@ -203,10 +209,10 @@ extension [FrameKey] {
 
 extension SpoolState {
     /// Counts sequences that can't be read any more; nothing waits for them.
-    fileprivate mutating func giveUp(_ gaps: [ClosedRange<UInt64>]) {
+    fileprivate mutating func settleLost(_ gaps: [ClosedRange<UInt64>]) {
         for gap in gaps {
-            corruptFrames += settled.sequences.countUnsettled(in: gap)
-            settled.insert(gap)
+            ledger.recordCorrupt(frames: ledger.settled.sequences.countUnsettled(in: gap))
+            ledger.settle(gap)
         }
     }
 }

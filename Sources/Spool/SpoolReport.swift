@@ -9,7 +9,7 @@ package enum SpoolReport: Equatable, Sendable {
     case works
 }
 
-/// Failures of the disk that nobody has told of yet: the first of them, now and then, however often they come.
+/// Failures of the disk that the log was not told of yet: the first of them, now and then, however often they come.
 struct UnreportedFailures {
     static let pauseNanoseconds: UInt64 = 10_000_000_000
 
@@ -24,7 +24,7 @@ struct UnreportedFailures {
         self.next = next
     }
 
-    mutating func note(_ error: SystemError, keepsFramesOut: Bool) {
+    mutating func record(_ error: SystemError, keepsFramesOut: Bool) {
         if count == 0 { first = error.description }
         count += 1
         self.keepsFramesOut = self.keepsFramesOut || keepsFramesOut

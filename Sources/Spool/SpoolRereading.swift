@@ -15,9 +15,10 @@ extension Spool {
     /// - Throws: `.io` where the disk fails. Nothing is lost then: to be tried again after a pause.
     package func read(_ address: SpoolAddress) throws(SpoolError) -> SpoolBatch {
         let now = clock.wall()
-        let wanted = state.withLock { state in
-            defer { state.deleteSettledSegments(fileSystem) }
-            return state.stillWanted(address) { isExpired($0.time, at: now) }
+        let wanted = withState { state in
+            let wanted = state.stillWanted(address) { isExpired($0.time, at: now) }
+            state.deleteSettledSegments(fileSystem)
+            return wanted
         }
         var batch = SpoolBatch()
         var corrupt: [SpoolFrame] = []
@@ -27,14 +28,13 @@ extension Spool {
             } catch {
                 // The run's first frame that was not read is the one that the disk fails at.
                 let failed = run.first { !batch.frames.contains($0) && !corrupt.contains($0) } ?? run[0]
-                noteReadFailure(error, at: failed)
+                recordReadFailure(error, at: failed)
                 throw .io(error)
             }
         }
         if !corrupt.isEmpty {
-            let frames = corrupt
-            state.withLock { state in
-                state.dropCorrupt(frames)
+            withState { state in
+                state.dropCorrupt(corrupt)
                 state.deleteSettledSegments(fileSystem)
             }
         }
@@ -58,7 +58,7 @@ extension Spool {
         _ run: [SpoolFrame], into batch: inout SpoolBatch, corrupt: inout [SpoolFrame]
     ) throws(SystemError) {
         let (start, end) = (run[0].offset, run[run.count - 1].end)
-        let found = try state.withLock { state throws(SystemError) in
+        let found = try withState { state throws(SystemError) in
             try state.opened(run[0].segment, fileSystem)
         }
         // Deleted since the frames were asked for.
@@ -79,16 +79,13 @@ extension Spool {
             if frame.end - start > bytes.count { _ = try file.read(1, at: start + bytes.count) }
             corrupt.append(frame)
         }
-        state.withLock { $0.noteRead(of: run[0].segment, start..<end) }
+        state.withLock { $0.readers.recordRead(of: run[0].segment, start..<end) }
     }
 
-    private func noteReadFailure(_ error: SystemError, at frame: SpoolFrame) {
+    private func recordReadFailure(_ error: SystemError, at frame: SpoolFrame) {
         let now = clock.monotonic()
-        state.withLock { state in
-            state.countFailedRead()
-            state.noteReadFailure(
-                error, of: frame.segment, at: frame.offset, now, patience: options.readPatienceNanoseconds)
-        }
+        let patience = options.readPatienceNanoseconds
+        withState { $0.recordReadFailure(error, of: frame.segment, at: frame.offset, now, patience: patience) }
     }
 }
 
@@ -98,57 +95,34 @@ extension SpoolState {
     fileprivate mutating func stillWanted(
         _ address: SpoolAddress, isExpired: (SpoolFrame) -> Bool
     ) -> [SpoolFrame] {
-        var last = 0
-        let held = address.frames.filter { frame in
-            guard let index = segmentIndex(frame.segment, from: last) else { return false }
-            last = index
-            return !settled.contains(frame.sequence) && !lostFrames.contains(frame.sequence)
-        }
+        let held = address.frames.filter { segments.index(of: $0.segment) != nil && ledger.holds($0.sequence) }
         let expired = held.filter(isExpired)
         if !expired.isEmpty {
             if case .spans(let range, let frame) = address {
-                dropped[SpoolDrop.expired.rawValue, default: 0] += UInt64(settle(spans: range, of: frame))
+                ledger.recordDropped(settle(spans: range, of: frame), .expired)
             } else {
                 expire(expired, wereInFlight: true)
             }
         }
         return held.filter { frame in
             if isExpired(frame) { return false }
-            if isUnreadable(frame) {
-                lose(frame)
-                return false
-            }
-            return true
+            guard let index = segments.index(of: frame.segment), frame.end > segments[index].readableBytes
+            else { return true }
+            lose(frame, ofSegmentAt: index)
+            return false
         }
     }
 
-    private func isUnreadable(_ frame: SpoolFrame) -> Bool {
-        guard let index = segmentIndex(frame.segment, from: 0) else { return false }
-        return frame.end > segments[index].readableBytes
-    }
-
     /// Takes a frame in flight off the books that the disk does not give back, with all its parts. On disk it stays unsettled.
-    private mutating func lose(_ frame: SpoolFrame) {
-        guard let index = segmentIndex(frame.segment, from: 0) else { return }
-        let spans = settled.unsettledSpans(of: frame.sequence, count: frame.spanCount)
-        lostFrames.insert(frame.sequence)
-        dropped[SpoolDrop.unreadable.rawValue, default: 0] += UInt64(spans)
-        segments[index].unsettledFrames -= 1
-        segments[index].inFlightFrames -= 1
-        segments[index].unsettledSpans -= spans
-        segments[index].inFlightSpans -= spans
+    private mutating func lose(_ frame: SpoolFrame, ofSegmentAt index: Int) {
+        let spans = ledger.unsettledSpans(of: frame)
+        ledger.lose(frame)
+        ledger.recordDropped(spans, .unreadable)
+        segments[index].release(FrameCount(frames: 1, spans: spans), wereInFlight: true)
     }
 
     fileprivate mutating func dropCorrupt(_ frames: [SpoolFrame]) {
-        corruptFrames += UInt64(frames.count)
-        dropped[SpoolDrop.corrupt.rawValue, default: 0] += UInt64(settle(frames, wereInFlight: true))
-    }
-
-    /// nil where the segment was deleted: opening it would make the file anew.
-    fileprivate func opened(
-        _ firstSequence: UInt64, _ fileSystem: any SpoolFileSystem
-    ) throws(SystemError) -> (file: any SpoolFile, key: FrameKey)? {
-        guard let index = segmentIndex(firstSequence, from: 0) else { return nil }
-        return try opened(segments[index], fileSystem).map { ($0, segments[index].key) }
+        ledger.recordCorrupt(frames: UInt64(frames.count))
+        ledger.recordDropped(settle(frames, wereInFlight: true), .corrupt)
     }
 }

@@ -1,209 +1,166 @@
 import Model
 import Platform
 
-/// One segment file and what of it is not settled.
-struct Segment {
-    let firstSequence: UInt64
-    /// That of its frames, and where the first of them begins.
-    let key: FrameKey
-    let headerBytes: Int
-    /// nil while nobody reads or writes it: a spool may hold more segments than a process may open files.
-    var file: (any SpoolFile)?
-    var bytes: Int
-    /// On the disk besides: half a frame behind it, and half a copy, that could not be taken away.
-    var tornBytes = 0
-    var copyBytes = 0
-    /// Frames in it, and the sequence of its last one (meaningless while there is none).
-    var frameCount = 0
-    var lastSequence: UInt64 = 0
-    var unsettledFrames = 0
-    var unsettledSpans = 0
-    /// The part of them that was read and is on its way.
-    var inFlightFrames = 0
-    var inFlightSpans = 0
-    /// No unsettled frame is older; moved on with each settlement.
-    var oldestUnsettled: WallTime?
-    var newest: WallTime?
-    /// Nothing more is written to it.
-    var isSealed = false
-    /// Written to since its last sync.
-    var isDirty = true
-    /// From here on the disk does not give it back: quarantined. nil where nothing is wrong.
-    var unreadableFrom: Int?
-
-    init(firstSequence: UInt64, key: FrameKey, headerBytes: Int, file: (any SpoolFile)?, bytes: Int) {
-        self.firstSequence = firstSequence
-        self.key = key
-        self.headerBytes = headerBytes
-        self.file = file
-        self.bytes = bytes
-        publishedBytes = bytes
-    }
-
-    /// A sync of it failed: its content has to go to a fresh file.
-    var needsRewrite = false
-    /// Its content was no longer whole when it was copied.
-    var isDamaged = false
-    /// What the reader may see: with `sync: always` only what is on the disk.
-    var publishedBytes: Int
-
-    var isQuarantined: Bool { unreadableFrom != nil }
-    /// Where a reader has to stop.
-    var readableBytes: Int { min(publishedBytes, unreadableFrom ?? publishedBytes) }
-
-    mutating func appended(bytes: Int, spans: Int, sequence: UInt64, time: WallTime) {
-        self.bytes += bytes
-        frameCount += 1
-        lastSequence = sequence
-        // What is left of an older frame is as old as that.
-        oldestUnsettled = unsettledFrames == 0 ? time : min(oldestUnsettled ?? time, time)
-        unsettledFrames += 1
-        unsettledSpans += spans
-        newest = max(newest ?? time, time)
-        isDirty = true
-    }
-}
-
-/// Where the reader stands.
-struct ReadPosition {
-    var segment: UInt64
-    var offset: Int
-
-    init(startOf segment: Segment) {
-        self.segment = segment.firstSequence
-        offset = segment.headerBytes
-    }
-}
-
-/// Everything that the spool's lock guards.
+/// Everything that the spool's lock guards. Each part has an owner with fields of its own; here is what concerns several.
 struct SpoolState {
     /// The checkpoint and the lock, rounded up.
     static let overheadBytes = 8192
 
     /// Ascending; only the last one is written to.
     var segments: [Segment] = []
-    var nextSequence: UInt64 = 1
-    /// Of the frames that are written; segments from before version 2 have another one.
-    let key: FrameKey
-    var settled = SettledFrames(below: 1)
-    var checkpoint: Checkpoint
-    let checkpointFile: any SpoolFile
-    var isCheckpointDirty = false
-    var nextCheckpointSync = MonotonicTime(nanoseconds: 0)
-    var isDirectoryDirty = true
-    var isClosed = false
-    /// One for each stretch, the oldest first; at least one.
-    var readers = [SpoolReader(start: 0, lastRead: 0)]
-    var recoveredSpans = 0
-    var appendedSpans: UInt64 = 0
-    var deliveredSpans: UInt64 = 0
-    var dropped: [String: UInt64] = [:]
-    var corruptFrames: UInt64 = 0
-    private(set) var errors: UInt64 = 0
-    var unreportedFailures = UnreportedFailures()
-    /// Why the last append, sync or probe failed; nil since one works again.
-    var lastFailure: String?
-    /// A sync failed, and none has worked since: an append that works proves nothing.
-    var hasFailedSync = false
-    /// Why nothing is taken until it works: what the disk refused to sync, it refused once more in a fresh file.
-    var refusal: SystemError?
-    /// In a row.
-    var failedDirectorySyncs = 0
-    /// With `sync: always`, what was appended and is not yet on the disk.
-    var awaitingSync: [AppendedFrame] = []
-    /// Frames in flight that the disk does not give back any more: off the books, though they are not settled.
-    var lostFrames: Set<UInt64> = []
-    /// By segment.
-    var readFailures: [UInt64: ReadFailure] = [:]
-    /// For copies of segments that are being made.
-    var reservedBytes = 0
-    /// Of a probe that is on the disk.
-    var probeBytes = 0
-    /// When the next copy may be tried.
-    var nextRewrite = MonotonicTime(nanoseconds: 0)
+    var writer: SpoolWriter
+    var ledger: SpoolLedger
+    var readers: SpoolReaders
+    var disk = SpoolDisk()
+    var repair = SegmentRepair()
 
-    init(_ checkpoint: Checkpoint, _ checkpointFile: any SpoolFile, settled: SettledFrames?, key: FrameKey) {
-        self.checkpoint = checkpoint
-        self.checkpointFile = checkpointFile
-        self.key = key
-        if let settled { self.settled = settled }
+    init(_ ledger: SpoolLedger, nextSequence: UInt64, key: FrameKey) {
+        self.ledger = ledger
+        writer = SpoolWriter(nextSequence: nextSequence, key: key)
+        readers = SpoolReaders(SpoolReader(start: 0, lastRead: 0))
     }
 
     var bytesOnDisk: Int {
-        let overhead = max(Self.overheadBytes, checkpoint.fileBytes)
-        return segments.reduce(overhead + reservedBytes + probeBytes) { $0 + $1.bytes + $1.tornBytes + $1.copyBytes }
+        let overhead = max(Self.overheadBytes, ledger.checkpointBytes)
+        return segments.reduce(overhead + repair.bytesOnDisk + disk.probeBytes) { $0 + $1.bytes + $1.tornBytes }
     }
 
-    /// New frames can't be kept.
-    mutating func note(_ error: SpoolError) {
-        if case .io(let cause) = error {
-            count(cause, keepsFramesOut: true)
-            lastFailure = error.description
-        }
+    /// Spans that are not settled yet, those in flight included.
+    var heldSpans: Int { segments.reduce(0) { $0 + $1.unsettled.spans } }
+
+    /// That the books balance and no count is below zero. Debug builds ask after each operation.
+    var isBalanced: Bool {
+        ledger.isBalanced(held: heldSpans) && readers.isBalanced && segments.allSatisfy(\.isBalanced)
+            && zip(segments, segments.dropFirst()).allSatisfy { $0.firstSequence < $1.firstSequence }
     }
 
-    /// The disk failed at something. Reads are told of by the reader.
-    mutating func count(_ error: SystemError, keepsFramesOut: Bool = false) {
-        errors += 1
-        unreportedFailures.note(error, keepsFramesOut: keepsFramesOut)
+    func assertBalanced() {
+        assert(isBalanced, "the spool's books do not balance")
     }
 
-    mutating func countFailedRead() {
-        errors += 1
-    }
-
-    /// Closes the files that nobody writes, reads or has to sync.
-    mutating func closeIdleFiles(needsSync: Bool) {
-        for index in segments.indices where segments[index].isSealed {
-            let isRead = readers.contains { $0.position?.segment == segments[index].firstSequence }
-            if !isRead && !(needsSync && segments[index].isDirty) { segments[index].file = nil }
-        }
-    }
+    // MARK: Settling
 
     /// Marks sequences as settled and writes that down, before anything is deleted on its strength.
     mutating func settle(_ sequences: ClosedRange<UInt64>) {
-        settled.insert(sequences)
+        ledger.settle(sequences)
         storeCheckpoint()
     }
 
     mutating func storeCheckpoint() {
         do throws(SystemError) {
-            try checkpoint.store(settled, key: key, to: checkpointFile)
-            isCheckpointDirty = true
+            try ledger.store(key: writer.key)
         } catch {
             // Costs re-sending after a restart, no span.
-            count(error)
+            disk.record(error)
         }
+    }
+
+    /// Marks frames as settled and takes them off the books. Returns how many spans that were.
+    mutating func settle(_ frames: some Collection<SpoolFrame>, wereInFlight: Bool) -> Int {
+        var run: ClosedRange<UInt64>?
+        var spans = 0
+        for frame in frames {
+            if let index = segments.index(of: frame.segment), ledger.holds(frame.sequence) {
+                let left = ledger.unsettledSpans(of: frame)
+                segments[index].release(FrameCount(frames: 1, spans: left), wereInFlight: wereInFlight)
+                spans += left
+            }
+            if let current = run, frame.sequence == current.upperBound + 1 {
+                run = current.lowerBound...frame.sequence
+            } else {
+                if let run { ledger.settle(run) }
+                run = frame.sequence...frame.sequence
+            }
+        }
+        if let run { settle(run) }
+        for frame in frames { recordSettled(frame) }
+        return spans
+    }
+
+    /// Marks spans of a frame in flight as settled and takes them off the books. Returns how many that were.
+    mutating func settle(spans range: Range<Int>, of frame: SpoolFrame) -> Int {
+        guard !range.isEmpty, let index = segments.index(of: frame.segment), !ledger.settled.contains(frame.sequence)
+        else { return 0 }
+        let before = ledger.unsettledSpans(of: frame)
+        let isLast = ledger.settle(spans: range, of: frame)
+        storeCheckpoint()
+        if ledger.isLost(frame.sequence) { return 0 }
+        let spans = before - (isLast ? 0 : ledger.unsettledSpans(of: frame))
+        segments[index].release(FrameCount(frames: isLast ? 1 : 0, spans: spans), wereInFlight: true)
+        if isLast { recordSettled(frame) }
+        return spans
+    }
+
+    /// A frame was settled: if all before it in its segment are, none that is left is older.
+    private mutating func recordSettled(_ frame: SpoolFrame) {
+        guard let index = segments.index(of: frame.segment) else { return }
+        if ledger.settled.sequences.countUnsettled(in: frame.segment...frame.sequence) == 0 {
+            segments[index].recordOldest(frame.time)
+        }
+        ledger.recordDropped(segments[index].takeCorruptSpans(), .corrupt)
+    }
+
+    /// Drops frames for their age.
+    mutating func expire(_ frames: [SpoolFrame], wereInFlight: Bool) {
+        let spans = settle(frames, wereInFlight: wereInFlight)
+        ledger.recordDropped(spans, .expired)
+        if !wereInFlight, let first = frames.first { readers.recordDropped(spans, inSegment: first.segment) }
+    }
+
+    // MARK: Files
+
+    /// Closes the files that are neither written, read nor to be synced.
+    mutating func closeIdleFiles(needsSync: Bool) {
+        for index in segments.indices where segments[index].isSealed && segments[index].file != nil {
+            let isRead = readers.isReading(segments[index].firstSequence)
+            if !isRead && !(needsSync && segments[index].isDirty) { segments[index].file = nil }
+        }
+    }
+
+    /// Opens a segment's file, if it is not open, for a while. nil where the segment was deleted: that would make the file anew.
+    func opened(
+        _ firstSequence: UInt64, _ fileSystem: any SpoolFileSystem
+    ) throws(SystemError) -> (file: any SpoolFile, key: FrameKey)? {
+        guard let index = segments.index(of: firstSequence) else { return nil }
+        if let file = segments[index].file { return (file, segments[index].key) }
+        return (try fileSystem.open(SegmentHeader.fileName(firstSequence: firstSequence)), segments[index].key)
     }
 
     /// Deletes the segments in which everything is settled; the last one stays, to be written to, unless `lastToo`, and
     /// so do those in quarantine.
     mutating func deleteSettledSegments(_ fileSystem: any SpoolFileSystem, lastToo: Bool = false) {
         for segment in segments.dropLast(lastToo ? 0 : 1)
-        where segment.unsettledFrames == 0 && !segment.isQuarantined {
+        where segment.unsettled.frames == 0 && !segment.isQuarantined {
             do throws(SystemError) {
                 try delete(segment, fileSystem)
             } catch {
-                count(error)
+                disk.record(error)
             }
         }
     }
 
-    mutating func delete(_ segment: Segment, _ fileSystem: any SpoolFileSystem) throws(SystemError) {
+    /// Deletes a whole segment; what in it was not settled is dropped.
+    mutating func drop(
+        _ segment: Segment, reason: SpoolDrop, _ fileSystem: any SpoolFileSystem
+    ) throws(SystemError) {
+        try delete(segment, fileSystem)
+        ledger.recordDropped(segment.unsettled.spans, reason)
+        if let sequences = segment.sequences { settle(sequences) }
+    }
+
+    private mutating func delete(_ segment: Segment, _ fileSystem: any SpoolFileSystem) throws(SystemError) {
         let name = SegmentHeader.fileName(firstSequence: segment.firstSequence)
         try fileSystem.delete(name)
         segments.removeAll { $0.firstSequence == segment.firstSequence }
-        isDirectoryDirty = true
-        readFailures[segment.firstSequence] = nil
-        if !lostFrames.isEmpty {
-            lostFrames = lostFrames.filter { $0 < segment.firstSequence || $0 > segment.lastSequence }
-        }
-        if !segment.needsRewrite { return }
+        disk.recordNames()
+        readers.forget(segment.firstSequence)
+        if let sequences = segment.sequences { ledger.forgetLost(in: sequences) }
+        if segment.phase != .awaitingCopy { return }
         do throws(SystemError) {
-            try fileSystem.delete(name + SegmentHeader.copySuffix)
+            try repair.delete(of: segment.firstSequence, fileSystem)
         } catch {
             // The segment is gone all the same; the next start deletes what is left.
-            count(error)
+            disk.record(error)
         }
     }
 }

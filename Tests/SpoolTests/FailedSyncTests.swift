@@ -265,7 +265,7 @@ struct FailedSyncTests {
         clock.advance(seconds: 1)
         disk.inject(Fault(operation: .delete, namePrefix: Self.first + ".new"))
         if whenFull == .dropOldest {
-            spool.state.withLock { $0.refusal = nil }
+            spool.state.withLock { $0.disk.recordProbe() }
             for _ in 0..<2 { try spool.append(String(repeating: "y", count: 900)) }
         } else {
             clock.advance(seconds: 60)

@@ -34,7 +34,7 @@ struct HalfSentTests {
         #expect(spool.statistics.droppedSpans == ["refused": 2] && spool.statistics.deliveredSpans == 8)
         #expect(spool.statistics.spans == 0 && spool.isBalanced)
         #expect(spool.statistics.oldestUnsettled == nil)
-        #expect(spool.state.withLock { $0.settled.spans.isEmpty })
+        #expect(spool.state.withLock { $0.ledger.settled.spans.isEmpty })
     }
 
     @Test("A frame that is settled as a whole after some of its spans counts what was left of it")
@@ -54,7 +54,7 @@ struct HalfSentTests {
         #expect(try spool.read(.spans(0..<2, of: frame)).isEmpty)
         #expect(spool.settle(0..<2, of: frame) == 0 && spool.settle([frame]) == 0)
         #expect(spool.isBalanced)
-        #expect(spool.state.withLock { $0.settled.spans.isEmpty })
+        #expect(spool.state.withLock { $0.ledger.settled.spans.isEmpty })
     }
 
     @Test("The next start finds what was left and no more, after a clean end or a kill", arguments: [true, false])

@@ -79,8 +79,8 @@ struct HostilePayloadTests {
             for text in ["one", "two"] { try Spool(disk).append(text) }
             let keys = try disk.segmentNames.map { try #require(SegmentHeader(of: disk.files[$0] ?? [])?.key) }
             #expect(keys.count == 2 && keys[0] == keys[1])
-            var checkpoint = Checkpoint()
-            #expect(try checkpoint.load(from: disk.open(Checkpoint.fileName))?.key == keys[0])
+            var checkpoint = Checkpoint(try disk.open(Checkpoint.fileName))
+            #expect(try checkpoint.load()?.key == keys[0])
             seen.insert(keys[0].bits)
         }
         #expect(seen.count == 20)

@@ -214,12 +214,11 @@ struct RecoveryTests {
             }
             bytes += payload
             let disk = MemoryFileSystem([Self.segment: bytes])
-            var checkpoint = Checkpoint()
-            let file = try disk.open(Checkpoint.fileName)
+            var checkpoint = Checkpoint(try disk.open(Checkpoint.fileName))
             let settled = SettledFrames(
                 sequences: SettledNumbers(below: sequence, ranges: [sequence...sequence]),
                 spans: [sequence: SettledNumbers(below: 1, ranges: [5...1 << 40, .max - 1 ... .max])])
-            try checkpoint.store(settled, key: key, to: file)
+            try checkpoint.store(settled, key: key)
             for files in [
                 disk.files, [Self.segment: bytes], [Checkpoint.fileName: disk.files[Checkpoint.fileName] ?? []],
             ] {

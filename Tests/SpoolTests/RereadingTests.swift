@@ -93,7 +93,7 @@ struct RereadingTests {
         let frames = try spool.readBatch(maxBytes: 1 << 20, maxSpans: 6).frames
         #expect(frames.count == 3 && disk.segmentNames.count == 2)
         disk.spoil(disk.segmentNames[0], from: frames[1].offset + 5)
-        for _ in 0..<SpoolState.maxReadTries { #expect(throws: SpoolError.self) { try spool.read(.frames(frames)) } }
+        for _ in 0..<SpoolReaders.maxTries { #expect(throws: SpoolError.self) { try spool.read(.frames(frames)) } }
         let unread = frames[0].segment == frames[2].segment ? Int(spool.statistics.droppedSpans["unreadable"] ?? 0) : 0
         #expect(unread > 0 && spool.statistics.quarantinedSegments == 1 && spool.isBalanced)
         #expect(spool.settle(0..<1, of: frames[2]) == 1, "it was on its way")
@@ -127,7 +127,7 @@ struct RereadingTests {
             failures += 1
             #expect(try spool.read(.frames(frames)).frames == frames)
         }
-        #expect(failures == SpoolState.maxReadTries)
+        #expect(failures == SpoolReaders.maxTries)
         #expect(spool.statistics.droppedSpans == ["unreadable": 8])
         spool.settle(frames)
         #expect(spool.isBalanced)

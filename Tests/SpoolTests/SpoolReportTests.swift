@@ -18,13 +18,13 @@ struct SpoolReportTests {
     func pace() {
         var failures = UnreportedFailures()
         #expect(failures.take(at: Self.moment(0), isFailing: false) == nil)
-        failures.note(Self.error, keepsFramesOut: true)
-        failures.note(Self.other, keepsFramesOut: false)
+        failures.record(Self.error, keepsFramesOut: true)
+        failures.record(Self.other, keepsFramesOut: false)
         #expect(failures.take(at: Self.moment(0), isFailing: true) == .failing(error: Self.error.description, more: 1))
-        for _ in 0..<5 { failures.note(Self.other, keepsFramesOut: true) }
+        for _ in 0..<5 { failures.record(Self.other, keepsFramesOut: true) }
         #expect(failures.take(at: Self.moment(9), isFailing: true) == nil)
         #expect(failures.take(at: Self.moment(10), isFailing: true) == .failing(error: Self.other.description, more: 4))
-        failures.note(Self.error, keepsFramesOut: true)
+        failures.record(Self.error, keepsFramesOut: true)
         #expect(failures.take(at: Self.moment(11), isFailing: false) == .works)
         #expect(failures.take(at: Self.moment(30), isFailing: false) == nil)
     }
@@ -32,7 +32,7 @@ struct SpoolReportTests {
     @Test("A failure that keeps no spans out has no end")
     func harmless() {
         var failures = UnreportedFailures()
-        failures.note(Self.other, keepsFramesOut: false)
+        failures.record(Self.other, keepsFramesOut: false)
         #expect(failures.take(at: Self.moment(0), isFailing: false) == .failing(error: Self.other.description, more: 0))
         #expect(failures.take(at: Self.moment(1), isFailing: false) == nil)
     }

@@ -79,17 +79,17 @@ struct StretchTests {
         let spool = try Spool(MemoryFileSystem())
         try Self.append(0..<10, to: spool)
         var new: [SpoolBatch] = []
-        for index in 1..<SpoolState.maxReaders {
+        for index in 1..<SpoolReaders.maxCount {
             #expect(spool.beginStretch())
             try Self.append(index * 10..<index * 10 + 10, to: spool)
             new.append(try Self.read(spool, .newest, frames: 3))
         }
         #expect(!spool.beginStretch())
-        #expect(new.flatMap(\.texts) == (1..<SpoolState.maxReaders).flatMap { Self.texts($0 * 10..<$0 * 10 + 3) })
+        #expect(new.flatMap(\.texts) == (1..<SpoolReaders.maxCount).flatMap { Self.texts($0 * 10..<$0 * 10 + 3) })
         // The oldest takes up each of them in turn.
-        let old = try (0..<SpoolState.maxReaders).map { _ in try Self.read(spool, .oldest) }
+        let old = try (0..<SpoolReaders.maxCount).map { _ in try Self.read(spool, .oldest) }
         #expect(old[0].texts == Self.texts(0..<10))
-        for index in 1..<SpoolState.maxReaders {
+        for index in 1..<SpoolReaders.maxCount {
             #expect(old[index].texts == Self.texts(index * 10 + 3..<index * 10 + 10))
         }
         #expect(spool.waiting.backlog == nil)
@@ -217,7 +217,7 @@ struct StretchTests {
             }
             new.append(try Self.read(spool, .newest, frames: 1))
         }
-        #expect(failures == SpoolState.maxReadTries, "the other reader's success is no success of this one")
+        #expect(failures == SpoolReaders.maxTries, "the other reader's success is no success of this one")
         #expect(old.flatMap(\.texts) == Self.texts(0..<bad * 3) + Self.texts(bad * 3 + 3..<9))
         #expect(new.flatMap(\.texts) == Self.texts(9..<12))
         #expect(spool.statistics.droppedSpans == ["unreadable": 3])

@@ -85,7 +85,7 @@ extension Spool {
     var isBalanced: Bool {
         let now = statistics
         let incoming = UInt64(now.recoveredSpans) + now.appendedSpans
-        return now.spans >= 0
+        return state.withLock { $0.isBalanced } && now.spans >= 0
             && incoming == now.deliveredSpans + now.droppedSpans.values.reduce(0, +) + UInt64(now.spans)
     }
 }

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Segments that the disk does not give back")
 struct UnreadableSegmentTests {
-    private static let tries = SpoolState.maxReadTries
+    private static let tries = SpoolReaders.maxTries
 
     /// Four segments of three frames.
     private static func makeSpool(maxBytes: Int = 1 << 20) throws -> (MemoryFileSystem, Spool) {

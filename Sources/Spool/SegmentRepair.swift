@@ -1,0 +1,173 @@
+import Glibc
+import Model
+import Platform
+import Synchronization
+
+// When a sync fails, the kernel forgets that the pages were dirty: a second fdatasync of the same file would report
+// success over bytes that never reached the disk. So a file is never synced again after it failed once. It is sealed, its
+// content, which is still in the page cache, is written to a fresh file, that one is synced and takes the old one's name:
+//
+//     segment-N.log  sync fails ──► segment-N.log.new written, synced ──► renamed over segment-N.log ──► directory synced
+//
+// What waited for the sync goes on waiting for this. If it fails too, it is tried again, a second later at the earliest,
+// for as long as the segment is not settled; those who waited are told that the disk did not take their spans, and until it
+// works nothing more is taken: it would only wait for a sync, too, in one more segment with each that fails. The empty
+// segment-N.log.new stays until then: a process that is started after a kill finds the same page cache and knows nothing
+// of the failure. (Why this is worth it: docs/decisions/0009.)
+
+/// The copies of segments whose sync failed: when the next may be made, and what they take on disk.
+struct SegmentRepair {
+    private static let pauseNanoseconds: UInt64 = 1_000_000_000
+
+    /// For a copy that is being made.
+    private var reservedBytes = 0
+    /// Half copies that could not be emptied, by segment.
+    private var leftovers: [UInt64: Int] = [:]
+    private var nextTry = MonotonicTime(nanoseconds: 0)
+
+    var bytesOnDisk: Int { leftovers.values.reduce(reservedBytes, +) }
+
+    func mayTry(at now: MonotonicTime) -> Bool { now >= nextTry }
+
+    static func name(of segment: UInt64) -> String {
+        SegmentHeader.fileName(firstSequence: segment) + SegmentHeader.copySuffix
+    }
+
+    /// Makes the empty file that tells the next process of it.
+    func mark(_ segment: UInt64, _ fileSystem: any SpoolFileSystem) throws(SystemError) {
+        _ = try fileSystem.open(Self.name(of: segment))
+    }
+
+    /// The copy's file is empty, and is written now.
+    mutating func begin(_ segment: UInt64, bytes: Int) {
+        leftovers[segment] = nil
+        reservedBytes = bytes
+    }
+
+    mutating func end() {
+        reservedBytes = 0
+    }
+
+    /// It failed at `now`. `leftBytes`: what of the copy could not be taken away.
+    mutating func recordFailure(of segment: UInt64, leftBytes: Int, at now: MonotonicTime) {
+        if leftBytes > 0 { leftovers[segment] = leftBytes }
+        nextTry = now.advanced(byNanoseconds: Self.pauseNanoseconds)
+    }
+
+    mutating func delete(of segment: UInt64, _ fileSystem: any SpoolFileSystem) throws(SystemError) {
+        leftovers[segment] = nil
+        try fileSystem.delete(Self.name(of: segment))
+    }
+}
+
+extension Spool {
+    private static let copyBytes = 1 << 20
+
+    /// Copies the segments whose syncs failed. Returns whether there were some and all are made good.
+    func repairSegments() -> Bool {
+        let now = clock.monotonic()
+        let failed = withState { state in
+            state.repair.mayTry(at: now) ? state.segments.filter { $0.phase == .awaitingCopy } : []
+        }
+        for segment in failed where !repair(segment, at: now) { return false }
+        return !failed.isEmpty
+    }
+
+    private func repair(_ segment: Segment, at now: MonotonicTime) -> Bool {
+        // What can't be read back is the reader's to give up; other files can be written all the while.
+        var isReading = true
+        var leftBytes = 0
+        do throws(SystemError) {
+            let isCopied = try copy(segment, isReading: &isReading)
+            withState { state in
+                state.repair.end()
+                if !isCopied { state.repair.recordFailure(of: segment.firstSequence, leftBytes: 0, at: now) }
+            }
+            return isCopied
+        } catch {
+            // Back to an empty one, which takes no room.
+            do throws(SystemError) {
+                try fileSystem.open(SegmentRepair.name(of: segment.firstSequence)).truncate(to: 0)
+            } catch {
+                leftBytes = segment.bytes
+            }
+            let (bytes, isOfTheDisk) = (leftBytes, !isReading)
+            withState { state in
+                state.repair.end()
+                state.repair.recordFailure(of: segment.firstSequence, leftBytes: bytes, at: now)
+                state.disk.recordFailedCopy(error, isOfTheDisk: isOfTheDisk)
+            }
+            return false
+        }
+    }
+
+    /// Returns false where there is no room for the copy, and true also where the segment is not wanted any more.
+    private func copy(_ segment: Segment, isReading: inout Bool) throws(SystemError) -> Bool {
+        let original = try withState { state throws(SystemError) in
+            try state.opened(segment.firstSequence, fileSystem)?.file
+        }
+        guard let original else { return true }
+        isReading = false
+        let copy = try fileSystem.open(SegmentRepair.name(of: segment.firstSequence))
+        try copy.truncate(to: 0)
+        // For a while both are on the disk: only within the bound.
+        let maxBytes = options.maxBytes
+        let hasRoom = withState { state in
+            state.repair.begin(segment.firstSequence, bytes: 0)
+            let hasRoom = state.bytesOnDisk + segment.bytes <= maxBytes
+            if hasRoom { state.repair.begin(segment.firstSequence, bytes: segment.bytes) }
+            return hasRoom
+        }
+        if !hasRoom { return false }
+        var offset = 0
+        while offset < segment.bytes {
+            isReading = true
+            let chunk = try original.read(min(Self.copyBytes, segment.bytes - offset), at: offset)
+            if chunk.isEmpty {
+                let name = SegmentHeader.fileName(firstSequence: segment.firstSequence)
+                throw SystemError("copying", path: name, code: EIO)
+            }
+            isReading = false
+            try copy.write(chunk, at: offset)
+            offset += chunk.count
+        }
+        var scan = SegmentScan(segment: segment, after: 0)
+        try scan.read(copy, count: segment.bytes, settled: SettledFrames(below: 0))
+        try copy.sync()
+        let isIntact = scan.goodEnd == segment.bytes && scan.gaps.isEmpty
+        try withState { state throws(SystemError) in
+            try state.replace(segment.firstSequence, by: copy, isIntact: isIntact, fileSystem)
+        }
+        return true
+    }
+}
+
+extension SpoolState {
+    /// A sync of the segment failed. What was appended while it ran goes to the copy with all else.
+    mutating func recordFailedSync(of segment: UInt64, _ error: SystemError, _ fileSystem: any SpoolFileSystem) {
+        disk.recordFailedSync(error)
+        guard let index = segments.index(of: segment) else { return }
+        segments[index].isDirty = false
+        // In quarantine its content can't be copied.
+        if segments[index].isQuarantined { return }
+        segments[index].phase = .awaitingCopy
+        do throws(SystemError) {
+            try repair.mark(segment, fileSystem)
+        } catch {
+            disk.record(error)
+        }
+    }
+
+    /// The copy is on the disk and takes the segment's name, if that is still wanted.
+    fileprivate mutating func replace(
+        _ segment: UInt64, by copy: any SpoolFile, isIntact: Bool, _ fileSystem: any SpoolFileSystem
+    ) throws(SystemError) {
+        guard let index = segments.index(of: segment) else { return try repair.delete(of: segment, fileSystem) }
+        try fileSystem.rename(SegmentRepair.name(of: segment), to: SegmentHeader.fileName(firstSequence: segment))
+        disk.recordNames()
+        segments[index].file = copy
+        segments[index].isDirty = false
+        segments[index].tornBytes = 0
+        if segments[index].phase == .awaitingCopy { segments[index].phase = isIntact ? .sealed : .damaged }
+    }
+}

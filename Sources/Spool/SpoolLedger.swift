@@ -1,0 +1,104 @@
+import Model
+import Platform
+
+/// What is settled, on disk and in memory, and what became of every span. All sums are since the start.
+struct SpoolLedger {
+    private(set) var settled: SettledFrames
+    private var checkpoint: Checkpoint
+    /// Frames in flight that the disk does not give back any more: off the books, though they are not settled.
+    private var lostFrames: Set<UInt64> = []
+    private(set) var recoveredSpans = 0
+    private(set) var appendedSpans: UInt64 = 0
+    private(set) var deliveredSpans: UInt64 = 0
+    private(set) var droppedSpans: [String: UInt64] = [:]
+    private(set) var corruptFrames: UInt64 = 0
+
+    init(_ checkpoint: Checkpoint, _ settled: SettledFrames) {
+        self.checkpoint = checkpoint
+        self.settled = settled
+    }
+
+    // MARK: Settled
+
+    /// Whether a frame that was read is neither settled nor given up.
+    func holds(_ sequence: UInt64) -> Bool {
+        !settled.contains(sequence) && !lostFrames.contains(sequence)
+    }
+
+    func isLost(_ sequence: UInt64) -> Bool { lostFrames.contains(sequence) }
+
+    /// Returns how many spans of a frame are not settled.
+    func unsettledSpans(of frame: SpoolFrame) -> Int {
+        settled.unsettledSpans(of: frame.sequence, count: frame.spanCount)
+    }
+
+    mutating func settle(_ sequences: ClosedRange<UInt64>) {
+        settled.insert(sequences)
+    }
+
+    /// Returns whether these were the last spans of the frame.
+    mutating func settle(spans range: Range<Int>, of frame: SpoolFrame) -> Bool {
+        settled.insert(
+            spans: UInt64(range.lowerBound)...UInt64(range.upperBound - 1), of: frame.sequence, count: frame.spanCount)
+    }
+
+    mutating func lose(_ frame: SpoolFrame) {
+        lostFrames.insert(frame.sequence)
+    }
+
+    /// The frames of a segment are gone.
+    mutating func forgetLost(in sequences: ClosedRange<UInt64>) {
+        if !lostFrames.isEmpty { lostFrames = lostFrames.filter { !sequences.contains($0) } }
+    }
+
+    /// Forgets the settled spans of frames that are not in any of these segments.
+    mutating func keepSpans(ofFramesIn segments: [Segment]) {
+        let held = segments.compactMap(\.sequences)
+        settled.keepSpans { sequence in held.contains { $0.contains(sequence) } }
+    }
+
+    // MARK: Sums
+
+    mutating func recordRecovered(_ spans: Int) { recoveredSpans = spans }
+    mutating func recordAppended(_ spans: Int) { appendedSpans += UInt64(spans) }
+    mutating func recordCorrupt(frames: UInt64) { corruptFrames += frames }
+
+    mutating func recordDropped(_ spans: Int, _ reason: SpoolDrop) {
+        if spans != 0 { recordDropped(spans, reason: reason.rawValue) }
+    }
+
+    /// Spans were settled: delivered, all but those that the far side refused for good. It may say any number of these.
+    mutating func recordSettled(_ spans: Int, dropping: (spans: Int, reason: String)?) {
+        let dropped = min(max(0, dropping?.spans ?? 0), spans)
+        deliveredSpans += UInt64(spans - dropped)
+        if let dropping, dropped > 0 { recordDropped(dropped, reason: dropping.reason) }
+    }
+
+    private mutating func recordDropped(_ spans: Int, reason: String) {
+        droppedSpans[reason, default: 0] += UInt64(spans)
+    }
+
+    /// At every moment: recovered + appended = delivered + dropped + held.
+    func isBalanced(held spans: Int) -> Bool {
+        UInt64(recoveredSpans) + appendedSpans
+            == deliveredSpans + droppedSpans.values.reduce(0, +) + UInt64(max(0, spans)) && spans >= 0
+    }
+
+    // MARK: Checkpoint
+
+    var checkpointBytes: Int { checkpoint.fileBytes }
+    var checkpointFile: any SpoolFile { checkpoint.file }
+
+    /// Writes down what is settled.
+    mutating func store(key: FrameKey) throws(SystemError) {
+        try checkpoint.store(settled, key: key)
+    }
+
+    /// Whether the checkpoint is to be synced now, by the caller: once in a while, and at the end.
+    mutating func takeCheckpointSync(at now: MonotonicTime, isLast: Bool) -> Bool {
+        checkpoint.takeSync(at: now, isLast: isLast)
+    }
+
+    /// The same, whenever it was synced last.
+    mutating func takeCheckpointSync() -> Bool { checkpoint.takeSync() }
+}
