@@ -59,14 +59,14 @@ struct SegmentScan {
     ) -> Int {
         var finder = FrameFinder(bytes, at: base, segmentBytes: fileCount, key: segment.key)
         while let found = finder.next() {
-            note(found.header, settled)
+            record(found.header, settled)
             finder.take(found)
             goodEnd = base + finder.done
         }
         return finder.done
     }
 
-    private mutating func note(_ header: FrameHeader, _ settled: SettledFrames) {
+    private mutating func record(_ header: FrameHeader, _ settled: SettledFrames) {
         if header.sequence > expected { gaps.append(expected...header.sequence - 1) }
         if header.sequence < expected { return }
         expected = header.sequence + 1

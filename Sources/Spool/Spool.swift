@@ -40,6 +40,13 @@ package struct SpoolOptions: Sendable {
     }
 }
 
+extension SpoolOptions {
+    /// Whether what was received at `time` is older than `max-age`.
+    func isExpired(_ time: WallTime, at now: WallTime) -> Bool {
+        maxAgeNanoseconds.map { now.nanoseconds(since: time) > $0 } ?? false
+    }
+}
+
 /// What the spool holds and has dropped, at one moment.
 package struct SpoolStatistics: Sendable {
     package var capacityBytes = 0
@@ -91,8 +98,9 @@ package final class Spool: Sendable {
     let waker: Waker
     private let syncThread: Mutex<OSThread?> = Mutex(nil)
 
-    /// Opens the directory and recovers what it holds. Throws when it can't be read or written: then nothing can be
-    /// promised and the program must not start.
+    /// Opens the directory and recovers what it holds.
+    ///
+    /// - Throws: `.io` when it can't be read or written: then nothing can be promised, and the program must not start.
     package init(fileSystem: any SpoolFileSystem, options: SpoolOptions, clock: Clock) throws(SpoolError) {
         currentOptions = Mutex(options)
         self.clock = clock
@@ -133,11 +141,10 @@ package final class Spool: Sendable {
     // MARK: Dropping
 
     func dropExpired() {
-        guard let maxAge = options.maxAgeNanoseconds else { return }
+        let options = options
         let now = clock.wall()
         withState { state in
-            while let oldest = state.segments.first, let newest = oldest.newest, now.nanoseconds(since: newest) > maxAge
-            {
+            while let oldest = state.segments.first, let newest = oldest.newest, options.isExpired(newest, at: now) {
                 do throws(SystemError) {
                     try state.drop(oldest, reason: .expired, fileSystem)
                 } catch {

@@ -80,8 +80,9 @@ struct SpoolLedger {
 
     /// At every moment: recovered + appended = delivered + dropped + held.
     func isBalanced(held spans: Int) -> Bool {
-        UInt64(recoveredSpans) + appendedSpans
-            == deliveredSpans + droppedSpans.values.reduce(0, +) + UInt64(max(0, spans)) && spans >= 0
+        spans >= 0
+            && UInt64(recoveredSpans) + appendedSpans
+                == deliveredSpans + droppedSpans.values.reduce(0, +) + UInt64(spans)
     }
 
     // MARK: Checkpoint
@@ -101,4 +102,34 @@ struct SpoolLedger {
 
     /// The same, whenever it was synced last.
     mutating func takeCheckpointSync() -> Bool { checkpoint.takeSync() }
+}
+
+extension Spool {
+    /// The frames were delivered, all but `dropping` of their spans, which the far side refused for good: they need not
+    /// be kept. Returns how many of their spans the spool still held (an evicted segment's spans are counted as dropped
+    /// already).
+    @discardableResult
+    package func settle(
+        _ frames: some Collection<SpoolFrame>, dropping: (spans: Int, reason: String)? = nil
+    ) -> Int {
+        withState { state in
+            let spans = state.settle(frames, wereInFlight: true)
+            state.ledger.recordSettled(spans, dropping: dropping)
+            state.deleteSettledSegments(fileSystem)
+            return spans
+        }
+    }
+
+    /// Some spans of a frame were delivered, all but `dropping` of them. The frame is settled with the last of its spans.
+    @discardableResult
+    package func settle(
+        _ spans: Range<Int>, of frame: SpoolFrame, dropping: (spans: Int, reason: String)? = nil
+    ) -> Int {
+        withState { state in
+            let settled = state.settle(spans: spans, of: frame)
+            state.ledger.recordSettled(settled, dropping: dropping)
+            state.deleteSettledSegments(fileSystem)
+            return settled
+        }
+    }
 }

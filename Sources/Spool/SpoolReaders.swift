@@ -12,7 +12,7 @@ import Synchronization
 // A stretch begins with a segment, so that no file has two readers, and each reader has its own last sequence, so that what
 // another one is to read is no gap. Where the oldest reader reaches the start of the next stretch, that one's reader, which
 // stands where it has got to, takes its place. If the newest falls behind as well, one more stretch is begun; those
-// between the oldest and the newest stand still until the oldest gets there. None is begun beyond `maxReaders`: what
+// between the oldest and the newest stand still until the oldest gets there. None is begun beyond `maxCount`: what
 // arrives waits behind the newest then.
 //
 // Stretches are not on disk: the settled sequences say what was sent, and a start reads what is left, in order.

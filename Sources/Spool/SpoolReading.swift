@@ -1,13 +1,17 @@
-package import Model
+import Model
 import Platform
 import Synchronization
 
 extension Spool {
-    /// The next unread frames of a stretch, at least one if there is any, up to the limits. Those older than `max-age` are
-    /// dropped on the way. Called by one thread only.
+    /// Returns the next unread frames of a stretch, at least one if there is any, up to the limits. Those older than
+    /// `max-age` are dropped on the way. Called by one thread only.
+    ///
+    /// - Throws: `.io` where the disk fails. Nothing is lost then: to be tried again after a pause. After some tries the
+    ///   segment goes into quarantine, and the next call reads behind it.
     package func readBatch(
         from stretch: SpoolStretch = .oldest, maxBytes: Int, maxSpans: Int
     ) throws(SpoolError) -> SpoolBatch {
+        let options = options
         var batch = SpoolBatch()
         var chunkBytes = min(maxBytes, FrameHeader.maxPayload) + FrameHeader.count
         while batch.spanCount < maxSpans && batch.bytes.count < maxBytes && batch.unsentSpans == nil {
@@ -19,7 +23,7 @@ extension Spool {
                 guard let source = next else { break }
                 let wanted = min(chunkBytes, source.bytes - source.offset)
                 let chunk = try source.file.read(wanted, at: source.offset)
-                var taken = take(from: chunk, source, maxBytes: maxBytes, maxSpans: maxSpans, into: &batch)
+                var taken = take(from: chunk, source, options, maxBytes: maxBytes, maxSpans: maxSpans, into: &batch)
                 if taken == 0 {
                     if !batch.isEmpty { break }
                     // The file ends too early, or the disk can't read on: the next byte tells which.
@@ -34,17 +38,17 @@ extension Spool {
                 // What was read before is handed out; the next call meets the error again, or not.
                 if !batch.isEmpty { break }
                 let now = clock.monotonic()
-                let patience = options.readPatienceNanoseconds
-                withState { $0.recordReadFailure(error, from: stretch, now, patience: patience) }
+                withState { state in
+                    state.recordReadFailure(error, from: stretch, now, patience: options.readPatienceNanoseconds)
+                }
                 throw .io(error)
             }
         }
         let now = clock.monotonic()
         let age = batch.frames.last.map { UInt64(max(0, clock.wall().nanoseconds(since: $0.time))) }
-        let needsSync = options.sync != .never
         withState { state in
             state.recordRead(batch, from: stretch, age: age, now)
-            state.closeIdleFiles(needsSync: needsSync)
+            state.closeIdleFiles(needsSync: options.sync != .never)
         }
         return batch
     }
@@ -52,7 +56,8 @@ extension Spool {
     /// Takes whole frames from the chunk; returns how many of its bytes are done with. Bytes that are no frame are
     /// stepped over once a good frame is found behind them.
     private func take(
-        from chunk: [UInt8], _ source: ReadSource, maxBytes: Int, maxSpans: Int, into batch: inout SpoolBatch
+        from chunk: [UInt8], _ source: ReadSource, _ options: SpoolOptions, maxBytes: Int, maxSpans: Int,
+        into batch: inout SpoolBatch
     ) -> Int {
         let now = clock.wall()
         var passed: [UInt64] = []
@@ -66,7 +71,7 @@ extension Spool {
                     header, segment: source.segment, offset: source.offset + found.range.lowerBound)
                 if header.sequence <= lastRead || source.settled.contains(header.sequence) {
                     // A stray copy, or sent already.
-                } else if isExpired(header.time, at: now) {
+                } else if options.isExpired(header.time, at: now) {
                     expired.append(frame)
                 } else {
                     let left = source.settled.unsettledRanges(of: header.sequence, count: header.spanCount)
@@ -95,39 +100,6 @@ extension Spool {
             state.deleteSettledSegments(fileSystem)
         }
         return done
-    }
-
-    /// Whether what was received at `time` is older than `max-age`.
-    package func isExpired(_ time: WallTime, at now: WallTime) -> Bool {
-        options.maxAgeNanoseconds.map { now.nanoseconds(since: time) > $0 } ?? false
-    }
-
-    /// The frames were delivered, all but `dropping` of their spans, which the far side refused for good: they need not
-    /// be kept. Returns how many of their spans the spool still held (an evicted segment's spans are counted as dropped
-    /// already).
-    @discardableResult
-    package func settle(
-        _ frames: some Collection<SpoolFrame>, dropping: (spans: Int, reason: String)? = nil
-    ) -> Int {
-        withState { state in
-            let spans = state.settle(frames, wereInFlight: true)
-            state.ledger.recordSettled(spans, dropping: dropping)
-            state.deleteSettledSegments(fileSystem)
-            return spans
-        }
-    }
-
-    /// Some spans of a frame were delivered, all but `dropping` of them. The frame is settled with the last of its spans.
-    @discardableResult
-    package func settle(
-        _ spans: Range<Int>, of frame: SpoolFrame, dropping: (spans: Int, reason: String)? = nil
-    ) -> Int {
-        withState { state in
-            let settled = state.settle(spans: spans, of: frame)
-            state.ledger.recordSettled(settled, dropping: dropping)
-            state.deleteSettledSegments(fileSystem)
-            return settled
-        }
     }
 }
 

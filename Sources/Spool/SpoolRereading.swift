@@ -15,8 +15,9 @@ extension Spool {
     /// - Throws: `.io` where the disk fails. Nothing is lost then: to be tried again after a pause.
     package func read(_ address: SpoolAddress) throws(SpoolError) -> SpoolBatch {
         let now = clock.wall()
+        let options = options
         let wanted = withState { state in
-            let wanted = state.stillWanted(address) { isExpired($0.time, at: now) }
+            let wanted = state.stillWanted(address) { options.isExpired($0.time, at: now) }
             state.deleteSettledSegments(fileSystem)
             return wanted
         }
