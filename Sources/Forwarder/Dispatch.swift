@@ -1,4 +1,5 @@
 import Model
+import Platform
 import Spool
 
 /// Decides what is sent when, and what an answer leads to. Pure: gets times and answers, gives back actions and effects. What

@@ -1,3 +1,5 @@
+import Platform
+
 /// Where a listener listens.
 package enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
     case tcp(host: String, port: Int)
@@ -13,17 +15,23 @@ package enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
             self = try .unix(path: Self.unixPath(text.dropFirst(text.hasPrefix("unix://") ? 7 : 5)))
             return
         }
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
-            throw Invalid(problem: "no address; allowed are host:port, [::1]:port and unix:///path")
+        let address: HostAndPort
+        do throws(HostAndPort.Invalid) {
+            address = try HostAndPort(text)
+        } catch {
+            let problem =
+                switch error {
+                case .addressWithoutBrackets, .unclosedBracket, .textAfterBracket:
+                    "an IPv6 address stands in brackets: [::1]:port"
+                case .port: Self.allowed
+                }
+            throw Invalid(problem: problem)
         }
-        var host = text[..<colon]
-        if host.hasPrefix("[") && host.hasSuffix("]") {
-            host = host.dropFirst().dropLast()
-        } else if host.contains(":") {
-            throw Invalid(problem: "an IPv6 address stands in brackets: [::1]:port")
-        }
-        self = .tcp(host: host.isEmpty ? "0.0.0.0" : String(host), port: Int(port))
+        guard let port = address.port else { throw Invalid(problem: Self.allowed) }
+        self = .tcp(host: address.host.isEmpty ? "0.0.0.0" : address.host, port: Int(port))
     }
+
+    private static let allowed = "no address; allowed are host:port, [::1]:port and unix:///path"
 
     /// An absolute path, or `@name`.
     package static func unixPath(_ text: some StringProtocol) throws(Invalid) -> String {

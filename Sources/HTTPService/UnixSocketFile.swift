@@ -60,7 +60,7 @@ struct UnixSocketFile {
             return try bindLocked(path, mode: mode, group: group)
         }
         try makeDirectory(for: path)
-        return try DirectoryLock.held(on: Files.parent(of: path)) { () throws(ListenError) in
+        return try SocketDirectoryLock.held(on: Files.parent(of: path)) { () throws(ListenError) in
             try clear(path)
             return try bindLocked(path, mode: mode, group: group)
         }

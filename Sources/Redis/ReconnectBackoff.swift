@@ -1,24 +1,23 @@
 package import Model
+import Platform
 
-/// Says when to try again after failures: at first soon, then less and less often, never exactly in step with others.
+/// Says when to connect again after failures: at first soon, then less and less often, never exactly in step with others.
 package struct ReconnectBackoff {
     private static let initialNanoseconds: UInt64 = 250_000_000
-    private let maxNanoseconds: UInt64
-    private var failures: UInt64 = 0
+    private var backoff: Backoff
     package private(set) var nextAttempt = MonotonicTime(nanoseconds: 0)
 
     package init(maxNanoseconds: UInt64) {
-        self.maxNanoseconds = maxNanoseconds
+        backoff = Backoff(
+            initialNanoseconds: Self.initialNanoseconds, maxNanoseconds: maxNanoseconds, jitterShare: 0.1)
     }
 
     package mutating func noteFailure(at now: MonotonicTime) {
-        let pause = min(Self.initialNanoseconds << min(failures, 16), maxNanoseconds)
-        failures += 1
-        nextAttempt = now.advanced(byNanoseconds: UInt64.random(in: pause * 9 / 10...pause))
+        nextAttempt = now.advanced(byNanoseconds: backoff.fail(jitter: Double.random(in: 0..<1)))
     }
 
     package mutating func noteSuccess() {
-        failures = 0
+        backoff.succeed()
         nextAttempt = MonotonicTime(nanoseconds: 0)
     }
 }

@@ -1,3 +1,4 @@
+import Platform
 import Text
 
 /// Where Redis is and how to log in, from `redis.url`.
@@ -68,7 +69,7 @@ package enum RedisURL {
     /// `[user:pass@]h1:p1,h2:p2/db?master=NAME`; the port of a sentinel is 26379 where it is not given.
     private static func parseSentinel(_ rest: Substring) throws(Invalid) -> RedisTarget {
         let (username, password, hosts, tail) = try parseAuthority(rest)
-        let addresses = try parseHosts(hosts, defaultPort: "26379")
+        let addresses = try parseHosts(hosts, defaultPort: 26379)
         guard let first = addresses.first else {
             throw Invalid(problem: "no sentinel; allowed is host:port,host:port/db?master=NAME")
         }
@@ -89,7 +90,7 @@ package enum RedisURL {
     /// `[user:pass@]h1:p1,h2:p2`: some of the nodes. A Cluster has one database.
     private static func parseCluster(_ rest: Substring) throws(Invalid) -> RedisTarget {
         let (username, password, hosts, tail) = try parseAuthority(rest)
-        let addresses = try parseHosts(hosts, defaultPort: "6379")
+        let addresses = try parseHosts(hosts, defaultPort: 6379)
         guard let first = addresses.first else { throw Invalid(problem: "no node; allowed is host:port,host:port") }
         guard tail.isEmpty || tail == "/" || tail == "/0" else {
             throw Invalid(problem: "a Cluster has database 0 only, and no parameters")
@@ -99,7 +100,7 @@ package enum RedisURL {
     }
 
     private static func parseHosts(
-        _ hosts: Substring, defaultPort: Substring
+        _ hosts: Substring, defaultPort: UInt16
     ) throws(Invalid) -> [RedisEndpoint.Address] {
         var addresses: [RedisEndpoint.Address] = []
         for part in hosts.split(separator: ",") {
@@ -140,28 +141,21 @@ package enum RedisURL {
     }
 
     private static func parseHost(
-        _ text: Substring, defaultPort: Substring = "6379"
+        _ text: Substring, defaultPort: UInt16 = 6379
     ) throws(Invalid) -> (host: String, port: UInt16) {
-        var host = text
-        var port = defaultPort
-        if text.hasPrefix("[") {
-            guard let close = text.firstIndex(of: "]") else { throw Invalid(problem: "an IPv6 address without its ]") }
-            host = text[text.index(after: text.startIndex)..<close]
-            let after = text[text.index(after: close)...]
-            if after.hasPrefix(":") {
-                port = after.dropFirst()
-            } else if !after.isEmpty {
-                throw Invalid(problem: "after ] comes a port: [::1]:6379")
+        do throws(HostAndPort.Invalid) {
+            let address = try HostAndPort(text)
+            let port = address.port ?? defaultPort
+            if port == 0 { throw .port }
+            return (address.host.isEmpty ? "127.0.0.1" : address.host, port)
+        } catch {
+            switch error {
+            case .unclosedBracket: throw Invalid(problem: "an IPv6 address without its ]")
+            case .textAfterBracket: throw Invalid(problem: "after ] comes a port: [::1]:6379")
+            case .addressWithoutBrackets: throw Invalid(problem: "an IPv6 address stands in brackets: [::1]:6379")
+            case .port: throw Invalid(problem: "the port is no number from 1 to 65535")
             }
-        } else if let colon = text.lastIndex(of: ":") {
-            host = text[..<colon]
-            port = text[text.index(after: colon)...]
-            if host.contains(":") { throw Invalid(problem: "an IPv6 address stands in brackets: [::1]:6379") }
         }
-        guard let number = UInt16(port), number > 0 else {
-            throw Invalid(problem: "the port is no number from 1 to 65535")
-        }
-        return (host.isEmpty ? "127.0.0.1" : String(host), number)
     }
 
     private static func parseUnix(_ rest: Substring) throws(Invalid) -> RedisEndpoint {

@@ -59,7 +59,7 @@ enum DemoCommand {
         ]
         var settings = Settings(flags: invocation.flags, environment: environment, defaults: defaults)
         let listen = settings.setting(\.metrics.listen)
-        if listen.origin == .default && !isFree(listen.text) {
+        if listen.origin == .default && !isFree(listen.value) {
             defaults.append(DefaultOverride(\.metrics.listen, "127.0.0.1:0"))
             settings = Settings(flags: invocation.flags, environment: environment, defaults: defaults)
         }
@@ -143,13 +143,11 @@ enum DemoCommand {
     }
 
     /// Whether nobody listens there yet. Another process may still be faster; then the start fails and says so.
-    private static func isFree(_ address: String) -> Bool {
-        guard let colon = address.lastIndex(of: ":"), let port = UInt16(address[colon...].dropFirst()) else {
-            return true
-        }
+    private static func isFree(_ address: ListenAddress) -> Bool {
+        guard case .tcp(_, let port) = address else { return true }
         var target = sockaddr_in()
         target.sin_family = sa_family_t(AF_INET)
-        target.sin_port = port.bigEndian
+        target.sin_port = in_port_t(port).bigEndian
         target.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         defer { close(descriptor) }

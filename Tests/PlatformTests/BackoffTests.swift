@@ -1,6 +1,5 @@
+import Platform
 import Testing
-
-@testable import Forwarder
 
 @Suite("Backoff")
 struct BackoffTests {
@@ -32,6 +31,12 @@ struct BackoffTests {
         #expect(longest <= 30 * Self.second)
         #expect(middle == longest / 4 * 3)
         #expect(shortest >= longest / 2 && shortest < middle)
+    }
+
+    @Test("A smaller share of jitter keeps more of the pause")
+    func jitterShare() {
+        let backoff = Backoff(initialNanoseconds: Self.second, maxNanoseconds: Self.second, jitterShare: 0.1)
+        #expect(backoff.pause(afterFailures: 1, jitter: 0.5) == Self.second / 100 * 95)
     }
 
     @Test("A slow failure waits the longest pause at once")

@@ -1,9 +1,10 @@
 import Glibc
 
-/// One process at a time: flock(2) on the directory itself, which leaves no file behind.
-enum DirectoryLock {
-    /// Others are done within milliseconds. Somebody may hold the lock for good (systemd-tmpfiles spares directories that
-    /// are locked), and that is no reason not to start.
+/// Lets one process at a time make or remove a unix socket in a directory: flock(2) on the directory itself, which leaves no
+/// file behind.
+enum SocketDirectoryLock {
+    /// Other collectors are done within milliseconds. A lock that is held for longer (systemd-tmpfiles spares directories that
+    /// are locked) does not prevent a start.
     private static let patienceMilliseconds = 2000
     private static let pauseMilliseconds = 10
 
