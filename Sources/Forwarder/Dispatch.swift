@@ -296,7 +296,7 @@ struct Dispatch {
         case .doubtful(_, let text, let isOne): (reason, isAnswer) = (text, isOne)
         case .accepted, .retry, .tooLarge, .refused: preconditionFailure("no suspicion follows from \(outcome)")
         }
-        // To halve costs nothing, and lets the innocent go. What breaks the connection may be too large for somebody.
+        // To halve costs nothing, and lets the innocent go. What breaks the connection may be too large for a proxy.
         let effects = [DispatchEffect.suspected(spans: suspect.spanCount, reason: reason)]
         if suspect.suspicions >= 2 && waiting.count < Self.maxHeld && divide(suspect, bySpans: !isAnswer) {
             return effects

@@ -68,7 +68,7 @@ package final class Forwarder: Sendable {
     /// Sleeps until something happens on a connection, an append meets the rule, or the time is over.
     func sleep(milliseconds: Int32, wakingOn rule: WakeRule) {
         wakeRule.store(rule, ordering: .sequentiallyConsistent)
-        // An append between the look at the spool and the store would find nobody to wake.
+        // An append between the look at the spool and the store wakes nothing: so it is looked for here.
         multi.wait(milliseconds: isMet(rule) ? 0 : milliseconds)
         wakeRule.store(.never, ordering: .releasing)
     }

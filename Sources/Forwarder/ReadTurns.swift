@@ -42,7 +42,7 @@ struct ReadTurns {
     mutating func wantsStretch(_ unread: SpoolUnread, isBlocked: Bool, at now: MonotonicTime) -> Bool {
         let isBack = wasBlocked && !isBlocked
         wasBlocked = isBlocked
-        // One batch keeps nobody waiting.
+        // One batch keeps no other span waiting.
         let isMore = unread.spans > maxSpans(of: .oldest) || unread.bytes > maxBatchBytes
         guard !isBlocked && isMore && unread.since != nil else { return false }
         return now.nanoseconds(since: unread.oldest) >= maxOrderedNanoseconds || (isBack && limit != nil)

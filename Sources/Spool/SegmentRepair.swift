@@ -74,7 +74,7 @@ extension Spool {
     }
 
     private func repair(_ segment: Segment, at now: MonotonicTime) -> Bool {
-        // What can't be read back is the reader's to give up; other files can be written all the while.
+        // What can't be read back is for the reader to put into quarantine; other files can be written all the while.
         var isReading = true
         var leftBytes = 0
         do throws(SystemError) {

@@ -25,7 +25,7 @@ import Platform
 //
 // Sequences start at 1 and grow by one with each frame, across segments and restarts.
 //
-// The key is 64 random bits, made with the spool and told to nobody. A sender chooses what payloads hold, and where a
+// The key is 64 random bits, made with the spool and never told. A sender chooses what payloads hold, and where a
 // frame is damaged, its payload is searched for the next frame: with a fixed magic and checksum, a payload could hold
 // bytes that pass for frames. Without the key each attempt passes with a chance of one in 2^64. All segments of a spool
 // have the same key, and the checkpoint has a copy, so that a segment whose header is damaged can still be read.
