@@ -34,6 +34,14 @@ struct ArchiveArrivalsTests {
         #expect(arrivals.countArrivals(in: [member("late", 91), member("a", 100)], at: 105) == [member("late", 91)])
     }
 
+    @Test("The overlap's first second counts, the one before it does not")
+    func edgeOfOverlap() {
+        var arrivals = ArchiveArrivals()
+        _ = arrivals.countArrivals(in: [member("a", 100)], at: 100)
+        let found = [member("before", 89), member("first", 90), member("a", 100)]
+        #expect(arrivals.countArrivals(in: found, at: 105) == [member("first", 90)])
+    }
+
     @Test("A stamp from the future hides nothing that comes after it")
     func future() {
         var arrivals = ArchiveArrivals()
@@ -44,6 +52,14 @@ struct ArchiveArrivalsTests {
                 member("b", 101)
             ])
         #expect(arrivals.total == 2)
+    }
+
+    @Test("The overlap's first second counts, the one before it does not")
+    func edgeOfOverlap() {
+        var arrivals = ArchiveArrivals()
+        _ = arrivals.countArrivals(in: [member("a", 100)], at: 100)
+        let found = [member("before", 89), member("first", 90), member("a", 100)]
+        #expect(arrivals.countArrivals(in: found, at: 105) == [member("first", 90)])
     }
 
     @Test("A stamp from the future hides nothing that died long before the next look")

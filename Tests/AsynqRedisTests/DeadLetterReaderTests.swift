@@ -80,6 +80,24 @@ struct DeadLetterReaderTests {
     }
 }
 
+@Suite("Dead letters to be read")
+struct UnreadDeadLettersTests {
+    @Test("The newest 20 wait; of those that they push out, arrivals count as skipped, and once")
+    func skipped() {
+        func members(_ scores: ClosedRange<Int64>) -> [ScoredMember] {
+            scores.map { ScoredMember(member: [1], score: $0) }
+        }
+        var letters = UnreadDeadLetters()
+        letters.add(members(1...18), areArrivals: false)
+        letters.add(members(19...23), areArrivals: true)
+        #expect(letters.unread.map(\.member.score) == Array(4...23) && letters.takeSkipped() == 0)
+        letters.add(members(24...41), areArrivals: true)
+        #expect(letters.unread.map(\.member.score) == Array(22...41))
+        #expect(letters.takeSkipped() == 3 && letters.takeSkipped() == 0)
+        #expect(letters.take(2).map(\.member.score) == [40, 41])
+    }
+}
+
 @Suite("The newest dead letters")
 struct NewestDeadLettersTests {
     private static func letter(_ id: Int, queue: String = "q", at seconds: Int64) -> DeadLetter {

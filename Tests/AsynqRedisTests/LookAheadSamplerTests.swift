@@ -2,7 +2,6 @@ import Model
 import Platform
 import ProtobufWire
 import Redis
-import Synchronization
 import TestSupport
 import Testing
 
@@ -13,26 +12,10 @@ import Testing
 struct LookAheadSamplerTests {
     private static let start: Int64 = 1_800_000_000
 
-    /// Both clocks, moved by the test.
-    private final class Time: Sendable {
-        private let milliseconds = Atomic<Int64>(0)
-
-        func pass(milliseconds: Int64) { self.milliseconds.add(milliseconds, ordering: .relaxed) }
-
-        var now: WallTime {
-            let passed = milliseconds.load(ordering: .relaxed)
-            return WallTime(nanoseconds: LookAheadSamplerTests.start * 1_000_000_000 + passed * 1_000_000)
-        }
-
-        var clock: Clock {
-            Clock(wall: { self.now }, monotonic: { MonotonicTime(nanoseconds: UInt64(self.now.nanoseconds)) })
-        }
-    }
-
     private final class Stage {
         let store = TaskStore()
         let tasks = SeenTasks()
-        let time = Time()
+        let time = TestClock()
         var sampler: LookAheadSampler
 
         init(count: Int = 100) {
@@ -40,7 +23,7 @@ struct LookAheadSamplerTests {
                 count: count, intervalNanoseconds: 1_000_000_000, clock: time.clock, tasks: tasks)
         }
 
-        func pass(milliseconds: Int64) { time.pass(milliseconds: milliseconds) }
+        func pass(milliseconds: Int64) { time.advance(milliseconds: milliseconds) }
 
         func push(_ id: String, queue: String = "q", age: Int64, message: [UInt8]? = nil) {
             let since = WallTime(nanoseconds: time.now.nanoseconds - age * 1_000_000_000)
@@ -233,5 +216,49 @@ struct LookAheadSamplerTests {
         _ = try stage.sample("q")
         #expect(stage.store.asked.count == before + 1, "nothing is left to ask")
         #expect(stage.sampler.errors.isEmpty)
+    }
+
+    @Test("Two intervals between two samples are no gap, a millisecond more is one", arguments: [2000, 2001])
+    func gap(milliseconds: Int64) throws {
+        let stage = Stage()
+        stage.push("a", age: 7)
+        _ = try stage.sample("q")
+        stage.pass(milliseconds: milliseconds)
+        stage.store.finish("a")
+        #expect(try stage.sample("q") == (milliseconds == 2000 ? [8] : []))
+        #expect(stage.sampler.lost == (milliseconds == 2000 ? [:] : [.gap: 1]))
+    }
+
+    @Test("Of more running tasks than are waited for, the others have their estimate at once")
+    func manyRunning() throws {
+        let stage = Stage(count: 2000)
+        for number in 0..<LookAheadSampler.maxRunning + 2 { stage.push("t\(number)", age: 10) }
+        _ = try stage.sample("q")
+        stage.pass(milliseconds: 1000)
+        for number in 0..<LookAheadSampler.maxRunning + 2 {
+            stage.store.start("t\(number)", leaseUntil: Self.start + 30)
+        }
+        #expect(try stage.sample("q") == [10.5, 10.5])
+    }
+
+    @Test("A lease narrows the start to the second in which it was taken, and to what is left of it in the window")
+    func lease() {
+        func time(_ milliseconds: Int64) -> WallTime { WallTime(nanoseconds: milliseconds * 1_000_000) }
+        let window = LookWindow(from: time(10_200), to: time(13_400))
+        #expect(window.middle == time(11_800))
+        #expect(window.middle(inSecond: 11) == time(11_500))
+        #expect(window.middle(inSecond: 10) == time(10_600))
+        #expect(window.middle(inSecond: 13) == time(13_200))
+        #expect(window.middle(inSecond: 9) == window.middle && window.middle(inSecond: 14) == window.middle)
+    }
+
+    @Test("A time of a whole second of nanoseconds is none")
+    func nanoseconds() throws {
+        func start(_ nanoseconds: Int64) throws -> WallTime? {
+            try WorkerSnapshot(workerInfo: Self.worker(startedAt: 5, nanoseconds: nanoseconds)).start
+        }
+        #expect(try start(999_999_999) == WallTime(nanoseconds: 5_999_999_999))
+        #expect(try start(1_000_000_000) == nil)
+        #expect(try start(-1) == nil)
     }
 }

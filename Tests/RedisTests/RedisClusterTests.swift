@@ -138,6 +138,21 @@ struct RedisClusterTests {
         #expect(cluster.low.commands.count { $0[0] == "LLEN" } == 1)
     }
 
+    @Test("ASK is followed with ASKING on the same connection just before the command, and changes no slot")
+    func ask() throws {
+        let port = Mutex(UInt16(0))
+        let cluster = try FakeCluster(
+            low: { _, _ in .send("-ASK \(FakeCluster.lowSlot) 127.0.0.1:\(port.withLock { $0 })\r\n") },
+            high: { _, words in .send(words[0] == "ASKING" ? "+OK\r\n" : "+high\r\n") })
+        port.withLock { [high = cluster.high.port] in $0 = high }
+        let client = try cluster.client()
+        for _ in 0..<2 { #expect(try client.ask("GET", FakeCluster.lowKey) == Self.values[1]) }
+        #expect(client.takeNodeErrors().isEmpty)
+        let asked = cluster.high.commands.filter { $0[0] != "CLUSTER" }
+        #expect(asked == [["ASKING"], ["GET", FakeCluster.lowKey], ["ASKING"], ["GET", FakeCluster.lowKey]])
+        #expect(cluster.low.commands.count { $0[0] == "GET" } == 2)
+    }
+
     @Test("A user who may not say ASKING is told so, and the command goes in no circles")
     func asking() throws {
         let ports = Mutex((low: UInt16(0), high: UInt16(0)))

@@ -49,6 +49,15 @@ struct ReplyParserTests {
         #expect(failure { try Self.feed(other, String(repeating: ":1\r\n", count: 200_000)) }?.reason == .limit)
     }
 
+    @Test("Each reply has its own count of elements")
+    func elementsOfEach() throws {
+        let parser = try Self.parser { $0.elementsOfReply = 10 }
+        for _ in 0..<3 {
+            try Self.feed(parser, "*10\r\n" + String(repeating: ":1\r\n", count: 10))
+            #expect(try parser.next()?.elements?.count == 10)
+        }
+    }
+
     @Test("Elements are counted over inner arrays and over all replies of a round trip")
     func elements() throws {
         func refusal(_ text: String) throws -> ScrapeErrorReason? {

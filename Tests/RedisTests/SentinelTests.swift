@@ -81,6 +81,17 @@ struct SentinelTests {
         #expect(try client.ask("PING") == Self.pong)
     }
 
+    @Test("A sentinel that hangs leaves time for the others")
+    func hanging() throws {
+        let silent = try FakeRedis { _, _ in .silence }
+        let master = try Self.redis(role: Self.master)
+        let good = try Self.sentinel(master)
+        let deadline = Clock.system.monotonic().advanced(byNanoseconds: 1_000_000_000)
+        let client = Self.client(silent, good)
+        try client.prepare(deadline: deadline)
+        #expect(try client.ask("PING") == Self.pong)
+    }
+
     @Test("A master that has become a replica is left, and the sentinels are asked again")
     func failover() throws {
         let roles = Mutex([Self.master, Self.master, Self.replica])
