@@ -54,14 +54,6 @@ struct ArchiveArrivalsTests {
         #expect(arrivals.total == 2)
     }
 
-    @Test("The overlap's first second counts, the one before it does not")
-    func edgeOfOverlap() {
-        var arrivals = ArchiveArrivals()
-        _ = arrivals.countArrivals(in: [member("a", 100)], at: 100)
-        let found = [member("before", 89), member("first", 90), member("a", 100)]
-        #expect(arrivals.countArrivals(in: found, at: 105) == [member("first", 90)])
-    }
-
     @Test("A stamp from the future hides nothing that died long before the next look")
     func futureAndPause() {
         var arrivals = ArchiveArrivals()
