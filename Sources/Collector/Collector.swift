@@ -41,9 +41,9 @@ package final class Collector: Sendable {
     let history = QueueHistory()
     let queries: QueueQueries
     /// The receiver's, on which spans are appended: a disk that hangs hangs it.
-    private let otlpGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    private let otlpGroup: MultiThreadedEventLoopGroup
     /// The web endpoints', which say so then; and no span waits for a page.
-    private let webGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    private let webGroup: MultiThreadedEventLoopGroup
     private let servers = Mutex<(web: HTTPServer?, otlp: [HTTPServer])>((nil, []))
 
     /// Opens the spool; nothing runs yet.
@@ -60,6 +60,9 @@ package final class Collector: Sendable {
         let loads = QueueLoads(windowNanoseconds: window)
         redis = try options.redis.map { try RedisSide($0, options, clock: clock, logger: makeLogger("redis")) }
         tempo = try options.forwarder.map { try TempoSide($0, options, clock: clock, makeLogger: makeLogger) }
+        // After all that may fail: only an orderly shutdown ends their threads.
+        otlpGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        webGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         aggregator = LockedAggregator(options.aggregator, clock: clock)
         ingestSink = IngestSink(
             aggregator: aggregator, seenTasks: redis?.monitor.seenTasks, spool: tempo?.spool,
@@ -82,7 +85,9 @@ package final class Collector: Sendable {
                 makesSpans: options.aggregator.collectsWaits || options.addsDeadLetterSpans))
         sources.append(ProcessMetrics(clock: clock))
         registry = MetricsRegistry(sources)
-        let patience = 3 * (options.redis?.intervalNanoseconds ?? 0) + (options.redis?.timeoutNanoseconds ?? 0)
+        // Bounded, so that three of the longest intervals that can be configured are a number.
+        let interval = min(options.redis?.intervalNanoseconds ?? 0, 1 << 60)
+        let patience = 3 * interval + (options.redis?.timeoutNanoseconds ?? 0)
         queries = QueueQueries(
             redis: redis?.monitor, aggregator: aggregator, sampledWaits: sampledWaits, loads: loads,
             maxAgeNanoseconds: Int64(clamping: patience), targetUtilization: options.targetUtilization, clock: clock)

@@ -22,7 +22,7 @@ struct ReadTurns {
     private let maxBatchBytes: Int
     private let maxDelayNanoseconds: UInt64
     private let maxOrderedNanoseconds: UInt64
-    private var limit: DrainLimit?
+    private var limit: DrainRate?
     /// Batches of the newest stretch that were read since one of the oldest.
     private var newestInARow = 0
     /// After a read that failed.
@@ -34,7 +34,7 @@ struct ReadTurns {
         maxBatchBytes = options.maxBatchBytes
         maxDelayNanoseconds = options.maxDelayNanoseconds
         maxOrderedNanoseconds = options.maxOrderedNanoseconds
-        if options.maxDrainSpansPerSecond > 0 { limit = DrainLimit(spansPerSecond: options.maxDrainSpansPerSecond) }
+        if options.maxDrainSpansPerSecond > 0 { limit = DrainRate(spansPerSecond: options.maxDrainSpansPerSecond) }
     }
 
     /// Whether so much waits in the newest stretch that what arrives should not wait behind it. To be asked whenever

@@ -75,7 +75,11 @@ final class HTTPConnection: ChannelInboundHandler {
             context.writeAndFlush(wrapOutboundOut(.head(head)), promise: nil)
         case .respond(let exchange, let body): respond(exchange, to: body, context)
         case .answer(let answer):
+            // A write may make the channel writable again from within: its end must not be written before its body.
+            let wasWritingEnds = isWritingEnds
+            isWritingEnds = true
             write(answer, context)
+            isWritingEnds = wasWritingEnds
             writeEnds(context)
         case .answerAndLinger(let answer):
             write(answer, context)
@@ -118,7 +122,10 @@ final class HTTPConnection: ChannelInboundHandler {
         while true {
             switch machine.nextEnd(isWritable: context.channel.isWritable, at: context.eventLoop.now) {
             case .nothing: return
-            case .later: return context.flush()
+            case .later:
+                // A flush that empties the channel says so from within: then the end is written there.
+                isWritingEnds = false
+                return context.flush()
             case .write: context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
             case .close: return closeWhenWritten(context)
             }

@@ -40,13 +40,6 @@ package struct SpoolOptions: Sendable {
     }
 }
 
-extension SpoolOptions {
-    /// Whether what was received at `time` is older than `max-age`.
-    func isExpired(_ time: WallTime, at now: WallTime) -> Bool {
-        maxAgeNanoseconds.map { now.nanoseconds(since: time) > $0 } ?? false
-    }
-}
-
 /// What the spool holds and has dropped, at one moment.
 package struct SpoolStatistics: Sendable {
     package var capacityBytes = 0
@@ -135,23 +128,6 @@ package final class Spool: Sendable {
             options.segmentBytes = new.segmentBytes
             options.maxAgeNanoseconds = new.maxAgeNanoseconds
             options.whenFull = new.whenFull
-        }
-    }
-
-    // MARK: Dropping
-
-    func dropExpired() {
-        let options = options
-        let now = clock.wall()
-        withState { state in
-            while let oldest = state.segments.first, let newest = oldest.newest, options.isExpired(newest, at: now) {
-                do throws(SystemError) {
-                    try state.drop(oldest, reason: .expired, fileSystem)
-                } catch {
-                    state.disk.record(error)
-                    return
-                }
-            }
         }
     }
 

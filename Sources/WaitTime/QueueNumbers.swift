@@ -2,7 +2,7 @@ package import Model
 
 /// The queues that a good scrape of Redis saw, to be looked up without an allocation.
 package struct QueuesInRedis: Sendable {
-    private var table = ForeignTextTable(limit: .max)
+    private var table = BoundedTextTable(limit: .max)
 
     package init(_ names: [QueueName] = []) {
         for name in names { _ = name.bytes.withUnsafeBytes { table.number(of: $0) } }
@@ -23,7 +23,7 @@ struct QueueNumbers {
         var lastSpan = MonotonicTime(nanoseconds: 0)
     }
 
-    private var table = ForeignTextTable(limit: .max)
+    private var table = BoundedTextTable(limit: .max)
     /// By number.
     private var uses = [Use()]
     private var inRedis = QueuesInRedis()
@@ -50,8 +50,8 @@ struct QueueNumbers {
             return (known, false)
         }
         let isInRedis = inRedis.contains(name)
-        let number = isInRedis || outsideRedis < limit ? table.number(of: name) : ForeignTextTable.other
-        guard number != ForeignTextTable.other else {
+        let number = isInRedis || outsideRedis < limit ? table.number(of: name) : BoundedTextTable.other
+        guard number != BoundedTextTable.other else {
             refusals += 1
             return (number, false)
         }

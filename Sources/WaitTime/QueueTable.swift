@@ -18,7 +18,7 @@ struct QueueTable {
     init(_ options: TaskAggregatorOptions) {
         self.options = options
         numbers = QueueNumbers(limit: max(1, options.maxQueues))
-        queues = [QueueSeries(name: ForeignTextTable.otherText, options)]
+        queues = [QueueSeries(name: BoundedTextTable.otherText, options)]
     }
 
     /// The number of the series that a span counts in; a new one where there is room.
@@ -87,11 +87,11 @@ struct QueueTable {
     // MARK: Reading
 
     /// The numbers that queues have or had, in the order of the page: `_other` comes last.
-    var allNumbers: [Int] { Array(1..<queues.count) + [ForeignTextTable.other] }
+    var allNumbers: [Int] { Array(1..<queues.count) + [BoundedTextTable.other] }
 
     /// nil where the queue is gone, and for `_other` where all queues have found room.
     func queue(_ number: Int) -> QueueSeries? {
-        let isThere = number == ForeignTextTable.other ? numbers.refusals > 0 : numbers.isTaken(number)
+        let isThere = number == BoundedTextTable.other ? numbers.refusals > 0 : numbers.isTaken(number)
         return isThere ? queues[number] : nil
     }
 

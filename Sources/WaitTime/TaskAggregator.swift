@@ -16,6 +16,7 @@ package struct TaskAggregator: Sendable {
     private let bounds: HistogramBounds
     private let collectsWaits: Bool
     private var collected: [KnownWait] = []
+    private var repeated: [SpanReference] = []
     private var slowest = SlowestWaits()
     /// Process spans that came again among the last 100,000.
     package private(set) var duplicates: UInt64 = 0
@@ -45,6 +46,12 @@ package struct TaskAggregator: Sendable {
     package mutating func takeCollectedWaits() -> [KnownWait] {
         defer { collected = [] }
         return collected
+    }
+
+    /// Returns the process spans that had come before and were told a ready time again, since the last call.
+    package mutating func takeRepeated() -> [SpanReference] {
+        defer { repeated = [] }
+        return repeated
     }
 
     /// Drops what has waited too long for its producer. Called now and then even without spans.
@@ -97,6 +104,7 @@ package struct TaskAggregator: Sendable {
     ) {
         guard recent.insert(span.reference) else {
             duplicates += 1
+            if span.knowledge.readyTime != nil { repeated.append(span.reference) }
             return
         }
         let target = Target(
@@ -197,7 +205,7 @@ package struct TaskAggregator: Sendable {
 
     private mutating func recordSlow(_ seconds: Double, _ target: Target) {
         let (queue, type) = table.names(of: target.series)
-        let isNamed = target.series.type != ForeignTextTable.other && type != Self.unnamed
+        let isNamed = target.series.type != BoundedTextTable.other && type != Self.unnamed
         slowest.note(
             SlowWait(
                 seconds: seconds, queue: queue, type: isNamed ? type : nil, span: target.origin?.span,
@@ -218,9 +226,9 @@ package struct TaskAggregator: Sendable {
         table.recordQueuesInRedis(queues, at: now)
     }
 
-    package var limits: AggregatorLimits {
+    package var losses: AggregatorLosses {
         let overflows = table.overflows
-        return AggregatorLimits(
+        return AggregatorLosses(
             openProducers: pairing.openProducers, openConsumers: pairing.openConsumers,
             evictedProducers: pairing.evictedProducers, evictedConsumers: pairing.evictedConsumers,
             queueOverflows: overflows.queues, typeOverflows: overflows.types)

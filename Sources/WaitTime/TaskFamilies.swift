@@ -33,7 +33,7 @@ package struct TaskFamilies {
 
     package mutating func add(_ queue: QueueSeries, at now: MonotonicTime) {
         for series in queue.series.dropFirst() { add(series) }
-        if queue.types.refusals > 0 { add(queue.series[ForeignTextTable.other]) }
+        if queue.types.refusals > 0 { add(queue.series[BoundedTextTable.other]) }
         for (labels, count) in zip(queue.labels.unknown, queue.unknownWaits) { unknown.add(count, labels) }
         for (labels, count) in zip(queue.labels.unknownRuns, queue.unknownRuns) { unknownRuns.add(count, labels) }
         var window = queue.window

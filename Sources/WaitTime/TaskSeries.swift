@@ -84,7 +84,7 @@ package struct QueueSeries: Sendable {
     let name: QueueName
     let labels: QueueLabels
     private let hasTypes: Bool
-    var types: ForeignTextTable
+    var types: BoundedTextTable
     /// By the number of the type in `types`; the first one is that of `_other`.
     var series: [TaskTypeSeries] = []
     var unknownWaits = [UInt64](repeating: 0, count: UnknownWaitReason.allCases.count)
@@ -97,7 +97,7 @@ package struct QueueSeries: Sendable {
         self.name = name
         labels = QueueLabels(name)
         hasTypes = options.maxTaskTypes > 0
-        types = ForeignTextTable(limit: max(1, options.maxTaskTypes))
+        types = BoundedTextTable(limit: max(1, options.maxTaskTypes))
         window = QuantileWindow(windowNanoseconds: options.quantileWindowNanoseconds)
         runs = window
         addSeries(options.bounds)

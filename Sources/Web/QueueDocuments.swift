@@ -4,16 +4,6 @@ import Text
 
 /// The JSON of the web endpoints.
 package enum QueueDocuments {
-    package static func scale(_ advice: ScaleAdvice, of queue: QueueName) -> [UInt8] {
-        var object = JSONObject()
-        object.add("queue", queue)
-        object.add("pending", advice.pending)
-        object.add("oldest_wait_seconds", advice.oldestWaitSeconds)
-        object.add("wait_p95_seconds", advice.waitP95Seconds)
-        object.add("desired_workers", advice.desiredWorkers)
-        return Array((object.text + "\n").utf8)
-    }
-
     /// One object per queue; what is not known is null.
     package static func queues(_ rows: [QueueRow]) -> [UInt8] {
         var text = "["
@@ -64,5 +54,5 @@ package enum QueueDocuments {
 }
 
 extension JSONObject {
-    fileprivate mutating func add(_ name: String, _ value: ForeignText) { add(name, value.printable) }
+    mutating func add(_ name: String, _ value: ForeignText) { add(name, value.printable) }
 }

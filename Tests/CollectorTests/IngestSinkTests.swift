@@ -131,6 +131,31 @@ struct IngestSinkTests {
         #expect(wait?.seconds == 3 && wait?.queue == QueueName("q"))
     }
 
+    @Test("A span that comes again uses up no ready time: it belongs to the attempt that follows")
+    func repeatedSpan() {
+        let seen = SeenTasks()
+        let sink = IngestSink(aggregator: makeAggregator(), seenTasks: seen, spool: nil, forwarder: nil)
+        let body = Array("qt".utf8)
+        func looked(_ number: UInt64) -> [TaskSpan] {
+            var span = TaskSpan()
+            span.reference = SpanReference(trace: TraceID(high: 1, low: 1), span: SpanID(number))
+            span.queue = ByteRange(offset: 0, count: 1)
+            span.taskID = ByteRange(offset: 1, count: 1)
+            span.startNanoseconds = 103_000_000_000
+            span.endNanoseconds = 104_000_000_000
+            var spans = [span]
+            body.withUnsafeBytes { seen.look(for: &spans, in: $0) }
+            return spans
+        }
+        // The first attempt was never seen pending. Its sender did not hear the answer, and the task is pending again.
+        #expect(body.withUnsafeBytes { sink.observe(looked(1), in: $0) }.isEmpty)
+        seen.note(queue: QueueName("q"), id: Array("t".utf8), ready: WallTime(seconds: 102), task: nil)
+        let again = looked(1)
+        #expect(again.first?.knowledge.readyTime != nil)
+        #expect(body.withUnsafeBytes { sink.observe(again, in: $0) }.isEmpty)
+        #expect(looked(2).first?.knowledge.readyTime?.time == WallTime(seconds: 102))
+    }
+
     @Test("A span whose trace is forwarded can be opened from its wait, and no other", arguments: [true, false])
     func exemplars(isForwarded: Bool) throws {
         let spool = isForwarded ? try makeSpool(SpoolOptions(maxBytes: 1 << 20, sync: .never)) : nil

@@ -49,6 +49,28 @@ private final class Wire {
     }
 }
 
+/// A socket that takes everything at once: it says that it is writable again from within a write or a flush.
+private final class EagerSocket: ChannelOutboundHandler {
+    typealias OutboundIn = ByteBuffer
+    private let duringWrites: Bool
+
+    init(duringWrites: Bool) {
+        self.duringWrites = duringWrites
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        context.write(data, promise: promise)
+        if duringWrites { context.fireChannelWritabilityChanged() }
+    }
+
+    func flush(context: ChannelHandlerContext) {
+        context.flush()
+        guard !duringWrites, let channel = context.channel as? EmbeddedChannel, !channel.isWritable else { return }
+        channel.isWritable = true
+        context.fireChannelWritabilityChanged()
+    }
+}
+
 @Suite("An HTTP/1.1 connection")
 struct HTTPConnectionTests {
     @Test("answers requests in one packet in their order")
@@ -233,5 +255,24 @@ struct HTTPConnectionTests {
         try wire.send("b" + Wire.request())
         #expect(try wire.sent() == ["200 2"])
         #expect(!wire.isOpen)
+    }
+
+    @Test("writes the body of an answer before its end, also where the channel becomes writable within a write")
+    func writableWithinWrite() throws {
+        let wire = try Wire()
+        try wire.channel.pipeline.syncOperations.addHandler(EagerSocket(duringWrites: true), position: .first)
+        try wire.send(Wire.request("/", "a") + Wire.request("/", "bb"))
+        #expect(try wire.sent() == ["200 1", "200 2"])
+        #expect(wire.isOpen)
+    }
+
+    @Test("ends an answer that waited for the channel, also where its own flush makes the channel writable")
+    func writableWithinFlush() throws {
+        let wire = try Wire()
+        try wire.channel.pipeline.syncOperations.addHandler(EagerSocket(duringWrites: false), position: .first)
+        wire.channel.isWritable = false
+        try wire.send(Wire.request("/", "a"))
+        try wire.send(Wire.request("/", "bb"))
+        #expect(try wire.sent() == ["200 1", "200 2"], "the second is read only after the end of the first")
     }
 }

@@ -174,12 +174,12 @@ struct AggregatorTests {
 
     @Test("a thousand texts keep their numbers while the table grows")
     func table() {
-        var table = ForeignTextTable(limit: 1000)
+        var table = BoundedTextTable(limit: 1000)
         func number(_ text: String) -> Int { Array(text.utf8).withUnsafeBytes { table.number(of: $0) } }
         for _ in 0..<2 {
             for queue in 1...1000 { #expect(number("queue-\(queue)") == queue) }
         }
-        #expect(number("one more") == ForeignTextTable.other)
+        #expect(number("one more") == BoundedTextTable.other)
         #expect(table.refusals == 1)
         #expect(number("queue-7") == 7)
     }

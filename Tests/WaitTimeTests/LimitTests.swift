@@ -16,13 +16,13 @@ struct LimitTests {
         }
         maker.observe((1...3).map { id in maker.process { $0.parent = SpanID(id) } }, with: &aggregator)
         maker.observe((4...7).map { maker.producer($0, endedBefore: second) }, with: &aggregator)
-        #expect(aggregator.limits.openConsumers == 2)
-        #expect(aggregator.limits.evictedConsumers == 1)
-        #expect(aggregator.limits.openProducers == 2)
-        #expect(aggregator.limits.evictedProducers == 2)
+        #expect(aggregator.losses.openConsumers == 2)
+        #expect(aggregator.losses.evictedConsumers == 1)
+        #expect(aggregator.losses.openProducers == 2)
+        #expect(aggregator.losses.evictedProducers == 2)
         aggregator.expire(at: MonotonicTime(nanoseconds: 100 * second))
-        #expect(aggregator.limits.openConsumers == 0 && aggregator.limits.openProducers == 0)
-        #expect(aggregator.limits.evictedConsumers == 1 && aggregator.limits.evictedProducers == 2)
+        #expect(aggregator.losses.openConsumers == 0 && aggregator.losses.openProducers == 0)
+        #expect(aggregator.losses.evictedConsumers == 1 && aggregator.losses.evictedProducers == 2)
     }
 
     @Test("a producer whose consumer was seen waits no more, and is not missed when it is forgotten")
@@ -34,14 +34,14 @@ struct LimitTests {
                 for span in first ? pair : pair.reversed() { maker.observe([span], with: &aggregator) }
             }
             #expect(aggregator.waits().count == 40)
-            #expect(aggregator.limits == AggregatorLimits())
+            #expect(aggregator.losses == AggregatorLosses())
             // Now one without.
             maker.observe([maker.producer(50, endedBefore: second)], with: &aggregator)
-            #expect(aggregator.limits.openProducers == 1)
+            #expect(aggregator.losses.openProducers == 1)
             for id in 51...60 as ClosedRange<UInt64> {
                 maker.observe([maker.producer(id, endedBefore: second)], with: &aggregator)
             }
-            #expect(aggregator.limits.openProducers == 10 && aggregator.limits.evictedProducers == 1)
+            #expect(aggregator.losses.openProducers == 10 && aggregator.losses.evictedProducers == 1)
         }
     }
 
@@ -55,14 +55,14 @@ struct LimitTests {
             }
         }
         maker.observe([maker.producer(1, endedBefore: second)], with: &aggregator)
-        #expect(aggregator.limits.openProducers == 1)
+        #expect(aggregator.losses.openProducers == 1)
         maker.observe([stamped(1)], with: &aggregator)
-        #expect(aggregator.limits.openProducers == 0)
+        #expect(aggregator.losses.openProducers == 0)
         for id in 2...40 as ClosedRange<UInt64> {
             maker.observe([stamped(id)], with: &aggregator)
             maker.observe([maker.producer(id, endedBefore: second)], with: &aggregator)
         }
-        #expect(aggregator.limits.openProducers == 10 && aggregator.limits.evictedProducers == 0)
+        #expect(aggregator.losses.openProducers == 10 && aggregator.losses.evictedProducers == 0)
     }
 
     @Test("spans under _other are counted by the label that found no room, those of _other itself included")
@@ -72,14 +72,14 @@ struct LimitTests {
             $0.maxTaskTypes = 2
         }
         maker.observe([maker.process(), maker.process(type: "u")], with: &aggregator)
-        #expect(aggregator.limits == AggregatorLimits())
+        #expect(aggregator.losses == AggregatorLosses())
         let spans = [
             maker.process(type: "v"), maker.process(type: "v"), maker.process(queue: "r"),
             maker.process(queue: "s", type: "u"), maker.process(queue: "s", type: "w"),
         ]
         maker.observe(spans, with: &aggregator)
-        #expect(aggregator.limits.typeOverflows == 3)
-        #expect(aggregator.limits.queueOverflows == 3)
+        #expect(aggregator.losses.typeOverflows == 3)
+        #expect(aggregator.losses.queueOverflows == 3)
     }
 
     @Test("other limits hold from now on, in each queue and in _other; series that are there stay")
@@ -92,14 +92,14 @@ struct LimitTests {
             maker.observe(types.map { maker.process(queue: queue, type: $0) }, with: &aggregator)
         }
         for queue in ["q", "r"] { observe(queue, ["a", "b"]) }
-        #expect(aggregator.limits.typeOverflows == 2 && aggregator.limits.queueOverflows == 2)
+        #expect(aggregator.losses.typeOverflows == 2 && aggregator.losses.queueOverflows == 2)
         aggregator.setLimits(maxTaskTypes: 2, maxQueues: 2)
         for queue in ["q", "r", "s"] { observe(queue, ["a", "b"]) }
         // "r" has its room now; "s" counts under _other, which knows "a" and has room for "b".
-        #expect(aggregator.limits.typeOverflows == 2 && aggregator.limits.queueOverflows == 4)
+        #expect(aggregator.losses.typeOverflows == 2 && aggregator.losses.queueOverflows == 4)
         aggregator.setLimits(maxTaskTypes: 1, maxQueues: 1)
         for queue in ["q", "r", "s"] { observe(queue, ["a", "b", "c"]) }
-        #expect(aggregator.limits.typeOverflows == 5 && aggregator.limits.queueOverflows == 7)
+        #expect(aggregator.losses.typeOverflows == 5 && aggregator.losses.queueOverflows == 7)
     }
 
     @Test("the longest waits name their type, but not one that is left out or found no room")
@@ -123,7 +123,7 @@ struct LimitTests {
         for (name, count) in [("a", 2), ("b", 1), ("only-spans", 1), ("more", 0), ("_other", 1)] as [(String, UInt64)] {
             #expect(aggregator.waits(queue: name).count == count, "\(name)")
         }
-        #expect(aggregator.limits.queueOverflows == 1)
+        #expect(aggregator.losses.queueOverflows == 1)
     }
 
     @Test("a queue that has gone from Redis is dropped when its spans have ceased, and begins anew when it comes back")
@@ -156,7 +156,7 @@ struct LimitTests {
         use(["stays", "gone"], at: 113)
         observe("gone", at: 114)
         #expect(aggregator.waits(queue: "gone") == Series(count: 1, sum: 2))
-        #expect(aggregator.limits == AggregatorLimits())
+        #expect(aggregator.losses == AggregatorLosses())
     }
 
     @Test("a span that waits for its producer is not counted for another queue that has its queue's number")
@@ -171,12 +171,12 @@ struct LimitTests {
         maker.observe([maker.producer(1, endedBefore: second)], with: &aggregator, at: at(65))
         aggregator.expire(at: at(100_000))
         #expect(aggregator.waits(queue: "new") == Series(count: 1, sum: 2))
-        #expect(aggregator.unknown(.noSource, queue: "new") == 0 && aggregator.limits.openConsumers == 0)
+        #expect(aggregator.unknown(.noSource, queue: "new") == 0 && aggregator.losses.openConsumers == 0)
     }
 
     @Test("texts keep their numbers when others are taken out")
     func removedTexts() {
-        var table = ForeignTextTable(limit: 200)
+        var table = BoundedTextTable(limit: 200)
         func number(_ text: String) -> Int { Array(text.utf8).withUnsafeBytes { table.number(of: $0) } }
         func find(_ text: String) -> Int? { Array(text.utf8).withUnsafeBytes { table.find($0) } }
         for text in 1...200 { #expect(number("t\(text)") == text) }

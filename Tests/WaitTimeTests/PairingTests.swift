@@ -113,7 +113,7 @@ struct PairingTests {
             }
         }
         for span in spans { maker.observe([span], with: &aggregator) }
-        #expect(aggregator.limits.openConsumers == 2 && aggregator.limits.evictedConsumers == 4)
+        #expect(aggregator.losses.openConsumers == 2 && aggregator.losses.evictedConsumers == 4)
         // A producer named twice is waited for once.
         maker.observe([maker.producer(401, endedBefore: second, in: trace(2))], with: &aggregator)
         let twice = maker.process {
@@ -122,7 +122,7 @@ struct PairingTests {
         }
         maker.observe([twice], with: &aggregator)
         maker.observe([maker.producer(501, endedBefore: second, in: trace(2))], with: &aggregator)
-        #expect(aggregator.waits() == Series(count: 3, sum: 3) && aggregator.limits.openConsumers == 0)
+        #expect(aggregator.waits() == Series(count: 3, sum: 3) && aggregator.losses.openConsumers == 0)
     }
 
     @Test("a producer of the same span id in another trace is another producer")

@@ -160,13 +160,15 @@ package final class SeenTasks: Sendable {
         }
     }
 
-    /// The spans were accepted: what they were told of ready times, no other span is told.
-    package func use(_ spans: [TaskSpan]) {
+    /// Uses up the ready times that accepted spans were told: no other span is told them. `repeated`: spans that had been
+    /// accepted before, whose attempt has its wait already.
+    package func use(_ spans: [TaskSpan], except repeated: [SpanReference] = []) {
         // By index: a span is a large value.
         guard spans.indices.contains(where: { spans[$0].knowledge.readyTime != nil }) else { return }
         state.withLock { state in
             for index in spans.indices {
-                guard let found = spans[index].knowledge.readyTime else { continue }
+                guard let found = spans[index].knowledge.readyTime, !repeated.contains(spans[index].reference)
+                else { continue }
                 state[Int(found.place)].attempts.use(found.time, offeredBy: found.look)
             }
         }

@@ -12,29 +12,29 @@ struct TaskMetrics: MetricSource {
         let now = clock.monotonic()
         var page = TaskFamilies()
         aggregator.forEachQueue(at: now) { page.add($0, at: now) }
-        return page.families + Self.families(of: aggregator.limits)
+        return page.families + Self.families(of: aggregator.losses)
     }
 
-    private static func families(of limits: AggregatorLimits) -> [MetricFamily] {
+    private static func families(of losses: AggregatorLosses) -> [MetricFamily] {
         var open = MetricFamily(
             "asynq_collector_pairing_open_spans", .gauge,
             "Spans whose other half has not come (of a producer the attempt at its task, of a consumer its producer), for two "
                 + "hours at most; rising consumers: their producers' spans go elsewhere, so give the consumers an enqueue stamp."
         )
-        open.add(limits.openProducers, LabelSet(["role": "producer"]))
-        open.add(limits.openConsumers, LabelSet(["role": "consumer"]))
+        open.add(losses.openProducers, LabelSet(["role": "producer"]))
+        open.add(losses.openConsumers, LabelSet(["role": "consumer"]))
         var evicted = MetricFamily(
             "asynq_collector_pairing_evicted_spans_total", .counter,
             "Spans forgotten for lack of room before their other half came; their tasks' waits count as no_source. Give the "
                 + "spans an enqueue stamp: then nothing has to be remembered.")
-        evicted.add(limits.evictedProducers, LabelSet(["role": "producer"]))
-        evicted.add(limits.evictedConsumers, LabelSet(["role": "consumer"]))
+        evicted.add(losses.evictedProducers, LabelSet(["role": "producer"]))
+        evicted.add(losses.evictedConsumers, LabelSet(["role": "consumer"]))
         var overflows = MetricFamily(
             "asynq_collector_label_overflows_total", .counter,
             "Spans counted under _other, because metrics.queues-max or metrics.task-types was reached (or a name is longer than "
                 + "1 KiB): raise the limit, or find who puts ids into names.")
-        overflows.add(limits.queueOverflows, LabelSet(["label": "queue"]))
-        overflows.add(limits.typeOverflows, LabelSet(["label": "task_type"]))
+        overflows.add(losses.queueOverflows, LabelSet(["label": "queue"]))
+        overflows.add(losses.typeOverflows, LabelSet(["label": "task_type"]))
         return [open, evicted, overflows]
     }
 }

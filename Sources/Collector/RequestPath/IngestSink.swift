@@ -36,8 +36,8 @@ struct IngestSink: SpanSink {
 
     func observe(_ taskSpans: [TaskSpan], in body: UnsafeRawBufferPointer) -> [MadeRequest] {
         if taskSpans.isEmpty { return [] }
-        seenTasks?.use(taskSpans)
-        let waits = aggregator.observe(taskSpans, in: body, areForwarded: spool != nil)
+        let (waits, repeated) = aggregator.observe(taskSpans, in: body, areForwarded: spool != nil)
+        seenTasks?.use(taskSpans, except: repeated)
         return MadeRequest.requests(waits.map { MadeSpan(wait: $0) })
     }
 }

@@ -13,15 +13,17 @@ final class LockedAggregator: Sendable {
         self.clock = clock
     }
 
-    /// `areForwarded`: their traces can be opened, so they may be exemplars.
-    /// Returns the waits that spans are to be made of.
-    func observe(_ spans: [TaskSpan], in body: UnsafeRawBufferPointer, areForwarded: Bool) -> [KnownWait] {
-        if spans.isEmpty { return [] }
+    /// Observes task spans and returns the waits that spans are to be made of, and the spans that had come before although
+    /// they were told a ready time. `areForwarded`: their traces can be opened, so they may be exemplars.
+    func observe(
+        _ spans: [TaskSpan], in body: UnsafeRawBufferPointer, areForwarded: Bool
+    ) -> (waits: [KnownWait], repeated: [SpanReference]) {
+        if spans.isEmpty { return ([], []) }
         let now = clock.monotonic()
         let time = areForwarded ? clock.wall() : nil
         return aggregator.withLock { aggregator in
             aggregator.observe(spans, in: body, at: now, exemplarsAt: time)
-            return aggregator.takeCollectedWaits()
+            return (aggregator.takeCollectedWaits(), aggregator.takeRepeated())
         }
     }
 
@@ -41,7 +43,7 @@ final class LockedAggregator: Sendable {
     }
 
     var duplicates: UInt64 { aggregator.withLock { $0.duplicates } }
-    var limits: AggregatorLimits { aggregator.withLock { $0.limits } }
+    var losses: AggregatorLosses { aggregator.withLock { $0.losses } }
 
     /// p50, p95 and p99 of the wait, by queue, over the window.
     var waitQuantiles: [QueueName: [Double]] {

@@ -30,8 +30,11 @@ struct MessageLengths {
     /// Bytes that the gaps will add.
     private var widening = 0
 
+    /// More gaps than this are given back after the request that needed them: 16 bytes each.
+    private static let maxKeptGaps = 65_536
+
     mutating func reset() {
-        gaps.removeAll(keepingCapacity: true)
+        if gaps.capacity > Self.maxKeptGaps { gaps = [] } else { gaps.removeAll(keepingCapacity: true) }
         widening = 0
     }
 

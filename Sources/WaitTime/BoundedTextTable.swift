@@ -2,7 +2,7 @@ import Model
 
 /// Numbers foreign texts from 1 on, in the order in which they first come, up to a bound. What finds no room has the number 0,
 /// which stands for `_other`. A look-up of a known text allocates nothing.
-struct ForeignTextTable {
+struct BoundedTextTable {
     /// The number of the texts that find no room.
     static let other = 0
     /// The text that stands for them. A text that reads so gets no other number, or its series would come twice.

@@ -1,5 +1,5 @@
 /// What the aggregator's bounds have cost so far.
-package struct AggregatorLimits: Sendable, Equatable {
+package struct AggregatorLosses: Sendable, Equatable {
     /// Spans whose other half has not come.
     package var openProducers = 0
     package var openConsumers = 0
