@@ -40,13 +40,13 @@ struct ForwarderLoop: ~Copyable {
             let now = owner.clock.monotonic()
             if isStopping && !isHurrying { dispatch.hurry(at: now) }
             isHurrying = isStopping
-            let moment = startRequests(at: now, flushing: isStopping)
+            let (moment, newest) = startRequests(at: now, flushing: isStopping)
             if isStopping && (now >= deadline || dispatch.inFlight == 0 && moment.map { $0 >= deadline } ?? true) {
                 break
             }
             owner.multi.perform()
             if finishRequests() { continue }
-            sleep(until: [moment, isStopping ? deadline : nil])
+            sleep(until: [moment, isStopping ? deadline : nil], newest: newest)
         }
         // Answers that have not come yet are unknown: those requests stay in the spool.
         for entry in inFlight.values { owner.multi.remove(entry.transfer) }
@@ -54,8 +54,11 @@ struct ForwarderLoop: ~Copyable {
 
     // MARK: Sending
 
-    /// Sends all that may be sent. Returns when there may be more; nil while only an answer changes that.
-    private mutating func startRequests(at now: MonotonicTime, flushing: Bool) -> MonotonicTime? {
+    /// Sends all that may be sent. Returns when there may be more, nil while only an answer changes that; and what of the newest
+    /// spans was there when it looked last.
+    private mutating func startRequests(
+        at now: MonotonicTime, flushing: Bool
+    ) -> (moment: MonotonicTime?, newest: SpoolUnread) {
         beginStretch(at: now)
         while true {
             let waiting = owner.spool.waiting
@@ -63,11 +66,13 @@ struct ForwarderLoop: ~Copyable {
                 turns.moment(of: stretch, waiting, at: now, flushing: flushing, isProbing: dispatch.isProbing)
             }.min()
             switch dispatch.next(at: now, freshAt: freshAt) {
-            case .wait(let moment): return moment
+            case .wait(let moment): return (moment, waiting.newest)
             case .send(let delivery): sendAgain(delivery, at: now)
             case .read(let isLone):
                 let stretch = turns.choose(waiting, at: now, flushing: flushing, isProbing: dispatch.isProbing)
-                if let stretch, !sendFresh(from: stretch, isLone: isLone, at: now) { return now }
+                if let stretch, !sendFresh(from: stretch, isLone: isLone, at: now) {
+                    return (now, waiting.newest)
+                }
             }
         }
     }
@@ -208,10 +213,11 @@ struct ForwarderLoop: ~Copyable {
 
     // MARK: Sleeping
 
-    private func sleep(until moments: [MonotonicTime?]) {
+    /// What has come since `newest` was looked at is noticed by the rule, not by a second look that the moments do not know of.
+    private func sleep(until moments: [MonotonicTime?], newest: SpoolUnread) {
         let now = owner.clock.monotonic()
         let deadline = (moments.compactMap { $0 } + [now.advanced(byNanoseconds: 1_000_000_000)]).min() ?? now
-        let rule = dispatch.wantsFresh(at: now) ? turns.wakeRule(owner.spool.unread, at: now) : .never
+        let rule = dispatch.wantsFresh(at: now) ? turns.wakeRule(newest, at: now) : .never
         owner.sleep(milliseconds: deadline.milliseconds(from: now), wakingOn: rule)
     }
 }

@@ -7,10 +7,11 @@ import Platform
 struct Checkpoint {
     static let fileName = "checkpoint"
     /// Where a slot may begin. The third place is for slots that are too long for the two others.
-    static let places = [0, 4096, 65536]
-    /// Ranges of frames and of spans together. Each request that waits or is under way adds one at most, and so does each
-    /// reader: there are never as many.
-    static let maxRanges = 2500
+    static let places = [0, 4096, 131_072]
+    /// Ranges of frames and of spans together. A part from the middle of a frame, waiting or under way, leaves three: a hole
+    /// among the frames, and the spans before and behind it. The forwarder holds about 1,120 requests, so there are never as
+    /// many.
+    static let maxRanges = 3500
     private static let headCount = 40
     private static let magic: [UInt8] = Array("ASQCHKP3".utf8)
 
@@ -65,15 +66,23 @@ struct Checkpoint {
 
     /// Writes the next slot.
     ///
-    /// - Throws: what the disk says. The slot that counted before still does, and the next write goes to the same place.
+    /// - Throws: what the disk says. Where the slot was not written, the one before still counts, and the next write goes to the
+    ///   same place.
     mutating func store(_ settled: SettledFrames, key: FrameKey) throws(SystemError) {
         let bytes = Self.encode(settled, key: key, generation: generation + 1)
         let place = Self.places.first { !($0..<$0 + bytes.count).overlaps(newest) }
         guard let place else { preconditionFailure("a slot is shorter than what lies between the places") }
         try file.write(bytes, at: place)
+        let before = newest
         generation += 1
         newest = place..<place + bytes.count
         fileBytes = max(fileBytes, newest.upperBound)
+        // A long slot of old would take room, and outlive programs that know only short ones.
+        let end = max(before.upperBound, newest.upperBound)
+        if fileBytes > Self.places[2] && end <= Self.places[2] {
+            try file.truncate(to: end)
+            fileBytes = end
+        }
         isDirty = true
     }
 
@@ -128,7 +137,8 @@ struct Checkpoint {
         else { return nil }
         for offset in stride(from: spansOffset, to: end, by: 24) {
             let (first, last) = (bytes.littleEndian64(at: offset + 8), bytes.littleEndian64(at: offset + 16))
-            guard first <= last, last <= UInt32.max else { return nil }
+            guard first <= last, last <= UInt32.max, bytes.littleEndian64(at: offset) <= FrameHeader.maxSequence
+            else { return nil }
             // How many spans the frame has is not known here, only that these are not all.
             _ = settled.insert(spans: first...last, of: bytes.littleEndian64(at: offset), count: .max)
         }
@@ -159,7 +169,7 @@ struct Checkpoint {
         init?(_ bytes: UnsafeRawBufferPointer) {
             generation = bytes.littleEndian64(at: 8)
             below = bytes.littleEndian64(at: 16)
-            if generation == .max || below > FrameHeader.maxSequence { return nil }
+            if generation == .max || below < 1 || below > FrameHeader.maxSequence { return nil }
         }
     }
 }

@@ -136,7 +136,7 @@ extension Spool {
         try copy.sync()
         let isIntact = scan.goodEnd == segment.bytes && scan.gaps.isEmpty
         try withState { state throws(SystemError) in
-            try state.replace(segment.firstSequence, by: copy, isIntact: isIntact, fileSystem)
+            try state.replace(segment, by: copy, isIntact: isIntact, fileSystem)
         }
         return true
     }
@@ -160,9 +160,13 @@ extension SpoolState {
 
     /// The copy is on the disk and takes the segment's name, if that is still wanted.
     fileprivate mutating func replace(
-        _ segment: UInt64, by copy: any SpoolFile, isIntact: Bool, _ fileSystem: any SpoolFileSystem
+        _ original: Segment, by copy: any SpoolFile, isIntact: Bool, _ fileSystem: any SpoolFileSystem
     ) throws(SystemError) {
-        guard let index = segments.index(of: segment) else { return try repair.delete(of: segment, fileSystem) }
+        let segment = original.firstSequence
+        // A segment without frames may have given way to a new one of the same name meanwhile, which has other bytes.
+        guard let index = segments.index(of: segment), segments[index].isSealed, segments[index].key == original.key,
+            segments[index].bytes == original.bytes
+        else { return try repair.delete(of: segment, fileSystem) }
         try fileSystem.rename(SegmentRepair.name(of: segment), to: SegmentHeader.fileName(firstSequence: segment))
         disk.recordNames()
         segments[index].file = copy

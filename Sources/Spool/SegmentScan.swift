@@ -73,6 +73,8 @@ struct SegmentScan {
         segment.lastSequence = header.sequence
         if settled.contains(header.sequence) { return }
         let spans = settled.unsettledSpans(of: header.sequence, count: header.spanCount)
+        // All of them settled, though not the frame: nothing of it would ever be sent.
+        if spans == 0 && header.spanCount > 0 { return gaps.append(header.sequence...header.sequence) }
         segment.recordFrame(sequence: header.sequence, spans: spans, time: header.time)
     }
 }

@@ -38,7 +38,7 @@ import Platform
 // bytes that do, and counted. A frame whose sequence is not above that of the frame before it is a stray copy, and is
 // stepped over too.
 //
-// The checkpoint is a file of slots, which begin at 0, 4096 or 65536. The one with the right CRC and the highest generation
+// The checkpoint is a file of slots, which begin at 0, 4096 or 131072. The one with the right CRC and the highest generation
 // counts; the next one is written where it does not touch that one. A lost checkpoint costs re-sending, never a span.
 //
 //     offset size

@@ -71,6 +71,8 @@ extension Spool {
         // the gap below a range, which then is none any more.)
         let settled = state.ledger.settled.sequences
         state.writer.pass((settled.ranges.last?.upperBound ?? settled.below - 1))
+        // Of a frame that a power cut took, settled spans may be known. Another frame with its sequence would count as half-sent.
+        if let last = state.ledger.settled.spans.keys.max() { state.writer.pass(last) }
         state.ledger.keepSpans(ofFramesIn: state.segments)
     }
 

@@ -115,7 +115,11 @@ extension SpoolState {
             segments[segments.count - 1].seal()
         }
         // A sealed segment without a frame has the very name that the new one gets.
-        if let last = segments.last, last.firstSequence == writer.nextSequence { segments.removeLast() }
+        if let last = segments.last, last.firstSequence == writer.nextSequence {
+            segments.removeLast()
+            // What a failed sync of it left behind would speak of the new one.
+            if last.phase == .awaitingCopy { deleteCopy(of: last.firstSequence, fileSystem) }
+        }
         closeIdleFiles(needsSync: options.sync != .never)
         do throws(SystemError) {
             segments.append(try newSegment(at: time, fileSystem))
@@ -124,6 +128,14 @@ extension SpoolState {
         }
         disk.recordNames()
         deleteSettledSegments(fileSystem)
+    }
+
+    private mutating func deleteCopy(of segment: UInt64, _ fileSystem: any SpoolFileSystem) {
+        do throws(SystemError) {
+            try repair.delete(of: segment, fileSystem)
+        } catch {
+            disk.record(error)
+        }
     }
 
     private func newSegment(at time: WallTime, _ fileSystem: any SpoolFileSystem) throws(SystemError) -> Segment {
@@ -195,9 +207,13 @@ extension SpoolState {
             let isHeld = show(frame)
             readers.recordWithdrawal(frame, at: now)
             settle(frame.sequence...frame.sequence)
-            guard isHeld, let index = segments.index(of: frame.segment) else { continue }
+            // What lies in a segment in quarantine was counted as unreadable with it.
+            guard isHeld, let index = segments.index(of: frame.segment), !segments[index].isQuarantined else {
+                continue
+            }
             segments[index].release(FrameCount(frames: 1, spans: frame.spanCount), wereInFlight: false)
             ledger.recordDropped(frame.spanCount, .unsynced)
+            ledger.recordDropped(segments[index].takeCorruptSpans(), .corrupt)
         }
     }
 

@@ -115,6 +115,56 @@ struct FailedSyncTests {
     }
 
     @Test(
+        "The copy of a segment without frames does not take the place of a new one of its name",
+        arguments: 1...3)
+    func copyOfAnEmptySegment(syncsBefore: Int) throws {
+        let disk = MemoryFileSystem()
+        let spool = try Spool(disk, .small(sync: .interval(nanoseconds: 1)))
+        disk.inject(Fault(operation: .append, namePrefix: "segment"))
+        #expect(throws: SpoolError.self) { try spool.append("refused") }
+        spool.state.withLock { $0.segments[0].isDirty = true }
+        disk.inject(Self.syncFault())
+        // The segment's, the checkpoint's, and the copy's.
+        @Sendable func onSync(_ number: Int) {
+            disk.beforeNextSync {
+                if number > 1 { return onSync(number - 1) }
+                do {
+                    try spool.append("meanwhile")
+                } catch {
+                    Issue.record(error)
+                }
+            }
+        }
+        onSync(syncsBefore)
+        _ = spool.syncOnce()
+        try spool.append("later")
+        #expect(try spool.readAll() == ["meanwhile", "later"])
+        #expect(try Spool(disk).readAll() == ["meanwhile", "later"])
+        #expect(spool.isBalanced)
+        if syncsBefore > 1 { #expect(!disk.files.keys.contains { $0.hasSuffix(SegmentHeader.copySuffix) }) }
+    }
+
+    @Test("A frame that waited for its sync in a segment that went into quarantine is counted once")
+    func withdrawnFromQuarantine() throws {
+        let disk = MemoryFileSystem()
+        let spool = try Spool(disk, Self.always)
+        let heard = Heard()
+        try spool.append("synced", spans: 4, heard: heard)
+        #expect(spool.syncOnce())
+        try spool.append("waiting", spans: 10, heard: heard)
+        disk.spoil(disk.segmentNames[0], from: 0)
+        for _ in 0..<2 * SpoolReaders.maxTries where spool.statistics.quarantinedSegments == 0 {
+            #expect(throws: SpoolError.self) { try spool.readWhole() }
+        }
+        #expect(spool.statistics.quarantinedSegments == 1)
+        disk.inject(Self.syncFault(times: 2))
+        _ = spool.syncOnce()
+        #expect(heard.all == [true, false])
+        #expect(spool.statistics.spans == 0 && spool.statistics.droppedSpans == ["unreadable": 14])
+        #expect(spool.isBalanced)
+    }
+
+    @Test(
         "While the disk refuses the copy too, nothing more is taken, and no file is added; then it is, by itself",
         arguments: [SpoolSync.always, .interval(nanoseconds: 1)])
     func refuses(sync: SpoolSync) throws {

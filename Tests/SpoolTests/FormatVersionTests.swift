@@ -103,4 +103,36 @@ struct CheckpointVersionTests {
         spool.settle([frames[0]])
         #expect(try Spool(disk).readWhole().frames == frames)
     }
+
+    @Test("A slot that was too long for the first places does not outlive the short ones that follow")
+    func longSlot() throws {
+        let disk = MemoryFileSystem()
+        var checkpoint = Checkpoint(try disk.open(Checkpoint.fileName))
+        let key = FrameKey.random()
+        func settled(holes: UInt64, below: UInt64) -> SettledFrames {
+            let ranges = (0..<holes).map { below + 2 * $0 + 1...below + 2 * $0 + 1 }
+            return SettledFrames(sequences: SettledNumbers(below: below, ranges: ranges))
+        }
+        for holes in [UInt64(3499), 3499, 1, 1] {
+            try checkpoint.store(settled(holes: holes, below: 10), key: key)
+            #expect(checkpoint.fileBytes == disk.files[Checkpoint.fileName]?.count)
+        }
+        #expect(checkpoint.fileBytes < 8192, "and takes no room any more")
+        var next = Checkpoint(try disk.open(Checkpoint.fileName))
+        #expect(try next.load()?.settled == settled(holes: 1, below: 10))
+    }
+
+    @Test("Of a file that is cut between two short slots, the newest that is whole counts", arguments: 1...6)
+    func shortAfterLong(stores: Int) throws {
+        let disk = MemoryFileSystem()
+        var checkpoint = Checkpoint(try disk.open(Checkpoint.fileName))
+        let key = FrameKey.random()
+        let long = (0..<UInt64(1000)).map { 2 * $0 + 101...2 * $0 + 101 }
+        try checkpoint.store(SettledFrames(sequences: SettledNumbers(below: 1, ranges: long)), key: key)
+        for below in 2..<UInt64(stores + 2) {
+            try checkpoint.store(SettledFrames(below: below), key: key)
+            var next = Checkpoint(try disk.open(Checkpoint.fileName))
+            #expect(try next.load()?.settled == SettledFrames(below: below))
+        }
+    }
 }

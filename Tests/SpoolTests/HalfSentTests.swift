@@ -130,4 +130,19 @@ struct HalfSentTests {
         #expect(spool.statistics.corruptFrames == 1)
         #expect(spool.settle(6..<10, of: frame) == 0 && spool.isBalanced)
     }
+
+    @Test("A frame that a power cut took leaves no settled spans to the frame that follows", arguments: [3, 10])
+    func lostInPowerCut(spans: Int) throws {
+        let disk = MemoryFileSystem()
+        let (_, frame) = try Self.make(disk)
+        // The checkpoint is on the disk, the end of the segment is not.
+        try disk.open(disk.segmentNames[0]).truncate(to: frame.offset)
+        let second = try Spool(disk)
+        #expect(second.statistics.recoveredSpans == 0)
+        try second.append("another", spans: spans)
+        let third = try Spool(disk)
+        #expect(third.statistics.recoveredSpans == spans)
+        let batch = try third.readWhole()
+        #expect(batch.texts == ["another"] && batch.unsentSpans == nil && batch.spanCount == spans)
+    }
 }
