@@ -71,11 +71,11 @@ struct TraceIntake: Sendable {
     }
 
     func bodyTooLarge() -> TraceRefusal {
-        refusal(.tooLarge, "the body is larger than \(maxBodyBytes) bytes (otlp.max-body)")
+        refusal(.tooLarge, TraceRefusal.bodyTooLarge(maxBodyBytes))
     }
 
     func tooManyBodies() -> TraceRefusal {
-        refusal(.overloaded, "too many requests at a time are being received")
+        refusal(.overloaded, TraceRefusal.tooManyBodies)
     }
 
     /// Takes an ExportTraceServiceRequest. JSON becomes protobuf first, so that the scanner, the spool and the backend see
@@ -229,25 +229,5 @@ struct TraceIntake: Sendable {
             for made in sink.observe(scanned.taskSpans, in: body) { counters.keep(made, in: sink) }
         }
         return promise.map { .later($0.futureResult) } ?? .now(outcome)
-    }
-}
-
-extension TraceRefusal {
-    fileprivate init(_ refusal: SinkRefusal) {
-        let reason: Reason =
-            switch refusal.reason {
-            case .spoolFull: .full
-            case .tooLarge: .tooLarge
-            case .unavailable: .unavailable
-            case .badID: .malformed
-            }
-        self.init(reason, refusal.message)
-    }
-}
-
-extension TraceOutcome {
-    /// What a partial success says of the spans that were refused.
-    static func reasonForBadIDs(_ count: Int) -> String {
-        "\(count) spans have a trace, span, parent or link id that is zero or of a wrong length"
     }
 }

@@ -1,4 +1,3 @@
-import NIOHTTP1
 import OTLP
 
 /// What became of a request, whatever it came by. Each face encodes it in its own way.
@@ -8,83 +7,9 @@ enum TraceOutcome: Sendable {
     case refused(TraceRefusal)
 }
 
-/// Why a request was refused, with what its sender is told.
-struct TraceRefusal: Error, Sendable {
-    enum Reason: Sendable {
-        case unknownPath, wrongMethod, unauthenticated, unknownMediaType, unknownEncoding, foreignOrigin
-        case malformed
-        /// A gRPC call that breaks the rules of gRPC.
-        case badCall
-        case tooLarge, full, overloaded, unavailable
-        case deadlineExceeded
-    }
-
-    let reason: Reason
-    let message: String
-
-    init(_ reason: Reason, _ message: String) {
-        self.reason = reason
-        self.message = message
-    }
-}
-
-/// The one table of statuses: https://opentelemetry.io/docs/specs/otlp/#otlphttp-response and #otlpgrpc-response.
-extension TraceRefusal.Reason {
-    /// The status of OTLP/HTTP.
-    var httpStatus: HTTPResponseStatus {
-        switch self {
-        case .unknownPath: .notFound
-        case .wrongMethod: .methodNotAllowed
-        case .unauthenticated: .unauthorized
-        case .foreignOrigin: .forbidden
-        case .unknownMediaType, .unknownEncoding: .unsupportedMediaType
-        // "Bad data": the client must not retry.
-        case .malformed, .badCall: .badRequest
-        case .tooLarge: .payloadTooLarge
-        // "Throttling": the client retries after Retry-After.
-        case .full: .tooManyRequests
-        case .overloaded, .unavailable: .serviceUnavailable
-        case .deadlineExceeded: .gatewayTimeout
-        }
-    }
-
-    /// The status of OTLP/gRPC, and the code in the body of OTLP/HTTP.
-    var rpcCode: RPCCode {
-        switch self {
-        case .unknownPath, .wrongMethod, .unknownEncoding: .unimplemented
-        case .unauthenticated: .unauthenticated
-        case .foreignOrigin: .permissionDenied
-        case .unknownMediaType, .malformed: .invalidArgument
-        case .badCall: .internal
-        // Retryable with RetryInfo only; what is too large comes without.
-        case .tooLarge, .full: .resourceExhausted
-        case .overloaded, .unavailable: .unavailable
-        case .deadlineExceeded: .deadlineExceeded
-        }
-    }
-
-    /// For Retry-After and RetryInfo; nil where a retry can't help.
-    var retryAfterSeconds: Int? {
-        switch self {
-        case .full, .overloaded, .unavailable: 1
-        default: nil
-        }
-    }
-
-    /// nil where the spans were counted, and are counted as refused.
-    var badRequest: BadRequestReason? {
-        switch self {
-        case .unknownPath: .path
-        case .wrongMethod: .method
-        case .unauthenticated: .unauthenticated
-        case .foreignOrigin: .origin
-        case .unknownMediaType: .mediaType
-        case .unknownEncoding: .encoding
-        case .malformed, .badCall: .malformed
-        case .tooLarge: .tooLarge
-        case .overloaded: .overloaded
-        case .deadlineExceeded: .deadline
-        case .full, .unavailable: nil
-        }
+extension TraceOutcome {
+    /// What a partial success says of the spans that were refused.
+    static func reasonForBadIDs(_ count: Int) -> String {
+        "\(count) spans have a trace, span, parent or link id that is zero or of a wrong length"
     }
 }

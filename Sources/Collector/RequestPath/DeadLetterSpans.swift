@@ -43,3 +43,27 @@ final class DeadLetterSpans: Sendable {
         }
     }
 }
+
+extension MadeSpan {
+    /// The span that says in a task's trace that it has died, although its worker may never have said so. nil where the task
+    /// carries no context, or one that was not sampled.
+    init?(_ letter: DeadLetter) {
+        guard let context = letter.context, context.isSampled, context.reference.isValid else { return nil }
+        let died = UInt64(clamping: letter.archivedAt.nanoseconds)
+        let id = Self.id(
+            Array("dead letter".utf8), context.reference.trace.bytes, letter.task.queue.bytes, letter.task.id,
+            Array(String(died).utf8))
+        self.init(
+            reference: SpanReference(trace: context.reference.trace, span: id), parent: context.reference.span,
+            name: ForeignText(letter.task.queue.bytes + Array(" dead letter".utf8)), startNanoseconds: died,
+            endNanoseconds: died)
+        attributes =
+            Self.taskAttributes(letter.task, letter.type, operation: "dead-letter") + [
+                ("asynq.task.retry_count", .integer(Int64(letter.retried)))
+            ]
+        errorMessage = letter.errorMessage
+        if let failed = letter.lastFailedAt {
+            attributes.append(("asynq.task.last_failed_at", .integer(failed.wholeSeconds)))
+        }
+    }
+}
