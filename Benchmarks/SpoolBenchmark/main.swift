@@ -75,7 +75,7 @@ func drain(_ spool: Spool) throws -> Int {
 func measureFlow() throws {
     print("256 MiB appended, then read in batches of 1,000 spans and settled")
     print("  spans a request  spool.sync  appends/s    MB/s  drain MB/s")
-    let modes: [(String, SpoolSync)] = [("never", .never), ("200ms", .interval(nanoseconds: 200_000_000))]
+    let modes: [(String, SpoolSync)] = [("never", .never), ("200ms", .interval(.milliseconds(200)))]
     for spans in [1, 10, 100, 1000] {
         for (name, sync) in modes {
             Files.removeTree(root)

@@ -130,7 +130,7 @@ final class Connection {
 
     func checkBooks() {
         precondition(limits.heldBodyBytes == 0, "bytes of bodies are held for nobody")
-        counters.read(patienceNanoseconds: 1_000_000_000) { values in
+        counters.read(patience: .seconds(1)) { values in
             let received = values.received.values.reduce(0, +)
             let refused = values.refused.values.reduce(0, +)
             precondition(received == values.accepted + refused, "received is not accepted and refused")

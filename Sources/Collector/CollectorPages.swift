@@ -14,7 +14,7 @@ extension Collector: WebState {
     package func unreadyReason() -> String? {
         if !isListening { return "listeners are not bound yet" }
         if let tempo {
-            guard let statistics = tempo.spool.statistics(patienceNanoseconds: Books.patienceNanoseconds) else {
+            guard let statistics = tempo.spool.statistics(patience: Books.patience) else {
                 return "the spool's disk does not answer"
             }
             if let failure = statistics.lastFailure { return "the spool can't be written: \(failure)" }

@@ -1,4 +1,5 @@
 import CCurl
+import Model
 
 /// One request of libcurl: owns its handle, the body that is sent and the answer that is collected. Lives on the
 /// forwarder's thread only.
@@ -80,7 +81,8 @@ final class CurlTransfer {
         _ = collector_curl_set_offset(handle, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(body.count))
         _ = collector_curl_set_pointer(handle, CURLOPT_POSTFIELDS, body.baseAddress)
         // 0 would mean no limit.
-        _ = collector_curl_set_long(handle, CURLOPT_TIMEOUT_MS, max(1, Int(options.timeoutNanoseconds / 1_000_000)))
+        _ = collector_curl_set_long(
+            handle, CURLOPT_TIMEOUT_MS, max(1, Int(options.timeout.wholeNanoseconds / 1_000_000)))
         _ = collector_curl_set_pointer(handle, CURLOPT_ERRORBUFFER, errorText)
         _ = collector_curl_set_pointer(handle, CURLOPT_WRITEDATA, Unmanaged.passUnretained(self).toOpaque())
         _ = collector_curl_set_write(handle, CURLOPT_WRITEFUNCTION) { bytes, size, count, context in

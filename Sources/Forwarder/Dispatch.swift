@@ -28,7 +28,7 @@ struct Dispatch {
     static let maxUnansweredBytes = 1 << 20
 
     private let maxInFlight: Int
-    private let lonePauseNanoseconds: UInt64
+    private let lonePause: Duration
     private var backoff: Backoff
     private var waiting: [Delivery] = []
     var waitingCount: Int { waiting.count }
@@ -50,9 +50,8 @@ struct Dispatch {
 
     init(_ options: ForwarderOptions) {
         maxInFlight = options.maxInFlight
-        lonePauseNanoseconds = options.retryInitialNanoseconds
-        backoff = Backoff(
-            initialNanoseconds: options.retryInitialNanoseconds, maxNanoseconds: options.retryMaxNanoseconds)
+        lonePause = options.retryInitial
+        backoff = Backoff(initial: options.retryInitial, max: options.retryMax)
     }
 
     var isIdle: Bool { inFlight == 0 && waiting.isEmpty }
@@ -115,7 +114,7 @@ struct Dispatch {
     mutating func begin(_ frames: [SpoolFrame], unsentSpans: [Range<Int>]? = nil, at now: MonotonicTime) -> Delivery? {
         if case .lone = takesFresh {
             if isFull { lookedBeyond += 1 }
-            nextLone = now.advanced(byNanoseconds: lonePauseNanoseconds)
+            nextLone = now.advanced(by: lonePause)
         }
         guard let unsentSpans else {
             return launch(Delivery(.frames(frames), isFresh: true, acceptedBefore: acceptedRequests), at: now)
@@ -210,8 +209,8 @@ struct Dispatch {
             // Else one that is never taken would be the first to be sent again, and close the gate, each time.
             let count = delivery.failures + 1
             let waitsAlone = count > 1 && othersPassed(delivery)
-            let pause = waitsAlone ? backoff.pause(afterFailures: count, jitter: jitter) : 0
-            putBack(delivery, until: now.advanced(byNanoseconds: pause))
+            let pause = waitsAlone ? backoff.pause(afterFailures: count, jitter: jitter) : .zero
+            putBack(delivery, until: now.advanced(by: pause))
             return closeGate(delivery, reason, advice: nil, after: after, at: now, jitter: jitter)
         case .retrySlowly(let reason, let advice):
             if othersPassed(delivery) { return suspect(delivery, outcome, after: 0, at: now, jitter: jitter) }
@@ -264,7 +263,7 @@ struct Dispatch {
         jitter: Double
     ) -> [DispatchEffect] {
         // If the backend asks for a pause in one of its answers, it gets it.
-        if seconds > 0 { askedGate = max(askedGate, now.advanced(byNanoseconds: Backoff.askedNanoseconds(seconds))) }
+        if seconds > 0 { askedGate = max(askedGate, now.advanced(by: Backoff.askedPause(seconds))) }
         // Requests that were on their way together fail together: that is one failure.
         if isProbing && delivery.startedAt < gateClosedAt {
             gate = max(gate, askedGate)
@@ -272,8 +271,8 @@ struct Dispatch {
         }
         let pause = backoff.fail(retryAfterSeconds: seconds, slowly: advice != nil, jitter: jitter)
         gateClosedAt = now
-        gate = max(askedGate, now.advanced(byNanoseconds: pause))
-        return [.failing(reason: reason, advice: advice, pauseNanoseconds: pause)]
+        gate = max(askedGate, now.advanced(by: pause))
+        return [.failing(reason: reason, advice: advice, pause: pause)]
     }
 
     // MARK: Suspects
@@ -308,8 +307,8 @@ struct Dispatch {
             return drop(suspect, text, isAnswer ? .refused : .unanswered)
         }
         let pause = max(
-            backoff.pause(afterFailures: suspect.suspicions, jitter: jitter), Backoff.askedNanoseconds(seconds))
-        suspect.notBefore = now.advanced(byNanoseconds: pause)
+            backoff.pause(afterFailures: suspect.suspicions, jitter: jitter), Backoff.askedPause(seconds))
+        suspect.notBefore = now.advanced(by: pause)
         waiting.append(suspect)
         return effects
     }

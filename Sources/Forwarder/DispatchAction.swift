@@ -24,7 +24,7 @@ enum DispatchEffect {
     /// The backend found this much too large; it is sent again in smaller portions.
     case tooLarge(spans: Int, bytes: Int, reason: String)
     /// Nothing is sent for a while.
-    case failing(reason: String, advice: String?, pauseNanoseconds: UInt64)
+    case failing(reason: String, advice: String?, pause: Duration)
     /// The backend answers: whatever it said, the way to it is open.
     case answered
 }

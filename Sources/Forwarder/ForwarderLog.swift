@@ -4,18 +4,18 @@ import Spool
 
 /// What the log says of answers: each kind now and then, however often it comes. All are counted elsewhere.
 struct ForwarderLog {
-    private static let pauseNanoseconds: UInt64 = 10_000_000_000
+    private static let pause = Duration.seconds(10)
 
     private let logger: Logger
-    private var failing = LogLimit(pauseNanoseconds: pauseNanoseconds)
-    private var misconfigured = LogLimit(pauseNanoseconds: pauseNanoseconds)
-    private var refused = LogLimit(pauseNanoseconds: pauseNanoseconds)
-    private var suspected = LogLimit(pauseNanoseconds: pauseNanoseconds)
-    private var rejected = LogLimit(pauseNanoseconds: pauseNanoseconds)
-    private var notKept = LogLimit(pauseNanoseconds: pauseNanoseconds)
-    private var tooLarge = LogLimit(pauseNanoseconds: pauseNanoseconds)
-    private var behind = LogLimit(pauseNanoseconds: pauseNanoseconds)
-    private var unread = LogLimit(pauseNanoseconds: pauseNanoseconds)
+    private var failing = LogLimit(pause: pause)
+    private var misconfigured = LogLimit(pause: pause)
+    private var refused = LogLimit(pause: pause)
+    private var suspected = LogLimit(pause: pause)
+    private var rejected = LogLimit(pause: pause)
+    private var notKept = LogLimit(pause: pause)
+    private var tooLarge = LogLimit(pause: pause)
+    private var behind = LogLimit(pause: pause)
+    private var unread = LogLimit(pause: pause)
     /// A failure was told of, and its end was not yet.
     private var toldOfFailure = false
 
@@ -75,12 +75,12 @@ struct ForwarderLog {
         logger.error("spool read failed", metadata: ["error": "\(error)", "more_since_last_line": "\(more)"])
     }
 
-    private mutating func noteFailure(_ reason: String, _ advice: String?, _ pause: UInt64, at now: MonotonicTime) {
+    private mutating func noteFailure(_ reason: String, _ advice: String?, _ pause: Duration, at now: MonotonicTime) {
         let limit = advice == nil ? failing.take(at: now) : misconfigured.take(at: now)
         guard let more = limit else { return }
         toldOfFailure = true
         var metadata: Logger.Metadata = [
-            "reason": "\(reason)", "pause_seconds": "\(Double(pause) / 1e9)", "more_since_last_line": "\(more)",
+            "reason": "\(reason)", "pause_seconds": "\(pause.inSeconds)", "more_since_last_line": "\(more)",
         ]
         if let advice {
             metadata["advice"] = "\(advice)"

@@ -13,7 +13,7 @@ struct ForwarderLoop: ~Copyable {
     }
 
     /// A disk that could not be read gets a rest.
-    private static let readPauseNanoseconds: UInt64 = 1_000_000_000
+    private static let readPause = Duration.seconds(1)
 
     private let owner: Forwarder
     private let compressor: BodyCompressor
@@ -115,7 +115,7 @@ struct ForwarderLoop: ~Copyable {
             left.bytes = body.count
             start(left, body: body, at: now)
         } catch {
-            dispatch.postpone(delivery, until: now.advanced(byNanoseconds: Self.readPauseNanoseconds))
+            dispatch.postpone(delivery, until: now.advanced(by: Self.readPause))
             log.note(error, at: now)
         }
     }
@@ -216,7 +216,7 @@ struct ForwarderLoop: ~Copyable {
     /// What has come since `newest` was looked at is noticed by the rule, not by a second look that the moments do not know of.
     private func sleep(until moments: [MonotonicTime?], newest: SpoolUnread) {
         let now = owner.clock.monotonic()
-        let deadline = (moments.compactMap { $0 } + [now.advanced(byNanoseconds: 1_000_000_000)]).min() ?? now
+        let deadline = (moments.compactMap { $0 } + [now.advanced(by: .seconds(1))]).min() ?? now
         let rule = dispatch.wantsFresh(at: now) ? turns.wakeRule(newest, at: now) : .never
         owner.sleep(milliseconds: deadline.milliseconds(from: now), wakingOn: rule)
     }

@@ -9,17 +9,17 @@ package struct ForwarderOptions: Sendable {
     package var headers: [(name: String, value: String)]
     package var compression: ForwardCompression
     /// For one request, from connecting to the last byte of the answer.
-    package var timeoutNanoseconds: UInt64
+    package var timeout: Duration
     package var maxBatchBytes: Int
     package var maxBatchSpans: Int
     /// How long spans may wait for company.
-    package var maxDelayNanoseconds: UInt64
-    package var retryInitialNanoseconds: UInt64
-    package var retryMaxNanoseconds: UInt64
+    package var maxDelay: Duration
+    package var retryInitial: Duration
+    package var retryMax: Duration
     /// How fast a backlog is sent; 0 = no limit.
     package var maxDrainSpansPerSecond: Int
     /// Spans are sent in order as long as they wait no longer than this; then new ones go beside them.
-    package var maxOrderedNanoseconds: UInt64 = 10_000_000_000
+    package var maxOrdered = Duration.seconds(10)
     /// Requests at a time. Their bodies are all the memory that an outage takes.
     package var maxInFlight = 4
     package var userAgent: String
@@ -28,20 +28,19 @@ package struct ForwarderOptions: Sendable {
 
     package init(
         endpoint: TraceEndpoint, userAgent: String, headers: [(name: String, value: String)],
-        compression: ForwardCompression, timeoutNanoseconds: UInt64, maxBatchBytes: Int, maxBatchSpans: Int,
-        maxDelayNanoseconds: UInt64, maxDrainSpansPerSecond: Int, retryInitialNanoseconds: UInt64,
-        retryMaxNanoseconds: UInt64
+        compression: ForwardCompression, timeout: Duration, maxBatchBytes: Int, maxBatchSpans: Int,
+        maxDelay: Duration, maxDrainSpansPerSecond: Int, retryInitial: Duration, retryMax: Duration
     ) {
         self.endpoint = endpoint
         self.userAgent = userAgent
         self.headers = headers
         self.compression = compression
-        self.timeoutNanoseconds = timeoutNanoseconds
+        self.timeout = timeout
         self.maxBatchBytes = maxBatchBytes
         self.maxBatchSpans = maxBatchSpans
-        self.maxDelayNanoseconds = maxDelayNanoseconds
+        self.maxDelay = maxDelay
         self.maxDrainSpansPerSecond = maxDrainSpansPerSecond
-        self.retryInitialNanoseconds = retryInitialNanoseconds
-        self.retryMaxNanoseconds = retryMaxNanoseconds
+        self.retryInitial = retryInitial
+        self.retryMax = retryMax
     }
 }

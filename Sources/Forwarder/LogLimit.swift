@@ -2,12 +2,12 @@ import Model
 
 /// Lets a line that may come a thousand times a second through now and then.
 struct LogLimit {
-    let pauseNanoseconds: UInt64
+    let pause: Duration
     private var next = MonotonicTime(nanoseconds: 0)
     private var suppressed = 0
 
-    init(pauseNanoseconds: UInt64) {
-        self.pauseNanoseconds = pauseNanoseconds
+    init(pause: Duration) {
+        self.pause = pause
     }
 
     /// How many lines were held back before this one; nil if it is held back, too.
@@ -16,7 +16,7 @@ struct LogLimit {
             suppressed += 1
             return nil
         }
-        next = now.advanced(byNanoseconds: pauseNanoseconds)
+        next = now.advanced(by: pause)
         defer { suppressed = 0 }
         return suppressed
     }

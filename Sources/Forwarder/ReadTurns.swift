@@ -14,14 +14,14 @@ import Synchronization
 /// full batches; it has all that is left, too, but is no faster than the limit. So new spans wait for one request as long as
 /// three quarters of what the backend takes suffice for them, and the backlog gets less whatever arrives.
 struct ReadTurns {
-    private static let failurePauseNanoseconds: UInt64 = 1_000_000_000
+    private static let failurePause = Duration.seconds(1)
     /// Requests with full batches of the newest stretch, while the oldest waits.
     private static let maxFullInARow = 3
 
     private let maxBatchSpans: Int
     private let maxBatchBytes: Int
-    private let maxDelayNanoseconds: UInt64
-    private let maxOrderedNanoseconds: UInt64
+    private let maxDelay: Duration
+    private let maxOrdered: Duration
     private var limit: DrainRate?
     /// Batches of the newest stretch that were read since one of the oldest.
     private var newestInARow = 0
@@ -32,8 +32,8 @@ struct ReadTurns {
     init(_ options: ForwarderOptions) {
         maxBatchSpans = options.maxBatchSpans
         maxBatchBytes = options.maxBatchBytes
-        maxDelayNanoseconds = options.maxDelayNanoseconds
-        maxOrderedNanoseconds = options.maxOrderedNanoseconds
+        maxDelay = options.maxDelay
+        maxOrdered = options.maxOrdered
         if options.maxDrainSpansPerSecond > 0 { limit = DrainRate(spansPerSecond: options.maxDrainSpansPerSecond) }
     }
 
@@ -45,7 +45,7 @@ struct ReadTurns {
         // One batch keeps no other span waiting.
         let isMore = unread.spans > maxSpans(of: .oldest) || unread.bytes > maxBatchBytes
         guard !isBlocked && isMore && unread.since != nil else { return false }
-        return now.nanoseconds(since: unread.oldest) >= maxOrderedNanoseconds || (isBack && limit != nil)
+        return now.duration(since: unread.oldest) >= maxOrdered || (isBack && limit != nil)
     }
 
     /// What to read now; nil if nothing is ready.
@@ -72,7 +72,7 @@ struct ReadTurns {
         var moment = now
         switch stretch {
         case .newest:
-            if !flushing && !isFull(unread) { moment = since.advanced(byNanoseconds: maxDelayNanoseconds) }
+            if !flushing && !isFull(unread) { moment = since.advanced(by: maxDelay) }
         case .oldest:
             // Nothing joins it any more. Probes are few, and have to be others each time.
             if let limit, !isProbing { moment = limit.opens }
@@ -97,7 +97,7 @@ struct ReadTurns {
 
     /// The disk gets a rest; the other stretch, which lies in other files, goes on.
     mutating func noteFailure(of stretch: SpoolStretch, at now: MonotonicTime) {
-        pauses[stretch] = now.advanced(byNanoseconds: Self.failurePauseNanoseconds)
+        pauses[stretch] = now.advanced(by: Self.failurePause)
     }
 
     func isPaused(_ stretch: SpoolStretch, at now: MonotonicTime) -> Bool {

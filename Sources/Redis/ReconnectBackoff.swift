@@ -9,11 +9,11 @@ package struct ReconnectBackoff {
 
     package init(maxNanoseconds: UInt64) {
         backoff = Backoff(
-            initialNanoseconds: Self.initialNanoseconds, maxNanoseconds: maxNanoseconds, jitterShare: 0.1)
+            initial: .nanoseconds(Self.initialNanoseconds), max: .nanoseconds(maxNanoseconds), jitterShare: 0.1)
     }
 
     package mutating func noteFailure(at now: MonotonicTime) {
-        nextAttempt = now.advanced(byNanoseconds: backoff.fail(jitter: Double.random(in: 0..<1)))
+        nextAttempt = now.advanced(by: backoff.fail(jitter: Double.random(in: 0..<1)))
     }
 
     package mutating func noteSuccess() {

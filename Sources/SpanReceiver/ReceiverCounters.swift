@@ -68,8 +68,8 @@ package final class ReceiverCounters: Sendable {
     /// What was counted, together with what `body` reads of the sink's own books: no request is counted in one and not
     /// in the other. nil if `body` returns it, or if the sink is in the middle of a request for longer than the patience:
     /// its disk hangs.
-    package func read<Result: Sendable>(patienceNanoseconds: UInt64, _ body: (Values) -> Result?) -> Result? {
-        Patience.attempt(nanoseconds: patienceNanoseconds) { values.withLockIfAvailable { body($0) } } ?? nil
+    package func read<Result: Sendable>(patience: Duration, _ body: (Values) -> Result?) -> Result? {
+        Patience.attempt(for: patience) { values.withLockIfAvailable { body($0) } } ?? nil
     }
 
     /// Hands spans that the collector has made to the sink. They are in the books like those that came, and where they find

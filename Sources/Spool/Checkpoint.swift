@@ -25,7 +25,7 @@ struct Checkpoint {
     }
 
     /// It is synced once in so long, and at the end: without that, a power cut costs sending again.
-    private static let syncPauseNanoseconds: UInt64 = 1_000_000_000
+    private static let syncPause = Duration.seconds(1)
 
     let file: any SpoolFile
     private var generation: UInt64 = 0
@@ -89,7 +89,7 @@ struct Checkpoint {
     /// Whether it is to be synced now, by the caller: once in a while, and at the end.
     mutating func takeSync(at now: MonotonicTime, isLast: Bool) -> Bool {
         guard isDirty && (now >= nextSync || isLast) else { return false }
-        nextSync = now.advanced(byNanoseconds: Self.syncPauseNanoseconds)
+        nextSync = now.advanced(by: Self.syncPause)
         return takeSync()
     }
 

@@ -17,7 +17,7 @@ import Synchronization
 
 /// The copies of segments whose sync failed: when the next may be made, and what they take on disk.
 struct SegmentRepair {
-    private static let pauseNanoseconds: UInt64 = 1_000_000_000
+    private static let pause = Duration.seconds(1)
 
     /// For a copy that is being made.
     private var reservedBytes = 0
@@ -51,7 +51,7 @@ struct SegmentRepair {
     /// It failed at `now`. `leftBytes`: what of the copy could not be taken away.
     mutating func recordFailure(of segment: UInt64, leftBytes: Int, at now: MonotonicTime) {
         if leftBytes > 0 { leftovers[segment] = leftBytes }
-        nextTry = now.advanced(byNanoseconds: Self.pauseNanoseconds)
+        nextTry = now.advanced(by: Self.pause)
     }
 
     mutating func delete(of segment: UInt64, _ fileSystem: any SpoolFileSystem) throws(SystemError) {

@@ -6,8 +6,8 @@ import Synchronization
 package enum SpoolSync: Equatable, Sendable {
     /// Before the append counts as done.
     case always
-    /// In groups, this many nanoseconds apart.
-    case interval(nanoseconds: UInt64)
+    /// In groups, this long apart.
+    case interval(Duration)
     /// When the operating system likes. Survives kill -9 of the process, not a power cut.
     case never
 }
@@ -18,20 +18,20 @@ package enum SpoolWhenFull: Sendable {
 
 package struct SpoolOptions: Sendable {
     package var maxBytes: Int
-    package var maxAgeNanoseconds: Int64?
+    package var maxAge: Duration?
     package var whenFull: SpoolWhenFull
     package var sync: SpoolSync
     /// A segment is closed when it would grow over this.
     package var segmentBytes: Int
     /// A file that can't be read is given up after this time, and not before: disks have bad minutes.
-    package var readPatienceNanoseconds: UInt64 = 60_000_000_000
+    package var readPatience = Duration.seconds(60)
 
     package init(
-        maxBytes: Int, maxAgeNanoseconds: Int64? = nil, whenFull: SpoolWhenFull = .refuse, sync: SpoolSync,
+        maxBytes: Int, maxAge: Duration? = nil, whenFull: SpoolWhenFull = .refuse, sync: SpoolSync,
         segmentBytes: Int? = nil
     ) {
         self.maxBytes = maxBytes
-        self.maxAgeNanoseconds = maxAgeNanoseconds
+        self.maxAge = maxAge
         self.whenFull = whenFull
         self.sync = sync
         // At least eight segments, so that dropping the oldest one drops little; no more than about a thousand, because
@@ -126,7 +126,7 @@ package final class Spool: Sendable {
         currentOptions.withLock { options in
             options.maxBytes = new.maxBytes
             options.segmentBytes = new.segmentBytes
-            options.maxAgeNanoseconds = new.maxAgeNanoseconds
+            options.maxAge = new.maxAge
             options.whenFull = new.whenFull
         }
     }
@@ -146,8 +146,8 @@ package final class Spool: Sendable {
     package var statistics: SpoolStatistics { state.withLock { statistics(of: $0) } }
 
     /// nil if an operation holds the lock for longer than the patience: the disk hangs.
-    package func statistics(patienceNanoseconds: UInt64) -> SpoolStatistics? {
-        Patience.attempt(nanoseconds: patienceNanoseconds) { state.withLockIfAvailable { statistics(of: $0) } }
+    package func statistics(patience: Duration) -> SpoolStatistics? {
+        Patience.attempt(for: patience) { state.withLockIfAvailable { statistics(of: $0) } }
     }
 
     private func statistics(of state: SpoolState) -> SpoolStatistics {

@@ -7,7 +7,7 @@ import Platform
 extension SpoolOptions {
     /// Whether what was received at `time` is older than `max-age`.
     func isExpired(_ time: WallTime, at now: WallTime) -> Bool {
-        maxAgeNanoseconds.map { now.nanoseconds(since: time) > $0 } ?? false
+        maxAge.map { now.duration(since: time) > $0 } ?? false
     }
 }
 

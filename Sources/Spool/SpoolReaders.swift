@@ -169,12 +169,10 @@ struct SpoolReaders {
         readers[reader].unread.since = readers[reader].unread.since ?? now
     }
 
-    /// `age`: of the last frame in the batch, in nanoseconds. What follows is no older.
-    mutating func recordRead(_ batch: SpoolBatch, by reader: Int, age: UInt64?, isAll: Bool, at now: MonotonicTime) {
+    /// `age`: of the last frame in the batch. What follows is no older.
+    mutating func recordRead(_ batch: SpoolBatch, by reader: Int, age: Duration?, isAll: Bool, at now: MonotonicTime) {
         readers[reader].recordRead(spans: batch.spanCount, bytes: batch.bytes.count, isAll: isAll, at: now)
-        if let age {
-            readers[reader].unread.oldest = MonotonicTime(nanoseconds: now.nanoseconds - min(age, now.nanoseconds))
-        }
+        if let age { readers[reader].unread.oldest = now.advanced(by: .zero - age) }
     }
 
     mutating func recordDropped(_ spans: Int, inSegment firstSequence: UInt64) {
@@ -186,10 +184,10 @@ struct SpoolReaders {
 
     /// A segment could not be opened, or not be read at `offset`. Returns whether it is to be given up: after some tries, and
     /// some time.
-    mutating func recordFailure(of segment: UInt64, at offset: Int, _ now: MonotonicTime, patience: UInt64) -> Bool {
+    mutating func recordFailure(of segment: UInt64, at offset: Int, _ now: MonotonicTime, patience: Duration) -> Bool {
         let before = failures[segment]
         let failure = ReadFailure(offset: offset, tries: (before?.tries ?? 0) + 1, since: before?.since ?? now)
-        let isOver = failure.tries >= Self.maxTries && now.nanoseconds(since: failure.since) >= patience
+        let isOver = failure.tries >= Self.maxTries && now.duration(since: failure.since) >= patience
         failures[segment] = isOver ? nil : failure
         return isOver
     }
@@ -288,7 +286,7 @@ extension SpoolState {
         if let last = segment.lastSequence { _ = readers.step(reader, to: last) }
     }
 
-    mutating func recordRead(_ batch: SpoolBatch, from stretch: SpoolStretch, age: UInt64?, _ now: MonotonicTime) {
+    mutating func recordRead(_ batch: SpoolBatch, from stretch: SpoolStretch, age: Duration?, _ now: MonotonicTime) {
         for frame in batch.frames {
             guard let index = segments.index(of: frame.segment) else { continue }
             segments[index].recordRead(FrameCount(frames: 1, spans: ledger.unsettledSpans(of: frame)))
@@ -301,7 +299,7 @@ extension SpoolState {
 
     /// The segment under the reader could not be opened or read.
     mutating func recordReadFailure(
-        _ error: SystemError, from stretch: SpoolStretch, _ now: MonotonicTime, patience: UInt64
+        _ error: SystemError, from stretch: SpoolStretch, _ now: MonotonicTime, patience: Duration
     ) {
         guard let position = readers[readers.index(of: stretch)].position else { return disk.recordFailedRead() }
         recordReadFailure(error, of: position.segment, at: position.offset, now, patience: patience)
@@ -314,7 +312,7 @@ extension SpoolState {
     /// reader goes on behind the segment. The file stays, and its frames stay unsettled: if the next start can read them, they
     /// are sent then.
     mutating func recordReadFailure(
-        _ error: SystemError, of segment: UInt64, at offset: Int, _ now: MonotonicTime, patience: UInt64
+        _ error: SystemError, of segment: UInt64, at offset: Int, _ now: MonotonicTime, patience: Duration
     ) {
         disk.recordFailedRead()
         guard error.isOfTheMedium, let index = segments.index(of: segment),

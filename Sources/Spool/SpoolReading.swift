@@ -39,13 +39,13 @@ extension Spool {
                 if !batch.isEmpty { break }
                 let now = clock.monotonic()
                 withState { state in
-                    state.recordReadFailure(error, from: stretch, now, patience: options.readPatienceNanoseconds)
+                    state.recordReadFailure(error, from: stretch, now, patience: options.readPatience)
                 }
                 throw .io(error)
             }
         }
         let now = clock.monotonic()
-        let age = batch.frames.last.map { UInt64(max(0, clock.wall().nanoseconds(since: $0.time))) }
+        let age = batch.frames.last.map { max(.zero, clock.wall().duration(since: $0.time)) }
         withState { state in
             state.recordRead(batch, from: stretch, age: age, now)
             state.closeIdleFiles(needsSync: options.sync != .never)

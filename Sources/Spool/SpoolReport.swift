@@ -11,7 +11,7 @@ package enum SpoolReport: Equatable, Sendable {
 
 /// Failures of the disk that the log was not told of yet: the first of them, now and then, however often they come.
 struct UnreportedFailures {
-    static let pauseNanoseconds: UInt64 = 10_000_000_000
+    static let pause = Duration.seconds(10)
 
     private var first: String?
     private var count = 0
@@ -40,7 +40,7 @@ struct UnreportedFailures {
             let more = count - 1
             toldOfFailure = toldOfFailure || keepsFramesOut
             (first, count, keepsFramesOut) = (nil, 0, false)
-            next = now.advanced(byNanoseconds: Self.pauseNanoseconds)
+            next = now.advanced(by: Self.pause)
             return .failing(error: error, more: more)
         }
         return nil

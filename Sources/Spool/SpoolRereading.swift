@@ -85,7 +85,7 @@ extension Spool {
 
     private func recordReadFailure(_ error: SystemError, at frame: SpoolFrame) {
         let now = clock.monotonic()
-        let patience = options.readPatienceNanoseconds
+        let patience = options.readPatience
         withState { $0.recordReadFailure(error, of: frame.segment, at: frame.offset, now, patience: patience) }
     }
 }

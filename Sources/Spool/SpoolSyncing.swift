@@ -8,7 +8,7 @@ extension Spool {
         if options.sync != .never { _ = syncOnce() }
         var syncedAt = clock.monotonic()
         while true {
-            let inASecond = clock.monotonic().advanced(byNanoseconds: 1_000_000_000)
+            let inASecond = clock.monotonic().advanced(by: .seconds(1))
             waker.sleep(
                 until: options.sync == .always ? inASecond : min(inASecond, nextSync(after: syncedAt)), clock: clock)
             let (isClosed, isRefusing) = state.withLock { ($0.writer.isClosed, $0.disk.health.refusal != nil) }
@@ -35,7 +35,7 @@ extension Spool {
     /// With `always`, whenever an append waits for it.
     private func nextSync(after last: MonotonicTime) -> MonotonicTime {
         switch options.sync {
-        case .interval(let nanoseconds): last.advanced(byNanoseconds: nanoseconds)
+        case .interval(let interval): last.advanced(by: interval)
         case .always: last
         case .never: MonotonicTime(nanoseconds: .max)
         }

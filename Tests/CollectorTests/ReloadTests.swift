@@ -97,7 +97,7 @@ struct ReloadTests {
         "redis.queues.exclude": ("^image", { !$0.accepts("image") && $0.accepts("mail") }),
         "otlp.max-body": ("100MiB", { $0.receives(Parts.largeBody) && !$0.receives(Parts.largeBody + 1) }),
         "spool.max-bytes": ("2GiB", { $0.spool.options.maxBytes == 2 << 30 }),
-        "spool.max-age": ("1h", { $0.spool.options.maxAgeNanoseconds == 3_600_000_000_000 }),
+        "spool.max-age": ("1h", { $0.spool.options.maxAge == .seconds(3600) }),
         "spool.when-full": ("drop-oldest", { $0.spool.options.whenFull == .dropOldest }),
         "metrics.task-types": ("2", { $0.page().contains("task_type=\"_other\"") }),
         "metrics.queues-max": ("1", { $0.page().contains("queue=\"_other\"") }),

@@ -79,9 +79,9 @@ struct ValueParsingTests {
         #expect(found.forwarder?.endpoint.url == "http://t:4318/v1/traces")
         #expect(found.forwarder?.maxBatchBytes == 2 << 20)
         #expect(
-            found.forwarder?.retryMaxNanoseconds == 40_000_000_000, "the longest pause is no shorter than the first")
+            found.forwarder?.retryMax == .seconds(40), "the longest pause is no shorter than the first")
         #expect(found.spool.maxBytes == 8 << 20 && found.spool.segmentBytes == 1 << 20)
-        #expect(found.spool.maxAgeNanoseconds == 3_600_000_000_000)
+        #expect(found.spool.maxAge == .seconds(3600))
         #expect(found.spool.whenFull == .dropOldest && found.spool.sync == .always)
         #expect(found.otlpSocket.mode == 0o600)
         #expect(found.logLevel == .warning)

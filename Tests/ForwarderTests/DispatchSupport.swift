@@ -92,8 +92,8 @@ struct ModelledForwarder {
     var refused: [String: [UInt64]] = [:]
     var requests = 0
     /// How long the backend takes to answer a batch, by its sequences.
-    var answerNanoseconds: (SpoolBatch) -> UInt64 = { _ in 5_000_000 }
-    var pauses: [UInt64] = []
+    var answerTime: (SpoolBatch) -> Duration = { _ in .milliseconds(5) }
+    var pauses: [Duration] = []
     /// Most deliveries at a time, and most bytes that were in memory.
     var held = 0
     var heldBytes = 0
@@ -119,7 +119,7 @@ struct ModelledForwarder {
             heldBytes = max(heldBytes, flying.reduce(0) { $0 + $1.batch.bytes.count })
             let first = flying.indices.min { flying[$0].end < flying[$1].end }
             let moments = [first.map { flying[$0].end }, due, arriving.first?.time].compactMap { $0 }
-            guard let moment = moments.map({ max($0, now.advanced(byNanoseconds: 1)) }).min() else { return }
+            guard let moment = moments.map({ max($0, now.advanced(by: .nanoseconds(1))) }).min() else { return }
             now = moment
             if let first, flying[first].end <= now {
                 let (delivery, batch, _) = flying.remove(at: first)
@@ -162,7 +162,7 @@ struct ModelledForwarder {
         batch.spanCount = delivery.spanCount
         var sent = delivery
         sent.bytes = batch.bytes.count
-        flying.append((sent, batch, now.advanced(byNanoseconds: answerNanoseconds(batch) + random.next() % 1000)))
+        flying.append((sent, batch, now.advanced(by: answerTime(batch) + .nanoseconds(random.next() % 1000))))
     }
 
     private mutating func carryOut(_ effects: [DispatchEffect]) {

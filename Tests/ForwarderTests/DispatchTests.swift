@@ -52,7 +52,7 @@ struct DispatchTests {
         #expect(model.held <= Dispatch.maxProbes + Dispatch.maxWaiting + 1)
         #expect(model.heldBytes <= 4 * 3 * 100, "what is on its way")
         #expect(model.requests >= 100 && model.requests < 300, "\(model.requests) requests in an hour")
-        #expect(model.pauses.allSatisfy { $0 <= 30_000_000_000 })
+        #expect(model.pauses.allSatisfy { $0 <= .seconds(30) })
         model.run { _, _ in Self.accepted }
         #expect(model.delivered.count == 15_000 && model.refused.isEmpty)
     }
@@ -76,14 +76,14 @@ struct DispatchTests {
         model.arrive(batches: 600, frames: frames, from: 1)
         let poison = UInt64(50 * frames)
         var firstFault: MonotonicTime?
-        var longest: UInt64 = 0
+        var longest = Duration.zero
         var last = model.now
         model.run(seconds: 700) { batch, now in
             if Self.holds(batch, poison) {
                 firstFault = firstFault ?? now
                 return Self.outcome(500, "no")
             }
-            longest = max(longest, now.nanoseconds(since: last))
+            longest = max(longest, now.duration(since: last))
             last = now
             return Self.accepted
         }
@@ -91,7 +91,7 @@ struct DispatchTests {
         #expect(model.refused.keys.allSatisfy { $0.hasPrefix("500: no (") })
         #expect(model.droppedSpans == [.refused: 1])
         #expect(model.deliveredSpans == 600 * frames - 1)
-        #expect(longest < 4_000_000_000, "the others had to wait")
+        #expect(longest < .seconds(4), "the others had to wait")
     }
 
     @Test(
@@ -119,7 +119,7 @@ struct DispatchTests {
         model.run(seconds: 4000) { batch, now in
             if now < downUntil { return Self.broken }
             if Self.holds(batch, 1) {
-                downUntil = now.advanced(byNanoseconds: 1_000_000_000)
+                downUntil = now.advanced(by: .seconds(1))
                 return Self.broken
             }
             return Self.accepted
@@ -141,14 +141,14 @@ struct DispatchTests {
 
     @Test(
         "Many requests that never get an answer while others pass: a few are kept, the rest is given up and counted",
-        arguments: [10_000_000_000, 5_000_000])
-    func manyBlackHoles(answerNanoseconds: UInt64) throws {
+        arguments: [Duration.seconds(10), .milliseconds(5)])
+    func manyBlackHoles(answerTime: Duration) throws {
         var model = try ModelledForwarder()
         model.arrive(batches: 3000, frames: 1, from: 1)
         let isBlackHole = { (batch: SpoolBatch) in
             batch.frames.contains { $0.sequence <= 1200 && $0.sequence % 20 == 0 }
         }
-        model.answerNanoseconds = { isBlackHole($0) ? answerNanoseconds : 5_000_000 }
+        model.answerTime = { isBlackHole($0) ? answerTime : .milliseconds(5) }
         var longest = 0.0
         model.run(seconds: 4000) { batch, now in
             if isBlackHole(batch) { return Self.broken }
@@ -273,13 +273,13 @@ struct DispatchTests {
         "Before the end one more request is sent at once, unless the backend asked for a longer pause",
         arguments: [0, 20])
     func hurry(retryAfter: UInt64) throws {
-        var dispatch = try ModelledForwarder { $0.retryInitialNanoseconds = 30_000_000_000 }.dispatch
+        var dispatch = try ModelledForwarder { $0.retryInitial = .seconds(30) }.dispatch
         let start = MonotonicTime(nanoseconds: 1_000_000_000)
-        let later = start.advanced(byNanoseconds: 1_000_000_000)
+        let later = start.advanced(by: .seconds(1))
         let begun = dispatch.begin(makeBatch(1...1).frames, at: start)
         let first = try #require(begun)
         _ = dispatch.finish(first, Self.outcome(503, retryAfter: retryAfter), at: start, jitter: 0)
-        let due = start.advanced(byNanoseconds: retryAfter == 0 ? 30_000_000_000 : 20_000_000_000)
+        let due = start.advanced(by: .seconds(retryAfter == 0 ? 30 : 20))
         #expect(Self.waitsUntil(&dispatch, at: start) == due)
         dispatch.hurry(at: later)
         #expect(Self.waitsUntil(&dispatch, at: start) == (retryAfter == 0 ? later : due))
@@ -289,7 +289,7 @@ struct DispatchTests {
     func unsent() throws {
         var dispatch = try ModelledForwarder { $0.maxInFlight = 1 }.dispatch
         let now = MonotonicTime(nanoseconds: 1_000_000_000)
-        let later = now.advanced(byNanoseconds: 1_000_000_000)
+        let later = now.advanced(by: .seconds(1))
         let begun = dispatch.begin(makeBatch(1...1, spansPerFrame: 4).frames, at: now)
         let whole = try #require(begun)
         _ = dispatch.finish(whole, Self.outcome(413), at: now, jitter: 0)

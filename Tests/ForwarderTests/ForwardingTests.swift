@@ -66,9 +66,9 @@ struct ForwardingTests {
         let spool = try Spool(
             fileSystem: system, options: SpoolOptions(maxBytes: 1 << 20, sync: .never), clock: .system)
         var options = try ForwarderOptions.test(url)
-        options.maxDelayNanoseconds = 1_000_000
-        options.retryInitialNanoseconds = 5_000_000
-        options.retryMaxNanoseconds = 10_000_000
+        options.maxDelay = .milliseconds(1)
+        options.retryInitial = .milliseconds(5)
+        options.retryMax = .milliseconds(10)
         change(&options)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         return (spool, Forwarder(spool: spool, options: options, clock: .system, logger: logger))
@@ -117,7 +117,7 @@ struct ForwardingTests {
     @Test("The append that makes a batch full wakes the forwarder, long before the batch is old enough")
     func fullBatch() async throws {
         let (spool, forwarder) = try Self.make("http://127.0.0.1:1/v1/traces", UnreadableFileSystem()) {
-            ($0.maxDelayNanoseconds, $0.maxBatchSpans, $0.maxBatchBytes) = (3600_000_000_000, 4, 1000)
+            ($0.maxDelay, $0.maxBatchSpans, $0.maxBatchBytes) = (.seconds(3600), 4, 1000)
         }
         try forwarder.start()
         try await Self.waitUntil { forwarder.wakeRule.load(ordering: .acquiring) == .firstSpan }

@@ -20,21 +20,21 @@ struct ReadTurnsTests {
         var read: [SpoolStretch: Int] = [:]
         /// When the newest stretch had a batch that nobody had read yet; and how long such a one waited at most.
         var readySince: MonotonicTime?
-        var longestWait: UInt64 = 0
+        var longestWait = Duration.zero
         private let options: ForwarderOptions
-        private let requestNanoseconds: UInt64
+        private let requestTime: Duration
         private var ends: [MonotonicTime] = []
 
-        init(_ options: ForwarderOptions, backlog: Int, requestMilliseconds: UInt64) {
+        init(_ options: ForwarderOptions, backlog: Int, requestTime: Duration) {
             self.options = options
             turns = ReadTurns(options)
-            requestNanoseconds = requestMilliseconds * 1_000_000
+            self.requestTime = requestTime
             waiting.backlog = SpoolUnread(spans: backlog, bytes: 0, since: now)
         }
 
         mutating func run(seconds: Int, arrivingPerSecond: Int) {
             for millisecond in 0..<seconds * 1000 {
-                now = now.advanced(byNanoseconds: 1_000_000)
+                now = now.advanced(by: .milliseconds(1))
                 let before = arrivingPerSecond * (millisecond % 1000) / 1000
                 let arriving = arrivingPerSecond * (millisecond % 1000 + 1) / 1000 - before
                 if arriving > 0 && waiting.newest.spans == 0 { waiting.newest.since = now }
@@ -46,7 +46,7 @@ struct ReadTurnsTests {
                     let stretch = turns.choose(waiting, at: now, flushing: false, isProbing: false)
                 {
                     take(from: stretch)
-                    ends.append(now.advanced(byNanoseconds: requestNanoseconds))
+                    ends.append(now.advanced(by: requestTime))
                 }
             }
         }
@@ -64,7 +64,7 @@ struct ReadTurnsTests {
             read[stretch, default: 0] += spans
             turns.note(read: spans, from: stretch, at: now)
             if stretch == .newest, let since = readySince {
-                longestWait = max(longestWait, now.nanoseconds(since: since))
+                longestWait = max(longestWait, now.duration(since: since))
                 readySince = nil
             }
         }
@@ -75,7 +75,7 @@ struct ReadTurnsTests {
         arguments: [8000, 50_000])
     func quarters(arriving: Int) throws {
         // Four requests of 1,000 spans at a time, half a second each: 8,000 a second.
-        var flow = Flow(try Self.options(), backlog: 1_000_000, requestMilliseconds: 500)
+        var flow = Flow(try Self.options(), backlog: 1_000_000, requestTime: .milliseconds(500))
         flow.run(seconds: 30, arrivingPerSecond: arriving)
         #expect(abs(flow.read[.oldest, default: 0] - 60_000) <= 4000, "\(flow.read)")
         #expect(abs(flow.read[.newest, default: 0] - 180_000) <= 4000, "\(flow.read)")
@@ -85,9 +85,9 @@ struct ReadTurnsTests {
         "New spans wait for one request at most, and the backlog has all that they leave",
         arguments: [10, 300, 2000, 5500])
     func newAtOnce(arriving: Int) throws {
-        var flow = Flow(try Self.options(), backlog: 1_000_000, requestMilliseconds: 500)
+        var flow = Flow(try Self.options(), backlog: 1_000_000, requestTime: .milliseconds(500))
         flow.run(seconds: 30, arrivingPerSecond: arriving)
-        #expect(flow.longestWait <= 500_000_000)
+        #expect(flow.longestWait <= .milliseconds(500))
         #expect(flow.read[.newest, default: 0] >= 29 * arriving, "\(flow.read)")
         // Every second request at most has few new spans only.
         let left = 8000 - max(4000, arriving)
@@ -97,7 +97,7 @@ struct ReadTurnsTests {
     @Test("The limit holds for the backlog, whatever arrives; what is new has none", arguments: [0, 500, 50_000])
     func limit(arriving: Int) throws {
         var flow = Flow(
-            try Self.options { $0.maxDrainSpansPerSecond = 2000 }, backlog: 1_000_000, requestMilliseconds: 10)
+            try Self.options { $0.maxDrainSpansPerSecond = 2000 }, backlog: 1_000_000, requestTime: .milliseconds(10))
         flow.run(seconds: 20, arrivingPerSecond: arriving)
         #expect(abs(flow.read[.oldest, default: 0] - 40_000) <= 2000, "\(flow.read)")
         #expect(abs(flow.read[.newest, default: 0] - 20 * arriving) <= 2000)
@@ -120,7 +120,7 @@ struct ReadTurnsTests {
             "probes are others each time")
         #expect(turns.choose(waiting, at: opens, flushing: false, isProbing: false) == .oldest)
         // An hour in which nothing was read is not made up for.
-        let late = opens.advanced(byNanoseconds: 3600_000_000_000)
+        let late = opens.advanced(by: .seconds(3600))
         turns.note(read: perSecond, from: .oldest, at: late)
         #expect(turns.choose(waiting, at: late, flushing: false, isProbing: false) == nil)
     }
@@ -188,7 +188,7 @@ struct ReadTurnsTests {
             turns.note(read: 1000, from: .newest, at: now)
         }
         #expect(turns.isPaused(.oldest, at: now) && !turns.isPaused(.newest, at: now))
-        let later = now.advanced(byNanoseconds: 1_000_000_000)
+        let later = now.advanced(by: .seconds(1))
         #expect(turns.choose(waiting, at: later, flushing: false, isProbing: false) == .oldest)
         #expect(!turns.isPaused(.oldest, at: later))
     }

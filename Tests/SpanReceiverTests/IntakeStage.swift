@@ -198,7 +198,7 @@ struct IntakeStage {
         return outcome
     }
 
-    var values: ReceiverCounters.Values { counters.read(patienceNanoseconds: 0) { $0 } ?? ReceiverCounters.Values() }
+    var values: ReceiverCounters.Values { counters.read(patience: .zero) { $0 } ?? ReceiverCounters.Values() }
 }
 
 final class Outcome: Sendable {

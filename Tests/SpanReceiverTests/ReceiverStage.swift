@@ -125,7 +125,7 @@ final class ReceiverStage {
 
     var badRequests: [BadRequestReason: UInt64] { books?.badRequests ?? [:] }
 
-    var books: ReceiverCounters.Values? { counters.read(patienceNanoseconds: 1_000_000_000) { $0 } }
+    var books: ReceiverCounters.Values? { counters.read(patience: .seconds(1)) { $0 } }
 }
 
 /// An ExportTraceServiceRequest of spans with these span ids.

@@ -108,7 +108,7 @@ struct DiskTests {
     @Test("Appends of many threads and settlements beside them keep the books and every payload")
     func threads() async throws {
         let directory = try TemporaryDirectory()
-        let options = SpoolOptions(maxBytes: 64 << 20, sync: .interval(nanoseconds: 1_000_000), segmentBytes: 10_000)
+        let options = SpoolOptions(maxBytes: 64 << 20, sync: .interval(.milliseconds(1)), segmentBytes: 10_000)
         let spool = try Spool(fileSystem: DiskFileSystem(directory: directory.path), options: options, clock: .system)
         try spool.start()
         let seen = try await withThrowingTaskGroup(of: Void.self) { group in

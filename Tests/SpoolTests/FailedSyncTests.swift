@@ -69,7 +69,7 @@ struct FailedSyncTests {
     func retried() throws {
         let disk = MemoryFileSystem()
         let clock = ManualClock()
-        let spool = try Spool(disk, .small(sync: .interval(nanoseconds: 1)), clock)
+        let spool = try Spool(disk, .small(sync: .interval(.nanoseconds(1))), clock)
         try spool.append("one")
         disk.inject(Self.syncFault(times: 3))
         #expect(!spool.syncOnce())
@@ -92,7 +92,7 @@ struct FailedSyncTests {
     func appendWhileFailing() throws {
         let disk = MemoryFileSystem()
         let clock = ManualClock()
-        let spool = try Spool(disk, .small(sync: .interval(nanoseconds: 1)), clock)
+        let spool = try Spool(disk, .small(sync: .interval(.nanoseconds(1))), clock)
         try spool.append("one")
         disk.inject(Self.syncFault(times: 2))
         disk.beforeNextSync {
@@ -119,7 +119,7 @@ struct FailedSyncTests {
         arguments: 1...3)
     func copyOfAnEmptySegment(syncsBefore: Int) throws {
         let disk = MemoryFileSystem()
-        let spool = try Spool(disk, .small(sync: .interval(nanoseconds: 1)))
+        let spool = try Spool(disk, .small(sync: .interval(.nanoseconds(1))))
         disk.inject(Fault(operation: .append, namePrefix: "segment"))
         #expect(throws: SpoolError.self) { try spool.append("refused") }
         spool.state.withLock { $0.segments[0].isDirty = true }
@@ -166,7 +166,7 @@ struct FailedSyncTests {
 
     @Test(
         "While the disk refuses the copy too, nothing more is taken, and no file is added; then it is, by itself",
-        arguments: [SpoolSync.always, .interval(nanoseconds: 1)])
+        arguments: [SpoolSync.always, .interval(.nanoseconds(1))])
     func refuses(sync: SpoolSync) throws {
         let disk = MemoryFileSystem()
         let clock = ManualClock()
@@ -198,7 +198,7 @@ struct FailedSyncTests {
     @Test("What nobody has to keep any more does not keep the spool closed")
     func settledWhileRefusing() throws {
         let disk = MemoryFileSystem()
-        let spool = try Spool(disk, .small(sync: .interval(nanoseconds: 1)))
+        let spool = try Spool(disk, .small(sync: .interval(.nanoseconds(1))))
         try spool.append("one")
         disk.inject(Self.syncFault(times: 2))
         #expect(!spool.syncOnce())
@@ -212,7 +212,7 @@ struct FailedSyncTests {
     @Test("While the directory can't be synced, nothing more is taken, and no file is added")
     func refusesForDirectory() throws {
         let disk = MemoryFileSystem()
-        let spool = try Spool(disk, .small(sync: .interval(nanoseconds: 1)))
+        let spool = try Spool(disk, .small(sync: .interval(.nanoseconds(1))))
         disk.inject(Fault(operation: .syncDirectory, code: EIO, times: .max))
         var taken = 0
         for index in 0..<20 {
@@ -237,7 +237,7 @@ struct FailedSyncTests {
     @Test("A failed sync of one file does not leave the others unsynced")
     func others() throws {
         let disk = MemoryFileSystem()
-        let spool = try Spool(disk, .small(segmentBytes: 100, sync: .interval(nanoseconds: 1)))
+        let spool = try Spool(disk, .small(segmentBytes: 100, sync: .interval(.nanoseconds(1))))
         for index in 0..<3 { try spool.append("\(index)" + String(repeating: "x", count: 60)) }
         disk.inject(Self.syncFault(times: 1))
         #expect(spool.syncOnce())
@@ -249,7 +249,7 @@ struct FailedSyncTests {
     func bound() throws {
         let disk = MemoryFileSystem()
         let clock = ManualClock()
-        let options = SpoolOptions.small(maxBytes: 8192 + 2000, segmentBytes: 1500, sync: .interval(nanoseconds: 1))
+        let options = SpoolOptions.small(maxBytes: 8192 + 2000, segmentBytes: 1500, sync: .interval(.nanoseconds(1)))
         let spool = try Spool(disk, options, clock)
         try spool.append(String(repeating: "x", count: 1300))
         disk.inject(Self.syncFault())
@@ -266,7 +266,7 @@ struct FailedSyncTests {
     @Test("A process that is killed between leaves word of the failed sync: the next one makes it good")
     func killedBetween() throws {
         let disk = MemoryFileSystem()
-        let options = SpoolOptions.small(sync: .interval(nanoseconds: 1))
+        let options = SpoolOptions.small(sync: .interval(.nanoseconds(1)))
         let spool = try Spool(disk, options)
         try spool.append("one")
         disk.inject(Self.syncFault(times: 2))
@@ -282,7 +282,7 @@ struct FailedSyncTests {
     func settledBetween() throws {
         for reopens in [false, true] {
             let disk = MemoryFileSystem()
-            let options = SpoolOptions.small(segmentBytes: 100, sync: .interval(nanoseconds: 1))
+            let options = SpoolOptions.small(segmentBytes: 100, sync: .interval(.nanoseconds(1)))
             let spool = try Spool(disk, options)
             try spool.append("one")
             disk.inject(Self.syncFault(times: 2))
@@ -307,7 +307,8 @@ struct FailedSyncTests {
         let disk = MemoryFileSystem()
         let clock = ManualClock()
         let spool = try Spool(
-            disk, .small(maxBytes: 8192 + 2000, whenFull: whenFull, maxAgeSeconds: 60, sync: .interval(nanoseconds: 1)),
+            disk,
+            .small(maxBytes: 8192 + 2000, whenFull: whenFull, maxAgeSeconds: 60, sync: .interval(.nanoseconds(1))),
             clock)
         try spool.append(String(repeating: "x", count: 900), spans: 3)
         disk.inject(Self.syncFault(times: 2))
@@ -331,7 +332,7 @@ struct FailedSyncTests {
     func strays() throws {
         let disk = MemoryFileSystem()
         let clock = ManualClock()
-        let spool = try Spool(disk, .small(sync: .interval(nanoseconds: 1)), clock)
+        let spool = try Spool(disk, .small(sync: .interval(.nanoseconds(1))), clock)
         try spool.append("one")
         disk.inject(Fault(operation: .append, keptBytes: 10), Fault(operation: .truncate, namePrefix: "segment"))
         #expect(throws: SpoolError.self) { try spool.append("torn") }
@@ -425,7 +426,7 @@ struct FailedSyncTests {
     func unreadableOriginal() throws {
         let disk = MemoryFileSystem()
         let clock = ManualClock()
-        let spool = try Spool(disk, SpoolOptions.small(segmentBytes: 1000, sync: .interval(nanoseconds: 1)), clock)
+        let spool = try Spool(disk, SpoolOptions.small(segmentBytes: 1000, sync: .interval(.nanoseconds(1))), clock)
         try spool.append("one")
         disk.inject(Fault(operation: .sync, namePrefix: "segment-", code: EIO))
         disk.inject(Fault(operation: .read, namePrefix: "segment-0000000000000001.log", code: EIO, times: 1000))
@@ -463,7 +464,7 @@ struct FailedSyncTests {
     @Test("Segments of an earlier process are synced once: they may have been only in the page cache")
     func recovered() throws {
         let disk = MemoryFileSystem()
-        let options = SpoolOptions.small(segmentBytes: 100, sync: .interval(nanoseconds: 1))
+        let options = SpoolOptions.small(segmentBytes: 100, sync: .interval(.nanoseconds(1)))
         let spool = try Spool(disk, options)
         // More than are opened at a time: the newest, last to be opened, is the one that matters.
         for index in 0..<50 { try spool.append("\(index)" + String(repeating: "x", count: 60)) }
@@ -478,7 +479,7 @@ struct FailedSyncTests {
         "Segments of an earlier process that can't be opened are tried again the next time, and no more than once now")
     func recoveredUnopened() throws {
         let disk = MemoryFileSystem()
-        let options = SpoolOptions.small(segmentBytes: 100, sync: .interval(nanoseconds: 1))
+        let options = SpoolOptions.small(segmentBytes: 100, sync: .interval(.nanoseconds(1)))
         let spool = try Spool(disk, options)
         for index in 0..<50 { try spool.append("\(index)" + String(repeating: "x", count: 60)) }
         let reopened = try Spool(disk, options)

@@ -45,17 +45,17 @@ struct HangingDiskTests {
     func statistics() throws {
         let disk = HangingFileSystem()
         let spool = try Spool(fileSystem: disk, options: .small(), clock: ManualClock().clock)
-        #expect(spool.statistics(patienceNanoseconds: 0)?.spans == 0)
+        #expect(spool.statistics(patience: .zero)?.spans == 0)
         let appender = try OSThread(name: "appender") {
             try? "x".utf8.withContiguousStorageIfAvailable {
                 try spool.append(UnsafeRawBufferPointer($0), spanCount: 3)
             }
         }
         while !disk.hasBegun.load(ordering: .sequentiallyConsistent) { usleep(100) }
-        #expect(spool.statistics(patienceNanoseconds: 0) == nil)
-        #expect(spool.statistics(patienceNanoseconds: 5_000_000) == nil)
+        #expect(spool.statistics(patience: .zero) == nil)
+        #expect(spool.statistics(patience: .milliseconds(5)) == nil)
         disk.goesOn.store(true, ordering: .sequentiallyConsistent)
         appender.join()
-        #expect(spool.statistics(patienceNanoseconds: 0)?.spans == 3)
+        #expect(spool.statistics(patience: .zero)?.spans == 3)
     }
 }

@@ -28,7 +28,7 @@ struct PowerLossTests {
 
     @Test("With an interval, nothing is lost that was acknowledged before the last sync began")
     func interval() throws {
-        try run("interval", sync: .interval(nanoseconds: 200_000_000), syncsFail: false)
+        try run("interval", sync: .interval(.milliseconds(200)), syncsFail: false)
     }
 
     @Test("With sync always on a disk whose syncs fail, nothing that was acknowledged is lost, nor sent before")
@@ -38,12 +38,12 @@ struct PowerLossTests {
 
     @Test("With an interval on a disk whose syncs fail: the same, as of the last sync that worked")
     func intervalFailing() throws {
-        try run("interval, failing", sync: .interval(nanoseconds: 200_000_000), syncsFail: true)
+        try run("interval, failing", sync: .interval(.milliseconds(200)), syncsFail: true)
     }
 
     @Test(
         "Of a divided request, all that was not sent is there after a power cut, or more",
-        arguments: [SpoolSync.always, .interval(nanoseconds: 1)])
+        arguments: [SpoolSync.always, .interval(.nanoseconds(1))])
     func divided(sync: SpoolSync) throws {
         var found: [[Range<Int>]?: Int] = [:]
         for seed in Self.firstSeed..<Self.firstSeed + UInt64(Self.runs) {

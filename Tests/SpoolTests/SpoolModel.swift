@@ -113,7 +113,7 @@ struct SpoolModel {
             return
         }
         if batch.isEmpty {
-            if stretch == .oldest && !hasFaults && options.maxAgeNanoseconds == nil && options.whenFull == .refuse {
+            if stretch == .oldest && !hasFaults && options.maxAge == nil && options.whenFull == .refuse {
                 #expect(
                     held.allSatisfy { readIdentities.contains($0.identity) }, "seed \(seed): nothing is passed over")
             }
@@ -170,7 +170,7 @@ struct SpoolModel {
     /// What waits for its answer is read once more. Frames may be missing that were dropped, and none is another one.
     private mutating func readAgain() {
         // One that expires so may be younger than one that was never read, and is still there.
-        if options.maxAgeNanoseconds != nil { return }
+        if options.maxAge != nil { return }
         guard let index = inFlight.indices.randomElement(using: &random) else { return }
         let before = inFlight[index]
         do {
@@ -195,12 +195,12 @@ struct SpoolModel {
         lastRead = [:]
         readIdentities = []
         var lenient = options
-        lenient.maxAgeNanoseconds = nil
+        lenient.maxAge = nil
         let found = try Spool(MemoryFileSystem(disk.files), lenient, clock).readWhole()
         let identities = found.payloads.map { Self.identity(of: $0) }
         #expect(found.spanCount == spool.statistics.recoveredSpans, "seed \(seed)")
         let missing = held.filter { !identities.contains($0.identity) }
-        let dropsOldest = options.whenFull == .dropOldest || options.maxAgeNanoseconds != nil
+        let dropsOldest = options.whenFull == .dropOldest || options.maxAge != nil
         if !dropsOldest { #expect(missing.isEmpty, "seed \(seed)") }
         // What is missing was dropped: the oldest, and as many as were counted. What was read in time is not dropped for
         // its age later.

@@ -52,9 +52,9 @@ struct SpoolModelTests {
         let maxBytes = Int.random(in: 9500...20_000, using: &random)
         var options = SpoolOptions.small(
             maxBytes: maxBytes, segmentBytes: Int.random(in: 1...maxBytes, using: &random),
-            whenFull: Bool.random(using: &random) ? .refuse : .dropOldest, sync: .interval(nanoseconds: 1))
+            whenFull: Bool.random(using: &random) ? .refuse : .dropOldest, sync: .interval(.nanoseconds(1)))
         // Nothing is given up as unreadable.
-        options.readPatienceNanoseconds = 1 << 62
+        options.readPatience = .nanoseconds(1 << 62)
         var model = try SpoolModel(seed: seed, options: options, hasFaults: true)
         for _ in 0..<1500 { try model.step() }
         #expect(model.disk.peakBytes > (maxBytes - SpoolState.overheadBytes) / 2, "the bound was near")

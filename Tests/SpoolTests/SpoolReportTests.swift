@@ -40,7 +40,7 @@ struct SpoolReportTests {
     @Test("A sync that fails is told of, though its copy works at once")
     func madeGoodAtOnce() throws {
         let disk = MemoryFileSystem()
-        let spool = try Spool(disk, .small(sync: .interval(nanoseconds: 1)))
+        let spool = try Spool(disk, .small(sync: .interval(.nanoseconds(1))))
         try spool.append("one")
         disk.inject(Fault(operation: .sync, namePrefix: "segment", code: EIO))
         #expect(spool.syncOnce())
@@ -61,7 +61,7 @@ struct SpoolReportTests {
         ])
     func everyOperation(fault: Fault) throws {
         let disk = MemoryFileSystem()
-        let spool = try Spool(disk, .small(segmentBytes: 100, sync: .interval(nanoseconds: 1)))
+        let spool = try Spool(disk, .small(segmentBytes: 100, sync: .interval(.nanoseconds(1))))
         disk.inject(fault)
         for _ in 0..<3 {
             do {

@@ -259,7 +259,7 @@ struct StretchTests {
         }
         #expect(spool.unread.oldest == start)
         _ = try Self.read(spool, .newest, frames: 4)
-        #expect(spool.unread.oldest == start.advanced(byNanoseconds: 3_000_000_000), "as the last one read")
+        #expect(spool.unread.oldest == start.advanced(by: .seconds(3)), "as the last one read")
         _ = try Self.read(spool, .newest)
         clock.advance(seconds: 100)
         try spool.append("late")
@@ -271,7 +271,7 @@ struct StretchTests {
         arguments: 1...20 as ClosedRange<UInt64>)
     func powerCut(seed: UInt64) throws {
         let disk = PowerLossDisk(seed: seed)
-        let options = SpoolOptions.small(segmentBytes: 100, sync: .interval(nanoseconds: 1))
+        let options = SpoolOptions.small(segmentBytes: 100, sync: .interval(.nanoseconds(1)))
         let spool = try Spool(disk, options)
         try Self.append(0..<4, to: spool)
         #expect(spool.beginStretch())

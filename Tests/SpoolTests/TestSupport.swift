@@ -29,10 +29,10 @@ extension SpoolOptions {
         sync: SpoolSync = .never
     ) -> SpoolOptions {
         var options = SpoolOptions(
-            maxBytes: maxBytes, maxAgeNanoseconds: maxAgeSeconds.map { $0 * 1_000_000_000 }, whenFull: whenFull,
+            maxBytes: maxBytes, maxAge: maxAgeSeconds.map { .seconds($0) }, whenFull: whenFull,
             sync: sync, segmentBytes: segmentBytes)
         // The clock of these tests stands still.
-        options.readPatienceNanoseconds = 0
+        options.readPatience = .zero
         return options
     }
 }

@@ -45,7 +45,7 @@ struct UnreadableSegmentTests {
         let disk = MemoryFileSystem()
         let clock = ManualClock()
         var options = SpoolOptions.small(segmentBytes: 48 + 3 * 60)
-        options.readPatienceNanoseconds = 60_000_000_000
+        options.readPatience = .seconds(60)
         let spool = try Spool(disk, options, clock)
         for index in 0..<6 { try spool.append(Self.text(index), spans: 2) }
         disk.inject(Fault(operation: .read, namePrefix: "segment", code: EIO, times: 50))

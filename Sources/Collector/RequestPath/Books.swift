@@ -5,7 +5,7 @@ import Web
 /// What was received and what became of it, read as one, so that it balances.
 struct Books: Sendable {
     /// An append that takes longer is waiting for a disk that hangs. The web endpoints don't wait with it.
-    static let patienceNanoseconds: UInt64 = 250_000_000
+    static let patience = Duration.milliseconds(250)
 
     let received: ReceiverCounters.Values
     /// nil without a trace backend.
@@ -13,9 +13,9 @@ struct Books: Sendable {
 
     /// nil while the disk hangs.
     static func read(_ counters: ReceiverCounters, _ spool: Spool?) -> Books? {
-        counters.read(patienceNanoseconds: patienceNanoseconds) { received in
+        counters.read(patience: patience) { received in
             guard let spool else { return Books(received: received, spooled: nil) }
-            return spool.statistics(patienceNanoseconds: patienceNanoseconds).map {
+            return spool.statistics(patience: patience).map {
                 Books(received: received, spooled: $0)
             }
         }

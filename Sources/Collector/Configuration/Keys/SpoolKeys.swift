@@ -25,8 +25,7 @@ struct SpoolKeys: KeySection {
 extension SpoolOptions {
     init(_ settings: Settings) {
         self.init(
-            maxBytes: settings[\.spool.maxBytes],
-            maxAgeNanoseconds: settings[\.spool.maxAge]?.wholeNanoseconds,
+            maxBytes: settings[\.spool.maxBytes], maxAge: settings[\.spool.maxAge],
             whenFull: settings[\.spool.whenFull], sync: settings[\.spool.sync])
     }
 }
@@ -45,7 +44,7 @@ extension ValueForm where Value == SpoolSync {
             case "never": return .never
             default:
                 guard let interval = ValueParsing.duration(text), interval > .zero else { return nil }
-                return .interval(nanoseconds: interval.nanoseconds)
+                return .interval(interval)
             }
         }
     }

@@ -60,13 +60,13 @@ extension ForwarderOptions? {
             userAgent: "asynq-collector/\(BuildInfo.version)",
             headers: settings[\.tempo.headers],
             compression: settings[\.tempo.compression],
-            timeoutNanoseconds: settings[\.tempo.timeout].nanoseconds,
+            timeout: settings[\.tempo.timeout],
             maxBatchBytes: settings[\.tempo.batchMaxBytes],
             maxBatchSpans: settings[\.tempo.batchMaxSpans],
-            maxDelayNanoseconds: settings[\.tempo.batchMaxDelay].nanoseconds,
+            maxDelay: settings[\.tempo.batchMaxDelay],
             maxDrainSpansPerSecond: settings[\.tempo.drainMaxSpansPerSecond],
-            retryInitialNanoseconds: retryInitial.nanoseconds,
-            retryMaxNanoseconds: max(settings[\.tempo.retryMax], retryInitial).nanoseconds)
+            retryInitial: retryInitial,
+            retryMax: max(settings[\.tempo.retryMax], retryInitial))
         if endpoint.url.hasPrefix("https://") { options.tls = ForwarderTLS(settings) }
         options.refused = RefusedRequestsOptions(
             spoolDirectory: settings[\.spool.directory], spoolBytes: settings[\.spool.maxBytes])
