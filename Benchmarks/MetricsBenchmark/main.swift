@@ -133,7 +133,7 @@ func metricFamilies(of aggregator: TaskAggregator, at now: MonotonicTime) -> [Me
 func makeAggregator() -> TaskAggregator {
     TaskAggregator(
         TaskAggregatorOptions(
-            bounds: bounds, maxTaskTypes: 200, maxQueues: 1000, quantileWindowNanoseconds: 300_000_000_000))
+            bounds: bounds, maxTaskTypes: 200, maxQueues: 1000, quantileWindow: .seconds(300)))
 }
 
 func measureHistogram() {

@@ -10,7 +10,7 @@ extension String {
 }
 
 extension MonotonicTime {
-    static var inAMinute: MonotonicTime { Clock.system.monotonic().advanced(byNanoseconds: 60_000_000_000) }
+    static var inAMinute: MonotonicTime { Clock.system.monotonic().advanced(by: .seconds(60)) }
 }
 
 /// What a data set holds.

@@ -105,7 +105,7 @@ func run(_ scenario: Scenario) throws {
         }
     }
     report("scrape and memory sampling", withMemory, beside: rival)
-    var sampler = LookAheadSampler(count: 100, intervalNanoseconds: 1_000_000_000, clock: .system, tasks: SeenTasks())
+    var sampler = LookAheadSampler(count: 100, interval: .seconds(1), clock: .system, tasks: SeenTasks())
     let names = try scraper.scrape(client, deadline: .inAMinute).queues.map(\.name)
     let samples = try measure(stage) {
         try counted { _ = try sampler.sampleQueues(client, names: names, servers: [], deadline: .inAMinute) }
@@ -114,7 +114,7 @@ func run(_ scenario: Scenario) throws {
     let fresh = try measure(stage) {
         try counted {
             var sampler = LookAheadSampler(
-                count: 100, intervalNanoseconds: 1_000_000_000, clock: .system, tasks: SeenTasks())
+                count: 100, interval: .seconds(1), clock: .system, tasks: SeenTasks())
             _ = try sampler.sampleQueues(client, names: names, servers: [], deadline: .inAMinute)
         }
     }

@@ -193,7 +193,7 @@ struct AsynqStore {
 
     // MARK: Sending
 
-    private var deadline: MonotonicTime { clock.monotonic().advanced(byNanoseconds: 5_000_000_000) }
+    private var deadline: MonotonicTime { clock.monotonic().advanced(by: .seconds(5)) }
 
     private func taskKey(_ task: TaskMessage) -> [[UInt8]] {
         [AsynqKeys.task(QueueName(task.queue), id: task.id.bytes)]

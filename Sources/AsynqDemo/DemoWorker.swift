@@ -63,7 +63,7 @@ struct DemoWorker {
             running.append(
                 RunningTask(
                     message: task.message, kind: kind, origin: task.origin, start: clock.wall(),
-                    end: clock.monotonic().advanced(byNanoseconds: UInt64(seconds * 1e9)),
+                    end: clock.monotonic().advanced(by: .seconds(seconds)),
                     error: failed ? kind.errors.randomElement() : nil))
         }
     }

@@ -24,10 +24,10 @@ struct DemoTasks {
 /// A producer and three worker processes on one thread: they write what Asynq 0.26 writes to Redis, and send OTLP spans
 /// to the collector's unix socket. The rate of arrivals swings, so that backlogs come and go.
 package final class DemoWorkload: Sendable {
-    private static let tickNanoseconds: UInt64 = 5_000_000
-    private static let exportNanoseconds: UInt64 = 200_000_000
-    private static let beatNanoseconds: UInt64 = 5_000_000_000
-    private static let forwardNanoseconds: UInt64 = 1_000_000_000
+    private static let tickInterval = Duration.milliseconds(5)
+    private static let exportInterval = Duration.milliseconds(200)
+    private static let beatInterval = Duration.seconds(5)
+    private static let forwardInterval = Duration.seconds(1)
     /// One swing from quiet to busy and back.
     private static let swingSeconds = 40.0
 
@@ -78,7 +78,7 @@ package final class DemoWorkload: Sendable {
 
     private func run() throws(RedisError) {
         let endpoint = RedisEndpoint(address: .unix(path: redisSocket))
-        let deadline = clock.monotonic().advanced(byNanoseconds: 5_000_000_000)
+        let deadline = clock.monotonic().advanced(by: .seconds(5))
         let store = AsynqStore(try RedisConnection(endpoint, clock: clock, deadline: deadline), clock: clock)
         guard let producer = SpanExporter(socket: spanSocket, bearerToken: bearerToken, service: "shop-api"),
             let worker = SpanExporter(socket: spanSocket, bearerToken: bearerToken, service: "shop-worker")
@@ -88,7 +88,7 @@ package final class DemoWorkload: Sendable {
         while !isStopping.load(ordering: .acquiring) {
             try state.tick(arrivals: tasksPerSecond)
             lost.store(producer.lostSpans + worker.lostSpans, ordering: .relaxed)
-            waker.sleep(until: clock.monotonic().advanced(byNanoseconds: Self.tickNanoseconds), clock: clock)
+            waker.sleep(until: clock.monotonic().advanced(by: Self.tickInterval), clock: clock)
         }
         producer.flush()
         worker.flush()
@@ -142,7 +142,7 @@ package final class DemoWorkload: Sendable {
 
         private mutating func runBackground(_ now: MonotonicTime) throws(RedisError) {
             if now >= nextBeat {
-                nextBeat = now.advanced(byNanoseconds: DemoWorkload.beatNanoseconds)
+                nextBeat = now.advanced(by: DemoWorkload.beatInterval)
                 for index in workers.indices { try workers[index].beat(store) }
                 let minute = clock.wall().wholeSeconds / 60 * 60
                 let entry = SchedulerEntry(
@@ -152,14 +152,14 @@ package final class DemoWorkload: Sendable {
                 try store.beat(scheduler: schedulerID, [entry])
             }
             if now >= nextForward {
-                nextForward = now.advanced(byNanoseconds: DemoWorkload.forwardNanoseconds)
+                nextForward = now.advanced(by: DemoWorkload.forwardInterval)
                 for queue in Set(workers.flatMap(\.queueNames)) {
                     try store.forwardDue(queue)
                     try store.deleteExpired(queue)
                 }
             }
             if now >= nextExport {
-                nextExport = now.advanced(byNanoseconds: DemoWorkload.exportNanoseconds)
+                nextExport = now.advanced(by: DemoWorkload.exportInterval)
                 producer.flush()
                 worker.flush()
             }

@@ -8,7 +8,7 @@ import Synchronization
 /// memory. Only the scrape connects; the others wait for it while Redis is unavailable.
 package final class RedisMonitor: Sendable {
     /// The longest pause between two tries while Redis is unavailable.
-    private static let maxBackoffNanoseconds: UInt64 = 2_000_000_000
+    private static let maxBackoff = Duration.seconds(2)
 
     private let options: RedisMonitorOptions
     private let clock: Clock
@@ -73,7 +73,7 @@ package final class RedisMonitor: Sendable {
         var lookAhead: LookAheadSampler?
         var deadLetters = DeadLetterReader()
         let client: any RedisClient
-        var backoff = ReconnectBackoff(maxNanoseconds: maxBackoffNanoseconds)
+        var backoff = ReconnectBackoff(max: maxBackoff)
         var due: [RedisWork: MonotonicTime] = [:]
     }
 
@@ -84,34 +84,35 @@ package final class RedisMonitor: Sendable {
         state.due[.scrape] = clock.monotonic()
         if let look = options.lookAhead {
             state.lookAhead = LookAheadSampler(
-                count: look.count, intervalNanoseconds: look.intervalNanoseconds, clock: clock, tasks: seenTasks)
+                count: look.count, interval: look.interval, clock: clock, tasks: seenTasks)
             state.due[.lookAhead] = clock.monotonic()
         }
-        if options.memoryIntervalNanoseconds != nil { state.due[.memorySampling] = clock.monotonic() }
+        if options.memoryInterval != nil { state.due[.memorySampling] = clock.monotonic() }
         while !isStopping.load(ordering: .acquiring) {
             for work in RedisWork.allCases {
                 let start = clock.monotonic()
                 guard let due = state.due[work], due <= start, !isStopping.load(ordering: .acquiring) else { continue }
                 // Counted from the start, so that the pace does not depend on how long the work takes.
-                state.due[work] = start.advanced(byNanoseconds: interval(of: work))
+                state.due[work] = interval(of: work).map { start.advanced(by: $0) }
                 perform(work, &state, at: start)
             }
             waker.sleep(until: state.due.values.min(), clock: clock)
         }
     }
 
-    private func interval(of work: RedisWork) -> UInt64 {
+    /// nil for work that is not due by itself.
+    private func interval(of work: RedisWork) -> Duration? {
         switch work {
-        case .scrape: options.intervalNanoseconds
-        case .lookAhead: options.lookAhead?.intervalNanoseconds ?? .max
-        case .memorySampling: options.memoryIntervalNanoseconds ?? .max
+        case .scrape: options.interval
+        case .lookAhead: options.lookAhead?.interval
+        case .memorySampling: options.memoryInterval
         // When a scrape has found some.
-        case .deadLetters: .max
+        case .deadLetters: nil
         }
     }
 
     private func perform(_ work: RedisWork, _ state: inout ThreadState, at start: MonotonicTime) {
-        let deadline = start.advanced(byNanoseconds: options.timeoutNanoseconds)
+        let deadline = start.advanced(by: options.timeout)
         do throws(RedisError) {
             switch work {
             case .scrape:
@@ -180,7 +181,7 @@ package final class RedisMonitor: Sendable {
     private func sampleMemory(_ state: inout ThreadState, deadline: MonotonicTime) throws(RedisError) {
         guard state.client.isConnected, let queues = current.snapshot?.queues else {
             // Soon after the scrape that connects.
-            state.due[.memorySampling] = clock.monotonic().advanced(byNanoseconds: Self.maxBackoffNanoseconds)
+            state.due[.memorySampling] = clock.monotonic().advanced(by: Self.maxBackoff)
             return
         }
         let sample = try MemorySampler.sample(state.client, queues, deadline: deadline)

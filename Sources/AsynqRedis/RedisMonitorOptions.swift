@@ -2,23 +2,21 @@ package import Redis
 
 package struct RedisMonitorOptions: Sendable {
     package var target: RedisTarget
-    package var intervalNanoseconds: UInt64
+    package var interval: Duration
     /// The budget of one whole scrape, connecting included.
-    package var timeoutNanoseconds: UInt64
+    package var timeout: Duration
     package var filter: QueueFilter
     /// nil = off.
     package var lookAhead: LookAheadOptions?
     /// Between two samplings of MEMORY USAGE; nil = off.
-    package var memoryIntervalNanoseconds: UInt64?
+    package var memoryInterval: Duration?
     /// Where tasks carry their trace context.
     package var contextKeys = TaskContextKeys()
 
-    package init(
-        target: RedisTarget, intervalNanoseconds: UInt64, timeoutNanoseconds: UInt64, filter: QueueFilter = .all
-    ) {
+    package init(target: RedisTarget, interval: Duration, timeout: Duration, filter: QueueFilter = .all) {
         self.target = target
-        self.intervalNanoseconds = intervalNanoseconds
-        self.timeoutNanoseconds = timeoutNanoseconds
+        self.interval = interval
+        self.timeout = timeout
         self.filter = filter
     }
 }
@@ -26,10 +24,10 @@ package struct RedisMonitorOptions: Sendable {
 package struct LookAheadOptions: Sendable, Equatable {
     /// Next tasks of each queue that are looked at.
     package var count: Int
-    package var intervalNanoseconds: UInt64
+    package var interval: Duration
 
-    package init(count: Int, intervalNanoseconds: UInt64) {
+    package init(count: Int, interval: Duration) {
         self.count = count
-        self.intervalNanoseconds = intervalNanoseconds
+        self.interval = interval
     }
 }

@@ -23,7 +23,7 @@ import Web
 /// spool is synced.
 package final class Collector: Sendable {
     /// For requests in flight and the last spans together.
-    private static let shutdownNanoseconds: UInt64 = 5_000_000_000
+    private static let shutdown = Duration.seconds(5)
 
     let options: CollectorOptions
     let clock: Clock
@@ -55,9 +55,9 @@ package final class Collector: Sendable {
         logger = makeLogger("collector")
         otlpLimits = HTTPLimits(
             maxBodyBytes: ReloadableOptions.bodiesInFlightBytes(maxBodyBytes: options.receiver.bodyLimit.bytes))
-        let window = options.aggregator.quantileWindowNanoseconds
-        let sampledWaits = SampledWaits(options.aggregator.bounds, windowNanoseconds: window, clock: clock)
-        let loads = QueueLoads(windowNanoseconds: window)
+        let window = options.aggregator.quantileWindow
+        let sampledWaits = SampledWaits(options.aggregator.bounds, window: window, clock: clock)
+        let loads = QueueLoads(window: window)
         redis = try options.redis.map { try RedisSide($0, options, clock: clock, logger: makeLogger("redis")) }
         tempo = try options.forwarder.map { try TempoSide($0, options, clock: clock, makeLogger: makeLogger) }
         // After all that may fail: only an orderly shutdown ends their threads.
@@ -85,12 +85,10 @@ package final class Collector: Sendable {
                 makesSpans: options.aggregator.collectsWaits || options.addsDeadLetterSpans))
         sources.append(ProcessMetrics(clock: clock))
         registry = MetricsRegistry(sources)
-        // Bounded, so that three of the longest intervals that can be configured are a number.
-        let interval = min(options.redis?.intervalNanoseconds ?? 0, 1 << 60)
-        let patience = 3 * interval + (options.redis?.timeoutNanoseconds ?? 0)
+        let maxAge = options.redis.map { $0.interval * 3 + $0.timeout } ?? .zero
         queries = QueueQueries(
             redis: redis?.monitor, aggregator: aggregator, sampledWaits: sampledWaits, loads: loads,
-            maxAgeNanoseconds: Int64(clamping: patience), targetUtilization: options.targetUtilization, clock: clock)
+            maxAge: maxAge, targetUtilization: options.targetUtilization, clock: clock)
     }
 
     package func start() throws {
@@ -147,11 +145,11 @@ package final class Collector: Sendable {
 
     /// Ends everything, in at most about five seconds. Spans that could not be sent stay in the spool.
     package func stop() {
-        let deadline = clock.monotonic().advanced(byNanoseconds: Self.shutdownNanoseconds)
+        let deadline = clock.monotonic().advanced(by: Self.shutdown)
         let (web, otlp) = servers.withLock { ($0.web, $0.otlp) }
         redis?.monitor.beginStop()
         for server in otlp { server.quiesce() }
-        let patience = clock.monotonic().advanced(byNanoseconds: Self.shutdownNanoseconds / 2)
+        let patience = clock.monotonic().advanced(by: Self.shutdown / 2)
         while otlp.contains(where: { $0.openConnections > 0 }) && clock.monotonic() < patience { usleep(5000) }
         for server in otlp { server.close() }
         // Requests in flight were waiting for it until now.

@@ -10,7 +10,7 @@ struct QueueQueries: Sendable {
     let sampledWaits: SampledWaits
     let loads: QueueLoads
     /// Older numbers are no answer: three scrapes failed to come.
-    let maxAgeNanoseconds: Int64
+    let maxAge: Duration
     let targetUtilization: Double
     let clock: Clock
 
@@ -29,6 +29,6 @@ struct QueueQueries: Sendable {
             redis: reading, waitP95Seconds: spans.wait ?? sampledWaits.quantile95(of: name), runP95Seconds: spans.run,
             load: loads.load(of: name))
         return question.answer(
-            for: name, at: clock.wall(), maxAgeNanoseconds: maxAgeNanoseconds, targetUtilization: targetUtilization)
+            for: name, at: clock.wall(), maxAge: maxAge, targetUtilization: targetUtilization)
     }
 }

@@ -21,7 +21,7 @@ struct RedisSide: Sendable {
         monitor = try RedisMonitor(redis, clock: clock, logger: logger)
         lookup = try TaskLookup(
             redis.target, tasks: monitor.seenTasks, clock: clock, logger: logger,
-            patienceNanoseconds: options.lookupTimeoutNanoseconds)
+            patience: options.lookupTimeout)
         knownTasks = KnownTasks(seen: monitor.seenTasks, lookup: lookup, filter: redis.filter)
         relinker = TraceRelinker(options.relink, source: knownTasks)
         hasAsynqmonNames = options.hasAsynqmonNames

@@ -3,13 +3,12 @@ import Platform
 
 /// Says when to connect again after failures: at first soon, then less and less often, never exactly in step with others.
 package struct ReconnectBackoff {
-    private static let initialNanoseconds: UInt64 = 250_000_000
+    private static let initial = Duration.milliseconds(250)
     private var backoff: Backoff
     package private(set) var nextAttempt = MonotonicTime(nanoseconds: 0)
 
-    package init(maxNanoseconds: UInt64) {
-        backoff = Backoff(
-            initial: .nanoseconds(Self.initialNanoseconds), max: .nanoseconds(maxNanoseconds), jitterShare: 0.1)
+    package init(max: Duration) {
+        backoff = Backoff(initial: Self.initial, max: max, jitterShare: 0.1)
     }
 
     package mutating func noteFailure(at now: MonotonicTime) {

@@ -82,8 +82,8 @@ struct RedisConnector {
     /// The same with an equal part of the time that is left.
     func withShareOfTime(of parts: Int) -> RedisConnector {
         let now = clock.monotonic()
-        let share = deadline.nanoseconds(since: now) / UInt64(parts)
+        let share = deadline.duration(since: now) / parts
         return RedisConnector(
-            clock: clock, deadline: now.advanced(byNanoseconds: max(share, 1)), interrupt: interrupt)
+            clock: clock, deadline: now.advanced(by: max(share, .nanoseconds(1))), interrupt: interrupt)
     }
 }

@@ -38,9 +38,9 @@ struct SocketConnector {
         var last = RedisError(.connection, "\(name) has no address")
         for (index, address) in addresses.enumerated() {
             let now = clock.monotonic()
-            let share = Self.share(of: deadline.nanoseconds(since: now), remaining: addresses.count - index)
+            let share = Self.share(of: deadline.duration(since: now), remaining: addresses.count - index)
             do throws(RedisError) {
-                return try open(address, name, deadline: now.advanced(byNanoseconds: share))
+                return try open(address, name, deadline: now.advanced(by: share))
             } catch {
                 last = error
             }
@@ -49,8 +49,8 @@ struct SocketConnector {
     }
 
     /// Of the time that is left, for the next of so many addresses; the last one has it all.
-    static func share(of nanoseconds: UInt64, remaining: Int) -> UInt64 {
-        nanoseconds / UInt64(max(remaining, 1))
+    static func share(of left: Duration, remaining: Int) -> Duration {
+        left / max(remaining, 1)
     }
 
     private func open(_ address: SocketAddress, _ name: String, deadline: MonotonicTime) throws(RedisError) -> Int32 {

@@ -22,8 +22,8 @@ package struct QuantileWindow: Sendable {
     private var current: UInt64 = 0
     private let sliceNanoseconds: UInt64
 
-    package init(windowNanoseconds: UInt64) {
-        sliceNanoseconds = max(1, windowNanoseconds / UInt64(Self.sliceCount))
+    package init(window: Duration) {
+        sliceNanoseconds = max(1, UInt64(clamping: window.wholeNanoseconds) / UInt64(Self.sliceCount))
     }
 
     package mutating func observe(_ seconds: Double, at now: MonotonicTime) {

@@ -63,17 +63,15 @@ struct QueueNumbers {
     }
 
     /// Takes over what a good scrape saw. Returns the numbers of the queues that lose them: those that Redis knew before and does
-    /// not now, and that had no span for longer than `idleNanoseconds`.
-    mutating func recordQueuesInRedis(
-        _ queues: QueuesInRedis, at now: MonotonicTime, idleNanoseconds: UInt64
-    ) -> [Int] {
+    /// not now, and that had no span for longer than `idle`.
+    mutating func recordQueuesInRedis(_ queues: QueuesInRedis, at now: MonotonicTime, idle: Duration) -> [Int] {
         inRedis = queues
         outsideRedis = 0
         var lost: [Int] = []
         for number in uses.indices.dropFirst() where table.isTaken(number) {
             if table.texts[number].bytes.withUnsafeBytes({ queues.contains($0) }) {
                 uses[number].wasInRedis = true
-            } else if uses[number].wasInRedis && now.nanoseconds(since: uses[number].lastSpan) > idleNanoseconds {
+            } else if uses[number].wasInRedis && now.duration(since: uses[number].lastSpan) > idle {
                 uses[number].wasInRedis = false
                 uses[number].generation &+= 1
                 lost.append(number)

@@ -72,8 +72,7 @@ struct QueueTable {
     /// Takes over the queues that a good scrape of Redis saw. One that was there before and is not now is dropped once it had no
     /// span for the length of the quantile window; when it comes back, it begins anew.
     mutating func recordQueuesInRedis(_ queuesInRedis: QueuesInRedis, at now: MonotonicTime) {
-        let idle = options.quantileWindowNanoseconds
-        for number in numbers.recordQueuesInRedis(queuesInRedis, at: now, idleNanoseconds: idle) {
+        for number in numbers.recordQueuesInRedis(queuesInRedis, at: now, idle: options.quantileWindow) {
             droppedTypeOverflows += queues[number].types.refusals
             queues[number] = QueueSeries(name: QueueName([]), options)
         }

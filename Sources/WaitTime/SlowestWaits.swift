@@ -13,15 +13,16 @@ package struct SlowWait: Sendable, Equatable {
 /// The longest waits of the last quarter of an hour, a few of them.
 struct SlowestWaits: Sendable {
     static let maxCount = 10
-    static let keptNanoseconds: UInt64 = 15 * 60 * 1_000_000_000
+    static let kept = Duration.seconds(15 * 60)
 
     /// The longest first.
     private var waits: [SlowWait] = []
+    private let keptNanoseconds = UInt64(clamping: kept.wholeNanoseconds)
 
     /// Whether one of so many seconds has a place: asked for each wait, so that the others cost a comparison.
     func hasPlace(_ seconds: Double, at now: MonotonicTime) -> Bool {
         guard waits.count == Self.maxCount, let shortest = waits.last else { return true }
-        return seconds > shortest.seconds || waits.contains { Self.isOver($0, at: now) }
+        return seconds > shortest.seconds || waits.contains { isOver($0, at: now) }
     }
 
     mutating func note(_ wait: SlowWait) {
@@ -31,9 +32,9 @@ struct SlowestWaits: Sendable {
         if waits.count > Self.maxCount { waits.removeLast() }
     }
 
-    func list(at now: MonotonicTime) -> [SlowWait] { waits.filter { !Self.isOver($0, at: now) } }
+    func list(at now: MonotonicTime) -> [SlowWait] { waits.filter { !isOver($0, at: now) } }
 
-    private static func isOver(_ wait: SlowWait, at now: MonotonicTime) -> Bool {
+    private func isOver(_ wait: SlowWait, at now: MonotonicTime) -> Bool {
         now.nanoseconds(since: wait.observedAt) > keptNanoseconds
     }
 }

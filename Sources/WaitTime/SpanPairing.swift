@@ -57,9 +57,9 @@ struct SpanPairing {
     private(set) var evictedProducers: UInt64 = 0
     private(set) var evictedConsumers: UInt64 = 0
 
-    init(capacity: Int, lifetimeNanoseconds: UInt64) {
+    init(capacity: Int, lifetime: Duration) {
         self.capacity = capacity
-        self.lifetimeNanoseconds = lifetimeNanoseconds
+        lifetimeNanoseconds = UInt64(clamping: lifetime.wholeNanoseconds)
     }
 
     /// Process spans that wait for their producer.

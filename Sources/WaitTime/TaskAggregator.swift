@@ -23,8 +23,7 @@ package struct TaskAggregator: Sendable {
 
     package init(_ options: TaskAggregatorOptions) {
         table = QueueTable(options)
-        pairing = SpanPairing(
-            capacity: options.pairingCapacity, lifetimeNanoseconds: options.pairingLifetimeNanoseconds)
+        pairing = SpanPairing(capacity: options.pairingCapacity, lifetime: options.pairingLifetime)
         recent = RecentKeys(capacity: options.duplicateMemory)
         bounds = options.bounds
         collectsWaits = options.collectsWaits

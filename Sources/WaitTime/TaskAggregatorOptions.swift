@@ -7,19 +7,19 @@ package struct TaskAggregatorOptions: Sendable {
     package var maxTaskTypes: Int
     /// Distinct queues that only spans name before `_other`.
     package var maxQueues: Int
-    package var quantileWindowNanoseconds: UInt64
+    package var quantileWindow: Duration
     /// Open producers, and open consumers, that wait for each other.
     package var pairingCapacity = 100_000
-    package var pairingLifetimeNanoseconds: UInt64 = 2 * 3600 * 1_000_000_000
+    package var pairingLifetime = Duration.seconds(2 * 3600)
     /// Process spans remembered to tell a repeated one.
     package var duplicateMemory = 100_000
     /// Whether `observe` says which waits it has found.
     package var collectsWaits = false
 
-    package init(bounds: HistogramBounds, maxTaskTypes: Int, maxQueues: Int, quantileWindowNanoseconds: UInt64) {
+    package init(bounds: HistogramBounds, maxTaskTypes: Int, maxQueues: Int, quantileWindow: Duration) {
         self.bounds = bounds
         self.maxTaskTypes = maxTaskTypes
         self.maxQueues = maxQueues
-        self.quantileWindowNanoseconds = quantileWindowNanoseconds
+        self.quantileWindow = quantileWindow
     }
 }

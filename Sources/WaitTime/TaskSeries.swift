@@ -98,7 +98,7 @@ package struct QueueSeries: Sendable {
         labels = QueueLabels(name)
         hasTypes = options.maxTaskTypes > 0
         types = BoundedTextTable(limit: max(1, options.maxTaskTypes))
-        window = QuantileWindow(windowNanoseconds: options.quantileWindowNanoseconds)
+        window = QuantileWindow(window: options.quantileWindow)
         runs = window
         addSeries(options.bounds)
     }

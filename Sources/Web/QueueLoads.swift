@@ -19,7 +19,7 @@ package final class QueueLoads: Sendable {
     }
 
     /// Points kept of each queue: one for each sixth of the window, and the ends.
-    private static let slices: UInt64 = 6
+    private static let slices = 6
 
     private struct Point {
         let time: MonotonicTime
@@ -31,11 +31,11 @@ package final class QueueLoads: Sendable {
         let activeSeconds: Double
     }
 
-    private let windowNanoseconds: UInt64
+    private let window: Duration
     private let points = Mutex<[QueueName: [Point]]>([:])
 
-    package init(windowNanoseconds: UInt64) {
-        self.windowNanoseconds = max(Self.slices, windowNanoseconds)
+    package init(window: Duration) {
+        self.window = max(.nanoseconds(Self.slices), window)
     }
 
     /// Records what a scrape saw. Queues that it did not see, or not whole, begin anew.
@@ -61,10 +61,10 @@ package final class QueueLoads: Sendable {
     }
 
     private func add(_ point: Point, to kept: inout [Point]) {
-        let slice = windowNanoseconds / Self.slices
-        if kept.count >= 2, point.time.nanoseconds(since: kept[kept.count - 2].time) < slice { kept.removeLast() }
+        let slice = window / Self.slices
+        if kept.count >= 2, point.time.duration(since: kept[kept.count - 2].time) < slice { kept.removeLast() }
         kept.append(point)
-        while kept.count > 2, point.time.nanoseconds(since: kept[1].time) >= windowNanoseconds { kept.removeFirst() }
+        while kept.count > 2, point.time.duration(since: kept[1].time) >= window { kept.removeFirst() }
     }
 
     /// nil until two scrapes have seen the queue.

@@ -25,14 +25,14 @@ package struct ScaleQuestion: Sendable {
         self.load = load
     }
 
-    /// Returns the advice for the queue, or why none can be given. A snapshot older than `maxAgeNanoseconds` is no basis.
+    /// Returns the advice for the queue, or why none can be given. A snapshot older than `maxAge` is no basis.
     package func answer(
-        for name: QueueName, at now: WallTime, maxAgeNanoseconds: Int64, targetUtilization: Double
+        for name: QueueName, at now: WallTime, maxAge: Duration, targetUtilization: Double
     ) -> ScaleAnswer {
         guard let snapshot = redis.snapshot else {
             return .stale(redis.unreadReason ?? "redis.url is none: how many tasks are pending is not known")
         }
-        if now.nanoseconds(since: snapshot.takenAt) > maxAgeNanoseconds {
+        if now.duration(since: snapshot.takenAt) > maxAge {
             return .stale("the last scrape of Redis is too old")
         }
         guard let queue = snapshot.queues.first(where: { $0.name == name }) else { return .unknownQueue }

@@ -20,7 +20,7 @@ struct LookAheadSamplerTests {
 
         init(count: Int = 100) {
             sampler = LookAheadSampler(
-                count: count, intervalNanoseconds: 1_000_000_000, clock: time.clock, tasks: tasks)
+                count: count, interval: .seconds(1), clock: time.clock, tasks: tasks)
         }
 
         func pass(milliseconds: Int64) { time.advance(milliseconds: milliseconds) }

@@ -50,7 +50,7 @@ struct ConcurrentPagesTests {
     init() throws {
         let bounds = try #require(HistogramBounds([0.01, 0.1, 1, 10]))
         let options = TaskAggregatorOptions(
-            bounds: bounds, maxTaskTypes: 0, maxQueues: 3, quantileWindowNanoseconds: 300_000_000_000)
+            bounds: bounds, maxTaskTypes: 0, maxQueues: 3, quantileWindow: .seconds(300))
         aggregator = LockedAggregator(options, clock: .system)
     }
 

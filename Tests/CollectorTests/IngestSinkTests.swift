@@ -51,7 +51,7 @@ struct IngestSinkTests {
     private func makeAggregator() -> LockedAggregator {
         LockedAggregator(
             TaskAggregatorOptions(
-                bounds: HistogramBounds(ascending: 1), maxTaskTypes: 1, maxQueues: 1, quantileWindowNanoseconds: 1),
+                bounds: HistogramBounds(ascending: 1), maxTaskTypes: 1, maxQueues: 1, quantileWindow: .nanoseconds(1)),
             clock: clock)
     }
 

@@ -1,5 +1,6 @@
 import HTTPService
 import Logging
+import Model
 import Testing
 
 @testable import Collector
@@ -48,7 +49,7 @@ struct KeyTableTests {
             let (low, high) = (range.lowerBound, range.upperBound)
             return (["\(low)", "\(high)"], ["\(low.nextDown)", "\(high.nextUp)", "nan", "inf", "", "x"])
         case .duration(let range, let word):
-            let (low, high) = (range.lowerBound.nanoseconds, range.upperBound.nanoseconds)
+            let (low, high) = (range.lowerBound.wholeNanoseconds, range.upperBound.wholeNanoseconds)
             let refused = ["\(low - 1)ns", "\(high + 1)ns", "", "5", "x"] + (word == "0" ? [] : ["0"])
             return (["\(low)ns", "\(high)ns"] + [word].compactMap(\.self), refused)
         case .flag: return (["true", "false"], ["", "True", "1", "yes"])

@@ -17,7 +17,7 @@ struct KnownTasksTests {
     init() throws {
         lookup = try TaskLookup(
             try RedisURL.parse("redis://127.0.0.1:1"), tasks: seen, clock: .system,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, patienceNanoseconds: 1)
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, patience: .nanoseconds(1))
     }
 
     private func questions(_ queues: [String]) -> [TaskQuestion] {

@@ -45,7 +45,7 @@ struct SettingsGoldenTests {
     private static func fields(_ value: Any, _ path: String = "") -> [String: String] {
         if let limit = value as? BodyLimit { return [path: "\(limit.bytes)"] }
         if let bounds = value as? HistogramBounds { return [path: "\(bounds.values)"] }
-        if let duration = value as? Duration { return [path: "\(duration)"] }
+        if let duration = value as? Duration { return [path: DurationText.text(duration)] }
         let mirror = Mirror(reflecting: value)
         if mirror.displayStyle == .optional {
             return mirror.children.first.map { fields($0.value, path) } ?? [path: "nil"]

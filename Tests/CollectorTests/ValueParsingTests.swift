@@ -75,7 +75,7 @@ struct ValueParsingTests {
                 "--spool-when-full=drop-oldest", "--spool-sync=always", "--otlp-socket-mode=0600",
                 "--log-level=warning",
             ]))
-        #expect(found.redis?.intervalNanoseconds == 1_500_000_000)
+        #expect(found.redis?.interval == .milliseconds(1500))
         #expect(found.forwarder?.endpoint.url == "http://t:4318/v1/traces")
         #expect(found.forwarder?.maxBatchBytes == 2 << 20)
         #expect(

@@ -20,7 +20,7 @@ struct LookAheadTests {
             server = try RedisTestServer()
             redis = try server.connect()
             sampler = LookAheadSampler(
-                count: count, intervalNanoseconds: 1_000_000_000, clock: time.clock, tasks: tasks)
+                count: count, interval: .seconds(1), clock: time.clock, tasks: tasks)
         }
 
         /// Whole seconds since when the attempt could have begun that began so long after the stage was set.

@@ -17,7 +17,7 @@ struct ReconnectBackoffTests {
 
     @Test("A quarter of a second at first, then twice as long each time, up to the maximum, and a tenth less at most")
     func growth() {
-        var backoff = ReconnectBackoff(maxNanoseconds: 2_000_000_000)
+        var backoff = ReconnectBackoff(max: .seconds(2))
         #expect(backoff.nextAttempt.nanoseconds == 0)
         for (pause, most) in zip(Self.pauses(100, &backoff), [250, 500, 1000] + Array(repeating: 2000, count: 97)) {
             #expect((UInt64(most) * 9 / 10...UInt64(most)).contains(pause), "\(pause) of \(most)")
@@ -26,7 +26,7 @@ struct ReconnectBackoffTests {
 
     @Test("After a success they begin anew, at once")
     func success() {
-        var backoff = ReconnectBackoff(maxNanoseconds: 5_000_000_000)
+        var backoff = ReconnectBackoff(max: .seconds(5))
         _ = Self.pauses(4, &backoff)
         backoff.noteSuccess()
         #expect(backoff.nextAttempt.nanoseconds == 0)

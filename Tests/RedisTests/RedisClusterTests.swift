@@ -73,7 +73,7 @@ struct RedisClusterTests {
         let cluster = try FakeCluster(
             low: { _, _ in .send("-MOVED \(FakeCluster.lowSlot) 127.0.0.1:\(port)\r\n") }, high: Self.high)
         let client = try cluster.client()
-        let deadline = Clock.system.monotonic().advanced(byNanoseconds: 4_000_000_000)
+        let deadline = Clock.system.monotonic().advanced(by: .seconds(4))
         #expect(try client.both(deadline: deadline) == [.unanswered, Self.values[1]])
         #expect(client.takeNodeErrors().map(\.reason) == [.timeout])
         #expect(try client.ask("GET", FakeCluster.highKey, deadline: deadline) == Self.values[1])

@@ -86,7 +86,7 @@ struct SentinelTests {
         let silent = try FakeRedis { _, _ in .silence }
         let master = try Self.redis(role: Self.master)
         let good = try Self.sentinel(master)
-        let deadline = Clock.system.monotonic().advanced(byNanoseconds: 1_000_000_000)
+        let deadline = Clock.system.monotonic().advanced(by: .seconds(1))
         let client = Self.client(silent, good)
         try client.prepare(deadline: deadline)
         #expect(try client.ask("PING") == Self.pong)

@@ -18,10 +18,10 @@ struct SocketConnectorTests {
     @Test(
         "Those that are left share the time that is left, and the last one has it all",
         arguments: [
-            (UInt64(1000), 4, UInt64(250)), (1000, 1, 1000), (0, 3, 0), (2, 3, 0), (.max, 2, .max / 2), (1000, 0, 1000),
+            (Int64(1000), 4, Int64(250)), (1000, 1, 1000), (0, 3, 0), (2, 3, 0), (.max, 2, .max / 2), (1000, 0, 1000),
         ])
-    func shares(left: UInt64, remaining: Int, share: UInt64) {
-        #expect(SocketConnector.share(of: left, remaining: remaining) == share)
+    func shares(left: Int64, remaining: Int, share: Int64) {
+        #expect(SocketConnector.share(of: .nanoseconds(left), remaining: remaining).wholeNanoseconds == share)
     }
 
     @Test("An address that is silent does not hide the good one behind it")
@@ -35,7 +35,7 @@ struct SocketConnectorTests {
         var fillers: [Int32] = []
         defer { for filler in fillers { close(filler) } }
         while true {
-            let deadline = Clock.system.monotonic().advanced(byNanoseconds: 200_000_000)
+            let deadline = Clock.system.monotonic().advanced(by: .milliseconds(200))
             let filling = SocketConnector(clock: .system, deadline: deadline, interrupt: nil)
             do throws(RedisError) {
                 fillers.append(try filling.connect(toFirstOf: [silentAddress], "filler"))
@@ -49,7 +49,7 @@ struct SocketConnectorTests {
         while seconds.count < 5 && (seconds.min() ?? .infinity) >= 0.55 {
             let start = Clock.system.monotonic()
             let connector = SocketConnector(
-                clock: .system, deadline: start.advanced(byNanoseconds: 600_000_000), interrupt: nil)
+                clock: .system, deadline: start.advanced(by: .milliseconds(600)), interrupt: nil)
             close(try connector.connect(toFirstOf: [silentAddress, goodAddress], "host"))
             seconds.append(Clock.system.monotonic().seconds(since: start))
         }

@@ -12,7 +12,7 @@ struct LimitTests {
     func pairing() {
         var aggregator = makeAggregator {
             $0.pairingCapacity = 2
-            $0.pairingLifetimeNanoseconds = 10 * second
+            $0.pairingLifetime = .seconds(10)
         }
         maker.observe((1...3).map { id in maker.process { $0.parent = SpanID(id) } }, with: &aggregator)
         maker.observe((4...7).map { maker.producer($0, endedBefore: second) }, with: &aggregator)
@@ -130,7 +130,7 @@ struct LimitTests {
     func goneQueues() {
         var aggregator = makeAggregator {
             $0.maxQueues = 2
-            $0.quantileWindowNanoseconds = 60 * second
+            $0.quantileWindow = .seconds(60)
         }
         func at(_ seconds: UInt64) -> MonotonicTime { MonotonicTime(nanoseconds: seconds * second) }
         func observe(_ queue: String, at time: UInt64) {
@@ -161,7 +161,7 @@ struct LimitTests {
 
     @Test("a span that waits for its producer is not counted for another queue that has its queue's number")
     func waitingInGoneQueue() {
-        var aggregator = makeAggregator { $0.quantileWindowNanoseconds = 60 * second }
+        var aggregator = makeAggregator { $0.quantileWindow = .seconds(60) }
         func at(_ seconds: UInt64) -> MonotonicTime { MonotonicTime(nanoseconds: seconds * second) }
         aggregator.recordQueuesInRedis(QueuesInRedis([ForeignText("gone")]), at: at(1))
         maker.observe(

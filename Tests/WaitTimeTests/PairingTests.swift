@@ -166,7 +166,7 @@ struct PairingTests {
 
     @Test("a consumer whose producer does not come within the lifetime has no source")
     mutating func expiry() {
-        aggregator = makeAggregator { $0.pairingLifetimeNanoseconds = 10 * second }
+        aggregator = makeAggregator { $0.pairingLifetime = .seconds(10) }
         maker.observe([child(of: 1), child(of: 2)], with: &aggregator, at: MonotonicTime(nanoseconds: 5 * second))
         aggregator.expire(at: MonotonicTime(nanoseconds: 15 * second))
         #expect(aggregator.unknown(.noSource) == 0)
@@ -180,7 +180,7 @@ struct PairingTests {
 
     @Test("a producer is forgotten after the lifetime, and not earlier")
     mutating func producerExpiry() {
-        aggregator = makeAggregator { $0.pairingLifetimeNanoseconds = 10 * second }
+        aggregator = makeAggregator { $0.pairingLifetime = .seconds(10) }
         maker.observe([maker.producer(1, endedBefore: second)], with: &aggregator, at: MonotonicTime(nanoseconds: 0))
         maker.observe([child(of: 1)], with: &aggregator, at: MonotonicTime(nanoseconds: 10 * second))
         #expect(aggregator.waits().count == 1)
@@ -220,7 +220,7 @@ struct PairingTests {
 
     @Test("the tables are empty when all is paired or expired")
     mutating func emptied() {
-        var pairing = SpanPairing(capacity: 10, lifetimeNanoseconds: 10)
+        var pairing = SpanPairing(capacity: 10, lifetime: .nanoseconds(10))
         func reference(_ id: UInt64) -> SpanReference { SpanReference(trace: trace(1), span: SpanID(id)) }
         for id: UInt64 in 1...5 {
             pairing.add(

@@ -25,7 +25,7 @@ struct QuantileWindowTests {
         for _ in 0..<20 {
             let median = Double.random(in: -11...6, using: &random)
             let spread = Double.random(in: 0.1...2, using: &random)
-            var window = QuantileWindow(windowNanoseconds: 300 * second)
+            var window = QuantileWindow(window: .seconds(300))
             var values: [Double] = []
             for index in 0..<2000 {
                 let radius = (-2 * log(1 - Double.random(in: 0..<1, using: &random))).squareRoot()
@@ -47,26 +47,26 @@ struct QuantileWindowTests {
     @Test("at both ends of the range, too, they are at most 5 % off; below a microsecond they are 0")
     func range() throws {
         for value in [1e-6, 1.08e-6, 1e-5, 0.000_09, 1e-4, 86_400, 864_000] as [Double] {
-            var window = QuantileWindow(windowNanoseconds: 60 * second)
+            var window = QuantileWindow(window: .seconds(60))
             window.observe(value, at: at(1))
             let found = try #require(window.reading([0.5], at: at(1)))[0]
             #expect(abs(found / value - 1) <= 0.05, "\(value) is \(found)")
         }
-        var window = QuantileWindow(windowNanoseconds: 60 * second)
+        var window = QuantileWindow(window: .seconds(60))
         window.observe(0.9e-6, at: at(1))
         #expect(try #require(window.reading([0.5], at: at(1))) == [0])
     }
 
     @Test("an empty window has no quantiles")
     func empty() {
-        let window = QuantileWindow(windowNanoseconds: 60 * second)
+        let window = QuantileWindow(window: .seconds(60))
         #expect(window.reading(shares, at: at(0)) == nil)
         #expect(window.reading(shares, at: at(1e6)) == nil)
     }
 
     @Test("values leave with the window, the younger ones stay")
     func slides() throws {
-        var window = QuantileWindow(windowNanoseconds: 60 * second)
+        var window = QuantileWindow(window: .seconds(60))
         window.observe(1000, at: at(100))
         window.observe(1, at: at(130))
         #expect(try #require(window.reading([1], at: at(149)))[0] > 900)
@@ -77,7 +77,7 @@ struct QuantileWindowTests {
     @Test("a value is there for at least five sixths of the window, and gone after all of it")
     func retention() {
         for start in stride(from: 600.0, to: 660, by: 3.7) {
-            var window = QuantileWindow(windowNanoseconds: 60 * second)
+            var window = QuantileWindow(window: .seconds(60))
             window.observe(1, at: at(start))
             #expect(window.reading([0.5], at: at(start + 49.9)) != nil)
             #expect(window.reading([0.5], at: at(start + 60)) == nil)
@@ -86,7 +86,7 @@ struct QuantileWindowTests {
 
     @Test("a pause longer than the window forgets everything, and time that stands still nothing")
     func pause() throws {
-        var window = QuantileWindow(windowNanoseconds: 60 * second)
+        var window = QuantileWindow(window: .seconds(60))
         for _ in 0..<10 { window.observe(5, at: at(10)) }
         window.observe(7, at: at(1_000_000))
         #expect(try #require(window.reading([0.01], at: at(1_000_000)))[0] > 6)
@@ -98,7 +98,7 @@ struct QuantileWindowTests {
     func idleSlices() throws {
         // One value in each slice of the minute, then a pause: what is left are the slices that the pause has not reached.
         for idle in 1...7 {
-            var window = QuantileWindow(windowNanoseconds: 60 * second)
+            var window = QuantileWindow(window: .seconds(60))
             for slice in 0..<6 { window.observe(Double(1 << slice), at: at(600 + 10 * Double(slice))) }
             let now = at(650 + 10 * Double(idle))
             guard idle < 6 else {
@@ -118,7 +118,7 @@ struct QuantileWindowTests {
     @Test("a window that is idle now and then holds what a list of the last six slices holds")
     func againstList() throws {
         var random = SeededGenerator.fresh(for: "idle windows")
-        var window = QuantileWindow(windowNanoseconds: 60 * second)
+        var window = QuantileWindow(window: .seconds(60))
         var values: [(slice: Int, value: Double)] = []
         var seconds = 0.0
         for _ in 0..<2000 {
@@ -142,7 +142,7 @@ struct QuantileWindowTests {
 
     @Test("0 is 0, and what is beyond every bucket is in the last one")
     func extremes() throws {
-        var window = QuantileWindow(windowNanoseconds: 60 * second)
+        var window = QuantileWindow(window: .seconds(60))
         window.observe(0, at: at(1))
         #expect(try #require(window.reading([0.5], at: at(1))) == [0])
         for value in [1e9, 1e300, .infinity] { window.observe(value, at: at(1)) }

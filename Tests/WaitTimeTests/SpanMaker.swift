@@ -64,7 +64,7 @@ final class SpanMaker {
 func makeAggregator(_ change: (inout TaskAggregatorOptions) -> Void = { _ in }) -> TaskAggregator {
     guard let bounds = HistogramBounds([0.1, 1, 10, 100]) else { preconditionFailure("the bounds ascend") }
     var options = TaskAggregatorOptions(
-        bounds: bounds, maxTaskTypes: 200, maxQueues: 1000, quantileWindowNanoseconds: 300 * second)
+        bounds: bounds, maxTaskTypes: 200, maxQueues: 1000, quantileWindow: .seconds(300))
     change(&options)
     return TaskAggregator(options)
 }

@@ -8,7 +8,7 @@ private let second: UInt64 = 1_000_000_000
 
 @Suite("What autoscalers are told")
 struct ScaleTests {
-    private let loads = QueueLoads(windowNanoseconds: 60 * second)
+    private let loads = QueueLoads(window: .seconds(60))
     private let name = QueueName("q")
 
     private func note(at seconds: UInt64, processed: Int64?, pending: Int64, active: Int64 = 0, queue: String = "q") {
@@ -168,7 +168,7 @@ struct ScaleTests {
         at seconds: Int64 = 0
     ) -> ScaleAnswer {
         ScaleQuestion(redis: redis, waitP95Seconds: wait, runP95Seconds: run, load: load).answer(
-            for: name, at: WallTime(seconds: seconds), maxAgeNanoseconds: 18_000_000_000, targetUtilization: 0.5)
+            for: name, at: WallTime(seconds: seconds), maxAge: .seconds(18), targetUtilization: 0.5)
     }
 
     private func reading(_ change: (inout QueueSnapshot) -> Void = { _ in }) -> RedisReading {

@@ -23,7 +23,7 @@ package struct LookAheadSampler {
     /// Fields of HMGET: each running task is asked of each server.
     static let maxWorkerFields = 20_000
     /// Workers write what they do every five seconds.
-    private static let heartbeatNanoseconds: UInt64 = 6_000_000_000
+    private static let heartbeat = Duration.seconds(6)
 
     private struct Running {
         let task: StartedTask
@@ -31,7 +31,7 @@ package struct LookAheadSampler {
     }
 
     private let count: Int
-    private let intervalNanoseconds: UInt64
+    private let interval: Duration
     private let clock: Clock
     private let tasks: SeenTasks
     private var pending: [QueueName: PendingSampler] = [:]
@@ -45,9 +45,9 @@ package struct LookAheadSampler {
     private(set) var lost: [LostTaskReason: UInt64] = [:]
     private(set) var errors: [RedisError] = []
 
-    package init(count: Int, intervalNanoseconds: UInt64, clock: Clock, tasks: SeenTasks) {
+    package init(count: Int, interval: Duration, clock: Clock, tasks: SeenTasks) {
         self.count = count
-        self.intervalNanoseconds = intervalNanoseconds
+        self.interval = interval
         self.clock = clock
         self.tasks = tasks
     }
@@ -100,7 +100,7 @@ package struct LookAheadSampler {
         let workers = addWorkers(of: due, servers, to: &pipeline)
         let replies = try client.roundTrip(pipeline, deadline: deadline)
         // Half of the window is the error: it must not be more than the interval.
-        let maxGap = 2 * intervalNanoseconds
+        let maxGap = interval * 2
         for (index, list) in lists.enumerated() {
             queues[index].readList(list.pending, replies, start: start, maxGap: maxGap)
             actives[index].readList(list.active, replies, tasks)
@@ -133,7 +133,7 @@ package struct LookAheadSampler {
     /// Tasks that run still have their wait when their worker's heartbeat tells their start; the others now.
     private mutating func accept(_ started: [StartedTask]) -> [WaitSample] {
         var samples: [WaitSample] = []
-        let askAt = clock.monotonic().advanced(byNanoseconds: Self.heartbeatNanoseconds)
+        let askAt = clock.monotonic().advanced(by: Self.heartbeat)
         for task in started {
             if task.isRunning && running.count < Self.maxRunning {
                 running.append(Running(task: task, askAt: askAt))

@@ -16,7 +16,7 @@ struct LookWindow: Equatable {
 
     /// Whether a worker's stamp can be of this window, as far as clocks of two machines agree.
     func mayHold(_ stamp: WallTime) -> Bool {
-        stamp.nanoseconds(since: from) > -1_000_000_000 && stamp.nanoseconds(since: to) < 1_000_000_000
+        stamp.duration(since: from) > .seconds(-1) && stamp.duration(since: to) < .seconds(1)
     }
 }
 

@@ -69,7 +69,7 @@ struct PendingSampler {
     ///   - maxGap: between two samples; when more time has passed, it is too uncertain when a task has gone.
     mutating func readList(
         _ list: Ask<[[UInt8]]>, _ replies: [RedisReply], start: (at: WallTime, monotonic: MonotonicTime),
-        maxGap: UInt64
+        maxGap: Duration
     ) {
         fresh = []
         gone = []
@@ -82,7 +82,7 @@ struct PendingSampler {
             gone = tracked.keys.filter { !present.contains($0) }
         }
         window = nil
-        if let lastRead, start.monotonic.nanoseconds(since: lastRead.monotonic) <= maxGap {
+        if let lastRead, start.monotonic.duration(since: lastRead.monotonic) <= maxGap {
             window = LookWindow(from: lastRead.at, to: lastRead.at)
         } else {
             lose(gone.count, .gap)

@@ -17,7 +17,7 @@ struct SeenAttempts {
 
         /// Whether it may have begun at `start`. Clocks of two machines may differ by a second.
         func mayHaveBegun(at start: WallTime) -> Bool {
-            guard start.nanoseconds(since: ready) >= -1_000_000_000 else { return false }
+            guard start.duration(since: ready) >= .seconds(-1) else { return false }
             return left?.mayHold(start) ?? true
         }
 

@@ -10,10 +10,10 @@ import Synchronization
 /// Bounded in time: a request is answered within `traces.lookup-timeout`, or has failed. Bounded in number by `LookupLimits`:
 /// what is beyond is refused at once.
 package final class TaskLookup: Sendable {
-    private static let connectNanoseconds: UInt64 = 1_000_000_000
-    private static let maxBackoffNanoseconds: UInt64 = 5_000_000_000
+    private static let connectTimeout = Duration.seconds(1)
+    private static let maxBackoff = Duration.seconds(5)
     /// After this the way to Redis is checked again: a Cluster or sentinels may have another master.
-    fileprivate static let preparedNanoseconds: UInt64 = 5_000_000_000
+    fileprivate static let preparedLifetime = Duration.seconds(5)
 
     /// What became of the tasks that were asked for.
     package enum Outcome: String, CaseIterable, Sendable {
@@ -57,16 +57,15 @@ package final class TaskLookup: Sendable {
     private let state = Mutex(State())
     private let work: Waker
     private let interrupt: Waker
-    private let patienceNanoseconds: UInt64
+    private let patience: Duration
     private let isStopping = Atomic<Bool>(false)
     private let thread: Mutex<OSThread?> = Mutex(nil)
 
-    /// - Parameter patienceNanoseconds: for how long a request waits for its answer at most.
+    /// - Parameter patience: for how long a request waits for its answer at most.
     package init(
-        _ target: RedisTarget, tasks: SeenTasks, clock: Clock, logger: Logger,
-        patienceNanoseconds: UInt64
+        _ target: RedisTarget, tasks: SeenTasks, clock: Clock, logger: Logger, patience: Duration
     ) throws(SystemError) {
-        self.patienceNanoseconds = patienceNanoseconds
+        self.patience = patience
         self.target = target
         self.tasks = tasks
         self.clock = clock
@@ -98,7 +97,7 @@ package final class TaskLookup: Sendable {
         let questions = Array(wanted.prefix(LookupLimits.maxAtOnce))
         let excess = wanted.count - questions.count
         let request = Request(
-            questions: questions, deadline: now.advanced(byNanoseconds: patienceNanoseconds), whenDone: whenDone)
+            questions: questions, deadline: now.advanced(by: patience), whenDone: whenDone)
         let isAdmitted = state.withLock { state in
             if let refusal = state.isUp ? state.limits.admit(questions.count, at: now) : .down {
                 state.outcomes[refusal, default: 0] += UInt64(wanted.count)
@@ -116,7 +115,7 @@ package final class TaskLookup: Sendable {
 
     fileprivate struct ThreadState {
         let client: any RedisClient
-        var backoff = ReconnectBackoff(maxNanoseconds: maxBackoffNanoseconds)
+        var backoff = ReconnectBackoff(max: maxBackoff)
         var budget = MessageBudget()
         /// When the way to Redis was checked; nil where it is to be checked before the next request.
         var prepared: MonotonicTime?
@@ -132,7 +131,7 @@ package final class TaskLookup: Sendable {
                 if isUp {
                     work.sleep(until: nil, clock: clock)
                 } else if clock.monotonic() >= thread.backoff.nextAttempt {
-                    prepare(&thread, until: clock.monotonic().advanced(byNanoseconds: Self.connectNanoseconds))
+                    prepare(&thread, until: clock.monotonic().advanced(by: Self.connectTimeout))
                 } else {
                     work.sleep(until: thread.backoff.nextAttempt, clock: clock)
                 }
@@ -248,6 +247,6 @@ package final class TaskLookup: Sendable {
 extension TaskLookup.ThreadState {
     fileprivate func needsPreparation(at now: MonotonicTime) -> Bool {
         guard client.isConnected, let prepared else { return true }
-        return now.nanoseconds(since: prepared) > TaskLookup.preparedNanoseconds
+        return now.duration(since: prepared) > TaskLookup.preparedLifetime
     }
 }

@@ -9,8 +9,7 @@ import Spool
 import WaitTime
 import Web
 
-/// The configuration as the parts of the collector take it. The options of each part are made beside its keys, where
-/// durations become nanoseconds.
+/// The configuration as the parts of the collector take it. The options of each part are made beside its keys.
 package struct CollectorOptions: Sendable {
     /// nil with `redis.url: none`.
     var redis: RedisMonitorOptions?
@@ -29,7 +28,7 @@ package struct CollectorOptions: Sendable {
     /// Share of the time that workers are to be busy, above 0 and at most 1.
     var targetUtilization: Double
     var relink: RelinkMode
-    var lookupTimeoutNanoseconds: UInt64
+    var lookupTimeout: Duration
     var addsDeadLetterSpans: Bool
     var traceLinks: TraceLinks
     package var logLevel: Logger.Level
@@ -55,7 +54,7 @@ extension CollectorOptions {
             hasAsynqmonNames: settings[\.metrics.asynqmonNames],
             targetUtilization: settings[\.metrics.targetUtilization],
             relink: settings[\.traces.relink],
-            lookupTimeoutNanoseconds: settings[\.traces.lookupTimeout].nanoseconds,
+            lookupTimeout: settings[\.traces.lookupTimeout],
             addsDeadLetterSpans: settings[\.traces.deadLetterSpan],
             traceLinks: TraceLinks(
                 grafana: settings[\.externalURL.grafana] ?? "",

@@ -11,10 +11,10 @@ import Web
 /// `demo`: the whole thing on this machine. A redis-server of its own, a producer and workers that use it as Asynq does
 /// and report spans, the collector with all its endpoints, and a table in the terminal. Leaves nothing behind.
 enum DemoCommand {
-    private static let tableNanoseconds: UInt64 = 3_000_000_000
+    private static let tableInterval = Duration.seconds(3)
 
     private struct Flags {
-        var durationNanoseconds: UInt64?
+        var duration: Duration?
         var tasksPerSecond = 25.0
 
         /// Takes the demo's own flags out of the invocation.
@@ -22,8 +22,8 @@ enum DemoCommand {
             for (name, value) in invocation.flags {
                 switch name {
                 case "--duration":
-                    durationNanoseconds = ValueParsing.duration(value)?.nanoseconds
-                    if durationNanoseconds == nil {
+                    duration = ValueParsing.duration(value)
+                    if duration == nil {
                         invocation.problems.append(
                             ConfigurationProblem("--duration \(value): allowed is \(ValueForm.duration().kind.allowed)")
                         )
@@ -99,11 +99,11 @@ enum DemoCommand {
         defer { workload.stop() }
         try workload.start()
         printIntroduction(collector, spanSocket: spanSocket)
-        let end = flags.durationNanoseconds.map { clock.monotonic().advanced(byNanoseconds: $0) }
+        let end = flags.duration.map { clock.monotonic().advanced(by: $0) }
         while true {
             let now = clock.monotonic()
-            let pause = min(tableNanoseconds, end?.nanoseconds(since: now) ?? .max)
-            let signal = signals.wait(nanoseconds: pause)
+            let pause = min(tableInterval, end?.duration(since: now) ?? tableInterval)
+            let signal = signals.wait(timeout: pause)
             printTable(collector, workload)
             if signal != nil { break }
             if let reason = workload.failureReason { throw RedisError(.server, "the workload ended: \(reason)") }
@@ -125,12 +125,12 @@ enum DemoCommand {
         let listening = ["--port", "0", "--unixsocket", socket, "--unixsocketperm", "700"]
         let process = try ChildProcess(
             "redis-server", listening + ["--dir", directory, "--save", "", "--appendonly", "no"])
-        let deadline = clock.monotonic().advanced(byNanoseconds: 10_000_000_000)
+        let deadline = clock.monotonic().advanced(by: .seconds(10))
         while true {
             do {
                 _ = try RedisConnection(
                     RedisEndpoint(address: .unix(path: socket)), clock: clock,
-                    deadline: clock.monotonic().advanced(byNanoseconds: 1_000_000_000))
+                    deadline: clock.monotonic().advanced(by: .seconds(1)))
                 return process
             } catch {
                 if clock.monotonic() >= deadline || !process.isRunning {

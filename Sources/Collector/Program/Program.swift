@@ -128,14 +128,13 @@ struct ProgramSignals {
     }
 
     /// The next signal, or nil when the time is over.
-    func wait(nanoseconds: UInt64? = nil) -> Int32? {
+    func wait(timeout: Duration? = nil) -> Int32? {
         var set = set
         while true {
             let signal: Int32
-            if let nanoseconds {
-                var timeout = timespec(
-                    tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
-                signal = sigtimedwait(&set, nil, &timeout)
+            if let (seconds, attoseconds) = timeout?.components {
+                var time = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
+                signal = sigtimedwait(&set, nil, &time)
             } else {
                 signal = sigwaitinfo(&set, nil)
             }

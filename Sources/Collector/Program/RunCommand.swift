@@ -79,13 +79,13 @@ enum ScrapeCommand {
         }
         let clock = Clock.system
         let start = clock.monotonic()
-        let deadline = start.advanced(byNanoseconds: redis.timeoutNanoseconds)
+        let deadline = start.advanced(by: redis.timeout)
         do throws(RedisError) {
             let client = redis.target.makeClient(clock: clock)
             try client.prepare(deadline: deadline)
             var scraper = QueueScraper(filter: redis.filter, clock: clock)
             var snapshot = try scraper.scrape(client, deadline: deadline)
-            if redis.memoryIntervalNanoseconds != nil {
+            if redis.memoryInterval != nil {
                 snapshot.take(sampleMemory(client, snapshot.queues, deadline: deadline))
             }
             var status = RedisStatus()

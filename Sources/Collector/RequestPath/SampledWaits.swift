@@ -17,13 +17,13 @@ final class SampledWaits: Sendable {
     }
 
     private let bounds: HistogramBounds
-    private let windowNanoseconds: UInt64
+    private let window: Duration
     private let clock: Clock
     private let known = Mutex<[QueueName: Queue]>([:])
 
-    init(_ bounds: HistogramBounds, windowNanoseconds: UInt64, clock: Clock) {
+    init(_ bounds: HistogramBounds, window: Duration, clock: Clock) {
         self.bounds = bounds
-        self.windowNanoseconds = windowNanoseconds
+        self.window = window
         self.clock = clock
     }
 
@@ -34,7 +34,7 @@ final class SampledWaits: Sendable {
             for sample in samples {
                 var queue = known.removeValue(forKey: sample.queue) ?? Queue(histogram: Histogram(bounds))
                 queue.histogram.observe(sample.seconds)
-                if queue.window == nil { queue.window = QuantileWindow(windowNanoseconds: windowNanoseconds) }
+                if queue.window == nil { queue.window = QuantileWindow(window: window) }
                 queue.window?.observe(sample.seconds, at: now)
                 known[sample.queue] = queue
             }

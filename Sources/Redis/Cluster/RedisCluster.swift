@@ -9,11 +9,11 @@ import Platform
 final class RedisCluster: RedisClient {
     /// A command that is sent on more often than this goes in circles.
     private static let maxRedirects = 5
-    private static let maxNodeBackoffNanoseconds: UInt64 = 5_000_000_000
+    private static let maxNodeBackoff = Duration.seconds(5)
 
     private struct Node {
         var connection: RedisConnection?
-        var backoff = ReconnectBackoff(maxNanoseconds: maxNodeBackoffNanoseconds)
+        var backoff = ReconnectBackoff(max: maxNodeBackoff)
         var lastError: RedisError?
     }
 
@@ -63,13 +63,12 @@ final class RedisCluster: RedisClient {
         let candidates = candidates()
         for (index, address) in candidates.enumerated() {
             // One that hangs must leave time for the others, and for the scrape itself.
-            let left = deadline.nanoseconds(since: clock.monotonic())
-            if left == 0 {
+            let left = deadline.duration(since: clock.monotonic())
+            if left == .zero {
                 last = timeoutError()
                 break
             }
-            let patience = clock.monotonic().advanced(
-                byNanoseconds: left / UInt64(min(4, candidates.count - index) + 1))
+            let patience = clock.monotonic().advanced(by: left / (min(4, candidates.count - index) + 1))
             do throws(RedisError) {
                 topology = try readTopology(address, deadline: patience)
                 isStale = false
@@ -226,9 +225,9 @@ final class RedisCluster: RedisClient {
         _ pipeline: RedisPipeline, _ orders: [RedisEndpoint.Address: [Order]], _ replies: inout [RedisReply],
         deadline: MonotonicTime, isAll: Bool
     ) throws(RedisError) -> [Part] {
-        func patience(_ part: UInt64) -> MonotonicTime {
+        func patience(_ part: Int) -> MonotonicTime {
             let now = clock.monotonic()
-            return isAll ? deadline : now.advanced(byNanoseconds: deadline.nanoseconds(since: now) / part)
+            return isAll ? deadline : now.advanced(by: deadline.duration(since: now) / part)
         }
         var asked: [(address: RedisEndpoint.Address, orders: [Order])] = []
         var exchanges: [RedisExchange] = []

@@ -39,7 +39,7 @@ extension TaskAggregatorOptions {
         self.init(
             bounds: settings[\.metrics.waitBuckets], maxTaskTypes: settings[\.metrics.taskTypes],
             maxQueues: settings[\.metrics.queuesMax],
-            quantileWindowNanoseconds: settings[\.metrics.quantileWindow].nanoseconds)
+            quantileWindow: settings[\.metrics.quantileWindow])
         collectsWaits = isForwarding && settings[\.traces.waitSpan]
     }
 }

@@ -61,14 +61,13 @@ extension RedisMonitorOptions? {
         if let password = settings[\.redis.sentinelPassword] { target.sentinels?.password = password }
         if target.endpoint.tls != nil { target.endpoint.tls = RedisTLSOptions(settings) }
         var options = RedisMonitorOptions(
-            target: target, intervalNanoseconds: settings[\.redis.interval].nanoseconds,
-            timeoutNanoseconds: settings[\.redis.timeout].nanoseconds, filter: QueueFilter(settings))
+            target: target, interval: settings[\.redis.interval], timeout: settings[\.redis.timeout],
+            filter: QueueFilter(settings))
         if settings[\.redis.lookAhead] > 0, let interval = settings[\.redis.lookInterval] {
-            options.lookAhead = LookAheadOptions(
-                count: settings[\.redis.lookAhead], intervalNanoseconds: interval.nanoseconds)
+            options.lookAhead = LookAheadOptions(count: settings[\.redis.lookAhead], interval: interval)
         }
         options.contextKeys = TaskContextKeys(settings)
-        options.memoryIntervalNanoseconds = settings[\.redis.memorySampling]?.nanoseconds
+        options.memoryInterval = settings[\.redis.memorySampling]
         self = options
     }
 }
