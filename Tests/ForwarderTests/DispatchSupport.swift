@@ -1,6 +1,7 @@
 import Model
 import OTLP
 import ProtobufWire
+import TestSupport
 
 @testable import Forwarder
 @testable import Spool
@@ -98,14 +99,14 @@ struct ModelledForwarder {
     var held = 0
     var heldBytes = 0
     private(set) var flying: [(delivery: Delivery, batch: SpoolBatch, end: MonotonicTime)] = []
-    private var random: SeededNumbers
+    private var random: SeededGenerator
 
     init(seed: UInt64 = 1, _ change: (inout ForwarderOptions) -> Void = { _ in }) throws {
         var options = try ForwarderOptions.test("http://h")
         options.maxBatchBytes = Self.batchBytes
         change(&options)
         dispatch = Dispatch(options)
-        random = SeededNumbers(seed)
+        random = SeededGenerator(seed: seed)
     }
 
     /// Until nothing is left, or for so many seconds of the model's time.
@@ -198,21 +199,5 @@ struct ModelledForwarder {
             let time = now.advanced(byNanoseconds: UInt64(index) * 1_000_000_000 / perSecond)
             arriving.append((time, makeBatch(start..<start + frames)))
         }
-    }
-}
-
-struct SeededNumbers {
-    private var state: UInt64
-
-    init(_ seed: UInt64) {
-        state = seed &* 0x9E37_79B9_7F4A_7C15 | 1
-    }
-
-    /// xorshift64*
-    mutating func next() -> UInt64 {
-        state ^= state >> 12
-        state ^= state << 25
-        state ^= state >> 27
-        return (state &* 0x2545_F491_4F6C_DD1D) >> 11
     }
 }

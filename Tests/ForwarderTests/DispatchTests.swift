@@ -1,4 +1,5 @@
 import Model
+import TestSupport
 import Testing
 
 @testable import Forwarder
@@ -64,7 +65,7 @@ struct DispatchTests {
         var model = try ModelledForwarder(seed: seed)
         model.spooled = seed % 2 == 0 ? Self.batches(2000) : Self.batches(400, frames: 5, spansPerFrame: 2)
         let spans = model.spooled.reduce(0) { $0 + $1.spanCount }
-        var random = SeededNumbers(seed)
+        var random = SeededGenerator(seed: seed)
         model.run { _, _ in random.next() % 2 == 0 ? Self.outcome(status) : Self.accepted }
         #expect(model.deliveredSpans == spans)
         #expect(model.refused.isEmpty)
@@ -448,7 +449,7 @@ struct DispatchTests {
         "However answers come, every span is delivered, dropped, or still there",
         arguments: 1...60 as ClosedRange<UInt64>)
     func books(seed: UInt64) throws {
-        var random = SeededNumbers(seed)
+        var random = SeededGenerator(seed: seed)
         var model = try ModelledForwarder(seed: seed) { $0.maxInFlight = Int(1 + seed % 4) }
         let frames = Int(1 + seed % 7)
         model.spooled = Self.batches(100, frames: frames, spansPerFrame: Int(1 + seed % 5))

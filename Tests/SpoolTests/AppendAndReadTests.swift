@@ -1,4 +1,5 @@
 import Model
+import TestSupport
 import Testing
 
 @testable import Spool
@@ -139,7 +140,7 @@ struct AppendAndReadTests {
 
     @Test("The age of the oldest span is that of the oldest one that is not settled")
     func oldestAge() throws {
-        let clock = ManualClock()
+        let clock = TestClock()
         let spool = try Spool(MemoryFileSystem(), .small(), clock)
         let start = clock.now
         for index in 0..<3 {

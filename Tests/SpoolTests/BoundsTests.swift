@@ -1,4 +1,5 @@
 import Model
+import TestSupport
 import Testing
 
 @testable import Spool
@@ -93,7 +94,7 @@ struct BoundsTests {
 
     @Test("Frames older than max-age are dropped by whole segments, settled ones without being counted")
     func expiry() throws {
-        let clock = ManualClock()
+        let clock = TestClock()
         let disk = MemoryFileSystem()
         let spool = try Spool(disk, .small(segmentBytes: 2500, maxAgeSeconds: 60), clock)
         for _ in 0..<4 { try spool.append(Self.payload, spans: 2) }
@@ -113,7 +114,7 @@ struct BoundsTests {
 
     @Test("A frame older than max-age is not sent, though it lies in a segment with young ones")
     func exactExpiry() throws {
-        let clock = ManualClock()
+        let clock = TestClock()
         let disk = MemoryFileSystem()
         let spool = try Spool(disk, .small(maxAgeSeconds: 60), clock)
         for index in 0..<6 {
@@ -132,7 +133,7 @@ struct BoundsTests {
 
     @Test("When all that waits has expired, a read finds nothing, and the segments go")
     func allExpired() throws {
-        let clock = ManualClock()
+        let clock = TestClock()
         let disk = MemoryFileSystem()
         let spool = try Spool(disk, .small(segmentBytes: 200, maxAgeSeconds: 60), clock)
         for index in 0..<20 { try spool.append("payload number \(index)", spans: 2) }
@@ -147,7 +148,7 @@ struct BoundsTests {
 
     @Test("A batch that waits to be sent again loses what has become too old")
     func expiredInFlight() throws {
-        let clock = ManualClock()
+        let clock = TestClock()
         let spool = try Spool(MemoryFileSystem(), .small(maxAgeSeconds: 60), clock)
         for index in 0..<4 {
             try spool.append("\(index)", spans: 2)
@@ -167,17 +168,17 @@ struct BoundsTests {
 
     @Test("A clock that was set back expires nothing")
     func clockSetBack() throws {
-        let clock = ManualClock()
+        let clock = TestClock()
         let spool = try Spool(MemoryFileSystem(), .small(maxAgeSeconds: 60), clock)
         try spool.append("x")
-        clock.advance(seconds: -100_000)
+        clock.set(WallTime(seconds: clock.now.wholeSeconds - 100_000))
         spool.dropExpired()
         #expect(spool.statistics.spans == 1)
     }
 
     @Test("An append works after everything was dropped by age, and after a restart")
     func appendAfterExpiry() throws {
-        let clock = ManualClock()
+        let clock = TestClock()
         let disk = MemoryFileSystem()
         let spool = try Spool(disk, .small(maxAgeSeconds: 60), clock)
         try spool.append("old")

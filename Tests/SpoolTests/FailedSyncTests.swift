@@ -1,6 +1,7 @@
 import Glibc
 import Platform
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Spool
@@ -39,7 +40,7 @@ struct FailedSyncTests {
     @Test("If the fresh file fails too, the sender hears so, and the spool does not keep what will be sent again")
     func withdrawn() throws {
         let disk = MemoryFileSystem()
-        let clock = ManualClock()
+        let clock = TestClock()
         let spool = try Spool(disk, Self.always, clock)
         let heard = Heard()
         try spool.append("kept", spans: 2, heard: heard)
@@ -68,7 +69,7 @@ struct FailedSyncTests {
     @Test("A failed file is never synced again; its copy is tried again, a second apart, until it works")
     func retried() throws {
         let disk = MemoryFileSystem()
-        let clock = ManualClock()
+        let clock = TestClock()
         let spool = try Spool(disk, .small(sync: .interval(.nanoseconds(1))), clock)
         try spool.append("one")
         disk.inject(Self.syncFault(times: 3))
@@ -91,7 +92,7 @@ struct FailedSyncTests {
     @Test("An append while a sync fails leaves no file open")
     func appendWhileFailing() throws {
         let disk = MemoryFileSystem()
-        let clock = ManualClock()
+        let clock = TestClock()
         let spool = try Spool(disk, .small(sync: .interval(.nanoseconds(1))), clock)
         try spool.append("one")
         disk.inject(Self.syncFault(times: 2))
@@ -169,7 +170,7 @@ struct FailedSyncTests {
         arguments: [SpoolSync.always, .interval(.nanoseconds(1))])
     func refuses(sync: SpoolSync) throws {
         let disk = MemoryFileSystem()
-        let clock = ManualClock()
+        let clock = TestClock()
         let spool = try Spool(disk, .small(sync: sync), clock)
         try spool.append("one")
         disk.inject(Self.syncFault(times: .max))
@@ -248,7 +249,7 @@ struct FailedSyncTests {
     @Test("A copy never takes the spool over its bound")
     func bound() throws {
         let disk = MemoryFileSystem()
-        let clock = ManualClock()
+        let clock = TestClock()
         let options = SpoolOptions.small(maxBytes: 8192 + 2000, segmentBytes: 1500, sync: .interval(.nanoseconds(1)))
         let spool = try Spool(disk, options, clock)
         try spool.append(String(repeating: "x", count: 1300))
@@ -305,7 +306,7 @@ struct FailedSyncTests {
         arguments: [SpoolWhenFull.refuse, .dropOldest])
     func markThatStays(whenFull: SpoolWhenFull) throws {
         let disk = MemoryFileSystem()
-        let clock = ManualClock()
+        let clock = TestClock()
         let spool = try Spool(
             disk,
             .small(maxBytes: 8192 + 2000, whenFull: whenFull, maxAgeSeconds: 60, sync: .interval(.nanoseconds(1))),
@@ -331,7 +332,7 @@ struct FailedSyncTests {
     @Test("Half a frame and half a copy that can't be taken away count as room that is taken")
     func strays() throws {
         let disk = MemoryFileSystem()
-        let clock = ManualClock()
+        let clock = TestClock()
         let spool = try Spool(disk, .small(sync: .interval(.nanoseconds(1))), clock)
         try spool.append("one")
         disk.inject(Fault(operation: .append, keptBytes: 10), Fault(operation: .truncate, namePrefix: "segment"))
@@ -390,7 +391,7 @@ struct FailedSyncTests {
     @Test("A checkpoint that can't be synced is written anew, a second later; no sender waits for it")
     func checkpoint() throws {
         let disk = MemoryFileSystem()
-        let clock = ManualClock()
+        let clock = TestClock()
         let spool = try Spool(disk, Self.always, clock)
         let heard = Heard()
         try spool.append("one")
@@ -413,7 +414,7 @@ struct FailedSyncTests {
     @Test("The checkpoint is synced before the name of a file that was deleted goes for good")
     func checkpointBeforeDirectory() throws {
         let disk = MemoryFileSystem()
-        let spool = try Spool(disk, SpoolOptions.small(segmentBytes: 100, sync: .always), ManualClock())
+        let spool = try Spool(disk, SpoolOptions.small(segmentBytes: 100, sync: .always), TestClock())
         for index in 0..<4 { try spool.append("\(index)" + String(repeating: "x", count: 60)) }
         #expect(spool.syncOnce())
         let files = disk.syncedNames.count
@@ -425,7 +426,7 @@ struct FailedSyncTests {
     @Test("A file that can't be read back for its copy keeps no other frame out")
     func unreadableOriginal() throws {
         let disk = MemoryFileSystem()
-        let clock = ManualClock()
+        let clock = TestClock()
         let spool = try Spool(disk, SpoolOptions.small(segmentBytes: 1000, sync: .interval(.nanoseconds(1))), clock)
         try spool.append("one")
         disk.inject(Fault(operation: .sync, namePrefix: "segment-", code: EIO))
@@ -440,7 +441,7 @@ struct FailedSyncTests {
     @Test("The checkpoint is synced once a second while batches are settled, and at the end")
     func checkpointPace() throws {
         let disk = MemoryFileSystem()
-        let clock = ManualClock()
+        let clock = TestClock()
         let spool = try Spool(disk, Self.always, clock)
         func syncs() -> Int { disk.syncedNames.count { $0 == Checkpoint.fileName } }
         for second in 1...3 {

@@ -1,5 +1,6 @@
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Spool
@@ -10,7 +11,7 @@ struct HalfSentTests {
 
     /// A spool with one frame of ten spans, read, and its spans 2 to 5 settled.
     private static func make(
-        _ disk: MemoryFileSystem, _ options: SpoolOptions = .small(), _ clock: ManualClock = ManualClock()
+        _ disk: MemoryFileSystem, _ options: SpoolOptions = .small(), _ clock: TestClock = TestClock()
     ) throws -> (spool: Spool, frame: SpoolFrame) {
         let spool = try Spool(disk, options, clock)
         try spool.append("whole", spans: 10)
@@ -46,7 +47,7 @@ struct HalfSentTests {
 
     @Test("A segment that is dropped under a divided request drops what is left of it")
     func evicted() throws {
-        let clock = ManualClock()
+        let clock = TestClock()
         let (spool, frame) = try Self.make(MemoryFileSystem(), .small(maxAgeSeconds: 60), clock)
         clock.advance(seconds: 61)
         spool.dropExpired()
@@ -60,7 +61,7 @@ struct HalfSentTests {
     @Test("The next start finds what was left and no more, after a clean end or a kill", arguments: [true, false])
     func restart(isClean: Bool) throws {
         let disk = MemoryFileSystem()
-        let clock = ManualClock()
+        let clock = TestClock()
         let (spool, frame) = try Self.make(disk, .small(), clock)
         try spool.append("before", spans: 2)
         spool.settle(8..<9, of: frame)
@@ -107,7 +108,7 @@ struct HalfSentTests {
 
     @Test("What is left of an old frame expires part by part, as each is to be sent")
     func expired() throws {
-        let clock = ManualClock()
+        let clock = TestClock()
         let (spool, frame) = try Self.make(MemoryFileSystem(), .small(maxAgeSeconds: 60), clock)
         clock.advance(seconds: 50)
         try spool.append("young")

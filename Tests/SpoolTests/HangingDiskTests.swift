@@ -1,6 +1,7 @@
 import Glibc
 import Platform
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Spool
@@ -44,7 +45,7 @@ struct HangingDiskTests {
     @Test("Who asks for statistics hears that there are none now, and is not held up")
     func statistics() throws {
         let disk = HangingFileSystem()
-        let spool = try Spool(fileSystem: disk, options: .small(), clock: ManualClock().clock)
+        let spool = try Spool(fileSystem: disk, options: .small(), clock: TestClock().clock)
         #expect(spool.statistics(patience: .zero)?.spans == 0)
         let appender = try OSThread(name: "appender") {
             try? "x".utf8.withContiguousStorageIfAvailable {

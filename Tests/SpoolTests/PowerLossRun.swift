@@ -10,7 +10,7 @@ struct PowerLossRun {
     private let sync: SpoolSync
     private let syncsFail: Bool
     private let disk: PowerLossDisk
-    private let clock = ManualClock()
+    private let clock = TestClock()
     private let options: SpoolOptions
     private var random: SeededGenerator
     private var spool: Spool

@@ -1,5 +1,6 @@
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Spool
@@ -11,7 +12,7 @@ struct RereadingTests {
 
     private static func make(
         _ disk: MemoryFileSystem, _ options: SpoolOptions = .small(segmentBytes: 200), frames: Int = 12,
-        _ clock: ManualClock = ManualClock()
+        _ clock: TestClock = TestClock()
     ) throws -> (spool: Spool, frames: [SpoolFrame]) {
         let spool = try Spool(disk, options, clock)
         for index in 0..<frames { try spool.append(text(index), spans: 2) }

@@ -14,7 +14,7 @@ struct SpoolModel {
 
     let seed: UInt64
     let disk = MemoryFileSystem()
-    let clock = ManualClock()
+    let clock = TestClock()
     let options: SpoolOptions
     let hasFaults: Bool
     var random: SeededGenerator

@@ -1,5 +1,6 @@
 import Model
 import Platform
+import TestSupport
 import Testing
 
 @testable import Spool
@@ -178,7 +179,7 @@ struct StretchTests {
 
     @Test("What expires is dropped in both, and not taken for corrupt")
     func expired() throws {
-        let clock = ManualClock()
+        let clock = TestClock()
         let spool = try Spool(MemoryFileSystem(), .small(segmentBytes: 130, maxAgeSeconds: 60), clock)
         try Self.append(0..<5, to: spool)
         clock.advance(seconds: 30)
@@ -250,7 +251,7 @@ struct StretchTests {
 
     @Test("Nothing of the unread is older than the spool says, and it says nothing much older")
     func age() throws {
-        let clock = ManualClock()
+        let clock = TestClock()
         let spool = try Spool(MemoryFileSystem(), .small(), clock)
         let start = clock.clock.monotonic()
         for index in 0..<10 {

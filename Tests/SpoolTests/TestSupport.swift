@@ -1,25 +1,9 @@
 import Model
 import Platform
 import Synchronization
+import TestSupport
 
 @testable import Spool
-
-/// A clock that stands still until a test moves it.
-final class ManualClock: Sendable {
-    private let nanoseconds = Mutex<Int64>(1_700_000_000_000_000_000)
-
-    func advance(seconds: Int64) {
-        nanoseconds.withLock { $0 += seconds * 1_000_000_000 }
-    }
-
-    var now: WallTime { WallTime(nanoseconds: nanoseconds.withLock { $0 }) }
-
-    var clock: Clock {
-        Clock(
-            wall: { [self] in WallTime(nanoseconds: nanoseconds.withLock { $0 }) },
-            monotonic: { [self] in MonotonicTime(nanoseconds: nanoseconds.withLock { UInt64($0) }) })
-    }
-}
 
 extension SpoolOptions {
     /// Small segments, and no thread that syncs.
@@ -39,7 +23,7 @@ extension SpoolOptions {
 
 extension Spool {
     convenience init(
-        _ fileSystem: any SpoolFileSystem, _ options: SpoolOptions = .small(), _ clock: ManualClock = ManualClock()
+        _ fileSystem: any SpoolFileSystem, _ options: SpoolOptions = .small(), _ clock: TestClock = TestClock()
     ) throws(SpoolError) {
         try self.init(fileSystem: fileSystem, options: options, clock: clock.clock)
     }

@@ -1,5 +1,6 @@
 import Glibc
 import Platform
+import TestSupport
 import Testing
 
 @testable import Spool
@@ -43,7 +44,7 @@ struct UnreadableSegmentTests {
     @Test("A disk that has a bad minute loses nothing: the reader waits as long as it is told to")
     func patience() throws {
         let disk = MemoryFileSystem()
-        let clock = ManualClock()
+        let clock = TestClock()
         var options = SpoolOptions.small(segmentBytes: 48 + 3 * 60)
         options.readPatience = .seconds(60)
         let spool = try Spool(disk, options, clock)
