@@ -105,23 +105,26 @@ struct IngestSinkTests {
         #expect(!sink.acknowledgesAfterSync && refusal(sink, bytes: 1 << 20) == nil)
     }
 
+    /// A span of task "t" of queue "q", the two letters of `body`, from 103 s to 104 s, with what is known of the task.
+    private static func attempt(_ number: UInt64, lookedFor body: [UInt8], in seen: SeenTasks) -> [TaskSpan] {
+        var span = TaskSpan()
+        span.reference = SpanReference(trace: TraceID(high: 1, low: 1), span: SpanID(number))
+        span.queue = ByteRange(offset: 0, count: 1)
+        span.taskID = ByteRange(offset: 1, count: 1)
+        span.startNanoseconds = 103_000_000_000
+        span.endNanoseconds = 104_000_000_000
+        var spans = [span]
+        body.withUnsafeBytes { seen.look(for: &spans, in: $0) }
+        return spans
+    }
+
     @Test("The ready time that a span was told is used up when the span was accepted")
     func readyTimes() {
         let seen = SeenTasks()
         seen.note(queue: QueueName("q"), id: Array("t".utf8), ready: WallTime(seconds: 100), task: nil)
         let sink = IngestSink(aggregator: makeAggregator(), seenTasks: seen, spool: nil, forwarder: nil)
         let body = Array("qt".utf8)
-        func looked(_ number: UInt64) -> [TaskSpan] {
-            var span = TaskSpan()
-            span.reference = SpanReference(trace: TraceID(high: 1, low: 1), span: SpanID(number))
-            span.queue = ByteRange(offset: 0, count: 1)
-            span.taskID = ByteRange(offset: 1, count: 1)
-            span.startNanoseconds = 103_000_000_000
-            span.endNanoseconds = 104_000_000_000
-            var spans = [span]
-            body.withUnsafeBytes { seen.look(for: &spans, in: $0) }
-            return spans
-        }
+        func looked(_ number: UInt64) -> [TaskSpan] { Self.attempt(number, lookedFor: body, in: seen) }
         // Its request was refused, and it comes again.
         #expect(looked(1).first?.knowledge.readyTime != nil)
         let spans = looked(1)
@@ -136,17 +139,7 @@ struct IngestSinkTests {
         let seen = SeenTasks()
         let sink = IngestSink(aggregator: makeAggregator(), seenTasks: seen, spool: nil, forwarder: nil)
         let body = Array("qt".utf8)
-        func looked(_ number: UInt64) -> [TaskSpan] {
-            var span = TaskSpan()
-            span.reference = SpanReference(trace: TraceID(high: 1, low: 1), span: SpanID(number))
-            span.queue = ByteRange(offset: 0, count: 1)
-            span.taskID = ByteRange(offset: 1, count: 1)
-            span.startNanoseconds = 103_000_000_000
-            span.endNanoseconds = 104_000_000_000
-            var spans = [span]
-            body.withUnsafeBytes { seen.look(for: &spans, in: $0) }
-            return spans
-        }
+        func looked(_ number: UInt64) -> [TaskSpan] { Self.attempt(number, lookedFor: body, in: seen) }
         // The first attempt was never seen pending. Its sender did not hear the answer, and the task is pending again.
         #expect(body.withUnsafeBytes { sink.observe(looked(1), in: $0) }.isEmpty)
         seen.note(queue: QueueName("q"), id: Array("t".utf8), ready: WallTime(seconds: 102), task: nil)
