@@ -31,7 +31,7 @@ package struct SpoolBatch: Sendable {
     package var frames: [SpoolFrame] = []
     /// Spans that are still to be sent.
     package var spanCount = 0
-    /// Of a frame that was sent in part before the start, the spans that are still to be sent; such a frame comes alone.
+    /// The spans that are still to be sent of a frame that was sent in part before the start; such a frame comes alone.
     package var unsentSpans: [Range<Int>]?
 
     package init() {}

@@ -16,7 +16,7 @@ struct AppendedFrame {
 /// Gives frames their sequences, and knows which of them wait for a sync.
 struct SpoolWriter {
     private(set) var nextSequence: UInt64
-    /// Of the frames that are written; segments from before version 2 have another one.
+    /// The key of the frames that are written; segments from before version 2 have another one.
     let key: FrameKey
     /// With `sync: always`, what was appended and is not yet on the disk.
     private var awaitingSync: [AppendedFrame] = []

@@ -9,7 +9,7 @@ struct DeadLetterReader {
     /// After one scrape, in all queues together. The others come after the next one, if no newer ones do.
     static let maxLetters = 200
     static let maxRoundTrips = 20
-    /// Of an id, as it is shown.
+    /// The most bytes of an id that are shown.
     private static let maxIDBytes = 1024
 
     private var budget = MessageBudget()

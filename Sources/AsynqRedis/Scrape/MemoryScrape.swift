@@ -79,7 +79,7 @@ struct MemoryScrape {
     // MARK: Round trip 2
 
     struct SampleAsks {
-        /// As many as there are collections.
+        /// One for each collection.
         let samples: [[Ask<Int64?>]]
         let groupCounts: [Ask<Int64>]
         let groupIDs: [Ask<[[UInt8]]>]

@@ -254,9 +254,9 @@ struct QueueScrape {
         countArrivals(isComplete: isComplete)
     }
 
-    /// As Asynq computes it: now − `pending_since` of the next task, 0 where it has none; a clock ahead of ours gives 0.
-    /// Tasks that workers have taken since the round trip before are passed over. If those are not the whole list, the age
-    /// is not known.
+    /// Reads the latency as Asynq computes it: now − `pending_since` of the next task; 0 where it has none, or where its clock is
+    /// ahead of ours. Tasks that workers have taken since the round trip before are passed over. If those are the whole list
+    /// that was read, and not the whole queue, the age is not known.
     private mutating func readLatency(_ tasks: [Ask<TaskPlace>], _ replies: [RedisReply]) {
         if tasks.isEmpty { return }
         for task in tasks {

@@ -7,7 +7,7 @@ struct UnreadDeadLetters {
         let isArrival: Bool
     }
 
-    /// Of more letters only the newest stay.
+    /// The most letters that wait; of more, the newest stay.
     static let maxPerQueue = 20
 
     private(set) var unread: [Unread] = []

@@ -5,7 +5,7 @@ import SpanReceiver
 // The requests that the spans are kept as which the collector makes itself (WaitSpan.swift, DeadLetterSpans.swift).
 
 extension MadeRequest {
-    /// As many spans as Tempo digests well in one request.
+    /// The number of spans that Tempo digests well in one request.
     private static let maxSpans = 1000
 
     static func requests(_ spans: [MadeSpan]) -> [MadeRequest] {

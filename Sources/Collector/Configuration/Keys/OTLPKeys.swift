@@ -27,7 +27,7 @@ struct OTLPKeys: KeySection {
         help: "largest request, after decompression", isReloadable: true)
 }
 
-/// Of one request, in or out, in bytes: it is held in memory whole.
+/// The largest request that can be configured, in or out, in bytes: it is held in memory whole.
 let largestRequest = 256 << 20
 
 extension ReceiverOptions {
