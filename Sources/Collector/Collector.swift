@@ -22,12 +22,9 @@ import Web
 /// ends it. Stop goes against the flow: no new requests, those in flight end, what is spooled is sent for a while, the
 /// spool is synced.
 package final class Collector: Sendable {
-    /// For requests in flight and the last spans together.
-    private static let shutdown = Duration.seconds(5)
-
     let options: CollectorOptions
     let clock: Clock
-    private let logger: Logger
+    let logger: Logger
     let counters = ReceiverCounters()
     private let otlpLimits: HTTPLimits
     private let webLimits = HTTPLimits()
@@ -41,10 +38,10 @@ package final class Collector: Sendable {
     let history = QueueHistory()
     let queries: QueueQueries
     /// The receiver's, on which spans are appended: a disk that hangs hangs it.
-    private let otlpGroup: MultiThreadedEventLoopGroup
+    let otlpGroup: MultiThreadedEventLoopGroup
     /// The web endpoints', which say so then; and no span waits for a page.
-    private let webGroup: MultiThreadedEventLoopGroup
-    private let servers = Mutex<(web: HTTPServer?, otlp: [HTTPServer])>((nil, []))
+    let webGroup: MultiThreadedEventLoopGroup
+    let servers = Mutex<(web: HTTPServer?, otlp: [HTTPServer])>((nil, []))
 
     /// Opens the spool; nothing runs yet.
     ///
@@ -142,31 +139,4 @@ package final class Collector: Sendable {
     package var webAddress: String { servers.withLock { $0.web?.address.description } ?? "" }
 
     var isListening: Bool { servers.withLock { $0.web != nil && $0.otlp.count >= options.otlpListen.count } }
-
-    /// Ends everything, in at most about five seconds. Spans that could not be sent stay in the spool.
-    package func stop() {
-        let deadline = clock.monotonic().advanced(by: Self.shutdown)
-        let (web, otlp) = servers.withLock { ($0.web, $0.otlp) }
-        redis?.monitor.beginStop()
-        for server in otlp { server.quiesce() }
-        let patience = clock.monotonic().advanced(by: Self.shutdown / 2)
-        while otlp.contains(where: { $0.openConnections > 0 }) && clock.monotonic() < patience { usleep(5000) }
-        for server in otlp { server.close() }
-        // Requests in flight were waiting for it until now.
-        redis?.lookup.beginStop()
-        tempo?.stop(drainUntil: deadline)
-        redis?.awaitStop(until: deadline)
-        web?.quiesce()
-        web?.close()
-        do {
-            for group in [otlpGroup, webGroup] { try group.syncShutdownGracefully() }
-        } catch {
-            logger.warning("event loops did not end", metadata: ["error": "\(error)"])
-        }
-        if let left = tempo?.spool.statistics.spans, left > 0 {
-            logger.notice("stopped; spans wait in the spool for the next start", metadata: ["spans": "\(left)"])
-        } else {
-            logger.notice("stopped")
-        }
-    }
 }

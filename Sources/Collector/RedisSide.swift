@@ -9,7 +9,7 @@ import SpanReceiver
 struct RedisSide: Sendable {
     let monitor: RedisMonitor
     let lookup: TaskLookup
-    let knownTasks: KnownTasks
+    let knownTasks: FilteredTaskKnowledge
     let relinker: TraceRelinker
     private let hasAsynqmonNames: Bool
     private let isLookingAhead: Bool
@@ -22,7 +22,7 @@ struct RedisSide: Sendable {
         lookup = try TaskLookup(
             redis.target, tasks: monitor.seenTasks, clock: clock, logger: logger,
             patience: options.lookupTimeout)
-        knownTasks = KnownTasks(seen: monitor.seenTasks, lookup: lookup, filter: redis.filter)
+        knownTasks = FilteredTaskKnowledge(seen: monitor.seenTasks, lookup: lookup, filter: redis.filter)
         relinker = TraceRelinker(options.relink, source: knownTasks)
         hasAsynqmonNames = options.hasAsynqmonNames
         isLookingAhead = redis.lookAhead != nil

@@ -49,7 +49,7 @@ struct DeadLetterTests {
         for second in 0..<50 {
             try archive(redis, second * 30..<second * 30 + 30, at: Self.now.wholeSeconds - Int64(second))
         }
-        var scrape = QueueScrape(QueueName("q"), arrivals: ArchiveArrivals(), at: Self.now)
+        var scrape = QueueCommands(QueueName("q"), arrivals: ArchiveArrivals(), at: Self.now)
         var counts = RedisPipeline()
         let asked = scrape.addCounts(to: &counts)
         scrape.readCounts(asked, try redis.roundTrip(counts, deadline: .soon))

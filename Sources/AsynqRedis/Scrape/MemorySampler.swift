@@ -29,7 +29,7 @@ package enum MemorySampler {
         var sample = MemorySample()
         var rest = queues[...]
         while !rest.isEmpty {
-            var chunk = rest.prefix(queuesAtOnce).map { MemoryScrape($0.name, groupCount: $0.groups ?? 0) }
+            var chunk = rest.prefix(queuesAtOnce).map { MemoryCommands($0.name, groupCount: $0.groups ?? 0) }
             rest = rest.dropFirst(chunk.count)
             try ask(client, &chunk, deadline, { $0.addCollections(to: &$1) }, { $0.readCollections($1, $2) })
             try ask(client, &chunk, deadline, { $0.addSamples(to: &$1) }, { $0.readSamples($1, $2) })
@@ -50,8 +50,9 @@ package enum MemorySampler {
 
     /// One round trip for several queues.
     private static func ask<Asked>(
-        _ client: any RedisClient, _ queues: inout [MemoryScrape], _ deadline: MonotonicTime,
-        _ add: (MemoryScrape, inout RedisPipeline) -> Asked, _ read: (inout MemoryScrape, Asked, [RedisReply]) -> Void
+        _ client: any RedisClient, _ queues: inout [MemoryCommands], _ deadline: MonotonicTime,
+        _ add: (MemoryCommands, inout RedisPipeline) -> Asked,
+        _ read: (inout MemoryCommands, Asked, [RedisReply]) -> Void
     ) throws(RedisError) {
         var pipeline = RedisPipeline()
         let asked = queues.map { add($0, &pipeline) }

@@ -85,11 +85,11 @@ package struct QueueScraper {
     private mutating func readSnapshot(
         _ client: any RedisClient, deadline: MonotonicTime
     ) throws(RedisError) -> RedisSnapshot {
-        var servers = ServerScrape(last: lastServers)
+        var servers = ServerCommands(last: lastServers)
         let (names, areOld, now) = try readIndexes(client, &servers, deadline: deadline)
         var queues = names.map { name in
             let known = memory[name]
-            return QueueScrape(
+            return QueueCommands(
                 name, lastGroupCount: known?.groups ?? (isCareful ? .max : 0), lastPending: known?.pending ?? 0,
                 lastProcessed: known?.processed, arrivals: known?.arrivals,
                 unreadLetters: unreadLetters[name] ?? UnreadDeadLetters(), isBaseline: known?.isBaseline ?? isBaseline,
@@ -134,7 +134,7 @@ package struct QueueScraper {
     }
 
     /// Returns the snapshots, with the counters that need to know the scrape before.
-    private mutating func remember(_ queues: [QueueScrape]) -> [QueueSnapshot] {
+    private mutating func remember(_ queues: [QueueCommands]) -> [QueueSnapshot] {
         if memory.count + queues.count > Self.maxRemembered {
             let present = Set(queues.map(\.snapshot.name))
             memory = memory.filter { present.contains($0.key) }
@@ -176,7 +176,7 @@ package struct QueueScraper {
     }
 
     private mutating func readIndexes(
-        _ client: any RedisClient, _ servers: inout ServerScrape, deadline: MonotonicTime
+        _ client: any RedisClient, _ servers: inout ServerCommands, deadline: MonotonicTime
     ) throws(RedisError) -> (names: [QueueName], areOld: Bool, now: WallTime) {
         let now = clock.wall()
         var pipeline = RedisPipeline()

@@ -39,13 +39,13 @@ struct Replies {
         // Another queue's commands stand before ours: replies are found by index.
         var pipeline = RedisPipeline()
         pipeline.add("PING")
-        var scrape = QueueScrape(
+        var scrape = QueueCommands(
             QueueName("q"), lastGroupCount: lastGroupCount, lastPending: deeper.isEmpty ? 31 : 32,
             lastProcessed: lastProcessed, arrivals: arrivals, isBaseline: isBaseline, at: Self.now)
         let counted = scrape.addCounts(to: &pipeline)
         var replies = [RedisReply.null] + counts + [processed, failed, paused, next] + deeper
         replies += overdue + [expiredLeases, archive, groups]
-        if lastGroupCount <= QueueScrape.maxGroups { replies.append(members) }
+        if lastGroupCount <= QueueCommands.maxGroups { replies.append(members) }
         #expect(replies.count == pipeline.count)
         scrape.readCounts(counted, replies)
         var second = RedisPipeline()
@@ -59,7 +59,7 @@ struct Replies {
 }
 
 @Suite("What a queue's replies mean")
-struct QueueScrapeTests {
+struct QueueCommandsTests {
     @Test("A healthy queue gives every number and no error")
     func healthy() {
         var replies = Replies()
@@ -216,15 +216,15 @@ struct QueueScrapeTests {
     @Test("More groups than the cap are not summed up, and are not even asked for the next time")
     func groupsOverTheCap() {
         var replies = Replies()
-        replies.groups = .integer(QueueScrape.maxGroups + 1)
+        replies.groups = .integer(QueueCommands.maxGroups + 1)
         replies.members = .array([Replies.text("a")])
         let first = replies.scrape()
         #expect(first.errors == [.limit] && first.snapshot.size[.aggregating] == nil && first.details == 1)
-        #expect(first.snapshot.groups == QueueScrape.maxGroups + 1)
-        let second = replies.scrape(lastGroupCount: QueueScrape.maxGroups + 1)
+        #expect(first.snapshot.groups == QueueCommands.maxGroups + 1)
+        let second = replies.scrape(lastGroupCount: QueueCommands.maxGroups + 1)
         #expect(second.errors == [.limit] && second.snapshot.size[.aggregating] == nil)
         replies.groups = .integer(0)
-        let third = replies.scrape(lastGroupCount: QueueScrape.maxGroups + 1)
+        let third = replies.scrape(lastGroupCount: QueueCommands.maxGroups + 1)
         #expect(third.errors.isEmpty && third.snapshot.size[.aggregating] == 0)
     }
 

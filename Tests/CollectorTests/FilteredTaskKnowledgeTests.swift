@@ -9,7 +9,7 @@ import Testing
 @testable import Collector
 
 @Suite("Which tasks that spans name are looked up")
-struct KnownTasksTests {
+struct FilteredTaskKnowledgeTests {
     private let seen = SeenTasks()
     private let lookup: TaskLookup
 
@@ -30,7 +30,7 @@ struct KnownTasksTests {
 
     @Test("queues that the filter leaves out are not asked for, by the filter that is in force")
     func filter() {
-        let tasks = KnownTasks(seen: seen, lookup: lookup, filter: QueueFilter(exclude: "^private"))
+        let tasks = FilteredTaskKnowledge(seen: seen, lookup: lookup, filter: QueueFilter(exclude: "^private"))
         func asks(_ queues: [String]) -> Bool { tasks.lookUp(questions(queues), whenDone: {}) }
         #expect(!asks(["private"]))
         #expect(asks(["private", "mail"]))
@@ -57,7 +57,7 @@ struct KnownTasksTests {
 
     @Test("what SeenTasks knows is put on the spans")
     func look() {
-        let tasks = KnownTasks(seen: seen, lookup: lookup, filter: .all)
+        let tasks = FilteredTaskKnowledge(seen: seen, lookup: lookup, filter: .all)
         seen.note(queue: QueueName("q"), id: Array("t".utf8), ready: nil, task: StoredTask(retried: 4, context: nil))
         var span = TaskSpan()
         span.queue = ByteRange(offset: 0, count: 1)

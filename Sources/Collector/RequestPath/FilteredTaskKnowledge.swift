@@ -5,7 +5,7 @@ import Synchronization
 
 /// What Redis knows of tasks, for the receiver: `SeenTasks` and `TaskLookup` behind one seam. Queues that the filter leaves out
 /// are not asked for.
-final class KnownTasks: TaskKnowledgeSource {
+final class FilteredTaskKnowledge: TaskKnowledgeSource {
     private let seen: SeenTasks
     private let lookup: TaskLookup
     private let filter: Mutex<CompiledQueueFilter>

@@ -6,7 +6,7 @@ import Testing
 @testable import AsynqRedis
 
 @Suite("What the servers' replies mean")
-struct ServerScrapeTests {
+struct ServerCommandsTests {
     private static let now = WallTime(seconds: 1_700_000_000)
 
     private static func text(_ text: String) -> RedisReply { .string(Array(text.utf8)) }
@@ -47,8 +47,8 @@ struct ServerScrapeTests {
         servers: RedisReply = list(), schedulers: RedisReply = list(),
         info: [RedisReply] = [.array([]), .array([]), .array([])],
         details: [RedisReply] = [], last: [[UInt8]: ServerSnapshot] = [:]
-    ) -> ServerScrape {
-        var scrape = ServerScrape(last: last)
+    ) -> ServerCommands {
+        var scrape = ServerCommands(last: last)
         var pipeline = RedisPipeline()
         pipeline.add("PING")
         let indexes = scrape.addIndexes(to: &pipeline, at: now)
@@ -106,13 +106,13 @@ struct ServerScrapeTests {
 
     @Test("More live servers than are looked at are counted as a limit")
     func limit() {
-        func scrape(_ count: Int) -> ServerScrape {
+        func scrape(_ count: Int) -> ServerCommands {
             Self.scrape(
                 servers: .array((0..<count).map { Self.text("asynq:servers:{\($0)}") }),
-                details: Array(repeating: .null, count: ServerScrape.maxMembers))
+                details: Array(repeating: .null, count: ServerCommands.maxMembers))
         }
-        #expect(scrape(ServerScrape.maxMembers).errors.isEmpty)
-        #expect(scrape(ServerScrape.maxMembers + 1).errors.map(\.reason) == [.limit])
+        #expect(scrape(ServerCommands.maxMembers).errors.isEmpty)
+        #expect(scrape(ServerCommands.maxMembers + 1).errors.map(\.reason) == [.limit])
     }
 
     @Test("A scheduler's entries are read, each by itself; never is Go's zero time")

@@ -6,7 +6,7 @@ import Redis
 ///
 /// The numbers are those that Asynq's `Inspector.GetQueueInfo` computes in Lua, without Lua, and in three round trips
 /// whatever the number of queues is.
-struct QueueScrape {
+struct QueueCommands {
     /// More groups than this are not summed up: `aggregating` is left out then, and counted as a `limit` error.
     static let maxGroups: Int64 = 10_000
 

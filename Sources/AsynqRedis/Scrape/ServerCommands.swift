@@ -6,7 +6,7 @@ import Redis
 ///
 /// Asynq's own Inspector also deletes the stale members of the indexes; a scrape reads only. A member whose key is gone
 /// (the server stopped, or its ten seconds are over) is no live server.
-struct ServerScrape {
+struct ServerCommands {
     /// More members of an index, or entries of a scheduler, are not looked at; counted as a `limit` error.
     static let maxMembers = 5000
 

@@ -13,11 +13,11 @@ import Redis
 ///     round trip 3   MEMORY USAGE of the hashes sampled there
 ///
 /// A sampled task whose hash is gone (evicted, deleted by hand) is left out of the mean; Asynq's script fails there.
-struct MemoryScrape {
+struct MemoryCommands {
     private static let sampled = 20
     private static let sampledGroups = 5
     /// More groups than this are not looked at, as in the scrape: the estimate is without them then.
-    static let maxGroups = QueueScrape.maxGroups
+    static let maxGroups = QueueCommands.maxGroups
 
     private struct Collection {
         let count: Double

@@ -1,0 +1,43 @@
+import AsynqRedis
+import Glibc
+import HTTPService
+import Logging
+import Model
+import NIOCore
+import NIOPosix
+import Platform
+import Spool
+import Synchronization
+
+/// The end of the process, against the flow: no new requests, those in flight are answered, what is spooled is sent for a while.
+extension Collector {
+    /// The time for requests in flight and the last spans together.
+    private static let shutdown = Duration.seconds(5)
+
+    /// Ends everything, in at most about five seconds. Spans that could not be sent stay in the spool.
+    package func stop() {
+        let deadline = clock.monotonic().advanced(by: Self.shutdown)
+        let (web, otlp) = servers.withLock { ($0.web, $0.otlp) }
+        redis?.monitor.beginStop()
+        for server in otlp { server.quiesce() }
+        let patience = clock.monotonic().advanced(by: Self.shutdown / 2)
+        while otlp.contains(where: { $0.openConnections > 0 }) && clock.monotonic() < patience { usleep(5000) }
+        for server in otlp { server.close() }
+        // Requests in flight were waiting for it until now.
+        redis?.lookup.beginStop()
+        tempo?.stop(drainUntil: deadline)
+        redis?.awaitStop(until: deadline)
+        web?.quiesce()
+        web?.close()
+        do {
+            for group in [otlpGroup, webGroup] { try group.syncShutdownGracefully() }
+        } catch {
+            logger.warning("event loops did not end", metadata: ["error": "\(error)"])
+        }
+        if let left = tempo?.spool.statistics.spans, left > 0 {
+            logger.notice("stopped; spans wait in the spool for the next start", metadata: ["spans": "\(left)"])
+        } else {
+            logger.notice("stopped")
+        }
+    }
+}
