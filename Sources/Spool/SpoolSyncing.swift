@@ -157,6 +157,8 @@ extension Spool {
             let sequences = Set(refused.map(\.sequence))
             state.publish(waiting.filter { !sequences.contains($0.sequence) }, at: now)
             state.withdraw(refused, at: now)
+            // A reader may have opened some that could not be closed before their sync.
+            state.closeIdleFiles(needsSync: true)
             return (sequences, isClean && bad.isEmpty)
         }
         for frame in waiting { frame.whenDurable?(!refused.contains(frame.sequence)) }

@@ -1,5 +1,6 @@
 import Model
 import Platform
+import Synchronization
 import TestSupport
 import Testing
 
@@ -331,5 +332,16 @@ extension UInt32 {
             #expect(again == (1...frames).filter { $0 % 2 == 1 || $0 > settled })
         }
         #expect(spool.statistics.bytes >= disk.totalBytes)
+    }
+
+    @Test("Segments that were read before their first sync are closed after it")
+    func closedAfterTheSync() throws {
+        let disk = MemoryFileSystem()
+        for index in 0..<6 { try Spool(disk).append("\(index)") }
+        let spool = try Spool(disk, .small(sync: .interval(.nanoseconds(1))))
+        #expect(try spool.readAll() == (0..<6).map(String.init))
+        #expect(spool.syncOnce())
+        let open = spool.state.withLock { state in state.segments.dropLast().count { $0.file != nil } }
+        #expect(open == 0)
     }
 }
