@@ -5,13 +5,13 @@ import Spool
 
 /// The spool of `spool.directory`, and the lock that keeps others off it.
 struct OpenedSpool {
-    let lock: DirectoryLock
+    let lock: SpoolDirectoryLock
     let spool: Spool
 
     init(directory: String, options: SpoolOptions, clock: Clock) throws(SpoolStartError) {
         do throws(SpoolError) {
             let fileSystem = try Self.fileSystem(directory)
-            lock = try DirectoryLock(directory: directory)
+            lock = try SpoolDirectoryLock(directory: directory)
             spool = try Spool(fileSystem: fileSystem, options: options, clock: clock)
         } catch {
             throw SpoolStartError(error)

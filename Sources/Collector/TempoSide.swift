@@ -8,7 +8,7 @@ import Spool
 struct TempoSide: Sendable {
     let spool: Spool
     let forwarder: Forwarder
-    private let lock: DirectoryLock
+    private let lock: SpoolDirectoryLock
     private let spoolLogger: Logger
 
     /// Opens the spool.

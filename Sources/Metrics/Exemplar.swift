@@ -1,6 +1,7 @@
 package import Model
 
-/// One observation by name: the span that it was made of, so that a click on the number opens a trace.
+/// One observation by name: the span that it was made of, so that a click on the number opens a trace. A histogram keeps the
+/// newest of each classic bucket (`Histogram.keep`).
 package struct Exemplar: Sendable, Equatable {
     /// Which span, and when it was counted.
     package struct Origin: Sendable, Equatable {

@@ -4,7 +4,7 @@ package import ProtobufWire
 /// A change of one span in a request that has been scanned.
 package struct SpanEdit: Sendable {
     package enum Change: Sendable {
-        /// Its ids are not what Tempo takes.
+        /// Its ids are not what Tempo takes (`SpanFields.hasValidIDs`).
         case remove
         /// A link to the context is added.
         case link(TraceContext)

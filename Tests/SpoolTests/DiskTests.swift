@@ -53,7 +53,7 @@ struct DiskTests {
     @Test("The size that is reported is no less than what the files take, and the bound holds on disk")
     func size() throws {
         let directory = try TemporaryDirectory()
-        let lock = try DirectoryLock(directory: directory.path)
+        let lock = try SpoolDirectoryLock(directory: directory.path)
         let spool = try Spool(
             DiskFileSystem(directory: directory.path),
             .small(maxBytes: 200_000, segmentBytes: 20_000, whenFull: .dropOldest))
@@ -134,15 +134,15 @@ struct DiskTests {
     }
 }
 
-@Suite("DirectoryLock")
+@Suite("SpoolDirectoryLock")
 struct DirectoryLockTests {
     @Test("A second lock is refused with the pid of the owner; after the first is gone it is granted")
     func sameProcess() throws {
         let directory = try TemporaryDirectory()
         do {
-            let first = try DirectoryLock(directory: directory.path)
+            let first = try SpoolDirectoryLock(directory: directory.path)
             do {
-                _ = try DirectoryLock(directory: directory.path)
+                _ = try SpoolDirectoryLock(directory: directory.path)
                 Issue.record("granted twice")
             } catch {
                 guard case SpoolError.locked(let path, let pid) = error else {
@@ -154,7 +154,7 @@ struct DirectoryLockTests {
             }
             withExtendedLifetime(first) {}
         }
-        _ = try DirectoryLock(directory: directory.path)
+        _ = try SpoolDirectoryLock(directory: directory.path)
     }
 
     @Test("A lock file left by a process that died is no obstacle")
@@ -162,7 +162,7 @@ struct DirectoryLockTests {
         let directory = try TemporaryDirectory()
         let file = try DiskFileSystem(directory: directory.path).open("lock")
         try file.write(Array("99999999 and more text\n".utf8), at: 0)
-        let lock = try DirectoryLock(directory: directory.path)
+        let lock = try SpoolDirectoryLock(directory: directory.path)
         #expect(try Files.read(directory.path + "/lock") == Array("\(getpid())\n".utf8))
         withExtendedLifetime(lock) {}
     }
@@ -178,7 +178,7 @@ struct DirectoryLockTests {
         defer { process.terminate() }
         for _ in 0..<1000 where access(held, F_OK) != 0 { usleep(10_000) }
         do {
-            _ = try DirectoryLock(directory: directory.path)
+            _ = try SpoolDirectoryLock(directory: directory.path)
             Issue.record("granted")
         } catch {
             guard case SpoolError.locked(_, let pid) = error else {
@@ -192,7 +192,7 @@ struct DirectoryLockTests {
     @Test("A directory that is missing is an error of the system, not a lock")
     func missing() {
         do {
-            _ = try DirectoryLock(directory: "/tmp/no-such-directory-here")
+            _ = try SpoolDirectoryLock(directory: "/tmp/no-such-directory-here")
             Issue.record("granted")
         } catch {
             guard case SpoolError.io = error else {

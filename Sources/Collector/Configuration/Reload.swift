@@ -4,7 +4,7 @@ import Logging
 import SpanReceiver
 import Spool
 
-/// The values that a running collector can take over, each from a key that is reloadable.
+/// The values that a running collector takes over at SIGHUP, each from a key that is reloadable.
 struct ReloadableOptions: Sendable {
     var logLevel: Logger.Level
     var queueFilter: QueueFilter
