@@ -14,6 +14,7 @@ SEVERITIES = {"critical", "warning", "info"}
 ANNOTATIONS = {"summary", "description", "runbook_url", "dashboard_url"}
 DASHBOARD_UIDS = {"asynq-queues", "asynq-observability", "asynq-collector"}
 WINDOWS = {"long", "short"}  # labels that burn-rate alerts have besides the severity
+FROM_REDIS = r"asynq_(queue|tasks|servers|server|scheduler)_\w+|asynq_redis_(used|max|evicted|connected)\w+"
 
 
 @dataclass
@@ -124,18 +125,47 @@ def runbook_problems(files: RuleFiles) -> list[str]:
 def aggregation_problems(files: RuleFiles) -> list[str]:
     """What is read from Redis is the same in every collector: `max by`, never `sum` of the raw series. What comes from
     spans reached one collector only: `sum by`, never `max`."""
-    from_redis = r"asynq_(queue|tasks|servers|server|scheduler)_\w+|asynq_redis_(used|max|evicted|connected)\w+"
     from_spans = r"asynq_task_(wait|processing|attempts)\w+"
     aggregated = r"\b{how}\s*(?:by\s*\([^)]*\)\s*)?\(\s*(?:\w+\s*\(\s*)?(?:{names})"
     findings = []
     for rule in files.alerts + files.records:
         name = rule.get("alert") or rule["record"]
         expression = rule["expr"]
-        if re.search(aggregated.format(how="sum", names=from_redis), expression):
+        if re.search(aggregated.format(how="sum", names=FROM_REDIS), expression):
             findings.append(f"{name}: sums over collectors what each of them reads from Redis")
         if re.search(aggregated.format(how="max", names=from_spans), expression):
             findings.append(f"{name}: takes one collector's spans for all")
-        for match in re.finditer(rf"(?<![:\w])({from_redis}|{from_spans})", expression):
-            if not re.search(r"\b(max|sum) by \([^)]*\) \((?:\w+\((?:[\d.]+, )?)?\s*$", expression[:match.start()]):
+        for match in re.finditer(rf"(?<![:\w])({FROM_REDIS}|{from_spans})", expression):
+            # The least of their greatest is a comparison of collectors.
+            if not re.search(r"\b((max|sum) by \([^)]*\) \((?:\w+\((?:[\d.]+, )?)?|min by \([^)]*\) \(max_over_time\()\s*$",
+                             expression[:match.start()]):
                 findings.append(f"{name}: {match[0]} is not aggregated over collectors")
+    return findings
+
+
+def unkept_alerts(files: RuleFiles) -> list[str]:
+    """Alerts on what is read from Redis that would be told as resolved when Redis can't be read, or have no unit test of that.
+    Burn rates come from spans; only the pause that silences them is Redis'."""
+    tested = {check["alertname"] for test in files.tests for check in test.get("alert_rule_test", [])
+              for alert in check.get("exp_alerts") or []
+              if alert.get("exp_annotations", {}).get("description", "").startswith("Redis cannot be read; when it last was, ")}
+    findings, meanings = [], set()
+    for group in files.groups:
+        recorded = None
+        for rule in group["rules"]:
+            name, expression = rule.get("alert"), re.sub(r"\(\s+|\s+\)|\s+", lambda m: m[0].strip() or " ", rule["expr"].strip())
+            if rule.get("record", "").startswith("redis:asynq_redis_unread:"):
+                recorded = rule["record"]
+                meanings.add(expression)
+            if not name or "BudgetBurning" in name or not re.search(rf"(?<![:\w])({FROM_REDIS})", expression):
+                continue
+            firing = f'-max without (alertname, alertstate, severity) (ALERTS{{alertname="{name}", alertstate="firing"}}) unless on (redis'
+            if f" or ({firing}" not in expression or not expression.rstrip(")").endswith(f" and on (redis) {recorded}"):
+                findings.append(f"{name}: resolved when Redis can't be read (see the top of asynq-alerts.yml)")
+            if not rule["annotations"]["description"].startswith("{{ if lt $value 0.0 }}Redis cannot be read; when it last was, "):
+                findings.append(f"{name}: the description does not say that Redis cannot be read")
+            if name not in tested:
+                findings.append(f"{name}: no test in which Redis cannot be read")
+    if len(meanings) != 1:
+        findings.append(f"not read whole means {len(meanings)} things: {meanings}")
     return findings
