@@ -242,6 +242,53 @@ def test_monitors_and_services_find_their_pods():
         assert trigger["metadata"]["url"].startswith(f"http://{service['metadata']['name']}.shop.svc:9876/api/v1/scale/")
 
 
+def _monitors() -> dict[str, tuple[dict, list[dict]]]:
+    """Each with its endpoints."""
+    found = {}
+    for kind, name, endpoints in (("ServiceMonitor", "asynq-collector", "endpoints"),
+                                  ("PodMonitor", "asynq-collector-sidecar", "podMetricsEndpoints")):
+        spec = _object(kind, name)["spec"]
+        found[kind] = spec, spec[endpoints]
+    return found
+
+
+def test_two_namespaces_do_not_hide_each_others_alerts():
+    """The rules group by the label redis; targets of the operator have none by themselves."""
+    for spec, endpoints in _monitors().values():
+        for endpoint in endpoints:
+            assert endpoint["relabelings"] == [{"sourceLabels": ["__meta_kubernetes_namespace"], "targetLabel": "redis"}]
+    # KEDA's queries go by the same label: the namespace of the object.
+    namespace = _scaled_objects()["keda-prometheus.yaml"]["metadata"]["namespace"]
+    for trigger in _scaled_objects()["keda-prometheus.yaml"]["spec"]["triggers"]:
+        selectors = re.findall(r"asynq_\w+{([^}]*)}", trigger["metadata"]["query"])
+        assert selectors and all(f'redis="{namespace}"' in selector for selector in selectors)
+
+
+def test_monitors_have_only_what_operator_0_87_takes():
+    """It refuses an object with a field that it does not know; scrapeNativeHistograms came with 0.88."""
+    for spec, endpoints in _monitors().values():
+        assert set(spec) <= {"selector", "endpoints", "podMetricsEndpoints", "scrapeClassicHistograms"}
+        assert spec["scrapeClassicHistograms"] is True
+        assert all(set(endpoint) == {"port", "interval", "relabelings"} for endpoint in endpoints)
+
+
+def test_both_examples_of_keda_scale_by_load_and_by_wait():
+    objects = _scaled_objects()
+    triggers = {name: [trigger["metricType"] for trigger in thing["spec"]["triggers"]] for name, thing in objects.items()}
+    assert set(map(tuple, triggers.values())) == {("AverageValue", "Value")}
+    # The guide and the examples say the same.
+    guide = SCALING.read_text(encoding="utf-8")
+    block, = re.findall(r"```yaml\n(  triggers:.*?)```", guide, re.DOTALL)
+    queries = [trigger["metadata"]["query"].replace('"emails"', '"default"') for trigger in yaml.safe_load(block)["triggers"]]
+    assert queries == [trigger["metadata"]["query"].replace('redis="shop",', "")
+                       for trigger in objects["keda-prometheus.yaml"]["spec"]["triggers"]]
+    assert len({(thing["spec"]["fallback"]["failureThreshold"], thing["spec"]["fallback"]["replicas"])
+                for thing in objects.values()}) == 1
+    targets = {(name, trigger["metadata"].get("threshold") or trigger["metadata"].get("targetValue"))
+               for name, thing in objects.items() for trigger in thing["spec"]["triggers"]}
+    assert {target for _, target in targets} == {"10"}
+
+
 def _scaled_objects() -> dict[str, dict]:
     """One in each file, with the same name: one replaces the other, because KEDA refuses a second one for a Deployment."""
     found = {}

@@ -192,6 +192,8 @@ def test_the_check_of_queries_finds_faults(stack):
 # Selectors of alerts that have no data where all is well, and why.
 WITHOUT_DATA = {
     ("AsynqForwardingFails", 'code!~"2.."'): "series of a status code begin with the first answer that has it",
+    ("AsynqOldestPendingTooOld", "queue:asynq_task_wait_objective:seconds"): "no queue has seconds of its own as shipped",
+    ("AsynqWaitObjectiveNotMeasured", "asynq_task_wait_duration_seconds"): "this Prometheus takes no native histograms",
 }
 
 
@@ -220,6 +222,8 @@ def _selectors_with_labels(expression: str) -> list[str]:
 
 def test_every_recording_rule_records(stack):
     for rule in RuleFiles.read().records:
+        if rule["record"].startswith("redis:asynq_redis_unread:"):
+            continue  # has data while Redis can't be read: prometheus/tests/unread.yml
         # As it is shipped, and what the faster copy has recorded.
         assert _has_numbers(stack.prometheus.instant(rule["expr"])), f"{rule['record']}: no data: {rule['expr']}"
         assert stack.prometheus.over(rule["record"], RUN_SECONDS), f"{rule['record']}: nothing recorded"
@@ -231,6 +235,8 @@ def test_every_alert_asks_for_what_is_there(stack):
     for alert in RuleFiles.read().alerts:
         stack.prometheus.instant(alert["expr"])  # as it is shipped: no error
         for selector in _selectors_with_labels(alert["expr"]):
+            if selector.startswith("ALERTS{"):
+                continue  # has data while it fires
             reasons = [key for key in WITHOUT_DATA if key[0] == alert["alert"] and key[1] in selector]
             unused -= set(reasons)
             if not reasons:
@@ -255,8 +261,10 @@ def _keda_queries() -> list[str]:
     for block in re.findall(r"```yaml\n(  triggers:.*?)```", (REPOSITORY / "docs" / "SCALING.md").read_text(encoding="utf-8"),
                             re.DOTALL):
         found += [trigger["metadata"]["query"] for trigger in yaml.safe_load(block)["triggers"]]
-    assert len(found) == 3
-    return [re.sub(r'queue="\w+"', 'queue="$queue"', query).replace("[5m]", "[5s]") for query in found]
+    assert len(found) == 4
+    # The stack's Prometheus has one Redis and no label redis.
+    return [re.sub(r'queue="\w+"', 'queue="$queue"', query).replace("[5m]", "[5s]").replace('redis="shop",', "")
+            for query in found]
 
 
 def test_autoscaling_has_one_number_for_a_queue_none_for_a_pause_and_no_number_for_no_data(stack):

@@ -38,6 +38,18 @@ def test_no_limit_drops_spans_behind_a_200():
     assert settings["overrides.defaults.global.max_bytes_per_trace"] > 5_000_000
 
 
+def test_a_kill_loses_two_seconds_of_traces_and_not_eight():
+    settings = _settings()
+    assert settings["live_store.max_trace_idle"] == "1s"
+    assert settings["live_store.flush_check_period"] == "1s"
+
+
+def test_comments_say_what_looks_like_trouble_and_is_none():
+    text = " ".join(line.strip().lstrip("# ") for line in FILE.read_text(encoding="utf-8").splitlines())
+    for sentence in ("kill -9 of Tempo loses", "takes the whole grace period", '"no jobs found"'):
+        assert sentence in text, f"tempo.yaml does not say: {sentence}"
+
+
 def test_what_is_off_by_default_is_on():
     settings = _settings()
     assert settings["distributor.receivers.otlp.protocols.http.endpoint"] == "0.0.0.0:4318"
