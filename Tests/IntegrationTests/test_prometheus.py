@@ -1,10 +1,8 @@
 """A real Prometheus scrapes the running program in all three formats."""
 
-import os
 import random
 import re
 import shutil
-import subprocess
 import time
 
 import pytest
@@ -15,19 +13,17 @@ from support.collector import Collector
 from support.metrics_protobuf import CONTENT_TYPE as PROTOBUF
 from support.otlp import attributes, process_span, request
 from support.programs import REPOSITORY
-from support.prometheus_server import Prometheus
+from support.prometheus_server import NEWER, Prometheus, keeps_classic_histograms, version
 from support.tempo_stub import TempoStub
 
 ACCEPT = {"text": "text/plain;version=0.0.4", "openmetrics": "application/openmetrics-text;version=1.0.0", "protobuf": PROTOBUF}
 BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600]
-# Of a newer Prometheus than Debian's, where somebody has one: see README.md.
-NEWER = os.environ.get("ASYNQ_COLLECTOR_TEST_PROMETHEUS")
 NATIVE_ERROR = 0.0443  # growth of schema 4, less one
 RANDOM = random.Random(20261121)
 WAITS = {"fast": [RANDOM.lognormvariate(-3, 0.8) for _ in range(4000)], "slow": [RANDOM.lognormvariate(2, 1) for _ in range(3000)]}
 
 
-@pytest.fixture(scope="module", params=["prometheus"] + [NEWER] * bool(NEWER))
+@pytest.fixture(scope="module", params=["prometheus", *NEWER])
 def program(request):
     assert shutil.which(request.param), f"no program {request.param}"
     return request.param
@@ -65,7 +61,7 @@ def proxies(collector):
 @pytest.fixture(scope="module")
 def prometheus(program, proxies, tmp_path_factory):
     # Without the setting 3.5 takes the exemplars of a family's first native histogram only.
-    per_job = {"always_scrape_classic_histograms": True} if version(program).startswith("3.") else {}
+    per_job = keeps_classic_histograms(version(program)) if version(program) >= (3, 0) else {}
     with Prometheus(tmp_path_factory.mktemp("prometheus"), proxies, program, per_job) as server:
         server.until_scraped_again()
         yield server
@@ -76,13 +72,9 @@ def truth(queue: str, share: float) -> float:
     return ordered[max(0, int(share * len(ordered) + 0.999999) - 1)]
 
 
-def version(program: str) -> str:
-    return subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60).stdout.split()[2]
-
-
 @pytest.mark.skipif(not NEWER, reason="ASYNQ_COLLECTOR_TEST_PROMETHEUS names no newer Prometheus: README.md says how")
 def test_the_other_prometheus_is_a_newer_one():
-    assert version(NEWER) != version("prometheus")
+    assert all(version(program) > version("prometheus") for program in NEWER)
 
 
 def test_every_job_is_up(prometheus, proxies):

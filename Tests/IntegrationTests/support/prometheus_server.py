@@ -1,6 +1,7 @@
 """A Prometheus of our own: private directory, random port, one scrape job per target."""
 
 import json
+import os
 import shutil
 import subprocess
 import urllib.parse
@@ -12,19 +13,37 @@ from support.deadline import eventually
 from support.http_client import Endpoint, ask
 from support.ports import free_port
 
-FEATURES = "--enable-feature=native-histograms,exemplar-storage"
+FEATURES = "native-histograms,exemplar-storage"
+# Newer ones than Debian's, where there are any: see README.md.
+NEWER = [program for program in os.environ.get("ASYNQ_COLLECTOR_TEST_PROMETHEUS", "").split(":") if program]
+
+
+def version(program: str) -> tuple[int, int]:
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60).stdout
+    major, minor = said.split()[2].split(".")[:2]
+    return int(major), int(minor)
+
+
+def keeps_classic_histograms(version: tuple[int, int]) -> dict[str, bool]:
+    """The line of a job that stores classic histograms beside native ones: docs/METRICS.md."""
+    if version < (2, 45):
+        return {}
+    return {"always_scrape_classic_histograms" if version >= (3, 0) else "scrape_classic_histograms": True}
 
 
 class Prometheus:
-    def __init__(self, directory: Path, jobs: dict[str, int], program: str = "prometheus", per_job: dict = {}):
+    def __init__(self, directory: Path, jobs: dict[str, int], program: str = "prometheus", per_job: dict = {},
+                 features: str = FEATURES, rules: Path | None = None):
         """`jobs`: name to port of this machine; `per_job`: more of each job's configuration."""
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._program = program
         self._jobs = jobs
+        self._features = features
         self.endpoint = Endpoint(port=free_port())
         configuration = {
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+            "rule_files": [f"{rules}/*.yml"] if rules else [],
             "scrape_configs": [
                 {"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]} | per_job
                 for name, port in jobs.items()]}
@@ -33,7 +52,7 @@ class Prometheus:
 
     def __enter__(self) -> "Prometheus":
         flags = [f"--config.file={self._directory / 'prometheus.yml'}", f"--storage.tsdb.path={self._directory / 'data'}",
-                 f"--web.listen-address=127.0.0.1:{self.endpoint.port}", FEATURES]
+                 f"--web.listen-address=127.0.0.1:{self.endpoint.port}", f"--enable-feature={self._features}"]
         with open(self._directory / "prometheus.log", "wb") as log:
             self._process = subprocess.Popen([self._program, *flags], stdout=log, stderr=log)
         eventually("Prometheus is ready", self._is_ready)
