@@ -7,7 +7,7 @@ import urllib.parse
 import pytest
 
 from support import golden
-from support.deadline import eventually, holds_for
+from support.deadline import eventually, fast_enough, holds_for, seconds_of
 from support.http_client import ask as ask_any
 from support.otlp import NOW, attributes, process_span, request
 from support.redis_server import RedisServer
@@ -157,6 +157,21 @@ def test_there_is_no_answer_while_redis_is_away(start_collector, redis):
     with server.client() as client:
         client.sadd("asynq:queues", "q")
     eventually("an answer again", lambda: ask(collector, "q").status == 200)
+
+
+def test_a_number_is_as_old_as_the_interval_and_the_timeout_at_most(start_collector, redis):
+    """As docs/SCALING.md says."""
+    server, _ = redis
+    collector = start(start_collector, server, **{"redis.interval": "1s", "redis.timeout": "500ms"})
+
+    def answers_go_on() -> float:
+        eventually("an answer", lambda: ask(collector, "q").status == 200)
+        server.pause()
+        took = seconds_of(lambda: eventually("503", lambda: ask(collector, "q").status == 503, every=0.02))
+        server.resume()
+        return took
+
+    fast_enough("the end of old numbers", 1.5 + 0.2, answers_go_on)
 
 
 def test_there_is_no_answer_before_redis_was_read_nor_without_redis(start_collector):
