@@ -21,6 +21,8 @@ package struct QueueSnapshot: Sendable, Equatable {
     package var completed: Int64?
     /// Active tasks whose lease has expired: their worker is gone.
     package var orphaned: Int64?
+    /// How long the task that runs longest has been running, by its worker; nil where none runs.
+    package var longestRunning: Duration?
     /// Scheduled and retry tasks whose time has passed: nobody forwards them.
     package var overdue: [TaskState: Int64] = [:]
     /// Tasks seen to enter the archive since the start.

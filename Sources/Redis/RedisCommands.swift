@@ -71,6 +71,9 @@ extension RedisPipeline {
 
     // MARK: Hashes
 
+    /// The fields of the hash.
+    package mutating func hkeys(_ key: [UInt8]) -> Ask<[[UInt8]]> { ask("HKEYS", [key]) { $0.strings } }
+
     /// The value of each field, in their order; nil for one that the hash has not.
     package mutating func hmget(_ key: [UInt8], _ fields: [[UInt8]]) -> Ask<[[UInt8]?]> {
         let count = fields.count

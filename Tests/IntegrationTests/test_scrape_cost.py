@@ -53,6 +53,9 @@ def expected_commands(state, is_first: bool, letters: bool = False) -> Counter:
     count = Counter(scrape_commands.of_each("scrape")) + Counter(scrape_commands.of_each("node"))
     for each, number in [("server", len(state.servers)), ("scheduler", state.live_schedulers())]:
         count += Counter(number * scrape_commands.of_each(each))
+    busy = sum(count > 0 for count in state.busy_workers.values())
+    # The first scrape does not know which servers are idle.
+    count += Counter({"HKEYS": len(state.servers) if is_first else busy, "HMGET": busy})
     now = state.unix_nanoseconds // 1_000_000_000
     for queue in state.queues:
         count += Counter(scrape_commands.of_each("queue"))

@@ -89,6 +89,11 @@ def test_orphans_are_active_tasks_whose_lease_has_expired(page, expected):
     assert sum(expected.orphans().values()) > 0
 
 
+def test_the_longest_running_task_is_the_one_whose_worker_started_first(page, expected):
+    assert len(expected.longest_running()) >= 3
+    assert page.by("asynq_queue_longest_running_seconds", "queue") == pytest.approx(expected.longest_running(), rel=0, abs=1e-6)
+
+
 def test_tasks_past_their_time_are_overdue(page, expected):
     assert page.by("asynq_queue_overdue_tasks", "queue", "state") == expected.overdue()
 

@@ -207,6 +207,8 @@ def workers() -> dict:
               [query(f"max by (redis) (asynq_scheduler_entries{{{COLLECTORS}}})", "entries")], "short", width=6),
         lines("Orphaned", "Active tasks whose worker died. A live server takes them back within two minutes.",
               [query(from_redis("asynq_queue_orphaned_tasks"), "{{queue}}")], "short"),
+        lines("Longest running", "How long the task that runs longest has been running, by its worker's heartbeat.",
+              [query(from_redis("asynq_queue_longest_running_seconds"), "{{queue}}")], "s"),
         table("Cron", "Entries of live schedulers, with their next and their previous time.",
               [instant(cron.format("next"), table=True), instant(cron.format("prev"), table=True)],
               [("Next", "dateTimeFromNow"), ("Previous", "dateTimeFromNow")], key=("task_type", "spec", "entry_id"),

@@ -18,16 +18,20 @@ package enum WorkerInfoField: Int {
 /// What the collector needs of a `WorkerInfo`.
 struct WorkerSnapshot {
     /// nil where it does not say.
+    var queue: QueueName?
     var start: WallTime?
 
     init(workerInfo bytes: [UInt8]) throws(WireError) {
+        var queue: QueueName?
         var start: WallTime?
         try readMessage(bytes) { (field: WorkerInfoField, type, reader) throws(WireError) in
             switch (field, type) {
+            case (.queue, .lengthDelimited): queue = QueueName(try reader.bytes())
             case (.startTime, .lengthDelimited): start = try readTimestamp(try reader.message())
             default: try reader.skip(type, field: field.rawValue)
             }
         }
+        self.queue = queue
         self.start = start
     }
 }

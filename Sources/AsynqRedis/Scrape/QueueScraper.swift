@@ -15,6 +15,7 @@ package struct QueueScraper {
     private var allNames: [QueueName]?
     private(set) var lastServers: [[UInt8]: ServerSnapshot] = [:]
 
+    private var running = RunningTasks()
     /// After a reply that was too large: the number of groups of an unknown queue is asked for before their names.
     private var isCareful = false
     /// Dead letters of which only the id is known.
@@ -78,6 +79,7 @@ package struct QueueScraper {
             return snapshot
         } catch {
             isCareful = error.reason == .limit
+            running.recordFailure()
             throw error
         }
     }
@@ -98,22 +100,31 @@ package struct QueueScraper {
 
         var counts = RedisPipeline()
         let serverDetails = servers.addDetails(to: &counts)
+        let busyServers = serverDetails.servers?.map(\.key).filter { lastServers[$0]?.busyWorkers != 0 }
+        let runningLists = running.addLists(of: busyServers ?? [], to: &counts)
         let queueCounts = queues.map { $0.addCounts(to: &counts) }
         let countReplies = try client.roundTrip(counts, deadline: deadline)
         servers.readDetails(serverDetails, countReplies)
+        running.readLists(runningLists, countReplies)
         for index in queues.indices { queues[index].readCounts(queueCounts[index], countReplies) }
         // Nothing but names that were read long ago: that is no scrape.
         if areOld && queues.allSatisfy(\.isUnanswered) { throw Self.noAnswer(client) }
 
         var details = RedisPipeline()
+        let runningTasks = running.addTasks(to: &details)
         let queueDetails = queues.map { $0.addDetails(to: &details) }
         if details.count > 0 {
             let detailReplies = try client.roundTrip(details, deadline: deadline)
+            running.readTasks(runningTasks, detailReplies)
             for index in queues.indices { queues[index].readDetails(queueDetails[index], detailReplies) }
         }
-        let snapshots = remember(queues)
+        running.readMore(client, deadline: deadline)
+        let longest = running.longest(at: now)
+        var snapshots = remember(queues)
+        for index in snapshots.indices { snapshots[index].longestRunning = longest[snapshots[index].name] }
         lastServers = servers.serversByKey
-        let errors = client.takeNodeErrors() + servers.errors + queues.flatMap(\.errors)
+        let errors =
+            client.takeNodeErrors() + servers.errors + [running.error].compactMap { $0 } + queues.flatMap(\.errors)
         var snapshot = RedisSnapshot(
             queues: snapshots, takenAt: now, partialErrors: errors.map(\.reason))
         snapshot.errorMessages = RedisSnapshot.messages(of: errors)

@@ -54,6 +54,10 @@ struct RedisMetrics: MetricSource {
             "asynq_queue_orphaned_tasks", .gauge,
             "Active tasks whose lease has expired: their worker died; a server of the queue recovers them within minutes."
         )
+        var longestRunning = MetricFamily(
+            "asynq_queue_longest_running_seconds", .gauge,
+            "How long the task that runs longest has been running, absent where none runs; rising beyond what a task may take: it "
+                + "hangs, and holds its worker.")
         var overdue = MetricFamily(
             "asynq_queue_overdue_tasks", .gauge,
             "Scheduled and retry tasks whose time has passed; staying above 0: no server forwards them.")
@@ -80,6 +84,7 @@ struct RedisMetrics: MetricSource {
             if let nanoseconds = queue.latencyNanoseconds { latency.add(Double(nanoseconds) / 1e9, labels.queue) }
             if let isPaused = queue.isPaused { paused.add(isPaused ? 1 : 0, labels.queue) }
             if let count = queue.orphaned { orphaned.add(count, labels.queue) }
+            if let time = queue.longestRunning { longestRunning.add(time.inSeconds, labels.queue) }
             if let bytes = queue.memoryBytes { memory.add(bytes, labels.queue) }
             if let count = queue.deadLettered { dead.add(count, labels.queue) }
             if let count = queue.size[.archived] { fill.add(Double(count) / 10_000, labels.queue) }
@@ -88,7 +93,7 @@ struct RedisMetrics: MetricSource {
                 processed.add(failed, labels.failed)
             }
         }
-        return [size, groups, latency, paused, orphaned, overdue, memory, processed, dead, fill]
+        return [size, groups, latency, paused, orphaned, longestRunning, overdue, memory, processed, dead, fill]
     }
 
     static func families(of status: RedisStatus) -> [MetricFamily] {

@@ -45,6 +45,14 @@ class Golden:
     def orphans(self) -> dict[str, float]:
         return {queue["queue"]: sum(task["is_orphaned"] for task in queue["tasks"]["active"]) for queue in self.queues}
 
+    def longest_running(self) -> dict[str, float]:
+        """Of the queues in which a worker of a live server runs a task."""
+        starts: dict[str, int] = {}
+        for worker in (worker for server in self.servers for worker in server["active_workers"]):
+            started = int(worker["started"]["unix_ns"])
+            starts[worker["queue"]] = min(started, starts.get(worker["queue"], started))
+        return {queue: (self.unix_nanoseconds - started) / 1e9 for queue, started in starts.items()}
+
     def overdue(self) -> dict[tuple[str, str], float]:
         """Asynq compares with whole seconds."""
         now = self.unix_nanoseconds // 1_000_000_000

@@ -1,0 +1,182 @@
+import Model
+import ProtobufWire
+import Redis
+
+/// The workers' part of a scrape: since when each queue's longest running task has been running.
+///
+///     round trip 2   HKEYS asynq:workers:{…}           ids of the tasks that a server works on; not of a server that was idle
+///     round trip 3   HMGET asynq:workers:{…} <ids>     what its workers say of them: as many as `MessageBudget` allows
+///
+/// A `WorkerInfo` carries the payload of its task, so that a scrape does not read any number of them. Most budgets allow all;
+/// where they do not, half of it goes to those that have been running for longest, because a task may end and run again under its
+/// id, and half to tasks that were never read, in the order in which scrapes saw them: short ones end before it is their turn.
+struct RunningTasks {
+    /// Tasks that a scrape looks at; more are counted as a `limit` error.
+    static let maxTasks = 20_000
+    /// Round trips after the third one, while there are tasks that were never read: after a start, there are more than the first
+    /// budget allows.
+    static let maxMoreRoundTrips = 4
+
+    typealias ListAsk = (server: [UInt8], ids: Ask<[[UInt8]]>)
+    typealias TaskAsk = (server: [UInt8], ids: [[UInt8]], infos: Ask<[[UInt8]?]>)
+
+    private enum Reading {
+        /// Not yet; `seen` counts the scrapes up to the one that saw it first.
+        case unread(seen: Int64)
+        /// Its `WorkerInfo` names no queue or no start, or is malformed.
+        case unusable
+        case running(QueueName, since: WallTime)
+    }
+
+    /// By the key of the server and the id of the task.
+    private var tasks: [[UInt8]: [[UInt8]: Reading]] = [:]
+    private var budget = MessageBudget()
+    private var scrapes: Int64 = 0
+    /// The tasks that the scrape under way has asked for.
+    private var askedCount = 0
+    /// The first error of the scrape under way: a user who may not run a command may not do so for any server.
+    private(set) var error: RedisError?
+
+    // MARK: Round trip 2
+
+    func addLists(of servers: [[UInt8]], to pipeline: inout RedisPipeline) -> [ListAsk] {
+        servers.map { ($0, pipeline.hkeys(AsynqKeys.workers(ofServer: $0))) }
+    }
+
+    mutating func readLists(_ lists: [ListAsk], _ replies: [RedisReply]) {
+        error = nil
+        scrapes += 1
+        var listed: [[UInt8]: [[UInt8]: Reading]] = [:]
+        var left = Self.maxTasks
+        for (server, ask) in lists {
+            let known = tasks[server] ?? [:]
+            do throws(RedisError) {
+                guard let ids = try replies[ask] else {
+                    // The node can't be asked: what ran there still does.
+                    listed[server] = known
+                    continue
+                }
+                if ids.count > left { record(RedisError(.limit, "more than \(Self.maxTasks) tasks run at a time")) }
+                let seen = ids.prefix(left)
+                left -= seen.count
+                listed[server] = Dictionary(seen.map { ($0, known[$0] ?? .unread(seen: scrapes)) }) { first, _ in first
+                }
+            } catch {
+                record(error)
+            }
+        }
+        tasks = listed
+    }
+
+    // MARK: Round trip 3
+
+    /// Asks for what the budget allows, of both kinds.
+    mutating func addTasks(to pipeline: inout RedisPipeline) -> [TaskAsk] {
+        let count = max(2, budget.count)
+        let (unread, read) = (unread, read)
+        let readCount = min(read.count, max(count / 2, count - unread.count))
+        return add(read.prefix(readCount) + unread.prefix(count - readCount), to: &pipeline)
+    }
+
+    private typealias Place = (server: [UInt8], id: [UInt8])
+
+    /// Tasks that were never read, those that have been known for longest first.
+    private var unread: [Place] {
+        ranked { if case .unread(let seen) = $0 { seen } else { nil } }
+    }
+
+    /// Tasks that were read, those that have been running for longest first.
+    private var read: [Place] {
+        ranked { reading in
+            switch reading {
+            case .unread: nil
+            case .running(_, let start): start.nanoseconds
+            case .unusable: .max
+            }
+        }
+    }
+
+    private func ranked(by rank: (Reading) -> Int64?) -> [Place] {
+        let all = tasks.flatMap { server, tasks in
+            tasks.compactMap { id, reading in rank(reading).map { (place: (server, id), rank: $0) } }
+        }
+        return all.sorted { $0.rank < $1.rank }.map { $0.place }
+    }
+
+    private mutating func add(_ places: ArraySlice<Place>, to pipeline: inout RedisPipeline) -> [TaskAsk] {
+        askedCount = places.count
+        return Dictionary(grouping: places, by: { $0.server }).map { server, tasks in
+            let ids = tasks.map { $0.id }
+            return (server, ids, pipeline.hmget(AsynqKeys.workers(ofServer: server), ids))
+        }
+    }
+
+    mutating func readTasks(_ asks: [TaskAsk], _ replies: [RedisReply]) {
+        askedCount = 0
+        for (server, ids, ask) in asks {
+            do throws(RedisError) {
+                guard let infos = try replies[ask] else { continue }
+                for (id, info) in zip(ids, infos) {
+                    // One that is gone has ended since round trip 2.
+                    let reading = info.map { read($0) }
+                    tasks[server]?[id] = reading
+                }
+            } catch {
+                tasks[server] = nil
+                record(error)
+            }
+        }
+    }
+
+    private mutating func read(_ info: [UInt8]) -> Reading {
+        budget.note(info.count)
+        do throws(WireError) {
+            let worker = try WorkerSnapshot(workerInfo: info)
+            guard let queue = worker.queue, let start = worker.start else { return .unusable }
+            return .running(queue, since: start)
+        } catch {
+            record(RedisError(.malformed, "a WorkerInfo: \(error.reason.rawValue)"))
+            return .unusable
+        }
+    }
+
+    /// Reads on while there are tasks that were never read. A failure costs the rest of them, not the scrape.
+    mutating func readMore(_ client: any RedisClient, deadline: MonotonicTime) {
+        var left = unread
+        for _ in 0..<Self.maxMoreRoundTrips where !left.isEmpty {
+            var pipeline = RedisPipeline()
+            let asks = add(left.prefix(budget.count), to: &pipeline)
+            do throws(RedisError) {
+                readTasks(asks, try client.roundTrip(pipeline, deadline: deadline))
+            } catch {
+                record(error)
+                return recordFailure()
+            }
+            let count = left.count
+            left = unread
+            // Their node can't be asked.
+            if left.count == count { return }
+        }
+    }
+
+    /// The scrape has failed: perhaps for the size of what was asked for here.
+    mutating func recordFailure() {
+        if askedCount > 0 { budget.noteFailure() }
+        askedCount = 0
+    }
+
+    // MARK: What it found
+
+    /// How long each queue's longest running task has been running; a queue where none runs is absent.
+    func longest(at now: WallTime) -> [QueueName: Duration] {
+        var starts: [QueueName: WallTime] = [:]
+        for case .running(let queue, let start) in tasks.values.flatMap(\.values) {
+            starts[queue] = min(start, starts[queue] ?? start)
+        }
+        return starts.mapValues { max(.zero, now.duration(since: $0)) }
+    }
+
+    private mutating func record(_ error: RedisError) {
+        self.error = self.error ?? error
+    }
+}
