@@ -186,7 +186,12 @@ struct AsynqStore {
         var commands = RedisPipeline()
         commands.add("ZADD", "asynq:schedulers".bytes, String(nowSeconds + 20).bytes, key)
         commands.add("DEL", key)
-        for entry in entries { commands.add("LPUSH", key, entry.encoded) }
+        for entry in entries {
+            commands.add("LPUSH", key, entry.encoded)
+            commands.add(
+                "ZADD", AsynqKeys.schedulerHistory(ofEntry: ForeignText(entry.id)), String(entry.previousSeconds).bytes,
+                entry.lastEvent)
+        }
         commands.add("EXPIRE", key, "20".bytes)
         try run(commands)
     }

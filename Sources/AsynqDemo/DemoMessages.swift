@@ -119,6 +119,14 @@ struct SchedulerEntry {
         writer.message(SchedulerEntryField.previousEnqueueTime) { $0.int(TimestampField.seconds, previousSeconds) }
         return writer.bytes
     }
+
+    /// `SchedulerEnqueueEvent`: its last tick has enqueued a task.
+    var lastEvent: [UInt8] {
+        var writer = WireWriter()
+        writer.string(SchedulerEnqueueEventField.taskID, "\(id) \(previousSeconds)")
+        writer.message(SchedulerEnqueueEventField.enqueueTime) { $0.int(TimestampField.seconds, previousSeconds) }
+        return writer.bytes
+    }
 }
 
 extension WireWriter {

@@ -31,16 +31,22 @@ package struct SchedulerEntrySnapshot: Sendable, Equatable {
     package var id: ForeignText
     package var spec: ForeignText
     package var taskType: TaskType
-    /// Unix seconds with fraction; nil where the entry has never run, or will never run again.
+    /// The key of its scheduler.
+    package var scheduler: [UInt8]
+    /// The ticks of cron, whether enqueueing worked or not; nil where the entry has never ticked, or will never tick again.
     package var nextEnqueue: WallTime?
     package var previousEnqueue: WallTime?
+    /// When it last enqueued a task, whole seconds; nil where it has not, or where that can't be read.
+    package var lastEnqueued: WallTime?
 
     package init(
-        id: ForeignText, spec: ForeignText, taskType: TaskType, nextEnqueue: WallTime?, previousEnqueue: WallTime?
+        id: ForeignText, spec: ForeignText, taskType: TaskType, scheduler: [UInt8], nextEnqueue: WallTime?,
+        previousEnqueue: WallTime?
     ) {
         self.id = id
         self.spec = spec
         self.taskType = taskType
+        self.scheduler = scheduler
         self.nextEnqueue = nextEnqueue
         self.previousEnqueue = previousEnqueue
     }

@@ -49,6 +49,7 @@ struct ScrapeCommandTests {
             for kind in ["servers", "workers", "schedulers"] where key.hasPrefix("asynq:\(kind):{") {
                 return "\(words[0]) asynq:\(kind):{…}"
             }
+            if key.hasPrefix("asynq:scheduler_history:") { return words[0] + " asynq:scheduler_history:<entry>" }
             guard key.hasPrefix("asynq:{q}:") else { return words[0] + " " + key }
             let suffix = key.dropFirst("asynq:{q}:".count)
             if suffix.hasPrefix("t:") { return words[0] + " t:<id>" }
@@ -66,6 +67,8 @@ struct ScrapeCommandTests {
             case "ZRANGEBYSCORE archived" where isBusy && roundTrips == 2:
                 return list((0..<1000).flatMap { ["id \($0)", "100"] })
             case "LRANGE pending" where isBusy, "LRANGE active" where isBusy: return list(["a"])
+            // An entry of a scheduler, with nothing but its id.
+            case "LRANGE asynq:schedulers:{…}" where isBusy: return list(["\n\u{1}e"])
             case "HKEYS asynq:workers:{…}" where isBusy: return list(["a"])
             case "ZRANGEBYSCORE lease" where isBusy, "SMEMBERS groups" where isBusy: return list(["a"])
             case "LINDEX pending -32", "LINDEX pending -256": return .null

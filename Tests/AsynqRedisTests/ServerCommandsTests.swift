@@ -128,6 +128,10 @@ struct ServerCommandsTests {
         #expect(scrape.schedulerEntries?.map(\.nextEnqueue) == [WallTime(seconds: 1_700_000_060), nil])
         #expect(scrape.schedulerEntries?.map(\.previousEnqueue) == [nil, WallTime(seconds: 1_700_000_000)])
         #expect(scrape.schedulerEntries?.first?.spec == ForeignText("@every 1m"))
+        #expect(
+            scrape.schedulerEntries?.map(\.scheduler) == [
+                Array("asynq:schedulers:{a}".utf8), Array("asynq:schedulers:{a}".utf8),
+            ])
         #expect(scrape.errors.map(\.reason) == [.malformed, .wrongType])
     }
 

@@ -26,6 +26,38 @@ struct RedisMetricsTests {
         #expect(!Self.page([queue]).contains("asynq_tasks_processed_total"))
     }
 
+    @Test(
+        "Schedulers with the same spec and task type are counted, not entries of one scheduler; what is unknown is absent"
+    )
+    func schedulers() {
+        func entry(_ id: String, _ scheduler: String, spec: String = "@every 1m", enqueued: Int64?)
+            -> SchedulerEntrySnapshot
+        {
+            var entry = SchedulerEntrySnapshot(
+                id: ForeignText(id), spec: ForeignText(spec), taskType: ForeignText("mail"),
+                scheduler: Array(scheduler.utf8),
+                nextEnqueue: nil, previousEnqueue: WallTime(seconds: 100))
+            entry.lastEnqueued = enqueued.map { WallTime(seconds: $0) }
+            return entry
+        }
+        let families = ServerMetrics.families(of: [
+            entry("a", "1", enqueued: 101), entry("b", "2", enqueued: nil), entry("c", "2", enqueued: nil),
+            entry("d", "2", spec: "0 * * * *", enqueued: 40), entry("e", "2", spec: "0 * * * *", enqueued: 40),
+        ])
+        let page = String(decoding: PageFormat.text.encode(families), as: UTF8.self)
+        let series = page.split(separator: "\n").filter {
+            $0.contains("_schedulers{") || $0.contains("_enqueued_timestamp_seconds{")
+        }
+        #expect(
+            series == [
+                #"asynq_scheduler_entry_last_enqueued_timestamp_seconds{task_type="mail",spec="@every 1m",entry_id="a"} 101"#,
+                #"asynq_scheduler_entry_last_enqueued_timestamp_seconds{task_type="mail",spec="0 * * * *",entry_id="d"} 40"#,
+                #"asynq_scheduler_entry_last_enqueued_timestamp_seconds{task_type="mail",spec="0 * * * *",entry_id="e"} 40"#,
+                #"asynq_scheduler_entry_schedulers{task_type="mail",spec="0 * * * *"} 1"#,
+                #"asynq_scheduler_entry_schedulers{task_type="mail",spec="@every 1m"} 2"#,
+            ])
+    }
+
     @Test("After a failed scrape only the scrape's own families are left, and up is 0")
     func failedScrape() {
         var status = RedisStatus()

@@ -56,6 +56,10 @@ def expected_commands(state, is_first: bool, letters: bool = False) -> Counter:
     busy = sum(count > 0 for count in state.busy_workers.values())
     # The first scrape does not know which servers are idle.
     count += Counter({"HKEYS": len(state.servers) if is_first else busy, "HMGET": busy})
+    # Those that have enqueued a task at their last tick, or since, are not asked for again.
+    enqueued, ticks = state.last_enqueued(), state.scheduler_times("prev")
+    current = 0 if is_first else sum(time >= int(ticks.get(entry, 0)) for entry, time in enqueued.items())
+    count += Counter({"ZRANGE": len(state.scheduler_entries) - current})
     now = state.unix_nanoseconds // 1_000_000_000
     for queue in state.queues:
         count += Counter(scrape_commands.of_each("queue"))

@@ -123,6 +123,8 @@ def test_cron_entries_have_their_next_and_previous_time_and_never_is_no_time(pag
     for name, which in [("next", "next"), ("prev", "prev")]:
         times = page.by(f"asynq_scheduler_entry_{name}_enqueue_timestamp_seconds", *labels)
         assert times == pytest.approx(expected.scheduler_times(which), rel=0, abs=1e-3), which
+    assert expected.last_enqueued()
+    assert page.by("asynq_scheduler_entry_last_enqueued_timestamp_seconds", *labels) == expected.last_enqueued()
 
 
 def test_redis_says_how_it_is(page):

@@ -191,7 +191,7 @@ def failures() -> dict:
 
 
 def workers() -> dict:
-    cron = f"max by (task_type, spec, entry_id) (asynq_scheduler_entry_{{}}_enqueue_timestamp_seconds{{{{{COLLECTORS}}}}}) * 1000"
+    cron = f"max by (task_type, spec, entry_id) (asynq_scheduler_entry_{{}}_timestamp_seconds{{{{{COLLECTORS}}}}}) * 1000"
     return row("Workers", [
         lines("Busy of total", "Tasks that run now. Dashed: how many could.",
               [query(f"sum({BUSY})", "busy"), query(f"sum({SLOTS})", "slots")], "short", limits=("slots",)),
@@ -207,12 +207,19 @@ def workers() -> dict:
               [query(f"max by (redis) (asynq_scheduler_entries{{{COLLECTORS}}})", "entries")], "short", width=6),
         lines("Orphaned", "Active tasks whose worker died. A live server takes them back within two minutes.",
               [query(from_redis("asynq_queue_orphaned_tasks"), "{{queue}}")], "short"),
-        lines("Longest running", "How long the task that runs longest has been running, by its worker's heartbeat.",
-              [query(from_redis("asynq_queue_longest_running_seconds"), "{{queue}}")], "s"),
-        table("Cron", "Entries of live schedulers, with their next and their previous time.",
-              [instant(cron.format("next"), table=True), instant(cron.format("prev"), table=True)],
-              [("Next", "dateTimeFromNow"), ("Previous", "dateTimeFromNow")], key=("task_type", "spec", "entry_id"),
-              height=8),
+        lines("Longest running", "How long the task that runs longest has been running, by its worker's heartbeat. Dashed: how "
+              "long tasks may, in the queue with the lowest limit.",
+              [query(from_redis("asynq_queue_longest_running_seconds"), "{{queue}}"),
+               query(f"min(queue:asynq_task_run_limit:seconds{{{RECORDED}}})", "limit")], "s", limits=("limit",)),
+        lines("Schedulers of each cron entry", "Live schedulers that have an entry with this spec and task type. Above 1: each of "
+              "them enqueues at each tick.",
+              [query(f"max by (redis, task_type, spec) (asynq_scheduler_entry_schedulers{{{COLLECTORS}}})",
+                     "{{task_type}} {{spec}}")], "short"),
+        table("Cron", "Entries of live schedulers: cron's next and last tick, and when the entry last enqueued a task. Enqueued "
+              "before the last tick: enqueueing fails.",
+              [instant(cron.format(name), table=True) for name in ("next_enqueue", "prev_enqueue", "last_enqueued")],
+              [("Next tick", "dateTimeFromNow"), ("Last tick", "dateTimeFromNow"), ("Enqueued", "dateTimeFromNow")],
+              key=("task_type", "spec", "entry_id"), height=8),
     ])
 
 

@@ -29,6 +29,11 @@ package enum AsynqKeys {
         workers + key.dropFirst(servers.count)
     }
 
+    /// ZSET of what a cron entry has enqueued (SchedulerEnqueueEvent; score = when, Unix seconds).
+    package static func schedulerHistory(ofEntry id: ForeignText) -> [UInt8] {
+        Array("asynq:scheduler_history:".utf8) + id.bytes
+    }
+
     private static func queuePrefix(_ name: QueueName) -> [UInt8] {
         Array("asynq:{".utf8) + name.bytes + Array("}:".utf8)
     }

@@ -12,11 +12,18 @@ package enum SchedulerEntryField: Int {
     case previousEnqueueTime
 }
 
+/// Field numbers of `SchedulerEnqueueEvent`, one task that a cron entry enqueued: a member of `asynq:scheduler_history:<entry>`.
+package enum SchedulerEnqueueEventField: Int {
+    case taskID = 1
+    case enqueueTime
+}
+
 extension SchedulerEntrySnapshot {
-    init(schedulerEntry bytes: [UInt8]) throws(WireError) {
+    /// `scheduler`: the key of the list that it stands in.
+    init(schedulerEntry bytes: [UInt8], scheduler: [UInt8]) throws(WireError) {
         var entry = SchedulerEntrySnapshot(
-            id: ForeignText([]), spec: ForeignText([]), taskType: ForeignText([]), nextEnqueue: nil,
-            previousEnqueue: nil)
+            id: ForeignText([]), spec: ForeignText([]), taskType: ForeignText([]), scheduler: scheduler,
+            nextEnqueue: nil, previousEnqueue: nil)
         try readMessage(bytes) { (field: SchedulerEntryField, type, reader) throws(WireError) in
             switch (field, type) {
             case (.id, .lengthDelimited): entry.id = ForeignText(try reader.bytes())

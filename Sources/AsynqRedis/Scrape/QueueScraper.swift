@@ -16,6 +16,7 @@ package struct QueueScraper {
     private(set) var lastServers: [[UInt8]: ServerSnapshot] = [:]
 
     private var running = RunningTasks()
+    private var enqueueHistory = EnqueueHistory()
     /// After a reply that was too large: the number of groups of an unknown queue is asked for before their names.
     private var isCareful = false
     /// Dead letters of which only the id is known.
@@ -112,10 +113,12 @@ package struct QueueScraper {
 
         var details = RedisPipeline()
         let runningTasks = running.addTasks(to: &details)
+        let newestEnqueued = enqueueHistory.addNewest(of: servers.schedulerEntries ?? [], to: &details)
         let queueDetails = queues.map { $0.addDetails(to: &details) }
         if details.count > 0 {
             let detailReplies = try client.roundTrip(details, deadline: deadline)
             running.readTasks(runningTasks, detailReplies)
+            enqueueHistory.readNewest(newestEnqueued, detailReplies)
             for index in queues.indices { queues[index].readDetails(queueDetails[index], detailReplies) }
         }
         running.readMore(client, deadline: deadline)
@@ -124,12 +127,13 @@ package struct QueueScraper {
         for index in snapshots.indices { snapshots[index].longestRunning = longest[snapshots[index].name] }
         lastServers = servers.serversByKey
         let errors =
-            client.takeNodeErrors() + servers.errors + [running.error].compactMap { $0 } + queues.flatMap(\.errors)
+            client.takeNodeErrors() + servers.errors + [running.error, enqueueHistory.error].compactMap { $0 }
+            + queues.flatMap(\.errors)
         var snapshot = RedisSnapshot(
             queues: snapshots, takenAt: now, partialErrors: errors.map(\.reason))
         snapshot.errorMessages = RedisSnapshot.messages(of: errors)
         snapshot.servers = servers.servers
-        snapshot.schedulerEntries = servers.schedulerEntries
+        snapshot.schedulerEntries = servers.schedulerEntries.map { enqueueHistory.complete($0) }
         snapshot.info = servers.info
         if servers.nodeCount > 1 { snapshot.info.evictedKeys = evicted(servers.info.evictedKeys) }
         return snapshot

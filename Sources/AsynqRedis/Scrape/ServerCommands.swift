@@ -74,18 +74,18 @@ struct ServerCommands {
     /// What round trip 2 asks; nil where the index could not be read.
     struct Details {
         let servers: [(key: [UInt8], info: Ask<[UInt8]?>)]?
-        let schedulers: [Ask<[[UInt8]]>]?
+        let schedulers: [(key: [UInt8], entries: Ask<[[UInt8]]>)]?
     }
 
     func addDetails(to pipeline: inout RedisPipeline) -> Details {
         Details(
             servers: serverKeys?.map { ($0, pipeline.get($0)) },
-            schedulers: schedulerKeys?.map { pipeline.lrange($0, 0, Self.maxMembers - 1) })
+            schedulers: schedulerKeys?.map { ($0, pipeline.lrange($0, 0, Self.maxMembers - 1)) })
     }
 
     mutating func readDetails(_ details: Details, _ replies: [RedisReply]) {
         servers = details.servers?.compactMap { readServer($0.key, $0.info, replies) }
-        schedulerEntries = details.schedulers?.flatMap { readScheduler($0, replies) }
+        schedulerEntries = details.schedulers?.flatMap { readScheduler($0.key, $0.entries, replies) }
     }
 
     private mutating func readServer(
@@ -108,14 +108,14 @@ struct ServerCommands {
     }
 
     private mutating func readScheduler(
-        _ list: Ask<[[UInt8]]>, _ replies: [RedisReply]
+        _ key: [UInt8], _ list: Ask<[[UInt8]]>, _ replies: [RedisReply]
     ) -> [SchedulerEntrySnapshot] {
         var entries: [SchedulerEntrySnapshot] = []
         for bytes in read(list, replies) ?? [] {
             do throws(RedisError) {
                 entries.append(
                     try parse("a SchedulerEntry") { () throws(WireError) in
-                        try SchedulerEntrySnapshot(schedulerEntry: bytes)
+                        try SchedulerEntrySnapshot(schedulerEntry: bytes, scheduler: key)
                     })
             } catch {
                 errors.append(error)

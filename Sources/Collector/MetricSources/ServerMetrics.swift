@@ -62,18 +62,40 @@ enum ServerMetrics {
         count.add(entries.count)
         var next = MetricFamily(
             "asynq_scheduler_entry_next_enqueue_timestamp_seconds", .gauge,
-            "When the entry enqueues its next task; in the past for long: the scheduler hangs.")
+            "Cron's next tick of the entry, whether enqueueing will work or not; in the past for long: the scheduler hangs."
+        )
         var previous = MetricFamily(
             "asynq_scheduler_entry_prev_enqueue_timestamp_seconds", .gauge,
-            "When the entry enqueued its last task, absent if it never has; longer ago than its spec says: does its scheduler "
-                + "live?")
+            "Cron's last tick of the entry, whether enqueueing worked or not, absent if it has not ticked; compare it with "
+                + "asynq_scheduler_entry_last_enqueued_timestamp_seconds.")
+        var enqueued = MetricFamily(
+            "asynq_scheduler_entry_last_enqueued_timestamp_seconds", .gauge,
+            "When the entry last enqueued a task, absent if it has not; before its last tick: enqueueing fails, the scheduler's log "
+                + "says why.")
         var seen: Set<ForeignText> = []
         for entry in entries.sorted(by: { $0.id < $1.id }) where seen.insert(entry.id).inserted {
             let labels = LabelSet([("task_type", entry.taskType), ("spec", entry.spec), ("entry_id", entry.id)])
             if let time = entry.nextEnqueue { next.add(time.seconds, labels) }
             if let time = entry.previousEnqueue { previous.add(time.seconds, labels) }
+            if let time = entry.lastEnqueued { enqueued.add(time.seconds, labels) }
         }
-        return [count, next, previous]
+        return [count, next, previous, enqueued, schedulers(of: entries)]
+    }
+
+    /// One scheduler may have several entries with the same spec and task type, for other payloads.
+    private static func schedulers(of entries: [SchedulerEntrySnapshot]) -> MetricFamily {
+        var family = MetricFamily(
+            "asynq_scheduler_entry_schedulers", .gauge,
+            "Live schedulers that have an entry with this spec and task type; above 1: each of them enqueues at each tick."
+        )
+        var byType: [TaskType: [ForeignText: Set<[UInt8]>]] = [:]
+        for entry in entries { byType[entry.taskType, default: [:]][entry.spec, default: []].insert(entry.scheduler) }
+        for (type, bySpec) in byType.sorted(by: { $0.key < $1.key }) {
+            for (spec, schedulers) in bySpec.sorted(by: { $0.key < $1.key }) {
+                family.add(schedulers.count, LabelSet([("task_type", type), ("spec", spec)]))
+            }
+        }
+        return family
     }
 
     static func families(of info: RedisInfo) -> [MetricFamily] {

@@ -26,6 +26,14 @@ def worker_info(task_id: str, start: float) -> bytes:
     return _text(4, task_id) + _timestamp(8, start)
 
 
+def scheduler_entry(entry_id: str, spec: str, task_type: str, next_tick: float, last_tick: float) -> bytes:
+    return (_text(1, entry_id) + _text(2, spec) + _text(3, task_type) + _timestamp(6, next_tick) + _timestamp(7, last_tick))
+
+
+def scheduler_enqueue_event(task_id: str, time: float) -> bytes:
+    return _text(1, task_id) + _timestamp(2, time)
+
+
 def task_message(task_type: str, task_id: str, queue: str, retried: int = 0, headers: dict[str, str] = {},
                  payload: bytes = b"", error: str = "", last_failed_at: int = 0) -> bytes:
     carried = b"".join(wire.delimited(15, _text(1, key) + _text(2, value)) for key, value in headers.items())

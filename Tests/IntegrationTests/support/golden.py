@@ -84,6 +84,12 @@ class Golden:
         return {(entry["type"], entry["spec"], entry["id"]): int(entry[which]["unix_ns"]) / 1e9
                 for entry in self.scheduler_entries if entry[which]}
 
+    def last_enqueued(self) -> dict[tuple[str, str, str], float]:
+        """Of each entry the newest event of its history, whose score has whole seconds."""
+        return {(entry["type"], entry["spec"], entry["id"]):
+                max(int(event["enqueued_at"]["unix_ns"]) for event in entry["enqueue_events"]) // 1_000_000_000
+                for entry in self.scheduler_entries if entry["enqueue_events"]}
+
 
 def load(version: str) -> Golden:
     folder = FIXTURES / "asynq"
