@@ -231,6 +231,10 @@ MUTATIONS = [
     ("AsynqOverdueTasks", " and max by (redis, queue, state) (resets(asynq_queue_overdue_tasks[5m])) == 0", ""),
     ("AsynqOverdueTasks", " unless on (redis, queue) max by (redis, queue) (asynq_queue_paused) == 1", ""),
     ("AsynqFailureRatioHigh", ">= 20", ">= 1"),
+    ("AsynqTaskRunsTooLong", "max by (redis, queue) (", "max by (queue) ("),
+    ("AsynqSchedulerNotEnqueueing", " - 5", ""),
+    ("AsynqSchedulerNotEnqueueing", " unless ", " and "),
+    ("AsynqSchedulerEntryTwice", "> 1", "> 0"),
     ("AsynqSchedulerEntriesMissing", "quantile_over_time(0.5, ", "max_over_time("),
     ("AsynqSchedulerEntriesMissing", "asynq_scheduler_entries[1d]", "asynq_scheduler_entries[6h]"),
     ("AsynqSchedulerEntriesMissing", " or ( max by (redis) (asynq_scheduler_entries) == 0 "
