@@ -74,8 +74,7 @@ package final class Forwarder: Sendable {
     }
 
     private func isMet(_ rule: WakeRule) -> Bool {
-        rule != .never
-            && rule.isMet(by: spool.unread, maxBatchSpans: options.maxBatchSpans, maxBatchBytes: options.maxBatchBytes)
+        rule != .never && rule.isMet(by: spool.unread, options)
     }
 
     /// Sends what is left until all is sent or the deadline has passed, then ends the thread. What is left then stays

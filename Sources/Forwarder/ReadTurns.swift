@@ -18,10 +18,7 @@ struct ReadTurns {
     /// Requests with full batches of the newest stretch, while the oldest waits.
     private static let maxFullInARow = 3
 
-    private let maxBatchSpans: Int
-    private let maxBatchBytes: Int
-    private let maxDelay: Duration
-    private let maxOrdered: Duration
+    private let options: ForwarderOptions
     private var limit: DrainRate?
     /// Batches of the newest stretch that were read since one of the oldest.
     private var newestInARow = 0
@@ -30,10 +27,7 @@ struct ReadTurns {
     private var wasBlocked = false
 
     init(_ options: ForwarderOptions) {
-        maxBatchSpans = options.maxBatchSpans
-        maxBatchBytes = options.maxBatchBytes
-        maxDelay = options.maxDelay
-        maxOrdered = options.maxOrdered
+        self.options = options
         if options.maxDrainSpansPerSecond > 0 { limit = DrainRate(spansPerSecond: options.maxDrainSpansPerSecond) }
     }
 
@@ -43,9 +37,9 @@ struct ReadTurns {
         let isBack = wasBlocked && !isBlocked
         wasBlocked = isBlocked
         // One batch keeps no other span waiting.
-        let isMore = unread.spans > maxSpans(of: .oldest) || unread.bytes > maxBatchBytes
+        let isMore = unread.spans > maxSpans(of: .oldest) || unread.bytes > options.maxBatchBytes
         guard !isBlocked && isMore && unread.since != nil else { return false }
-        return now.duration(since: unread.oldest) >= maxOrdered || (isBack && limit != nil)
+        return now.duration(since: unread.oldest) >= options.maxOrdered || (isBack && limit != nil)
     }
 
     /// What to read now; nil if nothing is ready.
@@ -60,7 +54,7 @@ struct ReadTurns {
     }
 
     private func isFull(_ unread: SpoolUnread) -> Bool {
-        WakeRule.fullBatch.isMet(by: unread, maxBatchSpans: maxBatchSpans, maxBatchBytes: maxBatchBytes)
+        WakeRule.fullBatch.isMet(by: unread, options)
     }
 
     /// From when on a batch may be read; nil while there is nothing.
@@ -72,7 +66,7 @@ struct ReadTurns {
         var moment = now
         switch stretch {
         case .newest:
-            if !flushing && !isFull(unread) { moment = since.advanced(by: maxDelay) }
+            if !flushing && !isFull(unread) { moment = since.advanced(by: options.maxDelay) }
         case .oldest:
             // Nothing joins it any more. Probes are few, and have to be others each time.
             if let limit, !isProbing { moment = limit.opens }
@@ -86,8 +80,8 @@ struct ReadTurns {
     }
 
     func maxSpans(of stretch: SpoolStretch?) -> Int {
-        guard stretch == .oldest, let limit else { return maxBatchSpans }
-        return min(maxBatchSpans, limit.spansPerSecond)
+        guard stretch == .oldest, let limit else { return options.maxBatchSpans }
+        return min(options.maxBatchSpans, limit.spansPerSecond)
     }
 
     mutating func note(read spans: Int, from stretch: SpoolStretch, at now: MonotonicTime) {
@@ -114,11 +108,11 @@ enum WakeRule: UInt8, AtomicRepresentable {
     /// One that makes a batch full.
     case fullBatch
 
-    func isMet(by unread: SpoolUnread, maxBatchSpans: Int, maxBatchBytes: Int) -> Bool {
+    func isMet(by unread: SpoolUnread, _ options: ForwarderOptions) -> Bool {
         switch self {
         case .never: false
         case .firstSpan: unread.spans > 0
-        case .fullBatch: unread.spans >= maxBatchSpans || unread.bytes >= maxBatchBytes
+        case .fullBatch: unread.spans >= options.maxBatchSpans || unread.bytes >= options.maxBatchBytes
         }
     }
 }

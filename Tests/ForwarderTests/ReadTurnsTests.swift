@@ -195,7 +195,8 @@ struct ReadTurnsTests {
 
     @Test("An append wakes a sleeping forwarder exactly if it makes a batch ready that was not")
     func wakes() throws {
-        let turns = try ReadTurns(Self.options { ($0.maxBatchSpans, $0.maxBatchBytes) = (10, 1000) })
+        let options = try Self.options { ($0.maxBatchSpans, $0.maxBatchBytes) = (10, 1000) }
+        let turns = ReadTurns(options)
         let now = MonotonicTime(nanoseconds: 1_000_000_000_000)
         let unread = { (spans: Int, bytes: Int) in SpoolUnread(spans: spans, bytes: bytes, since: spans > 0 ? now : nil)
         }
@@ -207,14 +208,14 @@ struct ReadTurnsTests {
                         let waiting = SpoolWaiting(newest: unread(after, moreBytes))
                         let isReady = turns.choose(waiting, at: now, flushing: false, isProbing: false) != nil
                         #expect(
-                            rule.isMet(by: waiting.newest, maxBatchSpans: 10, maxBatchBytes: 1000) == isReady,
+                            rule.isMet(by: waiting.newest, options) == isReady,
                             "\(before) and \(bytes), then \(after) and \(moreBytes)")
                     }
                 }
             }
         }
         let empty = turns.wakeRule(SpoolUnread(), at: now)
-        #expect(empty.isMet(by: unread(1, 1), maxBatchSpans: 10, maxBatchBytes: 1000), "its batch's time begins")
+        #expect(empty.isMet(by: unread(1, 1), options), "its batch's time begins")
         var paused = turns
         paused.noteFailure(of: .newest, at: now)
         #expect(paused.wakeRule(unread(1, 1), at: now) == .never)
