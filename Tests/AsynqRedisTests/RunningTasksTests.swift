@@ -189,6 +189,25 @@ struct RunningTasksTests {
         #expect(found.asks.first == 2)
     }
 
+    @Test("A task that ends each scrape that asks for it is left out after the second one")
+    func tooLarge() {
+        var running = RunningTasks()
+        let counts = (1...3).map { _ in
+            var pipeline = RedisPipeline()
+            let lists = running.addLists(of: [Self.server], to: &pipeline)
+            running.readLists(lists, [Self.list(["huge"])])
+            var details = RedisPipeline()
+            _ = running.addTasks(to: &details)
+            running.recordFailure()
+            return details.count
+        }
+        #expect(counts == [1, 1, 0])
+        // A scrape that fails without it says nothing of the others.
+        running.recordFailure()
+        let found = Self.read(&running, ["asynq:workers:{a}": ["huge": [], "small": Self.worker("q", startedAgo: 9)]])
+        #expect(found.longest == [QueueName("q"): .seconds(9)])
+    }
+
     @Test("More running tasks than are looked at are counted as a limit")
     func limit() {
         func error(_ count: Int) -> RedisError? {

@@ -23,7 +23,7 @@ struct RunningTasks {
     private enum Reading {
         /// Not yet; `seen` counts the scrapes up to the one that saw it first.
         case unread(seen: Int64)
-        /// Its `WorkerInfo` names no queue or no start, or is malformed.
+        /// Its `WorkerInfo` names no queue or no start, is malformed, or too large for a reply. It is not read again.
         case unusable
         case running(QueueName, since: WallTime)
     }
@@ -33,7 +33,7 @@ struct RunningTasks {
     private var budget = MessageBudget()
     private var scrapes: Int64 = 0
     /// The tasks that the scrape under way has asked for.
-    private var askedCount = 0
+    private var asked: [Place] = []
     /// The first error of the scrape under way: a user who may not run a command may not do so for any server.
     private(set) var error: RedisError?
 
@@ -89,9 +89,8 @@ struct RunningTasks {
     private var read: [Place] {
         ranked { reading in
             switch reading {
-            case .unread: nil
+            case .unread, .unusable: nil
             case .running(_, let start): start.nanoseconds
-            case .unusable: .max
             }
         }
     }
@@ -104,7 +103,7 @@ struct RunningTasks {
     }
 
     private mutating func add(_ places: ArraySlice<Place>, to pipeline: inout RedisPipeline) -> [TaskAsk] {
-        askedCount = places.count
+        asked = Array(places)
         return Dictionary(grouping: places, by: { $0.server }).map { server, tasks in
             let ids = tasks.map { $0.id }
             return (server, ids, pipeline.hmget(AsynqKeys.workers(ofServer: server), ids))
@@ -112,7 +111,7 @@ struct RunningTasks {
     }
 
     mutating func readTasks(_ asks: [TaskAsk], _ replies: [RedisReply]) {
-        askedCount = 0
+        asked = []
         for (server, ids, ask) in asks {
             do throws(RedisError) {
                 guard let infos = try replies[ask] else { continue }
@@ -159,10 +158,17 @@ struct RunningTasks {
         }
     }
 
-    /// The scrape has failed: perhaps for the size of what was asked for here.
+    /// The scrape has failed: perhaps for the size of what was asked for here. A task that brings this about by itself must not do
+    /// so for ever.
     mutating func recordFailure() {
-        if askedCount > 0 { budget.noteFailure() }
-        askedCount = 0
+        if asked.isEmpty { return }
+        if budget.count == 1 {
+            for (server, id) in asked {
+                if case .unread = tasks[server]?[id] { tasks[server]?[id] = .unusable }
+            }
+        }
+        budget.noteFailure()
+        asked = []
     }
 
     // MARK: What it found
