@@ -165,7 +165,7 @@ let package = Package(
             [
                 "Model", "Platform", "Redis", "AsynqRedis", "Forwarder", "HTTPService", "Metrics", "SpanReceiver",
                 "Spool",
-                "WaitTime", "Web", logging,
+                "WaitTime", "Web", "OTLP", logging, .product(name: "NIOEmbedded", package: "swift-nio"),
             ]),
     ] + tools,
     swiftLanguageModes: [.v6]

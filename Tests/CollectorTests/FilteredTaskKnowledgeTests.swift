@@ -40,6 +40,18 @@ struct FilteredTaskKnowledgeTests {
         #expect(lookup.outcomes.isEmpty)
     }
 
+    @Test("A filter that is read again holds for look-ups as well as for scrapes")
+    func newFilter() throws {
+        let all = try #require(try options(["--redis-queues-exclude=^private"]))
+        let side = try RedisSide(
+            try #require(all.redis), all, clock: .system,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        func asks(_ queue: String) -> Bool { side.knownTasks.lookUp(questions([queue]), whenDone: {}) }
+        #expect(asks("mail") && !asks("private"))
+        side.setFilter(QueueFilter(exclude: "^mail"))
+        #expect(!asks("mail") && asks("private"))
+    }
+
     private func asks(_ queues: [String]) -> Bool { lookup.lookUp(questions(queues), whenDone: {}) }
 
     @Test("of one request 1,000 tasks are asked for; the others are counted as beyond the limit")
