@@ -92,6 +92,42 @@ struct BoundsTests {
         #expect(spool.statistics.spans == 1)
     }
 
+    @Test(
+        "The largest frame has the whole spool but for its bookkeeping; with one byte more it is too large, not the spool full",
+        arguments: [SpoolWhenFull.refuse, .dropOldest])
+    func largestFrame(whenFull: SpoolWhenFull) throws {
+        func failure(_ bytes: Int) throws -> SpoolError? {
+            let spool = try Spool(MemoryFileSystem(), .small(maxBytes: 20_000, whenFull: whenFull))
+            do {
+                try spool.append([UInt8](repeating: 0, count: bytes))
+                return nil
+            } catch let error as SpoolError {
+                return error
+            }
+        }
+        let largest = 20_000 - SpoolState.overheadBytes - SegmentHeader.count - FrameHeader.count
+        #expect(try failure(largest) == nil)
+        for bytes in [largest + 1, 20_000 - SegmentHeader.count - FrameHeader.count, 20_000] {
+            guard case .frameTooLarge(let frame, let capacity)? = try failure(bytes) else {
+                Issue.record("\(bytes) bytes: another error, or none")
+                continue
+            }
+            #expect(frame == bytes + FrameHeader.count && capacity == 20_000)
+        }
+    }
+
+    @Test("A segment is filled to its last byte, and one that would grow over that is closed")
+    func fullSegment() throws {
+        let frame = FrameHeader.count + 100
+        for (missing, segments) in [(0, 1), (1, 2), (-1, 1)] {
+            let disk = MemoryFileSystem()
+            let bytes = SegmentHeader.count + 3 * frame - missing
+            let spool = try Spool(disk, .small(segmentBytes: bytes))
+            for _ in 0..<3 { try spool.append([UInt8](repeating: 0, count: 100)) }
+            #expect(disk.segmentNames.count == segments, "\(missing) bytes are missing")
+        }
+    }
+
     @Test("Frames older than max-age are dropped by whole segments, settled ones without being counted")
     func expiry() throws {
         let clock = TestClock()
