@@ -81,6 +81,25 @@ struct LookAheadSamplerTests {
         #expect(try stage.sample("q", servers: [server, "asynq:servers:{h:2:s}"]) == [10.25])
     }
 
+    @Test(
+        "A lease, which is whole seconds and thirty ahead, tells in which second of the window a task was started",
+        arguments: [(31, 11.2), (30, 10.7), (nil, 10.9), (29, 10.9), (32, 10.9), (1, 10.9), (0, 10.9)]
+            as [(Int64?, Double)])
+    func lease(secondsAhead: Int64?, wait: Double) throws {
+        let stage = Stage()
+        stage.push("a", age: 10)
+        stage.pass(milliseconds: 400)
+        _ = try stage.sample("q")
+        stage.pass(milliseconds: 1000)
+        stage.store.start("a", leaseUntil: Self.start + (secondsAhead ?? 0))
+        if secondsAhead == nil { stage.store.scores = [:] }
+        // One that has a lease runs, and its worker's heartbeat is waited for.
+        let atOnce = try stage.sample("q")
+        #expect(atOnce.count == (secondsAhead == nil ? 1 : 0))
+        stage.pass(milliseconds: 6000)
+        #expect(try atOnce + stage.sample("q") == [wait])
+    }
+
     private enum Heartbeat: CaseIterable {
         case ofLaterAttempt, broken, silent
     }

@@ -93,6 +93,22 @@ struct RedisClusterTests {
         #expect(cluster.low.connections == 1 && cluster.high.connections == 1)
     }
 
+    @Test("Each node is logged in to with the url's user and password, and no database is chosen")
+    func credentials() throws {
+        let answer: @Sendable (String) -> FakeRedis.Answer = { text in
+            { _, words in .send(words[0] == "AUTH" ? "+OK\r\n" : "+\(text)\r\n") }
+        }
+        let cluster = try FakeCluster(low: answer("low"), high: answer("high"))
+        let placeholder = RedisEndpoint.Address.tcp(host: "placeholder", port: 1)
+        let endpoint = RedisEndpoint(address: placeholder, username: "joe", password: "hush")
+        let client = RedisTarget(endpoint, clusterSeeds: [cluster.low.address]).makeClient(clock: .system)
+        try client.prepare(deadline: .soon)
+        #expect(try client.both() == Self.values)
+        #expect(
+            cluster.low.commands == [["AUTH", "joe", "hush"], ["CLUSTER", "SLOTS"], ["GET", FakeCluster.lowKey]])
+        #expect(cluster.high.commands == [["AUTH", "joe", "hush"], ["GET", FakeCluster.highKey]])
+    }
+
     @Test("Nor does one that has passed before a node was ever connected make that node wait")
     func passedDeadlineUnconnected() throws {
         let cluster = try FakeCluster(low: Self.low, high: Self.high)

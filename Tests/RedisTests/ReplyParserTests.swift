@@ -79,6 +79,24 @@ struct ReplyParserTests {
         #expect(try refusal("*5\r\n:1\r\n" + five) == nil)
     }
 
+    @Test("Elements are counted anew in each round trip, and within one over all its replies")
+    func elementsOfRoundTrips() throws {
+        let parser = try Self.parser { $0.elements = 25 }
+        let ten = "*10\r\n" + String(repeating: ":1\r\n", count: 10)
+        for _ in 0..<5 {
+            parser.beginRoundTrip()
+            for _ in 0..<2 {
+                try Self.feed(parser, ten)
+                #expect(try parser.next()?.elements?.count == 10)
+            }
+        }
+        let third = failure {
+            try Self.feed(parser, ten)
+            _ = try parser.next()
+        }
+        #expect(third?.reason == .limit)
+    }
+
     @Test(
         "What lies behind a reply is seen, were it one byte",
         arguments: [

@@ -81,6 +81,27 @@ struct SentinelTests {
         #expect(try client.ask("PING") == Self.pong)
     }
 
+    @Test("The sentinels have a password of their own; user, password and database are the master's")
+    func credentials() throws {
+        let master = try FakeRedis { _, words in .send(words[0] == "ROLE" ? Self.master : "+OK\r\n") }
+        let port = String(master.port)
+        let sentinel = try FakeRedis { _, words in
+            .send(words[0] == "AUTH" ? "+OK\r\n" : "*2\r\n$9\r\n127.0.0.1\r\n$\(port.utf8.count)\r\n\(port)\r\n")
+        }
+        let placeholder = RedisEndpoint.Address.tcp(host: "placeholder", port: 1)
+        let endpoint = RedisEndpoint(address: placeholder, username: "joe", password: "hush", database: 3)
+        func prepare(_ password: String?) throws {
+            let sentinels = RedisSentinels(addresses: [sentinel.address], master: "main", password: password)
+            try RedisTarget(endpoint, sentinels: sentinels).makeClient(clock: .system).prepare(deadline: .soon)
+        }
+        try prepare("secret")
+        #expect(sentinel.commands == [["AUTH", "secret"], ["SENTINEL", "get-master-addr-by-name", "main"]])
+        #expect(master.commands == [["AUTH", "joe", "hush"], ["SELECT", "3"], ["ROLE"]])
+        try prepare(nil)
+        #expect(sentinel.commands.last == ["SENTINEL", "get-master-addr-by-name", "main"])
+        #expect(sentinel.commands.count == 3, "without a password nothing logs in")
+    }
+
     @Test("A sentinel that hangs leaves time for the others")
     func hanging() throws {
         let silent = try FakeRedis { _, _ in .silence }
