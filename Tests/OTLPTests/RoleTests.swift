@@ -74,6 +74,27 @@ struct RoleTests {
         }
     }
 
+    @Test("a link leads to a sampled trace unless its flags say that it does not: older SDKs write none")
+    func sampledLink() throws {
+        let flags: [([UInt8], Bool)] = [
+            ([], true), (Field.fixed32(6, 0), true), (Field.fixed32(6, 1), true), (Field.fixed32(6, 0x301), true),
+            (Field.fixed32(6, 0x300), false), (Field.fixed32(6, 2), false),
+        ]
+        func link(_ id: UInt8, _ flags: [UInt8]) -> [UInt8] {
+            Field.message(13, Field.bytes(1, traceBytes), Field.bytes(2, [UInt8](repeating: id, count: 8)), flags)
+        }
+        for (field, isSampled) in flags {
+            let task = try #require(try Scanned(request(ids, kind(5), link(1, field))).tasks.first)
+            #expect(task.isLinkSampled == isSampled)
+            // It is the first link that counts.
+            for other in [link(2, Field.fixed32(6, 0x300)), link(2, [])] {
+                let first = try #require(try Scanned(request(ids, kind(5), link(1, field), other)).tasks.first)
+                #expect(first.isLinkSampled == isSampled && first.moreLinks.count == 1)
+            }
+        }
+        #expect(try Scanned(request(ids, kind(5))).tasks.first?.isLinkSampled == true)
+    }
+
     @Test("a span is sampled unless its flags say that it is not")
     func sampled() throws {
         let flags: [([UInt8], Bool)] = [
