@@ -24,11 +24,16 @@ struct QueueQueries: Sendable {
     var rows: [QueueRow] { QueueRow.all(reading.snapshot, waits: aggregator.waitQuantiles) }
 
     func scale(of name: QueueName) -> ScaleAnswer {
+        question(about: name).answer(
+            for: name, at: clock.wall(), maxAge: maxAge, targetUtilization: targetUtilization)
+    }
+
+    /// Returns the numbers from which the answer about a queue's scale is made. Waits that spans tell of count more than those
+    /// that were sampled in Redis, which misses the short ones.
+    func question(about name: QueueName) -> ScaleQuestion {
         let spans = aggregator.quantiles95(of: name)
-        let question = ScaleQuestion(
+        return ScaleQuestion(
             redis: reading, waitP95Seconds: spans.wait ?? sampledWaits.quantile95(of: name), runP95Seconds: spans.run,
             load: loads.load(of: name))
-        return question.answer(
-            for: name, at: clock.wall(), maxAge: maxAge, targetUtilization: targetUtilization)
     }
 }
