@@ -59,6 +59,15 @@ struct CarriedValuesTests {
         }
     }
 
+    @Test("A value of 512 bytes is carried, and a longer one is none")
+    func longest() {
+        func state(_ count: Int) -> Int? {
+            let text = String(repeating: "s", count: count)
+            return carried(#"{"traceparent":"\#(Self.parent)","tracestate":"\#(text)"}"#).context?.traceState.count
+        }
+        #expect(state(511) == 511 && state(512) == 512 && state(513) == 0)
+    }
+
     @Test("A traceparent goes before ids; the best name, and under one name the last value, counts")
     func order() {
         let other = String(repeating: "1", count: 32)

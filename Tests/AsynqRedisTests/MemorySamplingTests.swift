@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Sampling memory")
 struct MemorySamplingTests {
-    /// Answers each command by its name.
+    /// Answers each command by its name and its last word, or by its name.
     private final class AnsweringClient: RedisClient {
         private let answers: [String: RedisReply]
 
@@ -19,7 +19,7 @@ struct MemorySamplingTests {
         func roundTrip(_ pipeline: RedisPipeline, deadline: MonotonicTime) throws(RedisError) -> [RedisReply] {
             (0..<pipeline.count).map { index in
                 let lines = String(decoding: pipeline.bytes(of: index), as: UTF8.self).split(separator: "\r\n")
-                return answers[String(lines[2])] ?? .null
+                return answers["\(lines[2]) \(lines[lines.count - 1])"] ?? answers[String(lines[2])] ?? .null
             }
         }
     }
@@ -42,6 +42,19 @@ struct MemorySamplingTests {
         let expected: Int64 = 600 + 1400 + 400
         #expect(found.bytes == expected)
         #expect(found.errors.isEmpty)
+    }
+
+    @Test("A sampled task that is gone is left out of the mean, and takes nothing where all of them are gone")
+    func goneTasks() throws {
+        // Two lists of 3 tasks, and six collections of 100 bytes.
+        var answers: [String: RedisReply] = [
+            "LLEN": .integer(3), "ZCARD": .integer(0), "LRANGE": Self.ids, "MEMORY": .integer(100),
+            "MEMORY asynq:{q}:t:b": .null,
+        ]
+        #expect(try Self.sample(answers).bytes == 600 + 2 * 3 * 100)
+        answers["MEMORY asynq:{q}:t:a"] = .null
+        let found = try Self.sample(answers)
+        #expect(found.bytes == 600 && found.errors.isEmpty)
     }
 
     @Test("Without sampled tasks the collections count; without anything it is nothing")
