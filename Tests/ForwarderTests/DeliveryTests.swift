@@ -45,6 +45,22 @@ struct DeliveryTests {
         #expect(Self.delivery(makeBatch([5])).halves(bySpans: true) == nil, "a single span")
     }
 
+    @Test(
+        "What the parts of a request may repeat is used up by halves that are hardly smaller than their whole",
+        arguments: [
+            // A half that has three quarters of its whole's bytes repeats half of these, and that is free.
+            (50, 0, 0), (75, 0, 0), (76, 26, 0), (76, 25, nil), (100, 50, 0), (100, 49, nil), (100, 1050, 500),
+        ] as [(Int, Int, Int?)])
+    func division(bytes: Int, repeatable: Int, left: Int?) throws {
+        var part = Delivery(
+            .spans(0..<8, of: makeBatch([5], spansPerFrame: 16).frames[0]), isFresh: false, acceptedBefore: 0)
+        part.division = Division(wholeBytes: 100, repeatableBytes: repeatable)
+        part.bytes = bytes
+        let halves = part.halves(bySpans: true)
+        #expect(halves?.map { $0.division?.repeatableBytes } == left.map { [$0, $0] })
+        #expect(halves.map { $0.allSatisfy { $0.division?.wholeBytes == bytes } } ?? true)
+    }
+
     @Test("The body of a part has its spans below the frame's resource; that of frames is what the spool gave")
     func body() throws {
         let batch = makeBatch([7], spansPerFrame: 5, resourceBytes: 10)

@@ -186,6 +186,38 @@ struct DispatchTests {
         }
     }
 
+    @Test("Where too many wait, sixteen new requests are tried in their place, and as many again once one has passed")
+    func looksBeyond() throws {
+        var dispatch = Dispatch(try ForwarderOptions.test("http://h"))
+        var now = MonotonicTime(nanoseconds: 1_000_000_000)
+        var sequence = 0
+        /// Sends new requests, which all fail, as long as new ones are taken. Returns how many.
+        func sendFresh() throws -> Int {
+            var count = 0
+            while true {
+                now = now.advanced(by: .seconds(3600))
+                guard dispatch.wantsFresh(at: now), count < 1000 else { return count }
+                count += 1
+                sequence += 1
+                let begun = dispatch.begin(makeBatch([sequence]).frames, at: now)
+                let delivery = try #require(begun)
+                _ = dispatch.finish(delivery, .retry(afterSeconds: 0, reason: "503"), at: now, jitter: 0)
+            }
+        }
+        #expect(try sendFresh() == Dispatch.maxProbes + Dispatch.maxWaiting)
+        #expect(try sendFresh() == 0)
+        for outcome in [Self.accepted, .retry(afterSeconds: 0, reason: "503")] {
+            now = now.advanced(by: .seconds(3600))
+            guard case .send(let delivery) = dispatch.next(at: now, freshAt: nil) else {
+                Issue.record("one that waits is to be sent")
+                return
+            }
+            _ = dispatch.finish(delivery, outcome, at: now, jitter: 0)
+        }
+        #expect(dispatch.isProbing && dispatch.waitingCount == Dispatch.maxProbes + Dispatch.maxWaiting - 1)
+        #expect(try sendFresh() == Dispatch.maxWaiting)
+    }
+
     @Test(
         "Of large requests, as many as come, memory holds those on their way only",
         arguments: [

@@ -86,6 +86,29 @@ struct RefusedRequestsTests {
         #expect(try scratch.names == before)
     }
 
+    @Test(
+        "Copies fill their room to the last byte, and with one byte less the oldest goes, or the only one is too large")
+    func lastByte() throws {
+        /// Returns the bytes of all files after so many copies of requests of one size.
+        func keep(_ count: Int, in bytes: Int) throws -> (bytes: Int, copies: Int) {
+            let scratch = try Scratch()
+            let requests = RefusedRequests(scratch.options(bytes: bytes))
+            for second in 0..<count {
+                try requests.keep(makeBatch([second + 1]), reason: "400", at: Self.time(second))
+            }
+            let sizes = try Files.list(scratch.path + "/refused").map(\.bytes)
+            return (sizes.reduce(0, +), sizes.count / 2)
+        }
+        let one = try keep(1, in: 1 << 20).bytes
+        for count in 1...3 { #expect(try keep(count, in: count * one) == (count * one, count)) }
+        for count in 2...3 { #expect(try keep(count, in: count * one - 1) == ((count - 1) * one, count - 1)) }
+        #expect {
+            _ = try keep(1, in: one - 1)
+        } throws: {
+            ($0 as? RefusedRequests.NotKept)?.outcome == .tooLarge
+        }
+    }
+
     @Test("Two parts of one request that were refused in one moment are two copies; the same one again is none")
     func sameMoment() throws {
         let scratch = try Scratch()
