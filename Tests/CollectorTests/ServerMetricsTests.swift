@@ -16,7 +16,7 @@ struct ServerMetricsTests {
 
     private static func entry(_ id: String, next: Int64?, previous: Int64?) -> SchedulerEntrySnapshot {
         SchedulerEntrySnapshot(
-            id: ForeignText(id), spec: ForeignText("@every 1m"), taskType: TaskType("t"),
+            id: ForeignText(id), spec: ForeignText("@every 1m"), taskType: TaskType("t"), scheduler: Array("s".utf8),
             nextEnqueue: next.map { WallTime(seconds: $0) }, previousEnqueue: previous.map { WallTime(seconds: $0) })
     }
 
