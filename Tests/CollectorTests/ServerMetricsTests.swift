@@ -76,6 +76,7 @@ struct ServerMetricsTests {
         #expect(
             series(ServerMetrics.families(of: entries), named: "asynq_scheduler_entry_") == [
                 line("next", "a", 10), line("next", "b", 20), line("prev", "a", 5), line("prev", "c", 7),
+                #"asynq_scheduler_entry_schedulers{task_type="t",spec="@every 1m"} 1"#,
             ])
     }
 
