@@ -30,6 +30,10 @@ final class SingleRedis: RedisClient {
     private let clock: Clock
     private let interrupt: Waker?
     private var connection: RedisConnection?
+    private var search = MasterSearch()
+    private let name = ClientName()
+    /// Until when commands are left out at which the far side has hung up.
+    private var leavesOutUntil = MonotonicTime(nanoseconds: 0)
 
     init(_ target: RedisTarget, clock: Clock, interrupt: Waker?) {
         self.target = target
@@ -40,36 +44,87 @@ final class SingleRedis: RedisClient {
     var isConnected: Bool { connection != nil }
 
     func prepare(deadline: MonotonicTime) throws(RedisError) {
-        if let connection {
+        if let known = connection, !known.isAged {
+            guard let sentinels = target.sentinels else { return }
             do throws(RedisError) {
-                return try target.confirmMaster(connection, deadline: deadline)
+                let current = target.current
+                connection = try search.confirm(
+                    known, current.endpoint, current.sentinels ?? sentinels, connector(deadline))
+                return
             } catch {
-                self.connection = nil
+                connection = nil
                 if error.disconnect != .stale { throw error }
             }
         }
-        connection = try target.connect(clock: clock, deadline: deadline, interrupt: interrupt)
+        // Closed before the next one is opened: a server may take no more.
+        connection = nil
+        connection = try connect(deadline)
     }
 
-    /// A connection that was closed while it lay idle is made anew, once. Nothing that is asked changes anything, so that it
-    /// may be asked twice.
-    func roundTrip(_ pipeline: RedisPipeline, deadline: MonotonicTime) throws(RedisError) -> [RedisReply] {
-        guard let known = connection else { throw RedisError(.connection, "\(target.description): not connected") }
-        let replies: [RedisReply]
-        connection = nil
-        do throws(RedisError) {
-            replies = try known.roundTrip(pipeline, deadline: deadline)
-            connection = known
-        } catch {
-            if error.disconnect != .stale { throw error }
-            let fresh = try target.connect(clock: clock, deadline: deadline, interrupt: interrupt)
-            replies = try fresh.roundTrip(pipeline, deadline: deadline)
-            connection = fresh
+    private func connector(_ deadline: MonotonicTime) -> RedisConnector {
+        RedisConnector(clock: clock, deadline: deadline, interrupt: interrupt, name: name)
+    }
+
+    /// Connects to the one Redis that is meant now.
+    private func connect(_ deadline: MonotonicTime) throws(RedisError) -> RedisConnection {
+        let current = target.current
+        guard let sentinels = current.sentinels else {
+            return try RedisConnection(current.endpoint, connector(deadline))
         }
+        return try search.connect(current.endpoint, sentinels, connector(deadline))
+    }
+
+    func roundTrip(_ pipeline: RedisPipeline, deadline: MonotonicTime) throws(RedisError) -> [RedisReply] {
+        let replies = pipeline.repliesOfOneNode(try ask(pipeline, deadline))
         // One node of a Cluster: what it holds would look like all there is.
         for text in replies.lazy.compactMap(\.errorText) where text.hasPrefix("MOVED ") || text.hasPrefix("ASK ") {
             throw RedisError(reply: text)
         }
+        if let connection, let text = replies.first?.errorText, RedisError.isUnknownCommand(text),
+            let sentinel = try connection.explainSentinel(deadline: deadline)
+        {
+            throw sentinel
+        }
         return replies
+    }
+
+    private func ask(_ pipeline: RedisPipeline, _ deadline: MonotonicTime) throws(RedisError) -> [RedisReply] {
+        guard let known = connection else { throw RedisError(.connection, "\(target.description): not connected") }
+        connection = nil
+        if pipeline.hasOptional && clock.monotonic() < leavesOutUntil {
+            return try askWithoutOptional(pipeline, over: known, deadline)
+        }
+        let (used, exchange) = try exchange(pipeline, over: known, deadline)
+        if exchange.hungUpAtOptional {
+            let replies = try askWithoutOptional(pipeline, over: try connect(deadline), deadline)
+            leavesOutUntil = clock.monotonic().advanced(by: RedisConnection.maxAge)
+            return replies
+        }
+        if let failure = exchange.failure { throw failure }
+        connection = used
+        return exchange.replies
+    }
+
+    private func askWithoutOptional(
+        _ pipeline: RedisPipeline, over first: RedisConnection, _ deadline: MonotonicTime
+    ) throws(RedisError) -> [RedisReply] {
+        let (rest, indices) = pipeline.withoutOptional()
+        let (used, exchange) = try exchange(rest, over: first, deadline)
+        if let failure = exchange.failure { throw failure }
+        connection = used
+        var replies = [RedisReply](repeating: RedisPipeline.leftOut, count: pipeline.count)
+        for (index, reply) in zip(indices, exchange.replies) { replies[index] = reply }
+        return replies
+    }
+
+    /// A connection that was closed while it lay idle is made anew, once. Nothing that is asked changes anything, so that it
+    /// may be asked twice.
+    private func exchange(
+        _ pipeline: RedisPipeline, over known: RedisConnection, _ deadline: MonotonicTime
+    ) throws(RedisError) -> (used: RedisConnection, exchange: RedisExchange) {
+        let first = try known.exchange(pipeline, deadline: deadline)
+        if first.failure?.disconnect != .stale { return (known, first) }
+        let fresh = try connect(deadline)
+        return (fresh, try fresh.exchange(pipeline, deadline: deadline))
     }
 }

@@ -90,7 +90,7 @@ extension RedisPipeline {
 
     /// A section of `INFO`, one text for each node; nil for a node that refuses.
     package mutating func info(_ section: String) -> Ask<[[UInt8]?]> {
-        let index = addForEveryNode("INFO", Self.text(section)).index
+        let index = addForEveryNode("INFO", Self.text(section), isOptional: true).index
         return Ask(index: index, command: "INFO") { $0.elements.map { $0.map(\.bytes) } }
     }
 

@@ -10,7 +10,7 @@ import Platform
 struct RedisExchange {
     private static let readBytes = 64 << 10
 
-    private let connection: RedisConnection
+    private let link: RedisLink
     private let pipeline: RedisPipeline
     private(set) var replies: [RedisReply] = []
     /// Once set, half a reply may be left in the connection: it has to be dropped, unless nothing `wasSent`.
@@ -22,10 +22,16 @@ struct RedisExchange {
     private var sendEvents = Int16(POLLOUT)
     private var receiveEvents = Int16(POLLIN)
 
-    init(_ connection: RedisConnection, _ pipeline: RedisPipeline) {
-        self.connection = connection
+    init(_ link: RedisLink, _ pipeline: RedisPipeline) {
+        self.link = link
         self.pipeline = pipeline
         replies.reserveCapacity(pipeline.count)
+    }
+
+    /// Whether the far side hung up where the next reply was to a command that may be left out, or before it said anything.
+    var hungUpAtOptional: Bool {
+        guard failure?.disconnect != nil, wasSent, replies.count < pipeline.count else { return false }
+        return pipeline.commands[replies.count].isOptional || (replies.isEmpty && pipeline.hasOptional)
     }
 
     private var isDone: Bool { failure != nil || replies.count == pipeline.count }
@@ -46,10 +52,10 @@ struct RedisExchange {
             var entries = open.map { index in
                 let exchange = exchanges[index]
                 let events = exchange.receiveEvents | (exchange.wantsToSend ? exchange.sendEvents : 0)
-                return pollfd(fd: exchange.connection.descriptor, events: events, revents: 0)
+                return pollfd(fd: exchange.link.descriptor, events: events, revents: 0)
             }
             guard try poll(&entries, clock: clock, deadline: deadline, interrupt: interrupt) else {
-                for index in open { exchanges[index].failure = exchanges[index].connection.timeoutError() }
+                for index in open { exchanges[index].failure = exchanges[index].link.timeoutError() }
                 return
             }
             for (index, entry) in zip(open, entries) where entry.revents != 0 {
@@ -63,21 +69,21 @@ struct RedisExchange {
     private mutating func perform(_ body: (inout RedisExchange) throws(RedisError) -> Void) {
         do throws(RedisError) {
             try body(&self)
-            if isDone { connection.endRoundTrip() }
+            if isDone { link.endRoundTrip() }
         } catch {
             failure = error
             // Nothing was answered, and the connection was good before: another one may be.
-            if connection.isReused && connection.receivedBytes == 0 { failure?.noteStale() }
+            if link.isReused && link.receivedBytes == 0 { failure?.noteStale() }
         }
     }
 
     private func begin(_ buffer: inout [UInt8]) throws(RedisError) {
-        connection.beginRoundTrip()
-        if !connection.isReused { return }
-        switch try connection.receive(&buffer) {
+        link.beginRoundTrip()
+        if !link.isReused { return }
+        switch try link.receive(&buffer) {
         case .wait: return
-        case .closed: throw connection.closedError()
-        case .bytes: try connection.expectNoReply()
+        case .closed: throw link.closedError()
+        case .bytes: try link.expectNoReply()
         }
     }
 
@@ -93,31 +99,31 @@ struct RedisExchange {
 
     private mutating func send() throws(RedisError) {
         wasSent = true
-        switch try connection.send(pipeline.bytes, from: sent) {
+        switch try link.send(pipeline.bytes, from: sent) {
         case .bytes(let count):
             sent += count
             sendEvents = Int16(POLLOUT)
         case .wait(let events): sendEvents = events
-        case .closed: throw connection.closedError()
+        case .closed: throw link.closedError()
         }
     }
 
     private mutating func receive(_ buffer: inout [UInt8]) throws(RedisError) {
         receiveEvents = Int16(POLLIN)
         repeat {
-            switch try connection.receive(&buffer) {
+            switch try link.receive(&buffer) {
             case .bytes: try takeReplies()
-            case .closed: throw connection.closedError()
+            case .closed: throw link.closedError()
             case .wait(let events):
                 receiveEvents = events
                 return
             }
-        } while connection.hasPendingBytes
+        } while link.hasPendingBytes
     }
 
     private mutating func takeReplies() throws(RedisError) {
-        while replies.count < pipeline.count, let reply = try connection.nextReply() { replies.append(reply) }
-        if replies.count == pipeline.count { try connection.expectNoReply() }
+        while replies.count < pipeline.count, let reply = try link.nextReply() { replies.append(reply) }
+        if replies.count == pipeline.count { try link.expectNoReply() }
     }
 
     /// Where the far side has ended the connection: what it said before, which may lie unread behind a send that failed. A
@@ -125,7 +131,7 @@ struct RedisExchange {
     private mutating func lastWords(_ error: RedisError, _ buffer: inout [UInt8]) -> RedisError {
         guard error.disconnect != nil else { return error }
         do throws(RedisError) {
-            while !isDone, case .bytes = try connection.receive(&buffer) { try takeReplies() }
+            while !isDone, case .bytes = try link.receive(&buffer) { try takeReplies() }
         } catch {
             return error.disconnect == nil ? error : self.lastWords(instead: error)
         }
@@ -134,7 +140,7 @@ struct RedisExchange {
 
     private func lastWords(instead error: RedisError) -> RedisError {
         guard replies.count == 1, let text = replies[0].errorText else { return error }
-        return text.hasPrefix("ERR ") || text.hasPrefix("DENIED ") ? RedisError(reply: text) : error
+        return text.hasPrefix("ERR ") || text.hasPrefix("DENIED ") ? link.refusal(text) : error
     }
 
     /// Waits until one of the sockets is ready: true; false when the deadline has passed.

@@ -14,11 +14,14 @@ package struct RedisPipeline: Sendable {
         /// Where it ends in `bytes`; it begins where the one before ends.
         let end: Int
         let route: Route
+        /// Whether the others are worth sending without it, where the far side hangs up at it.
+        var isOptional = false
     }
 
     package private(set) var bytes: [UInt8] = []
     private(set) var commands: [Command] = []
     package var count: Int { commands.count }
+    var hasOptional: Bool { commands.contains(where: \.isOptional) }
 
     package init() {}
 
@@ -35,10 +38,14 @@ package struct RedisPipeline: Sendable {
         append(command, arguments, keyAt: keyAt, toEveryNode: false)
     }
 
-    /// A command without a key, for each node.
+    /// A command without a key, for each node. One that is optional is not sent again to a far side that hangs up at it.
     @discardableResult
-    package mutating func addForEveryNode(_ command: StaticString, _ arguments: [UInt8]...) -> Ask<RedisReply> {
-        append(command, arguments, keyAt: 0, toEveryNode: true)
+    package mutating func addForEveryNode(
+        _ command: StaticString, _ arguments: [UInt8]..., isOptional: Bool = false
+    ) -> Ask<RedisReply> {
+        let ask = append(command, arguments, keyAt: 0, toEveryNode: true)
+        commands[ask.index].isOptional = isOptional
+        return ask
     }
 
     private mutating func append(
@@ -67,7 +74,25 @@ package struct RedisPipeline: Sendable {
     /// Takes over a command of another pipeline, whose way is decided.
     mutating func add(_ index: Int, of other: RedisPipeline) {
         bytes += other.bytes(of: index)
-        commands.append(Command(end: bytes.count, route: .connection))
+        commands.append(Command(end: bytes.count, route: .connection, isOptional: other.commands[index].isOptional))
+    }
+
+    // MARK: Optional commands
+
+    /// The reply to a command that was left out.
+    static let leftOut = RedisReply.error("ERR not asked: the far side hangs up at this command")
+
+    /// The commands that must not be left out, and their indices here.
+    func withoutOptional() -> (pipeline: RedisPipeline, indices: [Int]) {
+        var rest = RedisPipeline()
+        let indices = commands.indices.filter { !commands[$0].isOptional }
+        for index in indices { rest.add(index, of: self) }
+        return (rest, indices)
+    }
+
+    /// The replies as callers read them, from those of the only node.
+    func repliesOfOneNode(_ replies: [RedisReply]) -> [RedisReply] {
+        zip(commands, replies).map { $0.route == .everyNode ? .array([$1]) : $1 }
     }
 
     /// The same commands between MULTI and EXEC; the replies are those of MULTI, of each queueing, and of EXEC.

@@ -27,7 +27,7 @@ final class RedisStream {
         let count = Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
         if count >= 0 { return .bytes(count) }
         if errno == EAGAIN || errno == EINTR { return .wait(Int16(POLLOUT)) }
-        throw RedisError(SystemError("sending to Redis at \(name)"))
+        throw RedisError(SystemError("sending to \(name)"))
     }
 
     func receive(_ buffer: UnsafeMutableRawBufferPointer) throws(RedisError) -> StreamProgress {
@@ -36,7 +36,7 @@ final class RedisStream {
         if count > 0 { return .bytes(count) }
         if count == 0 { return .closed }
         if errno == EAGAIN || errno == EINTR { return .wait(Int16(POLLIN)) }
-        throw RedisError(SystemError("reading from Redis at \(name)"))
+        throw RedisError(SystemError("reading from \(name)"))
     }
 
     /// Whether there is more to receive without another poll.

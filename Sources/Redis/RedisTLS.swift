@@ -51,13 +51,13 @@ final class TLSContext: @unchecked Sendable {
         SSL_CTX_free(context)
     }
 
-    /// A session over a connected socket to `host`; the handshake is still to come.
-    func makeSession(_ descriptor: Int32, host: String) throws(RedisError) -> TLSSession {
+    /// A session over a connected socket to the endpoint; the handshake is still to come.
+    func makeSession(_ descriptor: Int32, to endpoint: RedisEndpoint) throws(RedisError) -> TLSSession {
         guard let session = SSL_new(context), SSL_set_fd(session, descriptor) == 1 else {
             throw RedisError(OpenSSLError("making a TLS session"))
         }
-        let wrapped = TLSSession(session)
-        let name = options.serverName ?? host
+        let name = options.serverName ?? endpoint.host
+        let wrapped = TLSSession(session, peer: endpoint.name, expectedName: name)
         var address = in6_addr()
         let isAddress = inet_pton(AF_INET, name, &address) == 1 || inet_pton(AF_INET6, name, &address) == 1
         if isAddress {
@@ -65,6 +65,8 @@ final class TLSContext: @unchecked Sendable {
         } else {
             _ = collector_tls_set_server_name(session, name)
             SSL_set1_host(session, name)
+            // A name counts in subjectAltName only, as for Go's clients beside us.
+            SSL_set_hostflags(session, UInt32(X509_CHECK_FLAG_NEVER_CHECK_SUBJECT))
         }
         return wrapped
     }
@@ -73,13 +75,19 @@ final class TLSContext: @unchecked Sendable {
 /// One TLS session. Used by one thread at a time; the socket under it is somebody else's.
 final class TLSSession {
     private let session: OpaquePointer
+    private let peer: String
+    private let expectedName: String
+
+    static let plainHint = "if that is a plain port, write redis for rediss in redis.url"
 
     /// SSL_R_UNEXPECTED_EOF_WHILE_READING, which OpenSSL 1.1 has not, and the reason's part of an error that both have.
     private static let unexpectedEnd: UInt = 294
     private static let reasonMask: UInt = 0xFFF
 
-    fileprivate init(_ session: OpaquePointer) {
+    fileprivate init(_ session: OpaquePointer, peer: String, expectedName: String) {
         self.session = session
+        self.peer = peer
+        self.expectedName = expectedName
     }
 
     deinit {
@@ -92,15 +100,30 @@ final class TLSSession {
         let code = SSL_connect(session)
         if code == 1 { return .bytes(0) }
         do throws(RedisError) {
-            return try progress(code, "TLS handshake")
+            return try progress(code, "TLS handshake with \(peer)")
         } catch {
+            let isNoTLS = ["wrong version number", "packet length too long", "unknown protocol", "http request"]
+                .contains(where: error.message.contains)
+            if isNoTLS { throw error.adding(Self.plainHint) }
             // The certificate is looked at in the midst of the handshake, which goes on where verification is off: its
             // result says only why a handshake failed, not that it has.
             let verification = SSL_get_verify_result(session)
             if SSL_get_verify_mode(session) == SSL_VERIFY_NONE || verification == X509_V_OK { throw error }
-            let reason = String(cString: X509_verify_cert_error_string(verification))
-            throw RedisError(.tls, "the server's certificate is not accepted: \(reason)")
+            throw refusal(verification)
         }
+    }
+
+    /// Says what OpenSSL has against the certificate, and which settings decide about it.
+    private func refusal(_ verification: Int) -> RedisError {
+        let reason = String(cString: X509_verify_cert_error_string(verification))
+        let isOfName = [X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH].contains(Int32(verification))
+        let hint =
+            isOfName
+            ? "its subjectAltName has to hold \(expectedName), its common name does not count; redis.tls.server-name "
+                + "sets the name that is expected"
+            : "checked against redis.tls.ca-file, or the system's authorities, and for the name \(expectedName) "
+                + "(redis.tls.server-name)"
+        return RedisError(.tls, "\(peer): the server's certificate is not accepted: \(reason); \(hint)")
     }
 
     func send(_ bytes: UnsafeRawBufferPointer) throws(RedisError) -> StreamProgress {

@@ -2,12 +2,14 @@ import Model
 package import Platform
 
 /// Which Redis to ask: one that is named, the master that sentinels name, or a Cluster.
-package struct RedisTarget: Sendable, Equatable {
+package struct RedisTarget: Sendable {
     /// With sentinels or a Cluster its address is a placeholder; credentials, database and TLS are the masters'.
     package var endpoint: RedisEndpoint
     package var sentinels: RedisSentinels?
     /// Some nodes of a Cluster, from which the others are found; empty: no Cluster.
     package var clusterSeeds: [RedisEndpoint.Address] = []
+    /// The same with what the files of secrets hold now; nil where there are none.
+    package var reread: (@Sendable () -> RedisTarget)?
 
     package init(_ endpoint: RedisEndpoint, sentinels: RedisSentinels? = nil) {
         self.endpoint = endpoint
@@ -19,10 +21,13 @@ package struct RedisTarget: Sendable, Equatable {
         self.clusterSeeds = clusterSeeds
     }
 
+    /// To be asked for each new connection.
+    var current: RedisTarget { reread?() ?? self }
+
     /// Nothing is connected yet.
     package func makeClient(clock: Clock, interrupt: Waker? = nil) -> any RedisClient {
         if clusterSeeds.isEmpty { return SingleRedis(self, clock: clock, interrupt: interrupt) }
-        return RedisCluster(self, seeds: clusterSeeds, clock: clock, interrupt: interrupt)
+        return RedisCluster(self, clock: clock, interrupt: interrupt)
     }
 
     /// For log lines: no credentials.
@@ -31,19 +36,26 @@ package struct RedisTarget: Sendable, Equatable {
         return sentinels?.description ?? endpoint.description
     }
 
-    /// Connects to the one Redis that is meant now.
-    func connect(
-        clock: Clock, deadline: MonotonicTime, interrupt: Waker? = nil
-    ) throws(RedisError) -> RedisConnection {
-        let connector = RedisConnector(clock: clock, deadline: deadline, interrupt: interrupt)
-        guard let sentinels else { return try connector.connect(endpoint) }
-        return try sentinels.connectToMaster(endpoint, connector)
+    /// What is read, as the url that leads to it: without credentials, with the database.
+    package var url: String {
+        let scheme = endpoint.tls == nil ? "redis" : "rediss"
+        func list(_ addresses: [RedisEndpoint.Address]) -> String {
+            addresses.map(\.description).joined(separator: ",")
+        }
+        if !clusterSeeds.isEmpty { return "\(scheme)-cluster://\(list(clusterSeeds))" }
+        if let sentinels {
+            return "\(scheme)-sentinel://\(list(sentinels.addresses))/\(endpoint.database)?master=\(sentinels.master)"
+        }
+        switch endpoint.address {
+        case .tcp: return "\(scheme)://\(endpoint.address)/\(endpoint.database)"
+        case .unix(let path): return "unix://\(path)?db=\(endpoint.database)"
+        }
     }
+}
 
-    /// Called before each scrape, because a master that lost its role keeps its connections.
-    ///
-    /// - Throws: with sentinels, `.connection` unless the Redis at the other end is a master.
-    func confirmMaster(_ connection: RedisConnection, deadline: MonotonicTime) throws(RedisError) {
-        try sentinels?.confirmMaster(connection, deadline: deadline)
+extension RedisTarget: Equatable {
+    /// Compares what is configured, and not where it comes from.
+    package static func == (left: RedisTarget, right: RedisTarget) -> Bool {
+        left.endpoint == right.endpoint && left.sentinels == right.sentinels && left.clusterSeeds == right.clusterSeeds
     }
 }

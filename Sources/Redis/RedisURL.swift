@@ -1,3 +1,4 @@
+import Glibc
 import Platform
 import Text
 
@@ -13,6 +14,13 @@ package struct RedisEndpoint: Sendable, Equatable {
             case .unix(let path): "unix:\(path)"
             }
         }
+
+        /// Whether it has to be looked up, and may lead elsewhere tomorrow.
+        var isName: Bool {
+            guard case .tcp(let host, _) = self else { return false }
+            var address = in6_addr()
+            return inet_pton(AF_INET, host, &address) != 1 && inet_pton(AF_INET6, host, &address) != 1
+        }
     }
 
     package var address: Address
@@ -21,6 +29,7 @@ package struct RedisEndpoint: Sendable, Equatable {
     package var database: Int
     /// nil = plain.
     package var tls: RedisTLSOptions?
+    package var peer = RedisPeer.redis
 
     package init(address: Address, username: String? = nil, password: String? = nil, database: Int = 0) {
         self.address = address
@@ -36,6 +45,9 @@ package struct RedisEndpoint: Sendable, Equatable {
 
     /// For log lines and errors: no credentials.
     package var description: String { address.description }
+
+    /// The same, and what is expected there.
+    var name: String { "\(peer.name) at \(description)" }
 }
 
 /// Reads `redis://[user:pass@]host:port/db`, `redis-sentinel://[user:pass@]h1:p1,h2:p2/db?master=NAME`,
@@ -49,18 +61,36 @@ package enum RedisURL {
         "redis://, redis-sentinel:// and redis-cluster:// (rediss…:// for TLS), and unix://"
 
     package static func parse(_ text: String) throws(Invalid) -> RedisTarget {
+        if let edge = [text.first, text.last].compactMap(\.self).first(where: \.isWhitespace) {
+            throw Invalid(problem: "a \(edge == " " ? "blank" : "line end or tab") at its begin or end: take it off")
+        }
         guard let colon = text.range(ofSeparator: "://") else {
             throw Invalid(problem: "no scheme; allowed are \(schemes), or none")
         }
         let scheme = text[..<colon.lowerBound]
         let rest = text[colon.upperBound...]
+        do throws(Invalid) {
+            return try parse(scheme, rest)
+        } catch {
+            let tail = rest.drop { $0 != "/" && $0 != "?" }
+            if rest.hasPrefix("/") || !tail.contains("@") { throw error }
+            throw Invalid(
+                problem:
+                    "a / or ? stands before the @: in a user or password write %2F for /, %3F for ?, %40 for @, or give "
+                    + "them as redis.username and redis.password")
+        }
+    }
+
+    private static func parse(_ scheme: Substring, _ rest: Substring) throws(Invalid) -> RedisTarget {
         var target: RedisTarget
         switch scheme {
         case "redis", "rediss": target = RedisTarget(try parseTCP(rest))
         case "redis-sentinel", "rediss-sentinel": target = try parseSentinel(rest)
         case "unix": target = RedisTarget(try parseUnix(rest))
         case "redis-cluster", "rediss-cluster": target = try parseCluster(rest)
-        default: throw Invalid(problem: "unknown scheme \(scheme)://; allowed are \(schemes)")
+        default:
+            let hint = RedisURLHints.scheme(scheme).map { ": write \($0)" } ?? ""
+            throw Invalid(problem: "unknown scheme \(scheme)://\(hint); allowed are \(schemes)")
         }
         if scheme.hasPrefix("rediss") { target.endpoint.tls = RedisTLSOptions() }
         return target
@@ -74,12 +104,10 @@ package enum RedisURL {
             throw Invalid(problem: "no sentinel; allowed is host:port,host:port/db?master=NAME")
         }
         let query = tail.drop { $0 != "?" }.dropFirst()
-        var master: String?
-        for pair in query.split(separator: "&") {
-            guard pair.hasPrefix("master=") else { throw Invalid(problem: "unknown parameter; allowed is master=NAME") }
-            master = try decode(pair.dropFirst(7))
+        guard let value = try parameter("master", in: query, allowed: "master=NAME"), !value.isEmpty else {
+            throw Invalid(problem: "the master's name is missing: ?master=NAME")
         }
-        guard let master, !master.isEmpty else { throw Invalid(problem: "the master's name is missing: ?master=NAME") }
+        let master = try decode(value)
         let number = tail.prefix { $0 != "?" }.drop { $0 == "/" }
         let endpoint = RedisEndpoint(
             address: first, username: username, password: password,
@@ -92,8 +120,10 @@ package enum RedisURL {
         let (username, password, hosts, tail) = try parseAuthority(rest)
         let addresses = try parseHosts(hosts, defaultPort: 6379)
         guard let first = addresses.first else { throw Invalid(problem: "no node; allowed is host:port,host:port") }
-        guard tail.isEmpty || tail == "/" || tail == "/0" else {
-            throw Invalid(problem: "a Cluster has database 0 only, and no parameters")
+        _ = try parameter("", in: tail.drop { $0 != "?" }.dropFirst(), allowed: "none")
+        let number = tail.prefix { $0 != "?" }
+        guard number.isEmpty || number == "/" || number == "/0" else {
+            throw Invalid(problem: "a Cluster has database 0 only: what stands behind the nodes has to be left out")
         }
         return RedisTarget(
             RedisEndpoint(address: first, username: username, password: password), clusterSeeds: addresses)
@@ -175,18 +205,31 @@ package enum RedisURL {
     }
 
     private static func databaseNumber(_ query: Substring) throws(Invalid) -> Int? {
+        guard let number = try parameter("db", in: query, allowed: "db=NUMBER") else { return nil }
+        return try parseDatabase(number)
+    }
+
+    /// The value of the only parameter that is allowed; nil where it is not given.
+    private static func parameter(
+        _ name: String, in query: Substring, allowed: String
+    ) throws(Invalid) -> Substring? {
+        var value: Substring?
         for pair in query.split(separator: "&") {
-            guard pair.hasPrefix("db=") else { throw Invalid(problem: "unknown parameter; allowed is db=NUMBER") }
-            return try parseDatabase(pair.dropFirst(3))
+            let given = pair.prefix { $0 != "=" }
+            guard given == name, given.endIndex < pair.endIndex else {
+                throw Invalid(problem: RedisURLHints.unknownParameter(given) + "; allowed is \(allowed)")
+            }
+            value = pair[given.endIndex...].dropFirst()
         }
-        return nil
+        return value
     }
 
     private static func parseDatabase(_ text: Substring) throws(Invalid) -> Int {
-        guard let number = Int(text), (0..<1_000_000).contains(number) else {
-            throw Invalid(problem: "the database is no number from 0 on")
+        if let number = Int(text), (0..<1_000_000).contains(number) { return number }
+        if text.hasSuffix("/"), let number = Int(text.prefix { $0 != "/" }) {
+            throw Invalid(problem: "a / behind the database: write /\(number) for /\(number)/")
         }
-        return number
+        throw Invalid(problem: "the database is no number from 0 on")
     }
 
     /// Percent-decoding.

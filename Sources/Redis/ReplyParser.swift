@@ -111,7 +111,14 @@ final class ReplyParser {
         let text = withUnsafePointer(to: reader.pointee.errstr) { pointer in
             pointer.withMemoryRebound(to: CChar.self, capacity: 128) { String(cString: $0) }
         }
-        return RedisError(.protocolError, "\(name) does not speak the Redis protocol: \(text)")
+        return RedisError(.protocolError, "\(name) does not speak the Redis protocol: \(text)" + Self.hint(text))
+    }
+
+    /// What the first byte of something else says of it.
+    private static func hint(_ text: String) -> String {
+        if text.contains("got \"H\"") { return "; that is the port of a web server (HTTP), Redis' own is usually 6379" }
+        if text.contains("got \"\\x15\"") { return "; that is a TLS port: write rediss for redis in redis.url" }
+        return ""
     }
 
     private func limitError(_ limit: String) -> RedisError {

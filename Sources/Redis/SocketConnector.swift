@@ -10,17 +10,16 @@ struct SocketConnector {
     let interrupt: Waker?
     var resolver = NameResolver.system
 
-    func connect(to endpoint: RedisEndpoint) throws(RedisError) -> Int32 {
+    /// Where the endpoint may be reached, in the order in which to try.
+    func addresses(of endpoint: RedisEndpoint) throws(RedisError) -> [SocketAddress] {
         switch endpoint.address {
-        case .unix(let path): return try connectUnix(path)
+        case .unix(let path): [try Self.unixAddress(path)]
         case .tcp(let host, let port):
-            let addresses = try resolver.addresses(
-                of: host, port, clock: clock, deadline: deadline, interrupt: interrupt)
-            return try connect(toFirstOf: addresses, "\(host):\(port)")
+            try resolver.addresses(of: host, port, clock: clock, deadline: deadline, interrupt: interrupt)
         }
     }
 
-    private func connectUnix(_ path: String) throws(RedisError) -> Int32 {
+    private static func unixAddress(_ path: String) throws(RedisError) -> SocketAddress {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         let bytes = Array(path.utf8)
@@ -28,32 +27,11 @@ struct SocketConnector {
             throw RedisError(.connection, "the socket path \(path) is longer than 107 bytes")
         }
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
-        let whole = withUnsafeBytes(of: &address) { Array($0) }
-        return try open(SocketAddress(family: AF_UNIX, bytes: whole), "unix:\(path)", deadline: deadline)
+        return SocketAddress(family: AF_UNIX, bytes: withUnsafeBytes(of: &address) { Array($0) })
     }
 
-    /// Tries each address of the host until one accepts. One that is silent (a host may have an IPv6 address that leads
-    /// nowhere) takes an equal share of the time, not all of it.
-    func connect(toFirstOf addresses: [SocketAddress], _ name: String) throws(RedisError) -> Int32 {
-        var last = RedisError(.connection, "\(name) has no address")
-        for (index, address) in addresses.enumerated() {
-            let now = clock.monotonic()
-            let share = Self.share(of: deadline.duration(since: now), remaining: addresses.count - index)
-            do throws(RedisError) {
-                return try open(address, name, deadline: now.advanced(by: share))
-            } catch {
-                last = error
-            }
-        }
-        throw last
-    }
-
-    /// Of the time that is left, for the next of so many addresses; the last one has it all.
-    static func share(of left: Duration, remaining: Int) -> Duration {
-        left / max(remaining, 1)
-    }
-
-    private func open(_ address: SocketAddress, _ name: String, deadline: MonotonicTime) throws(RedisError) -> Int32 {
+    /// Connects to one address; `name` says in errors whose it is.
+    func open(_ address: SocketAddress, _ name: String) throws(RedisError) -> Int32 {
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = socket(address.family, type, 0)
         if descriptor < 0 { throw RedisError(SystemError("socket")) }
@@ -64,8 +42,8 @@ struct SocketConnector {
             }
             if code != 0 {
                 // EAGAIN: the queue of a unix socket is full, and nothing is on its way.
-                if errno != EINPROGRESS { throw RedisError(SystemError("connecting to Redis at \(name)")) }
-                try awaitConnection(descriptor, name, deadline: deadline)
+                if errno != EINPROGRESS { throw RedisError(SystemError("connecting to \(name)")) }
+                try awaitConnection(descriptor, name)
             }
         } catch {
             close(descriptor)
@@ -78,14 +56,14 @@ struct SocketConnector {
         return descriptor
     }
 
-    private func awaitConnection(_ descriptor: Int32, _ name: String, deadline: MonotonicTime) throws(RedisError) {
+    private func awaitConnection(_ descriptor: Int32, _ name: String) throws(RedisError) {
         var entries = [pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)]
         guard try RedisExchange.poll(&entries, clock: clock, deadline: deadline, interrupt: interrupt) else {
-            throw RedisError(.timeout, "connecting to Redis at \(name): timed out")
+            throw RedisError(.timeout, "connecting to \(name): timed out")
         }
         var code: Int32 = 0
         var size = socklen_t(MemoryLayout<Int32>.size)
         getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &size)
-        if code != 0 { throw RedisError(SystemError("connecting to Redis at \(name)", code: code)) }
+        if code != 0 { throw RedisError(SystemError("connecting to \(name)", code: code)) }
     }
 }

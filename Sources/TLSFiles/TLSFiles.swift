@@ -22,9 +22,21 @@ package struct TLSFiles: Sendable {
 
     /// - Throws: which file could not be read, and what OpenSSL says of it.
     package func load(into context: OpaquePointer) throws(OpenSSLError) {
-        SSL_CTX_set_default_passwd_cb(context) { _, _, _, _ in 0 }
+        let wantsPassword = UnsafeMutablePointer<Bool>.allocate(capacity: 1)
+        wantsPassword.initialize(to: false)
+        SSL_CTX_set_default_passwd_cb_userdata(context, wantsPassword)
+        defer {
+            SSL_CTX_set_default_passwd_cb_userdata(context, nil)
+            wantsPassword.deallocate()
+        }
+        SSL_CTX_set_default_passwd_cb(context) { _, _, _, wantsPassword in
+            wantsPassword?.assumingMemoryBound(to: Bool.self).pointee = true
+            return 0
+        }
         ERR_clear_error()
         if let caFile {
+            // Each certificate in the file is trusted, also one that another authority has signed.
+            X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), UInt(X509_V_FLAG_PARTIAL_CHAIN))
             if SSL_CTX_load_verify_locations(context, caFile, nil) != 1 {
                 throw OpenSSLError("reading \(section).ca-file \(caFile)")
             }
@@ -37,6 +49,12 @@ package struct TLSFiles: Sendable {
         }
         let key = keyFile ?? certificateFile
         if SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1 {
+            if wantsPassword.pointee {
+                throw OpenSSLError(
+                    message:
+                        "reading \(section).key-file \(key): the key is encrypted, and there is no password for it; "
+                        + "write it without one: openssl pkey -in \(key) -out NEW")
+            }
             throw OpenSSLError("reading \(section).key-file \(key)")
         }
     }
@@ -57,6 +75,10 @@ package struct TLSFiles: Sendable {
 /// What was tried, and what OpenSSL says of it.
 package struct OpenSSLError: Error {
     package let message: String
+
+    fileprivate init(message: String) {
+        self.message = message
+    }
 
     /// Takes the oldest error that OpenSSL noted in this thread; else errno.
     package init(_ what: String) {

@@ -7,7 +7,9 @@ import pytest
 
 from support.cluster_queues import DEATH_UNIX_SECONDS, ClusterQueues, pending
 from support.deadline import eventually, fast_enough
-from support.redis_cluster import RedisCluster, cluster as ask
+from support.ports import free_port
+from support.redis_cluster import SLOTS, RedisCluster, cluster as ask
+from support.redis_server import RedisServer
 from support.scrapes import ANSWERS_AGAIN, FAILED, PART_FAILED, WHOLE_AGAIN, after_scrapes, errors, logged, watch
 
 LIST_HOLDER, OTHER, REPLICATED = 0, 1, 2
@@ -238,3 +240,29 @@ def test_a_replica_that_takes_over_is_followed_and_back(start, cluster, queues):
         client.delete(f"asynq:{{{queue}}}:paused")
     until_seen(collector, queues.pending)
     assert errors(collector.metrics()) == counted, "expected a hand-over to be followed without an error"
+
+
+@pytest.mark.parametrize("kind", ["alone", "node of another cluster"])
+def test_a_stranger_at_the_address_of_a_node_is_not_asked(start, cluster, queues, tmp_path, kind):
+    """As when a dead pod's address is given to another one."""
+    collector = start()
+    node = cluster.nodes[OTHER]
+    node.stop()
+    until_seen(collector, queues.without(OTHER))
+    bus = ["--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-require-full-coverage", "no"]
+    stranger = RedisServer(tmp_path / "stranger", flags=[] if kind == "alone" else bus)
+    stranger.port = node.port
+    with stranger, stranger.client() as client:
+        if kind != "alone":
+            ask(stranger, "ADDSLOTSRANGE", 0, SLOTS - 1)
+            eventually("it serves", lambda: b"cluster_state:ok" in ask(stranger, "INFO"))
+        for queue in queues.by_master[OTHER]:
+            client.lpush(f"asynq:{{{queue}}}:pending", *(f"strange-{n}" for n in range(70)))
+        told = eventually("the stranger is told", lambda: [
+            line for line in logged(collector, PART_FAILED) if "is not the node of the Cluster" in line["error"]])
+        assert str(node.port) in told[0]["error"], told
+        watched = watch(collector, 6)
+        assert all(pending(page) == queues.without(OTHER) for page in watched.pages), "expected the queues to stay absent"
+        assert set(watched.counted()) == {"connection"}, watched.counted()
+    node.start()
+    until_seen(collector, queues.pending)

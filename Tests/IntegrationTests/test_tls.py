@@ -1,10 +1,15 @@
 """Redis by TLS: verified by default, with an authority of one's own, a client certificate, another name."""
 
+import os
+import pty
+
 import pytest
 
 from support.collector import run_once
 from support.metrics_page import MetricsPage
 from support.ports import free_port
+from support.programs import COLLECTOR
+from support.redis_cluster import RedisCluster
 from support.redis_server import RedisServer
 from support.scrapes import FAILED, after_scrapes, errors, logged
 
@@ -101,3 +106,72 @@ def test_a_file_that_is_no_certificate_is_told_at_the_start(tmp_path, key):
     (tmp_path / "nonsense.pem").write_text("nonsense\n")
     ran = run_once("check-config", "--redis-url", "rediss://localhost/0", f"--redis-tls-{key}", str(tmp_path / "nonsense.pem"))
     assert ran.returncode == 2 and f"redis.tls.{key}" in ran.stderr, ran
+
+
+def test_an_intermediate_authority_is_enough(certificates, tmp_path):
+    """As for Go and curl: what stands in the ca-file is trusted, whoever has signed it."""
+    chain = certificates.chained("chained", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+    port = free_port()
+    flags = ["--tls-port", str(port), "--tls-cert-file", chain.bundle, "--tls-key-file", chain.key, "--tls-ca-cert-file",
+             certificates["ca.pem"], "--tls-auth-clients", "no"]
+    with RedisServer(tmp_path, flags=flags):
+        for authority in (chain.intermediate, certificates["ca.pem"]):
+            ran = scrape((port, False), "--redis-tls-ca-file", authority)
+            assert ran.returncode == 0, ran
+        stranger = scrape((port, False), "--redis-tls-ca-file", certificates["stranger.pem"])
+        assert stranger.returncode == 1 and f"localhost:{port}" in stranger.stderr, stranger
+        assert "redis.tls.server-name" in stranger.stderr and "redis.tls.ca-file" in stranger.stderr, stranger
+
+
+def test_a_common_name_alone_is_no_name(certificates, tmp_path):
+    certificates.signed("localhost", "keyUsage=digitalSignature")
+    port = free_port()
+    flags = ["--tls-port", str(port), "--tls-cert-file", certificates["localhost.pem"], "--tls-key-file",
+             certificates["localhost.key"], "--tls-ca-cert-file", certificates["ca.pem"], "--tls-auth-clients", "no"]
+    with RedisServer(tmp_path, flags=flags):
+        ran = scrape((port, False), "--redis-tls-ca-file", certificates["ca.pem"])
+    assert ran.returncode == 1 and "subjectAltName" in ran.stderr, ran
+    assert f"localhost:{port}" in ran.stderr and "redis.tls.server-name" in ran.stderr, ran
+
+
+def test_nodes_that_are_announced_by_addresses_need_the_name_of_their_certificate(certificates, tmp_path):
+    certificates.signed("named", "subjectAltName=DNS:shop.redis.test")
+    named = NamedCertificates(certificates)
+    with RedisCluster(tmp_path, certificates=named) as cluster:
+        flags = ["--redis-url", cluster.tls_url, "--redis-tls-ca-file", certificates["ca.pem"]]
+        refused = run_once("scrape", *flags)
+        assert refused.returncode == 1 and "IP address mismatch" in refused.stderr, refused
+        assert f"127.0.0.1:{cluster.tls_ports[-1]}" in refused.stderr and "redis.tls.server-name" in refused.stderr, refused
+        assert run_once("scrape", *flags, "--redis-tls-server-name", "shop.redis.test").returncode == 0
+
+
+class NamedCertificates:
+    """Of servers whose certificate bears a name only."""
+
+    def __init__(self, certificates):
+        self._certificates = certificates
+
+    def server_flags(self) -> list[str]:
+        return ["--tls-cert-file", self._certificates["named.pem"], "--tls-key-file", self._certificates["named.key"],
+                "--tls-ca-cert-file", self._certificates["ca.pem"], "--tls-auth-clients", "no"]
+
+
+@pytest.mark.parametrize("section", ["redis", "tempo"])
+def test_an_encrypted_key_is_refused_and_no_terminal_asked(certificates, section):
+    """With a terminal, OpenSSL would ask it and wait."""
+    encrypted = certificates.encrypted("client.key")
+    url = {"redis": ("--redis-url", "rediss://localhost/0"), "tempo": ("--tempo-endpoint", "https://localhost")}[section]
+    command = [str(COLLECTOR), "check-config", *url, f"--{section}-tls-cert-file", certificates["client.pem"],
+               f"--{section}-tls-key-file", encrypted]
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(command[0], command)
+    said = b""
+    while True:
+        try:
+            said += os.read(terminal, 4096)
+        except OSError:  # the end of a terminal
+            break
+        assert b"pass phrase" not in said, said
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2, said
+    assert f"{section}.tls.key-file".encode() in said and b"is encrypted" in said and b"openssl pkey" in said, said

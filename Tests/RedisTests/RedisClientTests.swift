@@ -158,9 +158,19 @@ struct RefusalTests {
             ("-ERR unknown command 'CLIENT', with args beginning with: 'SETNAME'", nil),
             ("-ERR Unknown subcommand or wrong number of arguments for 'SETNAME'", nil),
             ("-unsupported command 'client'", nil),
+            ("-ERR command 'CLIENT' is not allowed", nil),
+            ("-ERR not support for normal user", nil),
+            ("-ERR This command is disabled", nil),
+            ("-ERR invalid request", nil),
+            ("-ERR Syntax error, try CLIENT (LIST | KILL ip:port)", nil),
+            ("-ERR wrong number of arguments for 'client' command", nil),
+            ("-FORBIDDEN by policy", nil),
+            ("-LOADING Redis is loading the dataset in memory", .loading),
+            ("-DENIED Redis is running in protected mode", .server),
+            ("-WRONGPASS invalid username-password pair or user is disabled.", .authentication),
         ])
     func setName(reply: String, reason: ScrapeErrorReason?) throws {
-        let server = try ScriptedServer([reply + "\r\n"])
+        let server = try ScriptedServer([reply + "\r\n", "+PONG\r\n"])
         let refused = withExtendedLifetime(server) {
             failure { _ = try RedisConnection(server.endpoint, clock: .system, deadline: .soon) }
         }

@@ -131,4 +131,50 @@ struct RedisURLTests {
         #expect(try RedisURL.parse("redis://u:hush@[::1]:1").description == "[::1]:1")
         #expect(try RedisURL.parse("unix://u:hush@/x").description == "unix:/x")
     }
+
+    private static let hints: [(text: String, parts: [String])] = [
+        ("redis://:aB3/xY9+z=@127.0.0.1:6379/0", ["%2F", "%3F"]),
+        ("redis://default:aB3?xY9@cache.example:6379", ["%2F", "%3F"]),
+        ("redis-sentinel://u:a/b@h:1/0?master=m", ["%2F"]), ("rediss-cluster://u:a?b@h:1", ["%3F"]),
+        ("redis-socket:///run/r.sock", ["redis-socket://", "unix:///path?db=0"]),
+        ("redis+unix:///run/r.sock", ["unix:///path?db=0"]), ("REDIS://h:1", ["REDIS://", "write redis://"]),
+        ("Rediss-Sentinel://h/0?master=m", ["rediss-sentinel://"]), ("valkeys://h", ["rediss://"]),
+        ("redis://h?protocol=3", ["unknown parameter protocol", "leave it out", "db=NUMBER"]),
+        ("redis://h/0?db=1&protocol=3", ["protocol"]), ("redis://h?family=0", ["family", "leave it out"]),
+        ("redis://h?ssl_cert_reqs=none", ["ssl_cert_reqs", "redis.tls.insecure-skip-verify"]),
+        ("redis://h?ssl_ca_certs=/x", ["ssl_ca_certs", "rediss://", "redis.tls.ca-file"]),
+        ("redis://h?socket_timeout=3", ["socket_timeout", "redis.timeout"]),
+        ("redis://h?password=hush", ["password", "redis.password"]),
+        ("redis://h/0?master=m", ["master", "redis-sentinel://"]),
+        ("redis-sentinel://h?db=3&master=m", ["db", "/NUMBER"]),
+        ("unix:///r.sock?database=2", ["database", "db=NUMBER"]),
+        ("redis-cluster://h?protocol=3", ["protocol", "leave it out"]),
+        ("redis://h:6379/0 ", ["blank", "take it off"]), (" redis://h:6379/0", ["blank"]),
+        ("redis://h:6379/0\n", ["line end", "take it off"]), ("redis://h/0/", ["/0/", "write /0"]),
+        ("redis-sentinel://h/3/?master=m", ["/3/", "write /3"]), ("redis-cluster://h/0/", ["database 0 only"]),
+    ]
+
+    @Test("What other clients understand is named, with what to write here", arguments: hints.indices)
+    func hint(index: Int) {
+        let (text, parts) = Self.hints[index]
+        do {
+            _ = try RedisURL.parse(text)
+            Issue.record("accepted: \(text)")
+        } catch {
+            for part in parts { #expect(error.problem.contains(part), "\(text): \(error.problem)") }
+            for secret in ["aB3", "xY9", "hush"] { #expect(!error.problem.contains(secret), "\(error.problem)") }
+        }
+    }
+
+    @Test(
+        "The url of what is read has the database and no credentials",
+        arguments: [
+            ("redis://u:hush@h/2", "redis://h:6379/2"), ("rediss://[::1]:1", "rediss://[::1]:1/0"),
+            ("unix://u:hush@/r.sock?db=4", "unix:///r.sock?db=4"), ("unix:///r.sock", "unix:///r.sock?db=0"),
+            ("redis-sentinel://u:hush@a,b:1/3?master=m", "redis-sentinel://a:26379,b:1/3?master=m"),
+            ("rediss-cluster://u:hush@a:1,b", "rediss-cluster://a:1,b:6379"),
+        ])
+    func location(text: String, url: String) throws {
+        #expect(try RedisURL.parse(text).url == url)
+    }
 }

@@ -136,6 +136,104 @@ struct SentinelTests {
         #expect(first.commands.count { $0 == ["ROLE"] } == 3 && first.commands.count { $0 == ["PING"] } == 0)
         #expect(second.commands == [["ROLE"], ["PING"]])
     }
+
+    @Test("All that belongs to a sentinel fits into its share: one whose master is silent leaves time for the others")
+    func staleSentinel() throws {
+        let silent = try FakeRedis(greeting: .silence) { _, _ in .silence }
+        let master = try Self.redis(role: Self.master)
+        let (stale, alike, good) = (try Self.sentinel(silent), try Self.sentinel(silent), try Self.sentinel(master))
+        let client = Self.client(stale, alike, good)
+        try client.prepare(deadline: Clock.system.monotonic().advanced(by: .seconds(2)))
+        #expect(try client.ask("PING") == Self.pong)
+        #expect(alike.commands.count == 1 && silent.connections == 1, "an address that failed is not tried again")
+    }
+
+    /// A client by a clock of the test's own, and how it prepares after some seconds.
+    private static func timed(
+        _ sentinels: FakeRedis...
+    ) -> (client: any RedisClient, prepare: (_ afterSeconds: Int64) throws -> Void) {
+        let clock = TestClock()
+        let client = RedisTarget(
+            RedisEndpoint(address: .tcp(host: "placeholder", port: 1)),
+            sentinels: RedisSentinels(addresses: sentinels.map(\.address), master: "main")
+        ).makeClient(clock: clock.clock)
+        return (
+            client,
+            { seconds in
+                clock.advance(seconds: seconds)
+                try client.prepare(deadline: clock.clock.monotonic().advanced(by: .seconds(2)))
+            }
+        )
+    }
+
+    @Test("The sentinel that was right last time is asked first")
+    func order() throws {
+        let gone = try Self.redis(role: Self.replica)
+        let master = try Self.redis(role: Self.master)
+        let (stale, good) = (try Self.sentinel(gone), try Self.sentinel(master))
+        let (_, prepare) = Self.timed(stale, good)
+        try prepare(0)
+        #expect(stale.commands.count == 1 && good.commands.count == 1)
+        try prepare(120)
+        #expect(stale.commands.count == 1 && good.commands.count == 2, "a new connection")
+    }
+
+    @Test("A master that most sentinels have replaced is left, though it still says that it is one")
+    func splitBrain() throws {
+        let (old, new) = (try Self.redis(role: Self.master), try Self.redis(role: Self.master))
+        let named = Mutex(old.port)
+        let others = try (0..<2).map { _ in
+            try FakeRedis { _, _ in
+                let port = String(named.withLock { $0 })
+                return .send("*2\r\n$9\r\n127.0.0.1\r\n$\(port.utf8.count)\r\n\(port)\r\n")
+            }
+        }
+        let behind = try Self.sentinel(old)
+        let (client, prepare) = Self.timed(behind, others[0], others[1])
+        try prepare(0)
+        named.withLock { [port = new.port] in $0 = port }
+        try prepare(9)
+        #expect(others[0].commands.isEmpty, "sentinels are asked every ten seconds")
+        // Each in turn: the one that is behind may be the first.
+        for _ in 0..<3 { try prepare(10) }
+        #expect(try client.ask("PING", deadline: MonotonicTime.soon.advanced(by: .seconds(600))) == Self.pong)
+        #expect(new.commands.contains(["PING"]) && !old.commands.contains(["PING"]))
+    }
+
+    @Test("One sentinel against most of them changes nothing, nor does one that does not answer")
+    func minority() throws {
+        let (master, stranger) = (try Self.redis(role: Self.master), try Self.redis(role: Self.master))
+        let dead = try FakeRedis { _, _ in .close }
+        let (good, good2, odd) = (try Self.sentinel(master), try Self.sentinel(master), try Self.sentinel(stranger))
+        let (_, prepare) = Self.timed(good, good2, odd)
+        for _ in 0..<5 { try prepare(10) }
+        #expect(odd.commands.count > 0 && stranger.connections == 0 && master.connections == 1)
+        let (_, alone) = Self.timed(good, dead)
+        for _ in 0..<2 { try alone(10) }
+        #expect(dead.connections == 1 && master.connections == 2)
+    }
+
+    @Test("A Redis in place of a sentinel, and a sentinel in place of a Redis, are named, with what to write")
+    func confused() throws {
+        let redis = try FakeRedis { _, words in
+            .send("-ERR unknown command '\(words[0])', with args beginning with: \r\n")
+        }
+        let noSentinel = try #require(failure { try Self.client(redis).prepare(deadline: .soon) })
+        #expect(noSentinel.message.contains("is no sentinel"), "\(noSentinel)")
+        #expect(noSentinel.message.contains("redis://127.0.0.1:\(redis.port)"))
+        let sentinel = try FakeRedis { _, words in
+            words[0] == "ROLE"
+                ? .send("*2\r\n$8\r\nsentinel\r\n*1\r\n$6\r\nqueues\r\n")
+                : .send("-ERR unknown command '\(words[0])', with args beginning with: \r\n")
+        }
+        let client = RedisTarget(sentinel.endpoint).makeClient(clock: .system)
+        try client.prepare(deadline: .soon)
+        let noRedis = try #require(failure { _ = try client.ask("SMEMBERS", "asynq:queues") })
+        let url = "redis-sentinel://127.0.0.1:\(sentinel.port)/0?master=queues"
+        #expect(noRedis.message.contains("a sentinel answers") && noRedis.message.contains(url), "\(noRedis)")
+        let cluster = RedisTarget(sentinel.endpoint, clusterSeeds: [sentinel.address]).makeClient(clock: .system)
+        #expect(failure { try cluster.prepare(deadline: .soon) }?.message.contains(url) == true)
+    }
 }
 
 @Suite("One node of a Cluster, named by redis://")

@@ -21,7 +21,7 @@ struct SocketConnectorTests {
             (Int64(1000), 4, Int64(250)), (1000, 1, 1000), (0, 3, 0), (2, 3, 0), (.max, 2, .max / 2), (1000, 0, 1000),
         ])
     func shares(left: Int64, remaining: Int, share: Int64) {
-        #expect(SocketConnector.share(of: .nanoseconds(left), remaining: remaining).wholeNanoseconds == share)
+        #expect(RedisConnector.share(of: .nanoseconds(left), remaining: remaining).wholeNanoseconds == share)
     }
 
     @Test("An address that is silent does not hide the good one behind it")
@@ -38,7 +38,7 @@ struct SocketConnectorTests {
             let deadline = Clock.system.monotonic().advanced(by: .milliseconds(200))
             let filling = SocketConnector(clock: .system, deadline: deadline, interrupt: nil)
             do throws(RedisError) {
-                fillers.append(try filling.connect(toFirstOf: [silentAddress], "filler"))
+                fillers.append(try filling.open(silentAddress, "filler"))
             } catch {
                 #expect(error.reason == .timeout, "\(error)")
                 break
@@ -48,12 +48,39 @@ struct SocketConnectorTests {
         var seconds: [Double] = []
         while seconds.count < 5 && (seconds.min() ?? .infinity) >= 0.55 {
             let start = Clock.system.monotonic()
-            let connector = SocketConnector(
+            let connector = RedisConnector(
                 clock: .system, deadline: start.advanced(by: .milliseconds(600)), interrupt: nil)
-            close(try connector.connect(toFirstOf: [silentAddress, goodAddress], "host"))
+            _ = try connector.open(good.endpoint, atFirstOf: [silentAddress, goodAddress])
             seconds.append(Clock.system.monotonic().seconds(since: start))
         }
         #expect((0.25..<0.55).contains(seconds.min() ?? 0), "\(seconds)")
+    }
+
+    @Test(
+        "An address where TCP is accepted and nothing answered, or another protocol spoken, leaves time for the next one"
+    )
+    func halfOpen() throws {
+        let silent = try FakeRedis(greeting: .silence) { _, _ in .silence }
+        let web = try FakeRedis(greeting: .send("HTTP/1.1 400 Bad Request\r\n\r\n")) { _, _ in .silence }
+        let good = try FakeRedis { _, _ in .ok }
+        let addresses = try [silent, web, good].map { try Self.address("127.0.0.1", $0.port) }
+        let deadline = Clock.system.monotonic().advanced(by: .seconds(2))
+        let connector = RedisConnector(clock: .system, deadline: deadline, interrupt: nil)
+        _ = try connector.open(good.endpoint, atFirstOf: addresses)
+        #expect(silent.connections == 1 && web.connections == 1 && good.connections == 1)
+    }
+
+    @Test("Where no address serves, the error is that of one that answered")
+    func error() throws {
+        let web = try FakeRedis(greeting: .send("HTTP/1.1 400 Bad Request\r\n\r\n")) { _, _ in .silence }
+        let nobody = try Self.address("127.0.0.1", 1)
+        let addresses = [nobody, try Self.address("127.0.0.1", web.port), nobody]
+        let refused = failure {
+            _ = try RedisConnector(clock: .system, deadline: .soon, interrupt: nil)
+                .open(web.endpoint, atFirstOf: addresses)
+        }
+        #expect(
+            refused?.reason == .protocolError && refused?.message.contains("web server") == true, "\(refused as Any)")
     }
 
     @Test("A unix socket whose queue is full is told so, and is no connection")
@@ -66,7 +93,8 @@ struct SocketConnectorTests {
         defer { for filler in fillers { close(filler) } }
         let connector = SocketConnector(clock: .system, deadline: .soon, interrupt: nil)
         let refused = failure {
-            for _ in 0..<1000 { fillers.append(try connector.connect(to: RedisEndpoint(address: .unix(path: path)))) }
+            let address = try #require(try connector.addresses(of: RedisEndpoint(address: .unix(path: path))).first)
+            for _ in 0..<1000 { fillers.append(try connector.open(address, "full")) }
         }
         #expect(refused?.reason == .connection)
     }

@@ -64,11 +64,13 @@ package final class FakeRedis: Sendable {
         let waker: Waker
         let state = Mutex(State())
         let greeting: FakeAnswer?
+        let answersLogin: Bool
         let answer: Answer
 
-        init(_ listener: Int32, _ greeting: FakeAnswer?, _ answer: @escaping Answer) throws {
+        init(_ listener: Int32, _ greeting: FakeAnswer?, answersLogin: Bool, _ answer: @escaping Answer) throws {
             self.listener = listener
             self.greeting = greeting
+            self.answersLogin = answersLogin
             self.answer = answer
             waker = try Waker()
         }
@@ -78,11 +80,11 @@ package final class FakeRedis: Sendable {
     private let core: Core
     private let thread: OSThread
 
-    /// The login's CLIENT SETNAME is answered here; `greeting` is sent to whoever connects.
-    package init(greeting: FakeAnswer? = nil, _ answer: @escaping Answer) throws {
+    /// The login's CLIENT SETNAME is answered here, unless the test answers it; `greeting` is sent to whoever connects.
+    package init(greeting: FakeAnswer? = nil, answersLogin: Bool = true, _ answer: @escaping Answer) throws {
         let listener = try TCPSocket.listen("127.0.0.1", backlog: 64)
         port = listener.port
-        let core = try Core(listener.descriptor, greeting, answer)
+        let core = try Core(listener.descriptor, greeting, answersLogin: answersLogin, answer)
         self.core = core
         thread = try OSThread(name: "fake-redis") { core.run() }
     }
@@ -161,7 +163,7 @@ extension FakeRedis.Core {
         client.received += buffer[..<count]
         while !client.isSilent, let words = Self.takeCommand(&client.received) {
             state.withLock { $0.commands.append((client.number, words)) }
-            let isLogin = words.prefix(2) == ["CLIENT", "SETNAME"]
+            let isLogin = answersLogin && words.prefix(2) == ["CLIENT", "SETNAME"]
             if !perform(isLogin ? .ok : answer(client.number, words), &client) { return false }
         }
         return true

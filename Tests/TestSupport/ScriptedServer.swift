@@ -26,7 +26,7 @@ extension MonotonicTime {
 }
 
 /// Listens on a unix socket. For each entry of the script: waits for bytes of the client, then sends the entry. Then
-/// closes, or stays silent until it is deallocated.
+/// closes and accepts no more, or stays silent until it is deallocated.
 package final class ScriptedServer {
     private let directory: SocketDirectory
     private let listener: Int32
@@ -49,6 +49,7 @@ package final class ScriptedServer {
                 let bytes = Array(answer.utf8)
                 _ = Glibc.send(client, bytes, bytes.count, Int32(MSG_NOSIGNAL))
             }
+            if closesAtEnd { shutdown(listener, Int32(SHUT_RDWR)) }
             while !closesAtEnd && recv(client, &buffer, buffer.count, 0) > 0 {}
         }
     }

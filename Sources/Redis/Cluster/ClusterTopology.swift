@@ -1,6 +1,6 @@
 import Model
 
-/// Which node of a Redis Cluster holds which of the 16,384 slots.
+/// Which node of a Redis Cluster holds which of the 16,384 slots, and who its nodes are.
 struct ClusterTopology: Equatable {
     static let slots = 16_384
     /// More masters than Redis recommends, and a bound on what a broken reply can make of us.
@@ -10,6 +10,8 @@ struct ClusterTopology: Equatable {
     private(set) var masters: [RedisEndpoint.Address] = []
     /// In `masters`.
     private var indices: [RedisEndpoint.Address: UInt16] = [:]
+    /// The ids of masters and replicas, as far as they are told (Redis 4 and later); nil for a node without one.
+    private var ids: [RedisEndpoint.Address: String?] = [:]
     /// By slot: index in `masters`, or nil where no node holds it.
     private var owners: [UInt16?] = Array(repeating: nil, count: slots)
 
@@ -22,8 +24,7 @@ struct ClusterTopology: Equatable {
         for range in reply.elements ?? [] {
             guard let parts = range.elements, parts.count >= 3, let first = parts[0].number, let last = parts[1].number,
                 (0..<Int64(Self.slots)).contains(first), (first..<Int64(Self.slots)).contains(last),
-                let node = parts[2].elements, node.count >= 2,
-                let port = node[1].number.flatMap({ UInt16(exactly: $0) })
+                let master = Self.node(parts[2], askedHost)
             else {
                 throw RedisError(.protocolError, "CLUSTER SLOTS did not answer with ranges of slots")
             }
@@ -31,10 +32,35 @@ struct ClusterTopology: Equatable {
             if named > Self.slots {
                 throw RedisError(.protocolError, "CLUSTER SLOTS named more than \(Self.slots) slots")
             }
-            let name = node[0].bytes.map { String(decoding: $0, as: UTF8.self) } ?? ""
-            let owner = index(of: .tcp(host: Self.isUnknown(host: name) ? askedHost : name, port: port))
+            for (address, id) in [master] + parts[3...].compactMap({ Self.node($0, askedHost) })
+            where ids.count < Self.maxNodes {
+                ids[address] = .some(id)
+            }
+            let owner = index(of: master.address)
             for slot in Int(first)...Int(last) { owners[slot] = owner }
         }
+    }
+
+    /// `[host, port, id, …]`
+    private static func node(
+        _ reply: RedisReply, _ askedHost: String
+    ) -> (address: RedisEndpoint.Address, id: String?)? {
+        guard let node = reply.elements, node.count >= 2, let port = node[1].number.flatMap({ UInt16(exactly: $0) })
+        else { return nil }
+        let name = node[0].bytes.map { String(decoding: $0, as: UTF8.self) } ?? ""
+        let id = node.count >= 3 ? node[2].bytes.map { String(decoding: $0, as: UTF8.self) } : nil
+        return (.tcp(host: isUnknown(host: name) ? askedHost : name, port: port), id)
+    }
+
+    /// The id of the node at the address; nil where it is not known.
+    func id(of address: RedisEndpoint.Address) -> String? { ids[address] ?? nil }
+
+    /// Whether the other one tells of the same Cluster, perhaps at another time: the two have a node in common, by its id, or
+    /// by its address where ids are not told.
+    func isOfSameCluster(as other: ClusterTopology) -> Bool {
+        let (mine, theirs) = (Set(ids.values.compactMap(\.self)), Set(other.ids.values.compactMap(\.self)))
+        if mine.isEmpty || theirs.isEmpty { return ids.keys.contains { other.ids[$0] != nil } }
+        return !mine.isDisjoint(with: theirs)
     }
 
     func owner(of slot: Int) -> RedisEndpoint.Address? {

@@ -9,10 +9,10 @@ PASSWORD = "secret"
 DOCUMENT = REPOSITORY / "docs" / "REDIS.md"
 
 
-def documented_rules() -> list[str]:
-    found = re.search(r"^ACL SETUSER asynq-collector on >PASSWORD (.*)$", DOCUMENT.read_text(), re.MULTILINE)
-    assert found, f"expected the line 'ACL SETUSER asynq-collector on >PASSWORD …' in {DOCUMENT}"
-    return found[1].split()
+def documented_rules(of_sentinels: bool = False) -> list[str]:
+    found = re.findall(r"^ACL SETUSER asynq-collector on >PASSWORD (.*)$", DOCUMENT.read_text(), re.MULTILINE)
+    assert len(found) == 2, f"expected two lines 'ACL SETUSER asynq-collector on >PASSWORD …' in {DOCUMENT}"
+    return found[int(of_sentinels)].split()
 
 
 def allowed_commands() -> set[str]:

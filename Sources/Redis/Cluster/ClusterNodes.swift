@@ -1,0 +1,108 @@
+import Model
+import Platform
+
+/// The nodes of a Cluster that are asked: their connections, when to try again after failures, and why they failed.
+struct ClusterNodes {
+    private static let maxBackoff = Duration.seconds(5)
+
+    private struct Node {
+        var connection: RedisConnection?
+        var backoff = ReconnectBackoff(max: maxBackoff)
+        var lastError: RedisError?
+        /// Until when commands are left out at which the node has hung up.
+        var leavesOutUntil = MonotonicTime(nanoseconds: 0)
+    }
+
+    private let clock: Clock
+    private var nodes: [RedisEndpoint.Address: Node] = [:]
+    /// Since they were taken last: one for each node, and those that no node is to blame for.
+    private var errors: [RedisEndpoint.Address: RedisError] = [:]
+    private var otherErrors: [RedisError] = []
+
+    init(clock: Clock) {
+        self.clock = clock
+    }
+
+    // MARK: Connections
+
+    func isConnected(_ address: RedisEndpoint.Address) -> Bool { nodes[address]?.connection != nil }
+
+    /// Whether it is not to be tried yet after a failure.
+    func isPaused(_ address: RedisEndpoint.Address) -> Bool {
+        guard let node = nodes[address], node.connection == nil else { return false }
+        return clock.monotonic() < node.backoff.nextAttempt
+    }
+
+    /// The open connection; nil where there is none, or one that has reached its greatest age.
+    mutating func openConnection(_ address: RedisEndpoint.Address) -> RedisConnection? {
+        if nodes[address]?.connection?.isAged == true { disconnect(address) }
+        return nodes[address]?.connection
+    }
+
+    mutating func keep(_ connection: RedisConnection, _ address: RedisEndpoint.Address) {
+        nodes[address, default: Node()].connection = connection
+    }
+
+    mutating func disconnect(_ address: RedisEndpoint.Address) {
+        nodes[address]?.connection = nil
+    }
+
+    /// Forgets all nodes but these.
+    mutating func retain(_ addresses: [RedisEndpoint.Address]) {
+        let kept = Set(addresses)
+        nodes = nodes.filter { kept.contains($0.key) }
+    }
+
+    // MARK: Failures
+
+    mutating func recordSuccess(_ address: RedisEndpoint.Address) {
+        nodes[address]?.backoff.noteSuccess()
+    }
+
+    /// Drops the connection; the node is left alone for a while.
+    mutating func recordFailure(_ address: RedisEndpoint.Address, _ error: RedisError) {
+        errors[address] = error
+        var node = nodes[address] ?? Node()
+        node.connection = nil
+        node.backoff.noteFailure(at: clock.monotonic())
+        node.lastError = error
+        nodes[address] = node
+    }
+
+    /// Counts the failure that the node is being left alone for.
+    mutating func repeatFailure(_ address: RedisEndpoint.Address) {
+        errors[address] = nodes[address]?.lastError
+    }
+
+    /// An error that says nothing of the connection.
+    mutating func recordError(_ address: RedisEndpoint.Address, _ error: RedisError) {
+        errors[address] = error
+    }
+
+    /// An error that no node is to blame for.
+    mutating func recordError(_ error: RedisError) {
+        otherErrors.append(error)
+    }
+
+    mutating func takeErrors() -> [RedisError] {
+        defer {
+            errors = [:]
+            otherErrors = []
+        }
+        // Always in the same order, because the first may end the scrape and is logged once as long as it stays the same.
+        // What a node answers tells more than that another one is silent.
+        let sorted = errors.sorted { "\($0.key)" < "\($1.key)" }.map(\.value)
+        return sorted.filter(\.concernsAllCommands) + sorted.filter { !$0.concernsAllCommands } + otherErrors
+    }
+
+    // MARK: Optional commands
+
+    func leavesOutOptional(_ address: RedisEndpoint.Address) -> Bool {
+        nodes[address].map { clock.monotonic() < $0.leavesOutUntil } ?? false
+    }
+
+    mutating func recordHangUpAtOptional(_ address: RedisEndpoint.Address) {
+        disconnect(address)
+        nodes[address]?.leavesOutUntil = clock.monotonic().advanced(by: RedisConnection.maxAge)
+    }
+}

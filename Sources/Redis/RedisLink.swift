@@ -1,0 +1,75 @@
+import Glibc
+import Model
+
+/// A connected socket to Redis, by TLS where asked for, and hiredis' parser for what comes over it. Used by one thread at a
+/// time.
+final class RedisLink {
+    private let stream: RedisStream
+    private let parser: ReplyParser
+    let endpoint: RedisEndpoint
+    /// Whether it has done a round trip since the login: then it may have been idle since, and closed for it.
+    private(set) var isReused = false
+
+    init(_ stream: RedisStream, to endpoint: RedisEndpoint) throws(RedisError) {
+        self.stream = stream
+        self.endpoint = endpoint
+        parser = try ReplyParser(name: endpoint.description)
+    }
+
+    var descriptor: Int32 { stream.descriptor }
+
+    func handshake() throws(RedisError) -> StreamProgress { try stream.handshake() }
+
+    func send(_ bytes: [UInt8], from start: Int) throws(RedisError) -> StreamProgress {
+        try bytes.withUnsafeBufferPointer { buffer throws(RedisError) in
+            try stream.send(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: buffer[start...])))
+        }
+    }
+
+    /// One read, into the parser.
+    func receive(_ buffer: inout [UInt8]) throws(RedisError) -> StreamProgress {
+        let progress = try buffer.withUnsafeMutableBufferPointer { buffer throws(RedisError) in
+            try stream.receive(UnsafeMutableRawBufferPointer(buffer))
+        }
+        if case .bytes(let count) = progress {
+            try buffer.withUnsafeBufferPointer { buffer throws(RedisError) in
+                try parser.feed(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: buffer[..<count])))
+            }
+        }
+        return progress
+    }
+
+    /// Whether there is more to receive without another poll.
+    var hasPendingBytes: Bool { stream.hasPendingBytes }
+
+    // MARK: Round trips
+
+    func beginRoundTrip() { parser.beginRoundTrip() }
+
+    func endRoundTrip() { isReused = true }
+
+    /// What follows is the first use.
+    func endLogin() { isReused = false }
+
+    /// Bytes of replies in this round trip.
+    var receivedBytes: Int { parser.receivedBytes }
+
+    func nextReply() throws(RedisError) -> RedisReply? { try parser.next() }
+
+    /// Throws if there is more than was asked for: whatever is read next would be taken for the reply to something else.
+    func expectNoReply() throws(RedisError) {
+        if !parser.hasMore { return }
+        if let text = try parser.next()?.errorText { throw refusal(text) }
+        throw RedisError(.protocolError, "\(endpoint.description) sent a reply that it was not asked for")
+    }
+
+    // MARK: Errors
+
+    func refusal(_ text: String) -> RedisError {
+        RedisError(reply: text, from: endpoint.peer, at: endpoint.description)
+    }
+
+    func timeoutError() -> RedisError { RedisError(.timeout, "\(endpoint.description) did not answer in time") }
+
+    func closedError() -> RedisError { RedisError(disconnect: "\(endpoint.name) closed the connection") }
+}
