@@ -50,6 +50,11 @@ package final class Collector: Sendable {
         self.options = options
         self.clock = clock
         logger = makeLogger("collector")
+        options.secretReports.use { [logger] problem in
+            logger.warning(
+                "a secret can't be read again; the one that was read last stays in use",
+                metadata: ["problem": "\(problem)"])
+        }
         otlpLimits = HTTPLimits(
             maxBodyBytes: ReloadableOptions.bodiesInFlightBytes(maxBodyBytes: options.receiver.bodyLimit.bytes))
         let window = options.aggregator.quantileWindow
@@ -120,7 +125,7 @@ package final class Collector: Sendable {
                 "version": "\(BuildInfo.version)",
                 "metrics": "\(web?.address.description ?? "none")",
                 "otlp": "\(otlp.map(\.address.description).joined(separator: ", "))",
-                "redis": "\(options.redis?.target.description ?? "none")",
+                "redis": "\(options.redis?.target.url ?? "none")",
                 "tempo": "\(backend ?? "none: spans feed the metrics only")",
             ])
         if let recovered = tempo?.spool.statistics.recoveredSpans, recovered > 0 {

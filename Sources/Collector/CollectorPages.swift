@@ -2,6 +2,7 @@ import AsynqRedis
 package import Metrics
 import Model
 import Platform
+import Redis
 import Spool
 package import Web
 
@@ -27,6 +28,7 @@ extension Collector: WebState {
         var content = StatusContent(
             version: BuildInfo.version, redis: queries.reading, spans: spanTotals, forwarderState: forwarderState,
             links: options.traceLinks, now: (clock.wall(), clock.monotonic()))
+        content.redisURL = options.redis?.target.url
         content.rows = queries.rows
         content.history = history.all
         content.deadLetters = newestDeadLetters

@@ -24,6 +24,8 @@ final class CurlTransfer {
         _ options: ForwarderOptions, body bytes: [UInt8], contentEncoding: String?, onConnectionOfItsOwn: Bool = false
     ) {
         guard let handle = curl_easy_init() else { return nil }
+        var options = options
+        if let reread = options.reread { (options.endpoint, options.headers) = reread() }
         self.handle = handle
         body = .allocate(byteCount: bytes.count, alignment: 1)
         body.copyBytes(from: bytes)

@@ -25,6 +25,8 @@ package struct ForwarderOptions: Sendable {
     package var userAgent: String
     /// Where copies of refused requests go; nil = nowhere.
     package var refused: RefusedRequestsOptions?
+    /// The endpoint and the headers as the files of secrets have them now; nil where there are none.
+    package var reread: (@Sendable () -> (endpoint: TraceEndpoint, headers: [(name: String, value: String)]))?
 
     package init(
         endpoint: TraceEndpoint, userAgent: String, headers: [(name: String, value: String)],

@@ -2,10 +2,13 @@ import NIOHTTP1
 
 /// The token that every request has to carry, over HTTP and gRPC alike: `authorization: Bearer <token>` (RFC 6750, 2.1).
 struct BearerToken: Sendable {
-    private let expected: [UInt8]
+    private let token: String
+    /// The token as its file has it now.
+    private let reread: (@Sendable () -> String?)?
 
-    init(_ token: String) {
-        expected = Array(token.utf8)
+    init(_ token: String, reread: (@Sendable () -> String?)? = nil) {
+        self.token = token
+        self.reread = reread
     }
 
     /// Compares every byte whatever it finds, so that the time says nothing of the token.
@@ -14,6 +17,7 @@ struct BearerToken: Sendable {
             return false
         }
         let given = Array(value.dropFirst(7).utf8)
+        let expected = Array((reread?() ?? token).utf8)
         var difference = given.count ^ expected.count
         for (index, byte) in expected.enumerated() {
             difference |= Int(byte ^ (index < given.count ? given[index] : 0))

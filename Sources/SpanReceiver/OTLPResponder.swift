@@ -23,6 +23,8 @@ package struct ReceiverOptions: Sendable {
     package var bodyLimit: BodyLimit
     /// Required of every request when set.
     package var bearerToken: String?
+    /// The token as its file has it now; nil where it stands in none.
+    package var rereadBearerToken: (@Sendable () -> String?)?
     /// Whose pages may send from a browser.
     package var cors: CORSPolicy
 
@@ -44,7 +46,7 @@ package struct OTLPResponder: HTTPResponder {
     ) {
         let intake = TraceIntake(
             bodyLimit: options.bodyLimit, attributes: attributes, sink: sink, counters: counters, relinker: relinker)
-        let token = options.bearerToken.map { BearerToken($0) }
+        let token = options.bearerToken.map { BearerToken($0, reread: options.rereadBearerToken) }
         http = TraceResponder(intake, token, options.cors)
         grpc = GRPCTraceResponder(intake, token)
     }

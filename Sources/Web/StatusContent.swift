@@ -6,6 +6,8 @@ package struct StatusContent: Sendable {
     /// The program's version.
     package var version: String
     package var redis: RedisReading
+    /// Which Redis and database are read, without credentials; nil where none is.
+    package var redisURL: String?
     package var rows: [QueueRow] = []
     package var history: [QueueName: [QueueHistory.Point]] = [:]
     package var deadLetters: [DeadLetter] = []

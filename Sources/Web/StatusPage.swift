@@ -8,6 +8,7 @@ package enum StatusPage {
     package static func html(_ content: StatusContent) -> [UInt8] {
         var page = head
         page += "<h1>asynq-collector <small>\(content.version)</small></h1>\n"
+        if let url = content.redisURL { page += "<p>Redis: \(escaped(url))</p>\n" }
         if case .unread(let reason) = content.redis {
             page += "<p class=\"bad\">Redis can't be read: \(escaped(reason ?? "not scraped yet"))</p>\n"
         }
@@ -42,7 +43,9 @@ package enum StatusPage {
     }
 
     private static func queueTable(_ content: StatusContent) -> String {
-        if content.rows.isEmpty { return "<p>No queues yet.</p>\n" }
+        if content.rows.isEmpty {
+            return "<p>No queues yet\(content.redisURL.map { " in \(escaped($0))" } ?? "").</p>\n"
+        }
         let states: [TaskState] = [.pending, .active, .scheduled, .retry, .archived, .completed, .aggregating]
         var table = "<h2>Queues</h2>\n<div class=\"wide\"><table><thead><tr><th>queue</th>"
         table += states.map { "<th>\($0.rawValue)</th>" }.joined()

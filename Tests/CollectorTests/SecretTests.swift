@@ -1,5 +1,9 @@
 import Forwarder
+import Glibc
+import Platform
 import Redis
+import SpanReceiver
+import Synchronization
 import Testing
 
 @testable import AsynqRedis
@@ -109,6 +113,99 @@ struct SecretTests {
             try options(["--redis-url=redis://a:b@h", "--redis-username=c", "--redis-password", Self.secret])?
                 .redis?.target.endpoint)
         #expect(endpoint.username == "c" && endpoint.password == Self.secret)
+    }
+}
+
+@Suite("Secrets that are rotated")
+struct RotatedSecretTests {
+    private static func write(_ text: String, to file: TemporaryFile) throws {
+        try Files.replace(file.path, with: Array(text.utf8))
+    }
+
+    @Test("Redis' user and passwords are those that the files hold when a connection is made")
+    func redis() throws {
+        let (password, sentinel, url) = (
+            try TemporaryFile("one"), try TemporaryFile("two"),
+            try TemporaryFile(
+                "redis-sentinel://joe@h/0?master=m")
+        )
+        let target = try #require(
+            try options([
+                "--redis-url-file", url.path, "--redis-password-file", password.path, "--redis-sentinel-password-file",
+                sentinel.path, "--redis-sentinel-username=scout",
+            ])?.redis?.target)
+        #expect(target.endpoint.password == "one" && target.endpoint.username == "joe")
+        #expect(target.sentinels?.password == "two" && target.sentinels?.username == "scout")
+        try Self.write("three\n", to: password)
+        try Self.write("four\n", to: sentinel)
+        try Self.write("redis-sentinel://jim@h2/3?master=m", to: url)
+        let now = try #require(target.reread?())
+        #expect(now.endpoint.password == "three" && now.endpoint.username == "jim" && now.endpoint.database == 3)
+        #expect(now.sentinels?.password == "four" && now.sentinels?.addresses == [.tcp(host: "h2", port: 26379)])
+        #expect(try options(["--redis-password=x"])?.redis?.target.reread == nil, "nothing to read again")
+    }
+
+    @Test("So are Tempo's endpoint and headers, and the token of OTLP")
+    func others() throws {
+        let (headers, token, endpoint) = (
+            try TemporaryFile("A=1"), try TemporaryFile("first"), try TemporaryFile("https://joe:one@h")
+        )
+        let found = try #require(
+            try options([
+                "--tempo-endpoint-file", endpoint.path, "--tempo-headers-file", headers.path,
+                "--otlp-bearer-token-file", token.path, "--tempo-tls-server-name=other",
+            ]))
+        try Self.write("A=2,B=3", to: headers)
+        try Self.write("second\n", to: token)
+        try Self.write("https://joe:two@h", to: endpoint)
+        let now = try #require(found.forwarder?.reread?())
+        #expect(now.headers.map(\.value) == ["2", "3"])
+        #expect(now.endpoint == (try TraceEndpoint(base: "https://joe:two@h", serverName: "other")))
+        #expect(found.receiver.bearerToken == "first" && found.receiver.rereadBearerToken?() == "second")
+    }
+
+    @Test("A file that can't be read, is empty or holds nonsense takes nothing away, and is told once")
+    func unreadable() throws {
+        let file = try TemporaryFile("A=1")
+        let found = try #require(try options(["--tempo-endpoint=http://h", "--tempo-headers-file", file.path]))
+        let reports = Mutex<[String]>([])
+        found.secretReports.use { report in reports.withLock { $0.append(report) } }
+        func values() -> [String] { found.forwarder?.reread?().headers.map(\.value) ?? [] }
+        for wrong in ["", "\n", "nonsense"] {
+            try Self.write(wrong, to: file)
+            for _ in 0..<2 { #expect(values() == ["1"]) }
+        }
+        unlink(file.path)
+        for _ in 0..<2 { #expect(values() == ["1"]) }
+        try Self.write("A=2", to: file)
+        #expect(values() == ["2"])
+        let told = reports.withLock { $0 }
+        #expect(
+            told.count == 3 && told.allSatisfy { $0.contains("tempo.headers-file") && $0.contains(file.path) },
+            "\(told)")
+    }
+
+    @Test("SIGHUP names no secret from a file for the next start, and refuses one that is gone")
+    func reload() throws {
+        let file = try TemporaryFile("one")
+        let arguments = ["--redis-password-file", file.path]
+        let started = try settings(arguments)
+        try Self.write("two", to: file)
+        #expect(try Reload(started: started, new: try settings(arguments)).keysForNextStart == [])
+        #expect(
+            try Reload(started: started, new: try settings(["--redis-password=two"])).keysForNextStart
+                == ["redis.password"])
+        unlink(file.path)
+        #expect(try problems(arguments).count == 1)
+        try Self.write("x", to: file)
+    }
+
+    @Test("An empty environment variable counts as unset, for every key", arguments: NamedKey.all)
+    func emptyVariable(named: NamedKey) throws {
+        let key = named.key
+        let names = [key.environment] + (key.kind.isSecret ? [key.environment + "_FILE"] : [])
+        let found = try settings(environment: names.map { ($0, "") })
+        #expect(found.problems.isEmpty && found.text(of: key) == key.defaultText && found.origin(of: key) == .default)
     }
 }
 

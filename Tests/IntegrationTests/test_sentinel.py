@@ -1,13 +1,17 @@
 """Redis behind Sentinel: the master is found through any of the sentinels, and followed when it fails over."""
 
+import socket
+
 import pytest
 import redis
 
+from support import acl
 from support.collector import run_once
 from support.deadline import eventually
 from support.metrics_page import MetricsPage
 from support.ports import free_port
 from support.redis_server import RedisServer
+from support.scrapes import after_scrapes, errors
 from support.sentinel import MASTER, Sentinel
 
 @pytest.fixture
@@ -103,3 +107,36 @@ def test_a_master_that_lost_its_office_is_left(pair, start_sentinel, start_colle
         eventually("the new master's queue", lambda: collector.metrics().has("asynq_queue_paused"))
         eventually("a scrape of the new master", lambda: any(
             entry["name"] == "asynq-collector" for entry in client.client_list()))
+
+
+def test_one_sentinel_that_is_behind_does_not_hide_what_the_others_know(pair, start_collector, tmp_path):
+    """It names an address that accepts and is silent, as a dead pod's may be; the two others name the live master."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        sentinels = [Sentinel(tmp_path / f"watch-{number}", port, down_after_milliseconds=600_000)
+                     for number, port in enumerate([silent.getsockname()[1], pair[0].port, pair[0].port])]
+        try:
+            for sentinel in sentinels:
+                eventually("the sentinel watches", lambda: "+monitor" in sentinel.log())
+            hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in sentinels)
+            collector = start_collector(options={
+                "redis.url": f"redis-sentinel://{hosts}/0?master={MASTER}", "redis.interval": "200ms"})
+            page = after_scrapes(collector, 3)
+            assert page.value("asynq_redis_up") == 1 and errors(page) == {}, errors(page)
+        finally:
+            for sentinel in sentinels:
+                sentinel.stop()
+
+
+USER_LINES = ["user default off", "user scout on >right allchannels -@all " + " ".join(acl.documented_rules(of_sentinels=True))]
+
+
+def test_the_documented_user_of_a_sentinel_is_enough(pair, start_sentinel):
+    sentinel = start_sentinel(pair[0], lines=USER_LINES)
+    user = ("--redis-sentinel-username", "scout")
+    assert scrape(sentinel.port, flags=(*user, "--redis-sentinel-password", "right")).returncode == 0
+    wrong = scrape(sentinel.port, flags=(*user, "--redis-sentinel-password", "wrong"))
+    assert wrong.returncode == 1 and "WRONGPASS" in wrong.stderr, wrong
+    assert "redis.sentinel-username" in wrong.stderr and "redis.sentinel-password" in wrong.stderr, wrong
+    assert "redis.password" not in wrong.stderr, wrong
+    nobody = scrape(sentinel.port)
+    assert nobody.returncode == 1 and "redis.sentinel-password" in nobody.stderr, nobody

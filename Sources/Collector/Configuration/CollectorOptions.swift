@@ -33,6 +33,7 @@ package struct CollectorOptions: Sendable {
     var traceLinks: TraceLinks
     package var logLevel: Logger.Level
     package var logFormat: LogFormat
+    var secretReports: SecretReports
 }
 
 extension CollectorOptions {
@@ -60,7 +61,8 @@ extension CollectorOptions {
                 grafana: settings[\.externalURL.grafana] ?? "",
                 dataSource: settings[\.externalURL.tempoDataSource] ?? ""),
             logLevel: settings[\.log.level],
-            logFormat: settings[\.log.format])
+            logFormat: settings[\.log.format],
+            secretReports: settings.secretReports)
     }
 }
 

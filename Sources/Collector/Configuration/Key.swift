@@ -39,8 +39,10 @@ struct Key<Value: Sendable>: DeclaredKey {
 
     var defaultSetting: Setting<Value> { Setting(value: defaultValue, text: defaultText, origin: .default) }
 
-    func read(_ text: String, from origin: SettingOrigin) throws(UnacceptableText) -> any AnySetting {
-        Setting(value: try form.read(text), text: text, origin: origin)
+    func read(
+        _ text: String, from origin: SettingOrigin, file: String?
+    ) throws(UnacceptableText) -> any AnySetting {
+        Setting(value: try form.read(text), text: text, origin: origin, file: file)
     }
 }
 
@@ -53,8 +55,9 @@ protocol DeclaredKey: Sendable {
     var help: String { get }
     var isReloadable: Bool { get }
 
+    /// - Parameter file: the one that the text was read from, where it is a secret's.
     /// - Throws: why `text` is no value of this key.
-    func read(_ text: String, from origin: SettingOrigin) throws(UnacceptableText) -> any AnySetting
+    func read(_ text: String, from origin: SettingOrigin, file: String?) throws(UnacceptableText) -> any AnySetting
 }
 
 extension DeclaredKey {

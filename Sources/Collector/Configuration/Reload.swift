@@ -43,8 +43,13 @@ struct Reload: Sendable {
     init(started: Settings, new: Settings) throws(ConfigurationProblems) {
         try new.check()
         options = ReloadableOptions(new)
-        keysForNextStart = KeyTable.all.filter { !$0.isReloadable && started.text(of: $0) != new.text(of: $0) }
-            .map(\.name)
+        // What a file of a secret holds is in force already, for the next connection.
+        func isUsedAnew(_ key: any DeclaredKey) -> Bool {
+            started.file(of: key).map { $0 == new.file(of: key) } ?? false
+        }
+        keysForNextStart = KeyTable.all.filter {
+            !$0.isReloadable && !isUsedAnew($0) && started.text(of: $0) != new.text(of: $0)
+        }.map(\.name)
     }
 }
 

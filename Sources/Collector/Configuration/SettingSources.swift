@@ -5,6 +5,8 @@ struct SettingSources {
     struct SourceText {
         let text: String
         let origin: SettingOrigin
+        /// Where the text of a secret was read.
+        var file: String?
     }
 
     /// By the name of the key.
@@ -88,14 +90,10 @@ struct SettingSources {
     }
 
     private mutating func readSecret(_ key: any DeclaredKey, path: String, _ origin: SettingOrigin) {
-        do throws(SystemError) {
-            var content = String(decoding: try Files.read(path, limit: 64 << 10), as: UTF8.self)
-            while let last = content.last, last == "\n" || last == "\r\n" || last == "\r" { content.removeLast() }
-            // A secret that is not there yet must not switch the protection off.
-            if content.isEmpty { problems.append(ConfigurationProblem("\(key.name) (\(origin)): \(path) is empty")) }
-            texts[key.name] = SourceText(text: content, origin: origin)
+        do throws(ConfigurationProblem) {
+            texts[key.name] = SourceText(text: try SecretFile.read(path, of: key), origin: origin, file: path)
         } catch {
-            problems.append(ConfigurationProblem("\(key.name) (\(origin)): \(error.description)"))
+            problems.append(ConfigurationProblem("\(error.description) (\(origin))"))
         }
     }
 }

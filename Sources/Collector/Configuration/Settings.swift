@@ -21,12 +21,15 @@ struct Setting<Value: Sendable>: AnySetting {
     let value: Value
     let text: String
     let origin: SettingOrigin
+    /// The file that the text of a secret was read from, and will be read from again.
+    var file: String?
 }
 
 /// A setting without the type of its value.
 protocol AnySetting: Sendable {
     var text: String { get }
     var origin: SettingOrigin { get }
+    var file: String? { get }
 }
 
 /// A default that takes the place of the key's own.
@@ -46,6 +49,7 @@ struct Settings: Sendable {
     private var given: [String: any AnySetting] = [:]
     /// What is wrong with the sources and with single values; what is wrong between keys `SettingRule` knows.
     private(set) var problems: [ConfigurationProblem]
+    let secretReports = SecretReports()
 
     /// `flags` are name and value pairs as given, `--` included; `environment` is the whole of it.
     init(
@@ -59,7 +63,7 @@ struct Settings: Sendable {
         for key in KeyTable.all {
             guard let source = sources.texts[key.name] else { continue }
             do throws(UnacceptableText) {
-                given[key.name] = try key.read(source.text, from: source.origin)
+                given[key.name] = try key.read(source.text, from: source.origin, file: source.file)
             } catch {
                 for reason in error.reasons {
                     problems.append(ConfigurationProblem(key, source.text, source.origin, is: reason))
@@ -83,6 +87,9 @@ struct Settings: Sendable {
 
     /// The value of a key as it was written.
     func text(of key: any DeclaredKey) -> String { given[key.name]?.text ?? key.defaultText }
+
+    /// The file that the value of a secret stands in.
+    func file(of key: any DeclaredKey) -> String? { given[key.name]?.file }
 
     func origin(of key: any DeclaredKey) -> SettingOrigin { given[key.name]?.origin ?? .default }
 

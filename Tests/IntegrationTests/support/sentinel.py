@@ -13,13 +13,14 @@ MASTER = "mymaster"
 class Sentinel:
     """`lines` go into its configuration before the master that it watches, such as those for TLS."""
 
-    def __init__(self, directory: Path, master_port: int, password: str | None = None, lines: list[str] = []):
+    def __init__(self, directory: Path, master_port: int, password: str | None = None, lines: list[str] = [],
+                 down_after_milliseconds: int = 1500):
         directory.mkdir(parents=True)
         self.port = free_port()
         self.directory = directory
         configuration = [f"port {self.port}", "bind 127.0.0.1", f"dir {directory}", *lines,
                          f"sentinel monitor {MASTER} 127.0.0.1 {master_port} 1",
-                         f"sentinel down-after-milliseconds {MASTER} 1500", f"sentinel failover-timeout {MASTER} 2000"]
+                         f"sentinel down-after-milliseconds {MASTER} {down_after_milliseconds}", f"sentinel failover-timeout {MASTER} 2000"]
         if password:
             configuration.append(f"requirepass {password}")
         (directory / "sentinel.conf").write_text("\n".join(configuration) + "\n")

@@ -35,6 +35,7 @@ extension ReceiverOptions {
         self.init(
             maxBodyBytes: settings[\.otlp.maxBody], bearerToken: settings[\.otlp.bearerToken],
             cors: CORSPolicy(origins: settings[\.otlp.allowedOrigins], headers: settings[\.otlp.allowedHeaders]))
+        if let token = settings.secret(\.otlp.bearerToken) { rereadBearerToken = { token.current } }
     }
 }
 

@@ -14,6 +14,8 @@ struct RedisKeys: KeySection {
     let username = Key(
         "redis.username", .text, default: "", example: "collector", help: "ACL user, overrides the url")
     let password = Key("redis.password", .secret, default: "", example: "swordfish", help: "overrides the url")
+    let sentinelUsername = Key(
+        "redis.sentinel-username", .text, default: "", example: "scout", help: "ACL user of the sentinels")
     let sentinelPassword = Key(
         "redis.sentinel-password", .secret, default: "", example: "swordfish", help: "of the sentinels")
     let tls = TLSKeys("redis.tls", serverName: .text)
@@ -52,14 +54,10 @@ struct RedisKeys: KeySection {
 
 extension RedisMonitorOptions? {
     init(_ settings: Settings) {
-        guard var target = settings[\.redis.url] else {
+        guard let target = RedisTarget?(settings) else {
             self = nil
             return
         }
-        if let username = settings[\.redis.username] { target.endpoint.username = username }
-        if let password = settings[\.redis.password] { target.endpoint.password = password }
-        if let password = settings[\.redis.sentinelPassword] { target.sentinels?.password = password }
-        if target.endpoint.tls != nil { target.endpoint.tls = RedisTLSOptions(settings) }
         var options = RedisMonitorOptions(
             target: target, interval: settings[\.redis.interval], timeout: settings[\.redis.timeout],
             filter: QueueFilter(settings))
@@ -69,6 +67,32 @@ extension RedisMonitorOptions? {
         options.contextKeys = TaskContextKeys(settings)
         options.memoryInterval = settings[\.redis.memorySampling]
         self = options
+    }
+}
+
+extension RedisTarget? {
+    init(_ settings: Settings) {
+        let (url, password) = (settings.secret(\.redis.url), settings.secret(\.redis.password))
+        let sentinelPassword = settings.secret(\.redis.sentinelPassword)
+        @Sendable func target() -> RedisTarget? {
+            guard var target = url?.current ?? settings[\.redis.url] else { return nil }
+            if let username = settings[\.redis.username] { target.endpoint.username = username }
+            if let password = password?.current ?? settings[\.redis.password] { target.endpoint.password = password }
+            if let username = settings[\.redis.sentinelUsername] { target.sentinels?.username = username }
+            if let password = sentinelPassword?.current ?? settings[\.redis.sentinelPassword] {
+                target.sentinels?.password = password
+            }
+            if target.endpoint.tls != nil { target.endpoint.tls = RedisTLSOptions(settings) }
+            return target
+        }
+        guard var first = target() else {
+            self = nil
+            return
+        }
+        if url != nil || password != nil || sentinelPassword != nil {
+            first.reread = { [first] in target() ?? first }
+        }
+        self = first
     }
 }
 

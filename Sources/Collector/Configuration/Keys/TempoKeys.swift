@@ -47,12 +47,11 @@ extension ForwarderOptions? {
             self = nil
             return
         }
-        if let name = settings[\.tempo.tls.serverName] {
-            do throws(TraceEndpoint.Invalid) {
-                endpoint = try TraceEndpoint(base: endpoint.url, serverName: name)
-            } catch {
-                throw ConfigurationProblems([settings.problem(\.tempo.endpoint, is: error.problem)])
-            }
+        let serverName = settings[\.tempo.tls.serverName]
+        do throws(TraceEndpoint.Invalid) {
+            endpoint = try endpoint.expecting(serverName)
+        } catch {
+            throw ConfigurationProblems([settings.problem(\.tempo.endpoint, is: error.problem)])
         }
         let retryInitial = settings[\.tempo.retryInitial]
         var options = ForwarderOptions(
@@ -68,9 +67,26 @@ extension ForwarderOptions? {
             retryInitial: retryInitial,
             retryMax: max(settings[\.tempo.retryMax], retryInitial))
         if endpoint.url.hasPrefix("https://") { options.tls = ForwarderTLS(settings) }
+        let (url, headers) = (settings.secret(\.tempo.endpoint), settings.secret(\.tempo.headers))
+        if url != nil || headers != nil {
+            options.reread = { [endpoint] in
+                let current = url?.current.map { url -> TraceEndpoint in
+                    do throws(TraceEndpoint.Invalid) { return try url.expecting(serverName) } catch { return endpoint }
+                }
+                return (current ?? endpoint, headers?.current ?? settings[\.tempo.headers])
+            }
+        }
         options.refused = RefusedRequestsOptions(
             spoolDirectory: settings[\.spool.directory], spoolBytes: settings[\.spool.maxBytes])
         self = options
+    }
+}
+
+extension TraceEndpoint {
+    /// The same, with another name for TLS to ask for and verify.
+    fileprivate func expecting(_ serverName: String?) throws(Invalid) -> TraceEndpoint {
+        guard let serverName else { return self }
+        return try TraceEndpoint(base: url, serverName: serverName)
     }
 }
 

@@ -1,0 +1,92 @@
+import Platform
+import Synchronization
+
+/// The value of a key whose text may stand in a file (`redis.password-file`). The file is read again for each use, as
+/// certificates are, so that a secret that was rotated counts from then on. The part that uses it gets a closure:
+/// `RedisTarget.reread`, `ForwarderOptions.reread`, `ReceiverOptions.rereadBearerToken`.
+///
+///     use     the file is read → the new value, which is remembered
+///             it can't be read, is empty, or holds no such value → the value that was read last, and a report
+final class Secret<Value: Sendable>: Sendable {
+    private let file: String
+    private let key: Key<Value>
+    private let reports: SecretReports
+    private let last: Mutex<Value>
+
+    init(_ value: Value, file: String, key: Key<Value>, reports: SecretReports) {
+        self.file = file
+        self.key = key
+        self.reports = reports
+        last = Mutex(value)
+    }
+
+    var current: Value {
+        do throws(ConfigurationProblem) {
+            let value = try read()
+            last.withLock { $0 = value }
+            reports.record(nil, file: file)
+            return value
+        } catch {
+            reports.record(error.description, file: file)
+            return last.withLock { $0 }
+        }
+    }
+
+    private func read() throws(ConfigurationProblem) -> Value {
+        let text = try SecretFile.read(file, of: key)
+        do throws(UnacceptableText) {
+            return try key.form.read(text)
+        } catch {
+            throw ConfigurationProblem("\(key.name)-file \(file): \(error.reasons.joined(separator: "; "))")
+        }
+    }
+}
+
+extension Settings {
+    /// The value of a key now; nil for one whose text stands in no file.
+    func secret<Value>(_ path: KeyPath<KeyTable, Key<Value>>) -> Secret<Value>? {
+        let setting = setting(path)
+        return setting.file.map {
+            Secret(setting.value, file: $0, key: KeyTable.shared[keyPath: path], reports: secretReports)
+        }
+    }
+}
+
+enum SecretFile {
+    private static let maxBytes = 64 << 10
+
+    /// The content of the file without its last line ends.
+    ///
+    /// - Throws: where it can't be read, is larger than 64 KiB, or is empty: a secret that is not there yet must not switch
+    ///   the protection off.
+    static func read(_ path: String, of key: any DeclaredKey) throws(ConfigurationProblem) -> String {
+        var content: String
+        do throws(SystemError) {
+            content = String(decoding: try Files.read(path, limit: maxBytes), as: UTF8.self)
+        } catch {
+            throw ConfigurationProblem("\(key.name)-file: \(error.description)")
+        }
+        while let last = content.last, last == "\n" || last == "\r\n" || last == "\r" { content.removeLast() }
+        if content.isEmpty { throw ConfigurationProblem("\(key.name)-file: \(path) is empty") }
+        return content
+    }
+}
+
+/// Tells of files of secrets that can't be read: each problem once, for as long as it stays the same.
+final class SecretReports: Sendable {
+    private let problems = Mutex<[String: String]>([:])
+    private let report = Mutex<(@Sendable (String) -> Void)?>(nil)
+
+    func use(_ report: @escaping @Sendable (String) -> Void) {
+        self.report.withLock { $0 = report }
+    }
+
+    /// nil: the file was read.
+    fileprivate func record(_ problem: String?, file: String) {
+        let isNews = problems.withLock { problems in
+            defer { problems[file] = problem }
+            return problems[file] != problem
+        }
+        if let problem, isNews { report.withLock { $0 }?(problem) }
+    }
+}
