@@ -90,6 +90,18 @@ struct StatusPageTests {
         }
     }
 
+    @Test("The page says which Redis and database are read, also where it has no queues")
+    func location() {
+        var content = StatusContent(
+            version: "1.2.3", redis: .off, spans: nil, forwarderState: "off",
+            links: TraceLinks(grafana: "", dataSource: ""),
+            now: Self.now)
+        content.redisURL = "redis-sentinel://a:1/5?master=<m>"
+        let page = String(decoding: StatusPage.html(content), as: UTF8.self)
+        #expect(page.contains("<p>Redis: redis-sentinel://a:1/5?master=&lt;m&gt;</p>"))
+        #expect(page.contains("No queues yet in redis-sentinel://a:1/5?master=&lt;m&gt;."))
+    }
+
     @Test("The page says what was received and what became of it, and its version")
     func spanTable() {
         let page = page()
