@@ -39,9 +39,28 @@ package enum Stamp {
     /// 2000-01-01 up to 2200-01-01, in Unix seconds.
     private static let plausible: Range<Int64> = 946_684_800..<7_258_118_400
 
+    /// The usual form, read without a `String`. nil for anything but 1 to 18 digits.
+    private static func number(digits: UnsafeRawBufferPointer) -> Int64? {
+        guard (1...18).contains(digits.count) else { return nil }
+        var number: Int64 = 0
+        for digit in digits {
+            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) else { return nil }
+            number = number * 10 + Int64(digit - UInt8(ascii: "0"))
+        }
+        return number
+    }
+
+    /// Whether two stamps may be of one enqueueing: senders and messages may keep them to the second or the millisecond.
+    package static func agree(_ one: WallTime, _ other: WallTime) -> Bool {
+        let second: Int64 = 1_000_000_000
+        let isWhole = one.nanoseconds % second == 0 || other.nanoseconds % second == 0
+        return one.nanoseconds(since: other).magnitude < (isWhole ? 1_000_000_000 : 1_000_000)
+    }
+
     /// A number, or RFC 3339. nil where the text is no time between 2000 and 2200.
     package static func parse(text: UnsafeRawBufferPointer) -> WallTime? {
         guard text.count <= 64 else { return nil }
+        if let digits = number(digits: text) { return fromNumber(Double(digits), exact: digits) }
         let string = String(decoding: text, as: UTF8.self)
         if let integer = Int64(string) { return fromNumber(Double(integer), exact: integer) }
         if let double = Double(string) { return fromNumber(double, exact: nil) }

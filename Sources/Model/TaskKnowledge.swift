@@ -4,6 +4,8 @@ package struct TaskKnowledge: Sendable, Equatable {
     package var message: CarriedMessage?
     /// nil where the attempt was not seen pending, or another span has its time.
     package var readyTime: ReadyTime?
+    /// Redis has shown that a worker had begun this very task before: it is no first attempt, whatever the span says.
+    package var wasStarted = false
 
     package init(message: CarriedMessage? = nil, readyTime: ReadyTime? = nil) {
         self.message = message
@@ -19,14 +21,18 @@ package struct CarriedMessage: Sendable, Equatable {
     package var processAt: WallTime?
     /// Attempts that failed so far.
     package var retried: Int32
+    /// In whole seconds, as Asynq keeps it; also of attempts that `IsFailure` did not count.
+    package var lastFailedAt: WallTime?
 
     package init(
-        context: TraceContext? = nil, enqueuedAt: WallTime? = nil, processAt: WallTime? = nil, retried: Int32 = 0
+        context: TraceContext? = nil, enqueuedAt: WallTime? = nil, processAt: WallTime? = nil, retried: Int32 = 0,
+        lastFailedAt: WallTime? = nil
     ) {
         self.context = context
         self.enqueuedAt = enqueuedAt
         self.processAt = processAt
         self.retried = retried
+        self.lastFailedAt = lastFailedAt
     }
 }
 

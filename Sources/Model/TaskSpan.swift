@@ -71,7 +71,7 @@ package struct TaskSpan: Sendable {
     package var moreLinks: [SpanReference] = []
     /// A task made of more than so many parts (an aggregated one) is known by the last ones: they came last, as a rule.
     package static let maxLinks = 8
-    /// Whether the trace that the link names was sampled; true where its flags do not say so.
+    /// Whether the trace that the link names was sampled; true where its flags do not say that it was not.
     package var isLinkSampled = true
     /// The trace that it is forwarded in, where that is another one than it came in.
     package var movedTo: TraceID?
@@ -80,8 +80,6 @@ package struct TaskSpan: Sendable {
     package var endNanoseconds: UInt64 = 0
     /// Status code 2.
     package var isError = false
-    /// The W3C sampled bit (field 16); true where the sender wrote no flags, since SDKs export what is sampled.
-    package var isSampled = true
 
     package var queue: ByteRange = .none
     package var taskType: ByteRange = .none
@@ -102,6 +100,18 @@ package struct TaskSpan: Sendable {
 
     /// Whether the span says which task it is of.
     package var namesTask: Bool { !taskID.isEmpty && !queue.isEmpty }
+
+    package var start: WallTime { WallTime(clampedNanoseconds: startNanoseconds) }
+
+    /// The parent as a span of the trace that the span came in; `.none` for a root span.
+    package var parentReference: SpanReference {
+        parent.isValid ? SpanReference(trace: reference.trace, span: parent) : .none
+    }
+
+    /// When the client enqueued the task, as the span says.
+    package func enqueuedAt(in body: UnsafeRawBufferPointer) -> WallTime? {
+        stampMeaning == .enqueued ? Stamp.parse(stamp, in: body) : nil
+    }
 
     /// Whether the span says no retry count, or 0.
     package var mayBeFirstAttempt: Bool { retryCount == .absent || retryCount == .integer(0) }

@@ -7,6 +7,11 @@ package struct WallTime: Hashable, Sendable, Comparable {
         self.nanoseconds = nanoseconds
     }
 
+    /// Nanoseconds as OTLP has them.
+    package init(clampedNanoseconds nanoseconds: UInt64) {
+        self.nanoseconds = Int64(clamping: nanoseconds)
+    }
+
     /// Whole seconds since the epoch, rounded down, as Asynq stores most of its times. Saturates on numbers from outside.
     package init(seconds: Int64) {
         let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)

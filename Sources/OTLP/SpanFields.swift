@@ -9,6 +9,10 @@ struct SpanFields {
     var parentID: SpanID? = SpanID.none
     var hasBadLink = false
     var kind: UInt64 = 0
+    /// Field 16: W3C trace flags in the low eight bits; nil where the sender wrote none.
+    var flags: UInt32?
+    /// Those of the first link with valid ids.
+    var linkFlags: UInt32 = 0
 
     private var system = AttributeValue.absent
     private var operation = AttributeValue.absent
@@ -114,7 +118,15 @@ struct SpanFields {
         task.role = role
         task.reference = SpanReference(trace: traceID, span: spanID)
         task.parent = parentID
+        task.isLinkSampled = isLinkSampled
         return task
+    }
+
+    /// The span was exported, so it was sampled: a sender whose flags lack the bit even so does not write it (the Python SDK),
+    /// and says nothing of the link by leaving it out there. Older SDKs write no flags at all.
+    private var isLinkSampled: Bool {
+        let isBitWritten = flags.map { $0 & 1 == 1 } ?? true
+        return linkFlags == 0 || linkFlags & 1 == 1 || !isBitWritten
     }
 
     private static func text(_ value: AttributeValue, in body: UnsafeRawBufferPointer, equals text: StaticString)

@@ -181,7 +181,7 @@ package struct SpanScanner: Sendable {
                 if let code = try readStatusCode(try reader.message()) { span.task.isError = code == 2 }
             case 16:
                 try reader.expect(type, .fixed32)
-                span.task.isSampled = try reader.fixed32() & 1 == 1
+                span.flags = try reader.fixed32()
             default:
                 try reader.skip(type, field: field)
             }
@@ -259,8 +259,7 @@ package struct SpanScanner: Sendable {
         guard link.isValid else { return }
         if !span.task.link.isValid {
             span.task.link = link
-            // Older SDKs write no flags at all.
-            span.task.isLinkSampled = flags == 0 || flags & 1 == 1
+            span.linkFlags = flags
         } else {
             if span.task.moreLinks.isEmpty { span.task.moreLinks.reserveCapacity(TaskSpan.maxLinks - 1) }
             if span.task.moreLinks.count == TaskSpan.maxLinks - 1 { span.task.moreLinks.removeFirst() }

@@ -131,7 +131,7 @@ extension TaskSpan {
         return role == other.role && reference == other.reference && parent == other.parent && link == other.link
             && moreLinks == other.moreLinks
             && startNanoseconds == other.startNanoseconds && endNanoseconds == other.endNanoseconds
-            && isError == other.isError && isSampled == other.isSampled && texts(queue, other.queue)
+            && isError == other.isError && isLinkSampled == other.isLinkSampled && texts(queue, other.queue)
             && texts(taskType, other.taskType) && texts(taskID, other.taskID) && values(retryCount, other.retryCount)
             && values(wait, other.wait) && waitUnitSeconds == other.waitUnitSeconds && values(stamp, other.stamp)
             && stampMeaning == other.stampMeaning && values(processAt, other.processAt)

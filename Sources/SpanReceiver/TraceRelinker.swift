@@ -94,8 +94,8 @@ package final class TraceRelinker: Sendable {
             // What pairs it with its producer, either way.
             spans[index].link = context.reference
             spans[index].isLinkSampled = context.isSampled
-            // A trace that was not sampled is nowhere: a span that is would be lost in it.
-            if alone.contains(spans[index].reference.trace), context.isSampled || !spans[index].isSampled {
+            // A trace that was not sampled is nowhere: a span that is exported would be lost in it.
+            if alone.contains(spans[index].reference.trace), context.isSampled {
                 spans[index].movedTo = context.reference.trace
                 findings.edits.append(SpanEdit(range, .parent(context)))
                 findings.counts.parents += 1

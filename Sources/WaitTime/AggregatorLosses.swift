@@ -9,4 +9,6 @@ package struct AggregatorLosses: Sendable, Equatable {
     /// Spans counted under `_other`, because their queue or their task type found no room.
     package var queueOverflows: UInt64 = 0
     package var typeOverflows: UInt64 = 0
+    /// Attempts that were forgotten for lack of room: a later one of theirs counts as a first one.
+    package var evictedAttempts: UInt64 = 0
 }

@@ -27,8 +27,10 @@ struct SpanPairing {
     }
 
     private struct Producer {
+        /// From when on its task could be run.
         let end: UInt64
-        let isSampled: Bool
+        /// That is when a scheduled task was due, not when the span ended.
+        let isDue: Bool
         /// A consumer that names it was seen.
         var isMatched = false
         let ticket: UInt64
@@ -74,9 +76,9 @@ struct SpanPairing {
     /// ready when its last part is there.
     mutating func latestProducer(
         parent: SpanReference, link: SpanReference, moreLinks: [SpanReference]
-    ) -> (reference: SpanReference, end: UInt64, isSampled: Bool)? {
+    ) -> (reference: SpanReference, end: UInt64, isDue: Bool)? {
         if producers.isEmpty { return nil }
-        var latest: (reference: SpanReference, end: UInt64, isSampled: Bool)?
+        var latest: (reference: SpanReference, end: UInt64, isDue: Bool)?
         Self.forEach(parent, link, moreLinks) { reference in
             guard let producer = producers[reference] else { return }
             if !producer.isMatched {
@@ -84,7 +86,7 @@ struct SpanPairing {
                 unmatchedProducers -= 1
             }
             guard producer.end > latest?.end ?? 0 else { return }
-            latest = (reference, producer.end, producer.isSampled)
+            latest = (reference, producer.end, producer.isDue)
         }
         return latest
     }
@@ -98,9 +100,9 @@ struct SpanPairing {
     }
 
     /// Notes a producer, and which consumers have waited for it.
-    mutating func add(producer: SpanReference, end: UInt64, isSampled: Bool = true, at now: MonotonicTime) {
+    mutating func add(producer: SpanReference, end: UInt64, isDue: Bool = false, at now: MonotonicTime) {
         if producers[producer] == nil {
-            producers[producer] = Producer(end: end, isSampled: isSampled, ticket: nextTicket, arrival: now)
+            producers[producer] = Producer(end: end, isDue: isDue, ticket: nextTicket, arrival: now)
             unmatchedProducers += 1
             producerTickets[nextTicket] = producer
             nextTicket += 1

@@ -13,32 +13,48 @@ package struct TaskAggregator: Sendable {
     private var table: QueueTable
     private var pairing: SpanPairing
     private var recent: RecentKeys<SpanReference>
+    private var started: StartedAttempts
     private let bounds: HistogramBounds
     private let collectsWaits: Bool
+    private let countsProcessAtWaits: Bool
     private var collected: [KnownWait] = []
     private var repeated: [SpanReference] = []
     private var slowest = SlowestWaits()
     /// Process spans that came again among the last 100,000.
     package private(set) var duplicates: UInt64 = 0
+    /// Waits that were known from `process_at` only.
+    package private(set) var processAtWaits: UInt64 = 0
 
     package init(_ options: TaskAggregatorOptions) {
         table = QueueTable(options)
         pairing = SpanPairing(capacity: options.pairingCapacity, lifetime: options.pairingLifetime)
         recent = RecentKeys(capacity: options.duplicateMemory)
         bounds = options.bounds
+        started = StartedAttempts(bytes: options.startedAttemptsBytes)
         collectsWaits = options.collectsWaits
+        countsProcessAtWaits = options.countsProcessAtWaits
     }
 
-    /// Counts the task spans of one accepted request; `body` is the request that they lie in. Given the time of day, the
-    /// sampled ones among them become exemplars; without it, none does: their traces can't be found anywhere.
+    /// Counts the task spans of one accepted request; `body` is the request that they lie in. Given the time of day, they
+    /// become exemplars; without it, none does: their traces can't be found anywhere.
     package mutating func observe(
         _ spans: [TaskSpan], in body: UnsafeRawBufferPointer, at now: MonotonicTime, exemplarsAt time: WallTime? = nil
     ) {
         // Producers first: a task's producer knows better than its message in Redis, wherever in the request it stands.
         for span in spans where span.role == .produce { add(producer: span, in: body, at: now) }
         settlePaired(at: now, time)
-        for span in spans where span.role == .process { observe(process: span, in: body, at: now, time) }
+        for index in Self.processesByStart(spans) { observe(process: spans[index], in: body, at: now, time) }
         expire(at: now)
+    }
+
+    /// Attempts at one task can be told from each other by their starts: in one request, the first one comes first.
+    private static func processesByStart(_ spans: [TaskSpan]) -> [Int] {
+        let processes = spans.indices.filter { spans[$0].role == .process }
+        let isAscending = zip(processes, processes.dropFirst()).allSatisfy {
+            spans[$0].startNanoseconds <= spans[$1].startNanoseconds
+        }
+        if isAscending { return processes }
+        return processes.sorted { (spans[$0].startNanoseconds, $0) < (spans[$1].startNanoseconds, $1) }
     }
 
     /// The waits found since the last call.
@@ -65,8 +81,9 @@ package struct TaskAggregator: Sendable {
     private mutating func add(producer span: TaskSpan, in body: UnsafeRawBufferPointer, at now: MonotonicTime) {
         // Without its end it says nothing of when the task was there.
         if span.endNanoseconds == 0 { return }
-        let ready = max(span.endNanoseconds, WaitSource.dueNanoseconds(of: span, in: body))
-        pairing.add(producer: span.reference, end: ready, isSampled: span.isSampled, at: now)
+        let due = WaitSource.dueNanoseconds(of: span, in: body)
+        pairing.add(
+            producer: span.reference, end: max(span.endNanoseconds, due), isDue: due > span.endNanoseconds, at: now)
     }
 
     /// Records the waits of the process spans whose producer has come.
@@ -75,11 +92,13 @@ package struct TaskAggregator: Sendable {
             let found = pairing.latestProducer(
                 parent: consumer.parent, link: consumer.link, moreLinks: consumer.moreLinks)
             guard let producer = found else { continue }
-            let finding = WaitSource.wait(fromProducerEnd: producer.end, due: consumer.due, to: consumer.start)
+            let finding = WaitSource.wait(
+                fromProducerEnd: producer.end, due: producer.isDue ? max(consumer.due, producer.end) : consumer.due,
+                to: consumer.start)
             if isCurrent(consumer) {
                 record(finding, Target(series: consumer.series, now: now, origin: origin(consumer.exemplar, time)))
             }
-            if case .known(let seconds) = finding, let attempt = consumer.attempt, producer.isSampled {
+            if let seconds = finding.seconds, let attempt = consumer.attempt {
                 collected.append(KnownWait(attempt: attempt, producer: producer.reference, seconds: seconds))
             }
         }
@@ -92,7 +111,7 @@ package struct TaskAggregator: Sendable {
 
     private mutating func latestProducer(
         of span: TaskSpan
-    ) -> (reference: SpanReference, end: UInt64, isSampled: Bool)? {
+    ) -> (reference: SpanReference, end: UInt64, isDue: Bool)? {
         pairing.latestProducer(parent: span.parentReference, link: span.link, moreLinks: span.moreLinks)
     }
 
@@ -107,19 +126,27 @@ package struct TaskAggregator: Sendable {
             return
         }
         let target = Target(
-            series: table.number(of: span, in: body, at: now), now: now, origin: origin(span.exemplar, time))
-        count(span, in: body, target)
-        let (wait, producer) = wait(of: span, in: body, target)
+            series: table.number(of: span, in: body, at: now), now: now, origin: origin(span.forwarded, time))
+        let order = order(of: span, in: body)
+        count(span, order == .first ? .first : .retry, target)
+        let (wait, producer) = wait(of: span, in: body, isLater: order == .later, target)
         record(wait, target)
-        if case .known(let seconds) = wait, collects(span), let producer {
+        if let seconds = wait.seconds, collects(span), let producer {
             let attempt = knownAttempt(span, in: body, target.series)
             collected.append(KnownWait(attempt: attempt, producer: producer, seconds: seconds))
         }
     }
 
-    private mutating func count(_ span: TaskSpan, in body: UnsafeRawBufferPointer, _ target: Target) {
+    /// What the attempt is among those at its task. One that was overtaken counts as a retry, because another one has counted
+    /// as the first, but its wait is a first one's.
+    private mutating func order(of span: TaskSpan, in body: UnsafeRawBufferPointer) -> StartedAttempts.Order {
+        let isRetry = WaitSource.retryCount(of: span, in: body) > 0
+        return started.record(span, in: body, isRetry: isRetry, isLater: isRetry || span.knowledge.wasStarted)
+    }
+
+    private mutating func count(_ span: TaskSpan, _ attempt: Attempt, _ target: Target) {
         let status: TaskStatus = span.isError ? .failed : .completed
-        table[target.series].count(status, WaitSource.retryCount(of: span, in: body) > 0 ? .retry : .first)
+        table[target.series].count(status, attempt)
         switch RunTime(span) {
         case .known(let seconds):
             table[target.series].observe(processingSeconds: seconds, status, bounds: bounds, of: target.origin)
@@ -130,28 +157,30 @@ package struct TaskAggregator: Sendable {
         }
     }
 
-    /// The wait, and the span that put the task into its queue, if that is known and sampled.
+    /// The wait, and the span that put the task into its queue, if that is known and not known to be unsampled.
     private mutating func wait(
-        of span: TaskSpan, in body: UnsafeRawBufferPointer, _ target: Target
+        of span: TaskSpan, in body: UnsafeRawBufferPointer, isLater: Bool, _ target: Target
     ) -> (WaitFinding, producer: SpanReference?) {
-        let finding = WaitSource.find(span, in: body)
+        let finding = WaitSource.find(span, in: body, isLater: isLater)
         let otherwise: UnknownWaitReason
         switch finding {
         case .needsProducer(let reason): otherwise = reason
         case .unknown(.noSource), .unknown(.badStamp):
             return (WaitSource.stored(span, in: body) ?? finding, span.likelyProducer)
-        case .known, .unknown:
+        case .known, .sinceDue, .unknown:
             // Whether its origin is asked for or not: its producers wait for it no longer.
             let seen = latestProducer(of: span)
             if !collectsWaits { return (finding, nil) }
-            return (finding, seen.map { $0.isSampled ? $0.reference : nil } ?? span.likelyProducer)
+            return (finding, seen?.reference ?? span.likelyProducer)
         }
         pairing.noteNeed(at: target.now)
         let due = WaitSource.dueNanoseconds(of: span, in: body)
         if let producer = latestProducer(of: span) {
-            var wait = WaitSource.wait(fromProducerEnd: producer.end, due: due, to: span.startNanoseconds)
+            var wait = WaitSource.wait(
+                fromProducerEnd: producer.end, due: producer.isDue ? max(due, producer.end) : due,
+                to: span.startNanoseconds)
             if wait == .unknown(.badStamp) { wait = WaitSource.stored(span, in: body) ?? wait }
-            return (wait, producer.isSampled ? producer.reference : nil)
+            return (wait, producer.reference)
         }
         // Its producer may never come, or in hours.
         if let stored = WaitSource.stored(span, in: body) { return (stored, span.likelyProducer) }
@@ -160,14 +189,11 @@ package struct TaskAggregator: Sendable {
                 series: target.series, generation: table.generation(of: target.series.queue),
                 start: span.startNanoseconds, due: due, otherwise: otherwise, parent: span.parentReference,
                 link: span.link, moreLinks: span.moreLinks, arrival: target.now,
-                attempt: collects(span) ? knownAttempt(span, in: body, target.series) : nil, exemplar: span.exemplar))
+                attempt: collects(span) ? knownAttempt(span, in: body, target.series) : nil, exemplar: span.forwarded))
         return (finding, nil)
     }
 
-    /// Of an unsampled span nothing is in the trace backend.
-    private func collects(_ span: TaskSpan) -> Bool {
-        collectsWaits && span.isSampled && span.startNanoseconds > 0
-    }
+    private func collects(_ span: TaskSpan) -> Bool { collectsWaits && span.startNanoseconds > 0 }
 
     private func knownAttempt(
         _ span: TaskSpan, in body: UnsafeRawBufferPointer, _ series: SeriesNumber
@@ -191,15 +217,25 @@ package struct TaskAggregator: Sendable {
 
     private mutating func record(_ finding: WaitFinding, _ target: Target) {
         switch finding {
-        case .known(let seconds):
-            table[target.series].wait.observe(seconds, of: target.origin)
-            table[target.series.queue].window.observe(seconds, at: target.now)
-            if slowest.hasPlace(seconds, at: target.now) { recordSlow(seconds, target) }
+        case .known(let seconds): record(seconds: seconds, target)
+        case .sinceDue(let seconds):
+            processAtWaits += 1
+            if countsProcessAtWaits {
+                record(seconds: seconds, target)
+            } else {
+                record(.unknown(.noSource), target)
+            }
         case .unknown(let reason):
             let index = UnknownWaitReason.allCases.firstIndex(of: reason) ?? 0
             table[target.series.queue].unknownWaits[index] += 1
         case .needsProducer: break
         }
+    }
+
+    private mutating func record(seconds: Double, _ target: Target) {
+        table[target.series].wait.observe(seconds, of: target.origin)
+        table[target.series.queue].window.observe(seconds, at: target.now)
+        if slowest.hasPlace(seconds, at: target.now) { recordSlow(seconds, target) }
     }
 
     private mutating func recordSlow(_ seconds: Double, _ target: Target) {
@@ -230,7 +266,8 @@ package struct TaskAggregator: Sendable {
         return AggregatorLosses(
             openProducers: pairing.openProducers, openConsumers: pairing.openConsumers,
             evictedProducers: pairing.evictedProducers, evictedConsumers: pairing.evictedConsumers,
-            queueOverflows: overflows.queues, typeOverflows: overflows.types)
+            queueOverflows: overflows.queues, typeOverflows: overflows.types,
+            evictedAttempts: started.evicted)
     }
 
     // MARK: Reading
@@ -263,13 +300,6 @@ package struct TaskAggregator: Sendable {
 }
 
 extension TaskSpan {
-    /// What an exemplar refers to; `.none` for an unsampled span, whose trace is nowhere.
-    fileprivate var exemplar: SpanReference { isSampled ? forwarded : .none }
-
-    fileprivate var parentReference: SpanReference {
-        parent.isValid ? SpanReference(trace: reference.trace, span: parent) : .none
-    }
-
     /// Where neither has been seen: a link says where a message comes from, a parent may be any span around. nil where its
     /// trace was not sampled.
     fileprivate var likelyProducer: SpanReference? {

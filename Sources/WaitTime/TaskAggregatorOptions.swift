@@ -13,6 +13,11 @@ package struct TaskAggregatorOptions: Sendable {
     package var pairingLifetime = Duration.seconds(2 * 3600)
     /// Process spans remembered to tell a repeated one.
     package var duplicateMemory = 100_000
+    /// Bytes for the attempts that are remembered to tell a task's first one from those that come again.
+    package var startedAttemptsBytes = 9 << 20
+    /// Whether waits that begin at `process_at` count: Asynq's forwarder, which moves a task up to five seconds later, is in
+    /// them.
+    package var countsProcessAtWaits = true
     /// Whether `observe` says which waits it has found.
     package var collectsWaits = false
 

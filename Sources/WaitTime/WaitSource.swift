@@ -14,34 +14,44 @@ package enum UnknownWaitReason: String, CaseIterable, Sendable {
 /// What one process span says of its wait by itself.
 enum WaitFinding: Equatable {
     case known(seconds: Double)
+    /// Of a scheduled task: when it was due is known, when Asynq's forwarder moved it is not. The up to five seconds between
+    /// them are in the wait.
+    case sinceDue(seconds: Double)
     case unknown(UnknownWaitReason)
     /// Only the span's producer can tell; if it never comes, this is the reason.
     case needsProducer(otherwise: UnknownWaitReason)
+
+    /// nil where the wait is not known.
+    var seconds: Double? {
+        switch self {
+        case .known(let seconds), .sinceDue(let seconds): seconds
+        case .unknown, .needsProducer: nil
+        }
+    }
 }
 
 enum WaitSource {
     /// Sources 1 to 3 of the wait, in their order: the attribute that measured it, the time when the task was seen to be
-    /// pending, a stamp (first attempts only). One that is no time of this age does not apply.
-    static func find(_ span: TaskSpan, in body: UnsafeRawBufferPointer) -> WaitFinding {
+    /// pending, a stamp (first attempts only). One that is no time of this age does not apply, nor does a time after the start
+    /// at which the task was seen to be pending: that is the next task's under the same id. `isLater`: it is no first attempt,
+    /// whatever the span says.
+    static func find(_ span: TaskSpan, in body: UnsafeRawBufferPointer, isLater: Bool = false) -> WaitFinding {
         var otherwise = UnknownWaitReason.noSource
         if let measured = span.wait.number(in: body) {
             let finding = accept(seconds: measured * span.waitUnitSeconds)
             if finding != .unknown(.badStamp) { return finding }
             otherwise = .badStamp
         }
-        if let ready = span.knowledge.readyTime {
+        if let ready = span.knowledge.readyTime, ready.time <= span.start {
             let finding = wait(from: ready.time, to: span.startNanoseconds)
             if finding != .unknown(.badStamp) { return finding }
             otherwise = .badStamp
         }
-        if retryCount(of: span, in: body) > 0 { return .unknown(.retry) }
+        if isLater || retryCount(of: span, in: body) > 0 { return .unknown(.retry) }
         guard span.startNanoseconds > 0 else { return .unknown(.badStamp) }
         if let stamp = Stamp.parse(span.stamp, in: body) {
-            var ready = stamp
-            if span.stampMeaning == .enqueued, let due = Stamp.parse(span.processAt, in: body) {
-                ready = max(ready, due)
-            }
-            let finding = wait(from: ready, to: span.startNanoseconds)
+            let due = span.stampMeaning == .enqueued ? Stamp.parse(span.processAt, in: body) : nil
+            let finding = wait(from: stamp, due: due, to: span.startNanoseconds)
             if finding != .unknown(.badStamp) { return finding }
         }
         if span.stamp != .absent { otherwise = .badStamp }
@@ -50,7 +60,7 @@ enum WaitSource {
 
     /// Source 4: from the end of the producer span, or from when a scheduled task was due, if that is later.
     static func wait(fromProducerEnd end: UInt64, due: UInt64, to start: UInt64) -> WaitFinding {
-        wait(from: WallTime(nanoseconds: Int64(clamping: max(end, due))), to: start)
+        wait(from: WallTime(clampedNanoseconds: end), due: WallTime(clampedNanoseconds: due), to: start)
     }
 
     /// Source 5: a first attempt's time since the enqueueing that the task's message in Redis tells.
@@ -60,8 +70,8 @@ enum WaitSource {
         }
         // The span does not say which attempt it was, and the task has failed before: perhaps it was a later one.
         if span.retryCount == .absent && message.retried > 0 { return .unknown(.retry) }
-        let due = WallTime(nanoseconds: Int64(clamping: dueNanoseconds(of: span, in: body)))
-        return wait(from: max(stamp, due, message.processAt ?? stamp), to: span.startNanoseconds)
+        let due = WallTime(clampedNanoseconds: dueNanoseconds(of: span, in: body))
+        return wait(from: stamp, due: max(due, message.processAt ?? due), to: span.startNanoseconds)
     }
 
     /// When a scheduled task was due, as the span says (`asynq.task.process_at`); 0 where it does not say so.
@@ -69,9 +79,15 @@ enum WaitSource {
         Stamp.parse(span.processAt, in: body).map { UInt64(clamping: $0.nanoseconds) } ?? 0
     }
 
+    /// From the enqueueing, or from when the task was due, if that is not before it.
+    private static func wait(from enqueued: WallTime, due: WallTime?, to start: UInt64) -> WaitFinding {
+        guard let due, due >= enqueued else { return wait(from: enqueued, to: start) }
+        let finding = wait(from: due, to: start)
+        return finding.seconds.map { .sinceDue(seconds: $0) } ?? finding
+    }
+
     private static func wait(from ready: WallTime, to start: UInt64) -> WaitFinding {
-        let started = WallTime(nanoseconds: Int64(clamping: start))
-        return accept(seconds: Double(started.nanoseconds(since: ready)) / 1e9)
+        accept(seconds: Double(WallTime(clampedNanoseconds: start).nanoseconds(since: ready)) / 1e9)
     }
 
     private static func accept(seconds: Double) -> WaitFinding {

@@ -38,6 +38,18 @@ struct DeadLetterReaderTests {
         #expect(unread[Self.queue]?.unread.isEmpty == true && unread[Self.queue]?.skipped == 0)
     }
 
+    @Test("A task that was run again, or another one under its id, is no letter, and is not remembered as one")
+    func anotherState() {
+        for (state, count) in [("archived", 1), ("pending", 0), ("active", 0)] {
+            var unread = Self.unread("a")
+            let (store, seen) = (Self.store("a"), SeenTasks())
+            store.hashes["asynq:{q}:t:a"]?["state"] = Array(state.utf8)
+            var reader = DeadLetterReader()
+            #expect(reader.read(&unread, store, noting: seen, deadline: Self.deadline).letters.count == count)
+            #expect(seen.count == count && unread[Self.queue]?.unread.isEmpty == true)
+        }
+    }
+
     @Test("One that can't be read costs itself, is named, and counts as skipped")
     func unreadable() {
         var unread = Self.unread("a", "wrong", "broken")

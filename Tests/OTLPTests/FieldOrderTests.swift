@@ -74,12 +74,13 @@ struct FieldOrderTests {
             Field.bytes(1, [9]), ids, kind(3), kind(5), Field.fixed64(7, 1), Field.fixed64(7, 2), Field.fixed64(8, 3),
             Field.fixed64(8, 4), Field.fixed32(16, 1), Field.fixed32(16, 0), Field.message(15, Field.int(3, 2)),
             Field.message(15, Field.int(3, 1)), attribute("queue", "first"), attribute("queue", "last"),
-            Field.bytes(4, spanBytes), Field.bytes(4, [0, 0, 0, 0, 0, 0, 0, 1]))
+            Field.bytes(4, spanBytes), Field.bytes(4, [0, 0, 0, 0, 0, 0, 0, 1]),
+            Field.message(13, Field.bytes(1, traceBytes), Field.bytes(2, spanBytes), Field.fixed32(6, 0x300)))
         let scanned = try Scanned(body)
         let task = try #require(scanned.tasks.first)
         #expect(task.startNanoseconds == 2)
         #expect(task.endNanoseconds == 4)
-        #expect(!task.isSampled)
+        #expect(task.isLinkSampled, "flags without the bit, which the last ones are, say nothing of the link")
         #expect(!task.isError)
         #expect(scanned.text(task.queue) == "last")
         #expect(task.parent == SpanID(1))

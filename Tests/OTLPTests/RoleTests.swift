@@ -95,14 +95,21 @@ struct RoleTests {
         #expect(try Scanned(request(ids, kind(5))).tasks.first?.isLinkSampled == true)
     }
 
-    @Test("a span is sampled unless its flags say that it is not")
-    func sampled() throws {
-        let flags: [([UInt8], Bool)] = [
-            ([], true), (Field.fixed32(16, 1), true), (Field.fixed32(16, 0x101), true), (Field.fixed32(16, 0), false),
-            (Field.fixed32(16, 2), false),
+    @Test("a link is sampled unless its flags say that it is not, by a sender that writes the bit on spans it exports")
+    func linkOfUnmarkedSpan() throws {
+        let writesBit = [[], Field.fixed32(16, 1), Field.fixed32(16, 0x101)]
+        let writesNone = [Field.fixed32(16, 0), Field.fixed32(16, 2), Field.fixed32(16, 0x300)]
+        let links: [(flags: UInt32, isSampled: Bool)] = [
+            (0, true), (1, true), (0x301, true), (0x300, false), (2, false),
         ]
-        for (field, isSampled) in flags {
-            #expect(try Scanned(request(ids, kind(5), field)).tasks.first?.isSampled == isSampled)
+        for (flags, isSampled) in links {
+            let link = Field.message(
+                13, Field.bytes(1, traceBytes), Field.bytes(2, spanBytes), Field.fixed32(6, flags))
+            func isLinkSampled(_ field: [UInt8]) throws -> Bool? {
+                try Scanned(request(ids, kind(5), link, field)).tasks.first?.isLinkSampled
+            }
+            for field in writesBit { #expect(try isLinkSampled(field) == isSampled, "\(flags) \(field)") }
+            for field in writesNone { #expect(try isLinkSampled(field) == true, "\(flags) \(field)") }
         }
     }
 }

@@ -113,14 +113,14 @@ struct RelinkTests {
         #expect(found.findings.counts.parents == 1 && found.findings.counts.links == 3)
     }
 
-    @Test("an unsampled trace is linked, and only an unsampled span moves into it")
+    @Test("an unsampled trace is linked, and no span moves into it, whatever its flags: it was exported")
     func unsampled() throws {
         let messages = ["t": CarriedMessage(context: context(5, isSampled: false))]
         let found = try relink(.parent, knows: messages) { maker in
             maker.process(1)
             maker.process(2) { $0.fixed32(16, 0x100) }
         }
-        guard case .link? = found.changes[0], case .parent? = found.changes[1] else {
+        guard case .link? = found.changes[0], case .link? = found.changes[1] else {
             return #expect(Bool(false), "\(found.changes)")
         }
         #expect(found.spans.allSatisfy { !$0.isLinkSampled })

@@ -25,7 +25,7 @@ struct ExemplarTests {
         }
     }
 
-    @Test("a sampled span is the exemplar of its wait and of its run time, at the time when it was counted")
+    @Test("a span is the exemplar of its wait and of its run time, at the time when it was counted")
     mutating func sampled() {
         let span = maker.process { $0.wait = .double(2.5) }
         observe(span)
@@ -34,17 +34,6 @@ struct ExemplarTests {
         #expect(exemplars("wait").map(\.value) == [2.5])
         #expect(exemplars("processing").map(\.origin) == [origin])
         #expect(exemplars("processing").map(\.value) == [0.25])
-    }
-
-    @Test("an unsampled span is counted, but is no exemplar")
-    mutating func unsampled() {
-        observe(
-            maker.process {
-                $0.wait = .double(2.5)
-                $0.isSampled = false
-            })
-        #expect(exemplars("wait").isEmpty && exemplars("processing").isEmpty)
-        #expect(aggregator.waits() == Series(count: 1, sum: 2.5))
     }
 
     @Test("what is not forwarded has no exemplars: nobody could open the trace")
@@ -63,18 +52,6 @@ struct ExemplarTests {
         #expect(exemplars("wait").map(\.origin.span) == [early.reference])
         observe(maker.producer(2, endedBefore: 5 * second), late)
         #expect(Set(exemplars("wait").map(\.origin.span)) == [early.reference, late.reference])
-    }
-
-    @Test("an unsampled span that waited for its producer is no exemplar either")
-    mutating func pairedUnsampled() {
-        observe(
-            maker.process {
-                $0.parent = SpanID(1)
-                $0.isSampled = false
-            })
-        observe(maker.producer(1, endedBefore: second))
-        #expect(aggregator.waits().count == 1)
-        #expect(exemplars("wait").isEmpty)
     }
 
     @Test("a span that comes again takes no exemplar's place")

@@ -126,6 +126,12 @@ def tasks() -> dict:
               "at most.", [query(f"sum by (role) ({own('pairing_open_spans')})", "{{role}}")], "short", width=8),
         lines("Halves forgotten", "For lack of room: the wait of their tasks is not known from them.",
               [query(f"sum by (role) ({rate(OWN + '_pairing_evicted_spans_total')})", "{{role}}")], "ops", width=8, stack=True),
+        lines("Attempts forgotten", "For lack of room: a later attempt at one of their tasks with the same retry count counts as a "
+              "first one. It rises under load, and matters where tasks come again after long.",
+              [query(f"sum({rate(OWN + '_started_evicted_attempts_total')})", "forgotten")], "ops", width=8),
+        lines("Waits from process_at", "Of scheduled tasks that the look-ahead did not see: up to five seconds of Asynq's forwarder are "
+              "in them. wait.process-at leaves them out.",
+              [query(f"sum({rate(OWN + '_process_at_waits_total')})", "waits")], "ops", width=8),
         lines("Names beyond the limit", "Spans counted under _other, by label: metrics.queues-max and metrics.task-types.",
               [query(f"sum by (label) ({rate(OWN + '_label_overflows_total')})", "{{label}}")], "ops", width=8, stack=True),
     ])

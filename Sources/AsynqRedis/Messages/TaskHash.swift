@@ -11,6 +11,14 @@ struct TaskPlace {
     var isActive: Bool { state == Array("active".utf8) }
 }
 
+extension WallTime {
+    /// Reads the field `pending_since`, nanoseconds in digits; nil where it is no time.
+    init?(pendingSince text: [UInt8]) {
+        guard let nanoseconds = Int64(String(decoding: text, as: UTF8.self)), nanoseconds > 0 else { return nil }
+        self.init(nanoseconds: nanoseconds)
+    }
+}
+
 /// A pending task: since when, and its message where that was asked for.
 struct PendingTask {
     let pendingSince: [UInt8]?
@@ -29,6 +37,13 @@ extension RedisPipeline {
         let fields = withMessage ? ["pending_since", "msg"] : ["pending_since"]
         return hmget(AsynqKeys.task(queue, id: id), fields.map { Array($0.utf8) }).map {
             PendingTask(pendingSince: $0[0], message: withMessage ? $0[1] : nil)
+        }
+    }
+
+    /// The `TaskMessage` of an archived task; nil where it has left the archive: its id may be another task's by now.
+    mutating func archivedMessage(_ queue: QueueName, id: [UInt8]) -> Ask<[UInt8]?> {
+        hmget(AsynqKeys.task(queue, id: id), "msg", "state").map { fields in
+            fields[1].map { $0 == Array("archived".utf8) } ?? true ? fields[0] : nil
         }
     }
 

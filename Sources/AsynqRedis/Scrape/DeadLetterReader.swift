@@ -4,7 +4,7 @@ import Redis
 
 /// Reads the messages of dead letters, after a scrape and apart from it: however large they are, the numbers come.
 ///
-///     HMGET t:<id> msg       for as many at once as `MessageBudget` allows
+///     HMGET t:<id> msg state for as many at once as `MessageBudget` allows
 struct DeadLetterReader {
     /// After one scrape, in all queues together. The others come after the next one, if no newer ones do.
     static let maxLetters = 200
@@ -29,7 +29,7 @@ struct DeadLetterReader {
             let chunk = take(min(budget.count, Self.maxLetters - letters.count), names, &unread)
             if chunk.isEmpty { break }
             var pipeline = RedisPipeline()
-            let messages = chunk.map { pipeline.taskMessage($0.queue, id: $0.letter.member.member) }
+            let messages = chunk.map { pipeline.archivedMessage($0.queue, id: $0.letter.member.member) }
             let replies: [RedisReply]
             do throws(RedisError) {
                 replies = try client.roundTrip(pipeline, deadline: deadline)

@@ -14,6 +14,8 @@ struct ActiveSampler {
     private var known: Set<[UInt8]> = []
     /// The tasks whose messages the sample under way has still to ask for.
     private var unread: [[UInt8]] = []
+    /// When the list was read.
+    private var readAt = WallTime(nanoseconds: 0)
 
     init(_ name: QueueName) {
         self.name = name
@@ -23,7 +25,7 @@ struct ActiveSampler {
         pipeline.lrange(AsynqKeys.queue(name, "active"), 0, count - 1)
     }
 
-    mutating func readList(_ list: Ask<[[UInt8]]>, _ replies: [RedisReply], _ tasks: SeenTasks) {
+    mutating func readList(_ list: Ask<[[UInt8]]>, _ replies: [RedisReply], at time: WallTime, _ tasks: SeenTasks) {
         unread = []
         let active: [[UInt8]]
         do throws(RedisError) {
@@ -36,7 +38,9 @@ struct ActiveSampler {
         let now = Set(active)
         // One that comes again under the same id may be another task.
         tasks.noteLeft(queue: name, known.subtracting(now))
+        tasks.noteStarted(queue: name, now.subtracting(known), by: time)
         known = now
+        readAt = time
         unread = tasks.unread(queue: name, active)
     }
 
@@ -58,7 +62,7 @@ struct ActiveSampler {
                 budget.note(message?.count ?? 0)
                 if let message {
                     let task = try StoredTask(message: message, names: tasks.names)
-                    tasks.note(queue: name, id: id, ready: nil, task: task)
+                    tasks.noteRunning(queue: name, id: id, task: task, by: readAt)
                     continue
                 }
             } catch {

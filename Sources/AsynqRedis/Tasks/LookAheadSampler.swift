@@ -99,11 +99,12 @@ package struct LookAheadSampler {
         }
         let workers = addWorkers(of: due, servers, to: &pipeline)
         let replies = try client.roundTrip(pipeline, deadline: deadline)
+        let readAt = clock.wall()
         // Half of the window is the error: it must not be more than the interval.
         let maxGap = interval * 2
         for (index, list) in lists.enumerated() {
             queues[index].readList(list.pending, replies, start: start, maxGap: maxGap)
-            actives[index].readList(list.active, replies, tasks)
+            actives[index].readList(list.active, replies, at: readAt, tasks)
         }
         running.removeFirst(due.count)
         if !due.isEmpty { samples += settle(due, workers, replies) }

@@ -182,8 +182,7 @@ struct PendingSampler {
             tracked[id] = Tracked(ready: nil, isMessageRead: true)
             return note(error)
         }
-        let ready = found.pendingSince.flatMap { Int64(String(decoding: $0, as: UTF8.self)) }
-            .flatMap { $0 > 0 ? WallTime(nanoseconds: $0) : nil }
+        let ready = found.pendingSince.flatMap { WallTime(pendingSince: $0) }
         tracked[id] = Tracked(ready: ready, isMessageRead: hasMessage)
         var task: StoredTask?
         if let message = found.message {
@@ -216,7 +215,7 @@ struct PendingSampler {
             tracked[id] = task
             return nil
         }
-        tasks.noteGone(queue: name, id: id, ready: ready, window)
+        tasks.noteGone(queue: name, id: id, ready: ready, window, wasStarted: since != ready)
         if since == ready { return nil }
         let start = lease.map { window.middle(inSecond: $0 - Self.leaseSeconds) } ?? window.middle
         return StartedTask(

@@ -15,10 +15,10 @@ struct SeenAttempts {
         /// The look that offered its time last; 0 before the first.
         var offeredBy: UInt64 = 0
 
-        /// Whether it may have begun at `start`. Clocks of two machines may differ by a second.
+        /// Whether it may have begun at `start`: not before it was ready, and when it left the list, as far as clocks of two
+        /// machines agree.
         func mayHaveBegun(at start: WallTime) -> Bool {
-            guard start.duration(since: ready) >= .seconds(-1) else { return false }
-            return left?.mayHold(start) ?? true
+            start >= ready && left?.mayHold(start) ?? true
         }
 
         /// Whether a span with this retry count may be the attempt's; nil agrees with all.
@@ -64,16 +64,16 @@ struct SeenAttempts {
     }
 
     /// Since when the attempt that began at `start` could have begun; nil where it was not seen, or where its time was used or
-    /// was offered by this look already.
-    mutating func offer(retryCount: Int32?, start: WallTime, look: UInt64) -> WallTime? {
-        // Where both may be it, one that began before the latest was pending is the previous one.
-        if let old = previous, old.mayHaveBegun(at: start), old.agrees(with: retryCount),
-            latest.map({ start < $0.ready || !$0.mayHaveBegun(at: start) }) ?? true
-        {
-            return previous?.offer(by: look)
+    /// was offered by this look already. `earliest`: its task was not enqueued before; what was pending then is another task.
+    mutating func offer(retryCount: Int32?, start: WallTime, earliest: WallTime?, look: UInt64) -> WallTime? {
+        func mayBe(_ attempt: Attempt?) -> Bool {
+            guard let attempt else { return false }
+            return attempt.mayHaveBegun(at: start) && attempt.agrees(with: retryCount)
+                && attempt.ready >= earliest ?? attempt.ready
         }
-        guard let latest, latest.mayHaveBegun(at: start), latest.agrees(with: retryCount) else { return nil }
-        return self.latest?.offer(by: look)
+        // Where both may be it, it is the latest one: it began after that was pending.
+        if mayBe(latest) { return latest?.offer(by: look) }
+        return mayBe(previous) ? previous?.offer(by: look) : nil
     }
 
     /// No other span gets the time that the look has offered.

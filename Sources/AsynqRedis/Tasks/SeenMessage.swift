@@ -4,8 +4,10 @@ import Model
 ///
 /// Ids come again (`asynq.TaskID`): the first attempt of a later task must not be told of the message of the one before.
 struct SeenMessage {
+    /// The attempt that began last of those that were told.
     private struct Told {
         let span: SpanReference
+        let start: UInt64
         /// What comes next under the id is the same task again.
         let hasFailed: Bool
         let look: UInt64
@@ -13,27 +15,48 @@ struct SeenMessage {
 
     /// Whether there is nothing more to be read under this id, as far as is known.
     var isRead = false
-    private var carried = CarriedMessage()
+    private(set) var carried = CarriedMessage()
+    /// Since when a task that had not failed yet was pending when its message was read: an attempt that began before is of an
+    /// earlier task. nil where it was not pending, or had failed.
+    private var freshSince: WallTime?
     private var told: Told?
 
     /// Forgets which attempt was told: this is the message that stands in Redis now.
-    mutating func record(_ task: StoredTask) {
+    mutating func record(_ task: StoredTask, pendingSince: WallTime?) {
         isRead = true
         carried = CarriedMessage(
-            context: task.context, enqueuedAt: task.enqueuedAt, processAt: task.processAt, retried: task.retried)
+            context: task.context, enqueuedAt: task.enqueuedAt, processAt: task.processAt, retried: task.retried,
+            lastFailedAt: task.lastFailedAt)
+        freshSince = task.retried == 0 && task.lastFailedAt == nil ? pendingSince : nil
         told = nil
     }
 
-    /// The message, for a process span; nil where it was not read, or where another span's first attempt was told of it.
-    mutating func tell(_ span: TaskSpan, look: UInt64) -> CarriedMessage? {
-        guard isRead || carried != CarriedMessage() else { return nil }
-        guard span.mayBeFirstAttempt else { return carried }
-        if let told, told.span != span.reference, !told.hasFailed {
-            // Several spans of one request may be of one task. The first of them stays: a request that is sent again begins
-            // with it.
-            return told.look == look ? carried : nil
+    /// Whether the message may be that of the task of an attempt that began at `start`; `stamp`: when that task was enqueued, as
+    /// its span says.
+    private func mayBelong(toAttemptAt start: WallTime, enqueuedAt stamp: WallTime?) -> Bool {
+        if let stamp, let enqueuedAt = carried.enqueuedAt, !Stamp.agree(stamp, enqueuedAt) { return false }
+        guard start.nanoseconds > 0 else { return true }
+        if let freshSince, start < freshSince { return false }
+        // Clocks of two machines may differ by a second.
+        return carried.enqueuedAt.map { start.duration(since: $0) >= .seconds(-1) } ?? true
+    }
+
+    /// The message, for a process span; nil where it was not read, where it is another task's, or where it was told to an attempt
+    /// that succeeded before this first one began.
+    mutating func tell(_ span: TaskSpan, enqueuedAt stamp: WallTime?, look: UInt64) -> CarriedMessage? {
+        guard isRead || carried != CarriedMessage(), mayBelong(toAttemptAt: span.start, enqueuedAt: stamp) else {
+            return nil
         }
-        told = Told(span: span.reference, hasFailed: span.isError, look: look)
+        if let told, told.span != span.reference {
+            if span.startNanoseconds < told.start { return carried }
+            if span.mayBeFirstAttempt && !told.hasFailed {
+                // Several spans of one request may be of one task. The first of them stays: a request that is sent again
+                // begins with it.
+                return told.look == look ? carried : nil
+            }
+        }
+        told = Told(
+            span: span.reference, start: span.startNanoseconds, hasFailed: span.isError, look: look)
         return carried
     }
 }

@@ -38,6 +38,7 @@ package final class SeenTasks: Sendable {
     fileprivate struct Entry {
         var attempts = SeenAttempts()
         var message = SeenMessage()
+        private var start: SeenStart?
         /// A span has come that names the task.
         var isAsked = false
 
@@ -49,8 +50,32 @@ package final class SeenTasks: Sendable {
             guard let task else { return }
             // Of a task that runs or has failed, the count may be the next attempt's.
             if ready != nil { attempts.recordRetried(task.retried) }
-            message.record(task)
+            message.record(task, pendingSince: ready)
         }
+
+        /// A worker had begun the task that the message is of, by then at the latest. The earliest such time stays.
+        mutating func recordStarted(by time: WallTime) {
+            guard message.isRead, let stamp = message.carried.enqueuedAt else { return }
+            if start.map({ !Stamp.agree($0.stamp, stamp) }) ?? true { start = SeenStart(stamp: stamp, by: time) }
+        }
+
+        /// Whether the task of a span had been begun before. `stamp`: when it was enqueued, as the span says; else its message
+        /// says it, where the span was told of it.
+        func wasStarted(before span: TaskSpan, enqueuedAt stamp: WallTime?) -> Bool {
+            guard span.startNanoseconds > 0 else { return false }
+            let isSame = stamp.flatMap { stamp in message.carried.enqueuedAt.map { Stamp.agree($0, stamp) } } ?? false
+            let told = isSame ? message.carried : stamp == nil ? span.knowledge.message : nil
+            // Asynq keeps the second of the failure: an attempt that began after it had not failed then.
+            if let failed = told?.lastFailedAt, span.start.duration(since: failed) >= .seconds(1) { return true }
+            guard let start, let stamp = stamp ?? told?.enqueuedAt else { return false }
+            return Stamp.agree(start.stamp, stamp) && span.start.duration(since: start.by) > .seconds(1)
+        }
+    }
+
+    /// An enqueueing that a worker had begun, and when at the latest.
+    private struct SeenStart {
+        let stamp: WallTime
+        let by: WallTime
     }
 
     fileprivate struct State {
@@ -114,6 +139,25 @@ package final class SeenTasks: Sendable {
         state.withLock { $0[$0.makePlace(for: key, capacity: capacity)].record(ready: ready, task) }
     }
 
+    /// The message of a task that runs: a worker had begun it by then.
+    func noteRunning(queue: QueueName, id: [UInt8], task: StoredTask, by time: WallTime) {
+        let key = Key(queue, id)
+        state.withLock { state in
+            let place = state.makePlace(for: key, capacity: capacity)
+            state[place].record(ready: nil, task)
+            state[place].recordStarted(by: time)
+        }
+    }
+
+    /// Workers had begun these tasks by then.
+    func noteStarted(queue: QueueName, _ ids: some Sequence<[UInt8]>, by time: WallTime) {
+        state.withLock { state in
+            for id in ids {
+                if let place = state.place(of: Key(queue, id)) { state[place].recordStarted(by: time) }
+            }
+        }
+    }
+
     /// The task has left the state that it was seen in: what comes under its id may be another one, whose message is to be
     /// read. Its span may still be to come.
     func noteLeft(queue: QueueName, _ ids: some Sequence<[UInt8]>) {
@@ -138,11 +182,13 @@ package final class SeenTasks: Sendable {
     }
 
     /// The task that was pending since `ready` is pending no more: it left within the window. What else comes under its id is
-    /// another attempt, or another task.
-    func noteGone(queue: QueueName, id: [UInt8], ready: WallTime, _ window: LookWindow) {
+    /// another attempt, or another task. `wasStarted`: Redis was asked for it, and it was not moved by hand.
+    func noteGone(queue: QueueName, id: [UInt8], ready: WallTime, _ window: LookWindow, wasStarted: Bool = false) {
         let key = Key(queue, id)
         state.withLock { state in
-            if let place = state.place(of: key) { state[place].attempts.recordGone(since: ready, window) }
+            guard let place = state.place(of: key) else { return }
+            state[place].attempts.recordGone(since: ready, window)
+            if wasStarted { state[place].recordStarted(by: window.to) }
         }
     }
 
@@ -180,17 +226,24 @@ extension SeenTasks.State {
         let key = SeenTasks.Key(span.queue.bytes(in: body), span.taskID.bytes(in: body))
         guard let place = place(of: key) else { return }
         self[place].isAsked = true
-        if span.knowledge.message == nil { span.knowledge.message = self[place].message.tell(span, look: looks) }
-        span.knowledge.readyTime = readyTime(at: place, of: span, in: body)
+        let stamp = span.enqueuedAt(in: body)
+        if span.knowledge.message == nil {
+            span.knowledge.message = self[place].message.tell(span, enqueuedAt: stamp, look: looks)
+        }
+        span.knowledge.wasStarted = self[place].wasStarted(before: span, enqueuedAt: stamp)
+        span.knowledge.readyTime = readyTime(at: place, of: span, enqueuedAt: stamp, in: body)
     }
 
     private mutating func readyTime(
-        at place: Int, of span: TaskSpan, in body: UnsafeRawBufferPointer
+        at place: Int, of span: TaskSpan, enqueuedAt stamp: WallTime?, in body: UnsafeRawBufferPointer
     ) -> ReadyTime? {
         if span.startNanoseconds == 0 { return nil }
+        // The client wrote both times of a first attempt just after each other. Those of a scheduled task, or of a retry, are
+        // of two machines, whose clocks may differ by a second.
+        let tolerance = span.mayBeFirstAttempt && span.processAt == .absent ? 1_000_000 : 1_000_000_000 as Int64
         let time = self[place].attempts.offer(
-            retryCount: span.retryCount.number(in: body).flatMap { Int32(exactly: $0) },
-            start: WallTime(nanoseconds: Int64(clamping: span.startNanoseconds)), look: looks)
+            retryCount: span.retryCount.number(in: body).flatMap { Int32(exactly: $0) }, start: span.start,
+            earliest: stamp.map { WallTime(nanoseconds: $0.nanoseconds - tolerance) }, look: looks)
         return time.map { ReadyTime(time: $0, place: Int32(place), look: looks) }
     }
 }

@@ -12,7 +12,13 @@ struct TaskMetrics: MetricSource {
         let now = clock.monotonic()
         var page = TaskFamilies()
         aggregator.forEachQueue(at: now) { page.add($0, at: now) }
-        return page.families + Self.families(of: aggregator.losses)
+        var processAt = MetricFamily(
+            "asynq_collector_process_at_waits_total", .counter,
+            "Waits of scheduled tasks known from process_at only, so that they hold up to five seconds of Asynq's forwarder; "
+                + "where an objective of a few seconds suffers, leave them out (wait.process-at) or raise redis.look-ahead."
+        )
+        processAt.add(aggregator.processAtWaits)
+        return page.families + [processAt] + Self.families(of: aggregator.losses)
     }
 
     private static func families(of losses: AggregatorLosses) -> [MetricFamily] {
@@ -29,12 +35,17 @@ struct TaskMetrics: MetricSource {
                 + "spans an enqueue stamp: then nothing has to be remembered.")
         evicted.add(losses.evictedProducers, LabelSet(["role": "producer"]))
         evicted.add(losses.evictedConsumers, LabelSet(["role": "consumer"]))
+        var attempts = MetricFamily(
+            "asynq_collector_started_evicted_attempts_total", .counter,
+            "Attempts forgotten for lack of room that were remembered to tell a task's first attempt from one that comes again "
+                + "with the same retry count; it rises under load, and matters only where tasks come again after long.")
+        attempts.add(losses.evictedAttempts)
         var overflows = MetricFamily(
             "asynq_collector_label_overflows_total", .counter,
             "Spans counted under _other, because metrics.queues-max or metrics.task-types was reached (or a name is longer than "
                 + "1 KiB): raise the limit, or find who puts ids into names.")
         overflows.add(losses.queueOverflows, LabelSet(["label": "queue"]))
         overflows.add(losses.typeOverflows, LabelSet(["label": "task_type"]))
-        return [open, evicted, overflows]
+        return [open, evicted, attempts, overflows]
     }
 }

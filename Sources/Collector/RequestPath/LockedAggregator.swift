@@ -43,6 +43,7 @@ final class LockedAggregator: Sendable {
     }
 
     var duplicates: UInt64 { aggregator.withLock { $0.duplicates } }
+    var processAtWaits: UInt64 { aggregator.withLock { $0.processAtWaits } }
     var losses: AggregatorLosses { aggregator.withLock { $0.losses } }
 
     /// p50, p95 and p99 of the wait, by queue, over the window.

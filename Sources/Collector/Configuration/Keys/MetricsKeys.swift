@@ -32,6 +32,11 @@ struct MetricsKeys: KeySection {
     let waitAttributes = Key(
         "wait.attributes", .waitAttributes, default: "", example: "job.queue_time:ms",
         help: "NAME:UNIT,… attributes that measure the wait; unit s, ms, us or ns; replaces the built-in names")
+    let waitProcessAt = Key(
+        "wait.process-at", .flag, default: "true", example: "false",
+        help:
+            "count waits of scheduled tasks that are known from process_at only: up to 5 s of Asynq's forwarder are in them"
+    )
 }
 
 extension TaskAggregatorOptions {
@@ -41,6 +46,7 @@ extension TaskAggregatorOptions {
             maxQueues: settings[\.metrics.queuesMax],
             quantileWindow: settings[\.metrics.quantileWindow])
         collectsWaits = isForwarding && settings[\.traces.waitSpan]
+        countsProcessAtWaits = settings[\.metrics.waitProcessAt]
     }
 }
 

@@ -1,0 +1,139 @@
+import Model
+
+/// Tells the first attempt at a task from later ones that have the same retry count: Asynq raises it neither where `IsFailure`
+/// says false, nor for a task that a worker puts back when it stops, nor for an archived one that is run again.
+///
+/// A task is told by queue, id and what names its enqueueing, since ids come again (`asynq.TaskID`):
+///
+/// | the span has | key | one that started before under it |
+/// |---|---|---|
+/// | a stamp | queue, id, stamp | is an earlier attempt |
+/// | none | queue, id, stamp and context in the task's message, where Redis has told it | is an earlier attempt |
+/// | none | queue, id, link (else parent) | is an earlier attempt |
+/// | none of these | queue, id | is one if it failed: after one that succeeded the id is free for another task |
+///
+/// Keys are 64 bits of a hash that is seeded per process: no sender can make two tasks one, and among 400,000 keys chance makes
+/// one of 4 · 10¹³ new ones look known. What failed is remembered apart from what succeeded, and so for longer: it is what runs
+/// again.
+struct StartedAttempts: Sendable {
+    /// What an attempt is among those of its enqueueing whose spans have come.
+    enum Order: Int {
+        /// None has come, or it has to say itself which one it is.
+        case first
+        /// Only later ones have come, so that one of them was taken for the first.
+        case overtaken
+        /// One that started before has come.
+        case later
+
+        func combined(with other: Order?) -> Order { rawValue >= other?.rawValue ?? 0 ? self : other ?? self }
+    }
+
+    /// What a task's message says of its enqueueing.
+    private struct MessageName: Hashable {
+        let stamp: WallTime
+        let context: SpanReference?
+    }
+
+    private var succeeded: StartTable
+    private var failed: StartTable
+
+    /// A third of the bytes is for attempts that failed.
+    init(bytes: Int) {
+        succeeded = StartTable(bytes: bytes - bytes / 3)
+        failed = StartTable(bytes: bytes / 3)
+    }
+
+    /// Attempts that were forgotten for lack of room.
+    var evicted: UInt64 { succeeded.evicted + failed.evicted }
+
+    /// Records an attempt, and returns what it is among the others. A `later` one is known to be no first attempt; that
+    /// one's span may still come, and is not overtaken then. `isRetry`: the span says so itself.
+    mutating func record(
+        _ span: TaskSpan, in body: UnsafeRawBufferPointer, isRetry: Bool, isLater: Bool
+    ) -> Order {
+        guard span.namesTask, span.startNanoseconds > 0 else { return isLater ? .later : .first }
+        let task = Self.hasher(of: span, in: body)
+        if let stamp = span.stamp.hashed(into: task, in: body) { return isLater ? .later : record(stamp, span) }
+        var orders: (message: Order?, producer: Order?)
+        if !isLater {
+            if let message = span.knowledge.message, let stamp = message.enqueuedAt {
+                orders.message = record(
+                    Self.key(task, 1, MessageName(stamp: stamp, context: message.context?.reference)), span)
+            }
+            let producer = span.link.isValid ? span.link : span.parentReference
+            if producer.isValid { orders.producer = record(Self.key(task, 2, producer), span) }
+        }
+        let byName = recordOutcome(
+            Self.key(task, 3, 0), span, isOnlyName: !isRetry && orders.message == nil && orders.producer == nil)
+        return isLater ? .later : byName.combined(with: orders.message).combined(with: orders.producer)
+    }
+
+    /// The earliest start stays. The key counts as new, so that a task that is tried again and again is not forgotten.
+    private mutating func record(_ key: UInt64, _ span: TaskSpan) -> Order {
+        let start = span.startNanoseconds
+        if let known = failed.start(of: key) {
+            failed.remove(key)
+            failed.insert(key, start: min(known, start))
+            return start < known ? .overtaken : .later
+        }
+        let known = succeeded.start(of: key)
+        if known != nil { succeeded.remove(key) }
+        let earliest = min(known ?? start, start)
+        if span.isError { failed.insert(key, start: earliest) } else { succeeded.insert(key, start: earliest) }
+        guard let known else { return .first }
+        return start < known ? .overtaken : .later
+    }
+
+    /// Where nothing but the name is known: whether the attempt before has failed. Only failed ones are remembered.
+    private mutating func recordOutcome(_ key: UInt64, _ span: TaskSpan, isOnlyName: Bool) -> Order {
+        let start = span.startNanoseconds
+        let known = failed.start(of: key)
+        if known ?? 0 < start {
+            if known != nil { failed.remove(key) }
+            if isOnlyName && span.isError { failed.insert(key, start: start) }
+        }
+        guard let known else { return .first }
+        return known <= start ? .later : span.isError ? .overtaken : .first
+    }
+
+    // MARK: Keys
+
+    private static func hasher(of span: TaskSpan, in body: UnsafeRawBufferPointer) -> Hasher {
+        var hasher = Hasher()
+        hasher.combine(span.queue.count)
+        hasher.combine(span.taskID.count)
+        hasher.combine(bytes: span.queue.bytes(in: body))
+        hasher.combine(bytes: span.taskID.bytes(in: body))
+        return hasher
+    }
+
+    private static func key(_ task: Hasher, _ kind: UInt8, _ value: some Hashable) -> UInt64 {
+        var hasher = task
+        hasher.combine(kind)
+        hasher.combine(value)
+        return hasher.finalizedKey()
+    }
+}
+
+extension AttributeValue {
+    /// The key of a task that has the stamp, as it stands in the span: each attempt's span has it in the same form. nil where
+    /// it is none.
+    fileprivate func hashed(into task: Hasher, in body: UnsafeRawBufferPointer) -> UInt64? {
+        var hasher = task
+        hasher.combine(0 as UInt8)
+        switch self {
+        case .string(let range): hasher.combine(bytes: range.bytes(in: body))
+        case .integer(let number): hasher.combine(number)
+        case .double(let number): hasher.combine(number)
+        case .absent, .boolean, .other: return nil
+        }
+        return hasher.finalizedKey()
+    }
+}
+
+extension Hasher {
+    /// 0 stands for a free entry.
+    fileprivate consuming func finalizedKey() -> UInt64 {
+        max(1, UInt64(bitPattern: Int64(finalize())))
+    }
+}
