@@ -90,6 +90,8 @@ package struct TaskSpan: Sendable {
     package var waitUnitSeconds: Double = 1
     package var stamp: AttributeValue = .absent
     package var stampMeaning: StampMeaning = .enqueued
+    /// What a failed attempt failed with: `error.type`, else `exception.type` of the last exception event.
+    package var errorType: ByteRange = .none
     /// When a scheduled task was due (`asynq.task.process_at`).
     package var processAt: AttributeValue = .absent
 

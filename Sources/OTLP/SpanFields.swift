@@ -8,6 +8,7 @@ struct SpanFields {
     var spanID: SpanID? = SpanID.none
     var parentID: SpanID? = SpanID.none
     var hasBadLink = false
+    var hasEvents = false
     var kind: UInt64 = 0
     /// Field 16: W3C trace flags in the low eight bits; nil where the sender wrote none.
     var flags: UInt32?
@@ -28,6 +29,7 @@ struct SpanFields {
         var wait: UInt8 = 255
         var stamp: UInt8 = 255
         var processAt: UInt8 = 255
+        var errorType: UInt8 = 255
     }
 
     /// Ids as Tempo takes them: it refuses the whole request for one trace or span id that is zero or of a wrong
@@ -48,6 +50,7 @@ struct SpanFields {
         case .taskID: Self.keep(value, rank, &task.taskID, &ranks.taskID)
         case .retryCount: Self.keep(value, rank, &task.retryCount, &ranks.retryCount)
         case .processAt: Self.keep(value, rank, &task.processAt, &ranks.processAt)
+        case .errorType: Self.keep(value, rank, &task.errorType, &ranks.errorType)
         case .wait(let unitSeconds):
             let seconds = (value.number(in: body) ?? .nan) * unitSeconds
             let isUsable = seconds.isFinite && seconds <= PlausibleSeconds.longest

@@ -173,6 +173,7 @@ package struct SpanScanner: Sendable {
             case 11:
                 try reader.expect(type, .lengthDelimited)
                 try checkFields(of: try reader.message(), .event)
+                span.hasEvents = true
             case 13:
                 try reader.expect(type, .lengthDelimited)
                 try scanLink(try reader.message(), &span)
@@ -194,6 +195,9 @@ package struct SpanScanner: Sendable {
         }
         guard var task = span.asTaskSpan(in: message.buffer) else { return }
         task.content = ByteRange(offset: message.position, count: message.end - message.position)
+        if task.isError && task.role == .process && task.errorType.isEmpty && span.hasEvents {
+            task.errorType = try ExceptionEvents.lastType(in: message)
+        }
         taskSpans.append(task)
     }
 

@@ -132,7 +132,8 @@ extension TaskSpan {
             && moreLinks == other.moreLinks
             && startNanoseconds == other.startNanoseconds && endNanoseconds == other.endNanoseconds
             && isError == other.isError && isLinkSampled == other.isLinkSampled && texts(queue, other.queue)
-            && texts(taskType, other.taskType) && texts(taskID, other.taskID) && values(retryCount, other.retryCount)
+            && texts(errorType, other.errorType) && texts(taskType, other.taskType) && texts(taskID, other.taskID)
+            && values(retryCount, other.retryCount)
             && values(wait, other.wait) && waitUnitSeconds == other.waitUnitSeconds && values(stamp, other.stamp)
             && stampMeaning == other.stampMeaning && values(processAt, other.processAt)
     }

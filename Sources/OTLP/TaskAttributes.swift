@@ -15,6 +15,8 @@ package enum TaskAttribute: Sendable, Equatable {
     /// When the client enqueued it.
     case enqueueStamp
     case processAt
+    /// `error.type`
+    case errorType
 }
 
 /// The attribute names that the collector reads, each with its rank: where a span carries two names of one meaning,
@@ -81,6 +83,7 @@ package struct TaskAttributeTable: Sendable {
             ]
         ),
         (.processAt, ["asynq.task.process_at", "asynq.process_at"]),
+        (.errorType, ["error.type"]),
     ]
 
     private static let slotCount = 512

@@ -17,12 +17,13 @@ struct BoundedTextTable {
     /// A smaller one takes no number away.
     var limit: Int
     /// Longer texts find no room either: each one stays in memory and goes on every page.
-    static let maxTextBytes = 1024
+    private let maxTextBytes: Int
     /// Texts that found no room, counted each time one comes.
     private(set) var refusals: UInt64 = 0
 
-    init(limit: Int) {
+    init(limit: Int, maxTextBytes: Int = 1024) {
         self.limit = limit
+        self.maxTextBytes = maxTextBytes
     }
 
     func isTaken(_ number: Int) -> Bool { number < texts.count && !texts[number].bytes.isEmpty }
@@ -42,7 +43,7 @@ struct BoundedTextTable {
     mutating func number(of text: UnsafeRawBufferPointer) -> Int {
         if let known = find(text) { return known }
         let isOther = text.elementsEqual(Self.otherText.bytes)
-        if text.isEmpty || text.count > Self.maxTextBytes || isOther || texts.count - 1 - free.count >= limit {
+        if text.isEmpty || text.count > maxTextBytes || isOther || texts.count - 1 - free.count >= limit {
             refusals += 1
             return Self.other
         }

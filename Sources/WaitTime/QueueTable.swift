@@ -14,6 +14,7 @@ struct QueueTable {
     private(set) var queues: [QueueSeries]
     /// What queues that are gone have counted.
     private var droppedTypeOverflows: UInt64 = 0
+    private var droppedErrorTypeOverflows: UInt64 = 0
 
     init(_ options: TaskAggregatorOptions) {
         self.options = options
@@ -49,6 +50,14 @@ struct QueueTable {
         _modify { yield &queues[number.queue].series[number.type] }
     }
 
+    /// Counts a failed attempt by what it failed with.
+    mutating func countFailure(_ errorType: UnsafeRawBufferPointer, in number: SeriesNumber) {
+        guard options.maxErrorTypes > 0 else { return }
+        if !self[number].countFailure(errorType, limit: options.maxErrorTypes) {
+            queues[number.queue].errorTypeOverflows += 1
+        }
+    }
+
     /// The names as the tables have them, so that many attempts share their texts.
     func names(of number: SeriesNumber) -> (queue: QueueName, type: TaskType) {
         (queues[number.queue].name, queues[number.queue].types.texts[number.type])
@@ -59,11 +68,15 @@ struct QueueTable {
 
     // MARK: Limits
 
-    /// Other bounds of queues and task types, from now on; series that are there stay. Whether there is a label for the type at
-    /// all stays as well.
-    mutating func setLimits(maxTaskTypes: Int, maxQueues: Int) {
+    /// Other bounds of queues, task types and error types, from now on; series that are there stay. Whether there is a label for
+    /// the task type at all stays as well, and whether there are failures by error type.
+    mutating func setLimits(maxTaskTypes: Int, maxQueues: Int, maxErrorTypes: Int) {
         options.maxQueues = maxQueues
         numbers.limit = max(1, maxQueues)
+        if maxErrorTypes > 0 && options.maxErrorTypes > 0 {
+            options.maxErrorTypes = maxErrorTypes
+            for queue in queues.indices { queues[queue].setErrorTypeLimit(maxErrorTypes) }
+        }
         guard maxTaskTypes > 0, options.maxTaskTypes > 0 else { return }
         options.maxTaskTypes = maxTaskTypes
         for queue in queues.indices { queues[queue].types.limit = maxTaskTypes }
@@ -74,13 +87,17 @@ struct QueueTable {
     mutating func recordQueuesInRedis(_ queuesInRedis: QueuesInRedis, at now: MonotonicTime) {
         for number in numbers.recordQueuesInRedis(queuesInRedis, at: now, idle: options.quantileWindow) {
             droppedTypeOverflows += queues[number].types.refusals
+            droppedErrorTypeOverflows += queues[number].errorTypeOverflows
             queues[number] = QueueSeries(name: QueueName([]), options)
         }
     }
 
     /// Spans counted under `_other`, by the label that found no room.
-    var overflows: (queues: UInt64, types: UInt64) {
-        (numbers.refusals, queues.reduce(droppedTypeOverflows) { $0 + $1.types.refusals })
+    var overflows: (queues: UInt64, types: UInt64, errorTypes: UInt64) {
+        (
+            numbers.refusals, queues.reduce(droppedTypeOverflows) { $0 + $1.types.refusals },
+            queues.reduce(droppedErrorTypeOverflows) { $0 + $1.errorTypeOverflows }
+        )
     }
 
     // MARK: Reading

@@ -128,7 +128,7 @@ package struct TaskAggregator: Sendable {
         let target = Target(
             series: table.number(of: span, in: body, at: now), now: now, origin: origin(span.forwarded, time))
         let order = order(of: span, in: body)
-        count(span, order == .first ? .first : .retry, target)
+        count(span, in: body, order == .first ? .first : .retry, target)
         let (wait, producer) = wait(of: span, in: body, isLater: order == .later, target)
         record(wait, target)
         if let seconds = wait.seconds, collects(span), let producer {
@@ -144,9 +144,12 @@ package struct TaskAggregator: Sendable {
         return started.record(span, in: body, isRetry: isRetry, isLater: isRetry || span.knowledge.wasStarted)
     }
 
-    private mutating func count(_ span: TaskSpan, _ attempt: Attempt, _ target: Target) {
+    private mutating func count(
+        _ span: TaskSpan, in body: UnsafeRawBufferPointer, _ attempt: Attempt, _ target: Target
+    ) {
         let status: TaskStatus = span.isError ? .failed : .completed
         table[target.series].count(status, attempt)
+        if span.isError { table.countFailure(span.errorType.bytes(in: body), in: target.series) }
         switch RunTime(span) {
         case .known(let seconds):
             table[target.series].observe(processingSeconds: seconds, status, bounds: bounds, of: target.origin)
@@ -249,10 +252,10 @@ package struct TaskAggregator: Sendable {
 
     // MARK: Limits
 
-    /// Other bounds of queues and task types, from now on; series that are there stay. Whether there is a label for the type at
-    /// all stays as well.
-    package mutating func setLimits(maxTaskTypes: Int, maxQueues: Int) {
-        table.setLimits(maxTaskTypes: maxTaskTypes, maxQueues: maxQueues)
+    /// Other bounds of queues, task types and error types, from now on; series that are there stay. Whether there is a label for
+    /// the task type at all stays as well, and whether there are failures by error type.
+    package mutating func setLimits(maxTaskTypes: Int, maxQueues: Int, maxErrorTypes: Int) {
+        table.setLimits(maxTaskTypes: maxTaskTypes, maxQueues: maxQueues, maxErrorTypes: maxErrorTypes)
     }
 
     /// Takes over the queues that a good scrape of Redis saw. One that was there before and is not now is dropped once it had no
@@ -266,7 +269,7 @@ package struct TaskAggregator: Sendable {
         return AggregatorLosses(
             openProducers: pairing.openProducers, openConsumers: pairing.openConsumers,
             evictedProducers: pairing.evictedProducers, evictedConsumers: pairing.evictedConsumers,
-            queueOverflows: overflows.queues, typeOverflows: overflows.types,
+            queueOverflows: overflows.queues, typeOverflows: overflows.types, errorTypeOverflows: overflows.errorTypes,
             evictedAttempts: started.evicted)
     }
 

@@ -7,6 +7,8 @@ package struct TaskAggregatorOptions: Sendable {
     package var maxTaskTypes: Int
     /// Distinct queues that only spans name before `_other`.
     package var maxQueues: Int
+    /// Distinct error types per queue and task type before `_other`; 0 leaves failures by error type out.
+    package var maxErrorTypes = 20
     package var quantileWindow: Duration
     /// Open producers, and open consumers, that wait for each other.
     package var pairingCapacity = 100_000

@@ -19,6 +19,10 @@ package struct TaskFamilies {
         "asynq_task_attempts_total", .counter,
         "Attempts that workers reported by a process span; the share of failed ones is the failure ratio, that of retries "
             + "tells how much work is done again.")
+    private var failures = MetricFamily(
+        "asynq_task_failures_total", .counter,
+        "Failed attempts by what they failed with (error.type of the span, else the type in its last exception event): the type "
+            + "that rises is the one to look for in traces and logs; _unknown, have the worker record its errors.")
     private var unknown = MetricFamily(
         "asynq_task_wait_unknown_total", .counter,
         "Attempts whose wait is not known, by reason: where no_source grows, give the spans an enqueue stamp; where clock_skew "
@@ -46,7 +50,8 @@ package struct TaskFamilies {
         wait.add(series.wait, series.waitLabels)
         series.addProcessing(to: &processing)
         series.addAttempts(to: &attempts)
+        series.failures?.add(to: &failures)
     }
 
-    package var families: [MetricFamily] { [wait, quantile, processing, attempts, unknown, unknownRuns] }
+    package var families: [MetricFamily] { [wait, quantile, processing, attempts, failures, unknown, unknownRuns] }
 }

@@ -39,6 +39,8 @@ struct TaskTypeSeries: Sendable {
     private let labels: [(name: String, value: ForeignText)]
     private var processing: [(labels: LabelSet, histogram: Histogram)?] = [nil, nil]
     private var attempts: [(labels: LabelSet, count: UInt64)?] = [nil, nil, nil, nil]
+    /// nil before the first failure.
+    private(set) var failures: FailureCounts?
 
     init(labels: [(name: String, value: ForeignText)], bounds: HistogramBounds) {
         self.labels = labels
@@ -66,6 +68,14 @@ struct TaskTypeSeries: Sendable {
         attempts[index]?.count += 1
     }
 
+    /// Returns false where the error type found no room.
+    mutating func countFailure(_ errorType: UnsafeRawBufferPointer, limit: Int) -> Bool {
+        if failures == nil { failures = FailureCounts(labels: labels, limit: limit) }
+        return failures?.count(errorType) ?? true
+    }
+
+    mutating func setErrorTypeLimit(_ limit: Int) { failures?.setLimit(limit) }
+
     func addProcessing(to family: inout MetricFamily) {
         for entry in processing {
             if let entry { family.add(entry.histogram, entry.labels) }
@@ -88,6 +98,8 @@ package struct QueueSeries: Sendable {
     /// By the number of the type in `types`; the first one is that of `_other`.
     var series: [TaskTypeSeries] = []
     var unknownWaits = [UInt64](repeating: 0, count: UnknownWaitReason.allCases.count)
+    /// Failures counted under `_other`, because their error type found no room.
+    var errorTypeOverflows: UInt64 = 0
     var unknownRuns = [UInt64](repeating: 0, count: UnknownRunTimeReason.allCases.count)
     var window: QuantileWindow
     /// Run times of all attempts.
@@ -110,6 +122,10 @@ package struct QueueSeries: Sendable {
             ? types.number(of: type) : TaskAggregator.unnamed.bytes.withUnsafeBytes { types.number(of: $0) }
         if number == series.count { addSeries(bounds) }
         return number
+    }
+
+    mutating func setErrorTypeLimit(_ limit: Int) {
+        for number in series.indices { series[number].setErrorTypeLimit(limit) }
     }
 
     private mutating func addSeries(_ bounds: HistogramBounds) {

@@ -72,15 +72,15 @@ struct SeenReusedIDsTests {
     }
 
     @Test(
-        "A task that was pending, or enqueued, after the start is the next one: its message is kept for that one's span"
+        "A task that was pending after the start is the next one: its message is kept for that one's span"
     )
     func nextTask() {
         tasks.note(queue: queue, id: id, ready: Self.time(base), task: task(nil, context: 1))
         #expect(told(start: base - 0.1).message == nil)
         #expect(told(start: base + 0.1).message?.context?.reference.trace.low == 1)
-        // By its stamp: the clocks of two machines may differ by a second.
+        // By its stamp alone it may be a clock that is wrong.
         tasks.note(queue: queue, id: id, ready: nil, task: task(base + 10, context: 3))
-        #expect(told(start: base + 8.9).message == nil && told(start: base + 9.1).message != nil)
+        #expect(told(start: base + 8).message != nil)
         // A task that has failed is the same one.
         tasks.note(queue: queue, id: id, ready: Self.time(base + 60), task: task(nil, context: 4, failedAt: 1))
         #expect(told(start: base + 50).message != nil)

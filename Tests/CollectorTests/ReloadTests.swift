@@ -47,14 +47,16 @@ private final class Parts: Sendable {
         return bytes <= bodyLimit.bytes
     }
 
-    /// The page after three attempts at tasks of different types, and one of another queue.
+    /// The page after attempts at tasks of three types that fail with two errors, and one of another queue.
     func page() -> String {
-        let body = Array("q1q2t1t2t3".utf8)
-        let spans = [(0, 4), (0, 6), (0, 8), (2, 4)].enumerated().map { index, places in
+        let body = Array("q1q2t1t2t3e1e2".utf8)
+        let spans = [(0, 4, 10), (0, 4, 12), (0, 6, 10), (0, 8, 10), (2, 4, 10)].enumerated().map { index, places in
             var span = TaskSpan()
             span.reference = SpanReference(trace: TraceID(high: 1, low: 1), span: SpanID(UInt64(index + 1)))
             span.queue = ByteRange(offset: places.0, count: 2)
             span.taskType = ByteRange(offset: places.1, count: 2)
+            span.isError = true
+            span.errorType = ByteRange(offset: places.2, count: 2)
             span.startNanoseconds = 1_795_197_881_000_000_000
             span.endNanoseconds = span.startNanoseconds + 1_000_000
             return span
@@ -100,6 +102,7 @@ struct ReloadTests {
         "spool.max-age": ("1h", { $0.spool.options.maxAge == .seconds(3600) }),
         "spool.when-full": ("drop-oldest", { $0.spool.options.whenFull == .dropOldest }),
         "metrics.task-types": ("2", { $0.page().contains("task_type=\"_other\"") }),
+        "metrics.error-types": ("1", { $0.page().contains("error_type=\"_other\"") }),
         "metrics.queues-max": ("1", { $0.page().contains("queue=\"_other\"") }),
         "log.level": ("debug", { $0.level.current == .debug }),
     ]

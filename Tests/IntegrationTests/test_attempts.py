@@ -1,4 +1,4 @@
-"""First attempts and those that come again, and waits of scheduled tasks, by their spans alone."""
+"""First attempts and those that come again, waits of scheduled tasks, and what attempts failed with, by their spans alone."""
 
 import json
 
@@ -70,3 +70,26 @@ def test_waits_from_process_at_are_counted_apart_and_can_be_left_out(start_colle
     send(collector, attempt(1, "scheduled", 0, stamp=-60, asynq__task__process_at=due), attempt(2, "plain", 0, stamp=-1))
     assert collector.metrics().value("asynq_collector_process_at_waits_total") == 1
     assert waits(collector) == ((2, 4) if counted else (1, 1))
+
+
+def exception(name: str, event: str = "exception") -> Span.Event:
+    return Span.Event(name=event, attributes=otlp.attributes(exception__type=name, exception__message="no route to host"))
+
+
+def test_failures_are_counted_by_error_type_or_the_last_exception(start_collector):
+    collector = start_collector(options={"redis.url": "none", "metrics.error-types": "2"})
+    send(collector,
+         attempt(1, "1", 0, failed=True, error__type="timeout", events=[exception("ignored")]),
+         attempt(2, "2", 0, failed=True, events=[exception("first"), exception("*net.OpError"), exception("other", "log")]),
+         attempt(3, "3", 0, failed=True), attempt(4, "4", 0, error__type="timeout", events=[exception("no failure")]),
+         attempt(5, "5", 0, failed=True, error__type="third"), attempt(6, "6", 0, failed=True, error__type="x" * 300))
+    found = collector.metrics().by("asynq_task_failures_total", "queue", "task_type", "error_type")
+    assert found == {("q", "t", error): count for error, count in
+                     (("timeout", 1), ("*net.OpError", 1), ("_unknown", 1), ("_other", 2))}
+    assert collector.metrics().by("asynq_collector_label_overflows_total", "label")["error_type"] == 2
+
+
+def test_without_error_types_there_is_no_such_family(start_collector):
+    collector = start_collector(options={"redis.url": "none", "metrics.error-types": "0"})
+    send(collector, attempt(1, "1", 0, failed=True, error__type="timeout"))
+    assert "asynq_task_failures_total" not in collector.get("/metrics").body.decode()

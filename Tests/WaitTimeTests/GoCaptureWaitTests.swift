@@ -57,6 +57,11 @@ struct GoCaptureTests {
             let labels = "queue=\"\(entry.queue)\",task_type=\"\(entry.taskType)\""
             wanted["attempts_total{\(labels),status=\"\(entry.status)\",attempt=\"\(entry.attempt)\"}"] =
                 Series(count: entry.count, sum: Double(entry.count))
+            if entry.status == "failed" {
+                let failures = "failures_total{\(labels),error_type=\"upstream_503\"}"
+                wanted[failures, default: Series()].count += entry.count
+                wanted[failures, default: Series()].sum += Double(entry.count)
+            }
         }
         for span in expected.processSpans {
             let labels = "queue=\"\(span.queue)\",task_type=\"\(span.taskType)\""

@@ -93,11 +93,11 @@ struct LimitTests {
         }
         for queue in ["q", "r"] { observe(queue, ["a", "b"]) }
         #expect(aggregator.losses.typeOverflows == 2 && aggregator.losses.queueOverflows == 2)
-        aggregator.setLimits(maxTaskTypes: 2, maxQueues: 2)
+        aggregator.setLimits(maxTaskTypes: 2, maxQueues: 2, maxErrorTypes: 1)
         for queue in ["q", "r", "s"] { observe(queue, ["a", "b"]) }
         // "r" has its room now; "s" counts under _other, which knows "a" and has room for "b".
         #expect(aggregator.losses.typeOverflows == 2 && aggregator.losses.queueOverflows == 4)
-        aggregator.setLimits(maxTaskTypes: 1, maxQueues: 1)
+        aggregator.setLimits(maxTaskTypes: 1, maxQueues: 1, maxErrorTypes: 1)
         for queue in ["q", "r", "s"] { observe(queue, ["a", "b", "c"]) }
         #expect(aggregator.losses.typeOverflows == 5 && aggregator.losses.queueOverflows == 7)
     }

@@ -132,7 +132,8 @@ def tasks() -> dict:
         lines("Waits from process_at", "Of scheduled tasks that the look-ahead did not see: up to five seconds of Asynq's forwarder are "
               "in them. wait.process-at leaves them out.",
               [query(f"sum({rate(OWN + '_process_at_waits_total')})", "waits")], "ops", width=8),
-        lines("Names beyond the limit", "Spans counted under _other, by label: metrics.queues-max and metrics.task-types.",
+        lines("Names beyond the limit", "Spans counted under _other, by label: metrics.queues-max, metrics.task-types and "
+              "metrics.error-types.",
               [query(f"sum by (label) ({rate(OWN + '_label_overflows_total')})", "{{label}}")], "ops", width=8, stack=True),
     ])
 

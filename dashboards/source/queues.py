@@ -177,8 +177,20 @@ def durations() -> dict:
 
 
 def failures() -> dict:
+    def errors(window: str, by: str = "queue, task_type, error_type", function: str = "rate") -> str:
+        return f"sum by ({by}) ({function}(asynq_task_failures_total{{{TYPES}}}[{window}]))"
+
     dead = f"max by (redis, queue) ({counted(f'asynq_tasks_dead_lettered_total{{{QUEUES}}}')})"
     return row("Retry backlog and dead letters", [
+        lines("Failures by error type", "Attempts that ended with an error, by error.type of the span, else the type in its last "
+              "exception event. From spans.",
+              [query(errors("$__rate_interval", "error_type"), "{{error_type}}")], "ops", stack=True),
+        table("Errors now", "What fails now, the most frequent first, and how many attempts failed so in the time range of the "
+              "dashboard. From spans.",
+              [instant(f"{errors('$__rate_interval')} > 0", table=True),
+               instant(f"{errors('$__range', function='increase')} and ({errors('$__rate_interval')} > 0)", table=True)],
+              [("Rate", "ops"), ("In this range", "short")], key=("queue", "task_type", "error_type"), sort="Rate", width=12,
+              height=8),
         lines("Waiting for a retry", "Tasks that failed and will be tried again.", [query(size("retry"), "{{queue}}")], "short",
               stack=True),
         lines("Dead letters", "Tasks that entered the archive, counted; the archive itself is trimmed at 10,000.",

@@ -35,10 +35,8 @@ struct SeenMessage {
     /// its span says.
     private func mayBelong(toAttemptAt start: WallTime, enqueuedAt stamp: WallTime?) -> Bool {
         if let stamp, let enqueuedAt = carried.enqueuedAt, !Stamp.agree(stamp, enqueuedAt) { return false }
-        guard start.nanoseconds > 0 else { return true }
-        if let freshSince, start < freshSince { return false }
-        // Clocks of two machines may differ by a second.
-        return carried.enqueuedAt.map { start.duration(since: $0) >= .seconds(-1) } ?? true
+        guard let freshSince, start.nanoseconds > 0 else { return true }
+        return start >= freshSince
     }
 
     /// The message, for a process span; nil where it was not read, where it is another task's, or where it was told to an attempt

@@ -11,6 +11,7 @@ struct ReloadableOptions: Sendable {
     var maxBodyBytes: Int
     var maxTaskTypes: Int
     var maxQueues: Int
+    var maxErrorTypes: Int
     /// The bounds in bytes and age, and what happens when it is full.
     var spool: SpoolOptions
 
@@ -26,6 +27,7 @@ extension ReloadableOptions {
             maxBodyBytes: settings[\.otlp.maxBody],
             maxTaskTypes: settings[\.metrics.taskTypes],
             maxQueues: settings[\.metrics.queuesMax],
+            maxErrorTypes: settings[\.metrics.errorTypes],
             spool: SpoolOptions(settings))
     }
 }
@@ -69,7 +71,8 @@ struct ReloadTargets: Sendable {
         bodyLimit.bytes = options.maxBodyBytes
         otlpLimits.use(
             maxBodyBytes: ReloadableOptions.bodiesInFlightBytes(maxBodyBytes: options.maxBodyBytes))
-        aggregator.setLimits(maxTaskTypes: options.maxTaskTypes, maxQueues: options.maxQueues)
+        aggregator.setLimits(
+            maxTaskTypes: options.maxTaskTypes, maxQueues: options.maxQueues, maxErrorTypes: options.maxErrorTypes)
         spool?.use(options.spool)
     }
 }

@@ -42,10 +42,12 @@ struct TaskMetrics: MetricSource {
         attempts.add(losses.evictedAttempts)
         var overflows = MetricFamily(
             "asynq_collector_label_overflows_total", .counter,
-            "Spans counted under _other, because metrics.queues-max or metrics.task-types was reached (or a name is longer than "
-                + "1 KiB): raise the limit, or find who puts ids into names.")
+            "Spans counted under _other, because metrics.queues-max, metrics.task-types or metrics.error-types was reached (or a "
+                + "name is longer than 1 KiB, an error type than 256 bytes): raise the limit, or find who puts ids into names."
+        )
         overflows.add(losses.queueOverflows, LabelSet(["label": "queue"]))
         overflows.add(losses.typeOverflows, LabelSet(["label": "task_type"]))
+        overflows.add(losses.errorTypeOverflows, LabelSet(["label": "error_type"]))
         return [open, evicted, attempts, overflows]
     }
 }

@@ -27,8 +27,10 @@ final class LockedAggregator: Sendable {
         }
     }
 
-    func setLimits(maxTaskTypes: Int, maxQueues: Int) {
-        aggregator.withLock { $0.setLimits(maxTaskTypes: maxTaskTypes, maxQueues: maxQueues) }
+    func setLimits(maxTaskTypes: Int, maxQueues: Int, maxErrorTypes: Int) {
+        aggregator.withLock {
+            $0.setLimits(maxTaskTypes: maxTaskTypes, maxQueues: maxQueues, maxErrorTypes: maxErrorTypes)
+        }
     }
 
     func recordQueuesInRedis(_ names: [QueueName]) {

@@ -17,6 +17,10 @@ struct MetricsKeys: KeySection {
     let taskTypes = Key(
         "metrics.task-types", .integer(0...100_000), default: "200", example: "50",
         help: "distinct task types per queue before _other; 0 = no label", isReloadable: true)
+    let errorTypes = Key(
+        "metrics.error-types", .integer(0...10_000), default: "20", example: "50",
+        help: "distinct error types per queue and task type before _other; 0 = no asynq_task_failures_total",
+        isReloadable: true)
     let queuesMax = Key(
         "metrics.queues-max", .integer(1...1_000_000), default: "1000", example: "100",
         help: "queues only named by spans before _other", isReloadable: true)
@@ -45,6 +49,7 @@ extension TaskAggregatorOptions {
             bounds: settings[\.metrics.waitBuckets], maxTaskTypes: settings[\.metrics.taskTypes],
             maxQueues: settings[\.metrics.queuesMax],
             quantileWindow: settings[\.metrics.quantileWindow])
+        maxErrorTypes = settings[\.metrics.errorTypes]
         collectsWaits = isForwarding && settings[\.traces.waitSpan]
         countsProcessAtWaits = settings[\.metrics.waitProcessAt]
     }
