@@ -12,14 +12,12 @@ package struct QueuesInRedis: Sendable {
 }
 
 /// Numbers the queues that spans name, from 1 on; those without room have the number 0, which stands for `_other`. A limit holds
-/// for those that only spans name: a sender may put ids into names, but what Redis knows is there anyway. A queue that Redis
-/// knew and knows no more loses its number once its spans have ceased; the next new one gets it.
+/// for those that only spans name: a sender may put ids into names, but what Redis knows is there anyway. A queue that Redis does
+/// not know loses its number once its spans have ceased; the next new one gets it.
 struct QueueNumbers {
     private struct Use {
         /// Counts up with each queue that loses the number.
         var generation: UInt32 = 0
-        /// Redis knew it when it was asked last, or the queue is still there because its spans go on.
-        var wasInRedis = false
         var lastSpan = MonotonicTime(nanoseconds: 0)
     }
 
@@ -56,23 +54,20 @@ struct QueueNumbers {
             return (number, false)
         }
         if number == uses.count { uses.append(Use()) }
-        uses[number].wasInRedis = isInRedis
         uses[number].lastSpan = now
         if !isInRedis { outsideRedis += 1 }
         return (number, true)
     }
 
-    /// Takes over what a good scrape saw. Returns the numbers of the queues that lose them: those that Redis knew before and does
-    /// not now, and that had no span for longer than `idle`.
+    /// Takes over what a good scrape saw. Returns the numbers of the queues that lose them: those that Redis does not know, and that
+    /// had no span for longer than `idle`.
     mutating func recordQueuesInRedis(_ queues: QueuesInRedis, at now: MonotonicTime, idle: Duration) -> [Int] {
         inRedis = queues
         outsideRedis = 0
         var lost: [Int] = []
         for number in uses.indices.dropFirst() where table.isTaken(number) {
-            if table.texts[number].bytes.withUnsafeBytes({ queues.contains($0) }) {
-                uses[number].wasInRedis = true
-            } else if uses[number].wasInRedis && now.duration(since: uses[number].lastSpan) > idle {
-                uses[number].wasInRedis = false
+            if table.texts[number].bytes.withUnsafeBytes({ queues.contains($0) }) { continue }
+            if now.duration(since: uses[number].lastSpan) > idle {
                 uses[number].generation &+= 1
                 lost.append(number)
             } else {

@@ -82,8 +82,8 @@ struct QueueTable {
         for queue in queues.indices { queues[queue].types.limit = maxTaskTypes }
     }
 
-    /// Takes over the queues that a good scrape of Redis saw. One that was there before and is not now is dropped once it had no
-    /// span for the length of the quantile window; when it comes back, it begins anew.
+    /// Takes over the queues that a good scrape of Redis saw. One that Redis does not know is dropped once it had no span for the
+    /// length of the quantile window; when it comes back, it begins anew.
     mutating func recordQueuesInRedis(_ queuesInRedis: QueuesInRedis, at now: MonotonicTime) {
         for number in numbers.recordQueuesInRedis(queuesInRedis, at: now, idle: options.quantileWindow) {
             droppedTypeOverflows += queues[number].types.refusals

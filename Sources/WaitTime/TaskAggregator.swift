@@ -258,8 +258,8 @@ package struct TaskAggregator: Sendable {
         table.setLimits(maxTaskTypes: maxTaskTypes, maxQueues: maxQueues, maxErrorTypes: maxErrorTypes)
     }
 
-    /// Takes over the queues that a good scrape of Redis saw. One that was there before and is not now is dropped once it had no
-    /// span for the length of the quantile window; when it comes back, it begins anew.
+    /// Takes over the queues that a good scrape of Redis saw. One that Redis does not know is dropped once it had no span for the
+    /// length of the quantile window; when it comes back, it begins anew.
     package mutating func recordQueuesInRedis(_ queues: QueuesInRedis, at now: MonotonicTime) {
         table.recordQueuesInRedis(queues, at: now)
     }

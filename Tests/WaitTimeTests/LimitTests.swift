@@ -126,7 +126,7 @@ struct LimitTests {
         #expect(aggregator.losses.queueOverflows == 1)
     }
 
-    @Test("a queue that has gone from Redis is dropped when its spans have ceased, and begins anew when it comes back")
+    @Test("a queue that Redis does not know is dropped when its spans have ceased, and begins anew when it comes back")
     func goneQueues() {
         var aggregator = makeAggregator {
             $0.maxQueues = 2
@@ -143,19 +143,27 @@ struct LimitTests {
         for queue in ["gone", "stays", "only-spans"] { observe(queue, at: 2) }
         use(["stays"], at: 3)
         observe("gone", at: 50)
+        observe("only-spans", at: 60)
         // As long as there are spans of it, and while Redis is away.
         use(["stays"], at: 110)
         #expect(aggregator.waits(queue: "gone") == Series(count: 2, sum: 4))
         use(["stays"], at: 111)
         #expect(!aggregator.page(at: at(111)).keys.contains { $0.contains("\"gone\"") })
         #expect(aggregator.quantiles95(of: ForeignText("gone"), at: at(111)) == (nil, nil))
-        #expect(aggregator.waits(queue: "stays").count == 1 && aggregator.waits(queue: "only-spans").count == 1)
+        #expect(aggregator.waits(queue: "stays").count == 1 && aggregator.waits(queue: "only-spans").count == 2)
         // Another one has its number, and nothing of what it had.
         observe("new", at: 112)
         #expect(aggregator.waits(queue: "new") == Series(count: 1, sum: 2) && aggregator.queueCount == 3)
         use(["stays", "gone"], at: 113)
         observe("gone", at: 114)
         #expect(aggregator.waits(queue: "gone") == Series(count: 1, sum: 2))
+        // One that Redis never knew leaves in the same way.
+        use(["stays", "gone"], at: 120)
+        #expect(aggregator.waits(queue: "only-spans").count == 2)
+        use(["stays", "gone"], at: 121)
+        #expect(aggregator.waits(queue: "only-spans").count == 0 && aggregator.waits(queue: "new").count == 1)
+        observe("only-spans", at: 122)
+        #expect(aggregator.waits(queue: "only-spans") == Series(count: 1, sum: 2))
         #expect(aggregator.losses == AggregatorLosses())
     }
 
