@@ -23,7 +23,10 @@ package final class QueueLoads: Sendable {
 
     private struct Point {
         let time: MonotonicTime
+        /// As it was read.
         let processed: Int64
+        /// Attempts that ended since the first point.
+        let ended: Int64
         /// Pending and active.
         let open: Int64
         let active: Int64
@@ -47,12 +50,20 @@ package final class QueueLoads: Sendable {
                     let active = queue.size[.active]
                 else { continue }
                 var kept = points[queue.name] ?? []
-                // Without an earlier state, or with an earlier one of another queue that had this name: counters never fall.
-                if let last = kept.last, processed < last.processed || now <= last.time { kept = [] }
+                // Without an earlier state, or with one of another queue that had this name.
+                if let last = kept.last,
+                    RisingCounter.isReset(from: last.processed, to: processed) || now <= last.time
+                {
+                    kept = []
+                }
+                // A counter that falls a little is that of a replica that lagged, or of a restored snapshot: no attempt ended, and
+                // those that it has forgotten are made again.
+                let ended = kept.last.map { $0.ended &+ max(0, processed &- $0.processed) } ?? 0
                 let passed = kept.last.map { now.seconds(since: $0.time) * Double($0.active) + $0.activeSeconds } ?? 0
                 add(
                     Point(
-                        time: now, processed: processed, open: pending &+ active, active: active, activeSeconds: passed),
+                        time: now, processed: processed, ended: ended, open: pending &+ active, active: active,
+                        activeSeconds: passed),
                     to: &kept)
                 present[queue.name] = kept
             }
@@ -71,11 +82,11 @@ package final class QueueLoads: Sendable {
     package func load(of queue: QueueName) -> Load? {
         let kept = points.withLock { $0[queue] ?? [] }
         guard let first = kept.first, let last = kept.last, last.time > first.time else { return nil }
-        let ended = Double(last.processed) - Double(first.processed)
+        let ended = Double(last.ended) - Double(first.ended)
         var arrivals = 0.0
         var seconds = 0.0
         for (before, after) in zip(kept, kept.dropFirst()) {
-            let came = Double(after.processed) - Double(before.processed) + Double(after.open) - Double(before.open)
+            let came = Double(after.ended) - Double(before.ended) + Double(after.open) - Double(before.open)
             guard came >= 0 else { continue }
             arrivals += came
             seconds += after.time.seconds(since: before.time)

@@ -1,14 +1,14 @@
 import Glibc
 import Model
 
-/// What an autoscaler wants to know of one queue (`/api/v1/scale/{queue}`).
+/// What an autoscaler wants to know of one queue (`/api/v1/scale/{queue}`). A number that can't be known is nil.
 package struct ScaleAdvice: Equatable, Sendable {
-    package var pending: Int64
-    package var oldestWaitSeconds: Double
+    package var pending: Int64?
+    package var oldestWaitSeconds: Double?
     package var waitP95Seconds: Double
-    package var desiredWorkers: Int64
+    package var desiredWorkers: Int64?
 
-    package init(pending: Int64, oldestWaitSeconds: Double, waitP95Seconds: Double, desiredWorkers: Int64) {
+    package init(pending: Int64?, oldestWaitSeconds: Double?, waitP95Seconds: Double, desiredWorkers: Int64?) {
         self.pending = pending
         self.oldestWaitSeconds = oldestWaitSeconds
         self.waitP95Seconds = waitP95Seconds

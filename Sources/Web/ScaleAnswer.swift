@@ -36,15 +36,18 @@ package struct ScaleQuestion: Sendable {
             return .stale("the last scrape of Redis is too old")
         }
         guard let queue = snapshot.queues.first(where: { $0.name == name }) else { return .unknownQueue }
-        guard let pending = queue.size[.pending], let active = queue.size[.active],
-            let latency = queue.latencyNanoseconds
-        else { return .stale("the queue could not be read whole") }
-        let desired = ScaleAdvice.desiredWorkers(
-            arrivalsPerSecond: load?.arrivalsPerSecond, runSeconds: runP95Seconds ?? load?.meanRunSeconds,
-            targetUtilization: targetUtilization, pending: pending, active: active)
+        let (pending, active) = (queue.size[.pending], queue.size[.active])
+        let oldest = queue.latencyNanoseconds.map { Double($0) / 1e9 }
+        if pending == nil && active == nil && oldest == nil { return .stale("the queue could not be read") }
+        var desired: Int64?
+        if let pending, let active {
+            desired = ScaleAdvice.desiredWorkers(
+                arrivalsPerSecond: load?.arrivalsPerSecond, runSeconds: runP95Seconds ?? load?.meanRunSeconds,
+                targetUtilization: targetUtilization, pending: pending, active: active)
+        }
         return .advice(
             ScaleAdvice(
-                pending: pending, oldestWaitSeconds: Double(latency) / 1e9, waitP95Seconds: waitP95Seconds ?? 0,
+                pending: pending, oldestWaitSeconds: oldest, waitP95Seconds: waitP95Seconds ?? 0,
                 desiredWorkers: desired))
     }
 }

@@ -2,14 +2,15 @@ package import Model
 import Text
 
 extension QueueDocuments {
-    /// Returns the JSON of `/api/v1/scale/{queue}`, which KEDA's `metrics-api` scaler reads.
+    /// Returns the JSON of `/api/v1/scale/{queue}`, which KEDA's `metrics-api` scaler reads; without the numbers that
+    /// can't be known.
     package static func scale(_ advice: ScaleAdvice, of queue: QueueName) -> [UInt8] {
         var object = JSONObject()
         object.add("queue", queue)
-        object.add("pending", advice.pending)
-        object.add("oldest_wait_seconds", advice.oldestWaitSeconds)
+        if let pending = advice.pending { object.add("pending", pending) }
+        if let seconds = advice.oldestWaitSeconds { object.add("oldest_wait_seconds", seconds) }
         object.add("wait_p95_seconds", advice.waitP95Seconds)
-        object.add("desired_workers", advice.desiredWorkers)
+        if let workers = advice.desiredWorkers { object.add("desired_workers", workers) }
         return Array((object.text + "\n").utf8)
     }
 }

@@ -77,6 +77,18 @@ struct ScaleTests {
         #expect(loads.load(of: QueueName("other")) == nil)
     }
 
+    @Test(
+        "a counter that falls a little, at a failover to a replica that lagged, neither hides nor multiplies what comes"
+    )
+    func failover() {
+        for step in 0...10 as ClosedRange<Int64> {
+            // Ten a second are done; the replica lacks 44 of them, which are pending on it again and are done once more.
+            let lost: Int64 = step >= 6 ? 44 : 0
+            note(at: UInt64(100 + 5 * step), processed: 995_000 + step * 50 - lost, pending: lost)
+        }
+        #expect(loads.load(of: name)?.arrivalsPerSecond == 10)
+    }
+
     @Test("a counter that fell, a queue that was away and one that could not be read begin anew")
     func anew() {
         note(at: 100, processed: 1000, pending: 0)
@@ -189,14 +201,30 @@ struct ScaleTests {
         #expect(answer(.off) == .stale("redis.url is none: how many tasks are pending is not known"))
     }
 
-    @Test("a queue that Redis does not know is unknown, and one that was read in part has no numbers")
+    @Test("a queue that Redis does not know is unknown; of one that was read in part the numbers that are known stay")
     func parts() {
         let empty = RedisSnapshot(queues: [], takenAt: WallTime(seconds: 0), partialErrors: [])
         #expect(answer(.read(empty)) == .unknownQueue)
-        let stale = ScaleAnswer.stale("the queue could not be read whole")
-        #expect(answer(reading { $0.size[.pending] = nil }) == stale)
-        #expect(answer(reading { $0.size[.active] = nil }) == stale)
-        #expect(answer(reading { $0.latencyNanoseconds = nil }) == stale)
+        let whole = ScaleAdvice(pending: 7, oldestWaitSeconds: 1.5, waitP95Seconds: 0, desiredWorkers: 2)
+        func without(_ change: (inout ScaleAdvice) -> Void) -> ScaleAnswer {
+            var advice = whole
+            change(&advice)
+            return .advice(advice)
+        }
+        #expect(answer(reading { $0.latencyNanoseconds = nil }) == without { $0.oldestWaitSeconds = nil })
+        #expect(answer(reading { $0.size[.active] = nil }) == without { $0.desiredWorkers = nil })
+        #expect(
+            answer(reading { $0.size[.pending] = nil })
+                == without { ($0.pending, $0.desiredWorkers) = (nil, nil) })
+        #expect(
+            answer(reading { ($0.size, $0.latencyNanoseconds) = ([:], nil) }) == .stale("the queue could not be read"))
+    }
+
+    @Test("a number that is not known is not in the document, and the others are")
+    func leftOut() throws {
+        let advice = ScaleAdvice(pending: nil, oldestWaitSeconds: nil, waitP95Seconds: 2, desiredWorkers: nil)
+        let found = try object(QueueDocuments.scale(advice, of: name))
+        #expect(Set(found.keys) == ["queue", "wait_p95_seconds"] && found["wait_p95_seconds"] as? Double == 2)
     }
 
     @Test("run times come from spans where there are some, else from the scrapes")
