@@ -18,11 +18,7 @@ struct CollectedWaitsTests {
         }
     }
 
-    private func made(isSampled: Bool = true) -> TaskSpan {
-        var span = maker.producer(7, endedBefore: 2 * second, in: trace(2))
-        span.isSampled = isSampled
-        return span
-    }
+    private func made() -> TaskSpan { maker.producer(7, endedBefore: 2 * second, in: trace(2)) }
 
     private func collected(_ requests: [TaskSpan]..., collects: Bool = true) -> [KnownWait] {
         var aggregator = makeAggregator { $0.collectsWaits = collects }
@@ -47,18 +43,6 @@ struct CollectedWaitsTests {
             #expect(found == expected)
         }
         #expect(collected([made, span], collects: false) == [])
-    }
-
-    @Test("There is none whose producer or whose attempt is nowhere, because it was not sampled")
-    func unsampled() {
-        for (span, made) in [(process(), made(isSampled: false)), (process { $0.isSampled = false }, made())] {
-            #expect(collected([made], [span]) == [] && collected([span], [made]) == [])
-            #expect(collected([span, made]) == [])
-            // Its wait is known all the same.
-            var aggregator = makeAggregator { $0.collectsWaits = true }
-            maker.observe([span, made], with: &aggregator)
-            #expect(aggregator.waits() == Series(count: 1, sum: 2))
-        }
     }
 
     @Test("A wait that the attempt itself or its task's message tells begins at the span that it names")
@@ -104,11 +88,16 @@ struct CollectedWaitsTests {
         }
     }
 
-    @Test("A producer that has come, and was not sampled, counts more than a link that does not say so")
+    @Test("A producer that has come was exported, and so sampled, whatever the link says")
     func seenProducer() {
-        let span = process { $0.wait = .integer(3) }
-        #expect(collected([made(isSampled: true), span]).map(\.producer) == [Self.producer])
-        #expect(collected([made(isSampled: false), span]) == [])
+        for isLinkSampled in [true, false] {
+            let span = process {
+                $0.wait = .integer(3)
+                $0.isLinkSampled = isLinkSampled
+            }
+            #expect(collected([made(), span]).map(\.producer) == [Self.producer])
+            #expect(collected([span]).count == (isLinkSampled ? 1 : 0))
+        }
     }
 
     @Test(
