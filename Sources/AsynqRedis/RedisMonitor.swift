@@ -75,6 +75,9 @@ package final class RedisMonitor: Sendable {
         let client: any RedisClient
         var backoff = ReconnectBackoff(max: maxBackoff)
         var due: [RedisWork: MonotonicTime] = [:]
+        /// Why other work failed as a whole; the scrape that follows at once says whether that was Redis' own failure.
+        var failure: (work: RedisWork, error: RedisError)?
+        var isClockOff = false
     }
 
     private func run() {
@@ -118,6 +121,7 @@ package final class RedisMonitor: Sendable {
             case .scrape:
                 try scrape(&state, at: start, deadline: deadline)
                 state.backoff.noteSuccess()
+                if let failure = state.failure.take() { note([failure.error], of: failure.work) }
             case .lookAhead: try sampleQueues(&state, deadline: deadline)
             case .memorySampling: try sampleMemory(&state, deadline: deadline)
             case .deadLetters: try readDeadLetters(&state, deadline: deadline)
@@ -125,12 +129,16 @@ package final class RedisMonitor: Sendable {
         } catch {
             if isStopping.load(ordering: .acquiring) { return }
             if work == .scrape {
+                // The failure of the work before it is this one.
+                state.failure = nil
                 state.backoff.noteFailure(at: clock.monotonic())
                 state.due[.scrape] = state.backoff.nextAttempt
                 note(error, seconds: clock.monotonic().seconds(since: start))
             } else {
                 if work == .memorySampling { status.withLock { $0.noteMemory([:]) } }
-                note([error], of: work)
+                // No answer is given from a scrape once it is known that Redis may be gone.
+                state.failure = (work, error)
+                state.due[.scrape] = clock.monotonic()
             }
         }
     }
@@ -141,9 +149,10 @@ package final class RedisMonitor: Sendable {
         try state.client.prepare(deadline: deadline)
         let snapshot = try state.scraper.scrape(state.client, deadline: deadline)
         note(snapshot, seconds: clock.monotonic().seconds(since: start))
+        noteClock(state.scraper.redisClock, &state.isClockOff)
         state.observers.snapshot(snapshot)
-        // Those whose node does not answer included: they are not gone.
-        if let names = state.scraper.lastNames() { state.observers.queueNames(names) }
+        // Those whose node does not answer included, and those that the filter leaves out: they are not gone.
+        if let names = state.scraper.allNames { state.observers.queueNames(names) }
         letters.withLock { $0.add([], present: snapshot.queues.map(\.name)) }
         let skipped = state.scraper.takeSkippedLetters()
         status.withLock { $0.skippedLetters += skipped }
@@ -166,7 +175,8 @@ package final class RedisMonitor: Sendable {
 
     private func sampleQueues(_ state: inout ThreadState, deadline: MonotonicTime) throws(RedisError) {
         let client = state.client
-        guard client.isConnected, let names = state.scraper.lastNames() else { return }
+        guard client.isConnected, current.snapshot != nil, let names = state.scraper.lastNames() else { return }
+        state.lookAhead?.clockCorrection = state.scraper.redisClock.correction
         let servers = Array(state.scraper.lastServers.keys)
         let samples =
             try state.lookAhead?.sampleQueues(client, names: names, servers: servers, deadline: deadline) ?? []
@@ -206,10 +216,12 @@ package final class RedisMonitor: Sendable {
         if wasDown { logger.notice("Redis answers again", metadata: ["redis": "\(options.target.description)"]) }
     }
 
+    /// What has one cause, which its message says, is one error, however many queues it hit.
     private func note(_ errors: [RedisError], of work: RedisWork) {
-        if !errors.isEmpty {
+        let causes = Dictionary(errors.map { ($0.message, $0.reason) }) { first, _ in first }
+        if !causes.isEmpty {
             status.withLock { status in
-                for error in errors { status.errors[error.reason, default: 0] += 1 }
+                for reason in causes.values { status.errors[reason, default: 0] += 1 }
             }
         }
         logNews(RedisSnapshot.messages(of: errors), of: work)
@@ -225,6 +237,20 @@ package final class RedisMonitor: Sendable {
             logger.warning("a part of the \(work.rawValue) failed", metadata: ["error": "\(message)"])
         }
         if !old.isEmpty && messages.isEmpty { logger.notice("the \(work.rawValue) is complete again") }
+    }
+
+    /// Once when they begin to differ, and once when they agree again.
+    private func noteClock(_ redisClock: RedisClock, _ wasOff: inout Bool) {
+        guard let offset = redisClock.offset, redisClock.isOff != wasOff else { return }
+        wasOff = redisClock.isOff
+        let metadata: Logger.Metadata = ["redis_minus_ours_seconds": "\(offset.inSeconds)"]
+        if wasOff {
+            logger.warning(
+                "the clocks of Redis and of this machine differ: set them (NTP); servers and tasks are judged by Redis' clock",
+                metadata: metadata)
+        } else {
+            logger.notice("the clocks of Redis and of this machine agree again", metadata: metadata)
+        }
     }
 
     private func note(_ error: RedisError, seconds: Double) {

@@ -4,7 +4,7 @@ package import Model
 package struct RedisObservers: Sendable {
     /// What each good scrape saw.
     package var snapshot: @Sendable (RedisSnapshot) -> Void = { _ in }
-    /// The queues that a good scrape saw and the filter accepts.
+    /// The queues that a good scrape saw, before the filter.
     package var queueNames: @Sendable ([QueueName]) -> Void = { _ in }
     /// The waits that the look-ahead samples show.
     package var waits: @Sendable ([WaitSample]) -> Void = { _ in }

@@ -35,4 +35,11 @@ extension WallTime {
     package func duration(since earlier: WallTime) -> Duration {
         .nanoseconds(nanoseconds(since: earlier))
     }
+
+    /// Returns the moment that lies `duration` later; earlier for a negative one. Saturates at both ends of the clock.
+    package func advanced(by duration: Duration) -> WallTime {
+        let delta = duration.wholeNanoseconds
+        let (sum, overflow) = nanoseconds.addingReportingOverflow(delta)
+        return WallTime(nanoseconds: overflow ? (delta < 0 ? .min : .max) : sum)
+    }
 }

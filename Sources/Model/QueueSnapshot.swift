@@ -14,11 +14,13 @@ package struct QueueSnapshot: Sendable, Equatable {
     /// has no `pending_since`.
     package var latencyNanoseconds: Int64?
     package var isPaused: Bool?
-    /// Totals since the keys were made; `processed` includes the failures.
+    /// The total since the key was made, failures included, as Redis says it.
     package var processed: Int64?
+    /// Totals as they are passed on (`RisingCounter`): failures, and `processed` − failures.
     package var failed: Int64?
-    /// `processed` − `failed`; never less than before while `processed` grows.
     package var completed: Int64?
+    /// Whether `asynq:queues` has it; false where only live servers name it, nil where the set was never read.
+    package var isRegistered: Bool?
     /// Active tasks whose lease has expired: their worker is gone.
     package var orphaned: Int64?
     /// How long the task that runs longest has been running, by its worker; nil where none runs.
@@ -76,8 +78,10 @@ package struct RedisSnapshot: Sendable {
     package var servers: [ServerSnapshot]?
     package var schedulerEntries: [SchedulerEntrySnapshot]?
     package var info = RedisInfo()
-    /// The wall clock just before the per-queue commands were sent: ages are relative to it.
+    /// Our wall clock just before the per-queue commands were sent.
     package let takenAt: WallTime
+    /// Redis' clock minus ours; nil where Redis does not tell its time.
+    package var clockOffset: Duration?
     /// What was left out, one entry a cause; each costs its own sample only.
     package var partialErrors: [ScrapeErrorReason]
     /// What they say, for the log: the first few, each once.

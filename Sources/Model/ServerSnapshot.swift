@@ -59,6 +59,8 @@ package struct RedisInfo: Sendable, Equatable {
     package var maxMemoryBytes: Int64?
     package var evictedKeys: Int64?
     package var connectedClients: Int64?
+    /// Redis' clock when it answered, microseconds since 1970.
+    package var timeMicroseconds: Int64?
 
     package init() {}
 }

@@ -15,12 +15,16 @@ package protocol RedisClient: AnyObject {
 
     /// Whether `roundTrip` has a chance without `prepare`.
     var isConnected: Bool { get }
+
+    /// Whether one command may name keys of several slots: not in a Cluster.
+    var takesKeysOfSeveralSlots: Bool { get }
 }
 
 extension RedisClient {
     package func prepare(deadline: MonotonicTime) throws(RedisError) {}
     package func takeNodeErrors() -> [RedisError] { [] }
     package var isConnected: Bool { true }
+    package var takesKeysOfSeveralSlots: Bool { true }
 }
 
 /// One Redis, named by the configuration or by sentinels. A connection that failed is dropped: half a reply may be left in
@@ -76,9 +80,11 @@ final class SingleRedis: RedisClient {
 
     func roundTrip(_ pipeline: RedisPipeline, deadline: MonotonicTime) throws(RedisError) -> [RedisReply] {
         let replies = pipeline.repliesOfOneNode(try ask(pipeline, deadline))
-        // One node of a Cluster: what it holds would look like all there is.
-        for text in replies.lazy.compactMap(\.errorText) where text.hasPrefix("MOVED ") || text.hasPrefix("ASK ") {
-            throw RedisError(reply: text)
+        for text in replies.lazy.compactMap(\.errorText) {
+            let error = RedisError(reply: text)
+            // One node of a Cluster: what it holds would look like all there is. Or what concerns all commands, LOADING for one:
+            // that is one failure, and not one of each command.
+            if text.hasPrefix("MOVED ") || text.hasPrefix("ASK ") || error.concernsAllCommands { throw error }
         }
         if let connection, let text = replies.first?.errorText, RedisError.isUnknownCommand(text),
             let sentinel = try connection.explainSentinel(deadline: deadline)

@@ -6,6 +6,17 @@ extension RedisPipeline {
     package mutating func scard(_ key: [UInt8]) -> Ask<Int64> { ask("SCARD", [key]) { $0.number } }
     package mutating func exists(_ key: [UInt8]) -> Ask<Bool> { ask("EXISTS", [key]) { $0.number.map { $0 > 0 } } }
 
+    /// How many of the keys exist. They have to lie in one slot of a Cluster.
+    package mutating func exists(_ keys: [[UInt8]]) -> Ask<Int64> { ask("EXISTS", keys) { $0.number } }
+
+    /// The values in the order of the keys; nil for one that is no string. The keys have to lie in one slot of a Cluster.
+    package mutating func mget(_ keys: [[UInt8]]) -> Ask<[[UInt8]?]> {
+        let count = keys.count
+        return ask("MGET", keys) { reply in
+            reply.elements.flatMap { $0.count == count ? $0.map(\.bytes) : nil }
+        }
+    }
+
     /// nil where there is no such key.
     package mutating func get(_ key: [UInt8]) -> Ask<[UInt8]?> { ask("GET", [key]) { $0.bytesOrNull } }
 
@@ -94,6 +105,13 @@ extension RedisPipeline {
         return Ask(index: index, command: "INFO") { $0.elements.map { $0.map(\.bytes) } }
     }
 
+    /// `TIME`, the microseconds since 1970 of each node; nil for a node that refuses.
+    package mutating func time() -> Ask<[Int64?]> {
+        Ask(index: addForEveryNode("TIME", isOptional: true).index, command: "TIME") {
+            $0.elements.map { $0.map(\.microseconds) }
+        }
+    }
+
     // MARK: Arguments
 
     private mutating func ask<Reply>(
@@ -136,6 +154,15 @@ extension RedisReply {
     fileprivate var strings: [[UInt8]]? {
         if self == .null { return [] }
         return elements.map { $0.compactMap(\.bytes) }
+    }
+
+    /// The reply to TIME: seconds and microseconds.
+    fileprivate var microseconds: Int64? {
+        guard let parts = elements, parts.count == 2, let seconds = parts[0].number,
+            let rest = parts[1].number
+        else { return nil }
+        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000)
+        return overflow ? nil : product &+ rest
     }
 
     /// The reply to a command WITHSCORES: member, score, member, score, …

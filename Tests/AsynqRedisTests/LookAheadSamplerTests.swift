@@ -237,6 +237,54 @@ struct LookAheadSamplerTests {
         #expect(stage.sampler.errors.isEmpty)
     }
 
+    @Test("A queue without tasks sleeps after ten samples, and wakes in the sample that sees one, without loss")
+    func sleep() throws {
+        let stage = Stage()
+        for _ in 0..<LookAheadSampler.samplesBeforeSleep {
+            _ = try stage.sample("q", "r")
+            #expect(stage.store.asked.last?.count == 4)
+            stage.pass(milliseconds: 1000)
+        }
+        let probe = ["EXISTS asynq:{q}:pending asynq:{q}:active asynq:{r}:pending asynq:{r}:active"]
+        for _ in 0..<3 {
+            _ = try stage.sample("q", "r")
+            #expect(stage.store.asked.last == probe)
+            stage.pass(milliseconds: 1000)
+        }
+        stage.push("a", queue: "r", age: 7)
+        _ = try stage.sample("q", "r")
+        #expect(stage.store.asked.suffix(3).map(\.count) == [1, 4, 1] && stage.tasks.count == 1)
+        stage.pass(milliseconds: 1000)
+        stage.store.finish("a", queue: "r")
+        #expect(try stage.sample("q", "r") == [7.5])
+        // The other one sleeps on, and this one looks out for a while.
+        #expect(stage.store.asked.suffix(2).first?.count == 3)
+    }
+
+    @Test("A probe of sleeping queues that fails costs nothing but the lists")
+    func failedProbe() throws {
+        let stage = Stage()
+        for _ in 0..<LookAheadSampler.samplesBeforeSleep {
+            _ = try stage.sample("q")
+            stage.pass(milliseconds: 1000)
+        }
+        stage.store.instead["EXISTS asynq:{q}:pending"] = .error("NOPERM no")
+        stage.push("a", age: 1)
+        _ = try stage.sample("q")
+        #expect(stage.tasks.count == 1 && stage.sampler.errors.isEmpty)
+    }
+
+    @Test("Times are those of Redis' clock: by how much ours is off changes no wait", arguments: [0, 15, -15])
+    func clock(seconds: Int64) throws {
+        let stage = Stage()
+        stage.sampler.clockCorrection = .seconds(seconds)
+        stage.push("a", age: 7 - seconds)
+        _ = try stage.sample("q")
+        stage.pass(milliseconds: 1000)
+        stage.store.finish("a")
+        #expect(try stage.sample("q") == [7.5])
+    }
+
     @Test("Two intervals between two samples are no gap, a millisecond more is one", arguments: [2000, 2001])
     func gap(milliseconds: Int64) throws {
         let stage = Stage()

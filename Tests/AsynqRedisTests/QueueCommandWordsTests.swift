@@ -84,7 +84,7 @@ struct QueueCommandWordsTests {
         #expect(
             Self.words(second) == [
                 "HMGET asynq:{q}:t:first state pending_since", "HMGET asynq:{q}:t:second state pending_since",
-                "LRANGE asynq:{q}:active 0 9999",
+                "LINDEX asynq:{q}:pending -1", "LRANGE asynq:{q}:active 0 9999",
                 "ZRANGEBYSCORE asynq:{q}:archived 1699999940 +inf WITHSCORES LIMIT 0 20000", "ZCARD asynq:{q}:g:g",
             ])
     }

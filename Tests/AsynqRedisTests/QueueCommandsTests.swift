@@ -176,9 +176,37 @@ struct QueueCommandsTests {
         #expect(replies.scrape().errors.isEmpty)
         // Where nobody takes tasks, one is enough.
         replies.counts[1] = .integer(0)
-        #expect(replies.scrape().details == 6)
+        #expect(replies.scrape().details == 7, "and which one is the next by then")
         replies.lastProcessed = 10
         #expect(replies.scrape().details == 1)
+    }
+
+    @Test("A next task without a hash has latency 0, as Asynq says, whether workers take tasks or not")
+    func withoutHash() {
+        let waiting = Replies.pending("1699999990000000000")
+        var replies = Replies()
+        replies.next = .array(["b", "a"].map { Replies.text($0) })
+        func latency(_ details: RedisReply...) -> Int64? {
+            replies.details = details
+            #expect(replies.scrape().errors.isEmpty)
+            return replies.scrape().snapshot.latencyNanoseconds
+        }
+        // Workers take tasks: it is the next one still, or it was taken and is done.
+        #expect(latency(Replies.gone, waiting, Replies.text("a")) == 0)
+        #expect(latency(Replies.gone, waiting, Replies.text("b")) == 10_000_000_000)
+        #expect(latency(Replies.gone, Replies.gone, Replies.text("b")) == 0)
+        #expect(latency(Replies.taken, Replies.gone, Replies.text("b")) == 0)
+        // Its state says something else, and it is the next one all the same.
+        #expect(
+            latency(
+                .array([Replies.text("archived"), Replies.text("1699999999000000000")]), waiting,
+                Replies.text("a")) == 1_000_000_000)
+        // All that were read are done, and others have come.
+        replies.counts[0] = .integer(50)
+        #expect(latency(Replies.gone, Replies.gone, Replies.text("z")) == nil)
+        // No worker takes tasks.
+        (replies.counts[1], replies.lastProcessed) = (.integer(0), 10)
+        #expect(latency(Replies.gone) == 0)
     }
 
     @Test("An empty queue has latency 0 and asks for no details")
@@ -219,7 +247,7 @@ struct QueueCommandsTests {
         replies.groups = .integer(QueueCommands.maxGroups + 1)
         replies.members = .array([Replies.text("a")])
         let first = replies.scrape()
-        #expect(first.errors == [.limit] && first.snapshot.size[.aggregating] == nil && first.details == 1)
+        #expect(first.errors == [.limit] && first.snapshot.size[.aggregating] == nil && first.details == 2)
         #expect(first.snapshot.groups == QueueCommands.maxGroups + 1)
         let second = replies.scrape(lastGroupCount: QueueCommands.maxGroups + 1)
         #expect(second.errors == [.limit] && second.snapshot.size[.aggregating] == nil)

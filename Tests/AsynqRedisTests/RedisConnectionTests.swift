@@ -73,9 +73,9 @@ struct RedisConnectionTests {
 
     @Test("A list of queues that is no list is a protocol error; an error reply has its own reason")
     func wrongReply() throws {
-        // The queues, two indexes and three sections of INFO are asked for at once.
+        // The queues, two indexes, four sections of INFO and the time are asked for at once.
         func failure(_ reply: String) throws -> ScrapeErrorReason? {
-            Self.failure(try ScriptedServer(["+OK\r\n", String(repeating: reply + "\r\n", count: 6)]))
+            Self.failure(try ScriptedServer(["+OK\r\n", String(repeating: reply + "\r\n", count: 8)]))
         }
         #expect(try failure(":5") == .protocolError)
         #expect(try failure("-LOADING Redis is loading") == .loading)

@@ -8,17 +8,25 @@ import Testing
 
 @Suite("The commands of a scrape")
 struct ScrapeCommandTests {
+    private enum Load {
+        case empty
+        /// Tasks that are done, or dead.
+        case archive
+        /// Something of all that there can be.
+        case busy
+    }
+
     /// A Redis with one queue, one server and one scheduler, which remembers what it was asked.
     private final class RecordingClient: RedisClient {
         typealias Sent = (roundTrip: Int, command: String)
 
         var sent: [Sent] = []
-        private let isBusy: Bool
+        private let load: Load
         private var roundTrips = 0
+        private var isBusy: Bool { load == .busy }
 
-        /// `isBusy`: the queue has something of all that there can be.
-        init(isBusy: Bool) {
-            self.isBusy = isBusy
+        init(_ load: Load) {
+            self.load = load
         }
 
         func prepare(deadline: MonotonicTime) throws(RedisError) {
@@ -45,6 +53,7 @@ struct ScrapeCommandTests {
 
         /// As the document writes it.
         private static func command(_ words: [String]) -> String {
+            guard words.count > 1 else { return words[0] }
             let key = words[1]
             for kind in ["servers", "workers", "schedulers"] where key.hasPrefix("asynq:\(kind):{") {
                 return "\(words[0]) asynq:\(kind):{…}"
@@ -61,8 +70,8 @@ struct ScrapeCommandTests {
             func list(_ texts: [String]) -> RedisReply { .array(texts.map { .string(Array($0.utf8)) }) }
             switch command {
             case "SMEMBERS asynq:queues": return list(["q"])
-            case "ZRANGEBYSCORE asynq:servers": return list(["asynq:servers:{h:1:s}"])
-            case "ZRANGEBYSCORE asynq:schedulers": return list(["asynq:schedulers:{h:1:s}"])
+            case "ZRANGE asynq:servers": return list(["asynq:servers:{h:1:s}", "1e+10"])
+            case "ZRANGE asynq:schedulers": return list(["asynq:schedulers:{h:1:s}", "1e+10"])
             case "ZRANGE archived" where isBusy: return list(["old", "1"])
             case "ZRANGEBYSCORE archived" where isBusy && roundTrips == 2:
                 return list((0..<1000).flatMap { ["id \($0)", "100"] })
@@ -71,23 +80,25 @@ struct ScrapeCommandTests {
             case "LRANGE asynq:schedulers:{…}" where isBusy: return list(["\n\u{1}e"])
             case "HKEYS asynq:workers:{…}" where isBusy: return list(["a"])
             case "ZRANGEBYSCORE lease" where isBusy, "SMEMBERS groups" where isBusy: return list(["a"])
-            case "LINDEX pending -32", "LINDEX pending -256": return .null
+            case "LINDEX pending -32", "LINDEX pending -256", "LINDEX pending -1": return .null
             case "HMGET t:<id>": return list(["pending", "1"])
+            case "ZCARD archived" where load == .archive, "ZCARD completed" where load == .archive: return .integer(2)
             default: break
             }
             switch words[0] {
             case "LLEN", "ZCARD", "ZCOUNT", "SCARD", "EXISTS": return .integer(isBusy ? 300 : 0)
             case "GET", "INFO": return .null
+            case "MGET": return .array([.null, .null])
             default: return .array([])
             }
         }
     }
 
-    /// What two scrapes ask, the first one, which takes what is there for known, and a later one.
-    private static func scrapes(isBusy: Bool) throws -> [[RecordingClient.Sent]] {
-        let client = RecordingClient(isBusy: isBusy)
+    /// What scrapes ask: the first one, which takes what is there for known, a later one, and one of what rests by then.
+    private static func scrapes(_ load: Load) throws -> [[RecordingClient.Sent]] {
+        let client = RecordingClient(load)
         var scraper = QueueScraper(filter: .all, clock: .system)
-        return try (0..<2).map { _ in
+        return try (0..<3).map { _ in
             try client.prepare(deadline: .soon)
             _ = try scraper.scrape(client, deadline: .soon)
             return client.sent
@@ -101,7 +112,7 @@ struct ScrapeCommandTests {
     @Test("The document lists each command that a scrape can send, and no other")
     func table() throws {
         let documented = try ScrapeCommand.documented().map { "\($0.roundTrip) \($0.command)" }
-        let sent = try Self.scrapes(isBusy: true).flatMap(Self.lines)
+        let sent = try [Load.busy, .archive].flatMap { try Self.scrapes($0) }.flatMap(Self.lines)
         #expect(Set(sent) == Set(documented))
         #expect(Set(documented).count == documented.count)
     }
@@ -112,11 +123,14 @@ struct ScrapeCommandTests {
             !$0.isConditional && !["next task", "group"].contains($0.each)
         }
         .map { "\($0.roundTrip) \($0.command)" }
-        let scrapes = try Self.scrapes(isBusy: false).map(Self.lines)
+        let scrapes = try Self.scrapes(.empty).map(Self.lines)
         // The server has not said that it is idle.
-        let each = always + ["2 SMEMBERS groups", "2 HKEYS asynq:workers:{…}"]
+        let ofServer = ["1 TIME", "1 INFO server", "2 HKEYS asynq:workers:{…}"]
+        let each = always + ofServer + ["2 SMEMBERS groups"]
         #expect(scrapes[0].sorted() == (each + ["2 ZRANGE archived"]).sorted())
         #expect(scrapes[1].sorted() == (each + ["2 ZRANGEBYSCORE archived"]).sorted())
+        let ofOthers = always.filter { !$0.hasPrefix("2 ") || $0.contains("{…}") }
+        #expect(scrapes[2].sorted() == (ofOthers + ofServer + ["1 EXISTS pending", "1 MGET processed"]).sorted())
     }
 
     @Test("The user that the document describes may run them all")

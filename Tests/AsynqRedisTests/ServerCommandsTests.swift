@@ -10,7 +10,12 @@ struct ServerCommandsTests {
     private static let now = WallTime(seconds: 1_700_000_000)
 
     private static func text(_ text: String) -> RedisReply { .string(Array(text.utf8)) }
-    private static func list(_ texts: String...) -> RedisReply { .array(texts.map { text($0) }) }
+    /// Members of an index that live still for a while.
+    private static func list(_ texts: String...) -> RedisReply { index(texts.map { ($0, now.wholeSeconds + 5) }) }
+
+    private static func index(_ members: [(String, Int64)]) -> RedisReply {
+        .array(members.flatMap { [text($0.0), text(String($0.1))] })
+    }
 
     private static func info(_ host: String) -> [UInt8] {
         var writer = WireWriter()
@@ -45,14 +50,16 @@ struct ServerCommandsTests {
 
     private static func scrape(
         servers: RedisReply = list(), schedulers: RedisReply = list(),
-        info: [RedisReply] = [.array([]), .array([]), .array([])],
-        details: [RedisReply] = [], last: [[UInt8]: ServerSnapshot] = [:]
+        info: [RedisReply] = [.array([]), .array([]), .array([])], times: [String] = [], time: RedisReply = .array([]),
+        details: [RedisReply] = [], last: [[UInt8]: ServerSnapshot] = [:], clock: RedisClock = RedisClock()
     ) -> ServerCommands {
-        var scrape = ServerCommands(last: last)
+        var scrape = ServerCommands(last: last, clock: clock)
         var pipeline = RedisPipeline()
         pipeline.add("PING")
-        let indexes = scrape.addIndexes(to: &pipeline, at: now)
-        scrape.readIndexes(indexes, [.null, servers, schedulers] + info)
+        let indexes = scrape.addIndexes(to: &pipeline)
+        scrape.readIndexes(
+            indexes, [.null, servers, schedulers] + info + [time, .array(times.map { text($0) })], sent: now,
+            received: now)
         var second = RedisPipeline()
         second.add("PING")
         let asked = scrape.addDetails(to: &second)
@@ -74,7 +81,7 @@ struct ServerCommandsTests {
     func oneBad() {
         let names = (0..<5).map { "asynq:servers:{\($0)}" }
         let scrape = Self.scrape(
-            servers: .array(names.map { Self.text($0) }),
+            servers: Self.index(names.map { ($0, Self.now.wholeSeconds) }),
             details: [
                 .error("WRONGTYPE no text"), .string([0x0A, 0x7F]), .null, .integer(3), .string(Self.info("good")),
             ])
@@ -108,7 +115,7 @@ struct ServerCommandsTests {
     func limit() {
         func scrape(_ count: Int) -> ServerCommands {
             Self.scrape(
-                servers: .array((0..<count).map { Self.text("asynq:servers:{\($0)}") }),
+                servers: Self.index((0..<count).map { ("asynq:servers:{\($0)}", Self.now.wholeSeconds) }),
                 details: Array(repeating: .null, count: ServerCommands.maxMembers))
         }
         #expect(scrape(ServerCommands.maxMembers).errors.isEmpty)
@@ -144,5 +151,72 @@ struct ServerCommandsTests {
         #expect(scrape.nodeCount == 2 && scrape.errors.isEmpty)
         #expect(scrape.info.usedMemoryBytes == 15 && scrape.info.evictedKeys == 3)
         #expect(scrape.info.maxMemoryBytes == nil && scrape.info.connectedClients == nil)
+    }
+
+    /// Redis' clock, so many seconds from ours.
+    private static func info(ahead seconds: Int64) -> String {
+        "server_time_usec:\((now.wholeSeconds + seconds) * 1_000_000)\r\n"
+    }
+
+    @Test(
+        "Servers and schedulers live up to their second by Redis' clock, whatever ours says",
+        arguments: [0, 15, -15, 40, 3600, -86_400] as [Int64])
+    func liveness(redisAhead seconds: Int64) {
+        let now = Self.now.wholeSeconds + seconds
+        let index = Self.index([
+            ("asynq:servers:{a}", now - 1), ("asynq:servers:{b}", now), ("asynq:servers:{c}", now + 9),
+        ])
+        let info = RedisReply.string(Self.info("a"))
+        let scrape = Self.scrape(
+            servers: index, schedulers: index, times: [Self.info(ahead: seconds)],
+            details: [info, info, .array([]), .array([])])
+        #expect(scrape.serverKeys == ["asynq:servers:{b}", "asynq:servers:{c}"].map { Array($0.utf8) })
+        #expect(scrape.servers?.count == 2 && scrape.schedulerEntries == [])
+        #expect(scrape.clock.offset == .seconds(seconds) && scrape.clock.source == .info)
+    }
+
+    @Test("TIME tells the clock, else INFO; where neither may be asked, our clock is used")
+    func time() {
+        let micro = RedisReply.array([Self.text(String(Self.now.wholeSeconds + 15)), Self.text("500000")])
+        let asked = Self.scrape(servers: Self.list("asynq:servers:{a}"), time: .array([micro]))
+        #expect(asked.clock.offset == .milliseconds(15_500) && asked.serverKeys == [] && asked.clock.source == .time)
+        let forbidden = Self.scrape(
+            servers: Self.list("asynq:servers:{a}"), time: .array([.error("NOPERM no")]), details: [.null])
+        #expect(
+            forbidden.clock.offset == nil && forbidden.clock.source == nil && forbidden.serverKeys?.count == 1
+                && forbidden.errors.isEmpty)
+        // Of three nodes the one in the middle.
+        let nodes = Self.scrape(times: [2, 500, 1].map { Self.info(ahead: $0) })
+        #expect(nodes.clock.offset == .seconds(2))
+    }
+}
+
+@Suite("Redis' clock")
+struct RedisClockTests {
+    private static func time(_ microseconds: Int64) -> WallTime { WallTime(nanoseconds: microseconds * 1000 + 999) }
+
+    @Test("The offset moves only where what Redis says contradicts it")
+    func offset() {
+        var clock = RedisClock()
+        func record(_ redis: Int64, _ sent: Int64, _ received: Int64) -> Duration? {
+            clock.record(microseconds: redis, sent: Self.time(sent), received: Self.time(received))
+            return clock.offset
+        }
+        #expect(record(1000, 1000, 1000) == .zero)
+        #expect(record(1_500_000, 0, 2_000_000) == .zero, "a slow round trip says little")
+        #expect(record(15_000_100, 0, 200) == .seconds(15))
+        #expect(record(15_000_900, 0, 1000) == .seconds(15))
+        #expect(record(14_000_000, 0, 2000) == .microseconds(13_999_000))
+    }
+
+    @Test("More than a day is no drift: the offset is told, and nothing is corrected by it")
+    func largest() {
+        var clock = RedisClock()
+        #expect(clock.correction == .zero && !clock.isOff)
+        for (seconds, correction) in [(86_400, 86_400), (86_401, 0), (-86_401, 0), (2, 2)] as [(Int64, Int64)] {
+            clock.record(microseconds: seconds * 1_000_000, sent: Self.time(0), received: Self.time(0))
+            #expect(clock.offset == .seconds(seconds) && clock.correction == .seconds(correction))
+            #expect(clock.isOff == (seconds != 2))
+        }
     }
 }

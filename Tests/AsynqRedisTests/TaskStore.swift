@@ -26,7 +26,8 @@ final class TaskStore: RedisClient {
         let commands = (0..<pipeline.count).map { Self.words(pipeline.bytes(of: $0)) }
         asked.append(commands.map { $0.joined(separator: " ") })
         return commands.map { words in
-            instead[words[0] + " " + words[1]] ?? answer(words[0], words[1], Array(words.dropFirst(2)))
+            instead[words.prefix(2).joined(separator: " ")]
+                ?? (words.count < 2 ? .array([]) : answer(words[0], words[1], Array(words.dropFirst(2))))
         }
     }
 
@@ -42,6 +43,8 @@ final class TaskStore: RedisClient {
             let (first, last) = (Int(arguments[0]) ?? 0, Int(arguments[1]) ?? -1)
             let part = first < 0 ? list.suffix(-first) : list.dropFirst(first).prefix(last - first + 1)
             return .array(part.map { .string(Array($0.utf8)) })
+        case "EXISTS":
+            return .integer(Int64(([key] + arguments).count { lists[$0]?.isEmpty == false }))
         case "HMGET":
             return .array(arguments.map { (hashes[key]?[$0]).map { .string($0) } ?? .null })
         case "ZMSCORE":

@@ -96,6 +96,22 @@ def test_a_wrong_password(start_collector, server):
     assert_recovers(collector, "authentication", "WRONGPASS")
 
 
+def test_one_answer_of_loading_is_one_error_however_many_queues_a_look_asks(start_collector, server):
+    """Each look asks sixteen queues, and the scrape is an hour away."""
+    with RedisProxy(server) as proxy:
+        collector = start_collector(options={
+            "redis.url": proxy.url, "redis.interval": "1h", "redis.look-interval": "200ms", "redis.timeout": "1s"})
+        eventually("looks", lambda: len(proxy.round_trips()) > 6)
+        assert errors(collector.metrics()) == {}
+        proxy.answer_once(b"LOADING Redis is loading the dataset in memory")
+        page = eventually("an error", lambda: errors(p := collector.metrics()) and p)
+        assert errors(page) == {"loading": 1}
+        looked = len(proxy.round_trips())
+        eventually("more looks", lambda: len(proxy.round_trips()) > looked + 5)
+        page = collector.metrics()
+        assert errors(page) == {"loading": 1} and page.value("asynq_redis_up") == 1
+
+
 DOCUMENTED_USER = {"redis.username": acl.USER, "redis.password": acl.PASSWORD}
 
 

@@ -203,6 +203,63 @@ def test_no_queues_are_told_from_queues_that_are_not_known(start_collector, redi
     assert json.loads(empty.get("/api/v1/queues").body) == []
 
 
+def document(collector, queue: str) -> dict:
+    answer = ask(collector, queue)
+    assert answer.status == 200, answer
+    return json.loads(answer.body)
+
+
+def test_a_next_task_without_a_hash_has_waited_for_nothing_as_asynq_says(start_collector, redis):
+    server, client = redis
+    push(client, 2, age_seconds=100)
+    client.delete("asynq:{q}:t:0")
+    # Whether workers take tasks of the queue is known from the second scrape on.
+    for active in ([], ["busy"]):
+        if active:
+            client.lpush("asynq:{q}:active", *active)
+        collector = start(start_collector, server)
+        holds_for("it waits for nothing", lambda: scale(collector)["oldest_wait_seconds"] == 0, seconds=1)
+        assert scale(collector)["pending"] == 2
+        page = collector.metrics()
+        assert page.value("asynq_queue_latency_seconds", {"queue": "q"}) == 0
+        assert page.sum("asynq_redis_scrape_errors_total") == 0
+        collector.stop()
+
+
+def test_a_number_that_cannot_be_read_is_left_out_and_the_others_stay(start_collector, redis):
+    server, client = redis
+    push(client, 2)
+    client.set("asynq:{q}:active", "no list")
+    client.hset("asynq:{q}:t:0", "pending_since", "yesterday")
+    client.sadd("asynq:queues", "forbidden")
+    collector = start(start_collector, server)
+    assert document(collector, "q") == {"queue": "q", "pending": 2, "wait_p95_seconds": 0}
+    client.delete("asynq:{q}:active")
+    eventually("the workers", lambda: document(collector, "q") == {
+        "queue": "q", "pending": 2, "wait_p95_seconds": 0, "desired_workers": 1})
+    client.delete("asynq:{q}:pending")
+    client.set("asynq:{q}:pending", "no list")
+    eventually("the age is not known either", lambda: set(document(collector, "q")) == {"queue", "wait_p95_seconds"}
+               or ask(collector, "q").status == 503)
+    assert scale(collector, "forbidden") == ZEROS
+
+
+def test_no_answer_is_given_once_a_look_finds_redis_gone(start_collector, redis):
+    """The next scrape is an hour away; a look every 0.2 s finds out."""
+    server, _ = redis
+    collector = start(start_collector, server, **{"redis.interval": "1h", "redis.look-ahead": 100, "redis.look-interval": "200ms"})
+    assert scale(collector) == ZEROS
+    server.stop()
+    stopped = time.monotonic()
+    stale = eventually("503", lambda: (answer := ask(collector, "q")).status == 503 and answer, every=0.01)
+    assert time.monotonic() - stopped < 2 and b"Redis" in stale.body
+    assert not collector.metrics().has("asynq_queue_size")
+    server.start()
+    with server.client() as client:
+        client.sadd("asynq:queues", "q")
+    eventually("an answer again", lambda: ask(collector, "q").status == 200)
+
+
 def test_workers_with_long_tasks_are_kept(start_collector, redis):
     """None has ended, so nothing is known of their run time."""
     server, client = redis

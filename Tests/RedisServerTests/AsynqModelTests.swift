@@ -1,12 +1,35 @@
 import Glibc
 import Model
 import Platform
-import Redis
 import Synchronization
 import TestSupport
 import Testing
 
 @testable import AsynqRedis
+@testable import Redis
+
+/// A Redis whose clock is the model's.
+private final class ToldClock: RedisClient {
+    private let connection: RedisConnection
+    private let now: WallTime
+
+    init(_ connection: RedisConnection, _ now: WallTime) {
+        self.connection = connection
+        self.now = now
+    }
+
+    func roundTrip(_ pipeline: RedisPipeline, deadline: MonotonicTime) throws(RedisError) -> [RedisReply] {
+        var replies = try connection.roundTrip(pipeline, deadline: deadline)
+        let microseconds = now.nanoseconds / 1000
+        let time = [microseconds / 1_000_000, microseconds % 1_000_000].map {
+            RedisReply.string(Array(String($0).utf8))
+        }
+        for index in replies.indices where pipeline.bytes(of: index).starts(with: Array("*1\r\n$4\r\nTIME".utf8)) {
+            replies[index] = .array([.array(time)])
+        }
+        return replies
+    }
+}
 
 /// Plays random steps of Asynq against a real Redis, scrapes it, and compares with the model.
 private struct Comparison {
@@ -17,9 +40,13 @@ private struct Comparison {
     private let breaking = TestClock()
     private let clock = TestClock()
     private let seed: UInt64
+    /// By how much the collector's clock is ahead, and whether Redis tells its own.
+    private let aheadSeconds: Int64
+    private let isTold: Bool
     private var scraper: QueueScraper
     private var connection: RedisConnection?
     private var isBaseline = true
+    private var knownBefore: Set<Int> = []
     private(set) var asynq: ModelledAsynq
     private(set) var scrapes = 0
     private(set) var failedScrapes = 0
@@ -32,8 +59,11 @@ private struct Comparison {
         var random = SeededGenerator(seed: seed)
         // The collector's clock may be wrong, too.
         let ahead = [0, 0, 0, 5, 45, -20, -600].randomElement(using: &random) ?? 0
+        isTold = Bool.random(using: &random)
+        aheadSeconds = Int64(ahead)
         asynq = ModelledAsynq(random)
-        asynq.collectorAheadSeconds = Int64(ahead)
+        // What is compared with the collector's clock is compared with Redis', where it is told.
+        asynq.collectorAheadSeconds = isTold ? 0 : aheadSeconds
     }
 
     mutating func run(steps: Int) throws {
@@ -71,8 +101,9 @@ private struct Comparison {
     }
 
     private mutating func compare() throws {
-        let now = WallTime(nanoseconds: asynq.now.nanoseconds + asynq.collectorAheadSeconds * ModelledAsynq.nanoseconds)
-        clock.set(now)
+        let ours = asynq.now.advanced(by: .seconds(aheadSeconds))
+        let now = asynq.now.advanced(by: .seconds(asynq.collectorAheadSeconds))
+        clock.set(ours)
         // A scrape that breaks off anywhere in between must not count anything, nor forget anything.
         breaking.expireDeadlines(afterReadings: asynq.oneIn(isBaseline ? 3 : 10) ? asynq.number(1...12) : .max)
         guard let seen = try scrape() else {
@@ -80,21 +111,27 @@ private struct Comparison {
             return
         }
         scrapes += 1
-        for queue in asynq.queues.indices where asynq.listed.contains(queue) {
-            asynq.queues[queue].recordScrape(isBaseline: isBaseline)
+        // A queue is known by asynq:queues, or by a server that lives.
+        let served = Set(asynq.servers.live(at: now).flatMap(\.queues))
+        let known = asynq.queues.indices.filter { asynq.listed.contains($0) || served.contains(asynq.queues[$0].name) }
+        for queue in known {
+            let isNew = knownBefore.insert(queue).inserted
+            asynq.queues[queue].recordScrape(isBaseline: isNew && (isBaseline || !asynq.listed.contains(queue)))
         }
         isBaseline = false
-        let listed = asynq.listed.map { asynq.queues[$0] }.sorted { $0.name < $1.name }
+        let listed = known.map { asynq.queues[$0] }.sorted { $0.name < $1.name }
+        let registered = Set(asynq.listed.map { asynq.queues[$0].name })
         var differences: [String] = []
         func check(_ what: String, _ seen: some Equatable, _ expected: some Equatable, _ isEqual: Bool) {
             if !isEqual { differences.append("\(what): the scrape says \(seen), the model says \(expected)") }
         }
-        check("time", seen.takenAt, now, seen.takenAt == now)
+        check("time", seen.takenAt, ours, seen.takenAt == ours)
         check("errors", seen.errorMessages, [String](), seen.errorMessages.isEmpty && seen.partialErrors.isEmpty)
         let names = (seen.queues.map(\.name.text), listed.map(\.name.text))
         check("queues", names.0, names.1, seen.queues.map(\.name) == listed.map(\.name))
         for (seen, model) in zip(seen.queues, listed) {
-            let expected = model.snapshot(at: now)
+            var expected = model.snapshot(at: now)
+            expected.isRegistered = registered.contains(model.name)
             if seen != expected { differences += Self.differences(seen, expected) }
         }
         let servers = seen.servers?.sorted { $0.id < $1.id }
@@ -109,7 +146,8 @@ private struct Comparison {
         do {
             let open = try connection ?? RedisConnection(server.endpoint, clock: breaking.clock, deadline: .soon)
             connection = open
-            return try scraper.scrape(open)
+            let client: any RedisClient = isTold ? ToldClock(open, asynq.now) : open
+            return try scraper.scrape(client, deadline: .soon)
         } catch let error as RedisError where error.reason == .timeout {
             connection = nil
             return nil
@@ -135,6 +173,7 @@ private struct Comparison {
         check("orphaned", \.orphaned)
         check("overdue", \.overdue)
         check("dead-lettered", \.deadLettered)
+        check("registered", \.isRegistered)
         // A field that is new and not listed above.
         return lines.isEmpty ? ["\(expected.name.text): the scrape says \(seen), the model says \(expected)"] : lines
     }

@@ -44,12 +44,13 @@ struct RealRedisTests {
         (expected.groups, expected.latencyNanoseconds, expected.isPaused) = (2, 2_500_000_000, true)
         (expected.processed, expected.failed, expected.completed) = (100, 7, 93)
         (expected.orphaned, expected.overdue, expected.deadLettered) = (0, [.scheduled: 2, .retry: 2], 0)
+        expected.isRegistered = true
         #expect(snapshot.queues[1] == expected)
         #expect(snapshot.queues[0].size[.pending] == 1 && snapshot.queues[0].latencyNanoseconds == 0)
         var empty = QueueSnapshot(name: QueueName("leer"))
         for state in TaskState.allCases { empty.size[state] = 0 }
         (empty.groups, empty.latencyNanoseconds, empty.isPaused, empty.processed, empty.failed) = (0, 0, false, 0, 0)
-        empty.completed = 0
+        (empty.completed, empty.isRegistered) = (0, true)
         (empty.orphaned, empty.overdue, empty.deadLettered) = (0, [.scheduled: 0, .retry: 0], 0)
         #expect(snapshot.queues[2] == empty)
         #expect(snapshot.servers == [] && snapshot.schedulerEntries == [])
@@ -192,7 +193,7 @@ struct RealRedisTests {
         #expect(proxy.rounds - before <= 3)
         let allowed: Set = [
             "smembers", "llen", "zcard", "get", "exists", "lrange", "scard", "hmget", "zcount", "zrange",
-            "zrangebyscore", "info",
+            "zrangebyscore", "info", "time", "lindex",
             "client|setname", "config|resetstat",
         ]
         let statistics = try redis.send("INFO", "commandstats").bytes ?? []
@@ -204,8 +205,8 @@ struct RealRedisTests {
             calls += Int(line.drop { $0 != "=" }.dropFirst().prefix { $0 != "," }) ?? 0
         }
         let once = try ScrapeCommand.documented().count { $0.roundTrip == 1 }
-        // And SMEMBERS of the groups, the first look at the archive, and HMGET of the one task.
-        let ofEachQueue = try ScrapeCommand.ofEachQueue().count + 3
+        // And SMEMBERS of the groups, the first look at the archive, HMGET of the one task and LINDEX behind it.
+        let ofEachQueue = try ScrapeCommand.ofEachQueue().count + 4
         // And what this test sends, and the connection's name.
         #expect(calls <= once + 300 * ofEachQueue + 2)
     }

@@ -138,6 +138,9 @@ struct AskTests {
         #expect(words { _ = $0.zcount(Self.key, upTo: 12) } == "ZCOUNT key -inf 12")
         #expect(words { _ = $0.memoryUsage(Self.key) } == "MEMORY USAGE key")
         #expect(words { _ = $0.info("stats") } == "INFO stats")
+        #expect(words { _ = $0.time() } == "TIME")
+        #expect(words { _ = $0.exists([Self.key, [0x62]]) } == "EXISTS key b")
+        #expect(words { _ = $0.mget([Self.key, [0x62]]) } == "MGET key b")
         #expect(
             words { _ = $0.zrangeByScore(Self.key, from: nil, to: 7, limit: 3) }
                 == "ZRANGEBYSCORE key -inf 7 LIMIT 0 3")

@@ -106,6 +106,9 @@ def backlog() -> dict:
         lines("Overdue", "Scheduled and retry tasks whose time has passed. A few come and go every five seconds; a number that "
               "only rises means that nobody forwards them.",
               [query(from_redis("asynq_queue_overdue_tasks", by="state"), "{{queue}} {{state}}")], "short"),
+        states("In Redis' list of queues", "Whether asynq:queues has the queue. One that only its servers name is not seen by Asynq's own "
+               "tools.", [query(from_redis("asynq_queue_registered"), "{{queue}}")],
+               {"0": ("servers only", ORANGE), "1": ("listed", GREEN)}),
         lines("Aggregation groups", "Groups of the queue that collect tasks.",
               [query(from_redis("asynq_queue_groups"), "{{queue}}")], "short"),
     ])

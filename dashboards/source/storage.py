@@ -38,6 +38,8 @@ def redis() -> dict:
         lines("Fragmentation", "Memory that the system gave Redis, of what Redis uses. Far above 1: fragmented; below 1: swapped. "
               "Means little below 100 MB.",
               [query(f"redis_mem_fragmentation_ratio{{{EXPORTER}}}", "{{instance}}")], "none", width=8),
+        lines("Clock", "Redis' clock minus the collector's. Servers, leases and ages are judged by Redis' clock; has to be near 0.",
+              [query(f"asynq_redis_clock_offset_seconds{{{COLLECTORS}}}", "{{instance}}")], "s", width=8, minimum=None),
         lines("Scrapes by the collector", "How long one look at all queues takes.",
               [query(f"asynq_redis_scrape_duration_seconds{{{COLLECTORS}}}", "{{instance}}")], "s", width=8),
     ])

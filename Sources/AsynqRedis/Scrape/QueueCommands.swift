@@ -22,11 +22,14 @@ struct QueueCommands {
     private(set) var errors: [RedisError] = []
     private let asksForGroups: Bool
     private let isBaseline: Bool
+    /// By Redis' clock.
     private let now: WallTime
     /// A node of a Cluster could not be asked: what it holds is unknown, which the client has reported.
     private(set) var isUnanswered = false
     private let isListLong: Bool
     private let lastProcessed: Int64?
+    /// No worker takes tasks.
+    private var isIdle = false
     /// The next task, and those behind it in case that workers take it in the meantime.
     private var nextTasks: [[UInt8]] = []
     private var groupNames: [[UInt8]] = []
@@ -142,8 +145,9 @@ struct QueueCommands {
         for task in counts.deeper {
             if let id = read(task, replies, isReported: true) ?? nil { nextTasks.append(id) }
         }
-        // Where nobody takes tasks, the first one is enough.
-        if snapshot.size[.active] == 0 && snapshot.processed == lastProcessed { nextTasks = Array(nextTasks.prefix(1)) }
+        // Where no worker takes tasks, the first one is enough.
+        isIdle = snapshot.size[.active] == 0 && snapshot.processed == lastProcessed
+        if isIdle { nextTasks = Array(nextTasks.prefix(1)) }
     }
 
     private mutating func readGroups(_ counts: Counts, _ replies: [RedisReply]) {
@@ -198,6 +202,8 @@ struct QueueCommands {
     /// What round trip 3 asks.
     struct Details {
         let nextTasks: [Ask<TaskPlace>]
+        /// Behind them: which one is the next still. nil where no worker takes tasks.
+        let nextAfter: Ask<[UInt8]?>?
         let active: Ask<[[UInt8]]>?
         let archiveRest: Ask<[ScoredMember]>?
         let groups: [Ask<Int64>]
@@ -209,6 +215,7 @@ struct QueueCommands {
         let start = pipeline.count
         return Details(
             nextTasks: nextTasks.map { pipeline.taskPlace(snapshot.name, id: $0) },
+            nextAfter: isIdle || nextTasks.isEmpty ? nil : pipeline.lindex(key("pending"), -1),
             active: expiredLeases.isEmpty ? nil : pipeline.lrange(key("active"), 0, Self.maxActive - 1),
             archiveRest: archiveRestFrom.map {
                 archive(from: $0, limit: ArchiveArrivals.maxMembers, in: &pipeline)
@@ -222,7 +229,7 @@ struct QueueCommands {
             isUnanswered = true
             return
         }
-        readLatency(details.nextTasks, replies)
+        readLatency(details, replies)
         if let active = details.active { readActive(active, replies) }
         if let rest = details.archiveRest, let members = read(rest, replies) { readArchiveRest(members) }
         sumGroups(details.groups, replies)
@@ -255,14 +262,17 @@ struct QueueCommands {
     }
 
     /// Reads the latency as Asynq computes it: now − `pending_since` of the next task; 0 where it has none, or where its clock is
-    /// ahead of ours. Tasks that workers have taken since the round trip before are passed over. If those are the whole list
+    /// ahead of Redis'. Tasks that workers have taken since the round trip before are passed over. If those are the whole list
     /// that was read, and not the whole queue, the age is not known.
-    private mutating func readLatency(_ tasks: [Ask<TaskPlace>], _ replies: [RedisReply]) {
-        if tasks.isEmpty { return }
-        for task in tasks {
-            guard let place = read(task, replies) else { return }
-            // Dequeueing sets the state and takes pending_since away; a task that is done has neither.
-            guard place.isPending || (place.state == nil && place.pendingSince != nil) else { continue }
+    private mutating func readLatency(_ details: Details, _ replies: [RedisReply]) {
+        if details.nextTasks.isEmpty { return }
+        let nextAfter = details.nextAfter.flatMap { read($0, replies, isReported: true) ?? nil }
+        for (id, ask) in zip(nextTasks, details.nextTasks) {
+            guard let place = read(ask, replies) else { return }
+            // Dequeueing sets the state and takes pending_since away; a task that is done has neither. One whose hash was evicted or
+            // deleted by hand has neither as well, and stays the next one.
+            let isWaiting = place.isPending || (place.state == nil && (place.pendingSince != nil || isIdle))
+            guard isWaiting || id == nextAfter else { continue }
             guard let text = place.pendingSince else {
                 snapshot.latencyNanoseconds = 0
                 return
@@ -275,7 +285,7 @@ struct QueueCommands {
             }
             return
         }
-        if Int64(tasks.count) == snapshot.size[.pending] { snapshot.latencyNanoseconds = 0 }
+        if Int64(details.nextTasks.count) == snapshot.size[.pending] { snapshot.latencyNanoseconds = 0 }
     }
 
     // MARK: Replies

@@ -3,6 +3,9 @@ package import Platform
 package import Redis
 
 /// Reads one picture of all queues: three round trips, no Lua, no writes, O(1) per queue and state.
+///
+/// A queue is known by `asynq:queues` and by the servers that live: clients of Asynq 0.25 and later add it to `asynq:queues` only
+/// once, so that after FLUSHALL, an eviction or a deletion by another process tasks are run that the set does not know of.
 package struct QueueScraper {
     private var filter: CompiledQueueFilter
     private let clock: Clock
@@ -11,9 +14,12 @@ package struct QueueScraper {
     /// Queues that are seen for the first time were there before we looked: what lies in their archives died before our
     /// time. Until the first scrape is through, and until the first with a new filter is.
     private var isBaseline = true
-    /// The queues, before the filter, and the servers that the last scrape saw.
-    private var allNames: [QueueName]?
+    /// The members of `asynq:queues`, before the filter; nil until a scrape could read them.
+    private var registered: Set<QueueName>?
+    /// Those, and the queues of the servers that the last scrape saw, before the filter, sorted; nil until a scrape is through.
+    private(set) var allNames: [QueueName]?
     private(set) var lastServers: [[UInt8]: ServerSnapshot] = [:]
+    private(set) var redisClock = RedisClock()
 
     private var running = RunningTasks()
     private var enqueueHistory = EnqueueHistory()
@@ -23,21 +29,23 @@ package struct QueueScraper {
     var unreadLetters: [QueueName: UnreadDeadLetters] = [:]
     /// Of queues that are gone.
     private var skippedLetters: UInt64 = 0
-    /// Keys evicted by a Cluster's nodes: the sum so far, and what the nodes said last.
-    private var evictedKeys: (total: Int64, last: Int64)?
+    private var evictedKeys = EvictedKeys()
 
     private struct QueueMemory {
         var arrivals: ArchiveArrivals?
         /// While there are no `arrivals` yet.
         var isBaseline: Bool
         /// SCARD `groups`, LLEN `pending`.
-        var groups: Int64
-        var pending: Int64
-        var processed: Int64?
-        var completed: Int64?
+        var groups: Int64 = 0
+        var pending: Int64 = 0
+        /// The totals as they were read last.
+        var totals: (processed: Int64?, failed: Int64?)
+        var counters = QueueCounters()
+        /// What it was when it was read last, where nothing in it can move by itself.
+        var resting: QueueSnapshot?
     }
 
-    /// Queues that are gone from Redis are remembered up to this number, so that their counters go on when they return.
+    /// Queues that are gone from Redis are remembered up to this number, so that their dead letters go on when they return.
     private static let maxRemembered = 20_000
 
     package init(filter: QueueFilter, clock: Clock) {
@@ -60,12 +68,9 @@ package struct QueueScraper {
     }
 
     /// The queues that the last scrape saw and that the filter accepts.
-    mutating func lastNames() -> [QueueName]? {
-        guard let allNames else { return nil }
-        return accepted(allNames)
-    }
+    mutating func lastNames() -> [QueueName]? { allNames.map { accepted($0) } }
 
-    private mutating func accepted(_ names: [QueueName]) -> [QueueName] {
+    private mutating func accepted(_ names: some Sequence<QueueName>) -> [QueueName] {
         var accepted: [QueueName] = []
         for name in names where filter.accepts(name) { accepted.append(name) }
         return accepted
@@ -88,142 +93,200 @@ package struct QueueScraper {
     private mutating func readSnapshot(
         _ client: any RedisClient, deadline: MonotonicTime
     ) throws(RedisError) -> RedisSnapshot {
-        var servers = ServerCommands(last: lastServers)
-        let (names, areOld, now) = try readIndexes(client, &servers, deadline: deadline)
-        var queues = names.map { name in
-            let known = memory[name]
-            return QueueCommands(
-                name, lastGroupCount: known?.groups ?? (isCareful ? .max : 0), lastPending: known?.pending ?? 0,
-                lastProcessed: known?.processed, arrivals: known?.arrivals,
-                unreadLetters: unreadLetters[name] ?? UnreadDeadLetters(), isBaseline: known?.isBaseline ?? isBaseline,
-                at: now)
-        }
-
-        var counts = RedisPipeline()
-        let serverDetails = servers.addDetails(to: &counts)
-        let busyServers = serverDetails.servers?.map(\.key).filter { lastServers[$0]?.busyWorkers != 0 }
-        let runningLists = running.addLists(of: busyServers ?? [], to: &counts)
-        let queueCounts = queues.map { $0.addCounts(to: &counts) }
-        let countReplies = try client.roundTrip(counts, deadline: deadline)
-        servers.readDetails(serverDetails, countReplies)
-        running.readLists(runningLists, countReplies)
-        for index in queues.indices { queues[index].readCounts(queueCounts[index], countReplies) }
+        var servers = ServerCommands(last: lastServers, clock: redisClock)
+        let start = try readIndexes(client, &servers, deadline: deadline)
+        var queues = accepted(start.names).filter { !start.resting.contains($0) }.map { scrape(of: $0, start) }
+        try readCounts(client, &queues, &servers, deadline: deadline)
+        // Those that a server names which the last scrape did not know.
+        if servers.servers != nil { lastServers = servers.serversByKey }
+        let served = Set(lastServers.values.flatMap(\.queues))
+        var others = accepted(served.subtracting(start.names)).map { scrape(of: $0, start) }
+        try readCounts(client, &others, deadline: deadline)
+        let known = (start.areNamesOld ? start.names : registered ?? []).union(served)
+        queues = (queues + others).filter { known.contains($0.snapshot.name) }
+        let resting = start.resting.intersection(known)
         // Nothing but names that were read long ago: that is no scrape.
-        if areOld && queues.allSatisfy(\.isUnanswered) { throw Self.noAnswer(client) }
-
-        var details = RedisPipeline()
-        let runningTasks = running.addTasks(to: &details)
-        let newestEnqueued = enqueueHistory.addNewest(of: servers.schedulerEntries ?? [], to: &details)
-        let queueDetails = queues.map { $0.addDetails(to: &details) }
-        if details.count > 0 {
-            let detailReplies = try client.roundTrip(details, deadline: deadline)
-            running.readTasks(runningTasks, detailReplies)
-            enqueueHistory.readNewest(newestEnqueued, detailReplies)
-            for index in queues.indices { queues[index].readDetails(queueDetails[index], detailReplies) }
-        }
+        if start.areNamesOld && resting.isEmpty && queues.allSatisfy(\.isUnanswered) { throw Self.noAnswer(client) }
+        try readDetails(client, &queues, servers, deadline: deadline)
         running.readMore(client, deadline: deadline)
-        let longest = running.longest(at: now)
-        var snapshots = remember(queues)
-        for index in snapshots.indices { snapshots[index].longestRunning = longest[snapshots[index].name] }
-        lastServers = servers.serversByKey
+
+        allNames = known.sorted()
+        redisClock = servers.clock
         let errors =
             client.takeNodeErrors() + servers.errors + [running.error, enqueueHistory.error].compactMap { $0 }
             + queues.flatMap(\.errors)
         var snapshot = RedisSnapshot(
-            queues: snapshots, takenAt: now, partialErrors: errors.map(\.reason))
+            queues: remember(queues, resting: resting), takenAt: start.takenAt,
+            partialErrors: errors.map(\.reason))
+        let longest = running.longest(at: start.now)
+        for index in snapshot.queues.indices {
+            snapshot.queues[index].longestRunning = longest[snapshot.queues[index].name]
+        }
         snapshot.errorMessages = RedisSnapshot.messages(of: errors)
         snapshot.servers = servers.servers
         snapshot.schedulerEntries = servers.schedulerEntries.map { enqueueHistory.complete($0) }
         snapshot.info = servers.info
-        if servers.nodeCount > 1 { snapshot.info.evictedKeys = evicted(servers.info.evictedKeys) }
+        snapshot.info.evictedKeys = evictedKeys.record(servers.info.evictedKeys, nodeCount: servers.nodeCount)
+        snapshot.clockOffset = redisClock.offset
         return snapshot
     }
 
-    /// A node that starts again begins at zero, and the sum falls by what it had; Prometheus would take that for a reset
-    /// of all.
-    private mutating func evicted(_ sum: Int64?) -> Int64? {
-        guard let sum else { return nil }
-        let total = evictedKeys.map { $0.total &+ max(0, sum &- $0.last) } ?? sum
-        evictedKeys = (total, sum)
-        return total
-    }
+    // MARK: Round trip 1
 
-    /// Returns the snapshots, with the counters that need to know the scrape before.
-    private mutating func remember(_ queues: [QueueCommands]) -> [QueueSnapshot] {
-        if memory.count + queues.count > Self.maxRemembered {
-            let present = Set(queues.map(\.snapshot.name))
-            memory = memory.filter { present.contains($0.key) }
-        }
-        var snapshots: [QueueSnapshot] = []
-        snapshots.reserveCapacity(queues.count)
-        for queue in queues {
-            let name = queue.snapshot.name
-            let known = memory[name]
-            var snapshot = queue.snapshot
-            snapshot.completed = completed(snapshot, after: known)
-            snapshots.append(snapshot)
-            let wasCounted = queue.snapshot.deadLettered != nil
-            memory[name] = QueueMemory(
-                arrivals: wasCounted ? queue.arrivals : known?.arrivals,
-                isBaseline: wasCounted ? false : known?.isBaseline ?? isBaseline,
-                groups: queue.snapshot.groups ?? known?.groups ?? 0,
-                pending: queue.snapshot.size[.pending] ?? known?.pending ?? 0,
-                processed: snapshot.processed ?? known?.processed, completed: snapshot.completed ?? known?.completed)
-        }
-        let present = Set(queues.map(\.snapshot.name))
-        for (name, letters) in unreadLetters where !present.contains(name) {
-            skippedLetters += letters.skipped + UInt64(letters.unread.count(where: \.isArrival))
-        }
-        unreadLetters = Dictionary(queues.map { ($0.snapshot.name, $0.unreadLetters) }) { first, _ in first }
-        isBaseline = false
-        return snapshots
-    }
-
-    /// A failure adds to both counters at once, but they are read one after the other: between the two readings a failure
-    /// would take one from the difference, which Prometheus would see as a reset.
-    private func completed(_ snapshot: QueueSnapshot, after known: QueueMemory?) -> Int64? {
-        guard let processed = snapshot.processed, let failed = snapshot.failed else { return nil }
-        let completed = max(0, processed - failed)
-        guard let last = known?.completed, let lastProcessed = known?.processed, processed >= lastProcessed else {
-            return completed
-        }
-        return max(completed, last)
+    /// What round trip 1 has told.
+    private struct Start {
+        /// Before the filter.
+        let names: Set<QueueName>
+        let areNamesOld: Bool
+        /// Queues that are as they were.
+        let resting: Set<QueueName>
+        let takenAt: WallTime
+        /// The same moment by Redis' clock.
+        let now: WallTime
     }
 
     private mutating func readIndexes(
         _ client: any RedisClient, _ servers: inout ServerCommands, deadline: MonotonicTime
-    ) throws(RedisError) -> (names: [QueueName], areOld: Bool, now: WallTime) {
-        let now = clock.wall()
+    ) throws(RedisError) -> Start {
         var pipeline = RedisPipeline()
         let queues = pipeline.smembers(AsynqKeys.queues)
-        let indexes = servers.addIndexes(to: &pipeline, at: now)
+        let indexes = servers.addIndexes(to: &pipeline)
+        let probe = RestProbe(
+            (lastNames() ?? []).compactMap { memory[$0]?.resting }, areJoined: client.takesKeysOfSeveralSlots,
+            in: &pipeline)
+        let sent = clock.wall()
         let replies = try client.roundTrip(pipeline, deadline: deadline)
-        servers.readIndexes(indexes, replies)
-        let (names, areOld) = try readNames(queues, replies, client)
-        return (names.sorted(), areOld, clock.wall())
+        let takenAt = clock.wall()
+        servers.readIndexes(indexes, replies, sent: sent, received: takenAt)
+        let members = try readNames(queues, replies)
+        if let members { registered = members }
+        // The one node of a Cluster that knows the queues is down: the others' queues are those of the last scrape.
+        guard let known = members ?? allNames.map({ Set($0) }) else { throw Self.noAnswer(client) }
+        let live = servers.serverKeys ?? Array(lastServers.keys)
+        let names = known.union(live.flatMap { lastServers[$0]?.queues ?? [] })
+        return Start(
+            names: names, areNamesOld: members == nil, resting: probe.read(replies).intersection(names),
+            takenAt: takenAt, now: takenAt.advanced(by: servers.clock.correction))
     }
 
-    private mutating func readNames(
-        _ queues: Ask<[[UInt8]]>, _ replies: [RedisReply], _ client: any RedisClient
-    ) throws(RedisError) -> (names: [QueueName], areOld: Bool) {
-        let members: [[UInt8]]?
+    /// nil where no node answered.
+    private func readNames(
+        _ queues: Ask<[[UInt8]]>, _ replies: [RedisReply]
+    ) throws(RedisError) -> Set<QueueName>? {
         do throws(RedisError) {
-            members = try replies[queues]
+            return try replies[queues].map { Set($0.map { QueueName($0) }) }
         } catch {
             guard error.reason == .malformed else { throw error }
             throw RedisError(.protocolError, "SMEMBERS asynq:queues did not answer with a list")
         }
-        if let members {
-            let names = members.map { QueueName($0) }
-            allNames = names
-            return (accepted(names), false)
-        }
-        // The one node of a Cluster that knows the queues is down: the others' queues are those of the last scrape.
-        if let names = lastNames() { return (names, true) }
-        throw Self.noAnswer(client)
     }
 
     private static func noAnswer(_ client: any RedisClient) -> RedisError {
         client.takeNodeErrors().first ?? RedisError(.clusterDown, "asynq:queues: no node answered")
+    }
+
+    // MARK: Round trips 2 and 3
+
+    private func scrape(of name: QueueName, _ start: Start) -> QueueCommands {
+        let known = memory[name]
+        return QueueCommands(
+            name, lastGroupCount: known?.groups ?? (isCareful ? .max : 0), lastPending: known?.pending ?? 0,
+            lastProcessed: known?.totals.processed, arrivals: known?.arrivals,
+            unreadLetters: unreadLetters[name] ?? UnreadDeadLetters(),
+            isBaseline: known?.isBaseline ?? isOld(name), at: start.now)
+    }
+
+    /// Whether what lies in the archive of a queue that is seen for the first time died before our time. One that only servers
+    /// name may have been there.
+    private func isOld(_ name: QueueName) -> Bool { isBaseline || registered?.contains(name) != true }
+
+    private mutating func readCounts(
+        _ client: any RedisClient, _ queues: inout [QueueCommands], _ servers: inout ServerCommands,
+        deadline: MonotonicTime
+    ) throws(RedisError) {
+        var pipeline = RedisPipeline()
+        let serverDetails = servers.addDetails(to: &pipeline)
+        let busyServers = serverDetails.servers?.map(\.key).filter { lastServers[$0]?.busyWorkers != 0 }
+        let runningLists = running.addLists(of: busyServers ?? [], to: &pipeline)
+        let asked = queues.map { $0.addCounts(to: &pipeline) }
+        let replies = pipeline.count == 0 ? [] : try client.roundTrip(pipeline, deadline: deadline)
+        servers.readDetails(serverDetails, replies)
+        running.readLists(runningLists, replies)
+        for index in queues.indices { queues[index].readCounts(asked[index], replies) }
+    }
+
+    private func readCounts(
+        _ client: any RedisClient, _ queues: inout [QueueCommands], deadline: MonotonicTime
+    ) throws(RedisError) {
+        if queues.isEmpty { return }
+        var pipeline = RedisPipeline()
+        let asked = queues.map { $0.addCounts(to: &pipeline) }
+        let replies = try client.roundTrip(pipeline, deadline: deadline)
+        for index in queues.indices { queues[index].readCounts(asked[index], replies) }
+    }
+
+    private mutating func readDetails(
+        _ client: any RedisClient, _ queues: inout [QueueCommands], _ servers: ServerCommands,
+        deadline: MonotonicTime
+    ) throws(RedisError) {
+        var pipeline = RedisPipeline()
+        let runningTasks = running.addTasks(to: &pipeline)
+        let newestEnqueued = enqueueHistory.addNewest(of: servers.schedulerEntries ?? [], to: &pipeline)
+        let asked = queues.map { $0.addDetails(to: &pipeline) }
+        if pipeline.count == 0 { return }
+        let replies = try client.roundTrip(pipeline, deadline: deadline)
+        running.readTasks(runningTasks, replies)
+        enqueueHistory.readNewest(newestEnqueued, replies)
+        for index in queues.indices { queues[index].readDetails(asked[index], replies) }
+    }
+
+    // MARK: From scrape to scrape
+
+    /// Returns the snapshots, with the counters that need to know the scrape before.
+    private mutating func remember(_ queues: [QueueCommands], resting: Set<QueueName>) -> [QueueSnapshot] {
+        let present = resting.union(queues.map(\.snapshot.name))
+        if memory.count + queues.count > Self.maxRemembered { memory = memory.filter { present.contains($0.key) } }
+        if memory.count > present.count { forgetTotals(except: present) }
+        var snapshots = resting.compactMap { memory[$0]?.resting }
+        snapshots.reserveCapacity(present.count)
+        for queue in queues { snapshots.append(remember(queue)) }
+        for index in snapshots.indices {
+            snapshots[index].isRegistered = registered?.contains(snapshots[index].name)
+        }
+        for (name, letters) in unreadLetters where !present.contains(name) {
+            skippedLetters += letters.skipped + UInt64(letters.unread.count(where: \.isArrival))
+            unreadLetters[name] = nil
+        }
+        isBaseline = false
+        return snapshots.sorted { $0.name < $1.name }
+    }
+
+    /// A queue that was gone begins anew: what it counts when it comes back is no fall.
+    private mutating func forgetTotals(except present: Set<QueueName>) {
+        for name in memory.keys where !present.contains(name) {
+            memory[name]?.counters = QueueCounters()
+            memory[name]?.resting = nil
+        }
+    }
+
+    private mutating func remember(_ queue: QueueCommands) -> QueueSnapshot {
+        var snapshot = queue.snapshot
+        let name = snapshot.name
+        let known = memory[name]
+        let wasCounted = snapshot.deadLettered != nil
+        var new = QueueMemory(
+            arrivals: wasCounted ? queue.arrivals : known?.arrivals,
+            isBaseline: wasCounted ? false : known?.isBaseline ?? isOld(name),
+            groups: snapshot.groups ?? known?.groups ?? 0, pending: snapshot.size[.pending] ?? known?.pending ?? 0,
+            totals: (
+                snapshot.processed ?? known?.totals.processed, snapshot.failed ?? known?.totals.failed
+            ), counters: known?.counters ?? QueueCounters())
+        let rests = known.map { snapshot.rests(after: $0.totals) } ?? false
+        (snapshot.completed, snapshot.failed) = new.counters.record(
+            processed: snapshot.processed, failed: snapshot.failed)
+        if rests { new.resting = snapshot }
+        memory[name] = new
+        unreadLetters[name] = queue.unreadLetters
+        return snapshot
     }
 }

@@ -16,8 +16,8 @@ extension RedisInfo {
     }
 
     /// Lines of `name:value`.
-    mutating func read(_ section: String) {
-        for line in section.split(whereSeparator: \.isNewline) {
+    mutating func read(_ text: String) {
+        for line in text.split(whereSeparator: \.isNewline) {
             guard let colon = line.firstIndex(of: ":") else { continue }
             let value = Int64(line[line.index(after: colon)...])
             switch line[..<colon] {
@@ -25,6 +25,7 @@ extension RedisInfo {
             case "maxmemory": maxMemoryBytes = value
             case "evicted_keys": evictedKeys = value
             case "connected_clients": connectedClients = value
+            case "server_time_usec": timeMicroseconds = value
             default: continue
             }
         }

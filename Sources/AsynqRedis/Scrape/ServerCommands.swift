@@ -7,7 +7,7 @@ import Redis
 /// Asynq's own Inspector also deletes the stale members of the indexes; a scrape reads only. A member whose key is gone
 /// (the server stopped, or its ten seconds are over) is no live server.
 struct ServerCommands {
-    /// More members of an index, or entries of a scheduler, are not looked at; counted as a `limit` error.
+    /// More live members of an index, or entries of a scheduler, are not looked at; counted as a `limit` error.
     static let maxMembers = 5000
 
     private(set) var servers: [ServerSnapshot]?
@@ -18,38 +18,60 @@ struct ServerCommands {
     private(set) var errors: [RedisError] = []
     /// By the key that the index names.
     private(set) var serversByKey: [[UInt8]: ServerSnapshot] = [:]
+    /// Redis' clock, by which the servers and schedulers are judged.
+    private(set) var clock: RedisClock
     private let lastServers: [[UInt8]: ServerSnapshot]
     /// nil where the index could not be read.
-    private var serverKeys: [[UInt8]]?
+    private(set) var serverKeys: [[UInt8]]?
     private var schedulerKeys: [[UInt8]]?
 
-    /// `last`: what the scrape before saw.
-    init(last: [[UInt8]: ServerSnapshot] = [:]) {
+    /// `last`, `clock`: what the scrape before saw.
+    init(last: [[UInt8]: ServerSnapshot] = [:], clock: RedisClock = RedisClock()) {
         lastServers = last
+        self.clock = clock
     }
 
     // MARK: Round trip 1
 
     /// What round trip 1 asks.
     struct Indexes {
-        let servers: Ask<[[UInt8]]>
-        let schedulers: Ask<[[UInt8]]>
+        let servers: Ask<[ScoredMember]>
+        let schedulers: Ask<[ScoredMember]>
         let info: [Ask<[[UInt8]?]>]
+        /// Redis' clock.
+        let time: Ask<[Int64?]>?
+        let infoServer: Ask<[[UInt8]?]>?
     }
 
-    func addIndexes(to pipeline: inout RedisPipeline, at now: WallTime) -> Indexes {
-        func live(_ index: [UInt8]) -> Ask<[[UInt8]]> {
-            pipeline.zrangeByScore(index, from: now.wholeSeconds, to: nil, limit: Self.maxMembers + 1)
+    func addIndexes(to pipeline: inout RedisPipeline) -> Indexes {
+        /// By rank: what the time is there, the same round trip tells.
+        func latest(_ index: [UInt8]) -> Ask<[ScoredMember]> {
+            pipeline.zrangeWithScores(index, -(Self.maxMembers + 1), -1)
         }
         return Indexes(
-            servers: live(AsynqKeys.servers), schedulers: live(AsynqKeys.schedulers),
-            info: ["memory", "stats", "clients"].map { pipeline.info($0) })
+            servers: latest(AsynqKeys.servers), schedulers: latest(AsynqKeys.schedulers),
+            info: ["memory", "stats", "clients"].map { pipeline.info($0) },
+            time: clock.source == .info ? nil : pipeline.time(),
+            infoServer: clock.source == .time ? nil : pipeline.info("server"))
     }
 
-    mutating func readIndexes(_ indexes: Indexes, _ replies: [RedisReply]) {
-        serverKeys = members(read(indexes.servers, replies), of: "asynq:servers")
-        schedulerKeys = members(read(indexes.schedulers, replies), of: "asynq:schedulers")
-        // INFO is optional: where an ACL forbids it, its metrics are absent and nothing is wrong.
+    /// - Parameters:
+    ///   - sent: our clock before the round trip.
+    ///   - received: our clock after it.
+    mutating func readIndexes(_ indexes: Indexes, _ replies: [RedisReply], sent: WallTime, received: WallTime) {
+        readInfo(indexes, replies)
+        let times = readTimes(indexes, replies)
+        // Of a Cluster's nodes the one in the middle: a single wrong clock is not followed.
+        if !times.isEmpty {
+            clock.record(microseconds: times.sorted()[times.count / 2], sent: sent, received: received)
+        }
+        let now = received.advanced(by: clock.correction).wholeSeconds
+        serverKeys = live(read(indexes.servers, replies), of: "asynq:servers", at: now)
+        schedulerKeys = live(read(indexes.schedulers, replies), of: "asynq:schedulers", at: now)
+    }
+
+    /// INFO and TIME are optional: where an ACL forbids them, their metrics are absent and nothing is wrong.
+    private mutating func readInfo(_ indexes: Indexes, _ replies: [RedisReply]) {
         let sections = indexes.info.map { read($0, replies) ?? [] }
         for node in 0..<(sections.map(\.count).min() ?? 0) {
             var info = RedisInfo()
@@ -61,12 +83,27 @@ struct ServerCommands {
         }
     }
 
-    private mutating func members(_ members: [[UInt8]]?, of key: String) -> [[UInt8]]? {
-        guard let members else { return nil }
-        if members.count > Self.maxMembers {
+    /// What the nodes' clocks say.
+    private mutating func readTimes(_ indexes: Indexes, _ replies: [RedisReply]) -> [Int64] {
+        var times = indexes.time.map { (read($0, replies) ?? []).compactMap { $0 } } ?? []
+        clock.source = times.isEmpty ? nil : .time
+        if times.isEmpty, let ask = indexes.infoServer {
+            times = (read(ask, replies) ?? []).compactMap { text in
+                var info = RedisInfo()
+                if let text { info.read(String(decoding: text, as: UTF8.self)) }
+                return info.timeMicroseconds
+            }
+            clock.source = times.isEmpty ? nil : .info
+        }
+        return times
+    }
+
+    private mutating func live(_ members: [ScoredMember]?, of key: String, at now: Int64) -> [[UInt8]]? {
+        guard let live = members?.filter({ $0.score >= now }) else { return nil }
+        if live.count > Self.maxMembers {
             errors.append(RedisError(.limit, "\(key) has more than \(Self.maxMembers) live members"))
         }
-        return Array(members.prefix(Self.maxMembers))
+        return live.suffix(Self.maxMembers).map(\.member)
     }
 
     // MARK: Round trip 2

@@ -17,9 +17,15 @@ struct ActiveSampler {
     /// When the list was read.
     private var readAt = WallTime(nanoseconds: 0)
 
+    /// No task ran in the last sample.
+    var isIdle: Bool { known.isEmpty }
+
     init(_ name: QueueName) {
         self.name = name
     }
+
+    /// The list was empty, as another command tells.
+    mutating func recordEmpty() { unread = [] }
 
     func addList(_ count: Int, to pipeline: inout RedisPipeline) -> Ask<[[UInt8]]> {
         pipeline.lrange(AsynqKeys.queue(name, "active"), 0, count - 1)

@@ -11,8 +11,13 @@ package import Redis
 /// narrows it. A task that still runs when its worker writes its next heartbeat (every 5 s) has its exact start there.
 ///
 ///     round trip 1   per queue LRANGE pending -<count> -1, LRANGE active 0 <count>-1; for tasks that have been running for
-///                    six seconds: HMGET of each live server's asynq:workers:{…}
+///                    six seconds: HMGET of each live server's asynq:workers:{…}; for ten queues that sleep one EXISTS of
+///                    their pending and active lists
+///     round trip 1a  the two LRANGE for each of the ten, where it said that one of the lists exists
 ///     round trip 2   see PendingSampler.swift and ActiveSampler.swift
+///
+/// A queue sleeps when its last ten samples saw no task. It wakes in the sample that sees one: no task is seen later than
+/// without sleep.
 package struct LookAheadSampler {
     /// The most tasks that one sample looks at, over all queues.
     static let maxTasks = 20_000
@@ -22,6 +27,10 @@ package struct LookAheadSampler {
     static let maxRunning = 1_000
     /// Fields of HMGET: each running task is asked of each server.
     static let maxWorkerFields = 20_000
+    /// Samples without a task after which a queue sleeps.
+    static let samplesBeforeSleep = 10
+    /// Queues that sleep and are asked for with one command; in a Cluster each has a slot of its own.
+    static let sleepersAtOnce = 10
     /// Workers write what they do every five seconds.
     private static let heartbeat = Duration.seconds(6)
 
@@ -34,8 +43,12 @@ package struct LookAheadSampler {
     private let interval: Duration
     private let clock: Clock
     private let tasks: SeenTasks
+    /// What Redis' clock is ahead of ours: what workers and clients write is compared with Redis' clock.
+    package var clockCorrection = Duration.zero
     private var pending: [QueueName: PendingSampler] = [:]
     private var active: [QueueName: ActiveSampler] = [:]
+    /// How many samples in a row saw no task of the queue.
+    private var emptySamples: [QueueName: Int] = [:]
     private var activeBudget = MessageBudget()
     private var running: [Running] = []
     /// Settled, and not handed over yet.
@@ -59,7 +72,7 @@ package struct LookAheadSampler {
     ) throws(RedisError) -> [WaitSample] {
         errors = []
         let present = Set(names)
-        for (name, queue) in pending where !present.contains(name) { queue.end(at: clock.wall(), noting: tasks) }
+        for (name, queue) in pending where !present.contains(name) { queue.end(at: wallTime, noting: tasks) }
         var queues = names.map { pending[$0] ?? PendingSampler($0) }
         do throws(RedisError) {
             try ask(client, &queues, servers, deadline: deadline)
@@ -86,28 +99,8 @@ package struct LookAheadSampler {
     private mutating func ask(
         _ client: any RedisClient, _ queues: inout [PendingSampler], _ servers: [[UInt8]], deadline: MonotonicTime
     ) throws(RedisError) {
-        let start = (at: clock.wall(), monotonic: clock.monotonic())
-        let due = due(at: start.monotonic, servers: servers.count)
-        var pipeline = RedisPipeline()
-        let share = max(1, min(count, Self.maxTasks / max(1, queues.count)))
         var actives = queues.map { active[$0.name] ?? ActiveSampler($0.name) }
-        let lists = queues.indices.map { index in
-            (
-                pending: queues[index].addList(share, to: &pipeline),
-                active: actives[index].addList(share, to: &pipeline)
-            )
-        }
-        let workers = addWorkers(of: due, servers, to: &pipeline)
-        let replies = try client.roundTrip(pipeline, deadline: deadline)
-        let readAt = clock.wall()
-        // Half of the window is the error: it must not be more than the interval.
-        let maxGap = interval * 2
-        for (index, list) in lists.enumerated() {
-            queues[index].readList(list.pending, replies, start: start, maxGap: maxGap)
-            actives[index].readList(list.active, replies, at: readAt, tasks)
-        }
-        running.removeFirst(due.count)
-        if !due.isEmpty { samples += settle(due, workers, replies) }
+        try readLists(client, &queues, &actives, servers, deadline: deadline)
 
         var details = RedisPipeline()
         let order = queues.indices.map { (turn + $0) % queues.count }
@@ -118,7 +111,7 @@ package struct LookAheadSampler {
         var messages = min(budget.tasks, activeBudget.count)
         let activeMessages = order.map { actives[$0].addMessages(&messages, to: &details) }
         let answers = details.count == 0 ? [] : try client.roundTrip(details, deadline: deadline)
-        let now = clock.wall()
+        let now = wallTime
         var started: [StartedTask] = []
         for (index, details) in zip(order, asked) {
             started += queues[index].readDetails(details, answers, at: now, noting: tasks)
@@ -128,7 +121,111 @@ package struct LookAheadSampler {
             if let error { errors.append(error) }
         }
         active = Dictionary(actives.map { ($0.name, $0) }) { first, _ in first }
+        countEmptySamples(queues, actives)
         samples += accept(started)
+    }
+
+    private var wallTime: WallTime { clock.wall().advanced(by: clockCorrection) }
+
+    // MARK: The lists
+
+    private typealias Lists = [(index: Int, pending: Ask<[[UInt8]]>, active: Ask<[[UInt8]]>)]
+
+    /// Round trip 1.
+    private mutating func readLists(
+        _ client: any RedisClient, _ queues: inout [PendingSampler], _ actives: inout [ActiveSampler],
+        _ servers: [[UInt8]], deadline: MonotonicTime
+    ) throws(RedisError) {
+        let start = (at: wallTime, monotonic: clock.monotonic())
+        let due = due(at: start.monotonic, servers: servers.count)
+        let asleep = queues.indices.filter { sleeps(queues[$0], actives[$0]) }
+        let awake = Set(queues.indices).subtracting(asleep).sorted()
+        var pipeline = RedisPipeline()
+        let lists = addLists(awake, &queues, &actives, to: &pipeline)
+        let sleepers = addSleepers(asleep, queues, areJoined: client.takesKeysOfSeveralSlots, to: &pipeline)
+        let workers = addWorkers(of: due, servers, to: &pipeline)
+        let replies = pipeline.count == 0 ? [] : try client.roundTrip(pipeline, deadline: deadline)
+        read(lists, replies, &queues, &actives, start)
+        var woken: [Int] = []
+        for part in sleepers {
+            if !isNone(part.existing, replies) {
+                woken += part.indices
+                continue
+            }
+            for index in part.indices {
+                queues[index].recordEmpty(start: start)
+                actives[index].recordEmpty()
+            }
+        }
+        if !woken.isEmpty {
+            var pipeline = RedisPipeline()
+            let lists = addLists(woken, &queues, &actives, to: &pipeline)
+            let replies = try client.roundTrip(pipeline, deadline: deadline)
+            read(lists, replies, &queues, &actives, start)
+        }
+        running.removeFirst(due.count)
+        if !due.isEmpty { samples += settle(due, workers, replies) }
+    }
+
+    private func addLists(
+        _ indices: [Int], _ queues: inout [PendingSampler], _ actives: inout [ActiveSampler],
+        to pipeline: inout RedisPipeline
+    ) -> Lists {
+        let share = max(1, min(count, Self.maxTasks / max(1, queues.count)))
+        return indices.map { index in
+            (
+                index, queues[index].addList(share, to: &pipeline), actives[index].addList(share, to: &pipeline)
+            )
+        }
+    }
+
+    private func read(
+        _ lists: Lists, _ replies: [RedisReply], _ queues: inout [PendingSampler], _ actives: inout [ActiveSampler],
+        _ start: (at: WallTime, monotonic: MonotonicTime)
+    ) {
+        let readAt = wallTime
+        // Half of the window is the error: it must not be more than the interval.
+        let maxGap = interval * 2
+        for list in lists {
+            queues[list.index].readList(list.pending, replies, start: start, maxGap: maxGap)
+            actives[list.index].readList(list.active, replies, at: readAt, tasks)
+        }
+    }
+
+    // MARK: Queues that sleep
+
+    private func sleeps(_ queue: PendingSampler, _ active: ActiveSampler) -> Bool {
+        emptySamples[queue.name, default: 0] >= Self.samplesBeforeSleep && queue.isIdle && active.isIdle
+    }
+
+    private mutating func countEmptySamples(_ queues: [PendingSampler], _ actives: [ActiveSampler]) {
+        var counts: [QueueName: Int] = [:]
+        for (queue, active) in zip(queues, actives) where queue.isIdle && active.isIdle && queue.error == nil {
+            counts[queue.name] = min(emptySamples[queue.name, default: 0] + 1, Self.samplesBeforeSleep)
+        }
+        emptySamples = counts
+    }
+
+    private func addSleepers(
+        _ indices: [Int], _ queues: [PendingSampler], areJoined: Bool, to pipeline: inout RedisPipeline
+    ) -> [(indices: [Int], existing: Ask<Int64>)] {
+        let count = areJoined ? Self.sleepersAtOnce : 1
+        return stride(from: 0, to: indices.count, by: count).map { start in
+            let part = Array(indices[start..<min(start + count, indices.count)])
+            let keys = part.flatMap { index in
+                [AsynqKeys.queue(queues[index].name, "pending"), AsynqKeys.queue(queues[index].name, "active")]
+            }
+            return (part, pipeline.exists(keys))
+        }
+    }
+
+    /// False where it is not known: the lists are read then, which reports what is wrong.
+    private func isNone(_ existing: Ask<Int64>, _ replies: [RedisReply]) -> Bool {
+        do throws(RedisError) {
+            return try replies[existing] == 0
+        } catch {
+            return false
+        }
     }
 
     /// Tasks that run still have their wait when their worker's heartbeat tells their start; the others now.

@@ -107,6 +107,18 @@ struct PendingSampler {
         }
     }
 
+    /// Nothing of it is followed.
+    var isIdle: Bool { tracked.isEmpty && unasked.isEmpty }
+
+    /// The list was empty, as another command tells.
+    mutating func recordEmpty(start: (at: WallTime, monotonic: MonotonicTime)) {
+        lost = [:]
+        error = nil
+        (fresh, gone, window) = ([], [], nil)
+        readBefore = lastRead
+        lastRead = start
+    }
+
     private mutating func lose(_ count: Int, _ reason: LostTaskReason) {
         if count > 0 { lost[reason, default: 0] += UInt64(count) }
     }

@@ -35,7 +35,16 @@ struct RedisMetrics: MetricSource {
             families += ServerMetrics.families(of: servers)
         }
         if let entries = snapshot.schedulerEntries { families += ServerMetrics.families(of: entries) }
-        return families + ServerMetrics.families(of: snapshot.info)
+        families += ServerMetrics.families(of: snapshot.info)
+        if let offset = snapshot.clockOffset {
+            families.append(
+                MetricFamily(
+                    "asynq_redis_clock_offset_seconds", .gauge,
+                    "Redis' clock minus the collector's; live servers, leases and ages are judged by Redis' clock. Seconds away from "
+                        + "0: set the clocks (NTP), those of workers and clients as well.",
+                    value: offset.inSeconds))
+        }
+        return families
     }
 
     private static func queueFamilies(of queues: [QueueSnapshot], _ labels: [QueueLabelSets]) -> [MetricFamily] {
@@ -67,11 +76,16 @@ struct RedisMetrics: MetricSource {
         )
         var processed = MetricFamily(
             "asynq_tasks_processed_total", .counter,
-            "Attempts that workers finished, by outcome; one task that fails n times counts n times as failed.")
+            "Attempts that workers finished, by outcome; one task that fails n times counts n times as failed. Stands still after a "
+                + "failover to a replica that lagged.")
         var dead = MetricFamily(
             "asynq_tasks_dead_lettered_total", .counter,
             "Tasks seen to enter the archive since the start of this process, whatever was trimmed from it since: each one needs "
                 + "somebody to look at it.")
+        var registered = MetricFamily(
+            "asynq_queue_registered", .gauge,
+            "1 if asynq:queues has the queue, 0 if only live servers name it: Asynq's own tools do not see it; with tasks in it, "
+                + "restart the programs that enqueue.")
         var fill = MetricFamily(
             "asynq_queue_archive_fill_ratio", .gauge,
             "Archived tasks of the 10,000 that Asynq keeps; at 1 each dead letter pushes an older one out.")
@@ -82,6 +96,7 @@ struct RedisMetrics: MetricSource {
             }
             if let count = queue.groups { groups.add(count, labels.queue) }
             if let nanoseconds = queue.latencyNanoseconds { latency.add(Double(nanoseconds) / 1e9, labels.queue) }
+            if let isRegistered = queue.isRegistered { registered.add(isRegistered ? 1 : 0, labels.queue) }
             if let isPaused = queue.isPaused { paused.add(isPaused ? 1 : 0, labels.queue) }
             if let count = queue.orphaned { orphaned.add(count, labels.queue) }
             if let time = queue.longestRunning { longestRunning.add(time.inSeconds, labels.queue) }
@@ -93,7 +108,9 @@ struct RedisMetrics: MetricSource {
                 processed.add(failed, labels.failed)
             }
         }
-        return [size, groups, latency, paused, orphaned, longestRunning, overdue, memory, processed, dead, fill]
+        return [
+            size, groups, latency, paused, registered, orphaned, longestRunning, overdue, memory, processed, dead, fill,
+        ]
     }
 
     static func families(of status: RedisStatus) -> [MetricFamily] {

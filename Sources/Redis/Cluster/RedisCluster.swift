@@ -37,6 +37,7 @@ final class RedisCluster: RedisClient {
     }
 
     var isConnected: Bool { topology != nil }
+    var takesKeysOfSeveralSlots: Bool { false }
 
     func takeNodeErrors() -> [RedisError] { nodes.takeErrors() }
 

@@ -32,6 +32,11 @@ def frozen_at(unix_nanoseconds: int) -> dict[str, str]:
     }
 
 
+def ahead_by(seconds: int) -> dict[str, str]:
+    """Environment of a program whose wall clock is ahead of ours and goes on; behind it for a negative number."""
+    return frozen_at(0) | {"FAKETIME": f"{seconds:+}s"}
+
+
 def command(program: list[str], env: dict[str, str]) -> list[str]:
     """How to start a program with this environment.
 

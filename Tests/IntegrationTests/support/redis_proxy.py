@@ -29,6 +29,7 @@ class RedisProxy:
         self._bursts: list[Burst] = []
         self._connections = 0
         self.error: bytes | None = None
+        self._error_once: bytes | None = None
         self.closes_at_once = False
         self._listener = _Listener(self)
         self.port = self._listener.server_address[1]
@@ -55,6 +56,11 @@ class RedisProxy:
         with self._lock:
             return [burst for burst in self._bursts if any(command[0].upper() not in _LOGIN for command in burst)]
 
+    def answer_once(self, error: bytes) -> None:
+        """The next round trip that is more than a login gets this error for each command."""
+        with self._lock:
+            self._error_once = error
+
     # --- For the handler ---
 
     def note_connection(self) -> None:
@@ -67,9 +73,13 @@ class RedisProxy:
 
     def answer(self, burst: Burst) -> bytes | None:
         """None where Redis is to be asked."""
-        if self.server and not self.error:
+        with self._lock:
+            once = self._error_once if any(command[0].upper() not in _LOGIN for command in burst) else None
+            if once:
+                self._error_once = None
+        if self.server and not self.error and not once:
             return None
-        error = self.error or b"ERR there is no Redis behind this proxy"
+        error = once or self.error or b"ERR there is no Redis behind this proxy"
         return b"".join(b"+OK\r\n" if command[0].upper() in _LOGIN else b"-" + error + b"\r\n" for command in burst)
 
 

@@ -1,0 +1,28 @@
+import Model
+
+/// The counters of one queue as they are passed on: see `RisingCounter`.
+///
+/// Asynq counts a failure in `processed` and in `failed` at once. So what became of `processed` says what became of both: where
+/// it was reset, they were; where it is behind, a `failed` of 0 is behind as well, and was not reset.
+struct QueueCounters {
+    private var processed = RisingCounter()
+    private var failed = RisingCounter()
+    private var completed = RisingCounter()
+
+    /// Takes over what one scrape has read; nil is what it could not read, or can't tell.
+    mutating func record(
+        processed newProcessed: Int64?, failed newFailed: Int64?
+    ) -> (completed: Int64?, failed: Int64?) {
+        guard let newProcessed else { return (nil, newFailed.map { failed.raise(to: $0) }) }
+        if let before = processed.value, RisingCounter.isReset(from: before, to: newProcessed) {
+            self = QueueCounters()
+        }
+        let isBehind = processed.record(newProcessed) > newProcessed
+        guard let newFailed else { return (nil, nil) }
+        // The two are read one after the other: a failure between the readings takes one from the difference.
+        return (
+            completed.raise(to: max(0, newProcessed - newFailed)),
+            isBehind ? failed.raise(to: newFailed) : failed.record(newFailed)
+        )
+    }
+}

@@ -1,0 +1,54 @@
+import Model
+
+/// Redis' own clock, next to the one of this machine.
+///
+/// Each time that a worker or client leaves in Redis is compared with Redis' clock: it is the one clock that all of them
+/// share with the collector, and a collector whose clock is wrong must not take live servers for dead ones.
+struct RedisClock {
+    /// More is no drift of clocks but a clock that is wrong altogether: nothing is corrected by it.
+    static let largestCorrection = Duration.seconds(86_400)
+    /// Above this the log says so: times in Redis are whole seconds, and waits are taken with a second of skew.
+    static let tolerated = Duration.seconds(2)
+
+    /// Redis' clock minus ours, in whole microseconds; nil until Redis has told it.
+    private(set) var offset: Duration?
+    /// What has told it: only that is asked the next time. nil: both are asked.
+    var source: Source?
+
+    enum Source {
+        case time
+        /// `server_time_usec` of `INFO server`, where an ACL forbids `TIME`.
+        case info
+    }
+
+    /// Takes over what Redis said between two readings of our clock. The offset stays as it was where it fits: else a slow round
+    /// trip would move all times by half of what it took.
+    mutating func record(microseconds: Int64, sent: WallTime, received: WallTime) {
+        let least = microseconds - received.wholeMicroseconds
+        let most = microseconds - sent.wholeMicroseconds
+        let known = (offset ?? .zero).wholeNanoseconds / 1000
+        if least <= known && known <= most {
+            offset = .microseconds(known)
+        } else {
+            offset = .microseconds(least + (most - least) / 2)
+        }
+    }
+
+    /// What is added to our clock.
+    var correction: Duration {
+        guard let offset, abs(offset) <= Self.largestCorrection else { return .zero }
+        return offset
+    }
+
+    /// Whether the two clocks differ by more than is tolerated.
+    var isOff: Bool { abs(offset ?? .zero) > Self.tolerated }
+
+    private func abs(_ duration: Duration) -> Duration { duration < .zero ? .zero - duration : duration }
+}
+
+extension WallTime {
+    fileprivate var wholeMicroseconds: Int64 {
+        let quotient = nanoseconds / 1000
+        return nanoseconds % 1000 < 0 ? quotient - 1 : quotient
+    }
+}
