@@ -2,8 +2,6 @@
 
 import re
 import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -11,30 +9,13 @@ from support import grpc_client
 from support.deadline import eventually
 from support.http_client import post_traces
 from support.otlp import numbered_keys, numbered_request
-
-SOURCE = Path(__file__).parent / "support" / "failing_sync.c"
-
-
-class Syncs:
-    """Those of the spool's files, which fail on demand, the probe's as well."""
-
-    def __init__(self, directory: Path):
-        if not shutil.which("cc"):
-            pytest.skip("needs a C compiler")
-        library = directory / "failing_sync.so"
-        subprocess.run(["cc", "-shared", "-fPIC", "-o", library, SOURCE, "-ldl"], check=True)
-        self._flag = directory / "syncs-fail"
-        self.environment = {"LD_PRELOAD": str(library), "SYNC_FAILS_WHILE": str(self._flag), "SYNC_FAILS_OF": "/spool/"}
-
-    def fail(self) -> None:
-        self._flag.touch()
-
-    def work(self) -> None:
-        self._flag.unlink()
+from support.syncs import Syncs
 
 
 @pytest.fixture
 def syncs(tmp_path):
+    if not shutil.which("cc"):
+        pytest.skip("needs a C compiler")
     return Syncs(tmp_path)
 
 

@@ -1,5 +1,5 @@
 // Preloaded into the program: fdatasync and fsync of a file whose path holds the text of SYNC_FAILS_OF fail while the file
-// SYNC_FAILS_WHILE exists.
+// SYNC_FAILS_WHILE exists, and do not return while the file SYNC_HANGS_WHILE does.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -8,15 +8,22 @@
 #include <string.h>
 #include <unistd.h>
 
+static int exists(const char *variable) {
+    const char *flag = getenv(variable);
+    return flag && access(flag, F_OK) == 0;
+}
+
 static int fails(int descriptor) {
-    const char *flag = getenv("SYNC_FAILS_WHILE"), *wanted = getenv("SYNC_FAILS_OF");
-    if (!flag || !wanted || access(flag, F_OK) != 0) return 0;
+    const char *wanted = getenv("SYNC_FAILS_OF");
+    if (!wanted || !(exists("SYNC_FAILS_WHILE") || exists("SYNC_HANGS_WHILE"))) return 0;
     char link[64], path[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
     ssize_t count = readlink(link, path, sizeof path - 1);
     if (count < 0) return 0;
     path[count] = 0;
-    return strstr(path, wanted) != NULL;
+    if (!strstr(path, wanted)) return 0;
+    while (exists("SYNC_HANGS_WHILE")) usleep(20000);
+    return exists("SYNC_FAILS_WHILE");
 }
 
 int fdatasync(int descriptor) {

@@ -135,14 +135,14 @@ class PostgresExporter(Process):
 
 
 class Demo(Process):
-    def __init__(self, directory: Path, tempo_endpoint: str, tasks_per_second: int = 40):
+    def __init__(self, directory: Path, tempo_endpoint: str, tasks_per_second: int = 40, env: dict[str, str] = {}):
         self.port = free_port()
         # Short: the path of a unix socket has 107 bytes at most.
         self._temporary = Path(tempfile.mkdtemp(prefix="asynq-stack-"))
         super().__init__("demo", [
             COLLECTOR, "demo", "--metrics-listen", f"127.0.0.1:{self.port}", "--tempo-endpoint", tempo_endpoint,
             "--tasks-per-second", tasks_per_second, "--redis-memory-sampling", "1s", "--traces-dead-letter-span", "true",
-        ], directory, {"TMPDIR": str(self._temporary)})
+        ], directory, {"TMPDIR": str(self._temporary)} | env)
         self.answers(f"http://127.0.0.1:{self.port}/-/ready")
         self.socket = next(self._temporary.glob("*/redis.sock"))
 

@@ -1,0 +1,131 @@
+"""What there is to see: the demo with a real Redis, PostgreSQL, their exporters and Prometheus with the shipped rules.
+
+Tempo is the stub that takes spans as Tempo does: it has no search, so that Grafana has no Tempo here, and no Loki.
+"""
+
+import time
+from pathlib import Path
+
+from support.deadline import eventually
+from support.ports import free_port
+from support.stack import AsynqQueue, Demo, Postgres, PostgresExporter, Process, Prometheus
+from support.syncs import Syncs
+from support.tempo_stub import TempoStub
+
+SCRAPE_SECONDS = 1.0  # of `support.stack.Prometheus`
+TASKS_PER_SECOND = 20
+# A queue that no server serves.
+LOST = "billing"
+PAUSED = "emails"
+
+
+class Scene:
+    """Everything is well. It ends by `with`."""
+
+    name = "healthy"
+
+    def __init__(self, directory: Path):
+        self._directory = directory
+        self._started: list = []
+
+    def __enter__(self) -> "Scene":
+        try:
+            self._start()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._stop()
+
+    def start(self, thing):
+        self._started.append(thing)
+        return thing
+
+    def _start(self) -> None:
+        self.tempo = TempoStub()
+        self.tempo.__enter__()
+        self.demo = self.start(Demo(self._directory, self.tempo.endpoint, TASKS_PER_SECOND, **self._demo_options()))
+        port = free_port()
+        self.start(Process("redis-exporter", ["prometheus-redis-exporter", f"-redis.addr=unix://{self.demo.socket}",
+                                              f"-web.listen-address=127.0.0.1:{port}"], self._directory))
+        self.prometheus = self.start(Prometheus(self._directory, {
+            "asynq-collector": [self.demo.port], "redis": [port], "postgres": self._postgres(), "tempo": []}, free_port()))
+        self._began = time.time()
+
+    def _demo_options(self) -> dict:
+        return {}
+
+    def _postgres(self) -> list[int]:
+        """The ports of PostgreSQL's exporters."""
+        postgres = self.start(Postgres(self._directory))
+        postgres.execute("shop", "CREATE EXTENSION pg_stat_statements")
+        return [self.start(PostgresExporter(postgres, self._directory)).port]
+
+    def _stop(self) -> None:
+        for thing in reversed(self._started):
+            thing.stop()
+        self.tempo.__exit__()
+
+    def span(self, seconds: float) -> tuple[float, float]:
+        """The time range to show, once there is so much of it."""
+        self._wait(seconds)
+        now = time.time()
+        return now - seconds, now
+
+    def _wait(self, seconds: float) -> None:
+        """Until so long after the start."""
+        time.sleep(max(0, self._began + seconds - time.time()))
+
+
+class Trouble(Scene):
+    """A paused queue, a queue without servers and with dead letters, no Tempo, a disk that refuses, works again and
+    hangs, no exporter of PostgreSQL. Before, all was well for some time."""
+
+    name = "trouble"
+
+    def _demo_options(self) -> dict:
+        self._syncs = Syncs(self._directory)
+        return {"env": self._syncs.environment}
+
+    def _postgres(self) -> list[int]:
+        return []
+
+    def _plant(self) -> None:
+        with self.demo.redis() as client:
+            client.set(f"asynq:{{{PAUSED}}}:paused", str(int(time.time())))
+        lost = AsynqQueue(self.demo.redis(), LOST)
+        for number in range(30):
+            lost.add("pending", f"p{number}")
+            lost.add("archived", f"dead{number}", score=time.time())
+        lost.add("active", "orphan", score=time.time() - 60)
+        lost.add("scheduled", "overdue", score=time.time() - 60)
+        self.tempo.go_down()
+        self._syncs.fail()
+
+    def span(self, seconds: float) -> tuple[float, float]:
+        self._wait(seconds / 3)
+        self._plant()
+        self._wait(seconds * 2 / 3)
+        for what, expression in (
+            ("the paused queue", f'asynq_queue_paused{{queue="{PAUSED}"}} == 1'),
+            ("the queue without servers", f'ALERTS{{alertname="AsynqQueueWithoutConsumers", queue="{LOST}", alertstate="firing"}}'),
+            ("Tempo is down", "asynq_collector_tempo_up == 0"),
+            ("the disk refuses", "asynq_collector_spool_errors_total > 0"),
+        ):
+            eventually(what, lambda: self.prometheus.instant(expression), seconds=60, every=0.5)
+        # What refused once is tried again ever later; what works is asked all the time.
+        self._syncs.work()
+        eventually("the disk works", lambda: self.prometheus.instant("rate(asynq_collector_accepted_spans_total[3s]) > 0"),
+                   seconds=60, every=0.5)
+        self._syncs.hang()
+        eventually("the disk hangs", lambda: self.prometheus.instant("asynq_collector_spool_stalled == 1"), seconds=60, every=0.5)
+        return super().span(seconds)
+
+    def _stop(self) -> None:
+        self._syncs.work()
+        super()._stop()
+
+
+SCENES = {scene.name: scene for scene in (Scene, Trouble)}
