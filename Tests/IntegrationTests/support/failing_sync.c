@@ -1,5 +1,5 @@
 // Preloaded into the program: fdatasync and fsync of a file whose path holds the text of SYNC_FAILS_OF fail while the file
-// SYNC_FAILS_WHILE exists, and do not return while the file SYNC_HANGS_WHILE does.
+// SYNC_FAILS_WHILE exists. They and pwrite do not return while the file SYNC_HANGS_WHILE does.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -40,4 +40,9 @@ int fsync(int descriptor) {
         return -1;
     }
     return ((int (*)(int))dlsym(RTLD_NEXT, "fsync"))(descriptor);
+}
+
+ssize_t pwrite(int descriptor, const void *bytes, size_t count, off_t offset) {
+    if (exists("SYNC_HANGS_WHILE")) fails(descriptor);
+    return ((ssize_t (*)(int, const void *, size_t, off_t))dlsym(RTLD_NEXT, "pwrite"))(descriptor, bytes, count, offset);
 }

@@ -1,4 +1,4 @@
-"""fdatasync and fsync of a program's spool, which fail or hang on demand by a preloaded library."""
+"""The disk of a program's spool, whose syncs fail and whose writes hang on demand by a preloaded library."""
 
 import subprocess
 from pathlib import Path
