@@ -144,7 +144,7 @@ def _panel(kind: str, **defaults) -> dict:
 
 
 def _shown(words=(), texts=(), colours=(), error=False, cut=()) -> ShownPanel:
-    drawn = [{"texts": [[text, "#fff"] for text in texts], "colours": list(colours), "pixels": 10_000}]
+    drawn = [{"texts": [[text, "#fff", text == "cut"] for text in texts], "colours": list(colours), "pixels": 10_000}]
     return ShownPanel("panel-1", "P", error, [0, 0, 10, 10], [list(word) for word in words], list(cut), drawn)
 
 
@@ -175,6 +175,7 @@ WRONG = {
     "an error mark": (LINES, _shown(error=True), (0, 5)),
     "-5 on an axis": (LINES, _shown(texts=["-5", "5"]), (0, 5)),
     "has no room for 'long'": (LINES, _shown(cut=["long"]), (0, 5)),
+    "has no room for 'cut'": (LINES, _shown(texts=["cut"]), (0, 5)),
 }
 
 

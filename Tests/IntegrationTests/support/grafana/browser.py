@@ -1,5 +1,6 @@
 """Headless Chromium with a dashboard in it, and what its panels show: texts and colours, of the DOM and of canvases."""
 
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,13 +21,17 @@ PANELS = 'section[data-testid^="data-testid Panel header"]'
 
 # The menu is folded in, as a visitor may have it; otherwise it takes 250 pixels of the width.
 FOLD_MENU = "localStorage.setItem('grafana.navigation.docked', 'false');"
-# Keeps the texts that are drawn on a canvas since it was cleared last, with their colours.
+# Keeps the texts that are drawn on a canvas since it was cleared last: with their colours, and whether an edge cuts them.
 RECORD_TEXTS = """
 const context = CanvasRenderingContext2D.prototype;
 const [fillText, clearRect] = [context.fillText, context.clearRect];
-context.fillText = function (text, ...place) {
-    (this.canvas.drawnTexts ??= []).push([String(text), String(this.fillStyle)]);
-    return fillText.call(this, text, ...place);
+context.fillText = function (text, x, y, ...rest) {
+    const width = this.measureText(text).width, way = this.getTransform();
+    const before = {right: width, end: width, center: width / 2}[this.textAlign] || 0;
+    const left = (x - before) * way.a + way.e;
+    const isCut = way.b === 0 && (left < -2 || left + width * way.a > this.canvas.width + 2);
+    (this.canvas.drawnTexts ??= []).push([String(text), String(this.fillStyle), isCut]);
+    return fillText.call(this, text, x, y, ...rest);
 };
 context.clearRect = function (x, y, width, height) {
     if (width >= this.canvas.width && height >= this.canvas.height) this.canvas.drawnTexts = [];
@@ -107,11 +112,11 @@ class ShownPanel:
     box: list[float]
     words: list[list[str]]  # text and colour
     cut: list[str]  # those of them that do not fit in their place
-    drawn: list[dict]  # of each canvas: texts with their colours, colours with their pixels
+    drawn: list[dict]  # of each canvas: texts with their colours and whether they are cut, colours with their pixels
 
     @property
     def texts(self) -> list[str]:
-        return [word[0] for word in self.words] + [text for canvas in self.drawn for text, _ in canvas["texts"]]
+        return [word[0] for word in self.words] + [text for canvas in self.drawn for text, *_ in canvas["texts"]]
 
 
 @dataclass
@@ -143,7 +148,7 @@ class Browser:
         self._chromium.close()
         self._playwright.stop()
 
-    def show(self, dashboard: dict, *, theme: str, width: int, span: tuple[float, float], variables: dict[str, str],
+    def show(self, dashboard: dict, *, theme: str, width: int, since: float, variables: dict[str, str],
              pictures: Path) -> ShownDashboard:
         """Opens the dashboard, scrolls through it, reads each panel where it is seen, and takes a picture of each screen:
         `pictures`, with the number of the screen before its suffix."""
@@ -154,9 +159,10 @@ class Browser:
         page.on("response", lambda answer: problems.append(f"{answer.status} {answer.url[:160]}") if answer.status >= 400 else None)
         try:
             self._api.show(dashboard)
-            start, end = (round(time * 1000) for time in span)
+            # As a visitor has it, "Last 5 minutes": dates would take the room of two variables.
+            minutes = math.ceil((time.time() - since) / 60)
             chosen = "".join(f"&var-{name}={value}" for name, value in variables.items())
-            page.goto(f"{self._api.url}/d/{dashboard['uid']}?theme={theme}&from={start}&to={end}&refresh={chosen}",
+            page.goto(f"{self._api.url}/d/{dashboard['uid']}?theme={theme}&from=now-{minutes}m&to=now{chosen}",
                       wait_until="domcontentloaded", timeout=LOAD_SECONDS * 1000)
             try:
                 page.wait_for_selector(PANELS, timeout=LOAD_SECONDS * 1000)

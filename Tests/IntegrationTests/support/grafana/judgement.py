@@ -68,8 +68,9 @@ def text_findings(panel: dict, shown: ShownPanel, asked: list[Asked], theme: str
 
 
 def cut_findings(panel: dict, shown: ShownPanel, asked: list[Asked], theme: str) -> Iterator[str]:
-    if shown.cut:
-        yield f"has no room for {', '.join(map(repr, sorted(set(shown.cut))))}"
+    cut = set(shown.cut) | {text for canvas in shown.drawn for text, _, is_cut in canvas["texts"] if is_cut}
+    if cut:
+        yield f"has no room for {', '.join(map(repr, sorted(cut)))}"
 
 
 def axis_findings(panel: dict, shown: ShownPanel, asked: list[Asked], theme: str) -> Iterator[str]:
@@ -77,7 +78,7 @@ def axis_findings(panel: dict, shown: ShownPanel, asked: list[Asked], theme: str
     numbers = [value for one in asked for _, values in one.series for value in values if not math.isnan(value)]
     if panel["type"] != "timeseries" or not numbers or min(numbers) < 0:
         return
-    below = sorted({text for canvas in shown.drawn for text, _ in canvas["texts"] if text[:1] in "-−" and text[1:2].isdigit()})
+    below = sorted({text for canvas in shown.drawn for text, *_ in canvas["texts"] if text[:1] in "-−" and text[1:2].isdigit()})
     if below:
         yield f"has {', '.join(below)} on an axis whose values are never below 0"
 

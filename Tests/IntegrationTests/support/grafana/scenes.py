@@ -68,11 +68,10 @@ class Scene:
             thing.stop()
         self.tempo.__exit__()
 
-    def span(self, seconds: float) -> tuple[float, float]:
-        """The time range to show, once there is so much of it."""
+    def began(self, seconds: float) -> float:
+        """When it began, once that is so long ago."""
         self._wait(seconds)
-        now = time.time()
-        return now - seconds, now
+        return self._began
 
     def _wait(self, seconds: float) -> None:
         """Until so long after the start."""
@@ -104,7 +103,7 @@ class Trouble(Scene):
         self.tempo.go_down()
         self._syncs.fail()
 
-    def span(self, seconds: float) -> tuple[float, float]:
+    def began(self, seconds: float) -> float:
         self._wait(seconds / 3)
         self._plant()
         self._wait(seconds * 2 / 3)
@@ -121,7 +120,7 @@ class Trouble(Scene):
                    seconds=60, every=0.5)
         self._syncs.hang()
         eventually("the disk hangs", lambda: self.prometheus.instant("asynq_collector_spool_stalled == 1"), seconds=60, every=0.5)
-        return super().span(seconds)
+        return super().began(seconds)
 
     def _stop(self) -> None:
         self._syncs.work()
