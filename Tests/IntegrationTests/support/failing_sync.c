@@ -1,11 +1,12 @@
 // Preloaded into the program: fdatasync and fsync of a file whose path holds the text of SYNC_FAILS_OF fail while the file
-// SYNC_FAILS_WHILE exists. They and pwrite do not return while the file SYNC_HANGS_WHILE does.
+// SYNC_FAILS_WHILE exists. They and writev do not return while the file SYNC_HANGS_WHILE does.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static int exists(const char *variable) {
@@ -42,7 +43,7 @@ int fsync(int descriptor) {
     return ((int (*)(int))dlsym(RTLD_NEXT, "fsync"))(descriptor);
 }
 
-ssize_t pwrite(int descriptor, const void *bytes, size_t count, off_t offset) {
+ssize_t writev(int descriptor, const struct iovec *parts, int count) {
     if (exists("SYNC_HANGS_WHILE")) fails(descriptor);
-    return ((ssize_t (*)(int, const void *, size_t, off_t))dlsym(RTLD_NEXT, "pwrite"))(descriptor, bytes, count, offset);
+    return ((ssize_t (*)(int, const struct iovec *, int))dlsym(RTLD_NEXT, "writev"))(descriptor, parts, count);
 }
