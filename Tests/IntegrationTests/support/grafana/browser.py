@@ -14,14 +14,14 @@ HEIGHT_PIXELS = 1080
 # What two screens have in common: more than the bar of variables, which stays above the panels and covers them.
 OVERLAP_PIXELS = 280
 LOAD_SECONDS = 120
-STILL_SECONDS = 60
+STILL_SECONDS = 90
 QUIET_SECONDS = 1.0
 SCREENS_MAX = 20
 PANELS = 'section[data-testid^="data-testid Panel header"]'
 
 # The menu is folded in, as a visitor may have it; otherwise it takes 250 pixels of the width.
 FOLD_MENU = "localStorage.setItem('grafana.navigation.docked', 'false');"
-# Keeps the texts that are drawn on a canvas since it was cleared last: with their colours, and whether an edge cuts them.
+# Keeps the texts that are drawn on a canvas since it was cleared last: with their colours, and whether the left edge cuts them.
 RECORD_TEXTS = """
 const context = CanvasRenderingContext2D.prototype;
 const [fillText, clearRect] = [context.fillText, context.clearRect];
@@ -29,7 +29,7 @@ context.fillText = function (text, x, y, ...rest) {
     const width = this.measureText(text).width, way = this.getTransform();
     const before = {right: width, end: width, center: width / 2}[this.textAlign] || 0;
     const left = (x - before) * way.a + way.e;
-    const isCut = way.b === 0 && (left < -2 || left + width * way.a > this.canvas.width + 2);
+    const isCut = way.b === 0 && left < -2;
     (this.canvas.drawnTexts ??= []).push([String(text), String(this.fillStyle), isCut]);
     return fillText.call(this, text, x, y, ...rest);
 };

@@ -16,6 +16,8 @@ OVERVIEW_PIXELS_MAX = 1080
 ONE_LINE_FROM_PIXELS = 1440
 # Data sources that are not here: Grafana puts an error mark on their panels, rightly.
 ABSENT = {"tempo", "loki"}
+# Panels with names or numbers beside their axes. Under the curve of a stat they are there, too, and not to be seen.
+WITH_AXES = {"timeseries", "state-timeline", "heatmap"}
 # Panels whose text for "nothing there" is their own.
 WITHOUT_NO_VALUE = {"logs", "traces", "nodeGraph"}
 
@@ -68,7 +70,9 @@ def text_findings(panel: dict, shown: ShownPanel, asked: list[Asked], theme: str
 
 
 def cut_findings(panel: dict, shown: ShownPanel, asked: list[Asked], theme: str) -> Iterator[str]:
-    cut = set(shown.cut) | {text for canvas in shown.drawn for text, _, is_cut in canvas["texts"] if is_cut}
+    cut = set(shown.cut)
+    if panel["type"] in WITH_AXES:
+        cut |= {text for canvas in shown.drawn for text, _, is_cut in canvas["texts"] if is_cut}
     if cut:
         yield f"has no room for {', '.join(map(repr, sorted(cut)))}"
 
