@@ -81,7 +81,7 @@ class Scene:
 
 
 class Trouble(Scene):
-    """A paused queue, a queue without servers and with dead letters, no Tempo, a disk that refuses, works again and
+    """A paused queue, a queue without servers and with dead letters, no Tempo, a disk that refuses and for a while
     hangs, no exporter of PostgreSQL. Before, all was well for some time."""
 
     name = "trouble"
@@ -121,6 +121,10 @@ class Trouble(Scene):
         eventually("the disk works", lambda: requests.get(f"http://127.0.0.1:{self.demo.port}/-/ready", timeout=10).ok)
         self._syncs.hang()
         eventually("the disk hangs", lambda: self.prometheus.instant("asynq_collector_spool_stalled == 1"), seconds=60, every=0.5)
+        time.sleep(seconds / 10)
+        # While it hangs, pages take a second, which is all the time that a scrape has here: it does not hang for long.
+        self._syncs.work()
+        self._syncs.fail()
         return super().began(seconds)
 
     def _stop(self) -> None:
