@@ -55,7 +55,8 @@ class GrafanaAPI:
     def show(self, dashboard: dict) -> None:
         """The dashboard to be served from now on, and a new page of what is asked."""
         with self._lock:
-            self._dashboards[dashboard["uid"]] = copy.deepcopy(dashboard)
+            # Not refreshed while it is looked at: what was asked last is what is shown.
+            self._dashboards[dashboard["uid"]] = copy.deepcopy(dashboard) | {"refresh": "1h"}
             self._asked.clear()
 
     def asked(self) -> dict[int, list[Asked]]:
