@@ -1,7 +1,9 @@
 """dashboards/: what can be said of them without Grafana. test_stack.py runs their queries."""
 
 import copy
+import itertools
 import json
+import math
 import re
 import subprocess
 import sys
@@ -16,7 +18,10 @@ from support import alert_rules, dashboards
 from support.dashboards import FILES, FOLDER
 from support.programs import FIXTURES
 
-EXPECTED = {"asynq-queues", "asynq-observability", "asynq-collector"}
+sys.path.insert(0, str(FOLDER))
+from source import palette  # noqa: E402
+
+EXPECTED = {"asynq-overview", "asynq-queues", "asynq-workers", "asynq-collector"}
 
 
 @pytest.fixture(params=FILES, ids=lambda file: file.stem)
@@ -192,7 +197,7 @@ def test_planted_fault_is_found(fault):
 
 
 def test_planted_fault_is_found_in_what_only_some_dashboards_have():
-    dashboard = dashboards.load(FOLDER / "asynq-observability.json")
+    dashboard = dashboards.load(FOLDER / "asynq-queues.json")
     panel = next(p for p in dashboards.panels(dashboard) if p["targets"][0].get("queryType") == "traceql")
     panel["targets"].append(panel["targets"][0] | {"refId": "B"})
     assert any("TraceQL" in finding for finding in dashboards.panel_problems(dashboard))
@@ -221,7 +226,7 @@ TRACE_FAULTS = {
     "a field of another table": lambda d: _first_override(d)["matcher"].update(options="traceID"),
     "a hidden field": lambda d: _first_override(d)["matcher"].update(options="traceIdHidden"),
     "a link with a field that is not there": lambda d: _first_override(d)["properties"][0]["value"][0].update(
-        url="/d/asynq-observability?var-traceId=${__data.fields.traceID}"),
+        url="/d/asynq-queues?var-traceId=${__data.fields.traceID}"),
     "no link": lambda d: _trace_table(d)["fieldConfig"]["overrides"].clear(),
     "the first matches for the newest": lambda d: _trace_table(d)["targets"][0].update(query="{ status = error }"),
 }
@@ -229,14 +234,14 @@ TRACE_FAULTS = {
 
 @pytest.mark.parametrize("fault", TRACE_FAULTS)
 def test_planted_fault_of_a_table_of_traces_is_found(fault):
-    dashboard = dashboards.load(FOLDER / "asynq-observability.json")
+    dashboard = dashboards.load(FOLDER / "asynq-queues.json")
     assert dashboards.trace_table_problems(dashboard) == []
     TRACE_FAULTS[fault](dashboard)
     assert dashboards.trace_table_problems(dashboard) != []
 
 
 def test_planted_fault_of_a_box_that_is_empty_is_found():
-    dashboard = dashboards.load(FOLDER / "asynq-observability.json")
+    dashboard = dashboards.load(FOLDER / "asynq-queues.json")
     target = next(t for p in dashboards.panels(dashboard) for t in p["targets"] if "$traceId" in t.get("expr", ""))
     target["expr"] = target["expr"].replace('| trace_id!="" ', "")
     assert any("empty box" in finding for finding in dashboards.logql_problems(dashboard))
@@ -244,11 +249,88 @@ def test_planted_fault_of_a_box_that_is_empty_is_found():
 
 def test_the_link_to_the_runbook_finds_its_section():
     """Grafana can't write the alert's name in small letters, as the headings' own anchors are, and anchors are case-sensitive."""
-    text = (FOLDER / "asynq-observability.json").read_text(encoding="utf-8")
+    text = (FOLDER / "asynq-overview.json").read_text(encoding="utf-8")
     assert "https://runbooks.example.com/asynq#${__value.text}" in text
     files = alert_rules.RuleFiles.read()
     names = sorted({alert["alert"] for alert in files.alerts})
     assert names == sorted(re.findall(r'^<a id="(\w+)"></a>\n\n### \1$', files.runbook, re.MULTILINE))
+
+
+def test_each_alert_has_a_panel_that_links_to_its_section_of_the_runbook():
+    alerts = {alert["alert"] for alert in alert_rules.RuleFiles.read().alerts}
+    linked = set()
+    for file in FILES:
+        for panel in dashboards.panels(dashboards.load(file)):
+            for link in panel.get("links", []):
+                _, _, name = link["title"].partition("Runbook: ")
+                section = f"#{name}" if name else ""
+                assert link["url"] == f"https://runbooks.example.com/asynq{section}" and link["targetBlank"], panel["title"]
+                linked.add(name)
+    assert linked - {""} == alerts
+
+
+def test_each_panel_of_alerts_links_to_the_runbook(dashboard):
+    for panel in dashboards.panels(dashboard):
+        if any("ALERTS{" in target.get("expr", "") for target in panel["targets"]):
+            assert any(link["title"].startswith("Runbook") for link in panel["links"]), panel["title"]
+
+
+# --- Colours ---------------------------------------------------------------------------------------------------------
+
+# Machado, Oliveira and Fernandes (2009), severity 1.0: what is seen of linear RGB.
+SIGHTS = {
+    "normal": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+    "protanopia": ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)),
+    "deuteranopia": ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881)),
+    "tritanopia": ((1.255528, -0.076749, -0.178779), (-0.078411, 0.930809, 0.147602), (0.004733, 0.691367, 0.303900)),
+}
+
+
+def _lab(color: str, sight: str) -> tuple[float, float, float]:
+    """CIE L*a*b* (D65) of what that sight sees of a colour #RRGGBB."""
+    rgb = [int(color[at:at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in rgb]
+    seen = [min(1, max(0, sum(weight * part for weight, part in zip(row, linear)))) for row in SIGHTS[sight]]
+    matrix = ((0.4124, 0.3576, 0.1805, 0.9505), (0.2126, 0.7152, 0.0722, 1), (0.0193, 0.1192, 0.9505, 1.089))
+    x, y, z = (sum(weight * part for weight, part in zip(row, seen)) / row[3] for row in matrix)
+    x, y, z = (part ** (1 / 3) if part > 0.008856 else 7.787 * part + 16 / 116 for part in (x, y, z))
+    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
+
+
+def _distance(one: str, other: str, sight: str) -> float:
+    return math.dist(_lab(one, sight), _lab(other, sight))
+
+
+@pytest.mark.parametrize("sight", SIGHTS)
+def test_colours_of_a_group_are_told_apart(sight):
+    for group in palette.GROUPS.values():
+        for one, other in itertools.combinations(group, 2):
+            assert _distance(group[one], group[other], sight) >= 20, f"{one} and {other}"
+
+
+def test_severities_and_neighbours_in_a_stack_are_told_apart_without_colours():
+    def lightness(color: str) -> float:
+        return _lab(color, "normal")[0]
+
+    for one, other in [*itertools.combinations(("good", "critical"), 2), ("warning", "critical")]:
+        assert abs(lightness(palette.SEVERITIES[one]) - lightness(palette.SEVERITIES[other])) >= 10
+    stack = [name for name in palette.STATES if name not in ("archived", "completed")]
+    for below, above in itertools.pairwise(sorted(stack)):
+        assert abs(lightness(palette.STATES[below]) - lightness(palette.STATES[above])) >= 10, f"{below} and {above}"
+
+
+def test_each_colour_of_the_table_means_one_thing():
+    means: dict[str, set[str]] = {}
+    for group in palette.GROUPS.values():
+        for name, color in group.items():
+            means.setdefault(color, set()).add(name)
+    assert [names for names in means.values() if len(names) > 1] == []
+
+
+def test_colours_come_from_the_table_alone(dashboard):
+    table = {color for group in palette.GROUPS.values() for color in group.values()}
+    found = set(re.findall(r'"(?:color|fixedColor)": "([^"]+)"', json.dumps(dashboard["panels"]))) - {"rgba(255,0,255,0.7)"}
+    assert found and found <= table
 
 
 # --- Provisioning ----------------------------------------------------------------------------------------------------

@@ -6,6 +6,9 @@ right and numbers them. Everything that all panels share is set here and nowhere
 
 from __future__ import annotations
 
+from source.missing import reason
+from source.palette import BY_NAME, GOOD, LIMIT
+
 SCHEMA_VERSION = 39
 PLUGIN_VERSION = "11.0.0"
 COLUMNS = 24
@@ -14,12 +17,16 @@ PROMETHEUS = {"type": "prometheus", "uid": "${prometheus_datasource}"}
 TEMPO = {"type": "tempo", "uid": "${tempo_datasource}"}
 LOKI = {"type": "loki", "uid": "${loki_datasource}"}
 
+# A placeholder, which the line of `sed` in README.md replaces.
+RUNBOOK = "https://runbooks.example.com/asynq"
+# For panels of alerts as such, which link to the whole runbook.
+ALL_ALERTS = ("",)
 # The least that a bar or a column of a heatmap stands for: four scrapes, as `common.counted` needs them.
 BAR = "1m"
-BAR_NOTE = " A bar stands for a minute, in longer time ranges for more."
-COLUMN_NOTE = " A column stands for a minute, in longer time ranges for more."
-
-GREEN, YELLOW, ORANGE, RED, BLUE = "green", "yellow", "orange", "red", "blue"
+# Grafana writes numbers with these units as they are, without a prefix: 0.5 tasks/s, not 500 mtasks/s.
+# Stands at the end of descriptions.
+BAR_NOTE = " (A bar stands for a minute, in long time ranges for more.)"
+TASKS_PER_SECOND, SPANS_PER_SECOND = "suffix:tasks/s", "suffix:spans/s"
 
 # --- Targets ---------------------------------------------------------------------------------------------------------
 
@@ -61,175 +68,229 @@ def steps(*edges: tuple[float | None, str]) -> dict:
     return {"mode": "absolute", "steps": [{"color": color, "value": value} for value, color in edges]}
 
 
-PLAIN = steps((None, GREEN))
+def values(**texts: tuple[str, str]) -> list[dict]:
+    """Value mappings: _0=("down", CRITICAL)."""
+    return [{"type": "value", "options": {value[1:]: {"text": text, "color": color, "index": number}
+                                          for number, (value, (text, color)) in enumerate(texts.items())}}]
 
 
-def _panel(kind: str, title: str, description: str, targets: list[dict], width: int, height: int, unit: str,
-           thresholds: dict, defaults: dict, options: dict, overrides: list[dict]) -> dict:
+def ranges(*edges: tuple[float, float, str, str]) -> list[dict]:
+    """Mappings of ranges of values: (from, to, text, colour)."""
+    return [{"type": "range", "options": {"from": low, "to": high, "result": {"text": text, "color": color, "index": number}}}
+            for number, (low, high, text, color) in enumerate(edges)]
+
+
+PLAIN = steps((None, GOOD))
+NULL = [{"type": "special", "options": {"match": "null", "result": {"text": "–", "color": LIMIT, "index": 0}}}]
+
+
+def override(name: str, **properties: object) -> dict:
+    """Properties of the field with that name; a double underscore stands for a dot."""
+    return {"matcher": {"id": "byName", "options": name},
+            "properties": [{"id": key.replace("__", "."), "value": value} for key, value in properties.items()]}
+
+
+def link(title: str, url: str) -> list[dict]:
+    return [{"title": title, "url": url}]
+
+
+def panel(kind: str, title: str, description: str, targets: list[dict], *, width: int, height: int, unit: str = "none",
+          defaults: dict = {}, options: dict = {}, overrides: list[dict] = [], alerts: tuple[str, ...] = (),
+          no_value: str = "") -> dict:
+    """`alerts`: those that fire on what the panel shows; it links to their sections of the runbook."""
     sources = [target["datasource"] for target in targets]
     assert all(source == sources[0] for source in sources), title
-    return {
+    defaults = {"unit": unit, "thresholds": PLAIN, "noValue": no_value or reason(targets)} | defaults
+    made = {
         "type": kind, "title": title, "description": description, "datasource": sources[0],
         "gridPos": {"h": height, "w": width, "x": 0, "y": 0}, "pluginVersion": PLUGIN_VERSION,
         "targets": [target | {"refId": chr(ord("A") + number)} for number, target in enumerate(targets)],
-        "fieldConfig": {"defaults": {"unit": unit, "thresholds": thresholds} | defaults, "overrides": overrides},
-        "options": options,
+        "fieldConfig": {"defaults": defaults, "overrides": overrides}, "options": options,
     }
+    links = [{"title": f"Runbook: {alert}" if alert else "Runbook", "url": f"{RUNBOOK}#{alert}" if alert else RUNBOOK,
+              "type": "link", "targetBlank": True} for alert in alerts]
+    return made | ({"links": links} if links else {})
 
 
-def stat(title: str, description: str, targets: list[dict], unit: str, *, width: int = 4, height: int = 4,
-         thresholds: dict = PLAIN, decimals: int | None = None, calculation: str = "lastNotNull",
-         text: bool = False, no_value: str = "no data") -> dict:
-    defaults = {"color": {"mode": "thresholds"}, "noValue": no_value} | ({} if decimals is None else {"decimals": decimals})
-    options = {"colorMode": "value", "graphMode": "none" if text else "area", "justifyMode": "auto",
-               "orientation": "auto", "textMode": "name" if text else "auto", "wideLayout": True,
-               "reduceOptions": {"calcs": [calculation], "fields": "", "values": False}}
-    return _panel("stat", title, description, targets, width, height, unit, thresholds, defaults, options, [])
+def stat(title: str, description: str, targets: list[dict], unit: str, *, width: int = 3, height: int = 4,
+         thresholds: dict = PLAIN, mappings: list[dict] = [], decimals: int | None = None, text: bool = False,
+         overrides: list[dict] = [], alerts: tuple[str, ...] = (), no_value: str = "no data") -> dict:
+    """`text`: the name of the series is what is to be read."""
+    defaults = {"color": {"mode": "thresholds"}, "thresholds": thresholds, "mappings": mappings}
+    defaults |= {} if decimals is None else {"decimals": decimals}
+    several = len(targets) > 1
+    options = {"colorMode": "value", "graphMode": "none" if text or several or mappings else "area", "justifyMode": "auto",
+               "orientation": "auto", "textMode": "name" if text else "value_and_name" if several else "value",
+               "wideLayout": False,
+               "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
+    return panel("stat", title, description, targets, width=width, height=height, unit=unit, defaults=defaults, options=options,
+                 overrides=overrides, alerts=alerts, no_value=no_value)
 
 
 def lines(title: str, description: str, targets: list[dict], unit: str, *, width: int = 12, height: int = 8,
           stack: bool = False, bars: bool = False, thresholds: dict | None = None, minimum: float | None = 0,
-          maximum: float | None = None, limits: tuple[str, ...] = (), few: bool = True, decimals: int | None = None) -> dict:
-    """A time series. `bars`: counts, each of its own time (`common.counted`); `limits`: legends of series that are limits and
-    drawn dashed; `few`: legend as a table."""
-    custom = {"drawStyle": "bars" if bars else "line", "fillOpacity": 60 if bars else 30 if stack else 8,
-              "lineWidth": 1, "showPoints": "auto", "spanNulls": False, "axisSoftMin": 0,
+          maximum: float | None = None, soft_maximum: float | None = None, limits: tuple[str, ...] = (), links: list[dict] = [],
+          alerts: tuple[str, ...] = ()) -> dict:
+    """A time series. `bars`: counts, each of its own time (`common.counted`); `limits`: legends of series that others are held
+    against, drawn dashed; `links`: where a click on a series leads."""
+    custom = {"drawStyle": "bars" if bars else "line", "fillOpacity": 60 if bars else 40 if stack else 8,
+              "lineWidth": 1, "showPoints": "auto", "spanNulls": False,
               "stacking": {"group": "A", "mode": "normal" if stack else "none"},
               "thresholdsStyle": {"mode": "dashed" if thresholds else "off"}}
-    defaults = {"color": {"mode": "palette-classic"}, "custom": custom}
+    if minimum is not None:
+        # An axis that ends at a hundredth makes a mountain of nothing.
+        soft = soft_maximum or {"percentunit": 0.1, "s": 0.1, "bytes": 1024}.get(unit, 1)
+        custom |= {"axisSoftMin": 0} | ({} if maximum else {"axisSoftMax": soft})
+    else:
+        custom |= {"axisSoftMin": -1, "axisSoftMax": 1}
+    defaults = {"color": {"mode": "palette-classic"}, "custom": custom} | ({"thresholds": thresholds} if thresholds else {})
     defaults |= {} if minimum is None else {"min": minimum}
     defaults |= {} if maximum is None else {"max": maximum}
-    defaults |= {} if decimals is None else {"decimals": decimals}
-    options = {"legend": {"calcs": ["mean", "max", "lastNotNull"] if few else [],
-                          "displayMode": "table" if few else "list", "placement": "bottom", "showLegend": True},
-               "tooltip": {"mode": "multi", "sort": "desc"}}
-    overrides = [{"matcher": {"id": "byName", "options": limit},
-                  "properties": [{"id": "custom.lineStyle", "value": {"dash": [8, 8], "fill": "dash"}},
-                                 {"id": "custom.fillOpacity", "value": 0},
-                                 {"id": "custom.stacking", "value": {"group": "limit", "mode": "none"}},
-                                 {"id": "color", "value": {"fixedColor": RED, "mode": "fixed"}}]} for limit in limits]
-    panel = _panel("timeseries", title, description + (BAR_NOTE if bars else ""), targets, width, height, unit,
-                   thresholds or PLAIN, defaults, options, overrides)
-    return panel | ({"interval": BAR} if bars else {})
+    defaults |= {"links": links} if links else {}
+    # Names that labels bring: beside the curves there is room for eight, and those in trouble come first. A few known names
+    # stand below.
+    if any("{{" in target.get("legendFormat", "") and not _is_of_the_palette(target) for target in targets):
+        legend = {"calcs": ["mean", "max", "lastNotNull"], "displayMode": "table", "placement": "right", "showLegend": True,
+                  "sortBy": "Last *", "sortDesc": True}
+        assert width >= 12, title
+    else:
+        legend = {"calcs": ["lastNotNull"], "displayMode": "list", "placement": "bottom", "showLegend": True}
+    overrides = [override(name, color={"mode": "fixed", "fixedColor": color}) for name, color in BY_NAME.items()
+                 if any(_is_of_the_palette(target) or target.get("legendFormat") == name for target in targets)]
+    overrides += [override(limit, custom__lineStyle={"dash": [8, 8], "fill": "dash"}, custom__fillOpacity=0,
+                           custom__stacking={"group": "limit", "mode": "none"},
+                           color={"fixedColor": LIMIT, "mode": "fixed"}) for limit in limits]
+    made = panel("timeseries", title, description, targets, width=width, height=height, unit=unit, defaults=defaults,
+                 options={"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}, overrides=overrides, alerts=alerts)
+    return made | ({"interval": BAR} if bars else {})
+
+
+def _is_of_the_palette(target: dict) -> bool:
+    """Its labels have no other values than names of the palette; of PostgreSQL's states that can't be said."""
+    return target.get("legendFormat") in ("{{state}}", "{{status}}") and "pg_stat_activity" not in target["expr"]
 
 
 def table(title: str, description: str, targets: list[dict], columns: list[tuple], *, width: int = 24, height: int = 9,
-          key: str | tuple[str, ...] = (), links: dict[str, tuple[str, str]] = {}, sort: str | None = None,
-          hide: tuple[str, ...] = ()) -> dict:
-    """Instant queries joined by their labels. A column: (name, unit) or (name, unit, thresholds), one for each target in
-    order. `key`: label, or label and title, of the columns in front; `links`: column -> (title, url)."""
-    keys = [key] if isinstance(key, str) else list(key)
-    values = [f"Value #{chr(ord('A') + number)}" for number in range(len(targets))] if len(targets) > 1 else ["Value"]
-    rename = {value: column[0] for value, column in zip(values, columns, strict=True)}
-    rename |= {label: label.replace("_", " ") for label in keys}
-    order = {name: number for number, name in enumerate(keys + values)}
+          key: tuple[str, ...] = (), titles: dict[str, str] = {}, links: dict[str, tuple[str, str]] = {},
+          sort: str | None = None, descending: bool = True,
+          hide: tuple[str, ...] = (), widths: dict[str, int] = {}, alerts: tuple[str, ...] = (), no_value: str = "") -> dict:
+    """Instant queries joined by their labels. A column: (name, unit), with thresholds or mappings in the third place; one for
+    each target in order. `key`: labels that are the columns in front, `titles` theirs; `links`: column -> (title, url)."""
+    named = [f"Value #{chr(ord('A') + number)}" for number in range(len(targets))] if len(targets) > 1 else ["Value"]
+    rename = {value: column[0] for value, column in zip(named, columns, strict=True)}
+    rename |= {label: titles.get(label, label.replace("_", " ").capitalize()) for label in key}
     overrides = []
-    for column in columns:
-        properties = [{"id": "unit", "value": column[1]}]
-        if len(column) > 2:
-            properties += [{"id": "thresholds", "value": column[2]},
-                           {"id": "custom.cellOptions", "value": {"type": "color-text"}}]
-        overrides.append({"matcher": {"id": "byName", "options": column[0]}, "properties": properties})
-    for name, (text, url) in links.items():
-        overrides.append({"matcher": {"id": "byName", "options": name},
-                          "properties": [{"id": "links", "value": [{"title": text, "url": url}]}]})
-    panel = _panel("table", title, description, targets, width, height, "short", PLAIN,
-                   {"custom": {"align": "auto", "filterable": True, "cellOptions": {"type": "auto"}, "inspect": False}},
-                   {"cellHeight": "sm", "showHeader": True, "footer": {"show": False, "reducer": ["sum"], "countRows": False,
-                                                                       "fields": ""},
-                    "sortBy": [{"desc": True, "displayName": sort}] if sort else []}, overrides)
-    exclude = {name: True for name in ("Time", "__name__", *hide)}
-    panel["transformations"] = [{"id": "merge", "options": {}},
-                                {"id": "organize", "options": {"excludeByName": exclude, "indexByName": order,
-                                                               "renameByName": rename}}]
-    return panel
+    for name, unit, *colored in columns:
+        properties = {"unit": unit, "noValue": "–"}
+        if colored and isinstance(colored[0], list):
+            properties |= {"mappings": colored[0], "custom__cellOptions": {"type": "color-text"}, "custom__align": "left"}
+        elif colored:
+            # Without it, no number would have the colour of 0.
+            properties |= {"thresholds": colored[0], "mappings": NULL, "color": {"mode": "thresholds"},
+                           "custom__cellOptions": {"type": "color-text"}}
+        overrides.append(override(name, **properties))
+    overrides += [override(rename[label], noValue="–") for label in key]
+    overrides += [override(name, links=link(*to)) for name, to in links.items()]
+    overrides += [override(name, custom__width=width_of) for name, width_of in widths.items()]
+    made = panel("table", title, description, targets, width=width, height=height, unit="short",
+                 # As narrow as the numbers: all columns are to be seen without scrolling.
+                 defaults={"custom": {"align": "auto", "filterable": False, "cellOptions": {"type": "auto"}, "inspect": False,
+                                      "minWidth": 60}},
+                 options={"cellHeight": "sm", "showHeader": True,
+                          "footer": {"show": False, "reducer": ["sum"], "countRows": False, "fields": ""},
+                          "sortBy": [{"desc": descending, "displayName": sort}] if sort else []},
+                 overrides=overrides, alerts=alerts, no_value=no_value)
+    made["transformations"] = [
+        {"id": "merge", "options": {}},
+        {"id": "organize", "options": {"excludeByName": {name: True for name in ("Time", "__name__", *hide)},
+                                       "indexByName": {name: number for number, name in enumerate([*key, *named])},
+                                       "renameByName": rename}}]
+    return made
 
 
 def bar_gauge(title: str, description: str, targets: list[dict], unit: str, *, width: int = 12, height: int = 8,
-              thresholds: dict = PLAIN, maximum: float | None = None) -> dict:
-    defaults = {"color": {"mode": "thresholds"}, "min": 0} | ({} if maximum is None else {"max": maximum})
+              thresholds: dict = PLAIN, maximum: float | None = None, alerts: tuple[str, ...] = ()) -> dict:
+    defaults = {"color": {"mode": "thresholds"}, "thresholds": thresholds, "min": 0}
+    defaults |= {} if maximum is None else {"max": maximum}
     options = {"displayMode": "basic", "orientation": "horizontal", "showUnfilled": True, "valueMode": "color",
                "namePlacement": "auto", "sizing": "auto", "minVizWidth": 8, "minVizHeight": 16, "maxVizHeight": 300,
                "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
-    return _panel("bargauge", title, description, targets, width, height, unit, thresholds, defaults, options, [])
+    return panel("bargauge", title, description, targets, width=width, height=height, unit=unit, defaults=defaults,
+                 options=options, alerts=alerts)
 
 
 def heatmap(title: str, description: str, targets: list[dict], unit: str, *, width: int = 12, height: int = 8) -> dict:
-    """Of a classic histogram: its buckets come as they are, nothing is calculated."""
+    """Of a classic histogram: its buckets come as they are, nothing is calculated. No exemplars: their dots would cover the
+    cells; the panel of quantiles beside it has them."""
     options = {"calculate": False, "cellGap": 1, "cellValues": {"unit": "short"},
                "color": {"exponent": 0.5, "fill": "dark-orange", "mode": "scheme", "reverse": False, "scale": "exponential",
-                         "scheme": "Spectral", "steps": 64},
+                         "scheme": "Viridis", "steps": 64},
                "exemplars": {"color": "rgba(255,0,255,0.7)"}, "filterValues": {"le": 1e-9}, "legend": {"show": True},
                "rowsFrame": {"layout": "auto"}, "showValue": "never",
                "tooltip": {"mode": "single", "showColorScale": False, "yHistogram": True},
                "yAxis": {"axisPlacement": "left", "reverse": False, "unit": unit}}
     custom = {"hideFrom": {"legend": False, "tooltip": False, "viz": False}, "scaleDistribution": {"type": "linear"}}
-    return _panel("heatmap", title, description + COLUMN_NOTE, targets, width, height, unit, PLAIN, {"custom": custom}, options,
-                  []) | {"interval": BAR}
+    return panel("heatmap", title, description, targets, width=width, height=height, unit=unit, defaults={"custom": custom},
+                 options=options) | {"interval": BAR}
 
 
-def states(title: str, description: str, targets: list[dict], mapping: dict[str, tuple[str, str]], *, width: int = 12,
-           height: int = 8) -> dict:
-    """A state timeline; `mapping`: value -> (text, colour)."""
-    options = {value: {"text": text, "color": color, "index": number}
-               for number, (value, (text, color)) in enumerate(mapping.items())}
-    defaults = {"color": {"mode": "thresholds"}, "custom": {"fillOpacity": 70, "lineWidth": 0, "spanNulls": False},
-                "mappings": [{"type": "value", "options": options}]}
-    return _panel("state-timeline", title, description, targets, width, height, "none", PLAIN, defaults,
-                  {"alignValue": "left", "mergeValues": True, "rowHeight": 0.8, "showValue": "auto",
-                   "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
-                   "tooltip": {"mode": "multi", "sort": "none"}}, [])
+def timeline(title: str, description: str, targets: list[dict], mappings: list[dict], *, width: int = 12, height: int = 8,
+             alerts: tuple[str, ...] = (), no_value: str = "") -> dict:
+    """A state timeline. With colours by threshold Grafana would merge what is in the same threshold, and drop the mappings."""
+    defaults = {"color": {"mode": "palette-classic"}, "custom": {"fillOpacity": 80, "lineWidth": 0, "spanNulls": False},
+                "mappings": mappings}
+    return panel("state-timeline", title, description, targets, width=width, height=height, defaults=defaults,
+                 options={"alignValue": "left", "mergeValues": True, "rowHeight": 0.8, "showValue": "auto",
+                          "legend": {"displayMode": "list", "placement": "bottom", "showLegend": False},
+                          "tooltip": {"mode": "multi", "sort": "none"}}, alerts=alerts, no_value=no_value)
 
 
 def log_lines(title: str, description: str, targets: list[dict], *, width: int = 24, height: int = 10) -> dict:
-    return _panel("logs", title, description, targets, width, height, "none", PLAIN, {},
-                  {"dedupStrategy": "none", "enableLogDetails": True, "prettifyLogMessage": False, "showCommonLabels": False,
-                   "showLabels": False, "showTime": True, "sortOrder": "Descending", "wrapLogMessage": True}, [])
+    return panel("logs", title, description, targets, width=width, height=height, options={
+        "dedupStrategy": "none", "enableLogDetails": True, "prettifyLogMessage": False, "showCommonLabels": False,
+        "showLabels": False, "showTime": True, "sortOrder": "Descending", "wrapLogMessage": True})
 
 
 def trace_view(title: str, description: str, targets: list[dict], *, width: int = 24, height: int = 14) -> dict:
-    return _panel("traces", title, description, targets, width, height, "none", PLAIN, {}, {}, [])
+    return panel("traces", title, description, targets, width=width, height=height)
 
 
 def trace_table(title: str, description: str, targets: list[dict], *, links: dict[str, tuple[str, str]] = {}, width: int = 12,
                 height: int = 10) -> dict:
     """`links`: field of Grafana's -> (title, url)."""
-    overrides = [{"matcher": {"id": "byName", "options": field},
-                  "properties": [{"id": "links", "value": [{"title": text, "url": url}]}]}
-                 for field, (text, url) in links.items()]
-    return _panel("table", title, description, targets, width, height, "short", PLAIN,
-                  {"custom": {"align": "auto", "filterable": False, "cellOptions": {"type": "auto"}, "inspect": False}},
-                  {"cellHeight": "sm", "showHeader": True, "footer": {"show": False, "reducer": ["sum"], "countRows": False,
-                                                                      "fields": ""}}, overrides)
+    return panel("table", title, description, targets, width=width, height=height, unit="short",
+                 defaults={"custom": {"align": "auto", "filterable": False, "cellOptions": {"type": "auto"}, "inspect": False}},
+                 options={"cellHeight": "sm", "showHeader": True,
+                          "footer": {"show": False, "reducer": ["sum"], "countRows": False, "fields": ""}},
+                 overrides=[override(field, links=link(*to)) for field, to in links.items()])
 
 
 def node_graph(title: str, description: str, targets: list[dict], *, width: int = 24, height: int = 12) -> dict:
-    return _panel("nodeGraph", title, description, targets, width, height, "none", PLAIN, {}, {}, [])
+    return panel("nodeGraph", title, description, targets, width=width, height=height)
 
 
 # --- Variables -------------------------------------------------------------------------------------------------------
 
 
 def data_source(kind: str) -> dict:
+    """Hidden: where there is one source of a kind, nothing is to be chosen. README.md has the line that shows it."""
     return {"name": f"{kind}_datasource", "label": f"{kind.capitalize()} data source", "type": "datasource", "query": kind,
-            "description": f"Where the {kind.capitalize()} queries of this dashboard go.", "current": {}, "hide": 0,
+            "description": f"Where the {kind.capitalize()} queries of this dashboard go.", "current": {}, "hide": 2,
             "includeAll": False, "multi": False, "options": [], "refresh": 1, "regex": "", "skipUrlSync": False}
 
 
-def values_of(name: str, label: str, series: str, of: str, *, all_value: str = ".+") -> dict:
+def values_of(name: str, label: str, series: str, of: str, *, all_value: str = ".+", hidden: bool = False) -> dict:
     """The values of a Prometheus label: chosen by name, several or all."""
     text = f"label_values({series}, {of})"
     return {"name": name, "label": label, "type": "query", "datasource": PROMETHEUS, "definition": text,
-            "description": f"Values of the label {of}; all where nothing is chosen.",
             "query": {"qryType": 1, "query": text, "refId": f"Variable-{name}"}, "current": {"selected": True, "text": ["All"],
                                                                                              "value": ["$__all"]},
-            "allValue": all_value, "hide": 0, "includeAll": True, "multi": True, "options": [], "refresh": 2, "regex": "",
-            "skipUrlSync": False, "sort": 1}
+            "allValue": all_value, "hide": 2 if hidden else 0, "includeAll": True, "multi": True, "options": [], "refresh": 2,
+            "regex": "", "skipUrlSync": False, "sort": 1}
 
 
 def log_label(name: str, label: str, of: str) -> dict:
     return {"name": name, "label": label, "type": "query", "datasource": LOKI, "definition": f"label_values({of})",
-            "description": f"Values of Loki's label {of}; all where nothing is chosen.",
             "query": {"label": of, "refId": f"Variable-{name}", "stream": "", "type": 1},
             "current": {"selected": True, "text": ["All"], "value": ["$__all"]}, "allValue": ".+", "hide": 0,
             "includeAll": True, "multi": True, "options": [], "refresh": 2, "regex": "", "skipUrlSync": False, "sort": 1}
@@ -244,7 +305,8 @@ def text_box(name: str, label: str, description: str) -> dict:
 
 
 def event(name: str, expr: str, title: str, text: str, color: str, *, value_is_time: bool = False) -> dict:
-    return {"name": name, "datasource": PROMETHEUS, "enable": True, "hide": False, "iconColor": color, "expr": expr,
+    """Off until it is chosen: Grafana draws what lasts as a region over every panel, and the lines can't be told apart."""
+    return {"name": name, "datasource": PROMETHEUS, "enable": False, "hide": False, "iconColor": color, "expr": expr,
             "titleFormat": title, "textFormat": text, "useValueForTime": value_is_time}
 
 
@@ -253,6 +315,7 @@ BUILT_IN = {"builtIn": 1, "datasource": {"type": "grafana", "uid": "-- Grafana -
 
 
 def row(title: str, panels: list[dict], *, collapsed: bool = False) -> dict:
+    """Without a title: panels that stand in no row."""
     return {"type": "row", "title": title, "collapsed": collapsed, "panels": panels}
 
 
@@ -262,7 +325,7 @@ def dashboard(uid: str, title: str, description: str, rows: list[dict], variable
         "version": 1, "editable": False, "graphTooltip": 1, "refresh": "30s", "time": {"from": "now-1h", "to": "now"},
         "timezone": "browser", "weekStart": "", "fiscalYearStartMonth": 0, "liveNow": False,
         "timepicker": {"refresh_intervals": ["10s", "30s", "1m", "5m", "15m", "1h"]},
-        "links": [{"type": "dashboards", "title": "Asynq", "tags": ["asynq"], "asDropdown": False, "includeVars": True,
+        "links": [{"type": "dashboards", "title": "Asynq", "tags": ["asynq"], "asDropdown": True, "includeVars": True,
                    "keepTime": True, "targetBlank": False, "icon": "external link", "tooltip": "", "url": ""}],
         "annotations": {"list": [BUILT_IN, *events]}, "templating": {"list": variables}, "panels": _laid_out(rows),
     }
@@ -272,22 +335,24 @@ def _laid_out(rows: list[dict]) -> list[dict]:
     """Places and numbers everything. Panels of a collapsed row lie inside it, others behind it."""
     result, y, number = [], 0, 0
     for described in rows:
-        number += 1
-        head = {"type": "row", "title": described["title"], "collapsed": described["collapsed"], "id": number,
-                "gridPos": {"h": 1, "w": COLUMNS, "x": 0, "y": y}, "panels": []}
-        y += 1
+        head = None
+        if described["title"]:
+            number += 1
+            head = {"type": "row", "title": described["title"], "collapsed": described["collapsed"], "id": number,
+                    "gridPos": {"h": 1, "w": COLUMNS, "x": 0, "y": y}, "panels": []}
+            y += 1
         x = line_height = 0
         placed = []
-        for panel in described["panels"]:
-            size = panel["gridPos"]
+        for described_panel in described["panels"]:
+            size = described_panel["gridPos"]
             if x + size["w"] > COLUMNS:
                 x, y, line_height = 0, y + line_height, 0
             number += 1
-            placed.append(panel | {"id": number, "gridPos": size | {"x": x, "y": y}})
+            placed.append(described_panel | {"id": number, "gridPos": size | {"x": x, "y": y}})
             x, line_height = x + size["w"], max(line_height, size["h"])
         y += line_height
         if described["collapsed"]:
             result.append(head | {"panels": placed})
         else:
-            result += [head, *placed]
+            result += [head, *placed] if head else placed
     return result

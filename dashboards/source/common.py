@@ -1,6 +1,7 @@
-"""What the dashboards share: label selectors, the variables behind them, annotations."""
+"""What the dashboards share: label selectors, expressions, thresholds, the variables behind them, annotations."""
 
-from source.builder import BLUE, RED, data_source, event, text_box, values_of
+from source.builder import data_source, event, query, steps, text_box, values, values_of
+from source.palette import CRITICAL, GOOD, INFO, WARNING
 
 # The collectors that were chosen; then the queues, then the task types.
 COLLECTORS = 'job=~"$job", instance=~"$instance"'
@@ -8,6 +9,24 @@ QUEUES = COLLECTORS + ', queue=~"$queue"'
 TYPES = QUEUES + ', task_type=~"$task_type"'
 # Recording rules have aggregated the collectors away.
 RECORDED = 'queue=~"$queue"'
+# All exporters have metrics of processes, and every target is up or not: only those of collectors. One that does not answer
+# now, but did within the time range, is among them.
+IS_COLLECTOR = f"on (job, instance) asynq_collector_build_info{{{COLLECTORS}}}"
+WAS_COLLECTOR = f"on (job, instance) last_over_time(asynq_collector_build_info{{{COLLECTORS}}}[$__range])"
+
+WAIT = "asynq_task_wait_duration_seconds"
+RUN = "asynq_task_processing_duration_seconds"
+# A queue's own objective, where the rules have one, and else that of all.
+OBJECTIVE_SECONDS = f"max(queue:asynq_task_wait_objective:seconds{{{RECORDED}}}) or max(asynq:task_wait_objective:seconds)"
+OBJECTIVE_RATIO = "asynq:task_wait_objective:ratio"
+FIRING = 'ALERTS{alertname=~"Asynq.*", alertstate="firing"'
+
+FAILURES = steps((None, GOOD), (0.05, WARNING), (0.2, CRITICAL))
+AGES = steps((None, GOOD), (10, WARNING), (300, CRITICAL))
+ANY = steps((None, GOOD), (1, WARNING))
+MET = steps((None, CRITICAL), (0.95, WARNING), (0.99, GOOD))
+FIRED = values(_1=("warning", WARNING), _2=("critical", CRITICAL))
+NONE_LEFT = 'state=~"pending|active|scheduled|retry|aggregating"'
 
 
 def from_redis(name: str, selector: str = "", by: str = "", function: str = "", one: str = "max") -> str:
@@ -16,6 +35,10 @@ def from_redis(name: str, selector: str = "", by: str = "", function: str = "", 
     labels = ", ".join(filter(None, ["redis", "queue", by]))
     series = f"{name}{{{QUEUES}{', ' + selector if selector else ''}}}"
     return f"{one} by ({labels}) ({function}({series}[$__rate_interval]))" if function else f"{one} by ({labels}) ({series})"
+
+
+def size(state: str) -> str:
+    return from_redis("asynq_queue_size", f'state="{state}"')
 
 
 def counted(series: str) -> str:
@@ -29,47 +52,76 @@ def processed(selector: str = "", function: str = "rate") -> str:
     return from_redis("asynq_tasks_processed_total", selector, "status", function)
 
 
+def failure_ratio(by: str = "") -> str:
+    head = f"sum by ({by})" if by else "sum"
+    failed = processed('status="failed"')
+    return f"{head} ({failed}) / ({head} ({processed()}) > 0)"
+
+
+def oldest(paused: bool) -> str:
+    """Age of the next task, by queue, as the alert AsynqOldestPendingTooOld and the status page have it. A paused queue's age
+    is that of its pause: it is told apart, not left out."""
+    return (f"{from_redis('asynq_queue_latency_seconds')} {'and' if paused else 'unless'} "
+            f"{from_redis('asynq_queue_paused')} == 1")
+
+
+def arriving() -> str:
+    """Redis counts no arrivals: they are what the tasks that are not done yet became more, and what left them. Below 0 where
+    tasks were deleted."""
+    grown = f"sum({from_redis('asynq_queue_size', NONE_LEFT, 'state', 'deriv', 'avg')})"
+    done = "sum({})".format(processed('status="completed"'))
+    dead = f"sum({from_redis('asynq_tasks_dead_lettered_total', function='rate')})"
+    return f"clamp_min({grown} + {done} + {dead}, 0)"
+
+
 def quantile(share: float, name: str, selector: str, by: str = "") -> str:
-    """Of a classic histogram of spans, which are summed over the collectors."""
+    """Of a classic histogram of spans, which are summed over the collectors. What was not observed has no quantile, not NaN."""
     labels = f"le, {by}" if by else "le"
-    return f"histogram_quantile({share}, sum by ({labels}) (rate({name}_bucket{{{selector}}}[$__rate_interval])))"
+    return f"histogram_quantile({share}, sum by ({labels}) (rate({name}_bucket{{{selector}}}[$__rate_interval]))) >= 0"
+
+
+def quantiles(name: str, selector: str) -> list[dict]:
+    """The exemplars are those of the histogram, the same for each quantile: they are asked for once."""
+    return [query(quantile(share, name, selector), f"p{round(share * 100)}", exemplar=share == 0.99)
+            for share in (0.99, 0.95, 0.5)]
+
+
+def slow_share(window: str, by: str = "queue") -> str:
+    """The share of tasks that waited too long in the window, by queue, where there were any."""
+    return f"(max by ({by}) (queue:asynq_task_wait_slow:ratio_rate{window}{{{RECORDED}}}) >= 0)"
 
 
 def data_sources(*kinds: str) -> list[dict]:
     return [data_source(kind) for kind in kinds]
 
 
-def collector_variables() -> list[dict]:
+def collector_variables(hidden: bool = False) -> list[dict]:
+    """The job is hidden: a link may set it, and a collector is chosen by its instance."""
     return [
-        values_of("job", "Job", "asynq_collector_build_info", "job"),
-        values_of("instance", "Collector", 'asynq_collector_build_info{job=~"$job"}', "instance"),
+        values_of("job", "Job", "asynq_collector_build_info", "job", hidden=True),
+        values_of("instance", "Collector", 'asynq_collector_build_info{job=~"$job"}', "instance", hidden=hidden),
     ]
 
 
-def queue_variables() -> list[dict]:
-    return collector_variables() + [
-        values_of("queue", "Queue", f"asynq_queue_size{{{COLLECTORS}}}", "queue"),
-        # metrics.task-types: 0 leaves the label out, and .+ does not match a label that is not there.
-        values_of("task_type", "Task type", f"asynq_task_attempts_total{{{QUEUES}}}", "task_type", all_value=".*"),
-    ]
+def queue_variable() -> dict:
+    return values_of("queue", "Queue", "asynq_queue_size", "queue")
 
 
-def storage_variables() -> list[dict]:
-    return [
-        values_of("redis_instance", "Redis", "redis_up", "instance"),
-        values_of("postgres_instance", "PostgreSQL", "pg_up", "instance"),
-        values_of("datname", "Database", 'pg_database_size_bytes{instance=~"$postgres_instance"}', "datname"),
-    ]
+def task_type_variable() -> dict:
+    # metrics.task-types: 0 leaves the label out, and .+ does not match a label that is not there.
+    return values_of("task_type", "Task type", 'asynq_task_attempts_total{queue=~"$queue"}', "task_type", all_value=".*")
 
 
 def trace_id() -> dict:
     return text_box("traceId", "Trace id", "32 hexadecimal digits; shows this trace and its log lines.")
 
 
-def events() -> list[dict]:
-    return [
-        event("Alerts", 'ALERTS{alertname=~"Asynq.*", alertstate="firing"}', "{{alertname}}",
-              "queue {{queue}}, severity {{severity}}", RED),
-        event("Collector started", f"process_start_time_seconds{{{COLLECTORS}}} * 1000", "asynq-collector started",
-              "{{instance}}", BLUE, value_is_time=True),
-    ]
+def alert_strip(selector: str = "") -> str:
+    """2 while an alert of severity critical fires, 1 for the others; by its name."""
+    return (f'max by (alertname) (2 * {FIRING}, severity="critical"{selector}}} or '
+            f'{FIRING}, severity!="critical"{selector}}})')
+
+
+def collector_starts() -> dict:
+    return event("Collector started", f"process_start_time_seconds{{{COLLECTORS}}} * 1000 and {IS_COLLECTOR}",
+                 "asynq-collector started", "{{instance}}", INFO, value_is_time=True)

@@ -1,12 +1,22 @@
-"""Rows on Redis and PostgreSQL, which two dashboards have."""
+"""Rows on Redis and PostgreSQL."""
 
-from source.builder import GREEN, RED, bar_gauge, instant, lines, query, row, steps
+from source.builder import BAR_NOTE, bar_gauge, instant, lines, query, row, steps, values_of
 from source.common import COLLECTORS, counted, from_redis
+from source.palette import CRITICAL, GOOD
 
 EXPORTER = 'instance=~"$redis_instance"'
 SERVER = 'instance=~"$postgres_instance"'
 DATABASES = SERVER + ', datname=~"$datname"'
 STATEMENTS = "asynq_postgres_statements"
+COMMANDS_PER_SECOND = "suffix:cmd/s"
+
+
+def variables() -> list[dict]:
+    return [
+        values_of("redis_instance", "Redis", "redis_up", "instance"),
+        values_of("postgres_instance", "PostgreSQL", "pg_up", "instance"),
+        values_of("datname", "Database", 'pg_database_size_bytes{instance=~"$postgres_instance"}', "datname"),
+    ]
 
 
 def redis() -> dict:
@@ -17,70 +27,71 @@ def redis() -> dict:
     seconds = f"sum by (cmd) (rate(redis_commands_duration_seconds_total{{{EXPORTER}}}[$__rate_interval]))"
     hits = f"sum(rate(redis_keyspace_hits_total{{{EXPORTER}}}[$__rate_interval]))"
     misses = f"sum(rate(redis_keyspace_misses_total{{{EXPORTER}}}[$__rate_interval]))"
+    all_commands = f"sum by (instance) (rate(redis_commands_processed_total{{{EXPORTER}}}[$__rate_interval]))"
     return row("Redis", [
-        lines("Memory", "As Redis tells the collector. Dashed: maxmemory; without a limit it is 0 and not drawn.",
+        lines("Memory", "Near the dashed maxmemory, give Redis more; without a limit none is drawn.",
               [query(of_collector("asynq_redis_used_memory_bytes"), "used"),
-               query(f"{of_collector('asynq_redis_max_memory_bytes')} > 0", "limit")], "bytes", width=8, limits=("limit",)),
-        lines("Evicted keys", "Each one may be a task or a whole queue. Has to be 0.",
-              [query(f"max by (redis) ({counted(f'asynq_redis_evicted_keys_total{{{COLLECTORS}}}')})", "evicted")],
-              "short", width=8, bars=True),
-        lines("Memory by queue", "Estimated from samples, where redis.memory-sampling is on.",
-              [query(from_redis("asynq_queue_memory_usage_approx_bytes"), "{{queue}}")], "bytes", width=8, stack=True),
-        lines("Commands", "The ten most frequent ones.", [query(f"topk(10, {calls})", "{{cmd}}")], "ops", width=8),
-        lines("Mean duration of a command", "The ten slowest ones.", [query(f"topk(10, {seconds} / ({calls} > 0))", "{{cmd}}")],
-              "s", width=8),
-        lines("Clients", "Connections to Redis, as it tells the collector and its exporter; blocked ones apart.",
-              [query(of_collector("asynq_redis_connected_clients"), "told to the collector"),
+               query(f"{of_collector('asynq_redis_max_memory_bytes')} > 0", "limit")], "bytes", limits=("limit",),
+              alerts=("AsynqRedisMemoryNearLimit",)),
+        lines("Memory by queue", "Look for the queue that fills Redis; estimated from samples.",
+              [query(from_redis("asynq_queue_memory_usage_approx_bytes"), "{{queue}}")], "bytes", stack=True),
+        lines("Commands by kind", "The ten most frequent ones: a step up without more tasks is a client that polls.",
+              [query(f"topk(10, {calls})", "{{cmd}}")], COMMANDS_PER_SECOND),
+        lines("Mean duration by command", "The ten slowest ones: if simple commands are slow, Redis is short of CPU or swaps.",
+              [query(f"topk(10, {seconds} / ({calls} > 0))", "{{cmd}}")], "s", soft_maximum=0.001),
+        lines("Clients", "If connections only rise, a client leaks them.",
+              [query(of_collector("asynq_redis_connected_clients"), "as the collector sees them"),
                query(f"sum by (instance) (redis_connected_clients{{{EXPORTER}}})", "{{instance}} connected"),
-               query(f"sum by (instance) (redis_blocked_clients{{{EXPORTER}}})", "{{instance}} blocked")], "short", width=8),
-        lines("Hit ratio", "Of all reads of keys, by whomever.", [query(f"{hits} / ({hits} + {misses} > 0)", "hits")],
-              "percentunit", width=8, maximum=1),
-        lines("Fragmentation", "Memory that the system gave Redis, of what Redis uses. Far above 1: fragmented; below 1: swapped. "
-              "Means little below 100 MB.",
-              [query(f"redis_mem_fragmentation_ratio{{{EXPORTER}}}", "{{instance}}")], "none", width=8),
-        lines("Clock", "Redis' clock minus the collector's. Servers, leases and ages are judged by Redis' clock; has to be near 0.",
-              [query(f"asynq_redis_clock_offset_seconds{{{COLLECTORS}}}", "{{instance}}")], "s", width=8, minimum=None),
-        lines("Scrapes by the collector", "How long one look at all queues takes.",
-              [query(f"asynq_redis_scrape_duration_seconds{{{COLLECTORS}}}", "{{instance}}")], "s", width=8),
+               query(f"sum by (instance) (redis_blocked_clients{{{EXPORTER}}})", "{{instance}} blocked")], "short"),
+        lines("Commands", "Compare with the arrivals of tasks: Redis should follow them.",
+              [query(all_commands, "{{instance}}")], COMMANDS_PER_SECOND),
+        lines("Evicted keys", "Any evicted key may be a task: set maxmemory-policy to noeviction." + BAR_NOTE,
+              [query(f"max by (redis) ({counted(f'asynq_redis_evicted_keys_total{{{COLLECTORS}}}')})", "evicted")], "short",
+              width=6, bars=True, alerts=("AsynqRedisEvictingKeys",)),
+        lines("Hit ratio", "A fall means that clients ask for keys that are gone.",
+              [query(f"{hits} / ({hits} + {misses} > 0)", "hits")], "percentunit", width=6, maximum=1),
+        lines("Fragmentation", "Far above 1: restart or defragment; below 1: Redis swaps; it means little below 100 MB.",
+              [query(f"redis_mem_fragmentation_ratio{{{EXPORTER}}}", "{{instance}}")], "none"),
     ])
 
 
 def database() -> dict:
     used = f"sum by (instance) (pg_stat_activity_count{{{SERVER}}})"
-    return row("Database (PostgreSQL)", [
-        lines("Connections by state", "Those in the state active run a statement; idle in transaction hold locks and do nothing.",
-              [query(f"sum by (state) (pg_stat_activity_count{{{DATABASES}}})", "{{state}}")], "short", width=8, stack=True),
-        lines("Connections of those allowed", "Of max_connections, all databases of a server. At 100 % workers can't connect.",
+    latency = "rate(db_client_operation_duration_seconds_bucket[$__rate_interval])"
+
+    def rate(name: str) -> str:
+        return f"sum by (datname) (rate({name}{{{DATABASES}}}[$__rate_interval]))"
+
+    return row("PostgreSQL", [
+        lines("Connections by state", "Those idle in transaction hold locks and do nothing: look for the service that forgets them.",
+              [query(f"sum by (state) (pg_stat_activity_count{{{DATABASES}}})", "{{state}}")], "short", stack=True),
+        lines("Connections used", "At 100 % of max_connections workers can't connect: raise it, or pool connections.",
               [query(f"{used} / max by (instance) (pg_settings_max_connections{{{SERVER}}})", "{{instance}}")], "percentunit",
-              width=8, maximum=1, thresholds=steps((None, GREEN), (0.8, RED))),
-        lines("Mean duration of a statement", "By pg_stat_statements (without the extension: no data). Only the mean: no exporter "
-              "of PostgreSQL has percentiles; they are in the panel beside it and among the traces.",
-              [query(f"sum by (datname) (rate({STATEMENTS}_seconds_total{{{DATABASES}}}[$__rate_interval])) / "
-                     f"(sum by (datname) (rate({STATEMENTS}_calls_total{{{DATABASES}}}[$__rate_interval])) > 0)", "{{datname}}")],
-              "s", width=8),
-        lines("Duration of database calls, p95 and p99", "As the application measures them: the histogram "
-              "db_client_operation_duration_seconds of OpenTelemetry's database instrumentation. Without it: the panel with the "
-              "same name in Asynq: unified observability has them from spans.",
-              [query(f"histogram_quantile({share}, sum by (le) "
-                     f"(rate(db_client_operation_duration_seconds_bucket[$__rate_interval])))", f"p{round(share * 100)}",
-                     exemplar=True) for share in (0.95, 0.99)], "s", width=8),
-        lines("Database size", "On disk, with indexes.",
-              [query(f"max by (instance, datname) (pg_database_size_bytes{{{DATABASES}}})", "{{datname}}")], "bytes", width=8),
-        bar_gauge("Largest tables", "The ten largest, with indexes and TOAST (prometheus/postgres-queries.yml).",
-                  [instant(f"topk(10, max by (datname, schemaname, relname) "
-                           f"(asynq_postgres_table_size_bytes{{{DATABASES}}}))", "{{schemaname}}.{{relname}}")],
-                  "bytes", width=8, thresholds=steps((None, GREEN))),
-        lines("Transactions", "Committed and rolled back.",
-              [query(f"sum by (datname) (rate(pg_stat_database_xact_commit{{{DATABASES}}}[$__rate_interval]))",
-                     "{{datname}} committed"),
-               query(f"sum by (datname) (rate(pg_stat_database_xact_rollback{{{DATABASES}}}[$__rate_interval]))",
-                     "{{datname}} rolled back")], "ops", width=8),
-        lines("Statements", "Calls a second, by pg_stat_statements.",
-              [query(f"sum by (datname) (rate({STATEMENTS}_calls_total{{{DATABASES}}}[$__rate_interval]))", "{{datname}}")], "ops",
-              width=8),
-        lines("Deadlocks and conflicts", "Transactions that PostgreSQL broke off. Each one is a task that failed.",
-              [query(f"sum by (datname) ({counted(f'pg_stat_database_deadlocks{{{DATABASES}}}')})",
-                     "{{datname}} deadlocks"),
-               query(f"sum by (datname) ({counted(f'pg_stat_database_conflicts{{{DATABASES}}}')})",
-                     "{{datname}} conflicts")], "short", width=8, bars=True),
-    ])
+              maximum=1, thresholds=steps((None, GOOD), (0.8, CRITICAL))),
+        lines("Mean duration of a statement", "If it rose, look for a missing index or a lock; PostgreSQL has no percentiles.",
+              [query(f"{rate(STATEMENTS + '_seconds_total')} / ({rate(STATEMENTS + '_calls_total')} > 0)", "{{datname}}")], "s",
+              soft_maximum=0.01),
+        lines("Database calls, p95 and p99", "Click a dot to open the trace of a slow call, as the application measured it.",
+              [query(f"histogram_quantile({share}, sum by (le) ({latency})) >= 0", f"p{round(share * 100)}", exemplar=share == 0.99)
+               for share in (0.99, 0.95)], "s"),
+        lines("Statements", "Look for a step up without more tasks.",
+              [query(rate(STATEMENTS + "_calls_total"), "{{datname}}")], "suffix:calls/s"),
+        lines("Transactions", "Many rolled back ones are failing tasks.",
+              [query(rate("pg_stat_database_xact_commit"), "{{datname}} committed"),
+               query(rate("pg_stat_database_xact_rollback"), "{{datname}} rolled back")], "suffix:tx/s"),
+        lines("Deadlocks and conflicts", "Each one is a task that failed: look for tasks that lock the same rows in another order."
+              + BAR_NOTE,
+              [query(f"sum by (datname) ({counted(f'pg_stat_database_deadlocks{{{DATABASES}}}')})", "{{datname}} deadlocks"),
+               query(f"sum by (datname) ({counted(f'pg_stat_database_conflicts{{{DATABASES}}}')})", "{{datname}} conflicts")],
+              "short", bars=True),
+        lines("Database size", "If it grows without an end, delete or partition old rows.",
+              [query(f"max by (instance, datname) (pg_database_size_bytes{{{DATABASES}}})", "{{datname}}")], "bytes"),
+    ], collapsed=True)
+
+
+def tables() -> dict:
+    size = f"max by (datname, schemaname, relname) (asynq_postgres_table_size_bytes{{{DATABASES}}})"
+    return row("PostgreSQL tables", [
+        bar_gauge("Largest tables", "The ten largest with indexes and TOAST: vacuum or partition those that grow.",
+                  [instant(f"topk(10, {size})", "{{schemaname}}.{{relname}}")], "bytes", width=24),
+    ], collapsed=True)

@@ -12,7 +12,7 @@ FOLDER = REPOSITORY / "prometheus"
 RUNBOOK = REPOSITORY / "docs" / "RUNBOOK.md"
 SEVERITIES = {"critical", "warning", "info"}
 ANNOTATIONS = {"summary", "description", "runbook_url", "dashboard_url"}
-DASHBOARD_UIDS = {"asynq-queues", "asynq-observability", "asynq-collector"}
+DASHBOARD_UIDS = {"asynq-overview", "asynq-queues", "asynq-workers", "asynq-collector"}
 WINDOWS = {"long", "short"}  # labels that burn-rate alerts have besides the severity
 FROM_REDIS = r"asynq_(queue|tasks|servers|server|scheduler)_\w+|asynq_redis_(used|max|evicted|connected)\w+"
 

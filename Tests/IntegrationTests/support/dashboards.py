@@ -197,20 +197,37 @@ def panel_problems(dashboard: dict) -> list[str]:
                 findings.append(f"{_where(panel)}: the tooltip does not show all series, sorted")
             if panel["fieldConfig"]["defaults"]["custom"]["showPoints"] != "auto":
                 findings.append(f"{_where(panel)}: a point without neighbours is not drawn")
-            if options["legend"]["displayMode"] == "table" and options["legend"]["calcs"] != ["mean", "max", "lastNotNull"]:
-                findings.append(f"{_where(panel)}: the legend has not mean, max and last")
+            findings += [f"{_where(panel)}: {finding}" for finding in _legend_problems(panel)]
         if not panel["targets"]:
             findings.append(f"{_where(panel)}: no query")
         if sum(target.get("queryType") == "traceql" for target in panel["targets"]) > 1:
             findings.append(f"{_where(panel)}: more than one TraceQL query")
-        for target in panel["targets"]:
-            waits = "histogram_quantile" in target.get("expr", "") and "asynq_task_" in target["expr"]
-            if waits and panel["type"] == "timeseries" and not target.get("exemplar"):
-                findings.append(f"{_where(panel)}: no exemplars")
+        # The exemplars of a histogram are the same for each of its quantiles.
+        quantiles = [target for target in panel["targets"]
+                     if "histogram_quantile" in target.get("expr", "") and "asynq_task_" in target["expr"]]
+        if quantiles and panel["type"] == "timeseries" and [bool(t.get("exemplar")) for t in quantiles].count(True) != 1:
+            findings.append(f"{_where(panel)}: no exemplars, or the same ones twice")
     for row in (panel for panel in dashboard["panels"] if panel["type"] == "row"):
         titles[row["title"]] = titles.get(row["title"], 0) + 1
     findings += [f"row {title!r}: there twice" for title, count in titles.items() if count > 1]
     return findings
+
+
+def _legend_problems(panel: dict) -> Iterator[str]:
+    """Names that labels bring may be many: a table with room for eight, those with the largest last value first."""
+    legend = panel["options"]["legend"]
+    open_ended = any(re.search(r"{{(?!state}}|status}})", target.get("legendFormat", "")) for target in panel["targets"])
+    if open_ended and legend["displayMode"] != "table":
+        yield "the legend is no table"
+    if legend["displayMode"] == "table":
+        if legend["calcs"] != ["mean", "max", "lastNotNull"]:
+            yield "the legend has not mean, max and last"
+        if (legend.get("sortBy"), legend.get("sortDesc")) != ("Last *", True):
+            yield "the legend is not sorted by the last value"
+        if legend["placement"] != "right" or panel["gridPos"]["w"] < 12 or panel["gridPos"]["h"] < 7:
+            yield "the legend has no room for eight series"
+    elif "lastNotNull" not in legend["calcs"]:
+        yield "the legend has not the last value"
 
 
 def _is_a_ratio(panel: dict) -> bool:

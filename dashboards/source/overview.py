@@ -1,0 +1,122 @@
+"""Asynq: overview. Is anything wrong, where, and since when. One screen: no rows, at most 15 panels."""
+
+from source.builder import (ALL_ALERTS, RUNBOOK, TASKS_PER_SECOND, dashboard, instant, lines, override, query, ranges, row, stat,
+                            steps, table, timeline, values)
+from source.common import (AGES, ANY, COLLECTORS, FAILURES, FIRED, FIRING, MET, NONE_LEFT, OBJECTIVE_RATIO, QUEUES, RECORDED,
+                           WAIT, WAS_COLLECTOR, alert_strip, arriving, collector_variables, data_sources, failure_ratio,
+                           from_redis, oldest, processed, quantile, queue_variable, size, slow_share)
+from source.palette import CRITICAL, GOOD, INFO, WARNING
+from source.workers import BUSY, SLOTS
+
+QUEUE_PAGE = "/d/asynq-queues?var-queue={}&${{__url_time_range}}&${{prometheus_datasource:queryparam}}"
+OF_ONE_REDIS = "redis, queue"
+
+
+def firing(severity: str, selector: str = "") -> str:
+    return f'{FIRING}, severity="{severity}"{selector}}}'
+
+
+def now() -> list[dict]:
+    def fire(severity: str) -> dict:
+        return instant(f"count({firing(severity)}) or vector(0)", severity)
+
+    dead = f"sum(max by (redis, queue) (increase(asynq_tasks_dead_lettered_total{{{QUEUES}}}[$__range])))"
+    return [
+        stat("Firing alerts", "Begin with the critical ones: the table Alerts has the runbook of each.",
+             [fire("critical"), fire("warning")], "short", width=4, alerts=ALL_ALERTS,
+             overrides=[override("critical", thresholds=steps((None, GOOD), (1, CRITICAL))),
+                        override("warning", thresholds=ANY)]),
+        stat("Oldest task", "If tasks of a running queue are old, open that queue; those of a paused one wait for its unpause.",
+             [query(f"max({oldest(paused=False)}) or vector(0)", "running"), query(f"max({oldest(paused=True)}) or vector(0)",
+                                                                                  "paused")], "s", width=4, thresholds=AGES,
+             alerts=("AsynqOldestPendingTooOld",)),
+        stat("Failing", "If many attempts fail, open the queue and look at its failures by type.",
+             [query(failure_ratio(), "failing")], "percentunit", width=4, decimals=1, thresholds=FAILURES,
+             alerts=("AsynqFailureRatioHigh",), no_value="idle"),
+        stat("Dead letters", "Tasks that died in the time range: repair the cause, then run or delete them.",
+             [instant(f"{dead} or vector(0)", "dead")], "short", width=4, decimals=0, thresholds=ANY, alerts=("AsynqDeadLetters",)),
+        stat("Slots busy", "At 100 % no worker is free: add workers, or look for tasks that hang.",
+             [query(f"sum({BUSY}) / (sum({SLOTS}) > 0)", "busy")], "percentunit", width=4,
+             thresholds=steps((None, GOOD), (0.8, WARNING), (0.95, CRITICAL)), no_value="no server"),
+        stat("Objective met", "Share of tasks that started in time, in the worst queue: below the objective, open that queue.",
+             [query(f"1 - max({slow_share('1h')})", "1 hour"), query(f"1 - max({slow_share('3d')})", "3 days")],
+             "percentunit", width=4, decimals=1, thresholds=MET, alerts=("AsynqWaitBudgetBurningFast", "AsynqWaitBudgetBurningSlow"),
+             no_value="no spans"),
+    ]
+
+
+def queues() -> dict:
+    # The gravest alert of a queue decides, the age of its oldest task among equals.
+    gravest = " or ".join(f"{weight} * {firing(severity, ', ' + RECORDED)}" for weight, severity in
+                          ((100, "critical"), (10, "warning"), (1, "info")))
+    trouble = (f"max by ({OF_ONE_REDIS}) ({gravest} or 0 * asynq_queue_paused{{{QUEUES}}}) "
+               f"+ on ({OF_ONE_REDIS}) clamp_max({from_redis('asynq_queue_latency_seconds')} / 1e6, 0.9)")
+    verdicts = ranges((0, 0.99, "fine", GOOD), (1, 1.99, "notice", INFO), (10, 10.99, "warning", WARNING),
+                      (100, 100.99, "critical", CRITICAL))
+    columns = [
+        ("Trouble", "short", verdicts, trouble),
+        ("Oldest", "s", AGES, from_redis("asynq_queue_latency_seconds")),
+        ("Pending", "short", steps((None, GOOD), (1000, WARNING)), size("pending")),
+        ("Retry", "short", steps((None, GOOD), (50, WARNING)), size("retry")),
+        ("Archived", "short", ANY, size("archived")),
+        ("Finished", TASKS_PER_SECOND, f"sum by ({OF_ONE_REDIS}) ({processed()})"),
+        ("Failing", "percentunit", FAILURES, failure_ratio(OF_ONE_REDIS)),
+        ("Wait p95", "s", AGES, quantile(0.95, WAIT, QUEUES, OF_ONE_REDIS)),
+        ("Objective met", "percentunit", MET, f"1 - {slow_share('1h', OF_ONE_REDIS)}"),
+        ("Budget left", "percentunit", steps((None, CRITICAL), (0, WARNING), (0.5, GOOD)),
+         f"1 - {slow_share('3d', OF_ONE_REDIS)} / (1 - scalar({OBJECTIVE_RATIO}))"),
+        ("Servers", "short", steps((None, CRITICAL), (1, GOOD)), from_redis("asynq_queue_consumers")),
+        ("Paused", "short", values(_0=("–", GOOD), _1=("paused", WARNING)), from_redis("asynq_queue_paused")),
+    ]
+    return table("Queues, worst first", "Click the name of a queue in trouble: its page opens for this time range.",
+                 [instant(column[-1], table=True) for column in columns], [column[:-1] for column in columns],
+                 key=("redis", "queue"), sort="Trouble", height=7, widths={"Trouble": 95, "Finished": 105, "Paused": 80},
+                 links={"Queue": ("Open this queue", QUEUE_PAGE.format("${__value.text:percentencode}"))},
+                 alerts=("AsynqQueueWithoutConsumers", "AsynqQueueStalled", "AsynqQueuePausedWithBacklog"))
+
+
+def alerts() -> list[dict]:
+    since = f"1000 * ALERTS_FOR_STATE{{alertname=~\"Asynq.*\"}} and ignoring (alertstate) {FIRING}}}"
+    parts = [
+        (f"max(asynq_redis_up{{{COLLECTORS}}})", "Redis"),
+        (f"min(asynq_collector_tempo_up{{{COLLECTORS}}})", "Tempo"),
+        (f"1 - max(asynq_collector_spool_stalled{{{COLLECTORS}}})", "Spool disk"),
+        (f'min(up{{job=~"$job", instance=~"$instance"}} and {WAS_COLLECTOR})', "Collectors"),
+    ]
+    return [
+        table("Alerts", "Click an alert for its section of the runbook.", [instant(since, table=True)],
+              [("Since", "dateTimeFromNow")], key=("alertname", "severity", "queue"), titles={"alertname": "Alert"},
+              width=9, height=6, sort="Severity", descending=False,
+              widths={"Alert": 240, "Severity": 90, "Since": 135},
+              hide=("job", "instance", "long", "short", "code", "reason", "state", "redis", "task_type", "spec", "entry_id"),
+              links={"Alert": ("Runbook", f"{RUNBOOK}#${{__value.text}}")},
+              alerts=ALL_ALERTS, no_value="No alert fires."),
+        timeline("Alerts over time", "Which alert fired when: what came first is often the cause.",
+                 [query(alert_strip(), "{{alertname}}")], FIRED, width=9, height=6, alerts=ALL_ALERTS,
+                 no_value="No alert fired in this time range."),
+        timeline("What Asynq needs", "If one of these is down, repair it before anything else.",
+                 [query(expression, name) for expression, name in parts], values(_0=("down", CRITICAL), _1=("up", GOOD)),
+                 width=6, height=6, alerts=("AsynqRedisUnreachable", "AsynqCollectorDown", "AsynqCollectorAbsent")),
+    ]
+
+
+def course() -> list[dict]:
+    open_queue = [{"title": "Open this queue", "url": QUEUE_PAGE.format("${__field.labels.queue:percentencode}")}]
+    return [
+        lines("Backlog by state", "If pending grows while active stands still, workers are missing.",
+              [query(f"sum by (state) ({from_redis('asynq_queue_size', NONE_LEFT, 'state')})", "{{state}}")], "short", stack=True,
+              width=6, height=7),
+        lines("Arrivals and completions", "If arrivals stay above completions, the backlog grows: add workers.",
+              [query(arriving(), "arriving"), query(f"sum by (status) ({processed()})", "{{status}}")], TASKS_PER_SECOND,
+              width=6, height=7),
+        lines("Oldest task by queue", "Click the queue whose tasks grow old.",
+              [query(from_redis("asynq_queue_latency_seconds"), "{{queue}}")], "s", height=7, links=open_queue,
+              alerts=("AsynqOldestPendingTooOld",)),
+    ]
+
+
+def make() -> dict:
+    return dashboard(
+        "asynq-overview", "Asynq: overview", "Is anything wrong, where, and since when.",
+        [row("", [*now(), queues(), *alerts(), *course()])],
+        [*data_sources("prometheus"), queue_variable(), *collector_variables()], [])

@@ -1,0 +1,22 @@
+"""The one table of colours. A colour means one thing on every panel of every dashboard.
+
+Within each group any two are told apart with normal sight, in protanopia, deuteranopia and tritanopia; severities, and states
+that lie on each other in a stack, also in a print without colours. test_dashboards.py measures it. What has a name of its own
+(a queue, a task type, a reason) gets a colour of Grafana's by that name, the same on every panel.
+"""
+
+# How good or bad something is: thresholds, up and down, alerts.
+GOOD, INFO, WARNING, CRITICAL = "#17AD88", "#4C57C3", "#DE9B1E", "#E13B2A"
+SEVERITIES = {"good": GOOD, "info": INFO, "warning": WARNING, "critical": CRITICAL}
+
+# States of a task in Redis, in the order of the stack; tasks that come, and outcomes of attempts.
+STATES = {"active": "#63A3D3", "pending": "#7C3AA6", "retry": "#F99077", "scheduled": "#6265FC", "aggregating": "#C6C12D",
+          "archived": "#944C45", "completed": "#699016"}
+FLOWS = {"arriving": "#D9A5F0", "completed": STATES["completed"], "failed": "#B31E79"}
+
+# Quantiles of one thing, and what they are held against.
+LIMIT = "#9BA09F"
+QUANTILES = {"p50": "#24CCFE", "p95": "#8083FE", "p99": "#8A51AC"}
+
+GROUPS = {"severities": SEVERITIES, "states": STATES, "flows": FLOWS, "quantiles": QUANTILES | {"limit": LIMIT}}
+BY_NAME = STATES | FLOWS | QUANTILES
