@@ -1,0 +1,168 @@
+"""What drawing the dashboards in Grafana's front end taught (scripts/render-dashboards), as rules over their JSON.
+
+Each rule returns its findings: the panel, what is wrong, and what is right.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+
+from support import alert_rules
+from support.dashboards import all_panels, panels, variables
+
+OVERVIEW = "asynq-overview"
+OVERVIEW_PANELS_MAX = 15
+# What is to be scrolled through where no row has been opened.
+OPEN_PANELS_MAX = 50
+# So high, a legend below its curves has eight lines.
+LEGEND_HEIGHT_MIN = 10
+# What tells apart by a label whose values are many, and of which some are in trouble.
+MANY = re.compile(r"\{\{\s*(queue|task_type)\s*\}\}")
+# Grafana's own texts of these panels can't be replaced.
+WITHOUT_NO_VALUE = {"logs", "traces", "nodeGraph"}
+# Grafana's own text, and ours where there is room for a sentence.
+NO_REASON = {True: ("", "No data"), False: ("", "No data", "no data")}
+RUNBOOK = "https://runbooks.example.com/asynq#"
+
+
+def _where(panel: dict) -> str:
+    return f"panel {panel['title']!r}"
+
+
+def _prometheus(panel: dict) -> str:
+    """All PromQL of a panel."""
+    return " ".join(target.get("expr", "") for target in panel["targets"] if target["datasource"].get("type") == "prometheus")
+
+
+def _properties(panel: dict, name: str) -> Iterator[object]:
+    """The values of a property of fields, by default and in overrides."""
+    defaults = panel["fieldConfig"]["defaults"]
+    if name in defaults:
+        yield defaults[name]
+    yield from (part["value"] for override in panel["fieldConfig"]["overrides"] for part in override["properties"]
+                if part["id"] == name)
+
+
+def merged_states(dashboard: dict) -> list[str]:
+    """Values are merged by threshold then: all of them are one green state, "-∞+"."""
+    return [f"{_where(panel)}: states are merged and lose their colours; mergeValues is false, or the colour mode palette-classic"
+            for panel in panels(dashboard) if panel["type"] == "state-timeline" and panel["options"].get("mergeValues") is not False
+            and panel["fieldConfig"]["defaults"].get("color", {}).get("mode") != "palette-classic"]
+
+
+def flooding_annotations(dashboard: dict) -> list[str]:
+    """An alert is a region over every time series for as long as it fires."""
+    return [f"annotation {annotation['name']!r}: alerts are drawn over every time series; enable is false"
+            for annotation in dashboard["annotations"]["list"] if "ALERTS" in annotation.get("expr", "") and annotation["enable"]]
+
+
+def covered_heatmaps(dashboard: dict) -> list[str]:
+    return [f"{_where(panel)}: exemplars cover the heatmap; they belong on the panel of the quantiles"
+            for panel in panels(dashboard) if panel["type"] == "heatmap" and any(t.get("exemplar") for t in panel["targets"])]
+
+
+def wrong_units(dashboard: dict) -> list[str]:
+    findings = []
+    for panel in panels(dashboard):
+        for unit in _properties(panel, "unit"):
+            if unit == "ops" and re.search(r"\basynq_|\btraces_spanmetrics", _prometheus(panel)):
+                findings.append(f"{_where(panel)}: tasks and spans are no ops; the unit is 'suffix: tasks/s' or the like")
+            if unit in ("bool_yes_no", "bool"):
+                findings.append(f"{_where(panel)}: {unit} says Yes and No; mappings to 'up' and 'down' say what is")
+    return findings
+
+
+def poor_legends(dashboard: dict) -> list[str]:
+    """With five queues, the only sick one was below the fold."""
+    findings = []
+    for panel in panels(dashboard):
+        if panel["type"] != "timeseries" or not any(MANY.search(t.get("legendFormat", "")) for t in panel["targets"]):
+            continue
+        legend = panel["options"]["legend"]
+        if legend["displayMode"] != "table" or (legend.get("sortBy"), legend.get("sortDesc")) != ("Last *", True):
+            findings.append(f"{_where(panel)}: the legend of many series is a table, sorted by 'Last *', descending")
+        elif legend["placement"] != "right" and panel["gridPos"]["h"] < LEGEND_HEIGHT_MIN:
+            findings.append(f"{_where(panel)}: the legend has no room for eight series; it stands on the right, or the panel is "
+                            f"{LEGEND_HEIGHT_MIN} rows high")
+    return findings
+
+
+def too_many_panels(dashboard: dict) -> list[str]:
+    shown = [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+    rows = [panel["title"] for panel in all_panels(dashboard) if panel["type"] == "row" and panel["collapsed"]]
+    most = OVERVIEW_PANELS_MAX if dashboard["uid"] == OVERVIEW else OPEN_PANELS_MAX
+    findings = [f"{len(shown)} panels outside of collapsed rows; at most {most}"] if len(shown) > most else []
+    if dashboard["uid"] == OVERVIEW and rows:
+        findings.append(f"rows that are collapsed on the overview: {', '.join(rows)}")
+    return findings
+
+
+def floating_axes(dashboard: dict) -> list[str]:
+    """Without it a curve of one value is a line in the middle, with numbers below 0 beside it."""
+    findings = []
+    for panel in panels(dashboard):
+        if panel["type"] != "timeseries":
+            continue
+        defaults = panel["fieldConfig"]["defaults"]
+        soft = defaults["custom"].get("axisSoftMin")
+        crosses = soft is not None and soft < 0 < defaults["custom"].get("axisSoftMax", 0)
+        if defaults.get("min") != 0 and soft != 0 and not crosses:
+            findings.append(f"{_where(panel)}: the axis does not begin at 0; min or axisSoftMin is 0, or both soft ends are set")
+        if "max" not in defaults and "axisSoftMax" not in defaults["custom"]:
+            findings.append(f"{_where(panel)}: nothing looks like a mountain; max or axisSoftMax is set")
+    return findings
+
+
+def missing_runbook_links(dashboard: dict) -> list[str]:
+    """A panel of alerts leads to the runbook, by a link of its own or of its data; and no link leads to an alert that is none."""
+    known = {alert["alert"] for alert in alert_rules.RuleFiles.read().alerts}
+    findings = []
+    for panel in panels(dashboard):
+        anchors = re.findall(re.escape(RUNBOOK) + r'([^"?]*)', json.dumps(panel))
+        if "ALERTS" in _prometheus(panel) and panel["type"] == "table" and not anchors:
+            findings.append(f"{_where(panel)}: shows alerts and has no link to {RUNBOOK}<alert>")
+        findings += [f"{_where(panel)}: links to the runbook of {anchor}, which is no alert" for anchor in anchors
+                     if not anchor.startswith("${") and anchor not in known]
+    return findings
+
+
+def silent_panels(dashboard: dict) -> list[str]:
+    return [f"{_where(panel)}: says 'No data' where there is none; noValue says what is missing or what that means"
+            for panel in panels(dashboard) if panel["type"] not in WITHOUT_NO_VALUE
+            and panel["fieldConfig"]["defaults"].get("noValue", "") in NO_REASON[panel["type"] == "stat"]]
+
+
+def shown_data_sources(dashboard: dict) -> list[str]:
+    return [f"variable {variable['name']}: takes a place in the line of variables; hide is 2, or 1 without its label"
+            for variable in variables(dashboard) if variable["type"] == "datasource" and variable["hide"] == 0]
+
+
+RULES = [merged_states, flooding_annotations, covered_heatmaps, wrong_units, poor_legends, too_many_panels, floating_axes,
+         missing_runbook_links, silent_panels, shown_data_sources]
+
+
+# --- Of all dashboards together ----------------------------------------------------------------------------------------
+
+
+def alerts_without_panel(dashboards: list[dict]) -> list[str]:
+    """Where an alert is looked into, its section of the runbook is a click away."""
+    text = json.dumps([panel.get("links", []) for dashboard in dashboards for panel in panels(dashboard)])
+    return [f"alert {name}: no panel links to its section of the runbook"
+            for name in sorted({alert["alert"] for alert in alert_rules.RuleFiles.read().alerts}) if f"{RUNBOOK}{name}\"" not in text]
+
+
+def colours_of_two_meanings(dashboards: list[dict]) -> list[str]:
+    """A state has the same colour wherever it is told."""
+    colours: dict[str, set[str]] = {}
+    for dashboard in dashboards:
+        for panel in panels(dashboard):
+            for mapping in (mapping for mappings in _properties(panel, "mappings") for mapping in mappings):
+                options = mapping["options"]
+                for result in options.values() if mapping["type"] == "value" else [options["result"]]:
+                    if "color" in result and re.search(r"\w", result.get("text", "")):
+                        colours.setdefault(result["text"], set()).add(result["color"])
+    return [f"the state {text!r} has the colours {', '.join(sorted(found))}; one" for text, found in sorted(colours.items())
+            if len(found) > 1]
+
+
+ALL_TOGETHER = [alerts_without_panel, colours_of_two_meanings]

@@ -1,0 +1,110 @@
+"""dashboards/: what only drawing them shows, as far as the JSON can say it."""
+
+import copy
+
+import pytest
+
+from support import dashboard_rules, dashboards
+from support.dashboards import FILES
+
+
+@pytest.fixture(params=FILES, ids=lambda file: file.stem)
+def dashboard(request) -> dict:
+    return dashboards.load(request.param)
+
+
+@pytest.mark.parametrize("rule", dashboard_rules.RULES, ids=lambda rule: rule.__name__)
+def test_rule(rule, dashboard):
+    assert rule(dashboard) == []
+
+
+@pytest.mark.parametrize("rule", dashboard_rules.ALL_TOGETHER, ids=lambda rule: rule.__name__)
+def test_rule_of_all_together(rule):
+    assert rule([dashboards.load(file) for file in FILES]) == []
+
+
+# --- The rules find what they look for -----------------------------------------------------------------------------------
+
+WELL = {
+    "uid": "asynq-overview", "annotations": {"list": [{"name": "Alerts", "expr": "ALERTS", "enable": False}]},
+    "templating": {"list": [{"name": "prometheus_datasource", "type": "datasource", "hide": 2}]},
+    "panels": [{
+        "type": kind, "title": kind, "gridPos": {"h": 10, "w": 12},
+        "targets": [{"datasource": {"type": "prometheus"}, "expr": expression, "legendFormat": "{{queue}}"}],
+        "fieldConfig": {"defaults": {"unit": unit, "min": 0, "noValue": "no task", "custom": {"axisSoftMax": 1}, "mappings": [
+            {"type": "value", "options": {"0": {"text": "down", "color": "red"}}}]}, "overrides": []},
+        "options": {"mergeValues": False, "legend": {"displayMode": "table", "placement": "bottom", "sortBy": "Last *", "sortDesc": True}},
+        "links": [{"url": "https://runbooks.example.com/asynq#AsynqDeadLetters"}],
+    } for kind, unit, expression in (("timeseries", "suffix: tasks/s", "rate(asynq_queue_processed_total[1m])"),
+                                     ("state-timeline", "none", "asynq_queue_paused"), ("heatmap", "short", "x_bucket"),
+                                     ("table", "none", "ALERTS"))],
+}
+
+
+def _panel(dashboard: dict, kind: str) -> dict:
+    return next(panel for panel in dashboard["panels"] if panel["type"] == kind)
+
+
+def _defaults(dashboard: dict, kind: str = "timeseries") -> dict:
+    return _panel(dashboard, kind)["fieldConfig"]["defaults"]
+
+
+def _row(collapsed: bool) -> dict:
+    return {"type": "row", "title": "Row", "collapsed": collapsed, "panels": []}
+
+
+FAULTS = {
+    "merged": (dashboard_rules.merged_states, lambda d: _panel(d, "state-timeline")["options"].update(mergeValues=True)),
+    "merged, as is the default": (dashboard_rules.merged_states, lambda d: _panel(d, "state-timeline")["options"].pop("mergeValues")),
+    "flood": (dashboard_rules.flooding_annotations, lambda d: d["annotations"]["list"][0].update(enable=True)),
+    "exemplars": (dashboard_rules.covered_heatmaps, lambda d: _panel(d, "heatmap")["targets"][0].update(exemplar=True)),
+    "ops": (dashboard_rules.wrong_units, lambda d: _defaults(d).update(unit="ops")),
+    "yes": (dashboard_rules.wrong_units, lambda d: _defaults(d).update(unit="bool_yes_no")),
+    "yes in a column": (dashboard_rules.wrong_units, lambda d: _panel(d, "table")["fieldConfig"]["overrides"].append(
+        {"properties": [{"id": "unit", "value": "bool_yes_no"}]})),
+    "a list": (dashboard_rules.poor_legends, lambda d: _panel(d, "timeseries")["options"]["legend"].update(displayMode="list")),
+    "unsorted": (dashboard_rules.poor_legends, lambda d: _panel(d, "timeseries")["options"]["legend"].pop("sortBy")),
+    "low": (dashboard_rules.poor_legends, lambda d: _panel(d, "timeseries")["gridPos"].update(h=8)),
+    "sixteen panels": (dashboard_rules.too_many_panels, lambda d: d["panels"].extend(d["panels"] * 3)),
+    "a collapsed row": (dashboard_rules.too_many_panels, lambda d: d["panels"].append(_row(True))),
+    "no 0": (dashboard_rules.floating_axes, lambda d: _defaults(d).pop("min")),
+    "no top": (dashboard_rules.floating_axes, lambda d: _defaults(d)["custom"].pop("axisSoftMax")),
+    "no runbook": (dashboard_rules.missing_runbook_links, lambda d: _panel(d, "table")["links"].clear()),
+    "another runbook": (dashboard_rules.missing_runbook_links, lambda d: _panel(d, "table")["links"][0].update(
+        url="https://runbooks.example.com/asynq#AsynqNothing")),
+    "no reason": (dashboard_rules.silent_panels, lambda d: _defaults(d).pop("noValue")),
+    "no data": (dashboard_rules.silent_panels, lambda d: _defaults(d).update(noValue="No data")),
+    "a data source": (dashboard_rules.shown_data_sources, lambda d: d["templating"]["list"][0].update(hide=0)),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_planted_fault_is_found(fault):
+    rule, plant = FAULTS[fault]
+    dashboard = copy.deepcopy(WELL)
+    assert rule(dashboard) == []
+    plant(dashboard)
+    assert len(rule(dashboard)) == 1
+
+
+def test_differences_may_cross_0():
+    dashboard = copy.deepcopy(WELL)
+    _defaults(dashboard).pop("min")
+    _defaults(dashboard)["custom"].update(axisSoftMin=-1, axisSoftMax=1)
+    assert dashboard_rules.floating_axes(dashboard) == []
+
+
+def test_a_row_that_is_open_may_be_on_the_overview():
+    assert dashboard_rules.too_many_panels(WELL | {"panels": [*WELL["panels"], _row(False)]}) == []
+
+
+def test_a_state_of_two_colours_is_found():
+    other = copy.deepcopy(WELL)
+    assert dashboard_rules.colours_of_two_meanings([WELL, other]) == []
+    _defaults(other)["mappings"][0]["options"]["0"]["color"] = "orange"
+    assert dashboard_rules.colours_of_two_meanings([WELL, other]) == ["the state 'down' has the colours orange, red; one"]
+
+
+def test_an_alert_that_no_panel_leads_to_is_found():
+    found = dashboard_rules.alerts_without_panel([WELL])
+    assert found and not any("AsynqDeadLetters:" in finding for finding in found)
