@@ -52,6 +52,15 @@ struct ErrorTypeTests {
         #expect(try type(Self.failed, Self.event(two)) == "value")
     }
 
+    @Test("An attribute error.type that is no text gives way to the exception")
+    func noText() throws {
+        for value in [Value.int(500), Value.double(1), Value.bool(true), Value.array(Value.text("own")), []] {
+            #expect(try type(attribute("error.type", value), Self.failed, Self.exception("type")) == "type")
+            #expect(try type(attribute("error.type", value), Self.failed) == "")
+        }
+        #expect(try type(attribute("error.type", Value.int(500)), attribute("error.type", "own"), Self.failed) == "own")
+    }
+
     @Test("Events of spans that did not fail, or are no attempt, are not read")
     func others() throws {
         #expect(try type(Self.exception("x")) == "")

@@ -60,12 +60,30 @@ struct FailureTests {
         #expect(count("_other") == 1 && count(String(long.dropLast())) == 1 && count(long) == nil)
     }
 
+    @Test("With 1 the first type has its series; one that is raised has room, one that is lowered takes none away")
+    mutating func reloaded() {
+        aggregator = makeAggregator { $0.maxErrorTypes = 1 }
+        for error in ["a", "b"] { fail(error) }
+        #expect(count("a") == 1 && count("b") == nil && count("_other") == 1)
+        aggregator.setLimits(maxTaskTypes: 200, maxQueues: 1000, maxErrorTypes: 2)
+        fail("b")
+        aggregator.setLimits(maxTaskTypes: 200, maxQueues: 1000, maxErrorTypes: 1)
+        for error in ["a", "b", "c", ""] { fail(error) }
+        for error in ["a", "b"] { fail(error, type: "new") }
+        #expect(count("a") == 2 && count("b") == 2 && count("_other") == 2 && count("_unknown") == 1)
+        #expect(count("a", type: "new") == 1 && count("b", type: "new") == nil)
+        #expect(aggregator.losses.errorTypeOverflows == 3)
+    }
+
     @Test("With 0 there is no such family")
     mutating func off() {
         aggregator = makeAggregator { $0.maxErrorTypes = 0 }
         fail("a")
         #expect(!aggregator.page().keys.contains { $0.hasPrefix("failures") })
         #expect(aggregator.losses == AggregatorLosses())
+        aggregator.setLimits(maxTaskTypes: 200, maxQueues: 1000, maxErrorTypes: 9)
+        fail("a")
+        #expect(!aggregator.page().keys.contains { $0.hasPrefix("failures") }, "that is decided at the start")
         #expect(aggregator.page().keys.contains { $0.contains(#"status="failed""#) })
     }
 
