@@ -7,7 +7,7 @@ import Model
 ///
 /// | the span has | key | one that started before under it |
 /// |---|---|---|
-/// | a stamp | queue, id, stamp | is an earlier attempt |
+/// | a stamp that is a time | queue, id, that time | is an earlier attempt |
 /// | none | queue, id, stamp and context in the task's message, where Redis has told it | is an earlier attempt |
 /// | none | queue, id, link (else parent) | is an earlier attempt |
 /// | none of these | queue, id | is one if it failed: after one that succeeded the id is free for another task |
@@ -53,7 +53,9 @@ struct StartedAttempts: Sendable {
     ) -> Order {
         guard span.namesTask, span.startNanoseconds > 0 else { return isLater ? .later : .first }
         let task = Self.hasher(of: span, in: body)
-        if let stamp = span.stamp.hashed(into: task, in: body) { return isLater ? .later : record(stamp, span) }
+        if let stamp = Stamp.parse(span.stamp, in: body) {
+            return isLater ? .later : record(Self.key(task, 0, stamp), span)
+        }
         var orders: (message: Order?, producer: Order?)
         if !isLater {
             if let message = span.knowledge.message, let stamp = message.enqueuedAt {
@@ -111,22 +113,6 @@ struct StartedAttempts: Sendable {
         var hasher = task
         hasher.combine(kind)
         hasher.combine(value)
-        return hasher.finalizedKey()
-    }
-}
-
-extension AttributeValue {
-    /// The key of a task that has the stamp, as it stands in the span: each attempt's span has it in the same form. nil where
-    /// it is none.
-    fileprivate func hashed(into task: Hasher, in body: UnsafeRawBufferPointer) -> UInt64? {
-        var hasher = task
-        hasher.combine(0 as UInt8)
-        switch self {
-        case .string(let range): hasher.combine(bytes: range.bytes(in: body))
-        case .integer(let number): hasher.combine(number)
-        case .double(let number): hasher.combine(number)
-        case .absent, .boolean, .other: return nil
-        }
         return hasher.finalizedKey()
     }
 }
