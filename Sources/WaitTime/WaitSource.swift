@@ -34,10 +34,12 @@ enum WaitSource {
     /// Sources 1 to 3 of the wait, in their order: the attribute that measured it, the time when the task was seen to be
     /// pending, a stamp (first attempts only). One that is no time of this age does not apply, nor does a time after the start
     /// at which the task was seen to be pending: that is the next task's under the same id. `isLater`: it is no first attempt,
-    /// whatever the span says.
+    /// whatever the span says. Where the span takes it for one, its worker has measured from the stamp, and source 2 only counts.
     static func find(_ span: TaskSpan, in body: UnsafeRawBufferPointer, isLater: Bool = false) -> WaitFinding {
         var otherwise = UnknownWaitReason.noSource
-        if let measured = span.wait.number(in: body) {
+        let isRetry = retryCount(of: span, in: body) > 0
+        let isMeasuredFromStamp = isLater && !isRetry && Stamp.parse(span.stamp, in: body) != nil
+        if !isMeasuredFromStamp, let measured = span.wait.number(in: body) {
             let finding = accept(seconds: measured * span.waitUnitSeconds)
             if finding != .unknown(.badStamp) { return finding }
             otherwise = .badStamp
@@ -47,7 +49,7 @@ enum WaitSource {
             if finding != .unknown(.badStamp) { return finding }
             otherwise = .badStamp
         }
-        if isLater || retryCount(of: span, in: body) > 0 { return .unknown(.retry) }
+        if isLater || isRetry { return .unknown(.retry) }
         guard span.startNanoseconds > 0 else { return .unknown(.badStamp) }
         if let stamp = Stamp.parse(span.stamp, in: body) {
             let due = span.stampMeaning == .enqueued ? Stamp.parse(span.processAt, in: body) : nil
@@ -60,7 +62,10 @@ enum WaitSource {
 
     /// Source 4: from the end of the producer span, or from when a scheduled task was due, if that is later.
     static func wait(fromProducerEnd end: UInt64, due: UInt64, to start: UInt64) -> WaitFinding {
-        wait(from: WallTime(clampedNanoseconds: end), due: WallTime(clampedNanoseconds: due), to: start)
+        // The producer of a task that was scheduled ahead counts as one that ended when the task was due.
+        due < end
+            ? wait(from: WallTime(clampedNanoseconds: end), to: start)
+            : wait(sinceDue: WallTime(clampedNanoseconds: due), to: start)
     }
 
     /// Source 5: a first attempt's time since the enqueueing that the task's message in Redis tells.
@@ -79,9 +84,13 @@ enum WaitSource {
         Stamp.parse(span.processAt, in: body).map { UInt64(clamping: $0.nanoseconds) } ?? 0
     }
 
-    /// From the enqueueing, or from when the task was due, if that is not before it.
+    /// From the enqueueing, or from when the task was due, if that is later: Asynq enqueues at once what is due.
     private static func wait(from enqueued: WallTime, due: WallTime?, to start: UInt64) -> WaitFinding {
-        guard let due, due >= enqueued else { return wait(from: enqueued, to: start) }
+        guard let due, due > enqueued else { return wait(from: enqueued, to: start) }
+        return wait(sinceDue: due, to: start)
+    }
+
+    private static func wait(sinceDue due: WallTime, to start: UInt64) -> WaitFinding {
         let finding = wait(from: due, to: start)
         return finding.seconds.map { .sinceDue(seconds: $0) } ?? finding
     }

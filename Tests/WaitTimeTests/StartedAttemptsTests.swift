@@ -70,15 +70,81 @@ struct StartedAttemptsTests {
         #expect(aggregator.waits() == Series(count: 21, sum: 20 * 60 + 60))
     }
 
-    @Test("What is measured or was seen pending is known for each attempt")
+    @Test("What was seen pending is known for each attempt")
     mutating func exact() {
-        observe(stamped(), stamped(after: 60) { $0.wait = .integer(2) })
+        observe(stamped())
         observe(
             stamped(after: 90) {
                 $0.knowledge.readyTime = ReadyTime(
                     time: WallTime(nanoseconds: Int64(t0 + 85 * second)), place: 0, look: 1)
             })
-        #expect(counts() == [1, 2] && aggregator.waits() == Series(count: 3, sum: 3 + 2 + 5))
+        #expect(counts() == [1, 1] && aggregator.waits() == Series(count: 2, sum: 3 + 5))
+    }
+
+    @Test(
+        "A worker that takes a later attempt for the first one measures from the stamp: what was seen pending is left")
+    mutating func measuredFromStamp() {
+        observe(stamped { $0.wait = .integer(3) }, stamped(after: 60) { $0.wait = .integer(63) })
+        #expect(aggregator.waits() == Series(count: 1, sum: 3) && aggregator.unknown(.retry) == 1)
+        observe(
+            stamped(after: 90) {
+                $0.wait = .integer(93)
+                $0.knowledge.readyTime = ReadyTime(
+                    time: WallTime(nanoseconds: Int64(t0 + 85 * second)), place: 0, look: 1)
+            })
+        observe(
+            stamped("shown", after: 60) {
+                $0.wait = .integer(63)
+                $0.knowledge.wasStarted = true
+            })
+        #expect(counts() == [1, 3])
+        #expect(aggregator.waits() == Series(count: 2, sum: 3 + 5) && aggregator.unknown(.retry) == 2)
+        // One that knows that it is a retry, or has no stamp to measure from, has measured something else.
+        observe(
+            stamped(after: 99) {
+                $0.wait = .integer(2)
+                $0.retryCount = .integer(1)
+            })
+        observe(attempt("bare") { $0.isError = true }, attempt("bare", after: 60) { $0.wait = .integer(1) })
+        #expect(aggregator.waits() == Series(count: 4, sum: 3 + 5 + 2 + 1))
+    }
+
+    @Test("A stamp that is no time names no enqueueing: an id that comes again after success is another task's")
+    mutating func badStamps() {
+        let texts = ["", "unknown"].map { maker.text($0) }
+        for (number, stamp) in ([.integer(0), .double(-1), .boolean(true)] + texts).enumerated() {
+            for after in [0, 60] as [UInt64] { observe(attempt("bad\(number)", after: after) { $0.stamp = stamp }) }
+        }
+        #expect(counts() == [10, 0])
+        for after in [0, 60] as [UInt64] {
+            observe(
+                attempt("failed", after: after) {
+                    $0.stamp = .integer(0)
+                    $0.isError = true
+                })
+        }
+        #expect(counts() == [11, 1])
+    }
+
+    @Test(
+        "Several rounds that IsFailure did not count, in a queue of many: each is a retry, and each failure has its type"
+    )
+    mutating func rounds() {
+        for round in 0..<5 as Range<UInt64> {
+            for (queue, id) in [("q", "a"), ("q", "b"), ("r", "a")] {
+                observe(
+                    maker.process(queue: queue) { span in
+                        span.taskID = maker.range(Array(id.utf8))
+                        span.stamp = maker.text("\(t0 - 3 * second)")
+                        span.retryCount = .integer(0)
+                        span.startNanoseconds += round * 60 * second
+                        span.endNanoseconds += round * 60 * second
+                        span.isError = round < 4
+                    })
+            }
+        }
+        #expect(counts() == [2, 8] && counts(queue: "r") == [1, 4])
+        #expect(aggregator.waits() == Series(count: 2, sum: 6) && aggregator.unknown(.retry) == 8)
     }
 
     @Test("In one request the attempt that started first is the first one, wherever it stands")
@@ -183,6 +249,7 @@ struct StartedAttemptsTests {
         observe(
             stamped("stamp", 60) { $0.processAt = due },
             stamped("past", 3) { $0.processAt = .integer(Int64(t0 - 9 * second)) },
+            stamped("at once", 2) { $0.processAt = .integer(Int64(t0 - 2 * second)) },
             stamped("seen", 60) {
                 $0.processAt = due
                 $0.knowledge.readyTime = ReadyTime(
@@ -195,8 +262,8 @@ struct StartedAttemptsTests {
                     processAt: WallTime(nanoseconds: Int64(t0 - 3 * second)))
             })
         #expect(aggregator.processAtWaits == 4)
-        let exact = Series(count: 2, sum: 3 + 0.5)
-        let all = Series(count: 6, sum: 3 + 0.5 + 1 + 2 + 2 + 3)
+        let exact = Series(count: 3, sum: 3 + 2 + 0.5)
+        let all = Series(count: 7, sum: 3 + 2 + 0.5 + 1 + 2 + 2 + 3)
         #expect(aggregator.waits() == (isCounted ? all : exact))
         #expect(aggregator.unknown(.noSource) == (isCounted ? 0 : 4))
     }
