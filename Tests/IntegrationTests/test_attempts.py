@@ -63,6 +63,16 @@ def test_in_one_request_the_order_does_not_matter_and_a_late_first_attempt_keeps
     assert counts(collector) == (2, 2) and waits(collector) == (3, 2 + 32 + 2)
 
 
+def test_a_wait_that_a_later_attempt_measured_from_the_stamp_is_left_out_and_a_stamp_of_0_names_no_task(collector):
+    send(collector, attempt(1, "a", 0, stamp=-2, failed=True, asynq__task__wait_seconds=2.0))
+    send(collector, attempt(2, "a", 30, stamp=-2, asynq__task__wait_seconds=32.0))
+    assert counts(collector) == (1, 1) and waits(collector) == (1, 2)
+    assert collector.metrics().value("asynq_task_wait_unknown_total", {"queue": "q", "reason": "retry"}) == 1
+    for number in (3, 4):
+        send(collector, attempt(number, "daily", number, asynq__task__enqueued_at=0, asynq__task__wait_seconds=1.0))
+    assert counts(collector) == (3, 1) and waits(collector) == (3, 4)
+
+
 @pytest.mark.parametrize("counted", [True, False])
 def test_waits_from_process_at_are_counted_apart_and_can_be_left_out(start_collector, counted):
     collector = start_collector(options={"redis.url": "none", "wait.process-at": json.dumps(counted)})
