@@ -1,0 +1,106 @@
+import Metrics
+import Model
+
+/// The families that have samples of each queue.
+enum QueueMetrics {
+    static func families(of queues: [QueueSnapshot], _ labels: [QueueLabelSets]) -> [MetricFamily] {
+        var families = declarations.map { MetricFamily($0.name, $0.kind, $0.help) }
+        for (queue, labels) in zip(queues, labels) {
+            for index in families.indices { declarations[index].addSamples(queue, labels, &families[index]) }
+        }
+        return families
+    }
+
+    /// A family, and what it says of a queue.
+    private struct Declaration: Sendable {
+        typealias AddSamples = @Sendable (QueueSnapshot, QueueLabelSets, inout MetricFamily) -> Void
+
+        let name: String
+        let kind: MetricKind
+        let help: String
+        let addSamples: AddSamples
+
+        init(_ name: String, _ kind: MetricKind, _ help: String, samples: @escaping AddSamples) {
+            self.name = name
+            self.kind = kind
+            self.help = help
+            addSamples = samples
+        }
+
+        /// One sample a queue; none where the value is nil.
+        init(
+            _ name: String, _ kind: MetricKind, _ help: String, value: @escaping @Sendable (QueueSnapshot) -> Double?
+        ) {
+            self.init(name, kind, help) { queue, labels, family in
+                if let value = value(queue) { family.add(value, labels.queue) }
+            }
+        }
+    }
+
+    /// In the order of the page.
+    private static let declarations = [
+        Declaration(
+            "asynq_queue_size", .gauge,
+            "Tasks in the queue by state; pending rising means that workers do not keep up.",
+            samples: { queue, labels, family in
+                labels.forEachState { state, labels in
+                    if let count = queue.size[state] { family.add(count, labels) }
+                }
+            }),
+        Declaration(
+            "asynq_queue_groups", .gauge, "Aggregation groups of the queue; rising for long: are they ever aggregated?",
+            value: { $0.groups.map { Double($0) } }),
+        Declaration(
+            "asynq_queue_latency_seconds", .gauge,
+            "Age of the next task to be dequeued, as Asynq computes it, 0 for an empty queue; what a task that comes now has to "
+                + "expect at least.",
+            value: { $0.latencyNanoseconds.map { Double($0) / 1e9 } }),
+        Declaration(
+            "asynq_queue_paused", .gauge, "1 while the queue is paused: no task of it is started.",
+            value: { $0.isPaused.map { $0 ? 1 : 0 } }),
+        Declaration(
+            "asynq_queue_registered", .gauge,
+            "1 if asynq:queues has the queue, 0 if only live servers name it: Asynq's own tools do not see it; with tasks in it, "
+                + "restart the programs that enqueue.",
+            value: { $0.isRegistered.map { $0 ? 1 : 0 } }),
+        Declaration(
+            "asynq_queue_orphaned_tasks", .gauge,
+            "Active tasks whose lease has expired: their worker died; a server of the queue recovers them within minutes.",
+            value: { $0.orphaned.map { Double($0) } }),
+        Declaration(
+            "asynq_queue_longest_running_seconds", .gauge,
+            "How long the task that runs longest has been running, absent where none runs; rising beyond what a task may take: it "
+                + "hangs, and holds its worker.",
+            value: { $0.longestRunning?.inSeconds }),
+        Declaration(
+            "asynq_queue_overdue_tasks", .gauge,
+            "Scheduled and retry tasks whose time has passed; staying above 0: no server forwards them.",
+            samples: { queue, labels, family in
+                labels.forEachState { state, labels in
+                    if let count = queue.overdue[state] { family.add(count, labels) }
+                }
+            }),
+        Declaration(
+            "asynq_queue_memory_usage_approx_bytes", .gauge,
+            "Memory that the queue takes in Redis, estimated from samples of its tasks as Asynq does it: who fills Redis?",
+            value: { $0.memoryBytes.map { Double($0) } }),
+        Declaration(
+            "asynq_tasks_processed_total", .counter,
+            "Attempts that workers finished, by outcome; one task that fails n times counts n times as failed. Stands still after a "
+                + "failover to a replica that lagged.",
+            samples: { queue, labels, family in
+                guard let completed = queue.completed, let failed = queue.failed else { return }
+                family.add(completed, labels.completed)
+                family.add(failed, labels.failed)
+            }),
+        Declaration(
+            "asynq_tasks_dead_lettered_total", .counter,
+            "Tasks seen to enter the archive since the start of this process, whatever was trimmed from it since: each one needs "
+                + "somebody to look at it.",
+            value: { $0.deadLettered.map { Double($0) } }),
+        Declaration(
+            "asynq_queue_archive_fill_ratio", .gauge,
+            "Archived tasks of the 10,000 that Asynq keeps; at 1 each dead letter pushes an older one out.",
+            value: { $0.size[.archived].map { Double($0) / 10_000 } }),
+    ]
+}
