@@ -118,10 +118,7 @@ package struct QueueScraper {
         var snapshot = RedisSnapshot(
             queues: remember(queues, resting: resting), takenAt: start.takenAt,
             partialErrors: errors.map(\.reason))
-        let longest = running.longest(at: start.now)
-        for index in snapshot.queues.indices {
-            snapshot.queues[index].longestRunning = longest[snapshot.queues[index].name]
-        }
+        running.complete(&snapshot.queues, at: start.now)
         snapshot.errorMessages = RedisSnapshot.messages(of: errors)
         snapshot.servers = servers.servers
         snapshot.schedulerEntries = servers.schedulerEntries.map { enqueueHistory.complete($0) }

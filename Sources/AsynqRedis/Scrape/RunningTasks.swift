@@ -173,6 +173,12 @@ struct RunningTasks {
 
     // MARK: What it found
 
+    /// Adds what is known of the tasks that run in each queue.
+    func complete(_ queues: inout [QueueSnapshot], at now: WallTime) {
+        let longest = longest(at: now)
+        for index in queues.indices { queues[index].longestRunning = longest[queues[index].name] }
+    }
+
     /// How long each queue's longest running task has been running; a queue where none runs is absent.
     func longest(at now: WallTime) -> [QueueName: Duration] {
         var starts: [QueueName: WallTime] = [:]
