@@ -54,41 +54,48 @@ def rests(queue: dict) -> bool:
 
 
 def expected_commands(state, is_first: bool, letters: bool = False, is_settled: bool = False) -> Counter:
-    """Of one scrape; what is in the archive at the first one is looked at to know it again. `letters`: and the newest for what
-    they are, once the scrape is through. `is_settled`: two scrapes saw that nothing is processed."""
-    count = Counter(scrape_commands.of_each("scrape")) + Counter(scrape_commands.of_each("node"))
-    count += Counter(["TIME", "INFO"] if is_first else ["TIME"])
+    """Of one scrape: the documented commands, as often as what they are sent for is there, and their conditions hold. `letters`:
+    and the newest dead letters of each queue for what they are, once the scrape is through. `is_settled`: two scrapes saw that
+    nothing is processed."""
     resting = [queue for queue in state.queues if is_settled and rests(queue)]
-    for _ in range(0, len(resting), 10):
-        count += Counter(["EXISTS", "MGET"])
-    for queue in resting:
-        count["ZCARD"] += bool(queue["archived"]) + bool(queue["completed"])
-    for each, number in [("server", len(state.servers)), ("scheduler", state.live_schedulers())]:
-        count += Counter(number * scrape_commands.of_each(each))
-    busy = sum(count > 0 for count in state.busy_workers.values())
-    # The first scrape does not know which servers are idle.
-    count += Counter({"HKEYS": len(state.servers) if is_first else busy, "HMGET": busy})
-    # Those that have enqueued a task at their last tick, or since, are not asked for again.
+    awake = [queue for queue in state.queues if queue not in resting]
+    busy_servers = sum(count > 0 for count in state.busy_workers.values())
+    # Those that have enqueued a task at their last tick, or since.
     enqueued, ticks = state.last_enqueued(), state.scheduler_times("prev")
-    current = 0 if is_first else sum(time >= int(ticks.get(entry, 0)) for entry, time in enqueued.items())
-    count += Counter({"ZRANGE": len(state.scheduler_entries) - current})
+    current = sum(time >= int(ticks.get(entry, 0)) for entry, time in enqueued.items())
     now = state.unix_nanoseconds // 1_000_000_000
-    for queue in state.queues:
-        if queue in resting:
-            continue
-        count += Counter(scrape_commands.of_each("queue"))
-        # The groups: no queue here has more than 10,000.
-        count += Counter(["SMEMBERS", "ZRANGE" if is_first else "ZRANGEBYSCORE"])
-        count += Counter({
-            # Where nobody takes tasks, one is enough; the first scrape can't know.
-            "HMGET": min(4 if is_first or queue["active"] else 1, queue["pending"])
-            + (min(20, queue["archived"]) if letters else 0),
-            # Which one is the next by then.
-            "LINDEX": int(queue["pending"] > 0 and (is_first or queue["active"] > 0)),
-            "ZCARD": queue["groups"],
-            "LRANGE": int(any(score <= now for score in queue["zset_scores"]["lease"].values())),
-            "ZRANGEBYSCORE": int(is_first and queue["archived"] > 0),
-        })
+    # The first scrape can't know which queues are worked on, nor which servers are idle.
+    worked_on = [queue for queue in awake if is_first or queue["active"]]
+    always = {
+        "scrape": 1, "node": 1, "server": len(state.servers), "scheduler": state.live_schedulers(), "queue": len(awake),
+        "group": sum(queue["groups"] for queue in awake),
+    }
+    conditions = {
+        "unless only `INFO server` has told Redis' clock": 1,
+        "unless `TIME` has told it": int(is_first),
+        "if they rest": len(range(0, len(resting), 10)),
+        "if it rests and has dead letters": sum(queue["archived"] > 0 for queue in resting),
+        "if it rests and has completed tasks": sum(queue["completed"] > 0 for queue in resting),
+        "unless the last scrape saw it idle": len(state.servers) if is_first else busy_servers,
+        "if it works on tasks": busy_servers,
+        "unless it is known to have enqueued a task since its last tick":
+            len(state.scheduler_entries) - (0 if is_first else current),
+        "if the last scrape saw 32 pending tasks or more": 0 if is_first else sum(queue["pending"] >= 32 for queue in awake),
+        "if an earlier scrape has read its archive": 0 if is_first else len(awake),
+        "if it was there at the start, until its archive has been read": len(awake) if is_first else 0,
+        "unless the last scrape saw more than 10,000": len(awake),
+        "if it was pending in round trip 2; one task where the workers take none":
+            sum(min(4 if queue in worked_on else 1, queue["pending"]) for queue in awake),
+        "if workers take its tasks": sum(queue["pending"] > 0 for queue in worked_on),
+        "if it has expired leases": sum(any(score <= now for score in queue["zset_scores"]["lease"].values()) for queue in awake),
+        "if more than 1,000 dead letters are new, or after `ZRANGE` gave any":
+            sum(queue["archived"] > 0 for queue in awake) if is_first else 0,
+    }
+    commands = scrape_commands.documented()
+    assert {command.only for command in commands} - {""} == set(conditions)
+    count = Counter({"HMGET": sum(min(20, queue["archived"]) for queue in state.queues) if letters else 0})
+    for command in commands:
+        count[command.name] += conditions[command.only] if command.only else always[command.each]
     return count
 
 

@@ -73,46 +73,67 @@ def test_latency_is_the_age_of_the_next_task_and_never_negative(page, expected):
 
 
 def test_paused_queues_are_those_that_exist_and_are_paused(page, expected):
-    assert page.by("asynq_queue_paused", "queue") == expected.paused()
+    assert page.by("asynq_queue_paused", "queue") == {
+        queue["queue"]: float(queue["paused"]) for queue in expected.queues}
 
 
 def test_aggregation_groups_are_counted(page, expected):
-    assert page.by("asynq_queue_groups", "queue") == expected.groups()
+    assert page.by("asynq_queue_groups", "queue") == {queue["queue"]: queue["groups"] for queue in expected.queues}
 
 
 def test_processed_tasks_are_told_apart_by_outcome(page, expected):
-    assert page.by("asynq_tasks_processed_total", "queue", "status") == expected.processed()
+    counts = {}
+    for queue in expected.queues:
+        # Asynq's total of processed tasks includes the failed ones.
+        counts[queue["queue"], "completed"] = queue["processed_total"] - queue["failed_total"]
+        counts[queue["queue"], "failed"] = queue["failed_total"]
+    assert page.by("asynq_tasks_processed_total", "queue", "status") == counts
 
 
 def test_orphans_are_active_tasks_whose_lease_has_expired(page, expected):
-    assert page.by("asynq_queue_orphaned_tasks", "queue") == expected.orphans()
-    assert sum(expected.orphans().values()) > 0
+    orphans = {queue["queue"]: sum(task["is_orphaned"] for task in queue["tasks"]["active"]) for queue in expected.queues}
+    assert page.by("asynq_queue_orphaned_tasks", "queue") == orphans
+    assert sum(orphans.values()) > 0
 
 
 def test_the_longest_running_task_is_the_one_whose_worker_started_first(page, expected):
-    assert len(expected.longest_running()) >= 3
-    assert page.by("asynq_queue_longest_running_seconds", "queue") == pytest.approx(expected.longest_running(), rel=0, abs=1e-6)
+    starts: dict[str, list[int]] = {}
+    for worker in (worker for server in expected.servers for worker in server["active_workers"]):
+        starts.setdefault(worker["queue"], []).append(int(worker["started"]["unix_ns"]))
+    longest = {queue: (expected.unix_nanoseconds - min(started)) / 1e9 for queue, started in starts.items()}
+    assert len(longest) >= 3
+    assert page.by("asynq_queue_longest_running_seconds", "queue") == pytest.approx(longest, rel=0, abs=1e-6)
 
 
 def test_tasks_past_their_time_are_overdue(page, expected):
-    assert page.by("asynq_queue_overdue_tasks", "queue", "state") == expected.overdue()
+    # Asynq compares with whole seconds.
+    now = expected.unix_nanoseconds // 1_000_000_000
+    overdue = {(queue["queue"], state): sum(score <= now for score in queue["zset_scores"][state].values())
+               for queue in expected.queues for state in ("scheduled", "retry")}
+    assert page.by("asynq_queue_overdue_tasks", "queue", "state") == overdue
 
 
 def test_what_lay_in_the_archive_before_the_start_fills_it_but_is_no_arrival(page, expected):
-    assert page.by("asynq_queue_archive_fill_ratio", "queue") == expected.archive_fill()
-    assert page.by("asynq_tasks_dead_lettered_total", "queue") == {queue: 0 for queue in expected.archive_fill()}
+    names = [queue["queue"] for queue in expected.queues]
+    assert page.by("asynq_queue_archive_fill_ratio", "queue") == {
+        queue["queue"]: queue["archived"] / 10_000 for queue in expected.queues}
+    assert page.by("asynq_tasks_dead_lettered_total", "queue") == dict.fromkeys(names, 0)
 
 
 def test_consumers_of_a_queue_are_the_live_active_servers(page, expected):
-    assert page.by("asynq_queue_consumers", "queue") == {q: count for q, (count, _) in expected.consumers().items()}
-    assert page.by("asynq_queue_concurrency", "queue") == {q: sum_ for q, (_, sum_) in expected.consumers().items()}
+    serving = {queue["queue"]: [server["concurrency"] for server in expected.servers
+                                if server["status"] == "active" and queue["queue"] in server["queues"]]
+               for queue in expected.queues}
+    assert page.by("asynq_queue_consumers", "queue") == {queue: len(servers) for queue, servers in serving.items()}
+    assert page.by("asynq_queue_concurrency", "queue") == {queue: sum(servers) for queue, servers in serving.items()}
 
 
 def test_servers_are_those_that_the_inspector_lists(page, expected):
     labels = ("host", "pid", "server_id")
-    servers = expected.servers_by_id()
-    assert page.by("asynq_server_concurrency", *labels) == {key: value for key, (value, _) in servers.items()}
-    assert page.by("asynq_server_busy_workers", *labels) == {key: busy for key, (_, busy) in servers.items()}
+    servers = {(server["host"], str(server["pid"]), server["id"]): server for server in expected.servers}
+    assert page.by("asynq_server_concurrency", *labels) == {key: server["concurrency"] for key, server in servers.items()}
+    assert page.by("asynq_server_busy_workers", *labels) == {
+        key: expected.busy_workers[server["id"]] for key, server in servers.items()}
     statuses = [server["status"] for server in expected.servers]
     assert page.by("asynq_servers", "status") == {status: statuses.count(status) for status in statuses}
 

@@ -7,10 +7,12 @@ package struct ScrapeCommand: Hashable, Sendable {
     package let command: String
     /// What it is sent for: `scrape`, `node`, `server`, `queue`, …
     package let each: String
-    /// Not sent in each scrape.
-    package let isConditional: Bool
+    /// The condition on which it is sent, "unless …" or "if …"; empty for a command of each scrape.
+    package let only: String
 
     package var name: Substring { command.prefix { $0 != " " } }
+    /// Whether a first scrape sends it.
+    package var isDefault: Bool { only.isEmpty || only.hasPrefix("unless ") }
 
     /// All of them.
     package static func documented() throws -> [ScrapeCommand] {
@@ -19,13 +21,13 @@ package struct ScrapeCommand: Hashable, Sendable {
             guard cells.count == 7, let roundTrip = Int(cells[1]) else { return nil }
             return ScrapeCommand(
                 roundTrip: roundTrip, command: String(cells[2].dropFirst().dropLast()), each: String(cells[3]),
-                isConditional: !cells[4].isEmpty)
+                only: String(cells[4]))
         }
     }
 
     /// Those that each queue is asked in each scrape.
     package static func ofEachQueue() throws -> [ScrapeCommand] {
-        try documented().filter { $0.each == "queue" && !$0.isConditional }
+        try documented().filter { $0.each == "queue" && $0.only.isEmpty }
     }
 
     /// The names of the commands that the user may run whom the document describes, in small letters.
