@@ -67,8 +67,7 @@ struct RedisLogin {
         case "NOPERM": return false
         default:
             let words = text.lowercased()
-            return ["number of clients", "too many clients", "too many connections", "operation not permitted"]
-                .contains(where: words.contains)
+            return ["number of clients", "too many clients", "too many connections"].contains(where: words.contains)
         }
     }
 }

@@ -164,7 +164,7 @@ struct RefusalTests {
             ("-ERR invalid request", nil),
             ("-ERR Syntax error, try CLIENT (LIST | KILL ip:port)", nil),
             ("-ERR wrong number of arguments for 'client' command", nil),
-            ("-FORBIDDEN by policy", nil),
+            ("-FORBIDDEN by policy", nil), ("-ERR operation not permitted", nil),
             ("-LOADING Redis is loading the dataset in memory", .loading),
             ("-DENIED Redis is running in protected mode", .server),
             ("-WRONGPASS invalid username-password pair or user is disabled.", .authentication),
