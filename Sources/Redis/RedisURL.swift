@@ -89,8 +89,7 @@ package enum RedisURL {
         case "unix": target = RedisTarget(try parseUnix(rest))
         case "redis-cluster", "rediss-cluster": target = try parseCluster(rest)
         default:
-            let hint = RedisURLHints.scheme(scheme).map { ": write \($0)" } ?? ""
-            throw Invalid(problem: "unknown scheme \(scheme)://\(hint); allowed are \(schemes)")
+            throw Invalid(problem: RedisURLHints.unknownScheme(scheme) + "; allowed are \(schemes)")
         }
         if scheme.hasPrefix("rediss") { target.endpoint.tls = RedisTLSOptions() }
         return target
@@ -142,6 +141,11 @@ package enum RedisURL {
 
     private static func parseTCP(_ rest: Substring) throws(Invalid) -> RedisEndpoint {
         let (username, password, hosts, tail) = try parseAuthority(rest)
+        if hosts.contains(",") {
+            throw Invalid(
+                problem: "several hosts: write redis-sentinel://host:port,host:port/0?master=NAME for sentinels, "
+                    + "redis-cluster://host:port,host:port for a Cluster, or one of them")
+        }
         let (host, port) = try parseHost(hosts)
         var database = 0
         if let query = tail.firstIndex(of: "?") {
@@ -173,6 +177,7 @@ package enum RedisURL {
     private static func parseHost(
         _ text: Substring, defaultPort: UInt16 = 6379
     ) throws(Invalid) -> (host: String, port: UInt16) {
+        if text.contains(where: \.isWhitespace) { throw Invalid(problem: "a blank beside a host or port: take it off") }
         do throws(HostAndPort.Invalid) {
             let address = try HostAndPort(text)
             let port = address.port ?? defaultPort
@@ -235,7 +240,7 @@ package enum RedisURL {
     /// Percent-decoding.
     private static func decode(_ text: Substring) throws(Invalid) -> String {
         guard let bytes = PercentCoding.decode(text.utf8) else {
-            throw Invalid(problem: "a % that is not followed by two hex digits")
+            throw Invalid(problem: "a % that is not followed by two hex digits: for the character itself write %25")
         }
         return String(decoding: bytes, as: UTF8.self)
     }

@@ -1,7 +1,17 @@
 /// What to write in place of what other clients understand in a url.
 enum RedisURLHints {
+    /// What was found in place of a scheme, and what to write.
+    static func unknownScheme(_ scheme: Substring) -> String {
+        if let first = scheme.first, "\"'`<".contains(first) { return "a quotation mark around it: take it off" }
+        // What is no scheme may be a part of a password.
+        guard scheme.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "+-.".contains($0)) }) else {
+            return "what stands before :// is no scheme"
+        }
+        return "unknown scheme \(scheme)://" + (Self.scheme(scheme).map { ": write \($0)" } ?? "")
+    }
+
     /// The scheme here that stands for one of others; nil for one that is not known.
-    static func scheme(_ scheme: Substring) -> String? {
+    private static func scheme(_ scheme: Substring) -> String? {
         switch scheme.lowercased() {
         case "redis", "tcp", "valkey", "redis+tcp": "redis://"
         case "rediss", "valkeys", "redis+tls", "redis+ssl", "redis-tls", "tls", "ssl": "rediss://"

@@ -151,6 +151,10 @@ struct RedisURLTests {
         ("redis-cluster://h?protocol=3", ["protocol", "leave it out"]),
         ("redis://h:6379/0 ", ["blank", "take it off"]), (" redis://h:6379/0", ["blank"]),
         ("redis://h:6379/0\n", ["line end", "take it off"]), ("redis://h/0/", ["/0/", "write /0"]),
+        ("redis://h :6379", ["blank"]), ("redis-cluster://a:1, b:2", ["blank"]), ("redis://h:6379 /0", ["blank"]),
+        ("redis://a:1,b:2/0", ["several hosts", "redis-sentinel://", "redis-cluster://"]),
+        ("redis://a,b", ["several hosts"]), ("redis://u:aB3%xY9@h", ["write %25"]),
+        ("\"redis://h:6379\"", ["quotation mark", "take it off"]), ("u:hush@h://x", ["is no scheme"]),
         ("redis-sentinel://h/3/?master=m", ["/3/", "write /3"]), ("redis-cluster://h/0/", ["database 0 only"]),
     ]
 
