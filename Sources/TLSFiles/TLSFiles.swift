@@ -50,9 +50,10 @@ package struct TLSFiles: Sendable {
         let key = keyFile ?? certificateFile
         if SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1 {
             if wantsPassword.pointee {
+                let setting = keyFile == nil ? "\(section).cert-file" : "\(section).key-file"
                 throw OpenSSLError(
                     message:
-                        "reading \(section).key-file \(key): the key is encrypted, and there is no password for it; "
+                        "reading \(setting) \(key): the key is encrypted, and there is no password for it; "
                         + "write it without one: openssl pkey -in \(key) -out NEW")
             }
             throw OpenSSLError("reading \(section).key-file \(key)")

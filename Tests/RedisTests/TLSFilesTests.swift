@@ -44,6 +44,12 @@ struct TLSFilesTests {
         #expect(problem.hasPrefix("reading redis.tls.key-file \(folder.path)/key.pem: "), "\(problem)")
         // OpenSSL's own way to a password.
         #expect(!problem.contains("UI routines"), "\(problem)")
+        // In the file of the certificate, it is that key's file.
+        options.keyFile = nil
+        let both = Self.certificate + Self.encryptedKey
+        try Files.replace(folder.path + "/certificate.pem", with: Array(both.utf8))
+        let other = try #require(options.problem)
+        #expect(other.hasPrefix("reading redis.tls.cert-file \(folder.path)/certificate.pem: the key is"), "\(other)")
     }
 
     @Test("Each file that can't be read is named by its key, the first one first")
