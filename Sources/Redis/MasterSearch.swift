@@ -28,7 +28,9 @@ struct MasterSearch {
             let share = connector.withShareOfTime(of: candidates.count - index)
             do throws(RedisError) {
                 let named = try sentinels.masterAddress(from: address, tls: endpoint.tls, share)
-                if let known = failed[named] { throw known }
+                // A master that was only slow has all the time that is left, once the last sentinel names it.
+                let isLast = index == candidates.count - 1
+                if let known = failed[named], known.reason != .timeout || !isLast { throw known }
                 do throws(RedisError) {
                     let connection = try Self.connect(endpoint, to: named, share)
                     rightAddress = address

@@ -113,6 +113,21 @@ struct SentinelTests {
         #expect(try client.ask("PING") == Self.pong)
     }
 
+    @Test("A master that is slower than one sentinel's share has the share of the last one as well")
+    func slowMaster() throws {
+        let master = try FakeRedis { number, words in
+            number == 0 ? .silence : .send(words[0] == "ROLE" ? Self.master : "+PONG\r\n")
+        }
+        let (first, second, third) = (
+            try Self.sentinel(master), try Self.sentinel(master), try Self.sentinel(master)
+        )
+        let client = Self.client(first, second, third)
+        try withExtendedLifetime((first, second, third)) {
+            try client.prepare(deadline: Clock.system.monotonic().advanced(by: .seconds(2)))
+        }
+        #expect(client.isConnected && master.connections == 2)
+    }
+
     @Test("A master that has become a replica is left, and the sentinels are asked again")
     func failover() throws {
         let roles = Mutex([Self.master, Self.master, Self.replica])
