@@ -28,12 +28,15 @@ extension RedisClient {
 }
 
 /// One Redis, named by the configuration or by sentinels. A connection that failed is dropped: half a reply may be left in
-/// it.
+/// it. One that has reached its greatest age serves on while no other can be made: a name server or the sentinels may be down
+/// while Redis is not.
 final class SingleRedis: RedisClient {
     private let target: RedisTarget
     private let clock: Clock
     private let interrupt: Waker?
     private var connection: RedisConnection?
+    private var renewal = Renewal()
+    private var errors: [RedisError] = []
     private var search = MasterSearch()
     private let name = ClientName()
     /// Until when commands are left out at which the far side has hung up.
@@ -47,22 +50,49 @@ final class SingleRedis: RedisClient {
 
     var isConnected: Bool { connection != nil }
 
+    func takeNodeErrors() -> [RedisError] {
+        defer { errors = [] }
+        return errors
+    }
+
     func prepare(deadline: MonotonicTime) throws(RedisError) {
-        if let known = connection, !known.isAged {
-            guard let sentinels = target.sentinels else { return }
+        errors = []
+        if let known = connection, try isConfirmed(renewed(known, deadline), deadline) { return }
+        connection = try connect(deadline)
+        renewal = Renewal()
+    }
+
+    /// A new connection in place of one that has reached its greatest age; the same where none can be made, which is an
+    /// error of each scrape until one is.
+    private func renewed(_ known: RedisConnection, _ deadline: MonotonicTime) -> RedisConnection {
+        guard known.isAged else { return known }
+        if renewal.isDue(at: clock.monotonic()) {
             do throws(RedisError) {
-                let current = target.current
-                connection = try search.confirm(
-                    known, current.endpoint, current.sentinels ?? sentinels, connector(deadline))
-                return
+                let fresh = try connect(connector(deadline).withShareOfTime(of: 2).deadline)
+                renewal = Renewal()
+                return fresh
             } catch {
-                connection = nil
-                if error.disconnect != .stale { throw error }
+                renewal.recordFailure(error, at: clock.monotonic())
             }
         }
-        // Closed before the next one is opened: a server may take no more.
-        connection = nil
-        connection = try connect(deadline)
+        errors = [renewal.failure].compactMap(\.self)
+        return known
+    }
+
+    /// Keeps the connection unless it leads to no master any more. Returns false where it was closed while it lay idle.
+    private func isConfirmed(_ known: RedisConnection, _ deadline: MonotonicTime) throws(RedisError) -> Bool {
+        connection = known
+        guard target.sentinels != nil else { return true }
+        let current = target.current
+        guard let sentinels = current.sentinels else { return true }
+        do throws(RedisError) {
+            connection = try search.confirm(known, current.endpoint, sentinels, connector(deadline))
+            return true
+        } catch {
+            connection = nil
+            if error.disconnect != .stale { throw error }
+            return false
+        }
     }
 
     private func connector(_ deadline: MonotonicTime) -> RedisConnector {

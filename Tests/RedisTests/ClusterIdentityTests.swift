@@ -19,6 +19,8 @@ private final class Nodes: Sendable {
         var refusal: String?
         /// Where it says that the low key lies; nil: here.
         var moved: UInt16?
+        /// Whether it hangs up at all connections but its first.
+        var isFull = false
     }
 
     private let nodes = Mutex<[UInt16: Node]>([:])
@@ -31,8 +33,9 @@ private final class Nodes: Sendable {
     /// A node that answers each GET with its name.
     func make(_ name: String) throws -> FakeRedis {
         let port = Mutex<UInt16>(0)
-        let redis = try FakeRedis { [self] _, words in
+        let redis = try FakeRedis(answersLogin: false) { [self] connection, words in
             guard let node = nodes.withLock({ $0[port.withLock { $0 }] }) else { return .close }
+            if words[0] == "CLIENT" || words[0] == "PING" { return node.isFull && connection > 0 ? .close : .ok }
             if let moved = node.moved, words.last == FakeCluster.lowKey {
                 return .send("-MOVED \(FakeCluster.lowSlot) 127.0.0.1:\(moved)\r\n")
             }
@@ -138,6 +141,30 @@ struct ClusterIdentityTests {
         #expect(try client.both() == [isOurs ? Self.values[0] : .unanswered, Self.values[1]])
         #expect(client.takeNodeErrors().map(\.reason) == (isOurs ? [] : [.connection]))
         #expect(new.commands.contains { $0[0] == "GET" } == isOurs)
+    }
+
+    @Test("A connection of the greatest age serves on while its node takes no other, and each scrape tells why")
+    func failedRenewal() throws {
+        let nodes = Nodes()
+        let (low, high) = (try nodes.make("low"), try nodes.make("high"))
+        nodes.join(low, high)
+        let clock = TestClock()
+        let client = Self.client(low, clock.clock)
+        func errors(afterSeconds seconds: Int64) throws -> [String] {
+            clock.advance(seconds: seconds)
+            let deadline = clock.clock.monotonic().advanced(by: .seconds(30))
+            try client.prepare(deadline: deadline)
+            #expect(try client.both(deadline: deadline) == Self.values)
+            return client.takeNodeErrors().map(\.message)
+        }
+        #expect(try errors(afterSeconds: 0).isEmpty)
+        nodes[high].isFull = true
+        for seconds in [Int64(120), 5, 60] {
+            let told = try errors(afterSeconds: seconds)
+            #expect(told.count == 1 && told[0].contains("closed the connection"), "\(told)")
+        }
+        nodes[high].isFull = false
+        #expect(try errors(afterSeconds: 10).isEmpty)
     }
 
     @Test("A Cluster that was made anew at the same addresses is taken once the old one has not answered for its time")

@@ -136,6 +136,69 @@ struct ConnectionAgeTests {
     }
 }
 
+@Suite("A connection that has reached its greatest age while no other can be made")
+struct FailedRenewalTests {
+    private static let full = FakeAnswer.sendAndClose("-ERR max number of clients reached\r\n")
+
+    @Test("It serves on, each scrape tells why, and the next try is ten seconds later")
+    func single() throws {
+        let isFull = Flag()
+        let server = try FakeRedis(answersLogin: false) { number, _ in number > 0 && isFull.isSet ? Self.full : .ok }
+        let clock = TestClock()
+        let client = RedisTarget(server.endpoint).makeClient(clock: clock.clock)
+        func errorsOfScrape(afterSeconds seconds: Int64) throws -> [String] {
+            clock.advance(seconds: seconds)
+            try client.prepare(deadline: clock.clock.monotonic().advanced(by: .seconds(30)))
+            _ = try client.ask("GET", "k", deadline: clock.clock.monotonic().advanced(by: .seconds(30)))
+            return client.takeNodeErrors().map(\.message)
+        }
+        #expect(try errorsOfScrape(afterSeconds: 0).isEmpty)
+        isFull.set(true)
+        for _ in 0..<2 {
+            let errors = try errorsOfScrape(afterSeconds: 120)
+            #expect(errors.count == 1 && errors[0].contains("max number of clients"), "\(errors)")
+        }
+        let tried = server.connections
+        #expect(try errorsOfScrape(afterSeconds: 9).count == 1)
+        #expect(server.connections == tried, "no try before its time")
+        isFull.set(false)
+        #expect(try errorsOfScrape(afterSeconds: 1).isEmpty)
+        #expect(server.connections == tried + 1)
+        #expect(server.commands.last == ["GET", "k"])
+    }
+
+    @Test("Sentinels that are down while the master is up take nothing away")
+    func sentinels() throws {
+        let isDown = Flag()
+        let master = try FakeRedis { _, words in
+            .send(words[0] == "ROLE" ? "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n" : "+PONG\r\n")
+        }
+        let port = String(master.port)
+        let sentinel = try FakeRedis { _, _ in
+            isDown.isSet ? .close : .send("*2\r\n$9\r\n127.0.0.1\r\n$\(port.utf8.count)\r\n\(port)\r\n")
+        }
+        let clock = TestClock()
+        let client = RedisTarget(
+            master.endpoint, sentinels: RedisSentinels(addresses: [sentinel.address], master: "m")
+        ).makeClient(clock: clock.clock)
+        for (seconds, errors) in [(Int64(0), 0), (121, 1), (5, 1), (600, 1)] {
+            isDown.set(seconds > 0)
+            clock.advance(seconds: seconds)
+            try client.prepare(deadline: clock.clock.monotonic().advanced(by: .seconds(30)))
+            #expect(client.isConnected && client.takeNodeErrors().count == errors)
+        }
+        #expect(master.connections == 1)
+    }
+}
+
+/// What a test switches.
+private final class Flag: Sendable {
+    private let value = Mutex(false)
+
+    var isSet: Bool { value.withLock { $0 } }
+    func set(_ isSet: Bool) { value.withLock { $0 = isSet } }
+}
+
 /// A text that a test changes.
 private final class SharedText: Sendable {
     private let value: Mutex<String>

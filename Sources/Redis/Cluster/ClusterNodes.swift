@@ -7,6 +7,7 @@ struct ClusterNodes {
 
     private struct Node {
         var connection: RedisConnection?
+        var renewal = Renewal()
         var backoff = ReconnectBackoff(max: maxBackoff)
         var lastError: RedisError?
         /// Until when commands are left out at which the node has hung up.
@@ -33,14 +34,17 @@ struct ClusterNodes {
         return clock.monotonic() < node.backoff.nextAttempt
     }
 
-    /// The open connection; nil where there is none, or one that has reached its greatest age.
-    mutating func openConnection(_ address: RedisEndpoint.Address) -> RedisConnection? {
-        if nodes[address]?.connection?.isAged == true { disconnect(address) }
-        return nodes[address]?.connection
+    func connection(_ address: RedisEndpoint.Address) -> RedisConnection? { nodes[address]?.connection }
+
+    /// Whether the connection has reached its greatest age, and is to be made anew now.
+    func isRenewalDue(_ address: RedisEndpoint.Address) -> Bool {
+        guard let node = nodes[address], node.connection?.isAged == true else { return false }
+        return node.renewal.isDue(at: clock.monotonic())
     }
 
     mutating func keep(_ connection: RedisConnection, _ address: RedisEndpoint.Address) {
         nodes[address, default: Node()].connection = connection
+        nodes[address]?.renewal = Renewal()
     }
 
     mutating func disconnect(_ address: RedisEndpoint.Address) {
@@ -67,6 +71,17 @@ struct ClusterNodes {
         node.backoff.noteFailure(at: clock.monotonic())
         node.lastError = error
         nodes[address] = node
+    }
+
+    /// The connection that there is serves on.
+    mutating func recordRenewalFailure(_ address: RedisEndpoint.Address, _ error: RedisError) {
+        nodes[address]?.renewal.recordFailure(error, at: clock.monotonic())
+    }
+
+    /// Counts why the connection could not be made anew.
+    mutating func repeatRenewalFailure(_ address: RedisEndpoint.Address) {
+        guard let node = nodes[address], node.connection?.isAged == true else { return }
+        if let failure = node.renewal.failure { errors[address] = failure }
     }
 
     /// Counts the failure that the node is being left alone for.

@@ -121,12 +121,13 @@ final class RedisCluster: RedisClient {
     /// Adopts what a node of the configuration says, and keeps its connection where it is one of the nodes to ask.
     private func adopt(_ read: ClusterTopology, from connection: RedisConnection, deadline: MonotonicTime) {
         adopt(read)
-        guard read.masters.contains(connection.address), nodes.openConnection(connection.address) == nil else { return }
+        let address = connection.address
+        guard read.masters.contains(address), !nodes.isConnected(address) || nodes.isRenewalDue(address) else { return }
         do throws(RedisError) {
             try ClusterIdentity.prove(connection, in: read, deadline: deadline)
-            nodes.keep(connection, connection.address)
+            nodes.keep(connection, address)
         } catch {
-            fail(connection.address, error)
+            fail(address, error)
         }
     }
 
@@ -142,12 +143,25 @@ final class RedisCluster: RedisClient {
         }
     }
 
-    /// The connection to a node of the topology, which has proved itself when it was made.
+    /// The connection to a node of the topology, which has proved itself when it was made. One that has reached its greatest
+    /// age serves on while no other can be made.
     func connect(
         _ address: RedisEndpoint.Address, deadline: MonotonicTime
     ) throws(RedisError) -> RedisConnection {
-        if let known = nodes.openConnection(address) { return known }
-        let connection = try open(address, deadline: deadline)
+        let known = nodes.connection(address)
+        if let known, !nodes.isRenewalDue(address) {
+            nodes.repeatRenewalFailure(address)
+            return known
+        }
+        let connection: RedisConnection
+        do throws(RedisError) {
+            connection = try open(address, deadline: known == nil ? deadline : share(deadline, 2))
+        } catch {
+            guard let known else { throw error }
+            nodes.recordRenewalFailure(address, error)
+            nodes.repeatRenewalFailure(address)
+            return known
+        }
         if let topology { try ClusterIdentity.prove(connection, in: topology, deadline: deadline) }
         nodes.keep(connection, address)
         return connection

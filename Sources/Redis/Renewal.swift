@@ -1,0 +1,17 @@
+import Model
+
+/// When a connection that has reached its greatest age is to be made anew, after failures to do so.
+struct Renewal {
+    static let pause = Duration.seconds(10)
+
+    /// Why the last try failed.
+    private(set) var failure: RedisError?
+    private var nextTry = MonotonicTime(nanoseconds: 0)
+
+    func isDue(at now: MonotonicTime) -> Bool { now >= nextTry }
+
+    mutating func recordFailure(_ error: RedisError, at now: MonotonicTime) {
+        failure = error
+        nextTry = now.advanced(by: Self.pause)
+    }
+}
