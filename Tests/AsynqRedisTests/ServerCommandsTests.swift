@@ -213,10 +213,20 @@ struct RedisClockTests {
     func largest() {
         var clock = RedisClock()
         #expect(clock.correction == .zero && !clock.isOff)
+        let ours: Int64 = 1_700_000_000
         for (seconds, correction) in [(86_400, 86_400), (86_401, 0), (-86_401, 0), (2, 2)] as [(Int64, Int64)] {
-            clock.record(microseconds: seconds * 1_000_000, sent: Self.time(0), received: Self.time(0))
+            let now = Self.time(ours * 1_000_000)
+            clock.record(microseconds: (ours + seconds) * 1_000_000, sent: now, received: now)
             #expect(clock.offset == .seconds(seconds) && clock.correction == .seconds(correction))
             #expect(clock.isOff == (seconds != 2))
         }
+    }
+
+    @Test("What can't be a time changes nothing", arguments: [Int64.min, -1, 9_000_000_000_000_000, .max])
+    func implausible(microseconds: Int64) {
+        var clock = RedisClock()
+        clock.record(microseconds: 15_000_000, sent: Self.time(0), received: Self.time(0))
+        clock.record(microseconds: microseconds, sent: Self.time(0), received: Self.time(0))
+        #expect(clock.offset == .seconds(15))
     }
 }

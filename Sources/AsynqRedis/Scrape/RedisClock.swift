@@ -7,6 +7,8 @@ import Model
 struct RedisClock {
     /// More is no drift of clocks but a clock that is wrong altogether: nothing is corrected by it.
     static let largestCorrection = Duration.seconds(86_400)
+    /// What a time of Redis can be: up to the year 2255, as all times of Asynq.
+    private static let plausibleMicroseconds: Range<Int64> = 0..<9_000_000_000_000_000
     /// Above this the log says so: times in Redis are whole seconds, and waits are taken with a second of skew.
     static let tolerated = Duration.seconds(2)
 
@@ -22,8 +24,9 @@ struct RedisClock {
     }
 
     /// Takes over what Redis said between two readings of our clock. The offset stays as it was where it fits: else a slow round
-    /// trip would move all times by half of what it took.
+    /// trip would move all times by half of what it took. What can't be a time is left out.
     mutating func record(microseconds: Int64, sent: WallTime, received: WallTime) {
+        guard Self.plausibleMicroseconds.contains(microseconds) else { return }
         let least = microseconds - received.wholeMicroseconds
         let most = microseconds - sent.wholeMicroseconds
         let known = (offset ?? .zero).wholeNanoseconds / 1000
