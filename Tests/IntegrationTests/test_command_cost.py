@@ -32,6 +32,14 @@ def rests(client) -> bool:
     return client.info("commandstats")["cmdstat_llen"]["calls"] == before
 
 
+def exchange(client, old: str, new: str) -> None:
+    """One dead letter is deleted by hand, and another comes."""
+    with client.pipeline(transaction=True) as pipeline:
+        pipeline.zrem("asynq:{q}:archived", old)
+        pipeline.zadd("asynq:{q}:archived", {new: int(time.time())})
+        pipeline.execute()
+
+
 @pytest.mark.parametrize("queues, limit", [(10, 3.5), (50, 9)])
 def test_idle_queues_cost_next_to_nothing_at_the_defaults(redis, start_collector, queues, limit):
     server, client = redis
@@ -72,6 +80,7 @@ def test_what_moves_is_seen_in_the_next_scrape_wherever_it_moves(redis, start_co
         (lambda: client.delete("asynq:{q}:retry"), size, {"state": "retry"}, 0),
         (lambda: client.zadd("asynq:{q}:archived", {"b": int(time.time())}), "asynq_tasks_dead_lettered_total", {}, 1),
         (lambda: client.zrem("asynq:{q}:archived", "dead"), size, {"state": "archived"}, 1),
+        (lambda: exchange(client, "b", "c"), "asynq_tasks_dead_lettered_total", {}, 2),
         (lambda: client.zadd("asynq:{q}:completed", {"a": 1}), size, {"state": "completed"}, 1),
         (lambda: client.zrem("asynq:{q}:completed", "a"), size, {"state": "completed"}, 0),
         (lambda: client.set("asynq:{q}:paused", 1), "asynq_queue_paused", {}, 1),

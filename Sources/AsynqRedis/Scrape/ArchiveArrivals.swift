@@ -12,6 +12,8 @@ import Redis
 /// A task that is run again and dies again has a new score and counts again.
 struct ArchiveArrivals {
     static let overlapSeconds: Int64 = 10
+    /// Members read at first: as a rule these are all.
+    static let chunk = 1000
     /// Members read in one scrape; Asynq keeps at most 10,000 (Asynq's own hand-made archiving may keep more).
     static let maxMembers = 20_000
 
@@ -27,6 +29,18 @@ struct ArchiveArrivals {
     /// The score from which on the next scrape has to read; nil = all: the archive has been empty so far.
     func readFrom(at now: Int64) -> Int64? { newest.map { min($0, now) - Self.overlapSeconds } }
 
+    func addNewest(of queue: QueueName, at now: Int64 = .max, to pipeline: inout RedisPipeline) -> Ask<[ScoredMember]> {
+        pipeline.zrangeByScoreWithScores(
+            AsynqKeys.queue(queue, "archived"), from: readFrom(at: now), to: nil, limit: Self.chunk)
+    }
+
+    /// Whether there are arrivals among the newest members, or there may be behind them.
+    func mayHaveArrivals(in newest: [ScoredMember]) -> Bool {
+        newest.count >= Self.chunk || newest.contains { isArrival($0) }
+    }
+
+    private func isArrival(_ member: ScoredMember) -> Bool { member.score >= knownFrom && !known.contains(member) }
+
     /// The first scrape of a queue that was there when we started sets the baseline: what is in the archive died before.
     /// `members` are those from the newest score minus the overlap on.
     mutating func begin(_ members: [ScoredMember], at now: Int64) {
@@ -40,7 +54,7 @@ struct ArchiveArrivals {
     ) -> [ScoredMember] {
         var seen: Set<ScoredMember> = []
         // Below `knownFrom` nobody knows what was counted: our own clock was turned back, and we read more than before.
-        let arrivals = members.filter { seen.insert($0).inserted && $0.score >= knownFrom && !known.contains($0) }
+        let arrivals = members.filter { seen.insert($0).inserted && isArrival($0) }
         total += UInt64(arrivals.count)
         // What has left is forgotten: it may come back under the stamp that it had.
         remember(isComplete ? seen : known.union(seen), at: now)

@@ -12,7 +12,6 @@ struct QueueCommands {
 
     /// Expired leases, and active tasks, that are looked at.
     static let maxActive = 10_000
-    private static let archiveChunk = 1000
     private static let nextCount = 4
     /// From the end of the list: workers may take hundreds of tasks between two round trips.
     private static let deepPositions = [32, 256]
@@ -96,7 +95,7 @@ struct QueueCommands {
                 key("lease"), from: nil, to: now.wholeSeconds, limit: Self.maxActive),
             archive: isBaseline
                 ? pipeline.zrangeWithScores(key("archived"), -UnreadDeadLetters.maxPerQueue, -1)
-                : archive(from: arrivals.readFrom(at: now.wholeSeconds), limit: Self.archiveChunk, in: &pipeline),
+                : arrivals.addNewest(of: snapshot.name, at: now.wholeSeconds, to: &pipeline),
             groups: pipeline.scard(key("groups")),
             groupNames: asksForGroups ? pipeline.smembers(key("groups")) : nil,
             places: start..<pipeline.count)
@@ -111,10 +110,6 @@ struct QueueCommands {
             }
             return value
         }
-    }
-
-    private func archive(from: Int64?, limit: Int, in pipeline: inout RedisPipeline) -> Ask<[ScoredMember]> {
-        pipeline.zrangeByScoreWithScores(key("archived"), from: from, to: nil, limit: limit)
     }
 
     mutating func readCounts(_ counts: Counts, _ replies: [RedisReply]) {
@@ -180,7 +175,7 @@ struct QueueCommands {
             if let newest = archived.last {
                 archiveRestFrom = min(newest.score, now.wholeSeconds) - ArchiveArrivals.overlapSeconds
             }
-        } else if archived.count >= Self.archiveChunk {
+        } else if archived.count >= ArchiveArrivals.chunk {
             // By score, not by rank: one that leaves between the two readings would shift the ranks of those after it.
             archiveRestFrom = archived.last?.score
         }
@@ -218,7 +213,8 @@ struct QueueCommands {
             nextAfter: isIdle || nextTasks.isEmpty ? nil : pipeline.lindex(key("pending"), -1),
             active: expiredLeases.isEmpty ? nil : pipeline.lrange(key("active"), 0, Self.maxActive - 1),
             archiveRest: archiveRestFrom.map {
-                archive(from: $0, limit: ArchiveArrivals.maxMembers, in: &pipeline)
+                pipeline.zrangeByScoreWithScores(
+                    key("archived"), from: $0, to: nil, limit: ArchiveArrivals.maxMembers)
             },
             groups: groupNames.map { pipeline.zcard(AsynqKeys.group(snapshot.name, $0)) },
             places: start..<pipeline.count)

@@ -43,6 +43,11 @@ package struct QueueScraper {
         var counters = QueueCounters()
         /// What it was when it was read last, where nothing in it can move by itself.
         var resting: QueueSnapshot?
+
+        var atRest: RestProbe.Queue? {
+            guard let resting, let arrivals else { return nil }
+            return RestProbe.Queue(snapshot: resting, failed: totals.failed, arrivals: arrivals)
+        }
     }
 
     /// Queues that are gone from Redis are remembered up to this number, so that their dead letters go on when they return.
@@ -149,7 +154,7 @@ package struct QueueScraper {
         let queues = pipeline.smembers(AsynqKeys.queues)
         let indexes = servers.addIndexes(to: &pipeline)
         let probe = RestProbe(
-            (lastNames() ?? []).compactMap { memory[$0]?.resting }, areJoined: client.takesKeysOfSeveralSlots,
+            (lastNames() ?? []).compactMap { memory[$0]?.atRest }, areJoined: client.takesKeysOfSeveralSlots,
             in: &pipeline)
         let sent = clock.wall()
         let replies = try client.roundTrip(pipeline, deadline: deadline)
