@@ -57,6 +57,12 @@ struct QueueCountersTests {
         #expect(Self.shown([(100, 20), (0, 20), (30, 21)]) == [[80, 20], [0, 20], [9, 21]])
     }
 
+    @Test("Failures that Redis has forgotten are not completed")
+    func forgottenFailures() {
+        #expect(
+            Self.shown([(100, 40), (100, 39), (110, 20), (130, 41)]) == [[60, 40], [60, 40], [70, 40], [89, 41]])
+    }
+
     @Test("A failure between the two readings takes nothing from the completed ones")
     func race() {
         #expect(Self.shown([(100, 10), (100, 12), (105, 14)]) == [[90, 10], [90, 12], [91, 14]])
@@ -77,6 +83,30 @@ struct QueueCountersTests {
             [5_000, 4_990, 5_001, 0, nil, 2].map { one.record($0, nodeCount: 1) } == [5_000, 5_000, 5_001, 0, nil, 2])
         var several = EvictedKeys()
         #expect([8, nil, 9, 4, 6].map { several.record($0, nodeCount: 2) } == [8, nil, 9, 9, 11])
+    }
+
+    @Test(
+        "All was deleted under load: the queue has left asynq:queues, and its counters begin anew, however high they are"
+    )
+    func flushed() throws {
+        let store = TaskStore()
+        let clock = TestClock()
+        var scraper = QueueScraper(filter: .all, clock: clock.clock)
+        let server = Array("asynq:servers:{h:1:s}".utf8)
+        store.instead["ZRANGE asynq:servers"] = .array([.string(server), Self.text(9_000_000_000)])
+        // `queues` of a ServerInfo: "q" with priority 1.
+        store.instead["GET asynq:servers:{h:1:s}"] = .string([42, 5, 10, 1, 113, 16, 1])
+        func completed(_ processed: Int, isRegistered: Bool) throws -> Int64? {
+            store.instead["SMEMBERS asynq:queues"] = .array(isRegistered ? [.string(Array("q".utf8))] : [])
+            store.instead["GET asynq:{q}:processed"] = Self.text(processed)
+            store.instead["GET asynq:{q}:failed"] = Self.text(0)
+            return try scraper.scrape(store, deadline: MonotonicTime(nanoseconds: .max)).queues.first?.completed
+        }
+        #expect(try completed(5000, isRegistered: true) == 5000)
+        #expect(try completed(4000, isRegistered: false) == 4000)
+        #expect(try completed(3990, isRegistered: false) == 4000)
+        #expect(try completed(4990, isRegistered: true) == 4990)
+        #expect(try completed(4980, isRegistered: true) == 4990)
     }
 
     private static func text(_ number: Int) -> RedisReply { .string(Array(String(number).utf8)) }

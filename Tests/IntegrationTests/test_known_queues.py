@@ -10,7 +10,7 @@ from support.collector import run_once
 from support.deadline import eventually, holds_for
 from support.redis_proxy import RedisProxy
 from support.redis_server import RedisServer
-from support.scrapes import after_scrapes
+from support.scrapes import after_scrapes, errors
 
 ZEROS = {"pending": 0, "oldest_wait_seconds": 0, "wait_p95_seconds": 0, "desired_workers": 0}
 SERVER = "asynq:servers:{h:1:s}"
@@ -101,6 +101,21 @@ def test_tasks_are_seen_although_the_set_of_queues_has_lost_their_queue(start_co
         labels = {"queue": "q", "status": "completed"}
         assert page.value("asynq_tasks_processed_total", labels) == expected + number
         assert scale(collector, "q")["pending"] == number
+
+
+def test_where_the_set_of_queues_is_no_set_the_queues_are_those_of_the_servers(start_collector, redis):
+    server, client = redis
+    client.sadd("asynq:queues", "q", "unserved")
+    beat(client, "q")
+    collector = start(start_collector, server)
+    eventually("both are known", lambda: registered(collector) == {"q": 1, "unserved": 1})
+    client.set("asynq:queues", "q")
+    eventually("that of the server", lambda: registered(collector) == {"q": 0})
+    page = after_scrapes(collector)
+    assert page.value("asynq_redis_up") == 1 and set(errors(page)) == {"wrong_type"}
+    client.delete(SERVER)
+    eventually("none is known", lambda: collector.metrics().value("asynq_redis_up") == 0)
+    assert scale(collector, "q") == 503
 
 
 def test_a_filter_holds_for_the_queues_of_servers_as_well(start_collector, redis):

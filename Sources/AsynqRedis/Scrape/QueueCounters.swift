@@ -19,10 +19,9 @@ struct QueueCounters {
         }
         let isBehind = processed.record(newProcessed) > newProcessed
         guard let newFailed else { return (nil, nil) }
-        // The two are read one after the other: a failure between the readings takes one from the difference.
-        return (
-            completed.raise(to: max(0, newProcessed - newFailed)),
-            isBehind ? failed.raise(to: newFailed) : failed.record(newFailed)
-        )
+        let failures = isBehind ? failed.raise(to: newFailed) : failed.record(newFailed)
+        // Failures that the source has forgotten are not completed. The two are read one after the other: a failure between the
+        // readings takes one from the difference.
+        return (completed.raise(to: max(0, newProcessed - failures)), failures)
     }
 }

@@ -109,6 +109,7 @@ package struct QueueScraper {
         try readCounts(client, &others, deadline: deadline)
         let known = (start.areNamesOld ? start.names : registered ?? []).union(served)
         queues = (queues + others).filter { known.contains($0.snapshot.name) }
+        if let error = start.namesError, known.isEmpty { throw error }
         let resting = start.resting.intersection(known)
         // Nothing but names that were read long ago: that is no scrape.
         if start.areNamesOld && resting.isEmpty && queues.allSatisfy(\.isUnanswered) { throw Self.noAnswer(client) }
@@ -118,7 +119,8 @@ package struct QueueScraper {
         allNames = known.sorted()
         redisClock = servers.clock
         let errors =
-            client.takeNodeErrors() + servers.errors + [running.error, enqueueHistory.error].compactMap { $0 }
+            client.takeNodeErrors() + servers.errors
+            + [start.namesError, running.error, enqueueHistory.error].compactMap { $0 }
             + queues.flatMap(\.errors)
         var snapshot = RedisSnapshot(
             queues: remember(queues, resting: resting), takenAt: start.takenAt,
@@ -140,6 +142,8 @@ package struct QueueScraper {
         /// Before the filter.
         let names: Set<QueueName>
         let areNamesOld: Bool
+        /// Why `asynq:queues` has no names, where it is no set.
+        let namesError: RedisError?
         /// Queues that are as they were.
         let resting: Set<QueueName>
         let takenAt: WallTime
@@ -160,24 +164,34 @@ package struct QueueScraper {
         let replies = try client.roundTrip(pipeline, deadline: deadline)
         let takenAt = clock.wall()
         servers.readIndexes(indexes, replies, sent: sent, received: takenAt)
-        let members = try readNames(queues, replies)
-        if let members { registered = members }
+        let (members, namesError) = try readNames(queues, replies)
+        if let members { register(members) }
         // The one node of a Cluster that knows the queues is down: the others' queues are those of the last scrape.
         guard let known = members ?? allNames.map({ Set($0) }) else { throw Self.noAnswer(client) }
         let live = servers.serverKeys ?? Array(lastServers.keys)
         let names = known.union(live.flatMap { lastServers[$0]?.queues ?? [] })
         return Start(
-            names: names, areNamesOld: members == nil, resting: probe.read(replies).intersection(names),
+            names: names, areNamesOld: members == nil, namesError: namesError,
+            resting: probe.read(replies).intersection(names),
             takenAt: takenAt, now: takenAt.advanced(by: servers.clock.correction))
     }
 
-    /// nil where no node answered.
+    /// Takes over the members of `asynq:queues`. The counters of a queue that has left it begin anew: all keys are gone with it
+    /// (FLUSHALL), or the queue was deleted. Where its counters are still there, they go on.
+    private mutating func register(_ members: Set<QueueName>) {
+        for name in (registered ?? []).subtracting(members) { memory[name]?.counters = QueueCounters() }
+        registered = members
+    }
+
+    /// Returns the members of `asynq:queues`, nil where no node answered. A key that is no set has none: the queues are those of
+    /// the servers.
     private func readNames(
         _ queues: Ask<[[UInt8]]>, _ replies: [RedisReply]
-    ) throws(RedisError) -> Set<QueueName>? {
+    ) throws(RedisError) -> (members: Set<QueueName>?, error: RedisError?) {
         do throws(RedisError) {
-            return try replies[queues].map { Set($0.map { QueueName($0) }) }
+            return (try replies[queues].map { Set($0.map { QueueName($0) }) }, nil)
         } catch {
+            if error.reason == .wrongType { return ([], error) }
             guard error.reason == .malformed else { throw error }
             throw RedisError(.protocolError, "SMEMBERS asynq:queues did not answer with a list")
         }
