@@ -38,7 +38,7 @@ struct RunningTasksTests {
     ) -> (longest: [QueueName: Duration], asks: [Int]) {
         let store = TaskStore()
         store.hashes = hashes
-        for (key, hash) in hashes { store.instead["HKEYS \(key)"] = list(Array(hash.keys)) }
+        for (key, hash) in hashes { store.instead["HKEYS \(key)"] = list(hash.keys.sorted()) }
         let servers = hashes.keys.map { Array($0.replacing("workers", with: "servers").utf8) }
         var second = RedisPipeline()
         let lists = running.addLists(of: servers, to: &second)
