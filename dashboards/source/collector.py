@@ -53,12 +53,12 @@ def now() -> dict:
 
 def flow() -> dict:
     return row("From received to forwarded", [
+        lines("Spans received by transport", "If one falls to 0, its senders lost their way.",
+              [query(f"sum by (transport, encoding) ({rate(OWN + '_received_spans_total')})", "{{transport}} {{encoding}}")],
+              SPANS_PER_SECOND, stack=True, width=24),
         lines("Spans accepted and forwarded", "If less is forwarded than accepted, Tempo is too slow or down.",
               [query(f"sum({rate(OWN + '_accepted_spans_total')})", "accepted"),
                query(f"sum({rate(OWN + '_forwarded_spans_total')})", "forwarded")], SPANS_PER_SECOND),
-        lines("Spans received by transport", "If one falls to 0, its senders lost their way.",
-              [query(f"sum by (transport, encoding) ({rate(OWN + '_received_spans_total')})", "{{transport}} {{encoding}}")],
-              SPANS_PER_SECOND, stack=True),
         lines("Spans accepted by collector", "If one collector has none, look at the endpoint of its workers.",
               [query(f"{BY} ({rate(OWN + '_accepted_spans_total')})", "{{instance}}")], SPANS_PER_SECOND),
         lines("Duplicate spans", "If it rises, a sender repeats requests that were answered too late; they count once.",
@@ -115,11 +115,11 @@ def spool() -> dict:
         lines("Spans waiting", "If they become more, less is forwarded than accepted; those in flight are among them.",
               [query(f"{BY} ({own('spool_spans')})", "{{instance}}")], "short"),
         lines("Age of the oldest span", "So far Tempo is behind the workers: if it rises, repair Tempo.",
-              [query(f"max by (instance) ({own('spool_oldest_age_seconds')})", "{{instance}}")], "s"),
+              [query(f"max by (instance) ({own('spool_oldest_age_seconds')})", "{{instance}}")], "s", width=24, height=7),
         lines("Disk errors", "Replace the disk: reads, writes or syncs failed, or a frame had a wrong checksum." + BAR_NOTE,
               [query(f"{BY} ({counted(own('spool_errors_total'))})", "{{instance}} errors"),
                query(f"{BY} ({counted(own('spool_corrupt_frames_total'))})", "{{instance}} corrupt frames")], "short", bars=True,
-              alerts=("AsynqSpansNotAccepted",)),
+              width=24, height=7, alerts=("AsynqSpansNotAccepted",)),
         lines("Recovered spans and quarantined files", "Recovered: what the spool held at the start; quarantined: files that the "
               "disk does not give back, see docs/SPOOL.md.",
               [query(f"{BY} ({own('spool_recovered_spans')})", "{{instance}} recovered spans"),

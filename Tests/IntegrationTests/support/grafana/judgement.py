@@ -78,9 +78,11 @@ def cut_findings(panel: dict, shown: ShownPanel, asked: list[Asked], theme: str)
 
 
 def axis_findings(panel: dict, shown: ShownPanel, asked: list[Asked], theme: str) -> Iterator[str]:
-    """An axis below 0 under values that never are."""
+    """An axis below 0 under values that never are; one that is told to begin there shows differences of either sign."""
     numbers = [value for one in asked for _, values in one.series for value in values if not math.isnan(value)]
     if panel["type"] != "timeseries" or not numbers or min(numbers) < 0:
+        return
+    if panel["fieldConfig"]["defaults"].get("custom", {}).get("axisSoftMin", 0) < 0:
         return
     below = sorted({text for canvas in shown.drawn for text, *_ in canvas["texts"] if text[:1] in "-−" and text[1:2].isdigit()})
     if below:
