@@ -24,12 +24,19 @@ package enum StatusPage {
     private static func summary(_ content: StatusContent) -> String {
         guard let snapshot = content.redis.snapshot else { return "" }
         func total(_ state: TaskState) -> Int64 { snapshot.queues.reduce(0) { $0 &+ ($1.size[state] ?? 0) } }
-        let oldest = snapshot.queues.compactMap(\.latencyNanoseconds).max() ?? 0
+        func oldest(isPaused: Bool) -> Int64 {
+            snapshot.queues.filter { ($0.isPaused == true) == isPaused }.compactMap(\.latencyNanoseconds).max() ?? 0
+        }
         var tiles: [(name: String, value: String, isBad: Bool)] = [
-            ("pending", String(total(.pending)), false), ("oldest", humanSeconds(Double(oldest) / 1e9), false),
+            ("pending", String(total(.pending)), false),
+            ("oldest", humanSeconds(Double(oldest(isPaused: false)) / 1e9), false),
             ("retry backlog", String(total(.retry)), total(.retry) > 0),
             ("dead letters", String(total(.archived)), total(.archived) > 0),
         ]
+        // A task of a paused queue does not wait for a worker: the alert leaves it out, too.
+        if oldest(isPaused: true) > 0 {
+            tiles.insert(("oldest, paused", humanSeconds(Double(oldest(isPaused: true)) / 1e9), false), at: 2)
+        }
         if let servers = snapshot.servers {
             let busy = servers.reduce(0) { $0 &+ $1.busyWorkers }
             let all = servers.reduce(0) { $0 &+ $1.concurrency }

@@ -111,6 +111,24 @@ struct StatusPageTests {
         #expect(page.contains("<small>1.2.3</small>"))
     }
 
+    @Test("The oldest task is that of queues which run, as in the alert; that of paused ones stands beside it")
+    func oldest() {
+        func tiles(_ queues: [(seconds: Int64, isPaused: Bool?)]) -> [String] {
+            let snapshots = queues.map { queue in
+                var snapshot = QueueSnapshot(name: QueueName("q"))
+                snapshot.latencyNanoseconds = queue.seconds * 1_000_000_000
+                snapshot.isPaused = queue.isPaused
+                return snapshot
+            }
+            let read = RedisSnapshot(queues: snapshots, takenAt: WallTime(seconds: 0), partialErrors: [])
+            return page(.read(read)).components(separatedBy: "<div><b>").filter { $0.contains("oldest") }
+                .map { $0.components(separatedBy: "</div>")[0] }
+        }
+        #expect(tiles([]) == ["0</b>oldest"])
+        #expect(tiles([(3, false), (2, nil), (90, true), (60, true)]) == ["3 s</b>oldest", "90 s</b>oldest, paused"])
+        #expect(tiles([(3, nil), (0, true)]) == ["3 s</b>oldest"])
+    }
+
     @Test("Why Redis can't be read stands on the page; where it is off, nothing does")
     func redisReading() {
         #expect(page(.unread(nil)).contains("Redis can't be read: not scraped yet"))
