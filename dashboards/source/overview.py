@@ -92,11 +92,11 @@ def alerts() -> list[dict]:
               links={"Alert": ("Runbook", f"{RUNBOOK}#${{__value.text}}")},
               alerts=ALL_ALERTS, no_value="No alert fires."),
         timeline("Alerts over time", "Which alert fired when: what came first is often the cause.",
-                 [query(alert_strip(), "{{alertname}}")], FIRED, width=8, height=6, alerts=ALL_ALERTS,
+                 [query(alert_strip(), "{{alertname}}")], FIRED, width=9, height=6, alerts=ALL_ALERTS,
                  no_value="No alert fired in this time range."),
         timeline("What Asynq needs", "If one of these is down, repair it before anything else.",
                  [query(expression, name) for expression, name in parts], values(_0=("down", CRITICAL), _1=("up", GOOD)),
-                 width=6, height=6, alerts=("AsynqRedisUnreachable", "AsynqCollectorDown", "AsynqCollectorAbsent")),
+                 width=5, height=6, alerts=("AsynqRedisUnreachable", "AsynqCollectorDown", "AsynqCollectorAbsent")),
     ]
 
 
