@@ -6,7 +6,7 @@ import pytest
 
 from support.deadline import eventually
 from support.redis_proxy import RedisProxy
-from support.redis_server import RedisServer
+from support.redis_server import RedisServer, save
 from support.scrapes import after_scrapes
 
 COMPLETED, FAILED = {"queue": "q", "status": "completed"}, {"queue": "q", "status": "failed"}
@@ -60,7 +60,7 @@ def test_a_replica_that_lagged_makes_them_stand_still_until_it_has_caught_up(tmp
 def test_a_restored_snapshot_makes_them_stand_still_and_a_reset_is_passed_on(master, start_collector):
     with master.client() as client:
         count(client, 4_000, 40)
-        client.save()
+        save(client)
         count(client, 10_000, 100)
         collector = start_collector(options=OPTIONS | {"redis.url": master.tcp_url})
         eventually("a first scrape", lambda: collector.metrics().has(TOTAL))

@@ -16,7 +16,7 @@ from redis.crc import key_slot
 from support.certificates import Certificates
 from support.deadline import eventually
 from support.ports import free_port
-from support.redis_server import RedisServer
+from support.redis_server import RedisServer, save
 
 MASTERS = 3
 SLOTS = 16_384
@@ -155,7 +155,7 @@ class RedisCluster:
         """What a node that is killed and started again will know."""
         for node in self.masters:
             with node.client() as client:
-                client.save()
+                save(client)
 
 
 def cluster(node: RedisServer, *words: object):

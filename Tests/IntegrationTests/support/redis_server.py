@@ -88,3 +88,16 @@ class RedisServer:
                 return client.ping()
         except redis.RedisError:
             return False
+
+
+def save(client: redis.Redis) -> None:
+    """SAVE, asked for again while Redis refuses it because it writes a snapshot for a replica."""
+    def is_saved() -> bool:
+        try:
+            return bool(client.save())
+        except redis.ResponseError as error:
+            if "Background save already in progress" in str(error):
+                return False
+            raise
+
+    eventually("a snapshot", is_saved)
