@@ -31,7 +31,7 @@ package struct ForwarderTLS: Sendable, Equatable {
         if let certificateFile {
             _ = collector_curl_set_string(handle, CURLOPT_SSLCERT, certificateFile)
             _ = collector_curl_set_string(handle, CURLOPT_SSLKEY, keyFile ?? certificateFile)
-            // Or OpenSSL would ask the terminal for the password of an encrypted key.
+            // Without it OpenSSL would ask the terminal for the password of an encrypted key.
             _ = collector_curl_set_string(handle, CURLOPT_KEYPASSWD, "")
         }
         // 6 is CURL_SSLVERSION_TLSv1_2: that version or a later one.

@@ -24,7 +24,7 @@ package struct RisingCounter: Sendable, Equatable {
         return read
     }
 
-    /// As `record`, where it is known from elsewhere that the source was not reset.
+    /// Does what `record` does where the caller knows that the source was not reset.
     package mutating func raise(to read: Int64) -> Int64 {
         let raised = max(value ?? read, read)
         value = raised

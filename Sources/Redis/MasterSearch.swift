@@ -10,7 +10,7 @@ import Platform
 struct MasterSearch {
     static let askInterval = Duration.seconds(10)
 
-    /// Of the sentinel that was right last time.
+    /// The address of the sentinel that was right last time.
     private var rightAddress: RedisEndpoint.Address?
     private var askedAt = MonotonicTime(nanoseconds: 0)
     /// How often a sentinel was asked beside ROLE.

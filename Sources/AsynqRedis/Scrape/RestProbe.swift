@@ -21,7 +21,7 @@ struct RestProbe {
         let arrivals: ArchiveArrivals
     }
 
-    /// Of a Cluster each queue has a slot of its own, and so its own commands.
+    /// In a Cluster each queue has a slot of its own, and so its own commands.
     static let queuesAtOnce = 10
 
     private struct Part {

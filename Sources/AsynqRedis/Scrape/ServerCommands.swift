@@ -61,7 +61,7 @@ struct ServerCommands {
     mutating func readIndexes(_ indexes: Indexes, _ replies: [RedisReply], sent: WallTime, received: WallTime) {
         readInfo(indexes, replies)
         let times = readTimes(indexes, replies)
-        // Of a Cluster's nodes the one in the middle: a single wrong clock is not followed.
+        // The median of a Cluster's nodes: a single wrong clock is not followed.
         if !times.isEmpty {
             clock.record(microseconds: times.sorted()[times.count / 2], sent: sent, received: received)
         }

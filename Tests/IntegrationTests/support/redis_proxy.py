@@ -31,7 +31,7 @@ class RedisProxy:
         self.error: bytes | None = None
         self._error_once: bytes | None = None
         self.closes_at_once = False
-        self._listener = _Listener(self)
+        self._listener = ProxyListener(self, _Handler)
         self.port = self._listener.server_address[1]
 
     def __enter__(self) -> "RedisProxy":
@@ -105,14 +105,15 @@ def commands(sent: bytes) -> Burst:
     return found
 
 
-class _Listener(socketserver.ThreadingTCPServer):
+class ProxyListener(socketserver.ThreadingTCPServer):
+    """Hands each connection to a handler of this type, which finds the proxy in `self.server.proxy`."""
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, proxy: RedisProxy):
+    def __init__(self, proxy: object, handler: type[socketserver.BaseRequestHandler]):
         self.proxy = proxy
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", 0), handler)
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
     def handle_error(self, request, client_address):

@@ -2,9 +2,9 @@
 
 import socket
 import socketserver
-import threading
 from typing import BinaryIO
 
+from support.redis_proxy import ProxyListener
 from support.redis_server import RedisServer
 
 HANGS_UP = None
@@ -17,7 +17,7 @@ class RefusingProxy:
         self.server = server
         self.answers = answers
         self.seen: list[bytes] = []
-        self._listener = _Listener(self)
+        self._listener = ProxyListener(self, _Handler)
         self.port = self._listener.server_address[1]
 
     def __enter__(self) -> "RefusingProxy":
@@ -53,20 +53,6 @@ def _reply(stream: BinaryIO) -> bytes:
     if line[:1] == b"*" and int(line[1:]) > 0:
         return line + b"".join(_reply(stream) for _ in range(int(line[1:])))
     return line
-
-
-class _Listener(socketserver.ThreadingTCPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-
-    def __init__(self, proxy: RefusingProxy):
-        self.proxy = proxy
-        super().__init__(("127.0.0.1", 0), _Handler)
-        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
-
-    def handle_error(self, request, client_address):
-        pass  # a client that was killed
 
 
 class _Handler(socketserver.StreamRequestHandler):
