@@ -7,6 +7,7 @@ import pytest
 import redis
 
 from support import faked_clock, golden, otlp
+from support.deadline import fast_enough
 from support.go_capture import GoCapture
 from support.metrics_page import MetricsPage, assert_balanced, assert_histograms_agree
 from support.programs import FIXTURES
@@ -25,6 +26,13 @@ def test_the_golden_dump_holds_the_queues_of_the_golden_report(version, tmp_path
                 assert client.llen(key) == size, key
             elif state != "aggregating":
                 assert client.zcard(key) == size, key
+
+
+def test_fast_enough_takes_the_fastest_attempt_and_fails_where_all_are_slow():
+    durations = iter([1000.0, 0.5])
+    fast_enough("a thing", 1, lambda: next(durations))
+    with pytest.raises(AssertionError, match="expected a thing within 1 s, it took 1000.000 s while computing took"):
+        fast_enough("a thing", 1, lambda: 1000.0)
 
 
 @pytest.mark.parametrize("version", golden.VERSIONS)
