@@ -41,7 +41,18 @@ package final class Collector: Sendable {
     let otlpGroup: MultiThreadedEventLoopGroup
     /// The web endpoints', which say so then; and no span waits for a page.
     let webGroup: MultiThreadedEventLoopGroup
-    let servers = Mutex<(web: HTTPServer?, otlp: [HTTPServer])>((nil, []))
+    let servers = Mutex<Servers>(Servers())
+
+    /// The listeners, once they are bound.
+    struct Servers {
+        var web: HTTPServer?
+        /// The unix socket, and the TCP addresses.
+        var otlp: [HTTPServer] = []
+        /// Every configured address is bound.
+        var isListening = false
+
+        var all: [HTTPServer] { otlp + [web].compactMap(\.self) }
+    }
 
     /// Opens the spool; nothing runs yet.
     ///
@@ -96,8 +107,11 @@ package final class Collector: Sendable {
     package func start() throws {
         try tempo?.start()
         try redis?.start()
-        let web = try HTTPServer(
-            options.metricsListen, limits: webLimits, group: webGroup, responder: WebResponder(self))
+        let web = try Self.naming("metrics.listen") { () throws(ListenError) in
+            try HTTPServer(
+                options.metricsListen, limits: webLimits, group: webGroup, responder: WebResponder(self),
+                report: reportSocketFile)
+        }
         servers.withLock { $0.web = web }
         let interval = TimeAmount.seconds(QueueHistory.intervalSeconds)
         webGroup.next().scheduleRepeatedTask(initialDelay: interval, delay: interval) { [weak self] task in
@@ -107,12 +121,15 @@ package final class Collector: Sendable {
         let responder = OTLPResponder(
             options.receiver, attributes: TaskAttributeTable(waitAttributes: options.waitAttributes),
             sink: ingestSink, counters: counters, relinker: redis?.relinker)
-        for address in options.otlpListen {
-            let server = try HTTPServer(
-                address, unixSocket: options.otlpSocket, http2: true, limits: otlpLimits, group: otlpGroup,
-                responder: responder)
+        for (key, addresses) in options.otlpListen where !addresses.isEmpty {
+            let server = try Self.naming(key) { () throws(ListenError) in
+                try HTTPServer(
+                    addresses, unixSocket: options.otlpSocket, http2: true, limits: otlpLimits, group: otlpGroup,
+                    responder: responder, report: reportSocketFile)
+            }
             servers.withLock { $0.otlp.append(server) }
         }
+        servers.withLock { $0.isListening = true }
         logStart()
     }
 
@@ -123,13 +140,37 @@ package final class Collector: Sendable {
             "started",
             metadata: [
                 "version": "\(BuildInfo.version)",
-                "metrics": "\(web?.address.description ?? "none")",
-                "otlp": "\(otlp.map(\.address.description).joined(separator: ", "))",
+                "metrics": "\(Self.text(web?.addresses ?? []))",
+                "otlp": "\(Self.text(otlp.flatMap(\.addresses)))",
                 "redis": "\(options.redis?.target.url ?? "none")",
                 "tempo": "\(backend ?? "none: spans feed the metrics only")",
             ])
         if let recovered = tempo?.spool.statistics.recoveredSpans, recovered > 0 {
             logger.notice("spool recovered", metadata: ["spans": "\(recovered)"])
+        }
+    }
+
+    private static func text(_ addresses: [ListenAddress]) -> String {
+        addresses.isEmpty ? "none" : addresses.map(\.description).joined(separator: ", ")
+    }
+
+    /// Opens listeners; an error names their key.
+    private static func naming<T>(_ key: String, _ open: () throws(ListenError) -> T) throws(UnboundListener) -> T {
+        do throws(ListenError) {
+            return try open()
+        } catch {
+            throw UnboundListener(key: key, error: error)
+        }
+    }
+
+    @Sendable private func reportSocketFile(_ event: SocketFileEvent) {
+        switch event {
+        case .reopened(let path):
+            logger.warning("the file of a unix socket was removed; it is there again", metadata: ["path": "\(path)"])
+        case .unreachable(let path, let problem):
+            logger.error(
+                "the file of a unix socket was removed and can't be made again; no client can connect",
+                metadata: ["path": "\(path)", "error": "\(problem)"])
         }
     }
 
@@ -140,8 +181,21 @@ package final class Collector: Sendable {
             spool: tempo?.spool, setQueueFilter: { [redis] filter in redis?.setFilter(filter) })
     }
 
-    /// Where the web endpoints are, as bound.
-    package var webAddress: String { servers.withLock { $0.web?.address.description } ?? "" }
+    /// Where the web endpoints are, as bound: the first address.
+    package var webAddress: String { servers.withLock { $0.web?.addresses.first?.description } ?? "" }
 
-    var isListening: Bool { servers.withLock { $0.web != nil && $0.otlp.count >= options.otlpListen.count } }
+    /// Why clients can't reach a listener; nil where all can.
+    var listenerProblem: String? {
+        let servers = servers.withLock { $0 }
+        if !servers.isListening { return "listeners are not bound yet" }
+        return servers.all.lazy.compactMap(\.unreachableSocket).first.map { "the file of the socket \($0) is gone" }
+    }
+}
+
+/// A listener that could not be opened at the start: its key, its address and why.
+struct UnboundListener: Error, CustomStringConvertible {
+    let key: String
+    let error: ListenError
+
+    var description: String { "\(key): \(error)" }
 }

@@ -13,7 +13,7 @@ extension Collector: WebState {
     }
 
     package func unreadyReason() -> String? {
-        if !isListening { return "listeners are not bound yet" }
+        if let listenerProblem { return listenerProblem }
         if let tempo {
             guard let statistics = tempo.spool.statistics(patience: Books.patience) else {
                 return "the spool's disk does not answer"

@@ -12,10 +12,12 @@ import Synchronization
 /// The end of the process, against the flow: no new requests, those in flight are answered, what is spooled is sent for a while.
 extension Collector {
     /// The time for requests in flight and the last spans together.
-    private static let shutdown = Duration.seconds(5)
+    static let shutdown = Duration.seconds(5)
 
     /// Ends everything, in at most about five seconds. Spans that could not be sent stay in the spool.
-    package func stop() {
+    ///
+    /// - Parameter isStarted: false where the start has failed: why is said last, by the caller.
+    package func stop(isStarted: Bool = true) {
         let deadline = clock.monotonic().advanced(by: Self.shutdown)
         let (web, otlp) = servers.withLock { ($0.web, $0.otlp) }
         redis?.monitor.beginStop()
@@ -34,6 +36,7 @@ extension Collector {
         } catch {
             logger.warning("event loops did not end", metadata: ["error": "\(error)"])
         }
+        if !isStarted { return }
         if let left = tempo?.spool.statistics.spans, left > 0 {
             logger.notice("stopped; spans wait in the spool for the next start", metadata: ["spans": "\(left)"])
         } else {

@@ -15,26 +15,63 @@ package struct UnixSocketOptions: Sendable {
     }
 }
 
-/// A listener and its connections.
+/// The listeners of a list of addresses, and their connections.
 package final class HTTPServer: Sendable {
     private static let backlog: Int32 = 1024
     /// A connection without traffic in either direction is closed after this.
     private static let idleTimeout = TimeAmount.seconds(120)
+    /// The time between looks at the files of unix sockets.
+    private static let socketCheck = TimeAmount.seconds(1)
 
-    private let listener: any Channel
-    private let socketFile: UnixSocketFile?
+    private let listeners: [any Channel]
+    private let unixListeners: [UnixListener]
     private let connections: OpenConnections
-    /// As it is bound: port 0 is replaced by the one that the system chose.
-    package let address: ListenAddress
+    /// As they are bound: port 0 is replaced by the one that the system chose.
+    package let addresses: [ListenAddress]
 
-    /// Binds and starts to accept. HTTP/2 (with prior knowledge, as gRPC speaks it) is told from HTTP/1.1 by its preface.
+    /// Binds all addresses and starts to accept. HTTP/2 (with prior knowledge, as gRPC speaks it) is told from HTTP/1.1 by its preface.
+    ///
+    /// - Parameter report: gets what becomes of the files of unix sockets, on an event loop.
+    /// - Throws: `ListenError` for the first address that can't be bound; then none stays open.
     package init(
-        _ address: ListenAddress, unixSocket: UnixSocketOptions = UnixSocketOptions(), http2: Bool = false,
-        limits: HTTPLimits = HTTPLimits(), group: any EventLoopGroup, responder: any HTTPResponder
+        _ addresses: [ListenAddress], unixSocket: UnixSocketOptions = UnixSocketOptions(), http2: Bool = false,
+        limits: HTTPLimits = HTTPLimits(), group: any EventLoopGroup, responder: any HTTPResponder,
+        report: @escaping @Sendable (SocketFileEvent) -> Void = { _ in }
     ) throws(ListenError) {
         let connections = OpenConnections()
-        let bootstrap = ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: Self.backlog)
+        let makeBootstrap = { @Sendable in
+            Self.bootstrap(group, connections, limits) { try Self.addHandlers(to: $0, http2: http2, responder, limits) }
+        }
+        self.connections = connections
+        let bound = try TCPListening(addresses).bind(makeBootstrap)
+        var unixListeners: [UnixListener] = []
+        do throws(ListenError) {
+            for path in addresses.compactMap(\.unixPath) {
+                unixListeners.append(
+                    try UnixListener(
+                        path: path, options: unixSocket, backlog: Self.backlog, makeBootstrap: makeBootstrap))
+            }
+        } catch {
+            for listener in bound.joined() { listener.close(promise: nil) }
+            for listener in unixListeners { listener.close() }
+            throw error
+        }
+        listeners = Array(bound.joined())
+        self.unixListeners = unixListeners
+        self.addresses = zip(addresses, bound).map { $0.withPort($1.first?.localAddress?.port) }
+        if unixListeners.isEmpty { return }
+        group.next().scheduleRepeatedTask(initialDelay: Self.socketCheck, delay: Self.socketCheck) { [weak self] task in
+            guard let self, !self.connections.isQuiescing else { return task.cancel() }
+            for listener in self.unixListeners { listener.reopenIfLost(report) }
+        }
+    }
+
+    private static func bootstrap(
+        _ group: any EventLoopGroup, _ connections: OpenConnections, _ limits: HTTPLimits,
+        addHandlers: @escaping @Sendable (ChannelPipeline.SynchronousOperations) throws -> Void
+    ) -> ServerBootstrap {
+        ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelOption(.maxMessagesPerRead, value: 16)
             // Out of descriptors: accepting rests for a second instead of spinning.
@@ -52,34 +89,17 @@ package final class HTTPServer: Sendable {
                 }
                 channel.closeFuture.whenComplete { _ in limits.closeConnection() }
                 connections.add(channel)
-                return channel.eventLoop.makeCompletedFuture {
-                    try Self.addHandlers(to: channel.pipeline.syncOperations, http2: http2, responder, limits)
-                }
+                return channel.eventLoop.makeCompletedFuture { try addHandlers(channel.pipeline.syncOperations) }
             }
-        self.connections = connections
-        switch address {
-        case .tcp(let host, let port):
-            do {
-                listener = try bootstrap.bind(host: host, port: port).wait()
-            } catch {
-                throw ListenError(address.description, "\(error)")
-            }
-            self.address = .tcp(host: host, port: listener.localAddress?.port ?? port)
-            socketFile = nil
-        case .unix(let path):
-            let (file, descriptor) = try UnixSocketFile.bind(path, mode: unixSocket.mode, group: unixSocket.group)
-            do {
-                listener = try bootstrap.withBoundSocket(descriptor).wait()
-                // NIO listens with a backlog of its own on a socket that is bound already. Clients of a unix socket get
-                // EAGAIN when it is full.
-                if Glibc.listen(descriptor, Self.backlog) != 0 { throw SystemError("listen") }
-            } catch {
-                file?.removeIfOurs()
-                throw ListenError(address.description, "\(error)")
-            }
-            socketFile = file
-            self.address = address
+    }
+
+    /// The first unix socket that clients can't reach, because its file is gone; nil where all is well.
+    package var unreachableSocket: ListenAddress? {
+        for (address, listener) in zip(addresses.filter { $0.unixPath != nil }, unixListeners)
+        where !listener.isReachable {
+            return address
         }
+        return nil
     }
 
     /// All that a connection of a listener has between its socket and the responder; a fuzzer has no socket and gives it
@@ -112,8 +132,8 @@ package final class HTTPServer: Sendable {
 
     /// Stops accepting, at once, and lets each connection end after the request it is in.
     package func quiesce() {
-        try? listener.close().wait()  // Fails when it is closed already.
-        socketFile?.removeIfOurs()
+        for listener in listeners { try? listener.close().wait() }  // Fails when it is closed already.
+        for listener in unixListeners { listener.close() }
         connections.quiesce()
     }
 
@@ -129,13 +149,15 @@ package final class HTTPServer: Sendable {
 /// The connections of a listener, to be told when it is time to end.
 private final class OpenConnections: Sendable {
     private let channels = Mutex<[ObjectIdentifier: any Channel]>([:])
-    private let isQuiescing = Atomic<Bool>(false)
+    private let quiescing = Atomic<Bool>(false)
+
+    var isQuiescing: Bool { quiescing.load(ordering: .sequentiallyConsistent) }
 
     func add(_ channel: any Channel) {
         let id = ObjectIdentifier(channel)
         channels.withLock { $0[id] = channel }
         // Accepted just before the listener closed: no request has begun.
-        if isQuiescing.load(ordering: .sequentiallyConsistent) { channel.close(promise: nil) }
+        if isQuiescing { channel.close(promise: nil) }
         channel.closeFuture.whenComplete { [weak self] _ in
             self?.channels.withLock { $0[id] = nil }
         }
@@ -143,8 +165,9 @@ private final class OpenConnections: Sendable {
 
     var count: Int { channels.withLock { $0.count } }
 
+    /// Lets each end after the request it is in.
     func quiesce() {
-        isQuiescing.store(true, ordering: .sequentiallyConsistent)
+        quiescing.store(true, ordering: .sequentiallyConsistent)
         for channel in channels.withLock({ Array($0.values) }) {
             channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
         }

@@ -2,6 +2,9 @@ import Platform
 
 /// Where a listener listens.
 package enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
+    /// Every address of the machine, IPv6 and IPv4: `:port` or `*:port`.
+    case anyAddress(port: Int)
+    /// An address, or a name that stands for all its addresses.
     case tcp(host: String, port: Int)
     case unix(path: String)
 
@@ -9,7 +12,9 @@ package enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
         package let problem: String
     }
 
-    /// `host:port`, `[::1]:port`, `:port`, `unix:///path`, or `unix:@name` for an abstract socket.
+    /// Reads `host:port`, `[::1]:port`, `:port`, `*:port`, `unix:///path`, or `unix:@name` for an abstract socket.
+    ///
+    /// - Throws: `Invalid`, with what is allowed.
     package init(_ text: String) throws(Invalid) {
         if text.hasPrefix("unix:") {
             self = try .unix(path: Self.unixPath(text.dropFirst(text.hasPrefix("unix://") ? 7 : 5)))
@@ -28,10 +33,12 @@ package enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
             throw Invalid(problem: problem)
         }
         guard let port = address.port else { throw Invalid(problem: Self.allowed) }
-        self = .tcp(host: address.host.isEmpty ? "0.0.0.0" : address.host, port: Int(port))
+        let isAny = address.host.isEmpty || address.host == "*"
+        self = isAny ? .anyAddress(port: Int(port)) : .tcp(host: address.host, port: Int(port))
     }
 
-    private static let allowed = "no address; allowed are host:port, [::1]:port and unix:///path"
+    private static let allowed =
+        "no address; allowed are host:port, [::1]:port, :port for every address, and unix:///path"
 
     /// An absolute path, or `@name`.
     package static func unixPath(_ text: some StringProtocol) throws(Invalid) -> String {
@@ -41,6 +48,24 @@ package enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
         return String(text)
     }
 
+    /// The port of a TCP listener.
+    var port: Int? {
+        switch self {
+        case .anyAddress(let port), .tcp(_, let port): port
+        case .unix: nil
+        }
+    }
+
+    /// Returns the same address with the port that the system chose.
+    func withPort(_ port: Int?) -> ListenAddress {
+        guard let port else { return self }
+        return switch self {
+        case .anyAddress: .anyAddress(port: port)
+        case .tcp(let host, _): .tcp(host: host, port: port)
+        case .unix: self
+        }
+    }
+
     /// The path of a unix socket.
     package var unixPath: String? {
         if case .unix(let path) = self { path } else { nil }
@@ -48,6 +73,7 @@ package enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
 
     package var description: String {
         switch self {
+        case .anyAddress(let port): ":\(port)"
         case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
         case .unix(let path): path.hasPrefix("@") ? "unix:\(path)" : "unix://\(path)"
         }

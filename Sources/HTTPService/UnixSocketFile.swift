@@ -124,10 +124,14 @@ struct UnixSocketFile {
         inode = UInt(status.st_ino)
     }
 
-    func removeIfOurs() {
+    /// Whether clients that open the path still find our socket.
+    var isOurs: Bool {
         var status = stat()
-        guard lstat(path, &status) == 0, UInt(status.st_dev) == device, UInt(status.st_ino) == inode else { return }
-        unlink(path)
+        return lstat(path, &status) == 0 && UInt(status.st_dev) == device && UInt(status.st_ino) == inode
+    }
+
+    func removeIfOurs() {
+        if isOurs { unlink(path) }
     }
 }
 
@@ -139,6 +143,10 @@ package struct ListenError: Error, CustomStringConvertible, Sendable {
     init(_ address: String, _ problem: String) {
         self.address = address
         self.problem = problem
+    }
+
+    init(_ address: ListenAddress, _ problem: String) {
+        self.init(address.description, problem)
     }
 
     package var description: String { "listening on \(address): \(problem)" }

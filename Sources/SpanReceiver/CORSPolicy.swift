@@ -7,30 +7,16 @@ package struct CORSPolicy: Sendable {
     private static let preflightSeconds = "7200"
     private static let headersAlways = ["content-type", "content-encoding", "authorization"]
 
-    private let origins: Set<String>
-    private let allowsAll: Bool
+    private let origins: [OriginPattern]
     private let headers: String
     private let allowsAllHeaders: Bool
 
-    /// - Parameters:
-    ///   - origins: `https://shop.example`, with the port where it is not the scheme's own; or `*`.
-    ///   - headers: that pages may send beside those of OTLP; or `*`.
-    package init(origins: [String] = [], headers: [String] = []) {
-        self.origins = Set(origins.map { $0.lowercased() })
-        allowsAll = origins.contains("*")
+    /// - Parameter headers: the names that pages may send beside those of OTLP; or `*`.
+    package init(origins: [OriginPattern] = [], headers: [String] = []) {
+        self.origins = origins
         allowsAllHeaders = headers.contains("*")
         let others = headers.filter { $0 != "*" && !Self.headersAlways.contains($0.lowercased()) }
         self.headers = (Self.headersAlways + others).joined(separator: ", ")
-    }
-
-    /// What an origin has to look like.
-    package static func isOrigin(_ text: String) -> Bool {
-        if text == "*" || text == "null" { return true }
-        guard let separator = text.firstIndex(of: ":"), text[separator...].hasPrefix("://") else { return false }
-        let host = text[separator...].dropFirst(3)
-        let scheme = text[..<separator]
-        return !scheme.isEmpty && !host.isEmpty && !host.contains { "/?#@ ".contains($0) }
-            && scheme.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "+-.".contains($0)) }
     }
 
     /// What a request's Origin is to the policy.
@@ -43,7 +29,8 @@ package struct CORSPolicy: Sendable {
 
     func origin(of headers: HTTPHeaders) -> Origin {
         guard let origin = headers.first(name: "origin") else { return .none }
-        return allowsAll || origins.contains(origin.lowercased()) ? .allowed(origin) : .foreign(origin)
+        let parsed = OriginPattern.Origin(origin)
+        return origins.contains { $0.matches(origin, parsed) } ? .allowed(origin) : .foreign(origin)
     }
 
     /// Answers a browser that asks whether an allowed page may send; nil where the request is another one. To be marked like
@@ -63,13 +50,15 @@ package struct CORSPolicy: Sendable {
         return response
     }
 
-    /// Lets a page of an allowed origin read the answer.
+    /// Lets a page of an allowed origin read the answer, whether it sends credentials or not: `navigator.sendBeacon` always does,
+    /// and for those the Fetch standard wants the origin by name. No answer here depends on a cookie.
     func mark(_ response: HTTPResponse, for origin: Origin) -> HTTPResponse {
         guard case .allowed(let name) = origin else { return response }
         var marked = response
-        marked.headers.add(name: "Access-Control-Allow-Origin", value: allowsAll ? "*" : name)
+        marked.headers.add(name: "Access-Control-Allow-Origin", value: name)
+        marked.headers.add(name: "Access-Control-Allow-Credentials", value: "true")
         marked.headers.add(name: "Access-Control-Expose-Headers", value: "Retry-After")
-        if !allowsAll { marked.headers.add(name: "Vary", value: "Origin") }
+        marked.headers.add(name: "Vary", value: "Origin")
         return marked
     }
 }

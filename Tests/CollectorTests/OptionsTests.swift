@@ -59,7 +59,9 @@ struct OptionsTests {
         #expect(try options(["--traces-wait-span=true"])?.aggregator.collectsWaits == false, "nothing is forwarded")
         #expect(try options(["--spool-sync=never"])?.spool.sync == .never)
         #expect(
-            try options(["--otlp-socket=none"])?.otlpListen.map(\.description) == ["127.0.0.1:4317", "127.0.0.1:4318"])
+            try options(["--otlp-socket=none"])?.otlpListen.flatMap(\.addresses).map(\.description) == [
+                "127.0.0.1:4317", "127.0.0.1:4318",
+            ])
     }
 
     private static let wrongWhereOff: [(arguments: [String], problem: String)] = [

@@ -133,9 +133,14 @@ struct PrecedenceTests {
             "otlp:\n  listen: \"127.0.0.1:1,[::1]:2\"\n",
         ] {
             #expect(try settings(yaml: yaml).text("otlp.listen") == expected)
-            #expect(try options(yaml: yaml)?.otlpListen.map(\.description).suffix(2) == ["127.0.0.1:1", "[::1]:2"])
+            #expect(
+                try options(yaml: yaml)?.otlpListen.flatMap(\.addresses).map(\.description).suffix(2) == [
+                    "127.0.0.1:1", "[::1]:2",
+                ])
         }
-        #expect(try options(["--otlp-listen", " 127.0.0.1:1 , ,[::1]:2 "])?.otlpListen.count == 3)
-        #expect(try options(["--otlp-listen=none", "--otlp-socket=none"])?.otlpListen.isEmpty == true)
+        #expect(try options(["--otlp-listen", " 127.0.0.1:1 , ,[::1]:2 "])?.otlpListen.flatMap(\.addresses).count == 3)
+        #expect(
+            try options(["--otlp-listen=none", "--otlp-socket=none"])?.otlpListen.allSatisfy(\.addresses.isEmpty)
+                == true)
     }
 }

@@ -1,3 +1,4 @@
+import NIOCore
 import Testing
 
 @testable import HTTPService
@@ -8,7 +9,9 @@ struct ListenAddressTests {
         "An address is host and port, or the path or name of a unix socket",
         arguments: [
             ("127.0.0.1:4318", .tcp(host: "127.0.0.1", port: 4318), "127.0.0.1:4318"),
-            (":0", .tcp(host: "0.0.0.0", port: 0), "0.0.0.0:0"),
+            ("0.0.0.0:80", .tcp(host: "0.0.0.0", port: 80), "0.0.0.0:80"),
+            (":0", .anyAddress(port: 0), ":0"),
+            ("*:9876", .anyAddress(port: 9876), ":9876"),
             ("localhost:65535", .tcp(host: "localhost", port: 65535), "localhost:65535"),
             ("[::1]:80", .tcp(host: "::1", port: 80), "[::1]:80"),
             ("unix:///run/a.sock", .unix(path: "/run/a.sock"), "unix:///run/a.sock"),
@@ -36,5 +39,34 @@ struct ListenAddressTests {
         let longest = "@" + String(repeating: "a", count: UnixSocketFile.maxPathBytes)
         #expect(UnixSocketFile.maxPathBytes == 107)
         #expect(throws: ListenError.self) { _ = try UnixSocketFile.bind(longest, mode: 0o660, group: nil) }
+    }
+
+    @Test("An IPv6 wildcard leaves IPv4 alone only where another entry has its port")
+    func sharedPort() throws {
+        func v6Only(_ texts: String...) throws -> [[Bool]] {
+            try TCPListening(texts.map { try ListenAddress($0) }).entries.map { $0.targets.map(\.isIPv6Only) }
+        }
+        #expect(try v6Only("[::]:80") == [[false]])
+        #expect(try v6Only(":80") == [[false]])
+        #expect(try v6Only("[::]:80", "0.0.0.0:81") == [[false], [true]])
+        #expect(try v6Only("0.0.0.0:80", "[::]:80") == [[true], [true]])
+        #expect(try v6Only("[::]:80", "127.0.0.1:80")[0] == [true])
+        // Ports that the system chooses differ.
+        #expect(try v6Only("[::]:0", "127.0.0.1:0")[0] == [false])
+    }
+
+    @Test("Every address is the IPv6 wildcard, and the IPv4 one where there is no IPv6")
+    func anyAddress() throws {
+        let entry = try #require(try TCPListening([.anyAddress(port: 80)]).entries.first)
+        #expect(entry.targets.map(\.address.ipAddress) == ["::"])
+        #expect(entry.fallback?.address.ipAddress == "0.0.0.0" && entry.fallback?.address.port == 80)
+    }
+
+    @Test("A name stands for all its addresses; one that nobody knows is an error")
+    func names() throws {
+        let found = try TCPListening([.tcp(host: "localhost", port: 80)]).entries[0].targets.map(\.address.ipAddress)
+        #expect(found.contains("127.0.0.1"))
+        let problem = #expect(throws: ListenError.self) { _ = try TCPListening([.tcp(host: "x.invalid", port: 80)]) }
+        #expect(problem?.description.hasPrefix("listening on x.invalid:80: the name can't be resolved: ") == true)
     }
 }

@@ -35,7 +35,7 @@ def test_a_preflight_of_an_allowed_origin_is_told_what_it_may_send(start_collect
         assert answer.headers["Access-Control-Allow-Methods"] == "POST"
         allowed = {name.strip().lower() for name in answer.headers["Access-Control-Allow-Headers"].split(",")}
         assert {"content-type", "content-encoding", "authorization", "x-team"} <= allowed
-        assert answer.headers["Vary"] == "Origin"
+        assert answer.headers["Vary"] == "Origin" and answer.headers["Access-Control-Allow-Credentials"] == "true"
 
 
 def test_a_preflight_over_http2_has_no_length(start_collector, tmp_path):
@@ -87,7 +87,8 @@ def test_an_answer_to_an_allowed_page_can_be_read_by_it_whatever_it_says(start_c
 def test_a_star_allows_all_and_reflects_headers_where_they_are_a_star_too(start_collector):
     collector = start_collector(options={"otlp.cors.allowed-origins": "*", "otlp.cors.allowed-headers": "*"})
     answer = preflight(collector, "https://anybody.example", headers="x-one, content-type")
-    assert answer.status == 204 and answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert answer.status == 204 and answer.headers["Access-Control-Allow-Origin"] == "https://anybody.example"
+    assert answer.headers["Access-Control-Allow-Credentials"] == "true" and answer.headers["Vary"] == "Origin"
     assert answer.headers["Access-Control-Allow-Headers"] == "x-one, content-type"
     assert preflight(collector, "https://anybody.example", path="/v1/metrics").status == 404
 
@@ -129,6 +130,19 @@ class PageServer:
         self._server.server_close()
 
 
+# What the OpenTelemetry exporters for browsers use: fetch, fetch with cookies, and, where no header is set, a beacon.
+TRANSPORTS = """<!doctype html><title>waiting</title><script>
+const [url, bodies] = ["%(url)s", %(bodies)s];
+const headers = {"Content-Type": "application/json"};
+const status = (body, options) => fetch(url, {method: "POST", headers, body, ...options}).then(a => a.status, String);
+(async () => {
+  const seen = [await status(bodies[0], {}), await status(bodies[1], {credentials: "include"}),
+                navigator.sendBeacon(url, new Blob([bodies[2]], {type: "application/json"}))];
+  document.title = "seen " + seen;
+})();
+</script>"""
+
+
 def visit(page: PageServer, profile) -> str:
     """The page as it is after its script has run."""
     browser = shutil.which("chromium")
@@ -157,3 +171,18 @@ def test_chromium_sends_spans_from_the_allowed_origin_only(start_collector, temp
     assert "<title>status 200 {}</title>" in seen, seen
     assert collector.count("accepted_spans_total") == 1
     tempo.until_stored(otlp.numbered_keys([1]))
+
+
+@pytest.mark.parametrize("allowed", ["{origin}", "*", "http://{origin_host}:{port},https://*.shop.example"])
+def test_every_transport_of_a_browser_arrives(start_collector, tempo, tmp_path, allowed):
+    port = free_port()
+    collector = start_collector(options={
+        "otlp.cors.allowed-origins": allowed.format(origin=f"http://127.0.0.1:{port}", origin_host="127.0.0.1", port=port),
+        "tempo.endpoint": tempo.endpoint, "tempo.batch.max-delay": "50ms"})
+    bodies = [otlp_json.from_protobuf(otlp.numbered_request([n])).decode() for n in (1, 2, 3)]
+    page = TRANSPORTS % {"url": f"http://127.0.0.1:{collector.otlp_port}/v1/traces", "bodies": json.dumps(bodies)}
+    with PageServer(page, port) as server:
+        seen = visit(server, tmp_path / "profile")
+    assert "<title>seen 200,200,true</title>" in seen, seen
+    tempo.until_stored(otlp.numbered_keys([1, 2, 3]))
+    assert collector.count("accepted_spans_total") == 3

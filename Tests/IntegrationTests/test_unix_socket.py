@@ -248,3 +248,25 @@ def test_one_of_many_that_start_for_one_path_gets_it(tmp_path, stale):
             racer.kill()
             racer.wait()
             racer.stderr.close()
+
+
+@pytest.mark.parametrize("replacement", [None, "a file", "a socket of another"])
+def test_a_socket_whose_file_is_removed_is_made_again(start_collector, replacement):
+    collector = start_collector()
+    connection = Endpoint(path=collector.socket)
+    old = identity(collector.socket)
+    collector.socket.unlink()
+    if replacement == "a file":
+        collector.socket.write_text("not a socket")
+        eventually("not ready, and why", lambda: collector.get("/-/ready").status == 503)
+        assert f"the file of the socket unix://{collector.socket} is gone" in collector.get("/-/ready").body.decode()
+        eventually("a line in the log", lambda: "can't be made again" in collector.stderr())
+        collector.socket.unlink()
+    elif replacement == "a socket of another":
+        leave_stale(collector.socket)
+    eventually("a socket again", lambda: collector.socket.is_socket() and identity(collector.socket) != old)
+    eventually("ready", lambda: collector.get("/-/ready").status == 200)
+    assert post_traces(connection, GOOD).status == 200
+    eventually("a line in the log", lambda: "it is there again" in collector.stderr())
+    collector.stop()
+    assert not collector.socket.exists()

@@ -7,8 +7,9 @@ import Testing
 @Suite("Pages of browsers that send spans")
 struct CORSPolicyTests {
     private static let policy = CORSPolicy(
-        origins: ["https://Shop.example", "http://a:80"], headers: ["X-A", "Authorization"])
-    private static let all = CORSPolicy(origins: ["*"], headers: ["*", "X-A"])
+        origins: ["https://Shop.example", "http://a:80"].compactMap(OriginPattern.init),
+        headers: ["X-A", "Authorization"])
+    private static let all = CORSPolicy(origins: [.any], headers: ["*", "X-A"])
 
     @Test(
         "An origin is one of the configured ones, whatever the case of its letters, or a foreign one; without it there is none"
@@ -16,7 +17,10 @@ struct CORSPolicyTests {
     func origins() {
         #expect(Self.policy.origin(of: ["Origin": "https://shop.example"]) == .allowed("https://shop.example"))
         #expect(Self.policy.origin(of: ["Origin": "HTTPS://SHOP.EXAMPLE"]) == .allowed("HTTPS://SHOP.EXAMPLE"))
-        #expect(Self.policy.origin(of: ["Origin": "https://shop.example:443"]) == .foreign("https://shop.example:443"))
+        #expect(Self.policy.origin(of: ["Origin": "https://shop.example:443"]) == .allowed("https://shop.example:443"))
+        #expect(
+            Self.policy.origin(of: ["Origin": "https://shop.example:8443"]) == .foreign("https://shop.example:8443"))
+        #expect(Self.policy.origin(of: ["Origin": "http://a"]) == .allowed("http://a"))
         #expect(Self.policy.origin(of: ["Origin": "http://shop.example"]) == .foreign("http://shop.example"))
         #expect(Self.policy.origin(of: ["Origin": "null"]) == .foreign("null"))
         #expect(Self.policy.origin(of: ["Origin": ""]) == .foreign(""))
@@ -72,15 +76,17 @@ struct CORSPolicyTests {
         #expect(
             Self.policy.mark(answer, for: .allowed("http://a:80")).headers == [
                 "Content-Type": "text/plain; charset=utf-8", "Access-Control-Allow-Origin": "http://a:80",
-                "Access-Control-Expose-Headers": "Retry-After", "Vary": "Origin",
+                "Access-Control-Allow-Credentials": "true", "Access-Control-Expose-Headers": "Retry-After",
+                "Vary": "Origin",
             ])
     }
 
-    @Test("Where all pages are allowed the answer is the same for each")
+    @Test("Where all pages are allowed the answer names the page too: with credentials a browser takes no star")
     func markedForAll() {
         #expect(
             Self.all.mark(HTTPResponse(.ok), for: .allowed("http://b")).headers == [
-                "Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After",
+                "Access-Control-Allow-Origin": "http://b", "Access-Control-Allow-Credentials": "true",
+                "Access-Control-Expose-Headers": "Retry-After", "Vary": "Origin",
             ])
     }
 
@@ -90,15 +96,38 @@ struct CORSPolicyTests {
     }
 
     @Test(
-        "An origin is a scheme, a host and maybe a port",
+        "An entry is an origin, a star before a domain, null or a star; what can match no page is refused",
         arguments: [
             ("https://shop.example", true), ("http://a:8080", true), ("*", true), ("null", true),
-            ("chrome-extension://abc", true), ("https://[::1]:80", true),
+            ("chrome-extension://abc", true), ("https://[::1]:80", true), ("https://*.shop.example", true),
+            ("https://*.shop.example:8443", true),
             ("shop.example", false), ("https://", false), ("://a", false), ("https:/a", false), ("https://a/", false),
             ("https://a?b", false), ("https://a#b", false), ("https://u@a", false), ("https://a b", false),
-            ("ht tp://a", false), ("schön://a", false), ("", false),
+            ("ht tp://a", false), ("schön://a", false), ("", false), ("https://*", false), ("https://*.", false),
+            ("https://a.*.example", false), ("https://*.*.example", false), ("*.shop.example", false),
+            ("https://*shop.example", false), ("https://shop.*", false), ("https://a:", false), ("https://a:x", false),
+            ("https://a:70000", false), ("https://schön.example", false), ("https://[::1", false),
         ])
-    func isOrigin(text: String, expected: Bool) {
-        #expect(CORSPolicy.isOrigin(text) == expected)
+    func patterns(text: String, expected: Bool) {
+        #expect((OriginPattern(text) != nil) == expected)
+    }
+
+    @Test(
+        "Subdomains are those of the scheme and port at any depth, not the domain itself",
+        arguments: [
+            ("https://a.shop.example", true), ("https://A.B.shop.example", true), ("https://a.shop.example:443", true),
+            ("https://shop.example", false), ("http://a.shop.example", false), ("https://a.shop.example:444", false),
+            ("https://evilshop.example", false), ("https://a.shop.example.evil.example", false), ("null", false),
+            ("https://.shop.example", false), ("https://evil.example/.shop.example", false),
+        ])
+    func subdomains(origin: String, expected: Bool) {
+        let policy = CORSPolicy(origins: ["https://*.shop.example:443"].compactMap(OriginPattern.init))
+        #expect(policy.origin(of: ["Origin": origin]) == (expected ? .allowed(origin) : .foreign(origin)))
+    }
+
+    @Test("Pages without an origin are allowed by name only, or by a star")
+    func opaqueOrigins() {
+        #expect(CORSPolicy(origins: [.opaque]).origin(of: ["Origin": "null"]) == .allowed("null"))
+        #expect(CORSPolicy(origins: [.opaque]).origin(of: ["Origin": "https://a"]) == .foreign("https://a"))
     }
 }

@@ -9,7 +9,7 @@ import Testing
 struct TraceHeadTests {
     private static let protobuf = "application/x-protobuf"
     private static let token = "secret"
-    private static let cors = CORSPolicy(origins: ["https://shop"])
+    private static let cors = CORSPolicy(origins: ["https://shop"].compactMap(OriginPattern.init))
 
     private func status(_ stage: ReceiverStage, _ head: HTTPRequestHead) -> UInt? { stage.refusal(head)?.status.code }
 
@@ -150,7 +150,7 @@ struct TraceAnswerTests {
 
     @Test("Spans that are taken are counted by how they came, and answered with an empty message")
     func accepted() throws {
-        let stage = ReceiverStage(cors: CORSPolicy(origins: ["*"]))
+        let stage = ReceiverStage(cors: CORSPolicy(origins: ["*"].compactMap(OriginPattern.init)))
         let answer = try #require(
             stage.answer(ReceiverStage.head(with: Self.page), request(spanIDs: [goodSpan, goodSpan])))
         #expect(answer.status == .ok && answer.bytes == [])
@@ -179,7 +179,7 @@ struct TraceAnswerTests {
 
     @Test("What is no request is a bad one, in the encoding that it came in")
     func malformed() throws {
-        let stage = ReceiverStage(cors: CORSPolicy(origins: ["https://shop"]))
+        let stage = ReceiverStage(cors: CORSPolicy(origins: ["https://shop"].compactMap(OriginPattern.init)))
         let answer = try #require(stage.answer(ReceiverStage.head(with: Self.page), [0xFF]))
         #expect(answer.status == .badRequest && answer.headers["vary"] == ["Origin"])
         #expect(!answer.headers.contains(name: "retry-after"))
@@ -204,7 +204,8 @@ struct TraceAnswerTests {
 
     @Test("A body that is too large or finds no room is answered like any request, and counted")
     func notKept() throws {
-        let stage = ReceiverStage(maxBodyBytes: 77, cors: CORSPolicy(origins: ["https://shop"]))
+        let stage = ReceiverStage(
+            maxBodyBytes: 77, cors: CORSPolicy(origins: ["https://shop"].compactMap(OriginPattern.init)))
         let head = ReceiverStage.head(type: "application/json", with: Self.page)
         let exchange = try #require(stage.exchange(head))
         let tooLarge = exchange.refuse(.tooLarge)
@@ -246,7 +247,8 @@ struct TraceAnswerTests {
     @Test("Where the disk is waited for, the answer says whether it has the spans", arguments: [true, false])
     func durable(succeeds: Bool) throws {
         let stage = ReceiverStage(
-            cors: CORSPolicy(origins: ["https://shop"]), sink: MoodySink(acknowledgesAfterSync: true))
+            cors: CORSPolicy(origins: ["https://shop"].compactMap(OriginPattern.init)),
+            sink: MoodySink(acknowledgesAfterSync: true))
         let body = request(spanIDs: [goodSpan])
         let answer = try #require(stage.answer(ReceiverStage.head(with: Self.page), body, diskSucceeds: succeeds))
         #expect(answer.status == (succeeds ? .ok : .serviceUnavailable))

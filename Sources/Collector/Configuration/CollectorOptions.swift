@@ -13,7 +13,8 @@ import Web
 package struct CollectorOptions: Sendable {
     /// nil with `redis.url: none`.
     var redis: RedisMonitorOptions?
-    var otlpListen: [ListenAddress]
+    /// The keys that name listeners for spans, and their addresses.
+    var otlpListen: [(key: String, addresses: [ListenAddress])]
     var otlpSocket: UnixSocketOptions
     var receiver: ReceiverOptions
     var waitAttributes: [TaskAttributeTable.WaitAttribute]
@@ -21,7 +22,7 @@ package struct CollectorOptions: Sendable {
     var forwarder: ForwarderOptions?
     var spoolDirectory: String
     var spool: SpoolOptions
-    var metricsListen: ListenAddress
+    var metricsListen: [ListenAddress]
     var aggregator: TaskAggregatorOptions
     /// Also the names of Asynq's own exporter, on the text page.
     var hasAsynqmonNames: Bool
@@ -31,6 +32,8 @@ package struct CollectorOptions: Sendable {
     var lookupTimeout: Duration
     var addsDeadLetterSpans: Bool
     var traceLinks: TraceLinks
+    /// How long listeners stay open after SIGTERM.
+    var linger: Duration
     package var logLevel: Logger.Level
     package var logFormat: LogFormat
     var secretReports: SecretReports
@@ -43,7 +46,9 @@ extension CollectorOptions {
         let forwarder = try ForwarderOptions?(settings)
         self.init(
             redis: RedisMonitorOptions?(settings),
-            otlpListen: [settings[\.otlp.socket]].compactMap(\.self) + settings[\.otlp.listen],
+            otlpListen: [
+                ("otlp.socket", [settings[\.otlp.socket]].compactMap(\.self)), ("otlp.listen", settings[\.otlp.listen]),
+            ],
             otlpSocket: UnixSocketOptions(mode: settings[\.otlp.socketMode], group: settings[\.otlp.socketGroup]),
             receiver: ReceiverOptions(settings),
             waitAttributes: settings[\.metrics.waitAttributes],
@@ -60,6 +65,7 @@ extension CollectorOptions {
             traceLinks: TraceLinks(
                 grafana: settings[\.externalURL.grafana] ?? "",
                 dataSource: settings[\.externalURL.tempoDataSource] ?? ""),
+            linger: settings[\.shutdown.linger],
             logLevel: settings[\.log.level],
             logFormat: settings[\.log.format],
             secretReports: settings.secretReports)

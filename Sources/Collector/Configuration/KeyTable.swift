@@ -9,6 +9,7 @@ struct KeyTable: Sendable {
     let spool = SpoolKeys()
     let metrics = MetricsKeys()
     let traces = TracesKeys()
+    let shutdown = ShutdownKeys()
     let log = LogKeys()
     let externalURL = ExternalURLKeys()
 

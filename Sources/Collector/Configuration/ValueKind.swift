@@ -34,7 +34,7 @@ enum ValueKind: Sendable {
 
     private static func allowed(_ range: ClosedRange<Duration>, _ word: String?) -> String {
         let start = word.map { "\($0), or a duration" } ?? "a duration"
-        let least = range.lowerBound == .shortest ? "" : " of \(DurationText.text(range.lowerBound)) or more,"
+        let least = range.lowerBound <= .shortest ? "" : " of \(DurationText.text(range.lowerBound)) or more,"
         return "\(start)\(least) such as 250ms, 5s, 2m, 1h"
     }
 

@@ -59,7 +59,7 @@ enum DemoCommand {
         ]
         var settings = Settings(flags: invocation.flags, environment: environment, defaults: defaults)
         let listen = settings.setting(\.metrics.listen)
-        if listen.origin == .default && !isFree(listen.value) {
+        if listen.origin == .default && !listen.value.allSatisfy(isFree) {
             defaults.append(DefaultOverride(\.metrics.listen, "127.0.0.1:0"))
             settings = Settings(flags: invocation.flags, environment: environment, defaults: defaults)
         }
@@ -84,7 +84,7 @@ enum DemoCommand {
     private static func run(
         _ options: CollectorOptions, _ flags: Flags, directory: String, redisSocket: String
     ) throws {
-        let spanSocket = options.otlpListen.lazy.compactMap(\.unixPath).first ?? ""
+        let spanSocket = options.otlpListen.lazy.flatMap(\.addresses).compactMap(\.unixPath).first ?? ""
         let signals = ProgramSignals()
         let clock = Clock.system
         let redis = try startRedis(directory: directory, socket: redisSocket, clock: clock)

@@ -1,4 +1,5 @@
 import Glibc
+import Platform
 
 /// The exit codes of every subcommand.
 package enum ExitCode {
@@ -64,6 +65,8 @@ package enum Program {
         signal(SIGPIPE, SIG_IGN)
         // Nor must a limit on the size of files: the write fails, and the sender is told to come again.
         signal(SIGXFSZ, SIG_IGN)
+        // Sent by habit, to other programs' log rotation for example; they mean nothing here.
+        for signal in [SIGUSR1, SIGUSR2] { Glibc.signal(signal, SIG_IGN) }
         raiseDescriptorLimit()
         var invocation = Invocation(arguments)
         switch invocation.command {
@@ -84,7 +87,10 @@ package enum Program {
             print(EffectiveConfiguration.yaml(settings), terminator: "")
             return ExitCode.ok
         default:
-            return RunCommand.run(options, settings) { Settings(flags: invocation.flags, environment: environment) }
+            let serviceManager = ServiceManager(environment: environment)
+            return RunCommand.run(options, settings, serviceManager) {
+                Settings(flags: invocation.flags, environment: environment)
+            }
         }
     }
 
@@ -127,7 +133,7 @@ struct ProgramSignals {
         pthread_sigmask(SIG_BLOCK, &set, nil)
     }
 
-    /// The next signal, or nil when the time is over.
+    /// Waits for the next signal; returns nil when the time is over.
     func wait(timeout: Duration? = nil) -> Int32? {
         var set = set
         while true {

@@ -3,38 +3,75 @@ import Glibc
 import Logging
 import Metrics
 import Model
+import NIOCore
+import NIOPosix
 import Platform
 import Redis
 
 /// `run`: the sidecar, until SIGTERM or SIGINT.
 enum RunCommand {
-    /// `readSettings` reads flags, environment and file again.
-    static func run(_ options: CollectorOptions, _ settings: Settings, readSettings: () -> Settings) -> Int32 {
+    /// - Parameters:
+    ///   - serviceManager: is told of start, reload and end; nil where there is none.
+    ///   - readSettings: reads flags, environment and file again.
+    static func run(
+        _ options: CollectorOptions, _ settings: Settings, _ serviceManager: ServiceManager?,
+        readSettings: () -> Settings
+    ) -> Int32 {
         let signals = ProgramSignals()
         let level = CollectorLogHandler.Level(options.logLevel)
         let makeLogger = loggerFactory(options, level)
         let logger = makeLogger("main")
+        let notifier = ServiceNotifier(serviceManager, logger)
         do {
             let collector = try Collector(options, clock: .system, makeLogger: makeLogger)
             do {
                 try collector.start()
             } catch {
-                collector.stop()
+                collector.stop(isStarted: false)
                 throw error
             }
-            while let signal = signals.wait() {
-                if signal == SIGHUP {
-                    apply(readSettings(), started: settings, to: collector.reloadTargets(level), logger)
-                } else {
-                    logger.notice("stopping", metadata: ["signal": "\(signal)"])
-                    break
-                }
+            notifier.send(.ready)
+            let ending = awaitEnd(signals, collector, notifier) {
+                apply(readSettings(), started: settings, to: collector.reloadTargets(level), logger)
             }
+            notifier.send(.stopping(within: options.linger + Collector.shutdown * 2))
+            linger(options.linger, after: ending, signals, logger)
             collector.stop()
             return ExitCode.ok
         } catch {
             logger.error("can't start", metadata: ["error": "\(error)"])
             return ExitCode.failure
+        }
+    }
+
+    /// Waits for the signal that ends the program; meanwhile reloads, and tells the service manager that the web endpoints' event
+    /// loop is alive.
+    private static func awaitEnd(
+        _ signals: ProgramSignals, _ collector: Collector, _ notifier: ServiceNotifier, reload: () -> Void
+    ) -> Int32 {
+        while true {
+            switch signals.wait(timeout: notifier.watchdogInterval.map { $0 / 2 }) {
+            case nil: collector.webGroup.next().execute { notifier.send(.watchdog) }
+            case SIGHUP?:
+                notifier.send(.reloading(now: Clock.system.monotonic()))
+                reload()
+                notifier.send(.ready)
+            case let signal?: return signal
+            }
+        }
+    }
+
+    /// Listeners stay open for this long, for workers that are stopped after us; a second signal ends it.
+    private static func linger(_ linger: Duration, after signal: Int32, _ signals: ProgramSignals, _ logger: Logger) {
+        guard linger > .zero else { return logger.notice("stopping", metadata: ["signal": "\(signal)"]) }
+        logger.notice(
+            "stopping after shutdown.linger; spans are still taken",
+            metadata: ["signal": "\(signal)", "linger": "\(linger)"])
+        let deadline = Clock.system.monotonic().advanced(by: linger)
+        while true {
+            let left = deadline.duration(since: Clock.system.monotonic())
+            guard left > .zero, let signal = signals.wait(timeout: left) else { return }
+            if signal != SIGHUP { return }
         }
     }
 
@@ -66,6 +103,27 @@ enum RunCommand {
         } catch {
             let problems = error.list.map(\.description).joined(separator: "; ")
             logger.error("new configuration refused, the old one stays", metadata: ["problems": "\(problems)"])
+        }
+    }
+}
+
+/// Tells the service manager, where there is one; a failure is worth one line.
+struct ServiceNotifier: Sendable {
+    private let manager: ServiceManager?
+    private let logger: Logger
+
+    init(_ manager: ServiceManager?, _ logger: Logger) {
+        self.manager = manager
+        self.logger = logger
+    }
+
+    var watchdogInterval: Duration? { manager?.watchdogInterval }
+
+    func send(_ state: ServiceManager.State) {
+        do throws(SystemError) {
+            try manager?.send(state)
+        } catch {
+            logger.warning("the service manager can't be told", metadata: ["error": "\(error)"])
         }
     }
 }

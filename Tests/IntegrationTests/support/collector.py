@@ -53,8 +53,9 @@ class Collector:
     """
 
     def __init__(self, directory: Path, options: dict[str, object] = {}, env: dict[str, str] = {},
-                 command: tuple[str, ...] = ("run",), ready_path: str = "/-/ready", launcher: tuple[str, ...] = ()):
-        """`launcher`: a program that becomes the one it is given."""
+                 command: tuple[str, ...] = ("run",), ready_path: str = "/-/ready", launcher: tuple[str, ...] = (),
+                 web: Endpoint | None = None):
+        """`launcher`: a program that becomes the one it is given; `web`: where the web endpoints are, if `options` says so."""
         directory.mkdir(parents=True, exist_ok=True)
         self.socket = directory / "otlp.sock"
         assert len(str(self.socket)) <= UNIX_PATH_BYTES_MAX, f"too long for a unix socket: {self.socket}"
@@ -70,7 +71,7 @@ class Collector:
         } | options
         self.tcp = Endpoint(port=self.otlp_port)
         self.unix = Endpoint(path=self.socket)
-        self.web = Endpoint(port=self.metrics_port)
+        self.web = web or Endpoint(port=self.metrics_port)
         self.process: subprocess.Popen | None = None
         self._command = command
         self._ready_path = ready_path

@@ -17,16 +17,17 @@ class Endpoint:
     """A TCP port of this machine, or a unix socket."""
     port: int | None = None
     path: Path | None = None
+    host: str = "127.0.0.1"
 
     def connect(self) -> socket.socket:
-        family = socket.AF_UNIX if self.path else socket.AF_INET
+        family = socket.AF_UNIX if self.path else socket.AF_INET6 if ":" in self.host else socket.AF_INET
         connection = socket.socket(family, socket.SOCK_STREAM)
         connection.settimeout(TIMEOUT_SECONDS)
         if not self.path:
             # Head and body are two sends: the second would wait for the acknowledgement of the first, up to 40 ms.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            connection.connect(str(self.path) if self.path else ("127.0.0.1", self.port))
+            connection.connect(str(self.path) if self.path else (self.host, self.port))
         except OSError:
             connection.close()
             raise

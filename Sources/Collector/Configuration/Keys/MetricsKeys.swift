@@ -8,8 +8,8 @@ struct MetricsKeys: KeySection {
     static let title = "Metrics"
 
     let listen = Key(
-        "metrics.listen", .listenAddress, default: "127.0.0.1:9876", example: "0.0.0.0:9876",
-        help: "host:port or unix:///path of /metrics, the status page and the API")
+        "metrics.listen", .listenAddresses(orNone: false), default: "127.0.0.1:9876", example: ":9876",
+        help: "addresses of /metrics, the status page and the API; :9876 is every address, IPv6 and IPv4")
     let waitBuckets = Key(
         "metrics.wait-buckets", .buckets,
         default: "0.005,0.01,0.025,0.05,0.1,0.25,0.5,1,2.5,5,10,30,60,120,300,600,1800,3600", example: "0.1,1,10,60",
@@ -52,18 +52,6 @@ extension TaskAggregatorOptions {
         maxErrorTypes = settings[\.metrics.errorTypes]
         collectsWaits = isForwarding && settings[\.traces.waitSpan]
         countsProcessAtWaits = settings[\.metrics.waitProcessAt]
-    }
-}
-
-extension ValueForm where Value == ListenAddress {
-    fileprivate static var listenAddress: Self {
-        Self(.text(allowed: "host:port, [::1]:port or unix:///path")) { text throws(UnacceptableText) in
-            do throws(ListenAddress.Invalid) {
-                return try ListenAddress(text)
-            } catch {
-                throw UnacceptableText(error.problem)
-            }
-        }
     }
 }
 

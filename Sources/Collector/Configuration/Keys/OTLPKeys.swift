@@ -11,7 +11,8 @@ struct OTLPKeys: KeySection {
     let socketMode = Key("otlp.socket-mode", .fileMode, default: "0660", example: "0600", help: "its mode, octal")
     let socketGroup = Key("otlp.socket-group", .text, default: "", example: "workers", help: "its group")
     let listen = Key(
-        "otlp.listen", .listenAddresses, default: "127.0.0.1:4317,127.0.0.1:4318", example: "0.0.0.0:4318",
+        "otlp.listen", .listenAddresses(orNone: true), default: "127.0.0.1:4317,127.0.0.1:4318",
+        example: "0.0.0.0:4318",
         help: "TCP addresses for spans, or none")
     let bearerToken = Key(
         "otlp.bearer-token", .secret, default: "", example: "swordfish", help: "required of every OTLP request when set"
@@ -63,33 +64,14 @@ extension ValueForm where Value == UInt32 {
     }
 }
 
-extension ValueForm where Value == [ListenAddress] {
-    /// A comma list, or `none`, which is an empty one.
-    fileprivate static var listenAddresses: Self {
-        Self(.list(allowed: "host:port,[::1]:port,… or none")) { text throws(UnacceptableText) in
-            var addresses: [ListenAddress] = []
-            var problems: [String] = []
-            for part in text == "none" ? [] : ValueParsing.list(text) {
-                do throws(ListenAddress.Invalid) {
-                    addresses.append(try ListenAddress(part))
-                } catch {
-                    problems.append("\(part): \(error.problem)")
-                }
-            }
-            if !problems.isEmpty { throw UnacceptableText(problems) }
-            return addresses
-        }
-    }
-}
-
-extension ValueForm where Value == [String] {
+extension ValueForm where Value == [OriginPattern] {
     fileprivate static var origins: Self {
-        let allowed = "scheme://host or scheme://host:port, or *"
+        let allowed = "scheme://host, scheme://host:port, scheme://*.domain for its subdomains, null, or *"
         return Self(.list(allowed: allowed)) { text throws(UnacceptableText) in
-            let origins = ValueParsing.list(text)
-            let wrong = origins.filter { !CORSPolicy.isOrigin($0) }
+            let texts = ValueParsing.list(text)
+            let wrong = texts.filter { OriginPattern($0) == nil }
             if !wrong.isEmpty { throw UnacceptableText(wrong.map { "\($0): allowed is \(allowed)" }) }
-            return origins
+            return texts.compactMap(OriginPattern.init)
         }
     }
 }

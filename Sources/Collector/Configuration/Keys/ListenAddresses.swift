@@ -1,0 +1,23 @@
+import HTTPService
+
+extension ValueForm where Value == [ListenAddress] {
+    /// A comma list of addresses; with `orNone` also the word `none`, which is an empty one.
+    static func listenAddresses(orNone: Bool) -> Self {
+        let allowed = "host:port, [::1]:port, :port (every address), unix:///path, or several with commas"
+        return Self(.list(allowed: orNone ? allowed + ", or none" : allowed)) { text throws(UnacceptableText) in
+            if orNone && text == "none" { return [] }
+            var addresses: [ListenAddress] = []
+            var problems: [String] = []
+            for part in ValueParsing.list(text) {
+                do throws(ListenAddress.Invalid) {
+                    addresses.append(try ListenAddress(part))
+                } catch {
+                    problems.append("\(part): \(error.problem)")
+                }
+            }
+            if problems.isEmpty && addresses.isEmpty { problems.append("allowed are \(allowed)") }
+            if !problems.isEmpty { throw UnacceptableText(problems) }
+            return addresses
+        }
+    }
+}

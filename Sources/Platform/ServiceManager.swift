@@ -1,0 +1,70 @@
+import Glibc
+package import Model
+
+/// What systemd is told of the program's state, where the unit has `Type=notify` (sd_notify(3): one datagram to the socket that
+/// `NOTIFY_SOCKET` names).
+package struct ServiceManager: Sendable {
+    package enum State: Sendable {
+        /// Listeners are bound: units with `After=` may start.
+        case ready
+        /// The configuration is read again; `ready` follows.
+        case reloading(now: MonotonicTime)
+        /// The end has begun and may take this long.
+        case stopping(within: Duration)
+        /// Still alive; wanted within each `watchdogInterval`.
+        case watchdog
+
+        fileprivate var message: String {
+            switch self {
+            case .ready: "READY=1"
+            case .reloading(let now): "RELOADING=1\nMONOTONIC_USEC=\(now.nanoseconds / 1000)"
+            case .stopping(let duration): "STOPPING=1\nEXTEND_TIMEOUT_USEC=\(duration.wholeNanoseconds / 1000)"
+            case .watchdog: "WATCHDOG=1"
+            }
+        }
+    }
+
+    private let path: String
+    /// systemd restarts the program when it has been silent for this long; nil where it does not watch.
+    package let watchdogInterval: Duration?
+
+    /// Returns nil where no service manager waits for messages.
+    package init?(environment: [(name: String, value: String)], processID: Int32 = getpid()) {
+        func value(_ name: String) -> String? { environment.first { $0.name == name }?.value }
+        guard let path = value("NOTIFY_SOCKET"), path.hasPrefix("/") || path.hasPrefix("@"), path.utf8.count < 108
+        else {
+            return nil
+        }
+        self.path = path
+        let isForUs = value("WATCHDOG_PID").map { $0 == String(processID) } ?? true
+        let microseconds = value("WATCHDOG_USEC").flatMap { Int64($0) }.map { min($0, Int64(Int32.max) * 1_000_000) }
+        watchdogInterval = isForUs ? microseconds.flatMap { $0 > 0 ? .microseconds($0) : nil } : nil
+    }
+
+    /// Sends a state.
+    ///
+    /// - Throws: `SystemError` where the service manager's socket does not take it.
+    package func send(_ state: State) throws(SystemError) {
+        let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw SystemError("socket") }
+        defer { close(descriptor) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        var count = MemoryLayout<sockaddr_un>.size
+        withUnsafeMutableBytes(of: &address.sun_path) { bytes in
+            bytes.copyBytes(from: path.utf8)
+            if path.hasPrefix("@") {
+                // An abstract socket: a zero in place of the @, and no zeros behind the name.
+                bytes[0] = 0
+                count -= bytes.count - path.utf8.count
+            }
+        }
+        let message = Array(state.message.utf8)
+        let sent = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                sendto(descriptor, message, message.count, Int32(MSG_NOSIGNAL), $0, socklen_t(count))
+            }
+        }
+        guard sent == message.count else { throw SystemError("telling the service manager", path: path) }
+    }
+}
