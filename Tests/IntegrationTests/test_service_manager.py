@@ -1,0 +1,105 @@
+"""What a service manager hears, and how long listeners stay open at the end. The test plays systemd: it has the socket."""
+
+import os
+import signal
+import socket
+import time
+
+from support.deadline import SECONDS, eventually
+from support.http_client import post_traces
+from support.otlp import numbered_request
+from support.ports import free_port
+
+
+class ServiceManager:
+    def __init__(self, address: str):
+        self.address = address
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind("\0" + address[1:] if address.startswith("@") else address)
+        self._socket.settimeout(SECONDS)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._socket.close()
+
+    def next(self) -> dict[str, str]:
+        return dict(line.split("=", 1) for line in self._socket.recv(4096).decode().split("\n"))
+
+
+def test_start_reload_and_end_are_told(start_collector, tmp_path):
+    with ServiceManager(str(tmp_path / "notify")) as manager:
+        collector = start_collector(env={"NOTIFY_SOCKET": manager.address})
+        assert manager.next() == {"READY": "1"}
+        before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        collector.process.send_signal(signal.SIGHUP)
+        reloading = manager.next()
+        assert reloading["RELOADING"] == "1"
+        assert before <= int(reloading["MONOTONIC_USEC"]) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        assert manager.next() == {"READY": "1"}
+        collector.stop()
+        assert manager.next() == {"STOPPING": "1", "EXTEND_TIMEOUT_USEC": "10000000"}
+
+
+def test_the_watchdog_hears_of_an_abstract_socket_too(start_collector):
+    with ServiceManager(f"@asynq-collector-test-{os.getpid()}-{free_port()}") as manager:
+        start_collector(env={"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "400000"})
+        assert manager.next() == {"READY": "1"}
+        for _ in range(3):
+            assert manager.next() == {"WATCHDOG": "1"}
+
+
+def test_a_watchdog_of_another_process_is_not_ours(start_collector, tmp_path):
+    with ServiceManager(str(tmp_path / "notify")) as manager:
+        collector = start_collector(
+            env={"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "100000", "WATCHDOG_PID": "1"})
+        assert manager.next() == {"READY": "1"}
+        time.sleep(0.5)
+        collector.stop()
+        assert manager.next()["STOPPING"] == "1"
+
+
+def test_a_service_manager_that_is_gone_does_not_matter(start_collector, tmp_path):
+    collector = start_collector(env={"NOTIFY_SOCKET": str(tmp_path / "nothing")})
+    assert "the service manager can't be told" in collector.stderr()
+    assert post_traces(collector.tcp, numbered_request([1])).status == 200
+
+
+def test_signals_of_other_programs_customs_do_not_end_it(start_collector):
+    collector = start_collector()
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        collector.process.send_signal(number)
+    assert post_traces(collector.tcp, numbered_request([1])).status == 200
+
+
+# --- shutdown.linger ---
+
+def test_listeners_stay_open_for_the_workers_last_spans(start_collector, tempo):
+    options = {"tempo.endpoint": tempo.endpoint, "shutdown.linger": "3s"}
+    collector = start_collector(options=options)
+    began = time.monotonic()
+    collector.process.send_signal(signal.SIGTERM)
+    eventually("a line about the end", lambda: "shutdown.linger" in collector.stderr())
+    assert post_traces(collector.unix, numbered_request([1])).status == 200
+    assert post_traces(collector.tcp, numbered_request([2])).status == 200
+    assert collector.process.wait(SECONDS) == 0
+    assert time.monotonic() - began >= 3
+    collector.process = None
+    assert sum(tempo.times_stored().values()) == 2
+    assert not collector.socket.exists()
+
+
+def test_a_second_signal_ends_the_linger(start_collector):
+    collector = start_collector(options={"shutdown.linger": "1h"})
+    collector.process.send_signal(signal.SIGTERM)
+    eventually("a line about the end", lambda: "shutdown.linger" in collector.stderr())
+    collector.stop(signal.SIGINT)
+
+
+def test_the_linger_is_added_to_what_the_service_manager_grants(start_collector, tmp_path):
+    with ServiceManager(str(tmp_path / "notify")) as manager:
+        collector = start_collector(options={"shutdown.linger": "1s"}, env={"NOTIFY_SOCKET": manager.address})
+        assert manager.next() == {"READY": "1"}
+        collector.stop()
+        assert manager.next() == {"STOPPING": "1", "EXTEND_TIMEOUT_USEC": "11000000"}
