@@ -1,4 +1,5 @@
 import Model
+import Platform
 import Testing
 
 @testable import AsynqRedis
@@ -8,8 +9,11 @@ struct QueueFilterTests {
     private static func accepted(_ filter: QueueFilter, _ names: [String]) -> [String] {
         var compiled = filter.compiled()
         // Twice: the second answer comes from memory.
-        let first = names.filter { compiled.accepts(QueueName($0)) }
-        return first == names.filter { compiled.accepts(QueueName($0)) } ? first : []
+        var answers: [[String]] = [[], []]
+        for turn in answers.indices {
+            for name in names where compiled.accepts(QueueName(name)) { answers[turn].append(name) }
+        }
+        return answers[0] == answers[1] ? answers[0] : []
     }
 
     private static let names = ["default", "low", "email:eu", "email:us", "", "a\nb", "größe"]
@@ -28,7 +32,7 @@ struct QueueFilterTests {
         #expect(Self.accepted(QueueFilter(include: "^(low|default)$"), Self.names) == ["default", "low"])
     }
 
-    @Test("A name that is no UTF-8 is matched by what can be read of it")
+    @Test("A name that is no UTF-8 is matched by its bytes")
     func invalidText() {
         var filter = QueueFilter(include: "^a.b$").compiled()
         let isAccepted = filter.accepts(QueueName([0x61, 0xFF, 0x62]))
@@ -36,15 +40,16 @@ struct QueueFilterTests {
     }
 
     @Test("Broken patterns are told from good ones", arguments: ["(", "[a", "a**b(", "(?<n"])
-    func invalid(pattern: String) {
-        #expect(!QueueFilter.isValid(pattern: pattern))
-        #expect(QueueFilter.isValid(pattern: "^a.*[bc]+(d|e)?$"))
+    func invalid(pattern: String) throws {
+        #expect(throws: LinearPattern.Invalid.self) { try QueueFilter.check(pattern: pattern) }
+        try QueueFilter.check(pattern: "^a.*[bc]+(d|e)?$")
     }
 
     @Test("More names than are remembered are answered all the same")
     func manyNames() {
         var filter = QueueFilter(include: "7$").compiled()
-        let accepted = (0..<25_000).filter { filter.accepts(QueueName("queue \($0)")) }
-        #expect(accepted.count == 2500)
+        var accepted = 0
+        for number in 0..<25_000 where filter.accepts(QueueName("queue \(number)")) { accepted += 1 }
+        #expect(accepted == 2500)
     }
 }

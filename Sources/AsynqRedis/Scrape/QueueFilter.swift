@@ -1,4 +1,5 @@
 package import Model
+package import Platform
 
 /// Which queues are looked at: those that match `include` (all without one) and don't match `exclude`. A pattern matches
 /// anywhere in the name; anchor it with ^ and $ to match all of it.
@@ -6,7 +7,7 @@ package struct QueueFilter: Sendable {
     private let include: String?
     private let exclude: String?
 
-    /// The patterns are Swift regular expressions, close to PCRE; `isValid` was asked first.
+    /// The patterns are those of `LinearPattern`; `check` has taken them.
     package init(include: String? = nil, exclude: String? = nil) {
         self.include = include
         self.exclude = exclude
@@ -14,13 +15,9 @@ package struct QueueFilter: Sendable {
 
     package static let all = QueueFilter()
 
-    package static func isValid(pattern: String) -> Bool {
-        do {
-            _ = try Regex(pattern)
-            return true
-        } catch {
-            return false
-        }
+    /// - Throws: `LinearPattern.Invalid`, with what is wrong.
+    package static func check(pattern: String) throws(LinearPattern.Invalid) {
+        _ = try LinearPattern(pattern)
     }
 
     /// The filter, ready for use on one thread.
@@ -29,37 +26,43 @@ package struct QueueFilter: Sendable {
     }
 }
 
-/// Remembers what it said of a name: a scrape asks for the same names each time.
+/// Remembers what it said of a name: a scrape asks for the same names each time. Names of spans come from senders, so that each
+/// costs a time in proportion to its length, and memory that is bounded by names and bytes.
 package struct CompiledQueueFilter {
     private static let maxRemembered = 10_000
+    private static let maxRememberedBytes = 1 << 20
 
-    private let include: Regex<AnyRegexOutput>?
-    private let exclude: Regex<AnyRegexOutput>?
+    private let include: LinearPattern?
+    private let exclude: LinearPattern?
     private var remembered: [QueueName: Bool] = [:]
+    private var rememberedBytes = 0
 
     fileprivate init(include: String?, exclude: String?) {
-        self.include = Self.regex(include)
-        self.exclude = Self.regex(exclude)
+        self.include = Self.pattern(include)
+        self.exclude = Self.pattern(exclude)
     }
 
-    private static func regex(_ pattern: String?) -> Regex<AnyRegexOutput>? {
-        guard let pattern else { return nil }
+    private static func pattern(_ text: String?) -> LinearPattern? {
+        guard let text else { return nil }
         do {
-            return try Regex(pattern)
+            return try LinearPattern(text)
         } catch {
-            preconditionFailure("the configuration has checked \(pattern)")
+            preconditionFailure("the configuration has checked \(text)")
         }
     }
 
     package mutating func accepts(_ name: QueueName) -> Bool {
         if include == nil && exclude == nil { return true }
         if let known = remembered[name] { return known }
-        let text = name.text
-        let accepted =
-            include.map { text.firstMatch(of: $0) != nil } ?? true
-            && exclude.map { text.firstMatch(of: $0) == nil } ?? true
-        if remembered.count >= Self.maxRemembered { remembered = [:] }
+        let accepted = name.bytes.withUnsafeBytes { bytes in
+            (include?.isFound(in: bytes) ?? true) && !(exclude?.isFound(in: bytes) ?? false)
+        }
+        if remembered.count >= Self.maxRemembered || rememberedBytes + name.bytes.count > Self.maxRememberedBytes {
+            remembered = [:]
+            rememberedBytes = 0
+        }
         remembered[name] = accepted
+        rememberedBytes += name.bytes.count
         return accepted
     }
 }

@@ -1,4 +1,5 @@
 import AsynqRedis
+import Platform
 
 /// Why a text is no value of its key; a list has a reason for each part that is wrong.
 struct UnacceptableText: Error, Sendable {
@@ -51,7 +52,17 @@ extension ValueForm where Value == String? {
 
     static var secret: Self { optional(.secret) { _ in true } }
 
-    static var regularExpression: Self { optional(.regularExpression) { QueueFilter.isValid(pattern: $0) } }
+    static var regularExpression: Self {
+        Self(.regularExpression) { text throws(UnacceptableText) in
+            if text.isEmpty { return nil }
+            do throws(LinearPattern.Invalid) {
+                try QueueFilter.check(pattern: text)
+            } catch {
+                throw UnacceptableText("\(error.reason); allowed is \(ValueKind.regularExpression.allowed)")
+            }
+            return text
+        }
+    }
 
     /// A text that `isAllowed`; an empty one is nil.
     static func optional(_ kind: ValueKind, isAllowed: @escaping @Sendable (String) -> Bool) -> Self {
