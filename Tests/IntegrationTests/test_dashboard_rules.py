@@ -29,15 +29,16 @@ WELL = {
     "uid": "asynq-overview", "annotations": {"list": [{"name": "Alerts", "expr": "ALERTS", "enable": False}]},
     "templating": {"list": [{"name": "prometheus_datasource", "type": "datasource", "hide": 2}]},
     "panels": [{
-        "type": kind, "title": kind, "gridPos": {"h": 10, "w": 12},
+        "type": kind, "title": kind, "description": "If it is wrong, mend it: now.",
+        "gridPos": {"h": 10, "w": 12, "x": 12 * (number % 2), "y": 10 * (number // 2)},
         "targets": [{"datasource": {"type": "prometheus"}, "expr": expression, "legendFormat": "{{queue}}"}],
         "fieldConfig": {"defaults": {"unit": unit, "min": 0, "noValue": "no task", "custom": {"axisSoftMax": 1}, "mappings": [
             {"type": "value", "options": {"0": {"text": "down", "color": "red"}}}]}, "overrides": []},
         "options": {"mergeValues": False, "legend": {"displayMode": "table", "placement": "bottom", "sortBy": "Last *", "sortDesc": True}},
         "links": [{"url": "https://runbooks.example.com/asynq#AsynqDeadLetters"}],
-    } for kind, unit, expression in (("timeseries", "suffix: tasks/s", "rate(asynq_queue_processed_total[1m])"),
+    } for number, (kind, unit, expression) in enumerate((("timeseries", "suffix: tasks/s", "rate(asynq_queue_processed_total[1m])"),
                                      ("state-timeline", "none", "asynq_queue_paused"), ("heatmap", "short", "x_bucket"),
-                                     ("table", "none", "ALERTS"))],
+                                     ("table", "none", "ALERTS")))],
 }
 
 
@@ -50,7 +51,7 @@ def _defaults(dashboard: dict, kind: str = "timeseries") -> dict:
 
 
 def _row(collapsed: bool) -> dict:
-    return {"type": "row", "title": "Row", "collapsed": collapsed, "panels": []}
+    return {"type": "row", "title": "Row", "collapsed": collapsed, "panels": [], "gridPos": {"h": 1, "w": 24, "x": 0, "y": 20}}
 
 
 FAULTS = {
@@ -74,6 +75,9 @@ FAULTS = {
         url="https://runbooks.example.com/asynq#AsynqNothing")),
     "no reason": (dashboard_rules.silent_panels, lambda d: _defaults(d).pop("noValue")),
     "no data": (dashboard_rules.silent_panels, lambda d: _defaults(d).update(noValue="No data")),
+    "two sentences": (dashboard_rules.long_descriptions, lambda d: _panel(d, "heatmap").update(description="It is. (Mend it.)")),
+    "no sentence": (dashboard_rules.long_descriptions, lambda d: _panel(d, "heatmap").update(description="Mend it")),
+    "a hole": (dashboard_rules.holes, lambda d: d["panels"].pop(1)),
     "a data source": (dashboard_rules.shown_data_sources, lambda d: d["templating"]["list"][0].update(hide=0)),
 }
 

@@ -228,6 +228,8 @@ TRACE_FAULTS = {
     "a link with a field that is not there": lambda d: _first_override(d)["properties"][0]["value"][0].update(
         url="/d/asynq-queues?var-traceId=${__data.fields.traceID}"),
     "no link": lambda d: _trace_table(d)["fieldConfig"]["overrides"].clear(),
+    "the id of the trace is seen": lambda d: next(
+        one for one in _trace_table(d)["fieldConfig"]["overrides"] if one["matcher"]["options"] == "traceIdHidden")["properties"].pop(),
     "the first matches for the newest": lambda d: _trace_table(d)["targets"][0].update(query="{ status = error }"),
 }
 

@@ -23,9 +23,9 @@ RUNBOOK = "https://runbooks.example.com/asynq"
 ALL_ALERTS = ("",)
 # The least that a bar or a column of a heatmap stands for: four scrapes, as `common.counted` needs them.
 BAR = "1m"
-# Grafana writes numbers with these units as they are, without a prefix: 0.5 tasks/s, not 500 mtasks/s.
 # Stands at the end of descriptions.
-BAR_NOTE = " (A bar stands for a minute, in long time ranges for more.)"
+BAR_NOTE = "; each column counts one minute, in long time ranges more."
+# Grafana writes numbers with these units as they are, without a prefix: 0.5 tasks/s, not 500 mtasks/s.
 TASKS_PER_SECOND, SPANS_PER_SECOND = "suffix:tasks/s", "suffix:spans/s"
 
 # --- Targets ---------------------------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ def ranges(*edges: tuple[float, float, str, str]) -> list[dict]:
 
 
 PLAIN = steps((None, GOOD))
-NULL = [{"type": "special", "options": {"match": "null", "result": {"text": "–", "color": LIMIT, "index": 0}}}]
+NOTHING = [{"type": "special", "options": {"match": "null+nan", "result": {"text": "–", "color": LIMIT, "index": 0}}}]
 
 
 def override(name: str, **properties: object) -> dict:
@@ -119,7 +119,8 @@ def stat(title: str, description: str, targets: list[dict], unit: str, *, width:
     defaults = {"color": {"mode": "thresholds"}, "thresholds": thresholds, "mappings": mappings}
     defaults |= {} if decimals is None else {"decimals": decimals}
     several = len(targets) > 1
-    options = {"colorMode": "value", "graphMode": "none" if text or several or mappings else "area", "justifyMode": "auto",
+    # No curve: it would lie behind the number, in its colour.
+    options = {"colorMode": "value", "graphMode": "none", "justifyMode": "auto",
                "orientation": "auto", "textMode": "name" if text else "value_and_name" if several else "value",
                "wideLayout": False,
                "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
@@ -130,9 +131,9 @@ def stat(title: str, description: str, targets: list[dict], unit: str, *, width:
 def lines(title: str, description: str, targets: list[dict], unit: str, *, width: int = 12, height: int = 8,
           stack: bool = False, bars: bool = False, thresholds: dict | None = None, minimum: float | None = 0,
           maximum: float | None = None, soft_maximum: float | None = None, limits: tuple[str, ...] = (), links: list[dict] = [],
-          alerts: tuple[str, ...] = ()) -> dict:
+          colours: dict[str, str] = {}, alerts: tuple[str, ...] = ()) -> dict:
     """A time series. `bars`: counts, each of its own time (`common.counted`); `limits`: legends of series that others are held
-    against, drawn dashed; `links`: where a click on a series leads."""
+    against, drawn dashed; `links`: where a click on a series leads; `colours`: of series by name, where they have a meaning."""
     custom = {"drawStyle": "bars" if bars else "line", "fillOpacity": 60 if bars else 40 if stack else 8,
               "lineWidth": 1, "showPoints": "auto", "spanNulls": False,
               "stacking": {"group": "A", "mode": "normal" if stack else "none"},
@@ -157,6 +158,7 @@ def lines(title: str, description: str, targets: list[dict], unit: str, *, width
         legend = {"calcs": ["lastNotNull"], "displayMode": "list", "placement": "bottom", "showLegend": True}
     overrides = [override(name, color={"mode": "fixed", "fixedColor": color}) for name, color in BY_NAME.items()
                  if any(_is_of_the_palette(target) or target.get("legendFormat") == name for target in targets)]
+    overrides += [override(name, color={"mode": "fixed", "fixedColor": color}) for name, color in colours.items()]
     overrides += [override(limit, custom__lineStyle={"dash": [8, 8], "fill": "dash"}, custom__fillOpacity=0,
                            custom__stacking={"group": "limit", "mode": "none"},
                            color={"fixedColor": LIMIT, "mode": "fixed"}) for limit in limits]
@@ -170,23 +172,24 @@ def _is_of_the_palette(target: dict) -> bool:
     return target.get("legendFormat") in ("{{state}}", "{{status}}") and "pg_stat_activity" not in target["expr"]
 
 
-def table(title: str, description: str, targets: list[dict], columns: list[tuple], *, width: int = 24, height: int = 9,
-          key: tuple[str, ...] = (), titles: dict[str, str] = {}, links: dict[str, tuple[str, str]] = {},
+def table(title: str, description: str, expressions: list[str], columns: list[tuple], *, rows: str = "", width: int = 24,
+          height: int = 9, key: tuple[str, ...] = (), titles: dict[str, str] = {}, links: dict[str, tuple[str, str]] = {},
           sort: str | None = None, descending: bool = True,
           hide: tuple[str, ...] = (), widths: dict[str, int] = {}, alerts: tuple[str, ...] = (), no_value: str = "") -> dict:
     """Instant queries joined by their labels. A column: (name, unit), with thresholds or mappings in the third place; one for
-    each target in order. `key`: labels that are the columns in front, `titles` theirs; `links`: column -> (title, url)."""
+    each expression in order. `rows`: what has each row of the table; without it, a column in which nothing is known would not
+    be there. `key`: labels that are the columns in front, `titles` theirs; `links`: column -> (title, url)."""
+    targets = [instant(f"{one} or NaN * {rows}" if rows else one, table=True) for one in expressions]
     named = [f"Value #{chr(ord('A') + number)}" for number in range(len(targets))] if len(targets) > 1 else ["Value"]
     rename = {value: column[0] for value, column in zip(named, columns, strict=True)}
     rename |= {label: titles.get(label, label.replace("_", " ").capitalize()) for label in key}
     overrides = []
     for name, unit, *colored in columns:
-        properties = {"unit": unit, "noValue": "–"}
+        properties = {"unit": unit, "noValue": "–", "mappings": NOTHING}
         if colored and isinstance(colored[0], list):
             properties |= {"mappings": colored[0], "custom__cellOptions": {"type": "color-text"}, "custom__align": "left"}
         elif colored:
-            # Without it, no number would have the colour of 0.
-            properties |= {"thresholds": colored[0], "mappings": NULL, "color": {"mode": "thresholds"},
+            properties |= {"thresholds": colored[0], "color": {"mode": "thresholds"},
                            "custom__cellOptions": {"type": "color-text"}}
         overrides.append(override(name, **properties))
     overrides += [override(rename[label], noValue="–") for label in key]
@@ -210,10 +213,10 @@ def table(title: str, description: str, targets: list[dict], columns: list[tuple
 
 def bar_gauge(title: str, description: str, targets: list[dict], unit: str, *, width: int = 12, height: int = 8,
               thresholds: dict = PLAIN, maximum: float | None = None, alerts: tuple[str, ...] = ()) -> dict:
-    defaults = {"color": {"mode": "thresholds"}, "thresholds": thresholds, "min": 0}
+    defaults = {"color": {"mode": "thresholds"}, "thresholds": thresholds, "min": 0, "decimals": 1}
     defaults |= {} if maximum is None else {"max": maximum}
     options = {"displayMode": "basic", "orientation": "horizontal", "showUnfilled": True, "valueMode": "color",
-               "namePlacement": "auto", "sizing": "auto", "minVizWidth": 8, "minVizHeight": 16, "maxVizHeight": 300,
+               "namePlacement": "top", "sizing": "auto", "minVizWidth": 8, "minVizHeight": 16, "maxVizHeight": 300,
                "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
     return panel("bargauge", title, description, targets, width=width, height=height, unit=unit, defaults=defaults,
                  options=options, alerts=alerts)
@@ -257,12 +260,23 @@ def trace_view(title: str, description: str, targets: list[dict], *, width: int 
 
 def trace_table(title: str, description: str, targets: list[dict], *, links: dict[str, tuple[str, str]] = {}, width: int = 12,
                 height: int = 10) -> dict:
-    """`links`: field of Grafana's -> (title, url)."""
-    return panel("table", title, description, targets, width=width, height=height, unit="short",
+    """Of spans, newest first; `links`: field of Grafana's -> (title, url). The id of the trace is there for links alone: newer
+    Grafanas know `hideFrom`, older ones `hidden`. The attributes in the conditions of a query come as columns, too."""
+    hidden = override("traceIdHidden", custom__hidden=True, custom__hideFrom={"viz": True, "legend": False, "tooltip": False})
+    made = panel("table", title, description, targets, width=width, height=height, unit="short",
                  defaults={"custom": {"align": "auto", "filterable": False, "cellOptions": {"type": "auto"}, "inspect": False}},
                  options={"cellHeight": "sm", "showHeader": True,
                           "footer": {"show": False, "reducer": ["sum"], "countRows": False, "fields": ""}},
-                 overrides=[override(field, links=link(*to)) for field, to in links.items()])
+                 overrides=[*(override(field, links=link(*to)) for field, to in links.items()), hidden,
+                            *(override(name, custom__width=width_of) for name, width_of in (
+                                ("time", 180), ("messaging.destination.name", 100), ("traceName", 145), ("duration", 85),
+                                ("spanID", 155)))])
+    made["transformations"] = [{"id": "organize", "options": {
+        "excludeByName": {name: True for name in ("Trace Service", "messaging.system", "kind", "status", "Name")},
+        "indexByName": {name: number for number, name in enumerate(
+            ("Start time", "messaging.destination.name", "Trace Name", "Duration", "Span ID"))},
+        "renameByName": {"messaging.destination.name": "Queue"}}}]
+    return made
 
 
 def node_graph(title: str, description: str, targets: list[dict], *, width: int = 24, height: int = 12) -> dict:
@@ -296,8 +310,8 @@ def log_label(name: str, label: str, of: str) -> dict:
             "includeAll": True, "multi": True, "options": [], "refresh": 2, "regex": "", "skipUrlSync": False, "sort": 1}
 
 
-def text_box(name: str, label: str, description: str) -> dict:
-    return {"name": name, "label": label, "type": "textbox", "description": description, "query": "", "hide": 0,
+def text_box(name: str, label: str) -> dict:
+    return {"name": name, "label": label, "type": "textbox", "query": "", "hide": 0,
             "current": {"selected": False, "text": "", "value": ""}, "options": [], "skipUrlSync": False}
 
 
@@ -332,7 +346,8 @@ def dashboard(uid: str, title: str, description: str, rows: list[dict], variable
 
 
 def _laid_out(rows: list[dict]) -> list[dict]:
-    """Places and numbers everything. Panels of a collapsed row lie inside it, others behind it."""
+    """Places and numbers everything. The last panel of a line takes what is left of it. Panels of a collapsed row lie inside it,
+    others behind it."""
     result, y, number = [], 0, 0
     for described in rows:
         head = None
@@ -346,10 +361,12 @@ def _laid_out(rows: list[dict]) -> list[dict]:
         for described_panel in described["panels"]:
             size = described_panel["gridPos"]
             if x + size["w"] > COLUMNS:
+                placed[-1]["gridPos"]["w"] += COLUMNS - x
                 x, y, line_height = 0, y + line_height, 0
             number += 1
             placed.append(described_panel | {"id": number, "gridPos": size | {"x": x, "y": y}})
             x, line_height = x + size["w"], max(line_height, size["h"])
+        placed[-1]["gridPos"]["w"] += COLUMNS - x
         y += line_height
         if described["collapsed"]:
             result.append(head | {"panels": placed})

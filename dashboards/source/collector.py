@@ -30,8 +30,8 @@ def now() -> dict:
         stat("Collectors", "If one is down, start it: what it acknowledged is in its spool.",
              [query(f'sum(up{{job=~"$job", instance=~"$instance"}} and {WAS_COLLECTOR})', "up")], "short", width=4, thresholds=good,
              alerts=("AsynqCollectorDown", "AsynqCollectorAbsent")),
-        stat("Redis and Tempo", "Redis down: the errors by reason below say why; Tempo down: spans wait in the spool until it "
-             "answers.", [query(f"min(asynq_redis_up{{{COLLECTORS}}})", "Redis"), query(f"min({own('tempo_up')})", "Tempo")],
+        stat("Redis and Tempo", "If Redis is down, read the errors by reason below; if Tempo is down, repair it: spans wait in the "
+             "spool.", [query(f"min(asynq_redis_up{{{COLLECTORS}}})", "Redis"), query(f"min({own('tempo_up')})", "Tempo")],
              "short", width=4, mappings=UP, thresholds=good,
              alerts=("AsynqRedisUnreachable", "AsynqScrapeStale", "AsynqForwardingFails", "AsynqCollectorsReadDifferentRedis")),
         stat("Spool fill", "Repair Tempo before 100 %: then senders are refused, or the oldest spans are dropped.",
@@ -45,7 +45,7 @@ def now() -> dict:
         stat("Refused spans", "Spans that collectors refused in the time range: the reasons are below.",
              [instant(f"sum(increase({own('refused_spans_total')}[$__range]))", "refused")], "short", width=4, decimals=0,
              thresholds=steps((None, GOOD), (1, WARNING)), alerts=("AsynqSpansNotAccepted",)),
-        stat("Versions", "If there are several, end the rollout.",
+        stat("Versions", "If there are several, finish the rollout.",
              [instant(f"count by (version) ({own('build_info')})", "{{version}}")], "short", width=4, text=True,
              thresholds=steps((None, INFO))),
     ])
@@ -53,7 +53,7 @@ def now() -> dict:
 
 def flow() -> dict:
     return row("From received to forwarded", [
-        lines("Spans received by transport", "If one falls to 0, its senders lost their way.",
+        lines("Spans received by transport", "If one falls to 0, look at the endpoint that its senders use.",
               [query(f"sum by (transport, encoding) ({rate(OWN + '_received_spans_total')})", "{{transport}} {{encoding}}")],
               SPANS_PER_SECOND, stack=True, width=24),
         lines("Spans accepted and forwarded", "If less is forwarded than accepted, Tempo is too slow or down.",
@@ -61,15 +61,15 @@ def flow() -> dict:
                query(f"sum({rate(OWN + '_forwarded_spans_total')})", "forwarded")], SPANS_PER_SECOND),
         lines("Spans accepted by collector", "If one collector has none, look at the endpoint of its workers.",
               [query(f"{BY} ({rate(OWN + '_accepted_spans_total')})", "{{instance}}")], SPANS_PER_SECOND),
-        lines("Duplicate spans", "If it rises, a sender repeats requests that were answered too late; they count once.",
+        lines("Duplicate spans", "If it rises, raise the timeout of the sender, which repeats requests; duplicates count once.",
               [query(f"{BY} ({rate(OWN + '_duplicate_spans_total')})", "{{instance}}")], SPANS_PER_SECOND),
     ])
 
 
 def losses() -> dict:
     return row("Refused and dropped", [
-        lines("Dropped spans", "evicted, expired: the spool's limits; rejected, refused: Tempo's answer; unanswered: no answer; "
-              "corrupt, unreadable: the disk; unsynced is no loss." + BAR_NOTE,
+        lines("Dropped spans", "evicted, expired: enlarge the spool; rejected, refused: read Tempo's answer in the log; unanswered: "
+              "repair Tempo; corrupt, unreadable: look at the disk; unsynced is no loss" + BAR_NOTE,
               [query(f"sum by (reason) ({counted(own('dropped_spans_total'))})", "{{reason}}")], "short", bars=True, stack=True,
               alerts=("AsynqSpansDropped", "AsynqSpansRefusedByTempo")),
         lines("Refused spans", "spool_full, unavailable: make room on the disk; bad_id, too_large: repair the sender.",
@@ -80,7 +80,7 @@ def losses() -> dict:
         lines("Refused connections", "More are open than allowed: let senders keep fewer connections.",
               [query(f"{BY} ({rate(OWN + '_refused_connections_total')})", "{{instance}}")], "suffix:conn/s"),
         lines("Requests kept in refused/", "Read Tempo's text beside them, below spool.directory; failed, too_large: no copy could "
-              "be kept." + BAR_NOTE,
+              "be kept" + BAR_NOTE,
               [query(f"sum by (outcome) ({counted(own('set_aside_requests_total'))})", "{{outcome}}")], "short", bars=True,
               stack=True, alerts=("AsynqSpansRefusedByTempo",)),
         lines("Spans discarded by Tempo", "Tempo answered 200 and did not store them: raise the limit that the reason names.",
@@ -97,10 +97,9 @@ def forwarding() -> dict:
               alerts=("AsynqForwardingFails",)),
         lines("Duration of a request", "If it rises, Tempo is overloaded.",
               [query(f"histogram_quantile({share}, {duration}) >= 0", f"p{round(share * 100)}") for share in (0.99, 0.95, 0.5)], "s"),
-        timeline("Tempo up", "down: Tempo did not answer the last request.", [query(f"min by (instance) ({own('tempo_up')})",
-                                                                                  "{{instance}}")], UP,
-                 height=6, alerts=("AsynqForwardingFails",)),
-        timeline("Disk responsiveness", "stalled: the disk does not answer, and senders are told to send again; look at the disk.",
+        timeline("Tempo up", "If it is down, Tempo did not answer the last request: repair it, spans wait in the spool.",
+                 [query(f"min by (instance) ({own('tempo_up')})", "{{instance}}")], UP, height=6, alerts=("AsynqForwardingFails",)),
+        timeline("Disk responsiveness", "If it is stalled, look at the disk: it does not answer, and senders are told to send again.",
                  [query(f"max by (instance) ({own('spool_stalled')})", "{{instance}}")],
                  values(_0=("answers", GOOD), _1=("stalled", CRITICAL)), height=6, alerts=("AsynqSpansNotAccepted",)),
     ])
@@ -112,16 +111,16 @@ def spool() -> dict:
               [query(f"max by (instance) ({own('spool_bytes')})", "{{instance}}"),
                query(f"max({own('spool_capacity_bytes')})", "limit")], "bytes", limits=("limit",),
               alerts=("AsynqSpoolFilling", "AsynqSpoolWillBeFull")),
-        lines("Spans waiting", "If they become more, less is forwarded than accepted; those in flight are among them.",
+        lines("Spans waiting", "If their number rises, less is forwarded than accepted: look at Tempo; those in flight are among them.",
               [query(f"{BY} ({own('spool_spans')})", "{{instance}}")], "short"),
-        lines("Age of the oldest span", "So far Tempo is behind the workers: if it rises, repair Tempo.",
+        lines("Age of the oldest span", "If it rises, Tempo falls behind the workers: repair Tempo.",
               [query(f"max by (instance) ({own('spool_oldest_age_seconds')})", "{{instance}}")], "s", width=24, height=7),
-        lines("Disk errors", "Replace the disk: reads, writes or syncs failed, or a frame had a wrong checksum." + BAR_NOTE,
+        lines("Disk errors", "Replace the disk: reads, writes or syncs failed, or a frame had a wrong checksum" + BAR_NOTE,
               [query(f"{BY} ({counted(own('spool_errors_total'))})", "{{instance}} errors"),
                query(f"{BY} ({counted(own('spool_corrupt_frames_total'))})", "{{instance}} corrupt frames")], "short", bars=True,
               width=24, height=7, alerts=("AsynqSpansNotAccepted",)),
-        lines("Recovered spans and quarantined files", "Recovered: what the spool held at the start; quarantined: files that the "
-              "disk does not give back, see docs/SPOOL.md.",
+        lines("Recovered spans and quarantined files", "If files are quarantined, see docs/SPOOL.md: the disk does not give them back; "
+              "recovered spans are what the spool held at the start.",
               [query(f"{BY} ({own('spool_recovered_spans')})", "{{instance}} recovered spans"),
                query(f"{BY} ({own('spool_quarantined_segments')})", "{{instance}} quarantined files")], "short", width=24,
               height=7),
@@ -132,10 +131,10 @@ def redis() -> dict:
     return row("Redis", [
         lines("Duration of a scrape", "Near redis.timeout, raise that or let each collector read fewer queues.",
               [query(f"asynq_redis_scrape_duration_seconds{{{COLLECTORS}}}", "{{instance}}")], "s", alerts=("AsynqScrapeStale",)),
-        lines("Age of the data", "If it grows, scrapes fail: the errors beside it say why.",
+        lines("Age of the data", "If it grows, scrapes fail: look at the errors beside it.",
               [query(f"time() - asynq_redis_last_scrape_timestamp_seconds{{{COLLECTORS}}}", "{{instance}}")], "s",
               soft_maximum=30, alerts=("AsynqScrapeStale", "AsynqRedisUnreachable")),
-        lines("Scrape errors", "By reason, as the runbook explains them: connection, authentication, permission and so on.",
+        lines("Scrape errors", "Look for the reason in the runbook: connection, authentication, permission and so on.",
               [query(f"sum by (reason) ({rate('asynq_redis_scrape_errors_total')})", "{{reason}}")], "suffix:errors/s",
               stack=True,
               alerts=("AsynqRedisUnreachable",)),
@@ -153,35 +152,36 @@ def memory() -> dict:
         lines("Open files", "Near the dashed limit raise LimitNOFILE, or close idle connections.",
               [query(f"{BY} ({process('open_fds')})", "{{instance}}"), query(f"min({process('max_fds')})", "limit")], "short",
               limits=("limit",)),
-        lines("Uptime", "A fall is a restart: look for its reason at the end of the log.",
+        lines("Uptime", "After a fall, look for the reason of the restart at the end of the log.",
               [query(f"time() - (process_start_time_seconds{{{COLLECTORS}}} and {IS_COLLECTOR})", "{{instance}}")], "s"),
     ])
 
 
 def tasks() -> dict:
     return row("Tasks and their traces", [
-        lines("Traces continued", "none: the task carries no context, or is not known; let producers inject it.",
+        lines("Traces continued", "If none rises, let producers inject their context: the tasks carry none, or are not known.",
               [query(f"sum by (relation) ({rate(OWN + '_relinked_spans_total')})", "{{relation}}"),
                query(f"sum({rate(OWN + '_unlinked_spans_total')})", "none")], SPANS_PER_SECOND, stack=True),
-        lines("Tasks looked up", "down, limit and skipped were not asked for: their traces are not continued.",
+        lines("Tasks looked up", "If down, limit or skipped rises, look at Redis: the traces of these tasks are not continued.",
               [query(f"sum by (result) ({rate(OWN + '_task_lookups_total')})", "{{result}}")], "suffix:lookups/s", stack=True),
-        lines("Dead letters without message or span", "unread: they died too fast to be read; no span: the disk took none." + BAR_NOTE,
+        lines("Dead letters without message or span", "If unread rises, shorten redis.interval: they died too fast to be read; if no span does, look at "
+              "the disk" + BAR_NOTE,
               [query(f"sum({counted(own('unread_dead_letters_total'))})", "unread"),
                query(f"sum({counted(own('unsent_dead_letter_spans_total'))})", "no span")], "short", bars=True),
-        lines("Unpaired spans", "Producers and consumers that wait for each other; at 100,000 of a role the oldest are evicted.",
+        lines("Unpaired spans", "Near 100,000 of a role, give the spans an enqueue stamp: beyond, the oldest are evicted.",
               [query(f"sum by (role) ({own('pairing_open_spans')})", "{{role}}")], "short"),
-        lines("Unpaired spans evicted", "The wait of their tasks is not known: give the spans an enqueue stamp.",
+        lines("Unpaired spans evicted", "If it rises, give the spans an enqueue stamp: the wait of these tasks is not known.",
               [query(f"sum by (role) ({rate(OWN + '_pairing_evicted_spans_total')})", "{{role}}")], SPANS_PER_SECOND, stack=True),
         lines("Names beyond the limit", "Spans counted under _other: raise metrics.queues-max, metrics.task-types or "
               "metrics.error-types.",
               [query(f"sum by (label) ({rate(OWN + '_label_overflows_total')})", "{{label}}")], SPANS_PER_SECOND, stack=True),
-        lines("Attempts forgotten", "A later attempt at such a task with the same retry count counts as a first one; it rises under "
-              "load.", [query(f"sum({rate(OWN + '_started_evicted_attempts_total')})", "forgotten")], "suffix:attempts/s"),
-        lines("Waits from process_at", "Up to five seconds of Asynq's forwarder are in them: wait.process-at leaves them out.",
+        lines("Attempts forgotten", "If it rises, divide the workers over more collectors: a later attempt at such a task may count as a "
+              "first one.", [query(f"sum({rate(OWN + '_started_evicted_attempts_total')})", "forgotten")], "suffix:attempts/s"),
+        lines("Waits from process_at", "To leave them out, set wait.process-at to false: up to five seconds of Asynq's forwarder are in them.",
               [query(f"sum({rate(OWN + '_process_at_waits_total')})", "waits")], "suffix:tasks/s"),
-        lines("Look-ahead: tasks remembered", "At 100,000 the oldest are evicted.",
+        lines("Look-ahead: tasks remembered", "Near 100,000, lower redis.look-ahead: beyond, the oldest are evicted.",
               [query(f"{BY} ({own('look_ahead_tasks')})", "{{instance}}")], "short"),
-        lines("Look-ahead: tasks lost", "Their wait is not known from Redis: shorten redis.look-interval, or send stamps.",
+        lines("Look-ahead: tasks lost", "If it rises, shorten redis.look-interval, or send stamps: the wait of these tasks is not known from Redis.",
               [query(f"sum by (reason) ({rate(OWN + '_look_ahead_lost_tasks_total')})", "{{reason}}"),
                query(f"sum({rate(OWN + '_look_ahead_evicted_tasks_total')})", "evicted")], "suffix:tasks/s", stack=True),
     ])

@@ -109,11 +109,11 @@ def queue_variable() -> dict:
 
 def task_type_variable() -> dict:
     # metrics.task-types: 0 leaves the label out, and .+ does not match a label that is not there.
-    return values_of("task_type", "Task type", 'asynq_task_attempts_total{queue=~"$queue"}', "task_type", all_value=".*")
+    return values_of("task_type", "Type", 'asynq_task_attempts_total{queue=~"$queue"}', "task_type", all_value=".*")
 
 
 def trace_id() -> dict:
-    return text_box("traceId", "Trace id", "32 hexadecimal digits; shows this trace and its log lines.")
+    return text_box("traceId", "Trace")
 
 
 def alert_strip(selector: str = "") -> str:

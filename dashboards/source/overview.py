@@ -23,24 +23,24 @@ def now() -> list[dict]:
     dead = f"sum(max by (redis, queue) (increase(asynq_tasks_dead_lettered_total{{{QUEUES}}}[$__range])))"
     return [
         stat("Firing alerts", "Begin with the critical ones: the table Alerts has the runbook of each.",
-             [fire("critical"), fire("warning")], "short", width=4, alerts=ALL_ALERTS,
+             [fire("critical"), fire("warning")], "short", width=4, height=3, alerts=ALL_ALERTS,
              overrides=[override("critical", thresholds=steps((None, GOOD), (1, CRITICAL))),
                         override("warning", thresholds=ANY)]),
-        stat("Oldest task", "If tasks of a running queue are old, open that queue; those of a paused one wait for its unpause.",
+        stat("Oldest task", "If a running queue has an old task, open that queue; the tasks of a paused queue wait until it is unpaused.",
              [query(f"max({oldest(paused=False)}) or vector(0)", "running"), query(f"max({oldest(paused=True)}) or vector(0)",
-                                                                                  "paused")], "s", width=4, thresholds=AGES,
+                                                                                  "paused")], "s", width=4, height=3, thresholds=AGES,
              alerts=("AsynqOldestPendingTooOld",)),
         stat("Failing", "If many attempts fail, open the queue and look at its failures by type.",
-             [query(failure_ratio(), "failing")], "percentunit", width=4, decimals=1, thresholds=FAILURES,
+             [query(failure_ratio(), "failing")], "percentunit", width=4, height=3, decimals=1, thresholds=FAILURES,
              alerts=("AsynqFailureRatioHigh",), no_value="idle"),
         stat("Dead letters", "Tasks that died in the time range: repair the cause, then run or delete them.",
-             [instant(f"{dead} or vector(0)", "dead")], "short", width=4, decimals=0, thresholds=ANY, alerts=("AsynqDeadLetters",)),
+             [instant(f"{dead} or vector(0)", "dead")], "short", width=4, height=3, decimals=0, thresholds=ANY, alerts=("AsynqDeadLetters",)),
         stat("Slots busy", "At 100 % no worker is free: add workers, or look for tasks that hang.",
-             [query(f"sum({BUSY}) / (sum({SLOTS}) > 0)", "busy")], "percentunit", width=4,
+             [query(f"sum({BUSY}) / (sum({SLOTS}) > 0)", "busy")], "percentunit", width=4, height=3,
              thresholds=steps((None, GOOD), (0.8, WARNING), (0.95, CRITICAL)), no_value="no server"),
         stat("Objective met", "Share of tasks that started in time, in the worst queue: below the objective, open that queue.",
              [query(f"1 - max({slow_share('1h')})", "1 hour"), query(f"1 - max({slow_share('3d')})", "3 days")],
-             "percentunit", width=4, decimals=1, thresholds=MET, alerts=("AsynqWaitBudgetBurningFast", "AsynqWaitBudgetBurningSlow"),
+             "percentunit", width=4, height=3, decimals=1, thresholds=MET, alerts=("AsynqWaitBudgetBurningFast", "AsynqWaitBudgetBurningSlow"),
              no_value="no spans"),
     ]
 
@@ -69,8 +69,8 @@ def queues() -> dict:
         ("Paused", "short", values(_0=("–", GOOD), _1=("paused", WARNING)), from_redis("asynq_queue_paused")),
     ]
     return table("Queues, worst first", "Click the name of a queue in trouble: its page opens for this time range.",
-                 [instant(column[-1], table=True) for column in columns], [column[:-1] for column in columns],
-                 key=("redis", "queue"), sort="Trouble", height=7, widths={"Trouble": 95, "Finished": 105, "Paused": 80},
+                 [column[-1] for column in columns], [column[:-1] for column in columns],
+                 rows=from_redis("asynq_queue_paused"), key=("redis", "queue"), sort="Trouble", height=7, widths={"Trouble": 95, "Finished": 105, "Paused": 80},
                  links={"Queue": ("Open this queue", QUEUE_PAGE.format("${__value.text:percentencode}"))},
                  alerts=("AsynqQueueWithoutConsumers", "AsynqQueueStalled", "AsynqQueuePausedWithBacklog"))
 
@@ -84,19 +84,19 @@ def alerts() -> list[dict]:
         (f'min(up{{job=~"$job", instance=~"$instance"}} and {WAS_COLLECTOR})', "Collectors"),
     ]
     return [
-        table("Alerts", "Click an alert for its section of the runbook.", [instant(since, table=True)],
+        table("Alerts", "Click an alert for its section of the runbook.", [since],
               [("Since", "dateTimeFromNow")], key=("alertname", "severity", "queue"), titles={"alertname": "Alert"},
-              width=10, height=6, sort="Severity", descending=False,
-              widths={"Alert": 240, "Severity": 90, "Since": 135},
+              width=10, height=7, sort="Severity", descending=False,
+              widths={"Alert": 240, "Severity": 110, "Since": 145},
               hide=("job", "instance", "long", "short", "code", "reason", "state", "redis", "task_type", "spec", "entry_id"),
               links={"Alert": ("Runbook", f"{RUNBOOK}#${{__value.text}}")},
               alerts=ALL_ALERTS, no_value="No alert fires."),
-        timeline("Alerts over time", "Which alert fired when: what came first is often the cause.",
-                 [query(alert_strip(), "{{alertname}}")], FIRED, width=9, height=6, alerts=ALL_ALERTS,
+        timeline("Alerts over time", "Begin with the alert that fired first: it is often the cause.",
+                 [query(alert_strip(), "{{alertname}}")], FIRED, width=9, height=7, alerts=ALL_ALERTS,
                  no_value="No alert fired in this time range."),
         timeline("What Asynq needs", "If one of these is down, repair it before anything else.",
                  [query(expression, name) for expression, name in parts], values(_0=("down", CRITICAL), _1=("up", GOOD)),
-                 width=5, height=6, alerts=("AsynqRedisUnreachable", "AsynqCollectorDown", "AsynqCollectorAbsent")),
+                 width=5, height=7, alerts=("AsynqRedisUnreachable", "AsynqCollectorDown", "AsynqCollectorAbsent")),
     ]
 
 

@@ -2,12 +2,17 @@
 
 Within each group any two are told apart with normal sight, in protanopia, deuteranopia and tritanopia; severities, and states
 that lie on each other in a stack, also in a print without colours. test_dashboards.py measures it. What has a name of its own
-(a queue, a task type, a reason) gets a colour of Grafana's by that name, the same on every panel.
+(a queue, a task type, a reason) gets one of Grafana's colours by its place in the panel: by its name, two of a panel could have
+the same.
 """
 
 # How good or bad something is: thresholds, up and down, alerts.
 GOOD, INFO, WARNING, CRITICAL = "#17AD88", "#4C57C3", "#DE9B1E", "#E13B2A"
 SEVERITIES = {"good": GOOD, "info": INFO, "warning": WARNING, "critical": CRITICAL}
+
+# Of log lines, by the names that loggers give them.
+LEVELS = (dict.fromkeys(("error", "fatal", "panic", "critical"), CRITICAL) | dict.fromkeys(("warn", "warning"), WARNING)
+          | {"info": INFO})
 
 # States of a task in Redis, in the order of the stack; tasks that come, and outcomes of attempts.
 STATES = {"active": "#63A3D3", "pending": "#7C3AA6", "retry": "#F99077", "scheduled": "#6265FC", "aggregating": "#C6C12D",

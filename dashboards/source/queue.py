@@ -7,7 +7,7 @@ from source.common import (AGES, ANY, FAILURES, FIRED, MET, NONE_LEFT, OBJECTIVE
                            RUN, TYPES, WAIT, alert_strip, arriving, collector_variables, counted,
                            data_sources, failure_ratio, from_redis, oldest, processed, quantile, quantiles, queue_variable,
                            size, slow_share, task_type_variable, trace_id)
-from source.palette import CRITICAL, GOOD, WARNING
+from source.palette import CRITICAL, GOOD, LEVELS, WARNING
 
 CALLS = "traces_spanmetrics_calls_total"
 TASKS = 'span.messaging.system = "asynq" && kind = consumer && span.messaging.destination.name =~ "$queue"'
@@ -29,7 +29,7 @@ def now() -> dict:
              alerts=("AsynqOldestPendingTooOld",)),
         stat("Wait p95", "95 % of the tasks start within this time; if it is above the objective, look at arrivals and at busy "
              "workers.", [query(quantile(0.95, WAIT, TYPES), "p95")], "s", width=4, thresholds=AGES, no_value="no spans"),
-        stat("Failing", "If many attempts fail, see which types and errors below.",
+        stat("Failing", "If many attempts fail, look at the failing types and errors below.",
              [query(failure_ratio(), "failing")], "percentunit", width=4, decimals=1, thresholds=FAILURES, no_value="idle",
              alerts=("AsynqFailureRatioHigh",)),
         stat("Dead letters", "Tasks that died in the time range: repair the cause, then run or delete them.",
@@ -39,7 +39,7 @@ def now() -> dict:
              [query(f"1 - max({slow_share('1h')})", "1 hour"), query(f"1 - max({slow_share('3d')})", "3 days")],
              "percentunit", width=4, decimals=1, thresholds=MET, no_value="no spans",
              alerts=("AsynqWaitBudgetBurningFast", "AsynqWaitBudgetBurningSlow")),
-        timeline("Alerts over time", "Which alert fired when: what came first is often the cause.",
+        timeline("Alerts over time", "Begin with the alert that fired first: it is often the cause.",
                  [query(alert_strip(f", {RECORDED}"), "{{alertname}}")], FIRED, height=5, alerts=ALL_ALERTS,
                  no_value="No alert fired for this queue in this time range."),
         timeline("Pauses", "If a pause outlived its reason, unpause the queue.",
@@ -61,8 +61,8 @@ def backlog() -> dict:
               "hang; the age is 0 where Asynq gave no time of readiness.",
               [query(from_redis("asynq_queue_latency_seconds"), "{{queue}}"), query(OBJECTIVE_SECONDS, "objective")], "s",
               limits=("objective",), alerts=("AsynqOldestPendingTooOld",)),
-        lines("Time to drain", "If it rises, add workers: so long would those of now need if nothing more came; no line where "
-              "nothing finishes.", [query(drain, "{{queue}}")], "s"),
+        lines("Time to drain", "If it rises, add workers: the pending tasks need this time at the present rate; no line where nothing "
+              "finishes.", [query(drain, "{{queue}}")], "s"),
         lines("Pending by queue", "Look for the queue that grows.", [query(size("pending"), "{{queue}}")], "short"),
         lines("Overdue tasks", "Scheduled and retry tasks that are due: if their number only rises, no server of the queue forwards "
               "them.", [query(from_redis("asynq_queue_overdue_tasks", by="state"), "{{queue}}: {{state}}")], "short",
@@ -70,10 +70,12 @@ def backlog() -> dict:
         lines("Servers and slots", "If no server consumes the queue, start workers with it in their configuration; slots are what "
               "those servers run at a time, over all their queues.",
               [query(from_redis("asynq_queue_consumers"), "{{queue}}: servers"),
-               query(from_redis("asynq_queue_concurrency"), "{{queue}}: slots")], "short", alerts=("AsynqQueueWithoutConsumers",)),
-        lines("Aggregation groups", "If groups only become more, no server aggregates them.",
+               query(from_redis("asynq_queue_concurrency"), "{{queue}}: slots")], "short", width=24, height=7,
+              alerts=("AsynqQueueWithoutConsumers",)),
+        lines("Aggregation groups", "If their number only rises, no server aggregates them: start one with an aggregator.",
               [query(from_redis("asynq_queue_groups"), "{{queue}}")], "short"),
-        timeline("Listed in Redis", "servers only: asynq:queues lacks the queue, and Asynq's own tools don't see it.",
+        timeline("Listed in Redis", "If it says servers only, follow the runbook: asynq:queues lacks the queue, and Asynq's own tools don't "
+                 "show it.",
                  [query(from_redis("asynq_queue_registered"), "{{queue}}")],
                  values(_0=("servers only", WARNING), _1=("listed", GOOD)), alerts=("AsynqQueueNotRegistered",)),
     ])
@@ -85,9 +87,9 @@ def wait() -> dict:
 
     sampled = "asynq_queue_wait_sampled_seconds"
     return row("Wait", [
-        lines("Wait", "Click a dot to open the trace of a task that waited long; time scheduled ahead and retry delays are no wait.",
+        lines("Wait", "Click a dot to open the trace of a task that waited long; scheduled delay and retry delay don't count.",
               [*quantiles(WAIT, TYPES), query(OBJECTIVE_SECONDS, "objective")], "s", limits=("objective",)),
-        heatmap("Wait of all tasks", "Two bands mean two kinds of tasks: choose a task type to tell them apart." + BAR_NOTE,
+        heatmap("Wait of all tasks", "Two bands mean two kinds of tasks: choose a task type to tell them apart" + BAR_NOTE,
                 [heat(f"sum by (le) ({counted(f'{WAIT}_bucket{{{TYPES}}}')})")], "s"),
         lines("Wait p95 by queue", "Look for the queue that waits.",
               [query(quantile(0.95, WAIT, TYPES, "queue"), "{{queue}}", exemplar=True)], "s"),
@@ -96,7 +98,7 @@ def wait() -> dict:
         lines("Objective met", "Share of the last hour's tasks that started in time: below the dashed objective, the budget burns.",
               [query(f"1 - {slow_share('1h')}", "{{queue}}"), query(OBJECTIVE_RATIO, "objective")], "percentunit",
               limits=("objective",), maximum=1, alerts=("AsynqWaitObjectiveNotMeasured",)),
-        lines("Budget burn rate", "1 just lasts; at 14.4 over an hour or 6 over six hours add capacity at once.",
+        lines("Budget burn rate", "At 1 the budget just lasts; at 14.4 over an hour or 6 over six hours, add capacity at once.",
               [burn(window) for window in ("5m", "1h", "6h", "3d")], "none",
               thresholds=steps((None, GOOD), (1, WARNING), (14.4, CRITICAL)),
               alerts=("AsynqWaitBudgetBurningFast", "AsynqWaitBudgetBurningSlow")),
@@ -104,9 +106,10 @@ def wait() -> dict:
               "are mostly not seen.",
               [query(f"histogram_quantile(0.95, max by (redis, queue, le) "
                      f"(rate({sampled}_bucket{{{QUEUES}}}[$__rate_interval]))) >= 0", "{{queue}}")], "s"),
-        lines("Wait over metrics.quantile-window", "The same numbers as on the status page, of the collector where they are highest.",
-              [query(f"max by (queue, quantile) (asynq_task_wait_quantile_seconds{{{QUEUES}}})", "{{queue}} p{{quantile}}")], "s"),
-        lines("Unmeasured waits", "no_source: give the spans an enqueue stamp; clock_skew: set the clocks; retry is as it should be.",
+        lines("Wait over metrics.quantile-window", "Compare with the status page: these are its numbers, of the collector with the highest.",
+              [query(f'max by (queue) (asynq_task_wait_quantile_seconds{{{QUEUES}, quantile="{share}"}})',
+                     f"{{{{queue}}}} p{round(share * 100)}") for share in (0.99, 0.95, 0.5)], "s"),
+        lines("Unmeasured waits", "If no_source rises, give the spans an enqueue stamp; if clock_skew does, set the clocks; retry is normal.",
               [query(f"sum by (reason) (rate(asynq_task_wait_unknown_total{{{QUEUES}}}[$__rate_interval]))", "{{reason}}")],
               TASKS_PER_SECOND, stack=True),
     ])
@@ -118,12 +121,14 @@ def running() -> dict:
                 f"sum by (queue, task_type) ({FAILED}) / (sum by (queue, task_type) ({ATTEMPTS}) > 0)"),
                ("Wait p95", "s", AGES, quantile(0.95, WAIT, TYPES, "queue, task_type")),
                ("Run time p95", "s", quantile(0.95, RUN, TYPES, "queue, task_type"))]
+    failed = ("round(sum by (queue, task_type, error_type) "
+              f"(increase(asynq_task_failures_total{{{TYPES}}}[$__range]))) > 0")
     return row("Run time and failures", [
         table("Task types", "Look for the type that fails or runs longest.",
-              [instant(column[-1], table=True) for column in by_type], [column[:-1] for column in by_type],
-              key=("queue", "task_type"), sort="Failing", width=24, height=7),
+              [column[-1] for column in by_type], [column[:-1] for column in by_type],
+              rows=f"sum by (queue, task_type) ({ATTEMPTS})", key=("queue", "task_type"), sort="Failing", width=24, height=7),
         lines("Run time", "If it rose, click a dot: the trace of that attempt shows what it waited for.", quantiles(RUN, TYPES), "s"),
-        heatmap("Run time of all attempts", "A band that moves up means that something behind the workers became slow." + BAR_NOTE,
+        heatmap("Run time of all attempts", "A band that moves up means that something behind the workers became slow" + BAR_NOTE,
                 [heat(f"sum by (le) ({counted(f'{RUN}_bucket{{{TYPES}}}')})")], "s"),
         lines("Longest running task", "Above the dashed limit a task does not end: look at its trace, and give it a timeout.",
               [query(from_redis("asynq_queue_longest_running_seconds"), "{{queue}}"),
@@ -131,7 +136,7 @@ def running() -> dict:
               alerts=("AsynqTaskRunsTooLong",)),
         lines("Run time p95 by task type", "If one type became slow, look at a trace of it; slow types deserve their own queue.",
               [query(quantile(0.95, RUN, TYPES, "task_type"), "{{task_type}}", exemplar=True)], "s"),
-        lines("Unmeasured run times", "bad_stamp: the spans have no plausible start and end; clock_skew: set the clocks.",
+        lines("Unmeasured run times", "If bad_stamp rises, repair the start and end of the spans; if clock_skew does, set the clocks.",
               [query(f"sum by (reason) (rate(asynq_task_processing_unknown_total{{{QUEUES}}}[$__rate_interval]))", "{{reason}}")],
               TASKS_PER_SECOND, stack=True),
         lines("Attempts by task type", "Look for the type that takes the workers' time.",
@@ -144,16 +149,15 @@ def running() -> dict:
         lines("Failures by error type", "Look at a failed attempt with the most frequent error, in the table below.",
               [query(f"sum by (error_type) ({ERRORS})", "{{error_type}}")], TASKS_PER_SECOND, stack=True, width=24, height=7,
               alerts=("AsynqFailureRatioHigh",)),
-        table("Errors", "What fails now, the most frequent first, beside what failed in the time range.",
-              [instant(f"sum by (queue, task_type, error_type) ({ERRORS}) > 0", table=True),
-               instant("sum by (queue, task_type, error_type) "
-                       f"(increase(asynq_task_failures_total{{{TYPES}}}[$__range])) > 0", table=True)],
-              [("Rate", TASKS_PER_SECOND), ("In the time range", "short")], key=("queue", "task_type", "error_type"), sort="Rate",
+        table("Errors", "Begin with the error that is the most frequent now; beside it is what failed in the time range.",
+              [f"sum by (queue, task_type, error_type) ({ERRORS}) > 0", failed],
+              [("Rate", TASKS_PER_SECOND), ("In the time range", "short")], rows=f"({failed})",
+              key=("queue", "task_type", "error_type"), sort="Rate",
               width=12, height=8, no_value="No attempt failed."),
-        lines("Failing share by queue", "Above the dashed fifth the alert fires: see which type fails.",
+        lines("Failing share by queue", "Above the dashed line the alert fires: look for the type that fails.",
               [query(failure_ratio("queue"), "{{queue}}")], "percentunit", maximum=1,
               thresholds=steps((None, GOOD), (0.2, CRITICAL)), alerts=("AsynqFailureRatioHigh",)),
-        lines("Share of retries", "If most attempts are retries, the workers are busy with what fails.",
+        lines("Share of retries", "If most attempts are retries, repair what fails: it keeps the workers busy.",
               [query(f"sum by (queue) ({RETRIES}) / (sum by (queue) ({ATTEMPTS}) > 0)", "{{queue}}")], "percentunit", maximum=1),
     ])
 
@@ -161,9 +165,9 @@ def running() -> dict:
 def dead_letters() -> dict:
     dead = f"max by (redis, queue) ({counted(f'asynq_tasks_dead_lettered_total{{{QUEUES}}}')})"
     return row("Retries and dead letters", [
-        lines("Waiting for a retry", "If it grows, repair what the tasks need; they come back by themselves.",
+        lines("Waiting for a retry", "If it grows, repair what the tasks need: they are retried by themselves.",
               [query(size("retry"), "{{queue}}")], "short", stack=True, alerts=("AsynqRetryBacklogGrowing",)),
-        lines("Dead letters", "Repair the cause, then run them again." + BAR_NOTE, [query(dead, "{{queue}}")], "short", bars=True,
+        lines("Dead letters", "Repair the cause, then run them again" + BAR_NOTE, [query(dead, "{{queue}}")], "short", bars=True,
               stack=True, alerts=("AsynqDeadLetters",)),
         lines("Archived", "Run or delete what lies in the archive: nothing else does.", [query(size("archived"), "{{queue}}")],
               "short"),
@@ -186,16 +190,16 @@ def traces() -> dict:
                     [traceql(f"{{ {TASKS} && status = error }}{newest}", table="spans")], links=links),
         trace_table("Slow attempts", "Click one of these attempts of more than a second, newest first, to see its trace below.",
                     [traceql(f"{{ {TASKS} && duration > 1s }}{newest}", table="spans")], links=links),
-        trace_view("Trace", "Put a trace id into the box Trace id above, or click an attempt.", [traceql("${traceId}")]),
+        trace_view("Trace", "Click an attempt, or put the 32 hexadecimal digits of its id into the box Trace above.", [traceql("${traceId}")]),
     ])
 
 
 def logs() -> dict:
     stream = '{service_name=~"$service"} | json | queue=~"$queue"'
     return row("Logs (Loki)", [
-        lines("Log lines by level", "If errors rise, read them below." + BAR_NOTE,
+        lines("Log lines by level", "If errors rise, read them below" + BAR_NOTE,
               [logql(f"sum by (level) (count_over_time({stream} [$__auto]))", "{{level}}")], "short", bars=True, stack=True,
-              width=24, height=7),
+              width=24, height=7, colours=LEVELS),
         log_lines("Log lines of the trace", "Choose a trace above to read what all services logged about it.",
                   # An empty box means no lines, not all that have no trace id. Tempo's search drops leading zeros.
                   [logql('{service_name=~"$service"} | trace_id!="" | trace_id=~"0*$traceId"')], width=12, height=9),
@@ -212,16 +216,16 @@ def services() -> dict:
     latency = "rate(traces_spanmetrics_latency_bucket[$__rate_interval])"
     paired = "rate(traces_service_graph_request_messaging_system_seconds_bucket[$__rate_interval])"
     return row("Services (Tempo's metrics generator)", [
-        node_graph("Service graph", "Look for the service in red: who calls whom, and who enqueues for whom.", [service_map()]),
+        node_graph("Service graph", "Look for a service in red, and at what calls it or enqueues for it.", [service_map()]),
         lines("Rate by service", "Look for the service whose rate changed.", [query(f"sum by (service) ({entry})", "{{service}}")],
               SPANS_PER_SECOND, stack=True),
         lines("Errors by service", "Look for the service whose spans fail.",
               [query(f"sum by (service) ({errors}) / (sum by (service) ({calls}) > 0)", "{{service}}")], "percentunit", maximum=1),
         lines("Duration p95 by service", "Click a dot of the service that became slow to open a trace.",
               [query(f"histogram_quantile(0.95, sum by (le, service) ({latency})) >= 0", "{{service}}", exemplar=True)], "s"),
-        lines("Time between producer and consumer, p95", "Only pairs within 60 s: the truth is the panel Wait.",
+        lines("Time between producer and consumer, p95", "Trust the panel Wait more: only pairs within 60 s are in here.",
               [query(f"histogram_quantile(0.95, sum by (le, client, server) ({paired})) >= 0", "{{client}} → {{server}}")], "s"),
-        lines("Database calls, p95 and p99", "If they became slow, look at the database before the workers; ranges up to "
+        lines("Database calls, p95 and p99", "If they became slow, look at the database before the workers; the range is limited by "
               "query_frontend.metrics.max_duration of Tempo.",
               [traceql('{ span.db.system != nil } | quantile_over_time(duration, .95, .99) by (span.db.system)')], "s", width=24),
     ], collapsed=True)

@@ -45,12 +45,12 @@ def redis() -> dict:
                query(f"sum by (instance) (redis_blocked_clients{{{EXPORTER}}})", "{{instance}} blocked")], "short"),
         lines("Commands", "Compare with the arrivals of tasks: Redis should follow them.",
               [query(all_commands, "{{instance}}")], COMMANDS_PER_SECOND),
-        lines("Evicted keys", "Any evicted key may be a task: set maxmemory-policy to noeviction." + BAR_NOTE,
+        lines("Evicted keys", "Any evicted key may be a task: set maxmemory-policy to noeviction" + BAR_NOTE,
               [query(f"max by (redis) ({counted(f'asynq_redis_evicted_keys_total{{{COLLECTORS}}}')})", "evicted")], "short",
               width=6, bars=True, alerts=("AsynqRedisEvictingKeys",)),
-        lines("Hit ratio", "A fall means that clients ask for keys that are gone.",
+        lines("Hit ratio", "If it falls, look for a client that asks for keys that are gone.",
               [query(f"{hits} / ({hits} + {misses} > 0)", "hits")], "percentunit", width=6, maximum=1),
-        lines("Fragmentation", "Far above 1: restart or defragment; below 1: Redis swaps; it means little below 100 MB.",
+        lines("Fragmentation", "Far above 1, defragment or restart; below 1, Redis swaps: give it memory; below 100 MB it means little.",
               [query(f"redis_mem_fragmentation_ratio{{{EXPORTER}}}", "{{instance}}")], "none"),
     ])
 
@@ -63,7 +63,7 @@ def database() -> dict:
         return f"sum by (datname) (rate({name}{{{DATABASES}}}[$__rate_interval]))"
 
     return row("PostgreSQL", [
-        lines("Connections by state", "Those idle in transaction hold locks and do nothing: look for the service that forgets them.",
+        lines("Connections by state", "If many are idle in transaction, look for the service that leaves them open: they hold locks.",
               [query(f"sum by (state) (pg_stat_activity_count{{{DATABASES}}})", "{{state}}")], "short", stack=True),
         lines("Connections used", "At 100 % of max_connections workers can't connect: raise it, or pool connections.",
               [query(f"{used} / max by (instance) (pg_settings_max_connections{{{SERVER}}})", "{{instance}}")], "percentunit",
@@ -76,7 +76,7 @@ def database() -> dict:
                for share in (0.99, 0.95)], "s"),
         lines("Statements", "Look for a step up without more tasks.",
               [query(rate(STATEMENTS + "_calls_total"), "{{datname}}")], "suffix:calls/s"),
-        lines("Transactions", "Many rolled back ones are failing tasks.",
+        lines("Transactions", "If many are rolled back, look at the failing tasks.",
               [query(rate("pg_stat_database_xact_commit"), "{{datname}} committed"),
                query(rate("pg_stat_database_xact_rollback"), "{{datname}} rolled back")], "suffix:tx/s"),
         lines("Deadlocks and conflicts", "Each one is a task that failed: look for tasks that lock the same rows in another order."
@@ -84,7 +84,7 @@ def database() -> dict:
               [query(f"sum by (datname) ({counted(f'pg_stat_database_deadlocks{{{DATABASES}}}')})", "{{datname}} deadlocks"),
                query(f"sum by (datname) ({counted(f'pg_stat_database_conflicts{{{DATABASES}}}')})", "{{datname}} conflicts")],
               "short", bars=True),
-        lines("Database size", "If it grows without an end, delete or partition old rows.",
+        lines("Database size", "If it only grows, delete or partition old rows.",
               [query(f"max by (instance, datname) (pg_database_size_bytes{{{DATABASES}}})", "{{datname}}")], "bytes"),
     ], collapsed=True)
 

@@ -46,7 +46,7 @@ def workers() -> dict:
               [query(f"sum({BUSY})", "busy"), query(f"sum({SLOTS})", "slots")], "short", limits=("slots",)),
         lines("Slots busy by server", "If one server is full while others are idle, its queues have too few servers.",
               [query(f"{BUSY} / ({SLOTS} > 0)", "{{host}} {{pid}}")], "percentunit", maximum=1),
-        lines("Servers by status", "stopped: the server was told to take no more tasks; start it again or end it.",
+        lines("Servers by status", "If a server is stopped, it takes no more tasks: start it again or end it.",
               [query(f"max by (redis, status) (asynq_servers{{{COLLECTORS}}})", "{{status}}")], "short"),
         lines("Orphaned tasks by queue", "Tasks whose worker died: a live server of the queue takes them back within two minutes.",
               [query(from_redis("asynq_queue_orphaned_tasks"), "{{queue}}")], "short", alerts=("AsynqOrphanedTasks",)),
@@ -58,13 +58,13 @@ def cron() -> dict:
         return f"1000 * max by (task_type, spec, entry_id) (asynq_scheduler_entry_{name}_timestamp_seconds{{{COLLECTORS}}})"
 
     return row("Cron", [
-        table("Cron entries", "A next tick in the past: the scheduler hangs, restart it; enqueued before the last tick: enqueueing "
-              "fails, read its log.",
-              [instant(tick(name), table=True) for name in ("next_enqueue", "prev_enqueue", "last_enqueued")],
+        table("Cron entries", "If the next tick is in the past, restart the scheduler; if Enqueued is before the last tick, read its log: "
+              "enqueueing fails.",
+              [tick(name) for name in ("next_enqueue", "prev_enqueue", "last_enqueued")],
               [("Next tick", "dateTimeFromNow"), ("Last tick", "dateTimeFromNow"), ("Enqueued", "dateTimeFromNow")],
-              key=("task_type", "spec", "entry_id"), height=6, widths={"Entry id": 360},
+              rows=tick("next_enqueue"), key=("task_type", "spec", "entry_id"), height=6, widths={"Entry id": 360},
               alerts=("AsynqSchedulerEntryOverdue", "AsynqSchedulerNotEnqueueing")),
-        lines("Entries of live schedulers", "A step down: a scheduler died, or a release registers fewer entries.",
+        lines("Entries of live schedulers", "After a step down, look for a dead scheduler, or a release with fewer entries.",
               [query(f"max by (redis) (asynq_scheduler_entries{{{COLLECTORS}}})", "entries")], "short",
               alerts=("AsynqSchedulerEntriesMissing",)),
         lines("Schedulers of each entry", "Above 1, several schedulers enqueue the task at each tick: end all but one.",

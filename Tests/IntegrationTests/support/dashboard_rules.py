@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from support import alert_rules
-from support.dashboards import all_panels, panels, variables
+from support.dashboards import COLUMNS, all_panels, panels, variables
 
 OVERVIEW = "asynq-overview"
 OVERVIEW_PANELS_MAX = 15
@@ -137,8 +137,24 @@ def shown_data_sources(dashboard: dict) -> list[str]:
             for variable in variables(dashboard) if variable["type"] == "datasource" and variable["hide"] == 0]
 
 
+def long_descriptions(dashboard: dict) -> list[str]:
+    return [f"{_where(panel)}: the description is one sentence on what to do" for panel in panels(dashboard)
+            if not re.fullmatch(r"(?:(?![.!?] [A-Z(]).)+\.", panel["description"])]
+
+
+def holes(dashboard: dict) -> list[str]:
+    """A line of panels that ends before the edge leaves a part of the screen empty."""
+    findings = []
+    for group in (dashboard["panels"], *(panel.get("panels", []) for panel in dashboard["panels"])):
+        ends: dict[int, int] = {}
+        for place in (panel["gridPos"] for panel in group):
+            ends[place["y"]] = max(ends.get(place["y"], 0), place["x"] + place["w"])
+        findings += [f"the panels at y = {y} end at column {end} of {COLUMNS}" for y, end in ends.items() if end != COLUMNS]
+    return findings
+
+
 RULES = [merged_states, flooding_annotations, covered_heatmaps, wrong_units, poor_legends, too_many_panels, floating_axes,
-         missing_runbook_links, silent_panels, shown_data_sources]
+         missing_runbook_links, silent_panels, shown_data_sources, long_descriptions, holes]
 
 
 # --- Of all dashboards together ----------------------------------------------------------------------------------------

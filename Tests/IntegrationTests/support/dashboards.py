@@ -300,15 +300,20 @@ def trace_table_problems(dashboard: dict) -> list[str]:
         fields = TRACE_TABLE_FIELDS[target["tableType"]]
         if "newest" in panel["description"] and not target["query"].endswith(" with (most_recent=true)"):
             findings.append(f"{_where(panel)}: newest first, where a search ends with the first matches that it finds")
-        linked = 0
+        linked, hidden = 0, set()
         for override in panel["fieldConfig"]["overrides"]:
             name = override["matcher"]["options"]
-            if not fields.get(name):
+            hides = any(part["id"] == "custom.hideFrom" and part["value"]["viz"] for part in override["properties"])
+            hidden |= {name} if hides else set()
+            is_attribute = f"span.{name} " in target["query"]
+            if not (fields.get(name) or is_attribute or hides and name in fields):
                 findings.append(f"{_where(panel)}: an override of {name}, which is no field to be seen")
             linked += any(part["id"] == "links" for part in override["properties"])
         findings += [f"{_where(panel)}: a link with the field {name}, which is not there"
                      for name in re.findall(r"__data\.fields\.(\w+)", json.dumps(panel["fieldConfig"]["overrides"]))
                      if name not in fields]
+        findings += [f"{_where(panel)}: {name} is shown by newer Grafanas, which know hideFrom"
+                     for name, is_seen in fields.items() if not is_seen and name not in hidden]
         if not linked:
             findings.append(f"{_where(panel)}: no link to the trace")
     return findings
