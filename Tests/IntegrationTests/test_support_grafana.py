@@ -26,7 +26,7 @@ def public(tmp_path):
     folder = tmp_path / "grafana" / "public"
     entry = {"assets": {"js": ["public/build/x.js"], "css": ["public/build/x.css"]}}
     files = {"build/assets-manifest.json": {"entrypoints": {"app": entry, "dark": entry, "light": entry}}}
-    for kind, names in (("datasource", ("prometheus", "grafana", "mixed", "dashboard")), ("panel", ("stat",))):
+    for kind, names in (("datasource", ("prometheus", "tempo", "loki", "grafana", "mixed", "dashboard")), ("panel", ("stat",))):
         files |= {f"app/plugins/{kind}/{name}/plugin.json": {"id": name, "name": name, "type": kind} for name in names}
     for path, content in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -78,6 +78,28 @@ def test_a_data_source_that_is_missing_is_said_to_be(api):
     assert requests.get(f"{api.url}/api/datasources/uid/tempo/resources/x").status_code == 404
 
 
+def test_data_sources_are_those_of_the_provisioning(api):
+    sources = requests.get(f"{api.url}/api/frontend/settings").json()["datasources"]
+    assert sources["Prometheus"]["jsonData"]["exemplarTraceIdDestinations"] == [{"name": "trace_id", "datasourceUid": "asynq-tempo"}]
+    assert sources["Loki"]["jsonData"]["derivedFields"][0]["url"] == "${__value.raw}" and sources["Tempo"]["uid"] == "asynq-tempo"
+
+
+def test_tempo_and_loki_answer_and_say_what_they_do_not_know(api):
+    proxied, resources = f"{api.url}/api/datasources/proxy/uid/asynq-tempo", f"{api.url}/api/datasources/uid/asynq-loki/resources"
+    asked = {"q": "{ status = error }", "start": 0, "end": 1, "limit": 20}
+    assert requests.get(f"{proxied}/api/search", params=asked).json() == {"traces": [], "metrics": {}}
+    assert requests.get(f"{proxied}/api/search", params=asked | {"q": "{ a || b }"}).status_code == 400
+    assert requests.get(f"{resources}/label/service_name/values").json()["data"] == []
+    assert requests.get(f"{proxied}/api/nothing").status_code == 404 and api.unknown["asynq-tempo: api/nothing"] == 1
+
+
+def test_an_imported_dashboard_is_served(api):
+    content = {"uid": "one", "title": "One", "tags": [], "panels": []}
+    answer = requests.post(f"{api.url}/api/dashboards/import", json={"dashboard": content, "inputs": [], "overwrite": True}).json()
+    assert answer["importedUrl"] == "/d/one" and api.imported["dashboard"] == content
+    assert requests.get(f"{api.url}/api/dashboards/uid/one").json()["dashboard"]["title"] == "One"
+
+
 def test_a_call_that_is_not_known_is_counted(api):
     assert requests.get(f"{api.url}/api/new").status_code == 404 and api.unknown["/api/new"] == 1
 
@@ -119,6 +141,12 @@ def test_intervals_in_an_expression_are_filled_in():
     assert asked.expression == "rate(x[65s]) * 60000 + y[3600s]" and source.form["step"] == 60
 
 
+def test_a_panel_with_an_interval_has_no_shorter_step():
+    source = Answers("", 5)
+    source.ask({"refId": "A", "expr": "x", "range": True, "intervalMs": 60_000, "maxDataPoints": 100}, 0, 600)
+    assert source.form["step"] == 60
+
+
 def test_of_the_exemplars_those_are_kept_that_stand_out():
     rows = [({}, {"timestamp": time, "value": value}) for time, value in ((0, 1), (1, 1.1), (2, 9), (60, 1), (61, 1.2))]
     assert sorted(row["value"] for _, row in sampled(rows, 60)) == [1.1, 1.2, 9] and sampled([], 60) == []
@@ -143,9 +171,9 @@ def _panel(kind: str, **defaults) -> dict:
             "options": {"colorMode": "value", "reduceOptions": {"calcs": ["lastNotNull"]}}}
 
 
-def _shown(words=(), texts=(), colours=(), error=False, cut=()) -> ShownPanel:
+def _shown(words=(), texts=(), colours=(), error=False, cut=(), links=()) -> ShownPanel:
     drawn = [{"texts": [[text, "#fff", text == "cut"] for text in texts], "colours": list(colours), "pixels": 10_000}]
-    return ShownPanel("panel-1", "P", error, [0, 0, 10, 10], [list(word) for word in words], list(cut), drawn)
+    return ShownPanel("panel-1", "P", error, [0, 0, 10, 10], [list(word) for word in words], list(cut), drawn, list(links))
 
 
 def _found(panel: dict, shown: ShownPanel, *values: float, uid="asynq-x", lines=1, error="", width=1440) -> list[str]:
@@ -162,7 +190,7 @@ WELL = {
     "lines": (LINES, _shown(texts=["0", "5"]), (0, 5)),
     "lines below 0": (LINES, _shown(texts=["-5", "5"]), (-5, 5)),
     "nothing there": (STAT, _shown([("no queue", "rgb(0, 0, 0)")]), ()),
-    "no Tempo": (_panel("traces") | {"datasource": {"type": "tempo"}}, _shown(error=True), ()),
+    "a trace": (_panel("traces"), _shown(links=["/d/x?var-queue=a%2Fb&from=1", "https://wiki.example/x#A"]), (3,)),
 }
 WRONG = {
     "is not drawn": (STATES, _shown(colours=[GREEN]), (1, 0)),
@@ -172,6 +200,9 @@ WRONG = {
     "where A has numbers": (LINES, _shown([("No data", "rgb(0, 0, 0)")]), (0, 5)),
     "not what is missing": (LINES, _shown([("No data", "rgb(0, 0, 0)")]), ()),
     "where every query has numbers": (STAT, _shown([("no queue", "rgb(115, 191, 105)")]), (1,)),
+    "finds no trace x": (_panel("traces"), _shown(), ()),
+    "links to /d/x?var-queue=&": (LINES, _shown(links=["/d/x?var-queue=&from=1"]), (0, 5)),
+    "links to /d/x?a=${__value": (LINES, _shown(links=["/d/x?a=$%7B__value.text%7D"]), (0, 5)),
     "an error mark": (LINES, _shown(error=True), (0, 5)),
     "-5 on an axis": (LINES, _shown(texts=["-5", "5"]), (0, 5)),
     "has no room for 'long'": (LINES, _shown(cut=["long"]), (0, 5)),

@@ -11,36 +11,47 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import requests
+import yaml
 
 from support.grafana.data_frames import Asked, PrometheusSource
 from support.grafana.front_end import DataSource, FrontEnd
+from support.grafana.logs import Logs
+from support.grafana.traces import NotUnderstood, Traces
 from support.ports import free_port
+from support.programs import REPOSITORY
 
-PROMETHEUS = "asynq-prometheus"
+# The data sources are those of dashboards/provisioning.
+PROVISIONED = REPOSITORY / "dashboards" / "provisioning" / "datasources" / "asynq.yml"
+PROMETHEUS, TEMPO, LOKI = "asynq-prometheus", "asynq-tempo", "asynq-loki"
+# What the page of imports wants of its visitor.
+IMPORTING = ("dashboards:create", "dashboards:write", "folders:create")
 RIGHTS = {f"can{right}": False for right in ("Save", "Edit", "Admin", "Star", "Delete")}
 # What is answered with nothing, because there is none of it here.
 EMPTY_OBJECTS = ("/api/user/preferences", "/api/frontend-metrics", "/api/live/publish", "/api/login/ping",
                  "/api/user/auth-tokens/rotate")
-EMPTY_LISTS = ("/api/annotations", "/api/access-control/teams/roles", "/api/ruler", "/api/library-elements", "/api/user/orgs")
+EMPTY_LISTS = ("/api/annotations", "/api/access-control/teams/roles", "/api/ruler", "/api/library-elements", "/api/user/orgs",
+               "/api/folders")
 
 
 class GrafanaAPI:
-    """Serves until `stop`. Only Prometheus is there: Tempo and Loki are no data sources of this Grafana."""
+    """Serves until `stop`. Prometheus is a real one; in place of Tempo and Loki are `traces`, and log lines made of them."""
 
-    def __init__(self, front_end: FrontEnd, prometheus_url: str, scrape_interval: float):
+    def __init__(self, front_end: FrontEnd, prometheus_url: str, scrape_interval: float, traces: Traces | None = None):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.unknown: Counter[str] = Counter()
         self._front_end = front_end
         self._dashboards: dict[str, dict] = {}
         self._asked: dict[int, list[Asked]] = defaultdict(list)
+        # What the page of imports posted last.
+        self.imported: dict = {}
         self._lock = threading.Lock()
         self._running, self._last = 0, time.monotonic()
-        options = {"timeInterval": f"{scrape_interval:g}s", "httpMethod": "POST", "prometheusType": "Prometheus"}
-        self._urls = {PROMETHEUS: prometheus_url}
+        self._prometheus_url = prometheus_url
         self._prometheus = PrometheusSource(prometheus_url, scrape_interval)
-        source = DataSource(PROMETHEUS, "prometheus", "Prometheus", prometheus_url, options, is_default=True)
-        self._settings = front_end.settings([source], f"{self.url}/")
+        self._traces = traces or Traces()
+        self._logs = Logs(self._traces)
+        self._settings = front_end.settings(_provisioned(f"{scrape_interval:g}s"), f"{self.url}/")
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), _Handler)
         self._server.daemon_threads = True
         self._server.api = self
@@ -90,7 +101,10 @@ class GrafanaAPI:
             return 200, mimetypes.guess_type(path)[0] or "application/octet-stream", file.read_bytes()
         if not path.startswith(("/api/", "/apis/")):
             theme = parse_qs(url.query).get("theme", ["dark"])[0]
-            return 200, "text/html; charset=utf-8", self._front_end.page(self._settings, theme).encode()
+            permissions = IMPORTING if path == "/dashboard/import" else ()
+            return 200, "text/html; charset=utf-8", self._front_end.page(self._settings, theme, permissions).encode()
+        if path == "/api/dashboards/import":
+            return 200, "application/json", json.dumps(self._import(json.loads(body))).encode()
         if path == "/api/ds/query":
             return self._queries(headers, json.loads(body))
         if match := re.fullmatch(r"/api/datasources/(?:uid|proxy/uid)/([^/]+)/(?:resources/)?(.*)", path):
@@ -121,26 +135,72 @@ class GrafanaAPI:
         self.unknown[path] += 1
         return 404, {"message": "Not found"}
 
+    def _import(self, body: dict) -> dict:
+        self.imported = body
+        self.show(body["dashboard"])
+        uid = body["dashboard"]["uid"]
+        return {"uid": uid, "title": body["dashboard"]["title"], "imported": True, "importedUri": f"db/{uid}",
+                "importedUrl": f"/d/{uid}", "slug": uid, "dashboardId": 1, "folderId": 0, "folderUid": "", "pluginId": "",
+                "importedRevision": 1, "revision": 1, "description": "", "path": "", "removed": False}
+
     def _queries(self, headers, body: dict) -> tuple[int, str, bytes]:
         start, end = (float(body[key]) / 1000 for key in ("from", "to"))
         results = {}
         for query in body["queries"]:
-            if (query.get("datasource") or {}).get("uid") != PROMETHEUS:
-                results[query["refId"]] = {"status": 404, "error": "data source not found", "frames": []}
-                continue
-            results[query["refId"]], asked = self._prometheus.ask(query, start, end)
+            results[query["refId"]], asked = self._ask(query, start, end)
             # Annotations and variables are of no panel.
             with self._lock:
                 self._asked[int(headers.get("X-Panel-Id") or 0)].append(asked)
         failed = any(result["status"] != 200 for result in results.values())
         return 400 if failed else 200, "application/json", json.dumps({"results": results}).encode()
 
+    def _ask(self, query: dict, start: float, end: float) -> tuple[dict, Asked]:
+        uid = (query.get("datasource") or {}).get("uid")
+        if uid == PROMETHEUS:
+            return self._prometheus.ask(query, start, end)
+        try:
+            if uid not in (TEMPO, LOKI):
+                raise NotUnderstood("data source not found")
+            answer = (self._traces if uid == TEMPO else self._logs).ask(query, start, end)
+        except NotUnderstood as error:
+            answer = {"status": 400, "error": str(error), "frames": []}
+        rows = [float(len(frame["data"]["values"][0])) for frame in answer["frames"]]
+        return answer, Asked(query["refId"], query.get("expr") or query.get("query") or "",
+                             [({}, [count]) for count in rows if count], answer.get("error", ""))
+
     def _proxied(self, method: str, uid: str, rest: str, headers, body: bytes) -> tuple[int, str, bytes]:
-        if uid not in self._urls:
-            return 404, "application/json", b'{"message": "Data source not found"}'
-        sent = {"Content-Type": headers["Content-Type"]} if headers.get("Content-Type") else {}
-        answer = requests.request(method, f"{self._urls[uid]}/{rest}", data=body or None, headers=sent, timeout=60)
-        return answer.status_code, answer.headers.get("Content-Type", "application/json"), answer.content
+        if uid == PROMETHEUS:
+            sent = {"Content-Type": headers["Content-Type"]} if headers.get("Content-Type") else {}
+            answer = requests.request(method, f"{self._prometheus_url}/{rest}", data=body or None, headers=sent, timeout=60)
+            return answer.status_code, answer.headers.get("Content-Type", "application/json"), answer.content
+        path, _, arguments = rest.partition("?")
+        asked = {name: values[0] for name, values in parse_qs(arguments).items()}
+        try:
+            status, content = 200, self._resource(uid, path, asked)
+        except NotUnderstood as error:
+            status, content = 400, {"message": str(error)}
+        if content is None:
+            self.unknown[f"{uid}: {path}"] += 1
+            status, content = 404, {"message": "Not found"}
+        return status, "application/json", json.dumps(content).encode()
+
+    def _resource(self, uid: str, path: str, asked: dict[str, str]) -> object:
+        """What Tempo and Loki answer beside queries; nothing where that is not known here."""
+        if (uid, path) == (TEMPO, "api/search"):
+            return self._traces.search(asked["q"], float(asked["start"]), float(asked["end"]), int(asked["limit"]))
+        if (uid, path) == (TEMPO, "api/status/buildinfo"):
+            return {"version": "3.0.3"}
+        if (uid, path) == (LOKI, "label/service_name/values"):
+            return {"status": "success", "data": self._logs.services()}
+        return None
+
+
+def _provisioned(scrape_interval: str) -> list[DataSource]:
+    """As Grafana reads the file: $$ is a dollar there."""
+    content = yaml.safe_load(PROVISIONED.read_text(encoding="utf-8").replace("$$", "$"))
+    return [DataSource(one["uid"], one["type"], one["name"], one["url"],
+                       one["jsonData"] | ({"timeInterval": scrape_interval} if one["type"] == "prometheus" else {}),
+                       is_default=one.get("isDefault", False)) for one in content["datasources"]]
 
 
 def _meta(uid: str) -> dict:

@@ -1,6 +1,8 @@
 """Headless Chromium with a dashboard in it, and what its panels show: texts and colours, of the DOM and of canvases."""
 
+import json
 import math
+import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +19,8 @@ LOAD_SECONDS = 120
 STILL_SECONDS = 90
 QUIET_SECONDS = 1.0
 SCREENS_MAX = 20
+# The variable of the trace that is looked at.
+TRACE_VARIABLE = "traceId"
 PANELS = 'section[data-testid^="data-testid Panel header"]'
 
 # The menu is folded in, as a visitor may have it; otherwise it takes 250 pixels of the width.
@@ -85,9 +89,10 @@ sections => sections.map(section => {
         range.selectNodeContents(walk.currentNode);
         const place = range.getBoundingClientRect();
         for (let one = walk.currentNode.parentElement; one !== section; one = one.parentElement) {
-            const limits = one.getBoundingClientRect();
-            const hides = getComputedStyle(one).overflowX !== 'visible';
-            if (hides && (place.left < limits.left - 2 || place.right > limits.right + 2)) {
+            const limits = one.getBoundingClientRect(), look = getComputedStyle(one);
+            const hides = look.overflowX !== 'visible';
+            const isShortened = look.textOverflow === 'ellipsis' && look.whiteSpace === 'nowrap' && one.scrollWidth > one.clientWidth + 1;
+            if (isShortened || hides && (place.left < limits.left - 2 || place.right > limits.right + 2)) {
                 cut.push(text);
                 break;
             }
@@ -99,6 +104,7 @@ sections => sections.map(section => {
         title: section.dataset.testid.replace(/^data-testid Panel header ?/, ''),
         error: !!section.querySelector('[data-testid="data-testid Panel status error"]'),
         box: [shape.x, shape.y + SCROLLER.scrollTop, shape.width, shape.height], words, cut, drawn,
+        links: [...section.querySelectorAll('a[href]')].map(one => one.getAttribute('href')),
     };
 }).filter(panel => panel)
 """.replace("SCROLLER", SCROLLER.strip())
@@ -113,6 +119,7 @@ class ShownPanel:
     words: list[list[str]]  # text and colour
     cut: list[str]  # those of them that do not fit in their place
     drawn: list[dict]  # of each canvas: texts with their colours and whether they are cut, colours with their pixels
+    links: list[str] = field(default_factory=list)  # where they lead
 
     @property
     def texts(self) -> list[str]:
@@ -122,7 +129,7 @@ class ShownPanel:
 @dataclass
 class ShownDashboard:
     panels: list[ShownPanel]
-    variable_lines: int
+    bar_lines: int
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -168,9 +175,29 @@ class Browser:
                 page.wait_for_selector(PANELS, timeout=LOAD_SECONDS * 1000)
             except PlaywrightTimeout:
                 return ShownDashboard([], 0, problems + [f"no panel within {LOAD_SECONDS} s"])
-            return ShownDashboard(self._read(page, pictures, problems), _variable_lines(page), problems)
+            if any(one["name"] == TRACE_VARIABLE for one in dashboard["templating"]["list"]):
+                self._open_a_trace(page, problems)
+            return ShownDashboard(self._read(page, pictures, problems), _bar_lines(page, dashboard), problems)
         finally:
             page.close()
+
+    def import_problems(self, file: Path) -> list[str]:
+        """Imports a dashboard's file as a visitor does: nothing is to be asked for, and what is saved is what the file says."""
+        page = self._chromium.new_page(viewport={"width": 1440, "height": HEIGHT_PIXELS})
+        milliseconds = LOAD_SECONDS * 1000
+        try:
+            page.goto(f"{self._api.url}/dashboard/import", wait_until="domcontentloaded", timeout=milliseconds)
+            page.set_input_files("input[type=file]", file, timeout=milliseconds)
+            page.click('[data-testid="data-testid-import-dashboard-submit"]', timeout=milliseconds)
+            page.wait_for_selector(PANELS, timeout=milliseconds)
+        except PlaywrightTimeout as error:
+            return [f"import of {file.name}: {str(error).splitlines()[0]}"]
+        finally:
+            page.close()
+        posted = self._api.imported
+        problems = ["asks for inputs"] if posted["inputs"] else []
+        problems += [] if posted["dashboard"] == json.loads(file.read_text(encoding="utf-8")) else ["is not saved as the file says"]
+        return [f"import of {file.name}: {problem}" for problem in problems]
 
     def _read(self, page: Page, pictures: Path, problems: list[str]) -> list[ShownPanel]:
         found: dict[str, ShownPanel] = {}
@@ -180,11 +207,21 @@ class Browser:
                 found[panel["key"] or panel["title"]] = ShownPanel(**panel)
             page.screenshot(path=pictures.with_suffix(f".{screen}{pictures.suffix}"), animations="disabled",
                             timeout=LOAD_SECONDS * 1000)
-            step = HEIGHT_PIXELS - OVERLAP_PIXELS
-            if not page.evaluate(f"() => {{ const one = {SCROLLER}, before = one.scrollTop; one.scrollTop += {step};"
-                                 " return one.scrollTop > before; }"):
+            if not _scroll(page):
                 break
         return list(found.values())
+
+    def _open_a_trace(self, page: Page, problems: list[str]) -> None:
+        """As a visitor does: a click on the first attempt that the page has, and back to its top."""
+        link = page.locator(f'a[href*="var-{TRACE_VARIABLE}="]')
+        self._until_still(page, problems, "before a trace")
+        while not link.count() and _scroll(page):
+            self._until_still(page, problems, "before a trace")
+        if link.count():
+            link.first.click(timeout=LOAD_SECONDS * 1000)
+            page.wait_for_url(re.compile(rf"var-{TRACE_VARIABLE}=\w"), timeout=LOAD_SECONDS * 1000)
+            page.mouse.move(0, 0)
+        page.evaluate(f"() => {{ {SCROLLER}.scrollTop = 0; }}")
 
     def _until_still(self, page: Page, problems: list[str], where: str) -> None:
         """No query runs, no panel is loading or still to come, and the texts stay as they are."""
@@ -199,7 +236,15 @@ class Browser:
         problems.append(f"{where}: not still after {STILL_SECONDS} s; loading: {before[0]['loading']}")
 
 
-def _variable_lines(page: Page) -> int:
-    tops = page.eval_on_selector_all('[data-testid="data-testid template variable"]',
-                                     "all => all.map(one => Math.round(one.getBoundingClientRect().y))")
+def _scroll(page: Page) -> bool:
+    """A screen down, if there is more."""
+    return page.evaluate(f"() => {{ const one = {SCROLLER}, before = one.scrollTop; one.scrollTop += {HEIGHT_PIXELS - OVERLAP_PIXELS};"
+                         " return one.scrollTop > before; }")
+
+
+def _bar_lines(page: Page, dashboard: dict) -> int:
+    """How many lines the variables and the links to other dashboards take."""
+    tops = page.eval_on_selector_all('[data-testid="data-testid template variable"], button', """
+        (all, titles) => all.filter(one => one.tagName !== 'BUTTON' || titles.includes(one.textContent.trim()))
+            .map(one => Math.round(one.getBoundingClientRect().y / 20))""", [link["title"] for link in dashboard["links"]])
     return len(set(tops))

@@ -49,8 +49,8 @@ class PrometheusSource:
 
     def ask(self, query: dict, start: float, end: float) -> tuple[dict, Asked]:
         """The answer to one query of `api/ds/query`, and what it was."""
-        step = max(seconds(query.get("interval", "")) or self._scrape_interval, self._scrape_interval,
-                   rounded((end - start) / max(1, query.get("maxDataPoints") or 1000)))
+        least = seconds(query.get("interval", "")) or query.get("intervalMs", 0) / 1000 or self._scrape_interval
+        step = max(least, rounded((end - start) / max(1, query.get("maxDataPoints") or 1000)))
         expression = self._filled_in(query.get("expr") or "", step, end - start)
         asked = Asked(query["refId"], expression, [])
         frames: list[dict] = []
@@ -93,8 +93,8 @@ class PrometheusSource:
             meta = {"type": "timeseries-multi" if kind == "range" else "numeric-multi", "typeVersion": [0, 1],
                     "custom": {"resultType": "matrix" if kind == "range" else "vector"},
                     "executedQueryString": f"Expr: {asked.expression}\nStep: {duration(step)}"}
-            time_field = _field("Time", "time", {"interval": step * 1000} if kind == "range" else {})
-            value_field = _field("Value", "number", {"displayNameFromDS": name} if name else {}) | {"labels": row["metric"]}
+            time_field = field("Time", "time", {"interval": step * 1000} if kind == "range" else {})
+            value_field = field("Value", "number", {"displayNameFromDS": name} if name else {}) | {"labels": row["metric"]}
             frames.append({"schema": {"refId": asked.reference, "name": name, "meta": meta, "fields": [time_field, value_field]},
                            "data": _columns([round(float(time) * 1000) for time, _ in points], numbers)})
 
@@ -104,7 +104,7 @@ class PrometheusSource:
         if not rows:
             return []
         labels = sorted({label for all_labels, _ in rows for label in all_labels})
-        fields = [_field("Time", "time", {}), _field("Value", "number", {}), *(_field(label, "string", {}) for label in labels)]
+        fields = [field("Time", "time", {}), field("Value", "number", {}), *(field(label, "string", {}) for label in labels)]
         columns = _columns([round(float(exemplar["timestamp"]) * 1000) for _, exemplar in rows],
                            [float(exemplar["value"]) for _, exemplar in rows])
         columns["values"] += [[all_labels.get(label, "") for all_labels, _ in rows] for label in labels]
@@ -134,9 +134,9 @@ def _name(legend: str, labels: dict, expression: str) -> str:
     return f"{labels.get('__name__', '')}{{{inner}}}" if labels else expression
 
 
-def _field(name: str, kind: str, config: dict) -> dict:
-    frame = {"time": "time.Time", "number": "float64", "string": "string"}[kind]
-    return {"name": name, "type": kind, "typeInfo": {"frame": frame}, "config": config}
+def field(name: str, kind: str, config: dict) -> dict:
+    frame = {"time": "time.Time", "number": "float64", "string": "string", "json": "json.RawMessage"}[kind]
+    return {"name": name, "type": "other" if kind == "json" else kind, "typeInfo": {"frame": frame}, "config": config}
 
 
 def _columns(times: list[int], numbers: list[float]) -> dict:

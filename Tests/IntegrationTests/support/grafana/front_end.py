@@ -83,14 +83,14 @@ class FrontEnd:
                 "isDefault": source.is_default, "access": "proxy", "preload": False, "jsonData": source.options,
                 "module": plugin["module"], "cachingConfig": {"enabled": False, "TTLMs": 0}} | proxy
 
-    def page(self, settings: dict, theme: str) -> str:
-        """The page that loads the front end, whatever the path in it."""
+    def page(self, settings: dict, theme: str, permissions: tuple[str, ...] = ()) -> str:
+        """The page that loads the front end, whatever the path in it. `permissions`: more than a viewer has."""
         app, styles = self._entries["app"]["assets"], self._entries[theme]["assets"]["css"]
         assets = {"contentDeliveryURL": "", "dark": self._entries["dark"]["assets"]["css"][0],
                   "light": self._entries["light"]["assets"]["css"][0],
                   "jsFiles": [{"filePath": path, "integrity": ""} for path in app["js"]],
                   "cssFiles": [{"filePath": path, "integrity": ""} for path in app.get("css", [])]}
-        boot = {"user": _viewer(theme), "settings": settings, "assets": assets,
+        boot = {"user": _viewer(theme, permissions), "settings": settings, "assets": assets,
                 "navTree": [{"id": "dashboards/browse", "text": "Dashboards", "url": "/dashboards", "icon": "apps"}]}
         links = "".join(f'<link rel="stylesheet" href="{html.escape(path)}">' for path in [*app.get("css", []), *styles])
         scripts = "".join(f'<script src="{html.escape(path)}" defer></script>' for path in app["js"])
@@ -117,9 +117,9 @@ def _plugin(file: Path, public: Path) -> dict:
                        "extensionPoints": []}}
 
 
-def _viewer(theme: str) -> dict:
+def _viewer(theme: str, permissions: tuple[str, ...]) -> dict:
     return {"isSignedIn": True, "id": 1, "uid": "viewer", "login": "viewer", "name": "viewer", "email": "", "theme": theme,
             "lightTheme": theme == "light", "orgCount": 1, "orgId": 1, "orgName": "Main Org.", "orgRole": "Viewer",
             "isGrafanaAdmin": False, "gravatarUrl": "", "timezone": "browser", "weekStart": "browser", "locale": "en-US",
-            "language": "en-US", "regionalFormat": "en-US", "permissions": {name: True for name in PERMISSIONS},
+            "language": "en-US", "regionalFormat": "en-US", "permissions": dict.fromkeys(PERMISSIONS + permissions, True),
             "analytics": {"identifier": ""}, "authenticatedBy": "", "helpFlags1": 0, "hasEditPermissionInFolders": False}

@@ -1,8 +1,10 @@
 """What is wrong with a dashboard as it is shown: each finding is a sentence, and begins with the panel's title."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 from support.grafana.browser import ShownDashboard, ShownPanel
 from support.grafana.colours import RGB, alike, css, rgb
@@ -14,8 +16,6 @@ STATE_PIXELS_MIN = 60
 STATE_ALPHA_MIN = 40
 OVERVIEW_PIXELS_MAX = 1080
 ONE_LINE_FROM_PIXELS = 1440
-# Data sources that are not here: Grafana puts an error mark on their panels, rightly.
-ABSENT = {"tempo", "loki"}
 # Panels with names or numbers beside their axes. Under the curve of a stat they are there, too, and not to be seen.
 WITH_AXES = {"timeseries", "state-timeline", "heatmap"}
 # Panels whose text for "nothing there" is their own.
@@ -24,8 +24,8 @@ WITHOUT_NO_VALUE = {"logs", "traces", "nodeGraph"}
 
 def findings(dashboard: dict, shown: ShownDashboard, asked: dict[int, list[Asked]], theme: str, width: int) -> list[str]:
     found = [f"the page: {problem}" for problem in shown.problems]
-    if width >= ONE_LINE_FROM_PIXELS and shown.variable_lines > 1:
-        found.append(f"the page: the variables take {shown.variable_lines} lines at {width} px")
+    if width >= ONE_LINE_FROM_PIXELS and shown.bar_lines > 1:
+        found.append(f"the page: the variables and links take {shown.bar_lines} lines at {width} px")
     if dashboard["uid"].endswith("-overview") and width >= 1920 and shown.bottom > OVERVIEW_PIXELS_MAX:
         found.append(f"the page: ends at {shown.bottom:.0f} px, below a screen of {OVERVIEW_PIXELS_MAX} px")
     seen = {panel.key: panel for panel in shown.panels}
@@ -41,13 +41,9 @@ def findings(dashboard: dict, shown: ShownDashboard, asked: dict[int, list[Asked
     return found
 
 
-def is_absent(panel: dict) -> bool:
-    return panel["datasource"].get("type") in ABSENT
-
-
 def error_findings(panel: dict, shown: ShownPanel, asked: list[Asked], theme: str) -> Iterator[str]:
     errors = [one.error for one in asked if one.error]
-    if errors or shown.error and not is_absent(panel):
+    if errors or shown.error:
         yield f"has an error mark{': ' + errors[0] if errors else ''}"
 
 
@@ -56,7 +52,7 @@ def no_data_findings(panel: dict, shown: ShownPanel, asked: list[Asked], theme: 
     with_numbers = [one for one in asked if one.has_numbers]
     if "No data" in words and with_numbers:
         yield f"says \"No data\" where {with_numbers[0].reference} has numbers: {with_numbers[0].expression}"
-    elif "No data" in words and panel["type"] not in WITHOUT_NO_VALUE and not is_absent(panel):
+    elif "No data" in words and panel["type"] not in WITHOUT_NO_VALUE:
         yield "says \"No data\", not what is missing (noValue)"
     instead = panel["fieldConfig"]["defaults"].get("noValue")
     if instead and any(letter.isalpha() for letter in instead) and instead in words and asked and len(with_numbers) == len(asked):
@@ -133,6 +129,20 @@ def stat_findings(panel: dict, shown: ShownPanel, asked: list[Asked], theme: str
         yield f"its value {value:g} is not {colour}"
 
 
+def link_findings(panel: dict, shown: ShownPanel, asked: list[Asked], theme: str) -> Iterator[str]:
+    """A link that the front end could not fill in, or that leaves out what it is for."""
+    wrong = sorted({unquote(link) for link in shown.links
+                    if re.search(r"\$\{|\$__(?!all\b)|undefined|\bnull\b|[?&]var-\w+=(&|$)", unquote(link))})
+    if wrong:
+        yield f"links to {', '.join(wrong)}"
+
+
+def trace_findings(panel: dict, shown: ShownPanel, asked: list[Asked], theme: str) -> Iterator[str]:
+    """The trace that was clicked is drawn."""
+    if panel["type"] == "traces" and any(one.expression and not one.has_numbers for one in asked):
+        yield f"finds no trace {asked[0].expression}"
+
+
 def state_of(value: float, defaults: dict) -> tuple[str, str]:
     """Text and colour that a panel's mappings and thresholds give to a value."""
     text, colour = f"{value:g}", ""
@@ -157,4 +167,5 @@ def states_of(defaults: dict) -> Iterator[tuple[str, str]]:
         yield from ((result.get("text", ""), result["color"]) for result in results if result.get("color"))
 
 
-CHECKS = (error_findings, no_data_findings, text_findings, cut_findings, axis_findings, state_findings, stat_findings)
+CHECKS = (error_findings, no_data_findings, text_findings, cut_findings, axis_findings, state_findings, stat_findings,
+          link_findings, trace_findings)

@@ -1,6 +1,6 @@
 """What there is to see: the demo with a real Redis, PostgreSQL, their exporters and Prometheus with the shipped rules.
 
-Tempo is the stub that takes spans as Tempo does: it has no search, so that Grafana has no Tempo here, and no Loki.
+Tempo is the stub that takes spans as Tempo does; what it took is searched by `traces`, and counted by `span_metrics`.
 """
 
 import time
@@ -9,6 +9,8 @@ from pathlib import Path
 import requests
 
 from support.deadline import eventually
+from support.grafana.span_metrics import SpanMetrics
+from support.grafana.traces import Traces
 from support.ports import free_port
 from support.stack import AsynqQueue, Demo, Postgres, PostgresExporter, Process, Prometheus
 from support.syncs import Syncs
@@ -48,12 +50,14 @@ class Scene:
     def _start(self) -> None:
         self.tempo = TempoStub()
         self.tempo.__enter__()
+        self.traces = Traces(lambda: self.tempo.stored)
+        metrics = self.start(SpanMetrics(self.traces))
         self.demo = self.start(Demo(self._directory, self.tempo.endpoint, TASKS_PER_SECOND, **self._demo_options()))
         port = free_port()
         self.start(Process("redis-exporter", ["prometheus-redis-exporter", f"-redis.addr=unix://{self.demo.socket}",
                                               f"-web.listen-address=127.0.0.1:{port}"], self._directory))
         self.prometheus = self.start(Prometheus(self._directory, {
-            "asynq-collector": [self.demo.port], "redis": [port], "postgres": self._postgres(), "tempo": []}, free_port()))
+            "asynq-collector": [self.demo.port], "redis": [port], "postgres": self._postgres(), "tempo": [metrics.port]}, free_port()))
         self._began = time.time()
 
     def _demo_options(self) -> dict:
@@ -81,8 +85,8 @@ class Scene:
 
 
 class Trouble(Scene):
-    """A paused queue, a queue without servers and with dead letters, no Tempo, a disk that refuses and for a while
-    hangs, no exporter of PostgreSQL. Before, all was well for some time."""
+    """A paused queue, a queue without servers and with dead letters, a Tempo that takes no more spans, a disk that
+    refuses and for a while hangs, no exporter of PostgreSQL. Before, all was well for some time."""
 
     name = "trouble"
 
