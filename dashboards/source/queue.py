@@ -203,7 +203,7 @@ def logs() -> dict:
         log_lines("Log lines of the trace", "Choose a trace above to read what all services logged about it.",
                   # An empty box means no lines, not all that have no trace id. Tempo's search drops leading zeros.
                   [logql('{service_name=~"$service"} | trace_id!="" | trace_id=~"0*$traceId"')], width=12, height=9),
-        log_lines("Errors", "Read what services log at level error; a line with a trace id has a link to its trace.",
+        log_lines("Log lines with errors", "Read what services log at level error; a line with a trace id has a link to its trace.",
                   [logql('{service_name=~"$service"} | json | level=~"(?i)error|fatal|panic"')], width=12, height=9),
         log_lines("Log lines of the queue", "Read what services log as JSON with the field queue.", [logql(stream)]),
     ])

@@ -66,7 +66,8 @@ def text_findings(panel: dict, shown: ShownPanel, asked: list[Asked], theme: str
 
 
 def cut_findings(panel: dict, shown: ShownPanel, asked: list[Asked], theme: str) -> Iterator[str]:
-    cut = set(shown.cut)
+    # Lines of a log are scrolled.
+    cut = set(shown.cut) if panel["type"] != "logs" else set()
     if panel["type"] in WITH_AXES:
         cut |= {text for canvas in shown.drawn for text, _, is_cut in canvas["texts"] if is_cut}
     if cut:
