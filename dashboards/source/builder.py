@@ -124,6 +124,8 @@ def stat(title: str, description: str, targets: list[dict], unit: str, *, width:
                "orientation": "auto", "textMode": "name" if text else "value_and_name" if several else "value",
                "wideLayout": False,
                "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
+    # Else the names are as small as the panel is low.
+    options |= {"text": {"titleSize": 14}} if several else {}
     return panel("stat", title, description, targets, width=width, height=height, unit=unit, defaults=defaults, options=options,
                  overrides=overrides, alerts=alerts, no_value=no_value)
 
