@@ -218,7 +218,8 @@ def bar_gauge(title: str, description: str, targets: list[dict], unit: str, *, w
     defaults = {"color": {"mode": "thresholds"}, "thresholds": thresholds, "min": 0, "decimals": 1}
     defaults |= {} if maximum is None else {"max": maximum}
     options = {"displayMode": "basic", "orientation": "horizontal", "showUnfilled": True, "valueMode": "color",
-               "namePlacement": "top", "sizing": "auto", "minVizWidth": 8, "minVizHeight": 16, "maxVizHeight": 300,
+               "namePlacement": "top", "text": {"titleSize": 14, "valueSize": 16}, "sizing": "auto",
+               "minVizWidth": 8, "minVizHeight": 16, "maxVizHeight": 300,
                "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
     return panel("bargauge", title, description, targets, width=width, height=height, unit=unit, defaults=defaults,
                  options=options, alerts=alerts)
