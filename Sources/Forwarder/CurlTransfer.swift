@@ -15,24 +15,31 @@ final class CurlTransfer {
     private let body: UnsafeMutableRawBufferPointer
     private let headers: UnsafeMutablePointer<curl_slist>?
     private let connectTo: UnsafeMutablePointer<curl_slist>?
+    private let endpoint: TraceEndpoint
+    private var resolve: UnsafeMutablePointer<curl_slist>?
     private let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
     fileprivate var answerBody: [UInt8] = []
     fileprivate var isAnswerCut = false
 
     /// nil when libcurl has no memory for a handle.
+    ///
+    /// - Parameter address: used in place of a look-up of the endpoint's name.
     init?(
-        _ options: ForwarderOptions, body bytes: [UInt8], contentEncoding: String?, onConnectionOfItsOwn: Bool = false
+        _ options: ForwarderOptions, body bytes: [UInt8], contentEncoding: String?, address: LastAddress? = nil,
+        onConnectionOfItsOwn: Bool = false
     ) {
         guard let handle = curl_easy_init() else { return nil }
         var options = options
         if let reread = options.reread { (options.endpoint, options.headers) = reread() }
         self.handle = handle
+        endpoint = options.endpoint
         body = .allocate(byteCount: bytes.count, alignment: 1)
         body.copyBytes(from: bytes)
         errorText.initialize(to: 0)
         headers = Self.headerList(options, contentEncoding)
         connectTo = options.endpoint.substitution.flatMap { curl_slist_append(nil, $0.connectTo) }
         configure(options)
+        if let address { connect(to: address) }
         if onConnectionOfItsOwn {
             _ = collector_curl_set_long(handle, CURLOPT_FRESH_CONNECT, 1)
             _ = collector_curl_set_long(handle, CURLOPT_FORBID_REUSE, 1)
@@ -43,6 +50,7 @@ final class CurlTransfer {
         curl_easy_cleanup(handle)
         curl_slist_free_all(headers)
         curl_slist_free_all(connectTo)
+        curl_slist_free_all(resolve)
         body.deallocate()
         errorText.deallocate()
     }
@@ -90,52 +98,60 @@ final class CurlTransfer {
         _ = collector_curl_set_write(handle, CURLOPT_WRITEFUNCTION) { bytes, size, count, context in
             guard let bytes, let context else { return 0 }
             let transfer = Unmanaged<CurlTransfer>.fromOpaque(context).takeUnretainedValue()
-            let room = max(0, CurlTransfer.maxAnswerBytes - transfer.answerBody.count)
-            if size * count > room { transfer.isAnswerCut = true }
-            transfer.answerBody += UnsafeRawBufferPointer(start: bytes, count: min(size * count, room))
-            return size * count
+            let taken = min(size * count, CurlTransfer.maxAnswerBytes - transfer.answerBody.count)
+            transfer.answerBody += UnsafeRawBufferPointer(start: bytes, count: taken)
+            // Less than came ends the transfer: an answer without end would be read until the time is over.
+            if taken < size * count { transfer.isAnswerCut = true }
+            return taken
         }
     }
 
-    /// What came of it, once libcurl says that it is done with `result`.
+    /// Whether an address is used in place of a look-up.
+    var hasAddress: Bool { resolve != nil }
+
+    /// Uses an address in place of a look-up from now on; nothing where it is of another endpoint.
+    func connect(to address: LastAddress) {
+        guard resolve == nil, address.endpoint == endpoint, let entry = address.resolveEntry else { return }
+        resolve = curl_slist_append(nil, entry)
+        _ = collector_curl_set_pointer(handle, CURLOPT_RESOLVE, resolve)
+    }
+
+    /// Returns what came of it, once libcurl says that it is done with `result`.
     func answer(_ result: CURLcode) -> ForwardAnswer {
         var answer = ForwardAnswer()
-        guard result == CURLE_OK else {
-            let detail = String(cString: errorText)
-            answer.failureText = detail.isEmpty ? String(cString: curl_easy_strerror(result)) : detail
-            (answer.failureLabel, answer.failure) = failure(result)
+        guard result == CURLE_OK || result == CURLE_WRITE_ERROR && isAnswerCut else {
+            answer.failure = failure(result)
             return answer
         }
-        var status = 0
-        _ = collector_curl_get_long(handle, CURLINFO_RESPONSE_CODE, &status)
+        answer.status = number(CURLINFO_RESPONSE_CODE)
         var retryAfter: curl_off_t = 0
         _ = collector_curl_get_offset(handle, CURLINFO_RETRY_AFTER, &retryAfter)
-        answer.status = status
         answer.body = answerBody
         answer.isCut = isAnswerCut
-        var contentType: UnsafePointer<CChar>?
-        _ = collector_curl_get_string(handle, CURLINFO_CONTENT_TYPE, &contentType)
-        answer.contentType = contentType.map { String(cString: $0) } ?? ""
+        answer.contentType = text(CURLINFO_CONTENT_TYPE)
         answer.retryAfterSeconds = UInt64(clamping: retryAfter)
+        answer.lastAddress = LastAddress(endpoint: endpoint, address: text(CURLINFO_PRIMARY_IP))
         return answer
     }
 
-    private func failure(_ result: CURLcode) -> (label: String, ForwardAnswer.Failure) {
-        var connectStatus = 0
-        _ = collector_curl_get_long(handle, CURLINFO_HTTP_CONNECTCODE, &connectStatus)
-        // A proxy that makes no tunnel: it won't (407, 403), or it can't, because Tempo is away.
-        if connectStatus >= 400 { return ("proxy", connectStatus < 500 ? .untrusted : .unreachable) }
+    private func failure(_ result: CURLcode) -> TransferFailure {
         var sentBytes: curl_off_t = 0
         _ = collector_curl_get_offset(handle, CURLINFO_SIZE_UPLOAD_T, &sentBytes)
-        let later: ForwardAnswer.Failure = sentBytes > 0 ? .unanswered : .unreachable
-        switch result {
-        case CURLE_OPERATION_TIMEDOUT: return ("timeout", later)
-        case CURLE_COULDNT_CONNECT: return ("connect", .unreachable)
-        case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY: return ("resolve", .unreachable)
-        case CURLE_SSL_CONNECT_ERROR: return ("tls", .unreachable)
-        case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CERTPROBLEM: return ("tls", .untrusted)
-        case CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_GOT_NOTHING, CURLE_PARTIAL_FILE: return ("broken", later)
-        default: return ("error", later)
-        }
+        let detail = String(cString: errorText)
+        return TransferFailure(
+            result, text: detail.isEmpty ? String(cString: curl_easy_strerror(result)) : detail,
+            sentBytes: Int(sentBytes), connectStatus: number(CURLINFO_HTTP_CONNECTCODE), proxyVariable: nil)
+    }
+
+    private func number(_ info: CURLINFO) -> Int {
+        var number = 0
+        _ = collector_curl_get_long(handle, info, &number)
+        return number
+    }
+
+    private func text(_ info: CURLINFO) -> String {
+        var text: UnsafePointer<CChar>?
+        _ = collector_curl_get_string(handle, info, &text)
+        return text.map { String(cString: $0) } ?? ""
     }
 }

@@ -41,6 +41,7 @@ struct Dispatch {
     /// The part of it that the backend asked for.
     private var askedGate = MonotonicTime(nanoseconds: 0)
     /// When the gate was last closed: requests that were on their way then tell of the same failure.
+    private var ending = Ending.notBegun
     private var gateClosedAt = MonotonicTime(nanoseconds: 0)
     private var acceptedRequests: UInt64 = 0
     private var firstTries = FirstTries()
@@ -179,6 +180,16 @@ struct Dispatch {
         }
     }
 
+    /// What the end of the program has come to.
+    private enum Ending {
+        case notBegun
+        /// The backend took requests when the end began.
+        case draining
+        /// It took none; one try is left.
+        case lastTry
+        case over
+    }
+
     /// Whether the backend takes nothing now, as far as we know.
     func isBlocked(at now: MonotonicTime) -> Bool {
         isProbing || now < gate
@@ -186,8 +197,12 @@ struct Dispatch {
 
     /// The end is near: one try more, now, unless the backend asked for a longer pause.
     mutating func hurry(at now: MonotonicTime) {
+        ending = isBlocked(at: now) ? .lastTry : .draining
         gate = max(now, askedGate)
     }
+
+    /// Whether the backend was unavailable when the end began, and was so again at the last try.
+    var isOver: Bool { ending == .over }
 
     // MARK: Answers
 
@@ -269,6 +284,7 @@ struct Dispatch {
             gate = max(gate, askedGate)
             return []
         }
+        if ending == .lastTry { ending = .over }
         let pause = backoff.fail(retryAfterSeconds: seconds, slowly: advice != nil, jitter: jitter)
         gateClosedAt = now
         gate = max(askedGate, now.advanced(by: pause))

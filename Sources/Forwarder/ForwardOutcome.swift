@@ -1,17 +1,8 @@
+import Model
 import OTLP
 
 /// What came of one request: an answer, or the reason why there is none.
 struct ForwardAnswer {
-    /// How a transfer ended that got no answer.
-    enum Failure {
-        /// Nothing of the request was sent: no name, no connection.
-        case unreachable
-        /// The two sides don't trust each other; somebody has to mend certificates, names or a proxy's password.
-        case untrusted
-        /// The connection broke, or the time was over, after some of the request was sent.
-        case unanswered
-    }
-
     /// The HTTP status; 0 when no answer came.
     var status = 0
     var body: [UInt8] = []
@@ -22,13 +13,12 @@ struct ForwardAnswer {
     /// Seconds that `Retry-After` asks for (a number or a date), 0 when absent.
     var retryAfterSeconds: UInt64 = 0
     /// nil when an answer came.
-    var failure: Failure?
-    /// libcurl's words for the failure.
-    var failureText = ""
-    var failureLabel = ""
+    var failure: TransferFailure?
+    /// Where the answer came from.
+    var lastAddress: LastAddress?
 
     /// The `code` of `asynq_collector_forward_requests_total`.
-    var label: String { failure == nil ? String(status) : failureLabel }
+    var label: String { failure?.label ?? String(status) }
 }
 
 /// Why spans were given up: the `reason` of `asynq_collector_dropped_spans_total`, beside the spool's own.
@@ -73,12 +63,13 @@ enum ForwardOutcome: Equatable {
 
     static func of(_ answer: ForwardAnswer) -> ForwardOutcome {
         let after = answer.retryAfterSeconds
-        switch answer.failure {
-        case .unreachable: return .retry(afterSeconds: 0, reason: answer.failureText)
-        case .untrusted:
-            return .retrySlowly(reason: answer.failureText, advice: "check tempo.tls.* and the proxy's password")
-        case .unanswered: return .doubtful(afterSeconds: 0, reason: answer.failureText, isAnswer: false)
-        case nil: break
+        if let failure = answer.failure {
+            let reason = printable(failure.text)
+            return switch failure.kind {
+            case .unreachable, .unresolved: .retry(afterSeconds: 0, reason: reason)
+            case .misconfigured(let advice): .retrySlowly(reason: reason, advice: advice)
+            case .unanswered: .doubtful(afterSeconds: 0, reason: reason, isAnswer: false)
+            }
         }
         if (200..<300).contains(answer.status) { return success(answer) }
         let message = statusMessage(answer.body) ?? ""
@@ -139,6 +130,8 @@ enum ForwardOutcome: Equatable {
     private static func advice(_ status: Int) -> String {
         switch status {
         case 401, 403: "check tempo.headers, and the user and password of tempo.endpoint"
+        case 404, 405: "is the path of tempo.endpoint right? It is a base URL; /v1/traces is appended"
+        case 300..<400: "tempo.endpoint is somewhere else: write the address that the answer names"
         case 407: "the proxy of the environment (https_proxy) wants a user and password"
         default: "is tempo.endpoint the base URL of an OTLP/HTTP receiver?"
         }
@@ -153,6 +146,6 @@ enum ForwardOutcome: Equatable {
     }
 
     private static func printable(_ text: String) -> String {
-        String(text.unicodeScalars.filter { $0.value >= 32 && $0.value != 127 }.prefix(300).map(Character.init))
+        SafeText.oneLine(text, maxScalars: 300)
     }
 }

@@ -7,6 +7,7 @@ struct ForwarderLog {
     private static let pause = Duration.seconds(10)
 
     private let logger: Logger
+    private let endpoint: String
     private var failing = LogLimit(pause: pause)
     private var misconfigured = LogLimit(pause: pause)
     private var refused = LogLimit(pause: pause)
@@ -16,11 +17,14 @@ struct ForwarderLog {
     private var tooLarge = LogLimit(pause: pause)
     private var behind = LogLimit(pause: pause)
     private var unread = LogLimit(pause: pause)
+    private var lostName = LogLimit(pause: .seconds(60))
     /// A failure was told of, and its end was not yet.
     private var toldOfFailure = false
 
-    init(_ logger: Logger) {
+    /// - Parameter endpoint: the URL without credentials.
+    init(_ logger: Logger, endpoint: String) {
         self.logger = logger
+        self.endpoint = endpoint
     }
 
     mutating func note(_ effect: DispatchEffect, at now: MonotonicTime) {
@@ -63,6 +67,16 @@ struct ForwarderLog {
             metadata: ["error": "\(failure.problem)", "more_since_last_line": "\(more)"])
     }
 
+    mutating func recordLostName(_ address: String, _ reason: String, at now: MonotonicTime) {
+        guard let more = lostName.take(at: now) else { return }
+        logger.warning(
+            "the name of tempo.endpoint can't be looked up; its last address is used",
+            metadata: [
+                "endpoint": "\(endpoint)", "address": "\(address)", "reason": "\(SafeText.oneLine(reason))",
+                "more_since_last_line": "\(more)",
+            ])
+    }
+
     mutating func noteStretch(behind spans: Int, at now: MonotonicTime) {
         guard let more = behind.take(at: now) else { return }
         logger.notice(
@@ -80,12 +94,13 @@ struct ForwarderLog {
         guard let more = limit else { return }
         toldOfFailure = true
         var metadata: Logger.Metadata = [
-            "reason": "\(reason)", "pause_seconds": "\(pause.inSeconds)", "more_since_last_line": "\(more)",
+            "endpoint": "\(endpoint)", "reason": "\(reason)", "pause_seconds": "\(pause.inSeconds)",
+            "more_since_last_line": "\(more)",
         ]
         if let advice {
             metadata["advice"] = "\(advice)"
             logger.error(
-                "the backend won't let us in; spans wait in the spool until this is mended", metadata: metadata)
+                "the configuration does not fit the backend; spans wait in the spool", metadata: metadata)
         } else {
             logger.warning("forwarding failed, will retry", metadata: metadata)
         }

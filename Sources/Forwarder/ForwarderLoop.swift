@@ -23,13 +23,14 @@ struct ForwarderLoop: ~Copyable {
     private let refusedRequests: RefusedRequests?
     private var generator = SystemRandomNumberGenerator()
     private var isHurrying = false
+    private var name = EndpointName()
     private var turns: ReadTurns
 
     init(_ owner: Forwarder) {
         self.owner = owner
         compressor = BodyCompressor(owner.options.compression)
         dispatch = Dispatch(owner.options)
-        log = ForwarderLog(owner.logger)
+        log = ForwarderLog(owner.logger, endpoint: owner.options.shownEndpoint)
         refusedRequests = owner.options.refused.map { RefusedRequests($0) }
         turns = ReadTurns(owner.options)
     }
@@ -41,9 +42,9 @@ struct ForwarderLoop: ~Copyable {
             if isStopping && !isHurrying { dispatch.hurry(at: now) }
             isHurrying = isStopping
             let (moment, newest) = startRequests(at: now, flushing: isStopping)
-            if isStopping && (now >= deadline || dispatch.inFlight == 0 && moment.map { $0 >= deadline } ?? true) {
-                break
-            }
+            let isIdle = dispatch.inFlight == 0
+            let hasNothing = dispatch.isOver || moment.map { $0 >= deadline } ?? true
+            if isStopping && (now >= deadline || isIdle && hasNothing) { break }
             owner.multi.perform()
             if finishRequests() { continue }
             sleep(until: [moment, isStopping ? deadline : nil], newest: newest)
@@ -124,6 +125,7 @@ struct ForwarderLoop: ~Copyable {
         // A suspect gets a connection of its own: some backend behind the one that it failed on may be what is broken.
         let transfer = CurlTransfer(
             owner.options, body: compressor.compress(body), contentEncoding: compressor.contentEncoding,
+            address: name.address(at: now),
             onConnectionOfItsOwn: delivery.isSuspect)
         guard let transfer, owner.multi.add(transfer)
         else {
@@ -144,6 +146,14 @@ struct ForwarderLoop: ~Copyable {
             owner.multi.remove(entry.transfer)
             let answer = entry.transfer.answer(result)
             let now = owner.clock.monotonic()
+            if let address = name.recordAnswer(answer, ofLookUp: !entry.transfer.hasAddress, at: now) {
+                log.recordLostName(address.address, answer.failure?.text ?? "", at: now)
+                entry.transfer.connect(to: address)
+                if owner.multi.add(entry.transfer) {
+                    inFlight[easy] = entry
+                    continue
+                }
+            }
             owner.control.withLock {
                 $0.statistics.requests[answer.label, default: 0] += 1
                 $0.statistics.durations.observe(now.seconds(since: entry.delivery.startedAt))

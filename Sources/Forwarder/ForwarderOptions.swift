@@ -5,6 +5,8 @@ package enum ForwardCompression: String, CaseIterable, Sendable {
 /// Where spans go, and in which portions. Values that a setting has, have their default there.
 package struct ForwarderOptions: Sendable {
     package var endpoint: TraceEndpoint
+    /// The endpoint without credentials, for the log.
+    package var shownEndpoint = ""
     package var tls = ForwarderTLS()
     package var headers: [(name: String, value: String)]
     package var compression: ForwardCompression

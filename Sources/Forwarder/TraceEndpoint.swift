@@ -8,6 +8,8 @@ package struct TraceEndpoint: Sendable, Equatable {
 
     /// Of the OTLP/HTTP traces endpoint.
     package let url: String
+    /// The host that is looked up, and its port; nil where the URL has none.
+    let hostAndPort: (host: String, port: String)?
     /// How another server name than the URL's is used; nil where TLS asks for that.
     let substitution: Substitution?
 
@@ -22,8 +24,17 @@ package struct TraceEndpoint: Sendable, Equatable {
         try parsed.set(CURLUPART_FRAGMENT, nil)
         guard let url = parsed.part(CURLUPART_URL) else { throw Invalid(problem: "no URL") }
         self.url = url
+        if let host = parsed.part(CURLUPART_HOST), let port = parsed.part(CURLUPART_PORT, CURLU_DEFAULT_PORT) {
+            hostAndPort = (host, port)
+        } else {
+            hostAndPort = nil
+        }
         let isTLS = parsed.part(CURLUPART_SCHEME) == "https"
         substitution = if let serverName, isTLS { try Substitution(serverName, for: parsed) } else { nil }
+    }
+
+    package static func == (left: TraceEndpoint, right: TraceEndpoint) -> Bool {
+        left.url == right.url && left.substitution == right.substitution
     }
 
     /// libcurl takes the name for SNI and for the verification from the URL. So the server name stands there, and

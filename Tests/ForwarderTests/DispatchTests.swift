@@ -1,3 +1,4 @@
+import CCurl
 import Model
 import TestSupport
 import Testing
@@ -20,8 +21,8 @@ struct DispatchTests {
 
     private static let broken: ForwardOutcome = {
         var answer = ForwardAnswer()
-        answer.failure = .unanswered
-        answer.failureText = "connection reset"
+        answer.failure = TransferFailure(
+            CURLE_RECV_ERROR, text: "connection reset", sentBytes: 1, connectStatus: 0, proxyVariable: nil)
         return ForwardOutcome.of(answer)
     }()
 

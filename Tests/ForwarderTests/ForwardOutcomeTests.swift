@@ -1,3 +1,4 @@
+import CCurl
 import OTLP
 import TestSupport
 import Testing
@@ -30,16 +31,18 @@ struct ForwardOutcomeTests {
 
     @Test("A transfer without an answer is tried again; it is the bytes' fault, perhaps, if some of them were sent")
     func noAnswer() {
-        var answer = ForwardAnswer(status: 200)
-        answer.failureText = "connection refused"
-        answer.failureLabel = "connect"
-        answer.failure = .unreachable
-        #expect(ForwardOutcome.of(answer) == .retry(afterSeconds: 0, reason: "connection refused"))
-        #expect(answer.label == "connect")
-        answer.failure = .unanswered
-        #expect(ForwardOutcome.of(answer) == .doubtful(afterSeconds: 0, reason: "connection refused", isAnswer: false))
-        answer.failure = .untrusted
-        guard case .retrySlowly("connection refused", _) = ForwardOutcome.of(answer) else {
+        func answer(_ result: CURLcode, sent: Int = 0, _ text: String = "no luck") -> ForwardAnswer {
+            var answer = ForwardAnswer()
+            answer.failure = TransferFailure(
+                result, text: text, sentBytes: sent, connectStatus: 0, proxyVariable: nil)
+            return answer
+        }
+        #expect(ForwardOutcome.of(answer(CURLE_COULDNT_CONNECT)) == .retry(afterSeconds: 0, reason: "no luck"))
+        #expect(answer(CURLE_COULDNT_CONNECT).label == "connect")
+        let lost = ForwardOutcome.doubtful(afterSeconds: 0, reason: "no luck", isAnswer: false)
+        #expect(ForwardOutcome.of(answer(CURLE_RECV_ERROR, sent: 9)) == lost)
+        #expect(ForwardOutcome.of(answer(CURLE_RECV_ERROR)) == .retry(afterSeconds: 0, reason: "no luck"))
+        guard case .retrySlowly("no luck", _) = ForwardOutcome.of(answer(CURLE_PEER_FAILED_VERIFICATION)) else {
             Issue.record("expected a slow retry")
             return
         }

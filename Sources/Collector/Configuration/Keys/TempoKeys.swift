@@ -66,6 +66,7 @@ extension ForwarderOptions? {
             maxDrainSpansPerSecond: settings[\.tempo.drainMaxSpansPerSecond],
             retryInitial: retryInitial,
             retryMax: max(settings[\.tempo.retryMax], retryInitial))
+        options.shownEndpoint = EffectiveConfiguration.redactedURL(endpoint.url)
         if endpoint.url.hasPrefix("https://") { options.tls = ForwarderTLS(settings) }
         let (url, headers) = (settings.secret(\.tempo.endpoint), settings.secret(\.tempo.headers))
         if url != nil || headers != nil {

@@ -1,0 +1,51 @@
+import Model
+
+/// Where an endpoint answered last.
+struct LastAddress: Equatable {
+    let endpoint: TraceEndpoint
+    /// As libcurl writes it: an IPv6 address without brackets.
+    let address: String
+
+    /// The entry of CURLOPT_RESOLVE that stands for a look-up; it goes out of use like the result of one (`+`). nil where nothing is
+    /// known.
+    var resolveEntry: String? {
+        guard !address.isEmpty, let (host, port) = endpoint.hostAndPort else { return nil }
+        return "+\(host):\(port):\(address.contains(":") ? "[\(address)]" : address)"
+    }
+}
+
+/// The name of the endpoint, and what is done while it can't be looked up: a name server that fails says nothing of the backend,
+/// so that its last address goes on being used.
+///
+/// | state    | a request                                  | until                                       |
+/// |----------|--------------------------------------------|---------------------------------------------|
+/// | known    | looks the name up (libcurl, every 10 s)    | a look-up fails, and an address is known     |
+/// | lost     | goes to the last address                   | 30 s are over: the next one looks the name up |
+struct EndpointName {
+    private static let pause = Duration.seconds(30)
+
+    private var last: LastAddress?
+    /// When a look-up failed last; nil once one has succeeded.
+    private var lostAt: MonotonicTime?
+
+    /// Returns the address to use in place of a look-up; nil to look the name up.
+    func address(at now: MonotonicTime) -> LastAddress? {
+        guard let lostAt, now.duration(since: lostAt) < Self.pause else { return nil }
+        return last
+    }
+
+    /// Takes over what an answer says of the name. Returns the address at which the same request is to be tried at once, where its
+    /// look-up failed.
+    ///
+    /// - Parameter ofLookUp: whether the request looked the name up.
+    mutating func recordAnswer(_ answer: ForwardAnswer, ofLookUp: Bool, at now: MonotonicTime) -> LastAddress? {
+        if let address = answer.lastAddress, !address.address.isEmpty {
+            last = address
+            if ofLookUp { lostAt = nil }
+            return nil
+        }
+        guard ofLookUp, answer.failure?.kind == .unresolved, let last else { return nil }
+        lostAt = now
+        return last
+    }
+}

@@ -1,0 +1,222 @@
+"""Mistakes of a configuration that no waiting mends: each is an error with the endpoint, what was seen and what to change."""
+
+import json
+import re
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+import pytest
+
+from support.deadline import eventually
+from support.otlp import numbered_keys, numbered_request
+from support.ports import free_port
+from support.tempo_stub import TempoStub
+
+SPANS = range(3)
+FAST = {"tempo.retry.initial": "50ms", "tempo.retry.max": "300ms"}
+
+
+class Server:
+    """Listens, and does the same to each connection."""
+
+    def __init__(self, serve):
+        self._serve = serve
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._one, args=(connection,), daemon=True).start()
+
+    def _one(self, connection: socket.socket) -> None:
+        with connection:
+            try:
+                self._serve(connection)
+            except OSError:
+                pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._socket.close()
+
+
+def as_grpc(connection: socket.socket) -> None:
+    """What a gRPC server sends at once: SETTINGS."""
+    connection.sendall(b"\0\0\x06\x04\0\0\0\0\0\0\x05\0\0\x40\0")
+    connection.recv(1 << 16)
+
+
+def with_tls(certificates, wants_certificate: bool):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates["server.pem"], certificates["server.key"])
+    if wants_certificate:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(certificates["ca.pem"])
+
+    def serve(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as wrapped:
+            while wrapped.recv(1 << 16):
+                pass
+    return serve
+
+
+def error_line(collector) -> dict:
+    def found():
+        lines = [json.loads(line) for line in collector.stderr().splitlines() if line.startswith("{")]
+        return next((line for line in lines if line["level"] == "error"), None)
+    return eventually("an error in the log", found)
+
+
+@pytest.mark.parametrize("situation, scheme, advice", [
+    ("the gRPC port", "http", "use the OTLP/HTTP port, usually 4318 (4317 is for gRPC)"),
+    ("TLS to a port without", "https", "tempo.endpoint is no TLS port: write http:// in place of https://"),
+    ("a client certificate is wanted", "https", "the server wants a client certificate: set tempo.tls.cert-file"),
+    ("an unknown authority", "https", "set tempo.tls.ca-file"),
+    ("another name", "https", "the server's certificate is for another name"),
+])
+def test_a_mistake_has_advice_that_names_the_key(start_collector, certificates, situation, scheme, advice):
+    serve = {
+        "the gRPC port": as_grpc, "TLS to a port without": lambda connection: (
+            connection.recv(1 << 16), connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")),
+        "a client certificate is wanted": with_tls(certificates, True),
+    }.get(situation, with_tls(certificates, False))
+    options = {} if situation == "an unknown authority" else {"tempo.tls.ca-file": certificates["ca.pem"]}
+    if situation == "another name":
+        options["tempo.tls.server-name"] = "other.example"
+    with Server(serve) as server:
+        endpoint = f"{scheme}://joe:hush@127.0.0.1:{server.port}"
+        collector = start_collector(options={"tempo.endpoint": endpoint} | options | FAST)
+        collector.post(numbered_request(SPANS))
+        line = error_line(collector)
+        assert advice in line["advice"], line
+        assert line["endpoint"] == f"{scheme}://joe:<redacted>@127.0.0.1:{server.port}/v1/traces"
+        assert "hush" not in collector.stderr()
+        assert collector.count("spool_spans") == len(SPANS)
+
+
+def test_a_wrong_path_has_advice(start_collector, tempo):
+    tempo.answer(404, message="404 page not found")
+    collector = start_collector(options={"tempo.endpoint": tempo.endpoint + "/api"} | FAST)
+    collector.post(numbered_request(SPANS))
+    assert "is the path of tempo.endpoint right?" in error_line(collector)["advice"]
+
+
+def test_an_answer_without_end_is_cut_and_counts_by_its_status(start_collector):
+    """The connection ends once 64 KiB are read, long before tempo.timeout."""
+    sent = []
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(1 << 20)
+        connection.sendall(b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n")
+        total = 0
+        try:
+            while True:
+                connection.sendall(b"1000\r\n" + b"x" * 4096 + b"\r\n")
+                total += 4096
+        finally:
+            sent.append(total)
+
+    with Server(serve) as server:
+        collector = start_collector(options={"tempo.endpoint": f"http://127.0.0.1:{server.port}", "tempo.timeout": "1h"} | FAST)
+        collector.post(numbered_request(SPANS))
+        eventually("several tries", lambda: collector.metrics().sum(
+            "asynq_collector_forward_requests_total", {"code": "503"}) >= 3)
+        # What the kernel has taken into its buffers counts as sent.
+        assert max(sent) < 8 << 20, sent
+
+
+@pytest.mark.parametrize("text, shown", [
+    ("evil \x1b[2J", "evil \\u{1B}[2J"), ("\u202egnp.exe", "\\u{202E}gnp.exe"), ("c1 \u009b2J", "c1 \\u{9B}2J"),
+    ("two\nlines", "two lines"),
+])
+def test_control_and_direction_characters_of_an_answer_are_escaped(start_collector, tempo, text, shown):
+    tempo.answer(403, message=text)
+    collector = start_collector(options={"tempo.endpoint": tempo.endpoint} | FAST)
+    collector.post(numbered_request(SPANS))
+    assert error_line(collector)["reason"] == f"403: {shown}"
+    page = collector.get("/").body.decode()
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", page)
+
+
+def test_in_an_outage_the_end_comes_after_one_more_try(start_collector, tempo):
+    collector = start_collector(options={"tempo.endpoint": tempo.endpoint, "tempo.retry.initial": "100ms"})
+    tempo.answer(503)
+    collector.post(numbered_request(SPANS))
+    eventually("an outage", lambda: collector.metrics().value("asynq_collector_tempo_up") == 0)
+    before = len(tempo.requests)
+    collector.stop()
+    # One may have been under way.
+    assert len(tempo.requests) - before in (1, 2), "it is asked once more"
+
+
+# --- A name server that fails while the backend is well ---
+
+RESOLVED = """nameserver 127.0.0.77
+options timeout:1 attempts:1
+"""
+
+
+class NameServer(threading.Thread):
+    """Answers each question for an address with `address`, or with SERVFAIL."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.address: str | None = "127.0.0.1"
+        self.questions = 0
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.77", 53))
+
+    def run(self) -> None:
+        while True:
+            question, sender = self._socket.recvfrom(512)
+            self.questions += 1
+            end = question.index(b"\0", 12) + 5
+            kind = int.from_bytes(question[end - 4:end - 2], "big")
+            if self.address is None:
+                self._socket.sendto(question[:2] + b"\x81\x82\0\1\0\0\0\0\0\0" + question[12:end], sender)
+            elif kind == 1:
+                self._socket.sendto(question[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + question[12:end]
+                                    + b"\xc0\x0c\0\1\0\1\0\0\0\5\0\4" + socket.inet_aton(self.address), sender)
+            else:
+                self._socket.sendto(question[:2] + b"\x81\x80\0\1\0\0\0\0\0\0" + question[12:end], sender)
+
+
+@pytest.mark.slow
+def test_a_name_server_that_fails_does_not_keep_spans_from_a_backend_that_is_well(start_collector, tmp_path):
+    """With a resolv.conf of the collector's own. Connections are given up after 30 s, so that it has to connect anew."""
+    resolv = tmp_path / "resolv.conf"
+    resolv.write_text(RESOLVED)
+    in_own_space = ["unshare", "-rm", "sh", "-c", f'mount --bind {resolv} /etc/resolv.conf && exec "$@"', "sh"]
+    try:
+        names = NameServer()
+    except OSError:
+        pytest.skip("port 53 of 127.0.0.77 can't be had")
+    if subprocess.run([*in_own_space, "true"], capture_output=True).returncode != 0:
+        pytest.skip("no mount namespaces here")
+    names.start()
+    with TempoStub() as tempo:
+        collector = start_collector(options={"tempo.endpoint": f"http://tempo.test:{tempo.port}"} | FAST,
+                                    launcher=tuple(in_own_space))
+        collector.post(numbered_request([0]))
+        tempo.until_stored(numbered_keys([0]))
+        names.address = None
+        asked, began, number = names.questions, time.monotonic(), 0
+        while time.monotonic() - began < 45:
+            number += 1
+            collector.post(numbered_request([number]))
+            tempo.until_stored(numbered_keys([number]), seconds=15)
+            time.sleep(0.3)
+        assert names.questions > asked, "it has looked the name up again"
+        assert "its last address is used" in collector.stderr()
+        names.address = "127.0.0.1"
+        tempo.assert_each_once(numbered_keys(range(number + 1)))
