@@ -16,6 +16,7 @@ final class CurlTransfer {
     private let headers: UnsafeMutablePointer<curl_slist>?
     private let connectTo: UnsafeMutablePointer<curl_slist>?
     private let endpoint: TraceEndpoint
+    private let proxy: ProxyRules.Proxy?
     private var resolve: UnsafeMutablePointer<curl_slist>?
     private let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
     fileprivate var answerBody: [UInt8] = []
@@ -33,6 +34,9 @@ final class CurlTransfer {
         if let reread = options.reread { (options.endpoint, options.headers) = reread() }
         self.handle = handle
         endpoint = options.endpoint
+        proxy = endpoint.hostAndPort.flatMap {
+            options.proxies.proxy(forScheme: options.endpoint.scheme, host: $0.host, port: $0.port)
+        }
         body = .allocate(byteCount: bytes.count, alignment: 1)
         body.copyBytes(from: bytes)
         errorText.initialize(to: 0)
@@ -75,6 +79,9 @@ final class CurlTransfer {
         let endpoint = options.endpoint
         _ = collector_curl_set_string(handle, CURLOPT_URL, endpoint.substitution?.url ?? endpoint.url)
         _ = collector_curl_set_pointer(handle, CURLOPT_CONNECT_TO, connectTo)
+        // An empty text is no proxy; what is not set would be taken from the environment by rules of libcurl's own.
+        _ = collector_curl_set_string(handle, CURLOPT_PROXY, proxy?.url ?? "")
+        _ = collector_curl_set_string(handle, CURLOPT_NOPROXY, "")
         options.tls.configure(handle)
         _ = collector_curl_set_string(handle, CURLOPT_PROTOCOLS_STR, "http,https")
         _ = collector_curl_set_string(handle, CURLOPT_USERAGENT, options.userAgent)
@@ -130,7 +137,8 @@ final class CurlTransfer {
         answer.isCut = isAnswerCut
         answer.contentType = text(CURLINFO_CONTENT_TYPE)
         answer.retryAfterSeconds = UInt64(clamping: retryAfter)
-        answer.lastAddress = LastAddress(endpoint: endpoint, address: text(CURLINFO_PRIMARY_IP))
+        answer.proxyVariable = proxy?.variable
+        if proxy == nil { answer.lastAddress = LastAddress(endpoint: endpoint, address: text(CURLINFO_PRIMARY_IP)) }
         return answer
     }
 
@@ -140,7 +148,7 @@ final class CurlTransfer {
         let detail = String(cString: errorText)
         return TransferFailure(
             result, text: detail.isEmpty ? String(cString: curl_easy_strerror(result)) : detail,
-            sentBytes: Int(sentBytes), connectStatus: number(CURLINFO_HTTP_CONNECTCODE), proxyVariable: nil)
+            sentBytes: Int(sentBytes), connectStatus: number(CURLINFO_HTTP_CONNECTCODE), proxyVariable: proxy?.variable)
     }
 
     private func number(_ info: CURLINFO) -> Int {

@@ -14,7 +14,9 @@ struct ForwardAnswer {
     var retryAfterSeconds: UInt64 = 0
     /// nil when an answer came.
     var failure: TransferFailure?
-    /// Where the answer came from.
+    /// The variable of the environment that names the proxy; nil without one.
+    var proxyVariable: String?
+    /// Where the answer came from; nil behind a proxy.
     var lastAddress: LastAddress?
 
     /// The `code` of `asynq_collector_forward_requests_total`.
@@ -90,7 +92,7 @@ enum ForwardOutcome: Equatable {
         case 408, 425, 429, 503: return .retry(afterSeconds: after, reason: reason)
         case 502, 504: return .doubtful(afterSeconds: after, reason: reason, isAnswer: false)
         case 500...: return .doubtful(afterSeconds: after, reason: reason, isAnswer: true)
-        default: return .retrySlowly(reason: reason, advice: advice(answer.status))
+        default: return .retrySlowly(reason: reason, advice: advice(answer))
         }
     }
 
@@ -127,12 +129,12 @@ enum ForwardOutcome: Equatable {
             || message.contains("plain HTTP request was sent to HTTPS port")
     }
 
-    private static func advice(_ status: Int) -> String {
-        switch status {
+    private static func advice(_ answer: ForwardAnswer) -> String {
+        switch answer.status {
         case 401, 403: "check tempo.headers, and the user and password of tempo.endpoint"
         case 404, 405: "is the path of tempo.endpoint right? It is a base URL; /v1/traces is appended"
         case 300..<400: "tempo.endpoint is somewhere else: write the address that the answer names"
-        case 407: "the proxy of the environment (https_proxy) wants a user and password"
+        case 407: "the proxy of \(answer.proxyVariable ?? "the environment") wants a user and password"
         default: "is tempo.endpoint the base URL of an OTLP/HTTP receiver?"
         }
     }

@@ -8,6 +8,7 @@ package struct ForwarderOptions: Sendable {
     /// The endpoint without credentials, for the log.
     package var shownEndpoint = ""
     package var tls = ForwarderTLS()
+    var proxies = ProxyRules()
     package var headers: [(name: String, value: String)]
     package var compression: ForwardCompression
     /// For one request, from connecting to the last byte of the answer.

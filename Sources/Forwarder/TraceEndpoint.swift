@@ -8,6 +8,8 @@ package struct TraceEndpoint: Sendable, Equatable {
 
     /// Of the OTLP/HTTP traces endpoint.
     package let url: String
+    /// `http` or `https`.
+    let scheme: String
     /// The host that is looked up, and its port; nil where the URL has none.
     let hostAndPort: (host: String, port: String)?
     /// How another server name than the URL's is used; nil where TLS asks for that.
@@ -29,7 +31,8 @@ package struct TraceEndpoint: Sendable, Equatable {
         } else {
             hostAndPort = nil
         }
-        let isTLS = parsed.part(CURLUPART_SCHEME) == "https"
+        scheme = parsed.part(CURLUPART_SCHEME) ?? ""
+        let isTLS = scheme == "https"
         substitution = if let serverName, isTLS { try Substitution(serverName, for: parsed) } else { nil }
     }
 

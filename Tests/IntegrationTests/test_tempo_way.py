@@ -31,9 +31,14 @@ def tls_tempo(certificates):
         yield stub
 
 
+def by_name(tempo, scheme: str = "http") -> str:
+    """The endpoint under a name of its certificate that only the proxy knows."""
+    return f"{scheme}://redis.example:{tempo.port}"
+
+
 def without_proxies(**of_ours: str) -> dict[str, str]:
     """An environment in which no other proxy is named."""
-    names = ("http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY")
+    names = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY")
     return {name: "" for name in names} | of_ours
 
 
@@ -58,30 +63,30 @@ def test_a_header_of_the_configuration_replaces_our_own(start_collector, tempo):
 
 def test_a_query_stays_where_it_is_and_its_secrets_are_not_shown(start_collector, tempo, proxy):
     """The proxy sees the whole URL."""
-    collector = start_collector(options={"tempo.endpoint": f"{tempo.endpoint}/?api_token=hush&x=%2F1"} | FAST,
+    collector = start_collector(options={"tempo.endpoint": f"{by_name(tempo)}/?api_token=hush&x=%2F1"} | FAST,
                                 env=without_proxies(http_proxy=proxy.url))
     collector.post(numbered_request(SPANS))
     eventually("a request", lambda: proxy.asked)
-    assert proxy.asked[0] == f"POST {tempo.endpoint}/v1/traces?api_token=hush&x=%2F1"
+    assert proxy.asked[0] == f"POST {by_name(tempo)}/v1/traces?api_token=hush&x=%2F1"
     assert "hush" not in collector.stderr() and "x=%2F1" in collector.stderr()
 
 
-@pytest.mark.parametrize("variable", ["http_proxy", "all_proxy"])
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy"])
 def test_the_environment_s_proxy_is_used_for_http(start_collector, tempo, proxy, variable):
-    start_collector(options={"tempo.endpoint": tempo.endpoint}, env=without_proxies(**{variable: proxy.url})).post(
+    start_collector(options={"tempo.endpoint": by_name(tempo)}, env=without_proxies(**{variable: proxy.url})).post(
         numbered_request(SPANS))
     assert_arrived(tempo)
-    assert set(proxy.asked) == {f"POST {tempo.endpoint}/v1/traces"}
+    assert set(proxy.asked) == {f"POST {by_name(tempo)}/v1/traces"}
 
 
 @pytest.mark.parametrize("variable", ["https_proxy", "HTTPS_PROXY"])
 def test_https_goes_through_a_tunnel_and_our_headers_are_not_for_the_proxy(start_collector, tls_tempo, proxy, certificates,
                                                                            variable):
     start_collector(env=without_proxies(**{variable: proxy.url.replace("//", "//user:password@")}), options={
-        "tempo.endpoint": tls_tempo.endpoint, "tempo.tls.ca-file": certificates["ca.pem"],
+        "tempo.endpoint": by_name(tls_tempo, "https"), "tempo.tls.ca-file": certificates["ca.pem"],
         "tempo.headers": "X-Scope-OrgID=team-a"}).post(numbered_request(SPANS))
     assert_arrived(tls_tempo)
-    assert set(proxy.asked) == {f"CONNECT 127.0.0.1:{tls_tempo.port}"}
+    assert set(proxy.asked) == {f"CONNECT redis.example:{tls_tempo.port}"}
     for headers in proxy.headers:
         assert "X-Scope-OrgID" not in headers and headers["Proxy-Authorization"].startswith("Basic ")
     assert {request.headers["X-Scope-OrgID"] for request in tls_tempo.requests} == {"team-a"}
@@ -89,16 +94,26 @@ def test_https_goes_through_a_tunnel_and_our_headers_are_not_for_the_proxy(start
 
 def test_another_server_name_leads_through_the_tunnel_to_the_endpoint(start_collector, tls_tempo, proxy, certificates):
     start_collector(env=without_proxies(https_proxy=proxy.url), options={
-        "tempo.endpoint": tls_tempo.endpoint, "tempo.tls.ca-file": certificates["ca.pem"],
+        "tempo.endpoint": by_name(tls_tempo, "https"), "tempo.tls.ca-file": certificates["ca.pem"],
         "tempo.tls.server-name": "redis.example"}).post(numbered_request(SPANS))
     assert_arrived(tls_tempo)
-    assert set(proxy.asked) == {f"CONNECT 127.0.0.1:{tls_tempo.port}"}
+    assert set(proxy.asked) == {f"CONNECT redis.example:{tls_tempo.port}"}
 
 
-@pytest.mark.parametrize("exception", ["127.0.0.1", "*", "example.com,127.0.0.0/8"])
-def test_no_proxy_is_heeded(start_collector, tempo, proxy, exception):
-    start_collector(options={"tempo.endpoint": tempo.endpoint},
-                    env=without_proxies(http_proxy=proxy.url, no_proxy=exception)).post(numbered_request(SPANS))
+@pytest.mark.parametrize("exception", ["redis.example", "*", "other,.example:{port}"])
+def test_an_endpoint_that_no_proxy_names_is_not_reached_through_the_proxy(start_collector, tempo, proxy, exception):
+    collector = start_collector(options={"tempo.endpoint": by_name(tempo)} | FAST, env=without_proxies(
+        http_proxy=proxy.url, no_proxy=exception.format(port=tempo.port)))
+    collector.post(numbered_request(SPANS))
+    eventually("the name looked up in vain", lambda: collector.metrics().sum(
+        "asynq_collector_forward_requests_total", {"code": "resolve"}) >= 1)
+    assert not proxy.asked
+
+
+def test_loopback_is_never_reached_through_a_proxy(start_collector, tempo, proxy):
+    everything = {name: proxy.url for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "all_proxy")}
+    start_collector(options={"tempo.endpoint": tempo.endpoint}, env=without_proxies(**everything)).post(
+        numbered_request(SPANS))
     assert_arrived(tempo)
     assert not proxy.asked
 
@@ -107,12 +122,14 @@ def test_no_proxy_is_heeded(start_collector, tempo, proxy, exception):
 def test_a_proxy_that_refuses_costs_no_span(start_collector, tls_tempo, proxy, certificates, status):
     proxy.refuses = status
     collector = start_collector(env=without_proxies(https_proxy=proxy.url), options={
-        "tempo.endpoint": tls_tempo.endpoint, "tempo.tls.ca-file": certificates["ca.pem"]} | FAST)
+        "tempo.endpoint": by_name(tls_tempo, "https"), "tempo.tls.ca-file": certificates["ca.pem"]} | FAST)
     collector.post(numbered_request(SPANS))
     eventually("a second attempt", lambda: len(proxy.asked) >= 2)
     assert collector.count("spool_spans") == len(SPANS)
     assert collector.metrics().value("asynq_collector_tempo_up") == 0
     assert ("does not fit the backend" in collector.stderr()) == (status < 500), "whom to blame"
+    if status == 407:
+        assert "the proxy of https_proxy wants a user and password" in collector.stderr()
     proxy.refuses = None
     assert_arrived(tls_tempo)
 
