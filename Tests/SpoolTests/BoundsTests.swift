@@ -1,4 +1,5 @@
 import Model
+import Synchronization
 import TestSupport
 import Testing
 
@@ -27,6 +28,24 @@ struct BoundsTests {
         spool.settle(batch.frames)
         try spool.append(Self.payload)
         #expect(spool.isBalanced)
+    }
+
+    @Test("A frame may take the last byte of the room, and is refused where one is missing")
+    func lastByte() throws {
+        func spool(_ maxBytes: Int = 1 << 20) throws -> Spool {
+            let spool = try Spool(MemoryFileSystem(), .small(maxBytes: maxBytes, segmentBytes: 2500))
+            try spool.append(Self.payload)
+            return spool
+        }
+        let taken = try spool().state.withLock { $0.bytesOnDisk }
+        // Room is asked for a segment of its own.
+        let needed = SegmentHeader.count + FrameHeader.count + Self.payload.utf8.count
+        let exact = try spool(taken + needed)
+        try exact.append(Self.payload)
+        #expect(try exact.readAll().count == 2)
+        let short = try spool(taken + needed - 1)
+        #expect(throws: SpoolError.self) { try short.append(Self.payload) }
+        #expect(try short.readAll().count == 1)
     }
 
     @Test("A refusal for want of room is no failure of the disk")

@@ -267,6 +267,22 @@ struct StretchTests {
         #expect(spool.unread.oldest == clock.clock.monotonic())
     }
 
+    @Test("What is left after a read waits since that read, and all of it is gone with the last")
+    func waitsSince() throws {
+        let clock = TestClock()
+        let spool = try Spool(MemoryFileSystem(), .small(), clock)
+        let start = clock.clock.monotonic()
+        for index in 0..<3 {
+            try spool.append(Self.text(index))
+            clock.advance(seconds: 1)
+        }
+        #expect(spool.unread.since == start)
+        _ = try Self.read(spool, .newest, frames: 1)
+        #expect(spool.unread.since == start.advanced(by: .seconds(3)))
+        _ = try Self.read(spool, .newest)
+        #expect(spool.unread.since == nil)
+    }
+
     @Test(
         "Files that go while older ones stay are not taken for lost after a power cut",
         arguments: 1...20 as ClosedRange<UInt64>)
