@@ -126,6 +126,35 @@ struct LimitTests {
         #expect(aggregator.losses.queueOverflows == 1)
     }
 
+    @Test("queues that Redis knows use up no room, though their spans come first")
+    func roomBesideRedis() {
+        var aggregator = makeAggregator { $0.maxQueues = 1 }
+        aggregator.recordQueuesInRedis(QueuesInRedis([ForeignText("a"), ForeignText("b")]), at: now)
+        for name in ["a", "b", "only-spans", "more"] {
+            maker.observe([maker.process(queue: name) { $0.wait = .integer(1) }], with: &aggregator)
+        }
+        for (name, count) in [("a", 1), ("b", 1), ("only-spans", 1), ("more", 0), ("_other", 1)] as [(String, UInt64)] {
+            #expect(aggregator.waits(queue: name).count == count, "\(name)")
+        }
+        #expect(aggregator.losses.queueOverflows == 1)
+    }
+
+    @Test("what a queue that has gone has counted under _other stays in the overflows of types")
+    func overflowsOfGoneQueue() {
+        var aggregator = makeAggregator {
+            $0.maxTaskTypes = 1
+            $0.quantileWindow = .seconds(10)
+        }
+        aggregator.recordQueuesInRedis(QueuesInRedis([ForeignText("gone")]), at: now)
+        maker.observe(["a", "b", "c"].map { maker.process(queue: "gone", type: $0) }, with: &aggregator)
+        #expect(aggregator.losses.typeOverflows == 2)
+        let later = now.advanced(by: .seconds(100))
+        aggregator.recordQueuesInRedis(QueuesInRedis(), at: later)
+        #expect(aggregator.losses.typeOverflows == 2)
+        maker.observe(["a", "b"].map { maker.process(queue: "new", type: $0) }, with: &aggregator, at: later)
+        #expect(aggregator.losses.typeOverflows == 3 && aggregator.queueCount == 1)
+    }
+
     @Test("a queue that Redis does not know is dropped when its spans have ceased, and begins anew when it comes back")
     func goneQueues() {
         var aggregator = makeAggregator {
