@@ -48,4 +48,22 @@ struct QueueScraperTests {
         #expect(try evicted(0, 4) == 9)
         #expect(try evicted(2, 4) == 11)
     }
+
+    @Test("What lies in the archive of a queue that a new filter lets in died before, and what comes later counts")
+    func newFilter() throws {
+        let store = TaskStore()
+        store.instead["SMEMBERS asynq:queues"] = .array([Self.text("q"), Self.text("r")])
+        var scraper = QueueScraper(filter: QueueFilter(exclude: "^r"), clock: TestClock().clock)
+        func deadLettered(_ archive: String...) throws -> [UInt64?] {
+            let members = archive.flatMap { [Self.text($0), Self.text("1700000000")] }
+            store.instead["ZRANGE asynq:{r}:archived"] = .array(members)
+            store.instead["ZRANGEBYSCORE asynq:{r}:archived"] = .array(members)
+            return try scraper.scrape(store, deadline: Self.deadline).queues.filter { $0.name.text == "r" }
+                .map(\.deadLettered)
+        }
+        #expect(try deadLettered("old") == [])
+        scraper.use(.all)
+        #expect(try deadLettered("old") == [0])
+        #expect(try deadLettered("old", "new") == [1])
+    }
 }
