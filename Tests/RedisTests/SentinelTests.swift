@@ -228,6 +228,15 @@ struct SentinelTests {
         #expect(dead.connections == 1 && master.connections == 2)
     }
 
+    @Test("As many sentinels for another master as for the present one change nothing")
+    func tie() throws {
+        let (master, other) = (try Self.redis(role: Self.master), try Self.redis(role: Self.master))
+        let (good, odd) = (try Self.sentinel(master), try Self.sentinel(other))
+        let (_, prepare) = Self.timed(good, odd)
+        for _ in 0..<5 { try prepare(10) }
+        #expect(odd.commands.count > 0 && other.connections == 0 && master.connections == 1)
+    }
+
     @Test("A Redis in place of a sentinel, and a sentinel in place of a Redis, are named, with what to write")
     func confused() throws {
         let redis = try FakeRedis { _, words in
