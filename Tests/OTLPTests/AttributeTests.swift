@@ -33,6 +33,24 @@ struct AttributeTests {
         #expect(task.retryCount == .integer(3))
     }
 
+    @Test("the older conventions' names of queue and id are read, behind all newer ones")
+    func olderNames() throws {
+        let queue = attribute("messaging.destination", "old")
+        let id = attribute("messaging.message_id", "old")
+        let (scanned, task) = try scan(queue, id)
+        #expect(scanned.text(task.queue) == "old" && scanned.text(task.taskID) == "old")
+        for (newQueue, newID) in [
+            ("messaging.destination.name", "messaging.message.id"), ("asynq.queue", "asynq.task.id"),
+            ("queue", "task_id"),
+        ] {
+            let newer = attribute(newQueue, "new") + attribute(newID, "new")
+            for order in [[newer, queue + id], [queue + id, newer]] {
+                let (scanned, task) = try scan(order[0], order[1])
+                #expect(scanned.text(task.queue) == "new" && scanned.text(task.taskID) == "new", "\(newQueue)")
+            }
+        }
+    }
+
     @Test(
         "of two names the first in the list wins, in either order",
         arguments: [

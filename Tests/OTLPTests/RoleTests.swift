@@ -43,6 +43,16 @@ struct RoleTests {
         }
     }
 
+    @Test("a client that publishes, as the older conventions say, is a producer; nothing else that publishes is a task")
+    func publish() throws {
+        for name in ["messaging.operation.type", "messaging.operation"] {
+            #expect(try role(3, .asynq, "publish", name: name) == .produce)
+            for (kind, system) in [(1, .asynq), (2, .asynq), (3, .absent), (3, .kafka)] as [(UInt64, System)] {
+                #expect(try role(kind, system, "publish", name: name) == nil, "kind \(kind)")
+            }
+        }
+    }
+
     @Test("the newer name of the operation goes before the older one, in either order")
     func operationNames() throws {
         let newer = attribute("messaging.operation.type", "process")
