@@ -185,6 +185,21 @@ struct RotatedSecretTests {
             "\(told)")
     }
 
+    @Test("Where a file that was rotated can't be read any more, what was read last stays, not what the start has read")
+    func lastRead() throws {
+        let file = try TemporaryFile("first")
+        let found = try #require(try options(["--otlp-bearer-token-file", file.path]))
+        func token() -> String? { found.receiver.rereadBearerToken?() }
+        try Self.write("second", to: file)
+        #expect(token() == "second")
+        try Self.write("\n", to: file)
+        #expect(token() == "second")
+        unlink(file.path)
+        #expect(token() == "second")
+        try Self.write("third", to: file)
+        #expect(token() == "third")
+    }
+
     @Test("SIGHUP names no secret from a file for the next start, and refuses one that is gone")
     func reload() throws {
         let file = try TemporaryFile("one")
