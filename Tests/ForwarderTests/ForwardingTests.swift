@@ -94,6 +94,20 @@ struct ForwardingTests {
         #expect(spool.statistics.deliveredSpans == 0)
     }
 
+    @Test("Once the backend takes requests again, the state says so, and no failure any more")
+    func recovered() async throws {
+        let backend = try FakeBackend([503, 200])
+        let (spool, forwarder) = try Self.make("http://127.0.0.1:\(backend.port)/v1/traces", UnreadableFileSystem())
+        try forwarder.start()
+        try [UInt8]("payload".utf8).withUnsafeBytes { try spool.append($0, spanCount: 3) }
+        forwarder.noteAppended()
+        try await Self.waitUntil { spool.statistics.deliveredSpans == 3 }
+        let statistics = forwarder.statistics
+        #expect(statistics.requests == ["503": 1, "200": 1] && spool.statistics.deliveredSpans == 3)
+        #expect(statistics.isBackendUp == true && statistics.lastFailure == nil)
+        forwarder.stop(drainUntil: Clock.system.monotonic())
+    }
+
     @Test("A disk that can't be read is tried again at a calm pace, not in a busy loop")
     func unreadableDisk() async throws {
         let system = UnreadableFileSystem()
