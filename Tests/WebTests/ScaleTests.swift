@@ -63,6 +63,16 @@ struct ScaleTests {
         #expect(rate == 1)
     }
 
+    @Test("what came counts until the scrape after it is as old as the window")
+    func endOfWindow() {
+        for step in 0...6 as ClosedRange<UInt64> {
+            note(at: 100 + 10 * step, processed: step == 0 ? 0 : 600, pending: 0)
+        }
+        #expect(loads.load(of: name)?.arrivalsPerSecond == 10)
+        note(at: 170, processed: 600, pending: 0)
+        #expect(loads.load(of: name)?.arrivalsPerSecond == 0)
+    }
+
     @Test("the first scrapes count before the window is full")
     func soon() {
         for step in 0..<4 as Range<UInt64> { note(at: 100 + step, processed: Int64(step) * 7, pending: 0) }
