@@ -161,6 +161,15 @@ struct StartedAttemptsTests {
         #expect(aggregator.waits() == Series(count: 2, sum: 63 + 3) && aggregator.unknown(.retry) == 1)
     }
 
+    @Test(
+        "Its earliest attempt stays what a task's others are measured by, whether they fail or not",
+        arguments: [true, false])
+    mutating func earliest(fail: Bool) {
+        for seconds in [0, 60, 30, 20] as [UInt64] { observe(stamped(after: seconds) { $0.isError = fail }) }
+        #expect(counts() == [1, 3])
+        #expect(aggregator.waits() == Series(count: 1, sum: 3) && aggregator.unknown(.retry) == 3)
+    }
+
     @Test("A retry that says so overtakes nothing, and a span that comes twice starts nothing")
     mutating func saidRetries() {
         let first = stamped { $0.isError = true }
