@@ -319,6 +319,21 @@ struct DispatchTests {
         #expect(Self.waitsUntil(&dispatch, at: start) == (retryAfter == 0 ? later : due))
     }
 
+    @Test("A pause that the backend has asked for stays, whatever becomes of requests that were on their way")
+    func askedPauseStays() throws {
+        var dispatch = try ModelledForwarder().dispatch
+        let start = MonotonicTime(nanoseconds: 1_000_000_000)
+        let begun = try (1...3).map { number in
+            let delivery = dispatch.begin(makeBatch([number]).frames, at: start)
+            return try #require(delivery)
+        }
+        let outcomes = [Self.outcome(503, retryAfter: 60), Self.accepted, Self.outcome(503)]
+        for (delivery, outcome) in zip(begun, outcomes) {
+            _ = dispatch.finish(delivery, outcome, at: start, jitter: 0)
+        }
+        #expect(Self.waitsUntil(&dispatch, at: start) == start.advanced(by: .seconds(60)))
+    }
+
     @Test("What the spool need not send is forgotten, what it can't read waits; neither says anything of the backend")
     func unsent() throws {
         var dispatch = try ModelledForwarder { $0.maxInFlight = 1 }.dispatch

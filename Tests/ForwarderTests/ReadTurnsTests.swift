@@ -125,6 +125,25 @@ struct ReadTurnsTests {
         #expect(turns.choose(waiting, at: late, flushing: false, isProbing: false) == nil)
     }
 
+    @Test(
+        "The backlog has every fourth request beside full new batches, and every second one beside others",
+        arguments: [(1000, 3), (999, 1)])
+    func inARow(newSpans: Int, newest: Int) throws {
+        var turns = ReadTurns(try Self.options())
+        let now = MonotonicTime(nanoseconds: 1_000_000_000_000)
+        let old = MonotonicTime(nanoseconds: 0)
+        let waiting = SpoolWaiting(
+            newest: SpoolUnread(spans: newSpans, bytes: 0, since: old),
+            backlog: SpoolUnread(spans: 100_000, bytes: 0, since: old))
+        for turn in 0..<3 {
+            for stretch in [SpoolStretch](repeating: .newest, count: newest) + [.oldest] {
+                #expect(
+                    turns.choose(waiting, at: now, flushing: false, isProbing: false) == stretch, "turn \(turn)")
+                turns.note(read: 1, from: stretch, at: now)
+            }
+        }
+    }
+
     @Test("One stretch is read when a batch is full, or its first span has waited, or at the end")
     func oneStretch() throws {
         let turns = ReadTurns(try Self.options())
