@@ -88,4 +88,32 @@ struct QueueCommandWordsTests {
                 "ZRANGEBYSCORE asynq:{q}:archived 1699999940 +inf WITHSCORES LIMIT 0 20000", "ZCARD asynq:{q}:g:g",
             ])
     }
+
+    @Test(
+        "Where 1,000 deaths or more came at once, those from the last one's second on are read as well",
+        arguments: [999, 1000])
+    func archiveRest(count: Int) {
+        func death(_ number: Int) -> [RedisReply] {
+            ["id \(number)", "\(1_699_900_000 + number)"].map { .string(Array($0.utf8)) }
+        }
+        var pipeline = RedisPipeline()
+        var scrape = QueueCommands(QueueName("q"), arrivals: ArchiveArrivals(), at: Self.now)
+        let counts = scrape.addCounts(to: &pipeline)
+        let numbers: [RedisReply] = [RedisReply](repeating: .integer(0), count: 6) + [.null, .null, .integer(0)]
+        let archive = RedisReply.array((1...count).flatMap { death($0) })
+        scrape.readCounts(
+            counts, numbers + [.array([]), .integer(0), .integer(0), .array([]), archive, .integer(0), .array([])])
+        var second = RedisPipeline()
+        let details = scrape.addDetails(to: &second)
+        if count < 1000 {
+            #expect(second.count == 0 && scrape.snapshot.deadLettered == 999)
+            return
+        }
+        #expect(
+            Self.words(second) == [
+                "ZRANGEBYSCORE asynq:{q}:archived 1699901000 +inf WITHSCORES LIMIT 0 20000"
+            ])
+        scrape.readDetails(details, [.array((1000...1001).flatMap { death($0) })])
+        #expect(scrape.snapshot.deadLettered == 1001)
+    }
 }
