@@ -37,14 +37,14 @@ package struct MetricFamily: Sendable {
     package var isTextOnly = false
     package var samples: [MetricSample] = []
 
-    package init(_ name: String, _ kind: MetricKind, _ help: String) {
-        self.name = name
-        self.kind = kind
-        self.help = help
+    package init(_ declaration: FamilyDeclaration) {
+        name = declaration.name
+        kind = declaration.kind
+        help = declaration.help
     }
 
-    package init(_ name: String, _ kind: MetricKind, _ help: String, value: Double) {
-        self.init(name, kind, help)
+    package init(_ declaration: FamilyDeclaration, value: Double) {
+        self.init(declaration)
         add(value)
     }
 

@@ -4,32 +4,49 @@ import Model
 
 /// The families of the look-ahead.
 struct LookAheadMetrics: MetricSource {
+    static let families = LookAheadFamilies()
+
     let monitor: RedisMonitor
     let waits: SampledWaits
 
     func metricFamilies() -> [MetricFamily] {
         let status = monitor.current
-        var lost = MetricFamily(
-            "asynq_collector_look_ahead_lost_tasks_total", .counter,
-            "Tasks that the look-ahead lost sight of, by reason: limit, more than one look may ask for, so lower "
-                + "redis.look-ahead; gap, Redis did not answer; clock_skew and bad_stamp, set the clocks of those who enqueue."
-        )
+        var lost = MetricFamily(Self.families.lostTasksTotal)
         for reason in LostTaskReason.allCases {
             lost.add(status.lostTasks[reason] ?? 0, LabelSet(["reason": reason.rawValue]))
         }
         let families = [
             MetricFamily(
-                "asynq_collector_look_ahead_tasks", .gauge,
-                "Tasks remembered for their ready time and trace context, after their span has come as well until the room is "
-                    + "needed: at 100,000 it stays; what is missed is counted as evicted.",
+                Self.families.tasks,
                 value: Double(monitor.seenTasks.count)),
             MetricFamily(
-                "asynq_collector_look_ahead_evicted_tasks_total", .counter,
-                "Remembered tasks forgotten for lack of room before a span of theirs came (one that is not sampled never comes): "
-                    + "its wait comes from a stamp, or is unknown. Give the spans an enqueue stamp.",
+                Self.families.evictedTasksTotal,
                 value: Double(monitor.seenTasks.evicted)),
             lost,
         ]
         return (status.snapshot.map { [waits.family(of: $0.queues)] } ?? []) + families
     }
+}
+
+/// The families of what the look-ahead remembers and lost.
+struct LookAheadFamilies: Sendable {
+    let lostTasksTotal = FamilyDeclaration(
+        "asynq_collector_look_ahead_lost_tasks_total", .counter, labels: ["reason"], with: "redis.look-ahead",
+        """
+        Tasks that the look-ahead lost sight of, by reason: limit, more than one look may ask for, so lower \
+        redis.look-ahead; gap, Redis did not answer; clock_skew and bad_stamp, set the clocks of those who \
+        enqueue.
+        """)
+    let tasks = FamilyDeclaration(
+        "asynq_collector_look_ahead_tasks", .gauge, with: "redis.look-ahead",
+        """
+        Tasks remembered for their ready time and trace context, after their span has come as well until the room \
+        is needed: at 100,000 it stays; what is missed is counted as evicted.
+        """)
+    let evictedTasksTotal = FamilyDeclaration(
+        "asynq_collector_look_ahead_evicted_tasks_total", .counter, with: "redis.look-ahead",
+        """
+        Remembered tasks forgotten for lack of room before a span of theirs came (one that is not sampled never \
+        comes): its wait comes from a stamp, or is unknown. Give the spans an enqueue stamp.
+        """)
 }

@@ -5,6 +5,8 @@ import Platform
 
 /// The `process_*` families that every exporter has, from /proc/self.
 struct ProcessMetrics: MetricSource {
+    static let families = ProcessFamilies()
+
     private let startSeconds: Double
 
     init(clock: Clock) {
@@ -13,28 +15,18 @@ struct ProcessMetrics: MetricSource {
 
     func metricFamilies() -> [MetricFamily] {
         var families: [MetricFamily] = []
-        func add(_ name: String, _ kind: MetricKind, _ help: String, _ value: Double?) {
-            if let value { families.append(MetricFamily(name, kind, help, value: value)) }
+        func add(_ declaration: FamilyDeclaration, _ value: Double?) {
+            if let value { families.append(MetricFamily(declaration, value: value)) }
         }
+        add(Self.families.startTimeSeconds, startSeconds)
+        add(Self.families.cpuSecondsTotal, cpuSeconds())
         add(
-            "process_start_time_seconds", .gauge, "When the process started, Unix seconds; changes with each restart.",
-            startSeconds)
-        add(
-            "process_cpu_seconds_total", .counter, "User and system CPU time spent; its rate is the share of a core.",
-            cpuSeconds())
-        add(
-            "process_resident_memory_bytes", .gauge,
-            "Resident memory size; what waits for the backend is on disk, so an outage does not raise it.",
+            Self.families.residentMemoryBytes,
             residentPages().map { Double($0) * Double(sysconf(Int32(_SC_PAGESIZE))) })
-        add(
-            "process_open_fds", .gauge, "Open file descriptors; near the most allowed, connections are refused.",
-            openDescriptors().map { Double($0) })
+        add(Self.families.openFds, openDescriptors().map { Double($0) })
         var limit = rlimit()
         let isLimited = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0
-        add(
-            "process_max_fds", .gauge,
-            "Most file descriptors allowed; where process_open_fds comes near, raise ulimit -n.",
-            isLimited ? Double(limit.rlim_cur) : nil)
+        add(Self.families.maxFds, isLimited ? Double(limit.rlim_cur) : nil)
         return families
     }
 
@@ -65,4 +57,23 @@ struct ProcessMetrics: MetricSource {
             return nil  // No /proc: the family is absent.
         }
     }
+}
+
+/// The names that Prometheus' client libraries give to them.
+struct ProcessFamilies: Sendable {
+    let startTimeSeconds = FamilyDeclaration(
+        "process_start_time_seconds", .gauge,
+        "When the process started, Unix seconds; changes with each restart.")
+    let cpuSecondsTotal = FamilyDeclaration(
+        "process_cpu_seconds_total", .counter,
+        "User and system CPU time spent; its rate is the share of a core.")
+    let residentMemoryBytes = FamilyDeclaration(
+        "process_resident_memory_bytes", .gauge,
+        "Resident memory size; what waits for the backend is on disk, so an outage does not raise it.")
+    let openFds = FamilyDeclaration(
+        "process_open_fds", .gauge,
+        "Open file descriptors; near the most allowed, connections are refused.")
+    let maxFds = FamilyDeclaration(
+        "process_max_fds", .gauge,
+        "Most file descriptors allowed; where process_open_fds comes near, raise ulimit -n.")
 }

@@ -4,7 +4,7 @@ import Model
 /// The families that have samples of each queue.
 enum QueueMetrics {
     static func families(of queues: [QueueSnapshot], _ labels: [QueueLabelSets]) -> [MetricFamily] {
-        var families = declarations.map { MetricFamily($0.name, $0.kind, $0.help) }
+        var families = declarations.map { MetricFamily($0.family) }
         for (queue, labels) in zip(queues, labels) {
             for index in families.indices { declarations[index].addSamples(queue, labels, &families[index]) }
         }
@@ -15,40 +15,41 @@ enum QueueMetrics {
     private struct Declaration: Sendable {
         typealias AddSamples = @Sendable (QueueSnapshot, QueueLabelSets, inout MetricFamily) -> Void
 
-        let name: String
-        let kind: MetricKind
-        let help: String
+        let family: FamilyDeclaration
         let addSamples: AddSamples
 
-        init(_ name: String, _ kind: MetricKind, _ help: String, samples: @escaping AddSamples) {
-            self.name = name
-            self.kind = kind
-            self.help = help
+        init(_ family: FamilyDeclaration, samples: @escaping AddSamples) {
+            self.family = family
             addSamples = samples
         }
 
         /// One sample a queue; none where the value is nil.
         init(
-            _ name: String, _ kind: MetricKind, _ help: String, value: @escaping @Sendable (QueueSnapshot) -> Double?
+            _ name: String, _ kind: MetricKind, with setting: String? = nil, _ help: String,
+            value: @escaping @Sendable (QueueSnapshot) -> Double?
         ) {
-            self.init(name, kind, help) { queue, labels, family in
+            self.init(FamilyDeclaration(name, kind, labels: ["queue"], with: setting, help)) { queue, labels, family in
                 if let value = value(queue) { family.add(value, labels.queue) }
             }
         }
     }
 
+    static var families: [FamilyDeclaration] { declarations.map(\.family) }
+
     /// In the order of the page.
     private static let declarations = [
         Declaration(
-            "asynq_queue_size", .gauge,
-            "Tasks in the queue by state; pending rising means that workers do not keep up.",
+            FamilyDeclaration(
+                "asynq_queue_size", .gauge, labels: ["queue", "state"],
+                "Tasks in the queue by state; pending rising means that workers do not keep up."),
             samples: { queue, labels, family in
                 labels.forEachState { state, labels in
                     if let count = queue.size[state] { family.add(count, labels) }
                 }
             }),
         Declaration(
-            "asynq_queue_groups", .gauge, "Aggregation groups of the queue; rising for long: are they ever aggregated?",
+            "asynq_queue_groups", .gauge,
+            "Aggregation groups of the queue; rising for long: no server aggregates them.",
             value: { $0.groups.map { Double($0) } }),
         Declaration(
             "asynq_queue_latency_seconds", .gauge,
@@ -73,21 +74,24 @@ enum QueueMetrics {
                 + "hangs, and holds its worker.",
             value: { $0.longestRunning?.inSeconds }),
         Declaration(
-            "asynq_queue_overdue_tasks", .gauge,
-            "Scheduled and retry tasks whose time has passed; staying above 0: no server forwards them.",
+            FamilyDeclaration(
+                "asynq_queue_overdue_tasks", .gauge, labels: ["queue", "state"],
+                "Scheduled and retry tasks whose time has passed; staying above 0: no server forwards them."),
             samples: { queue, labels, family in
                 labels.forEachState { state, labels in
                     if let count = queue.overdue[state] { family.add(count, labels) }
                 }
             }),
         Declaration(
-            "asynq_queue_memory_usage_approx_bytes", .gauge,
-            "Memory that the queue takes in Redis, estimated from samples of its tasks as Asynq does it: who fills Redis?",
+            "asynq_queue_memory_usage_approx_bytes", .gauge, with: "redis.memory-sampling",
+            "Memory that the queue takes in Redis, estimated from samples of its tasks as Asynq does it; the largest is the one to "
+                + "shorten when Redis runs out of memory.",
             value: { $0.memoryBytes.map { Double($0) } }),
         Declaration(
-            "asynq_tasks_processed_total", .counter,
-            "Attempts that workers finished, by outcome; one task that fails n times counts n times as failed. Stands still after a "
-                + "failover to a replica that lagged.",
+            FamilyDeclaration(
+                "asynq_tasks_processed_total", .counter, labels: ["queue", "status"],
+                "Attempts that workers finished, by outcome; one task that fails n times counts n times as failed. Stands still after a "
+                    + "failover to a replica that lagged."),
             samples: { queue, labels, family in
                 guard let completed = queue.completed, let failed = queue.failed else { return }
                 family.add(completed, labels.completed)
@@ -95,8 +99,8 @@ enum QueueMetrics {
             }),
         Declaration(
             "asynq_tasks_dead_lettered_total", .counter,
-            "Tasks seen to enter the archive since the start of this process, whatever was trimmed from it since: each one needs "
-                + "somebody to look at it.",
+            "Tasks seen to enter the archive since the start of this process, whatever was trimmed from it since: repair the cause, "
+                + "then run or delete them.",
             value: { $0.deadLettered.map { Double($0) } }),
         Declaration(
             "asynq_queue_archive_fill_ratio", .gauge,

@@ -4,6 +4,8 @@ import SpanReceiver
 
 /// The families of restored trace context.
 struct RelinkMetrics: MetricSource {
+    static let families = RelinkFamilies()
+
     let relinker: TraceRelinker
     let lookup: TaskLookup
     let monitor: RedisMonitor
@@ -12,16 +14,10 @@ struct RelinkMetrics: MetricSource {
 
     func metricFamilies() -> [MetricFamily] {
         let counts = relinker.counts
-        var relinked = MetricFamily(
-            "asynq_collector_relinked_spans_total", .counter,
-            "Process spans without parent and link that got back the context that their task carries, by what it became."
-        )
+        var relinked = MetricFamily(Self.families.relinkedSpansTotal)
         relinked.add(counts.links, LabelSet(["relation": "link"]))
         relinked.add(counts.parents, LabelSet(["relation": "parent"]))
-        var lookups = MetricFamily(
-            "asynq_collector_task_lookups_total", .counter,
-            "Tasks that spans name and whose message Redis was asked for, by what came of it; down, limit and skipped were "
-                + "not asked for.")
+        var lookups = MetricFamily(Self.families.taskLookupsTotal)
         for outcome in TaskLookup.Outcome.allCases {
             let noRoom = outcome == .limit ? counts.noRoom : 0
             lookups.add((lookup.outcomes[outcome] ?? 0) + noRoom, LabelSet(["result": outcome.rawValue]))
@@ -29,22 +25,47 @@ struct RelinkMetrics: MetricSource {
         return [
             relinked,
             MetricFamily(
-                "asynq_collector_unlinked_spans_total", .counter,
-                "Process spans without parent and link whose task carries no context, or is not known: their traces end there. "
-                    + "Have the producers put a traceparent into headers or payload.",
+                Self.families.unlinkedSpansTotal,
                 value: Double(counts.notFound)),
             lookups,
             MetricFamily(
-                "asynq_collector_unread_dead_letters_total", .counter,
-                "Dead letters that came too fast for their messages to be read: counted, but not in /api/v1/dead-letters.",
+                Self.families.unreadDeadLettersTotal,
                 value: Double(monitor.current.skippedLetters)),
         ] + (deadLetterSpans.map { [Self.unsent($0)] } ?? [])
     }
 
     private static func unsent(_ spans: DeadLetterSpans) -> MetricFamily {
         MetricFamily(
-            "asynq_collector_unsent_dead_letter_spans_total", .counter,
-            "Dead letters that got no span, because the disk did not take those before: does the spool's disk hang?",
+            Self.families.unsentDeadLetterSpansTotal,
             value: Double(spans.dropped))
     }
+}
+
+/// The families of restored trace context, and of dead letters.
+struct RelinkFamilies: Sendable {
+    let relinkedSpansTotal = FamilyDeclaration(
+        "asynq_collector_relinked_spans_total", .counter, labels: ["relation"],
+        """
+        Process spans without parent and link that got back the context that their task carries, by what it \
+        became.
+        """)
+    let taskLookupsTotal = FamilyDeclaration(
+        "asynq_collector_task_lookups_total", .counter, labels: ["result"],
+        """
+        Tasks that spans name and whose message Redis was asked for, by what came of it; down, limit and skipped \
+        were not asked for.
+        """)
+    let unlinkedSpansTotal = FamilyDeclaration(
+        "asynq_collector_unlinked_spans_total", .counter,
+        """
+        Process spans without parent and link whose task carries no context, or is not known: their traces end \
+        there. Have the producers put a traceparent into headers or payload.
+        """)
+    let unreadDeadLettersTotal = FamilyDeclaration(
+        "asynq_collector_unread_dead_letters_total", .counter,
+        "Dead letters that came too fast for their messages to be read: counted, but not in /api/v1/dead-letters.")
+    let unsentDeadLetterSpansTotal = FamilyDeclaration(
+        "asynq_collector_unsent_dead_letter_spans_total", .counter, with: "traces.dead-letter-span",
+        "Dead letters that got no span, because the disk did not take those before: see whether the spool's disk hangs."
+    )
 }

@@ -5,6 +5,8 @@ import WaitTime
 
 /// The families computed from spans.
 struct TaskMetrics: MetricSource {
+    static let losses = LossFamilies()
+
     let aggregator: LockedAggregator
     let clock: Clock
 
@@ -12,42 +14,62 @@ struct TaskMetrics: MetricSource {
         let now = clock.monotonic()
         var page = TaskFamilies()
         aggregator.forEachQueue(at: now) { page.add($0, at: now) }
-        var processAt = MetricFamily(
-            "asynq_collector_process_at_waits_total", .counter,
-            "Waits of scheduled tasks known from process_at only, so that they hold up to five seconds of Asynq's forwarder; "
-                + "where an objective of a few seconds suffers, leave them out (wait.process-at) or raise redis.look-ahead."
-        )
+        var processAt = MetricFamily(Self.losses.processAtWaitsTotal)
         processAt.add(aggregator.processAtWaits)
         return page.families + [processAt] + Self.families(of: aggregator.losses)
     }
 
-    private static func families(of losses: AggregatorLosses) -> [MetricFamily] {
-        var open = MetricFamily(
-            "asynq_collector_pairing_open_spans", .gauge,
-            "Spans whose other half has not come (of a producer the attempt at its task, of a consumer its producer), for two "
-                + "hours at most; rising consumers: their producers' spans go elsewhere, so give the consumers an enqueue stamp."
-        )
-        open.add(losses.openProducers, LabelSet(["role": "producer"]))
-        open.add(losses.openConsumers, LabelSet(["role": "consumer"]))
-        var evicted = MetricFamily(
-            "asynq_collector_pairing_evicted_spans_total", .counter,
-            "Spans forgotten for lack of room before their other half came; their tasks' waits count as no_source. Give the "
-                + "spans an enqueue stamp: then nothing has to be remembered.")
-        evicted.add(losses.evictedProducers, LabelSet(["role": "producer"]))
-        evicted.add(losses.evictedConsumers, LabelSet(["role": "consumer"]))
-        var attempts = MetricFamily(
-            "asynq_collector_started_evicted_attempts_total", .counter,
-            "Attempts forgotten for lack of room that were remembered to tell a task's first attempt from one that comes again "
-                + "with the same retry count; it rises under load, and matters only where tasks come again after long.")
-        attempts.add(losses.evictedAttempts)
-        var overflows = MetricFamily(
-            "asynq_collector_label_overflows_total", .counter,
-            "Spans counted under _other, because metrics.queues-max, metrics.task-types or metrics.error-types was reached (or a "
-                + "name is longer than 1 KiB, an error type than 256 bytes): raise the limit, or find who puts ids into names."
-        )
-        overflows.add(losses.queueOverflows, LabelSet(["label": "queue"]))
-        overflows.add(losses.typeOverflows, LabelSet(["label": "task_type"]))
-        overflows.add(losses.errorTypeOverflows, LabelSet(["label": "error_type"]))
+    private static func families(of counts: AggregatorLosses) -> [MetricFamily] {
+        var open = MetricFamily(losses.pairingOpenSpans)
+        open.add(counts.openProducers, LabelSet(["role": "producer"]))
+        open.add(counts.openConsumers, LabelSet(["role": "consumer"]))
+        var evicted = MetricFamily(losses.pairingEvictedSpansTotal)
+        evicted.add(counts.evictedProducers, LabelSet(["role": "producer"]))
+        evicted.add(counts.evictedConsumers, LabelSet(["role": "consumer"]))
+        var attempts = MetricFamily(losses.startedEvictedAttemptsTotal)
+        attempts.add(counts.evictedAttempts)
+        var overflows = MetricFamily(losses.labelOverflowsTotal)
+        overflows.add(counts.queueOverflows, LabelSet(["label": "queue"]))
+        overflows.add(counts.typeOverflows, LabelSet(["label": "task_type"]))
+        overflows.add(counts.errorTypeOverflows, LabelSet(["label": "error_type"]))
         return [open, evicted, attempts, overflows]
     }
+}
+
+/// The families of what the aggregator had no room for, or does not know exactly.
+struct LossFamilies: Sendable {
+    let processAtWaitsTotal = FamilyDeclaration(
+        "asynq_collector_process_at_waits_total", .counter,
+        """
+        Waits of scheduled tasks known from process_at only, so that they hold up to five seconds of Asynq's \
+        forwarder; where an objective of a few seconds suffers, leave them out (wait.process-at) or raise \
+        redis.look-ahead.
+        """)
+    let pairingOpenSpans = FamilyDeclaration(
+        "asynq_collector_pairing_open_spans", .gauge, labels: ["role"],
+        """
+        Spans whose other half has not come (of a producer the attempt at its task, of a consumer its producer), \
+        for two hours at most; rising consumers: their producers' spans go elsewhere, so give the consumers an \
+        enqueue stamp.
+        """)
+    let pairingEvictedSpansTotal = FamilyDeclaration(
+        "asynq_collector_pairing_evicted_spans_total", .counter, labels: ["role"],
+        """
+        Spans forgotten for lack of room before their other half came; their tasks' waits count as no_source. Give \
+        the spans an enqueue stamp: then nothing has to be remembered.
+        """)
+    let startedEvictedAttemptsTotal = FamilyDeclaration(
+        "asynq_collector_started_evicted_attempts_total", .counter,
+        """
+        Attempts forgotten for lack of room that were remembered to tell a task's first attempt from one that \
+        comes again with the same retry count; it rises under load, and matters only where tasks come again after \
+        long.
+        """)
+    let labelOverflowsTotal = FamilyDeclaration(
+        "asynq_collector_label_overflows_total", .counter, labels: ["label"],
+        """
+        Spans counted under _other, because metrics.queues-max, metrics.task-types or metrics.error-types was \
+        reached (or a name is longer than 1 KiB, an error type than 256 bytes): raise the limit, or find the worker \
+        that puts ids into names.
+        """)
 }

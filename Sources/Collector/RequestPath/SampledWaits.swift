@@ -7,6 +7,13 @@ import WaitTime
 
 /// The waits that the look-ahead observes in Redis alone. Filled on the Redis thread.
 final class SampledWaits: Sendable {
+    static let declaration = FamilyDeclaration(
+        "asynq_queue_wait_sampled_seconds", .histogram, labels: ["queue"], with: "redis.look-ahead",
+        """
+        Wait of tasks seen to leave the list of pending tasks, from Redis alone; shorter ones than the look \
+        interval are mostly not seen. Rising: add workers; for an SLO have the workers send spans.
+        """)
+
     /// Queues that are gone from Redis are remembered up to this number, so that their counters go on when they return.
     private static let maxRemembered = 20_000
 
@@ -49,10 +56,7 @@ final class SampledWaits: Sendable {
 
     /// One for each queue, with zeros where nothing was observed yet. A queue that returns goes on where it was.
     func family(of queues: [QueueSnapshot]) -> MetricFamily {
-        var family = MetricFamily(
-            "asynq_queue_wait_sampled_seconds", .histogram,
-            "Wait of tasks seen to leave the list of pending tasks, from Redis alone; shorter ones than the look interval "
-                + "are mostly not seen. Rising: add workers; for an SLO have the workers send spans.")
+        var family = MetricFamily(Self.declaration)
         let empty = Histogram(bounds)
         let now = clock.monotonic()
         known.withLock { known in

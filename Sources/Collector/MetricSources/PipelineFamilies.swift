@@ -1,0 +1,91 @@
+import Metrics
+
+/// The families of the collector's own: receiver, spool and forwarder.
+struct PipelineFamilies: Sendable {
+    let buildInfo = FamilyDeclaration(
+        "asynq_collector_build_info", .info, labels: ["version"],
+        "Always 1; the version is in the label; compare it over all sidecars.")
+    let spoolStalled = FamilyDeclaration(
+        "asynq_collector_spool_stalled", .gauge, with: "tempo.endpoint",
+        "1 while the spool's disk does not answer: what is received and spooled is not on the page then.")
+    let receivedSpansTotal = FamilyDeclaration(
+        "asynq_collector_received_spans_total", .counter, labels: ["transport", "encoding"],
+        "Spans in requests that could be read, accepted or not; none while workers work: they send elsewhere.")
+    let acceptedSpansTotal = FamilyDeclaration(
+        "asynq_collector_accepted_spans_total", .counter,
+        "Spans that were acknowledged to their sender (those dropped as unsynced were refused at last).")
+    let refusedSpansTotal = FamilyDeclaration(
+        "asynq_collector_refused_spans_total", .counter, labels: ["reason"],
+        """
+        Spans that were not accepted, by reason; spool_full: the backend is too slow or down, and senders have to \
+        wait; bad_id: a sender makes ids that no backend takes.
+        """)
+    let refusedRequestsTotal = FamilyDeclaration(
+        "asynq_collector_refused_requests_total", .counter, labels: ["reason"],
+        """
+        Requests that were refused before their spans were counted, by reason: a client has no token, speaks \
+        another protocol, sends too much at a time, or does not read its answers.
+        """)
+    let duplicateSpansTotal = FamilyDeclaration(
+        "asynq_collector_duplicate_spans_total", .counter,
+        """
+        Process spans that came again; they are observed once. Rising: senders do not hear the answer in time and \
+        send again.
+        """)
+    let refusedConnectionsTotal = FamilyDeclaration(
+        "asynq_collector_refused_connections_total", .counter,
+        """
+        Connections that were closed at once because 1,024 were open; look for a client that never closes its own.
+        """)
+    let spoolRecoveredSpans = FamilyDeclaration(
+        "asynq_collector_spool_recovered_spans", .gauge, with: "tempo.endpoint",
+        "Spans that the spool held at the start of the process: what the one before could not send.")
+    let forwardedSpansTotal = FamilyDeclaration(
+        "asynq_collector_forwarded_spans_total", .counter, with: "tempo.endpoint",
+        "Spans that the trace backend took; slower than accepted: the spool fills.")
+    let droppedSpansTotal = FamilyDeclaration(
+        "asynq_collector_dropped_spans_total", .counter, labels: ["reason"], with: "tempo.endpoint",
+        "Accepted spans that were given up, by reason; above 0, traces have holes.")
+    let spoolBytes = FamilyDeclaration(
+        "asynq_collector_spool_bytes", .gauge, with: "tempo.endpoint",
+        "Size of the spool on disk; near its capacity spans are refused, or the oldest dropped (spool.when-full).")
+    let spoolCapacityBytes = FamilyDeclaration(
+        "asynq_collector_spool_capacity_bytes", .gauge, with: "tempo.endpoint",
+        "Largest size that the spool may have (spool.max-bytes).")
+    let spoolSpans = FamilyDeclaration(
+        "asynq_collector_spool_spans", .gauge, with: "tempo.endpoint",
+        "Spans that wait to be forwarded, those in flight included; rising: the backend is away or too slow.")
+    let spoolQuarantinedSegments = FamilyDeclaration(
+        "asynq_collector_spool_quarantined_segments", .gauge, with: "tempo.endpoint",
+        """
+        Files of the spool that the disk does not give back; their spans are dropped as unreadable, the files \
+        kept.
+        """)
+    let spoolOldestAgeSeconds = FamilyDeclaration(
+        "asynq_collector_spool_oldest_age_seconds", .gauge, with: "tempo.endpoint",
+        "Age of the oldest span that waits, 0 when none does: so far behind are the traces.")
+    let spoolCorruptFramesTotal = FamilyDeclaration(
+        "asynq_collector_spool_corrupt_frames_total", .counter, with: "tempo.endpoint",
+        "Frames whose checksum was wrong; the disk is failing.")
+    let spoolErrorsTotal = FamilyDeclaration(
+        "asynq_collector_spool_errors_total", .counter, with: "tempo.endpoint",
+        "Reads, writes and syncs of the spool that failed; the log says which. Look at the disk.")
+    let forwardRequestsTotal = FamilyDeclaration(
+        "asynq_collector_forward_requests_total", .counter, labels: ["code"], with: "tempo.endpoint",
+        """
+        Requests to the trace backend, by HTTP status, or by what broke the connection; 429: it wants less, 4xx: \
+        it does not want what it gets.
+        """)
+    let forwardDurationSeconds = FamilyDeclaration(
+        "asynq_collector_forward_duration_seconds", .histogram, with: "tempo.endpoint",
+        "Time from sending a request to its answer; near tempo.timeout requests are sent again.")
+    let tempoUp = FamilyDeclaration(
+        "asynq_collector_tempo_up", .gauge, with: "tempo.endpoint",
+        """
+        0 while the trace backend is away or takes nothing (503, 429, 401), absent before the first answer; spans \
+        wait in the spool then.
+        """)
+    let setAsideRequestsTotal = FamilyDeclaration(
+        "asynq_collector_set_aside_requests_total", .counter, labels: ["outcome"], with: "tempo.endpoint",
+        "Requests that the backend refused for good, by what became of the copy in the spool's directory refused/.")
+}

@@ -1,0 +1,27 @@
+/// What is known of a family before it has samples. It is the only place that knows these facts: the page and its documentation
+/// are made from it. A source declares its families as members of a struct, next to the code that adds the samples.
+package struct FamilyDeclaration: Sendable {
+    package let name: String
+    package let kind: MetricKind
+    package let labels: [String]
+    /// One line for the operator who reads it: what it says, and what to do with it.
+    package let help: String
+    /// The setting that the family is absent without.
+    package let setting: String?
+
+    package init(
+        _ name: String, _ kind: MetricKind, labels: [String] = [], with setting: String? = nil,
+        _ help: String
+    ) {
+        self.name = name
+        self.kind = kind
+        self.labels = labels
+        self.setting = setting
+        self.help = help
+    }
+
+    /// Those that are members of a value, in the order in which they are declared.
+    package static func all(in families: Any) -> [FamilyDeclaration] {
+        Mirror(reflecting: families).children.compactMap { $0.value as? FamilyDeclaration }
+    }
+}
