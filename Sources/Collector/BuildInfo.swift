@@ -1,4 +1,6 @@
 /// What `--version` and `asynq_collector_build_info` say.
 package enum BuildInfo {
     package static let version = "0.1.0"
+    /// The day of that version, for the man page.
+    static let date = "2026-11-28"
 }

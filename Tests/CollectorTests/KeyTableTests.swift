@@ -56,7 +56,7 @@ struct KeyTableTests {
         case .choice(let words): return (words, ["", "x"] + words.map { $0 + "x" })
         case .regularExpression: return (["", "^a"], ["(", "["])
         case .secretPairs: return (["", "A=", "A=B=C,D=E"], ["A", "=A", "A=B,C", "A=\n", "A=\u{7F}"])
-        case .text, .secret, .url, .list: return ([], [])
+        case .text, .path, .secret, .url, .list: return ([], [])
         }
     }
 

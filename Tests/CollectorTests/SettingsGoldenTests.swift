@@ -26,6 +26,7 @@ struct SettingsGoldenTests {
     private static func kind(_ key: any DeclaredKey) -> String {
         switch key.kind {
         case .text: "text"
+        case .path: "path"
         case .secret: "secret"
         case .url: "url, secret"
         case .secretPairs: "pairs, secret"

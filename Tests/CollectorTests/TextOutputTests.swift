@@ -35,9 +35,4 @@ struct TextOutputTests {
         #expect(!line.unicodeScalars.contains { $0.value < 32 })
         #expect(line.hasPrefix("1969-12-31T23:59:59.999Z error a\"b: message key=\""))
     }
-
-    @Test("Help names every key, and each of its texts")
-    func help() {
-        for key in KeyTable.all { #expect(Help.text.contains("  \(key.flag)\n      \(key.help)")) }
-    }
 }

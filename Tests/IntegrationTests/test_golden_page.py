@@ -67,7 +67,7 @@ def test_the_page_is_the_golden_one(collector, name, request):
     assert not difference, "the page is another one; if that is meant, --update-golden:\n" + "\n".join(difference[:80])
 
 
-# --- docs/METRICS.md names every family -------------------------------------------------------------------------------
+# --- docs/METRICS.md is made from the declarations: they are those of the page -----------------------------------------
 
 _ROW = re.compile(r"^\| `(?P<name>(asynq|process)_\w+)` \| (?P<kind>gauge|counter|histogram)( \(info\))? \| (?P<labels>[^|]*)\|")
 

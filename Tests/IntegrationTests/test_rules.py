@@ -127,8 +127,8 @@ def test_the_objective_is_one_of_the_buckets_and_the_same_in_all_three_places(fi
     assert [float(edge) for edge in edges] == [seconds, seconds]
     # Prometheus 2 keeps the text, Prometheus 3 writes a float.
     assert edges[1] == str(float(edges[0]))
-    help_text = run_once("--help").stdout
-    default = re.search(r"--metrics-wait-buckets\n.*\[([\d.,]+)\]", help_text)[1].split(",")
+    help_text = run_once("help", "metrics.wait-buckets").stdout
+    default = re.search(r"^default\s+([\d.,]+)$", help_text, re.M)[1].split(",")
     assert edges[0] in default
     assert group["interval"] == "30s", "the rules …:count… multiply by 30"
 

@@ -12,15 +12,20 @@ struct Key<Value: Sendable>: DeclaredKey {
     let defaultValue: Value
     /// A value other than the default, for documentation.
     let example: String
+    /// What it is, then what to do; in sentences.
     let help: String
     let isReloadable: Bool
+    /// The file, and the heading in it, that explains the key; nil: that of its section.
+    let page: String?
+    /// The version of the program that was the first to have the key.
+    let since: String
 
     /// - Parameters:
     ///   - defaultText: the value without any source, as a user would write it.
     ///   - isReloadable: true if SIGHUP puts a new value in force; else it takes effect at the next start.
     init(
         _ name: String, _ form: ValueForm<Value>, default defaultText: String, example: String, help: String,
-        isReloadable: Bool = false
+        isReloadable: Bool = false, page: String? = nil, since: String = "0.1.0"
     ) {
         self.name = name
         self.form = form
@@ -28,6 +33,8 @@ struct Key<Value: Sendable>: DeclaredKey {
         self.example = example
         self.help = help
         self.isReloadable = isReloadable
+        self.page = page
+        self.since = since
         do throws(UnacceptableText) {
             defaultValue = try form.read(defaultText)
         } catch {
@@ -54,6 +61,8 @@ protocol DeclaredKey: Sendable {
     var example: String { get }
     var help: String { get }
     var isReloadable: Bool { get }
+    var page: String? { get }
+    var since: String { get }
 
     /// - Parameter file: the one that the text was read from, where it is a secret's.
     /// - Throws: why `text` is no value of this key.

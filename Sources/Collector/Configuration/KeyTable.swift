@@ -19,7 +19,9 @@ struct KeyTable: Sendable {
 
     static let groups: [KeyGroup] = Mirror(reflecting: shared).children.compactMap { child in
         (child.value as? any KeySection).map { section in
-            KeyGroup(title: type(of: section).title, keys: keys(in: section), rules: type(of: section).rules)
+            let declared = type(of: section)
+            return KeyGroup(
+                title: declared.title, page: declared.page, keys: keys(in: section), rules: declared.rules)
         }
     }
 
@@ -27,6 +29,10 @@ struct KeyTable: Sendable {
 
     static func key(named name: String) -> (any DeclaredKey)? {
         all.first { $0.name == name }
+    }
+
+    static func page(of key: any DeclaredKey) -> String? {
+        key.page ?? groups.first { group in group.keys.contains { $0.name == key.name } }?.page
     }
 
     private static func keys(in section: Any) -> [any DeclaredKey] {
@@ -39,6 +45,8 @@ struct KeyTable: Sendable {
 /// Keys that belong together, as properties, and the rules between them.
 protocol KeySection: Sendable {
     static var title: String { get }
+    /// The file that explains those of the keys that name no page.
+    static var page: String { get }
     static var rules: [SettingRule] { get }
 }
 
@@ -49,6 +57,7 @@ extension KeySection {
 /// A section as help and documentation list it.
 struct KeyGroup: Sendable {
     let title: String
+    let page: String
     let keys: [any DeclaredKey]
     let rules: [SettingRule]
 }

@@ -50,6 +50,9 @@ extension ValueForm where Value == String? {
     /// Any text; an empty one is nil.
     static var text: Self { optional(.text(allowed: "text")) { _ in true } }
 
+    /// The path of a file; an empty text is nil.
+    static var path: Self { optional(.path(allowed: "a path")) { _ in true } }
+
     static var secret: Self { optional(.secret) { _ in true } }
 
     static var regularExpression: Self {

@@ -1,6 +1,7 @@
 /// What the text of a value may be: for messages, documentation, and the way in which a value is printed.
 enum ValueKind: Sendable {
     case text(allowed: String)
+    case path(allowed: String)
     case secret
     /// A url that may hold a user and password.
     case url(allowed: String)
@@ -18,7 +19,7 @@ enum ValueKind: Sendable {
 
     var allowed: String {
         switch self {
-        case .text(let allowed), .url(let allowed), .list(let allowed): allowed
+        case .text(let allowed), .path(let allowed), .url(let allowed), .list(let allowed): allowed
         case .secret: "text"
         case .secretPairs: "NAME=VALUE,…"
         case .duration(let range, let word): Self.allowed(range, word)

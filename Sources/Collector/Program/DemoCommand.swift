@@ -17,32 +17,28 @@ enum DemoCommand {
         var duration: Duration?
         var tasksPerSecond = 25.0
 
-        /// Takes the demo's own flags out of the invocation.
-        init(_ invocation: inout Invocation) {
-            for (name, value) in invocation.flags {
-                switch name {
-                case "--duration":
-                    duration = ValueParsing.duration(value)
-                    if duration == nil {
-                        invocation.problems.append(
-                            ConfigurationProblem("--duration \(value): allowed is \(ValueForm.duration().kind.allowed)")
-                        )
-                    }
-                case "--tasks-per-second":
-                    tasksPerSecond = Double(value) ?? 0
-                    if !(0.1...5000).contains(tasksPerSecond) {
-                        invocation.problems.append(
-                            ConfigurationProblem("--tasks-per-second \(value): allowed is a number from 0.1 to 5000"))
-                    }
-                default: continue
+        private(set) var problems: [ConfigurationProblem] = []
+
+        init(_ invocation: Invocation) {
+            if let text = invocation.value(of: "--duration") {
+                duration = ValueParsing.duration(text)
+                if duration == nil {
+                    problems.append(
+                        ConfigurationProblem("--duration \(text): allowed is \(ValueForm.duration().kind.allowed)"))
                 }
             }
-            invocation.flags.removeAll { $0.name == "--duration" || $0.name == "--tasks-per-second" }
+            if let text = invocation.value(of: "--tasks-per-second") {
+                tasksPerSecond = Double(text) ?? 0
+                if !(0.1...5000).contains(tasksPerSecond) {
+                    problems.append(
+                        ConfigurationProblem("--tasks-per-second \(text): allowed is a number from 0.1 to 5000"))
+                }
+            }
         }
     }
 
-    static func run(_ invocation: inout Invocation, environment: [(name: String, value: String)]) -> Int32 {
-        let flags = Flags(&invocation)
+    static func run(_ invocation: Invocation, environment: [(name: String, value: String)]) -> Int32 {
+        let flags = Flags(invocation)
         let directory: String
         do {
             directory = try temporaryDirectory(environment)
@@ -63,7 +59,7 @@ enum DemoCommand {
             defaults.append(DefaultOverride(\.metrics.listen, "127.0.0.1:0"))
             settings = Settings(flags: invocation.flags, environment: environment, defaults: defaults)
         }
-        var problems = invocation.problems
+        var problems = invocation.problems + flags.problems
         if settings.setting(\.redis.url).origin != .default {
             problems.append(
                 settings.problem(\.redis.url, is: "the demo writes tasks, to a Redis of its own only"))

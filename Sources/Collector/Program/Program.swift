@@ -8,56 +8,6 @@ package enum ExitCode {
     package static let usage: Int32 = 2
 }
 
-/// The command line: which subcommand, with which flags.
-struct Invocation {
-    enum Command: String, CaseIterable {
-        case run, scrape, demo
-        case checkConfig = "check-config"
-        case help, version
-    }
-
-    var command = Command.run
-    var flags: [(name: String, value: String)] = []
-    var problems: [ConfigurationProblem] = []
-
-    /// `arguments` without the program's name. Flags that only the demo has are taken out by it.
-    init(_ arguments: [String]) {
-        var rest = arguments[...]
-        if let first = rest.first, !first.hasPrefix("-") {
-            rest = rest.dropFirst()
-            if let command = Command(rawValue: first) {
-                self.command = command
-            } else {
-                let nearest = nearestName(to: first, among: Command.allCases.map(\.rawValue)) ?? "run"
-                problems.append(ConfigurationProblem("unknown command \(first); did you mean \(nearest)?"))
-            }
-        }
-        while let argument = rest.popFirst() {
-            switch argument {
-            case "--help", "-h": command = .help
-            case "--version", "-V": command = .version
-            default: readFlag(argument, &rest)
-            }
-        }
-    }
-
-    private mutating func readFlag(_ argument: String, _ rest: inout ArraySlice<String>) {
-        guard argument.hasPrefix("--"), argument.utf8.count > 2 else {
-            problems.append(ConfigurationProblem("unexpected argument \(argument)"))
-            return
-        }
-        if let equals = argument.firstIndex(of: "=") {
-            flags.append((String(argument[..<equals]), String(argument[argument.index(after: equals)...])))
-        } else if let value = rest.first, !value.hasPrefix("--") {
-            flags.append((argument, value))
-            rest = rest.dropFirst()
-        } else {
-            problems.append(
-                ConfigurationProblem("\(argument) has no value; write \(argument) VALUE or \(argument)=VALUE"))
-        }
-    }
-}
-
 /// The program without its process: arguments and environment in, exit code out.
 package enum Program {
     package static func main(arguments: [String], environment: [(name: String, value: String)]) -> Int32 {
@@ -68,15 +18,15 @@ package enum Program {
         // Sent by habit, to other programs' log rotation for example; they mean nothing here.
         for signal in [SIGUSR1, SIGUSR2] { Glibc.signal(signal, SIG_IGN) }
         raiseDescriptorLimit()
-        var invocation = Invocation(arguments)
+        let invocation = Invocation(arguments)
         switch invocation.command {
-        case .help:
-            print(Help.text)
-            return ExitCode.ok
+        case .help: return help(about: invocation.argument, environment)
         case .version:
             print("asynq-collector \(BuildInfo.version)")
             return ExitCode.ok
-        case .demo: return DemoCommand.run(&invocation, environment: environment)
+        case .completion: return printText(invocation, of: Shell.self, \.completionScript)
+        case .reference: return printText(invocation, of: ReferencePart.self, \.text)
+        case .demo: return DemoCommand.run(invocation, environment: environment)
         case .run, .scrape, .checkConfig: break
         }
         let settings = Settings(flags: invocation.flags, environment: environment)
@@ -94,6 +44,37 @@ package enum Program {
         }
     }
 
+    private static func help(about topic: String?, _ environment: [(name: String, value: String)]) -> Int32 {
+        let help = Help(width: TerminalWidth.columns(environment: environment))
+        guard let topic else {
+            print(help.overview, terminator: "")
+            return ExitCode.ok
+        }
+        guard let text = help.text(about: topic) else {
+            let nearest = nearestName(to: topic, among: Help.topics) ?? "run"
+            printError("asynq-collector: unknown command or key \(topic); did you mean \(nearest)?")
+            return ExitCode.usage
+        }
+        print(text, terminator: "")
+        return ExitCode.ok
+    }
+
+    /// Prints what the argument of a command names.
+    private static func printText<Named: RawRepresentable<String>>(
+        _ invocation: Invocation, of type: Named.Type, _ text: (Named) -> String
+    ) -> Int32 {
+        guard invocation.problems.isEmpty, let named = invocation.argument.flatMap(Named.init(rawValue:)) else {
+            printProblems(invocation.problems)
+            return ExitCode.usage
+        }
+        print(text(named), terminator: "")
+        return ExitCode.ok
+    }
+
+    private static func printProblems(_ problems: [ConfigurationProblem]) {
+        for problem in problems { printError("asynq-collector: \(problem)") }
+    }
+
     /// The options of the settings; nil, and all problems are printed, if there is any, `problems` included.
     static func options(_ settings: Settings, besides problems: [ConfigurationProblem]) -> CollectorOptions? {
         var problems = problems
@@ -103,7 +84,7 @@ package enum Program {
         } catch {
             problems += error.list
         }
-        for problem in problems { printError("asynq-collector: \(problem)") }
+        printProblems(problems)
         return nil
     }
 

@@ -13,7 +13,7 @@ COLLECTOR = Path(os.environ.get("ASYNQ_COLLECTOR") or REPOSITORY / ".build" / "d
 NEEDED = {"redis-server": "redis-server", "promtool": "prometheus", "prometheus": "prometheus", "faketime": "faketime",
           "chromium": "chromium", "amtool": "prometheus-alertmanager", "psql": "postgresql",
           "prometheus-redis-exporter": "prometheus-redis-exporter",
-          "prometheus-postgres-exporter": "prometheus-postgres-exporter"}
+          "prometheus-postgres-exporter": "prometheus-postgres-exporter", "zsh": "zsh", "fish": "fish", "mandoc": "mandoc"}
 
 
 def missing_programs(with_collector: bool) -> list[str]:

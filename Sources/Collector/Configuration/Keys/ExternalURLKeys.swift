@@ -1,13 +1,18 @@
 /// `external-url.*`: other programs that the status page links to.
 struct ExternalURLKeys: KeySection {
     static let title = "Links"
+    static let page = "docs/TRACES.md"
 
     let grafana = Key(
         "external-url.grafana", .webURL, default: "", example: "https://grafana.example.com",
-        help: "base URL of Grafana: makes trace links on the status page")
+        help: """
+            The base URL of Grafana. With it the status page links each trace id to Grafana's Explore; without it, trace ids are text.
+            """)
     let tempoDataSource = Key(
         "external-url.tempo-datasource", .text, default: "", example: "tempo-eu",
-        help: "uid of the Tempo data source in Grafana; tempo without one")
+        help:
+            "The uid of the Tempo data source in Grafana, for these links. Without it they name a data source called tempo."
+    )
 }
 
 extension ValueForm where Value == String? {

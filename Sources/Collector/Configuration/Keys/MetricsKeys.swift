@@ -6,41 +6,78 @@ import WaitTime
 /// `metrics.*`, and what is measured: the web endpoints and their numbers.
 struct MetricsKeys: KeySection {
     static let title = "Metrics"
+    static let page = "docs/METRICS.md"
 
     let listen = Key(
         "metrics.listen", .listenAddresses(orNone: false), default: "127.0.0.1:9876", example: ":9876",
-        help: "addresses of /metrics, the status page and the API; :9876 is every address, IPv6 and IPv4")
+        help: """
+            The addresses of /metrics, the status page, /api/v1 and the health checks. Prometheus has to reach one: :9876 is every \
+            address of the machine, IPv6 and IPv4; unix:///path is a socket.
+            """,
+        page: "docs/RECEIVING.md#addresses")
     let waitBuckets = Key(
         "metrics.wait-buckets", .buckets,
         default: "0.005,0.01,0.025,0.05,0.1,0.25,0.5,1,2.5,5,10,30,60,120,300,600,1800,3600", example: "0.1,1,10,60",
-        help: "upper bounds in seconds")
+        help: """
+            The upper bounds, in seconds, of the classic buckets of waits and run times. Have a bound at each wait objective; fewer \
+            bounds are fewer series.
+            """,
+        page: "docs/METRICS.md#formats")
     let taskTypes = Key(
         "metrics.task-types", .integer(0...100_000), default: "200", example: "50",
-        help: "distinct task types per queue before _other; 0 = no label", isReloadable: true)
+        help: """
+            The number of distinct task types in each queue that get a label of their own; more are counted as _other. 0 leaves the \
+            label out.
+            """,
+        isReloadable: true, page: "docs/METRICS.md#from-spans")
     let errorTypes = Key(
         "metrics.error-types", .integer(0...10_000), default: "20", example: "50",
-        help: "distinct error types per queue and task type before _other; 0 = no asynq_task_failures_total",
-        isReloadable: true)
+        help: """
+            The number of distinct error types in each queue and task type that get a label of their own; more are counted as _other. \
+            0 leaves asynq_task_failures_total out.
+            """,
+        isReloadable: true, page: "docs/METRICS.md#from-spans")
     let queuesMax = Key(
         "metrics.queues-max", .integer(1...1_000_000), default: "1000", example: "100",
-        help: "queues only named by spans before _other", isReloadable: true)
+        help: """
+            The number of queues known from spans alone that get a label of their own; more are counted as _other. Queues that Redis \
+            knows do not count.
+            """,
+        isReloadable: true, page: "docs/METRICS.md#from-spans")
     let asynqmonNames = Key(
         "metrics.asynqmon-names", .flag, default: "false", example: "true",
-        help: "also the names of Asynq's own exporter, on the text page")
+        help: """
+            Adds the names of Asynq's own exporter to the page in the text format 0.0.4, so that dashboards built for it and \
+            asynqmon's charts go on working.
+            """,
+        page: "docs/METRICS.md#coming-from-asynqs-exporter-or-asynqmon")
     let quantileWindow = Key(
         "metrics.quantile-window", .duration(), default: "5m", example: "15m",
-        help: "window of the quantile gauges, and of what autoscalers are told")
+        help: """
+            How far back the quantile gauges, the status page and /api/v1/scale look. A longer window is calmer and slower to show a \
+            change.
+            """,
+        page: "docs/METRICS.md#from-spans")
     let targetUtilization = Key(
         "scale.target-utilization", .number(0.01...1), default: "0.8", example: "0.6",
-        help: "share of the time that /api/v1/scale wants workers busy")
+        help: """
+            The share of the time that workers are to be busy, for the number of workers that /api/v1/scale asks for. Lower it for \
+            shorter waits and more workers.
+            """,
+        page: "docs/SCALING.md#the-formula")
     let waitAttributes = Key(
         "wait.attributes", .waitAttributes, default: "", example: "job.queue_time:ms",
-        help: "NAME:UNIT,… attributes that measure the wait; unit s, ms, us or ns; replaces the built-in names")
+        help: """
+            Span attributes that hold a measured wait, as NAME:UNIT with unit s, ms, us or ns. They replace the built-in names.
+            """,
+        page: "docs/INSTRUMENTING.md#what-makes-waits-exact")
     let waitProcessAt = Key(
         "wait.process-at", .flag, default: "true", example: "false",
-        help:
-            "count waits of scheduled tasks that are known from process_at only: up to 5 s of Asynq's forwarder are in them"
-    )
+        help: """
+            Counts waits of scheduled tasks that are known from process_at alone; they hold up to 5 s of Asynq's forwarder. Set false \
+            where an objective of a few seconds suffers from it.
+            """,
+        page: "docs/INSTRUMENTING.md#scheduled-tasks")
 }
 
 extension TaskAggregatorOptions {

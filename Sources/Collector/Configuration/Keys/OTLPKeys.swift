@@ -4,28 +4,52 @@ import SpanReceiver
 /// `otlp.*`: how spans come in.
 struct OTLPKeys: KeySection {
     static let title = "Receiving spans"
+    static let page = "docs/RECEIVING.md"
 
     let socket = Key(
         "otlp.socket", .socket, default: "/run/asynq-collector/otlp.sock", example: "@otlp",
-        help: "unix socket for spans (@name: abstract), or none")
-    let socketMode = Key("otlp.socket-mode", .fileMode, default: "0660", example: "0600", help: "its mode, octal")
-    let socketGroup = Key("otlp.socket-group", .text, default: "", example: "workers", help: "its group")
+        help: """
+            The unix socket that receives spans, by OTLP/HTTP and OTLP/gRPC: an absolute path, @NAME for an abstract socket, or none. \
+            Workers on the same machine send here.
+            """,
+        page: "docs/RECEIVING.md#sockets")
+    let socketMode = Key(
+        "otlp.socket-mode", .fileMode, default: "0660", example: "0600",
+        help: "The mode of the socket's file, in octal. Workers need write permission on it.",
+        page: "docs/RECEIVING.md#sockets")
+    let socketGroup = Key(
+        "otlp.socket-group", .text, default: "", example: "workers",
+        help: "The group of the socket's file, by name. Without it, the group that the collector runs as.",
+        page: "docs/RECEIVING.md#sockets")
     let listen = Key(
         "otlp.listen", .listenAddresses(orNone: true), default: "127.0.0.1:4317,127.0.0.1:4318",
         example: "0.0.0.0:4318",
-        help: "TCP addresses for spans, or none")
+        help: """
+            The TCP addresses that receive spans, each by OTLP/HTTP and OTLP/gRPC, or none. Workers on other machines need one \
+            that they reach; set otlp.bearer-token then.
+            """,
+        page: "docs/RECEIVING.md#addresses")
     let bearerToken = Key(
-        "otlp.bearer-token", .secret, default: "", example: "swordfish", help: "required of every OTLP request when set"
-    )
+        "otlp.bearer-token", .secret, default: "", example: "swordfish",
+        help:
+            "The token that every OTLP request has to carry (Authorization: Bearer TOKEN). Without it, none is asked for.",
+        page: "docs/RECEIVING.md#answers")
     let allowedOrigins = Key(
         "otlp.cors.allowed-origins", .origins, default: "", example: "https://shop.example.com",
-        help: "origins whose pages may send spans, or *; for browsers")
+        help: """
+            The origins whose pages may send spans from a browser: exact ones, https://*.example.com for its subdomains, or * for \
+            all. Without any, requests of browsers are refused.
+            """,
+        page: "docs/RECEIVING.md#browsers")
     let allowedHeaders = Key(
         "otlp.cors.allowed-headers", .list, default: "", example: "x-tenant",
-        help: "request headers that they may send beside those of OTLP, or *")
+        help: "Request headers that these pages may send besides those of OTLP, or * for all.",
+        page: "docs/RECEIVING.md#browsers")
     let maxBody = Key(
         "otlp.max-body", .size(1024...largestRequest), default: "16MiB", example: "64MiB",
-        help: "largest request, after decompression", isReloadable: true)
+        help:
+            "The largest request, after decompression. Larger ones are refused (413); let the sender make smaller batches.",
+        isReloadable: true, page: "docs/RECEIVING.md#limits")
 }
 
 /// The largest request that can be configured, in or out, in bytes: it is held in memory whole.

@@ -4,41 +4,68 @@ import Redis
 /// `redis.*`: where Redis is, and how it is asked.
 struct RedisKeys: KeySection {
     static let title = "Redis"
+    static let page = "docs/REDIS.md"
 
     let url = Key(
         "redis.url", .redisURL, default: "redis://127.0.0.1:6379/0",
         example: "redis-sentinel://sentinel-1:26379,sentinel-2:26379/0?master=queues",
-        help:
-            "redis://[user:pass@]host:port/db, redis-sentinel://h1:p1,h2:p2/db?master=NAME, redis-cluster://h1:p1,h2:p2, "
-            + "rediss… for TLS, unix:///path?db=0, or none for a pure span sidecar")
+        help: """
+            Where Asynq's Redis is: redis://[user:password@]host:port/db, unix:///path?db=0, \
+            redis-sentinel://host:port,…/db?master=NAME or redis-cluster://host:port,…; rediss://, rediss-sentinel:// and \
+            rediss-cluster:// for TLS. none makes a pure span sidecar, which reads no Redis.
+            """)
     let username = Key(
-        "redis.username", .text, default: "", example: "collector", help: "ACL user, overrides the url")
-    let password = Key("redis.password", .secret, default: "", example: "swordfish", help: "overrides the url")
+        "redis.username", .text, default: "", example: "collector",
+        help: "The user of Redis' ACL. It takes the place of the one in redis.url.",
+        page: "docs/REDIS.md#a-user-of-its-own")
+    let password = Key(
+        "redis.password", .secret, default: "", example: "swordfish",
+        help:
+            "The password of Redis. It takes the place of the one in redis.url; redis.password-file keeps it out of both.",
+        page: "docs/REDIS.md#a-user-of-its-own")
     let sentinelUsername = Key(
-        "redis.sentinel-username", .text, default: "", example: "scout", help: "ACL user of the sentinels")
+        "redis.sentinel-username", .text, default: "", example: "scout",
+        help: "The user of the sentinels' ACL, where they want a login.", page: "docs/REDIS.md#sentinel")
     let sentinelPassword = Key(
-        "redis.sentinel-password", .secret, default: "", example: "swordfish", help: "of the sentinels")
-    let tls = TLSKeys("redis.tls", serverName: .text)
+        "redis.sentinel-password", .secret, default: "", example: "swordfish",
+        help: "The password of the sentinels, where they want a login.", page: "docs/REDIS.md#sentinel")
+    let tls = TLSKeys("redis.tls", of: "Redis", serverName: .text, page: "docs/REDIS.md#tls")
     let interval = Key(
         "redis.interval", .duration(atLeast: .milliseconds(100)), default: "5s", example: "15s",
-        help: "time between scrapes")
+        help:
+            "The time between two scrapes of Redis: how old the numbers of queues get. Raise it where commands are billed.",
+        page: "docs/REDIS.md#what-it-costs")
     let lookAhead = Key(
         "redis.look-ahead", .integer(0...100_000), default: "100", example: "500",
-        help: "next tasks of each queue that the sampler looks at; 0 = off")
+        help: """
+            How many of the next tasks of each queue the look-ahead reads. It gives the wait of spans without a stamp and of retries; \
+            0 switches it off.
+            """,
+        page: "docs/REDIS.md#the-look-ahead")
     let lookInterval = Key(
         "redis.look-interval", .duration(atLeast: .milliseconds(100), or: "0"), default: "1s", example: "500ms",
-        help: "how often the sampler looks; 0 = off")
+        help: """
+            The time between two look-ahead samples: waits shorter than this are seen by chance. 0 switches the look-ahead off.
+            """,
+        page: "docs/REDIS.md#the-look-ahead")
     let timeout = Key(
-        "redis.timeout", .duration(), default: "3s", example: "1s", help: "budget of one whole scrape")
+        "redis.timeout", .duration(), default: "3s", example: "1s",
+        help: "The time that one whole scrape may take, connecting included. A scrape that takes longer has failed.",
+        page: "docs/REDIS.md#while-redis-is-away")
     let queuesInclude = Key(
         "redis.queues.include", .regularExpression, default: "", example: "^mail",
-        help: "only queues that match", isReloadable: true)
+        help: "A regular expression: only queues whose name matches are read and counted. Without it, all are.",
+        isReloadable: true)
     let queuesExclude = Key(
         "redis.queues.exclude", .regularExpression, default: "", example: "-test$",
-        help: "no queues that match", isReloadable: true)
+        help: "A regular expression: queues whose name matches are left out.", isReloadable: true)
     let memorySampling = Key(
         "redis.memory-sampling", .duration(atLeast: .seconds(1), or: "off"), default: "off", example: "60s",
-        help: "interval of MEMORY USAGE sampling, or off")
+        help: """
+            The time between two estimates of the memory of each queue (MEMORY USAGE), or off. It costs Redis more than all else; \
+            choose a minute or more.
+            """,
+        page: "docs/REDIS.md#memory")
 
     static let rules = [
         TLSKeys.keyNeedsCertificate(\.redis.tls),

@@ -1,8 +1,12 @@
 /// `shutdown.*`: how the program ends.
 struct ShutdownKeys: KeySection {
     static let title = "Shutdown"
+    static let page = "deploy/README.md"
 
     let linger = Key(
         "shutdown.linger", .duration(atLeast: .zero), default: "0s", example: "20s",
-        help: "how long listeners stay open after SIGTERM, for a sidecar that is stopped before its workers")
+        help: """
+            How long the listeners stay open after SIGTERM. Set it in a sidecar that is stopped before its workers, so that their last \
+            spans arrive.
+            """)
 }

@@ -4,22 +4,38 @@ import Spool
 /// `spool.*`: the queue on disk.
 struct SpoolKeys: KeySection {
     static let title = "Spool"
+    static let page = "docs/SPOOL.md"
 
     let directory = Key(
         "spool.directory", .absolutePath, default: "/var/lib/asynq-collector", example: "/data/spool",
-        help: "the crash-safe queue; one process per directory")
+        help: """
+            The directory of the queue on disk that holds spans until the trace backend has accepted them. It has to outlive the \
+            process, and belongs to one process at a time.
+            """,
+        page: "docs/SPOOL.md#starting")
     let maxBytes = Key(
-        "spool.max-bytes", .size(1 << 20...1 << 50), default: "1GiB", example: "10GiB", help: "on disk",
-        isReloadable: true)
+        "spool.max-bytes", .size(1 << 20...1 << 50), default: "1GiB", example: "10GiB",
+        help:
+            "The largest size of the spool on disk. It has to hold the longest outage of the backend that shall lose nothing.",
+        isReloadable: true, page: "docs/SPOOL.md#how-much-it-takes")
     let maxAge = Key(
         "spool.max-age", .duration(or: "none"), default: "none", example: "6h",
-        help: "older spans are dropped, counted", isReloadable: true)
+        help: "The age beyond which spans that still wait are dropped, and counted as expired.", isReloadable: true)
     let whenFull = Key<SpoolWhenFull>(
         "spool.when-full", .choice(["refuse": .refuse, "drop-oldest": .dropOldest]), default: "refuse",
-        example: "drop-oldest", help: "refuse (429, the sender retries) or drop-oldest", isReloadable: true)
+        example: "drop-oldest",
+        help: """
+            What happens once the spool has its largest size. refuse answers 429, and the sender tries again; drop-oldest drops the \
+            oldest spans, and counts them.
+            """,
+        isReloadable: true)
     let sync = Key(
         "spool.sync", .spoolSync, default: "200ms", example: "always",
-        help: "always (before the acknowledgement), an interval, or never")
+        help: """
+            When spans are synced to disk: always (before they are acknowledged), an interval, or never. A loss of power loses what \
+            is not synced; a crash of the process loses nothing.
+            """,
+        page: "docs/SPOOL.md#syncing")
 }
 
 extension SpoolOptions {
@@ -32,7 +48,7 @@ extension SpoolOptions {
 
 extension ValueForm where Value == String {
     fileprivate static var absolutePath: Self {
-        Self(.text(allowed: "an absolute path")) { text in text.hasPrefix("/") ? text : nil }
+        Self(.path(allowed: "an absolute path")) { text in text.hasPrefix("/") ? text : nil }
     }
 }
 

@@ -6,19 +6,29 @@ struct TLSKeys: Sendable {
     let serverName: Key<String?>
     let insecureSkipVerify: Key<Bool>
 
-    init(_ prefix: String, serverName: ValueForm<String?>) {
+    /// - Parameters:
+    ///   - peer: its name in texts.
+    ///   - page: explains all of them.
+    init(_ prefix: String, of peer: String, serverName: ValueForm<String?>, page: String) {
         caFile = Key(
-            prefix + ".ca-file", .text, default: "", example: "/etc/ssl/private-ca.pem",
-            help: "PEM file of the authorities; the system's without one")
+            prefix + ".ca-file", .path, default: "", example: "/etc/ssl/private-ca.pem",
+            help:
+                "A PEM file with the authorities that verify the certificate of \(peer). Without it, the system's.",
+            page: page)
         certFile = Key(
-            prefix + ".cert-file", .text, default: "", example: "/etc/asynq-collector/client.pem",
-            help: "client certificate")
+            prefix + ".cert-file", .path, default: "", example: "/etc/asynq-collector/client.pem",
+            help: "A PEM file with the client certificate that is shown to \(peer), where it wants one.", page: page)
         keyFile = Key(
-            prefix + ".key-file", .text, default: "", example: "/etc/asynq-collector/client.key", help: "its key")
+            prefix + ".key-file", .path, default: "", example: "/etc/asynq-collector/client.key",
+            help: "A PEM file with the key of the client certificate, not encrypted.", page: page)
         self.serverName = Key(
-            prefix + ".server-name", serverName, default: "", example: "peer.example.com", help: "expected name")
+            prefix + ".server-name", serverName, default: "", example: "peer.example.com",
+            help: "The name that the certificate of \(peer) has to bear, where it is not the host of the URL.",
+            page: page)
         insecureSkipVerify = Key(
-            prefix + ".insecure-skip-verify", .flag, default: "false", example: "true", help: "trust any certificate")
+            prefix + ".insecure-skip-verify", .flag, default: "false", example: "true",
+            help: "Accepts any certificate. The connection can then be read and changed by others; for tests only.",
+            page: page)
     }
 
     /// The rule between the keys at `path`.

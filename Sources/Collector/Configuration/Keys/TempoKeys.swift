@@ -3,31 +3,52 @@ import Forwarder
 /// `tempo.*`: where spans go, and in which portions.
 struct TempoKeys: KeySection {
     static let title = "Trace backend"
+    static let page = "docs/FORWARDING.md"
 
     let endpoint = Key(
         "tempo.endpoint", .traceEndpoint, default: "none", example: "http://tempo:4318",
-        help: "base URL of the trace backend; /v1/traces is appended; none = spans feed the metrics only")
+        help: """
+            The base URL of Tempo, or of another backend that takes OTLP/HTTP; /v1/traces is appended unless it ends so. With none, \
+            spans feed the metrics and are not kept.
+            """,
+        page: "docs/FORWARDING.md#the-endpoint")
     let headers = Key(
         "tempo.headers", .headers, default: "", example: "X-Scope-OrgID=team-a",
-        help: "NAME=VALUE,… sent with each request, such as X-Scope-OrgID=team-a")
+        help: "Headers that are sent with each request, as NAME=VALUE,…: a tenant, or a token of the backend.",
+        page: "docs/FORWARDING.md#the-endpoint")
     let compression = Key<ForwardCompression>(
         "tempo.compression", .choice(["gzip": .gzip, "zstd": .zstd, "none": .none]), default: "gzip", example: "zstd",
-        help: "gzip, zstd or none")
-    let timeout = Key("tempo.timeout", .duration(), default: "10s", example: "30s", help: "of one request")
-    let tls = TLSKeys("tempo.tls", serverName: .traceServerName)
+        help: "The compression of requests. Every backend takes gzip; zstd is smaller, where the backend takes it.")
+    let timeout = Key(
+        "tempo.timeout", .duration(), default: "10s", example: "30s",
+        help: "The time that one request may take. Then it counts as failed, and is sent again.")
+    let tls = TLSKeys(
+        "tempo.tls", of: "the backend", serverName: .traceServerName, page: "docs/FORWARDING.md#tls")
     let batchMaxBytes = Key(
         "tempo.batch.max-bytes", .size(1024...largestRequest), default: "1MiB", example: "512KiB",
-        help: "of one request, before compression")
+        help: "The largest request, before compression. Stay below the backend's own limit.")
     let batchMaxSpans = Key(
-        "tempo.batch.max-spans", .integer(1...1_000_000), default: "1000", example: "500", help: "of one request")
+        "tempo.batch.max-spans", .integer(1...1_000_000), default: "1000", example: "500",
+        help: "The largest number of spans in one request. Tempo digests 500 to 1000 best.")
     let batchMaxDelay = Key(
-        "tempo.batch.max-delay", .duration(), default: "200ms", example: "1s", help: "how long spans wait for company")
+        "tempo.batch.max-delay", .duration(), default: "200ms", example: "1s",
+        help: "How long a new span waits for others to fill its request.", page: "docs/FORWARDING.md#after-an-outage")
     let drainMaxSpansPerSecond = Key(
         "tempo.drain.max-spans-per-second", .integer(0...1_000_000_000), default: "0", example: "5000",
-        help: "of what waited in an outage; new spans are sent beside it; 0 = no limit")
+        help: """
+            How many spans a second of what an outage left are sent, beside the new ones; 0 is no limit. Set one where the backlog \
+            overloads a backend that has just come back.
+            """,
+        page: "docs/FORWARDING.md#after-an-outage")
     let retryInitial = Key(
-        "tempo.retry.initial", .duration(), default: "1s", example: "500ms", help: "first pause after a failure")
-    let retryMax = Key("tempo.retry.max", .duration(), default: "30s", example: "1m", help: "longest pause")
+        "tempo.retry.initial", .duration(), default: "1s", example: "500ms",
+        help:
+            "The first pause after a request that failed. It doubles with each failure, with jitter; Retry-After wins.",
+        page: "docs/FORWARDING.md#what-an-answer-leads-to")
+    let retryMax = Key(
+        "tempo.retry.max", .duration(), default: "30s", example: "1m",
+        help: "The longest pause between two tries. Requests are tried until the backend accepts or rejects them.",
+        page: "docs/FORWARDING.md#what-an-answer-leads-to")
 
     static let rules = [
         TLSKeys.keyNeedsCertificate(\.tempo.tls),

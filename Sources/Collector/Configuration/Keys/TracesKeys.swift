@@ -4,37 +4,57 @@ import SpanReceiver
 /// `traces.*`: what is added to traces, and from where.
 struct TracesKeys: KeySection {
     static let title = "Traces"
+    static let page = "docs/TRACES.md"
+
+    private static let carried = "docs/TRACES.md#what-a-task-carries"
 
     let deadLetterSpan = Key(
         "traces.dead-letter-span", .flag, default: "false", example: "true",
-        help: "add a span for each task that dies, in its trace")
+        help: "Adds a span to the trace of each task that enters the archive, at the time of its death.",
+        page: "docs/TRACES.md#spans-of-the-collectors-own")
     let waitSpan = Key(
-        "traces.wait-span", .flag, default: "false", example: "true", help: "add a span for the time in the queue")
+        "traces.wait-span", .flag, default: "false", example: "true",
+        help: "Adds a span for the time that the task spent in the queue, below the span of its producer.",
+        page: "docs/TRACES.md#spans-of-the-collectors-own")
     let relink = Key<RelinkMode>(
         "traces.relink", .choice(["true": .link, "false": .off, "parent": .parent]), default: "true",
         example: "parent",
-        help:
-            "restore missing trace context of process spans from Redis, as a link, or as the parent of lone root spans")
+        help: """
+            Restores the trace context of process spans that have no parent and no link, from what their task carries in Redis. true \
+            adds a link; parent makes it the parent of lone root spans.
+            """,
+        page: "docs/TRACES.md#relinking")
     let lookupTimeout = Key(
         "traces.lookup-timeout", .duration(), default: "100ms", example: "50ms",
-        help: "how long an acknowledgement waits at most for what Redis knows of a task")
+        help: "How long the answer to a request waits, at most, for what Redis knows of its tasks.",
+        page: "docs/TRACES.md#where-the-context-is-found")
     let traceParent = Key(
         "traces.context.traceparent", .list, default: Self.names(\.traceParent), example: "otel.traceparent",
-        help: "where tasks carry it: names of headers, dotted paths in JSON payloads")
+        help: "Where tasks carry their W3C traceparent: names of headers, and dotted paths in JSON payloads, in order.",
+        page: carried)
     let traceState = Key(
         "traces.context.tracestate", .list, default: Self.names(\.traceState), example: "otel.tracestate",
-        help: "likewise")
+        help: "Where tasks carry their W3C tracestate: names of headers, and dotted paths in JSON payloads, in order.",
+        page: carried)
     let traceID = Key(
         "traces.context.trace-id", .list, default: Self.names(\.traceID), example: "meta.trace_id",
-        help: "likewise, in hex, where there is no traceparent")
+        help:
+            "Where tasks without a traceparent carry their trace id, in hex: names of headers, and dotted paths in payloads.",
+        page: carried)
     let spanID = Key(
-        "traces.context.span-id", .list, default: Self.names(\.spanID), example: "meta.span_id", help: "likewise")
+        "traces.context.span-id", .list, default: Self.names(\.spanID), example: "meta.span_id",
+        help:
+            "Where tasks without a traceparent carry their span id, in hex: names of headers, and dotted paths in payloads.",
+        page: carried)
     let enqueuedAt = Key(
         "traces.context.enqueued-at", .list, default: Self.names(\.enqueuedAt), example: "meta.enqueued_at",
-        help: "likewise: when the task was enqueued")
+        help: "Where tasks carry the time at which they were enqueued: names of headers, and dotted paths in payloads.",
+        page: carried)
     let processAt = Key(
         "traces.context.process-at", .list, default: Self.names(\.processAt), example: "meta.process_at",
-        help: "likewise: when a task that was scheduled ahead is due")
+        help:
+            "Where tasks that are scheduled carry the time at which they are due: names of headers, and dotted paths in payloads.",
+        page: carried)
 
     /// The default names, which `AsynqRedis` knows.
     private static func names(_ names: KeyPath<TaskContextKeys, [String]>) -> String {

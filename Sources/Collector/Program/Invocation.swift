@@ -1,0 +1,93 @@
+/// The command line: which subcommand, with which argument and flags.
+struct Invocation {
+    typealias Flag = (name: String, value: String)
+
+    private(set) var command = Command.run
+    /// What stands behind the command and is no flag. With `COMMAND --help`, the name of the command.
+    private(set) var argument: String?
+    /// The keys of the configuration that are given as flags, `--config` included.
+    private(set) var flags: [Flag] = []
+    /// The command's own flags; the value of a switch is empty.
+    private(set) var ownFlags: [Flag] = []
+    var problems: [ConfigurationProblem] = []
+
+    /// `arguments` without the program's name.
+    init(_ arguments: [String]) {
+        var rest = arguments[...]
+        let isNamed = readCommand(&rest)
+        let named = command
+        while let argument = rest.popFirst() {
+            switch argument {
+            case "--help", "-h":
+                command = .help
+                if isNamed { self.argument = named.rawValue }
+            case "--version", "-V": command = .version
+            default: read(argument, &rest)
+            }
+        }
+        if let missing = named.declaration.argument, argument == nil, !missing.isOptional, problems.isEmpty {
+            problems.append(ConfigurationProblem("\(named.rawValue) needs an argument: \(missing.name)"))
+        }
+    }
+
+    /// The value that a flag of the command's own has; an empty one for a switch.
+    func value(of flag: String) -> String? { ownFlags.last { $0.name == flag }?.value }
+
+    private mutating func readCommand(_ rest: inout ArraySlice<String>) -> Bool {
+        guard let first = rest.first, !first.hasPrefix("-") else { return false }
+        rest = rest.dropFirst()
+        guard let command = Command(rawValue: first) else {
+            let nearest = nearestName(to: first, among: Command.listed.map(\.rawValue)) ?? "run"
+            problems.append(ConfigurationProblem("unknown command \(first); did you mean \(nearest)?"))
+            return false
+        }
+        self.command = command
+        return true
+    }
+
+    private mutating func read(_ argument: String, _ rest: inout ArraySlice<String>) {
+        let declaration = command.declaration
+        let isFlag = argument.hasPrefix("--") && argument.utf8.count > 2
+        // `help --redis-url` asks about a flag.
+        if let place = declaration.argument, self.argument == nil, !isFlag || place.words == nil {
+            readArgument(argument, place)
+        } else if isFlag {
+            readFlag(argument, declaration, &rest)
+        } else {
+            problems.append(ConfigurationProblem("unexpected argument \(argument)"))
+        }
+    }
+
+    private mutating func readArgument(_ text: String, _ place: CommandArgument) {
+        argument = text
+        guard let words = place.words, !words.contains(text) else { return }
+        problems.append(ConfigurationProblem("\(text): allowed is \(words.joined(separator: ", "))"))
+    }
+
+    private mutating func readFlag(
+        _ argument: String, _ declaration: CommandDeclaration, _ rest: inout ArraySlice<String>
+    ) {
+        let name = String(argument.prefix { $0 != "=" })
+        let own = declaration.flags.first { $0.name == name }
+        let value: String
+        if let own, own.value == nil {
+            value = ""
+            if name != argument { problems.append(ConfigurationProblem("\(name) takes no value")) }
+        } else if name != argument {
+            value = String(argument.dropFirst(name.count + 1))
+        } else if let next = rest.first, !next.hasPrefix("--") {
+            value = next
+            rest = rest.dropFirst()
+        } else {
+            problems.append(ConfigurationProblem("\(name) has no value; write \(name) VALUE or \(name)=VALUE"))
+            return
+        }
+        if own != nil {
+            ownFlags.append((name, value))
+        } else if declaration.takesKeys {
+            flags.append((name, value))
+        } else {
+            problems.append(ConfigurationProblem("\(command.rawValue) takes no \(name)"))
+        }
+    }
+}
