@@ -66,7 +66,8 @@ struct KeyTableTests {
         let (allowed, refused) = Self.edges(key.kind)
         for text in allowed { #expect(try settings(["\(key.flag)=\(text)"]).problems == [], "\(text)") }
         for text in refused {
-            let shown = key.kind.isSecret ? "(secret)" : "\"\(text)\""
+            let isHidden = key.kind.isSecret && !key.kind.isURL
+            let shown = isHidden ? "(secret)" : "\"\(text)\""
             let problems = try settings(["\(key.flag)=\(text)"]).problems.map(\.description)
             #expect(problems.count == 1)
             // Before what is allowed may stand what is wrong.
@@ -122,7 +123,8 @@ struct KeyTableTests {
         let yaml = EffectiveConfiguration.yaml(given)
         #expect(yaml.contains("<redacted>") && !yaml.contains("hush"))
         let problem = ConfigurationProblem(key, value, .default, is: "wrong")
-        #expect(problem.description == "\(key.name) = (secret) (default): wrong")
+        let shown = key.kind.isURL ? "\"\(value.replacing("hush", with: "<redacted>"))\"" : "(secret)"
+        #expect(problem.description == "\(key.name) = \(shown) (default): wrong")
         let file = try TemporaryFile(key.example + "\n")
         #expect(try settings([key.flag + "-file", file.path]).text(of: key) == key.example)
     }

@@ -14,7 +14,10 @@ enum ConfigurationFile {
 
     /// Nested mappings become dotted keys, sequences of scalars become comma lists. Anything else YAML can say (anchors,
     /// several documents, mappings in sequences) is refused by name.
-    static func parse(_ bytes: [UInt8]) throws(Unreadable) -> [Entry] {
+    ///
+    /// - Parameter pairKeys: keys whose value is a list of pairs, and may be a mapping of them.
+    /// - Throws: `Unreadable`, with the line.
+    static func parse(_ bytes: [UInt8], pairKeys: Set<String> = []) throws(Unreadable) -> [Entry] {
         var parser = yaml_parser_t()
         guard yaml_parser_initialize(&parser) == 1 else { throw Unreadable(problem: "no memory for a YAML parser") }
         defer { yaml_parser_delete(&parser) }
@@ -22,7 +25,7 @@ enum ConfigurationFile {
         return try withUnsafeMutablePointer(to: &parser) { parser throws(Unreadable) in
             try bytes.withUnsafeBufferPointer { buffer throws(Unreadable) in
                 yaml_parser_set_input_string(parser, buffer.baseAddress, buffer.count)
-                var reader = Reader(parser: parser)
+                var reader = Reader(parser: parser, pairKeys: pairKeys)
                 return try reader.read()
             }
         }
@@ -37,10 +40,12 @@ enum ConfigurationFile {
     private struct Reader {
         private static let maxDepth = 16
         private let parser: UnsafeMutablePointer<yaml_parser_t>
+        private let pairKeys: Set<String>
         private var entries: [Entry] = []
 
-        init(parser: UnsafeMutablePointer<yaml_parser_t>) {
+        init(parser: UnsafeMutablePointer<yaml_parser_t>, pairKeys: Set<String>) {
             self.parser = parser
+            self.pairKeys = pairKeys
         }
 
         mutating func read() throws(Unreadable) -> [Entry] {
@@ -74,7 +79,10 @@ enum ConfigurationFile {
                 switch value.type {
                 case YAML_SCALAR_EVENT: entries.append(Entry(key: name, text: value.text, line: value.line))
                 case YAML_SEQUENCE_START_EVENT:
-                    entries.append(Entry(key: name, text: try readSequence(), line: value.line))
+                    let items = try readSequence().map { pairKeys.contains(name) ? HeaderPairs.text(item: $0) : $0 }
+                    entries.append(Entry(key: name, text: items.joined(separator: ","), line: value.line))
+                case YAML_MAPPING_START_EVENT where pairKeys.contains(name):
+                    entries.append(Entry(key: name, text: try readPairs(of: name), line: value.line))
                 case YAML_MAPPING_START_EVENT where depth < Self.maxDepth:
                     try readMapping(prefix: name, depth: depth + 1)
                 default:
@@ -83,11 +91,24 @@ enum ConfigurationFile {
             }
         }
 
-        private func readSequence() throws(Unreadable) -> String {
+        private func readPairs(of key: String) throws(Unreadable) -> String {
+            var pairs: [String] = []
+            while true {
+                let name = try next()
+                if name.type == YAML_MAPPING_END_EVENT { return pairs.joined(separator: ",") }
+                let value = try next()
+                guard name.type == YAML_SCALAR_EVENT && value.type == YAML_SCALAR_EVENT else {
+                    throw Unreadable(problem: "line \(name.line): \(key) holds names and plain values")
+                }
+                pairs.append(HeaderPairs.text(name.text, value.text))
+            }
+        }
+
+        private func readSequence() throws(Unreadable) -> [String] {
             var parts: [String] = []
             while true {
                 let event = try next()
-                if event.type == YAML_SEQUENCE_END_EVENT { return parts.joined(separator: ",") }
+                if event.type == YAML_SEQUENCE_END_EVENT { return parts }
                 guard event.type == YAML_SCALAR_EVENT else {
                     throw Unreadable(problem: "line \(event.line): a list here holds plain values")
                 }

@@ -6,9 +6,14 @@ struct ConfigurationProblem: Error, Sendable, Equatable, CustomStringConvertible
         self.description = description
     }
 
-    /// A value that its key, or a rule, does not allow; secrets are not repeated.
+    /// A value that its key, or a rule, does not allow; secrets are not repeated, and of a URL what may be one.
     init(_ key: any DeclaredKey, _ text: String, _ origin: SettingOrigin, is problem: String) {
-        let shown = key.kind.isSecret ? "(secret)" : "\"\(text)\""
+        let shown =
+            switch key.kind {
+            case .url: "\"\(EffectiveConfiguration.redactedURL(text))\""
+            case _ where key.kind.isSecret: "(secret)"
+            default: "\"\(text)\""
+            }
         self.init("\(key.name) = \(shown) (\(origin)): \(problem)")
     }
 

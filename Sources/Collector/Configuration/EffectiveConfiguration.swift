@@ -11,8 +11,9 @@ enum EffectiveConfiguration {
         case .secret: return YAMLTree.scalar(text.isEmpty ? "" : redacted)
         case .url: return YAMLTree.scalar(redactedURL(text))
         case .secretPairs:
-            return YAMLTree.scalar(
-                ValueParsing.list(text).map { "\($0.prefix { $0 != "=" })=\(redacted)" }.joined(separator: ","))
+            // What can't be read is a problem of its own.
+            let pairs = (try? HeaderPairs.parse(text)) ?? []
+            return YAMLTree.scalar(pairs.map { "\($0.name)=\(redacted)" }.joined(separator: ","))
         default: return YAMLTree.value(text, kind)
         }
     }
@@ -20,11 +21,18 @@ enum EffectiveConfiguration {
     /// Whatever stands before an `@` of the authority may be a secret, the user's name excepted; and so may the values of
     /// a query by their names.
     static func redactedURL(_ text: String) -> String {
-        redactedQuery(redactedAuthority(text))
+        redactedQuery(redactedFragment(redactedAuthority(text)))
+    }
+
+    /// What stands behind a `#` goes nowhere, and may be a token.
+    private static func redactedFragment(_ text: String) -> String {
+        text.firstIndex(of: "#").map { text[...$0] + redacted } ?? text
     }
 
     private static func redactedQuery(_ text: String) -> String {
-        let secretNames = ["token", "key", "secret", "pass", "auth", "sig", "cred"]
+        let secretNames = [
+            "token", "key", "secret", "pass", "auth", "sig", "cred", "sas", "pwd", "jwt", "code", "session",
+        ]
         guard let query = text.firstIndex(of: "?") else { return text }
         let pairs = text[text.index(after: query)...].split(separator: "&", omittingEmptySubsequences: false)
         let shown = pairs.map { pair -> Substring in
@@ -38,7 +46,9 @@ enum EffectiveConfiguration {
     private static func redactedAuthority(_ text: String) -> String {
         var start = text.startIndex
         while start < text.endIndex, !text[start...].hasPrefix("://") { start = text.index(after: start) }
-        guard start < text.endIndex else { return text }
+        guard start < text.endIndex else {
+            return text.lastIndex(of: "@").map { redacted + text[$0...] } ?? text
+        }
         let authorityStart = text.index(start, offsetBy: 3)
         let rest = text[authorityStart...]
         var authority = rest.prefix { $0 != "/" && $0 != "?" }

@@ -13,6 +13,8 @@ struct SettingSources {
     var texts: [String: SourceText] = [:]
     private(set) var problems: [ConfigurationProblem] = []
 
+    private static let pairKeys = Set(
+        KeyTable.all.filter { if case .secretPairs = $0.kind { true } else { false } }.map(\.name))
     private static let fileVariable = KeyTable.environmentPrefix + "CONFIG"
 
     /// An empty environment variable counts as one that is not set.
@@ -28,7 +30,7 @@ struct SettingSources {
     private mutating func readFile(_ path: String) {
         let entries: [ConfigurationFile.Entry]
         do {
-            entries = try ConfigurationFile.parse(try Files.read(path))
+            entries = try ConfigurationFile.parse(try Files.read(path), pairKeys: Self.pairKeys)
         } catch let error as ConfigurationFile.Unreadable {
             problems.append(ConfigurationProblem("\(path): \(error.problem)"))
             return

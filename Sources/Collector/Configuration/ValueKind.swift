@@ -39,6 +39,10 @@ enum ValueKind: Sendable {
         return "\(start)\(least) such as 250ms, 5s, 2m, 1h"
     }
 
+    var isURL: Bool {
+        if case .url = self { true } else { false }
+    }
+
     /// Secrets may also come from a file, whose path is the value of the key with `-file` behind it.
     var isSecret: Bool {
         switch self {

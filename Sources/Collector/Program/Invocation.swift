@@ -54,8 +54,17 @@ struct Invocation {
         } else if isFlag {
             readFlag(argument, declaration, &rest)
         } else {
-            problems.append(ConfigurationProblem("unexpected argument \(argument)"))
+            let afterSecret = flags.last.flatMap { Self.isSecret($0.name) ? $0.name : nil }
+            problems.append(
+                ConfigurationProblem(
+                    afterSecret.map { "unexpected argument after \($0); quote a value that holds blanks" }
+                        ?? "unexpected argument \(argument)"))
         }
+    }
+
+    /// Whether a flag's value must not be shown, and may begin with anything.
+    private static func isSecret(_ flag: String) -> Bool {
+        KeyTable.all.first { $0.flag == flag }?.kind.isSecret ?? false
     }
 
     private mutating func readArgument(_ text: String, _ place: CommandArgument) {
@@ -75,7 +84,7 @@ struct Invocation {
             if name != argument { problems.append(ConfigurationProblem("\(name) takes no value")) }
         } else if name != argument {
             value = String(argument.dropFirst(name.count + 1))
-        } else if let next = rest.first, !next.hasPrefix("--") {
+        } else if let next = rest.first, !next.hasPrefix("--") || Self.isSecret(name) {
             value = next
             rest = rest.dropFirst()
         } else {

@@ -154,16 +154,5 @@ extension ValueForm where Value == String? {
 }
 
 extension ValueForm where Value == [(name: String, value: String)] {
-    fileprivate static var headers: Self {
-        Self(.secretPairs) { text in
-            // A line break would begin another header.
-            let hasControls = text.unicodeScalars.contains { $0.value < 32 || $0.value == 127 }
-            let pairs = ValueParsing.list(text)
-            guard !hasControls, pairs.allSatisfy({ $0.contains("=") && !$0.hasPrefix("=") }) else { return nil }
-            return pairs.map { pair in
-                let name = pair.prefix { $0 != "=" }
-                return (ValueParsing.trimmed(name), ValueParsing.trimmed(pair[name.endIndex...].dropFirst()))
-            }
-        }
-    }
+    fileprivate static var headers: Self { Self(.secretPairs, read: HeaderPairs.parse) }
 }

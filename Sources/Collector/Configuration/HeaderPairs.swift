@@ -1,0 +1,85 @@
+/// Headers as the text of a key: `NAME=VALUE,…`.
+///
+/// A value that holds a comma, or begins or ends with a blank, stands in double quotes, in which `\"` and `\\` are a quote and a backslash:
+/// `Authorization="Basic a,b==",X-Scope-OrgID=team-a`. A YAML map is written out so.
+enum HeaderPairs {
+    typealias Pair = (name: String, value: String)
+
+    /// - Throws: what is wrong, without a part of any value.
+    static func parse(_ text: String) throws(UnacceptableText) -> [Pair] {
+        if text.unicodeScalars.contains(where: { $0.value < 32 || $0.value == 127 }) {
+            throw UnacceptableText("a header holds no control characters; \(allowed)")
+        }
+        var pairs: [Pair] = []
+        var rest = Substring(text)
+        while true {
+            rest = rest.drop { $0 == " " || $0 == "," }
+            if rest.isEmpty { return pairs }
+            guard let equals = rest.firstIndex(of: "=") else { throw UnacceptableText(noPair) }
+            let name = ValueParsing.trimmed(rest[..<equals])
+            // A comma in a value without quotes begins what looks like the next header, and may be a part of the secret.
+            guard isToken(name) else { throw UnacceptableText(noPair) }
+            rest = rest[rest.index(after: equals)...].drop { $0 == " " }
+            let isQuoted = rest.first == "\""
+            let value = isQuoted ? try quoted(&rest) : unquoted(&rest)
+            if !isQuoted && !pairs.isEmpty && !value.isEmpty && value.allSatisfy({ $0 == "=" }) {
+                throw UnacceptableText(noPair)
+            }
+            pairs.append((name, value))
+        }
+    }
+
+    private static let allowed = "allowed is \(ValueKind.secretPairs.allowed)"
+    private static let noPair = "a value that holds a comma stands in quotes (NAME=\"a,b\"); \(allowed)"
+
+    private static func unquoted(_ rest: inout Substring) -> String {
+        let value = rest.prefix { $0 != "," }
+        rest = rest[value.endIndex...]
+        return ValueParsing.trimmed(value)
+    }
+
+    private static func quoted(_ rest: inout Substring) throws(UnacceptableText) -> String {
+        var value = ""
+        rest.removeFirst()
+        while let character = rest.popFirst() {
+            if character == "\\", let escaped = rest.popFirst() {
+                value.append(escaped)
+            } else if character == "\"" {
+                rest = rest.drop { $0 == " " }
+                guard rest.isEmpty || rest.first == "," else { break }
+                return value
+            } else {
+                value.append(character)
+            }
+        }
+        throw UnacceptableText("a quote is not closed, or something stands behind it; \(allowed)")
+    }
+
+    /// RFC 9110, 5.6.2.
+    private static func isToken(_ name: String) -> Bool {
+        !name.isEmpty
+            && name.unicodeScalars.allSatisfy {
+                $0.isASCII
+                    && ($0.properties.isAlphabetic || ("0"..."9").contains($0)
+                        || "!#$%&'*+-.^_`|~".unicodeScalars.contains($0))
+            }
+    }
+
+    /// Writes a pair so that `parse` reads it back, whatever the value holds.
+    static func text(_ name: String, _ value: String) -> String {
+        var quoted = ""
+        for character in value {
+            if character == "\"" || character == "\\" { quoted.append("\\") }
+            quoted.append(character)
+        }
+        return "\(name)=\"\(quoted)\""
+    }
+
+    /// Writes an item of a YAML list, `NAME=VALUE`, in which commas separate nothing.
+    static func text(item: String) -> String {
+        guard let equals = item.firstIndex(of: "=") else { return item }
+        let value = ValueParsing.trimmed(item[item.index(after: equals)...])
+        if value.hasPrefix("\"") { return item }
+        return text(String(item[..<equals]), value)
+    }
+}

@@ -1,0 +1,66 @@
+import Forwarder
+import Testing
+
+@testable import Collector
+
+@Suite("Headers")
+struct HeaderPairsTests {
+    @Test(
+        "A value in quotes holds commas, equals signs and blanks; without quotes it ends at the comma",
+        arguments: [
+            ("A=B, C=D=E", ["A: B", "C: D=E"]), ("A=\"x,y=z\",B=c", ["A: x,y=z", "B: c"]), ("A=\" x \"", ["A:  x "]),
+            ("A=\"a\\\"b\\\\c\"", ["A: a\"b\\c"]), ("A=b\"c", ["A: b\"c"]), ("A=,B=", ["A: ", "B: "]),
+            (" , A=b ,", ["A: b"]),
+            ("Authorization=Basic eA==", ["Authorization: Basic eA=="]), ("A=\"\"", ["A: "]), ("", []),
+        ])
+    func pairs(text: String, expected: [String]) throws {
+        #expect(try HeaderPairs.parse(text).map { "\($0.name): \($0.value)" } == expected)
+    }
+
+    @Test(
+        "What may be a part of a secret becomes no name",
+        arguments: [
+            "Authorization=Basic a,SECRET==", "A=Basic a,SEC/RET=x", "A=a,SECRET", "A=\"a", "A=\"a\"b", "a b=c",
+            "A=a\r\nB: c", "=a",
+        ])
+    func refused(text: String) throws {
+        let problem = #expect(throws: UnacceptableText.self) { _ = try HeaderPairs.parse(text) }
+        #expect(problem?.reasons.allSatisfy { !$0.contains("SEC") } == true)
+    }
+
+    @Test("A YAML map, a YAML list and quoted text give the same headers, whatever their values hold")
+    func yaml() throws {
+        let values = ["Authorization: Basic a,b==", "X: 'q\"\\'"]
+        for yaml in [
+            "tempo:\n  endpoint: http://h\n  headers:\n    Authorization: Basic a,b==\n    X: 'q\"\\'\n",
+            "tempo:\n  endpoint: http://h\n  headers:\n    - Authorization=Basic a,b==\n    - 'X=q\"\\'\n",
+            "tempo: {endpoint: 'http://h', headers: 'Authorization=\"Basic a,b==\",X=\"q\\\"\\\\\"'}",
+        ] {
+            let headers = try #require(try options(yaml: yaml)?.forwarder?.headers)
+            #expect(headers.map { "\($0.name): \($0.value)" } == [values[0], "X: q\"\\"], "\(yaml)")
+            let shown = EffectiveConfiguration.yaml(try settings(yaml: yaml))
+            #expect(shown.contains("Authorization=<redacted>,X=<redacted>") && !shown.contains("a,b"))
+        }
+    }
+
+    @Test("A secret may begin with hyphens; what stands behind it by mistake is not shown")
+    func commandLine() throws {
+        #expect(Invocation(["--redis-password", "--hush"]).flags.map(\.value) == ["--hush"])
+        let stray = Invocation(["--redis-password", "my", "hush"]).problems.map(\.description)
+        #expect(stray == ["unexpected argument after --redis-password; quote a value that holds blanks"])
+        #expect(Invocation(["--log-level", "info", "x"]).problems.map(\.description) == ["unexpected argument x"])
+    }
+
+    @Test(
+        "Of a URL that is wrong, all is shown but what may be a secret",
+        arguments: [
+            ("tempo:4318", "tempo:4318"), ("HTTP://tempo:4318", "HTTP://tempo:4318"),
+            ("joe:hush@tempo:4318", "<redacted>@tempo:4318"),
+            ("ftp://h/?sas=hush&x=1", "ftp://h/?sas=<redacted>&x=1"), ("ftp://h/#token=hush", "ftp://h/#<redacted>"),
+        ])
+    func urls(text: String, shown: String) throws {
+        let found = try problems(["--tempo-endpoint=\(text)"])
+        #expect(
+            found.count == 1 && found[0].hasPrefix("tempo.endpoint = \"\(shown)\" (--tempo-endpoint): "), "\(found)")
+    }
+}
