@@ -89,6 +89,7 @@ let package = Package(
 
         // Values and the operating system.
         .target(name: "CLinux"),
+        .target(name: "CPage", exclude: ["assets"]),
         library("Text"),
         library("Model", ["Text"]),
         library("Platform", ["Model", "CLinux"]),
@@ -114,7 +115,8 @@ let package = Package(
                 "Model", "Platform", "Metrics", "Spool", "Compression", "OTLP", "ProtobufWire", "TLSFiles", "CCurl",
                 logging,
             ]),
-        library("Web", ["Text", "Model", "Platform", "Metrics", "WaitTime", "HTTPService", "Compression"] + nio),
+        library(
+            "Web", ["Text", "Model", "Platform", "Metrics", "WaitTime", "HTTPService", "Compression", "CPage"] + nio),
 
         // Wiring, the demo and the program.
         library(

@@ -1,0 +1,227 @@
+// Puts the views together: what the address asks for, what the collector says, when it said so.
+
+import { Attention } from './attention.js';
+import { h, patch } from './dom.js';
+import { errorsView } from './errors.js';
+import { Feed, ROOT } from './feed.js';
+import { age, clock, shown } from './format.js';
+import { History } from './history.js';
+import { notice, overviewView, redisNotice } from './overview.js';
+import { elapsed, hidden, moment } from './parts.js';
+import { pipelineView } from './pipeline.js';
+import { prepare, QueueTable } from './queues.js';
+import { QueueView } from './queue.js';
+import { cronView, serversView } from './servers.js';
+import { TaskView } from './task.js';
+import { tooltips } from './tooltip.js';
+import { TraceView } from './trace.js';
+
+const VIEWS = { '': 'Queues', errors: 'Errors', servers: 'Servers', cron: 'Cron', spans: 'Spans', task: 'Find a task' };
+const DEFAULTS = { filter: '', trouble: false, sort: '-trouble' };
+/** Two misses of the period: the page says that it is not live. */
+const LATE = 6000;
+
+const root = document.getElementById('app');
+const baseTitle = 'asynq-collector';
+const history = new History();
+const attention = new Attention(redraw);
+const queues = new QueueTable(changeSettings, redraw);
+const task = new TaskView(redraw);
+/** The last document, and when it arrived in milliseconds of performance.now(). */
+let overview = null;
+let arrived = 0;
+/** The queue or trace that is open. */
+let opened = null;
+let settings = DEFAULTS;
+let announced = null;
+
+const traceID = location.pathname.startsWith(`${ROOT.pathname}trace/`) ? decoded(location.pathname.slice(ROOT.pathname.length + 6)) : null;
+
+const feed = new Feed(() => (history.since == null ? 'api/v1/overview' : `api/v1/overview?since=${history.since}`), takeOverview, redraw);
+const detail = new Feed(() => opened?.address ?? null, (document) => opened?.view.take(document), redraw);
+
+function takeOverview(document) {
+  if (overview && overview.collector.page && document.collector.page !== overview.collector.page) location.reload();
+  history.merge(document.history, document.queues);
+  prepare(document);
+  overview = document;
+  arrived = performance.now();
+}
+
+// --- The address ---------------------------------------------------------------------------------------------------
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** `#/queue/emails`, or `#/?q=mail&sort=-pending&trouble=1`. */
+function route() {
+  const [path, query] = location.hash.replace(/^#\/?/, '').split('?');
+  const [view, ...names] = path.split('/').map(decoded);
+  return { view: view === 'queue' || view in VIEWS ? view : '', names, query: new URLSearchParams(query ?? '') };
+}
+
+function follow() {
+  const { view, names, query } = route();
+  if (view === '') settings = { filter: query.get('q') ?? '', trouble: query.get('trouble') === '1', sort: query.get('sort') ?? DEFAULTS.sort };
+  const name = view === 'queue' ? names.join('/') : null;
+  if (traceID == null && (opened?.name ?? null) !== name) {
+    opened?.view.close();
+    opened = name == null ? null : { name, view: new QueueView(name), address: `api/v1/queues/${encodeURIComponent(name)}` };
+    detail.restart();
+  }
+  redraw();
+}
+
+function changeSettings(change) {
+  settings = { ...settings, ...change };
+  const query = new URLSearchParams();
+  if (settings.filter) query.set('q', settings.filter);
+  if (settings.sort !== DEFAULTS.sort) query.set('sort', settings.sort);
+  if (settings.trouble) query.set('trouble', '1');
+  window.history.replaceState(null, '', query.size > 0 ? `#/?${query}` : '#/');
+  draw();
+}
+
+// --- The page ------------------------------------------------------------------------------------------------------
+
+let frame = null;
+
+/** Once for all that has changed until the browser draws. */
+function redraw() {
+  frame ??= requestAnimationFrame(draw);
+}
+
+/** The collector's clock, in milliseconds. */
+function now() {
+  return overview ? Date.parse(overview.now) + performance.now() - arrived : Date.now();
+}
+
+function draw() {
+  cancelAnimationFrame(frame);
+  frame = null;
+  const { view, names } = route();
+  patch(root, [header(view), main(view, names), h('div', { key: 'announce', class: 'hidden', role: 'status' }, announcement())]);
+  const troubles = overview ? overview.attention.filter((item) => item.severity !== 'info').length : 0;
+  const title = `${troubles > 0 ? `(${troubles}) ` : ''}${baseTitle}${overview ? ` · ${overview.collector.host}` : ''}`;
+  if (document.title !== title) document.title = title;
+  const mark = document.getElementById('mark');
+  const wanted = mark.href.replace(/icon(-trouble)?\.svg/, troubles > 0 ? 'icon-trouble.svg' : 'icon.svg');
+  if (mark.href !== wanted) mark.href = wanted;
+  tooltips.prepare();
+}
+
+function main(view, names) {
+  const state = { document: overview, history, settings, now: now() };
+  let content;
+  if (traceID != null) {
+    content = opened.view.view({ links: overview?.links ?? { trace: 'trace/{trace_id}' }, isMissing: detail.isMissing, redraw, home: ROOT.pathname });
+  } else if (!overview) content = feed.failure ? null : h('p', { key: 'loading', class: 'empty' }, 'Loading…');
+  else if (view === 'queue') content = opened?.view.view({ ...state, isMissing: detail.isMissing });
+  else if (view === 'errors') content = errorsView(state);
+  else if (view === 'servers') content = serversView(state);
+  else if (view === 'cron') content = cronView(state);
+  else if (view === 'spans') content = pipelineView(state);
+  else if (view === 'task') {
+    task.follow(names[0], names[1], overview.queues);
+    content = task.view(state);
+  } else content = overviewView({ attention, queues, state });
+  return h('main', { key: 'main', id: 'main', tabindex: -1, class: isLost() ? 'lost' : '' },
+    isLost() && overview && notice('critical', 'Connection lost', `Shown is what was known at ${clock(Date.now() - sinceAnswer())}. Next try in a few seconds.`),
+    !overview && feed.failure && notice('critical', 'The collector does not answer', feed.failure),
+    overview && traceID == null && redisNotice(state), content);
+}
+
+// --- The header ----------------------------------------------------------------------------------------------------
+
+const sinceAnswer = () => (feed.answeredAt == null ? 0 : performance.now() - feed.answeredAt);
+const isLost = () => feed.failure != null && (feed.answeredAt == null || sinceAnswer() > LATE);
+
+function header(view) {
+  const host = overview?.collector;
+  return h('header', { key: 'header' },
+    h('div', { class: 'top' },
+      h('a', { class: 'brand', href: traceID == null ? '#/' : ROOT.pathname }, h('svg:svg', { viewBox: '0 0 16 16', class: 'logo', 'aria-hidden': 'true' },
+        h('svg:path', { d: 'M2 3h8v2H2zM2 7h12v2H2zM2 11h5v2H2z' })), 'asynq-collector'),
+      host && h('span', { class: 'which' }, h('bdi', { class: 'cut' }, shown(host.host)), h('span', null, host.version), h('span', null, 'up ', moment(host.started_at, age(elapsed(host.started_at, now()))))),
+      host && h('span', { class: 'ends' }, redisEnd(), tempoEnd()),
+      h('span', { class: `live ${isLost() ? 'text-critical' : ''}` }, h('i', { class: `dot ${isLost() ? 'critical' : 'good'}` }), liveness())),
+    traceID == null && h('nav', { 'aria-label': 'Views' }, Object.entries(VIEWS).map(([name, title]) =>
+      h('a', { key: name, href: `#/${name}`, 'aria-current': view === name || (name === '' && view === 'queue') ? 'page' : null }, title, badge(name)))));
+}
+
+function liveness() {
+  if (feed.answeredAt == null) return feed.failure ? 'no connection' : 'connecting';
+  if (isLost()) return `connection lost, last data ${clock(Date.now() - sinceAnswer())}`;
+  return `updated ${Math.floor(sinceAnswer() / 1000)} s ago`;
+}
+
+function end(name, state, severity, address) {
+  return h('span', { class: 'end', title: address }, h('i', { class: `dot ${severity}` }), name, h('span', { class: 'muted' }, state));
+}
+
+function redisEnd() {
+  const { state, error } = overview.redis;
+  const words = { off: ['not read', 'none'], unread: error ? ['unavailable', 'critical'] : ['not read yet', 'none'], stale: ['unavailable', 'critical'], read: ['ok', 'good'] };
+  return end('Redis', ...words[state], overview.collector.redis);
+}
+
+function tempoEnd() {
+  const { tempo } = overview.collector;
+  const { up } = overview.forwarder;
+  if (!tempo) return end('Tempo', 'none', 'none', null);
+  return up == null ? end('Tempo', 'not tried yet', 'none', tempo) : up ? end('Tempo', 'ok', 'good', tempo) : end('Tempo', 'unavailable', 'critical', tempo);
+}
+
+function badge(name) {
+  if (!overview) return null;
+  const number = name === '' ? overview.attention.length : name === 'errors' ? overview.errors.length : 0;
+  return number > 0 && h('span', { class: `badge ${name === '' ? overview.attention[0].severity : ''}` }, number, hidden(name === '' ? ' need attention' : ' kinds'));
+}
+
+/** For screen readers, when it changes; not the first time, since the list is on the page. */
+function announcement() {
+  if (isLost()) return 'Connection lost';
+  if (!overview) return '';
+  const worst = overview.attention[0];
+  const text = worst ? `${overview.attention.length} need attention. ${shown(worst.sentence)}` : 'Nothing needs attention';
+  const essence = overview.attention.map((item) => `${item.alert} ${item.queue}`).join();
+  if (announced == null) announced = { essence, text: '' };
+  else if (announced.essence !== essence) announced = { essence, text };
+  return announced.text;
+}
+
+// --- Start ---------------------------------------------------------------------------------------------------------
+
+addEventListener('hashchange', () => {
+  follow();
+  scrollTo(0, 0);
+});
+addEventListener('scroll', redraw, { passive: true });
+addEventListener('resize', redraw);
+addEventListener('keydown', (event) => {
+  const isTyping = event.target.closest?.('input, select, textarea');
+  if (event.key === '/' && !isTyping && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    const filter = document.getElementById('filter') ?? document.getElementById('task-id');
+    if (filter) {
+      event.preventDefault();
+      filter.focus();
+    }
+  } else if (event.key === 'Escape' && event.target.id === 'filter') changeSettings({ filter: '' });
+});
+document.getElementById('skip').addEventListener('click', (event) => {
+  event.preventDefault();
+  document.getElementById('main')?.focus();
+});
+
+if (traceID != null) opened = { view: new TraceView(traceID), address: `api/v1/traces/${encodeURIComponent(traceID)}` };
+follow();
+feed.again(0);
+detail.again(0);
+setInterval(() => {
+  if (!document.hidden) redraw();
+}, 1000);

@@ -1,0 +1,67 @@
+// What is wrong, worst first.
+
+import { h } from './dom.js';
+import { age, count, plural, shown } from './format.js';
+import { elapsed, hidden, icon, moment, outside, queueAddress, web } from './parts.js';
+
+const SHORT = 6;
+
+export class Attention {
+  constructor(redraw) {
+    this.isOpen = false;
+    this.redraw = redraw;
+  }
+
+  view(document, now) {
+    const items = document.attention;
+    if (items.length === 0) return calm(document);
+    const shownItems = this.isOpen ? items : items.slice(0, SHORT);
+    const total = document.attention_total ?? items.length;
+    return h('section', { key: 'attention', class: 'attention', 'aria-label': 'Needs attention' },
+      h('h2', null, 'Needs attention', h('small', null, count(total))),
+      h('ul', null, shownItems.map((item) => line(item, document.links, now))),
+      items.length > SHORT && h('button', { class: 'more', type: 'button', 'aria-expanded': String(this.isOpen),
+        onclick: () => { this.isOpen = !this.isOpen; this.redraw(); } },
+      this.isOpen ? 'Show fewer' : `Show ${count(items.length - SHORT)} more`),
+      this.isOpen && total > items.length && h('p', { class: 'muted' }, `${plural(total - items.length, 'more condition')} not listed.`));
+  }
+}
+
+/** Those of one queue, on its page. */
+export function attentionOf(queue, document, now) {
+  const items = document.attention.filter((item) => item.queue === queue);
+  if (items.length === 0) return null;
+  return h('section', { key: 'attention', class: 'attention', 'aria-label': 'Needs attention' },
+    h('ul', null, items.map((item) => line(item, document.links, now, true))));
+}
+
+function calm(document) {
+  const known = document.redis.state === 'read' || document.redis.state === 'off';
+  return h('section', { key: 'calm', class: 'attention calm', 'aria-label': 'Needs attention' },
+    h('p', null, known ? [icon('good'), h('b', null, 'Nothing needs attention.')] : h('b', null, 'Nothing is known yet.'),
+      known && h('span', { class: 'muted' }, `Looked at ${document.looked_at}.`)));
+}
+
+function line(item, links, now, isOfQueue = false) {
+  const seconds = elapsed(item.since, now);
+  const runbook = links.runbook && item.runbook && web(links.runbook + item.runbook);
+  return h('li', { key: `${item.alert} ${item.queue ?? ''} ${item.sentence.length > 0 ? item.subject : ''}`, class: `${item.severity} ${item.firing === false ? 'early' : ''}` },
+    icon(item.severity), h('span', { class: 'sentence' }, hidden(`${item.severity}: `), sentence(item, isOfQueue)),
+    h('span', { class: 'links' },
+      seconds != null && h('span', { class: 'since' }, moment(item.since, `for ${age(seconds)}`)),
+      runbook && outside(runbook, 'Runbook', hidden(` for ${item.alert}`))));
+}
+
+/** The sentence, with the queue's name as a link and what stands in backticks as code. */
+function sentence(item, isOfQueue) {
+  const text = shown(item.sentence);
+  const name = item.queue == null ? '' : shown(item.queue);
+  const at = name ? text.indexOf(name) : -1;
+  if (at < 0) return coded(text);
+  const named = h('bdi', null, name);
+  return [coded(text.slice(0, at)), isOfQueue ? named : h('a', { href: queueAddress(item.queue) }, named), coded(text.slice(at + name.length))];
+}
+
+function coded(text) {
+  return text.split(/`([^`]*)`/).map((part, index) => (index % 2 ? h('code', null, h('bdi', null, part)) : part && h('bdi', null, part)));
+}

@@ -1,0 +1,77 @@
+// Asks for a document again and again, while the page can be seen.
+
+const PERIOD = 2000;
+const PATIENCE = 15000;
+
+/** The folder that holds `/`, wherever the page is mounted: this file is <root>assets/<hash>/feed.js. */
+export const ROOT = new URL('../../', import.meta.url);
+
+export class Feed {
+  /**
+   * `address()` says what to ask for, relative to ROOT; null stands for nothing. `receive(document)` gets each new one, and
+   * `changed()` is called after each attempt.
+   */
+  constructor(address, receive, changed) {
+    Object.assign(this, { address, receive, changed });
+    /** When the collector last answered, in milliseconds of performance.now(). */
+    this.answeredAt = null;
+    /** Why the last attempt failed; null where it did not. */
+    this.failure = null;
+    /** Where the answer was 404. */
+    this.isMissing = false;
+    this.etag = { address: null, value: null };
+    this.failures = 0;
+    document.addEventListener('visibilitychange', () => {
+      if (!document.hidden) this.again(0);
+    });
+  }
+
+  /** Asks in `delay` milliseconds, in place of whatever was to come. */
+  again(delay) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.ask(), delay);
+  }
+
+  stop() {
+    clearTimeout(this.timer);
+    this.current?.abort();
+  }
+
+  /** Another document from now on. */
+  restart() {
+    this.stop();
+    Object.assign(this, { etag: { address: null, value: null }, failure: null, isMissing: false, answeredAt: null, failures: 0 });
+    this.again(0);
+  }
+
+  async ask() {
+    const address = this.address();
+    if (address == null || document.hidden) return;
+    this.current?.abort();
+    const request = new AbortController();
+    this.current = request;
+    const began = performance.now();
+    const patience = setTimeout(() => request.abort(), PATIENCE);
+    try {
+      const headers = this.etag.address === address ? { 'If-None-Match': this.etag.value } : {};
+      const answer = await fetch(new URL(address, ROOT), { headers, cache: 'no-store', signal: request.signal });
+      if (answer.status !== 304 && answer.status !== 404 && !answer.ok) throw new Error(`the collector answers ${answer.status}`);
+      const document = answer.ok ? await answer.json() : null;
+      if (this.current !== request) return;
+      if (document) {
+        this.etag = { address, value: answer.headers.get('ETag') };
+        this.receive(document);
+      }
+      Object.assign(this, { answeredAt: performance.now(), failure: null, isMissing: answer.status === 404, failures: 0 });
+    } catch (error) {
+      if (this.current !== request) return;
+      this.failures += 1;
+      this.failure = error.message;
+    } finally {
+      clearTimeout(patience);
+    }
+    this.changed();
+    const period = Math.min(PERIOD * 2 ** Math.max(0, this.failures - 3), 10000);
+    this.again(Math.max(200, period - (performance.now() - began)));
+  }
+}

@@ -1,0 +1,134 @@
+// What several views are made of.
+
+import { h } from './dom.js';
+import { age, count, duration, shown, UNKNOWN } from './format.js';
+import { ROOT } from './feed.js';
+
+/** In the order of the bar. */
+export const STATES = ['active', 'pending', 'retry', 'scheduled', 'aggregating', 'archived', 'completed'];
+
+export const RANKS = { critical: 3, warning: 2, info: 1 };
+
+const ICONS = {
+  critical: 'M8 1.6 15.2 14.4H.8Z',
+  warning: 'M8 1.2 14.8 8 8 14.8 1.2 8Z',
+  info: 'M8 1.5a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13Z',
+  good: 'M3 8.4 6.6 12 13.2 4.6',
+};
+
+/** A shape for each severity, so that colour is not all that tells them apart. */
+export function icon(severity) {
+  return h('svg:svg', { class: `icon ${severity}`, viewBox: '0 0 16 16', 'aria-hidden': 'true', focusable: 'false' },
+    h('svg:path', { d: ICONS[severity] }));
+}
+
+export function hidden(text) {
+  return h('span', { class: 'hidden' }, text);
+}
+
+/** Foreign text: isolated from the direction of what surrounds it; where it is cut, the tooltip has the whole. */
+export function foreign(text, className = '') {
+  if (text == null || text === '') return UNKNOWN;
+  return h('bdi', { class: `cut ${className}` }, shown(text));
+}
+
+export function link(href, ...children) {
+  return h('a', { href }, children);
+}
+
+export function outside(href, ...children) {
+  return h('a', { href, target: '_blank', rel: 'noopener noreferrer' }, children);
+}
+
+export const queueAddress = (queue) => `#/queue/${encodeURIComponent(queue)}`;
+
+export function queueLink(queue) {
+  return h('a', { href: queueAddress(queue), class: 'cut' }, h('bdi', null, shown(queue)));
+}
+
+export function taskLink(queue, id) {
+  if (!id) return UNKNOWN;
+  return h('a', { href: `#/task/${encodeURIComponent(queue)}/${encodeURIComponent(id)}`, class: 'cut code' }, h('bdi', null, shown(id)));
+}
+
+/** A trace id, as a link where there is something that shows it. */
+export function traceLink(id, links) {
+  if (!id) return UNKNOWN;
+  const text = h('code', null, id.slice(0, 8));
+  const address = links?.trace && web(links.trace.replaceAll('{trace_id}', encodeURIComponent(id)));
+  if (!address) return text;
+  const label = { href: address, 'aria-label': `Trace ${id}`, title: id };
+  return h('a', links.trace.includes('://') ? { ...label, target: '_blank', rel: 'noopener noreferrer' } : label, text);
+}
+
+/** The address below ROOT, if it leads to the web; else null. */
+export function web(address) {
+  try {
+    const url = new URL(address, ROOT);
+    return url.protocol === 'http:' || url.protocol === 'https:' ? url.href : null;
+  } catch {
+    return null;
+  }
+}
+
+export function panel(title, props, ...children) {
+  const { note, key, className = '' } = props ?? {};
+  return h('section', { key: key ?? title, class: `panel ${className}`, 'aria-label': title },
+    h('h2', null, title, note && h('small', null, note)), children);
+}
+
+/**
+ * A table that becomes a list of cards on a narrow screen. A column is {title, cell(row), kind}: kind is 'n' for numbers, 'wide'
+ * for text that may wrap.
+ */
+export function table(label, columns, rows, key, empty) {
+  if (rows.length === 0) return h('p', { class: 'empty' }, empty);
+  return h('table', { class: 'cards', 'aria-label': label },
+    h('thead', null, h('tr', null, columns.map((column) => h('th', { scope: 'col', class: column.kind }, column.title)))),
+    h('tbody', null, rows.map((row, index) => h('tr', { key: key?.(row, index) ?? index },
+      columns.map((column) => h('td', { class: column.kind, 'data-label': column.title },
+        h('div', { class: 'cell' }, column.cell(row))))))));
+}
+
+/**
+ * The states of a queue as one bar. Its numbers stand beside it, so that it is nothing but a picture. Completed tasks that are
+ * kept would hide the work that is left.
+ */
+export function bar(queue) {
+  return h('span', { class: 'bar', 'aria-hidden': 'true' },
+    STATES.filter((state) => state !== 'completed' && queue[state] > 0).map((state) =>
+      h('span', { key: state, class: `fill ${state}`, style: { 'flex-grow': queue[state] } })));
+}
+
+export function stateNumbers(queue) {
+  const states = STATES.filter((state) => queue[state] > 0);
+  if (states.length === 0) return h('span', { class: 'muted' }, queue.pending == null ? 'not read from Redis' : 'no tasks');
+  return states.map((state) => h('span', { key: state, class: 'count' }, h('i', { class: `dot ${state}` }), `${count(queue[state])} ${state}`));
+}
+
+/** How much of something is used. */
+export function meter(part, whole, className = '') {
+  const share = whole > 0 ? Math.min(1, part / whole) : 0;
+  return h('span', { class: 'meter', 'aria-hidden': 'true' },
+    h('span', { class: `fill ${className}`, style: { width: `${(share * 100).toFixed(1)}%` } }));
+}
+
+/** "4 min ago" from an RFC 3339 time. */
+export function ago(time, now) {
+  return time ? `${age(elapsed(time, now))} ago` : UNKNOWN;
+}
+
+/** Whole seconds since an RFC 3339 time. */
+export function elapsed(time, now) {
+  return time ? Math.max(0, Math.round((now - Date.parse(time)) / 1000)) : null;
+}
+
+/** A time as an element that says the exact moment. */
+export function moment(time, text) {
+  return time ? h('time', { datetime: time, title: new Date(time).toLocaleString() }, text) : UNKNOWN;
+}
+
+export function drain(queue) {
+  if (queue.drains === 'no') return h('span', { class: 'text-warning' }, 'never');
+  return queue.drain_seconds == null ? UNKNOWN : queue.drain_seconds === 0 ? 'now' : duration(queue.drain_seconds);
+}

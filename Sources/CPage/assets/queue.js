@@ -1,0 +1,118 @@
+// One queue, opened.
+
+import { h } from './dom.js';
+import { attentionOf } from './attention.js';
+import { Chart } from './chart.js';
+import { age, bytes, count, duration, plural, rate, UNKNOWN } from './format.js';
+import { errorList, letterTable, waitTable } from './errors.js';
+import { bar, drain, foreign, moment, outside, panel, stateNumbers, table, taskLink, traceLink, web } from './parts.js';
+
+const tasks = (value) => count(Math.round(value * 10) / 10);
+const perSecond = (value) => (value === 0 ? '0' : value < 10 ? String(Number(value.toPrecision(2))) : count(Math.round(value)));
+
+const CHARTS = [
+  { title: 'Backlog by state', unit: 'tasks', stacked: true, format: tasks, series: [
+    { name: 'active', label: 'active' }, { name: 'pending', label: 'pending' }, { name: 'retry', label: 'retry' },
+    { name: 'scheduled', label: 'scheduled' }, { name: 'aggregating', label: 'aggregating' },
+    { name: 'archived', label: 'archived', off: true }] },
+  { title: 'Arrivals and completions', unit: 'tasks per second', format: perSecond, series: [
+    { name: 'enqueued', label: 'enqueued' }, { name: 'completed', label: 'completed' }] },
+  { title: 'Wait before the task runs', unit: 'of recent tasks', format: duration, series: [
+    { name: 'wait_p50', label: 'p50' }, { name: 'wait_p95', label: 'p95' }, { name: 'wait_p99', label: 'p99' }] },
+  { title: 'Failed attempts', unit: 'attempts per second', format: perSecond, series: [{ name: 'failed', label: 'failed' }] },
+];
+
+export class QueueView {
+  constructor(name) {
+    this.name = name;
+    this.charts = CHARTS.map((chart) => new Chart(chart));
+  }
+
+  /** Takes the document of the queue. */
+  take(document) {
+    this.document = document;
+    const { start, step, points } = document.history;
+    for (const chart of this.charts) chart.show({ start, step, points, ...document.history });
+  }
+
+  close() {
+    for (const chart of this.charts) chart.close();
+  }
+
+  view({ document: overview, now, isMissing }) {
+    const name = this.name;
+    const queue = this.document ?? overview.queues.find((one) => one.queue === name);
+    const grafana = overview.links.queue && web(overview.links.queue.replaceAll('{queue}', encodeURIComponent(name)));
+    return h('div', { key: `opened ${name}`, class: 'opened' },
+      h('div', { class: 'heading' }, h('a', { href: '#/', class: 'back' }, '← Queues'),
+        h('h1', null, foreign(name, 'long')), queue?.paused && h('span', { class: 'badge' }, 'paused'),
+        grafana && h('span', { class: 'end' }, outside(grafana, 'Open in Grafana'))),
+      queue ? this.content(queue, overview, now) : h('p', { class: 'empty panel' },
+        isMissing ? 'There is no queue of this name. It may have been removed, or no task was ever enqueued to it.' : 'Loading…'));
+  }
+
+  content(queue, overview, now) {
+    return [
+      attentionOf(this.name, overview, now),
+      h('div', { key: 'states', class: 'panel states-panel' }, bar(queue), h('div', { class: 'counts' }, stateNumbers(queue)), facts(queue)),
+      this.document && [
+        h('div', { key: 'charts', class: 'charts' }, this.charts.map((chart, index) =>
+          h('div', { key: index, class: 'panel', opaque: true, made: (node) => node.append(chart.element) }))),
+        this.lists(this.document, overview, now),
+      ],
+    ];
+  }
+
+  lists(document, overview, now) {
+    const links = overview.links;
+    return h('div', { key: 'lists', class: 'columns' },
+      panel('Errors', { note: 'alike ones as one' }, errorList(document.errors, links, now, 'No attempt has failed since the collector started.', false)),
+      panel('Task types', null, table('Task types', [
+        { title: 'Type', kind: 'wide', cell: (row) => foreign(row.type, 'code') },
+        { title: 'Attempts', kind: 'n', cell: (row) => count(row.attempts) },
+        { title: 'Failed', kind: 'n', cell: (row) => h('span', { class: row.failed > 0 ? 'text-failed' : '' }, count(row.failed)) },
+        { title: 'Wait p95', kind: 'n', cell: (row) => duration(row.wait_p95_seconds) },
+        { title: 'Run p95', kind: 'n', cell: (row) => duration(row.run_p95_seconds) },
+      ], document.task_types, (row) => row.type, 'No span of this queue has arrived yet.')),
+      panel('Dead letters', { note: 'newest first' }, letterTable(document.dead_letters, links, now, false)),
+      panel('Retries due next', null, table('Retries due next', [
+        { title: 'Due', kind: 'n', cell: (row) => moment(row.at, due(row.at, now)) },
+        { title: 'Task', kind: 'wide', cell: (row) => [foreign(row.type, 'code'), h('div', { class: 'sub' }, taskLink(this.name, row.id))] },
+        { title: 'Retried', kind: 'n', cell: (row) => `${count(row.retried)} of ${count(row.max_retry)}` },
+        { title: 'Error', kind: 'wide', cell: (row) => foreign(row.error, 'clamp') },
+        { title: 'Trace', cell: (row) => traceLink(row.trace_id, links) },
+      ], document.retries_due, (row) => row.id, 'No task waits for a retry.')),
+      panel('Slowest waits', { note: 'last 15 minutes' }, waitTable(document.slowest_waits, links, now, false)),
+      panel('Served by', null, table('Servers', [
+        { title: 'Host', kind: 'wide', cell: (row) => foreign(row.host) },
+        { title: 'Process', kind: 'n', cell: (row) => row.pid },
+        { title: 'Server', kind: 'wide', cell: (row) => foreign(row.id, 'code') },
+      ], document.servers, (row) => row.id, 'No live server takes tasks from this queue.')));
+  }
+}
+
+export function due(time, now) {
+  if (!time) return UNKNOWN;
+  const seconds = Math.round((Date.parse(time) - now) / 1000);
+  return seconds >= 0 ? `in ${age(seconds)}` : `${age(-seconds)} overdue`;
+}
+
+function facts(queue) {
+  const entry = (title, value) => h('div', { key: title }, h('dt', null, title), h('dd', null, value));
+  return h('dl', { class: 'facts' },
+    entry('Oldest pending', duration(queue.oldest_wait_seconds)),
+    entry('Wait p50 / p95 / p99', [queue.wait_p50_seconds, queue.wait_p95_seconds, queue.wait_p99_seconds].map(duration).join(' / ')),
+    entry('Arrivals', `${rate(queue.enqueued_per_second)}/s`),
+    entry('Completions', `${rate(queue.completed_per_second)}/s`),
+    entry('Failed attempts', `${rate(queue.failed_per_second)}/s`),
+    entry('Drains in', drain(queue)),
+    entry('Workers busy', queue.concurrency == null ? UNKNOWN : `${count(queue.busy_workers)} of ${count(queue.concurrency)}`),
+    entry('Longest running', duration(queue.longest_running_seconds)),
+    queue.orphaned > 0 && entry('Orphaned', plural(queue.orphaned, 'task')),
+    queue.overdue_scheduled > 0 && entry('Scheduled, overdue', plural(queue.overdue_scheduled, 'task')),
+    queue.overdue_retry > 0 && entry('Retry, overdue', plural(queue.overdue_retry, 'task')),
+    queue.groups > 0 && entry('Groups', count(queue.groups)),
+    entry('Completed in all', count(queue.completed_total)),
+    entry('Failed in all', count(queue.failed_total)),
+    queue.memory_usage_approx_bytes != null && entry('Memory in Redis', `about ${bytes(queue.memory_usage_approx_bytes)}`));
+}

@@ -1,0 +1,127 @@
+// A trace as a waterfall, from the spans that are still in memory.
+
+import { h } from './dom.js';
+import { count, duration, plural } from './format.js';
+import { foreign, hidden, icon, panel, traceLink } from './parts.js';
+
+const KINDS = ['', 'internal', 'server', 'client', 'producer', 'consumer'];
+const MOST_SPANS = 2000;
+
+/** The spans of an OTLP/JSON document as a tree, in the order of the rows. Times are milliseconds. */
+export function spansOf(document) {
+  const spans = [];
+  for (const resource of document.resourceSpans ?? []) {
+    const attributes = resource.resource?.attributes ?? [];
+    const service = attributes.find((attribute) => attribute.key === 'service.name')?.value?.stringValue;
+    for (const scope of resource.scopeSpans ?? []) {
+      for (const span of scope.spans ?? []) {
+        spans.push({ ...span, service, start: milliseconds(span.startTimeUnixNano), end: milliseconds(span.endTimeUnixNano), children: [],
+          kindName: typeof span.kind === 'number' ? KINDS[span.kind] : String(span.kind ?? '').replace('SPAN_KIND_', '').toLowerCase(),
+          isError: span.status?.code === 2 || span.status?.code === 'STATUS_CODE_ERROR', resource: attributes });
+      }
+    }
+  }
+  spans.sort((a, b) => a.start - b.start || a.end - b.end);
+  const known = new Map(spans.map((span) => [span.spanId, span]));
+  const roots = [];
+  for (const span of spans) {
+    const parent = known.get(span.parentSpanId);
+    if (parent && parent !== span) parent.children.push(span);
+    else roots.push(Object.assign(span, { isOrphan: Boolean(span.parentSpanId) }));
+  }
+  const rows = [];
+  const seen = new Set();
+  const rest = roots.map((span) => [span, 0]).reverse();
+  while (rest.length > 0) {
+    const [span, depth] = rest.pop();
+    if (seen.has(span)) continue;
+    seen.add(span);
+    rows.push(Object.assign(span, { depth }));
+    for (const child of [...span.children].reverse()) rest.push([child, depth + 1]);
+  }
+  // Spans that are one another's ancestors have no root.
+  for (const span of spans) if (!seen.has(span)) rows.push(Object.assign(span, { depth: 0 }));
+  return rows;
+}
+
+const milliseconds = (nanoseconds) => Number(BigInt(nanoseconds ?? 0) / 1000n) / 1000;
+
+export class TraceView {
+  constructor(id) {
+    this.id = id;
+    this.isOpen = new Set();
+  }
+
+  take(document) {
+    this.rows = spansOf(document);
+    this.begin = Math.min(...this.rows.map((span) => span.start));
+    this.end = Math.max(...this.rows.map((span) => span.end), this.begin);
+  }
+
+  view({ links, isMissing, redraw, home }) {
+    this.redraw = redraw;
+    return h('div', { key: `trace ${this.id}`, class: 'opened' },
+      h('div', { class: 'heading' }, h('a', { href: home, class: 'back' }, '← Queues'), h('h1', null, 'Trace ', h('bdi', { class: 'code cut' }, this.id))),
+      this.rows ? this.waterfall(links) : h('p', { class: 'empty panel' }, isMissing
+        ? 'No span of this trace is in memory: it may be too old, or its spans went to another collector. The trace backend may still have it.' : 'Loading…'));
+  }
+
+  waterfall(links) {
+    const { rows } = this;
+    const errors = rows.filter((span) => span.isError).length;
+    const services = new Set(rows.map((span) => span.service).filter(Boolean)).size;
+    const whole = (this.end - this.begin) / 1000;
+    return panel('Spans', { note: [plural(rows.length, 'span'), services && plural(services, 'service'), errors && `${count(errors)} failed`, duration(whole)].filter(Boolean).join(' · ') },
+      h('div', { class: 'ruler', 'aria-hidden': 'true' }, [0, 0.25, 0.5, 0.75, 1].map((share) => h('span', { key: share, style: { left: `${share * 100}%` } }, duration(whole * share)))),
+      h('ol', { class: 'waterfall' }, rows.slice(0, MOST_SPANS).map((span, index) => this.row(span, index, links))),
+      rows.length > MOST_SPANS && h('p', { class: 'muted' }, `${count(rows.length - MOST_SPANS)} more are not drawn.`));
+  }
+
+  row(span, index, links) {
+    const whole = Math.max(this.end - this.begin, 0.001);
+    const isOpen = this.isOpen.has(span.spanId);
+    const toggle = () => {
+      if (!this.isOpen.delete(span.spanId)) this.isOpen.add(span.spanId);
+      this.redraw();
+    };
+    const seconds = Math.max(0, span.end - span.start) / 1000;
+    return h('li', { key: `${span.spanId} ${index}`, class: span.isError ? 'critical' : '' },
+      h('button', { type: 'button', class: 'span', 'aria-expanded': String(isOpen), onclick: toggle },
+        h('span', { class: 'label', style: { '--depth': Math.min(span.depth, 12) } }, span.isError && [icon('critical'), hidden('failed: ')], foreign(span.name || 'span without a name'),
+          h('span', { class: 'sub' }, span.service && foreign(span.service), span.kindName)),
+        h('span', { class: 'track' }, h('span', { class: `piece kind-${span.kindName}`, 'aria-hidden': 'true',
+          style: { left: `${((span.start - this.begin) / whole) * 100}%`, width: `${((span.end - span.start) / whole) * 100}%` } }),
+        h('span', { class: 'took' }, duration(seconds)))),
+      isOpen && this.details(span, links));
+  }
+
+  details(span, links) {
+    return h('div', { class: 'details' },
+      span.status?.message && h('pre', { tabindex: 0 }, foreign(span.status.message, 'whole')),
+      h('dl', { class: 'facts' },
+        pair('starts after', duration((span.start - this.begin) / 1000)), pair('span id', h('code', null, foreign(span.spanId))),
+        span.isOrphan && pair('parent', h('span', null, h('code', null, foreign(span.parentSpanId)), ' (not in memory)'))),
+      attributes('Attributes', span.attributes), attributes('Resource', span.resource),
+      (span.events ?? []).map((event, index) => h('div', { key: `event ${index}` },
+        h('h3', null, 'Event ', foreign(event.name), h('small', null, ` after ${duration(Math.max(0, milliseconds(event.timeUnixNano) - span.start) / 1000)}`)), attributes(null, event.attributes))),
+      (span.links ?? []).map((one, index) => h('p', { key: `link ${index}` }, 'Link to trace ', traceLink(one.traceId, links))));
+  }
+}
+
+function pair(name, value) {
+  return h('div', { key: name }, h('dt', null, name), h('dd', null, value));
+}
+
+function attributes(title, list) {
+  if (!list?.length) return null;
+  return h('div', { key: title ?? 'attributes' }, title && h('h3', null, title),
+    h('dl', { class: 'attributes' }, list.map((attribute, index) => h('div', { key: index }, h('dt', null, foreign(attribute.key)), h('dd', null, foreign(text(attribute.value), 'whole'))))));
+}
+
+/** An attribute's value as text. */
+function text(value) {
+  if (value == null) return '';
+  if (value.arrayValue) return `[${(value.arrayValue.values ?? []).map(text).join(', ')}]`;
+  if (value.kvlistValue) return `{${(value.kvlistValue.values ?? []).map((entry) => `${entry.key}: ${text(entry.value)}`).join(', ')}}`;
+  return String(Object.values(value)[0] ?? '');
+}
