@@ -115,17 +115,18 @@ let package = Package(
                 "Model", "Platform", "Metrics", "Spool", "Compression", "OTLP", "ProtobufWire", "TLSFiles", "CCurl",
                 logging,
             ]),
+        library("Attention", ["Text", "Model"]),
         library(
-            "Web", ["Text", "Model", "Platform", "Metrics", "WaitTime", "HTTPService", "Compression", "CPage"] + nio),
+            "Web",
+            ["Text", "Model", "Platform", "Metrics", "WaitTime", "Attention", "HTTPService", "Compression", "CPage"]
+                + nio),
 
         // Wiring, the demo and the program.
         library(
             "Collector",
             [
                 "Text", "Model", "Platform", "Metrics", "Redis", "AsynqRedis", "OTLP", "HTTPService", "SpanReceiver",
-                "WaitTime",
-                "Spool",
-                "Forwarder", "Web", "AsynqDemo", "CYAML", logging,
+                "WaitTime", "Attention", "Spool", "Forwarder", "Web", "AsynqDemo", "CYAML", logging,
             ] + nio),
         library("AsynqDemo", ["Model", "Platform", "Redis", "AsynqRedis", "OTLP", "ProtobufWire", "CCurl"]),
         .executableTarget(
@@ -158,16 +159,17 @@ let package = Package(
         .testTarget(
             name: "RedisServerTests", dependencies: ["Model", "Platform", "Redis", "AsynqRedis", "TestSupport"],
             swiftSettings: rules),
+        tests("Attention", ["Model", "Text"]),
         tests(
             "Web",
-            ["Model", "WaitTime", "Metrics", "HTTPService", "Compression"] + nio
+            ["Text", "Model", "WaitTime", "Attention", "Metrics", "HTTPService", "Compression"] + nio
                 + [.product(name: "NIOEmbedded", package: "swift-nio")]),
         tests(
             "Collector",
             [
                 "Model", "Platform", "Redis", "AsynqRedis", "Forwarder", "HTTPService", "Metrics", "SpanReceiver",
-                "Spool",
-                "WaitTime", "Web", "OTLP", logging, .product(name: "NIOEmbedded", package: "swift-nio"),
+                "Spool", "WaitTime", "Attention", "Web", "OTLP", logging,
+                .product(name: "NIOEmbedded", package: "swift-nio"),
             ]),
     ] + tools,
     swiftLanguageModes: [.v6]

@@ -22,6 +22,9 @@ import Web
 /// ends it. Stop goes against the flow: no new requests, those in flight end, what is spooled is sent for a while, the
 /// spool is synced.
 package final class Collector: Sendable {
+    /// Between two points of the history of queues that only spans name.
+    static let intervalWithoutRedis = Duration.seconds(5)
+
     let options: CollectorOptions
     let clock: Clock
     let logger: Logger
@@ -35,7 +38,9 @@ package final class Collector: Sendable {
     let tempo: TempoSide?
     private let ingestSink: IngestSink
     let registry: MetricsRegistry
-    let history = QueueHistory()
+    let watch: StatusWatch
+    let documents = DocumentCache()
+    let startedAt: WallTime
     let queries: QueueQueries
     /// The receiver's, on which spans are appended: a disk that hangs hangs it.
     let otlpGroup: MultiThreadedEventLoopGroup
@@ -71,6 +76,10 @@ package final class Collector: Sendable {
         let window = options.aggregator.quantileWindow
         let sampledWaits = SampledWaits(options.aggregator.bounds, window: window, clock: clock)
         let loads = QueueLoads(window: window)
+        startedAt = clock.wall()
+        let interval = options.redis?.interval ?? Self.intervalWithoutRedis
+        let watch = StatusWatch(interval: interval, clock: clock, logger: makeLogger("attention"))
+        self.watch = watch
         redis = try options.redis.map { try RedisSide($0, options, clock: clock, logger: makeLogger("redis")) }
         tempo = try options.forwarder.map { try TempoSide($0, options, clock: clock, makeLogger: makeLogger) }
         // After all that may fail: only an orderly shutdown ends their threads.
@@ -84,7 +93,10 @@ package final class Collector: Sendable {
             options.addsDeadLetterSpans && tempo != nil
             ? DeadLetterSpans(sink: ingestSink, counters: counters, eventLoop: otlpGroup.next()) : nil
         var observers = RedisObservers()
-        observers.snapshot = { loads.record($0.queues, at: clock.monotonic()) }
+        observers.snapshot = { [aggregator] snapshot in
+            loads.record(snapshot.queues, at: clock.monotonic())
+            watch.record(snapshot, waits: aggregator.measuredWaits)
+        }
         observers.queueNames = { [aggregator] in aggregator.recordQueuesInRedis($0) }
         observers.waits = { sampledWaits.observe($0) }
         observers.deadLetters = { deadLetterSpans?.take($0) }
@@ -113,11 +125,7 @@ package final class Collector: Sendable {
                 report: reportSocketFile)
         }
         servers.withLock { $0.web = web }
-        let interval = TimeAmount.seconds(QueueHistory.intervalSeconds)
-        webGroup.next().scheduleRepeatedTask(initialDelay: interval, delay: interval) { [weak self] task in
-            guard let self else { return task.cancel() }
-            history.record(queries.rows)
-        }
+        watchStatus()
         let responder = OTLPResponder(
             options.receiver, attributes: TaskAttributeTable(waitAttributes: options.waitAttributes),
             sink: ingestSink, counters: counters, relinker: redis?.relinker)
@@ -131,6 +139,24 @@ package final class Collector: Sendable {
         }
         servers.withLock { $0.isListening = true }
         logStart()
+    }
+
+    /// Records the queues that spans name, where no scrape does so, and judges what needs attention.
+    private func watchStatus() {
+        let eventLoop = webGroup.next()
+        if redis == nil {
+            let interval = TimeAmount.nanoseconds(Self.intervalWithoutRedis.wholeNanoseconds)
+            eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: interval) { [weak self] task in
+                guard let self else { return task.cancel() }
+                watch.record(nil, waits: aggregator.measuredWaits)
+            }
+        }
+        eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: .seconds(1)) { [weak self] task in
+            guard let self else { return task.cancel() }
+            if watch.isJudgementDue {
+                watch.judge(redis: queries.reading, letters: newestDeadLetters, spans: spanPath)
+            }
+        }
     }
 
     private func logStart() {

@@ -1,4 +1,5 @@
 import AsynqRedis
+import Attention
 package import Metrics
 import Model
 import Platform
@@ -24,16 +25,17 @@ extension Collector: WebState {
         return nil
     }
 
-    package func statusPage() -> [UInt8] {
-        var content = StatusContent(
-            version: BuildInfo.version, redis: queries.reading, spans: spanTotals, forwarderState: forwarderState,
-            links: options.traceLinks, now: (clock.wall(), clock.monotonic()))
-        content.redisURL = options.redis?.target.url
-        content.rows = queries.rows
-        content.history = history.all
-        content.deadLetters = newestDeadLetters
-        content.slowestWaits = aggregator.slowestWaits
-        return StatusPage.html(content)
+    package func overview(since: Int64?) -> CachedDocument {
+        documents.document("overview \(since.map(String.init) ?? "")", at: clock.monotonic()) {
+            OverviewDocument.json(overviewContent, since: since)
+        }
+    }
+
+    package func queue(named name: [UInt8]) -> CachedDocument? {
+        let name = QueueName(name)
+        return documents.existing("queue " + name.printable, at: clock.monotonic()) {
+            QueueDocument.json(overviewContent, name)
+        }
     }
 
     package func deadLetters() -> [UInt8] { QueueDocuments.deadLetters(newestDeadLetters) }
@@ -53,10 +55,12 @@ extension Collector: WebState {
         }
     }
 
-    private var newestDeadLetters: [DeadLetter] { redis?.monitor.newestDeadLetters ?? [] }
+    var newestDeadLetters: [DeadLetter] { redis?.monitor.newestDeadLetters ?? [] }
 
     var forwarderState: String { tempo?.forwarderState ?? "off (tempo.endpoint is none)" }
 
     /// Spans received since the start and what became of them; nil while the spool's disk hangs.
-    var spanTotals: SpanTotals? { Books.read(counters, tempo?.spool)?.totals }
+    var spanTotals: SpanTotals? {
+        Books.read(counters, tempo?.spool)?.totals(duplicates: aggregator.duplicates)
+    }
 }

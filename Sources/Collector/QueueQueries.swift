@@ -1,4 +1,5 @@
 import AsynqRedis
+import Attention
 import Model
 import Platform
 import Web
@@ -21,7 +22,7 @@ struct QueueQueries: Sendable {
     }
 
     /// All queues that Redis or spans name, sorted.
-    var rows: [QueueRow] { QueueRow.all(reading.snapshot, waits: aggregator.waitQuantiles) }
+    var rows: [QueueReading] { QueueReading.all(reading.snapshot, waits: aggregator.measuredWaits) }
 
     func scale(of name: QueueName) -> ScaleAnswer {
         question(about: name).answer(

@@ -284,16 +284,6 @@ package struct TaskAggregator: Sendable {
     /// The longest waits of the last quarter of an hour, the longest first.
     package func slowestWaits(at now: MonotonicTime) -> [SlowWait] { slowest.list(at: now) }
 
-    /// p50, p95 and p99 of each queue's waits in the window, in seconds; queues without a wait in it are left out.
-    package func waitQuantilesByQueue(at now: MonotonicTime) -> [(queue: QueueName, seconds: [Double])] {
-        queueNumbers.compactMap { number in
-            guard var queue = queue(number), let seconds = queue.window.quantiles(waitQuantiles, at: now) else {
-                return nil
-            }
-            return (queue.name, seconds)
-        }
-    }
-
     /// The 95th percentiles in the window of the waits and the run times of a queue's attempts, in seconds; nil where there
     /// are none.
     package func quantiles95(of name: QueueName, at now: MonotonicTime) -> (wait: Double?, run: Double?) {

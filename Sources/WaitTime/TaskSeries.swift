@@ -1,5 +1,5 @@
 import Metrics
-import Model
+package import Model
 
 /// The label sets of a queue's own series, made once.
 final class QueueLabels: Sendable {
@@ -126,6 +126,26 @@ package struct QueueSeries: Sendable {
 
     mutating func setErrorTypeLimit(_ limit: Int) {
         for number in series.indices { series[number].setErrorTypeLimit(limit) }
+    }
+
+    package var queue: QueueName { name }
+
+    /// p50, p95 and p99 of the waits in the window, in seconds; nil where there was none.
+    package func waitQuantiles(at now: MonotonicTime) -> [Double]? {
+        var window = window
+        return window.quantiles(WaitTime.waitQuantiles, at: now)
+    }
+
+    /// The waits since the start, and those that were longer than an objective; nil where it is no edge of a bucket.
+    package func waits(longerThan objective: Double) -> (all: UInt64, longer: UInt64)? {
+        guard let edge = series.first?.wait.bounds.values.firstIndex(of: objective) else { return nil }
+        var (all, within): (UInt64, UInt64) = (0, 0)
+        for type in series {
+            let counts = type.wait.counts
+            all += counts.reduce(0, +)
+            within += counts.prefix(edge + 1).reduce(0, +)
+        }
+        return (all, all - within)
     }
 
     private mutating func addSeries(_ bounds: HistogramBounds) {

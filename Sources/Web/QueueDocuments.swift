@@ -1,3 +1,4 @@
+package import Attention
 package import Model
 import Platform
 import Text
@@ -5,51 +6,75 @@ import Text
 /// The JSON of the web endpoints.
 package enum QueueDocuments {
     /// One object per queue; what is not known is null.
-    package static func queues(_ rows: [QueueRow]) -> [UInt8] {
-        var text = "["
+    package static func queues(_ rows: [QueueReading]) -> [UInt8] {
+        var text = Array("[".utf8)
         for row in rows {
-            if text.utf8.count > 1 { text += ",\n " }
-            text += object(of: row).text
+            if text.count > 1 { text += ",\n ".utf8 }
+            var writer = JSONWriter()
+            writer.object { $0.addMembers(of: row) }
+            text += writer.bytes
         }
-        return Array((text + "]\n").utf8)
+        return text + "]\n".utf8
     }
 
     /// One object per dead letter, the newest first.
     package static func deadLetters(_ letters: [DeadLetter]) -> [UInt8] {
-        let objects = letters.map { letter in
-            var object = JSONObject()
-            object.add("queue", letter.task.queue)
-            object.add("id", ForeignText(letter.task.id))
-            object.add("type", letter.type)
-            object.add("error", letter.errorMessage)
-            object.add("retried", Int64(letter.retried))
-            object.add("archived_at", letter.archivedAt.rfc3339)
-            object.add("last_failed_at", letter.lastFailedAt?.rfc3339)
-            object.add("trace_id", letter.context?.reference.trace.hex)
-            return object.text
+        var text = Array("[".utf8)
+        for letter in letters {
+            if text.count > 1 { text += ",\n ".utf8 }
+            var writer = JSONWriter()
+            writer.object { $0.addMembers(of: letter) }
+            text += writer.bytes
         }
-        return Array(("[" + objects.joined(separator: ",\n ") + "]\n").utf8)
+        return text + "]\n".utf8
+    }
+}
+
+extension JSONWriter {
+    /// What is not known is null.
+    mutating func addMembers(of row: QueueReading) {
+        let queue = row.snapshot
+        add("queue", row.name.printable)
+        for state in TaskState.allCases { add(state.member, queue?.size[state]) }
+        add("groups", queue?.groups)
+        add("paused", queue?.isPaused)
+        add("oldest_wait_seconds", queue?.latencyNanoseconds.map { Double($0) / 1e9 })
+        add("orphaned", queue?.orphaned)
+        add("overdue_scheduled", queue?.overdue[.scheduled])
+        add("overdue_retry", queue?.overdue[.retry])
+        add("completed_total", queue?.completed)
+        add("failed_total", queue?.failed)
+        add("dead_lettered_total", queue?.deadLettered.map { Int64(clamping: $0) })
+        add("memory_usage_approx_bytes", queue?.memoryBytes)
+        add("wait_p50_seconds", row.wait?[0])
+        add("wait_p95_seconds", row.wait?[1])
+        add("wait_p99_seconds", row.wait?[2])
     }
 
-    private static func object(of row: QueueRow) -> JSONObject {
-        let queue = row.snapshot
-        var object = JSONObject()
-        object.add("queue", row.name)
-        for state in TaskState.allCases { object.add(state.rawValue, queue?.size[state]) }
-        object.add("groups", queue?.groups)
-        object.add("paused", queue?.isPaused)
-        object.add("oldest_wait_seconds", queue?.latencyNanoseconds.map { Double($0) / 1e9 })
-        object.add("orphaned", queue?.orphaned)
-        object.add("overdue_scheduled", queue?.overdue[.scheduled])
-        object.add("overdue_retry", queue?.overdue[.retry])
-        object.add("completed_total", queue?.completed)
-        object.add("failed_total", queue?.failed)
-        object.add("dead_lettered_total", queue?.deadLettered.map { Int64(clamping: $0) })
-        object.add("memory_usage_approx_bytes", queue?.memoryBytes)
-        for (name, index) in [("wait_p50_seconds", 0), ("wait_p95_seconds", 1), ("wait_p99_seconds", 2)] {
-            object.add(name, row.wait?[index])
+    mutating func addMembers(of letter: DeadLetter) {
+        add("queue", letter.task.queue.printable)
+        add("id", ForeignText(letter.task.id).printable)
+        add("type", letter.type.printable)
+        add("error", letter.errorMessage.printable)
+        add("retried", Int64(letter.retried))
+        add("archived_at", letter.archivedAt.rfc3339)
+        add("last_failed_at", letter.lastFailedAt?.rfc3339)
+        add("trace_id", letter.context?.reference.trace.hex)
+    }
+}
+
+extension TaskState {
+    /// Its name in documents.
+    var member: StaticString {
+        switch self {
+        case .pending: "pending"
+        case .active: "active"
+        case .scheduled: "scheduled"
+        case .retry: "retry"
+        case .archived: "archived"
+        case .completed: "completed"
+        case .aggregating: "aggregating"
         }
-        return object
     }
 }
 

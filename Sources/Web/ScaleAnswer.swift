@@ -1,3 +1,4 @@
+package import Attention
 package import Model
 
 /// The answer to a question about the scale of a queue.

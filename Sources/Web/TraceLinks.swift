@@ -19,14 +19,28 @@ package struct TraceLinks: Sendable {
     func html(_ trace: TraceID?) -> String {
         guard let trace else { return "–" }
         let text = "<code>\(trace.hex)</code>"
-        guard let grafana else { return text }
-        let address =
-            "\(grafana)/explore?schemaVersion=1&panes=\(PercentCoding.encode(panes(trace), plain: .unreserved))&orgId=1"
-        return "<a href=\"\(StatusPage.escaped(address))\">\(text)</a>"
+        guard let address = address(ofTrace: trace.hex) else { return text }
+        return "<a href=\"\(PlainHTML.escaped(address))\">\(text)</a>"
+    }
+
+    /// Where a trace can be opened; nil where it can't. The id stands in the address as it is given.
+    func address(ofTrace id: String) -> String? {
+        grafana.map { grafana in
+            // Encoded with a word in the place of the id, so that a placeholder keeps its braces.
+            let panes = PercentCoding.encode(panes("TRACE-ID"), plain: .unreserved)
+            return "\(grafana)/explore?schemaVersion=1&panes=\(panes)&orgId=1".replacing("TRACE-ID", with: id)
+        }
+    }
+
+    /// The addresses as documents have them, with names in braces for what has to be put in.
+    func addMembers(to writer: inout JSONWriter) {
+        writer.add("trace", address(ofTrace: "{trace_id}"))
+        writer.add("queue", grafana.map { "\($0)/d/asynq-queues?var-queue={queue}" })
+        writer.add("runbook", "runbook#")
     }
 
     /// The state of Grafana's Explore page: one pane that asks Tempo for the trace.
-    private func panes(_ trace: TraceID) -> String {
+    private func panes(_ trace: String) -> String {
         var source = JSONObject()
         source.add("type", "tempo")
         source.add("uid", dataSource)
@@ -34,7 +48,7 @@ package struct TraceLinks: Sendable {
         query.add("refId", "A")
         query.add("datasource", source)
         query.add("queryType", "traceql")
-        query.add("query", trace.hex)
+        query.add("query", trace)
         var range = JSONObject()
         range.add("from", "now-24h")
         range.add("to", "now")

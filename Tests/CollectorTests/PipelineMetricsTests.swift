@@ -179,15 +179,17 @@ struct PipelineMetricsTests {
     func totals() throws {
         record(.httpProtobuf, 5, badIDs: 2)
         record(.httpProtobuf, 8, refusal: .spoolFull)
-        let alone = try #require(Books.read(counters, nil)?.totals)
-        #expect(alone == SpanTotals(accepted: 5, refused: 10, spooled: nil) && alone.received == 15)
+        let alone = try #require(Books.read(counters, nil)?.totals(duplicates: 1))
+        let refused: [String: UInt64] = ["bad_id": 2, "spool_full": 8]
+        #expect(alone == SpanTotals(accepted: 5, duplicates: 1, refused: refused, spooled: nil))
+        #expect(alone.received == 15)
         let directory = try TemporaryDirectory()
         let tempo = try makeTempo(in: directory)
         for spans in [1, 8, 16] { try append(spans, to: tempo) }
         let frames = try tempo.spool.readBatch(maxBytes: 1 << 20, maxSpans: 1000).frames
         tempo.spool.settle(frames[...0])
         tempo.spool.settle(frames[1...1], dropping: (spans: 3, reason: "rejected"))
-        let spooled = try #require(Books.read(counters, tempo.spool)?.totals.spooled)
-        #expect(spooled == SpanTotals.Spooled(forwarded: 6, inSpool: 16, dropped: 3))
+        let spooled = try #require(Books.read(counters, tempo.spool)?.totals(duplicates: 0).spooled)
+        #expect(spooled == SpanTotals.Spooled(forwarded: 6, inSpool: 16, dropped: ["rejected": 3]))
     }
 }

@@ -1,3 +1,4 @@
+import Attention
 import Metrics
 import Model
 import Platform

@@ -1,3 +1,4 @@
+import Attention
 import Foundation
 import Model
 import Testing
@@ -169,8 +170,8 @@ struct ScaleTests {
         snapshot.size = [.pending: 4]
         snapshot.isPaused = true
         let rows = [
-            QueueRow(name: QueueName("a\"\n"), snapshot: nil, wait: [1, 2, .infinity]),
-            QueueRow(name: QueueName("b"), snapshot: snapshot, wait: nil),
+            QueueReading(name: QueueName("a\"\n"), snapshot: nil, wait: [1, 2, .infinity]),
+            QueueReading(name: QueueName("b"), snapshot: snapshot, wait: nil),
         ]
         let read = try JSONSerialization.jsonObject(with: Data(QueueDocuments.queues(rows)))
         let found = try #require(read as? [[String: Any]])

@@ -1,3 +1,4 @@
+import Attention
 import Compression
 import HTTPService
 import Metrics
@@ -21,11 +22,19 @@ private struct FakeState: WebState {
     }
 
     func unreadyReason() -> String? { unready }
-    func statusPage() -> [UInt8] { Array("status".utf8) }
+    var overviewContent: OverviewContent { .sample }
     func deadLetters() -> [UInt8] { Array("letters".utf8) }
     func queues() -> QueuesReply { queuesReply }
 
     func scale(ofQueue name: [UInt8]) -> ScaleReply { scaleReply ?? .advice(name) }
+
+    func overview(since: Int64?) -> CachedDocument {
+        CachedDocument(Array("overview since \(since ?? 0)".utf8), changing: 0)
+    }
+
+    func queue(named name: [UInt8]) -> CachedDocument? {
+        name == Array("gone".utf8) ? nil : CachedDocument(name, changing: 0)
+    }
 }
 
 @Suite("The web endpoints")
@@ -52,13 +61,15 @@ struct WebResponderTests {
     @Test(
         "Each path has its page and its type",
         arguments: [
-            ("/", "status", "text/html; charset=utf-8"), ("/?a=b", "status", "text/html; charset=utf-8"),
             ("/metrics", "page in text", "text/plain; version=0.0.4; charset=utf-8"),
             ("/-/healthy", "healthy\n", "text/plain; charset=utf-8"),
             ("/healthz", "healthy\n", "text/plain; charset=utf-8"),
             ("/-/ready", "ready\n", "text/plain; charset=utf-8"), ("/readyz", "ready\n", "text/plain; charset=utf-8"),
             ("/api/v1/queues", "[]", "application/json"), ("/api/v1/dead-letters", "letters", "application/json"),
             ("/api/v1/scale/a", "a", "application/json"),
+            ("/api/v1/overview", "overview since 0", "application/json"),
+            ("/api/v1/overview?a=b&since=12", "overview since 12", "application/json"),
+            ("/api/v1/queues/a%2Fb/c", "a/b/c", "application/json"),
         ])
     func pages(path: String, content: String, type: String) {
         for method in [.GET, .HEAD] as [HTTPMethod] {
@@ -78,11 +89,68 @@ struct WebResponderTests {
             #expect(response?.status == .notFound)
             #expect(
                 text(response) == """
-                    no such page; there are /, /metrics, /-/healthy, /-/ready, /healthz, /readyz, /api/v1/queues, \
-                    /api/v1/dead-letters, /api/v1/scale/{queue}
+                    no such page; there are /, /trace/{id}, /assets/{hash}/{name}, /runbook, /api/v1/overview, /api/v1/queues/{queue}, /api/v1/queues, \
+                    /api/v1/dead-letters, /api/v1/scale/{queue}, /metrics, /-/healthy, /healthz, /-/ready, /readyz
 
                     """)
         }
+    }
+
+    @Test("The page comes with its files' addresses, its title and its plain tables, relative to where it is")
+    func page() throws {
+        for (path, root) in [("/", ""), ("/?a=b", ""), ("/trace/0af7651916cd43dd8448eb211c80319c", "../")] {
+            let response = try #require(answer(path))
+            #expect(response.status == .ok && response.headers["content-type"] == ["text/html; charset=utf-8"])
+            #expect(response.headers["cache-control"] == ["no-cache"])
+            let text = String(buffer: response.body)
+            #expect(text.contains("src=\"\(root)assets/\(PageFiles.hash)/app.js\"") && !text.contains("{{"))
+        }
+        #expect(text(answer("/"))?.contains("<title>asynq-collector</title>") == true)
+        #expect(text(answer("/"))?.contains("No queues yet") == true)
+        let hostile = text(answer("/trace/%3Cscript%3E%7B%7Bassets%7D%7D"))
+        #expect(hostile?.contains("&lt;script&gt;{{assets}}") == true)
+    }
+
+    @Test("The files of the page may be kept under their hash only")
+    func assets() throws {
+        let file = try #require(answer("/assets/\(PageFiles.hash)/app.js"))
+        #expect(file.status == .ok && file.headers["content-type"] == ["text/javascript; charset=utf-8"])
+        #expect(file.headers["cache-control"] == ["public, max-age=31536000, immutable"])
+        let packed = try #require(answer("/assets/\(PageFiles.hash)/app.js", .GET, ["Accept-Encoding": "gzip"]))
+        let unpacked = try Array(packed.body.readableBytesView).withUnsafeBytes {
+            try Inflater().inflate($0, limit: 1 << 20)
+        }
+        #expect(unpacked == Array(file.body.readableBytesView) && packed.headers["content-encoding"] == ["gzip"])
+        let old = try #require(answer("/assets/0000000000000000/app.js"))
+        #expect(old.status == .ok && old.headers["cache-control"] == ["no-cache"] && old.body == file.body)
+        for name in ["app", "page.html", "../app.js", "a/app.js", ""] {
+            #expect(answer("/assets/\(PageFiles.hash)/\(name)")?.status == .notFound, "\(name)")
+        }
+    }
+
+    @Test("Every answer tells browsers what they may do with it")
+    func security() {
+        for path in ["/", "/metrics", "/-/healthy", "/api/v1/overview", "/api/v1/scale/a", "/nothing"] {
+            for method in [.GET, .POST] as [HTTPMethod] {
+                let headers = answer(path, method)?.headers ?? [:]
+                #expect(headers["x-content-type-options"] == ["nosniff"] && headers["x-frame-options"] == ["DENY"])
+                #expect(headers["referrer-policy"] == ["no-referrer"])
+                let policy = headers["content-security-policy"].first ?? ""
+                #expect(policy.hasPrefix("default-src 'none';") && !policy.contains("unsafe"))
+            }
+        }
+    }
+
+    @Test("Who has the document already gets 304, packed or not, and nothing else")
+    func notModified() throws {
+        let tag = try #require(answer("/api/v1/overview")?.headers.first(name: "etag"))
+        for fields in [["If-None-Match": tag], ["If-None-Match": tag, "Accept-Encoding": "gzip"]] {
+            let response = answer("/api/v1/overview", .GET, HTTPHeaders(fields.map { ($0, $1) }))
+            #expect(response?.status == .notModified && response?.body.readableBytes == 0)
+            #expect(response?.headers["etag"] == [tag])
+        }
+        #expect(answer("/api/v1/overview?since=3", .GET, ["If-None-Match": tag])?.status == .ok)
+        #expect(answer("/api/v1/queues/gone")?.status == .notFound)
     }
 
     @Test("Pages are read and not written", arguments: [.POST, .PUT, .DELETE, .OPTIONS] as [HTTPMethod])
@@ -132,8 +200,8 @@ struct WebResponderTests {
         ])
     func gzip(accepted: String, isPacked: Bool) throws {
         for (path, content) in [
-            ("/metrics", "page in text"), ("/", "status"), ("/api/v1/queues", "[]"),
-            ("/api/v1/dead-letters", "letters"),
+            ("/metrics", "page in text"), ("/api/v1/queues", "[]"), ("/api/v1/dead-letters", "letters"),
+            ("/api/v1/overview", "overview since 0"), ("/api/v1/queues/q", "q"),
         ] {
             let response = try #require(answer(path, .GET, ["Accept-Encoding": accepted]))
             #expect(response.headers["content-encoding"] == (isPacked ? ["gzip"] : []))
@@ -149,7 +217,7 @@ struct WebResponderTests {
     func vary(fields: [String: String]) {
         let headers = HTTPHeaders(fields.map { ($0, $1) })
         #expect(answer("/metrics", .GET, headers)?.headers["vary"] == ["Accept", "Accept-Encoding"])
-        for path in ["/", "/api/v1/queues", "/api/v1/dead-letters"] {
+        for path in ["/", "/api/v1/queues", "/api/v1/dead-letters", "/api/v1/overview", "/api/v1/queues/a"] {
             #expect(answer(path, .GET, headers)?.headers["vary"] == ["Accept-Encoding"])
         }
         for path in ["/-/healthy", "/-/ready", "/api/v1/scale/a"] {

@@ -20,9 +20,7 @@ struct ProcessMetrics: MetricSource {
         }
         add(Self.families.startTimeSeconds, startSeconds)
         add(Self.families.cpuSecondsTotal, cpuSeconds())
-        add(
-            Self.families.residentMemoryBytes,
-            residentPages().map { Double($0) * Double(sysconf(Int32(_SC_PAGESIZE))) })
+        add(Self.families.residentMemoryBytes, Self.residentBytes.map { Double($0) })
         add(Self.families.openFds, openDescriptors().map { Double($0) })
         var limit = rlimit()
         let isLimited = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0
@@ -37,11 +35,11 @@ struct ProcessMetrics: MetricSource {
         return Double(seconds) + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6
     }
 
-    /// The second number of /proc/self/statm.
-    private func residentPages() -> Int? {
+    /// From the second number of /proc/self/statm.
+    static var residentBytes: Int? {
         do {
             let fields = String(decoding: try Files.read("/proc/self/statm"), as: UTF8.self).split(separator: " ")
-            return fields.count > 1 ? Int(fields[1]) : nil
+            return fields.count > 1 ? Int(fields[1]).map { $0 * sysconf(Int32(_SC_PAGESIZE)) } : nil
         } catch {
             return nil  // No /proc: the family is absent.
         }

@@ -1,11 +1,13 @@
 import AsynqDemo
 import AsynqRedis
+import Attention
 import Glibc
 import HTTPService
 import Model
 import Platform
 import Redis
 import SpanReceiver
+import Text
 import Web
 
 /// `demo`: the whole thing on this machine. A redis-server of its own, a producer and workers that use it as Asynq does

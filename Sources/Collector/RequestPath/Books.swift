@@ -1,3 +1,5 @@
+import Attention
+import Forwarder
 import SpanReceiver
 import Spool
 import Web
@@ -21,13 +23,37 @@ struct Books: Sendable {
         }
     }
 
-    var totals: SpanTotals {
+    func totals(duplicates: UInt64) -> SpanTotals {
         SpanTotals(
-            accepted: received.accepted, refused: received.refused.values.reduce(0, +),
+            accepted: received.accepted, duplicates: duplicates, refused: refused,
             spooled: spooled.map {
                 SpanTotals.Spooled(
-                    forwarded: $0.deliveredSpans, inSpool: UInt64(max(0, $0.spans)),
-                    dropped: $0.droppedSpans.values.reduce(0, +))
+                    forwarded: $0.deliveredSpans, inSpool: UInt64(max(0, $0.spans)), dropped: $0.droppedSpans)
             })
+    }
+
+    /// By reason.
+    private var refused: [String: UInt64] {
+        Dictionary(uniqueKeysWithValues: received.refused.map { ($0.key.rawValue, $0.value) })
+    }
+
+    /// What the evaluation of troubles reads of the way of spans.
+    func path(_ forwarder: ForwarderStatistics?) -> SpanPath {
+        var path = SpanPath()
+        path.refused = refused
+        path.spool = spooled.map {
+            SpanPath.Spool(bytes: $0.bytes, capacityBytes: $0.capacityBytes, dropped: $0.droppedSpans)
+        }
+        path.backend = forwarder.map(SpanPath.Backend.init)
+        return path
+    }
+}
+
+extension SpanPath.Backend {
+    init(_ statistics: ForwarderStatistics) {
+        let failed = statistics.requests.filter { !($0.key.count == 3 && $0.key.hasPrefix("2")) }
+        self.init(
+            isUp: statistics.isBackendUp, lastFailure: statistics.lastFailure,
+            requests: statistics.requests.values.reduce(0, +), failedRequests: failed.values.reduce(0, +))
     }
 }

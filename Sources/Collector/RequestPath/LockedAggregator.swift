@@ -1,3 +1,4 @@
+import Attention
 import Model
 import Platform
 import Synchronization
@@ -48,11 +49,17 @@ final class LockedAggregator: Sendable {
     var processAtWaits: UInt64 { aggregator.withLock { $0.processAtWaits } }
     var losses: AggregatorLosses { aggregator.withLock { $0.losses } }
 
-    /// p50, p95 and p99 of the wait, by queue, over the window.
-    var waitQuantiles: [QueueName: [Double]] {
+    /// What is known of the waits of each queue.
+    var measuredWaits: [QueueName: MeasuredWaits] {
         let now = clock.monotonic()
-        let found = aggregator.withLock { $0.waitQuantilesByQueue(at: now) }
-        return Dictionary(found.map { ($0.queue, $0.seconds) }) { first, _ in first }
+        var found: [QueueName: MeasuredWaits] = [:]
+        forEachQueue(at: now) { queue in
+            let counts = queue.waits(longerThan: Thresholds.objectiveSeconds)
+            found[queue.queue] = MeasuredWaits(
+                quantiles: queue.waitQuantiles(at: now), counts: counts.map { WaitCounts(all: $0.all, slow: $0.longer) }
+            )
+        }
+        return found
     }
 
     /// The 95th percentiles of a queue's waits and run times over the window.

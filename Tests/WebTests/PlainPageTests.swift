@@ -1,12 +1,14 @@
 import Foundation
 import Model
 import Testing
+import Text
 
+@testable import Attention
 @testable import WaitTime
 @testable import Web
 
-@Suite("The status page")
-struct StatusPageTests {
+@Suite("The status page without script")
+struct PlainPageTests {
     @Test(
         "Seconds as people say them",
         arguments: [
@@ -30,20 +32,28 @@ struct StatusPageTests {
         wall: WallTime(seconds: 1_700_000_000), monotonic: MonotonicTime(nanoseconds: 60_000_000_000)
     )
     private static let spans = SpanTotals(
-        accepted: 10, refused: 2, spooled: SpanTotals.Spooled(forwarded: 5, inSpool: 4, dropped: 1))
+        accepted: 10, duplicates: 0, refused: ["bad_id": 2],
+        spooled: SpanTotals.Spooled(forwarded: 5, inSpool: 4, dropped: ["evicted": 1]))
     private static let trace = TraceID(high: 0x0AF7_6519_16CD_43DD, low: 0x8448_EB21_1C80_319C)
 
     private func page(
-        _ redis: RedisReading = .off, _ rows: [QueueRow] = [], letters: [DeadLetter] = [], waits: [SlowWait] = [],
-        spans: SpanTotals? = spans, state: String = "off", grafana: String = "", dataSource: String = ""
+        _ redis: RedisReading = .off, _ rows: [QueueReading] = [], lastKnown: RedisSnapshot? = nil,
+        letters: [DeadLetter] = [], waits: [SlowWait] = [], troubles: [Trouble] = [], spans: SpanTotals? = spans,
+        state: String = "off", grafana: String = "", dataSource: String = "", all: Bool = false
     ) -> String {
-        var content = StatusContent(
-            version: "1.2.3", redis: redis, spans: spans, forwarderState: state,
-            links: TraceLinks(grafana: grafana, dataSource: dataSource), now: Self.now)
+        var content = OverviewContent.sample
+        content.now = Self.now
+        content.collector.version = "1.2.3"
+        content.links = TraceLinks(grafana: grafana, dataSource: dataSource)
+        content.redis = redis
+        content.lastKnown = lastKnown ?? redis.snapshot
         content.rows = rows
         content.deadLetters = letters
         content.slowestWaits = waits
-        return String(decoding: StatusPage.html(content), as: UTF8.self)
+        content.troubles = troubles
+        content.spans = spans
+        content.forwarder = ForwarderState(text: state, isUp: nil, since: nil)
+        return PlainPage(content, showsAllQueues: all).html
     }
 
     private func letter(_ text: String, trace: TraceID? = nil) -> DeadLetter {
@@ -64,27 +74,83 @@ struct StatusPageTests {
         snapshot.latencyNanoseconds = 3_000_000_000
         snapshot.isPaused = true
         let rows = [
-            QueueRow(name: QueueName(evil), snapshot: snapshot, wait: [0.1, 0.2, 0.3]),
-            QueueRow(name: QueueName([0xFF]), snapshot: nil, wait: nil),
+            QueueReading(name: QueueName(evil), snapshot: snapshot, wait: [0.1, 0.2, 0.3]),
+            QueueReading(name: QueueName([0xFF]), snapshot: nil, wait: nil),
         ]
         let wait = SlowWait(
             seconds: 7, queue: QueueName(evil), type: TaskType(evil), span: nil,
             observedAt: MonotonicTime(nanoseconds: 0))
         let page = page(.unread(evil), rows, letters: [letter(evil)], waits: [wait], state: evil)
         #expect(!page.contains("<script") && !page.contains("alert('"))
-        #expect(page.components(separatedBy: "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;&quot;").count == 9)
-        #expect(page.contains("<em>paused</em>") && page.contains("<td>3 s</td>") && page.contains("<td>200 ms</td>"))
-        #expect(page.contains("<td class=\"bad\">2</td>") && page.contains("<td>7 s</td><td>60 s ago</td>"))
-        #expect(page.contains("<td>90 s ago</td><td>25</td>"))
+        #expect(page.components(separatedBy: "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;&quot;").count == 10)
+        #expect(page.contains("</bdi> <em>paused</em>") && page.contains("<td class=\"n\">3 s</td>"))
+        #expect(page.contains("<td class=\"n\">200 ms</td>") && page.contains("<td class=\"n\">2</td>"))
+        #expect(page.contains("<td class=\"n\">7 s</td><td class=\"n\">60 s ago</td>"))
+        #expect(page.contains("<td class=\"n\">90 s ago</td><td class=\"n\">25</td>"))
         for part in ["src=", "http://", "https://", "@import", "url("] { #expect(!page.contains(part), "\(part)") }
+    }
+
+    @Test(
+        "A name that is turned around stays within itself; a long one ends in an ellipsis, with the whole as its tooltip"
+    )
+    func names() {
+        let long = String(repeating: "x", count: 3000)
+        let page = page(
+            .off,
+            [
+                QueueReading(name: QueueName("rtl\u{202E}abc"), snapshot: nil, wait: nil),
+                QueueReading(name: QueueName(long), snapshot: nil, wait: nil),
+            ])
+        #expect(page.contains("<bdi>rtl\u{202E}abc</bdi>"))
+        let cut = String(repeating: "x", count: 59)
+        #expect(page.contains("<bdi title=\"\(long)\">\(cut)…</bdi>"))
+    }
+
+    @Test("What needs attention comes first; where nothing is wrong, the page says what was looked at")
+    func attention() {
+        #expect(page().contains("Nothing is wrong. Looked at: 0 queues and Redis."))
+        let trouble = Trouble(
+            condition: .queuePausedWithBacklog, queue: QueueName("imports"), severity: .warning, isFiring: true,
+            sentence: "imports <b> has been paused for 30 min; 5,377 tasks wait",
+            since: WallTime(seconds: 1_700_000_000 - 1800))
+        let page = page(troubles: [trouble])
+        #expect(
+            page.contains(
+                "<th scope=\"row\">warning</th><td><bdi>imports &lt;b&gt; has been paused for 30 min; 5,377 tasks wait</bdi>"
+                    + "</td><td class=\"n\">30 min</td><td><a href=\"runbook#asynqqueuepausedwithbacklog\">runbook</a></td>"
+            ))
+    }
+
+    @Test("While Redis can't be read, the last known state stays, with its age")
+    func stale() {
+        var queue = QueueSnapshot(name: QueueName("emails"))
+        queue.size = [.pending: 42]
+        let known = RedisSnapshot(queues: [queue], takenAt: WallTime(seconds: 1_700_000_000 - 90), partialErrors: [])
+        let rows = QueueReading.all(known, waits: [:])
+        let page = page(.unread("connection refused"), rows, lastKnown: known)
+        #expect(page.contains("Redis can't be read: connection refused"))
+        #expect(page.contains("What follows is what was read 90 s ago, at 2023-11-14T22:11:50.000Z."))
+        #expect(page.contains("<bdi>emails</bdi>") && page.contains("<td class=\"n\">42</td>"))
+        #expect(!page.contains("No queues yet"))
+    }
+
+    @Test("Of very many queues the worst stand on the page, and a link leads to all")
+    func manyQueues() {
+        let rows = (0..<5000).map { QueueReading(name: QueueName("q\($0)"), snapshot: nil, wait: nil) }
+        let trouble = Trouble(
+            condition: .deadLetters, queue: QueueName("q4999"), severity: .warning, isFiring: true, sentence: "",
+            since: WallTime(seconds: 0))
+        let first = page(.off, rows, troubles: [trouble])
+        #expect(first.components(separatedBy: "<bdi>q").count - 1 == 500 && first.contains("<bdi>q4999</bdi>"))
+        #expect(first.contains("<a href=\"?queues=all\">4,500 more queues</a>"))
+        #expect(page(.off, rows, all: true).components(separatedBy: "<bdi>q").count - 1 == 5000)
     }
 
     @Test("A status page without Redis, queues or spool is a page")
     func emptyPage() {
-        let noSpool = SpanTotals(accepted: 0, refused: 0, spooled: nil)
+        let noSpool = SpanTotals(accepted: 0, duplicates: 0, refused: [:], spooled: nil)
         for spans in [noSpool, nil] {
             let page = page(spans: spans)
-            #expect(page.hasPrefix("<!doctype html>") && page.hasSuffix("</html>\n"))
             #expect(page.contains("No queues yet"))
             #expect(page.contains("does not answer") == (spans == nil))
         }
@@ -92,12 +158,9 @@ struct StatusPageTests {
 
     @Test("The page says which Redis and database are read, also where it has no queues")
     func location() {
-        var content = StatusContent(
-            version: "1.2.3", redis: .off, spans: nil, forwarderState: "off",
-            links: TraceLinks(grafana: "", dataSource: ""),
-            now: Self.now)
-        content.redisURL = "redis-sentinel://a:1/5?master=<m>"
-        let page = String(decoding: StatusPage.html(content), as: UTF8.self)
+        var content = OverviewContent.sample
+        content.collector.redis = "redis-sentinel://a:1/5?master=<m>"
+        let page = PlainPage(content).html
         #expect(page.contains("<p>Redis: redis-sentinel://a:1/5?master=&lt;m&gt;</p>"))
         #expect(page.contains("No queues yet in redis-sentinel://a:1/5?master=&lt;m&gt;."))
     }
@@ -107,7 +170,8 @@ struct StatusPageTests {
         let page = page()
         for (name, count) in [
             ("received", 12), ("accepted", 10), ("refused", 2), ("forwarded", 5), ("in the spool", 4), ("dropped", 1),
-        ] { #expect(page.contains("<tr><th>\(name)</th><td>\(count)</td></tr>")) }
+        ] { #expect(page.contains("<tr><th scope=\"row\">\(name)</th><td class=\"n\">\(count)")) }
+        #expect(page.contains("2 (bad_id 2)") && page.contains("1 (evicted 1)"))
         #expect(page.contains("<small>1.2.3</small>"))
     }
 
@@ -121,12 +185,14 @@ struct StatusPageTests {
                 return snapshot
             }
             let read = RedisSnapshot(queues: snapshots, takenAt: WallTime(seconds: 0), partialErrors: [])
-            return page(.read(read)).components(separatedBy: "<div><b>").filter { $0.contains("oldest") }
-                .map { $0.components(separatedBy: "</div>")[0] }
+            return page(.read(read)).components(separatedBy: "<tr><th scope=\"row\">").filter {
+                $0.hasPrefix("oldest<") || $0.hasPrefix("oldest,")
+            }
+            .map { $0.components(separatedBy: "</td>")[0].replacing("</th><td class=\"n\">", with: ": ") }
         }
-        #expect(tiles([]) == ["0</b>oldest"])
-        #expect(tiles([(3, false), (2, nil), (90, true), (60, true)]) == ["3 s</b>oldest", "90 s</b>oldest, paused"])
-        #expect(tiles([(3, nil), (0, true)]) == ["3 s</b>oldest"])
+        #expect(tiles([]) == ["oldest: 0"])
+        #expect(tiles([(3, false), (2, nil), (90, true), (60, true)]) == ["oldest: 3 s", "oldest, paused: 90 s"])
+        #expect(tiles([(3, nil), (0, true)]) == ["oldest: 3 s"])
     }
 
     @Test("Why Redis can't be read stands on the page; where it is off, nothing does")
@@ -150,39 +216,17 @@ struct StatusPageTests {
         #expect(linked.components(separatedBy: "<a href=\"https:").count == 2)
     }
 
-    @Test("A sparkline has its newest value on the right, and gaps where nothing is known")
-    func sparkline() {
-        #expect(Sparkline.svg([], title: "x").isEmpty && Sparkline.svg([1], title: "x").isEmpty)
-        #expect(
-            Sparkline.svg([nil, 3, nil], title: "x").isEmpty && Sparkline.svg([.infinity, .nan], title: "x").isEmpty)
-        let line = Sparkline.svg([0, 4, nil, 2, 2, nil, 1], title: "x")
-        #expect(line.contains("<polyline points=\"53,15.0 54,1.0\"/><polyline points=\"56,8.0 57,8.0\"/></svg>"))
-        #expect(Sparkline.svg([0, 0], title: "x").contains("58,15.0 59,15.0"))
-    }
-
-    @Test("History keeps ten minutes of the queues that are there")
-    func history() {
-        let history = QueueHistory()
-        var snapshot = QueueSnapshot(name: QueueName("a"))
-        for number in 0..<70 {
-            snapshot.size[.pending] = Int64(number)
-            history.record([
-                QueueRow(name: QueueName("a"), snapshot: snapshot, wait: [1, Double(number), 3]),
-                QueueRow(name: QueueName("b"), snapshot: nil, wait: nil),
-            ])
-        }
-        let points = history.all[QueueName("a")]
-        #expect(points?.count == 60 && points?.first?.pending == 10 && points?.last?.waitP95 == 69)
-        history.record((0..<300).map { QueueRow(name: QueueName("q\($0)"), snapshot: nil, wait: nil) })
-        #expect(history.all.count == QueueHistory.maxQueues && history.all[QueueName("a")] == nil)
-    }
-
     @Test("Queues that Redis or spans name are one list, sorted, each once")
     func rows() {
         let snapshot = RedisSnapshot(
             queues: [QueueSnapshot(name: QueueName("b")), QueueSnapshot(name: QueueName("c"))],
             takenAt: WallTime(nanoseconds: 0), partialErrors: [])
-        let rows = QueueRow.all(snapshot, waits: [QueueName("a"): [1, 2, 3], QueueName("b"): [4, 5, 6]])
+        let rows = QueueReading.all(
+            snapshot,
+            waits: [
+                QueueName("a"): MeasuredWaits(quantiles: [1, 2, 3]),
+                QueueName("b"): MeasuredWaits(quantiles: [4, 5, 6]),
+            ])
         #expect(rows.map(\.name.text) == ["a", "b", "c"])
         #expect(rows.map { $0.snapshot != nil } == [false, true, true])
         #expect(rows.map { $0.wait?[0] } == [1, 4, nil])

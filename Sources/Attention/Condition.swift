@@ -1,0 +1,125 @@
+/// How bad something is, the worst last.
+package enum Severity: String, CaseIterable, Comparable, Sendable {
+    case info, warning, critical
+
+    package static func < (left: Severity, right: Severity) -> Bool {
+        (allCases.firstIndex(of: left) ?? 0) < (allCases.firstIndex(of: right) ?? 0)
+    }
+
+    /// The severity of something that does not last long enough yet.
+    var lower: Severity { self == .critical ? .warning : .info }
+}
+
+/// What a trouble is about.
+package enum Subject: String, Sendable {
+    case queue, redis, tempo, spool, cron
+}
+
+/// The conditions that one collector can judge: the shipped alerts (prometheus/rules/asynq-alerts.yml) under their names, and two
+/// more. Of several troubles that are equally bad, those of the condition that stands first here come first.
+package enum Condition: String, CaseIterable, Sendable {
+    case redisUnreachable = "AsynqRedisUnreachable"
+    case redisEvictingKeys = "AsynqRedisEvictingKeys"
+    case redisMemoryNearLimit = "AsynqRedisMemoryNearLimit"
+    case scrapeStale = "AsynqScrapeStale"
+    case spoolStalled = "SpoolStalled"
+    case spansNotAccepted = "AsynqSpansNotAccepted"
+    case spansDropped = "AsynqSpansDropped"
+    case queueWithoutConsumers = "AsynqQueueWithoutConsumers"
+    case queueStalled = "AsynqQueueStalled"
+    case overdueTasks = "AsynqOverdueTasks"
+    case oldestPendingTooOld = "AsynqOldestPendingTooOld"
+    case waitBudgetBurningFast = "AsynqWaitBudgetBurningFast"
+    case schedulerEntryOverdue = "AsynqSchedulerEntryOverdue"
+    case forwardingFails = "AsynqForwardingFails"
+    case spoolFilling = "AsynqSpoolFilling"
+    case spoolWillBeFull = "AsynqSpoolWillBeFull"
+    case spansRefusedByTempo = "AsynqSpansRefusedByTempo"
+    case deadLetters = "AsynqDeadLetters"
+    case backlogGrowing = "BacklogGrowing"
+    case failureRatioHigh = "AsynqFailureRatioHigh"
+    case retryBacklogGrowing = "AsynqRetryBacklogGrowing"
+    case orphanedTasks = "AsynqOrphanedTasks"
+    case taskRunsTooLong = "AsynqTaskRunsTooLong"
+    case queuePausedWithBacklog = "AsynqQueuePausedWithBacklog"
+    case archiveNearlyFull = "AsynqArchiveNearlyFull"
+    case queueNotRegistered = "AsynqQueueNotRegistered"
+    case schedulerNotEnqueueing = "AsynqSchedulerNotEnqueueing"
+    case schedulerEntriesMissing = "AsynqSchedulerEntriesMissing"
+    case schedulerEntryTwice = "AsynqSchedulerEntryTwice"
+
+    /// The shipped alert; nil for a condition that only the collector judges.
+    package var alert: String? {
+        switch self {
+        case .spoolStalled, .backlogGrowing: nil
+        default: rawValue
+        }
+    }
+
+    /// The severity once the condition has lasted for `duration`; one step lower before.
+    package var severity: Severity {
+        switch self {
+        case .redisUnreachable, .redisEvictingKeys, .redisMemoryNearLimit, .spoolStalled, .queueWithoutConsumers,
+            .queueStalled, .overdueTasks, .oldestPendingTooOld, .waitBudgetBurningFast, .schedulerEntryOverdue:
+            .critical
+        case .schedulerEntryTwice: .info
+        default: .warning
+        }
+    }
+
+    /// The rule's `for`.
+    package var duration: Duration {
+        switch self {
+        case .redisEvictingKeys, .spansDropped, .spansRefusedByTempo, .deadLetters: .zero
+        case .spoolStalled: .seconds(10)
+        case .waitBudgetBurningFast: .seconds(60)
+        case .redisUnreachable, .scrapeStale, .spansNotAccepted, .oldestPendingTooOld, .schedulerEntryOverdue:
+            .seconds(2 * 60)
+        case .forwardingFails, .schedulerNotEnqueueing: .seconds(10 * 60)
+        case .queueStalled, .spoolWillBeFull, .archiveNearlyFull, .schedulerEntriesMissing, .schedulerEntryTwice:
+            .seconds(15 * 60)
+        case .queuePausedWithBacklog: .seconds(30 * 60)
+        default: .seconds(5 * 60)
+        }
+    }
+
+    /// How long the condition has to last before people see it. What passes by itself within seconds in ordinary operation is
+    /// held back.
+    var patience: Duration {
+        switch self {
+        case .redisUnreachable, .queuePausedWithBacklog, .forwardingFails, .spoolStalled, .archiveNearlyFull,
+            .taskRunsTooLong:
+            .zero
+        case .overdueTasks, .queueNotRegistered, .schedulerEntryTwice: min(duration, .seconds(60))
+        default: min(duration, .seconds(15))
+        }
+    }
+
+    package var subject: Subject {
+        switch self {
+        case .redisUnreachable, .redisEvictingKeys, .redisMemoryNearLimit, .scrapeStale: .redis
+        case .spoolStalled, .spansNotAccepted, .spansDropped, .spoolFilling, .spoolWillBeFull: .spool
+        case .forwardingFails, .spansRefusedByTempo: .tempo
+        case .schedulerEntryOverdue, .schedulerNotEnqueueing, .schedulerEntriesMissing, .schedulerEntryTwice: .cron
+        default: .queue
+        }
+    }
+
+    /// Whether it is judged by what the last good scrape of Redis saw.
+    var isReadFromRedis: Bool {
+        switch subject {
+        case .queue, .cron: true
+        case .redis: self == .redisEvictingKeys || self == .redisMemoryNearLimit
+        case .tempo, .spool: false
+        }
+    }
+
+    /// The section of docs/RUNBOOK.md.
+    package var runbook: String {
+        switch self {
+        case .backlogGrowing: Self.oldestPendingTooOld.runbook
+        case .spoolStalled: Self.spansNotAccepted.runbook
+        default: rawValue.lowercased()
+        }
+    }
+}

@@ -1,0 +1,38 @@
+import Model
+
+/// Names one trouble: a condition may hold for many queues, cron entries or reasons at a time.
+struct TroubleKey: Hashable, Sendable {
+    let condition: Condition
+    let queue: QueueName?
+    /// The state, reason or cron entry that it is about, where the queue does not say it all.
+    let detail: String
+}
+
+/// What one evaluation has found.
+struct Findings {
+    /// Makes a sentence of the seconds for which the condition has held.
+    typealias Sentence = (Double) -> String
+
+    private(set) var held: [TroubleKey: Sentence] = [:]
+    /// What can't be judged now, because a number is not known: it stays as it was.
+    private(set) var unknown: Set<TroubleKey> = []
+    /// What can't be judged of anything now.
+    private(set) var unknownConditions: Set<Condition> = []
+
+    /// Records a judgement; nil where it can't be made.
+    mutating func judge(
+        _ condition: Condition, of queue: QueueName? = nil, detail: String = "", holds: Bool?,
+        sentence: @escaping Sentence
+    ) {
+        if holds == false { return }
+        let key = TroubleKey(condition: condition, queue: queue, detail: detail)
+        if holds == true { held[key] = sentence } else { unknown.insert(key) }
+    }
+
+    /// Leaves all troubles of a condition as they were.
+    mutating func leave(_ condition: Condition) { unknownConditions.insert(condition) }
+
+    func isUnknown(_ key: TroubleKey) -> Bool {
+        unknown.contains(key) || unknownConditions.contains(key.condition)
+    }
+}

@@ -1,0 +1,41 @@
+package import Model
+
+/// What history keeps of a queue at each point, in the order in which it lies in memory.
+package enum HistoryField: Int, CaseIterable, Sendable {
+    /// Tasks by state, as the last scrape in the point saw them.
+    case pending, active, scheduled, retry, archived, kept, aggregating
+    /// Counted within the point.
+    case enqueued, completed, failed, deadLettered, waits, slowWaits
+    /// Seconds, as the last scrape in the point found them.
+    case waitP50, waitP95, waitP99
+
+    package static func tasks(in state: TaskState) -> HistoryField {
+        switch state {
+        case .pending: .pending
+        case .active: .active
+        case .scheduled: .scheduled
+        case .retry: .retry
+        case .archived: .archived
+        case .completed: .kept
+        case .aggregating: .aggregating
+        }
+    }
+
+    static let waitQuantiles: [HistoryField] = [.waitP50, .waitP95, .waitP99]
+
+    /// A number of events within the point; the others are readings.
+    package var isCount: Bool {
+        switch self {
+        case .enqueued, .completed, .failed, .deadLettered, .waits, .slowWaits: true
+        default: false
+        }
+    }
+
+    /// What two neighbouring points become when they are made one.
+    func merged(_ earlier: Float, _ later: Float) -> Float {
+        if earlier.isNaN { return later }
+        if later.isNaN { return earlier }
+        if isCount { return earlier + later }
+        return Self.waitQuantiles.contains(self) ? max(earlier, later) : later
+    }
+}

@@ -1,0 +1,191 @@
+import Model
+import Text
+
+/// Judges Redis, cron entries, and the way of spans. Remembers counters that have no place in the history of queues.
+struct OtherMemory: Sendable {
+    private static let events = Duration.seconds(15 * 60)
+
+    private var evictedKeys = TimedValues(window: events)
+    /// A day in the rule.
+    private var entryCounts = TimedValues(window: .seconds(3600))
+    private var refused: [String: TimedValues] = [:]
+    private var dropped: [String: TimedValues] = [:]
+    private var spoolBytes = TimedValues(window: .seconds(30 * 60))
+    private var requests = TimedValues(window: .seconds(600))
+    private var failedRequests = TimedValues(window: .seconds(600))
+
+    // MARK: Redis
+
+    mutating func judge(_ snapshot: RedisSnapshot, _ situation: Situation, _ findings: inout Findings) {
+        if let keys = snapshot.info.evictedKeys {
+            evictedKeys.record(Double(keys), at: situation.now.monotonic)
+        }
+        let evicted = Int(evictedKeys.rise.rounded())
+        findings.judge(.redisEvictingKeys, holds: snapshot.info.evictedKeys.map { _ in evicted > 0 }) { _ in
+            "Redis evicted \(humanCount(evicted, "key")) in 15 min; each one may be a task or a whole queue"
+        }
+        var use: Double?
+        if let used = snapshot.info.usedMemoryBytes, let limit = snapshot.info.maxMemoryBytes {
+            use = limit > 0 ? Double(used) / Double(limit) : 0
+        }
+        findings.judge(.redisMemoryNearLimit, holds: use.map { $0 > 0.9 }) { _ in
+            "Redis uses \(humanShare(use ?? 0)) of its memory limit; beyond it, it refuses or evicts tasks"
+        }
+        let age = situation.now.wall.duration(since: snapshot.takenAt).inSeconds
+        findings.judge(.scrapeStale, holds: age > 120) { _ in "Redis was last read \(humanSpan(age)) ago" }
+        judge(snapshot.schedulerEntries, situation, &findings)
+    }
+
+    private func judgeReading(_ situation: Situation, _ findings: inout Findings) {
+        guard case .unread(let reason) = situation.redis else { return }
+        // Before the first attempt has ended, nothing is wrong yet.
+        findings.judge(.redisUnreachable, holds: reason != nil) { seconds in
+            "Redis has been unreachable for \(humanSpan(seconds)): \(reason ?? "")"
+        }
+    }
+
+    // MARK: Cron
+
+    private mutating func judge(
+        _ entries: [SchedulerEntrySnapshot]?, _ situation: Situation, _ findings: inout Findings
+    ) {
+        guard let entries else {
+            for condition in Condition.allCases where condition.subject == .cron { findings.leave(condition) }
+            return
+        }
+        let now = situation.now.wall
+        for entry in entries {
+            let name = "cron \(entry.spec.shown) (\(entry.taskType.shown))"
+            let late = entry.nextEnqueue.map { now.duration(since: $0).inSeconds }
+            findings.judge(.schedulerEntryOverdue, detail: entry.id.printable, holds: (late ?? 0) > 120) { _ in
+                "\(name) is \(humanSpan(late ?? 0)) late; its scheduler is alive and does not enqueue"
+            }
+            let isIdle = entry.previousEnqueue.map { previous in
+                entry.lastEnqueued.map { $0 < previous.advanced(by: .seconds(-5)) } ?? true
+            }
+            findings.judge(.schedulerNotEnqueueing, detail: entry.id.printable, holds: isIdle ?? false) { _ in
+                let ago = entry.previousEnqueue.map { humanSpan(now.duration(since: $0).inSeconds) } ?? ""
+                return "\(name) ticked \(ago) ago, and no task was enqueued"
+            }
+        }
+        judgeSchedulers(entries, &findings)
+        let usual = entryCounts.median.map { Int($0) } ?? 0
+        entryCounts.record(Double(entries.count), at: situation.now.monotonic)
+        findings.judge(.schedulerEntriesMissing, holds: entries.count < usual) { _ in
+            "\(humanCount(usual - entries.count)) of \(humanCount(usual, "cron entry", "cron entries")) "
+                + "\(usual - entries.count == 1 ? "is" : "are") missing: is a scheduler gone?"
+        }
+    }
+
+    private func judgeSchedulers(_ entries: [SchedulerEntrySnapshot], _ findings: inout Findings) {
+        struct Job: Hashable {
+            let spec: ForeignText
+            let type: TaskType
+        }
+        let schedulers = Dictionary(grouping: entries) { Job(spec: $0.spec, type: $0.taskType) }
+            .mapValues { Set($0.map(\.scheduler)).count }
+        for (job, count) in schedulers where count > 1 {
+            let name = "cron \(job.spec.shown) (\(job.type.shown))"
+            findings.judge(.schedulerEntryTwice, detail: name, holds: true) { _ in
+                "\(name): \(humanCount(count)) schedulers have it, and each of them enqueues at each tick"
+            }
+        }
+    }
+
+    // MARK: Spans
+
+    mutating func judge(_ situation: Situation, _ findings: inout Findings) {
+        judgeReading(situation, &findings)
+        let (spans, now) = (situation.spans, situation.now.monotonic)
+        findings.judge(.spoolStalled, holds: spans.isDiskHanging) { seconds in
+            "The disk of the spool has not answered for \(humanSpan(seconds)); spans are refused"
+        }
+        if spans.isDiskHanging {
+            for condition in [Condition.spansNotAccepted, .spansDropped, .spansRefusedByTempo] {
+                findings.leave(condition)
+            }
+            for condition in [Condition.spoolFilling, .spoolWillBeFull] { findings.leave(condition) }
+        } else {
+            judgeLosses(spans, at: now, &findings)
+        }
+        let fill = judgeSpool(spans.spool, at: now, &findings)
+        judgeBackend(spans.backend, fill, at: now, &findings)
+    }
+
+    private mutating func judgeLosses(_ spans: SpanPath, at now: MonotonicTime, _ findings: inout Findings) {
+        for (reason, count) in spans.refused where reason == "spool_full" || reason == "unavailable" {
+            let risen = Self.rise(&refused, reason, count, at: now)
+            findings.judge(.spansNotAccepted, detail: reason, holds: risen > 0) { _ in
+                "\(humanCount(risen, "span")) \(risen == 1 ? "was" : "were") refused in 15 min (\(reason)); "
+                    + "senders that give up lose them"
+            }
+        }
+        for (reason, count) in spans.spool?.dropped ?? [:] {
+            let risen = Self.rise(&dropped, reason, count, at: now)
+            let were = risen == 1 ? "was" : "were"
+            switch reason {
+            case "unsynced":
+                findings.judge(.spansNotAccepted, detail: reason, holds: risen > 0) { _ in
+                    "The disk did not keep \(humanCount(risen, "span")) in 15 min (unsynced); senders that give up lose them"
+                }
+            case "rejected", "refused":
+                findings.judge(.spansRefusedByTempo, detail: reason, holds: risen > 0) { _ in
+                    "Tempo refused \(humanCount(risen, "span")) in 15 min (\(reason)); sending again does not help"
+                }
+            default:
+                findings.judge(.spansDropped, detail: reason, holds: risen > 0) { _ in
+                    "\(humanCount(risen, "accepted span")) \(were) dropped in 15 min (\(reason)); traces have holes"
+                }
+            }
+        }
+    }
+
+    private static func rise(
+        _ counters: inout [String: TimedValues], _ reason: String, _ count: UInt64, at now: MonotonicTime
+    ) -> Int {
+        var counter = counters[reason] ?? TimedValues(window: events)
+        // A reason that was not there before had counted nothing.
+        if counters[reason] == nil { counter.record(0, at: now.advanced(by: .nanoseconds(-1))) }
+        counter.record(Double(count), at: now)
+        counters[reason] = counter
+        return Int(counter.rise.rounded())
+    }
+
+    /// Returns a clause that says how full the spool is, and when it will be full.
+    private mutating func judgeSpool(
+        _ spool: SpanPath.Spool?, at now: MonotonicTime, _ findings: inout Findings
+    ) -> String {
+        guard let spool, spool.capacityBytes > 0 else { return "" }
+        spoolBytes.record(Double(spool.bytes), at: now)
+        let (bytes, capacity) = (Double(spool.bytes), Double(spool.capacityBytes))
+        let fullIn = secondsUntilFull(spool)
+        let fill = humanShare(bytes / capacity) + " full" + (fullIn.map { ", full in \(humanSpan($0))" } ?? "")
+        findings.judge(.spoolFilling, holds: bytes / capacity > 0.8) { _ in "The spool is \(fill)" }
+        let willBeFull = fullIn.map { $0 < 4 * 3600 && bytes > 0.1 * capacity } ?? false
+        findings.judge(.spoolWillBeFull, holds: willBeFull) { _ in "The spool is \(fill)" }
+        return "spool " + fill
+    }
+
+    /// Returns when the spool is full at the rate of the last half hour; nil while it does not grow.
+    func secondsUntilFull(_ spool: SpanPath.Spool) -> Double? {
+        guard let slope = spoolBytes.slope, slope >= 1 else { return nil }
+        return max(0, Double(spool.capacityBytes) - Double(spool.bytes)) / slope
+    }
+
+    private mutating func judgeBackend(
+        _ backend: SpanPath.Backend?, _ fill: String, at now: MonotonicTime, _ findings: inout Findings
+    ) {
+        guard let backend else { return }
+        requests.record(Double(backend.requests), at: now)
+        failedRequests.record(Double(backend.failedRequests), at: now)
+        let share = requests.rise > 0 ? failedRequests.rise / requests.rise : 0
+        // Sooner than the rule, which sees requests only: a backend that is down is tried twice a minute.
+        let isDown = backend.isUp == false
+        findings.judge(.forwardingFails, holds: isDown || share > 0.5) { seconds in
+            let reason = backend.lastFailure.map { " (\($0))" } ?? ""
+            let clause = fill.isEmpty ? "" : "; " + fill
+            if isDown { return "Tempo has been unreachable for \(humanSpan(seconds))\(reason)\(clause)" }
+            return "\(humanShare(share)) of the requests to Tempo fail\(reason)\(clause)"
+        }
+    }
+}

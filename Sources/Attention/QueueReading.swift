@@ -1,0 +1,53 @@
+package import Model
+
+/// What is known of one queue at one moment, from Redis and from spans.
+package struct QueueReading: Sendable {
+    package let name: QueueName
+    /// nil where only spans name the queue.
+    package var snapshot: QueueSnapshot?
+    /// The wait's p50, p95 and p99 in seconds.
+    package var wait: [Double]?
+    /// Waits since the start of the process; nil where none was measured.
+    package var waits: WaitCounts?
+
+    package init(name: QueueName, snapshot: QueueSnapshot?, wait: [Double]?, waits: WaitCounts? = nil) {
+        self.name = name
+        self.snapshot = snapshot
+        self.wait = wait
+        self.waits = waits
+    }
+
+    /// Returns all queues that Redis or spans name, sorted.
+    package static func all(_ snapshot: RedisSnapshot?, waits: [QueueName: MeasuredWaits]) -> [QueueReading] {
+        let snapshots = Dictionary((snapshot?.queues ?? []).map { ($0.name, $0) }) { first, _ in first }
+        let names = Set(snapshots.keys).union(waits.filter { $0.value.quantiles != nil }.keys)
+        return names.sorted().map {
+            QueueReading(
+                name: $0, snapshot: snapshots[$0], wait: waits[$0]?.quantiles, waits: waits[$0]?.counts)
+        }
+    }
+}
+
+/// What spans say of a queue's waits.
+package struct MeasuredWaits: Sendable {
+    /// p50, p95 and p99 in seconds over the window of the quantiles; nil where there was none in it.
+    package var quantiles: [Double]?
+    package var counts: WaitCounts?
+
+    package init(quantiles: [Double]?, counts: WaitCounts? = nil) {
+        self.quantiles = quantiles
+        self.counts = counts
+    }
+}
+
+/// The waits that were measured since the start of the process.
+package struct WaitCounts: Sendable, Equatable {
+    package var all: UInt64
+    /// Those longer than the objective.
+    package var slow: UInt64
+
+    package init(all: UInt64, slow: UInt64) {
+        self.all = all
+        self.slow = slow
+    }
+}

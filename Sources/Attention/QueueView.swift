@@ -1,0 +1,187 @@
+import Model
+import Text
+
+/// One queue as its conditions are judged: the expressions of the rules of asynq-alerts.yml, each with its sentence.
+struct QueueView {
+    /// Asynq trims the archive to this number.
+    private static let archiveLimit = 10_000.0
+
+    let queue: QueueSnapshot
+    let history: QueueHistory
+    /// How long the queue has been paused, or was, if that was within the hour.
+    let pausedSeconds: Double?
+    /// How long ago the queue was seen paused; nil if that is more than an hour.
+    let sincePause: Duration?
+    /// nil where the servers could not be read.
+    let workers: ServedQueues.Workers?
+    let commonestError: CommonError?
+
+    private var name: String { queue.name.shown }
+    private var pending: Int64? { queue.size[.pending] }
+    private var isPaused: Bool { queue.isPaused == true }
+
+    private func wasPaused(within window: Duration) -> Bool { sincePause.map { $0 <= window } ?? false }
+
+    func judge(_ findings: inout Findings) {
+        judgePause(&findings)
+        judgeWaiting(&findings)
+        judgeFailures(&findings)
+        judgeServers(&findings)
+    }
+
+    // MARK: Pauses
+
+    private func judgePause(_ findings: inout Findings) {
+        let ready = pending.map { $0 &+ (queue.overdue[.scheduled] ?? 0) &+ (queue.overdue[.retry] ?? 0) }
+        let holds = queue.isPaused.flatMap { isPaused in isPaused ? ready.map { $0 > 0 } : false }
+        findings.judge(.queuePausedWithBacklog, of: queue.name, holds: holds) { seconds in
+            let span = humanSpan(max(seconds, pausedSeconds ?? 0))
+            let wait = "\(humanCount(ready ?? 0, "task")) \(ready == 1 ? "waits" : "wait")"
+            return "\(name) has been paused for \(span); \(wait)"
+        }
+    }
+
+    // MARK: Waiting
+
+    private func judgeWaiting(_ findings: inout Findings) {
+        let age = queue.latencyNanoseconds.map { Double($0) / 1e9 }
+        let isOld = age.map { $0 > Thresholds.oldestSeconds && !wasPaused(within: .seconds(15 * 60)) }
+        findings.judge(.oldestPendingTooOld, of: queue.name, holds: isOld) { _ in
+            "\(name): the next task has been ready to run for \(humanSpan(age ?? 0)); "
+                + "\(humanCount(pending ?? 0, "task")) \(pending == 1 ? "waits" : "wait")"
+        }
+        let (hour, recent) = (slowShare(over: .seconds(3600)), slowShare(over: .seconds(300)))
+        let limit = Thresholds.fastBurn * Thresholds.budget
+        let burns =
+            if let hour, let recent {
+                hour.share > limit && recent.share > limit && hour.count >= Thresholds.leastWaits
+                    && !wasPaused(within: .seconds(3600))
+            } else { false }
+        findings.judge(.waitBudgetBurningFast, of: queue.name, holds: burns) { _ in
+            "\(name): \(humanShare(hour?.share ?? 0)) of the tasks of the last hour waited longer than "
+                + "\(humanSeconds(Thresholds.objectiveSeconds)), and \(humanShare(recent?.share ?? 0)) of those of the "
+                + "last 5 min; the objective is \(humanShare(Thresholds.budget))"
+        }
+        judgeGrowth(&findings)
+    }
+
+    private func slowShare(over window: Duration) -> (share: Double, count: Double)? {
+        guard let all = history.sum(.waits, of: queue.name, over: window), all > 0,
+            let slow = history.sum(.slowWaits, of: queue.name, over: window)
+        else { return nil }
+        return (slow / all, all)
+    }
+
+    private func judgeGrowth(_ findings: inout Findings) {
+        guard let backlog = Backlog(of: queue.name, history), let workers else { return }
+        let growth = backlog.growthPerSecond * Backlog.window.inSeconds
+        let holds =
+            backlog.pending > Thresholds.leastBacklog && growth > Thresholds.growth * Double(backlog.pending)
+            && !isPaused && workers.consumers > 0
+        findings.judge(.backlogGrowing, of: queue.name, holds: holds) { _ in
+            "\(name): the backlog of \(humanCount(backlog.pending, "task")) grows by "
+                + "\(humanRate(backlog.growthPerSecond)), \(humanCount(workers.busy)) of "
+                + "\(humanCount(workers.concurrency, "worker")) busy, drains never at this rate"
+        }
+    }
+
+    // MARK: Failures
+
+    private func judgeFailures(_ findings: inout Findings) {
+        let retry = queue.size[.retry]
+        let before = history.earliest(.retry, of: queue.name, within: .seconds(15 * 60))
+        let risen = retry.flatMap { retry in before.map { Double(retry) - $0.value } }
+        let grows = retry.map { Double($0) > 50 && (risen ?? 0) > 0.2 * Double($0) }
+        findings.judge(.retryBacklogGrowing, of: queue.name, holds: grows) { _ in
+            "\(name): \(humanCount(retry ?? 0, "task")) wait for a retry, \(humanCount(Int(risen ?? 0))) more than "
+                + "\(humanSpan(before?.seconds ?? 0)) ago"
+        }
+        let deaths = history.sum(.deadLettered, of: queue.name, over: .seconds(15 * 60)).map { Int($0.rounded()) }
+        findings.judge(.deadLetters, of: queue.name, holds: deaths.map { $0 > 0 } ?? false) { _ in
+            "\(name): \(humanCount(deaths ?? 0, "dead letter")) in 15 min\(errorClause(deaths ?? 0))"
+        }
+        let fill = queue.size[.archived].map { Double($0) / Self.archiveLimit }
+        findings.judge(.archiveNearlyFull, of: queue.name, holds: fill.map { $0 > 0.9 }) { _ in
+            "\(name): the archive is \(humanShare(fill ?? 0)) full; at 10,000 tasks each dead letter pushes out an older one"
+        }
+        let failed = history.sum(.failed, of: queue.name, over: .seconds(600))
+        let completed = history.sum(.completed, of: queue.name, over: .seconds(600))
+        let ended = failed.flatMap { failed in completed.map { failed + $0 } }
+        let isHigh = ended.map { $0.rounded() >= 20 && (failed ?? 0) / $0 > 0.2 } ?? false
+        findings.judge(.failureRatioHigh, of: queue.name, holds: isHigh) { _ in
+            "\(name): \(humanShare((failed ?? 0) / (ended ?? 1))) of the attempts of the last 10 min failed "
+                + "(\(humanCount(Int((failed ?? 0).rounded()))) of \(humanCount(Int((ended ?? 0).rounded()))))"
+        }
+    }
+
+    private func errorClause(_ deaths: Int) -> String {
+        guard let error = commonestError, !error.text.isEmpty else { return "" }
+        let text = "`\(error.text)`"
+        if deaths == 1 { return ": \(text)" }
+        if error.share >= 1 { return ", all of them \(text)" }
+        return error.share > 0.5 ? ", most of them \(text)" : ", most often \(text)"
+    }
+
+    // MARK: Servers
+
+    private func judgeServers(_ findings: inout Findings) {
+        let waits = "\(humanCount(pending ?? 0, "task")) \(pending == 1 ? "waits" : "wait")"
+        let isUnserved = pending.flatMap { pending in
+            pending > 0 && !isPaused ? workers.map { $0.consumers == 0 } : false
+        }
+        findings.judge(.queueWithoutConsumers, of: queue.name, holds: isUnserved) { seconds in
+            "\(name): no live server has served it for \(humanSpan(seconds)); \(waits)"
+        }
+        let ended = endedWithin(.seconds(300))
+        let isStalled = pending.flatMap { pending in
+            pending > 0 && !isPaused && history.hasSeen(queue.name, for: .seconds(300))
+                ? workers.flatMap { workers in ended.map { workers.consumers > 0 && $0 == 0 } } : false
+        }
+        findings.judge(.queueStalled, of: queue.name, holds: isStalled) { seconds in
+            "\(name): \(waits), \(humanCount(workers?.consumers ?? 0, "server")) \(workers?.consumers == 1 ? "serves" : "serve") "
+                + "it, and nothing has been finished for \(humanSpan(seconds + 300))"
+        }
+        findings.judge(.orphanedTasks, of: queue.name, holds: queue.orphaned.map { $0 > 0 }) { _ in
+            "\(name): \(humanCount(queue.orphaned ?? 0, "task")) lost \(queue.orphaned == 1 ? "its" : "their") worker, and "
+                + "no server has taken \(queue.orphaned == 1 ? "it" : "them") back"
+        }
+        let longest = queue.longestRunning?.inSeconds
+        findings.judge(.taskRunsTooLong, of: queue.name, holds: (longest ?? 0) > Thresholds.runSeconds) { _ in
+            "\(name): a task has been running for \(humanSpan(longest ?? 0))"
+        }
+        judgeRegistration(&findings)
+    }
+
+    private func endedWithin(_ window: Duration) -> Int? {
+        guard let completed = history.sum(.completed, of: queue.name, over: window),
+            let failed = history.sum(.failed, of: queue.name, over: window)
+        else { return nil }
+        return Int((completed + failed).rounded())
+    }
+
+    private func judgeRegistration(_ findings: inout Findings) {
+        let tasks = queue.size.values.reduce(0, &+)
+        let isMissing = queue.isRegistered.map { isRegistered in
+            !isRegistered && (tasks > 0 || (endedWithin(.seconds(15 * 60)) ?? 0) > 0)
+        }
+        findings.judge(.queueNotRegistered, of: queue.name, holds: isMissing) { _ in
+            "\(name): Redis' list asynq:queues lacks it, so Asynq's own tools do not see its \(humanCount(tasks, "task"))"
+        }
+    }
+}
+
+/// The numbers of the rules (prometheus/rules), which have no key of their own here.
+package enum Thresholds {
+    /// `asynq:task_wait_objective:seconds`.
+    package static let objectiveSeconds = 10.0
+    /// 1 − `asynq:task_wait_objective:ratio`.
+    package static let budget = 0.01
+    static let fastBurn = 14.4
+    static let leastWaits = 100.0
+    static let oldestSeconds = 30 * objectiveSeconds
+    /// `queue:asynq_task_run_limit:seconds`.
+    package static let runSeconds = 3600.0
+    /// A backlog that grows is told of above this size, and if it grew by this share of itself.
+    static let leastBacklog: Int64 = 50
+    static let growth = 0.2
+}

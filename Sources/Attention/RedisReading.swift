@@ -1,0 +1,20 @@
+package import Model
+
+/// What is known of Redis at the moment.
+package enum RedisReading: Sendable {
+    /// `redis.url` is `none`.
+    case off
+    /// Nothing could be read; the reason, or nil before the first attempt has ended.
+    case unread(String?)
+    case read(RedisSnapshot)
+
+    package var snapshot: RedisSnapshot? {
+        if case .read(let snapshot) = self { snapshot } else { nil }
+    }
+
+    /// A sentence that says why there is no snapshot; nil when there is one, or when Redis is not to be read.
+    package var unreadReason: String? {
+        guard case .unread(let reason) = self else { return nil }
+        return reason.map { "Redis can't be read: \($0)" } ?? "Redis was not read yet"
+    }
+}

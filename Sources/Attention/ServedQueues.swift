@@ -1,0 +1,29 @@
+package import Model
+
+/// The live, active servers that consume each queue, summed up.
+package struct ServedQueues: Sendable {
+    package struct Workers: Sendable, Equatable {
+        package var consumers: Int64 = 0
+        /// Tasks that those servers run at a time, over all their queues.
+        package var concurrency: Int64 = 0
+        /// Tasks that they run now, over all their queues.
+        package var busy: Int64 = 0
+    }
+
+    private static let activeStatus = ForeignText("active")
+
+    private var workers: [QueueName: Workers] = [:]
+
+    package init(_ servers: [ServerSnapshot]) {
+        for server in servers where server.status == Self.activeStatus {
+            for queue in Set(server.queues) {
+                workers[queue, default: Workers()].consumers += 1
+                workers[queue, default: Workers()].concurrency &+= server.concurrency
+                workers[queue, default: Workers()].busy &+= server.busyWorkers
+            }
+        }
+    }
+
+    /// Zeros for a queue that no server consumes.
+    package subscript(queue: QueueName) -> Workers { workers[queue] ?? Workers() }
+}

@@ -1,0 +1,36 @@
+package import Model
+
+/// Something that needs attention.
+package struct Trouble: Sendable, Equatable {
+    package let condition: Condition
+    /// nil where it is not about one queue.
+    package let queue: QueueName?
+    package let severity: Severity
+    /// Whether it has lasted as long as the alert asks for.
+    package let isFiring: Bool
+    package let sentence: String
+    package let since: WallTime
+
+    /// The worst first; of equally bad ones those that fire, then by condition, then the oldest.
+    static func isWorse(_ left: Trouble, _ right: Trouble) -> Bool {
+        if left.severity != right.severity { return left.severity > right.severity }
+        if left.isFiring != right.isFiring { return left.isFiring }
+        let (first, second) = (left.condition.place, right.condition.place)
+        if first != second { return first < second }
+        if left.since != right.since { return left.since < right.since }
+        return (left.queue ?? ForeignText("")) < (right.queue ?? ForeignText(""))
+    }
+}
+
+extension Condition {
+    private static let places = Dictionary(uniqueKeysWithValues: allCases.enumerated().map { ($1, $0) })
+
+    fileprivate var place: Int { Self.places[self] ?? 0 }
+}
+
+extension ForeignText {
+    private static let maxShownScalars = 120
+
+    /// As sentences have it: on one line, without what changes a terminal or the direction of text.
+    var shown: String { SafeText.oneLine(printable, maxScalars: Self.maxShownScalars) }
+}

@@ -1,0 +1,68 @@
+import AsynqRedis
+import Attention
+import Forwarder
+import Glibc
+import Model
+import Platform
+import Redis
+import Spool
+package import Web
+
+/// What the status page and its documents are made of.
+extension Collector {
+    package var overviewContent: OverviewContent {
+        let state = watch.current
+        let now = (wall: clock.wall(), monotonic: clock.monotonic())
+        var content = OverviewContent(
+            collector: identity, now: now, links: options.traceLinks, redis: queries.reading, history: state.history)
+        content.lastKnown = state.lastKnown
+        content.rows = state.rows
+        content.troubles = state.troubles
+        content.deadLetters = newestDeadLetters
+        content.slowestWaits = aggregator.slowestWaits
+        content.forwarder = tempo.map {
+            ForwarderState(
+                text: $0.forwarderState, isUp: $0.forwarder.statistics.isBackendUp, since: state.backend?.since)
+        }
+        if let books = Books.read(counters, tempo?.spool) {
+            content.spans = books.totals(duplicates: aggregator.duplicates)
+            content.spool = books.spooled.map { spooled in
+                SpoolState(
+                    bytes: spooled.bytes, capacityBytes: spooled.capacityBytes,
+                    oldestAgeSeconds: spooled.oldestUnsettled.map { max(0, now.wall.duration(since: $0).inSeconds) }
+                        ?? 0,
+                    fullInSeconds: state.spoolFullInSeconds)
+            }
+        }
+        content.memory = [
+            MemoryPart(part: "history", bytes: state.history.bytes, limitBytes: QueueHistory.maxBytes)
+        ]
+        if let bytes = ProcessMetrics.residentBytes {
+            content.memory.insert(MemoryPart(part: "process", bytes: bytes, limitBytes: nil), at: 0)
+        }
+        return content
+    }
+
+    private var identity: CollectorIdentity {
+        CollectorIdentity(
+            version: BuildInfo.version, host: Self.hostName, pid: Int64(getpid()), startedAt: startedAt,
+            redis: options.redis?.target.url,
+            tempo: options.forwarder.map { EffectiveConfiguration.redactedURL($0.endpoint.url) },
+            interval: options.redis?.interval ?? Self.intervalWithoutRedis)
+    }
+
+    private static let hostName: String = {
+        var name = utsname()
+        uname(&name)
+        return withUnsafeBytes(of: &name.nodename) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }()
+
+    /// The way of spans, as its troubles are judged.
+    var spanPath: SpanPath {
+        if let books = Books.read(counters, tempo?.spool) { return books.path(tempo?.forwarder.statistics) }
+        var path = SpanPath()
+        path.isDiskHanging = true
+        path.backend = tempo.map { SpanPath.Backend($0.forwarder.statistics) }
+        return path
+    }
+}

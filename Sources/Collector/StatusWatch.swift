@@ -1,0 +1,80 @@
+import Attention
+import Logging
+import Model
+import Platform
+import Synchronization
+
+/// Follows what the collector sees over time: an hour of history, what needs attention, and the last known state of Redis.
+final class StatusWatch: Sendable {
+    /// Without news, troubles are judged again after this time.
+    private static let judgementInterval = Duration.seconds(5)
+
+    /// What is known at one moment.
+    struct State: Sendable {
+        fileprivate(set) var history: QueueHistory
+        /// What the last good scrape saw.
+        fileprivate(set) var lastKnown: RedisSnapshot?
+        /// The queues at the last recording.
+        fileprivate(set) var rows: [QueueReading] = []
+        fileprivate(set) var troubles: [Trouble] = []
+        /// Seconds until the spool is full, at the rate of the last half hour.
+        fileprivate(set) var spoolFullInSeconds: Double?
+        /// Since when the trace backend has been up or down.
+        fileprivate(set) var backend: (isUp: Bool, since: WallTime)?
+        fileprivate var attention = Attention()
+        fileprivate var log: TroubleLog
+        fileprivate var hasNews = false
+        fileprivate var judgedAt: MonotonicTime?
+    }
+
+    private let state: Mutex<State>
+    private let clock: Clock
+
+    init(interval: Duration, clock: Clock, logger: Logger) {
+        self.clock = clock
+        state = Mutex(State(history: QueueHistory(interval: interval), log: TroubleLog(logger)))
+    }
+
+    var current: State { state.withLock { $0 } }
+
+    /// Bytes that the history takes.
+    var historyBytes: Int { state.withLock { $0.history.bytes } }
+
+    /// Records what is known of the queues now.
+    ///
+    /// - Parameter snapshot: what a good scrape of Redis saw; nil where Redis is not read at all.
+    func record(_ snapshot: RedisSnapshot?, waits: [QueueName: MeasuredWaits]) {
+        let rows = QueueReading.all(snapshot, waits: waits)
+        let now = clock.monotonic()
+        state.withLock { state in
+            state.lastKnown = snapshot
+            state.rows = rows
+            state.history.record(rows, at: now)
+            state.hasNews = true
+        }
+    }
+
+    /// Whether troubles are to be judged now: there is news, or the last judgement is old.
+    var isJudgementDue: Bool {
+        let now = clock.monotonic()
+        return state.withLock { state in
+            state.hasNews || state.judgedAt.map { now.duration(since: $0) >= Self.judgementInterval } ?? true
+        }
+    }
+
+    /// Judges what needs attention, and logs what has begun and ended.
+    func judge(redis: RedisReading, letters: [DeadLetter], spans: SpanPath) {
+        let now = (wall: clock.wall(), monotonic: clock.monotonic())
+        let errors = CommonError.commonest(of: letters, at: now.wall)
+        state.withLock { state in
+            var situation = Situation(now: now, redis: redis, rows: state.rows, spans: spans)
+            situation.commonestErrors = errors
+            state.troubles = state.attention.evaluate(situation, state.history)
+            state.spoolFullInSeconds = spans.spool.flatMap { state.attention.secondsUntilFull($0) }
+            if let isUp = spans.backend?.isUp, isUp != state.backend?.isUp { state.backend = (isUp, now.wall) }
+            state.hasNews = false
+            state.judgedAt = now.monotonic
+            state.log.record(state.troubles, at: now.monotonic)
+        }
+    }
+}

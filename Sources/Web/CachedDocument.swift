@@ -1,0 +1,89 @@
+import Compression
+import HTTPService
+package import Model
+import NIOCore
+import NIOHTTP1
+import Platform
+import Synchronization
+
+/// A JSON document that several clients get, with its bytes packed once for all of them.
+package final class CachedDocument: Sendable {
+    let etag: String
+    private let bytes: ByteBuffer
+    private let packed = Mutex<ByteBuffer?>(nil)
+
+    /// - Parameter changing: how many bytes at the beginning say when it was made. A document that differs from another in
+    ///   them alone counts as the same.
+    init(_ bytes: [UInt8], changing: Int) {
+        let checksum = bytes.withUnsafeBytes { crc32c(UnsafeRawBufferPointer(rebasing: $0[changing...])) }
+        // Weak, because the packed bytes are others.
+        etag = "W/\"\(checksum)-\(bytes.count - changing)\""
+        self.bytes = ByteBuffer(bytes: bytes)
+    }
+
+    private var gzip: ByteBuffer {
+        packed.withLock { packed in
+            if let packed { return packed }
+            let made = ByteBuffer(bytes: bytes.withUnsafeReadableBytes { GzipCompressor().compress($0) })
+            packed = made
+            return made
+        }
+    }
+
+    /// Returns 304 where the client has the document already.
+    func answer(to question: WebQuestion) -> HTTPResponse {
+        let known = question.headers[canonicalForm: "if-none-match"]
+        var response = HTTPResponse(.ok, contentType: "application/json")
+        if known.contains(where: { $0 == etag || $0 == "*" }) {
+            response = HTTPResponse(.notModified)
+        } else if question.acceptsGzip {
+            response.body = gzip
+            response.headers.add(name: "Content-Encoding", value: "gzip")
+        } else {
+            response.body = bytes
+        }
+        response.headers.add(name: "ETag", value: etag)
+        response.headers.add(name: "Cache-Control", value: "no-cache")
+        response.headers.add(name: "Vary", value: "Accept-Encoding")
+        return response
+    }
+}
+
+/// Documents that are made at most once a second each, however many clients ask.
+package final class DocumentCache: Sendable {
+    private static let maxDocuments = 32
+    private static let lifetime = Duration.seconds(1)
+
+    private let made = Mutex<[String: (time: MonotonicTime, document: CachedDocument)]>([:])
+
+    package init() {}
+
+    /// - Parameter make: returns the bytes, and how many at the beginning say when they were made.
+    package func document(
+        _ key: String, at now: MonotonicTime, make: () -> (bytes: [UInt8], changing: Int)
+    ) -> CachedDocument {
+        if let known = known(key, at: now) { return known }
+        return keep(key, make(), at: now)
+    }
+
+    /// The same for a document that may not exist; that is not remembered.
+    package func existing(
+        _ key: String, at now: MonotonicTime, make: () -> (bytes: [UInt8], changing: Int)?
+    ) -> CachedDocument? {
+        known(key, at: now) ?? make().map { keep(key, $0, at: now) }
+    }
+
+    private func known(_ key: String, at now: MonotonicTime) -> CachedDocument? {
+        made.withLock { $0[key] }.flatMap { now.duration(since: $0.time) < Self.lifetime ? $0.document : nil }
+    }
+
+    private func keep(_ key: String, _ new: (bytes: [UInt8], changing: Int), at now: MonotonicTime) -> CachedDocument {
+        let document = CachedDocument(new.bytes, changing: new.changing)
+        made.withLock { made in
+            made = made.filter { now.duration(since: $0.value.time) < Self.lifetime }
+            if made.count >= Self.maxDocuments { made = [:] }
+            made[key] = (now, document)
+        }
+        return document
+    }
+}

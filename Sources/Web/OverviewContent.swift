@@ -1,0 +1,141 @@
+package import Attention
+package import Model
+package import WaitTime
+
+/// What `/api/v1/overview`, `/api/v1/queues/{queue}` and the page at `/` show.
+package struct OverviewContent: Sendable {
+    package var collector: CollectorIdentity
+    package var now: (wall: WallTime, monotonic: MonotonicTime)
+    package var links: TraceLinks
+    package var redis: RedisReading
+    /// What the last good scrape saw, whatever has become of Redis since.
+    package var lastKnown: RedisSnapshot?
+    package var troubles: [Trouble] = []
+    /// Queues of the last good scrape, and those that only spans name.
+    package var rows: [QueueReading] = []
+    package var history: QueueHistory
+    package var deadLetters: [DeadLetter] = []
+    package var slowestWaits: [SlowWait] = []
+    /// nil: the spool's disk does not answer.
+    package var spans: SpanTotals?
+    package var forwarder: ForwarderState?
+    package var spool: SpoolState?
+    package var memory: [MemoryPart] = []
+
+    package init(
+        collector: CollectorIdentity, now: (wall: WallTime, monotonic: MonotonicTime), links: TraceLinks,
+        redis: RedisReading, history: QueueHistory
+    ) {
+        self.collector = collector
+        self.now = now
+        self.links = links
+        self.redis = redis
+        self.history = history
+    }
+
+    /// Redis was read once, and can't be read now.
+    var isStale: Bool {
+        if case .unread = redis { lastKnown != nil } else { false }
+    }
+}
+
+/// Which collector this is.
+package struct CollectorIdentity: Sendable {
+    package var version: String
+    package var host: String
+    package var pid: Int64
+    package var startedAt: WallTime
+    /// Which Redis and database are read, without credentials; nil where none is.
+    package var redis: String?
+    /// Where spans are sent, without credentials; nil where they are not.
+    package var tempo: String?
+    package var interval: Duration
+
+    package init(
+        version: String, host: String, pid: Int64, startedAt: WallTime, redis: String?, tempo: String?,
+        interval: Duration
+    ) {
+        self.version = version
+        self.host = host
+        self.pid = pid
+        self.startedAt = startedAt
+        self.redis = redis
+        self.tempo = tempo
+        self.interval = interval
+    }
+}
+
+/// Spans received and what became of them since the start.
+package struct SpanTotals: Sendable, Equatable {
+    /// What became of the accepted spans; nil without a trace backend.
+    package struct Spooled: Sendable, Equatable {
+        package var forwarded: UInt64
+        package var inSpool: UInt64
+        /// By reason.
+        package var dropped: [String: UInt64]
+
+        package init(forwarded: UInt64, inSpool: UInt64, dropped: [String: UInt64]) {
+            self.forwarded = forwarded
+            self.inSpool = inSpool
+            self.dropped = dropped
+        }
+    }
+
+    package var accepted: UInt64
+    package var duplicates: UInt64
+    /// By reason.
+    package var refused: [String: UInt64]
+    package var spooled: Spooled?
+
+    package init(accepted: UInt64, duplicates: UInt64, refused: [String: UInt64], spooled: Spooled?) {
+        self.accepted = accepted
+        self.duplicates = duplicates
+        self.refused = refused
+        self.spooled = spooled
+    }
+
+    package var received: UInt64 { accepted + refused.values.reduce(0, +) }
+}
+
+/// What the forwarder is doing.
+package struct ForwarderState: Sendable, Equatable {
+    /// For people.
+    package var text: String
+    /// nil before the first answer.
+    package var isUp: Bool?
+    /// Since when it has been up or down.
+    package var since: WallTime?
+
+    package init(text: String, isUp: Bool?, since: WallTime?) {
+        self.text = text
+        self.isUp = isUp
+        self.since = since
+    }
+}
+
+package struct SpoolState: Sendable, Equatable {
+    package var bytes: Int
+    package var capacityBytes: Int
+    package var oldestAgeSeconds: Double
+    /// At the rate of the last half hour; nil while it does not grow.
+    package var fullInSeconds: Double?
+
+    package init(bytes: Int, capacityBytes: Int, oldestAgeSeconds: Double, fullInSeconds: Double?) {
+        self.bytes = bytes
+        self.capacityBytes = capacityBytes
+        self.oldestAgeSeconds = oldestAgeSeconds
+        self.fullInSeconds = fullInSeconds
+    }
+}
+
+package struct MemoryPart: Sendable, Equatable {
+    package var part: String
+    package var bytes: Int
+    package var limitBytes: Int?
+
+    package init(part: String, bytes: Int, limitBytes: Int?) {
+        self.part = part
+        self.bytes = bytes
+        self.limitBytes = limitBytes
+    }
+}

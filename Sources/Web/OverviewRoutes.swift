@@ -1,0 +1,28 @@
+import HTTPService
+import NIOHTTP1
+
+/// What the status page, `top` and their documents show.
+package protocol OverviewState: Sendable {
+    /// What the page at `/` shows, as it is now.
+    var overviewContent: OverviewContent { get }
+    /// `/api/v1/overview`, with history from a moment on, in Unix seconds.
+    func overview(since: Int64?) -> CachedDocument
+    /// `/api/v1/queues/{queue}`; nil for an unknown queue.
+    func queue(named name: [UInt8]) -> CachedDocument?
+}
+
+extension WebRoute {
+    /// | path                     | answer                                                                  |
+    /// |--------------------------|-------------------------------------------------------------------------|
+    /// | `/api/v1/overview`       | all that the page shows as one JSON document; `since`: only newer history |
+    /// | `/api/v1/queues/{queue}` | one queue with an hour of history; 404 for an unknown one               |
+    static let overview = [
+        WebRoute(path: "/api/v1/overview") { question, state in
+            .plain(state.overview(since: question.parameter("since").flatMap { Int64($0) }).answer(to: question))
+        },
+        WebRoute(path: "/api/v1/queues/{queue}") { question, state in
+            .plain(
+                state.queue(named: question.rest)?.answer(to: question) ?? .text(.notFound, "no such queue"))
+        },
+    ]
+}

@@ -1,0 +1,59 @@
+import Attention
+package import Model
+import Platform
+import Text
+import WaitTime
+
+/// The JSON of `/api/v1/queues/{queue}`.
+package enum QueueDocument {
+    private static let maxPoints = 720
+
+    /// Returns the document, and how many bytes at its beginning say when it was made; nil for a queue that is not known.
+    package static func json(_ content: OverviewContent, _ name: QueueName) -> (bytes: [UInt8], changing: Int)? {
+        // Documents have names as people can read them.
+        let found =
+            content.rows.first { $0.name == name }
+            ?? content.rows.first { $0.name.printable.utf8.elementsEqual(name.bytes) }
+        guard let row = found else { return nil }
+        let name = row.name
+        let window = HistoryWindow(content.history, now: content.now, since: nil, maxPointsPerQueue: maxPoints)
+        var writer = JSONWriter()
+        var changing = 0
+        writer.object { writer in
+            writer.add("now", content.now.wall.rfc3339)
+            changing = writer.bytes.count
+            QueueMembers(content).add(row, to: &writer)
+            writer.object("history") { writer in
+                window.addMembers(to: &writer)
+                let columns = content.history[name]
+                for state in TaskState.allCases {
+                    // The number of tasks that are kept would have the name of the rate.
+                    let member = state == .completed ? "completed_tasks" : state.member
+                    window.add(member, .tasks(in: state), of: columns, to: &writer)
+                }
+                window.add("enqueued", .enqueued, of: columns, to: &writer)
+                window.add("completed", .completed, of: columns, to: &writer)
+                window.add("failed", .failed, of: columns, to: &writer)
+                window.add("wait_p50", .waitP50, of: columns, to: &writer)
+                window.add("wait_p95", .waitP95, of: columns, to: &writer)
+                window.add("wait_p99", .waitP99, of: columns, to: &writer)
+            }
+            writer.array("task_types") { _ in }
+            writer.array("errors") { _ in }
+            let letters = content.deadLetters.lazy.filter { $0.task.queue == name }
+            OverviewDocument.addLetters(letters.prefix(OverviewDocument.maxLetters), to: &writer)
+            writer.array("retries_due") { _ in }
+            OverviewDocument.addWaits(content.slowestWaits.filter { $0.queue == name }, content, to: &writer)
+            writer.array("servers") { writer in
+                for server in content.lastKnown?.servers ?? [] where server.queues.contains(name) {
+                    writer.object { writer in
+                        writer.add("host", server.host.printable)
+                        writer.add("pid", server.pid)
+                        writer.add("id", server.id.printable)
+                    }
+                }
+            }
+        }
+        return (writer.bytes + "\n".utf8, changing)
+    }
+}

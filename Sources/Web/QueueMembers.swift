@@ -1,0 +1,49 @@
+import Attention
+import Model
+import Text
+
+/// The members that documents have of each queue.
+struct QueueMembers {
+    private let history: QueueHistory
+    private let served: ServedQueues?
+    /// The worst trouble of each queue.
+    private let troubles: [QueueName: Severity]
+
+    init(_ content: OverviewContent) {
+        history = content.history
+        served = content.lastKnown?.servers.map(ServedQueues.init)
+        var worst: [QueueName: Severity] = [:]
+        for trouble in content.troubles {
+            guard let queue = trouble.queue else { continue }
+            worst[queue] = max(worst[queue] ?? .info, trouble.severity)
+        }
+        troubles = worst
+    }
+
+    func trouble(_ queue: QueueName) -> Severity? { troubles[queue] }
+
+    /// nil where the servers could not be read, or only spans name the queue.
+    func workers(_ row: QueueReading) -> ServedQueues.Workers? { row.snapshot == nil ? nil : served?[row.name] }
+
+    /// The queues with the worst trouble first, else in their order.
+    func worstFirst(_ rows: [QueueReading]) -> [QueueReading] {
+        [Severity.critical, .warning, .info].flatMap { severity in rows.filter { troubles[$0.name] == severity } }
+            + rows.filter { troubles[$0.name] == nil }
+    }
+
+    func add(_ row: QueueReading, to writer: inout JSONWriter) {
+        writer.addMembers(of: row)
+        writer.add("trouble", troubles[row.name]?.rawValue)
+        writer.add("enqueued_per_second", rounded: history.rate(.enqueued, of: row.name))
+        writer.add("completed_per_second", rounded: history.rate(.completed, of: row.name))
+        writer.add("failed_per_second", rounded: history.rate(.failed, of: row.name))
+        let backlog = Backlog(of: row.name, history)
+        writer.add("drain_seconds", rounded: backlog?.drainSeconds)
+        writer.add("drains", backlog.map { $0.drainSeconds == nil ? "no" : "yes" } ?? "unknown")
+        let workers = workers(row)
+        writer.add("consumers", workers?.consumers)
+        writer.add("concurrency", workers?.concurrency)
+        writer.add("busy_workers", workers?.busy)
+        writer.add("longest_running_seconds", rounded: row.snapshot?.longestRunning?.inSeconds)
+    }
+}

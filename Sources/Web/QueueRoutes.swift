@@ -1,0 +1,51 @@
+import HTTPService
+import NIOHTTP1
+
+/// What the documents about queues show.
+package protocol QueueState: Sendable {
+    /// The newest dead letters, JSON.
+    func deadLetters() -> [UInt8]
+    /// All queues, JSON.
+    func queues() -> QueuesReply
+    /// How many workers a queue wants.
+    func scale(ofQueue name: [UInt8]) -> ScaleReply
+}
+
+package enum QueuesReply {
+    /// JSON.
+    case list([UInt8])
+    /// Why none can be named.
+    case unread(String)
+}
+
+package enum ScaleReply {
+    /// JSON.
+    case advice([UInt8])
+    case unknownQueue
+    /// Why there is no number that an autoscaler could act on.
+    case stale(String)
+}
+
+extension WebRoute {
+    /// | path                    | answer                                                              |
+    /// |-------------------------|---------------------------------------------------------------------|
+    /// | `/api/v1/queues`        | the queues as JSON; 503 where none is known, Redis being unavailable |
+    /// | `/api/v1/dead-letters`  | the newest dead letters as JSON                                     |
+    /// | `/api/v1/scale/{queue}` | for autoscalers; 404 for an unknown queue, 503 without news         |
+    static let queues = [
+        WebRoute(path: "/api/v1/queues") { _, state in
+            switch state.queues() {
+            case .list(let document): .json(document)
+            case .unread(let reason): .plain(.text(.serviceUnavailable, reason))
+            }
+        },
+        WebRoute(path: "/api/v1/dead-letters") { _, state in .json(state.deadLetters()) },
+        WebRoute(path: "/api/v1/scale/{queue}") { question, state in
+            switch state.scale(ofQueue: question.rest) {
+            case .advice(let document): .plain(.json(.ok, document))
+            case .unknownQueue: .plain(.text(.notFound, "no such queue"))
+            case .stale(let reason): .plain(.text(.serviceUnavailable, reason))
+            }
+        },
+    ]
+}

@@ -1,0 +1,79 @@
+import HTTPService
+import NIOCore
+import NIOHTTP1
+import Text
+
+/// One path of the web endpoints, and what answers to it. Each file of routes has a list of its own; `WebRoute.all` has all.
+struct WebRoute: Sendable {
+    /// As people write it. A name in braces at the end stands for the rest of the path, slashes included.
+    let path: String
+    let answer: @Sendable (WebQuestion, any WebState) -> WebAnswer
+
+    static let all = page + overview + queues + health
+
+    /// The part of the path that is always the same.
+    private var fixed: Substring { path.prefix { $0 != "{" } }
+
+    /// What stands for the name in braces, as it came; empty where the path has none. nil for another path.
+    func rest(of path: String) -> Substring.UTF8View? {
+        if fixed.utf8.count == self.path.utf8.count { return path == self.path ? path.suffix(0).utf8 : nil }
+        guard path.hasPrefix(fixed), path.utf8.count > fixed.utf8.count else { return nil }
+        return path.dropFirst(fixed.count).utf8
+    }
+
+    /// The route of a path; those that have no braces come first.
+    static func find(_ path: String) -> (route: WebRoute, rest: [UInt8])? {
+        for route in all {
+            if let rest = route.rest(of: path) { return (route, Array(rest)) }
+        }
+        return nil
+    }
+}
+
+/// What is asked of a route.
+struct WebQuestion: Sendable {
+    let headers: HTTPHeaders
+    /// What stands for the name in braces, as it came.
+    let encodedRest: [UInt8]
+    /// Behind the question mark.
+    let query: String
+    let eventLoop: any EventLoop
+
+    /// What stands for the name in braces: a queue's name may have any bytes.
+    var rest: [UInt8] { PercentCoding.decodeLeniently(encodedRest) }
+
+    /// The value of a parameter of the query, as it came; nil where there is none.
+    func parameter(_ name: String) -> Substring? {
+        for pair in query.split(separator: "&") where pair.hasPrefix(name + "=") {
+            return pair.dropFirst(name.count + 1)
+        }
+        return nil
+    }
+
+    var acceptsGzip: Bool {
+        headers[canonicalForm: "accept-encoding"].contains { coding in
+            let parts = coding.split(separator: ";").map { $0.filter { $0 != " " && $0 != "\t" }.lowercased() }
+            let quality = parts.dropFirst().first { $0.hasPrefix("q=") }.map { Double($0.dropFirst(2)) ?? 0 } ?? 1
+            return parts.first == "gzip" && quality > 0
+        }
+    }
+}
+
+/// What a route answers.
+enum WebAnswer {
+    /// As it is.
+    case plain(HTTPResponse)
+    /// Compressed where that is accepted.
+    case compressible(HTTPResponse)
+    /// Later, then as it is.
+    case later(EventLoopFuture<HTTPResponse>)
+
+    /// A JSON document.
+    static func json(_ document: [UInt8]) -> WebAnswer { .compressible(.json(.ok, document)) }
+}
+
+extension HTTPResponse {
+    static func json(_ status: HTTPResponseStatus, _ document: [UInt8]) -> HTTPResponse {
+        HTTPResponse(status, contentType: "application/json", body: document)
+    }
+}

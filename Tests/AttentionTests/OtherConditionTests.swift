@@ -1,0 +1,152 @@
+import Model
+import Testing
+
+@testable import Attention
+
+@Suite("What needs attention: Redis, cron and spans")
+struct OtherConditionTests {
+    private var scene = Scene()
+
+    private static func entry(
+        _ id: String, scheduler: String = "s", next: Int64? = nil, previous: Int64? = nil, enqueued: Int64? = nil
+    ) -> SchedulerEntrySnapshot {
+        var entry = SchedulerEntrySnapshot(
+            id: ForeignText(id), spec: ForeignText("@every 1m"), taskType: TaskType("report"),
+            scheduler: Array(scheduler.utf8), nextEnqueue: next.map { WallTime(seconds: $0) },
+            previousEnqueue: previous.map { WallTime(seconds: $0) })
+        entry.lastEnqueued = enqueued.map { WallTime(seconds: $0) }
+        return entry
+    }
+
+    @Test("Redis that was not tried yet is no trouble; one that fails is, critical after two minutes")
+    mutating func redis() {
+        #expect(scene.run(seconds: 600, .unread(nil)).isEmpty && scene.run(seconds: 600, .off).isEmpty)
+        var trouble = scene.run(seconds: 5, .unread("NOAUTH")).only(.redisUnreachable)
+        #expect(trouble?.severity == .warning && trouble?.isFiring == false)
+        trouble = scene.run(seconds: 120, .unread("NOAUTH")).only(.redisUnreachable)
+        #expect(trouble?.severity == .critical && trouble?.sentence == "Redis has been unreachable for 2 min: NOAUTH")
+        #expect(trouble?.condition.runbook == "asynqredisunreachable")
+    }
+
+    @Test("Redis evicts keys, is near its limit, or was read long ago")
+    mutating func redisNumbers() {
+        func info(_ snapshot: inout RedisSnapshot, evicted: Int64, used: Int64, limit: Int64) {
+            snapshot.info.evictedKeys = evicted
+            snapshot.info.usedMemoryBytes = used
+            snapshot.info.maxMemoryBytes = limit
+        }
+        #expect(scene.run(seconds: 600) { snapshot, _ in info(&snapshot, evicted: 5, used: 950, limit: 0) }.isEmpty)
+        let troubles = scene.run(seconds: 305) { snapshot, _ in info(&snapshot, evicted: 17, used: 95, limit: 100) }
+        #expect(
+            troubles.sentences == [
+                "Redis evicted 12 keys in 15 min; each one may be a task or a whole queue",
+                "Redis uses 95 % of its memory limit; beyond it, it refuses or evicts tasks",
+            ])
+        #expect(troubles.allSatisfy { $0.severity == .critical && $0.isFiring })
+        let old = RedisSnapshot(queues: [], takenAt: WallTime(seconds: Scene.wallStart), partialErrors: [])
+        #expect(scene.run(seconds: 200, .read(old)).only(.scrapeStale)?.isFiring == true)
+    }
+
+    @Test("Cron entries: late, without enqueueing, twice, missing")
+    mutating func cron() {
+        func entries(_ count: Int, _ seconds: UInt64, isLate: Bool = false) -> [SchedulerEntrySnapshot] {
+            let now = Scene.wallStart + Int64(seconds)
+            return (0..<count).map {
+                Self.entry("e\($0)", next: isLate ? now - 300 : now + 30, previous: now - 30, enqueued: now - 30)
+            }
+        }
+        #expect(scene.run(seconds: 600) { $0.schedulerEntries = entries(3, $1) }.isEmpty)
+        var troubles = scene.run(seconds: 125) { $0.schedulerEntries = entries(1, $1, isLate: true) }
+        #expect(
+            troubles.only(.schedulerEntryOverdue)?.sentence
+                == "cron @every 1m (report) is 5 min late; its scheduler is alive and does not enqueue")
+        #expect(troubles.only(.schedulerEntryOverdue)?.severity == .critical)
+        #expect(
+            troubles.only(.schedulerEntriesMissing)?.sentence == "2 of 3 cron entries are missing: is a scheduler gone?"
+        )
+        troubles = scene.run(seconds: 605) { snapshot, seconds in
+            let now = Scene.wallStart + Int64(seconds)
+            snapshot.schedulerEntries = [
+                Self.entry("a", next: now + 60, previous: now - 200, enqueued: now - 4000),
+                Self.entry("b", next: now + 60, previous: now - 200, enqueued: now - 203),
+                Self.entry("c", scheduler: "other", next: now + 60),
+            ]
+        }
+        let idle = troubles.filter { $0.condition == .schedulerNotEnqueueing }
+        #expect(idle.sentences == ["cron @every 1m (report) ticked 3 min ago, and no task was enqueued"])
+        #expect(idle[0].isFiring)
+        #expect(
+            troubles.only(.schedulerEntryTwice)?.sentence
+                == "cron @every 1m (report): 2 schedulers have it, and each of them enqueues at each tick")
+        #expect(scene.run(seconds: 5) { snapshot, _ in snapshot.schedulerEntries = nil }.count == troubles.count)
+    }
+
+    @Test("Tempo that is down tells for how long, how full the spool is, and when it will be full")
+    mutating func tempo() {
+        let capacity = 1_000_000
+        scene.spans.backend = SpanPath.Backend(isUp: true, lastFailure: nil, requests: 1000, failedRequests: 1)
+        scene.spans.spool = SpanPath.Spool(bytes: 30_000, capacityBytes: capacity, dropped: [:])
+        for _ in 0..<12 {
+            scene.spans.spool?.bytes += 140
+            #expect(scene.run(seconds: 5, .off).isEmpty)
+        }
+        scene.spans.backend = SpanPath.Backend(
+            isUp: false, lastFailure: "connection refused", requests: 1002, failedRequests: 3)
+        var troubles: [Trouble] = []
+        for _ in 1...49 {
+            scene.spans.spool?.bytes += 140
+            troubles = scene.run(seconds: 5, .off)
+        }
+        let trouble = troubles.only(.forwardingFails)
+        #expect(trouble?.severity == .info && trouble?.condition.subject == .tempo)
+        let sentence = trouble?.sentence ?? ""
+        #expect(
+            sentence.hasPrefix(
+                "Tempo has been unreachable for 4 min (connection refused); spool 4 % full, full in 9 h"),
+            "\(sentence)")
+        for _ in 0..<120 { troubles = scene.run(seconds: 5, .off) }
+        #expect(troubles.only(.forwardingFails)?.severity == .warning)
+    }
+
+    @Test("The spool: full to four fifths, or full within four hours")
+    mutating func spool() {
+        func spool(_ bytes: Int) -> SpanPath.Spool {
+            SpanPath.Spool(bytes: bytes, capacityBytes: 10_000_000, dropped: [:])
+        }
+        scene.spans.spool = spool(8_000_000)
+        #expect(scene.run(seconds: 400, .off).isEmpty)
+        scene.spans.spool = spool(8_100_000)
+        #expect(scene.run(seconds: 305, .off).only(.spoolFilling)?.isFiring == true)
+        var filling = Scene()
+        var troubles: [Trouble] = []
+        for step in 0..<240 {
+            filling.spans.spool = spool(1_000_000 + 5000 * step)
+            troubles = filling.run(seconds: 5, .off)
+        }
+        #expect(troubles.only(.spoolWillBeFull)?.isFiring == true)
+        #expect(troubles.only(.spoolWillBeFull)?.sentence == "The spool is 22 % full, full in 2 h")
+        filling.spans.isDiskHanging = true
+        filling.spans.spool = nil
+        troubles = filling.run(seconds: 15, .off)
+        #expect(troubles.only(.spoolStalled)?.severity == .critical && troubles.only(.spoolWillBeFull) != nil)
+    }
+
+    @Test("Spans that are dropped, rejected, refused or not kept, each by its reason")
+    mutating func losses() {
+        scene.spans.spool = SpanPath.Spool(bytes: 1, capacityBytes: 100, dropped: [:])
+        scene.spans.refused = ["bad_id": 7]
+        #expect(scene.run(seconds: 30, .off).isEmpty)
+        scene.spans.spool?.dropped = ["evicted": 12, "rejected": 1, "unsynced": 3]
+        scene.spans.refused = ["bad_id": 9, "spool_full": 40]
+        let troubles = scene.run(seconds: 125, .off)
+        #expect(
+            Set(troubles.sentences) == [
+                "12 accepted spans were dropped in 15 min (evicted); traces have holes",
+                "Tempo refused 1 span in 15 min (rejected); sending again does not help",
+                "The disk did not keep 3 spans in 15 min (unsynced); senders that give up lose them",
+                "40 spans were refused in 15 min (spool_full); senders that give up lose them",
+            ])
+        #expect(troubles.allSatisfy { $0.isFiring && $0.severity == .warning })
+        #expect(scene.run(seconds: 910, .off).isEmpty)
+    }
+}

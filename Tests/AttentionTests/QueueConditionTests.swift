@@ -1,0 +1,292 @@
+import Model
+import Testing
+
+@testable import Attention
+
+@Suite("What needs attention: queues")
+struct QueueConditionTests {
+    private var scene = Scene()
+
+    @Test("Where all is well, nothing is told")
+    mutating func well() {
+        let troubles = scene.run(seconds: 3600) { snapshot, seconds in
+            snapshot.add("emails") {
+                $0.size[.pending] = 3
+                $0.processed = Int64(10 * seconds)
+                $0.completed = Int64(10 * seconds)
+            }
+            snapshot.serve(busy: 5)
+        }
+        #expect(troubles.isEmpty)
+    }
+
+    @Test("A name can't break out of its sentence")
+    mutating func hostileName() {
+        let troubles = scene.run(seconds: 5) { snapshot, _ in
+            snapshot.add("a\n\u{1B}[31m\u{202E}b") {
+                $0.isPaused = true
+                $0.size[.pending] = 1
+            }
+        }
+        #expect(troubles.sentences == ["a \\u{1B}[31m\\u{202E}b has been paused for 0 s; 1 task waits"])
+    }
+
+    @Test("A paused queue with tasks is told of at once, as a warning after half an hour")
+    mutating func paused() {
+        func pause(_ snapshot: inout RedisSnapshot, _ pending: Int64) {
+            snapshot.add("imports") {
+                $0.isPaused = true
+                $0.size[.pending] = pending
+                // The tasks of a paused queue are old, and that is no news.
+                $0.latencyNanoseconds = 3_600_000_000_000
+            }
+            snapshot.serve()
+        }
+        var troubles = scene.run(seconds: 5) { snapshot, _ in pause(&snapshot, 1) }
+        #expect(troubles.sentences == ["imports has been paused for 0 s; 1 task waits"])
+        #expect(troubles[0].severity == .info && !troubles[0].isFiring)
+        troubles = scene.run(seconds: 1800) { snapshot, _ in pause(&snapshot, 5377) }
+        #expect(troubles.sentences == ["imports has been paused for 30 min; 5,377 tasks wait"])
+        #expect(troubles[0].severity == .warning && troubles[0].isFiring && troubles[0].queue == QueueName("imports"))
+        #expect(troubles[0].since == WallTime(seconds: Scene.wallStart + 5))
+        // For a quarter of an hour after the pause the tasks may be old.
+        troubles = scene.run(seconds: 600) { snapshot, _ in
+            snapshot.add("imports") {
+                $0.size[.pending] = 10
+                $0.latencyNanoseconds = 600_000_000_000
+            }
+        }
+        #expect(troubles.only(.oldestPendingTooOld) == nil && troubles.only(.queuePausedWithBacklog) == nil)
+    }
+
+    @Test("An empty paused queue is no trouble; due tasks in it count, and the pause is told in full")
+    mutating func pausedEmpty() {
+        var troubles = scene.run(seconds: 600) { snapshot, _ in snapshot.add("q") { $0.isPaused = true } }
+        #expect(troubles.isEmpty)
+        troubles = scene.run(seconds: 5) { snapshot, _ in
+            snapshot.add("q") {
+                $0.isPaused = true
+                $0.overdue[.scheduled] = 2
+            }
+        }
+        #expect(troubles.sentences == ["q has been paused for 10 min; 2 tasks wait"])
+    }
+
+    @Test("The oldest task: more than thirty times the objective, for two minutes")
+    mutating func oldest() {
+        func old(_ snapshot: inout RedisSnapshot, _ seconds: Int64) {
+            snapshot.add("q") {
+                $0.size[.pending] = 2
+                $0.latencyNanoseconds = seconds * 1_000_000_000
+            }
+        }
+        #expect(scene.run(seconds: 300) { snapshot, _ in old(&snapshot, 300) }.only(.oldestPendingTooOld) == nil)
+        var trouble = scene.run(seconds: 120) { snapshot, _ in old(&snapshot, 301) }.only(.oldestPendingTooOld)
+        #expect(trouble?.severity == .warning && trouble?.isFiring == false)
+        trouble = scene.run(seconds: 5) { snapshot, _ in old(&snapshot, 420) }.only(.oldestPendingTooOld)
+        #expect(trouble?.severity == .critical && trouble?.isFiring == true)
+        #expect(trouble?.sentence == "q: the next task has been ready to run for 7 min; 2 tasks wait")
+    }
+
+    @Test("A burnt budget: more than 14.4 % late in the hour and now, of a hundred tasks")
+    mutating func budget() {
+        func waits(_ all: UInt64, _ slow: UInt64) -> [QueueName: MeasuredWaits] {
+            [QueueName("q"): MeasuredWaits(quantiles: [1, 2, 3], counts: WaitCounts(all: all, slow: slow))]
+        }
+        for step in 0..<60 as Range<UInt64> {
+            let troubles = scene.run(seconds: 5, waits: waits(10 * step, 1 * step)) { snapshot, _ in snapshot.add("q") }
+            #expect(troubles.only(.waitBudgetBurningFast) == nil)
+        }
+        var found: Trouble?
+        for step in 0..<60 as Range<UInt64> {
+            let counts = waits(600 + 10 * step, 60 + 3 * step)
+            found = scene.run(seconds: 5, waits: counts) { snapshot, _ in snapshot.add("q") }
+                .only(.waitBudgetBurningFast)
+        }
+        #expect(found?.severity == .critical && found?.isFiring == true)
+        #expect(found?.sentence.hasPrefix("q: 20 % of the tasks of the last hour waited longer than 10 s") == true)
+    }
+
+    @Test("A backlog that grows tells how fast, and that it will not drain")
+    mutating func growing() {
+        let troubles = scene.run(seconds: 900) { snapshot, seconds in
+            snapshot.add("reports") {
+                $0.size[.pending] = Int64(4 * seconds)
+                $0.processed = Int64(seconds)
+                $0.completed = Int64(seconds)
+            }
+            snapshot.serve(busy: 3, concurrency: 3)
+        }
+        let trouble = troubles.only(.backlogGrowing)
+        #expect(
+            trouble?.sentence
+                == "reports: the backlog of 3,600 tasks grows by 4/s, 3 of 3 workers busy, drains never at this rate")
+        #expect(trouble?.severity == .warning && trouble?.condition.alert == nil)
+        let shrinking = scene.run(seconds: 300) { snapshot, seconds in
+            snapshot.add("reports") { $0.size[.pending] = 4500 - Int64(seconds) }
+            snapshot.serve()
+        }
+        #expect(shrinking.only(.backlogGrowing) == nil)
+    }
+
+    @Test("Dead letters tell how many, and of what most died; a quarter of an hour later they are over")
+    mutating func deadLetters() {
+        scene.run(seconds: 60) { snapshot, _ in snapshot.add("emails") }
+        scene.letters[QueueName("emails")] = CommonError(text: "smtp: 451 greylisted", share: 0.8)
+        var troubles = scene.run(seconds: 15) { snapshot, _ in snapshot.add("emails") { $0.deadLettered = 37 } }
+        #expect(troubles.sentences == ["emails: 37 dead letters in 15 min, most of them `smtp: 451 greylisted`"])
+        #expect(troubles[0].isFiring && troubles[0].severity == .warning)
+        troubles = scene.run(seconds: 910) { snapshot, _ in snapshot.add("emails") { $0.deadLettered = 37 } }
+        #expect(troubles.isEmpty)
+    }
+
+    @Test("A retry backlog: above fifty, and grown by a fifth of itself in a quarter of an hour")
+    mutating func retries() {
+        func retry(_ snapshot: inout RedisSnapshot, _ count: Int64) { snapshot.add("q") { $0.size[.retry] = count } }
+        scene.run(seconds: 900) { snapshot, _ in retry(&snapshot, 100) }
+        #expect(scene.run(seconds: 300) { snapshot, _ in retry(&snapshot, 125) }.isEmpty)
+        let trouble = scene.run(seconds: 305) { snapshot, _ in retry(&snapshot, 126) }.only(.retryBacklogGrowing)
+        #expect(trouble?.sentence == "q: 126 tasks wait for a retry, 26 more than 15 min ago")
+        #expect(trouble?.isFiring == true)
+        var small = Scene()
+        #expect(small.run(seconds: 900) { retry(&$0, Int64($1 / 20)) }.isEmpty)
+    }
+
+    @Test("The archive: nine tenths full for a quarter of an hour")
+    mutating func archive() {
+        var trouble = scene.run(seconds: 905) { snapshot, _ in snapshot.add("q") { $0.size[.archived] = 9001 } }.only(
+            .archiveNearlyFull)
+        #expect(trouble?.isFiring == true && trouble?.severity == .warning)
+        #expect(trouble?.sentence.hasPrefix("q: the archive is 90 % full") == true)
+        trouble = scene.run(seconds: 5) { snapshot, _ in snapshot.add("q") { $0.size[.archived] = 9000 } }.only(
+            .archiveNearlyFull)
+        #expect(trouble == nil)
+    }
+
+    @Test("A queue that no server serves; not where it is paused, empty, or where the servers can't be read")
+    mutating func unserved() {
+        let troubles = scene.run(seconds: 305) { snapshot, _ in
+            for name in ["tasks", "paused", "empty"] {
+                snapshot.add(name) {
+                    $0.size[.pending] = name == "empty" ? 0 : 53
+                    $0.isPaused = name == "paused"
+                }
+            }
+            snapshot.servers = []
+        }
+        let unserved = troubles.filter { $0.condition == .queueWithoutConsumers }
+        #expect(unserved.sentences == ["tasks: no live server has served it for 5 min; 53 tasks wait"])
+        #expect(unserved[0].severity == .critical && unserved[0].isFiring)
+        let unread = scene.run(seconds: 5) { snapshot, _ in snapshot.add("tasks") { $0.size[.pending] = 53 } }
+        #expect(unread.only(.queueWithoutConsumers) != nil, "what can't be judged stays as it was")
+        var fresh = Scene()
+        #expect(fresh.run(seconds: 600) { snapshot, _ in snapshot.add("q") { $0.size[.pending] = 9 } }.isEmpty)
+    }
+
+    @Test("A queue that stands still: tasks, servers, and no attempt that ended")
+    mutating func stalled() {
+        func stall(_ snapshot: inout RedisSnapshot, _ processed: Int64) {
+            snapshot.add("q") {
+                $0.size[.pending] = 12
+                $0.processed = processed
+                $0.completed = processed
+            }
+            snapshot.serve()
+        }
+        scene.run(seconds: 300) { stall(&$0, Int64($1)) }
+        #expect(scene.run(seconds: 290) { snapshot, _ in stall(&snapshot, 300) }.isEmpty)
+        let trouble = scene.run(seconds: 930) { snapshot, _ in stall(&snapshot, 300) }.only(.queueStalled)
+        #expect(trouble?.severity == .critical && trouble?.isFiring == true)
+        #expect(trouble?.sentence == "q: 12 tasks wait, 1 server serves it, and nothing has been finished for 20 min")
+        #expect(scene.run(seconds: 5) { snapshot, _ in stall(&snapshot, 301) }.isEmpty)
+    }
+
+    @Test("Orphans, tasks that run for more than an hour, and a queue that Redis' list lacks")
+    mutating func others() {
+        let troubles = scene.run(seconds: 305) { snapshot, _ in
+            snapshot.add("q") {
+                $0.orphaned = 3
+                $0.longestRunning = .seconds(3601)
+                $0.isRegistered = false
+                $0.size[.active] = 4
+            }
+            snapshot.serve(busy: 4)
+        }
+        #expect(troubles.allSatisfy { $0.isFiring && $0.severity == .warning })
+        #expect(
+            troubles.sentences == [
+                "q: 3 tasks lost their worker, and no server has taken them back",
+                "q: a task has been running for 60 min",
+                "q: Redis' list asynq:queues lacks it, so Asynq's own tools do not see its 4 tasks",
+            ])
+        #expect(scene.run(seconds: 5) { snapshot, _ in snapshot.add("q") }.isEmpty)
+    }
+
+    @Test("Overdue tasks whose number never falls: a forwarder that lives empties the set again and again")
+    mutating func overdue() {
+        func overdue(_ snapshot: inout RedisSnapshot, _ count: Int64, isPaused: Bool = false) {
+            snapshot.add("q") {
+                $0.overdue[.scheduled] = count
+                $0.isPaused = isPaused
+            }
+        }
+        #expect(scene.run(seconds: 900) { overdue(&$0, Int64(40 + $1 % 15)) }.isEmpty)
+        let trouble = scene.run(seconds: 620) { overdue(&$0, Int64(100 + $1)) }.only(.overdueTasks)
+        #expect(trouble?.severity == .critical && trouble?.isFiring == true)
+        #expect(
+            trouble?.sentence.contains("scheduled tasks are due, and no server has moved them to pending for 5 min")
+                == true)
+        let paused = scene.run(seconds: 5) { snapshot, _ in overdue(&snapshot, 900, isPaused: true) }
+        #expect(paused.only(.overdueTasks) == nil)
+    }
+
+    @Test("A fifth of the attempts that fail, of twenty at least")
+    mutating func failures() {
+        func fail(_ snapshot: inout RedisSnapshot, _ seconds: UInt64, _ perSecond: Double, _ share: Double) {
+            snapshot.add("q") {
+                $0.processed = Int64(Double(seconds) * perSecond)
+                $0.failed = Int64(Double(seconds) * perSecond * share)
+                $0.completed = ($0.processed ?? 0) - ($0.failed ?? 0)
+            }
+        }
+        #expect(scene.run(seconds: 1200) { fail(&$0, $1, 10, 0.19) }.isEmpty)
+        var failing = Scene()
+        let trouble = failing.run(seconds: 1200) { fail(&$0, $1, 10, 0.4) }.only(.failureRatioHigh)
+        #expect(
+            trouble?.isFiring == true
+                && trouble?.sentence.hasPrefix("q: 40 % of the attempts of the last 10 min") == true)
+        var few = Scene()
+        #expect(few.run(seconds: 1200) { fail(&$0, $1, 0.03, 0.5) }.isEmpty)
+    }
+
+    @Test("The worst come first: by severity, and of equally bad ones those that fire")
+    mutating func order() {
+        let troubles = scene.run(seconds: 320) { snapshot, _ in
+            snapshot.add("paused") {
+                $0.isPaused = true
+                $0.size[.pending] = 1
+            }
+            snapshot.add("orphans") { $0.orphaned = 1 }
+            snapshot.add("served") { $0.size[.pending] = 1 }
+            snapshot.servers = []
+        }
+        #expect(troubles.map(\.condition) == [.queueWithoutConsumers, .orphanedTasks, .queuePausedWithBacklog])
+    }
+
+    @Test("While Redis can't be read, troubles of queues go on; when it can, they are judged again")
+    mutating func unread() {
+        func unserved(_ snapshot: inout RedisSnapshot) {
+            snapshot.add("q") { $0.size[.pending] = 1 }
+            snapshot.servers = []
+        }
+        scene.run(seconds: 100) { snapshot, _ in unserved(&snapshot) }
+        let troubles = scene.run(seconds: 240, .unread("connection refused"))
+        #expect(
+            troubles.sentences == [
+                "Redis has been unreachable for 3 min: connection refused",
+                "q: no live server has served it for 95 s; 1 task waits",
+            ])
+        #expect(troubles.map(\.severity) == [.critical, .critical] && troubles.allSatisfy(\.isFiring))
+        #expect(scene.run(seconds: 5) { snapshot, _ in snapshot.add("q") }.isEmpty)
+    }
+}

@@ -1,0 +1,28 @@
+import Attention
+import Testing
+
+@testable import Web
+
+@Suite("The runbook as a page")
+struct RunbookPageTests {
+    @Test("Each condition has its section")
+    func sections() {
+        let page = String(decoding: RunbookPage.html, as: UTF8.self)
+        for condition in Condition.allCases {
+            #expect(page.contains("<h3 id=\"\(condition.runbook)\">"), "\(condition)")
+        }
+        #expect(!page.contains("**") && !page.contains("](") && !page.contains("`"))
+    }
+
+    @Test(
+        "Markdown becomes HTML, and markup in it is text",
+        arguments: [
+            ("# A b\n\ntext", "<h1 id=\"a-b\">A b</h1>\n<p>text</p>\n"), ("one\ntwo", "<p>one\ntwo</p>\n"),
+            ("**Cause.** *x* `a*b*<c>`", "<p><strong>Cause.</strong> <em>x</em> <code>a*b*&lt;c&gt;</code></p>\n"),
+            ("[Here](#here), [there](OTHER.md)", "<p><a href=\"#here\">Here</a>, there</p>\n"),
+            ("2 * 3 <script>", "<p>2 * 3 &lt;script&gt;</p>\n"), ("<a id=\"X\"></a>\n\n### X", "<h3 id=\"x\">X</h3>\n"),
+        ])
+    func markdown(text: String, html: String) {
+        #expect(RunbookPage.body(text) == html)
+    }
+}
