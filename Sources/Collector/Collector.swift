@@ -121,7 +121,8 @@ package final class Collector: Sendable {
         try redis?.start()
         let web = try Self.naming("metrics.listen") { () throws(ListenError) in
             try HTTPServer(
-                options.metricsListen, limits: webLimits, group: webGroup, responder: WebResponder(self),
+                options.metricsListen, limits: webLimits, group: webGroup,
+                responder: WebResponder(self, options.webAccess),
                 report: reportSocketFile)
         }
         servers.withLock { $0.web = web }

@@ -46,7 +46,7 @@ package struct OTLPResponder: HTTPResponder {
     ) {
         let intake = TraceIntake(
             bodyLimit: options.bodyLimit, attributes: attributes, sink: sink, counters: counters, relinker: relinker)
-        let token = options.bearerToken.map { BearerToken($0, reread: options.rereadBearerToken) }
+        let token = options.bearerToken.map { BearerToken(RequestSecret($0, reread: options.rereadBearerToken)) }
         http = TraceResponder(intake, token, options.cors)
         grpc = GRPCTraceResponder(intake, token)
     }

@@ -19,10 +19,12 @@ extension WebRoute {
     /// | `/-/healthy`, `/healthz` | 200 while the process serves; Redis and Tempo don't matter |
     /// | `/-/ready`, `/readyz`    | 200 once started, 503 with the reason                      |
     static let health =
-        [WebRoute(path: "/metrics") { metricsPage($0, $1) }]
-        + ["/-/healthy", "/healthz"].map { WebRoute(path: $0) { _, _ in .plain(.text(.ok, "healthy")) } }
+        [WebRoute(path: "/metrics", for: .machines) { metricsPage($0, $1) }]
+        + ["/-/healthy", "/healthz"].map {
+            WebRoute(path: $0, for: .everyone) { _, _ in .plain(.text(.ok, "healthy")) }
+        }
         + ["/-/ready", "/readyz"].map { path in
-            WebRoute(path: path) { _, state in
+            WebRoute(path: path, for: .everyone) { _, state in
                 .plain(state.unreadyReason().map { .text(.serviceUnavailable, $0) } ?? .text(.ok, "ready"))
             }
         }

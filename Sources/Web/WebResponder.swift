@@ -9,17 +9,22 @@ package typealias WebState = HealthState & QueueState & OverviewState
 /// The endpoints on `metrics.listen`: see the lists of `WebRoute`.
 package struct WebResponder: HTTPResponder {
     private let state: any WebState
+    private let access: WebAccess
+    private let routes: [WebRoute]
 
-    package init(_ state: any WebState) {
+    package init(_ state: any WebState, _ access: WebAccess = WebAccess()) {
         self.state = state
+        self.access = access
+        routes = WebRoute.all.filter { access.hasPages || $0.audience != .people }
     }
 
     package func judge(_ head: HTTPRequestHead, arrival: NIODeadline) -> HTTPVerdict {
         let path = head.path
-        guard let (route, rest) = WebRoute.find(path) else {
-            let all = WebRoute.all.map(\.path).joined(separator: ", ")
+        guard let (route, rest) = WebRoute.find(path, among: routes) else {
+            let all = routes.map(\.path).joined(separator: ", ")
             return .answer(.text(.notFound, "no such page; there are \(all)").secured)
         }
+        if let refusal = access.refusal(of: head.headers, route.audience) { return .answer(refusal.secured) }
         guard head.method == .GET || head.method == .HEAD else {
             return .answer(.methodNotAllowed("GET, HEAD").secured)
         }

@@ -7,7 +7,27 @@ import Text
 struct WebRoute: Sendable {
     /// As people write it. A name in braces at the end stands for the rest of the path, slashes included.
     let path: String
+    let audience: Audience
     let answer: @Sendable (WebQuestion, any WebState) -> WebAnswer
+
+    /// Who reads a route.
+    enum Audience {
+        /// Browsers and programs of people: the status page and the API.
+        case people
+        /// Prometheus.
+        case machines
+        /// Probes, without credentials.
+        case everyone
+    }
+
+    init(
+        path: String, for audience: Audience = .people,
+        answer: @escaping @Sendable (WebQuestion, any WebState) -> WebAnswer
+    ) {
+        self.path = path
+        self.audience = audience
+        self.answer = answer
+    }
 
     static let all = page + overview + queues + health
 
@@ -22,8 +42,8 @@ struct WebRoute: Sendable {
     }
 
     /// The route of a path; those that have no braces come first.
-    static func find(_ path: String) -> (route: WebRoute, rest: [UInt8])? {
-        for route in all {
+    static func find(_ path: String, among routes: [WebRoute]) -> (route: WebRoute, rest: [UInt8])? {
+        for route in routes {
             if let rest = route.rest(of: path) { return (route, Array(rest)) }
         }
         return nil

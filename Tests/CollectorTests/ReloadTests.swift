@@ -136,7 +136,9 @@ struct ReloadTests {
     @Test("A change of any other key is named in the log, for the next start", arguments: atStart)
     func named(named: NamedKey) throws {
         let key = named.key
-        let before = ["--redis-tls-cert-file=/a", "--tempo-tls-cert-file=/a"]
+        let before = [
+            "--redis-tls-cert-file=/a", "--tempo-tls-cert-file=/a", "--metrics-username=a", "--metrics-password=a",
+        ]
         let started = try settings(before)
         let log = LogLines()
         let parts = try Parts()

@@ -64,8 +64,10 @@ struct SettingsGoldenTests {
         // Paths of files are seen in the options of TLS only, because a part that is on would read the files.
         let isFile = ["ca-file", "cert-file", "key-file"].contains(where: key.name.hasSuffix)
         let certificate = isFile ? ["--redis-tls-cert-file=/c", "--tempo-tls-cert-file=/c"] : []
+        let isCredential = ["metrics.username", "metrics.password"].contains(key.name)
+        let credentials = isCredential ? ["--metrics-username=a", "--metrics-password=a"] : []
         func found(_ arguments: [String]) throws -> [String: String] {
-            let settings = try settings(everythingOn + certificate + arguments)
+            let settings = try settings(everythingOn + certificate + credentials + arguments)
             var found = fields(RedisTLSOptions(settings), "redis.tls")
             if isFile { found.merge(fields(ForwarderTLS(settings), "forwarder.tls")) { first, _ in first } }
             if !isFile { found.merge(fields(try CollectorOptions(settings))) { first, _ in first } }

@@ -23,6 +23,7 @@ package struct CollectorOptions: Sendable {
     var spoolDirectory: String
     var spool: SpoolOptions
     var metricsListen: [ListenAddress]
+    var webAccess: WebAccess
     var aggregator: TaskAggregatorOptions
     /// Also the names of Asynq's own exporter, on the text page.
     var hasAsynqmonNames: Bool
@@ -56,6 +57,7 @@ extension CollectorOptions {
             spoolDirectory: settings[\.spool.directory],
             spool: SpoolOptions(settings),
             metricsListen: settings[\.metrics.listen],
+            webAccess: WebAccess(settings),
             aggregator: TaskAggregatorOptions(settings, isForwarding: forwarder != nil),
             hasAsynqmonNames: settings[\.metrics.asynqmonNames],
             targetUtilization: settings[\.metrics.targetUtilization],

@@ -2,6 +2,7 @@ import HTTPService
 import Metrics
 import OTLP
 import WaitTime
+import Web
 
 /// `metrics.*`, and what is measured: the web endpoints and their numbers.
 struct MetricsKeys: KeySection {
@@ -15,6 +16,36 @@ struct MetricsKeys: KeySection {
             address of the machine, IPv6 and IPv4; unix:///path is a socket.
             """,
         page: "docs/RECEIVING.md#addresses")
+    let username = Key(
+        "metrics.username", .text, default: "", example: "prometheus",
+        help: """
+            The user that every web endpoint but the health checks asks for, by HTTP basic authentication, with metrics.password.
+            """,
+        page: "docs/SECURITY.md#who-may-read-the-web-endpoints")
+    let password = Key(
+        "metrics.password", .secret, default: "", example: "swordfish",
+        help: "The password of metrics.username. Keep it in a file, named by metrics.password-file.",
+        page: "docs/SECURITY.md#who-may-read-the-web-endpoints")
+    let bearerToken = Key(
+        "metrics.bearer-token", .secret, default: "", example: "swordfish",
+        help: """
+            The token that every web endpoint but the health checks asks for; with metrics.username set too, either will do.
+            """,
+        page: "docs/SECURITY.md#who-may-read-the-web-endpoints")
+    let pages = Key(
+        "metrics.pages", .flag, default: "true", example: "false",
+        help: """
+            Serves the status page and /api/v1. Set false where a reachable port is to have /metrics and the health checks only.
+            """,
+        page: "docs/SECURITY.md#who-may-read-the-web-endpoints")
+    let allowedHosts = Key(
+        "metrics.allowed-hosts", .list, default: "", example: "collector.example.com,*.svc",
+        help: """
+            The names under which browsers and autoscalers reach the status page and /api/v1, as in the header Host; \
+            *.example.com for subdomains, * for all. Addresses, localhost and the names in metrics.listen \
+            are always allowed.
+            """,
+        page: "docs/SECURITY.md#who-may-read-the-web-endpoints")
     let waitBuckets = Key(
         "metrics.wait-buckets", .buckets,
         default: "0.005,0.01,0.025,0.05,0.1,0.25,0.5,1,2.5,5,10,30,60,120,300,600,1800,3600", example: "0.1,1,10,60",
@@ -89,6 +120,37 @@ extension TaskAggregatorOptions {
         maxErrorTypes = settings[\.metrics.errorTypes]
         collectsWaits = isForwarding && settings[\.traces.waitSpan]
         countsProcessAtWaits = settings[\.metrics.waitProcessAt]
+    }
+}
+
+extension MetricsKeys {
+    static let rules = [
+        SettingRule.refuse(\.metrics.username, is: "needs metrics.password") { settings in
+            settings[\.metrics.username] != nil && settings[\.metrics.password] == nil
+        },
+        SettingRule.refuse(\.metrics.password, is: "needs metrics.username") { settings in
+            settings[\.metrics.username] == nil && settings[\.metrics.password] != nil
+        },
+    ]
+}
+
+extension WebAccess {
+    init(_ settings: Settings) {
+        func reread(_ path: KeyPath<KeyTable, Key<String?>>) -> (@Sendable () -> String?)? {
+            settings.secret(path).map { file in { @Sendable in file.current } }
+        }
+        let username = settings[\.metrics.username] ?? ""
+        let names = settings[\.metrics.listen].compactMap { address in
+            if case .tcp(let host, _) = address { host } else { nil }
+        }
+        self.init(
+            credentials: settings[\.metrics.password].map {
+                BasicCredentials(username: username, password: $0, reread: reread(\.metrics.password))
+            },
+            token: settings[\.metrics.bearerToken].map {
+                BearerToken(RequestSecret($0, reread: reread(\.metrics.bearerToken)))
+            },
+            hasPages: settings[\.metrics.pages], hosts: AllowedHosts(settings[\.metrics.allowedHosts] + names))
     }
 }
 

@@ -1,0 +1,65 @@
+package import HTTPService
+import NIOHTTP1
+import Platform
+
+/// Who may read the web endpoints, and which there are.
+package struct WebAccess: Sendable {
+    package var credentials: BasicCredentials?
+    package var token: BearerToken?
+    /// false: the metrics page and the health checks only.
+    package var hasPages: Bool
+    package var hosts: AllowedHosts
+
+    package init(
+        credentials: BasicCredentials? = nil, token: BearerToken? = nil, hasPages: Bool = true,
+        hosts: AllowedHosts = AllowedHosts()
+    ) {
+        self.credentials = credentials
+        self.token = token
+        self.hasPages = hasPages
+        self.hosts = hosts
+    }
+
+    /// Returns the refusal of a request; nil where its route may answer.
+    func refusal(of headers: HTTPHeaders, _ audience: WebRoute.Audience) -> HTTPResponse? {
+        if audience == .everyone { return nil }
+        if audience == .people, let host = headers.first(name: "host"), !hosts.contains(host) {
+            return .text(.forbidden, "this value of Host is not among metrics.allowed-hosts")
+        }
+        if credentials == nil && token == nil { return nil }
+        if credentials?.isIn(headers) == true || token?.isIn(headers) == true { return nil }
+        var response = HTTPResponse.text(.unauthorized, "a user and password or a bearer token is needed")
+        if credentials != nil {
+            response.headers.add(name: "WWW-Authenticate", value: "Basic realm=\"asynq-collector\", charset=\"UTF-8\"")
+        }
+        if token != nil { response.headers.add(name: "WWW-Authenticate", value: "Bearer realm=\"asynq-collector\"") }
+        return response
+    }
+}
+
+/// The values of `Host` that pages and the API answer to. A page of the web can make its own name point to this machine, and would read
+/// what its visitor may read; it can't do so with an address or with `localhost`, which are always allowed.
+package struct AllowedHosts: Sendable {
+    private let allowsAll: Bool
+    private let names: Set<String>
+    /// `.example.com` for `*.example.com`.
+    private let suffixes: [String]
+
+    /// - Parameter names: `name`, `*.name` for the subdomains, or `*` for all.
+    package init(_ names: [String] = []) {
+        let names = names.map { $0.lowercased() }
+        allowsAll = names.contains("*")
+        suffixes = names.filter { $0.hasPrefix("*.") }.map { String($0.dropFirst()) }
+        self.names = Set(names + ["localhost"])
+    }
+
+    /// - Parameter host: the value of the header, with or without a port.
+    func contains(_ host: String) -> Bool {
+        if allowsAll { return true }
+        guard let parsed = try? HostAndPort(host.lowercased()) else { return false }
+        var name = parsed.host
+        if host.hasPrefix("[") { return IPLiteral.isAddress(name) }
+        if name.hasSuffix(".") { name.removeLast() }
+        return names.contains(name) || IPLiteral.isAddress(name) || suffixes.contains { name.hasSuffix($0) }
+    }
+}
