@@ -115,6 +115,8 @@ let package = Package(
                 "Model", "Platform", "Metrics", "Spool", "Compression", "OTLP", "ProtobufWire", "TLSFiles", "CCurl",
                 logging,
             ]),
+        library("WebClient", ["CCurl"]),
+        library("Top", ["Text", "Model", "Platform", "JSON", "CLinux"]),
         library("Attention", ["Text", "Model"]),
         library(
             "Web",
@@ -126,7 +128,7 @@ let package = Package(
             "Collector",
             [
                 "Text", "Model", "Platform", "Metrics", "Redis", "AsynqRedis", "OTLP", "HTTPService", "SpanReceiver",
-                "WaitTime", "Attention", "Spool", "Forwarder", "Web", "AsynqDemo", "CYAML", logging,
+                "WaitTime", "Attention", "Spool", "Forwarder", "Web", "WebClient", "Top", "AsynqDemo", "CYAML", logging,
             ] + nio),
         library("AsynqDemo", ["Model", "Platform", "Redis", "AsynqRedis", "OTLP", "ProtobufWire", "CCurl"]),
         .executableTarget(
@@ -153,6 +155,9 @@ let package = Package(
         tests("WaitTime", ["Model", "Metrics", "OTLP"]),
         tests("Spool", ["Model", "Platform"]),
         tests("Forwarder", ["Model", "Platform", "Spool", "OTLP", "ProtobufWire", logging]),
+        tests("JSON", []),
+        tests("WebClient", []),
+        tests("Top", ["Model", "JSON"]),
         tests("Redis", ["Model", "Platform"]),
         tests("AsynqRedis", ["Model", "Platform", "ProtobufWire", "Redis"]),
         // These start redis-servers; scripts/test runs them apart from the unit tests.

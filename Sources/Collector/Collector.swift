@@ -118,7 +118,7 @@ package final class Collector: Sendable {
 
     package func start() throws {
         try tempo?.start()
-        try redis?.start()
+        try startReading()
         let web = try Self.naming("metrics.listen") { () throws(ListenError) in
             try HTTPServer(
                 options.metricsListen, limits: webLimits, group: webGroup,
@@ -126,7 +126,6 @@ package final class Collector: Sendable {
                 report: reportSocketFile)
         }
         servers.withLock { $0.web = web }
-        watchStatus()
         let responder = OTLPResponder(
             options.receiver, attributes: TaskAttributeTable(waitAttributes: options.waitAttributes),
             sink: ingestSink, counters: counters, relinker: redis?.relinker)
@@ -142,6 +141,12 @@ package final class Collector: Sendable {
         logStart()
     }
 
+    /// Reads Redis and judges what needs attention, without any listener.
+    func startReading() throws(SystemError) {
+        try redis?.start()
+        watchStatus()
+    }
+
     /// Records the queues that spans name, where no scrape does so, and judges what needs attention.
     private func watchStatus() {
         let eventLoop = webGroup.next()
@@ -154,10 +159,12 @@ package final class Collector: Sendable {
         }
         eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: .seconds(1)) { [weak self] task in
             guard let self else { return task.cancel() }
-            if watch.isJudgementDue {
-                watch.judge(redis: queries.reading, letters: newestDeadLetters, spans: spanPath)
-            }
+            if watch.isJudgementDue { judge() }
         }
+    }
+
+    func judge() {
+        watch.judge(redis: queries.reading, letters: newestDeadLetters, spans: spanPath)
     }
 
     private func logStart() {

@@ -85,7 +85,7 @@ def test_every_key_is_explained_by_its_name_its_flag_and_its_variable(key):
     assert (REPOSITORY / page.split("#")[0]).exists()
 
 
-@pytest.mark.parametrize("command", ["run", "scrape", "check-config", "demo", "completion", "help"])
+@pytest.mark.parametrize("command", ["run", "scrape", "check-config", "top", "healthcheck", "demo", "completion", "help"])
 def test_a_command_is_explained_in_both_ways(command):
     explained = run_once("help", command)
     assert (explained.returncode, explained.stderr) == (0, "")
@@ -118,7 +118,7 @@ def scripts(tmp_path_factory) -> dict[str, Path]:
 
 # What is typed, and what may be behind it.
 OFFERED = [
-    (["asynq-collector", ""], {"run", "scrape", "check-config", "demo", "completion", "help"}),
+    (["asynq-collector", ""], {"run", "scrape", "check-config", "top", "healthcheck", "demo", "completion", "help"}),
     (["asynq-collector", "che"], {"check-config"}),
     (["asynq-collector", "--redis-sentinel"],
      {"--redis-sentinel-username", "--redis-sentinel-password", "--redis-sentinel-password-file"}),

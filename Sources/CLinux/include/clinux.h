@@ -1,6 +1,7 @@
 // Calls of Linux and instructions of the CPU that Swift's Glibc module does not import.
 #pragma once
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,3 +31,22 @@ static inline void collector_prefetch(const void *bytes, size_t count) {
 /// not reach it; it gets SIGTERM when the calling thread ends, however that happens. Its output goes to /dev/null.
 /// Returns its pid, or -1 and errno.
 int collector_spawn(const char *path, char *const arguments[]);
+
+/// Takes the terminal for drawing: keys come one by one and are not echoed. Only one terminal is taken at a time.
+/// `enter` is written now; `leave` is written by `collector_terminal_close`, and before the process dies of a fault of its
+/// own (SIGSEGV, SIGILL, SIGABRT, …), together with the settings that the terminal had. `leave` must live as long as the
+/// process. An input that is no terminal is left alone. Returns 0, or -1 and errno.
+int collector_terminal_open(int input, int output, const char *enter, const char *leave);
+
+/// Gives the terminal back as it was; does nothing where none is taken. Async-signal-safe.
+void collector_terminal_close(void);
+
+/// The size of a terminal in cells; false where it is none, or does not tell.
+bool collector_terminal_size(int descriptor, int *columns, int *rows);
+
+/// A descriptor that can be read when one of the `signals`, which must be blocked, has come. -1 and errno where none can be
+/// made.
+int collector_signal_descriptor(const sigset_t *signals);
+
+/// The next signal of such a descriptor, 0 where none has come.
+int collector_next_signal(int descriptor);

@@ -5,7 +5,7 @@
 enum Command: String, CaseIterable, Sendable {
     case run, scrape
     case checkConfig = "check-config"
-    case demo, completion, reference, help, version
+    case top, healthcheck, demo, completion, reference, help, version
 
     /// Those that help and completions show.
     static let listed = allCases.filter { !$0.declaration.isHidden }
@@ -33,6 +33,8 @@ enum Command: String, CaseIterable, Sendable {
                     is allowed) and ends with exit code 2.
                     """,
                 takesKeys: true)
+        case .top: Self.topDeclaration
+        case .healthcheck: Self.healthcheckDeclaration
         case .demo:
             CommandDeclaration(
                 "show everything on this machine, with a Redis of its own",
@@ -72,6 +74,36 @@ enum Command: String, CaseIterable, Sendable {
         case .version: CommandDeclaration("print the version", isHidden: true)
         }
     }
+
+    // MARK: Those that ask a running collector
+
+    private static let url = CommandFlag(
+        "--url", "URL", help: "The collector to ask: http://host:port, https://user:pass@host/prefix or unix:///path.")
+
+    private static let topDeclaration = CommandDeclaration(
+        "show what needs attention and the queues, live in the terminal",
+        details: """
+            Asks the collector at --url, or else where metrics.listen says that it is. With --redis-url it reads Redis itself and \
+            needs no collector. In the view, ? lists the keys. Where standard output is no terminal, it prints a frame as text every \
+            five seconds. Exit code 1, and one line that says why, if nothing answers.
+            """,
+        flags: [
+            url,
+            CommandFlag("--once", nil, help: "Prints one frame as text and ends."),
+            CommandFlag("--json", nil, help: "With --once: prints the document of /api/v1/overview."),
+        ],
+        takesKeys: true)
+
+    private static let healthcheckDeclaration = CommandDeclaration(
+        "ask a running collector whether it is ready",
+        details: """
+            For containers that have no curl: exit code 0 and one line if /-/ready answers so, else 1. It asks the collector at \
+            --url, or else where metrics.listen says that it is.
+            """,
+        flags: [
+            url, CommandFlag("--live", nil, help: "Asks /-/healthy: whether it lives."),
+        ],
+        takesKeys: true)
 }
 
 struct CommandDeclaration: Sendable {

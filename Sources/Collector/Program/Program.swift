@@ -27,6 +27,8 @@ package enum Program {
         case .completion: return printText(invocation, of: Shell.self, \.completionScript)
         case .reference: return printText(invocation, of: ReferencePart.self, \.text)
         case .demo: return DemoCommand.run(invocation, environment: environment)
+        case .top: return TopCommand.run(invocation, environment: environment)
+        case .healthcheck: return HealthcheckCommand.run(invocation, environment: environment)
         case .run, .scrape, .checkConfig: break
         }
         let settings = Settings(flags: invocation.flags, environment: environment)
@@ -108,9 +110,9 @@ struct ProgramSignals {
     private var set = sigset_t()
 
     /// Must be made before the first thread is started.
-    init() {
+    init(_ signals: [Int32] = [SIGTERM, SIGINT, SIGHUP]) {
         sigemptyset(&set)
-        for signal in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&set, signal) }
+        for signal in signals { sigaddset(&set, signal) }
         pthread_sigmask(SIG_BLOCK, &set, nil)
     }
 

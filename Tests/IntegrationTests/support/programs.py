@@ -11,7 +11,7 @@ COLLECTOR = Path(os.environ.get("ASYNQ_COLLECTOR") or REPOSITORY / ".build" / "d
 
 # Program and the Debian package that brings it.
 NEEDED = {"redis-server": "redis-server", "promtool": "prometheus", "prometheus": "prometheus", "faketime": "faketime",
-          "chromium": "chromium", "amtool": "prometheus-alertmanager", "psql": "postgresql",
+          "chromium": "chromium", "tmux": "tmux", "amtool": "prometheus-alertmanager", "psql": "postgresql",
           "prometheus-redis-exporter": "prometheus-redis-exporter",
           "prometheus-postgres-exporter": "prometheus-postgres-exporter", "zsh": "zsh", "fish": "fish", "mandoc": "mandoc"}
 

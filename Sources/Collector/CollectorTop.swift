@@ -1,0 +1,57 @@
+import AsynqRedis
+import Attention
+import Glibc
+import Logging
+import Model
+import Platform
+import Top
+import Web
+
+/// What the terminal view shows, within the process.
+extension Collector {
+    /// The documents of the web endpoints, without asking over HTTP.
+    var topSource: TopSource {
+        { [self] question throws(TopFailure) in
+            let content = overviewContent
+            switch question {
+            case .overview: return OverviewDocument.json(content, since: nil).bytes
+            case .queue(let name):
+                guard let queue = content.rows.first(where: { $0.name.printable == name })?.name,
+                    let document = QueueDocument.json(content, queue)
+                else { throw TopFailure("no such queue") }
+                return document.bytes
+            }
+        }
+    }
+
+    /// Makes a collector that reads Redis and does nothing else. Returns once Redis was read.
+    ///
+    /// - Throws: why Redis can't be read.
+    static func readingRedis(_ options: CollectorOptions) throws(TopFailure) -> Collector {
+        guard let timeout = options.redis?.timeout else {
+            throw TopFailure("redis.url is none; there is nothing to read")
+        }
+        let collector: Collector
+        do {
+            // Log lines would spoil the picture; what is wrong stands in it.
+            let silence = RunCommand.loggerFactory(options, CollectorLogHandler.Level(.critical))
+            collector = try Collector(options, clock: .system, makeLogger: silence)
+            try collector.startReading()
+        } catch {
+            throw TopFailure("\(error)")
+        }
+        collector.awaitFirstScrape(for: timeout + .seconds(1))
+        if let reason = collector.queries.reading.unreadReason {
+            collector.stop(isStarted: false)
+            throw TopFailure(reason)
+        }
+        // The judgement at the start had nothing to go by.
+        collector.judge()
+        return collector
+    }
+
+    private func awaitFirstScrape(for patience: Duration) {
+        let deadline = clock.monotonic().advanced(by: patience)
+        while redis?.monitor.current.attempts == 0 && clock.monotonic() < deadline { usleep(10_000) }
+    }
+}

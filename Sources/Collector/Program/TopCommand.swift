@@ -1,0 +1,171 @@
+import Glibc
+import Model
+import Platform
+import Top
+import WebClient
+
+/// `top`: the live view of a running collector in a terminal. It asks for the document that the status page shows.
+enum TopCommand {
+    private static let interval = Duration.seconds(2)
+    /// Where a terminal can't be drawn on, frames follow one another as text.
+    private static let textInterval = Duration.seconds(5)
+    private static let timeout = Duration.seconds(5)
+
+    static func run(_ invocation: Invocation, environment: [(name: String, value: String)]) -> Int32 {
+        var invocation = invocation
+        let isOnce = invocation.value(of: "--once") != nil
+        let isJSON = invocation.value(of: "--json") != nil
+        if isJSON && !isOnce {
+            invocation.problems.append(ConfigurationProblem("--json goes with --once"))
+        }
+        let canDraw = !isOnce && TerminalKind.canDraw(environment)
+        // Before the first thread is made.
+        let signals = canDraw ? ProgramSignals(TopScreen.signals) : ProgramSignals()
+        do throws(TopFailure) {
+            guard let origin = try Origin(invocation, environment) else { return ExitCode.usage }
+            defer { origin.end() }
+            if isOnce { return try printOnce(origin.source, isJSON: isJSON, environment) }
+            var state = TopState()
+            state.clockText = { TopClock.local($0) }
+            state.show(try TopFeed.overview(origin.source), at: Clock.system.wall())
+            return canDraw
+                ? try draw(origin.source, state, environment) : printFrames(state, origin.source, signals, environment)
+        } catch {
+            Program.printError("asynq-collector: \(error.reason)")
+            return ExitCode.failure
+        }
+    }
+
+    /// Where the documents come from: a running collector, or Redis itself.
+    private struct Origin {
+        let source: TopSource
+        let end: () -> Void
+
+        /// nil where flags or configuration are wrong, which is then printed.
+        ///
+        /// - Throws: where Redis can't be read.
+        init?(_ invocation: Invocation, _ environment: [(name: String, value: String)]) throws(TopFailure) {
+            if invocation.flags.contains(where: { $0.name == "--redis-url" }) {
+                var invocation = invocation
+                if invocation.value(of: "--url") != nil {
+                    invocation.problems.append(ConfigurationProblem("--url and --redis-url: one of them"))
+                }
+                guard let options = TopCommand.redisOptions(invocation, environment) else { return nil }
+                let collector = try Collector.readingRedis(options)
+                source = collector.topSource
+                end = { collector.stop() }
+            } else {
+                guard let address = CollectorAddress.read(invocation, environment: environment) else { return nil }
+                source = try TopCommand.source(address)
+                end = {}
+            }
+        }
+    }
+
+    /// The keys of Redis count; nothing is received, stored or sent.
+    private static func redisOptions(
+        _ invocation: Invocation, _ environment: [(name: String, value: String)]
+    ) -> CollectorOptions? {
+        let settings = Settings(
+            flags: invocation.flags, environment: environment, defaults: [DefaultOverride(\.redis.interval, "2s")])
+        var options = Program.options(settings, besides: invocation.problems)
+        options?.forwarder = nil
+        options?.otlpListen = []
+        return options
+    }
+
+    /// Documents that are asked for over HTTP.
+    static func source(_ address: WebAddress) throws(TopFailure) -> TopSource {
+        let client: SharedWebClient
+        do throws(WebClient.Failure) {
+            client = try SharedWebClient(address, timeout: timeout)
+        } catch {
+            throw TopFailure(error.reason)
+        }
+        return { question throws(TopFailure) in
+            let answer: WebClient.Answer
+            do throws(WebClient.Failure) {
+                answer = try client.get(question.path)
+            } catch {
+                throw TopFailure("\(address.text) does not answer: \(error.reason)")
+            }
+            if answer.status == 200 { return answer.body }
+            let reason = answer.firstLine.isEmpty ? "" : ": \(TerminalText.escaped(answer.firstLine))"
+            throw TopFailure("\(address.text)\(question.path) answers \(answer.status)\(reason)")
+        }
+    }
+
+    private static func printOnce(
+        _ source: TopSource, isJSON: Bool, _ environment: [(name: String, value: String)]
+    ) throws(TopFailure) -> Int32 {
+        var text: String
+        if isJSON {
+            text = String(decoding: try source(.overview), as: UTF8.self)
+            if !text.hasSuffix("\n") { text += "\n" }
+        } else {
+            var state = TopState()
+            state.clockText = { TopClock.local($0) }
+            state.show(try TopFeed.overview(source), at: Clock.system.wall())
+            text = frameText(state, environment)
+        }
+        return TerminalOutput.write(text) ? ExitCode.ok : ExitCode.failure
+    }
+
+    private static func draw(
+        _ source: @escaping TopSource, _ state: TopState, _ environment: [(name: String, value: String)]
+    ) throws(TopFailure) -> Int32 {
+        do throws(SystemError) {
+            let feed = try TopFeed(source, every: interval, clock: .system)
+            try feed.start()
+            defer { feed.stop() }
+            var screen = TopScreen(feed, state, looks: TerminalKind.looks(environment), clock: .system)
+            _ = try screen.run { _ in true }
+            return ExitCode.ok
+        } catch {
+            throw TopFailure(error.description)
+        }
+    }
+
+    private static func printFrames(
+        _ state: TopState, _ source: TopSource, _ signals: ProgramSignals,
+        _ environment: [(name: String, value: String)]
+    ) -> Int32 {
+        var state = state
+        while true {
+            if !TerminalOutput.write(frameText(state, environment) + "\n") { return ExitCode.failure }
+            if signals.wait(timeout: textInterval) != nil { return ExitCode.ok }
+            do throws(TopFailure) {
+                state.show(try TopFeed.overview(source), at: Clock.system.wall())
+            } catch {
+                state.recordFailure(error.reason)
+            }
+        }
+    }
+
+    /// A frame with all queues, as wide as the terminal, or as `COLUMNS` or 80 where there is none.
+    static func frameText(_ state: TopState, _ environment: [(name: String, value: String)]) -> String {
+        let wished = environment.first { $0.name == "COLUMNS" }.flatMap { Int($0.value) }
+        let columns = TerminalOutput.size?.columns ?? wished.map { min(max($0, 20), 1000) } ?? 80
+        let frame = TopFrame(state, columns: columns, rows: nil, at: Clock.system.wall())
+        return FrameWriter(TerminalKind.looks(environment)).text(frame.lines)
+    }
+}
+
+/// What standard output is, as far as the environment tells.
+enum TerminalKind {
+    /// Whether frames can be drawn in place.
+    static func canDraw(_ environment: [(name: String, value: String)]) -> Bool {
+        isatty(STDOUT_FILENO) != 0 && !["", "dumb"].contains(value("TERM", environment))
+    }
+
+    static func looks(_ environment: [(name: String, value: String)]) -> FrameWriter.Looks {
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].lazy.map { value($0, environment) }.first { !$0.isEmpty } ?? ""
+        let isUTF8 = locale.lowercased().contains("utf-8") || locale.lowercased().contains("utf8")
+        return FrameWriter.Looks(
+            hasColours: canDraw(environment) && value("NO_COLOR", environment).isEmpty, isUTF8: isUTF8)
+    }
+
+    private static func value(_ name: String, _ environment: [(name: String, value: String)]) -> String {
+        environment.first { $0.name == name }?.value ?? ""
+    }
+}

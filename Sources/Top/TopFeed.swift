@@ -1,0 +1,128 @@
+import JSON
+import Model
+package import Platform
+import Synchronization
+import Text
+
+/// A document that the view shows.
+package enum TopQuestion: Sendable {
+    case overview
+    /// Of the queue that the overview names so.
+    case queue(String)
+
+    /// Where a collector serves it.
+    package var path: String {
+        switch self {
+        case .overview: "/api/v1/overview"
+        case .queue(let name): "/api/v1/queues/" + PercentCoding.encode(name, plain: .unreserved)
+        }
+    }
+}
+
+/// Gets a document, JSON. Called on the feed's thread, where it may block.
+package typealias TopSource = @Sendable (_ question: TopQuestion) throws(TopFailure) -> [UInt8]
+
+/// Why there is no document.
+package struct TopFailure: Error, Sendable, Equatable {
+    package let reason: String
+
+    package init(_ reason: String) {
+        self.reason = reason
+    }
+}
+
+/// Asks for the documents at an interval, on a thread of its own, so that keys are answered while a question waits.
+package final class TopFeed: Sendable {
+    package enum News: Sendable {
+        case overview(TopDocument)
+        case queue(name: String, TopQueueDocument)
+        case failure(String)
+    }
+
+    private struct State {
+        var openQueue: String?
+        var news: [News] = []
+        var isStopping = false
+    }
+
+    private let source: TopSource
+    private let interval: Duration
+    private let clock: Clock
+    private let state = Mutex(State())
+    private let wake: Waker
+    /// Readable while there are news.
+    package let arrival: Waker
+
+    /// - Throws: where the system has no room for a waker.
+    package init(_ source: @escaping TopSource, every interval: Duration, clock: Clock) throws(SystemError) {
+        self.source = source
+        self.interval = interval
+        self.clock = clock
+        wake = try Waker()
+        arrival = try Waker()
+    }
+
+    /// - Throws: where the system has no room for a thread.
+    package func start() throws(SystemError) {
+        _ = try OSThread(name: "top") { [self] in
+            while !state.withLock({ $0.isStopping }) {
+                round()
+                wake.sleep(until: clock.monotonic().advanced(by: interval), clock: clock)
+            }
+        }
+    }
+
+    /// The thread ends after the question that it waits for.
+    package func stop() {
+        state.withLock { $0.isStopping = true }
+        wake.wake()
+    }
+
+    /// Asks for this queue as well, at once; nil: for none.
+    package func open(_ queue: String?) {
+        state.withLock { $0.openQueue = queue }
+        wake.wake()
+    }
+
+    package func takeNews() -> [News] {
+        state.withLock { state in
+            defer { state.news = [] }
+            return state.news
+        }
+    }
+
+    private func round() {
+        do throws(TopFailure) {
+            report(.overview(try Self.overview(source)))
+            guard let name = state.withLock({ $0.openQueue }) else { return }
+            // What the overview says of the queue is shown where there is no more.
+            if let document = try? Self.document(source, .queue(name)) {
+                report(.queue(name: name, TopQueueDocument(document)))
+            }
+        } catch {
+            report(.failure(error.reason))
+        }
+    }
+
+    private func report(_ news: News) {
+        state.withLock { $0.news.append(news) }
+        arrival.wake()
+    }
+
+    /// - Throws: where no answer came, or none that can be read.
+    package static func overview(_ source: TopSource) throws(TopFailure) -> TopDocument {
+        TopDocument(try document(source, .overview))
+    }
+
+    private static func document(_ source: TopSource, _ question: TopQuestion) throws(TopFailure) -> JSONValue {
+        let bytes = try source(question)
+        let value: JSONValue
+        do throws(JSONError) {
+            value = try JSONValue(parsing: bytes)
+        } catch {
+            throw TopFailure("\(question.path) is no JSON: \(error.reason.rawValue) (byte \(error.offset))")
+        }
+        guard case .object = value else { throw TopFailure("\(question.path) is no object of JSON") }
+        return value
+    }
+}
