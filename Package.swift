@@ -156,6 +156,7 @@ let package = Package(
         tests("Spool", ["Model", "Platform"]),
         tests("Forwarder", ["Model", "Platform", "Spool", "OTLP", "ProtobufWire", logging]),
         tests("JSON", []),
+        tests("AsynqDemo", []),
         tests("WebClient", []),
         tests("Top", ["Model", "JSON"]),
         tests("Redis", ["Model", "Platform"]),

@@ -53,6 +53,12 @@ struct AsynqStore {
         try run(commands)
     }
 
+    func resume(_ queue: String) throws(RedisError) {
+        var commands = RedisPipeline()
+        commands.add("DEL", AsynqKeys.queue(QueueName(queue), "paused"))
+        try run(commands)
+    }
+
     // MARK: Worker
 
     /// The id of the next task of the queue, now active and leased; nil when it is empty or paused.
@@ -148,6 +154,15 @@ struct AsynqStore {
             }
             try run(commands)
         }
+    }
+
+    /// The ids of active tasks whose lease has expired: their worker is gone.
+    func orphans(_ queue: String) throws(RedisError) -> [String] {
+        var look = RedisPipeline()
+        look.add(
+            "ZRANGEBYSCORE", AsynqKeys.queue(QueueName(queue), "lease"), "-inf".bytes, String(nowSeconds).bytes)
+        let expired = try connection.roundTrip(look, deadline: deadline)[0].elements ?? []
+        return expired.compactMap(\.bytes).map { String(decoding: $0, as: UTF8.self) }
     }
 
     /// Completed tasks whose retention is over are deleted, at most 100 a call.

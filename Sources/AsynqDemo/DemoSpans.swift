@@ -20,7 +20,7 @@ struct DemoSpan {
     let start: WallTime
     let end: WallTime
     var attributes: [(String, Value)]
-    var error: String?
+    var failure: DemoTaskKind.Failure?
 
     /// OTLP `Span`.
     var encoded: [UInt8] {
@@ -33,14 +33,25 @@ struct DemoSpan {
         writer.fixed64(7, UInt64(start.nanoseconds))
         writer.fixed64(8, UInt64(end.nanoseconds))
         for (key, value) in attributes { writer.message(9, Self.keyValue(key, value)) }
-        if let error {
+        if let failure {
+            writer.message(11, exceptionEvent(failure))
             writer.message(15) {
-                $0.string(2, error)
+                $0.string(2, failure.message)
                 $0.varint(3, 2)
             }
         }
         // W3C flags: sampled.
         writer.fixed32(16, 0x101)
+        return writer.bytes
+    }
+
+    /// OTLP `Span.Event`, as OpenTelemetry's conventions for exceptions have it.
+    private func exceptionEvent(_ failure: DemoTaskKind.Failure) -> [UInt8] {
+        var writer = WireWriter()
+        writer.fixed64(1, UInt64(end.nanoseconds))
+        writer.string(2, "exception")
+        writer.message(3, Self.keyValue("exception.type", .string(failure.type)))
+        writer.message(3, Self.keyValue("exception.message", .string(failure.message)))
         return writer.bytes
     }
 

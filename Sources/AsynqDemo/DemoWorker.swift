@@ -10,7 +10,7 @@ struct RunningTask {
     let origin: TaskOrigin
     let start: WallTime
     let end: MonotonicTime
-    let error: String?
+    let failure: DemoTaskKind.Failure?
 }
 
 /// What the producer knew of a task: its trace and its times. (A real worker reads the trace from the task's headers; the
@@ -27,18 +27,20 @@ struct TaskOrigin {
 struct DemoWorker {
     private static let retrySeconds: ClosedRange<Int64> = 2...8
 
-    private let plan: DemoServerPlan
+    let plan: DemoServerPlan
     private(set) var info: ServerInfo
     private var running: [RunningTask] = []
 
     init(_ plan: DemoServerPlan, id: String, clock: Clock) {
         self.plan = plan
         info = ServerInfo(
-            host: "demo", pid: Int64.random(in: 1000...30_000), id: id, concurrency: Int64(plan.concurrency),
+            host: plan.host, pid: Int64.random(in: 1000...30_000), id: id, concurrency: Int64(plan.concurrency),
             queues: plan.queues, startedAtSeconds: clock.wall().wholeSeconds, activeWorkers: 0)
     }
 
     var queueNames: [String] { plan.queues.map(\.name) }
+
+    var runningCount: Int { running.count }
 
     mutating func beat(_ store: AsynqStore) throws(RedisError) {
         info.activeWorkers = Int64(running.count)
@@ -51,7 +53,7 @@ struct DemoWorker {
 
     /// Takes tasks while a slot is free, `slowdown` times slower than they should be.
     mutating func takeTasks(
-        _ store: AsynqStore, _ tasks: inout DemoTasks, clock: Clock, slowdown: Double
+        _ store: AsynqStore, _ tasks: inout DemoTasks, clock: Clock, slowdown: Double, mailServerFails: Bool
     ) throws(RedisError) {
         while running.count < plan.concurrency {
             guard let task = try next(store, &tasks) else { return }
@@ -59,12 +61,13 @@ struct DemoWorker {
             // Log-normal, as run times are: the sum of uniform numbers is near enough to a normal one.
             let normal = (0..<12).reduce(-6.0) { sum, _ in sum + Double.random(in: 0..<1) }
             let seconds = kind.meanSeconds * slowdown * exponential(0.5 * normal)
-            let failed = Double.random(in: 0..<1) < kind.failureShare
+            let failureShare = mailServerFails && kind.queue == "emails" ? 0.85 : kind.failureShare
+            let failed = Double.random(in: 0..<1) < failureShare
             running.append(
                 RunningTask(
                     message: task.message, kind: kind, origin: task.origin, start: clock.wall(),
                     end: clock.monotonic().advanced(by: .seconds(seconds)),
-                    error: failed ? kind.errors.randomElement() : nil))
+                    failure: task.fate ?? (failed ? kind.failures.randomElement() : nil)))
         }
     }
 
@@ -94,8 +97,8 @@ struct DemoWorker {
         var spans: [DemoSpan] = []
         for task in done {
             let end = clock.wall()
-            if let error = task.error {
-                try fail(task, error, store, &tasks, clock: clock)
+            if let failure = task.failure {
+                try Self.fail(task.message, failure.message, store, &tasks, clock: clock)
             } else {
                 try store.complete(task.message)
                 tasks.remove(task.message.id)
@@ -105,16 +108,17 @@ struct DemoWorker {
         return spans
     }
 
-    private func fail(
-        _ task: RunningTask, _ error: String, _ store: AsynqStore, _ tasks: inout DemoTasks, clock: Clock
+    /// Ends an attempt with an error: the task is tried again, or is dead.
+    static func fail(
+        _ failed: TaskMessage, _ error: String, _ store: AsynqStore, _ tasks: inout DemoTasks, clock: Clock
     ) throws(RedisError) {
         let now = clock.wall().wholeSeconds
-        var message = task.message
+        var message = failed
         let isDead = message.retried >= message.retry
         if !isDead { message.retried += 1 }
         message.errorMessage = error
         message.lastFailedAt = now
-        try store.fail(message, retryAtSeconds: isDead ? nil : now + Int64.random(in: Self.retrySeconds))
+        try store.fail(message, retryAtSeconds: isDead ? nil : now + Int64.random(in: retrySeconds))
         if isDead { tasks.remove(message.id) } else { tasks.update(message) }
     }
 
@@ -134,12 +138,31 @@ struct DemoWorker {
         let processSpan = DemoSpan(
             name: "process \(task.message.queue)", kind: .consumer, reference: process,
             parent: task.origin.producer.span,
-            start: task.start, end: end, attributes: attributes, error: task.error)
-        let work = DemoSpan(
-            name: task.kind.work, kind: .client, reference: SpanReference(trace: process.trace, span: .random),
-            parent: process.span, start: task.start, end: end, attributes: [("peer.service", .string("demo"))],
-            error: task.error)
-        return [work, processSpan]
+            start: task.start, end: end, attributes: attributes, failure: task.failure)
+        return steps(of: task, within: process, end: end) + [processSpan]
+    }
+
+    /// The spans of what the task did, one after the other. An attempt that fails ends in the longest of them.
+    private func steps(of task: RunningTask, within process: SpanReference, end: WallTime) -> [DemoSpan] {
+        let length = Double(end.nanoseconds(since: task.start))
+        var spans: [DemoSpan] = []
+        var start = task.start
+        let longest = task.kind.steps.map(\.share).max() ?? 1
+        for step in task.kind.steps {
+            let isFailed = task.failure != nil && step.share == longest
+            let isLast = isFailed || spans.count == task.kind.steps.count - 1
+            let stepEnd =
+                isLast
+                ? end : WallTime(nanoseconds: min(end.nanoseconds, start.nanoseconds + Int64(length * step.share)))
+            spans.append(
+                DemoSpan(
+                    name: step.name, kind: .client, reference: SpanReference(trace: process.trace, span: .random),
+                    parent: process.span, start: start, end: stepEnd,
+                    attributes: [("peer.service", .string("demo"))], failure: isFailed ? task.failure : nil))
+            if isLast { break }
+            start = stepEnd
+        }
+        return spans
     }
 }
 

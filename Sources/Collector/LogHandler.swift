@@ -26,13 +26,18 @@ package struct CollectorLogHandler: LogHandler {
     private let level: Level
     private let isJSON: Bool
     private let clock: Clock
+    /// Takes the lines in the place of standard error.
+    private let sink: (@Sendable (String) -> Void)?
 
     package var metadata: Logger.Metadata = [:]
 
-    package init(label: String, level: Level, format: LogFormat, clock: Clock) {
+    package init(
+        label: String, level: Level, format: LogFormat, clock: Clock, sink: (@Sendable (String) -> Void)? = nil
+    ) {
         self.label = label
         self.level = level
         self.clock = clock
+        self.sink = sink
         switch format {
         case .json: isJSON = true
         case .text: isJSON = false
@@ -53,6 +58,7 @@ package struct CollectorLogHandler: LogHandler {
     package func log(event: LogEvent) {
         var fields = metadata
         if let more = event.metadata { fields.merge(more) { $1 } }
+        if let sink { return sink("\(label): \(event.message)\(pairs(fields))") }
         let bytes = Array((line(event.level, "\(event.message)", fields) + "\n").utf8)
         // One write per line, so that lines of several threads don't mix. A closed standard error is nobody's problem.
         _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
@@ -73,7 +79,10 @@ package struct CollectorLogHandler: LogHandler {
     }
 
     private func text(_ level: Logger.Level, _ message: String, _ fields: Logger.Metadata) -> String {
-        let rest = fields.sorted { $0.key < $1.key }.map { " \($0.key)=\(JSONString.quoted("\($0.value)"))" }.joined()
-        return "\(clock.wall().rfc3339) \(level) \(label): \(message)\(rest)"
+        "\(clock.wall().rfc3339) \(level) \(label): \(message)\(pairs(fields))"
+    }
+
+    private func pairs(_ fields: Logger.Metadata) -> String {
+        fields.sorted { $0.key < $1.key }.map { " \($0.key)=\(JSONString.quoted("\($0.value)"))" }.joined()
     }
 }

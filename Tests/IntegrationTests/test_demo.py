@@ -1,5 +1,6 @@
 """`demo`: the whole thing on one machine, and nothing left of it afterwards."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from support.deadline import SECONDS, eventually
 from support.http_client import Endpoint
 from support.metrics_page import MetricsPage, assert_balanced
 from support.ports import free_port
+from support.tmux import Tmux
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +25,8 @@ class Demo:
     def __init__(self, directory: Path, *extra_flags: str):
         self.temporary = directory / "t"
         self.temporary.mkdir()
-        self._web = Endpoint(port=(port := free_port()))
+        self.port = port = free_port()
+        self._web = Endpoint(port=port)
         # Files: a pipe that nobody reads would stop the demo when it is full.
         self._stdout, self._stderr = directory / "demo.out", directory / "demo.err"
         command = [str(COLLECTOR), "demo", "--metrics-listen", f"127.0.0.1:{port}", *extra_flags]
@@ -52,11 +55,14 @@ class Demo:
 
         return eventually("queues and waits on the page of the demo", check)
 
+    def stdout(self) -> str:
+        return self._stdout.read_text(encoding="utf-8")
+
     def end(self) -> str:
         """What it printed; it must end well, and in time."""
         code = self.process.wait(SECONDS)
         assert code == 0, f"expected exit code 0, got {code}; {self._stderr.read_text()}"
-        return self._stdout.read_text(encoding="utf-8")
+        return self.stdout()
 
     def assert_nothing_left(self) -> None:
         left = [str(path.relative_to(self.temporary)) for path in self.temporary.rglob("*")]
@@ -109,3 +115,84 @@ def test_a_bearer_token_is_the_workers_too(tmp_path):
     with Demo(tmp_path, "--duration", "6s", "--otlp-bearer-token", "secret") as demo:
         demo.page_with_waits()
         demo.end()
+
+
+# --- The story, and what the terminal shows -------------------------------------------------------------------------
+
+# In this order; a round of the story takes three minutes.
+STORY = ("the newsletter goes out", "the mail server fails", "the mail server works again", "a dead letter in reports",
+         "imports is paused", "imports is resumed", "worker-2 is killed while it runs", "a new worker-2 starts",
+         "the trace backend goes down", "the trace backend is back", "the recoverer takes back")
+
+
+def overview(port: int) -> dict:
+    return json.loads(http_client.ask(Endpoint(port=port), "GET", "/api/v1/overview").body)
+
+
+def queue(port: int, name: str) -> dict:
+    return next(queue for queue in overview(port)["queues"] if queue["queue"] == name)
+
+
+@pytest.mark.timeout(400)
+def test_the_story_is_told_and_seen_on_the_page(tmp_path):
+    with Demo(tmp_path) as demo:
+        port = demo.port
+        demo.page_with_waits()
+
+        def told(event: str, seconds: float = 60):
+            eventually(event, lambda: event in demo.stdout(), seconds=seconds, every=0.2)
+
+        told("the newsletter goes out")
+        eventually("a burst of emails", lambda: queue(port, "emails")["pending"] > 100, every=0.2)
+        told("the mail server fails")
+        eventually("retries", lambda: queue(port, "emails")["retry"] > 5, every=0.2)
+        told("a dead letter in reports")
+        eventually("the dead letter", lambda: any("out of memory" in letter["error"] and letter["trace_id"]
+                                                  for letter in overview(port)["dead_letters"]), every=0.2)
+        errors = {letter["error"] for letter in overview(port)["dead_letters"] if letter["queue"] == "emails"}
+        assert len(errors) == 2, errors
+        told("imports is paused")
+        eventually("a paused queue", lambda: queue(port, "imports")["paused"] and queue(port, "imports")["pending"] > 5, every=0.2)
+        told("imports is resumed")
+        eventually("it runs again", lambda: not queue(port, "imports")["paused"], every=0.2)
+        told("worker-2 is killed while it runs")
+        eventually("two servers are left", lambda: len(overview(port)["servers"]) == 2, every=0.2)
+        told("the trace backend goes down")
+        eventually("the spool fills", lambda: overview(port)["spool"]["bytes"] > 50_000 and overview(port)["forwarder"]["up"] is False,
+                   every=0.2)
+        # Leases last 30 s.
+        eventually("orphans", lambda: queue(port, "emails")["orphaned"] + queue(port, "thumbnails")["orphaned"]
+                   + queue(port, "reports")["orphaned"] > 0, every=0.2)
+        told("the trace backend is back")
+        eventually("the spool drains", lambda: overview(port)["forwarder"]["up"] and overview(port)["spans"]["in_spool"] < 300, every=0.2)
+        told("the recoverer takes back")
+        eventually("no orphans", lambda: sum(queue["orphaned"] for queue in overview(port)["queues"]) == 0, every=0.2)
+        said = demo.stdout()
+        assert [said.index(event) for event in STORY] == sorted(said.index(event) for event in STORY)
+        totals = overview(port)["spans"]
+        assert totals["refused"] == {} and totals["dropped"] == {}, totals
+        demo.process.send_signal(signal.SIGINT)
+        demo.end()
+        demo.assert_nothing_left()
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)], ids=str)
+def test_a_terminal_shows_the_view_the_addresses_and_the_story(tmp_path, size):
+    temporary = tmp_path / "t"
+    temporary.mkdir()
+    port = free_port()
+    script = f"{COLLECTOR} demo --metrics-listen 127.0.0.1:{port}; echo ended $?; read line"
+    with Tmux("sh", "-c", script, columns=size[0], rows=size[1], env={"TMPDIR": str(temporary)}) as terminal:
+        eventually("the queues", lambda: "thumbnails" in terminal.text() and "q quit" in terminal.screen()[-1])
+        eventually("the story", lambda: "the newsletter goes out" in terminal.text())
+        screen = terminal.screen()
+        assert screen[0] == f"page   http://127.0.0.1:{port}/"
+        assert len(screen) == size[1] and max(map(len, screen)) <= size[0]
+        for name in ("default", "emails", "imports", "payments", "reports", "thumbnails"):
+            assert any(name in line.split() for line in screen), f"{name} is missing in\n" + "\n".join(screen)
+        terminal.press("/", "p", "a", "y", "Enter")
+        eventually("a filter", lambda: "1 of 6 queues" in terminal.screen()[-1])
+        terminal.press("q")
+        eventually("the end", lambda: "ended 0" in terminal.text())
+        assert terminal.is_restored and "nothing is left behind" in terminal.text()
+    assert list(temporary.iterdir()) == []

@@ -1,20 +1,15 @@
 import AsynqDemo
 import AsynqRedis
-import Attention
 import Glibc
 import HTTPService
 import Model
 import Platform
 import Redis
 import SpanReceiver
-import Text
-import Web
 
 /// `demo`: the whole thing on this machine. A redis-server of its own, a producer and workers that use it as Asynq does
-/// and report spans, the collector with all its endpoints, and a table in the terminal. Leaves nothing behind.
+/// and report spans, the collector with all its endpoints, and the view of `top` in the terminal. Leaves nothing behind.
 enum DemoCommand {
-    private static let tableInterval = Duration.seconds(3)
-
     private struct Flags {
         var duration: Duration?
         var tasksPerSecond = 25.0
@@ -40,6 +35,7 @@ enum DemoCommand {
     }
 
     static func run(_ invocation: Invocation, environment: [(name: String, value: String)]) -> Int32 {
+        let view = DemoView(environment)
         let flags = Flags(invocation)
         let directory: String
         do {
@@ -53,7 +49,7 @@ enum DemoCommand {
         var defaults = [
             DefaultOverride(\.redis.url, "unix://" + redisSocket), DefaultOverride(\.redis.interval, "1s"),
             DefaultOverride(\.otlp.socket, directory + "/otlp.sock"), DefaultOverride(\.otlp.listen, "none"),
-            DefaultOverride(\.spool.directory, directory + "/spool"), DefaultOverride(\.log.level, "warning"),
+            DefaultOverride(\.spool.directory, directory + "/spool"), DefaultOverride(\.log.level, view.logLevel),
         ]
         var settings = Settings(flags: invocation.flags, environment: environment, defaults: defaults)
         let listen = settings.setting(\.metrics.listen)
@@ -69,9 +65,15 @@ enum DemoCommand {
         if settings[\.otlp.socket] == nil {
             problems.append(settings.problem(\.otlp.socket, is: "the demo's workers send to the socket"))
         }
-        guard let options = Program.options(settings, besides: problems) else { return ExitCode.usage }
         do {
-            try run(options, flags, directory: directory, redisSocket: redisSocket)
+            let backend = settings.setting(\.tempo.endpoint).origin == .default ? try DemoTraceBackend() : nil
+            defer { backend?.stop() }
+            if let backend {
+                defaults += traceDefaults(backend, tasksPerSecond: flags.tasksPerSecond)
+                settings = Settings(flags: invocation.flags, environment: environment, defaults: defaults)
+            }
+            guard let options = Program.options(settings, besides: problems) else { return ExitCode.usage }
+            try run(options, flags, backend, view, directory: directory, redisSocket: redisSocket)
             return ExitCode.ok
         } catch {
             Program.printError("asynq-collector: demo: \(error)")
@@ -79,35 +81,35 @@ enum DemoCommand {
         }
     }
 
+    /// Small enough that an outage of seconds is seen in the spool, and quick to send again.
+    private static func traceDefaults(_ backend: DemoTraceBackend, tasksPerSecond: Double) -> [DefaultOverride] {
+        let spoolBytes = max(8 << 20, Int(tasksPerSecond * 320_000))
+        return [
+            DefaultOverride(\.tempo.endpoint, backend.endpoint), DefaultOverride(\.tempo.retryMax, "4s"),
+            DefaultOverride(\.spool.maxBytes, "\(spoolBytes)"),
+        ]
+    }
+
     private static func run(
-        _ options: CollectorOptions, _ flags: Flags, directory: String, redisSocket: String
+        _ options: CollectorOptions, _ flags: Flags, _ backend: DemoTraceBackend?, _ view: DemoView,
+        directory: String, redisSocket: String
     ) throws {
         let spanSocket = options.otlpListen.lazy.flatMap(\.addresses).compactMap(\.unixPath).first ?? ""
-        let signals = ProgramSignals()
         let clock = Clock.system
         let redis = try startRedis(directory: directory, socket: redisSocket, clock: clock)
         defer { redis.terminate() }
         let level = CollectorLogHandler.Level(options.logLevel)
-        let collector = try Collector(options, clock: clock, makeLogger: RunCommand.loggerFactory(options, level))
+        let collector = try Collector(
+            options, clock: clock, makeLogger: RunCommand.loggerFactory(options, level, sink: view.logSink))
         defer { collector.stop() }
         try collector.start()
         let workload = try DemoWorkload(
             redisSocket: redisSocket, spanSocket: spanSocket, bearerToken: options.receiver.bearerToken,
-            tasksPerSecond: flags.tasksPerSecond, clock: clock)
+            tasksPerSecond: flags.tasksPerSecond, setBackend: backend?.setUp,
+            clock: clock)
         defer { workload.stop() }
         try workload.start()
-        printIntroduction(collector, spanSocket: spanSocket)
-        let end = flags.duration.map { clock.monotonic().advanced(by: $0) }
-        while true {
-            let now = clock.monotonic()
-            let pause = min(tableInterval, end?.duration(since: now) ?? tableInterval)
-            let signal = signals.wait(timeout: pause)
-            printTable(collector, workload)
-            if signal != nil { break }
-            if let reason = workload.failureReason { throw RedisError(.server, "the workload ended: \(reason)") }
-            if let end, clock.monotonic() >= end { break }
-        }
-        printLine("stopping; nothing is left behind")
+        try view.show(collector, workload, until: flags.duration.map { clock.monotonic().advanced(by: $0) })
     }
 
     private static func temporaryDirectory(_ environment: [(name: String, value: String)]) throws(SystemError) -> String
@@ -154,47 +156,5 @@ enum DemoCommand {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) != 0
             }
         }
-    }
-
-    // MARK: The terminal
-
-    private static func printIntroduction(_ collector: Collector, spanSocket: String) {
-        let web = collector.webAddress
-        printLine("asynq-collector \(BuildInfo.version) demo: a redis-server, a producer and three workers of its own")
-        printLine("  status page   http://\(web)/")
-        printLine("  metrics       http://\(web)/metrics")
-        printLine("  spans         \(spanSocket) (OTLP/HTTP)")
-        printLine("  forwarder     \(collector.forwarderState)")
-        printLine("  end           Ctrl-C")
-    }
-
-    private static func printTable(_ collector: Collector, _ workload: DemoWorkload) {
-        let header = ["queue", "pending", "active", "sched", "retry", "archived", "oldest", "wait p50", "p95", "p99"]
-        let states: [TaskState] = [.pending, .active, .scheduled, .retry, .archived]
-        let rows = collector.queries.rows.map { row -> [String] in
-            let counts = states.map { row.snapshot?.size[$0].map(String.init) ?? "-" }
-            let age = row.snapshot?.latencyNanoseconds.map { humanSeconds(Double($0) / 1e9) } ?? "-"
-            let waits = row.wait?.map { humanSeconds($0) } ?? ["-", "-", "-"]
-            return [row.name.text + (row.snapshot?.isPaused == true ? " (paused)" : "")] + counts + [age] + waits
-        }
-        let table = [header] + rows
-        let widths = header.indices.map { column in table.map { $0[column].count }.max() ?? 0 }
-        printLine("")
-        for row in table {
-            let cells = zip(row, widths).enumerated().map { index, cell in
-                let padding = String(repeating: " ", count: cell.1 - cell.0.count)
-                return index == 0 ? cell.0 + padding : padding + cell.0
-            }
-            printLine(cells.joined(separator: "  "))
-        }
-        guard let totals = collector.spanTotals else { return printLine("spans: the spool's disk does not answer") }
-        let lost = workload.lostSpans > 0 ? ", \(workload.lostSpans) lost by the demo's workers" : ""
-        let counts = "\(totals.received) received, \(totals.spooled?.forwarded ?? 0) forwarded\(lost)"
-        printLine("spans: \(counts); forwarder \(collector.forwarderState)")
-    }
-
-    private static func printLine(_ line: String) {
-        print(line)
-        fflush(nil)
     }
 }

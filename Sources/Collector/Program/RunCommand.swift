@@ -75,12 +75,14 @@ enum RunCommand {
         }
     }
 
+    /// - Parameter sink: takes the lines in the place of standard error.
     static func loggerFactory(
-        _ options: CollectorOptions, _ level: CollectorLogHandler.Level
+        _ options: CollectorOptions, _ level: CollectorLogHandler.Level, sink: (@Sendable (String) -> Void)? = nil
     ) -> (String) -> Logger {
         { label in
             Logger(label: label) { label in
-                CollectorLogHandler(label: label, level: level, format: options.logFormat, clock: .system)
+                CollectorLogHandler(
+                    label: label, level: level, format: options.logFormat, clock: .system, sink: sink)
             }
         }
     }
