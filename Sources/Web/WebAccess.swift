@@ -41,7 +41,7 @@ package struct WebAccess: Sendable {
 /// what its visitor may read; it can't do so with an address or with `localhost`, which are always allowed.
 package struct AllowedHosts: Sendable {
     private let allowsAll: Bool
-    private let names: Set<String>
+    private let names: [String]
     /// `.example.com` for `*.example.com`.
     private let suffixes: [String]
 
@@ -50,7 +50,7 @@ package struct AllowedHosts: Sendable {
         let names = names.map { $0.lowercased() }
         allowsAll = names.contains("*")
         suffixes = names.filter { $0.hasPrefix("*.") }.map { String($0.dropFirst()) }
-        self.names = Set(names + ["localhost"])
+        self.names = names + ["localhost"]
     }
 
     /// - Parameter host: the value of the header, with or without a port.
