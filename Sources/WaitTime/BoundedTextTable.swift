@@ -10,6 +10,7 @@ struct BoundedTextTable {
 
     /// Open addressing; 0 = free, else the text's number. A power of two, at most half full.
     private var slots = [Int32](repeating: 0, count: 64)
+    private let hash = KeyedHash()
     /// By number.
     private(set) var texts = [otherText]
     /// Numbers of texts that were taken out, for the next new ones.
@@ -33,7 +34,11 @@ struct BoundedTextTable {
         var slot = self.slot(of: text)
         while slots[slot] != 0 {
             let number = Int(slots[slot])
-            if texts[number].bytes.count == text.count && texts[number].bytes.elementsEqual(text) { return number }
+            if texts[number].bytes.count == text.count
+                && texts[number].bytes.withUnsafeBytes({ $0.hasSameBytes(as: text) })
+            {
+                return number
+            }
             slot = (slot + 1) & (slots.count - 1)
         }
         return nil
@@ -64,9 +69,7 @@ struct BoundedTextTable {
 
     /// Seeded per process, so that no sender can choose texts that collide.
     private func slot(of text: UnsafeRawBufferPointer) -> Int {
-        var hasher = Hasher()
-        hasher.combine(bytes: text)
-        return hasher.finalize() & (slots.count - 1)
+        Int(truncatingIfNeeded: hash(text) >> 32) & (slots.count - 1)
     }
 
     private mutating func fill(with number: Int) {

@@ -27,7 +27,7 @@ extension KnownWait.Attempt {
     private static let maxIDBytes = 256
 
     /// `queue` and `type` as the tables have them, so that many attempts share their texts.
-    init(_ span: TaskSpan, in body: UnsafeRawBufferPointer, queue: QueueName, type: TaskType) {
+    init(_ span: borrowing TaskSpan, in body: UnsafeRawBufferPointer, queue: QueueName, type: TaskType) {
         task = TaskName(queue: queue, id: Array(span.taskID.bytes(in: body).prefix(Self.maxIDBytes)))
         self.type = type
         retryCount = Int(exactly: WaitSource.retryCount(of: span, in: body)) ?? 0

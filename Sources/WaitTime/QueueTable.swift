@@ -3,8 +3,16 @@ import Model
 
 /// Which series an attempt belongs to: the number of its queue, and within that of its task type.
 struct SeriesNumber: Equatable {
-    let queue: Int
-    let type: Int
+    private let queueNumber: Int32
+    private let typeNumber: Int32
+
+    init(queue: Int, type: Int) {
+        queueNumber = Int32(queue)
+        typeNumber = Int32(type)
+    }
+
+    var queue: Int { Int(queueNumber) }
+    var type: Int { Int(typeNumber) }
 }
 
 /// The series of all queues by number. Queues without room share number 0, `_other`, and so do task types within each queue.
@@ -24,7 +32,7 @@ struct QueueTable {
 
     /// The number of the series that a span counts in; a new one where there is room.
     mutating func number(
-        of span: TaskSpan, in body: UnsafeRawBufferPointer, at now: MonotonicTime
+        of span: borrowing TaskSpan, in body: UnsafeRawBufferPointer, at now: MonotonicTime
     ) -> SeriesNumber {
         let (queue, isNew) =
             span.queue.isEmpty

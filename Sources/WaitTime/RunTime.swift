@@ -13,7 +13,7 @@ enum RunTime: Equatable {
     case known(seconds: Double)
     case unknown(UnknownRunTimeReason)
 
-    init(_ span: TaskSpan) {
+    init(_ span: borrowing TaskSpan) {
         guard span.startNanoseconds > 0, span.endNanoseconds > 0 else {
             self = .unknown(.badStamp)
             return

@@ -11,47 +11,64 @@ struct SpanPairing {
         let series: SeriesNumber
         /// The generation of the queue's number: another queue may have it by now.
         var generation: UInt32 = 0
+        /// What to count if the producer never comes.
+        let otherwise: UnknownWaitReason
         let start: UInt64
         /// When the task was due, if it was scheduled ahead; else 0.
         let due: UInt64
-        /// What to count if the producer never comes.
-        let otherwise: UnknownWaitReason
-        let parent: SpanReference
-        let link: SpanReference
-        var moreLinks: [SpanReference] = []
         let arrival: MonotonicTime
         /// nil unless waits are collected.
-        var attempt: KnownWait.Attempt?
+        var attempt: SharedAttempt?
         /// The span itself, where it may be an exemplar.
         var exemplar = SpanReference.none
     }
 
-    private struct Producer {
+    /// An attempt in a place of its own: few consumers have one.
+    final class SharedAttempt: Sendable {
+        let attempt: KnownWait.Attempt
+
+        init(_ attempt: KnownWait.Attempt) { self.attempt = attempt }
+    }
+
+    /// A producer that was seen.
+    struct Match {
+        let reference: SpanReference
         /// From when on its task could be run.
         let end: UInt64
         /// That is when a scheduled task was due, not when the span ended.
         let isDue: Bool
+    }
+
+    /// 40 bytes.
+    private struct Producer: ReferenceEntry {
+        let reference: SpanReference
+        let end: UInt64
+        /// Nanoseconds of the arrival, which need no more than 62 bits, above the two flags.
+        private var arrivalAndFlags: UInt64
+
+        private static let due: UInt64 = 1
+        private static let matched: UInt64 = 2
+
+        init(_ reference: SpanReference, end: UInt64, isDue: Bool, at now: MonotonicTime) {
+            self.reference = reference
+            self.end = end
+            arrivalAndFlags = min(now.nanoseconds, .max >> 2) << 2 | (isDue ? Self.due : 0)
+        }
+
+        var isDue: Bool { arrivalAndFlags & Self.due != 0 }
+        var arrival: MonotonicTime { MonotonicTime(nanoseconds: arrivalAndFlags >> 2) }
         /// A consumer that names it was seen.
-        var isMatched = false
-        let ticket: UInt64
-        let arrival: MonotonicTime
+        var isMatched: Bool { arrivalAndFlags & Self.matched != 0 }
+
+        mutating func match() { arrivalAndFlags |= Self.matched }
     }
 
     private let capacity: Int
     private let lifetimeNanoseconds: UInt64
-    private var producers: [SpanReference: Producer] = [:]
-    /// The producers by ticket; a ticket counts up, so the lowest is the oldest.
-    private var producerTickets: [UInt64: SpanReference] = [:]
-    private var consumers: [UInt64: Consumer] = [:]
-    /// Sets, because a hundred thousand consumers may name one producer, and each must leave in no time.
-    private var waiting: [SpanReference: Set<UInt64>] = [:]
-    /// Tickets in `waiting`.
-    private var references = 0
-    /// Tickets of those that a producer has come for.
-    private var paired: Set<UInt64> = []
-    private var nextTicket: UInt64 = 0
-    private var oldestProducer: UInt64 = 0
-    private var oldestConsumer: UInt64 = 0
+    private var producers: ReferenceRing<Producer>
+    private var consumers: WaitingConsumers
+    /// Where the consumers lie that a producer has come for.
+    private var paired: [UInt32] = []
     private var unmatchedProducers = 0
     /// When a wait was to be known from a producer. Where stamps tell them all, none is missed.
     private var lastNeed: MonotonicTime?
@@ -62,6 +79,8 @@ struct SpanPairing {
     init(capacity: Int, lifetime: Duration) {
         self.capacity = capacity
         lifetimeNanoseconds = UInt64(clamping: lifetime.wholeNanoseconds)
+        producers = ReferenceRing(capacity: capacity)
+        consumers = WaitingConsumers(maxConsumers: capacity, maxReferences: 2 * capacity)
     }
 
     /// Process spans that wait for their producer.
@@ -69,105 +88,98 @@ struct SpanPairing {
     /// Producers that no consumer has named yet.
     var openProducers: Int { unmatchedProducers }
 
-    /// A wait is to be known from a producer.
-    mutating func noteNeed(at now: MonotonicTime) { lastNeed = now }
+    var bytes: TableBytes {
+        let (producers, consumers) = (producers.bytes, consumers.bytes)
+        return TableBytes(used: producers.used + consumers.used, limit: producers.limit + consumers.limit)
+    }
 
-    /// Of the producers that were seen the one that ended last: a task that was put together of several (an aggregated one) is
+    /// A wait is to be known from a producer.
+    mutating func recordNeed(at now: MonotonicTime) { lastNeed = now }
+
+    /// The one of the producers that were seen which ended last: a task that was put together of several (an aggregated one) is
     /// ready when its last part is there.
-    mutating func latestProducer(
-        parent: SpanReference, link: SpanReference, moreLinks: [SpanReference]
-    ) -> (reference: SpanReference, end: UInt64, isDue: Bool)? {
-        if producers.isEmpty { return nil }
-        var latest: (reference: SpanReference, end: UInt64, isDue: Bool)?
-        Self.forEach(parent, link, moreLinks) { reference in
-            guard let producer = producers[reference] else { return }
-            if !producer.isMatched {
-                producers[reference]?.isMatched = true
-                unmatchedProducers -= 1
-            }
-            guard producer.end > latest?.end ?? 0 else { return }
-            latest = (reference, producer.end, producer.isDue)
-        }
+    mutating func latestProducer(of span: borrowing TaskSpan) -> Match? {
+        if producers.count == 0 { return nil }
+        var latest: Match?
+        if span.parent.isValid { match(span.parentReference, &latest) }
+        if span.link.isValid { match(span.link, &latest) }
+        for link in span.moreLinks { match(link, &latest) }
         return latest
     }
 
-    private static func forEach(
-        _ parent: SpanReference, _ link: SpanReference, _ moreLinks: [SpanReference], _ body: (SpanReference) -> Void
-    ) {
-        if parent.isValid { body(parent) }
-        if link.isValid { body(link) }
-        for link in moreLinks { body(link) }
+    private mutating func match(_ reference: SpanReference, _ latest: inout Match?) {
+        guard let place = producers.find(reference) else { return }
+        if !producers[place].isMatched {
+            producers[place].match()
+            unmatchedProducers -= 1
+        }
+        let producer = producers[place]
+        guard producer.end > latest?.end ?? 0 else { return }
+        latest = Match(reference: reference, end: producer.end, isDue: producer.isDue)
     }
 
-    /// Notes a producer, and which consumers have waited for it.
+    /// Adds a producer, and pairs the consumers that have waited for it.
     mutating func add(producer: SpanReference, end: UInt64, isDue: Bool = false, at now: MonotonicTime) {
-        if producers[producer] == nil {
-            producers[producer] = Producer(end: end, isDue: isDue, ticket: nextTicket, arrival: now)
-            unmatchedProducers += 1
-            producerTickets[nextTicket] = producer
-            nextTicket += 1
-        }
-        if let tickets = waiting[producer] { paired.formUnion(tickets) }
+        if producers.isFull && producers.find(producer) == nil { forgetOldestProducer(at: now) }
+        if producers.insert(Producer(producer, end: end, isDue: isDue, at: now)) { unmatchedProducers += 1 }
+        consumers.pair(with: producer, &paired)
     }
 
-    /// The consumers that producers have come for since the last call. They are asked for when all producers of a request are
-    /// in, so that the one that ended last is known.
-    mutating func takePaired() -> [Consumer] {
+    /// Removes the consumers that producers have come for since the last call, in the order in which they came. To be called when
+    /// all producers of a request are in, so that the one that ended last is known.
+    mutating func takePaired() -> [(consumer: Consumer, producer: Match)] {
         if paired.isEmpty { return [] }
-        defer { paired = [] }
-        return paired.sorted().compactMap { remove($0) }
+        consumers.sort(&paired)
+        var pairs: [(Consumer, Match)] = []
+        var awaited: [SpanReference] = []
+        for place in paired {
+            let consumer = consumers.remove(place, awaited: &awaited)
+            var latest: Match?
+            for reference in awaited { match(reference, &latest) }
+            if let latest { pairs.append((consumer, latest)) }
+        }
+        paired.removeAll(keepingCapacity: paired.capacity <= 1024)
+        return pairs
     }
 
-    /// Notes a consumer that waits for its producer.
-    mutating func add(_ consumer: Consumer) {
-        let ticket = nextTicket
-        nextTicket += 1
-        consumers[ticket] = consumer
-        var added = 0
-        Self.forEach(consumer.parent, consumer.link, consumer.moreLinks) { reference in
-            if waiting[reference, default: []].insert(ticket).inserted { added += 1 }
-        }
-        references += added
+    /// Adds the consumer that a span is: it waits for its producer. Returns those that have to leave for it.
+    mutating func add(_ consumer: Consumer, waitingAs span: borrowing TaskSpan) -> [Consumer] {
+        consumers.add(consumer, parent: span.parentReference, link: span.link, moreLinks: span.moreLinks)
+        return expireConsumers(at: consumer.arrival)
     }
 
     /// Forgets what is too old or too much; returns the consumers that will not be paired.
     mutating func expire(at now: MonotonicTime) -> [Consumer] {
-        while oldestProducer < nextTicket {
-            if let reference = producerTickets[oldestProducer], let producer = producers[reference] {
-                let isExpired = now.nanoseconds(since: producer.arrival) > lifetimeNanoseconds
-                guard isExpired || producers.count > capacity else { break }
-                if !producer.isMatched {
-                    unmatchedProducers -= 1
-                    if !isExpired && isNeeded(at: now) { evictedProducers += 1 }
-                }
-                producers[reference] = nil
-                producerTickets[oldestProducer] = nil
-            }
-            oldestProducer += 1
+        while let oldest = producers.oldest, producers.count > capacity || isOver(oldest.arrival, at: now) {
+            forgetOldestProducer(at: now)
         }
+        return expireConsumers(at: now)
+    }
+
+    private mutating func expireConsumers(at now: MonotonicTime) -> [Consumer] {
         var unpaired: [Consumer] = []
-        while oldestConsumer < nextTicket {
-            if let consumer = consumers[oldestConsumer] {
-                let isExpired = now.nanoseconds(since: consumer.arrival) > lifetimeNanoseconds
-                guard isExpired || consumers.count > capacity || references > 2 * capacity else { break }
-                if !isExpired { evictedConsumers += 1 }
-                if let removed = remove(oldestConsumer) { unpaired.append(removed) }
-            }
-            oldestConsumer += 1
+        while let oldest = consumers.oldest {
+            let isExpired = isOver(oldest.arrival, at: now)
+            guard isExpired || consumers.count > capacity || consumers.references > 2 * capacity else { break }
+            if !isExpired { evictedConsumers += 1 }
+            if let removed = consumers.removeOldest() { unpaired.append(removed) }
         }
         return unpaired
     }
 
-    private func isNeeded(at now: MonotonicTime) -> Bool {
-        lastNeed.map { now.nanoseconds(since: $0) <= lifetimeNanoseconds } ?? false
+    private mutating func forgetOldestProducer(at now: MonotonicTime) {
+        guard let oldest = producers.oldest else { return }
+        producers.removeOldest()
+        if oldest.isMatched { return }
+        unmatchedProducers -= 1
+        if !isOver(oldest.arrival, at: now) && isNeeded(at: now) { evictedProducers += 1 }
     }
 
-    private mutating func remove(_ ticket: UInt64) -> Consumer? {
-        guard let consumer = consumers.removeValue(forKey: ticket) else { return nil }
-        Self.forEach(consumer.parent, consumer.link, consumer.moreLinks) { reference in
-            if waiting[reference]?.remove(ticket) != nil { references -= 1 }
-            if waiting[reference]?.isEmpty == true { waiting[reference] = nil }
-        }
-        return consumer
+    private func isOver(_ arrival: MonotonicTime, at now: MonotonicTime) -> Bool {
+        now.nanoseconds(since: arrival) > lifetimeNanoseconds
+    }
+
+    private func isNeeded(at now: MonotonicTime) -> Bool {
+        lastNeed.map { now.nanoseconds(since: $0) <= lifetimeNanoseconds } ?? false
     }
 }

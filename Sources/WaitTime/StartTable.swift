@@ -32,6 +32,12 @@ struct StartTable: Sendable {
         capacity = 1 << (Int.bitWidth - 1 - most.leadingZeroBitCount)
     }
 
+    var bytes: TableBytes {
+        TableBytes(
+            used: entries.capacity * MemoryLayout<Entry>.stride + slots.count * MemoryLayout<UInt32>.stride,
+            limit: max(capacity * Self.bytesPerEntry, Self.firstSlots * MemoryLayout<UInt32>.stride))
+    }
+
     func start(of key: UInt64) -> UInt64? {
         slot(of: key).map { entries[Int(slots[$0]) - 1].start }
     }

@@ -28,12 +28,7 @@ struct StartedAttempts: Sendable {
         func combined(with other: Order?) -> Order { rawValue >= other?.rawValue ?? 0 ? self : other ?? self }
     }
 
-    /// What a task's message says of its enqueueing.
-    private struct MessageName: Hashable {
-        let stamp: WallTime
-        let context: SpanReference?
-    }
-
+    private let hash = KeyedHash()
     private var succeeded: StartTable
     private var failed: StartTable
 
@@ -46,32 +41,37 @@ struct StartedAttempts: Sendable {
     /// Attempts that were forgotten for lack of room.
     var evicted: UInt64 { succeeded.evicted + failed.evicted }
 
+    var bytes: TableBytes {
+        let (succeeded, failed) = (succeeded.bytes, failed.bytes)
+        return TableBytes(used: succeeded.used + failed.used, limit: succeeded.limit + failed.limit)
+    }
+
     /// Records an attempt, and returns what it is among the others. A `later` one is known to be no first attempt; that
     /// one's span may still come, and is not overtaken then. `isRetry`: the span says so itself.
     mutating func record(
-        _ span: TaskSpan, in body: UnsafeRawBufferPointer, isRetry: Bool, isLater: Bool
+        _ span: borrowing TaskSpan, in body: UnsafeRawBufferPointer, isRetry: Bool, isLater: Bool
     ) -> Order {
         guard span.namesTask, span.startNanoseconds > 0 else { return isLater ? .later : .first }
-        let task = Self.hasher(of: span, in: body)
+        let task = task(of: span, in: body)
         if let stamp = Stamp.parse(span.stamp, in: body) {
-            return isLater ? .later : record(Self.key(task, 0, stamp), span)
+            return isLater ? .later : record(key(task, 0, UInt64(bitPattern: stamp.nanoseconds)), span)
         }
         var orders: (message: Order?, producer: Order?)
         if !isLater {
             if let message = span.knowledge.message, let stamp = message.enqueuedAt {
                 orders.message = record(
-                    Self.key(task, 1, MessageName(stamp: stamp, context: message.context?.reference)), span)
+                    key(task, 1, messageName(stamp, message.context?.reference)), span)
             }
             let producer = span.link.isValid ? span.link : span.parentReference
-            if producer.isValid { orders.producer = record(Self.key(task, 2, producer), span) }
+            if producer.isValid { orders.producer = record(key(task, 2, hash(producer)), span) }
         }
         let byName = recordOutcome(
-            Self.key(task, 3, 0), span, isOnlyName: !isRetry && orders.message == nil && orders.producer == nil)
+            key(task, 3, 0), span, isOnlyName: !isRetry && orders.message == nil && orders.producer == nil)
         return isLater ? .later : byName.combined(with: orders.message).combined(with: orders.producer)
     }
 
     /// The earliest start stays. The key counts as new, so that a task that is tried again and again is not forgotten.
-    private mutating func record(_ key: UInt64, _ span: TaskSpan) -> Order {
+    private mutating func record(_ key: UInt64, _ span: borrowing TaskSpan) -> Order {
         let start = span.startNanoseconds
         if let known = failed.start(of: key) {
             failed.remove(key)
@@ -87,7 +87,7 @@ struct StartedAttempts: Sendable {
     }
 
     /// Where nothing but the name is known: whether the attempt before has failed. Only failed ones are remembered.
-    private mutating func recordOutcome(_ key: UInt64, _ span: TaskSpan, isOnlyName: Bool) -> Order {
+    private mutating func recordOutcome(_ key: UInt64, _ span: borrowing TaskSpan, isOnlyName: Bool) -> Order {
         let start = span.startNanoseconds
         let known = failed.start(of: key)
         if known ?? 0 < start {
@@ -100,26 +100,17 @@ struct StartedAttempts: Sendable {
 
     // MARK: Keys
 
-    private static func hasher(of span: TaskSpan, in body: UnsafeRawBufferPointer) -> Hasher {
-        var hasher = Hasher()
-        hasher.combine(span.queue.count)
-        hasher.combine(span.taskID.count)
-        hasher.combine(bytes: span.queue.bytes(in: body))
-        hasher.combine(bytes: span.taskID.bytes(in: body))
-        return hasher
+    private func task(of span: borrowing TaskSpan, in body: UnsafeRawBufferPointer) -> UInt64 {
+        hash(hash(span.queue.bytes(in: body)), hash(span.taskID.bytes(in: body)))
     }
 
-    private static func key(_ task: Hasher, _ kind: UInt8, _ value: some Hashable) -> UInt64 {
-        var hasher = task
-        hasher.combine(kind)
-        hasher.combine(value)
-        return hasher.finalizedKey()
-    }
-}
-
-extension Hasher {
     /// 0 stands for a free entry.
-    fileprivate consuming func finalizedKey() -> UInt64 {
-        max(1, UInt64(bitPattern: Int64(finalize())))
+    private func key(_ task: UInt64, _ kind: UInt64, _ value: UInt64) -> UInt64 {
+        max(1, hash(hash(task, kind), value))
+    }
+
+    /// What a task's message says of its enqueueing.
+    private func messageName(_ stamp: WallTime, _ context: SpanReference?) -> UInt64 {
+        hash(UInt64(bitPattern: stamp.nanoseconds), context.map { hash($0) } ?? 0)
     }
 }

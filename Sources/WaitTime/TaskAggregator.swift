@@ -12,7 +12,7 @@ package struct TaskAggregator: Sendable {
 
     private var table: QueueTable
     private var pairing: SpanPairing
-    private var recent: RecentKeys<SpanReference>
+    private var recent: RecentReferences
     private var started: StartedAttempts
     private let bounds: HistogramBounds
     private let collectsWaits: Bool
@@ -28,7 +28,7 @@ package struct TaskAggregator: Sendable {
     package init(_ options: TaskAggregatorOptions) {
         table = QueueTable(options)
         pairing = SpanPairing(capacity: options.pairingCapacity, lifetime: options.pairingLifetime)
-        recent = RecentKeys(capacity: options.duplicateMemory)
+        recent = RecentReferences(capacity: options.duplicateMemory)
         bounds = options.bounds
         started = StartedAttempts(bytes: options.startedAttemptsBytes)
         collectsWaits = options.collectsWaits
@@ -41,20 +41,32 @@ package struct TaskAggregator: Sendable {
         _ spans: [TaskSpan], in body: UnsafeRawBufferPointer, at now: MonotonicTime, exemplarsAt time: WallTime? = nil
     ) {
         // Producers first: a task's producer knows better than its message in Redis, wherever in the request it stands.
-        for span in spans where span.role == .produce { add(producer: span, in: body, at: now) }
+        for index in spans.indices where spans[index].role == .produce {
+            add(producer: spans[index], in: body, at: now)
+        }
         settlePaired(at: now, time)
-        for index in Self.processesByStart(spans) { observe(process: spans[index], in: body, at: now, time) }
+        forEachProcessByStart(spans) { index, aggregator in
+            aggregator.observe(process: spans[index], in: body, at: now, time)
+        }
         expire(at: now)
     }
 
     /// Attempts at one task can be told from each other by their starts: in one request, the first one comes first.
-    private static func processesByStart(_ spans: [TaskSpan]) -> [Int] {
-        let processes = spans.indices.filter { spans[$0].role == .process }
-        let isAscending = zip(processes, processes.dropFirst()).allSatisfy {
-            spans[$0].startNanoseconds <= spans[$1].startNanoseconds
+    private mutating func forEachProcessByStart(_ spans: [TaskSpan], _ body: (Int, inout TaskAggregator) -> Void) {
+        var last: UInt64 = 0
+        var isAscending = true
+        for index in spans.indices where spans[index].role == .process {
+            isAscending = isAscending && last <= spans[index].startNanoseconds
+            last = spans[index].startNanoseconds
         }
-        if isAscending { return processes }
-        return processes.sorted { (spans[$0].startNanoseconds, $0) < (spans[$1].startNanoseconds, $1) }
+        if isAscending {
+            for index in spans.indices where spans[index].role == .process { body(index, &self) }
+            return
+        }
+        let processes = spans.indices.filter { spans[$0].role == .process }
+        for index in processes.sorted(by: { (spans[$0].startNanoseconds, $0) < (spans[$1].startNanoseconds, $1) }) {
+            body(index, &self)
+        }
     }
 
     /// The waits found since the last call.
@@ -71,14 +83,19 @@ package struct TaskAggregator: Sendable {
 
     /// Drops what has waited too long for its producer. Called now and then even without spans.
     package mutating func expire(at now: MonotonicTime) {
-        for consumer in pairing.expire(at: now) where isCurrent(consumer) {
+        recordUnpaired(pairing.expire(at: now), at: now)
+    }
+
+    private mutating func recordUnpaired(_ consumers: [SpanPairing.Consumer], at now: MonotonicTime) {
+        for consumer in consumers where isCurrent(consumer) {
             record(.unknown(consumer.otherwise), Target(series: consumer.series, now: now, origin: nil))
         }
     }
 
     // MARK: Producers
 
-    private mutating func add(producer span: TaskSpan, in body: UnsafeRawBufferPointer, at now: MonotonicTime) {
+    private mutating func add(producer span: borrowing TaskSpan, in body: UnsafeRawBufferPointer, at now: MonotonicTime)
+    {
         // Without its end it says nothing of when the task was there.
         if span.endNanoseconds == 0 { return }
         let due = WaitSource.dueNanoseconds(of: span, in: body)
@@ -88,18 +105,15 @@ package struct TaskAggregator: Sendable {
 
     /// Records the waits of the process spans whose producer has come.
     private mutating func settlePaired(at now: MonotonicTime, _ time: WallTime?) {
-        for consumer in pairing.takePaired() {
-            let found = pairing.latestProducer(
-                parent: consumer.parent, link: consumer.link, moreLinks: consumer.moreLinks)
-            guard let producer = found else { continue }
+        for (consumer, producer) in pairing.takePaired() {
             let finding = WaitSource.wait(
                 fromProducerEnd: producer.end, due: producer.isDue ? max(consumer.due, producer.end) : consumer.due,
                 to: consumer.start)
             if isCurrent(consumer) {
                 record(finding, Target(series: consumer.series, now: now, origin: origin(consumer.exemplar, time)))
             }
-            if let seconds = finding.seconds, let attempt = consumer.attempt {
-                collected.append(KnownWait(attempt: attempt, producer: producer.reference, seconds: seconds))
+            if let seconds = finding.seconds, let shared = consumer.attempt {
+                collected.append(KnownWait(attempt: shared.attempt, producer: producer.reference, seconds: seconds))
             }
         }
     }
@@ -109,16 +123,10 @@ package struct TaskAggregator: Sendable {
         consumer.generation == table.generation(of: consumer.series.queue)
     }
 
-    private mutating func latestProducer(
-        of span: TaskSpan
-    ) -> (reference: SpanReference, end: UInt64, isDue: Bool)? {
-        pairing.latestProducer(parent: span.parentReference, link: span.link, moreLinks: span.moreLinks)
-    }
-
     // MARK: Process spans
 
     private mutating func observe(
-        process span: TaskSpan, in body: UnsafeRawBufferPointer, at now: MonotonicTime, _ time: WallTime?
+        process span: borrowing TaskSpan, in body: UnsafeRawBufferPointer, at now: MonotonicTime, _ time: WallTime?
     ) {
         guard recent.insert(span.reference) else {
             duplicates += 1
@@ -139,13 +147,13 @@ package struct TaskAggregator: Sendable {
 
     /// What the attempt is among those at its task. One that was overtaken counts as a retry, because another one has counted
     /// as the first, but its wait is a first one's.
-    private mutating func order(of span: TaskSpan, in body: UnsafeRawBufferPointer) -> StartedAttempts.Order {
+    private mutating func order(of span: borrowing TaskSpan, in body: UnsafeRawBufferPointer) -> StartedAttempts.Order {
         let isRetry = WaitSource.retryCount(of: span, in: body) > 0
         return started.record(span, in: body, isRetry: isRetry, isLater: isRetry || span.knowledge.wasStarted)
     }
 
     private mutating func count(
-        _ span: TaskSpan, in body: UnsafeRawBufferPointer, _ attempt: Attempt, _ target: Target
+        _ span: borrowing TaskSpan, in body: UnsafeRawBufferPointer, _ attempt: Attempt, _ target: Target
     ) {
         let status: TaskStatus = span.isError ? .failed : .completed
         table[target.series].count(status, attempt)
@@ -162,7 +170,7 @@ package struct TaskAggregator: Sendable {
 
     /// The wait, and the span that put the task into its queue, if that is known and not known to be unsampled.
     private mutating func wait(
-        of span: TaskSpan, in body: UnsafeRawBufferPointer, isLater: Bool, _ target: Target
+        of span: borrowing TaskSpan, in body: UnsafeRawBufferPointer, isLater: Bool, _ target: Target
     ) -> (WaitFinding, producer: SpanReference?) {
         let finding = WaitSource.find(span, in: body, isLater: isLater)
         let otherwise: UnknownWaitReason
@@ -172,13 +180,13 @@ package struct TaskAggregator: Sendable {
             return (WaitSource.stored(span, in: body) ?? finding, span.likelyProducer)
         case .known, .sinceDue, .unknown:
             // Whether its origin is asked for or not: its producers wait for it no longer.
-            let seen = latestProducer(of: span)
+            let seen = pairing.latestProducer(of: span)
             if !collectsWaits { return (finding, nil) }
             return (finding, seen?.reference ?? span.likelyProducer)
         }
-        pairing.noteNeed(at: target.now)
+        pairing.recordNeed(at: target.now)
         let due = WaitSource.dueNanoseconds(of: span, in: body)
-        if let producer = latestProducer(of: span) {
+        if let producer = pairing.latestProducer(of: span) {
             var wait = WaitSource.wait(
                 fromProducerEnd: producer.end, due: producer.isDue ? max(due, producer.end) : due,
                 to: span.startNanoseconds)
@@ -187,19 +195,19 @@ package struct TaskAggregator: Sendable {
         }
         // Its producer may never come, or in hours.
         if let stored = WaitSource.stored(span, in: body) { return (stored, span.likelyProducer) }
-        pairing.add(
-            SpanPairing.Consumer(
-                series: target.series, generation: table.generation(of: target.series.queue),
-                start: span.startNanoseconds, due: due, otherwise: otherwise, parent: span.parentReference,
-                link: span.link, moreLinks: span.moreLinks, arrival: target.now,
-                attempt: collects(span) ? knownAttempt(span, in: body, target.series) : nil, exemplar: span.forwarded))
+        let attempt = collects(span) ? knownAttempt(span, in: body, target.series) : nil
+        let consumer = SpanPairing.Consumer(
+            series: target.series, generation: table.generation(of: target.series.queue), otherwise: otherwise,
+            start: span.startNanoseconds, due: due, arrival: target.now,
+            attempt: attempt.map { SpanPairing.SharedAttempt($0) }, exemplar: span.forwarded)
+        recordUnpaired(pairing.add(consumer, waitingAs: span), at: target.now)
         return (finding, nil)
     }
 
-    private func collects(_ span: TaskSpan) -> Bool { collectsWaits && span.startNanoseconds > 0 }
+    private func collects(_ span: borrowing TaskSpan) -> Bool { collectsWaits && span.startNanoseconds > 0 }
 
     private func knownAttempt(
-        _ span: TaskSpan, in body: UnsafeRawBufferPointer, _ series: SeriesNumber
+        _ span: borrowing TaskSpan, in body: UnsafeRawBufferPointer, _ series: SeriesNumber
     ) -> KnownWait.Attempt {
         let (queue, type) = table.names(of: series)
         return KnownWait.Attempt(span, in: body, queue: queue, type: type == Self.unnamed ? TaskType([]) : type)
@@ -271,6 +279,12 @@ package struct TaskAggregator: Sendable {
             evictedProducers: pairing.evictedProducers, evictedConsumers: pairing.evictedConsumers,
             queueOverflows: overflows.queues, typeOverflows: overflows.types, errorTypeOverflows: overflows.errorTypes,
             evictedAttempts: started.evicted)
+    }
+
+    /// What the flat tables take: producers and consumers that wait for each other, spans by which a repeated one is told, and
+    /// attempts that have begun.
+    package var tableBytes: (pairing: TableBytes, duplicates: TableBytes, startedAttempts: TableBytes) {
+        (pairing.bytes, recent.bytes, started.bytes)
     }
 
     // MARK: Reading

@@ -35,7 +35,8 @@ enum WaitSource {
     /// pending, a stamp (first attempts only). One that is no time of this age does not apply, nor does a time after the start
     /// at which the task was seen to be pending: that is the next task's under the same id. `isLater`: it is no first attempt,
     /// whatever the span says. Where the span takes it for one, its worker has measured from the stamp, and source 2 only counts.
-    static func find(_ span: TaskSpan, in body: UnsafeRawBufferPointer, isLater: Bool = false) -> WaitFinding {
+    static func find(_ span: borrowing TaskSpan, in body: UnsafeRawBufferPointer, isLater: Bool = false) -> WaitFinding
+    {
         var otherwise = UnknownWaitReason.noSource
         let isRetry = retryCount(of: span, in: body) > 0
         let isMeasuredFromStamp = isLater && !isRetry && Stamp.parse(span.stamp, in: body) != nil
@@ -69,7 +70,7 @@ enum WaitSource {
     }
 
     /// Source 5: a first attempt's time since the enqueueing that the task's message in Redis tells.
-    static func stored(_ span: TaskSpan, in body: UnsafeRawBufferPointer) -> WaitFinding? {
+    static func stored(_ span: borrowing TaskSpan, in body: UnsafeRawBufferPointer) -> WaitFinding? {
         guard span.startNanoseconds > 0, let message = span.knowledge.message, let stamp = message.enqueuedAt else {
             return nil
         }
@@ -80,7 +81,7 @@ enum WaitSource {
     }
 
     /// When a scheduled task was due, as the span says (`asynq.task.process_at`); 0 where it does not say so.
-    static func dueNanoseconds(of span: TaskSpan, in body: UnsafeRawBufferPointer) -> UInt64 {
+    static func dueNanoseconds(of span: borrowing TaskSpan, in body: UnsafeRawBufferPointer) -> UInt64 {
         Stamp.parse(span.processAt, in: body).map { UInt64(clamping: $0.nanoseconds) } ?? 0
     }
 
@@ -106,7 +107,7 @@ enum WaitSource {
     }
 
     /// Retries so far, 0 for a first attempt or where the span does not say.
-    static func retryCount(of span: TaskSpan, in body: UnsafeRawBufferPointer) -> Double {
+    static func retryCount(of span: borrowing TaskSpan, in body: UnsafeRawBufferPointer) -> Double {
         span.retryCount.number(in: body) ?? 0
     }
 }

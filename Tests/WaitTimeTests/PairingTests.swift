@@ -223,11 +223,16 @@ struct PairingTests {
         var pairing = SpanPairing(capacity: 10, lifetime: .nanoseconds(10))
         func reference(_ id: UInt64) -> SpanReference { SpanReference(trace: trace(1), span: SpanID(id)) }
         for id: UInt64 in 1...5 {
-            pairing.add(
+            var span = TaskSpan()
+            span.reference = reference(100 + id)
+            span.parent = SpanID(id)
+            span.link = reference(id + 1)
+            let gone = pairing.add(
                 SpanPairing.Consumer(
-                    series: SeriesNumber(queue: 0, type: 0), start: t0, due: 0, otherwise: .noSource,
-                    parent: reference(id),
-                    link: reference(id + 1), arrival: MonotonicTime(nanoseconds: 0)))
+                    series: SeriesNumber(queue: 0, type: 0), otherwise: .noSource, start: t0, due: 0,
+                    arrival: MonotonicTime(nanoseconds: 0)),
+                waitingAs: span)
+            #expect(gone.isEmpty)
         }
         pairing.add(producer: reference(3), end: 1, at: MonotonicTime(nanoseconds: 1))
         #expect(pairing.takePaired().count == 2 && pairing.takePaired().isEmpty)
@@ -235,6 +240,9 @@ struct PairingTests {
         let expired = pairing.expire(at: MonotonicTime(nanoseconds: 20))
         #expect(expired.count == 3)
         #expect(pairing.openConsumers == 0)
-        #expect(pairing.latestProducer(parent: reference(3), link: .none, moreLinks: []) == nil)
+        var late = TaskSpan()
+        late.link = reference(3)
+        let producer = pairing.latestProducer(of: late)
+        #expect(producer?.reference == nil)
     }
 }

@@ -1,0 +1,24 @@
+extension UnsafeRawBufferPointer {
+    /// Whether both hold the same bytes; eight at a time.
+    @inlinable @inline(__always)
+    public func hasSameBytes(as other: UnsafeRawBufferPointer) -> Bool {
+        if count != other.count { return false }
+        if count < 8 {
+            for index in 0..<count where self[index] != other[index] { return false }
+            return true
+        }
+        var offset = 0
+        while offset <= count - 8 {
+            if !hasSameWord(as: other, at: offset) { return false }
+            offset += 8
+        }
+        // The last eight, some of them for the second time.
+        return hasSameWord(as: other, at: count - 8)
+    }
+
+    @inlinable @inline(__always)
+    func hasSameWord(as other: UnsafeRawBufferPointer, at offset: Int) -> Bool {
+        loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            == other.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+    }
+}
