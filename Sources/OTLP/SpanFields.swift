@@ -93,12 +93,12 @@ struct SpanFields {
         keptRank = rank
     }
 
-    /// The span as a task span, or nil where it tells of no Asynq task.
+    /// Completes `task`; false where the span tells of no Asynq task.
     ///
     /// Process: CONSUMER with system absent or `asynq`; SERVER or INTERNAL with system `asynq` and operation absent or
     /// `process`. Producer: PRODUCER with system absent or `asynq`; CLIENT with system `asynq` and operation `send` or
     /// `create`. (OTLP SpanKind: 1 internal, 2 server, 3 client, 4 producer, 5 consumer.)
-    func asTaskSpan(in body: UnsafeRawBufferPointer) -> TaskSpan? {
+    mutating func completeTask(in body: UnsafeRawBufferPointer) -> Bool {
         let isAsynq = Self.text(system, in: body, equals: "asynq")
         let isForeign = !isAsynq && system != .absent
         let role: TaskSpan.Role
@@ -106,23 +106,22 @@ struct SpanFields {
         case 5 where !isForeign: role = .process
         case 4 where !isForeign: role = .produce
         case 1 where isAsynq, 2 where isAsynq:
-            guard operation == .absent || Self.text(operation, in: body, equals: "process") else { return nil }
+            guard operation == .absent || Self.text(operation, in: body, equals: "process") else { return false }
             role = .process
         case 3 where isAsynq:
             guard
                 Self.text(operation, in: body, equals: "send") || Self.text(operation, in: body, equals: "create")
                     || Self.text(operation, in: body, equals: "publish")
-            else { return nil }
+            else { return false }
             role = .produce
-        default: return nil
+        default: return false
         }
-        guard let traceID, let spanID, let parentID else { return nil }
-        var task = task
+        guard let traceID, let spanID, let parentID else { return false }
         task.role = role
         task.reference = SpanReference(trace: traceID, span: spanID)
         task.parent = parentID
         task.isLinkSampled = isLinkSampled
-        return task
+        return true
     }
 
     /// The span was exported, so it was sampled: a sender whose flags lack the bit even so does not write it (the Python SDK),
@@ -137,7 +136,7 @@ struct SpanFields {
     {
         guard case .string(let range) = value, Int(range.count) == text.utf8CodeUnitCount else { return false }
         let expected = UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
-        return range.bytes(in: body).elementsEqual(expected)
+        return range.bytes(in: body).hasSameBytes(as: expected)
     }
 }
 

@@ -193,12 +193,12 @@ package struct SpanScanner: Sendable {
             refused.append(message.position..<message.end)
             return
         }
-        guard var task = span.asTaskSpan(in: message.buffer) else { return }
-        task.content = ByteRange(offset: message.position, count: message.end - message.position)
-        if task.isError && task.role == .process && task.errorType.isEmpty && span.hasEvents {
-            task.errorType = try ExceptionEvents.lastType(in: message)
+        guard span.completeTask(in: message.buffer) else { return }
+        span.task.content = ByteRange(offset: message.position, count: message.end - message.position)
+        if span.task.isError && span.task.role == .process && span.task.errorType.isEmpty && span.hasEvents {
+            span.task.errorType = try ExceptionEvents.lastType(in: message)
         }
-        taskSpans.append(task)
+        taskSpans.append(span.task)
     }
 
     /// nil for a wrong length; an empty id reads as zero.

@@ -1,3 +1,5 @@
+import Model
+
 /// What an attribute of a span tells about the task.
 package enum TaskAttribute: Sendable, Equatable {
     /// `messaging.system`
@@ -25,7 +27,8 @@ package enum TaskAttribute: Sendable, Equatable {
 /// A lookup is a hash of the length and both ends of the key, then one comparison: no allocation, a few nanoseconds.
 package struct TaskAttributeTable: Sendable {
     private struct Entry {
-        let key: [UInt8]
+        /// Where the key lies in `keys`.
+        let key: Range<Int>
         let attribute: TaskAttribute
         let rank: UInt8
     }
@@ -89,6 +92,7 @@ package struct TaskAttributeTable: Sendable {
     private static let slotCount = 512
     private var slots = [UInt16](repeating: 0, count: slotCount)
     private var entries: [Entry] = []
+    private var keys: [UInt8] = []
 
     package init(waitAttributes: [WaitAttribute] = defaultWaitAttributes) {
         for (rank, wait) in waitAttributes.prefix(100).enumerated() {
@@ -107,7 +111,8 @@ package struct TaskAttributeTable: Sendable {
         if known != nil || key.isEmpty { return }
         var slot = key.withUnsafeBytes { Self.hash($0) }
         while slots[slot] != 0 { slot = (slot + 1) % Self.slotCount }
-        entries.append(Entry(key: key, attribute: attribute, rank: UInt8(rank)))
+        entries.append(Entry(key: keys.count..<keys.count + key.count, attribute: attribute, rank: UInt8(rank)))
+        keys += key
         slots[slot] = UInt16(entries.count)
     }
 
@@ -118,7 +123,8 @@ package struct TaskAttributeTable: Sendable {
         var slot = Self.hash(key)
         while slots[slot] != 0 {
             let entry = entries[Int(slots[slot]) - 1]
-            if entry.key.count == key.count && entry.key.elementsEqual(key) { return (entry.attribute, entry.rank) }
+            let isIt = keys.withUnsafeBytes { UnsafeRawBufferPointer(rebasing: $0[entry.key]).hasSameBytes(as: key) }
+            if isIt { return (entry.attribute, entry.rank) }
             slot = (slot + 1) % Self.slotCount
         }
         return nil

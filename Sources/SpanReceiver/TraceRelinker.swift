@@ -45,9 +45,10 @@ package final class TraceRelinker: Sendable {
     func questions(of spans: [TaskSpan], in body: UnsafeRawBufferPointer) -> [TaskQuestion] {
         var questions: [TaskQuestion] = []
         var asked: Set<TaskName> = []
-        for span in spans where span.role == .process && span.knowledge.message == nil {
-            let (wantsContext, wantsTime) = (isOrphan(span), span.saysNoWait)
-            guard wantsContext || wantsTime, let task = Self.task(of: span, in: body), asked.insert(task).inserted
+        for index in spans.indices where spans[index].role == .process && spans[index].knowledge.message == nil {
+            let (wantsContext, wantsTime) = (isOrphan(spans[index]), spans[index].saysNoWait)
+            guard wantsContext || wantsTime, let task = Self.task(of: spans[index], in: body),
+                asked.insert(task).inserted
             else {
                 continue
             }
@@ -80,9 +81,9 @@ package final class TraceRelinker: Sendable {
     func relink(_ spans: inout [TaskSpan], in body: UnsafeRawBufferPointer) throws(WireError) -> Findings {
         var findings = Findings()
         var found: [(index: Int, context: TraceContext)] = []
-        for (index, span) in spans.enumerated() where isOrphan(span) {
-            let context = span.knowledge.message?.context
-            if let context, context.reference.isValid, context.reference != span.reference {
+        for index in spans.indices where isOrphan(spans[index]) {
+            let context = spans[index].knowledge.message?.context
+            if let context, context.reference.isValid, context.reference != spans[index].reference {
                 found.append((index, context))
             } else {
                 findings.counts.notFound += 1
