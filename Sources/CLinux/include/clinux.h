@@ -9,6 +9,10 @@
 /// eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK): a descriptor, or -1 and errno.
 int collector_eventfd(void);
 
+/// Has the allocator keep up to 4 MiB of what a thread has freed, and take blocks up to 2 MiB from there: memory that goes back
+/// to the kernel with each request comes back as zeroed pages, one fault each.
+void collector_keep_freed_memory(void);
+
 /// Names the calling thread; at most 15 bytes count.
 void collector_name_thread(const char *name);
 

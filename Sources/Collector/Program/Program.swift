@@ -18,6 +18,7 @@ package enum Program {
         // Sent by habit, to other programs' log rotation for example; they mean nothing here.
         for signal in [SIGUSR1, SIGUSR2] { Glibc.signal(signal, SIG_IGN) }
         raiseDescriptorLimit()
+        Allocator.keepFreedMemory()
         let invocation = Invocation(arguments)
         switch invocation.command {
         case .help: return help(about: invocation.argument, environment)
