@@ -10,6 +10,7 @@ final class CurlTransfer {
     /// another address is followed within the sum of both, also where the old address goes on answering.
     private static let addressSeconds = 10
     private static let connectionSeconds = 30
+    private static let uploadBytes = 512 << 10
 
     let handle: UnsafeMutableRawPointer
     private let body: UnsafeMutableRawBufferPointer
@@ -97,6 +98,8 @@ final class CurlTransfer {
         _ = collector_curl_set_long(handle, CURLOPT_POST, 1)
         _ = collector_curl_set_offset(handle, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(body.count))
         _ = collector_curl_set_pointer(handle, CURLOPT_POSTFIELDS, body.baseAddress)
+        // Each piece costs libcurl two polls; by itself it takes 64 KiB.
+        _ = collector_curl_set_long(handle, CURLOPT_UPLOAD_BUFFERSIZE, Self.uploadBytes)
         // 0 would mean no limit.
         _ = collector_curl_set_long(
             handle, CURLOPT_TIMEOUT_MS, max(1, Int(options.timeout.wholeNanoseconds / 1_000_000)))

@@ -38,6 +38,11 @@ package struct SpoolBatch: Sendable {
 
     package var isEmpty: Bool { frames.isEmpty }
 
+    /// Makes room once for what a chunk of so many bytes may bring.
+    mutating func reserve(_ count: Int) {
+        if bytes.isEmpty { bytes.reserveCapacity(count) }
+    }
+
     mutating func append(_ frame: SpoolFrame, _ payload: UnsafeRawBufferPointer) {
         bytes += payload
         frames.append(frame)

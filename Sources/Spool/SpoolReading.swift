@@ -23,6 +23,7 @@ extension Spool {
                 guard let source = next else { break }
                 let wanted = min(chunkBytes, source.bytes - source.offset)
                 let chunk = try source.file.read(wanted, at: source.offset)
+                batch.reserve(chunk.count)
                 var taken = take(from: chunk, source, options, maxBytes: maxBytes, maxSpans: maxSpans, into: &batch)
                 if taken == 0 {
                     if !batch.isEmpty { break }
