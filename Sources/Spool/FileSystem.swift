@@ -5,8 +5,8 @@ package import Platform
 /// was not synced and run out of space.
 package protocol SpoolFile: AnyObject, Sendable {
     var count: Int { get throws(SystemError) }
-    /// Writes all parts at the end, or throws; then the file may have grown by some of their bytes.
-    func append(_ parts: [UnsafeRawBufferPointer]) throws(SystemError)
+    /// Writes two parts at the end, which is at `end`, or throws; then the file may have grown by some of their bytes.
+    func append(_ head: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer, at end: Int) throws(SystemError)
     func write(_ bytes: [UInt8], at offset: Int) throws(SystemError)
     /// At most `count` bytes from `offset`; fewer at the end of the file, or before bytes that can't be read. Throws if
     /// there is none for such a reason.
@@ -99,22 +99,26 @@ final class DiskFile: SpoolFile {
         }
     }
 
-    func append(_ parts: [UnsafeRawBufferPointer]) throws(SystemError) {
-        if lseek(descriptor, 0, Int32(SEEK_END)) < 0 { throw SystemError("seeking", path: path) }
-        var rest = parts.filter { !$0.isEmpty }
-        while !rest.isEmpty {
-            let vectors = rest.map {
-                iovec(iov_base: UnsafeMutableRawPointer(mutating: $0.baseAddress), iov_len: $0.count)
+    func append(_ head: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer, at end: Int) throws(SystemError) {
+        var (head, payload) = (head, payload)
+        var end = end
+        while !head.isEmpty || !payload.isEmpty {
+            let written = withUnsafeTemporaryAllocation(of: iovec.self, capacity: 2) { vectors in
+                vectors[0] = Self.vector(head)
+                vectors[1] = Self.vector(payload)
+                return pwritev(descriptor, vectors.baseAddress, 2, off_t(end))
             }
-            var written = writev(descriptor, vectors, Int32(vectors.count))
             if written < 0 && errno == EINTR { continue }
             if written < 0 { throw SystemError("writing", path: path) }
-            while let first = rest.first, written >= first.count {
-                written -= first.count
-                rest.removeFirst()
-            }
-            if written > 0 { rest[0] = UnsafeRawBufferPointer(rebasing: rest[0][written...]) }
+            end += written
+            let ofHead = min(written, head.count)
+            head = UnsafeRawBufferPointer(rebasing: head[ofHead...])
+            payload = UnsafeRawBufferPointer(rebasing: payload[(written - ofHead)...])
         }
+    }
+
+    private static func vector(_ bytes: UnsafeRawBufferPointer) -> iovec {
+        iovec(iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: bytes.count)
     }
 
     func write(_ bytes: [UInt8], at offset: Int) throws(SystemError) {

@@ -168,16 +168,18 @@ struct FrameHeader: Equatable {
     static func encode(
         sequence: UInt64, time: WallTime, spanCount: Int, payload: UnsafeRawBufferPointer, key: FrameKey
     ) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(count)
-        bytes.append(littleEndian: key.mark)
-        bytes.append(littleEndian: UInt32(payload.count))
-        bytes.append(littleEndian: sequence)
-        bytes.append(littleEndian: UInt64(bitPattern: time.nanoseconds))
-        bytes.append(littleEndian: UInt32(spanCount))
-        let head = bytes.withUnsafeBytes { crc32c($0, continuing: key.seed) }
-        bytes.append(littleEndian: crc32c(payload, continuing: head))
-        return bytes
+        [UInt8](unsafeUninitializedCapacity: count) { bytes, initializedCount in
+            let head = UnsafeMutableRawBufferPointer(bytes)
+            head.storeBytes(of: key.mark.littleEndian, toByteOffset: 0, as: UInt32.self)
+            head.storeBytes(of: UInt32(payload.count).littleEndian, toByteOffset: 4, as: UInt32.self)
+            head.storeBytes(of: sequence.littleEndian, toByteOffset: 8, as: UInt64.self)
+            head.storeBytes(of: time.nanoseconds.littleEndian, toByteOffset: 16, as: Int64.self)
+            head.storeBytes(of: UInt32(spanCount).littleEndian, toByteOffset: 24, as: UInt32.self)
+            let checked = UnsafeRawBufferPointer(rebasing: head[..<28])
+            let sum = crc32c(payload, continuing: crc32c(checked, continuing: key.seed))
+            head.storeBytes(of: sum.littleEndian, toByteOffset: 28, as: UInt32.self)
+            initializedCount = count
+        }
     }
 
     /// The header at `offset`, if the bytes there could be one; its checksum is not checked yet.

@@ -165,7 +165,7 @@ extension SpoolState {
         guard let file = segments[index].file else { preconditionFailure("the segment that is written to is open") }
         do throws(SystemError) {
             try header.withUnsafeBufferPointer { head throws(SystemError) in
-                try file.append([UnsafeRawBufferPointer(head), payload])
+                try file.append(UnsafeRawBufferPointer(head), payload, at: segments[index].bytes)
             }
         } catch {
             // Half a frame may stand there now. Without it the next frame begins where this one did; if even the

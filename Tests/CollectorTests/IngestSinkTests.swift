@@ -19,8 +19,10 @@ final class NoDisk: SpoolFileSystem {
         let bytes = Mutex<[UInt8]>([])
 
         var count: Int { get throws(SystemError) { bytes.withLock { $0.count } } }
-        func append(_ parts: [UnsafeRawBufferPointer]) throws(SystemError) {
-            let whole = parts.flatMap { Array($0) }
+        func append(
+            _ head: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer, at end: Int
+        ) throws(SystemError) {
+            let whole = Array(head) + Array(payload)
             bytes.withLock { $0 += whole }
         }
         func write(_ bytes: [UInt8], at offset: Int) throws(SystemError) {

@@ -72,12 +72,16 @@ struct DiskTests {
         let large = (0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
         try large.withUnsafeBytes { bytes in
             let empty = UnsafeRawBufferPointer(start: nil, count: 0)
-            try file.append([empty, bytes, empty])
-            try file.append([])
+            try file.append(empty, bytes, at: 0)
+            try file.append(empty, empty, at: bytes.count)
+            let half = bytes.count / 2
+            try file.append(
+                UnsafeRawBufferPointer(rebasing: bytes[..<half]), UnsafeRawBufferPointer(rebasing: bytes[half...]),
+                at: bytes.count)
         }
-        #expect(try file.count == large.count)
-        #expect(try file.read(large.count + 10, at: 0) == large)
-        #expect(try file.read(10, at: large.count) == [])
+        #expect(try file.count == 2 * large.count)
+        #expect(try file.read(2 * large.count + 10, at: 0) == large + large)
+        #expect(try file.read(10, at: 2 * large.count) == [])
         try file.truncate(to: 10)
         #expect(try file.read(100, at: 4) == Array(large[4..<10]))
     }

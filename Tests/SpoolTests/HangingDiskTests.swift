@@ -18,10 +18,12 @@ private final class HangingFileSystem: SpoolFileSystem {
         }
 
         var count: Int { get throws(SystemError) { try file.count } }
-        func append(_ parts: [UnsafeRawBufferPointer]) throws(SystemError) {
+        func append(
+            _ head: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer, at end: Int
+        ) throws(SystemError) {
             system.hasBegun.store(true, ordering: .sequentiallyConsistent)
             while !system.goesOn.load(ordering: .sequentiallyConsistent) { usleep(100) }
-            try file.append(parts)
+            try file.append(head, payload, at: end)
         }
         func write(_ bytes: [UInt8], at offset: Int) throws(SystemError) { try file.write(bytes, at: offset) }
         func read(_ count: Int, at offset: Int) throws(SystemError) -> [UInt8] { try file.read(count, at: offset) }

@@ -179,9 +179,9 @@ final class MemoryFile: SpoolFile {
         get throws(SystemError) { node.bytes.withLock { $0.count } }
     }
 
-    func append(_ parts: [UnsafeRawBufferPointer]) throws(SystemError) {
-        var whole: [UInt8] = []
-        for part in parts { whole += part }
+    func append(_ head: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer, at end: Int) throws(SystemError) {
+        let whole = Array(head) + Array(payload)
+        precondition(node.bytes.withLock { $0.count } == end, "what is appended stands at the end")
         let fault = system.fault(.append, node.name)
         let kept = fault.map { min($0.keptBytes, whole.count) } ?? whole.count
         let bytes = Array(whole[..<kept])

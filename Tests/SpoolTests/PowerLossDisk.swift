@@ -224,9 +224,12 @@ final class PowerLossFile: SpoolFile {
         get throws(SystemError) { disk.with(inode) { $0.cache.count } }
     }
 
-    func append(_ parts: [UnsafeRawBufferPointer]) throws(SystemError) {
-        let bytes = parts.reduce(into: [UInt8]()) { $0 += $1 }
-        disk.with(inode) { $0.write(bytes, at: $0.cache.count) }
+    func append(_ head: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer, at end: Int) throws(SystemError) {
+        let bytes = Array(head) + Array(payload)
+        disk.with(inode) { inode in
+            precondition(inode.cache.count == end, "what is appended stands at the end")
+            inode.write(bytes, at: end)
+        }
     }
 
     func write(_ bytes: [UInt8], at offset: Int) throws(SystemError) {
