@@ -8,8 +8,10 @@
 
 CPU is that of the process under test, from the first request until the sink has the last span; the load and the sink are
 processes of their own and are not measured. The programs take turns, round after round; the median counts. The sink
-unpacks each request and counts its spans: a run in which one is missing is no result. The outage: the sink goes away,
-5,000 spans a second come for a minute, the sink comes back.
+unpacks each request and counts its spans: a run in which one is missing is no result. No id comes twice: what repeats is
+told from what is new, and costs less. Two mixes: every span is a task's, each consumer with its producer before it (the most
+that the metrics can cost); and two of ten are. The outage: the sink goes away, 5,000 spans a second come for a minute, the
+sink comes back.
 """
 
 import argparse
@@ -31,7 +33,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Tests" / "IntegrationTests"))
 import zstandard  # noqa: E402
-from receiver import span  # noqa: E402
+from opentelemetry.proto.trace.v1.trace_pb2 import Span  # noqa: E402
 from support import otlp  # noqa: E402
 from support.http_client import Endpoint  # noqa: E402
 from support.ports import free_port  # noqa: E402
@@ -153,25 +155,67 @@ class Running:
         shutil.rmtree(self.directory)
 
 
-def bodies(count: int, size: int) -> list[bytes]:
-    """Many, so that what a run repeats is not remembered as a duplicate."""
-    chance = random.Random(1)
-    made = [otlp.request(*(span(chance) for _ in range(size))) for _ in range(count)]
-    assert all(body.count(MARK) == size for body in made)
+def make_spans(chance: random.Random, count: int, tasks_in_ten: int) -> list[Span]:
+    """Of each ten spans the first ones are tasks': a producer, its consumer, and so on."""
+    made: list[Span] = []
+    for index in range(count):
+        start = 1_795_197_881_000_000_000 + chance.randrange(10**9)
+        trace, parent, kind = chance.randbytes(16), chance.randbytes(8), Span.SPAN_KIND_INTERNAL
+        values = dict(http__method="POST", http__route=f"/orders/{chance.randrange(50)}", http__status_code=200,
+                      net__peer__name=f"shop-{chance.randrange(9)}.internal", thread__id=chance.randrange(10**6),
+                      enduser__id=f"{chance.getrandbits(64):016x}", code__function="OrderService.place")
+        if index % 10 < tasks_in_ten:
+            kind = Span.SPAN_KIND_CONSUMER if index % 2 else Span.SPAN_KIND_PRODUCER
+            if index % 2:
+                trace, parent, start = made[-1].trace_id, made[-1].span_id, made[-1].end_time_unix_nano + 10**7
+            values |= dict(messaging__system="asynq", messaging__destination__name=f"queue-{index // 2 % 5}",
+                           asynq__task__type=f"type-{index // 2 % 9}", messaging__message__id=f"{chance.getrandbits(128):032x}")
+        made.append(Span(trace_id=trace, span_id=chance.randbytes(8), parent_span_id=parent, kind=kind, name="process order",
+                         start_time_unix_nano=start, end_time_unix_nano=start + chance.randrange(10**8),
+                         attributes=otlp.attributes(**values)))
     return made
 
 
-def send_all(endpoint: Endpoint, requests: list[bytes], times: int) -> None:
-    """Each client sends its share, one request after the other."""
-    def client(share: list[bytes]) -> None:
+class Load:
+    """The requests of one client, with their heads. Their ids are others each time that they are sent."""
+
+    def __init__(self, chance: random.Random, count: int, size: int, tasks_in_ten: int):
+        self._chance = chance
+        self.requests: list[bytearray] = []
+        self._places: dict[bytes, list[tuple[bytearray, int]]] = {}
+        spans = make_spans(chance, count * size, tasks_in_ten)
+        for first in range(0, len(spans), size):
+            own = spans[first:first + size]
+            body = otlp.request(*own)
+            assert body.count(MARK) == size
+            head = f"POST /v1/traces HTTP/1.1\r\nHost: x\r\n{HEADERS}Content-Length: {len(body)}\r\n\r\n"
+            request = bytearray(head.encode() + body)
+            self.requests.append(request)
+            for name in {name for span in own for name in (span.trace_id, span.span_id, span.parent_span_id)}:
+                place = request.find(name)
+                while place >= 0:
+                    self._places.setdefault(name, []).append((request, place))
+                    place = request.find(name, place + len(name))
+
+    def renew(self) -> None:
+        for name, places in self._places.items():
+            new = self._chance.randbytes(len(name))
+            for request, place in places:
+                request[place:place + len(name)] = new
+
+
+def send_all(endpoint: Endpoint, loads: list[Load], times: int) -> None:
+    """Each client sends its own, one request after the other."""
+    def client(load: Load) -> None:
         with endpoint.connect() as connection:
             reader = connection.makefile("rb")
             for _ in range(times):
-                for request in share:
+                load.renew()
+                for request in load.requests:
                     connection.sendall(request)
                     read_answer(reader)
 
-    threads = [threading.Thread(target=client, args=(requests[index::CLIENTS],)) for index in range(CLIENTS)]
+    threads = [threading.Thread(target=client, args=(load,)) for load in loads]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -189,15 +233,12 @@ def read_answer(reader) -> None:
     reader.read(length)
 
 
-def with_heads(made: list[bytes]) -> list[bytes]:
-    return [f"POST /v1/traces HTTP/1.1\r\nHost: x\r\n{HEADERS}Content-Length: {len(body)}\r\n\r\n".encode() + body
-            for body in made]
-
-
-def measure_cpu(programs: list[Program], rounds: int, size: int, spans: int) -> None:
-    requests = with_heads(bodies(min(20_000, max(CLIENTS, 20_000 // size)), size))
-    times = max(1, spans // (len(requests) * size))
-    sent = times * len(requests) * size
+def measure_cpu(programs: list[Program], rounds: int, size: int, spans: int, tasks_in_ten: int) -> None:
+    # An even number for each client: where each span comes alone, a consumer still follows its producer.
+    count = max(2, 20_000 // size // CLIENTS // 2 * 2)
+    loads = [Load(random.Random(index), count, size, tasks_in_ten) for index in range(CLIENTS)]
+    times = max(1, spans // (count * CLIENTS * size))
+    sent = times * count * CLIENTS * size
     for _ in range(rounds):
         for program in programs:
             sink = Sink()
@@ -205,7 +246,7 @@ def measure_cpu(programs: list[Program], rounds: int, size: int, spans: int) -> 
             running = Running(program, sink)
             before, began = running.cpu_seconds(), time.monotonic()
             # In a process of its own: its clients and the sink would wait for one another's interpreter.
-            load = multiprocessing.Process(target=send_all, args=(running.endpoint, requests, times))
+            load = multiprocessing.Process(target=send_all, args=(running.endpoint, loads, times))
             load.start()
             load.join()
             if load.exitcode != 0:
@@ -218,7 +259,8 @@ def measure_cpu(programs: list[Program], rounds: int, size: int, spans: int) -> 
             sink.go_down()
             if sink.spans.value != sent:
                 raise SystemExit(f"{program.name}: {sink.spans.value} spans arrived, {sent} were sent")
-    print(f"\n{size} spans a request, {len(requests[0])} bytes, {sent:,} spans, {rounds} rounds")
+    print(f"\n{size} spans a request, {len(loads[0].requests[0])} bytes, {tasks_in_ten} of ten spans are tasks', {sent:,} spans, "
+          f"{rounds} rounds")
     print(f"{'':38}{'CPU s per million':>18}{'spread':>14}{'ratio':>8}{'spans/s':>10}{'a batch':>9}")
     rivals = {program.compression: statistics.median(program.cpu) for program in programs if program.name == "Rotel"}
     for program in programs:
@@ -230,12 +272,15 @@ def measure_cpu(programs: list[Program], rounds: int, size: int, spans: int) -> 
         program.cpu, program.seconds = [], []
 
 
-def paced(endpoint: Endpoint, requests: list[bytes], per_second: int, seconds: int) -> int:
+def paced(endpoint: Endpoint, load: Load, per_second: int, seconds: int) -> int:
     """Returns how many were sent."""
+    requests = load.requests
     began, sent = time.monotonic(), 0
     with endpoint.connect() as connection:
         reader = connection.makefile("rb")
         while sent < per_second * seconds:
+            if sent % len(requests) == 0:
+                load.renew()
             connection.sendall(requests[sent % len(requests)])
             read_answer(reader)
             sent += 1
@@ -246,29 +291,29 @@ def paced(endpoint: Endpoint, requests: list[bytes], per_second: int, seconds: i
 def measure_memory(program: Program, outage_seconds: int) -> str:
     """MiB resident: idle, the most under full load, before, at most during and after an outage."""
     size = 100
-    requests = with_heads(bodies(500, size))
+    loads = [Load(random.Random(index), 500 // CLIENTS, size, tasks_in_ten=10) for index in range(CLIENTS)]
     sink = Sink()
     sink.come_up()
     running = Running(program, sink)
     time.sleep(3)
     idle = running.status("VmRSS")
     running.forget_peak()
-    load = multiprocessing.Process(target=send_all, args=(running.endpoint, requests, 10))
+    load = multiprocessing.Process(target=send_all, args=(running.endpoint, loads, 10))
     load.start()
     load.join()
-    sent = 10 * len(requests) * size
+    sent = 10 * sum(len(load.requests) for load in loads) * size
     sink.until(sent)
     full = running.status("VmHWM")
     running.end()
 
     running = Running(program, sink)
     sink.spans.value = 0
-    paced(running.endpoint, requests, 50, 5)
+    paced(running.endpoint, loads[0], 50, 5)
     sink.until(5 * 5000)
     before = running.status("VmRSS")
     running.forget_peak()
     sink.go_down()
-    sent = paced(running.endpoint, requests, 50, outage_seconds) * size + 5 * 5000
+    sent = paced(running.endpoint, loads[0], 50, outage_seconds) * size + 5 * 5000
     segments, spooled = running.segments()
     sink.come_up()
     began, got = time.monotonic(), 0
@@ -309,12 +354,12 @@ def main() -> None:
     arguments.add_argument("--spans", type=int, default=500_000, help="in each run of 100 spans a request")
     arguments.add_argument("--outage", type=int, default=60, help="seconds; 0 leaves memory out")
     given = arguments.parse_args()
-    for size in (100, 1):
+    for size, tasks_in_ten in ((100, 10), (100, 2), (1, 10)):
         programs = [collector(given.binary, sync, compression)
                     for compression in ("none", "gzip", "zstd") for sync in ("always", "200ms", "never")]
         if given.rotel:
             programs += [rotel(given.rotel, compression) for compression in ("none", "gzip")]
-        measure_cpu(programs, given.rounds, size, given.spans if size > 1 else given.spans // 10)
+        measure_cpu(programs, given.rounds, size, given.spans if size > 1 else given.spans // 10, tasks_in_ten)
     if given.outage == 0:
         return
     print(f"\nMiB resident; an outage of {given.outage} s at 5,000 spans/s")
