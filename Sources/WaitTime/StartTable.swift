@@ -4,9 +4,10 @@
 /// entries   16 bytes each, a ring in the order in which the keys were inserted
 ///           key    64 bits of a seeded hash; 0 = free
 ///           start  nanoseconds since the epoch
-/// slots     4 bytes each: where in the ring a key lies, plus 1; 0 = free. Open addressing with linear probing; a power of
-///           two, at most half full
+/// slots     4 bytes each: 8 bits of the key, then where in the ring it lies, plus 1; 0 = free. Open addressing with linear
+///           probing; a power of two, at most half full
 /// ```
+/// The bits of the key tell most others apart without a look at their entries, which no cache holds.
 /// A key that is removed leaves its place in the ring free until the ring comes round to it.
 struct StartTable: Sendable {
     private struct Entry {
@@ -17,6 +18,8 @@ struct StartTable: Sendable {
     /// An entry and its two slots.
     private static let bytesPerEntry = 16 + 2 * 4
     private static let firstSlots = 64
+    private static let tagMask: UInt32 = 0xFF00_0000
+    private static let maxEntries = 1 << 23
 
     private var entries: [Entry] = []
     private var slots = [UInt32](repeating: 0, count: firstSlots)
@@ -28,7 +31,7 @@ struct StartTable: Sendable {
 
     /// The number of entries is the greatest power of two that fits into so many bytes, so that the arrays grow to just that.
     init(bytes: Int) {
-        let most = min(max(1, bytes / Self.bytesPerEntry), Int(Int32.max))
+        let most = min(max(1, bytes / Self.bytesPerEntry), Self.maxEntries)
         capacity = 1 << (Int.bitWidth - 1 - most.leadingZeroBitCount)
     }
 
@@ -39,7 +42,7 @@ struct StartTable: Sendable {
     }
 
     func start(of key: UInt64) -> UInt64? {
-        slot(of: key).map { entries[Int(slots[$0]) - 1].start }
+        slot(of: key).map { entries[place(slots[$0])].start }
     }
 
     /// Adds a key that is not there; the oldest one is forgotten where there is no room.
@@ -63,18 +66,24 @@ struct StartTable: Sendable {
 
     mutating func remove(_ key: UInt64) {
         guard let slot = slot(of: key) else { return }
-        entries[Int(slots[slot]) - 1].key = 0
+        entries[place(slots[slot])].key = 0
         vacate(slot)
     }
 
     // MARK: Slots
 
+    /// From bits that say nothing of a key's home.
+    private func tag(_ key: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: key >> 32) & Self.tagMask }
+
+    private func place(_ slot: UInt32) -> Int { Int(slot & ~Self.tagMask) - 1 }
+
     private func home(of key: UInt64) -> Int { Int(truncatingIfNeeded: key) & (slots.count - 1) }
 
     private func slot(of key: UInt64) -> Int? {
         var slot = home(of: key)
+        let tag = tag(key)
         while slots[slot] != 0 {
-            if entries[Int(slots[slot]) - 1].key == key { return slot }
+            if slots[slot] & Self.tagMask == tag && entries[place(slots[slot])].key == key { return slot }
             slot = (slot + 1) & (slots.count - 1)
         }
         return nil
@@ -83,7 +92,7 @@ struct StartTable: Sendable {
     private mutating func fill(with place: Int) {
         var slot = home(of: entries[place].key)
         while slots[slot] != 0 { slot = (slot + 1) & (slots.count - 1) }
-        slots[slot] = UInt32(place + 1)
+        slots[slot] = tag(entries[place].key) | UInt32(place + 1)
     }
 
     /// Frees a slot, and moves up those behind it that are not in their home: each stays reachable from there.
@@ -92,7 +101,7 @@ struct StartTable: Sendable {
         var free = slot
         var next = (free + 1) & mask
         while slots[next] != 0 {
-            let home = home(of: entries[Int(slots[next]) - 1].key)
+            let home = home(of: entries[place(slots[next])].key)
             if (next - home) & mask >= (next - free) & mask {
                 slots[free] = slots[next]
                 free = next
