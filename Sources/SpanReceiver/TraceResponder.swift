@@ -29,8 +29,9 @@ final class TraceResponder: HTTPResponder {
             response.headers.add(contentsOf: fields)
             return .answer(cors.mark(response, for: origin))
         }
-        let path = head.path
-        guard path == Self.path else { return refuse(.unknownPath, Self.hint(path)) }
+        guard head.uri == Self.path || head.path == Self.path else {
+            return refuse(.unknownPath, Self.hint(head.path))
+        }
         if case .foreign(let origin) = origin {
             return refuse(.foreignOrigin, "pages of \(origin) may not send spans (otlp.cors.allowed-origins)")
         }
@@ -62,6 +63,8 @@ final class TraceResponder: HTTPResponder {
 
     private static func mediaType(_ headers: HTTPHeaders) -> String? {
         guard let value = headers.first(name: "content-type") else { return nil }
+        // As nearly all write it: what follows walks over characters, and took a fifth of the instructions of a small request.
+        if SpanSource.Encoding.allCases.contains(where: { $0.mediaType == value }) { return value }
         let type = value.prefix { $0 != ";" }
         return String(type.filter { $0 != " " && $0 != "\t" }).lowercased()
     }
@@ -145,8 +148,13 @@ extension SpanSource.Encoding {
 extension TraceIntake.BodyCoding {
     /// nil for an encoding that we don't know.
     fileprivate init?(_ headers: HTTPHeaders) {
+        let codings = headers["content-encoding"]
+        if codings.isEmpty {
+            self = .identity
+            return
+        }
         // Several lines are one list, and one of two codings is none that we know.
-        switch headers["content-encoding"].joined(separator: ",").lowercased() {
+        switch codings.joined(separator: ",").lowercased() {
         case "", "identity": self = .identity
         case "gzip", "x-gzip", "deflate": self = .deflated
         case "zstd": self = .zstd
