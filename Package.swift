@@ -60,6 +60,13 @@ let tools: [Target] =
         ]
     case "benchmarks":
         [
+            tool(
+                "InstructionCounts", in: "Benchmarks",
+                [
+                    "HTTPService", "Metrics", "Model", "OTLP", "Platform", "ProtobufWire", "SpanReceiver", "Spool",
+                    "WaitTime",
+                ]
+                    + nio + [.product(name: "NIOEmbedded", package: "swift-nio")]),
             tool("RedisBenchmark", in: "Benchmarks", ["AsynqRedis", "Redis", "Model", "Platform", "ProtobufWire"]),
             tool("MetricsBenchmark", in: "Benchmarks", ["Compression", "Metrics", "Model", "WaitTime"]),
             tool("JSONBenchmark", in: "Benchmarks", ["OTLP"]),
