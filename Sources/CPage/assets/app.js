@@ -33,11 +33,17 @@ let arrived = 0;
 /** The queue or trace that is open. */
 let opened = null;
 let settings = DEFAULTS;
+/** What the address asked for when it was followed last. */
+let current = route();
 let announced = null;
+/** Where the list of queues was scrolled to when another view opened. */
+let listScroll = 0;
 
-const traceID = location.pathname.startsWith(`${ROOT.pathname}trace/`) ? decoded(location.pathname.slice(ROOT.pathname.length + 6)) : null;
+const traceID = location.pathname.startsWith(`${ROOT.pathname}trace/`)
+  ? decoded(location.pathname.slice(ROOT.pathname.length + 6)) : null;
 
-const feed = new Feed(() => (history.since == null ? 'api/v1/overview' : `api/v1/overview?since=${history.since}`), takeOverview, redraw);
+const feed = new Feed(() => (history.since == null ? 'api/v1/overview' : `api/v1/overview?since=${history.since}`),
+  takeOverview, redraw);
 const detail = new Feed(() => opened?.address ?? null, (document) => opened?.view.take(document), redraw);
 
 function takeOverview(document) {
@@ -62,12 +68,14 @@ function decoded(text) {
 function route() {
   const [path, query] = location.hash.replace(/^#\/?/, '').split('?');
   const [view, ...names] = path.split('/').map(decoded);
-  return { view: view === 'queue' || view in VIEWS ? view : '', names, query: new URLSearchParams(query ?? '') };
+  return { view: view === 'queue' || Object.hasOwn(VIEWS, view) ? view : '', names, query: new URLSearchParams(query ?? '') };
 }
 
 function follow() {
-  const { view, names, query } = route();
-  if (view === '') settings = { filter: query.get('q') ?? '', trouble: query.get('trouble') === '1', sort: query.get('sort') ?? DEFAULTS.sort };
+  current = route();
+  const { view, names, query } = current;
+  if (view === '') settings = { filter: query.get('q') ?? '', trouble: query.get('trouble') === '1',
+    sort: query.get('sort') ?? DEFAULTS.sort };
   const name = view === 'queue' ? names.join('/') : null;
   if (traceID == null && (opened?.name ?? null) !== name) {
     opened?.view.close();
@@ -79,12 +87,17 @@ function follow() {
 
 function changeSettings(change) {
   settings = { ...settings, ...change };
+  window.history.replaceState(null, '', home());
+  draw();
+}
+
+/** The address of the queues as they are sorted and filtered. */
+function home() {
   const query = new URLSearchParams();
   if (settings.filter) query.set('q', settings.filter);
   if (settings.sort !== DEFAULTS.sort) query.set('sort', settings.sort);
   if (settings.trouble) query.set('trouble', '1');
-  window.history.replaceState(null, '', query.size > 0 ? `#/?${query}` : '#/');
-  draw();
+  return query.size > 0 ? `#/?${query}` : '#/';
 }
 
 // --- The page ------------------------------------------------------------------------------------------------------
@@ -104,9 +117,10 @@ function now() {
 function draw() {
   cancelAnimationFrame(frame);
   frame = null;
-  const { view, names } = route();
-  patch(root, [header(view), main(view, names), h('div', { key: 'announce', class: 'hidden', role: 'status' }, announcement())]);
-  const troubles = overview ? overview.attention.filter((item) => item.severity !== 'info').length : 0;
+  const { view, names } = current;
+  patch(root, [header(view), main(view, names), h('div', { key: 'announce', class: 'hidden', role: 'status' },
+    announcement())]);
+  const troubles = overview ? overview.attention.filter((item) => item.severity !== 'info' && item.firing !== false).length : 0;
   const title = `${troubles > 0 ? `(${troubles}) ` : ''}${baseTitle}${overview ? ` · ${overview.collector.host}` : ''}`;
   if (document.title !== title) document.title = title;
   const mark = document.getElementById('mark');
@@ -119,9 +133,10 @@ function main(view, names) {
   const state = { document: overview, history, settings, now: now() };
   let content;
   if (traceID != null) {
-    content = opened.view.view({ links: overview?.links ?? { trace: 'trace/{trace_id}' }, isMissing: detail.isMissing, redraw, home: ROOT.pathname });
+    content = opened.view.view({ links: overview?.links ?? { trace: 'trace/{trace_id}' }, isMissing: detail.isMissing, redraw,
+      home: ROOT.pathname });
   } else if (!overview) content = feed.failure ? null : h('p', { key: 'loading', class: 'empty' }, 'Loading…');
-  else if (view === 'queue') content = opened?.view.view({ ...state, isMissing: detail.isMissing });
+  else if (view === 'queue') content = opened?.view.view({ ...state, isMissing: detail.isMissing, home: home() });
   else if (view === 'errors') content = errorsView(state);
   else if (view === 'servers') content = serversView(state);
   else if (view === 'cron') content = cronView(state);
@@ -131,8 +146,10 @@ function main(view, names) {
     content = task.view(state);
   } else content = overviewView({ attention, queues, state });
   return h('main', { key: 'main', id: 'main', tabindex: -1, class: isLost() ? 'lost' : '' },
-    isLost() && overview && notice('critical', 'Connection lost', `Shown is what was known at ${clock(Date.now() - sinceAnswer())}. Next try in a few seconds.`),
+    isLost() && overview && notice('critical', 'Connection lost',
+      `Shown is what was known at ${clock(Date.now() - sinceAnswer())}. Next try in a few seconds.`),
     !overview && feed.failure && notice('critical', 'The collector does not answer', feed.failure),
+    traceID == null && view !== 'queue' && h('h1', { key: 'title', class: 'hidden' }, VIEWS[view]),
     overview && traceID == null && redisNotice(state), content);
 }
 
@@ -145,13 +162,17 @@ function header(view) {
   const host = overview?.collector;
   return h('header', { key: 'header' },
     h('div', { class: 'top' },
-      h('a', { class: 'brand', href: traceID == null ? '#/' : ROOT.pathname }, h('svg:svg', { viewBox: '0 0 16 16', class: 'logo', 'aria-hidden': 'true' },
+      h('a', { class: 'brand', href: traceID == null ? '#/' : ROOT.pathname },
+        h('svg:svg', { viewBox: '0 0 16 16', class: 'logo', 'aria-hidden': 'true' },
         h('svg:path', { d: 'M2 3h8v2H2zM2 7h12v2H2zM2 11h5v2H2z' })), 'asynq-collector'),
-      host && h('span', { class: 'which' }, h('bdi', { class: 'cut' }, shown(host.host)), h('span', null, host.version), h('span', null, 'up ', moment(host.started_at, age(elapsed(host.started_at, now()))))),
+      host && h('span', { class: 'which' }, h('bdi', { class: 'cut' }, shown(host.host)), h('span', null, host.version),
+        h('span', null, 'up ', moment(host.started_at, age(elapsed(host.started_at, now()))))),
       host && h('span', { class: 'ends' }, redisEnd(), tempoEnd()),
-      h('span', { class: `live ${isLost() ? 'text-critical' : ''}` }, h('i', { class: `dot ${isLost() ? 'critical' : 'good'}` }), liveness())),
+      h('span', { class: `live ${isLost() ? 'text-critical' : ''}` },
+        h('i', { class: `dot ${isLost() ? 'critical' : 'good'}` }), liveness())),
     traceID == null && h('nav', { 'aria-label': 'Views' }, Object.entries(VIEWS).map(([name, title]) =>
-      h('a', { key: name, href: `#/${name}`, 'aria-current': view === name || (name === '' && view === 'queue') ? 'page' : null }, title, badge(name)))));
+      h('a', { key: name, href: name === '' ? home() : `#/${name}`,
+        'aria-current': view === name || (name === '' && view === 'queue') ? 'page' : null }, title, badge(name)))));
 }
 
 function liveness() {
@@ -161,12 +182,14 @@ function liveness() {
 }
 
 function end(name, state, severity, address) {
-  return h('span', { class: 'end', title: address }, h('i', { class: `dot ${severity}` }), name, h('span', { class: 'muted' }, state));
+  return h('span', { class: 'end', title: address }, h('i', { class: `dot ${severity}` }), name,
+    h('span', { class: 'muted' }, state));
 }
 
 function redisEnd() {
   const { state, error } = overview.redis;
-  const words = { off: ['not read', 'none'], unread: error ? ['unavailable', 'critical'] : ['not read yet', 'none'], stale: ['unavailable', 'critical'], read: ['ok', 'good'] };
+  const words = { off: ['not read', 'none'], unread: error ? ['unavailable', 'critical'] : ['not read yet', 'none'],
+    stale: ['unavailable', 'critical'], read: ['ok', 'good'] };
   return end('Redis', ...words[state], overview.collector.redis);
 }
 
@@ -174,13 +197,15 @@ function tempoEnd() {
   const { tempo } = overview.collector;
   const { up } = overview.forwarder;
   if (!tempo) return end('Tempo', 'none', 'none', null);
-  return up == null ? end('Tempo', 'not tried yet', 'none', tempo) : up ? end('Tempo', 'ok', 'good', tempo) : end('Tempo', 'unavailable', 'critical', tempo);
+  return up == null ? end('Tempo', 'not tried yet', 'none', tempo) : up ? end('Tempo', 'ok', 'good', tempo)
+    : end('Tempo', 'unavailable', 'critical', tempo);
 }
 
 function badge(name) {
   if (!overview) return null;
   const number = name === '' ? overview.attention.length : name === 'errors' ? overview.errors.length : 0;
-  return number > 0 && h('span', { class: `badge ${name === '' ? overview.attention[0].severity : ''}` }, number, hidden(name === '' ? ' need attention' : ' kinds'));
+  return number > 0 && h('span', { class: `badge ${name === '' ? overview.attention[0].severity : ''}` }, number,
+    hidden(name === '' ? ' need attention' : ' kinds'));
 }
 
 /** For screen readers, when it changes; not the first time, since the list is on the page. */
@@ -199,9 +224,13 @@ function announcement() {
 
 addEventListener('hashchange', () => {
   follow();
-  scrollTo(0, 0);
+  draw();
+  scrollTo(0, current.view === '' ? listScroll : 0);
 });
-addEventListener('scroll', redraw, { passive: true });
+addEventListener('scroll', () => {
+  if (current.view === '') listScroll = scrollY;
+  redraw();
+}, { passive: true });
 addEventListener('resize', redraw);
 addEventListener('keydown', (event) => {
   const isTyping = event.target.closest?.('input, select, textarea');
@@ -218,6 +247,7 @@ document.getElementById('skip').addEventListener('click', (event) => {
   document.getElementById('main')?.focus();
 });
 
+window.history.scrollRestoration = 'manual';
 if (traceID != null) opened = { view: new TraceView(traceID), address: `api/v1/traces/${encodeURIComponent(traceID)}` };
 follow();
 feed.again(0);

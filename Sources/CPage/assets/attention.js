@@ -23,7 +23,8 @@ export class Attention {
       items.length > SHORT && h('button', { class: 'more', type: 'button', 'aria-expanded': String(this.isOpen),
         onclick: () => { this.isOpen = !this.isOpen; this.redraw(); } },
       this.isOpen ? 'Show fewer' : `Show ${count(items.length - SHORT)} more`),
-      this.isOpen && total > items.length && h('p', { class: 'muted' }, `${plural(total - items.length, 'more condition')} not listed.`));
+      this.isOpen && total > items.length && h('p', { class: 'muted' },
+        `${plural(total - items.length, 'more condition')} not listed.`));
   }
 }
 
@@ -45,11 +46,13 @@ function calm(document) {
 function line(item, links, now, isOfQueue = false) {
   const seconds = elapsed(item.since, now);
   const runbook = links.runbook && item.runbook && web(links.runbook + item.runbook);
-  return h('li', { key: `${item.alert} ${item.queue ?? ''} ${item.sentence.length > 0 ? item.subject : ''}`, class: `${item.severity} ${item.firing === false ? 'early' : ''}` },
+  return h('li', { key: `${item.alert} ${item.queue ?? ''}`,
+    class: `${item.severity} ${item.firing === false ? 'early' : ''}` },
     icon(item.severity), h('span', { class: 'sentence' }, hidden(`${item.severity}: `), sentence(item, isOfQueue)),
     h('span', { class: 'links' },
+      item.firing === false && h('span', { class: 'badge' }, 'not alerting yet'),
       seconds != null && h('span', { class: 'since' }, moment(item.since, `for ${age(seconds)}`)),
-      runbook && outside(runbook, 'Runbook', hidden(` for ${item.alert}`))));
+      runbook && outside(runbook, 'Runbook', hidden(` for ${item.alert ?? item.subject}`))));
 }
 
 /** The sentence, with the queue's name as a link and what stands in backticks as code. */
@@ -59,9 +62,11 @@ function sentence(item, isOfQueue) {
   const at = name ? text.indexOf(name) : -1;
   if (at < 0) return coded(text);
   const named = h('bdi', null, name);
-  return [coded(text.slice(0, at)), isOfQueue ? named : h('a', { href: queueAddress(item.queue) }, named), coded(text.slice(at + name.length))];
+  return [coded(text.slice(0, at)), isOfQueue ? named : h('a', { href: queueAddress(item.queue) }, named),
+    coded(text.slice(at + name.length))];
 }
 
 function coded(text) {
-  return text.split(/`([^`]*)`/).map((part, index) => (index % 2 ? h('code', null, h('bdi', null, part)) : part && h('bdi', null, part)));
+  return text.split(/`([^`]*)`/).map((part, index) => (index % 2 ? h('code', null, h('bdi', null, part))
+    : part && h('bdi', null, part)));
 }

@@ -8,7 +8,7 @@ const LEFT = 52;
 const RIGHT = 10;
 const TOP = 10;
 const BOTTOM = 24;
-const MIN_SECONDS = 300;
+const MIN_SECONDS = 120;
 const TABLE_ROWS = 30;
 
 export class Chart {
@@ -54,7 +54,8 @@ export class Chart {
       x: (time) => LEFT + ((time - (end - span)) / span) * (this.width - LEFT - RIGHT),
       from: end - span, to: end,
     };
-    this.layers = this.stacked ? stack(this.shownSeries, this.data) : this.shownSeries.map((one) => ({ ...one, top: this.data[one.name] ?? [] }));
+    this.layers = this.stacked ? stack(this.shownSeries, this.data)
+      : this.shownSeries.map((one) => ({ ...one, top: this.data[one.name] ?? [] }));
     const most = Math.max(0, ...this.layers.flatMap((layer) => layer.top.filter((value) => value != null)));
     this.ticks = niceTicks(most);
     const ceiling = this.ticks.at(-1);
@@ -64,7 +65,8 @@ export class Chart {
     patch(this.element, [
       h('figcaption', null, h('span', { class: 'title' }, this.title, h('small', null, this.unit)), this.legend()),
       h('div', { class: 'plot', role: 'slider', tabindex: 0, 'aria-label': `${this.title}: a moment in the last hour`,
-        'aria-valuemin': 0, 'aria-valuemax': Math.max(0, points - 1), 'aria-valuenow': index ?? Math.max(0, points - 1), 'aria-valuetext': this.spoken(index ?? points - 1),
+        'aria-valuemin': 0, 'aria-valuemax': Math.max(0, points - 1), 'aria-valuenow': index ?? Math.max(0, points - 1),
+          'aria-valuetext': this.spoken(index ?? points - 1),
         onpointermove: (event) => this.point(event), onpointerleave: () => this.move(null), onblur: () => this.move(null),
         onkeydown: (event) => this.key(event) },
       this.picture(index), isEmpty && h('p', { class: 'empty' }, 'No values yet'), index != null && this.tip(index)),
@@ -78,18 +80,22 @@ export class Chart {
   picture(index) {
     const { x, y } = this.scale;
     const right = this.width - RIGHT;
-    return h('svg:svg', { width: this.width, height: HEIGHT, viewBox: `0 0 ${this.width} ${HEIGHT}`, 'aria-hidden': 'true', focusable: 'false' },
+    return h('svg:svg', { width: this.width, height: HEIGHT, viewBox: `0 0 ${this.width} ${HEIGHT}`, 'aria-hidden': 'true',
+      focusable: 'false' },
       this.ticks.map((tick, place) => h('svg:g', { key: `y${place}`, class: 'tick' },
         h('svg:line', { x1: LEFT, x2: right, y1: y(tick), y2: y(tick) }),
         h('svg:text', { x: LEFT - 6, y: y(tick) + 4, 'text-anchor': 'end' }, this.format(tick)))),
       timeTicks(this.scale, this.width).map((time, place) => h('svg:g', { key: `x${place}`, class: 'tick' },
         h('svg:line', { x1: x(time), x2: x(time), y1: HEIGHT - BOTTOM, y2: HEIGHT - BOTTOM + 4 }),
-        h('svg:text', { x: x(time), y: HEIGHT - 6, 'text-anchor': 'middle' }, clock(time * 1000, false)))),
+        h('svg:text', { x: x(time), y: HEIGHT - 6, 'text-anchor': 'middle' }, clock(time * 1000, time % 60 !== 0)))),
       this.layers.map((layer) => h('svg:g', { key: layer.name, class: `series ${layer.name}` },
-        this.stacked ? h('svg:path', { class: 'area', d: this.area(layer) }) : h('svg:path', { class: 'line', d: this.line(layer.top) }))),
-      index != null && h('svg:line', { key: 'cursor', class: 'cursor', x1: x(this.time(index)), x2: x(this.time(index)), y1: TOP, y2: HEIGHT - BOTTOM }),
+        this.stacked ? h('svg:path', { class: 'area', d: this.area(layer) })
+          : h('svg:path', { class: 'line', d: this.line(layer.top) }))),
+      index != null && h('svg:line', { key: 'cursor', class: 'cursor', x1: x(this.time(index)), x2: x(this.time(index)),
+        y1: TOP, y2: HEIGHT - BOTTOM }),
       index != null && !this.stacked && this.layers.filter((layer) => layer.top[index] != null).map((layer) =>
-        h('svg:circle', { key: `dot ${layer.name}`, class: `series ${layer.name}`, cx: x(this.time(index)), cy: y(layer.top[index]), r: 3.5 })));
+        h('svg:circle', { key: `dot ${layer.name}`, class: `series ${layer.name}`, cx: x(this.time(index)),
+          cy: y(layer.top[index]), r: 3.5 })));
   }
 
   time(index) {
@@ -152,7 +158,8 @@ export class Chart {
   key(event) {
     const last = this.data.points - 1;
     const index = this.index ?? last + (event.key === 'ArrowLeft' || event.key === 'ArrowDown' ? 0 : -1);
-    const steps = { ArrowLeft: index - 1, ArrowDown: index - 1, ArrowRight: index + 1, ArrowUp: index + 1, PageDown: index - 12, PageUp: index + 12, Home: 0, End: last };
+    const steps = { ArrowLeft: index - 1, ArrowDown: index - 1, ArrowRight: index + 1, ArrowUp: index + 1, PageDown: index - 12,
+      PageUp: index + 12, Home: 0, End: last };
     if (event.key === 'Escape') this.move(null);
     else if (event.key in steps) {
       event.preventDefault();
@@ -176,11 +183,13 @@ export class Chart {
     return h('div', { key: 'tip', class: 'tip', 'aria-hidden': 'true',
       style: { left: isLeft ? 'auto' : `${x + 10}px`, right: isLeft ? `${this.width - x + 10}px` : 'auto' } },
     h('b', null, clock(this.time(index) * 1000)),
-    [...this.shownSeries].reverse().map((one) => h('span', { key: one.name }, h('i', { class: `dot ${one.name}` }), one.label, h('b', null, this.value(one, index)))));
+    [...this.shownSeries].reverse().map((one) => h('span', { key: one.name }, h('i', { class: `dot ${one.name}` }), one.label,
+      h('b', null, this.value(one, index)))));
   }
 
   legend() {
-    return h('span', { class: 'legend' }, this.series.map((one) => h('button', { key: one.name, type: 'button', 'aria-pressed': String(!this.off.has(one.name)),
+    return h('span', { class: 'legend' }, this.series.map((one) => h('button',
+      { key: one.name, type: 'button', 'aria-pressed': String(!this.off.has(one.name)),
       onclick: () => { if (!this.off.delete(one.name)) this.off.add(one.name); this.draw(); } },
     h('i', { class: `dot ${one.name}` }), one.label, h('b', null, this.value(one, this.data.points - 1)))));
   }
@@ -191,8 +200,10 @@ export class Chart {
     const rows = [];
     for (let index = points - 1; index >= 0; index -= every) rows.push(index);
     return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': `${this.title} as a table` }, h('table', null,
-      h('thead', null, h('tr', null, h('th', { scope: 'col' }, 'Time'), this.series.map((one) => h('th', { scope: 'col', class: 'n' }, one.label)))),
-      h('tbody', null, rows.map((index) => h('tr', { key: this.time(index) }, h('th', { scope: 'row' }, clock(this.time(index) * 1000)),
+      h('thead', null, h('tr', null, h('th', { scope: 'col' }, 'Time'),
+        this.series.map((one) => h('th', { scope: 'col', class: 'n' }, one.label)))),
+      h('tbody', null, rows.map((index) => h('tr', { key: this.time(index) },
+        h('th', { scope: 'row' }, clock(this.time(index) * 1000)),
         this.series.map((one) => h('td', { class: 'n' }, this.value(one, index))))))));
   }
 }
@@ -222,7 +233,7 @@ export function niceTicks(most) {
 /** Full minutes, so many that their texts do not touch. */
 function timeTicks({ from, to }, width) {
   const most = Math.max(2, Math.floor(width / 90));
-  const step = [60, 120, 300, 600, 900, 1200, 1800, 3600].find((seconds) => (to - from) / seconds <= most) ?? 3600;
+  const step = [30, 60, 120, 300, 600, 900, 1200, 1800, 3600].find((seconds) => (to - from) / seconds <= most) ?? 3600;
   const edge = ((to - from) / width) * 18;
   const ticks = [];
   for (let time = Math.ceil(from / step) * step; time <= to - edge; time += step) ticks.push(time);

@@ -14,7 +14,7 @@ function present(children) {
 
 /** Makes the children of `parent` those that are described. An element with a key stays the same element wherever it moves. */
 export function patch(parent, described) {
-  const children = present([described]);
+  const children = distinct(present([described]));
   const wanted = new Set(children.map((child) => child.key).filter((key) => key !== undefined));
   const known = new Map();
   for (const node of [...parent.childNodes]) {
@@ -25,7 +25,8 @@ export function patch(parent, described) {
   let at = parent.firstChild;
   for (const child of children) {
     // The element that stands here belongs further down: out of the way, so that those behind it need not move.
-    while (child.key !== undefined && at && at.$key !== child.key && at.nextSibling && at.nextSibling === known.get(child.key)) {
+    while (child.key !== undefined && at && at.$key !== child.key && at.nextSibling
+      && at.nextSibling === known.get(child.key)) {
       const next = at.nextSibling;
       place(parent, at, null);
       at = next;
@@ -40,6 +41,18 @@ export function patch(parent, described) {
     at.remove();
     at = next;
   }
+}
+
+/** A key that comes again gets a number: data decide on keys, and two elements can't be one. */
+function distinct(children) {
+  const times = new Map();
+  for (const child of children) {
+    if (child.key === undefined) continue;
+    const time = times.get(child.key) ?? 0;
+    times.set(child.key, time + 1);
+    if (time > 0) child.key = `${child.key} again ${time}`;
+  }
+  return children;
 }
 
 function found(at, child, known) {

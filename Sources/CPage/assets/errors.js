@@ -2,7 +2,10 @@
 
 import { h } from './dom.js';
 import { count, duration, plural } from './format.js';
-import { ago, foreign, hidden, moment, panel, queueLink, table, taskLink, traceLink } from './parts.js';
+import { foreign, hidden, panel, queueLink, table, taskCell, taskLink, traceLink, when } from './parts.js';
+
+/** What the collector writes where there is no text of an error. */
+const WITHOUT_TEXT = new Map([['_other', 'other errors'], ['_unknown', 'without a message']]);
 
 /** Errors alike as one, each with an example that opens. */
 export function errorList(errors, links, now, empty, withQueue = true) {
@@ -10,22 +13,25 @@ export function errorList(errors, links, now, empty, withQueue = true) {
   return h('ul', { class: 'errors' }, errors.map((error) => h('li', { key: `${error.queue} ${error.task_type} ${error.error}` },
     h('div', { class: 'tally' },
       h('span', null, h('b', null, count(error.attempts)), error.attempts === 1 ? 'attempt' : 'attempts'),
-      h('span', { class: error.dead_letters > 0 ? 'text-critical' : 'muted' }, h('b', null, count(error.dead_letters)), 'dead')),
+      h('span', { class: error.dead_letters > 0 ? 'text-critical' : 'muted' }, h('b', null, count(error.dead_letters)),
+        'dead')),
     h('div', { class: 'what' },
-      foreign(error.error, 'clamp message'),
-      h('div', { class: 'sub' }, withQueue && [queueLink(error.queue), h('span', { 'aria-hidden': 'true' }, '›')], foreign(error.task_type, 'code'),
-        h('span', null, 'last ', moment(error.last_seen_at, ago(error.last_seen_at, now)), error.first_seen_at && [', first ', moment(error.first_seen_at, ago(error.first_seen_at, now))])),
+      foreign(WITHOUT_TEXT.get(error.error) ?? error.error, 'clamp message'),
+      h('div', { class: 'sub' }, withQueue && [queueLink(error.queue), h('span', { 'aria-hidden': 'true' }, '›')],
+        foreign(error.task_type, 'code'),
+        h('span', null, 'last ', when(error.last_seen_at, now),
+          error.first_seen_at && [', first ', when(error.first_seen_at, now)])),
       error.example && h('details', null, h('summary', null, 'Example', hidden(` of ${error.error.slice(0, 60)}`)),
         h('pre', { tabindex: 0 }, foreign(error.example.error, 'whole')),
-        h('div', { class: 'sub' }, 'Task ', taskLink(error.queue, error.example.task_id), ' trace ', traceLink(error.example.trace_id, links),
-          error.example.at && moment(error.example.at, ago(error.example.at, now))))))));
+        h('div', { class: 'sub' }, 'Task ', taskLink(error.queue, error.example.task_id), ' trace ',
+          traceLink(error.example.trace_id, links),
+          error.example.at && when(error.example.at, now)))))));
 }
 
 export function letterTable(letters, links, now, withQueue = true) {
   return table('Dead letters', [
-    { title: 'Died', kind: 'n', cell: (row) => moment(row.archived_at, ago(row.archived_at, now)) },
-    { title: 'Task', kind: 'wide', cell: (row) => [withQueue ? h('div', { class: 'pair' }, queueLink(row.queue), foreign(row.type, 'code')) : foreign(row.type, 'code'),
-      h('div', { class: 'sub' }, taskLink(row.queue, row.id))] },
+    { title: 'Died', kind: 'n', cell: (row) => when(row.archived_at, now) },
+    { title: 'Task', kind: 'wide', cell: (row) => taskCell(row.queue, row.type, row.id, withQueue) },
     { title: 'Error', kind: 'wide', cell: (row) => foreign(row.error, 'clamp') },
     { title: 'Retried', kind: 'n', cell: (row) => count(row.retried) },
     { title: 'Trace', cell: (row) => traceLink(row.trace_id, links) },
@@ -35,16 +41,18 @@ export function letterTable(letters, links, now, withQueue = true) {
 export function waitTable(waits, links, now, withQueue = true) {
   return table('Slowest waits', [
     { title: 'Wait', kind: 'n', cell: (row) => h('b', null, duration(row.seconds)) },
-    { title: 'Task', kind: 'wide', cell: (row) => h('div', { class: 'pair' }, withQueue && queueLink(row.queue), foreign(row.type, 'code')) },
-    { title: 'Seen', kind: 'n', cell: (row) => moment(row.observed_at, ago(row.observed_at, now)) },
+    { title: 'Task', kind: 'wide', cell: (row) => taskCell(row.queue, row.type, null, withQueue) },
+    { title: 'Seen', kind: 'n', cell: (row) => when(row.observed_at, now) },
     { title: 'Trace', cell: (row) => traceLink(row.trace_id, links) },
-  ], waits, (row) => `${row.queue} ${row.span_id} ${row.observed_at} ${row.seconds}`, 'No wait was measured in the last 15 minutes.');
+  ], waits, (row) => `${row.queue} ${row.span_id} ${row.observed_at} ${row.seconds}`,
+    'No wait was measured in the last 15 minutes.');
 }
 
 export function errorsView({ document, now }) {
   const links = document.links;
   return h('div', { key: 'errors', class: 'stack' },
-    panel('Errors', { note: `${plural(document.errors.length, 'kind')}, numbers and ids made alike` }, errorList(document.errors, links, now, 'No attempt has failed since the collector started.')),
+    panel('Errors', { note: `${plural(document.errors.length, 'kind')}, numbers and ids made alike` },
+      errorList(document.errors, links, now, 'No attempt has failed since the collector started.')),
     panel('Dead letters', { note: 'newest first' }, letterTable(document.dead_letters, links, now)),
     panel('Slowest waits', { note: 'last 15 minutes' }, waitTable(document.slowest_waits, links, now)));
 }

@@ -1,7 +1,8 @@
 // Asks for a document again and again, while the page can be seen.
 
 const PERIOD = 2000;
-const PATIENCE = 15000;
+const PATIENCE = 30000;
+const LONGEST_PERIOD = 10000;
 
 /** The folder that holds `/`, wherever the page is mounted: this file is <root>assets/<hash>/feed.js. */
 export const ROOT = new URL('../../', import.meta.url);
@@ -22,7 +23,7 @@ export class Feed {
     this.etag = { address: null, value: null };
     this.failures = 0;
     document.addEventListener('visibilitychange', () => {
-      if (!document.hidden) this.again(0);
+      if (!document.hidden && !this.current) this.again(0);
     });
   }
 
@@ -35,27 +36,30 @@ export class Feed {
   stop() {
     clearTimeout(this.timer);
     this.current?.abort();
+    this.current = null;
   }
 
   /** Another document from now on. */
   restart() {
     this.stop();
-    Object.assign(this, { etag: { address: null, value: null }, failure: null, isMissing: false, answeredAt: null, failures: 0 });
+    Object.assign(this, { etag: { address: null, value: null }, failure: null, isMissing: false, answeredAt: null,
+      failures: 0 });
     this.again(0);
   }
 
   async ask() {
     const address = this.address();
     if (address == null || document.hidden) return;
-    this.current?.abort();
+    this.stop();
     const request = new AbortController();
     this.current = request;
     const began = performance.now();
-    const patience = setTimeout(() => request.abort(), PATIENCE);
+    const patience = setTimeout(() => request.abort(new Error(`no answer within ${PATIENCE / 1000} s`)), PATIENCE);
     try {
-      const headers = this.etag.address === address ? { 'If-None-Match': this.etag.value } : {};
+      const headers = this.etag.value && this.etag.address === address ? { 'If-None-Match': this.etag.value } : {};
       const answer = await fetch(new URL(address, ROOT), { headers, cache: 'no-store', signal: request.signal });
-      if (answer.status !== 304 && answer.status !== 404 && !answer.ok) throw new Error(`the collector answers ${answer.status}`);
+      if (answer.status !== 304 && answer.status !== 404
+        && !answer.ok) throw new Error(`the collector answers ${answer.status}`);
       const document = answer.ok ? await answer.json() : null;
       if (this.current !== request) return;
       if (document) {
@@ -69,9 +73,10 @@ export class Feed {
       this.failure = error.message;
     } finally {
       clearTimeout(patience);
+      if (this.current === request) this.current = null;
     }
     this.changed();
-    const period = Math.min(PERIOD * 2 ** Math.max(0, this.failures - 3), 10000);
+    const period = this.isMissing ? LONGEST_PERIOD : Math.min(PERIOD * 2 ** Math.max(0, this.failures - 3), LONGEST_PERIOD);
     this.again(Math.max(200, period - (performance.now() - began)));
   }
 }

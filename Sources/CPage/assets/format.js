@@ -61,5 +61,6 @@ export function clock(milliseconds, withSeconds = true) {
 /** Foreign text, cut where it is endless, with control characters made visible. */
 export function shown(text) {
   const cut = text.length > 4000 ? `${text.slice(0, 4000)}…` : text;
-  return cut.replace(/[\u0000-\u001f\u007f]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`);
+  return cut.replace(/[\u0000-\u001f\u007f]/g,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`);
 }

@@ -41,6 +41,10 @@ export class History {
     const merged = new Map();
     for (const queue of queues) {
       const held = this.queues.get(queue.queue);
+      if (held && points === 0 && skipped === this.points) {
+        merged.set(queue.queue, held);
+        continue;
+      }
       const columns = {};
       for (const name in queue.history) {
         const column = held?.[name]?.slice(0, skipped) ?? [];
@@ -51,8 +55,8 @@ export class History {
       merged.set(queue.queue, columns);
     }
     this.queues = merged;
-    this.start += dropped * step;
-    this.end = this.start + (total - dropped) * step;
+    this.end = start + points * step;
+    this.start = this.end - (total - dropped) * step;
   }
 
   column(queue, name) {

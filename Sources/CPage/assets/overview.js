@@ -16,49 +16,66 @@ export function overviewView({ attention, queues, state }) {
   return h('div', { key: 'overview', class: 'stack' },
     attention.view(document, now),
     redis !== 'off' && !(isEmpty && redis === 'unread') && totals(document),
-    isEmpty ? noQueues(document) : h('section', { key: 'queues', id: 'queues', class: `block ${redis === 'stale' ? 'stale' : ''}`, 'aria-label': 'Queues', tabindex: -1 }, queues.view(state)),
+    isEmpty ? noQueues(document) : h('section', { key: 'queues', id: 'queues',
+      class: `block ${redis === 'stale' ? 'stale' : ''}`, 'aria-label': 'Queues', tabindex: -1 }, queues.view(state)),
     document.spans?.received === 0 && instructions(),
     !isEmpty && document.queues.length <= FEW_QUEUES && h('div', { key: 'lists', class: 'columns' },
-      document.errors.length > 0 && panel('Errors', { note: link('#/errors', 'all') }, errorList(document.errors.slice(0, 4), document.links, now, '')),
-      document.slowest_waits.length > 0 && panel('Slowest waits', { note: 'last 15 minutes' }, waitTable(document.slowest_waits.slice(0, 6), document.links, now))));
+      document.errors.length > 0 && panel('Errors', { note: link('#/errors', 'all') },
+        errorList(document.errors.slice(0, 4), document.links, now, '')),
+      document.slowest_waits.length > 0 && panel('Slowest waits', { note: 'last 15 minutes' },
+        waitTable(document.slowest_waits.slice(0, 6), document.links, now))));
 }
 
 /** What the last scrape says of Redis, where it does not say all is well. */
 export function redisNotice({ document, now }) {
   const { state, error, read_at: readAt } = document.redis;
   if (state === 'read' || state === 'off') return null;
-  if (state === 'unread' && !error) return notice('info', 'Redis was not read yet.', `The first scrape takes place within ${duration(document.collector.interval_seconds)}.`);
-  const known = readAt ? `Shown is what was known at ${clock(Date.parse(readAt))}, ${age(elapsed(readAt, now))} ago.` : 'Nothing is known of its queues yet.';
+  if (state === 'unread' && !error) return notice('info', 'Redis was not read yet.',
+    `The first scrape takes place within ${duration(document.collector.interval_seconds)}.`);
+  const known = readAt ? `Shown is what was known at ${clock(Date.parse(readAt))}, ${age(elapsed(readAt, now))} ago.`
+    : 'Nothing is known of its queues yet.';
   return notice('critical', `Redis is unavailable: ${error ?? 'it does not answer'}`, known);
 }
 
 export function notice(severity, title, text) {
-  return h('div', { key: `notice ${title}`, class: `notice ${severity}` }, icon(severity), h('div', null, h('b', null, h('bdi', null, title)), h('p', null, text)));
+  return h('div', { key: `notice ${title}`, class: `notice ${severity}` }, icon(severity),
+    h('div', null, h('b', null, h('bdi', null, title)), h('p', null, text)));
 }
 
 function totals(document) {
   const { totals: sums, servers } = document;
-  const tile = (key, title, number, className = '') => h('div', { key, class: `tile ${className}` }, h('dt', null, title), h('dd', null, number));
-  const flow = (name, title) => tile(name, [h('i', { class: `dot ${name}` }), title], [rate(sums[`${name}_per_second`]), h('small', null, '/s')]);
+  const tile = (key, title, number, className = '') => h('div', { key, class: `tile ${className}` }, h('dt', null, title),
+    h('dd', null, number));
+  const flow = (name, title) => tile(name, [h('i', { class: `dot ${name}` }), title],
+    [rate(sums[`${name}_per_second`]), h('small', null, '/s')]);
   const busy = servers.reduce((sum, server) => sum + (server.busy_workers ?? 0), 0);
   const workers = servers.reduce((sum, server) => sum + (server.concurrency ?? 0), 0);
   return h('dl', { key: 'totals', class: `tiles ${document.redis.state === 'stale' ? 'stale' : ''}` },
     flow('enqueued', 'Enqueued'), flow('completed', 'Completed'), flow('failed', 'Failed'),
     ['pending', 'active', ...STATES.filter((state) => state !== 'pending' && state !== 'active')].map((state) =>
-      tile(`state ${state}`, [h('i', { class: `dot ${state}` }), state === 'completed' ? 'completed, kept' : state], count(sums[state]), sums[state] === 0 ? 'zero' : '')),
-    tile('workers', plural(servers.length, 'server'), workers ? [count(busy), h('small', null, ` of ${count(workers)} busy`)] : UNKNOWN));
+      tile(`state ${state}`, [h('i', { class: `dot ${state}` }), state === 'completed' ? 'completed, kept' : state],
+        count(sums[state]), sums[state] === 0 ? 'zero' : '')),
+    tile('workers', plural(servers.length, 'server'), workers ? [count(busy), h('small', null, ` of ${count(workers)} busy`)]
+      : UNKNOWN));
 }
 
 function noQueues(document) {
   const { redis, collector } = document;
   if (redis.state === 'off') {
-    return panel('Redis is not read', { className: 'hint' }, h('p', null, 'The setting redis.url is none: this collector receives spans only, and another one reads the queues. What it does with spans is below ', link('#/spans', 'Spans'), '.'));
+    return panel('Redis is not read', { className: 'hint' },
+      h('p', null,
+        'The setting redis.url is none: this collector receives spans only, and another one reads the queues. '
+        + 'What it does with spans is below ', link('#/spans', 'Spans'), '.'));
   }
   if (redis.state === 'unread') {
-    return panel('Queues appear here once Redis has been read', { className: 'hint' }, h('p', null, 'Read is ', h('bdi', { class: 'code' }, collector.redis ?? 'no Redis'), '. If that is not the one that your workers use, set redis.url.'));
+    return panel('Queues appear here once Redis has been read', { className: 'hint' },
+      h('p', null, 'Read is ', h('bdi', { class: 'code' }, collector.redis ?? 'no Redis'),
+        '. If that is not the one that your workers use, set redis.url.'));
   }
   return panel('No queues yet', { className: 'hint' },
-    h('p', null, h('bdi', { class: 'code' }, collector.redis ?? ''), ' answers and has no Asynq queue. Is it the Redis, and the database, that your workers use? If so, a first task makes the first queue:'),
+    h('p', null, h('bdi', { class: 'code' }, collector.redis ?? ''),
+      ' answers and has no Asynq queue. Is it the Redis, and the database, that your workers use? '
+      + 'If so, a first task makes the first queue:'),
     h('pre', { tabindex: 0 }, h('code', null, firstTask(collector.redis))));
 }
 

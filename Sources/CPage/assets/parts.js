@@ -7,6 +7,9 @@ import { ROOT } from './feed.js';
 /** In the order of the bar. */
 export const STATES = ['active', 'pending', 'retry', 'scheduled', 'aggregating', 'archived', 'completed'];
 
+/** What waits for nothing more. */
+const OVER = new Set(['archived', 'completed']);
+
 export const RANKS = { critical: 3, warning: 2, info: 1 };
 
 const ICONS = {
@@ -48,7 +51,8 @@ export function queueLink(queue) {
 
 export function taskLink(queue, id) {
   if (!id) return UNKNOWN;
-  return h('a', { href: `#/task/${encodeURIComponent(queue)}/${encodeURIComponent(id)}`, class: 'cut code' }, h('bdi', null, shown(id)));
+  return h('a', { href: `#/task/${encodeURIComponent(queue)}/${encodeURIComponent(id)}`, class: 'cut code' },
+    h('bdi', null, shown(id)));
 }
 
 /** A trace id, as a link where there is something that shows it. */
@@ -91,19 +95,20 @@ export function table(label, columns, rows, key, empty) {
 }
 
 /**
- * The states of a queue as one bar. Its numbers stand beside it, so that it is nothing but a picture. Completed tasks that are
- * kept would hide the work that is left.
+ * The states of a queue as one bar. Its numbers stand beside it, so that it is nothing but a picture. Tasks that are over, kept
+ * by the thousand, would hide the work that is left.
  */
 export function bar(queue) {
   return h('span', { class: 'bar', 'aria-hidden': 'true' },
-    STATES.filter((state) => state !== 'completed' && queue[state] > 0).map((state) =>
+    STATES.filter((state) => !OVER.has(state) && queue[state] > 0).map((state) =>
       h('span', { key: state, class: `fill ${state}`, style: { 'flex-grow': queue[state] } })));
 }
 
 export function stateNumbers(queue) {
   const states = STATES.filter((state) => queue[state] > 0);
   if (states.length === 0) return h('span', { class: 'muted' }, queue.pending == null ? 'not read from Redis' : 'no tasks');
-  return states.map((state) => h('span', { key: state, class: 'count' }, h('i', { class: `dot ${state}` }), `${count(queue[state])} ${state}`));
+  return states.map((state) => h('span', { key: state, class: 'count' }, h('i', { class: `dot ${state}` }),
+    `${count(queue[state])} ${state}`));
 }
 
 /** How much of something is used. */
@@ -126,6 +131,23 @@ export function elapsed(time, now) {
 /** A time as an element that says the exact moment. */
 export function moment(time, text) {
   return time ? h('time', { datetime: time, title: new Date(time).toLocaleString() }, text) : UNKNOWN;
+}
+
+/** How long ago, with the exact moment. */
+export function when(time, now) {
+  return moment(time, ago(time, now));
+}
+
+/** One entry of a list of facts; null where there is nothing to say. */
+export function fact(title, value) {
+  if (value == null || value === false) return null;
+  return h('div', { key: title }, h('dt', null, title), h('dd', null, value));
+}
+
+/** A task in a table: queue and type, the id below them. */
+export function taskCell(queue, type, id, withQueue = true) {
+  return [h('div', { class: 'pair' }, withQueue && queueLink(queue), foreign(type, 'code')),
+    id && h('div', { class: 'sub' }, taskLink(queue, id))];
 }
 
 export function drain(queue) {

@@ -2,26 +2,25 @@
 
 import { h } from './dom.js';
 import { bytes, count, duration } from './format.js';
-import { ago, meter, moment, panel, table } from './parts.js';
+import { fact, meter, panel, table, when } from './parts.js';
 
 export function pipelineView({ document, now }) {
   const { spans, forwarder, spool, collector } = document;
   return h('div', { key: 'pipeline', class: 'stack' },
     spans?.received === 0 && instructions(),
-    panel('Spans', { note: 'since the collector started' }, spans ? flow(spans, spool) : h('p', { class: 'text-critical' }, 'The disk of the spool does not answer.')),
+    panel('Spans', { note: 'since the collector started' },
+      spans ? flow(spans, spool) : h('p', { class: 'text-critical' }, 'The disk of the spool does not answer.')),
     h('div', { key: 'columns', class: 'columns' },
       panel('Forwarder', null, h('dl', { class: 'facts' },
         fact('State', h('span', { class: forwarder.up === false ? 'text-critical' : '' }, forwarder.state)),
-        fact('Trace backend', collector.tempo ? h('bdi', { class: 'cut code' }, collector.tempo) : 'none (tempo.endpoint is none)'),
-        forwarder.since && fact(forwarder.up ? 'Reachable since' : 'Unreachable since', moment(forwarder.since, ago(forwarder.since, now))),
-        spool && fact('In the spool', h('span', { class: 'used' }, meter(spool.bytes, spool.capacity_bytes, 'warning'), `${bytes(spool.bytes)} of ${bytes(spool.capacity_bytes)}`)),
+        fact('Trace backend', collector.tempo ? h('bdi', { class: 'cut code' }, collector.tempo)
+          : 'none (tempo.endpoint is none)'),
+        forwarder.since && fact(forwarder.up ? 'Reachable since' : 'Unreachable since', when(forwarder.since, now)),
+        spool && fact('In the spool', h('span', { class: 'used' }, meter(spool.bytes, spool.capacity_bytes, 'warning'),
+          `${bytes(spool.bytes)} of ${bytes(spool.capacity_bytes)}`)),
         spool && fact('Oldest span in it', duration(spool.oldest_age_seconds)),
         spool && fact('Full in', spool.full_in_seconds == null ? 'it does not grow' : duration(spool.full_in_seconds)))),
       panel('Memory', { note: 'of the collector, by part' }, memory(document.memory))));
-}
-
-function fact(title, value) {
-  return h('div', { key: title }, h('dt', null, title), h('dd', null, value));
 }
 
 /** What becomes of a span, from left to right. */
@@ -30,7 +29,8 @@ function flow(spans, spool) {
   return h('ol', { class: 'flow' },
     step('Received', spans.received, reasons('refused', spans.refused)),
     step('Accepted', spans.accepted, spans.duplicates > 0 && h('small', null, `${count(spans.duplicates)} came twice`)),
-    spans.in_spool != null && step('In the spool', spans.in_spool, spool && h('small', null, bytes(spool.bytes)), reasons('dropped', spans.dropped)),
+    spans.in_spool != null && step('In the spool', spans.in_spool, spool && h('small', null, bytes(spool.bytes)),
+      reasons('dropped', spans.dropped)),
     spans.forwarded != null && step('Forwarded', spans.forwarded));
 }
 
@@ -40,18 +40,21 @@ function reasons(verb, counts) {
 }
 
 function memory(parts) {
-  const most = Math.max(1, ...parts.map((part) => part.bytes));
   return table('Memory by part', [
     { title: 'Part', kind: 'wide', cell: (row) => row.part },
-    { title: 'Used', kind: 'n', cell: (row) => h('span', { class: 'used' }, meter(row.bytes, row.limit_bytes ?? most, 'info'), bytes(row.bytes)) },
-    { title: 'Limit', kind: 'n', cell: (row) => row.limit_bytes == null ? h('span', { class: 'muted' }, 'none') : bytes(row.limit_bytes) },
+    { title: 'Used', kind: 'n', cell: (row) => h('span', { class: 'used' },
+      row.limit_bytes != null && meter(row.bytes, row.limit_bytes, 'info'), h('b', null, bytes(row.bytes))) },
+    { title: 'Limit', kind: 'n', cell: (row) => row.limit_bytes == null ? h('span', { class: 'muted' }, 'none')
+      : bytes(row.limit_bytes) },
   ], parts, (row) => row.part, 'Nothing is known yet.');
 }
 
 /** Three lines that a worker needs. */
 export function instructions() {
   return panel('No span has arrived yet', { className: 'hint' },
-    h('p', null, 'Queues and waits above come from Redis alone. For the wait of every task, failures by type, and traces, let a Go worker send its spans:'),
+    h('p', null,
+      'Queues and waits come from Redis alone so far. For the wait of every task, failures by type, and traces, let a Go worker '
+      + 'send its spans:'),
     h('pre', { tabindex: 0 }, h('code', null, [
       'exporter, err := otlptracegrpc.New(ctx, otlptracegrpc.WithEndpoint("127.0.0.1:4317"), otlptracegrpc.WithInsecure())',
       'otel.SetTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter)))',

@@ -5,7 +5,7 @@ import { attentionOf } from './attention.js';
 import { Chart } from './chart.js';
 import { age, bytes, count, duration, plural, rate, UNKNOWN } from './format.js';
 import { errorList, letterTable, waitTable } from './errors.js';
-import { bar, drain, foreign, moment, outside, panel, stateNumbers, table, taskLink, traceLink, web } from './parts.js';
+import { bar, drain, fact, foreign, moment, outside, panel, stateNumbers, table, taskCell, traceLink, web } from './parts.js';
 
 const tasks = (value) => count(Math.round(value * 10) / 10);
 const perSecond = (value) => (value === 0 ? '0' : value < 10 ? String(Number(value.toPrecision(2))) : count(Math.round(value)));
@@ -39,22 +39,25 @@ export class QueueView {
     for (const chart of this.charts) chart.close();
   }
 
-  view({ document: overview, now, isMissing }) {
+  view({ document: overview, now, isMissing, home }) {
     const name = this.name;
     const queue = this.document ?? overview.queues.find((one) => one.queue === name);
     const grafana = overview.links.queue && web(overview.links.queue.replaceAll('{queue}', encodeURIComponent(name)));
-    return h('div', { key: `opened ${name}`, class: 'opened' },
-      h('div', { class: 'heading' }, h('a', { href: '#/', class: 'back' }, '← Queues'),
+    return h('div', { key: `opened ${name}`, class: `opened ${overview.redis.state === 'stale' ? 'stale' : ''}` },
+      h('div', { class: 'heading' }, h('a', { href: home, class: 'back' }, '← Queues'),
         h('h1', null, foreign(name, 'long')), queue?.paused && h('span', { class: 'badge' }, 'paused'),
         grafana && h('span', { class: 'end' }, outside(grafana, 'Open in Grafana'))),
+      isMissing && queue && h('p', { key: 'gone', class: 'empty panel' }, 'The queue is no longer there; shown is what was known last.'),
       queue ? this.content(queue, overview, now) : h('p', { class: 'empty panel' },
-        isMissing ? 'There is no queue of this name. It may have been removed, or no task was ever enqueued to it.' : 'Loading…'));
+        isMissing ? 'There is no queue of this name. It may have been removed, or no task was ever enqueued to it.'
+          : 'Loading…'));
   }
 
   content(queue, overview, now) {
     return [
       attentionOf(this.name, overview, now),
-      h('div', { key: 'states', class: 'panel states-panel' }, bar(queue), h('div', { class: 'counts' }, stateNumbers(queue)), facts(queue)),
+      h('div', { key: 'states', class: 'panel states-panel' }, bar(queue), h('div', { class: 'counts' }, stateNumbers(queue)),
+        facts(queue)),
       this.document && [
         h('div', { key: 'charts', class: 'charts' }, this.charts.map((chart, index) =>
           h('div', { key: index, class: 'panel', opaque: true, made: (node) => node.append(chart.element) }))),
@@ -66,53 +69,69 @@ export class QueueView {
   lists(document, overview, now) {
     const links = overview.links;
     return h('div', { key: 'lists', class: 'columns' },
-      panel('Errors', { note: 'alike ones as one' }, errorList(document.errors, links, now, 'No attempt has failed since the collector started.', false)),
-      panel('Task types', null, table('Task types', [
-        { title: 'Type', kind: 'wide', cell: (row) => foreign(row.type, 'code') },
-        { title: 'Attempts', kind: 'n', cell: (row) => count(row.attempts) },
-        { title: 'Failed', kind: 'n', cell: (row) => h('span', { class: row.failed > 0 ? 'text-failed' : '' }, count(row.failed)) },
-        { title: 'Wait p95', kind: 'n', cell: (row) => duration(row.wait_p95_seconds) },
-        { title: 'Run p95', kind: 'n', cell: (row) => duration(row.run_p95_seconds) },
-      ], document.task_types, (row) => row.type, 'No span of this queue has arrived yet.')),
-      panel('Dead letters', { note: 'newest first' }, letterTable(document.dead_letters, links, now, false)),
-      panel('Retries due next', null, table('Retries due next', [
-        { title: 'Due', kind: 'n', cell: (row) => moment(row.at, due(row.at, now)) },
-        { title: 'Task', kind: 'wide', cell: (row) => [foreign(row.type, 'code'), h('div', { class: 'sub' }, taskLink(this.name, row.id))] },
-        { title: 'Retried', kind: 'n', cell: (row) => `${count(row.retried)} of ${count(row.max_retry)}` },
-        { title: 'Error', kind: 'wide', cell: (row) => foreign(row.error, 'clamp') },
-        { title: 'Trace', cell: (row) => traceLink(row.trace_id, links) },
-      ], document.retries_due, (row) => row.id, 'No task waits for a retry.')),
-      panel('Slowest waits', { note: 'last 15 minutes' }, waitTable(document.slowest_waits, links, now, false)),
-      panel('Served by', null, table('Servers', [
-        { title: 'Host', kind: 'wide', cell: (row) => foreign(row.host) },
-        { title: 'Process', kind: 'n', cell: (row) => row.pid },
-        { title: 'Server', kind: 'wide', cell: (row) => foreign(row.id, 'code') },
-      ], document.servers, (row) => row.id, 'No live server takes tasks from this queue.')));
+      h('div', { class: 'stack' },
+        panel('Errors', { note: 'alike ones as one' }, errorList(document.errors, links, now,
+          'No attempt has failed since the collector started.', false)),
+        panel('Dead letters', { note: 'newest first' }, letterTable(document.dead_letters, links, now, false)),
+        panel('Slowest waits', { note: 'last 15 minutes' }, waitTable(document.slowest_waits, links, now, false))),
+      h('div', { class: 'stack' },
+        panel('Task types', null, typeTable(document.task_types)),
+        panel('Retries due next', null, this.retryTable(document.retries_due, links, now)),
+        panel('Served by', null, serverTable(document.servers))));
   }
+
+  retryTable(retries, links, now) {
+    return table('Retries due next', [
+      { title: 'Due', kind: 'n', cell: (row) => moment(row.at, due(row.at, now)) },
+      { title: 'Task', kind: 'wide', cell: (row) => taskCell(this.name, row.type, row.id, false) },
+      { title: 'Retried', kind: 'n', cell: (row) => `${count(row.retried)} of ${count(row.max_retry)}` },
+      { title: 'Error', kind: 'wide', cell: (row) => foreign(row.error, 'clamp') },
+      { title: 'Trace', cell: (row) => traceLink(row.trace_id, links) },
+    ], retries, (row) => row.id, 'No task waits for a retry.');
+  }
+}
+
+function typeTable(types) {
+  return table('Task types', [
+    { title: 'Type', kind: 'wide', cell: (row) => foreign(row.type, 'code') },
+    { title: 'Attempts', kind: 'n', cell: (row) => count(row.attempts) },
+    { title: 'Failed', kind: 'n', cell: (row) => h('span', { class: row.failed > 0 ? 'text-failed' : '' }, count(row.failed)) },
+    { title: 'Wait p95', kind: 'n', cell: (row) => duration(row.wait_p95_seconds) },
+    { title: 'Run p95', kind: 'n', cell: (row) => duration(row.run_p95_seconds) },
+  ], types, (row) => row.type, 'No task type is known yet.');
+}
+
+function serverTable(servers) {
+  return table('Servers', [
+    { title: 'Host', kind: 'wide', cell: (row) => foreign(row.host) },
+    { title: 'Process', kind: 'n', cell: (row) => row.pid },
+    { title: 'Server', kind: 'wide', cell: (row) => foreign(row.id, 'code') },
+  ], servers, (row) => row.id, 'No live server takes tasks from this queue.');
 }
 
 export function due(time, now) {
   if (!time) return UNKNOWN;
   const seconds = Math.round((Date.parse(time) - now) / 1000);
-  return seconds >= 0 ? `in ${age(seconds)}` : `${age(-seconds)} overdue`;
+  if (seconds === 0) return 'now';
+  return seconds > 0 ? `in ${age(seconds)}` : `${age(-seconds)} overdue`;
 }
 
 function facts(queue) {
-  const entry = (title, value) => h('div', { key: title }, h('dt', null, title), h('dd', null, value));
   return h('dl', { class: 'facts' },
-    entry('Oldest pending', duration(queue.oldest_wait_seconds)),
-    entry('Wait p50 / p95 / p99', [queue.wait_p50_seconds, queue.wait_p95_seconds, queue.wait_p99_seconds].map(duration).join(' / ')),
-    entry('Arrivals', `${rate(queue.enqueued_per_second)}/s`),
-    entry('Completions', `${rate(queue.completed_per_second)}/s`),
-    entry('Failed attempts', `${rate(queue.failed_per_second)}/s`),
-    entry('Drains in', drain(queue)),
-    entry('Workers busy', queue.concurrency == null ? UNKNOWN : `${count(queue.busy_workers)} of ${count(queue.concurrency)}`),
-    entry('Longest running', duration(queue.longest_running_seconds)),
-    queue.orphaned > 0 && entry('Orphaned', plural(queue.orphaned, 'task')),
-    queue.overdue_scheduled > 0 && entry('Scheduled, overdue', plural(queue.overdue_scheduled, 'task')),
-    queue.overdue_retry > 0 && entry('Retry, overdue', plural(queue.overdue_retry, 'task')),
-    queue.groups > 0 && entry('Groups', count(queue.groups)),
-    entry('Completed in all', count(queue.completed_total)),
-    entry('Failed in all', count(queue.failed_total)),
-    queue.memory_usage_approx_bytes != null && entry('Memory in Redis', `about ${bytes(queue.memory_usage_approx_bytes)}`));
+    fact('Oldest pending', duration(queue.oldest_wait_seconds)),
+    fact('Wait p50 / p95 / p99', [queue.wait_p50_seconds, queue.wait_p95_seconds,
+      queue.wait_p99_seconds].map(duration).join(' / ')),
+    fact('Arrivals', `${rate(queue.enqueued_per_second)}/s`),
+    fact('Completions', `${rate(queue.completed_per_second)}/s`),
+    fact('Failed attempts', `${rate(queue.failed_per_second)}/s`),
+    fact('Drains in', drain(queue)),
+    fact('Workers busy', queue.concurrency == null ? UNKNOWN : `${count(queue.busy_workers)} of ${count(queue.concurrency)}`),
+    fact('Longest running', duration(queue.longest_running_seconds)),
+    queue.orphaned > 0 && fact('Orphaned', plural(queue.orphaned, 'task')),
+    queue.overdue_scheduled > 0 && fact('Scheduled, overdue', plural(queue.overdue_scheduled, 'task')),
+    queue.overdue_retry > 0 && fact('Retry, overdue', plural(queue.overdue_retry, 'task')),
+    queue.groups > 0 && fact('Groups', count(queue.groups)),
+    fact('Completed in all', count(queue.completed_total)),
+    fact('Failed in all', count(queue.failed_total)),
+    queue.memory_usage_approx_bytes != null && fact('Memory in Redis', `about ${bytes(queue.memory_usage_approx_bytes)}`));
 }

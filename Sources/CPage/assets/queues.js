@@ -7,13 +7,15 @@ import { sparkline } from './sparkline.js';
 
 const value = (name) => (queue) => queue[name];
 const ROWS_BEYOND = 8;
+/** So many are drawn whether they can be seen or not: the browser's own search finds them, and they can be printed. */
+const FEW_ROWS = 60;
 
 /** What can be sorted by: title, value, whether the first click brings the largest to the top. */
 export const ORDERS = {
   trouble: { title: 'Trouble', value: (queue) => queue.rank, down: true },
   queue: { title: 'Queue', value: (queue) => queue.lower, down: false },
   tasks: { title: 'Tasks', value: (queue) => STATES.reduce((sum, state) => sum + (queue[state] ?? 0), 0), down: true },
-  ...Object.fromEntries(STATES.map((state) => [state, { title: state[0].toUpperCase() + state.slice(1), value: value(state), down: true }])),
+  ...Object.fromEntries(STATES.map((state) => [state, { title: `Tasks ${state}`, value: value(state), down: true }])),
   oldest: { title: 'Oldest', value: value('oldest_wait_seconds'), down: true },
   p50: { title: 'Wait p50', value: value('wait_p50_seconds'), down: true },
   p95: { title: 'Wait p95', value: value('wait_p95_seconds'), down: true },
@@ -72,7 +74,7 @@ export function selected(queues, { filter, trouble, sort }) {
 /** 'pending' and '-pending' of the address: which order, and whether the largest comes first. */
 export function direction(sort) {
   const name = sort.replace(/^-/, '');
-  if (!(name in ORDERS)) return ['trouble', true];
+  if (!Object.hasOwn(ORDERS, name)) return ['trouble', true];
   return [name, sort.startsWith('-')];
 }
 
@@ -90,14 +92,17 @@ export class QueueTable {
     const rows = this.rows(document, settings);
     return [
       this.tools(document, settings, rows),
-      rows.length === 0 ? h('p', { key: 'none', class: 'empty panel' }, nothing(document, settings)) : this.table(rows, settings, history),
+      rows.length === 0 ? h('p', { key: 'none', class: 'empty panel' }, nothing(document, settings))
+        : this.table(rows, settings, history),
     ];
   }
 
   /** The rows to show; computed anew when document or settings have changed. */
   rows(document, settings) {
     const memo = this.memo;
-    if (memo.document !== document || memo.settings !== settings) this.memo = { document, settings, rows: selected(document.queues, settings) };
+    if (memo.document !== document || memo.settings !== settings) {
+      this.memo = { document, settings, rows: selected(document.queues, settings) };
+    }
     return this.memo.rows;
   }
 
@@ -106,43 +111,54 @@ export class QueueTable {
     const all = document.queues.length;
     return h('div', { key: 'tools', class: 'tools', role: 'search', 'aria-label': 'Queues' },
       h('label', { class: 'field grow' }, hidden('Filter queues by name'),
-        h('input', { id: 'filter', type: 'search', placeholder: 'Filter queues  ( / )', autocomplete: 'off', spellcheck: 'false', value: settings.filter,
+        h('input', { id: 'filter', type: 'search', placeholder: 'Filter queues  ( / )', autocomplete: 'off',
+          spellcheck: 'false', value: settings.filter,
           oninput: (event) => this.change({ filter: event.target.value }) })),
       h('label', { class: 'switch' },
-        h('input', { id: 'trouble', type: 'checkbox', checked: settings.trouble, onchange: (event) => this.change({ trouble: event.target.checked }) }),
+        h('input', { id: 'trouble', type: 'checkbox', checked: settings.trouble,
+          onchange: (event) => this.change({ trouble: event.target.checked }) }),
         'Only with trouble'),
       h('label', { class: 'field sort' }, h('span', null, 'Sort by'),
-        h('select', { id: 'sort', value: name, onchange: (event) => this.change({ sort: (ORDERS[event.target.value].down ? '-' : '') + event.target.value }) },
-          Object.entries(ORDERS).map(([id, order]) => h('option', { key: id, value: id, selected: id === name }, order.title)))),
-      h('button', { class: 'turn', type: 'button', 'aria-label': down ? 'Largest first; turn round' : 'Smallest first; turn round',
-        onclick: () => this.change({ sort: (down ? '' : '-') + name }) }, down ? '↓' : '↑'),
-      h('span', { class: 'shown', role: 'status' }, rows.length === all ? plural(all, 'queue') : `${count(rows.length)} of ${plural(all, 'queue')}`));
+        h('select', { id: 'sort', value: name, onchange: (event) => this.sortBy(event.target.value) },
+          Object.entries(ORDERS).map(([id, order]) =>
+            h('option', { key: id, value: id, selected: id === name }, order.title)))),
+      h('button', { class: 'turn', type: 'button', 'aria-label': `${down ? 'Largest' : 'Smallest'} first; turn round`,
+        onclick: () => this.sortBy(name, !down) }, down ? '↓' : '↑'),
+      h('span', { class: 'shown', role: 'status' }, rows.length === all ? plural(all, 'queue')
+        : `${count(rows.length)} of ${plural(all, 'queue')}`));
+  }
+
+  sortBy(order, down = ORDERS[order].down) {
+    this.change({ sort: down ? `-${order}` : order });
   }
 
   table(rows, settings, history) {
     const [name, down] = direction(settings.sort);
-    return h('table', { key: 'queues', class: 'queues', 'aria-label': 'Queues', 'aria-rowcount': rows.length + 1, made: (node) => { this.node = node; } },
+    return h('table', { key: 'queues', class: 'queues', 'aria-label': 'Queues', 'aria-rowcount': rows.length + 1,
+      made: (node) => { this.node = node; } },
       h('thead', null, h('tr', { 'aria-rowindex': 1 }, COLUMNS.map((column) => this.heading(column, name, down)))),
       h('tbody', null, this.visible(rows, history)));
   }
 
   heading({ id, title, order, help }, name, down) {
     const isSorted = order === name;
-    return h('th', { key: id, class: id, scope: 'col', title: help, 'aria-sort': isSorted ? (down ? 'descending' : 'ascending') : null },
-      order ? h('button', { type: 'button', onclick: () => this.change({ sort: (isSorted ? !down : ORDERS[order].down) ? `-${order}` : order }) },
+    return h('th', { key: id, class: id, scope: 'col', title: help,
+      'aria-sort': isSorted ? (down ? 'descending' : 'ascending') : null },
+      order ? h('button', { type: 'button', onclick: () => this.sortBy(order, isSorted ? !down : ORDERS[order].down) },
         title, h('span', { class: 'arrow', 'aria-hidden': 'true' }, isSorted ? (down ? '↓' : '↑') : '')) : title);
   }
 
   /** The rows that can be seen, the one that has the focus, and room for the others. */
   visible(rows, history) {
-    const body = this.node?.tBodies[0];
+    const body = this.node?.isConnected ? this.node.tBodies[0] : null;
     const top = body ? body.getBoundingClientRect().top : 0;
     const known = body?.querySelector('tr.row');
-    if (known) this.rowHeight = known.getBoundingClientRect().height;
-    const first = Math.max(0, Math.floor(-top / this.rowHeight) - ROWS_BEYOND);
-    const last = Math.min(rows.length, Math.ceil((window.innerHeight - top) / this.rowHeight) + ROWS_BEYOND);
+    if (known) this.rowHeight = known.getBoundingClientRect().height + parseFloat(getComputedStyle(known).marginBottom);
+    const most = rows.length <= FEW_ROWS ? FEW_ROWS : Math.ceil(innerHeight / this.rowHeight) + 2 * ROWS_BEYOND;
+    const first = Math.max(0, Math.min(Math.floor(-top / this.rowHeight) - ROWS_BEYOND, rows.length - most));
+    const last = Math.min(rows.length, first + most);
     const indices = [];
-    for (let index = Math.min(first, Math.max(0, rows.length - 1)); index < last; index += 1) indices.push(index);
+    for (let index = first; index < last; index += 1) indices.push(index);
     const held = body?.contains(document.activeElement) && document.activeElement.closest('tr.row')?.$key;
     const focused = held ? rows.findIndex((queue) => key(queue) === held) : -1;
     if (focused >= 0 && !indices.includes(focused)) indices.push(focused);
@@ -159,7 +175,7 @@ export class QueueTable {
   }
 
   spacer(rows, place) {
-    return h('tr', { key: `spacer ${place === 'end' ? 'end' : place === 0 ? 'start' : place}`, class: 'spacer', 'aria-hidden': 'true' },
+    return h('tr', { key: `spacer ${place}`, class: 'spacer', 'aria-hidden': 'true' },
       h('td', { colspan: COLUMNS.length, style: { height: `${rows * this.rowHeight}px` } }));
   }
 }
@@ -175,13 +191,14 @@ function row(queue, index, history) {
         queue.paused && h('span', { class: 'badge' }, 'paused')),
       h('div', { class: `second cut ${queue.trouble ? `text-${queue.trouble}` : 'muted'}` }, second(queue))),
     h('td', { class: 'states', 'data-label': 'Tasks' }, bar(queue), h('div', { class: 'counts cut' }, stateNumbers(queue))),
-    cell('oldest', 'Oldest', duration(queue.oldest_wait_seconds)),
+    cell('oldest', 'Oldest', queue.pending === 0 ? UNKNOWN : duration(queue.oldest_wait_seconds)),
     cell('p50', 'Wait p50', duration(queue.wait_p50_seconds)),
     cell('p95', 'Wait p95', duration(queue.wait_p95_seconds)),
     cell('p99', 'Wait p99', duration(queue.wait_p99_seconds)),
     cell('in', 'In/s', rate(queue.enqueued_per_second)),
     cell('out', 'Done/s', rate(queue.completed_per_second)),
-    h('td', { class: `failed ${queue.failed_per_second >= 0.05 ? 'text-failed' : ''}`, 'data-label': 'Failed/s' }, rate(queue.failed_per_second)),
+    h('td', { class: `failed ${queue.failed_per_second >= 0.05 ? 'text-failed' : ''}`, 'data-label': 'Failed/s' },
+      rate(queue.failed_per_second)),
     cell('drain', 'Drains in', drain(queue)),
     cell('workers', 'Busy', queue.concurrency == null ? UNKNOWN : `${count(queue.busy_workers)}/${count(queue.concurrency)}`),
     h('td', { class: 'spark' }, sparkline(history.column(name, 'pending'))));

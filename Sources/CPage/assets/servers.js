@@ -2,7 +2,7 @@
 
 import { h } from './dom.js';
 import { age, count, plural, UNKNOWN } from './format.js';
-import { ago, elapsed, foreign, meter, moment, panel, queueLink, table, taskLink } from './parts.js';
+import { elapsed, foreign, meter, moment, panel, queueLink, table, taskCell, when } from './parts.js';
 import { due } from './queue.js';
 
 const MOST_RUNNING = 100;
@@ -16,17 +16,24 @@ export function serversView({ document, now }) {
   return h('div', { key: 'servers', class: 'stack' },
     panel('Servers', { note: `${count(busy)} of ${plural(all, 'worker')} busy` }, table('Servers', [
       { title: 'Server', kind: 'wide', cell: (row) => [foreign(row.host), h('div', { class: 'sub' }, `process ${row.pid}`)] },
-      { title: 'Status', cell: (row) => h('span', { class: row.status === 'active' ? 'text-good' : 'text-warning' }, foreign(row.status)) },
-      { title: 'Busy', kind: 'n', cell: (row) => h('span', { class: 'used' }, meter(row.busy_workers, row.concurrency, 'active'), `${count(row.busy_workers)} of ${count(row.concurrency)}`) },
-      { title: 'Queues', kind: 'wide', cell: (row) => h('span', { class: 'tags' }, priorities(row.queues).map(([queue, priority]) =>
-        h('span', { key: queue, class: 'tag' }, queueLink(queue), priority != null && h('small', { title: 'priority' }, priority)))) },
+      { title: 'Status', cell: (row) => h('span', { class: row.status === 'active' ? 'text-good' : 'text-warning' },
+        foreign(row.status)) },
+      { title: 'Busy', kind: 'n', cell: (row) => h('span', { class: 'used' },
+        meter(row.busy_workers, row.concurrency, 'active'), `${count(row.busy_workers)} of ${count(row.concurrency)}`) },
+      { title: 'Queues', kind: 'wide', cell: (row) => h('span', { class: 'tags' },
+        priorities(row.queues).map(([queue, priority]) =>
+        h('span', { key: queue, class: 'tag' }, queueLink(queue),
+          priority != null && h('small', { title: 'priority' }, priority)))) },
       { title: 'Up', kind: 'n', cell: (row) => moment(row.started_at, age(elapsed(row.started_at, now))) },
     ], servers, (row) => row.id, 'No server is alive: nothing takes tasks from any queue.')),
-    panel('Running now', { note: running.length > MOST_RUNNING ? `the ${MOST_RUNNING} longest of ${count(running.length)}` : 'longest first' }, table('Running now', [
+    panel('Running now', { note: running.length > MOST_RUNNING ? `the ${MOST_RUNNING} longest of ${count(running.length)}`
+      : 'longest first' }, table('Running now', [
       { title: 'For', kind: 'n', cell: (row) => moment(row.started_at, age(elapsed(row.started_at, now))) },
-      { title: 'Task', kind: 'wide', cell: (row) => [h('div', { class: 'pair' }, queueLink(row.queue), foreign(row.type, 'code')), h('div', { class: 'sub' }, taskLink(row.queue, row.id))] },
-      { title: 'Server', kind: 'wide', cell: (row) => [foreign(row.server.host), h('div', { class: 'sub' }, `process ${row.server.pid}`)] },
-      { title: 'Deadline', kind: 'n', cell: (row) => row.deadline_at ? moment(row.deadline_at, due(row.deadline_at, now)) : UNKNOWN },
+      { title: 'Task', kind: 'wide', cell: (row) => taskCell(row.queue, row.type, row.id) },
+      { title: 'Server', kind: 'wide', cell: (row) => [foreign(row.server.host),
+        h('div', { class: 'sub' }, `process ${row.server.pid}`)] },
+      { title: 'Deadline', kind: 'n', cell: (row) => row.deadline_at ? moment(row.deadline_at, due(row.deadline_at, now))
+        : UNKNOWN },
     ], running.slice(0, MOST_RUNNING), (row) => `${row.queue} ${row.id}`, 'No task runs at this moment.')));
 }
 
@@ -43,8 +50,9 @@ export function cronView({ document, now }) {
         const text = due(row.next_at, now);
         return moment(row.next_at, h('span', { class: text.endsWith('overdue') ? 'text-critical' : '' }, text));
       } },
-      { title: 'Last enqueued', kind: 'n', cell: (row) => row.last_enqueued_at ? moment(row.last_enqueued_at, ago(row.last_enqueued_at, now)) : h('span', { class: 'muted' }, 'never seen') },
-      { title: 'Last planned', kind: 'n', cell: (row) => moment(row.previous_at, ago(row.previous_at, now)) },
+      { title: 'Last enqueued', kind: 'n', cell: (row) => row.last_enqueued_at ? when(row.last_enqueued_at, now)
+        : h('span', { class: 'muted' }, 'never seen') },
+      { title: 'Last planned', kind: 'n', cell: (row) => when(row.previous_at, now) },
       { title: 'Entry', kind: 'wide', cell: (row) => foreign(row.id, 'code') },
     ], document.cron, (row) => row.id, 'No scheduler has an entry.')));
 }

@@ -18,7 +18,8 @@ export function sparkline(values) {
     drawn.set(values, path);
   }
   if (!path) return null;
-  return h('svg:svg', { class: 'sparkline', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': path.label },
+  return h('svg:svg', { class: 'sparkline', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img',
+    'aria-label': path.label },
     h('svg:path', { class: 'area', d: path.area }), h('svg:path', { class: 'line', d: path.line }));
 }
 
@@ -44,5 +45,6 @@ function draw(values) {
     begun = index;
   });
   if (begun != null) area += `L${x(begun)} ${HEIGHT}Z`;
-  return { line, area, label: `Pending tasks in the last hour: now ${count(known.at(-1))}, at most ${count(Math.max(...known))}` };
+  return { line, area,
+    label: `Pending tasks in the last hour: now ${count(known.at(-1))}, at most ${count(Math.max(...known))}` };
 }

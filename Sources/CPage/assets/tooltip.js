@@ -16,16 +16,24 @@ class Tooltips {
     });
   }
 
-  /** What is cut can have the focus, so that the keyboard gets at the whole, too. */
+  /** Looks for what is cut, a moment after the page was drawn: measuring costs more than drawing. */
   prepare() {
-    for (const node of document.querySelectorAll('.cut')) {
-      const isCut = node.scrollWidth > node.clientWidth + 1 || node.scrollHeight > node.clientHeight + 2;
-      node.toggleAttribute('data-cut', isCut);
-      if (node.tagName === 'A' || node.closest('a, button')) continue;
-      if (isCut) node.tabIndex = 0;
-      else node.removeAttribute('tabindex');
-    }
     if (this.anchor && !this.anchor.isConnected) this.hide();
+    this.timer ??= setTimeout(() => this.measure(), 100);
+  }
+
+  /** What is cut can have the focus, so that the keyboard gets at the whole, too. */
+  measure() {
+    this.timer = null;
+    const nodes = [...document.querySelectorAll('.cut')];
+    const areCut = nodes.map((node) => node.scrollWidth > node.clientWidth + 1 || node.scrollHeight > node.clientHeight + 2);
+    nodes.forEach((node, index) => {
+      if (node.hasAttribute('data-cut') === areCut[index]) return;
+      node.toggleAttribute('data-cut', areCut[index]);
+      if (node.closest('a, button')) return;
+      if (areCut[index]) node.tabIndex = 0;
+      else node.removeAttribute('tabindex');
+    });
   }
 
   show(target) {

@@ -2,7 +2,7 @@
 
 import { h } from './dom.js';
 import { count, duration, plural } from './format.js';
-import { foreign, hidden, icon, panel, traceLink } from './parts.js';
+import { fact, foreign, hidden, icon, panel, traceLink } from './parts.js';
 
 const KINDS = ['', 'internal', 'server', 'client', 'producer', 'consumer'];
 const MOST_SPANS = 2000;
@@ -15,9 +15,7 @@ export function spansOf(document) {
     const service = attributes.find((attribute) => attribute.key === 'service.name')?.value?.stringValue;
     for (const scope of resource.scopeSpans ?? []) {
       for (const span of scope.spans ?? []) {
-        spans.push({ ...span, service, start: milliseconds(span.startTimeUnixNano), end: milliseconds(span.endTimeUnixNano), children: [],
-          kindName: typeof span.kind === 'number' ? KINDS[span.kind] : String(span.kind ?? '').replace('SPAN_KIND_', '').toLowerCase(),
-          isError: span.status?.code === 2 || span.status?.code === 'STATUS_CODE_ERROR', resource: attributes });
+        spans.push(spanWith(span, service, attributes));
       }
     }
   }
@@ -44,6 +42,17 @@ export function spansOf(document) {
   return rows;
 }
 
+function spanWith(span, service, resource) {
+  const start = milliseconds(span.startTimeUnixNano);
+  const kindName = typeof span.kind === 'number' ? KINDS[span.kind] : String(span.kind ?? '').replace('SPAN_KIND_', '').toLowerCase();
+  return {
+    ...span, service, resource, start, kindName, children: [],
+    // Clocks of different machines differ, and a span may be sent without an end.
+    end: Math.max(start, milliseconds(span.endTimeUnixNano)),
+    isError: span.status?.code === 2 || span.status?.code === 'STATUS_CODE_ERROR',
+  };
+}
+
 const milliseconds = (nanoseconds) => Number(BigInt(nanoseconds ?? 0) / 1000n) / 1000;
 
 export class TraceView {
@@ -54,6 +63,7 @@ export class TraceView {
 
   take(document) {
     this.rows = spansOf(document);
+    this.leftOut = document.leftOutSpans ?? 0;
     this.begin = Math.min(...this.rows.map((span) => span.start));
     this.end = Math.max(...this.rows.map((span) => span.end), this.begin);
   }
@@ -61,9 +71,12 @@ export class TraceView {
   view({ links, isMissing, redraw, home }) {
     this.redraw = redraw;
     return h('div', { key: `trace ${this.id}`, class: 'opened' },
-      h('div', { class: 'heading' }, h('a', { href: home, class: 'back' }, '← Queues'), h('h1', null, 'Trace ', h('bdi', { class: 'code cut' }, this.id))),
+      h('div', { class: 'heading' }, h('a', { href: home, class: 'back' }, '← Queues'),
+        h('h1', null, 'Trace ', h('bdi', { class: 'code cut' }, this.id))),
       this.rows ? this.waterfall(links) : h('p', { class: 'empty panel' }, isMissing
-        ? 'No span of this trace is in memory: it may be too old, or its spans went to another collector. The trace backend may still have it.' : 'Loading…'));
+        ? 'No span of this trace is in memory: it may be too old, or its spans went to another collector. '
+          + 'The trace backend may still have it.'
+        : 'Loading…'));
   }
 
   waterfall(links) {
@@ -71,10 +84,14 @@ export class TraceView {
     const errors = rows.filter((span) => span.isError).length;
     const services = new Set(rows.map((span) => span.service).filter(Boolean)).size;
     const whole = (this.end - this.begin) / 1000;
-    return panel('Spans', { note: [plural(rows.length, 'span'), services && plural(services, 'service'), errors && `${count(errors)} failed`, duration(whole)].filter(Boolean).join(' · ') },
-      h('div', { class: 'ruler', 'aria-hidden': 'true' }, [0, 0.25, 0.5, 0.75, 1].map((share) => h('span', { key: share, style: { left: `${share * 100}%` } }, duration(whole * share)))),
+    return panel('Spans', { note: [plural(rows.length, 'span'), services && plural(services, 'service'),
+      errors && `${count(errors)} failed`, duration(whole)].filter(Boolean).join(' · ') },
+      h('div', { class: 'ruler', 'aria-hidden': 'true' }, [0, 0.25, 0.5, 0.75,
+        1].map((share) => h('span', { key: share, style: { left: `${share * 100}%` } }, duration(whole * share)))),
       h('ol', { class: 'waterfall' }, rows.slice(0, MOST_SPANS).map((span, index) => this.row(span, index, links))),
-      rows.length > MOST_SPANS && h('p', { class: 'muted' }, `${count(rows.length - MOST_SPANS)} more are not drawn.`));
+      rows.length > MOST_SPANS && h('p', { class: 'muted' }, `${plural(rows.length - MOST_SPANS, 'more span')} not drawn.`),
+      this.leftOut > 0
+        && h('p', { class: 'muted' }, `${plural(this.leftOut, 'more span')} of this trace left out of the answer.`));
   }
 
   row(span, index, links) {
@@ -87,10 +104,12 @@ export class TraceView {
     const seconds = Math.max(0, span.end - span.start) / 1000;
     return h('li', { key: `${span.spanId} ${index}`, class: span.isError ? 'critical' : '' },
       h('button', { type: 'button', class: 'span', 'aria-expanded': String(isOpen), onclick: toggle },
-        h('span', { class: 'label', style: { '--depth': Math.min(span.depth, 12) } }, span.isError && [icon('critical'), hidden('failed: ')], foreign(span.name || 'span without a name'),
+        h('span', { class: 'label', style: { '--depth': Math.min(span.depth, 12) } },
+          span.isError && [icon('critical'), hidden('failed: ')], foreign(span.name || 'span without a name'),
           h('span', { class: 'sub' }, span.service && foreign(span.service), span.kindName)),
         h('span', { class: 'track' }, h('span', { class: `piece kind-${span.kindName}`, 'aria-hidden': 'true',
-          style: { left: `${((span.start - this.begin) / whole) * 100}%`, width: `${((span.end - span.start) / whole) * 100}%` } }),
+          style: { left: `${((span.start - this.begin) / whole) * 100}%`,
+            width: `${((span.end - span.start) / whole) * 100}%` } }),
         h('span', { class: 'took' }, duration(seconds)))),
       isOpen && this.details(span, links));
   }
@@ -99,23 +118,24 @@ export class TraceView {
     return h('div', { class: 'details' },
       span.status?.message && h('pre', { tabindex: 0 }, foreign(span.status.message, 'whole')),
       h('dl', { class: 'facts' },
-        pair('starts after', duration((span.start - this.begin) / 1000)), pair('span id', h('code', null, foreign(span.spanId))),
-        span.isOrphan && pair('parent', h('span', null, h('code', null, foreign(span.parentSpanId)), ' (not in memory)'))),
+        fact('starts after', duration((span.start - this.begin) / 1000)),
+          fact('span id', h('code', null, foreign(span.spanId))),
+        span.isOrphan && fact('parent', h('span', null, h('code', null, foreign(span.parentSpanId)), ' (not in memory)'))),
       attributes('Attributes', span.attributes), attributes('Resource', span.resource),
       (span.events ?? []).map((event, index) => h('div', { key: `event ${index}` },
-        h('h3', null, 'Event ', foreign(event.name), h('small', null, ` after ${duration(Math.max(0, milliseconds(event.timeUnixNano) - span.start) / 1000)}`)), attributes(null, event.attributes))),
-      (span.links ?? []).map((one, index) => h('p', { key: `link ${index}` }, 'Link to trace ', traceLink(one.traceId, links))));
+        h('h3', null, 'Event ', foreign(event.name), h('small', null,
+          ` after ${duration(Math.max(0, milliseconds(event.timeUnixNano) - span.start) / 1000)}`)),
+            attributes(null, event.attributes))),
+      (span.links ?? []).map((one, index) => h('p', { key: `link ${index}` }, 'Link to trace ',
+        traceLink(one.traceId, links))));
   }
-}
-
-function pair(name, value) {
-  return h('div', { key: name }, h('dt', null, name), h('dd', null, value));
 }
 
 function attributes(title, list) {
   if (!list?.length) return null;
   return h('div', { key: title ?? 'attributes' }, title && h('h3', null, title),
-    h('dl', { class: 'attributes' }, list.map((attribute, index) => h('div', { key: index }, h('dt', null, foreign(attribute.key)), h('dd', null, foreign(text(attribute.value), 'whole'))))));
+    h('dl', { class: 'attributes' }, list.map((attribute, index) => h('div', { key: index },
+      h('dt', null, foreign(attribute.key)), h('dd', null, foreign(text(attribute.value), 'whole'))))));
 }
 
 /** An attribute's value as text. */
