@@ -14,7 +14,8 @@ from support.tempo_stub import TempoStub
 
 
 # Minutes and half minutes; of pytest-xdist, a worker takes a file at a time, and the last one should not be one of these.
-LONGEST_FILES = ("test_demo", "test_fuzzers", "test_rules", "test_stack", "test_tempo_way", "test_tempo_faults", "test_cluster_faults", "test_tempo_drain",
+LONGEST_FILES = ("test_demo", "test_page", "test_page_outages", "test_page_queues", "test_fuzzers", "test_rules", "test_stack",
+                 "test_tempo_way", "test_tempo_mistakes", "test_tempo_faults", "test_cluster_faults", "test_tempo_drain",
                  "test_tempo_fault_sink", "test_tempo_tls")
 
 

@@ -1,0 +1,133 @@
+"""What the status page shows when Redis, the trace backend or the collector itself is unavailable, and when there is nothing yet."""
+
+import re
+import time
+
+import pytest
+
+from support.collector import Collector
+from support.deadline import eventually
+from support.otlp import numbered_request
+from support.ports import free_port
+from support.redis_server import RedisServer
+from support.stack import AsynqQueue
+from support.status_page import Chromium
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with Chromium() as chromium:
+        yield chromium
+
+
+@pytest.fixture
+def redis(tmp_path):
+    with RedisServer(tmp_path / "redis") as server:
+        yield server
+
+
+def base(collector: Collector) -> str:
+    return f"http://127.0.0.1:{collector.metrics_port}/"
+
+
+def start(start_collector, server: RedisServer, **options) -> Collector:
+    return start_collector(options={"redis.url": server.tcp_url, "redis.interval": "500ms", "redis.timeout": "500ms"} | options)
+
+
+def test_without_redis_the_last_known_queues_stay_greyed_with_their_age(chromium, start_collector, redis):
+    with redis.client() as client:
+        queue = AsynqQueue(client, "emails")
+        for number in range(7):
+            queue.add("pending", f"task-{number}")
+    collector = start(start_collector, redis)
+    page = chromium.open(base(collector))
+    page.wait_for("tr.row")
+    eventually("seven tasks", lambda: "7 pending" in page.text("tr.row"))
+    redis.stop()
+    page.wait_for(".notice.critical")
+    assert "Redis is unavailable" in page.text(".notice") and re.search(r"known at \d\d:\d\d:\d\d", page.text(".notice"))
+    assert "7 pending" in page.text("tr.row")
+    assert page.page.locator(".block.stale").count() == 1
+    assert "unavailable" in page.text("header .ends")
+    assert page.axe() == []
+    redis.start()
+    with redis.client() as client:
+        AsynqQueue(client, "emails").add("pending", "again")
+    eventually("it is read again", lambda: page.page.locator(".notice").count() == 0)
+    eventually("the new number", lambda: "1 pending" in page.text("tr.row"))
+    page.close()
+
+
+def test_a_redis_that_was_never_read_is_named(chromium, start_collector):
+    collector = start_collector(options={"redis.url": f"redis://127.0.0.1:{free_port()}/3", "redis.interval": "500ms"})
+    page = chromium.open(base(collector))
+    page.wait_for(".notice.critical")
+    assert "Redis is unavailable" in page.text(".notice")
+    assert "/3" in page.text("main")
+    assert page.axe() == []
+    page.close()
+
+
+def test_without_queues_and_spans_it_says_what_to_do_next(chromium, start_collector, redis):
+    collector = start(start_collector, redis)
+    page = chromium.open(base(collector))
+    page.wait_for("section[aria-label='No queues yet']")
+    assert f'Addr: "127.0.0.1:{redis.port}"' in page.text("section[aria-label='No queues yet']")
+    assert "client.Enqueue" in page.text("main")
+    hint = page.text("section[aria-label='No span has arrived yet'] pre")
+    assert len(hint.splitlines()) == 3 and "otlptracegrpc" in hint
+    assert "Nothing needs attention" in page.text("main")
+    assert page.axe() == []
+    page.close()
+
+
+def test_a_collector_without_redis_says_that_it_is_told_so(chromium, start_collector):
+    collector = start_collector()
+    page = chromium.open(base(collector))
+    page.wait_for("section[aria-label='Redis is not read']")
+    assert "not read" in page.text("header .ends")
+    page.close()
+
+
+def test_an_unavailable_trace_backend_is_in_the_header_and_in_the_view_of_spans(chromium, start_collector, redis):
+    collector = start(start_collector, redis, **{"tempo.endpoint": f"http://127.0.0.1:{free_port()}"})
+    page = chromium.open(base(collector), "#/spans")
+    page.wait_for("section[aria-label=Forwarder]")
+    collector.post(numbered_request(range(5)))
+    eventually("it is unavailable", lambda: "unavailable" in page.text("header .ends"))
+    eventually("the spans wait", lambda: re.search(r"In the spool\s*5", page.text("ol.flow")))
+    assert page.axe() == []
+    page.close()
+
+
+def test_a_lost_connection_is_said_and_the_page_goes_on_when_it_is_back(chromium, start_collector, redis):
+    with redis.client() as client:
+        AsynqQueue(client, "emails").add("pending", "one")
+    collector = start(start_collector, redis)
+    page = chromium.open(base(collector))
+    page.wait_for("tr.row")
+    collector.stop()
+    eventually("the loss", lambda: re.fullmatch(r"connection lost, last data \d\d:\d\d:\d\d", page.text(".live")))
+    assert page.rows() == ["emails"]
+    assert page.axe() == []
+    collector.start()
+    eventually("it goes on", lambda: page.text(".live").startswith("updated"))
+    assert page.page.locator(".notice").count() == 0
+    # Chromium's own lines about connections that were refused.
+    page.problems = [problem for problem in page.problems if "ERR_CONNECTION" not in problem]
+    page.close()
+
+
+def test_a_paused_queue_is_marked_and_live_changes_show_within_seconds(chromium, start_collector, redis):
+    with redis.client() as client:
+        queue = AsynqQueue(client, "imports")
+        queue.add("pending", "one")
+        collector = start(start_collector, redis)
+        page = chromium.open(base(collector))
+        page.wait_for("tr.row")
+        assert page.page.locator("tr.row .badge").count() == 0
+        client.set("asynq:{imports}:paused", str(int(time.time())))
+        queue.add("pending", "two")
+        eventually("the badge", lambda: "paused" in page.text("tr.row"))
+        eventually("two tasks", lambda: "2 pending" in page.text("tr.row"))
+    page.close()

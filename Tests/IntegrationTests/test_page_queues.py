@@ -1,0 +1,147 @@
+"""The status page with five thousand queues, and with names that attack it."""
+
+import time
+
+import pytest
+
+from support.asynq_messages import server_info
+from support.collector import Collector
+from support.deadline import eventually, fast_enough
+from support.redis_server import RedisServer
+from support.stack import AsynqQueue
+from support.status_page import DESKTOP, PHONE, Chromium
+
+QUEUES = 5_000
+FIRST_PAINT_SECONDS_MAX = 1
+FILTER_SECONDS_MAX = 0.05
+ROWS_DRAWN_MAX = 80
+
+HOSTILE = [
+    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "rtl\u202eabc\u2066", "\"quotes' & <b>bold</b>", "x" * 300,
+    "nul\0 and\nline", "a/b?c#d%20e", "%2e%2e%2f", "{{assets}}", "javascript:alert(1)", "مرحبا", "🦊 fox", "constructor", "__proto__",
+]
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with Chromium() as chromium:
+        yield chromium
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """Queues in a real Redis."""
+    directory = tmp_path_factory.mktemp("many")
+    with RedisServer(directory / "redis") as server, server.client() as client:
+        with client.pipeline(transaction=False) as pipeline:
+            for number in range(QUEUES):
+                pipeline.sadd("asynq:queues", f"tenant-{number:05}")
+                pipeline.zadd(f"asynq:{{tenant-{number:05}}}:scheduled", {"one": time.time() + 3600 + number})
+            pipeline.execute()
+        collector = Collector(directory, {"redis.url": server.url, "redis.timeout": "20s"}).start()
+        try:
+            eventually("all queues", lambda: collector.get("/api/v1/queues").body.count(b'"queue"') == QUEUES, every=1)
+            yield collector
+        finally:
+            problem = collector.close()
+        assert not problem, problem
+
+
+def base(collector) -> str:
+    return f"http://127.0.0.1:{collector.metrics_port}/"
+
+
+def test_five_thousand_queues_are_drawn_at_once_and_filtered_while_typing(chromium, many):
+    page = chromium.open(base(many))
+    session = page.page.context.new_cdp_session(page.page)
+    # The time that the page's thread works, whatever else the machine does and however long the document takes to be made.
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def busy_seconds() -> float:
+        return next(one["value"] for one in session.send("Performance.getMetrics")["metrics"] if one["name"] == "TaskDuration")
+
+    def first_paint() -> float:
+        page.page.reload(wait_until="commit")  # The browser counts from here.
+        page.wait_for("tr.row")
+        return busy_seconds()
+
+    def filtered(typed: str) -> float:
+        before = busy_seconds()
+        page.page.evaluate("""(typed) => {
+            const filter = document.getElementById('filter');
+            filter.value = typed;
+            filter.dispatchEvent(new Event('input'));
+            document.body.getBoundingClientRect();
+        }""", typed)
+        return busy_seconds() - before
+
+    page.wait_for("tr.row")
+    assert page.text(".shown") == "5,000 queues"
+    assert len(page.rows()) <= ROWS_DRAWN_MAX
+    fast_enough("5,000 queues", FIRST_PAINT_SECONDS_MAX, first_paint, attempts=3)
+    for typed, found in [("tenant-0", "5,000 queues"), ("tenant-04", "1,000 of 5,000 queues"), ("0499", "11 of 5,000 queues")]:
+        fast_enough(f"filter {typed}", FILTER_SECONDS_MAX, lambda: filtered(typed))
+        assert page.text(".shown") == found
+    page.close()
+
+
+def test_only_what_can_be_seen_is_drawn_and_all_can_be_reached(chromium, many):
+    page = chromium.open(base(many))
+    page.wait_for("tr.row")
+    assert page.rows()[0] == "tenant-00000"
+    page.page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    eventually("the last queue", lambda: page.rows()[-1] == f"tenant-{QUEUES - 1:05}")
+    assert len(page.rows()) <= ROWS_DRAWN_MAX
+    last = page.page.locator("tr.row").last
+    assert last.get_attribute("aria-rowindex") == str(QUEUES + 1)
+    # The list stands where it was after a look at one queue.
+    position = page.page.evaluate("scrollY")
+    page.page.locator("tr.row .name a").last.click()
+    page.wait_for(".charts")
+    page.page.go_back()
+    eventually("the same place", lambda: abs(page.page.evaluate("scrollY") - position) < 5)
+    page.close()
+
+
+def test_hostile_names_stay_text(chromium, tmp_path):
+    with RedisServer(tmp_path / "redis") as server, server.client() as client:
+        for name in HOSTILE:
+            AsynqQueue(client, name).add("pending", "<b>id</b>")
+        now = time.time()
+        client.zadd("asynq:servers", {"asynq:servers:{h:1:s}": now + 3600})
+        client.set("asynq:servers:{h:1:s}", server_info("<i>host</i>", 1, "s", 10, {HOSTILE[0]: 1}, "active"))
+        collector = Collector(tmp_path / "collector", {"redis.url": server.url, "redis.interval": "1s"}).start()
+        try:
+            for viewport in (DESKTOP, PHONE):
+                look_at_hostile_names(chromium, collector, viewport)
+        finally:
+            problem = collector.close()
+    assert not problem, problem
+
+
+def look_at_hostile_names(chromium, collector, viewport) -> None:
+    page = chromium.open(base(collector), viewport=viewport)
+    page.wait_for("tr.row")
+    eventually("every name", lambda: page.text(".shown") == f"{len(HOSTILE)} queues")
+    shown = [name.replace("\0", "\\x00").replace("\n", "\\x0A") for name in HOSTILE]
+    assert sorted(page.rows()) == sorted(shown)
+    assert page.page.locator("main script, main img, main b > b, tr.row i i").count() == 0
+    assert page.page.evaluate("[...document.querySelectorAll('tr.row .name a')].every((link) => link.firstChild.nodeName === 'BDI')")
+    assert not page.is_too_wide()
+    heights = page.page.eval_on_selector_all("tr.row", "(rows) => rows.map((row) => row.getBoundingClientRect().height)")
+    assert max(heights) - min(heights) < 1
+    page.page.fill("#filter", "xxx")
+    link = page.page.locator("tr.row .name a")
+    assert link.evaluate("(link) => link.scrollWidth > link.clientWidth")
+    page.page.wait_for_timeout(300)
+    link.focus()
+    assert page.text(".tooltip") == "x" * 300
+    page.page.keyboard.press("Escape")
+    assert not page.page.locator(".tooltip").is_visible()
+    for name in HOSTILE:
+        page.page.evaluate("(name) => { location.hash = `#/queue/${encodeURIComponent(name)}`; }", name)
+        page.wait_for(".charts .plot")
+    for view in ("servers", "errors", "task", ""):
+        page.page.evaluate("(view) => { location.hash = `#/${view}`; }", view)
+        page.wait_for("main .panel, main table")
+    page.close()
