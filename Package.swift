@@ -113,7 +113,7 @@ let package = Package(
         library(
             "SpanReceiver",
             ["Text", "Model", "Platform", "JSON", "OTLP", "ProtobufWire", "HTTPService", "Compression"] + nio),
-        library("WaitTime", ["Model", "Metrics"]),
+        library("WaitTime", ["Text", "Model", "Metrics"]),
         library("Metrics", ["Text", "Model", "ProtobufWire", "CLinux"]),
         library("Spool", ["Model", "Platform"]),
         library(
@@ -170,7 +170,8 @@ let package = Package(
         tests("AsynqRedis", ["Model", "Platform", "ProtobufWire", "Redis"]),
         // These start redis-servers; scripts/test runs them apart from the unit tests.
         .testTarget(
-            name: "RedisServerTests", dependencies: ["Model", "Platform", "Redis", "AsynqRedis", "TestSupport"],
+            name: "RedisServerTests",
+            dependencies: ["Model", "Platform", "ProtobufWire", "Redis", "AsynqRedis", "TestSupport", logging],
             swiftSettings: rules),
         tests("Attention", ["Model", "Text"]),
         tests(

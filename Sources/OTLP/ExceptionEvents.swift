@@ -15,13 +15,14 @@ enum ExceptionEvents {
                 try reader.skip(type, field: field)
                 continue
             }
-            let found = try exceptionType(ofEvent: try reader.message())
+            let found = try text(of: "exception.type", inEvent: try reader.message())
             if !found.isEmpty { last = found }
         }
         return last
     }
 
-    private static func exceptionType(ofEvent event: WireReader) throws(WireError) -> ByteRange {
+    /// The text of an attribute of an exception event; `.none` where it has none, or is another event.
+    static func text(of attribute: StaticString, inEvent event: WireReader) throws(WireError) -> ByteRange {
         var reader = event
         var isException = false
         var found = ByteRange.none
@@ -31,7 +32,7 @@ enum ExceptionEvents {
             case (2, .lengthDelimited): isException = equals(try reader.range(), "exception", in: event)
             case (3, .lengthDelimited):
                 let (key, value) = try keyAndText(try reader.message())
-                if !value.isEmpty && equals(key, "exception.type", in: event) { found = value }
+                if !value.isEmpty && equals(key, attribute, in: event) { found = value }
             default: try reader.skip(type, field: field)
             }
         }

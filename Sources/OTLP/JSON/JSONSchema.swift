@@ -12,7 +12,7 @@ enum FieldKind {
     case message(MessageType)
     case messages(MessageType)
 
-    fileprivate var wireType: UInt16 {
+    var wireType: UInt16 {
         switch self {
         case .bool, .int32, .int64, .uint32, .spanKind, .statusCode: 0
         case .fixed64, .double: 1
@@ -29,7 +29,7 @@ struct JSONSchema {
         let tag: UInt64
     }
 
-    private static let fields: [(MessageType, [(key: String, number: UInt16, kind: FieldKind)])] = [
+    static let fields: [(MessageType, [(key: String, number: UInt16, kind: FieldKind)])] = [
         (.request, [("resourceSpans", 1, .messages(.resourceSpans))]),
         (
             .resourceSpans,

@@ -1,0 +1,194 @@
+package import Model
+import Text
+
+/// One failed attempt, or one dead letter.
+package struct ErrorEvent: Sendable {
+    package enum Kind: Sendable {
+        case attempt
+        case deadLetter
+    }
+
+    /// Longer ones are cut at a character's end.
+    private static let maxNameBytes = 256
+    private static let maxErrorBytes = 512
+
+    package let kind: Kind
+    let queue: QueueName
+    let taskType: TaskType
+    let alike: ForeignText
+    let example: ErrorGroup.Example
+    /// nil where it is news.
+    let seenAt: WallTime?
+
+    /// - Parameters:
+    ///   - at: when it happened, by the clock of its worker.
+    ///   - seenAt: when it was seen, where that was before; nil for now.
+    package init(
+        _ kind: Kind, queue: QueueName, taskType: TaskType, error: UnsafeRawBufferPointer, taskID: ForeignText,
+        span: SpanReference?, at: WallTime, seenAt: WallTime? = nil
+    ) {
+        func named(_ text: ForeignText) -> ForeignText {
+            text.bytes.isEmpty ? TaskAggregator.unnamed : text.cut(to: Self.maxNameBytes)
+        }
+        self.kind = kind
+        self.queue = named(queue)
+        self.taskType = named(taskType)
+        alike = named(ForeignText(AlikeText.make(error)))
+        self.seenAt = seenAt
+        let trace = span.flatMap { $0.trace.isValid ? $0 : nil }
+        example = ErrorGroup.Example(
+            error: ForeignText(UnsafeRawBufferPointer(rebasing: error.prefix(Self.maxErrorBytes + 4)))
+                .cut(to: Self.maxErrorBytes),
+            taskID: taskID.cut(to: Self.maxNameBytes), trace: trace?.trace,
+            span: trace.flatMap { $0.span.isValid ? $0.span : nil }, at: at)
+    }
+}
+
+/// Failed attempts and dead letters of the last hour, grouped by queue, task type and error. Pure: times come as arguments.
+///
+/// Bounded in bytes: where they are used up, the quarter of the groups goes that was seen longest ago. And bounded in errors of
+/// one task type, so that texts which are all different push no other one out: what finds no place counts under `_other`.
+package struct ErrorGroups: Sendable {
+    /// A group is dropped this long after its last error.
+    package static let lifetime = Duration.seconds(3600)
+    package static let maxBytes = 4 << 20
+    static let maxErrorsPerType = 50
+    /// An error that was not seen for so long gives its place to a new one.
+    static let placeLifetime = Duration.seconds(300)
+    static let other = ForeignText("_other")
+    /// What a group takes beside its texts.
+    private static let bytesPerGroup = 512
+    private static let expiryInterval = Duration.seconds(30)
+
+    fileprivate struct Kept {
+        var group: ErrorGroup
+        /// When its newest error happened, on our clock.
+        var lastSeen: MonotonicTime
+        let bytes: Int
+    }
+
+    private struct Series: Hashable {
+        let queue: QueueName
+        let taskType: TaskType
+    }
+
+    private let maxBytes: Int
+    private var groups: [Series: [ForeignText: Kept]] = [:]
+    private var nextExpiry = MonotonicTime(nanoseconds: 0)
+    /// What the groups take, estimated.
+    package private(set) var bytes = 0
+    /// Errors that lost their group before their time, or never had one of their own.
+    package private(set) var leftOut: UInt64 = 0
+
+    package init(maxBytes: Int = Self.maxBytes) {
+        self.maxBytes = maxBytes
+    }
+
+    /// Counts an error. One that was seen longer ago than the lifetime of a group is not counted.
+    package mutating func record(_ event: ErrorEvent, wall: WallTime, now: MonotonicTime) {
+        // A time from the future is that of another clock.
+        let seenAt = min(wall, event.seenAt ?? wall)
+        let age = wall.duration(since: seenAt)
+        if age > Self.lifetime { return }
+        if now >= nextExpiry { expire(at: now) }
+        let series = Series(queue: event.queue, taskType: event.taskType)
+        let error = place(for: event.alike, in: series, at: now)
+        if error != event.alike { leftOut += 1 }
+        let seen = (seenAt, now.advanced(by: .zero - age))
+        if var kept = groups[series]?[error] {
+            kept.add(event, seen)
+            groups[series]?[error] = kept
+        } else {
+            insert(error, event, series, seen)
+        }
+    }
+
+    /// The groups, the most frequent ones first, and of these the newest.
+    package func all(at now: MonotonicTime) -> [ErrorGroup] {
+        let current = groups.values.flatMap(\.values).filter { !$0.isOver(at: now, after: Self.lifetime) }
+        return current.map(\.group).sorted { left, right in
+            left.count != right.count
+                ? left.count > right.count
+                : (right.lastSeen, left.queue, left.taskType, left.error)
+                    < (left.lastSeen, right.queue, right.taskType, right.error)
+        }
+    }
+
+    /// The error itself, or `_other` where the task type has as many as it may have.
+    private mutating func place(for error: ForeignText, in series: Series, at now: MonotonicTime) -> ForeignText {
+        guard let known = groups[series], known.count >= Self.maxErrorsPerType, known[error] == nil else {
+            return error
+        }
+        let oldest = known.filter { $0.key != Self.other }.min { $0.value.lastSeen < $1.value.lastSeen }
+        guard let oldest, oldest.value.isOver(at: now, after: Self.placeLifetime) else { return Self.other }
+        remove(oldest.key, series)
+        return error
+    }
+
+    private mutating func insert(
+        _ error: ForeignText, _ event: ErrorEvent, _ series: Series, _ seen: (wall: WallTime, monotonic: MonotonicTime)
+    ) {
+        let group = ErrorGroup(
+            queue: series.queue, taskType: series.taskType, error: error, example: event.example, seenAt: seen.wall)
+        // The largest that its example can become.
+        let bytes =
+            Self.bytesPerGroup + series.queue.bytes.count + series.taskType.bytes.count + error.bytes.count * 2 + 768
+        var kept = Kept(group: group, lastSeen: seen.monotonic, bytes: bytes)
+        kept.count(event.kind)
+        groups[series, default: [:]][error] = kept
+        self.bytes += bytes
+        if self.bytes > maxBytes { evict() }
+    }
+
+    private mutating func evict() {
+        let all = groups.flatMap { series, errors in
+            errors.map { (series: series, error: $0.key, lastSeen: $0.value.lastSeen) }
+        }
+        for (series, error, _) in all.sorted(by: { $0.lastSeen < $1.lastSeen }).prefix(max(1, all.count / 4)) {
+            remove(error, series)
+        }
+    }
+
+    private mutating func remove(_ error: ForeignText, _ series: Series) {
+        guard let kept = groups[series]?.removeValue(forKey: error) else { return }
+        bytes -= kept.bytes
+        leftOut += kept.group.count
+        if groups[series]?.isEmpty == true { groups[series] = nil }
+    }
+
+    /// Drops what was not seen for the lifetime of a group.
+    package mutating func expire(at now: MonotonicTime) {
+        nextExpiry = now.advanced(by: Self.expiryInterval)
+        for (series, errors) in groups {
+            for (error, kept) in errors where kept.isOver(at: now, after: Self.lifetime) {
+                groups[series]?[error] = nil
+                bytes -= kept.bytes
+            }
+            if groups[series]?.isEmpty == true { groups[series] = nil }
+        }
+    }
+}
+
+extension ErrorGroups.Kept {
+    fileprivate func isOver(at now: MonotonicTime, after lifetime: Duration) -> Bool {
+        now.duration(since: lastSeen) > lifetime
+    }
+
+    fileprivate mutating func count(_ kind: ErrorEvent.Kind) {
+        switch kind {
+        case .attempt: group.attempts += 1
+        case .deadLetter: group.deadLetters += 1
+        }
+    }
+
+    fileprivate mutating func add(_ event: ErrorEvent, _ seen: (wall: WallTime, monotonic: MonotonicTime)) {
+        count(event.kind)
+        let isNewer = seen.monotonic >= lastSeen
+        lastSeen = max(lastSeen, seen.monotonic)
+        group.firstSeen = min(group.firstSeen, seen.wall)
+        group.lastSeen = max(group.lastSeen, seen.wall)
+        // One that leads to its trace is the better one.
+        let (had, has) = (group.example.trace != nil, event.example.trace != nil)
+        if had == has ? isNewer : has { group.example = event.example }
+    }
+}

@@ -1,0 +1,130 @@
+import Model
+import Testing
+
+@testable import WaitTime
+
+@Suite("Errors in groups")
+struct ErrorGroupsTests {
+    private static let wall = WallTime(seconds: 1_800_000_000)
+    private static let start = MonotonicTime(nanoseconds: 10_000 * 1_000_000_000)
+
+    private var groups = ErrorGroups()
+
+    private func event(
+        _ error: String, _ kind: ErrorEvent.Kind = .attempt, queue: String = "q", type: String = "t", id: String = "i",
+        trace: UInt64? = nil, at: WallTime = wall, seenAt: WallTime? = nil
+    ) -> ErrorEvent {
+        Array(error.utf8).withUnsafeBytes { bytes in
+            ErrorEvent(
+                kind, queue: QueueName(queue), taskType: TaskType(type), error: bytes, taskID: ForeignText(id),
+                span: trace.map { SpanReference(trace: TraceID(high: 0, low: $0), span: SpanID($0)) }, at: at,
+                seenAt: seenAt)
+        }
+    }
+
+    private func later(_ seconds: Int64) -> (wall: WallTime, now: MonotonicTime) {
+        (Self.wall.advanced(by: .seconds(seconds)), Self.start.advanced(by: .seconds(seconds)))
+    }
+
+    private mutating func record(_ events: ErrorEvent..., after seconds: Int64 = 0) {
+        let (wall, now) = later(seconds)
+        for event in events { groups.record(event, wall: wall, now: now) }
+    }
+
+    private func all(after seconds: Int64 = 0) -> [ErrorGroup] { groups.all(at: later(seconds).now) }
+
+    @Test("Attempts and dead letters that failed alike are one group, with its times and the newest example")
+    mutating func grouping() {
+        record(event("order 1 not found", id: "a", trace: 1))
+        record(event("order 2 not found", .deadLetter, id: "b", trace: 2), after: 10)
+        record(event("order 3 not found", id: "c", trace: 3), after: 20)
+        let group = all(after: 20)
+        #expect(group.count == 1 && group[0].error == ForeignText("order <n> not found"))
+        #expect(group[0].attempts == 2 && group[0].deadLetters == 1)
+        #expect(group[0].firstSeen == Self.wall && group[0].lastSeen == later(20).wall)
+        #expect(
+            group[0].example.error == ForeignText("order 3 not found") && group[0].example.taskID == ForeignText("c"))
+        #expect(group[0].example.trace == TraceID(high: 0, low: 3) && group[0].example.span == SpanID(3))
+    }
+
+    @Test("Queues and types have groups of their own; the most frequent ones come first, then the newest")
+    mutating func order() {
+        record(event("e", queue: "a"), event("e", queue: "b"), event("e", queue: "b"), event("f", queue: "b"))
+        record(event("e", queue: "a", type: "u"), after: 1)
+        let names = all(after: 1).map { "\($0.queue.text) \($0.taskType.text) \($0.error.text)" }
+        #expect(names == ["b t e", "a u e", "a t e", "b t f"])
+    }
+
+    @Test("An example that names its trace stays until another one does")
+    mutating func traces() {
+        record(event("e", id: "traced", trace: 1), event("e", id: "plain"))
+        #expect(all()[0].example.taskID == ForeignText("traced"))
+        record(event("e", id: "new", trace: 2))
+        #expect(all()[0].example.taskID == ForeignText("new"))
+    }
+
+    @Test("What has no name, no text and no span is counted all the same")
+    mutating func unnamed() {
+        record(event("", queue: "", type: ""))
+        let group = all()[0]
+        let unknown = ForeignText("_unknown")
+        #expect(group.queue == unknown && group.taskType == unknown && group.error == unknown)
+        #expect(group.example.trace == nil && group.example.error == ForeignText(""))
+    }
+
+    @Test("A group ends an hour after its last error; what was seen longer ago is not counted")
+    mutating func expiry() {
+        record(event("old"), event("new"))
+        record(event("new"), after: 1800)
+        #expect(all(after: 3600).map(\.error.text) == ["new", "old"])
+        #expect(all(after: 3601).map(\.error.text) == ["new"])
+        let bytes = groups.bytes
+        groups.expire(at: later(3601).now)
+        #expect(groups.bytes < bytes && groups.bytes > 0 && groups.leftOut == 0)
+        groups.expire(at: later(5401).now)
+        #expect(groups.bytes == 0)
+        record(event("letter", .deadLetter, seenAt: Self.wall.advanced(by: .seconds(-3601))))
+        #expect(groups.bytes == 0)
+        record(event("letter", .deadLetter, seenAt: Self.wall.advanced(by: .seconds(-3000))))
+        #expect(all().map(\.lastSeen) == [Self.wall.advanced(by: .seconds(-3000))])
+        #expect(all(after: 601).isEmpty)
+    }
+
+    @Test("A time from the future is now")
+    mutating func future() {
+        record(event("e", .deadLetter, seenAt: Self.wall.advanced(by: .seconds(100))))
+        #expect(all()[0].lastSeen == Self.wall && all(after: 3601).isEmpty)
+    }
+
+    @Test("A type with fifty errors within five minutes counts further ones under _other, and later has room again")
+    mutating func types() {
+        func text(_ number: Int) -> String { String(repeating: "x", count: number + 1) }
+        for number in 0..<60 { record(event(text(number))) }
+        #expect(all().count == 51 && groups.leftOut == 10)
+        #expect(all().first { $0.error == ErrorGroups.other }?.attempts == 10)
+        record(event("elsewhere", type: "u"))
+        #expect(all().count == 52)
+        record(event("fresh"), after: 301)
+        #expect(all(after: 301).contains { $0.error == ForeignText("fresh") } && all(after: 301).count == 52)
+    }
+
+    @Test("Groups stay within their bytes: those seen longest ago go, and are counted")
+    mutating func bytes() {
+        groups = ErrorGroups(maxBytes: 100_000)
+        for number in 0..<1000 { record(event("e", queue: "queue \(number)"), after: Int64(number)) }
+        #expect(groups.bytes <= 100_000 && groups.bytes > 50_000)
+        let found = all(after: 1000)
+        #expect(groups.leftOut + UInt64(found.count) == 1000)
+        #expect(found.contains { $0.queue == QueueName("queue 999") })
+        #expect(!found.contains { $0.queue == QueueName("queue 0") })
+    }
+
+    @Test("Long names and texts are cut")
+    mutating func long() {
+        let long = String(repeating: "ü", count: 2000)
+        record(event(long, queue: long, type: long, id: long))
+        let group = all()[0]
+        #expect(group.queue.bytes.count == 256 && group.taskType.bytes.count == 256 && group.error.bytes.count == 256)
+        #expect(group.example.error.bytes.count == 512 && group.example.taskID.bytes.count == 256)
+    }
+}
