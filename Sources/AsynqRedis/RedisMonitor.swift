@@ -5,7 +5,8 @@ import Redis
 import Synchronization
 
 /// Asks Redis at intervals, on a thread of its own, one thing at a time: the scrape, the look-ahead sample, and the sampling of
-/// memory. Only the scrape connects; the others wait for it while Redis is unavailable.
+/// memory; and in between what people ask (`RedisInquiries`). Only the scrape connects; the others wait for it while Redis is
+/// unavailable.
 package final class RedisMonitor: Sendable {
     /// The longest pause between two tries while Redis is unavailable.
     private static let maxBackoff = Duration.seconds(2)
@@ -20,7 +21,11 @@ package final class RedisMonitor: Sendable {
     private let observers = Mutex(RedisObservers())
     /// Set from outside, taken over before the next scrape.
     private let newFilter = Mutex<QueueFilter?>(nil)
+    private let inquiries = Mutex(RedisInquiries())
+    /// Ends the thread's sleep.
     private let waker: Waker
+    /// Ends what Redis is asked.
+    private let interrupt: Waker
     private let isStopping = Atomic<Bool>(false)
     private let thread: Mutex<OSThread?> = Mutex(nil)
 
@@ -30,6 +35,7 @@ package final class RedisMonitor: Sendable {
         self.logger = logger
         seenTasks = SeenTasks(keys: options.contextKeys)
         waker = try Waker()
+        interrupt = try Waker()
     }
 
     package var current: RedisStatus {
@@ -57,12 +63,45 @@ package final class RedisMonitor: Sendable {
     /// Tells the thread to end; a scrape that is under way ends early.
     package func beginStop() {
         isStopping.store(true, ordering: .releasing)
+        interrupt.wake()
         waker.wake()
     }
 
     /// Waits for the end of the thread until the deadline.
     package func awaitStop(until deadline: MonotonicTime) {
         thread.withLock { $0 }?.join(until: deadline)
+    }
+
+    // MARK: Inquiries
+
+    /// Asks where a task is; nil is told where there is none, or where `redis.queues` leaves its queue out. `whenDone` is called
+    /// once, on this thread or on that of Redis.
+    package func findTask(_ task: TaskName, whenDone: @escaping @Sendable (InquiryAnswer<TaskDetails?>) -> Void) {
+        add(.task(task, whenDone))
+    }
+
+    /// Asks for the retries of a queue that are due next, the soonest first. What was asked within the last seconds is told again.
+    package func dueRetries(
+        of queue: QueueName, whenDone: @escaping @Sendable (InquiryAnswer<[DueRetry]>) -> Void
+    ) {
+        if let known = knownRetries(of: queue) { return whenDone(.answer(known)) }
+        add(.dueRetries(queue, whenDone))
+    }
+
+    /// What the last seconds have told of a queue's retries; nil where they were not asked for.
+    package func knownRetries(of queue: QueueName) -> [DueRetry]? {
+        let now = clock.monotonic()
+        return inquiries.withLock { $0.knownRetries(of: queue, at: now) }
+    }
+
+    private func add(_ inquiry: RedisInquiry) {
+        let status = current
+        if status.snapshot == nil {
+            return inquiry.refuse(.unavailable(status.lastError ?? "Redis was not read yet"))
+        }
+        let now = clock.monotonic()
+        if let refusal = inquiries.withLock({ $0.add(inquiry, at: now) }) { return inquiry.refuse(refusal) }
+        waker.wake()
     }
 
     // MARK: The thread
@@ -83,7 +122,7 @@ package final class RedisMonitor: Sendable {
     private func run() {
         var state = ThreadState(
             observers: observers.withLock { $0 }, scraper: QueueScraper(filter: options.filter, clock: clock),
-            client: options.target.makeClient(clock: clock, interrupt: waker))
+            client: options.target.makeClient(clock: clock, interrupt: interrupt))
         state.due[.scrape] = clock.monotonic()
         if let look = options.lookAhead {
             state.lookAhead = LookAheadSampler(
@@ -92,6 +131,7 @@ package final class RedisMonitor: Sendable {
         }
         if options.memoryInterval != nil { state.due[.memorySampling] = clock.monotonic() }
         while !isStopping.load(ordering: .acquiring) {
+            if inquiries.withLock({ !$0.isEmpty }) { state.due[.inquiries] = clock.monotonic() }
             for work in RedisWork.allCases {
                 let start = clock.monotonic()
                 guard let due = state.due[work], due <= start, !isStopping.load(ordering: .acquiring) else { continue }
@@ -101,6 +141,8 @@ package final class RedisMonitor: Sendable {
             }
             waker.sleep(until: state.due.values.min(), clock: clock)
         }
+        let left = inquiries.withLock { $0.close() }
+        for inquiry in left { inquiry.refuse(.unavailable("the collector is stopping")) }
     }
 
     /// nil for work that is not due by itself.
@@ -109,8 +151,8 @@ package final class RedisMonitor: Sendable {
         case .scrape: options.interval
         case .lookAhead: options.lookAhead?.interval
         case .memorySampling: options.memoryInterval
-        // When a scrape has found some.
-        case .deadLetters: nil
+        // When a scrape has found some, and when there are some.
+        case .deadLetters, .inquiries: nil
         }
     }
 
@@ -125,6 +167,7 @@ package final class RedisMonitor: Sendable {
             case .lookAhead: try sampleQueues(&state, deadline: deadline)
             case .memorySampling: try sampleMemory(&state, deadline: deadline)
             case .deadLetters: try readDeadLetters(&state, deadline: deadline)
+            case .inquiries: try answerInquiries(&state, deadline: deadline)
             }
         } catch {
             if isStopping.load(ordering: .acquiring) { return }
@@ -168,8 +211,7 @@ package final class RedisMonitor: Sendable {
         _ = state.client.takeNodeErrors()
         note(errors, of: .deadLetters)
         letters.withLock { $0.add(new, present: queues.map(\.name)) }
-        let arrivals = new.filter(\.isArrival)
-        if !arrivals.isEmpty { state.observers.deadLetters(arrivals) }
+        if !new.isEmpty { state.observers.deadLetters(new) }
         if let failure { throw failure }
     }
 
@@ -197,6 +239,49 @@ package final class RedisMonitor: Sendable {
         let sample = try MemorySampler.sample(state.client, queues, deadline: deadline)
         status.withLock { $0.noteMemory(sample.bytes) }
         note(sample.errors, of: .memorySampling)
+    }
+
+    /// A failure of the connection is the answer to all that wait; what Redis refuses is that to its own question.
+    private func answerInquiries(_ state: inout ThreadState, deadline: MonotonicTime) throws(RedisError) {
+        let waiting = inquiries.withLock { $0.takeAll() }
+        var failure: RedisError?
+        for inquiry in waiting {
+            guard failure == nil, state.client.isConnected, current.snapshot != nil else {
+                let reason = failure?.message ?? current.lastError ?? "Redis can't be asked"
+                inquiry.refuse(.unavailable(reason))
+                continue
+            }
+            do throws(RedisError) {
+                try answer(inquiry, &state, deadline: deadline)
+                note([], of: .inquiries)
+            } catch {
+                inquiry.refuse(.unavailable(error.message))
+                if state.client.isConnected { note([error], of: .inquiries) } else { failure = error }
+            }
+            // Nodes that can't be reached are counted by the scrape.
+            _ = state.client.takeNodeErrors()
+        }
+        if let failure { throw failure }
+    }
+
+    private func answer(
+        _ inquiry: RedisInquiry, _ state: inout ThreadState, deadline: MonotonicTime
+    ) throws(RedisError) {
+        switch inquiry {
+        case .task(let task, let whenDone):
+            guard state.scraper.accepts(task.queue),
+                var details = try TaskReader.read(task, state.client, names: seenTasks.names, deadline: deadline)
+            else { return whenDone(.answer(nil)) }
+            state.scraper.addWorker(to: &details)
+            whenDone(.answer(details))
+        case .dueRetries(let queue, let whenDone):
+            let retries =
+                state.scraper.accepts(queue)
+                ? try RetryReader.read(queue, state.client, names: seenTasks.names, deadline: deadline) : []
+            let now = clock.monotonic()
+            inquiries.withLock { $0.keep(retries, of: queue, at: now) }
+            whenDone(.answer(retries))
+        }
     }
 
     // MARK: What it found

@@ -8,7 +8,7 @@ package struct RedisObservers: Sendable {
     package var queueNames: @Sendable ([QueueName]) -> Void = { _ in }
     /// The waits that the look-ahead samples show.
     package var waits: @Sendable ([WaitSample]) -> Void = { _ in }
-    /// The tasks that have died since the start, each once.
+    /// The dead letters that were read, each once: those that have died since the start, and the newest of those before.
     package var deadLetters: @Sendable ([DeadLetter]) -> Void = { _ in }
 
     package init() {}

@@ -7,6 +7,7 @@ enum RedisWork: String, CaseIterable {
     case lookAhead = "look"
     case memorySampling = "memory sampling"
     case deadLetters = "reading of dead letters"
+    case inquiries = "answering of questions"
 }
 
 /// What is known of Redis now.

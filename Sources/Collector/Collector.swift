@@ -37,6 +37,9 @@ package final class Collector: Sendable {
     /// nil where `tempo.endpoint` is none.
     let tempo: TempoSide?
     private let ingestSink: IngestSink
+    let errors: RecentErrors
+    /// nil where no spans are kept in memory.
+    let recentTraces: RecentTraces?
     let registry: MetricsRegistry
     let watch: StatusWatch
     let documents = DocumentCache()
@@ -86,9 +89,11 @@ package final class Collector: Sendable {
         otlpGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         webGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         aggregator = LockedAggregator(options.aggregator, clock: clock)
+        errors = RecentErrors(clock: clock)
+        recentTraces = options.recentTraceBytes > 0 ? RecentTraces(maxBytes: options.recentTraceBytes) : nil
         ingestSink = IngestSink(
             aggregator: aggregator, seenTasks: redis?.monitor.seenTasks, spool: tempo?.spool,
-            forwarder: tempo?.forwarder)
+            forwarder: tempo?.forwarder, errors: errors, recentTraces: recentTraces)
         let deadLetterSpans =
             options.addsDeadLetterSpans && tempo != nil
             ? DeadLetterSpans(sink: ingestSink, counters: counters, eventLoop: otlpGroup.next()) : nil
@@ -99,10 +104,13 @@ package final class Collector: Sendable {
         }
         observers.queueNames = { [aggregator] in aggregator.recordQueuesInRedis($0) }
         observers.waits = { sampledWaits.observe($0) }
-        observers.deadLetters = { deadLetterSpans?.take($0) }
+        observers.deadLetters = { [errors] letters in
+            errors.recordDeadLetters(letters)
+            deadLetterSpans?.take(letters.filter(\.isArrival))
+        }
         redis?.monitor.report(to: observers)
         var sources = redis?.queueSources(sampledWaits) ?? []
-        sources.append(TaskMetrics(aggregator: aggregator, clock: clock))
+        sources.append(TaskMetrics(aggregator: aggregator, errors: errors, clock: clock))
         if let redis { sources.append(redis.relinkMetrics(deadLetterSpans)) }
         sources.append(
             PipelineMetrics(

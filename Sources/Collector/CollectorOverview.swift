@@ -6,6 +6,7 @@ import Model
 import Platform
 import Redis
 import Spool
+import WaitTime
 package import Web
 
 /// What the status page and its documents are made of.
@@ -18,6 +19,7 @@ extension Collector {
         content.lastKnown = state.lastKnown
         content.rows = state.rows
         content.troubles = state.troubles
+        content.errors = errors.all
         content.deadLetters = newestDeadLetters
         content.slowestWaits = aggregator.slowestWaits
         content.forwarder = tempo.map {
@@ -35,8 +37,13 @@ extension Collector {
             }
         }
         content.memory = [
-            MemoryPart(part: "history", bytes: state.history.bytes, limitBytes: QueueHistory.maxBytes)
+            MemoryPart(part: "history", bytes: state.history.bytes, limitBytes: QueueHistory.maxBytes),
+            MemoryPart(part: "errors", bytes: errors.bytes, limitBytes: ErrorGroups.maxBytes),
         ]
+        if let recentTraces {
+            content.memory.append(
+                MemoryPart(part: "recent traces", bytes: recentTraces.bytes, limitBytes: recentTraces.maxBytes))
+        }
         if let bytes = ProcessMetrics.residentBytes {
             content.memory.insert(MemoryPart(part: "process", bytes: bytes, limitBytes: nil), at: 0)
         }

@@ -5,12 +5,17 @@ package struct ServerSnapshot: Sendable, Equatable {
     package var id: ForeignText
     /// Tasks that it may run at a time.
     package var concurrency: Int64
-    /// The queues that it consumes; the priorities don't matter here.
+    /// The queues that it consumes.
     package var queues: [QueueName]
+    /// How often it looks at a queue first, beside the others; a higher one comes first where it is strict.
+    package var priorities: [QueueName: Int64] = [:]
     /// `active`, `stopped`, … as the server says it.
     package var status: ForeignText
     /// Tasks that it runs now (at most five seconds old).
     package var busyWorkers: Int64
+    package var startedAt: WallTime?
+    /// What it runs, the longest first; of very many tasks those that have run for longest.
+    package var running: [RunningTask] = []
 
     package init(
         host: ForeignText, pid: Int64, id: ForeignText, concurrency: Int64, queues: [QueueName], status: ForeignText,

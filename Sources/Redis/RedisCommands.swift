@@ -97,6 +97,11 @@ extension RedisPipeline {
         hmget(key, fields.map { Array($0.utf8) })
     }
 
+    /// How long the value of a field is; 0 where the hash has no such field.
+    package mutating func hstrlen(_ key: [UInt8], _ field: String) -> Ask<Int64> {
+        ask("HSTRLEN", [key, Self.text(field)]) { $0.number }
+    }
+
     // MARK: Servers
 
     /// A section of `INFO`, one text for each node; nil for a node that refuses.

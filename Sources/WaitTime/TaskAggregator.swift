@@ -19,6 +19,7 @@ package struct TaskAggregator: Sendable {
     private let countsProcessAtWaits: Bool
     private var collected: [KnownWait] = []
     private var repeated: [SpanReference] = []
+    private var failed: [TaskSpan] = []
     private var slowest = SlowestWaits()
     /// Process spans that came again among the last 100,000.
     package private(set) var duplicates: UInt64 = 0
@@ -79,6 +80,12 @@ package struct TaskAggregator: Sendable {
     package mutating func takeRepeated() -> [SpanReference] {
         defer { repeated = [] }
         return repeated
+    }
+
+    /// Returns the failed attempts that were counted since the last call: each once, however often its span came.
+    package mutating func takeFailed() -> [TaskSpan] {
+        defer { failed = [] }
+        return failed
     }
 
     /// Drops what has waited too long for its producer. Called now and then even without spans.
@@ -157,7 +164,10 @@ package struct TaskAggregator: Sendable {
     ) {
         let status: TaskStatus = span.isError ? .failed : .completed
         table[target.series].count(status, attempt)
-        if span.isError { table.countFailure(span.errorType.bytes(in: body), in: target.series) }
+        if span.isError {
+            table.countFailure(span.errorType.bytes(in: body), in: target.series)
+            failed.append(span)
+        }
         switch RunTime(span) {
         case .known(let seconds):
             table[target.series].observe(processingSeconds: seconds, status, bounds: bounds, of: target.origin)

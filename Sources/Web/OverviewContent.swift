@@ -14,6 +14,8 @@ package struct OverviewContent: Sendable {
     /// Queues of the last good scrape, and those that only spans name.
     package var rows: [QueueReading] = []
     package var history: QueueHistory
+    /// The most frequent ones first.
+    package var errors: [ErrorGroup] = []
     package var deadLetters: [DeadLetter] = []
     package var slowestWaits: [SlowWait] = []
     /// nil: the spool's disk does not answer.

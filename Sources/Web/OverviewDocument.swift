@@ -8,6 +8,8 @@ import WaitTime
 package enum OverviewDocument {
     static let maxTroubles = 200
     static let maxLetters = 20
+    static let maxErrors = 20
+    static let maxRunning = 100
 
     /// Returns the document, and how many bytes at its beginning say when it was made.
     package static func json(_ content: OverviewContent, since: Int64?) -> (bytes: [UInt8], changing: Int) {
@@ -40,7 +42,7 @@ package enum OverviewDocument {
             }
             addServers(content, to: &writer)
             addCron(content, to: &writer)
-            writer.array("errors") { _ in }
+            addErrors(content.errors, to: &writer)
             addLetters(content.deadLetters.prefix(maxLetters), to: &writer)
             addWaits(content.slowestWaits, content, to: &writer)
             addSpans(content, to: &writer)
@@ -130,15 +132,37 @@ package enum OverviewDocument {
                     writer.add("pid", server.pid)
                     writer.add("id", server.id.printable)
                     writer.add("status", server.status.printable)
-                    writer.add("started_at", nil as String?)
+                    writer.add("started_at", server.startedAt?.rfc3339)
                     writer.add("concurrency", server.concurrency)
                     writer.add("busy_workers", server.busyWorkers)
                     writer.object("queues") { writer in
-                        for queue in Set(server.queues).sorted() { writer.add(named: queue.printable, nil) }
+                        for queue in Set(server.queues).sorted() {
+                            writer.add(named: queue.printable, server.priorities[queue])
+                        }
                     }
-                    writer.array("running") { _ in }
+                    addRunning(server.running.prefix(maxRunning), to: &writer)
                 }
             }
+        }
+    }
+
+    private static func addRunning(_ tasks: some Sequence<RunningTask>, to writer: inout JSONWriter) {
+        writer.array("running") { writer in
+            for task in tasks {
+                writer.object { writer in
+                    writer.add("queue", task.queue.printable)
+                    writer.add("id", task.id.printable)
+                    writer.add("type", task.type.printable)
+                    writer.add("started_at", task.startedAt.rfc3339)
+                    writer.add("deadline_at", task.deadlineAt?.rfc3339)
+                }
+            }
+        }
+    }
+
+    static func addErrors(_ errors: [ErrorGroup], to writer: inout JSONWriter) {
+        writer.array("errors") { writer in
+            for group in errors.prefix(maxErrors) { writer.add(json: ErrorDocument.object(of: group).text.utf8) }
         }
     }
 

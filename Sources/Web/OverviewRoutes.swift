@@ -1,4 +1,5 @@
 import HTTPService
+import NIOCore
 import NIOHTTP1
 
 /// What the status page, `top` and their documents show.
@@ -21,8 +22,12 @@ extension WebRoute {
             .plain(state.overview(since: question.parameter("since").flatMap { Int64($0) }).answer(to: question))
         },
         WebRoute(path: "/api/v1/queues/{queue}") { question, state in
-            .plain(
-                state.queue(named: question.rest)?.answer(to: question) ?? .text(.notFound, "no such queue"))
+            let retries = question.eventLoop.makePromise(of: Void.self)
+            state.readRetries(ofQueue: question.rest) { retries.succeed() }
+            return .later(
+                retries.futureResult.map {
+                    state.queue(named: question.rest)?.answer(to: question) ?? .text(.notFound, "no such queue")
+                })
         },
     ]
 }

@@ -9,7 +9,10 @@ package enum QueueDocument {
     private static let maxPoints = 720
 
     /// Returns the document, and how many bytes at its beginning say when it was made; nil for a queue that is not known.
-    package static func json(_ content: OverviewContent, _ name: QueueName) -> (bytes: [UInt8], changing: Int)? {
+    /// - Parameter retries: those due next; nil where they are not known.
+    package static func json(
+        _ content: OverviewContent, _ name: QueueName, retries: [DueRetry]? = nil
+    ) -> (bytes: [UInt8], changing: Int)? {
         // Documents have names as people can read them.
         let found =
             content.rows.first { $0.name == name }
@@ -39,10 +42,12 @@ package enum QueueDocument {
                 window.add("wait_p99", .waitP99, of: columns, to: &writer)
             }
             writer.array("task_types") { _ in }
-            writer.array("errors") { _ in }
+            OverviewDocument.addErrors(content.errors.filter { $0.queue == name }, to: &writer)
             let letters = content.deadLetters.lazy.filter { $0.task.queue == name }
             OverviewDocument.addLetters(letters.prefix(OverviewDocument.maxLetters), to: &writer)
-            writer.array("retries_due") { _ in }
+            writer.array("retries_due") { writer in
+                for retry in retries ?? [] { writer.add(json: TaskDocument.object(of: retry).text.utf8) }
+            }
             OverviewDocument.addWaits(content.slowestWaits.filter { $0.queue == name }, content, to: &writer)
             writer.array("servers") { writer in
                 for server in content.lastKnown?.servers ?? [] where server.queues.contains(name) {

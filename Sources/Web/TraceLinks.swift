@@ -1,18 +1,22 @@
 import Model
 import Text
 
-/// Links that open a trace in Grafana (`external-url.grafana`, `external-url.tempo-datasource`).
+/// Links that open a trace: in Grafana (`external-url.grafana`, `external-url.tempo-datasource`), or on our own page where spans
+/// are kept in memory (`traces.recent-max-bytes`).
 package struct TraceLinks: Sendable {
     /// Without a slash at its end; nil: there are no links.
     let grafana: String?
     /// The uid of the Tempo data source.
     let dataSource: String
+    /// Whether `/trace/{id}` has traces to show.
+    let hasOwnPage: Bool
 
-    package init(grafana: String, dataSource: String) {
+    package init(grafana: String, dataSource: String, hasOwnPage: Bool = false) {
         var base = grafana
         while base.hasSuffix("/") { base.removeLast() }
         self.grafana = base.isEmpty ? nil : base
         self.dataSource = dataSource.isEmpty ? "tempo" : dataSource
+        self.hasOwnPage = hasOwnPage
     }
 
     /// The trace id, as a link where there is a Grafana.
@@ -23,13 +27,13 @@ package struct TraceLinks: Sendable {
         return "<a href=\"\(PlainHTML.escaped(address))\">\(text)</a>"
     }
 
-    /// Where a trace can be opened; nil where it can't. The id stands in the address as it is given.
+    /// Where a trace can be opened, relative to the status page where that is on our own; nil where it can't. The id stands in the
+    /// address as it is given.
     func address(ofTrace id: String) -> String? {
-        grafana.map { grafana in
-            // Encoded with a word in the place of the id, so that a placeholder keeps its braces.
-            let panes = PercentCoding.encode(panes("TRACE-ID"), plain: .unreserved)
-            return "\(grafana)/explore?schemaVersion=1&panes=\(panes)&orgId=1".replacing("TRACE-ID", with: id)
-        }
+        guard let grafana else { return hasOwnPage ? "trace/" + id : nil }
+        // Encoded with a word in the place of the id, so that a placeholder keeps its braces.
+        let panes = PercentCoding.encode(panes("TRACE-ID"), plain: .unreserved)
+        return "\(grafana)/explore?schemaVersion=1&panes=\(panes)&orgId=1".replacing("TRACE-ID", with: id)
     }
 
     /// The addresses as documents have them, with names in braces for what has to be put in.

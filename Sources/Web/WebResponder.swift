@@ -4,7 +4,7 @@ package import NIOCore
 package import NIOHTTP1
 
 /// What the web endpoints show; the collector fills it in. Each file of routes has a part of its own.
-package typealias WebState = HealthState & QueueState & OverviewState
+package typealias WebState = HealthState & QueueState & OverviewState & DetailState
 
 /// The endpoints on `metrics.listen`: see the lists of `WebRoute`.
 package struct WebResponder: HTTPResponder {

@@ -29,7 +29,7 @@ struct WebRoute: Sendable {
         self.answer = answer
     }
 
-    static let all = page + overview + queues + health
+    static let all = page + overview + queues + details + health
 
     /// The part of the path that is always the same.
     private var fixed: Substring { path.prefix { $0 != "{" } }

@@ -20,6 +20,7 @@ struct RunningTasksTests {
     ) -> [UInt8] {
         var writer = WireWriter()
         writer.string(WorkerInfoField.taskID.rawValue, "the key of the hash says it")
+        writer.string(WorkerInfoField.taskType.rawValue, "mail")
         writer.data(WorkerInfoField.taskPayload.rawValue, [UInt8](repeating: 7, count: payload))
         if let queue { writer.string(WorkerInfoField.queue.rawValue, queue) }
         if let seconds {
@@ -49,6 +50,45 @@ struct RunningTasksTests {
         running.readMore(store, deadline: deadline)
         let fields = store.asked.dropFirst().map { $0.reduce(0) { $0 + $1.split(separator: " ").count - 2 } }
         return (running.longest(at: now), fields.filter { $0 > 0 })
+    }
+
+    @Test("What runs is listed by server, the longest first, and a task is found with its server")
+    func listed() throws {
+        var running = RunningTasks()
+        _ = Self.read(
+            &running,
+            [
+                "asynq:workers:{a}": [
+                    "new": Self.worker("q", startedAgo: 5), "old": Self.worker("r", startedAgo: 50),
+                    "no start": Self.worker("q", startedAgo: nil),
+                ],
+                "asynq:workers:{b}": ["new": Self.worker("r", startedAgo: 1)],
+            ])
+        let listed = running.listed()
+        let (a, b) = (Self.server, Array("asynq:servers:{b}".utf8))
+        #expect(Set(listed.keys) == [a, b])
+        #expect(listed[a]?.map(\.id.text) == ["old", "new"] && listed[b]?.map(\.id.text) == ["new"])
+        let old = try #require(listed[a]?.first)
+        #expect(old.queue == QueueName("r") && old.type == TaskType("mail") && old.deadlineAt == WallTime(seconds: 1))
+        #expect(old.startedAt == WallTime(seconds: Self.now.wholeSeconds - 50))
+        let found = running.find(TaskName(queue: QueueName("r"), id: Array("new".utf8)))
+        #expect(found?.server == b && found?.task.startedAt == WallTime(seconds: Self.now.wholeSeconds - 1))
+        #expect(running.find(TaskName(queue: QueueName("q"), id: Array("old".utf8))) == nil)
+    }
+
+    @Test("Of very many running tasks those are listed that have run for longest, within a megabyte")
+    func listedWithinBytes() {
+        var running = RunningTasks()
+        let tasks = (0..<9000).map { number in
+            (String(repeating: "x", count: 300) + "\(number)", Self.worker("q", startedAgo: Int64(number)))
+        }
+        let hash = Dictionary(uniqueKeysWithValues: tasks)
+        let longest = TaskName(queue: QueueName("q"), id: Array((String(repeating: "x", count: 300) + "8999").utf8))
+        for _ in 0..<20 where running.find(longest) == nil { _ = Self.read(&running, ["asynq:workers:{a}": hash]) }
+        let listed = running.listed()[Self.server] ?? []
+        #expect(listed.count > 1000 && listed.count < 4000 && listed.allSatisfy { $0.id.bytes.count == 256 })
+        #expect(listed.map(\.startedAt) == listed.map(\.startedAt).sorted())
+        #expect(listed.first?.startedAt == WallTime(seconds: Self.now.wholeSeconds - 8999))
     }
 
     @Test("It is the earliest start over all servers, for each queue that a worker serves")

@@ -47,6 +47,11 @@ final class TaskStore: RedisClient {
             return .integer(Int64(([key] + arguments).count { lists[$0]?.isEmpty == false }))
         case "HMGET":
             return .array(arguments.map { (hashes[key]?[$0]).map { .string($0) } ?? .null })
+        case "HSTRLEN": return .integer(Int64(hashes[key]?[arguments[0]]?.count ?? 0))
+        case "ZRANGE" where arguments[0] == "0":
+            let ranked = (scores[key] ?? [:]).sorted { ($0.value, $0.key) < ($1.value, $1.key) }
+            let part = ranked.prefix((Int(arguments[1]) ?? 0) + 1)
+            return .array(part.flatMap { [.string(Array($0.key.utf8)), .string(Array(String($0.value).utf8))] })
         case "ZMSCORE":
             return .array(arguments.map { (scores[key]?[$0]).map { .string(Array(String($0).utf8)) } ?? .null })
         default: return .error("ERR unknown command")

@@ -82,7 +82,7 @@ struct ConcurrentPagesTests {
     @Test("every page agrees with itself, the numbers never fall, and at the end none is missing")
     func pages() async {
         let aggregator = self.aggregator
-        let metrics = TaskMetrics(aggregator: aggregator, clock: .system)
+        let metrics = TaskMetrics(aggregator: aggregator, errors: RecentErrors(clock: .system), clock: .system)
         let lock = SanitizerLock()
         let counts = await withTaskGroup(of: [UInt64].self) { group in
             for sender in 0..<2 {
@@ -90,7 +90,7 @@ struct ConcurrentPagesTests {
                     for number in 0..<Self.requests {
                         let spans = Self.request(sender * Self.requests + number)
                         _ = lock.withLock {
-                            Self.body.withUnsafeBytes { aggregator.observe(spans, in: $0, areForwarded: true) }
+                            Self.body.withUnsafeBytes { aggregator.observe(spans, in: $0, areKept: true) }
                         }
                     }
                     return []

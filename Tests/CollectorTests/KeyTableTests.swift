@@ -42,7 +42,7 @@ struct KeyTableTests {
     /// Texts at the bounds of a range, and just outside of them.
     private static func edges(_ kind: ValueKind) -> (allowed: [String], refused: [String]) {
         switch kind {
-        case .integer(let range), .size(let range):
+        case .integer(let range), .size(let range, _):
             let (low, high) = (range.lowerBound, range.upperBound)
             return (["\(low)", "\(high)"], ["\(low - 1)", "\(high + 1)", "", "x"])
         case .number(let range):

@@ -61,8 +61,9 @@ private final class Parts: Sendable {
             span.endNanoseconds = span.startNanoseconds + 1_000_000
             return span
         }
-        _ = body.withUnsafeBytes { aggregator.observe(spans, in: $0, areForwarded: true) }
-        let families = TaskMetrics(aggregator: aggregator, clock: .system).metricFamilies()
+        _ = body.withUnsafeBytes { aggregator.observe(spans, in: $0, areKept: true) }
+        let families = TaskMetrics(aggregator: aggregator, errors: RecentErrors(clock: .system), clock: .system)
+            .metricFamilies()
         return String(decoding: PageFormat.text.encode(families), as: UTF8.self)
     }
 }

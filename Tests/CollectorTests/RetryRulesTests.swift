@@ -109,7 +109,9 @@ struct RetryRulesTests {
 
         func numbers() -> [String: Numbers] {
             var found: [String: Numbers] = [:]
-            for family in TaskMetrics(aggregator: sink.aggregator, clock: .system).metricFamilies() {
+            for family in TaskMetrics(
+                aggregator: sink.aggregator, errors: RecentErrors(clock: .system), clock: .system
+            ).metricFamilies() {
                 for sample in family.samples {
                     let labels = RetryRulesTests.labels(sample.labels)
                     guard let queue = labels["queue"] else { continue }

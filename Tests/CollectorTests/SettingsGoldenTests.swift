@@ -32,7 +32,7 @@ struct SettingsGoldenTests {
         case .secretPairs: "pairs, secret"
         case .duration(let range, let word):
             "duration from \(DurationText.text(range.lowerBound))" + (word.map { ", or \($0)" } ?? "")
-        case .size(let range): "size \(range)"
+        case .size(let range, let word): "size \(range)" + (word.map { ", or \($0)" } ?? "")
         case .integer(let range): "integer \(range)"
         case .number(let range): "number \(range)"
         case .flag: "flag"

@@ -40,10 +40,12 @@ extension ModelledAsynq {
     private mutating func startServer() {
         let (host, pid, id) = ("host \"é\" \(number(1...3))", Int64(number(1...99_999)), "\(newID())")
         let served = Self.names.shuffled(using: &random).prefix(number(0...4))
-        let snapshot = ServerSnapshot(
+        var snapshot = ServerSnapshot(
             host: ForeignText(host), pid: pid, id: ForeignText(id), concurrency: Int64(number(1...200)),
             queues: Array(served),
             status: ForeignText("active"), busyWorkers: 0)
+        for queue in served { snapshot.priorities[queue] = Int64(number(1...9)) }
+        snapshot.startedAt = WallTime(nanoseconds: now.nanoseconds - Int64(number(0...9)))
         note("start of a server")
         servers.all.append(
             ModelledServers.Server(snapshot: snapshot, key: Array("asynq:servers:{\(host):\(pid):\(id)}".utf8)))
@@ -112,14 +114,15 @@ extension ModelledAsynq {
         for queue in server.queues {
             writer.message(ServerInfoField.queues.rawValue) {
                 $0.data(MapEntryField.key.rawValue, queue.bytes)
-                $0.int(MapEntryField.value.rawValue, 3)
+                $0.int(MapEntryField.value.rawValue, server.priorities[queue] ?? 0)
             }
         }
         writer.int(ServerInfoField.strictPriority.rawValue, 1)
         writer.data(ServerInfoField.status.rawValue, server.status.bytes)
         writer.message(ServerInfoField.startTime.rawValue) {
-            $0.int(TimestampField.seconds.rawValue, 1_700_000_000)
-            $0.int(TimestampField.nanoseconds.rawValue, 5)
+            let started = server.startedAt ?? WallTime(nanoseconds: 0)
+            $0.int(TimestampField.seconds.rawValue, started.wholeSeconds)
+            $0.int(TimestampField.nanoseconds.rawValue, started.nanoseconds % Self.nanoseconds)
         }
         writer.int(ServerInfoField.activeWorkers.rawValue, server.busyWorkers)
         return writer.bytes

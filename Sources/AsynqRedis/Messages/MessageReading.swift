@@ -29,19 +29,22 @@ package enum MapEntryField: Int {
     case value
 }
 
-/// An entry of a `map<string,…>`; its value is empty where it is no string. The bytes are those of the message.
+/// An entry of a `map<string,…>`; its value is empty where it is no string, and its number 0 where it is no integer. The bytes
+/// are those of the message.
 struct MapEntry {
     private(set) var key = UnsafeRawBufferPointer(start: nil, count: 0)
     private(set) var value = UnsafeRawBufferPointer(start: nil, count: 0)
+    private(set) var number: Int64 = 0
 
     init(_ entry: WireReader) throws(WireError) {
         var reader = entry
         while !reader.isAtEnd {
-            let (number, type) = try reader.tag()
-            switch (MapEntryField(rawValue: number), type) {
+            let (field, type) = try reader.tag()
+            switch (MapEntryField(rawValue: field), type) {
             case (.key, .lengthDelimited): key = try reader.bytes()
             case (.value, .lengthDelimited): value = try reader.bytes()
-            default: try reader.skip(type, field: number)
+            case (.value, .varint): number = Int64(bitPattern: try reader.varint())
+            default: try reader.skip(type, field: field)
             }
         }
     }

@@ -27,7 +27,10 @@ extension ServerSnapshot {
             case (.serverID, .lengthDelimited): server.id = ForeignText(try reader.bytes())
             case (.concurrency, .varint): server.concurrency = Int64(bitPattern: try reader.varint())
             case (.queues, .lengthDelimited):
-                server.queues.append(ForeignText(try MapEntry(try reader.message()).key))
+                let entry = try MapEntry(try reader.message())
+                server.queues.append(ForeignText(entry.key))
+                server.priorities[ForeignText(entry.key)] = entry.number
+            case (.startTime, .lengthDelimited): server.startedAt = try readTimestamp(try reader.message())
             case (.status, .lengthDelimited): server.status = ForeignText(try reader.bytes())
             case (.activeWorkers, .varint): server.busyWorkers = Int64(bitPattern: try reader.varint())
             default: try reader.skip(type, field: field.rawValue)

@@ -15,6 +15,7 @@ package enum TaskMessageField: Int {
     case errorMessage
     case timeoutSeconds
     /// Unix seconds, as the times below.
+    case deadlineSeconds
     case lastFailedAt = 11
     case retentionSeconds
     case completedAt

@@ -17,21 +17,33 @@ package enum WorkerInfoField: Int {
 
 /// What the collector needs of a `WorkerInfo`.
 struct WorkerSnapshot {
+    /// Longer types are cut.
+    private static let maxTypeBytes = 256
+
     /// nil where it does not say.
     var queue: QueueName?
     var start: WallTime?
+    var type = TaskType([])
+    /// nil where the task has none.
+    var deadline: WallTime?
 
     init(workerInfo bytes: [UInt8]) throws(WireError) {
         var queue: QueueName?
         var start: WallTime?
+        var taskType = TaskType([])
+        var deadline: WallTime?
         try readMessage(bytes) { (field: WorkerInfoField, type, reader) throws(WireError) in
             switch (field, type) {
             case (.queue, .lengthDelimited): queue = QueueName(try reader.bytes())
+            case (.taskType, .lengthDelimited): taskType = TaskType(try reader.bytes()).cut(to: Self.maxTypeBytes)
             case (.startTime, .lengthDelimited): start = try readTimestamp(try reader.message())
+            case (.deadline, .lengthDelimited): deadline = try readTimestamp(try reader.message())
             default: try reader.skip(type, field: field.rawValue)
             }
         }
         self.queue = queue
         self.start = start
+        self.type = taskType
+        self.deadline = deadline
     }
 }

@@ -127,12 +127,35 @@ package struct QueueScraper {
             partialErrors: errors.map(\.reason))
         running.complete(&snapshot.queues, at: start.now)
         snapshot.errorMessages = RedisSnapshot.messages(of: errors)
-        snapshot.servers = servers.servers
+        snapshot.servers = withRunningTasks(servers.liveServers)
         snapshot.schedulerEntries = servers.schedulerEntries.map { enqueueHistory.complete($0) }
         snapshot.info = servers.info
         snapshot.info.evictedKeys = evictedKeys.record(servers.info.evictedKeys, nodeCount: servers.nodeCount)
         snapshot.clockOffset = redisClock.offset
         return snapshot
+    }
+
+    private func withRunningTasks(_ live: [(key: [UInt8], server: ServerSnapshot)]?) -> [ServerSnapshot]? {
+        let listed = running.listed()
+        return live?.map { key, server in
+            var server = server
+            server.running = listed[key] ?? []
+            return server
+        }
+    }
+
+    // MARK: Inquiries
+
+    mutating func accepts(_ queue: QueueName) -> Bool { filter.accepts(queue) }
+
+    /// Adds who runs the task and until when, as the last scrape has seen it.
+    func addWorker(to details: inout TaskDetails) {
+        guard details.state == ForeignText(TaskState.active.rawValue), let (key, task) = running.find(details.task),
+            let server = lastServers[key]
+        else { return }
+        details.worker = TaskDetails.Worker(
+            host: server.host, pid: server.pid, serverID: server.id, startedAt: task.startedAt)
+        details.deadlineAt = task.deadlineAt ?? details.deadlineAt
     }
 
     // MARK: Round trip 1

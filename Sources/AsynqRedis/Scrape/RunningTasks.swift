@@ -2,7 +2,7 @@ import Model
 import ProtobufWire
 import Redis
 
-/// The workers' part of a scrape: since when each queue's longest running task has been running.
+/// The workers' part of a scrape: what runs, and since when each queue's longest running task has been running.
 ///
 ///     round trip 2   HKEYS asynq:workers:{…}           ids of the tasks that a server works on; not of a server that was idle
 ///     round trip 3   HMGET asynq:workers:{…} <ids>     what its workers say of them: as many as `MessageBudget` allows
@@ -16,6 +16,10 @@ struct RunningTasks {
     /// Round trips after the third one, while there are tasks that were never read: after a start, there are more than the first
     /// budget allows.
     static let maxMoreRoundTrips = 4
+    /// What the tasks that a snapshot lists may take.
+    static let maxListedBytes = 1 << 20
+    /// Longer ids are cut in the list.
+    private static let maxIDBytes = 256
 
     typealias ListAsk = (server: [UInt8], ids: Ask<[[UInt8]]>)
     typealias TaskAsk = (server: [UInt8], ids: [[UInt8]], infos: Ask<[[UInt8]?]>)
@@ -25,12 +29,20 @@ struct RunningTasks {
         case unread(seen: Int64)
         /// Its `WorkerInfo` names no queue or no start, is malformed, or too large for a reply. It is not read again.
         case unusable
-        case running(QueueName, since: WallTime)
+        case running(Running)
+    }
+
+    private struct Running {
+        let queue: QueueName
+        let type: TaskType
+        let start: WallTime
+        let deadline: WallTime?
     }
 
     /// By the key of the server and the id of the task.
     private var tasks: [[UInt8]: [[UInt8]: Reading]] = [:]
     private var budget = MessageBudget()
+    private var names = SharedTexts()
     private var scrapes: Int64 = 0
     /// The tasks that the scrape under way has asked for.
     private var asked: [Place] = []
@@ -90,7 +102,7 @@ struct RunningTasks {
         ranked { reading in
             switch reading {
             case .unread, .unusable: nil
-            case .running(_, let start): start.nanoseconds
+            case .running(let task): task.start.nanoseconds
             }
         }
     }
@@ -132,7 +144,10 @@ struct RunningTasks {
         do throws(WireError) {
             let worker = try WorkerSnapshot(workerInfo: info)
             guard let queue = worker.queue, let start = worker.start else { return .unusable }
-            return .running(queue, since: start)
+            return .running(
+                Running(
+                    queue: names.shared(queue), type: names.shared(worker.type), start: start,
+                    deadline: worker.deadline))
         } catch {
             record(RedisError(.malformed, "a WorkerInfo: \(error.reason.rawValue)"))
             return .unusable
@@ -182,13 +197,59 @@ struct RunningTasks {
     /// How long each queue's longest running task has been running; a queue where none runs is absent.
     func longest(at now: WallTime) -> [QueueName: Duration] {
         var starts: [QueueName: WallTime] = [:]
-        for case .running(let queue, let start) in tasks.values.flatMap(\.values) {
-            starts[queue] = min(start, starts[queue] ?? start)
+        for case .running(let task) in tasks.values.flatMap(\.values) {
+            starts[task.queue] = min(task.start, starts[task.queue] ?? task.start)
         }
         return starts.mapValues { max(.zero, now.duration(since: $0)) }
     }
 
+    /// What runs, by the key of the server, the longest first: as many as `maxListedBytes` allows.
+    func listed() -> [[UInt8]: [RunningTask]] {
+        var all: [(server: [UInt8], task: RunningTask)] = []
+        for (server, tasks) in tasks {
+            for (id, reading) in tasks {
+                if case .running(let task) = reading { all.append((server, Self.listed(task, id))) }
+            }
+        }
+        var bytes = 0
+        var listed: [[UInt8]: [RunningTask]] = [:]
+        for (server, task) in all.sorted(by: { $0.task.startedAt < $1.task.startedAt }) {
+            bytes += MemoryLayout<RunningTask>.stride + 32 + task.id.bytes.count
+            if bytes > Self.maxListedBytes { break }
+            listed[server, default: []].append(task)
+        }
+        return listed
+    }
+
+    private static func listed(_ task: Running, _ id: [UInt8]) -> RunningTask {
+        RunningTask(
+            queue: task.queue, id: ForeignText(id).cut(to: maxIDBytes), type: task.type, startedAt: task.start,
+            deadlineAt: task.deadline)
+    }
+
+    /// Which server runs a task, as far as the last scrape has seen it.
+    func find(_ task: TaskName) -> (server: [UInt8], task: RunningTask)? {
+        for (server, tasks) in tasks {
+            if case .running(let found)? = tasks[task.id], found.queue == task.queue {
+                return (server, Self.listed(found, task.id))
+            }
+        }
+        return nil
+    }
+
     private mutating func record(_ error: RedisError) {
         self.error = self.error ?? error
+    }
+}
+
+/// Gives equal texts the same bytes: twenty thousand tasks have a few queues and types.
+private struct SharedTexts {
+    private static let maxTexts = 1000
+
+    private var known: Set<ForeignText> = []
+
+    mutating func shared(_ text: ForeignText) -> ForeignText {
+        if known.count >= Self.maxTexts { known = [] }
+        return known.insert(text).memberAfterInsert
     }
 }

@@ -10,7 +10,9 @@ struct ServerCommands {
     /// More live members of an index, or entries of a scheduler, are not looked at; counted as a `limit` error.
     static let maxMembers = 5000
 
-    private(set) var servers: [ServerSnapshot]?
+    /// Those that live, with the keys that the index names; nil where it could not be read.
+    private(set) var liveServers: [(key: [UInt8], server: ServerSnapshot)]?
+    var servers: [ServerSnapshot]? { liveServers?.map(\.server) }
     private(set) var schedulerEntries: [SchedulerEntrySnapshot]?
     private(set) var info = RedisInfo()
     /// Masters that `info` is the sum of.
@@ -121,7 +123,9 @@ struct ServerCommands {
     }
 
     mutating func readDetails(_ details: Details, _ replies: [RedisReply]) {
-        servers = details.servers?.compactMap { readServer($0.key, $0.info, replies) }
+        liveServers = details.servers?.compactMap { details in
+            readServer(details.key, details.info, replies).map { (details.key, $0) }
+        }
         schedulerEntries = details.schedulers?.flatMap { readScheduler($0.key, $0.entries, replies) }
     }
 

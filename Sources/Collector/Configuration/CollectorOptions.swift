@@ -32,6 +32,8 @@ package struct CollectorOptions: Sendable {
     var relink: RelinkMode
     var lookupTimeout: Duration
     var addsDeadLetterSpans: Bool
+    /// Accepted spans that are kept in memory; 0 = none.
+    var recentTraceBytes: Int
     var traceLinks: TraceLinks
     /// How long listeners stay open after SIGTERM.
     var linger: Duration
@@ -45,6 +47,8 @@ extension CollectorOptions {
     init(_ settings: Settings) throws(ConfigurationProblems) {
         try settings.check()
         let forwarder = try ForwarderOptions?(settings)
+        let recentTraceBytes =
+            settings[\.traces.recentMaxBytes] ?? (forwarder == nil ? TracesKeys.recentBytesWithoutBackend : 0)
         self.init(
             redis: RedisMonitorOptions?(settings),
             otlpListen: [
@@ -64,9 +68,10 @@ extension CollectorOptions {
             relink: settings[\.traces.relink],
             lookupTimeout: settings[\.traces.lookupTimeout],
             addsDeadLetterSpans: settings[\.traces.deadLetterSpan],
+            recentTraceBytes: recentTraceBytes,
             traceLinks: TraceLinks(
                 grafana: settings[\.externalURL.grafana] ?? "",
-                dataSource: settings[\.externalURL.tempoDataSource] ?? ""),
+                dataSource: settings[\.externalURL.tempoDataSource] ?? "", hasOwnPage: recentTraceBytes > 0),
             linger: settings[\.shutdown.linger],
             logLevel: settings[\.log.level],
             logFormat: settings[\.log.format],

@@ -46,7 +46,9 @@ extension ValueKind {
         case .duration(let range, let word):
             (range.lowerBound == .shortest ? "more than 0" : "\(DurationText.text(range.lowerBound)) or more")
                 + (word.map { ", or \($0)" } ?? "")
-        case .size(let range): "\(SizeText.text(range.lowerBound)) to \(SizeText.text(range.upperBound))"
+        case .size(let range, let word):
+            "\(SizeText.text(range.lowerBound)) to \(SizeText.text(range.upperBound))"
+                + (word.map { ", or \($0)" } ?? "")
         case .integer(let range): "\(range.lowerBound) to \(range.upperBound)"
         case .number(let range): "\(range.lowerBound) to \(range.upperBound)"
         case .flag: "true, false"
@@ -59,7 +61,7 @@ extension ValueKind {
         switch self {
         case .flag: ["true", "false"]
         case .choice(let words): words
-        case .duration(_, let word): [word].compactMap(\.self)
+        case .duration(_, let word), .size(_, let word): [word].compactMap(\.self)
         default: []
         }
     }

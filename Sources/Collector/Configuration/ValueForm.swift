@@ -107,11 +107,23 @@ extension ValueForm where Value == Duration? {
 extension ValueForm where Value == Int {
     /// A number of bytes.
     static func size(_ range: ClosedRange<Int>) -> Self {
-        Self(.size(range)) { text in ValueParsing.size(text).within(range) }
+        Self(.size(range, orWord: nil)) { text in ValueParsing.size(text).within(range) }
     }
 
     static func integer(_ range: ClosedRange<Int>) -> Self {
         Self(.integer(range)) { text in Int(text).within(range) }
+    }
+}
+
+extension ValueForm where Value == Int? {
+    /// A number of bytes; the word stands for nil.
+    static func size(_ range: ClosedRange<Int>, or word: String) -> Self {
+        let kind = ValueKind.size(range, orWord: word)
+        return Self(kind) { text throws(UnacceptableText) in
+            if text == word { return nil }
+            guard let bytes = ValueParsing.size(text).within(range) else { throw UnacceptableText(allowed: kind) }
+            return bytes
+        }
     }
 }
 

@@ -9,7 +9,8 @@ enum ValueKind: Sendable {
     case secretPairs
     /// A duration, or the word.
     case duration(ClosedRange<Duration>, orWord: String?)
-    case size(ClosedRange<Int>)
+    /// A number of bytes, or the word.
+    case size(ClosedRange<Int>, orWord: String?)
     case integer(ClosedRange<Int>)
     case number(ClosedRange<Double>)
     case flag
@@ -23,8 +24,9 @@ enum ValueKind: Sendable {
         case .secret: "text"
         case .secretPairs: "NAME=VALUE,…"
         case .duration(let range, let word): Self.allowed(range, word)
-        case .size(let range):
-            "a size from \(range.lowerBound) to \(range.upperBound) bytes, such as 512KiB, 64MiB, 1GiB"
+        case .size(let range, let word):
+            (word.map { "\($0), or " } ?? "")
+                + "a size from \(range.lowerBound) to \(range.upperBound) bytes, such as 512KiB, 64MiB, 1GiB"
         case .number(let range): "a number from \(range.lowerBound) to \(range.upperBound)"
         case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .flag: "true or false"

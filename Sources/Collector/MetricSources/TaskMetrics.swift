@@ -8,6 +8,7 @@ struct TaskMetrics: MetricSource {
     static let losses = LossFamilies()
 
     let aggregator: LockedAggregator
+    let errors: RecentErrors
     let clock: Clock
 
     func metricFamilies() -> [MetricFamily] {
@@ -16,10 +17,10 @@ struct TaskMetrics: MetricSource {
         aggregator.forEachQueue(at: now) { page.add($0, at: now) }
         var processAt = MetricFamily(Self.losses.processAtWaitsTotal)
         processAt.add(aggregator.processAtWaits)
-        return page.families + [processAt] + Self.families(of: aggregator.losses)
+        return page.families + [processAt] + Self.families(of: aggregator.losses, errorsLeftOut: errors.leftOut)
     }
 
-    private static func families(of counts: AggregatorLosses) -> [MetricFamily] {
+    private static func families(of counts: AggregatorLosses, errorsLeftOut: UInt64) -> [MetricFamily] {
         var open = MetricFamily(losses.pairingOpenSpans)
         open.add(counts.openProducers, LabelSet(["role": "producer"]))
         open.add(counts.openConsumers, LabelSet(["role": "consumer"]))
@@ -32,6 +33,7 @@ struct TaskMetrics: MetricSource {
         overflows.add(counts.queueOverflows, LabelSet(["label": "queue"]))
         overflows.add(counts.typeOverflows, LabelSet(["label": "task_type"]))
         overflows.add(counts.errorTypeOverflows, LabelSet(["label": "error_type"]))
+        overflows.add(errorsLeftOut, LabelSet(["label": "error"]))
         return [open, evicted, attempts, overflows]
     }
 }
@@ -70,6 +72,7 @@ struct LossFamilies: Sendable {
         """
         Spans counted under _other, because metrics.queues-max, metrics.task-types or metrics.error-types was \
         reached (or a name is longer than 1 KiB, an error type than 256 bytes): raise the limit, or find the worker \
-        that puts ids into names.
+        that puts ids into names. error: failures without a group of their own in /api/v1/errors, their texts being too \
+        different.
         """)
 }

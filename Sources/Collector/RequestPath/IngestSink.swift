@@ -7,7 +7,7 @@ import Spool
 import WaitTime
 
 /// Where accepted spans go: first to the spool, then to the metrics. Without a trace backend there is no spool, and the
-/// spans feed the metrics only.
+/// spans feed the metrics, the errors and the recent traces only.
 struct IngestSink: SpanSink {
     let aggregator: LockedAggregator
     /// nil without Redis.
@@ -15,13 +15,20 @@ struct IngestSink: SpanSink {
     /// nil without a trace backend, like `forwarder`.
     let spool: Spool?
     let forwarder: Forwarder?
+    /// nil where the errors are of no interest.
+    var errors: RecentErrors?
+    /// nil where no spans are kept in memory.
+    var recentTraces: RecentTraces?
 
     var acknowledgesAfterSync: Bool { spool?.options.sync == .always }
 
     func append(
         _ payload: UnsafeRawBufferPointer, spanCount: Int, whenDurable: (@Sendable (Bool) -> Void)?
     ) throws(SinkRefusal) {
-        guard let spool else { return }
+        guard let spool else {
+            recentTraces?.append(payload, spanCount: spanCount)
+            return
+        }
         do throws(SpoolError) {
             // With `always`, only then is there something to be read.
             try spool.append(payload, spanCount: spanCount) { [forwarder] isDurable in
@@ -32,13 +39,15 @@ struct IngestSink: SpanSink {
             throw SinkRefusal(error)
         }
         forwarder?.noteAppended()
+        recentTraces?.append(payload, spanCount: spanCount)
     }
 
     func observe(_ taskSpans: [TaskSpan], in body: UnsafeRawBufferPointer) -> [MadeRequest] {
         if taskSpans.isEmpty { return [] }
-        let (waits, repeated) = aggregator.observe(taskSpans, in: body, areForwarded: spool != nil)
-        seenTasks?.use(taskSpans, except: repeated)
-        return MadeRequest.requests(waits.map { MadeSpan(wait: $0) })
+        let observed = aggregator.observe(taskSpans, in: body, areKept: spool != nil || recentTraces != nil)
+        seenTasks?.use(taskSpans, except: observed.repeated)
+        if !observed.failed.isEmpty { errors?.recordAttempts(observed.failed, in: body) }
+        return MadeRequest.requests(observed.waits.map { MadeSpan(wait: $0) })
     }
 }
 

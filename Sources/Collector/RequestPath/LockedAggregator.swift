@@ -14,17 +14,26 @@ final class LockedAggregator: Sendable {
         self.clock = clock
     }
 
-    /// Observes task spans and returns the waits that spans are to be made of, and the spans that had come before although
-    /// they were told a ready time. `areForwarded`: their traces can be opened, so they may be exemplars.
-    func observe(
-        _ spans: [TaskSpan], in body: UnsafeRawBufferPointer, areForwarded: Bool
-    ) -> (waits: [KnownWait], repeated: [SpanReference]) {
-        if spans.isEmpty { return ([], []) }
+    /// What came of the task spans of a request.
+    struct Observation {
+        /// The waits that spans are to be made of.
+        var waits: [KnownWait] = []
+        /// The spans that had come before although they were told a ready time.
+        var repeated: [SpanReference] = []
+        /// The failed attempts, without those that had come before.
+        var failed: [TaskSpan] = []
+    }
+
+    /// Observes task spans. `areKept`, in the trace backend or in memory: their traces can be opened, so they may be exemplars.
+    func observe(_ spans: [TaskSpan], in body: UnsafeRawBufferPointer, areKept: Bool) -> Observation {
+        if spans.isEmpty { return Observation() }
         let now = clock.monotonic()
-        let time = areForwarded ? clock.wall() : nil
+        let time = areKept ? clock.wall() : nil
         return aggregator.withLock { aggregator in
             aggregator.observe(spans, in: body, at: now, exemplarsAt: time)
-            return (aggregator.takeCollectedWaits(), aggregator.takeRepeated())
+            return Observation(
+                waits: aggregator.takeCollectedWaits(), repeated: aggregator.takeRepeated(),
+                failed: aggregator.takeFailed())
         }
     }
 

@@ -28,6 +28,13 @@ struct TracesKeys: KeySection {
         "traces.lookup-timeout", .duration(), default: "100ms", example: "50ms",
         help: "How long the answer to a request waits, at most, for what Redis knows of its tasks.",
         page: "docs/TRACES.md#where-the-context-is-found")
+    let recentMaxBytes = Key(
+        "traces.recent-max-bytes", .size(0...1 << 30, or: "auto"), default: "auto", example: "64MiB",
+        help: """
+            The newest accepted spans that are kept in memory, for /api/v1/traces and /trace. auto is 16MiB where tempo.endpoint is \
+            none, else 0: none are kept.
+            """,
+        page: "docs/API.md#apiv1tracestrace_id")
     let traceParent = Key(
         "traces.context.traceparent", .list, default: Self.names(\.traceParent), example: "otel.traceparent",
         help: "Where tasks carry their W3C traceparent: names of headers, and dotted paths in JSON payloads, in order.",
@@ -55,6 +62,9 @@ struct TracesKeys: KeySection {
         help:
             "Where tasks that are scheduled carry the time at which they are due: names of headers, and dotted paths in payloads.",
         page: carried)
+
+    /// What `auto` stands for where the spans are forwarded to nowhere.
+    static let recentBytesWithoutBackend = 16 << 20
 
     /// The default names, which `AsynqRedis` knows.
     private static func names(_ names: KeyPath<TaskContextKeys, [String]>) -> String {

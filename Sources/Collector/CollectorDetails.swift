@@ -1,0 +1,40 @@
+import AsynqRedis
+import Attention
+package import Model
+package import Web
+
+/// What the web endpoints tell of single errors, traces and tasks.
+extension Collector {
+    package func errorGroups() -> [ErrorGroup] { errors.all }
+
+    package func trace(_ id: TraceID) -> TraceReply {
+        guard let recentTraces else { return .absent("no spans are kept in memory (traces.recent-max-bytes is 0)") }
+        return recentTraces.document(of: id).map { .document($0) } ?? .absent("no span of this trace is in memory")
+    }
+
+    package func findTask(_ task: TaskName, whenDone: @escaping @Sendable (TaskReply) -> Void) {
+        guard let redis else { return whenDone(.unavailable("redis.url is none: tasks are not looked for")) }
+        redis.monitor.findTask(TaskName(queue: knownQueue(task.queue.bytes), id: task.id)) { answer in
+            switch answer {
+            case .answer(let details?): whenDone(.found(details))
+            case .answer(nil): whenDone(.absent)
+            case .refused(.busy): whenDone(.busy)
+            case .refused(.unavailable(let reason)): whenDone(.unavailable("Redis can't be read: \(reason)"))
+            }
+        }
+    }
+
+    package func readRetries(ofQueue name: [UInt8], whenDone: @escaping @Sendable () -> Void) {
+        let name = knownQueue(name)
+        guard let redis, watch.current.rows.contains(where: { $0.name == name }) else { return whenDone() }
+        redis.monitor.dueRetries(of: name) { _ in whenDone() }
+    }
+
+    /// The queue of this name. Documents have names as people can read them, so it may be that form of it.
+    func knownQueue(_ bytes: [UInt8]) -> QueueName {
+        let name = QueueName(bytes)
+        let rows = watch.current.rows
+        if rows.contains(where: { $0.name == name }) { return name }
+        return rows.first { $0.name.printable.utf8.elementsEqual(bytes) }?.name ?? name
+    }
+}

@@ -1,0 +1,62 @@
+import Model
+import OTLP
+import Platform
+import Synchronization
+import WaitTime
+
+/// The errors of the last hour behind their lock: spans and dead letters feed them, pages read them.
+final class RecentErrors: Sendable {
+    private let groups = Mutex(ErrorGroups())
+    private let clock: Clock
+
+    init(clock: Clock) {
+        self.clock = clock
+    }
+
+    /// Counts the failed attempts of an accepted request; `body` is the request that their ranges refer to.
+    func recordAttempts(_ failed: [TaskSpan], in body: UnsafeRawBufferPointer) {
+        let wall = clock.wall()
+        record(
+            failed.map { span in
+                let end = max(span.endNanoseconds, span.startNanoseconds)
+                return ErrorEvent(
+                    .attempt, queue: QueueName(span.queue.bytes(in: body)),
+                    taskType: TaskType(span.taskType.bytes(in: body)),
+                    error: AttemptFailure.text(of: span, in: body).bytes(in: body),
+                    taskID: ForeignText(span.taskID.bytes(in: body)), span: span.forwarded,
+                    at: end == 0 ? wall : WallTime(clampedNanoseconds: end))
+            })
+    }
+
+    /// Counts dead letters, those that were there at the start as well, if they died within the hour.
+    func recordDeadLetters(_ letters: [DeadLetter]) {
+        record(
+            letters.map { letter in
+                letter.errorMessage.bytes.withUnsafeBytes { error in
+                    ErrorEvent(
+                        .deadLetter, queue: letter.task.queue, taskType: letter.type, error: error,
+                        taskID: ForeignText(letter.task.id), span: letter.context?.reference, at: letter.archivedAt,
+                        seenAt: letter.isArrival ? nil : letter.archivedAt)
+                }
+            })
+    }
+
+    private func record(_ events: [ErrorEvent]) {
+        if events.isEmpty { return }
+        let (wall, now) = (clock.wall(), clock.monotonic())
+        groups.withLock { groups in
+            for event in events { groups.record(event, wall: wall, now: now) }
+        }
+    }
+
+    /// The most frequent ones first.
+    var all: [ErrorGroup] {
+        let now = clock.monotonic()
+        return groups.withLock { $0.all(at: now) }
+    }
+
+    /// What they take, at most `ErrorGroups.maxBytes`.
+    var bytes: Int { groups.withLock { $0.bytes } }
+    /// Errors that have no group of their own for lack of room.
+    var leftOut: UInt64 { groups.withLock { $0.leftOut } }
+}
