@@ -166,7 +166,7 @@ package struct TaskAggregator: Sendable {
         table[target.series].count(status, attempt)
         if span.isError {
             table.countFailure(span.errorType.bytes(in: body), in: target.series)
-            failed.append(span)
+            failed.append(copy span)
         }
         switch RunTime(span) {
         case .known(let seconds):
