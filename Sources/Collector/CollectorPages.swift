@@ -34,7 +34,9 @@ extension Collector: WebState {
     package func queue(named name: [UInt8]) -> CachedDocument? {
         let name = knownQueue(name)
         return documents.existing("queue " + name.printable, at: clock.monotonic()) {
-            QueueDocument.json(overviewContent, name, retries: redis?.monitor.knownRetries(of: name))
+            QueueDocument.json(
+                overviewContent, name, retries: redis?.monitor.knownRetries(of: name),
+                taskTypes: aggregator.taskTypes(of: name))
         }
     }
 

@@ -1,4 +1,5 @@
 private import CLinux
+import Glibc
 
 /// A histogram with both kinds of buckets, classic and native, of the same observations. Not synchronized: its owner holds
 /// the lock. A copy is the histogram at one moment: it shares the storage until the next observation.
@@ -53,6 +54,23 @@ package struct Histogram: Sendable {
     /// Computed from the buckets, so that it can't disagree with `+Inf`. The native buckets hold as many, because each
     /// observation counts in both.
     package var count: UInt64 { counts.reduce(0, +) }
+
+    /// Returns the value below which a share of the observations lies, by the native buckets: the geometric middle of the one that it
+    /// falls into. nil without observations.
+    package func quantile(_ share: Double) -> Double? {
+        let native = native
+        let total = native.buckets.reduce(native.zeroCount) { $0 + $1.count }
+        guard total > 0 else { return nil }
+        let rank = max(1, (share * Double(total)).rounded(.up))
+        var seen = native.zeroCount
+        if Double(seen) >= rank { return 0 }
+        let growth = exp2(exp2(-Double(native.schema)))
+        for bucket in native.buckets {
+            seen += bucket.count
+            if Double(seen) >= rank { return pow(growth, Double(bucket.index) - 0.5) }
+        }
+        return nil
+    }
 
     /// Counts `value`; one that is not a number is not counted. `origin` becomes the exemplar of the value's bucket.
     package mutating func observe(_ value: Double, of origin: Exemplar.Origin? = nil) {

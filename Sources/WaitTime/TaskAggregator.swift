@@ -308,6 +308,9 @@ package struct TaskAggregator: Sendable {
     /// The longest waits of the last quarter of an hour, the longest first.
     package func slowestWaits(at now: MonotonicTime) -> [SlowWait] { slowest.list(at: now) }
 
+    /// The series of a queue; nil for one without spans.
+    package func series(of queue: QueueName) -> QueueSeries? { table.find(queue) }
+
     /// The 95th percentiles in the window of the waits and the run times of a queue's attempts, in seconds; nil where there
     /// are none.
     package func quantiles95(of name: QueueName, at now: MonotonicTime) -> (wait: Double?, run: Double?) {

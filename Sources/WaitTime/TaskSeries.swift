@@ -76,6 +76,16 @@ struct TaskTypeSeries: Sendable {
 
     mutating func setErrorTypeLimit(_ limit: Int) { failures?.setLimit(limit) }
 
+    /// Attempts since the start, those that failed among them, and the 95th percentiles of waits and run times in seconds.
+    var summary: (attempts: UInt64, failed: UInt64, waitP95: Double?, runP95: Double?) {
+        let failed = attempts[2...].reduce(0) { $0 + ($1?.count ?? 0) }
+        // Most attempts complete; where none has, the failed ones tell.
+        let runs = processing.lazy.compactMap { $0?.histogram }.first { $0.count > 0 }
+        return (
+            attempts[..<2].reduce(failed) { $0 + ($1?.count ?? 0) }, failed, wait.quantile(0.95), runs?.quantile(0.95)
+        )
+    }
+
     func addProcessing(to family: inout MetricFamily) {
         for entry in processing {
             if let entry { family.add(entry.histogram, entry.labels) }
@@ -87,6 +97,16 @@ struct TaskTypeSeries: Sendable {
             if let entry { family.add(entry.count, entry.labels) }
         }
     }
+}
+
+/// What is known of a task type in one queue since the start.
+package struct TaskTypeSummary: Sendable, Equatable {
+    package let type: TaskType
+    package let attempts: UInt64
+    package let failed: UInt64
+    /// Seconds; nil where none was measured.
+    package let waitP95: Double?
+    package let runP95: Double?
 }
 
 /// The series of one queue. A copy shares the storage with the original until that is observed into.
@@ -129,6 +149,17 @@ package struct QueueSeries: Sendable {
     }
 
     package var queue: QueueName { name }
+
+    /// The task types that have had attempts, most first.
+    package var taskTypes: [TaskTypeSummary] {
+        series.indices.compactMap { number -> TaskTypeSummary? in
+            let summary = series[number].summary
+            guard summary.attempts > 0 else { return nil }
+            return TaskTypeSummary(
+                type: types.texts[number], attempts: summary.attempts, failed: summary.failed, waitP95: summary.waitP95,
+                runP95: summary.runP95)
+        }.sorted { $0.attempts > $1.attempts }
+    }
 
     /// p50, p95 and p99 of the waits in the window, in seconds; nil where there was none.
     package func waitQuantiles(at now: MonotonicTime) -> [Double]? {

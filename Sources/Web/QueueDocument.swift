@@ -2,16 +2,18 @@ import Attention
 package import Model
 import Platform
 import Text
-import WaitTime
+package import WaitTime
 
 /// The JSON of `/api/v1/queues/{queue}`.
 package enum QueueDocument {
     private static let maxPoints = 720
 
     /// Returns the document, and how many bytes at its beginning say when it was made; nil for a queue that is not known.
-    /// - Parameter retries: those due next; nil where they are not known.
+    /// - Parameters:
+    ///   - retries: those due next; nil where they are not known.
+    ///   - taskTypes: what spans tell of each, since the start.
     package static func json(
-        _ content: OverviewContent, _ name: QueueName, retries: [DueRetry]? = nil
+        _ content: OverviewContent, _ name: QueueName, retries: [DueRetry]? = nil, taskTypes: [TaskTypeSummary] = []
     ) -> (bytes: [UInt8], changing: Int)? {
         // Documents have names as people can read them.
         let found =
@@ -41,7 +43,17 @@ package enum QueueDocument {
                 window.add("wait_p95", .waitP95, of: columns, to: &writer)
                 window.add("wait_p99", .waitP99, of: columns, to: &writer)
             }
-            writer.array("task_types") { _ in }
+            writer.array("task_types") { writer in
+                for type in taskTypes {
+                    writer.object { writer in
+                        writer.add("type", type.type.printable)
+                        writer.add("attempts", Int64(clamping: type.attempts))
+                        writer.add("failed", Int64(clamping: type.failed))
+                        writer.add("wait_p95_seconds", type.waitP95)
+                        writer.add("run_p95_seconds", type.runP95)
+                    }
+                }
+            }
             OverviewDocument.addErrors(content.errors.filter { $0.queue == name }, to: &writer)
             let letters = content.deadLetters.lazy.filter { $0.task.queue == name }
             OverviewDocument.addLetters(letters.prefix(OverviewDocument.maxLetters), to: &writer)

@@ -63,3 +63,20 @@ struct HistogramTests {
         }
     }
 }
+
+@Suite("Quantiles of a histogram")
+struct HistogramQuantileTests {
+    @Test("A quantile is within half a bucket of the true one; zero and nothing are told apart")
+    func quantiles() throws {
+        var histogram = Histogram(HistogramBounds(ascending: 1, 10))
+        #expect(histogram.quantile(0.95) == nil)
+        for value in 1...100 { histogram.observe(Double(value)) }
+        for (share, expected) in [(0.5, 50.0), (0.95, 95), (0.99, 99), (1, 100)] {
+            let found = try #require(histogram.quantile(share))
+            #expect(abs(found / expected - 1) < 0.05)
+        }
+        var zeros = Histogram(HistogramBounds(ascending: 1, 10))
+        zeros.observe(0)
+        #expect(zeros.quantile(0.5) == 0)
+    }
+}

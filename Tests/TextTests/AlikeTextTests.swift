@@ -115,6 +115,6 @@ struct AlikeTextTests {
                 }
             }
         }
-        #expect([0xFF, 0x31, 0x20].withUnsafeBytes { AlikeText.make($0) } == [0xFF] + Array("<n>".utf8))
+        #expect(([0xFF, 0x31, 0x20] as [UInt8]).withUnsafeBytes { AlikeText.make($0) } == [0xFF] + Array("<n>".utf8))
     }
 }

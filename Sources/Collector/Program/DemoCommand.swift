@@ -87,6 +87,8 @@ enum DemoCommand {
         return [
             DefaultOverride(\.tempo.endpoint, backend.endpoint), DefaultOverride(\.tempo.retryMax, "4s"),
             DefaultOverride(\.spool.maxBytes, "\(spoolBytes)"),
+            // Its own backend keeps nothing: traces are opened from memory.
+            DefaultOverride(\.traces.recentMaxBytes, "16MiB"),
         ]
     }
 

@@ -71,6 +71,12 @@ final class LockedAggregator: Sendable {
         return found
     }
 
+    /// The task types of a queue; none for a queue without spans.
+    func taskTypes(of queue: QueueName) -> [TaskTypeSummary] {
+        let series = aggregator.withLock { $0.series(of: queue) }
+        return series?.taskTypes ?? []
+    }
+
     /// The 95th percentiles of a queue's waits and run times over the window.
     func quantiles95(of queue: QueueName) -> (wait: Double?, run: Double?) {
         let now = clock.monotonic()
