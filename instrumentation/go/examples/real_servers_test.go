@@ -3,6 +3,7 @@
 package examples
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,8 @@ import (
 
 	"github.com/hibiken/asynq"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/asynq-collector/asynq-collector/instrumentation/go/exportgrpc"
 	"github.com/asynq-collector/asynq-collector/instrumentation/go/exporthttp"
@@ -192,7 +195,7 @@ func (s *servers) startWorker(ended *atomic.Int64) *asynq.Server {
 			return next.ProcessTask(ctx, task)
 		})
 	}, tasktrace.Middleware())
-	mux.HandleFunc("good", func(ctx context.Context, _ *asynq.Task) error { slog.DebugContext(ctx, "good"); return nil })
+	mux.HandleFunc("good", func(ctx context.Context, _ *asynq.Task) error { slog.InfoContext(ctx, "good"); return nil })
 	mux.HandleFunc("bad", func(context.Context, *asynq.Task) error { return fmt.Errorf("bad: %w", declined{}) })
 	mux.HandleFunc("ugly", func(context.Context, *asynq.Task) error { panic("ugly") })
 	if err := server.Start(mux); err != nil {
@@ -212,7 +215,9 @@ func TestEveryTaskArrivesOnce(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				stop := tasktrace.Start(exporter)
+				spans, lines := tracetest.NewSpanRecorder(), new(bytes.Buffer)
+				stop := tasktrace.Start(exporter, sdktrace.WithSpanProcessor(spans))
+				slog.SetDefault(slog.New(tasktrace.NewLogHandler(slog.NewJSONHandler(lines, nil))))
 				client := asynq.NewClient(s.redis())
 				defer client.Close()
 				send := newClient(client)
@@ -245,6 +250,8 @@ func TestEveryTaskArrivesOnce(t *testing.T) {
 				s.expect(each, "asynq_collector_process_at_waits_total")
 				s.expect(9*each, "asynq_collector_accepted_spans_total") // 4 sent, 5 attempts.
 				s.expect(0, "asynq_collector_duplicate_spans_total")
+				assertEachAttemptIsBelowItsProducer(t, spans.Ended())
+				assertEachLineNamesItsTask(t, lines.String())
 				// Waits of scheduled tasks begin at their time: without process_at each would have 2 seconds more.
 				if scheduled := s.sum("asynq_task_wait_duration_seconds_sum", `task_type="good"`); scheduled > 2*each*2 {
 					t.Errorf("good tasks waited %v s in all", scheduled)
@@ -252,6 +259,49 @@ func TestEveryTaskArrivesOnce(t *testing.T) {
 			})
 		}
 	}
+}
+
+func assertEachAttemptIsBelowItsProducer(t *testing.T, spans []sdktrace.ReadOnlySpan) {
+	t.Helper()
+	producers, attempts := map[trace.SpanID]sdktrace.ReadOnlySpan{}, 0
+	for _, span := range spans {
+		if span.SpanKind() == trace.SpanKindProducer {
+			producers[span.SpanContext().SpanID()] = span
+		}
+	}
+	for _, span := range spans {
+		if span.SpanKind() != trace.SpanKindConsumer {
+			continue
+		}
+		attempts++
+		producer := producers[span.Parent().SpanID()]
+		if producer == nil || producer.SpanContext().TraceID() != span.SpanContext().TraceID() {
+			t.Errorf("%s is below no producer: %v", span.Name(), span.Parent())
+		}
+	}
+	if len(producers) != 4*each || attempts != 5*each {
+		t.Errorf("%d producers and %d attempts", len(producers), attempts)
+	}
+}
+
+func assertEachLineNamesItsTask(t *testing.T, lines string) {
+	t.Helper()
+	for _, name := range []string{`"trace_id":"`, `"span_id":"`, `"task_id":"`, `"queue":"jobs"`} {
+		if got := strings.Count(lines, name); got != 2*each {
+			t.Errorf("%d lines have %s, want %d", got, name, 2*each)
+		}
+	}
+}
+
+func TestPeriodicTasksAreStampedEachTime(t *testing.T) {
+	task := asynq.NewTaskWithHeaders("report", nil, map[string]string{})
+	tasktrace.PreEnqueue(task, nil)
+	first := task.Headers()["enqueued_at"]
+	tasktrace.PreEnqueue(task, []asynq.Option{asynq.ProcessAt(time.Unix(1_760_000_000, 0))})
+	if second := task.Headers()["enqueued_at"]; first == "" || second <= first || task.Headers()["process_at"] != "1760000000" {
+		t.Error(first, task.Headers())
+	}
+	tasktrace.PreEnqueue(asynq.NewTask("report", nil), nil) // Without a place for the stamp it does nothing.
 }
 
 func TestNothingIsLostWhileTheCollectorIsUnavailable(t *testing.T) {
