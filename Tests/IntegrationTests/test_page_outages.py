@@ -75,7 +75,7 @@ def test_without_queues_and_spans_it_says_what_to_do_next(chromium, start_collec
     assert f'Addr: "127.0.0.1:{redis.port}"' in page.text("section[aria-label='No queues yet']")
     assert "client.Enqueue" in page.text("main")
     hint = page.text("section[aria-label='No span has arrived yet'] pre")
-    assert len(hint.splitlines()) == 3 and "otlptracegrpc" in hint
+    assert len(hint.splitlines()) == 3 and "exportgrpc.New(" in hint and "tasktrace.Middleware()" in hint
     assert "Nothing needs attention" in page.text("main")
     assert page.axe() == []
     page.close()

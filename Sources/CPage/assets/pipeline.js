@@ -56,8 +56,8 @@ export function instructions() {
       'Queues and waits come from Redis alone so far. For the wait of every task, failures by type, and traces, let a Go worker '
       + 'send its spans:'),
     h('pre', { tabindex: 0 }, h('code', null, [
-      'exporter, err := otlptracegrpc.New(ctx, otlptracegrpc.WithEndpoint("127.0.0.1:4317"), otlptracegrpc.WithInsecure())',
-      'otel.SetTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter)))',
-      'mux.Use(tasktrace.Middleware) // docs/INSTRUMENTING.md',
+      'exporter, err := exportgrpc.New(ctx, "127.0.0.1:4317")',
+      'stop := tasktrace.Start(exporter)',
+      'mux.Use(tasktrace.Middleware()) // docs/INSTRUMENTING.md',
     ].join('\n'))));
 }
