@@ -1,0 +1,74 @@
+{{/* The image: a dictionary with `image` (the values) and `version`. */}}
+{{- define "asynq-collector.image" -}}
+{{- if .image.digest -}}
+{{ .image.repository }}@{{ .image.digest }}
+{{- else -}}
+{{ .image.repository }}:{{ default .version .image.tag }}
+{{- end }}
+{{- end }}
+
+{{/* What every container of the collector has, below `args`: a dictionary with `settings`, `secretFiles`, `resources` and `port`
+(the port's name). */}}
+{{- define "asynq-collector.args" -}}
+- run
+{{- range $key, $value := .settings }}
+{{- if not (kindIs "invalid" $value) }}
+- {{ printf "--%s=%s" (replace "." "-" $key) (include "asynq-collector.text" $value) | quote }}
+{{- end }}
+{{- end }}
+{{- range $key, $file := .secretFiles }}
+- {{ printf "--%s=/etc/asynq-collector/%s/%s" (replace "." "-" $key) (replace "." "-" $key) $file.key | quote }}
+{{- end }}
+- "--metrics-listen=:9876"
+- "--spool-directory=/var/lib/asynq-collector"
+{{- end }}
+
+{{- define "asynq-collector.probes" -}}
+# A sidecar's worker starts when this has succeeded: the socket is there then.
+startupProbe:
+  httpGet: {path: /-/ready, port: {{ .port }}}
+  periodSeconds: 1
+  failureThreshold: 30
+readinessProbe:
+  httpGet: {path: /-/ready, port: {{ .port }}}
+# It never depends on Redis or Tempo: a restart would repair neither.
+livenessProbe:
+  httpGet: {path: /-/healthy, port: {{ .port }}}
+  failureThreshold: 3
+resources:
+  {{- toYaml .resources | nindent 2 }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+{{- end }}
+
+{{- define "asynq-collector.secretMounts" -}}
+{{- range $key, $file := .secretFiles }}
+- {name: {{ replace "." "-" $key }}, mountPath: /etc/asynq-collector/{{ replace "." "-" $key }}, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "asynq-collector.secretVolumes" -}}
+{{- range $key, $file := .secretFiles }}
+- name: {{ replace "." "-" $key }}
+  secret:
+    secretName: {{ $file.secret }}
+    defaultMode: 0440
+{{- end }}
+{{- end }}
+
+{{- define "asynq-collector.spoolVolume" -}}
+{{- if .existingClaim -}}
+persistentVolumeClaim: {claimName: {{ .existingClaim }}}
+{{- else -}}
+emptyDir: {sizeLimit: {{ .sizeLimit }}}
+{{- end }}
+{{- end }}
+
+{{/* A setting as the command line has it: whole numbers without an exponent, lists with commas. */}}
+{{- define "asynq-collector.text" -}}
+{{- if kindIs "slice" . }}{{ join "," . }}
+{{- else if kindIs "float64" . }}{{ if eq (floor .) . }}{{ int64 . }}{{ else }}{{ . }}{{ end }}
+{{- else }}{{ . }}{{ end }}
+{{- end }}
