@@ -16,6 +16,7 @@ package struct TaskAggregator: Sendable {
     private var started: StartedAttempts
     private let bounds: HistogramBounds
     private let collectsWaits: Bool
+    private let keepsTraces: Bool
     private let countsProcessAtWaits: Bool
     private var collected: [KnownWait] = []
     private var repeated: [SpanReference] = []
@@ -33,6 +34,7 @@ package struct TaskAggregator: Sendable {
         bounds = options.bounds
         started = StartedAttempts(bytes: options.startedAttemptsBytes)
         collectsWaits = options.collectsWaits
+        keepsTraces = options.keepsTraces
         countsProcessAtWaits = options.countsProcessAtWaits
     }
 
@@ -95,7 +97,8 @@ package struct TaskAggregator: Sendable {
 
     private mutating func recordUnpaired(_ consumers: [SpanPairing.Consumer], at now: MonotonicTime) {
         for consumer in consumers where isCurrent(consumer) {
-            record(.unknown(consumer.otherwise), Target(series: consumer.series, now: now, origin: nil))
+            let target = Target(series: consumer.series, now: now, span: .none, origin: nil)
+            record(.unknown(consumer.otherwise), target)
         }
     }
 
@@ -117,7 +120,8 @@ package struct TaskAggregator: Sendable {
                 fromProducerEnd: producer.end, due: producer.isDue ? max(consumer.due, producer.end) : consumer.due,
                 to: consumer.start)
             if isCurrent(consumer) {
-                record(finding, Target(series: consumer.series, now: now, origin: origin(consumer.exemplar, time)))
+                let origin = origin(consumer.exemplar, time)
+                record(finding, Target(series: consumer.series, now: now, span: consumer.exemplar, origin: origin))
             }
             if let seconds = finding.seconds, let shared = consumer.attempt {
                 collected.append(KnownWait(attempt: shared.attempt, producer: producer.reference, seconds: seconds))
@@ -141,7 +145,8 @@ package struct TaskAggregator: Sendable {
             return
         }
         let target = Target(
-            series: table.number(of: span, in: body, at: now), now: now, origin: origin(span.forwarded, time))
+            series: table.number(of: span, in: body, at: now), now: now, span: span.forwarded,
+            origin: origin(span.forwarded, time))
         let order = order(of: span, in: body)
         count(span, in: body, order == .first ? .first : .retry, target)
         let (wait, producer) = wait(of: span, in: body, isLater: order == .later, target)
@@ -225,10 +230,11 @@ package struct TaskAggregator: Sendable {
 
     // MARK: Recording
 
-    /// Where an attempt is counted: the series, when, and under which exemplar.
+    /// Where an attempt is counted: the series, when, of which span, and under which exemplar.
     private struct Target {
         let series: SeriesNumber
         let now: MonotonicTime
+        let span: SpanReference
         let origin: Exemplar.Origin?
     }
 
@@ -264,7 +270,8 @@ package struct TaskAggregator: Sendable {
         let isNamed = target.series.type != BoundedTextTable.other && type != Self.unnamed
         slowest.note(
             SlowWait(
-                seconds: seconds, queue: queue, type: isNamed ? type : nil, span: target.origin?.span,
+                seconds: seconds, queue: queue, type: isNamed ? type : nil,
+                span: keepsTraces && target.span.isValid ? target.span : target.origin?.span,
                 observedAt: target.now))
     }
 

@@ -22,6 +22,8 @@ package struct TaskAggregatorOptions: Sendable {
     package var countsProcessAtWaits = true
     /// Whether `observe` says which waits it has found.
     package var collectsWaits = false
+    /// Whether the newest spans are kept in memory: the slowest waits name theirs then, also where none is forwarded.
+    package var keepsTraces = false
 
     package init(bounds: HistogramBounds, maxTaskTypes: Int, maxQueues: Int, quantileWindow: Duration) {
         self.bounds = bounds

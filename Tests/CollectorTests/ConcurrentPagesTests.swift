@@ -90,7 +90,7 @@ struct ConcurrentPagesTests {
                     for number in 0..<Self.requests {
                         let spans = Self.request(sender * Self.requests + number)
                         _ = lock.withLock {
-                            Self.body.withUnsafeBytes { aggregator.observe(spans, in: $0, areKept: true) }
+                            Self.body.withUnsafeBytes { aggregator.observe(spans, in: $0, areForwarded: true) }
                         }
                     }
                     return []

@@ -96,7 +96,7 @@ struct PipelineMetricsTests {
         var span = TaskSpan()
         span.reference = SpanReference(trace: TraceID(high: 1, low: 1), span: SpanID(2))
         for _ in 0..<3 {
-            _ = [UInt8]().withUnsafeBytes { aggregator.observe([span], in: $0, areKept: false) }
+            _ = [UInt8]().withUnsafeBytes { aggregator.observe([span], in: $0, areForwarded: false) }
         }
         #expect(lines("duplicate_spans") == ["duplicate_spans_total 2"])
     }

@@ -39,7 +39,7 @@ struct QueueQueriesTests {
         span.startNanoseconds = 1_800_000_000_000_000_000
         span.endNanoseconds = span.startNanoseconds + run * 1_000_000_000
         span.wait = .integer(wait)
-        _ = body.withUnsafeBytes { aggregator.observe([span], in: $0, areKept: false) }
+        _ = body.withUnsafeBytes { aggregator.observe([span], in: $0, areForwarded: false) }
     }
 
     private func isNear(_ found: Double?, _ expected: Double) -> Bool {

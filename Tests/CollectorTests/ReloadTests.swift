@@ -61,7 +61,7 @@ private final class Parts: Sendable {
             span.endNanoseconds = span.startNanoseconds + 1_000_000
             return span
         }
-        _ = body.withUnsafeBytes { aggregator.observe(spans, in: $0, areKept: true) }
+        _ = body.withUnsafeBytes { aggregator.observe(spans, in: $0, areForwarded: true) }
         let families = TaskMetrics(aggregator: aggregator, errors: RecentErrors(clock: .system), clock: .system)
             .metricFamilies()
         return String(decoding: PageFormat.text.encode(families), as: UTF8.self)

@@ -105,6 +105,6 @@ def test_without_a_backend_slow_waits_name_their_trace(start_collector):
     waited = attributes(messaging__system="asynq", messaging__destination__name="q", asynq__task__type="t",
                         asynq__task__wait_seconds=12.5)
     collector.post(request(process_span(6, "q", "t", attributes=waited)))
-    page = collector.get("/metrics", {"Accept": "application/openmetrics-text"}).body.decode()
-    assert f'trace_id="{TRACE.hex()}"' in page
+    [slow] = json.loads(collector.get("/api/v1/overview").body)["slowest_waits"]
+    assert (slow["seconds"], slow["trace_id"], slow["span_id"]) == (12.5, TRACE.hex(), (7).to_bytes(8, "big").hex())
     assert trace_of(collector)[0] == 200

@@ -42,6 +42,20 @@ struct ExemplarTests {
         #expect(exemplars("wait").isEmpty && exemplars("processing").isEmpty)
     }
 
+    @Test(
+        "a slow wait names its span where it is forwarded, or where the newest spans are kept in memory",
+        arguments: [false, true])
+    mutating func slowest(keepsTraces: Bool) {
+        var options = TaskAggregatorOptions(
+            bounds: HistogramBounds(ascending: 1), maxTaskTypes: 1, maxQueues: 1, quantileWindow: .seconds(60))
+        options.keepsTraces = keepsTraces
+        aggregator = TaskAggregator(options)
+        let span = maker.process { $0.wait = .double(2.5) }
+        observe(span, areForwarded: false)
+        #expect(aggregator.slowestWaits(at: now).map(\.span) == [keepsTraces ? span.reference : nil])
+        #expect(exemplars("wait").isEmpty)
+    }
+
     @Test("a wait that its producer tells has the process span as its exemplar, whichever came first")
     mutating func paired() {
         let early = maker.process { $0.parent = SpanID(1) }

@@ -62,7 +62,8 @@ extension CollectorOptions {
             spool: SpoolOptions(settings),
             metricsListen: settings[\.metrics.listen],
             webAccess: WebAccess(settings),
-            aggregator: TaskAggregatorOptions(settings, isForwarding: forwarder != nil),
+            aggregator: TaskAggregatorOptions(
+                settings, isForwarding: forwarder != nil, keepsTraces: recentTraceBytes > 0),
             hasAsynqmonNames: settings[\.metrics.asynqmonNames],
             targetUtilization: settings[\.metrics.targetUtilization],
             relink: settings[\.traces.relink],

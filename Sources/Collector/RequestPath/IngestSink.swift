@@ -44,7 +44,7 @@ struct IngestSink: SpanSink {
 
     func observe(_ taskSpans: [TaskSpan], in body: UnsafeRawBufferPointer) -> [MadeRequest] {
         if taskSpans.isEmpty { return [] }
-        let observed = aggregator.observe(taskSpans, in: body, areKept: spool != nil || recentTraces != nil)
+        let observed = aggregator.observe(taskSpans, in: body, areForwarded: spool != nil)
         seenTasks?.use(taskSpans, except: observed.repeated)
         if !observed.failed.isEmpty { errors?.recordAttempts(observed.failed, in: body) }
         return MadeRequest.requests(observed.waits.map { MadeSpan(wait: $0) })

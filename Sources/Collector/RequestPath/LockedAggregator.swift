@@ -24,11 +24,11 @@ final class LockedAggregator: Sendable {
         var failed: [TaskSpan] = []
     }
 
-    /// Observes task spans. `areKept`, in the trace backend or in memory: their traces can be opened, so they may be exemplars.
-    func observe(_ spans: [TaskSpan], in body: UnsafeRawBufferPointer, areKept: Bool) -> Observation {
+    /// Observes task spans. `areForwarded`: their traces can be opened where metrics are looked at, so they may be exemplars.
+    func observe(_ spans: [TaskSpan], in body: UnsafeRawBufferPointer, areForwarded: Bool) -> Observation {
         if spans.isEmpty { return Observation() }
         let now = clock.monotonic()
-        let time = areKept ? clock.wall() : nil
+        let time = areForwarded ? clock.wall() : nil
         return aggregator.withLock { aggregator in
             aggregator.observe(spans, in: body, at: now, exemplarsAt: time)
             return Observation(

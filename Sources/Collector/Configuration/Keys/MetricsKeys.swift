@@ -112,13 +112,14 @@ struct MetricsKeys: KeySection {
 }
 
 extension TaskAggregatorOptions {
-    init(_ settings: Settings, isForwarding: Bool) {
+    init(_ settings: Settings, isForwarding: Bool, keepsTraces: Bool) {
         self.init(
             bounds: settings[\.metrics.waitBuckets], maxTaskTypes: settings[\.metrics.taskTypes],
             maxQueues: settings[\.metrics.queuesMax],
             quantileWindow: settings[\.metrics.quantileWindow])
         maxErrorTypes = settings[\.metrics.errorTypes]
         collectsWaits = isForwarding && settings[\.traces.waitSpan]
+        self.keepsTraces = keepsTraces
         countsProcessAtWaits = settings[\.metrics.waitProcessAt]
     }
 }
