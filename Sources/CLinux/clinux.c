@@ -13,6 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
+size_t collector_find(const void *bytes, size_t count, const void *pattern, size_t length) {
+    const void *found = count > 0 ? memmem(bytes, count, pattern, length) : NULL;
+    return found ? (size_t)((const char *)found - (const char *)bytes) : count;
+}
+
 int collector_eventfd(void) {
     return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }

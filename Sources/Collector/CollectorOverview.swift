@@ -31,7 +31,7 @@ extension Collector {
             content.spool = books.spooled.map { spooled in
                 SpoolState(
                     bytes: spooled.bytes, capacityBytes: spooled.capacityBytes,
-                    oldestAgeSeconds: spooled.oldestUnsettled.map { max(0, now.wall.duration(since: $0).inSeconds) }
+                    oldestAgeSeconds: spooled.oldestAge.map { max(0, $0.inSeconds) }
                         ?? 0,
                     fullInSeconds: state.spoolFullInSeconds)
             }

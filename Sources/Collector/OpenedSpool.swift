@@ -1,5 +1,6 @@
 import Glibc
 import Logging
+import Model
 import Platform
 import Spool
 
@@ -7,10 +8,13 @@ import Spool
 struct OpenedSpool {
     let lock: SpoolDirectoryLock
     let spool: Spool
+    /// Why others may change what is in the directory; nil where they may not.
+    let weakness: String?
 
     init(directory: String, options: SpoolOptions, clock: Clock) throws(SpoolStartError) {
         do throws(SpoolError) {
             let fileSystem = try Self.fileSystem(directory)
+            weakness = fileSystem.weakness
             lock = try SpoolDirectoryLock(directory: directory)
             spool = try Spool(fileSystem: fileSystem, options: options, clock: clock)
         } catch {
@@ -33,6 +37,12 @@ extension Logger {
         case .failing(let text, let more):
             error("the spool's disk fails", metadata: ["error": "\(text)", "more_since_last_line": "\(more)"])
         case .works: notice("the spool's disk takes spans again")
+        case .expired(let spans):
+            warning("spans waited longer than spool.max-age and were dropped", metadata: ["spans": "\(spans)"])
+        case .clockSet(let step):
+            warning(
+                "the wall clock was set; the age of spans that came since the start goes by the monotonic clock",
+                metadata: ["seconds": "\(step.inSeconds)"])
         }
     }
 }
@@ -45,6 +55,10 @@ struct SpoolStartError: Error, CustomStringConvertible {
         var text = "spool.directory can't be used: \(error)"
         if case .io(let cause) = error, let path = cause.path, [EACCES, EPERM].contains(cause.code) {
             text += Self.owner(of: path) ?? Self.owner(of: Files.parent(of: path)) ?? ""
+        }
+        if case .io(let cause) = error, [ELOOP, EMLINK].contains(cause.code) {
+            text +=
+                " (it is a link; none is followed within spool.directory, because it could lead to any file: remove it)"
         }
         description = text
     }

@@ -21,6 +21,11 @@ struct TempoSide: Sendable {
         lock = opened.lock
         spool = opened.spool
         spoolLogger = makeLogger("spool")
+        if let weakness = opened.weakness {
+            spoolLogger.warning(
+                "other users may write to spool.directory, and what they put there passes for spans; let only this user",
+                metadata: ["directory": "\(options.spoolDirectory)", "problem": "\(weakness)"])
+        }
         forwarder = Forwarder(spool: spool, options: forward, clock: clock, logger: makeLogger("forwarder"))
     }
 

@@ -70,6 +70,7 @@ struct RefusedRequests {
         }
         do throws(SystemError) {
             try Files.makeDirectories(options.directory)
+            try Files.requireDirectory(options.directory)
             try makeRoom(for: bytes)
             try Files.replace("\(options.directory)/\(name).pb", with: batch.bytes)
             try Files.replace("\(options.directory)/\(name).txt", with: text)

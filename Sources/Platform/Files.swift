@@ -25,6 +25,13 @@ package enum Files {
         return new
     }
 
+    /// - Throws: where the path does not lead to a directory, or only by a link at its end.
+    package static func requireDirectory(_ path: String) throws(SystemError) {
+        let descriptor = open(path, directoryFlags)
+        if descriptor < 0 { throw SystemError("opening directory", path: path) }
+        close(descriptor)
+    }
+
     /// Makes the names in a directory durable.
     package static func syncDirectory(_ path: String) throws(SystemError) {
         let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -72,8 +79,31 @@ package enum Files {
     /// Behind the name of a file that `replace` has not finished.
     package static let temporarySuffix = ".tmp"
 
+    /// Opens a file for reading and writing, and makes it where it is missing. Follows no link, symbolic or hard: in a
+    /// directory that others may write to, it could lead to any file.
+    ///
+    /// - Throws: `ELOOP` for a symbolic link, `EMLINK` for a file that has other names too, `ENOTSUP` for what is no regular file.
+    package static func openUnlinked(_ path: String, mode: UInt32) throws(SystemError) -> Int32 {
+        let descriptor = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, mode)
+        if descriptor < 0 { throw SystemError("opening", path: path) }
+        var status = stat()
+        var code: Int32 = 0
+        if fstat(descriptor, &status) != 0 {
+            code = errno
+        } else if status.st_mode & S_IFMT != S_IFREG {
+            code = ENOTSUP
+        } else if status.st_nlink > 1 {
+            code = EMLINK
+        }
+        if code == 0 { return descriptor }
+        close(descriptor)
+        throw SystemError("opening", path: path, code: code)
+    }
+
+    /// To a file of its own: what had the name before is gone, and a link is not followed.
     private static func write(_ path: String, _ content: [UInt8], mode: UInt32) throws(SystemError) {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
+        unlink(path)
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
         if descriptor < 0 { throw SystemError("opening", path: path) }
         var done = 0
         while done < content.count {

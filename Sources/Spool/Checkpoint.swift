@@ -103,7 +103,6 @@ struct Checkpoint {
         let spans = settled.spans.flatMap { sequence, settled in
             ((settled.below > 0 ? [0...settled.below - 1] : []) + settled.ranges).map { (sequence, $0) }
         }.prefix(maxRanges - ranges.count)
-        assert(ranges.count + spans.count < maxRanges, "more ranges than requests can divide")
         var bytes = magic
         bytes.append(littleEndian: generation)
         bytes.append(littleEndian: settled.sequences.below)

@@ -4,7 +4,10 @@ package import Platform
 /// One file of the spool. The spool touches the disk through this protocol only, so that tests tear writes, lose what
 /// was not synced and run out of space.
 package protocol SpoolFile: AnyObject, Sendable {
+    /// - Throws: also where the file was deleted while it is open.
     var count: Int { get throws(SystemError) }
+    /// What it takes on the disk, which of a file with holes is less than `count`.
+    var allocatedBytes: Int { get throws(SystemError) }
     /// Writes two parts at the end, which is at `end`, or throws; then the file may have grown by some of their bytes.
     func append(_ head: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer, at end: Int) throws(SystemError)
     func write(_ bytes: [UInt8], at offset: Int) throws(SystemError)
@@ -14,6 +17,12 @@ package protocol SpoolFile: AnyObject, Sendable {
     func truncate(to count: Int) throws(SystemError)
     /// fdatasync: what was written is on the disk when this returns.
     func sync() throws(SystemError)
+}
+
+extension SpoolFile {
+    package var allocatedBytes: Int {
+        get throws(SystemError) { try count }
+    }
 }
 
 /// The spool's directory.
@@ -46,6 +55,16 @@ package struct DiskFileSystem: SpoolFileSystem {
             throw SystemError("writing to directory", path: directory)
         }
         self.directory = directory
+    }
+
+    /// Why others than this process's user may change what is in the directory; nil where they may not.
+    package var weakness: String? {
+        var status = stat()
+        if stat(directory, &status) != 0 { return nil }
+        let mode = "0" + String(status.st_mode & 0o7777, radix: 8)
+        if status.st_mode & S_IWOTH != 0 { return "mode \(mode): every user may write to it" }
+        if status.st_uid != geteuid() && status.st_uid != 0 { return "it belongs to user \(status.st_uid)" }
+        return nil
     }
 
     package func open(_ name: String) throws(SystemError) -> any SpoolFile {
@@ -82,9 +101,8 @@ final class DiskFile: SpoolFile {
     private let path: String
 
     init(path: String) throws(SystemError) {
-        descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
+        descriptor = try Files.openUnlinked(path, mode: 0o640)
         self.path = path
-        if descriptor < 0 { throw SystemError("opening", path: path) }
     }
 
     deinit {
@@ -92,10 +110,20 @@ final class DiskFile: SpoolFile {
     }
 
     var count: Int {
+        get throws(SystemError) { Int(try status.st_size) }
+    }
+
+    var allocatedBytes: Int {
+        get throws(SystemError) { Int(try status.st_blocks) * 512 }
+    }
+
+    private var status: stat {
         get throws(SystemError) {
             var status = stat()
             if fstat(descriptor, &status) != 0 { throw SystemError("fstat", path: path) }
-            return Int(status.st_size)
+            // Deleted, or another file has got its name.
+            if status.st_nlink == 0 { throw SystemError("finding", path: path, code: ENOENT) }
+            return status
         }
     }
 

@@ -1,4 +1,6 @@
-/// Finds the frames that check in a chunk of a segment, stepping over bytes that are none.
+import Platform
+
+/// Finds frames in a chunk of a segment, stepping over bytes that are none.
 ///
 /// ```
 /// |<- done ->|    bytes that don't check    |  frame that checks  |   frame cut off by the chunk's end
@@ -7,7 +9,7 @@
 struct FrameFinder {
     struct Found {
         let header: FrameHeader
-        /// The whole frame, in the chunk.
+        /// The whole frame, in the chunk; of a candidate it may go on behind the chunk's end.
         let range: Range<Int>
     }
 
@@ -15,36 +17,77 @@ struct FrameFinder {
     /// Where the chunk begins in the segment, and how many bytes that has.
     private let base: Int
     private let segmentBytes: Int
+    private let firstSequence: UInt64
     private let key: FrameKey
-    private var offset = 0
+    /// Where the search goes on.
+    private(set) var offset = 0
     /// The end of the last frame that was taken.
     private(set) var done = 0
+    /// The first candidate behind `done` that goes on behind the chunk.
+    private(set) var cut: Range<Int>?
 
-    init(_ bytes: UnsafeRawBufferPointer, at base: Int, segmentBytes: Int, key: FrameKey) {
+    init(
+        _ bytes: UnsafeRawBufferPointer, at base: Int, segmentBytes: Int, firstSequence: UInt64, key: FrameKey
+    ) {
         self.bytes = bytes
         self.key = key
         self.base = base
         self.segmentBytes = segmentBytes
+        self.firstSequence = firstSequence
     }
 
     /// The next frame; nil where the chunk holds no more whole one.
     mutating func next() -> Found? {
-        while offset + FrameHeader.count <= bytes.count {
-            guard let header = FrameHeader(bytes, at: offset, key: key) else {
-                offset += 1
-                continue
+        while let candidate = nextCandidate() {
+            if candidate.range.upperBound > bytes.count {
+                cut = cut ?? candidate.range
+                // A frame that goes on beyond the chunk is read whole with the next one.
+                if offset == done { return nil }
+            } else if candidate.header.checks(bytes, at: offset, key: key) {
+                return candidate
             }
-            let end = offset + header.frameCount
-            // A frame that goes on beyond the chunk is read whole with the next one.
-            if offset == done && end > bytes.count && base + end <= segmentBytes { return nil }
-            if header.checks(bytes, at: offset, key: key) { return Found(header: header, range: offset..<end) }
-            offset += 1
+            pass()
         }
+        return nil
+    }
+
+    /// The next bytes that could be a frame which ends within the segment. Its checksum is not checked.
+    mutating func nextCandidate() -> Found? {
+        while let position = nextMark() {
+            offset = position
+            if let header = FrameHeader(bytes, at: position, key: key), isPlausible(header) {
+                return Found(header: header, range: position..<position + header.frameCount)
+            }
+            pass()
+        }
+        return nil
+    }
+
+    /// Each frame before this one takes at least the bytes of a header.
+    private func isPlausible(_ header: FrameHeader) -> Bool {
+        base + offset + header.frameCount <= segmentBytes && header.sequence <= FrameHeader.maxSequence
+            && header.sequence <= firstSequence + UInt64((base + offset) / FrameHeader.count)
+    }
+
+    /// Returns where the key's mark stands next with room for a header behind it; moves on to where it could still come.
+    private mutating func nextMark() -> Int? {
+        // The last place where a whole header could stand.
+        let last = bytes.count - FrameHeader.count
+        guard offset <= last else { return nil }
+        let searched = UnsafeRawBufferPointer(rebasing: bytes[..<(last + MemoryLayout<UInt32>.size)])
+        if let found = searched.firstOffset(of: key.mark, from: offset) { return found }
+        offset = last + 1
         return nil
     }
 
     mutating func take(_ found: Found) {
         offset = found.range.upperBound
         done = offset
+        cut = nil
+    }
+
+    /// The candidate at `offset` is no frame.
+    mutating func pass() {
+        offset += 1
     }
 }

@@ -48,11 +48,17 @@ struct Segment {
     /// No unsettled frame is older; moved on with each settlement.
     private(set) var oldestUnsettled: WallTime?
     private(set) var newest: WallTime?
+    /// The offset of the clocks by which its frames have their times (`ClockReading.offset`); nil in one from before the start.
+    let clockOffset: Int64?
     var phase = Phase.open
     /// Written to since its last sync.
     var isDirty = true
 
-    init(firstSequence: UInt64, key: FrameKey, headerBytes: Int, file: (any SpoolFile)?, bytes: Int) {
+    init(
+        firstSequence: UInt64, key: FrameKey, headerBytes: Int, file: (any SpoolFile)?, bytes: Int,
+        clockOffset: Int64? = nil
+    ) {
+        self.clockOffset = clockOffset
         self.firstSequence = firstSequence
         self.key = key
         self.headerBytes = headerBytes

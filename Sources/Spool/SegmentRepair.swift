@@ -132,7 +132,8 @@ extension Spool {
             offset += chunk.count
         }
         var scan = SegmentScan(segment: segment, after: 0)
-        try scan.read(copy, count: segment.bytes, settled: SettledFrames(below: 0))
+        var budget = ScanBudget(maxBytes: maxBytes)
+        try scan.read(copy, count: segment.bytes, settled: SettledFrames(below: 0), budget: &budget)
         try copy.sync()
         let isIntact = scan.goodEnd == segment.bytes && scan.gaps.isEmpty
         try withState { state throws(SystemError) in

@@ -1,3 +1,4 @@
+import Glibc
 import Model
 import Platform
 
@@ -14,6 +15,9 @@ struct SegmentScan {
     /// More is no faster, and stays resident for a while.
     private static let chunkBytes = 512 << 10
 
+    /// Why what stands behind `goodEnd` was not read; nil where it was.
+    private(set) var problem: SystemError?
+
     /// Frames up to the sequence `after` stand in an earlier segment.
     init(segment: Segment, after: UInt64) {
         self.segment = segment
@@ -21,29 +25,37 @@ struct SegmentScan {
         expected = max(segment.firstSequence, after + 1)
     }
 
-    mutating func read(_ file: any SpoolFile, count: Int, settled: SettledFrames) throws(SystemError) {
+    /// Reads the whole segment. Where the budget is spent, what is left of the segment is put into quarantine.
+    ///
+    /// - Throws: what the disk says; `goodEnd` is where it failed.
+    mutating func read(
+        _ file: any SpoolFile, count: Int, settled: SettledFrames, budget: inout ScanBudget
+    ) throws(SystemError) {
         // A file whose header is not whole may still hold frames behind it.
         var offset = min(segment.headerBytes, count)
         goodEnd = offset
-        var chunkBytes = Self.chunkBytes
         while offset < count {
-            let wanted = min(chunkBytes, count - offset)
+            let wanted = min(Self.chunkBytes, count - offset)
             let chunk = try file.read(wanted, at: offset)
             if chunk.isEmpty { return }
-            let done = chunk.withUnsafeBytes { take($0, at: offset, fileCount: count, settled) }
-            if done > 0 {
-                offset += done
-                chunkBytes = Self.chunkBytes
-            } else if chunk.count < wanted {
-                // The file ends too early, or the disk can't read on: the next byte tells which.
+            let done = try chunk.withUnsafeBufferPointer { bytes throws(SystemError) in
+                try take(UnsafeRawBufferPointer(bytes), at: offset, of: file, count: count, settled, &budget)
+            }
+            guard let done else { return giveUp() }
+            if offset + chunk.count >= count { return }
+            // The file ends too early, or the disk can't read on: the next byte tells which.
+            if chunk.count < wanted && goodEnd <= offset {
                 _ = try file.read(1, at: offset + chunk.count)
                 return
-            } else if wanted == count - offset {
-                return
-            } else {
-                chunkBytes *= 4
             }
+            offset = done
         }
+    }
+
+    private mutating func giveUp() {
+        let path = SegmentHeader.fileName(firstSequence: segment.firstSequence)
+        problem = SystemError("finding frames among too many bytes that are none in", path: path, code: EBADMSG)
+        segment.phase = .quarantined(from: goodEnd)
     }
 
     /// Where it can't be read it may hold sequences up to the next segment's, or as many as there is room for.
@@ -54,16 +66,48 @@ struct SegmentScan {
         segment.quarantine(from: goodEnd, upTo: last, at: now)
     }
 
+    /// Takes the frames that check. Returns where to read on; nil where the budget does not allow that.
     private mutating func take(
-        _ bytes: UnsafeRawBufferPointer, at base: Int, fileCount: Int, _ settled: SettledFrames
-    ) -> Int {
-        var finder = FrameFinder(bytes, at: base, segmentBytes: fileCount, key: segment.key)
-        while let found = finder.next() {
-            record(found.header, settled)
-            finder.take(found)
+        _ bytes: UnsafeRawBufferPointer, at base: Int, of file: any SpoolFile, count: Int, _ settled: SettledFrames,
+        _ budget: inout ScanBudget
+    ) throws(SystemError) -> Int? {
+        var finder = FrameFinder(
+            bytes, at: base, segmentBytes: count, firstSequence: segment.firstSequence, key: segment.key)
+        while let candidate = finder.nextCandidate() {
+            guard try checks(candidate, bytes, at: base, file) else {
+                guard budget.spend(onCandidateOf: candidate.range.count) else { return nil }
+                finder.pass()
+                continue
+            }
+            guard budget.spend(bytes: candidate.range.lowerBound - finder.done) else { return nil }
+            if candidate.header.sequence > expected && !budget.spendGap() { return nil }
+            record(candidate.header, settled)
+            finder.take(candidate)
             goodEnd = base + finder.done
         }
-        return finder.done
+        return budget.spend(bytes: finder.offset - finder.done) ? base + finder.offset : nil
+    }
+
+    /// Whether the candidate's checksum is right. What of it lies behind the chunk is read piece by piece, because its length
+    /// may be any number.
+    private func checks(
+        _ candidate: FrameFinder.Found, _ bytes: UnsafeRawBufferPointer, at base: Int, _ file: any SpoolFile
+    ) throws(SystemError) -> Bool {
+        let (start, end) = (candidate.range.lowerBound, base + candidate.range.upperBound)
+        if candidate.range.upperBound <= bytes.count {
+            return candidate.header.checks(bytes, at: start, key: segment.key)
+        }
+        let head = UnsafeRawBufferPointer(rebasing: bytes[start..<start + FrameHeader.count - 4])
+        var sum = crc32c(head, continuing: segment.key.seed)
+        sum = crc32c(UnsafeRawBufferPointer(rebasing: bytes[(start + FrameHeader.count)...]), continuing: sum)
+        var offset = base + bytes.count
+        while offset < end {
+            let piece = try file.read(min(Self.chunkBytes, end - offset), at: offset)
+            if piece.isEmpty { return false }
+            sum = piece.withUnsafeBytes { crc32c($0, continuing: sum) }
+            offset += piece.count
+        }
+        return sum == candidate.header.checksum
     }
 
     private mutating func record(_ header: FrameHeader, _ settled: SettledFrames) {

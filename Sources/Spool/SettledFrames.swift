@@ -7,7 +7,13 @@ struct SettledNumbers: Equatable {
     private(set) var ranges: [ClosedRange<UInt64>] = []
 
     func contains(_ number: UInt64) -> Bool {
-        number < below || ranges.contains { $0.contains(number) }
+        if number < below { return true }
+        var (low, high) = (0, ranges.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if ranges[middle].upperBound < number { low = middle + 1 } else { high = middle }
+        }
+        return low < ranges.count && ranges[low].contains(number)
     }
 
     /// Returns how many numbers of the range are not settled, by interval arithmetic: the range may be of any length.

@@ -1,4 +1,4 @@
-package import Model
+import Model
 package import Platform
 import Synchronization
 
@@ -53,7 +53,8 @@ package struct SpoolStatistics: Sendable {
     package var deliveredSpans: UInt64 = 0
     /// By reason: those of `SpoolDrop`, and those that `settle` was told.
     package var droppedSpans: [String: UInt64] = [:]
-    package var oldestUnsettled: WallTime?
+    /// The age of the oldest span that is not settled; nil where there is none.
+    package var oldestAge: Duration?
     package var corruptFrames: UInt64 = 0
     /// Files that the disk does not give back. They are kept for the next start.
     package var quarantinedSegments = 0
@@ -99,7 +100,7 @@ package final class Spool: Sendable {
         self.clock = clock
         self.fileSystem = fileSystem
         do throws(SystemError) {
-            state = Mutex(try Self.recover(fileSystem, at: clock.wall()))
+            state = Mutex(try Self.recover(fileSystem, maxBytes: options.maxBytes, at: ClockReading(clock)))
             waker = try Waker()
         } catch {
             throw .io(error)
@@ -159,8 +160,12 @@ package final class Spool: Sendable {
         statistics.appendedSpans = state.ledger.appendedSpans
         statistics.deliveredSpans = state.ledger.deliveredSpans
         statistics.droppedSpans = state.ledger.droppedSpans
-        statistics.oldestUnsettled = state.segments.lazy.filter { $0.unsettled.frames > 0 }
-            .compactMap(\.oldestUnsettled).min()
+        let ages = ages
+        statistics.oldestAge =
+            state.segments.compactMap { segment in
+                guard segment.unsettled.frames > 0, let oldest = segment.oldestUnsettled else { return nil }
+                return ages.age(of: oldest, clockOffset: segment.clockOffset)
+            }.max()
         statistics.corruptFrames = state.ledger.corruptFrames
         statistics.quarantinedSegments = state.segments.count(where: \.isQuarantined)
         statistics.errors = state.disk.errors

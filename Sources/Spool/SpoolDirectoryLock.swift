@@ -8,8 +8,12 @@ package final class SpoolDirectoryLock: Sendable {
     /// Throws `SpoolError.locked` with the pid of the owner, if another process lives that holds it.
     package init(directory: String) throws(SpoolError) {
         let path = directory + "/lock"
-        let opened = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
-        if opened < 0 { throw .io(SystemError("opening", path: path)) }
+        let opened: Int32
+        do throws(SystemError) {
+            opened = try Files.openUnlinked(path, mode: 0o640)
+        } catch {
+            throw .io(error)
+        }
         do throws(SpoolError) {
             try Self.claim(opened, path: path, directory: directory)
         } catch {

@@ -13,6 +13,8 @@ package enum SpoolError: Error, CustomStringConvertible, Sendable {
     case locked(directory: String, pid: String)
     /// The spool was closed.
     case closed
+    /// The next frame would have a sequence that the next start does not read. Only a forged file leads there.
+    case sequencesUsedUp
 
     package var description: String {
         switch self {
@@ -22,6 +24,8 @@ package enum SpoolError: Error, CustomStringConvertible, Sendable {
         case .locked(let directory, let pid):
             "the spool directory \(directory) is in use by process \(pid); one directory serves one process"
         case .closed: "the spool is closed"
+        case .sequencesUsedUp:
+            "the spool's sequences are used up, which takes a forged file; once all spans are sent, restart the collector"
         }
     }
 }

@@ -2,22 +2,34 @@ import Model
 import Platform
 
 // `spool.max-age`: whole segments are dropped by the sync thread; single frames are passed over where they are read
-// (SpoolReading.swift) or read again (SpoolRereading.swift).
+// (SpoolReading.swift) or read again (SpoolRereading.swift). The age of what this process received goes by the monotonic
+// clock: a wall clock that is set makes nothing old. What an earlier process left has only its wall time.
 
-extension SpoolOptions {
-    /// Whether what was received at `time` is older than `max-age`.
-    func isExpired(_ time: WallTime, at now: WallTime) -> Bool {
-        maxAge.map { now.duration(since: time) > $0 } ?? false
+/// The age that frames may have, at one moment.
+struct SpoolAges {
+    let maxAge: Duration?
+    let now: ClockReading
+
+    /// - Parameter clockOffset: that of the frame's segment.
+    func isExpired(_ time: WallTime, clockOffset: Int64?) -> Bool {
+        maxAge.map { age(of: time, clockOffset: clockOffset) > $0 } ?? false
+    }
+
+    func age(of time: WallTime, clockOffset: Int64?) -> Duration {
+        now.wall(byOffset: clockOffset).duration(since: time)
     }
 }
 
 extension Spool {
+    var ages: SpoolAges { SpoolAges(maxAge: options.maxAge, now: ClockReading(clock)) }
+
     /// Drops the oldest segments, as long as all that is in them is too old.
     func dropExpired() {
-        let options = options
-        let now = clock.wall()
+        let ages = ages
         withState { state in
-            while let oldest = state.segments.first, let newest = oldest.newest, options.isExpired(newest, at: now) {
+            while let oldest = state.segments.first, let newest = oldest.newest,
+                ages.isExpired(newest, clockOffset: oldest.clockOffset)
+            {
                 do throws(SystemError) {
                     try state.drop(oldest, reason: .expired, fileSystem)
                 } catch {

@@ -36,7 +36,12 @@ import Platform
 // What a reader trusts: a frame whose CRC is right. A frame that is cut off at the end of the last segment was never
 // acknowledged with `sync always`, and is truncated. Anything else that doesn't check is stepped over, to the next
 // bytes that do, and counted. A frame whose sequence is not above that of the frame before it is a stray copy, and is
-// stepped over too.
+// stepped over too. So is one with a sequence that the file has no room for: before a frame there is one of at least 32
+// bytes for each sequence since the file's first.
+//
+// Whoever may write to the directory can read the key and forge all of this. A forged file may add spans or settle some; it
+// must not keep a start busy, make later frames unreadable, or lead out of the directory by a link. A start spends no more
+// on bytes that are no frames than the spool may be large (ScanBudget), and no link is followed.
 //
 // The checkpoint is a file of slots, which begin at 0, 4096 or 131072. The one with the right CRC and the highest generation
 // counts; the next one is written where it does not touch that one. A lost checkpoint costs re-sending, never a span.
@@ -143,7 +148,7 @@ struct SegmentHeader {
     static func firstSequence(ofFileName name: String) -> UInt64? {
         guard name.hasPrefix("segment-"), name.hasSuffix(".log"), name.utf8.count == 28,
             let sequence = UInt64(name.dropFirst(8).dropLast(4), radix: 16),
-            (1...FrameHeader.maxSequence / 2).contains(sequence)
+            (1...FrameHeader.maxSequence).contains(sequence)
         else { return nil }
         // Capitals or a sign read as a number, but it is another file's name.
         return fileName(firstSequence: sequence) == name ? sequence : nil
@@ -154,8 +159,9 @@ struct FrameHeader: Equatable {
     static let count = 32
     /// Larger than any body that a receiver takes; a longer length is a sign of corruption.
     static let maxPayload = 1 << 30
-    /// Never reached; a higher one is a sign of corruption.
-    static let maxSequence: UInt64 = 1 << 62
+    /// The largest sequence. A file name, a frame or a checkpoint with a higher one is corrupt or forged; and frames are appended
+    /// only below it, because the next start would not read others.
+    static let maxSequence: UInt64 = 1 << 61
 
     let payloadCount: Int
     let sequence: UInt64
@@ -188,7 +194,6 @@ struct FrameHeader: Equatable {
         payloadCount = Int(bytes.littleEndian32(at: offset + 4))
         guard payloadCount <= Self.maxPayload else { return nil }
         sequence = bytes.littleEndian64(at: offset + 8)
-        guard sequence <= Self.maxSequence else { return nil }
         time = WallTime(nanoseconds: Int64(bitPattern: bytes.littleEndian64(at: offset + 16)))
         spanCount = Int(bytes.littleEndian32(at: offset + 24))
         checksum = bytes.littleEndian32(at: offset + 28)

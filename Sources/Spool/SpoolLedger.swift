@@ -36,6 +36,11 @@ struct SpoolLedger {
         settled.insert(sequences)
     }
 
+    /// Forgets all that is settled: no frame is left of which it was said.
+    mutating func beginAnew() {
+        settled = SettledFrames(below: 1)
+    }
+
     /// Returns whether these were the last spans of the frame.
     mutating func settle(spans range: Range<Int>, of frame: SpoolFrame) -> Bool {
         settled.insert(
@@ -61,7 +66,8 @@ struct SpoolLedger {
 
     mutating func recordRecovered(_ spans: Int) { recoveredSpans = spans }
     mutating func recordAppended(_ spans: Int) { appendedSpans += UInt64(spans) }
-    mutating func recordCorrupt(frames: UInt64) { corruptFrames += frames }
+    /// Of a gap that a forged name of a file has made, no more is counted than a spool could hold.
+    mutating func recordCorrupt(frames: UInt64) { corruptFrames += min(frames, 1 << 32) }
 
     mutating func recordDropped(_ spans: Int, _ reason: SpoolDrop) {
         if spans != 0 { recordDropped(spans, reason: reason.rawValue) }

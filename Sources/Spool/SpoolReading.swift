@@ -21,18 +21,21 @@ extension Spool {
                     return try state.nextSource(in: stretch, fileSystem)
                 }
                 guard let source = next else { break }
+                let ages = SpoolAges(maxAge: options.maxAge, now: ClockReading(clock))
                 let wanted = min(chunkBytes, source.bytes - source.offset)
                 let chunk = try source.file.read(wanted, at: source.offset)
                 batch.reserve(chunk.count)
-                var taken = take(from: chunk, source, options, maxBytes: maxBytes, maxSpans: maxSpans, into: &batch)
+                let progress = take(from: chunk, source, ages, maxBytes: maxBytes, maxSpans: maxSpans, into: &batch)
+                var taken = progress.taken
                 if taken == 0 {
                     if !batch.isEmpty { break }
                     // The file ends too early, or the disk can't read on: the next byte tells which.
                     if chunk.count < wanted { _ = try source.file.read(1, at: source.offset + chunk.count) }
                     // A frame larger than the chunk, or bytes that are no frame: look further, and where the segment
                     // ends without one, give its rest up.
-                    if wanted == source.bytes - source.offset { taken = wanted }
-                    chunkBytes = max(chunkBytes * 4, 1 << 20)
+                    let rest = source.bytes - source.offset
+                    taken = wanted == rest || chunk.count < wanted ? rest : progress.passed
+                    chunkBytes = max(chunkBytes, progress.wanted, 1 << 20)
                 }
                 state.withLock { $0.readers.advance(source, by: taken) }
             } catch {
@@ -45,26 +48,35 @@ extension Spool {
                 throw .io(error)
             }
         }
-        let now = clock.monotonic()
-        let age = batch.frames.last.map { max(.zero, clock.wall().duration(since: $0.time)) }
+        let ages = ages
         withState { state in
-            state.recordRead(batch, from: stretch, age: age, now)
+            let age = batch.frames.last.map { max(.zero, state.age(of: $0, ages)) }
+            state.recordRead(batch, from: stretch, age: age, ages.now.monotonic)
             state.closeIdleFiles(needsSync: options.sync != .never)
         }
         return batch
     }
 
-    /// Takes whole frames from the chunk; returns how many of its bytes are done with. Bytes that are no frame are
-    /// stepped over once a good frame is found behind them.
+    /// What a chunk gave.
+    private struct Progress {
+        /// Its bytes up to the end of the last frame that was taken.
+        let taken: Int
+        /// Where none was: its bytes that are no frame, up to what might be one.
+        let passed: Int
+        /// The bytes of that.
+        let wanted: Int
+    }
+
+    /// Takes whole frames from the chunk, and steps over bytes that are none.
     private func take(
-        from chunk: [UInt8], _ source: ReadSource, _ options: SpoolOptions, maxBytes: Int, maxSpans: Int,
+        from chunk: [UInt8], _ source: ReadSource, _ ages: SpoolAges, maxBytes: Int, maxSpans: Int,
         into batch: inout SpoolBatch
-    ) -> Int {
-        let now = clock.wall()
+    ) -> Progress {
         var passed: [UInt64] = []
         var expired: [SpoolFrame] = []
-        let done = chunk.withUnsafeBytes { bytes in
-            var finder = FrameFinder(bytes, at: source.offset, segmentBytes: source.bytes, key: source.key)
+        let progress = chunk.withUnsafeBytes { bytes in
+            var finder = FrameFinder(
+                bytes, at: source.offset, segmentBytes: source.bytes, firstSequence: source.segment, key: source.key)
             var lastRead = source.lastRead
             while batch.unsentSpans == nil, let found = finder.next() {
                 let header = found.header
@@ -72,7 +84,7 @@ extension Spool {
                     header, segment: source.segment, offset: source.offset + found.range.lowerBound)
                 if header.sequence <= lastRead || source.settled.contains(header.sequence) {
                     // A stray copy, or sent already.
-                } else if options.isExpired(header.time, at: now) {
+                } else if ages.isExpired(header.time, clockOffset: source.clockOffset) {
                     expired.append(frame)
                 } else {
                     let left = source.settled.unsettledRanges(of: header.sequence, count: header.spanCount)
@@ -91,7 +103,8 @@ extension Spool {
                 lastRead = max(lastRead, header.sequence)
                 finder.take(found)
             }
-            return finder.done
+            return Progress(
+                taken: finder.done, passed: finder.cut?.lowerBound ?? finder.offset, wanted: finder.cut?.count ?? 0)
         }
         withState { state in
             let reader = state.readers.index(ofSegment: source.segment)
@@ -100,7 +113,7 @@ extension Spool {
             state.expire(expired, wereInFlight: false)
             state.deleteSettledSegments(fileSystem)
         }
-        return done
+        return progress
     }
 }
 
@@ -114,6 +127,7 @@ struct ReadSource {
     let bytes: Int
     let settled: SettledFrames
     let lastRead: UInt64
+    let clockOffset: Int64?
 }
 
 extension SpoolState {
@@ -129,6 +143,14 @@ extension SpoolState {
         let segment = segments[index]
         return ReadSource(
             segment: segment.firstSequence, file: file, key: segment.key, offset: offset, bytes: segment.readableBytes,
-            settled: ledger.settled, lastRead: readers[reader].lastRead)
+            settled: ledger.settled, lastRead: readers[reader].lastRead, clockOffset: segment.clockOffset)
+    }
+
+    func age(of frame: SpoolFrame, _ ages: SpoolAges) -> Duration {
+        ages.age(of: frame.time, clockOffset: clockOffset(of: frame))
+    }
+
+    func clockOffset(of frame: SpoolFrame) -> Int64? {
+        segments.index(of: frame.segment).flatMap { segments[$0].clockOffset }
     }
 }

@@ -12,10 +12,14 @@ import Platform
 //   bytes that don't check         stepped over to the next frame that does; the gap in the sequences is counted
 //   a segment the disk can't read  in quarantine from there on: its frames are neither sent nor settled, the file stays
 //                                  for the next start; room for new frames goes before it
+//   more bytes that are no frames  than the spool may be large: as for a segment that can't be read
 //   another name in the directory  left alone
+//   a link in the place of a file  the start is refused
 //   a segment of another version   the start is refused: a newer program has to read it
 extension Spool {
-    static func recover(_ fileSystem: any SpoolFileSystem, at now: WallTime) throws(SystemError) -> SpoolState {
+    static func recover(
+        _ fileSystem: any SpoolFileSystem, maxBytes: Int, at now: ClockReading
+    ) throws(SystemError) -> SpoolState {
         var checkpoint = Checkpoint(try fileSystem.open(Checkpoint.fileName))
         let slot = try checkpoint.load()
         let names = try fileSystem.names()
@@ -29,10 +33,12 @@ extension Spool {
         let key = knownKey ?? .random()
         let settled = slot?.settled ?? SettledFrames(below: 1)
         var state = SpoolState(
-            SpoolLedger(checkpoint, settled), nextSequence: settled.sequences.below, key: key)
+            SpoolLedger(checkpoint, settled), nextSequence: settled.sequences.below, key: key, clockOffset: now.offset)
         // A spool that was never written as version 2 has no key to look for.
         let spareKeys = knownKey == nil ? [.version1] : [key] + headerKeys.filter { $0 != key }.uniqued()
-        try recover(segments, spareKeys: spareKeys, at: now, fileSystem, &state)
+        var budget = ScanBudget(maxBytes: maxBytes)
+        try recover(segments, spareKeys: spareKeys, at: now.wall, &budget, fileSystem, &state)
+        beginAnew(&state)
         for index in state.segments.indices where failedSyncs.contains(state.segments[index].firstSequence) {
             if !state.segments[index].isQuarantined { state.segments[index].phase = .awaitingCopy }
         }
@@ -44,8 +50,8 @@ extension Spool {
 
     /// Takes over what the segments hold.
     private static func recover(
-        _ segments: [FoundSegment], spareKeys: [FrameKey], at now: WallTime, _ fileSystem: any SpoolFileSystem,
-        _ state: inout SpoolState
+        _ segments: [FoundSegment], spareKeys: [FrameKey], at now: WallTime, _ budget: inout ScanBudget,
+        _ fileSystem: any SpoolFileSystem, _ state: inout SpoolState
     ) throws(SystemError) {
         // From this sequence on, frames of the segment before are unreadable.
         var brokenFrom: UInt64?
@@ -55,10 +61,12 @@ extension Spool {
             }
             let isLast = index == segments.count - 1
             let keys = segment.header?.key.map { [$0] } ?? spareKeys
-            var scan = try scan(segment, keys: keys, fileSystem, state)
+            var scan = try scan(segment, keys: keys, &budget, fileSystem, state)
             if scan.segment.isQuarantined {
                 scan.quarantine(before: isLast ? nil : segments[index + 1].firstSequence, at: now)
-                state.disk.record(SystemError("reading", path: segment.name, code: EIO))
+                state.disk.record(scan.problem ?? SystemError("reading", path: segment.name, code: EIO))
+                // Of a file with holes no more than there is counts against the bound.
+                scan.segment.bytes = max(scan.goodEnd, min(segment.count, segment.allocatedBytes))
                 state.settleLost(scan.gaps)
                 state.segments.append(scan.segment)
                 if let last = scan.segment.lastSequence { state.writer.pass(last) }
@@ -140,9 +148,19 @@ extension Spool {
         return scan.goodEnd < count ? scan.expected : nil
     }
 
+    /// Sequences that are nearly used up, which only a forged file leads to, begin at 1 again where nothing waits.
+    private static func beginAnew(_ state: inout SpoolState) {
+        guard state.segments.isEmpty, state.writer.nextSequence > FrameHeader.maxSequence - 1 << 32 else { return }
+        state.ledger.beginAnew()
+        state.writer = SpoolWriter(nextSequence: 1, key: state.writer.key)
+        // In all slots that are read, so that none of the old ones counts after a torn write.
+        for _ in Checkpoint.places { state.storeCheckpoint() }
+    }
+
     /// With the first of the keys under which there are frames.
     private static func scan(
-        _ found: FoundSegment, keys: [FrameKey], _ fileSystem: any SpoolFileSystem, _ state: SpoolState
+        _ found: FoundSegment, keys: [FrameKey], _ budget: inout ScanBudget, _ fileSystem: any SpoolFileSystem,
+        _ state: SpoolState
     ) throws(SystemError) -> SegmentScan {
         var scan: SegmentScan?
         for key in keys where scan?.segment.lastSequence == nil {
@@ -157,7 +175,8 @@ extension Spool {
             // (It may not be on the disk yet, though.)
             do throws(SystemError) {
                 if let error = found.failure { throw error }
-                try next.read(fileSystem.open(found.name), count: found.count, settled: state.ledger.settled)
+                try next.read(
+                    fileSystem.open(found.name), count: found.count, settled: state.ledger.settled, budget: &budget)
             } catch {
                 if !error.isOfTheMedium { throw error }
                 next.segment.phase = .quarantined(from: next.goodEnd)
@@ -174,6 +193,7 @@ private struct FoundSegment {
     let firstSequence: UInt64
     let name: String
     let count: Int
+    let allocatedBytes: Int
     /// nil where it is not whole.
     let header: SegmentHeader?
     /// Why not even this much could be read.
@@ -182,16 +202,17 @@ private struct FoundSegment {
     init(_ firstSequence: UInt64, _ fileSystem: any SpoolFileSystem) throws(SystemError) {
         self.firstSequence = firstSequence
         name = SegmentHeader.fileName(firstSequence: firstSequence)
-        var (found, bytes, problem) = (0, [UInt8](), SystemError?.none)
+        var (found, allocated, bytes, problem) = (0, 0, [UInt8](), SystemError?.none)
         do throws(SystemError) {
             let file = try fileSystem.open(name)
             found = try file.count
+            allocated = try file.allocatedBytes
             bytes = try file.read(min(found, 4096), at: 0)
         } catch {
             if !error.isOfTheMedium { throw error }
             problem = error
         }
-        (count, failure) = (found, problem)
+        (count, allocatedBytes, failure) = (found, allocated, problem)
         header = bytes.withUnsafeBytes { SegmentHeader($0) }
         if let header, header.key == nil {
             // Its frames may look otherwise: to read them as ours would be to delete them as broken.

@@ -7,6 +7,37 @@ package enum SpoolReport: Equatable, Sendable {
     case failing(error: String, more: Int)
     /// New frames can be kept again.
     case works
+    /// So many spans waited longer than `max-age`, since the last report.
+    case expired(spans: UInt64)
+    /// The wall clock was set forward, or back.
+    case clockSet(by: Duration)
+}
+
+/// What the log is told of ages.
+struct SpoolNotices {
+    private static let pause = Duration.seconds(60)
+
+    private var clockOffset: Int64
+    private var toldExpired: UInt64 = 0
+    private var next = MonotonicTime(nanoseconds: 0)
+
+    init(clockOffset: Int64) {
+        self.clockOffset = clockOffset
+    }
+
+    /// - Parameter expired: spans that were dropped for their age since the start.
+    mutating func take(expired: UInt64, at now: ClockReading) -> [SpoolReport] {
+        var reports: [SpoolReport] = []
+        if now.hasStepped(from: clockOffset) { reports.append(.clockSet(by: now.step(since: clockOffset))) }
+        // A clock that drifts never gets to a step.
+        clockOffset = now.offset
+        if expired > toldExpired && now.monotonic >= next {
+            reports.append(.expired(spans: expired - toldExpired))
+            toldExpired = expired
+            next = now.monotonic.advanced(by: Self.pause)
+        }
+        return reports
+    }
 }
 
 /// Failures of the disk that the log was not told of yet: the first of them, now and then, however often they come.

@@ -14,10 +14,9 @@ extension Spool {
     ///
     /// - Throws: `.io` where the disk fails. Nothing is lost then: to be tried again after a pause.
     package func read(_ address: SpoolAddress) throws(SpoolError) -> SpoolBatch {
-        let now = clock.wall()
-        let options = options
+        let ages = ages
         let wanted = withState { state in
-            let wanted = state.stillWanted(address) { options.isExpired($0.time, at: now) }
+            let wanted = state.stillWanted(address, ages)
             state.deleteSettledSegments(fileSystem)
             return wanted
         }
@@ -94,10 +93,10 @@ extension SpoolState {
     /// The frames of an address that are still to be sent. Those that expired, and those that can't be read any more, are
     /// taken off the books.
     fileprivate mutating func stillWanted(
-        _ address: SpoolAddress, isExpired: (SpoolFrame) -> Bool
+        _ address: SpoolAddress, _ ages: SpoolAges
     ) -> [SpoolFrame] {
         let held = address.frames.filter { segments.index(of: $0.segment) != nil && ledger.holds($0.sequence) }
-        let expired = held.filter(isExpired)
+        let expired = held.filter { ages.isExpired($0.time, clockOffset: clockOffset(of: $0)) }
         if !expired.isEmpty {
             if case .spans(let range, let frame) = address {
                 ledger.recordDropped(settle(spans: range, of: frame), .expired)
@@ -106,7 +105,7 @@ extension SpoolState {
             }
         }
         return held.filter { frame in
-            if isExpired(frame) { return false }
+            if expired.contains(frame) { return false }
             guard let index = segments.index(of: frame.segment), frame.end > segments[index].readableBytes
             else { return true }
             lose(frame, ofSegmentAt: index)

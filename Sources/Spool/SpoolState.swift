@@ -14,7 +14,12 @@ struct SpoolState {
     var disk = SpoolDisk()
     var repair = SegmentRepair()
 
-    init(_ ledger: SpoolLedger, nextSequence: UInt64, key: FrameKey) {
+    /// What the log has not been told yet, beside failures of the disk.
+    var notices: SpoolNotices
+
+    /// - Parameter clockOffset: `ClockReading.offset` at the start.
+    init(_ ledger: SpoolLedger, nextSequence: UInt64, key: FrameKey, clockOffset: Int64) {
+        notices = SpoolNotices(clockOffset: clockOffset)
         self.ledger = ledger
         writer = SpoolWriter(nextSequence: nextSequence, key: key)
         readers = SpoolReaders(SpoolReader(start: 0, lastRead: 0))

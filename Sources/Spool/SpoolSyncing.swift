@@ -12,21 +12,29 @@ extension Spool {
             waker.sleep(
                 until: options.sync == .always ? inASecond : min(inASecond, nextSync(after: syncedAt)), clock: clock)
             let (isClosed, isRefusing) = state.withLock { ($0.writer.isClosed, $0.disk.health.refusal != nil) }
-            if isClosed {
-                if let news { report(news) }
-                return
-            }
+            if isClosed { return allNews.forEach(report) }
             if options.sync != .never && (isRefusing || clock.monotonic() >= nextSync(after: syncedAt)) {
                 syncedAt = clock.monotonic()
                 _ = syncOnce()
             }
             dropExpired()
             probeAfterFailure()
-            if let news { report(news) }
+            allNews.forEach(report)
         }
     }
 
-    /// What the log has not been told yet.
+    private var allNews: [SpoolReport] { [news].compactMap(\.self) + notices }
+
+    /// What the log has not been told yet of ages.
+    var notices: [SpoolReport] {
+        let now = ClockReading(clock)
+        return state.withLock { state in
+            let expired = state.ledger.droppedSpans[SpoolDrop.expired.rawValue] ?? 0
+            return state.notices.take(expired: expired, at: now)
+        }
+    }
+
+    /// What the log has not been told yet of the disk.
     var news: SpoolReport? {
         let now = clock.monotonic()
         return state.withLock { $0.disk.takeReport(at: now) }

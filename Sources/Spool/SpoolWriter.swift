@@ -1,3 +1,4 @@
+import Glibc
 import Model
 import Platform
 import Synchronization
@@ -57,17 +58,18 @@ extension Spool {
     package func append(
         _ payload: UnsafeRawBufferPointer, spanCount: Int, whenDurable: (@Sendable (Bool) -> Void)? = nil
     ) throws(SpoolError) {
-        let now = clock.monotonic()
-        let time = clock.wall()
+        let now = ClockReading(clock)
         let options = options
         let isFirstToWait = try withState { state throws(SpoolError) in
             if state.writer.isClosed { throw .closed }
+            if state.writer.nextSequence >= FrameHeader.maxSequence { throw .sequencesUsedUp }
             if let refusal = state.disk.health.refusal { throw .io(refusal) }
             let frameBytes = FrameHeader.count + payload.count
             do throws(SpoolError) {
                 try state.makeRoom(for: frameBytes, options, fileSystem)
-                try state.openSegment(for: frameBytes, at: time, options, fileSystem)
-                try state.write(payload, spanCount: spanCount, at: time)
+                state.sealIfChanged(at: now)
+                try state.openSegment(for: frameBytes, at: now, options, fileSystem)
+                try state.write(payload, spanCount: spanCount, at: now.wall)
             } catch {
                 if case .io(let cause) = error { state.disk.recordFailedAppend(cause) }
                 throw error
@@ -76,7 +78,7 @@ extension Spool {
             state.ledger.recordAppended(spanCount)
             let frame = state.lastFrame(spanCount: spanCount, payloadBytes: payload.count, whenDurable)
             if options.sync == .always { return state.writer.awaitSync(frame) }
-            state.publish([frame], at: now)
+            state.publish([frame], at: now.monotonic)
             return false
         }
         // The others are taken along: the thread has been woken, and has not looked yet.
@@ -107,8 +109,23 @@ extension SpoolState {
         }
     }
 
+    /// Ends the segment that is written to where its file is no longer what was written, or where the wall clock was set: all
+    /// frames of a segment have their times by the same clock.
+    fileprivate mutating func sealIfChanged(at now: ClockReading) {
+        guard let active = segments.last, !active.isSealed, let file = active.file else { return }
+        if let offset = active.clockOffset, now.hasStepped(from: offset) { segments[segments.count - 1].seal() }
+        do throws(SystemError) {
+            if try file.count == active.bytes { return }
+            let name = SegmentHeader.fileName(firstSequence: active.firstSequence)
+            disk.record(SystemError("finding what was written to", path: name, code: ENODATA))
+        } catch {
+            disk.record(error)
+        }
+        segments[segments.count - 1].seal()
+    }
+
     fileprivate mutating func openSegment(
-        for frameBytes: Int, at time: WallTime, _ options: SpoolOptions, _ fileSystem: any SpoolFileSystem
+        for frameBytes: Int, at now: ClockReading, _ options: SpoolOptions, _ fileSystem: any SpoolFileSystem
     ) throws(SpoolError) {
         if let active = segments.last, !active.isSealed {
             if active.sequences == nil || active.bytes + frameBytes <= options.segmentBytes { return }
@@ -122,7 +139,7 @@ extension SpoolState {
         }
         closeIdleFiles(needsSync: options.sync != .never)
         do throws(SystemError) {
-            segments.append(try newSegment(at: time, fileSystem))
+            segments.append(try newSegment(at: now, fileSystem))
         } catch {
             throw .io(error)
         }
@@ -138,20 +155,20 @@ extension SpoolState {
         }
     }
 
-    private func newSegment(at time: WallTime, _ fileSystem: any SpoolFileSystem) throws(SystemError) -> Segment {
+    private func newSegment(at now: ClockReading, _ fileSystem: any SpoolFileSystem) throws(SystemError) -> Segment {
         let sequence = writer.nextSequence
         let name = SegmentHeader.fileName(firstSequence: sequence)
         let file = try fileSystem.open(name)
         do throws(SystemError) {
             try file.truncate(to: 0)
-            try file.write(SegmentHeader.encode(firstSequence: sequence, createdAt: time, key: writer.key), at: 0)
+            try file.write(SegmentHeader.encode(firstSequence: sequence, createdAt: now.wall, key: writer.key), at: 0)
         } catch {
             try fileSystem.delete(name)
             throw error
         }
         return Segment(
             firstSequence: sequence, key: writer.key, headerBytes: SegmentHeader.count, file: file,
-            bytes: SegmentHeader.count)
+            bytes: SegmentHeader.count, clockOffset: now.offset)
     }
 
     fileprivate mutating func write(

@@ -149,3 +149,22 @@ def test_a_directory_in_use(directory, start_collector, tempo):
     assert ran.returncode == 1 and len(ran.stderr.splitlines()) == 1, ran
     assert f"in use by process {first.process.pid};" in ran.stderr
     assert (spool / "lock").read_text() == f"{first.process.pid}\n"
+
+
+@pytest.mark.parametrize("name", ["lock", "checkpoint", "segment-0000000000000001.log"])
+def test_a_link_in_the_directory_ends_the_start_and_is_not_followed(directory, name):
+    victim = directory / "victim"
+    victim.write_text("precious")
+    victim.chmod(0o666)
+    spool = make(directory / "spool")
+    (spool / name).symlink_to(victim)
+    line = failed_start(spool)
+    assert name in line and "link" in line
+    assert victim.read_text() == "precious"
+
+
+def test_a_directory_that_every_user_may_write_to_is_warned_of(start_collector, directory):
+    spool = make(directory / "spool", owned=False)
+    spool.chmod(0o777)
+    collector = start_collector(options={"tempo.endpoint": "http://127.0.0.1:1", "spool.directory": spool})
+    assert "mode 0777: every user may write to it" in collector.stderr()

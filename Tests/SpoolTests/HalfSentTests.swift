@@ -1,4 +1,5 @@
 import Glibc
+import Model
 import Synchronization
 import TestSupport
 import Testing
@@ -34,7 +35,7 @@ struct HalfSentTests {
         #expect(spool.settle(0..<10, of: frame) == 0)
         #expect(spool.statistics.droppedSpans == ["refused": 2] && spool.statistics.deliveredSpans == 8)
         #expect(spool.statistics.spans == 0 && spool.isBalanced)
-        #expect(spool.statistics.oldestUnsettled == nil)
+        #expect(spool.statistics.oldestAge == nil)
         #expect(spool.state.withLock { $0.ledger.settled.spans.isEmpty })
     }
 
@@ -68,7 +69,7 @@ struct HalfSentTests {
         if isClean { spool.close() }
         let next = try Spool(disk, .small(), clock)
         #expect(next.statistics.recoveredSpans == 7 && next.unread.spans == 7)
-        #expect(next.statistics.oldestUnsettled == frame.time)
+        #expect(next.statistics.oldestAge == clock.now.duration(since: frame.time))
         try next.append("behind", spans: 3)
         let batches = try (0..<2).map { _ in try next.readBatch(maxBytes: 1 << 20, maxSpans: 1000) }
         #expect(batches.map(\.texts) == [["whole"], ["before", "behind"]], "alone")

@@ -26,6 +26,9 @@ uint32_t collector_crc32c(uint32_t crc, const void *bytes, size_t count);
 /// The same by the table only, so that tests compare the two.
 uint32_t collector_crc32c_portable(uint32_t crc, const void *bytes, size_t count);
 
+/// Where `count` bytes have the `length` bytes of `pattern` first; `count` where they have not.
+size_t collector_find(const void *bytes, size_t count, const void *pattern, size_t length);
+
 /// Asks the CPU to bring what lies there into its cache, while it goes on. Any address will do.
 static inline void collector_prefetch(const void *bytes, size_t count) {
     for (size_t offset = 0; offset < count; offset += 64) __builtin_prefetch((const char *)bytes + offset);

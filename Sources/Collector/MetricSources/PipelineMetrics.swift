@@ -95,8 +95,7 @@ final class PipelineMetrics: MetricSource {
         var quarantined = MetricFamily(Self.families.spoolQuarantinedSegments)
         quarantined.add(statistics.quarantinedSegments)
         var age = MetricFamily(Self.families.spoolOldestAgeSeconds)
-        let oldest = statistics.oldestUnsettled.map { max(0, clock.wall().nanoseconds(since: $0)) } ?? 0
-        age.add(Double(oldest) / 1e9)
+        age.add(max(.zero, statistics.oldestAge ?? .zero).inSeconds)
         var corrupt = MetricFamily(Self.families.spoolCorruptFramesTotal)
         corrupt.add(statistics.corruptFrames)
         var errors = MetricFamily(Self.families.spoolErrorsTotal)

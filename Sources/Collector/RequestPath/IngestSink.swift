@@ -58,7 +58,7 @@ extension SinkRefusal {
             switch error {
             case .full: .spoolFull
             case .frameTooLarge: .tooLarge
-            case .io, .locked, .closed: .unavailable
+            case .io, .locked, .closed, .sequencesUsedUp: .unavailable
             }
         self.init(reason, error.description)
     }
