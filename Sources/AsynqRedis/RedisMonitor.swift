@@ -289,6 +289,7 @@ package final class RedisMonitor: Sendable {
     private func note(_ snapshot: RedisSnapshot, seconds: Double) {
         let wasDown = status.withLock { status in
             defer { status.lastError = nil }
+            status.failures = CauseLog()
             status.attempts += 1
             status.snapshot = snapshot
             status.noteMemory(status.memoryBytes)
@@ -314,14 +315,18 @@ package final class RedisMonitor: Sendable {
 
     /// Once per cause, not each time.
     private func logNews(_ messages: [String], of work: RedisWork) {
-        let old = status.withLock { status in
-            defer { status.partialMessages[work] = messages }
-            return status.partialMessages[work] ?? []
+        let now = clock.monotonic()
+        let (news, isOver) = status.withLock { status in
+            var log = status.partialFailures[work] ?? CauseLog()
+            defer { status.partialFailures[work] = log }
+            return (messages.compactMap { log.take($0, at: now) }, messages.isEmpty && log.recordEnd(at: now))
         }
-        for message in messages where !old.contains(message) {
-            logger.warning("a part of the \(work.rawValue) failed", metadata: ["error": "\(message)"])
+        for (text, more) in news {
+            logger.warning(
+                "a part of the \(work.rawValue) failed",
+                metadata: ["error": "\(text)", "more_since_last_line": "\(more)"])
         }
-        if !old.isEmpty && messages.isEmpty { logger.notice("the \(work.rawValue) is complete again") }
+        if isOver { logger.notice("the \(work.rawValue) is complete again") }
     }
 
     /// Once when they begin to differ, and once when they agree again.
@@ -339,18 +344,21 @@ package final class RedisMonitor: Sendable {
     }
 
     private func note(_ error: RedisError, seconds: Double) {
-        let isNews = status.withLock { status in
-            defer { status.lastError = error.message }
+        let now = clock.monotonic()
+        let news = status.withLock { status in
+            status.lastError = error.message
             status.attempts += 1
             status.snapshot = nil
             status.lastDurationSeconds = seconds
             status.errors[error.reason, default: 0] += 1
-            return status.lastError != error.message
+            return status.failures.take(error.message, at: now)
         }
         // Once per cause, not per scrape.
-        if isNews {
-            logger.warning(
-                "Redis scrape failed", metadata: ["reason": "\(error.reason.rawValue)", "error": "\(error.message)"])
-        }
+        guard let (text, more) = news else { return }
+        logger.warning(
+            "Redis scrape failed",
+            metadata: [
+                "reason": "\(error.reason.rawValue)", "error": "\(text)", "more_since_last_line": "\(more)",
+            ])
     }
 }

@@ -1,4 +1,5 @@
 package import Model
+import Platform
 import Redis
 
 /// What the monitor's thread does, each at its own pace.
@@ -27,8 +28,9 @@ package struct RedisStatus: Sendable {
     package var skippedLetters: UInt64 = 0
     /// What the last sampling of memory found.
     var memoryBytes: [QueueName: Int64] = [:]
-    /// What the last piece of work of each kind could not read, for the log.
-    var partialMessages: [RedisWork: [String]] = [:]
+    /// What the log was told of scrapes that failed, and of parts that work of each kind could not read.
+    var failures = CauseLog()
+    var partialFailures: [RedisWork: CauseLog] = [:]
 
     package init() {}
 }

@@ -30,7 +30,7 @@ package final class Collector: Sendable {
     let logger: Logger
     let counters = ReceiverCounters()
     private let otlpLimits: HTTPLimits
-    private let webLimits = HTTPLimits()
+    private let webLimits: HTTPLimits
     let aggregator: LockedAggregator
     /// nil where `redis.url` is none.
     let redis: RedisSide?
@@ -75,7 +75,9 @@ package final class Collector: Sendable {
                 metadata: ["problem": "\(problem)"])
         }
         otlpLimits = HTTPLimits(
-            maxBodyBytes: ReloadableOptions.bodiesInFlightBytes(maxBodyBytes: options.receiver.bodyLimit.bytes))
+            maxBodyBytes: ReloadableOptions.bodiesInFlightBytes(maxBodyBytes: options.receiver.bodyLimit.bytes),
+            refusals: RefusalLog(makeLogger("receiver"), clock))
+        webLimits = HTTPLimits(refusals: RefusalLog(makeLogger("web"), clock))
         let window = options.aggregator.quantileWindow
         let sampledWaits = SampledWaits(options.aggregator.bounds, window: window, clock: clock)
         let loads = QueueLoads(window: window)
@@ -231,6 +233,19 @@ package final class Collector: Sendable {
         let servers = servers.withLock { $0 }
         if !servers.isListening { return "listeners are not bound yet" }
         return servers.all.lazy.compactMap(\.unreachableSocket).first.map { "the file of the socket \($0) is gone" }
+    }
+}
+
+extension RefusalLog {
+    convenience init(_ logger: Logger, _ clock: Clock) {
+        self.init(now: clock.monotonic) { line in
+            logger.warning(
+                "\(line.refusal.event)",
+                metadata: [
+                    "reason": "\(line.refusal.reason)", "peer": "\(line.peer)", "text": "\(line.refusal.text)",
+                    "more_since_last_line": "\(line.more)",
+                ])
+        }
     }
 }
 

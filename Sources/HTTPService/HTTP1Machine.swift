@@ -68,6 +68,8 @@ struct HTTP1Machine: ~Copyable {
     private let limits: HTTPLimits
     private var state = State.idle
     private var clock = RequestClock()
+    /// The client, for the log.
+    var peer: SocketAddress?
 
     init(_ responder: any HTTPResponder, _ limits: HTTPLimits) {
         self.responder = responder
@@ -160,10 +162,13 @@ struct HTTP1Machine: ~Copyable {
         case .answering(let form):
             state = .answered(isLast: !form.keepsAlive)
             let bytes = form.writtenBytes(of: response)
+            limits.report(response.refusal, from: peer)
             if bytes < HTTP1Answer.largeBytes { return .answer(form.answer(response)) }
             if limits.holdAnswer(bytes) { return .answer(form.answer(response, heldBytes: bytes)) }
-            var refusal = HTTPResponse.text(.serviceUnavailable, "too much of earlier answers was not read yet")
+            var refusal = HTTPResponse.refused(
+                .serviceUnavailable, "unread", "too much of earlier answers was not read yet")
             refusal.headers.add(name: "Retry-After", value: "1")
+            limits.report(refusal.refusal, from: peer)
             return .answer(form.answer(refusal))
         case let other:
             state = other
@@ -190,6 +195,7 @@ struct HTTP1Machine: ~Copyable {
     }
 
     private mutating func linger(_ response: HTTPResponse, _ form: AnswerForm) -> Action {
+        limits.report(response.refusal, from: peer)
         var form = form
         form.makeLast()
         state = .lingering
@@ -218,8 +224,9 @@ struct HTTP1Machine: ~Copyable {
     }
 
     /// What came is no HTTP. A handler below has answered 400, if no answer is half written.
-    mutating func parserFailed() -> Action {
+    mutating func parserFailed(_ refusal: HTTPRefusal? = nil) -> Action {
         limits.recordProtocolError()
+        limits.report(refusal, from: peer)
         clock.requestEnded()
         state = .closing
         return .close
@@ -240,7 +247,7 @@ struct HTTP1Machine: ~Copyable {
     mutating func checkSlowness(at now: NIODeadline) -> RequestClock.Check {
         let check = clock.check(at: now)
         if check == .tooSlow {
-            limits.recordSlowRequest()
+            limits.recordSlowRequest(from: peer)
             state = .closing
         }
         return check

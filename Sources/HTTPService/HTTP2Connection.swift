@@ -41,6 +41,7 @@ final class HTTP2Connection: ChannelInboundHandler {
     // MARK: Events
 
     func handlerAdded(context: ChannelHandlerContext) {
+        machine.peer = context.remoteAddress
         let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         // What has not moved between two looks goes, so that it lives for one to two of these.
         let period = TimeAmount.nanoseconds(idleTimeout.nanoseconds / 2)
@@ -104,7 +105,9 @@ final class HTTP2Connection: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         let isGoodbye = error is NIOHTTP2Errors.InvalidStreamIDForPeer
-        perform(machine.failed(isAnswered: violation.isAnswered, isGoodbye: isGoodbye), context)
+        let refusal = HTTPRefusal(
+            "protocol", "a rule or a limit of HTTP/2 was broken: \(error)", event: "connection ended")
+        perform(machine.failed(isAnswered: violation.isAnswered, isGoodbye: isGoodbye, refusal), context)
     }
 
     // MARK: Actions

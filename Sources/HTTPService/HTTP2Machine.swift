@@ -49,6 +49,8 @@ struct HTTP2Machine: ~Copyable {
     /// A request came since the last look at connections that idle.
     private var isUsed = true
     private var ending = Ending.no
+    /// The client, for the log.
+    var peer: SocketAddress?
 
     init(_ responder: any HTTPResponder, _ limits: HTTPLimits) {
         self.responder = responder
@@ -84,7 +86,12 @@ struct HTTP2Machine: ~Copyable {
             return head.headers.first(name: "expect")?.lowercased() == "100-continue" ? .invite(id) : .nothing
         }
         streams[id] = HTTP2Stream(answeredWhileIncomplete: !isEnd, omitsBody: omitsBody, arrival: now)
-        return .answer(id, answer, omitsBody: omitsBody)
+        return self.answer(answer, on: id, omitsBody: omitsBody)
+    }
+
+    private func answer(_ response: HTTPResponse, on id: HTTP2StreamID, omitsBody: Bool) -> Action {
+        limits.report(response.refusal, from: peer)
+        return .answer(id, response, omitsBody: omitsBody)
     }
 
     mutating func data(_ part: ByteBuffer, isEnd: Bool, on id: HTTP2StreamID) -> Action {
@@ -103,7 +110,7 @@ struct HTTP2Machine: ~Copyable {
         case .nothing: return .nothing
         case .complete(let exchange, let body): return .respond(id, exchange, body)
         // Before the body has come; what still comes of it is dropped.
-        case .refused(let refusal): return .answer(id, refusal, omitsBody: stream.omitsBody)
+        case .refused(let refusal): return answer(refusal, on: id, omitsBody: stream.omitsBody)
         // RFC 9113, 8.1: the answer is complete, the client is asked to stop.
         case .overDrained: return .reset(id, .noError)
         }
@@ -111,7 +118,7 @@ struct HTTP2Machine: ~Copyable {
 
     mutating func answered(_ response: HTTPResponse, on id: HTTP2StreamID) -> Action {
         guard let stream = streams[id] else { return .nothing }  // The client has gone away meanwhile.
-        return .answer(id, response, omitsBody: stream.omitsBody)
+        return answer(response, on: id, omitsBody: stream.omitsBody)
     }
 
     mutating func streamClosed(_ id: HTTP2StreamID) -> Action {
@@ -137,7 +144,7 @@ struct HTTP2Machine: ~Copyable {
         var resets: [Action] = []
         for (id, stream) in streams {
             let isSlow = stream.isIncomplete && stream.arrival < latest
-            if isSlow { limits.recordSlowRequest() }
+            if isSlow { limits.recordSlowRequest(from: peer) }
             if isSlow || !stream.isMoving { resets.append(.reset(id, .cancel)) }
             stream.isMoving = false
         }
@@ -173,10 +180,14 @@ struct HTTP2Machine: ~Copyable {
     /// - Parameters:
     ///   - isAnswered: the handler below has answered with GOAWAY. Most errors are one stream's, which it has reset.
     ///   - isGoodbye: grpc-go says goodbye by a GOAWAY that names its own last stream, where it should name ours.
-    mutating func failed(isAnswered: Bool, isGoodbye: Bool) -> Action {
+    ///   - refusal: what the log is told where the client has broken the protocol.
+    mutating func failed(isAnswered: Bool, isGoodbye: Bool, _ refusal: HTTPRefusal? = nil) -> Action {
         if isAnswered {
             let isEnd = isGoodbye && streams.isEmpty && lastStreamID != .rootStream
-            if !isEnd { limits.recordProtocolError() }
+            if !isEnd {
+                limits.recordProtocolError()
+                limits.report(refusal, from: peer)
+            }
             return .close
         }
         if case .no = ending { return .nothing }

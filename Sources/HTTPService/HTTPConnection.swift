@@ -14,6 +14,8 @@ final class HTTPConnection: ChannelInboundHandler {
     /// write returns, and that one may be answered at once. Its end is written by the loop that is running already, because a
     /// call within a call for each of the requests in a packet would use up the stack.
     private var isWritingEnds = false
+    /// The first bytes of the connection are those of a TLS handshake; nil before any came.
+    private var beginsWithTLS: Bool?
 
     init(_ responder: any HTTPResponder, _ limits: HTTPLimits) {
         self.limits = limits
@@ -21,6 +23,10 @@ final class HTTPConnection: ChannelInboundHandler {
     }
 
     // MARK: Events
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        machine.peer = context.remoteAddress
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
@@ -46,7 +52,7 @@ final class HTTPConnection: ChannelInboundHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // Any other is a reset by the client, or an answer that could not be written.
         guard error is HTTPParserError else { return context.close(promise: nil) }
-        perform(machine.parserFailed(), context)
+        perform(machine.parserFailed(beginsWithTLS == true ? Self.tls : Self.noHTTP(error)), context)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -58,8 +64,22 @@ final class HTTPConnection: ChannelInboundHandler {
         machine.closed()
     }
 
+    private static let tls = HTTPRefusal(
+        "tls",
+        "a TLS handshake came to a port without TLS; the client has to use http:// (gRPC: insecure), or a proxy with TLS",
+        event: "connection ended")
+
+    private static func noHTTP(_ error: any Error) -> HTTPRefusal {
+        HTTPRefusal("protocol", "what came is no HTTP: \(error)", event: "connection ended")
+    }
+
     /// For `SlowRequestHandler`, which sees bytes before they are decoded.
-    func bytesArrived(at now: NIODeadline) {
+    func bytesArrived(_ bytes: ByteBuffer, at now: NIODeadline) {
+        if beginsWithTLS == nil {
+            // A handshake record (22) of version 3.x: RFC 8446, 5.1.
+            let first = bytes.readableBytesView.prefix(2)
+            beginsWithTLS = first.elementsEqual([0x16, 0x03]) || first.elementsEqual([0x16])
+        }
         machine.bytesArrived(at: now)
     }
 

@@ -1,3 +1,4 @@
+import NIOCore
 import Platform
 import Synchronization
 
@@ -14,12 +15,19 @@ package final class HTTPLimits: Sendable {
     private let slow = Atomic<UInt64>(0)
     private let faults = Atomic<UInt64>(0)
     private let unread = Atomic<UInt64>(0)
+    /// Is told of each refusal; nil where nothing is.
+    private let refusals: RefusalLog?
 
     /// - Parameters:
     ///   - maxConnections: open at a time; further ones are closed at once.
     ///   - maxBodyBytes: of bodies that are not complete yet, over all connections.
     ///   - maxAnswerBytes: of large answers that clients have not read yet, over all connections; one of any size.
-    package init(maxConnections: Int = 1024, maxBodyBytes: Int = 64 << 20, maxAnswerBytes: Int = 64 << 20) {
+    ///   - refusals: is told of each refusal.
+    package init(
+        maxConnections: Int = 1024, maxBodyBytes: Int = 64 << 20, maxAnswerBytes: Int = 64 << 20,
+        refusals: RefusalLog? = nil
+    ) {
+        self.refusals = refusals
         self.maxConnections = maxConnections
         answerBytes = ByteAllowance(maxAnswerBytes)
         bodyBytes = ByteAllowance(maxBodyBytes)
@@ -45,15 +53,23 @@ package final class HTTPLimits: Sendable {
         bodyBytes.use(maxBodyBytes)
     }
 
+    /// Tells the log, if there is something to tell.
+    func report(_ refusal: HTTPRefusal?, from peer: SocketAddress?) {
+        if let refusal { refusals?.record(refusal, from: peer) }
+    }
+
     func recordProtocolError() {
         faults.add(1, ordering: .relaxed)
     }
 
-    /// False, and counted, when there is no room for one more.
-    func openConnection() -> Bool {
+    /// False, counted and told when there is no room for one more.
+    func openConnection(from peer: SocketAddress? = nil) -> Bool {
         if connections.add(1, ordering: .relaxed).newValue <= maxConnections { return true }
         connections.subtract(1, ordering: .relaxed)
         refused.add(1, ordering: .relaxed)
+        report(
+            HTTPRefusal("connections", "\(maxConnections) connections are open", event: "connection refused"),
+            from: peer)
         return false
     }
 
@@ -79,7 +95,8 @@ package final class HTTPLimits: Sendable {
         answerBytes.release(count)
     }
 
-    func recordSlowRequest() {
+    func recordSlowRequest(from peer: SocketAddress? = nil) {
         slow.add(1, ordering: .relaxed)
+        report(HTTPRefusal("slow", "the request was not complete after \(Self.requestSeconds) s"), from: peer)
     }
 }

@@ -7,6 +7,8 @@ package struct HTTPResponse: Sendable {
     package var body: ByteBuffer
     /// Sent after the body, over HTTP/2 only.
     package var trailers: HTTPHeaders?
+    /// What the log is told of it; nil where there is nothing to tell.
+    package var refusal: HTTPRefusal?
 
     package init(_ status: HTTPResponseStatus, contentType: String? = nil, body: [UInt8] = []) {
         self.status = status
@@ -16,6 +18,13 @@ package struct HTTPResponse: Sendable {
 
     package static func text(_ status: HTTPResponseStatus, _ text: String) -> HTTPResponse {
         HTTPResponse(status, contentType: "text/plain; charset=utf-8", body: Array((text + "\n").utf8))
+    }
+
+    /// A refusal in plain text.
+    package static func refused(_ status: HTTPResponseStatus, _ reason: String, _ text: String) -> HTTPResponse {
+        var response = HTTPResponse.text(status, text)
+        response.refusal = HTTPRefusal(reason, text)
+        return response
     }
 
     package static func methodNotAllowed(_ allowed: String) -> HTTPResponse {

@@ -84,7 +84,7 @@ package final class HTTPServer: Sendable {
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.maxMessagesPerRead, value: 4)
             .childChannelInitializer { channel in
-                guard limits.openConnection() else {
+                guard limits.openConnection(from: channel.remoteAddress) else {
                     return channel.eventLoop.makeFailedFuture(ChannelError.operationUnsupported)
                 }
                 channel.closeFuture.whenComplete { _ in limits.closeConnection() }

@@ -14,7 +14,7 @@ final class SlowRequestHandler: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        connection.bytesArrived(at: context.eventLoop.now)
+        connection.bytesArrived(unwrapInboundIn(data), at: context.eventLoop.now)
         if timer == nil { schedule(after: RequestClock.timeout, context) }
         context.fireChannelRead(data)
     }

@@ -30,6 +30,25 @@ package struct JSONText: ~Copyable {
         body = UnsafeRawBufferPointer(start: nil, count: 0)
     }
 
+    // MARK: Going back
+
+    /// A place to go back to.
+    package struct Mark {
+        fileprivate let position: Int
+        fileprivate let depth: Int
+    }
+
+    package var mark: Mark { Mark(position: position, depth: depth) }
+
+    package mutating func rewind(to mark: Mark) {
+        (position, depth) = (mark.position, mark.depth)
+    }
+
+    /// Whether the literal `null` stands there.
+    package func isNull(at offset: Int) -> Bool {
+        offset < body.count && body[offset...].prefix(4).elementsEqual("null".utf8)
+    }
+
     // MARK: Structure
 
     package var isAtEnd: Bool { position >= body.count }

@@ -17,11 +17,16 @@ package enum RPCCode: Int, Sendable {
 package enum OTLPResponse {
     /// ExportTraceServiceResponse: 1 partial_success { 1 rejected_spans, 2 error_message }, only when spans were refused.
     package static func success(refused: Int, reason: String) -> [UInt8] {
-        if refused == 0 { return [] }
+        success(refused: refused, remark: refused == 0 ? nil : reason)
+    }
+
+    /// - Parameter remark: why spans were refused, or a warning where none was: the specification allows it without a number.
+    package static func success(refused: Int, remark: String?) -> [UInt8] {
+        guard let remark else { return [] }
         var writer = WireWriter()
         writer.message(1) {
-            $0.varint(1, UInt64(refused))
-            $0.string(2, reason)
+            if refused > 0 { $0.varint(1, UInt64(refused)) }
+            $0.string(2, remark)
         }
         return writer.bytes
     }

@@ -35,11 +35,14 @@ final class GRPCTraceResponder: HTTPResponder {
         guard Self.isProtobuf(head.headers) else {
             let refusal = intake.refusal(
                 .unknownMediaType, "gRPC comes as \(Self.contentType) or \(Self.contentType)+proto")
-            return .answer(.text(.unsupportedMediaType, refusal.message))
+            var response = HTTPResponse.text(.unsupportedMediaType, refusal.message)
+            response.refusal = refusal.told
+            return .answer(response)
         }
         guard head.method == .POST else {
-            _ = intake.refusal(.wrongMethod, "")
-            return .answer(.methodNotAllowed("POST"))
+            var response = HTTPResponse.methodNotAllowed("POST")
+            response.refusal = intake.refusal(.wrongMethod, "gRPC comes by POST").told
+            return .answer(response)
         }
         let path = head.path
         guard path == Self.path else { return .answer(refuse(.unknownPath, Self.hint(path))) }
@@ -80,10 +83,11 @@ final class GRPCTraceResponder: HTTPResponder {
 
     fileprivate func answer(_ outcome: TraceOutcome) -> HTTPResponse {
         switch outcome {
-        case .accepted(let refused):
-            let message = OTLPResponse.success(refused: refused, reason: TraceOutcome.reasonForBadIDs(refused))
+        case .accepted(let partial):
+            let message = OTLPResponse.success(refused: partial.refusedSpans, remark: partial.message)
             var response = HTTPResponse(.ok, contentType: Self.contentType, body: GRPCMessage.framed(message))
             response.trailers = ["grpc-status": "0"]
+            response.refusal = partial.told
             return response
         case .refused(let refusal):
             let code = refusal.reason.rpcCode
@@ -93,6 +97,7 @@ final class GRPCTraceResponder: HTTPResponder {
             response.headers.add(name: "grpc-status", value: String(code.rawValue))
             response.headers.add(name: "grpc-message", value: PercentCoding.encode(refusal.message, plain: .printable))
             response.headers.add(name: "grpc-status-details-bin", value: Base64.encode(details))
+            response.refusal = refusal.told
             return response
         }
     }

@@ -5,6 +5,8 @@ import Synchronization
 package enum RefusalReason: String, CaseIterable, Sendable {
     /// A trace, span, parent or link id that Tempo would refuse the whole batch for.
     case badID = "bad_id"
+    /// A value is out of the range of its field, as in JSON a negative count.
+    case badValue = "bad_value"
     case spoolFull = "spool_full"
     /// More than the spool could ever hold.
     case tooLarge = "too_large"
@@ -59,6 +61,8 @@ package final class ReceiverCounters: Sendable {
         package var accepted: UInt64 = 0
         package var refused: [RefusalReason: UInt64] = [:]
         package var badRequests: [BadRequestReason: UInt64] = [:]
+        /// Requests with bytes, of which no span could be read.
+        package var emptyRequests: UInt64 = 0
     }
 
     private let values = Mutex(Values())
@@ -76,7 +80,7 @@ package final class ReceiverCounters: Sendable {
     /// no room they are counted as refused: there is no sender that would send them again.
     package func keep(_ request: MadeRequest, in sink: any SpanSink) {
         do throws(SinkRefusal) {
-            try recordSpans(.made, spanCount: request.spanCount, badIDs: 0) { () throws(SinkRefusal) in
+            try recordSpans(.made, spanCount: request.spanCount, refused: PartialSuccess()) { () throws(SinkRefusal) in
                 try request.payload.withUnsafeBufferPointer { payload throws(SinkRefusal) in
                     try sink.append(UnsafeRawBufferPointer(payload), spanCount: request.spanCount, whenDurable: nil)
                 }
@@ -90,11 +94,13 @@ package final class ReceiverCounters: Sendable {
     ///
     /// - Throws: what `append` throws; the spans are counted as refused then.
     func recordSpans(
-        _ source: SpanSource, spanCount: Int, badIDs: Int, append: () throws(SinkRefusal) -> Void
+        _ source: SpanSource, spanCount: Int, refused: PartialSuccess, append: () throws(SinkRefusal) -> Void
     ) throws(SinkRefusal) {
         try values.withLock { values throws(SinkRefusal) in
-            values.received[source, default: 0] += UInt64(spanCount + badIDs)
-            if badIDs > 0 { values.refused[.badID, default: 0] += UInt64(badIDs) }
+            values.received[source, default: 0] += UInt64(spanCount + refused.refusedSpans)
+            if refused.badIDs > 0 { values.refused[.badID, default: 0] += UInt64(refused.badIDs) }
+            if refused.badValues > 0 { values.refused[.badValue, default: 0] += UInt64(refused.badValues) }
+            if refused.warning != nil { values.emptyRequests += 1 }
             do throws(SinkRefusal) {
                 try append()
                 values.accepted += UInt64(spanCount)

@@ -106,10 +106,10 @@ struct TraceIntake: Sendable {
     private func read(
         _ body: UnsafeRawBufferPointer, _ tools: inout Scratch.Tools, _ source: SpanSource, _ eventLoop: any EventLoop
     ) -> Reply {
-        guard source.encoding == .json else { return scan(body, &tools.scanner, source, eventLoop) }
+        guard source.encoding == .json else { return scan(body, JSONRemarks(), &tools.scanner, source, eventLoop) }
         do throws(MalformedJSON) {
-            return try tools.converter.convert(body, limit: maxBodyBytes) {
-                scan($0, &tools.scanner, source, eventLoop)
+            return try tools.converter.convertWithRemarks(body, limit: maxBodyBytes) {
+                scan($0, $1, &tools.scanner, source, eventLoop)
             }
         } catch {
             if error.reason == .tooLarge { return .now(.refused(refusal(.tooLarge, "\(error) (otlp.max-body)"))) }
@@ -118,7 +118,8 @@ struct TraceIntake: Sendable {
     }
 
     private func scan(
-        _ body: UnsafeRawBufferPointer, _ scanner: inout SpanScanner, _ source: SpanSource, _ eventLoop: any EventLoop
+        _ body: UnsafeRawBufferPointer, _ remarks: JSONRemarks, _ scanner: inout SpanScanner, _ source: SpanSource,
+        _ eventLoop: any EventLoop
     ) -> Reply {
         do throws(MalformedRequest) {
             try scanner.scan(body)
@@ -130,10 +131,23 @@ struct TraceIntake: Sendable {
         }
         // In place: the array is the scanner's, and is shared from here on.
         if let relinker, !scanner.taskSpans.isEmpty { relinker.source.look(for: &scanner.taskSpans, in: body) }
+        var partial = PartialSuccess(
+            badIDs: scanner.refused.count - remarks.badSpans, badValues: remarks.badSpans,
+            firstProblem: remarks.firstProblem?.description ?? "")
+        if scanner.spanCount == 0 { partial.warning = Self.emptiness(of: body, remarks) }
         let scanned = ScannedRequest(
             spanCount: scanner.spanCount - scanner.refused.count, taskSpans: scanner.taskSpans,
-            refused: scanner.refused, source: source)
+            refused: scanner.refused, partial: partial, source: source)
         return askRedis(for: scanned, body, eventLoop) ?? rewrite(scanned, body, eventLoop)
+    }
+
+    /// Why a body without spans may not be what its sender meant; nil for one that says nothing at all.
+    private static func emptiness(of body: UnsafeRawBufferPointer, _ remarks: JSONRemarks) -> String? {
+        let place = "spans stand in resourceSpans[].scopeSpans[].spans[]"
+        if let key = remarks.unknownKey {
+            return "no span could be read: \(place), and this body has \"\(key)\" instead"
+        }
+        return body.isEmpty ? nil : "no span could be read in this body: \(place)"
     }
 
     /// What the scanner found in a request.
@@ -142,6 +156,7 @@ struct TraceIntake: Sendable {
         let spanCount: Int
         var taskSpans: [TaskSpan]
         let refused: [Range<Int>]
+        let partial: PartialSuccess
         let source: SpanSource
     }
 
@@ -205,8 +220,7 @@ struct TraceIntake: Sendable {
         _ payload: UnsafeRawBufferPointer, of scanned: ScannedRequest, _ body: UnsafeRawBufferPointer,
         _ findings: TraceRelinker.Findings?, _ eventLoop: any EventLoop
     ) -> Reply {
-        let badIDs = scanned.refused.count
-        let outcome = TraceOutcome.accepted(refusedSpans: badIDs)
+        let outcome = TraceOutcome.accepted(scanned.partial)
         let hasSpans = scanned.spanCount > 0
         let promise =
             hasSpans && sink.acknowledgesAfterSync ? eventLoop.makePromise(of: TraceOutcome.self) : nil
@@ -216,7 +230,7 @@ struct TraceIntake: Sendable {
             whenDurable = { promise.succeed($0 ? outcome : .refused(failed)) }
         }
         do throws(SinkRefusal) {
-            try counters.recordSpans(scanned.source, spanCount: scanned.spanCount, badIDs: badIDs) {
+            try counters.recordSpans(scanned.source, spanCount: scanned.spanCount, refused: scanned.partial) {
                 () throws(SinkRefusal) in
                 if hasSpans { try sink.append(payload, spanCount: scanned.spanCount, whenDurable: whenDurable) }
             }

@@ -1,3 +1,4 @@
+import HTTPService
 import NIOHTTP1
 import OTLP
 
@@ -82,6 +83,19 @@ extension TraceRefusal.Reason {
     }
 }
 
+// MARK: What the log is told
+
+extension TraceRefusal {
+    /// Under the name that it is counted by.
+    var told: HTTPRefusal {
+        switch reason {
+        case .full: HTTPRefusal(RefusalReason.spoolFull.rawValue, message)
+        case .unavailable: HTTPRefusal(RefusalReason.unavailable.rawValue, message)
+        default: HTTPRefusal(reason.badRequest?.rawValue ?? "refused", message)
+        }
+    }
+}
+
 // MARK: What senders are told
 
 extension TraceRefusal {
@@ -95,7 +109,7 @@ extension TraceRefusal {
             case .spoolFull: .full
             case .tooLarge: .tooLarge
             case .unavailable: .unavailable
-            case .badID: .malformed
+            case .badID, .badValue: .malformed
             }
         self.init(reason, refusal.message)
     }

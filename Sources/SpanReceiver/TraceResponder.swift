@@ -73,14 +73,15 @@ final class TraceResponder: HTTPResponder {
 
     fileprivate func answer(_ outcome: TraceOutcome, in encoding: SpanSource.Encoding) -> HTTPResponse {
         switch outcome {
-        case .accepted(let refused):
-            let reason = TraceOutcome.reasonForBadIDs(refused)
+        case .accepted(let partial):
             let body =
                 switch encoding {
-                case .protobuf: OTLPResponse.success(refused: refused, reason: reason)
-                case .json: OTLPJSONResponse.success(refused: refused, reason: reason)
+                case .protobuf: OTLPResponse.success(refused: partial.refusedSpans, remark: partial.message)
+                case .json: OTLPJSONResponse.success(refused: partial.refusedSpans, remark: partial.message)
                 }
-            return HTTPResponse(.ok, contentType: encoding.mediaType, body: body)
+            var response = HTTPResponse(.ok, contentType: encoding.mediaType, body: body)
+            response.refusal = partial.told
+            return response
         case .refused(let refusal):
             let body =
                 switch encoding {
@@ -91,6 +92,7 @@ final class TraceResponder: HTTPResponder {
             if let seconds = refusal.reason.retryAfterSeconds {
                 response.headers.add(name: "Retry-After", value: String(seconds))
             }
+            response.refusal = refusal.told
             return response
         }
     }

@@ -64,7 +64,8 @@ struct PipelineMetricsTests {
 
     private func record(_ source: SpanSource, _ spans: Int, badIDs: Int = 0, refusal: RefusalReason? = nil) {
         do throws(SinkRefusal) {
-            try counters.recordSpans(source, spanCount: spans, badIDs: badIDs) { () throws(SinkRefusal) in
+            try counters.recordSpans(source, spanCount: spans, refused: PartialSuccess(badIDs: badIDs)) {
+                () throws(SinkRefusal) in
                 if let refusal { throw SinkRefusal(refusal, "") }
             }
         } catch {
@@ -87,7 +88,7 @@ struct PipelineMetricsTests {
         #expect(lines("received_spans") == received, "no spans are made")
         #expect(lines("received_spans", makesSpans: true) == received + [made])
         #expect(lines("accepted_spans") == ["accepted_spans_total 67"])
-        let refused = [("bad_id", 4), ("spool_full", 8), ("too_large", 16), ("unavailable", 32)]
+        let refused = [("bad_id", 4), ("bad_value", 0), ("spool_full", 8), ("too_large", 16), ("unavailable", 32)]
         #expect(lines("refused_spans") == refused.map { "refused_spans_total{reason=\"\($0.0)\"} \($0.1)" })
     }
 

@@ -10,11 +10,11 @@ func converted(_ json: String) throws -> [UInt8] {
     try converted(Array(json.utf8))
 }
 
-/// How a JSON body is refused; nil where it isn't.
+/// How a JSON body is refused, or a span of it; nil where none is.
 func refused(_ json: [UInt8]) -> MalformedJSON? {
+    var converter = JSONRequestConverter()
     do {
-        _ = try converted(json)
-        return nil
+        return try json.withUnsafeBytes { try converter.convertWithRemarks($0) { $1.firstProblem } }
     } catch {
         return error as? MalformedJSON
     }

@@ -100,7 +100,7 @@ struct GRPCTraceResponderTests {
         let stage = ReceiverStage()
         let body = GRPCMessage.framed(request(spanIDs: [goodSpan, []]))
         let answer = try #require(stage.answer(ReceiverStage.call(), body))
-        let message = OTLPResponse.success(refused: 1, reason: TraceOutcome.reasonForBadIDs(1))
+        let message = OTLPResponse.success(refused: 1, reason: PartialSuccess.reasonForBadIDs(1))
         #expect(answer.status == .ok && answer.bytes == GRPCMessage.framed(message))
         #expect(answer.headers == ["Content-Type": "application/grpc"] && answer.trailers == ["grpc-status": "0"])
         #expect(stage.sink.spanCount == 1 && stage.books?.received == [.grpcProtobuf: 2])

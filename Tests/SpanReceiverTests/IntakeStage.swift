@@ -206,7 +206,7 @@ final class Outcome: Sendable {
 
     /// Spans that were refused for their ids, where the others were accepted.
     var badIDs: Int? {
-        if case .accepted(let count)? = value.withLock({ $0 }) { count } else { nil }
+        if case .accepted(let partial)? = value.withLock({ $0 }) { partial.badIDs } else { nil }
     }
 
     var refusal: TraceRefusal? {

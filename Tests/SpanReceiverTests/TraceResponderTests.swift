@@ -168,7 +168,7 @@ struct TraceAnswerTests {
         let stage = ReceiverStage()
         let answer = try #require(stage.answer(ReceiverStage.head(), request(spanIDs: [goodSpan, [1], []])))
         #expect(answer.status == .ok)
-        #expect(answer.bytes == OTLPResponse.success(refused: 2, reason: TraceOutcome.reasonForBadIDs(2)))
+        #expect(answer.bytes == OTLPResponse.success(refused: 2, reason: PartialSuccess.reasonForBadIDs(2)))
         #expect(stage.sink.spanCount == 1)
         #expect(stage.books?.refused == [.badID: 2] && stage.books?.accepted == 1)
 

@@ -47,7 +47,7 @@ package final class TaskLookup: Sendable {
         var isUp = true
         var limits = LookupLimits()
         var outcomes: [Outcome: UInt64] = [:]
-        var lastProblem: String?
+        var problems = CauseLog()
     }
 
     private let target: RedisTarget
@@ -157,7 +157,11 @@ package final class TaskLookup: Sendable {
         do throws(RedisError) {
             try thread.client.prepare(deadline: deadline)
             thread.prepared = clock.monotonic()
-            state.withLock { $0.isUp = true }
+            let now = clock.monotonic()
+            state.withLock { state in
+                if !state.isUp { _ = state.problems.recordEnd(at: now) }
+                state.isUp = true
+            }
         } catch {
             report(error)
             recordDown(&thread.backoff)
@@ -171,11 +175,11 @@ package final class TaskLookup: Sendable {
 
     /// Logs once per cause: while Redis is unavailable the monitor says so already.
     private func report(_ error: RedisError) {
-        let isNews = state.withLock { state in
-            defer { state.lastProblem = error.message }
-            return state.lastProblem != error.message
-        }
-        if isNews { logger.info("tasks named by spans can't be looked up", metadata: ["error": "\(error.message)"]) }
+        let now = clock.monotonic()
+        guard let (text, more) = state.withLock({ $0.problems.take(error.message, at: now) }) else { return }
+        logger.info(
+            "tasks named by spans can't be looked up",
+            metadata: ["error": "\(text)", "more_since_last_line": "\(more)"])
     }
 
     private func answer(_ request: Request, _ thread: inout ThreadState) {

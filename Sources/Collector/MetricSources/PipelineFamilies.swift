@@ -18,13 +18,19 @@ struct PipelineFamilies: Sendable {
         "asynq_collector_refused_spans_total", .counter, labels: ["reason"],
         """
         Spans that were not accepted, by reason; spool_full: the backend is too slow or down, and senders have to \
-        wait; bad_id: a sender makes ids that no backend takes.
+        wait; bad_id, bad_value: a sender makes ids or numbers that no backend takes.
         """)
     let refusedRequestsTotal = FamilyDeclaration(
         "asynq_collector_refused_requests_total", .counter, labels: ["reason"],
         """
         Requests that were refused before their spans were counted, by reason: a client has no token, speaks \
         another protocol, sends too much at a time, or does not read its answers.
+        """)
+    let emptyRequestsTotal = FamilyDeclaration(
+        "asynq_collector_empty_requests_total", .counter,
+        """
+        Requests with bytes in which no span could be read: logs, metrics, an old or foreign form of spans; the log \
+        and the answer name it.
         """)
     let duplicateSpansTotal = FamilyDeclaration(
         "asynq_collector_duplicate_spans_total", .counter,

@@ -70,11 +70,13 @@ final class PipelineMetrics: MetricSource {
         bad.add(limits.map(\.slowRequests).reduce(0, +), LabelSet(["reason": "slow"]))
         bad.add(limits.map(\.protocolErrors).reduce(0, +), LabelSet(["reason": "protocol"]))
         bad.add(limits.map(\.unreadAnswers).reduce(0, +), LabelSet(["reason": "unread"]))
+        var empty = MetricFamily(Self.families.emptyRequestsTotal)
+        empty.add(values.emptyRequests)
         var duplicates = MetricFamily(Self.families.duplicateSpansTotal)
         duplicates.add(aggregator.duplicates)
         var connections = MetricFamily(Self.families.refusedConnectionsTotal)
         connections.add(limits.map(\.refusedConnections).reduce(0, +))
-        return [received, accepted, refused, bad, connections, duplicates]
+        return [received, accepted, refused, bad, empty, connections, duplicates]
     }
 
     private func spoolFamilies(_ statistics: SpoolStatistics) -> [MetricFamily] {

@@ -10,12 +10,14 @@ import Text
 /// (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding):
 ///
 /// - **Keys** in lowerCamelCase or as in the proto files. Any other key is skipped with its value, which must be JSON.
-/// - **`null`**: the field is absent. Not allowed within arrays.
+/// - **`null`**: the field is absent. Within arrays it is a value out of range.
 /// - **Trace and span ids** in hex, upper or lower case. Anything else becomes an id of one byte, so that the span
 ///   scanner refuses the span by count and the rest goes on. `""` is an absent id.
-/// - **Integers**: a number or a string that holds one. `1.0` and `1e3` are whole. Out of range is an error.
+/// - **Integers**: a number or a string that holds one. `1.0` and `1e3` are whole.
+/// - **A value out of range** (of an integer or a double, or a `null` in an array) costs the span that it stands in: an empty
+///   span takes its place, which the scanner refuses by count. In a resource or scope it costs the spans of that.
 /// - **Enums** are numbers. Names are tolerated; an unknown name is absent, as for every parser that skips unknown fields.
-/// - **Doubles**: a number, a string that holds one, `"NaN"`, `"Infinity"`, `"-Infinity"`. An overflow is an error.
+/// - **Doubles**: a number, a string that holds one, `"NaN"`, `"Infinity"`, `"-Infinity"`.
 /// - **`bytesValue`**: base64, standard or url-safe, with padding or without.
 /// - **A key that comes twice** is what a field that comes twice is in protobuf: of scalars the last one counts, messages
 ///   are merged, arrays joined.
@@ -37,6 +39,10 @@ package struct JSONRequestConverter: ~Copyable {
     private var decoded = GrowingBytes()
     /// Arrays and lists within one another, as `SpanScanner` counts them.
     private var valueDepth = 0
+    private var remarks = JSONRemarks()
+    private var firstProblem: JSONError?
+    /// The resource or scope of the spans that are read is refused, and all of them with it.
+    private var refusesSpans = false
 
     package init() {}
 
@@ -44,6 +50,16 @@ package struct JSONRequestConverter: ~Copyable {
     package mutating func convert<Result>(
         _ body: UnsafeRawBufferPointer, limit: Int = .max, _ use: (UnsafeRawBufferPointer) -> Result
     ) throws(MalformedJSON) -> Result {
+        try convertWithRemarks(body, limit: limit) { request, _ in use(request) }
+    }
+
+    /// The same, with what was found beside it.
+    package mutating func convertWithRemarks<Result>(
+        _ body: UnsafeRawBufferPointer, limit: Int = .max, _ use: (UnsafeRawBufferPointer, JSONRemarks) -> Result
+    ) throws(MalformedJSON) -> Result {
+        remarks = JSONRemarks()
+        firstProblem = nil
+        refusesSpans = false
         output.reset(keepingAtMost: Self.maxKeptBytes)
         lengths.reset()
         decoded.reset(keepingAtMost: Self.maxKeptBytes)
@@ -57,7 +73,8 @@ package struct JSONRequestConverter: ~Copyable {
         } catch {
             throw MalformedJSON(error, in: body)
         }
-        return use(output.bytes)
+        remarks.firstProblem = firstProblem.map { MalformedJSON($0, in: body) }
+        return use(output.bytes, remarks)
     }
 
     private mutating func request() throws(JSONError) {
@@ -78,6 +95,7 @@ package struct JSONRequestConverter: ~Copyable {
         repeat {
             let key = try text.key()
             guard let field = schema.find(key, in: type) else {
+                recordUnknown(key, in: type)
                 try text.skipValue()
                 continue
             }
@@ -102,14 +120,70 @@ package struct JSONRequestConverter: ~Copyable {
         case .base64: try base64(field.tag)
         case .spanKind: try enumeration(field.tag, Self.spanKinds)
         case .statusCode: try enumeration(field.tag, Self.statusCodes)
-        case .message(let type): try message(field.tag, type)
+        case .message(let type):
+            if refusesSpans && (type == .resource || type == .scope) { return try text.skipValue() }
+            try message(field.tag, type)
         case .messages(let type):
             guard try text.openArray() else { return }
-            repeat { try message(field.tag, type) } while try text.hasNextElement()
+            repeat { try element(field.tag, type) } while try text.hasNextElement()
         case .strings:
             guard try text.openArray() else { return }
             repeat { data(field.tag, try text.string()) } while try text.hasNextElement()
         }
+    }
+
+    private mutating func recordUnknown(_ key: UnsafeRawBufferPointer, in type: MessageType) {
+        guard remarks.unknownKey == nil, type == .request || type == .resourceSpans || type == .scopeSpans else {
+            return
+        }
+        remarks.unknownKey = String(decoding: key.prefix(JSONRemarks.maxKeyBytes), as: UTF8.self)
+    }
+
+    // MARK: Values out of range
+
+    /// A message in a list. What holds spans is read once more where a value in it is out of range, to refuse them by count.
+    private mutating func element(_ tag: UInt64, _ type: MessageType) throws(JSONError) {
+        guard type == .span || type == .scopeSpans || type == .resourceSpans else { return try message(tag, type) }
+        if refusesSpans && type == .span { return try refuseSpan(tag) }
+        let (start, written, badSpans) = (text.mark, lengths.mark(in: output), remarks.badSpans)
+        do throws(JSONError) {
+            try message(tag, type)
+        } catch {
+            guard !refusesSpans, isOutOfRange(error) else { throw error }
+            if firstProblem == nil { firstProblem = error }
+            text.rewind(to: start)
+            lengths.clear(written, in: &output)
+            valueDepth = 0
+            remarks.badSpans = badSpans
+            if type == .span { return try refuseSpan(tag) }
+            // Holds no span.
+            if try text.takeNull() { return }
+            refusesSpans = true
+            defer { refusesSpans = false }
+            try message(tag, type)
+        }
+    }
+
+    /// Whether the text is JSON of the right form, and only a value in it is not one that its field can have.
+    private func isOutOfRange(_ error: JSONError) -> Bool {
+        switch error.reason {
+        case .badInteger, .badDouble: true
+        case .expectedObject, .expectedString: text.isNull(at: error.offset)
+        default: false
+        }
+    }
+
+    /// Writes an empty span, which has no id and is refused for that.
+    private mutating func refuseSpan(_ tag: UInt64) throws(JSONError) {
+        let start = text.position
+        let byte = try text.peek()
+        guard byte == UInt8(ascii: "{") || byte == UInt8(ascii: "n") else {
+            throw JSONError(.expectedObject, at: start)
+        }
+        try text.skipValue()
+        output.append(varint: tag)
+        lengths.close(lengths.open(in: &output), in: &output)
+        remarks.badSpans += 1
     }
 
     private mutating func message(_ tag: UInt64, _ type: MessageType) throws(JSONError) {

@@ -4,9 +4,14 @@ import Text
 package enum OTLPJSONResponse {
     /// ExportTraceServiceResponse: `partialSuccess` only when spans were refused; 64-bit integers are strings.
     package static func success(refused: Int, reason: String) -> [UInt8] {
-        if refused == 0 { return Array("{}".utf8) }
-        return Array(
-            #"{"partialSuccess":{"rejectedSpans":"\#(refused)","errorMessage":\#(JSONString.quoted(reason))}}"#.utf8)
+        success(refused: refused, remark: refused == 0 ? nil : reason)
+    }
+
+    /// - Parameter remark: why spans were refused, or a warning where none was.
+    package static func success(refused: Int, remark: String?) -> [UInt8] {
+        guard let remark else { return Array("{}".utf8) }
+        let number = refused > 0 ? #""rejectedSpans":"\#(refused)","# : ""
+        return Array(#"{"partialSuccess":{\#(number)"errorMessage":\#(JSONString.quoted(remark))}}"#.utf8)
     }
 
     /// google.rpc.Status.

@@ -57,6 +57,12 @@ struct MessageLengths {
         }
     }
 
+    /// Where the next message would begin with its tag, for `clear` to take all of it back.
+    @inline(__always)
+    func mark(in output: borrowing GrowingBytes) -> Mark {
+        Mark(position: output.count - 1, gaps: gaps.count, widening: widening)
+    }
+
     /// Removes what an open message has got so far.
     @inline(__always)
     mutating func clear(_ mark: Mark, in output: inout GrowingBytes) {
