@@ -1,25 +1,43 @@
 package import Model
 
-/// How a queue's pending tasks come and go, over the last five minutes.
+/// How a queue's pending tasks come and go: over the last minute, which tells where it is going, and over five, which tell whether that
+/// is more than a burst.
 package struct Backlog: Sendable, Equatable {
-    package static let window = Duration.seconds(5 * 60)
+    private static let recent = Duration.seconds(60)
+    private static let window = Duration.seconds(5 * 60)
+    /// Fewer tasks come and go by chance.
+    private static let leastGrowing: Int64 = 10
 
-    /// Tasks per second by which the backlog grows; negative while it shrinks.
+    /// Tasks per second by which the backlog grew in the last minute; negative while it shrinks.
     package let growthPerSecond: Double
+    /// Tasks by which it grew in the last five minutes.
+    let growth: Double
     package let pending: Int64
 
     /// nil where the queue has not been observed for so long, or its size is not known.
     package init?(of queue: QueueName, _ history: QueueHistory) {
         guard let last = history.last, let now = history.value(.pending, of: queue, at: last),
-            let earlier = history.earliest(.pending, of: queue, within: Self.window), earlier.seconds > 0
+            let earliest = history.earliest(.pending, of: queue, within: Self.window), earliest.seconds > 0
         else { return nil }
-        growthPerSecond = (now - earlier.value) / earlier.seconds
+        let minute = history.earliest(.pending, of: queue, within: Self.recent)
+        // Where a point of the history is longer than a minute, the longer window has to do.
+        let start = minute.flatMap { $0.seconds > 0 ? $0 : nil } ?? earliest
+        growthPerSecond = (now - start.value) / start.seconds
+        growth = now - earliest.value
         pending = Int64(now)
     }
 
-    /// Seconds until the backlog is empty at this rate; nil while it does not shrink.
-    package var drainSeconds: Double? {
-        if pending == 0 { return 0 }
-        return growthPerSecond < 0 ? Double(pending) / -growthPerSecond : nil
+    /// What becomes of a backlog at the rate of the last minute.
+    package enum Outlook: Sendable, Equatable {
+        case drains(seconds: Double)
+        case grows
+        /// It neither shrinks nor clearly grows.
+        case steady
+    }
+
+    package var outlook: Outlook {
+        if pending == 0 { return .drains(seconds: 0) }
+        if growthPerSecond < 0 { return .drains(seconds: Double(pending) / -growthPerSecond) }
+        return growthPerSecond > 0 && pending >= Self.leastGrowing ? .grows : .steady
     }
 }

@@ -74,10 +74,9 @@ struct QueueView {
 
     private func judgeGrowth(_ findings: inout Findings) {
         guard let backlog = Backlog(of: queue.name, history), let workers else { return }
-        let growth = backlog.growthPerSecond * Backlog.window.inSeconds
         let holds =
-            backlog.pending > Thresholds.leastBacklog && growth > Thresholds.growth * Double(backlog.pending)
-            && !isPaused && workers.consumers > 0
+            backlog.pending > Thresholds.leastBacklog && backlog.growth > Thresholds.growth * Double(backlog.pending)
+            && backlog.outlook == .grows && !isPaused && workers.consumers > 0
         findings.judge(.backlogGrowing, of: queue.name, holds: holds) { _ in
             "\(name): the backlog of \(humanCount(backlog.pending, "task")) grows by "
                 + "\(humanRate(backlog.growthPerSecond)), \(humanCount(workers.busy)) of "

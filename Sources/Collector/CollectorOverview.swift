@@ -11,6 +11,9 @@ package import Web
 
 /// What the status page and its documents are made of.
 extension Collector {
+    /// Spans that wait no longer than this are on their way to the trace backend.
+    private static let leastBacklogSeconds = 30.0
+
     package var overviewContent: OverviewContent {
         let state = watch.current
         let now = (wall: clock.wall(), monotonic: clock.monotonic())
@@ -29,11 +32,11 @@ extension Collector {
         if let books = Books.read(counters, tempo?.spool) {
             content.spans = books.totals(duplicates: aggregator.duplicates)
             content.spool = books.spooled.map { spooled in
-                SpoolState(
-                    bytes: spooled.bytes, capacityBytes: spooled.capacityBytes,
-                    oldestAgeSeconds: spooled.oldestAge.map { max(0, $0.inSeconds) }
-                        ?? 0,
-                    fullInSeconds: state.spoolFullInSeconds)
+                let age = spooled.oldestAge.map { max(0, $0.inSeconds) } ?? 0
+                // Where nothing waits, what grows is a segment of frames that are sent already; it is removed once it is full.
+                return SpoolState(
+                    bytes: spooled.bytes, capacityBytes: spooled.capacityBytes, oldestAgeSeconds: age,
+                    fullInSeconds: age > Self.leastBacklogSeconds ? state.spoolFullInSeconds : nil)
             }
         }
         content.memory = [

@@ -127,8 +127,11 @@ struct PlainPage {
         for field in [HistoryField.enqueued, .completed, .failed] {
             cells.append(content.history.rate(field, of: row.name).map(humanRate) ?? "–")
         }
-        let backlog = Backlog(of: row.name, content.history)
-        cells.append(backlog.map { $0.drainSeconds.map(humanSpan) ?? "never" } ?? "–")
+        switch Backlog(of: row.name, content.history)?.outlook {
+        case .drains(let seconds): cells.append(humanSpan(seconds))
+        case .grows: cells.append("never")
+        case .steady, nil: cells.append("–")
+        }
         cells.append(members.workers(row)?.consumers.description ?? "–")
         return cells
     }

@@ -37,9 +37,14 @@ struct QueueMembers {
         writer.add("enqueued_per_second", rounded: history.rate(.enqueued, of: row.name))
         writer.add("completed_per_second", rounded: history.rate(.completed, of: row.name))
         writer.add("failed_per_second", rounded: history.rate(.failed, of: row.name))
-        let backlog = Backlog(of: row.name, history)
-        writer.add("drain_seconds", rounded: backlog?.drainSeconds)
-        writer.add("drains", backlog.map { $0.drainSeconds == nil ? "no" : "yes" } ?? "unknown")
+        let (drains, seconds): (String, Double?) =
+            switch Backlog(of: row.name, history)?.outlook {
+            case .drains(let seconds): ("yes", seconds)
+            case .grows: ("no", nil)
+            case .steady, nil: ("unknown", nil)
+            }
+        writer.add("drain_seconds", rounded: seconds)
+        writer.add("drains", drains)
         let workers = workers(row)
         writer.add("consumers", workers?.consumers)
         writer.add("concurrency", workers?.concurrency)

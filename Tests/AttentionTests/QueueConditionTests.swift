@@ -129,6 +129,22 @@ struct QueueConditionTests {
         #expect(shrinking.only(.backlogGrowing) == nil)
     }
 
+    @Test("A burst that has begun to drain is told as draining, though there are more than five minutes ago")
+    mutating func burst() throws {
+        let troubles = scene.run(seconds: 240) { snapshot, seconds in
+            // 600 at once after two minutes, then 2 a second are done.
+            snapshot.add("reports") { $0.size[.pending] = seconds < 120 ? 0 : 840 - 2 * Int64(seconds) }
+            snapshot.serve(busy: 3, concurrency: 3)
+        }
+        #expect(troubles.only(.backlogGrowing) == nil)
+        let backlog = try #require(Backlog(of: QueueName("reports"), scene.history))
+        guard case .drains(let left) = backlog.outlook else {
+            Issue.record("expected a drain, got \(backlog.outlook)")
+            return
+        }
+        #expect(abs(left - Double(backlog.pending) / 2) < 5)
+    }
+
     @Test("Dead letters tell how many, and of what most died; a quarter of an hour later they are over")
     mutating func deadLetters() {
         scene.run(seconds: 60) { snapshot, _ in snapshot.add("emails") }

@@ -147,7 +147,7 @@ function main(view, names) {
   } else content = overviewView({ attention, queues, state });
   return h('main', { key: 'main', id: 'main', tabindex: -1, class: isLost() ? 'lost' : '' },
     isLost() && overview && notice('critical', 'Connection lost',
-      `Shown is what was known at ${clock(Date.now() - sinceAnswer())}. Next try in a few seconds.`),
+      `This is the state of ${clock(Date.now() - sinceAnswer())}. Next try in a few seconds.`),
     !overview && feed.failure && notice('critical', 'The collector does not answer', feed.failure),
     traceID == null && view !== 'queue' && h('h1', { key: 'title', class: 'hidden' }, VIEWS[view]),
     overview && traceID == null && redisNotice(state), content);

@@ -51,8 +51,8 @@ export function waitTable(waits, links, now, withQueue = true) {
 export function errorsView({ document, now }) {
   const links = document.links;
   return h('div', { key: 'errors', class: 'stack' },
-    panel('Errors', { note: `${plural(document.errors.length, 'kind')}, numbers and ids made alike` },
-      errorList(document.errors, links, now, 'No attempt has failed since the collector started.')),
+    panel('Errors', { note: `${plural(document.errors.length, 'group')}; numbers and ids are left out` },
+      errorList(document.errors, links, now, 'No error is known of the last hour. Errors come from spans and dead letters.')),
     panel('Dead letters', { note: 'newest first' }, letterTable(document.dead_letters, links, now)),
     panel('Slowest waits', { note: 'last 15 minutes' }, waitTable(document.slowest_waits, links, now)));
 }

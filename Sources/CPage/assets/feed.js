@@ -58,7 +58,7 @@ export class Feed {
     try {
       const headers = this.etag.value && this.etag.address === address ? { 'If-None-Match': this.etag.value } : {};
       const answer = await fetch(new URL(address, ROOT), { headers, cache: 'no-store', signal: request.signal });
-      if (answer.status !== 304 && answer.status !== 404
+      if (answer.status !== 304 && ![400, 404].includes(answer.status)
         && !answer.ok) throw new Error(`the collector answers ${answer.status}`);
       const document = answer.ok ? await answer.json() : null;
       if (this.current !== request) return;
@@ -66,7 +66,7 @@ export class Feed {
         this.etag = { address, value: answer.headers.get('ETag') };
         this.receive(document);
       }
-      Object.assign(this, { answeredAt: performance.now(), failure: null, isMissing: answer.status === 404, failures: 0 });
+      Object.assign(this, { answeredAt: performance.now(), failure: null, isMissing: [400, 404].includes(answer.status), failures: 0 });
     } catch (error) {
       if (this.current !== request) return;
       this.failures += 1;

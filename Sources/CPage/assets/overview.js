@@ -32,7 +32,7 @@ export function redisNotice({ document, now }) {
   if (state === 'read' || state === 'off') return null;
   if (state === 'unread' && !error) return notice('info', 'Redis was not read yet.',
     `The first scrape takes place within ${duration(document.collector.interval_seconds)}.`);
-  const known = readAt ? `Shown is what was known at ${clock(Date.parse(readAt))}, ${age(elapsed(readAt, now))} ago.`
+  const known = readAt ? `This is the state of ${clock(Date.parse(readAt))}, ${age(elapsed(readAt, now))} ago.`
     : 'Nothing is known of its queues yet.';
   return notice('critical', `Redis is unavailable: ${error ?? 'it does not answer'}`, known);
 }
@@ -65,12 +65,12 @@ function noQueues(document) {
     return panel('Redis is not read', { className: 'hint' },
       h('p', null,
         'The setting redis.url is none: this collector receives spans only, and another one reads the queues. '
-        + 'What it does with spans is below ', link('#/spans', 'Spans'), '.'));
+        + 'What it does with them: ', link('#/spans', 'Spans'), '.'));
   }
   if (redis.state === 'unread') {
     return panel('Queues appear here once Redis has been read', { className: 'hint' },
-      h('p', null, 'Read is ', h('bdi', { class: 'code' }, collector.redis ?? 'no Redis'),
-        '. If that is not the one that your workers use, set redis.url.'));
+      h('p', null, 'This collector reads ', h('bdi', { class: 'code' }, collector.redis ?? 'no Redis'),
+        '. If your workers use another Redis, set redis.url.'));
   }
   return panel('No queues yet', { className: 'hint' },
     h('p', null, h('bdi', { class: 'code' }, collector.redis ?? ''),

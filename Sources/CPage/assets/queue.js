@@ -47,7 +47,7 @@ export class QueueView {
       h('div', { class: 'heading' }, h('a', { href: home, class: 'back' }, '← Queues'),
         h('h1', null, foreign(name, 'long')), queue?.paused && h('span', { class: 'badge' }, 'paused'),
         grafana && h('span', { class: 'end' }, outside(grafana, 'Open in Grafana'))),
-      isMissing && queue && h('p', { key: 'gone', class: 'empty panel' }, 'The queue is no longer there; shown is what was known last.'),
+      isMissing && queue && h('p', { key: 'gone', class: 'empty panel' }, 'The queue is no longer there. This is its last known state.'),
       queue ? this.content(queue, overview, now) : h('p', { class: 'empty panel' },
         isMissing ? 'There is no queue of this name. It may have been removed, or no task was ever enqueued to it.'
           : 'Loading…'));
@@ -70,8 +70,8 @@ export class QueueView {
     const links = overview.links;
     return h('div', { key: 'lists', class: 'columns' },
       h('div', { class: 'stack' },
-        panel('Errors', { note: 'alike ones as one' }, errorList(document.errors, links, now,
-          'No attempt has failed since the collector started.', false)),
+        panel('Errors', { note: 'grouped' }, errorList(document.errors, links, now,
+          'No error is known of the last hour. Errors come from spans and dead letters.', false)),
         panel('Dead letters', { note: 'newest first' }, letterTable(document.dead_letters, links, now, false)),
         panel('Slowest waits', { note: 'last 15 minutes' }, waitTable(document.slowest_waits, links, now, false))),
       h('div', { class: 'stack' },
@@ -131,7 +131,7 @@ function facts(queue) {
     queue.overdue_scheduled > 0 && fact('Scheduled, overdue', plural(queue.overdue_scheduled, 'task')),
     queue.overdue_retry > 0 && fact('Retry, overdue', plural(queue.overdue_retry, 'task')),
     queue.groups > 0 && fact('Groups', count(queue.groups)),
-    fact('Completed in all', count(queue.completed_total)),
+    fact('Completed, total', count(queue.completed_total)),
     fact('Failed in all', count(queue.failed_total)),
     queue.memory_usage_approx_bytes != null && fact('Memory in Redis', `about ${bytes(queue.memory_usage_approx_bytes)}`));
 }

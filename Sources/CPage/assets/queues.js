@@ -122,7 +122,7 @@ export class QueueTable {
         h('select', { id: 'sort', value: name, onchange: (event) => this.sortBy(event.target.value) },
           Object.entries(ORDERS).map(([id, order]) =>
             h('option', { key: id, value: id, selected: id === name }, order.title)))),
-      h('button', { class: 'turn', type: 'button', 'aria-label': `${down ? 'Largest' : 'Smallest'} first; turn round`,
+      h('button', { class: 'turn', type: 'button', 'aria-label': `${down ? 'Largest' : 'Smallest'} first; reverse the order`,
         onclick: () => this.sortBy(name, !down) }, down ? '↓' : '↑'),
       h('span', { class: 'shown', role: 'status' }, rows.length === all ? plural(all, 'queue')
         : `${count(rows.length)} of ${plural(all, 'queue')}`));

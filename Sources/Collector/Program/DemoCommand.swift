@@ -68,10 +68,10 @@ enum DemoCommand {
         do {
             let backend = settings.setting(\.tempo.endpoint).origin == .default ? try DemoTraceBackend() : nil
             defer { backend?.stop() }
-            if let backend {
-                defaults += traceDefaults(backend, tasksPerSecond: flags.tasksPerSecond)
-                settings = Settings(flags: invocation.flags, environment: environment, defaults: defaults)
-            }
+            // Traces are opened from memory, whatever backend gets them.
+            defaults.append(DefaultOverride(\.traces.recentMaxBytes, "16MiB"))
+            if let backend { defaults += traceDefaults(backend, tasksPerSecond: flags.tasksPerSecond) }
+            settings = Settings(flags: invocation.flags, environment: environment, defaults: defaults)
             guard let options = Program.options(settings, besides: problems) else { return ExitCode.usage }
             try run(options, flags, backend, view, directory: directory, redisSocket: redisSocket)
             return ExitCode.ok
@@ -87,8 +87,6 @@ enum DemoCommand {
         return [
             DefaultOverride(\.tempo.endpoint, backend.endpoint), DefaultOverride(\.tempo.retryMax, "4s"),
             DefaultOverride(\.spool.maxBytes, "\(spoolBytes)"),
-            // Its own backend keeps nothing: traces are opened from memory.
-            DefaultOverride(\.traces.recentMaxBytes, "16MiB"),
         ]
     }
 
