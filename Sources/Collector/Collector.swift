@@ -210,7 +210,7 @@ package final class Collector: Sendable {
     @Sendable private func reportSocketFile(_ event: SocketFileEvent) {
         switch event {
         case .reopened(let path):
-            logger.warning("the file of a unix socket was removed; it is there again", metadata: ["path": "\(path)"])
+            logger.warning("the socket file was removed; listening on a new one", metadata: ["path": "\(path)"])
         case .unreachable(let path, let problem):
             logger.error(
                 "the file of a unix socket was removed and can't be made again; no client can connect",

@@ -16,7 +16,7 @@ final class CurlTransfer {
     private let body: UnsafeMutableRawBufferPointer
     private let headers: UnsafeMutablePointer<curl_slist>?
     private let connectTo: UnsafeMutablePointer<curl_slist>?
-    private let endpoint: TraceEndpoint
+    let endpoint: TraceEndpoint
     private let proxy: ProxyRules.Proxy?
     private var resolve: UnsafeMutablePointer<curl_slist>?
     private let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
@@ -149,6 +149,10 @@ final class CurlTransfer {
         var sentBytes: curl_off_t = 0
         _ = collector_curl_get_offset(handle, CURLINFO_SIZE_UPLOAD_T, &sentBytes)
         let detail = String(cString: errorText)
+        // What libcurl calls a lack of memory after an answer has begun is a header line beyond its limit.
+        if result == CURLE_OUT_OF_MEMORY && number(CURLINFO_RESPONSE_CODE) > 0 {
+            return .oversizedHeader
+        }
         return TransferFailure(
             result, text: detail.isEmpty ? String(cString: curl_easy_strerror(result)) : detail,
             sentBytes: Int(sentBytes), connectStatus: number(CURLINFO_HTTP_CONNECTCODE), proxyVariable: proxy?.variable)

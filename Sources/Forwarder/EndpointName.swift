@@ -37,14 +37,18 @@ struct EndpointName {
     /// Takes over what an answer says of the name. Returns the address at which the same request is to be tried at once, where its
     /// look-up failed.
     ///
-    /// - Parameter ofLookUp: whether the request looked the name up.
-    mutating func recordAnswer(_ answer: ForwardAnswer, ofLookUp: Bool, at now: MonotonicTime) -> LastAddress? {
+    /// - Parameters:
+    ///   - endpoint: the one of the request; it may have changed since the last answer.
+    ///   - ofLookUp: whether the request looked the name up.
+    mutating func recordAnswer(
+        _ answer: ForwardAnswer, from endpoint: TraceEndpoint, ofLookUp: Bool, at now: MonotonicTime
+    ) -> LastAddress? {
         if let address = answer.lastAddress, !address.address.isEmpty {
             last = address
             if ofLookUp { lostAt = nil }
             return nil
         }
-        guard ofLookUp, answer.failure?.kind == .unresolved, let last else { return nil }
+        guard ofLookUp, answer.failure?.kind == .unresolved, let last, last.endpoint == endpoint else { return nil }
         lostAt = now
         return last
     }

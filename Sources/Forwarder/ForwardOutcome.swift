@@ -133,7 +133,7 @@ enum ForwardOutcome: Equatable {
         switch answer.status {
         case 401, 403: "check tempo.headers, and the user and password of tempo.endpoint"
         case 404, 405: "is the path of tempo.endpoint right? It is a base URL; /v1/traces is appended"
-        case 300..<400: "tempo.endpoint is somewhere else: write the address that the answer names"
+        case 300..<400: "the endpoint redirects: set tempo.endpoint to the address in the answer"
         case 407: "the proxy of \(answer.proxyVariable ?? "the environment") wants a user and password"
         default: "is tempo.endpoint the base URL of an OTLP/HTTP receiver?"
         }

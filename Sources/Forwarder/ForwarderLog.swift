@@ -100,7 +100,7 @@ struct ForwarderLog {
         if let advice {
             metadata["advice"] = "\(advice)"
             logger.error(
-                "the configuration does not fit the backend; spans wait in the spool", metadata: metadata)
+                "forwarding is misconfigured; spans wait in the spool", metadata: metadata)
         } else {
             logger.warning("forwarding failed, will retry", metadata: metadata)
         }

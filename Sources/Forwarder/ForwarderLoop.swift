@@ -146,7 +146,9 @@ struct ForwarderLoop: ~Copyable {
             owner.multi.remove(entry.transfer)
             let answer = entry.transfer.answer(result)
             let now = owner.clock.monotonic()
-            if let address = name.recordAnswer(answer, ofLookUp: !entry.transfer.hasAddress, at: now) {
+            if let address = name.recordAnswer(
+                answer, from: entry.transfer.endpoint, ofLookUp: !entry.transfer.hasAddress, at: now)
+            {
                 log.recordLostName(address.address, answer.failure?.text ?? "", at: now)
                 entry.transfer.connect(to: address)
                 if owner.multi.add(entry.transfer) {

@@ -21,6 +21,17 @@ struct TransferFailure: Equatable {
     let label: String
     let text: String
 
+    /// An answer with a header line of more than libcurl takes (100 KiB): no trace backend sends one.
+    static let oversizedHeader = TransferFailure(
+        kind: .misconfigured(advice: "is tempo.endpoint the base URL of an OTLP/HTTP receiver?"), label: "error",
+        text: "a header of the answer is longer than 100 KiB")
+
+    private init(kind: Kind, label: String, text: String) {
+        self.kind = kind
+        self.label = label
+        self.text = text
+    }
+
     /// - Parameters:
     ///   - result: how libcurl ended; no success.
     ///   - text: its words.
@@ -65,10 +76,14 @@ struct TransferFailure: Equatable {
                 + " or https:// where the port is for TLS"
         }
         if says("wrong version number", "packet length too long", "unknown protocol", "http request") {
-            return "tempo.endpoint is no TLS port: write http:// in place of https://"
+            return "tempo.endpoint is not a TLS port: write http:// in place of https://"
         }
         if says("alert certificate required", "peer did not return a certificate") {
             return "the server wants a client certificate: set tempo.tls.cert-file and tempo.tls.key-file"
+        }
+        if says("alert no application protocol") {
+            return
+                "tempo.endpoint does not speak HTTP/1.1 there: use the OTLP/HTTP port, usually 4318 (4317 is for gRPC)"
         }
         if says("alert certificate expired") { return "our certificate has expired: renew tempo.tls.cert-file" }
         if says(
@@ -91,7 +106,7 @@ struct TransferFailure: Equatable {
                 return "the server's certificate is for another name: check the host of tempo.endpoint, or set"
                     + " tempo.tls.server-name"
             }
-            return "the server's certificate is of an authority that is not trusted: set tempo.tls.ca-file"
+            return "the server's certificate is signed by an untrusted authority: set tempo.tls.ca-file"
         case CURLE_SSL_CACERT_BADFILE: return "tempo.tls.ca-file can't be read: check the file"
         case CURLE_SSL_CERTPROBLEM: return "tempo.tls.cert-file or tempo.tls.key-file can't be used: check the files"
         default: return nil

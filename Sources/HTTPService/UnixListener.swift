@@ -8,7 +8,7 @@ import Synchronization
 package enum SocketFileEvent: Sendable, Equatable {
     /// Something removed or replaced the file; clients could not connect. A new socket listens there.
     case reopened(path: String)
-    /// Nobody can connect, and no new socket can be made; tried again each second.
+    /// No client can connect, and no new socket can be made; tried again each second.
     case unreachable(path: String, problem: String)
 }
 
@@ -54,7 +54,11 @@ final class UnixListener: Sendable {
         bootstrap.withBoundSocket(descriptor).flatMapThrowing { channel in
             // NIO listens with a backlog of its own on a socket that is bound already. Clients of a unix socket get EAGAIN when it
             // is full.
-            if Glibc.listen(descriptor, backlog) != 0 { throw SystemError("listen") }
+            if Glibc.listen(descriptor, backlog) != 0 {
+                let error = SystemError("listen")
+                channel.close(promise: nil)
+                throw error
+            }
             return channel
         }
     }

@@ -13,8 +13,8 @@ package final class LinearPattern {
     }
 
     /// The automaton grows with each new situation that it meets. After this many bytes it is made anew, so that its memory has
-    /// a bound: about 2 KiB for each byte here.
-    private static let bytesBetweenRenewals = 16 << 10
+    /// a bound: up to about 7 KiB for each byte here.
+    private static let bytesBetweenRenewals = 2 << 10
 
     private let translated: String
     private let ignoresCase: Bool
@@ -78,8 +78,8 @@ enum PatternTranslation {
 
     /// The C library's own point leaves out the zero byte.
     static let anyByte = "([^a]|a)"
-    /// All counts in braces together; the automaton has that many copies of what they repeat.
-    private static let maxRepetitions = 10_000
+    /// All counts in braces multiplied: the automaton has that many copies of what they repeat, and a situation for each set of them.
+    private static let maxRepetitions = 32
 
     /// - Throws: `Invalid` for what a deterministic automaton can't do, and for what would be read otherwise than it was meant.
     static func translate(_ pattern: ArraySlice<Unicode.Scalar>) throws(Invalid) -> String {
@@ -126,7 +126,7 @@ enum PatternTranslation {
                 guard openGroups > 0 else { throw Invalid(reason: "Unmatched ) or \\)") }
                 openGroups -= 1
                 text += ")"
-            case "\0": throw Invalid(reason: "a zero byte")
+            case "\0": throw Invalid(reason: "a pattern can't hold a zero byte")
             // So that a quantifier behind it repeats all its bytes.
             case _ where !scalar.isASCII: text += "(\(scalar))"
             default: text.unicodeScalars.append(scalar)

@@ -67,7 +67,7 @@ struct ProblemTests {
         ("redis-memory-sampling", "60s"), ("otlp-socket", "none"), ("otlp-socket", "unix:///a/b"),
         ("otlp-socket-mode", "0777"),
         ("otlp-listen", "none"), ("otlp-listen", ":4318"), ("tempo-endpoint", "none"), ("tempo-endpoint", "https://h"),
-        ("tempo-headers", "A=B=C, D="), ("tempo-compression", "zstd"), ("tempo-compression", "none"),
+        ("tempo-headers", "A=B=C, D=E="), ("tempo-compression", "zstd"), ("tempo-compression", "none"),
         ("spool-max-bytes", "1MiB"), ("spool-max-age", "none"), ("spool-max-age", "1d"),
         ("spool-sync", "always"), ("spool-sync", "never"), ("spool-sync", "1s"), ("metrics-listen", "unix:///m.sock"),
         ("metrics-listen", "127.0.0.1:0"), ("metrics-wait-buckets", "0.1, 1 ,10"), ("wait-attributes", "a:s,b:c:ms"),

@@ -79,7 +79,7 @@ def error_line(collector) -> dict:
 
 @pytest.mark.parametrize("situation, scheme, advice", [
     ("the gRPC port", "http", "use the OTLP/HTTP port, usually 4318 (4317 is for gRPC)"),
-    ("TLS to a port without", "https", "tempo.endpoint is no TLS port: write http:// in place of https://"),
+    ("TLS to a port without", "https", "tempo.endpoint is not a TLS port: write http:// in place of https://"),
     ("a client certificate is wanted", "https", "the server wants a client certificate: set tempo.tls.cert-file"),
     ("an unknown authority", "https", "set tempo.tls.ca-file"),
     ("another name", "https", "the server's certificate is for another name"),

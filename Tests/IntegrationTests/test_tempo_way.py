@@ -127,7 +127,7 @@ def test_a_proxy_that_refuses_costs_no_span(start_collector, tls_tempo, proxy, c
     eventually("a second attempt", lambda: len(proxy.asked) >= 2)
     assert collector.count("spool_spans") == len(SPANS)
     assert collector.metrics().value("asynq_collector_tempo_up") == 0
-    assert ("does not fit the backend" in collector.stderr()) == (status < 500), "whom to blame"
+    assert ("forwarding is misconfigured" in collector.stderr()) == (status < 500), "whom to blame"
     if status == 407:
         assert "the proxy of https_proxy wants a user and password" in collector.stderr()
     proxy.refuses = None

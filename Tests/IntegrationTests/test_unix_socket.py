@@ -267,6 +267,6 @@ def test_a_socket_whose_file_is_removed_is_made_again(start_collector, replaceme
     eventually("a socket again", lambda: collector.socket.is_socket() and identity(collector.socket) != old)
     eventually("ready", lambda: collector.get("/-/ready").status == 200)
     assert post_traces(connection, GOOD).status == 200
-    eventually("a line in the log", lambda: "it is there again" in collector.stderr())
+    eventually("a line in the log", lambda: "listening on a new one" in collector.stderr())
     collector.stop()
     assert not collector.socket.exists()

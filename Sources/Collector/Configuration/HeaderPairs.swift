@@ -22,7 +22,7 @@ enum HeaderPairs {
             rest = rest[rest.index(after: equals)...].drop { $0 == " " }
             let isQuoted = rest.first == "\""
             let value = isQuoted ? try quoted(&rest) : unquoted(&rest)
-            if !isQuoted && !pairs.isEmpty && !value.isEmpty && value.allSatisfy({ $0 == "=" }) {
+            if !isQuoted && !pairs.isEmpty && value.allSatisfy({ $0 == "=" }) {
                 throw UnacceptableText(noPair)
             }
             pairs.append((name, value))

@@ -31,7 +31,7 @@ enum ValueKind: Sendable {
         case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .flag: "true or false"
         case .choice(let words): words.joined(separator: ", ")
-        case .regularExpression: "a regular expression as of grep -E"
+        case .regularExpression: "a regular expression as in grep -E"
         }
     }
 

@@ -125,7 +125,7 @@ struct ServiceNotifier: Sendable {
         do throws(SystemError) {
             try manager?.send(state)
         } catch {
-            logger.warning("the service manager can't be told", metadata: ["error": "\(error)"])
+            logger.warning("can't notify the service manager", metadata: ["error": "\(error)"])
         }
     }
 }

@@ -126,6 +126,9 @@ extension TaskAggregatorOptions {
 
 extension MetricsKeys {
     static let rules = [
+        SettingRule.refuse(\.metrics.username, is: "a user name holds no colon") { settings in
+            settings[\.metrics.username]?.contains(":") ?? false
+        },
         SettingRule.refuse(\.metrics.username, is: "needs metrics.password") { settings in
             settings[\.metrics.username] != nil && settings[\.metrics.password] == nil
         },
