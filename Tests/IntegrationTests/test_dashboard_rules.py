@@ -38,8 +38,11 @@ WELL = {
         "links": [{"url": "https://runbooks.example.com/asynq#AsynqDeadLetters"}],
     } for number, (kind, unit, expression) in enumerate((("timeseries", "suffix: tasks/s", "rate(asynq_queue_processed_total[1m])"),
                                      ("state-timeline", "none", "asynq_queue_paused"), ("heatmap", "short", "x_bucket"),
-                                     ("table", "none", "ALERTS")))],
+                                     ("table", "none", "ALERTS"), ("stat", "none", "asynq_redis_up"),
+                                     ("stat", "none", "asynq_collector_tempo_up")))],
 }
+for _stat in WELL["panels"][-2:]:
+    _stat["targets"][0]["instant"] = True
 
 
 def _panel(dashboard: dict, kind: str) -> dict:
@@ -66,7 +69,7 @@ FAULTS = {
     "a list": (dashboard_rules.poor_legends, lambda d: _panel(d, "timeseries")["options"]["legend"].update(displayMode="list")),
     "unsorted": (dashboard_rules.poor_legends, lambda d: _panel(d, "timeseries")["options"]["legend"].pop("sortBy")),
     "low": (dashboard_rules.poor_legends, lambda d: _panel(d, "timeseries")["gridPos"].update(h=8)),
-    "sixteen panels": (dashboard_rules.too_many_panels, lambda d: d["panels"].extend(d["panels"] * 3)),
+    "sixteen panels": (dashboard_rules.too_many_panels, lambda d: d["panels"].extend(d["panels"] * 2)),
     "a collapsed row": (dashboard_rules.too_many_panels, lambda d: d["panels"].append(_row(True))),
     "no 0": (dashboard_rules.floating_axes, lambda d: _defaults(d).pop("min")),
     "no top": (dashboard_rules.floating_axes, lambda d: _defaults(d)["custom"].pop("axisSoftMax")),
@@ -77,6 +80,8 @@ FAULTS = {
     "no data": (dashboard_rules.silent_panels, lambda d: _defaults(d).update(noValue="No data")),
     "two sentences": (dashboard_rules.long_descriptions, lambda d: _panel(d, "heatmap").update(description="It is. (Mend it.)")),
     "no sentence": (dashboard_rules.long_descriptions, lambda d: _panel(d, "heatmap").update(description="Mend it")),
+    "the last of the range": (dashboard_rules.old_numbers, lambda d: _panel(d, "stat")["targets"][0].pop("instant")),
+    "a made up zero": (dashboard_rules.old_numbers, lambda d: _panel(d, "stat")["targets"][0].update(expr="max(x) or vector(0)")),
     "a hole": (dashboard_rules.holes, lambda d: d["panels"].pop(1)),
     "a data source": (dashboard_rules.shown_data_sources, lambda d: d["templating"]["list"][0].update(hide=0)),
 }

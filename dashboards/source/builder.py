@@ -116,6 +116,8 @@ def stat(title: str, description: str, targets: list[dict], unit: str, *, width:
          thresholds: dict = PLAIN, mappings: list[dict] = [], decimals: int | None = None, text: bool = False,
          overrides: list[dict] = [], alerts: tuple[str, ...] = (), no_value: str = "no data") -> dict:
     """`text`: the name of the series is what is to be read."""
+    # The number of now: over a range, `lastNotNull` would show one that ended long ago.
+    targets = [target | {"instant": True, "range": False} if target.get("range") else target for target in targets]
     defaults = {"color": {"mode": "thresholds"}, "thresholds": thresholds, "mappings": mappings}
     defaults |= {} if decimals is None else {"decimals": decimals}
     several = len(targets) > 1
@@ -268,7 +270,7 @@ def trace_table(title: str, description: str, targets: list[dict], *, links: dic
     hidden = override("traceIdHidden", custom__hidden=True, custom__hideFrom={"viz": True, "legend": False, "tooltip": False})
     made = panel("table", title, description, targets, width=width, height=height, unit="short",
                  defaults={"custom": {"align": "auto", "filterable": False, "cellOptions": {"type": "auto"}, "inspect": False}},
-                 options={"cellHeight": "sm", "showHeader": True,
+                 options={"cellHeight": "sm", "showHeader": True, "sortBy": [{"displayName": "Start time", "desc": True}],
                           "footer": {"show": False, "reducer": ["sum"], "countRows": False, "fields": ""}},
                  overrides=[*(override(field, links=link(*to)) for field, to in links.items()), hidden,
                             *(override(name, custom__width=width_of) for name, width_of in (

@@ -5,6 +5,9 @@ from source.palette import CRITICAL, GOOD, INFO, WARNING
 
 # The collectors that were chosen; then the queues, then the task types.
 COLLECTORS = 'job=~"$job", instance=~"$instance"'
+# A zero only where it is known: without a collector there is no number, and none in green.
+NO_ALERTS = f"0 * max(asynq_collector_build_info{{{COLLECTORS}}})"
+ZERO = f"0 * max(asynq_redis_up{{{COLLECTORS}}})"
 QUEUES = COLLECTORS + ', queue=~"$queue"'
 TYPES = QUEUES + ', task_type=~"$task_type"'
 # Recording rules have aggregated the collectors away.

@@ -2,9 +2,10 @@
 
 from source.builder import (ALL_ALERTS, RUNBOOK, TASKS_PER_SECOND, dashboard, instant, lines, override, query, ranges, row, stat,
                             steps, table, timeline, values)
-from source.common import (AGES, ANY, COLLECTORS, FAILURES, FIRED, FIRING, MET, NONE_LEFT, OBJECTIVE_RATIO, QUEUES, RECORDED,
-                           WAIT, WAS_COLLECTOR, alert_strip, arriving, collector_variables, data_sources, failure_ratio,
-                           from_redis, oldest, processed, quantile, queue_variable, size, slow_share)
+from source.common import (AGES, ANY, COLLECTORS, FAILURES, FIRED, FIRING, MET, NONE_LEFT, NO_ALERTS,
+                           OBJECTIVE_RATIO, QUEUES, RECORDED, WAIT, WAS_COLLECTOR, ZERO, alert_strip, arriving,
+                           collector_variables, data_sources, failure_ratio, from_redis, oldest, processed, quantile,
+                           queue_variable, size, slow_share)
 from source.palette import CRITICAL, GOOD, INFO, WARNING
 from source.workers import BUSY, SLOTS
 
@@ -18,7 +19,7 @@ def firing(severity: str, selector: str = "") -> str:
 
 def now() -> list[dict]:
     def fire(severity: str) -> dict:
-        return instant(f"count({firing(severity)}) or vector(0)", severity)
+        return instant(f"count({firing(severity)}) or {NO_ALERTS}", severity)
 
     dead = f"sum(max by (redis, queue) (increase(asynq_tasks_dead_lettered_total{{{QUEUES}}}[$__range])))"
     return [
@@ -27,14 +28,14 @@ def now() -> list[dict]:
              overrides=[override("critical", thresholds=steps((None, GOOD), (1, CRITICAL))),
                         override("warning", thresholds=ANY)]),
         stat("Oldest task", "If a running queue has an old task, open that queue; the tasks of a paused queue wait until it is unpaused.",
-             [query(f"max({oldest(paused=False)}) or vector(0)", "running"), query(f"max({oldest(paused=True)}) or vector(0)",
+             [query(f"max({oldest(paused=False)}) or {ZERO}", "running"), query(f"max({oldest(paused=True)}) or {ZERO}",
                                                                                   "paused")], "s", width=4, height=3, thresholds=AGES,
              alerts=("AsynqOldestPendingTooOld",)),
         stat("Failing", "If many attempts fail, open the queue and look at its failures by type.",
              [query(failure_ratio(), "failing")], "percentunit", width=4, height=3, decimals=1, thresholds=FAILURES,
              alerts=("AsynqFailureRatioHigh",), no_value="idle"),
         stat("Dead letters", "Tasks that died in the time range: repair the cause, then run or delete them.",
-             [instant(f"{dead} or vector(0)", "dead")], "short", width=4, height=3, decimals=0, thresholds=ANY, alerts=("AsynqDeadLetters",)),
+             [instant(f"{dead} or {ZERO}", "dead")], "short", width=4, height=3, decimals=0, thresholds=ANY, alerts=("AsynqDeadLetters",)),
         stat("Slots busy", "At 100 % no worker is free: add workers, or look for tasks that hang.",
              [query(f"sum({BUSY}) / (sum({SLOTS}) > 0)", "busy")], "percentunit", width=4, height=3,
              thresholds=steps((None, GOOD), (0.8, WARNING), (0.95, CRITICAL)), no_value="no server"),
@@ -78,7 +79,7 @@ def queues() -> dict:
 def alerts() -> list[dict]:
     since = f"1000 * ALERTS_FOR_STATE{{alertname=~\"Asynq.*\"}} and ignoring (alertstate) {FIRING}}}"
     parts = [
-        (f"max(asynq_redis_up{{{COLLECTORS}}})", "Redis"),
+        (f"min(asynq_redis_up{{{COLLECTORS}}})", "Redis"),
         (f"min(asynq_collector_tempo_up{{{COLLECTORS}}})", "Tempo"),
         (f"1 - max(asynq_collector_spool_stalled{{{COLLECTORS}}})", "Spool disk"),
         (f'min(up{{job=~"$job", instance=~"$instance"}} and {WAS_COLLECTOR})', "Collectors"),

@@ -3,10 +3,10 @@
 from source.builder import (ALL_ALERTS, BAR_NOTE, SPANS_PER_SECOND, TASKS_PER_SECOND, bar_gauge, dashboard, heat, heatmap,
                             instant, lines, log_label, log_lines, logql, node_graph, query, row, service_map, stat, steps, table,
                             timeline, trace_table, trace_view, traceql, values)
-from source.common import (AGES, ANY, FAILURES, FIRED, MET, NONE_LEFT, OBJECTIVE_RATIO, OBJECTIVE_SECONDS, QUEUES, RECORDED,
-                           RUN, TYPES, WAIT, alert_strip, arriving, collector_variables, counted,
-                           data_sources, failure_ratio, from_redis, oldest, processed, quantile, quantiles, queue_variable,
-                           size, slow_share, task_type_variable, trace_id)
+from source.common import (AGES, ANY, FAILURES, FIRED, MET, NONE_LEFT, OBJECTIVE_RATIO, OBJECTIVE_SECONDS, QUEUES,
+                           RECORDED, RUN, TYPES, WAIT, ZERO, alert_strip, arriving, collector_variables, counted,
+                           data_sources, failure_ratio, from_redis, oldest, processed, quantile, quantiles,
+                           queue_variable, size, slow_share, task_type_variable, trace_id)
 from source.palette import CRITICAL, GOOD, LEVELS, WARNING
 
 CALLS = "traces_spanmetrics_calls_total"
@@ -24,8 +24,8 @@ def now() -> dict:
              [query(f"sum({size('pending')})", "pending")], "short", width=4,
              thresholds=steps((None, GOOD), (1000, WARNING), (10_000, CRITICAL))),
         stat("Oldest task", "If the next task of a running queue is old, look whether its workers are busy or gone.",
-             [query(f"max({oldest(paused=False)}) or vector(0)", "running"),
-              query(f"max({oldest(paused=True)}) or vector(0)", "paused")], "s", width=4, thresholds=AGES,
+             [query(f"max({oldest(paused=False)}) or {ZERO}", "running"),
+              query(f"max({oldest(paused=True)}) or {ZERO}", "paused")], "s", width=4, thresholds=AGES,
              alerts=("AsynqOldestPendingTooOld",)),
         stat("Wait p95", "95 % of the tasks start within this time; if it is above the objective, look at arrivals and at busy "
              "workers.", [query(quantile(0.95, WAIT, TYPES), "p95")], "s", width=4, thresholds=AGES, no_value="no spans"),
@@ -33,7 +33,7 @@ def now() -> dict:
              [query(failure_ratio(), "failing")], "percentunit", width=4, decimals=1, thresholds=FAILURES, no_value="idle",
              alerts=("AsynqFailureRatioHigh",)),
         stat("Dead letters", "Tasks that died in the time range: repair the cause, then run or delete them.",
-             [instant(f"{dead} or vector(0)", "dead")], "short", width=4, thresholds=ANY, decimals=0, alerts=("AsynqDeadLetters",)),
+             [instant(f"{dead} or {ZERO}", "dead")], "short", width=4, thresholds=ANY, decimals=0, alerts=("AsynqDeadLetters",)),
         stat("Objective met", "Share of tasks that started in time in the last hour and in three days: below the objective, look "
              "at the wait.",
              [query(f"1 - max({slow_share('1h')})", "1 hour"), query(f"1 - max({slow_share('3d')})", "3 days")],

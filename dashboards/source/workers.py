@@ -2,7 +2,7 @@
 
 from source import storage
 from source.builder import dashboard, instant, lines, query, row, stat, steps, table
-from source.common import (ANY, COLLECTORS, collector_variables, data_sources, from_redis, queue_variable)
+from source.common import (ANY, COLLECTORS, ZERO, collector_variables, data_sources, from_redis, queue_variable)
 from source.palette import CRITICAL, GOOD, WARNING
 
 SERVER = "redis, host, pid, server_id"
@@ -34,7 +34,7 @@ def now() -> dict:
              thresholds=steps((None, GOOD), (0.7, WARNING), (0.9, CRITICAL)), no_value="no limit",
              alerts=("AsynqRedisMemoryNearLimit",)),
         stat("Evicted keys", "Any evicted key may be a task: set maxmemory-policy to noeviction.",
-             [instant(f"sum(max by (redis) (increase(asynq_redis_evicted_keys_total{{{COLLECTORS}}}[$__range]))) or vector(0)",
+             [instant(f"sum(max by (redis) (increase(asynq_redis_evicted_keys_total{{{COLLECTORS}}}[$__range]))) or {ZERO}",
                       "evicted")], "short", width=4, decimals=0, thresholds=steps((None, GOOD), (1, CRITICAL)),
              alerts=("AsynqRedisEvictingKeys",)),
     ])

@@ -153,7 +153,16 @@ def holes(dashboard: dict) -> list[str]:
     return findings
 
 
-RULES = [merged_states, flooding_annotations, covered_heatmaps, wrong_units, poor_legends, too_many_panels, floating_axes,
+def old_numbers(dashboard: dict) -> list[str]:
+    """Over a range, a stat shows the last number there was, as if it were that of now; and a zero that is made up looks well."""
+    stats = [panel for panel in panels(dashboard) if panel["type"] == "stat"]
+    of_the_range = [f"{_where(panel)}: shows the last number of the range; its query is an instant one" for panel in stats
+                    for target in panel["targets"] if "expr" in target and not target.get("instant")]
+    return of_the_range + [f"{_where(panel)}: vector(0) is a number where none is known; 0 * what is scraped"
+                           for panel in stats if "vector(0)" in _prometheus(panel)]
+
+
+RULES = [merged_states, flooding_annotations, covered_heatmaps, old_numbers, wrong_units, poor_legends, too_many_panels, floating_axes,
          missing_runbook_links, silent_panels, shown_data_sources, long_descriptions, holes]
 
 
