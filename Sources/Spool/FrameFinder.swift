@@ -23,6 +23,8 @@ struct FrameFinder {
     private(set) var offset = 0
     /// The end of the last frame that was taken.
     private(set) var done = 0
+    /// Places where the key's mark stands and no frame can.
+    private(set) var falseMarks = 0
     /// The first candidate behind `done` that goes on behind the chunk.
     private(set) var cut: Range<Int>?
 
@@ -58,6 +60,7 @@ struct FrameFinder {
             if let header = FrameHeader(bytes, at: position, key: key), isPlausible(header) {
                 return Found(header: header, range: position..<position + header.frameCount)
             }
+            falseMarks += 1
             pass()
         }
         return nil

@@ -20,6 +20,11 @@ struct ScanBudget {
         spend(bytes: max(count, Self.candidateBytes))
     }
 
+    /// The same for marks that no header follows.
+    mutating func spend(onFalseMarks count: Int) -> Bool {
+        spend(bytes: count * Self.candidateBytes)
+    }
+
     /// The same. No bytes can always be spent: frames back to back are read whatever was spent before.
     mutating func spend(bytes count: Int) -> Bool {
         if count == 0 { return true }

@@ -73,7 +73,10 @@ struct SegmentScan {
     ) throws(SystemError) -> Int? {
         var finder = FrameFinder(
             bytes, at: base, segmentBytes: count, firstSequence: segment.firstSequence, key: segment.key)
+        var falseMarks = 0
         while let candidate = finder.nextCandidate() {
+            guard budget.spend(onFalseMarks: finder.falseMarks - falseMarks) else { return nil }
+            falseMarks = finder.falseMarks
             guard try checks(candidate, bytes, at: base, file) else {
                 guard budget.spend(onCandidateOf: candidate.range.count) else { return nil }
                 finder.pass()
@@ -85,7 +88,10 @@ struct SegmentScan {
             finder.take(candidate)
             goodEnd = base + finder.done
         }
-        return budget.spend(bytes: finder.offset - finder.done) ? base + finder.offset : nil
+        guard budget.spend(onFalseMarks: finder.falseMarks - falseMarks),
+            budget.spend(bytes: finder.offset - finder.done)
+        else { return nil }
+        return base + finder.offset
     }
 
     /// Whether the candidate's checksum is right. What of it lies behind the chunk is read piece by piece, because its length

@@ -109,6 +109,16 @@ struct HostileFilesTests {
         #expect(try Spool(disk).readAll() == ["good", "after"])
     }
 
+    @Test("Marks without a header behind them cost a bounded time, too")
+    func floodOfMarks() throws {
+        let mark = withUnsafeBytes(of: Self.key.mark.littleEndian, Array.init)
+        let flood = Array(repeating: mark, count: 1 << 20).flatMap { $0 }
+        let spool = try Spool(
+            MemoryFileSystem(Self.segment(1, Self.frame(1, "good") + flood)), .small(maxBytes: 32 << 20))
+        #expect(spool.statistics.quarantinedSegments == 1)
+        #expect(try spool.readAll() == ["good"])
+    }
+
     @Test("More gaps than the checkpoint has room for end in quarantine")
     func manyGaps() throws {
         // 64 bytes each, so that the file has room for every second sequence.
