@@ -20,7 +20,10 @@ struct JSONTests {
 
     @Test("Control characters are escaped, DEL as well; what lies next to them is not")
     func controlCharacters() {
-        #expect(JSONString.quoted("\u{0}\u{1F} \u{7E}\u{7F}\u{80}") == "\"\\u0000\\u001f \u{7E}\\u007f\u{80}\"")
+        #expect(
+            JSONString.quoted("\u{0}\u{1F} \u{7E}\u{7F}\u{80}\u{9F}\u{A0}")
+                == "\"\\u0000\\u001f \u{7E}\\u007f\\u0080\\u009f\u{A0}\"")
+        #expect(JSONString.quoted("\u{200D}\u{202E}\u{2066}\u{2065}") == "\"\u{200D}\\u202e\\u2066\u{2065}\"")
         #expect(JSONString.quoted("a\nb\rc\td\"e\\f/") == #""a\nb\rc\td\"e\\f/""#)
     }
 
