@@ -5,11 +5,11 @@ import Glibc
 enum SocketDirectoryLock {
     /// Other collectors are done within milliseconds. A lock that is held for longer (systemd-tmpfiles spares directories that
     /// are locked) does not prevent a start.
-    private static let patienceMilliseconds = 2000
+    static let patienceMilliseconds = 2000
     private static let pauseMilliseconds = 10
 
     static func held<Result, Failure>(
-        on directory: String, _ body: () throws(Failure) -> Result
+        on directory: String, patienceMilliseconds: Int = patienceMilliseconds, _ body: () throws(Failure) -> Result
     ) throws(Failure) -> Result {
         let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         defer { if descriptor >= 0 { close(descriptor) } }

@@ -71,7 +71,8 @@ final class UnixListener: Sendable {
         if isReachable { return }
         let bound: (file: UnixSocketFile?, descriptor: Int32)
         do throws(ListenError) {
-            bound = try UnixSocketFile.bind(path, mode: options.mode, group: options.group)
+            bound = try UnixSocketFile.bind(
+                path, mode: options.mode, group: options.group, patienceMilliseconds: 0)
         } catch {
             return recordFailure(error.problem, report)
         }

@@ -50,8 +50,11 @@ struct UnixSocketFile {
     ///
     /// Another process that starts at the same moment would take ours, bound and not listening yet, for a stale one, and
     /// both would run: hence the lock.
+    ///
+    /// - Parameter patienceMilliseconds: how long the lock is waited for; 0 on an event loop.
     static func bind(
-        _ path: String, mode: UInt32, group: String?
+        _ path: String, mode: UInt32, group: String?,
+        patienceMilliseconds: Int = SocketDirectoryLock.patienceMilliseconds
     ) throws(ListenError) -> (file: UnixSocketFile?, descriptor: Int32) {
         if isAbstract(path) {
             guard path.utf8.count <= maxPathBytes else {
@@ -60,7 +63,9 @@ struct UnixSocketFile {
             return try bindLocked(path, mode: mode, group: group)
         }
         try makeDirectory(for: path)
-        return try SocketDirectoryLock.held(on: Files.parent(of: path)) { () throws(ListenError) in
+        return try SocketDirectoryLock.held(
+            on: Files.parent(of: path), patienceMilliseconds: patienceMilliseconds
+        ) { () throws(ListenError) in
             try clear(path)
             return try bindLocked(path, mode: mode, group: group)
         }
