@@ -16,7 +16,9 @@ struct PlainPage {
     }
 
     var title: String {
-        content.troubles.isEmpty ? "asynq-collector" : "(\(content.troubles.count)) asynq-collector"
+        // What alerts tell of as well, as the page's script counts.
+        let count = content.troubles.count { $0.isFiring && $0.severity != .info }
+        return count == 0 ? "asynq-collector" : "(\(count)) asynq-collector"
     }
 
     var html: String {

@@ -45,7 +45,7 @@ def test_without_redis_the_last_known_queues_stay_greyed_with_their_age(chromium
     eventually("seven tasks", lambda: "7 pending" in page.text("tr.row"))
     redis.stop()
     page.wait_for(".notice.critical")
-    assert "Redis is unavailable" in page.text(".notice") and re.search(r"known at \d\d:\d\d:\d\d", page.text(".notice"))
+    assert "Redis is unavailable" in page.text(".notice") and re.search(r"state of \d\d:\d\d:\d\d", page.text(".notice"))
     assert "7 pending" in page.text("tr.row")
     assert page.page.locator(".block.stale").count() == 1
     assert "unavailable" in page.text("header .ends")

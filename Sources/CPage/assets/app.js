@@ -120,7 +120,7 @@ function draw() {
   const { view, names } = current;
   patch(root, [header(view), main(view, names), h('div', { key: 'announce', class: 'hidden', role: 'status' },
     announcement())]);
-  const troubles = overview ? overview.attention.filter((item) => item.severity !== 'info' && item.firing !== false).length : 0;
+  const troubles = troubleCount();
   const title = `${troubles > 0 ? `(${troubles}) ` : ''}${baseTitle}${overview ? ` · ${overview.collector.host}` : ''}`;
   if (document.title !== title) document.title = title;
   const mark = document.getElementById('mark');
@@ -201,11 +201,16 @@ function tempoEnd() {
     : end('Tempo', 'unavailable', 'critical', tempo);
 }
 
+/** What alerts tell of as well: neither remarks nor what has not lasted long enough. */
+function troubleCount() {
+  return overview ? overview.attention.filter((item) => item.severity !== 'info' && item.firing !== false).length : 0;
+}
+
 function badge(name) {
   if (!overview) return null;
-  const number = name === '' ? overview.attention.length : name === 'errors' ? overview.errors.length : 0;
+  const number = name === '' ? troubleCount() : name === 'errors' ? overview.errors.length : 0;
   return number > 0 && h('span', { class: `badge ${name === '' ? overview.attention[0].severity : ''}` }, number,
-    hidden(name === '' ? ' need attention' : ' kinds'));
+    hidden(name === '' ? ' need attention' : ' groups'));
 }
 
 /** For screen readers, when it changes; not the first time, since the list is on the page. */
