@@ -61,7 +61,7 @@ final class Connection {
         sink = CountingSink(scene, Self.attributes)
         let options = ReceiverOptions(
             maxBodyBytes: 600, bearerToken: scene.needsToken ? "t" : nil,
-            cors: CORSPolicy(origins: ["http://a"], headers: ["*"]))
+            cors: CORSPolicy(origins: ["http://a"].compactMap(OriginPattern.init), headers: ["*"]))
         let responder = OTLPResponder(options, attributes: Self.attributes, sink: sink, counters: counters)
         do {
             try HTTPServer.addHandlers(to: channel.pipeline.syncOperations, http2: true, responder, limits)

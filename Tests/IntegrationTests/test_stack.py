@@ -268,8 +268,10 @@ def _keda_queries() -> list[str]:
 
 
 def test_autoscaling_has_one_number_for_a_queue_none_for_a_pause_and_no_number_for_no_data(stack):
-    paused = stack.prometheus.instant("asynq_queue_paused == 1")[0]["metric"]["queue"]
-    assert float(stack.prometheus.instant(f'asynq_queue_latency_seconds{{queue="{paused}"}}')[0]["value"][1]) > 1
+    # The demo's story, which lasts three minutes, has a pause of half a minute.
+    waits_paused = "asynq_queue_latency_seconds > 1 and on (queue) asynq_queue_paused == 1"
+    paused = eventually("a queue that is paused while tasks wait", lambda: stack.prometheus.instant(waits_paused),
+                        seconds=240)[0]["metric"]["queue"]
     for query in _keda_queries():
         value, = stack.prometheus.instant(query.replace("$queue", "default"))
         assert 0 <= float(value["value"][1]) < 1000 and value["metric"] == {}, query
