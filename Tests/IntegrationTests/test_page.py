@@ -160,7 +160,7 @@ def test_a_slow_wait_leads_to_its_trace(opened):
     span = page.page.locator(".waterfall button.span").first
     span.focus()
     page.page.keyboard.press("Enter")
-    assert span.get_attribute("aria-expanded") == "true"
+    page.wait_for(".waterfall button.span[aria-expanded='true']")
     assert page.page.locator(".attributes dt").count() >= 1
     assert page.axe() == []
 

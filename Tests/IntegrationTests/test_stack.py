@@ -269,7 +269,8 @@ def _keda_queries() -> list[str]:
 
 def test_autoscaling_has_one_number_for_a_queue_none_for_a_pause_and_no_number_for_no_data(stack):
     # The demo's story, which lasts three minutes, has a pause of half a minute.
-    waits_paused = "asynq_queue_latency_seconds > 1 and on (queue) asynq_queue_paused == 1"
+    # Long enough in it that no rate has anything of before.
+    waits_paused = "asynq_queue_latency_seconds > 8 and on (queue) min_over_time(asynq_queue_paused[10s]) == 1"
     paused = eventually("a queue that is paused while tasks wait", lambda: stack.prometheus.instant(waits_paused),
                         seconds=240)[0]["metric"]["queue"]
     for query in _keda_queries():
