@@ -119,8 +119,8 @@ let package = Package(
         library(
             "Forwarder",
             [
-                "Model", "Platform", "Metrics", "Spool", "Compression", "OTLP", "ProtobufWire", "TLSFiles", "CCurl",
-                logging,
+                "Text", "Model", "Platform", "Metrics", "Spool", "Compression", "OTLP", "ProtobufWire", "TLSFiles",
+                "CCurl", logging,
             ]),
         library("WebClient", ["CCurl"]),
         library("Top", ["Text", "Model", "Platform", "JSON", "CLinux"]),

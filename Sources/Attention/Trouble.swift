@@ -1,4 +1,5 @@
 package import Model
+import Text
 
 /// Something that needs attention.
 package struct Trouble: Sendable, Equatable {
@@ -31,6 +32,6 @@ extension Condition {
 extension ForeignText {
     private static let maxShownScalars = 120
 
-    /// As sentences have it: on one line, without what changes a terminal or the direction of text.
+    /// The text for a sentence: on one line, without what changes a terminal or the direction of text.
     var shown: String { SafeText.oneLine(printable, maxScalars: Self.maxShownScalars) }
 }

@@ -3,7 +3,7 @@ import Model
 /// Where an endpoint answered last.
 struct LastAddress: Equatable {
     let endpoint: TraceEndpoint
-    /// As libcurl writes it: an IPv6 address without brackets.
+    /// The address in libcurl's form: an IPv6 address without brackets.
     let address: String
 
     /// The entry of CURLOPT_RESOLVE that stands for a look-up; it goes out of use like the result of one (`+`). nil where nothing is

@@ -1,5 +1,6 @@
 import Model
 import OTLP
+import Text
 
 /// What came of one request: an answer, or the reason why there is none.
 struct ForwardAnswer {

@@ -1,6 +1,7 @@
 import Logging
 import Model
 import Spool
+import Text
 
 /// What the log says of answers: each kind now and then, however often it comes. All are counted elsewhere.
 struct ForwarderLog {

@@ -26,7 +26,7 @@ package final class HTTPServer: Sendable {
     private let listeners: [any Channel]
     private let unixListeners: [UnixListener]
     private let connections: OpenConnections
-    /// As they are bound: port 0 is replaced by the one that the system chose.
+    /// The addresses as bound: port 0 is replaced by the one that the system chose.
     package let addresses: [ListenAddress]
 
     /// Binds all addresses and starts to accept. HTTP/2 (with prior knowledge, as gRPC speaks it) is told from HTTP/1.1 by its preface.

@@ -3,8 +3,7 @@ import Platform
 
 /// The file of a listening unix socket: made safely, removed only while it is still ours.
 struct UnixSocketFile {
-    /// sun_path has 108 bytes, the last one a zero.
-    static let maxPathBytes = 107
+    static let maxPathBytes = UnixAddress.maxPathBytes
 
     let path: String
     private let device: UInt
@@ -38,12 +37,9 @@ struct UnixSocketFile {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
         if descriptor < 0 { return true }
         defer { close(descriptor) }
-        let code = withAddress(path) { connect(descriptor, $0, $1) }
+        let code = UnixAddress.with(path) { connect(descriptor, $0, $1) }
         return code == 0 || errno != ECONNREFUSED
     }
-
-    /// Whether the path names a socket without a file: Linux' abstract ones, written with an @ in front.
-    private static func isAbstract(_ path: String) -> Bool { path.hasPrefix("@") }
 
     /// Makes the file and a socket that listens there, once mode and group are set: nobody can connect before. (NIO's
     /// own binding would remove whatever lies at the path when it closes.)
@@ -56,7 +52,7 @@ struct UnixSocketFile {
         _ path: String, mode: UInt32, group: String?,
         patienceMilliseconds: Int = SocketDirectoryLock.patienceMilliseconds
     ) throws(ListenError) -> (file: UnixSocketFile?, descriptor: Int32) {
-        if isAbstract(path) {
+        if UnixAddress.isAbstract(path) {
             guard path.utf8.count <= maxPathBytes else {
                 throw ListenError(path, "the name of an abstract socket has at most \(maxPathBytes - 1) bytes")
             }
@@ -77,14 +73,14 @@ struct UnixSocketFile {
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = socket(AF_UNIX, type, 0)
         if descriptor < 0 { throw ListenError(path, SystemError("socket").description) }
-        guard withAddress(path, { Glibc.bind(descriptor, $0, $1) }) == 0 else {
+        guard UnixAddress.with(path, { Glibc.bind(descriptor, $0, $1) }) == 0 else {
             let error = SystemError("bind")
             close(descriptor)
             let isTaken = error.code == EADDRINUSE
             throw ListenError(path, isTaken ? "another process listens on this socket" : error.description)
         }
         // It has neither mode nor group: whoever is in this network namespace may connect.
-        if isAbstract(path) { return (nil, descriptor) }
+        if UnixAddress.isAbstract(path) { return (nil, descriptor) }
         do throws(ListenError) {
             let file = try UnixSocketFile(bound: path, mode: mode, group: group)
             if listen(descriptor, SOMAXCONN) != 0 { throw ListenError(path, SystemError("listen").description) }
@@ -93,23 +89,6 @@ struct UnixSocketFile {
             unlink(path)
             close(descriptor)
             throw error
-        }
-    }
-
-    private static func withAddress(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        var count = MemoryLayout<sockaddr_un>.size
-        withUnsafeMutableBytes(of: &address.sun_path) { bytes in
-            bytes.copyBytes(from: path.utf8)
-            if isAbstract(path) {
-                // A zero instead of the @, and no more than the name: trailing zeros would be part of it.
-                bytes[0] = 0
-                count -= bytes.count - path.utf8.count
-            }
-        }
-        return withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(count)) }
         }
     }
 

@@ -31,7 +31,8 @@ package struct ServiceManager: Sendable {
     /// Returns nil where no service manager waits for messages.
     package init?(environment: [(name: String, value: String)], processID: Int32 = getpid()) {
         func value(_ name: String) -> String? { environment.first { $0.name == name }?.value }
-        guard let path = value("NOTIFY_SOCKET"), path.hasPrefix("/") || path.hasPrefix("@"), path.utf8.count < 108
+        guard let path = value("NOTIFY_SOCKET"), path.hasPrefix("/") || UnixAddress.isAbstract(path),
+            path.utf8.count < 108
         else {
             return nil
         }
@@ -48,23 +49,8 @@ package struct ServiceManager: Sendable {
         let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw SystemError("socket") }
         defer { close(descriptor) }
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        var count = MemoryLayout<sockaddr_un>.size
-        withUnsafeMutableBytes(of: &address.sun_path) { bytes in
-            bytes.copyBytes(from: path.utf8)
-            if path.hasPrefix("@") {
-                // An abstract socket: a zero in place of the @, and no zeros behind the name.
-                bytes[0] = 0
-                count -= bytes.count - path.utf8.count
-            }
-        }
         let message = Array(state.message.utf8)
-        let sent = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                sendto(descriptor, message, message.count, Int32(MSG_NOSIGNAL), $0, socklen_t(count))
-            }
-        }
+        let sent = UnixAddress.with(path) { sendto(descriptor, message, message.count, Int32(MSG_NOSIGNAL), $0, $1) }
         guard sent == message.count else { throw SystemError("telling the service manager", path: path) }
     }
 }

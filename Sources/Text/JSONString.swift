@@ -11,9 +11,7 @@ package enum JSONString {
             case "\n": quoted += "\\n"
             case "\r": quoted += "\\r"
             case "\t": quoted += "\\t"
-            case "\0"..<" ", "\u{7F}"..."\u{9F}", "\u{61C}", "\u{200E}", "\u{200F}", "\u{2028}"..."\u{202E}",
-                "\u{2066}"..."\u{2069}":
-                quoted += "\\u" + Hex.text(UInt64(scalar.value), digits: 4)
+            case _ where SafeText.isHarmful(scalar): quoted += "\\u" + Hex.text(UInt64(scalar.value), digits: 4)
             default: quoted.unicodeScalars.append(scalar)
             }
         }
