@@ -84,7 +84,7 @@ package final class DemoWorkload: Sendable {
     /// Why the workload ended by itself, if it did.
     package var failureReason: String? { failure.withLock { $0 } }
 
-    /// Spans that the producer and the workers had to give up.
+    /// The number of spans that the producer and the workers had to drop.
     package var lostSpans: Int { lost.load(ordering: .relaxed) }
 
     /// The lines of the story that were not taken yet.

@@ -9,7 +9,7 @@ final class SpanExporter {
     private let headers: UnsafeMutablePointer<curl_slist>?
     private let service: String
     private var queued: [DemoSpan] = []
-    /// Spans that found no room in the queue, or that the collector refused for good.
+    /// The number of spans that did not fit into the queue, or that the collector refused permanently.
     private(set) var lostSpans = 0
 
     init?(socket: String, bearerToken: String?, service: String) {

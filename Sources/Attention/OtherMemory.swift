@@ -117,7 +117,7 @@ struct OtherMemory: Sendable {
             let risen = Self.rise(&refused, reason, count, at: now)
             findings.judge(.spansNotAccepted, detail: reason, holds: risen > 0) { _ in
                 "\(humanCount(risen, "span")) \(risen == 1 ? "was" : "were") refused in 15 min (\(reason)); "
-                    + "senders that give up lose them"
+                    + "senders that stop retrying lose them"
             }
         }
         for (reason, count) in spans.spool?.dropped ?? [:] {
@@ -126,7 +126,7 @@ struct OtherMemory: Sendable {
             switch reason {
             case "unsynced":
                 findings.judge(.spansNotAccepted, detail: reason, holds: risen > 0) { _ in
-                    "The disk did not keep \(humanCount(risen, "span")) in 15 min (unsynced); senders that give up lose them"
+                    "The disk did not keep \(humanCount(risen, "span")) in 15 min (unsynced); senders that stop retrying lose them"
                 }
             case "rejected", "refused":
                 findings.judge(.spansRefusedByTempo, detail: reason, holds: risen > 0) { _ in

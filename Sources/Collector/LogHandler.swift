@@ -60,7 +60,7 @@ package struct CollectorLogHandler: LogHandler {
         if let more = event.metadata { fields.merge(more) { $1 } }
         if let sink { return sink("\(label): \(event.message)\(pairs(fields))") }
         let bytes = Array((line(event.level, "\(event.message)", fields) + "\n").utf8)
-        // One write per line, so that lines of several threads don't mix. A closed standard error is nobody's problem.
+        // One write per line, so that lines of several threads don't mix. A closed standard error is ignored.
         _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 

@@ -10,7 +10,7 @@
 
 #if canImport(CISAL) && !WITHOUT_ISAL
     package typealias GzipCompressor = ISALCompressor
-    /// What this build was given, for those who measure it.
+    /// The libraries of this build, for benchmarks.
     package let gzipLibraryName = "ISA-L"
 #else
     package typealias GzipCompressor = ZlibCompressor

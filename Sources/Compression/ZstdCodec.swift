@@ -67,7 +67,7 @@ package final class ZstdDecompressor {
         }
     }
 
-    /// libzstd would take the formats from before 2016, too, by decoders that nobody looks after.
+    /// libzstd would take the formats from before 2016, too, by decoders that are no longer maintained.
     private static func magicError(_ frame: UnsafeRawBufferPointer) -> DecompressionError? {
         if frame.count < 4 { return .truncated }
         let magic = UInt32(littleEndian: frame.loadUnaligned(as: UInt32.self))

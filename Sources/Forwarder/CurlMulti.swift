@@ -32,7 +32,7 @@ final class CurlMulti: @unchecked Sendable {
         curl_multi_perform(handle, &running)
     }
 
-    /// Sleeps until something happens on a connection, somebody wakes, or the time is over.
+    /// Sleeps until something happens on a connection, another thread wakes it, or the time is over.
     func wait(milliseconds: Int32) {
         curl_multi_poll(handle, nil, 0, milliseconds, nil)
     }

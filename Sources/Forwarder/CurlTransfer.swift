@@ -6,7 +6,7 @@ import Model
 final class CurlTransfer {
     /// More of an answer is not kept: a status and its message fit by far.
     private static let maxAnswerBytes = 64 << 10
-    /// A name's address is asked for again after this, and a connection, however busy, is given up: a name that moves to
+    /// A name's address is asked for again after this, and a connection, however busy, is closed: a name that moves to
     /// another address is followed within the sum of both, also where the old address goes on answering.
     private static let addressSeconds = 10
     private static let connectionSeconds = 30

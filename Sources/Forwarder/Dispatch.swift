@@ -7,7 +7,7 @@ import Spool
 ///
 /// What one failure means depends on the others. While nothing passes, the backend is down: the gate closes for all, one
 /// request at a time probes, each time another one: first of those that were on their way, then single new ones. While
-/// others pass, the failed one is a suspect: it waits by itself, is halved the second time, and stops nobody.
+/// others pass, the failed one is a suspect: it waits by itself, is halved the second time, and delays no other.
 ///
 /// | outcome       | nothing passes            | others pass                                         |
 /// |---------------|---------------------------|-----------------------------------------------------|
@@ -46,7 +46,7 @@ struct Dispatch {
     private var acceptedRequests: UInt64 = 0
     private var firstTries = FirstTries()
     /// New requests that were let through since the last one that passed, though too many waited: all that waits may be bad,
-    /// and without a look at something else the backend would seem to be down for ever.
+    /// and without a look at something else the backend would seem to be down indefinitely.
     private var lookedBeyond = 0
 
     init(_ options: ForwarderOptions) {
@@ -316,7 +316,7 @@ struct Dispatch {
         if suspect.suspicions >= 2 && waiting.count < Self.maxHeld && divide(suspect, bySpans: !isAnswer) {
             return effects
         }
-        // One that gets no answer is kept as long as there is room, and then given up before it keeps others waiting.
+        // One that gets no answer is kept as long as there is room, and then dropped before it delays others.
         let isRoomShort = waiting.count + 1 >= Self.maxWaiting
         if (isAnswer || isRoomShort) && firstTries.condemns(suspicions: suspect.suspicions, since: since) {
             let text = "\(reason) (\(suspect.suspicions) times, while other requests passed)"

@@ -24,11 +24,11 @@ struct ForwardAnswer {
     var label: String { failure?.label ?? String(status) }
 }
 
-/// Why spans were given up: the `reason` of `asynq_collector_dropped_spans_total`, beside the spool's own.
+/// The reason why spans were dropped: the `reason` of `asynq_collector_dropped_spans_total`, beside the spool's own.
 package enum ForwardDrop: String, CaseIterable, Sendable {
     /// The backend took the request but said in partial success that it left these spans out.
     case rejected
-    /// The backend refused the request for good.
+    /// The backend rejected the request.
     case refused
     /// The backend never answered the request while it took others, and too many such requests waited.
     case unanswered
@@ -49,7 +49,7 @@ package enum ForwardDrop: String, CaseIterable, Sendable {
 /// | 400, 422                            | `refused`     |
 ///
 /// Source: https://opentelemetry.io/docs/specs/otlp/#failures-1, and what Tempo does. OTLP would have more statuses
-/// count as final; but what has nothing to do with these very bytes is mended some day, and spans can wait on disk.
+/// count as final; but what has nothing to do with these very bytes can be corrected, and spans can wait on disk.
 enum ForwardOutcome: Equatable {
     case accepted(rejectedSpans: Int, message: String)
     /// The backend as a whole can't take anything now. Try again, not before it asks for it.
@@ -78,7 +78,7 @@ enum ForwardOutcome: Equatable {
         let message = statusMessage(answer.body) ?? ""
         let reason = "\(answer.status)" + (message.isEmpty ? "" : ": \(message)")
         if message.contains("no org id") {
-            // Tempo with multitenancy: 401, or 503 for ever.
+            // Tempo with multitenancy: 401, or 503 each time.
             return .retrySlowly(
                 reason: reason, advice: "Tempo wants a tenant: set tempo.headers to X-Scope-OrgID=<tenant>")
         }
@@ -100,7 +100,7 @@ enum ForwardOutcome: Equatable {
     private static let unreadEnd = "an answer so long that its end was not read"
 
     /// Tempo and the Collector answer with an ExportTraceServiceResponse, mostly an empty one; others with nothing, or with JSON,
-    /// of which some say that it is text. A page comes from whoever answers every path so: nobody has taken the spans.
+    /// of which some say that it is text. A page comes from a server that answers every path so: the spans were not accepted.
     private static func success(_ answer: ForwardAnswer) -> ForwardOutcome {
         let type = answer.contentType.lowercased()
         let isCut = answer.isCut && !type.hasPrefix("text/")
@@ -119,7 +119,7 @@ enum ForwardOutcome: Equatable {
     }
 
     /// Tempo's words for a request over its size limit, and for one over the burst of its rate limit (a 429 that no
-    /// waiting mends).
+    /// waiting corrects).
     private static func saysTooLarge(_ message: String) -> Bool {
         message.contains("too large") || message.contains("batch size") && message.contains("exceeds")
     }

@@ -21,7 +21,7 @@ package struct ForwarderStatistics: Sendable {
 }
 
 /// Sends what the spool holds to the trace backend, on a thread of its own. A batch leaves the spool only when the
-/// backend has taken it or refused it for good; everything else is tried again for as long as it takes.
+/// backend has accepted or rejected it; everything else is retried for as long as it takes.
 package final class Forwarder: Sendable {
     struct Control {
         var isStopping = false

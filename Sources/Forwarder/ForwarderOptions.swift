@@ -15,7 +15,7 @@ package struct ForwarderOptions: Sendable {
     package var timeout: Duration
     package var maxBatchBytes: Int
     package var maxBatchSpans: Int
-    /// How long spans may wait for company.
+    /// The longest time that a span waits for others to fill its request.
     package var maxDelay: Duration
     package var retryInitial: Duration
     package var retryMax: Duration

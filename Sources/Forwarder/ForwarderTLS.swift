@@ -9,7 +9,7 @@ package struct ForwarderTLS: Sendable, Equatable {
     package var certificateFile: String?
     /// The certificate's file holds the key, too, without one.
     package var keyFile: String?
-    /// Takes any certificate: no protection against somebody in between.
+    /// Takes any certificate: no protection against a peer in between.
     package var skipsVerification = false
 
     package init() {}

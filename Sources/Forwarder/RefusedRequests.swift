@@ -24,7 +24,7 @@ package enum RefusedCopy: String, CaseIterable, Sendable {
     case tooLarge = "too_large"
 }
 
-/// Copies of the requests that the backend refused for good, for people to look at, and perhaps to send again by hand.
+/// Copies of the requests that the backend rejected, for people to look at, and perhaps to send again by hand.
 ///
 /// Each is two files:
 ///

@@ -46,7 +46,7 @@ enum HTTP2Limits {
 
     static var stream: NIOHTTP2Handler.StreamConfiguration {
         var configuration = NIOHTTP2Handler.StreamConfiguration()
-        // A request that its client gives up costs a reset. Opening and resetting streams in a row is an attack
+        // A request that its client abandons costs a reset. Opening and resetting streams in a row is an attack
         // (CVE-2023-44487).
         configuration.streamResetFrameRateLimit.maximumCount = 200
         configuration.streamResetFrameRateLimit.windowLength = .seconds(10)

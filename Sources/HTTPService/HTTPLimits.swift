@@ -2,7 +2,7 @@ import NIOCore
 import Platform
 import Synchronization
 
-/// What all listeners of one kind may hold together, whoever sends it. Shared by their connections, on any event loop.
+/// What all listeners of one kind may hold together, from all senders. Shared by their connections, on any event loop.
 package final class HTTPLimits: Sendable {
     /// A request that is not complete by then has its connection closed.
     static let requestSeconds: Int64 = 60

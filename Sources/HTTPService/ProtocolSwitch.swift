@@ -21,7 +21,7 @@ enum WireProtocol: Equatable {
 }
 
 /// Waits for the first bytes of a connection, puts the handlers of their protocol behind itself, gives them the bytes
-/// and goes away.
+/// and removes itself.
 final class ProtocolSwitch: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer

@@ -21,7 +21,7 @@ struct UnixSocketFile {
         }
     }
 
-    /// Clears a stale socket out of the way; refuses one that somebody listens on and anything that is no socket.
+    /// Clears a stale socket out of the way; refuses one with a listener and anything that is no socket.
     private static func clear(_ path: String) throws(ListenError) {
         var status = stat()
         guard lstat(path, &status) == 0 else { return }
@@ -33,7 +33,7 @@ struct UnixSocketFile {
     }
 
     private static func isListenedOn(_ path: String) -> Bool {
-        // Non-blocking: with a full backlog it would wait until somebody accepts.
+        // Non-blocking: with a full backlog it would wait until the listener accepts.
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
         if descriptor < 0 { return true }
         defer { close(descriptor) }
@@ -41,7 +41,7 @@ struct UnixSocketFile {
         return code == 0 || errno != ECONNREFUSED
     }
 
-    /// Makes the file and a socket that listens there, once mode and group are set: nobody can connect before. (NIO's
+    /// Makes the file and a socket that listens there, once mode and group are set: no client can connect before. (NIO's
     /// own binding would remove whatever lies at the path when it closes.)
     ///
     /// Another process that starts at the same moment would take ours, bound and not listening yet, for a stale one, and
@@ -79,7 +79,7 @@ struct UnixSocketFile {
             let isTaken = error.code == EADDRINUSE
             throw ListenError(path, isTaken ? "another process listens on this socket" : error.description)
         }
-        // It has neither mode nor group: whoever is in this network namespace may connect.
+        // It has neither mode nor group: every process of this network namespace may connect.
         if UnixAddress.isAbstract(path) { return (nil, descriptor) }
         do throws(ListenError) {
             let file = try UnixSocketFile(bound: path, mode: mode, group: group)

@@ -73,7 +73,7 @@ package struct PageRequest: Equatable, Sendable {
 private struct MediaRange {
     let type: String
     var parameters: [String: String] = [:]
-    /// 0 to 1; one that can't be read is 0: nobody asked for that.
+    /// 0 to 1; one that can't be read is 0: no client asked for that.
     var quality = 1.0
 
     init(_ text: Substring) {

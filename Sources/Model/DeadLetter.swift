@@ -1,4 +1,4 @@
-/// A task in a queue's archive: it has failed for good, or somebody has put it there.
+/// A task in a queue's archive: its retries are used up, or an operator archived it.
 package struct DeadLetter: Sendable, Equatable {
     package var task: TaskName
     package var type: TaskType

@@ -25,7 +25,7 @@ package struct QueueSnapshot: Sendable, Equatable {
     package var orphaned: Int64?
     /// How long the task that runs longest has been running, by its worker; nil where none runs.
     package var longestRunning: Duration?
-    /// Scheduled and retry tasks whose time has passed: nobody forwards them.
+    /// Scheduled and retry tasks whose time has passed: no server forwards them.
     package var overdue: [TaskState: Int64] = [:]
     /// Tasks seen to enter the archive since the start.
     package var deadLettered: UInt64?

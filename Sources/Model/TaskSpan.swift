@@ -1,4 +1,4 @@
-/// Where a text lies in the request body that carried it. Nothing is copied until somebody needs to keep it.
+/// Where a text lies in the request body that carried it. Nothing is copied until it has to be kept.
 package struct ByteRange: Equatable, Sendable {
     package let offset: UInt32
     package let count: UInt32

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// So many bytes may be held together, by whoever holds some.
+/// A limit on the bytes that several holders hold together.
 package final class ByteAllowance: Sendable {
     private let most: Atomic<Int>
     private let held = Atomic<Int>(0)

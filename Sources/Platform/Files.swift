@@ -63,7 +63,7 @@ package enum Files {
         }
     }
 
-    /// Puts a file in its place whole, or not at all: whoever looks sees the old content or the new. Survives a kill of the
+    /// Puts a file in its place whole, or not at all: a reader sees the old content or the new. Survives a kill of the
     /// process from the moment that it returns; not synced, so no power cut.
     package static func replace(_ path: String, with content: [UInt8], mode: UInt32 = 0o640) throws(SystemError) {
         let temporary = path + temporarySuffix

@@ -16,13 +16,13 @@ package final class Waker: Sendable {
         close(descriptor)
     }
 
-    /// Ends the current sleep, or the next one if nobody sleeps. Async-signal-safe.
+    /// Ends the current sleep, or the next one if no thread sleeps. Async-signal-safe.
     package func wake() {
         var one: UInt64 = 1
         _ = write(descriptor, &one, 8)  // EAGAIN means that 2^64-2 wake-ups are pending already.
     }
 
-    /// Sleeps until `deadline` (nil: for ever) or until somebody wakes. True when woken.
+    /// Sleeps until `deadline` (nil: without end) or until another thread wakes it. True when woken.
     @discardableResult
     package func sleep(until deadline: MonotonicTime?, clock: Clock) -> Bool {
         var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)

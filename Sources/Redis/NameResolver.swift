@@ -24,7 +24,7 @@ final class NameResolver: Sendable {
         let port: UInt16
     }
 
-    /// A look-up under way, or one whose result nobody has taken yet.
+    /// A look-up under way, or one whose result has not been read yet.
     private final class Search: Sendable {
         let result = Mutex<Result<[SocketAddress], RedisError>?>(nil)
         /// Woken once there is a result, and never drained.

@@ -11,7 +11,7 @@ package struct RedisTLSOptions: Sendable, Equatable {
     package var keyFile: String?
     /// The name that the server's certificate has to bear, where it is not the host of the url.
     package var serverName: String?
-    /// Takes any certificate: no protection against somebody in between.
+    /// Takes any certificate: no protection against a peer in between.
     package var skipsVerification = false
 
     package init() {}
@@ -72,7 +72,7 @@ final class TLSContext: @unchecked Sendable {
     }
 }
 
-/// One TLS session. Used by one thread at a time; the socket under it is somebody else's.
+/// One TLS session. Used by one thread at a time; the socket under it belongs to the connection.
 final class TLSSession {
     private let session: OpaquePointer
     private let peer: String

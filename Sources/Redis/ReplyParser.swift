@@ -65,7 +65,7 @@ final class ReplyParser {
         functions.pointee.createArray = { task, count in
             guard let task, let context = task.pointee.privdata else { return nil }
             let budget = Unmanaged<Budget>.fromOpaque(context).takeUnretainedValue()
-            // Without an array hiredis gives up, and calls it a lack of memory.
+            // Without an array hiredis fails, and calls it a lack of memory.
             return budget.take(elements: Int(clamping: count)) ? budget.original.createArray(task, count) : nil
         }
         reader.pointee.fn = functions
@@ -122,6 +122,6 @@ final class ReplyParser {
     }
 
     private func limitError(_ limit: String) -> RedisError {
-        RedisError(.limit, "\(name) answered with more than \(limit); the connection is given up")
+        RedisError(.limit, "\(name) answered with more than \(limit); the connection is closed")
     }
 }

@@ -120,7 +120,7 @@ private final class TraceCall: HTTPExchange {
     func refuse(_ reason: BodyRefusal) -> HTTPResponse { responder.answer(.refused(responder.intake.refusal(reason))) }
 
     func respond(to body: ByteBuffer, on eventLoop: any EventLoop) -> HTTPReply {
-        // Its sender has given up and sends the spans again: taken now, they would be there twice.
+        // Its sender stopped waiting and sends the spans again: taken now, they would be there twice.
         if let deadline, responder.now() >= deadline {
             return .now(responder.refuse(.deadlineExceeded, "the call came after its deadline"))
         }

@@ -25,7 +25,7 @@ package enum BadRequestReason: String, CaseIterable, Sendable {
     case origin
     /// More bodies at a time than a connection may send.
     case overloaded
-    /// The sender had given up before its request was complete.
+    /// The sender stopped before its request was complete.
     case deadline
 }
 

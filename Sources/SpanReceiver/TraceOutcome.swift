@@ -10,7 +10,7 @@ enum TraceOutcome: Sendable {
 
 /// What the sender of an accepted request is told of it, and so is the log.
 struct PartialSuccess: Sendable {
-    /// Spans with ids that nobody takes.
+    /// The number of spans with ids that no backend accepts.
     var badIDs = 0
     /// Spans with a value that is out of the range of its field.
     var badValues = 0

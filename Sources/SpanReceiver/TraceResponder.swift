@@ -6,7 +6,7 @@ import OTLP
 /// OTLP/HTTP: `POST /v1/traces` with `application/x-protobuf` or `application/json`, over HTTP/1.1 or HTTP/2.
 ///
 /// The bodies of refusals are `google.rpc.Status` in the request's encoding, as the specification asks; in protobuf for
-/// those who sent neither.
+/// senders of neither.
 final class TraceResponder: HTTPResponder {
     private static let path = "/v1/traces"
 

@@ -10,7 +10,7 @@ import Synchronization
 //     segment-N.log  sync fails ──► segment-N.log.new written, synced ──► renamed over segment-N.log ──► directory synced
 //
 // What waited for the sync goes on waiting for this. If it fails too, it is tried again, a second later at the earliest,
-// for as long as the segment is not settled; those who waited are told that the disk did not take their spans, and until it
+// for as long as the segment is not settled; the waiting senders are told that the disk did not take their spans, and until it
 // works nothing more is taken: it would only wait for a sync, too, in one more segment with each that fails. The empty
 // segment-N.log.new stays until then: a process that is started after a kill finds the same page cache and knows nothing
 // of the failure. (Why this is worth it: docs/decisions/0009.)

@@ -23,7 +23,7 @@ package struct SpoolOptions: Sendable {
     package var sync: SpoolSync
     /// A segment is closed when it would grow over this.
     package var segmentBytes: Int
-    /// A file that can't be read is given up after this time, and not before: disks have bad minutes.
+    /// A file that can't be read is quarantined after this time, and not before: disks have bad minutes.
     package var readPatience = Duration.seconds(60)
 
     package init(
@@ -73,7 +73,7 @@ package enum SpoolDrop: String, CaseIterable, Sendable {
     case corrupt
     /// The disk did not give their file back, time after time.
     case unreadable
-    /// `sync: always`: the disk did not take them for good, and their sender was told so.
+    /// `sync: always`: the disk did not take them, and their sender was told so.
     case unsynced
 }
 

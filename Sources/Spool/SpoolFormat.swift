@@ -6,7 +6,7 @@ import Platform
 // A spool is a directory:
 //
 //     lock                          the owner's pid in decimal; held by flock(2) while the owner lives
-//     checkpoint                    which frames, and which spans of others, are settled: sent, refused for good or dropped
+//     checkpoint                    which frames, and which spans of others, are settled: sent, rejected or dropped
 //     segment-<16 hex digits>.log   frames; the digits are the sequence of the first one
 //     segment-….log.new             a copy that is not finished, of a segment whose sync failed
 //
@@ -39,7 +39,7 @@ import Platform
 // stepped over too. So is one with a sequence that the file has no room for: before a frame there is one of at least 32
 // bytes for each sequence since the file's first.
 //
-// Whoever may write to the directory can read the key and forge all of this. A forged file may add spans or settle some; it
+// A user who may write to the directory can read the key and forge all of this. A forged file may add spans or settle some; it
 // must not keep a start busy, make later frames unreadable, or lead out of the directory by a link. A start spends no more
 // on bytes that are no frames than the spool may be large (ScanBudget), and no link is followed.
 //

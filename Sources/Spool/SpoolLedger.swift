@@ -20,7 +20,7 @@ struct SpoolLedger {
 
     // MARK: Settled
 
-    /// Whether a frame that was read is neither settled nor given up.
+    /// Whether a frame that was read is neither settled nor dropped.
     func holds(_ sequence: UInt64) -> Bool {
         !settled.contains(sequence) && !lostFrames.contains(sequence)
     }
@@ -73,7 +73,7 @@ struct SpoolLedger {
         if spans != 0 { recordDropped(spans, reason: reason.rawValue) }
     }
 
-    /// Spans were settled: delivered, all but those that the far side refused for good. It may say any number of these.
+    /// Spans were settled: delivered, all but those that the backend rejected. It may say any number of these.
     mutating func recordSettled(_ spans: Int, dropping: (spans: Int, reason: String)?) {
         let dropped = min(max(0, dropping?.spans ?? 0), spans)
         deliveredSpans += UInt64(spans - dropped)
@@ -111,7 +111,7 @@ struct SpoolLedger {
 }
 
 extension Spool {
-    /// The frames were delivered, all but `dropping` of their spans, which the far side refused for good: they need not
+    /// The frames were delivered, all but `dropping` of their spans, which the backend rejected: they need not
     /// be kept. Returns how many of their spans the spool still held (an evicted segment's spans are counted as dropped
     /// already).
     @discardableResult

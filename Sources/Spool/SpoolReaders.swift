@@ -182,7 +182,7 @@ struct SpoolReaders {
 
     // MARK: Failures
 
-    /// A segment could not be opened, or not be read at `offset`. Returns whether it is to be given up: after some tries, and
+    /// A segment could not be opened, or not be read at `offset`. Returns whether it is to be quarantined: after some tries, and
     /// some time.
     mutating func recordFailure(of segment: UInt64, at offset: Int, _ now: MonotonicTime, patience: Duration) -> Bool {
         let before = failures[segment]

@@ -144,7 +144,7 @@ extension Spool {
         }
     }
 
-    /// Hands what is durable to the reader, takes back what is not, and tells those who wait.
+    /// Hands what is durable to the reader, takes back what is not, and wakes the waiting requests.
     private func finish(
         _ waiting: [AppendedFrame], failed: Set<UInt64>, hasDirectory: Bool, hasSynced: Bool
     ) -> Bool {

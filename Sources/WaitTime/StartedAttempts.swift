@@ -3,7 +3,7 @@ import Model
 /// Tells the first attempt at a task from later ones that have the same retry count: Asynq raises it neither where `IsFailure`
 /// says false, nor for a task that a worker puts back when it stops, nor for an archived one that is run again.
 ///
-/// A task is told by queue, id and what names its enqueueing, since ids come again (`asynq.TaskID`):
+/// A task is told by queue, id and what names its enqueueing, since ids are reused (`asynq.TaskID`):
 ///
 /// | the span has | key | one that started before under it |
 /// |---|---|---|

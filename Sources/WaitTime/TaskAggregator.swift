@@ -22,7 +22,7 @@ package struct TaskAggregator: Sendable {
     private var repeated: [SpanReference] = []
     private var failed: [TaskSpan] = []
     private var slowest = SlowestWaits()
-    /// Process spans that came again among the last 100,000.
+    /// The number of process spans that repeat one of the last 100,000.
     package private(set) var duplicates: UInt64 = 0
     /// Waits that were known from `process_at` only.
     package private(set) var processAtWaits: UInt64 = 0

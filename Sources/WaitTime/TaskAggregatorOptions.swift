@@ -15,7 +15,7 @@ package struct TaskAggregatorOptions: Sendable {
     package var pairingLifetime = Duration.seconds(2 * 3600)
     /// Process spans remembered to tell a repeated one.
     package var duplicateMemory = 100_000
-    /// Bytes for the attempts that are remembered to tell a task's first one from those that come again.
+    /// The bytes for remembered attempts, which tell a task's first attempt from a repeated one.
     package var startedAttemptsBytes = 9 << 20
     /// Whether waits that begin at `process_at` count: Asynq's forwarder, which moves a task up to five seconds later, is in
     /// them.

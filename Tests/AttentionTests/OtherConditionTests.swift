@@ -143,8 +143,8 @@ struct OtherConditionTests {
             Set(troubles.sentences) == [
                 "12 accepted spans were dropped in 15 min (evicted); traces have holes",
                 "Tempo refused 1 span in 15 min (rejected); sending again does not help",
-                "The disk did not keep 3 spans in 15 min (unsynced); senders that give up lose them",
-                "40 spans were refused in 15 min (spool_full); senders that give up lose them",
+                "The disk did not keep 3 spans in 15 min (unsynced); senders that stop retrying lose them",
+                "40 spans were refused in 15 min (spool_full); senders that stop retrying lose them",
             ])
         #expect(troubles.allSatisfy { $0.isFiring && $0.severity == .warning })
         #expect(scene.run(seconds: 910, .off).isEmpty)

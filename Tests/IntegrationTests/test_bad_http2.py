@@ -313,17 +313,19 @@ GRPC = {
 
 # --- Floods: CVE-2019-9511 and its like, CVE-2023-44487, CVE-2024-27316, CVE-2025-8671 ---
 
+FLOOD_RATE = 40_000  # frames a second: twice what the receiver takes for a flood (1,000 in 50 ms)
+
 FLOODS = {
-    "PING": ends([START, Flood(frame(PING, 0, 0, bytes(8)) * 5000)], ENHANCE_YOUR_CALM),
-    "SETTINGS": ends([START, Flood(setting(1, 4096) * 5000)], ENHANCE_YOUR_CALM),
-    "PRIORITY": ends([START, Flood(frame(PRIORITY, 0, 1, bytes(4) + b"\0") * 5000)], ENHANCE_YOUR_CALM),
+    "PING": ends([START, Flood(frame(PING, 0, 0, bytes(8)) * 5000, 5000)], ENHANCE_YOUR_CALM),
+    "SETTINGS": ends([START, Flood(setting(1, 4096) * 5000, 5000)], ENHANCE_YOUR_CALM),
+    "PRIORITY": ends([START, Flood(frame(PRIORITY, 0, 1, bytes(4) + b"\0") * 5000, 5000)], ENHANCE_YOUR_CALM),
     # Here and with the malformed ones it is the collector that is made to reset the streams.
     "WINDOW_UPDATE of 0": ends(
         [START, b"".join(head(stream) + window(stream, 0) for stream in streams(5000))], ENHANCE_YOUR_CALM),
     "rapid reset": ends([START, b"".join(head(stream) + reset(stream) for stream in streams(5000))], ENHANCE_YOUR_CALM),
     "malformed requests": ends([START, b"".join(head(stream, b"") for stream in streams(5000))], ENHANCE_YOUR_CALM),
-    "empty DATA": ends([START + head(1), Flood(data(1, b"", 0) * 1000)], ENHANCE_YOUR_CALM),
-    "empty CONTINUATION": ends([START + head(1, flags=0), Flood(frame(CONTINUATION, 0, 1) * 1000)], ENHANCE_YOUR_CALM),
+    "empty DATA": ends([START + head(1), Flood(data(1, b"", 0) * 1000, 1000)], ENHANCE_YOUR_CALM),
+    "empty CONTINUATION": ends([START + head(1, flags=0), Flood(frame(CONTINUATION, 0, 1) * 1000, 1000)], ENHANCE_YOUR_CALM),
     "streams": ends([START, b"".join(head(stream) for stream in streams(150))], None),
 }
 
@@ -372,7 +374,10 @@ def test_bad_frames_end_their_stream_or_connection_and_bother_nobody(shared_coll
     steps = case.steps if case.ends else [*case.steps, frame(PING, 0, 0, PROBE)]
     with conversation(getattr(shared_collector, transport), steps, lambda received: PROBE in received) as hostile:
         neighbour.must_be_well(f"while {name} is going on")
-        assert hostile.wait(), f"expected an end, got nothing more after {Seen(hostile.received)}"
+        is_over = hostile.wait()
+        if not is_over and (hostile.flood_frames_a_second or FLOOD_RATE) < FLOOD_RATE:
+            pytest.skip(f"{hostile.flood_frames_a_second:.0f} frames a second are no flood: the machine is too busy")
+        assert is_over, f"expected an end, got nothing more after {Seen(hostile.received)}"
     seen = Seen(hostile.received)
     assert hostile.is_closed == case.ends, f"expected the connection to {'end' if case.ends else 'go on'}, got {seen}"
     # A reset may overtake GOAWAY.

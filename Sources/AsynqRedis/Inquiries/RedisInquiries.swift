@@ -1,7 +1,7 @@
 import Model
 import Synchronization
 
-/// What Redis is asked because somebody looks at one thing, and who is told the answer.
+/// Questions to Redis about one thing that a reader looks at, and the receivers of the answers.
 enum RedisInquiry: Sendable {
     case task(TaskName, @Sendable (InquiryAnswer<TaskDetails?>) -> Void)
     case dueRetries(QueueName, @Sendable (InquiryAnswer<[DueRetry]>) -> Void)

@@ -53,7 +53,7 @@ struct ArchiveArrivals {
         in members: [ScoredMember], at now: Int64, isComplete: Bool = true
     ) -> [ScoredMember] {
         var seen: Set<ScoredMember> = []
-        // Below `knownFrom` nobody knows what was counted: our own clock was turned back, and we read more than before.
+        // Below `knownFrom` it is unknown what was counted: our own clock was turned back, and we read more than before.
         let arrivals = members.filter { seen.insert($0).inserted && isArrival($0) }
         total += UInt64(arrivals.count)
         // What has left is forgotten: it may come back under the stamp that it had.

@@ -67,7 +67,7 @@ struct DeadLetterReader {
         return chunk
     }
 
-    /// One that brings this about by itself must not do so for ever.
+    /// One that brings this about by itself must not do so without end.
     private mutating func giveBack(
         _ chunk: [(queue: QueueName, letter: UnreadDeadLetters.Unread)], _ unread: inout [QueueName: UnreadDeadLetters]
     ) {

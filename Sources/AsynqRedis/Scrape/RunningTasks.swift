@@ -174,7 +174,7 @@ struct RunningTasks {
     }
 
     /// The scrape has failed: perhaps for the size of what was asked for here. A task that brings this about by itself must not do
-    /// so for ever.
+    /// so without end.
     mutating func recordFailure() {
         if asked.isEmpty { return }
         if budget.count == 1 {

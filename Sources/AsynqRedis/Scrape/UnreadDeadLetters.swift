@@ -11,7 +11,7 @@ struct UnreadDeadLetters {
     static let maxPerQueue = 20
 
     private(set) var unread: [Unread] = []
-    /// Arrivals that were pushed out by newer ones before they were read, or could not be read; until somebody takes them.
+    /// Arrivals that were pushed out by newer ones before they were read, or could not be read; until they are read out.
     private(set) var skipped: UInt64 = 0
 
     mutating func add(_ members: [ScoredMember], areArrivals: Bool) {

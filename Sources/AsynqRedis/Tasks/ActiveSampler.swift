@@ -42,7 +42,7 @@ struct ActiveSampler {
             return
         }
         let now = Set(active)
-        // One that comes again under the same id may be another task.
+        // A later one under the same id may be another task.
         tasks.noteLeft(queue: name, known.subtracting(now))
         tasks.noteStarted(queue: name, now.subtracting(known), by: time)
         known = now

@@ -175,7 +175,7 @@ struct PendingSampler {
         for (position, (id, ask)) in details.gone.enumerated() {
             let place = read(ask, replies)
             if let task = readGone(id, place, lease: leases?[position], tasks) { started.append(task) }
-            // One that runs is seen by ActiveSampler; one that is done may be another task when its id comes again.
+            // One that runs is seen by ActiveSampler; one that is done may be another task when its id is reused.
             if place?.isActive != true { tasks.noteLeft(queue: name, CollectionOfOne(id)) }
         }
         return started

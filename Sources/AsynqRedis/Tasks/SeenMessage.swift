@@ -2,7 +2,7 @@ import Model
 
 /// What was read of one task's message, and which first attempt was told of it.
 ///
-/// Ids come again (`asynq.TaskID`): the first attempt of a later task must not be told of the message of the one before.
+/// Ids are reused (`asynq.TaskID`): the first attempt of a later task must not be told of the message of the one before.
 struct SeenMessage {
     /// The attempt that began last of those that were told.
     private struct Told {

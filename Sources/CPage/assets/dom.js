@@ -43,7 +43,7 @@ export function patch(parent, described) {
   }
 }
 
-/** A key that comes again gets a number: data decide on keys, and two elements can't be one. */
+/** A repeated key gets a number: data decide on keys, and two elements can't be one. */
 function distinct(children) {
   const times = new Map();
   for (const child of children) {

@@ -25,7 +25,7 @@ export class History {
     return this.start == null ? 0 : Math.round((this.end - this.start) / this.step);
   }
 
-  /** Takes what a document brings. Points that it has again are its own; those that nobody has are unknown. */
+  /** Takes what a document brings. Points that it has again are its own; points without a value are unknown. */
   merge({ start, step, points }, queues) {
     if (this.step !== step) this.clear();
     if (this.start == null) Object.assign(this, { start, step, end: start });

@@ -20,5 +20,5 @@ struct page_file page_file_at(size_t index);
 /// The document that loads them. The program puts its own text in place of {{assets}}, {{title}} and {{plain}}.
 struct page_file page_shell(void);
 
-/// A hash of all of them (FNV-1a, 64 bits). It is the folder of their addresses, so that a browser may keep them for ever.
+/// A hash of all of them (FNV-1a, 64 bits). It is the folder of their addresses, so that a browser may cache them without end.
 uint64_t page_hash(void);

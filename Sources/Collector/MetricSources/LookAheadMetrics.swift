@@ -34,7 +34,7 @@ struct LookAheadFamilies: Sendable {
         "asynq_collector_look_ahead_lost_tasks_total", .counter, labels: ["reason"], with: "redis.look-ahead",
         """
         Tasks that the look-ahead lost sight of, by reason: limit, more than one look may ask for, so lower \
-        redis.look-ahead; gap, Redis did not answer; clock_skew and bad_stamp, set the clocks of those who \
+        redis.look-ahead; gap, Redis did not answer; clock_skew and bad_stamp, set the clocks of the programs that \
         enqueue.
         """)
     let tasks = FamilyDeclaration(

@@ -35,7 +35,7 @@ struct PipelineFamilies: Sendable {
     let duplicateSpansTotal = FamilyDeclaration(
         "asynq_collector_duplicate_spans_total", .counter,
         """
-        Process spans that came again; they are observed once. Rising: senders do not hear the answer in time and \
+        Process spans received a second time; they are observed once. Rising: senders do not get the answer in time and \
         send again.
         """)
     let refusedConnectionsTotal = FamilyDeclaration(
@@ -45,13 +45,13 @@ struct PipelineFamilies: Sendable {
         """)
     let spoolRecoveredSpans = FamilyDeclaration(
         "asynq_collector_spool_recovered_spans", .gauge, with: "tempo.endpoint",
-        "Spans that the spool held at the start of the process: what the one before could not send.")
+        "Spans that the spool held at the start of the process: what the earlier process could not send.")
     let forwardedSpansTotal = FamilyDeclaration(
         "asynq_collector_forwarded_spans_total", .counter, with: "tempo.endpoint",
-        "Spans that the trace backend took; slower than accepted: the spool fills.")
+        "Spans that the trace backend accepted; rising slower than accepted spans: the spool fills.")
     let droppedSpansTotal = FamilyDeclaration(
         "asynq_collector_dropped_spans_total", .counter, labels: ["reason"], with: "tempo.endpoint",
-        "Accepted spans that were given up, by reason; above 0, traces have holes.")
+        "Accepted spans that were dropped, by reason; above 0, traces have gaps.")
     let spoolBytes = FamilyDeclaration(
         "asynq_collector_spool_bytes", .gauge, with: "tempo.endpoint",
         "Size of the spool on disk; near its capacity spans are refused, or the oldest dropped (spool.when-full).")
@@ -60,16 +60,13 @@ struct PipelineFamilies: Sendable {
         "Largest size that the spool may have (spool.max-bytes).")
     let spoolSpans = FamilyDeclaration(
         "asynq_collector_spool_spans", .gauge, with: "tempo.endpoint",
-        "Spans that wait to be forwarded, those in flight included; rising: the backend is away or too slow.")
+        "Spans that wait to be forwarded, those in flight included; rising: the backend is unavailable or too slow.")
     let spoolQuarantinedSegments = FamilyDeclaration(
         "asynq_collector_spool_quarantined_segments", .gauge, with: "tempo.endpoint",
-        """
-        Files of the spool that the disk does not give back; their spans are dropped as unreadable, the files \
-        kept.
-        """)
+        "Files of the spool that cannot be read; their spans are dropped as unreadable, the files kept.")
     let spoolOldestAgeSeconds = FamilyDeclaration(
         "asynq_collector_spool_oldest_age_seconds", .gauge, with: "tempo.endpoint",
-        "Age of the oldest span that waits, 0 when none does: so far behind are the traces.")
+        "Age of the oldest waiting span, 0 if none waits: how far the traces lag behind.")
     let spoolCorruptFramesTotal = FamilyDeclaration(
         "asynq_collector_spool_corrupt_frames_total", .counter, with: "tempo.endpoint",
         "Frames whose checksum was wrong; the disk is failing.")
@@ -79,8 +76,8 @@ struct PipelineFamilies: Sendable {
     let forwardRequestsTotal = FamilyDeclaration(
         "asynq_collector_forward_requests_total", .counter, labels: ["code"], with: "tempo.endpoint",
         """
-        Requests to the trace backend, by HTTP status, or by what broke the connection; 429: it wants less, 4xx: \
-        it does not want what it gets.
+        Requests to the trace backend, by HTTP status, or by what broke the connection; 429: send less; other \
+        4xx: check tempo.endpoint and tempo.headers.
         """)
     let forwardDurationSeconds = FamilyDeclaration(
         "asynq_collector_forward_duration_seconds", .histogram, with: "tempo.endpoint",
@@ -88,10 +85,10 @@ struct PipelineFamilies: Sendable {
     let tempoUp = FamilyDeclaration(
         "asynq_collector_tempo_up", .gauge, with: "tempo.endpoint",
         """
-        0 while the trace backend is away or takes nothing (503, 429, 401), absent before the first answer; spans \
+        0 while the trace backend is unavailable or accepts nothing (503, 429, 401), absent before the first answer; spans \
         wait in the spool then.
         """)
     let setAsideRequestsTotal = FamilyDeclaration(
         "asynq_collector_set_aside_requests_total", .counter, labels: ["outcome"], with: "tempo.endpoint",
-        "Requests that the backend refused for good, by what became of the copy in the spool's directory refused/.")
+        "Requests that the backend rejected, by what became of the copy in the spool's directory refused/.")
 }

@@ -7,7 +7,7 @@ enum ServerMetrics {
 
     private static let activeStatus = ForeignText("active")
 
-    /// Live servers of status `active` that consume each queue, and their concurrency; 0 for a queue nobody serves.
+    /// Live servers of status `active` that consume each queue, and their concurrency; 0 for a queue without servers.
     static func consumers(
         of queues: [QueueSnapshot], _ labels: [QueueLabelSets], by servers: [ServerSnapshot]
     ) -> [MetricFamily] {

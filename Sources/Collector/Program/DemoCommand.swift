@@ -142,7 +142,7 @@ enum DemoCommand {
         }
     }
 
-    /// Whether nobody listens there yet. Another process may still be faster; then the start fails and says so.
+    /// Whether the address has no listener yet. Another process may still be faster; then the start fails and says so.
     private static func isFree(_ address: ListenAddress) -> Bool {
         guard case .tcp(_, let port) = address else { return true }
         var target = sockaddr_in()

@@ -13,7 +13,7 @@ package enum Program {
     package static func main(arguments: [String], environment: [(name: String, value: String)]) -> Int32 {
         // A peer that closes its socket must not end us.
         signal(SIGPIPE, SIG_IGN)
-        // Nor must a limit on the size of files: the write fails, and the sender is told to come again.
+        // Nor must a limit on the size of files: the write fails, and the sender is told to retry.
         signal(SIGXFSZ, SIG_IGN)
         // Sent by habit, to other programs' log rotation for example; they mean nothing here.
         for signal in [SIGUSR1, SIGUSR2] { Glibc.signal(signal, SIG_IGN) }

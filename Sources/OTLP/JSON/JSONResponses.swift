@@ -1,6 +1,6 @@
 import Text
 
-/// The same answers as `OTLPResponse`, for those who sent JSON.
+/// The same answers as `OTLPResponse`, for senders of JSON.
 package enum OTLPJSONResponse {
     /// ExportTraceServiceResponse: `partialSuccess` only when spans were refused; 64-bit integers are strings.
     package static func success(refused: Int, reason: String) -> [UInt8] {

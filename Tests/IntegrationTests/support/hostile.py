@@ -32,8 +32,10 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 
 @dataclass(frozen=True)
 class Flood:
-    """Sent over and over until the connection ends."""
+    """Sent over and over until the connection ends. The rates that end one count frames a second: on a machine that is too busy
+    to read that many, there is no flood (`Conversation.flood_frames_a_second`)."""
     data: bytes
+    frames: int = 1
     seconds: float = END_SECONDS
 
 
@@ -45,6 +47,7 @@ class Conversation:
         """Once `is_enough` of what came, no more is waited for."""
         self.received = b""
         self.sent_bytes = 0
+        self.flood_frames_a_second: float | None = None
         self._socket = endpoint.connect()
         self._socket.settimeout(END_SECONDS)
         self._is_enough = is_enough
@@ -62,10 +65,12 @@ class Conversation:
                         self._socket.sendall(step)
                         self.sent_bytes += len(step)
                     case Flood():
-                        deadline = time.monotonic() + step.seconds
-                        while time.monotonic() < deadline and not self.is_closed:
+                        start, sent = time.monotonic(), 0
+                        while time.monotonic() < start + step.seconds and not self.is_closed:
                             self._socket.sendall(step.data)
                             self.sent_bytes += len(step.data)
+                            sent += step.frames
+                            self.flood_frames_a_second = sent / (time.monotonic() - start)
                     case "pause":
                         time.sleep(PAUSE_SECONDS)
                     case "half close":

@@ -51,7 +51,7 @@ struct RedisKeys: KeySection {
     let timeout = Key(
         "redis.timeout", .duration(), default: "3s", example: "1s",
         help: "The time that one whole scrape may take, connecting included. A scrape that takes longer has failed.",
-        page: "docs/REDIS.md#while-redis-is-away")
+        page: "docs/REDIS.md#while-redis-is-unavailable")
     let queuesInclude = Key(
         "redis.queues.include", .regularExpression, default: "", example: "^mail",
         help: "A regular expression: only queues whose name matches are read and counted. Without it, all are.",
