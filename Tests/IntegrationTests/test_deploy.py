@@ -1,12 +1,14 @@
 """deploy/: examples that parse, fit their schemas, name what is there, and start the collector with settings that it takes."""
 
 import copy
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import kubernetes_validate
 import pytest
@@ -18,6 +20,7 @@ from support.collector import run_once
 from support.deadline import eventually
 from support.ports import free_port
 from support.programs import REPOSITORY
+from support.redis_server import RedisServer
 from support.stack import Process
 
 DEPLOY = REPOSITORY / "deploy"
@@ -26,7 +29,7 @@ SCALING = REPOSITORY / "docs" / "SCALING.md"
 # Native sidecars are in it since 1.29.
 KUBERNETES_VERSION = "1.29"
 # Of operators: their schemas are in no package.
-CUSTOM = {"monitoring.coreos.com/v1": {"ServiceMonitor", "PodMonitor", "PrometheusRule"}, "keda.sh/v1alpha1": {"ScaledObject"}}
+CUSTOM = {"monitoring.coreos.com/v1": {"ServiceMonitor", "PodMonitor", "PrometheusRule"}, "keda.sh/v1alpha1": {"ScaledObject", "TriggerAuthentication"}}
 
 YAML_FILES = sorted(file for folder in ("deploy", "prometheus", "tempo", "dashboards")
                     for pattern in ("*.yaml", "*.yml") for file in (REPOSITORY / folder).rglob(pattern)
@@ -84,7 +87,7 @@ def _command_lines() -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.parametrize("where", ["compose.yaml", "compose.demo.yaml", "asynq-scraper", "shop-worker", "systemd"])
+@pytest.mark.parametrize("where", ["compose.yaml", "compose.demo.yaml", "asynq-scraper", "shop-worker", "shop-mailer", "systemd"])
 def test_the_collector_takes_its_settings(where, tmp_path):
     (tmp_path / "secret").write_text("s", encoding="utf-8")
     arguments = [re.sub(r"(-file)=/.*", rf"\1={tmp_path / 'secret'}", argument) for argument in _command_lines()[where]]
@@ -275,6 +278,40 @@ def test_monitors_have_only_what_operator_0_87_takes():
         assert all(set(endpoint) == {"port", "interval", "relabelings"} for endpoint in endpoints)
 
 
+def test_an_ordinary_sidecar_outlives_the_worker_and_the_pod_outlives_it():
+    pod = _object("Deployment", "shop-mailer")["spec"]["template"]["spec"]
+    worker, sidecar = pod["containers"]
+    assert "initContainers" not in pod and "restartPolicy" not in sidecar
+    arguments = dict(argument[2:].split("=", 1) for argument in sidecar["args"][1:])
+    linger = int(arguments["shutdown-linger"].removesuffix("s"))
+    # Asynq's ShutdownTimeout is 8 s unless it is set; the program asks for ten seconds beside the linger.
+    assert 8 < linger <= pod["terminationGracePeriodSeconds"] - 10
+    native, = _object("Deployment", "shop-worker")["spec"]["template"]["spec"]["initContainers"]
+    assert {*sidecar["args"]} - {*native["args"]} == {f"--shutdown-linger={linger}s"}
+    assert {env["name"]: env["value"] for env in worker["env"]}["OTLP_SOCKET"] == arguments["otlp-socket"]
+
+
+def test_keda_reads_with_a_token_what_asks_for_one(start_collector, tmp_path):
+    """As the example says: the header that KEDA makes of authMode bearer and the parameter token."""
+    authentication = _object("TriggerAuthentication", "asynq-collector")
+    parameter, = authentication["spec"]["secretTargetRef"]
+    assert parameter == {"parameter": "token", "name": "asynq-collector-web", "key": "token"}
+    with_token, without = (_scaled_objects()[name]["spec"] for name in ("keda-metrics-api-token.yaml", "keda-metrics-api.yaml"))
+    for trigger, plain in zip(with_token["triggers"], without["triggers"], strict=True):
+        assert trigger["metadata"].pop("authMode") == "bearer"
+        assert trigger.pop("authenticationRef") == {"name": authentication["metadata"]["name"]}
+        assert trigger == plain
+    (tmp_path / "token").write_text("swordfish\n", encoding="utf-8")
+    with RedisServer(tmp_path / "redis") as redis:
+        with redis.client() as client:
+            client.sadd("asynq:queues", "default")
+        collector = start_collector(options={"redis.url": redis.url, "metrics.bearer-token-file": tmp_path / "token"})
+        path = urlsplit(without["triggers"][0]["metadata"]["url"]).path
+        assert collector.get(path).status == 401 and collector.get("/-/ready").status == 200
+        answer = collector.get(path, {"Authorization": "Bearer swordfish"})
+        assert answer.status == 200 and {trigger["metadata"]["valueLocation"] for trigger in without["triggers"]} <= set(json.loads(answer.body))
+
+
 def test_both_examples_of_keda_scale_by_load_and_by_wait():
     objects = _scaled_objects()
     triggers = {name: [trigger["metricType"] for trigger in thing["spec"]["triggers"]] for name, thing in objects.items()}
@@ -296,11 +333,11 @@ def _scaled_objects() -> dict[str, dict]:
     """One in each file, with the same name: one replaces the other, because KEDA refuses a second one for a Deployment."""
     found = {}
     for file in sorted(KUBERNETES.glob("keda*.yaml")):
-        found[file.name], = _documents(file)
-    assert len(found) == 2 and {thing["metadata"]["name"] for thing in found.values()} == {"shop-worker"}
+        found[file.name], = [thing for thing in _documents(file) if thing["kind"] == "ScaledObject"]
+    assert len(found) == 3 and {thing["metadata"]["name"] for thing in found.values()} == {"shop-worker"}
     for block in re.findall(r"```yaml\n(apiVersion: keda.*?)```", SCALING.read_text(encoding="utf-8"), re.DOTALL):
         found["SCALING.md"] = yaml.safe_load(block)
-    assert len(found) == 3
+    assert len(found) == 4
     return found
 
 
@@ -398,3 +435,14 @@ def test_the_image_has_the_libraries_that_the_installer_builds_with():
     assert wanted and wanted <= set(re.findall(r"\blib[\w.-]+-dev\b", dockerfile))
     for folder in re.findall(r"^COPY (\w+) \w+$", dockerfile, re.MULTILINE):
         assert (REPOSITORY / folder).is_dir()
+
+
+def test_the_image_is_built_with_every_file_that_is_embedded():
+    copied = {REPOSITORY / path for path in re.findall(r"^COPY ([\w./]+) [\w./]+$", (DEPLOY / "Dockerfile").read_text("utf-8"), re.M)}
+    sent = {REPOSITORY / line[1:] for line in (DEPLOY / "Dockerfile.dockerignore").read_text("utf-8").splitlines() if line[0] == "!"}
+    embedded = {(source.parent / name).resolve() for source in (REPOSITORY / "Sources").rglob("*.[ch]")
+                for name in re.findall(r'^#embed "(.*)"$', source.read_text("utf-8"), re.M)}
+    assert REPOSITORY / "docs" / "RUNBOOK.md" in embedded
+    for file in embedded:
+        for folders in (copied, sent):
+            assert file in folders or folders & set(file.parents), file

@@ -24,7 +24,7 @@ DEFAULT: dict = {}
 EVERY_VALUE = yaml.safe_load((REPOSITORY / "Tests/Fixtures/helm/every-value.yaml").read_text(encoding="utf-8"))
 # The oldest that has native sidecars, and the newest that kubernetes-validate knows.
 KUBERNETES_VERSIONS = ["1.29", "1.37"]
-CUSTOM = {"ServiceMonitor", "PodMonitor", "PrometheusRule", "ScaledObject"}
+CUSTOM = {"ServiceMonitor", "PodMonitor", "PrometheusRule", "ScaledObject", "TriggerAuthentication"}
 
 
 def render(values: dict, chart: Path = CHART) -> list[dict]:
@@ -41,7 +41,7 @@ def one(objects: list[dict], kind: str) -> dict:
 def check_settings(container: dict, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("X-A=s", encoding="utf-8")
     arguments = [re.sub(r"(-ca-file)=/.*", r"\1=/etc/ssl/certs/ca-certificates.crt", argument) for argument in container["args"]]
-    arguments = [re.sub(r"(-(?:password|headers)-file)=/.*", rf"\1={tmp_path / 'secret'}", argument) for argument in arguments]
+    arguments = [re.sub(r"(-(?:password|headers|token)-file)=/.*", rf"\1={tmp_path / 'secret'}", argument) for argument in arguments]
     assert arguments[0] == "run"
     checked = run_once("check-config", *arguments[1:])
     assert checked.returncode == 0, checked.stderr
@@ -117,12 +117,41 @@ def test_another_chart_has_the_sidecar_by_named_templates(tmp_path):
     for values in ({}, {"asynq-collector": EVERY_VALUE | {"scraper": {"enabled": False}}}):
         pod = one(render(values, worker), "Deployment")["spec"]["template"]
         kubernetes_validate.validate(one(render(values, worker), "Deployment"), KUBERNETES_VERSIONS[0], strict=True)
-        sidecar, = pod["spec"]["initContainers"]
+        sidecar, = [container for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
+                    if container["name"] == "asynq-collector"]
         check_settings(sidecar, tmp_path / "secrets")
         volumes = {volume["name"] for volume in pod["spec"]["volumes"]}
         mounted = {mount["name"] for container in (sidecar, *pod["spec"]["containers"]) for mount in container["volumeMounts"]}
         assert mounted == volumes
+        assert is_linger_right(pod["spec"])
     assert "tempo-headers-file" in volumes and sidecar["image"].startswith("registry.example/asynq-collector@sha256:")
+
+
+def is_linger_right(pod: dict) -> bool:
+    """Only an ordinary container is stopped together with the worker, and the grace period has room for its linger."""
+    is_native = any(container.get("restartPolicy") == "Always" for container in pod.get("initContainers", []))
+    containers = pod["initContainers"] if is_native else pod["containers"]
+    arguments = next(container["args"] for container in containers if container["name"] == "asynq-collector")
+    lingers = [int(argument.removeprefix("--shutdown-linger=").removesuffix("s")) for argument in arguments
+               if argument.startswith("--shutdown-linger=")]
+    return not lingers if is_native else 8 < lingers[0] <= pod["terminationGracePeriodSeconds"] - 10
+
+
+def test_a_token_is_asked_for_and_sent_by_all_who_read():
+    objects = render(EVERY_VALUE)
+    container, = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert "--metrics-bearer-token-file=/etc/asynq-collector/metrics-bearer-token-file/bearer" in container["args"]
+    assert not any("token" in str(probe) for name, probe in container.items() if name.endswith("Probe"))
+    for kind, endpoints in (("ServiceMonitor", "endpoints"), ("PodMonitor", "podMetricsEndpoints")):
+        for endpoint in one(objects, kind)["spec"][endpoints]:
+            assert endpoint["authorization"] == {"credentials": {"name": "web", "key": "bearer"}}
+    authentication = one(objects, "TriggerAuthentication")
+    assert authentication["spec"] == {"secretTargetRef": [{"parameter": "token", "name": "web", "key": "bearer"}]}
+    for thing in objects:
+        for trigger in thing["spec"]["triggers"] if thing["kind"] == "ScaledObject" else []:
+            assert trigger["metadata"]["authMode"] == "bearer"
+            assert trigger["authenticationRef"] == {"name": authentication["metadata"]["name"]}
+    assert not {"TriggerAuthentication"} & {thing["kind"] for thing in render({"keda": EVERY_VALUE["keda"]})}
 
 
 @pytest.mark.parametrize("values, named", [

@@ -24,7 +24,7 @@
 {{- end }}
 
 {{- define "asynq-collector.probes" -}}
-# A sidecar's worker starts when this has succeeded: the socket is there then.
+# A native sidecar's worker starts when this has succeeded: the socket is there then.
 startupProbe:
   httpGet: {path: /-/ready, port: {{ .port }}}
   periodSeconds: 1
@@ -64,6 +64,13 @@ persistentVolumeClaim: {claimName: {{ .existingClaim }}}
 {{- else -}}
 emptyDir: {sizeLimit: {{ .sizeLimit }}}
 {{- end }}
+{{- end }}
+
+{{/* The secret files, with that of the token for the web endpoints: a dictionary with `secretFiles` and `webToken`. JSON. */}}
+{{- define "asynq-collector.secretFiles" -}}
+{{- $files := deepCopy .secretFiles }}
+{{- if .webToken.secret }}{{ $files = merge $files (dict "metrics.bearer-token-file" .webToken) }}{{ end }}
+{{- $files | toJson }}
 {{- end }}
 
 {{/* A setting as the command line has it: whole numbers without an exponent, lists with commas. */}}

@@ -1,7 +1,7 @@
 {{/* For the chart of a worker that depends on this one. Its pod runs with fsGroup 65532, by which both containers reach the socket.
 
   metadata:  labels:          {{ include "asynq-collector.sidecar.labels" . }}
-  spec:      initContainers:  {{ include "asynq-collector.sidecar.container" . }}
+  spec:      initContainers:  {{ include "asynq-collector.sidecar.container" . }}       with sidecar.native: false below containers
              volumes:         {{ include "asynq-collector.sidecar.volumes" . }}
   worker:    volumeMounts:    {{ include "asynq-collector.sidecar.volumeMount" . }}                                         */}}
 
@@ -10,14 +10,31 @@
 asynq-collector: sidecar
 {{- end }}
 
+{{/* The setting sidecar.native, or nothing. */}}
+{{- define "asynq-collector.sidecar.native" -}}
+{{- if (include "asynq-collector.values" . | fromJson).sidecar.native }}true{{ end }}
+{{- end }}
+
+{{/* The values below `sidecar`, with what follows from others. JSON. */}}
+{{- define "asynq-collector.sidecar.values" -}}
+{{- $values := include "asynq-collector.values" . | fromJson }}
+{{- $sidecar := $values.sidecar }}
+{{- $files := include "asynq-collector.secretFiles" (dict "secretFiles" $sidecar.secretFiles "webToken" $values.webToken) | fromJson }}
+{{- $settings := deepCopy $sidecar.settings }}
+{{- if not $sidecar.native }}{{ $settings = merge $settings (dict "shutdown.linger" "20s") }}{{ end }}
+{{- merge (dict "secretFiles" $files "settings" $settings) $sidecar | toJson }}
+{{- end }}
+
 {{- define "asynq-collector.sidecar.container" -}}
 {{- $values := include "asynq-collector.values" . | fromJson }}
-{{- $sidecar := $values.sidecar -}}
+{{- $sidecar := include "asynq-collector.sidecar.values" . | fromJson -}}
 - name: asynq-collector
   image: {{ include "asynq-collector.image" (dict "image" $values.image "version" (include "asynq-collector.appVersion" .)) }}
   imagePullPolicy: {{ $values.image.pullPolicy }}
-  # This makes it a sidecar.
+  {{- if $sidecar.native }}
+  # This makes it a sidecar, which is stopped after the worker: it needs no shutdown.linger.
   restartPolicy: Always
+  {{- end }}
   args:
     {{- include "asynq-collector.args" $sidecar | nindent 4 }}
   ports:
@@ -30,7 +47,7 @@ asynq-collector: sidecar
 {{- end }}
 
 {{- define "asynq-collector.sidecar.volumes" -}}
-{{- $sidecar := (include "asynq-collector.values" . | fromJson).sidecar -}}
+{{- $sidecar := include "asynq-collector.sidecar.values" . | fromJson -}}
 # In memory: a socket takes no space, and is gone with the pod.
 - name: otlp
   emptyDir: {medium: Memory, sizeLimit: 1Mi}
