@@ -250,3 +250,19 @@ def test_an_overlay_sets_namespace_image_and_redis(tmp_path):
     assert container["image"].startswith("registry.example/asynq-collector:")
     check_settings(container, tmp_path / "base")
     assert container["args"][-1] == "--redis-url=redis://redis:6379/0"
+
+
+@pytest.mark.parametrize("page", ["TOPOLOGY.md", "PRODUCTION.md"])
+def test_the_values_in_the_pages_are_taken(page, tmp_path):
+    text = (REPOSITORY / "docs" / page).read_text(encoding="utf-8")
+    values, = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.S) if "\nscraper:" in block]
+    with helm_python.Chart.load(CHART) as chart:
+        chart.validate_schema(chart.merge_values(values))
+    objects = render(values)
+    for version in KUBERNETES_VERSIONS:
+        for thing in objects:
+            if thing["kind"] not in CUSTOM:
+                kubernetes_validate.validate(thing, version, strict=True)
+    container, = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    check_settings(container, tmp_path)
+    assert container["resources"]["limits"] == {"memory": "256Mi"}

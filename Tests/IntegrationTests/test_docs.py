@@ -1,0 +1,204 @@
+"""docs/: what the pages for operators say is what the program does. Links and anchors are looked after by scripts/check-sources."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from support.collector import run_once
+from support.metrics_page import MetricsPage
+from support.otlp import process_span, request
+from support.programs import REPOSITORY
+from support.redis_server import RedisServer
+
+DOCS = REPOSITORY / "docs"
+
+
+def text(page: str) -> str:
+    return (DOCS / page).read_text(encoding="utf-8")
+
+
+def section(page: str, title: str) -> str:
+    """From this heading to the next one of the same level or above."""
+    found = re.search(rf"^(#+) {re.escape(title)}\n(.*?)(?=^#{{1,2}} |\Z)", text(page), re.M | re.S)
+    assert found, f"{page} has no section {title}"
+    return found[2]
+
+
+def table(of: str, first: str) -> list[list[str]]:
+    """The rows of the table whose first column has this title; an empty cell is that of the row above."""
+    lines = of.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith(f"| {first} |"))
+    rows: list[list[str]] = []
+    for line in lines[start + 2:]:
+        if not line.startswith("|"):
+            break
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        rows.append([cell or (rows[-1][number] if rows and number < 2 else "") for number, cell in enumerate(cells)])
+    return rows
+
+
+def code(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+# --- The map ---
+
+
+def test_every_page_is_on_the_map():
+    linked = {(DOCS / target.split("#")[0]).resolve() for target in re.findall(r"\]\(([^)#]+)", text("README.md"))}
+    pages = {page.resolve() for page in DOCS.glob("*.md")} - {(DOCS / "README.md").resolve()}
+    assert pages - linked == set()
+
+
+# --- Values of labels ---
+
+
+# Labels whose values come from elsewhere, and those that other pages explain.
+OPEN = {"queue", "task_type", "error_type", "host", "pid", "server_id", "spec", "entry_id", "version", "quantile", "le", "code",
+        "state", "status", "attempt"}
+
+
+def values_on(page: MetricsPage) -> dict[tuple[str, str], set[str]]:
+    found: dict[tuple[str, str], set[str]] = {}
+    for name, samples in page.samples.items():
+        for labels in samples:
+            for label, value in labels:
+                if label not in OPEN:
+                    found.setdefault((name, label), set()).add(value)
+    return found
+
+
+def test_the_table_of_labels_has_every_value_that_the_page_has(start_collector, tempo, tmp_path):
+    documented: dict[tuple[str, str], set[str]] = {}
+    for families, label, values, _ in table(section("METRICS.md", "Values of the labels"), "family"):
+        for family in code(families):
+            name = family if family.startswith("asynq_") else f"asynq_collector_{family}"
+            documented.setdefault((name, label), set()).update(code(values))
+    with RedisServer(tmp_path / "redis") as redis:
+        collector = start_collector(options={"redis.url": redis.url, "tempo.endpoint": tempo.endpoint})
+        collector.post(request(process_span(1, "emails", "t")))
+        found = values_on(collector.metrics())
+    # Counted from the first span of the collector's own on.
+    found["asynq_collector_received_spans_total", "transport"].add("internal")
+    assert documented == found
+
+
+def test_reasons_of_redis_are_explained_where_the_scrape_is():
+    reasons = {code(values)[0] for families, label, values, _ in table(section("METRICS.md", "Values of the labels"), "family")
+               if code(families) == ["asynq_redis_scrape_errors_total"]}
+    assert reasons <= set(code(text("REDIS.md")))
+
+
+# --- Configurations ---
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```", text(page), re.M | re.S)
+
+
+def with_files(configuration: str, folder: Path, certificates) -> str:
+    """The same with files that are there: what a key holds is a secret, a certificate or its key."""
+    secret = folder / "secret"
+    secret.write_text("X-Scope-OrgID=team-a", encoding="utf-8")
+    files = {"ca-file": certificates["ca.pem"], "cert-file": certificates["client.pem"], "key-file": certificates["client.key"]}
+    return re.sub(r"(\b([\w-]+-file): )/etc/\S+", lambda found: f"{found[1]}{files.get(found[2], secret)}", configuration)
+
+
+def test_the_production_configuration_is_a_good_one(tmp_path, certificates):
+    configuration = with_files(blocks("PRODUCTION.md", "yaml")[0], tmp_path, certificates)
+    assert "/etc/" not in configuration
+    (tmp_path / "config.yaml").write_text(configuration, encoding="utf-8")
+    checked = run_once("check-config", "--config", tmp_path / "config.yaml")
+    assert checked.returncode == 0, checked.stderr
+    effective = yaml.safe_load(checked.stdout)
+    assert effective["redis"]["username"] == "asynq-collector" and effective["tempo"]["drain"]["max-spans-per-second"] == 10_000
+
+
+# --- Moving over ---
+
+
+def joined_queries() -> list[str]:
+    block = re.search(r"<!-- joined -->\n\n```\n(.*?)```", text("MIGRATING.md"), re.S)[1]
+    return [re.sub(r"^#.*\n", "", query, flags=re.M) for query in block.split("\n\n")]
+
+
+def test_joined_queries_go_on_from_one_exporter_to_the_other(tmp_path):
+    """The old exporter for 40 minutes, the collector from minute 20 on: one task a second of two queues, one failure in ten."""
+    series = []
+    for queue, factor in (("emails", 1), ("reports", 2)):
+        old, new = f'job="asynq-exporter",queue="{queue}"', f'job="asynq-collector",queue="{queue}"'
+        both = [
+            (f"asynq_queue_size{{{old}}}", f"{10 * factor}x40"),
+            (f"asynq_queue_latency_seconds{{{old}}}", "-1x40"),
+            (f"asynq_tasks_processed_total{{{old}}}", f"0+{60 * factor}x40"),
+            (f"asynq_tasks_failed_total{{{old}}}", f"0+{6 * factor}x40"),
+            (f"asynq_queue_latency_seconds{{{new}}}", "_x20 0x40"),
+            (f'asynq_tasks_processed_total{{{new},status="completed"}}', f"_x20 {54 * factor * 20}+{54 * factor}x40"),
+            (f'asynq_tasks_processed_total{{{new},status="failed"}}', f"_x20 {6 * factor * 20}+{6 * factor}x40")]
+        for state, count in (("pending", 5), ("retry", 3), ("archived", 2)):
+            both += [(f'asynq_tasks_enqueued_total{{{old},state="{state}"}}', f"{count * factor}x40"),
+                     (f'asynq_queue_size{{{new},state="{state}"}}', f"_x20 {count * factor}x40")]
+        series += [{"series": name, "values": values} for name, values in both]
+    expected = {0: {"": 10}, 1: {"pending": 5, "retry": 3, "archived": 2}, 2: {"": 1}, 3: {"": 0.1}, 4: {"": 0}}
+    cases = []
+    for number, query in enumerate(joined_queries()):
+        samples = [{"labels": f'{{queue="{queue}"' + (f',state="{state}"' if state else "") + "}", "value": value * factor}
+                   for queue, factor in (("emails", 1), ("reports", 2)) for state, value in expected[number].items()]
+        cases += [{"expr": query, "eval_time": when, "exp_samples": samples} for when in ("10m", "35m", "55m")]
+    (tmp_path / "test.yml").write_text(yaml.safe_dump({"evaluation_interval": "1m", "tests": [
+        {"interval": "1m", "input_series": series, "promql_expr_test": cases}]}), encoding="utf-8")
+    ran = subprocess.run(["promtool", "test", "rules", tmp_path / "test.yml"], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+# --- Sizing ---
+
+
+MEBIBYTES = {"Mi": 1, "MiB": 1, "M": 1, "Gi": 1024}
+
+
+def mebibytes(limit: str) -> int:
+    number, unit = re.fullmatch(r"(\d+) ?(\w+)", limit).groups()
+    return int(number) * MEBIBYTES[unit]
+
+
+def shipped_limits() -> dict[str, tuple[int, str]]:
+    """Memory in MiB, and the CPU that is asked for."""
+    values = yaml.safe_load((REPOSITORY / "deploy/helm/asynq-collector/values.yaml").read_text(encoding="utf-8"))
+    found = {}
+    for name in ("sidecar", "scraper", "gateway"):
+        resources = values[name]["resources"]
+        found[name] = mebibytes(resources["limits"]["memory"]), resources["requests"]["cpu"]
+    unit = (REPOSITORY / "deploy/systemd/asynq-collector.service").read_text(encoding="utf-8")
+    found["systemd"] = mebibytes(re.search(r"^MemoryMax=(\S+)$", unit, re.M)[1]), ""
+    return found
+
+
+def test_the_shipped_limits_follow_from_what_was_measured():
+    """What is full, and a quarter more; the plain objects of Kubernetes are made from the chart's values."""
+    measured = {row[0]: int(row[1]) for row in table(section("SIZING.md", "Memory"), "what")}
+    idle, spans, look_ahead = (next(size for what, size in measured.items() if what.startswith(start))
+                               for start in ("idle", "tables of spans", "look-ahead"))
+    series = {size for what, size in measured.items() if what.startswith("series")}
+    shipped = shipped_limits()
+    rows = table(section("SIZING.md", "Memory"), "where")
+    assert {row[0] for row in rows} == set(shipped)
+    for where, *parts, together, limit, cpu in rows:
+        parts = [int(part) for part in parts]
+        assert parts[0] == idle and parts[1] in (0, spans) and parts[2] in (0, look_ahead) and parts[3] in series, where
+        assert sum(parts) == int(together), where
+        assert (mebibytes(limit), cpu) == shipped[where], where
+        assert int(together) * 1.25 <= mebibytes(limit) <= int(together) * 2.5, where
+
+
+def test_the_example_of_disk_is_the_formula():
+    per_span = int(table(section("SIZING.md", "Disk"), "spans")[0][2])
+    rows = table(section("SIZING.md", "Disk"), "spans/s")
+    assert len(rows) >= 4
+    for rate, outage, size in rows:
+        wanted = int(rate.replace(",", "")) * int(outage.removesuffix(" h")) * 3600 * per_span * 1.25
+        given = float(size.removesuffix("MiB").removesuffix("GiB")) * (2**30 if "GiB" in size else 2**20)
+        assert wanted <= given <= wanted * 1.1, (rate, outage, size)
