@@ -202,3 +202,34 @@ def test_the_example_of_disk_is_the_formula():
         wanted = int(rate.replace(",", "")) * int(outage.removesuffix(" h")) * 3600 * per_span * 1.25
         given = float(size.removesuffix("MiB").removesuffix("GiB")) * (2**30 if "GiB" in size else 2**20)
         assert wanted <= given <= wanted * 1.1, (rate, outage, size)
+
+
+# --- Rules of one's own ---
+
+
+def test_rules_of_ones_own_set_an_objective_and_an_alert(tmp_path):
+    block, = re.findall(r"```yaml\n(groups:.*?)```", (REPOSITORY / "prometheus" / "README.md").read_text(encoding="utf-8"), re.S)
+    (tmp_path / "own.yml").write_text(block, encoding="utf-8")
+    rules = [str(path) for path in sorted((REPOSITORY / "prometheus" / "rules").glob("*.yml"))] + ["own.yml"]
+    series = [{"series": 'asynq_redis_up', "values": "1x60"}]
+    for queue in ("emails", "reports"):
+        of = f'queue="{queue}"'
+        # Every task waits longer than 10 s and less than 300 s; the next one has been ready for 310 s.
+        series += [{"series": name, "values": values} for name, values in (
+            (f"asynq_queue_latency_seconds{{{of}}}", "310x60"), (f"asynq_queue_paused{{{of}}}", "0x60"),
+            (f'asynq_queue_size{{{of},state="retry"}}', "1001x60"),
+            (f'asynq_task_wait_duration_seconds_bucket{{{of},le="10"}}', "0x60"),
+            (f'asynq_task_wait_duration_seconds_bucket{{{of},le="300"}}', "0+60x60"),
+            (f'asynq_task_wait_duration_seconds_bucket{{{of},le="+Inf"}}', "0+60x60"),
+            (f"asynq_task_wait_duration_seconds_count{{{of}}}", "0+60x60"))]
+    firing = [{"expr": 'count by (alertname, queue) (ALERTS{alertstate="firing",'
+                       'alertname=~"ShopEmailsRetry|AsynqOldestPendingTooOld|AsynqWaitBudgetBurningFast"})',
+               "eval_time": "50m", "exp_samples": [
+                   {"labels": '{alertname="AsynqOldestPendingTooOld",queue="emails"}', "value": 1},
+                   {"labels": '{alertname="AsynqWaitBudgetBurningFast",queue="emails"}', "value": 2},
+                   {"labels": '{alertname="ShopEmailsRetry",queue="emails"}', "value": 1}]}]
+    (tmp_path / "test.yml").write_text(yaml.safe_dump({
+        "rule_files": rules, "evaluation_interval": "30s",
+        "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": firing}]}), encoding="utf-8")
+    ran = subprocess.run(["promtool", "test", "rules", "test.yml"], cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
