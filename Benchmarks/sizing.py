@@ -150,9 +150,6 @@ def measure_queues(binary: str) -> None:
         print(f"{count:5,} {'at work' if tasks else 'resting':10}{look:>13}{used:16.2%}{redis_used:9.2%}{asked:13.0f}{resident:15.0f}")
 
 
-WORK_COMMANDS = 3
-
-
 def work(server: RedisServer, count: int, stop: threading.Event) -> None:
     """Of each queue one task a second goes round: taken, done, put back."""
     with server.client() as client:

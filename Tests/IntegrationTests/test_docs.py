@@ -2,12 +2,9 @@
 
 import re
 import subprocess
-from pathlib import Path
 
-import pytest
 import yaml
 
-from support.collector import run_once
 from support.metrics_page import MetricsPage
 from support.otlp import process_span, request
 from support.programs import REPOSITORY
@@ -90,31 +87,6 @@ def test_reasons_of_redis_are_explained_where_the_scrape_is():
     reasons = {code(values)[0] for families, label, values, _ in table(section("METRICS.md", "Values of the labels"), "family")
                if code(families) == ["asynq_redis_scrape_errors_total"]}
     assert reasons <= set(code(text("REDIS.md")))
-
-
-# --- Configurations ---
-
-
-def blocks(page: str, language: str) -> list[str]:
-    return re.findall(rf"^ *```{language}\n(.*?)^ *```", text(page), re.M | re.S)
-
-
-def with_files(configuration: str, folder: Path, certificates) -> str:
-    """The same with files that are there: what a key holds is a secret, a certificate or its key."""
-    secret = folder / "secret"
-    secret.write_text("X-Scope-OrgID=team-a", encoding="utf-8")
-    files = {"ca-file": certificates["ca.pem"], "cert-file": certificates["client.pem"], "key-file": certificates["client.key"]}
-    return re.sub(r"(\b([\w-]+-file): )/etc/\S+", lambda found: f"{found[1]}{files.get(found[2], secret)}", configuration)
-
-
-def test_the_production_configuration_is_a_good_one(tmp_path, certificates):
-    configuration = with_files(blocks("PRODUCTION.md", "yaml")[0], tmp_path, certificates)
-    assert "/etc/" not in configuration
-    (tmp_path / "config.yaml").write_text(configuration, encoding="utf-8")
-    checked = run_once("check-config", "--config", tmp_path / "config.yaml")
-    assert checked.returncode == 0, checked.stderr
-    effective = yaml.safe_load(checked.stdout)
-    assert effective["redis"]["username"] == "asynq-collector" and effective["tempo"]["drain"]["max-spans-per-second"] == 10_000
 
 
 # --- Moving over ---
