@@ -2,7 +2,9 @@
 
 import re
 import subprocess
+from pathlib import Path
 
+import pytest
 import yaml
 
 from support.metrics_page import MetricsPage
@@ -48,6 +50,66 @@ def test_every_page_is_on_the_map():
     linked = {(DOCS / target.split("#")[0]).resolve() for target in re.findall(r"\]\(([^)#]+)", text("README.md"))}
     pages = {page.resolve() for page in DOCS.glob("*.md")} - {(DOCS / "README.md").resolve()}
     assert pages - linked == set()
+
+
+# --- Names ---
+
+
+PAGES = sorted([*DOCS.glob("*.md"), *(REPOSITORY / path for path in (
+    "README.md", "deploy/README.md", "prometheus/README.md", "dashboards/README.md", "tempo/README.md", "instrumentation/go/README.md"))])
+# What looks like a setting: a member of a JSON document, and a word of the glossary for what is to come.
+NO_SETTINGS = {"redis.state", "memory.limit"}
+
+
+def families() -> set[str]:
+    names = {code(row[0])[0] for block in re.findall(r"<!-- generated: families-.*?<!-- end", text("METRICS.md"), re.S)
+             for row in table(block, "family")}
+    return names | {f"{name}_{suffix}" for name in names if name.endswith("_seconds") for suffix in ("bucket", "count", "sum")}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_every_metric_and_setting_that_a_page_names_is_there(page):
+    content = page.read_text(encoding="utf-8")
+    # A name that goes on with `_`, `*`, `{` of alternatives or `…` is the beginning of several; recorded names have a colon.
+    named = set(re.findall(r"(?<![\w:./-])asynq_[a-z0-9_]*[a-z0-9](?![\w:*…]|_)", content))
+    assert {name for name in named if not any(known == name or known.startswith(f"{name}_") for known in families())} == set()
+    keys = set(re.findall(r"^### `([^`]+)`$", text("CONFIGURATION.md"), re.M))
+    sections = "redis|otlp|tempo|spool|metrics|memory|traces|wait|scale|shutdown|log|external-url"
+    for name in re.findall(rf"`((?:{sections})\.[a-z][a-z.-]*)(?:: [^`]*)?`", content):
+        is_known = name in NO_SETTINGS or name in keys or name.removesuffix("-file") in keys
+        assert is_known or any(key.startswith(name + ".") for key in keys), name
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [re.sub(rf"^ {{{len(indent)}}}", "", block, flags=re.M)
+            for indent, found, block in re.findall(r"^( *)```(\w*)\n(.*?)^ *```$", page.read_text(encoding="utf-8"), re.M | re.S)
+            if found == language]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_yaml_in_a_page_is_yaml_and_prometheus_takes_its_part(page, tmp_path):
+    for block in blocks(page, "yaml"):
+        content = yaml.safe_load(block)
+        if isinstance(content, dict) and "scrape_configs" in content:
+            (tmp_path / "prometheus.yml").write_text(block, encoding="utf-8")
+            ran = subprocess.run(["promtool", "check", "config", "--syntax-only", tmp_path / "prometheus.yml"], capture_output=True, text=True)
+            assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("page", ["MISSING-SPANS.md", "MIGRATING.md"])
+def test_queries_in_a_page_are_queries(page, tmp_path):
+    """A block has one in each line, or, where they are longer, one in each paragraph."""
+    queries = []
+    for block in blocks(DOCS / page, ""):
+        if "asynq_" in block:
+            paragraphs = re.sub(r"^#.*\n", "", block, flags=re.M).split("\n\n")
+            queries += [query for paragraph in paragraphs for query in (
+                [paragraph] if paragraph.count("\n  ") else paragraph.splitlines()) if query.strip()]
+    assert len(queries) >= 7
+    rules = [{"record": "query", "expr": query, "labels": {"number": str(number)}} for number, query in enumerate(queries)]
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": page, "rules": rules}]}), encoding="utf-8")
+    ran = subprocess.run(["promtool", "check", "rules", tmp_path / "rules.yml"], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 # --- Values of labels ---
