@@ -267,3 +267,19 @@ def test_rules_of_ones_own_set_an_objective_and_an_alert(tmp_path):
         "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": firing}]}), encoding="utf-8")
     ran = subprocess.run(["promtool", "test", "rules", "test.yml"], cwd=tmp_path, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+# --- Words of the program ---
+
+
+def test_what_the_program_says_is_quoted_as_it_says_it():
+    """`…` stands for what differs."""
+    said = "\n".join(file.read_text(encoding="utf-8") for file in (REPOSITORY / "Sources").rglob("*.swift"))
+    quoted = [row[0] for row in table(section("TROUBLESHOOTING.md", "Not ready, or it does not start"), "body")]
+    quoted += [row[1] for row in table(section("TROUBLESHOOTING.md", "Not ready, or it does not start"), "exit code")]
+    quoted += re.findall(r'"([^"]+)"', section("TROUBLESHOOTING.md", "The web endpoints refuse"))
+    quoted += [row[1] for row in table(section("TROUBLESHOOTING.md", "Senders get 429 or 503"), "answer") if "…" in row[1]]
+    assert len(quoted) >= 12
+    for words in quoted:
+        for part in filter(None, (part.strip(" :;?") for part in words.split("…"))):
+            assert part in said, part
