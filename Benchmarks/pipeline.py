@@ -35,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Tests" / "Integrat
 import zstandard  # noqa: E402
 from opentelemetry.proto.trace.v1.trace_pb2 import Span  # noqa: E402
 from support import otlp  # noqa: E402
+from support.collector import environment  # noqa: E402
 from support.http_client import Endpoint  # noqa: E402
 from support.ports import free_port  # noqa: E402
 
@@ -118,7 +119,7 @@ class Running:
         self.directory = Path(tempfile.mkdtemp(prefix="pipeline-"))
         self.endpoint = Endpoint(port=free_port())
         self.process = subprocess.Popen(program.command(self.directory, self.endpoint.port, sink.port),
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment())
         for _ in range(500):
             try:
                 self.endpoint.connect().close()

@@ -2,10 +2,11 @@
 """What a collector takes, for docs/SIZING.md: CPU and memory by spans a second and by queues, disk while the backend is down.
 
     swift build -c release --static-swift-stdlib --product asynq-collector
-    .build/test-venv/bin/python Benchmarks/sizing.py .build/release/asynq-collector [spans|disk|tables|queues|page …]
+    .build/test-venv/bin/python Benchmarks/sizing.py .build/release/asynq-collector [spans|disk|tables|queues|page|series …]
 
 Without a part it measures all of them. Load, sink and redis-server are processes of their own, whose CPU is not counted as the
-collector's. Shares of a core are CPU time by the kernel's count over the time that passed.
+collector's. Shares of a core are CPU time by the kernel's count over the time that passed. `series` asks a Prometheus, and for native
+histograms each of version 3 that the environment variable ASYNQ_COLLECTOR_TEST_PROMETHEUS names.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from support import asynq_messages, http_client, otlp  # noqa: E402
 from support.deadline import eventually  # noqa: E402
 from support.http_client import Endpoint, post_traces  # noqa: E402
 from support.ports import free_port  # noqa: E402
+from support.prometheus_server import NEWER, Prometheus, version  # noqa: E402
 from support.redis_server import RedisServer  # noqa: E402
 
 CAPTURED = Path(__file__).resolve().parents[1] / "Tests" / "Fixtures" / "otlp-go-sdk"
@@ -203,26 +205,55 @@ def measure_tables(binary: str) -> None:
         running.end()
 
 
+def feed(endpoint: Endpoint, queues: int, types: int) -> None:
+    """Of each queue and task type a first attempt and a retry that are completed, and the same that fail."""
+    number = 0
+    for queue in range(queues):
+        spans = []
+        for task_type in range(types):
+            for status in (otlp.Status.STATUS_CODE_OK, otlp.Status.STATUS_CODE_ERROR):
+                for retried in (0, 1):
+                    span = otlp.process_span(number, f"queue-{queue}", f"type-{task_type}", status=otlp.Status(code=status),
+                                             end_time_unix_nano=otlp.NOW + 10**7 * (1 + number % 50))
+                    span.attributes.extend(otlp.attributes(asynq__task__enqueued_at=otlp.NOW - 10**8, messaging__message__id=f"{number}",
+                                                           asynq__task__retry_count=retried))
+                    spans.append(span)
+                    number += 1
+        assert post_traces(endpoint, otlp.request(*spans)).status == 200
+
+
+def measure_series(binary: str) -> None:
+    """What a Prometheus stores of a sidecar with 3 queues of 4 task types each."""
+    programs = [("prometheus", "exemplar-storage")] + [(program, "exemplar-storage,native-histograms") for program in NEWER
+                                                      if version(program) >= (3, 0)]
+    print("\n" + f"{'settings':64}" + "".join(f"{'.'.join(map(str, version(program))):>10}{' native' if 'native' in features else '':7}"
+                                             for program, features in programs))
+    buckets = ("--metrics-wait-buckets", "0.01,0.1,1,10,60,600")
+    for options in ((), buckets, ("--metrics-task-types", "0"), (*buckets, "--metrics-task-types", "0")):
+        program = collector(binary, *options)
+        running = Running(program, Sink())
+        ready(running, program)
+        feed(running.endpoint, 3, 4)
+        counts = []
+        for prometheus, features in programs:
+            with tempfile.TemporaryDirectory() as directory, Prometheus(
+                    Path(directory) / "data", {"sidecar": program.web.port}, program=prometheus, features=features) as server:
+                server.until_scraped_again()
+                counts.append(server.get("query", query='count({job="sidecar",__name__=~"asynq_.*|process_.*"})')["result"][0]["value"][1])
+        print(f"{' '.join(options) or 'defaults':64}" + "".join(f"{count:>10}{'':7}" for count in counts))
+        running.process.send_signal(signal.SIGKILL)
+        running.process.wait()
+
+
 def measure_page(binary: str) -> None:
-    """Lines of the page and memory, by queues and task types; each with three attempts, of which one failed."""
+    """Lines of the page and memory, by queues and task types."""
     print("\nqueues × types   lines of the page   MiB   gzip MiB   resident MiB")
     for queues, types in ((1, 1), (3, 4), (40, 60), (100, 50)):
         sink, program = Sink(), collector(binary, "--metrics-task-types", "1000")
         sink.come_up()
         running = Running(program, sink)
         ready(running, program)
-        number = 0
-        for queue in range(queues):
-            spans = []
-            for task_type in range(types):
-                for attempt in range(3):
-                    status = otlp.Status(code=otlp.Status.STATUS_CODE_ERROR if attempt == 2 else otlp.Status.STATUS_CODE_OK)
-                    span = otlp.process_span(number, f"queue-{queue}", f"type-{task_type}", status=status,
-                                             end_time_unix_nano=otlp.NOW + 10**7 * (1 + number % 50))
-                    span.attributes.extend(otlp.attributes(asynq__task__enqueued_at=otlp.NOW - 10**8, messaging__message__id=f"{number}"))
-                    spans.append(span)
-                    number += 1
-            assert post_traces(running.endpoint, otlp.request(*spans)).status == 200
+        feed(running.endpoint, queues, types)
         page = http_client.ask(program.web, "GET", "/metrics").body
         lines = [line for line in page.splitlines() if not line.startswith(b"#")]
         print(f"{f'{queues} × {types}':15}{len(lines):19,}{len(page) / 2**20:6.2f}{len(gzip.compress(page, 1)) / 2**20:11.2f}"
@@ -231,7 +262,8 @@ def measure_page(binary: str) -> None:
         sink.go_down()
 
 
-PARTS = {"spans": measure_spans, "disk": measure_disk, "tables": measure_tables, "queues": measure_queues, "page": measure_page}
+PARTS = {"spans": measure_spans, "disk": measure_disk, "tables": measure_tables, "queues": measure_queues, "page": measure_page,
+         "series": measure_series}
 
 
 def main() -> None:
