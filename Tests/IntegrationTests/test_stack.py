@@ -15,10 +15,12 @@ from support.alert_rules import RuleFiles
 from support.deadline import eventually
 from support.ports import free_port
 from support.programs import REPOSITORY
+from support.prometheus_server import NEWER
 from support.stack import (Alertmanager, AsynqQueue, Demo, OtherServices, Postgres, PostgresExporter, Process, Prometheus,
                            QueryError, Webhook)
 from support.tempo_stub import TempoStub
 
+PROGRAMS = ["prometheus", *NEWER]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 # A queue that nobody serves, with what a healthy demo has none of.
@@ -30,6 +32,8 @@ INTERVALS = {"$__rate_interval": "5s", "$__range": "60s"}
 @dataclass
 class Stack:
     prometheus: Prometheus
+    # By its program: the one above, and newer ones of the same targets.
+    each: dict[str, Prometheus]
     demo: Demo
     webhook: Webhook
     lost: AsynqQueue
@@ -57,17 +61,21 @@ def stack(tmp_path_factory):
         postgres.execute("shop", "CREATE EXTENSION pg_stat_statements")
         exporter = start(PostgresExporter(postgres, directory))
         alertmanager = start(Alertmanager(directory, webhook))
-        prometheus = start(Prometheus(directory, {
-            "asynq-collector": [demo.port], "redis": [redis_port], "postgres": [exporter.port], "tempo": [others.port],
-        }, alertmanager.port))
+        targets = {"asynq-collector": [demo.port], "redis": [redis_port], "postgres": [exporter.port], "tempo": [others.port]}
+        # One of them tells the Alertmanager.
+        each = {program: start(Prometheus(directory / f"prometheus-{number}", targets, free_port() if number else alertmanager.port,
+                                          program)) for number, program in enumerate(PROGRAMS)}
         began = time.monotonic()
-        eventually("every target is up", lambda: all(s["value"][1] == "1" for s in prometheus.instant("up"))
-                   and len(prometheus.instant("up")) == 5)
+        for program, prometheus in each.items():
+            eventually(f"every target is up: {program}", lambda: all(s["value"][1] == "1" for s in prometheus.instant("up"))
+                       and len(prometheus.instant("up")) == 5)
         postgres.execute("shop", "SELECT count(*) FROM orders")
-        eventually("the rules have their data", lambda: prometheus.alerts(alertname="AsynqQueueWithoutConsumers", queue=LOST)
-                   and prometheus.instant("queue:asynq_task_wait_slow:ratio_rate3d")
-                   and time.monotonic() > began + RUN_SECONDS, seconds=60, every=0.5)
-        yield Stack(prometheus, demo, webhook, lost)
+        for program, prometheus in each.items():
+            eventually(f"the rules have their data: {program}",
+                       lambda: prometheus.alerts(alertname="AsynqQueueWithoutConsumers", queue=LOST)
+                       and prometheus.instant("queue:asynq_task_wait_slow:ratio_rate3d")
+                       and time.monotonic() > began + RUN_SECONDS, seconds=60, every=0.5)
+        yield Stack(each["prometheus"], each, demo, webhook, lost)
         for thing in started:
             if isinstance(thing, Process):
                 thing.must_run()
@@ -122,12 +130,14 @@ def _targets(dashboard: dict):
             yield f"annotation {annotation['name']}", {"expr": annotation["expr"]}
 
 
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.replace("/", "_"))
 @pytest.mark.parametrize("file", dashboards.FILES, ids=lambda file: file.stem)
-def test_every_query_of_a_dashboard_brings_data(file, stack):
+def test_every_query_of_a_dashboard_brings_data(file, program, stack):
+    """On Prometheus 2.42, 2.53 and 3.5, where README.md's newer ones are there."""
     dashboard = dashboards.load(file)
     values = dashboards.everything(dashboard) | INTERVALS
     problems = [problem for where, target in _targets(dashboard)
-                for problem in query_problems(stack.prometheus, where, target, values)]
+                for problem in query_problems(stack.each[program], where, target, values)]
     assert problems == []
 
 
@@ -244,8 +254,9 @@ def test_every_alert_asks_for_what_is_there(stack):
     assert not unused, f"listed as without data, and asked for by no alert: {unused}"
 
 
-def test_no_rule_fails(stack):
-    groups = stack.prometheus.ask("rules")["groups"]
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.replace("/", "_"))
+def test_no_rule_fails(program, stack):
+    groups = stack.each[program].ask("rules")["groups"]
     wrong = [f"{rule['name']}: {rule.get('lastError')}" for group in groups for rule in group["rules"] if rule["health"] != "ok"]
     assert wrong == [] and sum(len(group["rules"]) for group in groups) == len(RuleFiles.read().alerts) + len(
         RuleFiles.read().records)

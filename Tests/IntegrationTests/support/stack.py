@@ -307,9 +307,9 @@ class Alertmanager(Process):
 class Prometheus(Process):
     """With the shipped configuration and rules: our ports in place of the hosts, a scrape a second, rules sooner."""
 
-    def __init__(self, directory: Path, targets: dict[str, list[int]], alertmanager: int):
+    def __init__(self, directory: Path, targets: dict[str, list[int]], alertmanager: int, program: str = "prometheus"):
         self.port = free_port()
-        (directory / "rules").mkdir()
+        (directory / "rules").mkdir(parents=True)
         for file in (PROMETHEUS / "rules").glob("*.yml"):
             content = faster_rules(yaml.safe_load(file.read_text(encoding="utf-8")))
             (directory / "rules" / file.name).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
@@ -321,7 +321,7 @@ class Prometheus(Process):
             ports = targets.get(job["job_name"], [self.port])
             job["static_configs"] = [{"targets": [f"127.0.0.1:{port}" for port in ports]}]
         (directory / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
-        super().__init__("prometheus", ["prometheus", f"--config.file={directory / 'prometheus.yml'}",
+        super().__init__("prometheus", [program, f"--config.file={directory / 'prometheus.yml'}",
                                         f"--storage.tsdb.path={directory / 'tsdb'}", "--enable-feature=exemplar-storage",
                                         f"--web.listen-address=127.0.0.1:{self.port}"], directory)
         self.url = f"http://127.0.0.1:{self.port}"
