@@ -5,6 +5,7 @@ import copy
 import pytest
 
 from support import dashboard_rules, dashboards
+from support.dashboard_rules import palette
 from support.dashboards import FILES
 
 
@@ -32,13 +33,18 @@ WELL = {
         "type": kind, "title": kind, "description": "If it is wrong, mend it: now.",
         "gridPos": {"h": 10, "w": 12, "x": 12 * (number % 2), "y": 10 * (number // 2)},
         "targets": [{"datasource": {"type": "prometheus"}, "expr": expression, "legendFormat": "{{queue}}"}],
-        "fieldConfig": {"defaults": {"unit": unit, "min": 0, "noValue": "no task", "custom": {"axisSoftMax": 1}, "mappings": [
-            {"type": "value", "options": {"0": {"text": "down", "color": "red"}}}]}, "overrides": []},
-        "options": {"mergeValues": False, "legend": {"displayMode": "table", "placement": "bottom", "sortBy": "Last *", "sortDesc": True}},
+        "fieldConfig": {"defaults": {"unit": unit, "min": 0, "noValue": "no task",
+                                     "custom": {"axisSoftMax": 1, "fillOpacity": 100, "thresholdsStyle": {"mode": "dashed"}},
+                                     "thresholds": {"steps": [{"color": "gray", "value": None}]}, "mappings": [
+            {"type": "value", "options": {"0": {"text": "down", "color": "red"}}},
+            {"type": "special", "options": {"match": "null+nan", "result": {"text": "no task", "color": "transparent"}}}]}, "overrides": []},
+        "transformations": [{"id": "organize", "options": {"excludeByName": {"long": True, "job": True, "Time": True}}}],
+        "options": {"colorMode": "background_solid", "mergeValues": False, "legend": {"displayMode": "table", "placement": "bottom", "sortBy": "Last *", "sortDesc": True}},
         "links": [{"url": "https://runbooks.example.com/asynq#AsynqDeadLetters"}],
     } for number, (kind, unit, expression) in enumerate((("timeseries", "suffix: tasks/s", "rate(asynq_queue_processed_total[1m])"),
-                                     ("state-timeline", "none", "asynq_queue_paused"), ("heatmap", "short", "x_bucket"),
-                                     ("table", "none", "ALERTS"), ("stat", "none", "asynq_redis_up"),
+                                     ("state-timeline", "none", "asynq_queue_paused + (asynq_queue_consumers == bool 0)"),
+                                     ("heatmap", "short", "x_bucket"),
+                                     ("table", "none", 'label_join(ALERTS{a="b"}, "detail", " ", "long", "short")'), ("stat", "none", "asynq_redis_up"),
                                      ("stat", "none", "asynq_collector_tempo_up")))],
 }
 for _stat in WELL["panels"][-2:]:
@@ -58,6 +64,27 @@ def _row(collapsed: bool) -> dict:
 
 
 FAULTS = {
+    "a number in green": (dashboard_rules.coloured_text, lambda d: _panel(d, "stat")["options"].update(colorMode="value")),
+    "a bar's number in red": (dashboard_rules.coloured_text, lambda d: _panel(d, "stat")["options"].update(valueMode="color")),
+    "a cell's text in orange": (dashboard_rules.coloured_text, lambda d: _panel(d, "table")["fieldConfig"]["overrides"].append(
+        {"properties": [{"id": "custom.cellOptions", "value": {"type": "color-text"}}]})),
+    "a pale state": (dashboard_rules.coloured_text, lambda d: _defaults(d, "state-timeline")["custom"].update(fillOpacity=80)),
+    "nothing in green": (dashboard_rules.coloured_absence, lambda d: _defaults(d, "stat")["mappings"].pop()),
+    "a red limit": (dashboard_rules.severities_among_names, lambda d: _defaults(d)["thresholds"]["steps"].append(
+        {"color": palette.CRITICAL, "value": 1})),
+    "the same alert twice": (dashboard_rules.rows_alike,
+                             lambda d: _panel(d, "table")["transformations"][0]["options"]["excludeByName"].update(reason=True)),
+    "it runs without servers": (dashboard_rules.pauses_without_servers,
+                                lambda d: _panel(d, "state-timeline")["targets"][0].update(expr="asynq_queue_paused")),
+    "a key": (dashboard_rules.keys_as_titles, lambda d: _panel(d, "heatmap").update(title="Wait over metrics.quantile-window")),
+    "half a trace": (dashboard_rules.narrow_boxes, lambda d: d["templating"]["list"].append(
+        {"name": "traceId", "type": "textbox", "hide": 0})),
+    "the worst last": (dashboard_rules.poor_legends,
+                       lambda d: _panel(d, "timeseries")["targets"][0].update(expr="1 - (queue:asynq_task_wait_slow:ratio_rate1h)")),
+    "two lines for each queue": (dashboard_rules.poor_legends,
+                                 lambda d: _panel(d, "timeseries")["targets"].append(_panel(d, "timeseries")["targets"][0])),
+    "a line for each state of each queue": (dashboard_rules.poor_legends, lambda d: _panel(d, "timeseries")["targets"][0].update(
+        legendFormat="{{queue}}: {{state}}")),
     "merged": (dashboard_rules.merged_states, lambda d: _panel(d, "state-timeline")["options"].update(mergeValues=True)),
     "merged, as is the default": (dashboard_rules.merged_states, lambda d: _panel(d, "state-timeline")["options"].pop("mergeValues")),
     "flood": (dashboard_rules.flooding_annotations, lambda d: d["annotations"]["list"][0].update(enable=True)),

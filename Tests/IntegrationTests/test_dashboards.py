@@ -16,6 +16,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from support import alert_rules, dashboards
 from support.dashboards import FILES, FOLDER
+from support.grafana import colours
 from support.programs import FIXTURES
 
 sys.path.insert(0, str(FOLDER))
@@ -178,6 +179,12 @@ FAULTS = {
                           lambda d: _swap(_bars(d)["targets"][0], "expr", "sum(increase(x_total[$__rate_interval]))")),
     "bars of a rate": (dashboards.bar_problems,
                        lambda d: _swap(_bars(d)["targets"][0], "expr", "sum(rate(x_total[$__rate_interval]))")),
+    "bars of fractions": (dashboards.bar_problems, lambda d: _swap(
+        _bars(d)["targets"][0], "expr", _bars(d)["targets"][0]["expr"].removeprefix("round(").removesuffix(")"))),
+    "an axis with fractions of tasks": (dashboards.bar_problems, lambda d: _bars(d)["fieldConfig"]["defaults"].pop("decimals")),
+    "the worst last": (dashboards.panel_problems, lambda d: next(
+        p for p in dashboards.panels(d) if p["title"] == "Objective met" and p["type"] == "timeseries")["options"]["legend"].update(
+            sortDesc=True)),
     "columns of fifteen seconds": (dashboards.bar_problems, lambda d: _panel(d, "heatmap").pop("interval")),
     "lines that overlap": (dashboards.bar_problems,
                            lambda d: _swap(_target(d), "expr", "sum(increase(x_total[$__rate_interval]))")),
@@ -332,7 +339,28 @@ def test_each_colour_of_the_table_means_one_thing():
 def test_colours_come_from_the_table_alone(dashboard):
     table = {color for group in palette.GROUPS.values() for color in group.values()}
     found = set(re.findall(r'"(?:color|fixedColor)": "([^"]+)"', json.dumps(dashboard["panels"]))) - {"rgba(255,0,255,0.7)"}
-    assert found and found <= table
+    assert found and found <= table | {palette.UNFILLED}
+
+
+# As Grafana writes on a fill that is not light (getTextColorForAlphaBackground).
+TEXT_ON_FILL = "#F7F8FA"
+
+
+@pytest.mark.parametrize("severity", palette.SEVERITIES)
+def test_text_on_a_severity_and_a_severity_on_white_can_be_read(severity):
+    color = colours.rgb(palette.SEVERITIES[severity], "light")
+    assert sum(weight * part for weight, part in zip((0.299, 0.587, 0.114), color)) <= 180, "Grafana writes on it in black"
+    for text in (TEXT_ON_FILL, "#FFFFFF"):
+        assert colours.contrast(color, colours.rgb(text, "light")) >= 4.5
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_no_name_has_the_colour_of_a_severity_by_its_place(theme):
+    """Grafana's classic palette begins so."""
+    for name in ("green", "yellow", "blue", "orange", "red", "purple"):
+        by_place = "#{:02X}{:02X}{:02X}".format(*map(int, colours.rgb(name, theme)))
+        for severity, color in palette.SEVERITIES.items():
+            assert _distance(color, by_place, "normal") >= 20, f"{severity} and {name}"
 
 
 # --- Provisioning ----------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import requests
 
 from support.grafana.api import GrafanaAPI
 from support.grafana.browser import ShownDashboard, ShownPanel
-from support.grafana.colours import alike, css, rgb
+from support.grafana.colours import alike, contrast, css, rgb
 from support.grafana.data_frames import Asked, PrometheusSource, duration, rounded, sampled, seconds
 from support.grafana.front_end import FrontEnd, NotAFrontEnd
 from support.grafana.judgement import findings
@@ -156,24 +156,27 @@ def test_colours_are_read_as_grafana_and_browsers_write_them():
     assert rgb("green", "dark") == rgb("#73BF69", "dark") != rgb("green", "light")
     assert rgb("text", "dark") is None and css("rgba(1, 2, 3, 0.5)") == (1, 2, 3)
     assert alike((10, 10, 10), (20, 10, 10)) and not alike((10, 10, 10), (40, 10, 10))
+    assert contrast((0, 0, 0), (255, 255, 255)) == pytest.approx(21) and contrast((9, 9, 9), (9, 9, 9)) == 1
 
 
 # --- What is found in what is shown ------------------------------------------------------------------------------------
 
 UP = [{"type": "value", "options": {"0": {"text": "down", "color": "red"}, "1": {"text": "up", "color": "green"}}}]
-STEPS = {"steps": [{"color": "green", "value": None}, {"color": "red", "value": 10}]}
+STEPS = {"steps": [{"color": "#005000", "value": None}, {"color": "#A00000", "value": 10}]}
 RED, GREEN = [*rgb("red", "dark"), 178, 500], [*rgb("green", "dark"), 178, 500]
 
 
 def _panel(kind: str, **defaults) -> dict:
     return {"id": 1, "type": kind, "title": "P", "datasource": {"type": "prometheus"},
             "fieldConfig": {"defaults": {"thresholds": STEPS} | defaults, "overrides": []},
-            "options": {"colorMode": "value", "reduceOptions": {"calcs": ["lastNotNull"]}}}
+            "options": {"colorMode": "background_solid", "reduceOptions": {"calcs": ["lastNotNull"]}}}
 
 
-def _shown(words=(), texts=(), colours=(), error=False, cut=(), links=()) -> ShownPanel:
+def _shown(words=(), texts=(), colours=(), error=False, cut=(), links=(), below=()) -> ShownPanel:
+    """`words`: a text, what is behind it, and its colour where that is not white."""
     drawn = [{"texts": [[text, "#fff", text == "cut"] for text in texts], "colours": list(colours), "pixels": 10_000}]
-    return ShownPanel("panel-1", "P", error, [0, 0, 10, 10], [list(word) for word in words], list(cut), drawn, list(links))
+    words = [[text, colour[0] if colour else "rgb(255, 255, 255)", fill, 14.0] for text, fill, *colour in words]
+    return ShownPanel("panel-1", "P", error, [0, 0, 10, 10], words, list(cut), drawn, list(links), list(below))
 
 
 def _found(panel: dict, shown: ShownPanel, *values: float, uid="asynq-x", lines=1, error="", width=1440) -> list[str]:
@@ -186,7 +189,7 @@ STAT = _panel("stat", noValue="no queue")
 LINES = _panel("timeseries")
 WELL = {
     "states": (STATES, _shown(texts=["up", "down"], colours=[RED, GREEN]), (1, 0)),
-    "stat": (STAT, _shown([("12", "rgb(242, 73, 92)")]), (3, 12)),
+    "stat": (STAT, _shown([("12", "rgb(160, 0, 0)")]), (3, 12)),
     "lines": (LINES, _shown(texts=["0", "5"]), (0, 5)),
     "lines below 0": (LINES, _shown(texts=["-5", "5"]), (-5, 5)),
     "nothing there": (STAT, _shown([("no queue", "rgb(0, 0, 0)")]), ()),
@@ -196,10 +199,12 @@ WRONG = {
     "is not drawn": (STATES, _shown(colours=[GREEN]), (1, 0)),
     "its colour red is drawn": (STATES, _shown(colours=[GREEN, RED]), (1, 1)),
     "shows '-∞+'": (STATES, _shown([("-∞+", "rgb(0, 0, 0)")], colours=[RED, GREEN]), (1, 0)),
-    "is not red": (STAT, _shown([("12", "rgb(115, 191, 105)")]), (3, 12)),
+    "is not on #A00000": (STAT, _shown([("12", "rgb(0, 80, 0)")]), (3, 12)),
+    "want of contrast: '12'": (STAT, _shown([("12", "rgb(160, 0, 0)", "rgb(115, 191, 105)")]), (3, 12)),
+    "has no room for 'sixth'": (LINES, _shown(below=["sixth"]), (0, 5)),
     "where A has numbers": (LINES, _shown([("No data", "rgb(0, 0, 0)")]), (0, 5)),
     "not what is missing": (LINES, _shown([("No data", "rgb(0, 0, 0)")]), ()),
-    "where every query has numbers": (STAT, _shown([("no queue", "rgb(115, 191, 105)")]), (1,)),
+    "where every query has numbers": (STAT, _shown([("no queue", "rgb(0, 80, 0)")]), (1,)),
     "finds no trace x": (_panel("traces"), _shown(), ()),
     "links to /d/x?var-queue=&": (LINES, _shown(links=["/d/x?var-queue=&from=1"]), (0, 5)),
     "links to /d/x?a=${__value": (LINES, _shown(links=["/d/x?a=$%7B__value.text%7D"]), (0, 5)),

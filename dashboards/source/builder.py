@@ -7,7 +7,7 @@ right and numbers them. Everything that all panels share is set here and nowhere
 from __future__ import annotations
 
 from source.missing import reason
-from source.palette import BY_NAME, GOOD, LIMIT
+from source.palette import BY_NAME, GOOD, LIMIT, UNFILLED
 
 SCHEMA_VERSION = 39
 PLUGIN_VERSION = "11.0.0"
@@ -25,6 +25,8 @@ ALL_ALERTS = ("",)
 BAR = "1m"
 # Stands at the end of descriptions.
 BAR_NOTE = "; each column counts one minute, in long time ranges more."
+# A cell in the colour of its value, all of it: as text, no colour can be read in both themes.
+FILLED_CELL = {"type": "color-background", "mode": "basic"}
 # Grafana writes numbers with these units as they are, without a prefix: 0.5 tasks/s, not 500 mtasks/s.
 TASKS_PER_SECOND, SPANS_PER_SECOND = "suffix:tasks/s", "suffix:spans/s"
 
@@ -44,7 +46,7 @@ def instant(expr: str, legend: str = "__auto", *, table: bool = False) -> dict:
 
 
 def heat(expr: str) -> dict:
-    return query(expr, "{{le}}") | {"format": "heatmap"}
+    return query(f"round({expr})", "{{le}}") | {"format": "heatmap"}
 
 
 def traceql(text: str, *, limit: int = 20, table: str = "traces") -> dict:
@@ -74,14 +76,24 @@ def values(**texts: tuple[str, str]) -> list[dict]:
                                           for number, (value, (text, color)) in enumerate(texts.items())}}]
 
 
+def texts(colours: dict[str, str]) -> list[dict]:
+    """Mappings of texts to their colours."""
+    return [{"type": "value", "options": {text: {"text": text, "color": color, "index": number}
+                                          for number, (text, color) in enumerate(colours.items())}}]
+
+
 def ranges(*edges: tuple[float, float, str, str]) -> list[dict]:
     """Mappings of ranges of values: (from, to, text, colour)."""
     return [{"type": "range", "options": {"from": low, "to": high, "result": {"text": text, "color": color, "index": number}}}
             for number, (low, high, text, color) in enumerate(edges)]
 
 
-PLAIN = steps((None, GOOD))
-NOTHING = [{"type": "special", "options": {"match": "null+nan", "result": {"text": "–", "color": LIMIT, "index": 0}}}]
+PLAIN = steps((None, UNFILLED))
+
+
+def nothing(text: str = "–") -> list[dict]:
+    """A mapping: without a number there is that text, in no colour of a level."""
+    return [{"type": "special", "options": {"match": "null+nan", "result": {"text": text, "color": UNFILLED, "index": 99}}}]
 
 
 def override(name: str, **properties: object) -> dict:
@@ -118,45 +130,52 @@ def stat(title: str, description: str, targets: list[dict], unit: str, *, width:
     """`text`: the name of the series is what is to be read."""
     # The number of now: over a range, `lastNotNull` would show one that ended long ago.
     targets = [target | {"instant": True, "range": False} if target.get("range") else target for target in targets]
-    defaults = {"color": {"mode": "thresholds"}, "thresholds": thresholds, "mappings": mappings}
+    defaults = {"color": {"mode": "thresholds"}, "thresholds": thresholds, "mappings": mappings + nothing(no_value)}
     defaults |= {} if decimals is None else {"decimals": decimals}
     several = len(targets) > 1
     # No curve: it would lie behind the number, in its colour.
-    options = {"colorMode": "value", "graphMode": "none", "justifyMode": "auto",
+    options = {"colorMode": "none" if thresholds is PLAIN and not overrides else "background_solid", "graphMode": "none", "justifyMode": "auto",
                "orientation": "auto", "textMode": "name" if text else "value_and_name" if several else "value",
                "wideLayout": False,
                "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
-    # Else the names are as small as the panel is low.
-    options |= {"text": {"titleSize": 14}} if several else {}
+    # Else the names are as small as the panel is low, and large numbers leave them no room.
+    options |= {"text": {"titleSize": 14, "valueSize": 20}} if several else {}
     return panel("stat", title, description, targets, width=width, height=height, unit=unit, defaults=defaults, options=options,
                  overrides=overrides, alerts=alerts, no_value=no_value)
 
 
 def lines(title: str, description: str, targets: list[dict], unit: str, *, width: int = 12, height: int = 8,
-          stack: bool = False, bars: bool = False, thresholds: dict | None = None, minimum: float | None = 0,
+          stack: bool = False, bars: bool = False, limit: float | None = None, minimum: float | None = 0,
           maximum: float | None = None, soft_maximum: float | None = None, limits: tuple[str, ...] = (), links: list[dict] = [],
-          colours: dict[str, str] = {}, alerts: tuple[str, ...] = ()) -> dict:
-    """A time series. `bars`: counts, each of its own time (`common.counted`); `limits`: legends of series that others are held
-    against, drawn dashed; `links`: where a click on a series leads; `colours`: of series by name, where they have a meaning."""
+          colours: dict[str, str] = {}, low_is_worse: bool = False, alerts: tuple[str, ...] = ()) -> dict:
+    """A time series. `bars`: counts, each of its own time (`common.counted`); `limit`: a value, and `limits`: legends of series
+    that others are held against, drawn dashed; `links`: where a click on a series leads; `colours`: of series by name, where they
+    have a meaning; `low_is_worse`: the legend begins with the lowest."""
     custom = {"drawStyle": "bars" if bars else "line", "fillOpacity": 60 if bars else 40 if stack else 8,
               "lineWidth": 1, "showPoints": "auto", "spanNulls": False,
               "stacking": {"group": "A", "mode": "normal" if stack else "none"},
-              "thresholdsStyle": {"mode": "dashed" if thresholds else "off"}}
+              "thresholdsStyle": {"mode": "off" if limit is None else "dashed"}}
     if minimum is not None:
         # An axis that ends at a hundredth makes a mountain of nothing.
         soft = soft_maximum or {"percentunit": 0.1, "s": 0.1, "bytes": 1024}.get(unit, 1)
         custom |= {"axisSoftMin": 0} | ({} if maximum else {"axisSoftMax": soft})
     else:
         custom |= {"axisSoftMin": -1, "axisSoftMax": 1}
-    defaults = {"color": {"mode": "palette-classic"}, "custom": custom} | ({"thresholds": thresholds} if thresholds else {})
+    defaults = {"color": {"mode": "palette-classic"}, "custom": custom}
+    defaults |= {} if limit is None else {"thresholds": steps((None, LIMIT), (limit, LIMIT))}
+    if bars:
+        # Scrapes are a little early or late, by which the count of a step would have a fraction.
+        targets = [target | {"expr": f"round({target['expr']})"} if target["datasource"] == PROMETHEUS else target
+                   for target in targets]
+        defaults |= {"decimals": 0}
     defaults |= {} if minimum is None else {"min": minimum}
     defaults |= {} if maximum is None else {"max": maximum}
     defaults |= {"links": links} if links else {}
-    # Names that labels bring: beside the curves there is room for eight, and those in trouble come first. A few known names
+    # Names that labels bring: beside the curves there is room for eight, and the worst come first. A few known names
     # stand below.
     if any("{{" in target.get("legendFormat", "") and not _is_of_the_palette(target) for target in targets):
         legend = {"calcs": ["mean", "max", "lastNotNull"], "displayMode": "table", "placement": "right", "showLegend": True,
-                  "sortBy": "Last *", "sortDesc": True}
+                  "sortBy": "Last *", "sortDesc": not low_is_worse}
         assert width >= 12, title
     else:
         legend = {"calcs": ["lastNotNull"], "displayMode": "list", "placement": "bottom", "showLegend": True}
@@ -178,25 +197,27 @@ def _is_of_the_palette(target: dict) -> bool:
 
 def table(title: str, description: str, expressions: list[str], columns: list[tuple], *, rows: str = "", width: int = 24,
           height: int = 9, key: tuple[str, ...] = (), titles: dict[str, str] = {}, links: dict[str, tuple[str, str]] = {},
-          sort: str | None = None, descending: bool = True,
+          sort: str | None = None, descending: bool = True, fills: dict[str, dict[str, str]] = {},
           hide: tuple[str, ...] = (), widths: dict[str, int] = {}, alerts: tuple[str, ...] = (), no_value: str = "") -> dict:
     """Instant queries joined by their labels. A column: (name, unit), with thresholds or mappings in the third place; one for
     each expression in order. `rows`: what has each row of the table; without it, a column in which nothing is known would not
-    be there. `key`: labels that are the columns in front, `titles` theirs; `links`: column -> (title, url)."""
+    be there. `key`: labels that are the columns in front, `titles` theirs; `links`: column -> (title, url); `fills`: column ->
+    text -> colour. What is good has no fill, so that the rest is seen at once."""
     targets = [instant(f"{one} or NaN * {rows}" if rows else one, table=True) for one in expressions]
     named = [f"Value #{chr(ord('A') + number)}" for number in range(len(targets))] if len(targets) > 1 else ["Value"]
     rename = {value: column[0] for value, column in zip(named, columns, strict=True)}
     rename |= {label: titles.get(label, label.replace("_", " ").capitalize()) for label in key}
     overrides = []
     for name, unit, *colored in columns:
-        properties = {"unit": unit, "noValue": "–", "mappings": NOTHING}
+        properties = {"unit": unit, "noValue": "–", "mappings": nothing()}
         if colored and isinstance(colored[0], list):
-            properties |= {"mappings": colored[0], "custom__cellOptions": {"type": "color-text"}, "custom__align": "left"}
+            properties |= {"mappings": colored[0] + nothing(), "custom__cellOptions": FILLED_CELL, "custom__align": "left"}
         elif colored:
-            properties |= {"thresholds": colored[0], "color": {"mode": "thresholds"},
-                           "custom__cellOptions": {"type": "color-text"}}
+            properties |= {"thresholds": _unfilled_where_good(colored[0]), "color": {"mode": "thresholds"},
+                           "custom__cellOptions": FILLED_CELL}
         overrides.append(override(name, **properties))
     overrides += [override(rename[label], noValue="–") for label in key]
+    overrides += [override(name, mappings=texts(colours), custom__cellOptions=FILLED_CELL) for name, colours in fills.items()]
     overrides += [override(name, links=link(*to)) for name, to in links.items()]
     overrides += [override(name, custom__width=width_of) for name, width_of in widths.items()]
     made = panel("table", title, description, targets, width=width, height=height, unit="short",
@@ -215,11 +236,15 @@ def table(title: str, description: str, expressions: list[str], columns: list[tu
     return made
 
 
-def bar_gauge(title: str, description: str, targets: list[dict], unit: str, *, width: int = 12, height: int = 8,
-              thresholds: dict = PLAIN, maximum: float | None = None, alerts: tuple[str, ...] = ()) -> dict:
+def _unfilled_where_good(thresholds: dict) -> dict:
+    return thresholds | {"steps": [step | {"color": UNFILLED} if step["color"] == GOOD else step for step in thresholds["steps"]]}
+
+
+def bar_gauge(title: str, description: str, targets: list[dict], unit: str, *, width: int = 12, height: int = 10,
+              thresholds: dict = steps((None, GOOD)), maximum: float | None = None, alerts: tuple[str, ...] = ()) -> dict:
     defaults = {"color": {"mode": "thresholds"}, "thresholds": thresholds, "min": 0, "decimals": 1}
     defaults |= {} if maximum is None else {"max": maximum}
-    options = {"displayMode": "basic", "orientation": "horizontal", "showUnfilled": True, "valueMode": "color",
+    options = {"displayMode": "basic", "orientation": "horizontal", "showUnfilled": True, "valueMode": "text",
                "namePlacement": "top", "text": {"titleSize": 14, "valueSize": 16}, "sizing": "auto",
                "minVizWidth": 8, "minVizHeight": 16, "maxVizHeight": 300,
                "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
@@ -245,7 +270,7 @@ def heatmap(title: str, description: str, targets: list[dict], unit: str, *, wid
 def timeline(title: str, description: str, targets: list[dict], mappings: list[dict], *, width: int = 12, height: int = 8,
              alerts: tuple[str, ...] = (), no_value: str = "") -> dict:
     """A state timeline. With colours by threshold Grafana would merge what is in the same threshold, and drop the mappings."""
-    defaults = {"color": {"mode": "palette-classic"}, "custom": {"fillOpacity": 80, "lineWidth": 0, "spanNulls": False},
+    defaults = {"color": {"mode": "palette-classic"}, "custom": {"fillOpacity": 100, "lineWidth": 0, "spanNulls": False},
                 "mappings": mappings}
     return panel("state-timeline", title, description, targets, width=width, height=height, defaults=defaults,
                  options={"alignValue": "left", "mergeValues": True, "rowHeight": 0.8, "showValue": "auto",
@@ -273,9 +298,9 @@ def trace_table(title: str, description: str, targets: list[dict], *, links: dic
                  options={"cellHeight": "sm", "showHeader": True, "sortBy": [{"displayName": "Start time", "desc": True}],
                           "footer": {"show": False, "reducer": ["sum"], "countRows": False, "fields": ""}},
                  overrides=[*(override(field, links=link(*to)) for field, to in links.items()), hidden,
+                            override("time", unit="time:MM-DD HH:mm:ss", custom__width=125),
                             *(override(name, custom__width=width_of) for name, width_of in (
-                                ("time", 180), ("messaging.destination.name", 100), ("traceName", 145), ("duration", 85),
-                                ("spanID", 155)))])
+                                ("messaging.destination.name", 100), ("traceName", 195), ("duration", 85), ("spanID", 155)))])
     made["transformations"] = [{"id": "organize", "options": {
         "excludeByName": {name: True for name in ("Trace Service", "messaging.system", "kind", "status", "Name")},
         "indexByName": {name: number for number, name in enumerate(
@@ -316,7 +341,8 @@ def log_label(name: str, label: str, of: str) -> dict:
 
 
 def text_box(name: str, label: str) -> dict:
-    return {"name": name, "label": label, "type": "textbox", "query": "", "hide": 0,
+    """A list without entries, which takes any text: Grafana's own box of text is too narrow for the id of a trace."""
+    return {"name": name, "label": label, "type": "custom", "query": "", "hide": 0, "includeAll": False, "multi": False,
             "current": {"selected": False, "text": "", "value": ""}, "options": [], "skipUrlSync": False}
 
 

@@ -3,7 +3,7 @@
 from source.builder import (BAR_NOTE, SPANS_PER_SECOND, dashboard, instant, lines, query, row, stat, steps, timeline, values)
 from source.common import (COLLECTORS, IS_COLLECTOR, WAS_COLLECTOR, collector_starts, collector_variables, counted,
                            data_sources)
-from source.palette import CRITICAL, GOOD, INFO, WARNING
+from source.palette import CRITICAL, GOOD, WARNING
 
 OWN = "asynq_collector"
 BY = "sum by (instance)"
@@ -46,8 +46,7 @@ def now() -> dict:
              [instant(f"sum(increase({own('refused_spans_total')}[$__range]))", "refused")], "short", width=4, decimals=0,
              thresholds=steps((None, GOOD), (1, WARNING)), alerts=("AsynqSpansNotAccepted",)),
         stat("Versions", "If there are several, finish the rollout.",
-             [instant(f"count by (version) ({own('build_info')})", "{{version}}")], "short", width=4, text=True,
-             thresholds=steps((None, INFO))),
+             [instant(f"count by (version) ({own('build_info')})", "{{version}}")], "short", width=4, text=True),
     ])
 
 
@@ -60,7 +59,7 @@ def flow() -> dict:
               [query(f"sum({rate(OWN + '_accepted_spans_total')})", "accepted"),
                query(f"sum({rate(OWN + '_forwarded_spans_total')})", "forwarded")], SPANS_PER_SECOND),
         lines("Spans accepted by collector", "If one collector has none, look at the endpoint of its workers.",
-              [query(f"{BY} ({rate(OWN + '_accepted_spans_total')})", "{{instance}}")], SPANS_PER_SECOND),
+              [query(f"{BY} ({rate(OWN + '_accepted_spans_total')})", "{{instance}}")], SPANS_PER_SECOND, low_is_worse=True),
         lines("Duplicate spans", "If it rises, raise the timeout of the sender, which repeats requests; duplicates count once.",
               [query(f"{BY} ({rate(OWN + '_duplicate_spans_total')})", "{{instance}}")], SPANS_PER_SECOND),
     ])
@@ -155,7 +154,7 @@ def memory() -> dict:
               [query(f"{BY} ({process('open_fds')})", "{{instance}}"), query(f"min({process('max_fds')})", "limit")], "short",
               limits=("limit",)),
         lines("Uptime", "After a fall, look for the reason of the restart at the end of the log.",
-              [query(f"time() - (process_start_time_seconds{{{COLLECTORS}}} and {IS_COLLECTOR})", "{{instance}}")], "s"),
+              [query(f"time() - (process_start_time_seconds{{{COLLECTORS}}} and {IS_COLLECTOR})", "{{instance}}")], "s", low_is_worse=True),
     ])
 
 

@@ -8,6 +8,8 @@ COLLECTORS = 'job=~"$job", instance=~"$instance"'
 # A zero only where it is known: without a collector there is no number, and none in green.
 NO_ALERTS = f"0 * max(asynq_collector_build_info{{{COLLECTORS}}})"
 ZERO = f"0 * max(asynq_redis_up{{{COLLECTORS}}})"
+# Beside a number of the same panel, which has its place then.
+UNKNOWN = f"NaN * max(asynq_redis_up{{{COLLECTORS}}})"
 QUEUES = COLLECTORS + ', queue=~"$queue"'
 TYPES = QUEUES + ', task_type=~"$task_type"'
 # Recording rules have aggregated the collectors away.
@@ -29,6 +31,7 @@ AGES = steps((None, GOOD), (10, WARNING), (300, CRITICAL))
 ANY = steps((None, GOOD), (1, WARNING))
 MET = steps((None, CRITICAL), (0.95, WARNING), (0.99, GOOD))
 FIRED = values(_1=("warning", WARNING), _2=("critical", CRITICAL))
+SERVED = values(_0=("running", GOOD), _1=("paused", WARNING), _2=("no servers", CRITICAL), _3=("paused, no servers", WARNING))
 NONE_LEFT = 'state=~"pending|active|scheduled|retry|aggregating"'
 
 
@@ -61,6 +64,12 @@ def failure_ratio(by: str = "") -> str:
     return f"{head} ({failed}) / ({head} ({processed()}) > 0)"
 
 
+def served() -> str:
+    """The states of `SERVED`. A queue that is not paused does not run by that: without servers nothing takes its tasks."""
+    paused = from_redis("asynq_queue_paused")
+    return f"{paused} + 2 * ({from_redis('asynq_queue_consumers')} == bool 0) or {paused}"
+
+
 def oldest(paused: bool) -> str:
     """Age of the next task, by queue, as the alert AsynqOldestPendingTooOld and the status page have it. A paused queue's age
     is that of its pause: it is told apart, not left out."""
@@ -87,6 +96,11 @@ def quantiles(name: str, selector: str) -> list[dict]:
     """The exemplars are those of the histogram, the same for each quantile: they are asked for once."""
     return [query(quantile(share, name, selector), f"p{round(share * 100)}", exemplar=share == 0.99)
             for share in (0.99, 0.95, 0.5)]
+
+
+def objective_met() -> list[dict]:
+    """In the worst queue."""
+    return [query(f"1 - max({slow_share(window)}) or {UNKNOWN}", name) for window, name in (("1h", "1 hour"), ("3d", "3 days"))]
 
 
 def slow_share(window: str, by: str = "queue") -> str:

@@ -3,11 +3,14 @@
 Within each group any two are told apart with normal sight, in protanopia, deuteranopia and tritanopia; severities, and states
 that lie on each other in a stack, also in a print without colours. test_dashboards.py measures it. What has a name of its own
 (a queue, a task type, a reason) gets one of Grafana's colours by its place in the panel: by its name, two of a panel could have
-the same.
+the same. Severities are darker than Grafana's first colours: its green line is no good queue, and its red one no critical queue.
 """
 
-# How good or bad something is: thresholds, up and down, alerts.
-GOOD, INFO, WARNING, CRITICAL = "#17AD88", "#4C57C3", "#DE9B1E", "#E13B2A"
+# How good or bad something is: thresholds, up and down, alerts. They are fills. Grafana writes on them in white, and no colour
+# could be read as text on both a white and a dark panel.
+GOOD, INFO, WARNING, CRITICAL = "#178072", "#4540A8", "#A85F00", "#A61C33"
+# The background shows through: what is not known is neither good nor bad, and text has the theme's own colour.
+UNFILLED = "transparent"
 SEVERITIES = {"good": GOOD, "info": INFO, "warning": WARNING, "critical": CRITICAL}
 
 # Of log lines, by the names that loggers give them.

@@ -4,9 +4,9 @@ from source.builder import (ALL_ALERTS, BAR_NOTE, SPANS_PER_SECOND, TASKS_PER_SE
                             instant, lines, log_label, log_lines, logql, node_graph, query, row, service_map, stat, steps, table,
                             timeline, trace_table, trace_view, traceql, values)
 from source.common import (AGES, ANY, FAILURES, FIRED, MET, NONE_LEFT, OBJECTIVE_RATIO, OBJECTIVE_SECONDS, QUEUES,
-                           RECORDED, RUN, TYPES, WAIT, ZERO, alert_strip, arriving, collector_variables, counted,
-                           data_sources, failure_ratio, from_redis, oldest, processed, quantile, quantiles,
-                           queue_variable, size, slow_share, task_type_variable, trace_id)
+                           RECORDED, RUN, SERVED, TYPES, WAIT, ZERO, alert_strip, arriving, collector_variables, counted,
+                           data_sources, failure_ratio, from_redis, objective_met, oldest, processed, quantile, quantiles,
+                           queue_variable, served, size, slow_share, task_type_variable, trace_id)
 from source.palette import CRITICAL, GOOD, LEVELS, WARNING
 
 CALLS = "traces_spanmetrics_calls_total"
@@ -36,16 +36,13 @@ def now() -> dict:
              [instant(f"{dead} or {ZERO}", "dead")], "short", width=4, thresholds=ANY, decimals=0, alerts=("AsynqDeadLetters",)),
         stat("Objective met", "Share of tasks that started in time in the last hour and in three days: below the objective, look "
              "at the wait.",
-             [query(f"1 - max({slow_share('1h')})", "1 hour"), query(f"1 - max({slow_share('3d')})", "3 days")],
-             "percentunit", width=4, decimals=1, thresholds=MET, no_value="no spans",
+             objective_met(), "percentunit", width=4, decimals=1, thresholds=MET, no_value="no spans",
              alerts=("AsynqWaitBudgetBurningFast", "AsynqWaitBudgetBurningSlow")),
         timeline("Alerts over time", "Begin with the alert that fired first: it is often the cause.",
                  [query(alert_strip(f", {RECORDED}"), "{{alertname}}")], FIRED, height=5, alerts=ALL_ALERTS,
                  no_value="No alert fired for this queue in this time range."),
-        timeline("Pauses", "If a pause outlived its reason, unpause the queue.",
-                 [query(from_redis("asynq_queue_paused"), "{{queue}}")], values(_0=("running", GOOD), _1=("paused", WARNING)),
-                 height=5,
-                 alerts=("AsynqQueuePausedWithBacklog",)),
+        timeline("Pauses", "If a pause outlived its reason, unpause the queue; if it has no servers, start workers for it.",
+                 [query(served(), "{{queue}}")], SERVED, height=5, alerts=("AsynqQueuePausedWithBacklog", "AsynqQueueWithoutConsumers")),
     ])
 
 
@@ -65,13 +62,13 @@ def backlog() -> dict:
               "finishes.", [query(drain, "{{queue}}")], "s"),
         lines("Pending by queue", "Look for the queue that grows.", [query(size("pending"), "{{queue}}")], "short"),
         lines("Overdue tasks", "Scheduled and retry tasks that are due: if their number only rises, no server of the queue forwards "
-              "them.", [query(from_redis("asynq_queue_overdue_tasks", by="state"), "{{queue}}: {{state}}")], "short",
+              "them.", [query(f"sum by (redis, queue) ({from_redis('asynq_queue_overdue_tasks', by='state')})", "{{queue}}")], "short",
               alerts=("AsynqOverdueTasks", "AsynqQueuePausedWithBacklog")),
-        lines("Servers and slots", "If no server consumes the queue, start workers with it in their configuration; slots are what "
-              "those servers run at a time, over all their queues.",
-              [query(from_redis("asynq_queue_consumers"), "{{queue}}: servers"),
-               query(from_redis("asynq_queue_concurrency"), "{{queue}}: slots")], "short", width=24, height=7,
+        lines("Servers by queue", "If no server consumes the queue, start workers with it in their configuration.",
+              [query(from_redis("asynq_queue_consumers"), "{{queue}}")], "short", low_is_worse=True,
               alerts=("AsynqQueueWithoutConsumers",)),
+        lines("Slots by queue", "If they fell, servers of the queue are gone: slots are what those run at a time, over all their queues.",
+              [query(from_redis("asynq_queue_concurrency"), "{{queue}}")], "short", low_is_worse=True),
         lines("Aggregation groups", "If their number only rises, no server aggregates them: start one with an aggregator.",
               [query(from_redis("asynq_queue_groups"), "{{queue}}")], "short"),
         timeline("Listed in Redis", "If it says servers only, follow the runbook: asynq:queues lacks the queue, and Asynq's own tools don't "
@@ -82,9 +79,6 @@ def backlog() -> dict:
 
 
 def wait() -> dict:
-    def burn(window: str) -> dict:
-        return query(f"{slow_share(window)} / (1 - scalar({OBJECTIVE_RATIO}))", f"{{{{queue}}}} {window}")
-
     sampled = "asynq_queue_wait_sampled_seconds"
     return row("Wait", [
         lines("Wait", "Click a dot to open the trace of a task that waited long; scheduled delay and retry delay don't count.",
@@ -97,22 +91,39 @@ def wait() -> dict:
               [query(quantile(0.95, WAIT, TYPES, "task_type"), "{{task_type}}", exemplar=True)], "s"),
         lines("Objective met", "Share of the last hour's tasks that started in time: below the dashed objective, the budget burns.",
               [query(f"1 - {slow_share('1h')}", "{{queue}}"), query(OBJECTIVE_RATIO, "objective")], "percentunit",
-              limits=("objective",), maximum=1, alerts=("AsynqWaitObjectiveNotMeasured",)),
-        lines("Budget burn rate", "At 1 the budget just lasts; at 14.4 over an hour or 6 over six hours, add capacity at once.",
-              [burn(window) for window in ("5m", "1h", "6h", "3d")], "none",
-              thresholds=steps((None, GOOD), (1, WARNING), (14.4, CRITICAL)),
-              alerts=("AsynqWaitBudgetBurningFast", "AsynqWaitBudgetBurningSlow")),
+              limits=("objective",), maximum=1, low_is_worse=True, alerts=("AsynqWaitObjectiveNotMeasured",)),
+        lines("Budget burn rate", "At 1 the budget just lasts; above the dashed 14.4 of the last hour, add capacity at once.",
+              [burn("1h")], "none", limit=14.4, alerts=("AsynqWaitBudgetBurningFast", "AsynqWaitBudgetBurningSlow")),
         lines("Wait seen in Redis, p95", "For workers that send no spans: it errs upwards, because waits below redis.look-interval "
               "are mostly not seen.",
               [query(f"histogram_quantile(0.95, max by (redis, queue, le) "
                      f"(rate({sampled}_bucket{{{QUEUES}}}[$__rate_interval]))) >= 0", "{{queue}}")], "s"),
-        lines("Wait over metrics.quantile-window", "Compare with the status page: these are its numbers, of the collector with the highest.",
-              [query(f'max by (queue) (asynq_task_wait_quantile_seconds{{{QUEUES}, quantile="{share}"}})',
-                     f"{{{{queue}}}} p{round(share * 100)}") for share in (0.99, 0.95, 0.5)], "s"),
         lines("Unmeasured waits", "If no_source rises, give the spans an enqueue stamp; if clock_skew does, set the clocks; retry is normal.",
               [query(f"sum by (reason) (rate(asynq_task_wait_unknown_total{{{QUEUES}}}[$__rate_interval]))", "{{reason}}")],
               TASKS_PER_SECOND, stack=True),
     ])
+
+
+def burn(window: str) -> dict:
+    return query(f"{slow_share(window)} / (1 - scalar({OBJECTIVE_RATIO}))", "{{queue}}")
+
+
+def other_windows() -> dict:
+    """One number of each queue a panel: several would have no room in its legend."""
+    def recent(share: float) -> dict:
+        return lines(f"Recent wait p{round(share * 100)}", "Compare with the status page: this is its number, over the collector's "
+                     "metrics.quantile-window, of the collector with the highest.",
+                     [query(f'max by (queue) (asynq_task_wait_quantile_seconds{{{QUEUES}, quantile="{share}"}})', "{{queue}}")], "s")
+
+    return row("Wait in other windows", [
+        lines("Budget burn rate of 5 minutes", "If it is low while that of the hour is high, the trouble is over.", [burn("5m")], "none",
+              limit=14.4, alerts=("AsynqWaitBudgetBurningFast",)),
+        lines("Budget burn rate of 6 hours", "Above the dashed 6, add capacity at once.", [burn("6h")], "none", limit=6,
+              alerts=("AsynqWaitBudgetBurningFast",)),
+        lines("Budget burn rate of 3 days", "Above the dashed 1, the budget does not last: add capacity this week.", [burn("3d")],
+              "none", limit=1, alerts=("AsynqWaitBudgetBurningSlow",)),
+        *(recent(share) for share in (0.99, 0.95, 0.5)),
+    ], collapsed=True)
 
 
 def running() -> dict:
@@ -142,12 +153,12 @@ def running() -> dict:
         lines("Attempts by task type", "Look for the type that takes the workers' time.",
               [query(f"sum by (task_type) ({ATTEMPTS})", "{{task_type}}")], TASKS_PER_SECOND, stack=True),
         lines("Attempts by queue", "Look for the queue whose attempts fell.",
-              [query(f"sum by (queue) ({processed()})", "{{queue}}")], TASKS_PER_SECOND, stack=True),
+              [query(f"sum by (queue) ({processed()})", "{{queue}}")], TASKS_PER_SECOND, stack=True, low_is_worse=True),
         lines("Failures by task type", "Look at a failed attempt of the type that fails most, in the table below.",
               [query(f"sum by (task_type) ({FAILED})", "{{task_type}}")], TASKS_PER_SECOND, stack=True, width=24, height=7,
               alerts=("AsynqFailureRatioHigh", "AsynqRetryBacklogGrowing")),
         lines("Failures by error type", "Look at a failed attempt with the most frequent error, in the table below.",
-              [query(f"sum by (error_type) ({ERRORS})", "{{error_type}}")], TASKS_PER_SECOND, stack=True, width=24, height=7,
+              [query(f"sum by (error_type) ({ERRORS})", "{{error_type}}")], TASKS_PER_SECOND, stack=True, width=24, height=10,
               alerts=("AsynqFailureRatioHigh",)),
         table("Errors", "Begin with the error that is the most frequent now; beside it is what failed in the time range.",
               [f"sum by (queue, task_type, error_type) ({ERRORS}) > 0", failed],
@@ -156,7 +167,7 @@ def running() -> dict:
               width=12, height=8, no_value="No attempt failed."),
         lines("Failing share by queue", "Above the dashed line the alert fires: look for the type that fails.",
               [query(failure_ratio("queue"), "{{queue}}")], "percentunit", maximum=1,
-              thresholds=steps((None, GOOD), (0.2, CRITICAL)), alerts=("AsynqFailureRatioHigh",)),
+              limit=0.2, alerts=("AsynqFailureRatioHigh",)),
         lines("Share of retries", "If most attempts are retries, repair what fails: it keeps the workers busy.",
               [query(f"sum by (queue) ({RETRIES}) / (sum by (queue) ({ATTEMPTS}) > 0)", "{{queue}}")], "percentunit", maximum=1),
     ])
@@ -169,8 +180,8 @@ def dead_letters() -> dict:
               [query(size("retry"), "{{queue}}")], "short", stack=True, alerts=("AsynqRetryBacklogGrowing",)),
         lines("Dead letters", "Repair the cause, then run them again" + BAR_NOTE, [query(dead, "{{queue}}")], "short", bars=True,
               stack=True, alerts=("AsynqDeadLetters",)),
-        lines("Archived", "Run or delete what lies in the archive: nothing else does.", [query(size("archived"), "{{queue}}")],
-              "short"),
+        lines("Archived", "Run or delete what lies in the archive: Asynq deletes tasks of more than 90 days and the oldest beyond 10,000, "
+              "but only when the next one dies.", [query(size("archived"), "{{queue}}")], "short", height=10),
         bar_gauge("Archive fill", "Empty it before 100 %: beyond 10,000 tasks each dead letter pushes out an older one.",
                   [instant(from_redis("asynq_queue_archive_fill_ratio"), "{{queue}}")], "percentunit",
                   thresholds=steps((None, GOOD), (0.5, WARNING), (0.9, CRITICAL)), maximum=1,
@@ -180,8 +191,9 @@ def dead_letters() -> dict:
 
 def traces() -> dict:
     # The trace's id is in a field that the table hides. spanID has a link of Grafana's own as well (to Explore); traceName not.
-    link = ("Show this trace below", "/d/asynq-queues?var-traceId=${__data.fields.traceIdHidden}&${__url_time_range}"
-            "&${queue:queryparam}")
+    # Newer Grafanas add the name of the time zone to the time range; the first wins. Its name would take the place of the id.
+    link = ("Show this trace below", "/d/asynq-queues?var-traceId=${__data.fields.traceIdHidden}&timezone=browser"
+            "&${__url_time_range}&${queue:queryparam}")
     links = {"spanID": link, "traceName": link}
     # Without the hint a search ends at the first matches that it finds, whichever those are.
     newest = " with (most_recent=true)"
@@ -235,6 +247,6 @@ def make() -> dict:
     return dashboard(
         "asynq-queues", "Asynq: queue",
         "One queue: backlog, wait, run time, failures and dead letters, down to the trace of one task and its log lines.",
-        [now(), backlog(), wait(), running(), dead_letters(), traces(), logs(), services()],
+        [now(), backlog(), wait(), other_windows(), running(), dead_letters(), traces(), logs(), services()],
         [*data_sources("prometheus", "tempo", "loki"), queue_variable(), task_type_variable(), trace_id(),
-         log_label("service", "Service", "service_name"), *collector_variables(hidden=True)], [])
+         log_label("service", "Logs", "service_name"), *collector_variables(hidden=True)], [])

@@ -1,8 +1,7 @@
 """Rows on Redis and PostgreSQL."""
 
-from source.builder import BAR_NOTE, bar_gauge, instant, lines, query, row, steps, values_of
+from source.builder import BAR_NOTE, bar_gauge, instant, lines, query, row, values_of
 from source.common import COLLECTORS, counted, from_redis
-from source.palette import CRITICAL, GOOD
 
 EXPORTER = 'instance=~"$redis_instance"'
 SERVER = 'instance=~"$postgres_instance"'
@@ -23,8 +22,17 @@ def redis() -> dict:
     def of_collector(name: str) -> str:
         return f"max by (redis) ({name}{{{COLLECTORS}}})"
 
-    calls = f"sum by (cmd) (rate(redis_commands_total{{{EXPORTER}}}[$__rate_interval]))"
-    seconds = f"sum by (cmd) (rate(redis_commands_duration_seconds_total{{{EXPORTER}}}[$__rate_interval]))"
+    def by_command(name: str, range_: str = "[$__rate_interval]") -> str:
+        return f"sum by (cmd) (rate(redis_commands{name}_total{{{EXPORTER}}}{range_}))"
+
+    def mean(range_: str = "[$__rate_interval]") -> str:
+        return f"{by_command('_duration_seconds', range_)} / ({by_command('', range_)} > 0)"
+
+    def of_eight(expr: str, whole: str) -> str:
+        """The same ones all the time: `topk` at each step would have others, and more in the legend than it has room for."""
+        return f"{expr} and topk(8, {whole})"
+
+    whole = "[$__range] @ end()"
     hits = f"sum(rate(redis_keyspace_hits_total{{{EXPORTER}}}[$__rate_interval]))"
     misses = f"sum(rate(redis_keyspace_misses_total{{{EXPORTER}}}[$__rate_interval]))"
     all_commands = f"sum by (instance) (rate(redis_commands_processed_total{{{EXPORTER}}}[$__rate_interval]))"
@@ -35,10 +43,10 @@ def redis() -> dict:
               alerts=("AsynqRedisMemoryNearLimit",)),
         lines("Memory by queue", "Look for the queue that fills Redis; estimated from samples.",
               [query(from_redis("asynq_queue_memory_usage_approx_bytes"), "{{queue}}")], "bytes", stack=True),
-        lines("Commands by kind", "The ten most frequent ones: a step up without more tasks is a client that polls.",
-              [query(f"topk(10, {calls})", "{{cmd}}")], COMMANDS_PER_SECOND),
-        lines("Mean duration by command", "The ten slowest ones: if simple commands are slow, Redis is short of CPU or swaps.",
-              [query(f"topk(10, {seconds} / ({calls} > 0))", "{{cmd}}")], "s", soft_maximum=0.001),
+        lines("Commands by kind", "The eight most frequent ones: a step up without more tasks is a client that polls.",
+              [query(of_eight(by_command(""), by_command("", whole)), "{{cmd}}")], COMMANDS_PER_SECOND),
+        lines("Mean duration by command", "The eight slowest ones: if simple commands are slow, Redis is short of CPU or swaps.",
+              [query(of_eight(mean(), mean(whole)), "{{cmd}}")], "s", soft_maximum=0.001),
         lines("Clients", "If connections only rise, a client leaks them.",
               [query(of_collector("asynq_redis_connected_clients"), "as the collector sees them"),
                query(f"sum by (instance) (redis_connected_clients{{{EXPORTER}}})", "{{instance}} connected"),
@@ -65,9 +73,9 @@ def database() -> dict:
     return row("PostgreSQL", [
         lines("Connections by state", "If many are idle in transaction, look for the service that leaves them open: they hold locks.",
               [query(f"sum by (state) (pg_stat_activity_count{{{DATABASES}}})", "{{state}}")], "short", stack=True),
-        lines("Connections used", "At 100 % of max_connections workers can't connect: raise it, or pool connections.",
+        lines("Connections used", "At 100 % of max_connections workers can't connect: above the dashed 80 %, raise it or pool connections.",
               [query(f"{used} / max by (instance) (pg_settings_max_connections{{{SERVER}}})", "{{instance}}")], "percentunit",
-              maximum=1, thresholds=steps((None, GOOD), (0.8, CRITICAL))),
+              maximum=1, limit=0.8),
         lines("Mean duration of a statement", "If it rose, look for a missing index or a lock; PostgreSQL has no percentiles.",
               [query(f"{rate(STATEMENTS + '_seconds_total')} / ({rate(STATEMENTS + '_calls_total')} > 0)", "{{datname}}")], "s",
               soft_maximum=0.01),

@@ -62,7 +62,7 @@ def cron() -> dict:
               "enqueueing fails.",
               [tick(name) for name in ("next_enqueue", "prev_enqueue", "last_enqueued")],
               [("Next tick", "dateTimeFromNow"), ("Last tick", "dateTimeFromNow"), ("Enqueued", "dateTimeFromNow")],
-              rows=tick("next_enqueue"), key=("task_type", "spec", "entry_id"), height=6, widths={"Entry id": 360},
+              rows=tick("next_enqueue"), key=("task_type", "spec", "entry_id"), height=6, widths={"Entry id": 420},
               alerts=("AsynqSchedulerEntryOverdue", "AsynqSchedulerNotEnqueueing")),
         lines("Entries of live schedulers", "After a step down, look for a dead scheduler, or a release with fewer entries.",
               [query(f"max by (redis) (asynq_scheduler_entries{{{COLLECTORS}}})", "entries")], "short",

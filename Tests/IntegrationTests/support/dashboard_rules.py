@@ -5,10 +5,14 @@ Each rule returns its findings: the panel, what is wrong, and what is right.
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 
 from support import alert_rules
-from support.dashboards import COLUMNS, all_panels, panels, variables
+from support.dashboards import COLUMNS, FOLDER, all_panels, low_is_worse, panels, variables
+
+sys.path.insert(0, str(FOLDER))
+from source import palette  # noqa: E402
 
 OVERVIEW = "asynq-overview"
 OVERVIEW_PANELS_MAX = 15
@@ -18,6 +22,10 @@ OPEN_PANELS_MAX = 50
 LEGEND_HEIGHT_MIN = 10
 # What tells apart by a label whose values are many, and of which some are in trouble.
 MANY = re.compile(r"\{\{\s*(queue|task_type)\s*\}\}")
+# Of dashboards/source/palette.py.
+SEVERITIES = set(palette.SEVERITIES.values())
+# What each of them has several of.
+PARTS = re.compile(r"\{\{\s*(state|status|reason|quantile)\s*\}\}")
 # Grafana's own texts of these panels can't be replaced.
 WITHOUT_NO_VALUE = {"logs", "traces", "nodeGraph"}
 # Grafana's own text, and ours where there is room for a sentence.
@@ -79,8 +87,11 @@ def poor_legends(dashboard: dict) -> list[str]:
         if panel["type"] != "timeseries" or not any(MANY.search(t.get("legendFormat", "")) for t in panel["targets"]):
             continue
         legend = panel["options"]["legend"]
-        if legend["displayMode"] != "table" or (legend.get("sortBy"), legend.get("sortDesc")) != ("Last *", True):
-            findings.append(f"{_where(panel)}: the legend of many series is a table, sorted by 'Last *', descending")
+        descending = not low_is_worse(panel)
+        if legend["displayMode"] != "table" or (legend.get("sortBy"), legend.get("sortDesc")) != ("Last *", descending):
+            findings.append(f"{_where(panel)}: the legend of many series is a table, sorted by 'Last *', the worst first")
+        elif [bool(PARTS.search(t["legendFormat"])) for t in panel["targets"] if MANY.search(t["legendFormat"])] != [False]:
+            findings.append(f"{_where(panel)}: the legend has several lines for each name, and no room for eight names")
         elif legend["placement"] != "right" and panel["gridPos"]["h"] < LEGEND_HEIGHT_MIN:
             findings.append(f"{_where(panel)}: the legend has no room for eight series; it stands on the right, or the panel is "
                             f"{LEGEND_HEIGHT_MIN} rows high")
@@ -162,7 +173,76 @@ def old_numbers(dashboard: dict) -> list[str]:
                            for panel in stats if "vector(0)" in _prometheus(panel)]
 
 
-RULES = [merged_states, flooding_annotations, covered_heatmaps, old_numbers, wrong_units, poor_legends, too_many_panels, floating_axes,
+def coloured_text(dashboard: dict) -> list[str]:
+    """No colour can be read as text on a white and on a dark panel: numbers stand in the theme's colour, or on a fill."""
+    findings = []
+    for panel in panels(dashboard):
+        options = panel["options"]
+        cells = [cell.get("type") for cell in _properties(panel, "custom.cellOptions")]
+        if options.get("colorMode") == "value" or options.get("valueMode") == "color" or "color-text" in cells:
+            findings.append(f"{_where(panel)}: writes in a colour; the colour is behind the text")
+        if panel["type"] == "state-timeline" and panel["fieldConfig"]["defaults"]["custom"]["fillOpacity"] != 100:
+            findings.append(f"{_where(panel)}: writes on a fill that the panel shines through; fillOpacity is 100")
+    return findings
+
+
+def coloured_absence(dashboard: dict) -> list[str]:
+    """"No spans" was green, as if all were well."""
+    findings = []
+    for panel in panels(dashboard):
+        if panel["type"] != "stat" or panel["options"]["colorMode"] == "none":
+            continue
+        colours = [mapping["options"]["result"].get("color") for mapping in panel["fieldConfig"]["defaults"].get("mappings", [])
+                   if mapping["type"] == "special" and "null" in mapping["options"]["match"]]
+        if colours != ["transparent"]:
+            findings.append(f"{_where(panel)}: has the colour of a value where there is none; a mapping of null is transparent")
+    return findings
+
+
+def severities_among_names(dashboard: dict) -> list[str]:
+    """Names get colours by their place: a red limit beside them could be one of them."""
+    findings = []
+    for panel in panels(dashboard):
+        defaults = panel["fieldConfig"]["defaults"]
+        if panel["type"] != "timeseries" or defaults["custom"].get("thresholdsStyle", {}).get("mode", "off") == "off":
+            continue
+        if {step["color"] for step in defaults["thresholds"]["steps"]} & SEVERITIES:
+            findings.append(f"{_where(panel)}: draws a limit in the colour of a severity; limits are grey")
+    return findings
+
+
+def rows_alike(dashboard: dict) -> list[str]:
+    """Two alerts that differ in a hidden label are the same row twice."""
+    findings = []
+    for panel in panels(dashboard):
+        if panel["type"] != "table" or "ALERTS" not in _prometheus(panel):
+            continue
+        excluded = {name for step in panel["transformations"] for name in step["options"].get("excludeByName", {})}
+        joined = set(re.findall(r'"(\w+)"', "".join(re.findall(r'label_join\(.*?, "\w+", "[^"]*", (.*)\)', _prometheus(panel)))))
+        findings += [f"{_where(panel)}: hides the label {name}, by which alerts differ; a column of joined labels has it"
+                     for name in sorted(excluded - joined - {"Time", "__name__", "job"})]
+    return findings
+
+
+def pauses_without_servers(dashboard: dict) -> list[str]:
+    """A queue without servers is not paused, and does not run either."""
+    return [f"{_where(panel)}: a queue that nothing serves looks as if it ran; asynq_queue_consumers == 0 is a state of its own"
+            for panel in panels(dashboard) if panel["type"] == "state-timeline" and "asynq_queue_paused" in _prometheus(panel)
+            and "asynq_queue_consumers" not in _prometheus(panel)]
+
+
+def keys_as_titles(dashboard: dict) -> list[str]:
+    return [f"{_where(panel)}: the name of a setting says nothing to who reads the panel" for panel in panels(dashboard)
+            if re.search(r"\b[a-z]+\.[a-z]+", panel["title"])]
+
+
+def narrow_boxes(dashboard: dict) -> list[str]:
+    return [f"variable {variable['name']}: a box of text shows 27 characters; the id of a trace has 32"
+            for variable in variables(dashboard) if variable["type"] == "textbox" and "trace" in variable["name"].lower()]
+
+
+RULES = [coloured_text, coloured_absence, severities_among_names, rows_alike, pauses_without_servers, keys_as_titles, narrow_boxes,
+         merged_states, flooding_annotations, covered_heatmaps, old_numbers, wrong_units, poor_legends, too_many_panels, floating_axes,
          missing_runbook_links, silent_panels, shown_data_sources, long_descriptions, holes]
 
 

@@ -24,6 +24,9 @@ TRACE_TABLE_FIELDS = {
 }
 DATA_SOURCES = {"prometheus", "tempo", "loki"}
 GONE = {"graph", "table-old", "singlestat"}
+# What is in trouble where its number is low: the legend begins with it.
+LOW_IS_WORSE = re.compile(r"^1 - |\basynq_queue_(consumers|concurrency)\b|_accepted_spans_total\b|\(process_start_time_seconds\b"
+                          r"|^sum by \(queue\) \([^/]*asynq_tasks_processed_total[^/]*$")
 # Panel types whose data has no unit.
 WITHOUT_UNIT = {"logs", "traces", "nodeGraph", "state-timeline"}
 # Counters whose name does not say so.
@@ -161,7 +164,8 @@ def variable_problems(dashboard: dict) -> list[str]:
 
     def used_in(part: object) -> set[str]:
         names = {a or b for a, b in pattern.findall(json.dumps(part))}
-        return {name for name in names if not name.startswith("__")}
+        # $1 is a group of label_replace.
+        return {name for name in names if not name.startswith("__") and not name.isdigit()}
 
     body = {key: value for key, value in dashboard.items() if key != "templating"}
     used = used_in(body)
@@ -214,7 +218,7 @@ def panel_problems(dashboard: dict) -> list[str]:
 
 
 def _legend_problems(panel: dict) -> Iterator[str]:
-    """Names that labels bring may be many: a table with room for eight, those with the largest last value first."""
+    """Names that labels bring may be many: a table with room for eight, the worst last value first."""
     legend = panel["options"]["legend"]
     open_ended = any(re.search(r"{{(?!state}}|status}})", target.get("legendFormat", "")) for target in panel["targets"])
     if open_ended and legend["displayMode"] != "table":
@@ -222,12 +226,16 @@ def _legend_problems(panel: dict) -> Iterator[str]:
     if legend["displayMode"] == "table":
         if legend["calcs"] != ["mean", "max", "lastNotNull"]:
             yield "the legend has not mean, max and last"
-        if (legend.get("sortBy"), legend.get("sortDesc")) != ("Last *", True):
-            yield "the legend is not sorted by the last value"
+        if (legend.get("sortBy"), legend.get("sortDesc")) != ("Last *", not low_is_worse(panel)):
+            yield "the legend is not sorted by the last value, the worst first"
         if legend["placement"] != "right" or panel["gridPos"]["w"] < 12 or panel["gridPos"]["h"] < 7:
             yield "the legend has no room for eight series"
     elif "lastNotNull" not in legend["calcs"]:
         yield "the legend has not the last value"
+
+
+def low_is_worse(panel: dict) -> bool:
+    return any(LOW_IS_WORSE.search(target.get("expr", "")) for target in panel["targets"])
 
 
 def _is_a_ratio(panel: dict) -> bool:
@@ -287,6 +295,10 @@ def bar_problems(dashboard: dict) -> list[str]:
             findings.append(f"{_where(panel)}: the interval {panel.get('interval')!r}, not a minute, is too short to count in")
         findings += [f"{_where(panel)}: {expression} is not what was counted in a step" for expression in expressions_of
                      if not re.search(r"\brate\([^\[]*\[\$__rate_interval\]\) \* \$__interval_ms / 1000\b", expression)]
+        findings += [f"{_where(panel)}: {expression} counts fractions; round() is around it" for expression in expressions_of
+                     if not re.fullmatch(r"round\(.*\)", expression)]
+        if is_bars and panel["fieldConfig"]["defaults"].get("decimals") != 0:
+            findings.append(f"{_where(panel)}: counts have no decimals")
     return findings
 
 

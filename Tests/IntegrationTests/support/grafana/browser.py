@@ -15,8 +15,8 @@ from support.grafana.api import GrafanaAPI
 HEIGHT_PIXELS = 1080
 # What two screens have in common: more than the bar of variables, which stays above the panels and covers them.
 OVERLAP_PIXELS = 280
-LOAD_SECONDS = 120
-STILL_SECONDS = 90
+LOAD_SECONDS = 300
+STILL_SECONDS = 240
 QUIET_SECONDS = 1.0
 SCREENS_MAX = 20
 # The variable of the trace that is looked at.
@@ -78,20 +78,30 @@ sections => sections.map(section => {
             .map(([key, count]) => [key >>> 24, key >>> 16 & 255, key >>> 8 & 255, key & 255, count]);
         return {texts: canvas.drawnTexts || [], colours, pixels: canvas.width * canvas.height};
     });
-    const words = [], cut = [];
+    const words = [], cut = [], below = [];
+    const fill = one => {
+        for (; one; one = one.parentElement) {
+            const colour = getComputedStyle(one).backgroundColor;
+            if (!/^rgba\\(.*, 0(\\.[0-4]\\d*)?\\)$/.test(colour)) return colour;
+        }
+        return 'rgb(255, 255, 255)';
+    };
     const range = document.createRange();
     const walk = document.createTreeWalker(section, NodeFilter.SHOW_TEXT);
     while (walk.nextNode()) {
         const text = walk.currentNode.textContent.trim();
         const style = text && getComputedStyle(walk.currentNode.parentElement);
         if (!text || style.visibility === 'hidden') continue;
-        words.push([text, style.color]);
+        words.push([text, style.color, fill(walk.currentNode.parentElement), parseFloat(style.fontSize)]);
         range.selectNodeContents(walk.currentNode);
         const place = range.getBoundingClientRect();
         for (let one = walk.currentNode.parentElement; one !== section; one = one.parentElement) {
             const limits = one.getBoundingClientRect(), look = getComputedStyle(one);
             const hides = look.overflowX !== 'visible';
             const isShortened = look.textOverflow === 'ellipsis' && look.whiteSpace === 'nowrap' && one.scrollWidth > one.clientWidth + 1;
+            const row = walk.currentNode.parentElement.closest('tr');
+            const isNumbered = row && [...row.cells].slice(1).some(cell => /[1-9]/.test(cell.textContent));
+            if (isNumbered && look.overflowY !== 'visible' && place.bottom > limits.bottom + 2) below.push(text);
             if (isShortened || hides && (place.left < limits.left - 2 || place.right > limits.right + 2)) {
                 cut.push(text);
                 break;
@@ -103,11 +113,18 @@ sections => sections.map(section => {
         key: holder ? holder.dataset.vizPanelKey : '',
         title: section.dataset.testid.replace(/^data-testid Panel header ?/, ''),
         error: !!section.querySelector('[data-testid="data-testid Panel status error"]'),
-        box: [shape.x, shape.y + SCROLLER.scrollTop, shape.width, shape.height], words, cut, drawn,
+        box: [shape.x, shape.y + SCROLLER.scrollTop, shape.width, shape.height], words, cut, below, drawn,
         links: [...section.querySelectorAll('a[href]')].map(one => one.getAttribute('href')),
     };
 }).filter(panel => panel)
 """.replace("SCROLLER", SCROLLER.strip())
+
+# What was chosen or written in a variable and has no room there.
+CUT_BOXES = """
+() => [...document.querySelectorAll('[data-testid="data-testid template variable"] *')]
+    .filter(one => getComputedStyle(one).overflowX !== 'visible' && one.scrollWidth > one.clientWidth + 1)
+    .map(one => one.value || one.textContent).filter(text => text)
+"""
 
 
 @dataclass
@@ -116,10 +133,11 @@ class ShownPanel:
     title: str
     error: bool
     box: list[float]
-    words: list[list[str]]  # text and colour
+    words: list[list]  # text, its colour, the colour behind it, its size in pixels
     cut: list[str]  # those of them that do not fit in their place
     drawn: list[dict]  # of each canvas: texts with their colours and whether they are cut, colours with their pixels
     links: list[str] = field(default_factory=list)  # where they lead
+    below: list[str] = field(default_factory=list)  # texts of rows that are to be scrolled to, and are not all 0
 
     @property
     def texts(self) -> list[str]:
@@ -177,6 +195,7 @@ class Browser:
                 return ShownDashboard([], 0, problems + [f"no panel within {LOAD_SECONDS} s"])
             if any(one["name"] == TRACE_VARIABLE for one in dashboard["templating"]["list"]):
                 self._open_a_trace(page, problems)
+            problems += [f"the box of a variable shows a part of {text}" for text in page.evaluate(CUT_BOXES)]
             return ShownDashboard(self._read(page, pictures, problems), _bar_lines(page, dashboard), problems)
         finally:
             page.close()

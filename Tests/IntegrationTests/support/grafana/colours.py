@@ -29,5 +29,16 @@ def css(colour: str) -> RGB:
     return tuple(float(part) for part in re.findall(r"[\d.]+", colour)[:3])
 
 
+def contrast(one: RGB, other: RGB) -> float:
+    """From 1 to 21: WCAG 2.2, 1.4.3."""
+    def luminance(colour: RGB) -> float:
+        parts = [part / 255 for part in colour]
+        return sum(weight * (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4)
+                   for weight, part in zip((0.2126, 0.7152, 0.0722), parts))
+
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
 def alike(one: RGB, other: RGB, tolerance: float = 14) -> bool:
     return all(abs(a - b) <= tolerance for a, b in zip(one, other))

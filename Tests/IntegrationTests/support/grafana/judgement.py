@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from support.grafana.browser import ShownDashboard, ShownPanel
-from support.grafana.colours import RGB, alike, css, rgb
+from support.grafana.colours import RGB, alike, contrast, css, rgb
 from support.grafana.data_frames import Asked
 
 # A state shorter than this share of the time is too narrow to be looked for, and a colour of fewer pixels is an edge.
@@ -18,6 +18,9 @@ OVERVIEW_PIXELS_MAX = 1080
 ONE_LINE_FROM_PIXELS = 1440
 # Panels with names or numbers beside their axes. Under the curve of a stat they are there, too, and not to be seen.
 WITH_AXES = {"timeseries", "state-timeline", "heatmap"}
+# Panels that write on colours of values. WCAG 2.2, 1.4.3; large is what is 18 points high.
+WITH_FILLS = {"stat", "table", "bargauge"}
+CONTRAST_MIN, CONTRAST_OF_LARGE_MIN, LARGE_PIXELS = 4.5, 3, 24
 # Panels whose text for "nothing there" is their own.
 WITHOUT_NO_VALUE = {"logs", "traces", "nodeGraph"}
 
@@ -48,7 +51,7 @@ def error_findings(panel: dict, shown: ShownPanel, asked: list[Asked], theme: st
 
 
 def no_data_findings(panel: dict, shown: ShownPanel, asked: list[Asked], theme: str) -> Iterator[str]:
-    words = [word for word, _ in shown.words]
+    words = [word[0] for word in shown.words]
     with_numbers = [one for one in asked if one.has_numbers]
     if "No data" in words and with_numbers:
         yield f"says \"No data\" where {with_numbers[0].reference} has numbers: {with_numbers[0].expression}"
@@ -66,10 +69,12 @@ def text_findings(panel: dict, shown: ShownPanel, asked: list[Asked], theme: str
 
 
 def cut_findings(panel: dict, shown: ShownPanel, asked: list[Asked], theme: str) -> Iterator[str]:
-    # Lines of a log are scrolled.
-    cut = set(shown.cut) if panel["type"] != "logs" else set()
+    # Lines of a log are scrolled; where the duration of a span stands is Grafana's own choice.
+    cut = set(shown.cut) if panel["type"] not in ("logs", "traces") else set()
     if panel["type"] in WITH_AXES:
         cut |= {text for canvas in shown.drawn for text, _, is_cut in canvas["texts"] if is_cut}
+    if panel["type"] == "timeseries":
+        cut |= set(shown.below)
     if cut:
         yield f"has no room for {', '.join(map(repr, sorted(cut)))}"
 
@@ -116,18 +121,26 @@ def state_findings(panel: dict, shown: ShownPanel, asked: list[Asked], theme: st
 
 
 def stat_findings(panel: dict, shown: ShownPanel, asked: list[Asked], theme: str) -> Iterator[str]:
-    """The number of a stat has the colour of its value."""
+    """The number of a stat stands on the colour of its value."""
     options, defaults = panel["options"], panel["fieldConfig"]["defaults"]
     single = len(asked) == 1 and len(asked[0].series) == 1 and asked[0].has_numbers
-    if panel["type"] != "stat" or not single or options.get("colorMode") != "value" or panel["fieldConfig"]["overrides"]:
+    if panel["type"] != "stat" or not single or options.get("colorMode") != "background_solid" or panel["fieldConfig"]["overrides"]:
         return
     if options["reduceOptions"]["calcs"] not in (["lastNotNull"], ["last"]) or options.get("textMode") == "name":
         return
     value = [value for value in asked[0].series[0][1] if not math.isnan(value)][-1]
     _, colour = state_of(value, defaults)
     wanted = rgb(colour, theme)
-    if wanted and not any(alike(css(drawn), wanted) for _, drawn in shown.words):
-        yield f"its value {value:g} is not {colour}"
+    if wanted and not any(alike(css(fill), wanted) for _, _, fill, _ in shown.words):
+        yield f"its value {value:g} is not on {colour}"
+
+
+def contrast_findings(panel: dict, shown: ShownPanel, asked: list[Asked], theme: str) -> Iterator[str]:
+    if panel["type"] in WITH_FILLS:
+        pale = sorted({text for text, colour, fill, pixels in shown.words
+                       if contrast(css(colour), css(fill)) < (CONTRAST_OF_LARGE_MIN if pixels >= LARGE_PIXELS else CONTRAST_MIN)})
+        if pale:
+            yield f"can't be read for want of contrast: {', '.join(map(repr, pale))}"
 
 
 def link_findings(panel: dict, shown: ShownPanel, asked: list[Asked], theme: str) -> Iterator[str]:
@@ -169,4 +182,4 @@ def states_of(defaults: dict) -> Iterator[tuple[str, str]]:
 
 
 CHECKS = (error_findings, no_data_findings, text_findings, cut_findings, axis_findings, state_findings, stat_findings,
-          link_findings, trace_findings)
+          contrast_findings, link_findings, trace_findings)
