@@ -90,6 +90,48 @@ struct DeadLetterReaderTests {
         #expect(reader.read(&unread, store, noting: SeenTasks(), deadline: Self.deadline).letters.count == 2)
         #expect(store.asked.map(\.count) == [1, 1])
     }
+
+    /// Twenty letters wait in each of these queues.
+    private static func wait(_ names: [String], in unread: inout [QueueName: UnreadDeadLetters]) -> TaskStore {
+        let store = TaskStore()
+        for name in names {
+            for id in 0..<20 { store.hashes["asynq:{\(name)}:t:\(id)"] = ["msg": [0x0A, 1, 0x78]] }
+            unread[QueueName(name), default: UnreadDeadLetters()].add(
+                (0..<20).map { ScoredMember(member: Array("\($0)".utf8), score: 1_700_000_000 + Int64($0)) },
+                areArrivals: true)
+        }
+        return store
+    }
+
+    @Test("Of more letters than are read after one scrape, each queue's have their turn to be the first")
+    func turns() {
+        let names = (10..<22).map { "q\($0)" }
+        var unread: [QueueName: UnreadDeadLetters] = [:]
+        var reader = DeadLetterReader()
+        var first: [String?] = []
+        for _ in names {
+            let store = Self.wait(names, in: &unread)
+            let letters = reader.read(&unread, store, noting: SeenTasks(), deadline: Self.deadline).letters
+            #expect(letters.count == DeadLetterReader.maxLetters)
+            first.append(letters.first?.task.queue.text)
+            #expect(store.asked.map(\.count) == (first.count == 1 ? [16, 135, 49] : [200]))
+            unread = [:]
+        }
+        #expect(first == names)
+    }
+
+    @Test("Large messages are read a few at a time, and never more round trips than a scrape has time for")
+    func largeMessages() {
+        var unread: [QueueName: UnreadDeadLetters] = [:]
+        let store = Self.wait(["q", "r"], in: &unread)
+        let large =
+            [0x0A, 1, 0x78, 0x12, 0x80, 0x80, 0x80, 0x01] + [UInt8](repeating: 7, count: MessageBudget.bytes / 2)
+        for key in store.hashes.keys { store.hashes[key] = ["msg": large] }
+        var reader = DeadLetterReader()
+        let letters = reader.read(&unread, store, noting: SeenTasks(), deadline: Self.deadline).letters
+        #expect(store.asked.count == DeadLetterReader.maxRoundTrips)
+        #expect(store.asked.map(\.count) == [16] + [Int](repeating: 1, count: 19) && letters.count == 35)
+    }
 }
 
 @Suite("Dead letters to be read")

@@ -237,6 +237,81 @@ struct LookAheadSamplerTests {
         #expect(stage.sampler.errors.isEmpty)
     }
 
+    @Test("A task that runs under an id that ran before has its message read anew")
+    func activeAgain() throws {
+        let stage = Stage()
+        for _ in 0..<2 {
+            stage.push("a", age: 1, message: [0x0A, 1, 0x78])
+            stage.store.start("a", leaseUntil: Self.start + 30)
+            _ = try stage.sample("q")
+            #expect(stage.askedTasks == ["HMGET asynq:{q}:t:a msg"])
+            stage.pass(milliseconds: 1000)
+            stage.store.finish("a")
+            _ = try stage.sample("q")
+            #expect(stage.askedTasks.isEmpty)
+            stage.pass(milliseconds: 1000)
+        }
+    }
+
+    @Test("A message that was not read while its task was pending is read while it runs")
+    func readWhileActive() throws {
+        let stage = Stage()
+        for number in 0..<11 { stage.push("t\(number)", age: 1, message: [0x0A, 1, 0x78]) }
+        _ = try stage.sample("q")
+        #expect(stage.askedTasks.last == "HMGET asynq:{q}:t:t10 pending_since")
+        stage.pass(milliseconds: 1000)
+        for id in ["t10", "t0"] { stage.store.start(id, leaseUntil: Self.start + 30) }
+        _ = try stage.sample("q")
+        #expect(stage.askedTasks.filter { $0.hasSuffix(" msg") } == ["HMGET asynq:{q}:t:t10 msg"])
+    }
+
+    @Test("Nothing is asked about a list that its node did not answer, nor about what has gone within a gap")
+    func unansweredList() throws {
+        let stage = Stage()
+        stage.push("a", age: 1)
+        _ = try stage.sample("q")
+        stage.store.instead["LRANGE asynq:{q}:pending"] = .unanswered
+        stage.pass(milliseconds: 1000)
+        _ = try stage.sample("q")
+        #expect(stage.askedTasks.isEmpty && stage.sampler.errors.isEmpty)
+        stage.store.instead = [:]
+        stage.pass(milliseconds: 3000)
+        stage.store.finish("a")
+        _ = try stage.sample("q")
+        #expect(stage.askedTasks.isEmpty && stage.sampler.lost == [.gap: 1])
+    }
+
+    private enum Departure: CaseIterable {
+        case started, startedInGap, movedByHand
+    }
+
+    @Test(
+        "A task that a worker took is known to have been begun, also where no sample saw when; one moved by hand is not",
+        arguments: Departure.allCases)
+    private func begun(departure: Departure) throws {
+        let stage = Stage()
+        var message = WireWriter()
+        message.string(TaskMessageField.type.rawValue, "x")
+        message.message(TaskMessageField.headers.rawValue) {
+            $0.string(MapEntryField.key.rawValue, "enqueued_at")
+            $0.string(MapEntryField.value.rawValue, "\(Self.start - 1)000000000")
+        }
+        stage.push("a", age: 1, message: message.bytes)
+        _ = try stage.sample("q")
+        stage.pass(milliseconds: departure == .startedInGap ? 3000 : 1000)
+        if departure == .movedByHand {
+            stage.store.lists["asynq:{q}:pending"] = []
+            stage.store.hashes["asynq:{q}:t:a"]?["state"] = Array("archived".utf8)
+        } else {
+            stage.store.start("a", leaseUntil: Self.start + 30)
+        }
+        #expect(try stage.sample("q").isEmpty)
+        let knowledge = stage.tasks.look("a") { $0.startNanoseconds = UInt64(Self.start + 60) * 1_000_000_000 }
+        #expect(knowledge.wasStarted == (departure != .movedByHand))
+        stage.pass(milliseconds: 6000)
+        #expect(try stage.sample("q").count == (departure == .started ? 1 : 0))
+    }
+
     @Test("A queue without tasks sleeps after ten samples, and wakes in the sample that sees one, without loss")
     func sleep() throws {
         let stage = Stage()

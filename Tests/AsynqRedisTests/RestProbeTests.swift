@@ -45,6 +45,17 @@ struct RestProbeTests {
         }
     }
 
+    @Test("What must not exist is every key that the queue had not: its empty states, its groups and its pause")
+    func absentKeys() throws {
+        var pipeline = RedisPipeline()
+        _ = RestProbe([Self.queue("a", archived: 3)], areJoined: true, in: &pipeline)
+        let store = TaskStore()
+        _ = try store.roundTrip(pipeline, deadline: MonotonicTime(nanoseconds: .max))
+        let exists = try #require(store.asked[0].first { $0.hasPrefix("EXISTS ") })
+        let kinds = ["active", "completed", "groups", "paused", "pending", "retry", "scheduled"]
+        #expect(exists.split(separator: " ").dropFirst().sorted() == kinds.map { "asynq:{a}:\($0)" })
+    }
+
     @Test("A queue rests while nothing that it had not exists, and all that it had is the same")
     func read() {
         func resting(

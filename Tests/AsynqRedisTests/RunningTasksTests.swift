@@ -76,6 +76,23 @@ struct RunningTasksTests {
         #expect(running.find(TaskName(queue: QueueName("q"), id: Array("old".utf8))) == nil)
     }
 
+    @Test("Where a server's tasks can't be read, that is named, and they are listed no more")
+    func unreadTasks() {
+        var running = RunningTasks()
+        let store = TaskStore()
+        store.instead["HKEYS asynq:workers:{a}"] = Self.list(["a"])
+        store.instead["HMGET asynq:workers:{a}"] = .error("WRONGTYPE no hash")
+        var second = RedisPipeline()
+        let lists = running.addLists(of: [Self.server], to: &second)
+        running.readLists(lists, (try? store.roundTrip(second, deadline: Self.deadline)) ?? [])
+        var third = RedisPipeline()
+        let asks = running.addTasks(to: &third)
+        running.readTasks(asks, (try? store.roundTrip(third, deadline: Self.deadline)) ?? [])
+        #expect(running.error?.reason == .wrongType && running.listed().isEmpty)
+        running.readMore(store, deadline: Self.deadline)
+        #expect(store.asked.count == 2, "there is nothing more to read")
+    }
+
     @Test("Of very many running tasks those are listed that have run for longest, within a megabyte")
     func listedWithinBytes() {
         var running = RunningTasks()

@@ -102,6 +102,33 @@ struct TaskReaderTests {
         #expect(try Self.read(Self.store("retry", [0x0A, 0x7F]))?.message == nil)
     }
 
+    @Test("A message of exactly the most bytes that are read is read")
+    func largestMessage() throws {
+        let store = Self.store("retry", Self.message())
+        store.instead["HSTRLEN asynq:{q}:t:i"] = .integer(Int64(TaskReader.maxMessageBytes))
+        #expect(try Self.read(store)?.message?.maxRetry == 5)
+    }
+
+    @Test(
+        "A score from the first second after the epoch to the year 2255 is a time, no other one is",
+        arguments: [(0, false), (1, true), (8_999_999_999, true), (9_000_000_000, false), (-1, false)]
+            as [(Int64, Bool)])
+    func scores(score: Int64, isTime: Bool) throws {
+        let time = isTime ? WallTime(seconds: score) : nil
+        let store = Self.store("retry", Self.message())
+        store.scores["asynq:{q}:retry"] = ["i": score]
+        #expect(try Self.read(store)?.nextRunAt == time)
+        #expect(try Self.retries(store).map(\.at) == [time].compactMap(\.self))
+    }
+
+    @Test(
+        "A task has been pending since a moment after the epoch, or its field says nothing",
+        arguments: [("0", nil), ("1", 1), ("-1", nil), ("x", nil), ("", nil)] as [(String, Int64?)])
+    func pendingSince(field: String, nanoseconds: Int64?) throws {
+        let store = Self.store("pending", Self.message(), since: field)
+        #expect(try Self.read(store)?.pendingSince == nanoseconds.map { WallTime(nanoseconds: $0) })
+    }
+
     @Test("What Redis refuses is why there is no answer; a set that can't be read costs its time only")
     func errors() throws {
         let store = Self.store("retry", Self.message())
