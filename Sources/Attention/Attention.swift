@@ -7,8 +7,17 @@ import Model
 /// read, its troubles go on.
 package struct Attention: Sendable {
     private struct Open {
-        let since: (wall: WallTime, monotonic: MonotonicTime)
-        var sentence: String
+        let since: WallTime
+        /// When it was found, and how long it had held by then.
+        let found: (at: MonotonicTime, after: Duration)
+        var sentence = ""
+
+        init(found now: (wall: WallTime, monotonic: MonotonicTime), after before: Duration) {
+            since = now.wall.advanced(by: .zero - before)
+            found = (now.monotonic, before)
+        }
+
+        func lasted(at now: MonotonicTime) -> Duration { now.duration(since: found.at) + found.after }
     }
 
     private var open: [TroubleKey: Open] = [:]
@@ -30,10 +39,10 @@ package struct Attention: Sendable {
         var stillOpen = open.filter { key, _ in
             findings.isUnknown(key) || (isUnread && key.condition.isReadFromRedis)
         }
-        for (key, sentence) in findings.held {
-            let since = open[key]?.since ?? now
-            let seconds = now.monotonic.seconds(since: since.monotonic)
-            stillOpen[key] = Open(since: since, sentence: sentence(seconds))
+        for (key, held) in findings.held {
+            var condition = open[key] ?? Open(found: now, after: held.before)
+            condition.sentence = held.sentence(condition.lasted(at: now.monotonic).inSeconds)
+            stillOpen[key] = condition
         }
         open = stillOpen
         return open.compactMap { trouble($0, $1, at: now.monotonic) }.sorted(by: Trouble.isWorse)
@@ -44,12 +53,12 @@ package struct Attention: Sendable {
 
     /// nil while it may pass by itself.
     private func trouble(_ key: TroubleKey, _ open: Open, at now: MonotonicTime) -> Trouble? {
-        let lasted = now.duration(since: open.since.monotonic)
+        let lasted = open.lasted(at: now)
         guard lasted >= key.condition.patience else { return nil }
         let isFiring = lasted >= key.condition.duration
         return Trouble(
             condition: key.condition, queue: key.queue,
             severity: isFiring ? key.condition.severity : key.condition.severity.lower, isFiring: isFiring,
-            sentence: open.sentence, since: open.since.wall)
+            sentence: open.sentence, since: open.since)
     }
 }

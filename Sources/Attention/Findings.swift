@@ -13,20 +13,27 @@ struct Findings {
     /// Makes a sentence of the seconds for which the condition has held.
     typealias Sentence = (Double) -> String
 
-    private(set) var held: [TroubleKey: Sentence] = [:]
+    /// A condition that holds.
+    struct Held {
+        /// How long it had held already when it was first found, as far as something tells.
+        let before: Duration
+        let sentence: Sentence
+    }
+
+    private(set) var held: [TroubleKey: Held] = [:]
     /// What can't be judged now, because a number is not known: it stays as it was.
     private(set) var unknown: Set<TroubleKey> = []
     /// What can't be judged of anything now.
     private(set) var unknownConditions: Set<Condition> = []
 
-    /// Records a judgement; nil where it can't be made.
+    /// Records a judgement; `holds` is nil where it can't be made.
     mutating func judge(
-        _ condition: Condition, of queue: QueueName? = nil, detail: String = "", holds: Bool?,
+        _ condition: Condition, of queue: QueueName? = nil, detail: String = "", holds: Bool?, before: Duration = .zero,
         sentence: @escaping Sentence
     ) {
         if holds == false { return }
         let key = TroubleKey(condition: condition, queue: queue, detail: detail)
-        if holds == true { held[key] = sentence } else { unknown.insert(key) }
+        if holds == true { held[key] = Held(before: before, sentence: sentence) } else { unknown.insert(key) }
     }
 
     /// Leaves all troubles of a condition as they were.

@@ -3,16 +3,25 @@ import Text
 
 /// Judges Redis, cron entries, and the way of spans. Remembers counters that have no place in the history of queues.
 struct OtherMemory: Sendable {
-    private static let events = Duration.seconds(15 * 60)
+    /// Requests fail now if some of these have failed.
+    private static let recentRequests = Duration.seconds(60)
 
-    private var evictedKeys = TimedValues(window: events)
+    /// When it began to judge.
+    private var begin: MonotonicTime?
+    private var evictedKeys = TimedValues(window: Thresholds.events)
     /// A day in the rule.
     private var entryCounts = TimedValues(window: .seconds(3600))
     private var refused: [String: TimedValues] = [:]
     private var dropped: [String: TimedValues] = [:]
-    private var spoolBytes = TimedValues(window: .seconds(30 * 60))
-    private var requests = TimedValues(window: .seconds(600))
-    private var failedRequests = TimedValues(window: .seconds(600))
+    private var spoolBytes = TimedValues(window: Thresholds.spoolWindow)
+    private var requests = TimedValues(window: Thresholds.requestWindow)
+    private var failedRequests = TimedValues(window: Thresholds.requestWindow)
+    private var recentFailures = TimedValues(window: recentRequests)
+
+    /// The part of the window of events that has been observed, for people.
+    private func observedSpan(at now: MonotonicTime) -> String {
+        humanSpan(max(1, min(Thresholds.events, begin.map { now.duration(since: $0) } ?? .zero).inSeconds))
+    }
 
     // MARK: Redis
 
@@ -21,18 +30,21 @@ struct OtherMemory: Sendable {
             evictedKeys.record(Double(keys), at: situation.now.monotonic)
         }
         let evicted = Int(evictedKeys.rise.rounded())
+        let span = observedSpan(at: situation.now.monotonic)
         findings.judge(.redisEvictingKeys, holds: snapshot.info.evictedKeys.map { _ in evicted > 0 }) { _ in
-            "Redis evicted \(humanCount(evicted, "key")) in 15 min; each one may be a task or a whole queue"
+            "Redis evicted \(humanCount(evicted, "key")) in \(span); each one may be a task or a whole queue"
         }
         var use: Double?
         if let used = snapshot.info.usedMemoryBytes, let limit = snapshot.info.maxMemoryBytes {
             use = limit > 0 ? Double(used) / Double(limit) : 0
         }
-        findings.judge(.redisMemoryNearLimit, holds: use.map { $0 > 0.9 }) { _ in
+        findings.judge(.redisMemoryNearLimit, holds: use.map { $0 > Thresholds.redisMemory }) { _ in
             "Redis uses \(humanShare(use ?? 0)) of its memory limit; beyond it, it refuses or evicts tasks"
         }
         let age = situation.now.wall.duration(since: snapshot.takenAt).inSeconds
-        findings.judge(.scrapeStale, holds: age > 120) { _ in "Redis was last read \(humanSpan(age)) ago" }
+        findings.judge(.scrapeStale, holds: age > Thresholds.staleSeconds) { _ in
+            "Redis was last read \(humanSpan(age)) ago"
+        }
         judge(snapshot.schedulerEntries, situation, &findings)
     }
 
@@ -57,11 +69,13 @@ struct OtherMemory: Sendable {
         for entry in entries {
             let name = "cron \(entry.spec.shown) (\(entry.taskType.shown))"
             let late = entry.nextEnqueue.map { now.duration(since: $0).inSeconds }
-            findings.judge(.schedulerEntryOverdue, detail: entry.id.printable, holds: (late ?? 0) > 120) { _ in
+            findings.judge(
+                .schedulerEntryOverdue, detail: entry.id.printable, holds: (late ?? 0) > Thresholds.entryLateSeconds
+            ) { _ in
                 "\(name) is \(humanSpan(late ?? 0)) late; its scheduler is alive and does not enqueue"
             }
             let isIdle = entry.previousEnqueue.map { previous in
-                entry.lastEnqueued.map { $0 < previous.advanced(by: .seconds(-5)) } ?? true
+                entry.lastEnqueued.map { $0 < previous.advanced(by: .zero - Thresholds.tickTolerance) } ?? true
             }
             findings.judge(.schedulerNotEnqueueing, detail: entry.id.printable, holds: isIdle ?? false) { _ in
                 let ago = entry.previousEnqueue.map { humanSpan(now.duration(since: $0).inSeconds) } ?? ""
@@ -84,7 +98,7 @@ struct OtherMemory: Sendable {
         }
         let schedulers = Dictionary(grouping: entries) { Job(spec: $0.spec, type: $0.taskType) }
             .mapValues { Set($0.map(\.scheduler)).count }
-        for (job, count) in schedulers where count > 1 {
+        for (job, count) in schedulers where count > Thresholds.schedulers {
             let name = "cron \(job.spec.shown) (\(job.type.shown))"
             findings.judge(.schedulerEntryTwice, detail: name, holds: true) { _ in
                 "\(name): \(humanCount(count)) schedulers have it, and each of them enqueues at each tick"
@@ -95,6 +109,7 @@ struct OtherMemory: Sendable {
     // MARK: Spans
 
     mutating func judge(_ situation: Situation, _ findings: inout Findings) {
+        begin = begin ?? situation.now.monotonic
         judgeReading(situation, &findings)
         let (spans, now) = (situation.spans, situation.now.monotonic)
         findings.judge(.spoolStalled, holds: spans.isDiskHanging) { seconds in
@@ -113,10 +128,11 @@ struct OtherMemory: Sendable {
     }
 
     private mutating func judgeLosses(_ spans: SpanPath, at now: MonotonicTime, _ findings: inout Findings) {
+        let span = observedSpan(at: now)
         for (reason, count) in spans.refused where reason == "spool_full" || reason == "unavailable" {
             let risen = Self.rise(&refused, reason, count, at: now)
             findings.judge(.spansNotAccepted, detail: reason, holds: risen > 0) { _ in
-                "\(humanCount(risen, "span")) \(risen == 1 ? "was" : "were") refused in 15 min (\(reason)); "
+                "\(humanCount(risen, "span")) \(risen == 1 ? "was" : "were") refused in \(span) (\(reason)); "
                     + "senders that stop retrying lose them"
             }
         }
@@ -126,15 +142,15 @@ struct OtherMemory: Sendable {
             switch reason {
             case "unsynced":
                 findings.judge(.spansNotAccepted, detail: reason, holds: risen > 0) { _ in
-                    "The disk did not keep \(humanCount(risen, "span")) in 15 min (unsynced); senders that stop retrying lose them"
+                    "The disk did not keep \(humanCount(risen, "span")) in \(span) (unsynced); senders that stop retrying lose them"
                 }
             case "rejected", "refused":
                 findings.judge(.spansRefusedByTempo, detail: reason, holds: risen > 0) { _ in
-                    "Tempo refused \(humanCount(risen, "span")) in 15 min (\(reason)); sending again does not help"
+                    "Tempo refused \(humanCount(risen, "span")) in \(span) (\(reason)); sending again does not help"
                 }
             default:
                 findings.judge(.spansDropped, detail: reason, holds: risen > 0) { _ in
-                    "\(humanCount(risen, "accepted span")) \(were) dropped in 15 min (\(reason)); traces have holes"
+                    "\(humanCount(risen, "accepted span")) \(were) dropped in \(span) (\(reason)); traces have holes"
                 }
             }
         }
@@ -143,7 +159,7 @@ struct OtherMemory: Sendable {
     private static func rise(
         _ counters: inout [String: TimedValues], _ reason: String, _ count: UInt64, at now: MonotonicTime
     ) -> Int {
-        var counter = counters[reason] ?? TimedValues(window: events)
+        var counter = counters[reason] ?? TimedValues(window: Thresholds.events)
         // A reason that was not there before had counted nothing.
         if counters[reason] == nil { counter.record(0, at: now.advanced(by: .nanoseconds(-1))) }
         counter.record(Double(count), at: now)
@@ -160,9 +176,11 @@ struct OtherMemory: Sendable {
         let (bytes, capacity) = (Double(spool.bytes), Double(spool.capacityBytes))
         let fullIn = secondsUntilFull(spool)
         let fill = humanShare(bytes / capacity) + " full" + (fullIn.map { ", full in \(humanSpan($0))" } ?? "")
-        findings.judge(.spoolFilling, holds: bytes / capacity > 0.8) { _ in "The spool is \(fill)" }
-        let willBeFull = fullIn.map { $0 < 4 * 3600 && bytes > 0.1 * capacity } ?? false
-        findings.judge(.spoolWillBeFull, holds: willBeFull) { _ in "The spool is \(fill)" }
+        findings.judge(.spoolFilling, holds: bytes / capacity > Thresholds.spoolFill) { _ in "The spool is \(fill)" }
+        let willBeFull = fullIn.map {
+            $0 < Thresholds.spoolFullSeconds && bytes > Thresholds.spoolLeastFill * capacity
+        }
+        findings.judge(.spoolWillBeFull, holds: willBeFull ?? false) { _ in "The spool is \(fill)" }
         return "spool " + fill
     }
 
@@ -178,10 +196,13 @@ struct OtherMemory: Sendable {
         guard let backend else { return }
         requests.record(Double(backend.requests), at: now)
         failedRequests.record(Double(backend.failedRequests), at: now)
+        recentFailures.record(Double(backend.failedRequests), at: now)
         let share = requests.rise > 0 ? failedRequests.rise / requests.rise : 0
-        // Sooner than the rule, which sees requests only: a backend that is down is tried twice a minute.
+        // Sooner than the rule, which sees requests only: a backend that is down is tried twice a minute. And no longer than
+        // requests fail: the rule counts those before the recovery for ten minutes.
         let isDown = backend.isUp == false
-        findings.judge(.forwardingFails, holds: isDown || share > 0.5) { seconds in
+        let isFailing = share > Thresholds.failedRequests && recentFailures.rise > 0
+        findings.judge(.forwardingFails, holds: isDown || isFailing) { seconds in
             let reason = backend.lastFailure.map { " (\($0))" } ?? ""
             let clause = fill.isEmpty ? "" : "; " + fill
             if isDown { return "Tempo has been unreachable for \(humanSpan(seconds))\(reason)\(clause)" }

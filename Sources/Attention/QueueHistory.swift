@@ -118,9 +118,21 @@ package struct QueueHistory: Sendable {
         return nil
     }
 
+    /// Returns the part of a window that ends with the newest reading in which a queue has been observed.
+    package func observed(_ queue: QueueName, within window: Duration) -> Duration {
+        observed(since: queues[queue]?.begin, within: window)
+    }
+
+    /// The same for the queues together.
+    package func observed(within window: Duration) -> Duration { observed(since: begin, within: window) }
+
+    private func observed(since begin: MonotonicTime?, within window: Duration) -> Duration {
+        guard let begin, let end else { return .zero }
+        return min(window, end.duration(since: begin))
+    }
+
     /// Returns whether a queue has been observed for so long.
     package func hasSeen(_ queue: QueueName, for window: Duration) -> Bool {
-        guard let columns = queues[queue], let end else { return false }
-        return end.duration(since: columns.begin) >= window
+        queues[queue] != nil && observed(queue, within: window) >= window
     }
 }

@@ -5,10 +5,17 @@ import Text
 /// tasks.
 struct QueueMemory: Sendable {
     private struct Pause {
-        let begin: MonotonicTime
+        /// As its key in Redis says; nil where it does not.
+        let pausedAt: WallTime?
+        /// When the queue was first seen paused, and how long it had been so by then.
+        let found: (at: MonotonicTime, after: Duration)
         /// When the queue was last seen paused.
         var lastSeen: MonotonicTime
+        /// Whether it was seen without a task that waits.
+        var wasEmpty = false
         var isOver = false
+
+        func lasted(at now: MonotonicTime) -> Duration { now.duration(since: found.at) + found.after }
     }
 
     private struct Overdue {
@@ -17,9 +24,6 @@ struct QueueMemory: Sendable {
         var lastFall: MonotonicTime?
     }
 
-    /// The rule's range for falls of the number of overdue tasks.
-    private static let fallWindow = Duration.seconds(5 * 60)
-
     /// Pauses of the last hour.
     private var pauses: [QueueName: Pause] = [:]
     private var overdue: [TroubleKey: Overdue] = [:]
@@ -27,12 +31,14 @@ struct QueueMemory: Sendable {
     mutating func judge(_ situation: Situation, _ history: QueueHistory, _ findings: inout Findings) {
         let now = situation.now.monotonic
         let queues = situation.rows.map { $0.snapshot ?? QueueSnapshot(name: $0.name) }
-        record(queues, at: now)
+        let offset = situation.redis.snapshot?.clockOffset ?? .zero
+        record(queues, at: now, redisNow: situation.now.wall.advanced(by: offset))
         let served = situation.redis.snapshot?.servers.map(ServedQueues.init)
         for queue in queues {
             let pause = pauses[queue.name]
             let view = QueueView(
-                queue: queue, history: history, pausedSeconds: pause.map { now.seconds(since: $0.begin) },
+                queue: queue, history: history, paused: pause?.lasted(at: now) ?? .zero,
+                backlogBefore: pause.map { $0.wasEmpty ? .zero : $0.lasted(at: now) } ?? .zero,
                 sincePause: queue.isPaused == true ? .zero : pause.map { now.duration(since: $0.lastSeen) },
                 workers: served?[queue.name], commonestError: situation.commonestErrors[queue.name])
             view.judge(&findings)
@@ -40,15 +46,23 @@ struct QueueMemory: Sendable {
         }
     }
 
-    private mutating func record(_ queues: [QueueSnapshot], at now: MonotonicTime) {
+    /// - Parameter redisNow: the moment by Redis' clock, with which stamps of clients are compared.
+    private mutating func record(_ queues: [QueueSnapshot], at now: MonotonicTime, redisNow: WallTime) {
         let present = Set(queues.map(\.name))
-        pauses = pauses.filter { present.contains($0.key) && now.duration(since: $0.value.lastSeen) <= .seconds(3600) }
+        pauses = pauses.filter {
+            present.contains($0.key) && now.duration(since: $0.value.lastSeen) <= Thresholds.budgetPause
+        }
         overdue = overdue.filter { key, _ in key.queue.map(present.contains) ?? false }
         for queue in queues {
             switch queue.isPaused {
             case true?:
-                let last = pauses[queue.name].flatMap { $0.isOver ? nil : $0 }
-                pauses[queue.name] = Pause(begin: last?.begin ?? now, lastSeen: now)
+                // Another stamp is that of another pause.
+                let last = pauses[queue.name].flatMap { $0.isOver || $0.pausedAt != queue.pausedAt ? nil : $0 }
+                let before = queue.pausedAt.map { max(.zero, redisNow.duration(since: $0)) } ?? .zero
+                var pause = last ?? Pause(pausedAt: queue.pausedAt, found: (now, before), lastSeen: now)
+                pause.lastSeen = now
+                if queue.readyTasks == 0 { pause.wasEmpty = true }
+                pauses[queue.name] = pause
             case false?: pauses[queue.name]?.isOver = true
             case nil: break
             }
@@ -67,7 +81,7 @@ struct QueueMemory: Sendable {
             var known = overdue[key] ?? Overdue(count: 0)
             if count < known.count { known.lastFall = now }
             known.count = count
-            if let fall = known.lastFall, now.duration(since: fall) >= Self.fallWindow { known.lastFall = nil }
+            if let fall = known.lastFall, now.duration(since: fall) >= Thresholds.overdueFall { known.lastFall = nil }
             overdue[key] = count > 0 || known.lastFall != nil ? known : nil
             // A forwarder that lives empties the set every few seconds.
             let holds = count > 0 && known.lastFall == nil && queue.isPaused != true

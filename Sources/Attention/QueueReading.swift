@@ -5,39 +5,60 @@ package struct QueueReading: Sendable {
     package let name: QueueName
     /// nil where only spans name the queue.
     package var snapshot: QueueSnapshot?
-    /// The wait's p50, p95 and p99 in seconds.
+    /// The wait's p50, p95 and p99 in seconds, and where they are from.
     package var wait: [Double]?
+    package var waitOrigin: WaitOrigin
     /// Waits since the start of the process; nil where none was measured.
     package var waits: WaitCounts?
 
-    package init(name: QueueName, snapshot: QueueSnapshot?, wait: [Double]?, waits: WaitCounts? = nil) {
+    package init(
+        name: QueueName, snapshot: QueueSnapshot?, wait: [Double]?, waitOrigin: WaitOrigin = .spans,
+        waits: WaitCounts? = nil
+    ) {
         self.name = name
         self.snapshot = snapshot
         self.wait = wait
+        self.waitOrigin = waitOrigin
         self.waits = waits
     }
 
     /// Returns all queues that Redis or spans name, sorted.
     package static func all(_ snapshot: RedisSnapshot?, waits: [QueueName: MeasuredWaits]) -> [QueueReading] {
         let snapshots = Dictionary((snapshot?.queues ?? []).map { ($0.name, $0) }) { first, _ in first }
-        let names = Set(snapshots.keys).union(waits.filter { $0.value.quantiles != nil }.keys)
+        let names = Set(snapshots.keys).union(waits.filter { $0.value.namesQueue }.keys)
         return names.sorted().map {
             QueueReading(
-                name: $0, snapshot: snapshots[$0], wait: waits[$0]?.quantiles, waits: waits[$0]?.counts)
+                name: $0, snapshot: snapshots[$0], wait: waits[$0]?.quantiles,
+                waitOrigin: waits[$0]?.origin ?? .spans, waits: waits[$0]?.counts)
         }
     }
 }
 
-/// What spans say of a queue's waits.
+/// Where waits are known from.
+package enum WaitOrigin: String, Sendable {
+    /// Every task that was run has told its own.
+    case spans
+    /// The look-ahead saw tasks leave the list of pending ones; most of those that waited for less than `redis.look-interval` it
+    /// did not see.
+    case redis
+}
+
+/// What is known of a queue's waits.
 package struct MeasuredWaits: Sendable {
     /// p50, p95 and p99 in seconds over the window of the quantiles; nil where there was none in it.
     package var quantiles: [Double]?
+    package var origin: WaitOrigin
+    /// From spans.
     package var counts: WaitCounts?
 
-    package init(quantiles: [Double]?, counts: WaitCounts? = nil) {
+    package init(quantiles: [Double]?, origin: WaitOrigin = .spans, counts: WaitCounts? = nil) {
         self.quantiles = quantiles
+        self.origin = origin
         self.counts = counts
     }
+
+    /// Whether there is a queue of this name because spans have told of it.
+    fileprivate var namesQueue: Bool { quantiles != nil && origin == .spans }
 }
 
 /// The waits that were measured since the start of the process.

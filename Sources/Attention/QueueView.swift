@@ -3,13 +3,12 @@ import Text
 
 /// One queue as its conditions are judged: the expressions of the rules of asynq-alerts.yml, each with its sentence.
 struct QueueView {
-    /// Asynq trims the archive to this number.
-    private static let archiveLimit = 10_000.0
-
     let queue: QueueSnapshot
     let history: QueueHistory
-    /// How long the queue has been paused, or was, if that was within the hour.
-    let pausedSeconds: Double?
+    /// How long the queue has been paused; not used while it runs.
+    let paused: Duration
+    /// How long tasks are taken to have waited in the pause when they are first found.
+    let backlogBefore: Duration
     /// How long ago the queue was seen paused; nil if that is more than an hour.
     let sincePause: Duration?
     /// nil where the servers could not be read.
@@ -32,10 +31,10 @@ struct QueueView {
     // MARK: Pauses
 
     private func judgePause(_ findings: inout Findings) {
-        let ready = pending.map { $0 &+ (queue.overdue[.scheduled] ?? 0) &+ (queue.overdue[.retry] ?? 0) }
+        let ready = queue.readyTasks
         let holds = queue.isPaused.flatMap { isPaused in isPaused ? ready.map { $0 > 0 } : false }
-        findings.judge(.queuePausedWithBacklog, of: queue.name, holds: holds) { seconds in
-            let span = humanSpan(max(seconds, pausedSeconds ?? 0))
+        findings.judge(.queuePausedWithBacklog, of: queue.name, holds: holds, before: backlogBefore) { _ in
+            let span = humanSpan(paused.inSeconds)
             let wait = "\(humanCount(ready ?? 0, "task")) \(ready == 1 ? "waits" : "wait")"
             return "\(name) has been paused for \(span); \(wait)"
         }
@@ -45,25 +44,32 @@ struct QueueView {
 
     private func judgeWaiting(_ findings: inout Findings) {
         let age = queue.latencyNanoseconds.map { Double($0) / 1e9 }
-        let isOld = age.map { $0 > Thresholds.oldestSeconds && !wasPaused(within: .seconds(15 * 60)) }
+        let isOld = age.map { $0 > Thresholds.oldestSeconds && !wasPaused(within: Thresholds.oldestPause) }
         findings.judge(.oldestPendingTooOld, of: queue.name, holds: isOld) { _ in
             "\(name): the next task has been ready to run for \(humanSpan(age ?? 0)); "
                 + "\(humanCount(pending ?? 0, "task")) \(pending == 1 ? "waits" : "wait")"
         }
-        let (hour, recent) = (slowShare(over: .seconds(3600)), slowShare(over: .seconds(300)))
+        let (hour, recent) = (slowShare(over: Thresholds.longBurn), slowShare(over: Thresholds.shortBurn))
         let limit = Thresholds.fastBurn * Thresholds.budget
         let burns =
             if let hour, let recent {
                 hour.share > limit && recent.share > limit && hour.count >= Thresholds.leastWaits
-                    && !wasPaused(within: .seconds(3600))
+                    && !wasPaused(within: Thresholds.budgetPause)
             } else { false }
         findings.judge(.waitBudgetBurningFast, of: queue.name, holds: burns) { _ in
-            "\(name): \(humanShare(hour?.share ?? 0)) of the tasks of the last hour waited longer than "
-                + "\(humanSeconds(Thresholds.objectiveSeconds)), and \(humanShare(recent?.share ?? 0)) of those of the "
-                + "last 5 min; the objective is \(humanShare(Thresholds.budget))"
+            let observed = observed(within: Thresholds.longBurn)
+            let clause =
+                observed > Thresholds.shortBurn
+                ? ", and \(humanShare(recent?.share ?? 0)) of those of the last \(span(Thresholds.shortBurn))" : ""
+            return
+                "\(name): \(humanShare(hour?.share ?? 0)) of the tasks of the last \(span(observed)) waited longer than "
+                + "\(humanSeconds(Thresholds.objectiveSeconds))\(clause); the objective is \(humanShare(Thresholds.budget))"
         }
         judgeGrowth(&findings)
     }
+
+    /// The part of a window that ends now in which the queue has been observed.
+    private func observed(within window: Duration) -> Duration { history.observed(queue.name, within: window) }
 
     private func slowShare(over window: Duration) -> (share: Double, count: Double)? {
         guard let all = history.sum(.waits, of: queue.name, over: window), all > 0,
@@ -88,27 +94,34 @@ struct QueueView {
 
     private func judgeFailures(_ findings: inout Findings) {
         let retry = queue.size[.retry]
-        let before = history.earliest(.retry, of: queue.name, within: .seconds(15 * 60))
+        let before = history.earliest(.retry, of: queue.name, within: Thresholds.retryWindow)
         let risen = retry.flatMap { retry in before.map { Double(retry) - $0.value } }
-        let grows = retry.map { Double($0) > 50 && (risen ?? 0) > 0.2 * Double($0) }
+        let grows = retry.map {
+            Double($0) > Thresholds.leastRetries && (risen ?? 0) > Thresholds.retryGrowth * Double($0)
+        }
         findings.judge(.retryBacklogGrowing, of: queue.name, holds: grows) { _ in
             "\(name): \(humanCount(retry ?? 0, "task")) wait for a retry, \(humanCount(Int(risen ?? 0))) more than "
                 + "\(humanSpan(before?.seconds ?? 0)) ago"
         }
-        let deaths = history.sum(.deadLettered, of: queue.name, over: .seconds(15 * 60)).map { Int($0.rounded()) }
+        let deaths = history.sum(.deadLettered, of: queue.name, over: Thresholds.events).map { Int($0.rounded()) }
         findings.judge(.deadLetters, of: queue.name, holds: deaths.map { $0 > 0 } ?? false) { _ in
-            "\(name): \(humanCount(deaths ?? 0, "dead letter")) in 15 min\(errorClause(deaths ?? 0))"
+            // What dies is counted since the collector started, however late the queue is seen first.
+            let observed = history.observed(within: Thresholds.events)
+            return "\(name): \(humanCount(deaths ?? 0, "dead letter")) in \(span(observed))\(errorClause(deaths ?? 0))"
         }
-        let fill = queue.size[.archived].map { Double($0) / Self.archiveLimit }
-        findings.judge(.archiveNearlyFull, of: queue.name, holds: fill.map { $0 > 0.9 }) { _ in
+        let fill = queue.size[.archived].map { Double($0) / Thresholds.archiveLimit }
+        findings.judge(.archiveNearlyFull, of: queue.name, holds: fill.map { $0 > Thresholds.archiveFill }) { _ in
             "\(name): the archive is \(humanShare(fill ?? 0)) full; at 10,000 tasks each dead letter pushes out an older one"
         }
-        let failed = history.sum(.failed, of: queue.name, over: .seconds(600))
-        let completed = history.sum(.completed, of: queue.name, over: .seconds(600))
+        let failed = history.sum(.failed, of: queue.name, over: Thresholds.failureWindow)
+        let completed = history.sum(.completed, of: queue.name, over: Thresholds.failureWindow)
         let ended = failed.flatMap { failed in completed.map { failed + $0 } }
-        let isHigh = ended.map { $0.rounded() >= 20 && (failed ?? 0) / $0 > 0.2 } ?? false
+        let isHigh =
+            ended.map { $0.rounded() >= Thresholds.leastAttempts && (failed ?? 0) / $0 > Thresholds.failureShare }
+            ?? false
         findings.judge(.failureRatioHigh, of: queue.name, holds: isHigh) { _ in
-            "\(name): \(humanShare((failed ?? 0) / (ended ?? 1))) of the attempts of the last 10 min failed "
+            "\(name): \(humanShare((failed ?? 0) / (ended ?? 1))) of the attempts of the last "
+                + "\(span(observed(within: Thresholds.failureWindow))) failed "
                 + "(\(humanCount(Int((failed ?? 0).rounded()))) of \(humanCount(Int((ended ?? 0).rounded()))))"
         }
     }
@@ -131,14 +144,14 @@ struct QueueView {
         findings.judge(.queueWithoutConsumers, of: queue.name, holds: isUnserved) { seconds in
             "\(name): no live server has served it for \(humanSpan(seconds)); \(waits)"
         }
-        let ended = endedWithin(.seconds(300))
+        let ended = endedWithin(Thresholds.stallWindow)
         let isStalled = pending.flatMap { pending in
-            pending > 0 && !isPaused && history.hasSeen(queue.name, for: .seconds(300))
+            pending > 0 && !isPaused && history.hasSeen(queue.name, for: Thresholds.stallWindow)
                 ? workers.flatMap { workers in ended.map { workers.consumers > 0 && $0 == 0 } } : false
         }
         findings.judge(.queueStalled, of: queue.name, holds: isStalled) { seconds in
             "\(name): \(waits), \(humanCount(workers?.consumers ?? 0, "server")) \(workers?.consumers == 1 ? "serves" : "serve") "
-                + "it, and nothing has been finished for \(humanSpan(seconds + 300))"
+                + "it, and nothing has been finished for \(humanSpan(seconds + Thresholds.stallWindow.inSeconds))"
         }
         findings.judge(.orphanedTasks, of: queue.name, holds: queue.orphaned.map { $0 > 0 }) { _ in
             "\(name): \(humanCount(queue.orphaned ?? 0, "task")) lost \(queue.orphaned == 1 ? "its" : "their") worker, and "
@@ -161,7 +174,7 @@ struct QueueView {
     private func judgeRegistration(_ findings: inout Findings) {
         let tasks = queue.size.values.reduce(0, &+)
         let isMissing = queue.isRegistered.map { isRegistered in
-            !isRegistered && (tasks > 0 || (endedWithin(.seconds(15 * 60)) ?? 0) > 0)
+            !isRegistered && (tasks > 0 || (endedWithin(Thresholds.events) ?? 0) > 0)
         }
         findings.judge(.queueNotRegistered, of: queue.name, holds: isMissing) { _ in
             "\(name): Redis' list asynq:queues lacks it, so Asynq's own tools do not see its \(humanCount(tasks, "task"))"
@@ -169,18 +182,12 @@ struct QueueView {
     }
 }
 
-/// The numbers of the rules (prometheus/rules), which have no key of their own here.
-package enum Thresholds {
-    /// `asynq:task_wait_objective:seconds`.
-    package static let objectiveSeconds = 10.0
-    /// 1 − `asynq:task_wait_objective:ratio`.
-    package static let budget = 0.01
-    static let fastBurn = 14.4
-    static let leastWaits = 100.0
-    static let oldestSeconds = 30 * objectiveSeconds
-    /// `queue:asynq_task_run_limit:seconds`.
-    package static let runSeconds = 3600.0
-    /// A backlog that grows is told of above this size, and if it grew by this share of itself.
-    static let leastBacklog: Int64 = 50
-    static let growth = 0.2
+/// A window as people say it: `15 min`, `hour`.
+private func span(_ window: Duration) -> String {
+    window == .seconds(3600) ? "hour" : humanSpan(max(1, window.inSeconds))
+}
+
+extension QueueSnapshot {
+    /// Tasks that could run now: pending ones, and those whose time has passed where no server moves them to pending.
+    var readyTasks: Int64? { size[.pending].map { $0 &+ (overdue[.scheduled] ?? 0) &+ (overdue[.retry] ?? 0) } }
 }

@@ -12,6 +12,8 @@ package enum RedisReading: Sendable {
         if case .read(let snapshot) = self { snapshot } else { nil }
     }
 
+    package var isRead: Bool { snapshot != nil }
+
     /// A sentence that says why there is no snapshot; nil when there is one, or when Redis is not to be read.
     package var unreadReason: String? {
         guard case .unread(let reason) = self else { return nil }

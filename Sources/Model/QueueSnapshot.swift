@@ -14,6 +14,8 @@ package struct QueueSnapshot: Sendable, Equatable {
     /// has no `pending_since`.
     package var latencyNanoseconds: Int64?
     package var isPaused: Bool?
+    /// When it was paused, by the clock of the machine that paused it; nil where it is not, or where its key does not say.
+    package var pausedAt: WallTime?
     /// The total since the key was made, failures included, as Redis says it.
     package var processed: Int64?
     /// Totals as they are passed on (`RisingCounter`): failures, and `processed` − failures.

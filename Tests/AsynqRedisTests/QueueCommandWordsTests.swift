@@ -35,7 +35,7 @@ struct QueueCommandWordsTests {
             Self.counts() == [
                 "LLEN asynq:{q}:pending", "LLEN asynq:{q}:active", "ZCARD asynq:{q}:scheduled", "ZCARD asynq:{q}:retry",
                 "ZCARD asynq:{q}:archived", "ZCARD asynq:{q}:completed", "GET asynq:{q}:processed",
-                "GET asynq:{q}:failed", "EXISTS asynq:{q}:paused", "LRANGE asynq:{q}:pending -4 -1",
+                "GET asynq:{q}:failed", "GET asynq:{q}:paused", "LRANGE asynq:{q}:pending -4 -1",
                 "ZCOUNT asynq:{q}:scheduled -inf 1700000000", "ZCOUNT asynq:{q}:retry -inf 1700000000",
                 "ZRANGEBYSCORE asynq:{q}:lease -inf 1700000000 LIMIT 0 10000",
                 "ZRANGEBYSCORE asynq:{q}:archived -inf +inf WITHSCORES LIMIT 0 1000", "SCARD asynq:{q}:groups",
@@ -73,7 +73,7 @@ struct QueueCommandWordsTests {
         var pipeline = RedisPipeline()
         var scrape = QueueCommands(QueueName("q"), isBaseline: true, at: Self.now)
         let counts = scrape.addCounts(to: &pipeline)
-        let numbers: [RedisReply] = [2, 1, 0, 0, 1, 0].map { .integer($0) } + [.null, .null, .integer(0)]
+        let numbers: [RedisReply] = [2, 1, 0, 0, 1, 0].map { .integer($0) } + [.null, .null, .null]
         let lists: [RedisReply] = [
             .array([text("second"), text("first")]), .integer(0), .integer(0), .array([text("lost")]),
             .array([text("dead"), text("1699999950")]), .integer(1), .array([text("g")]),
@@ -99,7 +99,7 @@ struct QueueCommandWordsTests {
         var pipeline = RedisPipeline()
         var scrape = QueueCommands(QueueName("q"), arrivals: ArchiveArrivals(), at: Self.now)
         let counts = scrape.addCounts(to: &pipeline)
-        let numbers: [RedisReply] = [RedisReply](repeating: .integer(0), count: 6) + [.null, .null, .integer(0)]
+        let numbers: [RedisReply] = [RedisReply](repeating: .integer(0), count: 6) + [.null, .null, .null]
         let archive = RedisReply.array((1...count).flatMap { death($0) })
         scrape.readCounts(
             counts, numbers + [.array([]), .integer(0), .integer(0), .array([]), archive, .integer(0), .array([])])

@@ -9,7 +9,7 @@ struct Replies {
     var counts: [RedisReply] = [1, 2, 3, 4, 5, 6].map { .integer($0) }
     var processed = RedisReply.string(Array("10".utf8))
     var failed = RedisReply.string(Array("3".utf8))
-    var paused = RedisReply.integer(0)
+    var paused = RedisReply.null
     var next = RedisReply.array([text("id")])
     /// Of the two tasks deeper in a long list.
     var deeper: [RedisReply] = []
@@ -292,6 +292,30 @@ struct QueueCommandsTests {
         replies.counts[4] = Replies.wrongType
         #expect(replies.scrape().snapshot.deadLettered == nil)
         #expect(replies.scrape().errors == [.wrongType])
+    }
+
+    @Test(
+        "A queue is paused whatever its key holds; only the second of a pause says since when",
+        arguments: [
+            ("1699998200", 1_699_998_200), ("1700000000", 1_700_000_000), ("1700000001", nil), ("1", nil), ("0", nil),
+            ("-5", nil), ("", nil), ("true", nil), ("1699998200.5", nil), ("1699998200000000000", nil),
+            ("99999999999999999999", nil),
+        ] as [(String, Int64?)])
+    func pause(value: String, second: Int64?) {
+        var replies = Replies()
+        replies.paused = Replies.text(value)
+        let (snapshot, errors, _) = replies.scrape()
+        #expect(snapshot.isPaused == true && snapshot.pausedAt == second.map { WallTime(seconds: $0) } && errors == [])
+    }
+
+    @Test("A pause that can't be read is not known; a key of another type pauses the queue as Asynq sees it")
+    func unreadPause() {
+        var replies = Replies()
+        #expect(replies.scrape().snapshot.isPaused == false && replies.scrape().snapshot.pausedAt == nil)
+        replies.paused = Replies.wrongType
+        #expect(replies.scrape().snapshot.isPaused == true && replies.scrape().errors == [])
+        replies.paused = Replies.forbidden
+        #expect(replies.scrape().snapshot.isPaused == nil && replies.scrape().errors == [.permission])
     }
 
     @Test("Replies of kinds that no command gives crash nothing")

@@ -108,6 +108,25 @@ struct OtherConditionTests {
         #expect(troubles.only(.forwardingFails)?.severity == .warning)
     }
 
+    @Test("Requests that fail are told of while they fail, not until those that failed are ten minutes old")
+    mutating func requests() {
+        func run(_ seconds: Int, failing: UInt64, of all: UInt64) -> [Trouble] {
+            var troubles: [Trouble] = []
+            for _ in 0..<seconds / 5 {
+                scene.spans.backend?.requests += all
+                scene.spans.backend?.failedRequests += failing
+                troubles = scene.run(seconds: 5, .off)
+            }
+            return troubles
+        }
+        scene.spans.backend = SpanPath.Backend(isUp: true, lastFailure: "503", requests: 100, failedRequests: 0)
+        #expect(run(60, failing: 1, of: 2).isEmpty)
+        #expect(run(600, failing: 4, of: 5).sentences == ["80 % of the requests to Tempo fail (503)"])
+        scene.spans.backend?.lastFailure = nil
+        #expect(run(30, failing: 0, of: 1).sentences.count == 1)
+        #expect(run(45, failing: 0, of: 1).isEmpty)
+    }
+
     @Test("The spool: full to four fifths, or full within four hours")
     mutating func spool() {
         func spool(_ bytes: Int) -> SpanPath.Spool {
@@ -141,12 +160,15 @@ struct OtherConditionTests {
         let troubles = scene.run(seconds: 125, .off)
         #expect(
             Set(troubles.sentences) == [
-                "12 accepted spans were dropped in 15 min (evicted); traces have holes",
-                "Tempo refused 1 span in 15 min (rejected); sending again does not help",
-                "The disk did not keep 3 spans in 15 min (unsynced); senders that stop retrying lose them",
-                "40 spans were refused in 15 min (spool_full); senders that stop retrying lose them",
+                "12 accepted spans were dropped in 2 min (evicted); traces have holes",
+                "Tempo refused 1 span in 2 min (rejected); sending again does not help",
+                "The disk did not keep 3 spans in 2 min (unsynced); senders that stop retrying lose them",
+                "40 spans were refused in 2 min (spool_full); senders that stop retrying lose them",
             ])
         #expect(troubles.allSatisfy { $0.isFiring && $0.severity == .warning })
-        #expect(scene.run(seconds: 910, .off).isEmpty)
+        #expect(
+            scene.run(seconds: 300, .off).sentences.contains(
+                "12 accepted spans were dropped in 7 min (evicted); traces have holes"))
+        #expect(scene.run(seconds: 610, .off).isEmpty)
     }
 }

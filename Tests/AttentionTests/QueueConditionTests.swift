@@ -59,6 +59,52 @@ struct QueueConditionTests {
         #expect(troubles.only(.oldestPendingTooOld) == nil && troubles.only(.queuePausedWithBacklog) == nil)
     }
 
+    @Test("A pause tells its length from Redis at once, and fires if it is old, as after a restart of the collector")
+    mutating func pausedBefore() {
+        func pause(_ snapshot: inout RedisSnapshot, _ second: Int64?, offset: Duration? = nil) {
+            snapshot.add("imports") {
+                $0.isPaused = true
+                $0.pausedAt = second.map { WallTime(seconds: $0) }
+                $0.size[.pending] = 5377
+            }
+            snapshot.clockOffset = offset
+        }
+        let begin = Scene.wallStart + 5 - 1800
+        var troubles = scene.run(seconds: 5) { snapshot, _ in pause(&snapshot, begin) }
+        #expect(troubles.sentences == ["imports has been paused for 30 min; 5,377 tasks wait"])
+        #expect(troubles[0].isFiring && troubles[0].severity == .warning)
+        #expect(troubles[0].since == WallTime(seconds: begin))
+        // Paused again between two scrapes: another pause.
+        troubles = scene.run(seconds: 5) { snapshot, _ in pause(&snapshot, Scene.wallStart + 7) }
+        #expect(troubles.sentences == ["imports has been paused for 3 s; 5,377 tasks wait"])
+        // The stamps of clients are compared with Redis' clock, which is an hour ahead of ours.
+        var ahead = Scene()
+        troubles = ahead.run(seconds: 5) { snapshot, _ in
+            pause(&snapshot, Scene.wallStart + 5 + 3600 - 120, offset: .seconds(3600))
+        }
+        #expect(troubles.sentences == ["imports has been paused for 2 min; 5,377 tasks wait"])
+        #expect(troubles[0].severity == .info && troubles[0].since == WallTime(seconds: Scene.wallStart + 5 - 120))
+        // A stamp from the future, and none.
+        var unknown = Scene()
+        troubles = unknown.run(seconds: 60) { snapshot, _ in pause(&snapshot, Scene.wallStart + 9000) }
+        #expect(troubles.sentences == ["imports has been paused for 55 s; 5,377 tasks wait"])
+    }
+
+    @Test("Tasks that come to a queue which has been paused for long are told of at once; the alert has its time")
+    mutating func pausedEmptyBefore() {
+        func pause(_ snapshot: inout RedisSnapshot, _ pending: Int64) {
+            snapshot.add("q") {
+                $0.isPaused = true
+                $0.pausedAt = WallTime(seconds: Scene.wallStart - 7200)
+                $0.size[.pending] = pending
+            }
+        }
+        #expect(scene.run(seconds: 60) { snapshot, _ in pause(&snapshot, 0) }.isEmpty)
+        let troubles = scene.run(seconds: 5) { snapshot, _ in pause(&snapshot, 3) }
+        #expect(troubles.sentences == ["q has been paused for 2 h; 3 tasks wait"])
+        #expect(!troubles[0].isFiring && troubles[0].since == WallTime(seconds: Scene.wallStart + 65))
+    }
+
     @Test("An empty paused queue is no trouble; due tasks in it count, and the pause is told in full")
     mutating func pausedEmpty() {
         var troubles = scene.run(seconds: 600) { snapshot, _ in snapshot.add("q") { $0.isPaused = true } }
@@ -104,7 +150,9 @@ struct QueueConditionTests {
                 .only(.waitBudgetBurningFast)
         }
         #expect(found?.severity == .critical && found?.isFiring == true)
-        #expect(found?.sentence.hasPrefix("q: 20 % of the tasks of the last hour waited longer than 10 s") == true)
+        #expect(
+            found?.sentence.hasPrefix("q: 20 % of the tasks of the last 9 min waited longer than 10 s, and 30 %")
+                == true)
     }
 
     @Test("A backlog that grows tells how fast, and that it will not drain")
@@ -150,7 +198,8 @@ struct QueueConditionTests {
         scene.run(seconds: 60) { snapshot, _ in snapshot.add("emails") }
         scene.letters[QueueName("emails")] = CommonError(text: "smtp: 451 greylisted", share: 0.8)
         var troubles = scene.run(seconds: 15) { snapshot, _ in snapshot.add("emails") { $0.deadLettered = 37 } }
-        #expect(troubles.sentences == ["emails: 37 dead letters in 15 min, most of them `smtp: 451 greylisted`"])
+        // It has been looking for 70 s.
+        #expect(troubles.sentences == ["emails: 37 dead letters in 70 s, most of them `smtp: 451 greylisted`"])
         #expect(troubles[0].isFiring && troubles[0].severity == .warning)
         troubles = scene.run(seconds: 910) { snapshot, _ in snapshot.add("emails") { $0.deadLettered = 37 } }
         #expect(troubles.isEmpty)

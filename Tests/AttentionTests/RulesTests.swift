@@ -1,4 +1,5 @@
 import Foundation
+import Model
 import Testing
 
 @testable import Attention
@@ -8,7 +9,8 @@ import Testing
 struct RulesTests {
     private struct Rule {
         var name = ""
-        var text = ""
+        /// Without comments.
+        var expression = ""
         var duration = Duration.zero
         var severity = ""
         var anchor = ""
@@ -23,7 +25,7 @@ struct RulesTests {
     private static func rules() throws -> [Rule] {
         try file("asynq-alerts.yml").components(separatedBy: "      - alert: ").dropFirst().map { part in
             var rule = Rule()
-            rule.text = part.components(separatedBy: "\n      - record:")[0]
+            rule.expression = part.components(separatedBy: "\n        annotations:")[0]
             for (number, line) in part.components(separatedBy: "\n").enumerated() {
                 let words = line.split(separator: " ").map(String.init)
                 if number == 0 { rule.name = words[0] }
@@ -67,37 +69,93 @@ struct RulesTests {
     }
 
     @Test(
-        "The thresholds are those of the expressions",
+        "The thresholds are the numbers of the expressions",
         arguments: [
-            ("AsynqOldestPendingTooOld", "> 30 * scalar(asynq:task_wait_objective:seconds)"),
-            ("AsynqOldestPendingTooOld", "max_over_time(asynq_queue_paused[15m])"),
-            ("AsynqWaitBudgetBurningFast", "ratio_rate1h > 14.4 * "), ("AsynqWaitBudgetBurningFast", "count1h >= 100"),
-            ("AsynqRetryBacklogGrowing", "{state=\"retry\"}) > 50"),
-            ("AsynqRetryBacklogGrowing", "{state=\"retry\"}[15m]"), ("AsynqRetryBacklogGrowing", "> 0.2 * "),
-            ("AsynqDeadLetters", "dead_lettered_total[15m])) > 0"), ("AsynqArchiveNearlyFull", "fill_ratio) > 0.9"),
-            ("AsynqQueueStalled", "processed_total[5m]"), ("AsynqOverdueTasks", "overdue_tasks[5m])) == 0"),
-            ("AsynqFailureRatioHigh", "> 0.2"), ("AsynqFailureRatioHigh", "[10m]))) >= 20"),
-            ("AsynqSchedulerEntryOverdue", "> 120"),
-            ("AsynqSchedulerNotEnqueueing", "prev_enqueue_timestamp_seconds) - 5"),
-            ("AsynqSchedulerEntryTwice", "> 1"), ("AsynqScrapeStale", "> 120"), ("AsynqSpoolFilling", "> 0.8"),
-            ("AsynqSpoolWillBeFull", "spool_bytes[30m], 4 * 3600)"), ("AsynqSpoolWillBeFull", "> 0.1 * "),
-            ("AsynqSpansDropped", "reason!~\"rejected|refused|unsynced\"}[15m]"),
-            ("AsynqSpansRefusedByTempo", "reason=~\"rejected|refused\"}[15m]"), ("AsynqForwardingFails", "> 0.5"),
-            ("AsynqSpansNotAccepted", "reason=~\"spool_full|unavailable\"}[15m]"),
-            ("AsynqRedisMemoryNearLimit", "> 0.9"), ("AsynqRedisEvictingKeys", "evicted_keys_total[15m])) > 0"),
-        ])
-    func thresholds(alert: String, expression: String) throws {
+            ("AsynqOldestPendingTooOld", "(asynq_queue_latency_seconds) > ", [Thresholds.oldestObjectives]),
+            ("AsynqOldestPendingTooOld", "group_left () ", [Thresholds.oldestObjectives]),
+            ("AsynqOldestPendingTooOld", "asynq_queue_paused[", [Thresholds.oldestPause.inSeconds]),
+            (
+                "AsynqWaitBudgetBurningFast", "ratio_rate",
+                [Thresholds.longBurn.inSeconds, Thresholds.shortBurn.inSeconds]
+            ),
+            ("AsynqWaitBudgetBurningFast", "> ", [Thresholds.fastBurn, Thresholds.fastBurn]),
+            ("AsynqWaitBudgetBurningFast", ":count", [Thresholds.longBurn.inSeconds]),
+            ("AsynqWaitBudgetBurningFast", ">= ", [Thresholds.leastWaits]),
+            ("AsynqWaitBudgetBurningFast", "asynq_queue_paused[", [Thresholds.budgetPause.inSeconds]),
+            ("AsynqRetryBacklogGrowing", "> ", [Thresholds.leastRetries, Thresholds.retryGrowth]),
+            ("AsynqRetryBacklogGrowing", "[", [Thresholds.retryWindow.inSeconds]),
+            ("AsynqDeadLetters", "increase(asynq_tasks_dead_lettered_total[", [Thresholds.events.inSeconds]),
+            ("AsynqArchiveNearlyFull", "> ", [Thresholds.archiveFill]),
+            ("AsynqQueueNotRegistered", "[", [Thresholds.events.inSeconds]),
+            ("AsynqQueueStalled", "[", [Thresholds.stallWindow.inSeconds]),
+            ("AsynqOverdueTasks", "resets(asynq_queue_overdue_tasks[", [Thresholds.overdueFall.inSeconds]),
+            ("AsynqFailureRatioHigh", "[", [Double](repeating: Thresholds.failureWindow.inSeconds, count: 3)),
+            ("AsynqFailureRatioHigh", "> ", [Thresholds.failureShare]),
+            ("AsynqFailureRatioHigh", ">= ", [Thresholds.leastAttempts]),
+            ("AsynqSchedulerEntryOverdue", "> ", [Thresholds.entryLateSeconds]),
+            ("AsynqSchedulerNotEnqueueing", "_seconds) - ", [Thresholds.tickTolerance.inSeconds]),
+            ("AsynqSchedulerEntryTwice", "> ", [Double(Thresholds.schedulers)]),
+            ("AsynqScrapeStale", "> ", [Thresholds.staleSeconds]),
+            ("AsynqSpoolFilling", "> ", [Thresholds.spoolFill]),
+            ("AsynqSpoolWillBeFull", "asynq_collector_spool_bytes[", [Thresholds.spoolWindow.inSeconds]),
+            ("AsynqSpoolWillBeFull", "], ", [Thresholds.spoolFullSeconds]),
+            ("AsynqSpoolWillBeFull", "> ", [Thresholds.spoolLeastFill]),
+            ("AsynqSpansDropped", "[", [Thresholds.events.inSeconds]),
+            ("AsynqSpansRefusedByTempo", "[", [Thresholds.events.inSeconds]),
+            ("AsynqSpansNotAccepted", "[", [Thresholds.events.inSeconds, Thresholds.events.inSeconds]),
+            ("AsynqForwardingFails", "> ", [Thresholds.failedRequests]),
+            (
+                "AsynqForwardingFails", "[",
+                [Thresholds.requestWindow.inSeconds, Thresholds.requestWindow.inSeconds]
+            ),
+            ("AsynqRedisMemoryNearLimit", " > ", [0, Thresholds.redisMemory]),
+            ("AsynqRedisEvictingKeys", "[", [Thresholds.events.inSeconds]),
+        ] as [(String, String, [Double])])
+    func numbers(alert: String, before: String, expected: [Double]) throws {
         let rule = try #require(try Self.rules().first { $0.name == alert })
-        #expect(rule.text.contains(expression), "\(alert)")
+        #expect(Self.numbers(in: rule.expression, after: before) == expected, "\(rule.expression)")
+    }
+
+    /// All numbers that stand behind a text: `0.9`, `15m`, `4 * 3600`; windows in seconds.
+    private static func numbers(in text: String, after before: String) -> [Double] {
+        text.components(separatedBy: before).dropFirst().compactMap { rest in
+            let factors = rest.components(separatedBy: " * ").map { factor -> Double? in
+                let digits = factor.prefix { $0.isNumber || $0 == "." }
+                let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
+                return Double(digits).map { $0 * (factor.dropFirst(digits.count).first.flatMap { units[$0] } ?? 1) }
+            }
+            guard let first = factors[0] else { return nil }
+            // `4 * 3600` is one number, `30 * scalar(…)` has one.
+            let isWhole = rest.hasPrefix(rest.prefix { $0.isNumber || $0 == "." } + " * ")
+            return first * (isWhole && factors.count > 1 ? factors[1] ?? 1 : 1)
+        }
+    }
+
+    @Test(
+        "What is counted is what the expressions count",
+        arguments: [
+            ("AsynqDeadLetters", "dead_lettered_total[15m])) > 0"), ("AsynqOverdueTasks", "overdue_tasks[5m])) == 0"),
+            ("AsynqSchedulerNotEnqueueing", "prev_enqueue_timestamp_seconds) - 5"),
+            ("AsynqSpansDropped", "reason!~\"rejected|refused|unsynced\"}[15m]"),
+            ("AsynqSpansRefusedByTempo", "reason=~\"rejected|refused\"}[15m]"),
+            ("AsynqSpansNotAccepted", "reason=~\"spool_full|unavailable\"}[15m]"),
+            ("AsynqRedisEvictingKeys", "evicted_keys_total[15m])) > 0"),
+        ])
+    func counted(alert: String, expression: String) throws {
+        let rule = try #require(try Self.rules().first { $0.name == alert })
+        #expect(rule.expression.contains(expression), "\(alert)")
     }
 
     @Test("The objective and the limit of a run are those of the recording rules")
     func objective() throws {
         let text = try Self.file("asynq-recording.yml")
         #expect(
-            text.contains(
-                "asynq:task_wait_objective:seconds\n        expr: vector(\(Int(Thresholds.objectiveSeconds)))"))
-        #expect(text.contains("asynq:task_wait_objective:ratio\n        expr: vector(\(1 - Thresholds.budget))"))
-        #expect(text.contains("asynq_queue_longest_running_seconds) + \(Int(Thresholds.runSeconds))"))
+            Self.numbers(in: text, after: "asynq:task_wait_objective:seconds\n        expr: vector(")
+                == [Thresholds.objectiveSeconds])
+        let ratios = Self.numbers(in: text, after: "asynq:task_wait_objective:ratio\n        expr: vector(")
+        #expect(ratios == [1 - Thresholds.budget])
+        let limits = Self.numbers(
+            in: text, after: "expr: 0 * max by (redis, queue) (asynq_queue_longest_running_seconds) + ")
+        #expect(limits == [Thresholds.runSeconds])
     }
 }

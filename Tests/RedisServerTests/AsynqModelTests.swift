@@ -168,6 +168,7 @@ private struct Comparison {
         check("groups", \.groups)
         check("latency", \.latencyNanoseconds)
         check("paused", \.isPaused)
+        check("paused at", \.pausedAt)
         check("processed", \.processed)
         check("failed", \.failed)
         check("orphaned", \.orphaned)

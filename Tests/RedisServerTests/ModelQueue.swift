@@ -101,7 +101,8 @@ struct ModelQueue {
     var groups: Set<ForeignText> = []
     var grouped: [ForeignText: SortedTasks] = [:]
     var aggregationSets: [AggregationSet] = []
-    var isPaused = false
+    var isPaused: Bool { pausedAt != nil }
+    var pausedAt: WallTime?
     var processed: Int64 = 0
     var failed: Int64 = 0
     /// Unique locks: who holds them.
@@ -365,6 +366,7 @@ extension ModelQueue {
         let since = line.first.flatMap { tasks[$0]?.pendingSince }
         snapshot.latencyNanoseconds = since.map { max(0, now.nanoseconds - $0) } ?? 0
         snapshot.isPaused = isPaused
+        snapshot.pausedAt = pausedAt
         (snapshot.processed, snapshot.failed) = (processed, failed)
         snapshot.completed = max(0, processed - failed)
         snapshot.orphaned = Int64(active.count { id in leases.score(of: id).map { $0 <= seconds } ?? false })

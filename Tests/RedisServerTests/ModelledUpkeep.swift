@@ -268,14 +268,14 @@ extension ModelledAsynq {
     private mutating func pause(_ queue: Int) {
         note("pause", queue)
         let wasPaused = queues[queue].isPaused
-        queues[queue].isPaused = true
+        if !wasPaused { queues[queue].pausedAt = WallTime(seconds: now.wholeSeconds) }
         commands.add("SETNX", key(queue, "paused"), Self.text(now.wholeSeconds), gives: .integer(wasPaused ? 0 : 1))
     }
 
     private mutating func unpause(_ queue: Int) {
         note("unpause", queue)
         commands.add("DEL", key(queue, "paused"), gives: .integer(queues[queue].isPaused ? 1 : 0))
-        queues[queue].isPaused = false
+        queues[queue].pausedAt = nil
     }
 
     private mutating func deleteQueue(_ queue: Int, force: Bool) {

@@ -42,6 +42,7 @@ struct RealRedisTests {
             .pending: 3, .active: 1, .scheduled: 2, .retry: 2, .archived: 2, .completed: 2, .aggregating: 3,
         ]
         (expected.groups, expected.latencyNanoseconds, expected.isPaused) = (2, 2_500_000_000, true)
+        expected.pausedAt = Self.now
         (expected.processed, expected.failed, expected.completed) = (100, 7, 93)
         (expected.orphaned, expected.overdue, expected.deadLettered) = (0, [.scheduled: 2, .retry: 2], 0)
         expected.isRegistered = true

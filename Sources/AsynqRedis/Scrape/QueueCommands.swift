@@ -66,7 +66,7 @@ struct QueueCommands {
         let sizes: [(state: TaskState, count: Ask<Int64>)]
         let processed: Ask<Int64>
         let failed: Ask<Int64>
-        let paused: Ask<Bool>
+        let paused: Ask<[UInt8]?>
         let next: Ask<[[UInt8]]>
         let deeper: [Ask<[UInt8]?>]
         let overdue: [(state: TaskState, count: Ask<Int64>)]
@@ -84,7 +84,7 @@ struct QueueCommands {
             sizes: StateKey.all.map { ($0.state, $0.addCount(snapshot.name, to: &pipeline)) },
             processed: counter("processed", in: &pipeline),
             failed: counter("failed", in: &pipeline),
-            paused: pipeline.exists(key("paused")),
+            paused: pipeline.get(key("paused")),
             next: pipeline.lrange(key("pending"), -Self.nextCount, -1),
             deeper: (isListLong ? Self.deepPositions : []).map { pipeline.lindex(key("pending"), -$0) },
             overdue: [
@@ -118,7 +118,7 @@ struct QueueCommands {
         for (state, count) in counts.sizes { snapshot.size[state] = read(count, replies) }
         snapshot.processed = read(counts.processed, replies)
         snapshot.failed = read(counts.failed, replies)
-        snapshot.isPaused = read(counts.paused, replies)
+        readPause(counts.paused, replies)
         readNextTasks(counts, replies)
         for (state, count) in counts.overdue {
             snapshot.overdue[state] = read(count, replies, isReported: snapshot.size[state] == nil)
@@ -128,6 +128,22 @@ struct QueueCommands {
             readArchive(members)
         }
         readGroups(counts, replies)
+    }
+
+    /// The key of a paused queue holds the second of the pause. Asynq asks only whether it exists, so that any other value pauses
+    /// the queue as well, one of another type included.
+    private mutating func readPause(_ paused: Ask<[UInt8]?>, _ replies: [RedisReply]) {
+        do throws(RedisError) {
+            guard let value = try replies[paused] else { return }
+            snapshot.isPaused = value != nil
+            snapshot.pausedAt = value.flatMap { WallTime(secondOfPause: $0, at: now) }
+        } catch {
+            if error.reason == .wrongType {
+                snapshot.isPaused = true
+            } else {
+                errors.append(error.about(snapshot.name))
+            }
+        }
     }
 
     private mutating func readNextTasks(_ counts: Counts, _ replies: [RedisReply]) {
@@ -300,5 +316,15 @@ struct QueueCommands {
 
     private mutating func limit(_ what: String) {
         errors.append(RedisError(.limit, "queue \(snapshot.name.text) has \(what)"))
+    }
+}
+
+extension WallTime {
+    /// Unix seconds in decimal digits; nil for what is no moment of the last years before `now`.
+    fileprivate init?(secondOfPause text: [UInt8], at now: WallTime) {
+        guard let seconds = Int64(String(decoding: text, as: UTF8.self)), seconds <= now.wholeSeconds,
+            Double(now.wholeSeconds) - Double(seconds) <= PlausibleSeconds.longest
+        else { return nil }
+        self.init(seconds: seconds)
     }
 }
