@@ -94,6 +94,11 @@ package final class RedisMonitor: Sendable {
         return inquiries.withLock { $0.knownRetries(of: queue, at: now) }
     }
 
+    /// Asks which of the queues that the last scrape saw has a task of this id. `whenDone` is called once, likewise.
+    package func searchTask(id: [UInt8], whenDone: @escaping @Sendable (InquiryAnswer<TaskSearch>) -> Void) {
+        add(.search(id: id, whenDone))
+    }
+
     private func add(_ inquiry: RedisInquiry) {
         let status = current
         if status.snapshot == nil {
@@ -281,6 +286,9 @@ package final class RedisMonitor: Sendable {
             let now = clock.monotonic()
             inquiries.withLock { $0.keep(retries, of: queue, at: now) }
             whenDone(.answer(retries))
+        case .search(let id, let whenDone):
+            let names = state.scraper.lastNames() ?? []
+            whenDone(.answer(try TaskSearcher.search(id: id, in: names, state.client, deadline: deadline)))
         }
     }
 

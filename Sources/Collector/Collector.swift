@@ -102,7 +102,7 @@ package final class Collector: Sendable {
         var observers = RedisObservers()
         observers.snapshot = { [aggregator] snapshot in
             loads.record(snapshot.queues, at: clock.monotonic())
-            watch.record(snapshot, waits: aggregator.measuredWaits)
+            watch.record(snapshot, waits: aggregator.measuredWaits(or: sampledWaits))
         }
         observers.queueNames = { [aggregator] in aggregator.recordQueuesInRedis($0) }
         observers.waits = { sampledWaits.observe($0) }
@@ -173,19 +173,20 @@ package final class Collector: Sendable {
         }
     }
 
-    func judge() {
+    @discardableResult
+    func judge() -> StatusWatch.State {
         watch.judge(redis: queries.reading, letters: newestDeadLetters, spans: spanPath)
     }
 
     private func logStart() {
-        let (web, otlp) = servers.withLock { ($0.web, $0.otlp) }
+        let web = servers.withLock { $0.web }
         let backend = options.forwarder.map { EffectiveConfiguration.redactedURL($0.endpoint.url) }
         logger.notice(
             "started",
             metadata: [
                 "version": "\(BuildInfo.version)",
                 "metrics": "\(Self.text(web?.addresses ?? []))",
-                "otlp": "\(Self.text(otlp.flatMap(\.addresses)))",
+                "otlp": "\(Self.text(otlpAddresses))",
                 "redis": "\(options.redis?.target.url ?? "none")",
                 "tempo": "\(backend ?? "none: spans feed the metrics only")",
             ])
@@ -224,6 +225,9 @@ package final class Collector: Sendable {
             logLevel: logLevel, bodyLimit: options.receiver.bodyLimit, otlpLimits: otlpLimits, aggregator: aggregator,
             spool: tempo?.spool, setQueueFilter: { [redis] filter in redis?.setFilter(filter) })
     }
+
+    /// Where spans are received, as bound.
+    var otlpAddresses: [ListenAddress] { servers.withLock { $0.otlp.flatMap(\.addresses) } }
 
     /// Where the web endpoints are, as bound: the first address.
     package var webAddress: String { servers.withLock { $0.web?.addresses.first?.description } ?? "" }

@@ -18,8 +18,17 @@ extension Collector {
             switch answer {
             case .answer(let details?): whenDone(.found(details))
             case .answer(nil): whenDone(.absent)
-            case .refused(.busy): whenDone(.busy)
-            case .refused(.unavailable(let reason)): whenDone(.unavailable("Redis can't be read: \(reason)"))
+            case .refused(let refusal): whenDone(TaskReply(refusal))
+            }
+        }
+    }
+
+    package func searchTask(id: [UInt8], whenDone: @escaping @Sendable (TaskReply) -> Void) {
+        guard let redis else { return whenDone(.unavailable("redis.url is none: tasks are not looked for")) }
+        redis.monitor.searchTask(id: id) { answer in
+            switch answer {
+            case .answer(let search): whenDone(.searched(search))
+            case .refused(let refusal): whenDone(TaskReply(refusal))
             }
         }
     }
@@ -36,5 +45,14 @@ extension Collector {
         let rows = watch.current.rows
         if rows.contains(where: { $0.name == name }) { return name }
         return rows.first { $0.name.printable.utf8.elementsEqual(bytes) }?.name ?? name
+    }
+}
+
+extension TaskReply {
+    fileprivate init(_ refusal: InquiryRefusal) {
+        switch refusal {
+        case .busy: self = .busy
+        case .unavailable(let reason): self = .unavailable("Redis can't be read: \(reason)")
+        }
     }
 }

@@ -2,6 +2,7 @@ import AsynqRedis
 import Attention
 import Forwarder
 import Glibc
+import HTTPService
 import Model
 import Platform
 import Redis
@@ -15,10 +16,10 @@ extension Collector {
     private static let leastBacklogSeconds = 30.0
 
     package var overviewContent: OverviewContent {
-        let state = watch.current
+        let state = watch.judged(queries.reading) ?? judge()
         let now = (wall: clock.wall(), monotonic: clock.monotonic())
         var content = OverviewContent(
-            collector: identity, now: now, links: options.traceLinks, redis: queries.reading, history: state.history)
+            collector: identity, now: now, links: options.traceLinks, redis: state.redis, history: state.history)
         content.lastKnown = state.lastKnown
         content.rows = state.rows
         content.troubles = state.troubles
@@ -58,7 +59,8 @@ extension Collector {
             version: BuildInfo.version, host: Self.hostName, pid: Int64(getpid()), startedAt: startedAt,
             redis: options.redis?.target.url,
             tempo: options.forwarder.map { EffectiveConfiguration.redactedURL($0.endpoint.url) },
-            interval: options.redis?.interval ?? Self.intervalWithoutRedis)
+            interval: options.redis?.interval ?? Self.intervalWithoutRedis,
+            receivesAt: otlpAddresses.map(\.description))
     }
 
     private static let hostName: String = {

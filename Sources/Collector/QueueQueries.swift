@@ -22,7 +22,7 @@ struct QueueQueries: Sendable {
     }
 
     /// All queues that Redis or spans name, sorted.
-    var rows: [QueueReading] { QueueReading.all(reading.snapshot, waits: aggregator.measuredWaits) }
+    var rows: [QueueReading] { QueueReading.all(reading.snapshot, waits: aggregator.measuredWaits(or: sampledWaits)) }
 
     func scale(of name: QueueName) -> ScaleAnswer {
         question(about: name).answer(

@@ -17,6 +17,8 @@ final class StatusWatch: Sendable {
         /// The queues at the last recording.
         fileprivate(set) var rows: [QueueReading] = []
         fileprivate(set) var troubles: [Trouble] = []
+        /// What was known of Redis when the troubles were judged.
+        fileprivate(set) var redis = RedisReading.unread(nil)
         /// Seconds until the spool is full, at the rate of the last half hour.
         fileprivate(set) var spoolFullInSeconds: Double?
         /// Since when the trace backend has been up or down.
@@ -57,17 +59,34 @@ final class StatusWatch: Sendable {
     /// Whether troubles are to be judged now: there is news, or the last judgement is old.
     var isJudgementDue: Bool {
         let now = clock.monotonic()
+        return state.withLock { Self.isDue($0, at: now) }
+    }
+
+    private static func isDue(_ state: State, at now: MonotonicTime) -> Bool {
+        state.hasNews || state.judgedAt.map { now.duration(since: $0) >= judgementInterval } ?? true
+    }
+
+    /// What is known, where the troubles are those of the same rows and of the same reading of Redis; nil where they are to be
+    /// judged first.
+    func judged(_ redis: RedisReading) -> State? {
+        let now = clock.monotonic()
         return state.withLock { state in
-            state.hasNews || state.judgedAt.map { now.duration(since: $0) >= Self.judgementInterval } ?? true
+            let isSame = redis.isRead == state.redis.isRead && redis.unreadReason == state.redis.unreadReason
+            return isSame && !Self.isDue(state, at: now) ? state : nil
         }
     }
 
-    /// Judges what needs attention, and logs what has begun and ended.
-    func judge(redis: RedisReading, letters: [DeadLetter], spans: SpanPath) {
+    /// Judges what needs attention, logs what has begun and ended, and returns what is known.
+    ///
+    /// - Parameter redis: whether Redis can be read now. What was read is taken from the last recording, so that sentences and
+    ///   rows are of one moment.
+    @discardableResult
+    func judge(redis: RedisReading, letters: [DeadLetter], spans: SpanPath) -> State {
         let now = (wall: clock.wall(), monotonic: clock.monotonic())
         let errors = CommonError.commonest(of: letters, at: now.wall)
-        state.withLock { state in
-            var situation = Situation(now: now, redis: redis, rows: state.rows, spans: spans)
+        return state.withLock { state in
+            state.redis = redis.isRead ? state.lastKnown.map { .read($0) } ?? .unread(nil) : redis
+            var situation = Situation(now: now, redis: state.redis, rows: state.rows, spans: spans)
             situation.commonestErrors = errors
             state.troubles = state.attention.evaluate(situation, state.history)
             state.spoolFullInSeconds = spans.spool.flatMap { state.attention.secondsUntilFull($0) }
@@ -75,6 +94,7 @@ final class StatusWatch: Sendable {
             state.hasNews = false
             state.judgedAt = now.monotonic
             state.log.record(state.troubles, at: now.monotonic)
+            return state
         }
     }
 }

@@ -80,3 +80,15 @@ package struct DueRetry: Sendable, Equatable {
         self.message = message
     }
 }
+
+/// In which queues there is a task of an id.
+package struct TaskSearch: Sendable, Equatable {
+    package var found: [QueueName] = []
+    /// Queues that were looked at, of those that there are.
+    package var lookedAt = 0
+    package var queues: Int
+
+    package init(queues: Int) {
+        self.queues = queues
+    }
+}

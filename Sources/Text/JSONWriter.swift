@@ -52,6 +52,11 @@ package struct JSONWriter: Sendable {
     }
 
     /// Writes an element of an array, with four digits at most.
+    package mutating func element(_ value: String) {
+        comma()
+        write(value)
+    }
+
     package mutating func element(rounded value: Double?) {
         comma()
         writeShort(value)

@@ -12,6 +12,8 @@ package protocol DetailState: Sendable {
     func trace(_ id: TraceID) -> TraceReply
     /// Where a task is. Redis is asked: `whenDone` is called once, from any thread.
     func findTask(_ task: TaskName, whenDone: @escaping @Sendable (TaskReply) -> Void)
+    /// In which queues there is a task of this id; likewise.
+    func searchTask(id: [UInt8], whenDone: @escaping @Sendable (TaskReply) -> Void)
     /// Reads the retries of a queue that are due next, for the document that `OverviewState.queue` makes of it; likewise.
     func readRetries(ofQueue name: [UInt8], whenDone: @escaping @Sendable () -> Void)
 }
@@ -25,6 +27,7 @@ package enum TraceReply: Sendable {
 
 package enum TaskReply: Sendable {
     case found(TaskDetails)
+    case searched(TaskSearch)
     /// Redis has no such task, or its queue is not looked at.
     case absent
     /// Why Redis can't be asked.
@@ -40,6 +43,7 @@ extension WebRoute {
     /// |------------------------------|-----------------------------------------------------------------------------|
     /// | `/api/v1/errors`             | failed attempts and dead letters of the last hour, grouped                    |
     /// | `/api/v1/traces/{trace_id}`  | the spans in memory as OTLP/JSON; 400 for what is no trace id, 404 for none   |
+    /// | `/api/v1/tasks?id={id}`      | the queues that have a task of this id; 400 without an id                     |
     /// | `/api/v1/tasks/{queue}/{id}` | where a task is; 404 for none, 503 where Redis can't be asked, 429 too often  |
     static let details = [
         WebRoute(path: "/api/v1/errors") { question, state in
@@ -47,6 +51,13 @@ extension WebRoute {
                 CachedDocument(ErrorDocument.json(state.errorGroups()), changing: 0).answer(to: question))
         },
         WebRoute(path: "/api/v1/traces/{trace_id}") { question, state in .plain(trace(question, state)) },
+        WebRoute(path: "/api/v1/tasks") { question, state in
+            guard let id = question.parameter("id").map({ PercentCoding.decodeLeniently(Array($0.utf8)) }), !id.isEmpty
+            else { return .plain(.error(.badRequest, "which task: /api/v1/tasks?id={id}")) }
+            let answer = question.eventLoop.makePromise(of: HTTPResponse.self)
+            state.searchTask(id: id) { answer.succeed(HTTPResponse($0)) }
+            return .later(answer.futureResult)
+        },
         WebRoute(path: "/api/v1/tasks/{queue}/{id}") { question, state in
             guard let task = TaskName(encoded: question.encodedRest) else {
                 return .plain(.error(.notFound, "a task has a queue and an id: /api/v1/tasks/{queue}/{id}"))
@@ -93,6 +104,7 @@ extension HTTPResponse {
     fileprivate init(_ reply: TaskReply) {
         switch reply {
         case .found(let task): self = .json(.ok, TaskDocument.json(task))
+        case .searched(let search): self = .json(.ok, TaskDocument.json(search))
         case .absent: self = .error(.notFound, "no such task")
         case .unavailable(let reason): self = .error(.serviceUnavailable, reason)
         case .busy:

@@ -52,10 +52,12 @@ package struct CollectorIdentity: Sendable {
     /// Where spans are sent, without credentials; nil where they are not.
     package var tempo: String?
     package var interval: Duration
+    /// Addresses at which spans are received; empty where none are.
+    package var receivesAt: [String]
 
     package init(
         version: String, host: String, pid: Int64, startedAt: WallTime, redis: String?, tempo: String?,
-        interval: Duration
+        interval: Duration, receivesAt: [String] = []
     ) {
         self.version = version
         self.host = host
@@ -64,6 +66,7 @@ package struct CollectorIdentity: Sendable {
         self.redis = redis
         self.tempo = tempo
         self.interval = interval
+        self.receivesAt = receivesAt
     }
 }
 

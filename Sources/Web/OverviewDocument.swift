@@ -21,6 +21,11 @@ package enum OverviewDocument {
             changing = writer.bytes.count
             writer.object("collector") { add(content.collector, to: &$0) }
             writer.object("links") { content.links.addMembers(to: &$0) }
+            writer.object("hints") { writer in
+                let hints = Hints(content.collector)
+                writer.add("first_task", hints.firstTask)
+                writer.add("worker", hints.worker)
+            }
             writer.object("redis") { addRedis(content, to: &$0) }
             addTroubles(content, to: &writer)
             writer.add("looked_at", lookedAt(content))
@@ -43,6 +48,7 @@ package enum OverviewDocument {
             addServers(content, to: &writer)
             addCron(content, to: &writer)
             addErrors(content.errors, to: &writer)
+            writer.add("errors_total", Int64(content.errors.count))
             addLetters(content.deadLetters.prefix(maxLetters), to: &writer)
             addWaits(content.slowestWaits, content, to: &writer)
             addSpans(content, to: &writer)
@@ -61,6 +67,7 @@ package enum OverviewDocument {
         writer.add("redis", collector.redis)
         writer.add("tempo", collector.tempo)
         writer.add("interval_seconds", rounded: collector.interval.inSeconds)
+        writer.array("receives_at") { writer in for address in collector.receivesAt { writer.element(address) } }
     }
 
     private static func addRedis(_ content: OverviewContent, to writer: inout JSONWriter) {

@@ -7,6 +7,7 @@ import WaitTime
 /// What stands below the queues on the page without script.
 struct PlainDetails {
     private static let maxDeadLetters = 20
+    private static let maxRunning = 100
 
     let content: OverviewContent
 
@@ -14,10 +15,58 @@ struct PlainDetails {
         self.content = content
     }
 
-    var html: String { slowest + deadLetters + servers + cron + spans + memory }
+    var html: String { noSpans + errors + slowest + deadLetters + servers + running + cron + spans + memory }
+
+    /// A quarter of an hour, or less where the collector has not run so long.
+    private var span: String {
+        humanSpan(min(900, max(1, content.now.wall.duration(since: content.collector.startedAt).inSeconds)))
+    }
 
     private func ago(_ time: WallTime) -> String {
         "\(humanSeconds(max(0, content.now.wall.duration(since: time).inSeconds))) ago"
+    }
+
+    /// What a worker needs, where no span has come.
+    private var noSpans: String {
+        guard content.spans?.received == 0 else { return "" }
+        guard let lines = Hints(content.collector).worker else {
+            return PlainHTML.panel(
+                "No span has arrived yet",
+                "<p>This collector receives none: otlp.listen and otlp.socket are none.</p>")
+        }
+        let addresses = content.collector.receivesAt.map { PlainHTML.escaped($0) }.joined(separator: ", ")
+        return PlainHTML.panel(
+            "No span has arrived yet",
+            "<p>Queues come from Redis alone so far. Spans are received at \(addresses). A Go worker sends them so:</p>\n"
+                + PlainHTML.code(lines))
+    }
+
+    private var errors: String {
+        let rows = content.errors.prefix(OverviewDocument.maxErrors).map { group in
+            [
+                PlainHTML.foreign(group.queue), PlainHTML.foreign(group.taskType), PlainHTML.foreign(group.error),
+                humanCount(group.attempts), humanCount(group.deadLetters), ago(group.lastSeen),
+                content.links.html(group.example.trace),
+            ]
+        }
+        let more = content.errors.count - rows.count
+        return PlainHTML.section(
+            "Errors", ["queue", "type", "error", "attempts#", "dead letters#", "last seen#", "trace"], rows)
+            + (more > 0 ? "<p><a href=\"api/v1/errors\">\(humanCount(more, "more error"))</a></p>\n" : "")
+    }
+
+    /// What the servers run now, the longest first.
+    private var running: String {
+        let tasks = (content.lastKnown?.servers ?? []).flatMap { server in server.running.map { (server, $0) } }
+            .sorted { $0.1.startedAt < $1.1.startedAt }
+        let rows = tasks.prefix(Self.maxRunning).map { server, task in
+            [
+                PlainHTML.foreign(task.queue), PlainHTML.foreign(task.type), PlainHTML.foreign(task.id),
+                humanSeconds(max(0, content.now.wall.duration(since: task.startedAt).inSeconds)),
+                "\(PlainHTML.foreign(server.host)), process \(server.pid)",
+            ]
+        }
+        return PlainHTML.section("Running now", ["queue", "type", "id", "for#", "server"], rows)
     }
 
     private var slowest: String {
@@ -29,7 +78,7 @@ struct PlainDetails {
             ]
         }
         return PlainHTML.section(
-            "Slowest waits of the last 15 minutes", ["queue", "type", "wait#", "seen#", "trace"], rows)
+            "Slowest waits of the last \(span)", ["queue", "type", "wait#", "seen#", "trace"], rows)
     }
 
     private var deadLetters: String {

@@ -50,10 +50,17 @@ enum PlainHTML {
         return table + "</tbody></table></div></section>\n"
     }
 
+    /// A heading, and HTML below it.
+    static func panel(_ heading: String, _ html: String) -> String {
+        "<section class=\"panel\"><h2>\(heading)</h2>\n\(html)</section>\n"
+    }
+
+    /// Lines of a program.
+    static func code(_ text: String) -> String { "<pre><code>\(escaped(text))</code></pre>\n" }
+
     /// A table of names and values, without a heading row.
     static func facts(_ heading: String, _ rows: [(name: String, value: String)]) -> String {
         let lines = rows.map { "<tr><th scope=\"row\">\($0.name)</th><td class=\"n\">\($0.value)</td></tr>\n" }
-        return
-            "<section class=\"panel\"><h2>\(heading)</h2>\n<table><tbody>\n\(lines.joined())</tbody></table></section>\n"
+        return panel(heading, "<table><tbody>\n\(lines.joined())</tbody></table>")
     }
 }

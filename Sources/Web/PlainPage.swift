@@ -38,8 +38,8 @@ struct PlainPage {
         text += "made at \(content.now.wall.rfc3339)</p>\n"
         if let url = collector.redis { text += "<p>Redis: \(PlainHTML.escaped(url))</p>\n" }
         if let url = collector.tempo { text += "<p>Tempo: \(PlainHTML.escaped(url))</p>\n" }
-        if case .unread(let reason) = content.redis {
-            text += "<p class=\"bad\">Redis can't be read: \(PlainHTML.escaped(reason ?? "not scraped yet"))</p>\n"
+        if case .unread(let reason?) = content.redis {
+            text += "<p class=\"bad\">Redis can't be read: \(PlainHTML.escaped(reason))</p>\n"
             if let known = content.lastKnown {
                 let age = content.now.wall.duration(since: known.takenAt).inSeconds
                 text += "<p class=\"bad\">What follows is what was read \(humanSpan(age)) ago, at "
@@ -51,8 +51,14 @@ struct PlainPage {
 
     private var attention: String {
         if content.troubles.isEmpty {
-            return "<section class=\"panel\"><h2>What needs attention</h2><p>Nothing is wrong. Looked at: "
-                + "\(OverviewDocument.lookedAt(content)).</p></section>\n"
+            let text =
+                if case .unread = content.redis {
+                    "This collector has not read Redis yet: the first scrape takes place within "
+                        + "\(humanSeconds(content.collector.interval.inSeconds))."
+                } else {
+                    "Nothing is wrong. Looked at: \(OverviewDocument.lookedAt(content))."
+                }
+            return PlainHTML.panel("What needs attention", "<p>\(text)</p>")
         }
         let shown = content.troubles.prefix(OverviewDocument.maxTroubles)
         var rows = shown.map { trouble in
@@ -103,8 +109,7 @@ struct PlainPage {
 
     private var queues: String {
         if content.rows.isEmpty {
-            let place = content.collector.redis.map { " in \(PlainHTML.escaped($0))" } ?? ""
-            return "<section class=\"panel\"><h2>Queues</h2><p>No queues yet\(place).</p></section>\n"
+            return PlainHTML.panel("Queues", noQueues)
         }
         let columns =
             ["queue", "trouble"] + TaskState.allCases.map { $0.rawValue + "#" }
@@ -112,11 +117,25 @@ struct PlainPage {
         let members = QueueMembers(content)
         let shown = showsAllQueues ? content.rows[...] : members.worstFirst(content.rows).prefix(Self.maxQueues)
         var table = PlainHTML.section("Queues", columns, shown.map { cells($0, members) })
+        if shown.contains(where: { $0.isWaitSampled }) {
+            table += "<p>≈ sampled in Redis, where no spans tell of waits: short ones are mostly missing.</p>\n"
+        }
         let more = content.rows.count - shown.count
         if more > 0 {
             table += "<p><a href=\"?queues=all\">\(humanCount(more, "more queue"))</a></p>\n"
         }
         return table
+    }
+
+    /// Why there are none, and what to do next.
+    private var noQueues: String {
+        if case .unread = content.redis { return "<p>Queues stand here once Redis has been read.</p>" }
+        guard let redis = content.collector.redis else {
+            return "<p>No queues yet: redis.url is none, and no span has named one.</p>"
+        }
+        return
+            "<p>No queues yet in \(PlainHTML.escaped(redis)). Is it the Redis, and the database, that your workers use? If so, "
+            + "a first task makes the first queue:</p>\n" + PlainHTML.code(Hints(content.collector).firstTask)
     }
 
     private func cells(_ row: QueueReading, _ members: QueueMembers) -> [String] {
@@ -125,16 +144,18 @@ struct PlainPage {
         var cells = [PlainHTML.foreign(row.name) + paused, members.trouble(row.name)?.rawValue ?? "–"]
         cells += TaskState.allCases.map { queue?.size[$0].map { humanCount($0) } ?? "–" }
         cells.append(queue?.latencyNanoseconds.map { humanSeconds(Double($0) / 1e9) } ?? "–")
-        cells += (0..<3).map { index in row.wait.map { humanSeconds($0[index]) } ?? "–" }
+        cells += (0..<3).map { index in
+            row.wait.map { (row.isWaitSampled ? "≈ " : "") + humanSeconds($0[index]) } ?? "–"
+        }
         for field in [HistoryField.enqueued, .completed, .failed] {
             cells.append(content.history.rate(field, of: row.name).map(humanRate) ?? "–")
         }
-        switch Backlog(of: row.name, content.history)?.outlook {
-        case .drains(let seconds): cells.append(humanSpan(seconds))
-        case .grows: cells.append("never")
-        case .steady, nil: cells.append("–")
-        }
+        cells.append(members.drain(row))
         cells.append(members.workers(row)?.consumers.description ?? "–")
         return cells
     }
+}
+
+extension QueueReading {
+    fileprivate var isWaitSampled: Bool { wait != nil && waitOrigin == .redis }
 }

@@ -49,6 +49,7 @@ extension JSONWriter {
         add("wait_p50_seconds", row.wait?[0])
         add("wait_p95_seconds", row.wait?[1])
         add("wait_p99_seconds", row.wait?[2])
+        add("wait_origin", row.wait.map { _ in row.waitOrigin.rawValue })
     }
 
     mutating func addMembers(of letter: DeadLetter) {

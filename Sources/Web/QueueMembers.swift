@@ -25,6 +25,17 @@ struct QueueMembers {
     /// nil where the servers could not be read, or only spans name the queue.
     func workers(_ row: QueueReading) -> ServedQueues.Workers? { row.snapshot == nil ? nil : served?[row.name] }
 
+    /// How long until nothing of a queue is pending, in the words of the page and of `top`.
+    func drain(_ row: QueueReading) -> String {
+        if row.snapshot?.isPaused == true { return "paused" }
+        if row.snapshot?.size[.pending] == 0 { return "–" }
+        return switch Backlog(of: row.name, history)?.outlook {
+        case .drains(let seconds): humanSpan(seconds)
+        case .grows: "never"
+        case .steady, nil: "–"
+        }
+    }
+
     /// The queues with the worst trouble first, else in their order.
     func worstFirst(_ rows: [QueueReading]) -> [QueueReading] {
         [Severity.critical, .warning, .info].flatMap { severity in rows.filter { troubles[$0.name] == severity } }

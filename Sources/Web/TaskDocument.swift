@@ -2,7 +2,7 @@ package import Model
 import Platform
 package import Text
 
-/// The JSON of `/api/v1/tasks/{queue}/{id}`, and that of retries, for the documents that have some of them.
+/// The JSON of `/api/v1/tasks/{queue}/{id}` and `/api/v1/tasks?id=`, and that of retries, for the documents that have some of them.
 package enum TaskDocument {
     package static func json(_ task: TaskDetails) -> [UInt8] {
         var object = JSONObject()
@@ -33,6 +33,16 @@ package enum TaskDocument {
         object.add("payload_bytes", task.message.map { Int64($0.payloadBytes) })
         object.add("trace_id", task.message?.trace?.hex)
         return Array((object.text + "\n").utf8)
+    }
+
+    static func json(_ search: TaskSearch) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.object { writer in
+            writer.array("queues") { writer in for queue in search.found { writer.element(queue.printable) } }
+            writer.add("looked_at", Int64(search.lookedAt))
+            writer.add("known_queues", Int64(search.queues))
+        }
+        return writer.bytes + "\n".utf8
     }
 
     package static func object(of retry: DueRetry) -> JSONObject {

@@ -74,6 +74,29 @@ struct StatusWatchTests {
         #expect(watch.historyBytes == state.history.bytes && state.history.count == 2)
     }
 
+    @Test("Rows, troubles and the reading of Redis are of one moment; what is not is judged first")
+    func oneMoment() throws {
+        let watch = makeWatch()
+        #expect(watch.judged(.unread(nil)) == nil)
+        watch.judge(redis: .unread(nil), letters: [], spans: SpanPath())
+        #expect(watch.judged(.unread(nil)) != nil && watch.judged(.unread("refused")) == nil)
+        let (first, second) = (snapshot(["a"]), snapshot(["a", "b"]))
+        watch.record(first, waits: [:])
+        #expect(watch.judged(.read(first)) == nil)
+        // The thread of Redis has a newer snapshot that is not recorded yet.
+        let state = watch.judge(redis: .read(second), letters: [], spans: SpanPath())
+        #expect(state.redis.snapshot?.queues.count == 1 && state.rows.count == 1)
+        #expect(watch.judged(.read(second))?.rows.count == 1)
+        watch.record(second, waits: [:])
+        #expect(watch.judged(.read(second)) == nil)
+        watch.judge(redis: .read(second), letters: [], spans: SpanPath())
+        let known = try #require(watch.judged(.read(second)))
+        #expect(known.redis.snapshot?.queues.count == 2 && known.rows.count == 2)
+        #expect(watch.judged(.unread("refused")) == nil)
+        clock.advance(seconds: 5)
+        #expect(watch.judged(.read(second)) == nil)
+    }
+
     @Test("Since when the trace backend has been down")
     func backend() {
         let watch = makeWatch()

@@ -1,12 +1,14 @@
 """The status page as people see it, with the demo's queues and spans: live, sorted, filtered, by keyboard and screen reader."""
 
 import gzip
+import re
+from datetime import datetime, timezone
 
 import pytest
 import requests
 
 from support.deadline import eventually
-from support.status_page import DESKTOP, PHONE, Chromium, Demo, PrefixProxy
+from support.status_page import DESKTOP, PHONE, TABLET, WALL, Chromium, Demo, PrefixProxy
 
 PAGE_GZIPPED_BYTES_MAX = 60_000
 VIEWS = ["", "#/errors", "#/servers", "#/cron", "#/spans", "#/task"]
@@ -191,6 +193,50 @@ def test_every_view_is_accessible_and_fits(opened, viewport, scheme):
         page.wait_for("main .panel, main table")
         assert page.axe() == [], view
         assert not page.is_too_wide(), view
+
+
+@pytest.mark.parametrize("viewport", [TABLET, WALL], ids=["1024", "2560"])
+def test_every_view_fits_between_phone_and_wall(opened, viewport):
+    page = opened(viewport=viewport)
+    name = page.rows()[0]
+    for view in VIEWS + [f"#/queue/{name}"]:
+        page.page.goto(page.base + (view or "#/"))
+        page.wait_for("main .panel, main table")
+        assert not page.is_too_wide(), view
+        assert page.covered() == [], view
+    page.page.goto(page.base + "#/")
+    page.wait_for("tr.row")
+    # A table still, with every column that a sentence speaks of.
+    for column in ("queue", "states", "oldest", "p95", "in", "out", "failed", "drain"):
+        assert page.page.locator(f"tr.row .{column}").first.is_visible(), column
+
+
+def test_the_header_has_the_addresses_of_redis_and_of_the_trace_backend(opened, demo):
+    collector = demo.overview()["collector"]
+    page = opened()
+    assert page.page.locator("header .ends bdi").all_inner_texts() == [collector["redis"], collector["tempo"]]
+    assert all(page.page.locator("header .ends bdi").nth(number).is_visible() for number in range(2))
+
+
+def test_the_view_of_errors_has_every_group(opened, demo):
+    groups = eventually("errors", lambda: requests.get(demo.base + "api/v1/errors", timeout=40).json())
+    page = opened("#/errors", ready="ul.errors li")
+    eventually("it asks for all", lambda: page.requests("/api/v1/errors"))
+    eventually("all groups", lambda: page.page.locator("section[aria-label=Errors] ul.errors > li").count() >= len(groups))
+    page.page.goto(page.base + "#/")
+    page.wait_for("tr.row")
+    asked = len(page.requests("/api/v1/errors"))
+    page.page.wait_for_timeout(2500)
+    assert len(page.requests("/api/v1/errors")) <= asked + 1
+
+
+def test_spans_of_time_are_no_longer_than_the_collector_has_run(opened, demo):
+    page = opened("#/errors", ready="section[aria-label='Slowest waits']")
+    note = page.text("section[aria-label='Slowest waits'] h2 small")
+    started = demo.overview()["collector"]["started_at"]
+    seconds = (datetime.now(timezone.utc) - datetime.fromisoformat(started)).total_seconds()
+    number, unit = re.fullmatch(r"last (\d+) (s|min)", note).groups()
+    assert int(number) * (60 if unit == "min" else 1) <= min(seconds + 30, 900)
 
 
 def test_the_first_tab_stop_skips_to_the_content(opened):

@@ -76,6 +76,9 @@ def test_without_queues_and_spans_it_says_what_to_do_next(chromium, start_collec
     assert "client.Enqueue" in page.text("main")
     hint = page.text("section[aria-label='No span has arrived yet'] pre")
     assert len(hint.splitlines()) == 3 and "exportgrpc.New(" in hint and "tasktrace.Middleware()" in hint
+    # Where this collector listens, and not where one does by default.
+    assert f'exportgrpc.New(ctx, "127.0.0.1:{collector.otlp_port}")' in hint
+    assert f"127.0.0.1:{collector.otlp_port}" in page.text("section[aria-label='No span has arrived yet'] p")
     assert "Nothing needs attention" in page.text("main")
     assert page.axe() == []
     page.close()
@@ -86,6 +89,48 @@ def test_a_collector_without_redis_says_that_it_is_told_so(chromium, start_colle
     page = chromium.open(base(collector))
     page.wait_for("section[aria-label='Redis is not read']")
     assert "not read" in page.text("header .ends")
+    page.close()
+
+
+def test_a_collector_that_receives_no_spans_says_so(chromium, start_collector, redis):
+    collector = start(start_collector, redis, **{"otlp.listen": "none", "otlp.socket": "none"})
+    page = chromium.open(base(collector))
+    page.wait_for("section[aria-label='No span has arrived yet']")
+    assert "otlp.listen and otlp.socket are none" in page.text("section[aria-label='No span has arrived yet']")
+    assert page.page.locator("section[aria-label='No span has arrived yet'] pre").count() == 0
+    plain = collector.get("/").body.decode()
+    assert "otlp.listen and otlp.socket are none" in plain and "exportgrpc" not in plain
+    page.close()
+
+
+def test_before_redis_was_read_nothing_is_said_to_be_well(chromium, start_collector, redis):
+    redis.pause()
+    collector = start_collector(options={"redis.url": redis.tcp_url, "redis.timeout": "30s"}, ready_path="/-/healthy")
+    try:
+        page = chromium.open(base(collector))
+        page.wait_for(".notice.info")
+        assert "not read yet" in page.text("header .ends") and "Nothing needs attention" not in page.text("main")
+        plain = collector.get("/").body.decode()
+        assert "has not read Redis yet" in plain and "Nothing is wrong" not in plain and "No queues yet" not in plain
+        page.close()
+    finally:
+        redis.resume()
+
+
+def test_how_long_a_queue_has_been_paused_is_known_after_a_restart(chromium, start_collector, redis):
+    with redis.client() as client:
+        AsynqQueue(client, "imports").add("pending", "one")
+        client.set("asynq:{imports}:paused", str(int(time.time()) - 1805))
+    collector = start(start_collector, redis)
+    page = chromium.open(base(collector))
+    page.wait_for(".attention li")
+    assert "imports has been paused for 30 min; 1 task waits" in page.text(".attention li")
+    assert "for 30 min" in page.text(".attention .since") and "not alerting yet" not in page.text(".attention")
+    collector.stop()
+    collector.start()
+    eventually("it is back", lambda: page.text(".live").startswith("updated"))
+    eventually("the sentence", lambda: "imports has been paused for 30 min" in page.text(".attention li"))
+    page.problems = [problem for problem in page.problems if "ERR_CONNECTION" not in problem]
     page.close()
 
 

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from support import asynq_messages
 from support.asynq_messages import server_info
 from support.collector import Collector
 from support.deadline import eventually, fast_enough
@@ -37,6 +38,8 @@ def many(tmp_path_factory):
             for number in range(QUEUES):
                 pipeline.sadd("asynq:queues", f"tenant-{number:05}")
                 pipeline.zadd(f"asynq:{{tenant-{number:05}}}:scheduled", {"one": time.time() + 3600 + number})
+            message = asynq_messages.task_message("report", "needle", "tenant-04321")
+            pipeline.hset("asynq:{tenant-04321}:t:needle", mapping={"msg": message, "state": "scheduled"})
             pipeline.execute()
         collector = Collector(directory, {"redis.url": server.url, "redis.timeout": "20s"}).start()
         try:
@@ -100,6 +103,19 @@ def test_only_what_can_be_seen_is_drawn_and_all_can_be_reached(chromium, many):
     page.wait_for(".charts")
     page.page.go_back()
     eventually("the same place", lambda: abs(page.page.evaluate("scrollY") - position) < 5)
+    page.close()
+
+
+def test_a_task_is_found_among_all_queues(chromium, many):
+    page = chromium.open(base(many), "#/task")
+    page.wait_for("#task-id")
+    page.page.fill("#task-id", "needle")
+    page.page.keyboard.press("Enter")
+    page.wait_for(".found")
+    assert "scheduled" in page.text(".found") and "tenant-04321" in page.text(".found")
+    page.page.fill("#task-id", "no-such-needle")
+    page.page.keyboard.press("Enter")
+    eventually("what was looked at", lambda: "Looked into 5,000 queues. There is no such task" in page.text("main"))
     page.close()
 
 

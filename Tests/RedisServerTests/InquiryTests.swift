@@ -119,6 +119,33 @@ struct InquiryTests {
         #expect(task.leaseExpiresAt == WallTime(seconds: now + 30))
     }
 
+    @Test("A task is looked for in all queues that the filter accepts, twice a second at most")
+    func search() throws {
+        let server = try RedisTestServer()
+        let redis = try server.connect()
+        let names = (0..<2500).map { "q\($0)" }
+        _ = try redis.send("SADD", "asynq:queues", "hidden", names.joined(separator: " "))
+        for name in names { _ = try redis.send("SADD", "asynq:queues", name) }
+        for queue in ["q7", "q2499", "hidden"] {
+            _ = try redis.send("HSET", "asynq:{\(queue)}:t:i", "msg", "x", "state", "pending")
+        }
+        let monitor = try Self.monitor(server, exclude: "^hidden| ")
+        defer { Self.stop(monitor) }
+        func search(_ id: String) throws -> TaskSearch {
+            let reply = Reply<TaskSearch>()
+            monitor.searchTask(id: Array(id.utf8)) { reply.take($0) }
+            return try reply.wait()
+        }
+        let found = try search("i")
+        #expect(Set(found.found.map(\.text)) == ["q7", "q2499"] && found.lookedAt == 2500 && found.queues == 2500)
+        // A second of its own, so that the two are the allowance of one.
+        try #require(eventually { Clock.system.monotonic().nanoseconds % 1_000_000_000 < 200_000_000 })
+        let replies = (0..<3).map { _ in Reply<TaskSearch>() }
+        for reply in replies { monitor.searchTask(id: Array("j".utf8)) { reply.take($0) } }
+        #expect(try replies[1].wait().found == [])
+        #expect(throws: RedisError.self) { try replies[2].wait() }
+    }
+
     @Test("What Redis refuses is the reason; after the end each question is refused")
     func refused() throws {
         let server = try RedisTestServer()

@@ -20,6 +20,12 @@ struct DetailRoutesTests {
         func findTask(_ task: TaskName, whenDone: @escaping @Sendable (TaskReply) -> Void) {
             whenDone(self.task ?? .found(TaskDetails(task: task, state: ForeignText("pending"))))
         }
+        func searchTask(id: [UInt8], whenDone: @escaping @Sendable (TaskReply) -> Void) {
+            var search = TaskSearch(queues: 9)
+            search.lookedAt = 7
+            search.found = [QueueName("a/b"), QueueName(id)]
+            whenDone(task ?? .searched(search))
+        }
         func readRetries(ofQueue name: [UInt8], whenDone: @escaping @Sendable () -> Void) { whenDone() }
         func trace(_ id: TraceID) -> TraceReply {
             id == TraceID(high: 0, low: 0xAB) ? .document(Array("spans".utf8)) : .absent("none of \(id.hex)")
@@ -111,6 +117,21 @@ struct DetailRoutesTests {
         let (status, body) = try answer("/api/v1/tasks/" + path)
         #expect(
             status == 200 && body.hasPrefix("{\"queue\":\"\(queue)\",\"id\":\"\(id)\",\"state\":\"pending\","))
+    }
+
+    @Test(
+        "A task is looked for by its id alone; the answer has the queues, and how many were looked at",
+        arguments: [
+            ("id=i", 200, "{\"queues\":[\"a/b\",\"i\"],\"looked_at\":7,\"known_queues\":9}\n"),
+            ("x=1&id=a%2Fb%22", 200, "{\"queues\":[\"a/b\",\"a/b\\\"\"],\"looked_at\":7,\"known_queues\":9}\n"),
+            ("id=", 400, "{\"error\":\"which task: /api/v1/tasks?id={id}\"}\n"),
+            ("", 400, "{\"error\":\"which task: /api/v1/tasks?id={id}\"}\n"),
+        ])
+    func search(query: String, status: Int, body: String) throws {
+        let found = try answer("/api/v1/tasks?" + query)
+        #expect(found.0 == status && found.1 == body)
+        #expect(try answer("/api/v1/tasks?id=i", FakeState(task: .busy)).0 == 429)
+        #expect(try answer("/api/v1/tasks?id=i", FakeState(task: .unavailable("x"))).0 == 503)
     }
 
     @Test("A task has every field; what is not known is null")

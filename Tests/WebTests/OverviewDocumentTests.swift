@@ -58,6 +58,7 @@ struct OverviewDocumentTests {
         #expect(
             queue["consumers"] as? Int == 1 && queue["concurrency"] as? Int == 10 && queue["busy_workers"] as? Int == 4)
         #expect(queue["trouble"] is NSNull && queue["wait_p95_seconds"] as? Double == 0.25)
+        #expect(queue["wait_origin"] as? String == "spans")
         let totals = try #require(found["totals"] as? [String: Any])
         #expect(totals["pending"] as? Int == 300 && totals["completed_per_second"] as? Double == 2)
         #expect(found["looked_at"] as? String == "1 queue, 1 server and Redis")

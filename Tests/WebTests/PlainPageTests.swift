@@ -165,6 +165,85 @@ struct PlainPageTests {
         #expect(page.contains("No queues yet in redis-sentinel://a:1/5?master=&lt;m&gt;."))
     }
 
+    @Test("Where there are no queues and no spans, the page has the lines that help")
+    func hints() {
+        var content = OverviewContent.sample
+        content.collector.redis = "redis://10.0.0.7:6380/3"
+        content.collector.receivesAt = ["[::]:4317", "unix:///run/<otlp>.sock"]
+        content.spans = SpanTotals(accepted: 0, duplicates: 0, refused: [:], spooled: nil)
+        var page = PlainPage(content).html
+        #expect(page.contains("asynq.RedisClientOpt{Addr: &quot;10.0.0.7:6380&quot;, DB: 3})"))
+        #expect(page.contains("Spans are received at [::]:4317, unix:///run/&lt;otlp&gt;.sock."))
+        #expect(page.contains("exportgrpc.New(ctx, &quot;[::1]:4317&quot;)"))
+        content.collector.receivesAt = []
+        page = PlainPage(content).html
+        #expect(page.contains("otlp.listen and otlp.socket are none") && !page.contains("exportgrpc"))
+        content.spans?.accepted = 1
+        #expect(!PlainPage(content).html.contains("No span has arrived"))
+    }
+
+    @Test(
+        "The lines have the addresses at hand",
+        arguments: [
+            (nil, ["127.0.0.1:4317"], "Addr: \"127.0.0.1:6379\"", "127.0.0.1:4317"),
+            ("redis://r:6379/0", [":4317"], "Addr: \"r:6379\"", "127.0.0.1:4317"),
+            ("rediss://r/1", ["0.0.0.0:1", "[::]:1"], "Addr: \"r:6379\", DB: 1", "127.0.0.1:1"),
+            ("redis://[::1]/", ["[fd00::1]:4317"], "Addr: \"[::1]:6379\"", "[fd00::1]:4317"),
+            ("unix:///r.sock?db=2", ["unix:///s.sock"], "Network: \"unix\", Addr: \"/r.sock\", DB: 2", "/s.sock"),
+            ("redis-cluster://a:1,b:2", ["unix:@s"], "Addr: \"127.0.0.1:6379\"", "unix-abstract:s"),
+            ("redis://r:6379/0", ["unix:///s.sock", "127.0.0.1:4317"], "Addr: \"r:6379\"", "127.0.0.1:4317"),
+        ] as [(String?, [String], String, String)])
+    func lines(redis: String?, addresses: [String], options: String, target: String) {
+        var collector = OverviewContent.sample.collector
+        (collector.redis, collector.receivesAt) = (redis, addresses)
+        let hints = Hints(collector)
+        #expect(hints.firstTask.contains("RedisClientOpt{\(options)})"))
+        #expect(hints.worker?.contains("exportgrpc.New(ctx, \"\(target)\")") == true)
+    }
+
+    @Test("Errors and running tasks stand on the page, the longest running first")
+    func details() {
+        var content = OverviewContent.sample
+        var group = ErrorGroup(
+            queue: QueueName("q"), taskType: TaskType("mail"), error: ForeignText("smtp <n>"),
+            example: ErrorGroup.Example(
+                error: ForeignText("smtp 1"), taskID: ForeignText("i"), trace: nil, span: nil, at: Self.now.wall),
+            seenAt: Self.now.wall)
+        (group.attempts, group.deadLetters) = (1234, 2)
+        content.errors = [group]
+        func task(_ id: String, _ seconds: Int64) -> RunningTask {
+            RunningTask(
+                queue: QueueName("q"), id: ForeignText(id), type: TaskType("mail"),
+                startedAt: Self.now.wall.advanced(by: .seconds(-seconds)), deadlineAt: nil)
+        }
+        var snapshot = RedisSnapshot(queues: [], takenAt: Self.now.wall, partialErrors: [])
+        var server = ServerSnapshot(
+            host: ForeignText("h"), pid: 7, id: ForeignText("s"), concurrency: 10, queues: [QueueName("q")],
+            status: ForeignText("active"), busyWorkers: 2)
+        server.running = [task("young", 5), task("old", 90)]
+        snapshot.servers = [server]
+        content.lastKnown = snapshot
+        let page = PlainPage(content).html
+        #expect(page.contains("<bdi>smtp &lt;n&gt;</bdi></td><td class=\"n\">1,234</td><td class=\"n\">2</td>"))
+        #expect(page.contains("<bdi>old</bdi></td><td class=\"n\">90 s</td><td><bdi>h</bdi>, process 7</td>"))
+        let places = ["<bdi>old</bdi>", "<bdi>young</bdi>"].map { page.firstRange(of: $0)?.lowerBound }
+        #expect(places.allSatisfy { $0 != nil } && places[0] ?? page.endIndex < places[1] ?? page.startIndex)
+    }
+
+    @Test("Waits that were sampled in Redis have a mark, and a paused or empty queue drains in no time that is known")
+    func marks() {
+        func row(_ name: String, _ origin: WaitOrigin, pending: Int64, isPaused: Bool = false) -> QueueReading {
+            var queue = QueueSnapshot(name: QueueName(name))
+            queue.size = [.pending: pending]
+            queue.isPaused = isPaused
+            return QueueReading(name: queue.name, snapshot: queue, wait: [0.1, 0.2, 0.3], waitOrigin: origin)
+        }
+        let sampled = page(.off, [row("a", .redis, pending: 0)])
+        #expect(sampled.contains("<td class=\"n\">≈ 200 ms</td>") && sampled.contains("≈ sampled in Redis"))
+        let spans = page(.off, [row("a", .spans, pending: 1, isPaused: true)])
+        #expect(!spans.contains("≈") && spans.contains("<td class=\"n\">paused</td>"))
+    }
+
     @Test("The page says what was received and what became of it, and its version")
     func spanTable() {
         let page = page()
@@ -197,7 +276,11 @@ struct PlainPageTests {
 
     @Test("Why Redis can't be read stands on the page; where it is off, nothing does")
     func redisReading() {
-        #expect(page(.unread(nil)).contains("Redis can't be read: not scraped yet"))
+        let unread = page(.unread(nil))
+        #expect(unread.contains("This collector has not read Redis yet: the first scrape takes place within 5 s."))
+        #expect(
+            !unread.contains("can't be read") && !unread.contains("No queues yet")
+                && !unread.contains("Nothing is wrong"))
         #expect(page(.unread("NOAUTH")).contains("Redis can't be read: NOAUTH"))
         let snapshot = RedisSnapshot(queues: [], takenAt: WallTime(seconds: 0), partialErrors: [])
         for redis in [.off, .read(snapshot)] as [RedisReading] {
@@ -230,5 +313,10 @@ struct PlainPageTests {
         #expect(rows.map(\.name.text) == ["a", "b", "c"])
         #expect(rows.map { $0.snapshot != nil } == [false, true, true])
         #expect(rows.map { $0.wait?[0] } == [1, 4, nil])
+        // Samples of Redis make no queue: it may be gone.
+        let sampled = MeasuredWaits(quantiles: [7, 8, 9], origin: .redis)
+        let others = QueueReading.all(snapshot, waits: [QueueName("a"): sampled, QueueName("c"): sampled])
+        #expect(others.map(\.name.text) == ["b", "c"] && others.map(\.wait) == [nil, [7, 8, 9]])
+        #expect(others[1].waitOrigin == .redis)
     }
 }

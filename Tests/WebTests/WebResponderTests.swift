@@ -40,6 +40,7 @@ private struct FakeState: WebState {
     func errorGroups() -> [ErrorGroup] { [] }
     func trace(_ id: TraceID) -> TraceReply { .absent("no spans") }
     func findTask(_ task: TaskName, whenDone: @escaping @Sendable (TaskReply) -> Void) { whenDone(.absent) }
+    func searchTask(id: [UInt8], whenDone: @escaping @Sendable (TaskReply) -> Void) { whenDone(.busy) }
     func readRetries(ofQueue name: [UInt8], whenDone: @escaping @Sendable () -> Void) { whenDone() }
 }
 
@@ -97,7 +98,7 @@ struct WebResponderTests {
             #expect(
                 text(response) == """
                     no such page; there are /, /trace/{id}, /assets/{hash}/{name}, /runbook, /api/v1/overview, /api/v1/queues/{queue}, /api/v1/queues, \
-                    /api/v1/dead-letters, /api/v1/scale/{queue}, /api/v1/errors, /api/v1/traces/{trace_id}, \
+                    /api/v1/dead-letters, /api/v1/scale/{queue}, /api/v1/errors, /api/v1/traces/{trace_id}, /api/v1/tasks, \
                     /api/v1/tasks/{queue}/{id}, /metrics, /-/healthy, /healthz, /-/ready, /readyz
 
                     """)

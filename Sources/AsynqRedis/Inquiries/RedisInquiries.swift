@@ -5,11 +5,17 @@ import Synchronization
 enum RedisInquiry: Sendable {
     case task(TaskName, @Sendable (InquiryAnswer<TaskDetails?>) -> Void)
     case dueRetries(QueueName, @Sendable (InquiryAnswer<[DueRetry]>) -> Void)
+    /// In which queues there is a task of this id.
+    case search(id: [UInt8], @Sendable (InquiryAnswer<TaskSearch>) -> Void)
+
+    /// How many questions of its kind a second would hold.
+    fileprivate var cost: Int { if case .search = self { RedisInquiries.maxPerSecond / 2 } else { 1 } }
 
     func refuse(_ refusal: InquiryRefusal) {
         switch self {
         case .task(_, let whenDone): whenDone(.refused(refusal))
         case .dueRetries(_, let whenDone): whenDone(.refused(refusal))
+        case .search(_, let whenDone): whenDone(.refused(refusal))
         }
     }
 }
@@ -49,8 +55,8 @@ struct RedisInquiries {
             self.second = second
             countInSecond = 0
         }
-        if waiting.count >= Self.maxWaiting || countInSecond >= Self.maxPerSecond { return .busy }
-        countInSecond += 1
+        if waiting.count >= Self.maxWaiting || countInSecond + inquiry.cost > Self.maxPerSecond { return .busy }
+        countInSecond += inquiry.cost
         waiting.append(inquiry)
         return nil
     }

@@ -44,6 +44,10 @@ const traceID = location.pathname.startsWith(`${ROOT.pathname}trace/`)
 
 const feed = new Feed(() => (history.since == null ? 'api/v1/overview' : `api/v1/overview?since=${history.since}`),
   takeOverview, redraw);
+/** The groups of errors, all of them, while they are looked at. */
+let errors = null;
+const errorFeed = new Feed(() => (traceID == null && current.view === 'errors' ? 'api/v1/errors' : null), (groups) => { errors = groups; },
+  redraw);
 const detail = new Feed(() => opened?.address ?? null, (document) => opened?.view.take(document), redraw);
 
 function takeOverview(document) {
@@ -82,6 +86,7 @@ function follow() {
     opened = name == null ? null : { name, view: new QueueView(name), address: `api/v1/queues/${encodeURIComponent(name)}` };
     detail.restart();
   }
+  if (view === 'errors') errorFeed.again(0);
   redraw();
 }
 
@@ -137,12 +142,12 @@ function main(view, names) {
       home: ROOT.pathname });
   } else if (!overview) content = feed.failure ? null : h('p', { key: 'loading', class: 'empty' }, 'Loading…');
   else if (view === 'queue') content = opened?.view.view({ ...state, isMissing: detail.isMissing, home: home() });
-  else if (view === 'errors') content = errorsView(state);
+  else if (view === 'errors') content = errorsView(state, errors);
   else if (view === 'servers') content = serversView(state);
   else if (view === 'cron') content = cronView(state);
   else if (view === 'spans') content = pipelineView(state);
   else if (view === 'task') {
-    task.follow(names[0], names[1], overview.queues);
+    task.follow(names[0], names[1]);
     content = task.view(state);
   } else content = overviewView({ attention, queues, state });
   return h('main', { key: 'main', id: 'main', tabindex: -1, class: isLost() ? 'lost' : '' },
@@ -182,8 +187,8 @@ function liveness() {
 }
 
 function end(name, state, severity, address) {
-  return h('span', { class: 'end', title: address }, h('i', { class: `dot ${severity}` }), name,
-    h('span', { class: 'muted' }, state));
+  return h('span', { class: 'end' }, h('i', { class: `dot ${severity}` }), name, h('span', { class: 'muted' }, state),
+    address && h('bdi', { class: 'cut code' }, shown(address)));
 }
 
 function redisEnd() {
@@ -208,7 +213,7 @@ function troubleCount() {
 
 function badge(name) {
   if (!overview) return null;
-  const number = name === '' ? troubleCount() : name === 'errors' ? overview.errors.length : 0;
+  const number = name === '' ? troubleCount() : name === 'errors' ? overview.errors_total ?? overview.errors.length : 0;
   return number > 0 && h('span', { class: `badge ${name === '' ? overview.attention[0].severity : ''}` }, number,
     hidden(name === '' ? ' need attention' : ' groups'));
 }

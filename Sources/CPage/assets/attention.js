@@ -50,7 +50,7 @@ function line(item, links, now, isOfQueue = false) {
     class: `${item.severity} ${item.firing === false ? 'early' : ''}` },
     icon(item.severity), h('span', { class: 'sentence' }, hidden(`${item.severity}: `), sentence(item, isOfQueue)),
     h('span', { class: 'links' },
-      item.firing === false && h('span', { class: 'badge' }, 'not alerting yet'),
+      item.firing === false && item.alert && h('span', { class: 'badge' }, 'not alerting yet'),
       seconds != null && h('span', { class: 'since' }, moment(item.since, `for ${age(seconds)}`)),
       runbook && outside(runbook, 'Runbook', hidden(` for ${item.alert ?? item.subject}`))));
 }

@@ -64,7 +64,7 @@ export class Chart {
     const index = this.index;
     patch(this.element, [
       h('figcaption', null, h('span', { class: 'title' }, this.title, h('small', null, this.unit)), this.legend()),
-      h('div', { class: 'plot', role: 'slider', tabindex: 0, 'aria-label': `${this.title}: a moment in the last hour`,
+      h('div', { class: 'plot', role: 'slider', tabindex: 0, 'aria-label': `${this.title}: a moment of what is drawn`,
         'aria-valuemin': 0, 'aria-valuemax': Math.max(0, points - 1), 'aria-valuenow': index ?? Math.max(0, points - 1),
           'aria-valuetext': this.spoken(index ?? points - 1),
         onpointermove: (event) => this.point(event), onpointerleave: () => this.move(null), onblur: () => this.move(null),

@@ -1,8 +1,12 @@
 // Failures: grouped errors, dead letters, slowest waits.
 
 import { h } from './dom.js';
-import { count, duration, plural } from './format.js';
-import { foreign, hidden, panel, queueLink, table, taskCell, taskLink, traceLink, when } from './parts.js';
+import { count, duration, lately, plural } from './format.js';
+import { foreign, hidden, panel, queueLink, table, taskCell, taskLink, traceLink, web, when } from './parts.js';
+
+/** How far back slow waits go, in seconds. */
+export const WAITS = 900;
+const MOST_ERRORS = 500;
 
 /** What the collector writes where there is no text of an error. */
 const WITHOUT_TEXT = new Map([['_other', 'other errors'], ['_unknown', 'without a message']]);
@@ -38,21 +42,31 @@ export function letterTable(letters, links, now, withQueue = true) {
   ], letters, (row) => `${row.queue} ${row.id} ${row.archived_at}`, 'No dead letter has been seen.');
 }
 
-export function waitTable(waits, links, now, withQueue = true) {
+export function waitTable(waits, document, now, withQueue = true) {
   return table('Slowest waits', [
     { title: 'Wait', kind: 'n', cell: (row) => h('b', null, duration(row.seconds)) },
     { title: 'Task', kind: 'wide', cell: (row) => taskCell(row.queue, row.type, null, withQueue) },
     { title: 'Seen', kind: 'n', cell: (row) => when(row.observed_at, now) },
-    { title: 'Trace', cell: (row) => traceLink(row.trace_id, links) },
+    { title: 'Trace', cell: (row) => traceLink(row.trace_id, document.links) },
   ], waits, (row) => `${row.queue} ${row.span_id} ${row.observed_at} ${row.seconds}`,
-    'No wait was measured in the last 15 minutes.');
+    `No wait was measured in the ${lately(WAITS, document, now)}.`);
 }
 
-export function errorsView({ document, now }) {
+/** `all`: the groups of /api/v1/errors; null before they have come, for which the first ones of the overview stand. */
+export function errorsView({ document, now }, all) {
   const links = document.links;
+  const errors = all ?? document.errors;
+  const total = all?.length ?? document.errors_total ?? errors.length;
+  const shown = errors.slice(0, MOST_ERRORS);
   return h('div', { key: 'errors', class: 'stack' },
-    panel('Errors', { note: `${plural(document.errors.length, 'group')}; numbers and ids are left out` },
-      errorList(document.errors, links, now, 'No error is known of the last hour. Errors come from spans and dead letters.')),
+    panel('Errors', { note: `${plural(total, 'group')} of the ${lately(3600, document, now)}; numbers and ids are left out` },
+      errorList(shown, links, now, noErrors(document, now)),
+      total > shown.length && h('p', { class: 'muted' }, `${plural(total - shown.length, 'more group')} not drawn: `,
+        h('a', { href: web('api/v1/errors') }, '/api/v1/errors'))),
     panel('Dead letters', { note: 'newest first' }, letterTable(document.dead_letters, links, now)),
-    panel('Slowest waits', { note: 'last 15 minutes' }, waitTable(document.slowest_waits, links, now)));
+    panel('Slowest waits', { note: lately(WAITS, document, now) }, waitTable(document.slowest_waits, document, now)));
+}
+
+export function noErrors(document, now) {
+  return `No error is known of the ${lately(3600, document, now)}. Errors come from spans and dead letters.`;
 }

@@ -38,6 +38,11 @@ export function age(seconds) {
   return seconds != null && seconds < 59.5 ? `${Math.round(seconds)} s` : duration(seconds);
 }
 
+/** The last so many seconds, or fewer where the collector has not run so long: `last 15 min`. */
+export function lately(seconds, document, now) {
+  return `last ${age(Math.min(seconds, Math.max(1, Math.round((now - Date.parse(document.collector.started_at)) / 1000))))}`;
+}
+
 export function bytes(number) {
   if (number == null) return UNKNOWN;
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];

@@ -25,6 +25,11 @@ export class History {
     return this.start == null ? 0 : Math.round((this.end - this.start) / this.step);
   }
 
+  /** How much of the past it has. */
+  get seconds() {
+    return this.points * (this.step ?? 0);
+  }
+
   /** Takes what a document brings. Points that it has again are its own; points without a value are unknown. */
   merge({ start, step, points }, queues) {
     if (this.step !== step) this.clear();

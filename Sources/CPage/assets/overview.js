@@ -1,8 +1,8 @@
 // The first view: what is wrong, totals, queues.
 
 import { h } from './dom.js';
-import { age, clock, count, duration, plural, rate, UNKNOWN } from './format.js';
-import { errorList, waitTable } from './errors.js';
+import { age, clock, count, duration, lately, plural, rate, UNKNOWN } from './format.js';
+import { errorList, WAITS, waitTable } from './errors.js';
 import { elapsed, icon, link, panel, STATES } from './parts.js';
 import { instructions } from './pipeline.js';
 
@@ -18,12 +18,12 @@ export function overviewView({ attention, queues, state }) {
     redis !== 'off' && !(isEmpty && redis === 'unread') && totals(document),
     isEmpty ? noQueues(document) : h('section', { key: 'queues', id: 'queues',
       class: `block ${redis === 'stale' ? 'stale' : ''}`, 'aria-label': 'Queues', tabindex: -1 }, queues.view(state)),
-    document.spans?.received === 0 && instructions(),
+    document.spans?.received === 0 && instructions(document),
     !isEmpty && document.queues.length <= FEW_QUEUES && h('div', { key: 'lists', class: 'columns' },
       document.errors.length > 0 && panel('Errors', { note: link('#/errors', 'all') },
         errorList(document.errors.slice(0, 4), document.links, now, '')),
-      document.slowest_waits.length > 0 && panel('Slowest waits', { note: 'last 15 minutes' },
-        waitTable(document.slowest_waits.slice(0, 6), document.links, now))));
+      document.slowest_waits.length > 0 && panel('Slowest waits', { note: lately(WAITS, document, now) },
+        waitTable(document.slowest_waits.slice(0, 6), document, now))));
 }
 
 /** What the last scrape says of Redis, where it does not say all is well. */
@@ -76,18 +76,5 @@ function noQueues(document) {
     h('p', null, h('bdi', { class: 'code' }, collector.redis ?? ''),
       ' answers and has no Asynq queue. Is it the Redis, and the database, that your workers use? '
       + 'If so, a first task makes the first queue:'),
-    h('pre', { tabindex: 0 }, h('code', null, firstTask(collector.redis))));
-}
-
-function firstTask(address) {
-  let option = 'Addr: "127.0.0.1:6379"';
-  try {
-    const url = new URL(address.replace(/^rediss?:/, 'http:'));
-    option = `Addr: ${JSON.stringify(url.port ? url.host : `${url.host}:6379`)}`;
-    const database = Number(url.pathname.slice(1));
-    if (database > 0) option += `, DB: ${database}`;
-  } catch {
-    // A socket, or an address of another form: the usual one stands.
-  }
-  return `client := asynq.NewClient(asynq.RedisClientOpt{${option}})\nclient.Enqueue(asynq.NewTask("hello", nil))`;
+    document.hints && h('pre', { tabindex: 0 }, h('code', null, document.hints.first_task)));
 }

@@ -150,7 +150,16 @@ export function taskCell(queue, type, id, withQueue = true) {
     id && h('div', { class: 'sub' }, taskLink(queue, id))];
 }
 
+/** How long until nothing is pending, in the words of `top`. */
 export function drain(queue) {
-  if (queue.drains === 'no') return h('span', { class: 'text-warning' }, 'never');
-  return queue.drain_seconds == null ? UNKNOWN : queue.drain_seconds === 0 ? 'now' : duration(queue.drain_seconds);
+  if (queue.paused) return h('span', { class: 'text-warning' }, 'paused');
+  if (queue.pending === 0) return UNKNOWN;
+  return queue.drains === 'no' ? h('span', { class: 'text-warning' }, 'never') : duration(queue.drain_seconds);
+}
+
+/** A quantile of a queue's wait, with a mark where it was sampled. */
+export function wait(queue, seconds) {
+  if (queue.wait_origin !== 'redis' || seconds == null) return duration(seconds);
+  return h('span', { title: 'Sampled in Redis, since no span tells of this queue: short waits are mostly missing' },
+    h('span', { class: 'mark', 'aria-hidden': 'true' }, '≈'), hidden('sampled in Redis: '), duration(seconds));
 }

@@ -7,7 +7,7 @@ import { fact, meter, panel, table, when } from './parts.js';
 export function pipelineView({ document, now }) {
   const { spans, forwarder, spool, collector } = document;
   return h('div', { key: 'pipeline', class: 'stack' },
-    spans?.received === 0 && instructions(),
+    spans?.received === 0 && instructions(document),
     panel('Spans', { note: 'since the collector started' },
       spans ? flow(spans, spool) : h('p', { class: 'text-critical' }, 'The disk of the spool does not answer.')),
     h('div', { key: 'columns', class: 'columns' },
@@ -49,15 +49,15 @@ function memory(parts) {
   ], parts, (row) => row.part, 'Nothing is known yet.');
 }
 
-/** Three lines that a worker needs. */
-export function instructions() {
+/** Three lines that a worker needs, with an address at which this collector listens. */
+export function instructions({ collector, hints }) {
+  const addresses = collector.receives_at ?? [];
+  const listed = addresses.flatMap((address, place) => [place > 0 && ', ', h('bdi', { class: 'code' }, address)]);
   return panel('No span has arrived yet', { className: 'hint' },
-    h('p', null,
-      'Queues and waits come from Redis alone so far. For the wait of every task, failures by type, and traces, let a Go worker '
-      + 'send its spans:'),
-    h('pre', { tabindex: 0 }, h('code', null, [
-      'exporter, err := exportgrpc.New(ctx, "127.0.0.1:4317")',
-      'stop := tasktrace.Start(exporter)',
-      'mux.Use(tasktrace.Middleware()) // docs/INSTRUMENTING.md',
-    ].join('\n'))));
+    addresses.length === 0 ? h('p', null, 'Queues and waits come from Redis alone: this collector receives no spans, since '
+      + 'otlp.listen and otlp.socket are none.') : [
+      h('p', null, 'Queues and waits come from Redis alone so far. For the wait of every task, failures by type, and traces, let '
+        + 'a Go worker send its spans. They are received at ', listed, '.'),
+      hints?.worker && h('pre', { tabindex: 0 }, h('code', null, hints.worker)),
+    ]);
 }

@@ -3,9 +3,9 @@
 import { h } from './dom.js';
 import { attentionOf } from './attention.js';
 import { Chart } from './chart.js';
-import { age, bytes, count, duration, plural, rate, UNKNOWN } from './format.js';
-import { errorList, letterTable, waitTable } from './errors.js';
-import { bar, drain, fact, foreign, moment, outside, panel, stateNumbers, table, taskCell, traceLink, web } from './parts.js';
+import { age, bytes, count, duration, lately, plural, rate, UNKNOWN } from './format.js';
+import { errorList, letterTable, noErrors, WAITS, waitTable } from './errors.js';
+import { bar, drain, fact, foreign, moment, outside, panel, stateNumbers, table, taskCell, traceLink, wait, web } from './parts.js';
 
 const tasks = (value) => count(Math.round(value * 10) / 10);
 const perSecond = (value) => (value === 0 ? '0' : value < 10 ? String(Number(value.toPrecision(2))) : count(Math.round(value)));
@@ -70,10 +70,9 @@ export class QueueView {
     const links = overview.links;
     return h('div', { key: 'lists', class: 'columns' },
       h('div', { class: 'stack' },
-        panel('Errors', { note: 'grouped' }, errorList(document.errors, links, now,
-          'No error is known of the last hour. Errors come from spans and dead letters.', false)),
+        panel('Errors', { note: 'grouped' }, errorList(document.errors, links, now, noErrors(overview, now), false)),
         panel('Dead letters', { note: 'newest first' }, letterTable(document.dead_letters, links, now, false)),
-        panel('Slowest waits', { note: 'last 15 minutes' }, waitTable(document.slowest_waits, links, now, false))),
+        panel('Slowest waits', { note: lately(WAITS, overview, now) }, waitTable(document.slowest_waits, overview, now, false))),
       h('div', { class: 'stack' },
         panel('Task types', null, typeTable(document.task_types)),
         panel('Retries due next', null, this.retryTable(document.retries_due, links, now)),
@@ -119,8 +118,8 @@ export function due(time, now) {
 function facts(queue) {
   return h('dl', { class: 'facts' },
     fact('Oldest pending', duration(queue.oldest_wait_seconds)),
-    fact('Wait p50 / p95 / p99', [queue.wait_p50_seconds, queue.wait_p95_seconds,
-      queue.wait_p99_seconds].map(duration).join(' / ')),
+    fact('Wait p50 / p95 / p99', [wait(queue, queue.wait_p50_seconds), ' / ', duration(queue.wait_p95_seconds), ' / ',
+      duration(queue.wait_p99_seconds)]),
     fact('Arrivals', `${rate(queue.enqueued_per_second)}/s`),
     fact('Completions', `${rate(queue.completed_per_second)}/s`),
     fact('Failed attempts', `${rate(queue.failed_per_second)}/s`),

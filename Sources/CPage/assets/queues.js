@@ -1,8 +1,8 @@
 // The queues: as many rows as can be seen, however many there are.
 
 import { h } from './dom.js';
-import { count, duration, plural, rate, shown, UNKNOWN } from './format.js';
-import { bar, drain, hidden, icon, queueLink, RANKS, stateNumbers, STATES } from './parts.js';
+import { age, count, duration, plural, rate, shown, UNKNOWN } from './format.js';
+import { bar, drain, hidden, icon, queueLink, RANKS, stateNumbers, STATES, wait } from './parts.js';
 import { sparkline } from './sparkline.js';
 
 const value = (name) => (queue) => queue[name];
@@ -39,7 +39,7 @@ const COLUMNS = [
   { id: 'failed', title: 'Failed/s', order: 'failed', help: 'Failed attempts per second' },
   { id: 'drain', title: 'Drains in', order: 'drain', help: 'Time until nothing is pending, at the present rates' },
   { id: 'workers', title: 'Busy', order: 'workers', help: 'Busy workers of those that serve the queue' },
-  { id: 'spark', title: 'Pending, 1 h' },
+  { id: 'spark', title: 'Pending' },
 ];
 
 /** Adds what sorting and filtering want, once for each document. */
@@ -136,16 +136,17 @@ export class QueueTable {
     const [name, down] = direction(settings.sort);
     return h('table', { key: 'queues', class: 'queues', 'aria-label': 'Queues', 'aria-rowcount': rows.length + 1,
       made: (node) => { this.node = node; } },
-      h('thead', null, h('tr', { 'aria-rowindex': 1 }, COLUMNS.map((column) => this.heading(column, name, down)))),
+      h('thead', null, h('tr', { 'aria-rowindex': 1 }, COLUMNS.map((column) => this.heading(column, name, down, history)))),
       h('tbody', null, this.visible(rows, history)));
   }
 
-  heading({ id, title, order, help }, name, down) {
+  heading({ id, title, order, help }, name, down, history) {
+    if (id === 'spark') return h('th', { key: id, class: id, scope: 'col' }, `${title}, ${age(history.seconds)}`);
     const isSorted = order === name;
     return h('th', { key: id, class: id, scope: 'col', title: help,
       'aria-sort': isSorted ? (down ? 'descending' : 'ascending') : null },
-      order ? h('button', { type: 'button', onclick: () => this.sortBy(order, isSorted ? !down : ORDERS[order].down) },
-        title, h('span', { class: 'arrow', 'aria-hidden': 'true' }, isSorted ? (down ? '↓' : '↑') : '')) : title);
+      h('button', { type: 'button', onclick: () => this.sortBy(order, isSorted ? !down : ORDERS[order].down) },
+        title, h('span', { class: 'arrow', 'aria-hidden': 'true' }, isSorted ? (down ? '↓' : '↑') : '')));
   }
 
   /** The rows that can be seen, the one that has the focus, and room for the others. */
@@ -192,9 +193,9 @@ function row(queue, index, history) {
       h('div', { class: `second cut ${queue.trouble ? `text-${queue.trouble}` : 'muted'}` }, second(queue))),
     h('td', { class: 'states', 'data-label': 'Tasks' }, bar(queue), h('div', { class: 'counts cut' }, stateNumbers(queue))),
     cell('oldest', 'Oldest', queue.pending === 0 ? UNKNOWN : duration(queue.oldest_wait_seconds)),
-    cell('p50', 'Wait p50', duration(queue.wait_p50_seconds)),
-    cell('p95', 'Wait p95', duration(queue.wait_p95_seconds)),
-    cell('p99', 'Wait p99', duration(queue.wait_p99_seconds)),
+    cell('p50', 'Wait p50', wait(queue, queue.wait_p50_seconds)),
+    cell('p95', 'Wait p95', wait(queue, queue.wait_p95_seconds)),
+    cell('p99', 'Wait p99', wait(queue, queue.wait_p99_seconds)),
     cell('in', 'In/s', rate(queue.enqueued_per_second)),
     cell('out', 'Done/s', rate(queue.completed_per_second)),
     h('td', { class: `failed ${queue.failed_per_second >= 0.05 ? 'text-failed' : ''}`, 'data-label': 'Failed/s' },

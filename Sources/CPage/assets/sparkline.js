@@ -46,5 +46,5 @@ function draw(values) {
   });
   if (begun != null) area += `L${x(begun)} ${HEIGHT}Z`;
   return { line, area,
-    label: `Pending tasks in the last hour: now ${count(known.at(-1))}, at most ${count(Math.max(...known))}` };
+    label: `Pending tasks: now ${count(known.at(-1))}, at most ${count(Math.max(...known))}` };
 }

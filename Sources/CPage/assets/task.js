@@ -1,13 +1,16 @@
 // Where one task is.
 
 import { h } from './dom.js';
-import { bytes, count } from './format.js';
+import { bytes, count, plural, shown } from './format.js';
 import { ROOT } from './feed.js';
-import { fact, foreign, hidden, moment, panel, queueLink, traceLink, when } from './parts.js';
+import { fact, foreign, hidden, link, moment, panel, queueLink, traceLink, when } from './parts.js';
 import { due } from './queue.js';
 
-/** Without a queue's name, so many queues are asked. */
-const MOST_QUEUES = 50;
+/** Queues besides the first one that are named. */
+const MOST_OTHERS = 20;
+
+/** The collector takes a few questions a second. */
+const MOST_TRIES = 5;
 
 export class TaskView {
   constructor(redraw) {
@@ -16,25 +19,26 @@ export class TaskView {
   }
 
   /** Looks for what the address says, once. */
-  follow(queue, id, queues) {
+  follow(queue, id) {
     const wanted = JSON.stringify([queue, id]);
     if (this.wanted === wanted) return;
     this.wanted = wanted;
     Object.assign(this, { queue: queue ?? '', id: id ?? '', answer: null });
-    if (id) this.find(queues);
+    if (id) this.find();
   }
 
-  async find(queues) {
+  /** Without a queue, the collector looks into all that it knows. */
+  async find() {
     const { queue, id, wanted } = this;
-    const candidates = queue ? [queue] : queues.map((one) => one.queue).slice(0, MOST_QUEUES);
     this.answer = { isSought: true };
-    for (const candidate of candidates) {
-      const answer = await ask(candidate, id);
-      if (this.wanted !== wanted) return;
-      this.answer = answer;
-      if (answer.task || answer.failure) break;
+    const search = queue ? { queues: [queue] } : await ask(`api/v1/tasks?id=${encodeURIComponent(id)}`);
+    let answer = search;
+    if (search.queues?.length > 0) {
+      answer = { ...search,
+        task: await ask(`api/v1/tasks/${encodeURIComponent(search.queues[0])}/${encodeURIComponent(id)}`) };
     }
-    if (candidates.length === 0) this.answer = { failure: 'No queue is known.' };
+    if (this.wanted !== wanted) return;
+    this.answer = answer;
     this.redraw();
   }
 
@@ -47,8 +51,7 @@ export class TaskView {
               value: this.id })),
           h('label', { class: 'field' }, h('span', null, 'Queue'),
             h('input', { id: 'task-queue', name: 'queue', list: 'queue-names', autocomplete: 'off', spellcheck: 'false',
-            placeholder: document.queues.length > MOST_QUEUES ? 'name of the queue' : 'any',
-              required: document.queues.length > MOST_QUEUES, value: this.queue })),
+              placeholder: 'any', value: this.queue })),
           h('datalist', { id: 'queue-names' }, document.queues.slice(0,
             500).map((queue) => h('option', { key: queue.queue, value: queue.queue }))),
           h('button', { type: 'submit', class: 'primary' }, 'Find')),
@@ -68,20 +71,36 @@ export class TaskView {
     if (!answer) return h('p', { class: 'muted' },
       'Says where a task is, why it failed, and shows its trace. The payload is never shown.');
     if (answer.isSought) return h('p', { class: 'muted' }, 'Looking…');
-    if (answer.failure) return h('p', { class: 'text-critical' }, foreign(answer.failure, 'whole'));
-    if (!answer.task) return h('p', null,
-      'There is no such task: it was completed without being kept, deleted, or never enqueued to this queue.');
-    return found(answer.task, document.links, now);
+    const failure = answer.failure ?? answer.task?.failure;
+    if (failure) return h('p', { class: 'text-critical' }, foreign(failure, 'whole'));
+    const others = (answer.queues ?? []).slice(1);
+    if (!answer.task?.id) return h('p', null, lookedAt(answer),
+      'There is no such task: it was completed without being kept, deleted, or never enqueued.');
+    return [found(answer.task, document.links, now), others.length > 0 && h('p', { class: 'muted' },
+      'Tasks of the same id are in ', others.slice(0, MOST_OTHERS).flatMap((queue, place) => [place > 0 && ', ',
+        link(`#/task/${encodeURIComponent(queue)}/${encodeURIComponent(this.id)}`, h('bdi', null, shown(queue)))]),
+      others.length > MOST_OTHERS && ` and ${plural(others.length - MOST_OTHERS, 'more queue')}`, '.')];
   }
 }
 
-async function ask(queue, id) {
+/** What was looked at, where that was more than one queue. */
+function lookedAt({ looked_at: looked, known_queues: known }) {
+  if (looked == null) return '';
+  return looked < known ? `Looked into ${count(looked)} of ${plural(known, 'queue')}; name the queue to look into another. `
+    : `Looked into ${plural(looked, 'queue')}. `;
+}
+
+/** A document; {failure} where there is none, {} for 404. */
+async function ask(address, tries = MOST_TRIES) {
   try {
-    const answer = await fetch(new URL(`api/v1/tasks/${encodeURIComponent(queue)}/${encodeURIComponent(id)}`, ROOT),
-      { cache: 'no-store' });
+    const answer = await fetch(new URL(address, ROOT), { cache: 'no-store' });
     if (answer.status === 404) return {};
+    if (answer.status === 429 && tries > 1) {
+      await new Promise((done) => { setTimeout(done, 1000 * (Number(answer.headers.get('Retry-After')) || 1)); });
+      return ask(address, tries - 1);
+    }
     const text = await answer.text();
-    if (answer.ok) return { task: JSON.parse(text) };
+    if (answer.ok) return JSON.parse(text);
     return { failure: reason(text) || `The collector answers ${answer.status}.` };
   } catch (error) {
     return { failure: `The collector does not answer: ${error.message}` };

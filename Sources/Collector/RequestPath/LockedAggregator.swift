@@ -71,6 +71,15 @@ final class LockedAggregator: Sendable {
         return found
     }
 
+    /// The same, with waits that were sampled in Redis for queues of which no span has told one lately.
+    func measuredWaits(or sampled: SampledWaits) -> [QueueName: MeasuredWaits] {
+        var found = measuredWaits
+        for (name, quantiles) in sampled.quantiles where found[name]?.quantiles == nil {
+            found[name] = MeasuredWaits(quantiles: quantiles, origin: .redis, counts: found[name]?.counts)
+        }
+        return found
+    }
+
     /// The task types of a queue; none for a queue without spans.
     func taskTypes(of queue: QueueName) -> [TaskTypeSummary] {
         let series = aggregator.withLock { $0.series(of: queue) }

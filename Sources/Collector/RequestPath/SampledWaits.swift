@@ -48,6 +48,16 @@ final class SampledWaits: Sendable {
         }
     }
 
+    /// The wait's p50, p95 and p99 over the window, of each queue that has samples in it.
+    var quantiles: [QueueName: [Double]] {
+        let now = clock.monotonic()
+        return known.withLock { known in
+            var found: [QueueName: [Double]] = [:]
+            for name in Array(known.keys) { found[name] = known[name]?.window?.quantiles([0.5, 0.95, 0.99], at: now) }
+            return found
+        }
+    }
+
     /// The 95th percentile over the window; nil where nothing was sampled in it.
     func quantile95(of name: QueueName) -> Double? {
         let now = clock.monotonic()

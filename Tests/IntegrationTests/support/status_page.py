@@ -20,6 +20,8 @@ from support.programs import COLLECTOR
 
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
+TABLET = {"width": 1024, "height": 768}
+WALL = {"width": 2560, "height": 1440}
 
 # Before any script of the page.
 _WATCH = """
@@ -31,6 +33,13 @@ _HIDE = """(isHidden) => {
   Object.defineProperty(document, 'hidden', { configurable: true, get: () => isHidden });
   document.dispatchEvent(new Event('visibilitychange'));
 }"""
+
+_COVERED = """() => [...document.querySelectorAll('header .top > *, nav a, main h2, dl.tiles dd, tr.row td, tr.row th')].filter((node) => {
+  const box = node.getBoundingClientRect();
+  if (box.width === 0 || box.height === 0 || box.bottom > innerHeight || box.right > innerWidth) return false;
+  const top = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+  return top && !node.contains(top) && !top.contains(node);
+}).map((node) => node.textContent)"""
 
 
 class Chromium:
@@ -96,6 +105,10 @@ class StatusPage:
     def is_too_wide(self) -> bool:
         return self.page.evaluate("document.documentElement.scrollWidth > innerWidth")
 
+    def covered(self) -> list[str]:
+        """Texts of the header, headings and numbers that something else lies on."""
+        return self.page.evaluate(_COVERED)
+
     def axe(self) -> list[str]:
         """What a screen reader or its user would stumble over, by axe."""
         found = Axe().run(self.page).response["violations"]
@@ -150,6 +163,7 @@ class PrefixProxy(ThreadingHTTPServer):
     def __init__(self, target: str):
         super().__init__(("127.0.0.1", 0), _PrefixHandler)
         self.target = target
+        self.statuses: list[int] = []
         self.base = f"http://127.0.0.1:{self.server_port}{self.PREFIX}/"
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -170,6 +184,7 @@ class _PrefixHandler(BaseHTTPRequestHandler):
             return
         kept = {name: self.headers[name] for name in ("If-None-Match",) if name in self.headers}
         answer = requests.get(self.server.target + self.path[len(self.server.PREFIX) + 1:], headers=kept, timeout=SECONDS)
+        self.server.statuses.append(answer.status_code)
         self.send_response(answer.status_code)
         for name in ("Content-Type", "ETag", "Content-Security-Policy"):
             if name in answer.headers:
