@@ -29,6 +29,11 @@ static inline CURLcode collector_curl_get_string(CURL *handle, CURLINFO info, co
 static inline CURLcode collector_curl_get_offset(CURL *handle, CURLINFO info, curl_off_t *value) {
     return curl_easy_getinfo(handle, info, value);
 }
+// The value of a header of the last answer; NULL where it has none.
+static inline const char *collector_curl_header(CURL *handle, const char *name) {
+    struct curl_header *header;
+    return curl_easy_header(handle, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK ? header->value : NULL;
+}
 // The result's union is read here: Swift imports it under a name that differs between libcurl versions.
 static inline CURLcode collector_curl_message_result(const CURLMsg *message) {
     return message->data.result;

@@ -14,12 +14,12 @@ extension Collector {
         { [self] question throws(TopFailure) in
             let content = overviewContent
             switch question {
-            case .overview: return OverviewDocument.json(content, since: nil).bytes
+            case .overview: return .document(OverviewDocument.json(content, since: nil).bytes)
             case .queue(let name):
                 guard let queue = content.rows.first(where: { $0.name.printable == name })?.name,
                     let document = QueueDocument.json(content, queue)
                 else { throw TopFailure("no such queue") }
-                return document.bytes
+                return .document(document.bytes)
             }
         }
     }

@@ -122,6 +122,8 @@ package struct TopQueue: Sendable, Equatable {
     let waitP50: Double?
     let waitP95: Double?
     let waitP99: Double?
+    /// Whether the waits were sampled in Redis, for lack of spans.
+    let isWaitSampled: Bool
     let enqueuedPerSecond: Double?
     let completedPerSecond: Double?
     let failedPerSecond: Double?
@@ -146,6 +148,7 @@ package struct TopQueue: Sendable, Equatable {
         waitP50 = json["wait_p50_seconds"].number
         waitP95 = json["wait_p95_seconds"].number
         waitP99 = json["wait_p99_seconds"].number
+        isWaitSampled = json["wait_origin"].string == "redis"
         enqueuedPerSecond = json["enqueued_per_second"].number
         completedPerSecond = json["completed_per_second"].number
         failedPerSecond = json["failed_per_second"].number
@@ -161,6 +164,15 @@ package struct TopQueue: Sendable, Equatable {
             for (name, values) in members where values.isArray { history[name] = values.elements.map(\.number) }
         }
         self.history = history
+    }
+}
+
+extension TopQueue {
+    /// A quantile of the wait, with a mark where it was sampled.
+    func waitText(_ seconds: Double?) -> String {
+        guard isWaitSampled, let seconds else { return Quantity.seconds(seconds) }
+        // The mark takes a cell: minutes go without tenths.
+        return "~" + Quantity.seconds((90..<600).contains(seconds) ? (seconds / 60).rounded() * 60 : seconds)
     }
 }
 

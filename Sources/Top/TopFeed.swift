@@ -19,8 +19,15 @@ package enum TopQuestion: Sendable {
     }
 }
 
-/// Gets a document, JSON. Called on the feed's thread, where it may block.
-package typealias TopSource = @Sendable (_ question: TopQuestion) throws(TopFailure) -> [UInt8]
+/// Gets a document. Called on the feed's thread, where it may block.
+package typealias TopSource = @Sendable (_ question: TopQuestion) throws(TopFailure) -> TopReply
+
+package enum TopReply: Sendable {
+    /// JSON.
+    case document([UInt8])
+    /// The overview is as it was when it was asked for last.
+    case unchanged
+}
 
 /// Why there is no document.
 package struct TopFailure: Error, Sendable, Equatable {
@@ -34,9 +41,11 @@ package struct TopFailure: Error, Sendable, Equatable {
 /// Asks for the documents at an interval, on a thread of its own, so that keys are answered while a question waits.
 package final class TopFeed: Sendable {
     package enum News: Sendable {
-        case overview(TopDocument)
+        /// nil: it is as it was.
+        case overview(TopDocument?)
         case queue(name: String, TopQueueDocument)
         case failure(String)
+        case queueFailure(name: String, String)
     }
 
     private struct State {
@@ -94,13 +103,16 @@ package final class TopFeed: Sendable {
     private func round() {
         do throws(TopFailure) {
             report(.overview(try Self.overview(source)))
-            guard let name = state.withLock({ $0.openQueue }) else { return }
-            // What the overview says of the queue is shown where there is no more.
-            if let document = try? Self.document(source, .queue(name)) {
+        } catch {
+            return report(.failure(error.reason))
+        }
+        guard let name = state.withLock({ $0.openQueue }) else { return }
+        do throws(TopFailure) {
+            if let document = try Self.document(source, .queue(name)) {
                 report(.queue(name: name, TopQueueDocument(document)))
             }
         } catch {
-            report(.failure(error.reason))
+            report(.queueFailure(name: name, error.reason))
         }
     }
 
@@ -109,13 +121,15 @@ package final class TopFeed: Sendable {
         arrival.wake()
     }
 
+    /// Returns the overview; nil where it is as it was.
+    ///
     /// - Throws: where no answer came, or none that can be read.
-    package static func overview(_ source: TopSource) throws(TopFailure) -> TopDocument {
-        TopDocument(try document(source, .overview))
+    package static func overview(_ source: TopSource) throws(TopFailure) -> TopDocument? {
+        try document(source, .overview).map { TopDocument($0) }
     }
 
-    private static func document(_ source: TopSource, _ question: TopQuestion) throws(TopFailure) -> JSONValue {
-        let bytes = try source(question)
+    private static func document(_ source: TopSource, _ question: TopQuestion) throws(TopFailure) -> JSONValue? {
+        guard case .document(let bytes) = try source(question) else { return nil }
         let value: JSONValue
         do throws(JSONError) {
             value = try JSONValue(parsing: bytes)

@@ -20,6 +20,11 @@ struct TopQueueView {
             let texts = TerminalText.wrapped(TerminalText.escaped(trouble.sentence), to: columns - 3, maxLines: 3)
             all += texts.enumerated().map { Line(($0 == 0 ? mark : "   ") + $1, style) }
         }
+        if let failure = state.queueFailure {
+            let known =
+                document == nil ? "Only what the overview says of the queue is known" : "Its last state is shown"
+            all.append(Line("\(known): \(failure)", .warning))
+        }
         all += Self.states(queue, columns) + [Self.waits(queue), Self.rates(queue), Line()]
         all += Self.charts(queue, columns, span: TopTable.span(state.document?.historySeconds))
         if let document { all += TopQueueLists(document, columns: columns, now: state.document?.now ?? now).lines }
@@ -47,9 +52,11 @@ struct TopQueueView {
     private static func waits(_ queue: TopQueue) -> Line {
         var line = Line("wait  ", .dim)
         let quantiles = [("p50", queue.waitP50), ("p95", queue.waitP95), ("p99", queue.waitP99)]
-        for (name, seconds) in [("oldest", queue.oldestSeconds)] + quantiles {
+        line.add("oldest ", .dim)
+        line.add("\(Quantity.seconds(queue.oldestSeconds))  ")
+        for (name, seconds) in quantiles {
             line.add("\(name) ", .dim)
-            line.add("\(Quantity.seconds(seconds))  ")
+            line.add("\(queue.waitText(seconds))  ")
         }
         if let drain = queue.sizes[.pending] == 0 ? nil : TopTable.drain(queue) {
             line.add("drains ", .dim)

@@ -86,6 +86,7 @@ package struct TopScreen {
             case .overview(let document): state.show(document, at: clock.wall())
             case .queue(let name, let document): state.show(document, of: name)
             case .failure(let reason): state.recordFailure(reason)
+            case .queueFailure(let name, let reason): state.recordFailure(reason, of: name)
             }
         }
     }

@@ -38,6 +38,8 @@ package struct TopState: Sendable {
     /// Why the last question was not answered; nil where it was.
     package private(set) var failure: String?
     package private(set) var queueDocument: TopQueueDocument?
+    /// Why the document of the opened queue did not come when it was asked for last; nil where it did.
+    package private(set) var queueFailure: String?
     package private(set) var rows: [TopQueue] = []
     package private(set) var order = Order.trouble
     package private(set) var filter = ""
@@ -60,10 +62,12 @@ package struct TopState: Sendable {
 
     // MARK: What comes from the collector
 
-    package mutating func show(_ document: TopDocument, at time: WallTime) {
-        self.document = document
+    /// - Parameter document: nil where it is as it was.
+    package mutating func show(_ document: TopDocument?, at time: WallTime) {
         documentAt = time
         failure = nil
+        guard let document else { return }
+        self.document = document
         arrange()
     }
 
@@ -73,7 +77,12 @@ package struct TopState: Sendable {
     }
 
     package mutating func show(_ document: TopQueueDocument, of queue: String) {
-        if queue == openQueue { queueDocument = document }
+        if queue == openQueue { (queueDocument, queueFailure) = (document, nil) }
+    }
+
+    /// What is known of the queue stays.
+    package mutating func recordFailure(_ reason: String, of queue: String) {
+        if queue == openQueue { queueFailure = reason }
     }
 
     /// Sorts and filters.
@@ -131,7 +140,7 @@ package struct TopState: Sendable {
         case .enter, .right:
             guard let selected else { return .none }
             openQueue = selected
-            queueDocument = nil
+            (queueDocument, queueFailure) = (nil, nil)
             scroll = 0
             return .opened
         default: break
@@ -143,7 +152,7 @@ package struct TopState: Sendable {
         switch key {
         case .escape, .left, .backspace, .enter:
             openQueue = nil
-            queueDocument = nil
+            (queueDocument, queueFailure) = (nil, nil)
             return .opened
         case .up, .character("k"): scroll -= 1
         case .down, .character("j"): scroll += 1

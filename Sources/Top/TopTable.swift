@@ -71,9 +71,9 @@ struct TopTable {
             Column(title: "OLDEST", width: 7, leastColumns: 0, order: .oldest) { queue in
                 (queue.sizes[.pending] == 0 ? Quantity.unknown : Quantity.seconds(queue.oldestSeconds), .plain)
             },
-            Column(title: "p50", width: 7, leastColumns: 140) { (Quantity.seconds($0.waitP50), .plain) },
-            Column(title: "WAIT95", width: 7, leastColumns: 0, order: .wait) { (Quantity.seconds($0.waitP95), .plain) },
-            Column(title: "p99", width: 7, leastColumns: 148) { (Quantity.seconds($0.waitP99), .plain) },
+            Column(title: "p50", width: 7, leastColumns: 140) { ($0.waitText($0.waitP50), .plain) },
+            Column(title: "WAIT95", width: 7, leastColumns: 0, order: .wait) { ($0.waitText($0.waitP95), .plain) },
+            Column(title: "p99", width: 7, leastColumns: 148) { ($0.waitText($0.waitP99), .plain) },
             Column(title: "IN/s", width: 5, leastColumns: 72, order: .arrivals) { queue in
                 (Quantity.rate(queue.enqueuedPerSecond), .plain)
             },

@@ -15,6 +15,9 @@ package struct WebAddress: Equatable, Sendable {
     /// The address without a user and a password, for messages.
     package let text: String
 
+    /// Whether it holds a user and a password.
+    var hasCredentials: Bool { socket == nil && base != text }
+
     /// Reads `http://host:port`, `https://user:pass@host/prefix`, `host:port` or `unix:///path`.
     ///
     /// - Throws: what is wrong with the address.

@@ -9,11 +9,19 @@ package final class WebClient {
     package struct Answer: Sendable {
         package let status: Int
         package let body: [UInt8]
+        /// Of the document; nil where the answer has none.
+        package let etag: String?
 
         /// The first line of a text, for messages.
         package var firstLine: String {
             String(decoding: body.prefix { $0 != UInt8(ascii: "\n") }.prefix(200), as: UTF8.self)
         }
+    }
+
+    /// What the web endpoints ask for (`metrics.bearer-token`, `metrics.username` with `metrics.password`).
+    package enum Credentials: Equatable, Sendable {
+        case token(String)
+        case user(String, password: String)
     }
 
     /// No answer came; the reason, without credentials.
@@ -26,15 +34,23 @@ package final class WebClient {
     }
 
     private let address: WebAddress
+    private let token: String?
     private let handle: UnsafeMutableRawPointer
     private let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
     private var body: [UInt8] = []
 
+    /// - Parameter credentials: are left out where the address has some.
     /// - Throws: where libcurl has no memory.
-    package init(_ address: WebAddress, timeout: Duration) throws(Failure) {
+    package init(_ address: WebAddress, _ credentials: Credentials? = nil, timeout: Duration) throws(Failure) {
         guard let handle = curl_easy_init() else { throw Failure("libcurl has no memory for a handle") }
         self.address = address
         self.handle = handle
+        let credentials = address.hasCredentials ? nil : credentials
+        if case .token(let token)? = credentials { self.token = token } else { token = nil }
+        if case .user(let name, let password)? = credentials {
+            _ = collector_curl_set_string(handle, CURLOPT_USERNAME, name)
+            _ = collector_curl_set_string(handle, CURLOPT_PASSWORD, password)
+        }
         errorText.initialize(to: 0)
         if let socket = address.socket {
             let isAbstract = socket.hasPrefix("@")
@@ -70,10 +86,17 @@ package final class WebClient {
 
     /// Asks for a path that begins with a slash.
     ///
+    /// - Parameter etag: of the document that is known; the answer is 304 where it is still the same.
     /// - Throws: why no answer came.
-    package func get(_ path: String) throws(Failure) -> Answer {
+    package func get(_ path: String, unless etag: String? = nil) throws(Failure) -> Answer {
         body = []
         errorText.pointee = 0
+        let headers = headerList(etag)
+        defer {
+            _ = collector_curl_set_pointer(handle, CURLOPT_HTTPHEADER, nil)
+            curl_slist_free_all(headers)
+        }
+        _ = collector_curl_set_pointer(handle, CURLOPT_HTTPHEADER, headers)
         _ = collector_curl_set_string(handle, CURLOPT_URL, address.base + path)
         let code = curl_easy_perform(handle)
         guard code == CURLE_OK else {
@@ -82,6 +105,14 @@ package final class WebClient {
         }
         var status = 0
         _ = collector_curl_get_long(handle, CURLINFO_RESPONSE_CODE, &status)
-        return Answer(status: status, body: body)
+        let answered = collector_curl_header(handle, "ETag").map { String(cString: $0) }
+        return Answer(status: status, body: body, etag: answered)
+    }
+
+    private func headerList(_ etag: String?) -> UnsafeMutablePointer<curl_slist>? {
+        let lines = [token.map { "Authorization: Bearer \($0)" }, etag.map { "If-None-Match: \($0)" }]
+        var list: UnsafeMutablePointer<curl_slist>?
+        for line in lines.compactMap(\.self) { list = curl_slist_append(list, line) ?? list }
+        return list
     }
 }

@@ -13,6 +13,7 @@ from support.collector import COLLECTOR, environment, run_once
 from support.deadline import eventually
 from support.ports import free_port
 from support.redis_server import RedisServer
+from support.status_page import PrefixProxy
 from support.tmux import Tmux
 
 HOSTILE = "evil\x1b[2J\x07‮name"
@@ -127,6 +128,32 @@ def test_wrong_flags_are_refused(flags):
     assert (ran.returncode, ran.stdout) == (2, ""), ran
 
 
+@pytest.mark.parametrize("keys", [{"metrics.bearer-token": "s3cret"}, {"metrics.username": "joe", "metrics.password": "s3cret"}], ids=str)
+def test_it_gives_the_credentials_that_the_configuration_has(start_collector, keys):
+    collector = start_collector(options=keys)
+    flags = [f"--{key.replace('.', '-')}={value}" for key, value in keys.items()]
+    ran = run_once("top", "--once", "--url", url(collector), *flags)
+    assert ran.returncode == 0 and "Redis is not read" in ran.stdout, ran
+    environment = {f"ASYNQ_COLLECTOR_{key.upper().replace('.', '_').replace('-', '_')}": value for key, value in keys.items()}
+    assert run_once("top", "--once", "--json", "--url", url(collector), env=environment).returncode == 0
+    for wrong in ([], ["--metrics-bearer-token=wrong"]):
+        ran = run_once("top", "--once", "--url", url(collector), *wrong)
+        assert ran.returncode == 1 and "401" in ran.stderr and "s3cret" not in ran.stderr and "wrong" not in ran.stderr, ran
+    # Those of the address count more.
+    if "metrics.password" in keys:
+        ran = run_once("top", "--once", "--url", url(collector).replace("//", "//joe:s3cret@"), "--metrics-bearer-token=wrong")
+        assert ran.returncode == 0, ran
+
+
+def test_an_overview_that_is_as_it_was_is_not_sent_again(start_collector):
+    collector = start_collector()
+    with PrefixProxy(url(collector) + "/") as proxy, Tmux(COLLECTOR, "top", "--url", proxy.base) as terminal:
+        eventually("a screen", lambda: "q quit" in terminal.screen()[-1])
+        eventually("304", lambda: 304 in proxy.statuses)
+        assert proxy.statuses[0] == 200
+        eventually("it is not old", lambda: "updated" in terminal.screen()[0])
+
+
 # --- Redis itself ----------------------------------------------------------------------------------------------------
 
 
@@ -192,7 +219,7 @@ def test_a_queue_is_found_and_opened(collector):
     with top(collector) as terminal:
         eventually("the queues", lambda: row(terminal.screen(), "reports"))
         terminal.press("/", "m", "a", "i", "l")
-        eventually("the filter", lambda: "filter: mail_" in terminal.screen()[-1] and "imports" not in terminal.text())
+        eventually("the filter", lambda: "filter: mail_" in terminal.screen()[-1] and not row(terminal.screen(), "imports"))
         terminal.press("Enter")
         eventually("the keys again", lambda: "1 of 4 queues" in terminal.screen()[-1])
         terminal.press("Enter")
@@ -203,7 +230,7 @@ def test_a_queue_is_found_and_opened(collector):
         terminal.press("Escape")
         eventually("all queues", lambda: "4 queues" in terminal.screen()[-1] and "of" not in terminal.screen()[-1].split("4")[0][-5:])
         terminal.press("?")
-        eventually("the help", lambda: "Any key goes back." in terminal.text())
+        eventually("the help", lambda: "Press any key to go back." in terminal.text())
         terminal.press("Down")
         eventually("the list again", lambda: row(terminal.screen(), "reports"))
 

@@ -14,6 +14,17 @@ import Testing
         #expect(!(try Samples.lines(Samples.state("{}"), 80, 24)).isEmpty)
     }
 
+    @Test(arguments: [
+        ("spans", 88.0, "88 s"), ("redis", 88, "~88 s"), ("redis", 100, "~2 min"), ("redis", 3600, "~60 min"),
+        ("redis", 0.85, "~850 ms"), ("spans", 100, "1.7 min"),
+    ])
+    func waitsThatWereSampledHaveAMark(_ origin: String, _ seconds: Double, _ text: String) throws {
+        let document = try Samples.document(
+            #"{"queues":[{"queue":"a","wait_p95_seconds":\#(seconds),"wait_origin":"\#(origin)"}]}"#)
+        let queue = document.queues[0]
+        #expect(queue.waitText(queue.waitP95) == text && queue.waitText(nil) == "–" && text.count <= 7)
+    }
+
     /// Members of other kinds than agreed are unknown, and cost nothing else.
     @Test func membersOfAnotherKindAreUnknown() throws {
         let text = #"""

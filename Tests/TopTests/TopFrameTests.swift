@@ -155,12 +155,12 @@ import Testing
             5,899 pending  19 active  31 retry  44 dead  · in 25/s  done 21/s  failed 0.8/s
 
             Keys
-              ↑ ↓  k j   select a queue; Page Up, Page Down, Home, End likewise
+              ↑ ↓  k j   select a queue; also Page Up, Page Down, Home, End
               enter      open the queue: states, charts, errors, dead letters
               esc        back to the queues; without an opened queue: end the filter
               / or f     show only queues whose name has a text in it
               s          sort by trouble, name, pending, retry, dead, oldest, wait, in, fail
-              Ctrl-L     draw the screen anew
+              Ctrl-L     redraw the screen
               q          quit
 
             Columns
@@ -168,10 +168,10 @@ import Testing
               LATER      tasks that are scheduled for later
               DEAD       archived tasks: no further attempt
               OLDEST     how long the next task has been waiting
-              WAIT95     95 of 100 tasks of the last minutes waited no longer
+              WAIT95     95 of 100 tasks waited no longer lately; ~: sampled in Redis
               DRAINS     how long until the queue is empty at the present rates
 
-            Any key goes back.
+            Press any key to go back.
 
 
 

@@ -1,3 +1,4 @@
+import Model
 import Testing
 
 @testable import Top
@@ -44,6 +45,33 @@ import Testing
         #expect(names(state) == ["payments"])
         press(.escape, in: &state)
         #expect(state.rows.count == 5)
+    }
+
+    @Test func anOverviewThatIsAsItWasIsNews() throws {
+        var state = try Samples.state()
+        let (rows, later) = (names(state), try Samples.now().advanced(by: .seconds(60)))
+        state.recordFailure("no answer")
+        state.show(nil, at: later)
+        #expect(state.failure == nil && state.documentAt == later && names(state) == rows)
+    }
+
+    @Test func aDocumentOfAQueueThatFailsIsTold() throws {
+        var state = try Samples.state()
+        press(.enter, in: &state)
+        let queue = try #require(state.openQueue)
+        state.recordFailure("no answer", of: "another")
+        #expect(state.queueFailure == nil)
+        state.recordFailure("it answers 500", of: queue)
+        func text() throws -> String {
+            TopFrame(state, columns: 80, rows: 24, at: try Samples.now()).lines.map(\.text).joined(separator: "\n")
+        }
+        #expect(try text().contains("Only what the overview says of the queue is known: it answers 500"))
+        state.show(TopQueueDocument(try Samples.json(Samples.queue)), of: queue)
+        #expect(try !text().contains("it answers 500"))
+        state.recordFailure("no answer", of: queue)
+        #expect(try text().contains("Its last state is shown: no answer"))
+        press(.escape, in: &state)
+        #expect(state.queueFailure == nil)
     }
 
     @Test func lettersOfAFilterAreNoCommands() throws {

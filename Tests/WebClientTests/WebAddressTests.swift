@@ -16,6 +16,7 @@ import Testing
         #expect(address.base == base)
         #expect(address.text == text)
         #expect(address.socket == nil)
+        #expect(address.hasCredentials == given.contains("@"))
     }
 
     @Test(arguments: [
@@ -24,7 +25,7 @@ import Testing
     ])
     func aUnixSocket(_ given: String, _ socket: String, _ text: String) throws {
         let address = try WebAddress(given)
-        #expect(address.socket == socket)
+        #expect(address.socket == socket && !address.hasCredentials)
         #expect(address.text == text)
     }
 

@@ -83,8 +83,9 @@ enum Command: String, CaseIterable, Sendable {
     private static let topDeclaration = CommandDeclaration(
         "show what needs attention and the queues, live in the terminal",
         details: """
-            Asks the collector at --url, or else where metrics.listen says that it is. With --redis-url it reads Redis itself and \
-            needs no collector. In the view, ? lists the keys. Where standard output is no terminal, it prints a frame as text every \
+            Asks the collector at --url, or else where metrics.listen says that it is, with metrics.bearer-token, or metrics.username \
+            and metrics.password, where they are set. With --redis-url it reads Redis itself and needs no collector. In the view, \
+            ? lists the keys. Where standard output is no terminal, it prints a frame as text every \
             five seconds. Exit code 1, and one line that says why, if nothing answers.
             """,
         flags: [

@@ -9,7 +9,7 @@ enum HealthcheckCommand {
 
     static func run(_ invocation: Invocation, environment: [(name: String, value: String)]) -> Int32 {
         let isLive = invocation.value(of: "--live") != nil
-        guard let address = CollectorAddress.read(invocation, environment: environment) else {
+        guard let (address, _) = CollectorAddress.read(invocation, environment: environment) else {
             return ExitCode.usage
         }
         let path = isLive ? "/-/healthy" : "/-/ready"
@@ -31,8 +31,11 @@ enum HealthcheckCommand {
 
 /// Where `top` and `healthcheck` ask: `--url`, or else where `metrics.listen` says that the collector of this machine is.
 enum CollectorAddress {
-    /// nil where flags or configuration are wrong, which is then printed.
-    static func read(_ invocation: Invocation, environment: [(name: String, value: String)]) -> WebAddress? {
+    /// Returns the address, and what it asks for as far as the configuration knows; nil where flags or configuration are wrong,
+    /// which is then printed.
+    static func read(
+        _ invocation: Invocation, environment: [(name: String, value: String)]
+    ) -> (WebAddress, WebClient.Credentials?)? {
         let url = invocation.value(of: "--url")
         let settings = Settings(flags: invocation.flags, environment: environment)
         var problems = invocation.problems + settings.problems
@@ -45,7 +48,13 @@ enum CollectorAddress {
             problems.append(ConfigurationProblem("\(origin): \(error.problem)"))
         }
         for problem in problems { Program.printError("asynq-collector: \(problem)") }
-        return problems.isEmpty ? address : nil
+        return problems.isEmpty ? address.map { ($0, credentials(settings)) } : nil
+    }
+
+    private static func credentials(_ settings: Settings) -> WebClient.Credentials? {
+        if let token = settings[\.metrics.bearerToken] { return .token(token) }
+        guard let name = settings[\.metrics.username], let password = settings[\.metrics.password] else { return nil }
+        return .user(name, password: password)
     }
 }
 

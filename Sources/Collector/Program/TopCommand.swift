@@ -1,6 +1,7 @@
 import Glibc
 import Model
 import Platform
+import Synchronization
 import Top
 import WebClient
 
@@ -55,8 +56,10 @@ enum TopCommand {
                 source = collector.topSource
                 end = { collector.stop() }
             } else {
-                guard let address = CollectorAddress.read(invocation, environment: environment) else { return nil }
-                source = try TopCommand.source(address)
+                guard let (address, credentials) = CollectorAddress.read(invocation, environment: environment) else {
+                    return nil
+                }
+                source = try TopCommand.source(address, credentials)
                 end = {}
             }
         }
@@ -75,21 +78,30 @@ enum TopCommand {
     }
 
     /// Documents that are asked for over HTTP.
-    static func source(_ address: WebAddress) throws(TopFailure) -> TopSource {
+    static func source(
+        _ address: WebAddress, _ credentials: WebClient.Credentials?
+    ) throws(TopFailure) -> TopSource {
         let client: SharedWebClient
         do throws(WebClient.Failure) {
-            client = try SharedWebClient(address, timeout: timeout)
+            client = try SharedWebClient(address, credentials, timeout: timeout)
         } catch {
             throw TopFailure(error.reason)
         }
+        let known = KnownOverview()
         return { question throws(TopFailure) in
+            var etag: String?
+            if case .overview = question { etag = known.etag }
             let answer: WebClient.Answer
             do throws(WebClient.Failure) {
-                answer = try client.get(question.path)
+                answer = try client.get(question.path, unless: etag)
             } catch {
                 throw TopFailure("\(address.text) does not answer: \(error.reason)")
             }
-            if answer.status == 200 { return answer.body }
+            if answer.status == 304 { return .unchanged }
+            if answer.status == 200 {
+                if case .overview = question { known.etag = answer.etag }
+                return .document(answer.body)
+            }
             let reason = answer.firstLine.isEmpty ? "" : ": \(TerminalText.escaped(answer.firstLine))"
             throw TopFailure("\(address.text)\(question.path) answers \(answer.status)\(reason)")
         }
@@ -100,7 +112,8 @@ enum TopCommand {
     ) throws(TopFailure) -> Int32 {
         var text: String
         if isJSON {
-            text = String(decoding: try source(.overview), as: UTF8.self)
+            guard case .document(let bytes) = try source(.overview) else { return ExitCode.failure }
+            text = String(decoding: bytes, as: UTF8.self)
             if !text.hasSuffix("\n") { text += "\n" }
         } else {
             var state = TopState()
@@ -148,6 +161,16 @@ enum TopCommand {
         let columns = TerminalOutput.size?.columns ?? wished.map { min(max($0, 20), 1000) } ?? 80
         let frame = TopFrame(state, columns: columns, rows: nil, at: Clock.system.wall())
         return FrameWriter(TerminalKind.looks(environment)).text(frame.lines)
+    }
+}
+
+/// The overview that was answered last.
+private final class KnownOverview: Sendable {
+    private let value = Mutex<String?>(nil)
+
+    var etag: String? {
+        get { value.withLock { $0 } }
+        set { value.withLock { $0 = newValue } }
     }
 }
 
