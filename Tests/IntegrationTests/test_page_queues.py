@@ -41,7 +41,8 @@ def many(tmp_path_factory):
             message = asynq_messages.task_message("report", "needle", "tenant-04321")
             pipeline.hset("asynq:{tenant-04321}:t:needle", mapping={"msg": message, "state": "scheduled"})
             pipeline.execute()
-        collector = Collector(directory, {"redis.url": server.url, "redis.timeout": "20s"}).start()
+        collector = Collector(directory, {
+            "redis.url": server.url, "redis.timeout": "20s", "redis.interval": "15s", "redis.look-interval": "5s"}).start()
         try:
             eventually("all queues", lambda: collector.get("/api/v1/queues").body.count(b'"queue"') == QUEUES, every=1)
             yield collector
