@@ -41,6 +41,42 @@ struct DispatchTests {
         batch.frames.contains { sequences.contains($0.sequence) }
     }
 
+    @Test("What passed before a request's last try says nothing of its next failure")
+    func passedBefore() throws {
+        var dispatch = Dispatch(try ForwarderOptions.test("http://h"))
+        let now = MonotonicTime(nanoseconds: 1_000_000_000)
+        let deliveries = [1, 2].compactMap { dispatch.begin(makeBatch([$0]).frames, at: now) }
+        _ = dispatch.finish(deliveries[1], Self.accepted, at: now, jitter: 0)
+        _ = dispatch.finish(deliveries[0], Self.outcome(503), at: now, jitter: 0)
+        let later = now.advanced(by: .seconds(60))
+        let again = try #require(Self.sent(&dispatch, at: later))
+        let effects = dispatch.finish(again, Self.broken, at: later, jitter: 0)
+        #expect(effects.count == 1 && dispatch.isProbing)
+        guard case .failing = effects.first else {
+            Issue.record("a suspect, though nothing passed since: \(effects)")
+            return
+        }
+    }
+
+    @Test(
+        "In an outage two requests may be on their way or wait, also where one at a time is sent", arguments: [1, 2, 4])
+    func fewInOutage(maxInFlight: Int) throws {
+        var options = try ForwarderOptions.test("http://h")
+        options.maxInFlight = maxInFlight
+        var dispatch = Dispatch(options)
+        var now = MonotonicTime(nanoseconds: 1_000_000_000)
+        var batches = 0
+        for number in 1...6 {
+            guard case .read(isLone: false) = dispatch.next(at: now, freshAt: now),
+                let delivery = dispatch.begin(makeBatch([number]).frames, at: now)
+            else { break }
+            batches += 1
+            _ = dispatch.finish(delivery, Self.outcome(503), at: now, jitter: 0)
+            now = now.advanced(by: .seconds(60))
+        }
+        #expect(batches == max(2, maxInFlight))
+    }
+
     @Test(
         "An hour in which every request is answered so loses nothing, and holds a handful of batches",
         arguments: [

@@ -110,6 +110,66 @@ struct ForwardingTests {
         forwarder.stop(drainUntil: Clock.system.monotonic())
     }
 
+    /// Sends three spans to a backend that answers so, until the state is what the test waits for.
+    private static func forward(
+        to answers: [FakeBackend.Answer], _ change: (inout ForwarderOptions) -> Void = { _ in },
+        until isDone: (Spool, ForwarderStatistics) -> Bool
+    ) async throws -> (backend: FakeBackend, spool: Spool, statistics: ForwarderStatistics) {
+        let backend = try FakeBackend(answers: answers)
+        let (spool, forwarder) = try make(
+            "http://127.0.0.1:\(backend.port)/base", UnreadableFileSystem(), change)
+        try forwarder.start()
+        try makeRequest(name: "a", spans: 3).withUnsafeBytes { try spool.append($0, spanCount: 3) }
+        forwarder.noteAppended()
+        try await waitUntil { isDone(spool, forwarder.statistics) }
+        let statistics = forwarder.statistics
+        forwarder.stop(drainUntil: Clock.system.monotonic())
+        return (backend, spool, statistics)
+    }
+
+    @Test("A request says what it is, in what form, and who sends it")
+    func head() async throws {
+        for (compression, encoding) in [(.gzip, ["gzip"]), (.none, [])] as [(ForwardCompression, [String])] {
+            let (backend, spool, _) = try await Self.forward(to: [.init(status: 200)]) { options in
+                options.compression = compression
+                options.headers = [(name: "X-Scope-OrgID", value: "tenant")]
+            } until: { spool, _ in
+                spool.statistics.deliveredSpans == 3
+            }
+            #expect(spool.statistics.deliveredSpans == 3)
+            let lines = try #require(backend.heads.first)
+            #expect(lines.first == "POST /base/v1/traces HTTP/1.1")
+            func values(_ name: String) -> [String] {
+                lines.filter { $0.lowercased().hasPrefix(name + ": ") }.map { String($0.dropFirst(name.count + 2)) }
+            }
+            #expect(values("content-type") == ["application/x-protobuf"] && values("content-encoding") == encoding)
+            #expect(values("user-agent") == ["test"] && values("x-scope-orgid") == ["tenant"])
+            #expect(values("host") == ["127.0.0.1:\(backend.port)"])
+            #expect(values("expect") == [] && values("accept") == [])
+        }
+    }
+
+    @Test("What an answer says counts: spans that were rejected, why a request was refused, and when to come again")
+    func answers() async throws {
+        // ExportTraceServiceResponse: partial_success with rejected_spans 2 and a message.
+        let partial = "\u{0A}\u{07}\u{08}\u{02}\u{12}\u{03}why"
+        let rejected = try await Self.forward(to: [.init(status: 200, body: partial)]) { spool, _ in
+            spool.statistics.spans == 0
+        }
+        #expect(rejected.spool.statistics.droppedSpans.values.reduce(0, +) == 2)
+        #expect(rejected.spool.statistics.deliveredSpans == 1)
+
+        let asked = try await Self.forward(
+            to: [.init(status: 503, headers: ["Retry-After: 3600"], body: "later"), .init(status: 200)]
+        ) { _, statistics in
+            statistics.lastFailure != nil
+        }
+        #expect(asked.statistics.lastFailure?.contains("later") == true)
+        // Pauses of its own are ten milliseconds at most.
+        try await Task.sleep(nanoseconds: 50_000_000)
+        #expect(asked.spool.statistics.spans == 3 && asked.backend.heads.count == 1)
+    }
+
     @Test("A disk that can't be read is tried again at a calm pace, not in a busy loop")
     func unreadableDisk() async throws {
         let system = UnreadableFileSystem()

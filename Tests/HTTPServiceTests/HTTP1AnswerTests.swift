@@ -1,5 +1,7 @@
+import Model
 import NIOCore
 import NIOHTTP1
+import Synchronization
 import Testing
 
 @testable import HTTPService
@@ -86,7 +88,11 @@ struct HTTP1AnswerTests {
 
     @Test("Answers of 16 KiB and more are counted until they are written; one of any size has its place")
     func large() {
-        let limits = HTTPLimits(maxAnswerBytes: 20_000)
+        let told = Mutex<[String]>([])
+        let log = RefusalLog(
+            now: { MonotonicTime(nanoseconds: 1) },
+            report: { line in told.withLock { $0.append(line.refusal.reason) } })
+        let limits = HTTPLimits(maxAnswerBytes: 20_000, refusals: log)
         #expect(answer(bytes: 16_383, limits)?.heldBytes == 0)
         #expect(answer(.HEAD, bytes: 16_384, limits)?.heldBytes == 0)
         let first = answer(bytes: 16_384, limits)
@@ -96,7 +102,7 @@ struct HTTP1AnswerTests {
         #expect(second?.head.status == .serviceUnavailable && second?.heldBytes == 0)
         #expect(second?.head.headers["retry-after"] == ["1"])
         #expect(second?.body == ByteBuffer(string: "too much of earlier answers was not read yet\n"))
-        #expect(limits.unreadAnswers == 1)
+        #expect(limits.unreadAnswers == 1 && told.withLock { $0 } == ["unread"])
         #expect(answer(bytes: 16_383, limits)?.head.status == .ok)
 
         limits.releaseAnswer(16_384)

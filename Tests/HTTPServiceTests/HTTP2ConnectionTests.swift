@@ -12,9 +12,11 @@ private final class Wire {
     static let idleTimeout = TimeAmount.seconds(120)
     let channel = EmbeddedChannel()
 
+    let responder = LengthResponder()
+
     init() throws {
         try channel.pipeline.syncOperations.addHandler(
-            HTTP2Connection(LengthResponder(), HTTPLimits(), idleTimeout: Self.idleTimeout, HTTP2Violation()))
+            HTTP2Connection(responder, HTTPLimits(), idleTimeout: Self.idleTimeout, HTTP2Violation()))
         channel.pipeline.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil)
     }
 
@@ -69,6 +71,19 @@ struct HTTP2ConnectionTests {
         #expect(try wire.sent() == [])
         try wire.data(1, 7, end: true)
         #expect(try wire.sent() == ["1 headers 200", "1 data 2", "1 headers 0 end"])
+    }
+
+    @Test("answers later where the responder takes its time, and 500 where it fails")
+    func later() throws {
+        let wire = try Wire()
+        for id in [1, 3, 5] as [HTTP2StreamID] { try wire.headers(id, path: "/later", end: true) }
+        #expect(try wire.sent() == [])
+        let asked = wire.responder.asked.later
+        asked[1].succeed(HTTPResponse(.noContent))
+        #expect(try wire.sent() == ["3 headers 204 end"], "an answer without a body is its head")
+        asked[0].fail(ChannelError.eof)
+        asked[2].succeed(.text(.ok, "yes"))
+        #expect(try wire.sent() == ["1 headers 500", "1 data 15 end", "5 headers 200", "5 data 4 end"])
     }
 
     @Test("answers streams that come mixed, each by itself")

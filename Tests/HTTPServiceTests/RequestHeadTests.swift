@@ -51,7 +51,8 @@ struct RequestHeadTests {
         "The path is the target without its query, and without the host that a proxy is told",
         arguments: [
             ("/", "/"), ("/a/b", "/a/b"), ("/a?b=/c", "/a"), ("/?", "/"), ("http://host/v1/traces?a", "/v1/traces"),
-            ("HTTP://host:80/x", "/x"), ("http://host", "/"), ("http://host?/x", "/"), ("*", "*"), ("a:80", "a:80"),
+            ("HTTP://host:80/x", "/x"), ("/a://b/c", "/a://b/c"), ("/a:b", "/a:b"), ("http://host", "/"),
+            ("http://host?/x", "/"), ("*", "*"), ("a:80", "a:80"),
             ("", ""),
         ])
     func path(target: String, path: String) {

@@ -107,6 +107,7 @@ struct CORSPolicyTests {
             ("https://a.*.example", false), ("https://*.*.example", false), ("*.shop.example", false),
             ("https://*shop.example", false), ("https://shop.*", false), ("https://a:", false), ("https://a:x", false),
             ("https://a:70000", false), ("https://schön.example", false), ("https://[::1", false),
+            ("https://[]", false), ("https://[x]", false),
         ])
     func patterns(text: String, expected: Bool) {
         #expect((OriginPattern(text) != nil) == expected)

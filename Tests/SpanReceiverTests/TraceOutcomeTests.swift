@@ -33,6 +33,22 @@ struct TraceOutcomeTests {
         let bySpans = Self.reasons.filter { $0.badRequest == nil }
         #expect(bySpans.map(\.httpStatus) == [.tooManyRequests, .serviceUnavailable])
     }
+
+    @Test("what the sender is told of spans that were refused, the log is told as well, under the reason")
+    func partialSuccess() {
+        var partial = PartialSuccess()
+        #expect(partial.told == nil && partial.message == nil && partial.refusedSpans == 0)
+        partial.badValues = 3
+        partial.firstProblem = "kind is 9"
+        #expect(partial.told?.reason == "bad_value" && partial.told?.event == "spans refused")
+        #expect(partial.message == "3 spans have a value out of the range of its field; kind is 9")
+        partial.badIDs = 2
+        #expect(partial.told?.reason == "bad_id" && partial.refusedSpans == 5)
+        #expect(partial.message?.hasPrefix(PartialSuccess.reasonForBadIDs(2) + "; 3 spans") == true)
+        var empty = PartialSuccess()
+        empty.warning = "no span"
+        #expect(empty.told == HTTPRefusal("empty", "no span", event: "request without spans"))
+    }
 }
 
 @Suite("the bearer token")
@@ -40,7 +56,8 @@ struct BearerTokenTests {
     @Test(
         "must be there in full and by that scheme",
         arguments: [
-            ("Bearer secret", true), ("bearer secret", true), ("Bearer secre", false), ("Bearer secrets", false),
+            ("Bearer secret", true), ("bearer secret", true), ("Bearer secre", false), ("Bearer secreT", false),
+            ("Bearer tercse", false), ("Bearer secrets", false),
             ("Bearer ", false), ("Bearer", false), ("Basic secret", false), ("secret", false), ("", false),
         ])
     func comparison(value: String, allowed: Bool) {

@@ -18,6 +18,7 @@ struct RunbookPageTests {
         "Markdown becomes HTML, and markup in it is text",
         arguments: [
             ("# A b\n\ntext", "<h1 id=\"a-b\">A b</h1>\n<p>text</p>\n"), ("one\ntwo", "<p>one\ntwo</p>\n"),
+            ("one\n\ntwo", "<p>one</p>\n<p>two</p>\n"), (" a", "<p> a</p>\n"), ("#a", "<p>#a</p>\n"),
             ("**Cause.** *x* `a*b*<c>`", "<p><strong>Cause.</strong> <em>x</em> <code>a*b*&lt;c&gt;</code></p>\n"),
             ("[Here](#here), [there](OTHER.md)", "<p><a href=\"#here\">Here</a>, there</p>\n"),
             ("2 * 3 <script>", "<p>2 * 3 &lt;script&gt;</p>\n"), ("<a id=\"X\"></a>\n\n### X", "<h3 id=\"x\">X</h3>\n"),
