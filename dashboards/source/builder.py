@@ -167,7 +167,8 @@ def lines(title: str, description: str, targets: list[dict], unit: str, *, width
         # Scrapes are a little early or late, by which the count of a step would have a fraction.
         targets = [target | {"expr": f"round({target['expr']})"} if target["datasource"] == PROMETHEUS else target
                    for target in targets]
-        defaults |= {"decimals": 0}
+        # A first time beside a narrow axis, 0 to 1, would be cut.
+        defaults |= {"decimals": 0, "custom": custom | {"axisWidth": 50}}
     defaults |= {} if minimum is None else {"min": minimum}
     defaults |= {} if maximum is None else {"max": maximum}
     defaults |= {"links": links} if links else {}
@@ -334,9 +335,10 @@ def values_of(name: str, label: str, series: str, of: str, *, all_value: str = "
 
 
 def log_label(name: str, label: str, of: str) -> dict:
+    """Hidden: it would take the place of the id of a trace."""
     return {"name": name, "label": label, "type": "query", "datasource": LOKI, "definition": f"label_values({of})",
             "query": {"label": of, "refId": f"Variable-{name}", "stream": "", "type": 1},
-            "current": {"selected": True, "text": ["All"], "value": ["$__all"]}, "allValue": ".+", "hide": 0,
+            "current": {"selected": True, "text": ["All"], "value": ["$__all"]}, "allValue": ".+", "hide": 2,
             "includeAll": True, "multi": True, "options": [], "refresh": 2, "regex": "", "skipUrlSync": False, "sort": 1}
 
 

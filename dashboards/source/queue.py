@@ -215,7 +215,8 @@ def logs() -> dict:
         log_lines("Log lines of the trace", "Choose a trace above to read what all services logged about it.",
                   # An empty box means no lines, not all that have no trace id. Tempo's search drops leading zeros.
                   [logql('{service_name=~"$service"} | trace_id!="" | trace_id=~"0*$traceId"')], width=12, height=9),
-        log_lines("Log lines with errors", "Read what services log at level error; a line with a trace id has a link to its trace.",
+        log_lines("Log lines with errors", "Read what services log at level error; a line with a trace id has a link to its trace, and &var-service=NAME "
+                  "in the address chooses a service.",
                   [logql('{service_name=~"$service"} | json | level=~"(?i)error|fatal|panic"')], width=12, height=9),
         log_lines("Log lines of the queue", "Read what services log as JSON with the field queue.", [logql(stream)]),
     ])
@@ -249,4 +250,4 @@ def make() -> dict:
         "One queue: backlog, wait, run time, failures and dead letters, down to the trace of one task and its log lines.",
         [now(), backlog(), wait(), other_windows(), running(), dead_letters(), traces(), logs(), services()],
         [*data_sources("prometheus", "tempo", "loki"), queue_variable(), task_type_variable(), trace_id(),
-         log_label("service", "Logs", "service_name"), *collector_variables(hidden=True)], [])
+         log_label("service", "Service", "service_name"), *collector_variables(hidden=True)], [])

@@ -126,7 +126,7 @@ class Trouble(Scene):
         eventually("the disk works", lambda: self._page("-/ready").ok, seconds=WAIT_SECONDS)
         self._syncs.hang()
         # Not asked of Prometheus: on a machine that is busy, no scrape is in time while the disk hangs.
-        eventually("the disk hangs", lambda: "asynq_collector_spool_stalled 1" in self._page("metrics").text, seconds=WAIT_SECONDS,
+        eventually("the disk hangs", lambda: "\nasynq_collector_spool_stalled 1\n" in self._page("metrics").text, seconds=WAIT_SECONDS,
                    every=0.5)
         time.sleep(seconds / 10)
         # While it hangs, pages take a second, which is all the time that a scrape has here: it does not hang for long.
