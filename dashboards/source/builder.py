@@ -139,7 +139,7 @@ def stat(title: str, description: str, targets: list[dict], unit: str, *, width:
                "wideLayout": False,
                "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
     # Else the names are as small as the panel is low, and large numbers leave them no room.
-    options |= {"text": {"titleSize": 14, "valueSize": 20}} if several else {}
+    options |= {"text": {"titleSize": 14, "valueSize": 18}} if several else {}
     return panel("stat", title, description, targets, width=width, height=height, unit=unit, defaults=defaults, options=options,
                  overrides=overrides, alerts=alerts, no_value=no_value)
 

@@ -39,10 +39,10 @@ def now() -> dict:
              objective_met(), "percentunit", width=4, decimals=1, thresholds=MET, no_value="no spans",
              alerts=("AsynqWaitBudgetBurningFast", "AsynqWaitBudgetBurningSlow")),
         timeline("Alerts over time", "Begin with the alert that fired first: it is often the cause.",
-                 [query(alert_strip(f", {RECORDED}"), "{{alertname}}")], FIRED, height=5, alerts=ALL_ALERTS,
+                 [query(alert_strip(f", {RECORDED}"), "{{alertname}}")], FIRED, height=7, alerts=ALL_ALERTS,
                  no_value="No alert fired for this queue in this time range."),
         timeline("Pauses", "If a pause outlived its reason, unpause the queue; if it has no servers, start workers for it.",
-                 [query(served(), "{{queue}}")], SERVED, height=5, alerts=("AsynqQueuePausedWithBacklog", "AsynqQueueWithoutConsumers")),
+                 [query(served(), "{{queue}}")], SERVED, height=7, alerts=("AsynqQueuePausedWithBacklog", "AsynqQueueWithoutConsumers")),
     ])
 
 
