@@ -59,7 +59,7 @@ struct QueueView {
         findings.judge(.waitBudgetBurningFast, of: queue.name, holds: burns) { _ in
             let observed = observed(within: Thresholds.longBurn)
             let clause =
-                observed > Thresholds.shortBurn
+                observed >= Thresholds.shortBurn + .seconds(60)
                 ? ", and \(humanShare(recent?.share ?? 0)) of those of the last \(span(Thresholds.shortBurn))" : ""
             return
                 "\(name): \(humanShare(hour?.share ?? 0)) of the tasks of the last \(span(observed)) waited longer than "

@@ -155,6 +155,18 @@ struct QueueConditionTests {
                 == true)
     }
 
+    @Test("Of the first minutes one share is told, since both windows are the same")
+    mutating func budgetAtFirst() {
+        var found: Trouble?
+        for step in 0..<66 as Range<UInt64> {
+            let counts = MeasuredWaits(quantiles: [1, 2, 3], counts: WaitCounts(all: 10 * step, slow: 3 * step))
+            found = scene.run(seconds: 5, waits: [QueueName("q"): counts]) { snapshot, _ in snapshot.add("q") }
+                .only(.waitBudgetBurningFast)
+        }
+        #expect(
+            found?.sentence == "q: 30 % of the tasks of the last 5 min waited longer than 10 s; the objective is 1 %")
+    }
+
     @Test("A backlog that grows tells how fast, and that it will not drain")
     mutating func growing() {
         let troubles = scene.run(seconds: 900) { snapshot, seconds in
