@@ -26,3 +26,11 @@ final class LinesLog: LogHandler, Sendable {
         lines.withLock { $0.append((["\(event.message)"] + words).joined(separator: " ")) }
     }
 }
+
+/// Keeps lines as they come.
+final class LinesOfText: Sendable {
+    private let lines = Mutex<[String]>([])
+
+    var all: [String] { lines.withLock { $0 } }
+    func add(_ line: String) { lines.withLock { $0.append(line) } }
+}

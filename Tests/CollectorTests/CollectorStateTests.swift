@@ -1,0 +1,156 @@
+import Attention
+import Logging
+import Metrics
+import Model
+import OTLP
+import Platform
+import TestSupport
+import Testing
+import Web
+
+@testable import Collector
+@testable import Forwarder
+@testable import SpanReceiver
+@testable import Spool
+
+/// A collector that was made and not started: what its pages are made of.
+@Suite("What the collector tells of itself")
+struct CollectorStateTests {
+    private let clock = TestClock()
+    private let collector: Collector
+
+    init() throws {
+        let options = try #require(
+            try options(["--redis-url=none", "--tempo-endpoint=none", "--traces-recent-max-bytes=1MiB"]))
+        collector = try Collector(options, clock: clock.clock) { label in
+            Logger(label: label) { _ in SwiftLogNoOpLogHandler() }
+        }
+    }
+
+    /// Runs the test, and ends the threads of the collector.
+    private func withCollector(_ body: (Collector) throws -> Void) rethrows {
+        defer { collector.stop(isStarted: false) }
+        try body(collector)
+    }
+
+    private func record(_ names: [[UInt8]]) {
+        let queues = names.map { QueueSnapshot(name: QueueName($0)) }
+        collector.watch.record(
+            RedisSnapshot(queues: queues, takenAt: clock.now, partialErrors: []), waits: [:])
+    }
+
+    @Test("It is not ready before its listeners are bound")
+    func unready() {
+        withCollector { #expect($0.unreadyReason() == "listeners are not bound yet") }
+    }
+
+    @Test("A queue is found by its name, and by the form of it that people can read")
+    func knownQueue() {
+        withCollector { collector in
+            record([[0xFF], Array("q".utf8)])
+            #expect(collector.knownQueue([0xFF]) == QueueName([0xFF]))
+            #expect(collector.knownQueue(Array("\\xFF".utf8)) == QueueName([0xFF]))
+            #expect(collector.knownQueue(Array("q".utf8)) == QueueName("q"))
+            #expect(collector.knownQueue(Array("other".utf8)) == QueueName("other"))
+            #expect(collector.queue(named: Array("q".utf8)) != nil)
+            #expect(collector.queue(named: Array("other".utf8)) == nil)
+        }
+    }
+
+    @Test("The overview has what is known: who it is, the last snapshot, the books, and what its memory is used for")
+    func overview() throws {
+        try withCollector { collector in
+            record([Array("q".utf8)])
+            let source = SpanSource(transport: .http, encoding: .protobuf)
+            try collector.counters.recordSpans(source, spanCount: 5, refused: PartialSuccess()) {}
+            let content = collector.overviewContent
+            #expect(content.collector.redis == nil && content.collector.tempo == nil)
+            #expect(content.collector.interval == .seconds(5) && content.collector.startedAt == clock.now)
+            #expect(content.collector.pid > 0 && !content.collector.host.isEmpty)
+            #expect(content.lastKnown?.queues.map(\.name) == [QueueName("q")] && content.rows.count == 1)
+            #expect(content.spans?.accepted == 5 && content.spans?.spooled == nil && content.spool == nil)
+            #expect(content.forwarder == nil)
+            #expect(content.memory.map(\.part) == ["process", "history", "errors", "recent traces"])
+            #expect(content.memory.map(\.limitBytes) == [nil, QueueHistory.maxBytes, 4 << 20, 1 << 20])
+            #expect(content.memory[0].bytes > 1 << 20 && content.memory[1].bytes > 0)
+            let path = collector.spanPath
+            #expect(path.backend == nil && path.spool == nil && !path.isDiskHanging)
+        }
+    }
+
+    @Test("Where Redis is not read, tasks are not looked for, and retries are answered at once")
+    func withoutRedis() {
+        withCollector { collector in
+            record([Array("q".utf8)])
+            let replies = LinesOfText()
+            collector.findTask(TaskName(queue: QueueName("q"), id: [1])) { reply in
+                if case .unavailable(let reason) = reply { replies.add(reason) }
+            }
+            collector.readRetries(ofQueue: [UInt8(ascii: "q")]) { replies.add("retries") }
+            #expect(replies.all == ["redis.url is none: tasks are not looked for", "retries"])
+        }
+    }
+
+    @Test("A trace that is not in memory is absent, and so is one where none are kept")
+    func traces() {
+        withCollector { collector in
+            guard case .absent(let reason) = collector.trace(TraceID(high: 0, low: 1)) else {
+                Issue.record("a trace that never came")
+                return
+            }
+            #expect(reason == "no span of this trace is in memory")
+        }
+    }
+}
+
+@Suite("The books of spans")
+struct BooksTests {
+    @Test("What was received, what waits, what was delivered and dropped: each under its own name")
+    func books() throws {
+        let counters = ReceiverCounters()
+        let spool = try Spool(
+            fileSystem: NoDisk(), options: SpoolOptions(maxBytes: 1 << 20, sync: .never), clock: .system)
+        var partial = PartialSuccess()
+        partial.badIDs = 2
+        try counters.recordSpans(SpanSource(transport: .http, encoding: .json), spanCount: 7, refused: partial) {}
+        for count in [3, 4] {
+            try [UInt8](repeating: 1, count: 10).withUnsafeBytes { try spool.append($0, spanCount: count) }
+        }
+        let books = try #require(Books.read(counters, spool))
+        let totals = books.totals(duplicates: 9)
+        #expect(totals.accepted == 7 && totals.duplicates == 9 && totals.refused == ["bad_id": 2])
+        #expect(totals.spooled == SpanTotals.Spooled(forwarded: 0, inSpool: 7, dropped: totals.spooled?.dropped ?? [:]))
+        #expect(totals.received == 9)
+        let path = books.path(nil)
+        #expect(path.refused == ["bad_id": 2] && path.backend == nil)
+        #expect(path.spool?.capacityBytes == 1 << 20 && path.spool?.bytes == spool.statistics.bytes)
+        #expect(try #require(Books.read(counters, nil)).totals(duplicates: 0).spooled == nil)
+    }
+
+    @Test("Of a backend's answers those that begin with 2, and have three digits, have not failed")
+    func backend() {
+        var statistics = ForwarderStatistics()
+        statistics.requests = ["200": 1, "204": 2, "299": 4, "404": 8, "503": 16, "connect": 32, "2": 64, "2000": 128]
+        statistics.isBackendUp = false
+        statistics.lastFailure = "why"
+        let backend = SpanPath.Backend(statistics)
+        #expect(backend.requests == 255 && backend.failedRequests == 248)
+        #expect(backend.isUp == false && backend.lastFailure == "why")
+    }
+}
+
+@Suite("The lines of the log")
+struct LogLineTests {
+    @Test("A line has what its logger says of all lines and what it says itself, which wins", arguments: [true, false])
+    func fields(hasOwn: Bool) {
+        let lines = LinesOfText()
+        var handler = CollectorLogHandler(
+            label: "redis", level: CollectorLogHandler.Level(.info), format: .json, clock: TestClock().clock,
+            sink: { lines.add($0) })
+        handler.metadata = ["a": "1", "b": "2"]
+        let logger = Logger(label: "redis") { _ in handler }
+        logger.warning("it fails", metadata: hasOwn ? ["b": "3", "c": "x \"y\""] : nil)
+        logger.debug("not told")
+        #expect(lines.all == [hasOwn ? #"redis: it fails a="1" b="3" c="x \"y\"""# : #"redis: it fails a="1" b="2""#])
+    }
+}
