@@ -164,7 +164,7 @@ def running() -> dict:
               [f"sum by (queue, task_type, error_type) ({ERRORS}) > 0", failed],
               [("Rate", TASKS_PER_SECOND), ("In the time range", "short")], rows=f"({failed})",
               key=("queue", "task_type", "error_type"), sort="Rate",
-              width=12, height=8, no_value="No attempt failed."),
+              width=12, height=8, widths={"Queue": 105, "Rate": 105, "In the time range": 135}, no_value="No attempt failed."),
         lines("Failing share by queue", "Above the dashed line the alert fires: look for the type that fails.",
               [query(failure_ratio("queue"), "{{queue}}")], "percentunit", maximum=1,
               limit=0.2, alerts=("AsynqFailureRatioHigh",)),
@@ -191,9 +191,8 @@ def dead_letters() -> dict:
 
 def traces() -> dict:
     # The trace's id is in a field that the table hides. spanID has a link of Grafana's own as well (to Explore); traceName not.
-    # Newer Grafanas add the name of the time zone to the time range; the first wins. Its name would take the place of the id.
-    link = ("Show this trace below", "/d/asynq-queues?var-traceId=${__data.fields.traceIdHidden}&timezone=browser"
-            "&${__url_time_range}&${queue:queryparam}")
+    link = ("Show this trace below", "/d/asynq-queues?var-traceId=${__data.fields.traceIdHidden}&${__url_time_range}"
+            "&${queue:queryparam}")
     links = {"spanID": link, "traceName": link}
     # Without the hint a search ends at the first matches that it finds, whichever those are.
     newest = " with (most_recent=true)"
