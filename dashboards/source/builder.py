@@ -243,7 +243,7 @@ def _unfilled_where_good(thresholds: dict) -> dict:
 
 def bar_gauge(title: str, description: str, targets: list[dict], unit: str, *, width: int = 12, height: int = 10,
               thresholds: dict = steps((None, GOOD)), maximum: float | None = None, alerts: tuple[str, ...] = ()) -> dict:
-    defaults = {"color": {"mode": "thresholds"}, "thresholds": thresholds, "min": 0, "decimals": 1}
+    defaults = {"color": {"mode": "thresholds"}, "thresholds": thresholds, "mappings": nothing(reason(targets)), "min": 0, "decimals": 1}
     defaults |= {} if maximum is None else {"max": maximum}
     options = {"displayMode": "basic", "orientation": "horizontal", "showUnfilled": True, "valueMode": "text",
                "namePlacement": "top", "text": {"titleSize": 14, "valueSize": 16}, "sizing": "auto",

@@ -190,7 +190,7 @@ def coloured_absence(dashboard: dict) -> list[str]:
     """"No spans" was green, as if all were well."""
     findings = []
     for panel in panels(dashboard):
-        if panel["type"] != "stat" or panel["options"]["colorMode"] == "none":
+        if panel["type"] not in ("stat", "bargauge") or panel["options"].get("colorMode") == "none":
             continue
         colours = [mapping["options"]["result"].get("color") for mapping in panel["fieldConfig"]["defaults"].get("mappings", [])
                    if mapping["type"] == "special" and "null" in mapping["options"]["match"]]
