@@ -49,7 +49,7 @@ def code(cell: str) -> list[str]:
 def test_every_page_is_on_the_map():
     linked = {(DOCS / target.split("#")[0]).resolve() for target in re.findall(r"\]\(([^)#]+)", text("README.md"))}
     pages = {page.resolve() for page in DOCS.glob("*.md")} - {(DOCS / "README.md").resolve()}
-    assert pages - linked == set()
+    assert pages - linked == set(), "each page needs a row in docs/README.md"
 
 
 # --- Names ---
@@ -142,7 +142,7 @@ def test_the_table_of_labels_has_every_value_that_the_page_has(start_collector, 
         found = values_on(collector.metrics())
     # Counted from the first span of the collector's own on.
     found["asynq_collector_received_spans_total", "transport"].add("internal")
-    assert documented == found
+    assert documented == found, "docs/METRICS.md, Values of the labels: a row for each value"
 
 
 def test_reasons_of_redis_are_explained_where_the_scrape_is():
