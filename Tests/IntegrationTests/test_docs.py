@@ -76,6 +76,7 @@ def test_every_metric_and_setting_that_a_page_names_is_there(page):
     keys = set(re.findall(r"^### `([^`]+)`$", text("CONFIGURATION.md"), re.M))
     sections = "redis|otlp|tempo|spool|metrics|memory|traces|wait|scale|shutdown|log|external-url"
     for name in re.findall(rf"`((?:{sections})\.[a-z][a-z.-]*)(?:: [^`]*)?`", content):
+        name = name.rstrip(".")
         is_known = name in NO_SETTINGS or name in keys or name.removesuffix("-file") in keys
         assert is_known or any(key.startswith(name + ".") for key in keys), name
 
