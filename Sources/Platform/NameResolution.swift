@@ -15,25 +15,47 @@ package enum NameResolution {
     /// - Throws: `Failure` where the name has no address or can't be looked up.
     /// - Returns: the addresses as text, each once, in the C library's order.
     package static func addresses(of host: String, flags: Int32 = 0) throws(Failure) -> [String] {
+        var found: [String] = []
+        for entry in try socketAddresses(of: host, port: nil, flags: flags) {
+            if let address = text(entry.bytes), !found.contains(address) { found.append(address) }
+        }
+        return found
+    }
+
+    /// Looks a name up, as long as the name servers take.
+    ///
+    /// - Throws: `Failure` where the name has no address or can't be looked up.
+    /// - Returns: the addresses as system calls take them, in the C library's order.
+    package static func socketAddresses(
+        of host: String, port: UInt16?, flags: Int32 = 0
+    ) throws(Failure) -> [(family: Int32, bytes: [UInt8])] {
         var hints = addrinfo()
         hints.ai_flags = flags
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         var list: UnsafeMutablePointer<addrinfo>?
-        let code = getaddrinfo(host, nil, &hints, &list)
+        let code = getaddrinfo(host, port.map { String($0) }, &hints, &list)
         guard code == 0 else {
             throw Failure(reason: code == EAI_SYSTEM ? SystemError("").reason : String(cString: gai_strerror(code)))
         }
         defer { freeaddrinfo(list) }
-        var found: [String] = []
+        var found: [(family: Int32, bytes: [UInt8])] = []
         var entry = list
         while let current = entry?.pointee {
             entry = current.ai_next
-            var text = [CChar](repeating: 0, count: Int(NI_MAXHOST))
-            let failed = getnameinfo(
-                current.ai_addr, current.ai_addrlen, &text, socklen_t(text.count), nil, 0, NI_NUMERICHOST)
-            let address = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-            if failed == 0 && !found.contains(address) { found.append(address) }
+            let bytes = UnsafeRawBufferPointer(start: current.ai_addr, count: Int(current.ai_addrlen))
+            found.append((current.ai_family, Array(bytes)))
         }
         return found
+    }
+
+    private static func text(_ address: [UInt8]) -> String? {
+        var text = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+        let code = address.withUnsafeBytes { bytes in
+            getnameinfo(
+                bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count), &text,
+                socklen_t(text.count), nil, 0, NI_NUMERICHOST)
+        }
+        if code != 0 { return nil }
+        return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }

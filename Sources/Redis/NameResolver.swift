@@ -87,26 +87,14 @@ final class NameResolver: Sendable {
         return made
     }
 
-    /// `getaddrinfo`
     @Sendable private static func getAddresses(
         _ host: String, _ port: UInt16, _ flags: Int32
     ) -> Result<[SocketAddress], RedisError> {
-        var hints = addrinfo()
-        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-        hints.ai_flags = flags
-        var found: UnsafeMutablePointer<addrinfo>?
-        let code = getaddrinfo(host, String(port), &hints, &found)
-        guard code == 0 else {
-            return .failure(RedisError(.connection, "resolving \(host): \(String(cString: gai_strerror(code)))"))
+        do throws(NameResolution.Failure) {
+            let found = try NameResolution.socketAddresses(of: host, port: port, flags: flags)
+            return .success(found.map { SocketAddress(family: $0.family, bytes: $0.bytes) })
+        } catch {
+            return .failure(RedisError(.connection, "resolving \(host): \(error.reason)"))
         }
-        defer { freeaddrinfo(found) }
-        var addresses: [SocketAddress] = []
-        var next = found
-        while let entry = next?.pointee {
-            let bytes = UnsafeRawBufferPointer(start: entry.ai_addr, count: Int(entry.ai_addrlen))
-            addresses.append(SocketAddress(family: entry.ai_family, bytes: Array(bytes)))
-            next = entry.ai_next
-        }
-        return .success(addresses)
     }
 }

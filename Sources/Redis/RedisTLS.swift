@@ -1,6 +1,7 @@
 import CTLS
 import Glibc
 import Model
+import Platform
 import TLSFiles
 
 /// TLS to Redis, as `redis.tls.*` configures it. Paths are of PEM files.
@@ -58,9 +59,7 @@ final class TLSContext: @unchecked Sendable {
         }
         let name = options.serverName ?? endpoint.host
         let wrapped = TLSSession(session, peer: endpoint.name, expectedName: name)
-        var address = in6_addr()
-        let isAddress = inet_pton(AF_INET, name, &address) == 1 || inet_pton(AF_INET6, name, &address) == 1
-        if isAddress {
+        if IPAddress(name) != nil {
             X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session), name)
         } else {
             _ = collector_tls_set_server_name(session, name)

@@ -18,8 +18,7 @@ package struct RedisEndpoint: Sendable, Equatable {
         /// Whether it has to be looked up, and may lead elsewhere tomorrow.
         var isName: Bool {
             guard case .tcp(let host, _) = self else { return false }
-            var address = in6_addr()
-            return inet_pton(AF_INET, host, &address) != 1 && inet_pton(AF_INET6, host, &address) != 1
+            return IPAddress(host) == nil
         }
     }
 

@@ -20,14 +20,11 @@ struct SocketConnector {
     }
 
     private static func unixAddress(_ path: String) throws(RedisError) -> SocketAddress {
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let bytes = Array(path.utf8)
-        guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else {
-            throw RedisError(.connection, "the socket path \(path) is longer than 107 bytes")
+        guard path.utf8.count <= UnixAddress.maxPathBytes else {
+            throw RedisError(.connection, "the socket path \(path) is longer than \(UnixAddress.maxPathBytes) bytes")
         }
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
-        return SocketAddress(family: AF_UNIX, bytes: withUnsafeBytes(of: &address) { Array($0) })
+        let bytes = UnixAddress.with(path) { Array(UnsafeRawBufferPointer(start: $0, count: Int($1))) }
+        return SocketAddress(family: AF_UNIX, bytes: bytes)
     }
 
     /// Connects to one address; `name` says in errors whose it is.

@@ -58,8 +58,8 @@ package struct AllowedHosts: Sendable {
         if allowsAll { return true }
         guard let parsed = try? HostAndPort(host.lowercased()) else { return false }
         var name = parsed.host
-        if host.hasPrefix("[") { return IPLiteral.isAddress(name) }
+        if host.hasPrefix("[") { return IPAddress(name) != nil }
         if name.hasSuffix(".") { name.removeLast() }
-        return names.contains(name) || IPLiteral.isAddress(name) || suffixes.contains { name.hasSuffix($0) }
+        return names.contains(name) || IPAddress(name) != nil || suffixes.contains { name.hasSuffix($0) }
     }
 }

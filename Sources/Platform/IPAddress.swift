@@ -1,0 +1,34 @@
+import Glibc
+
+/// An IPv4 or IPv6 address, as its bytes.
+package struct IPAddress: Equatable, Sendable {
+    private let bytes: [UInt8]
+
+    /// Returns nil for what is no address; an IPv6 one stands without brackets.
+    package init?(_ text: String) {
+        var bytes = [UInt8](repeating: 0, count: 16)
+        if inet_pton(AF_INET, text, &bytes) == 1 {
+            self.bytes = Array(bytes.prefix(4))
+        } else if inet_pton(AF_INET6, text, &bytes) == 1 {
+            // An IPv4 address in IPv6 form is the same address.
+            let mapped = [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF]
+            self.bytes = bytes.starts(with: mapped) ? Array(bytes.suffix(4)) : bytes
+        } else {
+            return nil
+        }
+    }
+
+    package var isLoopback: Bool {
+        bytes.count == 4 ? bytes[0] == 127 : bytes.dropLast().allSatisfy { $0 == 0 } && bytes[15] == 1
+    }
+
+    package func isInNetwork(_ network: IPAddress, prefixLength: Int) -> Bool {
+        guard network.bytes.count == bytes.count, (0...bytes.count * 8).contains(prefixLength) else { return false }
+        for (index, pair) in zip(bytes, network.bytes).enumerated() {
+            let bits = min(8, max(0, prefixLength - index * 8))
+            let mask = UInt8(truncatingIfNeeded: 0xFF00 >> bits)
+            if pair.0 & mask != pair.1 & mask { return false }
+        }
+        return true
+    }
+}
