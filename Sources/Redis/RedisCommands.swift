@@ -99,7 +99,11 @@ extension RedisPipeline {
 
     /// How long the value of a field is; 0 where the hash has no such field.
     package mutating func hstrlen(_ key: [UInt8], _ field: String) -> Ask<Int64> {
-        ask("HSTRLEN", [key, Self.text(field)]) { $0.number }
+        hstrlen(key, Self.text(field))
+    }
+
+    package mutating func hstrlen(_ key: [UInt8], _ field: [UInt8]) -> Ask<Int64> {
+        ask("HSTRLEN", [key, field]) { $0.number }
     }
 
     // MARK: Servers

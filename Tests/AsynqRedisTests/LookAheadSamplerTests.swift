@@ -172,7 +172,7 @@ struct LookAheadSamplerTests {
         #expect(stage.sampler.errors.map(\.reason) == [.permission])
     }
 
-    @Test("Ten messages of unknown size are read at once, then as many as fit; one after a sample that failed")
+    @Test("Messages are measured and read at once; one after a sample that failed, then as many as fit")
     func messages() throws {
         let stage = Stage()
         for number in 0..<25 { stage.push("t\(number)", age: 1, message: [0x0A, 1, 0x78]) }
@@ -181,14 +181,55 @@ struct LookAheadSamplerTests {
             _ = try stage.sample("q")
             return stage.askedTasks.count { $0.hasSuffix(" msg") }
         }
-        #expect(try asked() == 10)
-        #expect(stage.askedTasks.count == 25, "the others are asked for their time")
-        #expect(try asked() == 15)
+        #expect(try asked() == 25)
+        #expect(stage.store.asked.suffix(2).first?.allSatisfy { $0.hasPrefix("HSTRLEN asynq:{q}:t:") } == true)
+        #expect(try asked() == 0)
         for number in 25..<30 { stage.push("t\(number)", age: 1, message: [0x0A, 1, 0x78]) }
-        stage.store.failsAfter = 1
+        stage.store.failsAfter = 2
         #expect(throws: RedisError.self) { try asked() }
         #expect(try asked() == 1)
+        #expect(stage.askedTasks.count == 5, "the others are asked for their time")
         #expect(try asked() == 4)
+    }
+
+    @Test(
+        "A message beyond the limit is told once and never asked for, wherever its task is, nor is its worker; its time is known"
+    )
+    func tooLarge() throws {
+        let stage = Stage()
+        let large = [UInt8](repeating: 0x78, count: MessageLimit.bytes + 1)
+        for id in ["pending", "active"] { stage.push(id, age: 1, message: large) }
+        stage.store.start("active", leaseUntil: Self.start + 30)
+        _ = try stage.sample("q")
+        #expect(stage.askedTasks == ["HMGET asynq:{q}:t:pending pending_since"])
+        #expect(stage.sampler.errors.map(\.reason) == [.limit, .limit])
+        #expect(stage.sampler.errors.allSatisfy { $0.message.contains("4194305 bytes") })
+        #expect(stage.tasks.count == 1)
+        for _ in 0..<3 {
+            stage.pass(milliseconds: 1000)
+            _ = try stage.sample("q")
+            #expect(stage.sampler.errors.isEmpty && stage.store.asked.last?.count == 2, "nothing is left to ask")
+        }
+        stage.store.start("pending", leaseUntil: Self.start + 30)
+        stage.pass(milliseconds: 1000)
+        #expect(try stage.sample("q").count == 1, "the estimate, at once")
+        #expect(
+            !stage.store.asked.joined().contains {
+                $0.contains("workers") || $0.hasSuffix(" msg") && $0.hasPrefix("HMGET")
+            })
+    }
+
+    @Test("Where HSTRLEN is refused no message is read, and each time is")
+    func forbidden() throws {
+        let stage = Stage()
+        stage.push("a", age: 7, message: [0x0A, 1, 0x78])
+        stage.store.instead["HSTRLEN asynq:{q}:t:a"] = .error("NOPERM no hstrlen")
+        _ = try stage.sample("q")
+        #expect(stage.sampler.errors.map(\.reason) == [.permission])
+        #expect(stage.askedTasks == ["HMGET asynq:{q}:t:a pending_since"])
+        stage.pass(milliseconds: 1000)
+        stage.store.finish("a")
+        #expect(try stage.sample("q") == [7.5])
     }
 
     @Test("Messages that are large count against four megabytes")
@@ -196,11 +237,13 @@ struct LookAheadSamplerTests {
         let stage = Stage()
         let large = [0x12] + [0x80, 0x80, 0x40] + [UInt8](repeating: 0x78, count: 1 << 20)
         for number in 0..<14 { stage.push("t\(number)", age: 1, message: large) }
+        for _ in 0..<4 {
+            _ = try stage.sample("q")
+            #expect(stage.askedTasks.count { $0.hasSuffix(" msg") } == 3, "a little more than a megabyte each")
+            stage.pass(milliseconds: 1000)
+        }
         _ = try stage.sample("q")
-        #expect(stage.askedTasks.count { $0.hasSuffix(" msg") } == 10)
-        stage.pass(milliseconds: 1000)
-        _ = try stage.sample("q")
-        #expect(stage.askedTasks.count { $0.hasSuffix(" msg") } == 3, "and a little more than a megabyte each")
+        #expect(stage.askedTasks.count { $0.hasSuffix(" msg") } == 2)
     }
 
     @Test("A sample that fails is made up for by the next one", arguments: [0, 1])
@@ -256,7 +299,11 @@ struct LookAheadSamplerTests {
     @Test("A message that was not read while its task was pending is read while it runs")
     func readWhileActive() throws {
         let stage = Stage()
-        for number in 0..<11 { stage.push("t\(number)", age: 1, message: [0x0A, 1, 0x78]) }
+        // Two of them are too much for one sample.
+        let large = [0x12, 0x80, 0x80, 0x80, 0x01] + [UInt8](repeating: 0x78, count: MessageLimit.bytes / 2)
+        for number in 0..<11 {
+            stage.push("t\(number)", age: 1, message: number % 10 == 0 ? large : [0x0A, 1, 0x78])
+        }
         _ = try stage.sample("q")
         #expect(stage.askedTasks.last == "HMGET asynq:{q}:t:t10 pending_since")
         stage.pass(milliseconds: 1000)
@@ -328,7 +375,7 @@ struct LookAheadSamplerTests {
         }
         stage.push("a", queue: "r", age: 7)
         _ = try stage.sample("q", "r")
-        #expect(stage.store.asked.suffix(3).map(\.count) == [1, 4, 1] && stage.tasks.count == 1)
+        #expect(stage.store.asked.suffix(4).map(\.count) == [1, 4, 1, 1] && stage.tasks.count == 1)
         stage.pass(milliseconds: 1000)
         stage.store.finish("a", queue: "r")
         #expect(try stage.sample("q", "r") == [7.5])

@@ -33,7 +33,7 @@ struct RunningTasksTests {
         return writer.bytes
     }
 
-    /// What one scrape makes of the servers' hashes; `asks` has the fields that each round trip asked for.
+    /// What one scrape makes of the servers' hashes; `asks` has the fields that each round trip has read.
     private static func read(
         _ running: inout RunningTasks, _ hashes: [String: [String: [UInt8]]]
     ) -> (longest: [QueueName: Duration], asks: [Int]) {
@@ -48,7 +48,9 @@ struct RunningTasksTests {
         let asks = running.addTasks(to: &third)
         running.readTasks(asks, (try? store.roundTrip(third, deadline: deadline)) ?? [])
         running.readMore(store, deadline: deadline)
-        let fields = store.asked.dropFirst().map { $0.reduce(0) { $0 + $1.split(separator: " ").count - 2 } }
+        let fields = store.asked.dropFirst().map { commands in
+            commands.reduce(0) { $1.hasPrefix("HMGET") ? $0 + $1.split(separator: " ").count - 2 : $0 }
+        }
         return (running.longest(at: now), fields.filter { $0 > 0 })
     }
 
@@ -81,7 +83,7 @@ struct RunningTasksTests {
         var running = RunningTasks()
         let store = TaskStore()
         store.instead["HKEYS asynq:workers:{a}"] = Self.list(["a"])
-        store.instead["HMGET asynq:workers:{a}"] = .error("WRONGTYPE no hash")
+        store.instead["HSTRLEN asynq:workers:{a}"] = .error("WRONGTYPE no hash")
         var second = RedisPipeline()
         let lists = running.addLists(of: [Self.server], to: &second)
         running.readLists(lists, (try? store.roundTrip(second, deadline: Self.deadline)) ?? [])
@@ -178,24 +180,25 @@ struct RunningTasksTests {
         #expect(running.longest(at: WallTime(seconds: 1_700_000_010)) == [QueueName("q"): .seconds(40)])
         running.readLists(lists, [Self.list(["1", "2"])])
         let silent = TaskStore()
+        silent.instead["HSTRLEN asynq:workers:{a}"] = .integer(9)
         silent.instead["HMGET asynq:workers:{a}"] = .unanswered
         running.readMore(silent, deadline: Self.deadline)
-        #expect(silent.asked.count == 1, "it is not asked again in this scrape")
+        #expect(silent.asked.count == 2, "it is not asked again in this scrape")
         #expect(running.error == nil)
     }
 
-    @Test("All tasks of a first scrape are read, the first few before their size is known")
+    @Test("All tasks of a first scrape are measured and read, and read again by the next one")
     func firstScrape() {
         var running = RunningTasks()
         let hash = Dictionary(
             uniqueKeysWithValues: (1...500).map { ("\($0)", Self.worker("q", startedAgo: Int64($0), payload: 100)) })
         let found = Self.read(&running, ["asynq:workers:{a}": hash])
         #expect(found.longest == [QueueName("q"): .seconds(500)])
-        #expect(found.asks.first == 16 && found.asks.count <= 1 + RunningTasks.maxMoreRoundTrips)
+        #expect(found.asks == [500])
         #expect(Self.read(&running, ["asynq:workers:{a}": hash]).asks == [500])
     }
 
-    @Test("Of large tasks few are read at a time, those that run longest and new ones in equal parts")
+    @Test("Of large tasks few are read at a time, those that run longest first")
     func largeTasks() {
         var running = RunningTasks()
         let key = "asynq:workers:{a}"
@@ -224,45 +227,51 @@ struct RunningTasksTests {
         }
         let staying = hash("stays", 50, startedAgo: 1000)
         var last: Duration?
-        // 16 and four times 4, then 2 and four times 4, twice.
-        for scrape in 1...3 {
+        // Four times 3 of them in each scrape.
+        for scrape in 1...5 {
             let fleeting = hash("scrape \(scrape)", scrape == 1 ? 1 : 40, startedAgo: 1)
             last = Self.read(&running, ["asynq:workers:{a}": staying.merging(fleeting) { $1 }]).longest[QueueName("q")]
         }
         #expect(last == .seconds(1050))
     }
 
-    @Test("A scrape that failed while tasks were asked for asks for few of them next")
+    @Test(
+        "A scrape that failed while tasks were asked for asks for one of them next, which is left out where it fails again"
+    )
     func failure() {
         var running = RunningTasks()
+        let key = "asynq:workers:{a}"
         let hash = Dictionary(uniqueKeysWithValues: (1...30).map { ("\($0)", Self.worker("q", startedAgo: Int64($0))) })
-        var pipeline = RedisPipeline()
-        let lists = running.addLists(of: [Self.server], to: &pipeline)
-        running.readLists(lists, [Self.list(Array(hash.keys))])
-        var details = RedisPipeline()
-        _ = running.addTasks(to: &details)
-        running.recordFailure()
-        let found = Self.read(&running, ["asynq:workers:{a}": hash])
-        #expect(found.asks.first == 2)
-    }
-
-    @Test("A task that ends each scrape that asks for it is left out after the second one")
-    func tooLarge() {
-        var running = RunningTasks()
-        let counts = (1...3).map { _ in
+        _ = Self.read(&running, [key: hash])
+        func askAgain() -> Int {
             var pipeline = RedisPipeline()
             let lists = running.addLists(of: [Self.server], to: &pipeline)
-            running.readLists(lists, [Self.list(["huge"])])
+            running.readLists(lists, [Self.list(Array(hash.keys))])
             var details = RedisPipeline()
             _ = running.addTasks(to: &details)
             running.recordFailure()
             return details.count
         }
-        #expect(counts == [1, 1, 0])
-        // A scrape that fails without it says nothing of the others.
+        #expect(askAgain() == 1 && askAgain() == 1)
+        // A scrape that fails without any says nothing of the others.
         running.recordFailure()
-        let found = Self.read(&running, ["asynq:workers:{a}": ["huge": [], "small": Self.worker("q", startedAgo: 9)]])
-        #expect(found.longest == [QueueName("q"): .seconds(9)])
+        let found = Self.read(&running, [key: hash])
+        #expect(
+            found.asks == [1] && found.longest == [QueueName("q"): .seconds(29)], "the one that ran longest is left out"
+        )
+        #expect(Self.read(&running, [key: hash]).asks == [29])
+    }
+
+    @Test("A task whose worker says too much is told once and never asked for; the others are read")
+    func tooLarge() {
+        var running = RunningTasks()
+        let key = "asynq:workers:{a}"
+        let huge = Self.worker("q", startedAgo: 99, payload: MessageLimit.bytes)
+        let found = Self.read(&running, [key: ["huge": huge, "small": Self.worker("q", startedAgo: 9)]])
+        #expect(found.longest == [QueueName("q"): .seconds(9)] && found.asks == [1])
+        #expect(running.error?.reason == .limit && running.error?.message.contains("task huge has 419") == true)
+        let again = Self.read(&running, [key: ["huge": huge, "small": Self.worker("q", startedAgo: 9)]])
+        #expect(again.asks == [1] && running.error == nil)
     }
 
     @Test("More running tasks than are looked at are counted as a limit")

@@ -80,6 +80,9 @@ struct ScrapeCommandTests {
             case "LRANGE asynq:schedulers:{…}" where isBusy: return list(["\n\u{1}e"])
             case "LINDEX pending -32", "LINDEX pending -256", "LINDEX pending -1": return .null
             case "HMGET t:<id>": return list(["pending", "1"])
+            case "HSTRLEN asynq:workers:{…}": return .integer(7)
+            // A worker of queue q that began at second 1.
+            case "HMGET asynq:workers:{…}": return list([":\u{1}qB\u{2}\u{8}\u{1}"])
             case "ZCARD archived" where load == .archive, "ZCARD completed" where load == .archive: return .integer(2)
             default: break
             }

@@ -35,8 +35,17 @@ struct TaskLookupTests {
 
     /// A Redis with one task of each kind, by its id.
     private static func answer(_ words: [String]) -> FakeAnswer {
+        let id = words.count > 1 ? words[1].split(separator: ":").last : nil
+        if words[0] == "HSTRLEN" {
+            switch id {
+            case "error": return .send("-WRONGTYPE no hash\r\n")
+            case "none": return .send(":0\r\n")
+            case "large": return .send(":52428800\r\n")
+            default: return .send(":100\r\n")
+            }
+        }
         guard words[0] == "HMGET" else { return .send("*0\r\n") }
-        switch words[1].split(separator: ":").last {
+        switch id {
         case "context": return fields(message([context]))
         case "time": return fields(message([time]))
         case "both": return fields(message([context, time]))
@@ -94,6 +103,17 @@ struct TaskLookupTests {
             #expect((message?.context != nil) == hasContext && (message?.enqueuedAt != nil) == hasTime)
         }
         #expect(log.all.count == 2, "one line for each cause")
+        #expect(!redis.commands.contains(["HMGET", "asynq:{q}:t:none", "msg"]))
+    }
+
+    @Test("A message that is too large is told and not asked for; one that has gone since it was measured is gone")
+    func sizes() async throws {
+        let redis = try FakeRedis { _, words in Self.answer(words) }
+        let lookup = try makeLookup(redis)
+        defer { stop(lookup) }
+        #expect(await ask(lookup, ["large", "time", "gone meanwhile"]))
+        #expect(outcomes(lookup) == [.unreadable: 1, .found: 1, .gone: 1])
+        #expect(log.all.count == 1 && !redis.commands.contains(["HMGET", "asynq:{q}:t:large", "msg"]))
     }
 
     @Test("A message that carries something else than what was asked for is of no use")

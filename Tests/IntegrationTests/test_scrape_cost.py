@@ -77,7 +77,9 @@ def expected_commands(state, is_first: bool, letters: bool = False, is_settled: 
         "if it rests and has dead letters": sum(queue["archived"] > 0 for queue in resting),
         "if it rests and has completed tasks": sum(queue["completed"] > 0 for queue in resting),
         "unless the last scrape saw it idle": len(state.servers) if is_first else busy_servers,
-        "if it works on tasks": busy_servers,
+        "if no scrape has read it": sum(state.busy_workers.values()) if is_first else 0,
+        "if it works on tasks that an earlier scrape has read": 0 if is_first else busy_servers,
+        "if it works on tasks that no scrape has read": busy_servers if is_first else 0,
         "unless it is known to have enqueued a task since its last tick":
             len(state.scheduler_entries) - (0 if is_first else current),
         "if the last scrape saw 32 pending tasks or more": 0 if is_first else sum(queue["pending"] >= 32 for queue in awake),
@@ -93,7 +95,8 @@ def expected_commands(state, is_first: bool, letters: bool = False, is_settled: 
     }
     commands = scrape_commands.documented()
     assert {command.only for command in commands} - {""} == set(conditions)
-    count = Counter({"HMGET": sum(min(20, queue["archived"]) for queue in state.queues) if letters else 0})
+    read = sum(min(20, queue["archived"]) for queue in state.queues) if letters else 0
+    count = Counter({"HSTRLEN": read, "HMGET": read})
     for command in commands:
         count[command.name] += conditions[command.only] if command.only else always[command.each]
     return count

@@ -8,7 +8,7 @@ import Redis
 ///
 /// A message holds the payload: one that is larger than `maxMessageBytes` is not read.
 enum TaskReader {
-    static let maxMessageBytes = MessageBudget.bytes
+    static let maxMessageBytes = MessageLimit.bytes
 
     /// nil where there is no such task.
     ///

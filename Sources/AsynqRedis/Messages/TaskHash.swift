@@ -40,6 +40,11 @@ extension RedisPipeline {
         }
     }
 
+    /// How long the task's message is; 0 where there is no such task any more.
+    mutating func messageLength(_ queue: QueueName, id: [UInt8]) -> Ask<Int64> {
+        hstrlen(AsynqKeys.task(queue, id: id), "msg")
+    }
+
     /// The `TaskMessage` of an archived task; nil where it has left the archive: its id may be another task's by now.
     mutating func archivedMessage(_ queue: QueueName, id: [UInt8]) -> Ask<[UInt8]?> {
         hmget(AsynqKeys.task(queue, id: id), "msg", "state").map { fields in

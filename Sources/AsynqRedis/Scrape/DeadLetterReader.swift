@@ -4,7 +4,8 @@ import Redis
 
 /// Reads the messages of dead letters, after a scrape and apart from it: however large they are, the numbers come.
 ///
-///     HMGET t:<id> msg state for as many at once as `MessageBudget` allows
+///     HSTRLEN t:<id> msg of each
+///     HMGET t:<id> msg state for as many at once as `MessageLimit` allows
 struct DeadLetterReader {
     /// After one scrape, in all queues together. The others come after the next one, if no newer ones do.
     static let maxLetters = 200
@@ -12,7 +13,7 @@ struct DeadLetterReader {
     /// The most bytes of an id that are shown.
     private static let maxIDBytes = 1024
 
-    private var budget = MessageBudget()
+    private var limit = MessageLimit()
     /// Whose turn it is first, where not all can be read.
     private var turn = 0
 
@@ -24,42 +25,94 @@ struct DeadLetterReader {
         var names = unread.filter { !$0.value.unread.isEmpty }.keys.sorted()
         if !names.isEmpty { names = Array(names[(turn % names.count)...] + names[..<(turn % names.count)]) }
         turn += 1
+        let chunk = take(Self.maxLetters, names, &unread)
+        if chunk.isEmpty { return ([], [], nil) }
         var (letters, errors): ([DeadLetter], [RedisError]) = ([], [])
-        for _ in 0..<Self.maxRoundTrips {
-            let chunk = take(min(budget.count, Self.maxLetters - letters.count), names, &unread)
-            if chunk.isEmpty { break }
-            var pipeline = RedisPipeline()
-            let messages = chunk.map { pipeline.archivedMessage($0.queue, id: $0.letter.member.member) }
-            let replies: [RedisReply]
+        var left: [Sized] = []
+        do throws(RedisError) {
+            left = try measure(chunk, client, &errors, &unread, deadline: deadline)
+        } catch {
+            for item in chunk { unread[item.queue]?.putBack([item.letter]) }
+            return ([], [], error)
+        }
+        for _ in 1..<Self.maxRoundTrips where !left.isEmpty {
+            var room = limit.room
+            let part = left.prefix { room.take($0.bytes) }.map(\.item)
+            left.removeFirst(part.count)
             do throws(RedisError) {
-                replies = try client.roundTrip(pipeline, deadline: deadline)
+                letters += try readMessages(part, client, &errors, &unread, noting: tasks, deadline: deadline)
+                limit.recordSuccess()
             } catch {
-                giveBack(chunk, &unread)
+                for sized in left { unread[sized.item.queue]?.putBack([sized.item.letter]) }
+                giveBack(part, &unread)
                 return (letters, errors, error)
             }
-            for (item, message) in zip(chunk, messages) {
-                do throws(RedisError) {
-                    guard let answer = try replies[message] else {
-                        unread[item.queue]?.putBack([item.letter])
-                        continue
-                    }
-                    budget.note(answer?.count ?? 0)
-                    if let letter = try Self.letter(item.queue, item.letter, answer, noting: tasks) {
-                        letters.append(letter)
-                    }
-                } catch {
-                    errors.append(error.about(item.queue))
-                    unread[item.queue]?.noteSkipped([item.letter])
+        }
+        for sized in left { unread[sized.item.queue]?.putBack([sized.item.letter]) }
+        return (letters, errors, nil)
+    }
+
+    private typealias Item = (queue: QueueName, letter: UnreadDeadLetters.Unread)
+    private typealias Sized = (item: Item, bytes: Int64)
+
+    /// Returns those whose messages may be read, with their lengths. The others are skipped, or put back where their node did not answer.
+    private func measure(
+        _ chunk: [Item], _ client: any RedisClient, _ errors: inout [RedisError],
+        _ unread: inout [QueueName: UnreadDeadLetters], deadline: MonotonicTime
+    ) throws(RedisError) -> [Sized] {
+        var pipeline = RedisPipeline()
+        let lengths = chunk.map { pipeline.messageLength($0.queue, id: $0.letter.member.member) }
+        let replies = try client.roundTrip(pipeline, deadline: deadline)
+        var sized: [Sized] = []
+        for (item, ask) in zip(chunk, lengths) {
+            do throws(RedisError) {
+                guard let bytes = try replies[ask] else {
+                    unread[item.queue]?.putBack([item.letter])
+                    continue
                 }
+                if let refusal = MessageLimit.refusal(bytes, queue: item.queue, id: item.letter.member.member) {
+                    errors.append(refusal)
+                    unread[item.queue]?.noteSkipped([item.letter])
+                } else {
+                    sized.append((item, bytes))
+                }
+            } catch {
+                errors.append(error.about(item.queue))
+                unread[item.queue]?.noteSkipped([item.letter])
             }
         }
-        return (letters, errors, nil)
+        return sized
+    }
+
+    private func readMessages(
+        _ part: [Item], _ client: any RedisClient, _ errors: inout [RedisError],
+        _ unread: inout [QueueName: UnreadDeadLetters], noting tasks: SeenTasks, deadline: MonotonicTime
+    ) throws(RedisError) -> [DeadLetter] {
+        var pipeline = RedisPipeline()
+        let messages = part.map { pipeline.archivedMessage($0.queue, id: $0.letter.member.member) }
+        let replies = try client.roundTrip(pipeline, deadline: deadline)
+        var letters: [DeadLetter] = []
+        for (item, message) in zip(part, messages) {
+            do throws(RedisError) {
+                guard let answer = try replies[message] else {
+                    unread[item.queue]?.putBack([item.letter])
+                    continue
+                }
+                if let letter = try Self.letter(item.queue, item.letter, answer, noting: tasks) {
+                    letters.append(letter)
+                }
+            } catch {
+                errors.append(error.about(item.queue))
+                unread[item.queue]?.noteSkipped([item.letter])
+            }
+        }
+        return letters
     }
 
     private func take(
         _ count: Int, _ names: [QueueName], _ unread: inout [QueueName: UnreadDeadLetters]
-    ) -> [(queue: QueueName, letter: UnreadDeadLetters.Unread)] {
-        var chunk: [(queue: QueueName, letter: UnreadDeadLetters.Unread)] = []
+    ) -> [Item] {
+        var chunk: [Item] = []
         for name in names where chunk.count < count {
             let taken = unread[name]?.take(count - chunk.count) ?? []
             chunk += taken.map { (name, $0) }
@@ -68,9 +121,7 @@ struct DeadLetterReader {
     }
 
     /// One that brings this about by itself must not do so without end.
-    private mutating func giveBack(
-        _ chunk: [(queue: QueueName, letter: UnreadDeadLetters.Unread)], _ unread: inout [QueueName: UnreadDeadLetters]
-    ) {
+    private mutating func giveBack(_ chunk: [Item], _ unread: inout [QueueName: UnreadDeadLetters]) {
         for (queue, letter) in chunk {
             if chunk.count == 1 {
                 unread[queue]?.noteSkipped([letter])
@@ -78,7 +129,7 @@ struct DeadLetterReader {
                 unread[queue]?.putBack([letter])
             }
         }
-        budget.noteFailure()
+        limit.recordFailure()
     }
 
     /// nil: the task has left the archive meanwhile, or its score is no time.

@@ -5,29 +5,37 @@ import Redis
 /// The workers' part of a scrape: what runs, and since when each queue's longest running task has been running.
 ///
 ///     round trip 2   HKEYS asynq:workers:{…}           ids of the tasks that a server works on; not of a server that was idle
-///     round trip 3   HMGET asynq:workers:{…} <ids>     what its workers say of them: as many as `MessageBudget` allows
+///     round trip 3   HSTRLEN asynq:workers:{…} <id>    how large what its worker says is: of each task that was never read
+///                    HMGET asynq:workers:{…} <ids>     what workers say of those that were read before, as much as fits
+///     round trip 4…  HMGET asynq:workers:{…} <ids>     what they say of the new ones, as much as fits
 ///
-/// A `WorkerInfo` carries the payload of its task, so that a scrape does not read any number of them. Most budgets allow all;
-/// where they do not, half of it goes to those that have been running for longest, because a task may end and run again under its
-/// id, and half to tasks that were never read, in the order in which scrapes saw them: short ones end before it is their turn.
+/// A `WorkerInfo` carries the payload of its task and may have any size; `MessageLimit` bounds what is read at once, and the largest.
+/// Most scrapes read all that runs. Where they can't, those that have been running for longest are read again, because a task may end
+/// and run again under its id, and of the new ones those that scrapes saw first: short ones end before it is their turn.
 struct RunningTasks {
     /// Tasks that a scrape looks at; more are counted as a `limit` error.
     static let maxTasks = 20_000
-    /// Round trips after the third one, while there are tasks that were never read: after a start, there are more than the first
-    /// budget allows.
+    /// Round trips after the third one, while there are tasks that were never read.
     static let maxMoreRoundTrips = 4
+    /// Tasks whose size is asked for at once.
+    static let maxMeasured = 5_000
     /// What the tasks that a snapshot lists may take.
     static let maxListedBytes = 1 << 20
     /// Longer ids are cut in the list.
     private static let maxIDBytes = 256
 
     typealias ListAsk = (server: [UInt8], ids: Ask<[[UInt8]]>)
-    typealias TaskAsk = (server: [UInt8], ids: [[UInt8]], infos: Ask<[[UInt8]?]>)
+    struct Asks {
+        fileprivate var lengths: [(place: Place, length: Ask<Int64>)] = []
+        fileprivate var infos: [(server: [UInt8], ids: [[UInt8]], infos: Ask<[[UInt8]?]>)] = []
+    }
+
+    fileprivate typealias Place = (server: [UInt8], id: [UInt8])
 
     private enum Reading {
-        /// Not yet; `seen` counts the scrapes up to the one that saw it first.
-        case unread(seen: Int64)
-        /// Its `WorkerInfo` names no queue or no start, is malformed, or too large for a reply. It is not read again.
+        /// Not yet; `seen` counts the scrapes up to the one that saw it first. `bytes`: how large it is; nil: not asked yet.
+        case unread(seen: Int64, bytes: Int64?)
+        /// Its `WorkerInfo` names no queue or no start, is malformed, or too large. It is not read again.
         case unusable
         case running(Running)
     }
@@ -37,11 +45,12 @@ struct RunningTasks {
         let type: TaskType
         let start: WallTime
         let deadline: WallTime?
+        let bytes: Int64
     }
 
     /// By the key of the server and the id of the task.
     private var tasks: [[UInt8]: [[UInt8]: Reading]] = [:]
-    private var budget = MessageBudget()
+    private var limit = MessageLimit()
     private var names = SharedTexts()
     private var scrapes: Int64 = 0
     /// The tasks that the scrape under way has asked for.
@@ -71,7 +80,8 @@ struct RunningTasks {
                 if ids.count > left { record(RedisError(.limit, "more than \(Self.maxTasks) tasks run at a time")) }
                 let seen = ids.prefix(left)
                 left -= seen.count
-                listed[server] = Dictionary(seen.map { ($0, known[$0] ?? .unread(seen: scrapes)) }) { first, _ in first
+                listed[server] = Dictionary(seen.map { ($0, known[$0] ?? .unread(seen: scrapes, bytes: nil)) }) {
+                    first, _ in first
                 }
             } catch {
                 record(error)
@@ -80,51 +90,59 @@ struct RunningTasks {
         tasks = listed
     }
 
-    // MARK: Round trip 3
+    // MARK: Round trip 3 and those behind it
 
-    /// Asks for what the budget allows, of both kinds.
-    mutating func addTasks(to pipeline: inout RedisPipeline) -> [TaskAsk] {
-        let count = max(2, budget.count)
-        let (unread, read) = (unread, read)
-        let readCount = min(read.count, max(count / 2, count - unread.count))
-        return add(read.prefix(readCount) + unread.prefix(count - readCount), to: &pipeline)
+    /// Asks how large new tasks are, and for those that were read before.
+    mutating func addTasks(to pipeline: inout RedisPipeline) -> Asks {
+        var room = limit.room
+        let again = ranked { reading in
+            if case .running(let task) = reading { (task.start.nanoseconds, task.bytes) } else { nil }
+        }.prefix { room.take($0.bytes) }
+        var asks = Asks()
+        addLengths(to: &pipeline, &asks)
+        add(again.map(\.place), to: &pipeline, &asks)
+        return asks
     }
 
-    private typealias Place = (server: [UInt8], id: [UInt8])
-
-    /// Tasks that were never read, those that have been known for longest first.
-    private var unread: [Place] {
-        ranked { if case .unread(let seen) = $0 { seen } else { nil } }
-    }
-
-    /// Tasks that were read, those that have been running for longest first.
-    private var read: [Place] {
-        ranked { reading in
-            switch reading {
-            case .unread, .unusable: nil
-            case .running(let task): task.start.nanoseconds
-            }
+    private func addLengths(to pipeline: inout RedisPipeline, _ asks: inout Asks) {
+        let unmeasured = ranked { if case .unread(let seen, nil) = $0 { (seen, 0) } else { nil } }
+        asks.lengths = unmeasured.prefix(Self.maxMeasured).map { entry in
+            let (server, id) = entry.place
+            return (entry.place, pipeline.hstrlen(AsynqKeys.workers(ofServer: server), id))
         }
     }
 
-    private func ranked(by rank: (Reading) -> Int64?) -> [Place] {
-        let all = tasks.flatMap { server, tasks in
-            tasks.compactMap { id, reading in rank(reading).map { (place: (server, id), rank: $0) } }
-        }
-        return all.sorted { $0.rank < $1.rank }.map { $0.place }
-    }
-
-    private mutating func add(_ places: ArraySlice<Place>, to pipeline: inout RedisPipeline) -> [TaskAsk] {
-        asked = Array(places)
-        return Dictionary(grouping: places, by: { $0.server }).map { server, tasks in
+    private mutating func add(_ places: [Place], to pipeline: inout RedisPipeline, _ asks: inout Asks) {
+        asked = places
+        asks.infos = Dictionary(grouping: places, by: { $0.server }).map { server, tasks in
             let ids = tasks.map { $0.id }
             return (server, ids, pipeline.hmget(AsynqKeys.workers(ofServer: server), ids))
         }
     }
 
-    mutating func readTasks(_ asks: [TaskAsk], _ replies: [RedisReply]) {
+    /// The tasks that `rank` gives a rank, the lowest first.
+    private func ranked(by rank: (Reading) -> (rank: Int64, bytes: Int64)?) -> [(place: Place, bytes: Int64)] {
+        let all = tasks.flatMap { server, tasks in
+            tasks.compactMap { id, reading in
+                rank(reading).map { (place: (server, id), rank: $0.rank, bytes: $0.bytes) }
+            }
+        }
+        return all.sorted { $0.rank < $1.rank }.map { ($0.place, $0.bytes) }
+    }
+
+    mutating func readTasks(_ asks: Asks, _ replies: [RedisReply]) {
+        if !asked.isEmpty { limit.recordSuccess() }
         asked = []
-        for (server, ids, ask) in asks {
+        for (place, ask) in asks.lengths {
+            do throws(RedisError) {
+                guard let length = try replies[ask] else { continue }
+                recordLength(length, of: place)
+            } catch {
+                tasks[place.server] = nil
+                record(error)
+            }
+        }
+        for (server, ids, ask) in asks.infos {
             do throws(RedisError) {
                 guard let infos = try replies[ask] else { continue }
                 for (id, info) in zip(ids, infos) {
@@ -139,15 +157,29 @@ struct RunningTasks {
         }
     }
 
+    private mutating func recordLength(_ length: Int64, of place: Place) {
+        guard case .unread(let seen, _)? = tasks[place.server]?[place.id] else { return }
+        if length > MessageLimit.bytes {
+            record(
+                RedisError(
+                    .limit,
+                    "what a worker says of task \(ForeignText(place.id).cut(to: 64).printable) has \(length) bytes; of more than "
+                        + "\(MessageLimit.bytes) it is not read"))
+            tasks[place.server]?[place.id] = .unusable
+        } else {
+            // One that is gone has ended since round trip 2.
+            tasks[place.server]?[place.id] = length == 0 ? nil : .unread(seen: seen, bytes: length)
+        }
+    }
+
     private mutating func read(_ info: [UInt8]) -> Reading {
-        budget.note(info.count)
         do throws(WireError) {
             let worker = try WorkerSnapshot(workerInfo: info)
             guard let queue = worker.queue, let start = worker.start else { return .unusable }
             return .running(
                 Running(
                     queue: names.shared(queue), type: names.shared(worker.type), start: start,
-                    deadline: worker.deadline))
+                    deadline: worker.deadline, bytes: Int64(info.count)))
         } catch {
             record(RedisError(.malformed, "a WorkerInfo: \(error.reason.rawValue)"))
             return .unusable
@@ -156,20 +188,31 @@ struct RunningTasks {
 
     /// Reads on while there are tasks that were never read. A failure costs the rest of them, not the scrape.
     mutating func readMore(_ client: any RedisClient, deadline: MonotonicTime) {
-        var left = unread
-        for _ in 0..<Self.maxMoreRoundTrips where !left.isEmpty {
+        for _ in 0..<Self.maxMoreRoundTrips {
+            let count = unreadCount
+            if count == 0 { return }
+            var room = limit.room
+            let new = ranked { reading in
+                if case .unread(let seen, let bytes?) = reading { (seen, bytes) } else { nil }
+            }.prefix { room.take($0.bytes) }
             var pipeline = RedisPipeline()
-            let asks = add(left.prefix(budget.count), to: &pipeline)
+            var asks = Asks()
+            addLengths(to: &pipeline, &asks)
+            add(new.map(\.place), to: &pipeline, &asks)
             do throws(RedisError) {
                 readTasks(asks, try client.roundTrip(pipeline, deadline: deadline))
             } catch {
                 record(error)
                 return recordFailure()
             }
-            let count = left.count
-            left = unread
             // Their node can't be asked.
-            if left.count == count { return }
+            if unreadCount == count && asks.lengths.isEmpty { return }
+        }
+    }
+
+    private var unreadCount: Int {
+        tasks.values.reduce(0) { count, tasks in
+            count + tasks.values.count { if case .unread = $0 { true } else { false } }
         }
     }
 
@@ -177,12 +220,8 @@ struct RunningTasks {
     /// so without end.
     mutating func recordFailure() {
         if asked.isEmpty { return }
-        if budget.count == 1 {
-            for (server, id) in asked {
-                if case .unread = tasks[server]?[id] { tasks[server]?[id] = .unusable }
-            }
-        }
-        budget.noteFailure()
+        if asked.count == 1 { tasks[asked[0].server]?[asked[0].id] = .unusable }
+        limit.recordFailure()
         asked = []
     }
 

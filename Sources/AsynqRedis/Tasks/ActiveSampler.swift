@@ -5,8 +5,10 @@ import Redis
 /// pending. Once such a task is done, Asynq deletes it, and only then comes its span.
 ///
 ///     round trip 1   LRANGE active 0 <count>-1       the newest ones
-///     round trip 2   HMGET t:<id> msg                those whose message has not been read
+///     round trip 2   HSTRLEN t:<id> msg              those whose message has not been read
+///     round trip 3   HMGET t:<id> msg                those of them that fit
 struct ActiveSampler {
+    typealias LengthAsk = (id: [UInt8], length: Ask<Int64>)
     typealias MessageAsk = (id: [UInt8], message: Ask<[UInt8]?>)
 
     let name: QueueName
@@ -14,6 +16,8 @@ struct ActiveSampler {
     private var known: Set<[UInt8]> = []
     /// The tasks whose messages the sample under way has still to ask for.
     private var unread: [[UInt8]] = []
+    /// How long these are, as far as is known.
+    private var lengths: [(id: [UInt8], bytes: Int64)] = []
     /// When the list was read.
     private var readAt = WallTime(nanoseconds: 0)
 
@@ -50,22 +54,49 @@ struct ActiveSampler {
         unread = tasks.unread(queue: name, active)
     }
 
-    /// Asks for at most `limit` messages, and lowers it; the others are read by a later sample, if their tasks still run.
-    func addMessages(_ limit: inout Int, to pipeline: inout RedisPipeline) -> [MessageAsk] {
-        let asks = unread.prefix(max(0, limit)).map { ($0, pipeline.taskMessage(name, id: $0)) }
+    /// Asks how long at most `limit` messages are, and lowers it; the others are read by a later sample, if their tasks still run.
+    func addLengths(_ limit: inout Int, to pipeline: inout RedisPipeline) -> [LengthAsk] {
+        let asks = unread.prefix(max(0, limit)).map { ($0, pipeline.messageLength(name, id: $0)) }
         limit -= asks.count
         return asks
     }
 
+    /// Returns what can't be read; it is not asked for again.
+    mutating func readLengths(
+        _ asks: [LengthAsk], _ replies: [RedisReply], noting tasks: SeenTasks
+    ) -> [RedisError] {
+        lengths = []
+        var problems: [RedisError] = []
+        for (id, ask) in asks {
+            do throws(RedisError) {
+                guard let length = try replies[ask] else { continue }
+                if let refusal = MessageLimit.refusal(length, queue: name, id: id) { throw refusal }
+                lengths.append((id, length))
+            } catch {
+                // What Redis refuses for one it refuses for all of them.
+                if error.reason == .limit || problems.isEmpty { problems.append(error.about(name)) }
+                tasks.noteUnreadable(queue: name, id: id)
+            }
+        }
+        return problems
+    }
+
+    /// Asks for the messages that fit.
+    func addMessages(_ left: inout SampleBudget, to pipeline: inout RedisPipeline) -> [MessageAsk] {
+        var asks: [MessageAsk] = []
+        for (id, bytes) in lengths where left.tasks > 0 && left.messages.take(bytes) {
+            asks.append((id, pipeline.taskMessage(name, id: id)))
+            left.tasks -= 1
+        }
+        return asks
+    }
+
     /// Returns the first error. What can't be read is not asked for again.
-    func readMessages(
-        _ asks: [MessageAsk], _ replies: [RedisReply], noting tasks: SeenTasks, _ budget: inout MessageBudget
-    ) -> RedisError? {
+    func readMessages(_ asks: [MessageAsk], _ replies: [RedisReply], noting tasks: SeenTasks) -> RedisError? {
         var problem: RedisError?
         for (id, ask) in asks {
             do throws(RedisError) {
                 guard let message = try replies[ask] else { continue }
-                budget.note(message?.count ?? 0)
                 if let message {
                     let task = try StoredTask(message: message, names: tasks.names)
                     tasks.noteRunning(queue: name, id: id, task: task, by: readAt)

@@ -14,7 +14,7 @@ package import Redis
 ///                    six seconds: HMGET of each live server's asynq:workers:{…}; for ten queues that sleep one EXISTS of
 ///                    their pending and active lists
 ///     round trip 1a  the two LRANGE for each of the ten, where it said that one of the lists exists
-///     round trip 2   see PendingSampler.swift and ActiveSampler.swift
+///     round trips 2, 3   see PendingSampler.swift and ActiveSampler.swift
 ///
 /// A queue sleeps when its last ten samples saw no task. It wakes in the sample that sees one: no task is seen later than
 /// without sleep.
@@ -49,7 +49,7 @@ package struct LookAheadSampler {
     private var active: [QueueName: ActiveSampler] = [:]
     /// How many samples in a row saw no task of the queue.
     private var emptySamples: [QueueName: Int] = [:]
-    private var activeBudget = MessageBudget()
+    private var messageLimit = MessageLimit()
     private var running: [Running] = []
     /// Settled, and not handed over yet.
     private var samples: [WaitSample] = []
@@ -79,12 +79,12 @@ package struct LookAheadSampler {
         } catch {
             for index in queues.indices { queues[index].sampleFailed() }
             countLost(queues)
-            activeBudget.noteFailure()
+            messageLimit.recordFailure()
             pending = Dictionary(zip(names, queues)) { first, _ in first }
             throw error
         }
         countLost(queues)
-        errors += queues.compactMap(\.error)
+        errors += queues.compactMap(\.error) + queues.flatMap(\.refusals)
         pending = Dictionary(zip(names, queues)) { first, _ in first }
         defer { samples = [] }
         return samples
@@ -102,27 +102,45 @@ package struct LookAheadSampler {
         var actives = queues.map { active[$0.name] ?? ActiveSampler($0.name) }
         try readLists(client, &queues, &actives, servers, deadline: deadline)
 
-        var details = RedisPipeline()
         let order = queues.indices.map { (turn + $0) % queues.count }
         turn = queues.isEmpty ? 0 : (turn + 1) % queues.count
-        var budget = SampleBudget(tasks: Self.maxAskedTasks, messageBytes: MessageBudget.bytes)
+        try measureMessages(client, &queues, &actives, order, deadline: deadline)
+        var details = RedisPipeline()
+        var budget = SampleBudget(tasks: Self.maxAskedTasks, messages: messageLimit.room)
         let asked = order.map { queues[$0].addDetails(&budget, to: &details) }
         // Behind all that is pending: those have their wait to lose.
-        var messages = min(budget.tasks, activeBudget.count)
-        let activeMessages = order.map { actives[$0].addMessages(&messages, to: &details) }
+        let activeMessages = order.map { actives[$0].addMessages(&budget, to: &details) }
         let answers = details.count == 0 ? [] : try client.roundTrip(details, deadline: deadline)
+        if details.count > 0 { messageLimit.recordSuccess() }
         let now = wallTime
         var started: [StartedTask] = []
         for (index, details) in zip(order, asked) {
             started += queues[index].readDetails(details, answers, at: now, noting: tasks)
         }
         for (index, messages) in zip(order, activeMessages) {
-            let error = actives[index].readMessages(messages, answers, noting: tasks, &activeBudget)
+            let error = actives[index].readMessages(messages, answers, noting: tasks)
             if let error { errors.append(error) }
         }
         active = Dictionary(actives.map { ($0.name, $0) }) { first, _ in first }
         countEmptySamples(queues, actives)
         samples += accept(started)
+    }
+
+    /// Round trip 2.
+    private mutating func measureMessages(
+        _ client: any RedisClient, _ queues: inout [PendingSampler], _ actives: inout [ActiveSampler], _ order: [Int],
+        deadline: MonotonicTime
+    ) throws(RedisError) {
+        var pipeline = RedisPipeline()
+        var limit = Self.maxAskedTasks
+        let pending = order.map { queues[$0].addLengths(&limit, to: &pipeline) }
+        let active = order.map { actives[$0].addLengths(&limit, to: &pipeline) }
+        if pipeline.count == 0 { return }
+        let replies = try client.roundTrip(pipeline, deadline: deadline)
+        for (index, asks) in zip(order, pending) { queues[index].readLengths(asks, replies) }
+        for (index, asks) in zip(order, active) {
+            errors += actives[index].readLengths(asks, replies, noting: tasks)
+        }
     }
 
     private var wallTime: WallTime { clock.wall().advanced(by: clockCorrection) }

@@ -28,6 +28,6 @@ struct StartedTask: Equatable {
     let window: LookWindow
     /// The best guess within the window.
     let start: WallTime
-    /// It runs still, as far as is known: its worker may say when it began.
+    /// It runs still, as far as is known, and its worker may be asked when it began.
     let isRunning: Bool
 }

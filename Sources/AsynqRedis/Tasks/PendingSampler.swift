@@ -4,37 +4,41 @@ import Redis
 /// What one look-ahead sample may still ask for, over all queues.
 struct SampleBudget {
     var tasks: Int
-    var messageBytes: Int
+    var messages: MessageLimit.Room
 }
 
 /// One queue's part in a look-ahead sample: which of its next tasks are pending since when, and which of them have gone
 /// since the sample before.
 ///
 ///     round trip 1   LRANGE pending -<count> -1
-///     round trip 2   for each task that is new there: HMGET t:<id> pending_since msg (without msg beyond the budget of
-///                    bytes); for those that have gone: HMGET t:<id> state pending_since, and one ZMSCORE of their leases
+///     round trip 2   for each task that is new there: HSTRLEN t:<id> msg
+///     round trip 3   for each of them: HMGET t:<id> pending_since msg (without msg beyond the budget of bytes); for those that
+///                    have gone: HMGET t:<id> state pending_since, and one ZMSCORE of their leases
 struct PendingSampler {
     /// A worker's lease on a task lasts this long when it takes the task.
     private static let leaseSeconds: Int64 = 30
-    /// Messages read at once while their size in this queue is not known.
-    private static let firstMessages = 10
-
     private typealias Moment = (at: WallTime, monotonic: MonotonicTime)
 
     private struct Tracked {
         /// nil: it has no `pending_since` (put back by a worker that stopped).
         var ready: WallTime?
+        /// The message was read, or is not to be.
         var isMessageRead = false
+        /// Its worker's heartbeat, which holds the payload as well, is not read either.
+        var isTooLarge = false
     }
 
     let name: QueueName
     private var tracked: [[UInt8]: Tracked] = [:]
-    private var budget = MessageBudget(firstCount: firstMessages)
+    /// The lengths of messages that are still to be read.
+    private var lengths: [[UInt8]: Int64] = [:]
     /// When the list was read last.
     private var lastRead: Moment?
     private var readBefore: Moment?
     private(set) var lost: [LostTaskReason: UInt64] = [:]
     private(set) var error: RedisError?
+    /// The messages that the sample under way has found too large.
+    private(set) var refusals: [RedisError] = []
 
     // What the sample under way has found.
     private var fresh: [[UInt8]] = []
@@ -48,9 +52,8 @@ struct PendingSampler {
         self.name = name
     }
 
-    /// The sample under way has failed. After it, perhaps for the size of its messages, they are tried one by one.
+    /// The sample under way has failed.
     mutating func sampleFailed() {
-        budget = MessageBudget(firstCount: 1)
         // What has gone is asked for again, and may have gone since then.
         lastRead = readBefore
     }
@@ -59,7 +62,7 @@ struct PendingSampler {
 
     mutating func addList(_ count: Int, to pipeline: inout RedisPipeline) -> Ask<[[UInt8]]> {
         lost = [:]
-        error = nil
+        (error, refusals) = (nil, [])
         readBefore = lastRead
         return pipeline.lrange(AsynqKeys.queue(name, "pending"), -count, -1)
     }
@@ -113,7 +116,7 @@ struct PendingSampler {
     /// The list was empty, as another command tells.
     mutating func recordEmpty(start: (at: WallTime, monotonic: MonotonicTime)) {
         lost = [:]
-        error = nil
+        (error, refusals) = (nil, [])
         (fresh, gone, window) = ([], [], nil)
         readBefore = lastRead
         lastRead = start
@@ -125,7 +128,33 @@ struct PendingSampler {
 
     // MARK: Round trip 2
 
-    /// What round trip 2 asks.
+    /// Asks how long at most `limit` messages are, and lowers it.
+    mutating func addLengths(
+        _ limit: inout Int, to pipeline: inout RedisPipeline
+    ) -> [(id: [UInt8], length: Ask<Int64>)] {
+        if !lengths.isEmpty {
+            let fresh = Set(fresh)
+            lengths = lengths.filter { fresh.contains($0.key) }
+        }
+        let asks = fresh.filter { lengths[$0] == nil }.prefix(max(0, limit))
+            .map { ($0, pipeline.messageLength(name, id: $0)) }
+        limit -= asks.count
+        return asks
+    }
+
+    mutating func readLengths(_ asks: [(id: [UInt8], length: Ask<Int64>)], _ replies: [RedisReply]) {
+        for (id, ask) in asks {
+            guard let length = read(ask, replies) else { continue }
+            lengths[id] = length
+            if let refusal = MessageLimit.refusal(length, queue: name, id: id) { refusals.append(refusal) }
+        }
+    }
+
+    private func isTooLarge(_ id: [UInt8]) -> Bool { lengths[id].map { $0 > MessageLimit.bytes } ?? false }
+
+    // MARK: Round trip 3
+
+    /// What round trip 3 asks.
     struct Details {
         let fresh: [(id: [UInt8], hasMessage: Bool, task: Ask<PendingTask>)]
         let gone: [(id: [UInt8], place: Ask<TaskPlace>)]
@@ -135,9 +164,12 @@ struct PendingSampler {
 
     /// Takes its share of the budget. Messages that do not fit are read by a later sample, if their tasks are pending still.
     mutating func addDetails(_ left: inout SampleBudget, to pipeline: inout RedisPipeline) -> Details {
-        let messages = min(fresh.count, budget.count(within: left.messageBytes))
-        left.messageBytes -= messages * budget.assumedBytes
-        fresh = fresh.prefix(messages) + fresh.dropFirst(messages).filter { tracked[$0] == nil }
+        var withMessage: Set<[UInt8]> = []
+        for id in fresh {
+            guard let length = lengths[id], !isTooLarge(id), left.messages.take(length) else { continue }
+            withMessage.insert(id)
+        }
+        fresh = fresh.filter { withMessage.contains($0) || tracked[$0] == nil }
         // Those that have gone can't be asked for later.
         let refused = max(0, gone.count - max(0, left.tasks))
         for id in gone.suffix(refused) {
@@ -150,8 +182,8 @@ struct PendingSampler {
         left.tasks -= fresh.count
         lose(refused + late, .limit)
         return Details(
-            fresh: fresh.enumerated().map { position, id in
-                let hasMessage = position < messages
+            fresh: fresh.map { id in
+                let hasMessage = withMessage.contains(id)
                 return (id, hasMessage, pipeline.pendingTask(name, id: id, withMessage: hasMessage))
             },
             gone: gone.map { ($0, pipeline.taskPlace(name, id: $0)) },
@@ -163,7 +195,6 @@ struct PendingSampler {
         _ details: Details, _ replies: [RedisReply], at now: WallTime, noting tasks: SeenTasks
     ) -> [StartedTask] {
         for (id, hasMessage, task) in details.fresh { readFresh(id, task, replies, hasMessage: hasMessage, tasks) }
-        if budget.isSizeUnknown { budget = MessageBudget(firstCount: Self.firstMessages) }
         for task in unasked {
             let window = LookWindow(from: task.from, to: max(now, task.from))
             tasks.noteGone(queue: name, id: task.id, ready: task.ready, window)
@@ -195,10 +226,10 @@ struct PendingSampler {
             return note(error)
         }
         let ready = found.pendingSince.flatMap { WallTime(pendingSince: $0) }
-        tracked[id] = Tracked(ready: ready, isMessageRead: hasMessage)
+        let isTooLarge = isTooLarge(id)
+        tracked[id] = Tracked(ready: ready, isMessageRead: hasMessage || isTooLarge, isTooLarge: isTooLarge)
         var task: StoredTask?
         if let message = found.message {
-            budget.note(message.count)
             do throws(RedisError) {
                 task = try StoredTask(message: message, names: tasks.names)
             } catch {
@@ -232,7 +263,7 @@ struct PendingSampler {
         let start = lease.map { window.middle(inSecond: $0 - Self.leaseSeconds) } ?? window.middle
         return StartedTask(
             queue: name, id: id, ready: ready, window: window, start: start,
-            isRunning: lease != nil && place.isActive)
+            isRunning: lease != nil && place.isActive && !task.isTooLarge)
     }
 
     // MARK: Replies

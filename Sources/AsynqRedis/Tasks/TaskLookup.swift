@@ -116,7 +116,7 @@ package final class TaskLookup: Sendable {
     fileprivate struct ThreadState {
         let client: any RedisClient
         var backoff = ReconnectBackoff(max: maxBackoff)
-        var budget = MessageBudget()
+        var limit = MessageLimit()
         /// When the way to Redis was checked; nil where it is to be checked before the next request.
         var prepared: MonotonicTime?
     }
@@ -184,26 +184,74 @@ package final class TaskLookup: Sendable {
 
     private func answer(_ request: Request, _ thread: inout ThreadState) {
         var outcomes: [Outcome: UInt64] = [:]
-        var rest = request.questions[...]
-        while !rest.isEmpty, thread.client.isConnected, clock.monotonic() < request.deadline {
-            let chunk = Array(rest.prefix(thread.budget.count))
-            do throws(RedisError) {
-                for outcome in try read(chunk, &thread, request.deadline) { outcomes[outcome, default: 0] += 1 }
-                rest = rest.dropFirst(chunk.count)
-                thread.backoff.noteSuccess()
-            } catch {
-                report(error)
-                thread.budget.noteFailure()
-                recordDown(&thread.backoff)
-                break
+        do throws(RedisError) {
+            var left: [Sized] = []
+            if thread.client.isConnected && clock.monotonic() < request.deadline {
+                left = try measure(request.questions, &thread, &outcomes, request.deadline)
             }
+            while !left.isEmpty, thread.client.isConnected, clock.monotonic() < request.deadline {
+                var room = thread.limit.room
+                let chunk = left.prefix { room.take($0.bytes) }.map(\.question)
+                for outcome in try read(chunk, &thread, request.deadline) { outcomes[outcome, default: 0] += 1 }
+                left.removeFirst(chunk.count)
+                thread.limit.recordSuccess()
+                thread.backoff.noteSuccess()
+            }
+        } catch {
+            report(error)
+            thread.limit.recordFailure()
+            recordDown(&thread.backoff)
         }
-        outcomes[.failed, default: 0] += UInt64(rest.count)
+        outcomes[.failed, default: 0] += UInt64(request.questions.count) - outcomes.values.reduce(0, +)
         state.withLock { state in
             state.limits.recordAnswer(outcomes, of: request.questions.count)
             for (outcome, number) in outcomes { state.outcomes[outcome, default: 0] += number }
         }
         request.whenDone()
+    }
+
+    private typealias Sized = (question: TaskQuestion, bytes: Int64)
+
+    /// Returns the tasks whose messages may be read, with the lengths of these; counts what becomes of the others.
+    private func measure(
+        _ questions: [TaskQuestion], _ thread: inout ThreadState, _ outcomes: inout [Outcome: UInt64],
+        _ deadline: MonotonicTime
+    ) throws(RedisError) -> [Sized] {
+        var pipeline = RedisPipeline()
+        let lengths = questions.map { pipeline.messageLength($0.task.queue, id: $0.task.id) }
+        let replies = try roundTrip(pipeline, &thread, deadline)
+        var sized: [Sized] = []
+        for (question, ask) in zip(questions, lengths) {
+            var outcome = Outcome.failed
+            do throws(RedisError) {
+                if let bytes = try replies[ask] {
+                    if let refusal = MessageLimit.refusal(bytes, queue: question.task.queue, id: question.task.id) {
+                        throw refusal
+                    }
+                    if bytes > 0 {
+                        sized.append((question, bytes))
+                        continue
+                    }
+                    outcome = .gone
+                }
+            } catch {
+                report(error)
+                outcome = .unreadable
+            }
+            outcomes[outcome, default: 0] += 1
+        }
+        return sized
+    }
+
+    private func roundTrip(
+        _ pipeline: RedisPipeline, _ thread: inout ThreadState, _ deadline: MonotonicTime
+    ) throws(RedisError) -> [RedisReply] {
+        let replies = try thread.client.roundTrip(pipeline, deadline: deadline)
+        // A Cluster's topology is checked before the next request.
+        if !thread.client.takeNodeErrors().isEmpty { thread.prepared = nil }
+        // A Cluster that is down altogether.
+        if replies.allSatisfy({ $0 == .unanswered }) { recordDown(&thread.backoff) }
+        return replies
     }
 
     private func read(
@@ -213,21 +261,10 @@ package final class TaskLookup: Sendable {
         for question in wanted {
             pipeline.add("HMGET", AsynqKeys.task(question.task.queue, id: question.task.id), Array("msg".utf8))
         }
-        let replies = try thread.client.roundTrip(pipeline, deadline: deadline)
-        // A Cluster's topology is checked before the next request.
-        if !thread.client.takeNodeErrors().isEmpty { thread.prepared = nil }
-        var outcomes: [Outcome] = []
-        var bytes = 0
-        for (question, reply) in zip(wanted, replies) {
-            let count = reply.elements?.first?.bytes?.count ?? 0
-            thread.budget.note(count)
-            bytes += count
-            outcomes.append(record(reply, to: question))
-        }
+        let replies = try roundTrip(pipeline, &thread, deadline)
+        let bytes = replies.reduce(0) { $0 + ($1.elements?.first?.bytes?.count ?? 0) }
         state.withLock { $0.limits.recordRead(bytes) }
-        // A Cluster that is down altogether.
-        if replies.allSatisfy({ $0 == .unanswered }) { recordDown(&thread.backoff) }
-        return outcomes
+        return zip(wanted, replies).map { record($1, to: $0) }
     }
 
     /// Leaves in `SeenTasks` what the reply to the question says.
