@@ -24,6 +24,7 @@ package final class RedisMonitor: Sendable {
     private let inquiries = Mutex(RedisInquiries())
     /// Ends the thread's sleep.
     private let waker: Waker
+    package let heartbeat = Heartbeat()
     /// Ends what Redis is asked.
     private let interrupt: Waker
     private let isStopping = Atomic<Bool>(false)
@@ -142,10 +143,14 @@ package final class RedisMonitor: Sendable {
                 guard let due = state.due[work], due <= start, !isStopping.load(ordering: .acquiring) else { continue }
                 // Counted from the start, so that the pace does not depend on how long the work takes.
                 state.due[work] = interval(of: work).map { start.advanced(by: $0) }
+                heartbeat.promise(by: start.advanced(by: options.timeout))
                 perform(work, &state, at: start)
             }
-            waker.sleep(until: state.due.values.min(), clock: clock)
+            let next = state.due.values.min()
+            heartbeat.promise(by: next)
+            waker.sleep(until: next, clock: clock)
         }
+        heartbeat.promise(by: nil)
         let left = inquiries.withLock { $0.close() }
         for inquiry in left { inquiry.refuse(.unavailable("the collector is stopping")) }
     }

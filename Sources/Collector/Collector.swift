@@ -219,6 +219,23 @@ package final class Collector: Sendable {
         }
     }
 
+    /// What a service manager's watchdog stands for.
+    var lifeSigns: LifeSigns {
+        var signs = LifeSigns()
+        signs.watch(webGroup.next(), as: "web endpoints")
+        signs.watch(otlpGroup.next(), as: "receiver")
+        if let redis {
+            signs.watch(redis.monitor.heartbeat, as: "redis")
+            signs.watch(redis.lookup.heartbeat, as: "task look-up")
+        }
+        if let tempo {
+            signs.watch(tempo.forwarder.heartbeat, as: "forwarder") {
+                tempo.spool.statistics(patience: Books.patience) == nil
+            }
+        }
+        return signs
+    }
+
     /// The parts that SIGHUP reaches.
     func reloadTargets(_ logLevel: CollectorLogHandler.Level) -> ReloadTargets {
         ReloadTargets(

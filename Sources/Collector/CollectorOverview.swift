@@ -58,7 +58,9 @@ extension Collector {
         CollectorIdentity(
             version: BuildInfo.version, host: Self.hostName, pid: Int64(getpid()), startedAt: startedAt,
             redis: options.redis?.target.url,
-            tempo: options.forwarder.map { EffectiveConfiguration.redactedURL($0.endpoint.url) },
+            tempo: options.forwarder.map {
+                EffectiveConfiguration.redactedURL((tempo?.forwarder.statistics.endpoint ?? $0.endpoint).url)
+            },
             interval: options.redis?.interval ?? Self.intervalWithoutRedis,
             receivesAt: otlpAddresses.map(\.description))
     }

@@ -16,6 +16,8 @@ package struct ForwarderStatistics: Sendable {
     /// nil before the first answer.
     package var isBackendUp: Bool?
     package var lastFailure: String?
+    /// Where the last request went; nil: where the options say.
+    package var endpoint: TraceEndpoint?
     /// Refused requests, by what became of the copy that is kept for people to look at.
     package var copies: [RefusedCopy: UInt64] = [:]
 }
@@ -38,6 +40,7 @@ package final class Forwarder: Sendable {
     private let thread: Mutex<OSThread?> = Mutex(nil)
     /// Which append wakes the thread, as the thread has set it before it went to sleep.
     let wakeRule = Atomic<WakeRule>(.never)
+    package let heartbeat = Heartbeat()
 
     package init(spool: Spool, options: ForwarderOptions, clock: Clock, logger: Logger) {
         self.spool = spool
@@ -68,6 +71,7 @@ package final class Forwarder: Sendable {
     /// Sleeps until something happens on a connection, an append meets the rule, or the time is over.
     func sleep(milliseconds: Int32, wakingOn rule: WakeRule) {
         wakeRule.store(rule, ordering: .sequentiallyConsistent)
+        heartbeat.promise(by: clock.monotonic().advanced(by: .milliseconds(Int64(milliseconds))))
         // An append between the look at the spool and the store wakes nothing: so it is looked for here.
         multi.wait(milliseconds: isMet(rule) ? 0 : milliseconds)
         wakeRule.store(.never, ordering: .releasing)

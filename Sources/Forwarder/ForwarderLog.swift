@@ -8,7 +8,9 @@ struct ForwarderLog {
     private static let pause = Duration.seconds(10)
 
     private let logger: Logger
-    private let endpoint: String
+    /// The one that the last request went to: a file may change it.
+    var endpoint: TraceEndpoint
+    private let show: @Sendable (String) -> String
     private var failing = LogLimit(pause: pause)
     private var misconfigured = LogLimit(pause: pause)
     private var refused = LogLimit(pause: pause)
@@ -22,10 +24,11 @@ struct ForwarderLog {
     /// A failure was told of, and its end was not yet.
     private var toldOfFailure = false
 
-    /// - Parameter endpoint: the URL without credentials.
-    init(_ logger: Logger, endpoint: String) {
+    /// - Parameter show: makes a URL one without credentials.
+    init(_ logger: Logger, endpoint: TraceEndpoint, show: @escaping @Sendable (String) -> String) {
         self.logger = logger
         self.endpoint = endpoint
+        self.show = show
     }
 
     mutating func note(_ effect: DispatchEffect, at now: MonotonicTime) {
@@ -73,7 +76,7 @@ struct ForwarderLog {
         logger.warning(
             "the name of tempo.endpoint can't be looked up; its last address is used",
             metadata: [
-                "endpoint": "\(endpoint)", "address": "\(address)", "reason": "\(SafeText.oneLine(reason))",
+                "endpoint": "\(show(endpoint.url))", "address": "\(address)", "reason": "\(SafeText.oneLine(reason))",
                 "more_since_last_line": "\(more)",
             ])
     }
@@ -95,7 +98,7 @@ struct ForwarderLog {
         guard let more = limit else { return }
         toldOfFailure = true
         var metadata: Logger.Metadata = [
-            "endpoint": "\(endpoint)", "reason": "\(reason)", "pause_seconds": "\(pause.inSeconds)",
+            "endpoint": "\(show(endpoint.url))", "reason": "\(reason)", "pause_seconds": "\(pause.inSeconds)",
             "more_since_last_line": "\(more)",
         ]
         if let advice {

@@ -14,6 +14,8 @@ struct ForwarderLoop: ~Copyable {
 
     /// A disk that could not be read gets a rest.
     private static let readPause = Duration.seconds(1)
+    /// Between two sleeps; nothing in between waits for a peer.
+    private static let longestRound = Duration.seconds(5)
 
     private let owner: Forwarder
     private let compressor: BodyCompressor
@@ -30,7 +32,7 @@ struct ForwarderLoop: ~Copyable {
         self.owner = owner
         compressor = BodyCompressor(owner.options.compression)
         dispatch = Dispatch(owner.options)
-        log = ForwarderLog(owner.logger, endpoint: owner.options.shownEndpoint)
+        log = ForwarderLog(owner.logger, endpoint: owner.options.endpoint, show: owner.options.show)
         refusedRequests = owner.options.refused.map { RefusedRequests($0) }
         turns = ReadTurns(owner.options)
     }
@@ -39,6 +41,7 @@ struct ForwarderLoop: ~Copyable {
         while true {
             let (isStopping, deadline) = owner.control.withLock { ($0.isStopping, $0.drainDeadline) }
             let now = owner.clock.monotonic()
+            owner.heartbeat.promise(by: now.advanced(by: Self.longestRound))
             if isStopping && !isHurrying { dispatch.hurry(at: now) }
             isHurrying = isStopping
             let (moment, newest) = startRequests(at: now, flushing: isStopping)
@@ -49,6 +52,7 @@ struct ForwarderLoop: ~Copyable {
             if finishRequests() { continue }
             sleep(until: [moment, isStopping ? deadline : nil], newest: newest)
         }
+        owner.heartbeat.promise(by: nil)
         // Answers that have not come yet are unknown: those requests stay in the spool.
         for entry in inFlight.values { owner.multi.remove(entry.transfer) }
     }
@@ -133,6 +137,10 @@ struct ForwarderLoop: ~Copyable {
             return
         }
         inFlight[transfer.handle] = InFlight(transfer: transfer, delivery: delivery)
+        if transfer.endpoint != log.endpoint {
+            log.endpoint = transfer.endpoint
+            owner.control.withLock { $0.statistics.endpoint = transfer.endpoint }
+        }
     }
 
     // MARK: Answers

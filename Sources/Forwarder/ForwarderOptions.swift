@@ -5,8 +5,8 @@ package enum ForwardCompression: String, CaseIterable, Sendable {
 /// Where spans go, and in which portions. Values that a setting has, have their default there.
 package struct ForwarderOptions: Sendable {
     package var endpoint: TraceEndpoint
-    /// The endpoint without credentials, for the log.
-    package var shownEndpoint = ""
+    /// Makes a URL one without credentials, for the log.
+    package var show: @Sendable (_ url: String) -> String = { $0 }
     package var tls = ForwarderTLS()
     var proxies = ProxyRules()
     package var headers: [(name: String, value: String)]

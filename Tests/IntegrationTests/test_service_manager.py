@@ -1,9 +1,15 @@
 """What a service manager hears, and how long listeners stay open at the end. The test plays systemd: it has the socket."""
 
+import ctypes
+import json
 import os
+import select
 import signal
 import socket
 import time
+from pathlib import Path
+
+import pytest
 
 from support.deadline import SECONDS, eventually
 from support.http_client import post_traces
@@ -23,6 +29,10 @@ class ServiceManager:
 
     def __exit__(self, *_):
         self._socket.close()
+
+    def waits(self) -> bool:
+        """Whether there is a message."""
+        return bool(select.select([self._socket], [], [], 0)[0])
 
     def next(self) -> dict[str, str]:
         return dict(line.split("=", 1) for line in self._socket.recv(4096).decode().split("\n"))
@@ -48,6 +58,61 @@ def test_the_watchdog_hears_of_an_abstract_socket_too(start_collector):
         assert manager.next() == {"READY": "1"}
         for _ in range(3):
             assert manager.next() == {"WATCHDOG": "1"}
+
+
+def test_signals_that_keep_coming_do_not_silence_the_watchdog(start_collector, tmp_path):
+    with ServiceManager(str(tmp_path / "notify")) as manager:
+        collector = start_collector(env={"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "1000000"})
+        began, heard = time.monotonic(), []
+        while time.monotonic() - began < 3:
+            collector.process.send_signal(signal.SIGHUP)
+            time.sleep(0.05)
+            while manager.waits():
+                if manager.next() == {"WATCHDOG": "1"}:
+                    heard.append(time.monotonic())
+        gaps = [after - before for before, after in zip([began, *heard], [*heard, time.monotonic()])]
+        assert max(gaps) < 1, gaps
+
+
+class StoppedThread:
+    """One thread of a process, stopped as a debugger stops it: the others go on."""
+
+    ATTACH, DETACH, ANY_CHILD = 16, 17, 0x40000000
+
+    def __init__(self, pid: int, name: str):
+        threads = [task for task in Path(f"/proc/{pid}/task").iterdir() if (task / "comm").read_text().strip() == name]
+        assert len(threads) == 1, f"threads named {name}: {threads}"
+        self._thread = int(threads[0].name)
+        self._trace = ctypes.CDLL(None, use_errno=True).ptrace
+        self._trace.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+
+    def __enter__(self):
+        if self._trace(self.ATTACH, self._thread, None, None) != 0:
+            pytest.skip(f"no thread can be traced here: {os.strerror(ctypes.get_errno())}")
+        os.waitpid(self._thread, self.ANY_CHILD)
+        return self
+
+    def __exit__(self, *_):
+        self._trace(self.DETACH, self._thread, None, None)
+
+
+@pytest.mark.parametrize("thread, part", [
+    ("NIO-ELT-0-#0", "receiver"), ("NIO-ELT-1-#0", "web endpoints"), ("redis", "redis"), ("forwarder", "forwarder"),
+])
+def test_a_part_that_does_not_move_silences_the_watchdog_until_it_moves(start_collector, tempo, redis, tmp_path, thread, part):
+    with ServiceManager(str(tmp_path / "notify")) as manager:
+        collector = start_collector(
+            options={"tempo.endpoint": tempo.endpoint, "redis.url": redis.url, "redis.timeout": "1s", "redis.interval": "1s"},
+            env={"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "1000000"})
+        with StoppedThread(collector.process.pid, thread):
+            eventually("a line that names the part", lambda: "does not move" in collector.stderr())
+            line = next(line for line in collector.stderr().splitlines() if "does not move" in line)
+            assert json.loads(line)["parts"] == part
+            while manager.waits():
+                manager.next()
+            time.sleep(1.5)
+            assert not manager.waits(), "expected silence"
+        assert manager.next() == {"WATCHDOG": "1"}
 
 
 def test_a_watchdog_of_another_process_is_not_ours(start_collector, tmp_path):

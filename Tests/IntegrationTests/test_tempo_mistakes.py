@@ -104,6 +104,25 @@ def test_a_mistake_has_advice_that_names_the_key(start_collector, certificates, 
         assert collector.count("spool_spans") == len(SPANS)
 
 
+def test_the_endpoint_that_is_in_use_is_named_when_its_file_changes(start_collector, tmp_path):
+    """The same line comes once in ten seconds."""
+    file, ports = tmp_path / "endpoint", (free_port(), free_port())
+    file.write_text(f"http://joe:hush@127.0.0.1:{ports[0]}")
+    collector = start_collector(options={"tempo.endpoint-file": file} | FAST)
+    collector.post(numbered_request(SPANS))
+
+    def endpoints() -> list[str]:
+        lines = [json.loads(line) for line in collector.stderr().splitlines() if line.startswith("{")]
+        return [line["endpoint"] for line in lines if line["message"].startswith("forwarding failed")]
+
+    first, second = (f"http://joe:<redacted>@127.0.0.1:{port}/v1/traces" for port in ports)
+    eventually("a failure of the first", lambda: endpoints() == [first])
+    file.write_text(f"http://joe:hush@127.0.0.1:{ports[1]}")
+    eventually("a failure of the second", lambda: endpoints()[-1:] == [second])
+    assert json.loads(collector.get("/api/v1/overview").body)["collector"]["tempo"] == second
+    assert "hush" not in collector.stderr()
+
+
 def test_a_wrong_path_has_advice(start_collector, tempo):
     tempo.answer(404, message="404 page not found")
     collector = start_collector(options={"tempo.endpoint": tempo.endpoint + "/api"} | FAST)

@@ -60,6 +60,7 @@ package final class TaskLookup: Sendable {
     private let patience: Duration
     private let isStopping = Atomic<Bool>(false)
     private let thread: Mutex<OSThread?> = Mutex(nil)
+    package let heartbeat = Heartbeat()
 
     /// - Parameter patience: for how long a request waits for its answer at most.
     package init(
@@ -127,23 +128,29 @@ package final class TaskLookup: Sendable {
             let (isUp, request) = state.withLock { state in
                 (state.isUp, state.waiting.isEmpty ? nil : state.waiting.removeFirst())
             }
+            let now = clock.monotonic()
             guard let request else {
                 if isUp {
+                    heartbeat.promise(by: nil)
                     work.sleep(until: nil, clock: clock)
-                } else if clock.monotonic() >= thread.backoff.nextAttempt {
-                    prepare(&thread, until: clock.monotonic().advanced(by: Self.connectTimeout))
+                } else if now >= thread.backoff.nextAttempt {
+                    let deadline = now.advanced(by: Self.connectTimeout)
+                    heartbeat.promise(by: deadline)
+                    prepare(&thread, until: deadline)
                 } else {
+                    heartbeat.promise(by: thread.backoff.nextAttempt)
                     work.sleep(until: thread.backoff.nextAttempt, clock: clock)
                 }
                 continue
             }
-            let now = clock.monotonic()
+            heartbeat.promise(by: max(now, request.deadline))
             // A request that has waited too long already is no reason to close a good connection.
             if isUp && now < request.deadline && thread.needsPreparation(at: now) {
                 prepare(&thread, until: request.deadline)
             }
             answer(request, &thread)
         }
+        heartbeat.promise(by: nil)
         let left = state.withLock { state in
             defer { state.waiting = [] }
             state.isUp = false

@@ -31,11 +31,14 @@ enum RunCommand {
                 throw error
             }
             notifier.send(.ready)
-            let ending = awaitEnd(signals, collector, notifier) {
+            var watchdog = Watchdog(
+                notifier, interval: serviceManager?.watchdogInterval, signs: collector.lifeSigns, clock: .system,
+                logger: logger)
+            let ending = awaitEnd(signals, &watchdog, notifier) {
                 apply(readSettings(), started: settings, to: collector.reloadTargets(level), logger)
             }
             notifier.send(.stopping(within: options.linger + Collector.shutdown * 2))
-            linger(options.linger, after: ending, signals, logger)
+            linger(options.linger, after: ending, signals, &watchdog, logger)
             collector.stop()
             return ExitCode.ok
         } catch {
@@ -44,33 +47,29 @@ enum RunCommand {
         }
     }
 
-    /// Waits for the signal that ends the program; meanwhile reloads, and tells the service manager that the web endpoints' event
-    /// loop is alive.
+    /// Waits for the signal that ends the program; reloads meanwhile.
     private static func awaitEnd(
-        _ signals: ProgramSignals, _ collector: Collector, _ notifier: ServiceNotifier, reload: () -> Void
+        _ signals: ProgramSignals, _ watchdog: inout Watchdog, _ notifier: ServiceNotifier, reload: () -> Void
     ) -> Int32 {
         while true {
-            switch signals.wait(timeout: notifier.watchdogInterval.map { $0 / 2 }) {
-            case nil: collector.webGroup.next().execute { notifier.send(.watchdog) }
-            case SIGHUP?:
-                notifier.send(.reloading(now: Clock.system.monotonic()))
-                reload()
-                notifier.send(.ready)
-            case let signal?: return signal
-            }
+            guard let signal = watchdog.awaitSignal(signals) else { continue }
+            if signal != SIGHUP { return signal }
+            notifier.send(.reloading(now: Clock.system.monotonic()))
+            reload()
+            notifier.send(.ready)
         }
     }
 
     /// Listeners stay open for this long, for workers that are stopped after us; a second signal ends it.
-    private static func linger(_ linger: Duration, after signal: Int32, _ signals: ProgramSignals, _ logger: Logger) {
+    private static func linger(
+        _ linger: Duration, after signal: Int32, _ signals: ProgramSignals, _ watchdog: inout Watchdog, _ logger: Logger
+    ) {
         guard linger > .zero else { return logger.notice("stopping", metadata: ["signal": "\(signal)"]) }
         logger.notice(
             "stopping after shutdown.linger; spans are still taken",
             metadata: ["signal": "\(signal)", "linger": "\(linger)"])
         let deadline = Clock.system.monotonic().advanced(by: linger)
-        while true {
-            let left = deadline.duration(since: Clock.system.monotonic())
-            guard left > .zero, let signal = signals.wait(timeout: left) else { return }
+        while let signal = watchdog.awaitSignal(signals, until: deadline) {
             if signal != SIGHUP { return }
         }
     }
@@ -118,8 +117,6 @@ struct ServiceNotifier: Sendable {
         self.manager = manager
         self.logger = logger
     }
-
-    var watchdogInterval: Duration? { manager?.watchdogInterval }
 
     func send(_ state: ServiceManager.State) {
         do throws(SystemError) {

@@ -87,7 +87,7 @@ extension ForwarderOptions? {
             maxDrainSpansPerSecond: settings[\.tempo.drainMaxSpansPerSecond],
             retryInitial: retryInitial,
             retryMax: max(settings[\.tempo.retryMax], retryInitial))
-        options.shownEndpoint = EffectiveConfiguration.redactedURL(endpoint.url)
+        options.show = { EffectiveConfiguration.redactedURL($0) }
         if endpoint.url.hasPrefix("https://") { options.tls = ForwarderTLS(settings) }
         let (url, headers) = (settings.secret(\.tempo.endpoint), settings.secret(\.tempo.headers))
         if url != nil || headers != nil {
