@@ -18,6 +18,20 @@ size_t collector_find(const void *bytes, size_t count, const void *pattern, size
     return found ? (size_t)((const char *)found - (const char *)bytes) : count;
 }
 
+static int argument_count;
+static char **argument_list;
+
+// glibc hands main's arguments to each constructor.
+__attribute__((constructor)) static void remember_arguments(int count, char **list) {
+    argument_count = count;
+    argument_list = list;
+}
+
+char *const *collector_arguments(int *count) {
+    *count = argument_count;
+    return argument_list;
+}
+
 int collector_eventfd(void) {
     return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }

@@ -20,6 +20,7 @@ package enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
             self = try .unix(path: Self.unixPath(text.dropFirst(text.hasPrefix("unix://") ? 7 : 5)))
             return
         }
+        if text.contains("://") { throw Invalid(problem: "a listener has no scheme but unix://: write host:port") }
         let address: HostAndPort
         do throws(HostAndPort.Invalid) {
             address = try HostAndPort(text)

@@ -13,11 +13,12 @@ package struct Clock: Sendable {
         self.monotonic = monotonic
     }
 
-    /// CLOCK_REALTIME and CLOCK_MONOTONIC of the C library.
+    /// CLOCK_REALTIME and CLOCK_MONOTONIC of the C library. The former stands still from the year 2262 on, where 64 bits of
+    /// nanoseconds end.
     package static let system = Clock(
         wall: {
             let time = read(CLOCK_REALTIME)
-            return WallTime(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
+            return WallTime(seconds: Int64(time.tv_sec)).advanced(by: .nanoseconds(Int64(time.tv_nsec)))
         },
         monotonic: {
             let time = read(CLOCK_MONOTONIC)

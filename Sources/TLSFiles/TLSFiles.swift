@@ -92,6 +92,9 @@ package struct OpenSSLError: Error {
         var text = [CChar](repeating: 0, count: 256)
         ERR_error_string_n(code, &text, text.count)
         ERR_clear_error()
-        return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let whole = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        // error:80000002:system library::No such file or directory
+        guard whole.contains(":system library:"), let colon = whole.lastIndex(of: ":") else { return whole }
+        return String(whole[whole.index(after: colon)...])
     }
 }

@@ -44,6 +44,15 @@ struct HeaderPairsTests {
         }
     }
 
+    @Test(
+        "A name that can't be one in a YAML map is refused, with the key, the name and the line",
+        arguments: ["a=b", "a,b", "a b", "", "ä", "Authorization=Basic x"])
+    func names(name: String) throws {
+        let found = try problems(yaml: "tempo:\n  headers:\n    X: y\n    '\(name)': hush\n")
+        #expect(found.count == 1 && found[0].contains("line 4: tempo.headers: \"\(name)\" can't be a name"), "\(found)")
+        #expect(!found[0].contains("hush"))
+    }
+
     @Test("A secret may begin with hyphens; what stands behind it by mistake is not shown")
     func commandLine() throws {
         #expect(Invocation(["--redis-password", "--hush"]).flags.map(\.value) == ["--hush"])

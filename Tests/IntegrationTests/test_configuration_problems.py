@@ -134,3 +134,178 @@ def test_an_unknown_command_is_refused_by_name():
     ran = run_once("frobnicate")
     assert ran.returncode == 2, ran
     assert_names(ran.stderr, "frobnicate")
+
+
+# --- What a new user is likely to get wrong: the whole line for each, which says what to write instead ---
+
+DURATIONS, LISTENERS = "such as 250ms, 5s, 2m, 1h", "allowed are host:port, [::1]:port, :port for every address, and unix:///path"
+
+MISTAKES_OF_FLAGS: dict[str, tuple[list[str], str]] = {
+    "Redis without a scheme": (
+        ["--redis-url", "localhost:6379"],
+        'redis.url = "localhost:6379" (--redis-url): no scheme; allowed are redis://, redis-sentinel:// and redis-cluster:// '
+        "(rediss…:// for TLS), and unix://, or none"),
+    "the address of a web server for Redis": (
+        ["--redis-url", "http://localhost:6379"],
+        'redis.url = "http://localhost:6379" (--redis-url): unknown scheme http://: write redis://host:6379, the address of Redis '
+        "itself; allowed are redis://, redis-sentinel:// and redis-cluster:// (rediss…:// for TLS), and unix://"),
+    "a slash in the password": (
+        ["--redis-url", "redis://:pa/ss@localhost:6379"],
+        'redis.url = "redis://:<redacted>@localhost:6379" (--redis-url): a / or ? stands before the @: in a user or password write '
+        "%2F for /, %3F for ?, %40 for @, or give them as redis.username and redis.password"),
+    "several hosts of Redis": (
+        ["--redis-url", "redis://h1:1,h2:2"],
+        'redis.url = "redis://h1:1,h2:2" (--redis-url): several hosts: write redis-sentinel://host:port,host:port/0?master=NAME '
+        "for sentinels, redis-cluster://host:port,host:port for a Cluster, or one of them"),
+    "a database by name": (
+        ["--redis-url", "redis://localhost:6379/mydb"],
+        'redis.url = "redis://localhost:6379/mydb" (--redis-url): the database is no number from 0 on'),
+    "sentinels without the master": (
+        ["--redis-url", "redis-sentinel://h:26379/0"],
+        "redis.url = \"redis-sentinel://h:26379/0\" (--redis-url): the master's name is missing: ?master=NAME"),
+    "a database of a Cluster": (
+        ["--redis-url", "redis-cluster://h:1/3"],
+        'redis.url = "redis-cluster://h:1/3" (--redis-url): a Cluster has database 0 only: what stands behind the nodes has to be '
+        "left out"),
+    "a file of authorities that is not there": (
+        ["--redis-url", "rediss://localhost:6379", "--redis-tls-ca-file", "/nope.pem"],
+        "redis.tls: reading redis.tls.ca-file /nope.pem: No such file or directory"),
+    "the same for Tempo": (
+        ["--tempo-endpoint", "https://tempo:4318", "--tempo-tls-ca-file", "/nope.pem"],
+        "tempo.tls: reading tempo.tls.ca-file /nope.pem: No such file or directory"),
+    "a file of a secret that is not there": (
+        ["--redis-password-file", "/nope"],
+        "redis.password-file: opening /nope: No such file or directory (--redis-password-file)"),
+    "Tempo without a scheme": (
+        ["--tempo-endpoint", "tempo:4318"],
+        'tempo.endpoint = "tempo:4318" (--tempo-endpoint): allowed is http://host:port, https://host:port or none'),
+    "Tempo by gRPC": (
+        ["--tempo-endpoint", "grpc://tempo:4317"],
+        'tempo.endpoint = "grpc://tempo:4317" (--tempo-endpoint): allowed is http://host:port, https://host:port or none'),
+    "Tempo without a host": (
+        ["--tempo-endpoint", "http://"],
+        'tempo.endpoint = "http://" (--tempo-endpoint): allowed is http://host:port, https://host:port or none'),
+    "a port beyond all ports": (
+        ["--tempo-endpoint", "http://tempo:99999"],
+        'tempo.endpoint = "http://tempo:99999" (--tempo-endpoint): Port number was not a decimal number between 0 and 65535'),
+    "a header with a colon": (
+        ["--tempo-headers", "Authorization: Bearer x"],
+        "tempo.headers = (secret) (--tempo-headers): a name and its value have = between them; allowed is NAME=VALUE,…"),
+    "a header without a value": (
+        ["--tempo-headers", "X-Scope-OrgID"],
+        "tempo.headers = (secret) (--tempo-headers): a name and its value have = between them; allowed is NAME=VALUE,…"),
+    "a comma in a header's value": (
+        ["--tempo-headers", "Authorization=Basic a,b"],
+        'tempo.headers = (secret) (--tempo-headers): a value that holds a comma stands in quotes (NAME="a,b"); allowed is '
+        "NAME=VALUE,…"),
+    "a compression that Tempo lacks": (
+        ["--tempo-compression", "snappy"], 'tempo.compression = "snappy" (--tempo-compression): allowed is gzip, zstd, none'),
+    "batches larger than any": (
+        ["--tempo-batch-max-bytes", "1GB"],
+        'tempo.batch.max-bytes = "1GB" (--tempo-batch-max-bytes): allowed is a size from 1024 to 268435456 bytes, such as 512KiB, '
+        "64MiB, 1GiB"),
+    "a port alone": (
+        ["--otlp-listen", "4317"], f'otlp.listen = "4317" (--otlp-listen): 4317: no address; {LISTENERS}'),
+    "a listener without a port": (
+        ["--otlp-listen", "0.0.0.0"], f'otlp.listen = "0.0.0.0" (--otlp-listen): 0.0.0.0: no address; {LISTENERS}'),
+    "a listener as a URL": (
+        ["--otlp-listen", "http://0.0.0.0:4318"],
+        'otlp.listen = "http://0.0.0.0:4318" (--otlp-listen): http://0.0.0.0:4318: a listener has no scheme but unix://: write '
+        "host:port"),
+    "a listener beyond all ports": (
+        ["--otlp-listen", "127.0.0.1:70000"],
+        f'otlp.listen = "127.0.0.1:70000" (--otlp-listen): 127.0.0.1:70000: no address; {LISTENERS}'),
+    "an IPv6 address without brackets": (
+        ["--metrics-listen", "::1:9876"],
+        'metrics.listen = "::1:9876" (--metrics-listen): ::1:9876: an IPv6 address stands in brackets: [::1]:port'),
+    "the web endpoints by a port alone": (
+        ["--metrics-listen", "9876"], f'metrics.listen = "9876" (--metrics-listen): 9876: no address; {LISTENERS}'),
+    "a socket with a relative path": (
+        ["--otlp-socket", "otlp.sock"],
+        'otlp.socket = "otlp.sock" (--otlp-socket): allowed is an absolute path, @name for an abstract socket, or none'),
+    "a mode that is no octal number": (
+        ["--otlp-socket-mode", "999"],
+        'otlp.socket-mode = "999" (--otlp-socket-mode): allowed is an octal mode from 0000 to 0777'),
+    "a page of a browser without a scheme": (
+        ["--otlp-cors-allowed-origins", "shop.example"],
+        'otlp.cors.allowed-origins = "shop.example" (--otlp-cors-allowed-origins): shop.example: allowed is scheme://host, '
+        "scheme://host:port, scheme://*.domain for its subdomains, null, or *"),
+    "a page of a browser with a path": (
+        ["--otlp-cors-allowed-origins", "https://shop.example/"],
+        'otlp.cors.allowed-origins = "https://shop.example/" (--otlp-cors-allowed-origins): https://shop.example/: allowed is '
+        "scheme://host, scheme://host:port, scheme://*.domain for its subdomains, null, or *"),
+    "a size in a unit that is none": (
+        ["--spool-max-bytes", "1GBit"],
+        'spool.max-bytes = "1GBit" (--spool-max-bytes): allowed is a size from 1048576 to 1125899906842624 bytes, such as 512KiB, '
+        "64MiB, 1GiB"),
+    "no spool at all": (
+        ["--spool-max-bytes", "0"],
+        'spool.max-bytes = "0" (--spool-max-bytes): allowed is a size from 1048576 to 1125899906842624 bytes, such as 512KiB, '
+        "64MiB, 1GiB"),
+    "an age for ever": (
+        ["--spool-max-age", "forever"],
+        f'spool.max-age = "forever" (--spool-max-age): allowed is none, or a duration {DURATIONS}'),
+    "no interval of syncs": (
+        ["--spool-sync", "0"],
+        'spool.sync = "0" (--spool-sync): allowed is always, never, or an interval such as 200ms'),
+    "a policy by half its name": (
+        ["--spool-when-full", "drop"], 'spool.when-full = "drop" (--spool-when-full): allowed is refuse, drop-oldest'),
+    "a duration without a unit": (
+        ["--redis-interval", "5"],
+        f'redis.interval = "5" (--redis-interval): allowed is a duration of 100ms or more, {DURATIONS}'),
+    "a unit that is none": (
+        ["--shutdown-linger", "20sec"],
+        f'shutdown.linger = "20sec" (--shutdown-linger): allowed is a duration {DURATIONS}'),
+    "buckets with semicolons": (
+        ["--metrics-wait-buckets", "0.1;0.5"],
+        'metrics.wait-buckets = "0.1;0.5" (--metrics-wait-buckets): allowed are 1 to 100 ascending numbers of seconds'),
+    "a shell's pattern": (
+        ["--redis-queues-include", "*"],
+        'redis.queues.include = "*" (--redis-queues-include): Invalid preceding regular expression; allowed is a regular '
+        "expression as in grep -E"),
+    "a level of another program": (
+        ["--log-level", "verbose"],
+        'log.level = "verbose" (--log-level): allowed is trace, debug, info, notice, warning, error'),
+    "a format of another program": (
+        ["--log-format", "logfmt"], 'log.format = "logfmt" (--log-format): allowed is auto, json, text'),
+    "a password without a user": (
+        ["--metrics-password", "x"], "metrics.password = (secret) (--metrics-password): needs metrics.username"),
+    "a user without a password": (
+        ["--metrics-username", "x"], 'metrics.username = "x" (--metrics-username): needs metrics.password'),
+    "a flag with one hyphen": (
+        ["-redis-url=redis://h"], "unexpected argument -redis-url=redis://h; flags have two hyphens, as --help lists them"),
+    "a file that is not there": (
+        ["--config", "/nope.yaml"], "--config: opening /nope.yaml: No such file or directory"),
+}
+
+MISTAKES_IN_FILES: dict[str, tuple[str, str]] = {
+    "a wrong indentation": ("redis:\n  url: redis://a\n interval: 5s\n", "FILE: line 3: did not find expected key"),
+    "a tab": ("redis:\n\turl: x\n", "FILE: line 2: found character that cannot start any token"),
+    "a value in the place of a section": (
+        "redis: redis://localhost\n", "unknown key redis (FILE line 1); did you mean redis.url?"),
+    "a key twice": ("redis:\n  url: redis://a\n  url: redis://b\n", "redis.url (FILE line 3): given twice"),
+    "the configuration of the OpenTelemetry Collector": (
+        "exporters:\n  otlp:\n    endpoint: tempo:4317\n",
+        "unknown key exporters.otlp.endpoint (FILE line 3); did you mean tempo.endpoint?"),
+    "a header's name that holds its value": (
+        'tempo:\n  headers:\n    "Authorization=Basic": hush\n',
+        "FILE: line 3: tempo.headers: \"Authorization=Basic\" can't be a name; write NAME: VALUE, with letters, digits and any of "
+        "!#$%&'*+-.^_`|~ in the name"),
+    "a list for a header": (
+        "tempo:\n  headers:\n    Authorization: [a]\n", "FILE: line 3: tempo.headers holds names and plain values"),
+    "a word that YAML would take for a truth": (
+        "log:\n  level: yes\n", 'log.level = "yes" (FILE line 2): allowed is trace, debug, info, notice, warning, error'),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES_OF_FLAGS)
+def test_a_likely_mistake_of_flags_has_its_line(mistake):
+    flags, line = MISTAKES_OF_FLAGS[mistake]
+    assert refused(*flags) == f"asynq-collector: {line}\n"
+
+
+@pytest.mark.parametrize("mistake", MISTAKES_IN_FILES)
+def test_a_likely_mistake_in_a_file_has_its_line(tmp_path, mistake):
+    content, line = MISTAKES_IN_FILES[mistake]
+    path = write(tmp_path, content)
+    assert refused("--config", path) == f"asynq-collector: {line}\n".replace("FILE", path)

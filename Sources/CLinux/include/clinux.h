@@ -13,6 +13,10 @@ int collector_eventfd(void);
 /// to the kernel with each request comes back as zeroed pages, one fault each.
 void collector_keep_freed_memory(void);
 
+/// The arguments that the kernel has handed to the program, its name first, and how many they are; NULL where the C library
+/// does not tell.
+char *const *collector_arguments(int *count);
+
 /// Names the calling thread; at most 15 bytes count.
 void collector_name_thread(const char *name);
 

@@ -1,4 +1,5 @@
 import CYAML
+import Text
 
 /// A YAML file as a flat list of dotted keys, each with the line that it stands in.
 enum ConfigurationFile {
@@ -99,6 +100,12 @@ enum ConfigurationFile {
                 let value = try next()
                 guard name.type == YAML_SCALAR_EVENT && value.type == YAML_SCALAR_EVENT else {
                     throw Unreadable(problem: "line \(name.line): \(key) holds names and plain values")
+                }
+                guard HeaderPairs.isToken(name.text) else {
+                    throw Unreadable(
+                        problem:
+                            "line \(name.line): \(key): \"\(SafeText.oneLine(name.text))\" can't be a name; write NAME: VALUE,"
+                            + " with letters, digits and any of !#$%&'*+-.^_`|~ in the name")
                 }
                 pairs.append(HeaderPairs.text(name.text, value.text))
             }

@@ -15,7 +15,9 @@ enum HeaderPairs {
         while true {
             rest = rest.drop { $0 == " " || $0 == "," }
             if rest.isEmpty { return pairs }
-            guard let equals = rest.firstIndex(of: "=") else { throw UnacceptableText(noPair) }
+            guard let equals = rest.firstIndex(of: "=") else {
+                throw UnacceptableText(pairs.isEmpty ? "a name and its value have = between them; \(allowed)" : noPair)
+            }
             let name = ValueParsing.trimmed(rest[..<equals])
             // A comma in a value without quotes begins what looks like the next header, and may be a part of the secret.
             guard isToken(name) else { throw UnacceptableText(noPair) }
@@ -56,7 +58,7 @@ enum HeaderPairs {
     }
 
     /// RFC 9110, 5.6.2.
-    private static func isToken(_ name: String) -> Bool {
+    static func isToken(_ name: String) -> Bool {
         !name.isEmpty
             && name.unicodeScalars.allSatisfy {
                 $0.isASCII

@@ -58,7 +58,8 @@ struct Invocation {
             problems.append(
                 ConfigurationProblem(
                     afterSecret.map { "unexpected argument after \($0); quote a value that holds blanks" }
-                        ?? "unexpected argument \(argument)"))
+                        ?? "unexpected argument \(argument)"
+                        + (argument.hasPrefix("-") ? "; flags have two hyphens, as --help lists them" : "")))
         }
     }
 
