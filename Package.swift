@@ -157,7 +157,7 @@ let package = Package(
             nio + http2 + [.product(name: "NIOEmbedded", package: "swift-nio")]),
         tests(
             "SpanReceiver",
-            ["Text", "Model", "OTLP", "ProtobufWire", "HTTPService"] + nio
+            ["Text", "Model", "Platform", "OTLP", "ProtobufWire", "HTTPService"] + nio
                 + [.product(name: "NIOEmbedded", package: "swift-nio")]),
         tests("WaitTime", ["Model", "Metrics", "OTLP"]),
         tests("Spool", ["Model", "Platform"]),

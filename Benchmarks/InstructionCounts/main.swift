@@ -87,7 +87,10 @@ func page(_ count: Int) throws {
 struct Nowhere: SpanSink {
     let acknowledgesAfterSync = false
 
-    func append(_ payload: UnsafeRawBufferPointer, spanCount: Int, whenDurable: (@Sendable (Bool) -> Void)?) {}
+    func append(
+        _ payload: UnsafeRawBufferPointer, spanCount: Int, confirm: () -> Bool,
+        whenDurable: (@Sendable (Bool) -> Void)?
+    ) { _ = confirm() }
     func observe(_ taskSpans: [TaskSpan], in body: UnsafeRawBufferPointer) -> [MadeRequest] { [] }
 }
 

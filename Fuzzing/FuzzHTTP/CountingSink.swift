@@ -25,7 +25,8 @@ final class CountingSink: SpanSink {
     var spanCount: Int { state.withLock { $0.spanCount } }
 
     func append(
-        _ payload: UnsafeRawBufferPointer, spanCount: Int, whenDurable: (@Sendable (Bool) -> Void)?
+        _ payload: UnsafeRawBufferPointer, spanCount: Int, confirm: () -> Bool,
+        whenDurable: (@Sendable (Bool) -> Void)?
     ) throws(SinkRefusal) {
         try state.withLock { state throws(SinkRefusal) in
             do throws(MalformedRequest) {
@@ -42,6 +43,7 @@ final class CountingSink: SpanSink {
             case 3 where state.calls % 2 == 0: throw SinkRefusal(.unavailable, "unavailable")
             default: break
             }
+            precondition(confirm(), "the sender was answered before its request was kept")
             state.spanCount += spanCount
             precondition(
                 (whenDurable != nil) == acknowledgesAfterSync, "a wait for the disk that is none, or none at all")

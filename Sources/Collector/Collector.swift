@@ -45,10 +45,11 @@ package final class Collector: Sendable {
     let documents = DocumentCache()
     let startedAt: WallTime
     let queries: QueueQueries
-    /// The receiver's, on which spans are appended: a disk that hangs hangs it.
     let otlpGroup: MultiThreadedEventLoopGroup
-    /// The web endpoints', which say so then; and no span waits for a page.
+    /// The web endpoints': no span waits for a page.
     let webGroup: MultiThreadedEventLoopGroup
+    /// Reads requests that would hold the receiver's event loop.
+    let receiverWork: SerialThread
     let servers = Mutex<Servers>(Servers())
 
     /// The listeners, once they are bound.
@@ -68,6 +69,7 @@ package final class Collector: Sendable {
     package init(_ options: CollectorOptions, clock: Clock, makeLogger: (String) -> Logger) throws {
         self.options = options
         self.clock = clock
+        receiverWork = SerialThread(name: "receiver-work", clock: clock)
         logger = makeLogger("collector")
         options.secretReports.use { [logger] problem in
             logger.warning(
@@ -97,8 +99,10 @@ package final class Collector: Sendable {
             aggregator: aggregator, seenTasks: redis?.monitor.seenTasks, spool: tempo?.spool,
             forwarder: tempo?.forwarder, errors: errors, recentTraces: recentTraces)
         let deadLetterSpans =
-            options.addsDeadLetterSpans && tempo != nil
-            ? DeadLetterSpans(sink: ingestSink, counters: counters, eventLoop: otlpGroup.next()) : nil
+            options.addsDeadLetterSpans
+            ? tempo.map { [counters, ingestSink] in
+                DeadLetterSpans(sink: ingestSink, counters: counters, perform: $0.appends.run)
+            } : nil
         var observers = RedisObservers()
         observers.snapshot = { [aggregator] snapshot in
             loads.record(snapshot.queues, at: clock.monotonic())
@@ -136,9 +140,11 @@ package final class Collector: Sendable {
                 report: reportSocketFile)
         }
         servers.withLock { $0.web = web }
+        try receiverWork.start()
         let responder = OTLPResponder(
             options.receiver, attributes: TaskAttributeTable(waitAttributes: options.waitAttributes),
-            sink: ingestSink, counters: counters, relinker: redis?.relinker)
+            sink: ingestSink, counters: counters, relinker: redis?.relinker, appends: tempo?.appends,
+            worker: receiverWork)
         for (key, addresses) in options.otlpListen where !addresses.isEmpty {
             let server = try Self.naming(key) { () throws(ListenError) in
                 try HTTPServer(
@@ -224,6 +230,7 @@ package final class Collector: Sendable {
         var signs = LifeSigns()
         signs.watch(webGroup.next(), as: "web endpoints")
         signs.watch(otlpGroup.next(), as: "receiver")
+        signs.watch(receiverWork.heartbeat, as: "reading of long requests")
         if let redis {
             signs.watch(redis.monitor.heartbeat, as: "redis")
             signs.watch(redis.lookup.heartbeat, as: "task look-up")

@@ -27,17 +27,19 @@ extension Collector {
         for server in otlp { server.close() }
         // Requests in flight were waiting for it until now.
         redis?.lookup.beginStop()
+        receiverWork.stop(until: deadline)
         tempo?.stop(drainUntil: deadline)
         redis?.awaitStop(until: deadline)
         web?.quiesce()
         web?.close()
+        // No request waits for the disk any more: those that did were refused within a second.
         do {
             for group in [otlpGroup, webGroup] { try group.syncShutdownGracefully() }
         } catch {
             logger.warning("event loops did not end", metadata: ["error": "\(error)"])
         }
         if !isStarted { return }
-        if let left = tempo?.spool.statistics.spans, left > 0 {
+        if let left = tempo?.spool.statistics(patience: Books.patience)?.spans, left > 0 {
             logger.notice("stopped; spans wait in the spool for the next start", metadata: ["spans": "\(left)"])
         } else {
             logger.notice("stopped")

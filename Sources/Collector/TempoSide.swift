@@ -2,12 +2,15 @@ import Forwarder
 import Logging
 import Model
 import Platform
+import SpanReceiver
 import Spool
 
 /// What is there only where `tempo.endpoint` names a trace backend: the spool, and what sends from it.
 struct TempoSide: Sendable {
     let spool: Spool
     let forwarder: Forwarder
+    /// Writes to the spool.
+    let appends = AppendThread()
     private let lock: SpoolDirectoryLock
     private let spoolLogger: Logger
 
@@ -33,10 +36,12 @@ struct TempoSide: Sendable {
     func start() throws {
         try spool.start { [spoolLogger] in spoolLogger.note($0) }
         try forwarder.start()
+        try appends.start()
     }
 
-    /// Sends until the deadline, then syncs the spool.
+    /// Appends what waits, sends until the deadline, then syncs the spool.
     func stop(drainUntil deadline: MonotonicTime) {
+        appends.stop(until: deadline)
         forwarder.stop(drainUntil: deadline)
         spool.close()
     }

@@ -140,7 +140,13 @@ package enum SpanRewriter {
                 continue
             }
             if level < 3 {
-                try count(try reader.message(), nestedField: level < 2 ? 2 : 1, level: level + 1, traces, &counts)
+                let nested = try reader.message()
+                do throws(WireError) {
+                    try count(nested, nestedField: level < 2 ? 2 : 1, level: level + 1, traces, &counts)
+                } catch {
+                    // The scanner refuses such a span by itself.
+                    if level < 2 || error.reason != .badVarint { throw error }
+                }
             } else {
                 trace = TraceID(try reader.bytes()) ?? .none
             }

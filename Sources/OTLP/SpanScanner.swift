@@ -38,9 +38,12 @@ package struct SpanScanner: Sendable {
     /// The process and producer spans, in the order of the request.
     /// What Redis knows of their tasks is added in place.
     package var taskSpans: [TaskSpan] = []
-    /// Where the content of each refused span lies: its ids are not what Tempo takes, and it refuses a whole batch
-    /// for one of them.
+    /// Where the content of each refused span lies: its ids, or a number, are not what Tempo takes, and it refuses a whole
+    /// batch for one of them.
     package private(set) var refused: [Range<Int>] = []
+    /// How many of them have a number that is none.
+    package private(set) var badValues = 0
+    package private(set) var firstBadValue: MalformedRequest?
 
     private var resourceIndex = -1
     private var scopeIndex = -1
@@ -83,6 +86,8 @@ package struct SpanScanner: Sendable {
     /// Forgets the request. The room of an ordinary one is kept, that of a monster is not.
     package mutating func forget() {
         spanCount = 0
+        badValues = 0
+        firstBadValue = nil
         taskSpans.removeAll(keepingCapacity: taskSpans.capacity <= Self.maxKeptRoom)
         refused.removeAll(keepingCapacity: refused.capacity <= Self.maxKeptRoom)
     }
@@ -137,7 +142,14 @@ package struct SpanScanner: Sendable {
                 try reader.expect(type, .lengthDelimited)
                 spanIndex += 1
                 level = 3
-                try scanSpan(try reader.message())
+                let span = try reader.message()
+                do throws(WireError) {
+                    try scanSpan(span)
+                } catch {
+                    // A number that is none costs its span only: where that ends is known.
+                    if error.reason != .badVarint { throw error }
+                    refuseValue(of: span, error)
+                }
                 level = 2
             case 3:
                 try pass(&reader, type, .lengthDelimited, field: field)
@@ -145,6 +157,13 @@ package struct SpanScanner: Sendable {
                 try reader.skip(type, field: field)
             }
         }
+    }
+
+    private mutating func refuseValue(of span: WireReader, _ error: WireError) {
+        spanCount += 1
+        badValues += 1
+        if firstBadValue == nil { firstBadValue = MalformedRequest(path: path, cause: error) }
+        refused.append(span.position..<span.end)
     }
 
     private mutating func scanSpan(_ message: WireReader) throws(WireError) {

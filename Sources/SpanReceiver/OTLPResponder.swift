@@ -2,6 +2,7 @@ package import HTTPService
 package import NIOCore
 package import NIOHTTP1
 package import OTLP
+package import Platform
 import Synchronization
 
 /// `otlp.max-body`, which may change while requests come.
@@ -42,10 +43,11 @@ package struct OTLPResponder: HTTPResponder {
 
     package init(
         _ options: ReceiverOptions, attributes: TaskAttributeTable, sink: any SpanSink, counters: ReceiverCounters,
-        relinker: TraceRelinker? = nil
+        relinker: TraceRelinker? = nil, appends: AppendThread? = nil, worker: SerialThread? = nil
     ) {
         let intake = TraceIntake(
-            bodyLimit: options.bodyLimit, attributes: attributes, sink: sink, counters: counters, relinker: relinker)
+            bodyLimit: options.bodyLimit, attributes: attributes, sink: sink, counters: counters, relinker: relinker,
+            appends: appends, worker: worker)
         let token = options.bearerToken.map { BearerToken(RequestSecret($0, reread: options.rereadBearerToken)) }
         http = TraceResponder(intake, token, options.cors)
         grpc = GRPCTraceResponder(intake, token)

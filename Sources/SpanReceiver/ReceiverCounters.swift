@@ -1,4 +1,3 @@
-import Platform
 import Synchronization
 
 /// Why spans were not accepted: the `reason` of `asynq_collector_refused_spans_total`.
@@ -63,51 +62,54 @@ package final class ReceiverCounters: Sendable {
         package var badRequests: [BadRequestReason: UInt64] = [:]
         /// Requests with bytes, of which no span could be read.
         package var emptyRequests: UInt64 = 0
+
+        fileprivate mutating func recordReceived(_ source: SpanSource, _ spanCount: Int, _ partial: PartialSuccess) {
+            received[source, default: 0] += UInt64(spanCount + partial.refusedSpans)
+            if partial.badIDs > 0 { refused[.badID, default: 0] += UInt64(partial.badIDs) }
+            if partial.badValues > 0 { refused[.badValue, default: 0] += UInt64(partial.badValues) }
+            if partial.warning != nil { emptyRequests += 1 }
+        }
     }
 
     private let values = Mutex(Values())
 
     package init() {}
 
-    /// What was counted, together with what `body` reads of the sink's own books: no request is counted in one and not
-    /// in the other. nil if `body` returns it, or if the sink is in the middle of a request for longer than the patience:
-    /// its disk hangs.
-    package func read<Result: Sendable>(patience: Duration, _ body: (Values) -> Result?) -> Result? {
-        Patience.attempt(for: patience) { values.withLockIfAvailable { body($0) } } ?? nil
-    }
+    /// What was counted. Where accepted spans go to a spool, it is read while that is held (`SpanSink.append`).
+    package var current: Values { values.withLock { $0 } }
 
     /// Hands spans that the collector has made to the sink. They are in the books like those that came, and where they find
     /// no room they are counted as refused: there is no sender that would send them again.
     package func keep(_ request: MadeRequest, in sink: any SpanSink) {
         do throws(SinkRefusal) {
-            try recordSpans(.made, spanCount: request.spanCount, refused: PartialSuccess()) { () throws(SinkRefusal) in
-                try request.payload.withUnsafeBufferPointer { payload throws(SinkRefusal) in
-                    try sink.append(UnsafeRawBufferPointer(payload), spanCount: request.spanCount, whenDurable: nil)
-                }
+            try request.payload.withUnsafeBufferPointer { payload throws(SinkRefusal) in
+                try sink.append(
+                    UnsafeRawBufferPointer(payload), spanCount: request.spanCount,
+                    confirm: {
+                        recordAccepted(.made, spanCount: request.spanCount)
+                        return true
+                    }, whenDurable: nil)
             }
         } catch {
-            // Counted.
+            recordRefused(.made, spanCount: request.spanCount, reason: error.reason)
         }
     }
 
-    /// Counts the spans of a request and has them kept by `append`, as one step.
-    ///
-    /// - Throws: what `append` throws; the spans are counted as refused then.
-    func recordSpans(
-        _ source: SpanSource, spanCount: Int, refused: PartialSuccess, append: () throws(SinkRefusal) -> Void
-    ) throws(SinkRefusal) {
-        try values.withLock { values throws(SinkRefusal) in
-            values.received[source, default: 0] += UInt64(spanCount + refused.refusedSpans)
-            if refused.badIDs > 0 { values.refused[.badID, default: 0] += UInt64(refused.badIDs) }
-            if refused.badValues > 0 { values.refused[.badValue, default: 0] += UInt64(refused.badValues) }
-            if refused.warning != nil { values.emptyRequests += 1 }
-            do throws(SinkRefusal) {
-                try append()
-                values.accepted += UInt64(spanCount)
-            } catch {
-                values.refused[error.reason, default: 0] += UInt64(spanCount)
-                throw error
-            }
+    /// Counts the spans of a request that was kept, but for those that `refused` names.
+    package func recordAccepted(_ source: SpanSource, spanCount: Int, refused: PartialSuccess = PartialSuccess()) {
+        values.withLock { values in
+            values.recordReceived(source, spanCount, refused)
+            values.accepted += UInt64(spanCount)
+        }
+    }
+
+    /// Counts the spans of a request that was not kept.
+    package func recordRefused(
+        _ source: SpanSource, spanCount: Int, refused: PartialSuccess = PartialSuccess(), reason: RefusalReason
+    ) {
+        values.withLock { values in
+            values.recordReceived(source, spanCount, refused)
+            values.refused[reason, default: 0] += UInt64(spanCount)
         }
     }
 

@@ -23,17 +23,22 @@ package struct SinkRefusal: Error, Sendable {
     }
 }
 
-/// Where accepted spans go. Called on event loops, one request at a time per listener.
+/// Where accepted spans go. Called on the thread that appends, or on an event loop where nothing is written to a disk.
 package protocol SpanSink: Sendable {
     /// Whether an acknowledgement has to wait for `whenDurable`.
     var acknowledgesAfterSync: Bool { get }
 
-    /// Keeps a serialized ExportTraceServiceRequest; it is safe from a kill of the process when this returns. `whenDurable` is
-    /// called once, from any thread, with false if the disk failed.
+    /// Keeps a serialized ExportTraceServiceRequest; it is safe from a kill of the process when this returns.
     ///
+    /// - Parameters:
+    ///   - confirm: is called once the request is written, while the sink holds its own books: it counts the spans as accepted, so
+    ///     that no page sees them in one book and not in the other. Where it returns false, their sender was told otherwise
+    ///     meanwhile, and the sink takes them back.
+    ///   - whenDurable: is called once, from any thread, with false if the disk failed.
     /// - Throws: why nothing is kept; `whenDurable` is not called then.
     func append(
-        _ payload: UnsafeRawBufferPointer, spanCount: Int, whenDurable: (@Sendable (Bool) -> Void)?
+        _ payload: UnsafeRawBufferPointer, spanCount: Int, confirm: () -> Bool,
+        whenDurable: (@Sendable (Bool) -> Void)?
     ) throws(SinkRefusal)
 
     /// Counts the task spans of a request that was kept; `body` is the request that their ranges refer to. Returns the spans

@@ -43,6 +43,22 @@ struct TraceIntake: Sendable {
         }
     }
 
+    /// Requests that would hold the event loop for milliseconds; a thread reads them, with tools of its own.
+    private struct LongRequests: Sendable {
+        private static let leastBytes = 256 << 10
+        /// It may become a thousand times as much.
+        private static let leastPackedBytes = 16 << 10
+
+        let thread: SerialThread
+        let scratch: Scratch
+        /// Bytes of bodies that wait for their turn.
+        let room = ByteAllowance(64 << 20)
+
+        func isLong(_ bytes: Int, _ coding: BodyCoding) -> Bool {
+            bytes >= (coding == .identity ? Self.leastBytes : Self.leastPackedBytes)
+        }
+    }
+
     /// After decompression.
     var maxBodyBytes: Int { bodyLimit.bytes }
     private let bodyLimit: BodyLimit
@@ -50,13 +66,18 @@ struct TraceIntake: Sendable {
     private let counters: ReceiverCounters
     private let scratch: Scratch
     private let relinker: TraceRelinker?
+    /// nil where nothing is written to a disk: the sink is called on the event loop.
+    private let appends: AppendThread?
+    private let worker: LongRequests?
     /// Of requests that wait until Redis was asked for their tasks.
     private let held = ByteAllowance(16 << 20)
 
     init(
         bodyLimit: BodyLimit, attributes: TaskAttributeTable, sink: any SpanSink, counters: ReceiverCounters,
-        relinker: TraceRelinker?
+        relinker: TraceRelinker?, appends: AppendThread? = nil, worker: SerialThread? = nil
     ) {
+        self.appends = appends
+        self.worker = worker.map { LongRequests(thread: $0, scratch: Scratch(attributes)) }
         self.bodyLimit = bodyLimit
         self.sink = sink
         self.counters = counters
@@ -82,6 +103,38 @@ struct TraceIntake: Sendable {
     /// one format.
     func take(
         _ body: ByteBuffer, _ coding: BodyCoding, from source: SpanSource, on eventLoop: any EventLoop
+    ) -> Reply {
+        guard let worker, worker.isLong(body.readableBytes, coding) else {
+            return take(body, coding, from: source, with: scratch, eventLoop)
+        }
+        return work(body.readableBytes, on: worker, eventLoop) {
+            take(body, coding, from: source, with: worker.scratch, eventLoop)
+        }
+    }
+
+    /// Has a thread beside the event loop do what would hold the loop.
+    private func work(
+        _ bytes: Int, on worker: LongRequests, _ eventLoop: any EventLoop, _ body: @escaping @Sendable () -> Reply
+    ) -> Reply {
+        guard worker.room.holdOneAtLeast(bytes) else { return .now(.refused(tooManyBodies())) }
+        let promise = eventLoop.makePromise(of: TraceOutcome.self)
+        let isTaken = worker.thread.run {
+            switch body() {
+            case .now(let outcome): promise.succeed(outcome)
+            case .later(let future): future.cascade(to: promise)
+            }
+            worker.room.release(bytes)
+        }
+        if !isTaken {
+            worker.room.release(bytes)
+            promise.succeed(.refused(TraceRefusal(.unavailable, "the program is ending")))
+        }
+        return .later(promise.futureResult)
+    }
+
+    private func take(
+        _ body: ByteBuffer, _ coding: BodyCoding, from source: SpanSource, with scratch: Scratch,
+        _ eventLoop: any EventLoop
     ) -> Reply {
         scratch.tools.withLock { tools in
             defer { tools.scanner.forget() }
@@ -131,9 +184,10 @@ struct TraceIntake: Sendable {
         }
         // In place: the array is the scanner's, and is shared from here on.
         if let relinker, !scanner.taskSpans.isEmpty { relinker.source.look(for: &scanner.taskSpans, in: body) }
+        let badValues = remarks.badSpans + scanner.badValues
         var partial = PartialSuccess(
-            badIDs: scanner.refused.count - remarks.badSpans, badValues: remarks.badSpans,
-            firstProblem: remarks.firstProblem?.description ?? "")
+            badIDs: scanner.refused.count - badValues, badValues: badValues,
+            firstProblem: remarks.firstProblem?.description ?? scanner.firstBadValue?.description ?? "")
         if scanner.spanCount == 0 { partial.warning = Self.emptiness(of: body, remarks) }
         let scanned = ScannedRequest(
             spanCount: scanner.spanCount - scanner.refused.count, taskSpans: scanner.taskSpans,
@@ -181,12 +235,16 @@ struct TraceIntake: Sendable {
         let copy = [UInt8](body)
         return .later(
             asked.futureResult.flatMap { [self] in
-                defer { held.release(copy.count) }
-                let reply = copy.withUnsafeBytes { body in
-                    var scanned = scanned
-                    relinker.source.look(for: &scanned.taskSpans, in: body)
-                    return rewrite(scanned, body, eventLoop)
+                held.release(copy.count)
+                let goOn = { @Sendable in
+                    copy.withUnsafeBytes { body in
+                        var scanned = scanned
+                        relinker.source.look(for: &scanned.taskSpans, in: body)
+                        return rewrite(scanned, body, eventLoop)
+                    }
                 }
+                let isLong = worker?.isLong(copy.count, .identity) ?? false
+                let reply = if isLong, let worker { work(copy.count, on: worker, eventLoop, goOn) } else { goOn() }
                 switch reply {
                 case .now(let outcome): return eventLoop.makeSucceededFuture(outcome)
                 case .later(let outcome): return outcome
@@ -220,28 +278,131 @@ struct TraceIntake: Sendable {
         _ payload: UnsafeRawBufferPointer, of scanned: ScannedRequest, _ body: UnsafeRawBufferPointer,
         _ findings: TraceRelinker.Findings?, _ eventLoop: any EventLoop
     ) -> Reply {
-        let outcome = TraceOutcome.accepted(scanned.partial)
-        let hasSpans = scanned.spanCount > 0
-        let promise =
-            hasSpans && sink.acknowledgesAfterSync ? eventLoop.makePromise(of: TraceOutcome.self) : nil
-        var whenDurable: (@Sendable (Bool) -> Void)?
-        if let promise {
-            let failed = TraceRefusal(.unavailable, "the disk did not take the spans")
-            whenDurable = { promise.succeed($0 ? outcome : .refused(failed)) }
+        guard scanned.spanCount > 0 else {
+            counters.recordAccepted(scanned.source, spanCount: 0, refused: scanned.partial)
+            if let findings { relinker?.recordAccepted(findings) }
+            return .now(.accepted(scanned.partial))
         }
+        if let appends { return keep(payload, of: scanned, body, findings, on: appends, eventLoop) }
+        let outcome = TraceOutcome.accepted(scanned.partial)
+        let promise = sink.acknowledgesAfterSync ? eventLoop.makePromise(of: TraceOutcome.self) : nil
         do throws(SinkRefusal) {
-            try counters.recordSpans(scanned.source, spanCount: scanned.spanCount, refused: scanned.partial) {
-                () throws(SinkRefusal) in
-                if hasSpans { try sink.append(payload, spanCount: scanned.spanCount, whenDurable: whenDurable) }
-            }
+            try store(
+                payload, of: scanned, body, findings, confirm: { true },
+                whenDurable: promise.map { Self.answer($0, outcome) })
         } catch {
             promise?.succeed(outcome)  // It has no future left, but NIO insists that a promise is kept.
-            return .now(.refused(TraceRefusal(error)))
-        }
-        if let findings { relinker?.recordAccepted(findings) }
-        if hasSpans {
-            for made in sink.observe(scanned.taskSpans, in: body) { counters.keep(made, in: sink) }
+            return .now(.refused(countRefused(scanned, error)))
         }
         return promise.map { .later($0.futureResult) } ?? .now(outcome)
+    }
+
+    /// The same, by the thread that appends.
+    private func keep(
+        _ payload: UnsafeRawBufferPointer, of scanned: ScannedRequest, _ body: UnsafeRawBufferPointer,
+        _ findings: TraceRelinker.Findings?, on appends: AppendThread, _ eventLoop: any EventLoop
+    ) -> Reply {
+        let copy = RequestCopy(scanned, body, payload)
+        let outcome = TraceOutcome.accepted(scanned.partial)
+        let promise = eventLoop.makePromise(of: TraceOutcome.self)
+        let awaitsSync = sink.acknowledgesAfterSync
+        let refuse = { @Sendable [self] (refusal: SinkRefusal) in
+            promise.succeed(.refused(countRefused(copy.scanned, refusal)))
+        }
+        let append = { @Sendable [self] (job: AppendJob) in
+            do throws(SinkRefusal) {
+                try copy.withBytes { body, payload throws(SinkRefusal) in
+                    try store(
+                        payload, of: copy.scanned, body, findings, confirm: job.claim,
+                        whenDurable: awaitsSync ? Self.answer(promise, outcome) : nil)
+                }
+                if !awaitsSync { promise.succeed(outcome) }
+            } catch {
+                if job.claim() { refuse(error) }
+            }
+        }
+        let job = AppendJob(
+            bytes: copy.bytes, work: append,
+            whenLate: { refuse(SinkRefusal(.unavailable, AppendThread.stalled)) })
+        do throws(SinkRefusal) {
+            try appends.submit(job, on: eventLoop)
+        } catch {
+            let refused = TraceOutcome.refused(countRefused(scanned, error))
+            promise.succeed(refused)  // It has no future left, but NIO insists that a promise is kept.
+            return .now(refused)
+        }
+        return .later(awaitsSync ? answer(of: promise, within: Self.syncPatience, on: eventLoop) : promise.futureResult)
+    }
+
+    /// For one sync. What was appended stays in the spool, and is forwarded once the disk has it.
+    private static let syncPatience = TimeAmount.seconds(5)
+
+    /// The answer of a promise that may be kept too late: then its sender hears that it has to send again.
+    private func answer(
+        of promise: EventLoopPromise<TraceOutcome>, within patience: TimeAmount, on eventLoop: any EventLoop
+    ) -> EventLoopFuture<TraceOutcome> {
+        let timeout = eventLoop.scheduleTask(in: patience) {
+            promise.succeed(.refused(TraceRefusal(.unavailable, AppendThread.stalled)))
+        }
+        promise.futureResult.whenComplete { _ in timeout.cancel() }
+        return promise.futureResult
+    }
+
+    private static func answer(
+        _ promise: EventLoopPromise<TraceOutcome>, _ outcome: TraceOutcome
+    ) -> @Sendable (_ isDurable: Bool) -> Void {
+        { promise.succeed($0 ? outcome : .refused(TraceRefusal(.unavailable, "the disk did not take the spans"))) }
+    }
+
+    /// Has the sink keep a request, and the metrics see it.
+    private func store(
+        _ payload: UnsafeRawBufferPointer, of scanned: ScannedRequest, _ body: UnsafeRawBufferPointer,
+        _ findings: TraceRelinker.Findings?, confirm: () -> Bool, whenDurable: (@Sendable (Bool) -> Void)?
+    ) throws(SinkRefusal) {
+        try sink.append(
+            payload, spanCount: scanned.spanCount,
+            confirm: {
+                guard confirm() else { return false }
+                counters.recordAccepted(scanned.source, spanCount: scanned.spanCount, refused: scanned.partial)
+                return true
+            }, whenDurable: whenDurable)
+        if let findings { relinker?.recordAccepted(findings) }
+        for made in sink.observe(scanned.taskSpans, in: body) { counters.keep(made, in: sink) }
+    }
+
+    private func countRefused(_ scanned: ScannedRequest, _ refusal: SinkRefusal) -> TraceRefusal {
+        counters.recordRefused(
+            scanned.source, spanCount: scanned.spanCount, refused: scanned.partial, reason: refusal.reason)
+        return TraceRefusal(refusal)
+    }
+
+    /// A request with bytes and task spans of its own, for another thread: the scanner and its body go on to the next one.
+    private struct RequestCopy: Sendable {
+        let scanned: ScannedRequest
+        private let body: [UInt8]
+        /// nil: the body.
+        private let payload: [UInt8]?
+
+        init(_ scanned: ScannedRequest, _ body: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer) {
+            var own = scanned
+            own.taskSpans = scanned.taskSpans.map(\.self)
+            self.scanned = own
+            self.body = [UInt8](body)
+            self.payload = payload.baseAddress == body.baseAddress ? nil : [UInt8](payload)
+        }
+
+        var bytes: Int { body.count + (payload?.count ?? 0) }
+
+        func withBytes<Failure: Error>(
+            _ use: (_ body: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer) throws(Failure) -> Void
+        ) throws(Failure) {
+            try body.withUnsafeBufferPointer { body throws(Failure) in
+                let body = UnsafeRawBufferPointer(body)
+                guard let payload else { return try use(body, body) }
+                try payload.withUnsafeBufferPointer { payload throws(Failure) in
+                    try use(body, UnsafeRawBufferPointer(payload))
+                }
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ enum TraceOutcome: Sendable {
 }
 
 /// What the sender of an accepted request is told of it, and so is the log.
-struct PartialSuccess: Sendable {
+package struct PartialSuccess: Sendable {
     /// The number of spans with ids that no backend accepts.
     var badIDs = 0
     /// Spans with a value that is out of the range of its field.
@@ -18,6 +18,12 @@ struct PartialSuccess: Sendable {
     var firstProblem = ""
     /// Why a body with bytes has no span that could be read.
     var warning: String?
+
+    package init(badIDs: Int = 0, badValues: Int = 0, firstProblem: String = "") {
+        self.badIDs = badIDs
+        self.badValues = badValues
+        self.firstProblem = firstProblem
+    }
 
     var refusedSpans: Int { badIDs + badValues }
 

@@ -147,8 +147,11 @@ package final class Spool: Sendable {
     package var statistics: SpoolStatistics { state.withLock { statistics(of: $0) } }
 
     /// nil if an operation holds the lock for longer than the patience: the disk hangs.
-    package func statistics(patience: Duration) -> SpoolStatistics? {
-        Patience.attempt(for: patience) { state.withLockIfAvailable { statistics(of: $0) } }
+    package func statistics(patience: Duration) -> SpoolStatistics? { read(patience: patience) { $0 } }
+
+    /// The same, with what `body` reads while nothing is appended: no request is counted in one and not in the other.
+    package func read<Result: Sendable>(patience: Duration, _ body: (SpoolStatistics) -> Result) -> Result? {
+        Patience.attempt(for: patience) { state.withLockIfAvailable { body(statistics(of: $0)) } }
     }
 
     private func statistics(of state: SpoolState) -> SpoolStatistics {

@@ -54,9 +54,12 @@ extension Spool {
     /// only once it is on the disk, and the caller acknowledges only after `whenDurable` was called with true; after a
     /// false, the spool does not have it.
     ///
+    /// - Parameter confirm: is called once the frame is written, while the spool's books are held. Where it returns false, the frame
+    ///   has come too late for its sender, and is taken back.
     /// - Throws: why it was not appended. Then nothing of it is kept.
     package func append(
-        _ payload: UnsafeRawBufferPointer, spanCount: Int, whenDurable: (@Sendable (Bool) -> Void)? = nil
+        _ payload: UnsafeRawBufferPointer, spanCount: Int, whenDurable: (@Sendable (Bool) -> Void)? = nil,
+        confirm: () -> Bool = { true }
     ) throws(SpoolError) {
         let now = ClockReading(clock)
         let options = options
@@ -69,7 +72,7 @@ extension Spool {
                 try state.makeRoom(for: frameBytes, options, fileSystem)
                 state.sealIfChanged(at: now)
                 try state.openSegment(for: frameBytes, at: now, options, fileSystem)
-                try state.write(payload, spanCount: spanCount, at: now.wall)
+                try state.write(payload, spanCount: spanCount, at: now.wall, confirm: confirm)
             } catch {
                 if case .io(let cause) = error { state.disk.recordFailedAppend(cause) }
                 throw error
@@ -172,7 +175,7 @@ extension SpoolState {
     }
 
     fileprivate mutating func write(
-        _ payload: UnsafeRawBufferPointer, spanCount: Int, at time: WallTime
+        _ payload: UnsafeRawBufferPointer, spanCount: Int, at time: WallTime, confirm: () -> Bool
     ) throws(SpoolError) {
         let index = segments.count - 1
         let sequence = writer.nextSequence
@@ -184,8 +187,12 @@ extension SpoolState {
             try header.withUnsafeBufferPointer { head throws(SystemError) in
                 try file.append(UnsafeRawBufferPointer(head), payload, at: segments[index].bytes)
             }
+            if !confirm() {
+                let name = SegmentHeader.fileName(firstSequence: segments[index].firstSequence)
+                throw SystemError("appending before the sender was refused", path: name, code: ETIMEDOUT)
+            }
         } catch {
-            // Half a frame may stand there now. Without it the next frame begins where this one did; if even the
+            // Half a frame may stand there now, or one that comes too late. Without it the next frame begins where this one did; if even the
             // truncation fails, nothing more is written behind it, and its sequence, which may stand there whole, is
             // not given to another frame.
             do {

@@ -58,11 +58,11 @@ struct CollectorStateTests {
     }
 
     @Test("The overview has what is known: who it is, the last snapshot, the books, and what its memory is used for")
-    func overview() throws {
-        try withCollector { collector in
+    func overview() {
+        withCollector { collector in
             record([Array("q".utf8)])
             let source = SpanSource(transport: .http, encoding: .protobuf)
-            try collector.counters.recordSpans(source, spanCount: 5, refused: PartialSuccess()) {}
+            collector.counters.recordAccepted(source, spanCount: 5)
             let content = collector.overviewContent
             #expect(content.collector.redis == nil && content.collector.tempo == nil)
             #expect(content.collector.interval == .seconds(5) && content.collector.startedAt == clock.now)
@@ -112,7 +112,7 @@ struct BooksTests {
             fileSystem: NoDisk(), options: SpoolOptions(maxBytes: 1 << 20, sync: .never), clock: .system)
         var partial = PartialSuccess()
         partial.badIDs = 2
-        try counters.recordSpans(SpanSource(transport: .http, encoding: .json), spanCount: 7, refused: partial) {}
+        counters.recordAccepted(SpanSource(transport: .http, encoding: .json), spanCount: 7, refused: partial)
         for count in [3, 4] {
             try [UInt8](repeating: 1, count: 10).withUnsafeBytes { try spool.append($0, spanCount: count) }
         }

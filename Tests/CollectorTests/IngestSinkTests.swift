@@ -82,7 +82,7 @@ struct IngestSinkTests {
     private func refusal(_ sink: IngestSink, bytes: Int) -> RefusalReason? {
         do throws(SinkRefusal) {
             try [UInt8](repeating: 0, count: bytes).withUnsafeBufferPointer { payload throws(SinkRefusal) in
-                try sink.append(UnsafeRawBufferPointer(payload), spanCount: 1, whenDurable: nil)
+                try sink.append(UnsafeRawBufferPointer(payload), spanCount: 1, confirm: { true }, whenDurable: nil)
             }
             return nil
         } catch {

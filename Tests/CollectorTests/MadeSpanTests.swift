@@ -80,9 +80,9 @@ struct DeadLetterSpanTests {
             bounds: HistogramBounds(ascending: 1), maxTaskTypes: 1, maxQueues: 1, quantileWindow: .seconds(60))
         let sink = IngestSink(
             aggregator: LockedAggregator(options, clock: .system), seenTasks: nil, spool: nil, forwarder: nil)
-        let spans = DeadLetterSpans(sink: sink, counters: counters, eventLoop: loop)
+        let spans = DeadLetterSpans(sink: sink, counters: counters) { loop.execute($0) }
         func letters(_ count: Int) -> [DeadLetter] { (0..<count).map { Self.letter(Self.sampled, id: String($0)) } }
-        func made() -> UInt64 { counters.read(patience: .seconds(1)) { $0.received[.made] ?? 0 } ?? 0 }
+        func made() -> UInt64 { counters.current.received[.made] ?? 0 }
         spans.take([Self.letter(nil)])
         spans.take(letters(600))
         spans.take(letters(401))

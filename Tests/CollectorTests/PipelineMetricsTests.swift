@@ -63,13 +63,11 @@ struct PipelineMetricsTests {
     }
 
     private func record(_ source: SpanSource, _ spans: Int, badIDs: Int = 0, refusal: RefusalReason? = nil) {
-        do throws(SinkRefusal) {
-            try counters.recordSpans(source, spanCount: spans, refused: PartialSuccess(badIDs: badIDs)) {
-                () throws(SinkRefusal) in
-                if let refusal { throw SinkRefusal(refusal, "") }
-            }
-        } catch {
-            #expect(error.reason == refusal)
+        let partial = PartialSuccess(badIDs: badIDs)
+        if let refusal {
+            counters.recordRefused(source, spanCount: spans, refused: partial, reason: refusal)
+        } else {
+            counters.recordAccepted(source, spanCount: spans, refused: partial)
         }
     }
 

@@ -1,3 +1,4 @@
+import Model
 import OTLP
 import ProtobufWire
 import Testing
@@ -128,6 +129,41 @@ struct MalformedRequestTests {
             #expect(malformed(inResource(SpanScanner.maxValueDepth)) == nil)
             #expect(malformed(inResource(SpanScanner.maxValueDepth + 1))?.cause.reason == .tooDeep)
         }
+    }
+
+    /// Eleven bytes that all say that more follow.
+    private static let endless = [UInt8](repeating: 0xFF, count: 10) + [1]
+
+    @Test(
+        "a number that is none costs its span and no other, wherever it stands in the span",
+        arguments: [
+            Field.varint(10 * 8) + endless, Field.varint(6 * 8) + endless, Field.varint(15 * 8 + 2) + endless,
+            Field.message(9, Field.text(1, "k"), Field.bytes(2, Field.varint(3 * 8) + endless)),
+            Field.message(11, Field.varint(4 * 8) + endless), Field.message(15, Field.varint(3 * 8) + endless), endless,
+        ])
+    func endlessNumber(field: [UInt8]) throws {
+        let body = request([Self.good, Self.good + field, Self.good])
+        var scanner = SpanScanner()
+        try body.withUnsafeBytes { try scanner.scan($0) }
+        #expect(scanner.spanCount == 3 && scanner.taskSpans.count == 2)
+        #expect(scanner.refused.map { Array(body[$0]) } == [Self.good + field] && scanner.badValues == 1)
+        let told = scanner.firstBadValue?.description ?? ""
+        #expect(
+            told.hasPrefix("resource_spans[0].scope_spans[0].spans[1]: a varint is longer than 10 bytes"), "\(told)")
+        try body.withUnsafeBytes { bytes in
+            SpanScanner.checkInvariants(bytes)
+            let counts = try SpanRewriter.spanCounts(of: Set(scanner.taskSpans.map(\.reference.trace)), in: bytes)
+            #expect(counts.values.reduce(0, +) >= 2)
+        }
+        #expect(malformed(body + [0x0A] + Self.endless) != nil, "outside of a span it is no request")
+    }
+
+    @Test("a number beyond the range of its field is cut, as every protobuf reader does, and costs nothing")
+    func cutNumber() throws {
+        let fields =
+            Field.int(10, .max) + Field.int(12, 1 << 32) + Field.int(14, .max) + Field.message(15, Field.int(3, .max))
+        #expect(try Scanned(request([Self.good + fields])).tasks.count == 1)
+        #expect(try Scanned(request([Self.good + fields])).refused.isEmpty)
     }
 
     @Test("text that is no protobuf is refused")

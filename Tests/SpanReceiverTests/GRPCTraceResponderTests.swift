@@ -103,7 +103,7 @@ struct GRPCTraceResponderTests {
         let message = OTLPResponse.success(refused: 1, reason: PartialSuccess.reasonForBadIDs(1))
         #expect(answer.status == .ok && answer.bytes == GRPCMessage.framed(message))
         #expect(answer.headers == ["Content-Type": "application/grpc"] && answer.trailers == ["grpc-status": "0"])
-        #expect(stage.sink.spanCount == 1 && stage.books?.received == [.grpcProtobuf: 2])
+        #expect(stage.sink.spanCount == 1 && stage.books.received == [.grpcProtobuf: 2])
     }
 
     @Test("A refusal has its code, its message and its details in the head")

@@ -2,6 +2,7 @@ import Model
 import NIOCore
 import NIOEmbedded
 import OTLP
+import Platform
 import ProtobufWire
 import Synchronization
 
@@ -125,6 +126,8 @@ final class FakeKnowledge: TaskKnowledgeSource {
 final class FakeSink: SpanSink {
     struct State {
         var refusal: SinkRefusal?
+        /// Waited for by each append.
+        var disk: Semaphore?
         var kept: [[UInt8]] = []
         var spanCounts: [Int] = []
         var observed: [[TaskSpan]] = []
@@ -142,10 +145,13 @@ final class FakeSink: SpanSink {
     }
 
     func append(
-        _ payload: UnsafeRawBufferPointer, spanCount: Int, whenDurable: (@Sendable (Bool) -> Void)?
+        _ payload: UnsafeRawBufferPointer, spanCount: Int, confirm: () -> Bool,
+        whenDurable: (@Sendable (Bool) -> Void)?
     ) throws(SinkRefusal) {
+        state.withLock { $0.disk }?.wait()
         try state.withLock { state throws(SinkRefusal) in
             if let refusal = state.refusal { throw refusal }
+            guard confirm() else { throw SinkRefusal(.unavailable, "late") }
             state.kept.append([UInt8](payload))
             state.spanCounts.append(spanCount)
             if let whenDurable { state.whenDurable = whenDurable }
@@ -176,38 +182,42 @@ struct IntakeStage {
 
     init(
         _ mode: RelinkMode = .link, knows messages: [String: CarriedMessage] = [:], sink: FakeSink = FakeSink(),
-        maxBodyBytes: Int = 64 << 20
+        maxBodyBytes: Int = 64 << 20, appends: AppendThread? = nil, worker: SerialThread? = nil
     ) {
         self.sink = sink
         knowledge = FakeKnowledge(messages)
         relinker = TraceRelinker(mode, source: knowledge)
         intake = TraceIntake(
             bodyLimit: BodyLimit(maxBodyBytes), attributes: TaskAttributeTable(), sink: sink, counters: counters,
-            relinker: relinker)
+            relinker: relinker, appends: appends, worker: worker)
     }
 
     /// What became of the request; nil while it waits for something.
     func take(
-        _ body: [UInt8], _ coding: TraceIntake.BodyCoding = .identity, from source: SpanSource = .httpProtobuf
+        _ body: [UInt8], _ coding: TraceIntake.BodyCoding = .identity, from source: SpanSource = .httpProtobuf,
+        on eventLoop: (any EventLoop)? = nil
     ) -> Outcome {
         let outcome = Outcome()
-        switch intake.take(ByteBuffer(bytes: body), coding, from: source, on: loop) {
+        switch intake.take(ByteBuffer(bytes: body), coding, from: source, on: eventLoop ?? loop) {
         case .now(let value): outcome.value.withLock { $0 = value }
         case .later(let future): future.whenSuccess { value in outcome.value.withLock { $0 = value } }
         }
         return outcome
     }
 
-    var values: ReceiverCounters.Values { counters.read(patience: .zero) { $0 } ?? ReceiverCounters.Values() }
+    var values: ReceiverCounters.Values { counters.current }
 }
 
 final class Outcome: Sendable {
     let value = Mutex<TraceOutcome?>(nil)
 
-    /// Spans that were refused for their ids, where the others were accepted.
-    var badIDs: Int? {
-        if case .accepted(let partial)? = value.withLock({ $0 }) { partial.badIDs } else { nil }
+    /// What was said of an accepted request.
+    var partial: PartialSuccess? {
+        if case .accepted(let partial)? = value.withLock({ $0 }) { partial } else { nil }
     }
+
+    /// Spans that were refused for their ids, where the others were accepted.
+    var badIDs: Int? { partial?.badIDs }
 
     var refusal: TraceRefusal? {
         if case .refused(let refusal)? = value.withLock({ $0 }) { refusal } else { nil }

@@ -39,10 +39,12 @@ final class MoodySink: SpanSink {
     }
 
     func append(
-        _ payload: UnsafeRawBufferPointer, spanCount: Int, whenDurable: (@Sendable (Bool) -> Void)?
+        _ payload: UnsafeRawBufferPointer, spanCount: Int, confirm: () -> Bool,
+        whenDurable: (@Sendable (Bool) -> Void)?
     ) throws(SinkRefusal) {
         try state.withLock { state throws(SinkRefusal) in
             if let refusal = state.refusal { throw refusal }
+            guard confirm() else { throw SinkRefusal(.unavailable, "late") }
             state.spanCount += spanCount
             if let whenDurable { state.waiting.append(whenDurable) }
         }
@@ -123,9 +125,9 @@ final class ReceiverStage {
         }
     }
 
-    var badRequests: [BadRequestReason: UInt64] { books?.badRequests ?? [:] }
+    var badRequests: [BadRequestReason: UInt64] { books.badRequests }
 
-    var books: ReceiverCounters.Values? { counters.read(patience: .seconds(1)) { $0 } }
+    var books: ReceiverCounters.Values { counters.current }
 }
 
 /// An ExportTraceServiceRequest of spans with these span ids.

@@ -1,6 +1,9 @@
 import Model
+import NIOCore
 import NIOEmbedded
+import NIOPosix
 import OTLP
+import Platform
 import ProtobufWire
 import Synchronization
 import Testing
@@ -38,6 +41,25 @@ struct TraceIntakeTests {
         #expect(try scan(kept).spanCount == 2 && scan(kept).refused.isEmpty)
         #expect(stage.values.received == [.httpProtobuf: 5])
         #expect(stage.values.accepted == 2 && stage.values.refused == [.badID: 3])
+    }
+
+    @Test("a span with a number that is none is cut out, counted and told with its place; the others are kept")
+    func badValues() throws {
+        let stage = IntakeStage()
+        var maker = RequestMaker()
+        maker.span(1)
+        maker.span(2) { span in
+            let endless: [UInt8] = [0x50] + [UInt8](repeating: 0xFF, count: 11)
+            endless.withUnsafeBytes { span.raw($0) }
+        }
+        maker.badSpan()
+        let outcome = stage.take(maker.bytes)
+        #expect(outcome.badIDs == 1)
+        #expect(
+            outcome.partial?.badValues == 1
+                && outcome.partial?.firstProblem.hasPrefix("resource_spans[0].scope_spans[0].spans[1]") == true)
+        #expect(try scan(#require(stage.sink.kept.first)).spanCount == 1)
+        #expect(stage.values.refused == [.badID: 1, .badValue: 1] && stage.values.accepted == 1)
     }
 
     @Test("of a request without a good span nothing is kept, observed or waited for", arguments: [0, 2])
@@ -147,6 +169,167 @@ struct TraceIntakeTests {
         stage.sink.state.withLock { $0.refusal = SinkRefusal(.spoolFull, "full") }
         stage.counters.keep(MadeRequest(payload: [1], spanCount: 4), in: stage.sink)
         #expect(stage.values.received == [.made: 4] && stage.values.refused == [.spoolFull: 4])
+    }
+}
+
+@Suite("Requests that the thread appends", .timeLimit(.minutes(1)))
+struct AppendThreadTests {
+    private let loop = MultiThreadedEventLoopGroup.singleton.next()
+
+    private func request(_ number: UInt64) -> [UInt8] {
+        var maker = RequestMaker()
+        maker.process(number)
+        maker.badSpan()
+        return maker.bytes
+    }
+
+    private func started() throws -> AppendThread {
+        let appends = AppendThread()
+        try appends.start()
+        return appends
+    }
+
+    private func makeStage(_ appends: AppendThread, acknowledgesAfterSync: Bool = false) -> IntakeStage {
+        let stage = IntakeStage(sink: FakeSink(acknowledgesAfterSync: acknowledgesAfterSync), appends: appends)
+        stage.knowledge.state.withLock { $0.answers = false }
+        return stage
+    }
+
+    private func take(_ body: [UInt8], _ stage: IntakeStage) async throws -> Outcome {
+        try await loop.submit { stage.take(body, on: loop) }.get()
+    }
+
+    private func awaitAnswer(_ outcome: Outcome) async throws {
+        while !outcome.isKnown { try await Task.sleep(for: .milliseconds(1)) }
+    }
+
+    @Test("What is accepted is kept, counted and observed before its sender hears so", arguments: [false, true])
+    func accepted(awaitsSync: Bool) async throws {
+        let appends = try started()
+        let stage = makeStage(appends, acknowledgesAfterSync: awaitsSync)
+        var outcomes: [Outcome] = []
+        for number in 1...3 { outcomes.append(try await take(request(UInt64(number)), stage)) }
+        appends.stop(until: MonotonicTime(nanoseconds: .max))
+        #expect(stage.sink.kept.count == 3 && stage.sink.observed.map(\.count) == [1, 1, 1])
+        #expect(stage.sink.state.withLock { $0.taskIDs } == ["t", "t", "t"])
+        if awaitsSync {
+            #expect(!outcomes[2].isKnown)
+            stage.sink.state.withLock { $0.whenDurable }?(true)
+        }
+        try await awaitAnswer(outcomes[2])
+        #expect(outcomes[2].badIDs == 1)
+        #expect(stage.values.received == [.httpProtobuf: 6] && stage.values.refused == [.badID: 3])
+        #expect(try await take(request(4), stage).refusal?.message == "the program is ending")
+        #expect(stage.values.refused == [.badID: 4, .unavailable: 1])
+    }
+
+    @Test("What the sink refuses is told as it says")
+    func refused() async throws {
+        let appends = try started()
+        let stage = makeStage(appends)
+        stage.sink.state.withLock { $0.refusal = SinkRefusal(.spoolFull, "full") }
+        let outcome = try await take(request(1), stage)
+        try await awaitAnswer(outcome)
+        #expect(outcome.refusal?.reason == .full && stage.values.refused == [.badID: 1, .spoolFull: 1])
+        appends.stop(until: MonotonicTime(nanoseconds: .max))
+    }
+
+    @Test("While a disk hangs, senders are refused within a second, and nothing of theirs is kept when it is back")
+    func hanging() async throws {
+        let appends = try started()
+        let stage = makeStage(appends)
+        let disk = Semaphore()
+        stage.sink.state.withLock { $0.disk = disk }
+        let began = ContinuousClock.now
+        let outcomes = [try await take(request(1), stage), try await take(request(2), stage)]
+        for outcome in outcomes {
+            try await awaitAnswer(outcome)
+            #expect(outcome.refusal?.reason == .unavailable && outcome.refusal?.message == AppendThread.stalled)
+        }
+        #expect(ContinuousClock.now - began >= .milliseconds(500))
+        // Those that come now need not wait.
+        #expect(try await take(request(3), stage).refusal?.message == AppendThread.stalled)
+        #expect(stage.values.received == [.httpProtobuf: 6] && stage.values.accepted == 0)
+        #expect(stage.values.refused == [.badID: 3, .unavailable: 3])
+        stage.sink.state.withLock { $0.disk = nil }
+        disk.post()
+        var last: Outcome
+        repeat {
+            last = try await take(request(4), stage)
+            try await awaitAnswer(last)
+        } while last.refusal != nil
+        #expect(last.badIDs == 1 && stage.sink.kept.count == 1 && stage.values.accepted == 1)
+        appends.stop(until: MonotonicTime(nanoseconds: .max))
+    }
+
+    @Test("16 MiB wait for the disk at most, or one request that is larger")
+    func room() async throws {
+        // A thread that never has its turn.
+        let stage = makeStage(AppendThread())
+        func padded(_ bytes: Int) async throws -> Outcome {
+            var maker = RequestMaker()
+            maker.span(1) { $0.string(5, String(repeating: "x", count: bytes)) }
+            return try await take(maker.bytes, stage)
+        }
+        let large = try await padded(17 << 20)
+        #expect(!large.isKnown)
+        #expect(try await padded(1).refusal?.message.hasPrefix("more requests wait") == true)
+        try await awaitAnswer(large)
+        // It was late, and has left.
+        let others = [try await padded(15 << 20), try await padded(100)]
+        #expect(!others[0].isKnown && !others[1].isKnown)
+        #expect(try await padded(1 << 20).refusal?.message.hasPrefix("more requests wait") == true)
+        for outcome in others { try await awaitAnswer(outcome) }
+        #expect(stage.values.refused == [.unavailable: 5] && stage.sink.kept.isEmpty)
+    }
+}
+
+@Suite("Requests that would hold the event loop", .timeLimit(.minutes(1)))
+struct LongRequestTests {
+    private let loop = MultiThreadedEventLoopGroup.singleton.next()
+
+    private func padded(_ bytes: Int) -> [UInt8] {
+        var maker = RequestMaker()
+        maker.process(1) { $0.string(5, String(repeating: "x", count: bytes)) }
+        return maker.bytes
+    }
+
+    private func awaitAnswer(_ outcome: Outcome) async throws {
+        while !outcome.isKnown { try await Task.sleep(for: .milliseconds(1)) }
+    }
+
+    @Test("A thread reads those of 256 KiB and more, and packed ones of 16 KiB; others are read at once")
+    func length() async throws {
+        let worker = SerialThread(name: "test", clock: .system)
+        let stage = IntakeStage(worker: worker)
+        stage.knowledge.state.withLock { $0.answers = false }
+        func take(_ body: [UInt8], _ coding: TraceIntake.BodyCoding = .identity) async throws -> Outcome {
+            try await loop.submit { stage.take(body, coding, on: loop) }.get()
+        }
+        #expect(try await take(padded(200 << 10)).badIDs == 0)
+        #expect(try await take([UInt8](repeating: 7, count: 16_383), .deflated).refusal?.reason == .malformed)
+        let long = [try await take(padded(256 << 10)), try await take([UInt8](repeating: 7, count: 16_384), .deflated)]
+        #expect(!long[0].isKnown && !long[1].isKnown && stage.sink.kept.count == 1, "the thread has not begun")
+        try worker.start()
+        for outcome in long { try await awaitAnswer(outcome) }
+        #expect(long[0].badIDs == 0 && long[1].refusal?.reason == .malformed && stage.sink.kept.count == 2)
+        worker.stop(until: MonotonicTime(nanoseconds: .max))
+        #expect(try await take(padded(256 << 10)).refusal?.message == "the program is ending")
+    }
+
+    @Test("One that waits for Redis goes on by the thread")
+    func asked() async throws {
+        let worker = SerialThread(name: "test", clock: .system)
+        try worker.start()
+        let stage = IntakeStage(worker: worker)
+        let body = padded(300 << 10)
+        let outcome = try await loop.submit { stage.take(body, on: loop) }.get()
+        while stage.knowledge.state.withLock({ $0.whenDone == nil }) { try await Task.sleep(for: .milliseconds(1)) }
+        #expect(!outcome.isKnown)
+        stage.knowledge.answer(["t": CarriedMessage(context: context(5))])
+        try await awaitAnswer(outcome)
+        #expect(outcome.badIDs == 0 && stage.relinker.counts.links == 1)
+        worker.stop(until: MonotonicTime(nanoseconds: .max))
     }
 }
 

@@ -157,7 +157,7 @@ struct TraceAnswerTests {
         #expect(answer.headers["content-type"] == ["application/x-protobuf"])
         #expect(answer.headers["access-control-allow-origin"] == ["https://shop"])
         #expect(stage.sink.spanCount == 2)
-        #expect(stage.books?.received == [.httpProtobuf: 2])
+        #expect(stage.books.received == [.httpProtobuf: 2])
 
         let json = try #require(stage.answer(ReceiverStage.head(type: "application/json"), Array("{}".utf8)))
         #expect(json.status == .ok && json.text == "{}" && json.headers["content-type"] == ["application/json"])
@@ -170,7 +170,7 @@ struct TraceAnswerTests {
         #expect(answer.status == .ok)
         #expect(answer.bytes == OTLPResponse.success(refused: 2, reason: PartialSuccess.reasonForBadIDs(2)))
         #expect(stage.sink.spanCount == 1)
-        #expect(stage.books?.refused == [.badID: 2] && stage.books?.accepted == 1)
+        #expect(stage.books.refused == [.badID: 2] && stage.books.accepted == 1)
 
         let json = #"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"","spanId":""}]}]}]}"#
         let other = try #require(stage.answer(ReceiverStage.head(type: "application/json"), Array(json.utf8)))
@@ -198,8 +198,8 @@ struct TraceAnswerTests {
         stage.sink.refuse(SinkRefusal(reason, "why"))
         let answer = try #require(stage.answer(ReceiverStage.head(), request(spanIDs: [goodSpan])))
         #expect(answer.status.code == status && answer.headers["retry-after"] == retryAfter)
-        #expect(stage.books?.refused == [reason: 1] && stage.books?.accepted == 0)
-        #expect(stage.books?.received == [.httpProtobuf: 1] && stage.badRequests == [:])
+        #expect(stage.books.refused == [reason: 1] && stage.books.accepted == 0)
+        #expect(stage.books.received == [.httpProtobuf: 1] && stage.badRequests == [:])
     }
 
     @Test("A body that is too large or finds no room is answered like any request, and counted")

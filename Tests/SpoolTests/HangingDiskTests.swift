@@ -44,6 +44,26 @@ private final class HangingFileSystem: SpoolFileSystem {
 
 @Suite("A disk that hangs")
 struct HangingDiskTests {
+    @Test("A frame that comes too late for its sender is taken back, and its place is the next one's")
+    func late() throws {
+        let disk = MemoryFileSystem()
+        let spool = try Spool(fileSystem: disk, options: .small(), clock: TestClock().clock)
+        func append(_ text: String, isAwaited: Bool) throws(SpoolError) {
+            try Array(text.utf8).withUnsafeBufferPointer { payload throws(SpoolError) in
+                try spool.append(UnsafeRawBufferPointer(payload), spanCount: 3, confirm: { isAwaited })
+            }
+        }
+        try append("a", isAwaited: true)
+        let before = spool.statistics
+        #expect(throws: SpoolError.self) { try append("late", isAwaited: false) }
+        #expect(spool.statistics.bytes == before.bytes && spool.statistics.spans == 3)
+        #expect(spool.statistics.appendedSpans == 3 && spool.statistics.lastFailure != nil)
+        try append("b", isAwaited: true)
+        #expect(spool.statistics.lastFailure == nil)
+        let batch = try spool.readBatch(maxBytes: 1000, maxSpans: 1000)
+        #expect(batch.bytes == Array("ab".utf8) && batch.spanCount == 6)
+    }
+
     @Test("Who asks for statistics hears that there are none now, and is not held up")
     func statistics() throws {
         let disk = HangingFileSystem()

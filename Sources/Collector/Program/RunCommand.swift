@@ -39,7 +39,9 @@ enum RunCommand {
             }
             notifier.send(.stopping(within: options.linger + Collector.shutdown * 2))
             linger(options.linger, after: ending, signals, &watchdog, logger)
+            let guardian = try EndGuard(after: Collector.shutdown + .seconds(2), logger)
             collector.stop()
+            guardian.dismiss()
             return ExitCode.ok
         } catch {
             logger.error("can't start", metadata: ["error": "\(error)"])

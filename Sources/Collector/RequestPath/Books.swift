@@ -15,12 +15,8 @@ struct Books: Sendable {
 
     /// nil while the disk hangs.
     static func read(_ counters: ReceiverCounters, _ spool: Spool?) -> Books? {
-        counters.read(patience: patience) { received in
-            guard let spool else { return Books(received: received, spooled: nil) }
-            return spool.statistics(patience: patience).map {
-                Books(received: received, spooled: $0)
-            }
-        }
+        guard let spool else { return Books(received: counters.current, spooled: nil) }
+        return spool.read(patience: patience) { Books(received: counters.current, spooled: $0) }
     }
 
     func totals(duplicates: UInt64) -> SpanTotals {

@@ -1,25 +1,28 @@
 import AsynqRedis
 import Model
-import NIOCore
 import OTLP
 import SpanReceiver
 import Synchronization
 
-/// Adds a span to the trace of each task that dies. The spool is written to on the receiver's event loop: a disk that hangs
-/// must not hang the reading of Redis.
+/// Adds a span to the trace of each task that dies. The spool is written to by the thread that appends: a disk that hangs must not
+/// hang the reading of Redis.
 final class DeadLetterSpans: Sendable {
     /// Spans that wait for the disk.
     private static let maxWaiting = 1000
 
     private let sink: IngestSink
     private let counters: ReceiverCounters
-    private let eventLoop: any EventLoop
+    private let perform: @Sendable (@escaping @Sendable () -> Void) -> Void
     private let state = Mutex((waiting: 0, dropped: UInt64(0)))
 
-    init(sink: IngestSink, counters: ReceiverCounters, eventLoop: any EventLoop) {
+    /// - Parameter perform: has something done by another thread, in its turn.
+    init(
+        sink: IngestSink, counters: ReceiverCounters,
+        perform: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void
+    ) {
         self.sink = sink
         self.counters = counters
-        self.eventLoop = eventLoop
+        self.perform = perform
     }
 
     /// Spans that were not made, because the disk did not take those before.
@@ -37,7 +40,7 @@ final class DeadLetterSpans: Sendable {
             return true
         }
         guard hasRoom else { return }
-        eventLoop.execute { [self] in
+        perform { [self] in
             for request in MadeRequest.requests(spans) { counters.keep(request, in: sink) }
             state.withLock { $0.waiting -= spans.count }
         }

@@ -23,18 +23,22 @@ struct IngestSink: SpanSink {
     var acknowledgesAfterSync: Bool { spool?.options.sync == .always }
 
     func append(
-        _ payload: UnsafeRawBufferPointer, spanCount: Int, whenDurable: (@Sendable (Bool) -> Void)?
+        _ payload: UnsafeRawBufferPointer, spanCount: Int, confirm: () -> Bool,
+        whenDurable: (@Sendable (Bool) -> Void)?
     ) throws(SinkRefusal) {
         guard let spool else {
+            guard confirm() else { throw SinkRefusal(.unavailable, "the sender was refused meanwhile") }
             recentTraces?.append(payload, spanCount: spanCount)
             return
         }
         do throws(SpoolError) {
             // With `always`, only then is there something to be read.
-            try spool.append(payload, spanCount: spanCount) { [forwarder] isDurable in
-                if isDurable { forwarder?.noteAppended() }
-                whenDurable?(isDurable)
-            }
+            try spool.append(
+                payload, spanCount: spanCount,
+                whenDurable: { [forwarder] isDurable in
+                    if isDurable { forwarder?.noteAppended() }
+                    whenDurable?(isDurable)
+                }, confirm: confirm)
         } catch {
             throw SinkRefusal(error)
         }

@@ -1,5 +1,5 @@
 // Preloaded into the program: fdatasync and fsync of a file whose path holds the text of SYNC_FAILS_OF fail while the file
-// SYNC_FAILS_WHILE exists. They and pwritev do not return while the file SYNC_HANGS_WHILE does.
+// SYNC_FAILS_WHILE exists. They, pwritev and pwrite do not return while the file SYNC_HANGS_WHILE does.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -46,4 +46,9 @@ int fsync(int descriptor) {
 ssize_t pwritev(int descriptor, const struct iovec *parts, int count, off_t offset) {
     if (exists("SYNC_HANGS_WHILE")) fails(descriptor);
     return ((ssize_t (*)(int, const struct iovec *, int, off_t))dlsym(RTLD_NEXT, "pwritev"))(descriptor, parts, count, offset);
+}
+
+ssize_t pwrite(int descriptor, const void *bytes, size_t count, off_t offset) {
+    if (exists("SYNC_HANGS_WHILE")) fails(descriptor);
+    return ((ssize_t (*)(int, const void *, size_t, off_t))dlsym(RTLD_NEXT, "pwrite"))(descriptor, bytes, count, offset);
 }

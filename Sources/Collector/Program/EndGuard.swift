@@ -1,0 +1,28 @@
+import Glibc
+import Logging
+import Model
+import Platform
+
+/// Ends the process where the orderly end takes too long: a thread that a hung disk holds can't be stopped. What was acknowledged is
+/// in the spool's files all the same.
+struct EndGuard {
+    private let dismissal: Waker
+
+    /// - Throws: where the system has no room for a thread.
+    init(after patience: Duration, _ logger: Logger) throws(SystemError) {
+        let dismissal = try Waker()
+        self.dismissal = dismissal
+        let deadline = Clock.system.monotonic().advanced(by: patience)
+        _ = try OSThread(name: "end-guard") {
+            if dismissal.sleep(until: deadline, clock: .system) { return }
+            logger.error(
+                "the end takes too long, as where a disk does not answer: the process ends now; what was acknowledged is on it"
+            )
+            _exit(ExitCode.failure)
+        }
+    }
+
+    func dismiss() {
+        dismissal.wake()
+    }
+}

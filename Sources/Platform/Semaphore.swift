@@ -1,0 +1,26 @@
+import Glibc
+
+/// Counts what one thread has to do, so that it sleeps when there is nothing. Cheaper than a `Waker` where nothing is polled: no
+/// call of the kernel while the thread is awake.
+///
+/// Guard of the `@unchecked Sendable`: the C library's own; any thread may post and wait.
+package final class Semaphore: @unchecked Sendable {
+    private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+
+    package init() {
+        sem_init(semaphore, 0, 0)
+    }
+
+    deinit {
+        sem_destroy(semaphore)
+        semaphore.deallocate()
+    }
+
+    package func post() {
+        sem_post(semaphore)
+    }
+
+    package func wait() {
+        while sem_wait(semaphore) != 0 && errno == EINTR {}
+    }
+}

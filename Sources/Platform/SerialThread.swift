@@ -1,0 +1,72 @@
+package import Model
+import Synchronization
+
+/// Does what it is given on a thread of its own, one thing after the other.
+package final class SerialThread: Sendable {
+    /// One piece of work takes less; its watcher is told otherwise.
+    private static let longestWork = Duration.seconds(10)
+
+    private struct State {
+        var waiting: [@Sendable () -> Void] = []
+        /// The first one that has not had its turn stands here; those before it are done.
+        var next = 0
+        var isEnding = false
+
+        mutating func take() -> (@Sendable () -> Void)? {
+            guard next < waiting.count else { return nil }
+            let body = waiting[next]
+            next += 1
+            if next == waiting.count {
+                waiting.removeAll(keepingCapacity: true)
+                next = 0
+            }
+            return body
+        }
+    }
+
+    private let name: String
+    private let clock: Clock
+    private let state = Mutex(State())
+    private let work = Semaphore()
+    private let thread = Mutex<OSThread?>(nil)
+    package let heartbeat = Heartbeat()
+
+    package init(name: String, clock: Clock) {
+        self.name = name
+        self.clock = clock
+    }
+
+    /// - Throws: where the system has no room for a thread.
+    package func start() throws(SystemError) {
+        let started = try OSThread(name: name) { [self] in run() }
+        thread.withLock { $0 = started }
+    }
+
+    /// Takes no more, and waits until what was given is done, or until the deadline.
+    package func stop(until deadline: MonotonicTime) {
+        state.withLock { $0.isEnding = true }
+        work.post()
+        thread.withLock { $0 }?.join(until: deadline)
+    }
+
+    /// Returns false where the thread is ending: then nothing is done.
+    package func run(_ body: @escaping @Sendable () -> Void) -> Bool {
+        let isTaken = state.withLock { state in
+            if !state.isEnding { state.waiting.append(body) }
+            return !state.isEnding
+        }
+        if isTaken { work.post() }
+        return isTaken
+    }
+
+    private func run() {
+        while true {
+            work.wait()
+            // Without any left, it was the end that woke it.
+            guard let body = state.withLock({ $0.take() }) else { return }
+            heartbeat.promise(by: clock.monotonic().advanced(by: Self.longestWork))
+            body()
+            heartbeat.promise(by: nil)
+        }
+    }
+}

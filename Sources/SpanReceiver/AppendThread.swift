@@ -1,0 +1,163 @@
+package import Model
+import NIOCore
+package import Platform
+import Synchronization
+
+/// One request that is to be appended, and who answers its sender: the thread that appends, or the sender's patience.
+final class AppendJob: Sendable {
+    let bytes: Int
+    private let isAnswered = Atomic<Bool>(false)
+    fileprivate let work: @Sendable (AppendJob) -> Void
+    private let whenLate: @Sendable () -> Void
+
+    /// - Parameters:
+    ///   - bytes: what it holds in memory.
+    ///   - work: appends and, where `claim` lets it, answers.
+    ///   - whenLate: tells the sender that nothing was kept.
+    init(
+        bytes: Int, work: @escaping @Sendable (AppendJob) -> Void, whenLate: @escaping @Sendable () -> Void
+    ) {
+        self.bytes = bytes
+        self.whenLate = whenLate
+        self.work = work
+    }
+
+    /// Takes the right to answer the sender. Returns false where it was answered already: nothing may be kept then.
+    func claim() -> Bool { !isAnswered.exchange(true, ordering: .acquiringAndReleasing) }
+
+    fileprivate func beLate() {
+        if claim() { whenLate() }
+    }
+}
+
+/// Appends to the spool, one request after the other, so that a disk that hangs hangs this thread and no event loop.
+///
+/// | state   | a new request           | left by                                                    |
+/// |---------|-------------------------|------------------------------------------------------------|
+/// | moving  | waits for its turn      | an append that takes longer than `patience` → stalled      |
+/// | stalled | is refused at once      | the append returns → moving; those who waited were refused |
+/// | ending  | is refused at once      | –                                                          |
+package final class AppendThread: Sendable {
+    /// A sender is told within this and one `checkInterval`.
+    static let patience = TimeAmount.milliseconds(500)
+    static let checkInterval = TimeAmount.milliseconds(250)
+    /// What waits for its turn may hold this together; one request of any size may wait.
+    static let maxWaitingBytes = 16 << 20
+
+    private struct Entry: Sendable {
+        let job: AppendJob
+        let deadline: NIODeadline
+    }
+
+    private struct State {
+        var waiting: [Entry] = []
+        /// The first one that has not had its turn stands here; those before it are done.
+        var next = 0
+        var current: Entry?
+        var waitingBytes = 0
+        var isStalled = false
+        var isEnding = false
+        /// A look at who waits for too long is on its way.
+        var isChecking = false
+
+        mutating func take() -> Entry? {
+            guard next < waiting.count else { return nil }
+            let entry = waiting[next]
+            next += 1
+            if next == waiting.count {
+                waiting.removeAll(keepingCapacity: true)
+                next = 0
+            }
+            waitingBytes -= entry.job.bytes
+            current = entry
+            return entry
+        }
+    }
+
+    private let state = Mutex(State())
+    private let work = Semaphore()
+    private let thread = Mutex<OSThread?>(nil)
+
+    package init() {}
+
+    /// - Throws: where the system has no room for a thread.
+    package func start() throws(SystemError) {
+        let started = try OSThread(name: "spool-append") { [self] in run() }
+        thread.withLock { $0 = started }
+    }
+
+    /// Refuses what comes from now on, and waits until what came before is appended, or until the deadline.
+    package func stop(until deadline: MonotonicTime) {
+        state.withLock { $0.isEnding = true }
+        work.post()
+        thread.withLock { $0 }?.join(until: deadline)
+    }
+
+    /// Has something done between two appends, in its turn. It is done also where it comes late.
+    package func run(_ body: @escaping @Sendable () -> Void) {
+        state.withLock { state in
+            let job = AppendJob(bytes: 0, work: { _ in body() }, whenLate: {})
+            state.waiting.append(Entry(job: job, deadline: .distantFuture))
+        }
+        work.post()
+    }
+
+    /// - Throws: why the request has no turn.
+    func submit(_ job: AppendJob, on eventLoop: any EventLoop) throws(SinkRefusal) {
+        let deadline = eventLoop.now + Self.patience
+        let (refusal, wantsCheck) = state.withLock { state -> (String?, Bool) in
+            if state.isEnding { return ("the program is ending", false) }
+            if state.isStalled { return (Self.stalled, false) }
+            if state.waitingBytes > 0 && state.waitingBytes + job.bytes > Self.maxWaitingBytes {
+                return ("more requests wait for the spool's disk than are held in memory", false)
+            }
+            state.waiting.append(Entry(job: job, deadline: deadline))
+            state.waitingBytes += job.bytes
+            defer { state.isChecking = true }
+            return (nil, !state.isChecking)
+        }
+        if let refusal { throw SinkRefusal(.unavailable, refusal) }
+        work.post()
+        if wantsCheck { eventLoop.scheduleTask(in: Self.checkInterval) { [self] in check(eventLoop) } }
+    }
+
+    static let stalled = "the spool's disk does not answer"
+
+    /// Answers those who have waited for too long, and looks again while anything is under way.
+    private func check(_ eventLoop: any EventLoop) {
+        let now = eventLoop.now
+        let (late, goesOn) = state.withLock { state in
+            var late: [AppendJob] = []
+            if let current = state.current, current.deadline <= now {
+                late.append(current.job)
+                state.isStalled = true
+            }
+            var left: [Entry] = []
+            for entry in state.waiting[state.next...] {
+                if entry.deadline <= now { late.append(entry.job) } else { left.append(entry) }
+            }
+            (state.waiting, state.next) = (left, 0)
+            state.waitingBytes = left.reduce(0) { $0 + $1.job.bytes }
+            state.isChecking = state.current != nil || !left.isEmpty
+            return (late, state.isChecking)
+        }
+        for job in late { job.beLate() }
+        if goesOn { eventLoop.scheduleTask(in: Self.checkInterval) { [self] in check(eventLoop) } }
+    }
+
+    private func run() {
+        while true {
+            work.wait()
+            guard let entry = state.withLock({ $0.take() }) else {
+                // Some of those that the semaphore counts were late and are gone.
+                if state.withLock({ $0.isEnding && $0.waiting.isEmpty }) { return }
+                continue
+            }
+            entry.job.work(entry.job)
+            state.withLock { state in
+                state.current = nil
+                state.isStalled = false
+            }
+        }
+    }
+}
