@@ -336,6 +336,28 @@ struct QueueConditionTests {
         #expect(few.run(seconds: 1200) { fail(&$0, $1, 0.03, 0.5) }.isEmpty)
     }
 
+    @Test("Of nineteen attempts that failed nothing is told, of twenty it is", arguments: [19, 20] as [Int64])
+    func fewFailures(count: Int64) {
+        var scene = Scene()
+        scene.run(seconds: 600) { snapshot, _ in snapshot.add("q") }
+        let troubles = scene.run(seconds: 500) { snapshot, _ in
+            snapshot.add("q") { ($0.processed, $0.failed) = (count, count) }
+        }
+        #expect((troubles.only(.failureRatioHigh) != nil) == (count == 20))
+    }
+
+    @Test("A queue whose attempts all fail does not stand still")
+    mutating func failing() {
+        let troubles = scene.run(seconds: 1200) { snapshot, seconds in
+            snapshot.add("q") {
+                $0.size[.pending] = 12
+                ($0.processed, $0.failed) = (Int64(seconds), Int64(seconds))
+            }
+            snapshot.serve()
+        }
+        #expect(troubles.only(.queueStalled) == nil && troubles.only(.failureRatioHigh) != nil)
+    }
+
     @Test("The worst come first: by severity, and of equally bad ones those that fire")
     mutating func order() {
         let troubles = scene.run(seconds: 320) { snapshot, _ in

@@ -2,6 +2,7 @@ import Logging
 import Model
 import Platform
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Forwarder
@@ -168,6 +169,19 @@ struct ForwardingTests {
         // Pauses of its own are ten milliseconds at most.
         try await Task.sleep(nanoseconds: 50_000_000)
         #expect(asked.spool.statistics.spans == 3 && asked.backend.heads.count == 1)
+    }
+
+    @Test("A request that is refused is dropped, with a copy where copies are kept, and that is counted")
+    func refusedRequest() async throws {
+        let directory = try SocketDirectory()
+        let (_, spool, statistics) = try await Self.forward(to: [.init(status: 400, body: "no")]) { options in
+            options.refused = RefusedRequestsOptions(spoolDirectory: directory.path, spoolBytes: 1 << 30)
+        } until: { spool, _ in
+            spool.statistics.spans == 0
+        }
+        #expect(spool.statistics.droppedSpans == ["refused": 3] && statistics.requests["400"] ?? 0 > 0)
+        #expect(statistics.copies[.kept] ?? 0 > 0 && statistics.copies[.kept] == statistics.copies.values.reduce(0, +))
+        #expect(statistics.isBackendUp == true, "it answers")
     }
 
     @Test("A disk that can't be read is tried again at a calm pace, not in a busy loop")

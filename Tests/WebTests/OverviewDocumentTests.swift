@@ -160,6 +160,16 @@ struct OverviewDocumentTests {
                 && QueueDocument.json(content, QueueName("\\xFF")) != nil)
     }
 
+    @Test("The document of one queue has more points than the overview has of each")
+    func pointsOfOneQueue() throws {
+        let content = content(seconds: 1000)
+        let (bytes, _) = try #require(QueueDocument.json(content, name))
+        let found = try #require(try JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any])
+        let history = try #require(found["history"] as? [String: Any])
+        #expect(history["step"] as? Int == 5 && (history["pending"] as? [Any])?.count == 200)
+        #expect((try object(content)["history"] as? [String: Any])?["points"] as? Int ?? 0 <= 90)
+    }
+
     @Test("A document that differs in its time alone is the same to a client")
     func tag() {
         var content = content(seconds: 20)
