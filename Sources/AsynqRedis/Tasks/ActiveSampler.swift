@@ -29,14 +29,14 @@ struct ActiveSampler {
     }
 
     /// The list was empty, as another command tells.
-    mutating func recordEmpty() { unread = [] }
+    mutating func recordEmpty() { (unread, lengths) = ([], []) }
 
     func addList(_ count: Int, to pipeline: inout RedisPipeline) -> Ask<[[UInt8]]> {
         pipeline.lrange(AsynqKeys.queue(name, "active"), 0, count - 1)
     }
 
     mutating func readList(_ list: Ask<[[UInt8]]>, _ replies: [RedisReply], at time: WallTime, _ tasks: SeenTasks) {
-        unread = []
+        (unread, lengths) = ([], [])
         let active: [[UInt8]]
         do throws(RedisError) {
             guard let ids = try replies[list] else { return }
@@ -65,7 +65,6 @@ struct ActiveSampler {
     mutating func readLengths(
         _ asks: [LengthAsk], _ replies: [RedisReply], noting tasks: SeenTasks
     ) -> [RedisError] {
-        lengths = []
         var problems: [RedisError] = []
         for (id, ask) in asks {
             do throws(RedisError) {

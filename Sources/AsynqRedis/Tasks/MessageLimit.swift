@@ -39,9 +39,9 @@ struct MessageLimit {
     /// nil for a message that may be read.
     static func refusal(_ length: Int64, queue: QueueName, id: [UInt8]) -> RedisError? {
         if length <= bytes { return nil }
-        let id = ForeignText(id).cut(to: 64)
+        let id = ForeignText(id).cut(to: 64).printable
         return RedisError(
-            .limit, "the message of task \(id.printable) has \(length) bytes; of more than \(bytes) it is not read"
-        ).about(queue)
+            .limit,
+            "queue \(queue.text): the message of task \(id) has \(length) bytes; of more than \(bytes) it is not read")
     }
 }
