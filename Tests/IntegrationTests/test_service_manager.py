@@ -15,6 +15,7 @@ from support.deadline import SECONDS, eventually
 from support.http_client import post_traces
 from support.otlp import numbered_request
 from support.ports import free_port
+from support.redis_server import RedisServer
 
 
 class ServiceManager:
@@ -80,9 +81,13 @@ class StoppedThread:
     ATTACH, DETACH, ANY_CHILD = 16, 17, 0x40000000
 
     def __init__(self, pid: int, name: str):
-        threads = [task for task in Path(f"/proc/{pid}/task").iterdir() if (task / "comm").read_text().strip() == name]
-        assert len(threads) == 1, f"threads named {name}: {threads}"
-        self._thread = int(threads[0].name)
+        """`name` and which of them, in the order in which they were started."""
+        name, number = name.split("#")
+        tasks = sorted(Path(f"/proc/{pid}/task").iterdir(), key=lambda task: int(task.name))
+        names = {int(task.name): (task / "comm").read_text().strip() for task in tasks}
+        threads = [task for task, called in names.items() if called.startswith(name)]
+        assert len(threads) > int(number), names
+        self._thread = threads[int(number)]
         self._trace = ctypes.CDLL(None, use_errno=True).ptrace
         self._trace.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
 
@@ -97,10 +102,10 @@ class StoppedThread:
 
 
 @pytest.mark.parametrize("thread, part", [
-    ("NIO-ELT-0-#0", "receiver"), ("NIO-ELT-1-#0", "web endpoints"), ("redis", "redis"), ("forwarder", "forwarder"),
+    ("NIO-ELT#0", "receiver"), ("NIO-ELT#1", "web endpoints"), ("redis#0", "redis"), ("forwarder#0", "forwarder"),
 ])
-def test_a_part_that_does_not_move_silences_the_watchdog_until_it_moves(start_collector, tempo, redis, tmp_path, thread, part):
-    with ServiceManager(str(tmp_path / "notify")) as manager:
+def test_a_part_that_does_not_move_silences_the_watchdog_until_it_moves(start_collector, tempo, tmp_path, thread, part):
+    with RedisServer(tmp_path) as redis, ServiceManager(str(tmp_path / "notify")) as manager:
         collector = start_collector(
             options={"tempo.endpoint": tempo.endpoint, "redis.url": redis.url, "redis.timeout": "1s", "redis.interval": "1s"},
             env={"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "1000000"})
