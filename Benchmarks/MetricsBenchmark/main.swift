@@ -208,6 +208,31 @@ func measurePage(queues: Int, types: Int, sampled: Int) {
             packed = compressor.compress { format.encode(families, to: $0) }
         }
     }
+    measurePushes(families)
+}
+
+/// The same families as OTLP pushes them, exemplars that were pushed before left out.
+func measurePushes(_ families: [MetricFamily]) {
+    let source = OTLPMetrics.Source(attributes: [("service.name", "asynq-collector")], scope: "b", version: "1")
+    let interval = OTLPMetrics.Interval(start: WallTime(nanoseconds: 1), end: WallTime(nanoseconds: 2))
+    func request(_ families: [MetricFamily], _ form: OTLPMetrics.HistogramForm) -> OTLPRequestWriter {
+        OTLPRequestWriter(
+            source,
+            OTLPMetrics(families, .cumulative, form, interval: interval, exemplarsSince: WallTime(nanoseconds: .max)))
+    }
+    let compressor = GzipCompressor()
+    for (name, form) in [("exponential", OTLPMetrics.HistogramForm.exponential), ("explicit", .explicit)] {
+        var bytes = request(families, form).byteCount
+        renders("OTLP, \(name), \((bytes + 50_000) / 100_000 * 100) kB") {
+            request(families, form).write { bytes += $0.count }
+        }
+        var packed: [UInt8] = []
+        renders("  and its gzip") { packed = compressor.compress(piecesOf: request(families, form).write) }
+        report("  of", Double(packed.count) / 1000, "kB")
+    }
+    var acknowledged = AcknowledgedSeries()
+    acknowledged.acknowledge(families)
+    renders("differences for a delta push") { _ = acknowledged.differences(families) }
 }
 
 /// `observe`, `memory` or `pages`; without arguments all of them.

@@ -1,3 +1,11 @@
+/// Where the numbers of a counter begin.
+package enum CountOrigin: Sendable {
+    /// At zero, with the process.
+    case start
+    /// Before: Redis counts on whether the collector runs or not.
+    case unknown
+}
+
 /// What is known of a family before it has samples. It is the only place that knows these facts: the page and its documentation
 /// are made from it. A source declares its families as members of a struct, next to the code that adds the samples.
 package struct FamilyDeclaration: Sendable {
@@ -8,15 +16,17 @@ package struct FamilyDeclaration: Sendable {
     package let help: String
     /// The setting that the family is absent without.
     package let setting: String?
+    package let countsFrom: CountOrigin
 
     package init(
         _ name: String, _ kind: MetricKind, labels: [String] = [], with setting: String? = nil,
-        _ help: String
+        countsFrom: CountOrigin = .start, _ help: String
     ) {
         self.name = name
         self.kind = kind
         self.labels = labels
         self.setting = setting
+        self.countsFrom = countsFrom
         self.help = help
     }
 

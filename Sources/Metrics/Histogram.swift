@@ -134,6 +134,38 @@ package struct Histogram: Sendable {
         nativeCount = Int16(kept - all.lowerBound)
     }
 
+    /// Returns what was observed since `earlier`, a copy of the same histogram; all of it where that has more. The exemplars stay.
+    package func since(_ earlier: Histogram) -> Histogram {
+        guard bounds == earlier.bounds, schema <= earlier.schema, zeroCount >= earlier.zeroCount else { return self }
+        var difference = self
+        difference.sum -= earlier.sum
+        difference.zeroCount -= earlier.zeroCount
+        for bucket in classicRange {
+            guard words[bucket] >= earlier.words[bucket] else { return self }
+            difference.words[bucket] -= earlier.words[bucket]
+        }
+        let steps = Int(earlier.schema - schema)
+        for position in earlier.nativeRange {
+            let before = NativeBucket(earlier.words[position])
+            let bucket = NativeBucket(index: NativeBuckets.coarsened(before.index, by: steps))
+            let place = self.position(of: bucket)
+            guard place < nativeRange.upperBound, difference.words[place] >= bucket.word + before.count else {
+                return self
+            }
+            guard NativeBucket(difference.words[place]).index == bucket.index else { return self }
+            difference.words[place] -= before.count
+        }
+        difference.removeEmptyNative()
+        return difference
+    }
+
+    private mutating func removeEmptyNative() {
+        let all = nativeRange
+        let kept = words[all].filter { NativeBucket($0).count > 0 }
+        words.replaceSubrange(all, with: kept)
+        nativeCount = Int16(kept.count)
+    }
+
     private mutating func keep(_ exemplar: Exemplar, _ bucket: Int) {
         var position = exemplarRange.lowerBound
         if bucket > 0 {

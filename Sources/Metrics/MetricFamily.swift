@@ -33,6 +33,7 @@ package struct MetricFamily: Sendable {
     package let kind: MetricKind
     /// One line for the operator who reads it: what it says, and what to do with it.
     package let help: String
+    package let countsFrom: CountOrigin
     /// Names that OpenMetrics has no room for stand on the page in the text format 0.0.4 only.
     package var isTextOnly = false
     package var samples: [MetricSample] = []
@@ -41,6 +42,7 @@ package struct MetricFamily: Sendable {
         name = declaration.name
         kind = declaration.kind
         help = declaration.help
+        countsFrom = declaration.countsFrom
     }
 
     package init(_ declaration: FamilyDeclaration, value: Double) {

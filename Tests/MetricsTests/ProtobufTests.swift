@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// A message, read by the field numbers alone.
-private struct Message {
+struct Message {
     var numbers: [Int: [UInt64]] = [:]
     var bytes: [Int: [[UInt8]]] = [:]
 

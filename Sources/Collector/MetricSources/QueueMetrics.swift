@@ -89,7 +89,7 @@ enum QueueMetrics {
             value: { $0.memoryBytes.map { Double($0) } }),
         Declaration(
             FamilyDeclaration(
-                "asynq_tasks_processed_total", .counter, labels: ["queue", "status"],
+                "asynq_tasks_processed_total", .counter, labels: ["queue", "status"], countsFrom: .unknown,
                 "Attempts that workers finished, by outcome; one task that fails n times counts n times as failed. Stands still after a "
                     + "failover to a replica that lagged."),
             samples: { queue, labels, family in

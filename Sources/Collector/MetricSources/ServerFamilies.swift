@@ -57,7 +57,7 @@ struct ServerFamilies: Sendable {
         refuses new ones: raise it before.
         """)
     let redisEvictedKeysTotal = FamilyDeclaration(
-        "asynq_redis_evicted_keys_total", .counter,
+        "asynq_redis_evicted_keys_total", .counter, countsFrom: .unknown,
         "Keys that Redis evicted for lack of memory: each one may be a lost task.")
     let redisConnectedClients = FamilyDeclaration(
         "asynq_redis_connected_clients", .gauge,
