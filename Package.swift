@@ -119,9 +119,11 @@ let package = Package(
         library(
             "Forwarder",
             [
-                "Text", "Model", "Platform", "Metrics", "Spool", "Compression", "OTLP", "ProtobufWire", "TLSFiles",
-                "CCurl", logging,
+                "Text", "Model", "Platform", "Metrics", "Spool", "OTLP", "OTLPClient", "ProtobufWire", logging,
             ]),
+        library(
+            "OTLPClient", ["Text", "Model", "Platform", "Compression", "OTLP", "TLSFiles", "CCurl"]),
+        library("MetricsPush", ["Text", "Model", "Platform", "Metrics", "OTLPClient", logging]),
         library("WebClient", ["CCurl"]),
         library("Top", ["Text", "Model", "Platform", "JSON", "CLinux"]),
         library("Attention", ["Text", "Model"]),
@@ -135,7 +137,8 @@ let package = Package(
             "Collector",
             [
                 "Text", "Model", "Platform", "Metrics", "Redis", "AsynqRedis", "OTLP", "HTTPService", "SpanReceiver",
-                "WaitTime", "Attention", "Spool", "Forwarder", "Web", "WebClient", "Top", "AsynqDemo", "CYAML", logging,
+                "WaitTime", "Attention", "Spool", "OTLPClient", "Forwarder", "MetricsPush", "Web", "WebClient", "Top",
+                "AsynqDemo", "CYAML", logging,
             ] + nio),
         library("AsynqDemo", ["Model", "Platform", "Redis", "AsynqRedis", "OTLP", "ProtobufWire", "CCurl"]),
         .executableTarget(
@@ -161,7 +164,9 @@ let package = Package(
                 + [.product(name: "NIOEmbedded", package: "swift-nio")]),
         tests("WaitTime", ["Model", "Metrics", "OTLP"]),
         tests("Spool", ["Model", "Platform"]),
-        tests("Forwarder", ["Model", "Platform", "Spool", "OTLP", "ProtobufWire", logging]),
+        tests("OTLPClient", ["Model", "Platform", "OTLP", "CCurl"]),
+        tests("MetricsPush", ["Model", "Platform", "Metrics", "OTLPClient", logging]),
+        tests("Forwarder", ["Model", "Platform", "Spool", "OTLP", "OTLPClient", "ProtobufWire", "CCurl", logging]),
         tests("JSON", []),
         tests("AsynqDemo", []),
         tests("WebClient", []),
@@ -181,8 +186,9 @@ let package = Package(
         tests(
             "Collector",
             [
-                "Model", "Platform", "Redis", "AsynqRedis", "Forwarder", "HTTPService", "Metrics", "SpanReceiver",
-                "Spool", "WaitTime", "Attention", "Web", "OTLP", logging,
+                "Model", "Platform", "Redis", "AsynqRedis", "Forwarder", "OTLPClient", "MetricsPush", "HTTPService",
+                "Metrics",
+                "SpanReceiver", "Spool", "WaitTime", "Attention", "Web", "OTLP", logging,
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ]),
     ] + tools,

@@ -13,6 +13,8 @@ package enum Severity: String, CaseIterable, Comparable, Sendable {
 /// What a trouble is about.
 package enum Subject: String, Sendable {
     case queue, redis, tempo, spool, cron
+    /// What it does beside.
+    case collector
 }
 
 /// The conditions that one collector can judge: the shipped alerts (prometheus/rules/asynq-alerts.yml) under their names, and two
@@ -47,6 +49,7 @@ package enum Condition: String, CaseIterable, Sendable {
     case schedulerNotEnqueueing = "AsynqSchedulerNotEnqueueing"
     case schedulerEntriesMissing = "AsynqSchedulerEntriesMissing"
     case schedulerEntryTwice = "AsynqSchedulerEntryTwice"
+    case metricsNotPushed = "AsynqMetricsNotPushed"
 
     /// The shipped alert; nil for a condition that only the collector judges.
     package var alert: String? {
@@ -75,7 +78,7 @@ package enum Condition: String, CaseIterable, Sendable {
         case .waitBudgetBurningFast: .seconds(60)
         case .redisUnreachable, .scrapeStale, .spansNotAccepted, .oldestPendingTooOld, .schedulerEntryOverdue:
             .seconds(2 * 60)
-        case .forwardingFails, .schedulerNotEnqueueing: .seconds(10 * 60)
+        case .forwardingFails, .schedulerNotEnqueueing, .metricsNotPushed: .seconds(10 * 60)
         case .queueStalled, .spoolWillBeFull, .archiveNearlyFull, .schedulerEntriesMissing, .schedulerEntryTwice:
             .seconds(15 * 60)
         case .queuePausedWithBacklog: .seconds(30 * 60)
@@ -101,6 +104,7 @@ package enum Condition: String, CaseIterable, Sendable {
         case .spoolStalled, .spansNotAccepted, .spansDropped, .spoolFilling, .spoolWillBeFull: .spool
         case .forwardingFails, .spansRefusedByTempo: .tempo
         case .schedulerEntryOverdue, .schedulerNotEnqueueing, .schedulerEntriesMissing, .schedulerEntryTwice: .cron
+        case .metricsNotPushed: .collector
         default: .queue
         }
     }
@@ -110,7 +114,7 @@ package enum Condition: String, CaseIterable, Sendable {
         switch subject {
         case .queue, .cron: true
         case .redis: self == .redisEvictingKeys || self == .redisMemoryNearLimit
-        case .tempo, .spool: false
+        case .tempo, .spool, .collector: false
         }
     }
 

@@ -3,9 +3,6 @@ import Text
 
 /// Judges Redis, cron entries, and the way of spans. Remembers counters that have no place in the history of queues.
 struct OtherMemory: Sendable {
-    /// Requests fail now if some of these have failed.
-    private static let recentRequests = Duration.seconds(60)
-
     /// When it began to judge.
     private var begin: MonotonicTime?
     private var evictedKeys = TimedValues(window: Thresholds.events)
@@ -14,9 +11,8 @@ struct OtherMemory: Sendable {
     private var refused: [String: TimedValues] = [:]
     private var dropped: [String: TimedValues] = [:]
     private var spoolBytes = TimedValues(window: Thresholds.spoolWindow)
-    private var requests = TimedValues(window: Thresholds.requestWindow)
-    private var failedRequests = TimedValues(window: Thresholds.requestWindow)
-    private var recentFailures = TimedValues(window: recentRequests)
+    private var forwards = BackendMemory()
+    private var pushes = BackendMemory()
 
     /// The part of the window of events that has been observed, for people.
     private func observedSpan(at now: MonotonicTime) -> String {
@@ -125,6 +121,7 @@ struct OtherMemory: Sendable {
         }
         let fill = judgeSpool(spans.spool, at: now, &findings)
         judgeBackend(spans.backend, fill, at: now, &findings)
+        judgePushes(situation.pushes, at: now, &findings)
     }
 
     private mutating func judgeLosses(_ spans: SpanPath, at now: MonotonicTime, _ findings: inout Findings) {
@@ -191,22 +188,48 @@ struct OtherMemory: Sendable {
     }
 
     private mutating func judgeBackend(
-        _ backend: SpanPath.Backend?, _ fill: String, at now: MonotonicTime, _ findings: inout Findings
+        _ backend: Backend?, _ fill: String, at now: MonotonicTime, _ findings: inout Findings
     ) {
         guard let backend else { return }
-        requests.record(Double(backend.requests), at: now)
-        failedRequests.record(Double(backend.failedRequests), at: now)
-        recentFailures.record(Double(backend.failedRequests), at: now)
-        let share = requests.rise > 0 ? failedRequests.rise / requests.rise : 0
-        // Sooner than the rule, which sees requests only: a backend that is down is tried twice a minute. And no longer than
-        // requests fail: the rule counts those before the recovery for ten minutes.
+        let (share, isFailing) = forwards.record(backend, at: now)
+        // Sooner than the rule, which sees requests only: a backend that is down is tried twice a minute.
         let isDown = backend.isUp == false
-        let isFailing = share > Thresholds.failedRequests && recentFailures.rise > 0
         findings.judge(.forwardingFails, holds: isDown || isFailing) { seconds in
             let reason = backend.lastFailure.map { " (\($0))" } ?? ""
             let clause = fill.isEmpty ? "" : "; " + fill
             if isDown { return "Tempo has been unreachable for \(humanSpan(seconds))\(reason)\(clause)" }
             return "\(humanShare(share)) of the requests to Tempo fail\(reason)\(clause)"
         }
+    }
+
+    private mutating func judgePushes(_ backend: Backend?, at now: MonotonicTime, _ findings: inout Findings) {
+        guard let backend else { return }
+        let (share, isFailing) = pushes.record(backend, at: now)
+        let isDown = backend.isUp == false
+        findings.judge(.metricsNotPushed, holds: isDown || isFailing) { seconds in
+            let reason = backend.lastFailure.map { " (\($0))" } ?? ""
+            return isDown
+                ? "No metrics could be pushed for \(humanSpan(seconds))\(reason)"
+                : "\(humanShare(share)) of the pushes of metrics fail\(reason)"
+        }
+    }
+}
+
+/// The requests to one backend.
+private struct BackendMemory: Sendable {
+    private static let recent = Duration.seconds(60)
+
+    private var requests = TimedValues(window: Thresholds.requestWindow)
+    private var failedRequests = TimedValues(window: Thresholds.requestWindow)
+    private var recentFailures = TimedValues(window: recent)
+
+    /// Returns the share of the requests that failed, and whether that is too many. No longer than requests fail: the rule counts
+    /// those before the recovery for ten minutes.
+    mutating func record(_ backend: Backend, at now: MonotonicTime) -> (share: Double, isFailing: Bool) {
+        requests.record(Double(backend.requests), at: now)
+        failedRequests.record(Double(backend.failedRequests), at: now)
+        recentFailures.record(Double(backend.failedRequests), at: now)
+        let share = requests.rise > 0 ? failedRequests.rise / requests.rise : 0
+        return (share, share > Thresholds.failedRequests && recentFailures.rise > 0)
     }
 }

@@ -9,6 +9,8 @@ package struct Situation: Sendable {
     /// The error that most of the newest dead letters of a queue have.
     package var commonestErrors: [QueueName: CommonError] = [:]
     package var spans: SpanPath
+    /// The pushes of metrics; nil where nothing is pushed.
+    package var pushes: Backend?
 
     package init(
         now: (wall: WallTime, monotonic: MonotonicTime), redis: RedisReading, rows: [QueueReading], spans: SpanPath
@@ -74,21 +76,22 @@ package struct SpanPath: Sendable {
         }
     }
 
-    package struct Backend: Sendable, Equatable {
-        /// nil before the first answer.
-        package var isUp: Bool?
-        package var lastFailure: String?
-        /// Requests since the start.
-        package var requests: UInt64
-        package var failedRequests: UInt64
-
-        package init(isUp: Bool?, lastFailure: String?, requests: UInt64, failedRequests: UInt64) {
-            self.isUp = isUp
-            self.lastFailure = lastFailure
-            self.requests = requests
-            self.failedRequests = failedRequests
-        }
-    }
-
     package init() {}
+}
+
+/// What requests to a backend came to.
+package struct Backend: Sendable, Equatable {
+    /// nil before the first answer.
+    package var isUp: Bool?
+    package var lastFailure: String?
+    /// Requests since the start.
+    package var requests: UInt64
+    package var failedRequests: UInt64
+
+    package init(isUp: Bool?, lastFailure: String?, requests: UInt64, failedRequests: UInt64) {
+        self.isUp = isUp
+        self.lastFailure = lastFailure
+        self.requests = requests
+        self.failedRequests = failedRequests
+    }
 }

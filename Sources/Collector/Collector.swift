@@ -4,10 +4,12 @@ import Glibc
 import HTTPService
 package import Logging
 import Metrics
+import MetricsPush
 import Model
 import NIOCore
 import NIOPosix
 import OTLP
+import OTLPClient
 package import Platform
 import Redis
 import SpanReceiver
@@ -41,6 +43,8 @@ package final class Collector: Sendable {
     /// nil where no spans are kept in memory.
     let recentTraces: RecentTraces?
     let registry: MetricsRegistry
+    /// nil where `metrics.push.endpoint` is none.
+    let push: PushSide?
     let watch: StatusWatch
     let documents = DocumentCache()
     let startedAt: WallTime
@@ -83,7 +87,8 @@ package final class Collector: Sendable {
         let window = options.aggregator.quantileWindow
         let sampledWaits = SampledWaits(options.aggregator.bounds, window: window, clock: clock)
         let loads = QueueLoads(window: window)
-        startedAt = clock.wall()
+        let startedAt = clock.wall()
+        self.startedAt = startedAt
         let interval = options.redis?.interval ?? Self.intervalWithoutRedis
         let watch = StatusWatch(interval: interval, clock: clock, logger: makeLogger("attention"))
         self.watch = watch
@@ -123,7 +128,17 @@ package final class Collector: Sendable {
                 counters: counters, limits: [otlpLimits, webLimits], aggregator: aggregator, tempo: tempo, clock: clock,
                 makesSpans: options.aggregator.collectsWaits || options.addsDeadLetterSpans))
         sources.append(ProcessMetrics(clock: clock))
-        registry = MetricsRegistry(sources)
+        let pushCounters = options.push.map { _ in PushCounters() }
+        if let pushCounters { sources.append(PushMetrics(pushCounters)) }
+        let registry = MetricsRegistry(sources)
+        self.registry = registry
+        push = options.push.flatMap { push in
+            pushCounters.map { counters in
+                PushSide(
+                    push, counters: counters, listen: options.metricsListen, registry: registry, startedAt: startedAt,
+                    clock: clock, logger: makeLogger("push"))
+            }
+        }
         let maxAge = options.redis.map { $0.interval * 3 + $0.timeout } ?? .zero
         queries = QueueQueries(
             redis: redis?.monitor, aggregator: aggregator, sampledWaits: sampledWaits, loads: loads,
@@ -133,13 +148,21 @@ package final class Collector: Sendable {
     package func start() throws {
         try tempo?.start()
         try startReading()
-        let web = try Self.naming("metrics.listen") { () throws(ListenError) in
-            try HTTPServer(
-                options.metricsListen, limits: webLimits, group: webGroup,
-                responder: WebResponder(self, options.webAccess),
-                report: reportSocketFile)
+        try startListening()
+        try push?.start()
+        logStart()
+    }
+
+    private func startListening() throws {
+        if !options.metricsListen.isEmpty {
+            let web = try Self.naming("metrics.listen") { () throws(ListenError) in
+                try HTTPServer(
+                    options.metricsListen, limits: webLimits, group: webGroup,
+                    responder: WebResponder(self, options.webAccess),
+                    report: reportSocketFile)
+            }
+            servers.withLock { $0.web = web }
         }
-        servers.withLock { $0.web = web }
         try receiverWork.start()
         let responder = OTLPResponder(
             options.receiver, attributes: TaskAttributeTable(waitAttributes: options.waitAttributes),
@@ -154,7 +177,6 @@ package final class Collector: Sendable {
             servers.withLock { $0.otlp.append(server) }
         }
         servers.withLock { $0.isListening = true }
-        logStart()
     }
 
     /// Reads Redis and judges what needs attention, without any listener.
@@ -181,21 +203,21 @@ package final class Collector: Sendable {
 
     @discardableResult
     func judge() -> StatusWatch.State {
-        watch.judge(redis: queries.reading, letters: newestDeadLetters, spans: spanPath)
+        watch.judge(redis: queries.reading, letters: newestDeadLetters, spans: spanPath, pushes: pushes)
     }
 
     private func logStart() {
         let web = servers.withLock { $0.web }
-        let backend = options.forwarder.map { EffectiveConfiguration.redactedURL($0.endpoint.url) }
-        logger.notice(
-            "started",
-            metadata: [
-                "version": "\(BuildInfo.version)",
-                "metrics": "\(Self.text(web?.addresses ?? []))",
-                "otlp": "\(Self.text(otlpAddresses))",
-                "redis": "\(options.redis?.target.url ?? "none")",
-                "tempo": "\(backend ?? "none: spans feed the metrics only")",
-            ])
+        let backend = options.forwarder.map(\.backend.shownEndpoint)
+        var metadata: Logger.Metadata = [
+            "version": "\(BuildInfo.version)",
+            "metrics": "\(Self.text(web?.addresses ?? []))",
+            "otlp": "\(Self.text(otlpAddresses))",
+            "redis": "\(options.redis?.target.url ?? "none")",
+            "tempo": "\(backend ?? "none: spans feed the metrics only")",
+        ]
+        if let push = options.push { metadata["push"] = "\(push.backend.shownEndpoint)" }
+        logger.notice("started", metadata: metadata)
         if let recovered = tempo?.spool.statistics.recoveredSpans, recovered > 0 {
             logger.notice("spool recovered", metadata: ["spans": "\(recovered)"])
         }

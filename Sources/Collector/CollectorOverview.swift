@@ -3,7 +3,9 @@ import Attention
 import Forwarder
 import Glibc
 import HTTPService
+import MetricsPush
 import Model
+import OTLPClient
 import Platform
 import Redis
 import Spool
@@ -59,24 +61,33 @@ extension Collector {
             version: BuildInfo.version, host: Self.hostName, pid: Int64(getpid()), startedAt: startedAt,
             redis: options.redis?.target.url,
             tempo: options.forwarder.map {
-                EffectiveConfiguration.redactedURL((tempo?.forwarder.statistics.endpoint ?? $0.endpoint).url)
+                $0.backend.show((tempo?.forwarder.statistics.endpoint ?? $0.backend.endpoint).url)
             },
             interval: options.redis?.interval ?? Self.intervalWithoutRedis,
             receivesAt: otlpAddresses.map(\.description))
     }
 
-    private static let hostName: String = {
+    static let hostName: String = {
         var name = utsname()
         uname(&name)
         return withUnsafeBytes(of: &name.nodename) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     }()
+
+    /// The pushes of metrics, as their trouble is judged; nil where nothing is pushed.
+    var pushes: Backend? {
+        guard let statistics = push?.counters.statistics else { return nil }
+        let requests = statistics.requests.values.reduce(0, +)
+        return Backend(
+            isUp: requests > 0 ? statistics.lastFailure == nil : nil, lastFailure: statistics.lastFailure,
+            requests: requests, failedRequests: statistics.failedRequests)
+    }
 
     /// The way of spans, as its troubles are judged.
     var spanPath: SpanPath {
         if let books = Books.read(counters, tempo?.spool) { return books.path(tempo?.forwarder.statistics) }
         var path = SpanPath()
         path.isDiskHanging = true
-        path.backend = tempo.map { SpanPath.Backend($0.forwarder.statistics) }
+        path.backend = tempo.map { Backend($0.forwarder.statistics) }
         return path
     }
 }

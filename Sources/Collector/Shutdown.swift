@@ -13,8 +13,10 @@ import Synchronization
 extension Collector {
     /// The time for requests in flight and the last spans together.
     static let shutdown = Duration.seconds(5)
+    /// The time for the last push of metrics where the spans took all of the other.
+    private static let lastPush = Duration.seconds(2)
 
-    /// Ends everything, in at most about five seconds. Spans that could not be sent stay in the spool.
+    /// Ends everything, in at most about five seconds, or seven where metrics are pushed. Spans that could not be sent stay in the spool.
     ///
     /// - Parameter isStarted: false where the start has failed: why is said last, by the caller.
     package func stop(isStarted: Bool = true) {
@@ -29,6 +31,7 @@ extension Collector {
         redis?.lookup.beginStop()
         receiverWork.stop(until: deadline)
         tempo?.stop(drainUntil: deadline)
+        push?.stop(until: max(deadline, clock.monotonic().advanced(by: Self.lastPush)))
         redis?.awaitStop(until: deadline)
         web?.quiesce()
         web?.close()

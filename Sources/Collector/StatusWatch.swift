@@ -81,13 +81,14 @@ final class StatusWatch: Sendable {
     /// - Parameter redis: whether Redis can be read now. What was read is taken from the last recording, so that sentences and
     ///   rows are of one moment.
     @discardableResult
-    func judge(redis: RedisReading, letters: [DeadLetter], spans: SpanPath) -> State {
+    func judge(redis: RedisReading, letters: [DeadLetter], spans: SpanPath, pushes: Backend?) -> State {
         let now = (wall: clock.wall(), monotonic: clock.monotonic())
         let errors = CommonError.commonest(of: letters, at: now.wall)
         return state.withLock { state in
             state.redis = redis.isRead ? state.lastKnown.map { .read($0) } ?? .unread(nil) : redis
             var situation = Situation(now: now, redis: state.redis, rows: state.rows, spans: spans)
             situation.commonestErrors = errors
+            situation.pushes = pushes
             state.troubles = state.attention.evaluate(situation, state.history)
             state.spoolFullInSeconds = spans.spool.flatMap { state.attention.secondsUntilFull($0) }
             if let isUp = spans.backend?.isUp, isUp != state.backend?.isUp { state.backend = (isUp, now.wall) }

@@ -25,6 +25,33 @@ package final class ZstdCompressor {
             count = size
         }
     }
+
+    /// One frame of the pieces that `write` gives away; its size is not in the header.
+    package func compress(piecesOf write: (_ take: (UnsafeRawBufferPointer) -> Void) -> Void) -> [UInt8] {
+        ZSTD_CCtx_reset(context, ZSTD_reset_session_only)
+        var output: [UInt8] = []
+        write { compress($0, ZSTD_e_continue, into: &output) }
+        compress(UnsafeRawBufferPointer(start: nil, count: 0), ZSTD_e_end, into: &output)
+        return output
+    }
+
+    /// Takes all of a piece; with `ZSTD_e_end` also writes the end of the frame.
+    private func compress(
+        _ piece: UnsafeRawBufferPointer, _ mode: ZSTD_EndDirective, into output: inout [UInt8]
+    ) {
+        withUnsafeTemporaryAllocation(byteCount: 32 << 10, alignment: 16) { room in
+            var input = ZSTD_inBuffer(src: piece.baseAddress, size: piece.count, pos: 0)
+            var isDone = false
+            while !isDone {
+                var made = ZSTD_outBuffer(dst: room.baseAddress, size: room.count, pos: 0)
+                let left = ZSTD_compressStream2(context, &made, &input, mode)
+                precondition(
+                    ZSTD_isError(left) == 0, "ZSTD_compressStream2: \(String(cString: ZSTD_getErrorName(left)))")
+                output.append(contentsOf: room.prefix(made.pos))
+                isDone = mode == ZSTD_e_end ? left == 0 : input.pos == input.size
+            }
+        }
+    }
 }
 
 /// One reusable decompressor of zstd data.

@@ -1,4 +1,5 @@
 import Model
+import OTLPClient
 import Platform
 import Spool
 
@@ -208,7 +209,7 @@ struct Dispatch {
 
     /// Returns what an answer to a delivery leads to.
     mutating func finish(
-        _ delivery: Delivery, _ outcome: ForwardOutcome, at now: MonotonicTime, jitter: Double
+        _ delivery: Delivery, _ outcome: OTLPOutcome, at now: MonotonicTime, jitter: Double
     ) -> [DispatchEffect] {
         land(delivery)
         switch outcome {
@@ -294,7 +295,7 @@ struct Dispatch {
     // MARK: Suspects
 
     private mutating func suspect(
-        _ delivery: Delivery, _ outcome: ForwardOutcome, after seconds: UInt64, at now: MonotonicTime,
+        _ delivery: Delivery, _ outcome: OTLPOutcome, after seconds: UInt64, at now: MonotonicTime,
         jitter: Double
     ) -> [DispatchEffect] {
         var suspect = delivery

@@ -1,6 +1,7 @@
 package import Logging
 package import Metrics
 package import Model
+package import OTLPClient
 package import Platform
 package import Spool
 import Synchronization
@@ -17,7 +18,7 @@ package struct ForwarderStatistics: Sendable {
     package var isBackendUp: Bool?
     package var lastFailure: String?
     /// Where the last request went; nil: where the options say.
-    package var endpoint: TraceEndpoint?
+    package var endpoint: OTLPEndpoint?
     /// Refused requests, by what became of the copy that is kept for people to look at.
     package var copies: [RefusedCopy: UInt64] = [:]
 }

@@ -1,5 +1,6 @@
 import Logging
 import Model
+import OTLPClient
 import Spool
 import Text
 
@@ -9,7 +10,7 @@ struct ForwarderLog {
 
     private let logger: Logger
     /// The one that the last request went to: a file may change it.
-    var endpoint: TraceEndpoint
+    var endpoint: OTLPEndpoint
     private let show: @Sendable (String) -> String
     private var failing = LogLimit(pause: pause)
     private var misconfigured = LogLimit(pause: pause)
@@ -25,7 +26,7 @@ struct ForwarderLog {
     private var toldOfFailure = false
 
     /// - Parameter show: makes a URL one without credentials.
-    init(_ logger: Logger, endpoint: TraceEndpoint, show: @escaping @Sendable (String) -> String) {
+    init(_ logger: Logger, endpoint: OTLPEndpoint, show: @escaping @Sendable (String) -> String) {
         self.logger = logger
         self.endpoint = endpoint
         self.show = show

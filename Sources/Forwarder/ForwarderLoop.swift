@@ -1,6 +1,7 @@
 import Logging
 import Metrics
 import Model
+import OTLPClient
 import Platform
 import Spool
 import Synchronization
@@ -30,9 +31,10 @@ struct ForwarderLoop: ~Copyable {
 
     init(_ owner: Forwarder) {
         self.owner = owner
-        compressor = BodyCompressor(owner.options.compression)
+        compressor = BodyCompressor(owner.options.backend.compression)
         dispatch = Dispatch(owner.options)
-        log = ForwarderLog(owner.logger, endpoint: owner.options.endpoint, show: owner.options.show)
+        log = ForwarderLog(
+            owner.logger, endpoint: owner.options.backend.endpoint, show: owner.options.backend.show)
         refusedRequests = owner.options.refused.map { RefusedRequests($0) }
         turns = ReadTurns(owner.options)
     }
@@ -128,7 +130,7 @@ struct ForwarderLoop: ~Copyable {
     private mutating func start(_ delivery: Delivery, body: [UInt8], at now: MonotonicTime) {
         // A suspect gets a connection of its own: some backend behind the one that it failed on may be what is broken.
         let transfer = CurlTransfer(
-            owner.options, body: compressor.compress(body), contentEncoding: compressor.contentEncoding,
+            owner.options.backend, body: compressor.compress(body), contentEncoding: compressor.contentEncoding,
             address: name.address(at: now),
             onConnectionOfItsOwn: delivery.isSuspect)
         guard let transfer, owner.multi.add(transfer)
@@ -168,12 +170,12 @@ struct ForwarderLoop: ~Copyable {
                 $0.statistics.requests[answer.label, default: 0] += 1
                 $0.statistics.durations.observe(now.seconds(since: entry.delivery.startedAt))
             }
-            finish(entry.delivery, ForwardOutcome.of(answer), at: now)
+            finish(entry.delivery, OTLPOutcome.of(answer, for: .traces), at: now)
         }
         return hasAnswers
     }
 
-    private mutating func finish(_ delivery: Delivery, _ outcome: ForwardOutcome, at now: MonotonicTime) {
+    private mutating func finish(_ delivery: Delivery, _ outcome: OTLPOutcome, at now: MonotonicTime) {
         let jitter = Double.random(in: 0..<1, using: &generator)
         for effect in dispatch.finish(delivery, outcome, at: now, jitter: jitter) { carryOut(effect, at: now) }
     }

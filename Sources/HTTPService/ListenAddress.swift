@@ -50,7 +50,7 @@ package enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
     }
 
     /// The port of a TCP listener.
-    var port: Int? {
+    package var port: Int? {
         switch self {
         case .anyAddress(let port), .tcp(_, let port): port
         case .unix: nil

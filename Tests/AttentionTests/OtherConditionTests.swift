@@ -81,16 +81,32 @@ struct OtherConditionTests {
         #expect(scene.run(seconds: 5) { snapshot, _ in snapshot.schedulerEntries = nil }.count == troubles.count)
     }
 
+    @Test("Metrics that can't be pushed tell for how long and why, and pushes that fail now and then which share")
+    mutating func pushes() {
+        scene.pushes = Backend(isUp: nil, lastFailure: nil, requests: 0, failedRequests: 0)
+        #expect(scene.run(seconds: 60, .off).isEmpty)
+        scene.pushes = Backend(isUp: false, lastFailure: "401: no token", requests: 2, failedRequests: 2)
+        #expect(scene.run(seconds: 10, .off).isEmpty, "it may pass by itself")
+        let trouble = scene.run(seconds: 240, .off).only(.metricsNotPushed)
+        #expect(trouble?.sentence == "No metrics could be pushed for 4 min (401: no token)")
+        #expect(trouble?.severity == .info && trouble?.condition.subject == .collector)
+        #expect(scene.run(seconds: 600, .off).only(.metricsNotPushed)?.severity == .warning)
+        scene.pushes = Backend(isUp: true, lastFailure: nil, requests: 100, failedRequests: 2)
+        #expect(scene.run(seconds: 5, .off).isEmpty)
+        scene.pushes = Backend(isUp: true, lastFailure: nil, requests: 600, failedRequests: 402)
+        #expect(scene.run(seconds: 30, .off).sentences == ["67 % of the pushes of metrics fail"])
+    }
+
     @Test("Tempo that is down tells for how long, how full the spool is, and when it will be full")
     mutating func tempo() {
         let capacity = 1_000_000
-        scene.spans.backend = SpanPath.Backend(isUp: true, lastFailure: nil, requests: 1000, failedRequests: 1)
+        scene.spans.backend = Backend(isUp: true, lastFailure: nil, requests: 1000, failedRequests: 1)
         scene.spans.spool = SpanPath.Spool(bytes: 30_000, capacityBytes: capacity, dropped: [:])
         for _ in 0..<12 {
             scene.spans.spool?.bytes += 140
             #expect(scene.run(seconds: 5, .off).isEmpty)
         }
-        scene.spans.backend = SpanPath.Backend(
+        scene.spans.backend = Backend(
             isUp: false, lastFailure: "connection refused", requests: 1002, failedRequests: 3)
         var troubles: [Trouble] = []
         for _ in 1...49 {
@@ -119,7 +135,7 @@ struct OtherConditionTests {
             }
             return troubles
         }
-        scene.spans.backend = SpanPath.Backend(isUp: true, lastFailure: "503", requests: 100, failedRequests: 0)
+        scene.spans.backend = Backend(isUp: true, lastFailure: "503", requests: 100, failedRequests: 0)
         #expect(run(60, failing: 1, of: 2).isEmpty)
         #expect(run(600, failing: 4, of: 5).sentences == ["80 % of the requests to Tempo fail (503)"])
         scene.spans.backend?.lastFailure = nil

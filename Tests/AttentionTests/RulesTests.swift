@@ -108,6 +108,11 @@ struct RulesTests {
                 "AsynqForwardingFails", "[",
                 [Thresholds.requestWindow.inSeconds, Thresholds.requestWindow.inSeconds]
             ),
+            ("AsynqMetricsNotPushed", "> ", [Thresholds.failedRequests]),
+            (
+                "AsynqMetricsNotPushed", "[",
+                [Thresholds.requestWindow.inSeconds, Thresholds.requestWindow.inSeconds]
+            ),
             ("AsynqRedisMemoryNearLimit", " > ", [0, Thresholds.redisMemory]),
             ("AsynqRedisEvictingKeys", "[", [Thresholds.events.inSeconds]),
         ] as [(String, String, [Double])])

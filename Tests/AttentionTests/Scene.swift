@@ -15,6 +15,7 @@ struct Scene {
     private let interval: UInt64
     private var rows: [QueueReading] = []
     var spans = SpanPath()
+    var pushes: Backend?
     var letters: [QueueName: CommonError] = [:]
 
     init(interval: UInt64 = 5) {
@@ -61,6 +62,7 @@ struct Scene {
     private mutating func judge(_ redis: RedisReading) -> [Trouble] {
         var situation = Situation(now: moment, redis: redis, rows: rows, spans: spans)
         situation.commonestErrors = letters
+        situation.pushes = pushes
         return attention.evaluate(situation, history)
     }
 }

@@ -133,7 +133,7 @@ struct BooksTests {
         statistics.requests = ["200": 1, "204": 2, "299": 4, "404": 8, "503": 16, "connect": 32, "2": 64, "2000": 128]
         statistics.isBackendUp = false
         statistics.lastFailure = "why"
-        let backend = SpanPath.Backend(statistics)
+        let backend = Backend(statistics)
         #expect(backend.requests == 255 && backend.failedRequests == 248)
         #expect(backend.isUp == false && backend.lastFailure == "why")
     }

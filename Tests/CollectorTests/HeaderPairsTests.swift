@@ -1,4 +1,5 @@
 import Forwarder
+import OTLPClient
 import Testing
 
 @testable import Collector
@@ -37,7 +38,7 @@ struct HeaderPairsTests {
             "tempo:\n  endpoint: http://h\n  headers:\n    - Authorization=Basic a,b==\n    - 'X=q\"\\'\n",
             "tempo: {endpoint: 'http://h', headers: 'Authorization=\"Basic a,b==\",X=\"q\\\"\\\\\"'}",
         ] {
-            let headers = try #require(try options(yaml: yaml)?.forwarder?.headers)
+            let headers = try #require(try options(yaml: yaml)?.forwarder?.backend.headers)
             #expect(headers.map { "\($0.name): \($0.value)" } == [values[0], "X: q\"\\"], "\(yaml)")
             let shown = EffectiveConfiguration.yaml(try settings(yaml: yaml))
             #expect(shown.contains("Authorization=<redacted>,X=<redacted>") && !shown.contains("a,b"))

@@ -56,6 +56,7 @@ struct KeyTableTests {
         case .choice(let words): return (words, ["", "x"] + words.map { $0 + "x" })
         case .regularExpression: return (["", "^a"], ["(", "["])
         case .secretPairs: return (["", "A=", "A=B=C,D=E"], ["A", "=A", "A=B,C", "A=\n", "A=\u{7F}"])
+        case .pairs: return (["", "A=", "a/b.c=d,e=\"f,g\""], ["A", "=A", "A=B,C", "A=1,A=2", "A=\n"])
         case .text, .path, .secret, .url, .list: return ([], [])
         }
     }

@@ -4,6 +4,7 @@ import HTTPService
 import Logging
 import Metrics
 import OTLP
+import OTLPClient
 import Redis
 import SpanReceiver
 import Spool
@@ -41,11 +42,13 @@ struct OptionsTests {
         #expect(redis.caFile == "/redis-ca-file" && redis.certificateFile == "/redis-cert-file")
         #expect(redis.keyFile == "/redis-key-file" && redis.serverName == "redis")
         #expect(redis.skipsVerification)
-        let tempo = ForwarderTLS(all)
+        let tempo = ClientTLS(all, \.tempo.backend, for: .traces)
         #expect(tempo.caFile == "/tempo-ca-file" && tempo.certificateFile == "/tempo-cert-file")
         #expect(tempo.keyFile == "/tempo-key-file" && tempo.skipsVerification)
         let named = try options(["--tempo-endpoint=https://h", "--tempo-tls-server-name=other"])
-        #expect(named?.forwarder?.endpoint == (try TraceEndpoint(base: "https://h", serverName: "other")))
+        #expect(
+            named?.forwarder?.backend.endpoint
+                == (try OTLPEndpoint(base: "https://h", for: .traces, serverName: "other")))
     }
 
     @Test("Words that switch a part off do so")

@@ -1,5 +1,6 @@
 import Forwarder
 import Glibc
+import OTLPClient
 import Platform
 import Redis
 import SpanReceiver
@@ -95,7 +96,7 @@ struct SecretTests {
         #expect(try options(["--redis-url-file", url.path])?.redis?.target.endpoint.description == "h:7")
         let headers = try TemporaryFile("A=B, C=D=E\n")
         let forwarder = try options(["--tempo-endpoint=http://h", "--tempo-headers-file", headers.path])?.forwarder
-        let sent = try #require(forwarder?.headers)
+        let sent = try #require(forwarder?.backend.headers)
         #expect(sent.map(\.name) == ["A", "C"] && sent.map(\.value) == ["B", "D=E"])
     }
 
@@ -158,9 +159,9 @@ struct RotatedSecretTests {
         try Self.write("A=2,B=3", to: headers)
         try Self.write("second\n", to: token)
         try Self.write("https://joe:two@h", to: endpoint)
-        let now = try #require(found.forwarder?.reread?())
+        let now = try #require(found.forwarder?.backend.reread?())
         #expect(now.headers.map(\.value) == ["2", "3"])
-        #expect(now.endpoint == (try TraceEndpoint(base: "https://joe:two@h", serverName: "other")))
+        #expect(now.endpoint == (try OTLPEndpoint(base: "https://joe:two@h", for: .traces, serverName: "other")))
         #expect(found.receiver.bearerToken == "first" && found.receiver.rereadBearerToken?() == "second")
     }
 
@@ -170,7 +171,7 @@ struct RotatedSecretTests {
         let found = try #require(try options(["--tempo-endpoint=http://h", "--tempo-headers-file", file.path]))
         let reports = Mutex<[String]>([])
         found.secretReports.use { report in reports.withLock { $0.append(report) } }
-        func values() -> [String] { found.forwarder?.reread?().headers.map(\.value) ?? [] }
+        func values() -> [String] { found.forwarder?.backend.reread?().headers.map(\.value) ?? [] }
         for wrong in ["", "\n", "nonsense"] {
             try Self.write(wrong, to: file)
             for _ in 0..<2 { #expect(values() == ["1"]) }

@@ -1,6 +1,7 @@
 import Forwarder
 import Glibc
 import Metrics
+import OTLPClient
 import Platform
 import Redis
 import SpanReceiver
@@ -21,6 +22,7 @@ struct SettingsGoldenTests {
     /// All parts on, so that each key has an effect.
     private static let everythingOn = [
         "--redis-url=redis-sentinel://h/0?master=m", "--tempo-endpoint=https://t", "--tempo-tls-server-name=t",
+        "--metrics-push-endpoint=https://t", "--metrics-push-tls-server-name=t",
     ]
 
     private static func kind(_ key: any DeclaredKey) -> String {
@@ -30,6 +32,7 @@ struct SettingsGoldenTests {
         case .secret: "secret"
         case .url: "url, secret"
         case .secretPairs: "pairs, secret"
+        case .pairs: "pairs"
         case .duration(let range, let word):
             "duration from \(DurationText.text(range.lowerBound))" + (word.map { ", or \($0)" } ?? "")
         case .size(let range, let word): "size \(range)" + (word.map { ", or \($0)" } ?? "")
@@ -63,13 +66,20 @@ struct SettingsGoldenTests {
     private static func effect(_ key: any DeclaredKey) throws -> [String] {
         // Paths of files are seen in the options of TLS only, because a part that is on would read the files.
         let isFile = ["ca-file", "cert-file", "key-file"].contains(where: key.name.hasSuffix)
-        let certificate = isFile ? ["--redis-tls-cert-file=/c", "--tempo-tls-cert-file=/c"] : []
+        let certificate =
+            isFile ? ["--redis-tls-cert-file=/c", "--tempo-tls-cert-file=/c", "--metrics-push-tls-cert-file=/c"] : []
         let isCredential = ["metrics.username", "metrics.password"].contains(key.name)
         let credentials = isCredential ? ["--metrics-username=a", "--metrics-password=a"] : []
         func found(_ arguments: [String]) throws -> [String: String] {
             let settings = try settings(everythingOn + certificate + credentials + arguments)
             var found = fields(RedisTLSOptions(settings), "redis.tls")
-            if isFile { found.merge(fields(ForwarderTLS(settings), "forwarder.tls")) { first, _ in first } }
+            let tls = [
+                ("forwarder", ClientTLS(settings, \.tempo.backend, for: .traces)),
+                ("push", ClientTLS(settings, \.metrics.push.backend, for: .metrics)),
+            ]
+            for (part, tls) in tls where isFile {
+                found.merge(fields(tls, part + ".backend.tls")) { first, _ in first }
+            }
             if !isFile { found.merge(fields(try CollectorOptions(settings))) { first, _ in first } }
             return found
         }

@@ -32,7 +32,7 @@ struct StatusWatchTests {
             let snapshot = snapshot()
             watch.record(snapshot, waits: [:])
             #expect(watch.isJudgementDue)
-            watch.judge(redis: .read(snapshot), letters: [], spans: SpanPath())
+            watch.judge(redis: .read(snapshot), letters: [], spans: SpanPath(), pushes: nil)
             #expect(!watch.isJudgementDue)
         }
     }
@@ -66,7 +66,7 @@ struct StatusWatchTests {
         for _ in 0..<30 {
             clock.advance(seconds: 5)
             #expect(watch.isJudgementDue)
-            watch.judge(redis: .unread("refused"), letters: [], spans: SpanPath())
+            watch.judge(redis: .unread("refused"), letters: [], spans: SpanPath(), pushes: nil)
         }
         let state = watch.current
         #expect(state.lastKnown?.takenAt == taken && state.rows.map(\.name.text) == ["a", "b"])
@@ -78,18 +78,18 @@ struct StatusWatchTests {
     func oneMoment() throws {
         let watch = makeWatch()
         #expect(watch.judged(.unread(nil)) == nil)
-        watch.judge(redis: .unread(nil), letters: [], spans: SpanPath())
+        watch.judge(redis: .unread(nil), letters: [], spans: SpanPath(), pushes: nil)
         #expect(watch.judged(.unread(nil)) != nil && watch.judged(.unread("refused")) == nil)
         let (first, second) = (snapshot(["a"]), snapshot(["a", "b"]))
         watch.record(first, waits: [:])
         #expect(watch.judged(.read(first)) == nil)
         // The thread of Redis has a newer snapshot that is not recorded yet.
-        let state = watch.judge(redis: .read(second), letters: [], spans: SpanPath())
+        let state = watch.judge(redis: .read(second), letters: [], spans: SpanPath(), pushes: nil)
         #expect(state.redis.snapshot?.queues.count == 1 && state.rows.count == 1)
         #expect(watch.judged(.read(second))?.rows.count == 1)
         watch.record(second, waits: [:])
         #expect(watch.judged(.read(second)) == nil)
-        watch.judge(redis: .read(second), letters: [], spans: SpanPath())
+        watch.judge(redis: .read(second), letters: [], spans: SpanPath(), pushes: nil)
         let known = try #require(watch.judged(.read(second)))
         #expect(known.redis.snapshot?.queues.count == 2 && known.rows.count == 2)
         #expect(watch.judged(.unread("refused")) == nil)
@@ -104,8 +104,8 @@ struct StatusWatchTests {
         var since: [WallTime?] = []
         for isUp in [nil, true, true, false, false, true] as [Bool?] {
             clock.advance(seconds: 5)
-            spans.backend = SpanPath.Backend(isUp: isUp, lastFailure: nil, requests: 0, failedRequests: 0)
-            watch.judge(redis: .off, letters: [], spans: spans)
+            spans.backend = Backend(isUp: isUp, lastFailure: nil, requests: 0, failedRequests: 0)
+            watch.judge(redis: .off, letters: [], spans: spans, pushes: nil)
             since.append(watch.current.backend?.since)
         }
         #expect(since[0] == nil && since[1] == since[2] && since[3] == since[4] && since[5] == clock.clock.wall())

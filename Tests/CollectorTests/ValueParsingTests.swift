@@ -2,6 +2,7 @@ import AsynqRedis
 import Forwarder
 import HTTPService
 import Logging
+import OTLPClient
 import Spool
 import Testing
 
@@ -76,7 +77,7 @@ struct ValueParsingTests {
                 "--log-level=warning",
             ]))
         #expect(found.redis?.interval == .milliseconds(1500))
-        #expect(found.forwarder?.endpoint.url == "http://t:4318/v1/traces")
+        #expect(found.forwarder?.backend.endpoint.url == "http://t:4318/v1/traces")
         #expect(found.forwarder?.maxBatchBytes == 2 << 20)
         #expect(
             found.forwarder?.retryMax == .seconds(40), "the longest pause is no shorter than the first")

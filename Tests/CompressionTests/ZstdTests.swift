@@ -34,6 +34,22 @@ struct ZstdTests {
         }
     }
 
+    @Test("what is compressed in pieces is one frame of all of them", arguments: [0, 1, 40_000, 300_000])
+    func pieces(count: Int) throws {
+        var random = SeededGenerator.fresh(for: "zstd in pieces of \(count)")
+        let bytes = random.noise(count / 2) + [UInt8](repeating: 7, count: count - count / 2)
+        let compressor = ZstdCompressor()
+        for size in [1 + count / 3, 64 << 10] {
+            let packed = compressor.compress { take in
+                for start in stride(from: 0, to: bytes.count, by: size) {
+                    Array(bytes[start..<min(start + size, bytes.count)]).withUnsafeBytes { take($0) }
+                }
+            }
+            #expect(try decompressor.inflate(packed, limit: count + 1) == bytes)
+        }
+        #expect(try decompressor.inflate(zstd(bytes), limit: count + 1) == bytes, "the compressor is as before")
+    }
+
     @Test("frames of other programs, with and without their size, are read")
     func foreignFrames() throws {
         #expect(try decompressor.inflate(Self.hello) == Self.text)

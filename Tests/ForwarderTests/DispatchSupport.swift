@@ -4,6 +4,7 @@ import ProtobufWire
 import TestSupport
 
 @testable import Forwarder
+@testable import OTLPClient
 @testable import Spool
 
 /// A batch of one-frame requests with these sequences; each frame holds `spansPerFrame` spans, whose names are their
@@ -72,7 +73,7 @@ func makeRequest(name: String, spans: Int, resourceBytes: Int = 0) -> [UInt8] {
 /// A `Dispatch` with a backend that answers by a rule, on a clock that jumps from one moment to the next at which
 /// something happens.
 struct ModelledForwarder {
-    typealias Answer = (_ batch: SpoolBatch, _ now: MonotonicTime) -> ForwardOutcome
+    typealias Answer = (_ batch: SpoolBatch, _ now: MonotonicTime) -> OTLPOutcome
 
     static let batchBytes = 1 << 20
 

@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import Forwarder
+@testable import OTLPClient
 @testable import Spool
 
 /// What an operator expects of a forwarder, on hours of a modelled backend.
@@ -13,17 +14,18 @@ struct DispatchTests {
         ArraySlice((0..<count).map { makeBatch($0 * frames + 1...($0 + 1) * frames, spansPerFrame: spansPerFrame) })
     }
 
-    private static func outcome(_ status: Int, _ text: String = "", retryAfter: UInt64 = 0) -> ForwardOutcome {
-        ForwardOutcome.of(ForwardAnswer(status: status, body: Array(text.utf8), retryAfterSeconds: retryAfter))
+    private static func outcome(_ status: Int, _ text: String = "", retryAfter: UInt64 = 0) -> OTLPOutcome {
+        OTLPOutcome.of(OTLPAnswer(status: status, body: Array(text.utf8), retryAfterSeconds: retryAfter), for: .traces)
     }
 
     private static let accepted = outcome(200)
 
-    private static let broken: ForwardOutcome = {
-        var answer = ForwardAnswer()
+    private static let broken: OTLPOutcome = {
+        var answer = OTLPAnswer()
         answer.failure = TransferFailure(
-            CURLE_RECV_ERROR, text: "connection reset", sentBytes: 1, connectStatus: 0, proxyVariable: nil)
-        return ForwardOutcome.of(answer)
+            CURLE_RECV_ERROR, for: .traces, text: "connection reset", sentBytes: 1, connectStatus: 0, proxyVariable: nil
+        )
+        return OTLPOutcome.of(answer, for: .traces)
     }()
 
     /// Until when there is nothing to do; nil where there is.
@@ -483,7 +485,7 @@ struct DispatchTests {
         var sentBytes = 0
         model.run { batch, _ in
             sentBytes += batch.bytes.count
-            return batch.spanCount > spans ? .tooLarge(reason: "413") : .accepted(rejectedSpans: 0, message: "")
+            return batch.spanCount > spans ? .tooLarge(reason: "413") : .accepted(rejected: 0, message: "")
         }
         #expect(model.deliveredSpans == 1024 && model.droppedSpans.isEmpty)
         #expect(model.held <= 4 * 10)
@@ -500,7 +502,7 @@ struct DispatchTests {
             answers += 1
             switch answers {
             case 1: return Self.accepted
-            case 2: return .accepted(rejectedSpans: 1, message: "late")
+            case 2: return .accepted(rejected: 1, message: "late")
             case 3: return Self.outcome(503)
             default: return Self.outcome(400)
             }
@@ -538,10 +540,10 @@ struct DispatchTests {
         let frames = Int(1 + seed % 7)
         model.spooled = Self.batches(100, frames: frames, spansPerFrame: Int(1 + seed % 5))
         let total = model.spooled.reduce(0) { $0 + $1.spanCount }
-        let outcomes: [ForwardOutcome] = [
+        let outcomes: [OTLPOutcome] = [
             Self.outcome(500), Self.outcome(503), Self.outcome(429, retryAfter: 2), Self.outcome(413),
             Self.outcome(400),
-            Self.outcome(403), Self.broken, .accepted(rejectedSpans: 1, message: ""), Self.outcome(504),
+            Self.outcome(403), Self.broken, .accepted(rejected: 1, message: ""), Self.outcome(504),
         ]
         model.run { _, _ in
             let draw = Int(random.next() % 30)

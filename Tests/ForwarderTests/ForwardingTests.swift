@@ -1,5 +1,6 @@
 import Logging
 import Model
+import OTLPClient
 import Platform
 import Synchronization
 import TestSupport
@@ -130,10 +131,10 @@ struct ForwardingTests {
 
     @Test("A request says what it is, in what form, and who sends it")
     func head() async throws {
-        for (compression, encoding) in [(.gzip, ["gzip"]), (.none, [])] as [(ForwardCompression, [String])] {
+        for (compression, encoding) in [(.gzip, ["gzip"]), (.none, [])] as [(OTLPCompression, [String])] {
             let (backend, spool, _) = try await Self.forward(to: [.init(status: 200)]) { options in
-                options.compression = compression
-                options.headers = [(name: "X-Scope-OrgID", value: "tenant")]
+                options.backend.compression = compression
+                options.backend.headers = [(name: "X-Scope-OrgID", value: "tenant")]
             } until: { spool, _ in
                 spool.statistics.deliveredSpans == 3
             }

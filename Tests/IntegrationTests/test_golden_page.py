@@ -12,6 +12,7 @@ from support import faked_clock, golden, metrics_protobuf
 from support.collector import Collector
 from support.deadline import eventually
 from support.go_capture import GoCapture
+from support.metrics_stub import MetricsStub
 from support.programs import FIXTURES, REPOSITORY
 from support.redis_server import RedisServer
 from support.tempo_stub import TempoStub
@@ -22,23 +23,25 @@ FORMATS = {"text": "text/plain;version=0.0.4", "openmetrics": "application/openm
 # What depends on the machine, on the version, or on how fast things went.
 RESTLESS = re.compile(
     r"^(process_\w+|asynq_redis_(scrape_duration_seconds|used_memory_bytes|connected_clients|clock_offset_seconds)|asynq_collector_spool_bytes"
-    r"|asynq_collector_forward_(requests_total|duration_seconds_\w+)|asynq_queue_memory_usage_approx_bytes)(?=[{ ])")
+    r"|asynq_collector_(forward|push)_(requests_total|duration_seconds_\w+)|asynq_queue_memory_usage_approx_bytes)(?=[{ ])")
 VERSION = re.compile(r'(?<=asynq_collector_build_info\{version=")[^"]+')
 
 
 @pytest.fixture(scope="module")
 def collector(tmp_path_factory):
     directory = tmp_path_factory.mktemp("golden")
-    with TempoStub() as tempo, RedisServer(directory / "redis", EXPECTED.dump) as redis:
+    with TempoStub() as tempo, MetricsStub() as backend, RedisServer(directory / "redis", EXPECTED.dump) as redis:
         options = {"redis.url": redis.url, "redis.interval": "1h", "redis.look-interval": "1h", "tempo.endpoint": tempo.endpoint,
                    "redis.memory-sampling": "1h", "metrics.wait-buckets": "0.01,0.1,1,10,1000000",
-                   "metrics.asynqmon-names": "true", "traces.dead-letter-span": "true"}
+                   "metrics.asynqmon-names": "true", "traces.dead-letter-span": "true", "metrics.push.endpoint": backend.endpoint,
+                   "metrics.push.interval": "500ms"}
         collector = Collector(directory / "c", options, faked_clock.frozen_at(EXPECTED.unix_nanoseconds)).start()
         for body in CAPTURE.bodies:
             collector.post(body)
         collector.until_forwarded(CAPTURE.span_count)
         eventually("the last answer of Tempo is counted", lambda: collector.count("tempo_up") == 1)
         eventually("memory was sampled", lambda: collector.metrics().has("asynq_queue_memory_usage_approx_bytes"))
+        eventually("metrics were pushed", lambda: collector.metrics().has("asynq_collector_push_last_success_timestamp_seconds"))
         yield collector
         problem = collector.close()
     assert not problem, problem

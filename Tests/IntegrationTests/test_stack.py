@@ -52,7 +52,7 @@ def stack(tmp_path_factory):
         webhook, others = start(Webhook()), start(OtherServices())
         tempo = TempoStub()
         tempo.__enter__()
-        demo = start(Demo(directory, tempo.endpoint))
+        demo = start(Demo(directory, tempo.endpoint, push_endpoint=others.url))
         lost = _seed(demo)
         redis_port = free_port()
         start(Process("redis-exporter", ["prometheus-redis-exporter", f"-redis.addr=unix://{demo.socket}",
@@ -201,6 +201,7 @@ def test_the_check_of_queries_finds_faults(stack):
 
 # Selectors of alerts that have no data where all is well, and why.
 WITHOUT_DATA = {
+    ("AsynqMetricsNotPushed", 'code!~"2.."'): "the same",
     ("AsynqForwardingFails", 'code!~"2.."'): "series of a status code begin with the first answer that has it",
     ("AsynqOldestPendingTooOld", "queue:asynq_task_wait_objective:seconds"): "no queue has seconds of its own as shipped",
     ("AsynqWaitObjectiveNotMeasured", "asynq_task_wait_duration_seconds"): "this Prometheus takes no native histograms",

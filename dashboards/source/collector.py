@@ -106,6 +106,22 @@ def forwarding() -> dict:
     ])
 
 
+def pushing() -> dict:
+    duration = f"sum by (le) ({rate(OWN + '_push_duration_seconds_bucket')})"
+    return row("Pushed metrics", [
+        lines("Pushes", "By status, or by what broke the connection: for anything but 200 read the collector's log.",
+              [query(f"sum by (code) ({rate(OWN + '_push_requests_total')})", "{{code}}")], "suffix:req/s", stack=True,
+              alerts=("AsynqMetricsNotPushed",)),
+        lines("Duration of a push", "If it rises to metrics.push.timeout, pushes fail: the backend is overloaded.",
+              [query(f"histogram_quantile({share}, {duration}) >= 0", f"p{round(share * 100)}") for share in (0.99, 0.5)], "s"),
+        lines("Age of the last push", "If it rises beyond metrics.push.interval, the backend has old numbers.",
+              [query(f"time() - max by (instance) ({own('push_last_success_timestamp_seconds')})", "{{instance}}")], "s",
+              alerts=("AsynqMetricsNotPushed",)),
+        lines("Rejected data points", "The backend left them out of pushes that it accepted: its reason is in the collector's log"
+              + BAR_NOTE, [query(f"{BY} ({counted(own('push_rejected_points_total'))})", "{{instance}}")], "short", bars=True),
+    ])
+
+
 def spool() -> dict:
     return row("Spool", [
         lines("Spool size", "Repair Tempo before the dashed spool.max-bytes is reached.",
@@ -203,6 +219,6 @@ def make() -> dict:
     return dashboard(
         "asynq-collector", "Asynq: collector",
         "The collector itself: what comes in, what lies in the spool, what goes out, what is lost.",
-        [now(), flow(), losses(), forwarding(), spool(), redis(), memory(), tasks(), books()],
+        [now(), flow(), losses(), forwarding(), pushing(), spool(), redis(), memory(), tasks(), books()],
         [*data_sources("prometheus"), *collector_variables()],
         [collector_starts()])

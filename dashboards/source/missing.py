@@ -20,6 +20,7 @@ REASONS = (
     (r"\basynq_scheduler_entry_", "No live scheduler has cron entries."),
     (r"\basynq_server_", "No live server."),
     (r"\basynq_collector_(spool|forward|tempo|dropped|set_aside)", "No spool: tempo.endpoint is none, or no collector is scraped."),
+    (r"\basynq_collector_push", "Nothing is pushed: metrics.push.endpoint is none, or no collector is scraped."),
     (r"\basynq_collector_|\bprocess_", "No collector is scraped by Prometheus."),
     (r"\basynq_", "No collector that reads Redis is scraped by Prometheus."),
     (r"\bspan\.|status = error", "No such span in Tempo in this time range."),

@@ -2,6 +2,7 @@ import AsynqRedis
 import Forwarder
 import HTTPService
 package import Logging
+import MetricsPush
 import OTLP
 import Redis
 import SpanReceiver
@@ -24,6 +25,8 @@ package struct CollectorOptions: Sendable {
     var spool: SpoolOptions
     var metricsListen: [ListenAddress]
     var webAccess: WebAccess
+    /// nil with `metrics.push.endpoint: none`.
+    var push: MetricsPushOptions?
     var aggregator: TaskAggregatorOptions
     /// Also the names of Asynq's own exporter, on the text page.
     var hasAsynqmonNames: Bool
@@ -62,6 +65,7 @@ extension CollectorOptions {
             spool: SpoolOptions(settings),
             metricsListen: settings[\.metrics.listen],
             webAccess: WebAccess(settings),
+            push: try MetricsPushOptions?(settings),
             aggregator: TaskAggregatorOptions(
                 settings, isForwarding: forwarder != nil, keepsTraces: recentTraceBytes > 0),
             hasAsynqmonNames: settings[\.metrics.asynqmonNames],

@@ -7,8 +7,14 @@ enum HeaderPairs {
 
     /// - Throws: what is wrong, without a part of any value.
     static func parse(_ text: String) throws(UnacceptableText) -> [Pair] {
+        try parse(text, isName: isToken)
+    }
+
+    /// - Parameter isName: whether a text may stand before the first equals sign of a pair.
+    /// - Throws: what is wrong, without a part of any value.
+    static func parse(_ text: String, isName: (String) -> Bool) throws(UnacceptableText) -> [Pair] {
         if text.unicodeScalars.contains(where: { $0.value < 32 || $0.value == 127 }) {
-            throw UnacceptableText("a header holds no control characters; \(allowed)")
+            throw UnacceptableText("there are control characters; \(allowed)")
         }
         var pairs: [Pair] = []
         var rest = Substring(text)
@@ -20,7 +26,7 @@ enum HeaderPairs {
             }
             let name = ValueParsing.trimmed(rest[..<equals])
             // A comma in a value without quotes begins what looks like the next header, and may be a part of the secret.
-            guard isToken(name) else { throw UnacceptableText(noPair) }
+            guard isName(name) else { throw UnacceptableText(noPair) }
             rest = rest[rest.index(after: equals)...].drop { $0 == " " }
             let isQuoted = rest.first == "\""
             let value = isQuoted ? try quoted(&rest) : unquoted(&rest)

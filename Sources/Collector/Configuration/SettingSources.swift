@@ -13,8 +13,7 @@ struct SettingSources {
     var texts: [String: SourceText] = [:]
     private(set) var problems: [ConfigurationProblem] = []
 
-    private static let pairKeys = Set(
-        KeyTable.all.filter { if case .secretPairs = $0.kind { true } else { false } }.map(\.name))
+    private static let pairKeys = Set(KeyTable.all.filter(\.kind.isPairs).map(\.name))
     private static let fileVariable = KeyTable.environmentPrefix + "CONFIG"
 
     /// An empty environment variable counts as one that is not set.

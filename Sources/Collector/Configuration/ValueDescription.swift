@@ -7,7 +7,7 @@ extension ValueKind {
         case .path: "PATH"
         case .secret: "SECRET"
         case .url: "URL"
-        case .secretPairs: "NAME=VALUE,…"
+        case .secretPairs, .pairs: "NAME=VALUE,…"
         case .duration: "DURATION"
         case .size: "SIZE"
         case .integer: "N"
@@ -26,6 +26,7 @@ extension ValueKind {
         case .secret: "text, a secret"
         case .url: "URL, may hold a secret"
         case .secretPairs: "comma list of NAME=VALUE, each value a secret"
+        case .pairs: "comma list of NAME=VALUE"
         case .duration: "duration"
         case .size: "size"
         case .integer: "whole number"
@@ -42,7 +43,7 @@ extension ValueKind {
         switch self {
         case .text(let allowed), .path(let allowed), .url(let allowed), .list(let allowed):
             ["text", "a path"].contains(allowed) ? nil : allowed
-        case .secret, .secretPairs, .regularExpression: nil
+        case .secret, .secretPairs, .pairs, .regularExpression: nil
         case .duration(let range, let word):
             (range.lowerBound == .shortest ? "more than 0" : "\(DurationText.text(range.lowerBound)) or more")
                 + (word.map { ", or \($0)" } ?? "")

@@ -7,6 +7,8 @@ enum ValueKind: Sendable {
     case url(allowed: String)
     /// `K=V,…`, each V a secret.
     case secretPairs
+    /// `K=V,…`
+    case pairs
     /// A duration, or the word.
     case duration(ClosedRange<Duration>, orWord: String?)
     /// A number of bytes, or the word.
@@ -22,7 +24,7 @@ enum ValueKind: Sendable {
         switch self {
         case .text(let allowed), .path(let allowed), .url(let allowed), .list(let allowed): allowed
         case .secret: "text"
-        case .secretPairs: "NAME=VALUE,…"
+        case .secretPairs, .pairs: "NAME=VALUE,…"
         case .duration(let range, let word): Self.allowed(range, word)
         case .size(let range, let word):
             (word.map { "\($0), or " } ?? "")
@@ -39,6 +41,14 @@ enum ValueKind: Sendable {
         let start = word.map { "\($0), or a duration" } ?? "a duration"
         let least = range.lowerBound <= .shortest ? "" : " of \(DurationText.text(range.lowerBound)) or more,"
         return "\(start)\(least) such as 250ms, 5s, 2m, 1h"
+    }
+
+    /// Whether a value is a list of pairs, which a YAML file may write as a mapping.
+    var isPairs: Bool {
+        switch self {
+        case .secretPairs, .pairs: true
+        default: false
+        }
     }
 
     var isURL: Bool {

@@ -58,6 +58,9 @@ enum DemoCommand {
             settings = Settings(flags: invocation.flags, environment: environment, defaults: defaults)
         }
         var problems = invocation.problems + flags.problems
+        if settings[\.metrics.listen].isEmpty {
+            problems.append(settings.problem(\.metrics.listen, is: "the demo shows its page"))
+        }
         if settings.setting(\.redis.url).origin != .default {
             problems.append(
                 settings.problem(\.redis.url, is: "the demo writes tasks, to a Redis of its own only"))
@@ -66,7 +69,7 @@ enum DemoCommand {
             problems.append(settings.problem(\.otlp.socket, is: "the demo's workers send to the socket"))
         }
         do {
-            let backend = settings.setting(\.tempo.endpoint).origin == .default ? try DemoTraceBackend() : nil
+            let backend = settings.setting(\.tempo.backend.endpoint).origin == .default ? try DemoTraceBackend() : nil
             defer { backend?.stop() }
             // Traces are opened from memory, whatever backend gets them.
             defaults.append(DefaultOverride(\.traces.recentMaxBytes, "16MiB"))
@@ -85,7 +88,7 @@ enum DemoCommand {
     private static func traceDefaults(_ backend: DemoTraceBackend, tasksPerSecond: Double) -> [DefaultOverride] {
         let spoolBytes = max(8 << 20, Int(tasksPerSecond * 320_000))
         return [
-            DefaultOverride(\.tempo.endpoint, backend.endpoint), DefaultOverride(\.tempo.retryMax, "4s"),
+            DefaultOverride(\.tempo.backend.endpoint, backend.endpoint), DefaultOverride(\.tempo.retryMax, "4s"),
             DefaultOverride(\.spool.maxBytes, "\(spoolBytes)"),
         ]
     }

@@ -40,12 +40,12 @@ struct Books: Sendable {
         path.spool = spooled.map {
             SpanPath.Spool(bytes: $0.bytes, capacityBytes: $0.capacityBytes, dropped: $0.droppedSpans)
         }
-        path.backend = forwarder.map(SpanPath.Backend.init)
+        path.backend = forwarder.map(Backend.init)
         return path
     }
 }
 
-extension SpanPath.Backend {
+extension Backend {
     init(_ statistics: ForwarderStatistics) {
         let failed = statistics.requests.filter { !($0.key.count == 3 && $0.key.hasPrefix("2")) }
         self.init(

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from support import faked_clock, http_client
@@ -54,8 +55,9 @@ class Collector:
 
     def __init__(self, directory: Path, options: dict[str, object] = {}, env: dict[str, str] = {},
                  command: tuple[str, ...] = ("run",), ready_path: str = "/-/ready", launcher: tuple[str, ...] = (),
-                 web: Endpoint | None = None):
-        """`launcher`: a program that becomes the one it is given; `web`: where the web endpoints are, if `options` says so."""
+                 web: Endpoint | None = None, is_ready: Callable[[], bool] | None = None):
+        """`launcher`: a program that becomes the one it is given; `web`: where the web endpoints are, if `options` says so;
+        `is_ready`: tells by itself, where there are none."""
         directory.mkdir(parents=True, exist_ok=True)
         self.socket = directory / "otlp.sock"
         assert len(str(self.socket)) <= UNIX_PATH_BYTES_MAX, f"too long for a unix socket: {self.socket}"
@@ -75,6 +77,7 @@ class Collector:
         self.process: subprocess.Popen | None = None
         self._command = command
         self._ready_path = ready_path
+        self._is_ready = is_ready or self._is_ready_by_itself
         self._launcher = launcher
         self._env = env
         self._stderr = directory / f"stderr-{self.metrics_port}.log"
@@ -131,7 +134,7 @@ class Collector:
         faked_clock.forget(self.process.pid)
         self.process = None
 
-    def _is_ready(self) -> bool:
+    def _is_ready_by_itself(self) -> bool:
         return self.get(self._ready_path).status == 200
 
     def _must_run(self) -> None:

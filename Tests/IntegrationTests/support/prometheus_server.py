@@ -33,13 +33,14 @@ def keeps_classic_histograms(version: tuple[int, int]) -> dict[str, bool]:
 
 class Prometheus:
     def __init__(self, directory: Path, jobs: dict[str, int], program: str = "prometheus", per_job: dict = {},
-                 features: str = FEATURES, rules: Path | None = None):
-        """`jobs`: name to port of this machine; `per_job`: more of each job's configuration."""
+                 features: str = FEATURES, rules: Path | None = None, flags: tuple[str, ...] = ()):
+        """`jobs`: name to port of this machine; `per_job`: more of each job's configuration; `flags`: more of them."""
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._program = program
         self._jobs = jobs
         self._features = features
+        self._flags = flags
         self.endpoint = Endpoint(port=free_port())
         configuration = {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
@@ -52,7 +53,8 @@ class Prometheus:
 
     def __enter__(self) -> "Prometheus":
         flags = [f"--config.file={self._directory / 'prometheus.yml'}", f"--storage.tsdb.path={self._directory / 'data'}",
-                 f"--web.listen-address=127.0.0.1:{self.endpoint.port}", f"--enable-feature={self._features}"]
+                 f"--web.listen-address=127.0.0.1:{self.endpoint.port}", f"--enable-feature={self._features}",
+                 *self._flags]
         with open(self._directory / "prometheus.log", "wb") as log:
             self._process = subprocess.Popen([self._program, *flags], stdout=log, stderr=log)
         eventually("Prometheus is ready", self._is_ready)

@@ -135,13 +135,15 @@ class PostgresExporter(Process):
 
 
 class Demo(Process):
-    def __init__(self, directory: Path, tempo_endpoint: str, tasks_per_second: int = 40, env: dict[str, str] = {}):
+    def __init__(self, directory: Path, tempo_endpoint: str, tasks_per_second: int = 40, env: dict[str, str] = {},
+                 push_endpoint: str = "none"):
         self.port = free_port()
         # Short: the path of a unix socket has 107 bytes at most.
         self._temporary = Path(tempfile.mkdtemp(prefix="asynq-stack-"))
         super().__init__("demo", [
             COLLECTOR, "demo", "--metrics-listen", f"127.0.0.1:{self.port}", "--tempo-endpoint", tempo_endpoint,
             "--tasks-per-second", tasks_per_second, "--redis-memory-sampling", "1s", "--traces-dead-letter-span", "true",
+            "--metrics-push-endpoint", push_endpoint, "--metrics-push-interval", "1s",
         ], directory, {"TMPDIR": str(self._temporary)} | env)
         self.answers(f"http://127.0.0.1:{self.port}/-/ready")
         self.socket = next(self._temporary.glob("*/redis.sock"))
@@ -203,7 +205,8 @@ class _Server:
 
 
 class OtherServices(_Server):
-    """What Tempo 3.0 and an application with OpenTelemetry's database instrumentation expose, as far as queries need it."""
+    """What Tempo 3.0 and an application with OpenTelemetry's database instrumentation expose, as far as queries need it. Takes what is
+    pushed, too."""
 
     def __init__(self):
         class Handler(BaseHTTPRequestHandler):
@@ -217,8 +220,18 @@ class OtherServices(_Server):
             def log_message(self, *_) -> None:
                 pass
 
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
         self._count = 0
         super().__init__(Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     def page(self) -> str:
         self._count += 1

@@ -213,7 +213,7 @@ def accepted_spans(path: str, method: str, headers: Message, body: bytes) -> lis
         raise Refusal(405, "405 method not allowed, supported: [POST]")
     if headers.get_content_type() != "application/x-protobuf" or "content-type" not in headers:
         raise Refusal(415, "415 unsupported media type")
-    request = _decompressed(headers.get("content-encoding"), body)
+    request = decompressed(headers.get("content-encoding"), body)
     if len(request) > BODY_BYTES_MAX:
         raise Refusal(400, "request body too large")
     try:
@@ -228,7 +228,7 @@ def accepted_spans(path: str, method: str, headers: Message, body: bytes) -> lis
     return spans
 
 
-def _decompressed(encoding: str | None, body: bytes) -> bytes:
+def decompressed(encoding: str | None, body: bytes) -> bytes:
     try:
         if encoding is None:
             return body

@@ -10,10 +10,10 @@ struct MetricsKeys: KeySection {
     static let page = "docs/METRICS.md"
 
     let listen = Key(
-        "metrics.listen", .listenAddresses(orNone: false), default: "127.0.0.1:9876", example: ":9876",
+        "metrics.listen", .listenAddresses(orNone: true), default: "127.0.0.1:9876", example: ":9876",
         help: """
             The addresses of /metrics, the status page, /api/v1 and the health checks. Prometheus has to reach one: :9876 is every \
-            address of the machine, IPv6 and IPv4; unix:///path is a socket.
+            address of the machine, IPv6 and IPv4; unix:///path is a socket. With none there are none of them: metrics are pushed, then.
             """,
         page: "docs/RECEIVING.md#addresses")
     let username = Key(
@@ -89,6 +89,7 @@ struct MetricsKeys: KeySection {
             change.
             """,
         page: "docs/METRICS.md#from-spans")
+    let push = PushKeys()
     let targetUtilization = Key(
         "scale.target-utilization", .number(0.01...1), default: "0.8", example: "0.6",
         help: """
@@ -125,17 +126,18 @@ extension TaskAggregatorOptions {
 }
 
 extension MetricsKeys {
-    static let rules = [
-        SettingRule.refuse(\.metrics.username, is: "a user name holds no colon") { settings in
-            settings[\.metrics.username]?.contains(":") ?? false
-        },
-        SettingRule.refuse(\.metrics.username, is: "needs metrics.password") { settings in
-            settings[\.metrics.username] != nil && settings[\.metrics.password] == nil
-        },
-        SettingRule.refuse(\.metrics.password, is: "needs metrics.username") { settings in
-            settings[\.metrics.username] == nil && settings[\.metrics.password] != nil
-        },
-    ]
+    static let rules =
+        BackendKeys.rules(\.metrics.push.backend, tls: \.metrics.push.backend.tls) + [
+            SettingRule.refuse(\.metrics.username, is: "a user name holds no colon") { settings in
+                settings[\.metrics.username]?.contains(":") ?? false
+            },
+            SettingRule.refuse(\.metrics.username, is: "needs metrics.password") { settings in
+                settings[\.metrics.username] != nil && settings[\.metrics.password] == nil
+            },
+            SettingRule.refuse(\.metrics.password, is: "needs metrics.username") { settings in
+                settings[\.metrics.username] == nil && settings[\.metrics.password] != nil
+            },
+        ]
 }
 
 extension WebAccess {

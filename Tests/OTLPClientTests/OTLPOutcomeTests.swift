@@ -3,15 +3,15 @@ import OTLP
 import TestSupport
 import Testing
 
-@testable import Forwarder
+@testable import OTLPClient
 
 @Suite("What an answer means")
-struct ForwardOutcomeTests {
-    private static func outcome(_ status: Int, _ body: [UInt8] = [], retryAfter: UInt64 = 0) -> ForwardOutcome {
-        ForwardOutcome.of(ForwardAnswer(status: status, body: body, retryAfterSeconds: retryAfter))
+struct OTLPOutcomeTests {
+    private static func outcome(_ status: Int, _ body: [UInt8] = [], retryAfter: UInt64 = 0) -> OTLPOutcome {
+        OTLPOutcome.of(OTLPAnswer(status: status, body: body, retryAfterSeconds: retryAfter), for: .traces)
     }
 
-    private static func isSlow(_ outcome: ForwardOutcome, _ status: Int) -> Bool {
+    private static func isSlow(_ outcome: OTLPOutcome, _ status: Int) -> Bool {
         if case .retrySlowly("\(status)", let advice) = outcome { !advice.isEmpty } else { false }
     }
 
@@ -19,7 +19,7 @@ struct ForwardOutcomeTests {
     func statuses(status: Int) {
         let outcome = Self.outcome(status, retryAfter: 7)
         switch status {
-        case 200..<300: #expect(outcome == .accepted(rejectedSpans: 0, message: ""))
+        case 200..<300: #expect(outcome == .accepted(rejected: 0, message: ""))
         case 408, 425, 429, 503: #expect(outcome == .retry(afterSeconds: 7, reason: "\(status)"))
         case 502, 504: #expect(outcome == .doubtful(afterSeconds: 7, reason: "\(status)", isAnswer: false))
         case 500...: #expect(outcome == .doubtful(afterSeconds: 7, reason: "\(status)", isAnswer: true))
@@ -31,22 +31,24 @@ struct ForwardOutcomeTests {
 
     @Test("A transfer without an answer is tried again; it is the bytes' fault, perhaps, if some of them were sent")
     func noAnswer() {
-        func answer(_ result: CURLcode, sent: Int = 0, _ text: String = "no luck") -> ForwardAnswer {
-            var answer = ForwardAnswer()
+        func answer(_ result: CURLcode, sent: Int = 0, _ text: String = "no luck") -> OTLPAnswer {
+            var answer = OTLPAnswer()
             answer.failure = TransferFailure(
-                result, text: text, sentBytes: sent, connectStatus: 0, proxyVariable: nil)
+                result, for: .traces, text: text, sentBytes: sent, connectStatus: 0, proxyVariable: nil)
             return answer
         }
-        #expect(ForwardOutcome.of(answer(CURLE_COULDNT_CONNECT)) == .retry(afterSeconds: 0, reason: "no luck"))
+        #expect(
+            OTLPOutcome.of(answer(CURLE_COULDNT_CONNECT), for: .traces) == .retry(afterSeconds: 0, reason: "no luck"))
         #expect(answer(CURLE_COULDNT_CONNECT).label == "connect")
-        let lost = ForwardOutcome.doubtful(afterSeconds: 0, reason: "no luck", isAnswer: false)
-        #expect(ForwardOutcome.of(answer(CURLE_RECV_ERROR, sent: 9)) == lost)
-        #expect(ForwardOutcome.of(answer(CURLE_RECV_ERROR)) == .retry(afterSeconds: 0, reason: "no luck"))
-        guard case .retrySlowly("no luck", _) = ForwardOutcome.of(answer(CURLE_PEER_FAILED_VERIFICATION)) else {
+        let lost = OTLPOutcome.doubtful(afterSeconds: 0, reason: "no luck", isAnswer: false)
+        #expect(OTLPOutcome.of(answer(CURLE_RECV_ERROR, sent: 9), for: .traces) == lost)
+        #expect(OTLPOutcome.of(answer(CURLE_RECV_ERROR), for: .traces) == .retry(afterSeconds: 0, reason: "no luck"))
+        guard case .retrySlowly("no luck", _) = OTLPOutcome.of(answer(CURLE_PEER_FAILED_VERIFICATION), for: .traces)
+        else {
             Issue.record("expected a slow retry")
             return
         }
-        #expect(ForwardAnswer(status: 503).label == "503")
+        #expect(OTLPAnswer(status: 503).label == "503")
     }
 
     @Test(
@@ -96,14 +98,14 @@ struct ForwardOutcomeTests {
 
     @Test("Partial success that is present but empty rejects nothing", arguments: [[], [0x0A, 0x00]] as [[UInt8]])
     func emptyPartialSuccess(body: [UInt8]) {
-        #expect(Self.outcome(200, body) == .accepted(rejectedSpans: 0, message: ""))
+        #expect(Self.outcome(200, body) == .accepted(rejected: 0, message: ""))
     }
 
     @Test("Partial success tells how many spans were rejected, and why")
     func partialSuccess() {
         let body = OTLPResponse.success(refused: 3, reason: "too old")
-        #expect(Self.outcome(200, body) == .accepted(rejectedSpans: 3, message: "too old"))
-        #expect(Self.outcome(200, [0x0A, 0x04, 0x12, 0x02, 0x68, 0x69]) == .accepted(rejectedSpans: 0, message: "hi"))
+        #expect(Self.outcome(200, body) == .accepted(rejected: 3, message: "too old"))
+        #expect(Self.outcome(200, [0x0A, 0x04, 0x12, 0x02, 0x68, 0x69]) == .accepted(rejected: 0, message: "hi"))
     }
 
     @Test(
@@ -116,8 +118,8 @@ struct ForwardOutcomeTests {
         ])
     func taken(text: String, type: String) {
         for status in [200, 202, 204] {
-            let answer = ForwardAnswer(status: status, body: Array(text.utf8), contentType: type)
-            #expect(ForwardOutcome.of(answer) == .accepted(rejectedSpans: 0, message: ""))
+            let answer = OTLPAnswer(status: status, body: Array(text.utf8), contentType: type)
+            #expect(OTLPOutcome.of(answer, for: .traces) == .accepted(rejected: 0, message: ""))
         }
     }
 
@@ -129,9 +131,9 @@ struct ForwardOutcomeTests {
         ])
     func page(text: String, type: String) {
         for isCut in [false, true] {
-            let answer = ForwardAnswer(status: 200, body: Array(text.utf8), isCut: isCut, contentType: type)
-            guard case .retrySlowly(let reason, let advice) = ForwardOutcome.of(answer) else {
-                Issue.record("taken for delivered: \(ForwardOutcome.of(answer))")
+            let answer = OTLPAnswer(status: 200, body: Array(text.utf8), isCut: isCut, contentType: type)
+            guard case .retrySlowly(let reason, let advice) = OTLPOutcome.of(answer, for: .traces) else {
+                Issue.record("taken for delivered: \(OTLPOutcome.of(answer, for: .traces))")
                 return
             }
             #expect(reason.contains("200") && reason.contains(text.filter { $0 != "\n" }))
@@ -143,17 +145,17 @@ struct ForwardOutcomeTests {
     func cutAnswer() {
         let whole = OTLPResponse.success(refused: 3, reason: String(repeating: "x", count: 100_000))
         for count in [20, 1000, 65_536] {
-            let answer = ForwardAnswer(
+            let answer = OTLPAnswer(
                 status: 200, body: Array(whole.prefix(count)), isCut: true, contentType: "application/x-protobuf")
-            guard case .accepted(rejectedSpans: 3, let message) = ForwardOutcome.of(answer) else {
-                Issue.record("\(count) bytes: \(ForwardOutcome.of(answer))")
+            guard case .accepted(rejected: 3, let message) = OTLPOutcome.of(answer, for: .traces) else {
+                Issue.record("\(count) bytes: \(OTLPOutcome.of(answer, for: .traces))")
                 return
             }
             #expect(message.hasPrefix("xxx") && message.count <= 300)
         }
-        let unread = ForwardAnswer(
+        let unread = OTLPAnswer(
             status: 200, body: [0x7A, 0xFF, 0xFF, 0x7F], isCut: true, contentType: "application/x-protobuf")
-        guard case .accepted(rejectedSpans: 0, let message) = ForwardOutcome.of(unread), !message.isEmpty else {
+        guard case .accepted(rejected: 0, let message) = OTLPOutcome.of(unread, for: .traces), !message.isEmpty else {
             Issue.record("nobody is told that something was not read")
             return
         }

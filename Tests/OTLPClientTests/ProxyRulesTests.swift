@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Forwarder
+@testable import OTLPClient
 
 @Suite("Which proxy is used")
 struct ProxyRulesTests {

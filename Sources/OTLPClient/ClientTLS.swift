@@ -1,9 +1,10 @@
 import CCurl
 import TLSFiles
 
-/// TLS to the trace backend, as `tempo.tls.*` configures it. Paths are of PEM files; libcurl reads them with each new
+/// TLS to a backend, as `tempo.tls.*` or `metrics.push.tls.*` configures it. Paths are of PEM files; libcurl reads them with each new
 /// connection, so that a renewed certificate takes effect by itself.
-package struct ForwarderTLS: Sendable, Equatable {
+package struct ClientTLS: Sendable, Equatable {
+    private let signal: OTLPSignal
     /// Certificate authorities; the system's store without one.
     package var caFile: String?
     package var certificateFile: String?
@@ -12,11 +13,15 @@ package struct ForwarderTLS: Sendable, Equatable {
     /// Takes any certificate: no protection against a peer in between.
     package var skipsVerification = false
 
-    package init() {}
+    package init(for signal: OTLPSignal) {
+        self.signal = signal
+    }
 
     /// What is wrong with the files, if anything is. libcurl itself would say so with the first request only.
     package var problem: String? {
-        TLSFiles(section: "tempo.tls", caFile: caFile, certificateFile: certificateFile, keyFile: keyFile).problem
+        TLSFiles(
+            section: signal.section + ".tls", caFile: caFile, certificateFile: certificateFile, keyFile: keyFile
+        ).problem
     }
 
     /// Seconds for which libcurl keeps the authorities that it has read; its own default is a day.

@@ -1,9 +1,9 @@
-import CCurl
+package import CCurl
 import Model
 
 /// One request of libcurl: owns its handle, the body that is sent and the answer that is collected. Lives on the
-/// forwarder's thread only.
-final class CurlTransfer {
+/// thread of its `CurlMulti` only.
+package final class CurlTransfer {
     /// More of an answer is not kept: a status and its message fit by far.
     private static let maxAnswerBytes = 64 << 10
     /// A name's address is asked for again after this, and a connection, however busy, is closed: a name that moves to
@@ -12,11 +12,11 @@ final class CurlTransfer {
     private static let connectionSeconds = 30
     private static let uploadBytes = 512 << 10
 
-    let handle: UnsafeMutableRawPointer
+    package let handle: UnsafeMutableRawPointer
     private let body: UnsafeMutableRawBufferPointer
     private let headers: UnsafeMutablePointer<curl_slist>?
     private let connectTo: UnsafeMutablePointer<curl_slist>?
-    let endpoint: TraceEndpoint
+    package let endpoint: OTLPEndpoint
     private let proxy: ProxyRules.Proxy?
     private var resolve: UnsafeMutablePointer<curl_slist>?
     private let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
@@ -26,24 +26,24 @@ final class CurlTransfer {
     /// nil when libcurl has no memory for a handle.
     ///
     /// - Parameter address: used in place of a look-up of the endpoint's name.
-    init?(
-        _ options: ForwarderOptions, body bytes: [UInt8], contentEncoding: String?, address: LastAddress? = nil,
+    package init?(
+        _ backend: OTLPBackend, body bytes: [UInt8], contentEncoding: String?, address: LastAddress? = nil,
         onConnectionOfItsOwn: Bool = false
     ) {
         guard let handle = curl_easy_init() else { return nil }
-        var options = options
-        if let reread = options.reread { (options.endpoint, options.headers) = reread() }
+        var backend = backend
+        if let reread = backend.reread { (backend.endpoint, backend.headers) = reread() }
         self.handle = handle
-        endpoint = options.endpoint
+        endpoint = backend.endpoint
         proxy = endpoint.hostAndPort.flatMap {
-            options.proxies.proxy(forScheme: options.endpoint.scheme, host: $0.host, port: $0.port)
+            backend.proxies.proxy(forScheme: backend.endpoint.scheme, host: $0.host, port: $0.port)
         }
         body = .allocate(byteCount: bytes.count, alignment: 1)
         body.copyBytes(from: bytes)
         errorText.initialize(to: 0)
-        headers = Self.headerList(options, contentEncoding)
-        connectTo = options.endpoint.substitution.flatMap { curl_slist_append(nil, $0.connectTo) }
-        configure(options)
+        headers = Self.headerList(backend, contentEncoding)
+        connectTo = backend.endpoint.substitution.flatMap { curl_slist_append(nil, $0.connectTo) }
+        configure(backend)
         if let address { connect(to: address) }
         if onConnectionOfItsOwn {
             _ = collector_curl_set_long(handle, CURLOPT_FRESH_CONNECT, 1)
@@ -61,31 +61,31 @@ final class CurlTransfer {
     }
 
     private static func headerList(
-        _ options: ForwarderOptions, _ contentEncoding: String?
+        _ backend: OTLPBackend, _ contentEncoding: String?
     ) -> UnsafeMutablePointer<curl_slist>? {
         var lines = ["Content-Type: application/x-protobuf", "Expect:", "Accept:"]
         if let contentEncoding { lines.append("Content-Encoding: \(contentEncoding)") }
-        if let host = options.endpoint.substitution?.host,
-            !options.headers.contains(where: { $0.name.lowercased() == "host" })
+        if let host = backend.endpoint.substitution?.host,
+            !backend.headers.contains(where: { $0.name.lowercased() == "host" })
         {
             lines.append("Host: \(host)")
         }
-        lines += options.headers.map { "\($0.name): \($0.value)" }
+        lines += backend.headers.map { "\($0.name): \($0.value)" }
         var list: UnsafeMutablePointer<curl_slist>?
         for line in lines { list = curl_slist_append(list, line) ?? list }
         return list
     }
 
-    private func configure(_ options: ForwarderOptions) {
-        let endpoint = options.endpoint
+    private func configure(_ backend: OTLPBackend) {
+        let endpoint = backend.endpoint
         _ = collector_curl_set_string(handle, CURLOPT_URL, endpoint.substitution?.url ?? endpoint.url)
         _ = collector_curl_set_pointer(handle, CURLOPT_CONNECT_TO, connectTo)
         // An empty text is no proxy; what is not set would be taken from the environment by rules of libcurl's own.
         _ = collector_curl_set_string(handle, CURLOPT_PROXY, proxy?.url ?? "")
         _ = collector_curl_set_string(handle, CURLOPT_NOPROXY, "")
-        options.tls.configure(handle)
+        backend.tls.configure(handle)
         _ = collector_curl_set_string(handle, CURLOPT_PROTOCOLS_STR, "http,https")
-        _ = collector_curl_set_string(handle, CURLOPT_USERAGENT, options.userAgent)
+        _ = collector_curl_set_string(handle, CURLOPT_USERAGENT, backend.userAgent)
         _ = collector_curl_set_pointer(handle, CURLOPT_HTTPHEADER, headers)
         _ = collector_curl_set_long(handle, CURLOPT_DNS_CACHE_TIMEOUT, Self.addressSeconds)
         _ = collector_curl_set_long(handle, CURLOPT_MAXLIFETIME_CONN, Self.connectionSeconds)
@@ -102,7 +102,7 @@ final class CurlTransfer {
         _ = collector_curl_set_long(handle, CURLOPT_UPLOAD_BUFFERSIZE, Self.uploadBytes)
         // 0 would mean no limit.
         _ = collector_curl_set_long(
-            handle, CURLOPT_TIMEOUT_MS, max(1, Int(options.timeout.wholeNanoseconds / 1_000_000)))
+            handle, CURLOPT_TIMEOUT_MS, max(1, Int(backend.timeout.wholeNanoseconds / 1_000_000)))
         _ = collector_curl_set_pointer(handle, CURLOPT_ERRORBUFFER, errorText)
         _ = collector_curl_set_pointer(handle, CURLOPT_WRITEDATA, Unmanaged.passUnretained(self).toOpaque())
         _ = collector_curl_set_write(handle, CURLOPT_WRITEFUNCTION) { bytes, size, count, context in
@@ -117,18 +117,18 @@ final class CurlTransfer {
     }
 
     /// Whether an address is used in place of a look-up.
-    var hasAddress: Bool { resolve != nil }
+    package var hasAddress: Bool { resolve != nil }
 
     /// Uses an address in place of a look-up from now on; nothing where it is of another endpoint.
-    func connect(to address: LastAddress) {
+    package func connect(to address: LastAddress) {
         guard resolve == nil, address.endpoint == endpoint, let entry = address.resolveEntry else { return }
         resolve = curl_slist_append(nil, entry)
         _ = collector_curl_set_pointer(handle, CURLOPT_RESOLVE, resolve)
     }
 
     /// Returns what came of it, once libcurl says that it is done with `result`.
-    func answer(_ result: CURLcode) -> ForwardAnswer {
-        var answer = ForwardAnswer()
+    package func answer(_ result: CURLcode) -> OTLPAnswer {
+        var answer = OTLPAnswer()
         guard result == CURLE_OK || result == CURLE_WRITE_ERROR && isAnswerCut else {
             answer.failure = failure(result)
             return answer
@@ -151,10 +151,11 @@ final class CurlTransfer {
         let detail = String(cString: errorText)
         // What libcurl calls a lack of memory after an answer has begun is a header line beyond its limit.
         if result == CURLE_OUT_OF_MEMORY && number(CURLINFO_RESPONSE_CODE) > 0 {
-            return .oversizedHeader
+            return .oversizedHeader(endpoint.signal)
         }
         return TransferFailure(
-            result, text: detail.isEmpty ? String(cString: curl_easy_strerror(result)) : detail,
+            result, for: endpoint.signal,
+            text: detail.isEmpty ? String(cString: curl_easy_strerror(result)) : detail,
             sentBytes: Int(sentBytes), connectStatus: number(CURLINFO_HTTP_CONNECTCODE), proxyVariable: proxy?.variable)
     }
 

@@ -1,9 +1,8 @@
-import Model
 import OTLP
 import Text
 
 /// What came of one request: an answer, or the reason why there is none.
-struct ForwardAnswer {
+package struct OTLPAnswer {
     /// The HTTP status; 0 when no answer came.
     var status = 0
     var body: [UInt8] = []
@@ -14,26 +13,16 @@ struct ForwardAnswer {
     /// Seconds that `Retry-After` asks for (a number or a date), 0 when absent.
     var retryAfterSeconds: UInt64 = 0
     /// nil when an answer came.
-    var failure: TransferFailure?
+    package var failure: TransferFailure?
     /// The variable of the environment that names the proxy; nil without one.
     var proxyVariable: String?
     /// Where the answer came from; nil behind a proxy.
     var lastAddress: LastAddress?
 
-    /// The `code` of `asynq_collector_forward_requests_total`.
-    var label: String { failure?.label ?? String(status) }
-}
+    package static func failed(_ failure: TransferFailure) -> OTLPAnswer { OTLPAnswer(failure: failure) }
 
-/// The reason why spans were dropped: the `reason` of `asynq_collector_dropped_spans_total`, beside the spool's own.
-package enum ForwardDrop: String, CaseIterable, Sendable {
-    /// The backend took the request but said in partial success that it left these spans out.
-    case rejected
-    /// The backend rejected the request.
-    case refused
-    /// The backend never answered the request while it took others, and too many such requests waited.
-    case unanswered
-    /// Older than `max-age` when its turn to be sent again came; counted under the spool's own reason.
-    case expired
+    /// The `code` of the counters of requests, such as `asynq_collector_forward_requests_total`.
+    package var label: String { failure?.label ?? String(status) }
 }
 
 /// What an answer says of the backend and of the bytes that were sent.
@@ -50,8 +39,9 @@ package enum ForwardDrop: String, CaseIterable, Sendable {
 ///
 /// Source: https://opentelemetry.io/docs/specs/otlp/#failures-1, and what Tempo does. OTLP would have more statuses
 /// count as final; but what has nothing to do with these very bytes can be corrected, and spans can wait on disk.
-enum ForwardOutcome: Equatable {
-    case accepted(rejectedSpans: Int, message: String)
+package enum OTLPOutcome: Equatable {
+    /// Of these, `rejected` spans or data points were left out.
+    case accepted(rejected: Int, message: String)
     /// The backend as a whole can't take anything now. Try again, not before it asks for it.
     case retry(afterSeconds: UInt64, reason: String)
     /// Configuration is wrong or the far side is the wrong one: try again at the slowest pace, and say loudly what to do.
@@ -64,7 +54,7 @@ enum ForwardOutcome: Equatable {
     /// The same bytes can't succeed: split, or drop what can't be split.
     case refused(reason: String)
 
-    static func of(_ answer: ForwardAnswer) -> ForwardOutcome {
+    package static func of(_ answer: OTLPAnswer, for signal: OTLPSignal) -> OTLPOutcome {
         let after = answer.retryAfterSeconds
         if let failure = answer.failure {
             let reason = printable(failure.text)
@@ -74,17 +64,18 @@ enum ForwardOutcome: Equatable {
             case .unanswered: .doubtful(afterSeconds: 0, reason: reason, isAnswer: false)
             }
         }
-        if (200..<300).contains(answer.status) { return success(answer) }
+        if (200..<300).contains(answer.status) { return success(answer, signal) }
         let message = statusMessage(answer.body) ?? ""
         let reason = "\(answer.status)" + (message.isEmpty ? "" : ": \(message)")
         if message.contains("no org id") {
             // Tempo with multitenancy: 401, or 503 each time.
             return .retrySlowly(
-                reason: reason, advice: "Tempo wants a tenant: set tempo.headers to X-Scope-OrgID=<tenant>")
+                reason: reason,
+                advice: "\(signal.backend) wants a tenant: set \(signal.section).headers to X-Scope-OrgID=<tenant>")
         }
         if answer.status == 400 && saysWantsTLS(message) {
             return .retrySlowly(
-                reason: reason, advice: "tempo.endpoint is a TLS port: write https:// in place of http://")
+                reason: reason, advice: "\(signal.section).endpoint is a TLS port: write https:// in place of http://")
         }
         switch answer.status {
         case 413: return .tooLarge(reason: reason)
@@ -93,29 +84,30 @@ enum ForwardOutcome: Equatable {
         case 408, 425, 429, 503: return .retry(afterSeconds: after, reason: reason)
         case 502, 504: return .doubtful(afterSeconds: after, reason: reason, isAnswer: false)
         case 500...: return .doubtful(afterSeconds: after, reason: reason, isAnswer: true)
-        default: return .retrySlowly(reason: reason, advice: advice(answer))
+        default: return .retrySlowly(reason: reason, advice: advice(answer, signal))
         }
     }
 
     private static let unreadEnd = "an answer so long that its end was not read"
 
-    /// Tempo and the Collector answer with an ExportTraceServiceResponse, mostly an empty one; others with nothing, or with JSON,
-    /// of which some say that it is text. A page comes from a server that answers every path so: the spans were not accepted.
-    private static func success(_ answer: ForwardAnswer) -> ForwardOutcome {
+    /// Tempo and the Collector answer with an ExportTraceServiceResponse (of metrics: a message of the same form), mostly an empty
+    /// one; others with nothing, or with JSON, of which some say that it is text. A page comes from a server that answers every path
+    /// so: the request was not accepted.
+    private static func success(_ answer: OTLPAnswer, _ signal: OTLPSignal) -> OTLPOutcome {
         let type = answer.contentType.lowercased()
         let isCut = answer.isCut && !type.hasPrefix("text/")
         if let outcome = answer.body.withUnsafeBytes({ ExportOutcome($0, isCut: isCut) }) {
             let isUnread = answer.isCut && outcome == ExportOutcome()
             let message = isUnread ? unreadEnd : printable(outcome.message)
-            return .accepted(rejectedSpans: Int(clamping: outcome.rejectedSpans), message: message)
+            return .accepted(rejected: Int(clamping: outcome.rejectedSpans), message: message)
         }
         let isJSON = answer.body.first { ![9, 10, 13, 32].contains($0) } == UInt8(ascii: "{")
         if isJSON || type.hasPrefix("application/x-protobuf") {
-            return .accepted(rejectedSpans: 0, message: answer.isCut ? unreadEnd : "")
+            return .accepted(rejected: 0, message: answer.isCut ? unreadEnd : "")
         }
         return .retrySlowly(
             reason: "\(answer.status), but with a page in place of an answer: " + (statusMessage(answer.body) ?? ""),
-            advice: "is tempo.endpoint the base URL of an OTLP/HTTP receiver?")
+            advice: signal.wrongEndpointAdvice)
     }
 
     /// Tempo's words for a request over its size limit, and for one over the burst of its rate limit (a 429 that no
@@ -130,13 +122,14 @@ enum ForwardOutcome: Equatable {
             || message.contains("plain HTTP request was sent to HTTPS port")
     }
 
-    private static func advice(_ answer: ForwardAnswer) -> String {
+    private static func advice(_ answer: OTLPAnswer, _ signal: OTLPSignal) -> String {
         switch answer.status {
-        case 401, 403: "check tempo.headers, and the user and password of tempo.endpoint"
-        case 404, 405: "is the path of tempo.endpoint right? It is a base URL; /v1/traces is appended"
-        case 300..<400: "the endpoint redirects: set tempo.endpoint to the address in the answer"
+        case 401, 403: "check \(signal.section).headers, and the user and password of \(signal.section).endpoint"
+        case 404, 405:
+            "is the path of \(signal.section).endpoint right? It is a base URL; \(signal.path) is appended"
+        case 300..<400: "the endpoint redirects: set \(signal.section).endpoint to the address in the answer"
         case 407: "the proxy of \(answer.proxyVariable ?? "the environment") wants a user and password"
-        default: "is tempo.endpoint the base URL of an OTLP/HTTP receiver?"
+        default: signal.wrongEndpointAdvice
         }
     }
 

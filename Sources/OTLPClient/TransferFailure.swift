@@ -1,11 +1,11 @@
-import CCurl
+package import CCurl
 
 /// Why a request got no answer, with what its user can do about it.
 ///
 /// libcurl reports mistakes of configuration and outages alike by a code and a text. What can only be a mistake is told with
 /// advice, since no waiting helps.
-struct TransferFailure: Equatable {
-    enum Kind: Equatable {
+package struct TransferFailure: Equatable {
+    package enum Kind: Equatable {
         /// Nothing of the request was sent: no name, no connection.
         case unreachable
         /// The name has no address now; a connection to the last one may still work.
@@ -16,15 +16,20 @@ struct TransferFailure: Equatable {
         case unanswered
     }
 
-    let kind: Kind
-    /// The `code` of `asynq_collector_forward_requests_total`.
+    package let kind: Kind
     let label: String
-    let text: String
+    package let text: String
 
-    /// An answer with a header line of more than libcurl takes (100 KiB): no trace backend sends one.
-    static let oversizedHeader = TransferFailure(
-        kind: .misconfigured(advice: "is tempo.endpoint the base URL of an OTLP/HTTP receiver?"), label: "error",
-        text: "a header of the answer is longer than 100 KiB")
+    /// An answer with a header line of more than libcurl takes (100 KiB): no backend sends one.
+    static func oversizedHeader(_ signal: OTLPSignal) -> TransferFailure {
+        TransferFailure(
+            kind: .misconfigured(advice: signal.wrongEndpointAdvice), label: "error",
+            text: "a header of the answer is longer than 100 KiB")
+    }
+
+    /// libcurl has no memory for a request.
+    package static let noMemory = TransferFailure(
+        kind: .unreachable, label: "error", text: "libcurl has no memory for a request")
 
     private init(kind: Kind, label: String, text: String) {
         self.kind = kind
@@ -37,7 +42,10 @@ struct TransferFailure: Equatable {
     ///   - text: its words.
     ///   - connectStatus: what a proxy answered to CONNECT, 0 where it was not asked.
     ///   - proxyVariable: the variable of the environment that names the proxy; nil where none is used.
-    init(_ result: CURLcode, text: String, sentBytes: Int, connectStatus: Int, proxyVariable: String?) {
+    package init(
+        _ result: CURLcode, for signal: OTLPSignal, text: String, sentBytes: Int, connectStatus: Int,
+        proxyVariable: String?
+    ) {
         self.text = text
         let later: Kind = sentBytes > 0 ? .unanswered : .unreachable
         // A proxy that makes no tunnel: it won't (407, 403), or it can't, because the backend is unavailable.
@@ -51,7 +59,7 @@ struct TransferFailure: Equatable {
             kind = connectStatus < 500 ? .misconfigured(advice: advice) : .unreachable
             return
         }
-        let advice = Self.advice(result, text)
+        let advice = Self.advice(result, text, signal.section)
         switch result {
         case CURLE_OPERATION_TIMEDOUT:
             (label, kind) = text.hasPrefix("Resolving timed out") ? ("resolve", .unresolved) : ("timeout", later)
@@ -68,47 +76,51 @@ struct TransferFailure: Equatable {
 
     /// What to change; nil where it may be an outage. The texts are those of libcurl and OpenSSL; with TLS 1.3 a server
     /// refuses our certificate after the handshake, so that it comes as a broken connection.
-    private static func advice(_ result: CURLcode, _ text: String) -> String? {
+    private static func advice(_ result: CURLcode, _ text: String, _ section: String) -> String? {
         func says(_ words: String...) -> Bool { words.contains { text.contains($0) } }
         if says("HTTP/0.9") {
             return
-                "tempo.endpoint does not speak HTTP/1.1 there: use the OTLP/HTTP port, usually 4318 (4317 is for gRPC),"
+                "\(section).endpoint does not speak HTTP/1.1 there: use the OTLP/HTTP port, usually 4318 (4317 is for gRPC),"
                 + " or https:// where the port is for TLS"
         }
         if says("wrong version number", "packet length too long", "unknown protocol", "http request") {
-            return "tempo.endpoint is not a TLS port: write http:// in place of https://"
+            return "\(section).endpoint is not a TLS port: write http:// in place of https://"
         }
         if says("alert certificate required", "peer did not return a certificate") {
-            return "the server wants a client certificate: set tempo.tls.cert-file and tempo.tls.key-file"
+            return "the server wants a client certificate: set \(section).tls.cert-file and \(section).tls.key-file"
         }
         if says("alert no application protocol") {
             return
-                "tempo.endpoint does not speak HTTP/1.1 there: use the OTLP/HTTP port, usually 4318 (4317 is for gRPC)"
+                "\(section).endpoint does not speak HTTP/1.1 there: use the OTLP/HTTP port, usually 4318 (4317 is for gRPC)"
         }
-        if says("alert certificate expired") { return "our certificate has expired: renew tempo.tls.cert-file" }
+        if says("alert certificate expired") { return "our certificate has expired: renew \(section).tls.cert-file" }
         if says(
             "alert bad certificate", "alert unknown ca", "alert unsupported certificate", "alert certificate revoked",
             "alert certificate unknown", "alert access denied", "alert decrypt error")
         {
-            return "the server does not accept our certificate: check tempo.tls.cert-file and tempo.tls.key-file"
+            return
+                "the server does not accept our certificate: check \(section).tls.cert-file and \(section).tls.key-file"
         }
         // What a server without TLS 1.3 says, for one, to a client without a certificate that it wants.
         if says("alert handshake failure") {
-            return "the server refuses TLS with us: does it want a client certificate (tempo.tls.cert-file)?"
+            return "the server refuses TLS with us: does it want a client certificate (\(section).tls.cert-file)?"
         }
         if says("alert protocol version", "unsupported protocol") { return "the server speaks no TLS 1.2 or later" }
-        if says("alert unrecognized name") { return "the server does not know this name: check tempo.tls.server-name" }
+        if says("alert unrecognized name") {
+            return "the server does not know this name: check \(section).tls.server-name"
+        }
         switch result {
         case CURLE_PEER_FAILED_VERIFICATION:
             if says("certificate has expired") { return "the server's certificate has expired: renew it there" }
             if says("not yet valid") { return "the server's certificate is not valid yet: compare the clocks" }
             if says("subject name", "does not match", "doesn't match") {
-                return "the server's certificate is for another name: check the host of tempo.endpoint, or set"
-                    + " tempo.tls.server-name"
+                return "the server's certificate is for another name: check the host of \(section).endpoint, or set"
+                    + " \(section).tls.server-name"
             }
-            return "the server's certificate is signed by an untrusted authority: set tempo.tls.ca-file"
-        case CURLE_SSL_CACERT_BADFILE: return "tempo.tls.ca-file can't be read: check the file"
-        case CURLE_SSL_CERTPROBLEM: return "tempo.tls.cert-file or tempo.tls.key-file can't be used: check the files"
+            return "the server's certificate is signed by an untrusted authority: set \(section).tls.ca-file"
+        case CURLE_SSL_CACERT_BADFILE: return "\(section).tls.ca-file can't be read: check the file"
+        case CURLE_SSL_CERTPROBLEM:
+            return "\(section).tls.cert-file or \(section).tls.key-file can't be used: check the files"
         default: return nil
         }
     }

@@ -1,17 +1,17 @@
-import Model
+package import Model
 
 /// Lets a line that may come a thousand times a second through now and then.
-struct LogLimit {
-    let pause: Duration
+package struct LogLimit {
+    private let pause: Duration
     private var next = MonotonicTime(nanoseconds: 0)
     private var suppressed = 0
 
-    init(pause: Duration) {
+    package init(pause: Duration) {
         self.pause = pause
     }
 
     /// How many lines were held back before this one; nil if it is held back, too.
-    mutating func take(at now: MonotonicTime) -> Int? {
+    package mutating func take(at now: MonotonicTime) -> Int? {
         if now < next {
             suppressed += 1
             return nil

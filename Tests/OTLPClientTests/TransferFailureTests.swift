@@ -2,14 +2,15 @@ import CCurl
 import Model
 import Testing
 
-@testable import Forwarder
+@testable import OTLPClient
 
 @Suite("Requests without an answer")
 struct TransferFailureTests {
     private static func failure(
         _ result: CURLcode, _ text: String, sent: Int = 0, connect: Int = 0, proxy: String? = nil
     ) -> TransferFailure {
-        TransferFailure(result, text: text, sentBytes: sent, connectStatus: connect, proxyVariable: proxy)
+        TransferFailure(
+            result, for: .traces, text: text, sentBytes: sent, connectStatus: connect, proxyVariable: proxy)
     }
 
     /// The texts are those of libcurl 7.88 with OpenSSL 3.0.
@@ -88,20 +89,20 @@ struct TransferFailureTests {
 
     @Test("While the name of the endpoint can't be looked up, its last address is used, for 30 seconds at a time")
     func endpointName() throws {
-        let endpoint = try TraceEndpoint(base: "http://tempo:4318")
+        let endpoint = try OTLPEndpoint(base: "http://tempo:4318", for: .traces)
         let address = LastAddress(endpoint: endpoint, address: "192.0.2.7")
         let start = MonotonicTime(nanoseconds: 1)
         var name = EndpointName()
-        var lost = ForwardAnswer()
+        var lost = OTLPAnswer()
         lost.failure = Self.failure(CURLE_COULDNT_RESOLVE_HOST, "Could not resolve host: tempo")
         #expect(name.recordAnswer(lost, from: endpoint, ofLookUp: true, at: start) == nil, "no address is known")
-        var good = ForwardAnswer(status: 200)
+        var good = OTLPAnswer(status: 200)
         good.lastAddress = address
         #expect(name.recordAnswer(good, from: endpoint, ofLookUp: true, at: start) == nil)
         #expect(name.address(at: start) == nil, "the name is well")
         #expect(name.recordAnswer(lost, from: endpoint, ofLookUp: true, at: start) == address)
         #expect(name.address(at: start.advanced(by: .seconds(29))) == address)
-        let other = try TraceEndpoint(base: "http://other:4318")
+        let other = try OTLPEndpoint(base: "http://other:4318", for: .traces)
         #expect(name.recordAnswer(lost, from: other, ofLookUp: true, at: start) == nil, "another endpoint's address")
         #expect(name.recordAnswer(good, from: endpoint, ofLookUp: false, at: start) == nil)
         #expect(name.address(at: start) == address, "an answer of the last address says nothing of the name")
@@ -112,7 +113,7 @@ struct TransferFailureTests {
 
     @Test("An address stands for a look-up as libcurl writes it")
     func resolveEntries() throws {
-        let endpoint = try TraceEndpoint(base: "https://tempo/otlp")
+        let endpoint = try OTLPEndpoint(base: "https://tempo/otlp", for: .traces)
         #expect(LastAddress(endpoint: endpoint, address: "192.0.2.7").resolveEntry == "+tempo:443:192.0.2.7")
         #expect(LastAddress(endpoint: endpoint, address: "2001:db8::1").resolveEntry == "+tempo:443:[2001:db8::1]")
         #expect(LastAddress(endpoint: endpoint, address: "").resolveEntry == nil)

@@ -1,12 +1,13 @@
 import CCurl
 
 /// Where requests go, read by libcurl's own parser: what is checked at the start is what is connected to later.
-package struct TraceEndpoint: Sendable, Equatable {
+package struct OTLPEndpoint: Sendable, Equatable {
     package struct Invalid: Error, Equatable {
         package let problem: String
     }
 
-    /// Of the OTLP/HTTP traces endpoint.
+    package let signal: OTLPSignal
+    /// The one that requests go to.
     package let url: String
     /// `http` or `https`.
     let scheme: String
@@ -15,13 +16,14 @@ package struct TraceEndpoint: Sendable, Equatable {
     /// How another server name than the URL's is used; nil where TLS asks for that.
     let substitution: Substitution?
 
-    /// `base` with `/v1/traces` behind its path, unless that ends in it; a query stays where it is. `serverName` is the
-    /// one that TLS asks for and verifies, if not the URL's.
-    package init(base: String, serverName: String? = nil) throws(Invalid) {
+    /// `base` with the signal's path (`/v1/traces`) behind its own, unless that ends in it; a query stays where it is. `serverName`
+    /// is the one that TLS asks for and verifies, if not the URL's.
+    package init(base: String, for signal: OTLPSignal, serverName: String? = nil) throws(Invalid) {
+        self.signal = signal
         let parsed = try CurlURL(base)
         var path = Substring(parsed.part(CURLUPART_PATH) ?? "")
         while path.hasSuffix("/") { path.removeLast() }
-        try parsed.set(CURLUPART_PATH, path.hasSuffix("/v1/traces") ? String(path) : path + "/v1/traces")
+        try parsed.set(CURLUPART_PATH, path.hasSuffix(signal.path) ? String(path) : path + signal.path)
         // What follows a # is not for the far side.
         try parsed.set(CURLUPART_FRAGMENT, nil)
         guard let url = parsed.part(CURLUPART_URL) else { throw Invalid(problem: "no URL") }
@@ -32,11 +34,11 @@ package struct TraceEndpoint: Sendable, Equatable {
             hostAndPort = nil
         }
         scheme = parsed.part(CURLUPART_SCHEME) ?? ""
-        let isTLS = scheme == "https"
-        substitution = if let serverName, isTLS { try Substitution(serverName, for: parsed) } else { nil }
+        substitution =
+            if let serverName, scheme == "https" { try Substitution(serverName, for: parsed, signal) } else { nil }
     }
 
-    package static func == (left: TraceEndpoint, right: TraceEndpoint) -> Bool {
+    package static func == (left: OTLPEndpoint, right: OTLPEndpoint) -> Bool {
         left.url == right.url && left.substitution == right.substitution
     }
 
@@ -49,7 +51,7 @@ package struct TraceEndpoint: Sendable, Equatable {
         /// The `Host` header, as it would have been.
         let host: String
 
-        fileprivate init(_ serverName: String, for endpoint: CurlURL) throws(Invalid) {
+        fileprivate init(_ serverName: String, for endpoint: CurlURL, _ signal: OTLPSignal) throws(Invalid) {
             guard let host = endpoint.part(CURLUPART_HOST),
                 let port = endpoint.part(CURLUPART_PORT, CURLU_DEFAULT_PORT),
                 let url = endpoint.part(CURLUPART_URL)
@@ -62,7 +64,7 @@ package struct TraceEndpoint: Sendable, Equatable {
             do throws(Invalid) {
                 try substituted.set(CURLUPART_HOST, isBare ? "[\(serverName)]" : serverName)
             } catch {
-                throw Invalid(problem: "tempo.tls.server-name: \(error.problem)")
+                throw Invalid(problem: "\(signal.section).tls.server-name: \(error.problem)")
             }
             self.url = substituted.part(CURLUPART_URL) ?? url
         }
@@ -73,8 +75,8 @@ package struct TraceEndpoint: Sendable, Equatable {
 private final class CurlURL {
     private let handle: OpaquePointer
 
-    init(_ text: String) throws(TraceEndpoint.Invalid) {
-        guard let handle = curl_url() else { throw TraceEndpoint.Invalid(problem: "no memory") }
+    init(_ text: String) throws(OTLPEndpoint.Invalid) {
+        guard let handle = curl_url() else { throw OTLPEndpoint.Invalid(problem: "no memory") }
         self.handle = handle
         try set(CURLUPART_URL, text)
     }
@@ -90,8 +92,8 @@ private final class CurlURL {
         return String(cString: text)
     }
 
-    func set(_ part: CURLUPart, _ text: String?) throws(TraceEndpoint.Invalid) {
+    func set(_ part: CURLUPart, _ text: String?) throws(OTLPEndpoint.Invalid) {
         let code = curl_url_set(handle, part, text, 0)
-        if code != CURLUE_OK { throw TraceEndpoint.Invalid(problem: String(cString: curl_url_strerror(code))) }
+        if code != CURLUE_OK { throw OTLPEndpoint.Invalid(problem: String(cString: curl_url_strerror(code))) }
     }
 }

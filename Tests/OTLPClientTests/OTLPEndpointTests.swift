@@ -1,9 +1,9 @@
 import Testing
 
-@testable import Forwarder
+@testable import OTLPClient
 
 @Suite("Where requests go")
-struct TraceEndpointTests {
+struct OTLPEndpointTests {
     @Test(
         "The traces path is appended unless the base ends in it; all else stays",
         arguments: [
@@ -21,8 +21,8 @@ struct TraceEndpointTests {
             ("http://h/a%2fb/", "http://h/a%2fb/v1/traces"),
         ])
     func url(base: String, url: String) throws {
-        #expect(try TraceEndpoint(base: base).url == url)
-        #expect(try TraceEndpoint(base: base).substitution == nil)
+        #expect(try OTLPEndpoint(base: base, for: .traces).url == url)
+        #expect(try OTLPEndpoint(base: base, for: .traces).substitution == nil)
     }
 
     @Test(
@@ -32,7 +32,7 @@ struct TraceEndpointTests {
             "",
         ])
     func refused(base: String) {
-        #expect(throws: TraceEndpoint.Invalid.self) { try TraceEndpoint(base: base) }
+        #expect(throws: OTLPEndpoint.Invalid.self) { try OTLPEndpoint(base: base, for: .traces) }
     }
 
     @Test(
@@ -51,23 +51,23 @@ struct TraceEndpointTests {
             ("https://gateway:1", "10.0.0.1", "https://10.0.0.1:1/v1/traces", "::gateway:1", "gateway:1"),
         ])
     func serverName(base: String, name: String, url: String, connectTo: String, host: String) throws {
-        let endpoint = try TraceEndpoint(base: base, serverName: name)
+        let endpoint = try OTLPEndpoint(base: base, for: .traces, serverName: name)
         let substitution = try #require(endpoint.substitution)
         #expect(substitution.url == url)
         #expect(substitution.connectTo == connectTo)
         #expect(substitution.host == host)
-        #expect(endpoint.url == (try TraceEndpoint(base: base).url))
+        #expect(endpoint.url == (try OTLPEndpoint(base: base, for: .traces).url))
     }
 
     @Test("Without TLS there is nobody to name")
     func plain() throws {
-        #expect(try TraceEndpoint(base: "http://h", serverName: "x").substitution == nil)
+        #expect(try OTLPEndpoint(base: "http://h", for: .traces, serverName: "x").substitution == nil)
     }
 
     @Test("A server name that can't be one is refused by its key", arguments: ["a b", "a/b", "a@b", "a:b:zz"])
     func badServerName(name: String) {
-        #expect { try TraceEndpoint(base: "https://h", serverName: name) } throws: {
-            ($0 as? TraceEndpoint.Invalid)?.problem.hasPrefix("tempo.tls.server-name: ") == true
+        #expect { try OTLPEndpoint(base: "https://h", for: .traces, serverName: name) } throws: {
+            ($0 as? OTLPEndpoint.Invalid)?.problem.hasPrefix("tempo.tls.server-name: ") == true
         }
     }
 }

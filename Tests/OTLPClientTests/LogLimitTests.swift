@@ -1,7 +1,7 @@
 import Model
 import Testing
 
-@testable import Forwarder
+@testable import OTLPClient
 
 @Suite("Lines of the log that are held back")
 struct LogLimitTests {

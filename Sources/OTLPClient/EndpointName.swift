@@ -1,10 +1,10 @@
-import Model
+package import Model
 
 /// Where an endpoint answered last.
-struct LastAddress: Equatable {
-    let endpoint: TraceEndpoint
+package struct LastAddress: Equatable {
+    let endpoint: OTLPEndpoint
     /// The address in libcurl's form: an IPv6 address without brackets.
-    let address: String
+    package let address: String
 
     /// The entry of CURLOPT_RESOLVE that stands for a look-up; it goes out of use like the result of one (`+`). nil where nothing is
     /// known.
@@ -21,15 +21,17 @@ struct LastAddress: Equatable {
 /// |----------|--------------------------------------------|---------------------------------------------|
 /// | known    | looks the name up (libcurl, every 10 s)    | a look-up fails, and an address is known     |
 /// | lost     | goes to the last address                   | 30 s are over: the next one looks the name up |
-struct EndpointName {
+package struct EndpointName {
     private static let pause = Duration.seconds(30)
 
     private var last: LastAddress?
     /// When a look-up failed last; nil once one has succeeded.
     private var lostAt: MonotonicTime?
 
+    package init() {}
+
     /// Returns the address to use in place of a look-up; nil to look the name up.
-    func address(at now: MonotonicTime) -> LastAddress? {
+    package func address(at now: MonotonicTime) -> LastAddress? {
         guard let lostAt, now.duration(since: lostAt) < Self.pause else { return nil }
         return last
     }
@@ -40,8 +42,8 @@ struct EndpointName {
     /// - Parameters:
     ///   - endpoint: the one of the request; it may have changed since the last answer.
     ///   - ofLookUp: whether the request looked the name up.
-    mutating func recordAnswer(
-        _ answer: ForwardAnswer, from endpoint: TraceEndpoint, ofLookUp: Bool, at now: MonotonicTime
+    package mutating func recordAnswer(
+        _ answer: OTLPAnswer, from endpoint: OTLPEndpoint, ofLookUp: Bool, at now: MonotonicTime
     ) -> LastAddress? {
         if let address = answer.lastAddress, !address.address.isEmpty {
             last = address

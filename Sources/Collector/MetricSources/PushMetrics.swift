@@ -1,0 +1,51 @@
+import Metrics
+import MetricsPush
+import Model
+
+/// What became of the pushes of metrics.
+struct PushMetrics: MetricSource {
+    static let families = PushFamilies()
+
+    private let counters: PushCounters
+
+    init(_ counters: PushCounters) {
+        self.counters = counters
+    }
+
+    func metricFamilies() -> [MetricFamily] {
+        let statistics = counters.statistics
+        var requests = MetricFamily(Self.families.pushRequestsTotal)
+        for (code, count) in statistics.requests.sorted(by: { $0.key < $1.key }) {
+            requests.add(count, LabelSet(["code": code]))
+        }
+        var duration = MetricFamily(Self.families.pushDurationSeconds)
+        duration.add(statistics.durations)
+        var lastSuccess = MetricFamily(Self.families.pushLastSuccessTimestampSeconds)
+        if let time = statistics.lastSuccess { lastSuccess.add(Double(time.nanoseconds) / 1e9) }
+        var rejected = MetricFamily(Self.families.pushRejectedPointsTotal)
+        rejected.add(statistics.rejectedPoints)
+        return [requests, duration, lastSuccess, rejected]
+    }
+}
+
+/// The families of pushes.
+struct PushFamilies: Sendable {
+    let pushRequestsTotal = FamilyDeclaration(
+        "asynq_collector_push_requests_total", .counter, labels: ["code"], with: "metrics.push.endpoint",
+        """
+        Pushes of metrics, by HTTP status, or by what broke the connection; other than 2xx: the backend has old numbers, and \
+        the log says what to change.
+        """)
+    let pushDurationSeconds = FamilyDeclaration(
+        "asynq_collector_push_duration_seconds", .histogram, with: "metrics.push.endpoint",
+        "Time from sending a push of metrics to its answer; near metrics.push.timeout pushes fail.")
+    let pushLastSuccessTimestampSeconds = FamilyDeclaration(
+        "asynq_collector_push_last_success_timestamp_seconds", .gauge, with: "metrics.push.endpoint",
+        """
+        When the last push that was accepted was made, Unix seconds, absent before the first; long ago: the backend has old \
+        numbers.
+        """)
+    let pushRejectedPointsTotal = FamilyDeclaration(
+        "asynq_collector_push_rejected_points_total", .counter, with: "metrics.push.endpoint",
+        "Data points that the backend left out of pushes that it accepted; its reason is in the log.")
+}

@@ -1,0 +1,60 @@
+package import Logging
+package import Metrics
+package import Model
+import OTLPClient
+package import Platform
+import Synchronization
+
+/// Pushes the families of the page to a backend of OTLP metrics, on a thread of its own.
+package final class MetricsPusher: Sendable {
+    struct Control {
+        /// The end of the process: what was pushed last has to be answered then.
+        var ending: (from: MonotonicTime, deadline: MonotonicTime)?
+    }
+
+    let options: MetricsPushOptions
+    let source: OTLPMetrics.Source
+    let counters: PushCounters
+    let startedAt: WallTime
+    let clock: Clock
+    let logger: Logger
+    let families: @Sendable () -> [MetricFamily]
+    let control = Mutex(Control())
+    let multi: CurlMulti
+    private let thread: Mutex<OSThread?> = Mutex(nil)
+
+    /// - Parameters:
+    ///   - startedAt: since when counters count.
+    ///   - families: reads them as they are now.
+    package init(
+        _ options: MetricsPushOptions, source: OTLPMetrics.Source, counters: PushCounters, startedAt: WallTime,
+        clock: Clock, logger: Logger,
+        families: @escaping @Sendable () -> [MetricFamily]
+    ) {
+        self.options = options
+        self.source = source
+        self.counters = counters
+        self.startedAt = startedAt
+        self.clock = clock
+        self.logger = logger
+        self.families = families
+        multi = CurlMulti()
+    }
+
+    /// - Throws: where the system has no room for a thread.
+    package func start() throws(SystemError) {
+        let started = try OSThread(name: "metrics-push") { [self] in
+            var loop = PushLoop(self)
+            loop.run()
+        }
+        thread.withLock { $0 = started }
+    }
+
+    /// Pushes the last numbers, and ends the thread, at the deadline at the latest.
+    package func stop(until deadline: MonotonicTime) {
+        let now = clock.monotonic()
+        control.withLock { $0.ending = (now, deadline) }
+        multi.wake()
+        thread.withLock { $0 }?.join()
+    }
+}

@@ -1,0 +1,62 @@
+import Logging
+import Model
+import OTLPClient
+import Platform
+import Text
+
+/// What the log says of pushes: a line for each cause, and one when they work again. Numbers in a text make no other cause of it.
+struct PushLog {
+    private let logger: Logger
+    /// The one that the last request went to: a file may change it.
+    var endpoint: OTLPEndpoint
+    private let show: @Sendable (String) -> String
+    private var failures = CauseLog()
+    private var remarks = CauseLog()
+    private var lostName = LogLimit(pause: .seconds(60))
+
+    init(_ logger: Logger, _ backend: OTLPBackend) {
+        self.logger = logger
+        endpoint = backend.endpoint
+        show = backend.show
+    }
+
+    mutating func recordSuccess(rejectedPoints: Int, message: String, at now: MonotonicTime) {
+        if failures.recordEnd(at: now) { logger.notice("metrics are pushed again") }
+        if rejectedPoints == 0 && message.isEmpty { return }
+        guard let (_, more) = remarks.take(AlikeText.make(message), at: now) else { return }
+        logger.warning(
+            rejectedPoints > 0
+                ? "the backend took a push of metrics but for some data points"
+                : "the backend took a push of metrics with a remark",
+            metadata: ["points": "\(rejectedPoints)", "reason": "\(message)", "more_since_last_line": "\(more)"])
+    }
+
+    mutating func recordFailure(_ failure: PushFailure, at now: MonotonicTime) {
+        guard let (_, more) = failures.take(AlikeText.make(failure.reason), at: now) else { return }
+        var metadata: Logger.Metadata = [
+            "endpoint": "\(show(endpoint.url))", "reason": "\(failure.reason)", "more_since_last_line": "\(more)",
+        ]
+        if let advice = failure.advice { metadata["advice"] = "\(advice)" }
+        switch failure.kind {
+        case .passing: logger.warning("metrics could not be pushed; the next push has them", metadata: metadata)
+        case .misconfigured: logger.error("pushing metrics is misconfigured", metadata: metadata)
+        case .refused: logger.error("the backend does not take these metrics", metadata: metadata)
+        }
+    }
+
+    mutating func recordLostName(_ address: String, _ reason: String, at now: MonotonicTime) {
+        guard let more = lostName.take(at: now) else { return }
+        logger.warning(
+            "the name of metrics.push.endpoint can't be looked up; its last address is used",
+            metadata: [
+                "endpoint": "\(show(endpoint.url))", "address": "\(address)", "reason": "\(SafeText.oneLine(reason))",
+                "more_since_last_line": "\(more)",
+            ])
+    }
+
+    func recordNoLastPush(_ reason: String) {
+        logger.warning(
+            "the last numbers could not be pushed",
+            metadata: ["endpoint": "\(show(endpoint.url))", "reason": "\(reason)"])
+    }
+}

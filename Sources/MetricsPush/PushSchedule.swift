@@ -1,0 +1,34 @@
+import Model
+
+/// When the next push is due. A push is a snapshot: what has failed is not repeated, the next one has it all.
+struct PushSchedule {
+    /// The first push comes sooner, so that a mistake of configuration is seen at once; Redis has been read by then.
+    private static let firstPause = Duration.seconds(5)
+
+    private let interval: Duration
+    private(set) var next: MonotonicTime
+    /// As the backend asked by `Retry-After`.
+    private var notBefore = MonotonicTime(nanoseconds: 0)
+
+    init(interval: Duration, start: MonotonicTime) {
+        self.interval = interval
+        next = start.advanced(by: min(interval, Self.firstPause))
+    }
+
+    /// Plans the push after the one that was due. Where that took longer than the interval, it is due at once, and those that were
+    /// missed are left out.
+    mutating func advance(at now: MonotonicTime) {
+        next = max(next.advanced(by: interval), now, notBefore)
+    }
+
+    /// Heeds `Retry-After`, up to an hour.
+    mutating func retryAfter(seconds: UInt64, at now: MonotonicTime) {
+        notBefore = now.advanced(by: .seconds(Int64(min(seconds, 3600))))
+    }
+
+    /// Returns when the last push may be sent, at the end of the process; nil where that is too late.
+    func last(at now: MonotonicTime, deadline: MonotonicTime) -> MonotonicTime? {
+        let moment = max(now, notBefore)
+        return moment < deadline ? moment : nil
+    }
+}
