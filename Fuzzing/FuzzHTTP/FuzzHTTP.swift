@@ -52,7 +52,7 @@ final class Connection {
     private let sink: CountingSink
     private let counters = ReceiverCounters()
     // Small limits, so that a small input may break them.
-    private let limits = HTTPLimits(maxBodyBytes: 1000)
+    private let memory = HTTPMemory(bodyBytes: 1000)
     private let channel = EmbeddedChannel()
     private(set) var sent = ByteBuffer()
 
@@ -64,7 +64,8 @@ final class Connection {
             cors: CORSPolicy(origins: ["http://a"].compactMap(OriginPattern.init), headers: ["*"]))
         let responder = OTLPResponder(options, attributes: Self.attributes, sink: sink, counters: counters)
         do {
-            try HTTPServer.addHandlers(to: channel.pipeline.syncOperations, http2: true, responder, limits)
+            try HTTPServer.addHandlers(
+                to: channel.pipeline.syncOperations, http2: true, responder, HTTPLimits(memory: memory))
             channel.pipeline.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil)
         } catch {
             preconditionFailure("no connection: \(error)")
@@ -129,7 +130,7 @@ final class Connection {
     }
 
     func checkBooks() {
-        precondition(limits.heldBodyBytes == 0, "bytes of bodies are held for nobody")
+        precondition(memory.heldBodyBytes == 0, "bytes of bodies are held for nobody")
         let values = counters.current
         let received = values.received.values.reduce(0, +)
         let refused = values.refused.values.reduce(0, +)

@@ -34,7 +34,7 @@ package final class RedisMonitor: Sendable {
         self.options = options
         self.clock = clock
         self.logger = logger
-        seenTasks = SeenTasks(keys: options.contextKeys)
+        seenTasks = SeenTasks(bytes: options.seenTasksBytes, keys: options.contextKeys)
         waker = try Waker()
         interrupt = try Waker()
     }
@@ -127,7 +127,8 @@ package final class RedisMonitor: Sendable {
 
     private func run() {
         var state = ThreadState(
-            observers: observers.withLock { $0 }, scraper: QueueScraper(filter: options.filter, clock: clock),
+            observers: observers.withLock { $0 },
+            scraper: QueueScraper(filter: options.filter, clock: clock, maxQueueBytes: options.queueBytes),
             client: options.target.makeClient(clock: clock, interrupt: interrupt))
         state.due[.scrape] = clock.monotonic()
         if let look = options.lookAhead {

@@ -12,6 +12,10 @@ package struct RedisMonitorOptions: Sendable {
     package var memoryInterval: Duration?
     /// Where tasks carry their trace context.
     package var contextKeys = TaskContextKeys()
+    /// What is remembered of tasks may take so much.
+    package var seenTasksBytes = SeenTasks.defaultBytes
+    /// What is read of queues may take so much.
+    package var queueBytes = 256 << 20
 
     package init(target: RedisTarget, interval: Duration, timeout: Duration, filter: QueueFilter = .all) {
         self.target = target

@@ -41,6 +41,14 @@ void collector_keep_freed_memory(void) {
     mallopt(M_MMAP_THRESHOLD, 2 << 20);
 }
 
+size_t collector_freed_bytes(void) {
+    return mallinfo2().fordblks;
+}
+
+void collector_return_freed_memory(void) {
+    malloc_trim(0);
+}
+
 void collector_name_thread(const char *name) {
     char cut[16];
     strncpy(cut, name, sizeof cut - 1);

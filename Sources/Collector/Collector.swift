@@ -15,6 +15,7 @@ import Redis
 import SpanReceiver
 import Spool
 import Synchronization
+import Text
 import WaitTime
 import Web
 
@@ -26,6 +27,9 @@ import Web
 package final class Collector: Sendable {
     /// Between two points of the history of queues that only spans name.
     static let intervalWithoutRedis = Duration.seconds(5)
+    /// So often the allocator is asked whether it holds more than this of what was freed, after a peak.
+    private static let trimInterval = TimeAmount.seconds(10)
+    private static let keptFreeBytes = 6 << 20
 
     let options: CollectorOptions
     let clock: Clock
@@ -42,6 +46,7 @@ package final class Collector: Sendable {
     let errors: RecentErrors
     /// nil where no spans are kept in memory.
     let recentTraces: RecentTraces?
+    let memory: MemoryUse
     let registry: MetricsRegistry
     /// nil where `metrics.push.endpoint` is none.
     let push: PushSide?
@@ -80,17 +85,19 @@ package final class Collector: Sendable {
                 "a secret can't be read again; the one that was read last stays in use",
                 metadata: ["problem": "\(problem)"])
         }
-        otlpLimits = HTTPLimits(
-            maxBodyBytes: ReloadableOptions.bodiesInFlightBytes(maxBodyBytes: options.receiver.bodyLimit.bytes),
-            refusals: RefusalLog(makeLogger("receiver"), clock))
-        webLimits = HTTPLimits(refusals: RefusalLog(makeLogger("web"), clock))
+        let httpMemory = HTTPMemory(
+            bodyBytes: options.memory[.bodies], streamBytes: options.memory[.streams],
+            descriptors: Descriptors.forConnections)
+        otlpLimits = HTTPLimits(memory: httpMemory, refusals: RefusalLog(makeLogger("receiver"), clock))
+        webLimits = HTTPLimits(memory: httpMemory, refusals: RefusalLog(makeLogger("web"), clock))
         let window = options.aggregator.quantileWindow
         let sampledWaits = SampledWaits(options.aggregator.bounds, window: window, clock: clock)
         let loads = QueueLoads(window: window)
         let startedAt = clock.wall()
         self.startedAt = startedAt
         let interval = options.redis?.interval ?? Self.intervalWithoutRedis
-        let watch = StatusWatch(interval: interval, clock: clock, logger: makeLogger("attention"))
+        let watch = StatusWatch(
+            interval: interval, historyBytes: options.memory[.history], clock: clock, logger: makeLogger("attention"))
         self.watch = watch
         redis = try options.redis.map { try RedisSide($0, options, clock: clock, logger: makeLogger("redis")) }
         tempo = try options.forwarder.map { try TempoSide($0, options, clock: clock, makeLogger: makeLogger) }
@@ -98,8 +105,9 @@ package final class Collector: Sendable {
         otlpGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         webGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         aggregator = LockedAggregator(options.aggregator, clock: clock)
-        errors = RecentErrors(clock: clock)
-        recentTraces = options.recentTraceBytes > 0 ? RecentTraces(maxBytes: options.recentTraceBytes) : nil
+        errors = RecentErrors(maxBytes: options.memory[.errors], clock: clock)
+        let recentBytes = options.memory[.recentSpans]
+        recentTraces = recentBytes > 0 ? RecentTraces(maxBytes: recentBytes) : nil
         ingestSink = IngestSink(
             aggregator: aggregator, seenTasks: redis?.monitor.seenTasks, spool: tempo?.spool,
             forwarder: tempo?.forwarder, errors: errors, recentTraces: recentTraces)
@@ -127,6 +135,21 @@ package final class Collector: Sendable {
             PipelineMetrics(
                 counters: counters, limits: [otlpLimits, webLimits], aggregator: aggregator, tempo: tempo, clock: clock,
                 makesSpans: options.aggregator.collectsWaits || options.addsDeadLetterSpans))
+        memory = MemoryUse(
+            options.memory,
+            [
+                .bodies: { httpMemory.heldBodyBytes },
+                .streams: { httpMemory.heldStreamBytes },
+                .requests: { [requests = options.receiver.requestMemory] in requests.heldBytes },
+                .pages: { [otlpLimits, webLimits] in otlpLimits.heldAnswerBytes + webLimits.heldAnswerBytes },
+                .pairing: { [aggregator] in aggregator.tableBytes },
+                .lookAhead: { [redis] in redis?.monitor.seenTasks.bytes ?? 0 },
+                .recentSpans: { [recentTraces] in recentTraces?.bytes ?? 0 },
+                .deliveries: { [tempo] in tempo?.forwarder.statistics.heldBytes ?? 0 },
+                .history: { watch.historyBytes },
+                .errors: { [errors] in errors.bytes },
+            ])
+        sources.append(MemoryMetrics(use: memory))
         sources.append(ProcessMetrics(clock: clock))
         let pushCounters = options.push.map { _ in PushCounters() }
         if let pushCounters { sources.append(PushMetrics(pushCounters)) }
@@ -199,6 +222,9 @@ package final class Collector: Sendable {
             guard let self else { return task.cancel() }
             if watch.isJudgementDue { judge() }
         }
+        eventLoop.scheduleRepeatedTask(initialDelay: Self.trimInterval, delay: Self.trimInterval) { _ in
+            Allocator.returnFreedMemory(beyond: Self.keptFreeBytes)
+        }
     }
 
     @discardableResult
@@ -218,6 +244,12 @@ package final class Collector: Sendable {
         ]
         if let push = options.push { metadata["push"] = "\(push.backend.shownEndpoint)" }
         logger.notice("started", metadata: metadata)
+        logger.notice(
+            "memory",
+            metadata: [
+                "limit": "\(humanBytes(options.memory.limit))", "shares": "\(options.memory)",
+                "largest_request": "\(humanBytes(options.receiver.bodyLimit.bytes))",
+            ])
         if let recovered = tempo?.spool.statistics.recoveredSpans, recovered > 0 {
             logger.notice("spool recovered", metadata: ["spans": "\(recovered)"])
         }
@@ -268,7 +300,8 @@ package final class Collector: Sendable {
     /// The parts that SIGHUP reaches.
     func reloadTargets(_ logLevel: CollectorLogHandler.Level) -> ReloadTargets {
         ReloadTargets(
-            logLevel: logLevel, bodyLimit: options.receiver.bodyLimit, otlpLimits: otlpLimits, aggregator: aggregator,
+            logLevel: logLevel, bodyLimit: options.receiver.bodyLimit, largestBody: options.memory.largestBody,
+            aggregator: aggregator,
             spool: tempo?.spool, setQueueFilter: { [redis] filter in redis?.setFilter(filter) })
     }
 

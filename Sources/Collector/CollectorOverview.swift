@@ -42,14 +42,7 @@ extension Collector {
                     fullInSeconds: age > Self.leastBacklogSeconds ? state.spoolFullInSeconds : nil)
             }
         }
-        content.memory = [
-            MemoryPart(part: "history", bytes: state.history.bytes, limitBytes: QueueHistory.maxBytes),
-            MemoryPart(part: "errors", bytes: errors.bytes, limitBytes: ErrorGroups.maxBytes),
-        ]
-        if let recentTraces {
-            content.memory.append(
-                MemoryPart(part: "recent traces", bytes: recentTraces.bytes, limitBytes: recentTraces.maxBytes))
-        }
+        content.memory = memory.parts
         if let bytes = ProcessMetrics.residentBytes {
             content.memory.insert(MemoryPart(part: "process", bytes: bytes, limitBytes: nil), at: 0)
         }

@@ -32,9 +32,10 @@ final class StatusWatch: Sendable {
     private let state: Mutex<State>
     private let clock: Clock
 
-    init(interval: Duration, clock: Clock, logger: Logger) {
+    init(interval: Duration, historyBytes: Int = QueueHistory.maxBytes, clock: Clock, logger: Logger) {
         self.clock = clock
-        state = Mutex(State(history: QueueHistory(interval: interval), log: TroubleLog(logger)))
+        let history = QueueHistory(interval: interval, maxBytes: historyBytes)
+        state = Mutex(State(history: history, log: TroubleLog(logger)))
     }
 
     var current: State { state.withLock { $0 } }

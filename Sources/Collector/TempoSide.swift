@@ -10,7 +10,7 @@ struct TempoSide: Sendable {
     let spool: Spool
     let forwarder: Forwarder
     /// Writes to the spool.
-    let appends = AppendThread()
+    let appends: AppendThread
     private let lock: SpoolDirectoryLock
     private let spoolLogger: Logger
 
@@ -20,6 +20,7 @@ struct TempoSide: Sendable {
     init(
         _ forward: ForwarderOptions, _ options: CollectorOptions, clock: Clock, makeLogger: (String) -> Logger
     ) throws(SpoolStartError) {
+        appends = AppendThread(maxWaitingBytes: options.memory[.requests] / 3)
         let opened = try OpenedSpool(directory: options.spoolDirectory, options: options.spool, clock: clock)
         lock = opened.lock
         spool = opened.spool

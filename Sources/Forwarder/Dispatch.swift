@@ -29,6 +29,10 @@ struct Dispatch {
     static let maxUnansweredBytes = 1 << 20
 
     private let maxInFlight: Int
+    /// With more bytes held than this, nothing is begun beside what is on its way.
+    private let maxHeldBytes: Int
+    /// What the bodies hold that are on their way.
+    var heldBytes = 0
     private let lonePause: Duration
     private var backoff: Backoff
     private var waiting: [Delivery] = []
@@ -52,6 +56,8 @@ struct Dispatch {
 
     init(_ options: ForwarderOptions) {
         maxInFlight = options.maxInFlight
+        // A batch is held twice while it is made.
+        maxHeldBytes = max(0, options.maxBytesInFlight - 2 * options.maxBatchBytes)
         lonePause = options.retryInitial
         backoff = Backoff(initial: options.retryInitial, max: options.retryMax)
     }
@@ -59,7 +65,9 @@ struct Dispatch {
     var isIdle: Bool { inFlight == 0 && waiting.isEmpty }
     /// The last request failed, and not by itself.
     var isProbing: Bool { backoff.failures > 0 }
-    private var hasRoom: Bool { inFlight < (isProbing ? 1 : maxInFlight) }
+    private var hasRoom: Bool {
+        inFlight == 0 || inFlight < (isProbing ? 1 : maxInFlight) && heldBytes <= maxHeldBytes
+    }
     /// Suspects may have half of the requests: those that wait for answers that never come must not take all.
     private var hasRoomForSuspects: Bool { suspectsInFlight < max(1, maxInFlight / 2) }
 

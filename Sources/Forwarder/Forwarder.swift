@@ -21,6 +21,8 @@ package struct ForwarderStatistics: Sendable {
     package var endpoint: OTLPEndpoint?
     /// Refused requests, by what became of the copy that is kept for people to look at.
     package var copies: [RefusedCopy: UInt64] = [:]
+    /// What the bodies of requests hold that are on their way.
+    package var heldBytes = 0
 }
 
 /// Sends what the spool holds to the trace backend, on a thread of its own. A batch leaves the spool only when the

@@ -96,13 +96,13 @@ struct ForwarderLoop: ~Copyable {
     private mutating func sendFresh(from stretch: SpoolStretch, isLone: Bool, at now: MonotonicTime) -> Bool {
         do throws(SpoolError) {
             // The spool gives one request at least.
-            let batch = try owner.spool.readBatch(
+            var batch = try owner.spool.readBatch(
                 from: stretch, maxBytes: owner.options.maxBatchBytes, maxSpans: isLone ? 1 : turns.maxSpans(of: stretch)
             )
             turns.note(read: batch.spanCount, from: stretch, at: now)
             if batch.isEmpty { return false }
             let delivery = dispatch.begin(batch.frames, unsentSpans: batch.unsentSpans, at: now)
-            if let delivery { start(delivery, body: batch.bytes, at: now) }
+            if let delivery { start(delivery, body: batch.takeBytes(), at: now) }
         } catch {
             // The spool counts it; the frames stay where they are, and the disk gets a rest.
             turns.noteFailure(of: stretch, at: now)
@@ -127,10 +127,12 @@ struct ForwarderLoop: ~Copyable {
         }
     }
 
-    private mutating func start(_ delivery: Delivery, body: [UInt8], at now: MonotonicTime) {
+    private mutating func start(_ delivery: Delivery, body: consuming [UInt8], at now: MonotonicTime) {
+        // What it was made of is gone before libcurl's copy is made.
+        let compressed = compressor.compress(body)
         // A suspect gets a connection of its own: some backend behind the one that it failed on may be what is broken.
         let transfer = CurlTransfer(
-            owner.options.backend, body: compressor.compress(body), contentEncoding: compressor.contentEncoding,
+            owner.options.backend, body: compressed, contentEncoding: compressor.contentEncoding,
             address: name.address(at: now),
             onConnectionOfItsOwn: delivery.isSuspect)
         guard let transfer, owner.multi.add(transfer)
@@ -139,10 +141,16 @@ struct ForwarderLoop: ~Copyable {
             return
         }
         inFlight[transfer.handle] = InFlight(transfer: transfer, delivery: delivery)
+        hold(transfer.heldBytes)
         if transfer.endpoint != log.endpoint {
             log.endpoint = transfer.endpoint
             owner.control.withLock { $0.statistics.endpoint = transfer.endpoint }
         }
+    }
+
+    private mutating func hold(_ bytes: Int) {
+        dispatch.heldBytes += bytes
+        owner.control.withLock { $0.statistics.heldBytes += bytes }
     }
 
     // MARK: Answers
@@ -154,6 +162,7 @@ struct ForwarderLoop: ~Copyable {
             guard let entry = inFlight.removeValue(forKey: easy) else { continue }
             hasAnswers = true
             owner.multi.remove(entry.transfer)
+            hold(-entry.transfer.heldBytes)
             let answer = entry.transfer.answer(result)
             let now = owner.clock.monotonic()
             if let address = name.recordAnswer(
@@ -163,6 +172,7 @@ struct ForwarderLoop: ~Copyable {
                 entry.transfer.connect(to: address)
                 if owner.multi.add(entry.transfer) {
                     inFlight[easy] = entry
+                    hold(entry.transfer.heldBytes)
                     continue
                 }
             }

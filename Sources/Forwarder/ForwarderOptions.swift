@@ -15,6 +15,8 @@ package struct ForwarderOptions: Sendable {
     package var maxOrdered = Duration.seconds(10)
     /// Requests at a time. Their bodies are all the memory that an outage takes.
     package var maxInFlight = 4
+    /// What these may take together; a single one may be larger.
+    package var maxBytesInFlight = 64 << 20
     /// Where copies of refused requests go; nil = nowhere.
     package var refused: RefusedRequestsOptions?
 

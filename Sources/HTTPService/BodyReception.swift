@@ -2,46 +2,53 @@ import NIOCore
 
 /// The body of one request as it comes, within its limits.
 ///
-/// The bytes that it holds of the listener's allowance (`HTTPLimits.hold`) are returned when it is gone, whatever ends it: the
-/// request is complete, refused, reset, or its connection is closed.
+/// The bytes that it holds of the connection's share are returned when it is gone, whatever ends it: the request is complete,
+/// refused, reset, or its connection is closed. A body that comes in one part is never held.
 struct BodyReception: ~Copyable {
     let exchange: any HTTPExchange
-    /// What came so far. All of it is held of the allowance.
+    /// What came so far.
     private(set) var bytes = ByteBuffer()
+    /// What of it is held of the share: all, but nothing where it came in one part.
+    private(set) var heldBytes = 0
     private let maxBytes: Int
     private let reservedBytes: Int
-    private let limits: HTTPLimits
+    private let share: ConnectionShare
 
     /// - Parameters:
     ///   - maxBytes: `exchange.maxBodyBytes`, which is asked once for each request.
     ///   - reservedBytes: room that is made for a body that comes in parts; more is made as it grows.
-    init(_ exchange: any HTTPExchange, maxBytes: Int, reservedBytes: Int, _ limits: HTTPLimits) {
+    init(_ exchange: any HTTPExchange, maxBytes: Int, reservedBytes: Int, _ share: ConnectionShare) {
         self.exchange = exchange
         self.maxBytes = maxBytes
         self.reservedBytes = reservedBytes
-        self.limits = limits
+        self.share = share
     }
 
     deinit {
-        limits.release(bytes.readableBytes)
+        share.releaseBody(heldBytes)
     }
 
     /// Appends a part. Returns why it is not kept, in which case nothing is changed.
     ///
     /// - Parameters:
-    ///   - isWhole: no other part is expected; a first part is then kept as it came, without a copy.
-    ///   - maxConnectionBytes: what the connection may hold beside what it holds.
-    mutating func append(_ part: ByteBuffer, isWhole: Bool, maxConnectionBytes: Int = .max) -> BodyRefusal? {
+    ///   - isWhole: no other part is expected; a first part is then kept as it came, without a copy, until it is answered.
+    ///   - mayBeWhole: the length is not known, and a first part is not copied either.
+    mutating func append(_ part: ByteBuffer, isWhole: Bool, mayBeWhole: Bool = false) -> BodyRefusal? {
         if part.readableBytes == 0 { return nil }
         let total = bytes.readableBytes + part.readableBytes
         if total > maxBytes { return .tooLarge }
-        guard part.readableBytes <= maxConnectionBytes, limits.hold(part.readableBytes) else { return .overloaded }
         if isWhole && bytes.readableBytes == 0 {
             bytes = part
-        } else {
-            bytes.reserveCapacity(reservedBytes)
-            bytes.writeImmutableBuffer(part)
+            return nil
         }
+        guard share.holdBody(part.readableBytes) else { return .overloaded }
+        heldBytes += part.readableBytes
+        if mayBeWhole && bytes.readableBytes == 0 {
+            bytes = part
+            return nil
+        }
+        bytes.reserveCapacity(reservedBytes)
+        bytes.writeImmutableBuffer(part)
         return nil
     }
 }

@@ -65,15 +65,18 @@ struct HTTP1Machine: ~Copyable {
     private static let reservedBytesMax = 1 << 20
 
     private let responder: any HTTPResponder
-    private let limits: HTTPLimits
+    private let share: ConnectionShare
+    private var limits: HTTPLimits { share.limits }
     private var state = State.idle
     private var clock = RequestClock()
+    /// What a head that is not complete holds of the share.
+    private var heldHeadBytes = 0
     /// The client, for the log.
     var peer: SocketAddress?
 
-    init(_ responder: any HTTPResponder, _ limits: HTTPLimits) {
+    init(_ responder: any HTTPResponder, _ share: ConnectionShare) {
         self.responder = responder
-        self.limits = limits
+        self.share = share
     }
 
     private var isIdle: Bool {
@@ -90,6 +93,7 @@ struct HTTP1Machine: ~Copyable {
 
     mutating func head(_ head: HTTPRequestHead, at now: NIODeadline) -> Action {
         guard isIdle else { return .nothing }
+        share.becomeBusy()
         let form = AnswerForm(head)
         if let fault = head.fault {
             limits.recordProtocolError()
@@ -105,7 +109,7 @@ struct HTTP1Machine: ~Copyable {
                 answer = exchange.refuse(.tooLarge)
             } else {
                 let reserved = min(announced, Self.reservedBytesMax)
-                let reception = BodyReception(exchange, maxBytes: maxBytes, reservedBytes: reserved, limits)
+                let reception = BodyReception(exchange, maxBytes: maxBytes, reservedBytes: reserved, share)
                 state = .receiving(reception, form, announcedBytes: announced)
                 return head.expectsContinue ? .invite : .nothing
             }
@@ -119,7 +123,10 @@ struct HTTP1Machine: ~Copyable {
     mutating func body(_ part: ByteBuffer) -> Action {
         switch takeState() {
         case .receiving(var reception, let form, let announced):
-            guard let reason = reception.append(part, isWhole: part.readableBytes >= announced) else {
+            guard
+                let reason = reception.append(
+                    part, isWhole: announced > 0 && part.readableBytes >= announced, mayBeWhole: announced == 0)
+            else {
                 state = .receiving(reception, form, announcedBytes: announced)
                 return .nothing
             }
@@ -186,6 +193,7 @@ struct HTTP1Machine: ~Copyable {
                 return .later
             }
             clock.answerEnded(at: now)
+            share.becomeIdle(at: now)
             state = isLast ? .closing : .idle
             return isLast ? .close : .write
         case let other:
@@ -241,6 +249,24 @@ struct HTTP1Machine: ~Copyable {
     /// Bytes came, of which a head that is not complete may be all there is.
     mutating func bytesArrived(at now: NIODeadline) {
         clock.bytesArrived(at: now)
+    }
+
+    /// So many bytes were read, and what they lead to has happened. Returns false, counted and told, where there is no memory for
+    /// the head that they leave incomplete; the connection is then to be closed.
+    mutating func bytesRead(_ count: Int) -> Bool {
+        guard isIdle, clock.isRunning else {
+            share.releaseHead(heldHeadBytes)
+            heldHeadBytes = 0
+            return true
+        }
+        let bytes = count * HTTPMemory.bytesPerHeadByte
+        guard share.holdHead(bytes) else {
+            limits.recordRefusedHead(from: peer)
+            state = .closing
+            return false
+        }
+        heldHeadBytes += bytes
+        return true
     }
 
     /// Whether the request that is coming takes too long, which is counted; the connection is then to be closed.

@@ -13,29 +13,38 @@ final class HTTP2Connection: ChannelInboundHandler {
 
     private let idleTimeout: TimeAmount
     private let violation: HTTP2Violation
+    private let blocks: HeadBlocks
     private var machine: HTTP2Machine
     /// Frames that one read of the socket leads to are flushed together.
     private var isReading = false
     private var idleCheck: RepeatedTask?
 
     init(
-        _ responder: any HTTPResponder, _ limits: HTTPLimits, idleTimeout: TimeAmount, _ violation: HTTP2Violation
+        _ responder: any HTTPResponder, _ share: ConnectionShare, idleTimeout: TimeAmount, _ violation: HTTP2Violation,
+        _ blocks: HeadBlocks
     ) {
         self.idleTimeout = idleTimeout
         self.violation = violation
-        machine = HTTP2Machine(responder, limits)
+        self.blocks = blocks
+        machine = HTTP2Machine(responder, share)
     }
 
     static func add(
-        to pipeline: ChannelPipeline.SynchronousOperations, _ responder: any HTTPResponder, _ limits: HTTPLimits,
+        to pipeline: ChannelPipeline.SynchronousOperations, _ responder: any HTTPResponder, _ share: ConnectionShare,
         idleTimeout: TimeAmount
     ) throws {
+        guard share.holdHead(HTTPMemory.http2Bytes) else {
+            share.limits.recordRefusedHead(from: nil)
+            throw ChannelError.operationUnsupported
+        }
         let violation = HTTP2Violation()
+        let blocks = HeadBlocks(share)
+        try pipeline.addHandler(blocks)
         try pipeline.addHandler(
             NIOHTTP2Handler(
                 mode: .server, frameDelegate: violation, connectionConfiguration: HTTP2Limits.connection,
                 streamConfiguration: HTTP2Limits.stream))
-        try pipeline.addHandler(HTTP2Connection(responder, limits, idleTimeout: idleTimeout, violation))
+        try pipeline.addHandler(HTTP2Connection(responder, share, idleTimeout: idleTimeout, violation, blocks))
     }
 
     // MARK: Events
@@ -69,6 +78,7 @@ final class HTTP2Connection: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         isReading = true
+        blocks.frameArrived()
         let frame = unwrapInboundIn(data)
         let id = frame.streamID
         switch frame.payload {
@@ -92,9 +102,11 @@ final class HTTP2Connection: ChannelInboundHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
         case let event as NIOHTTP2WindowUpdatedEvent:
+            blocks.frameArrived()
             guard let left = event.inboundWindowSize else { return }
             perform(machine.windowChanged(of: event.streamID, left: left), context)
-        case let event as StreamClosedEvent: perform(machine.streamClosed(event.streamID), context)
+        case let event as StreamClosedEvent:
+            perform(machine.streamClosed(event.streamID, at: context.eventLoop.now), context)
         case is ChannelShouldQuiesceEvent: perform(machine.quiesce(), context)
         case let event as ChannelEvent where event == .inputClosed:
             let actions = machine.inputClosed()

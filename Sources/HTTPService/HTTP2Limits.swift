@@ -6,8 +6,8 @@ import NIOHTTP2
 /// Every limit of an HTTP/2 connection.
 enum HTTP2Limits {
     static let concurrentStreamsMax = 100
-    /// Bodies of one connection that are not complete yet, together; but at least one as large as the responder allows.
-    static let heldBytesMax = 64 << 20
+    /// Larger answers count until the client's window has let them pass.
+    static let smallAnswerBytes = 512
     /// Room for a body that comes in parts, to begin with; most batches of spans fit.
     static let bodyReserveBytes = 64 << 10
     /// What is read and dropped of a refused body before its stream is reset.

@@ -41,20 +41,19 @@ struct HTTP2Machine: ~Copyable {
     }
 
     private let responder: any HTTPResponder
-    private let limits: HTTPLimits
+    private let share: ConnectionShare
+    private var limits: HTTPLimits { share.limits }
     private var streams: [HTTP2StreamID: HTTP2Stream] = [:]
     private var lastStreamID = HTTP2StreamID.rootStream
-    /// What the bodies of the streams hold together.
-    private(set) var heldBytes = 0
     /// A request came since the last look at connections that idle.
     private var isUsed = true
     private var ending = Ending.no
     /// The client, for the log.
     var peer: SocketAddress?
 
-    init(_ responder: any HTTPResponder, _ limits: HTTPLimits) {
+    init(_ responder: any HTTPResponder, _ share: ConnectionShare) {
         self.responder = responder
-        self.limits = limits
+        self.share = share
     }
 
     // MARK: Requests
@@ -63,6 +62,7 @@ struct HTTP2Machine: ~Copyable {
         _ fields: HPACKHeaders, isEnd: Bool, on id: HTTP2StreamID, at now: NIODeadline
     ) -> Action {
         isUsed = true
+        share.becomeBusy()
         if let stream = streams[id] {
             // Trailers of the request: nothing that is asked for.
             return isEnd ? received(ByteBuffer(), isEnd: true, by: stream, id) : .nothing
@@ -80,17 +80,36 @@ struct HTTP2Machine: ~Copyable {
                 answer = exchange.refuse(.tooLarge)
                 break
             }
-            let stream = HTTP2Stream(exchange, maxBytes: maxBytes, limits, omitsBody: omitsBody, arrival: now)
-            streams[id] = stream
+            let stream = HTTP2Stream(exchange, maxBytes: maxBytes, share, omitsBody: omitsBody, arrival: now)
+            guard open(stream, id) else { return refuseStream(id) }
             if isEnd { return received(ByteBuffer(), isEnd: true, by: stream, id) }
             return head.headers.first(name: "expect")?.lowercased() == "100-continue" ? .invite(id) : .nothing
         }
-        streams[id] = HTTP2Stream(answeredWhileIncomplete: !isEnd, omitsBody: omitsBody, arrival: now)
+        let stream = HTTP2Stream(answeredWhileIncomplete: !isEnd, share, omitsBody: omitsBody, arrival: now)
+        guard open(stream, id) else { return refuseStream(id) }
         return self.answer(answer, on: id, omitsBody: omitsBody)
+    }
+
+    /// Returns false where there is no memory for one more stream.
+    private mutating func open(_ stream: HTTP2Stream, _ id: HTTP2StreamID) -> Bool {
+        guard stream.hold(HTTPMemory.streamBytes) else { return false }
+        streams[id] = stream
+        return true
+    }
+
+    /// RFC 9113, 8.7: nothing was done with the request, and the client may send it again.
+    private func refuseStream(_ id: HTTP2StreamID) -> Action {
+        limits.recordRefusedHead(from: peer)
+        return .reset(id, .refusedStream)
     }
 
     private func answer(_ response: HTTPResponse, on id: HTTP2StreamID, omitsBody: Bool) -> Action {
         limits.report(response.refusal, from: peer)
+        let bytes = omitsBody ? 0 : response.body.readableBytes
+        if bytes > HTTP2Limits.smallAnswerBytes, streams[id]?.hold(bytes) == false {
+            limits.recordRefusedHead(from: peer)
+            return .reset(id, .enhanceYourCalm)
+        }
         return .answer(id, response, omitsBody: omitsBody)
     }
 
@@ -103,10 +122,7 @@ struct HTTP2Machine: ~Copyable {
     private mutating func received(
         _ part: ByteBuffer, isEnd: Bool, by stream: HTTP2Stream, _ id: HTTP2StreamID
     ) -> Action {
-        let before = stream.heldBytes
-        let outcome = stream.receive(part, isEnd: isEnd, connectionHolds: heldBytes)
-        heldBytes += stream.heldBytes - before
-        switch outcome {
+        switch stream.receive(part, isEnd: isEnd) {
         case .nothing: return .nothing
         case .complete(let exchange, let body): return .respond(id, exchange, body)
         // Before the body has come; what still comes of it is dropped.
@@ -121,8 +137,9 @@ struct HTTP2Machine: ~Copyable {
         return answer(response, on: id, omitsBody: stream.omitsBody)
     }
 
-    mutating func streamClosed(_ id: HTTP2StreamID) -> Action {
-        if let stream = streams.removeValue(forKey: id) { heldBytes -= stream.heldBytes }
+    mutating func streamClosed(_ id: HTTP2StreamID, at now: NIODeadline) -> Action {
+        streams[id] = nil
+        if streams.isEmpty { share.becomeIdle(at: now) }
         return finishIfDone()
     }
 
@@ -196,6 +213,5 @@ struct HTTP2Machine: ~Copyable {
 
     mutating func closed() {
         streams = [:]
-        heldBytes = 0
     }
 }

@@ -15,10 +15,10 @@ final class HTTP2Stream {
         case answering
         case discarding(dropped: Int)
 
-        mutating func receive(_ part: ByteBuffer, isEnd: Bool, maxConnectionBytes: Int) -> Outcome {
+        mutating func receive(_ part: ByteBuffer, isEnd: Bool) -> Outcome {
             switch consume self {
             case .receiving(var reception):
-                if let reason = reception.append(part, isWhole: isEnd, maxConnectionBytes: maxConnectionBytes) {
+                if let reason = reception.append(part, isWhole: isEnd) {
                     self = isEnd ? .answering : .discarding(dropped: 0)
                     return .refused(reception.exchange.refuse(reason))
                 }
@@ -43,15 +43,17 @@ final class HTTP2Stream {
     let arrival: NIODeadline
     /// Bytes came since the last look at streams that stall.
     var isMoving = true
-    private let maxBytes: Int
     private var phase: Phase
+    private let share: ConnectionShare
+    /// What the stream holds of the share, without its body; nothing where there was no room.
+    private(set) var heldHeadBytes = 0
 
     init(
-        _ exchange: any HTTPExchange, maxBytes: Int, _ limits: HTTPLimits, omitsBody: Bool, arrival: NIODeadline
+        _ exchange: any HTTPExchange, maxBytes: Int, _ share: ConnectionShare, omitsBody: Bool, arrival: NIODeadline
     ) {
         let reserved = min(maxBytes, HTTP2Limits.bodyReserveBytes)
-        phase = .receiving(BodyReception(exchange, maxBytes: maxBytes, reservedBytes: reserved, limits))
-        self.maxBytes = maxBytes
+        phase = .receiving(BodyReception(exchange, maxBytes: maxBytes, reservedBytes: reserved, share))
+        self.share = share
         self.omitsBody = omitsBody
         self.arrival = arrival
     }
@@ -59,19 +61,24 @@ final class HTTP2Stream {
     /// A request that its head alone has answered.
     ///
     /// - Parameter isIncomplete: a body follows, which is dropped.
-    init(answeredWhileIncomplete isIncomplete: Bool, omitsBody: Bool, arrival: NIODeadline) {
+    init(
+        answeredWhileIncomplete isIncomplete: Bool, _ share: ConnectionShare, omitsBody: Bool, arrival: NIODeadline
+    ) {
         phase = isIncomplete ? .discarding(dropped: 0) : .answering
-        maxBytes = 0
+        self.share = share
         self.omitsBody = omitsBody
         self.arrival = arrival
     }
 
-    /// What the body holds of the allowances.
-    var heldBytes: Int {
-        switch phase {
-        case .receiving(let reception): reception.bytes.readableBytes
-        default: 0
-        }
+    deinit {
+        share.releaseHead(heldHeadBytes)
+    }
+
+    /// Room for the stream, or for an answer that waits for the client's window; false where there is none.
+    func hold(_ bytes: Int) -> Bool {
+        guard share.holdHead(bytes) else { return false }
+        heldHeadBytes += bytes
+        return true
     }
 
     /// Whether more is to come, be the request answered or not.
@@ -82,9 +89,5 @@ final class HTTP2Stream {
         }
     }
 
-    /// - Parameter connectionHolds: what the bodies of all streams of the connection hold together.
-    func receive(_ part: ByteBuffer, isEnd: Bool, connectionHolds: Int) -> Outcome {
-        let room = max(HTTP2Limits.heldBytesMax, maxBytes) - connectionHolds
-        return phase.receive(part, isEnd: isEnd, maxConnectionBytes: room)
-    }
+    func receive(_ part: ByteBuffer, isEnd: Bool) -> Outcome { phase.receive(part, isEnd: isEnd) }
 }

@@ -17,9 +17,9 @@ final class HTTPConnection: ChannelInboundHandler {
     /// The first bytes of the connection are those of a TLS handshake; nil before any came.
     private var beginsWithTLS: Bool?
 
-    init(_ responder: any HTTPResponder, _ limits: HTTPLimits) {
-        self.limits = limits
-        machine = HTTP1Machine(responder, limits)
+    init(_ responder: any HTTPResponder, _ share: ConnectionShare) {
+        limits = share.limits
+        machine = HTTP1Machine(responder, share)
     }
 
     // MARK: Events
@@ -82,6 +82,9 @@ final class HTTPConnection: ChannelInboundHandler {
         }
         machine.bytesArrived(at: now)
     }
+
+    /// For `SlowRequestHandler`, once they are decoded; false where there is no memory for what they leave incomplete.
+    func bytesRead(_ count: Int) -> Bool { machine.bytesRead(count) }
 
     func checkSlowness(at now: NIODeadline) -> RequestClock.Check { machine.checkSlowness(at: now) }
 

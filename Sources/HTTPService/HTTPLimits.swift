@@ -2,38 +2,39 @@ import NIOCore
 import Platform
 import Synchronization
 
-/// What all listeners of one kind may hold together, from all senders. Shared by their connections, on any event loop.
+/// The limits and counters of all listeners of one kind. Shared by their connections, on any event loop.
 package final class HTTPLimits: Sendable {
     /// A request that is not complete by then has its connection closed.
     static let requestSeconds: Int64 = 60
 
-    private let maxConnections: Int
-    private let connections = Atomic<Int>(0)
-    private let bodyBytes: ByteAllowance
+    /// Of each listener.
+    let maxConnections: Int
+    let memory: HTTPMemory
     private let answerBytes: ByteAllowance
     private let refused = Atomic<UInt64>(0)
     private let slow = Atomic<UInt64>(0)
     private let faults = Atomic<UInt64>(0)
     private let unread = Atomic<UInt64>(0)
+    private let headless = Atomic<UInt64>(0)
     /// Is told of each refusal; nil where nothing is.
     private let refusals: RefusalLog?
 
     /// - Parameters:
-    ///   - maxConnections: open at a time; further ones are closed at once.
-    ///   - maxBodyBytes: of bodies that are not complete yet, over all connections.
+    ///   - maxConnections: open at a time, for each listener; for one more the oldest that idles is closed.
+    ///   - memory: what connections of all kinds hold together.
     ///   - maxAnswerBytes: of large answers that clients have not read yet, over all connections; one of any size.
     ///   - refusals: is told of each refusal.
     package init(
-        maxConnections: Int = 1024, maxBodyBytes: Int = 64 << 20, maxAnswerBytes: Int = 64 << 20,
+        maxConnections: Int = 1024, memory: HTTPMemory = HTTPMemory(), maxAnswerBytes: Int = 64 << 20,
         refusals: RefusalLog? = nil
     ) {
         self.refusals = refusals
         self.maxConnections = maxConnections
+        self.memory = memory
         answerBytes = ByteAllowance(maxAnswerBytes)
-        bodyBytes = ByteAllowance(maxBodyBytes)
     }
 
-    /// Connections that were closed because there were too many.
+    /// Connections that were closed because there were too many, and those that the system could not accept.
     package var refusedConnections: UInt64 { refused.load(ordering: .relaxed) }
     /// Connections that were closed because a request took too long to come.
     package var slowRequests: UInt64 { slow.load(ordering: .relaxed) }
@@ -45,13 +46,11 @@ package final class HTTPLimits: Sendable {
     /// Requests over HTTP/1.1 that were refused because too much of earlier answers was not read yet.
     package var unreadAnswers: UInt64 { unread.load(ordering: .relaxed) }
 
-    /// Of bodies that are not complete yet; 0 without connections.
-    package var heldBodyBytes: Int { bodyBytes.heldBytes }
+    /// Heads and streams that were refused for lack of memory.
+    package var refusedHeads: UInt64 { headless.load(ordering: .relaxed) }
 
-    /// From now on.
-    package func use(maxBodyBytes: Int) {
-        bodyBytes.use(maxBodyBytes)
-    }
+    /// Of answers that clients have not read yet.
+    package var heldAnswerBytes: Int { answerBytes.heldBytes }
 
     /// Tells the log, if there is something to tell.
     func report(_ refusal: HTTPRefusal?, from peer: SocketAddress?) {
@@ -62,26 +61,28 @@ package final class HTTPLimits: Sendable {
         faults.add(1, ordering: .relaxed)
     }
 
-    /// False, counted and told when there is no room for one more.
-    func openConnection(from peer: SocketAddress? = nil) -> Bool {
-        if connections.add(1, ordering: .relaxed).newValue <= maxConnections { return true }
-        connections.subtract(1, ordering: .relaxed)
+    /// Counts and tells of a connection that had to go: the one that idled longest, or a new one where none idles.
+    func recordRefusedConnection(from peer: SocketAddress?) {
         refused.add(1, ordering: .relaxed)
         report(
-            HTTPRefusal("connections", "\(maxConnections) connections are open", event: "connection refused"),
-            from: peer)
-        return false
+            HTTPRefusal(
+                "connections", "as many connections are open as there is room for (descriptors, memory.limit, 1024)",
+                event: "connection refused"), from: peer)
     }
 
-    func closeConnection() {
-        connections.subtract(1, ordering: .relaxed)
+    /// Counts and tells of an accept that has failed, with the system's number for why.
+    func recordFailedAccept(_ code: CInt) {
+        refused.add(1, ordering: .relaxed)
+        report(
+            HTTPRefusal("accept", SystemError("accept", code: code).reason, event: "accepting failed, and rests"),
+            from: nil)
     }
 
-    /// Room for bytes of a body; false when there is none, and nothing is taken.
-    func hold(_ count: Int) -> Bool { bodyBytes.hold(count) }
-
-    func release(_ count: Int) {
-        bodyBytes.release(count)
+    /// Counts and tells of a head or a stream for which there is no memory.
+    func recordRefusedHead(from peer: SocketAddress?) {
+        headless.add(1, ordering: .relaxed)
+        report(
+            HTTPRefusal("heads", "heads and streams of requests take all of their memory (memory.limit)"), from: peer)
     }
 
     /// Room for an answer until the client has read it; false, and counted, when there is none.

@@ -3,7 +3,6 @@ package import NIOCore
 import NIOHTTP1
 import NIOPosix
 import Platform
-import Synchronization
 
 package struct UnixSocketOptions: Sendable {
     package var mode: UInt32
@@ -25,7 +24,7 @@ package final class HTTPServer: Sendable {
 
     private let listeners: [any Channel]
     private let unixListeners: [UnixListener]
-    private let connections: OpenConnections
+    private let connections: ListenerLimits
     /// The addresses as bound: port 0 is replaced by the one that the system chose.
     package let addresses: [ListenAddress]
 
@@ -38,9 +37,9 @@ package final class HTTPServer: Sendable {
         limits: HTTPLimits = HTTPLimits(), group: any EventLoopGroup, responder: any HTTPResponder,
         report: @escaping @Sendable (SocketFileEvent) -> Void = { _ in }
     ) throws(ListenError) {
-        let connections = OpenConnections()
+        let connections = ListenerLimits(limits)
         let makeBootstrap = { @Sendable in
-            Self.bootstrap(group, connections, limits) { try Self.addHandlers(to: $0, http2: http2, responder, limits) }
+            Self.bootstrap(group, connections) { try Self.addHandlers(to: $0, http2: http2, responder, $1) }
         }
         self.connections = connections
         let bound = try TCPListening(addresses).bind(makeBootstrap)
@@ -67,29 +66,34 @@ package final class HTTPServer: Sendable {
     }
 
     private static func bootstrap(
-        _ group: any EventLoopGroup, _ connections: OpenConnections, _ limits: HTTPLimits,
-        addHandlers: @escaping @Sendable (ChannelPipeline.SynchronousOperations) throws -> Void
+        _ group: any EventLoopGroup, _ connections: ListenerLimits,
+        addHandlers: @escaping @Sendable (ChannelPipeline.SynchronousOperations, ConnectionShare) throws -> Void
     ) -> ServerBootstrap {
         ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelOption(.maxMessagesPerRead, value: 16)
-            // Out of descriptors: accepting rests for a second instead of spinning.
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(AcceptBackoffHandler())
+                    try channel.pipeline.syncOperations.addHandler(AcceptRest(connections))
                 }
             }
             // A client may shut its side and still read the answer.
             .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelOption(.maxMessagesPerRead, value: 4)
+            // The channel keeps a buffer for each of the reads that it may do in a row.
+            .childChannelOption(.maxMessagesPerRead, value: 1)
+            .childChannelOption(
+                .recvAllocator,
+                value: AdaptiveRecvByteBufferAllocator(
+                    minimum: 1024, initial: 2048, maximum: connections.limits.memory.maxReadBytes)
+            )
             .childChannelInitializer { channel in
-                guard limits.openConnection(from: channel.remoteAddress) else {
+                guard let share = connections.open(channel) else {
                     return channel.eventLoop.makeFailedFuture(ChannelError.operationUnsupported)
                 }
-                channel.closeFuture.whenComplete { _ in limits.closeConnection() }
-                connections.add(channel)
-                return channel.eventLoop.makeCompletedFuture { try addHandlers(channel.pipeline.syncOperations) }
+                return channel.eventLoop.makeCompletedFuture {
+                    try addHandlers(channel.pipeline.syncOperations, share)
+                }
             }
     }
 
@@ -108,24 +112,33 @@ package final class HTTPServer: Sendable {
         to pipeline: ChannelPipeline.SynchronousOperations, http2: Bool, _ responder: any HTTPResponder,
         _ limits: HTTPLimits
     ) throws {
+        try addHandlers(to: pipeline, http2: http2, responder, ConnectionShare(ListenerLimits(limits)))
+    }
+
+    private static func addHandlers(
+        to pipeline: ChannelPipeline.SynchronousOperations, http2: Bool, _ responder: any HTTPResponder,
+        _ share: ConnectionShare
+    ) throws {
         // A client that does not read its answers is not read from either.
         try pipeline.addHandler(BackPressureHandler())
-        if !http2 { return try speakHTTP1(pipeline, responder, limits) }
+        if !http2 { return try speakHTTP1(pipeline, responder, share) }
         let byPreface = ProtocolSwitch(idleTimeout: idleTimeout) { spoken, pipeline in
             switch spoken {
-            case .http1: try speakHTTP1(pipeline, responder, limits)
-            case .http2: try HTTP2Connection.add(to: pipeline, responder, limits, idleTimeout: idleTimeout)
+            case .http1: try speakHTTP1(pipeline, responder, share)
+            case .http2: try HTTP2Connection.add(to: pipeline, responder, share, idleTimeout: idleTimeout)
             }
         }
         try pipeline.addHandler(byPreface)
     }
 
     private static func speakHTTP1(
-        _ pipeline: ChannelPipeline.SynchronousOperations, _ responder: any HTTPResponder, _ limits: HTTPLimits
+        _ pipeline: ChannelPipeline.SynchronousOperations, _ responder: any HTTPResponder, _ share: ConnectionShare
     ) throws {
-        let connection = HTTPConnection(responder, limits)
+        let connection = HTTPConnection(responder, share)
         try pipeline.addHandler(SlowRequestHandler(connection))
         try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
+        let pipelining = try pipeline.handler(type: HTTPServerPipelineHandler.self)
+        try pipeline.addHandler(ErrorsAfterEnd(), position: .before(pipelining))
         try pipeline.addHandler(IdleStateHandler(allTimeout: idleTimeout))
         try pipeline.addHandler(connection)
     }
@@ -138,42 +151,10 @@ package final class HTTPServer: Sendable {
     }
 
     /// How many connections are still open.
-    package var openConnections: Int { connections.count }
+    package var openConnections: Int { connections.openConnections }
 
     /// Cuts off what is left.
     package func close() {
         connections.close()
-    }
-}
-
-/// The connections of a listener, to be told when it is time to end.
-private final class OpenConnections: Sendable {
-    private let channels = Mutex<[ObjectIdentifier: any Channel]>([:])
-    private let quiescing = Atomic<Bool>(false)
-
-    var isQuiescing: Bool { quiescing.load(ordering: .sequentiallyConsistent) }
-
-    func add(_ channel: any Channel) {
-        let id = ObjectIdentifier(channel)
-        channels.withLock { $0[id] = channel }
-        // Accepted just before the listener closed: no request has begun.
-        if isQuiescing { channel.close(promise: nil) }
-        channel.closeFuture.whenComplete { [weak self] _ in
-            self?.channels.withLock { $0[id] = nil }
-        }
-    }
-
-    var count: Int { channels.withLock { $0.count } }
-
-    /// Lets each end after the request it is in.
-    func quiesce() {
-        quiescing.store(true, ordering: .sequentiallyConsistent)
-        for channel in channels.withLock({ Array($0.values) }) {
-            channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
-        }
-    }
-
-    func close() {
-        for channel in channels.withLock({ Array($0.values) }) { channel.close(promise: nil) }
     }
 }

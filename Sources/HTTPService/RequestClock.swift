@@ -29,6 +29,11 @@ struct RequestClock {
 
     private var state = State.idle
 
+    /// A request has begun and is not complete.
+    var isRunning: Bool {
+        if case .running = state { true } else { false }
+    }
+
     mutating func bytesArrived(at now: NIODeadline) {
         switch state {
         case .idle: state = .running(since: now)

@@ -1,7 +1,7 @@
 import NIOCore
 
-/// Closes a connection whose request is not complete in time. Stands before the HTTP decoder, so that it sees the bytes of a
-/// head that is not complete. `RequestClock` decides; here is the timer.
+/// Closes a connection whose request is not complete in time, or whose head takes more memory than there is. Stands before the
+/// HTTP decoder, so that it sees the bytes of a head that is not complete. `RequestClock` decides; here is the timer.
 final class SlowRequestHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
@@ -14,9 +14,11 @@ final class SlowRequestHandler: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        connection.bytesArrived(unwrapInboundIn(data), at: context.eventLoop.now)
+        let bytes = unwrapInboundIn(data)
+        connection.bytesArrived(bytes, at: context.eventLoop.now)
         if timer == nil { schedule(after: RequestClock.timeout, context) }
         context.fireChannelRead(data)
+        if !connection.bytesRead(bytes.readableBytes) { context.close(promise: nil) }
     }
 
     /// One timer at a time: it looks again when a later request has begun meanwhile.

@@ -45,6 +45,7 @@ package struct SpanScanner: Sendable {
     package private(set) var badValues = 0
     package private(set) var firstBadValue: MalformedRequest?
 
+    private var maxTaskSpans = Int.max
     private var resourceIndex = -1
     private var scopeIndex = -1
     private var spanIndex = -1
@@ -56,8 +57,13 @@ package struct SpanScanner: Sendable {
         self.table = table
     }
 
-    package mutating func scan(_ body: UnsafeRawBufferPointer) throws(MalformedRequest) {
+    /// - Parameter maxTaskBytes: what is noted of task spans may take so much; beyond it a request has too many.
+    /// - Throws: `MalformedRequest` where the body is no such request, or has too many spans.
+    package mutating func scan(
+        _ body: UnsafeRawBufferPointer, maxTaskBytes: Int = .max
+    ) throws(MalformedRequest) {
         forget()
+        maxTaskSpans = maxTaskBytes / MemoryLayout<TaskSpan>.stride
         resourceIndex = -1
         scopeIndex = -1
         spanIndex = -1
@@ -217,6 +223,7 @@ package struct SpanScanner: Sendable {
         if span.task.isError && span.task.role == .process && span.task.errorType.isEmpty && span.hasEvents {
             span.task.errorType = try ExceptionEvents.lastType(in: message)
         }
+        if taskSpans.count >= maxTaskSpans { throw WireError(.tooMany, offset: message.position) }
         taskSpans.append(span.task)
     }
 

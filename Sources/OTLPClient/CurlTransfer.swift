@@ -21,6 +21,9 @@ package final class CurlTransfer {
     private var resolve: UnsafeMutablePointer<curl_slist>?
     private let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
     fileprivate var answerBody: [UInt8] = []
+
+    /// What it holds of memory: the body, and libcurl's buffer for sending it.
+    var heldBytes: Int { body.count + Self.uploadBytes }
     fileprivate var isAnswerCut = false
 
     /// nil when libcurl has no memory for a handle.

@@ -6,4 +6,9 @@ package enum Allocator {
     package static func keepFreedMemory() {
         collector_keep_freed_memory()
     }
+
+    /// Gives the kernel back what was freed, if that is more than `bytes`. It costs up to some milliseconds.
+    package static func returnFreedMemory(beyond bytes: Int) {
+        if collector_freed_bytes() > bytes { collector_return_freed_memory() }
+    }
 }

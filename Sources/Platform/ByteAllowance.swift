@@ -11,6 +11,11 @@ package final class ByteAllowance: Sendable {
 
     package var heldBytes: Int { held.load(ordering: .relaxed) }
 
+    package var limitBytes: Int { most.load(ordering: .relaxed) }
+
+    /// What can be held beside what is.
+    package var spareBytes: Int { max(0, most.load(ordering: .relaxed) - heldBytes) }
+
     /// From now on.
     package func use(_ most: Int) {
         self.most.store(most, ordering: .relaxed)

@@ -13,7 +13,7 @@ final class RedisLink {
     init(_ stream: RedisStream, to endpoint: RedisEndpoint) throws(RedisError) {
         self.stream = stream
         self.endpoint = endpoint
-        parser = try ReplyParser(name: endpoint.description)
+        parser = try ReplyParser(name: endpoint.description, limits: ReplyLimits(bytes: endpoint.maxReplyBytes))
     }
 
     var descriptor: Int32 { stream.descriptor }

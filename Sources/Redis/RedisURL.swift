@@ -29,6 +29,8 @@ package struct RedisEndpoint: Sendable, Equatable {
     /// nil = plain.
     package var tls: RedisTLSOptions?
     package var peer = RedisPeer.redis
+    /// The replies of one round trip are no larger.
+    package var maxReplyBytes = ReplyLimits().bytes
 
     package init(address: Address, username: String? = nil, password: String? = nil, database: Int = 0) {
         self.address = address

@@ -13,6 +13,16 @@ struct ReplyLimits {
     var elementsOfReply = 1 << 20
     /// Of all replies: each costs 24 bytes here, and more where it is a string.
     var elements = 16 << 20
+
+    init() {}
+
+    /// Limits for so many bytes on the wire, which with what is made of them take little more memory than that. The least element
+    /// takes six bytes on the wire.
+    init(bytes: Int) {
+        self.bytes = bytes
+        elementsOfReply = min(elementsOfReply, bytes / 96)
+        elements = min(elements, bytes / 24)
+    }
 }
 
 /// Owns hiredis' parser. Bytes go in, replies come out, within limits.

@@ -27,6 +27,7 @@ package struct RedisSentinels: Sendable, Equatable {
         from address: RedisEndpoint.Address, tls: RedisTLSOptions?, _ connector: RedisConnector
     ) throws(RedisError) -> RedisEndpoint.Address {
         var sentinel = RedisEndpoint(address: address, username: username, password: password)
+        sentinel.maxReplyBytes = 1 << 20
         sentinel.tls = tls
         sentinel.peer = .sentinel
         var connector = connector

@@ -42,7 +42,7 @@ package final class AppendThread: Sendable {
     static let patience = TimeAmount.milliseconds(500)
     static let checkInterval = TimeAmount.milliseconds(250)
     /// What waits for its turn may hold this together; one request of any size may wait.
-    static let maxWaitingBytes = 16 << 20
+    private let maxWaitingBytes: Int
 
     private struct Entry: Sendable {
         let job: AppendJob
@@ -78,7 +78,9 @@ package final class AppendThread: Sendable {
     private let work = Semaphore()
     private let thread = Mutex<OSThread?>(nil)
 
-    package init() {}
+    package init(maxWaitingBytes: Int = 16 << 20) {
+        self.maxWaitingBytes = maxWaitingBytes
+    }
 
     /// - Throws: where the system has no room for a thread.
     package func start() throws(SystemError) {
@@ -108,7 +110,7 @@ package final class AppendThread: Sendable {
         let (refusal, wantsCheck) = state.withLock { state -> (String?, Bool) in
             if state.isEnding { return ("the program is ending", false) }
             if state.isStalled { return (Self.stalled, false) }
-            if state.waitingBytes > 0 && state.waitingBytes + job.bytes > Self.maxWaitingBytes {
+            if state.waitingBytes > 0 && state.waitingBytes + job.bytes > maxWaitingBytes {
                 return ("more requests wait for the spool's disk than are held in memory", false)
             }
             state.waiting.append(Entry(job: job, deadline: deadline))

@@ -28,6 +28,8 @@ package struct ReceiverOptions: Sendable {
     package var rereadBearerToken: (@Sendable () -> String?)?
     /// Whose pages may send from a browser.
     package var cors: CORSPolicy
+    /// What requests may be made into, all together: decompressed, converted, rewritten, and held while Redis is asked.
+    package var requestMemory = ByteAllowance(256 << 20)
 
     package init(maxBodyBytes: Int, bearerToken: String? = nil, cors: CORSPolicy = CORSPolicy()) {
         bodyLimit = BodyLimit(maxBodyBytes)
@@ -46,8 +48,8 @@ package struct OTLPResponder: HTTPResponder {
         relinker: TraceRelinker? = nil, appends: AppendThread? = nil, worker: SerialThread? = nil
     ) {
         let intake = TraceIntake(
-            bodyLimit: options.bodyLimit, attributes: attributes, sink: sink, counters: counters, relinker: relinker,
-            appends: appends, worker: worker)
+            bodyLimit: options.bodyLimit, memory: options.requestMemory, attributes: attributes, sink: sink,
+            counters: counters, relinker: relinker, appends: appends, worker: worker)
         let token = options.bearerToken.map { BearerToken(RequestSecret($0, reread: options.rereadBearerToken)) }
         http = TraceResponder(intake, token, options.cors)
         grpc = GRPCTraceResponder(intake, token)

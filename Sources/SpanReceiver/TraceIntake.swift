@@ -52,7 +52,7 @@ struct TraceIntake: Sendable {
         let thread: SerialThread
         let scratch: Scratch
         /// Bytes of bodies that wait for their turn.
-        let room = ByteAllowance(64 << 20)
+        let room: ByteAllowance
 
         func isLong(_ bytes: Int, _ coding: BodyCoding) -> Bool {
             bytes >= (coding == .identity ? Self.leastBytes : Self.leastPackedBytes)
@@ -69,16 +69,23 @@ struct TraceIntake: Sendable {
     /// nil where nothing is written to a disk: the sink is called on the event loop.
     private let appends: AppendThread?
     private let worker: LongRequests?
-    /// Of requests that wait until Redis was asked for their tasks.
-    private let held = ByteAllowance(16 << 20)
+    /// What complete requests are made into, and those that wait until Redis was asked for their tasks.
+    private let memory: ByteAllowance
+    /// Of these, those that wait for Redis.
+    private let waiting = ByteAllowance(16 << 20)
 
     init(
-        bodyLimit: BodyLimit, attributes: TaskAttributeTable, sink: any SpanSink, counters: ReceiverCounters,
+        bodyLimit: BodyLimit, memory: ByteAllowance = ByteAllowance(256 << 20), attributes: TaskAttributeTable,
+        sink: any SpanSink, counters: ReceiverCounters,
         relinker: TraceRelinker?, appends: AppendThread? = nil, worker: SerialThread? = nil
     ) {
         self.appends = appends
-        self.worker = worker.map { LongRequests(thread: $0, scratch: Scratch(attributes)) }
+        self.worker = worker.map {
+            LongRequests(
+                thread: $0, scratch: Scratch(attributes), room: ByteAllowance(memory.limitBytes / 2))
+        }
         self.bodyLimit = bodyLimit
+        self.memory = memory
         self.sink = sink
         self.counters = counters
         self.relinker = relinker
@@ -140,19 +147,48 @@ struct TraceIntake: Sendable {
             defer { tools.scanner.forget() }
             return body.withUnsafeReadableBytes { body in
                 guard coding != .identity, !body.isEmpty else { return read(body, &tools, source, eventLoop) }
+                let room = room
                 do throws(DecompressionError) {
-                    let inflated = try tools.decompress(body, coding, limit: maxBodyBytes)
-                    return inflated.withUnsafeBytes { read($0, &tools, source, eventLoop) }
+                    let inflated = try tools.decompress(body, coding, limit: room)
+                    return holding(inflated.count) { inflated.withUnsafeBytes { read($0, &tools, source, eventLoop) } }
                 } catch {
-                    return .now(.refused(refusal(of: error)))
+                    if case .tooLarge = error { return tooLarge("\(error)", room) }
+                    return .now(.refused(refusal(.malformed, "\(error)")))
                 }
             }
         }
     }
 
-    private func refusal(of error: DecompressionError) -> TraceRefusal {
-        if case .tooLarge = error { return refusal(.tooLarge, "\(error) (otlp.max-body)") }
-        return refusal(.malformed, "\(error)")
+    // MARK: Memory
+
+    /// What a request may be made into now: `otlp.max-body`, or what is left of the memory for it.
+    private var room: Int { min(maxBodyBytes, memory.spareBytes) }
+
+    private func holdWaiting(_ bytes: Int) -> Bool {
+        guard waiting.hold(bytes) else { return false }
+        if memory.hold(bytes) { return true }
+        waiting.release(bytes)
+        return false
+    }
+
+    private func releaseWaiting(_ bytes: Int) {
+        waiting.release(bytes)
+        memory.release(bytes)
+    }
+
+    /// Does something that holds bytes for as long as it takes.
+    private func holding(_ bytes: Int, _ body: () -> Reply) -> Reply {
+        guard memory.hold(bytes) else { return tooLarge("the request becomes one of \(bytes) bytes", 0) }
+        defer { memory.release(bytes) }
+        return body()
+    }
+
+    /// The answer to a request that became more than `room`. It can't succeed later either, unless requests that wait for Redis
+    /// hold what it lacks.
+    private func tooLarge(_ text: String, _ room: Int) -> Reply {
+        if room == maxBodyBytes { return .now(.refused(refusal(.tooLarge, "\(text) (otlp.max-body)"))) }
+        if waiting.heldBytes > 0 { return .now(.refused(tooManyBodies())) }
+        return .now(.refused(refusal(.tooLarge, "\(text) (memory.limit)")))
     }
 
     /// otlp.max-body holds for the JSON and for the protobuf that it becomes, which hardly ever is the longer one.
@@ -160,12 +196,13 @@ struct TraceIntake: Sendable {
         _ body: UnsafeRawBufferPointer, _ tools: inout Scratch.Tools, _ source: SpanSource, _ eventLoop: any EventLoop
     ) -> Reply {
         guard source.encoding == .json else { return scan(body, JSONRemarks(), &tools.scanner, source, eventLoop) }
+        let room = room
         do throws(MalformedJSON) {
-            return try tools.converter.convertWithRemarks(body, limit: maxBodyBytes) {
-                scan($0, $1, &tools.scanner, source, eventLoop)
+            return try tools.converter.convertWithRemarks(body, limit: room) { request, remarks in
+                holding(request.count) { scan(request, remarks, &tools.scanner, source, eventLoop) }
             }
         } catch {
-            if error.reason == .tooLarge { return .now(.refused(refusal(.tooLarge, "\(error) (otlp.max-body)"))) }
+            if error.reason == .tooLarge { return tooLarge("\(error)", room) }
             return .now(.refused(refusal(.malformed, "not an ExportTraceServiceRequest: \(error)")))
         }
     }
@@ -175,10 +212,10 @@ struct TraceIntake: Sendable {
         _ eventLoop: any EventLoop
     ) -> Reply {
         do throws(MalformedRequest) {
-            try scanner.scan(body)
+            try scanner.scan(body, maxTaskBytes: memory.spareBytes)
         } catch {
             if error.cause.reason == .tooMany {
-                return .now(.refused(refusal(.tooLarge, "more than \(SpanScanner.maxSpans) spans in one request")))
+                return .now(.refused(refusal(.tooLarge, "too many spans in one request; send smaller batches")))
             }
             return .now(.refused(refusal(.malformed, "not an ExportTraceServiceRequest: \(error)")))
         }
@@ -222,20 +259,20 @@ struct TraceIntake: Sendable {
         guard let relinker, !scanned.taskSpans.isEmpty else { return nil }
         let questions = relinker.questions(of: scanned.taskSpans, in: body)
         if questions.isEmpty { return nil }
-        guard held.hold(body.count) else {
+        guard holdWaiting(body.count) else {
             relinker.recordNoRoom(questions.count)
             return nil
         }
         let asked = eventLoop.makePromise(of: Void.self)
         guard relinker.source.lookUp(questions, whenDone: { asked.succeed() }) else {
-            held.release(body.count)
+            releaseWaiting(body.count)
             asked.succeed()  // It has no future left, but NIO insists that a promise is kept.
             return nil
         }
         let copy = [UInt8](body)
         return .later(
             asked.futureResult.flatMap { [self] in
-                held.release(copy.count)
+                releaseWaiting(copy.count)
                 let goOn = { @Sendable in
                     copy.withUnsafeBytes { body in
                         var scanned = scanned
@@ -266,7 +303,9 @@ struct TraceIntake: Sendable {
             edits += scanned.refused.map { SpanEdit($0, .remove) }
             edits.sort { $0.span.lowerBound < $1.span.lowerBound }
             let kept = try SpanRewriter.apply(edits, to: body)
-            return kept.withUnsafeBytes { keep($0, of: scanned, body, findings, eventLoop) }
+            return holding(kept.count) {
+                kept.withUnsafeBytes { keep($0, of: scanned, body, findings, eventLoop) }
+            }
         } catch {
             // The scanner has read these bytes just now, so the rewriter can.
             return .now(.refused(refusal(.malformed, error.reason.rawValue)))

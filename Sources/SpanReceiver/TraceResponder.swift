@@ -47,7 +47,9 @@ final class TraceResponder: HTTPResponder {
         }
         guard let encoding else {
             let allowed = SpanSource.Encoding.allCases.map(\.mediaType).joined(separator: " and ")
-            return refuse(.unknownMediaType, "content type \(type ?? "missing"); allowed are \(allowed)")
+            return refuse(
+                .unknownMediaType,
+                "content type \(type.map { String($0.prefix(100)) } ?? "missing"); allowed are \(allowed)")
         }
         guard let coding = TraceIntake.BodyCoding(head.headers) else {
             return refuse(.unknownEncoding, "unknown content encoding; allowed are identity, gzip, deflate and zstd")

@@ -38,6 +38,13 @@ package struct SpoolBatch: Sendable {
 
     package var isEmpty: Bool { frames.isEmpty }
 
+    /// Hands the bytes over: no copy of them stays here.
+    package mutating func takeBytes() -> [UInt8] {
+        let taken = bytes
+        bytes = []
+        return taken
+    }
+
     /// Makes room once for what a chunk of so many bytes may bring.
     mutating func reserve(_ count: Int) {
         if bytes.isEmpty { bytes.reserveCapacity(count) }

@@ -25,6 +25,9 @@ struct SpanPairing {
 
     /// An attempt in a place of its own: few consumers have one.
     final class SharedAttempt: Sendable {
+        /// What one takes, with the texts that it may hold alone.
+        static let bytes = 416
+
         let attempt: KnownWait.Attempt
 
         init(_ attempt: KnownWait.Attempt) { self.attempt = attempt }
@@ -64,6 +67,8 @@ struct SpanPairing {
     }
 
     private let capacity: Int
+    /// Consumers hold their attempts (`SharedAttempt`).
+    private let keepsAttempts: Bool
     private let lifetimeNanoseconds: UInt64
     private var producers: ReferenceRing<Producer>
     private var consumers: WaitingConsumers
@@ -76,8 +81,9 @@ struct SpanPairing {
     private(set) var evictedProducers: UInt64 = 0
     private(set) var evictedConsumers: UInt64 = 0
 
-    init(capacity: Int, lifetime: Duration) {
+    init(capacity: Int, lifetime: Duration, keepsAttempts: Bool = false) {
         self.capacity = capacity
+        self.keepsAttempts = keepsAttempts
         lifetimeNanoseconds = UInt64(clamping: lifetime.wholeNanoseconds)
         producers = ReferenceRing(capacity: capacity)
         consumers = WaitingConsumers(maxConsumers: capacity, maxReferences: 2 * capacity)
@@ -90,7 +96,10 @@ struct SpanPairing {
 
     var bytes: TableBytes {
         let (producers, consumers) = (producers.bytes, consumers.bytes)
-        return TableBytes(used: producers.used + consumers.used, limit: producers.limit + consumers.limit)
+        let attemptBytes = keepsAttempts ? SharedAttempt.bytes : 0
+        return TableBytes(
+            used: producers.used + consumers.used + openConsumers * attemptBytes,
+            limit: producers.limit + consumers.limit + capacity * attemptBytes)
     }
 
     /// A wait is to be known from a producer.

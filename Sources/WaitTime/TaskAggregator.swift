@@ -29,7 +29,8 @@ package struct TaskAggregator: Sendable {
 
     package init(_ options: TaskAggregatorOptions) {
         table = QueueTable(options)
-        pairing = SpanPairing(capacity: options.pairingCapacity, lifetime: options.pairingLifetime)
+        pairing = SpanPairing(
+            capacity: options.pairingCapacity, lifetime: options.pairingLifetime, keepsAttempts: options.collectsWaits)
         recent = RecentReferences(capacity: options.duplicateMemory)
         bounds = options.bounds
         started = StartedAttempts(bytes: options.startedAttemptsBytes)

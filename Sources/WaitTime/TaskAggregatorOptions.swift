@@ -25,6 +25,30 @@ package struct TaskAggregatorOptions: Sendable {
     /// Whether the newest spans are kept in memory: the slowest waits name theirs then, also where none is forwarded.
     package var keepsTraces = false
 
+    /// Divides bytes among what is remembered of spans: first those by which a repeated one is told, a fifth for attempts that
+    /// have begun, and the rest for spans that wait for each other. None gets more than its default.
+    package mutating func divide(_ bytes: Int) {
+        duplicateMemory = Self.most(duplicateMemory) { RecentReferences(capacity: $0).bytes.limit <= bytes * 2 / 3 }
+        startedAttemptsBytes = min(startedAttemptsBytes, bytes * 9 / 44)
+        let rest =
+            bytes - RecentReferences(capacity: duplicateMemory).bytes.limit
+            - StartedAttempts(bytes: startedAttemptsBytes).bytes.limit
+        pairingCapacity = Self.most(pairingCapacity) { [self] capacity in
+            let pairing = SpanPairing(capacity: capacity, lifetime: pairingLifetime, keepsAttempts: collectsWaits)
+            return pairing.bytes.limit <= rest
+        }
+    }
+
+    /// The greatest number up to `limit` that fits; 1 where none does.
+    private static func most(_ limit: Int, fits: (Int) -> Bool) -> Int {
+        var range = 1..<(limit + 1)
+        while range.count > 1 {
+            let middle = range.lowerBound + range.count / 2
+            range = fits(middle) ? middle..<range.upperBound : range.lowerBound..<middle
+        }
+        return range.lowerBound
+    }
+
     package init(bounds: HistogramBounds, maxTaskTypes: Int, maxQueues: Int, quantileWindow: Duration) {
         self.bounds = bounds
         self.maxTaskTypes = maxTaskTypes

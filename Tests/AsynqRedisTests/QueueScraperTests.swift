@@ -177,6 +177,26 @@ struct QueueScraperTests {
         #expect(back.first?.completed == 1, "5 processed, 4 failed: no fall from 6 that it shows")
     }
 
+    @Test(
+        "Queues beyond the memory for them are not read, those with names of more than 1,024 bytes never, and that is an error"
+    )
+    func tooManyQueues() throws {
+        let store = TaskStore()
+        let long = String(repeating: "n", count: 1025)
+        let exact = String(repeating: "m", count: 1024)
+        store.instead["SMEMBERS asynq:queues"] = .array(["c", long, "a", exact, "b"].map(Self.text))
+        var roomy = QueueScraper(filter: .all, clock: TestClock().clock)
+        let all = try roomy.scrape(store, deadline: Self.deadline)
+        #expect(
+            all.queues.map(\.name) == ["a", "b", "c", exact].map { QueueName($0) } && all.partialErrors.contains(.limit)
+        )
+        var narrow = QueueScraper(filter: .all, clock: TestClock().clock, maxQueueBytes: 2 * 1537)
+        let some = try narrow.scrape(store, deadline: Self.deadline)
+        #expect(some.queues.map(\.name) == ["a", "b"].map { QueueName($0) } && some.partialErrors.contains(.limit))
+        store.instead["SMEMBERS asynq:queues"] = .array(["a", "b"].map(Self.text))
+        #expect(try !narrow.scrape(store, deadline: Self.deadline).partialErrors.contains(.limit))
+    }
+
     @Test("What lies in the archive of a queue that a new filter lets in died before, and what comes later counts")
     func newFilter() throws {
         let store = TaskStore()

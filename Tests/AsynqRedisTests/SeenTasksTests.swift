@@ -177,6 +177,36 @@ struct SeenTasksTests {
         #expect(tasks.take("b", start: WallTime(seconds: 105)) == WallTime(seconds: 100))
     }
 
+    @Test("Trace states have a bound of their own in bytes: beyond it the tasks that were recorded first are forgotten")
+    func traceStates() throws {
+        let tasks = SeenTasks(capacity: 100, stateBytes: 3 * (48 + 400))
+        let context = TraceContext(
+            reference: SpanReference(trace: TraceID(high: 1, low: 1), span: SpanID(1)), isSampled: true,
+            traceState: [UInt8](repeating: 0x61, count: 400))
+        for number in 0..<50 {
+            tasks.note(
+                queue: QueueName("q"), id: Array("\(number)".utf8), ready: WallTime(seconds: 100),
+                task: StoredTask(retried: 0, context: context))
+            #expect(tasks.count == min(number + 1, 3))
+        }
+        // Without one, they are as many as there are places.
+        for number in 100..<300 {
+            tasks.note(queue: QueueName("q"), id: Array("\(number)".utf8), ready: WallTime(seconds: 100), task: nil)
+        }
+        #expect(tasks.count == 100)
+        #expect(tasks.take("299", start: WallTime(seconds: 105)) == WallTime(seconds: 100))
+        #expect(tasks.take("199", start: WallTime(seconds: 105)) == nil)
+    }
+
+    @Test("What is remembered fits into its bytes")
+    func bytes() {
+        let tasks = SeenTasks(bytes: 1 << 20)
+        for number in 0..<10_000 {
+            tasks.note(queue: QueueName("q"), id: Array("\(number)".utf8), ready: WallTime(seconds: 100), task: nil)
+        }
+        #expect(tasks.bytes <= 1 << 20 && tasks.count > 1000 && tasks.count < 10_000)
+    }
+
     @Test("Both attempts of one task have their time in one request")
     func twoAttempts() {
         note("a", at: 100, retried: 0)

@@ -50,8 +50,7 @@ struct PipelineMetricsTests {
             for _ in 0..<2 * weight { limits.recordProtocolError() }
             #expect(limits.holdAnswer(5))
             for _ in 0..<3 * weight { #expect(!limits.holdAnswer(5)) }
-            #expect(limits.openConnection())
-            for _ in 0..<4 * weight { #expect(!limits.openConnection()) }
+            for _ in 0..<4 * weight { limits.recordRefusedConnection(from: nil) }
         }
         let expected = [
             ("malformed", 1), ("too_large", 2), ("encoding", 3), ("media_type", 4), ("path", 5), ("method", 6),

@@ -14,24 +14,27 @@ import WaitTime
 
 /// The parts of a collector that a reload reaches, without threads and sockets.
 private final class Parts: Sendable {
-    static let largeBody = 100 << 20
+    static let largeBody = 32 << 20
 
     let level = CollectorLogHandler.Level(.info)
     let bodyLimit = BodyLimit(16 << 20)
-    let limits = HTTPLimits(maxBodyBytes: ReloadableOptions.bodiesInFlightBytes(maxBodyBytes: 16 << 20))
+    let bodyShare: Int
+    let largestBody: Int
     let aggregator: LockedAggregator
     let spool: Spool
     let filter = Mutex<QueueFilter?>(nil)
 
     init() throws {
         let defaults = try #require(try options())
+        bodyShare = defaults.memory[.bodies]
+        largestBody = defaults.memory.largestBody
         aggregator = LockedAggregator(defaults.aggregator, clock: .system)
         spool = try Spool(fileSystem: NoDisk(), options: defaults.spool, clock: .system)
     }
 
     var targets: ReloadTargets {
         ReloadTargets(
-            logLevel: level, bodyLimit: bodyLimit, otlpLimits: limits, aggregator: aggregator, spool: spool,
+            logLevel: level, bodyLimit: bodyLimit, largestBody: largestBody, aggregator: aggregator, spool: spool,
             setQueueFilter: { [self] filter in self.filter.withLock { $0 = filter } })
     }
 
@@ -42,9 +45,7 @@ private final class Parts: Sendable {
 
     /// Whether a body so large is received, alone.
     func receives(_ bytes: Int) -> Bool {
-        guard limits.hold(bytes) else { return false }
-        limits.release(bytes)
-        return bytes <= bodyLimit.bytes
+        bytes <= SharedLimit.largest(within: bodyShare, listeners: 3) && bytes <= bodyLimit.bytes
     }
 
     /// The page after attempts at tasks of three types that fail with two errors, and one of another queue.
@@ -98,7 +99,7 @@ struct ReloadTests {
     private static let proofs: [String: (value: String, isInForce: @Sendable (Parts) -> Bool)] = [
         "redis.queues.include": ("^mail", { !$0.accepts("image") && $0.accepts("mail") }),
         "redis.queues.exclude": ("^image", { !$0.accepts("image") && $0.accepts("mail") }),
-        "otlp.max-body": ("100MiB", { $0.receives(Parts.largeBody) && !$0.receives(Parts.largeBody + 1) }),
+        "otlp.max-body": ("32MiB", { $0.receives(Parts.largeBody) && !$0.receives(Parts.largeBody + 1) }),
         "spool.max-bytes": ("2GiB", { $0.spool.options.maxBytes == 2 << 30 }),
         "spool.max-age": ("1h", { $0.spool.options.maxAge == .seconds(3600) }),
         "spool.when-full": ("drop-oldest", { $0.spool.options.whenFull == .dropOldest }),
@@ -176,9 +177,15 @@ struct ReloadTests {
         #expect(log.texts[1].hasSuffix("needs tempo.tls.cert-file"))
     }
 
-    @Test("Bodies in flight have 64 MiB, and room for one of the largest")
-    func bodiesInFlight() {
-        #expect(ReloadableOptions.bodiesInFlightBytes(maxBodyBytes: 1024) == 64 << 20)
-        #expect(ReloadableOptions.bodiesInFlightBytes(maxBodyBytes: 100 << 20) == 100 << 20 + 1024)
+    @Test("A request larger than the shares of the start allow is refused until the next start, which the log says")
+    func bodiesBeyondTheShares() throws {
+        let log = LogLines()
+        let parts = try Parts()
+        let new = try settings(["--otlp-max-body=100MiB", "--memory-limit=1GiB"])
+        RunCommand.apply(new, started: try settings(), to: parts.targets, log.logger)
+        #expect(parts.bodyLimit.bytes == parts.largestBody)
+        #expect(
+            log.texts.last
+                == "warning: the change of these keys takes effect at the next start keys=otlp.max-body, memory.limit")
     }
 }

@@ -23,6 +23,8 @@ struct SettingsGoldenTests {
     private static let everythingOn = [
         "--redis-url=redis-sentinel://h/0?master=m", "--tempo-endpoint=https://t", "--tempo-tls-server-name=t",
         "--metrics-push-endpoint=https://t", "--metrics-push-tls-server-name=t",
+        // What auto gives depends on the machine.
+        "--memory-limit=256MiB",
     ]
 
     private static func kind(_ key: any DeclaredKey) -> String {

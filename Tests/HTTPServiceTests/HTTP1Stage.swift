@@ -9,10 +9,14 @@ final class HTTP1Stage {
     let limits: HTTPLimits
     private var machine: HTTP1Machine
 
-    init(_ responder: LengthResponder = LengthResponder(), _ limits: HTTPLimits = HTTPLimits()) {
+    convenience init(_ responder: LengthResponder = LengthResponder(), _ limits: HTTPLimits = HTTPLimits()) {
+        self.init(responder, ListenerLimits(limits))
+    }
+
+    init(_ responder: LengthResponder, _ listener: ListenerLimits) {
         self.responder = responder
-        self.limits = limits
-        machine = HTTP1Machine(responder, limits)
+        limits = listener.limits
+        machine = HTTP1Machine(responder, ConnectionShare(listener))
     }
 
     static func head(
@@ -44,6 +48,7 @@ final class HTTP1Stage {
         machine.nextEnd(isWritable: isWritable, at: .seconds(seconds))
     }
 
+    func read(_ count: Int) -> Bool { machine.bytesRead(count) }
     func bytes(at seconds: Double) { machine.bytesArrived(at: .seconds(seconds)) }
     func check(at seconds: Double) -> RequestClock.Check { machine.checkSlowness(at: .seconds(seconds)) }
 

@@ -15,8 +15,9 @@ private final class Wire {
     let responder = LengthResponder()
 
     init() throws {
+        let share = HTTPLimits().share()
         try channel.pipeline.syncOperations.addHandler(
-            HTTP2Connection(responder, HTTPLimits(), idleTimeout: Self.idleTimeout, HTTP2Violation()))
+            HTTP2Connection(responder, share, idleTimeout: Self.idleTimeout, HTTP2Violation(), HeadBlocks(share)))
         channel.pipeline.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil)
     }
 

@@ -15,10 +15,8 @@ private final class Stage {
     init(_ responder: LengthResponder = LengthResponder(), _ limits: HTTPLimits = HTTPLimits()) {
         self.responder = responder
         self.limits = limits
-        machine = HTTP2Machine(responder, limits)
+        machine = HTTP2Machine(responder, limits.share())
     }
-
-    var heldBytes: Int { machine.heldBytes }
 
     func headers(
         _ id: HTTP2StreamID, _ path: String = "/", method: String = "POST", end: Bool = false, at seconds: Double = 0,
@@ -37,8 +35,10 @@ private final class Stage {
         words(machine.data(part, isEnd: end, on: id))
     }
 
-    func answered(_ id: HTTP2StreamID) -> String { words(machine.answered(HTTPResponse(.ok), on: id)) }
-    func streamClosed(_ id: HTTP2StreamID) -> String { words(machine.streamClosed(id)) }
+    func answered(_ id: HTTP2StreamID, bytes: Int = 0) -> String {
+        words(machine.answered(HTTPResponse(.ok, body: [UInt8](repeating: 0, count: bytes)), on: id))
+    }
+    func streamClosed(_ id: HTTP2StreamID) -> String { words(machine.streamClosed(id, at: .seconds(0))) }
     func window(_ id: HTTP2StreamID, left: Int) -> String { words(machine.windowChanged(of: id, left: left)) }
     func check(at seconds: Double) -> [String] { machine.check(at: .seconds(seconds)).map(words).sorted() }
     func quiesce() -> String { words(machine.quiesce()) }
@@ -62,7 +62,9 @@ private final class Stage {
             return "\(Int(id)) respond to \(body.readableBytes)"
         case .answer(let id, let response, let omitsBody):
             return "\(Int(id)) answer \(response.status.code)\(omitsBody ? " without body" : "")"
-        case .reset(let id, let code): return "\(Int(id)) reset \(code == .noError ? "no error" : "cancel")"
+        case .reset(let id, .noError): return "\(Int(id)) reset no error"
+        case .reset(let id, .cancel): return "\(Int(id)) reset cancel"
+        case .reset(let id, let code): return "\(Int(id)) reset \(code == .refusedStream ? "refused" : "calm")"
         case .handBack(let id, let bytes): return "\(Int(id)) hand back \(bytes)"
         case .announceEnd(let last): return "announce end after \(Int(last))"
         case .finish(let last): return "finish after \(Int(last))"
@@ -83,9 +85,9 @@ struct HTTP2RequestTests {
 
         #expect(stage.headers(3) == "nothing")
         #expect(stage.data(3, 1000) == "nothing")
-        #expect(stage.heldBytes == 1000 && stage.limits.heldBodyBytes == 1000)
+        #expect(stage.limits.heldBodyBytes == 1000)
         #expect(stage.data(3, 1) == "3 answer 413")
-        #expect(stage.heldBytes == 0 && stage.limits.heldBodyBytes == 0)
+        #expect(stage.limits.heldBodyBytes == 0)
         #expect(stage.data(3, 1000, end: true) == "nothing")
         #expect(stage.responder.asked.refusals == [.tooLarge])
 
@@ -167,37 +169,68 @@ struct HTTP2RequestTests {
         #expect(stage.headers(3, "/no", method: "HEAD") == "3 answer 404 without body")
     }
 
-    @Test("The bodies of a connection have one limit together, of 64 MiB or the largest that is allowed")
+    @Test("The bodies of a connection have one limit together: eight ninths of what all may hold")
     func connectionLimit() {
-        for (maxBody, room) in [(1 << 20, 64 << 20), (100 << 20, 100 << 20)] {
-            let stage = Stage(
-                LengthResponder(maxBodyBytes: maxBody), HTTPLimits(maxBodyBytes: 1 << 30))
-            let count = room / (1 << 20)
-            for number in 0..<count {
-                let id = HTTP2StreamID(2 * number + 1)
-                _ = stage.headers(id)
-                #expect(stage.data(id, 1 << 20) == "nothing")
-            }
-            let next = HTTP2StreamID(2 * count + 1)
-            _ = stage.headers(next)
-            #expect(stage.data(next, 1) == "\(Int(next)) answer 503")
-            #expect(stage.responder.asked.refusals == [.overloaded])
-            #expect(stage.streamClosed(1) == "nothing")
-            _ = stage.headers(next.advanced(by: 2))
-            #expect(stage.data(next.advanced(by: 2), 1 << 20) == "nothing")
-            #expect(stage.heldBytes == room)
+        let limits = HTTPLimits(maxBodyBytes: 9 << 20)
+        let stage = Stage(LengthResponder(maxBodyBytes: 1 << 20), limits)
+        for id: HTTP2StreamID in [1, 3, 5, 7, 9, 11, 13, 15] {
+            _ = stage.headers(id)
+            #expect(stage.data(id, 1 << 20) == "nothing")
         }
+        _ = stage.headers(17)
+        #expect(stage.data(17, 1) == "17 answer 503")
+        #expect(stage.responder.asked.refusals == [.overloaded])
+        #expect(stage.streamClosed(1) == "nothing")
+        _ = stage.headers(19)
+        #expect(stage.data(19, 1 << 20) == "nothing")
+        #expect(limits.heldBodyBytes == 8 << 20)
+    }
+
+    @Test("A body that comes in one part finds room where there is none")
+    func wholeBody() {
+        let stage = Stage(LengthResponder(), HTTPLimits(maxBodyBytes: 0))
+        _ = stage.headers(1)
+        #expect(stage.data(1, 500, end: true) == "1 respond to 500")
+        _ = stage.headers(3)
+        #expect(stage.data(3, 500) == "3 answer 503")
+    }
+
+    @Test("A stream that finds no memory is refused, so that its client sends again, and takes none when it is closed")
+    func streams() {
+        let limits = HTTPLimits(maxBodyBytes: 0, streamBytes: 12 * HTTPMemory.streamBytes)
+        let stage = Stage(LengthResponder(), limits)
+        let ids: [HTTP2StreamID] = [1, 3, 5, 7, 9, 11, 13]
+        for id in ids { #expect(stage.headers(id, id == 5 ? "/no" : "/") != "\(Int(id)) reset refused") }
+        _ = stage.headers(15)
+        #expect(stage.headers(17) == "17 reset refused" && stage.headers(19, "/no") == "19 reset refused")
+        #expect(limits.heldStreamBytes == 8 * HTTPMemory.streamBytes && limits.refusedHeads == 2)
+        for id in ids + [15] { _ = stage.streamClosed(id) }
+        #expect(limits.heldStreamBytes == 0)
+    }
+
+    @Test("A large answer is held until its stream is closed; one that finds no room resets it")
+    func largeAnswers() {
+        let limits = HTTPLimits(maxBodyBytes: 0, streamBytes: 12 * HTTPMemory.streamBytes)
+        let stage = Stage(LengthResponder(), limits)
+        for id: HTTP2StreamID in [1, 3, 5] { _ = stage.headers(id, end: true) }
+        #expect(stage.answered(1, bytes: 512) == "1 answer 200")
+        #expect(limits.heldStreamBytes == 3 * HTTPMemory.streamBytes)
+        #expect(stage.answered(3, bytes: 4 * HTTPMemory.streamBytes) == "3 answer 200")
+        #expect(stage.answered(5, bytes: 2 * HTTPMemory.streamBytes) == "5 reset calm")
+        for id: HTTP2StreamID in [1, 3, 5] { _ = stage.streamClosed(id) }
+        #expect(limits.heldStreamBytes == 0)
     }
 
     @Test("A body that finds no room beside those of other connections is refused")
     func overloaded() {
         let limits = HTTPLimits(maxBodyBytes: 100)
-        #expect(limits.hold(60))
+        let other = limits.share()
+        #expect(other.holdBody(60))
         let stage = Stage(LengthResponder(), limits)
         _ = stage.headers(1)
-        #expect(stage.data(1, 40) == "nothing")
+        #expect(stage.data(1, 35) == "nothing")
         #expect(stage.data(1, 1, end: true) == "1 answer 503")
-        #expect(limits.heldBodyBytes == 60 && stage.heldBytes == 0)
+        #expect(limits.heldBodyBytes == 60 && other.bodyBytes == 60)
     }
 
     enum Abort: CaseIterable {
@@ -211,14 +244,14 @@ struct HTTP2RequestTests {
         _ = stage?.headers(1)
         _ = stage?.data(1, 300)
         _ = stage?.data(1, 200)
-        #expect(limits.heldBodyBytes == 500 && stage?.heldBytes == 500)
+        #expect(limits.heldBodyBytes == 500)
         switch abort {
         case .streamClosed: #expect(stage?.streamClosed(1) == "nothing")
         case .closed: stage?.closed()
         case .end: #expect(stage?.data(1, 0, end: true) == "1 respond to 500")
         case .gone: stage = nil
         }
-        #expect(limits.heldBodyBytes == 0 && stage?.heldBytes ?? 0 == 0)
+        #expect(limits.heldBodyBytes == 0)
     }
 
     @Test("An answer for a stream that is closed goes nowhere, and so do its late parts")

@@ -203,6 +203,14 @@ struct HTTPConnectionTests {
         #expect(wire.limits.unreadAnswers == 0)
     }
 
+    @Test("that ends with the program in the middle of a head is closed, without an answer")
+    func quiescedInTheHead() throws {
+        let wire = try Wire()
+        try wire.send("P")
+        wire.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        #expect(try wire.sent() == [] && !wire.isOpen && wire.limits.protocolErrors == 0)
+    }
+
     @Test("that is closed in the middle of a body returns what it holds")
     func closedInTheBody() throws {
         let wire = try Wire()

@@ -66,8 +66,8 @@ struct RefusalLogTests {
     @Test("A connection too many is told of")
     func connections() {
         let told = Told()
-        let limits = HTTPLimits(maxConnections: 0, refusals: told.makeLog())
-        #expect(!limits.openConnection())
+        let limits = HTTPLimits(refusals: told.makeLog())
+        limits.recordRefusedConnection(from: nil)
         #expect(told.lines.withLock { $0.map(\.refusal.reason) } == ["connections"])
     }
 }

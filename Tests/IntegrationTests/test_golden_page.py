@@ -23,6 +23,7 @@ FORMATS = {"text": "text/plain;version=0.0.4", "openmetrics": "application/openm
 # What depends on the machine, on the version, or on how fast things went.
 RESTLESS = re.compile(
     r"^(process_\w+|asynq_redis_(scrape_duration_seconds|used_memory_bytes|connected_clients|clock_offset_seconds)|asynq_collector_spool_bytes"
+    r"|asynq_collector_memory_(limit_)?bytes"
     r"|asynq_collector_(forward|push)_(requests_total|duration_seconds_\w+)|asynq_queue_memory_usage_approx_bytes)(?=[{ ])")
 VERSION = re.compile(r'(?<=asynq_collector_build_info\{version=")[^"]+')
 

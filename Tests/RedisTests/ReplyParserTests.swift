@@ -34,6 +34,16 @@ struct ReplyParserTests {
         }
     }
 
+    @Test(
+        "A limit in bytes bounds elements as well, which take more memory than they take on the wire",
+        arguments: [2, 12, 256])
+    func elementsOfBytes(mebibytes: Int) {
+        let limits = ReplyLimits(bytes: mebibytes << 20)
+        #expect(limits.bytes == mebibytes << 20)
+        #expect(limits.elementsOfReply * 72 <= limits.bytes && limits.elements * 24 <= max(limits.bytes, 16 << 20) * 24)
+        #expect(limits.elements >= 4 * limits.elementsOfReply || mebibytes == 256)
+    }
+
     @Test("Bytes without end are refused, as one reply or as many, and counted anew in each round trip")
     func bytes() throws {
         let parser = try Self.parser { $0.bytes = 1 << 20 }

@@ -177,19 +177,22 @@ struct IntakeStage {
     let knowledge: FakeKnowledge
     let relinker: TraceRelinker
     let counters = ReceiverCounters()
+    let memory: ByteAllowance
     let intake: TraceIntake
     let loop = EmbeddedEventLoop()
 
     init(
         _ mode: RelinkMode = .link, knows messages: [String: CarriedMessage] = [:], sink: FakeSink = FakeSink(),
-        maxBodyBytes: Int = 64 << 20, appends: AppendThread? = nil, worker: SerialThread? = nil
+        maxBodyBytes: Int = 64 << 20, memoryBytes: Int = 256 << 20, appends: AppendThread? = nil,
+        worker: SerialThread? = nil
     ) {
         self.sink = sink
         knowledge = FakeKnowledge(messages)
+        memory = ByteAllowance(memoryBytes)
         relinker = TraceRelinker(mode, source: knowledge)
         intake = TraceIntake(
-            bodyLimit: BodyLimit(maxBodyBytes), attributes: TaskAttributeTable(), sink: sink, counters: counters,
-            relinker: relinker, appends: appends, worker: worker)
+            bodyLimit: BodyLimit(maxBodyBytes), memory: memory, attributes: TaskAttributeTable(), sink: sink,
+            counters: counters, relinker: relinker, appends: appends, worker: worker)
     }
 
     /// What became of the request; nil while it waits for something.

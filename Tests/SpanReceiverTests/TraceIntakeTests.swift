@@ -98,6 +98,35 @@ struct TraceIntakeTests {
         #expect(stage.values.badRequests == [.tooLarge: 1])
     }
 
+    @Test(
+        "what a request becomes counts for as long as it is there, and one that becomes more than there is memory is too large"
+    )
+    func memory() throws {
+        let trace = String(repeating: "1", count: 32)
+        let json = Array(
+            #"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"\#(trace)","spanId":"1111111111111111"}]}]}]}"#
+                .utf8)
+        let roomy = IntakeStage(memoryBytes: 1000)
+        #expect(roomy.take(json, from: .httpJSON).badIDs == 0 && roomy.take(request(3, bad: 1)).badIDs == 1)
+        #expect(roomy.memory.heldBytes == 0)
+        let narrow = IntakeStage(memoryBytes: 20)
+        let refusal = narrow.take(json, from: .httpJSON).refusal
+        #expect(refusal?.reason == .tooLarge && refusal?.message.hasSuffix("(memory.limit)") == true)
+        // What is neither converted nor rewritten takes none.
+        #expect(narrow.take(request(3)).badIDs == 0)
+        #expect(narrow.take(request(3, bad: 1)).refusal?.reason == .tooLarge)
+        #expect(narrow.memory.heldBytes == 0 && narrow.sink.kept.count == 1)
+    }
+
+    @Test("what is noted of task spans is bounded by the memory for it")
+    func taskSpans() {
+        var maker = RequestMaker()
+        for number in 1...20 { maker.process(UInt64(number)) }
+        #expect(IntakeStage(memoryBytes: 20 * MemoryLayout<TaskSpan>.stride).take(maker.bytes).refusal == nil)
+        let narrow = IntakeStage(memoryBytes: 20 * MemoryLayout<TaskSpan>.stride - 1)
+        #expect(narrow.take(maker.bytes).refusal?.reason == .tooLarge && narrow.sink.kept.isEmpty)
+    }
+
     @Test("JSON is kept as the protobuf that it stands for, within the limit of the body")
     func json() throws {
         let trace = String(repeating: "1", count: 32)

@@ -119,7 +119,7 @@ def pushing() -> dict:
               alerts=("AsynqMetricsNotPushed",)),
         lines("Rejected data points", "The backend left them out of pushes that it accepted: its reason is in the collector's log"
               + BAR_NOTE, [query(f"{BY} ({counted(own('push_rejected_points_total'))})", "{{instance}}")], "short", bars=True),
-    ])
+    ], collapsed=True)
 
 
 def spool() -> dict:
@@ -164,6 +164,8 @@ def memory() -> dict:
     return row("Process", [
         lines("Resident memory", "If it only rises, look at the tasks and spans remembered below; what waits for Tempo is on disk.",
               [query(f"{BY} ({process('resident_memory_bytes')})", "{{instance}}")], "bytes"),
+        lines("Memory by part", "At 100 % of its share a part refuses or forgets: raise memory.limit if its counter rises (docs/MEMORY.md).",
+              [query(f"max by (part) ({own('memory_bytes')} / {own('memory_limit_bytes')})", "{{part}}")], "percentunit"),
         lines("CPU", "Near 100 % of a core, divide the workers over more collectors.",
               [query(f"{BY} ({rate('process_cpu_seconds_total')} and {IS_COLLECTOR})", "{{instance}}")], "percentunit"),
         lines("Open files", "Near the dashed limit raise LimitNOFILE, or close idle connections.",

@@ -9,6 +9,8 @@ package import Redis
 package struct QueueScraper {
     private var filter: CompiledQueueFilter
     private let clock: Clock
+    /// The most that queues and their names may take; those that come last by name are not read.
+    private let maxQueueBytes: Int
     /// What earlier scrapes saw of each queue.
     private var memory: [QueueName: QueueMemory] = [:]
     /// Queues that are seen for the first time were there before we looked: what lies in their archives died before our
@@ -50,12 +52,19 @@ package struct QueueScraper {
         }
     }
 
+    /// A longer name is no queue's that is read: it would stand in each command and on each line of the page.
+    private static let maxNameBytes = 1024
+    /// What a queue takes beside its name, in the commands for it and in what is made of their replies.
+    private static let bytesPerQueue = 1536
+    /// What the name of a group takes, in a reply and in the command that counts its tasks.
+    private static let bytesPerGroup = 128
     /// Queues that are gone from Redis are remembered up to this number, so that their dead letters go on when they return.
     private static let maxRemembered = 20_000
 
-    package init(filter: QueueFilter, clock: Clock) {
+    package init(filter: QueueFilter, clock: Clock, maxQueueBytes: Int = 256 << 20) {
         self.filter = filter.compiled()
         self.clock = clock
+        self.maxQueueBytes = maxQueueBytes
     }
 
     /// Arrivals in archives whose messages will not be read.
@@ -77,7 +86,7 @@ package struct QueueScraper {
 
     private mutating func accepted(_ names: some Sequence<QueueName>) -> [QueueName] {
         var accepted: [QueueName] = []
-        for name in names where filter.accepts(name) { accepted.append(name) }
+        for name in names where name.bytes.count <= Self.maxNameBytes && filter.accepts(name) { accepted.append(name) }
         return accepted
     }
 
@@ -100,12 +109,13 @@ package struct QueueScraper {
     ) throws(RedisError) -> RedisSnapshot {
         var servers = ServerCommands(last: lastServers, clock: redisClock)
         let start = try readIndexes(client, &servers, deadline: deadline)
-        var queues = accepted(start.names).filter { !start.resting.contains($0) }.map { scrape(of: $0, start) }
+        var groups = maxQueueBytes / Self.bytesPerGroup
+        var queues = accepted(start.names).filter { !start.resting.contains($0) }.map { scrape(of: $0, start, &groups) }
         try readCounts(client, &queues, &servers, deadline: deadline)
         // Those that a server names which the last scrape did not know.
         if servers.servers != nil { lastServers = servers.serversByKey }
         let served = Set(lastServers.values.flatMap(\.queues))
-        var others = accepted(served.subtracting(start.names)).map { scrape(of: $0, start) }
+        var others = accepted(served.subtracting(start.names)).map { scrape(of: $0, start, &groups) }
         try readCounts(client, &others, deadline: deadline)
         let known = (start.areNamesOld ? start.names : registered ?? []).union(served)
         queues = (queues + others).filter { known.contains($0.snapshot.name) }
@@ -212,12 +222,32 @@ package struct QueueScraper {
         _ queues: Ask<[[UInt8]]>, _ replies: [RedisReply]
     ) throws(RedisError) -> (members: Set<QueueName>?, error: RedisError?) {
         do throws(RedisError) {
-            return (try replies[queues].map { Set($0.map { QueueName($0) }) }, nil)
+            guard let members = try replies[queues] else { return (nil, nil) }
+            let names = bounded(members)
+            let leftOut = members.count - names.count
+            let error = leftOut == 0 ? nil : RedisError(.limit, Self.leftOut(leftOut))
+            return (Set(names.map { QueueName($0) }), error)
         } catch {
             if error.reason == .wrongType { return ([], error) }
             guard error.reason == .malformed else { throw error }
             throw RedisError(.protocolError, "SMEMBERS asynq:queues did not answer with a list")
         }
+    }
+
+    /// Returns the names for which there is room.
+    private func bounded(_ names: [[UInt8]]) -> [[UInt8]] {
+        let readable = names.filter { $0.count <= Self.maxNameBytes }
+        let bytes = readable.reduce(0) { $0 + $1.count + Self.bytesPerQueue }
+        if bytes <= maxQueueBytes { return readable }
+        var left = maxQueueBytes
+        return readable.sorted { $0.lexicographicallyPrecedes($1) }.filter { name in
+            left -= name.count + Self.bytesPerQueue
+            return left >= 0
+        }
+    }
+
+    private static func leftOut(_ count: Int) -> String {
+        "\(count) queues are not read: their names are longer than \(maxNameBytes) bytes, or memory.limit has no room for so many"
     }
 
     private static func noAnswer(_ client: any RedisClient) -> RedisError {
@@ -226,10 +256,13 @@ package struct QueueScraper {
 
     // MARK: Round trips 2 and 3
 
-    private func scrape(of name: QueueName, _ start: Start) -> QueueCommands {
+    /// - Parameter groups: the names of groups that may still be asked for, over all queues.
+    private func scrape(of name: QueueName, _ start: Start, _ groups: inout Int) -> QueueCommands {
         let known = memory[name]
+        var groupCount = known?.groups ?? (isCareful ? .max : 0)
+        if groupCount <= groups { groups -= Int(groupCount) } else { groupCount = .max }
         return QueueCommands(
-            name, lastGroupCount: known?.groups ?? (isCareful ? .max : 0), lastPending: known?.pending ?? 0,
+            name, lastGroupCount: groupCount, lastPending: known?.pending ?? 0,
             lastProcessed: known?.totals.processed, arrivals: known?.arrivals,
             unreadLetters: unreadLetters[name] ?? UnreadDeadLetters(),
             isBaseline: known?.isBaseline ?? isOld(name), at: start.now)

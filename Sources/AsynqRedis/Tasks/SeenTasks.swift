@@ -4,12 +4,16 @@ import Synchronization
 /// What has been seen of tasks in Redis, and may be gone from there when their spans come: since when each could have been
 /// run, and what its message carries. Filled by the threads that read Redis, asked by the receiver.
 ///
-/// Bounded: beyond `capacity` the task that was recorded first is forgotten. A task takes about 360 bytes, and what its
-/// `tracestate` takes. It stays after it has left Redis, because its process span comes when it is done.
+/// Bounded in bytes: where there is no room the task that was recorded first is forgotten. A task takes `bytesPerTask`, and what
+/// its `tracestate` takes, for which there is a quarter of the bytes. It stays after it has left Redis, because its process span
+/// comes when it is done.
 ///
 /// A request asks once for all of its spans (`look`), and says once which of what it was told it has used (`use`).
 package final class SeenTasks: Sendable {
-    package static let defaultCapacity = 100_000
+    package static let defaultBytes = 36 << 20
+    private static let maxCount = 100_000
+    /// Its place in the ring, and in a dictionary that is half empty.
+    static let bytesPerTask = MemoryLayout<(key: Key, entry: Entry)>.stride + 48
 
     /// A seeded hash of queue and id, 128 bits: no text is kept, and no sender can make two tasks one.
     fileprivate struct Key: Hashable {
@@ -44,6 +48,12 @@ package final class SeenTasks: Sendable {
 
         /// The span has come that it was remembered for: where the time of an attempt is known, only that attempt's.
         var isSettled: Bool { attempts.isLatestUsed ?? isAsked }
+
+        /// What its `tracestate` takes.
+        var stateBytes: Int {
+            guard let state = message.carried.context?.traceState, !state.isEmpty else { return 0 }
+            return state.count + 48
+        }
 
         mutating func record(ready: WallTime?, _ task: StoredTask?) {
             if let ready { attempts.recordPending(since: ready) }
@@ -81,14 +91,18 @@ package final class SeenTasks: Sendable {
     fileprivate struct State {
         /// Where each entry lies. A dictionary of entries would take twice the room: it is half empty.
         private var places: [Key: Int32] = [:]
-        /// In the order in which they were recorded, as a ring.
+        /// A ring: `count` of them, from `oldest` on, in the order in which they were recorded.
         private var ring: [(key: Key, entry: Entry)] = []
         private var oldest = 0
+        private(set) var count = 0
+        /// What the entries' `tracestate` take together.
+        private(set) var stateBytes = 0
         /// Looks so far. Before the first, no span misses what is forgotten.
         var looks: UInt64 = 0
         var evicted: UInt64 = 0
 
-        var count: Int { ring.count }
+        /// Bytes that all of it takes.
+        var bytes: Int { ring.capacity * SeenTasks.bytesPerTask + stateBytes }
 
         func place(of key: Key) -> Int? { places[key].map { Int($0) } }
 
@@ -97,35 +111,66 @@ package final class SeenTasks: Sendable {
             _modify { yield &ring[place].entry }
         }
 
-        /// The place of a task, which is a new one if it was not there: that of the oldest where there is no room.
+        /// The place of a task, which is a new one if it was not there: the oldest leaves where there is no room.
         mutating func makePlace(for key: Key, capacity: Int) -> Int {
             if let place = place(of: key) { return place }
-            if ring.count < capacity {
-                places[key] = Int32(ring.count)
+            if count == capacity { forgetOldest() }
+            let place = (oldest + count) % capacity
+            if place == ring.count {
+                if ring.count == ring.capacity { ring.reserveCapacity(min(max(16, 2 * ring.count), capacity)) }
                 ring.append((key, Entry()))
-                return ring.count - 1
+            } else {
+                ring[place] = (key, Entry())
             }
-            let place = oldest
-            if looks > 0 && !ring[place].entry.isSettled { evicted += 1 }
-            places[ring[place].key] = nil
             places[key] = Int32(place)
-            ring[place] = (key, Entry())
-            oldest = (oldest + 1) % capacity
+            count += 1
             return place
+        }
+
+        /// Changes what is known of a task; others leave where its `tracestate` has no room beside theirs.
+        mutating func update(_ key: Key, _ bounds: Bounds, _ change: (inout Entry) -> Void) {
+            let place = makePlace(for: key, capacity: bounds.count)
+            let before = ring[place].entry.stateBytes
+            change(&ring[place].entry)
+            stateBytes += ring[place].entry.stateBytes - before
+            while stateBytes > bounds.stateBytes, count > 0 { forgetOldest() }
+        }
+
+        private mutating func forgetOldest() {
+            if looks > 0 && !ring[oldest].entry.isSettled { evicted += 1 }
+            stateBytes -= ring[oldest].entry.stateBytes
+            places[ring[oldest].key] = nil
+            ring[oldest].entry = Entry()
+            oldest = (oldest + 1) % max(ring.count, 1)
+            count -= 1
         }
     }
 
     /// What is looked for in messages.
     let names: CarriedNames
-    private let capacity: Int
+    private let bounds: Bounds
     private let state = Mutex(State())
 
-    package init(capacity: Int = defaultCapacity, keys: TaskContextKeys = TaskContextKeys()) {
-        self.capacity = min(max(1, capacity), Int(Int32.max))
+    /// How many tasks are remembered at most, and what their `tracestate` may take together.
+    fileprivate struct Bounds {
+        let count: Int
+        let stateBytes: Int
+    }
+
+    package convenience init(bytes: Int = defaultBytes, keys: TaskContextKeys = TaskContextKeys()) {
+        let stateBytes = bytes / 4
+        self.init(
+            capacity: min((bytes - stateBytes) / Self.bytesPerTask, Self.maxCount), stateBytes: stateBytes, keys: keys)
+    }
+
+    init(capacity: Int, stateBytes: Int = .max, keys: TaskContextKeys = TaskContextKeys()) {
+        bounds = Bounds(count: max(1, capacity), stateBytes: stateBytes)
         names = CarriedNames(keys)
     }
 
     package var count: Int { state.withLock { $0.count } }
+    /// Bytes that all of it takes.
+    package var bytes: Int { state.withLock { $0.bytes } }
     /// Tasks that were forgotten for lack of room before their span came.
     package var evicted: UInt64 { state.withLock { $0.evicted } }
 
@@ -136,16 +181,17 @@ package final class SeenTasks: Sendable {
     ///   - task: nil where its message has not been read.
     func note(queue: QueueName, id: [UInt8], ready: WallTime?, task: StoredTask?) {
         let key = Key(queue, id)
-        state.withLock { $0[$0.makePlace(for: key, capacity: capacity)].record(ready: ready, task) }
+        state.withLock { $0.update(key, bounds) { $0.record(ready: ready, task) } }
     }
 
     /// The message of a task that runs: a worker had begun it by then.
     func noteRunning(queue: QueueName, id: [UInt8], task: StoredTask, by time: WallTime) {
         let key = Key(queue, id)
         state.withLock { state in
-            let place = state.makePlace(for: key, capacity: capacity)
-            state[place].record(ready: nil, task)
-            state[place].recordStarted(by: time)
+            state.update(key, bounds) { entry in
+                entry.record(ready: nil, task)
+                entry.recordStarted(by: time)
+            }
         }
     }
 
@@ -171,7 +217,7 @@ package final class SeenTasks: Sendable {
     /// The task's message can't be read: it is not asked for again, and what is known of it stays.
     func noteUnreadable(queue: QueueName, id: [UInt8]) {
         let key = Key(queue, id)
-        state.withLock { $0[$0.makePlace(for: key, capacity: capacity)].message.isRead = true }
+        state.withLock { $0.update(key, bounds) { $0.message.isRead = true } }
     }
 
     /// Those whose message has not been read yet.

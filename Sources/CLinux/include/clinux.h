@@ -17,6 +17,12 @@ void collector_keep_freed_memory(void);
 /// does not tell.
 char *const *collector_arguments(int *count);
 
+/// The bytes that were freed and that the allocator keeps, in all of its arenas.
+size_t collector_freed_bytes(void);
+
+/// Gives the pages of these back to the kernel.
+void collector_return_freed_memory(void);
+
 /// Names the calling thread; at most 15 bytes count.
 void collector_name_thread(const char *name);
 

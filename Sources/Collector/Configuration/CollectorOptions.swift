@@ -35,8 +35,7 @@ package struct CollectorOptions: Sendable {
     var relink: RelinkMode
     var lookupTimeout: Duration
     var addsDeadLetterSpans: Bool
-    /// Accepted spans that are kept in memory; 0 = none.
-    var recentTraceBytes: Int
+    var memory: MemoryLedger
     var traceLinks: TraceLinks
     /// How long listeners stay open after SIGTERM.
     var linger: Duration
@@ -49,16 +48,16 @@ extension CollectorOptions {
     /// - Throws: every problem, of single keys and of rules between them.
     init(_ settings: Settings) throws(ConfigurationProblems) {
         try settings.check()
-        let forwarder = try ForwarderOptions?(settings)
-        let recentTraceBytes =
-            settings[\.traces.recentMaxBytes] ?? (forwarder == nil ? TracesKeys.recentBytesWithoutBackend : 0)
+        let memory = try MemoryLedger(settings)
+        let forwarder = try ForwarderOptions?(settings, memory)
+        let keepsTraces = memory[.recentSpans] > 0
         self.init(
-            redis: RedisMonitorOptions?(settings),
+            redis: RedisMonitorOptions?(settings, memory),
             otlpListen: [
                 ("otlp.socket", [settings[\.otlp.socket]].compactMap(\.self)), ("otlp.listen", settings[\.otlp.listen]),
             ],
             otlpSocket: UnixSocketOptions(mode: settings[\.otlp.socketMode], group: settings[\.otlp.socketGroup]),
-            receiver: ReceiverOptions(settings),
+            receiver: ReceiverOptions(settings, memory),
             waitAttributes: settings[\.metrics.waitAttributes],
             forwarder: forwarder,
             spoolDirectory: settings[\.spool.directory],
@@ -67,16 +66,16 @@ extension CollectorOptions {
             webAccess: WebAccess(settings),
             push: try MetricsPushOptions?(settings),
             aggregator: TaskAggregatorOptions(
-                settings, isForwarding: forwarder != nil, keepsTraces: recentTraceBytes > 0),
+                settings, isForwarding: forwarder != nil, keepsTraces: keepsTraces, memory),
             hasAsynqmonNames: settings[\.metrics.asynqmonNames],
             targetUtilization: settings[\.metrics.targetUtilization],
             relink: settings[\.traces.relink],
             lookupTimeout: settings[\.traces.lookupTimeout],
             addsDeadLetterSpans: settings[\.traces.deadLetterSpan],
-            recentTraceBytes: recentTraceBytes,
+            memory: memory,
             traceLinks: TraceLinks(
                 grafana: settings[\.externalURL.grafana] ?? "",
-                dataSource: settings[\.externalURL.tempoDataSource] ?? "", hasOwnPage: recentTraceBytes > 0),
+                dataSource: settings[\.externalURL.tempoDataSource] ?? "", hasOwnPage: keepsTraces),
             linger: settings[\.shutdown.linger],
             logLevel: settings[\.log.level],
             logFormat: settings[\.log.format],

@@ -8,6 +8,7 @@ struct KeyTable: Sendable {
     let tempo = TempoKeys()
     let spool = SpoolKeys()
     let metrics = MetricsKeys()
+    let memory = MemoryKeys()
     let traces = TracesKeys()
     let shutdown = ShutdownKeys()
     let log = LogKeys()

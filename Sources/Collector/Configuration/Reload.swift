@@ -1,5 +1,4 @@
 import AsynqRedis
-import HTTPService
 import Logging
 import SpanReceiver
 import Spool
@@ -14,9 +13,6 @@ struct ReloadableOptions: Sendable {
     var maxErrorTypes: Int
     /// The bounds in bytes and age, and what happens when it is full.
     var spool: SpoolOptions
-
-    /// Bytes of OTLP requests that are being received, over all connections: one of the largest has to find room.
-    static func bodiesInFlightBytes(maxBodyBytes: Int) -> Int { max(64 << 20, maxBodyBytes + 1024) }
 }
 
 extension ReloadableOptions {
@@ -49,8 +45,11 @@ struct Reload: Sendable {
         func isUsedAnew(_ key: any DeclaredKey) -> Bool {
             started.file(of: key).map { $0 == new.file(of: key) } ?? false
         }
-        keysForNextStart = KeyTable.all.filter {
-            !$0.isReloadable && !isUsedAnew($0) && started.text(of: $0) != new.text(of: $0)
+        // The shares of memory stay as they were at the start, and a larger body has to wait for others.
+        let isBodyTooLarge = try new[\.otlp.maxBody] > MemoryLedger(started).largestBody
+        keysForNextStart = KeyTable.all.filter { key in
+            if key.isReloadable && !(isBodyTooLarge && key.name == KeyTable.shared.otlp.maxBody.name) { return false }
+            return !isUsedAnew(key) && started.text(of: key) != new.text(of: key)
         }.map(\.name)
     }
 }
@@ -59,7 +58,8 @@ struct Reload: Sendable {
 struct ReloadTargets: Sendable {
     let logLevel: CollectorLogHandler.Level
     let bodyLimit: BodyLimit
-    let otlpLimits: HTTPLimits
+    /// The largest request that the shares of memory allow, which stay as they were at the start.
+    let largestBody: Int
     let aggregator: LockedAggregator
     let spool: Spool?
     let setQueueFilter: @Sendable (QueueFilter) -> Void
@@ -68,9 +68,7 @@ struct ReloadTargets: Sendable {
     func apply(_ options: ReloadableOptions) {
         logLevel.current = options.logLevel
         setQueueFilter(options.queueFilter)
-        bodyLimit.bytes = options.maxBodyBytes
-        otlpLimits.use(
-            maxBodyBytes: ReloadableOptions.bodiesInFlightBytes(maxBodyBytes: options.maxBodyBytes))
+        bodyLimit.bytes = min(options.maxBodyBytes, largestBody)
         aggregator.setLimits(
             maxTaskTypes: options.maxTaskTypes, maxQueues: options.maxQueues, maxErrorTypes: options.maxErrorTypes)
         spool?.use(options.spool)

@@ -41,7 +41,8 @@ struct PipelineFamilies: Sendable {
     let refusedConnectionsTotal = FamilyDeclaration(
         "asynq_collector_refused_connections_total", .counter,
         """
-        Connections that were closed at once because 1,024 were open; look for a client that never closes its own.
+        Connections that were closed because as many were open as there is room for (1,024 a listener, descriptors, \
+        memory.limit), the oldest idle one first, and accepts that failed; look for a client that never closes its own.
         """)
     let spoolRecoveredSpans = FamilyDeclaration(
         "asynq_collector_spool_recovered_spans", .gauge, with: "tempo.endpoint",

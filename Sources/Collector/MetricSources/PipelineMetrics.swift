@@ -65,7 +65,8 @@ final class PipelineMetrics: MetricSource {
         }
         var bad = MetricFamily(Self.families.refusedRequestsTotal)
         for reason in BadRequestReason.allCases {
-            bad.add(values.badRequests[reason] ?? 0, LabelSet(["reason": reason.rawValue]))
+            let heads = reason == .overloaded ? limits.map(\.refusedHeads).reduce(0, +) : 0
+            bad.add((values.badRequests[reason] ?? 0) + heads, LabelSet(["reason": reason.rawValue]))
         }
         bad.add(limits.map(\.slowRequests).reduce(0, +), LabelSet(["reason": "slow"]))
         bad.add(limits.map(\.protocolErrors).reduce(0, +), LabelSet(["reason": "protocol"]))

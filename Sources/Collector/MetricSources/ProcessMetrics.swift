@@ -22,9 +22,7 @@ struct ProcessMetrics: MetricSource {
         add(Self.families.cpuSecondsTotal, cpuSeconds())
         add(Self.families.residentMemoryBytes, Self.residentBytes.map { Double($0) })
         add(Self.families.openFds, openDescriptors().map { Double($0) })
-        var limit = rlimit()
-        let isLimited = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0
-        add(Self.families.maxFds, isLimited ? Double(limit.rlim_cur) : nil)
+        add(Self.families.maxFds, Descriptors.limit.map { Double($0) })
         return families
     }
 

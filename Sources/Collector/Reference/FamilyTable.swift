@@ -16,6 +16,7 @@ enum FamilyTable: CaseIterable, Sendable {
                 + FamilyDeclaration.all(in: LookAheadMetrics.families)
                 + FamilyDeclaration.all(in: RelinkMetrics.families)
                 + FamilyDeclaration.all(in: PushMetrics.families)
+                + FamilyDeclaration.all(in: MemoryMetrics.families)
                 + FamilyDeclaration.all(in: ProcessMetrics.families)
         case .asynqmon: FamilyDeclaration.all(in: AsynqmonMetrics.families)
         }

@@ -56,6 +56,11 @@ final class LockedAggregator: Sendable {
 
     var duplicates: UInt64 { aggregator.withLock { $0.duplicates } }
     var processAtWaits: UInt64 { aggregator.withLock { $0.processAtWaits } }
+    /// What is remembered of spans, by which later ones are told or paired.
+    var tableBytes: Int {
+        let bytes = aggregator.withLock { $0.tableBytes }
+        return bytes.pairing.used + bytes.duplicates.used + bytes.startedAttempts.used
+    }
     var losses: AggregatorLosses { aggregator.withLock { $0.losses } }
 
     /// What is known of the waits of each queue.

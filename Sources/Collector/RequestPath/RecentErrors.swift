@@ -6,10 +6,11 @@ import WaitTime
 
 /// The errors of the last hour behind their lock: spans and dead letters feed them, pages read them.
 final class RecentErrors: Sendable {
-    private let groups = Mutex(ErrorGroups())
+    private let groups: Mutex<ErrorGroups>
     private let clock: Clock
 
-    init(clock: Clock) {
+    init(maxBytes: Int = ErrorGroups.maxBytes, clock: Clock) {
+        groups = Mutex(ErrorGroups(maxBytes: maxBytes))
         self.clock = clock
     }
 
@@ -55,7 +56,7 @@ final class RecentErrors: Sendable {
         return groups.withLock { $0.all(at: now) }
     }
 
-    /// What they take, at most `ErrorGroups.maxBytes`.
+    /// What they take.
     var bytes: Int { groups.withLock { $0.bytes } }
     /// Errors that have no group of their own for lack of room.
     var leftOut: UInt64 { groups.withLock { $0.leftOut } }

@@ -113,7 +113,7 @@ struct MetricsKeys: KeySection {
 }
 
 extension TaskAggregatorOptions {
-    init(_ settings: Settings, isForwarding: Bool, keepsTraces: Bool) {
+    init(_ settings: Settings, isForwarding: Bool, keepsTraces: Bool, _ memory: MemoryLedger) {
         self.init(
             bounds: settings[\.metrics.waitBuckets], maxTaskTypes: settings[\.metrics.taskTypes],
             maxQueues: settings[\.metrics.queuesMax],
@@ -122,6 +122,7 @@ extension TaskAggregatorOptions {
         collectsWaits = isForwarding && settings[\.traces.waitSpan]
         self.keepsTraces = keepsTraces
         countsProcessAtWaits = settings[\.metrics.waitProcessAt]
+        divide(memory[.pairing])
     }
 }
 

@@ -1,4 +1,5 @@
 import HTTPService
+import Platform
 import SpanReceiver
 
 /// `otlp.*`: how spans come in.
@@ -46,9 +47,11 @@ struct OTLPKeys: KeySection {
         help: "Request headers that these pages may send besides those of OTLP, or * for all.",
         page: "docs/RECEIVING.md#browsers")
     let maxBody = Key(
-        "otlp.max-body", .size(1024...largestRequest), default: "16MiB", example: "64MiB",
-        help:
-            "The largest request, after decompression. Larger ones are refused (413); let the sender make smaller batches.",
+        "otlp.max-body", .size(1024...largestRequest), default: "16MiB", example: "32MiB",
+        help: """
+            The largest request, after decompression. Larger ones are refused (413); let the sender make smaller batches. A small \
+            memory.limit lowers the default.
+            """,
         isReloadable: true, page: "docs/RECEIVING.md#limits")
 }
 
@@ -56,10 +59,11 @@ struct OTLPKeys: KeySection {
 let largestRequest = 256 << 20
 
 extension ReceiverOptions {
-    init(_ settings: Settings) {
+    init(_ settings: Settings, _ memory: MemoryLedger) {
         self.init(
-            maxBodyBytes: settings[\.otlp.maxBody], bearerToken: settings[\.otlp.bearerToken],
+            maxBodyBytes: min(settings[\.otlp.maxBody], memory.largestBody), bearerToken: settings[\.otlp.bearerToken],
             cors: CORSPolicy(origins: settings[\.otlp.allowedOrigins], headers: settings[\.otlp.allowedHeaders]))
+        requestMemory.use(memory[.requests])
         if let token = settings.secret(\.otlp.bearerToken) { rereadBearerToken = { token.current } }
     }
 }

@@ -80,8 +80,8 @@ struct RedisKeys: KeySection {
 }
 
 extension RedisMonitorOptions? {
-    init(_ settings: Settings) {
-        guard let target = RedisTarget?(settings) else {
+    init(_ settings: Settings, _ memory: MemoryLedger) {
+        guard let target = RedisTarget?(settings, maxReplyBytes: memory[.redisReplies]) else {
             self = nil
             return
         }
@@ -92,17 +92,20 @@ extension RedisMonitorOptions? {
             options.lookAhead = LookAheadOptions(count: settings[\.redis.lookAhead], interval: interval)
         }
         options.contextKeys = TaskContextKeys(settings)
+        options.seenTasksBytes = memory[.lookAhead]
+        options.queueBytes = memory[.redisReplies]
         options.memoryInterval = settings[\.redis.memorySampling]
         self = options
     }
 }
 
 extension RedisTarget? {
-    init(_ settings: Settings) {
+    init(_ settings: Settings, maxReplyBytes: Int) {
         let (url, password) = (settings.secret(\.redis.url), settings.secret(\.redis.password))
         let sentinelPassword = settings.secret(\.redis.sentinelPassword)
         @Sendable func target() -> RedisTarget? {
             guard var target = url?.current ?? settings[\.redis.url] else { return nil }
+            target.endpoint.maxReplyBytes = maxReplyBytes
             if let username = settings[\.redis.username] { target.endpoint.username = username }
             if let password = password?.current ?? settings[\.redis.password] { target.endpoint.password = password }
             if let username = settings[\.redis.sentinelUsername] { target.sentinels?.username = username }

@@ -46,7 +46,7 @@ struct TempoKeys: KeySection {
 }
 
 extension ForwarderOptions? {
-    init(_ settings: Settings) throws(ConfigurationProblems) {
+    init(_ settings: Settings, _ memory: MemoryLedger) throws(ConfigurationProblems) {
         guard let backend = try OTLPBackend?(settings, \.tempo.backend) else {
             self = nil
             return
@@ -60,6 +60,7 @@ extension ForwarderOptions? {
             maxDrainSpansPerSecond: settings[\.tempo.drainMaxSpansPerSecond],
             retryInitial: retryInitial,
             retryMax: max(settings[\.tempo.retryMax], retryInitial))
+        options.maxBytesInFlight = memory[.deliveries]
         options.refused = RefusedRequestsOptions(
             spoolDirectory: settings[\.spool.directory], spoolBytes: settings[\.spool.maxBytes])
         self = options

@@ -32,7 +32,7 @@ struct TracesKeys: KeySection {
         "traces.recent-max-bytes", .size(0...1 << 30, or: "auto"), default: "auto", example: "64MiB",
         help: """
             The newest accepted spans that are kept in memory, for /api/v1/traces and /trace. auto is 16MiB where tempo.endpoint is \
-            none, else 0: none are kept.
+            none (less with a small memory.limit), else 0: none are kept.
             """,
         page: "docs/API.md#apiv1tracestrace_id")
     let traceParent = Key(
@@ -62,9 +62,6 @@ struct TracesKeys: KeySection {
         help:
             "Where tasks that are scheduled carry the time at which they are due: names of headers, and dotted paths in payloads.",
         page: carried)
-
-    /// What `auto` stands for where the spans are forwarded to nowhere.
-    static let recentBytesWithoutBackend = 16 << 20
 
     /// The default names, which `AsynqRedis` knows.
     private static func names(_ names: KeyPath<TaskContextKeys, [String]>) -> String {

@@ -1,0 +1,72 @@
+import Synchronization
+
+/// An amount, of bytes or of descriptors, that the connections of several listeners hold together, so that none of them locks the
+/// others out. Shared by event loops.
+///
+/// | who            | may hold                                                                                        |
+/// |----------------|-------------------------------------------------------------------------------------------------|
+/// | all listeners  | the limit                                                                                       |
+/// | one listener   | what the others leave of it; an eighth of the limit is kept free for each other one             |
+/// | one connection | eight times what is left for its listener then                                                  |
+///
+/// By the last rule a connection that takes all it can get leaves a ninth of what it found.
+package final class SharedLimit: Sendable {
+    private static let greed = 8
+    private static let keptForEach = 8
+
+    private struct State {
+        var limit: Int
+        /// By listener.
+        var held: [Int] = []
+
+        var total: Int { held.reduce(0, +) }
+
+        /// What a listener may still hold.
+        func room(for listener: Int) -> Int {
+            let kept = limit / SharedLimit.keptForEach
+            var room = limit
+            for (index, held) in held.enumerated() { room -= index == listener ? held : max(held, kept) }
+            return room
+        }
+    }
+
+    private let state: Mutex<State>
+
+    package init(_ limit: Int) {
+        state = Mutex(State(limit: limit))
+    }
+
+    package var held: Int { state.withLock { $0.total } }
+
+    /// The largest amount that one connection can hold where so many listeners share the limit.
+    package static func largest(within limit: Int, listeners: Int) -> Int {
+        (limit - limit / keptForEach * max(0, listeners - 1)) / (greed + 1) * greed
+    }
+
+    /// The number of a new listener.
+    func addListener() -> Int {
+        state.withLock { state in
+            state.held.append(0)
+            return state.held.count - 1
+        }
+    }
+
+    /// Holds an amount, or returns false and holds nothing.
+    ///
+    /// - Parameters:
+    ///   - connectionHolds: what the connection holds that asks; nil where its share does not matter.
+    ///   - keeping: what must be left beside that.
+    func hold(_ amount: Int, for listener: Int, connectionHolds: Int? = nil, keeping kept: Int = 0) -> Bool {
+        state.withLock { state in
+            let left = state.room(for: listener) - amount - kept
+            guard left >= 0 else { return false }
+            if let connectionHolds, connectionHolds + amount > Self.greed * left { return false }
+            state.held[listener] += amount
+            return true
+        }
+    }
+
+    func release(_ amount: Int, for listener: Int) {
+        state.withLock { $0.held[listener] -= amount }
+    }
+}
