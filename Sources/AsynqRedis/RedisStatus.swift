@@ -14,7 +14,9 @@ enum RedisWork: String, CaseIterable {
 /// What is known of Redis now.
 package struct RedisStatus: Sendable {
     /// nil where the last scrape failed: old numbers are not shown as if they were new.
-    package var snapshot: RedisSnapshot?
+    package var snapshot: RedisSnapshot? { didSet { revision += 1 } }
+    /// Rises with each change of the snapshot.
+    package private(set) var revision: UInt64 = 0
     package var lastError: String?
     /// Scrapes tried so far, failed ones included.
     package var attempts: UInt64 = 0

@@ -9,9 +9,7 @@ package import Web
 
 /// What the web endpoints show.
 extension Collector: WebState {
-    package func writeMetricsPage(_ format: PageFormat, to sink: (UnsafeRawBufferPointer) -> Void) {
-        registry.encodePage(format, to: sink)
-    }
+    package func metricsPage(_ format: PageFormat) -> any MetricsPage { RegistryPage(registry.page(format)) }
 
     package func unreadyReason() -> String? {
         if let listenerProblem { return listenerProblem }
@@ -65,4 +63,15 @@ extension Collector: WebState {
     var spanTotals: SpanTotals? {
         Books.read(counters, tempo?.spool)?.totals(duplicates: aggregator.duplicates)
     }
+}
+
+/// A page of the registry, for the web endpoints.
+private final class RegistryPage: MetricsPage {
+    private var reader: PageReader
+
+    init(_ reader: consuming PageReader) {
+        self.reader = reader
+    }
+
+    func next(_ sink: (UnsafeRawBufferPointer) -> Void) -> Bool { reader.next(sink) }
 }

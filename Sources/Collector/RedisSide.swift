@@ -46,8 +46,9 @@ struct RedisSide: Sendable {
 
     /// The families read from Redis, which come first on the page.
     func queueSources(_ waits: SampledWaits) -> [any MetricSource] {
-        let redis = RedisMetrics(monitor: monitor, hasAsynqmonNames: hasAsynqmonNames)
-        return isLookingAhead ? [redis, LookAheadMetrics(monitor: monitor, waits: waits)] : [redis]
+        let views = RedisViews(monitor, hasAsynqmonNames: hasAsynqmonNames)
+        let redis = RedisMetrics(views: views)
+        return isLookingAhead ? [redis, LookAheadMetrics(views: views, waits: waits)] : [redis]
     }
 
     func relinkMetrics(_ deadLetterSpans: DeadLetterSpans?) -> RelinkMetrics {

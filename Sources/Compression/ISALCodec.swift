@@ -20,6 +20,9 @@
             levelTables.deallocate()
         }
 
+        /// What it takes in memory.
+        package var byteCount: Int { MemoryLayout<isal_zstream>.size + levelTables.count }
+
         /// A complete gzip member of `input`.
         package func compress(_ input: UnsafeRawBufferPointer) -> [UInt8] {
             // It forgets the options, too, and has to: the call below changes gzip_flag.
@@ -38,18 +41,31 @@
 
         /// A complete gzip member of the pieces that `write` gives away.
         package func compress(piecesOf write: (_ take: (UnsafeRawBufferPointer) -> Void) -> Void) -> [UInt8] {
+            var output: [UInt8] = []
+            begin()
+            write { add($0, to: &output) }
+            end(to: &output)
+            return output
+        }
+
+        /// Begins a gzip member whose pieces come one by one.
+        package func begin() {
             isal_deflate_init(stream)
             setOptions()
-            var output: [UInt8] = []
-            write { piece in
-                stream.pointee.next_in = mutableBytes(of: piece)
-                stream.pointee.avail_in = UInt32(piece.count)
-                deflate(into: &output)
-            }
+        }
+
+        /// Appends to `output` what a piece of the member leads to; it may be nothing yet.
+        package func add(_ piece: UnsafeRawBufferPointer, to output: inout [UInt8]) {
+            stream.pointee.next_in = mutableBytes(of: piece)
+            stream.pointee.avail_in = UInt32(piece.count)
+            deflate(into: &output)
+        }
+
+        /// Appends the end of the member.
+        package func end(to output: inout [UInt8]) {
             stream.pointee.end_of_stream = 1
             stream.pointee.avail_in = 0
             deflate(into: &output)
-            return output
         }
 
         /// All of the input that is there.

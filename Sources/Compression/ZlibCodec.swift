@@ -20,6 +20,9 @@ package final class ZlibCompressor {
         stream.deallocate()
     }
 
+    /// What it takes in memory: zlib's window and tables.
+    package var byteCount: Int { 256 << 10 }
+
     /// A complete gzip member of `input`.
     package func compress(_ input: UnsafeRawBufferPointer) -> [UInt8] {
         deflateReset(stream)
@@ -37,15 +40,28 @@ package final class ZlibCompressor {
 
     /// A complete gzip member of the pieces that `write` gives away.
     package func compress(piecesOf write: (_ take: (UnsafeRawBufferPointer) -> Void) -> Void) -> [UInt8] {
-        deflateReset(stream)
         var output: [UInt8] = []
-        write { piece in
-            stream.pointee.next_in = mutableBytes(of: piece)
-            stream.pointee.avail_in = UInt32(piece.count)
-            deflateInput(Z_NO_FLUSH, into: &output)
-        }
-        deflateInput(Z_FINISH, into: &output)
+        begin()
+        write { add($0, to: &output) }
+        end(to: &output)
         return output
+    }
+
+    /// Begins a gzip member whose pieces come one by one.
+    package func begin() {
+        deflateReset(stream)
+    }
+
+    /// Appends to `output` what a piece of the member leads to; it may be nothing yet.
+    package func add(_ piece: UnsafeRawBufferPointer, to output: inout [UInt8]) {
+        stream.pointee.next_in = mutableBytes(of: piece)
+        stream.pointee.avail_in = UInt32(piece.count)
+        deflateInput(Z_NO_FLUSH, into: &output)
+    }
+
+    /// Appends the end of the member.
+    package func end(to output: inout [UInt8]) {
+        deflateInput(Z_FINISH, into: &output)
     }
 
     /// All of the input that is there.

@@ -31,12 +31,24 @@ struct AnswerForm {
         keepsAlive = false
     }
 
-    /// The bytes of the body that are written.
-    func writtenBytes(of response: HTTPResponse) -> Int { omitsBody ? 0 : response.body.readableBytes }
+    /// What of a response is in memory until the client has read it.
+    func heldBytes(by response: HTTPResponse) -> Int {
+        omitsBody ? 0 : response.body.readableBytes + (response.stream?.heldBytes ?? 0)
+    }
+
+    /// The stream that follows a response's body, where that is written. Its end is told in chunks, and to a client that does not
+    /// know these by the end of the connection; so it is to one that asked for the head alone.
+    mutating func stream(of response: HTTPResponse) -> (any BodyStream)? {
+        guard let stream = response.stream else { return nil }
+        if omitsBody || version == .http1_0 { makeLast() }
+        return omitsBody ? nil : stream
+    }
 
     func answer(_ response: HTTPResponse, heldBytes: Int = 0) -> HTTP1Answer {
         var headers = response.headers
-        headers.replaceOrAdd(name: "Content-Length", value: String(response.body.readableBytes))
+        if response.stream == nil {
+            headers.replaceOrAdd(name: "Content-Length", value: String(response.body.readableBytes))
+        }
         if !keepsAlive {
             headers.replaceOrAdd(name: "Connection", value: "close")
         } else if version == .http1_0 {
@@ -44,6 +56,6 @@ struct AnswerForm {
         }
         return HTTP1Answer(
             head: HTTPResponseHead(version: version, status: response.status, headers: headers),
-            body: writtenBytes(of: response) > 0 ? response.body : nil, heldBytes: heldBytes)
+            body: omitsBody || response.body.readableBytes == 0 ? nil : response.body, heldBytes: heldBytes)
     }
 }

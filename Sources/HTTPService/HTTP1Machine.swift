@@ -9,7 +9,8 @@ import NIOHTTP1
 /// | idle       | → receiving, or → discarding if the head is refused | – | –                | –               | close        |
 /// | receiving  | –                  | keep; over a limit → discarding | respond → answering | –               | close        |
 /// | discarding | –                  | drop; over the drain limit: answer → lingering | → answered | –           | close        |
-/// | answering  | –                  | –                     | –                             | → answered      | the last one |
+/// | answering  | –                  | –                     | –                             | → answered, → streaming if more follows | the last one |
+/// | streaming  | –                  | –                     | –                             | –               | the last one |
 /// | answered   | –                  | –                     | –                             | –               | the last one |
 /// | lingering  | –                  | drop                  | close                         | –               | close        |
 /// | closing    | drop               | drop                  | drop                          | drop            | –            |
@@ -44,6 +45,8 @@ struct HTTP1Machine: ~Copyable {
         /// It was the last answer: close once it is written. Its end is not, because that hands on what came behind the
         /// request.
         case close
+        /// The same for an answer whose length was not told: its end says that it is whole.
+        case writeAndClose
     }
 
     private enum State: ~Copyable {
@@ -51,8 +54,10 @@ struct HTTP1Machine: ~Copyable {
         case receiving(BodyReception, AnswerForm, announcedBytes: Int)
         case discarding(HTTPResponse, AnswerForm, dropped: Int)
         case answering(AnswerForm)
+        /// The body is written, but for what is still to be made (`nextPiece`).
+        case streaming(StreamedAnswer, isLast: Bool)
         /// All but the end is written.
-        case answered(isLast: Bool)
+        case answered(isLast: Bool, isChunked: Bool = false)
         /// The answer is written, and the rest of the body still comes.
         case lingering
         /// The last answer is on its way. What still comes gets none, so nothing may become of it.
@@ -166,20 +171,54 @@ struct HTTP1Machine: ~Copyable {
 
     mutating func answered(_ response: HTTPResponse) -> Action {
         switch takeState() {
-        case .answering(let form):
-            state = .answered(isLast: !form.keepsAlive)
-            let bytes = form.writtenBytes(of: response)
+        case .answering(var form):
             limits.report(response.refusal, from: peer)
-            if bytes < HTTP1Answer.largeBytes { return .answer(form.answer(response)) }
-            if limits.holdAnswer(bytes) { return .answer(form.answer(response, heldBytes: bytes)) }
-            var refusal = HTTPResponse.refused(
-                .serviceUnavailable, "unread", "too much of earlier answers was not read yet")
-            refusal.headers.add(name: "Retry-After", value: "1")
-            limits.report(refusal.refusal, from: peer)
-            return .answer(form.answer(refusal))
+            let bytes = form.heldBytes(by: response)
+            if bytes >= HTTP1Answer.largeBytes && !limits.holdAnswer(bytes) {
+                state = .answered(isLast: !form.keepsAlive)
+                return .answer(form.answer(unread()))
+            }
+            if let stream = form.stream(of: response) {
+                state = .streaming(StreamedAnswer(stream, heldBytes: bytes, limits), isLast: !form.keepsAlive)
+                return .answer(form.answer(response))
+            }
+            state = .answered(isLast: !form.keepsAlive)
+            return .answer(form.answer(response, heldBytes: bytes < HTTP1Answer.largeBytes ? 0 : bytes))
         case let other:
             state = other
             return .nothing
+        }
+    }
+
+    private func unread() -> HTTPResponse {
+        var refusal = HTTPResponse.refused(
+            .serviceUnavailable, "unread", "too much of earlier answers was not read yet")
+        refusal.headers.add(name: "Retry-After", value: "1")
+        limits.report(refusal.refusal, from: peer)
+        return refusal
+    }
+
+    /// Whether more of the answer is to be made once the client has read what is written.
+    var isStreaming: Bool {
+        switch state {
+        case .streaming: true
+        default: false
+        }
+    }
+
+    /// Makes the next piece of a streamed answer; nil where all but its end is written.
+    mutating func nextPiece() -> ByteBuffer? {
+        switch takeState() {
+        case .streaming(let answer, let isLast):
+            guard let piece = answer.next() else {
+                state = .answered(isLast: isLast, isChunked: true)
+                return nil
+            }
+            state = .streaming(answer, isLast: isLast)
+            return piece
+        case let other:
+            state = other
+            return nil
         }
     }
 
@@ -187,15 +226,15 @@ struct HTTP1Machine: ~Copyable {
     /// writable.
     mutating func nextEnd(isWritable: Bool, at now: NIODeadline) -> EndOfAnswer {
         switch takeState() {
-        case .answered(let isLast):
+        case .answered(let isLast, let isChunked):
             guard isWritable else {
-                state = .answered(isLast: isLast)
+                state = .answered(isLast: isLast, isChunked: isChunked)
                 return .later
             }
             clock.answerEnded(at: now)
             share.becomeIdle(at: now)
             state = isLast ? .closing : .idle
-            return isLast ? .close : .write
+            return isLast ? (isChunked ? .writeAndClose : .close) : .write
         case let other:
             state = other
             return .nothing
@@ -219,8 +258,11 @@ struct HTTP1Machine: ~Copyable {
             form.makeLast()
             state = .answering(form)
             return .nothing
-        case .answered:
-            state = .answered(isLast: true)
+        case .streaming(let answer, _):
+            state = .streaming(answer, isLast: true)
+            return .nothing
+        case .answered(_, let isChunked):
+            state = .answered(isLast: true, isChunked: isChunked)
             return .nothing
         case .closing:
             state = .closing

@@ -56,6 +56,7 @@ final class HTTPConnection: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        limits.streams.remove(context.channel)
         machine.closed()
         context.fireChannelInactive()
     }
@@ -143,6 +144,7 @@ final class HTTPConnection: ChannelInboundHandler {
         isWritingEnds = true
         defer { isWritingEnds = false }
         while true {
+            if machine.isStreaming && !writePiece(context) { return }
             switch machine.nextEnd(isWritable: context.channel.isWritable, at: context.eventLoop.now) {
             case .nothing: return
             case .later:
@@ -150,9 +152,35 @@ final class HTTPConnection: ChannelInboundHandler {
                 isWritingEnds = false
                 return context.flush()
             case .write: context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+            case .writeAndClose:
+                context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+                return closeWhenWritten(context)
             case .close: return closeWhenWritten(context)
             }
         }
+    }
+
+    /// Writes the next piece of a streamed answer, if the client has read what was written. Returns whether it was the last one.
+    private func writePiece(_ context: ChannelHandlerContext) -> Bool {
+        let channel = context.channel
+        guard channel.isWritable else {
+            // A flush that empties the channel says so from within.
+            isWritingEnds = false
+            context.flush()
+            return false
+        }
+        guard let piece = machine.nextPiece() else {
+            limits.streams.remove(channel)
+            return true
+        }
+        limits.streams.recordPiece(channel, at: context.eventLoop.now)
+        context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(piece))), promise: nil)
+        // Other connections have their turn between two pieces. A channel that is full says when it is not.
+        if channel.isWritable {
+            let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+            context.eventLoop.execute { loopBound.value.0.writeEnds(loopBound.value.1) }
+        }
+        return false
     }
 
     /// An empty write right above the socket is done when all the answers before it are: none is cut off.

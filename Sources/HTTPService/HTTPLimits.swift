@@ -11,6 +11,7 @@ package final class HTTPLimits: Sendable {
     let maxConnections: Int
     let memory: HTTPMemory
     private let answerBytes: ByteAllowance
+    let streams = StreamReaders()
     private let refused = Atomic<UInt64>(0)
     private let slow = Atomic<UInt64>(0)
     private let faults = Atomic<UInt64>(0)
@@ -43,13 +44,13 @@ package final class HTTPLimits: Sendable {
     /// many streams, floods of control frames.
     package var protocolErrors: UInt64 { faults.load(ordering: .relaxed) }
 
-    /// Requests over HTTP/1.1 that were refused because too much of earlier answers was not read yet.
+    /// How often too much of earlier answers was not read yet: the request was refused, or a client that did not read was cut off.
     package var unreadAnswers: UInt64 { unread.load(ordering: .relaxed) }
 
     /// Heads and streams that were refused for lack of memory.
     package var refusedHeads: UInt64 { headless.load(ordering: .relaxed) }
 
-    /// Of answers that clients have not read yet.
+    /// Of large answers that clients have not read yet.
     package var heldAnswerBytes: Int { answerBytes.heldBytes }
 
     /// Tells the log, if there is something to tell.
@@ -89,7 +90,8 @@ package final class HTTPLimits: Sendable {
     func holdAnswer(_ count: Int) -> Bool {
         if answerBytes.holdOneAtLeast(count) { return true }
         unread.add(1, ordering: .relaxed)
-        return false
+        // On the event loop of that client it is gone at once, and with it what it held.
+        return streams.closeStalest(at: .now()) && answerBytes.holdOneAtLeast(count)
     }
 
     func releaseAnswer(_ count: Int) {

@@ -5,6 +5,8 @@ package struct HTTPResponse: Sendable {
     package var status: HTTPResponseStatus
     package var headers: HTTPHeaders
     package var body: ByteBuffer
+    /// What follows the body, over HTTP/1.1 only; nil where nothing does.
+    package var stream: (any BodyStream)?
     /// Sent after the body, over HTTP/2 only.
     package var trailers: HTTPHeaders?
     /// What the log is told of it; nil where there is nothing to tell.

@@ -1,24 +1,18 @@
+import Text
+
 /// The upper bounds of a classic histogram's buckets, ascending and finite; `+Inf` is implied. One object serves all
 /// series of a family, with the bounds as the text formats write them.
 package final class HistogramBounds: Sendable, Equatable {
     package let values: [Double]
     /// What closes a line's labels, `0.5"} `, for each bound and `+Inf`: as the text format 0.0.4 has it here (`10`), and
     /// as OpenMetrics asks (`10.0`).
-    let textEdges: Edges
-    let openMetricsEdges: Edges
+    let textEdges: [ShortText]
+    let openMetricsEdges: [ShortText]
+    /// The bucket that stays on the page however many are left out: that of the wait objective, else one in the middle.
+    private let anchor: Int
 
-    /// One after the other in one array: arrays of their own would be retained for each line.
-    struct Edges: Sendable {
-        private(set) var bytes: [UInt8] = []
-        private(set) var ends: [Int] = []
-
-        fileprivate init(_ numbers: [String]) {
-            for number in numbers {
-                bytes += "\(number)\"} ".utf8
-                ends.append(bytes.count)
-            }
-        }
-    }
+    /// The wait objective of the rules, in seconds.
+    private static let objectiveSeconds = 10.0
 
     /// nil unless `values` are finite and strictly ascending.
     package convenience init?(_ values: [Double]) {
@@ -34,8 +28,9 @@ package final class HistogramBounds: Sendable, Equatable {
 
     private init(checked values: [Double]) {
         self.values = values
-        textEdges = Edges((values + [.infinity]).map(NumberText.plain))
-        openMetricsEdges = Edges((values + [.infinity]).map(NumberText.canonical))
+        textEdges = (values + [.infinity]).map { ShortText("\(NumberText.plain($0))\"} ") }
+        openMetricsEdges = (values + [.infinity]).map { ShortText("\(NumberText.canonical($0))\"} ") }
+        anchor = values.firstIndex(of: Self.objectiveSeconds) ?? values.count / 2
     }
 
     package static func == (left: HistogramBounds, right: HistogramBounds) -> Bool {
@@ -51,5 +46,19 @@ package final class HistogramBounds: Sendable, Equatable {
             if values[middle] < value { low = middle + 1 } else { high = middle }
         }
         return low
+    }
+
+    // MARK: Fewer buckets on a page
+
+    /// Whether a bucket is on a page that has each `step`th one. A bucket is cumulative there, so that those that stay are right
+    /// without the others.
+    @inline(__always)
+    func keeps(_ bucket: Int, step: Int) -> Bool {
+        step == 1 || bucket == values.count || (bucket - anchor) % step == 0
+    }
+
+    /// The series of one histogram on such a page: its buckets, the sum and the count.
+    package func seriesCount(step: Int) -> Int {
+        (step == 1 ? values.count + 1 : (0...values.count).count { keeps($0, step: step) }) + 2
     }
 }

@@ -1,73 +1,119 @@
 package import Model
 
 /// The labels of one series, as the text formats write them, so that a page is rendered by copying bytes.
+///
+/// `queue="a",task_type="b"` stands once in memory for all series that have these two; what some of them have more
+/// (`,status="failed"`) stands once in the program.
 package struct LabelSet: Sendable {
-    /// `queue="a\"b",state="pending"`: escaped as the text format 0.0.4 and OpenMetrics both ask (backslash, newline,
-    /// quote). All of it UTF-8; bytes of a value that are none became `\\xHH`, because one of them would make Prometheus
-    /// refuse the whole page.
-    package let encoded: [UInt8]
+    /// `queue="a\"b"`: the values escaped (`LabelText`).
+    let shared: [UInt8]
+    /// Begins with a comma where `shared` is not empty.
+    let more: [UInt8]
 
-    package init(_ pairs: [(name: String, value: ForeignText)]) {
+    /// Labels that are added to those of many series.
+    package struct Addition: Sendable {
+        fileprivate let bytes: [UInt8]
+
+        package init(_ pairs: KeyValuePairs<String, LabelText>) {
+            bytes = pairs.reduce(into: []) { bytes, pair in
+                bytes.append(LabelSet.comma)
+                LabelSet.append(pair.key, pair.value, to: &bytes)
+            }
+        }
+
+        /// What it takes beside a series' own labels.
+        package var byteCount: Int { bytes.count }
+    }
+
+    private init(shared: [UInt8], more: [UInt8]) {
+        self.shared = shared
+        self.more = more
+    }
+
+    package init(_ pairs: [(name: String, value: LabelText)]) {
         var text: [UInt8] = []
-        text.reserveCapacity(pairs.reduce(0) { $0 + $1.name.utf8.count + $1.value.bytes.count + 4 })
+        text.reserveCapacity(pairs.reduce(0) { $0 + $1.name.utf8.count + $1.value.escaped.count + 4 })
         for (name, value) in pairs {
             if !text.isEmpty { text.append(Self.comma) }
-            text += name.utf8
-            text.append(Self.equals)
-            text.append(Self.quote)
-            let isPlain = value.bytes.allSatisfy { $0 < 0x80 && $0 != Self.backslash }
-            for byte in isPlain ? value.bytes : Array(value.printable.utf8) {
-                switch byte {
-                case Self.backslash: text += [Self.backslash, Self.backslash]
-                case Self.quote: text += [Self.backslash, Self.quote]
-                case Self.newline: text += [Self.backslash, UInt8(ascii: "n")]
-                default: text.append(byte)
-                }
-            }
-            text.append(Self.quote)
+            Self.append(name, value, to: &text)
         }
-        encoded = text
+        self.init(shared: text, more: [])
+    }
+
+    package init(_ pairs: [(name: String, value: ForeignText)]) {
+        self.init(pairs.map { ($0.name, LabelText($0.value)) })
     }
 
     package init(_ pairs: KeyValuePairs<String, String>) {
-        self.init(pairs.map { ($0.key, ForeignText($0.value)) })
+        self.init(pairs.map { ($0.key, LabelText($0.value)) })
     }
 
     package static let none = LabelSet([:])
 
-    /// The names and the values, both as they are written, in `encoded`.
-    func forEachLabel(_ body: (_ name: Range<Int>, _ value: Range<Int>, _ isEscaped: Bool) -> Void) {
+    /// The same labels and those.
+    package func adding(_ addition: Addition) -> LabelSet {
+        precondition(more.isEmpty && !shared.isEmpty, "labels are added once, to others")
+        return LabelSet(shared: shared, more: addition.bytes)
+    }
+
+    /// All of it in one.
+    package var encoded: [UInt8] { shared + more }
+    /// The bytes that all series with these labels share.
+    package func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        shared.withUnsafeBytes(body)
+    }
+
+    package var isEmpty: Bool { shared.isEmpty }
+    package var byteCount: Int { shared.count + more.count }
+
+    private static func append(_ name: String, _ value: LabelText, to text: inout [UInt8]) {
+        text += name.utf8
+        text.append(equals)
+        text.append(quote)
+        text += value.escaped
+        text.append(quote)
+    }
+
+    /// Gives each name, and its value as it is written.
+    func forEachLabel(_ body: (_ name: Span<UInt8>, _ value: Span<UInt8>, _ isEscaped: Bool) -> Void) {
+        Self.forEachLabel(in: shared.span, body)
+        if !more.isEmpty { Self.forEachLabel(in: more.span.extracting(droppingFirst: 1), body) }
+    }
+
+    private static func forEachLabel(
+        in text: Span<UInt8>, _ body: (_ name: Span<UInt8>, _ value: Span<UInt8>, _ isEscaped: Bool) -> Void
+    ) {
         var start = 0
-        while start < encoded.count {
+        while start < text.count {
             // A name has neither `=` nor anything to escape.
             var position = start
-            while encoded[position] != Self.equals { position += 1 }
+            while text[position] != equals { position += 1 }
             let name = start..<position
             let valueStart = position + 2
             var isEscaped = false
             position = valueStart
-            while encoded[position] != Self.quote {
-                if encoded[position] == Self.backslash {
+            while text[position] != quote {
+                if text[position] == backslash {
                     isEscaped = true
                     position += 1
                 }
                 position += 1
             }
-            body(name, valueStart..<position, isEscaped)
+            body(text.extracting(name), text.extracting(valueStart..<position), isEscaped)
             start = position + 2
         }
     }
 
-    /// A value of `encoded` as it was before it was escaped.
-    func unescaped(_ range: Range<Int>) -> [UInt8] {
+    /// A value as it was before it was escaped.
+    static func unescaped(_ text: Span<UInt8>) -> [UInt8] {
         var value: [UInt8] = []
-        var position = range.lowerBound
-        while position < range.upperBound {
-            if encoded[position] == Self.backslash {
+        var position = 0
+        while position < text.count {
+            if text[position] == backslash {
                 position += 1
-                value.append(encoded[position] == UInt8(ascii: "n") ? Self.newline : encoded[position])
+                value.append(text[position] == UInt8(ascii: "n") ? newline : text[position])
             } else {
-                value.append(encoded[position])
+                value.append(text[position])
             }
             position += 1
         }
@@ -76,7 +122,7 @@ package struct LabelSet: Sendable {
 
     package var names: [String] {
         var names: [String] = []
-        forEachLabel { name, _, _ in names.append(String(decoding: encoded[name], as: UTF8.self)) }
+        forEachLabel { name, _, _ in names.append(name.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }) }
         return names
     }
 

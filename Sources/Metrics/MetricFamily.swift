@@ -18,11 +18,19 @@ package struct MetricSample: Sendable {
     package let labels: LabelSet
     package let value: MetricValue
 
+    /// The lines of it in the text formats.
+    func seriesCount(bucketStep: Int) -> Int {
+        switch value {
+        case .number: 1
+        case .histogram(let histogram): histogram.bounds.seriesCount(step: bucketStep)
+        }
+    }
+
     /// To be called some time before the sample is written: a page's samples lie all over the memory, and are in no cache.
     @inline(__always)
     func prefetch() {
         let labelBytes = 192
-        labels.encoded.withUnsafeBytes { collector_prefetch($0.baseAddress, labelBytes) }
+        labels.shared.withUnsafeBytes { collector_prefetch($0.baseAddress, labelBytes) }
         if case .histogram(let histogram) = value { histogram.prefetch() }
     }
 }
@@ -37,6 +45,8 @@ package struct MetricFamily: Sendable {
     /// Names that OpenMetrics has no room for stand on the page in the text format 0.0.4 only.
     package var isTextOnly = false
     package var samples: [MetricSample] = []
+    /// Of each histogram's classic buckets, every so manyth one is on the page (`HistogramBounds.keeps`).
+    package var bucketStep = 1
 
     package init(_ declaration: FamilyDeclaration) {
         name = declaration.name
@@ -69,29 +79,5 @@ package struct MetricFamily: Sendable {
 
     package mutating func add(_ histogram: Histogram, _ labels: LabelSet = .none) {
         samples.append(MetricSample(labels: labels, value: .histogram(histogram)))
-    }
-}
-
-/// Anything that has numbers for the page. Called on the thread that renders; takes its own lock, briefly.
-package protocol MetricSource: Sendable {
-    /// The families in the order in which they shall stand on the page. A family without samples is left out.
-    func metricFamilies() -> [MetricFamily]
-}
-
-/// All sources, in the order of the page.
-package struct MetricsRegistry: Sendable {
-    private let sources: [any MetricSource]
-
-    package init(_ sources: [any MetricSource]) {
-        self.sources = sources
-    }
-
-    package func families() -> [MetricFamily] {
-        sources.flatMap { $0.metricFamilies() }.filter { !$0.samples.isEmpty }
-    }
-
-    /// Gives the page to `sink`, in pieces, as it is made.
-    package func encodePage(_ format: PageFormat, to sink: (UnsafeRawBufferPointer) -> Void) {
-        format.encode(families(), to: sink)
     }
 }

@@ -1,3 +1,5 @@
+import Text
+
 /// Numbers as the text formats write them.
 enum NumberText {
     /// The shortest text that reads back as the same number; whole numbers without a fraction.
@@ -34,5 +36,22 @@ enum NumberText {
         if value.isNaN { return "NaN" }
         if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }
         return nil
+    }
+}
+
+extension GrowingBytes {
+    /// Appends the shortest text that reads back as the same number; whole numbers without a fraction.
+    mutating func append(_ value: Double) {
+        if let whole = NumberText.wholeNumber(value) {
+            if value < 0 { append(UInt8(ascii: "-")) }
+            append(decimal: whole)
+        } else if let shortest = ShortestDecimal(abs(value)) {
+            if value < 0 { append(UInt8(ascii: "-")) }
+            append(decimal: shortest.whole)
+            append(UInt8(ascii: "."))
+            append(decimal: shortest.digits, digits: shortest.fraction)
+        } else {
+            append(NumberText.plain(value))
+        }
     }
 }

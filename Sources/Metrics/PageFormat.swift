@@ -13,11 +13,9 @@ package enum PageFormat: CaseIterable, Sendable {
 
     /// Gives the page to `sink`, in pieces, as it is made.
     package func encode(_ families: [MetricFamily], to sink: (UnsafeRawBufferPointer) -> Void) {
-        switch self {
-        case .text: TextEncoder.encode(families, .prometheus, to: sink)
-        case .openMetrics: TextEncoder.encode(families, .openMetrics, to: sink)
-        case .protobuf: ProtobufEncoder.encode(families, to: sink)
-        }
+        var encoder = PageEncoder(self)
+        for family in families { encoder.append(family, to: sink) }
+        encoder.finish(to: sink)
     }
 
     /// The page as a whole.

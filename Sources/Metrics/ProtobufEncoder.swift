@@ -23,36 +23,31 @@ import Text
 ///
 /// Source: https://github.com/prometheus/client_model/blob/v0.6.1/io/prometheus/client/metrics.proto
 enum ProtobufEncoder {
-    static func encode(_ families: [MetricFamily], to sink: (UnsafeRawBufferPointer) -> Void) {
-        var page = GrowingBytes()
-        for family in families where !family.isTextOnly {
-            // A family has to be complete before its length can be told.
-            page.appendMessage(guess: 1 << 21) { append(family, to: &$0) }
-            page.handOverPiece(to: sink)
-        }
-        page.handOver(to: sink)
-    }
-
     // A field's number and wire type in one byte: all of them are below 16.
     private static func varintField(_ number: UInt8) -> UInt8 { number << 3 }
     private static func doubleField(_ number: UInt8) -> UInt8 { number << 3 | 1 }
     private static func bytesField(_ number: UInt8) -> UInt8 { number << 3 | 2 }
 
-    private static func append(_ family: MetricFamily, to page: inout GrowingBytes) {
+    /// The fields of a family that stand before its series.
+    static func appendHead(of family: MetricFamily, to page: inout GrowingBytes) {
         append(text: family.name, field: 1, to: &page)
         append(text: family.help, field: 2, to: &page)
         page.append(varintField(3))
         page.append(UInt8(family.kind == .counter ? 0 : family.kind == .histogram ? 4 : 1))
-        for (index, sample) in family.samples.enumerated() {
-            // Earns 15 % of a page with exemplars (docs/decisions/0012-plain-arithmetic.md); the text formats gain nothing.
-            if index + 1 < family.samples.count { family.samples[index + 1].prefetch() }
-            page.append(bytesField(4))
-            page.appendMessage(guess: 1024) { append(sample, family.kind, to: &$0) }
-        }
         if let unit = family.unit { append(text: unit, field: 5, to: &page) }
     }
 
-    private static func append(_ sample: MetricSample, _ kind: MetricKind, to page: inout GrowingBytes) {
+    @inline(__always)
+    static func append(_ sample: MetricSample, of family: borrowing OpenFamily, to page: inout GrowingBytes) {
+        page.append(bytesField(4))
+        let step = family.bucketStep
+        let kind = family.kind
+        page.appendMessage(guess: 1024) { append(sample, kind, step: step, to: &$0) }
+    }
+
+    private static func append(
+        _ sample: MetricSample, _ kind: MetricKind, step: Int, to page: inout GrowingBytes
+    ) {
         append(sample.labels, to: &page)
         switch sample.value {
         case .number(let value):
@@ -61,35 +56,29 @@ enum ProtobufEncoder {
             append(double: value, field: 1, to: &page)
         case .histogram(let histogram):
             page.append(bytesField(7))
-            page.appendMessage(guess: 512) { append(histogram, to: &$0) }
+            page.appendMessage(guess: 512) { append(histogram, step: step, to: &$0) }
         }
     }
 
     private static func append(_ labels: LabelSet, to page: inout GrowingBytes) {
-        labels.encoded.withUnsafeBytes { text in
-            labels.forEachLabel { name, value, isEscaped in
-                let unescaped = isEscaped ? labels.unescaped(value) : []
-                let size = isEscaped ? unescaped.count : value.count
-                page.append(bytesField(1))
-                page.append(
-                    varint: UInt64(name.count + size + 2 + Varint.size(UInt64(name.count)) + Varint.size(UInt64(size))))
-                page.append(bytesField(1))
-                page.append(varint: UInt64(name.count))
-                page.append(UnsafeRawBufferPointer(rebasing: text[name]))
-                page.append(bytesField(2))
-                page.append(varint: UInt64(size))
-                if isEscaped {
-                    page.append(unescaped)
-                } else {
-                    page.append(UnsafeRawBufferPointer(rebasing: text[value]))
-                }
-            }
+        labels.forEachLabel { name, value, isEscaped in
+            let unescaped = isEscaped ? LabelSet.unescaped(value) : []
+            let size = isEscaped ? unescaped.count : value.count
+            page.append(bytesField(1))
+            page.append(
+                varint: UInt64(name.count + size + 2 + Varint.size(UInt64(name.count)) + Varint.size(UInt64(size))))
+            page.append(bytesField(1))
+            page.append(varint: UInt64(name.count))
+            page.append(name)
+            page.append(bytesField(2))
+            page.append(varint: UInt64(size))
+            if isEscaped { page.append(unescaped) } else { page.append(value) }
         }
     }
 
     // MARK: Histograms
 
-    private static func append(_ histogram: Histogram, to page: inout GrowingBytes) {
+    private static func append(_ histogram: Histogram, step: Int, to page: inout GrowingBytes) {
         let bounds = histogram.bounds.values
         let words = histogram.words.span
         var next = histogram.exemplarRange.lowerBound
@@ -101,8 +90,10 @@ enum ProtobufEncoder {
         var cumulative: UInt64 = 0
         for bucket in histogram.classicRange {
             cumulative += words[bucket]
+            if !histogram.bounds.keeps(bucket, step: step) { continue }
             var exemplar: Exemplar?
-            if next < words.count, bucket == bounds.count || Exemplar.value(words, at: next) <= bounds[bucket] {
+            // Of buckets that are written as one, the last exemplar stands for all.
+            while next < words.count, bucket == bounds.count || Exemplar.value(words, at: next) <= bounds[bucket] {
                 exemplar = Exemplar(words, at: next)
                 next += Exemplar.wordCount
             }
@@ -147,10 +138,10 @@ enum ProtobufEncoder {
         page.append(bytesField(13))
         page.appendMessage(guess: words.count * 2) { page in
             var previous: UInt64 = 0
-            for position in words.indices {
+            page.append(varints: words.count) { position in
                 let count = NativeBucket(words[position]).count
-                page.append(varint: zigzag(Int(bitPattern: UInt(count &- previous))))
-                previous = count
+                defer { previous = count }
+                return zigzag(Int(bitPattern: UInt(count &- previous)))
             }
         }
     }

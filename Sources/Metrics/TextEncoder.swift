@@ -23,29 +23,11 @@ enum TextEncoder {
         case prometheus, openMetrics
     }
 
-    static func encode(_ families: [MetricFamily], _ dialect: Dialect, to sink: (UnsafeRawBufferPointer) -> Void) {
-        var page = GrowingBytes()
-        for family in families where dialect == .prometheus || !family.isTextOnly {
-            appendHead(of: family, dialect, to: &page)
-            let name = Array(family.name.utf8)
-            for sample in family.samples {
-                switch sample.value {
-                case .number(let value): append(value, name: name, labels: sample.labels, to: &page)
-                case .histogram(let histogram): append(histogram, name: name, labels: sample.labels, dialect, to: &page)
-                }
-                page.handOverPiece(to: sink)
-            }
-        }
-        if dialect == .openMetrics { page.append("# EOF\n") }
-        page.handOver(to: sink)
-    }
-
     private static let newline = UInt8(ascii: "\n")
-    private static let comma = UInt8(ascii: ",")
 
     // MARK: Heads
 
-    private static func appendHead(of family: MetricFamily, _ dialect: Dialect, to page: inout GrowingBytes) {
+    static func appendHead(of family: MetricFamily, _ dialect: Dialect, to page: inout GrowingBytes) {
         var name = family.name
         var kind = family.kind.rawValue
         switch (dialect, family.kind) {
@@ -74,6 +56,18 @@ enum TextEncoder {
 
     // MARK: Samples
 
+    /// Appends the lines of a series.
+    @inline(__always)
+    static func append(
+        _ sample: MetricSample, of family: borrowing OpenFamily, _ dialect: Dialect, to page: inout GrowingBytes
+    ) {
+        switch sample.value {
+        case .number(let value): append(value, name: family.name, labels: sample.labels, to: &page)
+        case .histogram(let histogram):
+            append(histogram, of: family, labels: sample.labels, dialect, to: &page)
+        }
+    }
+
     private static func append(_ value: Double, name: [UInt8], labels: LabelSet, to page: inout GrowingBytes) {
         appendSeries(name, "", labels, to: &page)
         page.append(value)
@@ -86,42 +80,46 @@ enum TextEncoder {
     ) {
         page.append(name)
         page.append(suffix)
-        if !labels.encoded.isEmpty {
-            page.append(UInt8(ascii: "{"))
-            page.append(labels.encoded)
-            page.append(UInt8(ascii: "}"))
-        }
-        page.append(UInt8(ascii: " "))
+        if labels.isEmpty { return page.append(UInt8(ascii: " ")) }
+        page.append(UInt8(ascii: "{"))
+        page.append(labels.shared)
+        page.append(labels.more)
+        page.append("} ")
     }
 
     private static func append(
-        _ histogram: Histogram, name: [UInt8], labels: LabelSet, _ dialect: Dialect, to page: inout GrowingBytes
+        _ histogram: Histogram, of family: borrowing OpenFamily, labels: LabelSet, _ dialect: Dialect,
+        to page: inout GrowingBytes
     ) {
+        let name = family.name
         let bounds = histogram.bounds.values
         let edges = dialect == .prometheus ? histogram.bounds.textEdges : histogram.bounds.openMetricsEdges
-        let (edgeBytes, edgeEnds) = (edges.bytes.span, edges.ends.span)
         let words = histogram.words.span
         var exemplar = dialect == .openMetrics ? histogram.exemplarRange.lowerBound : words.count
         // All lines of the buckets begin alike: what the first one begins with is copied.
         let start = page.count
         page.append(name)
         page.append("_bucket{")
-        page.append(labels.encoded)
-        if !labels.encoded.isEmpty { page.append(comma) }
-        page.append("le=\"")
+        page.append(labels.shared)
+        page.append(labels.more)
+        page.append(labels.isEmpty ? "le=\"" : ",le=\"")
         let beginning = start..<page.count
+        var isFirst = true
         var cumulative: UInt64 = 0
-        for bucket in edgeEnds.indices {
-            if bucket > 0 { page.append(copyOf: beginning) }
-            page.append(edgeBytes.extracting((bucket == 0 ? 0 : edgeEnds[bucket - 1])..<edgeEnds[bucket]))
+        for bucket in edges.indices {
             cumulative += words[bucket]
-            page.append(decimal: cumulative)
-            if exemplar < words.count,
+            if !histogram.bounds.keeps(bucket, step: family.bucketStep) { continue }
+            page.append(copyOf: isFirst ? start..<start : beginning, edges[bucket], decimal: cumulative)
+            isFirst = false
+            // Of buckets that are written as one, the last exemplar stands for all.
+            var last = words.count
+            while exemplar < words.count,
                 bucket == bounds.count || Exemplar.value(words, at: exemplar) <= bounds[bucket]
             {
-                append(Exemplar(words, at: exemplar), to: &page)
+                last = exemplar
                 exemplar += Exemplar.wordCount
             }
+            if last < words.count { append(Exemplar(words, at: last), to: &page) }
             page.append(newline)
         }
         appendSeries(name, "_sum", labels, to: &page)

@@ -120,11 +120,32 @@ public struct GrowingBytes: ~Copyable {
         end += count
     }
 
+    /// Appends what lines of a histogram have: a copy of what stands in `beginning`, a short text, and a number in decimal digits.
+    /// The space is asked for once, and nothing is called, for a page has hundreds of thousands of such lines.
+    @inlinable @inline(__always)
+    public mutating func append(copyOf beginning: Range<Int>, _ text: ShortText, decimal value: UInt64) {
+        precondition(beginning.lowerBound >= 0 && beginning.upperBound <= end)
+        let block = ShortText.capacity
+        reserve(beginning.count + 2 * block + 20)
+        // In blocks: what is too much at the end is written over.
+        let (source, target, length) = (base + beginning.lowerBound, base + end, beginning.count)
+        var offset = 0
+        while offset < length {
+            let bytes = source.loadUnaligned(fromByteOffset: offset, as: SIMD32<UInt8>.self)
+            target.storeBytes(of: bytes, toByteOffset: offset, as: SIMD32<UInt8>.self)
+            offset &+= block
+        }
+        target.storeBytes(of: text.bytes, toByteOffset: length, as: SIMD32<UInt8>.self)
+        end &+= length &+ text.count
+        append(decimal: value)
+    }
+
     /// Appends a number in decimal digits.
-    @inlinable
+    @inlinable @inline(__always)
     public mutating func append(decimal value: UInt64) {
-        var size = 1
-        var bound: UInt64 = 10
+        if value < 10 { return append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value)) }
+        var size = 2
+        var bound: UInt64 = 100
         while value >= bound && size < 20 {
             size += 1
             bound = bound.multipliedReportingOverflow(by: 10).partialValue
@@ -140,7 +161,7 @@ public struct GrowingBytes: ~Copyable {
     }
 
     /// Appends the last `digits` decimal digits of a number, zeros in front included.
-    @inlinable
+    @inlinable @inline(__always)
     public mutating func append(decimal value: UInt64, digits: Int) {
         reserve(digits)
         var rest = value
@@ -160,8 +181,26 @@ public struct GrowingBytes: ~Copyable {
         end += digits
     }
 
+    /// Appends integers of variable length (protobuf's), seven bits a byte. The space is asked for once.
+    @inlinable @inline(__always)
+    public mutating func append(varints count: Int, _ value: (Int) -> UInt64) {
+        reserve(10 * count)
+        var position = end
+        for index in 0..<count {
+            var rest = value(index)
+            while rest >= 0x80 {
+                base.storeBytes(of: UInt8(truncatingIfNeeded: rest) | 0x80, toByteOffset: position, as: UInt8.self)
+                position += 1
+                rest >>= 7
+            }
+            base.storeBytes(of: UInt8(truncatingIfNeeded: rest), toByteOffset: position, as: UInt8.self)
+            position += 1
+        }
+        end = position
+    }
+
     /// Appends 16 lower-case hex digits.
-    @inlinable
+    @inlinable @inline(__always)
     public mutating func append(hex value: UInt64) {
         reserve(16)
         let digits: StaticString = "0123456789abcdef"

@@ -3,37 +3,44 @@ import Model
 
 /// Failed attempts at one task type, by what they failed with.
 struct FailureCounts: Sendable {
-    /// Longer ones are rather messages than types, and count under `_other`.
-    private static let maxTypeBytes = 256
+    /// What a type takes beside its label.
+    private static let bytesPerType = 128
 
-    private let labels: [(name: String, value: ForeignText)]
+    /// Those of the task type.
+    private let labels: LabelSet
     private var types: BoundedTextTable
     /// By the number of the type in `types`.
     private var counts: [(labels: LabelSet, count: UInt64)] = []
+    /// What the types take, estimated.
+    private(set) var bytes = 512
 
-    /// `labels`: those of the task type.
-    init(labels: [(name: String, value: ForeignText)], limit: Int) {
+    /// - Parameter labels: those of the task type.
+    init(labels: LabelSet, limit: Int) {
         self.labels = labels
-        types = BoundedTextTable(limit: limit + 1, maxTextBytes: Self.maxTypeBytes)
+        // Longer ones are rather messages than types, and count under `_other`.
+        types = BoundedTextTable(limit: limit + 1, longTexts: .findNoRoom)
         // Attempts that do not say what they failed with take no type's place.
         _ = TaskAggregator.unnamed.bytes.withUnsafeBytes { types.number(of: $0) }
-        for text in types.texts { addType(text) }
+        for label in types.labels { addType(label) }
     }
 
     /// Returns false where the type found no room.
-    mutating func count(_ type: UnsafeRawBufferPointer) -> Bool {
+    mutating func count(_ type: UnsafeRawBufferPointer, hasRoom: Bool) -> Bool {
         let number =
             type.isEmpty
-            ? TaskAggregator.unnamed.bytes.withUnsafeBytes { types.number(of: $0) } : types.number(of: type)
-        if number == counts.count { addType(types.texts[number]) }
+            ? TaskAggregator.unnamed.bytes.withUnsafeBytes { types.number(of: $0) }
+            : types.number(of: type, hasRoom: hasRoom)
+        if number == counts.count { addType(types.labels[number]) }
         counts[number].count += 1
         return number != BoundedTextTable.other
     }
 
     mutating func setLimit(_ limit: Int) { types.limit = limit + 1 }
 
-    private mutating func addType(_ text: ForeignText) {
-        counts.append((LabelSet(labels + [("error_type", text)]), 0))
+    private mutating func addType(_ label: LabelText) {
+        let addition = LabelSet.Addition(["error_type": label])
+        counts.append((labels.adding(addition), 0))
+        bytes += Self.bytesPerType + 2 * addition.byteCount
     }
 
     func add(to family: inout MetricFamily) {

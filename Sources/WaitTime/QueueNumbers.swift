@@ -1,3 +1,4 @@
+import Metrics
 package import Model
 
 /// The queues that a good scrape of Redis saw, to be looked up without an allocation.
@@ -37,18 +38,26 @@ struct QueueNumbers {
     }
 
     func text(_ number: Int) -> ForeignText { table.texts[number] }
+    func label(_ number: Int) -> LabelText { table.labels[number] }
+    /// Names that were cut.
+    var cuts: UInt64 { table.cuts }
     func isTaken(_ number: Int) -> Bool { table.isTaken(number) }
     func generation(_ number: Int) -> UInt32 { uses[number].generation }
     func find(_ name: QueueName) -> Int? { name.bytes.withUnsafeBytes { table.find($0) } }
 
     /// The number of a queue that a span names; 0 when it is new and there is no room.
-    mutating func number(of name: UnsafeRawBufferPointer, at now: MonotonicTime) -> (number: Int, isNew: Bool) {
+    ///
+    /// - Parameter hasRoom: whether a new one has room in memory.
+    mutating func number(
+        of name: UnsafeRawBufferPointer, at now: MonotonicTime, hasRoom: Bool
+    ) -> (number: Int, isNew: Bool) {
         if let known = table.find(name) {
             uses[known].lastSpan = now
             return (known, false)
         }
         let isInRedis = inRedis.contains(name)
-        let number = isInRedis || outsideRedis < limit ? table.number(of: name) : BoundedTextTable.other
+        let number =
+            isInRedis || outsideRedis < limit ? table.number(of: name, hasRoom: hasRoom) : BoundedTextTable.other
         guard number != BoundedTextTable.other else {
             refusals += 1
             return (number, false)

@@ -22,28 +22,64 @@ struct QueueTable {
     private(set) var queues: [QueueSeries]
     /// What queues that are gone have counted.
     private var droppedTypeOverflows: UInt64 = 0
+    private var droppedTypeCuts: UInt64 = 0
     private var droppedErrorTypeOverflows: UInt64 = 0
+    /// What all queues take, estimated: labels, histograms, windows for quantiles.
+    private(set) var bytes: Int
 
     init(_ options: TaskAggregatorOptions) {
         self.options = options
         numbers = QueueNumbers(limit: max(1, options.maxQueues))
-        queues = [QueueSeries(name: BoundedTextTable.otherText, options)]
+        let other = BoundedTextTable.otherText
+        queues = [QueueSeries(name: other, label: LabelText(other), options)]
+        bytes = queues[0].bytes
     }
+
+    private var hasRoom: Bool { bytes < options.maxSeriesBytes }
 
     /// The number of the series that a span counts in; a new one where there is room.
     mutating func number(
         of span: borrowing TaskSpan, in body: UnsafeRawBufferPointer, at now: MonotonicTime
     ) -> SeriesNumber {
+        let hasRoom = hasRoom
         let (queue, isNew) =
             span.queue.isEmpty
-            ? TaskAggregator.unnamed.bytes.withUnsafeBytes { numbers.number(of: $0, at: now) }
-            : numbers.number(of: span.queue.bytes(in: body), at: now)
+            ? TaskAggregator.unnamed.bytes.withUnsafeBytes { numbers.number(of: $0, at: now, hasRoom: hasRoom) }
+            : numbers.number(of: span.queue.bytes(in: body), at: now, hasRoom: hasRoom)
         if isNew {
-            let series = QueueSeries(name: numbers.text(queue), options)
-            if queue == queues.count { queues.append(series) } else { queues[queue] = series }
+            let series = QueueSeries(name: numbers.text(queue), label: numbers.label(queue), options)
+            if queue == queues.count {
+                queues.append(series)
+            } else {
+                bytes -= queues[queue].bytes
+                queues[queue] = series
+            }
+            bytes += series.bytes
         }
-        return SeriesNumber(
-            queue: queue, type: queues[queue].number(ofType: span.taskType.bytes(in: body), options.bounds))
+        let taskType = span.taskType.bytes(in: body)
+        let type = resizing(queue) { $0.number(ofType: taskType, $1.bounds, hasRoom: hasRoom) }
+        return SeriesNumber(queue: queue, type: type)
+    }
+
+    /// Changes a queue in a way that may take memory.
+    private mutating func resizing<Result>(
+        _ queue: Int, _ change: (inout QueueSeries, TaskAggregatorOptions) -> Result
+    ) -> Result {
+        let before = queues[queue].bytes
+        defer { bytes += queues[queue].bytes - before }
+        return change(&queues[queue], options)
+    }
+
+    /// Counts a run time.
+    mutating func observe(
+        processingSeconds: Double, _ status: TaskStatus, in number: SeriesNumber, of origin: Exemplar.Origin?
+    ) {
+        if !self[number].hasRuns(status) {
+            resizing(number.queue) { queue, options in
+                queue.update(number.type) { $0.addRuns(status, bounds: options.runBounds) }
+            }
+        }
+        self[number].observe(processingSeconds: processingSeconds, status, of: origin)
     }
 
     /// The queue's own series.
@@ -61,8 +97,12 @@ struct QueueTable {
     /// Counts a failed attempt by what it failed with.
     mutating func countFailure(_ errorType: UnsafeRawBufferPointer, in number: SeriesNumber) {
         guard options.maxErrorTypes > 0 else { return }
-        if !self[number].countFailure(errorType, limit: options.maxErrorTypes) {
-            queues[number.queue].errorTypeOverflows += 1
+        let hasRoom = hasRoom
+        resizing(number.queue) { queue, options in
+            let hasPlace = queue.update(number.type) {
+                $0.countFailure(errorType, limit: options.maxErrorTypes, hasRoom: hasRoom)
+            }
+            if !hasPlace { queue.errorTypeOverflows += 1 }
         }
     }
 
@@ -95,8 +135,11 @@ struct QueueTable {
     mutating func recordQueuesInRedis(_ queuesInRedis: QueuesInRedis, at now: MonotonicTime) {
         for number in numbers.recordQueuesInRedis(queuesInRedis, at: now, idle: options.quantileWindow) {
             droppedTypeOverflows += queues[number].types.refusals
+            droppedTypeCuts += queues[number].types.cuts
             droppedErrorTypeOverflows += queues[number].errorTypeOverflows
-            queues[number] = QueueSeries(name: QueueName([]), options)
+            bytes -= queues[number].bytes
+            queues[number] = QueueSeries(name: QueueName([]), label: LabelText(""), options)
+            bytes += queues[number].bytes
         }
     }
 
@@ -106,6 +149,26 @@ struct QueueTable {
             numbers.refusals, queues.reduce(droppedTypeOverflows) { $0 + $1.types.refusals },
             queues.reduce(droppedErrorTypeOverflows) { $0 + $1.errorTypeOverflows }
         )
+    }
+
+    /// Names that are longer than a label and were cut, each counted when it was new.
+    var cuts: (queues: UInt64, types: UInt64) {
+        (numbers.cuts, queues.reduce(droppedTypeCuts) { $0 + $1.types.cuts })
+    }
+
+    /// Every so manyth classic bucket is on the page, so that the histograms by task type have no more series than they may have:
+    /// each one, each second one, each fourth one, and so on.
+    var bucketStep: Int {
+        let waits = queues.reduce(0) { $0 + $1.series.count - 1 }
+        let runs = queues.reduce(0) { $0 + $1.runHistograms }
+        var step = 1
+        while step < max(options.bounds.values.count, options.runBounds.values.count) {
+            let series =
+                waits * options.bounds.seriesCount(step: step) + runs * options.runBounds.seriesCount(step: step)
+            if series <= options.maxHistogramSeries { break }
+            step *= 2
+        }
+        return step
     }
 
     // MARK: Reading

@@ -14,7 +14,6 @@ package struct TaskAggregator: Sendable {
     private var pairing: SpanPairing
     private var recent: RecentReferences
     private var started: StartedAttempts
-    private let bounds: HistogramBounds
     private let collectsWaits: Bool
     private let keepsTraces: Bool
     private let countsProcessAtWaits: Bool
@@ -32,7 +31,6 @@ package struct TaskAggregator: Sendable {
         pairing = SpanPairing(
             capacity: options.pairingCapacity, lifetime: options.pairingLifetime, keepsAttempts: options.collectsWaits)
         recent = RecentReferences(capacity: options.duplicateMemory)
-        bounds = options.bounds
         started = StartedAttempts(bytes: options.startedAttemptsBytes)
         collectsWaits = options.collectsWaits
         keepsTraces = options.keepsTraces
@@ -176,7 +174,7 @@ package struct TaskAggregator: Sendable {
         }
         switch RunTime(span) {
         case .known(let seconds):
-            table[target.series].observe(processingSeconds: seconds, status, bounds: bounds, of: target.origin)
+            table.observe(processingSeconds: seconds, status, in: target.series, of: target.origin)
             table[target.series.queue].runs.observe(seconds, at: target.now)
         case .unknown(let reason):
             let index = UnknownRunTimeReason.allCases.firstIndex(of: reason) ?? 0
@@ -298,6 +296,15 @@ package struct TaskAggregator: Sendable {
             queueOverflows: overflows.queues, typeOverflows: overflows.types, errorTypeOverflows: overflows.errorTypes,
             evictedAttempts: started.evicted)
     }
+
+    /// Names that are longer than a label and were cut, each counted when it was new.
+    package var cutNames: (queues: UInt64, types: UInt64) { table.cuts }
+
+    /// What queues, task types and error types take, with all their series, estimated; and what they may take.
+    package var seriesBytes: Int { table.bytes }
+
+    /// Every so manyth classic bucket of the histograms is on the page.
+    package var bucketStep: Int { table.bucketStep }
 
     /// What the flat tables take: producers and consumers that wait for each other, spans by which a repeated one is told, and
     /// attempts that have begun.

@@ -1,8 +1,13 @@
 package import Metrics
 
 package struct TaskAggregatorOptions: Sendable {
-    /// Upper bounds of the wait and processing histograms, in seconds.
+    /// Upper bounds of the histograms of waits, and of those of run times, in seconds.
     package var bounds: HistogramBounds
+    package var runBounds: HistogramBounds
+    /// The series that the histograms may have on a page before some of their classic buckets are left out.
+    package var maxHistogramSeries = Int.max
+    /// What queues, task types and error types may take in memory, with all their series, before `_other`.
+    package var maxSeriesBytes = 48 << 20
     /// Distinct task types per queue before `_other`; 0 leaves the label out.
     package var maxTaskTypes: Int
     /// Distinct queues that only spans name before `_other`.
@@ -51,6 +56,7 @@ package struct TaskAggregatorOptions: Sendable {
 
     package init(bounds: HistogramBounds, maxTaskTypes: Int, maxQueues: Int, quantileWindow: Duration) {
         self.bounds = bounds
+        runBounds = bounds
         self.maxTaskTypes = maxTaskTypes
         self.maxQueues = maxQueues
         self.quantileWindow = quantileWindow

@@ -1,42 +1,129 @@
 package import Metrics
 package import Model
 
-/// The families computed from spans, put together queue by queue, in the order of the page.
-package struct TaskFamilies {
+/// The families computed from spans, in the order of the page.
+package enum TaskFamily: CaseIterable, Sendable {
+    case wait, waitQuantile, processing, attempts, failures, waitUnknown, processingUnknown
+
     private static let declared = DeclaredTaskFamilies()
 
     package static let declarations = FamilyDeclaration.all(in: declared)
 
-    private var wait = MetricFamily(Self.declared.waitDurationSeconds)
-    private var quantile = MetricFamily(Self.declared.waitQuantileSeconds)
-    private var processing = MetricFamily(Self.declared.processingDurationSeconds)
-    private var attempts = MetricFamily(Self.declared.attemptsTotal)
-    private var failures = MetricFamily(Self.declared.failuresTotal)
-    private var unknown = MetricFamily(Self.declared.waitUnknownTotal)
-
-    private var unknownRuns = MetricFamily(Self.declared.processingUnknownTotal)
-
-    package init() {}
-
-    package mutating func add(_ queue: QueueSeries, at now: MonotonicTime) {
-        for series in queue.series.dropFirst() { add(series) }
-        if queue.types.refusals > 0 { add(queue.series[BoundedTextTable.other]) }
-        for (labels, count) in zip(queue.labels.unknown, queue.unknownWaits) { unknown.add(count, labels) }
-        for (labels, count) in zip(queue.labels.unknownRuns, queue.unknownRuns) { unknownRuns.add(count, labels) }
-        var window = queue.window
-        if let seconds = window.quantiles(waitQuantiles, at: now) {
-            for (labels, value) in zip(queue.labels.quantiles, seconds) { quantile.add(value, labels) }
+    var declaration: FamilyDeclaration {
+        switch self {
+        case .wait: Self.declared.waitDurationSeconds
+        case .waitQuantile: Self.declared.waitQuantileSeconds
+        case .processing: Self.declared.processingDurationSeconds
+        case .attempts: Self.declared.attemptsTotal
+        case .failures: Self.declared.failuresTotal
+        case .waitUnknown: Self.declared.waitUnknownTotal
+        case .processingUnknown: Self.declared.processingUnknownTotal
         }
     }
 
-    private mutating func add(_ series: TaskTypeSeries) {
-        wait.add(series.wait, series.waitLabels)
-        series.addProcessing(to: &processing)
-        series.addAttempts(to: &attempts)
-        series.failures?.add(to: &failures)
+    /// Whether it has series of each task type, or of each queue only.
+    var hasTypes: Bool {
+        switch self {
+        case .wait, .processing, .attempts, .failures: true
+        case .waitQuantile, .waitUnknown, .processingUnknown: false
+        }
     }
 
-    package var families: [MetricFamily] { [wait, quantile, processing, attempts, failures, unknown, unknownRuns] }
+    /// Adds what it has of a queue; of its task types those in `places`.
+    func add(_ queue: QueueSeries, _ places: Range<Int>, at now: MonotonicTime, to family: inout MetricFamily) {
+        switch self {
+        case .wait: for place in places { family.add(queue[place: place].wait, queue[place: place].labels) }
+        case .processing: for place in places { queue[place: place].addProcessing(to: &family) }
+        case .attempts: for place in places { queue[place: place].addAttempts(to: &family) }
+        case .failures: for place in places { queue[place: place].failures?.add(to: &family) }
+        case .waitQuantile:
+            guard let seconds = queue.waitQuantiles(at: now) else { return }
+            for (labels, value) in zip(queue.labels.quantiles, seconds) { family.add(value, labels) }
+        case .waitUnknown:
+            for (labels, count) in zip(queue.labels.unknown, queue.unknownWaits) { family.add(count, labels) }
+        case .processingUnknown:
+            for (labels, count) in zip(queue.labels.unknownRuns, queue.unknownRuns) { family.add(count, labels) }
+        }
+    }
+}
+
+/// The families computed from spans, all of them at once.
+package struct TaskFamilies {
+    package private(set) var families: [MetricFamily]
+
+    /// - Parameter bucketStep: `TaskAggregator.bucketStep`
+    package init(bucketStep: Int = 1) {
+        families = TaskFamily.allCases.map { MetricFamily($0.declaration) }
+        for index in families.indices { families[index].bucketStep = bucketStep }
+    }
+
+    package mutating func add(_ queue: QueueSeries, at now: MonotonicTime) {
+        for (index, family) in TaskFamily.allCases.enumerated() {
+            family.add(queue, queue.places, at: now, to: &families[index])
+        }
+    }
+}
+
+/// Where a page is among the families computed from spans.
+package struct TaskPagePosition: Sendable {
+    private var families = TaskFamily.allCases[...]
+    private let numbers: [Int]
+    private let bucketStep: Int
+    private let now: MonotonicTime
+    /// Of the next queue in `numbers`, and of its next task type.
+    private var queue = 0
+    private var place = 0
+
+    fileprivate init(numbers: [Int], bucketStep: Int, now: MonotonicTime) {
+        self.numbers = numbers
+        self.bucketStep = bucketStep
+        self.now = now
+    }
+
+    /// About how many series of a family are taken at a time.
+    private static let portion = 16
+
+    /// Returns some more samples of a family; nil at the end.
+    fileprivate mutating func next(of aggregator: TaskAggregator) -> MetricFamily? {
+        while let kind = families.first {
+            var family = MetricFamily(kind.declaration)
+            family.bucketStep = bucketStep
+            while queue < numbers.count && family.samples.count < Self.portion {
+                add(kind, of: aggregator.queue(numbers[queue]), to: &family)
+            }
+            if queue == numbers.count {
+                families.removeFirst()
+                queue = 0
+            }
+            if !family.samples.isEmpty { return family }
+        }
+        return nil
+    }
+
+    private mutating func add(_ kind: TaskFamily, of series: QueueSeries?, to family: inout MetricFamily) {
+        let end = series?.places.upperBound ?? 0
+        if let series, place == 0 || place < end {
+            let places = kind.hasTypes ? place..<min(end, place + Self.portion) : 0..<0
+            kind.add(series, places, at: now, to: &family)
+            place = kind.hasTypes ? places.upperBound : end
+        }
+        if place >= end {
+            place = 0
+            queue += 1
+        }
+    }
+}
+
+extension TaskAggregator {
+    /// The beginning of a page.
+    package func beginPage(at now: MonotonicTime) -> TaskPagePosition {
+        TaskPagePosition(numbers: queueNumbers, bucketStep: bucketStep, now: now)
+    }
+
+    /// Returns some more samples of a family, as they are now; nil at the end of the page.
+    package func nextPortion(_ position: inout TaskPagePosition) -> MetricFamily? {
+        position.next(of: self)
+    }
 }
 
 /// Their declarations.

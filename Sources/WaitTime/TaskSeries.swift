@@ -2,21 +2,25 @@ import Metrics
 package import Model
 
 /// The label sets of a queue's own series, made once.
-final class QueueLabels: Sendable {
-    /// By reason, in their order.
-    let unknown: [LabelSet]
-    let unknownRuns: [LabelSet]
-    /// Of `waitQuantiles`.
-    let quantiles: [LabelSet]
+struct QueueLabels: Sendable {
+    private static let reasons = UnknownWaitReason.allCases.map { addition("reason", $0.rawValue) }
+    private static let runReasons = UnknownRunTimeReason.allCases.map { addition("reason", $0.rawValue) }
+    private static let shares = waitQuantiles.map { addition("quantile", $0.description) }
 
-    init(_ name: QueueName) {
-        unknown = UnknownWaitReason.allCases.map {
-            LabelSet([("queue", name), ("reason", ForeignText($0.rawValue))])
-        }
-        unknownRuns = UnknownRunTimeReason.allCases.map {
-            LabelSet([("queue", name), ("reason", ForeignText($0.rawValue))])
-        }
-        quantiles = waitQuantiles.map { LabelSet([("queue", name), ("quantile", ForeignText($0.description))]) }
+    let queue: LabelSet
+
+    init(_ name: LabelText) {
+        queue = LabelSet([("queue", name)])
+    }
+
+    /// By reason, in their order.
+    var unknown: some Sequence<LabelSet> { Self.reasons.lazy.map { queue.adding($0) } }
+    var unknownRuns: some Sequence<LabelSet> { Self.runReasons.lazy.map { queue.adding($0) } }
+    /// Of `waitQuantiles`.
+    var quantiles: some Sequence<LabelSet> { Self.shares.lazy.map { queue.adding($0) } }
+
+    private static func addition(_ name: String, _ value: String) -> LabelSet.Addition {
+        LabelSet.Addition([name: LabelText(value)])
     }
 }
 
@@ -32,69 +36,84 @@ enum Attempt: Int, CaseIterable {
     var label: String { self == .first ? "first" : "retry" }
 }
 
-/// The series of one task type in one queue.
+/// The series of one task type in one queue. Their labels stand once in memory.
 struct TaskTypeSeries: Sendable {
-    let waitLabels: LabelSet
+    /// What it takes beside its labels, estimated: the histogram of waits with 150 native buckets and ten exemplars, and one of
+    /// run times with as many.
+    private static let bytes = 4096
+    private static let bytesPerRunHistogram = 1536
+
+    private static let statuses = TaskStatus.allCases.map { LabelSet.Addition(["status": LabelText($0.label)]) }
+    private static let attempts = TaskStatus.allCases.flatMap { status in
+        Attempt.allCases.map {
+            LabelSet.Addition(["status": LabelText(status.label), "attempt": LabelText($0.label)])
+        }
+    }
+
+    let labels: LabelSet
     var wait: Histogram
-    private let labels: [(name: String, value: ForeignText)]
-    private var processing: [(labels: LabelSet, histogram: Histogram)?] = [nil, nil]
-    private var attempts: [(labels: LabelSet, count: UInt64)?] = [nil, nil, nil, nil]
+    /// By status; nil before the first one.
+    private var processing: [Histogram?] = [nil, nil]
+    /// By status and attempt.
+    private var attempts: [UInt64] = [0, 0, 0, 0]
     /// nil before the first failure.
     private(set) var failures: FailureCounts?
 
-    init(labels: [(name: String, value: ForeignText)], bounds: HistogramBounds) {
+    init(labels: LabelSet, bounds: HistogramBounds) {
         self.labels = labels
-        waitLabels = LabelSet(labels)
         wait = Histogram(bounds)
     }
 
-    mutating func observe(
-        processingSeconds: Double, _ status: TaskStatus, bounds: HistogramBounds, of origin: Exemplar.Origin?
-    ) {
-        let index = status.rawValue
-        if processing[index] == nil {
-            let labels = LabelSet(labels + [("status", ForeignText(status.label))])
-            processing[index] = (labels, Histogram(bounds))
-        }
-        processing[index]?.histogram.observe(processingSeconds, of: origin)
+    /// What it takes in memory, estimated: one histogram of run times counted in.
+    var bytes: Int {
+        let others = max(0, runHistograms - 1) * Self.bytesPerRunHistogram
+        return Self.bytes + labels.byteCount + others + (failures?.bytes ?? 0)
+    }
+
+    /// The histograms of run times.
+    var runHistograms: Int { processing.count { $0 != nil } }
+
+    /// Whether there was a run of this status.
+    func hasRuns(_ status: TaskStatus) -> Bool { processing[status.rawValue] != nil }
+
+    mutating func addRuns(_ status: TaskStatus, bounds: HistogramBounds) {
+        processing[status.rawValue] = Histogram(bounds)
+    }
+
+    mutating func observe(processingSeconds: Double, _ status: TaskStatus, of origin: Exemplar.Origin?) {
+        processing[status.rawValue]?.observe(processingSeconds, of: origin)
     }
 
     mutating func count(_ status: TaskStatus, _ attempt: Attempt) {
-        let index = status.rawValue * 2 + attempt.rawValue
-        if attempts[index] == nil {
-            let added = [("status", ForeignText(status.label)), ("attempt", ForeignText(attempt.label))]
-            attempts[index] = (LabelSet(labels + added.map { (name: $0.0, value: $0.1) }), 0)
-        }
-        attempts[index]?.count += 1
+        attempts[status.rawValue * 2 + attempt.rawValue] += 1
     }
 
     /// Returns false where the error type found no room.
-    mutating func countFailure(_ errorType: UnsafeRawBufferPointer, limit: Int) -> Bool {
+    mutating func countFailure(_ errorType: UnsafeRawBufferPointer, limit: Int, hasRoom: Bool) -> Bool {
         if failures == nil { failures = FailureCounts(labels: labels, limit: limit) }
-        return failures?.count(errorType) ?? true
+        return failures?.count(errorType, hasRoom: hasRoom) ?? true
     }
 
     mutating func setErrorTypeLimit(_ limit: Int) { failures?.setLimit(limit) }
 
     /// Attempts since the start, those that failed among them, and the 95th percentiles of waits and run times in seconds.
     var summary: (attempts: UInt64, failed: UInt64, waitP95: Double?, runP95: Double?) {
-        let failed = attempts[2...].reduce(0) { $0 + ($1?.count ?? 0) }
+        let failed = attempts[2...].reduce(0, +)
         // Most attempts complete; where none has, the failed ones tell.
-        let runs = processing.lazy.compactMap { $0?.histogram }.first { $0.count > 0 }
-        return (
-            attempts[..<2].reduce(failed) { $0 + ($1?.count ?? 0) }, failed, wait.quantile(0.95), runs?.quantile(0.95)
-        )
+        let runs = processing.lazy.compactMap { $0 }.first { $0.count > 0 }
+        return (attempts[..<2].reduce(failed, +), failed, wait.quantile(0.95), runs?.quantile(0.95))
     }
 
     func addProcessing(to family: inout MetricFamily) {
-        for entry in processing {
-            if let entry { family.add(entry.histogram, entry.labels) }
+        for (histogram, addition) in zip(processing, Self.statuses) {
+            if let histogram { family.add(histogram, labels.adding(addition)) }
         }
     }
 
+    /// Those that there were.
     func addAttempts(to family: inout MetricFamily) {
-        for entry in attempts {
-            if let entry { family.add(entry.count, entry.labels) }
+        for (count, addition) in zip(attempts, Self.attempts) where count > 0 {
+            family.add(count, labels.adding(addition))
         }
     }
 }
@@ -111,8 +130,14 @@ package struct TaskTypeSummary: Sendable, Equatable {
 
 /// The series of one queue. A copy shares the storage with the original until that is observed into.
 package struct QueueSeries: Sendable {
+    /// What it takes beside its labels and its task types: two windows for quantiles, half of them in use.
+    private static let bytes = 8192
+
     let name: QueueName
+    private let nameLabel: LabelText
     let labels: QueueLabels
+    /// What it takes in memory, estimated.
+    private(set) var bytes: Int
     private let hasTypes: Bool
     var types: BoundedTextTable
     /// By the number of the type in `types`; the first one is that of `_other`.
@@ -125,9 +150,11 @@ package struct QueueSeries: Sendable {
     /// Run times of all attempts.
     var runs: QuantileWindow
 
-    init(name: QueueName, _ options: TaskAggregatorOptions) {
+    init(name: QueueName, label: LabelText, _ options: TaskAggregatorOptions) {
         self.name = name
-        labels = QueueLabels(name)
+        nameLabel = label
+        labels = QueueLabels(label)
+        bytes = Self.bytes + labels.queue.byteCount
         hasTypes = options.maxTaskTypes > 0
         types = BoundedTextTable(limit: max(1, options.maxTaskTypes))
         window = QuantileWindow(window: options.quantileWindow)
@@ -136,12 +163,30 @@ package struct QueueSeries: Sendable {
     }
 
     /// The number of a task's type; 0 when it is new and there is no room.
-    mutating func number(ofType type: UnsafeRawBufferPointer, _ bounds: HistogramBounds) -> Int {
-        let number =
-            hasTypes && !type.isEmpty
-            ? types.number(of: type) : TaskAggregator.unnamed.bytes.withUnsafeBytes { types.number(of: $0) }
+    mutating func number(
+        ofType type: UnsafeRawBufferPointer, _ bounds: HistogramBounds, hasRoom: Bool
+    ) -> Int {
+        if !hasTypes || type.isEmpty { return unnamedNumber(bounds) }
+        if let known = types.find(type) { return known }
+        let number = types.number(of: type, hasRoom: hasRoom)
         if number == series.count { addSeries(bounds) }
         return number
+    }
+
+    private mutating func unnamedNumber(_ bounds: HistogramBounds) -> Int {
+        let number = TaskAggregator.unnamed.bytes.withUnsafeBytes { types.number(of: $0) }
+        if number == series.count { addSeries(bounds) }
+        return number
+    }
+
+    /// The histograms of run times.
+    var runHistograms: Int { series.reduce(0) { $0 + $1.runHistograms } }
+
+    /// Changes a task type's series, and counts what it takes then.
+    mutating func update<Result>(_ type: Int, _ change: (inout TaskTypeSeries) -> Result) -> Result {
+        let before = series[type].bytes
+        defer { bytes += series[type].bytes - before }
+        return change(&series[type])
     }
 
     mutating func setErrorTypeLimit(_ limit: Int) {
@@ -149,6 +194,13 @@ package struct QueueSeries: Sendable {
     }
 
     package var queue: QueueName { name }
+
+    /// Its task types in the order of the page, in which `_other` comes last, and only where there was one too many.
+    var places: Range<Int> { 0..<series.count - (types.refusals > 0 ? 0 : 1) }
+
+    subscript(place place: Int) -> TaskTypeSeries {
+        series[place + 1 < series.count ? place + 1 : BoundedTextTable.other]
+    }
 
     /// The task types that have had attempts, most first.
     package var taskTypes: [TaskTypeSummary] {
@@ -180,8 +232,9 @@ package struct QueueSeries: Sendable {
     }
 
     private mutating func addSeries(_ bounds: HistogramBounds) {
-        var labels = [(name: "queue", value: name)]
-        if hasTypes { labels.append(("task_type", types.texts[series.count])) }
-        series.append(TaskTypeSeries(labels: labels, bounds: bounds))
+        var labels = [(name: "queue", value: nameLabel)]
+        if hasTypes { labels.append(("task_type", types.labels[series.count])) }
+        series.append(TaskTypeSeries(labels: LabelSet(labels), bounds: bounds))
+        bytes += series[series.count - 1].bytes
     }
 }

@@ -6,10 +6,16 @@ import NIOHTTP1
 
 /// What the metrics page and the health endpoints show.
 package protocol HealthState: Sendable {
-    /// Gives the page to `sink`, in pieces, as it is made.
-    func writeMetricsPage(_ format: PageFormat, to sink: (UnsafeRawBufferPointer) -> Void)
+    /// Begins a metrics page.
+    func metricsPage(_ format: PageFormat) -> any MetricsPage
     /// nil when ready, else what is missing.
     func unreadyReason() -> String?
+}
+
+/// A metrics page that is made piece by piece.
+package protocol MetricsPage: AnyObject {
+    /// Gives the next piece to `sink`. Returns false where it was the last one, which may be empty.
+    func next(_ sink: (UnsafeRawBufferPointer) -> Void) -> Bool
 }
 
 extension WebRoute {
@@ -29,19 +35,16 @@ extension WebRoute {
             }
         }
 
-    /// Compressed piece by piece as it is made: a page of many queues has tens of megabytes.
+    /// A page of one piece is answered as a whole; of a longer one the rest is made while the client reads.
     private static func metricsPage(_ question: WebQuestion, _ state: any HealthState) -> WebAnswer {
         let asked = PageRequest(accept: question.headers["accept"].joined(separator: ","))
         var response = HTTPResponse(.ok, contentType: asked.contentType)
         response.headers.add(name: "Vary", value: "Accept")
         response.headers.add(name: "Vary", value: "Accept-Encoding")
-        if question.acceptsGzip {
-            let packed = GzipCompressor().compress { state.writeMetricsPage(asked.format, to: $0) }
-            response.body = ByteBuffer(bytes: packed)
-            response.headers.add(name: "Content-Encoding", value: "gzip")
-        } else {
-            state.writeMetricsPage(asked.format) { response.body.writeBytes($0) }
-        }
+        if question.acceptsGzip { response.headers.add(name: "Content-Encoding", value: "gzip") }
+        let body = MetricsPageBody(state.metricsPage(asked.format), isCompressed: question.acceptsGzip)
+        response.body = body.next() ?? ByteBuffer()
+        response.stream = body.isOver ? nil : body
         return .plain(response)
     }
 }

@@ -78,7 +78,7 @@ struct RedisMetricsTests {
         var unread = QueueSnapshot(name: QueueName("r"))
         unread.size = [.active: 1]
         let snapshot = RedisSnapshot(queues: [queue, unread], takenAt: WallTime(nanoseconds: 0), partialErrors: [])
-        let families = AsynqmonMetrics.families(of: snapshot, snapshot.queues.map { QueueLabelSets($0.name) })
+        let families = AsynqmonMetrics.families(of: snapshot.queues, snapshot.queues.map { QueueLabelSets($0.name) })
         let page = String(decoding: PageFormat.text.encode(families), as: UTF8.self)
         let series = page.split(separator: "\n").filter { !$0.hasPrefix("# HELP") }
         #expect(
@@ -96,10 +96,72 @@ struct RedisMetricsTests {
     func labelCache() {
         let cache = QueueLabelSets.Cache()
         let queues = ["a", "b"].map { QueueSnapshot(name: QueueName($0)) }
+        func places(_ labels: [QueueLabelSets]) -> [UnsafeRawPointer?] {
+            labels.map { $0.queue.withUnsafeBytes { $0.baseAddress } }
+        }
         let first = cache.labels(of: queues)
-        let second = cache.labels(of: queues.reversed())
-        #expect(first[0] === second[1] && first[1] === second[0])
+        #expect(places(cache.labels(of: queues.reversed())) == places(first).reversed())
         #expect(cache.labels(of: []).isEmpty)
-        #expect(cache.labels(of: queues)[0] !== first[0])
+        #expect(places(cache.labels(of: queues)) != places(first))
+    }
+
+    private static func view(_ names: [[UInt8]], size: Int64 = 1) -> RedisView {
+        let queues = names.map { name in
+            var queue = QueueSnapshot(name: QueueName(name))
+            queue.size[.pending] = size
+            queue.latencyNanoseconds = 5
+            return queue
+        }
+        let snapshot = RedisSnapshot(queues: queues, takenAt: WallTime(nanoseconds: 0), partialErrors: [])
+        return RedisView(snapshot, queues.map { QueueLabelSets($0.name) }, hasAsynqmonNames: false)
+    }
+
+    @Test("Queues whose names look alike once they are cut, or are called _other, are one: their counts are added")
+    func alike() {
+        let begin = [UInt8](repeating: 0x61, count: 300)
+        let view = Self.view([Array("_other".utf8), Array("b".utf8), begin, begin + [1], begin + [2]], size: 3)
+        let found = series(view.queueFamilies, named: "asynq_queue_size")
+        let cut = String(repeating: "a", count: 253) + "…"
+        #expect(
+            Set(found) == [
+                #"asynq_queue_size{queue="b",state="pending"} 3"#,
+                #"asynq_queue_size{queue="\#(cut)",state="pending"} 3"#,
+                #"asynq_queue_size{queue="_other",state="pending"} 9"#,
+            ])
+        // An age can't be added.
+        #expect(series(view.queueFamilies, named: "asynq_queue_latency").count == 2)
+        #expect(
+            series(view.smallFamilies, named: "asynq_redis_unlabeled_names{label=\"queue\"").last?.hasSuffix(" 3")
+                == true)
+    }
+
+    @Test("The labels of queues have a bound in bytes, beyond which they are _other")
+    func labelBytes() {
+        let names = (0..<20_000).map { number in
+            [UInt8](repeating: 0x61, count: 240) + Array(String(100_000 + number).utf8)
+        }
+        let found = series(Self.view(names).queueFamilies, named: "asynq_queue_size")
+        #expect(found.count > 10_000 && found.count < 12_000)
+        #expect(found.last == "asynq_queue_size{queue=\"_other\",state=\"pending\"} \(20_001 - found.count)")
+        #expect(found.reduce(0) { $0 + $1.utf8.count } < 2 * RedisLabelBudget.maxBytes)
+    }
+
+    @Test("A page in portions goes on behind the last queue, also when others are there meanwhile")
+    func portions() {
+        func names(_ numbers: some Sequence<Int>) -> [[UInt8]] { numbers.map { Array("q\(1000 + $0)".utf8) } }
+        let all = Self.view(names(0..<300))
+        let fewer = Self.view(names(stride(from: 1, to: 400, by: 2)))
+        var found: [String] = []
+        var last: QueueName?
+        var view = all
+        repeat {
+            last = view.forPortion(behind: last) { places in
+                found += series([view.samples(ofFamily: 0, places)], named: "asynq_queue_size")
+            }
+            view = fewer
+        } while last != nil
+        #expect(found.count == Set(found).count)
+        let expected = Array(0..<128) + stride(from: 129, to: 400, by: 2)
+        #expect(found == expected.map { "asynq_queue_size{queue=\"q\(1000 + $0)\",state=\"pending\"} 1" })
     }
 }

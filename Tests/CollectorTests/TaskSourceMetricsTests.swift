@@ -87,7 +87,8 @@ struct TaskSourceMetricsTests {
             monitor.seenTasks.note(queue: QueueName("q"), id: Array(id.utf8), ready: WallTime(seconds: 5), task: nil)
         }
         let waits = SampledWaits(HistogramBounds(ascending: 1), window: .seconds(60), clock: clock.clock)
-        let families = LookAheadMetrics(monitor: monitor, waits: waits).metricFamilies()
+        let families = LookAheadMetrics(views: RedisViews(monitor, hasAsynqmonNames: false), waits: waits)
+            .metricFamilies()
         let lost = ["limit", "gap", "clock_skew", "bad_stamp"].map {
             "asynq_collector_look_ahead_lost_tasks_total{reason=\"\($0)\"} 0"
         }
@@ -105,7 +106,7 @@ struct TaskSourceMetricsTests {
     func sampledWaits() throws {
         let waits = SampledWaits(HistogramBounds(ascending: 1, 10), window: .seconds(60), clock: clock.clock)
         func counts(_ queues: String...) -> [String] {
-            let family = waits.family(of: queues.map { QueueSnapshot(name: QueueName($0)) })
+            let family = waits.family(of: queues.map { (QueueName($0), LabelSet(["queue": $0])) })
             return series([family], named: "asynq_queue_wait_sampled_seconds_count")
         }
         waits.observe(samples("q", [0.5, 5, 50]))

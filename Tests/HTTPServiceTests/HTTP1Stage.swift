@@ -49,6 +49,8 @@ final class HTTP1Stage {
     }
 
     func read(_ count: Int) -> Bool { machine.bytesRead(count) }
+    func nextPiece() -> String? { machine.nextPiece().map { String(buffer: $0) } }
+
     func bytes(at seconds: Double) { machine.bytesArrived(at: .seconds(seconds)) }
     func check(at seconds: Double) -> RequestClock.Check { machine.checkSlowness(at: .seconds(seconds)) }
 

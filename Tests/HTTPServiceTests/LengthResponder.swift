@@ -12,6 +12,7 @@ import Synchronization
 /// | `/later`  | when the test says so                        |
 /// | `/large`  | 16 KiB, the smallest of the large answers    |
 /// | `/medium` | one byte less                                |
+/// | `/stream` | five pieces `a` to `e`, each made when it is asked for |
 /// | others    | the length of the body, and a trailer        |
 final class LengthResponder: HTTPResponder {
     struct Asked {
@@ -65,11 +66,31 @@ private final class LengthExchange: HTTPExchange {
             return .later(promise.futureResult)
         case "/large": return .now(HTTPResponse(.ok, body: [UInt8](repeating: 1, count: 16 << 10)))
         case "/medium": return .now(HTTPResponse(.ok, body: [UInt8](repeating: 1, count: (16 << 10) - 1)))
+        case "/stream":
+            var response = HTTPResponse(.ok)
+            response.stream = Letters()
+            return .now(response)
         default:
             var response = HTTPResponse(.ok, body: Array("\(body.readableBytes)".utf8))
             response.trailers = ["Grpc-Status": "0"]
             return .now(response)
         }
+    }
+}
+
+/// A body of five letters.
+final class Letters: BodyStream {
+    private let rest = Mutex(Array("abcde"))
+    let heldBytes: Int
+
+    init(heldBytes: Int = 100 << 10) {
+        self.heldBytes = heldBytes
+    }
+
+    var left: Int { rest.withLock { $0.count } }
+
+    func next() -> ByteBuffer? {
+        rest.withLock { $0.isEmpty ? nil : ByteBuffer(string: String($0.removeFirst())) }
     }
 }
 

@@ -171,12 +171,15 @@ struct ProtobufTests {
         for size in [0, 1, 100, 126, 127, 128, 1000, 16_000, 16_383, 16_384, 70_000] {
             let text = String(repeating: "x", count: size)
             var family = MetricFamily("g", .gauge, text)
-            for value in 1...3 { family.add(Double(value), LabelSet(["l": text, "q": "\"" + text])) }
+            // A label has 256 bytes at most; a series has as many labels as it takes.
+            let texts = stride(from: 0, through: size, by: 250).map { "\"" + text.prefix(min(250, size - $0)) }
+            let labels = texts.enumerated().map { (name: "l\($0)", value: ForeignText($1)) }
+            for value in 1...3 { family.add(Double(value), LabelSet(labels)) }
             let found = try decoded(family, MetricFamily("h", .gauge, "after", value: 4))
             #expect(found.map { $0.text(1) } == ["g", "h"])
             #expect(found[0].text(2) ?? "" == text)
             for (number, sample) in try found[0].messages(4).enumerated() {
-                #expect(try sample.messages(1).map { $0.text(2) ?? "" } == [text, "\"" + text])
+                #expect(try sample.messages(1).map { $0.text(2) ?? "" } == texts)
                 #expect(try sample.messages(2).first?.double(1) == Double(number + 1))
             }
             #expect(try found[1].messages(4).first?.messages(2).first?.double(1) == 4)

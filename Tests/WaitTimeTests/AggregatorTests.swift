@@ -133,15 +133,40 @@ struct AggregatorTests {
         #expect(total == 36)
     }
 
-    @Test("a name of more than a kilobyte is not kept")
+    @Test("of a name of more than 256 bytes the beginning is kept, with a mark, and counted once")
     mutating func longNames() {
-        let long = String(repeating: "x", count: 1025)
-        let spans = [maker.process(queue: long, type: long), maker.process(queue: String(long.dropLast()))]
-        maker.observe(spans, with: &aggregator)
-        let keys = aggregator.page().keys
-        #expect(!keys.contains { $0.contains(long) })
-        #expect(keys.contains { $0.contains(#"queue="_other",task_type="_other""#) })
-        #expect(keys.contains { $0.contains("\"\(long.dropLast())\"") })
+        let long = String(repeating: "x", count: 257)
+        let cut = String(repeating: "x", count: 253) + "…"
+        for _ in 0..<2 {
+            let spans = [maker.process(queue: long, type: long), maker.process(queue: String(long.dropLast()))]
+            maker.observe(spans, with: &aggregator)
+        }
+        let page = aggregator.page()
+        #expect(!page.keys.contains { $0.contains(long) })
+        let labels = "status=\"completed\",attempt=\"first\""
+        #expect(page["attempts_total{queue=\"\(cut)\",task_type=\"\(cut)\",\(labels)}"]?.count == 2)
+        #expect(page["attempts_total{queue=\"\(long.dropLast())\",task_type=\"t\",\(labels)}"]?.count == 2)
+        #expect(aggregator.cutNames == (1, 1))
+        #expect(aggregator.losses.queueOverflows == 0)
+    }
+
+    @Test("names that are alike once they are cut have one series, however they were written")
+    mutating func namesThatAreCutAlike() {
+        let begin = String(repeating: "x", count: 253)
+        let names = [begin + "1234", begin + "5678", begin + "…"].map { Array($0.utf8) }
+        // Bytes that are no UTF-8 take four each: these names differ, and their labels do not.
+        let bytes = [[UInt8](repeating: 0xFF, count: 100), [UInt8](repeating: 0xFF, count: 100) + [0xFE]]
+        maker.observe(
+            (names + bytes).map { name in
+                maker.process { $0.queue = self.maker.range(name) }
+            }, with: &aggregator)
+        let page = aggregator.page().filter { $0.key.hasPrefix("attempts_total") }
+        #expect(
+            page["attempts_total{queue=\"\(begin)…\",task_type=\"t\",status=\"completed\",attempt=\"first\"}"]?.count
+                == 3)
+        // One of the two has the label, the other one counts under `_other`; `page` checks that no series comes twice.
+        #expect(page.filter { $0.key.contains(#"queue="_other""#) }.values.map(\.count) == [1])
+        #expect(page.values.map(\.count).reduce(0, +) == 5)
     }
 
     @Test("with 0 task types the label is left out")

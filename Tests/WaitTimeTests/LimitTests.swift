@@ -262,4 +262,89 @@ struct LimitTests {
         #expect(aggregator.waits() == Series(count: 2, sum: 5))
         #expect(aggregator.queueCount == 1)
     }
+
+    @Test(
+        "where the memory for series is used up, queues, task types and error types that are new are counted as _other")
+    func seriesBytes() {
+        var aggregator = makeAggregator { $0.maxSeriesBytes = 200_000 }
+        for number in 0..<100 {
+            let name = String(repeating: "n", count: 200) + "\(number)"
+            maker.observe(
+                [
+                    maker.process(queue: name) { $0.isError = true },
+                    maker.process(queue: "q", type: name) {
+                        $0.isError = true
+                        $0.errorType = self.maker.range(Array(name.utf8))
+                    },
+                ], with: &aggregator)
+        }
+        // What the last one takes may be above it.
+        #expect(aggregator.seriesBytes > 200_000 && aggregator.seriesBytes < 240_000)
+        let losses = aggregator.losses
+        #expect(losses.queueOverflows > 80 && losses.typeOverflows > 80)
+        let attempts = aggregator.page().filter { $0.key.hasPrefix("attempts_total") }
+        #expect(attempts.values.map(\.count).reduce(0, +) == 200)
+        // Known ones go on.
+        maker.observe([maker.process(queue: "q", type: "t") { $0.wait = .integer(1) }], with: &aggregator)
+        #expect(aggregator.losses.queueOverflows == losses.queueOverflows)
+    }
+
+    @Test("queues that are dropped give their memory back")
+    func droppedBytes() {
+        var aggregator = makeAggregator { $0.quantileWindow = .seconds(60) }
+        let empty = aggregator.seriesBytes
+        for round in 0..<3 {
+            let start = UInt64(round) * 1000
+            maker.observe(
+                (0..<10).map { number in maker.process(queue: "q\(number)") { $0.isError = number % 2 == 0 } },
+                with: &aggregator, at: MonotonicTime(nanoseconds: (start + 1) * second))
+            #expect(aggregator.seriesBytes > empty + 10 * 8192)
+            aggregator.recordQueuesInRedis(
+                QueuesInRedis(), at: MonotonicTime(nanoseconds: (start + 100) * second))
+            // The places stay for other queues.
+            #expect(aggregator.seriesBytes < empty + 10 * 17_000)
+        }
+        #expect(aggregator.queueCount == 10)
+    }
+
+    @Test("a page in portions has what the page has as a whole", arguments: [1, 5, 40])
+    func portions(types: Int) {
+        var aggregator = makeAggregator { $0.maxTaskTypes = 30 }
+        for queue in 0..<20 {
+            maker.observe(
+                (0..<types).map { type in
+                    maker.process(queue: "q\(queue)", type: "t\(type)") {
+                        $0.wait = .integer(Int64(type))
+                        $0.isError = type % 3 == 0
+                    }
+                }, with: &aggregator)
+        }
+        var samples: [String: [[UInt8]]] = [:]
+        var order: [String] = []
+        var position = aggregator.beginPage(at: now)
+        while let family = aggregator.nextPortion(&position) {
+            if order.last != family.name { order.append(family.name) }
+            samples[family.name, default: []] += family.samples.map(\.labels.encoded)
+            #expect(family.samples.count <= 64)
+        }
+        let whole = aggregator.metricFamilies(at: now).filter { !$0.samples.isEmpty }
+        #expect(order == whole.map(\.name))
+        for family in whole { #expect(samples[family.name] == family.samples.map(\.labels.encoded), "\(family.name)") }
+    }
+
+    @Test("each second, fourth … bucket is on the page where there would be too many series")
+    func bucketStep() {
+        var aggregator = makeAggregator { $0.maxHistogramSeries = 60 }
+        func step(types: Int) -> Int {
+            maker.observe(
+                (0..<types).map { maker.process(type: "t\($0)") { $0.wait = .integer(1) } }, with: &aggregator)
+            return aggregator.bucketStep
+        }
+        // Four edges, +Inf, sum and count: seven series for a wait, seven for a run time.
+        #expect(step(types: 4) == 1)
+        #expect(step(types: 5) == 2)
+        #expect(step(types: 100) == 4)
+        var position = aggregator.beginPage(at: now)
+        #expect(aggregator.nextPortion(&position)?.bucketStep == 4)
+    }
 }

@@ -32,7 +32,7 @@ struct DetailRoutesTests {
         }
 
         // What is not asked for here.
-        func writeMetricsPage(_ format: PageFormat, to sink: (UnsafeRawBufferPointer) -> Void) {}
+        func metricsPage(_ format: PageFormat) -> any MetricsPage { FakePage([]) }
         func unreadyReason() -> String? { nil }
         var overviewContent: OverviewContent { .sample }
         func overview(since: Int64?) -> CachedDocument { CachedDocument([], changing: 0) }

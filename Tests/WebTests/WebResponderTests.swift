@@ -10,17 +10,27 @@ import Testing
 
 @testable import Web
 
+/// A page whose parts are one piece.
+final class FakePage: MetricsPage {
+    private let parts: [String]
+
+    init(_ parts: [String]) {
+        self.parts = parts
+    }
+
+    func next(_ sink: (UnsafeRawBufferPointer) -> Void) -> Bool {
+        for part in parts { Array(part.utf8).withUnsafeBytes { sink($0) } }
+        return false
+    }
+}
+
 private struct FakeState: WebState {
     var unready: String?
     var queuesReply = QueuesReply.list(Array("[]".utf8))
     /// nil: the advice is the name of the queue.
     var scaleReply: ScaleReply?
 
-    func writeMetricsPage(_ format: PageFormat, to sink: (UnsafeRawBufferPointer) -> Void) {
-        for piece in ["page in ", "\(format)"] {
-            Array(piece.utf8).withUnsafeBytes { sink($0) }
-        }
-    }
+    func metricsPage(_ format: PageFormat) -> any MetricsPage { FakePage(["page in ", "\(format)"]) }
 
     func unreadyReason() -> String? { unready }
     var overviewContent: OverviewContent { .sample }

@@ -194,6 +194,17 @@ def tasks() -> dict:
         lines("Names beyond the limit", "Spans counted under _other: raise metrics.queues-max, metrics.task-types or "
               "metrics.error-types.",
               [query(f"sum by (label) ({rate(OWN + '_label_overflows_total')})", "{{label}}")], SPANS_PER_SECOND, stack=True),
+        lines("Names that were cut", "Look for the worker that puts payloads or ids into names: of more than 256 bytes the rest is "
+              "lost" + BAR_NOTE,
+              [query(f"sum by (label) ({counted(own('cut_labels_total'))})", "{{label}}")], "short", bars=True, stack=True),
+        lines("Names in Redis without a label", "If there are any, look for the program that makes queues or servers with long or ever "
+              "new names; they count under _other.",
+              [query(f"max by (label) (asynq_redis_unlabeled_names{{{COLLECTORS}}})", "{{label}}")], "short"),
+        lines("Series on the page", "Prometheus stores them for each collector: if there are too many, see docs/METRICS.md, Series.",
+              [query(f"{BY} ({own('page_series')})", "{{instance}}")], "short"),
+        lines("Every so manyth bucket", "Above 1, quantiles by task type are coarser: raise metrics.histogram-series-max, or take "
+              "native histograms.",
+              [query(f"max by (instance) ({own('bucket_step')})", "{{instance}}")], "short"),
         lines("Attempts forgotten", "If it rises, divide the workers over more collectors: a later attempt at such a task may count as a "
               "first one.", [query(f"sum({rate(OWN + '_started_evicted_attempts_total')})", "forgotten")], "suffix:attempts/s"),
         lines("Waits from process_at", "To leave them out, set wait.process-at to false: up to five seconds of Asynq's forwarder are in them.",

@@ -7,11 +7,11 @@ import Model
 enum AsynqmonMetrics {
     static let families = AsynqmonFamilies()
 
-    static func families(of snapshot: RedisSnapshot, _ labels: [QueueLabelSets]) -> [MetricFamily] {
+    static func families(of queues: [QueueSnapshot], _ labels: [QueueLabelSets]) -> [MetricFamily] {
         var enqueued = MetricFamily(families.tasksEnqueuedTotal)
         var paused = MetricFamily(families.queuePausedTotal)
         var failed = MetricFamily(families.tasksFailedTotal)
-        for (queue, labels) in zip(snapshot.queues, labels) {
+        for (queue, labels) in zip(queues, labels) {
             labels.forEachState { state, labels in
                 if state != .aggregating, let count = queue.size[state] { enqueued.add(count, labels) }
             }

@@ -6,16 +6,41 @@ import Model
 struct LookAheadMetrics: MetricSource {
     static let families = LookAheadFamilies()
 
-    let monitor: RedisMonitor
+    let views: RedisViews
     let waits: SampledWaits
 
     func metricFamilies() -> [MetricFamily] {
-        let status = monitor.current
+        let (status, view) = views.current
+        waits.tidy(present: status.snapshot?.queues ?? [])
+        return (view.map { [$0.sampledWaits(waits, $0.allPlaces)] } ?? []) + ownFamilies(status)
+    }
+
+    func portions() -> FamilyPortions {
+        var last: QueueName?
+        var hasWaits = true
+        var isOver = false
+        waits.tidy(present: views.monitor.current.snapshot?.queues ?? [])
+        return AnyIterator {
+            if isOver { return nil }
+            let (status, view) = views.current
+            if let view, hasWaits {
+                var family: [MetricFamily] = []
+                last = view.forPortion(behind: last) { family = [view.sampledWaits(waits, $0)] }
+                hasWaits = last != nil
+                return family
+            }
+            isOver = true
+            return ownFamilies(status)
+        }
+    }
+
+    private func ownFamilies(_ status: RedisStatus) -> [MetricFamily] {
+        let monitor = views.monitor
         var lost = MetricFamily(Self.families.lostTasksTotal)
         for reason in LostTaskReason.allCases {
             lost.add(status.lostTasks[reason] ?? 0, LabelSet(["reason": reason.rawValue]))
         }
-        let families = [
+        return [
             MetricFamily(
                 Self.families.tasks,
                 value: Double(monitor.seenTasks.count)),
@@ -24,7 +49,6 @@ struct LookAheadMetrics: MetricSource {
                 value: Double(monitor.seenTasks.evicted)),
             lost,
         ]
-        return (status.snapshot.map { [waits.family(of: $0.queues)] } ?? []) + families
     }
 }
 

@@ -2,30 +2,32 @@ import Metrics
 import Model
 import Synchronization
 
-/// The label sets of one queue's series that are read from Redis.
-final class QueueLabelSets: Sendable {
+/// The label sets of one queue's series that are read from Redis. The name stands in memory once.
+struct QueueLabelSets: Sendable {
+    private static let statuses = ["completed", "failed"].map { LabelSet.Addition(["status": LabelText($0)]) }
+    private static let states = TaskState.allCases.map { LabelSet.Addition(["state": LabelText($0.rawValue)]) }
+
     let queue: LabelSet
-    let completed: LabelSet
-    let failed: LabelSet
-    /// In the order of `TaskState.allCases`.
-    private let states: [LabelSet]
 
     init(_ name: QueueName) {
-        func labels(_ more: (name: String, value: String)...) -> LabelSet {
-            LabelSet([("queue", name)] + more.map { ($0.name, ForeignText($0.value)) })
-        }
-        queue = labels()
-        completed = labels(("status", "completed"))
-        failed = labels(("status", "failed"))
-        states = TaskState.allCases.map { labels(("state", $0.rawValue)) }
+        queue = LabelSet([("queue", LabelText(name))])
     }
+
+    private init(queue: LabelSet) {
+        self.queue = queue
+    }
+
+    static let other = QueueLabelSets(queue: RedisLabelBudget.otherQueue)
+
+    var completed: LabelSet { queue.adding(Self.statuses[0]) }
+    var failed: LabelSet { queue.adding(Self.statuses[1]) }
 
     /// With each state that has a value.
     func forEachState(_ body: (TaskState, LabelSet) -> Void) {
-        for (state, labels) in zip(TaskState.allCases, states) { body(state, labels) }
+        for (state, addition) in zip(TaskState.allCases, Self.states) { body(state, queue.adding(addition)) }
     }
 
-    /// Those of the queues on the last page: making the label sets of a thousand queues costs more than the page.
+    /// Those of the queues that the last scrape saw: escaping names costs more than a page.
     final class Cache: Sendable {
         private let known = Mutex<[QueueName: QueueLabelSets]>([:])
 

@@ -4,11 +4,17 @@ import Model
 /// The families that have samples of each queue.
 enum QueueMetrics {
     static func families(of queues: [QueueSnapshot], _ labels: [QueueLabelSets]) -> [MetricFamily] {
-        var families = declarations.map { MetricFamily($0.family) }
-        for (queue, labels) in zip(queues, labels) {
-            for index in families.indices { declarations[index].addSamples(queue, labels, &families[index]) }
-        }
-        return families
+        declarations.indices.map { family($0, of: queues[...], labels[...]) }
+    }
+
+    /// One of them, with the samples of some queues.
+    static func family(
+        _ index: Int, of queues: ArraySlice<QueueSnapshot>, _ labels: ArraySlice<QueueLabelSets>
+    ) -> MetricFamily {
+        let declaration = declarations[index]
+        var family = MetricFamily(declaration.family)
+        for (queue, labels) in zip(queues, labels) { declaration.addSamples(queue, labels, &family) }
+        return family
     }
 
     /// A family, and what it says of a queue.

@@ -6,43 +6,35 @@ import Model
 struct RedisMetrics: MetricSource {
     static let declared = RedisFamilies()
 
-    let monitor: RedisMonitor
-    /// `metrics.asynqmon-names`
-    let hasAsynqmonNames: Bool
-    private let labels = QueueLabelSets.Cache()
-
-    init(monitor: RedisMonitor, hasAsynqmonNames: Bool) {
-        self.monitor = monitor
-        self.hasAsynqmonNames = hasAsynqmonNames
-    }
+    let views: RedisViews
 
     func metricFamilies() -> [MetricFamily] {
-        let status = monitor.current
-        let read = status.snapshot.map { snapshot in
-            let labels = labels.labels(of: snapshot.queues)
-            return Self.families(of: snapshot, labels)
-                + (hasAsynqmonNames ? AsynqmonMetrics.families(of: snapshot, labels) : [])
-        }
-        return (read ?? []) + Self.families(of: status)
+        let (status, view) = views.current
+        return (view.map { $0.queueFamilies + $0.smallFamilies } ?? []) + Self.families(of: status)
     }
 
-    static func families(of snapshot: RedisSnapshot) -> [MetricFamily] {
-        families(of: snapshot, snapshot.queues.map { QueueLabelSets($0.name) })
+    func portions() -> FamilyPortions {
+        var index = 0
+        var last: QueueName?
+        return AnyIterator {
+            if index > QueueMetrics.families.count { return nil }
+            let (status, view) = views.current
+            guard let view, index < QueueMetrics.families.count else {
+                index = .max
+                return (view?.smallFamilies ?? []) + Self.families(of: status)
+            }
+            var family: [MetricFamily] = []
+            last = view.forPortion(behind: last) { family = [view.samples(ofFamily: index, $0)] }
+            if last == nil { index += 1 }
+            return family
+        }
     }
 
-    private static func families(of snapshot: RedisSnapshot, _ labels: [QueueLabelSets]) -> [MetricFamily] {
-        var families = QueueMetrics.families(of: snapshot.queues, labels)
-        if let servers = snapshot.servers {
-            families += ServerMetrics.consumers(of: snapshot.queues, labels, by: servers)
-            families += ServerMetrics.families(of: servers)
-        }
-        if let entries = snapshot.schedulerEntries { families += ServerMetrics.families(of: entries) }
-        families += ServerMetrics.families(of: snapshot.info)
-        if let offset = snapshot.clockOffset {
-            families.append(
-                MetricFamily(declared.clockOffsetSeconds, value: offset.inSeconds))
-        }
-        return families
+    /// Those of a single scrape.
+    static func families(of snapshot: RedisSnapshot, hasAsynqmonNames: Bool = false) -> [MetricFamily] {
+        let labels = snapshot.queues.map { QueueLabelSets($0.name) }
+        let view = RedisView(snapshot, labels, hasAsynqmonNames: hasAsynqmonNames)
+        return view.queueFamilies + view.smallFamilies
     }
 
     static func families(of status: RedisStatus) -> [MetricFamily] {
@@ -72,6 +64,12 @@ struct RedisFamilies: Sendable {
         """
         Redis' clock minus the collector's; live servers, leases and ages are judged by Redis' clock. Seconds away \
         from 0: set the clocks (NTP), those of workers and clients as well.
+        """)
+    let unlabeledNames = FamilyDeclaration(
+        "asynq_redis_unlabeled_names", .gauge, labels: ["label"],
+        """
+        Queues, servers and cron entries in Redis without series of their own, because the memory for labels is used up, or \
+        their names, cut to 256 bytes, look like another one; queues and servers count under _other.
         """)
     let up = FamilyDeclaration(
         "asynq_redis_up", .gauge,

@@ -13,11 +13,31 @@ struct TaskMetrics: MetricSource {
 
     func metricFamilies() -> [MetricFamily] {
         let now = clock.monotonic()
-        var page = TaskFamilies()
+        var page = TaskFamilies(bucketStep: aggregator.bucketStep)
         aggregator.forEachQueue(at: now) { page.add($0, at: now) }
+        return page.families + ownFamilies()
+    }
+
+    func portions() -> FamilyPortions {
+        var position = aggregator.beginPage(at: clock.monotonic())
+        var own: [MetricFamily]?
+        return AnyIterator {
+            if let family = aggregator.nextPortion(&position) { return [family] }
+            if own != nil { return nil }
+            own = ownFamilies()
+            return own
+        }
+    }
+
+    private func ownFamilies() -> [MetricFamily] {
         var processAt = MetricFamily(Self.losses.processAtWaitsTotal)
         processAt.add(aggregator.processAtWaits)
-        return page.families + [processAt] + Self.families(of: aggregator.losses, errorsLeftOut: errors.leftOut)
+        var cut = MetricFamily(Self.losses.cutLabelsTotal)
+        let names = aggregator.cutNames
+        cut.add(names.queues, LabelSet(["label": "queue"]))
+        cut.add(names.types, LabelSet(["label": "task_type"]))
+        return [processAt] + Self.families(of: aggregator.losses, errorsLeftOut: errors.leftOut)
+            + [cut, MetricFamily(Self.losses.bucketStep, value: Double(aggregator.bucketStep))]
     }
 
     private static func families(of counts: AggregatorLosses, errorsLeftOut: UInt64) -> [MetricFamily] {
@@ -71,8 +91,20 @@ struct LossFamilies: Sendable {
         "asynq_collector_label_overflows_total", .counter, labels: ["label"],
         """
         Spans counted under _other, because metrics.queues-max, metrics.task-types or metrics.error-types was \
-        reached (or a name is longer than 1 KiB, an error type than 256 bytes): raise the limit, or find the worker \
-        that puts ids into names. error: failures without a group of their own in /api/v1/errors, their texts being too \
-        different.
+        reached, or the memory for series is used up (or an error type is longer than 256 bytes): raise the limit, or \
+        find the worker that puts ids into names. error: failures without a group of their own in /api/v1/errors, their \
+        texts being too different.
+        """)
+    let cutLabelsTotal = FamilyDeclaration(
+        "asynq_collector_cut_labels_total", .counter, labels: ["label"],
+        """
+        Names of more than 256 bytes that were cut, each counted when it was new; those that begin alike are one \
+        from then on. Look for the worker that puts payloads into names.
+        """)
+    let bucketStep = FamilyDeclaration(
+        "asynq_collector_bucket_step", .gauge,
+        """
+        Each so manyth classic bucket of the histograms by task type is on this page; above 1, they would have more \
+        series than metrics.histogram-series-max: raise it, or have Prometheus take native histograms.
         """)
 }

@@ -153,9 +153,9 @@ enum ScrapeCommand {
             status.lastDurationSeconds = clock.monotonic().seconds(since: start)
             status.lastSuccess = snapshot.takenAt
             for reason in snapshot.partialErrors { status.errors[reason, default: 0] += 1 }
-            let labels = snapshot.queues.map { QueueLabelSets($0.name) }
-            let others = options.hasAsynqmonNames ? AsynqmonMetrics.families(of: snapshot, labels) : []
-            let families = RedisMetrics.families(of: snapshot) + others + RedisMetrics.families(of: status)
+            let families =
+                RedisMetrics.families(of: snapshot, hasAsynqmonNames: options.hasAsynqmonNames)
+                + RedisMetrics.families(of: status)
             return printPage(PageFormat.text.encode(families.filter { !$0.samples.isEmpty }))
         } catch {
             Program.printError("asynq-collector: Redis can't be scraped: \(error.message)")

@@ -10,14 +10,14 @@ enum FamilyTable: CaseIterable, Sendable {
         case .redis:
             QueueMetrics.families + FamilyDeclaration.all(in: ServerMetrics.families) + [SampledWaits.declaration]
                 + FamilyDeclaration.all(in: RedisMetrics.declared)
-        case .spans: TaskFamilies.declarations
+        case .spans: TaskFamily.declarations
         case .collector:
             FamilyDeclaration.all(in: PipelineMetrics.families) + FamilyDeclaration.all(in: TaskMetrics.losses)
                 + FamilyDeclaration.all(in: LookAheadMetrics.families)
                 + FamilyDeclaration.all(in: RelinkMetrics.families)
                 + FamilyDeclaration.all(in: PushMetrics.families)
                 + FamilyDeclaration.all(in: MemoryMetrics.families)
-                + FamilyDeclaration.all(in: ProcessMetrics.families)
+                + FamilyDeclaration.all(in: ProcessMetrics.families) + MetricsRegistry.declarations
         case .asynqmon: FamilyDeclaration.all(in: AsynqmonMetrics.families)
         }
     }

@@ -1,4 +1,5 @@
 import Attention
+import Metrics
 import Model
 import Platform
 import Synchronization
@@ -61,6 +62,10 @@ final class LockedAggregator: Sendable {
         let bytes = aggregator.withLock { $0.tableBytes }
         return bytes.pairing.used + bytes.duplicates.used + bytes.startedAttempts.used
     }
+    var cutNames: (queues: UInt64, types: UInt64) { aggregator.withLock { $0.cutNames } }
+    var bucketStep: Int { aggregator.withLock { $0.bucketStep } }
+    /// What queues, task types and error types take in memory, estimated.
+    var seriesBytes: Int { aggregator.withLock { $0.seriesBytes } }
     var losses: AggregatorLosses { aggregator.withLock { $0.losses } }
 
     /// What is known of the waits of each queue.
@@ -107,5 +112,17 @@ final class LockedAggregator: Sendable {
         for number in numbers {
             if let queue = aggregator.withLock({ $0.queue(number) }) { body(queue) }
         }
+    }
+
+    func beginPage(at now: MonotonicTime) -> TaskPagePosition {
+        aggregator.withLock { aggregator in
+            aggregator.expire(at: now)
+            return aggregator.beginPage(at: now)
+        }
+    }
+
+    /// Some more samples of a page; nil at its end. The lock is held for these alone: spans don't wait for pages.
+    func nextPortion(_ position: inout TaskPagePosition) -> MetricFamily? {
+        aggregator.withLock { $0.nextPortion(&position) }
     }
 }

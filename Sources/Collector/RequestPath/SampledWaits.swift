@@ -64,20 +64,24 @@ final class SampledWaits: Sendable {
         return known.withLock { $0[name]?.window?.quantiles([0.95], at: now)?.first }
     }
 
-    /// One for each queue, with zeros where nothing was observed yet. A queue that returns goes on where it was.
-    func family(of queues: [QueueSnapshot]) -> MetricFamily {
-        var family = MetricFamily(Self.declaration)
-        let empty = Histogram(bounds)
+    /// Forgets queues beyond the most, and windows in which nothing was sampled.
+    func tidy(present queues: [QueueSnapshot]) {
         let now = clock.monotonic()
         known.withLock { known in
-            if known.count > Self.maxRemembered {
+            if known.count > Self.maxRemembered, !queues.isEmpty {
                 let present = Set(queues.map(\.name))
                 known = known.filter { present.contains($0.key) }
             }
             for name in known.keys where known[name]?.window?.isEmpty(at: now) == true { known[name]?.window = nil }
-            for queue in queues {
-                family.add(known[queue.name]?.histogram ?? empty, LabelSet([("queue", queue.name)]))
-            }
+        }
+    }
+
+    /// One for each queue, with zeros where nothing was observed yet. A queue that returns goes on where it was.
+    func family(of queues: some Sequence<(name: QueueName, labels: LabelSet)>) -> MetricFamily {
+        var family = MetricFamily(Self.declaration)
+        let empty = Histogram(bounds)
+        known.withLock { known in
+            for (name, labels) in queues { family.add(known[name]?.histogram ?? empty, labels) }
         }
         return family
     }

@@ -50,10 +50,25 @@ struct MetricsKeys: KeySection {
         "metrics.wait-buckets", .buckets,
         default: "0.005,0.01,0.025,0.05,0.1,0.25,0.5,1,2.5,5,10,30,60,120,300,600,1800,3600", example: "0.1,1,10,60",
         help: """
-            The upper bounds, in seconds, of the classic buckets of waits and run times. Have a bound at each wait objective; fewer \
-            bounds are fewer series.
+            The upper bounds, in seconds, of the classic buckets of waits. Have a bound at each wait objective; fewer bounds are \
+            fewer series.
             """,
-        page: "docs/METRICS.md#formats")
+        page: "docs/METRICS.md#series")
+    let runTimeBuckets = Key(
+        "metrics.run-time-buckets", .buckets, default: "0.005,0.025,0.1,0.5,2.5,10,60,300,1800",
+        example: "0.01,0.1,1,10,60",
+        help: """
+            The upper bounds, in seconds, of the classic buckets of run times, of which a task type has one set for completed \
+            attempts and one for failed ones. Add bounds where run times lie close together; native histograms need none.
+            """,
+        page: "docs/METRICS.md#series")
+    let histogramSeriesMax = Key(
+        "metrics.histogram-series-max", .integer(1000...100_000_000), default: "30000", example: "100000",
+        help: """
+            The series that the histograms by queue and task type may have on one page. Beyond it each second classic bucket is left \
+            out, or three of four, and so on; that of 10 s stays. Native histograms stay whole.
+            """,
+        page: "docs/METRICS.md#series")
     let taskTypes = Key(
         "metrics.task-types", .integer(0...100_000), default: "200", example: "50",
         help: """
@@ -118,6 +133,8 @@ extension TaskAggregatorOptions {
             bounds: settings[\.metrics.waitBuckets], maxTaskTypes: settings[\.metrics.taskTypes],
             maxQueues: settings[\.metrics.queuesMax],
             quantileWindow: settings[\.metrics.quantileWindow])
+        runBounds = settings[\.metrics.runTimeBuckets]
+        maxHistogramSeries = settings[\.metrics.histogramSeriesMax]
         maxErrorTypes = settings[\.metrics.errorTypes]
         collectsWaits = isForwarding && settings[\.traces.waitSpan]
         self.keepsTraces = keepsTraces

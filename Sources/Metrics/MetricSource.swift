@@ -1,0 +1,59 @@
+/// Anything that has numbers for the page. Called on the thread that renders; takes its own lock, briefly.
+package protocol MetricSource: Sendable {
+    /// The families in the order in which they shall stand on the page. A family without samples is left out.
+    func metricFamilies() -> [MetricFamily]
+
+    /// The same a few samples at a time, each read when the page gets there: a reader that is slow holds none of them. One family
+    /// may be several that follow each other.
+    func portions() -> FamilyPortions
+}
+
+package typealias FamilyPortions = AnyIterator<[MetricFamily]>
+
+extension MetricSource {
+    package func portions() -> FamilyPortions {
+        AnyIterator(CollectionOfOne(self).lazy.map { $0.metricFamilies() }.makeIterator())
+    }
+}
+
+/// All sources, in the order of the page.
+package struct MetricsRegistry: Sendable {
+    private static let declared = PageFamilies()
+
+    package static let declarations = FamilyDeclaration.all(in: declared)
+
+    private let sources: [any MetricSource]
+
+    package init(_ sources: [any MetricSource]) {
+        self.sources = sources
+    }
+
+    /// What the page has, all of it as it is now.
+    package func families() -> [MetricFamily] {
+        let families = sources.flatMap { $0.metricFamilies() }.filter { !$0.samples.isEmpty }
+        let count = families.reduce(0) { count, family in
+            family.samples.reduce(count) { $0 + $1.seriesCount(bucketStep: family.bucketStep) }
+        }
+        return families + [Self.size(seriesCount: count)]
+    }
+
+    /// A page that begins now.
+    package func page(_ format: PageFormat) -> PageReader {
+        PageReader(sources.lazy.map { $0.portions() }, format)
+    }
+
+    /// The family that says how many series there are, itself included.
+    static func size(seriesCount: Int) -> MetricFamily {
+        MetricFamily(declared.pageSeries, value: Double(seriesCount + 1))
+    }
+}
+
+/// The family about the page itself.
+struct PageFamilies: Sendable {
+    let pageSeries = FamilyDeclaration(
+        "asynq_collector_page_series", .gauge,
+        """
+        Series on this page, which each Prometheus that scrapes it stores; too many: fewer task types \
+        (metrics.task-types) or buckets (metrics.wait-buckets, metrics.run-time-buckets).
+        """)
+}
