@@ -15,6 +15,7 @@ struct RedisMonitorTests {
 
         var isSet: Bool { value.withLock { $0 } }
         func set() { value.withLock { $0 = true } }
+        func clear() { value.withLock { $0 = false } }
     }
 
     /// Answers as a Redis that has one queue and no task; each key takes 64 bytes.
@@ -54,5 +55,108 @@ struct RedisMonitorTests {
         try await Self.waitUntil { queues().map(\.memoryBytes) == [6 * 64] }
         isBroken.set()
         try await Self.waitUntil { queues().map(\.memoryBytes) == [nil] }
+    }
+
+    private static func makeMonitor(
+        _ redis: FakeRedis, _ log: LinesLog = LinesLog(), _ change: (inout RedisMonitorOptions) -> Void = { _ in }
+    ) throws -> RedisMonitor {
+        var options = RedisMonitorOptions(
+            target: RedisTarget(redis.endpoint), interval: .milliseconds(10), timeout: .seconds(30))
+        change(&options)
+        return try RedisMonitor(options, clock: .system, logger: Logger(label: "test") { _ in log })
+    }
+
+    private static func stop(_ monitor: RedisMonitor) {
+        monitor.beginStop()
+        monitor.awaitStop(until: .soon)
+    }
+
+    @Test("A scrape that fails leaves no numbers and its reason, and a good one no reason; each is told once")
+    func outage() async throws {
+        let (isBroken, log) = (Flag(), LinesLog())
+        let redis = try FakeRedis { _, words in
+            words[0] == "SMEMBERS" && isBroken.isSet ? .send("-LOADING the data set\r\n") : Self.answer(words)
+        }
+        isBroken.set()
+        let monitor = try Self.makeMonitor(redis, log)
+        try monitor.start()
+        defer { Self.stop(monitor) }
+        try await Self.waitUntil { monitor.current.attempts >= 2 }
+        let failed = monitor.current
+        #expect(failed.snapshot == nil && failed.lastError?.contains("LOADING") == true && failed.lastSuccess == nil)
+        #expect(failed.errors[.loading] ?? 0 >= 2)
+        isBroken.clear()
+        try await Self.waitUntil { monitor.current.snapshot != nil }
+        let good = monitor.current
+        #expect(
+            good.lastError == nil && good.lastSuccess == good.snapshot?.takenAt && good.lastDurationSeconds ?? 0 > 0)
+        #expect(log.all == ["Redis scrape failed", "Redis answers again"])
+    }
+
+    @Test("What one part of the work can't read is counted by its reason, told once, and told when it is over")
+    func partialErrors() async throws {
+        let (isBroken, log) = (Flag(), LinesLog())
+        let redis = try FakeRedis { _, words in
+            words[0] == "MEMORY" && isBroken.isSet ? .send("-NOPERM no\r\n") : Self.answer(words)
+        }
+        isBroken.set()
+        let monitor = try Self.makeMonitor(redis, log) { $0.memoryInterval = .milliseconds(10) }
+        try monitor.start()
+        defer { Self.stop(monitor) }
+        try await Self.waitUntil { monitor.current.errors[.permission] ?? 0 >= 2 }
+        #expect(monitor.current.lastError == nil && monitor.current.snapshot != nil)
+        #expect(log.all == ["a part of the memory sampling failed"])
+        isBroken.clear()
+        try await Self.waitUntil { log.all.count > 1 }
+        #expect(log.all == ["a part of the memory sampling failed", "the memory sampling is complete again"])
+    }
+
+    @Test("Who observes is told of every queue, of those that the filter leaves out as well")
+    func observers() async throws {
+        let redis = try FakeRedis { _, words in Self.answer(words) }
+        let monitor = try Self.makeMonitor(redis) { $0.filter = QueueFilter(exclude: "^q$") }
+        let told = LinesOfText()
+        var observers = RedisObservers()
+        observers.queueNames = { names in told.add("names \(names.map(\.text))") }
+        observers.snapshot = { snapshot in told.add("queues \(snapshot.queues.count)") }
+        monitor.report(to: observers)
+        try monitor.start()
+        defer { Self.stop(monitor) }
+        try await Self.waitUntil { told.all.count >= 2 }
+        #expect(Set(told.all) == ["names [\"q\"]", "queues 0"])
+    }
+
+    @Test("What people ask is answered by Redis' thread, and refused before the first scrape and after the end")
+    func inquiries() async throws {
+        let redis = try FakeRedis { _, words in
+            words[0] == "HSTRLEN" ? .send(":0\r\n") : Self.answer(words)
+        }
+        let monitor = try Self.makeMonitor(redis)
+        func find() async -> String {
+            await withCheckedContinuation { continuation in
+                monitor.findTask(TaskName(queue: QueueName("q"), id: [UInt8(ascii: "i")])) { answer in
+                    switch answer {
+                    case .answer(let task): continuation.resume(returning: task == nil ? "none" : "found")
+                    case .refused(let refusal): continuation.resume(returning: "\(refusal)")
+                    }
+                }
+            }
+        }
+        #expect(await find() == #"unavailable("Redis was not read yet")"#)
+        try monitor.start()
+        try await Self.waitUntil { monitor.current.snapshot != nil }
+        #expect(await find() == "none")
+        let retries: [DueRetry]? = await withCheckedContinuation { continuation in
+            monitor.dueRetries(of: QueueName("q")) { answer in
+                if case .answer(let list) = answer {
+                    continuation.resume(returning: list)
+                } else {
+                    continuation.resume(returning: nil)
+                }
+            }
+        }
+        #expect(retries == [] && monitor.knownRetries(of: QueueName("q")) == [])
+        Self.stop(monitor)
+        #expect(await find() == #"unavailable("the collector is stopping")"#)
     }
 }

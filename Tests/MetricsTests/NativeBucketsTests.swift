@@ -35,6 +35,16 @@ struct NativeBucketsTests {
         }
     }
 
+    @Test("the resolution is halved for the bucket that is one too many, not before")
+    func halved() {
+        let most = NativeBuckets.maxBuckets
+        var histogram = observed((1...most).map { exp2(Double($0) / 16) })
+        #expect(histogram.native.schema == 4 && histogram.native.indices.count == most)
+        histogram.observe(exp2(Double(most + 1) / 16))
+        #expect(histogram.native.schema == 3 && histogram.native.indices.count == most / 2 + 1)
+        #expect(histogram.native.count == UInt64(most) + 1)
+    }
+
     @Test("random values are where logarithms put them")
     func logarithms() {
         var random = SeededGenerator.fresh(for: "native buckets")

@@ -93,6 +93,17 @@ struct RedisClusterTests {
         #expect(cluster.low.connections == 1 && cluster.high.connections == 1)
     }
 
+    @Test("A node that has left the topology has no connection any more, one that stays keeps its own")
+    func leftNode() throws {
+        let cluster = try FakeCluster(low: Self.low, high: Self.high)
+        let client = try #require(try cluster.client() as? RedisCluster)
+        #expect(try client.both() == Self.values && client.nodes.isConnected(cluster.high.address))
+        let node = RedisReply.array([.string(Array("127.0.0.1".utf8)), .integer(Int64(cluster.low.port))])
+        let slots = RedisReply.array([.array([.integer(0), .integer(16_383), node])])
+        client.adopt(try ClusterTopology(slots, askedHost: "127.0.0.1"))
+        #expect(client.nodes.isConnected(cluster.low.address) && !client.nodes.isConnected(cluster.high.address))
+    }
+
     @Test("Each node is logged in to with the url's user and password, and no database is chosen")
     func credentials() throws {
         let answer: @Sendable (String) -> FakeRedis.Answer = { text in

@@ -43,6 +43,21 @@ struct FaultTests {
         #expect(spool.isBalanced)
     }
 
+    @Test("A spool at its bound is not probed: a probe would be on the disk as well")
+    func noRoomForProbe() throws {
+        let disk = MemoryFileSystem()
+        let spool = try Spool(disk, SpoolOptions(maxBytes: 16_000, sync: .never))
+        let text = String(repeating: "x", count: 400)
+        while spool.statistics.bytes <= 15_000 { try spool.append(text) }
+        disk.inject(Fault(operation: .append))
+        #expect(throws: SpoolError.self) { try spool.append("fails") }
+        spool.probeAfterFailure()
+        #expect(spool.statistics.lastFailure != nil && spool.statistics.bytes <= 16_000)
+        spool.settle(try spool.readWhole().frames)
+        spool.probeAfterFailure()
+        #expect(spool.statistics.lastFailure == nil)
+    }
+
     @Test("The same when the torn bytes can't even be truncated away")
     func tornAppendWithoutTruncation() throws {
         for kept in 0...(FrameHeader.count + 12) {

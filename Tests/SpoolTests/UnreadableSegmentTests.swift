@@ -58,6 +58,17 @@ struct UnreadableSegmentTests {
         #expect(spool.statistics.droppedSpans.isEmpty)
     }
 
+    @Test("What a segment in quarantine held waits to be read no longer, what stands behind it does")
+    func waiting() throws {
+        let (disk, spool) = try Self.makeSpool()
+        disk.spoil(disk.segmentNames[0], from: 0)
+        for _ in 0..<Self.tries {
+            #expect(spool.unread.spans == 24)
+            #expect(throws: SpoolError.self) { try spool.readBatch(maxBytes: 1 << 20, maxSpans: 2) }
+        }
+        #expect(spool.statistics.quarantinedSegments == 1 && spool.unread.spans == 18)
+    }
+
     @Test("After a few tries the reader goes on behind it; its spans are counted as dropped", arguments: 0..<4)
     func goesOn(bad: Int) throws {
         let (disk, spool) = try Self.makeSpool()

@@ -74,6 +74,15 @@ struct AggregatorTests {
         #expect(aggregator.waits() == Series(count: 2, sum: 4))
     }
 
+    @Test("a failed attempt is told once, however often its span comes, and one that succeeded is not")
+    mutating func failedOnce() {
+        let (failed, good) = (maker.process { $0.isError = true }, maker.process())
+        maker.observe([failed, good, failed], with: &aggregator)
+        #expect(aggregator.takeFailed().map(\.reference) == [failed.reference])
+        maker.observe([failed], with: &aggregator)
+        #expect(aggregator.takeFailed().isEmpty && aggregator.duplicates == 2)
+    }
+
     @Test("a duplicate is known among the last so many only")
     mutating func duplicateMemory() {
         aggregator = makeAggregator { $0.duplicateMemory = 3 }
