@@ -26,7 +26,7 @@ final class AcceptRest: ChannelInboundHandler {
         if isResting { return }
         isResting = true
         listener.limits.recordFailedAccept(code)
-        // The caller waits to be accepted is served next time.
+        // A connection that waits to be accepted is served next time.
         _ = listener.closeOldestIdle()
         setAutoRead(false, context)
         let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)

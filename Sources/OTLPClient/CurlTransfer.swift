@@ -23,7 +23,7 @@ package final class CurlTransfer {
     fileprivate var answerBody: [UInt8] = []
 
     /// What it holds of memory: the body, and libcurl's buffer for sending it.
-    var heldBytes: Int { body.count + Self.uploadBytes }
+    package var heldBytes: Int { body.count + Self.uploadBytes }
     fileprivate var isAnswerCut = false
 
     /// nil when libcurl has no memory for a handle.

@@ -72,27 +72,24 @@ struct OTLPPoints {
 
     private func append(_ labels: LabelSet, to bytes: inout GrowingBytes) {
         let field = Self.bytesField(attributesField)
-        labels.encoded.withUnsafeBytes { text in
-            labels.forEachLabel { name, value, isEscaped in
-                let unescaped = isEscaped ? labels.unescaped(value) : []
-                let size = isEscaped ? unescaped.count : value.count
-                let valueSize = 1 + Varint.size(UInt64(size)) + size
-                let pairSize =
-                    1 + Varint.size(UInt64(name.count)) + name.count + 1 + Varint.size(UInt64(valueSize)) + valueSize
-                bytes.append(field)
-                bytes.append(varint: UInt64(pairSize))
-                bytes.append(Self.bytesField(1))
-                bytes.append(varint: UInt64(name.count))
-                bytes.append(UnsafeRawBufferPointer(rebasing: text[name]))
-                bytes.append(Self.bytesField(2))
-                bytes.append(varint: UInt64(valueSize))
-                bytes.append(Self.bytesField(1))
-                bytes.append(varint: UInt64(size))
-                if isEscaped {
-                    bytes.append(unescaped)
-                } else {
-                    bytes.append(UnsafeRawBufferPointer(rebasing: text[value]))
-                }
+        labels.forEachLabel { name, value, isEscaped in
+            let unescaped = isEscaped ? LabelSet.unescaped(value) : []
+            let size = isEscaped ? unescaped.count : value.count
+            let valueSize = 1 + Varint.size(UInt64(size)) + size
+            let pairSize = 1 + Varint.size(UInt64(name.count)) + name.count + 1 + Varint.size(UInt64(valueSize)) + valueSize
+            bytes.append(field)
+            bytes.append(varint: UInt64(pairSize))
+            bytes.append(Self.bytesField(1))
+            bytes.append(varint: UInt64(name.count))
+            name.withUnsafeBytes { bytes.append($0) }
+            bytes.append(Self.bytesField(2))
+            bytes.append(varint: UInt64(valueSize))
+            bytes.append(Self.bytesField(1))
+            bytes.append(varint: UInt64(size))
+            if isEscaped {
+                bytes.append(unescaped)
+            } else {
+                value.withUnsafeBytes { bytes.append($0) }
             }
         }
     }

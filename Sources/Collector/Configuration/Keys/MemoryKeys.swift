@@ -89,7 +89,7 @@ extension MemoryDemands {
         func ifGiven(_ path: KeyPath<KeyTable, Key<Int>>) -> Int {
             settings.origin(of: KeyTable.shared[keyPath: path]) == .default ? 0 : settings[path]
         }
-        let hasBackend = settings[\.tempo.endpoint] != nil
+        let hasBackend = settings[\.tempo.backend.endpoint] != nil
         let recent = settings.setting(\.traces.recentMaxBytes)
         self.init(
             hasRedis: settings[\.redis.url] != nil, hasBackend: hasBackend,
