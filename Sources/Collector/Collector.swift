@@ -106,8 +106,7 @@ package final class Collector: Sendable {
         webGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         aggregator = LockedAggregator(options.aggregator, clock: clock)
         errors = RecentErrors(maxBytes: options.memory[.errors], clock: clock)
-        let recentBytes = options.memory[.recentSpans]
-        recentTraces = recentBytes > 0 ? RecentTraces(maxBytes: recentBytes) : nil
+        recentTraces = RecentTraces(within: options.memory[.recentSpans])
         ingestSink = IngestSink(
             aggregator: aggregator, seenTasks: redis?.monitor.seenTasks, spool: tempo?.spool,
             forwarder: tempo?.forwarder, errors: errors, recentTraces: recentTraces)

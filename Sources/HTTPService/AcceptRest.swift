@@ -26,7 +26,7 @@ final class AcceptRest: ChannelInboundHandler {
         if isResting { return }
         isResting = true
         listener.limits.recordFailedAccept(code)
-        // A connection that waits to be accepted is served next time.
+        // Its descriptor serves the next connection that waits.
         _ = listener.closeOldestIdle()
         setAutoRead(false, context)
         let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)

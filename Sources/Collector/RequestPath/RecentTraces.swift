@@ -30,6 +30,12 @@ final class RecentTraces: Sendable {
     let maxBytes: Int
     private let state = Mutex(State())
 
+    /// nil where there is no memory for any.
+    convenience init?(within bytes: Int) {
+        if bytes == 0 { return nil }
+        self.init(maxBytes: bytes)
+    }
+
     init(maxBytes: Int) {
         self.maxBytes = maxBytes
     }
