@@ -25,6 +25,8 @@ final class AppendJob: Sendable {
     /// Takes the right to answer the sender. Returns false where it was answered already: nothing may be kept then.
     func claim() -> Bool { !isAnswered.exchange(true, ordering: .acquiringAndReleasing) }
 
+    fileprivate var isClaimed: Bool { isAnswered.load(ordering: .acquiring) }
+
     fileprivate func beLate() {
         if claim() { whenLate() }
     }
@@ -46,14 +48,15 @@ package final class AppendThread: Sendable {
 
     private struct Entry: Sendable {
         let job: AppendJob
-        let deadline: NIODeadline
+        /// Nothing waits for its answer: it is done in its turn, however late.
+        var mayWait = false
     }
 
     private struct State {
         var waiting: [Entry] = []
         /// The first one that has not had its turn stands here; those before it are done.
         var next = 0
-        var current: Entry?
+        var current: (job: AppendJob, since: NIODeadline)?
         var waitingBytes = 0
         var isStalled = false
         var isEnding = false
@@ -69,7 +72,7 @@ package final class AppendThread: Sendable {
                 next = 0
             }
             waitingBytes -= entry.job.bytes
-            current = entry
+            current = (entry.job, .now())
             return entry
         }
     }
@@ -99,21 +102,20 @@ package final class AppendThread: Sendable {
     package func run(_ body: @escaping @Sendable () -> Void) {
         state.withLock { state in
             let job = AppendJob(bytes: 0, work: { _ in body() }, whenLate: {})
-            state.waiting.append(Entry(job: job, deadline: .distantFuture))
+            state.waiting.append(Entry(job: job, mayWait: true))
         }
         work.post()
     }
 
     /// - Throws: why the request has no turn.
     func submit(_ job: AppendJob, on eventLoop: any EventLoop) throws(SinkRefusal) {
-        let deadline = eventLoop.now + Self.patience
         let (refusal, wantsCheck) = state.withLock { state -> (String?, Bool) in
             if state.isEnding { return ("the program is ending", false) }
             if state.isStalled { return (Self.stalled, false) }
             if state.waitingBytes > 0 && state.waitingBytes + job.bytes > maxWaitingBytes {
                 return ("more requests wait for the spool's disk than are held in memory", false)
             }
-            state.waiting.append(Entry(job: job, deadline: deadline))
+            state.waiting.append(Entry(job: job))
             state.waitingBytes += job.bytes
             defer { state.isChecking = true }
             return (nil, !state.isChecking)
@@ -125,23 +127,20 @@ package final class AppendThread: Sendable {
 
     static let stalled = "the spool's disk does not answer"
 
-    /// Answers those who have waited for too long, and looks again while anything is under way.
+    /// Answers all that wait where one append takes too long, and looks again while anything is under way. A queue that moves is none:
+    /// what is behind many large requests waits for its turn.
     private func check(_ eventLoop: any EventLoop) {
-        let now = eventLoop.now
-        let (late, goesOn) = state.withLock { state in
-            var late: [AppendJob] = []
-            if let current = state.current, current.deadline <= now {
-                late.append(current.job)
-                state.isStalled = true
+        let latest = NIODeadline.now() - Self.patience
+        let (late, goesOn) = state.withLock { state -> ([AppendJob], Bool) in
+            state.isChecking = state.current != nil || state.next < state.waiting.count
+            // Once it has claimed the answer, the disk has its request.
+            guard let current = state.current, !current.job.isClaimed, current.since <= latest else {
+                return ([], state.isChecking)
             }
-            var left: [Entry] = []
-            for entry in state.waiting[state.next...] {
-                if entry.deadline <= now { late.append(entry.job) } else { left.append(entry) }
-            }
-            (state.waiting, state.next) = (left, 0)
-            state.waitingBytes = left.reduce(0) { $0 + $1.job.bytes }
-            state.isChecking = state.current != nil || !left.isEmpty
-            return (late, state.isChecking)
+            let waiting = state.waiting[state.next...]
+            (state.waiting, state.next) = (waiting.filter(\.mayWait), 0)
+            (state.waitingBytes, state.isStalled) = (0, true)
+            return ([current.job] + waiting.filter { !$0.mayWait }.map(\.job), true)
         }
         for job in late { job.beLate() }
         if goesOn { eventLoop.scheduleTask(in: Self.checkInterval) { [self] in check(eventLoop) } }
