@@ -135,32 +135,19 @@ package final class Collector: Sendable {
                 counters: counters, limits: [otlpLimits, webLimits], aggregator: aggregator, tempo: tempo, clock: clock,
                 makesSpans: options.aggregator.collectsWaits || options.addsDeadLetterSpans))
         memory = MemoryUse(
-            options.memory,
-            [
-                .bodies: { httpMemory.heldBodyBytes },
-                .streams: { httpMemory.heldStreamBytes },
-                .requests: { [requests = options.receiver.requestMemory] in requests.heldBytes },
-                .pages: { [otlpLimits, webLimits] in otlpLimits.heldAnswerBytes + webLimits.heldAnswerBytes },
-                .pairing: { [aggregator] in aggregator.tableBytes },
-                .lookAhead: { [redis] in redis?.monitor.seenTasks.bytes ?? 0 },
-                .recentSpans: { [recentTraces] in recentTraces?.bytes ?? 0 },
-                .deliveries: { [tempo] in tempo?.forwarder.statistics.heldBytes ?? 0 },
-                .history: { watch.historyBytes },
-                .errors: { [errors] in errors.bytes },
-            ])
+            options.memory, http: httpMemory, limits: [otlpLimits, webLimits], requests: options.receiver.requestMemory,
+            aggregator: aggregator, redis: redis, tempo: tempo, recentTraces: recentTraces, watch: watch, errors: errors
+        )
         sources.append(MemoryMetrics(use: memory))
         sources.append(ProcessMetrics(clock: clock))
         let pushCounters = options.push.map { _ in PushCounters() }
         if let pushCounters { sources.append(PushMetrics(pushCounters)) }
         let registry = MetricsRegistry(sources)
         self.registry = registry
-        push = options.push.flatMap { push in
-            pushCounters.map { counters in
-                PushSide(
-                    push, counters: counters, listen: options.metricsListen, registry: registry, startedAt: startedAt,
-                    clock: clock, logger: makeLogger("push"))
-            }
-        }
+        push = PushSide(
+            options.push, counters: pushCounters, listen: options.metricsListen, registry: registry,
+            startedAt: startedAt,
+            clock: clock, logger: makeLogger("push"))
         let maxAge = options.redis.map { $0.interval * 3 + $0.timeout } ?? .zero
         queries = QueueQueries(
             redis: redis?.monitor, aggregator: aggregator, sampledWaits: sampledWaits, loads: loads,

@@ -11,11 +11,14 @@ struct PushSide: Sendable {
     let counters: PushCounters
     private let pusher: MetricsPusher
 
+    /// Nil where nothing is to be pushed.
+    ///
     /// - Parameter counters: those that the page shows.
-    init(
-        _ options: MetricsPushOptions, counters: PushCounters, listen: [ListenAddress], registry: MetricsRegistry,
+    init?(
+        _ options: MetricsPushOptions?, counters: PushCounters?, listen: [ListenAddress], registry: MetricsRegistry,
         startedAt: WallTime, clock: Clock, logger: Logger
     ) {
+        guard let options, let counters else { return nil }
         self.counters = counters
         let source = OTLPMetrics.Source(
             attributes: PushedResource.attributes(

@@ -70,9 +70,15 @@ struct CollectorStateTests {
             #expect(content.lastKnown?.queues.map(\.name) == [QueueName("q")] && content.rows.count == 1)
             #expect(content.spans?.accepted == 5 && content.spans?.spooled == nil && content.spool == nil)
             #expect(content.forwarder == nil)
-            #expect(content.memory.map(\.part) == ["process", "history", "errors", "recent traces"])
-            #expect(content.memory.map(\.limitBytes) == [nil, QueueHistory.maxBytes, 4 << 20, 1 << 20])
-            #expect(content.memory[0].bytes > 1 << 20 && content.memory[1].bytes > 0)
+            let shares = collector.memory.ledger
+            #expect(
+                content.memory.map(\.part) == [
+                    "process", "bodies", "requests", "streams", "pages", "labels", "pairing", "recent_spans", "history",
+                    "errors",
+                ])
+            #expect(content.memory.map(\.limitBytes) == [nil] + shares.parts.map { shares[$0] })
+            #expect(
+                content.memory[0].bytes > 1 << 20 && content.memory.contains { $0.part == "history" && $0.bytes > 0 })
             let path = collector.spanPath
             #expect(path.backend == nil && path.spool == nil && !path.isDiskHanging)
         }

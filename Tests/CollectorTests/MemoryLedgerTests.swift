@@ -53,18 +53,18 @@ struct MemoryLedgerTests {
 
     @Test("What a key demands comes first, and the others divide the rest")
     func demanded() throws {
-        let ledger = try MemoryLedger(limit: 512 << 20, MemoryDemands(bodyBytes: 64 << 20, recentSpanBytes: 100 << 20))
+        let ledger = try MemoryLedger(limit: 768 << 20, MemoryDemands(bodyBytes: 64 << 20, recentSpanBytes: 100 << 20))
         #expect(ledger[.recentSpans] == 100 << 20)
         #expect(ledger[.requests] == 192 << 20 && ledger[.deliveries] == 128 << 20)
         #expect(ledger[.bodies] == (64 << 20) * 3 / 2 + 1024 && ledger.largestBody >= 64 << 20)
-        #expect(ledger.parts.reduce(0) { $0 + ledger[$1] } <= 512 << 20)
+        #expect(ledger.parts.reduce(0) { $0 + ledger[$1] } <= 768 << 20)
     }
 
     @Test("A demand that leaves another part less than its least share is refused")
     func refused() throws {
         for demands in [
             MemoryDemands(bodyBytes: 64 << 20), MemoryDemands(batchBytes: 200 << 20),
-            MemoryDemands(recentSpanBytes: 1 << 30), MemoryDemands(bodyBytes: 30 << 20, recentSpanBytes: 30 << 20),
+            MemoryDemands(recentSpanBytes: 1 << 30), MemoryDemands(bodyBytes: 33 << 20, recentSpanBytes: 30 << 20),
         ] {
             #expect(throws: MemoryShortage.self) { try MemoryLedger(limit: 256 << 20, demands) }
             _ = try MemoryLedger(limit: 2 << 30, demands)
@@ -80,6 +80,17 @@ struct MemoryLedgerTests {
         }
     }
 
+    @Test("Without a cgroup, auto is as much as the keys ask for; with one they are refused")
+    func risesWithDemands() throws {
+        let large = try settings(["--otlp-max-body=64MiB"])
+        #expect(try MemoryLedger(settings(), inCgroupOf: nil).limit == 256 << 20)
+        let ledger = try MemoryLedger(large, inCgroupOf: nil)
+        #expect(ledger.limit == 512 << 20 && ledger.largestBody >= 64 << 20)
+        #expect(throws: ConfigurationProblems.self) { try MemoryLedger(large, inCgroupOf: 128 << 20) }
+        let bound = try settings(["--otlp-max-body=64MiB", "--memory-limit=256MiB"])
+        #expect(throws: ConfigurationProblems.self) { try MemoryLedger(bound, inCgroupOf: nil) }
+    }
+
     @Test("The key that asks for more than the limit is named, with the limit's key and the most that is possible")
     func problemsOfKeys() throws {
         func said(_ arguments: String...) throws -> [String] {
@@ -89,7 +100,7 @@ struct MemoryLedgerTests {
         #expect(try said("--otlp-max-body=3MiB") == [])
         #expect(
             try said("--otlp-max-body=64MiB") == [
-                "otlp.max-body = \"64MiB\" (--otlp-max-body): with a memory.limit of 64MiB the most is 5MiB; "
+                "otlp.max-body = \"64MiB\" (--otlp-max-body): with a memory.limit of 64MiB the most is 6MiB; "
                     + "raise memory.limit"
             ])
         #expect(try said("--tempo-batch-max-bytes=64MiB").first?.hasPrefix("tempo.batch.max-bytes = ") == true)

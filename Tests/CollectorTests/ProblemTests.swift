@@ -42,7 +42,7 @@ struct ProblemTests {
         ("tempo-compression", "brotli"), ("tempo-batch-max-spans", "0"), ("tempo-batch-max-bytes", "0"),
         ("spool-directory", "relative"), ("spool-max-bytes", "100KiB"), ("spool-max-age", "0"),
         ("spool-when-full", "drop"),
-        ("spool-sync", "sometimes"), ("spool-sync", "0"), ("metrics-listen", "none"), ("metrics-wait-buckets", "1,1"),
+        ("spool-sync", "sometimes"), ("spool-sync", "0"), ("metrics-listen", "here"), ("metrics-wait-buckets", "1,1"),
         ("metrics-wait-buckets", "2,1"), ("metrics-wait-buckets", ""), ("metrics-wait-buckets", "a"),
         ("metrics-wait-buckets", "1,inf"), ("metrics-wait-buckets", "nan"), ("metrics-task-types", "-1"),
         ("metrics-quantile-window", "0"), ("wait-attributes", "name"), ("wait-attributes", "name:min"),
@@ -70,7 +70,8 @@ struct ProblemTests {
         ("tempo-headers", "A=B=C, D=E="), ("tempo-compression", "zstd"), ("tempo-compression", "none"),
         ("spool-max-bytes", "1MiB"), ("spool-max-age", "none"), ("spool-max-age", "1d"),
         ("spool-sync", "always"), ("spool-sync", "never"), ("spool-sync", "1s"), ("metrics-listen", "unix:///m.sock"),
-        ("metrics-listen", "127.0.0.1:0"), ("metrics-wait-buckets", "0.1, 1 ,10"), ("wait-attributes", "a:s,b:c:ms"),
+        ("metrics-listen", "127.0.0.1:0"), ("metrics-listen", "none"), ("metrics-wait-buckets", "0.1, 1 ,10"),
+        ("wait-attributes", "a:s,b:c:ms"),
         ("traces-relink", "parent"), ("redis-timeout", "1h30m"), ("otlp-max-body", "64Mi"), ("log-level", "warn"),
         ("log-level", "WARN"), ("log-level", "INFO"), ("log-level", "Debug"),
     ]

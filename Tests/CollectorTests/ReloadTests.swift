@@ -14,7 +14,7 @@ import WaitTime
 
 /// The parts of a collector that a reload reaches, without threads and sockets.
 private final class Parts: Sendable {
-    static let largeBody = 32 << 20
+    static let largeBody = 24 << 20
 
     let level = CollectorLogHandler.Level(.info)
     let bodyLimit = BodyLimit(16 << 20)
@@ -99,7 +99,7 @@ struct ReloadTests {
     private static let proofs: [String: (value: String, isInForce: @Sendable (Parts) -> Bool)] = [
         "redis.queues.include": ("^mail", { !$0.accepts("image") && $0.accepts("mail") }),
         "redis.queues.exclude": ("^image", { !$0.accepts("image") && $0.accepts("mail") }),
-        "otlp.max-body": ("32MiB", { $0.receives(Parts.largeBody) && !$0.receives(Parts.largeBody + 1) }),
+        "otlp.max-body": ("24MiB", { $0.receives(Parts.largeBody) && !$0.receives(Parts.largeBody + 1) }),
         "spool.max-bytes": ("2GiB", { $0.spool.options.maxBytes == 2 << 30 }),
         "spool.max-age": ("1h", { $0.spool.options.maxAge == .seconds(3600) }),
         "spool.when-full": ("drop-oldest", { $0.spool.options.whenFull == .dropOldest }),
@@ -140,6 +140,7 @@ struct ReloadTests {
         let key = named.key
         let before = [
             "--redis-tls-cert-file=/a", "--tempo-tls-cert-file=/a", "--metrics-username=a", "--metrics-password=a",
+            "--metrics-push-tls-cert-file=/a",
         ]
         let started = try settings(before)
         let log = LogLines()

@@ -366,7 +366,8 @@ extension ModelQueue {
         let since = line.first.flatMap { tasks[$0]?.pendingSince }
         snapshot.latencyNanoseconds = since.map { max(0, now.nanoseconds - $0) } ?? 0
         snapshot.isPaused = isPaused
-        snapshot.pausedAt = pausedAt
+        // One from the future, by the clock of the scrape, is not known: the queue is paused since it was seen.
+        snapshot.pausedAt = pausedAt.flatMap { $0.wholeSeconds <= now.wholeSeconds ? $0 : nil }
         (snapshot.processed, snapshot.failed) = (processed, failed)
         snapshot.completed = max(0, processed - failed)
         snapshot.orphaned = Int64(active.count { id in leases.score(of: id).map { $0 <= seconds } ?? false })

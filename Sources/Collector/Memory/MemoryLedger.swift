@@ -76,7 +76,7 @@ struct MemoryLedger: Sendable, Equatable {
             rest -= bytes
             weights -= part.weight
         }
-        if let bytes = demands.recentSpanBytes {
+        if let bytes = demands.recentSpanBytes, bytes > 0 {
             settle(.recentSpans, bytes)
         } else if demands.isThere(.recentSpans) {
             settle(.recentSpans, min(Self.recentSpansMax, weighted(.recentSpans)))

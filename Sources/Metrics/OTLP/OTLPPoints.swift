@@ -76,7 +76,8 @@ struct OTLPPoints {
             let unescaped = isEscaped ? LabelSet.unescaped(value) : []
             let size = isEscaped ? unescaped.count : value.count
             let valueSize = 1 + Varint.size(UInt64(size)) + size
-            let pairSize = 1 + Varint.size(UInt64(name.count)) + name.count + 1 + Varint.size(UInt64(valueSize)) + valueSize
+            let pairSize =
+                1 + Varint.size(UInt64(name.count)) + name.count + 1 + Varint.size(UInt64(valueSize)) + valueSize
             bytes.append(field)
             bytes.append(varint: UInt64(pairSize))
             bytes.append(Self.bytesField(1))

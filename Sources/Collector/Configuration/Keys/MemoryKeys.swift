@@ -7,7 +7,8 @@ struct MemoryKeys: KeySection {
         "memory.limit", .size(MemoryLedger.leastLimit...1 << 40, or: "auto"), default: "auto", example: "128MiB",
         help: """
             What tables, bodies, pages and buffers together may take; each has its share, which the log names at the start. auto is \
-            three quarters of the cgroup's limit, at most 512MiB, and 256MiB without a cgroup. Give the container a third more.
+            three quarters of the cgroup's limit, at most 512MiB. Without a cgroup it is 256MiB, or more where another key asks for more. \
+            Give the container a third more.
             """)
 
     static let rules = [
@@ -26,18 +27,31 @@ struct MemoryKeys: KeySection {
         guard let bytes else { return 256 << 20 }
         return max(MemoryLedger.leastLimit, min(bytes / 4 * 3, 512 << 20))
     }
+
+    /// What `auto` may rise to where no cgroup limits the process and other keys ask for more than the least of these.
+    fileprivate static let limitsWithoutCgroup = [256 << 20, 512 << 20, 1 << 30, 2 << 30, 4 << 30]
 }
 
 extension MemoryLedger {
     /// - Throws: the keys that ask for more than the limit.
     init(_ settings: Settings) throws(ConfigurationProblems) {
-        let limit =
-            settings[\.memory.limit] ?? MemoryKeys.automaticLimit(inCgroupOf: CgroupMemory.limit())
-        do throws(MemoryShortage) {
-            try self.init(limit: limit, MemoryDemands(settings))
-        } catch {
-            throw ConfigurationProblems(Self.problems(settings, limit))
+        try self.init(settings, inCgroupOf: CgroupMemory.limit())
+    }
+
+    /// - Parameter bytes: the cgroup's limit; nil without one.
+    /// - Throws: the keys that ask for more than the limit.
+    init(_ settings: Settings, inCgroupOf bytes: Int?) throws(ConfigurationProblems) {
+        let limit = settings[\.memory.limit] ?? MemoryKeys.automaticLimit(inCgroupOf: bytes)
+        let isBound = settings[\.memory.limit] != nil || bytes != nil
+        for limit in isBound ? [limit] : MemoryKeys.limitsWithoutCgroup {
+            do throws(MemoryShortage) {
+                try self.init(limit: limit, MemoryDemands(settings))
+                return
+            } catch {
+                continue
+            }
         }
+        throw ConfigurationProblems(Self.problems(settings, limit))
     }
 
     /// Names the keys that ask for too much by themselves; where each would do alone, the limit.

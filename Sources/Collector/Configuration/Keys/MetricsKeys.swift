@@ -139,6 +139,8 @@ extension TaskAggregatorOptions {
         collectsWaits = isForwarding && settings[\.traces.waitSpan]
         self.keepsTraces = keepsTraces
         countsProcessAtWaits = settings[\.metrics.waitProcessAt]
+        // The rest is for names that Redis tells (RedisLabelBudget).
+        maxSeriesBytes = memory[.labels] * 7 / 8
         divide(memory[.pairing])
     }
 }

@@ -1,0 +1,29 @@
+import AsynqRedis
+import Forwarder
+import HTTPService
+import Platform
+
+extension MemoryUse {
+    /// What each part of a collector holds now, read where the part is.
+    init(
+        _ ledger: MemoryLedger, http: HTTPMemory, limits: [HTTPLimits], requests: ByteAllowance,
+        aggregator: LockedAggregator,
+        redis: RedisSide?, tempo: TempoSide?, recentTraces: RecentTraces?, watch: StatusWatch, errors: RecentErrors
+    ) {
+        self.init(
+            ledger,
+            [
+                .bodies: { http.heldBodyBytes },
+                .streams: { http.heldStreamBytes },
+                .requests: { requests.heldBytes },
+                .pages: { limits.reduce(0) { $0 + $1.heldAnswerBytes } },
+                .labels: { aggregator.seriesBytes },
+                .pairing: { aggregator.tableBytes },
+                .lookAhead: { redis?.monitor.seenTasks.bytes ?? 0 },
+                .recentSpans: { recentTraces?.bytes ?? 0 },
+                .deliveries: { tempo?.forwarder.statistics.heldBytes ?? 0 },
+                .history: { watch.historyBytes },
+                .errors: { errors.bytes },
+            ])
+    }
+}
