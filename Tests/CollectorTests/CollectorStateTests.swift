@@ -74,7 +74,7 @@ struct CollectorStateTests {
             #expect(
                 content.memory.map(\.part) == [
                     "process", "bodies", "requests", "streams", "pages", "labels", "pairing", "recent_spans", "history",
-                    "errors",
+                    "failures",
                 ])
             #expect(content.memory.map(\.limitBytes) == [nil] + shares.parts.map { shares[$0] })
             #expect(

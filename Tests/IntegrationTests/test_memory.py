@@ -61,7 +61,7 @@ def test_no_part_takes_more_than_its_share_and_the_log_names_them(start_collecto
     collector = start_collector(options={"memory.limit": "64MiB"})
     limits = shares(collector)
     assert sum(limits.values()) <= 64 * MIB
-    assert {"bodies", "requests", "streams", "pages", "labels", "pairing", "history", "errors"} <= set(limits)
+    assert {"bodies", "requests", "streams", "pages", "labels", "pairing", "history", "failures"} <= set(limits)
     for part in limits:
         assert part in collector.stderr()
     assert all(value <= limits[part] for part, value in used(collector).items())

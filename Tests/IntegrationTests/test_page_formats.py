@@ -24,7 +24,7 @@ PROTOBUF = metrics_protobuf.CONTENT_TYPE
 CAPTURE = GoCapture()
 NATIVE = ("asynq_task_wait_duration_seconds", "asynq_task_processing_duration_seconds", "asynq_queue_wait_sampled_seconds")
 # What changes from page to page though nothing happens.
-RESTLESS = ("process_", "asynq_collector_spool_oldest_age_seconds")
+RESTLESS = ("process_", "asynq_collector_memory_bytes", "asynq_collector_spool_oldest_age_seconds")
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from support.tempo_stub import TempoStub
 
 FAST = {"metrics.push.interval": "200ms", "log.format": "json"}
 # What moves by itself, or with the reading of it.
-RESTLESS = re.compile(r"process_|asynq_collector_(push|forward)_|asynq_redis_|asynq_collector_(spool_oldest|received_conn)")
+RESTLESS = re.compile(r"process_|asynq_collector_(push|forward|memory_bytes)|asynq_redis_|asynq_collector_(spool_oldest|received_conn)")
 WAITS = itertools.cycle([0.004, 0.3, 0.3, 2.5, 40.0])
 NUMBERS = itertools.count()
 TASK = frozenset({("queue", 'emails "a"'), ("task_type", "t")})

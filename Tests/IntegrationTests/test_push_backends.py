@@ -24,7 +24,7 @@ from support.victoria_metrics import PROGRAM as VICTORIA_METRICS, VictoriaMetric
 RECEIVER = "--web.enable-otlp-receiver"
 SCRAPED, PUSHED = "scraped", "asynq-collector"
 # What moves by itself, or with the reading of it.
-RESTLESS = re.compile(r"process_(?!start)|asynq_collector_(push|forward)_|asynq_redis_(?!up)|asynq_collector_spool_")
+RESTLESS = re.compile(r"process_(?!start)|asynq_collector_(push_|forward_|memory_bytes)|asynq_redis_(?!up)|asynq_collector_spool_")
 QUEUES = ("emails", 'a "quoted" one', "reports")
 
 

@@ -35,8 +35,8 @@ struct MemoryLedger: Sendable, Equatable {
         case redisReplies = "redis_replies"
         /// An hour of each queue, for the status page.
         case history
-        /// Errors by group.
-        case errors
+        /// Failed attempts and dead letters, grouped by error.
+        case errors = "failures"
 
         fileprivate var place: Int { Self.allCases.firstIndex(of: self) ?? 0 }
 
