@@ -117,8 +117,8 @@ def test_a_task_is_found_among_all_queues(chromium, many):
     page.page.fill("#task-id", "no-such-needle")
     page.page.keyboard.press("Enter")
     eventually("what was looked at", lambda: "Looked into 5,000 queues. There is no such task" in page.text("main"))
-    # As in test_page.py: the browser tells of each answer 404, and 429 is asked again.
-    page.problems = [problem for problem in page.problems if "404" not in problem and "429" not in problem]
+    # The browser tells of each answer but 200: 404 where there is none, and what is asked again while Redis' thread is busy.
+    page.problems = [problem for problem in page.problems if "Failed to load resource" not in problem]
     page.close()
 
 
