@@ -122,7 +122,7 @@ let package = Package(
                 "Text", "Model", "Platform", "Metrics", "Spool", "OTLP", "OTLPClient", "ProtobufWire", logging,
             ]),
         library(
-            "OTLPClient", ["Text", "Model", "Platform", "Compression", "OTLP", "TLSFiles", "CCurl"]),
+            "OTLPClient", ["Text", "Model", "Platform", "Compression", "OTLP", "TLSFiles", "CCurl", logging]),
         library("MetricsPush", ["Text", "Model", "Platform", "Metrics", "OTLPClient", logging]),
         library("WebClient", ["CCurl"]),
         library("Top", ["Text", "Model", "Platform", "JSON", "CLinux"]),

@@ -21,7 +21,7 @@ struct ForwarderLog {
     private var tooLarge = LogLimit(pause: pause)
     private var behind = LogLimit(pause: pause)
     private var unread = LogLimit(pause: pause)
-    private var lostName = LogLimit(pause: .seconds(60))
+    private var lostName = LostNameLog("tempo.endpoint")
     /// A failure was told of, and its end was not yet.
     private var toldOfFailure = false
 
@@ -72,14 +72,8 @@ struct ForwarderLog {
             metadata: ["error": "\(failure.problem)", "more_since_last_line": "\(more)"])
     }
 
-    mutating func recordLostName(_ address: String, _ reason: String, at now: MonotonicTime) {
-        guard let more = lostName.take(at: now) else { return }
-        logger.warning(
-            "the name of tempo.endpoint can't be looked up; its last address is used",
-            metadata: [
-                "endpoint": "\(show(endpoint.url))", "address": "\(address)", "reason": "\(SafeText.oneLine(reason))",
-                "more_since_last_line": "\(more)",
-            ])
+    mutating func recordLostName(_ address: LastAddress, _ reason: String, at now: MonotonicTime) {
+        lostName.record(address, of: show(endpoint.url), reason: reason, in: logger, at: now)
     }
 
     mutating func noteStretch(behind spans: Int, at now: MonotonicTime) {

@@ -168,7 +168,7 @@ struct ForwarderLoop: ~Copyable {
             if let address = name.recordAnswer(
                 answer, from: entry.transfer.endpoint, ofLookUp: !entry.transfer.hasAddress, at: now)
             {
-                log.recordLostName(address.address, answer.failure?.text ?? "", at: now)
+                log.recordLostName(address, answer.failure?.text ?? "", at: now)
                 entry.transfer.connect(to: address)
                 if owner.multi.add(entry.transfer) {
                     inFlight[easy] = entry

@@ -12,7 +12,7 @@ struct PushLog {
     private let show: @Sendable (String) -> String
     private var failures = CauseLog()
     private var remarks = CauseLog()
-    private var lostName = LogLimit(pause: .seconds(60))
+    private var lostName = LostNameLog("metrics.push.endpoint")
 
     init(_ logger: Logger, _ backend: OTLPBackend) {
         self.logger = logger
@@ -44,14 +44,8 @@ struct PushLog {
         }
     }
 
-    mutating func recordLostName(_ address: String, _ reason: String, at now: MonotonicTime) {
-        guard let more = lostName.take(at: now) else { return }
-        logger.warning(
-            "the name of metrics.push.endpoint can't be looked up; its last address is used",
-            metadata: [
-                "endpoint": "\(show(endpoint.url))", "address": "\(address)", "reason": "\(SafeText.oneLine(reason))",
-                "more_since_last_line": "\(more)",
-            ])
+    mutating func recordLostName(_ address: LastAddress, _ reason: String, at now: MonotonicTime) {
+        lostName.record(address, of: show(endpoint.url), reason: reason, in: logger, at: now)
     }
 
     func recordNoLastPush(_ reason: String) {

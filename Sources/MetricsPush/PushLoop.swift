@@ -130,7 +130,7 @@ struct PushLoop: ~Copyable {
         let now = owner.clock.monotonic()
         let address = name.recordAnswer(answer, from: transfer.endpoint, ofLookUp: !transfer.hasAddress, at: now)
         guard let address else { return false }
-        log.recordLostName(address.address, answer.failure?.text ?? "", at: now)
+        log.recordLostName(address, answer.failure?.text ?? "", at: now)
         transfer.connect(to: address)
         return owner.multi.add(transfer)
     }

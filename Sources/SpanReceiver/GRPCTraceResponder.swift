@@ -49,7 +49,7 @@ final class GRPCTraceResponder: HTTPResponder {
         if let bearerToken, !bearerToken.isIn(head.headers) {
             return .answer(refuse(.unauthenticated, "a bearer token is required"))
         }
-        guard let coding = TraceIntake.BodyCoding(head.headers) else {
+        guard let coding = BodyCoding(head.headers) else {
             var response = refuse(.unknownEncoding, "unknown grpc-encoding; allowed are \(Self.acceptedEncodings)")
             response.headers.add(name: "grpc-accept-encoding", value: Self.acceptedEncodings)
             return .answer(response)
@@ -107,10 +107,10 @@ final class GRPCTraceResponder: HTTPResponder {
 private final class TraceCall: HTTPExchange {
     let maxBodyBytes: Int
     private let responder: GRPCTraceResponder
-    private let coding: TraceIntake.BodyCoding
+    private let coding: BodyCoding
     private let deadline: NIODeadline?
 
-    init(_ responder: GRPCTraceResponder, _ coding: TraceIntake.BodyCoding, deadline: NIODeadline?) {
+    init(_ responder: GRPCTraceResponder, _ coding: BodyCoding, deadline: NIODeadline?) {
         maxBodyBytes = responder.intake.maxBodyBytes + GRPCMessage.prefixBytes
         self.responder = responder
         self.coding = coding
@@ -147,7 +147,7 @@ private final class TraceCall: HTTPExchange {
     }
 }
 
-extension TraceIntake.BodyCoding {
+extension BodyCoding {
     /// nil for an encoding that we don't know.
     fileprivate init?(_ headers: HTTPHeaders) {
         switch headers.first(name: "grpc-encoding")?.lowercased() {

@@ -15,56 +15,12 @@ struct TraceIntake: Sendable {
         case later(EventLoopFuture<TraceOutcome>)
     }
 
-    enum BodyCoding {
-        case identity
-        /// gzip or zlib; the bytes tell which.
-        case deflated
-        case zstd
-    }
-
-    /// Reused from request to request, so that a scan allocates nothing.
-    private final class Scratch: Sendable {
-        struct Tools: ~Copyable {
-            var scanner: SpanScanner
-            var converter = JSONRequestConverter()
-            let inflater = Inflater()
-            let zstd = ZstdDecompressor()
-
-            func decompress(
-                _ body: UnsafeRawBufferPointer, _ coding: BodyCoding, limit: Int
-            ) throws(DecompressionError) -> [UInt8] {
-                coding == .zstd ? try zstd.decompress(body, limit: limit) : try inflater.inflate(body, limit: limit)
-            }
-        }
-        let tools: Mutex<Tools>
-
-        init(_ table: TaskAttributeTable) {
-            tools = Mutex(Tools(scanner: SpanScanner(table: table)))
-        }
-    }
-
-    /// Requests that would hold the event loop for milliseconds; a thread reads them, with tools of its own.
-    private struct LongRequests: Sendable {
-        private static let leastBytes = 256 << 10
-        /// It may become a thousand times as much.
-        private static let leastPackedBytes = 16 << 10
-
-        let thread: SerialThread
-        let scratch: Scratch
-        /// Bytes of bodies that wait for their turn.
-        let room: ByteAllowance
-
-        func isLong(_ bytes: Int, _ coding: BodyCoding) -> Bool {
-            bytes >= (coding == .identity ? Self.leastBytes : Self.leastPackedBytes)
-        }
-    }
-
     /// After decompression.
     var maxBodyBytes: Int { bodyLimit.bytes }
     private let bodyLimit: BodyLimit
     private let sink: any SpanSink
     private let counters: ReceiverCounters
-    private let scratch: Scratch
+    private let scratch: ScanTools
     private let relinker: TraceRelinker?
     /// nil where nothing is written to a disk: the sink is called on the event loop.
     private let appends: AppendThread?
@@ -82,14 +38,14 @@ struct TraceIntake: Sendable {
         self.appends = appends
         self.worker = worker.map {
             LongRequests(
-                thread: $0, scratch: Scratch(attributes), room: ByteAllowance(memory.limitBytes / 2))
+                thread: $0, scratch: ScanTools(attributes), room: ByteAllowance(memory.limitBytes / 2))
         }
         self.bodyLimit = bodyLimit
         self.memory = memory
         self.sink = sink
         self.counters = counters
         self.relinker = relinker
-        scratch = Scratch(attributes)
+        scratch = ScanTools(attributes)
     }
 
     /// Every refusal of a whole request is made and counted here.
@@ -119,28 +75,15 @@ struct TraceIntake: Sendable {
         }
     }
 
-    /// Has a thread beside the event loop do what would hold the loop.
+    /// Has the worker do what would hold the loop.
     private func work(
         _ bytes: Int, on worker: LongRequests, _ eventLoop: any EventLoop, _ body: @escaping @Sendable () -> Reply
     ) -> Reply {
-        guard worker.room.holdOneAtLeast(bytes) else { return .now(.refused(tooManyBodies())) }
-        let promise = eventLoop.makePromise(of: TraceOutcome.self)
-        let isTaken = worker.thread.run {
-            switch body() {
-            case .now(let outcome): promise.succeed(outcome)
-            case .later(let future): future.cascade(to: promise)
-            }
-            worker.room.release(bytes)
-        }
-        if !isTaken {
-            worker.room.release(bytes)
-            promise.succeed(.refused(TraceRefusal(.unavailable, "the program is ending")))
-        }
-        return .later(promise.futureResult)
+        worker.run(bytes, eventLoop, body) ?? .now(.refused(tooManyBodies()))
     }
 
     private func take(
-        _ body: ByteBuffer, _ coding: BodyCoding, from source: SpanSource, with scratch: Scratch,
+        _ body: ByteBuffer, _ coding: BodyCoding, from source: SpanSource, with scratch: ScanTools,
         _ eventLoop: any EventLoop
     ) -> Reply {
         scratch.tools.withLock { tools in
@@ -193,7 +136,7 @@ struct TraceIntake: Sendable {
 
     /// otlp.max-body holds for the JSON and for the protobuf that it becomes, which hardly ever is the longer one.
     private func read(
-        _ body: UnsafeRawBufferPointer, _ tools: inout Scratch.Tools, _ source: SpanSource, _ eventLoop: any EventLoop
+        _ body: UnsafeRawBufferPointer, _ tools: inout ScanTools.Tools, _ source: SpanSource, _ eventLoop: any EventLoop
     ) -> Reply {
         guard source.encoding == .json else { return scan(body, JSONRemarks(), &tools.scanner, source, eventLoop) }
         let room = room
@@ -239,16 +182,6 @@ struct TraceIntake: Sendable {
             return "no span could be read: \(place), and this body has \"\(key)\" instead"
         }
         return body.isEmpty ? nil : "no span could be read in this body: \(place)"
-    }
-
-    /// What the scanner found in a request.
-    private struct ScannedRequest: Sendable {
-        /// The spans that are left when the refused ones are taken out.
-        let spanCount: Int
-        var taskSpans: [TaskSpan]
-        let refused: [Range<Int>]
-        let partial: PartialSuccess
-        let source: SpanSource
     }
 
     /// Where spans name tasks that Redis may know more of, the request goes on when Redis was asked. nil where there is nothing
@@ -413,35 +346,5 @@ struct TraceIntake: Sendable {
         counters.recordRefused(
             scanned.source, spanCount: scanned.spanCount, refused: scanned.partial, reason: refusal.reason)
         return TraceRefusal(refusal)
-    }
-
-    /// A request with bytes and task spans of its own, for another thread: the scanner and its body go on to the next one.
-    private struct RequestCopy: Sendable {
-        let scanned: ScannedRequest
-        private let body: [UInt8]
-        /// nil: the body.
-        private let payload: [UInt8]?
-
-        init(_ scanned: ScannedRequest, _ body: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer) {
-            var own = scanned
-            own.taskSpans = scanned.taskSpans.map(\.self)
-            self.scanned = own
-            self.body = [UInt8](body)
-            self.payload = payload.baseAddress == body.baseAddress ? nil : [UInt8](payload)
-        }
-
-        var bytes: Int { body.count + (payload?.count ?? 0) }
-
-        func withBytes<Failure: Error>(
-            _ use: (_ body: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer) throws(Failure) -> Void
-        ) throws(Failure) {
-            try body.withUnsafeBufferPointer { body throws(Failure) in
-                let body = UnsafeRawBufferPointer(body)
-                guard let payload else { return try use(body, body) }
-                try payload.withUnsafeBufferPointer { payload throws(Failure) in
-                    try use(body, UnsafeRawBufferPointer(payload))
-                }
-            }
-        }
     }
 }

@@ -51,7 +51,7 @@ final class TraceResponder: HTTPResponder {
                 .unknownMediaType,
                 "content type \(type.map { String($0.prefix(100)) } ?? "missing"); allowed are \(allowed)")
         }
-        guard let coding = TraceIntake.BodyCoding(head.headers) else {
+        guard let coding = BodyCoding(head.headers) else {
             return refuse(.unknownEncoding, "unknown content encoding; allowed are identity, gzip, deflate and zstd")
         }
         return .receive(TraceRequest(self, encoding, coding, origin))
@@ -105,11 +105,11 @@ private final class TraceRequest: HTTPExchange {
     let maxBodyBytes: Int
     private let responder: TraceResponder
     private let encoding: SpanSource.Encoding
-    private let coding: TraceIntake.BodyCoding
+    private let coding: BodyCoding
     private let origin: CORSPolicy.Origin
 
     init(
-        _ responder: TraceResponder, _ encoding: SpanSource.Encoding, _ coding: TraceIntake.BodyCoding,
+        _ responder: TraceResponder, _ encoding: SpanSource.Encoding, _ coding: BodyCoding,
         _ origin: CORSPolicy.Origin
     ) {
         maxBodyBytes = responder.intake.maxBodyBytes
@@ -149,7 +149,7 @@ extension SpanSource.Encoding {
     }
 }
 
-extension TraceIntake.BodyCoding {
+extension BodyCoding {
     /// nil for an encoding that we don't know.
     fileprivate init?(_ headers: HTTPHeaders) {
         let codings = headers["content-encoding"]

@@ -197,7 +197,7 @@ struct IntakeStage {
 
     /// What became of the request; nil while it waits for something.
     func take(
-        _ body: [UInt8], _ coding: TraceIntake.BodyCoding = .identity, from source: SpanSource = .httpProtobuf,
+        _ body: [UInt8], _ coding: BodyCoding = .identity, from source: SpanSource = .httpProtobuf,
         on eventLoop: (any EventLoop)? = nil
     ) -> Outcome {
         let outcome = Outcome()

@@ -74,7 +74,7 @@ struct TraceIntakeTests {
     @Test("bytes that are no request are refused, counted as such, and keep nothing")
     func malformed() {
         let stage = IntakeStage()
-        let bodies: [([UInt8], TraceIntake.BodyCoding, SpanSource)] = [
+        let bodies: [([UInt8], BodyCoding, SpanSource)] = [
             ([0x0A, 9], .identity, .httpProtobuf), (Array("{".utf8), .identity, .httpJSON),
             ([1, 2, 3], .deflated, .httpProtobuf), ([1, 2, 3], .zstd, .grpcProtobuf),
         ]
@@ -335,7 +335,7 @@ struct LongRequestTests {
         let worker = SerialThread(name: "test", clock: .system)
         let stage = IntakeStage(worker: worker)
         stage.knowledge.state.withLock { $0.answers = false }
-        func take(_ body: [UInt8], _ coding: TraceIntake.BodyCoding = .identity) async throws -> Outcome {
+        func take(_ body: [UInt8], _ coding: BodyCoding = .identity) async throws -> Outcome {
             try await loop.submit { stage.take(body, coding, on: loop) }.get()
         }
         #expect(try await take(padded(200 << 10)).badIDs == 0)

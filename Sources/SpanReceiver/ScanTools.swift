@@ -1,0 +1,32 @@
+import Compression
+import OTLP
+import Synchronization
+
+/// How a body is packed.
+enum BodyCoding {
+    case identity
+    /// gzip or zlib; the bytes tell which.
+    case deflated
+    case zstd
+}
+
+/// What a request is read with. Reused from request to request, so that a scan allocates nothing.
+final class ScanTools: Sendable {
+    struct Tools: ~Copyable {
+        var scanner: SpanScanner
+        var converter = JSONRequestConverter()
+        let inflater = Inflater()
+        let zstd = ZstdDecompressor()
+
+        func decompress(
+            _ body: UnsafeRawBufferPointer, _ coding: BodyCoding, limit: Int
+        ) throws(DecompressionError) -> [UInt8] {
+            coding == .zstd ? try zstd.decompress(body, limit: limit) : try inflater.inflate(body, limit: limit)
+        }
+    }
+    let tools: Mutex<Tools>
+
+    init(_ table: TaskAttributeTable) {
+        tools = Mutex(Tools(scanner: SpanScanner(table: table)))
+    }
+}
