@@ -130,7 +130,7 @@ final class Connection {
     }
 
     func checkBooks() {
-        precondition(memory.heldBodyBytes == 0, "bytes of bodies are held for nobody")
+        precondition(memory.heldBodyBytes == 0, "bytes of bodies are held without a request")
         let values = counters.current
         let received = values.received.values.reduce(0, +)
         let refused = values.refused.values.reduce(0, +)

@@ -5,7 +5,7 @@ import Text
 /// tasks.
 struct QueueMemory: Sendable {
     private struct Pause {
-        /// As its key in Redis says; nil where it does not.
+        /// The time in the queue's key in Redis; nil where the key holds none.
         let pausedAt: WallTime?
         /// When the queue was first seen paused, and how long it had been so by then.
         let found: (at: MonotonicTime, after: Duration)

@@ -293,8 +293,8 @@ struct HTTP1Machine: ~Copyable {
         clock.bytesArrived(at: now)
     }
 
-    /// So many bytes were read, and what they lead to has happened. Returns false, counted and told, where there is no memory for
-    /// the head that they leave incomplete; the connection is then to be closed.
+    /// Records bytes that were read and handled. Returns false, counted and logged, where there is no memory for the head that
+    /// they leave incomplete; the connection is then to be closed.
     mutating func bytesRead(_ count: Int) -> Bool {
         guard isIdle, clock.isRunning else {
             share.releaseHead(heldHeadBytes)

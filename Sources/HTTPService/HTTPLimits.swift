@@ -7,7 +7,7 @@ package final class HTTPLimits: Sendable {
     /// A request that is not complete by then has its connection closed.
     static let requestSeconds: Int64 = 60
 
-    /// Of each listener.
+    /// The most connections that each listener may have.
     let maxConnections: Int
     let memory: HTTPMemory
     private let answerBytes: ByteAllowance
@@ -50,7 +50,7 @@ package final class HTTPLimits: Sendable {
     /// Heads and streams that were refused for lack of memory.
     package var refusedHeads: UInt64 { headless.load(ordering: .relaxed) }
 
-    /// Of large answers that clients have not read yet.
+    /// The bytes of large answers that clients have not read yet.
     package var heldAnswerBytes: Int { answerBytes.heldBytes }
 
     /// Tells the log, if there is something to tell.

@@ -133,11 +133,11 @@ struct MemoryDemands: Sendable, Equatable {
 
     fileprivate func bytes(for part: MemoryLedger.Part) -> Int {
         switch part {
-        // What one connection of three listeners gets of it.
+        // One connection of three listeners gets two thirds of it.
         case .bodies: bodyBytes + bodyBytes / 2 + 1024
-        // Decompressed, made protobuf, rewritten.
+        // Three copies: decompressed, converted to protobuf, rewritten.
         case .requests: bodyBytes * 3
-        // As it is read from the spool, and as it is sent.
+        // A request is held twice: read from the spool, and compressed.
         case .deliveries: max(bodyBytes, batchBytes) * 2
         default: 0
         }

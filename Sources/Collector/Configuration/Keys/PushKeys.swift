@@ -68,7 +68,7 @@ extension ValueForm where Value == [(name: String, value: String)] {
     /// Attributes of a resource; a name is not given twice.
     fileprivate static var attributes: Self {
         Self(.pairs) { text throws(UnacceptableText) in
-            // As the names of headers, and those of labels in Kubernetes.
+            // A name is a token, as in headers, with slashes, as in labels of Kubernetes.
             let pairs = try HeaderPairs.parse(text) { name in HeaderPairs.isToken(name.replacing("/", with: "")) }
             if Set(pairs.map(\.name)).count < pairs.count {
                 throw UnacceptableText("a name is given twice; allowed is \(ValueKind.pairs.allowed)")
