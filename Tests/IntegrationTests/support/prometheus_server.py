@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import urllib.parse
 from pathlib import Path
@@ -10,8 +9,8 @@ from pathlib import Path
 import yaml
 
 from support.deadline import eventually
-from support.http_client import Endpoint, ask
-from support.ports import free_port
+from support.http_client import ask
+from support.metrics_server import MetricsServer
 
 FEATURES = "native-histograms,exemplar-storage"
 # Newer ones than Debian's, where there are any: see README.md.
@@ -31,17 +30,18 @@ def keeps_classic_histograms(version: tuple[int, int]) -> dict[str, bool]:
     return {"always_scrape_classic_histograms" if version >= (3, 0) else "scrape_classic_histograms": True}
 
 
-class Prometheus:
+class Prometheus(MetricsServer):
+    NAME = "Prometheus"
+    READY_PATH = "/-/ready"
+
     def __init__(self, directory: Path, jobs: dict[str, int], program: str = "prometheus", per_job: dict = {},
                  features: str = FEATURES, rules: Path | None = None, flags: tuple[str, ...] = ()):
         """`jobs`: name to port of this machine; `per_job`: more of each job's configuration; `flags`: more of them."""
-        directory.mkdir(parents=True, exist_ok=True)
-        self._directory = directory
+        super().__init__(directory)
         self._program = program
         self._jobs = jobs
         self._features = features
         self._flags = flags
-        self.endpoint = Endpoint(port=free_port())
         configuration = {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
             "rule_files": [f"{rules}/*.yml"] if rules else [],
@@ -49,28 +49,11 @@ class Prometheus:
                 {"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]} | per_job
                 for name, port in jobs.items()]}
         (directory / "prometheus.yml").write_text(yaml.safe_dump(configuration))
-        self._process: subprocess.Popen | None = None
 
-    def __enter__(self) -> "Prometheus":
-        flags = [f"--config.file={self._directory / 'prometheus.yml'}", f"--storage.tsdb.path={self._directory / 'data'}",
-                 f"--web.listen-address=127.0.0.1:{self.endpoint.port}", f"--enable-feature={self._features}",
-                 *self._flags]
-        with open(self._directory / "prometheus.log", "wb") as log:
-            self._process = subprocess.Popen([self._program, *flags], stdout=log, stderr=log)
-        eventually("Prometheus is ready", self._is_ready)
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._process.kill()
-        self._process.wait()
-        shutil.rmtree(self._directory / "data", ignore_errors=True)
-
-    def log(self) -> str:
-        return (self._directory / "prometheus.log").read_text(errors="replace")
-
-    def _is_ready(self) -> bool:
-        assert self._process.poll() is None, self.log()
-        return ask(self.endpoint, "GET", "/-/ready").status == 200
+    def _command(self) -> list[str]:
+        return [self._program, f"--config.file={self._directory / 'prometheus.yml'}",
+                f"--storage.tsdb.path={self._directory / 'data'}", f"--web.listen-address=127.0.0.1:{self.endpoint.port}",
+                f"--enable-feature={self._features}", *self._flags]
 
     def get(self, path: str, **parameters):
         answer = ask(self.endpoint, "GET", f"/api/v1/{path}?{urllib.parse.urlencode(parameters)}")
