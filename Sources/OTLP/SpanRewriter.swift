@@ -144,8 +144,8 @@ package enum SpanRewriter {
                 do throws(WireError) {
                     try count(nested, nestedField: level < 2 ? 2 : 1, level: level + 1, traces, &counts)
                 } catch {
-                    // The scanner refuses such a span by itself.
-                    if level < 2 || error.reason != .badVarint { throw error }
+                    // The scanner has refused such a span at its first bad number, whatever follows that.
+                    if level < 2 { throw error }
                 }
             } else {
                 trace = TraceID(try reader.bytes()) ?? .none

@@ -154,7 +154,7 @@ package struct SpanScanner: Sendable {
                 } catch {
                     // A number that is none costs its span only: where that ends is known.
                     if error.reason != .badVarint { throw error }
-                    refuseValue(of: span, error)
+                    try refuseValue(of: span, error)
                 }
                 level = 2
             case 3:
@@ -165,11 +165,16 @@ package struct SpanScanner: Sendable {
         }
     }
 
-    private mutating func refuseValue(of span: WireReader, _ error: WireError) {
-        spanCount += 1
+    private mutating func refuseValue(of span: WireReader, _ error: WireError) throws(WireError) {
+        try countSpan(span)
         badValues += 1
         if firstBadValue == nil { firstBadValue = MalformedRequest(path: path, cause: error) }
         refused.append(span.position..<span.end)
+    }
+
+    private mutating func countSpan(_ span: WireReader) throws(WireError) {
+        spanCount += 1
+        if spanCount > Self.maxSpans { throw WireError(.tooMany, offset: span.position) }
     }
 
     private mutating func scanSpan(_ message: WireReader) throws(WireError) {
@@ -212,8 +217,7 @@ package struct SpanScanner: Sendable {
                 try reader.skip(type, field: field)
             }
         }
-        spanCount += 1
-        if spanCount > Self.maxSpans { throw WireError(.tooMany, offset: message.position) }
+        try countSpan(message)
         guard span.hasValidIDs else {
             refused.append(message.position..<message.end)
             return

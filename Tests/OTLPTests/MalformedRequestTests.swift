@@ -8,6 +8,8 @@ struct MalformedRequestTests {
     /// A span of field 6 with the wrong wire type.
     private static let broken = ids + Field.text(6, "consumer")
     private static let good = ids + kind(5)
+    /// Eleven bytes that all say that more follow.
+    private static let endless = [UInt8](repeating: 0xFF, count: 10) + [1]
 
     private func scope(_ spans: [[UInt8]]) -> [UInt8] {
         Field.bytes(2, spans.flatMap { Field.bytes(2, $0) })
@@ -35,6 +37,8 @@ struct MalformedRequestTests {
         let spans = (0..<SpanScanner.maxSpans).flatMap { _ in [0x12, 0] as [UInt8] }
         #expect(malformed(Field.message(1, Field.bytes(2, spans))) == nil)
         #expect(malformed(Field.message(1, Field.bytes(2, spans + [0x12, 0])))?.cause.reason == .tooMany)
+        let bad = Field.bytes(2, Self.endless)
+        #expect(malformed(Field.message(1, Field.bytes(2, spans + bad)))?.cause.reason == .tooMany)
     }
 
     @Test("an entity of a resource is checked, because Tempo reads it")
@@ -131,15 +135,15 @@ struct MalformedRequestTests {
         }
     }
 
-    /// Eleven bytes that all say that more follow.
-    private static let endless = [UInt8](repeating: 0xFF, count: 10) + [1]
-
     @Test(
         "a number that is none costs its span and no other, wherever it stands in the span",
         arguments: [
             Field.varint(10 * 8) + endless, Field.varint(6 * 8) + endless, Field.varint(15 * 8 + 2) + endless,
             Field.message(9, Field.text(1, "k"), Field.bytes(2, Field.varint(3 * 8) + endless)),
             Field.message(11, Field.varint(4 * 8) + endless), Field.message(15, Field.varint(3 * 8) + endless), endless,
+            // What follows it in the span is never read.
+            Field.message(11, Field.varint(4 * 8) + endless) + [0], endless + [0x0A, 0x7F],
+            Field.message(9, Field.bytes(2, Field.varint(3 * 8) + endless)) + Field.varint(13 * 8 + 4),
         ])
     func endlessNumber(field: [UInt8]) throws {
         let body = request([Self.good, Self.good + field, Self.good])
