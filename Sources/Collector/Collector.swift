@@ -101,7 +101,7 @@ package final class Collector: Sendable {
         self.watch = watch
         redis = try options.redis.map { try RedisSide($0, options, clock: clock, logger: makeLogger("redis")) }
         tempo = try options.forwarder.map { try TempoSide($0, options, clock: clock, makeLogger: makeLogger) }
-        // After all that may fail: only an orderly shutdown ends their threads.
+        // After all that may fail: their threads end with the process only.
         otlpGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         webGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         aggregator = LockedAggregator(options.aggregator, clock: clock)

@@ -3,8 +3,6 @@ import Glibc
 import HTTPService
 import Logging
 import Model
-import NIOCore
-import NIOPosix
 import Platform
 import Spool
 import Synchronization
@@ -35,12 +33,7 @@ extension Collector {
         redis?.awaitStop(until: deadline)
         web?.quiesce()
         web?.close()
-        // No request waits for the disk any more: those that did were refused within a second.
-        do {
-            for group in [otlpGroup, webGroup] { try group.syncShutdownGracefully() }
-        } catch {
-            logger.warning("event loops did not end", metadata: ["error": "\(error)"])
-        }
+        // The event loops end with the process. NIO ends them by way of libdispatch, which traps where there is no /proc.
         if !isStarted { return }
         if let left = tempo?.spool.statistics(patience: Books.patience)?.spans, left > 0 {
             logger.notice("stopped; spans wait in the spool for the next start", metadata: ["spans": "\(left)"])

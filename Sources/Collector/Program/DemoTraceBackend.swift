@@ -27,7 +27,6 @@ final class DemoTraceBackend: Sendable {
     func stop() {
         server.quiesce()
         server.close()
-        try? group.syncShutdownGracefully()  // The process ends next.
     }
 }
 
