@@ -7,21 +7,8 @@ package final class SerialThread: Sendable {
     private static let longestWork = Duration.seconds(10)
 
     private struct State {
-        var waiting: [@Sendable () -> Void] = []
-        /// The first one that has not had its turn stands here; those before it are done.
-        var next = 0
+        var waiting = FIFO<@Sendable () -> Void>()
         var isEnding = false
-
-        mutating func take() -> (@Sendable () -> Void)? {
-            guard next < waiting.count else { return nil }
-            let body = waiting[next]
-            next += 1
-            if next == waiting.count {
-                waiting.removeAll(keepingCapacity: true)
-                next = 0
-            }
-            return body
-        }
     }
 
     private let name: String
@@ -63,7 +50,7 @@ package final class SerialThread: Sendable {
         while true {
             work.wait()
             // Without any left, it was the end that woke it.
-            guard let body = state.withLock({ $0.take() }) else { return }
+            guard let body = state.withLock({ $0.waiting.popFirst() }) else { return }
             heartbeat.promise(by: clock.monotonic().advanced(by: Self.longestWork))
             body()
             heartbeat.promise(by: nil)

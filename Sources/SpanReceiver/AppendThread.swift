@@ -53,9 +53,7 @@ package final class AppendThread: Sendable {
     }
 
     private struct State {
-        var waiting: [Entry] = []
-        /// The first one that has not had its turn stands here; those before it are done.
-        var next = 0
+        var waiting = FIFO<Entry>()
         var current: (job: AppendJob, since: NIODeadline)?
         var waitingBytes = 0
         var isStalled = false
@@ -64,13 +62,7 @@ package final class AppendThread: Sendable {
         var isChecking = false
 
         mutating func take() -> Entry? {
-            guard next < waiting.count else { return nil }
-            let entry = waiting[next]
-            next += 1
-            if next == waiting.count {
-                waiting.removeAll(keepingCapacity: true)
-                next = 0
-            }
+            guard let entry = waiting.popFirst() else { return nil }
             waitingBytes -= entry.job.bytes
             current = (entry.job, .now())
             return entry
@@ -132,15 +124,14 @@ package final class AppendThread: Sendable {
     private func check(_ eventLoop: any EventLoop) {
         let latest = NIODeadline.now() - Self.patience
         let (late, goesOn) = state.withLock { state -> ([AppendJob], Bool) in
-            state.isChecking = state.current != nil || state.next < state.waiting.count
+            state.isChecking = state.current != nil || !state.waiting.isEmpty
             // Once it has claimed the answer, the disk has its request.
             guard let current = state.current, !current.job.isClaimed, current.since <= latest else {
                 return ([], state.isChecking)
             }
-            let waiting = state.waiting[state.next...]
-            (state.waiting, state.next) = (waiting.filter(\.mayWait), 0)
+            let late = state.waiting.removeAll { !$0.mayWait }.map(\.job)
             (state.waitingBytes, state.isStalled) = (0, true)
-            return ([current.job] + waiting.filter { !$0.mayWait }.map(\.job), true)
+            return ([current.job] + late, true)
         }
         for job in late { job.beLate() }
         if goesOn { eventLoop.scheduleTask(in: Self.checkInterval) { [self] in check(eventLoop) } }
