@@ -2,14 +2,14 @@
 package struct DeadLetter: Sendable, Equatable {
     package var task: TaskName
     package var type: TaskType
-    /// In whole seconds of the worker's clock.
+    /// The time at which it entered the archive, in whole seconds of the worker's clock.
     package var archivedAt: WallTime
-    /// Why its last attempt failed; empty where it never ran.
+    /// The reason why its last attempt failed; empty where it never ran.
     package var errorMessage: ForeignText
     package var retried: Int
     package var lastFailedAt: WallTime?
     package var context: TraceContext?
-    /// It died while we looked; else it was there when we came.
+    /// True if the task was seen to enter the archive, false if it was there at the first reading.
     package var isArrival: Bool
 
     package init(

@@ -1,5 +1,6 @@
 extension Duration {
-    /// Whole nanoseconds, rounded towards zero; the nearest number there is for a duration beyond 292 years.
+    /// The duration in whole nanoseconds, rounded towards zero. A duration beyond 292 years is the nearest number there
+    /// is.
     package var wholeNanoseconds: Int64 {
         let (seconds, attoseconds) = components
         let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)

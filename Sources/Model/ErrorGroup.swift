@@ -1,13 +1,13 @@
 /// Failed attempts and dead letters of one queue and task type whose errors are alike.
 package struct ErrorGroup: Sendable, Equatable {
-    /// The newest one, or the newest that names its trace.
+    /// The newest error of the group, or the newest that names its trace.
     package struct Example: Sendable, Equatable {
-        /// As it came, cut at a character's end.
+        /// The text as it came, cut at a character's end.
         package var error: ForeignText
         package var taskID: ForeignText
         package var trace: TraceID?
         package var span: SpanID?
-        /// When it happened, by the clock of its worker.
+        /// The time of the failure, by the clock of its worker.
         package var at: WallTime
 
         package init(error: ForeignText, taskID: ForeignText, trace: TraceID?, span: SpanID?, at: WallTime) {

@@ -19,7 +19,7 @@ package struct ForeignText: Hashable, Sendable, Comparable {
         self.bytes = [UInt8](text.utf8)
     }
 
-    /// The first `count` bytes at most, without half a character at the end.
+    /// Returns the first `count` bytes at most, without half a character at the end.
     package func cut(to count: Int) -> ForeignText {
         guard bytes.count > count else { return self }
         var end = count
@@ -27,12 +27,12 @@ package struct ForeignText: Hashable, Sendable, Comparable {
         return ForeignText(Array(bytes[..<end]))
     }
 
-    /// For people and for formats that demand UTF-8: the text, each invalid byte replaced by U+FFFD.
+    /// The text for people and for formats that demand UTF-8: each invalid byte is replaced by U+FFFD.
     package var text: String {
         String(decoding: bytes, as: UTF8.self)
     }
 
-    /// For labels: the text, each byte that is no UTF-8 as `\xHH`. Different names stay different:
+    /// The text for labels: each byte that is not UTF-8 is written as `\xHH`. Different names stay different:
     ///
     /// ```
     /// FF          \xFF      an odd number of backslashes: a byte
@@ -66,7 +66,7 @@ package struct ForeignText: Hashable, Sendable, Comparable {
 
     private static let backslash = UInt8(ascii: "\\")
 
-    /// Where bytes lie that are no UTF-8; they are 80 and above.
+    /// The places of bytes that are not UTF-8; these bytes are 80 and above.
     private var invalidBytes: Set<Int> {
         var found: Set<Int> = []
         var parser = UTF8.ForwardParser()
@@ -83,7 +83,7 @@ package struct ForeignText: Hashable, Sendable, Comparable {
         }
     }
 
-    /// Whether there is what follows the backslash of a byte: `x80` to `xFF`.
+    /// Returns true if the text after a backslash reads like that of an escaped byte: `x80` to `xFF`.
     private func looksEscaped(at position: Int) -> Bool {
         let digits = bytes[position...].prefix(3).dropFirst()
         guard bytes[position...].first == UInt8(ascii: "x"), digits.count == 2 else { return false }

@@ -1,7 +1,8 @@
-/// What a wait or a run time can be, measured by two clocks. One number from a broken clock would spoil a sum permanently.
+/// The bounds of a wait or a run time that two clocks measure. One number from a broken clock would spoil a sum
+/// permanently.
 package enum PlausibleSeconds {
-    /// Less than this, two clocks disagree; from here to 0 it is 0.
+    /// The lowest difference that counts, and counts as 0. Below it the two clocks disagree.
     package static let toleratedSkew = -1.0
-    /// Ten years: longer than any task waits or runs.
+    /// The longest wait or run time that counts: ten years, more than any task takes.
     package static let longest = 10 * 365 * 86_400.0
 }

@@ -3,35 +3,37 @@ package enum TaskState: String, CaseIterable, Sendable {
     case pending, active, scheduled, retry, archived, completed, aggregating
 }
 
-/// What one scrape saw of one queue. A value that could not be read is absent, never zero.
+/// One queue as one scrape saw it. A value that could not be read is absent, never zero.
 package struct QueueSnapshot: Sendable, Equatable {
     package let name: QueueName
-    /// Tasks: LLEN of the two lists, ZCARD of the four sorted sets, and the sum of ZCARD over the groups.
+    /// The number of tasks in each state: LLEN of the two lists, ZCARD of the four sorted sets, and the sum of ZCARD
+    /// over the groups.
     package var size: [TaskState: Int64] = [:]
-    /// SCARD `groups`.
+    /// The number of groups (SCARD `groups`).
     package var groups: Int64?
-    /// Age of the next task to be dequeued, in nanoseconds; never negative, 0 where no task is pending or the next one
-    /// has no `pending_since`.
+    /// The age of the next task to be dequeued, in nanoseconds. It is never negative, and 0 where no task is pending or
+    /// the next one has no `pending_since`.
     package var latencyNanoseconds: Int64?
     package var isPaused: Bool?
-    /// When it was paused, by the clock of the machine that paused it; nil where it is not, or where its key does not say.
+    /// The time at which the queue was paused, by the clock of the machine that paused it. It is nil where the queue
+    /// runs, or where its key does not say the time.
     package var pausedAt: WallTime?
     /// The total since the key was made, failures included, as Redis says it.
     package var processed: Int64?
-    /// Totals as they are passed on (`RisingCounter`): failures, and `processed` − failures.
+    /// The totals as they are passed on (`RisingCounter`): failures, and `processed` − failures.
     package var failed: Int64?
     package var completed: Int64?
-    /// Whether `asynq:queues` has it; false where only live servers name it, nil where the set was never read.
+    /// True if `asynq:queues` has the queue, false where only live servers name it, nil where the set was never read.
     package var isRegistered: Bool?
-    /// Active tasks whose lease has expired: their worker is gone.
+    /// The number of active tasks whose lease has expired, because their worker stopped renewing it.
     package var orphaned: Int64?
-    /// How long the task that runs longest has been running, by its worker; nil where none runs.
+    /// The time for which the longest task has been running, by its worker's clock; nil where none runs.
     package var longestRunning: Duration?
-    /// Scheduled and retry tasks whose time has passed: no server forwards them.
+    /// The number of scheduled and retry tasks whose time has passed and that no server has moved to pending.
     package var overdue: [TaskState: Int64] = [:]
-    /// Tasks seen to enter the archive since the start.
+    /// The number of tasks that were seen to enter the archive since the start.
     package var deadLettered: UInt64?
-    /// Estimated as Asynq does it, at most one sampling interval old.
+    /// The memory of the queue, estimated as Asynq does it, at most one sampling interval old.
     package var memoryBytes: Int64?
 
     package init(name: QueueName) {
@@ -39,15 +41,15 @@ package struct QueueSnapshot: Sendable, Equatable {
     }
 }
 
-/// Why a scrape, or a part of it, failed: the `reason` of `asynq_redis_scrape_errors_total`.
+/// The reason why a scrape, or a part of it, failed: the `reason` of `asynq_redis_scrape_errors_total`.
 package enum ScrapeErrorReason: String, CaseIterable, Sendable {
     /// No connection could be made, or it broke.
     case connection
-    /// No TLS session: a certificate that is not accepted, or a port that speaks no TLS.
+    /// The TLS handshake failed: the certificate was refused, or the port speaks plain text.
     case tls
     /// The budget of the scrape (`redis.timeout`) ran out.
     case timeout
-    /// Credentials missing or refused (NOAUTH, WRONGPASS).
+    /// The credentials are missing or refused (NOAUTH, WRONGPASS).
     case authentication
     /// The ACL forbids a command (NOPERM).
     case permission
@@ -55,17 +57,17 @@ package enum ScrapeErrorReason: String, CaseIterable, Sendable {
     case loading
     /// A replica has lost its master (MASTERDOWN).
     case masterDown = "master_down"
-    /// READONLY, OOM and BUSY, which no command of ours should get.
+    /// Redis answered READONLY, OOM or BUSY, which no command of ours should get.
     case readOnly = "read_only"
     case outOfMemory = "out_of_memory"
     case busy
-    /// Slots of a Cluster without a node (CLUSTERDOWN), or that could not be found.
+    /// Slots of a Cluster have no node (CLUSTERDOWN), or their node could not be found.
     case clusterDown = "cluster_down"
     /// Redis answered with another error.
     case server
     /// A key holds another type than Asynq writes there (WRONGTYPE).
     case wrongType = "wrong_type"
-    /// A value is not what Asynq writes there.
+    /// A value has a form that Asynq never writes there.
     case malformed
     /// The peer does not speak the Redis protocol.
     case protocolError = "protocol"
@@ -73,20 +75,20 @@ package enum ScrapeErrorReason: String, CaseIterable, Sendable {
     case limit
 }
 
-/// What one whole scrape saw.
+/// The result of one whole scrape.
 package struct RedisSnapshot: Sendable {
     package var queues: [QueueSnapshot]
-    /// nil where the index could not be read.
+    /// The live servers, or nil where the index could not be read.
     package var servers: [ServerSnapshot]?
     package var schedulerEntries: [SchedulerEntrySnapshot]?
     package var info = RedisInfo()
     /// Our wall clock just before the per-queue commands were sent.
     package let takenAt: WallTime
-    /// Redis' clock minus ours; nil where Redis does not tell its time.
+    /// Redis' clock minus ours, or nil where Redis does not tell its time.
     package var clockOffset: Duration?
-    /// What was left out, one entry a cause; each costs its own sample only.
+    /// The causes of what was left out, one entry each. Each costs its own sample only.
     package var partialErrors: [ScrapeErrorReason]
-    /// What they say, for the log: the first few, each once.
+    /// The texts of these causes for the log: the first few, each once.
     package var errorMessages: [String] = []
 
     package init(queues: [QueueSnapshot], takenAt: WallTime, partialErrors: [ScrapeErrorReason]) {

@@ -44,7 +44,7 @@ package enum RFC3339 {
             return isAllowed
         }
 
-        /// At least one digit; what is finer than nanoseconds is cut off.
+        /// Reads the fraction of a second, which has at least one digit. Digits beyond nanoseconds are cut off.
         mutating func fraction() -> Int64? {
             var value: Int64 = 0
             var count = 0
@@ -58,7 +58,7 @@ package enum RFC3339 {
             return value
         }
 
-        /// Seconds east of UTC.
+        /// Reads the offset from UTC, in seconds east of it.
         mutating func offset() -> Int64? {
             if skip("Zz") { return 0 }
             let sign: Int64
@@ -78,8 +78,8 @@ package enum RFC3339 {
         }
     }
 
-    /// Days from 1970-01-01 in the proleptic Gregorian calendar, counted in years that begin in March so that the leap
-    /// day is the last one.
+    /// Returns the days from 1970-01-01 in the proleptic Gregorian calendar. Years are counted from March, so that the
+    /// leap day is the last one.
     private static func daysSinceEpoch(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
         let marchYear = month <= 2 ? year - 1 : year
         let marchMonth = (month + 9) % 12

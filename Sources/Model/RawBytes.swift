@@ -1,5 +1,5 @@
 extension UnsafeRawBufferPointer {
-    /// Whether both hold the same bytes; eight at a time.
+    /// Returns true if both hold the same bytes; compares eight at a time.
     @inlinable @inline(__always)
     public func hasSameBytes(as other: UnsafeRawBufferPointer) -> Bool {
         if count != other.count { return false }
@@ -12,7 +12,7 @@ extension UnsafeRawBufferPointer {
             if !hasSameWord(as: other, at: offset) { return false }
             offset += 8
         }
-        // The last eight, some of them for the second time.
+        // The last eight are compared whole, so some bytes are compared twice.
         return hasSameWord(as: other, at: count - 8)
     }
 

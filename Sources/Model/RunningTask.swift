@@ -4,7 +4,7 @@ package struct RunningTask: Sendable, Equatable {
     package var id: ForeignText
     package var type: TaskType
     package var startedAt: WallTime
-    /// Until when it has to be done; nil where it has no deadline.
+    /// The time by which it has to be done, or nil where it has no deadline.
     package var deadlineAt: WallTime?
 
     package init(

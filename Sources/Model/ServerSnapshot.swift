@@ -3,18 +3,18 @@ package struct ServerSnapshot: Sendable, Equatable {
     package var host: ForeignText
     package var pid: Int64
     package var id: ForeignText
-    /// Tasks that it may run at a time.
+    /// The number of tasks that it may run at a time.
     package var concurrency: Int64
     /// The queues that it consumes.
     package var queues: [QueueName]
-    /// How often it looks at a queue first, beside the others; a higher one comes first where it is strict.
+    /// The weight of each queue: how often the server looks at it first. Under strict priority the highest comes first.
     package var priorities: [QueueName: Int64] = [:]
-    /// `active`, `stopped`, … as the server says it.
+    /// The status as the server says it: `active`, `stopped`, ….
     package var status: ForeignText
-    /// Tasks that it runs now (at most five seconds old).
+    /// The number of tasks that it runs now (at most five seconds old).
     package var busyWorkers: Int64
     package var startedAt: WallTime?
-    /// What it runs, the longest first; of very many tasks those that have run for longest.
+    /// The tasks that it runs, the longest-running first. A long list is cut to these.
     package var running: [RunningTask] = []
 
     package init(
@@ -38,10 +38,12 @@ package struct SchedulerEntrySnapshot: Sendable, Equatable {
     package var taskType: TaskType
     /// The key of its scheduler.
     package var scheduler: [UInt8]
-    /// The ticks of cron, whether enqueueing worked or not; nil where the entry has never ticked, or will never tick again.
+    /// The ticks of cron, whether enqueueing worked or not. They are nil where the entry has never ticked, or will
+    /// never tick again.
     package var nextEnqueue: WallTime?
     package var previousEnqueue: WallTime?
-    /// When it last enqueued a task, whole seconds; nil where it has not, or where that can't be read.
+    /// The time at which it last enqueued a task, in whole seconds; nil where it never has, or where the time can't be
+    /// read.
     package var lastEnqueued: WallTime?
 
     package init(
@@ -57,10 +59,10 @@ package struct SchedulerEntrySnapshot: Sendable, Equatable {
     }
 }
 
-/// What INFO says of Redis itself; each value is absent where Redis does not say it or the ACL forbids to ask.
+/// Redis itself as INFO describes it. A value is absent where Redis does not say it or the ACL forbids the command.
 package struct RedisInfo: Sendable, Equatable {
     package var usedMemoryBytes: Int64?
-    /// 0 = no limit.
+    /// The limit of Redis' memory; 0 means unlimited.
     package var maxMemoryBytes: Int64?
     package var evictedKeys: Int64?
     package var connectedClients: Int64?

@@ -1,7 +1,7 @@
-/// Reads a moment from whatever form a worker's stamp has: Unix seconds, milliseconds, microseconds or nanoseconds,
-/// told apart by size, as integer, double or text; or RFC 3339 text.
+/// Reads a moment from any form that a worker's stamp has: RFC 3339 text, or Unix time as integer, double or text.
+/// Seconds, milliseconds, microseconds and nanoseconds are told apart by size.
 package enum Stamp {
-    /// nil where the value is no time between 2000 and 2200.
+    /// Returns the moment, or nil for a value outside the years 2000 to 2200.
     package static func parse(_ value: AttributeValue, in body: UnsafeRawBufferPointer) -> WallTime? {
         switch value {
         case .integer(let number): fromNumber(Double(number), exact: number)
@@ -11,8 +11,8 @@ package enum Stamp {
         }
     }
 
-    /// The size of a number tells its unit: this century's seconds have 9 to 10 digits, milliseconds 12 to 13,
-    /// microseconds 15 to 16, nanoseconds 18 to 19.
+    /// Returns the moment of a number, whose size tells its unit: this century's seconds have 9 to 10 digits,
+    /// milliseconds 12 to 13, microseconds 15 to 16, nanoseconds 18 to 19.
     private static func fromNumber(_ number: Double, exact: Int64?) -> WallTime? {
         guard number.isFinite, number > 0 else { return nil }
         let nanosecondsPerUnit: Double
@@ -36,10 +36,10 @@ package enum Stamp {
         return plausible.contains(time.wholeSeconds) ? time : nil
     }
 
-    /// 2000-01-01 up to 2200-01-01, in Unix seconds.
+    /// The Unix seconds of 2000-01-01 up to 2200-01-01.
     private static let plausible: Range<Int64> = 946_684_800..<7_258_118_400
 
-    /// The usual form, read without a `String`. nil for anything but 1 to 18 digits.
+    /// Reads the usual form without a `String`. Returns nil for anything but 1 to 18 digits.
     private static func number(digits: UnsafeRawBufferPointer) -> Int64? {
         guard (1...18).contains(digits.count) else { return nil }
         var number: Int64 = 0
@@ -50,14 +50,15 @@ package enum Stamp {
         return number
     }
 
-    /// Whether two stamps may be of one enqueueing: senders and messages may keep them to the second or the millisecond.
+    /// Returns true if two stamps may be of one enqueueing. Senders and messages may keep them to the second or the
+    /// millisecond.
     package static func agree(_ one: WallTime, _ other: WallTime) -> Bool {
         let second: Int64 = 1_000_000_000
         let isWhole = one.nanoseconds % second == 0 || other.nanoseconds % second == 0
         return one.nanoseconds(since: other).magnitude < (isWhole ? 1_000_000_000 : 1_000_000)
     }
 
-    /// A number, or RFC 3339. nil where the text is no time between 2000 and 2200.
+    /// Reads a number, or RFC 3339. Returns nil for a text outside the years 2000 to 2200.
     package static func parse(text: UnsafeRawBufferPointer) -> WallTime? {
         guard text.count <= 64 else { return nil }
         if let digits = number(digits: text) { return fromNumber(Double(digits), exact: digits) }

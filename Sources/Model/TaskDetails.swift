@@ -1,6 +1,7 @@
-/// Where a task is and what became of it, as Redis tells it when it is asked; never its payload. What is not known is nil.
+/// The place and history of a task, as Redis tells them when it is asked; never the payload. A value that is unknown is
+/// nil.
 package struct TaskDetails: Sendable, Equatable {
-    /// Who runs it.
+    /// The worker that runs the task.
     package struct Worker: Sendable, Equatable {
         package var host: ForeignText
         package var pid: Int64
@@ -16,17 +17,17 @@ package struct TaskDetails: Sendable, Equatable {
     }
 
     package let task: TaskName
-    /// As Asynq has stored it: a `TaskState`, as a rule.
+    /// The state as Asynq has stored it: a `TaskState`, as a rule.
     package let state: ForeignText
-    /// What its message says; nil where that is too large to be read, or unreadable.
+    /// The fields of its message, or nil where the message is unreadable or too large to be read.
     package var message: TaskMessageDetails?
-    /// Since when it is pending.
+    /// The time since which it is pending.
     package var pendingSince: WallTime?
-    /// When a scheduled task, or one to be retried, is due.
+    /// The time at which a scheduled task, or one to be retried, is due.
     package var nextRunAt: WallTime?
-    /// Until when it has to be done.
+    /// The time by which it has to be done.
     package var deadlineAt: WallTime?
-    /// Until when its worker has said that it lives.
+    /// The end of its lease, as its worker renewed it last.
     package var leaseExpiresAt: WallTime?
     package var archivedAt: WallTime?
     package var worker: Worker?
@@ -37,13 +38,13 @@ package struct TaskDetails: Sendable, Equatable {
     }
 }
 
-/// What a task's message says of it, without its payload.
+/// The fields of a task's message, without its payload.
 package struct TaskMessageDetails: Sendable, Equatable {
     package var type: TaskType
-    /// Attempts that failed so far.
+    /// The number of attempts that have failed so far.
     package var retried: Int64
     package var maxRetry: Int64
-    /// Empty where no attempt has failed.
+    /// The error of the last failed attempt; empty where none has failed.
     package var lastError: ForeignText
     package var lastFailedAt: WallTime?
     package var deadlineAt: WallTime?
@@ -71,7 +72,7 @@ package struct TaskMessageDetails: Sendable, Equatable {
 package struct DueRetry: Sendable, Equatable {
     package let id: ForeignText
     package let at: WallTime
-    /// nil where it is too large to be read, or unreadable.
+    /// The fields of its message, or nil where the message is unreadable or too large to be read.
     package let message: TaskMessageDetails?
 
     package init(id: ForeignText, at: WallTime, message: TaskMessageDetails?) {
@@ -81,10 +82,10 @@ package struct DueRetry: Sendable, Equatable {
     }
 }
 
-/// In which queues there is a task of an id.
+/// The queues that hold a task of one id.
 package struct TaskSearch: Sendable, Equatable {
     package var found: [QueueName] = []
-    /// Queues that were looked at, of those that there are.
+    /// The number of queues that were searched, of all that exist.
     package var lookedAt = 0
     package var queues: Int
 

@@ -1,10 +1,13 @@
-/// What is known of a span's task from Redis, asked once for each span.
+/// The facts that Redis has of a span's task, asked for once for each span.
 package struct TaskKnowledge: Sendable, Equatable {
-    /// What the task's message carries. nil where the message was not read, or is that of an earlier task under the same id.
+    /// The values that the task's message carries. It is nil where the message was not read, or belongs to an earlier
+    /// task under the same id.
     package var message: CarriedMessage?
-    /// nil where the attempt was not seen pending, or another span has its time.
+    /// The ready time of the attempt. It is nil where the attempt was not seen pending, or another span has used the
+    /// time.
     package var readyTime: ReadyTime?
-    /// Redis has shown that a worker had begun this very task before: it is no first attempt, whatever the span says.
+    /// True if Redis has shown that a worker had begun this very task before. The attempt is then a later one, whatever
+    /// the span says.
     package var wasStarted = false
 
     package init(message: CarriedMessage? = nil, readyTime: ReadyTime? = nil) {
@@ -13,15 +16,16 @@ package struct TaskKnowledge: Sendable, Equatable {
     }
 }
 
-/// What a task's message in Redis carries.
+/// The values that a task's message in Redis carries.
 package struct CarriedMessage: Sendable, Equatable {
     package var context: TraceContext?
     package var enqueuedAt: WallTime?
-    /// When it is due, if it was scheduled ahead.
+    /// The time at which it is due, if it was scheduled ahead.
     package var processAt: WallTime?
-    /// Attempts that failed so far.
+    /// The number of attempts that have failed so far.
     package var retried: Int32
-    /// In whole seconds, as Asynq keeps it; also of attempts that `IsFailure` did not count.
+    /// The time of the last failure, in whole seconds, as Asynq keeps it. Attempts that `IsFailure` did not count are
+    /// included.
     package var lastFailedAt: WallTime?
 
     package init(
@@ -36,10 +40,12 @@ package struct CarriedMessage: Sendable, Equatable {
     }
 }
 
-/// Since when an attempt could have been run, as the look-ahead saw it. Each is used once, by a span that was accepted.
+/// The time since which an attempt could have been run, as the look-ahead saw it. Each is used once, by a span that was
+/// accepted.
 package struct ReadyTime: Sendable, Equatable {
     package let time: WallTime
-    /// Where `SeenTasks` keeps the attempt, and the look that offered it: by then the place may be another task's.
+    /// The place in which `SeenTasks` keeps the attempt, and the look that offered it. By then the place may be another
+    /// task's.
     package let place: Int32
     package let look: UInt64
 
@@ -50,7 +56,7 @@ package struct ReadyTime: Sendable, Equatable {
     }
 }
 
-/// A task whose message Redis is asked for, and what would help its span.
+/// A task whose message Redis is asked for, and the part of it that would help its span.
 package struct TaskQuestion: Sendable {
     package let task: TaskName
     package let wantsContext: Bool

@@ -1,4 +1,4 @@
-/// What names one task: ids are unique within a queue only.
+/// The queue and the id that name one task: ids are unique within a queue only.
 package struct TaskName: Hashable, Sendable {
     package let queue: QueueName
     package let id: [UInt8]

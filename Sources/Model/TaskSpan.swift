@@ -1,4 +1,4 @@
-/// Where a text lies in the request body that carried it. Nothing is copied until it has to be kept.
+/// The range of a text in the request body that carried it. Nothing is copied until it has to be kept.
 package struct ByteRange: Equatable, Sendable {
     package let offset: UInt32
     package let count: UInt32
@@ -17,17 +17,17 @@ package struct ByteRange: Equatable, Sendable {
     }
 }
 
-/// An attribute's value as it stood in the span (OTLP AnyValue), without the kinds that no task attribute has.
+/// An attribute's value as it stood in the span (OTLP AnyValue), without the kinds that task attributes never have.
 package enum AttributeValue: Equatable, Sendable {
     case absent
     case string(ByteRange)
     case boolean(Bool)
     case integer(Int64)
     case double(Double)
-    /// An array, a map or bytes: no task attribute has such a value.
+    /// The value is an array, a map or bytes, which no task attribute has.
     case other
 
-    /// The value as a number; nil where it is none.
+    /// Returns the value as a number, or nil where it has another form.
     package func number(in body: UnsafeRawBufferPointer) -> Double? {
         switch self {
         case .integer(let number): return Double(number)
@@ -51,7 +51,7 @@ package struct TaskSpan: Sendable {
         case produce
     }
 
-    /// What a stamp attribute says: since when the task could have been run.
+    /// The two meanings of a stamp attribute.
     package enum StampMeaning: Sendable {
         /// The task became ready at this time.
         case ready
@@ -60,25 +60,26 @@ package struct TaskSpan: Sendable {
     }
 
     package var role: Role = .process
-    /// Where the span's own fields lie in the request.
+    /// The range of the span's own fields in the request.
     package var content: ByteRange = .none
     package var reference: SpanReference = .none
-    /// Field 4; `.none` for a root span.
+    /// The parent (field 4); `.none` for a root span.
     package var parent: SpanID = .none
     /// The first link with valid ids (field 13).
     package var link: SpanReference = .none
-    /// The last ones of the links behind it, where their ids are valid: up to `maxLinks` in all.
+    /// The last of the links behind it, where their ids are valid: up to `maxLinks` in all.
     package var moreLinks: [SpanReference] = []
-    /// A task made of more than so many parts (an aggregated one) is known by the last ones: they came last, as a rule.
+    /// The number of links that are kept. Of a task that was made of more parts (an aggregated one) the last ones
+    /// count, because they came last as a rule.
     package static let maxLinks = 8
-    /// Whether the trace that the link names was sampled; true where its flags do not say that it was not.
+    /// True if the trace that the link names was sampled. It is false only where the link's flags deny it.
     package var isLinkSampled = true
-    /// The trace that it is forwarded in, where that is another one than it came in.
+    /// The trace that the span is forwarded in, where that differs from the trace it came in.
     package var movedTo: TraceID?
-    /// Fields 7 and 8, nanoseconds since the epoch; 0 where absent.
+    /// The start and the end (fields 7 and 8), in nanoseconds since the epoch; 0 where absent.
     package var startNanoseconds: UInt64 = 0
     package var endNanoseconds: UInt64 = 0
-    /// Status code 2.
+    /// True if the status code is 2.
     package var isError = false
 
     package var queue: ByteRange = .none
@@ -90,17 +91,17 @@ package struct TaskSpan: Sendable {
     package var waitUnitSeconds: Double = 1
     package var stamp: AttributeValue = .absent
     package var stampMeaning: StampMeaning = .enqueued
-    /// What a failed attempt failed with: `error.type`, else `exception.type` of the last exception event.
+    /// The type of a failed attempt's error: `error.type`, else `exception.type` of the last exception event.
     package var errorType: ByteRange = .none
-    /// When a scheduled task was due (`asynq.task.process_at`).
+    /// The time at which a scheduled task was due (`asynq.task.process_at`).
     package var processAt: AttributeValue = .absent
 
-    /// What Redis says of the task; empty until it is asked.
+    /// The facts that Redis has of the task; empty until it is asked.
     package var knowledge = TaskKnowledge()
 
     package init() {}
 
-    /// Whether the span says which task it is of.
+    /// True if the span names its task.
     package var namesTask: Bool { !taskID.isEmpty && !queue.isEmpty }
 
     package var start: WallTime { WallTime(clampedNanoseconds: startNanoseconds) }
@@ -110,12 +111,12 @@ package struct TaskSpan: Sendable {
         parent.isValid ? SpanReference(trace: reference.trace, span: parent) : .none
     }
 
-    /// When the client enqueued the task, as the span says.
+    /// Returns the time at which the client enqueued the task, as the span says.
     package func enqueuedAt(in body: UnsafeRawBufferPointer) -> WallTime? {
         stampMeaning == .enqueued ? Stamp.parse(stamp, in: body) : nil
     }
 
-    /// Whether the span says no retry count, or 0.
+    /// True if the span says no retry count, or 0.
     package var mayBeFirstAttempt: Bool { retryCount == .absent || retryCount == .integer(0) }
 
     /// The reference under which the trace backend knows the span.

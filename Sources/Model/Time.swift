@@ -1,5 +1,5 @@
-/// A moment on the wall clock: nanoseconds since 1970-01-01T00:00:00Z. For stamps that others read or wrote; never for
-/// measuring how long something took.
+/// A moment on the wall clock: nanoseconds since 1970-01-01T00:00:00Z. It is for stamps that others read or wrote,
+/// never for measuring how long something took.
 package struct WallTime: Hashable, Sendable, Comparable {
     package let nanoseconds: Int64
 
@@ -7,18 +7,19 @@ package struct WallTime: Hashable, Sendable, Comparable {
         self.nanoseconds = nanoseconds
     }
 
-    /// Nanoseconds as OTLP has them.
+    /// Makes a time of nanoseconds as OTLP has them.
     package init(clampedNanoseconds nanoseconds: UInt64) {
         self.nanoseconds = Int64(clamping: nanoseconds)
     }
 
-    /// Whole seconds since the epoch, rounded down, as Asynq stores most of its times. Saturates on numbers from outside.
+    /// Makes a time of whole seconds since the epoch, as Asynq stores most of its times. Saturates on numbers from
+    /// outside.
     package init(seconds: Int64) {
         let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
         self.nanoseconds = overflow ? (seconds < 0 ? .min : .max) : product
     }
 
-    /// Rounded towards minus infinity, as Go's `time.Time.Unix()` does.
+    /// The whole seconds since the epoch, rounded towards minus infinity as Go's `time.Time.Unix()` does.
     package var wholeSeconds: Int64 {
         let quotient = nanoseconds / 1_000_000_000
         return nanoseconds % 1_000_000_000 < 0 ? quotient - 1 : quotient
@@ -31,14 +32,15 @@ package struct WallTime: Hashable, Sendable, Comparable {
         left.nanoseconds < right.nanoseconds
     }
 
-    /// Nanoseconds from `earlier` to this moment; saturates instead of overflowing on stamps from outside.
+    /// Returns the nanoseconds from `earlier` to this moment; saturates instead of overflowing on stamps from outside.
     package func nanoseconds(since earlier: WallTime) -> Int64 {
         let (difference, overflow) = nanoseconds.subtractingReportingOverflow(earlier.nanoseconds)
         return overflow ? (nanoseconds < 0 ? .min : .max) : difference
     }
 }
 
-/// A moment on the monotonic clock of this machine: nanoseconds since an arbitrary origin. For waiting and measuring.
+/// A moment on the monotonic clock of this machine: nanoseconds since an arbitrary origin. It is for waiting and
+/// measuring.
 package struct MonotonicTime: Hashable, Sendable, Comparable {
     package let nanoseconds: UInt64
 
@@ -55,7 +57,7 @@ package struct MonotonicTime: Hashable, Sendable, Comparable {
         return MonotonicTime(nanoseconds: overflow ? .max : sum)
     }
 
-    /// Zero when `earlier` is not earlier.
+    /// Returns the nanoseconds from `earlier` to this moment; zero when `earlier` is not earlier.
     package func nanoseconds(since earlier: MonotonicTime) -> UInt64 {
         nanoseconds > earlier.nanoseconds ? nanoseconds - earlier.nanoseconds : 0
     }

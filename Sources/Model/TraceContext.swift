@@ -1,11 +1,12 @@
 import Text
 
-/// The trace context that a task carries from its producer: what a process span can be linked to, if the span is known.
+/// The trace context that a task carries from its producer. A process span can be linked to it where the span id is
+/// known.
 package struct TraceContext: Hashable, Sendable {
-    /// The trace is valid. The span is `.none` where the task names its trace only.
+    /// The trace and the span. The trace is valid; the span is `.none` where the task names its trace only.
     package let reference: SpanReference
     package let isSampled: Bool
-    /// W3C `tracestate`, as it was stored; empty where there is none.
+    /// The W3C `tracestate` as it was stored; empty where the task has none.
     package let traceState: [UInt8]
 
     package init(reference: SpanReference, isSampled: Bool, traceState: [UInt8] = []) {
@@ -14,8 +15,8 @@ package struct TraceContext: Hashable, Sendable {
         self.traceState = traceState
     }
 
-    /// A W3C `traceparent`: `00-<32 hex>-<16 hex>-<2 hex>`. nil for one that is malformed, has a zero id, or is of
-    /// version ff. Later versions may have more behind it. Upper-case digits are taken, too.
+    /// Reads a W3C `traceparent`: `00-<32 hex>-<16 hex>-<2 hex>`. Returns nil for one that is malformed, has a zero id,
+    /// or is of version ff. Later versions may have more behind it. Upper-case digits are read as well.
     package init?(traceParent text: UnsafeRawBufferPointer, traceState: [UInt8] = []) {
         let dash = UInt8(ascii: "-")
         guard text.count >= 55, text[2] == dash, text[35] == dash, text[52] == dash,
@@ -29,8 +30,8 @@ package struct TraceContext: Hashable, Sendable {
         self.init(reference: reference, isSampled: flags & 1 != 0, traceState: traceState)
     }
 
-    /// Ids as teams write them into payloads: in any case, short ones without their leading zeros. nil where the trace id is
-    /// none; a span id that is none is left out.
+    /// Reads ids as teams write them into payloads: in any case, short ones without their leading zeros. Returns nil
+    /// for a trace id that is invalid; a span id that is invalid is left out.
     package init?(traceID: UnsafeRawBufferPointer, spanID: UnsafeRawBufferPointer) {
         guard (1...32).contains(traceID.count), let low = Hex.value(traceID.suffix(16)),
             let high = Hex.value(traceID.dropLast(16))

@@ -10,7 +10,7 @@ package struct TraceID: Hashable, Sendable {
         self.low = low
     }
 
-    /// nil for anything but 16 bytes.
+    /// Reads the 16 bytes of an id; returns nil for any other number of bytes.
     package init?(_ bytes: UnsafeRawBufferPointer) {
         guard bytes.count == 16 else { return nil }
         self.init(
@@ -24,7 +24,7 @@ package struct TraceID: Hashable, Sendable {
 
     package var isValid: Bool { high | low != 0 }
 
-    /// 32 lower-case hex digits.
+    /// The id as 32 lower-case hex digits.
     package var hex: String {
         Hex.text(high, digits: 16) + Hex.text(low, digits: 16)
     }
@@ -44,13 +44,13 @@ package struct SpanID: Hashable, Sendable {
 
     package var isValid: Bool { value != 0 }
 
-    /// 16 lower-case hex digits.
+    /// The id as 16 lower-case hex digits.
     package var hex: String {
         Hex.text(value, digits: 16)
     }
 }
 
-/// What names one span everywhere: its trace id and its own id.
+/// The name that one span has everywhere: its trace id and its own id.
 package struct SpanReference: Hashable, Sendable {
     package let trace: TraceID
     package let span: SpanID
