@@ -1,4 +1,4 @@
-/// Makes error texts that tell of the same fault alike: what differs from one to the next has one word in its place.
+/// Makes error texts that tell of the same fault alike: one word replaces what differs from one to the next.
 ///
 /// ```
 /// <id>        a uuid; 0x… ; hex digits, or letters and digits mixed, where a digit is among them; an id in quotes
@@ -8,12 +8,12 @@
 /// <duration>  numbers with units of time: 1m30s
 /// <n>         any other number, also behind letters (worker-<n>, shard<n>) and before a unit (<n>MB)
 /// ```
-/// Names that hold digits (`x509`, `sha256`, `int64`) stay. Blanks and line breaks become one blank. Each byte is looked at a
-/// limited number of times: the work grows with the length of the text.
+/// Names that hold digits (`x509`, `sha256`, `int64`) stay. Blanks and line breaks become one blank. Each byte is read
+/// a limited number of times: the work grows with the length of the text.
 package enum AlikeText {
-    /// What follows in a longer text does not count.
+    /// The number of bytes of a text that count; the rest is ignored.
     package static let maxInputBytes = 1024
-    /// Two texts that are the same up to here are the same.
+    /// The longest result. Two texts that are the same up to here are the same.
     package static let maxBytes = 256
 
     package static func make(_ text: UnsafeRawBufferPointer) -> [UInt8] {
@@ -26,7 +26,7 @@ package enum AlikeText {
     }
 }
 
-/// One text on its way.
+/// The work on one text.
 struct AlikeTextMaker {
     /// The longest id in quotes, and the longest local part of a mail address.
     private static let maxLookAhead = 128
@@ -82,7 +82,7 @@ struct AlikeTextMaker {
 
     // MARK: Shapes
 
-    /// The shape that begins here and is more than a word: where it ends, and what it becomes.
+    /// Returns the end of the shape that begins here and is more than a word, and the word that replaces it.
     private func shape() -> (end: Int, word: StaticString)? {
         if text[position].isHexDigit || text[position] == UInt8(ascii: ":") {
             if let end = endOfUUID() { return (end, "<id>") }
@@ -95,7 +95,7 @@ struct AlikeTextMaker {
 
     private func byte(_ index: Int) -> UInt8 { index < text.count ? text[index] : 0 }
 
-    /// Whether no word goes on there.
+    /// Returns true if a word ends before this place.
     private func isEnd(_ index: Int) -> Bool { !byte(index).isWord }
 
     private func end(of isPart: (UInt8) -> Bool, from start: Int, atMost count: Int) -> Int {
@@ -118,7 +118,7 @@ struct AlikeTextMaker {
         return isEnd(index) ? index : nil
     }
 
-    /// Where the digits and marks of a pattern end; a 0 of the pattern stands for a digit.
+    /// Returns the end of the digits and marks of a pattern, in which a 0 stands for a digit.
     private func end(ofPattern pattern: StaticString, from start: Int) -> Int? {
         let bytes = UnsafeBufferPointer(start: pattern.utf8Start, count: pattern.utf8CodeUnitCount)
         for (offset, expected) in bytes.enumerated() {
@@ -128,7 +128,8 @@ struct AlikeTextMaker {
         return start + bytes.count
     }
 
-    /// `2026-11-28`, `2026/11/28`, either with `T10:15`, `:30`, `.123`, `Z` or `+01:00` behind it.
+    /// Returns the end of a time: `2026-11-28`, `2026/11/28`, either with `T10:15`, `:30`, `.123`, `Z` or `+01:00`
+    /// behind it.
     private func endOfTime() -> Int? {
         guard var end = end(ofPattern: "0000-00-00", from: position) ?? end(ofPattern: "0000/00/00", from: position)
         else { return nil }
@@ -167,7 +168,7 @@ struct AlikeTextMaker {
         return isEnd(port) ? port : index
     }
 
-    /// Seven colons, or two in a row, between hex digits.
+    /// Returns the end of an IPv6 address: seven colons, or two in a row, between hex digits.
     private func endOfAddress6() -> Int? {
         let end = end(
             of: { $0.isHexDigit || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: ".") }, from: position, atMost: 46)
@@ -214,7 +215,8 @@ struct AlikeTextMaker {
         return end
     }
 
-    /// Where the quotation mark stands that ends an id in quotes: without blanks and slashes, and with a digit.
+    /// Returns the place of the quotation mark that ends an id in quotes. Such an id has a digit, and neither blanks
+    /// nor slashes.
     private func endOfQuotedID() -> Int? {
         // In the middle of a word it is an apostrophe.
         if position > 0, text[position - 1].isWord { return nil }
@@ -252,7 +254,8 @@ struct AlikeTextMaker {
         }
     }
 
-    /// `5`, `1,234.5`, `1e+06`, `12MB`, `3rd`. False where it is no number: nothing is done then.
+    /// Takes a number: `5`, `1,234.5`, `1e+06`, `12MB`, `3rd`. Returns false, with nothing done, where something else
+    /// stands.
     private mutating func takeNumber() -> Bool {
         var end = end(of: \.isDigit, from: position, atMost: .max)
         while byte(end) == UInt8(ascii: ".") || byte(end) == UInt8(ascii: ","), byte(end + 1).isDigit {
@@ -272,7 +275,7 @@ struct AlikeTextMaker {
         return true
     }
 
-    /// A part of a word, between underscores.
+    /// Takes a part of a word, between underscores.
     private mutating func takePart(_ part: UnsafeRawBufferPointer) {
         guard let firstDigit = part.firstIndex(where: \.isDigit), !AlikeWords.isName(part) else {
             output += part
@@ -293,7 +296,7 @@ struct AlikeTextMaker {
 extension UInt8 {
     fileprivate var isDigit: Bool { self >= 0x30 && self <= 0x39 }
     fileprivate var isHexDigit: Bool { isDigit || (self | 0x20 >= 0x61 && self | 0x20 <= 0x66) }
-    /// Bytes of characters beyond ASCII are letters.
+    /// True if the byte is a letter. Bytes of characters beyond ASCII are.
     fileprivate var isLetter: Bool { (self | 0x20 >= 0x61 && self | 0x20 <= 0x7A) || self >= 0x80 }
     fileprivate var isWord: Bool { isDigit || isLetter || self == UInt8(ascii: "_") }
     fileprivate var isBlank: Bool { self == 0x20 || (self >= 0x09 && self <= 0x0D) }
@@ -309,7 +312,7 @@ private enum AlikeWords {
         "B", "KB", "kB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB", "Ki", "Mi", "Gi", "Ti", "bytes", "k", "K", "M",
         "G", "st", "nd", "rd", "th", "x", "px", "Hz",
     ]
-    /// In lower case, by their length.
+    /// The names in lower case, by their length.
     private static let names: [Int: [StaticString]] = Dictionary(
         grouping: [
             "x86", "x64", "x509", "amd64", "arm64", "sha1", "sha2", "sha224", "sha256", "sha384", "sha512", "md4",

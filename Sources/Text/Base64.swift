@@ -2,7 +2,7 @@
 package enum Base64 {
     private static let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
-    /// The standard alphabet, without padding.
+    /// Returns the bytes in the standard alphabet, without padding.
     package static func encode(_ bytes: [UInt8]) -> String {
         var text: [UInt8] = []
         text.reserveCapacity((bytes.count + 2) / 3 * 4)
@@ -17,8 +17,8 @@ package enum Base64 {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// Appends what a text stands for: standard or url-safe, with padding or without. False where it is not base64; what is
-    /// appended then means nothing.
+    /// Appends the bytes of a text: standard or url-safe, with padding or without. Returns false for a text that is not
+    /// base64; what is appended then means nothing.
     package static func decode(_ text: UnsafeRawBufferPointer, into output: inout GrowingBytes) -> Bool {
         var end = text.count
         if end % 4 == 0 {

@@ -1,10 +1,10 @@
 import Glibc
 
-/// Bytes that are written from front to back, in memory that is used again from one text to the next.
+/// A buffer that is written from front to back, in memory that is used again from one text to the next.
 ///
-/// Every append checks that there is space and grows where there is none, as an array does. A line of the metrics page takes
-/// an array 60 ns and this buffer 10, and a page may have 200,000 (docs/decisions/0012-plain-arithmetic.md). Public and
-/// inlinable, because nothing else is inlined into other targets.
+/// Every append checks that there is space and grows where there is none, as an array does. A line of the metrics page
+/// takes an array 60 ns and this buffer 10, and a page may have 200,000 (docs/decisions/0012-plain-arithmetic.md). The
+/// type is public and inlinable, because nothing else is inlined into other targets.
 public struct GrowingBytes: ~Copyable {
     @usableFromInline var base: UnsafeMutableRawPointer
     @usableFromInline var capacity: Int
@@ -23,10 +23,10 @@ public struct GrowingBytes: ~Copyable {
 
     @inlinable public var count: Int { end }
 
-    /// What is written. Valid until something else is.
+    /// The bytes that are written, valid until the next append.
     @inlinable public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: end) }
 
-    /// Empties the buffer. More memory than `maxKept` bytes is given back.
+    /// Empties the buffer. Memory beyond `maxKept` bytes is returned to the allocator.
     public mutating func reset(keepingAtMost maxKept: Int) {
         end = 0
         guard capacity > maxKept else { return }
@@ -50,7 +50,7 @@ public struct GrowingBytes: ~Copyable {
     @usableFromInline @inline(never)
     mutating func grow(by more: Int) {
         capacity = max(capacity * 2, end + more)
-        // Of a large block the kernel moves the pages, not the bytes.
+        // The kernel moves the pages of a large block, not its bytes.
         base = Self.checked(realloc(base, capacity))
     }
 
@@ -120,14 +120,15 @@ public struct GrowingBytes: ~Copyable {
         end += count
     }
 
-    /// Appends what lines of a histogram have: a copy of what stands in `beginning`, a short text, and a number in decimal digits.
-    /// The space is asked for once, and nothing is called, for a page has hundreds of thousands of such lines.
+    /// Appends a line of a histogram: a copy of what stands in `beginning`, a short text, and a number in decimal
+    /// digits. The space is asked for once and nothing is called, because a page has hundreds of thousands of such
+    /// lines.
     @inlinable @inline(__always)
     public mutating func append(copyOf beginning: Range<Int>, _ text: ShortText, decimal value: UInt64) {
         precondition(beginning.lowerBound >= 0 && beginning.upperBound <= end)
         let block = ShortText.capacity
         reserve(beginning.count + 2 * block + 20)
-        // In blocks: what is too much at the end is written over.
+        // The copy is made in blocks: what is too much at the end is written over.
         let (source, target, length) = (base + beginning.lowerBound, base + end, beginning.count)
         var offset = 0
         while offset < length {

@@ -1,12 +1,12 @@
 /// Hexadecimal digits.
 public enum Hex {
-    /// The last `digits` digits of a number, zeros in front included.
+    /// Returns the last `digits` digits of a number, zeros in front included.
     public static func text(_ value: UInt64, digits: Int, uppercase: Bool = false) -> String {
         let text = String(value, radix: 16, uppercase: uppercase)
         return String(repeating: "0", count: max(0, digits - text.utf8.count)) + text.suffix(digits)
     }
 
-    /// The value of a digit of either case; nil for any other byte.
+    /// Returns the value of a digit of either case, or nil for any other byte.
     @inlinable @inline(__always)
     public static func value(ofDigit byte: UInt8) -> UInt8? {
         switch byte {
@@ -17,7 +17,8 @@ public enum Hex {
         }
     }
 
-    /// The number that at most 16 digits write, 0 for none; nil where a byte is no digit, or there are more.
+    /// Returns the number that at most 16 digits write, 0 for an empty range. Returns nil for a longer one, and for a
+    /// byte that is not a digit.
     @inlinable @inline(__always)
     public static func value(_ digits: some Collection<UInt8>) -> UInt64? {
         if digits.count > 16 { return nil }

@@ -5,11 +5,11 @@ package func humanSeconds(_ seconds: Double) -> String {
         let tenths = Int((value * 10).rounded())
         return tenths % 10 == 0 ? String(tenths / 10) : "\(tenths / 10).\(tenths % 10)"
     }
-    // Stamps from outside end up here: no Int for a number that has none.
+    // Stamps from outside end up here, and an infinity would not fit into an Int.
     guard seconds < 1e15 else { return "∞" }
     switch seconds {
     case ..<1e-6: return "0"
-    // What would be rounded to a thousand goes to the next unit.
+    // A number that would be rounded to a thousand goes to the next unit.
     case ..<0.999_5e-3: return rounded(seconds * 1e6) + " µs"
     case ..<0.999_5: return rounded(seconds * 1e3) + " ms"
     case ..<120: return rounded(seconds) + " s"

@@ -14,7 +14,7 @@ package struct JSONObject {
 
     package mutating func add(_ name: String, _ value: Bool?) { add(name, json: value.map { $0 ? "true" : "false" }) }
 
-    /// JSON knows no infinity: what is not finite is `null`.
+    /// Adds a number. JSON knows no infinity: what is not finite is `null`.
     package mutating func add(_ name: String, _ value: Double?) {
         add(name, json: value.flatMap { $0.isFinite ? $0.description : nil })
     }

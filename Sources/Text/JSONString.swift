@@ -1,7 +1,7 @@
 /// Texts as JSON writes them (RFC 8259, 7).
 package enum JSONString {
-    /// A text with its quotes. Control characters are escaped (C0, DEL, C1), and those that change the direction of text or end a line, so
-    /// that a log or a document can be shown on any terminal; all else stands as it is.
+    /// Returns a text with its quotes. Control characters (C0, DEL, C1) are escaped, and so are those that change the
+    /// direction of text or end a line: a log or a document can be shown on any terminal. All else stands as it is.
     package static func quoted(_ text: String) -> String {
         var quoted = "\""
         for scalar in text.unicodeScalars {

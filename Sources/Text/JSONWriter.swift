@@ -62,7 +62,7 @@ package struct JSONWriter: Sendable {
         writeShort(value)
     }
 
-    /// Writes a member, or without a name an element, whose JSON is there already.
+    /// Writes a member, or without a name an element, whose JSON exists already.
     package mutating func add(_ name: StaticString? = nil, json: some Sequence<UInt8>) {
         if let name { begin(name) } else { comma() }
         bytes += json
@@ -107,7 +107,7 @@ package struct JSONWriter: Sendable {
         bytes += value.description.utf8
     }
 
-    /// Rounded, and whole numbers without a point.
+    /// Writes a number rounded, and a whole number without a point.
     private mutating func writeShort(_ value: Double?) {
         guard let value, value.isFinite else { return writeNull() }
         let rounded = Self.rounded(value)
@@ -120,7 +120,7 @@ package struct JSONWriter: Sendable {
 
     private mutating func writeNull() { bytes += "null".utf8 }
 
-    /// The number with three digits behind the point; above a thousand none, below a tenth four digits in all.
+    /// Returns the number with three digits behind the point; above a thousand none, below a tenth four digits in all.
     private static func rounded(_ value: Double) -> Double {
         switch abs(value) {
         case 1000...: return value.rounded()

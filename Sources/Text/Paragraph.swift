@@ -1,7 +1,7 @@
-/// Texts for people, in lines.
+/// Breaks texts for people into lines.
 package enum Paragraph {
-    /// The words of a text in lines of at most `width` characters; a longer word has a line of its own. Each line begins with the
-    /// indentation, which counts.
+    /// Returns the words of a text in lines of at most `width` characters; a longer word has a line of its own. Each
+    /// line begins with the indentation, which counts.
     package static func lines(_ text: String, width: Int, indentation: Int = 0) -> [String] {
         let margin = String(repeating: " ", count: indentation)
         var lines: [String] = []
@@ -19,7 +19,8 @@ package enum Paragraph {
         return line.isEmpty ? lines : lines + [line]
     }
 
-    /// A term with what is said of it: beside it, from column `indentation` on, or below it where one of the two is too long.
+    /// Returns a term with its explanation: beside it, from column `indentation` on, or below it where one of the two
+    /// is too long.
     package static func entry(_ term: String, _ text: String, width: Int, indentation: Int) -> [String] {
         var lines = lines(text, width: width, indentation: indentation)
         if term.count >= indentation || lines.isEmpty || lines[0].count > width { return [term] + lines }

@@ -2,9 +2,9 @@
 package enum PercentCoding {
     /// The bytes that stand for themselves.
     package enum Plain: Sendable {
-        /// RFC 3986, 2.3: letters, digits, `-`, `.`, `_` and `~`.
+        /// The unreserved characters of RFC 3986, 2.3: letters, digits, `-`, `.`, `_` and `~`.
         case unreserved
-        /// Printable ASCII but `%`, as gRPC's `grpc-message` has it.
+        /// The printable ASCII characters but `%`, as gRPC's `grpc-message` has it.
         case printable
 
         fileprivate func contains(_ byte: UInt8) -> Bool {
@@ -20,7 +20,7 @@ package enum PercentCoding {
         }
     }
 
-    /// The UTF-8 of a text, each byte that is not plain as `%XX`.
+    /// Returns the UTF-8 of a text, each byte that is not plain as `%XX`.
     package static func encode(_ text: String, plain: Plain) -> String {
         var encoded: [UInt8] = []
         encoded.reserveCapacity(text.utf8.count)
@@ -34,12 +34,12 @@ package enum PercentCoding {
         return String(decoding: encoded, as: UTF8.self)
     }
 
-    /// The bytes that a text stands for; nil where a `%` is not followed by two hex digits.
+    /// Returns the bytes that a text stands for, or nil where a `%` is not followed by two hex digits.
     package static func decode(_ text: some Sequence<UInt8>) -> [UInt8]? {
         decode(Array(text), isStrict: true)
     }
 
-    /// The bytes that a text stands for. A `%` that is not followed by two hex digits stands for itself.
+    /// Returns the bytes that a text stands for. A `%` that is not followed by two hex digits stands for itself.
     package static func decodeLeniently(_ text: some Sequence<UInt8>) -> [UInt8] {
         decode(Array(text), isStrict: false) ?? []
     }
