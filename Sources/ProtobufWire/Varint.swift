@@ -3,7 +3,7 @@ public import Text
 /// Protobuf's integers of variable length (https://protobuf.dev/programming-guides/encoding/#varints): seven bits a byte, the
 /// lowest first; the top bit says that more follow.
 public enum Varint {
-    /// The bytes that a value takes: 1 to 10.
+    /// Returns the number of bytes that a value takes: 1 to 10.
     @inlinable @inline(__always)
     public static func size(_ value: UInt64) -> Int { (9 * (63 - (value | 1).leadingZeroBitCount) + 73) / 64 }
 
@@ -40,8 +40,8 @@ extension GrowingBytes {
         return OpenMessage(start: count)
     }
 
-    /// Writes the length of what was appended since the message was opened. Where that takes another number of bytes than
-    /// `guess`, the message moves, once.
+    /// Writes the length of what was appended since the message was opened. If the length takes another number of bytes
+    /// than `guess` does, the message moves, once.
     @inlinable @inline(__always)
     public mutating func close(_ message: OpenMessage, guess: Int) {
         let length = UInt64(count - message.start)

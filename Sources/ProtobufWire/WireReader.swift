@@ -1,4 +1,4 @@
-/// Why bytes are not protobuf.
+/// The reason why bytes are not protobuf.
 public struct WireError: Error, Equatable, Sendable {
     public enum Reason: String, Sendable {
         case truncated = "the message ends in the middle of a value"
@@ -12,7 +12,7 @@ public struct WireError: Error, Equatable, Sendable {
     }
 
     public let reason: Reason
-    /// Bytes from the start of the buffer that the reader was made of.
+    /// The place of the fault, in bytes from the start of the buffer that the reader was made of.
     public let offset: Int
 
     public init(_ reason: Reason, offset: Int) {
@@ -30,7 +30,7 @@ public enum WireType: UInt8, Sendable {
     case endGroup = 4
     case fixed32 = 5
 
-    /// That of the lowest bits of a tag; nil where there is no such type.
+    /// The type in the lowest bits of a tag; nil for a number that stands for none.
     @inlinable @inline(__always)
     init?(ofTag tag: UInt64) {
         switch tag & 7 {
@@ -74,7 +74,8 @@ public struct WireReader {
     @inlinable @inline(__always)
     public var isAtEnd: Bool { next >= end }
 
-    /// The next field's number and wire type.
+    /// Reads the next field's number and wire type.
+    /// - Throws: `WireError` where the bytes end early, or the number or the type is invalid.
     @inlinable @inline(__always)
     public mutating func tag() throws(WireError) -> (field: Int, type: WireType) {
         let start = next
@@ -85,7 +86,8 @@ public struct WireReader {
         return (Int(truncatingIfNeeded: raw >> 3), type)
     }
 
-    /// A varint of at most 10 bytes; bits past the 64th are dropped, as every protobuf reader does.
+    /// Reads a varint of at most 10 bytes; bits past the 64th are dropped, as every protobuf reader does.
+    /// - Throws: `WireError` where the bytes end early, or the varint is longer.
     @inlinable @inline(__always)
     public mutating func varint() throws(WireError) -> UInt64 {
         if next < end {
@@ -114,6 +116,8 @@ public struct WireReader {
         throw WireError(.truncated, offset: start)
     }
 
+    /// Reads eight bytes, the lowest first.
+    /// - Throws: `WireError` where fewer are left.
     @inlinable @inline(__always)
     public mutating func fixed64() throws(WireError) -> UInt64 {
         guard end &- next >= 8 else { throw WireError(.truncated, offset: next) }
@@ -121,6 +125,8 @@ public struct WireReader {
         return UInt64(littleEndian: buffer.loadUnaligned(fromByteOffset: next, as: UInt64.self))
     }
 
+    /// Reads four bytes, the lowest first.
+    /// - Throws: `WireError` where fewer are left.
     @inlinable @inline(__always)
     public mutating func fixed32() throws(WireError) -> UInt32 {
         guard end &- next >= 4 else { throw WireError(.truncated, offset: next) }
@@ -128,7 +134,8 @@ public struct WireReader {
         return UInt32(littleEndian: buffer.loadUnaligned(fromByteOffset: next, as: UInt32.self))
     }
 
-    /// The range in the buffer of a length-delimited value.
+    /// Reads a length, and returns the range in the buffer of the value behind it.
+    /// - Throws: `WireError` where the value would end behind the reader.
     @inlinable @inline(__always)
     public mutating func range() throws(WireError) -> Range<Int> {
         let start = next
@@ -139,26 +146,30 @@ public struct WireReader {
         return range
     }
 
-    /// A reader of the nested message that comes next.
+    /// Returns a reader of the nested message that comes next.
+    /// - Throws: `WireError` where the message would end behind this reader.
     @inlinable @inline(__always)
     public mutating func message() throws(WireError) -> WireReader {
         let range = try range()
         return WireReader(buffer, from: range.lowerBound, to: range.upperBound)
     }
 
-    /// The bytes of a length-delimited value, valid as long as the buffer.
+    /// Returns the bytes of a length-delimited value, valid as long as the buffer.
+    /// - Throws: `WireError` where the value would end behind the reader.
     @inlinable @inline(__always)
     public mutating func bytes() throws(WireError) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(rebasing: buffer[try range()])
     }
 
-    /// Throws unless the field has the wire type that its definition asks for.
+    /// Checks that the field has the wire type that its definition asks for.
+    /// - Throws: `WireError` for another type.
     @inlinable @inline(__always)
     public func expect(_ type: WireType, _ expected: WireType) throws(WireError) {
         if type != expected { throw WireError(.wrongWireType, offset: next) }
     }
 
     /// Steps over a value of the given type, groups included.
+    /// - Throws: `WireError` where the value is malformed, or groups lie too deep within one another.
     public mutating func skip(_ type: WireType, field: Int, depth: Int = 0) throws(WireError) {
         switch type {
         case .varint: _ = try varint()

@@ -11,7 +11,7 @@ package struct WireWriter {
         rawVarint(value)
     }
 
-    /// int32 and int64: negative numbers take ten bytes.
+    /// Writes an int32 or int64: negative numbers take ten bytes.
     package mutating func int(_ field: Int, _ value: Int64) {
         varint(field, UInt64(bitPattern: value))
     }
@@ -42,21 +42,21 @@ package struct WireWriter {
         bytes += value
     }
 
-    /// A nested message, written even when it is empty.
+    /// Writes a nested message, even when it is empty.
     package mutating func message(_ field: Int, _ write: (inout WireWriter) -> Void) {
         var nested = WireWriter()
         write(&nested)
         message(field, nested.bytes)
     }
 
-    /// A nested message that is encoded already.
+    /// Writes a nested message that is encoded already.
     package mutating func message(_ field: Int, _ encoded: [UInt8]) {
         tag(field, .lengthDelimited)
         rawVarint(UInt64(encoded.count))
         bytes += encoded
     }
 
-    /// Fields that are encoded already, copied as they are.
+    /// Copies fields that are encoded already.
     package mutating func raw(_ encoded: UnsafeRawBufferPointer) {
         bytes += encoded
     }
