@@ -1,10 +1,11 @@
 import Text
 
-/// What strings are made of: where runs without escapes end, UTF-8, escapes.
+/// Reads the characters of strings: the ends of runs without escapes, UTF-8, escapes.
 enum JSONCharacters {
-    /// The first quote or backslash at or behind `start`. What lies before it is UTF-8 without control characters.
+    /// Returns the place of the first quote or backslash at or behind `start`. What lies before it is UTF-8 without
+    /// control characters.
     ///
-    /// - Throws: what the run has that no string may have, and where.
+    /// - Throws: `JSONError` for a byte that strings must not hold, with its place.
     @inline(__always)
     static func plainEnd(_ body: UnsafeRawBufferPointer, from start: Int) throws(JSONError) -> Int {
         var position = start
@@ -32,7 +33,8 @@ enum JSONCharacters {
         }
     }
 
-    /// The scalar of the escape that starts with the backslash at `start`, and where the text goes on.
+    /// Returns the scalar of the escape that starts with the backslash at `start`, and the place behind it.
+    /// - Throws: `JSONError` for an escape that JSON does not know.
     static func escape(
         _ body: UnsafeRawBufferPointer, at start: Int
     ) throws(JSONError) -> (scalar: Unicode.Scalar, next: Int) {
@@ -59,7 +61,7 @@ enum JSONCharacters {
         return (scalar, start + 2)
     }
 
-    /// `\uXXXX`; nil for anything else.
+    /// Reads `\uXXXX`; returns nil for anything else.
     private static func codeUnit(_ body: UnsafeRawBufferPointer, at start: Int) -> UInt16? {
         guard body.count - start >= 6, body[start] == UInt8(ascii: "\\"), body[start + 1] == UInt8(ascii: "u") else {
             return nil

@@ -1,4 +1,4 @@
-/// Why a text is not the JSON that was expected, and where: small enough to be thrown through registers.
+/// The reason why a text is not the JSON that was expected, and the place: small enough to be thrown through registers.
 package struct JSONError: Error {
     package enum Reason: String, Sendable {
         case empty = "the body is empty"
@@ -25,7 +25,7 @@ package struct JSONError: Error {
     }
 
     package let reason: Reason
-    /// Bytes from the start of the text.
+    /// The place, in bytes from the start of the text.
     package let offset: Int
 
     package init(_ reason: Reason, at offset: Int) {

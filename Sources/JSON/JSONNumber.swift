@@ -1,20 +1,20 @@
 /// A number as JSON writes it (RFC 8259, 6), exact, of any length.
 package struct JSONNumber {
     package let isNegative: Bool
-    /// Where it ends: the first byte behind it.
+    /// The place of the first byte behind the number.
     package let end: Int
     private let text: UnsafeRawBufferPointer
     private let start: Int
     /// The digits in front of the point, and those behind it.
     private let whole: Range<Int>
     private let fraction: Range<Int>
-    /// What is written behind the e.
+    /// The number that is written behind the `e`.
     private let exponent: Int
 
-    /// Longer exponents change nothing: a body has fewer digits to make up for them.
+    /// The bound of exponents. Longer ones change nothing: a body has fewer digits to make up for them.
     private static let maxExponent = 1 << 40
 
-    /// nil where no number starts.
+    /// Reads a number; returns nil where none starts.
     package init?(_ text: UnsafeRawBufferPointer, from start: Int) {
         var cursor = Cursor(text: text, position: start)
         isNegative = cursor.take(UInt8(ascii: "-"))
@@ -100,7 +100,7 @@ package struct JSONNumber {
 
     // MARK: As a double
 
-    /// The nearest double; nil beyond the largest.
+    /// The nearest double, or nil beyond the largest.
     package var double: Double? {
         let number = String(decoding: UnsafeRawBufferPointer(rebasing: text[start..<end]), as: UTF8.self)
         guard let value = Double(number), value.isFinite else { return nil }

@@ -2,11 +2,13 @@ import Text
 
 /// Reads JSON (RFC 8259) in place, token by token: no tree, no copy of a string unless it has escapes.
 ///
-/// Strict where being lenient could change what was meant (UTF-8, escapes, numbers, commas). Two things are tolerated
-/// that senders are known to do: a byte order mark in front, and halves of a surrogate pair alone in an escape
-/// (`JSON.stringify` writes such a thing when an emoji was cut in two); each becomes U+FFFD.
+/// The reader is strict where being lenient could change what was meant (UTF-8, escapes, numbers, commas). It tolerates
+/// two things that senders are known to do:
+/// - a byte order mark in front;
+/// - half of a surrogate pair in an escape, which `JSON.stringify` writes when an emoji was cut in two. Each becomes
+///   U+FFFD.
 package struct JSONText: ~Copyable {
-    /// Objects and arrays within one another. OTLP's deepest value, `SpanScanner.maxValueDepth` levels of
+    /// The bound of objects and arrays within one another. OTLP's deepest value, `SpanScanner.maxValueDepth` levels of
     /// `{"kvlistValue":{"values":[{"key":"","value":…}]}}`, needs 4 per level and 10 around them.
     package static let maxDepth = 300
 
@@ -18,7 +20,7 @@ package struct JSONText: ~Copyable {
 
     package init() {}
 
-    /// The body must outlive the reading; `end` forgets it.
+    /// Starts with a body, which must outlive the reading; `end` forgets it.
     package mutating func start(_ body: UnsafeRawBufferPointer, keepingAtMost maxKept: Int) {
         self.body = body
         position = body.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
@@ -44,7 +46,7 @@ package struct JSONText: ~Copyable {
         (position, depth) = (mark.position, mark.depth)
     }
 
-    /// Whether the literal `null` stands there.
+    /// Returns true if the literal `null` stands there.
     package func isNull(at offset: Int) -> Bool {
         offset < body.count && body[offset...].prefix(4).elementsEqual("null".utf8)
     }
@@ -63,21 +65,24 @@ package struct JSONText: ~Copyable {
         }
     }
 
-    /// The byte that a value, a key or the end of something starts with.
+    /// Returns the byte that a value, a key or the end of something starts with.
+    /// - Throws: `JSONError` at the end of the text.
     @inline(__always)
     package func peek() throws(JSONError) -> UInt8 {
         guard position < body.count else { throw JSONError(.truncated, at: body.count) }
         return body[position]
     }
 
-    /// True if the object has a member, whose key comes next.
+    /// Steps into an object. Returns true if it has a member, whose key comes next.
+    /// - Throws: `JSONError` where something else stands, or objects lie too deep within one another.
     @inline(__always)
     package mutating func openObject() throws(JSONError) -> Bool {
         guard try peek() == UInt8(ascii: "{") else { throw JSONError(.expectedObject, at: position) }
         return try open(UInt8(ascii: "}"))
     }
 
-    /// True if the array has an element, which comes next.
+    /// Steps into an array. Returns true if it has an element, which comes next.
+    /// - Throws: `JSONError` where something else stands, or arrays lie too deep within one another.
     @inline(__always)
     package mutating func openArray() throws(JSONError) -> Bool {
         guard try peek() == UInt8(ascii: "[") else { throw JSONError(.expectedArray, at: position) }
@@ -96,9 +101,13 @@ package struct JSONText: ~Copyable {
         return false
     }
 
+    /// Steps to the next member or behind the object. Returns true if a key comes next.
+    /// - Throws: `JSONError` where neither a comma nor the end stands.
     @inline(__always)
     package mutating func hasNextMember() throws(JSONError) -> Bool { try hasNext(UInt8(ascii: "}")) }
 
+    /// Steps to the next element or behind the array. Returns true if an element comes next.
+    /// - Throws: `JSONError` where neither a comma nor the end stands.
     @inline(__always)
     package mutating func hasNextElement() throws(JSONError) -> Bool { try hasNext(UInt8(ascii: "]")) }
 
@@ -117,7 +126,8 @@ package struct JSONText: ~Copyable {
         return false
     }
 
-    /// A key and its colon; the value comes next. Valid until the next string.
+    /// Reads a key and its colon; the value comes next. The result is valid until the next string.
+    /// - Throws: `JSONError` where something else stands.
     @inline(__always)
     package mutating func key() throws(JSONError) -> UnsafeRawBufferPointer {
         guard try peek() == UInt8(ascii: "\"") else { throw JSONError(.expectedMember, at: position) }
@@ -131,7 +141,8 @@ package struct JSONText: ~Copyable {
 
     // MARK: Values
 
-    /// Steps over `null`, if that comes next.
+    /// Steps over `null`, if that comes next, and returns true then.
+    /// - Throws: `JSONError` where the text ends, or a literal is misspelt.
     @inline(__always)
     package mutating func takeNull() throws(JSONError) -> Bool {
         guard try peek() == UInt8(ascii: "n") else { return false }
@@ -139,6 +150,8 @@ package struct JSONText: ~Copyable {
         return true
     }
 
+    /// Reads `true` or `false`.
+    /// - Throws: `JSONError` for anything else.
     package mutating func bool() throws(JSONError) -> Bool {
         switch try peek() {
         case UInt8(ascii: "t"):
@@ -158,7 +171,8 @@ package struct JSONText: ~Copyable {
         position += expected.count
     }
 
-    /// A number, or a string that holds nothing but one. nil for any other string, which `text` then is.
+    /// Reads a number, or a string that holds nothing but one. Returns nil for any other string, which `text` then is.
+    /// - Throws: `JSONError` where neither stands.
     package mutating func number(otherwise text: inout UnsafeRawBufferPointer) throws(JSONError) -> JSONNumber? {
         let start = position
         switch try peek() {
@@ -175,6 +189,7 @@ package struct JSONText: ~Copyable {
     }
 
     /// Steps over a value of any kind, checking that it is JSON.
+    /// - Throws: `JSONError` for what is not.
     package mutating func skipValue() throws(JSONError) {
         switch try peek() {
         case UInt8(ascii: "{"):
@@ -198,7 +213,9 @@ package struct JSONText: ~Copyable {
 
     // MARK: Strings
 
-    /// The content of a string: in the body itself, or where it was unescaped. Valid until the next string.
+    /// Returns the content of a string: in the body itself, or where it was unescaped. It is valid until the next
+    /// string.
+    /// - Throws: `JSONError` where something else stands, or the string is malformed.
     @inline(__always)
     package mutating func string() throws(JSONError) -> UnsafeRawBufferPointer {
         guard try peek() == UInt8(ascii: "\"") else { throw JSONError(.expectedString, at: position) }

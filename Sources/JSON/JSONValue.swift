@@ -6,12 +6,12 @@ package enum JSONValue: Equatable, Sendable {
     case number(Double)
     case string(String)
     case array([JSONValue])
-    /// Of a key that is given twice the last value counts.
+    /// The members of an object. The last value of a key counts, if it is given twice.
     case object([String: JSONValue])
 
     /// Reads a whole text.
     ///
-    /// - Throws: what is no JSON, and where.
+    /// - Throws: `JSONError` with the place and the fault.
     package init(parsing bytes: [UInt8]) throws(JSONError) {
         self = try bytes.withUnsafeBufferPointer { buffer throws(JSONError) in
             var text = JSONText()
@@ -52,7 +52,7 @@ package enum JSONValue: Equatable, Sendable {
 
     // MARK: Reading
 
-    /// The value of a member; `null` where there is none.
+    /// Returns the value of a member; `null` where it is missing.
     package subscript(_ key: String) -> JSONValue {
         if case .object(let members) = self { members[key] ?? .null } else { .null }
     }
@@ -65,14 +65,14 @@ package enum JSONValue: Equatable, Sendable {
         if case .number(let number) = self { number } else { nil }
     }
 
-    /// A whole number that fits.
+    /// The number, if it is whole and fits.
     package var integer: Int64? { number.flatMap { Int64(exactly: $0.rounded()) } }
 
     package var bool: Bool? {
         if case .bool(let value) = self { value } else { nil }
     }
 
-    /// The elements; none where it is no array.
+    /// The elements; empty for any other kind of value.
     package var elements: [JSONValue] {
         if case .array(let elements) = self { elements } else { [] }
     }
