@@ -29,7 +29,7 @@ package struct Backoff: Sendable {
         return pause - .nanoseconds(Int64(Double(pause.wholeNanoseconds) * jitterShare * jitter))
     }
 
-    /// Returns what the backend asked for by `Retry-After`; an hour where it asked for more.
+    /// Returns the pause that the backend asked for by `Retry-After`, an hour at most.
     package static func askedPause(_ retryAfterSeconds: UInt64) -> Duration {
         .seconds(min(retryAfterSeconds, 3600))
     }

@@ -13,22 +13,22 @@ package final class ByteAllowance: Sendable {
 
     package var limitBytes: Int { most.load(ordering: .relaxed) }
 
-    /// What can be held beside what is.
+    /// The number of bytes that can still be held.
     package var spareBytes: Int { max(0, most.load(ordering: .relaxed) - heldBytes) }
 
-    /// From now on.
+    /// Sets the limit from now on.
     package func use(_ most: Int) {
         self.most.store(most, ordering: .relaxed)
     }
 
-    /// Room for bytes; false when there is none, and nothing is taken.
+    /// Holds bytes and returns true, or returns false where the limit leaves too few.
     package func hold(_ count: Int) -> Bool {
         if held.add(count, ordering: .relaxed).newValue <= most.load(ordering: .relaxed) { return true }
         held.subtract(count, ordering: .relaxed)
         return false
     }
 
-    /// The same, but what is alone is held whatever its size.
+    /// Does what `hold` does, but always holds the bytes of a single holder, whatever their size.
     package func holdOneAtLeast(_ count: Int) -> Bool {
         let total = held.add(count, ordering: .relaxed).newValue
         if total <= most.load(ordering: .relaxed) || total == count { return true }

@@ -1,7 +1,8 @@
 import CLinux
 
 extension UnsafeRawBufferPointer {
-    /// Returns where the bytes of the mark, the lowest first, stand for the first time from `start` on; nil where they do not.
+    /// Returns the first place from `start` on at which the bytes of the mark stand, the lowest first; nil where there
+    /// is no such place.
     package func firstOffset(of mark: UInt32, from start: Int) -> Int? {
         guard let base = baseAddress, start < count else { return nil }
         let length = count - start

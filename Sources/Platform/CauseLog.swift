@@ -1,24 +1,26 @@
 package import Model
 
-/// Lets a line through once for each cause, also where causes take turns, and keeps what is logged within bounds.
+/// Decides which lines are logged: one for each cause, also where causes take turns. What is logged stays within
+/// bounds.
 package struct CauseLog: Sendable {
-    /// Further causes wait until the oldest ones are a minute old.
+    /// The number of causes that are remembered. Further ones wait until the oldest are a minute old.
     package static let maxCauses = 32
-    /// Texts of causes may quote what came from outside.
+    /// The longest text. Texts of causes may quote what came from outside.
     package static let maxTextBytes = 400
     private static let pause = Duration.seconds(60)
 
     private var told: Set<String> = []
-    /// When the table was filled last; until a pause later nothing is forgotten.
+    /// The time at which the table was filled last. No cause leaves it before a pause has passed.
     private var since = MonotonicTime(nanoseconds: 0)
     private var suppressed = 0
-    /// A cause was told of, and its end was not.
+    /// True if a cause was logged and its end was not.
     private var isOpen = false
     private var ended: MonotonicTime?
 
     package init() {}
 
-    /// Returns the text of a line, cut, and how many causes found no room before it; nil where it is not to be logged.
+    /// Returns the text of a line, cut, and the number of causes that did not fit into the table before it; nil for a
+    /// line that is not to be logged.
     package mutating func take(_ cause: String, at now: MonotonicTime) -> (text: String, more: Int)? {
         if let ended, now.duration(since: ended) >= Self.pause { self = CauseLog() }
         ended = nil
@@ -38,7 +40,8 @@ package struct CauseLog: Sendable {
         return (text, suppressed)
     }
 
-    /// It works again. Returns whether that is to be logged. What comes back within a minute is the same trouble.
+    /// Records that it works again. Returns true if that is to be logged: trouble that returns within a minute is the
+    /// same trouble.
     package mutating func recordEnd(at now: MonotonicTime) -> Bool {
         if ended == nil { ended = now }
         defer { isOpen = false }

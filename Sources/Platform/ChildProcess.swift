@@ -5,11 +5,12 @@ import Synchronization
 /// A program that runs beside this one and ends with it, at the latest when this process dies.
 package final class ChildProcess: Sendable {
     private let pid: pid_t
-    /// Set once the child was waited for: from then on its pid may be another process'.
+    /// True once the child was waited for: from then on its pid may be another process'.
     private let isReaped = Atomic<Bool>(false)
 
     /// Starts `command`, looked up in PATH and in /usr/sbin. Call it on the main thread: the child ends with the thread
     /// that made it.
+    /// - Throws: `SystemError` where the program is not found or can't be started.
     package init(_ command: String, _ arguments: [String]) throws(SystemError) {
         var code: Int32 = ENOENT
         for path in [command, "/usr/bin/" + command, "/usr/sbin/" + command, "/usr/local/bin/" + command] {
@@ -35,7 +36,7 @@ package final class ChildProcess: Sendable {
         return true
     }
 
-    /// SIGTERM, then SIGKILL after about two seconds; waits until it is gone.
+    /// Sends SIGTERM, and SIGKILL after about two seconds. Returns when the child has ended.
     package func terminate() {
         if reap(WNOHANG) { return }
         kill(pid, SIGTERM)

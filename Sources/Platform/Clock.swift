@@ -1,7 +1,7 @@
 import Glibc
 package import Model
 
-/// Both clocks of a machine, injected wherever time matters so that tests choose it.
+/// Both clocks of a machine. They are injected wherever time matters, so that tests choose it.
 package struct Clock: Sendable {
     package let wall: @Sendable () -> WallTime
     package let monotonic: @Sendable () -> MonotonicTime
@@ -13,8 +13,8 @@ package struct Clock: Sendable {
         self.monotonic = monotonic
     }
 
-    /// CLOCK_REALTIME and CLOCK_MONOTONIC of the C library. The former stands still from the year 2262 on, where 64 bits of
-    /// nanoseconds end.
+    /// The clocks CLOCK_REALTIME and CLOCK_MONOTONIC of the C library. The former stands still from the year 2262 on,
+    /// where 64 bits of nanoseconds end.
     package static let system = Clock(
         wall: {
             let time = read(CLOCK_REALTIME)
@@ -33,7 +33,8 @@ package struct Clock: Sendable {
 }
 
 extension MonotonicTime {
-    /// Whole milliseconds from `now` until this moment, rounded up, for `poll` and its kin; 0 when it has passed.
+    /// Returns the whole milliseconds from `now` until this moment, rounded up, for `poll` and its kin; 0 when it has
+    /// passed.
     package func milliseconds(from now: MonotonicTime) -> Int32 {
         let (whole, rest) = nanoseconds(since: now).quotientAndRemainder(dividingBy: 1_000_000)
         return Int32(clamping: rest == 0 ? whole : whole + 1)

@@ -3,6 +3,7 @@ import Glibc
 /// Small calls on paths that several targets need.
 package enum Files {
     /// Makes `path` and its missing parents, each with `mode` (as restricted by the umask). Returns those that it made.
+    /// - Throws: `SystemError` where one can't be made; those above it stay.
     @discardableResult
     package static func makeDirectories(_ path: String, mode: UInt32 = 0o750) throws(SystemError) -> [String] {
         var new: [String] = []
@@ -13,7 +14,7 @@ package enum Files {
                 new.append(made)
             } else {
                 // A directory that exists is fine, also where it may not be written (EROFS, EACCES). Anything else of
-                // that name is not.
+                // that name fails.
                 let code = errno
                 var status = stat()
                 let exists = stat(made, &status) == 0
@@ -25,7 +26,7 @@ package enum Files {
         return new
     }
 
-    /// - Throws: where the path does not lead to a directory, or only by a link at its end.
+    /// - Throws: `SystemError` where the path does not lead to a directory, or only by a link at its end.
     package static func requireDirectory(_ path: String) throws(SystemError) {
         let descriptor = open(path, directoryFlags)
         if descriptor < 0 { throw SystemError("opening directory", path: path) }
@@ -33,6 +34,7 @@ package enum Files {
     }
 
     /// Makes the names in a directory durable.
+    /// - Throws: `SystemError` where the directory can't be opened or synced; then a power cut may lose the names.
     package static func syncDirectory(_ path: String) throws(SystemError) {
         let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         if descriptor < 0 { throw SystemError("opening directory", path: path) }
@@ -40,13 +42,14 @@ package enum Files {
         if fsync(descriptor) != 0 { throw SystemError("syncing directory", path: path) }
     }
 
-    /// The parent of `path`: everything before its last slash; "." for a bare name.
+    /// Returns the parent of `path`: everything before its last slash; "." for a bare name.
     package static func parent(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
-    /// The whole content of a small file. Fails with EFBIG above `limit` bytes.
+    /// Returns the whole content of a small file.
+    /// - Throws: `SystemError` where the file can't be read, with EFBIG above `limit` bytes.
     package static func read(_ path: String, limit: Int = 1 << 20) throws(SystemError) -> [UInt8] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         if descriptor < 0 { throw SystemError("opening", path: path) }
@@ -63,8 +66,9 @@ package enum Files {
         }
     }
 
-    /// Puts a file in its place whole, or not at all: a reader sees the old content or the new. Survives a kill of the
-    /// process from the moment that it returns; not synced, so no power cut.
+    /// Puts a file in its place whole, or not at all: a reader sees the old content or the new. The file survives a
+    /// kill of the process from the moment that this returns. It is not synced, so it may not survive a power cut.
+    /// - Throws: `SystemError` where the file can't be written; the old content stays.
     package static func replace(_ path: String, with content: [UInt8], mode: UInt32 = 0o640) throws(SystemError) {
         let temporary = path + temporarySuffix
         do throws(SystemError) {
@@ -76,13 +80,14 @@ package enum Files {
         }
     }
 
-    /// Behind the name of a file that `replace` has not finished.
+    /// The end of the name of a file that `replace` has not finished.
     package static let temporarySuffix = ".tmp"
 
-    /// Opens a file for reading and writing, and makes it where it is missing. Follows no link, symbolic or hard: in a
-    /// directory that others may write to, it could lead to any file.
+    /// Opens a file for reading and writing, and makes it where it is missing. It follows neither symbolic nor hard
+    /// links: in a directory that others may write to, they could lead to any file.
     ///
-    /// - Throws: `ELOOP` for a symbolic link, `EMLINK` for a file that has other names too, `ENOTSUP` for what is no regular file.
+    /// - Throws: `SystemError`: `ELOOP` for a symbolic link, `EMLINK` for a file that has other names too, `ENOTSUP`
+    ///   for anything but a regular file.
     package static func openUnlinked(_ path: String, mode: UInt32) throws(SystemError) -> Int32 {
         let descriptor = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, mode)
         if descriptor < 0 { throw SystemError("opening", path: path) }
@@ -100,7 +105,7 @@ package enum Files {
         throw SystemError("opening", path: path, code: code)
     }
 
-    /// To a file of its own: what had the name before is gone, and a link is not followed.
+    /// Writes to a file of its own: what had the name before is removed, and a link is not followed.
     private static func write(_ path: String, _ content: [UInt8], mode: UInt32) throws(SystemError) {
         unlink(path)
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
@@ -118,11 +123,12 @@ package enum Files {
             }
             done += count
         }
-        // Some file systems say only now that there was no room.
+        // Some file systems report only here that the disk is full.
         if close(descriptor) != 0 { throw SystemError("closing", path: path) }
     }
 
-    /// The names of the regular files in a directory, and their sizes. Names that are not UTF-8 are left out.
+    /// Returns the names of the regular files in a directory, and their sizes. Names that are not UTF-8 are left out.
+    /// - Throws: `SystemError` where the directory can't be opened, or not be read to its end.
     package static func list(_ directory: String) throws(SystemError) -> [(name: String, bytes: Int)] {
         var found: [(name: String, bytes: Int)] = []
         try forEachEntry(of: directory) { parent, entry in
@@ -161,7 +167,7 @@ package enum Files {
         }
     }
 
-    /// Removes a directory and all that is in it, following no link. Missing is no error.
+    /// Removes a directory and all that is in it, following no link. A directory that is missing is fine.
     package static func removeTree(_ path: String) {
         let descriptor = open(path, directoryFlags)
         guard descriptor >= 0 else {
@@ -172,7 +178,8 @@ package enum Files {
         rmdir(path)
     }
 
-    /// O_NOFOLLOW: a link fails to open, and is then removed as the file that it is.
+    /// The flags by which a directory is opened. O_NOFOLLOW has a link fail to open; it is then removed as the file
+    /// that it is.
     private static let directoryFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
 
     /// Closes the descriptor. Names go to the kernel as they came from it: they need not be UTF-8.

@@ -1,22 +1,22 @@
 /// A host and a port as people write them: `host:port`, `[::1]:port`, `:port`, or a host alone.
 package struct HostAndPort: Equatable, Sendable {
     package enum Invalid: Error, Equatable, Sendable {
-        /// `[::1`
+        /// A bracket has no end: `[::1`.
         case unclosedBracket
-        /// `[::1]6379`
+        /// Text without a colon follows the bracket: `[::1]6379`.
         case textAfterBracket
-        /// `::1:6379`: where the address ends can't be told.
+        /// An IPv6 address has no brackets, so its end can't be told: `::1:6379`.
         case addressWithoutBrackets
-        /// What stands behind the colon is no number from 0 to 65535.
+        /// Behind the colon stands something else than a number from 0 to 65535.
         case port
     }
 
-    /// Without brackets; empty where only a port is given.
+    /// The host without brackets; empty where only a port is given.
     package let host: String
-    /// nil where no colon follows the host.
+    /// The port, or nil where no colon follows the host.
     package let port: UInt16?
 
-    /// - Throws: `Invalid` says which part can't be read.
+    /// - Throws: `Invalid`, which says which part can't be read.
     package init(_ text: some StringProtocol) throws(Invalid) {
         let rest: Substring
         if text.hasPrefix("[") {

@@ -4,7 +4,7 @@ import Glibc
 package struct IPAddress: Equatable, Sendable {
     private let bytes: [UInt8]
 
-    /// Returns nil for what is no address; an IPv6 one stands without brackets.
+    /// Reads an address; an IPv6 one stands without brackets. Returns nil for any other text.
     package init?(_ text: String) {
         var bytes = [UInt8](repeating: 0, count: 16)
         if inet_pton(AF_INET, text, &bytes) == 1 {

@@ -1,19 +1,20 @@
 import Glibc
 
-/// A regular expression that takes time in proportion to the text it looks at, whatever the pattern: the C library's matcher
-/// without captures, which runs a deterministic automaton and never tries twice.
+/// A regular expression that takes time in proportion to the text that it is tried on, whatever the pattern. It is the
+/// C library's matcher without captures, which runs a deterministic automaton and never tries twice.
 ///
-/// The syntax is that of POSIX extended expressions (`grep -E`), with what people are used to from elsewhere: `\d`, `\w`, `\s` and
-/// escapes in brackets as well, `(?:…)`, a leading `(?i)`, `*?`. A pattern is found anywhere in the text; `^` and `$` are its ends. What
-/// would need backtracking (back-references, look-around) is refused. Bytes are compared, so that text need not be UTF-8.
+/// The syntax is that of POSIX extended expressions (`grep -E`), with what people are used to from elsewhere: `\d`,
+/// `\w`, `\s` and escapes in brackets as well, `(?:…)`, a leading `(?i)`, `*?`. A pattern is found anywhere in the
+/// text; `^` and `$` are its ends. Patterns that would need backtracking (back-references, look-around) are refused.
+/// Bytes are compared, so text need not be UTF-8.
 package final class LinearPattern {
     package struct Invalid: Error, Equatable, Sendable {
-        /// What is wrong, such as "unmatched (".
+        /// The fault, such as "unmatched (".
         package let reason: String
     }
 
-    /// The automaton grows with each new situation that it meets. After this many bytes it is made anew, so that its memory has
-    /// a bound: up to about 7 KiB for each byte here.
+    /// The number of bytes after which the automaton is made anew. It grows with each new situation that it meets, so
+    /// this bounds its memory: up to about 7 KiB for each byte here.
     private static let bytesBetweenRenewals = 2 << 10
 
     private let translated: String
@@ -21,12 +22,12 @@ package final class LinearPattern {
     private var compiled: UnsafeMutablePointer<regex_t>
     private var bytesUntilRenewal = bytesBetweenRenewals
 
-    /// - Throws: `Invalid` where the text is no pattern, or one that could backtrack.
+    /// - Throws: `Invalid` where the text is not a pattern, or is one that could backtrack.
     package init(_ pattern: String) throws(Invalid) {
         var rest = Array(pattern.unicodeScalars)[...]
         let ignoresCase = rest.starts(with: "(?i)".unicodeScalars)
         if ignoresCase { rest = rest.dropFirst(4) }
-        // Found anywhere by one run from the beginning, instead of one from each byte.
+        // One run from the beginning finds it anywhere, instead of one run from each byte.
         let translated = "\\`\(PatternTranslation.anyByte)*(\(try PatternTranslation.translate(rest)))"
         compiled = try Self.compile(translated, ignoresCase: ignoresCase)
         self.translated = translated
@@ -54,10 +55,10 @@ package final class LinearPattern {
         compiled.deallocate()
     }
 
-    /// Whether the pattern is found in the text.
+    /// Returns true if the pattern is found in the text.
     package func isFound(in text: UnsafeRawBufferPointer) -> Bool {
         if bytesUntilRenewal <= text.count {
-            // It was compiled before; out of memory, the old one serves on.
+            // It compiled before, so only memory can be missing: the old one serves on.
             if let new = try? Self.compile(translated, ignoresCase: ignoresCase) {
                 Self.free(compiled)
                 compiled = new
@@ -76,12 +77,14 @@ package final class LinearPattern {
 enum PatternTranslation {
     typealias Invalid = LinearPattern.Invalid
 
-    /// The C library's own point leaves out the zero byte.
+    /// The pattern of any byte. The C library's own point leaves out the zero byte.
     static let anyByte = "([^a]|a)"
-    /// All counts in braces multiplied: the automaton has that many copies of what they repeat, and a situation for each set of them.
+    /// The bound of all counts in braces, multiplied. The automaton has that many copies of what they repeat, and a
+    /// situation for each set of them.
     private static let maxRepetitions = 32
 
-    /// - Throws: `Invalid` for what a deterministic automaton can't do, and for what would be read otherwise than it was meant.
+    /// - Throws: `Invalid` for what a deterministic automaton can't do, and for what the C library would read otherwise
+    ///   than it was meant.
     static func translate(_ pattern: ArraySlice<Unicode.Scalar>) throws(Invalid) -> String {
         var rest = pattern
         var text = ""
@@ -127,7 +130,7 @@ enum PatternTranslation {
                 openGroups -= 1
                 text += ")"
             case "\0": throw Invalid(reason: "a pattern can't hold a zero byte")
-            // So that a quantifier behind it repeats all its bytes.
+            // The group makes a quantifier behind it repeat all bytes of the character.
             case _ where !scalar.isASCII: text += "(\(scalar))"
             default: text.unicodeScalars.append(scalar)
             }
@@ -136,7 +139,8 @@ enum PatternTranslation {
         return text
     }
 
-    /// `{n}`, `{n,}` or `{n,m}`, whose brace has been read. Returns the larger count.
+    /// Reads `{n}`, `{n,}` or `{n,m}`, whose brace has been read. Returns the larger count.
+    /// - Throws: `Invalid` where a number is missing, or the counts are too high.
     private static func repetition(_ rest: inout ArraySlice<Unicode.Scalar>, _ text: inout String) throws(Invalid)
         -> Int
     {
@@ -178,11 +182,12 @@ enum PatternTranslation {
         ("A"..."Z").contains(scalar) ? Unicode.Scalar(UInt8(scalar.value) + 32) : scalar
     }
 
-    /// A set in brackets, whose first bracket has been read.
+    /// Reads a set in brackets, whose first bracket has been read.
+    /// - Throws: `Invalid` where the set has no end, or a class in it is unknown.
     private static func bracket(_ rest: inout ArraySlice<Unicode.Scalar>) throws(Invalid) -> String {
         let isNegated = rest.first == "^"
         if isNegated { rest = rest.dropFirst() }
-        // Each is a character, a range or a class; the order is free.
+        // Each member is a character, a range or a class; their order is free.
         var members: [String] = []
         var isFirst = true
         while let scalar = rest.popFirst() {
@@ -210,6 +215,7 @@ enum PatternTranslation {
     }
 
     /// Reads a character or, behind a backslash, what it stands for: a character, or a class as text.
+    /// - Throws: `Invalid` where the set ends early, or a class in it is unknown.
     private static func member(
         _ scalar: Unicode.Scalar, _ rest: inout ArraySlice<Unicode.Scalar>
     ) throws(Invalid) -> (Unicode.Scalar, String?) {
@@ -241,7 +247,8 @@ enum PatternTranslation {
         throw Invalid(reason: "[[\(kind) without \(kind)]]")
     }
 
-    /// In POSIX a bracket comes first, a hyphen last, a caret anywhere but first; a backslash is an ordinary character.
+    /// Writes a set as POSIX has it: a bracket comes first, a hyphen last, a caret anywhere but first; a backslash is
+    /// an ordinary character.
     private static func set(_ members: [String], isNegated: Bool) -> String {
         let special = ["]", "^", "-"].filter(members.contains)
         let others = members.filter { !special.contains($0) }.joined()

@@ -7,13 +7,13 @@ package enum NameResolution {
         package let reason: String
     }
 
-    /// Addresses that a server may bind; those of families that the machine lacks included.
+    /// The flag for addresses that a server may bind, those of families that the machine lacks included.
     package static var forListening: Int32 { AI_PASSIVE }
 
     /// Looks a name up, as long as the name servers take.
     ///
     /// - Throws: `Failure` where the name has no address or can't be looked up.
-    /// - Returns: the addresses as text, each once, in the C library's order.
+    /// - Returns: The addresses as text, each once, in the C library's order.
     package static func addresses(of host: String, flags: Int32 = 0) throws(Failure) -> [String] {
         var found: [String] = []
         for entry in try socketAddresses(of: host, port: nil, flags: flags) {
@@ -25,7 +25,7 @@ package enum NameResolution {
     /// Looks a name up, as long as the name servers take.
     ///
     /// - Throws: `Failure` where the name has no address or can't be looked up.
-    /// - Returns: the addresses as system calls take them, in the C library's order.
+    /// - Returns: The addresses as system calls take them, in the C library's order.
     package static func socketAddresses(
         of host: String, port: UInt16?, flags: Int32 = 0
     ) throws(Failure) -> [(family: Int32, bytes: [UInt8])] {

@@ -21,8 +21,9 @@ package final class OSThread: @unchecked Sendable {
     private var handle = pthread_t()
     private let joined = Atomic<Bool>(false)
 
-    /// Starts the thread. `name` is cut to the kernel's 15 bytes. All signals are blocked in it: the main thread
-    /// waits for them.
+    /// Starts the thread. `name` is cut to the kernel's 15 bytes. All signals are blocked in it: the main thread waits
+    /// for them.
+    /// - Throws: `SystemError` where the system has no room for another thread.
     package init(name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
         let start = Unmanaged.passRetained(Start(name: name, body: body))
         let code = pthread_create(
@@ -43,8 +44,8 @@ package final class OSThread: @unchecked Sendable {
         }
     }
 
-    /// Waits until the body has returned, or until the deadline on the system's monotonic clock; then the thread goes on by
-    /// itself.
+    /// Waits until the body has returned, or until the deadline on the system's monotonic clock; after that the thread
+    /// goes on by itself.
     package func join(until deadline: MonotonicTime) {
         if joined.load(ordering: .acquiring) { return }
         if collector_join_thread(handle, deadline.nanoseconds) { joined.store(true, ordering: .releasing) }

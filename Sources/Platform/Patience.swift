@@ -1,11 +1,11 @@
 import Glibc
 import Model
 
-/// For what is behind a lock whose holder may wait for a disk.
+/// Waits a limited time for what is behind a lock whose holder may wait for a disk.
 package enum Patience {
     private static let pause = Duration.microseconds(200)
 
-    /// Makes an attempt until it gives something, for about so long; nil if none does.
+    /// Repeats an attempt until it returns a value, for about the given time. Returns nil if none does.
     package static func attempt<Result>(for patience: Duration, _ attempt: () -> Result?) -> Result? {
         for _ in 0...max(0, patience.wholeNanoseconds) / pause.wholeNanoseconds {
             if let result = attempt() { return result }

@@ -1,7 +1,7 @@
 import CLinux
 
-/// What the program was started with. Swift's own list is empty where there is no /proc and a preloaded library has moved the
-/// environment.
+/// The arguments that the program was started with. Swift's own list is empty where there is no /proc and a preloaded
+/// library has moved the environment.
 package enum ProgramArguments {
     package static var all: [String] {
         var count: Int32 = 0

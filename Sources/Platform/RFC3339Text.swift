@@ -2,7 +2,7 @@ import Glibc
 package import Model
 
 extension WallTime {
-    /// RFC 3339 in UTC with milliseconds: `2026-11-21T12:53:51.042Z`.
+    /// The time as RFC 3339 in UTC with milliseconds: `2026-11-21T12:53:51.042Z`.
     package var rfc3339: String {
         var seconds = time_t(wholeSeconds)
         var parts = tm()

@@ -1,9 +1,9 @@
 import Glibc
 
-/// Counts what one thread has to do, so that it sleeps when there is nothing. Cheaper than a `Waker` where nothing is polled: no
-/// call of the kernel while the thread is awake.
+/// Counts the work of one thread, so that it sleeps when there is none. It is cheaper than a `Waker` where nothing is
+/// polled: the kernel is not called while the thread is awake.
 ///
-/// Guard of the `@unchecked Sendable`: the C library's own; any thread may post and wait.
+/// Guard of the `@unchecked Sendable`: the C library's own. Any thread may post and wait.
 package final class Semaphore: @unchecked Sendable {
     private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
 

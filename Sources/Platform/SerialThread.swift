@@ -1,9 +1,9 @@
 package import Model
 import Synchronization
 
-/// Does what it is given on a thread of its own, one thing after the other.
+/// Does its work on a thread of its own, one piece after the other.
 package final class SerialThread: Sendable {
-    /// One piece of work takes less; its watcher is told otherwise.
+    /// The bound that the thread promises for one piece of work, whose watcher is told otherwise.
     private static let longestWork = Duration.seconds(10)
 
     private struct State {
@@ -23,20 +23,20 @@ package final class SerialThread: Sendable {
         self.clock = clock
     }
 
-    /// - Throws: where the system has no room for a thread.
+    /// - Throws: `SystemError` where the system has no room for another thread.
     package func start() throws(SystemError) {
         let started = try OSThread(name: name) { [self] in run() }
         thread.withLock { $0 = started }
     }
 
-    /// Takes no more, and waits until what was given is done, or until the deadline.
+    /// Takes no further work, and waits until the rest is done, or until the deadline.
     package func stop(until deadline: MonotonicTime) {
         state.withLock { $0.isEnding = true }
         work.post()
         thread.withLock { $0 }?.join(until: deadline)
     }
 
-    /// Returns false where the thread is ending: then nothing is done.
+    /// Adds a piece of work. Returns false where the thread is ending: then the work is not done.
     package func run(_ body: @escaping @Sendable () -> Void) -> Bool {
         let isTaken = state.withLock { state in
             if !state.isEnding { state.waiting.append(body) }

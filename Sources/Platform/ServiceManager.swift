@@ -1,7 +1,7 @@
 import Glibc
 package import Model
 
-/// What systemd is told of the program's state, where the unit has `Type=notify` (sd_notify(3): one datagram to the socket that
+/// Tells systemd the program's state, where the unit has `Type=notify` (sd_notify(3): one datagram to the socket that
 /// `NOTIFY_SOCKET` names).
 package struct ServiceManager: Sendable {
     package enum State: Sendable {
@@ -11,7 +11,7 @@ package struct ServiceManager: Sendable {
         case reloading(now: MonotonicTime)
         /// The end has begun and may take this long.
         case stopping(within: Duration)
-        /// Still alive; wanted within each `watchdogInterval`.
+        /// The program is alive; systemd wants to hear this within each `watchdogInterval`.
         case watchdog
 
         fileprivate var message: String {
@@ -25,10 +25,10 @@ package struct ServiceManager: Sendable {
     }
 
     private let path: String
-    /// systemd restarts the program when it has been silent for this long; nil where it does not watch.
+    /// The silence after which systemd restarts the program; nil where it does not watch.
     package let watchdogInterval: Duration?
 
-    /// Returns nil where no service manager waits for messages.
+    /// Reads the environment. Returns nil where no service manager waits for messages.
     package init?(environment: [(name: String, value: String)], processID: Int32 = getpid()) {
         func value(_ name: String) -> String? { environment.first { $0.name == name }?.value }
         guard let path = value("NOTIFY_SOCKET"), path.hasPrefix("/") || UnixAddress.isAbstract(path),

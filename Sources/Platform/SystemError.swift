@@ -1,6 +1,6 @@
 import Glibc
 
-/// A system call that failed: what was tried, on what, and errno.
+/// A system call that failed: the action, its object, and errno.
 package struct SystemError: Error, CustomStringConvertible, Equatable {
     package let operation: String
     package let path: String?

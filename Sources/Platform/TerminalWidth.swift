@@ -1,10 +1,10 @@
 import Glibc
 
-/// How many columns a text for people may take.
+/// The number of columns that a text for people may take.
 package enum TerminalWidth {
     package static let `default` = 80
 
-    /// `COLUMNS`, where the environment has it; else the width of the terminal that the descriptor is; else 80.
+    /// Returns `COLUMNS`, where the environment has it; else the width of the terminal that the descriptor is; else 80.
     package static func columns(
         of descriptor: Int32 = STDOUT_FILENO, environment: [(name: String, value: String)]
     ) -> Int {

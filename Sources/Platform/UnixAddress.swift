@@ -2,10 +2,10 @@ package import Glibc
 
 /// The address of a unix socket as system calls take it.
 package enum UnixAddress {
-    /// sun_path has 108 bytes, the last one a zero.
+    /// The longest path: sun_path has 108 bytes, the last one a zero.
     package static let maxPathBytes = 107
 
-    /// Whether the path names a socket without a file: Linux' abstract ones, written with an @ in front.
+    /// Returns true if the path names a socket without a file: one of Linux' abstract ones, written with an @ in front.
     package static func isAbstract(_ path: String) -> Bool { path.hasPrefix("@") }
 
     /// Calls `body` with the address of a path, or of an abstract name, of at most `maxPathBytes`.
@@ -16,7 +16,7 @@ package enum UnixAddress {
         withUnsafeMutableBytes(of: &address.sun_path) { bytes in
             bytes.copyBytes(from: path.utf8)
             if isAbstract(path) {
-                // A zero instead of the @, and no more than the name: trailing zeros would be part of it.
+                // A zero replaces the @, and the length ends with the name: trailing zeros would be part of it.
                 bytes[0] = 0
                 count -= bytes.count - path.utf8.count
             }

@@ -7,6 +7,8 @@ package import Model
 package final class Waker: Sendable {
     package let descriptor: Int32
 
+    /// Makes an eventfd.
+    /// - Throws: `SystemError` where the process has no descriptor left.
     package init() throws(SystemError) {
         descriptor = collector_eventfd()
         if descriptor < 0 { throw SystemError("eventfd") }
@@ -22,7 +24,7 @@ package final class Waker: Sendable {
         _ = write(descriptor, &one, 8)  // EAGAIN means that 2^64-2 wake-ups are pending already.
     }
 
-    /// Sleeps until `deadline` (nil: without end) or until another thread wakes it. True when woken.
+    /// Sleeps until `deadline` (nil: without end) or until another thread wakes it. Returns true when woken.
     @discardableResult
     package func sleep(until deadline: MonotonicTime?, clock: Clock) -> Bool {
         var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
@@ -31,7 +33,7 @@ package final class Waker: Sendable {
         return ready > 0 && drain()
     }
 
-    /// Forgets pending wake-ups. True if there was one.
+    /// Clears pending wake-ups. Returns true if there was one.
     @discardableResult
     package func drain() -> Bool {
         var count: UInt64 = 0
