@@ -4,15 +4,15 @@ import Glibc
 /// The PEM files of a TLS client: the authorities that it trusts, and its own certificate and key. An encrypted key is
 /// refused, because OpenSSL would ask the terminal for its password.
 package struct TLSFiles: Sendable {
-    /// Where they are configured, such as `redis.tls`, for error messages.
+    /// The section of the settings that names the files, such as `redis.tls`, for error messages.
     private let section: String
     private let caFile: String?
     private let certificateFile: String?
     private let keyFile: String?
 
     /// - Parameters:
-    ///   - caFile: certificate authorities; the system's store without one.
-    ///   - keyFile: the certificate's file holds the key, too, without one.
+    ///   - caFile: The certificate authorities; nil for the system's store.
+    ///   - keyFile: The key; nil where the certificate's file holds it, too.
     package init(section: String, caFile: String?, certificateFile: String?, keyFile: String?) {
         self.section = section
         self.caFile = caFile
@@ -20,7 +20,7 @@ package struct TLSFiles: Sendable {
         self.keyFile = keyFile
     }
 
-    /// - Throws: which file could not be read, and what OpenSSL says of it.
+    /// - Throws: `OpenSSLError` with the file that could not be read, and what OpenSSL says of it.
     package func load(into context: OpaquePointer) throws(OpenSSLError) {
         let wantsPassword = UnsafeMutablePointer<Bool>.allocate(capacity: 1)
         wantsPassword.initialize(to: false)
@@ -60,7 +60,7 @@ package struct TLSFiles: Sendable {
         }
     }
 
-    /// What is wrong with the files, if anything is.
+    /// The fault of the files, or nil where all of them can be read.
     package var problem: String? {
         guard let context = SSL_CTX_new(TLS_client_method()) else { return "no memory for TLS" }
         defer { SSL_CTX_free(context) }
@@ -73,7 +73,7 @@ package struct TLSFiles: Sendable {
     }
 }
 
-/// What was tried, and what OpenSSL says of it.
+/// A call of OpenSSL that failed: the action, and what OpenSSL says of it.
 package struct OpenSSLError: Error {
     package let message: String
 
@@ -81,7 +81,7 @@ package struct OpenSSLError: Error {
         self.message = message
     }
 
-    /// Takes the oldest error that OpenSSL noted in this thread; else errno.
+    /// Takes the oldest error that OpenSSL recorded in this thread; else errno.
     package init(_ what: String) {
         message = "\(what): \(Self.takeText())"
     }
@@ -93,7 +93,7 @@ package struct OpenSSLError: Error {
         ERR_error_string_n(code, &text, text.count)
         ERR_clear_error()
         let whole = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        // error:80000002:system library::No such file or directory
+        // The text has this form: error:80000002:system library::No such file or directory
         guard whole.contains(":system library:"), let colon = whole.lastIndex(of: ":") else { return whole }
         return String(whole[whole.index(after: colon)...])
     }
