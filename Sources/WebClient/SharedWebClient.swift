@@ -4,7 +4,7 @@ import Synchronization
 package final class SharedWebClient: Sendable {
     private let client: Mutex<WebClient>
 
-    /// - Throws: where libcurl has no memory.
+    /// - Throws: `Failure` where libcurl has no memory.
     package init(
         _ address: WebAddress, _ credentials: WebClient.Credentials?, timeout: Duration
     ) throws(WebClient.Failure) {
@@ -13,8 +13,8 @@ package final class SharedWebClient: Sendable {
 
     /// Asks for a path that begins with a slash.
     ///
-    /// - Parameter etag: of the document that is known.
-    /// - Throws: why no answer came.
+    /// - Parameter etag: The tag of the document that is known.
+    /// - Throws: `Failure` with the reason why no answer came.
     package func get(_ path: String, unless etag: String?) throws(WebClient.Failure) -> WebClient.Answer {
         try client.withLock { client throws(WebClient.Failure) in try client.get(path, unless: etag) }
     }

@@ -1,4 +1,4 @@
-/// Where a collector's web endpoints are, as the flag `--url` and the key `metrics.listen` name them.
+/// The address of a collector's web endpoints, as the flag `--url` and the key `metrics.listen` name it.
 package struct WebAddress: Equatable, Sendable {
     package struct Invalid: Error, Equatable, Sendable {
         package let problem: String
@@ -8,19 +8,19 @@ package struct WebAddress: Equatable, Sendable {
         }
     }
 
-    /// Without a slash at its end, with user and password where `--url` has them.
+    /// The URL without a slash at its end, with user and password where `--url` has them.
     let base: String
     /// The path of a unix socket, or `@name` for an abstract one.
     let socket: String?
     /// The address without a user and a password, for messages.
     package let text: String
 
-    /// Whether it holds a user and a password.
+    /// True if the address holds a user and a password.
     var hasCredentials: Bool { socket == nil && base != text }
 
     /// Reads `http://host:port`, `https://user:pass@host/prefix`, `host:port` or `unix:///path`.
     ///
-    /// - Throws: what is wrong with the address.
+    /// - Throws: `Invalid` with the fault of the address.
     package init(_ address: String) throws(Invalid) {
         for scheme in ["unix://", "unix:"] where address.hasPrefix(scheme) {
             let path = String(address.dropFirst(scheme.count))
@@ -56,7 +56,7 @@ package struct WebAddress: Equatable, Sendable {
     private static let notAllowed = Invalid(
         problem: "allowed are http://host:port, https://host:port and unix:///path")
 
-    /// The authority comes without a user and a password.
+    /// Splits a URL. The authority is returned without a user and a password.
     private static func parts(of url: String) -> (scheme: Substring, authority: Substring, rest: Substring) {
         let schemeEnd = url.firstIndex(of: "/").map { url.index($0, offsetBy: 2, limitedBy: url.endIndex) } ?? nil
         let scheme = url[..<(schemeEnd ?? url.endIndex)]

@@ -1,15 +1,15 @@
 import CCurl
 
-/// Asks a collector's web endpoints, one request at a time, over a connection that is kept. Blocks: it runs on the main
-/// thread of a command, or on a thread of its own.
+/// Asks a collector's web endpoints, one request at a time, over a connection that is kept. It blocks, so it runs on
+/// the main thread of a command, or on a thread of its own.
 package final class WebClient {
-    /// A document of 5,000 queues with their history takes a few megabytes.
+    /// The largest answer. A document of 5,000 queues with their history takes a few megabytes.
     private static let maxAnswerBytes = 64 << 20
 
     package struct Answer: Sendable {
         package let status: Int
         package let body: [UInt8]
-        /// Of the document; nil where the answer has none.
+        /// The tag of the document; nil where the answer has none.
         package let etag: String?
 
         /// The first line of a text, for messages.
@@ -18,13 +18,14 @@ package final class WebClient {
         }
     }
 
-    /// What the web endpoints ask for (`metrics.bearer-token`, `metrics.username` with `metrics.password`).
+    /// The credentials that the web endpoints ask for (`metrics.bearer-token`, `metrics.username` with
+    /// `metrics.password`).
     package enum Credentials: Equatable, Sendable {
         case token(String)
         case user(String, password: String)
     }
 
-    /// No answer came; the reason, without credentials.
+    /// The reason why no answer came, without credentials.
     package struct Failure: Error, Equatable, Sendable {
         package let reason: String
 
@@ -39,8 +40,8 @@ package final class WebClient {
     private let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
     private var body: [UInt8] = []
 
-    /// - Parameter credentials: are left out where the address has some.
-    /// - Throws: where libcurl has no memory.
+    /// - Parameter credentials: The credentials, which are left out where the address has its own.
+    /// - Throws: `Failure` where libcurl has no memory.
     package init(_ address: WebAddress, _ credentials: Credentials? = nil, timeout: Duration) throws(Failure) {
         guard let handle = curl_easy_init() else { throw Failure("libcurl has no memory for a handle") }
         self.address = address
@@ -58,9 +59,9 @@ package final class WebClient {
             _ = collector_curl_set_string(handle, option, isAbstract ? String(socket.dropFirst()) : socket)
         }
         _ = collector_curl_set_string(handle, CURLOPT_PROTOCOLS_STR, "http,https")
-        // Every coding that libcurl can undo.
+        // The empty list means every coding that libcurl can undo.
         _ = collector_curl_set_string(handle, CURLOPT_ACCEPT_ENCODING, "")
-        // A collector is a neighbour; a proxy of the environment leads elsewhere.
+        // A collector is a neighbour, and a proxy of the environment leads elsewhere.
         _ = collector_curl_set_string(handle, CURLOPT_NOPROXY, "*")
         // Signals belong to the main thread.
         _ = collector_curl_set_long(handle, CURLOPT_NOSIGNAL, 1)
@@ -72,7 +73,7 @@ package final class WebClient {
         _ = collector_curl_set_write(handle, CURLOPT_WRITEFUNCTION) { bytes, size, count, context in
             guard let bytes, let context else { return 0 }
             let client = Unmanaged<WebClient>.fromOpaque(context).takeUnretainedValue()
-            // What is returned differs from what came: libcurl ends the request.
+            // A number that differs from what came makes libcurl end the request.
             if client.body.count + size * count > WebClient.maxAnswerBytes { return 0 }
             client.body += UnsafeRawBufferPointer(start: bytes, count: size * count)
             return size * count
@@ -86,8 +87,8 @@ package final class WebClient {
 
     /// Asks for a path that begins with a slash.
     ///
-    /// - Parameter etag: of the document that is known; the answer is 304 where it is still the same.
-    /// - Throws: why no answer came.
+    /// - Parameter etag: The tag of the document that is known; the answer is 304 where it is still the same.
+    /// - Throws: `Failure` with the reason why no answer came.
     package func get(_ path: String, unless etag: String? = nil) throws(Failure) -> Answer {
         body = []
         errorText.pointee = 0
