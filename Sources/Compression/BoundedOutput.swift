@@ -1,16 +1,17 @@
-/// How far a decoder came with the room that it had.
+/// The point that a decoder reached with the room that it had.
 enum Filling {
     case finished
-    /// There is more, and no room for it.
+    /// More output follows than the room takes.
     case full
     case failed(DecompressionError)
 }
 
-/// What a decoder makes, in one array. Its first room is a guess; if that is too small the decoder goes on in more, four
-/// times as much each time, up to one byte more than `limit`: what fills that is too large. So input that lies about its
-/// size costs no more than the limit.
+/// Returns the output of a decoder in one array. Its first room is a guess. If that is too small the decoder goes on in
+/// more, four times as much each time, up to one byte more than `limit`: output that fills this is too large. Input
+/// that lies about its size therefore costs no more than the limit.
 ///
-/// `fill` gets all of the room and how many bytes of it are made, and counts those that it adds.
+/// `fill` gets all of the room and the number of bytes in it that are made, and counts those that it adds.
+/// - Throws: `DecompressionError` where the output is too large, or `fill` fails.
 func growingOutput(
     limit: Int, expecting expected: Int, _ fill: (_ room: UnsafeMutableRawBufferPointer, _ count: inout Int) -> Filling
 ) throws(DecompressionError) -> [UInt8] {

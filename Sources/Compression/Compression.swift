@@ -1,16 +1,16 @@
-// How bodies are compressed on their way out and inflated on their way in. Why there are three libraries, and what each
-// of them costs: docs/decisions/0006-compression.md.
+// This target compresses bodies on their way out and inflates them on their way in. docs/decisions/0006-compression.md
+// says why there are three libraries, and what each of them costs.
 //
 //   GzipCompressor                      ISA-L; zlib where a machine that builds has no ISA-L
 //   Inflater (gzip and zlib's format)   ISA-L on x86-64; else zlib
 //   ZstdCompressor, ZstdDecompressor    libzstd
 //
-// All of them keep their state from call to call and are not thread-safe: each thread owns its own. What they make is
-// one array, which is all that they allocate in a call.
+// All codecs keep their state from call to call and are not thread-safe: each thread owns its own. Their output is one
+// array, which is all that they allocate in a call.
 
 #if canImport(CISAL) && !WITHOUT_ISAL
     package typealias GzipCompressor = ISALCompressor
-    /// The libraries of this build, for benchmarks.
+    /// The name of the library of this build, for benchmarks.
     package let gzipLibraryName = "ISA-L"
 #else
     package typealias GzipCompressor = ZlibCompressor
@@ -24,7 +24,7 @@
     package typealias Inflater = ZlibInflater
 #endif
 
-/// Why bytes could not be decompressed.
+/// The reason why bytes could not be decompressed.
 package enum DecompressionError: Error, Equatable, Sendable, CustomStringConvertible {
     case truncated
     case malformed(String)

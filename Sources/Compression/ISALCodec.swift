@@ -3,12 +3,13 @@
 
     /// One reusable gzip compressor by ISA-L.
     package final class ISALCompressor {
-        /// 164 KiB, most of it the window and a hash table.
+        /// The compressor's state: 164 KiB, most of it the window and a hash table.
         private let stream: UnsafeMutablePointer<isal_zstream>
         private let levelTables: UnsafeMutableRawBufferPointer
         private let level: UInt32
 
-        /// Levels 0 to 3. At 0 the Huffman codes are fixed ones; from 1 on they are made for each block.
+        /// Makes a compressor of level 0 to 3. At 0 the Huffman codes are fixed ones; from 1 on they are made for each
+        /// block.
         package init(level: Int = 1) {
             self.level = UInt32(level)
             stream = zeroed()
@@ -20,12 +21,12 @@
             levelTables.deallocate()
         }
 
-        /// What it takes in memory.
+        /// The bytes that it takes in memory.
         package var byteCount: Int { MemoryLayout<isal_zstream>.size + levelTables.count }
 
-        /// A complete gzip member of `input`.
+        /// Returns a complete gzip member of `input`.
         package func compress(_ input: UnsafeRawBufferPointer) -> [UInt8] {
-            // It forgets the options, too, and has to: the call below changes gzip_flag.
+            // This resets the options, too, and has to: the call below changes gzip_flag.
             isal_deflate_stateless_init(stream)
             setOptions()
             stream.pointee.next_in = mutableBytes(of: input)
@@ -39,7 +40,7 @@
             }
         }
 
-        /// A complete gzip member of the pieces that `write` gives away.
+        /// Returns a complete gzip member of the pieces that `write` hands over.
         package func compress(piecesOf write: (_ take: (UnsafeRawBufferPointer) -> Void) -> Void) -> [UInt8] {
             var output: [UInt8] = []
             begin()
@@ -54,7 +55,7 @@
             setOptions()
         }
 
-        /// Appends to `output` what a piece of the member leads to; it may be nothing yet.
+        /// Appends to `output` the bytes of the member that a piece leads to; they may be none yet.
         package func add(_ piece: UnsafeRawBufferPointer, to output: inout [UInt8]) {
             stream.pointee.next_in = mutableBytes(of: piece)
             stream.pointee.avail_in = UInt32(piece.count)
@@ -68,7 +69,7 @@
             deflate(into: &output)
         }
 
-        /// All of the input that is there.
+        /// Compresses all of the input at hand.
         private func deflate(into output: inout [UInt8]) {
             withUnsafeTemporaryAllocation(byteCount: 32 << 10, alignment: 16) { room in
                 repeat {
@@ -88,7 +89,8 @@
             stream.pointee.gzip_flag = UInt16(IGZIP_GZIP)
         }
 
-        /// What does not shrink is stored: blocks of at most 65,535 bytes with a head of 5; gzip's own head is 10, its end 8.
+        /// Returns the largest size of a member. Data that does not shrink is stored in blocks of at most 65,535 bytes
+        /// with a head of 5; gzip's own head has 10 bytes, its end 8.
         private static func bound(_ count: Int) -> Int {
             count + 5 * (count / 65_535 + 1) + 18
         }
@@ -96,7 +98,7 @@
 
     /// One reusable decompressor of gzip and zlib data by ISA-L.
     package final class ISALInflater: DeflateDecoder {
-        /// 86 KiB: the code tables and 64 KiB of history.
+        /// The decoder's state: 86 KiB, which are the code tables and 64 KiB of history.
         private let state: UnsafeMutablePointer<inflate_state>
 
         package init() {
@@ -108,6 +110,7 @@
         }
 
         /// Inflates all of `input`, several gzip members in a row included; at most `limit` bytes come out.
+        /// - Throws: `DecompressionError` where the input is malformed, or more would come out.
         package func inflate(_ input: UnsafeRawBufferPointer, limit: Int) throws(DecompressionError) -> [UInt8] {
             try inflateStreams(input, limit: limit)
         }
@@ -142,8 +145,8 @@
             case unknown(DecompressionError)
         }
 
-        /// ISA-L has to be told which of the two it gets, and is more lenient than zlib: it takes flags that RFC 1952 wants
-        /// refused, and windows that RFC 1950 does not allow.
+        /// Returns the kind of the header, which ISA-L has to be told. ISA-L is more lenient than zlib: it takes flags
+        /// that RFC 1952 wants refused, and windows that RFC 1950 does not allow.
         private static func header(_ input: UnsafeRawBufferPointer) -> Header {
             let first = input.isEmpty ? 0 : input[0]
             if first == 0x1F {
@@ -172,7 +175,8 @@
         }
     }
 
-    /// The structs are too large for Swift's initializers, and ISA-L's do not set every field.
+    /// Returns a zeroed struct on the heap. The structs are too large for Swift's initializers, and ISA-L's do not set
+    /// every field.
     private func zeroed<State>() -> UnsafeMutablePointer<State> {
         let state = UnsafeMutablePointer<State>.allocate(capacity: 1)
         UnsafeMutableRawPointer(state).initializeMemory(as: UInt8.self, repeating: 0, count: MemoryLayout<State>.size)

@@ -1,8 +1,8 @@
 /// A decoder of one gzip or zlib stream (RFC 1952, 1950) at a time.
 protocol DeflateDecoder {
-    /// Starts with the stream that `input` begins with. nil, or what its first bytes are instead.
+    /// Starts with the stream that `input` begins with. Returns nil, or the fault of its first bytes.
     func begin(_ input: UnsafeRawBufferPointer) -> DecompressionError?
-    /// Writes into `room`, which is not empty, what fits.
+    /// Writes as much into `room`, which is not empty, as fits.
     func step(into room: UnsafeMutableRawBufferPointer) -> DeflateStep
 }
 
@@ -15,7 +15,8 @@ enum DeflateStep {
 }
 
 extension DeflateDecoder {
-    /// Inflates all of `input`, several streams in a row included. What is behind a stream must be another one.
+    /// Inflates all of `input`, several streams in a row included. Bytes behind a stream must be another stream.
+    /// - Throws: `DecompressionError` where the input is malformed, or more than `limit` bytes would come out.
     func inflateStreams(_ input: UnsafeRawBufferPointer, limit: Int) throws(DecompressionError) -> [UInt8] {
         if input.isEmpty { throw .truncated }
         if let error = begin(input) { throw error }
@@ -41,14 +42,14 @@ extension DeflateDecoder {
         }
     }
 
-    /// A gzip member ends with its size (RFC 1952, ISIZE). Others, and those that ask for more than deflate can make of
-    /// their bytes, get a guess: spans shrink about sixfold.
+    /// Returns a guess of the output's size. A gzip member ends with its size (RFC 1952, ISIZE). All other input is
+    /// guessed to shrink about sixfold, as spans do, and so is a member whose size deflate could not reach.
     private static func expectedBytes(_ input: UnsafeRawBufferPointer) -> Int {
         let guess = input.count * 8
         let bestRatio = 1032
         guard input.count >= 18, input[0] == 0x1F else { return guess }
         let size = Int(UInt32(littleEndian: input.loadUnaligned(fromByteOffset: input.count - 4, as: UInt32.self)))
-        // One byte more, so that a decoder sees room left when it is done.
+        // The extra byte shows a decoder that room is left when it is done.
         return size <= input.count * bestRatio ? size + 1 : guess
     }
 }

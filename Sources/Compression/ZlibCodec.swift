@@ -3,15 +3,15 @@ import CZlib
 /// One reusable gzip compressor by zlib.
 package final class ZlibCompressor {
     private static let gzipWindow: Int32 = 15 + 16
-    /// On the heap because zlib keeps a pointer to it.
+    /// The compressor's state, on the heap because zlib keeps a pointer to it.
     private let stream: UnsafeMutablePointer<z_stream>
 
-    /// Level 1 is the fastest: spans shrink about sixfold at any level.
+    /// Makes a compressor. Level 1 is the fastest: spans shrink about sixfold at any level.
     package init(level: Int = 1) {
         stream = .allocate(capacity: 1)
         stream.initialize(to: z_stream())
         let code = collector_deflate_init(stream, Int32(level), Self.gzipWindow)
-        // Fails for lack of 256 KiB or a wrong constant above only.
+        // Only a lack of 256 KiB or a wrong constant above lets this fail.
         precondition(code == Z_OK, "deflateInit2: \(code)")
     }
 
@@ -20,10 +20,10 @@ package final class ZlibCompressor {
         stream.deallocate()
     }
 
-    /// What it takes in memory: zlib's window and tables.
+    /// The bytes that it takes in memory: zlib's window and tables.
     package var byteCount: Int { 256 << 10 }
 
-    /// A complete gzip member of `input`.
+    /// Returns a complete gzip member of `input`.
     package func compress(_ input: UnsafeRawBufferPointer) -> [UInt8] {
         deflateReset(stream)
         let bound = Int(deflateBound(stream, UInt(input.count)))
@@ -38,7 +38,7 @@ package final class ZlibCompressor {
         }
     }
 
-    /// A complete gzip member of the pieces that `write` gives away.
+    /// Returns a complete gzip member of the pieces that `write` hands over.
     package func compress(piecesOf write: (_ take: (UnsafeRawBufferPointer) -> Void) -> Void) -> [UInt8] {
         var output: [UInt8] = []
         begin()
@@ -52,7 +52,7 @@ package final class ZlibCompressor {
         deflateReset(stream)
     }
 
-    /// Appends to `output` what a piece of the member leads to; it may be nothing yet.
+    /// Appends to `output` the bytes of the member that a piece leads to; they may be none yet.
     package func add(_ piece: UnsafeRawBufferPointer, to output: inout [UInt8]) {
         stream.pointee.next_in = mutableBytes(of: piece)
         stream.pointee.avail_in = UInt32(piece.count)
@@ -64,14 +64,14 @@ package final class ZlibCompressor {
         deflateInput(Z_FINISH, into: &output)
     }
 
-    /// All of the input that is there.
+    /// Compresses all of the input at hand.
     private func deflateInput(_ flush: Int32, into output: inout [UInt8]) {
         withUnsafeTemporaryAllocation(byteCount: 32 << 10, alignment: 16) { room in
             repeat {
                 stream.pointee.next_out = room.baseAddress?.assumingMemoryBound(to: UInt8.self)
                 stream.pointee.avail_out = UInt32(room.count)
                 let code = deflate(stream, flush)
-                // Z_BUF_ERROR: there was nothing left to be done.
+                // Z_BUF_ERROR says that nothing was left to do.
                 precondition([Z_OK, Z_STREAM_END, Z_BUF_ERROR].contains(code), "deflate: \(code)")
                 output.append(contentsOf: room.dropLast(Int(stream.pointee.avail_out)))
             } while stream.pointee.avail_out == 0
@@ -81,7 +81,7 @@ package final class ZlibCompressor {
 
 /// One reusable decompressor of gzip and zlib data by zlib.
 package final class ZlibInflater: DeflateDecoder {
-    /// 32: the header tells gzip from zlib.
+    /// The window with the flag 32, which has the header tell gzip from zlib.
     private static let anyWindow: Int32 = 15 + 32
     private let stream: UnsafeMutablePointer<z_stream>
 
@@ -98,6 +98,7 @@ package final class ZlibInflater: DeflateDecoder {
     }
 
     /// Inflates all of `input`, several gzip members in a row included; at most `limit` bytes come out.
+    /// - Throws: `DecompressionError` where the input is malformed, or more would come out.
     package func inflate(_ input: UnsafeRawBufferPointer, limit: Int) throws(DecompressionError) -> [UInt8] {
         try inflateStreams(input, limit: limit)
     }
@@ -122,7 +123,7 @@ package final class ZlibInflater: DeflateDecoder {
     }
 }
 
-/// The C libraries take their input as mutable and don't change it.
+/// Returns the input as mutable bytes. The C libraries take it so and don't change it.
 func mutableBytes(of input: UnsafeRawBufferPointer) -> UnsafeMutablePointer<UInt8>? {
     input.baseAddress.map { UnsafeMutablePointer(mutating: $0.assumingMemoryBound(to: UInt8.self)) }
 }

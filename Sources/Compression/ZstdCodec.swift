@@ -8,7 +8,7 @@ package final class ZstdCompressor {
         guard let context = ZSTD_createCCtx() else { preconditionFailure("ZSTD_createCCtx: no memory") }
         self.context = context
         ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, Int32(level))
-        // As gzip has one: what a proxy broke on the way must not pass for spans.
+        // gzip has a checksum as well: what a proxy broke on the way must not pass for spans.
         ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)
     }
 
@@ -16,17 +16,17 @@ package final class ZstdCompressor {
         ZSTD_freeCCtx(context)
     }
 
-    /// One frame of `input`, with its size in the header.
+    /// Returns one frame of `input`, with its size in the header.
     package func compress(_ input: UnsafeRawBufferPointer) -> [UInt8] {
         [UInt8](unsafeUninitializedCapacity: ZSTD_compressBound(input.count)) { output, count in
             let size = ZSTD_compress2(context, output.baseAddress, output.count, input.baseAddress, input.count)
-            // Fails for lack of memory only: the room is as much as libzstd asks for.
+            // Only a lack of memory lets this fail: the room is as much as libzstd asks for.
             precondition(ZSTD_isError(size) == 0, "ZSTD_compress2: \(String(cString: ZSTD_getErrorName(size)))")
             count = size
         }
     }
 
-    /// One frame of the pieces that `write` gives away; its size is not in the header.
+    /// Returns one frame of the pieces that `write` hands over; its size is not in the header.
     package func compress(piecesOf write: (_ take: (UnsafeRawBufferPointer) -> Void) -> Void) -> [UInt8] {
         ZSTD_CCtx_reset(context, ZSTD_reset_session_only)
         var output: [UInt8] = []
@@ -35,7 +35,7 @@ package final class ZstdCompressor {
         return output
     }
 
-    /// Takes all of a piece; with `ZSTD_e_end` also writes the end of the frame.
+    /// Compresses all of a piece; with `ZSTD_e_end` also writes the end of the frame.
     private func compress(
         _ piece: UnsafeRawBufferPointer, _ mode: ZSTD_EndDirective, into output: inout [UInt8]
     ) {
@@ -56,8 +56,8 @@ package final class ZstdCompressor {
 
 /// One reusable decompressor of zstd data.
 ///
-/// A frame is decoded straight into the output, which is its own window: whatever window size a frame asks for, nothing
-/// is allocated for it, and the output limit is the only bound that is needed.
+/// A frame is decoded straight into the output, which is its own window. Nothing is allocated for the window size that
+/// a frame asks for, so the output limit is the only bound that is needed.
 package final class ZstdDecompressor {
     private let context: OpaquePointer
 
@@ -70,8 +70,9 @@ package final class ZstdDecompressor {
         ZSTD_freeDCtx(context)
     }
 
-    /// Decompresses all of `input`, several frames in a row included; at most `limit` bytes come out. What is behind a
-    /// frame must be another one.
+    /// Decompresses all of `input`, several frames in a row included; at most `limit` bytes come out. Bytes behind a
+    /// frame must be another frame.
+    /// - Throws: `DecompressionError` where the input is malformed, or more would come out.
     package func decompress(_ input: UnsafeRawBufferPointer, limit: Int) throws(DecompressionError) -> [UInt8] {
         if input.isEmpty { throw .truncated }
         var position = 0
@@ -94,7 +95,8 @@ package final class ZstdDecompressor {
         }
     }
 
-    /// libzstd would take the formats from before 2016, too, by decoders that are no longer maintained.
+    /// Returns the fault of a frame's first bytes. libzstd could read the formats from before 2016, too, by decoders
+    /// that are no longer maintained.
     private static func magicError(_ frame: UnsafeRawBufferPointer) -> DecompressionError? {
         if frame.count < 4 { return .truncated }
         let magic = UInt32(littleEndian: frame.loadUnaligned(as: UInt32.self))
@@ -103,7 +105,9 @@ package final class ZstdDecompressor {
         return isFrame || isSkippable ? nil : .malformed("no zstd frame")
     }
 
-    /// What the first frame says of itself; encoders that stream don't know it. Most spans shrink about sevenfold.
+    /// Returns the size that the first frame states. Encoders that stream don't know it; then most spans are guessed to
+    /// shrink about sevenfold.
+    /// - Throws: `DecompressionError` where the header is malformed.
     private static func expectedBytes(_ input: UnsafeRawBufferPointer, limit: Int) throws(DecompressionError) -> Int {
         let guess = input.count * 8
         let size = ZSTD_getFrameContentSize(input.baseAddress, input.count)
