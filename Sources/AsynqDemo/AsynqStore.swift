@@ -3,8 +3,8 @@ import Model
 import Platform
 import Redis
 
-/// What Asynq's client, workers, forwarder and heartbeater do to Redis, each transition in one MULTI/EXEC (Asynq itself
-/// uses Lua scripts, with the same result).
+/// Changes Redis as Asynq's client, workers, forwarder and heartbeater do. Each transition is one MULTI/EXEC; Asynq
+/// itself uses Lua scripts, with the same result.
 struct AsynqStore {
     private static let leaseSeconds: Int64 = 30
     private static let serverLifetimeSeconds: Int64 = 10
@@ -23,6 +23,8 @@ struct AsynqStore {
 
     // MARK: Client
 
+    /// Puts a task into its queue.
+    /// - Throws: `RedisError` where Redis does not answer or refuses.
     mutating func enqueue(_ task: TaskMessage) throws(RedisError) {
         let queue = QueueName(task.queue)
         var commands = try registering(task.queue)
@@ -34,6 +36,8 @@ struct AsynqStore {
         try run(commands)
     }
 
+    /// Schedules a task ahead.
+    /// - Throws: `RedisError` where Redis does not answer or refuses.
     mutating func schedule(_ task: TaskMessage, atSeconds time: Int64) throws(RedisError) {
         var commands = try registering(task.queue)
         commands.add("HSET", list: taskKey(task) + ["msg".bytes, task.encoded, "state".bytes, "scheduled".bytes])
@@ -47,12 +51,16 @@ struct AsynqStore {
         return commands
     }
 
+    /// Pauses a queue.
+    /// - Throws: `RedisError` where Redis does not answer or refuses.
     func pause(_ queue: String) throws(RedisError) {
         var commands = RedisPipeline()
         commands.add("SETNX", AsynqKeys.queue(QueueName(queue), "paused"), String(nowSeconds).bytes)
         try run(commands)
     }
 
+    /// Resumes a queue.
+    /// - Throws: `RedisError` where Redis does not answer or refuses.
     func resume(_ queue: String) throws(RedisError) {
         var commands = RedisPipeline()
         commands.add("DEL", AsynqKeys.queue(QueueName(queue), "paused"))
@@ -61,7 +69,8 @@ struct AsynqStore {
 
     // MARK: Worker
 
-    /// The id of the next task of the queue, now active and leased; nil when it is empty or paused.
+    /// Returns the id of the next task of the queue, now active and leased; nil when it is empty or paused.
+    /// - Throws: `RedisError` where Redis does not answer or refuses.
     func dequeue(_ queue: String) throws(RedisError) -> String? {
         let name = QueueName(queue)
         var look = RedisPipeline()
@@ -78,6 +87,8 @@ struct AsynqStore {
         return String(decoding: id, as: UTF8.self)
     }
 
+    /// Records that a task was completed.
+    /// - Throws: `RedisError` where Redis does not answer or refuses.
     func complete(_ task: TaskMessage) throws(RedisError) {
         var commands = leavingActive(task)
         if task.retentionSeconds > 0 {
@@ -94,7 +105,8 @@ struct AsynqStore {
         try run(commands)
     }
 
-    /// The task failed: to be tried again at a time, or, without one, dead.
+    /// Records that a task failed: it is tried again at a time or, without one, dead.
+    /// - Throws: `RedisError` where Redis does not answer or refuses.
     func fail(_ task: TaskMessage, retryAtSeconds: Int64?) throws(RedisError) {
         var commands = leavingActive(task)
         let state = retryAtSeconds == nil ? "archived" : "retry"
@@ -122,6 +134,8 @@ struct AsynqStore {
         commands.add("EXPIREAT", day, String(nowSeconds + Self.statisticsSeconds).bytes)
     }
 
+    /// Renews the leases of active tasks.
+    /// - Throws: `RedisError` where Redis does not answer or refuses.
     func extendLeases(_ tasks: [TaskMessage]) throws(RedisError) {
         var commands = RedisPipeline()
         for task in tasks {
@@ -134,7 +148,8 @@ struct AsynqStore {
 
     // MARK: Background of a server
 
-    /// Moves scheduled and retry tasks whose time has come to pending, at most 100 a call and set; returns their ids.
+    /// Moves scheduled and retry tasks whose time has come to pending, at most 100 a call and set.
+    /// - Throws: `RedisError` where Redis does not answer or refuses.
     func forwardDue(_ queue: String) throws(RedisError) {
         let name = QueueName(queue)
         for set in ["scheduled", "retry"] as [StaticString] {
@@ -156,7 +171,8 @@ struct AsynqStore {
         }
     }
 
-    /// The ids of active tasks whose lease has expired: their worker is gone.
+    /// Returns the ids of active tasks whose lease has expired.
+    /// - Throws: `RedisError` where Redis does not answer or refuses.
     func orphans(_ queue: String) throws(RedisError) -> [String] {
         var look = RedisPipeline()
         look.add(
@@ -165,7 +181,8 @@ struct AsynqStore {
         return expired.compactMap(\.bytes).map { String(decoding: $0, as: UTF8.self) }
     }
 
-    /// Completed tasks whose retention is over are deleted, at most 100 a call.
+    /// Deletes completed tasks whose retention is over, at most 100 a call.
+    /// - Throws: `RedisError` where Redis does not answer or refuses.
     func deleteExpired(_ queue: String) throws(RedisError) {
         let name = QueueName(queue)
         var look = RedisPipeline()
@@ -181,6 +198,8 @@ struct AsynqStore {
         try run(commands)
     }
 
+    /// Writes the heartbeat of a server.
+    /// - Throws: `RedisError` where Redis does not answer or refuses.
     func beat(_ server: ServerInfo, _ workers: [WorkerInfo]) throws(RedisError) {
         let serverKey = ("asynq:servers:" + server.keySuffix).bytes
         let workersKey = ("asynq:workers:" + server.keySuffix).bytes
@@ -196,6 +215,8 @@ struct AsynqStore {
         try run(commands)
     }
 
+    /// Writes the heartbeat of a scheduler.
+    /// - Throws: `RedisError` where Redis does not answer or refuses.
     func beat(scheduler id: String, _ entries: [SchedulerEntry]) throws(RedisError) {
         let key = "asynq:schedulers:{\(id)}".bytes
         var commands = RedisPipeline()
@@ -234,9 +255,9 @@ extension String {
 }
 
 extension WallTime {
-    /// `YYYY-MM-DD` in UTC, as the daily counters are named.
+    /// The day as `YYYY-MM-DD` in UTC, as the daily counters are named.
     var utcDay: String {
-        // Days since 0000-03-01 in years that begin in March, so that the leap day is the last one.
+        // The days since 0000-03-01, in years that begin in March so that the leap day is the last one.
         let days = wholeSeconds / 86_400 + 719_468
         let era = days / 146_097
         let dayOfEra = days % 146_097

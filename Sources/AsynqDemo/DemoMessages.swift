@@ -1,17 +1,17 @@
 import AsynqRedis
 import ProtobufWire
 
-// The protobuf messages that Asynq 0.26 stores in Redis, as far as a producer and workers write them. The fields are
-// those of the readers in AsynqRedis/Messages.
+// These are the protobuf messages that Asynq 0.26 stores in Redis, as far as a producer and workers write them. The
+// fields are those of the readers in AsynqRedis/Messages.
 
 /// `TaskMessage`: the `msg` field of a task's hash.
 struct TaskMessage {
     var type: String
-    /// JSON.
+    /// The payload, which is JSON.
     var payload: [UInt8]
     var id: String
     var queue: String
-    /// Most retries.
+    /// The largest number of retries.
     var retry: Int64
     var retried: Int64 = 0
     var errorMessage = ""
@@ -19,7 +19,7 @@ struct TaskMessage {
     var lastFailedAt: Int64 = 0
     var retentionSeconds: Int64 = 0
     var completedAt: Int64 = 0
-    /// Asynq ≥ 0.26.
+    /// The task's headers, which Asynq 0.26 and newer have.
     var headers: [(String, String)] = []
 
     var encoded: [UInt8] {
@@ -45,7 +45,7 @@ struct TaskMessage {
     }
 }
 
-/// `ServerInfo`: what a worker process says of itself every five seconds.
+/// `ServerInfo`: the status that a worker process writes every five seconds.
 struct ServerInfo {
     let host: String
     let pid: Int64
@@ -73,7 +73,7 @@ struct ServerInfo {
         return writer.bytes
     }
 
-    /// `{host:pid:serverID}`, as the keys of the server have it.
+    /// The part `{host:pid:serverID}` of the server's keys.
     var keySuffix: String { "{\(host):\(pid):\(id)}" }
 }
 
@@ -120,7 +120,7 @@ struct SchedulerEntry {
         return writer.bytes
     }
 
-    /// `SchedulerEnqueueEvent`: its last tick has enqueued a task.
+    /// `SchedulerEnqueueEvent`: the record that its last tick has enqueued a task.
     var lastEvent: [UInt8] {
         var writer = WireWriter()
         writer.string(SchedulerEnqueueEventField.taskID, "\(id) \(previousSeconds)")

@@ -1,6 +1,6 @@
 /// One kind of task that the demo's producer makes, and how it behaves.
 struct DemoTaskKind {
-    /// Why an attempt failed, as Go says it, with the type that its span has for it.
+    /// The error of an attempt that failed, as Go says it, with the type that its span has for it.
     struct Failure {
         let type: String
         let message: String
@@ -12,12 +12,12 @@ struct DemoTaskKind {
     let request: String
     /// The spans that a worker's task makes one after the other, each with its share of the run time.
     let steps: [(name: String, share: Double)]
-    /// Of the arrivals.
+    /// The share of the arrivals.
     let share: Double
     let meanSeconds: Double
     let failureShare: Double
     let maxRetries: Int64
-    /// Scheduled ahead instead of enqueued at once.
+    /// The delay of a task that is scheduled ahead instead of enqueued at once.
     var delaySeconds: ClosedRange<Double>?
     var retentionSeconds: Int64 = 0
     let failures: [Failure]
@@ -70,7 +70,7 @@ struct DemoTaskKind {
             ]),
     ]
 
-    /// What the mail server says while it fails.
+    /// The errors of the mail server while it fails.
     static let mailFailures: [Failure] = [
         .init(type: "*textproto.Error", message: "smtp: 451 4.7.1 greylisted, try again later"),
         .init(type: "*net.OpError", message: "dial tcp 10.0.4.17:25: i/o timeout"),
@@ -90,7 +90,7 @@ struct DemoServerPlan {
     let host: String
     let concurrency: Int
     let queues: [(name: String, priority: Int64)]
-    /// Busy for about two thirds of the time at the mean rate of arrivals.
+    /// The workers of the demo. They are busy for about two thirds of the time at the mean rate of arrivals.
     static let all: [DemoServerPlan] = [
         .init(host: "worker-1", concurrency: 3, queues: [("payments", 6), ("default", 3)]),
         .init(host: "worker-2", concurrency: 9, queues: [("emails", 3), ("thumbnails", 2), ("reports", 1)]),

@@ -3,7 +3,7 @@ import Model
 import Platform
 import Redis
 
-/// The shop whose tasks the demo shows, with its workers; everything that the demo's thread owns.
+/// The shop whose tasks the demo shows, with its workers: everything that the demo's thread owns.
 struct DemoShop {
     private static let exportInterval = Duration.milliseconds(200)
     private static let beatInterval = Duration.seconds(5)
@@ -44,24 +44,26 @@ struct DemoShop {
         workers = DemoServerPlan.all.map { DemoWorker($0, id: uuid(), clock: clock) }
     }
 
-    /// What happened in the story since the last call, with a line about it.
+    /// Returns the events of the story since the last call, with a line about each.
     mutating func takeEvents() -> [(event: DemoStory.Event, text: String)] {
         defer { events = [] }
         return events
     }
 
+    /// Does what is due: arrivals, work, upkeep and the story.
+    /// - Throws: `RedisError` where Redis does not answer or refuses.
     mutating func tick() throws(RedisError) {
         let now = clock.monotonic()
         for event in story.due(at: now.seconds(since: start)) { events.append((event, try play(event))) }
         let swing = triangle(now.seconds(since: start) / Self.swingSeconds)
-        // From half to one and a half times the rate.
+        // The rate swings from half to one and a half times the mean.
         owed = min(owed + now.seconds(since: lastTick) * tasksPerSecond * (0.5 + swing), 1000)
         lastTick = now
         while owed >= 1 {
             owed -= 1
             try produce(pick())
         }
-        // The workers are as fast as the average needs: at a busy hour the backlog grows.
+        // The workers are as fast as the average needs, so the backlog grows at a busy hour.
         let slowdown = max(0.02, 22 / tasksPerSecond)
         for index in workers.indices {
             for span in try workers[index].finishTasks(store, &tasks, clock: clock) { worker.add(span) }
@@ -74,6 +76,7 @@ struct DemoShop {
     // MARK: The story
 
     /// Makes an event happen; returns a line about it.
+    /// - Throws: `RedisError` where Redis does not answer or refuses.
     private mutating func play(_ event: DemoStory.Event) throws(RedisError) -> String {
         switch event {
         case .burst:
@@ -116,14 +119,15 @@ struct DemoShop {
         DemoServerPlan.all.filter { plan in !workers.contains { $0.plan.host == plan.host } }
     }
 
-    /// Its heartbeat ends, its leases expire, what it ran stays active.
+    /// Ends a worker: its heartbeat stops, its leases expire, and the tasks that it ran stay active.
     private mutating func killWorker() -> String {
         let index = workers.firstIndex { $0.queueNames.contains("emails") }
         let running = index.map { workers.remove(at: $0).runningCount } ?? 0
         return "worker-2 is killed while it runs \(running) task\(running == 1 ? "" : "s")"
     }
 
-    /// What Asynq's recoverer does once a minute.
+    /// Does what Asynq's recoverer does once a minute.
+    /// - Throws: `RedisError` where Redis does not answer or refuses.
     private mutating func recover() throws(RedisError) -> String {
         var count = 0
         for queue in DemoServerPlan.all.flatMap({ $0.queues.map(\.name) }) {
@@ -163,7 +167,8 @@ struct DemoShop {
         }
     }
 
-    /// One request of a customer: a server span, and in it a producer span that puts a task into its queue.
+    /// Makes one request of a customer: a server span, and in it a producer span that puts a task into its queue.
+    /// - Throws: `RedisError` where Redis does not answer or refuses.
     private mutating func produce(_ kind: DemoTaskKind, fate: DemoTaskKind.Failure? = nil) throws(RedisError) {
         let begin = clock.wall()
         let request = SpanReference(trace: .random, span: .random)
@@ -211,13 +216,13 @@ struct DemoShop {
     }
 }
 
-/// 0 … 1 … 0 while `phase` goes up by one.
+/// Returns 0 … 1 … 0 while `phase` goes up by one.
 private func triangle(_ phase: Double) -> Double {
     let part = phase - phase.rounded(.down)
     return part < 0.5 ? part * 2 : 2 - part * 2
 }
 
-/// A random UUID, version 4, as Asynq gives its tasks.
+/// Returns a random UUID, version 4, as Asynq gives its tasks.
 private func uuid() -> String {
     let high = UInt64.random(in: 0 ... .max) & ~0xF000 | 0x4000
     let low = UInt64.random(in: 0 ... .max) & ~(0b11 << 62) | 0b10 << 62

@@ -22,7 +22,7 @@ struct DemoSpan {
     var attributes: [(String, Value)]
     var failure: DemoTaskKind.Failure?
 
-    /// OTLP `Span`.
+    /// The OTLP `Span`.
     var encoded: [UInt8] {
         var writer = WireWriter()
         writer.data(1, reference.trace.bytes)
@@ -40,12 +40,12 @@ struct DemoSpan {
                 $0.varint(3, 2)
             }
         }
-        // W3C flags: sampled.
+        // These are the W3C flags of a sampled span.
         writer.fixed32(16, 0x101)
         return writer.bytes
     }
 
-    /// OTLP `Span.Event`, as OpenTelemetry's conventions for exceptions have it.
+    /// Returns an OTLP `Span.Event`, as OpenTelemetry's conventions for exceptions have it.
     private func exceptionEvent(_ failure: DemoTaskKind.Failure) -> [UInt8] {
         var writer = WireWriter()
         writer.fixed64(1, UInt64(end.nanoseconds))
@@ -62,7 +62,7 @@ struct DemoSpan {
             switch value {
             case .string(let text): $0.string(1, text)
             case .int(let number):
-                // Written even when it is 0: an empty AnyValue would be no value.
+                // A 0 is written as well: an empty AnyValue would mean no value.
                 $0.tag(3, .varint)
                 $0.rawVarint(UInt64(bitPattern: number))
             }
@@ -70,7 +70,7 @@ struct DemoSpan {
         return writer.bytes
     }
 
-    /// An ExportTraceServiceRequest with the spans of one service.
+    /// Returns an ExportTraceServiceRequest with the spans of one service.
     static func request(service: String, _ spans: [DemoSpan]) -> [UInt8] {
         var request = WireWriter()
         request.message(1) { resourceSpans in

@@ -1,4 +1,4 @@
-/// What goes wrong in the demo's shop, and is put right again: a story of three minutes that repeats.
+/// The story of what goes wrong in the demo's shop, and is put right again, in three minutes that repeat.
 package struct DemoStory: Sendable {
     package enum Event: Equatable, Sendable {
         /// Many emails at once.
@@ -9,10 +9,10 @@ package struct DemoStory: Sendable {
         case deadLetter
         case pause
         case resume
-        /// The worker of emails, thumbnails and reports ends as by `kill -9`, with what it runs.
+        /// The worker of emails, thumbnails and reports ends as by `kill -9`, while it runs tasks.
         case workerKilled
         case workerStarted
-        /// What the killed worker ran is taken back.
+        /// The tasks of the killed worker are taken back.
         case recovery
         case backendDown
         case backendUp
@@ -20,23 +20,23 @@ package struct DemoStory: Sendable {
 
     package static let roundSeconds = 180.0
 
-    /// When each event happens, in seconds since the round began. A lease lasts 30 s, so orphans are there from 30 s after the
-    /// kill at the latest.
+    /// The time of each event, in seconds since the round began. A lease lasts 30 s, so orphans exist from 30 s after
+    /// the kill at the latest.
     package static let script: [(second: Double, event: Event)] = [
         (6, .burst), (30, .mailServerFails), (55, .mailServerWorks), (60, .deadLetter), (66, .pause), (92, .resume),
         (98, .workerKilled), (112, .workerStarted), (122, .backendDown), (142, .backendUp), (160, .recovery),
     ]
 
-    /// Events told so far, over all rounds.
+    /// The number of events told so far, over all rounds.
     private var told = 0
-    /// Whether the trace backend is the demo's own, which can be taken down.
+    /// True if the trace backend is the demo's own, which can be stopped.
     private let hasBackend: Bool
 
     package init(hasBackend: Bool) {
         self.hasBackend = hasBackend
     }
 
-    /// The events that are due since the last call.
+    /// Returns the events that are due since the last call.
     package mutating func due(at seconds: Double) -> [Event] {
         var events: [Event] = []
         while true {

@@ -13,12 +13,12 @@ struct RunningTask {
     let failure: DemoTaskKind.Failure?
 }
 
-/// What the producer knew of a task: its trace and its times. (A real worker reads the trace from the task's headers; the
-/// demo keeps it beside the task so as not to read it back.)
+/// The producer's knowledge of a task: its trace and its times. (A real worker reads the trace from the task's headers;
+/// the demo keeps it beside the task so as not to read it back.)
 struct TaskOrigin {
     let producer: SpanReference
     let enqueuedAt: WallTime
-    /// When a scheduled task is due.
+    /// The time at which a scheduled task is due.
     let processAt: WallTime?
 }
 
@@ -42,6 +42,8 @@ struct DemoWorker {
 
     var runningCount: Int { running.count }
 
+    /// Writes the worker's heartbeat, and renews its leases.
+    /// - Throws: `RedisError` where Redis does not answer or refuses.
     mutating func beat(_ store: AsynqStore) throws(RedisError) {
         info.activeWorkers = Int64(running.count)
         let workers = running.map {
@@ -51,14 +53,15 @@ struct DemoWorker {
         try store.extendLeases(running.map(\.message))
     }
 
-    /// Takes tasks while a slot is free, `slowdown` times slower than they should be.
+    /// Takes tasks while a slot is free. They run `slowdown` times as long as their kind says.
+    /// - Throws: `RedisError` where Redis does not answer or refuses.
     mutating func takeTasks(
         _ store: AsynqStore, _ tasks: inout DemoTasks, clock: Clock, slowdown: Double, mailServerFails: Bool
     ) throws(RedisError) {
         while running.count < plan.concurrency {
             guard let task = try next(store, &tasks) else { return }
             let kind = task.kind
-            // Log-normal, as run times are: the sum of uniform numbers is near enough to a normal one.
+            // Run times are log-normal; the sum of uniform numbers is near enough to a normal one.
             let normal = (0..<12).reduce(-6.0) { sum, _ in sum + Double.random(in: 0..<1) }
             let seconds = kind.meanSeconds * slowdown * exponential(0.5 * normal)
             let failureShare = mailServerFails && kind.queue == "emails" ? 0.85 : kind.failureShare
@@ -72,7 +75,7 @@ struct DemoWorker {
     }
 
     private func next(_ store: AsynqStore, _ tasks: inout DemoTasks) throws(RedisError) -> DemoTasks.Entry? {
-        // Weighted order: a queue of priority 6 is asked first six times out of nine.
+        // The order is weighted: a queue of priority 6 is asked first six times out of nine.
         var order = plan.queues
         while !order.isEmpty {
             var ticket = Int64.random(in: 0..<order.reduce(0) { $0 + $1.priority })
@@ -87,6 +90,7 @@ struct DemoWorker {
     }
 
     /// Ends the tasks whose time is over; returns their spans.
+    /// - Throws: `RedisError` where Redis does not answer or refuses.
     mutating func finishTasks(_ store: AsynqStore, _ tasks: inout DemoTasks, clock: Clock) throws(RedisError)
         -> [DemoSpan]
     {
@@ -109,6 +113,7 @@ struct DemoWorker {
     }
 
     /// Ends an attempt with an error: the task is tried again, or is dead.
+    /// - Throws: `RedisError` where Redis does not answer or refuses.
     static func fail(
         _ failed: TaskMessage, _ error: String, _ store: AsynqStore, _ tasks: inout DemoTasks, clock: Clock
     ) throws(RedisError) {
@@ -142,7 +147,7 @@ struct DemoWorker {
         return steps(of: task, within: process, end: end) + [processSpan]
     }
 
-    /// The spans of what the task did, one after the other. An attempt that fails ends in the longest of them.
+    /// Returns the spans of a task's steps, one after the other. An attempt that fails ends in the longest of them.
     private func steps(of task: RunningTask, within process: SpanReference, end: WallTime) -> [DemoSpan] {
         let length = Double(end.nanoseconds(since: task.start))
         var spans: [DemoSpan] = []
@@ -166,7 +171,7 @@ struct DemoWorker {
     }
 }
 
-/// e^x, without a C library: a demo's run times need no last digit.
+/// Returns e^x, without a C library: a demo's run times need no last digit.
 private func exponential(_ exponent: Double) -> Double {
     var sum = 1.0
     var term = 1.0

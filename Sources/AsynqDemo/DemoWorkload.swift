@@ -10,7 +10,7 @@ struct DemoTasks {
         var message: TaskMessage
         let kind: DemoTaskKind
         let origin: TaskOrigin
-        /// What every attempt fails with; nil: by chance.
+        /// The error of every attempt; nil where chance decides.
         var fate: DemoTaskKind.Failure?
     }
 
@@ -27,7 +27,7 @@ struct DemoTasks {
 /// to the collector's unix socket. The rate of arrivals swings, and things go wrong as `DemoStory` has it.
 package final class DemoWorkload: Sendable {
     private static let tickInterval = Duration.milliseconds(5)
-    /// Lines that were not taken; older ones are dropped.
+    /// The number of lines that wait to be taken; older ones are dropped.
     private static let maxLines = 100
 
     /// A line of the story.
@@ -49,8 +49,8 @@ package final class DemoWorkload: Sendable {
     private let lost = Atomic<Int>(0)
     private let thread: Mutex<OSThread?> = Mutex(nil)
 
-    /// - Parameter setBackend: takes the trace backend down and up again; nil where it is not the demo's own.
-    /// - Throws: where the system has no room for a waker.
+    /// - Parameter setBackend: Stops and starts the trace backend; nil where it is not the demo's own.
+    /// - Throws: `SystemError` where the system has no room for a waker.
     package init(
         redisSocket: String, spanSocket: String, bearerToken: String?, tasksPerSecond: Double,
         setBackend: (@Sendable (_ isUp: Bool) -> Void)?, clock: Clock
@@ -64,6 +64,8 @@ package final class DemoWorkload: Sendable {
         waker = try Waker()
     }
 
+    /// Starts the thread.
+    /// - Throws: `SystemError` where the system has no room for another thread.
     package func start() throws(SystemError) {
         let started = try OSThread(name: "demo") { [self] in
             do throws(RedisError) {
@@ -81,13 +83,13 @@ package final class DemoWorkload: Sendable {
         thread.withLock { $0 }?.join()
     }
 
-    /// Why the workload ended by itself, if it did.
+    /// The reason why the workload ended by itself, if it did.
     package var failureReason: String? { failure.withLock { $0 } }
 
     /// The number of spans that the producer and the workers had to drop.
     package var lostSpans: Int { lost.load(ordering: .relaxed) }
 
-    /// The lines of the story that were not taken yet.
+    /// Returns the lines of the story that were not taken yet.
     package func takeLines() -> [StoryLine] {
         lines.withLock { lines in
             defer { lines = [] }

@@ -45,12 +45,12 @@ final class SpanExporter {
         }
     }
 
-    /// Sends what is queued. What is refused for now stays queued.
+    /// Sends the queue. Spans that are refused for now stay in it.
     func flush() {
         while !queued.isEmpty && sendBatch() {}
     }
 
-    /// False when the collector can't take spans now.
+    /// Sends one batch. Returns false when the collector can't take spans now.
     private func sendBatch() -> Bool {
         let batch = Array(queued.prefix(512))
         var body = DemoSpan.request(service: service, batch)
