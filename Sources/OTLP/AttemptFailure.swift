@@ -1,17 +1,18 @@
 package import Model
 import ProtobufWire
 
-/// Reads what a failed attempt's span says of its error, in a pass of its own over the span: only failed attempts need it.
+/// Reads the error that a failed attempt's span names, in a pass of its own over the span: only failed attempts need
+/// it.
 ///
 /// ```
 /// Span  11 events ─► Event  2 name `exception`  3 attributes ─► KeyValue  1 key `exception.message`  2 value { 1 string }
 ///       15 status ─► Status  2 message
 /// ```
 package enum AttemptFailure {
-    /// The message of the last exception event that has one, else that of the status, else the type of the error; `.none` where
-    /// the span says nothing. The message is what Asynq stores of a task's error, too.
+    /// Returns the message of the last exception event that has one, else that of the status, else the type of the
+    /// error; `.none` where the span says nothing. Asynq stores the same message as the task's error.
     ///
-    /// The scanner has checked the bytes; of bytes that it has not, as much is read as can be.
+    /// The scanner has checked the bytes; other bytes are read as far as they can be.
     package static func text(of span: TaskSpan, in body: UnsafeRawBufferPointer) -> ByteRange {
         let found = read(WireReader(span.content.bytes(in: body)))
         let message = found.exceptionMessage.isEmpty ? found.statusMessage : found.exceptionMessage

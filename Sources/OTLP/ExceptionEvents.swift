@@ -1,11 +1,12 @@
 import Model
 import ProtobufWire
 
-/// Reads what a failed attempt's span says of its exceptions, in a second pass over the span: most spans need none.
+/// Reads the exceptions that a failed attempt's span names, in a second pass over the span: most spans need none.
 ///
 /// Span: 11 events ─► Event: 2 name `exception`, 3 attributes ─► KeyValue: 1 key `exception.type`, 2 value { 1 string }.
 enum ExceptionEvents {
-    /// The type in the last exception event that has one; `.none` where there is none. The scanner has checked the bytes.
+    /// Returns the type in the last exception event that has one, else `.none`. The scanner has checked the bytes.
+    /// - Throws: `WireError` where the bytes are malformed.
     static func lastType(in span: WireReader) throws(WireError) -> ByteRange {
         var reader = span
         var last = ByteRange.none
@@ -21,7 +22,9 @@ enum ExceptionEvents {
         return last
     }
 
-    /// The text of an attribute of an exception event; `.none` where it has none, or is another event.
+    /// Returns the text of an attribute of an exception event; `.none` for an event that lacks it or is of another
+    /// kind.
+    /// - Throws: `WireError` where the bytes are malformed.
     static func text(of attribute: StaticString, inEvent event: WireReader) throws(WireError) -> ByteRange {
         var reader = event
         var isException = false
@@ -39,7 +42,7 @@ enum ExceptionEvents {
         return isException ? found : .none
     }
 
-    /// A KeyValue; the text is empty where the value is none.
+    /// Reads a KeyValue; the text is empty where the value is of another kind.
     private static func keyAndText(_ message: WireReader) throws(WireError) -> (key: Range<Int>, text: ByteRange) {
         var reader = message
         var key = 0..<0
@@ -55,7 +58,7 @@ enum ExceptionEvents {
         return (key, text)
     }
 
-    /// AnyValue: of several kinds the last one counts.
+    /// Reads the text of an AnyValue: of several kinds the last one counts.
     private static func text(_ message: WireReader) throws(WireError) -> ByteRange {
         var reader = message
         var text = ByteRange.none

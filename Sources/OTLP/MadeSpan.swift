@@ -16,9 +16,9 @@ package struct MadeSpan: Sendable {
     package var endNanoseconds: UInt64
     package var attributes: [(key: String, value: Value)] = []
     package var links: [SpanReference] = []
-    /// nil: all is well.
+    /// The error of the span; nil where all is well.
     package var errorMessage: ForeignText?
-    /// W3C, as the parent's.
+    /// The W3C trace state, as the parent's.
     package var traceState: [UInt8] = []
 
     package init(
@@ -31,9 +31,10 @@ package struct MadeSpan: Sendable {
         self.endNanoseconds = max(startNanoseconds, endNanoseconds)
     }
 
-    /// An id that the same things always lead to, whatever the process: who sends a span again sends it under the same id.
+    /// Returns an id that the same parts always lead to, whatever the process: a span that is sent again has the same
+    /// id.
     package static func id(_ parts: [UInt8]...) -> SpanID {
-        // FNV-1a, then the finalizer of MurmurHash3, because FNV leaves the top bits alike.
+        // FNV-1a leaves the top bits alike, so the finalizer of MurmurHash3 follows.
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
         for part in parts {
             for byte in part + [0xFF] { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
@@ -44,11 +45,11 @@ package struct MadeSpan: Sendable {
         return SpanID(hash == 0 ? 1 : hash)
     }
 
-    /// Under which the spans' service is known.
+    /// The name of the service in these spans.
     private static let serviceName = ForeignText("asynq")
 
-    /// ExportTraceServiceRequest: 1 resource_spans { 1 resource { 1 attributes }, 2 scope_spans { 1 scope { 1 name },
-    /// 2 spans } }.
+    /// Returns an ExportTraceServiceRequest: 1 resource_spans { 1 resource { 1 attributes }, 2 scope_spans { 1 scope {
+    /// 1 name }, 2 spans } }.
     package static func request(_ spans: [MadeSpan]) -> [UInt8] {
         var request = WireWriter()
         request.message(1) { resourceSpans in
@@ -61,8 +62,8 @@ package struct MadeSpan: Sendable {
         return request.bytes
     }
 
-    /// Span: 1 trace_id, 2 span_id, 3 trace_state, 4 parent_span_id, 5 name, 6 kind (1 internal), 7 start, 8 end,
-    /// 9 attributes, 13 links, 15 status { 2 message, 3 code (2 error) }, 16 flags (sampled).
+    /// Writes a Span: 1 trace_id, 2 span_id, 3 trace_state, 4 parent_span_id, 5 name, 6 kind (1 internal), 7 start, 8
+    /// end, 9 attributes, 13 links, 15 status { 2 message, 3 code (2 error) }, 16 flags (sampled).
     private func write(into writer: inout WireWriter) {
         writer.data(1, reference.trace.bytes)
         writer.data(2, reference.span.bytes)
@@ -88,7 +89,8 @@ package struct MadeSpan: Sendable {
         writer.fixed32(16, 1)
     }
 
-    /// KeyValue: 1 key, 2 value { 1 string, 3 int, 4 double }. Texts from outside become UTF-8, as proto3 demands.
+    /// Writes a KeyValue: 1 key, 2 value { 1 string, 3 int, 4 double }. Texts from outside become UTF-8, as proto3
+    /// demands.
     private static func put(_ key: String, _ value: Value, into writer: inout WireWriter) {
         writer.string(1, key)
         writer.message(2) { any in

@@ -1,18 +1,19 @@
 package import ProtobufWire
 
-/// Makes smaller requests of one, for a backend to which it is too large: each with some of the spans, below copies of the
-/// resources and scopes that they stood under. All other bytes stay as they came.
+/// Divides one request into smaller ones, for a backend to which it is too large. Each has some of the spans, below
+/// copies of the resources and scopes that they stood under. All other bytes stay as they came.
 package enum RequestSplitter {
-    /// Returns the request with those spans only whose index, counted from 0, is in the range.
+    /// Returns the request with the spans whose index, counted from 0, is in the range.
     ///
-    /// - Throws: where the bytes are no request.
+    /// - Throws: `WireError` where the bytes are not a request.
     package static func request(
         _ body: UnsafeRawBufferPointer, spans range: Range<Int>
     ) throws(WireError) -> [UInt8] {
         try keeping(range, of: WireReader(body), level: 0, startingAt: 0)
     }
 
-    /// Level 0 is the request (resource_spans = 1), 1 ResourceSpans (scope_spans = 2), 2 ScopeSpans (spans = 2).
+    /// Returns true for a field whose messages lead to spans. Level 0 is the request (resource_spans = 1), 1
+    /// ResourceSpans (scope_spans = 2), 2 ScopeSpans (spans = 2).
     private static func isNested(_ field: Int, _ type: WireType, level: Int) -> Bool {
         type == .lengthDelimited && field == (level == 0 ? 1 : 2)
     }
@@ -32,8 +33,8 @@ package enum RequestSplitter {
         return count
     }
 
-    /// The message with those spans only whose index, counted from `start` at its beginning, is in `range`. Nested
-    /// messages that hold none of them are left out; what is no nested message is copied into each part.
+    /// Returns the message with the spans whose index, counted from `start` at its beginning, is in `range`. Nested
+    /// messages without such a span are left out; all other fields are copied into each part.
     private static func keeping(
         _ range: Range<Int>, of message: WireReader, level: Int, startingAt start: Int
     ) throws(WireError) -> [UInt8] {

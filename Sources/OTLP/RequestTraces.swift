@@ -1,10 +1,10 @@
 package import Model
 import ProtobufWire
 
-/// Tells which traces the spans of a request belong to. The scanner has accepted the request; where it can't be read on, what
-/// was found so far is the answer.
+/// Tells which traces the spans of a request belong to. The scanner has accepted the request; if it can't be read on,
+/// the traces found so far are the answer.
 package enum RequestTraces {
-    /// The traces in the order of the spans; one that follows itself stands once.
+    /// Returns the traces in the order of the spans; one that follows itself stands once.
     package static func ids(in request: UnsafeRawBufferPointer) -> [TraceID] {
         var found: [TraceID] = []
         do throws(WireError) {
@@ -23,6 +23,7 @@ package enum RequestTraces {
     }
 
     /// Calls `body` for each message in that field.
+    /// - Throws: `WireError` where the message is malformed, or what `body` throws.
     static func forEach(
         _ wanted: Int, of message: WireReader, _ body: (WireReader) throws(WireError) -> Void
     ) throws(WireError) {
@@ -37,7 +38,8 @@ package enum RequestTraces {
         }
     }
 
-    /// The ids of a span. Every SDK writes both first: the rest is not looked at once both are there.
+    /// Returns the ids of a span. Every SDK writes both first, so the rest is not read once both are there.
+    /// - Throws: `WireError` where the span is malformed.
     static func ids(of span: WireReader) throws(WireError) -> SpanReference {
         var reader = span
         var trace: TraceID?

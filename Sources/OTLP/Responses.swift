@@ -1,6 +1,6 @@
 import ProtobufWire
 
-/// `google.rpc.Code`, as far as a receiver answers with it.
+/// The codes of `google.rpc.Code` that a receiver answers with.
 package enum RPCCode: Int, Sendable {
     case invalidArgument = 3
     case deadlineExceeded = 4
@@ -15,12 +15,14 @@ package enum RPCCode: Int, Sendable {
 
 /// The messages that OTLP answers with (https://opentelemetry.io/docs/specs/otlp/#otlphttp-response).
 package enum OTLPResponse {
-    /// ExportTraceServiceResponse: 1 partial_success { 1 rejected_spans, 2 error_message }, only when spans were refused.
+    /// Returns an ExportTraceServiceResponse: 1 partial_success { 1 rejected_spans, 2 error_message }, only when spans
+    /// were refused.
     package static func success(refused: Int, reason: String) -> [UInt8] {
         success(refused: refused, remark: refused == 0 ? nil : reason)
     }
 
-    /// - Parameter remark: why spans were refused, or a warning where none was: the specification allows it without a number.
+    /// - Parameter remark: The reason of the refusals, or a warning where no span was refused. The specification allows
+    ///   a warning without a number.
     package static func success(refused: Int, remark: String?) -> [UInt8] {
         guard let remark else { return [] }
         var writer = WireWriter()
@@ -31,7 +33,7 @@ package enum OTLPResponse {
         return writer.bytes
     }
 
-    /// google.rpc.Status: 1 code, 2 message, 3 details, each a google.protobuf.Any { 1 type_url, 2 value }.
+    /// Returns a google.rpc.Status: 1 code, 2 message, 3 details, each a google.protobuf.Any { 1 type_url, 2 value }.
     ///
     /// With a time to retry after, the one detail is a google.rpc.RetryInfo { 1 retry_delay { 1 seconds } }.
     package static func status(_ code: RPCCode, _ message: String, retryAfterSeconds: Int? = nil) -> [UInt8] {
@@ -50,15 +52,15 @@ package enum OTLPResponse {
     }
 }
 
-/// What a trace backend said of partial success: ExportTraceServiceResponse read back.
+/// A trace backend's statement on partial success: ExportTraceServiceResponse read back.
 package struct ExportOutcome: Sendable, Equatable {
     package var rejectedSpans: Int64 = 0
     package var message = ""
 
     package init() {}
 
-    /// nil when the bytes are no such message (a proxy's page, say). Where they are `isCut`, the beginning of one, what there
-    /// is of it counts.
+    /// Reads the response. Returns nil when the bytes are something else (a proxy's page, say). If they are only the
+    /// beginning of a response (`isCut`), the part that is there counts.
     package init?(_ body: UnsafeRawBufferPointer, isCut: Bool = false) {
         do {
             var reader = WireReader(body)
@@ -71,7 +73,7 @@ package struct ExportOutcome: Sendable, Equatable {
                 }
             }
         } catch {
-            // Where it was cut, nothing of it can be read but what was read before.
+            // Behind the cut nothing can be read.
             if !isCut || self == ExportOutcome() { return nil }
         }
     }
@@ -90,7 +92,7 @@ package struct ExportOutcome: Sendable, Equatable {
 }
 
 extension WireReader {
-    /// The bytes of a length-delimited value; of one that runs past the end, those that are there.
+    /// Returns the bytes of a length-delimited value; of one that runs past the end, those that are there.
     fileprivate mutating func bytes(isCut: Bool) throws(WireError) -> UnsafeRawBufferPointer {
         do throws(WireError) {
             return try bytes()
@@ -104,7 +106,7 @@ extension WireReader {
     }
 }
 
-/// The message of a google.rpc.Status, or nil where the bytes are none.
+/// Returns the message of a google.rpc.Status, or nil for bytes that are something else.
 package func readRPCStatusMessage(_ body: UnsafeRawBufferPointer) -> String? {
     do {
         var reader = WireReader(body)

@@ -1,25 +1,25 @@
 import Model
 
-/// What has been read of one span so far. Only when all its fields are read can be said what kind of span it is.
+/// The fields that have been read of one span so far. Its kind is known only when all of them are read.
 struct SpanFields {
     var task = TaskSpan()
-    /// nil: the id has a wrong length.
+    /// The trace id, or nil where it has a wrong length.
     var traceID: TraceID? = TraceID.none
     var spanID: SpanID? = SpanID.none
     var parentID: SpanID? = SpanID.none
     var hasBadLink = false
     var hasEvents = false
     var kind: UInt64 = 0
-    /// Field 16: W3C trace flags in the low eight bits; nil where the sender wrote none.
+    /// The W3C trace flags in the low eight bits of field 16; nil where the sender wrote none.
     var flags: UInt32?
-    /// Those of the first link with valid ids.
+    /// The flags of the first link with valid ids.
     var linkFlags: UInt32 = 0
 
     private var system = AttributeValue.absent
     private var operation = AttributeValue.absent
     private var ranks = Ranks()
 
-    /// The rank of the name that gave each meaning; 255 = none yet.
+    /// The rank of the name that gave each meaning; 255 before there is one.
     private struct Ranks {
         var operation: UInt8 = 255
         var queue: UInt8 = 255
@@ -32,8 +32,8 @@ struct SpanFields {
         var errorType: UInt8 = 255
     }
 
-    /// Ids as Tempo takes them: it refuses the whole request for one trace or span id that is zero or of a wrong
-    /// length, or one parent or link id of a wrong length.
+    /// True if the ids are such as Tempo takes. It refuses the whole request for one trace or span id that is zero or
+    /// of a wrong length, or one parent or link id of a wrong length.
     var hasValidIDs: Bool {
         guard let traceID, let spanID, parentID != nil, !hasBadLink else { return false }
         return traceID.isValid && spanID.isValid
@@ -58,7 +58,7 @@ struct SpanFields {
                 task.waitUnitSeconds = unitSeconds
             }
         case .readyStamp: keepStamp(value, rank, .ready, in: body)
-        // Behind every ready stamp, which is the better one.
+        // An enqueue stamp ranks behind every ready stamp, which is the better one.
         case .enqueueStamp: keepStamp(value, rank + 100, .enqueued, in: body)
         }
     }
@@ -70,8 +70,8 @@ struct SpanFields {
         if Self.keep(value, rank, &task.stamp, &ranks.stamp, isUsable: isUsable) { task.stampMeaning = meaning }
     }
 
-    /// True if the value is the best so far. One that can't be used is kept as a sign that there was one, and gives way to
-    /// any that can.
+    /// Returns true if the value is the best so far. A value that can't be used is kept as a sign that there was one,
+    /// and gives way to any that can.
     @discardableResult
     private static func keep(
         _ value: AttributeValue, _ rank: UInt8, _ kept: inout AttributeValue, _ keptRank: inout UInt8,
@@ -93,11 +93,12 @@ struct SpanFields {
         keptRank = rank
     }
 
-    /// Completes `task`; false where the span tells of no Asynq task.
+    /// Completes `task`. Returns false for a span of something else than an Asynq task.
     ///
-    /// Process: CONSUMER with system absent or `asynq`; SERVER or INTERNAL with system `asynq` and operation absent or
-    /// `process`. Producer: PRODUCER with system absent or `asynq`; CLIENT with system `asynq` and operation `send` or
-    /// `create`. (OTLP SpanKind: 1 internal, 2 server, 3 client, 4 producer, 5 consumer.)
+    /// The kinds are those of OTLP (SpanKind: 1 internal, 2 server, 3 client, 4 producer, 5 consumer).
+    /// - Process: CONSUMER with system absent or `asynq`; SERVER or INTERNAL with system `asynq` and operation absent
+    ///   or `process`.
+    /// - Producer: PRODUCER with system absent or `asynq`; CLIENT with system `asynq` and operation `send` or `create`.
     mutating func completeTask(in body: UnsafeRawBufferPointer) -> Bool {
         let isAsynq = Self.text(system, in: body, equals: "asynq")
         let isForeign = !isAsynq && system != .absent
@@ -124,8 +125,9 @@ struct SpanFields {
         return true
     }
 
-    /// The span was exported, so it was sampled: a sender whose flags lack the bit even so does not write it (the Python SDK),
-    /// and says nothing of the link by leaving it out there. Older SDKs write no flags at all.
+    /// True if the link's trace was sampled. The span was exported, so it was sampled. If its own flags lack the bit
+    /// even so, the sender does not write it (the Python SDK), and its absence from the link says nothing. Older SDKs
+    /// write no flags at all.
     private var isLinkSampled: Bool {
         let isBitWritten = flags.map { $0 & 1 == 1 } ?? true
         return linkFlags == 0 || linkFlags & 1 == 1 || !isBitWritten
@@ -141,7 +143,7 @@ struct SpanFields {
 }
 
 extension AttributeValue {
-    /// Whether it is of a kind that the kept values have: an id, a count, a time.
+    /// True if the value is of a kind that the kept values have: an id, a count, a time.
     fileprivate var isTextOrNumber: Bool {
         switch self {
         case .string, .integer, .double: true

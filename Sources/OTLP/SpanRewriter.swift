@@ -4,15 +4,15 @@ package import ProtobufWire
 /// A change of one span in a request that has been scanned.
 package struct SpanEdit: Sendable {
     package enum Change: Sendable {
-        /// Its ids are not what Tempo takes (`SpanFields.hasValidIDs`).
+        /// The span is removed: Tempo would refuse its ids (`SpanFields.hasValidIDs`).
         case remove
-        /// A link to the context is added.
+        /// The span gets a link to the context.
         case link(TraceContext)
-        /// The context becomes its parent: it moves into that trace.
+        /// The span gets the context as its parent: it moves into that trace.
         case parent(TraceContext)
     }
 
-    /// Its content, as the scanner noted it.
+    /// The range of its content, as the scanner recorded it.
     package let span: Range<Int>
     package let change: Change
 
@@ -22,24 +22,28 @@ package struct SpanEdit: Sendable {
     }
 }
 
-/// Makes a request with some of its spans changed or without them; every other byte stays as it came, only the lengths
-/// around a changed span change. The slow path: it runs for requests with such a span only.
+/// Makes a request with some of its spans changed or without them. Every other byte stays as it came; only the lengths
+/// around a changed span change. This is the slow path: it runs for requests with such a span only.
 package enum SpanRewriter {
-    /// `edits` in the order of the request, one a span at most, in a body that the scanner has scanned.
+    /// Returns the body with the edits applied. They come in the order of the request, one a span at most, and the
+    /// scanner has scanned the body.
+    /// - Throws: `WireError` where the body is malformed.
     package static func apply(_ edits: [SpanEdit], to body: UnsafeRawBufferPointer) throws(WireError) -> [UInt8] {
         var rest = edits[...]
         return try rewrite(WireReader(body), nestedField: 1, level: 0, &rest)
     }
 
-    /// `refused` holds the content ranges that `SpanScanner` noted, ascending.
+    /// Returns the body without the spans in `refused`: the content ranges that `SpanScanner` recorded, ascending.
+    /// - Throws: `WireError` where the body is malformed.
     package static func removing(
         _ refused: [Range<Int>], from body: UnsafeRawBufferPointer
     ) throws(WireError) -> [UInt8] {
         try apply(refused.map { SpanEdit($0, .remove) }, to: body)
     }
 
-    /// Level 0 is the request (resource_spans = 1), 1 ResourceSpans (scope_spans = 2), 2 ScopeSpans (spans = 2). Takes
-    /// from `edits` what it has passed: to look at them all for each span would be quadratic.
+    /// Rewrites one message. Level 0 is the request (resource_spans = 1), 1 ResourceSpans (scope_spans = 2), 2
+    /// ScopeSpans (spans = 2). The edits that it has passed are taken from `edits`: to try them all for each span would
+    /// be quadratic.
     private static func rewrite(
         _ message: WireReader, nestedField: Int, level: Int, _ edits: inout ArraySlice<SpanEdit>
     ) throws(WireError) -> [UInt8] {
@@ -71,7 +75,7 @@ package enum SpanRewriter {
         return writer.bytes
     }
 
-    /// The span's new content; nil: it goes.
+    /// Returns the span's new content, or nil where the span is removed.
     private static func change(_ span: WireReader, _ change: SpanEdit.Change) throws(WireError) -> [UInt8]? {
         switch change {
         case .remove: return nil
@@ -84,10 +88,10 @@ package enum SpanRewriter {
         }
     }
 
-    /// The bits of `flags` that say: what this refers to came from another process.
+    /// The bits of `flags` that say that the reference came from another process.
     private static let isRemote: UInt32 = 0x100 | 0x200
 
-    /// Link: 1 trace_id, 2 span_id, 3 trace_state, 6 flags.
+    /// Returns a Link: 1 trace_id, 2 span_id, 3 trace_state, 6 flags.
     private static func link(to context: TraceContext) -> [UInt8] {
         var link = WireWriter()
         link.data(1, context.reference.trace.bytes)
@@ -97,7 +101,8 @@ package enum SpanRewriter {
         return link.bytes
     }
 
-    /// Span: 1 trace_id, where it stands, 4 parent_span_id, and 3 trace_state if it has none of its own.
+    /// Returns a Span with 1 trace_id and 4 parent_span_id of the context, and its 3 trace_state if the span has none
+    /// of its own.
     private static func child(_ span: WireReader, of context: TraceContext) throws(WireError) -> [UInt8] {
         var reader = span
         var writer = WireWriter()
@@ -119,7 +124,8 @@ package enum SpanRewriter {
         return writer.bytes
     }
 
-    /// How many spans of each trace a request has, for traces that are looked for.
+    /// Returns the number of spans that a request has of each trace in question.
+    /// - Throws: `WireError` where the body is malformed.
     package static func spanCounts(
         of traces: Set<TraceID>, in body: UnsafeRawBufferPointer
     ) throws(WireError) -> [TraceID: Int] {
@@ -156,7 +162,8 @@ package enum SpanRewriter {
 }
 
 extension TraceContext {
-    /// Proto3 strings are UTF-8, and Tempo refuses a request for one that is not; W3C allows printable ASCII only.
+    /// The printable ASCII of a trace state, which is all that W3C allows. Proto3 strings are UTF-8, and Tempo refuses
+    /// a request for one that is not.
     fileprivate var printableTraceState: [UInt8] {
         traceState.allSatisfy { (0x20...0x7E).contains($0) } ? traceState : []
     }

@@ -1,9 +1,9 @@
 package import Model
 package import ProtobufWire
 
-/// Why a body is not an ExportTraceServiceRequest, and where.
+/// The reason why a body is not an ExportTraceServiceRequest, and the place.
 package struct MalformedRequest: Error, CustomStringConvertible, Sendable {
-    /// Such as `resource_spans[0].scope_spans[1].spans[7]`; empty for the request itself.
+    /// The path to it, such as `resource_spans[0].scope_spans[1].spans[7]`; empty for the request itself.
     package let path: String
     package let cause: WireError
 
@@ -13,35 +13,35 @@ package struct MalformedRequest: Error, CustomStringConvertible, Sendable {
 }
 
 /// Reads an OTLP request without decoding it: one pass over the wire format that checks every nested message, counts
-/// the spans, and notes the few that tell of an Asynq task. Allocates nothing per span, unless one has several links; its
-/// arrays keep their room from one request to the next.
+/// the spans, and records the few that tell of an Asynq task. It allocates nothing per span, unless one has several
+/// links; its arrays keep their room from one request to the next.
 ///
 /// ```
 /// ExportTraceServiceRequest  1 resource_spans ─► ResourceSpans  1 resource  2 scope_spans ─► ScopeSpans
 ///     1 scope  2 spans ─► Span  1 trace_id  2 span_id  4 parent_span_id  6 kind  7 start  8 end  9 attributes
 ///     11 events  13 links  15 status  16 flags
 /// ```
-/// Fields may come in any order, and a scalar may be repeated (the last one wins). Nothing refers to the body after
-/// `scan` but `ByteRange`s.
+/// Fields may come in any order, and a scalar may be repeated (the last one wins). After `scan` only `ByteRange`s refer
+/// to the body.
 package struct SpanScanner: Sendable {
-    /// Attribute values nested deeper are refused: Go's protobuf, which Tempo uses, would recurse as deep.
+    /// The deepest attribute value. Deeper ones are refused: Go's protobuf, which Tempo uses, would recurse as deep.
     package static let maxValueDepth = 64
 
-    /// Two bytes make a span, and each may leave a note behind: a request with more is too large.
+    /// The largest number of spans in a request. Two bytes make a span, and each may leave a record behind.
     package static let maxSpans = 100_000
 
     private static let maxKeptRoom = 16_384
 
     private let table: TaskAttributeTable
-    /// Spans in the request, refused ones included.
+    /// The number of spans in the request, refused ones included.
     package private(set) var spanCount = 0
     /// The process and producer spans, in the order of the request.
     /// What Redis knows of their tasks is added in place.
     package var taskSpans: [TaskSpan] = []
-    /// Where the content of each refused span lies: its ids, or a number, are not what Tempo takes, and it refuses a whole
-    /// batch for one of them.
+    /// The content range of each refused span. Its ids, or a number in it, are such that Tempo would refuse the whole
+    /// batch.
     package private(set) var refused: [Range<Int>] = []
-    /// How many of them have a number that is none.
+    /// The number of refused spans with a malformed number.
     package private(set) var badValues = 0
     package private(set) var firstBadValue: MalformedRequest?
 
@@ -49,16 +49,16 @@ package struct SpanScanner: Sendable {
     private var resourceIndex = -1
     private var scopeIndex = -1
     private var spanIndex = -1
-    /// How deep the scan is: 0 in the request, 1 in a ResourceSpans, 2 in a ScopeSpans, 3 in a span. An error leaves it
-    /// where it happened.
+    /// The depth of the scan: 0 in the request, 1 in a ResourceSpans, 2 in a ScopeSpans, 3 in a span. An error leaves
+    /// it where it happened.
     private var level = 0
 
     package init(table: TaskAttributeTable = TaskAttributeTable()) {
         self.table = table
     }
 
-    /// - Parameter maxTaskBytes: what is noted of task spans may take so much; beyond it a request has too many.
-    /// - Throws: `MalformedRequest` where the body is no such request, or has too many spans.
+    /// - Parameter maxTaskBytes: The bytes that the records of task spans may take; a request with more has too many.
+    /// - Throws: `MalformedRequest` where the body is not such a request, or has too many spans.
     package mutating func scan(
         _ body: UnsafeRawBufferPointer, maxTaskBytes: Int = .max
     ) throws(MalformedRequest) {
@@ -89,7 +89,7 @@ package struct SpanScanner: Sendable {
         }
     }
 
-    /// Forgets the request. The room of an ordinary one is kept, that of a monster is not.
+    /// Clears the request. The room of an ordinary one is kept, that of a very large one is not.
     package mutating func forget() {
         spanCount = 0
         badValues = 0
@@ -152,7 +152,7 @@ package struct SpanScanner: Sendable {
                 do throws(WireError) {
                     try scanSpan(span)
                 } catch {
-                    // A number that is none costs its span only: where that ends is known.
+                    // A malformed number costs its span only, because the end of the span is known.
                     if error.reason != .badVarint { throw error }
                     try refuseValue(of: span, error)
                 }
@@ -231,7 +231,7 @@ package struct SpanScanner: Sendable {
         taskSpans.append(span.task)
     }
 
-    /// nil for a wrong length; an empty id reads as zero.
+    /// Reads a trace id. Returns nil for a wrong length; an empty id reads as zero.
     private func readTraceID(_ reader: inout WireReader, _ type: WireType) throws(WireError) -> TraceID? {
         try reader.expect(type, .lengthDelimited)
         let bytes = try reader.bytes()
@@ -247,7 +247,8 @@ package struct SpanScanner: Sendable {
         return SpanID(UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)))
     }
 
-    /// nil for a status without a code: the code of an earlier part of it stands, as protobuf merges them.
+    /// Returns the code, or nil for a status without one: the code of an earlier part of it stands, as protobuf merges
+    /// them.
     private func readStatusCode(_ message: WireReader) throws(WireError) -> UInt64? {
         var reader = message
         var code: UInt64?
@@ -323,7 +324,8 @@ package struct SpanScanner: Sendable {
         }
     }
 
-    /// AnyValue: 1 string, 2 bool, 3 int, 4 double, 5 array, 6 kvlist, 7 bytes. The last one that is present wins.
+    /// Reads an AnyValue: 1 string, 2 bool, 3 int, 4 double, 5 array, 6 kvlist, 7 bytes. The last one that is present
+    /// wins.
     private func readValue(_ message: WireReader, depth: Int) throws(WireError) -> AttributeValue {
         if depth > Self.maxValueDepth { throw WireError(.tooDeep, offset: message.position) }
         var reader = message
@@ -359,7 +361,7 @@ package struct SpanScanner: Sendable {
         return value
     }
 
-    /// ArrayValue and KeyValueList: both hold their items in field 1.
+    /// Checks an ArrayValue or a KeyValueList: both hold their items in field 1.
     private func checkList(_ message: WireReader, ofKeyValues: Bool, depth: Int) throws(WireError) {
         var reader = message
         while !reader.isAtEnd {
@@ -391,21 +393,21 @@ package struct SpanScanner: Sendable {
         }
     }
 
-    /// The fields of a message of which only the attributes are nested messages.
+    /// The fields of a message whose only nested messages are the attributes.
     private struct Shape {
         let attributes: Int
         /// The wire types of fields 1, 2, …
         let types: [WireType]
-        /// A field whose messages hold texts only; 0: none.
+        /// The field whose messages hold texts only; 0 where there is none.
         var texts = 0
 
-        /// Resource: 1 attributes, 2 dropped_attributes_count, 3 entity_refs.
+        /// The shape of a Resource: 1 attributes, 2 dropped_attributes_count, 3 entity_refs.
         static let resource = Shape(attributes: 1, types: [.lengthDelimited, .varint, .lengthDelimited], texts: 3)
-        /// EntityRef: 1 schema_url, 2 type, 3 id_keys, 4 description_keys.
+        /// The shape of an EntityRef: 1 schema_url, 2 type, 3 id_keys, 4 description_keys.
         static let entity = Shape(attributes: 0, types: Array(repeating: .lengthDelimited, count: 4))
-        /// InstrumentationScope: 1 name, 2 version, 3 attributes, 4 dropped_attributes_count.
+        /// The shape of an InstrumentationScope: 1 name, 2 version, 3 attributes, 4 dropped_attributes_count.
         static let scope = Shape(attributes: 3, types: [.lengthDelimited, .lengthDelimited, .lengthDelimited, .varint])
-        /// Event: 1 time_unix_nano, 2 name, 3 attributes, 4 dropped_attributes_count.
+        /// The shape of an Event: 1 time_unix_nano, 2 name, 3 attributes, 4 dropped_attributes_count.
         static let event = Shape(attributes: 3, types: [.fixed64, .lengthDelimited, .lengthDelimited, .varint])
     }
 

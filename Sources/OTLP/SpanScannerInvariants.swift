@@ -2,11 +2,11 @@ import Model
 import ProtobufWire
 
 extension SpanScanner {
-    /// What must hold whatever the bytes are; for fuzzers and tests. Traps where it doesn't.
+    /// Checks what must hold for all bytes; for fuzzers and tests. Traps where it doesn't.
     ///
-    /// What is taken must lie in the body, and must come out the same from a scanner that has just read something else;
-    /// without the refused spans it must be a request that has all the others as they were. What is refused must be
-    /// refused at a place in the body.
+    /// All that the scanner found must lie in the body, and must come out the same from a scanner that has just read
+    /// something else. Without the refused spans the body must be a request that has all the others as they were. A
+    /// refusal must name a place in the body.
     package static func checkInvariants(_ body: UnsafeRawBufferPointer) {
         var scanner = SpanScanner(table: invariantsTable)
         let error = scanner.failure(body)
@@ -30,8 +30,8 @@ extension SpanScanner {
         checkEdits(scanner, body)
     }
 
-    /// Each task span gets a link or, by turns, a parent; the refused ones go. All else stays, and a second look finds what was
-    /// added.
+    /// Gives each task span a link or, by turns, a parent, and removes the refused ones. All else stays, and a second
+    /// scan finds what was added.
     private static func checkEdits(_ scanner: SpanScanner, _ body: UnsafeRawBufferPointer) {
         if scanner.taskSpans.isEmpty { return }
         let reference = SpanReference(trace: TraceID(high: 1, low: 2), span: SpanID(3))
@@ -105,7 +105,7 @@ extension SpanScanner {
         }
     }
 
-    /// Whether both have found the same task spans, each in its own body.
+    /// Returns true if both have found the same task spans, each in its own body.
     private func finds(_ other: SpanScanner, in body: UnsafeRawBufferPointer, _ otherBody: UnsafeRawBufferPointer)
         -> Bool
     {

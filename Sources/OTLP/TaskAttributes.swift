@@ -1,33 +1,33 @@
 import Model
 
-/// What an attribute of a span tells about the task.
+/// The meaning of a span's attribute for the task.
 package enum TaskAttribute: Sendable, Equatable {
-    /// `messaging.system`
+    /// The attribute `messaging.system`.
     case system
-    /// `messaging.operation.type`
+    /// The attribute `messaging.operation.type`.
     case operation
     case queue
     case taskType
     case taskID
     case retryCount
-    /// A wait that the worker measured; one unit of the value is so many seconds.
+    /// A wait that the worker measured; one unit of the value lasts `unitSeconds`.
     case wait(unitSeconds: Double)
-    /// Since when the task could be run.
+    /// The time since which the task could be run.
     case readyStamp
-    /// When the client enqueued it.
+    /// The time at which the client enqueued it.
     case enqueueStamp
     case processAt
-    /// `error.type`
+    /// The attribute `error.type`.
     case errorType
 }
 
-/// The attribute names that the collector reads, each with its rank: where a span carries two names of one meaning,
-/// the lower rank wins.
+/// The attribute names that the collector reads, each with its rank. If a span carries two names of one meaning, the
+/// lower rank wins.
 ///
 /// A lookup is a hash of the length and both ends of the key, then one comparison: no allocation, a few nanoseconds.
 package struct TaskAttributeTable: Sendable {
     private struct Entry {
-        /// Where the key lies in `keys`.
+        /// The range of the key in `keys`.
         let key: Range<Int>
         let attribute: TaskAttribute
         let rank: UInt8
@@ -116,7 +116,7 @@ package struct TaskAttributeTable: Sendable {
         slots[slot] = UInt16(entries.count)
     }
 
-    /// The meaning and rank of a key; nil for all the keys that say nothing of a task.
+    /// Returns the meaning and rank of a key; nil for all the keys that say nothing of a task.
     @inline(__always)
     func find(_ key: UnsafeRawBufferPointer) -> (attribute: TaskAttribute, rank: UInt8)? {
         if key.isEmpty { return nil }

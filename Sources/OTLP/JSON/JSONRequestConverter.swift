@@ -3,8 +3,8 @@ import ProtobufWire
 import Text
 
 /// Turns OTLP's JSON into the ExportTraceServiceRequest that it stands for, so that all behind the receiver knows
-/// protobuf only. One pass over the bytes, no tree, no allocation per span; its buffers keep their room from one request
-/// to the next.
+/// protobuf only. It takes one pass over the bytes, makes no tree, and allocates nothing per span; its buffers keep
+/// their room from one request to the next.
 ///
 /// The mapping is proto3's (https://protobuf.dev/programming-guides/json/) with OTLP's changes
 /// (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding):
@@ -23,10 +23,10 @@ import Text
 ///   are merged, arrays joined.
 /// - **Two kinds in one AnyValue**: the last one counts. `{}` stays a value that is present and empty.
 ///
-/// What is named is written, zeros too. Output is at most 1.25 times the input (`{"kind":-1}` makes 11 bytes of 9); its
-/// room grows with what is written, never with what a number claims.
+/// Each named field is written, zeros too. Output is at most 1.25 times the input (`{"kind":-1}` makes 11 bytes of 9).
+/// Its room grows with what is written, never with what a number claims.
 package struct JSONRequestConverter: ~Copyable {
-    /// Room that is kept for the next request.
+    /// The room that is kept for the next request.
     private static let maxKeptBytes = 1 << 20
 
     private static let allFields = JSONSchema()
@@ -35,25 +35,27 @@ package struct JSONRequestConverter: ~Copyable {
     private var text = JSONText()
     private var output = GrowingBytes()
     private var lengths = MessageLengths()
-    /// Where base64 is decoded.
+    /// The buffer in which base64 is decoded.
     private var decoded = GrowingBytes()
-    /// Arrays and lists within one another, as `SpanScanner` counts them.
+    /// The number of open arrays and lists within one another, as `SpanScanner` counts them.
     private var valueDepth = 0
     private var remarks = JSONRemarks()
     private var firstProblem: JSONError?
-    /// The resource or scope of the spans that are read is refused, and all of them with it.
+    /// True if the resource or scope of the spans that are read is refused, and all of them with it.
     private var refusesSpans = false
 
     package init() {}
 
-    /// Calls `use` with the request in protobuf, which is valid only within. `limit`: bytes of the output.
+    /// Calls `use` with the request in protobuf, which is valid only within. `limit` is the most bytes of the output.
+    /// - Throws: `MalformedJSON` where the body is not such a request, or becomes too large.
     package mutating func convert<Result>(
         _ body: UnsafeRawBufferPointer, limit: Int = .max, _ use: (UnsafeRawBufferPointer) -> Result
     ) throws(MalformedJSON) -> Result {
         try convertWithRemarks(body, limit: limit) { request, _ in use(request) }
     }
 
-    /// The same, with what was found beside it.
+    /// Does the same as `convert`, and hands over the remarks too.
+    /// - Throws: `MalformedJSON` where the body is not such a request, or becomes too large.
     package mutating func convertWithRemarks<Result>(
         _ body: UnsafeRawBufferPointer, limit: Int = .max, _ use: (UnsafeRawBufferPointer, JSONRemarks) -> Result
     ) throws(MalformedJSON) -> Result {
@@ -87,7 +89,7 @@ package struct JSONRequestConverter: ~Copyable {
 
     // MARK: Messages
 
-    /// `anyValue`: the message that this object is, where of its members the last one counts.
+    /// Writes the members of an object. `anyValue` says that only the last one counts.
     private mutating func members(
         of type: MessageType, anyValue: MessageLengths.Mark? = nil
     ) throws(JSONError) {
@@ -141,7 +143,8 @@ package struct JSONRequestConverter: ~Copyable {
 
     // MARK: Values out of range
 
-    /// A message in a list. What holds spans is read once more where a value in it is out of range, to refuse them by count.
+    /// Writes a message in a list. A message that holds spans is read once more where a value in it is out of range, to
+    /// refuse them by count.
     private mutating func element(_ tag: UInt64, _ type: MessageType) throws(JSONError) {
         guard type == .span || type == .scopeSpans || type == .resourceSpans else { return try message(tag, type) }
         if refusesSpans && type == .span { return try refuseSpan(tag) }
@@ -156,7 +159,7 @@ package struct JSONRequestConverter: ~Copyable {
             valueDepth = 0
             remarks.badSpans = badSpans
             if type == .span { return try refuseSpan(tag) }
-            // Holds no span.
+            // An element that is null has no spans.
             if try text.takeNull() { return }
             refusesSpans = true
             defer { refusesSpans = false }
@@ -164,7 +167,7 @@ package struct JSONRequestConverter: ~Copyable {
         }
     }
 
-    /// Whether the text is JSON of the right form, and only a value in it is not one that its field can have.
+    /// Returns true if the text is JSON of the right form, and the fault is only a value that its field can't have.
     private func isOutOfRange(_ error: JSONError) -> Bool {
         switch error.reason {
         case .badInteger, .badDouble: true

@@ -4,7 +4,7 @@ enum MessageType: UInt8 {
     case arrayValue, keyValueList
 }
 
-/// How a field comes in JSON and goes out in protobuf.
+/// The form of a field in JSON and in protobuf.
 enum FieldKind {
     case string, strings, bool, int32, int64, uint32, fixed32, fixed64, double, base64
     case traceID, spanID
@@ -107,7 +107,8 @@ struct JSONSchema {
         let field: Field
     }
 
-    /// By the number of the message: a message has 16 fields at most, and most keys differ in their lengths.
+    /// The fields by the number of their message: a message has 16 fields at most, and most keys differ in their
+    /// lengths.
     private var entries: [[Entry]] = []
 
     init() {
@@ -122,12 +123,12 @@ struct JSONSchema {
         }
     }
 
-    /// As parsers of protobuf's JSON do, we take the names of the proto files too.
+    /// Returns the key as the proto files write it, which is read as well, as parsers of protobuf's JSON do.
     private static func snakeCase(_ key: String) -> String {
         String(key.flatMap { $0.isUppercase ? "_\($0.lowercased())" : "\($0)" })
     }
 
-    /// nil for a key that the message does not have.
+    /// Returns the field, or nil for a key that the message does not have.
     @inline(__always)
     func find(_ key: UnsafeRawBufferPointer, in owner: MessageType) -> Field? {
         for entry in entries[Int(owner.rawValue)] where entry.key.count == key.count {

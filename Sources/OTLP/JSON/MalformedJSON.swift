@@ -1,13 +1,13 @@
 package import JSON
 
-/// Why a body is not an ExportTraceServiceRequest in OTLP's JSON, and where.
+/// The reason why a body is not an ExportTraceServiceRequest in OTLP's JSON, and the place.
 package struct MalformedJSON: Error, CustomStringConvertible, Sendable, Equatable {
     package typealias Reason = JSONError.Reason
 
     package let reason: Reason
-    /// Bytes from the start of the body.
+    /// The place, in bytes from the start of the body.
     package let offset: Int
-    /// Such as `resourceSpans[0].scopeSpans[0].spans[3].kind`; empty for the request itself.
+    /// The path to it, such as `resourceSpans[0].scopeSpans[0].spans[3].kind`; empty for the request itself.
     package let path: String
 
     package var description: String {
@@ -20,12 +20,13 @@ package struct MalformedJSON: Error, CustomStringConvertible, Sendable, Equatabl
         path = Self.path(to: error.offset, in: body)
     }
 
-    /// Longer keys and deeper paths are cut: who sends a body has a say in what is logged of it.
+    /// The bounds of a key and of a path. Longer ones are cut, because the sender of a body has a say in what is logged
+    /// of it.
     private static let maxKeyBytes = 32
     private static let maxPathBytes = 200
 
-    /// Where in the tree an offset lies. Everything before it has been read as JSON already, so it is enough to look at
-    /// braces, commas and strings. To follow the path while reading would cost each good request, this costs a bad one.
+    /// Returns the path to an offset. Everything before it has been read as JSON already, so braces, commas and strings
+    /// tell enough. To follow the path while reading would cost each good request; this costs a bad one.
     private static func path(to offset: Int, in body: UnsafeRawBufferPointer) -> String {
         var steps: [Step] = []
         var position = 0
@@ -55,7 +56,7 @@ package struct MalformedJSON: Error, CustomStringConvertible, Sendable, Equatabl
     }
 
     private enum Step {
-        /// nil: the key has not been read.
+        /// An object; the key is nil until it was read.
         case object(key: Range<Int>?)
         case array(index: Int)
 

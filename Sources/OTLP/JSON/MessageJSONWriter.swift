@@ -1,13 +1,14 @@
 import ProtobufWire
 import Text
 
-/// Writes messages of OTLP's trace protos as the JSON that OTLP/HTTP has for them: keys in lowerCamelCase, ids in hex, numbers of
-/// 64 bits as strings, enums as numbers, bytes in base64, and no field that the message does not have.
+/// Writes messages of OTLP's trace protos as the JSON that OTLP/HTTP has for them: keys in lowerCamelCase, ids in hex,
+/// numbers of 64 bits as strings, enums as numbers, bytes in base64. Fields that the message does not have are left
+/// out.
 ///
-/// Fields go out in the order of the schema; of one that is repeated although it is none of those, the last one counts, and the
-/// parts of a message are merged, as protobuf has it. What the schema does not know is left out.
+/// Fields go out in the order of the schema. If a singular field stands several times, the last one counts, and the
+/// parts of a message are merged, as protobuf has it.
 struct MessageJSONWriter {
-    /// By the number of the message and that of the field.
+    /// The fields by the number of the message and that of the field.
     private static let schema: [[Field?]] = JSONSchema.fields.map { _, fields in
         var byNumber: [Field?] = Array(repeating: nil, count: 17)
         for (key, number, kind) in fields { byNumber[Int(number)] = Field(key: Array(key.utf8), kind: kind) }
@@ -25,7 +26,9 @@ struct MessageJSONWriter {
         case message(WireReader)
     }
 
-    /// Writes `{…}`. `rest` writes further members in the place of the field `without`; it is told whether others stand before.
+    /// Writes `{…}`. `rest` writes further members in the place of the field `without`; it is told whether others stand
+    /// before.
+    /// - Throws: `WireError` where the message is malformed.
     static func write(
         _ parts: [WireReader], _ type: MessageType, without: Int = 0, to output: inout GrowingBytes,
         rest: (inout GrowingBytes, _ isFirst: Bool) throws(WireError) -> Void = { _, _ in }
@@ -49,7 +52,7 @@ struct MessageJSONWriter {
         output.append(UInt8(ascii: "{"))
         var isFirst = true
         for (number, values) in values.enumerated() {
-            // Of the kinds of an AnyValue it has the last one.
+            // An AnyValue has the last of its kinds.
             guard !values.isEmpty, type != .anyValue || number == last,
                 let field = schema[Int(type.rawValue)][number],
                 !isLeftOut(values, field.kind, in: type)
@@ -70,7 +73,7 @@ struct MessageJSONWriter {
         }
     }
 
-    /// An empty id or text is none; an AnyValue has it.
+    /// Returns true for an empty id or text, which is left out but in an AnyValue.
     private static func isLeftOut(_ values: [Value], _ kind: FieldKind, in type: MessageType) -> Bool {
         switch (kind, values.last) {
         case (.string, .message(let text)), (.traceID, .message(let text)), (.spanID, .message(let text)):
@@ -135,7 +138,7 @@ struct MessageJSONWriter {
         }
     }
 
-    /// JSON has no number for what is none: protobuf's JSON writes it in words.
+    /// Writes a double. JSON has no number for NaN and the infinities: protobuf's JSON writes them in words.
     private static func double(_ value: Double, to output: inout GrowingBytes) {
         if value.isFinite {
             output.append(value.description)
@@ -159,7 +162,7 @@ struct MessageJSONWriter {
         }
     }
 
-    /// Bytes that are no UTF-8 become U+FFFD.
+    /// Writes a string. Bytes that are not UTF-8 become U+FFFD.
     private static func string(_ bytes: UnsafeRawBufferPointer, to output: inout GrowingBytes) {
         let isPlain = bytes.allSatisfy {
             $0 >= 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")

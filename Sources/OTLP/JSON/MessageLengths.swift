@@ -9,8 +9,8 @@ import Text
 ///                  tag │ 0 │ content          else it is remembered as a gap: position, length
 /// at the end       tag │ n n n │ content      one pass from the back opens the gaps
 /// ```
-/// So each byte moves once at most, however deep it lies. Moving what a message holds whenever one closes would move the
-/// 16 MiB of a hostile request 200 times.
+/// Each byte therefore moves once at most, however deep it lies. Moving the content of a message whenever one closes
+/// would move the 16 MiB of a hostile request 200 times.
 struct MessageLengths {
     private struct Gap {
         let position: Int
@@ -20,17 +20,17 @@ struct MessageLengths {
     /// An open message.
     struct Mark {
         fileprivate let position: Int
-        /// What was there when it opened: whatever came later lies within it.
+        /// The number of gaps when it opened: later ones lie within it.
         fileprivate let gaps: Int
         fileprivate let widening: Int
     }
 
-    /// In the order in which the messages were closed.
+    /// The gaps in the order in which the messages were closed.
     private var gaps: [Gap] = []
-    /// Bytes that the gaps will add.
+    /// The number of bytes that the gaps will add.
     private var widening = 0
 
-    /// More gaps than this are given back after the request that needed them: 16 bytes each.
+    /// The number of gaps that are kept for the next request; each takes 16 bytes.
     private static let maxKeptGaps = 65_536
 
     mutating func reset() {
@@ -57,13 +57,13 @@ struct MessageLengths {
         }
     }
 
-    /// Where the next message would begin with its tag, for `clear` to take all of it back.
+    /// Returns the place where the next message would begin with its tag, for `clear` to remove all of it.
     @inline(__always)
     func mark(in output: borrowing GrowingBytes) -> Mark {
         Mark(position: output.count - 1, gaps: gaps.count, widening: widening)
     }
 
-    /// Removes what an open message has got so far.
+    /// Removes the content that an open message has got so far.
     @inline(__always)
     mutating func clear(_ mark: Mark, in output: inout GrowingBytes) {
         output.truncate(to: mark.position + 1)
@@ -71,7 +71,7 @@ struct MessageLengths {
         widening = mark.widening
     }
 
-    /// Opens the gaps. No message may be open.
+    /// Opens the gaps. All messages must be closed.
     mutating func finish(_ output: inout GrowingBytes) {
         var end = output.count
         output.append(zeros: widening)

@@ -4,14 +4,14 @@ import Text
 
 /// The spans of one trace as OTLP/JSON, from the requests that they came in: each below its resource and its scope.
 package struct TraceDocument: ~Copyable {
-    /// The spans, as protobuf, that one document takes.
+    /// The bytes of spans, as protobuf, that one document takes.
     package static let maxSpanBytes = 2 << 20
 
     private let trace: TraceID
     private let maxSpanBytes: Int
     private var output = GrowingBytes()
     private var spanBytes = 0
-    /// A request that was sent again has its spans once.
+    /// The spans that were written, because a request that was sent again has them twice.
     private var written: Set<SpanID> = []
     private var leftOut = 0
 
@@ -21,8 +21,8 @@ package struct TraceDocument: ~Copyable {
         output.append("{\"resourceSpans\":[" as StaticString)
     }
 
-    /// nil where no request had a span of the trace. Spans beyond the limit are named by number: `leftOutSpans`, which is no
-    /// field of OTLP.
+    /// Returns the document, or nil where no request had a span of the trace. The member `leftOutSpans`, which is not
+    /// OTLP's, has the number of spans beyond the limit.
     package consuming func finish() -> [UInt8]? {
         if written.isEmpty { return nil }
         output.append(UInt8(ascii: "]"))
@@ -39,7 +39,7 @@ package struct TraceDocument: ~Copyable {
             try RequestTraces.forEach(1, of: WireReader(request)) { resources.append($0) }
             for resourceSpans in resources { try add(resourceSpans: resourceSpans) }
         } catch {
-            // Not one that was accepted.
+            // The scanner never accepted this request.
             output.truncate(to: start)
         }
     }
@@ -86,7 +86,7 @@ package struct TraceDocument: ~Copyable {
         output.append(UInt8(ascii: "]"))
     }
 
-    /// The spans of the trace that were not written yet and find a place.
+    /// Returns the spans of the trace that were not written yet and fit.
     private mutating func takeSpans(of scopeSpans: WireReader) throws(WireError) -> [WireReader] {
         var all: [WireReader] = []
         try RequestTraces.forEach(2, of: scopeSpans) { all.append($0) }
