@@ -3,7 +3,7 @@ package import Model
 /// One observation by name: the span that it was made of, so that a click on the number opens a trace. A histogram keeps the
 /// newest of each classic bucket (`Histogram.keep`).
 package struct Exemplar: Sendable, Equatable {
-    /// Which span, and when it was counted.
+    /// The span of the observation, and the time at which it was counted.
     package struct Origin: Sendable, Equatable {
         package let span: SpanReference
         package let time: WallTime

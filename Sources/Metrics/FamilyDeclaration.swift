@@ -1,13 +1,13 @@
-/// Where the numbers of a counter begin.
+/// The point from which a counter counts.
 package enum CountOrigin: Sendable {
-    /// At zero, with the process.
+    /// It counts from zero, with the start of the process.
     case start
-    /// Before: Redis counts on whether the collector runs or not.
+    /// It has counted before: Redis counts on whether the collector runs or not.
     case unknown
 }
 
-/// What is known of a family before it has samples. It is the only place that knows these facts: the page and its documentation
-/// are made from it. A source declares its families as members of a struct, next to the code that adds the samples.
+/// The facts of a family that are known before it has samples. They stand here only: the page and its documentation are
+/// made from them. A source declares its families as members of a struct, next to the code that adds the samples.
 package struct FamilyDeclaration: Sendable {
     package let name: String
     package let kind: MetricKind
@@ -30,7 +30,7 @@ package struct FamilyDeclaration: Sendable {
         self.help = help
     }
 
-    /// Those that are members of a value, in the order in which they are declared.
+    /// Returns the declarations among the members of a value, in the order in which they are declared.
     package static func all(in families: Any) -> [FamilyDeclaration] {
         Mirror(reflecting: families).children.compactMap { $0.value as? FamilyDeclaration }
     }

@@ -1,18 +1,18 @@
 private import CLinux
 import Glibc
 
-/// A histogram with both kinds of buckets, classic and native, of the same observations. Not synchronized: its owner holds
-/// the lock. A copy is the histogram at one moment: it shares the storage until the next observation.
+/// A histogram with both kinds of buckets, classic and native, of the same observations. It is not synchronized: its
+/// owner holds the lock. A copy is the histogram at one moment: it shares the storage until the next observation.
 ///
-/// What grows lies in one array, because a page reads thousands of histograms out of memory that no cache holds:
+/// All that grows lies in one array, because a page reads thousands of histograms out of memory that no cache holds:
 ///
 /// ```
 /// words   one each     classic buckets, not cumulative; the last one is +Inf
 ///         one each     native buckets that hold something (`NativeBucket`), ascending
 ///         five each    exemplars, the newest of each classic bucket that has one, ascending (`Exemplar`)
 /// ```
-/// An observation allocates only for a bucket or an exemplar that is the first of its kind, now and then, and once after a
-/// copy that is still alive.
+/// An observation allocates only for a bucket or an exemplar that is the first of its kind, and once after a copy that
+/// is still alive.
 package struct Histogram: Sendable {
     package let bounds: HistogramBounds
     package private(set) var sum = 0.0
@@ -26,24 +26,24 @@ package struct Histogram: Sendable {
         words = [UInt64](repeating: 0, count: bounds.values.count + 1)
     }
 
-    // Where in `words` they are.
+    // The places of the classic buckets in `words`.
     var classicRange: Range<Int> { 0..<bounds.values.count + 1 }
     var nativeRange: Range<Int> { classicRange.upperBound..<classicRange.upperBound + Int(nativeCount) }
     var exemplarRange: Range<Int> { nativeRange.upperBound..<words.count }
 
-    /// The words' number is not asked for: it lies where they do.
+    /// Prefetches the words. Their number is not read, because it lies in the same memory.
     @inline(__always)
     func prefetch() {
         let count = nativeRange.upperBound + 4 * Exemplar.wordCount
         words.withUnsafeBytes { collector_prefetch($0.baseAddress, count * MemoryLayout<UInt64>.size) }
     }
 
-    /// Per bucket, not cumulative; the last one is `+Inf`.
+    /// The count of each bucket, not cumulative; the last one is `+Inf`.
     package var counts: ArraySlice<UInt64> { words[classicRange] }
     package var native: NativeBuckets {
         NativeBuckets(schema: Int(schema), zeroCount: zeroCount, buckets: words[nativeRange].map(NativeBucket.init))
     }
-    /// In the order of the buckets.
+    /// The exemplars in the order of the buckets.
     package var exemplars: [(bucket: Int, exemplar: Exemplar)] {
         stride(from: exemplarRange.lowerBound, to: words.count, by: Exemplar.wordCount).map { position in
             let exemplar = Exemplar(words.span, at: position)
@@ -51,12 +51,12 @@ package struct Histogram: Sendable {
         }
     }
 
-    /// Computed from the buckets, so that it can't disagree with `+Inf`. The native buckets hold as many, because each
-    /// observation counts in both.
+    /// The number of observations. It is computed from the buckets, so that it can't disagree with `+Inf`. The native
+    /// buckets hold as many, because each observation counts in both.
     package var count: UInt64 { counts.reduce(0, +) }
 
-    /// Returns the value below which a share of the observations lies, by the native buckets: the geometric middle of the one that it
-    /// falls into. nil without observations.
+    /// Returns the value below which a share of the observations lies, by the native buckets: the geometric middle of
+    /// the bucket that it falls into. Returns nil without observations.
     package func quantile(_ share: Double) -> Double? {
         let native = native
         let total = native.buckets.reduce(native.zeroCount) { $0 + $1.count }
@@ -72,7 +72,7 @@ package struct Histogram: Sendable {
         return nil
     }
 
-    /// Counts `value`; one that is not a number is not counted. `origin` becomes the exemplar of the value's bucket.
+    /// Counts `value`, unless it is NaN. `origin` becomes the exemplar of the value's bucket.
     package mutating func observe(_ value: Double, of origin: Exemplar.Origin? = nil) {
         if value.isNaN { return }
         let bucket = bounds.index(of: value)
@@ -105,7 +105,7 @@ package struct Histogram: Sendable {
         }
     }
 
-    /// Where a native bucket is, or would have to be inserted.
+    /// Returns the place of a native bucket, or the place at which it would have to be inserted.
     private func position(of bucket: NativeBucket) -> Int {
         let words = words.span
         var (low, high) = (nativeRange.lowerBound, nativeRange.upperBound)
@@ -134,7 +134,8 @@ package struct Histogram: Sendable {
         nativeCount = Int16(kept - all.lowerBound)
     }
 
-    /// Returns what was observed since `earlier`, a copy of the same histogram; all of it where that has more. The exemplars stay.
+    /// Returns the observations since `earlier`, a copy of the same histogram; all of them where that copy has more.
+    /// The exemplars stay.
     package func since(_ earlier: Histogram) -> Histogram {
         guard bounds == earlier.bounds, schema <= earlier.schema, zeroCount >= earlier.zeroCount else { return self }
         var difference = self
@@ -185,7 +186,7 @@ package struct Histogram: Sendable {
         }
     }
 
-    /// Grows by a quarter, where an array by itself would double.
+    /// Inserts words. The array grows by a quarter, where by itself it would double.
     private mutating func insert(_ new: some Collection<UInt64>, at position: Int) {
         let count = words.count + new.count
         if count > words.capacity { words.reserveCapacity(count + count / 4) }

@@ -4,8 +4,8 @@ import Text
 /// series of a family, with the bounds as the text formats write them.
 package final class HistogramBounds: Sendable, Equatable {
     package let values: [Double]
-    /// What closes a line's labels, `0.5"} `, for each bound and `+Inf`: as the text format 0.0.4 has it here (`10`), and
-    /// as OpenMetrics asks (`10.0`).
+    /// The text that closes a line's labels, `0.5"} `, for each bound and `+Inf`: as the text format 0.0.4 has it here
+    /// (`10`), and as OpenMetrics asks (`10.0`).
     let textEdges: [ShortText]
     let openMetricsEdges: [ShortText]
     /// The bucket that stays on the page however many are left out: that of the wait objective, else one in the middle.
@@ -14,13 +14,13 @@ package final class HistogramBounds: Sendable, Equatable {
     /// The wait objective of the rules, in seconds.
     private static let objectiveSeconds = 10.0
 
-    /// nil unless `values` are finite and strictly ascending.
+    /// Makes bounds of `values`; returns nil unless these are finite and strictly ascending.
     package convenience init?(_ values: [Double]) {
         guard values.allSatisfy(\.isFinite), zip(values, values.dropFirst()).allSatisfy(<) else { return nil }
         self.init(checked: values)
     }
 
-    /// For bounds that stand in the source.
+    /// Makes bounds that stand in the source.
     package convenience init(ascending values: Double...) {
         precondition(zip(values, values.dropFirst()).allSatisfy(<), "bounds must ascend")
         self.init(checked: values)
@@ -37,7 +37,7 @@ package final class HistogramBounds: Sendable, Equatable {
         left === right || left.values == right.values
     }
 
-    /// The bucket of `value`: the first whose bound is not below it; `values.count` stands for `+Inf`.
+    /// Returns the bucket of `value`: the first whose bound is not below it; `values.count` stands for `+Inf`.
     func index(of value: Double) -> Int {
         var low = 0
         var high = values.count
@@ -50,14 +50,14 @@ package final class HistogramBounds: Sendable, Equatable {
 
     // MARK: Fewer buckets on a page
 
-    /// Whether a bucket is on a page that has each `step`th one. A bucket is cumulative there, so that those that stay are right
-    /// without the others.
+    /// Returns true if a bucket is on a page that has each `step`th one. Buckets are cumulative there, so those that
+    /// stay are right without the others.
     @inline(__always)
     func keeps(_ bucket: Int, step: Int) -> Bool {
         step == 1 || bucket == values.count || (bucket - anchor) % step == 0
     }
 
-    /// The series of one histogram on such a page: its buckets, the sum and the count.
+    /// Returns the number of series of one histogram on such a page: its buckets, the sum and the count.
     package func seriesCount(step: Int) -> Int {
         (step == 1 ? values.count + 1 : (0...values.count).count { keeps($0, step: step) }) + 2
     }

@@ -2,12 +2,12 @@ package import Model
 
 /// The labels of one series, as the text formats write them, so that a page is rendered by copying bytes.
 ///
-/// `queue="a",task_type="b"` stands once in memory for all series that have these two; what some of them have more
-/// (`,status="failed"`) stands once in the program.
+/// `queue="a",task_type="b"` stands once in memory for all series that have these two labels. The labels that only some
+/// of them have (`,status="failed"`) stand once in the program.
 package struct LabelSet: Sendable {
-    /// `queue="a\"b"`: the values escaped (`LabelText`).
+    /// The labels with their values escaped (`LabelText`): `queue="a\"b"`.
     let shared: [UInt8]
-    /// Begins with a comma where `shared` is not empty.
+    /// The added labels, which begin with a comma where `shared` is not empty.
     let more: [UInt8]
 
     /// Labels that are added to those of many series.
@@ -21,7 +21,7 @@ package struct LabelSet: Sendable {
             }
         }
 
-        /// What it takes beside a series' own labels.
+        /// The bytes that it takes beside a series' own labels.
         package var byteCount: Int { bytes.count }
     }
 
@@ -50,15 +50,15 @@ package struct LabelSet: Sendable {
 
     package static let none = LabelSet([:])
 
-    /// The same labels and those.
+    /// Returns the same labels with the addition.
     package func adding(_ addition: Addition) -> LabelSet {
         precondition(more.isEmpty && !shared.isEmpty, "labels are added once, to others")
         return LabelSet(shared: shared, more: addition.bytes)
     }
 
-    /// All of it in one.
+    /// Both parts in one array.
     package var encoded: [UInt8] { shared + more }
-    /// The bytes that all series with these labels share.
+    /// Calls `body` with the bytes that all series with these labels share.
     package func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
         shared.withUnsafeBytes(body)
     }
@@ -74,7 +74,7 @@ package struct LabelSet: Sendable {
         text.append(quote)
     }
 
-    /// Gives each name, and its value as it is written.
+    /// Calls `body` with each name, and its value as it is written.
     func forEachLabel(_ body: (_ name: Span<UInt8>, _ value: Span<UInt8>, _ isEscaped: Bool) -> Void) {
         Self.forEachLabel(in: shared.span, body)
         if !more.isEmpty { Self.forEachLabel(in: more.span.extracting(droppingFirst: 1), body) }
@@ -104,7 +104,7 @@ package struct LabelSet: Sendable {
         }
     }
 
-    /// A value as it was before it was escaped.
+    /// Returns a value as it was before it was escaped.
     static func unescaped(_ text: Span<UInt8>) -> [UInt8] {
         var value: [UInt8] = []
         var position = 0

@@ -8,13 +8,13 @@ package import Model
 /// 300 letters   253 of them and `…`
 /// ```
 package struct LabelText: Sendable {
-    /// A longer value is cut at a character. Before it is escaped for a format, which may double it.
+    /// The longest value, before it is escaped for a format, which may double it. A longer one is cut at a character.
     package static let maxBytes = 256
-    /// What stands at the end of a value that was cut.
+    /// The mark at the end of a value that was cut.
     package static let mark = Array("…".utf8)
 
     package let escaped: [UInt8]
-    /// Whether a part of the name is missing, so that another name may look alike.
+    /// True if a part of the name is missing, so that another name may look alike.
     package let isCut: Bool
 
     package init(_ name: ForeignText) {
@@ -29,7 +29,7 @@ package struct LabelText: Sendable {
         self.init(ForeignText(text))
     }
 
-    /// What of a name's bytes can be told apart from other names, at most 256 bytes.
+    /// Returns the part of a name that tells it apart from other names, at most 256 bytes.
     package static func cutName(_ bytes: UnsafeRawBufferPointer) -> ForeignText {
         guard bytes.count > maxBytes else { return ForeignText(bytes) }
         let kept = ForeignText(UnsafeRawBufferPointer(rebasing: bytes.prefix(maxBytes + 4))).cut(
@@ -37,7 +37,7 @@ package struct LabelText: Sendable {
         return ForeignText(kept.bytes + mark)
     }
 
-    /// Without half a character at its end, and without half of what stands for a byte (`\xFF`).
+    /// Returns the text without half a character at its end, and without half of an escaped byte (`\xFF`).
     private static func cut(_ text: [UInt8]) -> ArraySlice<UInt8> {
         let kept = ForeignText(text).cut(to: maxBytes - mark.count).bytes[...]
         let tail = kept.suffix(3)

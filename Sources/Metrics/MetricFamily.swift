@@ -1,9 +1,9 @@
 private import CLinux
 
-/// What a family measures. The name of a counter includes its `_total`, that of an info its `_info`.
+/// The kind of a family. The name of a counter includes its `_total`, that of an info its `_info`.
 package enum MetricKind: String, Sendable {
     case counter, gauge, histogram
-    /// Facts in labels; the value is 1. A kind of its own in OpenMetrics, a gauge elsewhere.
+    /// Facts in labels, with the value 1. It is a kind of its own in OpenMetrics, a gauge elsewhere.
     case info
 }
 
@@ -18,7 +18,7 @@ package struct MetricSample: Sendable {
     package let labels: LabelSet
     package let value: MetricValue
 
-    /// The lines of it in the text formats.
+    /// Returns the number of its lines in the text formats.
     func seriesCount(bucketStep: Int) -> Int {
         switch value {
         case .number: 1
@@ -26,7 +26,8 @@ package struct MetricSample: Sendable {
         }
     }
 
-    /// To be called some time before the sample is written: a page's samples lie all over the memory, and are in no cache.
+    /// Prefetches the sample. It is called some time before the sample is written, because a page's samples lie all
+    /// over the memory, in no cache.
     @inline(__always)
     func prefetch() {
         let labelBytes = 192
@@ -42,10 +43,10 @@ package struct MetricFamily: Sendable {
     /// One line for the operator who reads it: what it says, and what to do with it.
     package let help: String
     package let countsFrom: CountOrigin
-    /// Names that OpenMetrics has no room for stand on the page in the text format 0.0.4 only.
+    /// True for names that only the text format 0.0.4 allows; other formats leave the family out.
     package var isTextOnly = false
     package var samples: [MetricSample] = []
-    /// Of each histogram's classic buckets, every so manyth one is on the page (`HistogramBounds.keeps`).
+    /// The step of the classic buckets on the page: 2 leaves each second one (`HistogramBounds.keeps`).
     package var bucketStep = 1
 
     package init(_ declaration: FamilyDeclaration) {
@@ -70,7 +71,8 @@ package struct MetricFamily: Sendable {
         return ["seconds", "bytes", "ratio"].first { name.hasSuffix("_" + $0) }
     }
 
-    /// Some exporters call a gauge by quantile a summary, and linters of the text format insist on it.
+    /// True if a label is called `quantile`. Some exporters call such a gauge a summary, and linters of the text format
+    /// insist on it.
     var hasQuantileLabel: Bool { samples.first?.labels.names.contains("quantile") ?? false }
 
     package mutating func add(_ value: some BinaryInteger, _ labels: LabelSet = .none) {

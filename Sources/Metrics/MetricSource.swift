@@ -1,10 +1,10 @@
-/// Anything that has numbers for the page. Called on the thread that renders; takes its own lock, briefly.
+/// A source of numbers for the page. It is called on the thread that renders, and takes its own lock, briefly.
 package protocol MetricSource: Sendable {
-    /// The families in the order in which they shall stand on the page. A family without samples is left out.
+    /// Returns the families in the order in which they stand on the page. A family without samples is left out.
     func metricFamilies() -> [MetricFamily]
 
-    /// The same a few samples at a time, each read when the page gets there: a reader that is slow holds none of them. One family
-    /// may be several that follow each other.
+    /// Returns the families a few samples at a time, each read when the page gets there: a slow reader holds none of
+    /// them. One family may come as several that follow each other.
     func portions() -> FamilyPortions
 }
 
@@ -28,7 +28,7 @@ package struct MetricsRegistry: Sendable {
         self.sources = sources
     }
 
-    /// What the page has, all of it as it is now.
+    /// Returns all families of the page, with their numbers at this moment.
     package func families() -> [MetricFamily] {
         let families = sources.flatMap { $0.metricFamilies() }.filter { !$0.samples.isEmpty }
         let count = families.reduce(0) { count, family in
@@ -37,12 +37,12 @@ package struct MetricsRegistry: Sendable {
         return families + [Self.size(seriesCount: count)]
     }
 
-    /// A page that begins now.
+    /// Returns a page that begins now.
     package func page(_ format: PageFormat) -> PageReader {
         PageReader(sources.lazy.map { $0.portions() }, format)
     }
 
-    /// The family that says how many series there are, itself included.
+    /// Returns the family that says how many series there are, itself included.
     static func size(seriesCount: Int) -> MetricFamily {
         MetricFamily(declared.pageSeries, value: Double(seriesCount + 1))
     }

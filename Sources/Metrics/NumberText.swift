@@ -1,16 +1,17 @@
 import Text
 
-/// Numbers as the text formats write them.
+/// Writes numbers as the text formats have them.
 enum NumberText {
-    /// The shortest text that reads back as the same number; whole numbers without a fraction.
+    /// Returns the shortest text that reads back as the same number; whole numbers have no fraction.
     static func plain(_ value: Double) -> String {
         if let special = special(value) { return special }
         if let whole = wholeNumber(value) { return (value < 0 ? "-" : "") + String(whole) }
         return value.description
     }
 
-    /// As OpenMetrics asks for the labels `le` and `quantile`, so that every exporter writes the same number alike: the
-    /// shortest digits, always with a fraction or an exponent, the latter from a million on and below a ten-thousandth.
+    /// Returns the text that OpenMetrics asks for in the labels `le` and `quantile`, so that every exporter writes the
+    /// same number alike. It has the shortest digits, always with a fraction or an exponent, the latter from a million
+    /// on and below a ten-thousandth.
     ///
     /// Source: "Considerations: Canonical Numbers" of OpenMetrics 1.0.
     static func canonical(_ value: Double) -> String {
@@ -27,7 +28,7 @@ enum NumberText {
             + "e+" + (exponent.count < 2 ? "0" : "") + exponent
     }
 
-    /// The absolute value, where it is a whole number that has an exact and short decimal form.
+    /// Returns the absolute value, if it is a whole number with an exact and short decimal form.
     static func wholeNumber(_ value: Double) -> UInt64? {
         value == value.rounded(.towardZero) && abs(value) < 1e15 ? UInt64(abs(value)) : nil
     }
@@ -40,7 +41,7 @@ enum NumberText {
 }
 
 extension GrowingBytes {
-    /// Appends the shortest text that reads back as the same number; whole numbers without a fraction.
+    /// Appends the shortest text that reads back as the same number; whole numbers have no fraction.
     mutating func append(_ value: Double) {
         if let whole = NumberText.wholeNumber(value) {
             if value < 0 { append(UInt8(ascii: "-")) }

@@ -1,21 +1,23 @@
 import ProtobufWire
 import Text
 
-/// Writes families into one buffer, and hands over what is in it whenever there is enough for a piece: a page of a hundred
-/// megabytes takes no more memory than one of a hundred kilobytes, and stays in the processor's cache.
+/// Writes families into one buffer, and hands its content over whenever there is enough for a piece. A page of a
+/// hundred megabytes therefore takes no more memory than one of a hundred kilobytes, and stays in the processor's
+/// cache.
 ///
-/// A family may come in portions: as long as the name is the same, its head is not written again. In protobuf a family is a
-/// message whose length stands in front; one that is longer than a piece is written as several families of the same name, which
-/// Prometheus takes for one.
+/// A family may come in portions: as long as the name is the same, its head is not written again. In protobuf a family
+/// is a message whose length stands in front. One that is longer than a piece is written as several families of the
+/// same name, which Prometheus takes for one.
 package struct PageEncoder: ~Copyable {
-    /// About how long pieces are: a series is never divided.
+    /// The approximate length of pieces: a series is never divided.
     private static let textPieceBytes = 64 << 10
     private static let protobufPieceBytes = 256 << 10
 
     private let format: PageFormat
     private var page = GrowingBytes()
     private var family: OpenFamily?
-    /// The series so far, as the text formats count: a histogram has one for each bucket, its sum and its count.
+    /// The number of series so far, as the text formats count: a histogram has one for each bucket, its sum and its
+    /// count.
     package private(set) var seriesCount = 0
 
     package init(_ format: PageFormat) {
@@ -32,7 +34,7 @@ package struct PageEncoder: ~Copyable {
         while next < family.samples.count { next = appendPiece(of: family, from: next, to: sink) }
     }
 
-    /// Appends samples until a piece is handed over, or there are no more. Returns where it got to.
+    /// Appends samples until a piece is handed over, or none is left. Returns the place that it reached.
     mutating func appendPiece(
         of family: MetricFamily, from start: Int, to sink: (UnsafeRawBufferPointer) -> Void
     ) -> Int {
@@ -42,7 +44,7 @@ package struct PageEncoder: ~Copyable {
         let open = self.family ?? opened(family)
         for index in start..<end {
             let sample = family.samples[index]
-            // A third of the time that a page takes without it (docs/decisions/0018-series-and-pieces.md).
+            // This saves a third of the time that a page takes (docs/decisions/0018-series-and-pieces.md).
             if index + 1 < end { family.samples[index + 1].prefetch() }
             switch format {
             case .text: TextEncoder.append(sample, of: open, .prometheus, to: &page)
@@ -58,16 +60,16 @@ package struct PageEncoder: ~Copyable {
         return end
     }
 
-    /// Writes what ends a page, and hands over the rest.
+    /// Writes the end of a page, and hands over the rest.
     package mutating func finish(to sink: (UnsafeRawBufferPointer) -> Void) {
         closeFamily()
         if format == .openMetrics { page.append("# EOF\n") }
         handOver(to: sink)
     }
 
-    /// Hands over what there is, and empties the buffer.
+    /// Hands over the content of the buffer, and empties it.
     package mutating func handOver(to sink: (UnsafeRawBufferPointer) -> Void) {
-        // A message has to be complete before its length can be told.
+        // The length of a message is known once it is complete.
         if format == .protobuf { closeFamily() }
         if page.count > 0 { sink(page.bytes) }
         page.truncate(to: 0)
@@ -98,7 +100,7 @@ struct OpenFamily {
     let name: [UInt8]
     let kind: MetricKind
     let bucketStep: Int
-    /// In protobuf.
+    /// The open message of the family, in protobuf only.
     var message: GrowingBytes.OpenMessage?
 
     init(_ family: MetricFamily) {

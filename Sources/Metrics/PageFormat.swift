@@ -11,14 +11,14 @@ package enum PageFormat: CaseIterable, Sendable {
         }
     }
 
-    /// Gives the page to `sink`, in pieces, as it is made.
+    /// Hands the page to `sink`, in pieces, as it is made.
     package func encode(_ families: [MetricFamily], to sink: (UnsafeRawBufferPointer) -> Void) {
         var encoder = PageEncoder(self)
         for family in families { encoder.append(family, to: sink) }
         encoder.finish(to: sink)
     }
 
-    /// The page as a whole.
+    /// Returns the page as a whole.
     package func encode(_ families: [MetricFamily]) -> [UInt8] {
         var page: [UInt8] = []
         encode(families) { page.append(contentsOf: $0) }
@@ -26,7 +26,7 @@ package enum PageFormat: CaseIterable, Sendable {
     }
 }
 
-/// Which format an `Accept` header asks for.
+/// The format that an `Accept` header asks for.
 ///
 /// Prometheus sends, for example (2.42 with native histograms, and 3.5):
 ///
@@ -37,15 +37,15 @@ package enum PageFormat: CaseIterable, Sendable {
 ///     application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,
 ///     text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2
 ///
-/// The highest q wins, then what stands first. What asks for none of our formats gets the text format 0.0.4, and so does
-/// `*/*`: no scraper is refused.
+/// The highest q wins, then the first in the header. A header that asks for other formats only gets the text format
+/// 0.0.4, and so does `*/*`: no scraper is refused.
 package struct PageRequest: Equatable, Sendable {
     package var format = PageFormat.text
-    /// The way of escaping names that the scraper asked for. Ours need none, so that every way leaves them as they are,
+    /// The way of escaping names that the scraper asked for. Our names need none, so every way leaves them as they are,
     /// except `dots`, which would double their underscores: then the answer names what was done instead.
     package var escaping: String?
 
-    /// Of an `Accept` header; its lines joined by commas.
+    /// Reads an `Accept` header, its lines joined by commas.
     package init(accept: String) {
         var best = 0.0
         for part in accept.split(separator: ",").prefix(Self.maxRanges) {
@@ -71,7 +71,7 @@ package struct PageRequest: Equatable, Sendable {
 private struct MediaRange {
     let type: String
     var parameters: [String: String] = [:]
-    /// 0 to 1; one that can't be read is 0: no client asked for that.
+    /// The quality, 0 to 1. One that can't be read is 0: no client asked for that.
     var quality = 1.0
 
     init(_ text: Substring) {
@@ -93,7 +93,7 @@ private struct MediaRange {
         }
     }
 
-    /// What of ours it takes.
+    /// The format of ours that it takes.
     var format: PageFormat? {
         switch type {
         case "application/openmetrics-text": ["1.0.0", nil].contains(parameters["version"]) ? .openMetrics : nil

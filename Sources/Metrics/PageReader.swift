@@ -1,8 +1,9 @@
-/// A page on its way, made piece by piece as it is read. What it holds between two pieces does not depend on how long it is.
+/// A page on its way, made piece by piece as it is read. The memory that it holds between two pieces does not depend on
+/// its length.
 package struct PageReader: ~Copyable {
     private var sources: AnyIterator<FamilyPortions>
     private var portions: FamilyPortions?
-    /// What is not written yet of the last portion.
+    /// The families of the last portion that are not written yet.
     private var families: ArraySlice<MetricFamily> = []
     /// The next sample of the first one.
     private var nextSample = 0
@@ -14,7 +15,7 @@ package struct PageReader: ~Copyable {
         encoder = PageEncoder(format)
     }
 
-    /// Gives the next piece to `sink`. Returns false where it was the last one, which may be empty.
+    /// Hands the next piece to `sink`. Returns false after the last one, which may be empty.
     package mutating func next(_ sink: (UnsafeRawBufferPointer) -> Void) -> Bool {
         var isHandedOver = false
         while !isOver && !isHandedOver {
@@ -32,7 +33,7 @@ package struct PageReader: ~Copyable {
         return !isOver
     }
 
-    /// The family whose samples are next; nil at the end of the page.
+    /// Returns the family whose samples are next; nil at the end of the page.
     private mutating func nextFamily() -> MetricFamily? {
         if let family = families.first, nextSample >= family.samples.count {
             families.removeFirst()

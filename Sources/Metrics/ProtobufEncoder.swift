@@ -2,8 +2,8 @@ import Model
 import ProtobufWire
 import Text
 
-/// Prometheus' protobuf format: `io.prometheus.client.MetricFamily` messages, each preceded by its length. The only format
-/// that carries native histograms.
+/// Writes Prometheus' protobuf format: `io.prometheus.client.MetricFamily` messages, each preceded by its length. It is
+/// the only format that carries native histograms.
 ///
 /// ```
 /// MetricFamily   name 1   help 2   type 3 (0 counter, 1 gauge, 4 histogram)   metric 4   unit 5
@@ -23,12 +23,12 @@ import Text
 ///
 /// Source: https://github.com/prometheus/client_model/blob/v0.6.1/io/prometheus/client/metrics.proto
 enum ProtobufEncoder {
-    // A field's number and wire type in one byte: all of them are below 16.
+    // All field numbers are below 16, so number and wire type fit into one byte.
     private static func varintField(_ number: UInt8) -> UInt8 { number << 3 }
     private static func doubleField(_ number: UInt8) -> UInt8 { number << 3 | 1 }
     private static func bytesField(_ number: UInt8) -> UInt8 { number << 3 | 2 }
 
-    /// The fields of a family that stand before its series.
+    /// Appends the fields of a family that stand before its series.
     static func appendHead(of family: MetricFamily, to page: inout GrowingBytes) {
         append(text: family.name, field: 1, to: &page)
         append(text: family.help, field: 2, to: &page)
@@ -92,12 +92,12 @@ enum ProtobufEncoder {
             cumulative += words[bucket]
             if !histogram.bounds.keeps(bucket, step: step) { continue }
             var exemplar: Exemplar?
-            // Of buckets that are written as one, the last exemplar stands for all.
+            // If several buckets are written as one, the last exemplar stands for all.
             while next < words.count, bucket == bounds.count || Exemplar.value(words, at: next) <= bounds[bucket] {
                 exemplar = Exemplar(words, at: next)
                 next += Exemplar.wordCount
             }
-            // Its tags, the bound, the exemplar.
+            // The bytes are those of the tags, the bound and the exemplar.
             let bytes = 2 + 8 + Varint.size(cumulative) + (exemplar.map { 2 + size(of: $0) } ?? 0)
             page.append(bytesField(3))
             page.append(varint: UInt64(bytes))
@@ -115,8 +115,8 @@ enum ProtobufEncoder {
         append(double: NativeBuckets.zeroThreshold, field: 6, to: &page)
         page.append(varintField(7))
         page.append(varint: histogram.zeroCount)
-        // Runs of neighbours. The offset of the first is its index, that of a later one the gap before it. A histogram
-        // without any has an empty run, or it would pass for a classic one.
+        // These are runs of neighbours. The offset of the first is its index, that of a later one the gap before it. A
+        // histogram without any has an empty run, or it would pass for a classic one.
         let words = histogram.words.span.extracting(histogram.nativeRange)
         var start = 0
         var next = 0
@@ -146,11 +146,11 @@ enum ProtobufEncoder {
         }
     }
 
-    // trace_id: tag, size, then tag, size, 8 letters, tag, size, 32 digits.
+    // The label trace_id: tag, size, then tag, size, 8 letters, tag, size, 32 digits.
     private static let traceLabelBytes = 2 + 2 + 8 + 2 + 32
     private static let spanLabelBytes = 2 + 2 + 7 + 2 + 16
 
-    /// Without its own tag and size; at most 104, so that the size is one byte.
+    /// Returns the size without the exemplar's own tag and size: at most 104, so that it takes one byte.
     private static func size(of exemplar: Exemplar) -> Int {
         traceLabelBytes + spanLabelBytes + 9 + 2 + timeSize(exemplar.time)
     }
@@ -159,7 +159,7 @@ enum ProtobufEncoder {
         2 + Varint.size(time.seconds) + Varint.size(time.nanoseconds)
     }
 
-    /// A label of an exemplar, but for its value.
+    /// Appends a label of an exemplar, but for its value.
     @inline(__always)
     private static func beginLabel(_ name: StaticString, size: Int, valueSize: Int, in page: inout GrowingBytes) {
         page.append(bytesField(1))

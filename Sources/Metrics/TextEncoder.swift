@@ -1,8 +1,8 @@
 import Model
 import Text
 
-/// The two text formats. They differ in the names of families, in the way numbers are written in `le`, and in what only
-/// OpenMetrics has: units, exemplars, and an end.
+/// Writes the two text formats. They differ in the names of families, in the way numbers are written in `le`, and in
+/// what only OpenMetrics has: units, exemplars, and an end.
 ///
 /// ```
 ///                  text 0.0.4                            OpenMetrics 1.0
@@ -74,7 +74,7 @@ enum TextEncoder {
         page.append(newline)
     }
 
-    /// `name_suffix{labels} `, with the blank that precedes the value.
+    /// Appends `name_suffix{labels} `, with the blank that precedes the value.
     private static func appendSeries(
         _ name: [UInt8], _ suffix: StaticString, _ labels: LabelSet, to page: inout GrowingBytes
     ) {
@@ -96,7 +96,7 @@ enum TextEncoder {
         let edges = dialect == .prometheus ? histogram.bounds.textEdges : histogram.bounds.openMetricsEdges
         let words = histogram.words.span
         var exemplar = dialect == .openMetrics ? histogram.exemplarRange.lowerBound : words.count
-        // All lines of the buckets begin alike: what the first one begins with is copied.
+        // All lines of the buckets begin alike, so the beginning of the first is copied.
         let start = page.count
         page.append(name)
         page.append("_bucket{")
@@ -111,7 +111,7 @@ enum TextEncoder {
             if !histogram.bounds.keeps(bucket, step: family.bucketStep) { continue }
             page.append(copyOf: isFirst ? start..<start : beginning, edges[bucket], decimal: cumulative)
             isFirst = false
-            // Of buckets that are written as one, the last exemplar stands for all.
+            // If several buckets are written as one, the last exemplar stands for all.
             var last = words.count
             while exemplar < words.count,
                 bucket == bounds.count || Exemplar.value(words, at: exemplar) <= bounds[bucket]
@@ -139,7 +139,7 @@ enum TextEncoder {
         page.append(hex: span.span.value)
         page.append("\"} ")
         page.append(exemplar.value)
-        // Milliseconds are what Prometheus keeps.
+        // Prometheus keeps milliseconds.
         let milliseconds = UInt64(max(0, exemplar.origin.time.nanoseconds) / 1_000_000)
         page.append(UInt8(ascii: " "))
         page.append(decimal: milliseconds / 1000)

@@ -1,7 +1,7 @@
-/// The numbers of counters and histograms that a backend has acknowledged, for pushes that say what came since.
+/// The numbers of counters and histograms that a backend has acknowledged, for pushes that send only the difference.
 ///
-/// A series that is absent, because its queue is gone or Redis can't be read, is remembered for another 120 acknowledged pushes:
-/// where it comes back, what was acknowledged is not sent again.
+/// A series that is absent, because its queue is gone or Redis can't be read, is remembered for another 120
+/// acknowledged pushes. If it comes back, what was acknowledged is not sent again.
 package struct AcknowledgedSeries: Sendable {
     private struct Key: Hashable {
         let family: String
@@ -20,7 +20,7 @@ package struct AcknowledgedSeries: Sendable {
 
     package init() {}
 
-    /// Bytes that it takes, about.
+    /// The bytes that it takes, estimated.
     package var bytes: Int {
         entries.reduce(0) { bytes, entry in
             let entryBytes = 3 * MemoryLayout<Entry>.stride + entry.key.labels.count
@@ -29,8 +29,8 @@ package struct AcknowledgedSeries: Sendable {
         }
     }
 
-    /// Returns the families with what came since in the place of what counters and histograms have counted in all. A counter that
-    /// did not begin at zero, and of which nothing is known yet, is left out.
+    /// Returns the families with the difference in the place of what counters and histograms have counted in all. A
+    /// counter that did not begin at zero is left out while nothing is known of it.
     package func differences(_ families: [MetricFamily]) -> [MetricFamily] {
         families.map { family in
             guard family.kind == .counter || family.kind == .histogram else { return family }
@@ -60,7 +60,7 @@ package struct AcknowledgedSeries: Sendable {
 }
 
 extension MetricValue {
-    /// What came since `earlier`; all of it where it has begun anew.
+    /// Returns the difference since `earlier`; the whole value where it has begun anew.
     fileprivate func since(_ earlier: MetricValue) -> MetricValue {
         switch (self, earlier) {
         case (.number(let now), .number(let before)): .number(now < before ? now : now - before)

@@ -1,10 +1,11 @@
-/// The native buckets of a histogram as OTLP has them: one number for each bucket from the first to the last, empty ones included.
+/// The native buckets of a histogram as OTLP has them: one number for each bucket from the first to the last, empty
+/// ones included.
 ///
 /// ```
 /// ours        bucket i: growth^(i-1) < value ≤ growth^i, only those that hold something
 /// OTLP        bucket i: growth^i < value ≤ growth^(i+1), so that ours has the number i + 1
 /// ```
-/// Where they lie so far apart that there would be more than 1,024, which is a range of 64 powers of two, neighbours are merged.
+/// More than 1,024 buckets, a range of 64 powers of two, are never sent: neighbours are merged.
 struct DenseBuckets {
     static let maxCount = 1024
 
@@ -31,7 +32,7 @@ struct DenseBuckets {
         offset = index(first, steps) - 1
     }
 
-    /// Calls `body` with each bucket that holds something: the empty ones before it, and what it holds.
+    /// Calls `body` with each bucket that holds something: the number of empty ones before it, and its count.
     func forEach(in histogram: Histogram, _ body: (_ gap: Int, _ count: UInt64) -> Void) {
         let words = histogram.words.span.extracting(histogram.nativeRange)
         var next = offset + 1

@@ -11,7 +11,7 @@ import Text
 /// Histogram              data_points 1   aggregation_temporality 2;   ExponentialHistogram the same
 /// ```
 struct OTLPMetric {
-    /// The field of what is measured.
+    /// The field of the data, by its kind.
     enum Data: UInt8 {
         case gauge = 5
         case sum = 7
@@ -20,9 +20,9 @@ struct OTLPMetric {
     }
 
     struct Lengths {
-        /// The data points alone.
+        /// The length of the data points alone.
         let points: Int
-        /// The metric with its own tag and length.
+        /// The length of the metric with its own tag and length.
         let total: Int
         fileprivate let data: Int
         fileprivate let metric: Int
@@ -33,15 +33,15 @@ struct OTLPMetric {
     private let family: MetricFamily
     private let data: Data
     private let points: OTLPPoints
-    /// Name, description and unit.
+    /// The name, description and unit.
     private let head: [UInt8]
-    /// What follows the data points.
+    /// The fields that follow the data points.
     private let tail: [UInt8]
 
     init(_ family: MetricFamily, _ data: Data, _ content: OTLPMetrics) {
         self.family = family
         self.data = data
-        // When a counter of Redis began to count is not known.
+        // The time at which a counter of Redis began to count is unknown.
         let isStartKnown = content.temporality == .delta || family.countsFrom == .start
         let hasStart = data != .gauge && isStartKnown
         points = OTLPPoints(

@@ -22,17 +22,17 @@ package import Model
 /// Sources: https://github.com/open-telemetry/opentelemetry-proto/blob/v1.3.2/opentelemetry/proto/metrics/v1/metrics.proto and
 /// https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/#otlp-metric-points-to-prometheus
 package struct OTLPMetrics {
-    /// What a number of a counter or histogram covers.
+    /// The interval that a number of a counter or histogram covers.
     package enum Temporality: UInt8, Sendable {
-        /// What was counted since the acknowledged push before.
+        /// The numbers since the acknowledged push before.
         case delta = 1
-        /// What was counted since the start of the process.
+        /// The numbers since the start of the process.
         case cumulative = 2
     }
 
-    /// Which buckets histograms are sent with.
+    /// The buckets with which histograms are sent.
     package enum HistogramForm: Sendable {
-        /// The native buckets of the page; where a histogram has these.
+        /// The native buckets of the page, for a histogram that has these.
         case exponential
         /// The classic buckets of the page.
         case explicit
@@ -48,7 +48,7 @@ package struct OTLPMetrics {
         }
     }
 
-    /// Who measures: attributes of the resource, and the scope.
+    /// The origin of the numbers: attributes of the resource, and the scope.
     package struct Source: Sendable {
         package var attributes: [(name: String, value: String)]
         package var scope: String
@@ -61,7 +61,7 @@ package struct OTLPMetrics {
         }
     }
 
-    /// The time that numbers cover.
+    /// The interval that numbers cover.
     package struct Interval: Sendable {
         package var start: WallTime
         package var end: WallTime
@@ -77,7 +77,7 @@ package struct OTLPMetrics {
     package var temporality: Temporality
     package var histograms: HistogramForm
     package var interval: Interval
-    /// Exemplars that are older have been sent before; nil to send all.
+    /// The time since which exemplars are sent, because older ones have been sent before; nil to send all.
     package var exemplarsSince: WallTime?
 
     package init(
@@ -105,7 +105,7 @@ package struct OTLPMetrics {
 }
 
 extension MetricFamily {
-    /// The name without what the translation of Prometheus adds, and the unit in the notation of UCUM.
+    /// The name without the ending that the translation of Prometheus adds, and the unit in the notation of UCUM.
     var otlpName: (name: Substring, unit: String) {
         var name = name[...]
         if kind == .counter && name.hasSuffix("_total") { name = name.dropLast("_total".count) }

@@ -14,7 +14,7 @@ import Text
 /// Exemplar                 time 2   as_double 3   span_id 4   trace_id 5
 /// KeyValue                 key 1   value 2 { string_value 1 }
 /// ```
-/// Times are fixed64 of nanoseconds; counts, but for those of exponential buckets, fixed64 as well.
+/// Times are fixed64 of nanoseconds; counts are fixed64 as well, but for those of exponential buckets.
 struct OTLPPoints {
     private let data: OTLPMetric.Data
     private let start: UInt64?
@@ -28,12 +28,12 @@ struct OTLPPoints {
         self.exemplarsSince = exemplarsSince
     }
 
-    // A field's number and wire type in one byte: all of them are below 16.
+    // All field numbers are below 16, so number and wire type fit into one byte.
     static func bytesField(_ number: UInt8) -> UInt8 { number << 3 | 2 }
     private static func varintField(_ number: UInt8) -> UInt8 { number << 3 }
     private static func fixed64Field(_ number: UInt8) -> UInt8 { number << 3 | 1 }
 
-    /// About how long a point is.
+    /// The estimated length of a point.
     var guess: Int {
         switch data {
         case .gauge, .sum: 100
@@ -131,10 +131,11 @@ struct OTLPPoints {
 
     // MARK: Exemplars
 
-    // Tag and eight bytes of the time and of the value, tag, length and eight bytes of the span's id, and sixteen of the trace's.
+    // An exemplar has four fields: tag and eight bytes of the time, the same of the value, tag, length and eight bytes
+    // of the span's id, and sixteen of the trace's.
     private static let exemplarBytes: UInt8 = 9 + 9 + 10 + 18
 
-    /// The oldest first: Prometheus takes none that is older than the one before.
+    /// Appends the exemplars, the oldest first: Prometheus takes none that is older than the one before.
     private func appendExemplars(_ histogram: Histogram, to bytes: inout GrowingBytes) {
         let words = histogram.words.span
         var exemplars: [Exemplar] = []

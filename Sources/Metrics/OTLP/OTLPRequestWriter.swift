@@ -1,13 +1,14 @@
 import ProtobufWire
 import Text
 
-/// Writes a request piece by piece, so that it is nowhere in memory as a whole. The length of a message stands in front of it:
-/// so everything is written twice, first only to learn how long it is. The families are a snapshot, and both times are alike.
+/// Writes a request piece by piece, so that it is never in memory as a whole. The length of a message stands in front
+/// of it, so everything is written twice: the first time only to learn the lengths. The families are a snapshot, so
+/// both times are alike.
 package struct OTLPRequestWriter {
     private let head: [UInt8]
     private let metrics: [OTLPMetric]
     private let lengths: [OTLPMetric.Lengths]
-    /// What `write` writes.
+    /// The number of bytes that `write` writes.
     package let byteCount: Int
 
     package init(_ source: OTLPMetrics.Source, _ content: OTLPMetrics) {
@@ -30,7 +31,7 @@ package struct OTLPRequestWriter {
         byteCount = lengths.reduce(head.bytes.count) { $0 + $1.total }
     }
 
-    /// Gives the request to `sink`, in pieces, as it is made.
+    /// Hands the request to `sink`, in pieces, as it is made.
     package func write(to sink: (UnsafeRawBufferPointer) -> Void) {
         head.withUnsafeBytes { sink($0) }
         for (metric, lengths) in zip(metrics, lengths) { metric.write(lengths, to: sink) }
