@@ -10,7 +10,7 @@ package struct Ask<Reply>: Sendable {
 
     let index: Int
     fileprivate let command: StaticString
-    /// Returns nil for a reply of a kind that the command does not give.
+    /// Reads the reply. Returns nil for a reply of a kind that the command does not give.
     fileprivate let read: Read
 
     init(index: Int, command: StaticString, read: @escaping Read) {
@@ -19,7 +19,7 @@ package struct Ask<Reply>: Sendable {
         self.read = read
     }
 
-    /// The same command, its reply read further.
+    /// Returns the same command with a reply that is read further. `transform` throws for a reply that it can't read.
     package func map<Other>(_ transform: @escaping @Sendable (Reply) throws(RedisError) -> Other) -> Ask<Other> {
         Ask<Other>(index: index, command: command) { [read] reply throws(RedisError) in
             guard let value = try read(reply) else { return nil }
@@ -29,9 +29,10 @@ package struct Ask<Reply>: Sendable {
 }
 
 extension [RedisReply] {
-    /// The reply to one command; nil where it is `.unanswered`.
+    /// Returns the reply to one command; nil where it is `.unanswered`.
     ///
-    /// - Throws: what Redis refused, or `.malformed` for a reply of a kind that the command does not give.
+    /// - Throws: `RedisError` with what Redis refused, or `.malformed` for a reply of a kind that the command does not
+    ///   give.
     package subscript<Reply>(ask: Ask<Reply>) -> Reply? {
         get throws(RedisError) {
             switch self[ask.index] {

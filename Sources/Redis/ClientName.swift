@@ -1,4 +1,4 @@
-/// Whether logins of a client send the connection's name (CLIENT SETNAME), at which a proxy may hang up.
+/// The decision whether logins of a client send the connection's name (CLIENT SETNAME), at which a proxy may hang up.
 ///
 ///     send         with the name. The far side hangs up: once more without it → leaveOut if that succeeds, else undecided
 ///     leaveOut     without the name

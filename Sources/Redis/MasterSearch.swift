@@ -13,10 +13,10 @@ struct MasterSearch {
     /// The address of the sentinel that was right last time.
     private var rightAddress: RedisEndpoint.Address?
     private var askedAt = MonotonicTime(nanoseconds: 0)
-    /// How often a sentinel was asked beside ROLE.
+    /// The number of times that a sentinel was asked beside ROLE.
     private var turns = 0
 
-    /// - Throws: why the last sentinel, or the Redis that it named, could not be used.
+    /// - Throws: `RedisError` with the reason why the last sentinel, or the Redis that it named, could not be used.
     mutating func connect(
         _ endpoint: RedisEndpoint, _ sentinels: RedisSentinels, _ connector: RedisConnector
     ) throws(RedisError) -> RedisConnection {
@@ -24,11 +24,11 @@ struct MasterSearch {
         let candidates = inOrder(sentinels.addresses)
         var failed: [RedisEndpoint.Address: RedisError] = [:]
         for (index, address) in candidates.enumerated() {
-            // The last one has all that is left.
+            // The last candidate has all that is left.
             let share = connector.withShareOfTime(of: candidates.count - index)
             do throws(RedisError) {
                 let named = try sentinels.masterAddress(from: address, tls: endpoint.tls, share)
-                // A master that was only slow has all the time that is left, once the last sentinel names it.
+                // A master that was only slow gets all the time that is left, once the last sentinel names it.
                 let isLast = index == candidates.count - 1
                 if let known = failed[named], known.reason != .timeout || !isLast { throw known }
                 do throws(RedisError) {
@@ -37,7 +37,7 @@ struct MasterSearch {
                     askedAt = connector.clock.monotonic()
                     return connection
                 } catch {
-                    // Another sentinel that names it too costs no time.
+                    // Another sentinel that names the same master then costs no time.
                     failed[named] = error
                     throw error
                 }
@@ -50,7 +50,7 @@ struct MasterSearch {
 
     /// Returns the connection, or one to another master where the sentinels have elected one.
     ///
-    /// - Throws: where the Redis at the other end says that it is no master.
+    /// - Throws: `RedisError` where the Redis at the other end is not a master, as it says itself.
     mutating func confirm(
         _ connection: RedisConnection, _ endpoint: RedisEndpoint, _ sentinels: RedisSentinels,
         _ connector: RedisConnector
@@ -69,12 +69,12 @@ struct MasterSearch {
         do throws(RedisError) {
             return try Self.connect(endpoint, to: elected, connector.withShareOfTime(of: 2))
         } catch {
-            // It says that it is a master, and the other one does not.
+            // This Redis says that it is a master, and the other one does not.
             return connection
         }
     }
 
-    /// The address that most sentinels name, if that is not `current`.
+    /// Returns the address that most sentinels name, if that differs from `current`.
     private func elect(
         besides current: RedisEndpoint.Address, _ endpoint: RedisEndpoint, _ sentinels: RedisSentinels,
         _ connector: RedisConnector

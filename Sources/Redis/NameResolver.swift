@@ -3,7 +3,7 @@ import Model
 import Platform
 import Synchronization
 
-/// Where a socket connects to: a `sockaddr` as the C library filled it.
+/// The address that a socket connects to: a `sockaddr` as the C library filled it.
 struct SocketAddress: Sendable, Equatable {
     let family: Int32
     let bytes: [UInt8]
@@ -11,9 +11,9 @@ struct SocketAddress: Sendable, Equatable {
 
 /// The addresses of a host, found within a deadline.
 ///
-/// `getaddrinfo` has none: a name server that is silent holds it for ten seconds and more. So a name is looked up by a thread
-/// of its own, and who asks waits only as long as there is time. A look-up that is late goes on, and its result is for the
-/// next who asks for that name: there is one thread for a name at most. Addresses need no thread.
+/// `getaddrinfo` has no deadline: a silent name server holds it for ten seconds and more. A thread of its own therefore
+/// looks a name up, and the caller waits only as long as there is time. A look-up that is late goes on, and the next
+/// caller that asks for the name gets its result: a name has one thread at most. Addresses need no thread.
 final class NameResolver: Sendable {
     typealias LookUp = @Sendable (_ host: String, _ port: UInt16, _ flags: Int32) -> Result<[SocketAddress], RedisError>
 
@@ -27,7 +27,7 @@ final class NameResolver: Sendable {
     /// A look-up under way, or one whose result has not been read yet.
     private final class Search: Sendable {
         let result = Mutex<Result<[SocketAddress], RedisError>?>(nil)
-        /// Woken once there is a result, and never drained.
+        /// The waker of the callers. It wakes once there is a result, and is never drained.
         let ended: Waker
         let thread = Mutex<OSThread?>(nil)
 
@@ -58,13 +58,13 @@ final class NameResolver: Sendable {
         guard try RedisExchange.poll(&entries, clock: clock, deadline: deadline, interrupt: interrupt),
             let result = search.result.withLock({ $0 })
         else { throw RedisError(.timeout, "resolving \(host): timed out") }
-        // The result is for one use: the next look-up is a fresh one.
+        // A result is used once: the next look-up is a fresh one.
         searches.withLock { if $0[name] === search { $0[name] = nil } }
         search.thread.withLock { $0 }?.join()
         return try result.get()
     }
 
-    /// The one that there is, or a new one.
+    /// Returns the look-up under way, or a new one.
     private func search(for name: Name) throws(SystemError) -> Search {
         let made = try Search()
         let known = searches.withLock { searches -> Search? in

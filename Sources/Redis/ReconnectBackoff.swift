@@ -1,7 +1,8 @@
 package import Model
 import Platform
 
-/// Says when to connect again after failures: at first soon, then less and less often, never exactly in step with others.
+/// Decides when to connect again after failures: at first soon, then less and less often, never exactly in step with
+/// others.
 package struct ReconnectBackoff {
     private static let initial = Duration.milliseconds(250)
     private var backoff: Backoff

@@ -1,22 +1,25 @@
 package import Model
 import Platform
 
-/// A lasting way to the Redis that is meant: one server, the master behind sentinels, or a Cluster. Used by one thread.
+/// A lasting way to the configured Redis: one server, the master behind sentinels, or a Cluster. One thread uses it.
 package protocol RedisClient: AnyObject {
-    /// Before each scrape: connects where there is no connection, and makes sure that the right ones are asked.
+    /// Connects where there is no connection, and makes sure that the right servers are asked. It is called before each
+    /// scrape.
+    /// - Throws: `RedisError` where nothing can be asked.
     func prepare(deadline: MonotonicTime) throws(RedisError)
 
-    /// Sends all commands, each to the node that holds its key, and reads all replies. Throws when nothing can be asked;
-    /// where only some of a Cluster's nodes fail, their replies are `.unanswered`.
+    /// Sends all commands, each to the node that holds its key, and reads all replies. If only some of a Cluster's
+    /// nodes fail, their replies are `.unanswered`.
+    /// - Throws: `RedisError` where nothing can be asked.
     func roundTrip(_ pipeline: RedisPipeline, deadline: MonotonicTime) throws(RedisError) -> [RedisReply]
 
-    /// Why nodes could not be asked since the last call: one error for each.
+    /// Returns the reasons why nodes could not be asked since the last call: one error for each.
     func takeNodeErrors() -> [RedisError]
 
-    /// Whether `roundTrip` has a chance without `prepare`.
+    /// True if `roundTrip` has a chance without `prepare`.
     var isConnected: Bool { get }
 
-    /// Whether one command may name keys of several slots: not in a Cluster.
+    /// True if one command may name keys of several slots, which a Cluster forbids.
     var takesKeysOfSeveralSlots: Bool { get }
 }
 
@@ -27,9 +30,9 @@ extension RedisClient {
     package var takesKeysOfSeveralSlots: Bool { true }
 }
 
-/// One Redis, named by the configuration or by sentinels. A connection that failed is dropped: half a reply may be left in
-/// it. One that has reached its greatest age serves on while no other can be made: a name server or the sentinels may be down
-/// while Redis is not.
+/// One Redis, named by the configuration or by sentinels. A connection that failed is dropped, because half a reply may
+/// be left in it. A connection that has reached its greatest age serves on while no other can be made: a name server or
+/// the sentinels may be down while Redis is not.
 final class SingleRedis: RedisClient {
     private let target: RedisTarget
     private let clock: Clock
@@ -39,7 +42,7 @@ final class SingleRedis: RedisClient {
     private var errors: [RedisError] = []
     private var search = MasterSearch()
     private let name = ClientName()
-    /// Until when commands are left out at which the far side has hung up.
+    /// The time until which commands are left out at which the far side has hung up.
     private var leavesOutUntil = MonotonicTime(nanoseconds: 0)
 
     init(_ target: RedisTarget, clock: Clock, interrupt: Waker?) {
@@ -62,8 +65,8 @@ final class SingleRedis: RedisClient {
         renewal = Renewal()
     }
 
-    /// A new connection in place of one that has reached its greatest age; the same where none can be made, which is an
-    /// error of each scrape until one is.
+    /// Returns a new connection in place of one that has reached its greatest age. Returns the same one where no new
+    /// one can be made, which is an error of each scrape until it succeeds.
     private func renewed(_ known: RedisConnection, _ deadline: MonotonicTime) -> RedisConnection {
         guard known.isAged else { return known }
         if renewal.isDue(at: clock.monotonic()) {
@@ -79,7 +82,7 @@ final class SingleRedis: RedisClient {
         return known
     }
 
-    /// Keeps the connection unless it leads to no master any more. Returns false where it was closed while it lay idle.
+    /// Checks that the connection still leads to a master. Returns false where it was closed while it lay idle.
     private func isConfirmed(_ known: RedisConnection, _ deadline: MonotonicTime) throws(RedisError) -> Bool {
         connection = known
         guard target.sentinels != nil else { return true }
@@ -99,7 +102,7 @@ final class SingleRedis: RedisClient {
         RedisConnector(clock: clock, deadline: deadline, interrupt: interrupt, name: name)
     }
 
-    /// Connects to the one Redis that is meant now.
+    /// Connects to the one Redis that is configured now.
     private func connect(_ deadline: MonotonicTime) throws(RedisError) -> RedisConnection {
         let current = target.current
         guard let sentinels = current.sentinels else {
@@ -112,8 +115,8 @@ final class SingleRedis: RedisClient {
         let replies = pipeline.repliesOfOneNode(try ask(pipeline, deadline))
         for text in replies.lazy.compactMap(\.errorText) {
             let error = RedisError(reply: text)
-            // One node of a Cluster: what it holds would look like all there is. Or what concerns all commands, LOADING for one:
-            // that is one failure, and not one of each command.
+            // MOVED and ASK come from one node of a Cluster, whose keys would look like all there are. Errors that
+            // concern all commands, such as LOADING, are one failure, and not one of each command.
             if text.hasPrefix("MOVED ") || text.hasPrefix("ASK ") || error.concernsAllCommands { throw error }
         }
         if let connection, let text = replies.first?.errorText, RedisError.isUnknownCommand(text),
@@ -153,8 +156,8 @@ final class SingleRedis: RedisClient {
         return replies
     }
 
-    /// A connection that was closed while it lay idle is made anew, once. Nothing that is asked changes anything, so that it
-    /// may be asked twice.
+    /// Exchanges commands and replies. A connection that was closed while it lay idle is made anew, once: the commands
+    /// change nothing, so they may be sent twice.
     private func exchange(
         _ pipeline: RedisPipeline, over known: RedisConnection, _ deadline: MonotonicTime
     ) throws(RedisError) -> (used: RedisConnection, exchange: RedisExchange) {

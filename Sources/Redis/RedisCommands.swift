@@ -1,4 +1,4 @@
-// The commands that read Redis, each with the type of its reply.
+// These are the commands that read Redis, each with the type of its reply.
 
 extension RedisPipeline {
     package mutating func llen(_ key: [UInt8]) -> Ask<Int64> { ask("LLEN", [key]) { $0.number } }
@@ -6,10 +6,11 @@ extension RedisPipeline {
     package mutating func scard(_ key: [UInt8]) -> Ask<Int64> { ask("SCARD", [key]) { $0.number } }
     package mutating func exists(_ key: [UInt8]) -> Ask<Bool> { ask("EXISTS", [key]) { $0.number.map { $0 > 0 } } }
 
-    /// How many of the keys exist. They have to lie in one slot of a Cluster.
+    /// Asks how many of the keys exist. They have to lie in one slot of a Cluster.
     package mutating func exists(_ keys: [[UInt8]]) -> Ask<Int64> { ask("EXISTS", keys) { $0.number } }
 
-    /// The values in the order of the keys; nil for one that is no string. The keys have to lie in one slot of a Cluster.
+    /// Asks for the values in the order of the keys; nil for one that is not a string. The keys have to lie in one slot
+    /// of a Cluster.
     package mutating func mget(_ keys: [[UInt8]]) -> Ask<[[UInt8]?]> {
         let count = keys.count
         return ask("MGET", keys) { reply in
@@ -17,10 +18,10 @@ extension RedisPipeline {
         }
     }
 
-    /// nil where there is no such key.
+    /// Asks for a value; nil where the key is missing.
     package mutating func get(_ key: [UInt8]) -> Ask<[UInt8]?> { ask("GET", [key]) { $0.bytesOrNull } }
 
-    /// `MEMORY USAGE`; nil where there is no such key.
+    /// Asks for `MEMORY USAGE`; nil where the key is missing.
     package mutating func memoryUsage(_ key: [UInt8]) -> Ask<Int64?> {
         ask("MEMORY", keyAt: 1, [Self.text("USAGE"), key]) { reply in
             if reply == .null { return .some(nil) }
@@ -30,12 +31,12 @@ extension RedisPipeline {
 
     // MARK: Lists and sets
 
-    /// The elements from the one index to the other; negative ones count from the end.
+    /// Asks for the elements between two indices; negative ones count from the end.
     package mutating func lrange(_ key: [UInt8], _ first: Int, _ last: Int) -> Ask<[[UInt8]]> {
         ask("LRANGE", [key, Self.text(first), Self.text(last)]) { $0.strings }
     }
 
-    /// nil where the list is shorter.
+    /// Asks for one element; nil where the list is shorter.
     package mutating func lindex(_ key: [UInt8], _ index: Int) -> Ask<[UInt8]?> {
         ask("LINDEX", [key, Self.text(index)]) { $0.bytesOrNull }
     }
@@ -44,12 +45,12 @@ extension RedisPipeline {
 
     // MARK: Sorted sets
 
-    /// How many members have at most this score.
+    /// Asks for the number of members with this score or a lower one.
     package mutating func zcount(_ key: [UInt8], upTo score: Int64) -> Ask<Int64> {
         ask("ZCOUNT", [key, Self.text("-inf"), Self.text(score)]) { $0.number }
     }
 
-    /// The members from the one rank to the other.
+    /// Asks for the members between two ranks.
     package mutating func zrange(_ key: [UInt8], _ first: Int, _ last: Int) -> Ask<[[UInt8]]> {
         ask("ZRANGE", [key, Self.text(first), Self.text(last)]) { $0.strings }
     }
@@ -58,7 +59,7 @@ extension RedisPipeline {
         ask("ZRANGE", [key, Self.text(first), Self.text(last), Self.text("WITHSCORES")]) { $0.scoredMembers }
     }
 
-    /// At most `limit` members, the lowest scores first. A bound that is nil is none.
+    /// Asks for `limit` members at most, the lowest scores first. A bound that is nil leaves that side open.
     package mutating func zrangeByScore(
         _ key: [UInt8], from: Int64?, to: Int64?, limit: Int
     ) -> Ask<[[UInt8]]> {
@@ -72,7 +73,7 @@ extension RedisPipeline {
         return ask("ZRANGEBYSCORE", arguments) { $0.scoredMembers }
     }
 
-    /// The score of each member, in their order; nil for one that is not in the set.
+    /// Asks for the score of each member, in their order; nil for one that is not in the set.
     package mutating func zmscore(_ key: [UInt8], _ members: [[UInt8]]) -> Ask<[Int64?]> {
         let count = members.count
         return ask("ZMSCORE", [key] + members) { reply in
@@ -82,10 +83,10 @@ extension RedisPipeline {
 
     // MARK: Hashes
 
-    /// The fields of the hash.
+    /// Asks for the fields of the hash.
     package mutating func hkeys(_ key: [UInt8]) -> Ask<[[UInt8]]> { ask("HKEYS", [key]) { $0.strings } }
 
-    /// The value of each field, in their order; nil for one that the hash has not.
+    /// Asks for the value of each field, in their order; nil for one that the hash lacks.
     package mutating func hmget(_ key: [UInt8], _ fields: [[UInt8]]) -> Ask<[[UInt8]?]> {
         let count = fields.count
         return ask("HMGET", [key] + fields) { reply in
@@ -97,7 +98,7 @@ extension RedisPipeline {
         hmget(key, fields.map { Array($0.utf8) })
     }
 
-    /// How long the value of a field is; 0 where the hash has no such field.
+    /// Asks for the length of a field's value; 0 where the hash lacks the field.
     package mutating func hstrlen(_ key: [UInt8], _ field: String) -> Ask<Int64> {
         hstrlen(key, Self.text(field))
     }
@@ -108,13 +109,13 @@ extension RedisPipeline {
 
     // MARK: Servers
 
-    /// A section of `INFO`, one text for each node; nil for a node that refuses.
+    /// Asks for a section of `INFO`, one text for each node; nil for a node that refuses.
     package mutating func info(_ section: String) -> Ask<[[UInt8]?]> {
         let index = addForEveryNode("INFO", Self.text(section), isOptional: true).index
         return Ask(index: index, command: "INFO") { $0.elements.map { $0.map(\.bytes) } }
     }
 
-    /// `TIME`, the microseconds since 1970 of each node; nil for a node that refuses.
+    /// Asks for `TIME`, the microseconds since 1970 of each node; nil for a node that refuses.
     package mutating func time() -> Ask<[Int64?]> {
         Ask(index: addForEveryNode("TIME", isOptional: true).index, command: "TIME") {
             $0.elements.map { $0.map(\.microseconds) }
@@ -150,7 +151,7 @@ package struct ScoredMember: Hashable, Sendable {
 }
 
 extension RedisReply {
-    /// `.some(nil)` for null; nil for neither a string nor null.
+    /// The bytes of a string, `.some(nil)` for null, nil for any other reply.
     fileprivate var bytesOrNull: [UInt8]?? {
         switch self {
         case .null: .some(nil)
@@ -159,13 +160,13 @@ extension RedisReply {
         }
     }
 
-    /// A null array is an empty one.
+    /// The strings of an array. A null array is an empty one.
     fileprivate var strings: [[UInt8]]? {
         if self == .null { return [] }
         return elements.map { $0.compactMap(\.bytes) }
     }
 
-    /// The reply to TIME: seconds and microseconds.
+    /// The reply to TIME, which has seconds and microseconds, in microseconds.
     fileprivate var microseconds: Int64? {
         guard let parts = elements, parts.count == 2, let seconds = parts[0].number,
             let rest = parts[1].number

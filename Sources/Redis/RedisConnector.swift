@@ -2,10 +2,10 @@ import Glibc
 import Model
 import Platform
 
-/// How connections are made: by which clock, until when, and ended early by what.
+/// Makes connections: with a clock, until a deadline, ended early by a waker.
 ///
-/// Wherever there are several candidates (addresses of a name, sentinels, nodes), each has an equal share of the time that is
-/// left, for all that belongs to it: asking, connecting, TLS, login. One that is silent leaves time for the others.
+/// Of several candidates (addresses of a name, sentinels, nodes) each has an equal share of the time that is left, for
+/// all that belongs to it: asking, connecting, TLS, login. A silent one leaves time for the others.
 struct RedisConnector {
     let clock: Clock
     let deadline: MonotonicTime
@@ -13,7 +13,7 @@ struct RedisConnector {
     var name = ClientName()
     var resolver = NameResolver.system
 
-    /// The same with an equal part of the time that is left.
+    /// Returns the same connector with an equal part of the time that is left.
     func withShareOfTime(of parts: Int) -> RedisConnector {
         let now = clock.monotonic()
         let share = Self.share(of: deadline.duration(since: now), remaining: parts)
@@ -22,18 +22,20 @@ struct RedisConnector {
             name: name, resolver: resolver)
     }
 
-    /// The share of the next one, where so many remain; the last one has it all.
+    /// Returns the share of the next candidate, of `remaining` ones; the last one has it all.
     static func share(of left: Duration, remaining: Int) -> Duration {
         left / max(remaining, 1)
     }
 
     /// Connects and logs in at the first address of the endpoint where both succeed.
+    /// - Throws: `RedisError` as the method below does, or where the name can't be looked up.
     func open(_ endpoint: RedisEndpoint) throws(RedisError) -> RedisLink {
         let socket = SocketConnector(clock: clock, deadline: deadline, interrupt: interrupt, resolver: resolver)
         return try open(endpoint, atFirstOf: try socket.addresses(of: endpoint))
     }
 
-    /// - Throws: what the last address said that answered; where none did, why the last one could not be reached.
+    /// - Throws: `RedisError` of the last address that answered; if none did, the reason why the last one could not be
+    ///   reached.
     func open(_ endpoint: RedisEndpoint, atFirstOf addresses: [SocketAddress]) throws(RedisError) -> RedisLink {
         // Certificates are read for each connection: a renewed one counts from the next on.
         let context: TLSContext?
@@ -83,7 +85,7 @@ struct RedisConnector {
         }
     }
 
-    /// TLS shows itself to a plain client by an end without a word.
+    /// Adds a hint that the port may want TLS, which shows itself to a plain client by an end without a word.
     private func hint(_ error: RedisError, _ link: RedisLink) -> RedisError {
         let isWordless = link.receivedBytes == 0 && error.disconnect != nil
         guard isWordless, link.endpoint.tls == nil, case .tcp = link.endpoint.address else { return error }
@@ -136,6 +138,6 @@ struct RedisConnector {
 }
 
 extension RedisError {
-    /// Whether it says only that the far side was not reached.
+    /// True if it says only that the far side was not reached.
     fileprivate var isOfReaching: Bool { reason == .connection || reason == .timeout }
 }

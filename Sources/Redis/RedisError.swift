@@ -2,18 +2,18 @@ import Glibc
 package import Model
 import Platform
 
-/// Why Redis can't be asked, or what it refused.
+/// The reason why Redis can't be asked, or the command that it refused.
 package struct RedisError: Error, CustomStringConvertible, Sendable {
     package let reason: ScrapeErrorReason
-    /// What was tried, where, and Redis' or the system's own words.
+    /// The action, its place, and Redis' or the system's own words.
     package let message: String
-    /// Where it was the far side's end of the connection.
+    /// The kind of disconnect, where the far side ended the connection.
     private(set) var disconnect: Disconnect?
 
     enum Disconnect {
         case fresh
-        /// Before anything was answered, over a connection that had been good before: it lay idle for too long, or Redis
-        /// was started anew. Another connection may do.
+        /// The far side hung up before anything was answered, over a connection that had been good before. It lay idle
+        /// for too long, or Redis was started anew; another connection may succeed.
         case stale
     }
 
@@ -36,16 +36,16 @@ package struct RedisError: Error, CustomStringConvertible, Sendable {
         if disconnect != nil { disconnect = .stale }
     }
 
-    /// An error reply, such as `NOPERM this user has no permissions to run the 'llen' command`.
+    /// Makes an error of an error reply, such as `NOPERM this user has no permissions to run the 'llen' command`.
     ///
-    /// - Parameter address: of the far side, where it is to be named.
+    /// - Parameter address: The address of the far side, where it has to be named.
     package init(reply: String, from peer: RedisPeer = .redis, at address: String? = nil) {
         let (reason, hint) = Self.meaning(ofReply: reply, peer)
         let name = address.map { "\(peer.name) at \($0)" } ?? peer.name
         self.init(reason, name + ": " + reply + (hint.map { " (\($0))" } ?? ""))
     }
 
-    /// The same error with more words.
+    /// Returns the same error with more words.
     func adding(_ hint: String) -> RedisError {
         var error = RedisError(reason, message + "; " + hint)
         error.disconnect = disconnect
@@ -54,7 +54,7 @@ package struct RedisError: Error, CustomStringConvertible, Sendable {
 
     package var description: String { message }
 
-    /// Whether it is the server's state, and not the command or its key, that stands in the way.
+    /// True if the server's state is the reason, and not the command or its key.
     package var concernsAllCommands: Bool {
         switch reason {
         case .authentication, .loading, .masterDown, .busy, .clusterDown: true
@@ -62,7 +62,7 @@ package struct RedisError: Error, CustomStringConvertible, Sendable {
         }
     }
 
-    /// What the first word of an error reply says, and what to do about it.
+    /// Returns the meaning of an error reply's first word, and what to do about it.
     private static func meaning(ofReply reply: String, _ peer: RedisPeer) -> (ScrapeErrorReason, hint: String?) {
         switch reply.prefix(while: { $0 != " " }) {
         case "NOAUTH": (.authentication, "set \(peer.passwordKey), and \(peer.usernameKey) for an ACL user")
@@ -99,7 +99,7 @@ package struct RedisError: Error, CustomStringConvertible, Sendable {
     }
 }
 
-/// What kind of server a connection leads to, as messages name it.
+/// The kind of server that a connection leads to, as messages name it.
 package enum RedisPeer: Sendable, Equatable {
     case redis
     case sentinel

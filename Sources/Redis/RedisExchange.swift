@@ -2,8 +2,8 @@ import Glibc
 import Model
 import Platform
 
-/// One connection's part in an exchange: what is to be sent over it, and what has come back. Several run side by side on
-/// one thread, so that a Cluster's nodes are asked at the same time.
+/// One connection's part in an exchange: the bytes to be sent over it, and the replies that have come back. Several run
+/// side by side on one thread, so that a Cluster's nodes are asked at the same time.
 ///
 ///     begin   what has come unasked since the last round trip? → failure (closed, or a reply too many)
 ///     step    send and receive in turns, until there is a reply for each command → done, or failure
@@ -13,12 +13,13 @@ struct RedisExchange {
     private let link: RedisLink
     private let pipeline: RedisPipeline
     private(set) var replies: [RedisReply] = []
-    /// Once set, half a reply may be left in the connection: it has to be dropped, unless nothing `wasSent`.
+    /// The failure of the exchange. Half a reply may be left in the connection then: it has to be dropped, unless
+    /// `wasSent` is false.
     private(set) var failure: RedisError?
-    /// Whether anything was, or may have been.
+    /// True if anything was, or may have been, sent.
     private(set) var wasSent = false
     private var sent = 0
-    // What to poll for before the next step each way; under TLS each may want the other direction.
+    // These are the events to poll for before the next step each way; under TLS each may need the other direction.
     private var sendEvents = Int16(POLLOUT)
     private var receiveEvents = Int16(POLLIN)
 
@@ -28,7 +29,8 @@ struct RedisExchange {
         replies.reserveCapacity(pipeline.count)
     }
 
-    /// Whether the far side hung up where the next reply was to a command that may be left out, or before it said anything.
+    /// True if the far side hung up where the next reply was to a command that may be left out, or before it said
+    /// anything.
     var hungUpAtOptional: Bool {
         guard failure?.disconnect != nil, wasSent, replies.count < pipeline.count else { return false }
         return pipeline.commands[replies.count].isOptional || (replies.isEmpty && pipeline.hasOptional)
@@ -37,8 +39,9 @@ struct RedisExchange {
     private var isDone: Bool { failure != nil || replies.count == pipeline.count }
     private var wantsToSend: Bool { sent < pipeline.bytes.count }
 
-    /// Runs all of them until each is done, has failed, or the deadline has passed. Throws only when it is interrupted, or
-    /// can't wait: then half a reply may be left in each of the connections.
+    /// Runs all of them until each is done, has failed, or the deadline has passed.
+    /// - Throws: `RedisError` only when it is interrupted, or can't wait: then half a reply may be left in each of the
+    ///   connections.
     static func run(
         _ exchanges: inout [RedisExchange], clock: Clock, deadline: MonotonicTime, interrupt: Waker?
     ) throws(RedisError) {
@@ -72,7 +75,7 @@ struct RedisExchange {
             if isDone { link.endRoundTrip() }
         } catch {
             failure = error
-            // Nothing was answered, and the connection was good before: another one may be.
+            // The connection was good before and answered nothing: another one may succeed.
             if link.isReused && link.receivedBytes == 0 { failure?.noteStale() }
         }
     }
@@ -126,8 +129,8 @@ struct RedisExchange {
         if replies.count == pipeline.count { try link.expectNoReply() }
     }
 
-    /// Where the far side has ended the connection: what it said before, which may lie unread behind a send that failed. A
-    /// Redis that takes no more clients says so in answer to nothing, and closes.
+    /// Returns the far side's last words where it has ended the connection; they may lie unread behind a send that
+    /// failed. A Redis that takes no more clients says so before it is asked, and closes.
     private mutating func lastWords(_ error: RedisError, _ buffer: inout [UInt8]) -> RedisError {
         guard error.disconnect != nil else { return error }
         do throws(RedisError) {
@@ -143,7 +146,8 @@ struct RedisExchange {
         return text.hasPrefix("ERR ") || text.hasPrefix("DENIED ") ? link.refusal(text) : error
     }
 
-    /// Waits until one of the sockets is ready: true; false when the deadline has passed.
+    /// Waits until one of the sockets is ready. Returns false when the deadline has passed.
+    /// - Throws: `RedisError` when it is interrupted, or can't wait.
     static func poll(
         _ entries: inout [pollfd], clock: Clock, deadline: MonotonicTime, interrupt: Waker?
     ) throws(RedisError) -> Bool {

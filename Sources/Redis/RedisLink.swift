@@ -1,13 +1,13 @@
 import Glibc
 import Model
 
-/// A connected socket to Redis, by TLS where asked for, and hiredis' parser for what comes over it. Used by one thread at a
-/// time.
+/// A connected socket to Redis, by TLS where asked for, and hiredis' parser of its replies. One thread at a time uses
+/// it.
 final class RedisLink {
     private let stream: RedisStream
     private let parser: ReplyParser
     let endpoint: RedisEndpoint
-    /// Whether it has done a round trip since the login: then it may have been idle since, and closed for it.
+    /// True if it has done a round trip since the login: then it may have been closed while it was idle.
     private(set) var isReused = false
 
     init(_ stream: RedisStream, to endpoint: RedisEndpoint) throws(RedisError) {
@@ -26,7 +26,8 @@ final class RedisLink {
         }
     }
 
-    /// One read, into the parser.
+    /// Reads once, into the parser.
+    /// - Throws: `RedisError` where the socket fails, or the bytes are not Redis' protocol.
     func receive(_ buffer: inout [UInt8]) throws(RedisError) -> StreamProgress {
         let progress = try buffer.withUnsafeMutableBufferPointer { buffer throws(RedisError) in
             try stream.receive(UnsafeMutableRawBufferPointer(buffer))
@@ -39,7 +40,7 @@ final class RedisLink {
         return progress
     }
 
-    /// Whether there is more to receive without another poll.
+    /// True if there is more to receive without another poll.
     var hasPendingBytes: Bool { stream.hasPendingBytes }
 
     // MARK: Round trips
@@ -48,15 +49,16 @@ final class RedisLink {
 
     func endRoundTrip() { isReused = true }
 
-    /// What follows is the first use.
+    /// Records that what follows is the first use.
     func endLogin() { isReused = false }
 
-    /// Bytes of replies in this round trip.
+    /// The number of bytes of replies in this round trip.
     var receivedBytes: Int { parser.receivedBytes }
 
     func nextReply() throws(RedisError) -> RedisReply? { try parser.next() }
 
-    /// Throws if there is more than was asked for: whatever is read next would be taken for the reply to something else.
+    /// Checks that the far side has sent nothing more.
+    /// - Throws: `RedisError` if it has: the next bytes would be taken for the reply to another command.
     func expectNoReply() throws(RedisError) {
         if !parser.hasMore { return }
         if let text = try parser.next()?.errorText { throw refusal(text) }

@@ -8,7 +8,7 @@ struct RedisLogin {
     private static let clientName = "asynq-collector"
 
     private var pipeline = RedisPipeline()
-    /// How many commands must not be refused.
+    /// The number of commands that must not be refused.
     private let required: Int
 
     init(_ endpoint: RedisEndpoint, withName: Bool = true) {
@@ -29,7 +29,7 @@ struct RedisLogin {
 
     /// Returns the connection, logged in.
     ///
-    /// - Throws: what was refused, with `disconnect` set where the far side has hung up.
+    /// - Throws: `RedisError` with the refusal, and with `disconnect` set where the far side has hung up.
     func perform(over link: RedisLink, _ connector: RedisConnector) throws(RedisError) -> RedisLink {
         let replies = try connector.roundTrip(pipeline, over: link)
         for reply in replies.prefix(required) {
@@ -37,7 +37,7 @@ struct RedisLogin {
         }
         if let text = replies[required].errorText {
             if Self.concernsConnection(text) { throw link.refusal(text) }
-            // It may hang up once it has said so.
+            // The far side may hang up after its refusal.
             var ping = RedisPipeline()
             ping.add("PING")
             _ = try connector.roundTrip(ping, over: link)
@@ -46,7 +46,7 @@ struct RedisLogin {
         return link
     }
 
-    /// A sentinel knows no SELECT, and may want no password.
+    /// Explains a refusal by a sentinel, which knows no SELECT, and may want no password.
     private func explain(
         _ text: String, _ link: RedisLink, _ connector: RedisConnector
     ) throws(RedisError) -> RedisError {
@@ -59,8 +59,8 @@ struct RedisLogin {
         return sentinel ?? refusal
     }
 
-    /// Whether an error reply to a command that may be refused is about the connection as a whole. All else is about the
-    /// command: proxies and hosters refuse it in words of their own.
+    /// Returns true if an error reply to a command that may be refused concerns the connection as a whole. All other
+    /// errors concern the command: proxies and hosters refuse it in words of their own.
     static func concernsConnection(_ text: String) -> Bool {
         switch text.prefix(while: { $0 != " " }) {
         case "NOAUTH", "WRONGPASS", "DENIED", "LOADING", "MASTERDOWN": return true

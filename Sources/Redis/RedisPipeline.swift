@@ -1,8 +1,8 @@
 /// Commands to be sent in one go, formatted for the wire as they are added.
 package struct RedisPipeline: Sendable {
-    /// Who has to answer a command; only a Cluster cares.
+    /// The server that has to answer a command; only a Cluster cares.
     enum Route: Equatable, Sendable {
-        /// The node that holds the key, which lies there in `bytes`.
+        /// The node that holds the key, which lies in this range of `bytes`.
         case key(Range<Int>)
         /// Each master; the reply is an array with one reply a node.
         case everyNode
@@ -11,10 +11,10 @@ package struct RedisPipeline: Sendable {
     }
 
     struct Command: Sendable {
-        /// Where it ends in `bytes`; it begins where the one before ends.
+        /// The end of the command in `bytes`; it begins where the one before ends.
         let end: Int
         let route: Route
-        /// Whether the others are worth sending without it, where the far side hangs up at it.
+        /// True if the others are worth sending without it, where the far side hangs up at it.
         var isOptional = false
     }
 
@@ -25,20 +25,21 @@ package struct RedisPipeline: Sendable {
 
     package init() {}
 
-    /// Adds a command whose reply is read as it is; those that have a type of their own are in RedisCommands.swift.
+    /// Adds a command whose reply is read as it is; commands with a type of their own are in RedisCommands.swift.
     /// `arguments` are binary-safe; the first one is the key.
     @discardableResult
     package mutating func add(_ command: StaticString, _ arguments: [UInt8]...) -> Ask<RedisReply> {
         add(command, list: arguments)
     }
 
-    /// `keyAt`: which argument is the key (MEMORY USAGE has its second word before it).
+    /// Adds a command whose argument `keyAt` is the key (MEMORY USAGE has its second word before it).
     @discardableResult
     package mutating func add(_ command: StaticString, keyAt: Int = 0, list arguments: [[UInt8]]) -> Ask<RedisReply> {
         append(command, arguments, keyAt: keyAt, toEveryNode: false)
     }
 
-    /// A command without a key, for each node. One that is optional is not sent again to a far side that hangs up at it.
+    /// Adds a command without a key, for each node. An optional one is not sent again to a far side that hangs up at
+    /// it.
     @discardableResult
     package mutating func addForEveryNode(
         _ command: StaticString, _ arguments: [UInt8]..., isOptional: Bool = false
@@ -66,12 +67,12 @@ package struct RedisPipeline: Sendable {
         return Ask(index: commands.count - 1, command: command) { $0 }
     }
 
-    /// The bytes of one command.
+    /// Returns the bytes of one command.
     func bytes(of index: Int) -> ArraySlice<UInt8> {
         bytes[(index == 0 ? 0 : commands[index - 1].end)..<commands[index].end]
     }
 
-    /// Takes over a command of another pipeline, whose way is decided.
+    /// Adds a command of another pipeline, with its route.
     mutating func add(_ index: Int, of other: RedisPipeline) {
         bytes += other.bytes(of: index)
         commands.append(Command(end: bytes.count, route: .connection, isOptional: other.commands[index].isOptional))
@@ -82,7 +83,7 @@ package struct RedisPipeline: Sendable {
     /// The reply to a command that was left out.
     static let leftOut = RedisReply.error("ERR not asked: the far side hangs up at this command")
 
-    /// The commands that must not be left out, and their indices here.
+    /// Returns the commands that must not be left out, and their indices here.
     func withoutOptional() -> (pipeline: RedisPipeline, indices: [Int]) {
         var rest = RedisPipeline()
         let indices = commands.indices.filter { !commands[$0].isOptional }
@@ -90,12 +91,12 @@ package struct RedisPipeline: Sendable {
         return (rest, indices)
     }
 
-    /// The replies as callers read them, from those of the only node.
+    /// Returns the replies as callers read them, made of those of the only node.
     func repliesOfOneNode(_ replies: [RedisReply]) -> [RedisReply] {
         zip(commands, replies).map { $0.route == .everyNode ? .array([$1]) : $1 }
     }
 
-    /// The same commands between MULTI and EXEC; the replies are those of MULTI, of each queueing, and of EXEC.
+    /// Returns the same commands between MULTI and EXEC. The replies are those of MULTI, of each queueing, and of EXEC.
     package func asTransaction() -> RedisPipeline {
         var transaction = RedisPipeline()
         transaction.add("MULTI")

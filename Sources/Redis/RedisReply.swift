@@ -8,11 +8,12 @@ package enum RedisReply: Sendable, Equatable {
     case string([UInt8])
     case array([RedisReply])
     case error(String)
-    /// No reply: the Cluster's node that holds the key could not be asked. The client tells why, once for all commands.
+    /// The reply is missing: the Cluster's node that holds the key could not be asked. The client tells the reason,
+    /// once for all commands.
     case unanswered
 
-    /// The reply as hiredis built it. Redis 6 and later may send the types of RESP3 only after HELLO 3, which is never
-    /// sent; one that comes all the same reads as null.
+    /// Copies the reply as hiredis built it. Redis 6 and later may send the types of RESP3 only after HELLO 3, which is
+    /// never sent; one that comes all the same reads as null.
     init(_ reply: UnsafePointer<redisReply>) {
         switch reply.pointee.type {
         case REDIS_REPLY_INTEGER: self = .integer(reply.pointee.integer)
@@ -34,7 +35,7 @@ package enum RedisReply: Sendable, Equatable {
         if case .error(let text) = self { text } else { nil }
     }
 
-    /// An integer, or a string that holds one (GET of a counter).
+    /// The number of an integer, or of a string that holds one (GET of a counter).
     package var number: Int64? {
         switch self {
         case .integer(let value): value

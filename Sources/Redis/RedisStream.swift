@@ -1,11 +1,11 @@
 import Glibc
 import Platform
 
-/// A connected, non-blocking socket, plain or under TLS; closes it in the end.
+/// A connected, non-blocking socket, plain or under TLS, which is closed with this object.
 final class RedisStream {
     let descriptor: Int32
     private let tls: TLSSession?
-    /// For error messages.
+    /// The name of the far side, for error messages.
     private let name: String
 
     init(_ descriptor: Int32, tls: TLSSession?, name: String) {
@@ -39,6 +39,6 @@ final class RedisStream {
         throw RedisError(SystemError("reading from \(name)"))
     }
 
-    /// Whether there is more to receive without another poll.
+    /// True if there is more to receive without another poll.
     var hasPendingBytes: Bool { tls?.hasPendingBytes ?? false }
 }

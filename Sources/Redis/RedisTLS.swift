@@ -4,15 +4,15 @@ import Model
 import Platform
 import TLSFiles
 
-/// TLS to Redis, as `redis.tls.*` configures it. Paths are of PEM files.
+/// The options of TLS to Redis, as `redis.tls.*` configures it. Paths are of PEM files.
 package struct RedisTLSOptions: Sendable, Equatable {
-    /// Certificate authorities; the system's store without one.
+    /// The certificate authorities; nil for the system's store.
     package var caFile: String?
     package var certificateFile: String?
     package var keyFile: String?
-    /// The name that the server's certificate has to bear, where it is not the host of the url.
+    /// The name that the server's certificate has to bear, where that differs from the host of the url.
     package var serverName: String?
-    /// Takes any certificate: no protection against a peer in between.
+    /// True if any certificate is accepted. A peer in between can then read and change all.
     package var skipsVerification = false
 
     package init() {}
@@ -21,7 +21,7 @@ package struct RedisTLSOptions: Sendable, Equatable {
         TLSFiles(section: "redis.tls", caFile: caFile, certificateFile: certificateFile, keyFile: keyFile)
     }
 
-    /// What is wrong with the files, if anything is.
+    /// The fault of the files, or nil where all of them can be read.
     package var problem: String? { files.problem }
 }
 
@@ -52,7 +52,8 @@ final class TLSContext: @unchecked Sendable {
         SSL_CTX_free(context)
     }
 
-    /// A session over a connected socket to the endpoint; the handshake is still to come.
+    /// Makes a session over a connected socket to the endpoint; the handshake is still to come.
+    /// - Throws: `RedisError` where OpenSSL has no memory or refuses the name.
     func makeSession(_ descriptor: Int32, to endpoint: RedisEndpoint) throws(RedisError) -> TLSSession {
         guard let session = SSL_new(context), SSL_set_fd(session, descriptor) == 1 else {
             throw RedisError(OpenSSLError("making a TLS session"))
@@ -64,14 +65,14 @@ final class TLSContext: @unchecked Sendable {
         } else {
             _ = collector_tls_set_server_name(session, name)
             SSL_set1_host(session, name)
-            // A name counts in subjectAltName only, as for Go's clients beside us.
+            // Only a name in subjectAltName counts, as for the Go clients of the same Redis.
             SSL_set_hostflags(session, UInt32(X509_CHECK_FLAG_NEVER_CHECK_SUBJECT))
         }
         return wrapped
     }
 }
 
-/// One TLS session. Used by one thread at a time; the socket under it belongs to the connection.
+/// One TLS session. One thread at a time uses it; the socket under it belongs to the connection.
 final class TLSSession {
     private let session: OpaquePointer
     private let peer: String
@@ -79,7 +80,7 @@ final class TLSSession {
 
     static let plainHint = "if that is a plain port, write redis for rediss in redis.url"
 
-    /// SSL_R_UNEXPECTED_EOF_WHILE_READING, which OpenSSL 1.1 has not, and the reason's part of an error that both have.
+    /// SSL_R_UNEXPECTED_EOF_WHILE_READING, which OpenSSL 1.1 lacks, and the reason's part of an error that both have.
     private static let unexpectedEnd: UInt = 294
     private static let reasonMask: UInt = 0xFFF
 
@@ -93,7 +94,8 @@ final class TLSSession {
         SSL_free(session)
     }
 
-    /// One step of the handshake: done, or what to wait for.
+    /// Takes one step of the handshake. Returns what to wait for, or that it is done.
+    /// - Throws: `RedisError` where the handshake fails, with the reason.
     func handshake() throws(RedisError) -> StreamProgress {
         ERR_clear_error()
         let code = SSL_connect(session)
@@ -104,15 +106,15 @@ final class TLSSession {
             let isNoTLS = ["wrong version number", "packet length too long", "unknown protocol", "http request"]
                 .contains(where: error.message.contains)
             if isNoTLS { throw error.adding(Self.plainHint) }
-            // The certificate is looked at in the midst of the handshake, which goes on where verification is off: its
-            // result says only why a handshake failed, not that it has.
+            // The certificate is checked in the midst of the handshake, which goes on where verification is off. The
+            // result tells why a handshake failed, not that it has failed.
             let verification = SSL_get_verify_result(session)
             if SSL_get_verify_mode(session) == SSL_VERIFY_NONE || verification == X509_V_OK { throw error }
             throw refusal(verification)
         }
     }
 
-    /// Says what OpenSSL has against the certificate, and which settings decide about it.
+    /// Returns OpenSSL's objection to the certificate, and the settings that decide about it.
     private func refusal(_ verification: Int) -> RedisError {
         let reason = String(cString: X509_verify_cert_error_string(verification))
         let isOfName = [X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH].contains(Int32(verification))
@@ -137,7 +139,7 @@ final class TLSSession {
         return code > 0 ? .bytes(Int(code)) : try progress(code, "reading by TLS")
     }
 
-    /// Whether bytes are decrypted already, of which the socket knows nothing.
+    /// True if bytes are decrypted already, of which the socket knows nothing.
     var hasPendingBytes: Bool { SSL_pending(session) > 0 }
 
     private func progress(_ code: Int32, _ what: String) throws(RedisError) -> StreamProgress {
@@ -145,7 +147,7 @@ final class TLSSession {
         case SSL_ERROR_WANT_READ: return .wait(Int16(POLLIN))
         case SSL_ERROR_WANT_WRITE: return .wait(Int16(POLLOUT))
         case SSL_ERROR_ZERO_RETURN: return .closed
-        // The end of the connection without the end of the session: by a reset, or told by OpenSSL 1.1 and by 3.
+        // The connection ended before the session: by a reset, or as OpenSSL 1.1 and 3 report it.
         case SSL_ERROR_SYSCALL where [0, ECONNRESET, EPIPE].contains(errno): return .closed
         case SSL_ERROR_SSL where ERR_peek_error() & Self.reasonMask == Self.unexpectedEnd: return .closed
         default: throw RedisError(OpenSSLError(what))
@@ -153,10 +155,10 @@ final class TLSSession {
     }
 }
 
-/// What a step on a non-blocking stream came to.
+/// The result of a step on a non-blocking stream.
 enum StreamProgress {
     case bytes(Int)
-    /// Nothing yet: poll for these events first.
+    /// The step needs one of these events first.
     case wait(Int16)
     case closed
 }

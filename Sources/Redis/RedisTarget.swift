@@ -1,14 +1,15 @@
 import Model
 package import Platform
 
-/// Which Redis to ask: one that is named, the master that sentinels name, or a Cluster.
+/// The Redis to ask: one that is named, the master that sentinels name, or a Cluster.
 package struct RedisTarget: Sendable {
-    /// With sentinels or a Cluster its address is a placeholder; credentials, database and TLS are the masters'.
+    /// The server, with its credentials, database and TLS. With sentinels or a Cluster the address is a placeholder,
+    /// and the rest is that of the masters.
     package var endpoint: RedisEndpoint
     package var sentinels: RedisSentinels?
-    /// Some nodes of a Cluster, from which the others are found; empty: no Cluster.
+    /// Some nodes of a Cluster, from which the others are found; empty for anything but a Cluster.
     package var clusterSeeds: [RedisEndpoint.Address] = []
-    /// The same with what the files of secrets hold now; nil where there are none.
+    /// Returns the same target with the present content of the files of secrets; nil where none are configured.
     package var reread: (@Sendable () -> RedisTarget)?
 
     package init(_ endpoint: RedisEndpoint, sentinels: RedisSentinels? = nil) {
@@ -21,22 +22,22 @@ package struct RedisTarget: Sendable {
         self.clusterSeeds = clusterSeeds
     }
 
-    /// To be asked for each new connection.
+    /// The target as it is now; asked for each new connection.
     var current: RedisTarget { reread?() ?? self }
 
-    /// Nothing is connected yet.
+    /// Makes a client that has not connected yet.
     package func makeClient(clock: Clock, interrupt: Waker? = nil) -> any RedisClient {
         if clusterSeeds.isEmpty { return SingleRedis(self, clock: clock, interrupt: interrupt) }
         return RedisCluster(self, clock: clock, interrupt: interrupt)
     }
 
-    /// For log lines: no credentials.
+    /// The target for log lines, without credentials.
     package var description: String {
         if !clusterSeeds.isEmpty { return "Cluster at " + clusterSeeds.map(\.description).joined(separator: ", ") }
         return sentinels?.description ?? endpoint.description
     }
 
-    /// What is read, as the url that leads to it: without credentials, with the database.
+    /// The url of what is read: without credentials, with the database.
     package var url: String {
         let scheme = endpoint.tls == nil ? "redis" : "rediss"
         func list(_ addresses: [RedisEndpoint.Address]) -> String {
@@ -54,7 +55,7 @@ package struct RedisTarget: Sendable {
 }
 
 extension RedisTarget: Equatable {
-    /// Compares what is configured, and not where it comes from.
+    /// Compares what is configured, whatever its source.
     package static func == (left: RedisTarget, right: RedisTarget) -> Bool {
         left.endpoint == right.endpoint && left.sentinels == right.sentinels && left.clusterSeeds == right.clusterSeeds
     }

@@ -2,7 +2,7 @@ import Glibc
 import Platform
 import Text
 
-/// Where Redis is and how to log in, from `redis.url`.
+/// The address of Redis and the login, from `redis.url`.
 package struct RedisEndpoint: Sendable, Equatable {
     package enum Address: Sendable, Hashable, CustomStringConvertible {
         case tcp(host: String, port: UInt16)
@@ -15,7 +15,7 @@ package struct RedisEndpoint: Sendable, Equatable {
             }
         }
 
-        /// Whether it has to be looked up, and may lead elsewhere tomorrow.
+        /// True if the host has to be looked up, and may lead elsewhere tomorrow.
         var isName: Bool {
             guard case .tcp(let host, _) = self else { return false }
             return IPAddress(host) == nil
@@ -26,10 +26,10 @@ package struct RedisEndpoint: Sendable, Equatable {
     package var username: String?
     package var password: String?
     package var database: Int
-    /// nil = plain.
+    /// The options of TLS; nil for a plain connection.
     package var tls: RedisTLSOptions?
     package var peer = RedisPeer.redis
-    /// The replies of one round trip are no larger.
+    /// The limit of bytes for the replies of one round trip.
     package var maxReplyBytes = ReplyLimits().bytes
 
     package init(address: Address, username: String? = nil, password: String? = nil, database: Int = 0) {
@@ -44,10 +44,10 @@ package struct RedisEndpoint: Sendable, Equatable {
         if case .tcp(let host, _) = address { host } else { "localhost" }
     }
 
-    /// For log lines and errors: no credentials.
+    /// The address for log lines and errors, without credentials.
     package var description: String { address.description }
 
-    /// The same, and what is expected there.
+    /// The same, with the kind of server that is expected there.
     var name: String { "\(peer.name) at \(description)" }
 }
 
@@ -61,6 +61,8 @@ package enum RedisURL {
     private static let schemes =
         "redis://, redis-sentinel:// and redis-cluster:// (rediss…:// for TLS), and unix://"
 
+    /// Reads the url.
+    /// - Throws: `Invalid` with the fault, which never quotes a password.
     package static func parse(_ text: String) throws(Invalid) -> RedisTarget {
         if let edge = [text.first, text.last].compactMap(\.self).first(where: \.isWhitespace) {
             throw Invalid(problem: "a \(edge == " " ? "blank" : "line end or tab") at its begin or end: take it off")
@@ -96,7 +98,7 @@ package enum RedisURL {
         return target
     }
 
-    /// `[user:pass@]h1:p1,h2:p2/db?master=NAME`; the port of a sentinel is 26379 where it is not given.
+    /// Reads `[user:pass@]h1:p1,h2:p2/db?master=NAME`; the port of a sentinel is 26379 by default.
     private static func parseSentinel(_ rest: Substring) throws(Invalid) -> RedisTarget {
         let (username, password, hosts, tail) = try parseAuthority(rest)
         let addresses = try parseHosts(hosts, defaultPort: 26379)
@@ -115,7 +117,7 @@ package enum RedisURL {
         return RedisTarget(endpoint, sentinels: .init(addresses: addresses, master: master))
     }
 
-    /// `[user:pass@]h1:p1,h2:p2`: some of the nodes. A Cluster has one database.
+    /// Reads `[user:pass@]h1:p1,h2:p2`: some of the nodes. A Cluster has one database.
     private static func parseCluster(_ rest: Substring) throws(Invalid) -> RedisTarget {
         let (username, password, hosts, tail) = try parseAuthority(rest)
         let addresses = try parseHosts(hosts, defaultPort: 6379)
@@ -158,7 +160,7 @@ package enum RedisURL {
             address: .tcp(host: host, port: port), username: username, password: password, database: database)
     }
 
-    /// `[user:pass@]hosts`, and what stands behind them from the first `/` or `?` on.
+    /// Reads `[user:pass@]hosts`, and returns what stands behind them from the first `/` or `?` on.
     private static func parseAuthority(
         _ rest: Substring
     ) throws(Invalid) -> (username: String?, password: String?, hosts: Substring, tail: Substring) {
@@ -215,7 +217,7 @@ package enum RedisURL {
         return try parseDatabase(number)
     }
 
-    /// The value of the only parameter that is allowed; nil where it is not given.
+    /// Returns the value of the only parameter that is allowed; nil where it is not given.
     private static func parameter(
         _ name: String, in query: Substring, allowed: String
     ) throws(Invalid) -> Substring? {
@@ -238,7 +240,7 @@ package enum RedisURL {
         throw Invalid(problem: "the database is no number from 0 on")
     }
 
-    /// Percent-decoding.
+    /// Decodes percent-coding.
     private static func decode(_ text: Substring) throws(Invalid) -> String {
         guard let bytes = PercentCoding.decode(text.utf8) else {
             throw Invalid(problem: "a % that is not followed by two hex digits: for the character itself write %25")

@@ -1,16 +1,16 @@
-/// What to write in place of what other clients understand in a url.
+/// Says what to write in place of what other clients understand in a url.
 enum RedisURLHints {
-    /// What was found in place of a scheme, and what to write.
+    /// Returns what was found in place of a scheme, and what to write.
     static func unknownScheme(_ scheme: Substring) -> String {
         if let first = scheme.first, "\"'`<".contains(first) { return "a quotation mark around it: take it off" }
-        // What is no scheme may be a part of a password.
+        // A text that can't be a scheme may be a part of a password.
         guard scheme.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "+-.".contains($0)) }) else {
             return "what stands before :// is no scheme"
         }
         return "unknown scheme \(scheme)://" + (Self.scheme(scheme).map { ": write \($0)" } ?? "")
     }
 
-    /// The scheme here that stands for one of others; nil for one that is not known.
+    /// Returns the scheme here that stands for one of other clients; nil for one that is unknown.
     private static func scheme(_ scheme: Substring) -> String? {
         switch scheme.lowercased() {
         case "redis", "tcp", "valkey", "redis+tcp": "redis://"
@@ -25,9 +25,9 @@ enum RedisURLHints {
         }
     }
 
-    /// The name, and what does the same here.
+    /// Returns the name, and what does the same here.
     static func unknownParameter(_ name: Substring) -> String {
-        // What is no name may be a part of a password.
+        // A text that can't be a name may be a part of a password.
         let isName =
             name.utf8.count <= 40
             && name.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "_-.".contains($0)) }

@@ -1,10 +1,10 @@
 import Model
 
-/// When a connection that has reached its greatest age is to be made anew, after failures to do so.
+/// Decides when a connection that has reached its greatest age is made anew, after failures to do so.
 struct Renewal {
     static let pause = Duration.seconds(10)
 
-    /// Why the last try failed.
+    /// The reason why the last try failed.
     private(set) var failure: RedisError?
     private var nextTry = MonotonicTime(nanoseconds: 0)
 

@@ -1,23 +1,23 @@
 import CHiredis
 import Model
 
-/// What a far side can make of us in one round trip over one connection, whatever it sends.
+/// The limits of what a far side can cost in one round trip over one connection, whatever it sends.
 ///
-/// The largest scrape that has to pass asks for 1,000 queues with 10,000 groups each: ten million names, of up to 20 bytes
-/// each on the wire where they are 13 long. The look-ahead asks for about 4 MiB of messages.
+/// The largest scrape that has to pass asks for 1,000 queues with 10,000 groups each: ten million names, of up to 20
+/// bytes each on the wire where they are 13 long. The look-ahead asks for about 4 MiB of messages.
 struct ReplyLimits {
-    /// As they come over the wire.
+    /// The bytes as they come over the wire.
     var bytes = 256 << 20
-    /// Elements of the arrays of one reply, inner arrays included. Each costs 72 bytes and more in hiredis until
-    /// its reply is whole, and no list of Asynq's has a million members.
+    /// The elements of the arrays of one reply, inner arrays included. Each costs 72 bytes and more in hiredis until
+    /// its reply is whole, and Asynq's lists have fewer than a million members.
     var elementsOfReply = 1 << 20
-    /// Of all replies: each costs 24 bytes here, and more where it is a string.
+    /// The elements of all replies: each costs 24 bytes here, and more where it is a string.
     var elements = 16 << 20
 
     init() {}
 
-    /// Limits for so many bytes on the wire, which with what is made of them take little more memory than that. The least element
-    /// takes six bytes on the wire.
+    /// Makes limits for a number of bytes on the wire. What is made of the bytes takes little more memory than that,
+    /// because the least element takes six bytes on the wire.
     init(bytes: Int) {
         self.bytes = bytes
         elementsOfReply = min(elementsOfReply, bytes / 96)
@@ -27,12 +27,12 @@ struct ReplyLimits {
 
 /// Owns hiredis' parser. Bytes go in, replies come out, within limits.
 ///
-/// hiredis makes room for an array of any size as soon as it has read its header, `*1000000000\r\n`. That costs nothing until
-/// the array is freed: then it looks at each of the elements that never came (4.5 s for that one, whatever the deadline).
-/// hiredis 1.0 has a maximum for it, 0.14 has not; both ask a function for the array. Ours counts first, and gives none
-/// where it is too large.
+/// hiredis makes room for an array of any size as soon as it has read its header, `*1000000000\r
+/// `. That costs nothing until the array is freed: then it visits each of the elements that never came (4.5 s for that
+/// one, whatever the deadline). hiredis 1.0 has a maximum for it, 0.14 lacks it; both ask a function for the array.
+/// Ours counts first, and returns none where the array is too large.
 final class ReplyParser {
-    /// What is left of the limits. hiredis passes it on to the function that makes arrays.
+    /// The rest of the limits. hiredis passes it on to the function that makes arrays.
     private final class Budget {
         let original: redisReplyObjectFunctions
         let limits: ReplyLimits
@@ -60,7 +60,7 @@ final class ReplyParser {
     private let reader: UnsafeMutablePointer<redisReader>
     private let functions: UnsafeMutablePointer<redisReplyObjectFunctions>
     private let budget: Budget
-    /// For error messages.
+    /// The name of the far side, for error messages.
     private let name: String
 
     init(name: String, limits: ReplyLimits = ReplyLimits()) throws(RedisError) {
@@ -87,7 +87,7 @@ final class ReplyParser {
         functions.deallocate()
     }
 
-    /// Bytes since `beginRoundTrip`.
+    /// The number of bytes since `beginRoundTrip`.
     var receivedBytes: Int { budget.bytes }
 
     func beginRoundTrip() {
@@ -102,7 +102,8 @@ final class ReplyParser {
         if code != REDIS_OK { throw failure() }
     }
 
-    /// nil while the next one is not whole.
+    /// Returns the next reply, or nil while it is not whole.
+    /// - Throws: `RedisError` where the bytes are not Redis' protocol, or beyond the limits.
     func next() throws(RedisError) -> RedisReply? {
         var raw: UnsafeMutableRawPointer?
         guard redisReaderGetReply(reader, &raw) == REDIS_OK else { throw failure() }
@@ -112,8 +113,8 @@ final class ReplyParser {
         return RedisReply(UnsafePointer(raw.assumingMemoryBound(to: redisReply.self)))
     }
 
-    /// Whether there is more behind the reply that `next` gave. (Not after it gave none: then hiredis may have taken in the
-    /// beginning of one.)
+    /// True if more lies behind the reply that `next` returned. (It means nothing after nil: then hiredis may have
+    /// taken in the beginning of a reply.)
     var hasMore: Bool { reader.pointee.pos < reader.pointee.len }
 
     private func failure() -> RedisError {
@@ -124,7 +125,7 @@ final class ReplyParser {
         return RedisError(.protocolError, "\(name) does not speak the Redis protocol: \(text)" + Self.hint(text))
     }
 
-    /// What the first byte of something else says of it.
+    /// Returns a hint at the protocol that the first byte suggests.
     private static func hint(_ text: String) -> String {
         if text.contains("got \"H\"") { return "; that is the port of a web server (HTTP), Redis' own is usually 6379" }
         if text.contains("got \"\\x15\"") { return "; that is a TLS port: write rediss for redis in redis.url" }

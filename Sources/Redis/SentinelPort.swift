@@ -4,13 +4,13 @@ import Model
 enum SentinelPort {
     /// Returns what to write instead, where a sentinel answers; nil where it is something else.
     ///
-    /// - Throws: where the connection fails.
+    /// - Throws: `RedisError` where the connection fails.
     static func explain(
         _ endpoint: RedisEndpoint, roundTrip: (RedisPipeline) throws(RedisError) -> [RedisReply]
     ) throws(RedisError) -> RedisError? {
         var pipeline = RedisPipeline()
         pipeline.add("ROLE")
-        // ["sentinel", [names of masters]]
+        // The reply of a sentinel is ["sentinel", [names of masters]].
         let role = try roundTrip(pipeline)[0].elements ?? []
         guard role.first?.bytes == Array("sentinel".utf8) else { return nil }
         let masters = (role.last?.elements ?? []).compactMap(\.bytes).map { String(decoding: $0, as: UTF8.self) }
@@ -24,7 +24,7 @@ enum SentinelPort {
 }
 
 extension RedisError {
-    /// Whether an error reply says that there is no such command.
+    /// Returns true if an error reply says that the command is unknown.
     static func isUnknownCommand(_ text: String) -> Bool {
         text.lowercased().hasPrefix("err unknown command")
     }

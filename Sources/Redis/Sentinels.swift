@@ -1,7 +1,7 @@
 import Model
 import Platform
 
-/// Where the sentinels are, what they call the master, and how to log in to them.
+/// The addresses of the sentinels, their name for the master, and the login to them.
 package struct RedisSentinels: Sendable, Equatable {
     package var addresses: [RedisEndpoint.Address]
     package var master: String
@@ -17,12 +17,12 @@ package struct RedisSentinels: Sendable, Equatable {
         self.password = password
     }
 
-    /// For log lines: no credentials.
+    /// The sentinels for log lines, without credentials.
     var description: String { "master \(master) of \(addresses.count) sentinels" }
 
-    /// `SENTINEL get-master-addr-by-name`
+    /// Asks by `SENTINEL get-master-addr-by-name`.
     ///
-    /// - Throws: why this sentinel names no master.
+    /// - Throws: `RedisError` with the reason why this sentinel names no master.
     func masterAddress(
         from address: RedisEndpoint.Address, tls: RedisTLSOptions?, _ connector: RedisConnector
     ) throws(RedisError) -> RedisEndpoint.Address {
@@ -31,7 +31,7 @@ package struct RedisSentinels: Sendable, Equatable {
         sentinel.tls = tls
         sentinel.peer = .sentinel
         var connector = connector
-        // What a proxy before the master hangs up at says nothing of the sentinels.
+        // A command at which a proxy before the master hangs up says nothing of the sentinels.
         connector.name = ClientName()
         let link = try RedisConnection(sentinel, connector).link
         var pipeline = RedisPipeline()

@@ -6,11 +6,12 @@ import Platform
 struct SocketConnector {
     let clock: Clock
     let deadline: MonotonicTime
-    /// Ends the wait early when it wakes; not drained here.
+    /// The waker that ends the wait early; it is not drained here.
     let interrupt: Waker?
     var resolver = NameResolver.system
 
-    /// Where the endpoint may be reached, in the order in which to try.
+    /// Returns the addresses of the endpoint, in the order in which they are tried.
+    /// - Throws: `RedisError` where the name can't be looked up in time.
     func addresses(of endpoint: RedisEndpoint) throws(RedisError) -> [SocketAddress] {
         switch endpoint.address {
         case .unix(let path): [try Self.unixAddress(path)]
@@ -28,6 +29,7 @@ struct SocketConnector {
     }
 
     /// Connects to one address; `name` says in errors whose it is.
+    /// - Throws: `RedisError` where no connection is made before the deadline.
     func open(_ address: SocketAddress, _ name: String) throws(RedisError) -> Int32 {
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = socket(address.family, type, 0)
@@ -38,7 +40,7 @@ struct SocketConnector {
                     descriptor, bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
             }
             if code != 0 {
-                // EAGAIN: the queue of a unix socket is full, and nothing is on its way.
+                // EAGAIN says that the queue of a unix socket is full, and that no connection is on its way.
                 if errno != EINPROGRESS { throw RedisError(SystemError("connecting to \(name)")) }
                 try awaitConnection(descriptor, name)
             }

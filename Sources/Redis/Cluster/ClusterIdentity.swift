@@ -1,13 +1,13 @@
 import Model
 
-/// Proves that the one who answers at a node's address is that node: an address may have gone to something else.
+/// Proves that the server that answers at a node's address is that node: an address may have gone to another.
 ///
 ///     CLUSTER MYID    the id that CLUSTER SLOTS names for the address → the node
 ///                     another id, or no Cluster support → a stranger
 ///     refused         (an older ACL, a hoster), or no id is known for the address (a MOVED named it): CLUSTER SLOTS names a node
 ///                     of the Cluster that is known → one of its nodes, which redirects what it does not hold; none → a stranger
 enum ClusterIdentity {
-    /// - Throws: `.connection` for a stranger; else why the proof could not be asked for.
+    /// - Throws: `.connection` where another node answers; else the reason why the proof could not be asked for.
     static func prove(
         _ connection: RedisConnection, in topology: ClusterTopology, deadline: MonotonicTime
     ) throws(RedisError) {
@@ -31,7 +31,8 @@ enum ClusterIdentity {
         if !topology.isOfSameCluster(as: theirs) { throw stranger(at: address, "a node of another Cluster") }
     }
 
-    /// `CLUSTER SLOTS`
+    /// Reads the topology by `CLUSTER SLOTS`.
+    /// - Throws: `RedisError` where the node does not answer, refuses, or sends a malformed topology.
     static func readTopology(
         _ connection: RedisConnection, deadline: MonotonicTime
     ) throws(RedisError) -> ClusterTopology {

@@ -1,7 +1,8 @@
 import Model
 import Platform
 
-/// The nodes of a Cluster that are asked: their connections, when to try again after failures, and why they failed.
+/// The nodes of a Cluster that are asked: their connections, the time of the next try after failures, and the reason of
+/// failures.
 struct ClusterNodes {
     private static let maxBackoff = Duration.seconds(5)
 
@@ -10,13 +11,13 @@ struct ClusterNodes {
         var renewal = Renewal()
         var backoff = ReconnectBackoff(max: maxBackoff)
         var lastError: RedisError?
-        /// Until when commands are left out at which the node has hung up.
+        /// The time until which commands are left out at which the node has hung up.
         var leavesOutUntil = MonotonicTime(nanoseconds: 0)
     }
 
     private let clock: Clock
     private var nodes: [RedisEndpoint.Address: Node] = [:]
-    /// Since they were taken last: one for each node, and those that no node is to blame for.
+    /// The errors since they were taken last: one for each node, and those that concern no single node.
     private var errors: [RedisEndpoint.Address: RedisError] = [:]
     private var otherErrors: [RedisError] = []
 
@@ -28,7 +29,7 @@ struct ClusterNodes {
 
     func isConnected(_ address: RedisEndpoint.Address) -> Bool { nodes[address]?.connection != nil }
 
-    /// Whether it is not to be tried yet after a failure.
+    /// Returns true if the node still pauses after a failure.
     func isPaused(_ address: RedisEndpoint.Address) -> Bool {
         guard let node = nodes[address], node.connection == nil else { return false }
         return clock.monotonic() < node.backoff.nextAttempt
@@ -36,7 +37,7 @@ struct ClusterNodes {
 
     func connection(_ address: RedisEndpoint.Address) -> RedisConnection? { nodes[address]?.connection }
 
-    /// Whether the connection has reached its greatest age, and is to be made anew now.
+    /// Returns true if the connection has reached its greatest age, and has to be made anew now.
     func isRenewalDue(_ address: RedisEndpoint.Address) -> Bool {
         guard let node = nodes[address], node.connection?.isAged == true else { return false }
         return node.renewal.isDue(at: clock.monotonic())
@@ -51,7 +52,7 @@ struct ClusterNodes {
         nodes[address]?.connection = nil
     }
 
-    /// Forgets all nodes but these.
+    /// Removes all nodes but these.
     mutating func retain(_ addresses: [RedisEndpoint.Address]) {
         let kept = Set(addresses)
         nodes = nodes.filter { kept.contains($0.key) }
@@ -73,28 +74,28 @@ struct ClusterNodes {
         nodes[address] = node
     }
 
-    /// The connection that there is serves on.
+    /// Records why no new connection could be made. The old one serves on.
     mutating func recordRenewalFailure(_ address: RedisEndpoint.Address, _ error: RedisError) {
         nodes[address]?.renewal.recordFailure(error, at: clock.monotonic())
     }
 
-    /// Counts why the connection could not be made anew.
+    /// Counts again the reason why the connection could not be made anew.
     mutating func repeatRenewalFailure(_ address: RedisEndpoint.Address) {
         guard let node = nodes[address], node.connection?.isAged == true else { return }
         if let failure = node.renewal.failure { errors[address] = failure }
     }
 
-    /// Counts the failure that the node is being left alone for.
+    /// Counts again the failure for which the node is being left alone.
     mutating func repeatFailure(_ address: RedisEndpoint.Address) {
         errors[address] = nodes[address]?.lastError
     }
 
-    /// An error that says nothing of the connection.
+    /// Records an error of a node that says nothing of its connection.
     mutating func recordError(_ address: RedisEndpoint.Address, _ error: RedisError) {
         errors[address] = error
     }
 
-    /// An error that no node is to blame for.
+    /// Records an error that concerns no single node.
     mutating func recordError(_ error: RedisError) {
         otherErrors.append(error)
     }
@@ -104,8 +105,8 @@ struct ClusterNodes {
             errors = [:]
             otherErrors = []
         }
-        // Always in the same order, because the first may end the scrape and is logged once as long as it stays the same.
-        // What a node answers tells more than that another one is silent.
+        // The order is always the same, because the first error may end the scrape and is logged once as long as it
+        // stays the same. The answer of one node tells more than the silence of another.
         let sorted = errors.sorted { "\($0.key)" < "\($1.key)" }.map(\.value)
         return sorted.filter(\.concernsAllCommands) + sorted.filter { !$0.concernsAllCommands } + otherErrors
     }

@@ -1,12 +1,12 @@
 import Model
 import Platform
 
-/// How the commands of a pipeline get to the nodes that hold their keys, and their replies back.
+/// Brings the commands of a pipeline to the nodes that hold their keys, and their replies back.
 extension RedisCluster {
-    /// A command that is sent on more often than this goes in circles.
+    /// The bound of redirections. A command that is sent on more often goes in circles.
     private static let maxRedirects = 5
 
-    /// A command on its way to a node; `asking` after an ASK.
+    /// A command on its way to a node; `asking` is true after an ASK.
     private struct Order {
         let command: Int
         var asking = false
@@ -20,7 +20,7 @@ extension RedisCluster {
         }
         var orders = route(pipeline, by: known)
         for pass in 0...Self.maxRedirects {
-            // One that hangs must leave time for what follows, unless there is nothing else.
+            // A node that hangs must leave time for what follows, unless it is the only one.
             let isAll = pass == 0 && known.masters.count == 1
             orders = try exchange(pipeline, orders, &replies, deadline: deadline, isAll: isAll)
             if orders.isEmpty { return replies }
@@ -51,8 +51,8 @@ extension RedisCluster {
         return orders
     }
 
-    /// Asks each node what is ordered from it; what comes back redirected is the result. A connection that was closed while
-    /// it lay idle is made anew, once: what is asked changes nothing, so that it may be asked twice.
+    /// Asks each node its part of the commands, and returns those that come back redirected. A connection that was
+    /// closed while it lay idle is made anew, once: the commands change nothing, so they may be sent twice.
     private func exchange(
         _ pipeline: RedisPipeline, _ orders: [RedisEndpoint.Address: [Order]], _ replies: inout [RedisReply],
         deadline: MonotonicTime, isAll: Bool
@@ -70,7 +70,7 @@ extension RedisCluster {
                     continue
                 }
                 if failure.disconnect == .stale {
-                    // The next one is fresh: this happens once.
+                    // The next connection is fresh, so this happens once.
                     nodes.disconnect(part.address)
                     open[part.address] = part.orders
                     continue
@@ -83,7 +83,7 @@ extension RedisCluster {
                 if part.exchange.wasSent || failure.reason != .timeout {
                     fail(part.address, failure)
                 } else {
-                    // There was no time to ask it: that says nothing of the node.
+                    // No time was left to ask it, which says nothing of the node.
                     nodes.recordError(part.address, failure)
                 }
                 noteUnanswered(pipeline, part.orders, &replies)
@@ -92,14 +92,14 @@ extension RedisCluster {
         return redirected
     }
 
-    /// What a node was asked, and how that went.
+    /// The commands for one node, and the result.
     private struct Part {
         let address: RedisEndpoint.Address
         let orders: [Order]
         var exchange: RedisExchange
     }
 
-    /// All nodes that can be reached, at the same time.
+    /// Asks all nodes that can be reached, at the same time.
     private func ask(
         _ pipeline: RedisPipeline, _ orders: [RedisEndpoint.Address: [Order]], _ replies: inout [RedisReply],
         deadline: MonotonicTime, isAll: Bool
@@ -134,7 +134,7 @@ extension RedisCluster {
         return zip(asked, exchanges).map { Part(address: $0.address, orders: $0.orders, exchange: $1) }
     }
 
-    /// An open connection to the node; nil while it can't be reached, which is noted.
+    /// Returns an open connection to the node; nil while it can't be reached, which is recorded.
     private func reach(_ address: RedisEndpoint.Address, deadline: MonotonicTime) throws(RedisError) -> RedisConnection?
     {
         if nodes.isPaused(address) {
@@ -172,7 +172,7 @@ extension RedisCluster {
             let refusal = order.asking ? next.next()?.errorText : nil
             guard let answer = next.next() else { return }
             if let refusal {
-                // Without it the node sends the command back to where it came from, and that one here again.
+                // Without ASKING the node would send the command back to its sender, and that one here again.
                 nodes.recordError(part.address, RedisError(reply: refusal))
                 Self.store(.unanswered, order, pipeline, &replies)
                 continue

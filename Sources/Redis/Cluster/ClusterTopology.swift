@@ -1,23 +1,24 @@
 import Model
 
-/// Which node of a Redis Cluster holds which of the 16,384 slots, and who its nodes are.
+/// The nodes of a Redis Cluster, and the ranges of the 16,384 slots that each of them holds.
 struct ClusterTopology: Equatable {
     static let slots = 16_384
-    /// More masters than Redis recommends, and a bound on what a broken reply can make of us.
+    /// The bound of masters: more than Redis recommends, so that a broken reply costs little.
     static let maxNodes = 1000
 
     /// The masters, each once.
     private(set) var masters: [RedisEndpoint.Address] = []
-    /// In `masters`.
+    /// The place of each master in `masters`.
     private var indices: [RedisEndpoint.Address: UInt16] = [:]
     /// The ids of masters and replicas, as far as they are told (Redis 4 and later); nil for a node without one.
     private var ids: [RedisEndpoint.Address: String?] = [:]
-    /// By slot: index in `masters`, or nil where no node holds it.
+    /// The index in `masters` of each slot's node, or nil where no node holds the slot.
     private var owners: [UInt16?] = Array(repeating: nil, count: slots)
 
-    /// The reply to `CLUSTER SLOTS`: for each range `[first, last, [host, port, id, …], replicas…]`. A host that the node
-    /// does not know (null, empty, or `?`) is the one that was asked. Each slot has one master: a reply that names more slots
-    /// than there are is broken, and would cost time for each of its ranges.
+    /// Reads the reply to `CLUSTER SLOTS`: for each range `[first, last, [host, port, id, …], replicas…]`. A host that
+    /// the node does not know (null, empty, or `?`) is the one that was asked. Each slot has one master: a reply that
+    /// names more slots than there are is broken, and would cost time for each of its ranges.
+    /// - Throws: `RedisError` for a refusal and for a malformed reply.
     init(_ reply: RedisReply, askedHost: String) throws(RedisError) {
         if let text = reply.errorText { throw RedisError(reply: text) }
         var named = 0
@@ -41,7 +42,7 @@ struct ClusterTopology: Equatable {
         }
     }
 
-    /// `[host, port, id, …]`
+    /// Reads one node: `[host, port, id, …]`.
     private static func node(
         _ reply: RedisReply, _ askedHost: String
     ) -> (address: RedisEndpoint.Address, id: String?)? {
@@ -52,11 +53,11 @@ struct ClusterTopology: Equatable {
         return (.tcp(host: isUnknown(host: name) ? askedHost : name, port: port), id)
     }
 
-    /// The id of the node at the address; nil where it is not known.
+    /// Returns the id of the node at the address; nil where it is unknown.
     func id(of address: RedisEndpoint.Address) -> String? { ids[address] ?? nil }
 
-    /// Whether the other one tells of the same Cluster, perhaps at another time: the two have a node in common, by its id, or
-    /// by its address where ids are not told.
+    /// Returns true if the other topology is of the same Cluster, perhaps at another time. The two have a node in
+    /// common then, by its id, or by its address where ids are not told.
     func isOfSameCluster(as other: ClusterTopology) -> Bool {
         let (mine, theirs) = (Set(ids.values.compactMap(\.self)), Set(other.ids.values.compactMap(\.self)))
         if mine.isEmpty || theirs.isEmpty { return ids.keys.contains { other.ids[$0] != nil } }
@@ -67,7 +68,7 @@ struct ClusterTopology: Equatable {
         owners[slot].map { masters[Int($0)] }
     }
 
-    /// A node has said that the slot lies elsewhere.
+    /// Records that the slot lies at another node, as a node has said.
     mutating func move(_ slot: Int, to address: RedisEndpoint.Address) {
         owners[slot] = index(of: address)
     }
@@ -80,11 +81,12 @@ struct ClusterTopology: Equatable {
         return indices[address]
     }
 
-    /// What a node says of a host that it does not know; `?` where `cluster-preferred-endpoint-type` is `hostname`.
+    /// Returns true if a node names a host that it does not know; `?` where `cluster-preferred-endpoint-type` is
+    /// `hostname`.
     static func isUnknown(host: String) -> Bool { host.isEmpty || host == "?" }
 
-    /// The slot of a key: CRC-16 (XMODEM) of what stands between its first `{` and the next `}`, or of the whole key where
-    /// that is nothing.
+    /// Returns the slot of a key: CRC-16 (XMODEM) of the bytes between its first `{` and the next `}`, or of the whole
+    /// key where there are none.
     static func slot(of key: ArraySlice<UInt8>) -> Int {
         var hashed = key
         if let open = key.firstIndex(of: UInt8(ascii: "{")) {
@@ -101,7 +103,7 @@ struct ClusterTopology: Equatable {
     }
 }
 
-/// `MOVED 3999 127.0.0.1:6381` (the slot lies there now) or `ASK 3999 127.0.0.1:6381` (this once).
+/// The redirection `MOVED 3999 127.0.0.1:6381` (the slot lies there now) or `ASK 3999 127.0.0.1:6381` (this once).
 struct ClusterRedirect: Equatable {
     let slot: Int
     let address: RedisEndpoint.Address
@@ -114,7 +116,7 @@ struct ClusterRedirect: Equatable {
             let colon = words[2].lastIndex(of: ":"), let port = UInt16(words[2][words[2].index(after: colon)...])
         else { return nil }
         var host = String(words[2][..<colon])
-        // An IPv6 address stands bare here; a host that the node does not know is the one that was asked.
+        // An IPv6 address stands without brackets here. A host that the node does not know is the one that was asked.
         if ClusterTopology.isUnknown(host: host), case .tcp(let askedHost, _) = asked { host = askedHost }
         self.slot = slot
         address = .tcp(host: host, port: port)

@@ -1,11 +1,12 @@
 import Model
 import Platform
 
-/// A Redis Cluster: finds the node of each key, asks all nodes at the same time, one pipeline each, and follows MOVED and
-/// ASK. A node that is down, or at whose address something else answers, costs what it holds and nothing else.
+/// A Redis Cluster: finds the node of each key, asks all nodes at the same time, one pipeline each, and follows MOVED
+/// and ASK. A node that is down, or at whose address something else answers, costs the keys that it holds and no
+/// others.
 ///
 /// The topology (`CLUSTER SLOTS`) is read at the start, and again before the next scrape once a node has failed or has
-/// redirected a command. Who is asked for it, and whose word counts:
+/// redirected a command. The table says which nodes are asked for it, and whose word counts:
 ///
 ///     at the start                    the nodes of the configuration: whatever they say
 ///     after a failure                 the nodes of the topology, each once it has proved itself; then those of the
@@ -23,7 +24,8 @@ final class RedisCluster: RedisClient {
     var topology: ClusterTopology?
     var isStale = true
     var nodes: ClusterNodes
-    /// When the names of the configuration were asked, and when a node last answered that had proved itself.
+    /// The time at which the names of the configuration were asked, and at which a node last answered that had proved
+    /// itself.
     private var namesAskedAt: MonotonicTime
     var provenAt: MonotonicTime
 
@@ -56,17 +58,18 @@ final class RedisCluster: RedisClient {
         if topology != nil, askKnownNodes(deadline: share(deadline, 2)) { return }
         let isForgotten = clock.monotonic().duration(since: provenAt) >= RedisConnection.maxAge
         let failure = askSeeds(seeds, mayReplace: { isForgotten || $0.isName }, deadline: deadline)
-        // The old one is better than none: a node that has gone costs its own slots only.
+        // An old topology is better than none: a node that has left costs its own slots only.
         if topology == nil, let failure { throw failure }
     }
 
-    /// Asks nodes of the topology that is known: those that are connected, then the others. Returns whether one has answered.
+    /// Asks nodes of the topology that is known: those that are connected, then the others. Returns true if one has
+    /// answered.
     private func askKnownNodes(deadline: MonotonicTime) -> Bool {
         let known = topology?.masters ?? []
         let candidates =
             known.filter { nodes.isConnected($0) } + known.filter { !nodes.isConnected($0) && !nodes.isPaused($0) }
         for (index, address) in candidates.enumerated() {
-            // One that hangs must leave time for the others.
+            // A node that hangs must leave time for the others.
             let patience = share(deadline, min(4, candidates.count - index))
             do throws(RedisError) {
                 adopt(try readTopology(address, deadline: patience))
@@ -78,15 +81,15 @@ final class RedisCluster: RedisClient {
         return false
     }
 
-    /// Asks nodes of the configuration. Another Cluster than the one that is known takes its place only where none of them
-    /// tells of that one, and where the node may replace it. Returns nil where a topology was found, else why not.
+    /// Asks nodes of the configuration. Another Cluster than the known one takes its place only if none of them names
+    /// the known one, and if the node may replace it. Returns nil where a topology was found, else the reason why not.
     private func askSeeds(
         _ seeds: [RedisEndpoint.Address], mayReplace: (RedisEndpoint.Address) -> Bool, deadline: MonotonicTime
     ) -> RedisError? {
         var last = RedisError(.connection, "no node of the Cluster is configured")
         var other: (topology: ClusterTopology, connection: RedisConnection)?
         for (index, address) in seeds.enumerated() {
-            // One that hangs must leave time for the others, and for the scrape itself.
+            // A node that hangs must leave time for the others, and for the scrape itself.
             if deadline.duration(since: clock.monotonic()) == .zero {
                 last = timeoutError()
                 break
@@ -118,7 +121,7 @@ final class RedisCluster: RedisClient {
         nodes.retain(read.masters)
     }
 
-    /// Adopts what a node of the configuration says, and keeps its connection where it is one of the nodes to ask.
+    /// Adopts the topology of a configured node, and keeps its connection where it is one of the nodes to ask.
     private func adopt(_ read: ClusterTopology, from connection: RedisConnection, deadline: MonotonicTime) {
         adopt(read)
         let address = connection.address
@@ -143,8 +146,8 @@ final class RedisCluster: RedisClient {
         }
     }
 
-    /// The connection to a node of the topology, which has proved itself when it was made. One that has reached its greatest
-    /// age serves on while no other can be made.
+    /// Returns the connection to a node of the topology, which proved itself when the connection was made. A connection
+    /// that has reached its greatest age serves on while no other can be made.
     func connect(
         _ address: RedisEndpoint.Address, deadline: MonotonicTime
     ) throws(RedisError) -> RedisConnection {
@@ -167,7 +170,7 @@ final class RedisCluster: RedisClient {
         return connection
     }
 
-    /// A connection of its own, logged in.
+    /// Opens a connection of its own, logged in.
     private func open(
         _ address: RedisEndpoint.Address, deadline: MonotonicTime
     ) throws(RedisError) -> RedisConnection {
@@ -177,7 +180,7 @@ final class RedisCluster: RedisClient {
             endpoint, RedisConnector(clock: clock, deadline: deadline, interrupt: interrupt, name: name))
     }
 
-    /// One of equal parts of the time that is left.
+    /// Returns the deadline of one of equal parts of the time that is left.
     func share(_ deadline: MonotonicTime, _ parts: Int) -> MonotonicTime {
         let now = clock.monotonic()
         return now.advanced(by: RedisConnector.share(of: deadline.duration(since: now), remaining: parts))
