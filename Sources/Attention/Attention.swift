@@ -1,14 +1,14 @@
 import Model
 
-/// Decides what needs attention. Pure: the moments come as arguments, and nothing is read but what it is given.
+/// Decides what needs attention. It is pure: the moments come as arguments, and it reads only what it is given.
 ///
-/// A condition that holds is open. It becomes a trouble once it has been open for its `patience`, and fires, which is to say
-/// has its full severity, once it has been open for its `duration`. What can't be judged stays as it was: while Redis can't be
-/// read, its troubles go on.
+/// A condition that holds is open. It becomes a trouble once it has been open for its `patience`. It fires, which is to
+/// say has its full severity, once it has been open for its `duration`. A condition that can't be judged stays as it
+/// was: while Redis can't be read, its troubles go on.
 package struct Attention: Sendable {
     private struct Open {
         let since: WallTime
-        /// When it was found, and how long it had held by then.
+        /// The time at which it was found, and for how long it had held by then.
         let found: (at: MonotonicTime, after: Duration)
         var sentence = ""
 
@@ -28,7 +28,7 @@ package struct Attention: Sendable {
 
     /// Returns all troubles, the worst first.
     ///
-    /// - Parameter history: what became of the queues that the situation has.
+    /// - Parameter history: The last hour of the queues that the situation has.
     package mutating func evaluate(_ situation: Situation, _ history: QueueHistory) -> [Trouble] {
         let now = situation.now
         var findings = Findings()
@@ -48,10 +48,10 @@ package struct Attention: Sendable {
         return open.compactMap { trouble($0, $1, at: now.monotonic) }.sorted(by: Trouble.isWorse)
     }
 
-    /// Returns when the spool is full at the rate of the last half hour; nil while it does not grow.
+    /// Returns the seconds until the spool is full at the rate of the last half hour; nil while it does not grow.
     package func secondsUntilFull(_ spool: SpanPath.Spool) -> Double? { others.secondsUntilFull(spool) }
 
-    /// nil while it may pass by itself.
+    /// Returns the trouble, or nil while the condition may pass by itself.
     private func trouble(_ key: TroubleKey, _ open: Open, at now: MonotonicTime) -> Trouble? {
         let lasted = open.lasted(at: now)
         guard lasted >= key.condition.patience else { return nil }

@@ -1,33 +1,33 @@
 package import Model
 
-/// How a queue's pending tasks come and go: over the last minute, which tells where it is going, and over five, which tell whether that
-/// is more than a burst.
+/// The changes of a queue's pending tasks: over the last minute, which tells where they are going, and over five, which
+/// tell whether that is more than a burst.
 package struct Backlog: Sendable, Equatable {
     private static let recent = Duration.seconds(60)
     private static let window = Duration.seconds(5 * 60)
-    /// Fewer tasks come and go by chance.
+    /// The least growth that counts. Fewer tasks come and go by chance.
     private static let leastGrowing: Int64 = 10
 
-    /// Tasks per second by which the backlog grew in the last minute; negative while it shrinks.
+    /// The tasks per second by which the backlog grew in the last minute; negative while it shrinks.
     package let growthPerSecond: Double
-    /// Tasks by which it grew in the last five minutes.
+    /// The number of tasks by which it grew in the last five minutes.
     let growth: Double
     package let pending: Int64
 
-    /// nil where the queue has not been observed for so long, or its size is not known.
+    /// Reads the history. Returns nil where the queue has been observed too briefly, or its size is unknown.
     package init?(of queue: QueueName, _ history: QueueHistory) {
         guard let last = history.last, let now = history.value(.pending, of: queue, at: last),
             let earliest = history.earliest(.pending, of: queue, within: Self.window), earliest.seconds > 0
         else { return nil }
         let minute = history.earliest(.pending, of: queue, within: Self.recent)
-        // Where a point of the history is longer than a minute, the longer window has to do.
+        // If a point of the history is longer than a minute, the longer window is used.
         let start = minute.flatMap { $0.seconds > 0 ? $0 : nil } ?? earliest
         growthPerSecond = (now - start.value) / start.seconds
         growth = now - earliest.value
         pending = Int64(now)
     }
 
-    /// What becomes of a backlog at the rate of the last minute.
+    /// The future of a backlog at the rate of the last minute.
     package enum Outlook: Sendable, Equatable {
         case drains(seconds: Double)
         case grows

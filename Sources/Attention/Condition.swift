@@ -1,4 +1,4 @@
-/// How bad something is, the worst last.
+/// The grades of a trouble, the worst last.
 package enum Severity: String, CaseIterable, Comparable, Sendable {
     case info, warning, critical
 
@@ -10,15 +10,15 @@ package enum Severity: String, CaseIterable, Comparable, Sendable {
     var lower: Severity { self == .critical ? .warning : .info }
 }
 
-/// What a trouble is about.
+/// The subject of a trouble.
 package enum Subject: String, Sendable {
     case queue, redis, tempo, spool, cron
-    /// What it does beside.
+    /// The collector's work beside spans and Redis.
     case collector
 }
 
-/// The conditions that one collector can judge: the shipped alerts (prometheus/rules/asynq-alerts.yml) under their names, and two
-/// more. Of several troubles that are equally bad, those of the condition that stands first here come first.
+/// The conditions that one collector can judge: the shipped alerts (prometheus/rules/asynq-alerts.yml) under their
+/// names, and two more. Of troubles that are equally bad, those of the condition that stands first here come first.
 package enum Condition: String, CaseIterable, Sendable {
     case redisUnreachable = "AsynqRedisUnreachable"
     case redisEvictingKeys = "AsynqRedisEvictingKeys"
@@ -70,7 +70,7 @@ package enum Condition: String, CaseIterable, Sendable {
         }
     }
 
-    /// The rule's `for`.
+    /// The time for which the condition has to hold before it fires: the rule's `for`.
     package var duration: Duration {
         switch self {
         case .redisEvictingKeys, .spansDropped, .spansRefusedByTempo, .deadLetters: .zero
@@ -86,8 +86,8 @@ package enum Condition: String, CaseIterable, Sendable {
         }
     }
 
-    /// How long the condition has to last before people see it. What passes by itself within seconds in ordinary operation is
-    /// held back.
+    /// The time for which the condition has to hold before people see it. Conditions that pass by themselves within
+    /// seconds in ordinary operation are held back.
     var patience: Duration {
         switch self {
         case .redisUnreachable, .queuePausedWithBacklog, .forwardingFails, .spoolStalled, .archiveNearlyFull,
@@ -109,7 +109,7 @@ package enum Condition: String, CaseIterable, Sendable {
         }
     }
 
-    /// Whether it is judged by what the last good scrape of Redis saw.
+    /// True if it is judged by what the last good scrape of Redis saw.
     var isReadFromRedis: Bool {
         switch subject {
         case .queue, .cron: true

@@ -4,26 +4,26 @@ import Model
 struct TroubleKey: Hashable, Sendable {
     let condition: Condition
     let queue: QueueName?
-    /// The state, reason or cron entry that it is about, where the queue does not say it all.
+    /// The state, reason or cron entry, where the queue alone does not name the trouble.
     let detail: String
 }
 
-/// What one evaluation has found.
+/// The findings of one evaluation.
 struct Findings {
     /// Makes a sentence of the seconds for which the condition has held.
     typealias Sentence = (Double) -> String
 
     /// A condition that holds.
     struct Held {
-        /// How long it had held already when it was first found, as far as something tells.
+        /// The time for which it had held already when it was first found, as far as a stamp tells.
         let before: Duration
         let sentence: Sentence
     }
 
     private(set) var held: [TroubleKey: Held] = [:]
-    /// What can't be judged now, because a number is not known: it stays as it was.
+    /// The troubles that can't be judged now, because a number is unknown: they stay as they were.
     private(set) var unknown: Set<TroubleKey> = []
-    /// What can't be judged of anything now.
+    /// The conditions that can't be judged now at all.
     private(set) var unknownConditions: Set<Condition> = []
 
     /// Records a judgement; `holds` is nil where it can't be made.

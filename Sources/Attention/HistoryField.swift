@@ -1,12 +1,12 @@
 package import Model
 
-/// What history keeps of a queue at each point, in the order in which it lies in memory.
+/// The numbers that history keeps of a queue at each point, in the order in which they lie in memory.
 package enum HistoryField: Int, CaseIterable, Sendable {
-    /// Tasks by state, as the last scrape in the point saw them.
+    /// The number of tasks by state, as the last scrape in the point saw them.
     case pending, active, scheduled, retry, archived, kept, aggregating
-    /// Counted within the point.
+    /// The number of events within the point.
     case enqueued, completed, failed, deadLettered, waits, slowWaits
-    /// Seconds, as the last scrape in the point found them.
+    /// The seconds of wait, as the last scrape in the point found them.
     case waitP50, waitP95, waitP99
 
     package static func tasks(in state: TaskState) -> HistoryField {
@@ -23,7 +23,7 @@ package enum HistoryField: Int, CaseIterable, Sendable {
 
     static let waitQuantiles: [HistoryField] = [.waitP50, .waitP95, .waitP99]
 
-    /// A number of events within the point; the others are readings.
+    /// True for a number of events within the point; the others are readings.
     package var isCount: Bool {
         switch self {
         case .enqueued, .completed, .failed, .deadLettered, .waits, .slowWaits: true
@@ -31,7 +31,7 @@ package enum HistoryField: Int, CaseIterable, Sendable {
         }
     }
 
-    /// What two neighbouring points become when they are made one.
+    /// Returns the value of two neighbouring points that are made one.
     func merged(_ earlier: Float, _ later: Float) -> Float {
         if earlier.isNaN { return later }
         if later.isNaN { return earlier }

@@ -4,7 +4,7 @@ package import Model
 package struct HistorySteps: Sendable, Equatable {
     static let hourNanoseconds: UInt64 = 3_600_000_000_000
 
-    /// Nanoseconds.
+    /// The length of a point, in nanoseconds.
     package private(set) var step: UInt64
 
     init(step: Duration) {
@@ -13,7 +13,7 @@ package struct HistorySteps: Sendable, Equatable {
 
     package var seconds: Double { Double(step) / 1e9 }
 
-    /// Points that an hour and the point that is still open have.
+    /// The number of points that an hour and the point that is still open have.
     var pointsPerHour: Int { Int((Self.hourNanoseconds + step - 1) / step) + 1 }
 
     var doubled: HistorySteps {

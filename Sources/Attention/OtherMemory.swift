@@ -1,12 +1,12 @@
 import Model
 import Text
 
-/// Judges Redis, cron entries, and the way of spans. Remembers counters that have no place in the history of queues.
+/// Judges Redis, cron entries, and the way of spans. It remembers counters that have no place in the history of queues.
 struct OtherMemory: Sendable {
-    /// When it began to judge.
+    /// The time at which it began to judge.
     private var begin: MonotonicTime?
     private var evictedKeys = TimedValues(window: Thresholds.events)
-    /// A day in the rule.
+    /// The counts of entries; the rule has a window of a day.
     private var entryCounts = TimedValues(window: .seconds(3600))
     private var refused: [String: TimedValues] = [:]
     private var dropped: [String: TimedValues] = [:]
@@ -157,7 +157,7 @@ struct OtherMemory: Sendable {
         _ counters: inout [String: TimedValues], _ reason: String, _ count: UInt64, at now: MonotonicTime
     ) -> Int {
         var counter = counters[reason] ?? TimedValues(window: Thresholds.events)
-        // A reason that was not there before had counted nothing.
+        // A reason that is new had counted nothing before.
         if counters[reason] == nil { counter.record(0, at: now.advanced(by: .nanoseconds(-1))) }
         counter.record(Double(count), at: now)
         counters[reason] = counter
@@ -181,7 +181,7 @@ struct OtherMemory: Sendable {
         return "spool " + fill
     }
 
-    /// Returns when the spool is full at the rate of the last half hour; nil while it does not grow.
+    /// Returns the seconds until the spool is full at the rate of the last half hour; nil while it does not grow.
     func secondsUntilFull(_ spool: SpanPath.Spool) -> Double? {
         guard let slope = spoolBytes.slope, slope >= 1 else { return nil }
         return max(0, Double(spool.capacityBytes) - Double(spool.bytes)) / slope
@@ -192,7 +192,7 @@ struct OtherMemory: Sendable {
     ) {
         guard let backend else { return }
         let (share, isFailing) = forwards.record(backend, at: now)
-        // Sooner than the rule, which sees requests only: a backend that is down is tried twice a minute.
+        // This comes sooner than the rule, which sees requests only: a backend that is down is tried twice a minute.
         let isDown = backend.isUp == false
         findings.judge(.forwardingFails, holds: isDown || isFailing) { seconds in
             let reason = backend.lastFailure.map { " (\($0))" } ?? ""
@@ -223,8 +223,8 @@ private struct BackendMemory: Sendable {
     private var failedRequests = TimedValues(window: Thresholds.requestWindow)
     private var recentFailures = TimedValues(window: recent)
 
-    /// Returns the share of the requests that failed, and whether that is too many. No longer than requests fail: the rule counts
-    /// those before the recovery for ten minutes.
+    /// Returns the share of the requests that failed, and whether that is too high. It ends with the failures: the rule
+    /// counts those before the recovery for ten minutes.
     mutating func record(_ backend: Backend, at now: MonotonicTime) -> (share: Double, isFailing: Bool) {
         requests.record(Double(backend.requests), at: now)
         failedRequests.record(Double(backend.failedRequests), at: now)

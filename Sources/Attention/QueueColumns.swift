@@ -1,6 +1,6 @@
 import Model
 
-/// The history of one queue: for each point one number of each `HistoryField`, NaN where it is not known.
+/// The history of one queue: for each point one number of each `HistoryField`, NaN where it is unknown.
 ///
 ///     values   points × fields × 4 bytes; point p lies at (p mod points) × fields
 package struct QueueColumns: Sendable {
@@ -9,11 +9,11 @@ package struct QueueColumns: Sendable {
     /// The counters as they were read last.
     private struct Counters {
         let time: MonotonicTime
-        /// Attempts that ended, as Redis says it.
+        /// The number of attempts that ended, as Redis says it.
         let processed: Int64?
         let completed: Int64?
         let failed: Int64?
-        /// Pending and active.
+        /// The number of pending and active tasks.
         let open: Int64?
         let deadLettered: UInt64?
         let waits: WaitCounts?
@@ -38,7 +38,7 @@ package struct QueueColumns: Sendable {
     /// The point of the newest reading.
     private(set) var last: Int
     private var counters: Counters?
-    /// When the first of the counters was read.
+    /// The time at which the first of the counters was read.
     private(set) var begin: MonotonicTime
 
     init(points: Int, at time: MonotonicTime, point: Int) {
@@ -53,15 +53,15 @@ package struct QueueColumns: Sendable {
         (point % points) * Self.fieldCount + field.rawValue
     }
 
-    /// nil where nothing is known, or where the point is not within the hour.
+    /// Returns the value; nil where it is unknown, or where the point is not within the hour.
     package func value(_ field: HistoryField, at point: Int) -> Double? {
         guard point >= 0, point <= last, point > last - points else { return nil }
         let value = values[index(field, point)]
         return value.isNaN ? nil : Double(value)
     }
 
-    /// Returns what `value` says of several points as one: the point `group` of steps that are `factor` times as long. Counts are
-    /// per second.
+    /// Returns the value of several points as one: the point `group` of steps that are `factor` times as long. Counts
+    /// are per second.
     package func value(_ field: HistoryField, group: Int, factor: Int, seconds: Double) -> Double? {
         var found = Float.nan
         for point in group * factor..<(group + 1) * factor where point <= last && point > last - points {
@@ -73,7 +73,7 @@ package struct QueueColumns: Sendable {
 
     // MARK: Recording
 
-    /// - Parameter gap: readings that lie no further apart than this have no gap between them.
+    /// - Parameter gap: The greatest distance of readings that are taken for neighbours.
     mutating func record(_ reading: QueueReading, at time: MonotonicTime, steps: HistorySteps, gap: Duration) {
         let point = steps.point(of: time)
         let isContinued = counters.map { time.duration(since: $0.time) <= gap } ?? false
@@ -122,8 +122,8 @@ package struct QueueColumns: Sendable {
         }
         let ended = risen(old.processed, new.processed)
         if let ended, let before = old.open, let after = new.open {
-            // A task that becomes ready goes to pending, and leaves active by the end of an attempt; one that is deleted takes
-            // back an arrival.
+            // A task that becomes ready goes to pending, and leaves active by the end of an attempt. A task that is
+            // deleted cancels an arrival.
             add(.enqueued, max(0, ended + Double(after) - Double(before)))
         }
         add(.completed, risen(old.completed, new.completed))
@@ -140,7 +140,7 @@ package struct QueueColumns: Sendable {
 
     // MARK: Steps
 
-    /// The same history with steps twice as long.
+    /// Returns the same history with steps twice as long.
     func merged(points newPoints: Int) -> QueueColumns {
         var merged = QueueColumns(points: newPoints, at: begin, point: last / 2)
         merged.counters = counters
@@ -153,7 +153,7 @@ package struct QueueColumns: Sendable {
         return merged
     }
 
-    /// The same history with steps half as long: each point becomes two that share its counts.
+    /// Returns the same history with steps half as long: each point becomes two that share its counts.
     func split(points newPoints: Int) -> QueueColumns {
         var split = QueueColumns(points: newPoints, at: begin, point: last * 2 + 1)
         split.counters = counters

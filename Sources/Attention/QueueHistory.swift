@@ -1,27 +1,27 @@
 package import Model
 
-/// How the queues fared in the last hour, a point at each scrape, or at each second, fourth, eighth … where there are so many
-/// queues that the points would not fit into `maxBytes`.
+/// The last hour of all queues, a point at each scrape. With so many queues that the points would not fit into
+/// `maxBytes`, a point covers two scrapes, or four, eight ….
 package struct QueueHistory: Sendable {
-    /// What the points of all queues may take together.
+    /// The bytes that the points of all queues may take together.
     package static let maxBytes = 16 << 20
 
     package private(set) var steps: HistorySteps
     private let maxBytes: Int
     private let interval: Duration
     private var queues: [QueueName: QueueColumns] = [:]
-    /// When the first reading and the newest one were recorded.
+    /// The times at which the first reading and the newest one were recorded.
     package private(set) var begin: MonotonicTime?
     package private(set) var end: MonotonicTime?
 
-    /// - Parameter interval: the time between two readings.
+    /// - Parameter interval: The time between two readings.
     package init(interval: Duration, maxBytes: Int = Self.maxBytes) {
         self.interval = max(.seconds(1), interval)
         self.maxBytes = maxBytes
         steps = HistorySteps(step: self.interval)
     }
 
-    /// Bytes that the points take.
+    /// The bytes that the points take.
     package var bytes: Int { queues.count * Self.bytesPerQueue(steps) }
 
     private static func bytesPerQueue(_ steps: HistorySteps) -> Int {
@@ -30,8 +30,8 @@ package struct QueueHistory: Sendable {
 
     package var count: Int { queues.count }
 
-    /// Records what is known of the queues now, and forgets those that are gone. Once steps are longer they stay so until a
-    /// quarter of the bytes would do.
+    /// Records the present reading of each queue, and removes the queues that are gone. Steps that were lengthened stay
+    /// so until a quarter of the bytes would do.
     package mutating func record(_ readings: [QueueReading], at time: MonotonicTime) {
         if begin == nil { begin = time }
         end = time
@@ -56,7 +56,7 @@ package struct QueueHistory: Sendable {
         }
     }
 
-    /// The steps that so many queues are to have.
+    /// Returns the steps for a number of queues.
     private func fitting(_ count: Int) -> HistorySteps {
         func shortest(_ maxBytes: Int) -> HistorySteps {
             var steps = HistorySteps(step: interval)
@@ -80,7 +80,8 @@ package struct QueueHistory: Sendable {
         queues[queue]?.value(field, at: point)
     }
 
-    /// Returns what was counted in a window that ends with the newest reading, to within a step; nil where nothing is known.
+    /// Returns the number of events in a window that ends with the newest reading, to within a step; nil where it is
+    /// unknown.
     package func sum(_ field: HistoryField, of queue: QueueName, over window: Duration) -> Double? {
         guard let columns = queues[queue], let last else { return nil }
         let known = range(window, last).compactMap { columns.value(field, at: $0) }
@@ -97,13 +98,13 @@ package struct QueueHistory: Sendable {
         return known.isEmpty || seconds <= 0 ? nil : known.reduce(0, +) / seconds
     }
 
-    /// The points of a window: whole ones, and the open one.
+    /// Returns the points of a window: whole ones, and the open one.
     private func range(_ window: Duration, _ last: Int) -> ClosedRange<Int> {
         let whole = max(1, Int((window.inSeconds / steps.seconds).rounded()))
         return max(0, last - whole)...last
     }
 
-    /// Returns the earliest reading of a window that ends with the newest one, and how long ago it was.
+    /// Returns the earliest reading of a window that ends with the newest one, and its age.
     package func earliest(
         _ field: HistoryField, of queue: QueueName, within window: Duration
     ) -> (value: Double, seconds: Double)? {
@@ -123,7 +124,7 @@ package struct QueueHistory: Sendable {
         observed(since: queues[queue]?.begin, within: window)
     }
 
-    /// The same for the queues together.
+    /// Returns the same for the queues together.
     package func observed(within window: Duration) -> Duration { observed(since: begin, within: window) }
 
     private func observed(since begin: MonotonicTime?, within window: Duration) -> Duration {
@@ -131,7 +132,7 @@ package struct QueueHistory: Sendable {
         return min(window, end.duration(since: begin))
     }
 
-    /// Returns whether a queue has been observed for so long.
+    /// Returns true if a queue has been observed for the whole window.
     package func hasSeen(_ queue: QueueName, for window: Duration) -> Bool {
         queues[queue] != nil && observed(queue, within: window) >= window
     }

@@ -1,17 +1,17 @@
 import Model
 import Text
 
-/// Judges the queues. Remembers what neither a snapshot nor the history tells: pauses, and falls of the number of overdue
-/// tasks.
+/// Judges the queues. It remembers what neither a snapshot nor the history tells: pauses, and falls of the number of
+/// overdue tasks.
 struct QueueMemory: Sendable {
     private struct Pause {
         /// The time in the queue's key in Redis; nil where the key holds none.
         let pausedAt: WallTime?
-        /// When the queue was first seen paused, and how long it had been so by then.
+        /// The time at which the queue was first seen paused, and for how long it had been so by then.
         let found: (at: MonotonicTime, after: Duration)
-        /// When the queue was last seen paused.
+        /// The time at which the queue was last seen paused.
         var lastSeen: MonotonicTime
-        /// Whether it was seen without a task that waits.
+        /// True if it was seen without a waiting task.
         var wasEmpty = false
         var isOver = false
 
@@ -20,11 +20,11 @@ struct QueueMemory: Sendable {
 
     private struct Overdue {
         var count: Int64
-        /// When the number fell last, to 0 included.
+        /// The time at which the number last fell, to 0 included.
         var lastFall: MonotonicTime?
     }
 
-    /// Pauses of the last hour.
+    /// The pauses of the last hour.
     private var pauses: [QueueName: Pause] = [:]
     private var overdue: [TroubleKey: Overdue] = [:]
 
@@ -46,7 +46,7 @@ struct QueueMemory: Sendable {
         }
     }
 
-    /// - Parameter redisNow: the moment by Redis' clock, with which stamps of clients are compared.
+    /// - Parameter redisNow: The moment by Redis' clock, with which stamps of clients are compared.
     private mutating func record(_ queues: [QueueSnapshot], at now: MonotonicTime, redisNow: WallTime) {
         let present = Set(queues.map(\.name))
         pauses = pauses.filter {
@@ -56,7 +56,7 @@ struct QueueMemory: Sendable {
         for queue in queues {
             switch queue.isPaused {
             case true?:
-                // Another stamp is that of another pause.
+                // Another stamp belongs to another pause.
                 let last = pauses[queue.name].flatMap { $0.isOver || $0.pausedAt != queue.pausedAt ? nil : $0 }
                 let before = queue.pausedAt.map { max(.zero, redisNow.duration(since: $0)) } ?? .zero
                 var pause = last ?? Pause(pausedAt: queue.pausedAt, found: (now, before), lastSeen: now)

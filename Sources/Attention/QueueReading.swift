@@ -1,14 +1,14 @@
 package import Model
 
-/// What is known of one queue at one moment, from Redis and from spans.
+/// One queue at one moment, as Redis and spans tell of it.
 package struct QueueReading: Sendable {
     package let name: QueueName
-    /// nil where only spans name the queue.
+    /// The queue in Redis; nil where only spans name it.
     package var snapshot: QueueSnapshot?
-    /// The wait's p50, p95 and p99 in seconds, and where they are from.
+    /// The wait's p50, p95 and p99 in seconds, and their origin.
     package var wait: [Double]?
     package var waitOrigin: WaitOrigin
-    /// Waits since the start of the process; nil where none was measured.
+    /// The waits since the start of the process; nil where none was measured.
     package var waits: WaitCounts?
 
     package init(
@@ -34,21 +34,21 @@ package struct QueueReading: Sendable {
     }
 }
 
-/// Where waits are known from.
+/// The origin of waits.
 package enum WaitOrigin: String, Sendable {
     /// Every task that was run has told its own.
     case spans
-    /// The look-ahead saw tasks leave the list of pending ones; most of those that waited for less than `redis.look-interval` it
-    /// did not see.
+    /// The look-ahead saw tasks leave the list of pending ones. Most of those that waited for less than
+    /// `redis.look-interval` it did not see.
     case redis
 }
 
-/// What is known of a queue's waits.
+/// The measured waits of a queue.
 package struct MeasuredWaits: Sendable {
-    /// p50, p95 and p99 in seconds over the window of the quantiles; nil where there was none in it.
+    /// The p50, p95 and p99 in seconds over the window of the quantiles; nil for a window without waits.
     package var quantiles: [Double]?
     package var origin: WaitOrigin
-    /// From spans.
+    /// The number of waits that spans told.
     package var counts: WaitCounts?
 
     package init(quantiles: [Double]?, origin: WaitOrigin = .spans, counts: WaitCounts? = nil) {
@@ -57,14 +57,14 @@ package struct MeasuredWaits: Sendable {
         self.counts = counts
     }
 
-    /// Whether there is a queue of this name because spans have told of it.
+    /// True if the queue is known because spans have named it.
     fileprivate var namesQueue: Bool { quantiles != nil && origin == .spans }
 }
 
 /// The waits that were measured since the start of the process.
 package struct WaitCounts: Sendable, Equatable {
     package var all: UInt64
-    /// Those longer than the objective.
+    /// The number of waits that were longer than the objective.
     package var slow: UInt64
 
     package init(all: UInt64, slow: UInt64) {

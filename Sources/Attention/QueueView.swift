@@ -5,13 +5,13 @@ import Text
 struct QueueView {
     let queue: QueueSnapshot
     let history: QueueHistory
-    /// How long the queue has been paused; not used while it runs.
+    /// The time since the queue was paused; unused while it runs.
     let paused: Duration
-    /// How long tasks are taken to have waited in the pause when they are first found.
+    /// The time that tasks are taken to have waited in the pause when they are first found.
     let backlogBefore: Duration
-    /// How long ago the queue was seen paused; nil if that is more than an hour.
+    /// The time since the queue was last seen paused; nil if that is more than an hour.
     let sincePause: Duration?
-    /// nil where the servers could not be read.
+    /// The workers of the queue; nil where the servers could not be read.
     let workers: ServedQueues.Workers?
     let commonestError: CommonError?
 
@@ -68,7 +68,7 @@ struct QueueView {
         judgeGrowth(&findings)
     }
 
-    /// The part of a window that ends now in which the queue has been observed.
+    /// Returns the part of a window that ends now in which the queue has been observed.
     private func observed(within window: Duration) -> Duration { history.observed(queue.name, within: window) }
 
     private func slowShare(over window: Duration) -> (share: Double, count: Double)? {
@@ -105,7 +105,7 @@ struct QueueView {
         }
         let deaths = history.sum(.deadLettered, of: queue.name, over: Thresholds.events).map { Int($0.rounded()) }
         findings.judge(.deadLetters, of: queue.name, holds: deaths.map { $0 > 0 } ?? false) { _ in
-            // What dies is counted since the collector started, however late the queue is seen first.
+            // Dead letters are counted since the collector started, however late the queue is seen first.
             let observed = history.observed(within: Thresholds.events)
             return "\(name): \(humanCount(deaths ?? 0, "dead letter")) in \(span(observed))\(errorClause(deaths ?? 0))"
         }
@@ -182,12 +182,13 @@ struct QueueView {
     }
 }
 
-/// A window as people say it: `15 min`, `hour`.
+/// Returns a window as people say it: `15 min`, `hour`.
 private func span(_ window: Duration) -> String {
     window == .seconds(3600) ? "hour" : humanSpan(max(1, window.inSeconds))
 }
 
 extension QueueSnapshot {
-    /// Tasks that could run now: pending ones, and those whose time has passed where no server moves them to pending.
+    /// The number of tasks that could run now: pending ones, and those whose time has passed where no server moves them
+    /// to pending.
     var readyTasks: Int64? { size[.pending].map { $0 &+ (overdue[.scheduled] ?? 0) &+ (overdue[.retry] ?? 0) } }
 }

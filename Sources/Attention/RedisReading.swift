@@ -1,10 +1,10 @@
 package import Model
 
-/// What is known of Redis at the moment.
+/// The present knowledge of Redis.
 package enum RedisReading: Sendable {
-    /// `redis.url` is `none`.
+    /// The setting `redis.url` is `none`.
     case off
-    /// Nothing could be read; the reason, or nil before the first attempt has ended.
+    /// Redis could not be read; the reason, or nil before the first attempt has ended.
     case unread(String?)
     case read(RedisSnapshot)
 
@@ -14,7 +14,7 @@ package enum RedisReading: Sendable {
 
     package var isRead: Bool { snapshot != nil }
 
-    /// A sentence that says why there is no snapshot; nil when there is one, or when Redis is not to be read.
+    /// A sentence that says why there is no snapshot; nil when there is one, or when Redis is switched off.
     package var unreadReason: String? {
         guard case .unread(let reason) = self else { return nil }
         return reason.map { "Redis can't be read: \($0)" } ?? "Redis was not read yet"

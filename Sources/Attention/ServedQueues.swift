@@ -4,9 +4,9 @@ package import Model
 package struct ServedQueues: Sendable {
     package struct Workers: Sendable, Equatable {
         package var consumers: Int64 = 0
-        /// Tasks that those servers run at a time, over all their queues.
+        /// The number of tasks that those servers run at a time, over all their queues.
         package var concurrency: Int64 = 0
-        /// Tasks that they run now, over all their queues.
+        /// The number of tasks that they run now, over all their queues.
         package var busy: Int64 = 0
     }
 
@@ -24,6 +24,6 @@ package struct ServedQueues: Sendable {
         }
     }
 
-    /// Zeros for a queue that no server consumes.
+    /// Returns the workers of a queue; zeros where no server consumes it.
     package subscript(queue: QueueName) -> Workers { workers[queue] ?? Workers() }
 }

@@ -1,6 +1,6 @@
 package import Model
 
-/// What the collector sees at one moment, of all that can be in trouble.
+/// All that can be in trouble, as the collector sees it at one moment.
 package struct Situation: Sendable {
     package var now: (wall: WallTime, monotonic: MonotonicTime)
     package var redis: RedisReading
@@ -22,7 +22,7 @@ package struct Situation: Sendable {
     }
 }
 
-/// An error, and which share of the newest dead letters has it.
+/// An error, and the share of the newest dead letters that have it.
 package struct CommonError: Sendable, Equatable {
     package var text: String
     package var share: Double
@@ -37,8 +37,8 @@ extension CommonError {
     private static let maxBytes = 120
     private static let window = Duration.seconds(15 * 60)
 
-    /// Returns the error that most dead letters of each queue have, of those that died within the last quarter of an hour. Numbers in
-    /// it don't make it another one.
+    /// Returns the error that most dead letters of each queue have, of those that died within the last quarter of an
+    /// hour. Errors that differ in numbers only count as one.
     package static func commonest(of letters: [DeadLetter], at now: WallTime) -> [QueueName: CommonError] {
         let recent = letters.filter { now.duration(since: $0.archivedAt) <= window }
         return Dictionary(grouping: recent) { $0.task.queue }.mapValues { letters in
@@ -55,18 +55,18 @@ extension CommonError {
 
 /// The way of spans from the receiver to the trace backend.
 package struct SpanPath: Sendable {
-    /// Spans that were refused since the start, by reason.
+    /// The number of spans that were refused since the start, by reason.
     package var refused: [String: UInt64] = [:]
-    /// nil without a trace backend.
+    /// The spool; nil without a trace backend.
     package var spool: Spool?
-    /// The spool's disk does not answer, so that nothing is known of it.
+    /// True if the spool's disk does not answer, so that the spool's numbers are unknown.
     package var isDiskHanging = false
     package var backend: Backend?
 
     package struct Spool: Sendable, Equatable {
         package var bytes: Int
         package var capacityBytes: Int
-        /// Spans that were dropped since the start, by reason.
+        /// The number of spans that were dropped since the start, by reason.
         package var dropped: [String: UInt64]
 
         package init(bytes: Int, capacityBytes: Int, dropped: [String: UInt64]) {
@@ -79,12 +79,12 @@ package struct SpanPath: Sendable {
     package init() {}
 }
 
-/// What requests to a backend came to.
+/// The results of requests to a backend.
 package struct Backend: Sendable, Equatable {
-    /// nil before the first answer.
+    /// True if the backend works; nil before the first answer.
     package var isUp: Bool?
     package var lastFailure: String?
-    /// Requests since the start.
+    /// The number of requests since the start.
     package var requests: UInt64
     package var failedRequests: UInt64
 

@@ -19,7 +19,7 @@ struct TimedValues: Sendable {
         while values.count > 1, time.duration(since: values[1].time) >= window { values.removeFirst() }
     }
 
-    /// How much a counter has risen within the window; after a fall it has begun at 0.
+    /// The rise of a counter within the window; after a fall it began at 0.
     var rise: Double {
         zip(values, values.dropFirst()).reduce(0) { sum, pair in
             sum + (pair.1.value >= pair.0.value ? pair.1.value - pair.0.value : pair.1.value)

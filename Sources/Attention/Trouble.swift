@@ -4,15 +4,16 @@ import Text
 /// Something that needs attention.
 package struct Trouble: Sendable, Equatable {
     package let condition: Condition
-    /// nil where it is not about one queue.
+    /// The queue; nil where the trouble is not about one.
     package let queue: QueueName?
     package let severity: Severity
-    /// Whether it has lasted as long as the alert asks for.
+    /// True if it has lasted as long as the alert asks for.
     package let isFiring: Bool
     package let sentence: String
     package let since: WallTime
 
-    /// The worst first; of equally bad ones those that fire, then by condition, then the oldest.
+    /// Returns true if the left one is worse. Of equally bad ones those that fire come first, then it goes by
+    /// condition, then by age.
     static func isWorse(_ left: Trouble, _ right: Trouble) -> Bool {
         if left.severity != right.severity { return left.severity > right.severity }
         if left.isFiring != right.isFiring { return left.isFiring }
@@ -32,6 +33,6 @@ extension Condition {
 extension ForeignText {
     private static let maxShownScalars = 120
 
-    /// The text for a sentence: on one line, without what changes a terminal or the direction of text.
+    /// The text for a sentence: on one line, without characters that change a terminal or the direction of text.
     var shown: String { SafeText.oneLine(printable, maxScalars: Self.maxShownScalars) }
 }
