@@ -1,16 +1,17 @@
 import Model
 import Platform
 
-/// The checkpoint file: what is settled, in slots of which the newest counts. The layout stands in SpoolFormat.swift.
+/// The checkpoint file: the settled frames, in slots of which the newest counts. The layout stands in
+/// SpoolFormat.swift.
 ///
-/// A slot is never written over the one that counts, so that a write that power cuts short leaves that one.
+/// A slot is never written over the one that counts, so a write that a power cut breaks off leaves that one.
 struct Checkpoint {
     static let fileName = "checkpoint"
-    /// Where a slot may begin. The third place is for slots that are too long for the two others.
+    /// The places at which a slot may begin. The third is for slots that are too long for the two others.
     static let places = [0, 4096, 131_072]
-    /// Ranges of frames and of spans together. A part from the middle of a frame, waiting or under way, leaves three: a hole
-    /// among the frames, and the spans before and behind it. The forwarder holds about 1,120 requests, so there are never as
-    /// many.
+    /// The most ranges of frames and of spans together. A part from the middle of a frame, waiting or under way, leaves
+    /// three: a hole among the frames, and the spans before and behind it. The forwarder holds about 1,120 requests, so
+    /// there are always fewer.
     static let maxRanges = 3500
     private static let headCount = 40
     private static let magic: [UInt8] = Array("ASQCHKP3".utf8)
@@ -18,22 +19,22 @@ struct Checkpoint {
     struct Slot {
         let generation: UInt64
         let settled: SettledFrames
-        /// nil in one from before version 2 of the segments.
+        /// The key of the frames; nil in a slot from before version 2 of the segments.
         let key: FrameKey?
-        /// Bytes of the slot.
+        /// The length of the slot in bytes.
         let count: Int
     }
 
-    /// It is synced once in so long, and at the end: without that, a power cut costs sending again.
+    /// The time between two syncs, beside the one at the end. A power cut before a sync costs sending again.
     private static let syncPause = Duration.seconds(1)
 
     let file: any SpoolFile
     private var generation: UInt64 = 0
-    /// Where the slot that counts lies in the file.
+    /// The range of the slot that counts in the file.
     private var newest = 0..<0
     /// The end of what was written.
     private(set) var fileBytes = 0
-    /// Written to since its last sync.
+    /// True if it was written to since its last sync.
     private var isDirty = false
     private var nextSync = MonotonicTime(nanoseconds: 0)
 
@@ -43,7 +44,7 @@ struct Checkpoint {
 
     /// Returns the newest slot that checks, or nil: then everything on disk counts as unsettled.
     ///
-    /// - Throws: what the disk says, unless it only can't give a slot back: that one counts as lost.
+    /// - Throws: `SystemError` of the disk, unless only a slot can't be read: that one counts as lost.
     mutating func load() throws(SystemError) -> Slot? {
         var found: Slot?
         fileBytes = try file.count
@@ -66,8 +67,8 @@ struct Checkpoint {
 
     /// Writes the next slot.
     ///
-    /// - Throws: what the disk says. Where the slot was not written, the one before still counts, and the next write goes to the
-    ///   same place.
+    /// - Throws: `SystemError` of the disk. If the slot was not written, the one before still counts, and the next
+    ///   write goes to the same place.
     mutating func store(_ settled: SettledFrames, key: FrameKey) throws(SystemError) {
         let bytes = Self.encode(settled, key: key, generation: generation + 1)
         let place = Self.places.first { !($0..<$0 + bytes.count).overlaps(newest) }
@@ -77,7 +78,7 @@ struct Checkpoint {
         generation += 1
         newest = place..<place + bytes.count
         fileBytes = max(fileBytes, newest.upperBound)
-        // A long slot of old would take room, and outlive programs that know only short ones.
+        // A long slot of old would take space, and outlive programs that know only short ones.
         let end = max(before.upperBound, newest.upperBound)
         if fileBytes > Self.places[2] && end <= Self.places[2] {
             try file.truncate(to: end)
@@ -86,7 +87,7 @@ struct Checkpoint {
         isDirty = true
     }
 
-    /// Whether it is to be synced now, by the caller: once in a while, and at the end.
+    /// Returns true if the caller has to sync it now: once in a while, and at the end.
     mutating func takeSync(at now: MonotonicTime, isLast: Bool) -> Bool {
         guard isDirty && (now >= nextSync || isLast) else { return false }
         nextSync = now.advanced(by: Self.syncPause)
@@ -138,7 +139,7 @@ struct Checkpoint {
             let (first, last) = (bytes.littleEndian64(at: offset + 8), bytes.littleEndian64(at: offset + 16))
             guard first <= last, last <= UInt32.max, bytes.littleEndian64(at: offset) <= FrameHeader.maxSequence
             else { return nil }
-            // How many spans the frame has is not known here, only that these are not all.
+            // The number of the frame's spans is unknown here, except that more are left.
             _ = settled.insert(spans: first...last, of: bytes.littleEndian64(at: offset), count: .max)
         }
         return Slot(
@@ -146,7 +147,7 @@ struct Checkpoint {
             count: end + 4)
     }
 
-    /// A slot as programs wrote it before there were spans in it: always 512 bytes, and 24 ranges at most.
+    /// Reads a slot as programs wrote it before spans were in it: always 512 bytes, and 24 ranges at most.
     private static func decodeVersion1(_ file: UnsafeRawBufferPointer) -> Slot? {
         guard file.count >= 512, file.prefix(8).elementsEqual(Array("ASQCHKPT".utf8)) else { return nil }
         let bytes = UnsafeRawBufferPointer(rebasing: file[..<512])
@@ -160,7 +161,7 @@ struct Checkpoint {
             count: 512)
     }
 
-    /// What slots of both versions have at the same place.
+    /// The fields that slots of both versions have at the same place.
     private struct Head {
         let generation: UInt64
         let below: UInt64
@@ -174,7 +175,7 @@ struct Checkpoint {
 }
 
 extension SettledFrames {
-    /// nil where one of the ranges is none.
+    /// Reads the ranges; returns nil where one of them is invalid.
     fileprivate init?(_ bytes: UnsafeRawBufferPointer, rangesAt start: Int, count: Int, _ below: UInt64) {
         self.init(below: below)
         for offset in stride(from: start, to: start + 16 * count, by: 16) {

@@ -3,7 +3,7 @@ import Platform
 
 /// Both clocks, read together, so that an age does not change when the wall clock is set.
 struct ClockReading {
-    /// A smaller difference is no step of the clock, but the time between two readings.
+    /// The least difference that is a step of the clock. A smaller one is the time between two readings.
     private static let stepNanoseconds: UInt64 = 5_000_000_000
 
     let wall: WallTime
@@ -21,7 +21,7 @@ struct ClockReading {
     /// The wall clock minus the monotonic one, in nanoseconds. It stays the same until the wall clock is set.
     var offset: Int64 { wall.nanoseconds(since: WallTime(clampedNanoseconds: monotonic.nanoseconds)) }
 
-    /// How far the wall clock was set since it had this offset.
+    /// Returns by how much the wall clock was set since it had this offset.
     func step(since offset: Int64) -> Duration {
         .nanoseconds(WallTime(nanoseconds: self.offset).nanoseconds(since: WallTime(nanoseconds: offset)))
     }
@@ -30,7 +30,8 @@ struct ClockReading {
         step(since: offset).wholeNanoseconds.magnitude > Self.stepNanoseconds
     }
 
-    /// What the wall clock would say now, had it not been set since it had this offset; nil: what it says.
+    /// Returns the time that the wall clock would show now, had it not been set since it had this offset; the time that
+    /// it shows where the offset is nil.
     func wall(byOffset offset: Int64?) -> WallTime {
         guard let offset else { return wall }
         return WallTime(clampedNanoseconds: monotonic.nanoseconds).advanced(by: .nanoseconds(offset))

@@ -1,7 +1,7 @@
 import Model
 import Platform
 
-/// Whether the disk takes frames, as far as the last operations tell.
+/// The disk's ability to take frames, as far as the last operations tell.
 ///
 /// | state      | an append             | left by                                                            |
 /// |------------|-----------------------|--------------------------------------------------------------------|
@@ -15,10 +15,11 @@ enum DiskHealth {
     case failing(String)
     /// A sync failed, and none has worked since.
     case unsynced(String)
-    /// What the disk refused to sync, it refused once more in a fresh file. `message`: the last failure.
+    /// The disk refused to sync a file, and refused its content once more in a fresh file. `message` is the last
+    /// failure.
     case refusing(SystemError, message: String)
 
-    /// Why the last append, sync or probe failed; nil since one works again.
+    /// The reason why the last append, sync or probe failed; nil since one works again.
     var message: String? {
         switch self {
         case .well: nil
@@ -26,7 +27,7 @@ enum DiskHealth {
         }
     }
 
-    /// Why nothing is taken.
+    /// The reason why frames are refused.
     var refusal: SystemError? {
         if case .refusing(let error, _) = self { return error }
         return nil
@@ -55,7 +56,8 @@ enum DiskHealth {
         self = .refusing(error, message: error.description)
     }
 
-    /// No segment waits for its copy, and the directory is synced. `hasSynced`: something was, just now.
+    /// Records that no segment waits for its copy, and that the directory is synced. `hasSynced` says that something
+    /// was synced just now.
     mutating func recordClean(hasSynced: Bool) {
         switch self {
         case .well, .failing: break
@@ -64,25 +66,25 @@ enum DiskHealth {
     }
 }
 
-/// The disk below the spool: its health, what is told of its failures, and what of its directory is not synced.
+/// The disk below the spool: its health, the failures to report, and the state of its directory.
 struct SpoolDisk {
     private(set) var health = DiskHealth.well
     private(set) var errors: UInt64 = 0
     private var unreported = UnreportedFailures()
-    /// Names were created or deleted since the last sync of the directory.
+    /// True if names were created or deleted since the last sync of the directory.
     private(set) var isDirectoryDirty = true
-    /// In a row.
+    /// The number of failures in a row.
     private(set) var failedDirectorySyncs = 0
-    /// Bytes of a probe that is on the disk.
+    /// The bytes of a probe that is on the disk.
     private(set) var probeBytes = 0
 
-    /// The disk failed at something that keeps no frame out.
+    /// Records a failure that keeps no frame out.
     mutating func record(_ error: SystemError) {
         errors += 1
         unreported.record(error, keepsFramesOut: false)
     }
 
-    /// A read failed: the forwarder tells of it.
+    /// Records that a read failed, which the forwarder reports.
     mutating func recordFailedRead() {
         errors += 1
     }
@@ -101,7 +103,7 @@ struct SpoolDisk {
         health.recordFailedSync(error)
     }
 
-    /// A segment could not be copied. `isOfTheDisk`: the fresh file could not be written.
+    /// Records that a segment could not be copied. `isOfTheDisk` says that the fresh file could not be written.
     mutating func recordFailedCopy(_ error: SystemError, isOfTheDisk: Bool) {
         recordFailedSync(error)
         if isOfTheDisk { health.refuse(error) }
@@ -126,7 +128,7 @@ struct SpoolDisk {
         isDirectoryDirty = true
     }
 
-    /// Whether the directory is to be synced now, by the caller.
+    /// Returns true if the caller has to sync the directory now.
     mutating func takeDirectorySync() -> Bool {
         defer { isDirectoryDirty = false }
         return isDirectoryDirty
@@ -136,7 +138,7 @@ struct SpoolDisk {
         failedDirectorySyncs = 0
     }
 
-    /// A journal that failed goes on failing, so this may be tried again.
+    /// Records that the sync failed. It may be tried again, because a journal that failed goes on failing.
     mutating func recordFailedDirectorySync(_ error: SystemError) {
         recordFailedSync(error)
         isDirectoryDirty = true
@@ -150,12 +152,12 @@ struct SpoolDisk {
         probeBytes = bytes
     }
 
-    /// The probe's file is gone from the disk.
+    /// Records that the probe's file is deleted.
     mutating func endProbe() {
         probeBytes = 0
     }
 
-    /// What was written to it and synced reached the disk.
+    /// Records that what was written to the probe and synced reached the disk.
     mutating func recordProbe() {
         health = .well
     }

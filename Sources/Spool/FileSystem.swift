@@ -1,21 +1,27 @@
 import Glibc
 package import Platform
 
-/// One file of the spool. The spool touches the disk through this protocol only, so that tests tear writes, lose what
-/// was not synced and run out of space.
+/// One file of the spool. The spool touches the disk through this protocol only, so that tests tear writes, lose
+/// unsynced bytes and run out of space.
 package protocol SpoolFile: AnyObject, Sendable {
-    /// - Throws: also where the file was deleted while it is open.
+    /// - Throws: `SystemError`, also where the file was deleted while it is open.
     var count: Int { get throws(SystemError) }
-    /// What it takes on the disk, which of a file with holes is less than `count`.
+    /// The bytes that it takes on the disk: less than `count` in a file with holes.
     var allocatedBytes: Int { get throws(SystemError) }
-    /// Writes two parts at the end, which is at `end`, or throws; then the file may have grown by some of their bytes.
+    /// Writes two parts at the end, which is at `end`.
+    /// - Throws: `SystemError`; then the file may have grown by some of the bytes.
     func append(_ head: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer, at end: Int) throws(SystemError)
+    /// Writes over bytes of the file.
+    /// - Throws: `SystemError`; then some of the bytes may be written.
     func write(_ bytes: [UInt8], at offset: Int) throws(SystemError)
-    /// At most `count` bytes from `offset`; fewer at the end of the file, or before bytes that can't be read. Throws if
-    /// there is none for such a reason.
+    /// Returns `count` bytes from `offset`, or fewer at the end of the file and before bytes that can't be read.
+    /// - Throws: `SystemError` where the first byte can't be read.
     func read(_ count: Int, at offset: Int) throws(SystemError) -> [UInt8]
+    /// Cuts the file off.
+    /// - Throws: `SystemError` where the system refuses.
     func truncate(to count: Int) throws(SystemError)
-    /// fdatasync: what was written is on the disk when this returns.
+    /// Forces what was written to the disk (fdatasync).
+    /// - Throws: `SystemError`; the file must not be synced again then, see SegmentRepair.swift.
     func sync() throws(SystemError)
 }
 
@@ -27,12 +33,20 @@ extension SpoolFile {
 
 /// The spool's directory.
 package protocol SpoolFileSystem: Sendable {
+    /// Opens a file, and makes it where it is missing.
+    /// - Throws: `SystemError` where the system refuses.
     func open(_ name: String) throws(SystemError) -> any SpoolFile
+    /// Returns the names in the directory.
+    /// - Throws: `SystemError` where it can't be read to its end.
     func names() throws(SystemError) -> [String]
+    /// Deletes a file.
+    /// - Throws: `SystemError` where the system refuses.
     func delete(_ name: String) throws(SystemError)
-    /// Replaces what had the new name, in one step.
+    /// Gives a file a new name, in one step; the file that had that name is gone.
+    /// - Throws: `SystemError` where the system refuses; both files stay then.
     func rename(_ name: String, to newName: String) throws(SystemError)
     /// Makes created and deleted names durable.
+    /// - Throws: `SystemError`; a power cut may undo them then.
     func syncDirectory() throws(SystemError)
 }
 
@@ -40,24 +54,26 @@ package protocol SpoolFileSystem: Sendable {
 package struct DiskFileSystem: SpoolFileSystem {
     private let directory: String
 
-    /// Makes the directory where it is missing, so that a power cut does not take it with all that is in it.
+    /// Makes the directory where it is missing, and syncs its parent, so that a power cut does not take the directory
+    /// with all that is in it.
+    /// - Throws: `SystemError` where it can't be made, or must not be used.
     package init(directory: String) throws(SystemError) {
         for made in try Files.makeDirectories(directory) {
             do throws(SystemError) {
                 try Files.syncDirectory(Files.parent(of: made))
             } catch {
-                // One may have the right to make something in a directory and none to read it.
+                // A user may have the right to make something in a directory, without one to read it.
                 if error.code != EACCES { throw error }
             }
         }
-        // Files may be in it that can be written, and yet no new one be made.
+        // Files in it may be writable where new ones can't be made.
         if faccessat(AT_FDCWD, directory, R_OK | W_OK | X_OK, AT_EACCESS) != 0 {
             throw SystemError("writing to directory", path: directory)
         }
         self.directory = directory
     }
 
-    /// Why others than this process's user may change what is in the directory; nil where they may not.
+    /// The reason why other users may change what is in the directory; nil where only this process's user may.
     package var weakness: String? {
         var status = stat()
         if stat(directory, &status) != 0 { return nil }
@@ -72,7 +88,8 @@ package struct DiskFileSystem: SpoolFileSystem {
     }
 
     package func names() throws(SystemError) -> [String] {
-        // A name that was not read would be given to a new segment: the directory is read to its end, or not at all.
+        // A name that was overlooked would be given to a new segment, so the directory is read to its end, or not at
+        // all.
         var names: [String] = []
         try Files.forEachEntry(of: directory) { _, name in names.append(String(cString: name)) }
         return names
@@ -95,7 +112,7 @@ package struct DiskFileSystem: SpoolFileSystem {
     }
 }
 
-/// Guard of the implied sendability: the descriptor never changes, and the kernel synchronizes what happens to it.
+/// Guard of the implied sendability: the descriptor never changes, and the kernel synchronizes its use.
 final class DiskFile: SpoolFile {
     private let descriptor: Int32
     private let path: String
@@ -121,7 +138,7 @@ final class DiskFile: SpoolFile {
         get throws(SystemError) {
             var status = stat()
             if fstat(descriptor, &status) != 0 { throw SystemError("fstat", path: path) }
-            // Deleted, or another file has got its name.
+            // The file was deleted, or another one has got its name.
             if status.st_nlink == 0 { throw SystemError("finding", path: path, code: ENOENT) }
             return status
         }

@@ -1,6 +1,6 @@
 import Platform
 
-/// Finds frames in a chunk of a segment, stepping over bytes that are none.
+/// Finds frames in a chunk of a segment, and steps over all other bytes.
 ///
 /// ```
 /// |<- done ->|    bytes that don't check    |  frame that checks  |   frame cut off by the chunk's end
@@ -9,21 +9,21 @@ import Platform
 struct FrameFinder {
     struct Found {
         let header: FrameHeader
-        /// The whole frame, in the chunk; of a candidate it may go on behind the chunk's end.
+        /// The whole frame, in the chunk. A candidate may go on behind the chunk's end.
         let range: Range<Int>
     }
 
     private let bytes: UnsafeRawBufferPointer
-    /// Where the chunk begins in the segment, and how many bytes that has.
+    /// The place of the chunk in the segment, and the length of the segment.
     private let base: Int
     private let segmentBytes: Int
     private let firstSequence: UInt64
     private let key: FrameKey
-    /// Where the search goes on.
+    /// The place where the search goes on.
     private(set) var offset = 0
     /// The end of the last frame that was taken.
     private(set) var done = 0
-    /// Places where the key's mark stands and no frame can.
+    /// The number of places where the key's mark stands without a frame.
     private(set) var falseMarks = 0
     /// The first candidate behind `done` that goes on behind the chunk.
     private(set) var cut: Range<Int>?
@@ -38,12 +38,12 @@ struct FrameFinder {
         self.firstSequence = firstSequence
     }
 
-    /// The next frame; nil where the chunk holds no more whole one.
+    /// Returns the next frame; nil where the chunk holds no further whole one.
     mutating func next() -> Found? {
         while let candidate = nextCandidate() {
             if candidate.range.upperBound > bytes.count {
                 cut = cut ?? candidate.range
-                // A frame that goes on beyond the chunk is read whole with the next one.
+                // A frame that goes on beyond the chunk is read whole with the next chunk.
                 if offset == done { return nil }
             } else if candidate.header.checks(bytes, at: offset, key: key) {
                 return candidate
@@ -53,7 +53,7 @@ struct FrameFinder {
         return nil
     }
 
-    /// The next bytes that could be a frame which ends within the segment. Its checksum is not checked.
+    /// Returns the next bytes that could be a frame which ends within the segment. The checksum is not checked.
     mutating func nextCandidate() -> Found? {
         while let position = nextMark() {
             offset = position
@@ -66,15 +66,16 @@ struct FrameFinder {
         return nil
     }
 
-    /// Each frame before this one takes at least the bytes of a header.
+    /// Returns true if the sequence is possible: each frame before this one takes at least the bytes of a header.
     private func isPlausible(_ header: FrameHeader) -> Bool {
         base + offset + header.frameCount <= segmentBytes && header.sequence <= FrameHeader.maxSequence
             && header.sequence <= firstSequence + UInt64((base + offset) / FrameHeader.count)
     }
 
-    /// Returns where the key's mark stands next with room for a header behind it; moves on to where it could still come.
+    /// Returns the next place of the key's mark that has space for a header behind it. Moves on to the place where a
+    /// mark could still come.
     private mutating func nextMark() -> Int? {
-        // The last place where a whole header could stand.
+        // This is the last place where a whole header could stand.
         let last = bytes.count - FrameHeader.count
         guard offset <= last else { return nil }
         let searched = UnsafeRawBufferPointer(rebasing: bytes[..<(last + MemoryLayout<UInt32>.size)])
@@ -89,7 +90,7 @@ struct FrameFinder {
         cut = nil
     }
 
-    /// The candidate at `offset` is no frame.
+    /// Steps over the candidate at `offset`, whose bytes are not a frame.
     mutating func pass() {
         offset += 1
     }

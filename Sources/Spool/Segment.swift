@@ -14,44 +14,46 @@ struct FrameCount: Equatable {
     }
 }
 
-/// One segment file and what of it is not settled.
+/// One segment file, and its part that is not settled.
 struct Segment {
     enum Phase: Equatable {
         /// The last segment, at whose end frames are appended.
         case open
-        /// Nothing more is written to it.
+        /// The segment is full: it is only read.
         case sealed
         /// A sync of it failed: its content has to go to a fresh file (SegmentRepair.swift).
         case awaitingCopy
         /// It was copied when its content was no longer whole.
         case damaged
-        /// From this offset on the disk does not give it back. It stays for the next start.
+        /// The disk does not give it back from this offset on. It stays for the next start.
         case quarantined(from: Int)
     }
 
     let firstSequence: UInt64
-    /// That of its frames, and where the first of them begins.
+    /// The key of its frames, and the place of the first one.
     let key: FrameKey
     let headerBytes: Int
-    /// nil while it is neither read nor written: a spool may hold more segments than a process may open files.
+    /// The file; nil while it is neither read nor written, because a spool may hold more segments than a process may
+    /// open files.
     var file: (any SpoolFile)?
     var bytes: Int
-    /// What the reader may see: with `sync: always` only what is on the disk.
+    /// The part that the reader may see: with `sync: always` only what is on the disk.
     var publishedBytes: Int
-    /// Half a frame that stands behind it on disk and could not be taken away.
+    /// The bytes of half a frame that stands behind it on disk and could not be removed.
     var tornBytes = 0
-    /// nil while it has no frame.
+    /// The sequence of its last frame; nil while it has none.
     var lastSequence: UInt64?
     private(set) var unsettled = FrameCount()
-    /// The part of the unsettled frames that was read, and is sent or waits to be sent again.
+    /// The unsettled frames that were read, and are in flight or wait to be sent again.
     private(set) var inFlight = FrameCount()
-    /// No unsettled frame is older; moved on with each settlement.
+    /// The lower bound of the unsettled frames' times; it moves on with each settlement.
     private(set) var oldestUnsettled: WallTime?
     private(set) var newest: WallTime?
-    /// The offset of the clocks by which its frames have their times (`ClockReading.offset`); nil in one from before the start.
+    /// The offset of the clocks by which its frames have their times (`ClockReading.offset`); nil in a segment from
+    /// before the start.
     let clockOffset: Int64?
     var phase = Phase.open
-    /// Written to since its last sync.
+    /// True if it was written to since its last sync.
     var isDirty = true
 
     init(
@@ -75,7 +77,7 @@ struct Segment {
         return false
     }
 
-    /// Where a reader has to stop.
+    /// The place where a reader has to stop.
     var readableBytes: Int {
         if case .quarantined(let offset) = phase { return min(publishedBytes, offset) }
         return publishedBytes
@@ -87,7 +89,7 @@ struct Segment {
 
     // MARK: Books
 
-    /// A frame stands at its end that is not settled, or of which these spans are not.
+    /// Records a frame at its end that is not settled, or whose number of unsettled spans this is.
     mutating func recordFrame(sequence: UInt64, spans: Int, time: WallTime) {
         lastSequence = sequence
         oldestUnsettled = unsettled.frames == 0 ? time : min(oldestUnsettled ?? time, time)
@@ -105,26 +107,27 @@ struct Segment {
         inFlight += count
     }
 
-    /// These frames or spans of it need not be kept any more.
+    /// Records that frames or spans of it need not be kept any more.
     mutating func release(_ count: FrameCount, wereInFlight: Bool) {
         unsettled -= count
         if wereInFlight { inFlight -= count }
     }
 
-    /// All frames up to one of this time are settled.
+    /// Records that all frames up to one of this time are settled.
     mutating func recordOldest(_ time: WallTime) {
         oldestUnsettled = max(oldestUnsettled ?? time, time)
     }
 
-    /// Once every frame is settled, the spans still on its books are those of its corrupt frames. Returns how many, and takes
-    /// them off.
+    /// Removes the spans of corrupt frames from the books, and returns their number. These are all that is left there
+    /// once every frame is settled.
     mutating func takeCorruptSpans() -> Int {
         guard unsettled.frames == 0 else { return 0 }
         defer { unsettled.spans = 0 }
         return unsettled.spans
     }
 
-    /// The disk does not give back what stands behind the offset. Returns how many spans that were never read are lost.
+    /// Records that the disk does not give back what stands behind the offset. Returns the number of lost spans that
+    /// were never read.
     mutating func quarantine(from offset: Int) -> Int {
         defer { unsettled = inFlight }
         if case .quarantined(let before) = phase {
@@ -135,7 +138,7 @@ struct Segment {
         return unsettled.spans - inFlight.spans
     }
 
-    /// Not even a start could read it behind the offset. It may hold sequences up to `last`.
+    /// Records that a start could not read it behind the offset. It may hold sequences up to `last`.
     mutating func quarantine(from offset: Int, upTo last: UInt64, at now: WallTime) {
         phase = .quarantined(from: offset)
         lastSequence = last
@@ -151,7 +154,7 @@ struct Segment {
 }
 
 extension [Segment] {
-    /// Returns where the segment with this first sequence is; they ascend.
+    /// Returns the place of the segment with this first sequence; they ascend.
     func index(of firstSequence: UInt64) -> Int? {
         var (low, high) = (0, count)
         while low < high {

@@ -3,25 +3,26 @@ import Model
 import Platform
 import Synchronization
 
-// When a sync fails, the kernel forgets that the pages were dirty: a second fdatasync of the same file would report
-// success over bytes that never reached the disk. So a file is never synced again after it failed once. It is sealed, its
-// content, which is still in the page cache, is written to a fresh file, that one is synced and takes the old one's name:
+// When a sync fails, the kernel marks the dirty pages as clean: a second fdatasync of the same file would report
+// success over bytes that never reached the disk. A file is therefore never synced again after one failure. It is
+// sealed, and its content, which is still in the page cache, is written to a fresh file. That one is synced and takes
+// the old one's name:
 //
 //     segment-N.log  sync fails ──► segment-N.log.new written, synced ──► renamed over segment-N.log ──► directory synced
 //
-// What waited for the sync goes on waiting for this. If it fails too, it is tried again, a second later at the earliest,
-// for as long as the segment is not settled; the waiting senders are told that the disk did not take their spans, and until it
-// works nothing more is taken: it would only wait for a sync, too, in one more segment with each that fails. The empty
-// segment-N.log.new stays until then: a process that is started after a kill finds the same page cache and knows nothing
-// of the failure. (Why this is worth it: docs/decisions/0009.)
+// All that waited for the sync goes on waiting for this. If it fails too, it is tried again, a second later at the
+// earliest, for as long as the segment is not settled. The waiting senders are told that the disk did not take their
+// spans. Until the copy works nothing more is accepted: new frames would only wait for a sync, too, in one more segment
+// with each failure. The empty segment-N.log.new stays until then: a process that is started after a kill finds the
+// same page cache and knows nothing of the failure. (docs/decisions/0009 says why this is worth it.)
 
-/// The copies of segments whose sync failed: when the next may be made, and what they take on disk.
+/// The copies of segments whose sync failed: the time of the next copy, and the bytes that they take on disk.
 struct SegmentRepair {
     private static let pause = Duration.seconds(1)
 
-    /// For a copy that is being made.
+    /// The bytes of a copy that is being made.
     private var reservedBytes = 0
-    /// Half copies that could not be emptied, by segment.
+    /// The bytes of half copies that could not be emptied, by segment.
     private var leftovers: [UInt64: Int] = [:]
     private var nextTry = MonotonicTime(nanoseconds: 0)
 
@@ -33,12 +34,13 @@ struct SegmentRepair {
         SegmentHeader.fileName(firstSequence: segment) + SegmentHeader.copySuffix
     }
 
-    /// Makes the empty file that tells the next process of it.
+    /// Makes the empty file that tells the next process of the failure.
+    /// - Throws: `SystemError` where it can't be made.
     func mark(_ segment: UInt64, _ fileSystem: any SpoolFileSystem) throws(SystemError) {
         _ = try fileSystem.open(Self.name(of: segment))
     }
 
-    /// The copy's file is empty, and is written now.
+    /// Records that the copy's file is empty, and is written now.
     mutating func begin(_ segment: UInt64, bytes: Int) {
         leftovers[segment] = nil
         reservedBytes = bytes
@@ -48,7 +50,7 @@ struct SegmentRepair {
         reservedBytes = 0
     }
 
-    /// It failed at `now`. `leftBytes`: what of the copy could not be taken away.
+    /// Records that the copy failed at `now`. `leftBytes` of it could not be removed.
     mutating func recordFailure(of segment: UInt64, leftBytes: Int, at now: MonotonicTime) {
         if leftBytes > 0 { leftovers[segment] = leftBytes }
         nextTry = now.advanced(by: Self.pause)
@@ -63,7 +65,7 @@ struct SegmentRepair {
 extension Spool {
     private static let copyBytes = 1 << 20
 
-    /// Copies the segments whose syncs failed. Returns whether there were some and all are made good.
+    /// Copies the segments whose syncs failed. Returns true if there were some and all are copied.
     func repairSegments() -> Bool {
         let now = clock.monotonic()
         let failed = withState { state in
@@ -74,7 +76,7 @@ extension Spool {
     }
 
     private func repair(_ segment: Segment, at now: MonotonicTime) -> Bool {
-        // What can't be read back is for the reader to put into quarantine; other files can be written all the while.
+        // The reader puts a segment that can't be read back into quarantine; other files can be written all the while.
         var isReading = true
         var leftBytes = 0
         do throws(SystemError) {
@@ -85,7 +87,7 @@ extension Spool {
             }
             return isCopied
         } catch {
-            // Back to an empty one, which takes no room.
+            // An empty file takes no space.
             do throws(SystemError) {
                 try fileSystem.open(SegmentRepair.name(of: segment.firstSequence)).truncate(to: 0)
             } catch {
@@ -101,7 +103,8 @@ extension Spool {
         }
     }
 
-    /// Returns false where there is no room for the copy, and true also where the segment is not wanted any more.
+    /// Makes one copy. Returns false where the space for it is missing, and true also where the segment was deleted
+    /// meanwhile.
     private func copy(_ segment: Segment, isReading: inout Bool) throws(SystemError) -> Bool {
         let original = try withState { state throws(SystemError) in
             try state.opened(segment.firstSequence, fileSystem)?.file
@@ -110,7 +113,7 @@ extension Spool {
         isReading = false
         let copy = try fileSystem.open(SegmentRepair.name(of: segment.firstSequence))
         try copy.truncate(to: 0)
-        // For a while both are on the disk: only within the bound.
+        // Both are on the disk for a while, so the copy has to fit within the bound.
         let maxBytes = options.maxBytes
         let hasRoom = withState { state in
             state.repair.begin(segment.firstSequence, bytes: 0)
@@ -144,7 +147,7 @@ extension Spool {
 }
 
 extension SpoolState {
-    /// A sync of the segment failed. What was appended while it ran goes to the copy with all else.
+    /// Records that a sync of the segment failed. What was appended while it ran goes to the copy with all else.
     mutating func recordFailedSync(of segment: UInt64, _ error: SystemError, _ fileSystem: any SpoolFileSystem) {
         disk.recordFailedSync(error)
         guard let index = segments.index(of: segment) else { return }
@@ -159,7 +162,7 @@ extension SpoolState {
         }
     }
 
-    /// The copy is on the disk and takes the segment's name, if that is still wanted.
+    /// Gives the copy, which is on the disk, the segment's name, unless the segment was deleted meanwhile.
     fileprivate mutating func replace(
         _ original: Segment, by copy: any SpoolFile, isIntact: Bool, _ fileSystem: any SpoolFileSystem
     ) throws(SystemError) {

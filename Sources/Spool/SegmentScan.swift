@@ -2,36 +2,36 @@ import Glibc
 import Model
 import Platform
 
-/// One pass over a segment file: which frames check, and where they end.
+/// One pass over a segment file, which finds the frames that check, and their end.
 struct SegmentScan {
     var segment: Segment
     /// The end of the last frame that checks.
     var goodEnd: Int
-    /// Sequences that are missing between frames that check.
+    /// The sequences that are missing between frames that check.
     var gaps: [ClosedRange<UInt64>] = []
-    /// The sequence that comes next, if none is missing.
+    /// The sequence that comes next, unless some are missing.
     private(set) var expected: UInt64
 
-    /// More is no faster, and stays resident for a while.
+    /// The size of a chunk. A larger one is no faster, and stays resident for a while.
     private static let chunkBytes = 512 << 10
 
-    /// Why what stands behind `goodEnd` was not read; nil where it was.
+    /// The reason why the bytes behind `goodEnd` were not read; nil where they were.
     private(set) var problem: SystemError?
 
-    /// Frames up to the sequence `after` stand in an earlier segment.
+    /// Begins a scan. Frames up to the sequence `after` stand in an earlier segment.
     init(segment: Segment, after: UInt64) {
         self.segment = segment
         goodEnd = segment.headerBytes
         expected = max(segment.firstSequence, after + 1)
     }
 
-    /// Reads the whole segment. Where the budget is spent, what is left of the segment is put into quarantine.
+    /// Reads the whole segment. Where the budget is spent, the rest of the segment is put into quarantine.
     ///
-    /// - Throws: what the disk says; `goodEnd` is where it failed.
+    /// - Throws: `SystemError` of the disk; `goodEnd` is where it failed.
     mutating func read(
         _ file: any SpoolFile, count: Int, settled: SettledFrames, budget: inout ScanBudget
     ) throws(SystemError) {
-        // A file whose header is not whole may still hold frames behind it.
+        // A file whose header is broken may still hold frames behind it.
         var offset = min(segment.headerBytes, count)
         goodEnd = offset
         while offset < count {
@@ -43,7 +43,7 @@ struct SegmentScan {
             }
             guard let done else { return giveUp() }
             if offset + chunk.count >= count { return }
-            // The file ends too early, or the disk can't read on: the next byte tells which.
+            // Either the file ends too early, or the disk can't read on: the next byte tells which.
             if chunk.count < wanted && goodEnd <= offset {
                 _ = try file.read(1, at: offset + chunk.count)
                 return
@@ -58,15 +58,15 @@ struct SegmentScan {
         segment.phase = .quarantined(from: goodEnd)
     }
 
-    /// Where it can't be read it may hold sequences up to the next segment's, or as many as there is room for.
+    /// Puts the unread part into quarantine. It may hold sequences up to the next segment's, or as many as fit into it.
     mutating func quarantine(before next: UInt64?, at now: WallTime) {
-        // A file of which not even the size is known has at most so many frames.
+        // This is also the most frames of a file whose size is unknown.
         let most = segment.bytes == 0 ? 1 << 32 : UInt64(max(0, segment.bytes - goodEnd) / FrameHeader.count)
         let last = next.map { max($0, expected) - 1 } ?? expected + most
         segment.quarantine(from: goodEnd, upTo: last, at: now)
     }
 
-    /// Takes the frames that check. Returns where to read on; nil where the budget does not allow that.
+    /// Takes the frames that check. Returns the place to read on; nil where the budget does not allow that.
     private mutating func take(
         _ bytes: UnsafeRawBufferPointer, at base: Int, of file: any SpoolFile, count: Int, _ settled: SettledFrames,
         _ budget: inout ScanBudget
@@ -94,8 +94,8 @@ struct SegmentScan {
         return base + finder.offset
     }
 
-    /// Whether the candidate's checksum is right. What of it lies behind the chunk is read piece by piece, because its length
-    /// may be any number.
+    /// Returns true if the candidate's checksum is right. Its bytes behind the chunk are read piece by piece, because
+    /// its length may be any number.
     private func checks(
         _ candidate: FrameFinder.Found, _ bytes: UnsafeRawBufferPointer, at base: Int, _ file: any SpoolFile
     ) throws(SystemError) -> Bool {
@@ -123,7 +123,7 @@ struct SegmentScan {
         segment.lastSequence = header.sequence
         if settled.contains(header.sequence) { return }
         let spans = settled.unsettledSpans(of: header.sequence, count: header.spanCount)
-        // All of them settled, though not the frame: nothing of it would ever be sent.
+        // All of its spans are settled, though not the frame: nothing of it would ever be sent.
         if spans == 0 && header.spanCount > 0 { return gaps.append(header.sequence...header.sequence) }
         segment.recordFrame(sequence: header.sequence, spans: spans, time: header.time)
     }

@@ -1,9 +1,9 @@
-/// Numbers that are settled: the sequences of frames, or the spans of one frame counted from 0. All below a mark, and some
-/// ranges above it, because requests are answered in any order.
+/// The settled numbers: the sequences of frames, or the spans of one frame counted from 0. These are all below a mark,
+/// and some ranges above it, because requests are answered in any order.
 struct SettledNumbers: Equatable {
-    /// Every number below this one is settled.
+    /// The mark: every number below this one is settled.
     private(set) var below: UInt64
-    /// Ascending, disjoint, not adjacent, all above `below`.
+    /// The ranges above the mark: ascending, disjoint, not adjacent.
     private(set) var ranges: [ClosedRange<UInt64>] = []
 
     func contains(_ number: UInt64) -> Bool {
@@ -61,7 +61,7 @@ struct SettledNumbers: Equatable {
     }
 }
 
-/// What need not be sent any more: whole frames, and spans of frames of which others are still to be sent.
+/// All that need not be sent any more: whole frames, and spans of frames with other spans that are still to be sent.
 struct SettledFrames: Equatable {
     private(set) var sequences: SettledNumbers
     /// The settled spans of frames that are not settled as a whole, by sequence.
@@ -86,7 +86,7 @@ struct SettledFrames: Equatable {
         if !spans.isEmpty { spans = spans.filter { !range.contains($0.key) } }
     }
 
-    /// Returns whether these were the last spans of the frame, which is settled then.
+    /// Adds spans of a frame. Returns true if these were the last ones; the frame is settled then.
     mutating func insert(spans range: ClosedRange<UInt64>, of sequence: UInt64, count: Int) -> Bool {
         if contains(sequence) { return false }
         spans[sequence, default: SettledNumbers(below: 0)].insert(range)
@@ -95,7 +95,7 @@ struct SettledFrames: Equatable {
         return true
     }
 
-    /// Forgets the spans of frames that nothing will ask for.
+    /// Removes the spans of the frames that no reader will ask for.
     mutating func keepSpans(ofFrames isKept: (UInt64) -> Bool) {
         spans = spans.filter { isKept($0.key) && !contains($0.key) }
     }

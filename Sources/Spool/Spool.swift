@@ -2,13 +2,13 @@ import Model
 package import Platform
 import Synchronization
 
-/// How soon an appended frame is forced to the disk (`spool.sync`).
+/// The time at which an appended frame is forced to the disk (`spool.sync`).
 package enum SpoolSync: Equatable, Sendable {
-    /// Before the append counts as done.
+    /// The sync comes before the append counts as done.
     case always
-    /// In groups, this long apart.
+    /// Syncs come in groups, this long apart.
     case interval(Duration)
-    /// When the operating system likes. Survives kill -9 of the process, not a power cut.
+    /// The operating system decides. Frames survive kill -9 of the process, not a power cut.
     case never
 }
 
@@ -21,9 +21,9 @@ package struct SpoolOptions: Sendable {
     package var maxAge: Duration?
     package var whenFull: SpoolWhenFull
     package var sync: SpoolSync
-    /// A segment is closed when it would grow over this.
+    /// The size above which a segment is closed.
     package var segmentBytes: Int
-    /// A file that can't be read is quarantined after this time, and not before: disks have bad minutes.
+    /// The time after which a file that can't be read is quarantined: disks have bad minutes.
     package var readPatience = Duration.seconds(60)
 
     package init(
@@ -34,55 +34,55 @@ package struct SpoolOptions: Sendable {
         self.maxAge = maxAge
         self.whenFull = whenFull
         self.sync = sync
-        // At least eight segments, so that dropping the oldest one drops little; no more than about a thousand, because
-        // each append looks at them all.
+        // With at least eight segments, dropping the oldest one drops little. With no more than about a thousand, each
+        // append can afford to visit them all.
         self.segmentBytes = segmentBytes ?? max(64 << 10, min(16 << 20, maxBytes / 8), maxBytes / 1024)
     }
 }
 
-/// What the spool holds and has dropped, at one moment.
+/// The numbers of the spool at one moment.
 package struct SpoolStatistics: Sendable {
     package var capacityBytes = 0
-    /// On disk, headers and settled frames of segments that are not deleted yet included.
+    /// The bytes on disk, headers and settled frames of segments that are not deleted yet included.
     package var bytes = 0
-    /// Not settled yet, in flight included.
+    /// The number of spans that are not settled yet, in flight included.
     package var spans = 0
     package var recoveredSpans = 0
-    /// Since the start. At every moment: recovered + appended = delivered + dropped + `spans`.
+    /// The sums since the start. At every moment: recovered + appended = delivered + dropped + `spans`.
     package var appendedSpans: UInt64 = 0
     package var deliveredSpans: UInt64 = 0
-    /// By reason: those of `SpoolDrop`, and those that `settle` was told.
+    /// The dropped spans by reason: those of `SpoolDrop`, and those that `settle` was told.
     package var droppedSpans: [String: UInt64] = [:]
-    /// The age of the oldest span that is not settled; nil where there is none.
+    /// The age of the oldest span that is not settled; nil in an empty spool.
     package var oldestAge: Duration?
     package var corruptFrames: UInt64 = 0
-    /// Files that the disk does not give back. They are kept for the next start.
+    /// The number of files that the disk does not give back. They are kept for the next start.
     package var quarantinedSegments = 0
     package var errors: UInt64 = 0
-    /// Why the last append or sync failed; nil once one works again, or a probe shows that it would.
+    /// The reason why the last append or sync failed; nil once one works again, or a probe shows that it would.
     package var lastFailure: String?
 }
 
-/// Why the spool itself drops spans.
+/// The reason why the spool itself drops spans.
 package enum SpoolDrop: String, CaseIterable, Sendable {
-    /// The oldest made room (`when-full: drop-oldest`).
+    /// The oldest spans made space (`when-full: drop-oldest`).
     case evicted
-    /// Older than `max-age`.
+    /// The spans are older than `max-age`.
     case expired
     /// Their bytes on disk no longer checked.
     case corrupt
     /// The disk did not give their file back, time after time.
     case unreadable
-    /// `sync: always`: the disk did not take them, and their sender was told so.
+    /// With `sync: always`, the disk did not take them, and their sender was told so.
     case unsynced
 }
 
-/// The crash-safe queue between the receiver and the forwarder: opaque payloads in, batches of them out, in order; or what
-/// is new beside what is old, each in order (SpoolReaders.swift).
+/// The crash-safe queue between the receiver and the forwarder: opaque payloads in, batches of them out, in order.
+/// While old payloads wait, new ones may be read beside them, each in order (SpoolReaders.swift).
 ///
 /// A payload is safe from a kill of the process as soon as `append` returns, and from a power cut after the sync that
-/// `SpoolSync` names. It is deleted only after `settle`. One process owns a directory; within it, any thread may
-/// append and settle, one thread reads. The layout on disk stands in SpoolFormat.swift.
+/// `SpoolSync` names. It is deleted only after `settle`. One process owns a directory; within it, any thread may append
+/// and settle, one thread reads. The layout on disk stands in SpoolFormat.swift.
 package final class Spool: Sendable {
     package var options: SpoolOptions { currentOptions.withLock { $0 } }
     private let currentOptions: Mutex<SpoolOptions>
@@ -107,7 +107,8 @@ package final class Spool: Sendable {
         }
     }
 
-    /// Starts the thread that syncs in groups and enforces `max-age`. It is the one that reports, within a second.
+    /// Starts the thread that syncs in groups and enforces `max-age`. The same thread calls `report`, within a second.
+    /// - Throws: `SystemError` where the system has no room for another thread.
     package func start(report: @escaping @Sendable (SpoolReport) -> Void = { _ in }) throws(SystemError) {
         let thread = try OSThread(name: "spool-sync") { [self] in syncLoop(report) }
         syncThread.withLock { $0 = thread }
@@ -121,8 +122,8 @@ package final class Spool: Sendable {
         _ = syncOnce()
     }
 
-    /// Other bounds, from now on. What is over a smaller one is not lost: nothing more is taken until it was sent, or with
-    /// `dropOldest` the oldest go with the next append.
+    /// Sets other bounds from now on. What exceeds a smaller bound is not lost: nothing more is accepted until it was
+    /// sent, or with `dropOldest` the oldest spans go with the next append.
     package func use(_ new: SpoolOptions) {
         currentOptions.withLock { options in
             options.maxBytes = new.maxBytes
@@ -132,7 +133,7 @@ package final class Spool: Sendable {
         }
     }
 
-    /// Takes the lock, for something after which the books have to balance.
+    /// Runs `body` with the lock held. The books have to balance after it.
     func withState<Result, Failure: Error>(
         _ body: (inout SpoolState) throws(Failure) -> Result
     ) throws(Failure) -> Result {
@@ -146,10 +147,11 @@ package final class Spool: Sendable {
 
     package var statistics: SpoolStatistics { state.withLock { statistics(of: $0) } }
 
-    /// nil if an operation holds the lock for longer than the patience: the disk hangs.
+    /// Returns nil if an operation holds the lock for longer than the patience: the disk hangs.
     package func statistics(patience: Duration) -> SpoolStatistics? { read(patience: patience) { $0 } }
 
-    /// The same, with what `body` reads while nothing is appended: no request is counted in one and not in the other.
+    /// Returns the same with what `body` reads while appends wait, so that each request is counted in both or in
+    /// neither.
     package func read<Result: Sendable>(patience: Duration, _ body: (SpoolStatistics) -> Result) -> Result? {
         Patience.attempt(for: patience) { state.withLockIfAvailable { body(statistics(of: $0)) } }
     }

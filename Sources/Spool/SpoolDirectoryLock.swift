@@ -5,7 +5,9 @@ import Platform
 package final class SpoolDirectoryLock: Sendable {
     private let descriptor: Int32
 
-    /// Throws `SpoolError.locked` with the pid of the owner, if another process lives that holds it.
+    /// Takes the lock.
+    /// - Throws: `SpoolError.locked` with the pid of the owner, if a live process holds it; `.io` where the file can't
+    ///   be used.
     package init(directory: String) throws(SpoolError) {
         let path = directory + "/lock"
         let opened: Int32
@@ -32,8 +34,8 @@ package final class SpoolDirectoryLock: Sendable {
             let digits = text[..<max(0, count)].prefix { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
             throw .locked(directory: directory, pid: String(decoding: digits, as: UTF8.self))
         }
-        // Written before the rest of an older pid is cut off: a full disk has room for what is there already, and who
-        // looks in between reads the digits up to the end of the line.
+        // This is written before the rest of an older pid is cut off: a full disk has space for what is there already,
+        // and a reader in between takes the digits up to the end of the line.
         let text = "\(getpid())\n"
         if pwrite(descriptor, text, text.utf8.count, 0) < 0 || ftruncate(descriptor, off_t(text.utf8.count)) != 0 {
             throw .io(SystemError("writing", path: path))

@@ -1,13 +1,14 @@
 import Glibc
 package import Platform
 
-/// Why the spool can't take or give frames.
+/// The reason why the spool can't take or give frames.
 package enum SpoolError: Error, CustomStringConvertible, Sendable {
-    /// The bound on bytes is reached and `when-full` is `refuse`. Retryable.
+    /// The bound on bytes is reached and `when-full` is `refuse`. The request may be tried again.
     case full(capacity: Int)
-    /// One frame is larger than the whole spool may be. Not retryable.
+    /// One frame is larger than the whole spool may be. The request must not be tried again.
     case frameTooLarge(bytes: Int, capacity: Int)
-    /// The disk refused: what was tried, where, and errno. Retryable: disks get room again.
+    /// The disk refused: the action, its place, and errno. The request may be tried again, because disks get space
+    /// again.
     case io(SystemError)
     /// Another process that lives owns the directory.
     case locked(directory: String, pid: String)
@@ -31,7 +32,7 @@ package enum SpoolError: Error, CustomStringConvertible, Sendable {
 }
 
 extension SystemError {
-    /// The disk does not give back what stands there, as opposed to a passing want of descriptors or memory, or of a
+    /// True if the disk does not give back its bytes, as opposed to a passing lack of descriptors or memory, or of a
     /// right to read.
     var isOfTheMedium: Bool {
         switch code {

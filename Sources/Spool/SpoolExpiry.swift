@@ -1,16 +1,16 @@
 import Model
 import Platform
 
-// `spool.max-age`: whole segments are dropped by the sync thread; single frames are passed over where they are read
-// (SpoolReading.swift) or read again (SpoolRereading.swift). The age of what this process received goes by the monotonic
-// clock: a wall clock that is set makes nothing old. What an earlier process left has only its wall time.
+// This is `spool.max-age`. The sync thread drops whole segments; single frames are passed over where they are read
+// (SpoolReading.swift) or read again (SpoolRereading.swift). The age of what this process received goes by the
+// monotonic clock: setting the wall clock makes nothing old. What an earlier process left has only its wall time.
 
 /// The age that frames may have, at one moment.
 struct SpoolAges {
     let maxAge: Duration?
     let now: ClockReading
 
-    /// - Parameter clockOffset: that of the frame's segment.
+    /// - Parameter clockOffset: The offset of the frame's segment.
     func isExpired(_ time: WallTime, clockOffset: Int64?) -> Bool {
         maxAge.map { age(of: time, clockOffset: clockOffset) > $0 } ?? false
     }

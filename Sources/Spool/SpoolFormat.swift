@@ -10,7 +10,7 @@ import Platform
 //     segment-<16 hex digits>.log   frames; the digits are the sequence of the first one
 //     segment-….log.new             a copy that is not finished, of a segment whose sync failed
 //
-// A segment is a header and frames, back to back. Only the last segment is written to, only at its end.
+// A segment is a header and frames, back to back. Frames are written to the last segment only, at its end.
 //
 //     segment header, 48 bytes                     frame header, 32 bytes, then the payload
 //     offset size                                  offset size
@@ -25,23 +25,23 @@ import Platform
 //
 // Sequences start at 1 and grow by one with each frame, across segments and restarts.
 //
-// The key is 64 random bits, made with the spool and never told. A sender chooses what payloads hold, and where a
-// frame is damaged, its payload is searched for the next frame: with a fixed magic and checksum, a payload could hold
-// bytes that pass for frames. Without the key each attempt passes with a chance of one in 2^64. All segments of a spool
-// have the same key, and the checkpoint has a copy, so that a segment whose header is damaged can still be read.
+// The key is 64 random bits, made with the spool and never told. A sender chooses what payloads hold, and where a frame
+// is damaged, its payload is searched for the next frame: with a fixed magic and checksum, a payload could hold bytes
+// that pass for frames. Without the key each attempt passes with a chance of one in 2^64. All segments of a spool have
+// the same key, and the checkpoint has a copy, so that a segment whose header is damaged can still be read.
 //
 // Version 1 has a segment header of 40 bytes (no key, its CRC at 36), frames that begin with "FRM1", and checksums that
 // go on from 0. Such segments are read, and new ones are written as version 2.
 //
-// What a reader trusts: a frame whose CRC is right. A frame that is cut off at the end of the last segment was never
-// acknowledged with `sync always`, and is truncated. Anything else that doesn't check is stepped over, to the next
-// bytes that do, and counted. A frame whose sequence is not above that of the frame before it is a stray copy, and is
-// stepped over too. So is one with a sequence that the file has no room for: before a frame there is one of at least 32
-// bytes for each sequence since the file's first.
+// A reader trusts a frame whose CRC is right. A frame that is cut off at the end of the last segment was never
+// acknowledged with `sync always`, and is truncated. All other bytes that don't check are stepped over, up to the next
+// that do, and counted. A frame whose sequence is not above that of the frame before it is a stray copy, and is stepped
+// over too. So is one with a sequence that the file is too short for: before a frame there is one of at least 32 bytes
+// for each sequence since the file's first.
 //
-// A user who may write to the directory can read the key and forge all of this. A forged file may add spans or settle some; it
-// must not keep a start busy, make later frames unreadable, or lead out of the directory by a link. A start spends no more
-// on bytes that are no frames than the spool may be large (ScanBudget), and no link is followed.
+// A user who may write to the directory can read the key and forge all of this. A forged file may add spans or settle
+// some. It must not keep a start busy, make later frames unreadable, or lead out of the directory by a link. A start
+// spends no more on bytes that are not frames than the spool may be large (ScanBudget), and links are not followed.
 //
 // The checkpoint is a file of slots, which begin at 0, 4096 or 131072. The one with the right CRC and the highest generation
 // counts; the next one is written where it does not touch that one. A lost checkpoint costs re-sending, never a span.
@@ -70,13 +70,13 @@ import Platform
 //     500    8   the key; 0 in a checkpoint from before version 2 of the segments
 //     508    4   CRC-32C of bytes 0..<508
 
-/// What tells the frames of a segment from any other bytes: how they begin, and where their checksums go on from.
+/// The mark and seed that tell the frames of a segment from any other bytes.
 struct FrameKey: Equatable {
     /// The first four bytes of each frame.
     let mark: UInt32
     let seed: UInt32
 
-    /// Every frame of version 1 has this one.
+    /// The key of all frames of version 1.
     static let version1 = FrameKey(mark: 0x314D_5246, seed: 0)  // "FRM1"
 
     init(mark: UInt32, seed: UInt32) {
@@ -84,7 +84,7 @@ struct FrameKey: Equatable {
         self.seed = seed
     }
 
-    /// nil where there is none: zeros are what an unwritten disk holds, and must not look like a frame.
+    /// Makes a key; returns nil for zeros. These are what an unwritten disk holds, and must not look like a frame.
     init?(bits: UInt64) {
         mark = UInt32(truncatingIfNeeded: bits)
         seed = UInt32(truncatingIfNeeded: bits >> 32)
@@ -99,17 +99,17 @@ struct FrameKey: Equatable {
 }
 
 struct SegmentHeader {
-    /// As written; a header of version 1 is 8 bytes shorter.
+    /// The length as written; a header of version 1 is 8 bytes shorter.
     static let count = 48
     static let magic: [UInt8] = Array("ASQSPOOL".utf8)
     static let version: UInt32 = 2
-    /// Behind a segment's name: a copy of it that is being made.
+    /// The end of the name of a segment's copy that is being made.
     static let copySuffix = ".new"
 
     let version: UInt32
-    /// Where the first frame begins.
+    /// The place where the first frame begins.
     let count: Int
-    /// nil for a version that this program does not know.
+    /// The key; nil for a version that this program does not know.
     let key: FrameKey?
 
     static func encode(firstSequence: UInt64, createdAt: WallTime, key: FrameKey) -> [UInt8] {
@@ -124,11 +124,11 @@ struct SegmentHeader {
         return bytes
     }
 
-    /// nil where the bytes are no whole header, as after a torn first write.
+    /// Reads a header; returns nil for broken bytes, as after a torn first write.
     init?(_ bytes: UnsafeRawBufferPointer) {
         guard bytes.count >= 16, bytes.prefix(8).elementsEqual(Self.magic) else { return nil }
         count = Int(bytes.littleEndian32(at: 12))
-        // The longest that a later version could want.
+        // The upper bound is the longest that a later version could want.
         guard (40...4096).contains(count), count <= bytes.count else { return nil }
         let sum = crc32c(UnsafeRawBufferPointer(rebasing: bytes[0..<count - 4]))
         guard bytes.littleEndian32(at: count - 4) == sum else { return nil }
@@ -150,17 +150,17 @@ struct SegmentHeader {
             let sequence = UInt64(name.dropFirst(8).dropLast(4), radix: 16),
             (1...FrameHeader.maxSequence).contains(sequence)
         else { return nil }
-        // Capitals or a sign read as a number, but it is another file's name.
+        // A name with capitals or a sign reads as the same number, but belongs to another file.
         return fileName(firstSequence: sequence) == name ? sequence : nil
     }
 }
 
 struct FrameHeader: Equatable {
     static let count = 32
-    /// Larger than any body that a receiver takes; a longer length is a sign of corruption.
+    /// The longest payload, larger than any body that a receiver takes. A longer length is a sign of corruption.
     static let maxPayload = 1 << 30
-    /// The largest sequence. A file name, a frame or a checkpoint with a higher one is corrupt or forged; and frames are appended
-    /// only below it, because the next start would not read others.
+    /// The largest sequence. A file name, a frame or a checkpoint with a higher one is corrupt or forged. Frames are
+    /// appended only below it, because the next start would not read others.
     static let maxSequence: UInt64 = 1 << 61
 
     let payloadCount: Int
@@ -188,7 +188,7 @@ struct FrameHeader: Equatable {
         }
     }
 
-    /// The header at `offset`, if the bytes there could be one; its checksum is not checked yet.
+    /// Reads the header at `offset`, if the bytes there could be one; its checksum is not checked yet.
     init?(_ bytes: UnsafeRawBufferPointer, at offset: Int, key: FrameKey) {
         guard offset + Self.count <= bytes.count, bytes.littleEndian32(at: offset) == key.mark else { return nil }
         payloadCount = Int(bytes.littleEndian32(at: offset + 4))
@@ -199,7 +199,7 @@ struct FrameHeader: Equatable {
         checksum = bytes.littleEndian32(at: offset + 28)
     }
 
-    /// Whether the frame at `offset` lies whole in the bytes and its checksum is right.
+    /// Returns true if the frame at `offset` lies whole in the bytes and its checksum is right.
     func checks(_ bytes: UnsafeRawBufferPointer, at offset: Int, key: FrameKey) -> Bool {
         guard offset + frameCount <= bytes.count else { return false }
         let head = crc32c(UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + 28]), continuing: key.seed)

@@ -1,18 +1,18 @@
 package import Model
 
-/// The address of a payload: where its frame stands, and what is known of it without reading it again.
+/// The address of a payload: the place of its frame, and the facts that are known without reading it again.
 package struct SpoolFrame: Sendable, Equatable {
     /// The first sequence of its segment.
     let segment: UInt64
     package let sequence: UInt64
-    /// Where its header begins in the segment.
+    /// The place of its header in the segment.
     let offset: Int
     package let payloadBytes: Int
     package let spanCount: Int
-    /// When it was appended.
+    /// The time at which it was appended.
     package let time: WallTime
 
-    /// Where the next frame begins in the segment.
+    /// The place of the next frame in the segment.
     var end: Int { offset + FrameHeader.count + payloadBytes }
 
     init(_ header: FrameHeader, segment: UInt64, offset: Int) {
@@ -29,7 +29,7 @@ package struct SpoolFrame: Sendable, Equatable {
 package struct SpoolBatch: Sendable {
     package var bytes: [UInt8] = []
     package var frames: [SpoolFrame] = []
-    /// Spans that are still to be sent.
+    /// The number of spans that are still to be sent.
     package var spanCount = 0
     /// The spans that are still to be sent of a frame that was sent in part before the start; such a frame comes alone.
     package var unsentSpans: [Range<Int>]?
@@ -38,14 +38,14 @@ package struct SpoolBatch: Sendable {
 
     package var isEmpty: Bool { frames.isEmpty }
 
-    /// Hands the bytes over: no copy of them stays here.
+    /// Hands the bytes over, and keeps no copy of them.
     package mutating func takeBytes() -> [UInt8] {
         let taken = bytes
         bytes = []
         return taken
     }
 
-    /// Makes room once for what a chunk of so many bytes may bring.
+    /// Makes room once for what a chunk of `count` bytes may bring.
     mutating func reserve(_ count: Int) {
         if bytes.isEmpty { bytes.reserveCapacity(count) }
     }
@@ -57,7 +57,7 @@ package struct SpoolBatch: Sendable {
     }
 }
 
-/// What a delivery carries, by its addresses: its bytes stay on disk until it is sent, and each time it is sent again.
+/// The addresses that a delivery carries. Its bytes stay on disk until it is sent, and each time it is sent again.
 package enum SpoolAddress: Sendable, Equatable {
     /// Whole frames, at least one.
     case frames([SpoolFrame])

@@ -1,11 +1,12 @@
 import Model
 import Platform
 
-/// What is settled, on disk and in memory, and what became of every span. All sums are since the start.
+/// The settled frames, on disk and in memory, and the fate of every span. All sums are since the start.
 struct SpoolLedger {
     private(set) var settled: SettledFrames
     private var checkpoint: Checkpoint
-    /// Frames in flight that the disk does not give back any more: off the books, though they are not settled.
+    /// The frames in flight that the disk does not give back any more. They are off the books, though they are not
+    /// settled.
     private var lostFrames: Set<UInt64> = []
     private(set) var recoveredSpans = 0
     private(set) var appendedSpans: UInt64 = 0
@@ -20,7 +21,7 @@ struct SpoolLedger {
 
     // MARK: Settled
 
-    /// Whether a frame that was read is neither settled nor dropped.
+    /// Returns true if a frame that was read is neither settled nor dropped.
     func holds(_ sequence: UInt64) -> Bool {
         !settled.contains(sequence) && !lostFrames.contains(sequence)
     }
@@ -36,12 +37,12 @@ struct SpoolLedger {
         settled.insert(sequences)
     }
 
-    /// Forgets all that is settled: no frame is left of which it was said.
+    /// Clears the settled frames, once the frames that they named are gone.
     mutating func beginAnew() {
         settled = SettledFrames(below: 1)
     }
 
-    /// Returns whether these were the last spans of the frame.
+    /// Settles spans of a frame. Returns true if these were the last ones.
     mutating func settle(spans range: Range<Int>, of frame: SpoolFrame) -> Bool {
         settled.insert(
             spans: UInt64(range.lowerBound)...UInt64(range.upperBound - 1), of: frame.sequence, count: frame.spanCount)
@@ -51,12 +52,12 @@ struct SpoolLedger {
         lostFrames.insert(frame.sequence)
     }
 
-    /// The frames of a segment are gone.
+    /// Removes the lost frames of a segment that is gone.
     mutating func forgetLost(in sequences: ClosedRange<UInt64>) {
         if !lostFrames.isEmpty { lostFrames = lostFrames.filter { !sequences.contains($0) } }
     }
 
-    /// Forgets the settled spans of frames that are not in any of these segments.
+    /// Removes the settled spans of frames that are in none of these segments.
     mutating func keepSpans(ofFramesIn segments: [Segment]) {
         let held = segments.compactMap(\.sequences)
         settled.keepSpans { sequence in held.contains { $0.contains(sequence) } }
@@ -66,14 +67,15 @@ struct SpoolLedger {
 
     mutating func recordRecovered(_ spans: Int) { recoveredSpans = spans }
     mutating func recordAppended(_ spans: Int) { appendedSpans += UInt64(spans) }
-    /// Of a gap that a forged name of a file has made, no more is counted than a spool could hold.
+    /// Counts corrupt frames. A gap that a forged name of a file has made counts as no more than a spool could hold.
     mutating func recordCorrupt(frames: UInt64) { corruptFrames += min(frames, 1 << 32) }
 
     mutating func recordDropped(_ spans: Int, _ reason: SpoolDrop) {
         if spans != 0 { recordDropped(spans, reason: reason.rawValue) }
     }
 
-    /// Spans were settled: delivered, all but those that the backend rejected. It may say any number of these.
+    /// Records spans that were settled: delivered, all but those that the backend rejected. It may say any number of
+    /// these.
     mutating func recordSettled(_ spans: Int, dropping: (spans: Int, reason: String)?) {
         let dropped = min(max(0, dropping?.spans ?? 0), spans)
         deliveredSpans += UInt64(spans - dropped)
@@ -84,7 +86,7 @@ struct SpoolLedger {
         droppedSpans[reason, default: 0] += UInt64(spans)
     }
 
-    /// At every moment: recovered + appended = delivered + dropped + held.
+    /// Returns true if the books balance. At every moment: recovered + appended = delivered + dropped + held.
     func isBalanced(held spans: Int) -> Bool {
         spans >= 0
             && UInt64(recoveredSpans) + appendedSpans
@@ -96,24 +98,25 @@ struct SpoolLedger {
     var checkpointBytes: Int { checkpoint.fileBytes }
     var checkpointFile: any SpoolFile { checkpoint.file }
 
-    /// Writes down what is settled.
+    /// Writes the settled frames to the checkpoint.
+    /// - Throws: `SystemError` of the disk; the slot before still counts then.
     mutating func store(key: FrameKey) throws(SystemError) {
         try checkpoint.store(settled, key: key)
     }
 
-    /// Whether the checkpoint is to be synced now, by the caller: once in a while, and at the end.
+    /// Returns true if the caller has to sync the checkpoint now: once in a while, and at the end.
     mutating func takeCheckpointSync(at now: MonotonicTime, isLast: Bool) -> Bool {
         checkpoint.takeSync(at: now, isLast: isLast)
     }
 
-    /// The same, whenever it was synced last.
+    /// Returns the same, whenever it was synced last.
     mutating func takeCheckpointSync() -> Bool { checkpoint.takeSync() }
 }
 
 extension Spool {
-    /// The frames were delivered, all but `dropping` of their spans, which the backend rejected: they need not
-    /// be kept. Returns how many of their spans the spool still held (an evicted segment's spans are counted as dropped
-    /// already).
+    /// Records that the frames were delivered, all but `dropping` of their spans, which the backend rejected: they need
+    /// not be kept. Returns how many of their spans the spool still held (an evicted segment's spans are counted as
+    /// dropped already).
     @discardableResult
     package func settle(
         _ frames: some Collection<SpoolFrame>, dropping: (spans: Int, reason: String)? = nil
@@ -126,7 +129,8 @@ extension Spool {
         }
     }
 
-    /// Some spans of a frame were delivered, all but `dropping` of them. The frame is settled with the last of its spans.
+    /// Records that some spans of a frame were delivered, all but `dropping` of them. The frame is settled with the
+    /// last of its spans.
     @discardableResult
     package func settle(
         _ spans: Range<Int>, of frame: SpoolFrame, dropping: (spans: Int, reason: String)? = nil

@@ -2,51 +2,51 @@ package import Model
 import Platform
 import Synchronization
 
-// While what waits is young, one reader reads it all, in order. Where old spans wait, what arrives goes to a new file and is
-// read from there by a reader of its own: the spool's unread part consists of stretches then.
+// While what waits is young, one reader reads it all, in order. Once old spans wait, new frames go to a new file, and a
+// reader of its own reads them there. The spool's unread part then consists of stretches.
 //
 //     segments   [ settled  unread ][ unread ][ unread ]  [ settled  unread ][ unread, written to ]
 //     readers              ↑ oldest ··················►|            ↑ newest ··················►
 //                                                      start of the next stretch
 //
-// A stretch begins with a segment, so that no file has two readers, and each reader has its own last sequence, so that what
-// another one is to read is no gap. Where the oldest reader reaches the start of the next stretch, that one's reader, which
-// stands where it has got to, takes its place. If the newest falls behind as well, one more stretch is begun; those
-// between the oldest and the newest stand still until the oldest gets there. None is begun beyond `maxCount`: what
-// arrives waits behind the newest then.
+// A stretch begins with a segment, so that each file has one reader. Each reader has its own last sequence, so that the
+// frames of another reader are no gap. When the oldest reader reaches the start of the next stretch, the reader of that
+// one takes its place, from where it has got to. If the newest falls behind as well, one more stretch is begun; those
+// between the oldest and the newest stand still until the oldest gets there. None is begun beyond `maxCount`: new
+// frames wait behind the newest then.
 //
 // Stretches are not on disk: the settled sequences say what was sent, and a start reads what is left, in order.
 
-/// Which part of the unread to read on with. The same where there is one stretch.
+/// The part of the unread frames that is read next. Both are the same where there is one stretch.
 package enum SpoolStretch: CaseIterable, Sendable {
     case oldest, newest
 }
 
-/// What waits to be read.
+/// The frames that wait to be read.
 package struct SpoolUnread: Sendable {
     package var spans = 0
     package var bytes = 0
-    /// When the first of it came, or the last was read; nil while nothing waits.
+    /// The time at which the first of them came, or the last was read; nil while none waits.
     package var since: MonotonicTime?
-    /// Nothing of it came before this.
+    /// The lower bound of the times at which they came.
     package var oldest = MonotonicTime(nanoseconds: 0)
 }
 
-/// What waits to be read, by stretch.
+/// The frames that wait to be read, by stretch.
 package struct SpoolWaiting: Sendable {
     package var newest = SpoolUnread()
-    /// Of the oldest stretch, where that is another one.
+    /// The frames of the oldest stretch, where that is another one.
     package var backlog: SpoolUnread?
 }
 
-/// A segment could not be read, at this offset the last time, so often, and since when.
+/// A segment that could not be read: the offset of the last try, the number of tries, and the time of the first.
 private struct ReadFailure {
     let offset: Int
     let tries: Int
     let since: MonotonicTime
 }
 
-/// Where a reader stands.
+/// The place that a reader has reached.
 struct ReadPosition {
     var segment: UInt64
     var offset: Int
@@ -59,12 +59,13 @@ struct ReadPosition {
 
 /// Reads one stretch in order.
 struct SpoolReader {
-    /// It reads segments from this sequence on, up to the next one's.
+    /// The first sequence of its stretch. It reads segments from there on, up to the next stretch.
     let start: UInt64
     fileprivate(set) var position: ReadPosition?
     /// The highest sequence that it has read or stepped over.
     fileprivate(set) var lastRead: UInt64
-    /// Appended (or recovered) and not yet read. An estimate: what became corrupt or was evicted leaves it when all is read.
+    /// The frames that were appended (or recovered) and not yet read. This is an estimate: those that became corrupt or
+    /// were evicted leave it when all is read.
     fileprivate(set) var unread = SpoolUnread()
 
     init(start: UInt64, lastRead: UInt64, unread: SpoolUnread = SpoolUnread()) {
@@ -89,15 +90,15 @@ struct SpoolReader {
     }
 }
 
-/// The readers of all stretches: where each stands, and what it could not read.
+/// The readers of all stretches: the place of each, and the segments that it could not read.
 struct SpoolReaders {
     static let maxCount = 8
-    /// A few times in a row, a pause of the forwarder apart; then a segment goes into quarantine.
+    /// The number of tries before a segment goes into quarantine, a pause of the forwarder apart.
     static let maxTries = 5
 
-    /// One for each stretch, the oldest first; at least one.
+    /// The readers, one for each stretch, the oldest first; at least one.
     private var readers: [SpoolReader]
-    /// By segment.
+    /// The failures by segment.
     private var failures: [UInt64: ReadFailure] = [:]
 
     init(_ reader: SpoolReader) {
@@ -122,7 +123,7 @@ struct SpoolReaders {
         readers.contains { $0.position?.segment == segment }
     }
 
-    /// First sequences of the segments that are this reader's.
+    /// Returns the first sequences of the segments that are this reader's.
     func segmentRange(ofReader index: Int) -> Range<UInt64> {
         readers[index].start..<(index + 1 < readers.count ? readers[index + 1].start : .max)
     }
@@ -131,7 +132,7 @@ struct SpoolReaders {
         readers.append(SpoolReader(start: sequence, lastRead: sequence - 1))
     }
 
-    /// The oldest stretch is over: the next one is the oldest.
+    /// Ends the oldest stretch: the next one is the oldest then.
     mutating func endOldest() {
         readers.removeFirst()
     }
@@ -163,13 +164,13 @@ struct SpoolReaders {
         readers[index(ofSegment: frame.segment)].recordAppend(frame, at: now)
     }
 
-    /// A reader has to step over a frame that is settled already.
+    /// Records a frame that is settled already, which a reader has to step over.
     mutating func recordWithdrawal(_ frame: AppendedFrame, at now: MonotonicTime) {
         let reader = index(ofSegment: frame.segment)
         readers[reader].unread.since = readers[reader].unread.since ?? now
     }
 
-    /// `age`: of the last frame in the batch. What follows is no older.
+    /// Records what was read. `age` is that of the last frame in the batch; what follows is no older.
     mutating func recordRead(_ batch: SpoolBatch, by reader: Int, age: Duration?, isAll: Bool, at now: MonotonicTime) {
         readers[reader].recordRead(spans: batch.spanCount, bytes: batch.bytes.count, isAll: isAll, at: now)
         if let age { readers[reader].unread.oldest = now.advanced(by: .zero - age) }
@@ -182,8 +183,8 @@ struct SpoolReaders {
 
     // MARK: Failures
 
-    /// A segment could not be opened, or not be read at `offset`. Returns whether it is to be quarantined: after some tries, and
-    /// some time.
+    /// Records that a segment could not be opened, or not be read at `offset`. Returns true if it has to be
+    /// quarantined: after some tries, and some time.
     mutating func recordFailure(of segment: UInt64, at offset: Int, _ now: MonotonicTime, patience: Duration) -> Bool {
         let before = failures[segment]
         let failure = ReadFailure(offset: offset, tries: (before?.tries ?? 0) + 1, since: before?.since ?? now)
@@ -192,14 +193,14 @@ struct SpoolReaders {
         return isOver
     }
 
-    /// These bytes of a segment were read.
+    /// Records that these bytes of a segment were read.
     mutating func recordRead(of segment: UInt64, _ bytes: Range<Int>) {
         if !failures.isEmpty, let failure = failures[segment], bytes.contains(failure.offset) {
             failures[segment] = nil
         }
     }
 
-    /// The segment is gone.
+    /// Removes the failures of a segment that is gone.
     mutating func forget(_ segment: UInt64) {
         failures[segment] = nil
     }
@@ -215,13 +216,13 @@ extension Spool {
         state.withLock { SpoolWaiting(newest: $0.readers.newest, backlog: $0.readers.backlog) }
     }
 
-    /// In the newest stretch.
+    /// The unread frames of the newest stretch.
     package var unread: SpoolUnread {
         state.withLock { $0.readers.newest }
     }
 
-    /// From now on what arrives can be read beside what waits. False where nothing waits, or there are too many stretches.
-    /// Called by the thread that reads.
+    /// Begins a stretch: from now on new frames can be read beside those that wait. Returns false where none waits, or
+    /// there are too many stretches. The thread that reads calls it.
     package func beginStretch() -> Bool {
         state.withLock { $0.beginStretch() }
     }
@@ -231,34 +232,35 @@ extension SpoolState {
     mutating func beginStretch() -> Bool {
         mergeReaders()
         guard readers.count < SpoolReaders.maxCount, nextUnread(readers.count - 1) != nil else { return false }
-        // An empty one has the next sequence in its name: it is the new stretch's.
+        // An empty segment has the next sequence in its name, and belongs to the new stretch.
         if let last = segments.indices.last, segments[last].sequences != nil { segments[last].seal() }
         readers.begin(at: writer.nextSequence)
         return true
     }
 
-    /// Where the oldest stretch is read to its end, the next one is the oldest.
+    /// Merges the oldest stretch with the next one, once it is read to its end.
     mutating func mergeReaders() {
         while readers.count > 1 && nextUnread(0) == nil {
             let own = readers.segmentRange(ofReader: 0)
             var isOver = true
             for segment in segments where own.contains(segment.firstSequence) {
-                // Not on the disk yet, so not to be seen.
+                // It is not on the disk yet, so readers must not see it.
                 if segment.publishedBytes < segment.bytes && !segment.isQuarantined { isOver = false }
                 if segment.isQuarantined { pass(quarantined: segment, reader: 0) }
             }
             if !isOver { return }
-            // What should stand at the end of the stretch and was not there.
+            // These sequences should stand at the end of the stretch and are missing.
             step(0, to: own.upperBound)
             readers.endOldest()
         }
     }
 
-    /// The segment at which a reader stands, stepping to the next one as one ends; nil when it has read all there is.
+    /// Returns the segment at which a reader stands, stepping to the next one as one ends; nil when it has read all
+    /// there is.
     mutating func nextUnread(_ reader: Int) -> Int? {
         let own = readers.segmentRange(ofReader: reader)
         if let current = readers[reader].position, segments.index(of: current.segment) == nil {
-            // The segment under the reader was dropped: on with the first one behind it.
+            // The segment under the reader was dropped, so it goes on with the first one behind it.
             let next = segments.first { $0.firstSequence > current.segment && own.contains($0.firstSequence) }
             readers.move(reader, to: next.map(ReadPosition.init(startOf:)))
         }
@@ -280,7 +282,8 @@ extension SpoolState {
         return nil
     }
 
-    /// Its sequences are no gap: they may yet be read, after the next start. What was missing before it is one.
+    /// Steps over a segment in quarantine. Its sequences are no gap: they may yet be read, after the next start. Those
+    /// that were missing before it are one.
     private mutating func pass(quarantined segment: Segment, reader: Int) {
         step(reader, to: segment.firstSequence)
         if let last = segment.lastSequence { _ = readers.step(reader, to: last) }
@@ -297,7 +300,7 @@ extension SpoolState {
         mergeReaders()
     }
 
-    /// The segment under the reader could not be opened or read.
+    /// Records that the segment under the reader could not be opened or read.
     mutating func recordReadFailure(
         _ error: SystemError, from stretch: SpoolStretch, _ now: MonotonicTime, patience: Duration
     ) {
@@ -308,9 +311,9 @@ extension SpoolState {
         }
     }
 
-    /// A segment could not be opened, or not be read at `offset`. At last, what stands behind it counts as dropped, and the
-    /// reader goes on behind the segment. The file stays, and its frames stay unsettled: if the next start can read them, they
-    /// are sent then.
+    /// Records that a segment could not be opened, or not be read at `offset`. After the last try, what stands behind
+    /// the offset counts as dropped, and the reader goes on behind the segment. The file stays, and its frames stay
+    /// unsettled: if the next start can read them, they are sent then.
     mutating func recordReadFailure(
         _ error: SystemError, of segment: UInt64, at offset: Int, _ now: MonotonicTime, patience: Duration
     ) {
@@ -323,8 +326,8 @@ extension SpoolState {
         readers.recordDropped(lost, inSegment: segment)
     }
 
-    /// A good frame was read, or the stretch is over. Sequences between the one before it and this one are gone: counted,
-    /// and settled so that nothing waits for them.
+    /// Records that a good frame was read, or that the stretch is over. Sequences between the one before it and this
+    /// one are gone: they are counted, and settled so that nothing waits for them.
     mutating func step(_ reader: Int, to sequence: UInt64) {
         guard let gap = readers.step(reader, to: sequence) else { return }
         let lost = ledger.settled.sequences.countUnsettled(in: gap)

@@ -3,11 +3,11 @@ import Platform
 import Synchronization
 
 extension Spool {
-    /// Returns the next unread frames of a stretch, at least one if there is any, up to the limits. Those older than
-    /// `max-age` are dropped on the way. Called by one thread only.
+    /// Returns the next unread frames of a stretch, at least one if any is left, up to the limits. Frames older than
+    /// `max-age` are dropped on the way. Only one thread calls it.
     ///
-    /// - Throws: `.io` where the disk fails. Nothing is lost then: to be tried again after a pause. After some tries the
-    ///   segment goes into quarantine, and the next call reads behind it.
+    /// - Throws: `.io` where the disk fails. Nothing is lost then; it may be tried again after a pause. After some
+    ///   tries the segment goes into quarantine, and the next call reads behind it.
     package func readBatch(
         from stretch: SpoolStretch = .oldest, maxBytes: Int, maxSpans: Int
     ) throws(SpoolError) -> SpoolBatch {
@@ -29,17 +29,17 @@ extension Spool {
                 var taken = progress.taken
                 if taken == 0 {
                     if !batch.isEmpty { break }
-                    // The file ends too early, or the disk can't read on: the next byte tells which.
+                    // Either the file ends too early, or the disk can't read on: the next byte tells which.
                     if chunk.count < wanted { _ = try source.file.read(1, at: source.offset + chunk.count) }
-                    // A frame larger than the chunk, or bytes that are no frame: look further, and where the segment
-                    // ends without one, give its rest up.
+                    // A frame larger than the chunk, or bytes that are not a frame, need a longer look. If the segment
+                    // ends without a frame, its rest is dropped.
                     let rest = source.bytes - source.offset
                     taken = wanted == rest || chunk.count < wanted ? rest : progress.passed
                     chunkBytes = max(chunkBytes, progress.wanted, 1 << 20)
                 }
                 state.withLock { $0.readers.advance(source, by: taken) }
             } catch {
-                // What was read before is handed out; the next call meets the error again, or not.
+                // The batch so far is handed out; the next call meets the error again, or not.
                 if !batch.isEmpty { break }
                 let now = clock.monotonic()
                 withState { state in
@@ -57,17 +57,17 @@ extension Spool {
         return batch
     }
 
-    /// What a chunk gave.
+    /// The progress that a chunk brought.
     private struct Progress {
-        /// Its bytes up to the end of the last frame that was taken.
+        /// The bytes of the chunk up to the end of the last frame that was taken.
         let taken: Int
-        /// Where none was: its bytes that are no frame, up to what might be one.
+        /// The bytes of a chunk without a frame, up to what might be one.
         let passed: Int
-        /// The bytes of that.
+        /// The length of what might be one.
         let wanted: Int
     }
 
-    /// Takes whole frames from the chunk, and steps over bytes that are none.
+    /// Takes whole frames from the chunk, and steps over all other bytes.
     private func take(
         from chunk: [UInt8], _ source: ReadSource, _ ages: SpoolAges, maxBytes: Int, maxSpans: Int,
         into batch: inout SpoolBatch
@@ -83,7 +83,7 @@ extension Spool {
                 let frame = SpoolFrame(
                     header, segment: source.segment, offset: source.offset + found.range.lowerBound)
                 if header.sequence <= lastRead || source.settled.contains(header.sequence) {
-                    // A stray copy, or sent already.
+                    // The frame is a stray copy, or was sent already.
                 } else if ages.isExpired(header.time, clockOffset: source.clockOffset) {
                     expired.append(frame)
                 } else {
@@ -117,13 +117,13 @@ extension Spool {
     }
 }
 
-/// Where the next chunk comes from.
+/// The place from which the next chunk is read.
 struct ReadSource {
     let segment: UInt64
     let file: any SpoolFile
     let key: FrameKey
     let offset: Int
-    /// Bytes of the segment that are written whole, and readable.
+    /// The bytes of the segment that are written whole, and readable.
     let bytes: Int
     let settled: SettledFrames
     let lastRead: UInt64
@@ -131,7 +131,8 @@ struct ReadSource {
 }
 
 extension SpoolState {
-    /// Where to read next; nil when all is read. A segment from before the start is opened when its turn comes.
+    /// Returns the place to read next; nil when all is read. A segment from before the start is opened when its turn
+    /// comes.
     mutating func nextSource(
         in stretch: SpoolStretch, _ fileSystem: any SpoolFileSystem
     ) throws(SystemError) -> ReadSource? {

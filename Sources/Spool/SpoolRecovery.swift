@@ -2,7 +2,7 @@ import Glibc
 import Model
 import Platform
 
-// What a start does with what an earlier process left:
+// A start treats what an earlier process left as follows:
 //
 //   checkpoint missing or broken   nothing counts as settled: what was sent may be sent again, nothing is lost
 //   segment without a whole header an append never got that far, or the disk lost it: read with the key that the
@@ -43,12 +43,12 @@ extension Spool {
             if !state.segments[index].isQuarantined { state.segments[index].phase = .awaitingCopy }
         }
         beginReading(&state)
-        // In two slots, before the first segment with this key.
+        // It is stored in two slots, before the first segment with this key.
         if slot?.key == nil { for _ in 0..<2 { state.storeCheckpoint() } }
         return state
     }
 
-    /// Takes over what the segments hold.
+    /// Takes over the content of the segments.
     private static func recover(
         _ segments: [FoundSegment], spareKeys: [FrameKey], at now: WallTime, _ budget: inout ScanBudget,
         _ fileSystem: any SpoolFileSystem, _ state: inout SpoolState
@@ -65,7 +65,7 @@ extension Spool {
             if scan.segment.isQuarantined {
                 scan.quarantine(before: isLast ? nil : segments[index + 1].firstSequence, at: now)
                 state.disk.record(scan.problem ?? SystemError("reading", path: segment.name, code: EIO))
-                // Of a file with holes no more than there is counts against the bound.
+                // A file with holes counts against the bound with the bytes that it really takes.
                 scan.segment.bytes = max(scan.goodEnd, min(segment.count, segment.allocatedBytes))
                 state.settleLost(scan.gaps)
                 state.segments.append(scan.segment)
@@ -75,16 +75,17 @@ extension Spool {
                 brokenFrom = try settleIn(scan, of: segment, isLast: isLast, fileSystem, &state)
             }
         }
-        // Above all that counts as settled: a frame with such a sequence would never be read. (What was lost may have closed
-        // the gap below a range, which then is none any more.)
+        // It is above all that counts as settled: a frame with such a sequence would never be read. (Lost frames may
+        // have closed the gap below a range, which then exists no more.)
         let settled = state.ledger.settled.sequences
         state.writer.pass((settled.ranges.last?.upperBound ?? settled.below - 1))
-        // Of a frame that a power cut took, settled spans may be known. Another frame with its sequence would count as half-sent.
+        // Settled spans may be known of a frame that a power cut took. Another frame with its sequence would count as
+        // half-sent.
         if let last = state.ledger.settled.spans.keys.max() { state.writer.pass(last) }
         state.ledger.keepSpans(ofFramesIn: state.segments)
     }
 
-    /// One reader for all of it. Left by an earlier process, however short ago, it is a backlog.
+    /// Gives all of it one reader. What an earlier process left is a backlog, however short ago.
     private static func beginReading(_ state: inout SpoolState) {
         let spans = state.heldSpans
         state.ledger.recordRecovered(spans)
@@ -95,7 +96,8 @@ extension Spool {
         state.readers = SpoolReaders(SpoolReader(start: 0, lastRead: first - 1, unread: unread))
     }
 
-    /// The segments of which the process before had begun copies, which are emptied. Those of other segments are deleted.
+    /// Returns the segments of which the process before had begun copies, which are emptied. Copies of other segments
+    /// are deleted.
     private static func failedSyncs(
         _ names: [String], _ fileSystem: any SpoolFileSystem
     ) throws(SystemError) -> Set<UInt64> {
@@ -113,8 +115,8 @@ extension Spool {
         return failed
     }
 
-    /// Takes over what a segment holds. Returns the sequence of the first frame that its end should hold and does not, if
-    /// there are bytes in its place.
+    /// Takes over the content of a segment. Returns the sequence of the first frame that its end should hold and does
+    /// not, if other bytes stand in its place.
     private static func settleIn(
         _ found: SegmentScan, of segment: FoundSegment, isLast: Bool, _ fileSystem: any SpoolFileSystem,
         _ state: inout SpoolState
@@ -127,8 +129,8 @@ extension Spool {
             if let header = tail.withUnsafeBytes({ FrameHeader($0, at: 0, key: scan.segment.key) }),
                 scan.goodEnd + header.frameCount <= count
             {
-                // No torn write: the frame is all there, and wrong. It stays as it is; the sequence that it should have
-                // is not used again. (What it says of its own is not to be trusted.)
+                // This is no torn write: the frame is all there, and wrong. It stays as it is, and the sequence that it
+                // should have is not used again. (The one that it states is not to be trusted.)
                 state.settleLost([scan.expected...scan.expected])
                 state.writer.pass(scan.expected)
             } else {
@@ -148,16 +150,17 @@ extension Spool {
         return scan.goodEnd < count ? scan.expected : nil
     }
 
-    /// Sequences that are nearly used up, which only a forged file leads to, begin at 1 again where nothing waits.
+    /// Lets sequences begin at 1 again where they are nearly used up, which only a forged file leads to, and nothing
+    /// waits.
     private static func beginAnew(_ state: inout SpoolState) {
         guard state.segments.isEmpty, state.writer.nextSequence > FrameHeader.maxSequence - 1 << 32 else { return }
         state.ledger.beginAnew()
         state.writer = SpoolWriter(nextSequence: 1, key: state.writer.key)
-        // In all slots that are read, so that none of the old ones counts after a torn write.
+        // All slots are written, so that none of the old ones counts after a torn write.
         for _ in Checkpoint.places { state.storeCheckpoint() }
     }
 
-    /// With the first of the keys under which there are frames.
+    /// Scans a segment with the first of the keys under which it has frames.
     private static func scan(
         _ found: FoundSegment, keys: [FrameKey], _ budget: inout ScanBudget, _ fileSystem: any SpoolFileSystem,
         _ state: SpoolState
@@ -188,15 +191,15 @@ extension Spool {
     }
 }
 
-/// A segment file as a start finds it. Not kept open: there may be more than a process may open.
+/// A segment file as a start finds it. It is not kept open, because there may be more than a process may open.
 private struct FoundSegment {
     let firstSequence: UInt64
     let name: String
     let count: Int
     let allocatedBytes: Int
-    /// nil where it is not whole.
+    /// The header; nil where it is broken.
     let header: SegmentHeader?
-    /// Why not even this much could be read.
+    /// The reason why not even this much could be read.
     let failure: SystemError?
 
     init(_ firstSequence: UInt64, _ fileSystem: any SpoolFileSystem) throws(SystemError) {
@@ -224,14 +227,14 @@ private struct FoundSegment {
 }
 
 extension [FrameKey] {
-    /// Few: as many as spools were merged by hand.
+    /// Returns each key once. There are as many as spools were merged by hand.
     fileprivate func uniqued() -> [FrameKey] {
         reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
     }
 }
 
 extension SpoolState {
-    /// Counts sequences that can't be read any more; nothing waits for them.
+    /// Counts sequences that can't be read any more, and settles them so that nothing waits for them.
     fileprivate mutating func settleLost(_ gaps: [ClosedRange<UInt64>]) {
         for gap in gaps {
             ledger.recordCorrupt(frames: ledger.settled.sequences.countUnsettled(in: gap))

@@ -1,19 +1,20 @@
 import Model
 import Platform
 
-/// What the log may say of the spool's disk.
+/// The lines that the log may have about the spool's disk.
 package enum SpoolReport: Equatable, Sendable {
-    /// What was tried, where, and the system's words; so many failures more since the last report.
+    /// A failure: the action, its place, and the system's words. `more` is the number of failures since the last
+    /// report.
     case failing(error: String, more: Int)
-    /// New frames can be kept again.
+    /// The disk works: new frames can be kept again.
     case works
-    /// So many spans waited longer than `max-age`, since the last report.
+    /// The number of spans that waited longer than `max-age`, since the last report.
     case expired(spans: UInt64)
     /// The wall clock was set forward, or back.
     case clockSet(by: Duration)
 }
 
-/// What the log is told of ages.
+/// The reports about ages.
 struct SpoolNotices {
     private static let pause = Duration.seconds(60)
 
@@ -25,11 +26,11 @@ struct SpoolNotices {
         self.clockOffset = clockOffset
     }
 
-    /// - Parameter expired: spans that were dropped for their age since the start.
+    /// - Parameter expired: The number of spans that were dropped for their age since the start.
     mutating func take(expired: UInt64, at now: ClockReading) -> [SpoolReport] {
         var reports: [SpoolReport] = []
         if now.hasStepped(from: clockOffset) { reports.append(.clockSet(by: now.step(since: clockOffset))) }
-        // A clock that drifts never gets to a step.
+        // A clock that only drifts never gets to a step.
         clockOffset = now.offset
         if expired > toldExpired && now.monotonic >= next {
             reports.append(.expired(spans: expired - toldExpired))
@@ -40,13 +41,13 @@ struct SpoolNotices {
     }
 }
 
-/// Failures of the disk that the log was not told of yet: the first of them, now and then, however often they come.
+/// The failures of the disk that the log does not have yet: the first of them, now and then, however often they come.
 struct UnreportedFailures {
     static let pause = Duration.seconds(10)
 
     private var first: String?
     private var count = 0
-    /// One of them kept frames out, and so did one that was told of.
+    /// True if one of them kept frames out, or a reported one did.
     private var keepsFramesOut = false
     private var toldOfFailure = false
     private var next: MonotonicTime
@@ -61,7 +62,7 @@ struct UnreportedFailures {
         self.keepsFramesOut = self.keepsFramesOut || keepsFramesOut
     }
 
-    /// `isFailing`: frames can't be kept now.
+    /// Returns the next report. `isFailing` says that frames can't be kept now.
     mutating func take(at now: MonotonicTime, isFailing: Bool) -> SpoolReport? {
         if toldOfFailure && !isFailing {
             self = UnreportedFailures(next: next)

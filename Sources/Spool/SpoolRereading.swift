@@ -2,7 +2,7 @@ import Model
 import Platform
 import Synchronization
 
-// What is sent again is read again. Meanwhile a frame may have
+// A delivery that is sent again is read again. Meanwhile a frame may have
 //
 //   been evicted, expired or settled   it needs no sending, and is counted already
 //   become older than `max-age`        it is dropped now
@@ -10,9 +10,9 @@ import Synchronization
 //   become unreadable                  as for the reader: tries, then quarantine; then it is dropped as unreadable, and
 //                                      stays unsettled on disk, so that the next start may read it
 extension Spool {
-    /// Reads what an address names. What is no longer to be sent is left out, and is off the books.
+    /// Reads the frames of an address. Frames that need not be sent any more are left out, and are off the books.
     ///
-    /// - Throws: `.io` where the disk fails. Nothing is lost then: to be tried again after a pause.
+    /// - Throws: `.io` where the disk fails. Nothing is lost then; it may be tried again after a pause.
     package func read(_ address: SpoolAddress) throws(SpoolError) -> SpoolBatch {
         let ages = ages
         let wanted = withState { state in
@@ -26,7 +26,7 @@ extension Spool {
             do throws(SystemError) {
                 try read(run, into: &batch, corrupt: &corrupt)
             } catch {
-                // The run's first frame that was not read is the one that the disk fails at.
+                // The disk fails at the first frame of the run that was not read.
                 let failed = run.first { !batch.frames.contains($0) && !corrupt.contains($0) } ?? run[0]
                 recordReadFailure(error, at: failed)
                 throw .io(error)
@@ -41,7 +41,7 @@ extension Spool {
         return batch
     }
 
-    /// Frames that stand back to back in one segment, each such row as one.
+    /// Returns the frames in rows: those that stand back to back in one segment form one.
     private static func runs(of frames: [SpoolFrame]) -> [[SpoolFrame]] {
         var runs: [[SpoolFrame]] = []
         for frame in frames {
@@ -61,7 +61,7 @@ extension Spool {
         let found = try withState { state throws(SystemError) in
             try state.opened(run[0].segment, fileSystem)
         }
-        // Deleted since the frames were asked for.
+        // The segment was deleted since the frames were asked for.
         guard let (file, key) = found else { return }
         let bytes = try file.read(end - start, at: start)
         for frame in run {
@@ -75,7 +75,7 @@ extension Spool {
                 return true
             }
             if isThere { continue }
-            // The file ends too early, or the disk can't read on: the next byte tells which.
+            // Either the file ends too early, or the disk can't read on: the next byte tells which.
             if frame.end - start > bytes.count { _ = try file.read(1, at: start + bytes.count) }
             corrupt.append(frame)
         }
@@ -90,8 +90,8 @@ extension Spool {
 }
 
 extension SpoolState {
-    /// The frames of an address that are still to be sent. Those that expired, and those that can't be read any more, are
-    /// taken off the books.
+    /// Returns the frames of an address that are still to be sent. Those that expired, and those that can't be read any
+    /// more, leave the books.
     fileprivate mutating func stillWanted(
         _ address: SpoolAddress, _ ages: SpoolAges
     ) -> [SpoolFrame] {
@@ -113,7 +113,8 @@ extension SpoolState {
         }
     }
 
-    /// Takes a frame in flight off the books that the disk does not give back, with all its parts. On disk it stays unsettled.
+    /// Removes a frame in flight that the disk does not give back from the books, with all its parts. On disk it stays
+    /// unsettled.
     private mutating func lose(_ frame: SpoolFrame, ofSegmentAt index: Int) {
         let spans = ledger.unsettledSpans(of: frame)
         ledger.lose(frame)

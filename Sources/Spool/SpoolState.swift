@@ -1,12 +1,13 @@
 import Model
 import Platform
 
-/// Everything that the spool's lock guards. Each part has an owner with fields of its own; here is what concerns several.
+/// Everything that the spool's lock guards. Each part has an owner with fields of its own; this type has what concerns
+/// several.
 struct SpoolState {
-    /// The checkpoint and the lock, rounded up.
+    /// The bytes of the checkpoint and the lock, rounded up.
     static let overheadBytes = 8192
 
-    /// Ascending; only the last one is written to.
+    /// The segments, ascending; only the last one is written to.
     var segments: [Segment] = []
     var writer: SpoolWriter
     var ledger: SpoolLedger
@@ -14,7 +15,7 @@ struct SpoolState {
     var disk = SpoolDisk()
     var repair = SegmentRepair()
 
-    /// What the log has not been told yet, beside failures of the disk.
+    /// The lines that the log does not have yet, beside failures of the disk.
     var notices: SpoolNotices
 
     /// - Parameter clockOffset: `ClockReading.offset` at the start.
@@ -30,10 +31,10 @@ struct SpoolState {
         return segments.reduce(overhead + repair.bytesOnDisk + disk.probeBytes) { $0 + $1.bytes + $1.tornBytes }
     }
 
-    /// Spans that are not settled yet, those in flight included.
+    /// The number of spans that are not settled yet, those in flight included.
     var heldSpans: Int { segments.reduce(0) { $0 + $1.unsettled.spans } }
 
-    /// That the books balance and no count is below zero. Debug builds ask after each operation.
+    /// True if the books balance and no count is below zero. Debug builds ask after each operation.
     var isBalanced: Bool {
         ledger.isBalanced(held: heldSpans) && readers.isBalanced && segments.allSatisfy(\.isBalanced)
             && zip(segments, segments.dropFirst()).allSatisfy { $0.firstSequence < $1.firstSequence }
@@ -45,7 +46,7 @@ struct SpoolState {
 
     // MARK: Settling
 
-    /// Marks sequences as settled and writes that down, before anything is deleted on its strength.
+    /// Marks sequences as settled and writes that down, before anything is deleted because of it.
     mutating func settle(_ sequences: ClosedRange<UInt64>) {
         ledger.settle(sequences)
         storeCheckpoint()
@@ -55,12 +56,12 @@ struct SpoolState {
         do throws(SystemError) {
             try ledger.store(key: writer.key)
         } catch {
-            // Costs re-sending after a restart, no span.
+            // This costs re-sending after a restart, but no span.
             disk.record(error)
         }
     }
 
-    /// Marks frames as settled and takes them off the books. Returns how many spans that were.
+    /// Marks frames as settled and takes them off the books. Returns the number of their spans.
     mutating func settle(_ frames: some Collection<SpoolFrame>, wereInFlight: Bool) -> Int {
         var run: ClosedRange<UInt64>?
         var spans = 0
@@ -82,7 +83,7 @@ struct SpoolState {
         return spans
     }
 
-    /// Marks spans of a frame in flight as settled and takes them off the books. Returns how many that were.
+    /// Marks spans of a frame in flight as settled and takes them off the books. Returns their number.
     mutating func settle(spans range: Range<Int>, of frame: SpoolFrame) -> Int {
         guard !range.isEmpty, let index = segments.index(of: frame.segment), !ledger.settled.contains(frame.sequence)
         else { return 0 }
@@ -96,7 +97,7 @@ struct SpoolState {
         return spans
     }
 
-    /// A frame was settled: if all before it in its segment are, none that is left is older.
+    /// Records that a frame was settled. If all before it in its segment are, the rest is younger.
     private mutating func recordSettled(_ frame: SpoolFrame) {
         guard let index = segments.index(of: frame.segment) else { return }
         if ledger.settled.sequences.countUnsettled(in: frame.segment...frame.sequence) == 0 {
@@ -114,7 +115,7 @@ struct SpoolState {
 
     // MARK: Files
 
-    /// Closes the files that are neither written, read nor to be synced.
+    /// Closes the files that are neither written nor read, and have nothing to sync.
     mutating func closeIdleFiles(needsSync: Bool) {
         for index in segments.indices where segments[index].isSealed && segments[index].file != nil {
             let isRead = readers.isReading(segments[index].firstSequence)
@@ -122,7 +123,9 @@ struct SpoolState {
         }
     }
 
-    /// Opens a segment's file, if it is not open, for a while. nil where the segment was deleted: that would make the file anew.
+    /// Opens a segment's file for a while, if it is closed. Returns nil where the segment was deleted: opening would
+    /// make the file anew.
+    /// - Throws: `SystemError` where the file can't be opened.
     func opened(
         _ firstSequence: UInt64, _ fileSystem: any SpoolFileSystem
     ) throws(SystemError) -> (file: any SpoolFile, key: FrameKey)? {
@@ -131,8 +134,8 @@ struct SpoolState {
         return (try fileSystem.open(SegmentHeader.fileName(firstSequence: firstSequence)), segments[index].key)
     }
 
-    /// Deletes the segments in which everything is settled; the last one stays, to be written to, unless `lastToo`, and
-    /// so do those in quarantine.
+    /// Deletes the segments in which everything is settled. Those in quarantine stay, and so does the last one, to be
+    /// written to, unless `lastToo`.
     mutating func deleteSettledSegments(_ fileSystem: any SpoolFileSystem, lastToo: Bool = false) {
         for segment in segments.dropLast(lastToo ? 0 : 1)
         where segment.unsettled.frames == 0 && !segment.isQuarantined {
@@ -144,7 +147,7 @@ struct SpoolState {
         }
     }
 
-    /// Deletes a whole segment; what in it was not settled is dropped.
+    /// Deletes a whole segment; its unsettled frames are dropped.
     mutating func drop(
         _ segment: Segment, reason: SpoolDrop, _ fileSystem: any SpoolFileSystem
     ) throws(SystemError) {

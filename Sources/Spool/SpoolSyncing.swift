@@ -4,7 +4,7 @@ import Synchronization
 
 extension Spool {
     func syncLoop(_ report: @Sendable (SpoolReport) -> Void) {
-        // What an earlier process appended may still be only in the page cache.
+        // The bytes of an earlier process may still be only in the page cache.
         if options.sync != .never { _ = syncOnce() }
         var syncedAt = clock.monotonic()
         while true {
@@ -25,7 +25,7 @@ extension Spool {
 
     private var allNews: [SpoolReport] { [news].compactMap(\.self) + notices }
 
-    /// What the log has not been told yet of ages.
+    /// The lines about ages that the log does not have yet.
     var notices: [SpoolReport] {
         let now = ClockReading(clock)
         return state.withLock { state in
@@ -34,13 +34,13 @@ extension Spool {
         }
     }
 
-    /// What the log has not been told yet of the disk.
+    /// The line about the disk that the log does not have yet.
     var news: SpoolReport? {
         let now = clock.monotonic()
         return state.withLock { $0.disk.takeReport(at: now) }
     }
 
-    /// With `always`, whenever an append waits for it.
+    /// Returns the time of the next sync. With `always` it is as soon as an append waits for it.
     private func nextSync(after last: MonotonicTime) -> MonotonicTime {
         switch options.sync {
         case .interval(let interval): last.advanced(by: interval)
@@ -51,18 +51,18 @@ extension Spool {
 
     static let probeName = "probe"
 
-    /// After a failure, senders may stop: finds out by itself when the disk takes bytes again.
+    /// Finds out after a failure whether the disk takes bytes again, because senders may stop.
     func probeAfterFailure() {
         let options = options
         let probeBytes = min(64 << 10, options.maxBytes / 16)
         let mayProbe = withState { state in
             state.deleteProbe(fileSystem)
             if state.disk.health.message == nil { return false }
-            // The last segment is kept to be written to. All of it settled, it may be just what fills the disk.
+            // The last segment is kept to be written to. If all of it is settled, it may be just what fills the disk.
             state.deleteSettledSegments(fileSystem, lastToo: true)
             let isRepairing =
                 state.segments.contains { $0.phase == .awaitingCopy } || state.disk.failedDirectorySyncs > 0
-            // The probe is on the disk, too, for a moment. A spool at its bound takes nothing anyway.
+            // The probe is on the disk, too, for a moment. A spool at its bound accepts nothing anyway.
             guard !isRepairing, state.disk.probeBytes == 0, state.bytesOnDisk + probeBytes <= options.maxBytes
             else { return false }
             state.disk.beginProbe(bytes: probeBytes)
@@ -76,7 +76,7 @@ extension Spool {
             try file.sync()
             hasWorked = true
         } catch {
-            // Still failing, as was counted and told when it began.
+            // It fails as before, which was counted and reported when it began.
         }
         let isOnDisk = hasWorked
         withState { state in
@@ -85,7 +85,8 @@ extension Spool {
         }
     }
 
-    /// Forces everything that was appended so far to the disk. False if the disk refused, or has lost some of it.
+    /// Forces everything that was appended so far to the disk. Returns false if the disk refused, or has lost some of
+    /// it.
     package func syncOnce() -> Bool {
         var waiting: [AppendedFrame] = []
         var failed: Set<UInt64> = []
@@ -112,7 +113,7 @@ extension Spool {
         return finish(waiting, failed: failed, hasDirectory: hasDirectory, hasSynced: hasDirectory && hasSynced)
     }
 
-    /// Returns whether the directory is on the disk.
+    /// Syncs the directory. Returns true if it is on the disk.
     private func syncDirectory(hasSynced: inout Bool) -> Bool {
         let (isDirectoryDirty, isCheckpointDirty) = withState { $0.takeDirectoryWork() }
         if !isDirectoryDirty { return true }
@@ -125,14 +126,15 @@ extension Spool {
         } catch {
             withState { state in
                 state.disk.recordFailedDirectorySync(error)
-                // New frames get a new name.
+                // New frames get a file with a new name.
                 if let last = state.segments.indices.last { state.segments[last].seal() }
             }
             return false
         }
     }
 
-    /// A lost checkpoint costs re-sending: no append waits for it. It is written anew, which makes its pages dirty again.
+    /// Syncs the checkpoint. A lost one costs re-sending, so appends do not wait for it. It is written anew after a
+    /// failure, which makes its pages dirty again.
     private func syncCheckpoint() {
         do throws(SystemError) {
             try state.withLock { $0.ledger.checkpointFile }.sync()
@@ -144,7 +146,7 @@ extension Spool {
         }
     }
 
-    /// Hands what is durable to the reader, takes back what is not, and wakes the waiting requests.
+    /// Hands durable frames to the reader, withdraws the others, and wakes the waiting requests.
     private func finish(
         _ waiting: [AppendedFrame], failed: Set<UInt64>, hasDirectory: Bool, hasSynced: Bool
     ) -> Bool {
@@ -175,16 +177,16 @@ extension Spool {
 }
 
 extension SpoolState {
-    /// What is in a file and not yet on the disk.
+    /// The files with bytes that are not on the disk yet.
     struct SyncWork {
         var segments: [(UInt64, any SpoolFile)] = []
-        /// False where there are segments that can be opened only when these are closed.
+        /// False if there are segments that can be opened only when these are closed.
         var isAll = true
         var hasCheckpoint = false
         var waiting: [AppendedFrame] = []
     }
 
-    /// Segments of an earlier process are opened for it, so many at a time.
+    /// The number of an earlier process's segments that are opened for it at a time.
     private static let maxOpened = 16
 
     fileprivate mutating func takeSyncWork(_ fileSystem: any SpoolFileSystem, _ now: MonotonicTime) -> SyncWork {
@@ -210,8 +212,9 @@ extension SpoolState {
         return work
     }
 
-    /// Segments in the middle are deleted when all in them is settled. Where the checkpoint of that is lost and the deletion
-    /// is not, they would pass for lost: so the checkpoint is synced before the directory.
+    /// Returns the syncs that are due. Segments in the middle are deleted when all in them is settled. If the
+    /// checkpoint of that is lost and the deletion is not, they would pass for lost, so the checkpoint is synced before
+    /// the directory.
     fileprivate mutating func takeDirectoryWork() -> (isDirectoryDirty: Bool, isCheckpointDirty: Bool) {
         guard disk.takeDirectorySync() else { return (false, false) }
         return (true, ledger.takeCheckpointSync())

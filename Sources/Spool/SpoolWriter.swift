@@ -9,7 +9,7 @@ struct AppendedFrame {
     let sequence: UInt64
     let spanCount: Int
     let payloadBytes: Int
-    /// Where the segment ends with it.
+    /// The end of the segment with this frame.
     let end: Int
     let whenDurable: (@Sendable (Bool) -> Void)?
 }
@@ -19,7 +19,7 @@ struct SpoolWriter {
     private(set) var nextSequence: UInt64
     /// The key of the frames that are written; segments from before version 2 have another one.
     let key: FrameKey
-    /// With `sync: always`, what was appended and is not yet on the disk.
+    /// The frames that were appended with `sync: always` and are not yet on the disk.
     private var awaitingSync: [AppendedFrame] = []
     private(set) var isClosed = false
 
@@ -28,12 +28,12 @@ struct SpoolWriter {
         self.key = key
     }
 
-    /// The sequence is given away, or stands in a file.
+    /// Uses up a sequence that is given away, or stands in a file.
     mutating func pass(_ sequence: UInt64) {
         nextSequence = max(nextSequence, sequence + 1)
     }
 
-    /// Returns whether it is the first that waits: then the thread that syncs has to be woken.
+    /// Adds a frame that waits for a sync. Returns true if it is the first: then the thread that syncs has to be woken.
     mutating func awaitSync(_ frame: AppendedFrame) -> Bool {
         awaitingSync.append(frame)
         return awaitingSync.count == 1
@@ -50,13 +50,13 @@ struct SpoolWriter {
 }
 
 extension Spool {
-    /// Appends one payload of `spanCount` spans. When it returns, the frame is in the file. With `sync: always` it is read
-    /// only once it is on the disk, and the caller acknowledges only after `whenDurable` was called with true; after a
-    /// false, the spool does not have it.
+    /// Appends one payload of `spanCount` spans. When this returns, the frame is in the file. With `sync: always` it is
+    /// read only once it is on the disk, and the caller acknowledges only after `whenDurable` was called with true;
+    /// after a false, the spool does not have it.
     ///
-    /// - Parameter confirm: is called once the frame is written, while the spool's books are held. Where it returns false, the frame
-    ///   has come too late for its sender, and is taken back.
-    /// - Throws: why it was not appended. Then nothing of it is kept.
+    /// - Parameter confirm: Is called once the frame is written, while the spool's books are held. If it returns false,
+    ///   the frame has come too late for its sender, and is removed again.
+    /// - Throws: `SpoolError` with the reason why it was not appended. Nothing of it is kept then.
     package func append(
         _ payload: UnsafeRawBufferPointer, spanCount: Int, whenDurable: (@Sendable (Bool) -> Void)? = nil,
         confirm: () -> Bool = { true }
@@ -84,7 +84,7 @@ extension Spool {
             state.publish([frame], at: now.monotonic)
             return false
         }
-        // The others are taken along: the thread has been woken, and has not looked yet.
+        // The others are synced with it: the thread has been woken, and has not run yet.
         if isFirstToWait { waker.wake() }
     }
 }
@@ -97,10 +97,10 @@ extension SpoolState {
         // A reader takes a longer length for corruption.
         let capacity = min(options.maxBytes, FrameHeader.maxPayload)
         if needed + Self.overheadBytes > capacity { throw .frameTooLarge(bytes: frameBytes, capacity: capacity) }
-        // The last segment is kept to be written to; where room is short, not if everything in it is settled.
+        // The last segment is kept to be written to, unless space is short and everything in it is settled.
         if bytesOnDisk + needed > options.maxBytes { deleteSettledSegments(fileSystem, lastToo: true) }
         while bytesOnDisk + needed > options.maxBytes {
-            // What can't be read has been counted, and only hopes for the next start.
+            // A segment that can't be read has been counted, and only waits for the next start.
             let quarantined = segments.first { $0.isQuarantined && $0.unsettled.frames == 0 }
             let oldest = options.whenFull == .dropOldest ? segments.first : nil
             guard let victim = quarantined ?? oldest else { throw .full(capacity: options.maxBytes) }
@@ -112,7 +112,7 @@ extension SpoolState {
         }
     }
 
-    /// Ends the segment that is written to where its file is no longer what was written, or where the wall clock was set: all
+    /// Ends the segment that is written to, if its file differs from what was written, or the wall clock was set: all
     /// frames of a segment have their times by the same clock.
     fileprivate mutating func sealIfChanged(at now: ClockReading) {
         guard let active = segments.last, !active.isSealed, let file = active.file else { return }
@@ -137,7 +137,7 @@ extension SpoolState {
         // A sealed segment without a frame has the very name that the new one gets.
         if let last = segments.last, last.firstSequence == writer.nextSequence {
             segments.removeLast()
-            // What a failed sync of it left behind would speak of the new one.
+            // The traces of its failed sync would speak of the new one.
             if last.phase == .awaitingCopy { deleteCopy(of: last.firstSequence, fileSystem) }
         }
         closeIdleFiles(needsSync: options.sync != .never)
@@ -192,9 +192,9 @@ extension SpoolState {
                 throw SystemError("appending before the sender was refused", path: name, code: ETIMEDOUT)
             }
         } catch {
-            // Half a frame may stand there now, or one that comes too late. Without it the next frame begins where this one did; if even the
-            // truncation fails, nothing more is written behind it, and its sequence, which may stand there whole, is
-            // not given to another frame.
+            // Half a frame may stand there now, or one that comes too late. Without it the next frame begins where this
+            // one did. If even the truncation fails, nothing more is written behind it, and its sequence, which may
+            // stand there whole, is not given to another frame.
             do {
                 try file.truncate(to: segments[index].bytes)
             } catch {
@@ -220,18 +220,19 @@ extension SpoolState {
 
     // MARK: From the writer to the readers
 
-    /// From now on the reader sees them.
+    /// Shows the frames to the reader.
     mutating func publish(_ frames: [AppendedFrame], at now: MonotonicTime) {
         for frame in frames where show(frame) { readers.recordAppend(frame, at: now) }
     }
 
-    /// Their sender was told that the disk did not take them, and sends them again: they were not read, and are not.
+    /// Takes back frames that were never read. Their sender was told that the disk did not take them, and sends them
+    /// again.
     mutating func withdraw(_ frames: [AppendedFrame], at now: MonotonicTime) {
         for frame in frames {
             let isHeld = show(frame)
             readers.recordWithdrawal(frame, at: now)
             settle(frame.sequence...frame.sequence)
-            // What lies in a segment in quarantine was counted as unreadable with it.
+            // Frames of a segment in quarantine were counted as unreadable with it.
             guard isHeld, let index = segments.index(of: frame.segment), !segments[index].isQuarantined else {
                 continue
             }
@@ -241,7 +242,7 @@ extension SpoolState {
         }
     }
 
-    /// False where its segment was dropped meanwhile.
+    /// Shows a frame. Returns false where its segment was dropped meanwhile.
     private mutating func show(_ frame: AppendedFrame) -> Bool {
         guard let index = segments.index(of: frame.segment) else { return false }
         segments[index].publishedBytes = max(segments[index].publishedBytes, frame.end)
