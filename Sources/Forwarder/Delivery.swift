@@ -3,24 +3,24 @@ import OTLP
 import ProtobufWire
 import Spool
 
-/// One request to the backend, and its retries: what it carries, and how it fared so far.
+/// One request to the backend, and its retries: the frames that it carries, and its history so far.
 struct Delivery {
     private(set) var address: SpoolAddress
-    /// False for what was split off another, or tried by an earlier process.
+    /// True if no process has tried it before. It is false also for a part that was split off another.
     let isFresh: Bool
-    /// Bytes of the request before compression. Of a part an estimate, until it is sent.
+    /// The bytes of the request before compression; for a part an estimate, until it is sent.
     var bytes: Int
-    /// Where it is half of a request: what that limits.
+    /// The limit of further division, where it is half of a request.
     var division: Division?
-    /// Failures so far, of whatever kind.
+    /// The number of failures so far, of whatever kind.
     var failures = 0
-    /// Failures while the backend took others.
+    /// The number of failures while the backend took others.
     var suspicions = 0
     /// The requests that the backend had taken when this one was sent first or failed last.
     var acceptedBefore: UInt64
-    /// How first tries had gone when this one became suspect.
+    /// The first tries at the time when this one became suspect.
     var firstTriesBefore: FirstTries?
-    /// Not sent again before this: a suspect waits by itself and lets others pass.
+    /// The time before which it is not sent again: a suspect waits by itself and lets others pass.
     var notBefore = MonotonicTime(nanoseconds: 0)
     var startedAt = MonotonicTime(nanoseconds: 0)
 
@@ -40,7 +40,7 @@ struct Delivery {
 }
 
 extension Delivery {
-    /// Returns what is left of it where only these of its frames are still to be sent; nil where none is.
+    /// Returns the rest of the delivery, if only these of its frames are still to be sent; nil where the list is empty.
     func keeping(_ frames: [SpoolFrame]) -> Delivery? {
         if frames.isEmpty { return nil }
         guard case .frames = address else { return self }
@@ -52,7 +52,8 @@ extension Delivery {
 
     static func payloadBytes(of frames: [SpoolFrame]) -> Int { frames.reduce(0) { $0 + $1.payloadBytes } }
 
-    /// Returns the request that carries it, of the payloads that were read from the spool; nil where these can't be divided.
+    /// Returns the request that carries it, made of the payloads that were read from the spool; nil where these can't
+    /// be divided.
     func body(_ batch: SpoolBatch) -> [UInt8]? {
         guard case .spans(let range, _) = address else { return batch.bytes }
         do {
@@ -60,7 +61,7 @@ extension Delivery {
                 try RequestSplitter.request(body, spans: range)
             }
         } catch {
-            // The receiver has read it: so this does not happen.
+            // The receiver has read the payload before, so this never happens.
             return nil
         }
     }

@@ -3,12 +3,14 @@ import OTLPClient
 import Platform
 import Spool
 
-/// Decides what is sent when, and what an answer leads to. Pure: gets times and answers, gives back actions and effects. What
-/// waits is on disk; here are its addresses.
+/// Decides what is sent when, and what an answer leads to. It is pure: it gets times and answers, and gives back
+/// actions and effects. Requests that wait are on disk; their addresses are here.
 ///
-/// What one failure means depends on the others. While nothing passes, the backend is down: the gate closes for all, one
-/// request at a time probes, each time another one: first of those that were on their way, then single new ones. While
-/// others pass, the failed one is a suspect: it waits by itself, is halved the second time, and delays no other.
+/// The meaning of one failure depends on the others.
+/// - While nothing passes, the backend is down: the gate closes for all. One request at a time probes, each time
+///   another one: first those that were in flight, then single new ones.
+/// - While others pass, the failed one is a suspect: it waits by itself, is halved the second time, and delays no
+///   other.
 ///
 /// | outcome       | nothing passes            | others pass                                         |
 /// |---------------|---------------------------|-----------------------------------------------------|
@@ -18,20 +20,19 @@ import Spool
 /// | `tooLarge`    | halved, by frames, then by spans; what can't be halved: refused | the same      |
 /// | `refused`     | halved until the culprit is alone; that is dropped | the same                   |
 struct Dispatch {
-    /// With as many as this waiting, new requests are let through one by one only: whether they pass tells whose fault it is.
+    /// With this many waiting, new requests are sent one by one only: whether they pass tells which side is at fault.
     static let maxWaiting = 16
-    /// With as many as this waiting, only `maxWaiting` more new requests are let through: while nothing passes, and while
-    /// some do.
+    /// With this many waiting, only `maxWaiting` more new requests are sent: while nothing passes, and while some do.
     static let maxProbes = 64
     static let maxHeld = 1024
-    /// A request that breaks the connection may do so by its size. Up to this one it is taken for an outage's, if nothing
-    /// else passes; batches are no larger, unless `tempo.batch.max-bytes` or a single request is.
+    /// The largest request whose broken connection is blamed on an outage, if nothing else passes; a larger one may
+    /// break it by its size. Batches are no larger, unless `tempo.batch.max-bytes` or a single request is.
     static let maxUnansweredBytes = 1 << 20
 
     private let maxInFlight: Int
-    /// With more bytes held than this, nothing is begun beside what is on its way.
+    /// The bytes above which nothing is begun beside what is in flight.
     private let maxHeldBytes: Int
-    /// What the bodies hold that are on their way.
+    /// The bytes of the bodies in flight.
     var heldBytes = 0
     private let lonePause: Duration
     private var backoff: Backoff
@@ -39,19 +40,19 @@ struct Dispatch {
     var waitingCount: Int { waiting.count }
     private(set) var inFlight = 0
     private var suspectsInFlight = 0
-    /// When the next one may be let through although too many wait.
+    /// The time at which the next one may be sent although too many wait.
     private var nextLone = MonotonicTime(nanoseconds: 0)
-    /// Nothing is sent before this.
+    /// The time before which nothing is sent.
     private(set) var gate = MonotonicTime(nanoseconds: 0)
     /// The part of it that the backend asked for.
     private var askedGate = MonotonicTime(nanoseconds: 0)
-    /// When the gate was last closed: requests that were on their way then tell of the same failure.
+    /// The time at which the gate was last closed: requests that were in flight then tell of the same failure.
     private var ending = Ending.notBegun
     private var gateClosedAt = MonotonicTime(nanoseconds: 0)
     private var acceptedRequests: UInt64 = 0
     private var firstTries = FirstTries()
-    /// New requests that were let through since the last one that passed, though too many waited: all that waits may be bad,
-    /// and without a look at something else the backend would seem to be down indefinitely.
+    /// The number of new requests that were sent since the last one that passed, though too many waited. If all that
+    /// waits is bad, only something new can show that the backend works.
     private var lookedBeyond = 0
 
     init(_ options: ForwarderOptions) {
@@ -63,24 +64,26 @@ struct Dispatch {
     }
 
     var isIdle: Bool { inFlight == 0 && waiting.isEmpty }
-    /// The last request failed, and not by itself.
+    /// True if the last request failed, and the fault is not its own.
     var isProbing: Bool { backoff.failures > 0 }
     private var hasRoom: Bool {
         inFlight == 0 || inFlight < (isProbing ? 1 : maxInFlight) && heldBytes <= maxHeldBytes
     }
-    /// Suspects may have half of the requests: those that wait for answers that never come must not take all.
+    /// True if a suspect may be sent. Suspects may have half of the requests: those that wait for answers that never
+    /// come must not take all.
     private var hasRoomForSuspects: Bool { suspectsInFlight < max(1, maxInFlight / 2) }
 
     private enum FreshRequests {
-        /// As much as a batch may hold.
+        /// As much may be read as a batch holds.
         case batches
-        /// One request at a time, not before the given time.
+        /// One request at a time may be read, not before the given time.
         case lone(MonotonicTime)
         case none
     }
 
-    /// How far what was never sent may be read. In an outage whole batches are, until as much waits as was on its way when it
-    /// began; then single requests: they pass if what waits is to blame.
+    /// The amount of unsent data that may be read. In an outage these are whole batches, until as much waits as was in
+    /// flight when it began. Then it is one request at a time: if one of them passes, the waiting requests are to
+    /// blame.
     private var takesFresh: FreshRequests {
         let few = isProbing ? max(2, maxInFlight) : Self.maxWaiting
         if waiting.count < few { return .batches }
@@ -92,7 +95,8 @@ struct Dispatch {
 
     // MARK: Sending
 
-    /// Returns what to do now. `freshAt`: when the spool has something that was never sent; nil while it has nothing.
+    /// Returns the next action. `freshAt` is the time at which the spool has something that was never sent; nil while
+    /// it has nothing.
     mutating func next(at now: MonotonicTime, freshAt: MonotonicTime?) -> DispatchAction {
         let moment = nextMoment(freshAt: freshAt)
         guard let moment, moment <= now else { return .wait(until: moment) }
@@ -106,9 +110,9 @@ struct Dispatch {
         return .send(launch(waiting.remove(at: best), at: now))
     }
 
-    /// Returns which of those that wait goes first: the oldest, but in an outage the one that was tried least. What takes the
-    /// backend down must not be all that it ever gets to see. Of one request the smallest part: then no more of them wait than
-    /// it was halved times.
+    /// Returns the waiting delivery that goes first. That is the oldest, but in an outage the one that was tried least:
+    /// a delivery that takes the backend down must not be all that it ever gets. Of one request the smallest part goes
+    /// first, so that no more of them wait than it was halved times.
     private func bestReady(at now: MonotonicTime) -> Int? {
         let ready = waiting.indices.filter { waiting[$0].notBefore <= now && mayGo(waiting[$0]) }
         return ready.min {
@@ -119,8 +123,8 @@ struct Dispatch {
         }
     }
 
-    /// Takes over what was read for the first time. Returns what to send of it at once; nil where it is a request that was sent
-    /// in part before the start: what is left of it waits then, and is next.
+    /// Takes over what was read for the first time. Returns the part to send at once. Returns nil for a request that
+    /// was sent in part before the start: its rest waits then, and is next.
     mutating func begin(_ frames: [SpoolFrame], unsentSpans: [Range<Int>]? = nil, at now: MonotonicTime) -> Delivery? {
         if case .lone = takesFresh {
             if isFull { lookedBeyond += 1 }
@@ -148,12 +152,12 @@ struct Dispatch {
         if delivery.isSuspect { suspectsInFlight -= 1 }
     }
 
-    /// What was to be sent is not: the spool need not send any of it.
+    /// Removes a delivery that was to be sent and need not be any more.
     mutating func forget(_ delivery: Delivery) {
         land(delivery)
     }
 
-    /// What was to be sent could not be read, and waits. That says nothing of the backend.
+    /// Puts a delivery that could not be read among those that wait. That says nothing of the backend.
     mutating func postpone(_ delivery: Delivery, until moment: MonotonicTime) {
         land(delivery)
         var postponed = delivery
@@ -165,7 +169,7 @@ struct Dispatch {
         !delivery.isSuspect || hasRoomForSuspects
     }
 
-    /// When `next` has something to do; nil while it waits for an answer only.
+    /// Returns the time at which `next` has something to do; nil while it waits for an answer only.
     private func nextMoment(freshAt: MonotonicTime?) -> MonotonicTime? {
         guard hasRoom else { return nil }
         var moments = waiting.filter(mayGo).map(\.notBefore)
@@ -179,7 +183,7 @@ struct Dispatch {
         return moments.min().map { max($0, gate) }
     }
 
-    /// Whether what was never sent may be read now.
+    /// Returns true if what was never sent may be read now.
     func wantsFresh(at now: MonotonicTime) -> Bool {
         guard hasRoom && now >= gate else { return false }
         switch takesFresh {
@@ -189,33 +193,33 @@ struct Dispatch {
         }
     }
 
-    /// What the end of the program has come to.
+    /// The state of the program's end.
     private enum Ending {
         case notBegun
         /// The backend took requests when the end began.
         case draining
-        /// It took none; one try is left.
+        /// The backend took none; one try is left.
         case lastTry
         case over
     }
 
-    /// Whether the backend takes nothing now, as far as we know.
+    /// Returns true if the backend takes nothing now, as far as is known.
     func isBlocked(at now: MonotonicTime) -> Bool {
         isProbing || now < gate
     }
 
-    /// The end is near: one try more, now, unless the backend asked for a longer pause.
+    /// Allows one more try now, because the end is near, unless the backend asked for a longer pause.
     mutating func hurry(at now: MonotonicTime) {
         ending = isBlocked(at: now) ? .lastTry : .draining
         gate = max(now, askedGate)
     }
 
-    /// Whether the backend was unavailable when the end began, and was so again at the last try.
+    /// True if the backend was unavailable when the end began, and was so again at the last try.
     var isOver: Bool { ending == .over }
 
     // MARK: Answers
 
-    /// Returns what an answer to a delivery leads to.
+    /// Returns the effects of an answer to a delivery.
     mutating func finish(
         _ delivery: Delivery, _ outcome: OTLPOutcome, at now: MonotonicTime, jitter: Double
     ) -> [DispatchEffect] {
@@ -230,7 +234,7 @@ struct Dispatch {
             let says = rejected > 0 || !message.isEmpty
             return [.answered] + (says ? [.rejected(spans: rejected, message: message)] : []) + settled
         case .retry(let after, let reason):
-            // Else one that is never taken would be the first to be sent again, and close the gate, each time.
+            // Otherwise a request that never passes would be the first to be sent again, and close the gate, each time.
             let count = delivery.failures + 1
             let waitsAlone = count > 1 && othersPassed(delivery)
             let pause = waitsAlone ? backoff.pause(afterFailures: count, jitter: jitter) : .zero
@@ -255,8 +259,8 @@ struct Dispatch {
         }
     }
 
-    /// Where nothing passes because everything that waits has something bad in it, the innocent part shows that the
-    /// backend is well. A large one may fail for its size.
+    /// Divides a request while nothing passes. If everything that waits has something bad in it, the innocent part
+    /// shows that the backend works. A large request may fail for its size.
     private mutating func divideInOutage(_ delivery: Delivery) -> Bool {
         if waiting.count >= Self.maxProbes { return false }
         let isLarge = delivery.bytes > Self.maxUnansweredBytes
@@ -286,9 +290,9 @@ struct Dispatch {
         _ delivery: Delivery, _ reason: String, advice: String?, after seconds: UInt64, at now: MonotonicTime,
         jitter: Double
     ) -> [DispatchEffect] {
-        // If the backend asks for a pause in one of its answers, it gets it.
+        // A backend that asks for a pause in one of its answers gets it.
         if seconds > 0 { askedGate = max(askedGate, now.advanced(by: Backoff.askedPause(seconds))) }
-        // Requests that were on their way together fail together: that is one failure.
+        // Requests that were in flight together fail together: that is one failure.
         if isProbing && delivery.startedAt < gateClosedAt {
             gate = max(gate, askedGate)
             return []
@@ -320,12 +324,13 @@ struct Dispatch {
         case .doubtful(_, let text, let isOne): (reason, isAnswer) = (text, isOne)
         case .accepted, .retry, .tooLarge, .refused: preconditionFailure("no suspicion follows from \(outcome)")
         }
-        // To halve costs nothing, and lets the innocent go. What breaks the connection may be too large for a proxy.
+        // To halve costs nothing, and frees the innocent. A request that breaks the connection may be too large for a
+        // proxy.
         let effects = [DispatchEffect.suspected(spans: suspect.spanCount, reason: reason)]
         if suspect.suspicions >= 2 && waiting.count < Self.maxHeld && divide(suspect, bySpans: !isAnswer) {
             return effects
         }
-        // One that gets no answer is kept as long as there is room, and then dropped before it delays others.
+        // A request without an answer is kept as long as there is space, and then dropped before it delays others.
         let isRoomShort = waiting.count + 1 >= Self.maxWaiting
         if (isAnswer || isRoomShort) && firstTries.condemns(suspicions: suspect.suspicions, since: since) {
             let text = "\(reason) (\(suspect.suspicions) times, while other requests passed)"
@@ -340,7 +345,7 @@ struct Dispatch {
 
     // MARK: Dividing and settling
 
-    /// Puts two halves in the place of a delivery; false where nothing is left to divide.
+    /// Puts two halves in the place of a delivery. Returns false where it can't be divided further.
     private mutating func divide(_ delivery: Delivery, bySpans: Bool) -> Bool {
         var whole = delivery
         whole.acceptedBefore = acceptedRequests

@@ -1,27 +1,27 @@
 import Model
 import Spool
 
-/// What the forwarder's thread has to do next.
+/// The next action of the forwarder's thread.
 enum DispatchAction {
-    /// Reads what the delivery carries, and sends it.
+    /// Reads the frames that the delivery carries, and sends them.
     case send(Delivery)
     /// Reads what was never sent, and hands it to `begin`: as much as a batch may hold, or a single request.
     case read(isLone: Bool)
-    /// Nothing before this; nil while only an answer changes that.
+    /// Waits until then; nil while only an answer changes that.
     case wait(until: MonotonicTime?)
 }
 
-/// What the forwarder's thread has to do after an answer.
+/// The action of the forwarder's thread after an answer.
 enum DispatchEffect {
-    /// This need not be kept: delivered, all but `dropped` of its spans.
+    /// The spans need not be kept: they are delivered, all but `dropped` of them.
     case settle(SpoolAddress, dropped: Int, reason: ForwardDrop)
-    /// This request (or part of one) is dropped by the `settle` that follows.
+    /// The request (or part of one) is dropped by the `settle` that follows.
     case refused(SpoolAddress, reason: String)
     /// The backend took a request but for some spans, perhaps none, and has something to say.
     case rejected(spans: Int, message: String)
     /// A request failed while others passed; it is sent again by itself.
     case suspected(spans: Int, reason: String)
-    /// The backend found this much too large; it is sent again in smaller portions.
+    /// The backend found the request much too large; it is sent again in smaller portions.
     case tooLarge(spans: Int, bytes: Int, reason: String)
     /// Nothing is sent for a while.
     case failing(reason: String, advice: String?, pause: Duration)

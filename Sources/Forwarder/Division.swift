@@ -1,20 +1,20 @@
 import Spool
 
-/// Each half of a request repeats its resource. Where that is most of it, halves are hardly smaller than the whole, and to
-/// divide on would send it again with each span. So the parts of a request, however small, have together no more than a few
-/// times its bytes, and 1 MiB.
+/// The bounds for dividing a request. Each half repeats its resource. If that is most of it, halves are hardly smaller
+/// than the whole, and further division would send it again with each span. The parts of a request together therefore
+/// have a few times its bytes at most, and 1 MiB.
 struct Division {
-    /// What the parts of a request may repeat, beside what is less than half of a part.
+    /// The bytes that the parts of a request may repeat, beside those that are less than half of a part.
     static let maxRepeatedBytes = 1 << 20
 
     let wholeBytes: Int
-    /// What of `maxRepeatedBytes` is this half's.
+    /// The share of `maxRepeatedBytes` that this half has.
     let repeatableBytes: Int
 }
 
 extension Delivery {
-    /// Returns what it carries in two parts: of about the same number of bytes where these are frames, of as many spans
-    /// where it is a single one and `bySpans`; nil where it can't be divided so.
+    /// Returns the content in two parts: of about the same number of bytes for several frames, of as many spans for a
+    /// single one and `bySpans`; nil where it can't be divided so.
     func halves(bySpans: Bool) -> [Delivery]? {
         let (first, second): (SpoolAddress, SpoolAddress)
         var divided: Division?
@@ -44,14 +44,15 @@ extension Delivery {
         }
     }
 
-    /// What its own parts may repeat; below 0 where it is hardly smaller than what it is half of, and that has gone on too long.
+    /// The bytes that its own parts may repeat. They are below 0 if it is hardly smaller than what it is half of, and
+    /// that has gone on too long.
     private var repeatableBytes: Int {
         guard let division else { return Division.maxRepeatedBytes }
         let repeated = 2 * bytes - division.wholeBytes
         return repeated > division.wholeBytes / 2 ? division.repeatableBytes - repeated / 2 : division.repeatableBytes
     }
 
-    /// Where the second half of some frames begins.
+    /// Returns the place where the second half of some frames begins.
     private static func middle(of frames: [SpoolFrame]) -> Int {
         let total = payloadBytes(of: frames)
         var (index, sum) = (0, frames[0].payloadBytes)

@@ -1,11 +1,11 @@
 import Model
 
-/// How fast a backlog is sent (`tempo.drain.max-spans-per-second`), so that a backend that is just back on its feet is not
-/// run over: after each batch so many spans' time has to pass.
+/// The rate at which a backlog is sent (`tempo.drain.max-spans-per-second`), so that a backend that has just recovered
+/// is not overrun. After each batch the time of its spans has to pass.
 struct DrainRate {
-    /// A batch of the backlog holds no more, unless a single request does.
+    /// The spans per second. A batch of the backlog holds no more, unless a single request does.
     let spansPerSecond: Int
-    /// From when on a batch may be read. What was not used in the past is not made up for.
+    /// The time from which a batch may be read. What was not used in the past is not made up for.
     private(set) var opens = MonotonicTime(nanoseconds: 0)
 
     init(spansPerSecond: Int) {

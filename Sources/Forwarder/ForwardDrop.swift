@@ -6,6 +6,6 @@ package enum ForwardDrop: String, CaseIterable, Sendable {
     case refused
     /// The backend never answered the request while it took others, and too many such requests waited.
     case unanswered
-    /// Older than `max-age` when its turn to be sent again came; counted under the spool's own reason.
+    /// The spans were older than `max-age` when their turn to be sent again came; counted under the spool's own reason.
     case expired
 }

@@ -12,21 +12,21 @@ private let requestSecondsBounds = HistogramBounds(ascending: 0.005, 0.01, 0.025
 /// The counters of the forwarder, at one moment.
 package struct ForwarderStatistics: Sendable {
     package var requests: [String: UInt64] = [:]
-    /// Seconds per request.
+    /// The seconds per request.
     package var durations = Histogram(requestSecondsBounds)
-    /// nil before the first answer.
+    /// True if the backend works; nil before the first answer.
     package var isBackendUp: Bool?
     package var lastFailure: String?
-    /// Where the last request went; nil: where the options say.
+    /// The endpoint of the last request; nil where the options name it.
     package var endpoint: OTLPEndpoint?
-    /// Refused requests, by what became of the copy that is kept for people to look at.
+    /// The number of refused requests, by the fate of the copy that is kept for people to look at.
     package var copies: [RefusedCopy: UInt64] = [:]
-    /// What the bodies of requests hold that are on their way.
+    /// The bytes of the bodies of requests in flight.
     package var heldBytes = 0
 }
 
-/// Sends what the spool holds to the trace backend, on a thread of its own. A batch leaves the spool only when the
-/// backend has accepted or rejected it; everything else is retried for as long as it takes.
+/// Sends the content of the spool to the trace backend, on a thread of its own. A batch leaves the spool only when the
+/// backend has accepted or rejected it. Everything else is retried for as long as it takes.
 package final class Forwarder: Sendable {
     struct Control {
         var isStopping = false
@@ -41,7 +41,7 @@ package final class Forwarder: Sendable {
     let control = Mutex(Control())
     let multi: CurlMulti
     private let thread: Mutex<OSThread?> = Mutex(nil)
-    /// Which append wakes the thread, as the thread has set it before it went to sleep.
+    /// The appends that wake the thread, as the thread has set it before it went to sleep.
     let wakeRule = Atomic<WakeRule>(.never)
     package let heartbeat = Heartbeat()
 
@@ -61,7 +61,8 @@ package final class Forwarder: Sendable {
         thread.withLock { $0 = started }
     }
 
-    /// To be called after each append: wakes the thread if that is what it waits for. Cheap when not. Returns whether it did.
+    /// Wakes the thread if that is what it waits for; cheap when not. It is called after each append. Returns true if
+    /// the thread was woken.
     @discardableResult
     package func noteAppended() -> Bool {
         guard isMet(wakeRule.load(ordering: .acquiring)),
@@ -75,7 +76,7 @@ package final class Forwarder: Sendable {
     func sleep(milliseconds: Int32, wakingOn rule: WakeRule) {
         wakeRule.store(rule, ordering: .sequentiallyConsistent)
         heartbeat.promise(by: clock.monotonic().advanced(by: .milliseconds(Int64(milliseconds))))
-        // An append between the look at the spool and the store wakes nothing: so it is looked for here.
+        // An append between the look at the spool and the store wakes nothing, so the rule is tried here.
         multi.wait(milliseconds: isMet(rule) ? 0 : milliseconds)
         wakeRule.store(.never, ordering: .releasing)
     }
@@ -84,8 +85,8 @@ package final class Forwarder: Sendable {
         rule != .never && rule.isMet(by: spool.unread, options)
     }
 
-    /// Sends what is left until all is sent or the deadline has passed, then ends the thread. What is left then stays
-    /// in the spool.
+    /// Sends the rest until all is sent or the deadline has passed, then ends the thread. What is left then stays in
+    /// the spool.
     package func stop(drainUntil deadline: MonotonicTime) {
         control.withLock {
             $0.isStopping = true

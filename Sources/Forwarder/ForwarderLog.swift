@@ -4,12 +4,12 @@ import OTLPClient
 import Spool
 import Text
 
-/// What the log says of answers: each kind now and then, however often it comes. All are counted elsewhere.
+/// The log lines about answers: each kind now and then, however often it comes. All are counted elsewhere.
 struct ForwarderLog {
     private static let pause = Duration.seconds(10)
 
     private let logger: Logger
-    /// The one that the last request went to: a file may change it.
+    /// The endpoint of the last request: a file may change it.
     var endpoint: OTLPEndpoint
     private let show: @Sendable (String) -> String
     private var failing = LogLimit(pause: pause)
@@ -22,10 +22,10 @@ struct ForwarderLog {
     private var behind = LogLimit(pause: pause)
     private var unread = LogLimit(pause: pause)
     private var lostName = LostNameLog("tempo.endpoint")
-    /// A failure was told of, and its end was not yet.
+    /// True if a failure was logged, and its end was not yet.
     private var toldOfFailure = false
 
-    /// - Parameter show: makes a URL one without credentials.
+    /// - Parameter show: Returns a URL without its credentials.
     init(_ logger: Logger, endpoint: OTLPEndpoint, show: @escaping @Sendable (String) -> String) {
         self.logger = logger
         self.endpoint = endpoint

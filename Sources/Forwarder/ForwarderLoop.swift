@@ -13,9 +13,9 @@ struct ForwarderLoop: ~Copyable {
         let delivery: Delivery
     }
 
-    /// A disk that could not be read gets a rest.
+    /// The pause after a failed read of the disk.
     private static let readPause = Duration.seconds(1)
-    /// Between two sleeps; nothing in between waits for a peer.
+    /// The longest time between two sleeps; nothing in between waits for a peer.
     private static let longestRound = Duration.seconds(5)
 
     private let owner: Forwarder
@@ -61,8 +61,8 @@ struct ForwarderLoop: ~Copyable {
 
     // MARK: Sending
 
-    /// Sends all that may be sent. Returns when there may be more, nil while only an answer changes that; and what of the newest
-    /// spans was there when it looked last.
+    /// Sends all that may be sent. Returns the time at which there may be more, nil while only an answer changes that,
+    /// and the unread part of the newest stretch at the last look.
     private mutating func startRequests(
         at now: MonotonicTime, flushing: Bool
     ) -> (moment: MonotonicTime?, newest: SpoolUnread) {
@@ -84,7 +84,7 @@ struct ForwarderLoop: ~Copyable {
         }
     }
 
-    /// Where old spans wait, what arrives from now on goes beside them.
+    /// Begins a stretch once old spans wait, so that new ones go beside them.
     private mutating func beginStretch(at now: MonotonicTime) {
         let unread = owner.spool.unread
         let isBlocked = dispatch.isBlocked(at: now)
@@ -92,10 +92,10 @@ struct ForwarderLoop: ~Copyable {
         log.noteStretch(behind: unread.spans, at: now)
     }
 
-    /// Reads on and sends what comes. Returns false where nothing does, as all of it has expired.
+    /// Reads on and sends what comes. Returns false where all of it has expired.
     private mutating func sendFresh(from stretch: SpoolStretch, isLone: Bool, at now: MonotonicTime) -> Bool {
         do throws(SpoolError) {
-            // The spool gives one request at least.
+            // The spool returns one request at least.
             var batch = try owner.spool.readBatch(
                 from: stretch, maxBytes: owner.options.maxBatchBytes, maxSpans: isLone ? 1 : turns.maxSpans(of: stretch)
             )
@@ -104,14 +104,14 @@ struct ForwarderLoop: ~Copyable {
             let delivery = dispatch.begin(batch.frames, unsentSpans: batch.unsentSpans, at: now)
             if let delivery { start(delivery, body: batch.takeBytes(), at: now) }
         } catch {
-            // The spool counts it; the frames stay where they are, and the disk gets a rest.
+            // The spool counts the failure; the frames stay where they are, and the disk gets a pause.
             turns.noteFailure(of: stretch, at: now)
             log.note(error, at: now)
         }
         return true
     }
 
-    /// Sends what waited, less what has become older than `spool.max-age`, or is gone from the spool.
+    /// Sends a delivery that waited, without what has become older than `spool.max-age`, or is gone from the spool.
     private mutating func sendAgain(_ delivery: Delivery, at now: MonotonicTime) {
         do throws(SpoolError) {
             let batch = try owner.spool.read(delivery.address)
@@ -128,9 +128,9 @@ struct ForwarderLoop: ~Copyable {
     }
 
     private mutating func start(_ delivery: Delivery, body: consuming [UInt8], at now: MonotonicTime) {
-        // What it was made of is gone before libcurl's copy is made.
+        // The payloads are freed before libcurl's copy is made.
         let compressed = compressor.compress(body)
-        // A suspect gets a connection of its own: some backend behind the one that it failed on may be what is broken.
+        // A suspect gets a connection of its own: one backend behind the connection that it failed on may be broken.
         let transfer = CurlTransfer(
             owner.options.backend, body: compressed, contentEncoding: compressor.contentEncoding,
             address: name.address(at: now),
@@ -155,7 +155,7 @@ struct ForwarderLoop: ~Copyable {
 
     // MARK: Answers
 
-    /// Returns whether there were answers.
+    /// Takes the answers. Returns true if there were some.
     private mutating func finishRequests() -> Bool {
         var hasAnswers = false
         while let (easy, result) = owner.multi.nextDone() {
@@ -212,8 +212,9 @@ struct ForwarderLoop: ~Copyable {
         log.note(effect, at: now)
     }
 
-    /// The copy is written before the frame is settled: after a kill in between, the request is refused again. It costs
-    /// writes into the page cache of the disk that each settlement writes to as well; nothing is synced.
+    /// Keeps a copy of what was refused. The copy is written before the frame is settled: after a kill in between, the
+    /// request is refused again. It costs writes into the page cache of the disk that each settlement writes to as
+    /// well; nothing is synced.
     private mutating func setAside(_ address: SpoolAddress, _ reason: String) {
         guard let refusedRequests else { return }
         var outcome = RefusedCopy.kept
@@ -227,7 +228,8 @@ struct ForwarderLoop: ~Copyable {
         owner.control.withLock { $0.statistics.copies[copy, default: 0] += 1 }
     }
 
-    /// What was refused, as it was sent.
+    /// Returns what was refused, as it was sent.
+    /// - Throws: `NotKept` where it can't be read.
     private func refusedRequest(_ address: SpoolAddress) throws(RefusedRequests.NotKept) -> SpoolBatch {
         var batch: SpoolBatch
         do throws(SpoolError) {
@@ -245,7 +247,8 @@ struct ForwarderLoop: ~Copyable {
 
     // MARK: Sleeping
 
-    /// What has come since `newest` was looked at is noticed by the rule, not by a second look that the moments do not know of.
+    /// Sleeps. The rule notices what has come since `newest` was read, without a second look that the moments would not
+    /// know of.
     private func sleep(until moments: [MonotonicTime?], newest: SpoolUnread) {
         let now = owner.clock.monotonic()
         let deadline = (moments.compactMap { $0 } + [now.advanced(by: .seconds(1))]).min() ?? now

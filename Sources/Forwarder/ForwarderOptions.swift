@@ -1,6 +1,6 @@
 package import OTLPClient
 
-/// Where spans go, and in which portions. Values that a setting has, have their default there.
+/// The destination of spans, and their portions. The values of settings have their defaults there.
 package struct ForwarderOptions: Sendable {
     package var backend: OTLPBackend
     package var maxBatchBytes: Int
@@ -9,15 +9,15 @@ package struct ForwarderOptions: Sendable {
     package var maxDelay: Duration
     package var retryInitial: Duration
     package var retryMax: Duration
-    /// How fast a backlog is sent; 0 = no limit.
+    /// The rate at which a backlog is sent; 0 for no limit.
     package var maxDrainSpansPerSecond: Int
-    /// Spans are sent in order as long as they wait no longer than this; then new ones go beside them.
+    /// The wait up to which spans are sent in order; beyond it new ones go beside the old ones.
     package var maxOrdered = Duration.seconds(10)
-    /// Requests at a time. Their bodies are all the memory that an outage takes.
+    /// The number of requests at a time. Their bodies are all the memory that an outage takes.
     package var maxInFlight = 4
-    /// What these may take together; a single one may be larger.
+    /// The bytes that these may take together; a single one may be larger.
     package var maxBytesInFlight = 64 << 20
-    /// Where copies of refused requests go; nil = nowhere.
+    /// The place of copies of refused requests; nil keeps none.
     package var refused: RefusedRequestsOptions?
 
     package init(

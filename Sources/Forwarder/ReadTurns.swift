@@ -2,7 +2,7 @@ import Model
 import Spool
 import Synchronization
 
-/// Where in the spool the next batch is read, and when. Pure: gets times and what waits.
+/// Decides where in the spool the next batch is read, and when. It is pure: it gets times and what waits.
 ///
 /// | what waits                                   | what is read                                                  |
 /// |----------------------------------------------|---------------------------------------------------------------|
@@ -10,19 +10,20 @@ import Synchronization
 /// | more than a batch, some of it too old        | a new stretch is begun; the two take turns                    |
 /// | with a limit, more than a batch, when an outage ends | the same, however short the outage was                |
 ///
-/// Taking turns: what is new goes first, but of four requests in a row one is the backlog's, and of two if the others are no
-/// full batches; it has all that is left, too, but is no faster than the limit. So new spans wait for one request as long as
-/// three quarters of what the backend takes suffice for them, and the backlog gets less whatever arrives.
+/// Taking turns: new spans go first, but of four requests in a row one is the backlog's, and of two if the others are
+/// not full batches. The backlog has all that is left, too, but is no faster than the limit. New spans therefore wait
+/// for one request at most as long as three quarters of what the backend takes suffice for them, and the backlog makes
+/// progress whatever arrives.
 struct ReadTurns {
     private static let failurePause = Duration.seconds(1)
-    /// Requests with full batches of the newest stretch, while the oldest waits.
+    /// The number of full batches of the newest stretch in a row, while the oldest waits.
     private static let maxFullInARow = 3
 
     private let options: ForwarderOptions
     private var limit: DrainRate?
-    /// Batches of the newest stretch that were read since one of the oldest.
+    /// The number of batches of the newest stretch that were read since one of the oldest.
     private var newestInARow = 0
-    /// After a read that failed.
+    /// The pauses after a read that failed.
     private var pauses: [SpoolStretch: MonotonicTime] = [:]
     private var wasBlocked = false
 
@@ -31,8 +32,8 @@ struct ReadTurns {
         if options.maxDrainSpansPerSecond > 0 { limit = DrainRate(spansPerSecond: options.maxDrainSpansPerSecond) }
     }
 
-    /// Whether so much waits in the newest stretch that what arrives should not wait behind it. To be asked whenever
-    /// something may be sent. `isBlocked`: the backend takes nothing, as far as we know.
+    /// Returns true if enough waits in the newest stretch that new spans should not wait behind it. It is asked
+    /// whenever something may be sent. `isBlocked` says that the backend takes nothing, as far as is known.
     mutating func wantsStretch(_ unread: SpoolUnread, isBlocked: Bool, at now: MonotonicTime) -> Bool {
         let isBack = wasBlocked && !isBlocked
         wasBlocked = isBlocked
@@ -42,7 +43,7 @@ struct ReadTurns {
         return now.duration(since: unread.oldest) >= options.maxOrdered || (isBack && limit != nil)
     }
 
-    /// What to read now; nil if nothing is ready.
+    /// Returns the stretch to read now; nil if none is ready.
     func choose(_ waiting: SpoolWaiting, at now: MonotonicTime, flushing: Bool, isProbing: Bool) -> SpoolStretch? {
         let isReady = { (stretch: SpoolStretch) in
             moment(of: stretch, waiting, at: now, flushing: flushing, isProbing: isProbing).map { $0 <= now } ?? false
@@ -57,7 +58,7 @@ struct ReadTurns {
         WakeRule.fullBatch.isMet(by: unread, options)
     }
 
-    /// From when on a batch may be read; nil while there is nothing.
+    /// Returns the time from which a batch may be read; nil while there is none.
     func moment(
         of stretch: SpoolStretch, _ waiting: SpoolWaiting, at now: MonotonicTime, flushing: Bool, isProbing: Bool
     ) -> MonotonicTime? {
@@ -68,13 +69,14 @@ struct ReadTurns {
         case .newest:
             if !flushing && !isFull(unread) { moment = since.advanced(by: options.maxDelay) }
         case .oldest:
-            // Nothing joins it any more. Probes are few, and have to be others each time.
+            // No more spans join it. Probes are few, and have to be others each time.
             if let limit, !isProbing { moment = limit.opens }
         }
         return max(moment, pauses[stretch] ?? moment)
     }
 
-    /// What an append has to bring so that a batch may be read at once. What is read for its age is read at its moment.
+    /// Returns what an append has to bring so that a batch may be read at once. A batch that is read for its age is
+    /// read at its moment.
     func wakeRule(_ newest: SpoolUnread, at now: MonotonicTime) -> WakeRule {
         isPaused(.newest, at: now) ? .never : newest.spans == 0 ? .firstSpan : .fullBatch
     }
@@ -89,7 +91,7 @@ struct ReadTurns {
         if stretch == .oldest { limit?.note(read: spans, at: now) }
     }
 
-    /// The disk gets a rest; the other stretch, which lies in other files, goes on.
+    /// Gives the disk a pause; the other stretch, which lies in other files, goes on.
     mutating func noteFailure(of stretch: SpoolStretch, at now: MonotonicTime) {
         pauses[stretch] = now.advanced(by: Self.failurePause)
     }
@@ -99,13 +101,13 @@ struct ReadTurns {
     }
 }
 
-/// Which appends wake the forwarder's thread.
+/// The appends that wake the forwarder's thread.
 enum WakeRule: UInt8, AtomicRepresentable {
-    /// It is awake, or what is new may not be read now.
+    /// No append wakes it: it is awake, or new spans may not be read now.
     case never
-    /// One into an empty spool: its batch's time begins.
+    /// An append into an empty spool wakes it: its batch's time begins.
     case firstSpan
-    /// One that makes a batch full.
+    /// An append that makes a batch full wakes it.
     case fullBatch
 
     func isMet(by unread: SpoolUnread, _ options: ForwarderOptions) -> Bool {

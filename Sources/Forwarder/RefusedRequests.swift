@@ -8,30 +8,31 @@ package struct RefusedRequestsOptions: Sendable, Equatable {
     package var maxRequests = 100
     package var maxBytes: Int
 
-    /// At most 64 MiB, or an eighth of what the spool may have where that is less. It comes on top of that.
+    /// Takes 64 MiB at most, or an eighth of what the spool may have where that is less. It comes on top of that.
     package init(spoolDirectory: String, spoolBytes: Int) {
         directory = spoolDirectory + "/refused"
         maxBytes = min(64 << 20, spoolBytes / 8)
     }
 }
 
-/// What became of the copy of a refused request.
+/// The fate of the copy of a refused request.
 package enum RefusedCopy: String, CaseIterable, Sendable {
     case kept
     /// The disk did not take it.
     case failed
-    /// Larger than all copies together may be.
+    /// The copy is larger than all copies together may be.
     case tooLarge = "too_large"
 }
 
 /// Copies of the requests that the backend rejected, for people to look at, and perhaps to send again by hand.
 ///
-/// Each is two files:
+/// Each copy is two files:
 ///
 ///     20261121T125351.042Z-815-9ab3f0c1.pb    the ExportTraceServiceRequest, protobuf
 ///     20261121T125351.042Z-815-9ab3f0c1.txt   lines of `name: value`
 ///
-/// named by the time of the refusal, the request's sequence in the spool, and the CRC-32C of its bytes. The text:
+/// They are named by the time of the refusal, the request's sequence in the spool, and the CRC-32C of its bytes. The
+/// text:
 ///
 ///     time: 2026-11-21T12:53:51.042Z       when it was refused
 ///     received: 2026-11-21T12:53:50.817Z   when the collector acknowledged it
@@ -39,7 +40,7 @@ package enum RefusedCopy: String, CaseIterable, Sendable {
 ///     bytes: 4711
 ///     answer: 400: a bad span              status and words of the backend
 ///
-/// The oldest make room for new ones. Files of other names are left alone.
+/// The oldest copies make space for new ones. Files of other names are left alone.
 struct RefusedRequests {
     struct NotKept: Error {
         let outcome: RefusedCopy
@@ -79,7 +80,7 @@ struct RefusedRequests {
         }
     }
 
-    /// Removes the oldest copies until there is room, and what an earlier process did not finish.
+    /// Removes the oldest copies until there is space, and what an earlier process did not finish.
     private func makeRoom(for bytes: Int) throws(SystemError) {
         var copies: [Substring: Int] = [:]
         for file in try Files.list(options.directory) {
