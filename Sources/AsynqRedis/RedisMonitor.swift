@@ -4,9 +4,9 @@ package import Platform
 import Redis
 import Synchronization
 
-/// Asks Redis at intervals, on a thread of its own, one thing at a time: the scrape, the look-ahead sample, and the sampling of
-/// memory; and in between what people ask (`RedisInquiries`). Only the scrape connects; the others wait for it while Redis is
-/// unavailable.
+/// Asks Redis at intervals, on a thread of its own, one thing at a time: the scrape, the look-ahead sample, and the
+/// sampling of memory, and in between what people ask (`RedisInquiries`). Only the scrape connects; the others wait for
+/// it while Redis is unavailable.
 package final class RedisMonitor: Sendable {
     /// The longest pause between two tries while Redis is unavailable.
     private static let maxBackoff = Duration.seconds(2)
@@ -14,18 +14,18 @@ package final class RedisMonitor: Sendable {
     private let options: RedisMonitorOptions
     private let clock: Clock
     private let logger: Logger
-    /// What it sees of tasks, for those that take spans.
+    /// The tasks that it sees, for the receiver of spans.
     package let seenTasks: SeenTasks
     private let status = Mutex(RedisStatus())
     private let letters = Mutex(NewestDeadLetters())
     private let observers = Mutex(RedisObservers())
-    /// Set from outside, taken over before the next scrape.
+    /// The filter that was set from outside, taken over before the next scrape.
     private let newFilter = Mutex<QueueFilter?>(nil)
     private let inquiries = Mutex(RedisInquiries())
-    /// Ends the thread's sleep.
+    /// The waker that ends the thread's sleep.
     private let waker: Waker
     package let heartbeat = Heartbeat()
-    /// Ends what Redis is asked.
+    /// The waker that ends a round trip.
     private let interrupt: Waker
     private let isStopping = Atomic<Bool>(false)
     private let thread: Mutex<OSThread?> = Mutex(nil)
@@ -46,7 +46,7 @@ package final class RedisMonitor: Sendable {
     /// The newest dead letters of each queue, newest first.
     package var newestDeadLetters: [DeadLetter] { letters.withLock { $0.all } }
 
-    /// Takes effect with `start`.
+    /// Sets the receivers of what is found. It takes effect with `start`.
     package func report(to observers: RedisObservers) {
         self.observers.withLock { $0 = observers }
     }
@@ -56,7 +56,7 @@ package final class RedisMonitor: Sendable {
         thread.withLock { $0 = started }
     }
 
-    /// Takes effect with the next scrape. Counters of queues that stay go on.
+    /// Sets the filter for the next scrape. Counters of queues that stay go on.
     package func use(_ filter: QueueFilter) {
         newFilter.withLock { $0 = filter }
     }
@@ -75,13 +75,14 @@ package final class RedisMonitor: Sendable {
 
     // MARK: Inquiries
 
-    /// Asks where a task is; nil is told where there is none, or where `redis.queues` leaves its queue out. `whenDone` is called
-    /// once, on this thread or on that of Redis.
+    /// Asks for the place of a task. The answer is nil where it does not exist, or where `redis.queues` leaves its
+    /// queue out. `whenDone` is called once, on this thread or on that of Redis.
     package func findTask(_ task: TaskName, whenDone: @escaping @Sendable (InquiryAnswer<TaskDetails?>) -> Void) {
         add(.task(task, whenDone))
     }
 
-    /// Asks for the retries of a queue that are due next, the soonest first. What was asked within the last seconds is told again.
+    /// Asks for the retries of a queue that are due next, the soonest first. An answer of the last seconds is given
+    /// again.
     package func dueRetries(
         of queue: QueueName, whenDone: @escaping @Sendable (InquiryAnswer<[DueRetry]>) -> Void
     ) {
@@ -89,7 +90,7 @@ package final class RedisMonitor: Sendable {
         add(.dueRetries(queue, whenDone))
     }
 
-    /// What the last seconds have told of a queue's retries; nil where they were not asked for.
+    /// Returns the retries of a queue as the last seconds have told them; nil where they were not asked for.
     package func knownRetries(of queue: QueueName) -> [DueRetry]? {
         let now = clock.monotonic()
         return inquiries.withLock { $0.knownRetries(of: queue, at: now) }
@@ -120,7 +121,8 @@ package final class RedisMonitor: Sendable {
         let client: any RedisClient
         var backoff = ReconnectBackoff(max: maxBackoff)
         var due: [RedisWork: MonotonicTime] = [:]
-        /// Why other work failed as a whole; the scrape that follows at once says whether that was Redis' own failure.
+        /// The reason why other work failed as a whole. The scrape that follows at once says whether that was Redis'
+        /// own failure.
         var failure: (work: RedisWork, error: RedisError)?
         var isClockOff = false
     }
@@ -142,7 +144,7 @@ package final class RedisMonitor: Sendable {
             for work in RedisWork.allCases {
                 let start = clock.monotonic()
                 guard let due = state.due[work], due <= start, !isStopping.load(ordering: .acquiring) else { continue }
-                // Counted from the start, so that the pace does not depend on how long the work takes.
+                // The time counts from the start, so that the pace does not depend on how long the work takes.
                 state.due[work] = interval(of: work).map { start.advanced(by: $0) }
                 heartbeat.promise(by: start.advanced(by: options.timeout))
                 perform(work, &state, at: start)
@@ -156,13 +158,13 @@ package final class RedisMonitor: Sendable {
         for inquiry in left { inquiry.refuse(.unavailable("the collector is stopping")) }
     }
 
-    /// nil for work that is not due by itself.
+    /// Returns the interval; nil for work that is not due by itself.
     private func interval(of work: RedisWork) -> Duration? {
         switch work {
         case .scrape: options.interval
         case .lookAhead: options.lookAhead?.interval
         case .memorySampling: options.memoryInterval
-        // When a scrape has found some, and when there are some.
+        // A scrape that finds some makes these due, or an inquiry that comes.
         case .deadLetters, .inquiries: nil
         }
     }
@@ -190,7 +192,7 @@ package final class RedisMonitor: Sendable {
                 note(error, seconds: clock.monotonic().seconds(since: start))
             } else {
                 if work == .memorySampling { status.withLock { $0.noteMemory([:]) } }
-                // No answer is given from a scrape once it is known that Redis may be gone.
+                // Once Redis may be gone, no answer is given from an old scrape.
                 state.failure = (work, error)
                 state.due[.scrape] = clock.monotonic()
             }
@@ -205,7 +207,7 @@ package final class RedisMonitor: Sendable {
         note(snapshot, seconds: clock.monotonic().seconds(since: start))
         noteClock(state.scraper.redisClock, &state.isClockOff)
         state.observers.snapshot(snapshot)
-        // Those whose node does not answer included, and those that the filter leaves out: they are not gone.
+        // The names include those whose node does not answer, and those that the filter leaves out: they are not gone.
         if let names = state.scraper.allNames { state.observers.queueNames(names) }
         letters.withLock { $0.add([], present: snapshot.queues.map(\.name)) }
         let skipped = state.scraper.takeSkippedLetters()
@@ -243,7 +245,7 @@ package final class RedisMonitor: Sendable {
 
     private func sampleMemory(_ state: inout ThreadState, deadline: MonotonicTime) throws(RedisError) {
         guard state.client.isConnected, let queues = current.snapshot?.queues else {
-            // Soon after the scrape that connects.
+            // Memory is sampled soon after the scrape that connects.
             state.due[.memorySampling] = clock.monotonic().advanced(by: Self.maxBackoff)
             return
         }
@@ -252,7 +254,8 @@ package final class RedisMonitor: Sendable {
         note(sample.errors, of: .memorySampling)
     }
 
-    /// A failure of the connection is the answer to all that wait; what Redis refuses is that to its own question.
+    /// Answers the inquiries. A failure of the connection answers all that wait; a refusal answers its own question
+    /// only.
     private func answerInquiries(_ state: inout ThreadState, deadline: MonotonicTime) throws(RedisError) {
         let waiting = inquiries.withLock { $0.takeAll() }
         var failure: RedisError?
@@ -316,7 +319,7 @@ package final class RedisMonitor: Sendable {
         if wasDown { logger.notice("Redis answers again", metadata: ["redis": "\(options.target.description)"]) }
     }
 
-    /// What has one cause, which its message says, is one error, however many queues it hit.
+    /// Records errors. Those of one cause, which the message tells, are one error, however many queues it hit.
     private func note(_ errors: [RedisError], of work: RedisWork) {
         let causes = Dictionary(errors.map { ($0.message, $0.reason) }) { first, _ in first }
         if !causes.isEmpty {
@@ -327,7 +330,7 @@ package final class RedisMonitor: Sendable {
         logNews(RedisSnapshot.messages(of: errors), of: work)
     }
 
-    /// Once per cause, not each time.
+    /// Logs messages, once for each cause.
     private func logNews(_ messages: [String], of work: RedisWork) {
         let now = clock.monotonic()
         let (news, isOver) = status.withLock { status in
@@ -343,7 +346,7 @@ package final class RedisMonitor: Sendable {
         if isOver { logger.notice("the \(work.rawValue) is complete again") }
     }
 
-    /// Once when they begin to differ, and once when they agree again.
+    /// Logs that the clocks differ, once when they begin to and once when they agree again.
     private func noteClock(_ redisClock: RedisClock, _ wasOff: inout Bool) {
         guard let offset = redisClock.offset, redisClock.isOff != wasOff else { return }
         wasOff = redisClock.isOff
@@ -367,7 +370,7 @@ package final class RedisMonitor: Sendable {
             status.errors[error.reason, default: 0] += 1
             return status.failures.take(error.message, at: now)
         }
-        // Once per cause, not per scrape.
+        // A cause is logged once, not for each scrape.
         guard let (text, more) = news else { return }
         logger.warning(
             "Redis scrape failed",

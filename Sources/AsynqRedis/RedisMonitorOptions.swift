@@ -6,15 +6,15 @@ package struct RedisMonitorOptions: Sendable {
     /// The budget of one whole scrape, connecting included.
     package var timeout: Duration
     package var filter: QueueFilter
-    /// nil = off.
+    /// The options of the look-ahead; nil where it is off.
     package var lookAhead: LookAheadOptions?
-    /// Between two samplings of MEMORY USAGE; nil = off.
+    /// The time between two samplings of MEMORY USAGE; nil where they are off.
     package var memoryInterval: Duration?
-    /// Where tasks carry their trace context.
+    /// The names under which tasks carry their trace context.
     package var contextKeys = TaskContextKeys()
-    /// What is remembered of tasks may take so much.
+    /// The bytes that the memory of tasks may take.
     package var seenTasksBytes = SeenTasks.defaultBytes
-    /// What is read of queues may take so much.
+    /// The bytes that a scrape of queues may take.
     package var queueBytes = 256 << 20
 
     package init(target: RedisTarget, interval: Duration, timeout: Duration, filter: QueueFilter = .all) {
@@ -26,7 +26,7 @@ package struct RedisMonitorOptions: Sendable {
 }
 
 package struct LookAheadOptions: Sendable, Equatable {
-    /// Next tasks of each queue that are looked at.
+    /// The number of next tasks that are read of each queue.
     package var count: Int
     package var interval: Duration
 

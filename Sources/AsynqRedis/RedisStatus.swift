@@ -2,7 +2,7 @@ package import Model
 import Platform
 import Redis
 
-/// What the monitor's thread does, each at its own pace.
+/// The kinds of work of the monitor's thread, each at its own pace.
 enum RedisWork: String, CaseIterable {
     case scrape
     case lookAhead = "look"
@@ -11,26 +11,26 @@ enum RedisWork: String, CaseIterable {
     case inquiries = "answering of questions"
 }
 
-/// What is known of Redis now.
+/// The present knowledge of Redis.
 package struct RedisStatus: Sendable {
-    /// nil where the last scrape failed: old numbers are not shown as if they were new.
+    /// The snapshot; nil where the last scrape failed, so that old numbers are not shown as if they were new.
     package var snapshot: RedisSnapshot? { didSet { revision += 1 } }
-    /// Rises with each change of the snapshot.
+    /// A number that rises with each change of the snapshot.
     package private(set) var revision: UInt64 = 0
     package var lastError: String?
-    /// Scrapes tried so far, failed ones included.
+    /// The number of scrapes so far, failed ones included.
     package var attempts: UInt64 = 0
     package var lastDurationSeconds: Double?
-    /// When the last good scrape was taken.
+    /// The time of the last good scrape.
     package var lastSuccess: WallTime?
     package var errors: [ScrapeErrorReason: UInt64] = [:]
-    /// Tasks that the look-ahead lost sight of.
+    /// The number of tasks that the look-ahead lost sight of.
     package var lostTasks: [LostTaskReason: UInt64] = [:]
-    /// Arrivals in archives that came too fast for their messages to be read.
+    /// The number of arrivals in archives that came too fast for their messages to be read.
     package var skippedLetters: UInt64 = 0
-    /// What the last sampling of memory found.
+    /// The result of the last sampling of memory.
     var memoryBytes: [QueueName: Int64] = [:]
-    /// What the log was told of scrapes that failed, and of parts that work of each kind could not read.
+    /// The log's record of scrapes that failed, and of parts that work of each kind could not read.
     var failures = CauseLog()
     var partialFailures: [RedisWork: CauseLog] = [:]
 
@@ -38,7 +38,7 @@ package struct RedisStatus: Sendable {
 }
 
 extension RedisStatus {
-    /// Each queue has what the last sampling found; a queue that it could not read has nothing.
+    /// Records a sampling. A queue that it could not read has no number.
     mutating func noteMemory(_ bytes: [QueueName: Int64]) {
         memoryBytes = bytes
         guard var found = snapshot?.queues else { return }
@@ -48,10 +48,10 @@ extension RedisStatus {
 }
 
 extension RedisSnapshot {
-    /// Messages about single keys that go to the log.
+    /// The number of messages about single keys that go to the log.
     private static let maxMessages = 10
 
-    /// The first few, each once.
+    /// Returns the first few messages, each once.
     static func messages(of errors: [RedisError]) -> [String] {
         Array(Set(errors.map(\.message)).sorted().prefix(maxMessages))
     }

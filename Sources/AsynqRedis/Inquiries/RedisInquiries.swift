@@ -5,10 +5,10 @@ import Synchronization
 enum RedisInquiry: Sendable {
     case task(TaskName, @Sendable (InquiryAnswer<TaskDetails?>) -> Void)
     case dueRetries(QueueName, @Sendable (InquiryAnswer<[DueRetry]>) -> Void)
-    /// In which queues there is a task of this id.
+    /// Asks which queues have a task of this id.
     case search(id: [UInt8], @Sendable (InquiryAnswer<TaskSearch>) -> Void)
 
-    /// How many questions of its kind a second would hold.
+    /// The share of a second's inquiries that it takes: of this kind `maxPerSecond / cost` are allowed.
     fileprivate var cost: Int { if case .search = self { RedisInquiries.maxPerSecond / 2 } else { 1 } }
 
     func refuse(_ refusal: InquiryRefusal) {
@@ -25,7 +25,7 @@ package enum InquiryAnswer<Value: Sendable>: Sendable {
     case refused(InquiryRefusal)
 }
 
-/// Why an inquiry has no answer.
+/// The reason why an inquiry has no answer.
 package enum InquiryRefusal: Sendable, Equatable {
     /// Redis can't be read; the reason.
     case unavailable(String)
@@ -33,11 +33,11 @@ package enum InquiryRefusal: Sendable, Equatable {
     case busy
 }
 
-/// The inquiries that wait for the Redis thread, within limits: people may ask what they like, Redis does not notice.
+/// The inquiries that wait for the Redis thread, within limits: whatever people ask, the load on Redis stays small.
 struct RedisInquiries {
     static let maxWaiting = 16
     static let maxPerSecond = 20
-    /// For so long the answer about the retries of a queue is given again.
+    /// The time for which the answer about the retries of a queue is used again.
     static let retriesLifetime = Duration.seconds(3)
     private static let maxKeptRetries = 32
 
@@ -47,7 +47,7 @@ struct RedisInquiries {
     private var retries: [QueueName: (at: MonotonicTime, list: [DueRetry])] = [:]
     private var isClosed = false
 
-    /// nil where the inquiry waits now.
+    /// Adds an inquiry. Returns nil where it waits now, else the refusal.
     mutating func add(_ inquiry: RedisInquiry, at now: MonotonicTime) -> InquiryRefusal? {
         if isClosed { return Self.stopping }
         let second = now.nanoseconds / 1_000_000_000
@@ -70,7 +70,7 @@ struct RedisInquiries {
         return waiting
     }
 
-    /// Takes those that wait; from now on each one is refused.
+    /// Returns those that wait; from now on each one is refused.
     mutating func close() -> [RedisInquiry] {
         isClosed = true
         return takeAll()

@@ -1,7 +1,7 @@
 import Model
 import Redis
 
-/// Reads where one task is.
+/// Reads the place and the state of one task.
 ///
 ///     round trip 1   HSTRLEN t:<id> msg
 ///     round trip 2   HMGET t:<id> state pending_since [msg]; ZMSCORE scheduled, retry, lease, archived
@@ -10,9 +10,9 @@ import Redis
 enum TaskReader {
     static let maxMessageBytes = MessageLimit.bytes
 
-    /// nil where there is no such task.
+    /// Returns the task; nil where it does not exist.
     ///
-    /// - Throws: where Redis, or the node of the queue, can't be asked, or refuses.
+    /// - Throws: `RedisError` where Redis, or the node of the queue, can't be asked, or refuses.
     static func read(
         _ task: TaskName, _ client: any RedisClient, names: CarriedNames, deadline: MonotonicTime
     ) throws(RedisError) -> TaskDetails? {
@@ -60,7 +60,8 @@ enum TaskReader {
         }
     }
 
-    /// nil where it is not in the set, and where that can't be read: the rest is known all the same.
+    /// Returns the time; nil where the task is not in the set, and where that can't be read: the rest is known all the
+    /// same.
     private static func time(_ ask: Ask<[Int64?]>, _ replies: [RedisReply]) -> WallTime? {
         do throws(RedisError) {
             return WallTime(score: try replies[ask]?.first ?? nil)
@@ -102,7 +103,7 @@ enum RetryReader {
         for (member, ask) in zip(members, messageAsks) {
             guard let at = WallTime(score: member.score) else { continue }
             let fields = try ask.map { ask throws(RedisError) in try client.value(of: ask, replies) }
-            // It has left meanwhile.
+            // The task has left the set meanwhile.
             if let fields, fields[1] != Array("retry".utf8) { continue }
             retries.append(
                 DueRetry(
@@ -114,9 +115,9 @@ enum RetryReader {
 }
 
 extension RedisClient {
-    /// The reply to a command.
+    /// Returns the reply to a command.
     ///
-    /// - Throws: what Redis refused, or why the node that holds the key could not be asked.
+    /// - Throws: `RedisError` with the refusal, or with the reason why the node that holds the key could not be asked.
     fileprivate func value<Reply>(of ask: Ask<Reply>, _ replies: [RedisReply]) throws(RedisError) -> Reply {
         if let value = try replies[ask] { return value }
         throw takeNodeErrors().first ?? RedisError(.clusterDown, "the node that holds the queue did not answer")
@@ -124,7 +125,7 @@ extension RedisClient {
 }
 
 extension WallTime {
-    /// A score in Unix seconds; nil for what is no time.
+    /// Reads a score in Unix seconds; returns nil for a number that is out of range.
     fileprivate init?(score: Int64?) {
         guard let score, (1..<9_000_000_000).contains(score) else { return nil }
         self.init(seconds: score)

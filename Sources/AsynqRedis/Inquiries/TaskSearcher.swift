@@ -1,15 +1,15 @@
 import Model
 import Redis
 
-/// Looks for a task of which only the id is known.
+/// Searches for a task of which only the id is known.
 ///
 ///     round trip 1…   EXISTS t:<id> of 1,000 queues each
 enum TaskSearcher {
-    /// Further queues are not looked at.
+    /// The number of queues that are searched; further ones are left out.
     static let maxQueues = 10_000
     private static let queuesAtOnce = 1000
 
-    /// - Throws: where Redis can't be asked, or refuses.
+    /// - Throws: `RedisError` where Redis can't be asked, or refuses.
     static func search(
         id: [UInt8], in names: [QueueName], _ client: any RedisClient, deadline: MonotonicTime
     ) throws(RedisError) -> TaskSearch {

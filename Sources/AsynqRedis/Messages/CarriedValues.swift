@@ -1,9 +1,10 @@
 import JSON
 import Model
 
-/// What was found of the items in one place, the headers or the payload.
+/// The items that were found in one place, the headers or the payload.
 struct CarriedValues {
-    /// Longer ones are none: W3C asks to carry 512 bytes of `tracestate`, and nothing else is as long.
+    /// The longest value; a longer one is ignored. W3C asks to carry 512 bytes of `tracestate`, and all others are
+    /// shorter.
     static let maxBytes = 512
 
     private struct Found {
@@ -13,8 +14,8 @@ struct CarriedValues {
 
     private var found = [Found](repeating: Found(), count: CarriedItem.allCases.count)
 
-    /// Of two under the same name the last one counts, as for Go's JSON. `isNumber`: it had no quotes; that may be a time, but
-    /// is no id in hex.
+    /// Records a value. Of two under the same name the last one counts, as for Go's JSON. `isNumber` says that it had
+    /// no quotes: it may be a time then, but not an id in hex.
     mutating func note(_ leaf: CarriedNames.Leaf, _ bytes: UnsafeRawBufferPointer, isNumber: Bool = false) {
         let index = leaf.item.rawValue
         guard leaf.rank <= found[index].rank, !bytes.isEmpty, bytes.count <= Self.maxBytes,
@@ -23,7 +24,7 @@ struct CarriedValues {
         found[index] = Found(rank: leaf.rank, bytes: [UInt8](bytes))
     }
 
-    /// One that says nothing hides no other one.
+    /// Returns true if the value says something. Other values must not hide those of lower rank.
     private static func isGood(_ item: CarriedItem, _ bytes: UnsafeRawBufferPointer, isNumber: Bool) -> Bool {
         switch item {
         case .traceParent: return !isNumber && TraceContext(traceParent: bytes) != nil
@@ -35,7 +36,7 @@ struct CarriedValues {
 
     private func text(_ item: CarriedItem) -> [UInt8] { found[item.rawValue].bytes }
 
-    /// From a `traceparent`, or from ids.
+    /// The context from a `traceparent`, or from ids.
     var context: TraceContext? {
         let parent = text(.traceParent).withUnsafeBytes { TraceContext(traceParent: $0, traceState: text(.traceState)) }
         if let parent { return parent }
@@ -53,8 +54,8 @@ struct CarriedValues {
 }
 
 extension CarriedValues {
-    /// From a payload, if it is a JSON object; one that is not all JSON carries nothing. Its length is all that it costs:
-    /// no tree, no recursion deeper than `JSONText.maxDepth`.
+    /// Reads a payload, if it is a JSON object; one that is not JSON throughout carries nothing. It costs time in
+    /// proportion to its length only: no tree, no recursion deeper than `JSONText.maxDepth`.
     init(payload: UnsafeRawBufferPointer, names: CarriedNames) {
         var reader = PayloadReader(names: names)
         do throws(JSONError) {
@@ -101,7 +102,7 @@ private struct PayloadReader: ~Copyable {
         switch try text.peek() {
         case UInt8(ascii: "{") where names.hasChildren(node): try object(node)
         case UInt8(ascii: "["):
-            // The values of one header of an `http.Header`: the first one is what Go's `Get` gives.
+            // These are the values of one header of an `http.Header`: the first one is what Go's `Get` returns.
             guard try text.openArray() else { return }
             var isFirst = true
             repeat {

@@ -1,12 +1,13 @@
 import Model
 import ProtobufWire
 
-// What the readers of Asynq's protobuf messages have in common. There is a file for each message that Asynq 0.24 to 0.26
-// keep in Redis: TaskMessage, ServerInfo, WorkerInfo, SchedulerEntry. Names and meanings of the fields: Asynq's
-// internal/proto.
+// This is what the readers of Asynq's protobuf messages have in common. There is a file for each message that Asynq
+// 0.24 to 0.26 keep in Redis: TaskMessage, ServerInfo, WorkerInfo, SchedulerEntry. Names and meanings of the fields
+// come from Asynq's internal/proto.
 
-/// Calls `read` for each field that `Field` knows; it must consume the value. Other fields are skipped: newer versions of
-/// Asynq add some.
+/// Calls `read` for each field that `Field` knows; it must consume the value. Other fields are skipped: newer versions
+/// of Asynq add some.
+/// - Throws: `WireError` where the message is malformed, or what `read` throws.
 func readMessage<Field: RawRepresentable<Int>>(
     _ bytes: [UInt8], _ read: (Field, WireType, inout WireReader) throws(WireError) -> Void
 ) throws(WireError) {
@@ -29,8 +30,8 @@ package enum MapEntryField: Int {
     case value
 }
 
-/// An entry of a `map<string,…>`; its value is empty where it is no string, and its number 0 where it is no integer. The bytes
-/// are those of the message.
+/// An entry of a `map<string,…>`. A value that is not a string is empty, a number that is not an integer is 0. The
+/// bytes are those of the message.
 struct MapEntry {
     private(set) var key = UnsafeRawBufferPointer(start: nil, count: 0)
     private(set) var value = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -56,8 +57,9 @@ package enum TimestampField: Int {
     case nanoseconds
 }
 
-/// Reads a `google.protobuf.Timestamp`; nil for Go's zero time (year 1), which is how Asynq says "never", and for anything
-/// else before 1970.
+/// Reads a `google.protobuf.Timestamp`. Returns nil for Go's zero time (year 1), which is how Asynq says "never", and
+/// for all other times before 1970.
+/// - Throws: `WireError` where the message is malformed.
 func readTimestamp(_ message: WireReader) throws(WireError) -> WallTime? {
     var reader = message
     var seconds: Int64 = 0

@@ -19,7 +19,8 @@ package enum SchedulerEnqueueEventField: Int {
 }
 
 extension SchedulerEntrySnapshot {
-    /// `scheduler`: the key of the list that it stands in.
+    /// Reads a `SchedulerEntry`. `scheduler` is the key of the list that it stands in.
+    /// - Throws: `WireError` where the message is malformed.
     init(schedulerEntry bytes: [UInt8], scheduler: [UInt8]) throws(WireError) {
         var entry = SchedulerEntrySnapshot(
             id: ForeignText([]), spec: ForeignText([]), taskType: ForeignText([]), scheduler: scheduler,

@@ -1,13 +1,13 @@
 import Model
 import ProtobufWire
 
-/// Field numbers of `ServerInfo`, what a server says of itself every five seconds: the value of `asynq:servers:{…}`.
+/// Field numbers of `ServerInfo`, the status that a server writes every five seconds: the value of `asynq:servers:{…}`.
 package enum ServerInfoField: Int {
     case host = 1
     case pid
     case serverID
     case concurrency
-    /// `map<string,int32>`, from name to priority.
+    /// The priorities by name (`map<string,int32>`).
     case queues
     case strictPriority
     case status

@@ -2,8 +2,8 @@ import Model
 import ProtobufWire
 
 extension StoredTask {
-    /// What must hold whatever the bytes are, as a task's message and as its payload; for fuzzers and tests. Traps where it
-    /// doesn't.
+    /// Checks what must hold for all bytes, as a task's message and as its payload; for fuzzers and tests. Traps where
+    /// it doesn't.
     package static func checkInvariants(_ bytes: UnsafeRawBufferPointer) {
         let copy = [UInt8](bytes)
         do throws(WireError) {
@@ -14,7 +14,7 @@ extension StoredTask {
         } catch {
             precondition((0...copy.count).contains(error.offset), "an error outside the message")
         }
-        // As the payload of a message, it is the same as by itself.
+        // The payload of a message must read the same as by itself.
         let carried = CarriedValues(payload: bytes, names: names)
         var writer = WireWriter()
         writer.data(TaskMessageField.payload.rawValue, copy)

@@ -1,24 +1,24 @@
-/// Under which names producers put what a task carries with it: its trace context, and when it was enqueued. Every team
+/// The names under which producers put what a task carries: its trace context, and the time of enqueueing. Every team
 /// named theirs differently.
 ///
-/// A name is looked for among the task's headers, and then as a dotted path in its JSON payload; of several the first one
-/// counts. Case does not matter: Go's `http.Header` writes `Traceparent`.
+/// A name is searched for among the task's headers, and then as a dotted path in its JSON payload; of several the first
+/// one counts. Case does not matter: Go's `http.Header` writes `Traceparent`.
 package struct TaskContextKeys: Sendable, Equatable {
-    /// W3C `traceparent` and `tracestate`.
+    /// The names of W3C's `traceparent` and `tracestate`.
     package var traceParent = ["traceparent", "header.traceparent", "headers.traceparent"]
     package var traceState = ["tracestate", "header.tracestate", "headers.tracestate"]
-    /// Hex digits, where there is no `traceparent`.
+    /// The names of ids in hex digits, for tasks without `traceparent`.
     package var traceID = ["trace_id", "traceId"]
     package var spanID = ["span_id", "spanId"]
-    /// See `Stamp` for what can be read as a time.
+    /// The names of the time of enqueueing; `Stamp` says what can be read as a time.
     package var enqueuedAt = ["enqueued_at", "enqueuedAt"]
-    /// When a task that was scheduled ahead is due.
+    /// The names of the time at which a task that was scheduled ahead is due.
     package var processAt = ["process_at", "processAt"]
 
     package init() {}
 }
 
-/// What is looked for.
+/// The items that are searched for.
 enum CarriedItem: Int, CaseIterable {
     case traceParent, traceState, traceID, spanID, enqueuedAt, processAt
 
@@ -34,11 +34,11 @@ enum CarriedItem: Int, CaseIterable {
     }
 }
 
-/// The same as a tree of path components, in lower case.
+/// The same names as a tree of path components, in lower case.
 struct CarriedNames: Sendable {
     struct Leaf: Sendable {
         let item: CarriedItem
-        /// 0 is the best one.
+        /// The rank of the name; 0 is the best.
         let rank: Int
     }
 
@@ -47,7 +47,7 @@ struct CarriedNames: Sendable {
         var leaf: Leaf?
     }
 
-    /// The first one is the payload's outermost object.
+    /// The nodes; the first one is the payload's outermost object.
     private var nodes = [Node()]
     private var headers: [[UInt8]: Leaf] = [:]
 
@@ -87,7 +87,7 @@ struct CarriedNames: Sendable {
         headers[name.map { Self.lowered($0) }]
     }
 
-    /// The node of a member of an object; nil where nothing is looked for in it.
+    /// Returns the node of a member of an object; nil where the member is of no interest.
     func child(of node: Int, _ name: UnsafeRawBufferPointer) -> Int? {
         nodes[node].children.first { child in
             child.name.count == name.count && zip(child.name, name).allSatisfy { $0 == Self.lowered($1) }

@@ -1,7 +1,7 @@
 import Model
 import Redis
 
-/// Where a task is, by the fields `state` and `pending_since` of its hash. Both are nil where there is no such task any
+/// The state of a task by the fields `state` and `pending_since` of its hash. Both are nil where the task exists no
 /// more.
 struct TaskPlace {
     let state: [UInt8]?
@@ -12,14 +12,14 @@ struct TaskPlace {
 }
 
 extension WallTime {
-    /// Reads the field `pending_since`, nanoseconds in digits; nil where it is no time.
+    /// Reads the field `pending_since`, nanoseconds in digits; returns nil for anything else.
     init?(pendingSince text: [UInt8]) {
         guard let nanoseconds = Int64(String(decoding: text, as: UTF8.self)), nanoseconds > 0 else { return nil }
         self.init(nanoseconds: nanoseconds)
     }
 }
 
-/// A pending task: since when, and its message where that was asked for.
+/// A pending task: the time since which it is pending, and its message where that was asked for.
 struct PendingTask {
     let pendingSince: [UInt8]?
     let message: [UInt8]?
@@ -40,26 +40,28 @@ extension RedisPipeline {
         }
     }
 
-    /// How long the task's message is; 0 where there is no such task any more.
+    /// Asks for the length of the task's message; 0 where the task exists no more.
     mutating func messageLength(_ queue: QueueName, id: [UInt8]) -> Ask<Int64> {
         hstrlen(AsynqKeys.task(queue, id: id), "msg")
     }
 
-    /// The `TaskMessage` of an archived task; nil where it has left the archive: its id may be another task's by now.
+    /// Asks for the `TaskMessage` of an archived task; nil where it has left the archive: its id may be another task's
+    /// by now.
     mutating func archivedMessage(_ queue: QueueName, id: [UInt8]) -> Ask<[UInt8]?> {
         hmget(AsynqKeys.task(queue, id: id), "msg", "state").map { fields in
             fields[1].map { $0 == Array("archived".utf8) } ?? true ? fields[0] : nil
         }
     }
 
-    /// The task's `TaskMessage`; nil where there is no such task any more.
+    /// Asks for the task's `TaskMessage`; nil where the task exists no more.
     mutating func taskMessage(_ queue: QueueName, id: [UInt8]) -> Ask<[UInt8]?> {
         hmget(AsynqKeys.task(queue, id: id), "msg").map { $0[0] }
     }
 }
 
 extension StoredTask {
-    /// Reads the reply to `HMGET t:<id> msg`; nil where there is no such task any more.
+    /// Reads the reply to `HMGET t:<id> msg`; returns nil where the task exists no more.
+    /// - Throws: `RedisError` with the refusal, or `.malformed` for a broken message.
     init?(reply: RedisReply, queue: QueueName, names: CarriedNames) throws(RedisError) {
         do throws(RedisError) {
             if let text = reply.errorText { throw RedisError(reply: text) }

@@ -8,18 +8,18 @@ package enum TaskMessageField: Int {
     case payload
     case id
     case queue
-    /// Most retries.
+    /// The largest number of retries.
     case retry
-    /// Attempts that failed so far.
+    /// The number of attempts that have failed so far.
     case retried
     case errorMessage
     case timeoutSeconds
-    /// Unix seconds, as the times below.
+    /// The deadline in Unix seconds, as the times below.
     case deadlineSeconds
     case lastFailedAt = 11
     case retentionSeconds
     case completedAt
-    /// `map<string,string>`, since 0.26.
+    /// The headers (`map<string,string>`), since 0.26.
     case headers = 15
 }
 
@@ -56,7 +56,7 @@ extension StoredTask {
         self = task
     }
 
-    /// - Throws: `.malformed` for bytes that are no `TaskMessage`.
+    /// - Throws: `.malformed` for bytes that are not a `TaskMessage`.
     init(message bytes: [UInt8], names: CarriedNames) throws(RedisError) {
         do throws(WireError) {
             try self.init(taskMessage: bytes, names: names)

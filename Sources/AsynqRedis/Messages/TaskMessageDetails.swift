@@ -2,7 +2,7 @@ import Model
 import ProtobufWire
 
 extension TaskMessageDetails {
-    /// nil for bytes that are no `TaskMessage`.
+    /// Reads a message; returns nil for bytes that are not a `TaskMessage`.
     init?(message bytes: [UInt8], names: CarriedNames) {
         do throws(WireError) {
             let stored = try StoredTask(taskMessage: bytes, names: names)
@@ -16,7 +16,7 @@ extension TaskMessageDetails {
         }
     }
 
-    /// Reads the fields that are of no interest elsewhere.
+    /// Reads the fields that only this document shows.
     private mutating func readRest(of bytes: [UInt8]) throws(WireError) {
         var (maxRetry, payloadBytes): (Int64, Int) = (0, 0)
         var (deadline, completed): (WallTime?, WallTime?) = (nil, nil)
@@ -33,7 +33,7 @@ extension TaskMessageDetails {
         (deadlineAt, completedAt) = (deadline, completed)
     }
 
-    /// Unix seconds; 0 stands for never.
+    /// Returns the time of Unix seconds; 0 stands for never.
     private static func time(_ value: UInt64) -> WallTime? {
         let seconds = Int64(bitPattern: value)
         return (1..<9_000_000_000).contains(seconds) ? WallTime(seconds: seconds) : nil

@@ -10,21 +10,21 @@ package enum WorkerInfoField: Int {
     case taskType
     case taskPayload
     case queue
-    /// When the worker took the task.
+    /// The time at which the worker took the task.
     case startTime
     case deadline
 }
 
-/// What the collector needs of a `WorkerInfo`.
+/// The fields of a `WorkerInfo` that the collector needs.
 struct WorkerSnapshot {
-    /// Longer types are cut.
+    /// The longest type; a longer one is cut.
     private static let maxTypeBytes = 256
 
-    /// nil where it does not say.
+    /// The queue; nil where the message lacks it.
     var queue: QueueName?
     var start: WallTime?
     var type = TaskType([])
-    /// nil where the task has none.
+    /// The deadline; nil where the task has none.
     var deadline: WallTime?
 
     init(workerInfo bytes: [UInt8]) throws(WireError) {

@@ -2,22 +2,24 @@ import Model
 import Platform
 import Redis
 
-/// Reads the messages of dead letters, after a scrape and apart from it: however large they are, the numbers come.
+/// Reads the messages of dead letters, after a scrape and apart from it: the numbers come, however large the messages
+/// are.
 ///
 ///     HSTRLEN t:<id> msg of each
 ///     HMGET t:<id> msg state for as many at once as `MessageLimit` allows
 struct DeadLetterReader {
-    /// After one scrape, in all queues together. The others come after the next one, if no newer ones do.
+    /// The number read after one scrape, in all queues together. The others come after the next one, if no newer ones
+    /// do.
     static let maxLetters = 200
     static let maxRoundTrips = 20
     /// The most bytes of an id that are shown.
     private static let maxIDBytes = 1024
 
     private var limit = MessageLimit()
-    /// Whose turn it is first, where not all can be read.
+    /// The queue whose turn it is first, where not all can be read.
     private var turn = 0
 
-    /// Reads what it can; the rest stays in `unread`. `failure`: what ended the connection meanwhile.
+    /// Reads what it can; the rest stays in `unread`. `failure` is the error that ended the connection meanwhile.
     mutating func read(
         _ unread: inout [QueueName: UnreadDeadLetters], _ client: any RedisClient, noting tasks: SeenTasks,
         deadline: MonotonicTime
@@ -55,7 +57,8 @@ struct DeadLetterReader {
     private typealias Item = (queue: QueueName, letter: UnreadDeadLetters.Unread)
     private typealias Sized = (item: Item, bytes: Int64)
 
-    /// Returns those whose messages may be read, with their lengths. The others are skipped, or put back where their node did not answer.
+    /// Returns those whose messages may be read, with their lengths. The others are skipped, or put back where their
+    /// node did not answer.
     private func measure(
         _ chunk: [Item], _ client: any RedisClient, _ errors: inout [RedisError],
         _ unread: inout [QueueName: UnreadDeadLetters], deadline: MonotonicTime
@@ -120,7 +123,7 @@ struct DeadLetterReader {
         return chunk
     }
 
-    /// One that brings this about by itself must not do so without end.
+    /// Puts letters back after a failure. A letter that causes the failure by itself must not do so without end.
     private mutating func giveBack(_ chunk: [Item], _ unread: inout [QueueName: UnreadDeadLetters]) {
         for (queue, letter) in chunk {
             if chunk.count == 1 {
@@ -132,7 +135,7 @@ struct DeadLetterReader {
         limit.recordFailure()
     }
 
-    /// nil: the task has left the archive meanwhile, or its score is no time.
+    /// Reads a letter; returns nil where the task has left the archive meanwhile, or its score is out of range.
     private static func letter(
         _ queue: QueueName, _ unread: UnreadDeadLetters.Unread, _ message: [UInt8]?, noting tasks: SeenTasks
     ) throws(RedisError) -> DeadLetter? {

@@ -1,19 +1,19 @@
 import Model
 import Redis
 
-/// The part of a scrape that asks when cron entries last enqueued a task. An entry's own time is the last tick of cron, whether
-/// enqueueing worked or not; its scheduler records each enqueueing that worked.
+/// The part of a scrape that asks when cron entries last enqueued a task. An entry's own time is the last tick of cron,
+/// whether enqueueing worked or not; its scheduler records each enqueueing that worked.
 ///
 ///     round trip 3   ZRANGE asynq:scheduler_history:<entry> -1 -1 WITHSCORES     score: when it was enqueued, whole seconds
 ///
 /// Entries are not asked for again until their next tick.
 struct EnqueueHistory {
-    /// Entries that a scrape asks for; more are counted as a `limit` error.
+    /// The number of entries that a scrape asks for; more are counted as a `limit` error.
     static let maxEntries = 5000
 
     typealias NewestAsk = (entry: ForeignText, newest: Ask<[ScoredMember]>)
 
-    /// By the id of the entry.
+    /// The times by the id of the entry.
     private var lastEnqueued: [ForeignText: WallTime] = [:]
     /// The first error of the scrape under way: a user who may not run the command may not do so for any entry.
     private(set) var error: RedisError?
@@ -27,7 +27,7 @@ struct EnqueueHistory {
         }
     }
 
-    /// The entry enqueued a task at its last tick, or since.
+    /// Returns true if the entry enqueued a task at its last tick, or since.
     private func isUpToDate(_ entry: SchedulerEntrySnapshot) -> Bool {
         guard let last = lastEnqueued[entry.id] else { return false }
         return last.wholeSeconds >= entry.previousEnqueue?.wholeSeconds ?? .min
@@ -36,7 +36,7 @@ struct EnqueueHistory {
     mutating func readNewest(_ asks: [NewestAsk], _ replies: [RedisReply]) {
         for (entry, ask) in asks {
             do throws(RedisError) {
-                // While the node can't be asked, what it said last holds.
+                // While the node can't be asked, its last answer holds.
                 guard let newest = try replies[ask] else { continue }
                 lastEnqueued[entry] = try newest.first.map { member throws(RedisError) in try Self.time(member) }
             } catch {

@@ -1,8 +1,7 @@
 import Model
 import Redis
 
-/// One queue's part in a sampling of memory: how much it takes, estimated as Asynq's own Inspector does it, without its
-/// script:
+/// One queue's part in a sampling of memory: its size, estimated as Asynq's own Inspector does it, without its script:
 ///
 ///     for each of the six collections:  MEMORY USAGE of it + its length × the mean MEMORY USAGE of up to 20 task hashes
 ///                                       (the first of a list, the lowest scores of a sorted set)
@@ -16,7 +15,7 @@ import Redis
 struct MemoryCommands {
     private static let sampled = 20
     private static let sampledGroups = 5
-    /// More groups than this are not looked at, as in the scrape: the estimate is without them then.
+    /// The number of groups that are read, as in the scrape: the estimate leaves further ones out.
     static let maxGroups = QueueCommands.maxGroups
 
     private struct Collection {
@@ -40,7 +39,7 @@ struct MemoryCommands {
         asksForGroups = groupCount <= Self.maxGroups
     }
 
-    /// nil where something could not be read, or makes no sense.
+    /// The estimate; nil where a part could not be read, or makes no sense.
     var bytes: Int64? { isFailed ? nil : Int64(exactly: total.rounded(.down)) }
 
     private func addUsage(_ ids: [[UInt8]], to pipeline: inout RedisPipeline) -> [Ask<Int64?>] {
@@ -79,7 +78,7 @@ struct MemoryCommands {
     // MARK: Round trip 2
 
     struct SampleAsks {
-        /// One for each collection.
+        /// The questions, one list for each collection.
         let samples: [[Ask<Int64?>]]
         let groupCounts: [Ask<Int64>]
         let groupIDs: [Ask<[[UInt8]]>]
@@ -133,8 +132,8 @@ struct MemoryCommands {
         return Double(number)
     }
 
-    /// nil where the command failed, or was not answered: then there is no estimate. A node that did not answer is reported
-    /// by the client.
+    /// Returns the reply; nil where the command failed, or was not answered: then there is no estimate. A node that did
+    /// not answer is reported by the client.
     private mutating func read<Value>(_ ask: Ask<Value>, _ replies: [RedisReply]) -> Value? {
         do throws(RedisError) {
             if let value = try replies[ask] { return value }
@@ -149,7 +148,7 @@ struct MemoryCommands {
         RedisError(.malformed, "queue \(name.text): a size or count is no sensible number")
     }
 
-    /// One error a queue is enough: they have one cause.
+    /// Records the first error of a queue; further ones have the same cause.
     private mutating func fail(_ error: RedisError) {
         if !isFailed { errors.append(error) }
         isFailed = true

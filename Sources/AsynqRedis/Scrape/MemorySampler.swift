@@ -1,7 +1,7 @@
 package import Model
 package import Redis
 
-/// What one sampling found.
+/// The result of one sampling.
 package struct MemorySample: Sendable {
     package var bytes: [QueueName: Int64] = [:]
     package var errors: [RedisError] = []
@@ -17,12 +17,12 @@ extension RedisSnapshot {
 }
 
 package enum MemorySampler {
-    /// Queues whose commands go into one pipeline: at most about 240 commands each.
+    /// The number of queues whose commands go into one pipeline: at most about 240 commands each.
     private static let queuesAtOnce = 50
 
     /// - Parameters:
-    ///   - queues: what the last scrape saw.
-    ///   - deadline: when the whole sampling has to be through.
+    ///   - queues: The queues of the last scrape.
+    ///   - deadline: The time by which the whole sampling has to be done.
     package static func sample(
         _ client: any RedisClient, _ queues: [QueueSnapshot], deadline: MonotonicTime
     ) throws(RedisError) -> MemorySample {
@@ -38,7 +38,7 @@ package enum MemorySampler {
                 if let bytes = queue.bytes { sample.bytes[queue.name] = bytes }
                 sample.errors += queue.errors
             }
-            // An ACL forbids it for all or for none: one error says it.
+            // An ACL forbids it for all or for none, so one error is enough.
             if let refusal = sample.errors.first(where: { $0.reason == .permission }) {
                 sample.errors = [refusal]
                 break
@@ -48,7 +48,7 @@ package enum MemorySampler {
         return sample
     }
 
-    /// One round trip for several queues.
+    /// Makes one round trip for several queues.
     private static func ask<Asked>(
         _ client: any RedisClient, _ queues: inout [MemoryCommands], _ deadline: MonotonicTime,
         _ add: (MemoryCommands, inout RedisPipeline) -> Asked,

@@ -1,13 +1,13 @@
 import Model
 
-/// The newest dead letters of each queue that were seen, newest first. Filled by the Redis thread.
+/// The newest dead letters of each queue that were seen, newest first. The Redis thread fills it.
 struct NewestDeadLetters {
-    /// In all queues together.
+    /// The number of letters in all queues together.
     static let maxLetters = 5_000
 
     private var letters: [QueueName: [DeadLetter]] = [:]
 
-    /// `present`: the queues that Redis has.
+    /// Adds letters, and removes those of queues that are not in `present`.
     mutating func add(_ new: [DeadLetter], present: [QueueName]) {
         if !new.isEmpty || letters.count > present.count {
             let names = Set(present)
@@ -15,7 +15,7 @@ struct NewestDeadLetters {
         }
         for letter in new {
             var known = letters[letter.task.queue] ?? []
-            // It was run again, and has died again.
+            // The task was run again, and has died again.
             known.removeAll { $0.task.id == letter.task.id }
             let place = known.firstIndex { $0.archivedAt <= letter.archivedAt } ?? known.count
             known.insert(letter, at: place)
@@ -24,12 +24,12 @@ struct NewestDeadLetters {
         if !new.isEmpty { trim() }
     }
 
-    /// The oldest ones go.
+    /// Removes the oldest letters.
     private mutating func trim() {
         guard letters.values.reduce(0, { $0 + $1.count }) > Self.maxLetters else { return }
         letters = Dictionary(grouping: all.prefix(Self.maxLetters), by: \.task.queue)
     }
 
-    /// Newest first.
+    /// All letters, newest first.
     var all: [DeadLetter] { letters.values.joined().sorted { $0.archivedAt > $1.archivedAt } }
 }

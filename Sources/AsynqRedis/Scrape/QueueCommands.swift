@@ -1,19 +1,19 @@
 import Model
 import Redis
 
-/// One queue's part in a scrape: which commands to send, and what their replies mean. docs/REDIS.md lists all commands of a
-/// scrape, and a test compares.
+/// One queue's part in a scrape: the commands to send, and the meaning of their replies. docs/REDIS.md lists all
+/// commands of a scrape, and a test compares.
 ///
-/// The numbers are those that Asynq's `Inspector.GetQueueInfo` computes in Lua, without Lua, and in three round trips
-/// whatever the number of queues is.
+/// The numbers are those that Asynq's `Inspector.GetQueueInfo` computes in Lua. Here they need no Lua, and three round
+/// trips whatever the number of queues is.
 struct QueueCommands {
-    /// More groups than this are not summed up: `aggregating` is left out then, and counted as a `limit` error.
+    /// The number of groups that are summed up. With more, `aggregating` is left out and counted as a `limit` error.
     static let maxGroups: Int64 = 10_000
 
-    /// Expired leases, and active tasks, that are looked at.
+    /// The number of expired leases, and of active tasks, that are read.
     static let maxActive = 10_000
     private static let nextCount = 4
-    /// From the end of the list: workers may take hundreds of tasks between two round trips.
+    /// The places from the end of the list that are read: workers may take hundreds of tasks between two round trips.
     private static let deepPositions = [32, 256]
 
     private(set) var snapshot: QueueSnapshot
@@ -21,13 +21,13 @@ struct QueueCommands {
     private(set) var errors: [RedisError] = []
     private let asksForGroups: Bool
     private let isBaseline: Bool
-    /// By Redis' clock.
+    /// The time by Redis' clock.
     private let now: WallTime
-    /// A node of a Cluster could not be asked: what it holds is unknown, which the client has reported.
+    /// True if a node of a Cluster could not be asked: what it holds is unknown, which the client has reported.
     private(set) var isUnanswered = false
     private let isListLong: Bool
     private let lastProcessed: Int64?
-    /// No worker takes tasks.
+    /// True if no worker takes tasks.
     private var isIdle = false
     /// The next task, and those behind it in case that workers take it in the meantime.
     private var nextTasks: [[UInt8]] = []
@@ -36,11 +36,11 @@ struct QueueCommands {
     /// The score from which on the archive is still to be read.
     private var archiveRestFrom: Int64?
     private var archived: [ScoredMember] = []
-    /// Dead letters whose messages are to be read.
+    /// The dead letters whose messages are to be read.
     private(set) var unreadLetters: UnreadDeadLetters
 
-    /// `arrivals` is what is known of the queue's archive; nil for a queue that has not been seen before. `isBaseline`:
-    /// then what is in the archive died before the start.
+    /// Begins with a queue. `arrivals` has the known part of the queue's archive; nil for a queue that is new.
+    /// `isBaseline` says that what is in the archive then died before the start.
     init(
         _ name: QueueName, lastGroupCount: Int64 = 0, lastPending: Int64 = 0, lastProcessed: Int64? = nil,
         arrivals: ArchiveArrivals? = nil, unreadLetters: UnreadDeadLetters = UnreadDeadLetters(),
@@ -61,7 +61,7 @@ struct QueueCommands {
 
     // MARK: Round trip 2
 
-    /// What round trip 2 asks.
+    /// The questions of round trip 2.
     struct Counts {
         let sizes: [(state: TaskState, count: Ask<Int64>)]
         let processed: Ask<Int64>
@@ -74,7 +74,7 @@ struct QueueCommands {
         let archive: Ask<[ScoredMember]>
         let groups: Ask<Int64>
         let groupNames: Ask<[[UInt8]]>?
-        /// Where all of them stand in the pipeline.
+        /// The range of all of them in the pipeline.
         let places: Range<Int>
     }
 
@@ -101,7 +101,7 @@ struct QueueCommands {
             places: start..<pipeline.count)
     }
 
-    /// A counter that does not exist yet is 0; it never falls below.
+    /// Asks for a counter. One that does not exist yet is 0.
     private func counter(_ suffix: StaticString, in pipeline: inout RedisPipeline) -> Ask<Int64> {
         pipeline.get(key(suffix)).map { text throws(RedisError) in
             guard let text else { return 0 }
@@ -130,8 +130,8 @@ struct QueueCommands {
         readGroups(counts, replies)
     }
 
-    /// The key of a paused queue holds the second of the pause. Asynq asks only whether it exists, so that any other value pauses
-    /// the queue as well, one of another type included.
+    /// Reads the key of a paused queue, which holds the second of the pause. Asynq asks only whether it exists, so any
+    /// other value pauses the queue as well, one of another type included.
     private mutating func readPause(_ paused: Ask<[UInt8]?>, _ replies: [RedisReply]) {
         do throws(RedisError) {
             guard let value = try replies[paused] else { return }
@@ -156,7 +156,7 @@ struct QueueCommands {
         for task in counts.deeper {
             if let id = read(task, replies, isReported: true) ?? nil { nextTasks.append(id) }
         }
-        // Where no worker takes tasks, the first one is enough.
+        // If no worker takes tasks, the first one is enough.
         isIdle = snapshot.size[.active] == 0 && snapshot.processed == lastProcessed
         if isIdle { nextTasks = Array(nextTasks.prefix(1)) }
     }
@@ -165,7 +165,7 @@ struct QueueCommands {
         snapshot.groups = read(counts.groups, replies)
         if let ask = counts.groupNames, let names = read(ask, replies, isReported: snapshot.groups == nil) {
             groupNames = names
-            // The last one may go between the two commands.
+            // The last one may leave between the two commands.
             if names.isEmpty { snapshot.size[.aggregating] = 0 }
         }
         if snapshot.groups == 0 { snapshot.size[.aggregating] = 0 }
@@ -192,7 +192,8 @@ struct QueueCommands {
                 archiveRestFrom = min(newest.score, now.wholeSeconds) - ArchiveArrivals.overlapSeconds
             }
         } else if archived.count >= ArchiveArrivals.chunk {
-            // By score, not by rank: one that leaves between the two readings would shift the ranks of those after it.
+            // Scores and not ranks continue it: a member that leaves between the two readings would shift the ranks of
+            // those after it.
             archiveRestFrom = archived.last?.score
         }
         if archiveRestFrom == nil { countArrivals(isComplete: true) }
@@ -210,15 +211,15 @@ struct QueueCommands {
 
     // MARK: Round trip 3
 
-    /// What round trip 3 asks.
+    /// The questions of round trip 3.
     struct Details {
         let nextTasks: [Ask<TaskPlace>]
-        /// Behind them: which one is the next still. nil where no worker takes tasks.
+        /// Asks behind them which one is the next still; nil where no worker takes tasks.
         let nextAfter: Ask<[UInt8]?>?
         let active: Ask<[[UInt8]]>?
         let archiveRest: Ask<[ScoredMember]>?
         let groups: [Ask<Int64>]
-        /// Where all of them stand in the pipeline.
+        /// The range of all of them in the pipeline.
         let places: Range<Int>
     }
 
@@ -258,7 +259,7 @@ struct QueueCommands {
         snapshot.size[.aggregating] = aggregating
     }
 
-    /// An orphan is active and its lease has expired. A lease alone says nothing: it may have outlived its task.
+    /// Reads the active tasks. An orphan is active and its lease has expired; a lease alone may have outlived its task.
     private mutating func readActive(_ ask: Ask<[[UInt8]]>, _ replies: [RedisReply]) {
         guard let active = read(ask, replies, isReported: snapshot.size[.active] == nil) else { return }
         snapshot.orphaned = Int64(active.count { expiredLeases.contains($0) })
@@ -266,23 +267,23 @@ struct QueueCommands {
     }
 
     private mutating func readArchiveRest(_ members: [ScoredMember]) {
-        // Ascending: what does not fit is read by the next scrape.
+        // They ascend, so what does not fit is read by the next scrape.
         let isComplete = members.count < ArchiveArrivals.maxMembers
         if !isComplete { limit("\(ArchiveArrivals.maxMembers) or more new dead letters at once") }
         archived = isBaseline ? members : archived + members
         countArrivals(isComplete: isComplete)
     }
 
-    /// Reads the latency as Asynq computes it: now − `pending_since` of the next task; 0 where it has none, or where its clock is
-    /// ahead of Redis'. Tasks that workers have taken since the round trip before are passed over. If those are the whole list
-    /// that was read, and not the whole queue, the age is not known.
+    /// Reads the latency as Asynq computes it: now − `pending_since` of the next task, or 0 for a task without one and
+    /// for a time ahead of Redis' clock. Tasks that workers have taken since the round trip before are passed over. If
+    /// those are the whole list that was read, and not the whole queue, the age is unknown.
     private mutating func readLatency(_ details: Details, _ replies: [RedisReply]) {
         if details.nextTasks.isEmpty { return }
         let nextAfter = details.nextAfter.flatMap { read($0, replies, isReported: true) ?? nil }
         for (id, ask) in zip(nextTasks, details.nextTasks) {
             guard let place = read(ask, replies) else { return }
-            // Dequeueing sets the state and takes pending_since away; a task that is done has neither. One whose hash was evicted or
-            // deleted by hand has neither as well, and stays the next one.
+            // Dequeueing sets the state and removes pending_since; a task that is done has neither. A task whose hash
+            // was evicted or deleted by hand has neither as well, and stays the next one.
             let isWaiting = place.isPending || (place.state == nil && (place.pendingSince != nil || isIdle))
             guard isWaiting || id == nextAfter else { continue }
             guard let text = place.pendingSince else {
@@ -302,7 +303,8 @@ struct QueueCommands {
 
     // MARK: Replies
 
-    /// What a command gave; nil where it failed, which is an error unless another command of the queue has reported it.
+    /// Returns the reply; nil where the command failed, which is an error unless another command of the queue has
+    /// reported it.
     private mutating func read<Value>(
         _ ask: Ask<Value>, _ replies: [RedisReply], isReported: Bool = false
     ) -> Value? {
@@ -320,7 +322,7 @@ struct QueueCommands {
 }
 
 extension WallTime {
-    /// Unix seconds in decimal digits; nil for what is no moment of the last years before `now`.
+    /// Reads Unix seconds in decimal digits; returns nil for anything but a moment of the last years before `now`.
     fileprivate init?(secondOfPause text: [UInt8], at now: WallTime) {
         guard let seconds = Int64(String(decoding: text, as: UTF8.self)), seconds <= now.wholeSeconds,
             Double(now.wholeSeconds) - Double(seconds) <= PlausibleSeconds.longest

@@ -1,15 +1,15 @@
 import Model
 
-/// The counters of one queue as they are passed on: see `RisingCounter`.
+/// The counters of one queue in the form in which they are passed on (`RisingCounter`).
 ///
-/// Asynq counts a failure in `processed` and in `failed` at once. So what became of `processed` says what became of both: where
-/// it was reset, they were; where it is behind, a `failed` of 0 is behind as well, and was not reset.
+/// Asynq counts a failure in `processed` and in `failed` at once, so the fate of `processed` is that of both. If it was
+/// reset, both were; if it is behind, a `failed` of 0 is behind as well, and was not reset.
 struct QueueCounters {
     private var processed = RisingCounter()
     private var failed = RisingCounter()
     private var completed = RisingCounter()
 
-    /// Takes over what one scrape has read; nil is what it could not read, or can't tell.
+    /// Records the numbers of one scrape; nil is a number that it could not read, or can't tell.
     mutating func record(
         processed newProcessed: Int64?, failed newFailed: Int64?
     ) -> (completed: Int64?, failed: Int64?) {
@@ -20,8 +20,8 @@ struct QueueCounters {
         let isBehind = processed.record(newProcessed) > newProcessed
         guard let newFailed else { return (nil, nil) }
         let failures = isBehind ? failed.raise(to: newFailed) : failed.record(newFailed)
-        // Failures that the source has forgotten are not completed. The two are read one after the other: a failure between the
-        // readings takes one from the difference.
+        // Failures that the source has forgotten are not completed. The two are read one after the other: a failure
+        // between the readings takes one from the difference.
         return (completed.raise(to: max(0, newProcessed - failures)), failures)
     }
 }

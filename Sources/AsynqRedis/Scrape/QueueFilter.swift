@@ -1,13 +1,13 @@
 package import Model
 package import Platform
 
-/// Which queues are looked at: those that match `include` (all without one) and don't match `exclude`. A pattern matches
-/// anywhere in the name; anchor it with ^ and $ to match all of it.
+/// Selects queues: those that match `include` (all without one) and don't match `exclude`. A pattern matches anywhere
+/// in the name; anchor it with ^ and $ to match all of it.
 package struct QueueFilter: Sendable {
     private let include: String?
     private let exclude: String?
 
-    /// The patterns are those of `LinearPattern`; `check` has taken them.
+    /// Makes a filter of patterns of `LinearPattern`, which `check` has accepted.
     package init(include: String? = nil, exclude: String? = nil) {
         self.include = include
         self.exclude = exclude
@@ -15,19 +15,19 @@ package struct QueueFilter: Sendable {
 
     package static let all = QueueFilter()
 
-    /// - Throws: `LinearPattern.Invalid`, with what is wrong.
+    /// - Throws: `LinearPattern.Invalid`, with the fault.
     package static func check(pattern: String) throws(LinearPattern.Invalid) {
         _ = try LinearPattern(pattern)
     }
 
-    /// The filter, ready for use on one thread.
+    /// Returns the filter, ready for use on one thread.
     package func compiled() -> CompiledQueueFilter {
         CompiledQueueFilter(include: include, exclude: exclude)
     }
 }
 
-/// Remembers what it said of a name: a scrape asks for the same names each time. Names of spans come from senders, so that each
-/// costs a time in proportion to its length, and memory that is bounded by names and bytes.
+/// Remembers its decision about a name, because a scrape asks for the same names each time. Names of spans come from
+/// senders, so each costs a time in proportion to its length, and memory that is bounded by names and bytes.
 package struct CompiledQueueFilter {
     private static let maxRemembered = 10_000
     private static let maxRememberedBytes = 1 << 20

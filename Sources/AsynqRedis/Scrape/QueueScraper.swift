@@ -4,46 +4,48 @@ package import Redis
 
 /// Reads one picture of all queues: three round trips, no Lua, no writes, O(1) per queue and state.
 ///
-/// A queue is known by `asynq:queues` and by the servers that live: clients of Asynq 0.25 and later add it to `asynq:queues` only
-/// once, so that after FLUSHALL, an eviction or a deletion by another process tasks are run that the set does not know of.
+/// A queue is known by `asynq:queues` and by the servers that live. Clients of Asynq 0.25 and later add it to
+/// `asynq:queues` only once. After FLUSHALL, an eviction or a deletion by another process, tasks therefore run that the
+/// set does not know of.
 package struct QueueScraper {
     private var filter: CompiledQueueFilter
     private let clock: Clock
-    /// The most that queues and their names may take; those that come last by name are not read.
+    /// The bytes that queues and their names may take; those that come last by name are not read.
     private let maxQueueBytes: Int
-    /// What earlier scrapes saw of each queue.
+    /// The memory of earlier scrapes, by queue.
     private var memory: [QueueName: QueueMemory] = [:]
-    /// Queues that are seen for the first time were there before we looked: what lies in their archives died before our
-    /// time. Until the first scrape is through, and until the first with a new filter is.
+    /// True until the first scrape is done, and until the first with a new filter is. Queues that are seen for the
+    /// first time were there before: what lies in their archives died earlier.
     private var isBaseline = true
     /// The members of `asynq:queues`, before the filter; nil until a scrape could read them.
     private var registered: Set<QueueName>?
-    /// Those, and the queues of the servers that the last scrape saw, before the filter, sorted; nil until a scrape is through.
+    /// The members of `asynq:queues`, and the queues of the servers that the last scrape saw, before the filter,
+    /// sorted; nil until a scrape is done.
     private(set) var allNames: [QueueName]?
     private(set) var lastServers: [[UInt8]: ServerSnapshot] = [:]
     private(set) var redisClock = RedisClock()
 
     private var running = RunningTasks()
     private var enqueueHistory = EnqueueHistory()
-    /// After a reply that was too large: the number of groups of an unknown queue is asked for before their names.
+    /// True after a reply that was too large: the number of groups of an unknown queue is asked for before their names.
     private var isCareful = false
-    /// Dead letters of which only the id is known.
+    /// The dead letters of which only the id is known.
     var unreadLetters: [QueueName: UnreadDeadLetters] = [:]
-    /// Of queues that are gone.
+    /// The number of skipped letters of queues that are gone.
     private var skippedLetters: UInt64 = 0
     private var evictedKeys = EvictedKeys()
 
     private struct QueueMemory {
         var arrivals: ArchiveArrivals?
-        /// While there are no `arrivals` yet.
+        /// The baseline, while `arrivals` is nil.
         var isBaseline: Bool
-        /// SCARD `groups`, LLEN `pending`.
+        /// The number of groups (SCARD `groups`), and of pending tasks (LLEN `pending`).
         var groups: Int64 = 0
         var pending: Int64 = 0
         /// The totals as they were read last.
         var totals: (processed: Int64?, failed: Int64?)
         var counters = QueueCounters()
-        /// What it was when it was read last, where nothing in it can move by itself.
+        /// The last snapshot of a queue in which no number can change by itself.
         var resting: QueueSnapshot?
 
         var atRest: RestProbe.Queue? {
@@ -52,13 +54,14 @@ package struct QueueScraper {
         }
     }
 
-    /// A longer name is no queue's that is read: it would stand in each command and on each line of the page.
+    /// The longest name of a queue that is read: it stands in each command and on each line of the page.
     private static let maxNameBytes = 1024
-    /// What a queue takes beside its name, in the commands for it and in what is made of their replies.
+    /// The bytes that a queue takes beside its name, in the commands for it and in what is made of their replies.
     private static let bytesPerQueue = 1536
-    /// What the name of a group takes, in a reply and in the command that counts its tasks.
+    /// The bytes that the name of a group takes, in a reply and in the command that counts its tasks.
     private static let bytesPerGroup = 128
-    /// Queues that are gone from Redis are remembered up to this number, so that their dead letters go on when they return.
+    /// The number of queues that are remembered once they are gone from Redis, so that their dead letters go on when
+    /// they return.
     private static let maxRemembered = 20_000
 
     package init(filter: QueueFilter, clock: Clock, maxQueueBytes: Int = 256 << 20) {
@@ -67,7 +70,7 @@ package struct QueueScraper {
         self.maxQueueBytes = maxQueueBytes
     }
 
-    /// Arrivals in archives whose messages will not be read.
+    /// Returns the number of arrivals in archives whose messages will not be read.
     mutating func takeSkippedLetters() -> UInt64 {
         var skipped = skippedLetters
         skippedLetters = 0
@@ -75,13 +78,13 @@ package struct QueueScraper {
         return skipped
     }
 
-    /// Counters of queues that stay, or return, go on.
+    /// Sets the filter. Counters of queues that stay, or return, go on.
     package mutating func use(_ filter: QueueFilter) {
         self.filter = filter.compiled()
         isBaseline = true
     }
 
-    /// The queues that the last scrape saw and that the filter accepts.
+    /// Returns the queues that the last scrape saw and that the filter accepts.
     mutating func lastNames() -> [QueueName]? { allNames.map { accepted($0) } }
 
     private mutating func accepted(_ names: some Sequence<QueueName>) -> [QueueName] {
@@ -112,7 +115,7 @@ package struct QueueScraper {
         var groups = maxQueueBytes / Self.bytesPerGroup
         var queues = accepted(start.names).filter { !start.resting.contains($0) }.map { scrape(of: $0, start, &groups) }
         try readCounts(client, &queues, &servers, deadline: deadline)
-        // Those that a server names which the last scrape did not know.
+        // These are servers that name queues which the last scrape did not know.
         if servers.servers != nil { lastServers = servers.serversByKey }
         let served = Set(lastServers.values.flatMap(\.queues))
         var others = accepted(served.subtracting(start.names)).map { scrape(of: $0, start, &groups) }
@@ -121,7 +124,7 @@ package struct QueueScraper {
         queues = (queues + others).filter { known.contains($0.snapshot.name) }
         if let error = start.namesError, known.isEmpty { throw error }
         let resting = start.resting.intersection(known)
-        // Nothing but names that were read long ago: that is no scrape.
+        // A picture made only of names that were read long ago would not be a scrape.
         if start.areNamesOld && resting.isEmpty && queues.allSatisfy(\.isUnanswered) { throw Self.noAnswer(client) }
         try readDetails(client, &queues, servers, deadline: deadline)
         running.readMore(client, deadline: deadline)
@@ -158,7 +161,7 @@ package struct QueueScraper {
 
     mutating func accepts(_ queue: QueueName) -> Bool { filter.accepts(queue) }
 
-    /// Adds who runs the task and until when, as the last scrape has seen it.
+    /// Adds the worker that runs the task, and the deadline, as the last scrape has seen them.
     func addWorker(to details: inout TaskDetails) {
         guard details.state == ForeignText(TaskState.active.rawValue), let (key, task) = running.find(details.task),
             let server = lastServers[key]
@@ -170,14 +173,14 @@ package struct QueueScraper {
 
     // MARK: Round trip 1
 
-    /// What round trip 1 has told.
+    /// The results of round trip 1.
     private struct Start {
-        /// Before the filter.
+        /// The names before the filter.
         let names: Set<QueueName>
         let areNamesOld: Bool
-        /// Why `asynq:queues` has no names, where it is no set.
+        /// The reason why `asynq:queues` has no names, where it is not a set.
         let namesError: RedisError?
-        /// Queues that are as they were.
+        /// The queues that are as they were.
         let resting: Set<QueueName>
         let takenAt: WallTime
         /// The same moment by Redis' clock.
@@ -209,15 +212,15 @@ package struct QueueScraper {
             takenAt: takenAt, now: takenAt.advanced(by: servers.clock.correction))
     }
 
-    /// Takes over the members of `asynq:queues`. The counters of a queue that has left it begin anew: all keys are gone with it
-    /// (FLUSHALL), or the queue was deleted. Where its counters are still there, they go on.
+    /// Takes over the members of `asynq:queues`. The counters of a queue that has left it begin anew: all keys are gone
+    /// with it (FLUSHALL), or the queue was deleted. If its counters are still there, they go on.
     private mutating func register(_ members: Set<QueueName>) {
         for name in (registered ?? []).subtracting(members) { memory[name]?.counters = QueueCounters() }
         registered = members
     }
 
-    /// Returns the members of `asynq:queues`, nil where no node answered. A key that is no set has none: the queues are those of
-    /// the servers.
+    /// Returns the members of `asynq:queues`, nil where no node answered. A key that is not a set has none: the queues
+    /// are those of the servers.
     private func readNames(
         _ queues: Ask<[[UInt8]]>, _ replies: [RedisReply]
     ) throws(RedisError) -> (members: Set<QueueName>?, error: RedisError?) {
@@ -234,7 +237,7 @@ package struct QueueScraper {
         }
     }
 
-    /// Returns the names for which there is room.
+    /// Returns the names that fit into the limit.
     private func bounded(_ names: [[UInt8]]) -> [[UInt8]] {
         let readable = names.filter { $0.count <= Self.maxNameBytes }
         let bytes = readable.reduce(0) { $0 + $1.count + Self.bytesPerQueue }
@@ -256,7 +259,7 @@ package struct QueueScraper {
 
     // MARK: Round trips 2 and 3
 
-    /// - Parameter groups: the names of groups that may still be asked for, over all queues.
+    /// - Parameter groups: The number of groups whose names may still be asked for, over all queues.
     private func scrape(of name: QueueName, _ start: Start, _ groups: inout Int) -> QueueCommands {
         let known = memory[name]
         var groupCount = known?.groups ?? (isCareful ? .max : 0)
@@ -268,8 +271,8 @@ package struct QueueScraper {
             isBaseline: known?.isBaseline ?? isOld(name), at: start.now)
     }
 
-    /// Whether what lies in the archive of a queue that is seen for the first time died before our time. One that only servers
-    /// name may have been there.
+    /// Returns true if the archive of a queue that is seen for the first time died before the start. A queue that only
+    /// servers name may have been there.
     private func isOld(_ name: QueueName) -> Bool { isBaseline || registered?.contains(name) != true }
 
     private mutating func readCounts(
@@ -333,7 +336,7 @@ package struct QueueScraper {
         return snapshots.sorted { $0.name < $1.name }
     }
 
-    /// A queue that was gone begins anew: what it counts when it comes back is no fall.
+    /// Removes the totals of queues that were gone: what they count when they come back is not a fall.
     private mutating func forgetTotals(except present: Set<QueueName>) {
         for name in memory.keys where !present.contains(name) {
             memory[name]?.counters = QueueCounters()

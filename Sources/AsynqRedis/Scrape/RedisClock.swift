@@ -2,29 +2,30 @@ import Model
 
 /// Redis' own clock, next to the one of this machine.
 ///
-/// Each time that a worker or client leaves in Redis is compared with Redis' clock: it is the one clock that all of them
-/// share with the collector, and a collector whose clock is wrong must not take live servers for dead ones.
+/// Each time that a worker or client leaves in Redis is compared with Redis' clock. It is the one clock that all of
+/// them share with the collector, and a collector whose clock is wrong must not take live servers for dead ones.
 struct RedisClock {
-    /// More is no drift of clocks but a clock that is wrong altogether: nothing is corrected by it.
+    /// The largest offset that is corrected. A larger one is not drift: one of the clocks is wrong altogether.
     static let largestCorrection = Duration.seconds(86_400)
-    /// What a time of Redis can be: up to the year 2255, as all times of Asynq.
+    /// The range of Redis' time: up to the year 2255, as all times of Asynq.
     private static let plausibleMicroseconds: Range<Int64> = 0..<9_000_000_000_000_000
-    /// Above this the log says so: times in Redis are whole seconds, and waits are taken with a second of skew.
+    /// The offset above which the log says so: times in Redis are whole seconds, and waits are taken with a second of
+    /// skew.
     static let tolerated = Duration.seconds(2)
 
     /// Redis' clock minus ours, in whole microseconds; nil until Redis has told it.
     private(set) var offset: Duration?
-    /// What has told it: only that is asked the next time. nil: both are asked.
+    /// The command that has told the time: only that is asked the next time. With nil both are asked.
     var source: Source?
 
     enum Source {
         case time
-        /// `server_time_usec` of `INFO server`, where an ACL forbids `TIME`.
+        /// The field `server_time_usec` of `INFO server`, where an ACL forbids `TIME`.
         case info
     }
 
-    /// Takes over what Redis said between two readings of our clock. The offset stays as it was where it fits: else a slow round
-    /// trip would move all times by half of what it took. What can't be a time is left out.
+    /// Records the time that Redis told between two readings of our clock. The offset stays as it was where it fits:
+    /// else a slow round trip would move all times by half of its length. A time out of range is ignored.
     mutating func record(microseconds: Int64, sent: WallTime, received: WallTime) {
         guard Self.plausibleMicroseconds.contains(microseconds) else { return }
         let least = microseconds - received.wholeMicroseconds
@@ -37,13 +38,13 @@ struct RedisClock {
         }
     }
 
-    /// What is added to our clock.
+    /// The duration to add to our clock.
     var correction: Duration {
         guard let offset, abs(offset) <= Self.largestCorrection else { return .zero }
         return offset
     }
 
-    /// Whether the two clocks differ by more than is tolerated.
+    /// True if the two clocks differ by more than is tolerated.
     var isOff: Bool { abs(offset ?? .zero) > Self.tolerated }
 
     private func abs(_ duration: Duration) -> Duration { duration < .zero ? .zero - duration : duration }

@@ -1,7 +1,8 @@
 import Model
 
 extension RedisInfo {
-    /// The sum over the nodes of a Cluster; absent where one does not say it, because a counter must not fall.
+    /// Returns the sum over the nodes of a Cluster; absent where one node does not say it, because a counter must not
+    /// fall.
     func adding(_ other: RedisInfo) -> RedisInfo {
         func sum(_ value: KeyPath<RedisInfo, Int64?>) -> Int64? {
             guard let mine = self[keyPath: value], let others = other[keyPath: value] else { return nil }
@@ -15,7 +16,7 @@ extension RedisInfo {
         return total
     }
 
-    /// Lines of `name:value`.
+    /// Reads lines of `name:value`.
     mutating func read(_ text: String) {
         for line in text.split(whereSeparator: \.isNewline) {
             guard let colon = line.firstIndex(of: ":") else { continue }

@@ -9,11 +9,12 @@ import Redis
 ///     ZRANGE…     newest of archived, where it exists                  all of them were counted before: one that was deleted by
 ///                                                                      hand hides none that came
 ///
-/// A queue rests when nothing in it can move by itself: no task is pending, active, scheduled, to be retried or aggregating,
-/// it is not paused, and nothing was processed between the two last scrapes. It has the numbers that it had. Where one of its
-/// ten does not answer so, all of them are read as a whole in round trip 2, which reports what is wrong as well.
+/// A queue rests when no number of it can change by itself: no task is pending, active, scheduled, to be retried or
+/// aggregating, it is not paused, and nothing was processed between the two last scrapes. It has the numbers that it
+/// had. If one of its ten answers otherwise, all of them are read as a whole in round trip 2, which reports errors as
+/// well.
 struct RestProbe {
-    /// What is known of a queue that rests.
+    /// The known numbers of a queue that rests.
     struct Queue {
         let snapshot: QueueSnapshot
         /// The total as it was read: that of the snapshot may stand still.
@@ -21,7 +22,7 @@ struct RestProbe {
         let arrivals: ArchiveArrivals
     }
 
-    /// In a Cluster each queue has a slot of its own, and so its own commands.
+    /// The number of queues in one command. In a Cluster each queue has a slot of its own, and so its own commands.
     static let queuesAtOnce = 10
 
     private struct Part {
@@ -64,7 +65,7 @@ struct RestProbe {
         return Part(queues: queues, existing: existing, counters: counters, sizes: sizes, archives: archives)
     }
 
-    /// The queues that rest still.
+    /// Returns the queues that rest still.
     func read(_ replies: [RedisReply]) -> Set<QueueName> {
         var resting: Set<QueueName> = []
         for part in parts where Self.rests(part, replies) { resting.formUnion(part.queues.map(\.snapshot.name)) }
@@ -81,7 +82,8 @@ struct RestProbe {
             }
     }
 
-    /// nil where the command failed: the queue is read as a whole then, and the error is reported there.
+    /// Returns the reply; nil where the command failed: the queue is read as a whole then, and the error is reported
+    /// there.
     private static func value<Value>(_ ask: Ask<Value>, _ replies: [RedisReply]) -> Value? {
         do throws(RedisError) {
             return try replies[ask]
@@ -92,7 +94,7 @@ struct RestProbe {
 }
 
 extension QueueSnapshot {
-    /// Whether nothing in it can move by itself. `last`: the totals that the scrape before has read.
+    /// Returns true if no number of it can change by itself. `last` has the totals that the scrape before has read.
     func rests(after last: (processed: Int64?, failed: Int64?)) -> Bool {
         let volatile: [TaskState] = [.pending, .active, .scheduled, .retry, .aggregating]
         return processed != nil && failed != nil && (processed, failed) == last

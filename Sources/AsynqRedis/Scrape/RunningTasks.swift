@@ -2,26 +2,27 @@ import Model
 import ProtobufWire
 import Redis
 
-/// The workers' part of a scrape: what runs, and since when each queue's longest running task has been running.
+/// The workers' part of a scrape: the running tasks, and the age of each queue's longest-running one.
 ///
 ///     round trip 2   HKEYS asynq:workers:{…}           ids of the tasks that a server works on; not of a server that was idle
 ///     round trip 3   HSTRLEN asynq:workers:{…} <id>    how large what its worker says is: of each task that was never read
 ///                    HMGET asynq:workers:{…} <ids>     what workers say of those that were read before, as much as fits
 ///     round trip 4…  HMGET asynq:workers:{…} <ids>     what they say of the new ones, as much as fits
 ///
-/// A `WorkerInfo` carries the payload of its task and may have any size; `MessageLimit` bounds what is read at once, and the largest.
-/// Most scrapes read all that runs. Where they can't, those that have been running for longest are read again, because a task may end
-/// and run again under its id, and of the new ones those that scrapes saw first: short ones end before it is their turn.
+/// A `WorkerInfo` carries the payload of its task and may have any size; `MessageLimit` bounds what is read at once,
+/// and the largest. Most scrapes read all that runs. The others read two kinds first:
+/// - those that have been running for longest, because a task may end and run again under its id;
+/// - of the new ones those that scrapes saw first, because short ones end before it is their turn.
 struct RunningTasks {
-    /// Tasks that a scrape looks at; more are counted as a `limit` error.
+    /// The number of tasks that a scrape reads; more are counted as a `limit` error.
     static let maxTasks = 20_000
-    /// Round trips after the third one, while there are tasks that were never read.
+    /// The number of round trips after the third one, while there are tasks that were never read.
     static let maxMoreRoundTrips = 4
-    /// Tasks whose size is asked for at once.
+    /// The number of tasks whose size is asked for at once.
     static let maxMeasured = 5_000
-    /// What the tasks that a snapshot lists may take.
+    /// The bytes that the tasks in a snapshot may take.
     static let maxListedBytes = 1 << 20
-    /// Longer ids are cut in the list.
+    /// The longest id in the list; a longer one is cut.
     private static let maxIDBytes = 256
 
     typealias ListAsk = (server: [UInt8], ids: Ask<[[UInt8]]>)
@@ -33,9 +34,10 @@ struct RunningTasks {
     fileprivate typealias Place = (server: [UInt8], id: [UInt8])
 
     private enum Reading {
-        /// Not yet; `seen` counts the scrapes up to the one that saw it first. `bytes`: how large it is; nil: not asked yet.
+        /// The task was not read yet; `seen` counts the scrapes up to the one that saw it first. `bytes` is its size;
+        /// nil before it was asked for.
         case unread(seen: Int64, bytes: Int64?)
-        /// Its `WorkerInfo` names no queue or no start, is malformed, or too large. It is not read again.
+        /// The `WorkerInfo` names no queue or no start, is malformed, or too large. It is not read again.
         case unusable
         case running(Running)
     }
@@ -48,7 +50,7 @@ struct RunningTasks {
         let bytes: Int64
     }
 
-    /// By the key of the server and the id of the task.
+    /// The readings by the key of the server and the id of the task.
     private var tasks: [[UInt8]: [[UInt8]: Reading]] = [:]
     private var limit = MessageLimit()
     private var names = SharedTexts()
@@ -73,7 +75,7 @@ struct RunningTasks {
             let known = tasks[server] ?? [:]
             do throws(RedisError) {
                 guard let ids = try replies[ask] else {
-                    // The node can't be asked: what ran there still does.
+                    // The node can't be asked, so what ran there counts as running.
                     listed[server] = known
                     continue
                 }
@@ -92,7 +94,7 @@ struct RunningTasks {
 
     // MARK: Round trip 3 and those behind it
 
-    /// Asks how large new tasks are, and for those that were read before.
+    /// Asks for the size of new tasks, and for those that were read before.
     mutating func addTasks(to pipeline: inout RedisPipeline) -> Asks {
         var room = limit.room
         let again = ranked { reading in
@@ -120,7 +122,7 @@ struct RunningTasks {
         }
     }
 
-    /// The tasks that `rank` gives a rank, the lowest first.
+    /// Returns the tasks that `rank` gives a rank, the lowest first.
     private func ranked(by rank: (Reading) -> (rank: Int64, bytes: Int64)?) -> [(place: Place, bytes: Int64)] {
         let all = tasks.flatMap { server, tasks in
             tasks.compactMap { id, reading in
@@ -146,7 +148,7 @@ struct RunningTasks {
             do throws(RedisError) {
                 guard let infos = try replies[ask] else { continue }
                 for (id, info) in zip(ids, infos) {
-                    // One that is gone has ended since round trip 2.
+                    // A missing task has ended since round trip 2.
                     let reading = info.map { read($0) }
                     tasks[server]?[id] = reading
                 }
@@ -167,7 +169,7 @@ struct RunningTasks {
                         + "\(MessageLimit.bytes) it is not read"))
             tasks[place.server]?[place.id] = .unusable
         } else {
-            // One that is gone has ended since round trip 2.
+            // A missing task has ended since round trip 2.
             tasks[place.server]?[place.id] = length == 0 ? nil : .unread(seen: seen, bytes: length)
         }
     }
@@ -216,8 +218,8 @@ struct RunningTasks {
         }
     }
 
-    /// The scrape has failed: perhaps for the size of what was asked for here. A task that brings this about by itself must not do
-    /// so without end.
+    /// Records that the scrape has failed, perhaps for the size of what was asked for here. A task that causes this by
+    /// itself must not do so without end.
     mutating func recordFailure() {
         if asked.isEmpty { return }
         if asked.count == 1 { tasks[asked[0].server]?[asked[0].id] = .unusable }
@@ -227,13 +229,13 @@ struct RunningTasks {
 
     // MARK: What it found
 
-    /// Adds what is known of the tasks that run in each queue.
+    /// Adds the running tasks to each queue.
     func complete(_ queues: inout [QueueSnapshot], at now: WallTime) {
         let longest = longest(at: now)
         for index in queues.indices { queues[index].longestRunning = longest[queues[index].name] }
     }
 
-    /// How long each queue's longest running task has been running; a queue where none runs is absent.
+    /// Returns the time for which each queue's longest task has been running; a queue where none runs is absent.
     func longest(at now: WallTime) -> [QueueName: Duration] {
         var starts: [QueueName: WallTime] = [:]
         for case .running(let task) in tasks.values.flatMap(\.values) {
@@ -242,7 +244,7 @@ struct RunningTasks {
         return starts.mapValues { max(.zero, now.duration(since: $0)) }
     }
 
-    /// What runs, by the key of the server, the longest first: as many as `maxListedBytes` allows.
+    /// Returns the running tasks by the key of the server, the longest first: as many as `maxListedBytes` allows.
     func listed() -> [[UInt8]: [RunningTask]] {
         var all: [(server: [UInt8], task: RunningTask)] = []
         for (server, tasks) in tasks {
@@ -266,7 +268,7 @@ struct RunningTasks {
             deadlineAt: task.deadline)
     }
 
-    /// Which server runs a task, as far as the last scrape has seen it.
+    /// Returns the server that runs a task, as far as the last scrape has seen it.
     func find(_ task: TaskName) -> (server: [UInt8], task: RunningTask)? {
         for (server, tasks) in tasks {
             if case .running(let found)? = tasks[task.id], found.queue == task.queue {

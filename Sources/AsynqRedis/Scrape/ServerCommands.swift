@@ -2,32 +2,33 @@ import Model
 import ProtobufWire
 import Redis
 
-/// The servers' and schedulers' part of a scrape, and what Redis says of itself.
+/// The servers' and schedulers' part of a scrape, and Redis' report on itself.
 ///
 /// Asynq's own Inspector also deletes the stale members of the indexes; a scrape reads only. A member whose key is gone
-/// (the server stopped, or its ten seconds are over) is no live server.
+/// (the server stopped, or its ten seconds are over) does not count as a live server.
 struct ServerCommands {
-    /// More live members of an index, or entries of a scheduler, are not looked at; counted as a `limit` error.
+    /// The number of live members of an index, or of entries of a scheduler, that are read; more are counted as a
+    /// `limit` error.
     static let maxMembers = 5000
 
-    /// Those that live, with the keys that the index names; nil where it could not be read.
+    /// The live servers, with the keys that the index names; nil where it could not be read.
     private(set) var liveServers: [(key: [UInt8], server: ServerSnapshot)]?
     var servers: [ServerSnapshot]? { liveServers?.map(\.server) }
     private(set) var schedulerEntries: [SchedulerEntrySnapshot]?
     private(set) var info = RedisInfo()
-    /// Masters that `info` is the sum of.
+    /// The number of masters that `info` is the sum of.
     private(set) var nodeCount = 0
     private(set) var errors: [RedisError] = []
-    /// By the key that the index names.
+    /// The servers by the key that the index names.
     private(set) var serversByKey: [[UInt8]: ServerSnapshot] = [:]
     /// Redis' clock, by which the servers and schedulers are judged.
     private(set) var clock: RedisClock
     private let lastServers: [[UInt8]: ServerSnapshot]
-    /// nil where the index could not be read.
+    /// The keys of the servers; nil where the index could not be read.
     private(set) var serverKeys: [[UInt8]]?
     private var schedulerKeys: [[UInt8]]?
 
-    /// `last`, `clock`: what the scrape before saw.
+    /// Begins with what the scrape before saw (`last`, `clock`).
     init(last: [[UInt8]: ServerSnapshot] = [:], clock: RedisClock = RedisClock()) {
         lastServers = last
         self.clock = clock
@@ -35,7 +36,7 @@ struct ServerCommands {
 
     // MARK: Round trip 1
 
-    /// What round trip 1 asks.
+    /// The questions of round trip 1.
     struct Indexes {
         let servers: Ask<[ScoredMember]>
         let schedulers: Ask<[ScoredMember]>
@@ -46,7 +47,7 @@ struct ServerCommands {
     }
 
     func addIndexes(to pipeline: inout RedisPipeline) -> Indexes {
-        /// By rank: what the time is there, the same round trip tells.
+        /// Asks for the latest members by rank: the same round trip tells the time there.
         func latest(_ index: [UInt8]) -> Ask<[ScoredMember]> {
             pipeline.zrangeWithScores(index, -(Self.maxMembers + 1), -1)
         }
@@ -58,12 +59,12 @@ struct ServerCommands {
     }
 
     /// - Parameters:
-    ///   - sent: our clock before the round trip.
-    ///   - received: our clock after it.
+    ///   - sent: Our clock before the round trip.
+    ///   - received: Our clock after it.
     mutating func readIndexes(_ indexes: Indexes, _ replies: [RedisReply], sent: WallTime, received: WallTime) {
         readInfo(indexes, replies)
         let times = readTimes(indexes, replies)
-        // The median of a Cluster's nodes: a single wrong clock is not followed.
+        // It is the median of a Cluster's nodes: a single wrong clock is not followed.
         if !times.isEmpty {
             clock.record(microseconds: times.sorted()[times.count / 2], sent: sent, received: received)
         }
@@ -72,7 +73,8 @@ struct ServerCommands {
         schedulerKeys = live(read(indexes.schedulers, replies), of: "asynq:schedulers", at: now)
     }
 
-    /// INFO and TIME are optional: where an ACL forbids them, their metrics are absent and nothing is wrong.
+    /// Reads INFO and TIME. They are optional: where an ACL forbids them, their metrics are absent and nothing is
+    /// wrong.
     private mutating func readInfo(_ indexes: Indexes, _ replies: [RedisReply]) {
         let sections = indexes.info.map { read($0, replies) ?? [] }
         for node in 0..<(sections.map(\.count).min() ?? 0) {
@@ -85,7 +87,7 @@ struct ServerCommands {
         }
     }
 
-    /// What the nodes' clocks say.
+    /// Returns the times of the nodes' clocks.
     private mutating func readTimes(_ indexes: Indexes, _ replies: [RedisReply]) -> [Int64] {
         var times = indexes.time.map { (read($0, replies) ?? []).compactMap { $0 } } ?? []
         clock.source = times.isEmpty ? nil : .time
@@ -110,7 +112,7 @@ struct ServerCommands {
 
     // MARK: Round trip 2
 
-    /// What round trip 2 asks; nil where the index could not be read.
+    /// The questions of round trip 2; nil where the index could not be read.
     struct Details {
         let servers: [(key: [UInt8], info: Ask<[UInt8]?>)]?
         let schedulers: [(key: [UInt8], entries: Ask<[[UInt8]]>)]?
@@ -133,7 +135,7 @@ struct ServerCommands {
         _ key: [UInt8], _ info: Ask<[UInt8]?>, _ replies: [RedisReply]
     ) -> ServerSnapshot? {
         do throws(RedisError) {
-            // The index says that it lives, only its node can't be asked: what it said last holds.
+            // The index says that it lives, and only its node can't be asked: the last answer holds.
             guard let answer = try replies[info] else {
                 serversByKey[key] = lastServers[key]
                 return lastServers[key]
@@ -175,7 +177,7 @@ struct ServerCommands {
         }
     }
 
-    /// What a command gave; nil where it failed, or was not answered.
+    /// Returns the reply; nil where the command failed, or was not answered.
     private mutating func read<Value>(_ ask: Ask<Value>, _ replies: [RedisReply]) -> Value? {
         do throws(RedisError) {
             return try replies[ask]

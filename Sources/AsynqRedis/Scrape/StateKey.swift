@@ -5,7 +5,7 @@ import Redis
 struct StateKey {
     let state: TaskState
     let suffix: StaticString
-    /// The others are sorted sets.
+    /// True for a list; the others are sorted sets.
     var isList = false
 
     static let all: [StateKey] = [
@@ -20,7 +20,7 @@ struct StateKey {
         isList ? pipeline.llen(key(of: queue)) : pipeline.zcard(key(of: queue))
     }
 
-    /// The ids of the first tasks: of a sorted set, those with the lowest scores.
+    /// Asks for the ids of the first tasks: of a sorted set, those with the lowest scores.
     func addFirst(_ count: Int, _ queue: QueueName, to pipeline: inout RedisPipeline) -> Ask<[[UInt8]]> {
         isList ? pipeline.lrange(key(of: queue), 0, count - 1) : pipeline.zrange(key(of: queue), 0, count - 1)
     }

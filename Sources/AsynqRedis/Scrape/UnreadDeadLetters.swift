@@ -11,7 +11,7 @@ struct UnreadDeadLetters {
     static let maxPerQueue = 20
 
     private(set) var unread: [Unread] = []
-    /// Arrivals that were pushed out by newer ones before they were read, or could not be read; until they are read out.
+    /// The number of arrivals that were pushed out by newer ones before they were read, or could not be read.
     private(set) var skipped: UInt64 = 0
 
     mutating func add(_ members: [ScoredMember], areArrivals: Bool) {
@@ -19,13 +19,13 @@ struct UnreadDeadLetters {
         skip(max(0, unread.count - Self.maxPerQueue))
     }
 
-    /// The oldest ones.
+    /// Skips the oldest ones.
     mutating func skip(_ count: Int) {
         skipped += UInt64(unread.prefix(count).count(where: \.isArrival))
         unread.removeFirst(min(count, unread.count))
     }
 
-    /// Takes the newest ones out.
+    /// Removes the newest ones, and returns them.
     mutating func take(_ count: Int) -> [Unread] {
         let taken = Array(unread.suffix(count))
         unread.removeLast(taken.count)

@@ -1,8 +1,8 @@
 import Model
 import Redis
 
-/// One queue's other part in a look-ahead sample: what the tasks carry that workers have taken before a sample saw them
-/// pending. Once such a task is done, Asynq deletes it, and only then comes its span.
+/// One queue's other part in a look-ahead sample: the messages of tasks that workers have taken before a sample saw
+/// them pending. Once such a task is done, Asynq deletes it, and only then comes its span.
 ///
 ///     round trip 1   LRANGE active 0 <count>-1       the newest ones
 ///     round trip 2   HSTRLEN t:<id> msg              those whose message has not been read
@@ -12,23 +12,23 @@ struct ActiveSampler {
     typealias MessageAsk = (id: [UInt8], message: Ask<[UInt8]?>)
 
     let name: QueueName
-    /// What the last sample saw.
+    /// The tasks that the last sample saw.
     private var known: Set<[UInt8]> = []
     /// The tasks whose messages the sample under way has still to ask for.
     private var unread: [[UInt8]] = []
-    /// How long these are, as far as is known.
+    /// The lengths of these, as far as they are known.
     private var lengths: [(id: [UInt8], bytes: Int64)] = []
-    /// When the list was read.
+    /// The time at which the list was read.
     private var readAt = WallTime(nanoseconds: 0)
 
-    /// No task ran in the last sample.
+    /// True if no task ran in the last sample.
     var isIdle: Bool { known.isEmpty }
 
     init(_ name: QueueName) {
         self.name = name
     }
 
-    /// The list was empty, as another command tells.
+    /// Records that the list was empty, as another command tells.
     mutating func recordEmpty() { (unread, lengths) = ([], []) }
 
     func addList(_ count: Int, to pipeline: inout RedisPipeline) -> Ask<[[UInt8]]> {
@@ -46,7 +46,7 @@ struct ActiveSampler {
             return
         }
         let now = Set(active)
-        // A later one under the same id may be another task.
+        // A later task under the same id may be another one.
         tasks.noteLeft(queue: name, known.subtracting(now))
         tasks.noteStarted(queue: name, now.subtracting(known), by: time)
         known = now
@@ -54,14 +54,15 @@ struct ActiveSampler {
         unread = tasks.unread(queue: name, active)
     }
 
-    /// Asks how long at most `limit` messages are, and lowers it; the others are read by a later sample, if their tasks still run.
+    /// Asks for the lengths of at most `limit` messages, and lowers it. The others are read by a later sample, if their
+    /// tasks still run.
     func addLengths(_ limit: inout Int, to pipeline: inout RedisPipeline) -> [LengthAsk] {
         let asks = unread.prefix(max(0, limit)).map { ($0, pipeline.messageLength(name, id: $0)) }
         limit -= asks.count
         return asks
     }
 
-    /// Returns what can't be read; it is not asked for again.
+    /// Returns the errors of what can't be read; it is not asked for again.
     mutating func readLengths(
         _ asks: [LengthAsk], _ replies: [RedisReply], noting tasks: SeenTasks
     ) -> [RedisError] {
@@ -90,7 +91,7 @@ struct ActiveSampler {
         return asks
     }
 
-    /// Returns the first error. What can't be read is not asked for again.
+    /// Reads the messages. Returns the first error; what can't be read is not asked for again.
     func readMessages(_ asks: [MessageAsk], _ replies: [RedisReply], noting tasks: SeenTasks) -> RedisError? {
         var problem: RedisError?
         for (id, ask) in asks {

@@ -3,12 +3,12 @@ package import Platform
 import ProtobufWire
 package import Redis
 
-/// Takes the look-ahead samples: looks at the next tasks of each queue, more often than the scrape, notes since when they are
-/// pending, and tells from those that leave the list between two samples how long they waited, without any help of the
-/// workers.
+/// Takes the look-ahead samples, more often than the scrape. It reads the next tasks of each queue and since when they
+/// are pending. From those that leave the list between two samples it tells how long they waited, without any help of
+/// the workers.
 ///
-/// When a task was started is known to lie between two samples; the lease that the worker took (whole seconds, 30 s ahead)
-/// narrows it. A task that still runs when its worker writes its next heartbeat (every 5 s) has its exact start there.
+/// A task was started between two samples; the lease that the worker took (whole seconds, 30 s ahead) narrows the time.
+/// A task that still runs when its worker writes its next heartbeat (every 5 s) has its exact start there.
 ///
 ///     round trip 1   per queue LRANGE pending -<count> -1, LRANGE active 0 <count>-1; for tasks that have been running for
 ///                    six seconds: HMGET of each live server's asynq:workers:{…}; for ten queues that sleep one EXISTS of
@@ -16,22 +16,22 @@ package import Redis
 ///     round trip 1a  the two LRANGE for each of the ten, where it said that one of the lists exists
 ///     round trips 2, 3   see PendingSampler.swift and ActiveSampler.swift
 ///
-/// A queue sleeps when its last ten samples saw no task. It wakes in the sample that sees one: no task is seen later than
-/// without sleep.
+/// A queue sleeps when its last ten samples saw no task. It wakes in the sample that sees one: no task is seen later
+/// than without sleep.
 package struct LookAheadSampler {
-    /// The most tasks that one sample looks at, over all queues.
+    /// The most tasks that one sample reads, over all queues.
     static let maxTasks = 20_000
     /// The most of them that it asks for because they have come or gone.
     static let maxAskedTasks = 10_000
-    /// Running tasks whose exact start is waited for; the others get the estimate at once.
+    /// The number of running tasks whose exact start is waited for; the others get the estimate at once.
     static let maxRunning = 1_000
-    /// Fields of HMGET: each running task is asked of each server.
+    /// The number of fields of HMGET: each running task is asked of each server.
     static let maxWorkerFields = 20_000
-    /// Samples without a task after which a queue sleeps.
+    /// The number of samples without a task after which a queue sleeps.
     static let samplesBeforeSleep = 10
-    /// Queues that sleep and are asked for with one command; in a Cluster each has a slot of its own.
+    /// The number of queues that sleep and are asked for with one command; in a Cluster each has a slot of its own.
     static let sleepersAtOnce = 10
-    /// Workers write what they do every five seconds.
+    /// The time within which workers write what they do, which is every five seconds.
     private static let heartbeat = Duration.seconds(6)
 
     private struct Running {
@@ -43,17 +43,17 @@ package struct LookAheadSampler {
     private let interval: Duration
     private let clock: Clock
     private let tasks: SeenTasks
-    /// What Redis' clock is ahead of ours: what workers and clients write is compared with Redis' clock.
+    /// Redis' clock minus ours: times that workers and clients write are compared with Redis' clock.
     package var clockCorrection = Duration.zero
     private var pending: [QueueName: PendingSampler] = [:]
     private var active: [QueueName: ActiveSampler] = [:]
-    /// How many samples in a row saw no task of the queue.
+    /// The number of samples in a row that saw no task of the queue.
     private var emptySamples: [QueueName: Int] = [:]
     private var messageLimit = MessageLimit()
     private var running: [Running] = []
-    /// Settled, and not handed over yet.
+    /// The waits that are known, and not handed over yet.
     private var samples: [WaitSample] = []
-    /// Which queue comes first: where the budget is short, each has its turn.
+    /// The queue that comes first: where the budget is short, each has its turn.
     private var turn = 0
     private(set) var lost: [LostTaskReason: UInt64] = [:]
     private(set) var errors: [RedisError] = []
@@ -65,8 +65,9 @@ package struct LookAheadSampler {
         self.tasks = tasks
     }
 
-    /// Takes one sample, and returns the waits that are known by it. `names` and `servers` (keys of the live ones) are those
+    /// Takes one sample, and returns the waits that it shows. `names` and `servers` (keys of the live ones) are those
     /// of the last scrape.
+    /// - Throws: `RedisError` where Redis can't be asked.
     package mutating func sampleQueues(
         _ client: any RedisClient, names: [QueueName], servers: [[UInt8]], deadline: MonotonicTime
     ) throws(RedisError) -> [WaitSample] {
@@ -108,7 +109,7 @@ package struct LookAheadSampler {
         var details = RedisPipeline()
         var budget = SampleBudget(tasks: Self.maxAskedTasks, messages: messageLimit.room)
         let asked = order.map { queues[$0].addDetails(&budget, to: &details) }
-        // Behind all that is pending: those have their wait to lose.
+        // They come behind all that is pending, whose wait would be lost.
         let activeMessages = order.map { actives[$0].addMessages(&budget, to: &details) }
         let answers = details.count == 0 ? [] : try client.roundTrip(details, deadline: deadline)
         if details.count > 0 { messageLimit.recordSuccess() }
@@ -126,7 +127,7 @@ package struct LookAheadSampler {
         samples += accept(started)
     }
 
-    /// Round trip 2.
+    /// Makes round trip 2.
     private mutating func measureMessages(
         _ client: any RedisClient, _ queues: inout [PendingSampler], _ actives: inout [ActiveSampler], _ order: [Int],
         deadline: MonotonicTime
@@ -149,7 +150,7 @@ package struct LookAheadSampler {
 
     private typealias Lists = [(index: Int, pending: Ask<[[UInt8]]>, active: Ask<[[UInt8]]>)]
 
-    /// Round trip 1.
+    /// Makes round trip 1.
     private mutating func readLists(
         _ client: any RedisClient, _ queues: inout [PendingSampler], _ actives: inout [ActiveSampler],
         _ servers: [[UInt8]], deadline: MonotonicTime
@@ -202,7 +203,7 @@ package struct LookAheadSampler {
         _ start: (at: WallTime, monotonic: MonotonicTime)
     ) {
         let readAt = wallTime
-        // Half of the window is the error: it must not be more than the interval.
+        // The error is half of the window, and must not be more than the interval.
         let maxGap = interval * 2
         for list in lists {
             queues[list.index].readList(list.pending, replies, start: start, maxGap: maxGap)
@@ -237,7 +238,7 @@ package struct LookAheadSampler {
         }
     }
 
-    /// False where it is not known: the lists are read then, which reports what is wrong.
+    /// Returns true if none exists. Returns false where that is unknown: the lists are read then, which reports errors.
     private func isNone(_ existing: Ask<Int64>, _ replies: [RedisReply]) -> Bool {
         do throws(RedisError) {
             return try replies[existing] == 0
@@ -246,7 +247,8 @@ package struct LookAheadSampler {
         }
     }
 
-    /// Tasks that run still have their wait when their worker's heartbeat tells their start; the others now.
+    /// Takes the tasks that were started. Those that run get their wait when their worker's heartbeat tells their
+    /// start, the others now.
     private mutating func accept(_ started: [StartedTask]) -> [WaitSample] {
         var samples: [WaitSample] = []
         let askAt = clock.monotonic().advanced(by: Self.heartbeat)
@@ -280,7 +282,7 @@ package struct LookAheadSampler {
         return running.prefix(most).prefix { $0.askAt <= now }.map(\.task)
     }
 
-    /// Asks each server for all of them: which one has a task is not known.
+    /// Asks each server for all of them, because it is unknown which one has a task.
     private func addWorkers(
         of due: [StartedTask], _ servers: [[UInt8]], to pipeline: inout RedisPipeline
     ) -> [Ask<[[UInt8]?]>] {
@@ -295,7 +297,7 @@ package struct LookAheadSampler {
         for ask in workers {
             do throws(RedisError) {
                 for (index, info) in (try replies[ask] ?? []).enumerated() {
-                    // One that began outside the window is a later attempt at the same task.
+                    // A start outside the window belongs to a later attempt at the same task.
                     if let info, let start = workerStart(info), due[index].window.mayHold(start) {
                         starts[index] = start
                     }

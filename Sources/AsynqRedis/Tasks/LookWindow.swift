@@ -7,20 +7,21 @@ struct LookWindow: Equatable {
 
     var middle: WallTime { WallTime(nanoseconds: from.nanoseconds + to.nanoseconds(since: from) / 2) }
 
-    /// The middle of what is left when it happened in the second that begins at `second`; of all where nothing is left.
+    /// Returns the middle of the window's part in the second that begins at `second`; of the whole window where they do
+    /// not meet.
     func middle(inSecond second: Int64) -> WallTime {
         let low = max(from, WallTime(seconds: second))
         let high = min(to, WallTime(seconds: second + 1))
         return low < high ? LookWindow(from: low, to: high).middle : middle
     }
 
-    /// Whether a worker's stamp can be of this window, as far as clocks of two machines agree.
+    /// Returns true if a worker's stamp can be of this window, as far as clocks of two machines agree.
     func mayHold(_ stamp: WallTime) -> Bool {
         stamp.duration(since: from) > .seconds(-1) && stamp.duration(since: to) < .seconds(1)
     }
 }
 
-/// A task that has been started: since when it could have been, and when it was.
+/// A task that has been started: the time since which it could have been, and that at which it was.
 struct StartedTask: Equatable {
     let queue: QueueName
     let id: [UInt8]
@@ -28,6 +29,6 @@ struct StartedTask: Equatable {
     let window: LookWindow
     /// The best guess within the window.
     let start: WallTime
-    /// It runs still, as far as is known, and its worker may be asked when it began.
+    /// True if it runs still, as far as is known, and its worker may be asked when it began.
     let isRunning: Bool
 }

@@ -1,19 +1,20 @@
 import Model
 
-/// How many tasks Redis may be asked for, so that it does not notice: at a time, in a second, and where nothing comes of it.
+/// The limits of tasks that Redis may be asked for, so that its load stays small: at a time, in a second, and after
+/// useless answers.
 struct LookupLimits {
-    /// Tasks that wait for an answer.
+    /// The number of tasks that wait for an answer.
     static let maxWaiting = 4_000
     static let maxPerSecond = 5_000
-    /// Bytes of messages that may have been read in a second before no more are asked for.
+    /// The bytes of messages in a second above which no more are asked for.
     static let maxBytesPerSecond = 32 << 20
-    /// Tasks of one request.
+    /// The number of tasks of one request.
     static let maxAtOnce = 1_000
-    /// After this many useless answers in a row, only every `sampling`th request is let through.
+    /// The number of useless answers in a row after which only every `sampling`th request is allowed.
     static let uselessMax = 1_000
     static let sampling: UInt64 = 100
 
-    /// Tasks that wait for an answer, those that are being asked for included.
+    /// The number of tasks that wait for an answer, those that are being asked for included.
     private(set) var waitingTasks = 0
     private var second: UInt64 = 0
     private var tasksInSecond = 0
@@ -21,7 +22,7 @@ struct LookupLimits {
     private var uselessInARow = 0
     private var requests: UInt64 = 0
 
-    /// Counts a request of so many tasks in, or returns why it is not to be made.
+    /// Counts a request for a number of tasks in, or returns the reason why it is not made.
     mutating func admit(_ tasks: Int, at now: MonotonicTime) -> TaskLookup.Outcome? {
         requests += 1
         if uselessInARow >= Self.uselessMax && requests % Self.sampling != 0 { return .skipped }
@@ -45,7 +46,7 @@ struct LookupLimits {
         bytesInSecond += bytes
     }
 
-    /// A request of so many tasks has ended. One that found something for a span ends the row of useless answers.
+    /// Records the end of a request. One that found something for a span ends the row of useless answers.
     mutating func recordAnswer(_ outcomes: [TaskLookup.Outcome: UInt64], of tasks: Int) {
         waitingTasks -= tasks
         if outcomes[.found, default: 0] > 0 {

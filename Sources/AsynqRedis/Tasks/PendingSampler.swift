@@ -1,13 +1,13 @@
 import Model
 import Redis
 
-/// What one look-ahead sample may still ask for, over all queues.
+/// The part of a look-ahead sample's budget that is left, over all queues.
 struct SampleBudget {
     var tasks: Int
     var messages: MessageLimit.Room
 }
 
-/// One queue's part in a look-ahead sample: which of its next tasks are pending since when, and which of them have gone
+/// One queue's part in a look-ahead sample: since when each of its next tasks is pending, and which of them have gone
 /// since the sample before.
 ///
 ///     round trip 1   LRANGE pending -<count> -1
@@ -15,16 +15,17 @@ struct SampleBudget {
 ///     round trip 3   for each of them: HMGET t:<id> pending_since msg (without msg beyond the budget of bytes); for those that
 ///                    have gone: HMGET t:<id> state pending_since, and one ZMSCORE of their leases
 struct PendingSampler {
-    /// A worker's lease on a task lasts this long when it takes the task.
+    /// The time for which a worker's lease on a task lasts when it takes the task.
     private static let leaseSeconds: Int64 = 30
     private typealias Moment = (at: WallTime, monotonic: MonotonicTime)
 
     private struct Tracked {
-        /// nil: it has no `pending_since` (put back by a worker that stopped).
+        /// The ready time; nil for a task without `pending_since` (put back by a worker that stopped).
         var ready: WallTime?
-        /// The message was read, or is not to be.
+        /// True if the message was read, or must not be.
         var isMessageRead = false
-        /// Its worker's heartbeat, which holds the payload as well, is not read either.
+        /// True if the message is too large. Its worker's heartbeat, which holds the payload as well, is not read
+        /// either.
         var isTooLarge = false
     }
 
@@ -32,19 +33,19 @@ struct PendingSampler {
     private var tracked: [[UInt8]: Tracked] = [:]
     /// The lengths of messages that are still to be read.
     private var lengths: [[UInt8]: Int64] = [:]
-    /// When the list was read last.
+    /// The time at which the list was read last.
     private var lastRead: Moment?
     private var readBefore: Moment?
     private(set) var lost: [LostTaskReason: UInt64] = [:]
     private(set) var error: RedisError?
-    /// The messages that the sample under way has found too large.
+    /// The errors of messages that the sample under way has found too large.
     private(set) var refusals: [RedisError] = []
 
-    // What the sample under way has found.
+    // These are the findings of the sample under way.
     private var fresh: [[UInt8]] = []
     private var gone: [[UInt8]] = []
-    /// Gone as well, and not to be asked for. SeenTasks is told of them when this sample is through, or by the next one if
-    /// this one fails.
+    /// The tasks that are gone as well, but are not asked for. SeenTasks is told of them when this sample completes, or
+    /// by the next one if this one fails.
     private var unasked: [(id: [UInt8], ready: WallTime, from: WallTime)] = []
     private var window: LookWindow?
 
@@ -52,7 +53,7 @@ struct PendingSampler {
         self.name = name
     }
 
-    /// The sample under way has failed.
+    /// Records that the sample under way has failed.
     mutating func sampleFailed() {
         // What has gone is asked for again, and may have gone since then.
         lastRead = readBefore
@@ -68,8 +69,8 @@ struct PendingSampler {
     }
 
     /// - Parameters:
-    ///   - start: just before the lists were asked for.
-    ///   - maxGap: between two samples; when more time has passed, it is too uncertain when a task has gone.
+    ///   - start: The time just before the lists were asked for.
+    ///   - maxGap: The longest time between two samples after which it is certain enough when a task has gone.
     mutating func readList(
         _ list: Ask<[[UInt8]]>, _ replies: [RedisReply], start: (at: WallTime, monotonic: MonotonicTime),
         maxGap: Duration
@@ -78,7 +79,7 @@ struct PendingSampler {
         gone = []
         // A node that did not answer is reported by the client.
         guard let ids = read(list, replies) else { return }
-        // The next to be dequeued is the last: it counts most where not all can be read.
+        // The next task to be dequeued is the last of the list: it counts most where not all can be read.
         fresh = ids.reversed().filter { tracked[$0]?.isMessageRead != true }
         if !tracked.isEmpty {
             let present = Set(ids)
@@ -95,12 +96,13 @@ struct PendingSampler {
         lastRead = start
     }
 
-    /// The task has gone, and is not asked for. `from`: when it was seen last; nil: at some time since it was ready.
+    /// Records that the task has gone, and is not asked for. `from` is the time when it was seen last; nil for some
+    /// time since it was ready.
     private mutating func dropUnasked(_ id: [UInt8], from: WallTime?) {
         if let ready = tracked.removeValue(forKey: id)?.ready { unasked.append((id, ready, from ?? ready)) }
     }
 
-    /// The queue is gone, and what was pending in it.
+    /// Records that the queue is gone, with the tasks that were pending in it.
     func end(at now: WallTime, noting tasks: SeenTasks) {
         guard let from = lastRead?.at else { return }
         for (id, task) in tracked {
@@ -110,10 +112,10 @@ struct PendingSampler {
         }
     }
 
-    /// Nothing of it is followed.
+    /// True if no task of the queue is followed.
     var isIdle: Bool { tracked.isEmpty && unasked.isEmpty }
 
-    /// The list was empty, as another command tells.
+    /// Records that the list was empty, as another command tells.
     mutating func recordEmpty(start: (at: WallTime, monotonic: MonotonicTime)) {
         lost = [:]
         (error, refusals) = (nil, [])
@@ -128,7 +130,7 @@ struct PendingSampler {
 
     // MARK: Round trip 2
 
-    /// Asks how long at most `limit` messages are, and lowers it.
+    /// Asks for the lengths of at most `limit` messages, and lowers it.
     mutating func addLengths(
         _ limit: inout Int, to pipeline: inout RedisPipeline
     ) -> [(id: [UInt8], length: Ask<Int64>)] {
@@ -154,7 +156,7 @@ struct PendingSampler {
 
     // MARK: Round trip 3
 
-    /// What round trip 3 asks.
+    /// The questions of round trip 3.
     struct Details {
         let fresh: [(id: [UInt8], hasMessage: Bool, task: Ask<PendingTask>)]
         let gone: [(id: [UInt8], place: Ask<TaskPlace>)]
@@ -162,7 +164,8 @@ struct PendingSampler {
         let leases: Ask<[Int64?]>?
     }
 
-    /// Takes its share of the budget. Messages that do not fit are read by a later sample, if their tasks are pending still.
+    /// Asks for its share of the budget. Messages that do not fit are read by a later sample, if their tasks are
+    /// pending still.
     mutating func addDetails(_ left: inout SampleBudget, to pipeline: inout RedisPipeline) -> Details {
         var withMessage: Set<[UInt8]> = []
         for id in fresh {
@@ -170,7 +173,7 @@ struct PendingSampler {
             withMessage.insert(id)
         }
         fresh = fresh.filter { withMessage.contains($0) || tracked[$0] == nil }
-        // Those that have gone can't be asked for later.
+        // Tasks that have gone can't be asked for later.
         let refused = max(0, gone.count - max(0, left.tasks))
         for id in gone.suffix(refused) {
             if let window { dropUnasked(id, from: window.from) }
@@ -190,7 +193,8 @@ struct PendingSampler {
             leases: gone.isEmpty ? nil : pipeline.zmscore(AsynqKeys.queue(name, "lease"), gone))
     }
 
-    /// Notes what is pending, and returns what has been started since the sample before. `now`: when all was read.
+    /// Records what is pending, and returns what has been started since the sample before. `now` is the time when all
+    /// was read.
     mutating func readDetails(
         _ details: Details, _ replies: [RedisReply], at now: WallTime, noting tasks: SeenTasks
     ) -> [StartedTask] {
@@ -206,7 +210,7 @@ struct PendingSampler {
         for (position, (id, ask)) in details.gone.enumerated() {
             let place = read(ask, replies)
             if let task = readGone(id, place, lease: leases?[position], tasks) { started.append(task) }
-            // One that runs is seen by ActiveSampler; one that is done may be another task when its id is reused.
+            // ActiveSampler sees one that runs; one that is done may be another task when its id is reused.
             if place?.isActive != true { tasks.noteLeft(queue: name, CollectionOfOne(id)) }
         }
         return started
@@ -221,7 +225,7 @@ struct PendingSampler {
             guard let answer = try replies[ask] else { return }
             found = answer
         } catch {
-            // A key of the wrong type is not.
+            // A key of the wrong type is not asked again.
             tracked[id] = Tracked(ready: nil, isMessageRead: true)
             return note(error)
         }
@@ -233,16 +237,16 @@ struct PendingSampler {
             do throws(RedisError) {
                 task = try StoredTask(message: message, names: tasks.names)
             } catch {
-                // It has its time all the same.
+                // The task has its ready time all the same.
                 note(error)
             }
         }
         if ready != nil || task != nil { tasks.note(queue: name, id: id, ready: ready, task: task) }
     }
 
-    /// A task that is in the list no more. Dequeueing takes `pending_since` out of the hash, and a task that is done and
-    /// not retained has none; one that was moved by hand (archived) keeps it. One that is still pending was only pushed out of
-    /// sight by tasks that were put back in front of it: it is asked for until it has gone.
+    /// Reads a task that left the list. Dequeueing removes `pending_since` from the hash, and a task that is done and
+    /// not retained has none; one that was moved by hand (archived) keeps it. A task that is still pending was only
+    /// pushed out of sight by tasks that were put back in front of it: it is asked for until it has gone.
     private mutating func readGone(
         _ id: [UInt8], _ place: TaskPlace?, lease: Int64?, _ tasks: SeenTasks
     ) -> StartedTask? {
@@ -268,7 +272,7 @@ struct PendingSampler {
 
     // MARK: Replies
 
-    /// What a command gave; nil where it failed, or was not answered.
+    /// Returns the reply; nil where the command failed, or was not answered.
     private mutating func read<Value>(_ ask: Ask<Value>, _ replies: [RedisReply]) -> Value? {
         do throws(RedisError) {
             return try replies[ask]
@@ -278,7 +282,7 @@ struct PendingSampler {
         }
     }
 
-    /// The first error of a sample is enough.
+    /// Records the first error of a sample.
     private mutating func note(_ error: RedisError) {
         self.error = self.error ?? error.about(name)
     }

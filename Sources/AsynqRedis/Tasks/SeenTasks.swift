@@ -1,18 +1,18 @@
 package import Model
 import Synchronization
 
-/// What has been seen of tasks in Redis, and may be gone from there when their spans come: since when each could have been
-/// run, and what its message carries. Filled by the threads that read Redis, asked by the receiver.
+/// The facts about tasks that were seen in Redis and may be gone from there when their spans come: since when each
+/// could have been run, and what its message carries. The threads that read Redis fill it, the receiver asks it.
 ///
-/// Bounded in bytes: where there is no room the task that was recorded first is forgotten. A task takes `bytesPerTask`, and what
-/// its `tracestate` takes, for which there is a quarter of the bytes. It stays after it has left Redis, because its process span
-/// comes when it is done.
+/// It is bounded in bytes: when it is full, the task that was recorded first is forgotten. A task takes `bytesPerTask`,
+/// and the bytes of its `tracestate`, for which there is a quarter of the limit. It stays after it has left Redis,
+/// because its process span comes when it is done.
 ///
-/// A request asks once for all of its spans (`look`), and says once which of what it was told it has used (`use`).
+/// A request asks once for all of its spans (`look`), and says once which of the answers it has used (`use`).
 package final class SeenTasks: Sendable {
     package static let defaultBytes = 36 << 20
     private static let maxCount = 100_000
-    /// Its place in the ring, and in a dictionary that is half empty.
+    /// The bytes of its place in the ring, and in a dictionary that is half empty.
     static let bytesPerTask = MemoryLayout<(key: Key, entry: Entry)>.stride + 48
 
     /// A seeded hash of queue and id, 128 bits: no text is kept, and no sender can make two tasks one.
@@ -43,13 +43,14 @@ package final class SeenTasks: Sendable {
         var attempts = SeenAttempts()
         var message = SeenMessage()
         private var start: SeenStart?
-        /// A span has come that names the task.
+        /// True once a span has come that names the task.
         var isAsked = false
 
-        /// The span has come that it was remembered for: where the time of an attempt is known, only that attempt's.
+        /// True once the span has come that it was remembered for: where the time of an attempt is known, only that
+        /// attempt's.
         var isSettled: Bool { attempts.isLatestUsed ?? isAsked }
 
-        /// What its `tracestate` takes.
+        /// The bytes of its `tracestate`.
         var stateBytes: Int {
             guard let state = message.carried.context?.traceState, !state.isEmpty else { return 0 }
             return state.count + 48
@@ -58,19 +59,20 @@ package final class SeenTasks: Sendable {
         mutating func record(ready: WallTime?, _ task: StoredTask?) {
             if let ready { attempts.recordPending(since: ready) }
             guard let task else { return }
-            // Of a task that runs or has failed, the count may be the next attempt's.
+            // The count of a task that runs or has failed may be the next attempt's.
             if ready != nil { attempts.recordRetried(task.retried) }
             message.record(task, pendingSince: ready)
         }
 
-        /// A worker had begun the task that the message is of, by then at the latest. The earliest such time stays.
+        /// Records that a worker had begun the task that the message is of, by then at the latest. The earliest such
+        /// time stays.
         mutating func recordStarted(by time: WallTime) {
             guard message.isRead, let stamp = message.carried.enqueuedAt else { return }
             if start.map({ !Stamp.agree($0.stamp, stamp) }) ?? true { start = SeenStart(stamp: stamp, by: time) }
         }
 
-        /// Whether the task of a span had been begun before. `stamp`: when it was enqueued, as the span says; else its message
-        /// says it, where the span was told of it.
+        /// Returns true if the task of a span had been begun before. `stamp` is the time of enqueueing, as the span
+        /// says; else its message says it, where the span was told of it.
         func wasStarted(before span: TaskSpan, enqueuedAt stamp: WallTime?) -> Bool {
             guard span.startNanoseconds > 0 else { return false }
             let isSame = stamp.flatMap { stamp in message.carried.enqueuedAt.map { Stamp.agree($0, stamp) } } ?? false
@@ -89,19 +91,19 @@ package final class SeenTasks: Sendable {
     }
 
     fileprivate struct State {
-        /// Where each entry lies. A dictionary of entries would take twice the room: it is half empty.
+        /// The place of each entry. A dictionary of entries would take twice the bytes: it is half empty.
         private var places: [Key: Int32] = [:]
-        /// A ring: `count` of them, from `oldest` on, in the order in which they were recorded.
+        /// A ring: `count` entries, from `oldest` on, in the order in which they were recorded.
         private var ring: [(key: Key, entry: Entry)] = []
         private var oldest = 0
         private(set) var count = 0
-        /// What the entries' `tracestate` take together.
+        /// The bytes that the entries' `tracestate` take together.
         private(set) var stateBytes = 0
-        /// Looks so far. Before the first, no span misses what is forgotten.
+        /// The number of looks so far. Before the first, no span misses what is forgotten.
         var looks: UInt64 = 0
         var evicted: UInt64 = 0
 
-        /// Bytes that all of it takes.
+        /// The bytes that all of it takes.
         var bytes: Int { ring.capacity * SeenTasks.bytesPerTask + stateBytes }
 
         func place(of key: Key) -> Int? { places[key].map { Int($0) } }
@@ -111,7 +113,7 @@ package final class SeenTasks: Sendable {
             _modify { yield &ring[place].entry }
         }
 
-        /// The place of a task, which is a new one if it was not there: the oldest leaves where there is no room.
+        /// Returns the place of a task, which is a new one for an unknown task: the oldest leaves when all are taken.
         mutating func makePlace(for key: Key, capacity: Int) -> Int {
             if let place = place(of: key) { return place }
             if count == capacity { forgetOldest() }
@@ -127,7 +129,7 @@ package final class SeenTasks: Sendable {
             return place
         }
 
-        /// Changes what is known of a task; others leave where its `tracestate` has no room beside theirs.
+        /// Changes the entry of a task; others leave if its `tracestate` does not fit beside theirs.
         mutating func update(_ key: Key, _ bounds: Bounds, _ change: (inout Entry) -> Void) {
             let place = makePlace(for: key, capacity: bounds.count)
             let before = ring[place].entry.stateBytes
@@ -146,12 +148,12 @@ package final class SeenTasks: Sendable {
         }
     }
 
-    /// What is looked for in messages.
+    /// The names that are searched for in messages.
     let names: CarriedNames
     private let bounds: Bounds
     private let state = Mutex(State())
 
-    /// How many tasks are remembered at most, and what their `tracestate` may take together.
+    /// The most tasks that are remembered, and the bytes that their `tracestate` may take together.
     fileprivate struct Bounds {
         let count: Int
         let stateBytes: Int
@@ -169,22 +171,22 @@ package final class SeenTasks: Sendable {
     }
 
     package var count: Int { state.withLock { $0.count } }
-    /// Bytes that all of it takes.
+    /// The bytes that all of it takes.
     package var bytes: Int { state.withLock { $0.bytes } }
-    /// Tasks that were forgotten for lack of room before their span came.
+    /// The number of tasks that were forgotten for lack of space before their span came.
     package var evicted: UInt64 { state.withLock { $0.evicted } }
 
     // MARK: What Redis shows
 
     /// - Parameters:
-    ///   - ready: since when the task is pending; nil where it was seen in another state.
-    ///   - task: nil where its message has not been read.
+    ///   - ready: The time since which the task is pending; nil where it was seen in another state.
+    ///   - task: The message; nil where it has not been read.
     func note(queue: QueueName, id: [UInt8], ready: WallTime?, task: StoredTask?) {
         let key = Key(queue, id)
         state.withLock { $0.update(key, bounds) { $0.record(ready: ready, task) } }
     }
 
-    /// The message of a task that runs: a worker had begun it by then.
+    /// Records the message of a task that runs: a worker had begun it by then.
     func noteRunning(queue: QueueName, id: [UInt8], task: StoredTask, by time: WallTime) {
         let key = Key(queue, id)
         state.withLock { state in
@@ -195,7 +197,7 @@ package final class SeenTasks: Sendable {
         }
     }
 
-    /// Workers had begun these tasks by then.
+    /// Records that workers had begun these tasks by then.
     func noteStarted(queue: QueueName, _ ids: some Sequence<[UInt8]>, by time: WallTime) {
         state.withLock { state in
             for id in ids {
@@ -204,8 +206,8 @@ package final class SeenTasks: Sendable {
         }
     }
 
-    /// The task has left the state that it was seen in: what comes under its id may be another one, whose message is to be
-    /// read. Its span may still be to come.
+    /// Records that the task has left the state that it was seen in. What comes under its id may be another one, whose
+    /// message is to be read. Its span may still be to come.
     func noteLeft(queue: QueueName, _ ids: some Sequence<[UInt8]>) {
         state.withLock { state in
             for id in ids {
@@ -214,21 +216,22 @@ package final class SeenTasks: Sendable {
         }
     }
 
-    /// The task's message can't be read: it is not asked for again, and what is known of it stays.
+    /// Records that the task's message can't be read: it is not asked for again, and what is known of it stays.
     func noteUnreadable(queue: QueueName, id: [UInt8]) {
         let key = Key(queue, id)
         state.withLock { $0.update(key, bounds) { $0.message.isRead = true } }
     }
 
-    /// Those whose message has not been read yet.
+    /// Returns those whose message has not been read yet.
     func unread(queue: QueueName, _ ids: [[UInt8]]) -> [[UInt8]] {
         state.withLock { state in
             ids.filter { id in state.place(of: Key(queue, id)).map { !state[$0].message.isRead } ?? true }
         }
     }
 
-    /// The task that was pending since `ready` is pending no more: it left within the window. What else comes under its id is
-    /// another attempt, or another task. `wasStarted`: Redis was asked for it, and it was not moved by hand.
+    /// Records that the task that was pending since `ready` left the list within the window. What else comes under its
+    /// id is another attempt, or another task. `wasStarted` says that Redis was asked for it, and that it was not moved
+    /// by hand.
     func noteGone(queue: QueueName, id: [UInt8], ready: WallTime, _ window: LookWindow, wasStarted: Bool = false) {
         let key = Key(queue, id)
         state.withLock { state in
@@ -240,7 +243,7 @@ package final class SeenTasks: Sendable {
 
     // MARK: What spans are told
 
-    /// Gives each process span of one request what is known of its task. A message that a span knows already stays.
+    /// Gives each process span of one request the known facts of its task. A message that a span knows already stays.
     package func look(for spans: inout [TaskSpan], in body: UnsafeRawBufferPointer) {
         guard spans.indices.contains(where: { spans[$0].role == .process && spans[$0].namesTask }) else { return }
         state.withLock { state in
@@ -252,10 +255,10 @@ package final class SeenTasks: Sendable {
         }
     }
 
-    /// Uses up the ready times that accepted spans were told: no other span is told them. `repeated`: spans that had been
-    /// accepted before, whose attempt has its wait already.
+    /// Uses up the ready times that accepted spans were told, so that other spans do not get them. `repeated` are spans
+    /// that had been accepted before, whose attempt has its wait already.
     package func use(_ spans: [TaskSpan], except repeated: [SpanReference] = []) {
-        // By index: a span is a large value.
+        // Indices are used because a span is a large value.
         guard spans.indices.contains(where: { spans[$0].knowledge.readyTime != nil }) else { return }
         state.withLock { state in
             for index in spans.indices {
@@ -284,8 +287,8 @@ extension SeenTasks.State {
         at place: Int, of span: TaskSpan, enqueuedAt stamp: WallTime?, in body: UnsafeRawBufferPointer
     ) -> ReadyTime? {
         if span.startNanoseconds == 0 { return nil }
-        // The client wrote both times of a first attempt just after each other. Those of a scheduled task, or of a retry, are
-        // of two machines, whose clocks may differ by a second.
+        // The client wrote both times of a first attempt just after each other. Those of a scheduled task, or of a
+        // retry, are of two machines, whose clocks may differ by a second.
         let tolerance = span.mayBeFirstAttempt && span.processAt == .absent ? 1_000_000 : 1_000_000_000 as Int64
         let time = self[place].attempts.offer(
             retryCount: span.retryCount.number(in: body).flatMap { Int32(exactly: $0) }, start: span.start,

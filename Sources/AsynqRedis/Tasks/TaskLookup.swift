@@ -7,31 +7,31 @@ import Synchronization
 /// Reads the messages of tasks that spans name, on a thread and a connection of its own, and leaves what they carry in
 /// `SeenTasks`. The requests that wait for it go on when it has answered, or without it.
 ///
-/// Bounded in time: a request is answered within `traces.lookup-timeout`, or has failed. Bounded in number by `LookupLimits`:
-/// what is beyond is refused at once.
+/// It is bounded in time: a request is answered within `traces.lookup-timeout`, or has failed. It is bounded in number
+/// by `LookupLimits`: what is beyond is refused at once.
 package final class TaskLookup: Sendable {
     private static let connectTimeout = Duration.seconds(1)
     private static let maxBackoff = Duration.seconds(5)
-    /// After this the way to Redis is checked again: a Cluster or sentinels may have another master.
+    /// The time after which the way to Redis is checked again: a Cluster or sentinels may have another master.
     fileprivate static let preparedLifetime = Duration.seconds(5)
 
-    /// What became of the tasks that were asked for.
+    /// The fate of a task that was asked for.
     package enum Outcome: String, CaseIterable, Sendable {
-        /// It carries what was asked for, a context or a time.
+        /// Its message carries what was asked for, a context or a time.
         case found
-        /// Its message does not.
+        /// Its message carries none of it.
         case empty
-        /// Asynq has deleted it.
+        /// Asynq has deleted the task.
         case gone
         /// Redis did not answer in time.
         case failed
         /// Redis answered with an error, or the message can't be read.
         case unreadable = "error"
-        /// Not asked: Redis is unavailable.
+        /// Redis was not asked, because it is unavailable.
         case down
-        /// Not asked: beyond a limit of `LookupLimits`.
+        /// Redis was not asked, because of a limit of `LookupLimits`.
         case limit
-        /// Not asked: the last answers were useless.
+        /// Redis was not asked, because the last answers were useless.
         case skipped
     }
 
@@ -62,7 +62,7 @@ package final class TaskLookup: Sendable {
     private let thread: Mutex<OSThread?> = Mutex(nil)
     package let heartbeat = Heartbeat()
 
-    /// - Parameter patience: for how long a request waits for its answer at most.
+    /// - Parameter patience: The longest time for which a request waits for its answer.
     package init(
         _ target: RedisTarget, tasks: SeenTasks, clock: Clock, logger: Logger, patience: Duration
     ) throws(SystemError) {
@@ -92,7 +92,8 @@ package final class TaskLookup: Sendable {
         thread.withLock { $0 }?.join(until: deadline)
     }
 
-    /// False: they are not asked for. Else `whenDone` is called once, by another thread.
+    /// Asks for the tasks. Returns false where they are not asked for. Otherwise `whenDone` is called once, by another
+    /// thread.
     package func lookUp(_ wanted: [TaskQuestion], whenDone: @escaping @Sendable () -> Void) -> Bool {
         let now = clock.monotonic()
         let questions = Array(wanted.prefix(LookupLimits.maxAtOnce))
@@ -118,7 +119,7 @@ package final class TaskLookup: Sendable {
         let client: any RedisClient
         var backoff = ReconnectBackoff(max: maxBackoff)
         var limit = MessageLimit()
-        /// When the way to Redis was checked; nil where it is to be checked before the next request.
+        /// The time when the way to Redis was checked; nil if it has to be checked before the next request.
         var prepared: MonotonicTime?
     }
 
@@ -219,7 +220,7 @@ package final class TaskLookup: Sendable {
 
     private typealias Sized = (question: TaskQuestion, bytes: Int64)
 
-    /// Returns the tasks whose messages may be read, with the lengths of these; counts what becomes of the others.
+    /// Returns the tasks whose messages may be read, with the lengths of these; counts the fate of the others.
     private func measure(
         _ questions: [TaskQuestion], _ thread: inout ThreadState, _ outcomes: inout [Outcome: UInt64],
         _ deadline: MonotonicTime
@@ -256,7 +257,7 @@ package final class TaskLookup: Sendable {
         let replies = try thread.client.roundTrip(pipeline, deadline: deadline)
         // A Cluster's topology is checked before the next request.
         if !thread.client.takeNodeErrors().isEmpty { thread.prepared = nil }
-        // A Cluster that is down altogether.
+        // The whole Cluster is down.
         if replies.allSatisfy({ $0 == .unanswered }) { recordDown(&thread.backoff) }
         return replies
     }
@@ -274,7 +275,7 @@ package final class TaskLookup: Sendable {
         return zip(wanted, replies).map { record($1, to: $0) }
     }
 
-    /// Leaves in `SeenTasks` what the reply to the question says.
+    /// Leaves the content of the reply in `SeenTasks`.
     private func record(_ reply: RedisReply, to question: TaskQuestion) -> Outcome {
         if reply == .unanswered { return .failed }
         let (queue, id) = (question.task.queue, question.task.id)

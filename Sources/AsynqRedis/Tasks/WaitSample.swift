@@ -6,14 +6,14 @@ package struct WaitSample: Sendable, Equatable {
     package let seconds: Double
 }
 
-/// Tasks that the look-ahead lost sight of, by reason.
+/// The reasons why the look-ahead lost sight of tasks.
 package enum LostTaskReason: String, CaseIterable, Sendable {
     /// There were more than one look-ahead sample may ask for.
     case limit
     /// Redis could not be asked for a while: when the task was started is too uncertain.
     case gap
-    /// It was started more than a second before it was enqueued: clocks disagree.
+    /// The task was started more than a second before it was enqueued: clocks disagree.
     case clockSkew = "clock_skew"
-    /// Its `pending_since` is no time of this age.
+    /// The task's `pending_since` can't be the time of a waiting task.
     case badStamp = "bad_stamp"
 }
