@@ -1,15 +1,16 @@
-/// What the aggregator's bounds have cost so far.
+/// The losses that the aggregator's bounds have caused so far.
 package struct AggregatorLosses: Sendable, Equatable {
-    /// Spans whose other half has not come.
+    /// The number of spans whose other half has not come.
     package var openProducers = 0
     package var openConsumers = 0
-    /// Spans that were forgotten for lack of room before their other half came.
+    /// The number of spans that were forgotten for lack of space before their other half came.
     package var evictedProducers: UInt64 = 0
     package var evictedConsumers: UInt64 = 0
-    /// Spans counted under `_other`, because their queue, their task type or their error type found no room.
+    /// The number of spans counted under `_other`, because their queue, their task type or their error type did not
+    /// fit.
     package var queueOverflows: UInt64 = 0
     package var typeOverflows: UInt64 = 0
     package var errorTypeOverflows: UInt64 = 0
-    /// Attempts that were forgotten for lack of room: a later one of theirs counts as a first one.
+    /// The number of attempts that were forgotten for lack of space: a later one of their task counts as a first one.
     package var evictedAttempts: UInt64 = 0
 }

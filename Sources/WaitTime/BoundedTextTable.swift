@@ -1,36 +1,37 @@
 import Metrics
 import Model
 
-/// Numbers foreign texts from 1 on, in the order in which they first come, up to a bound. What finds no room has the number 0,
-/// which stands for `_other`. A look-up of a known text allocates nothing.
+/// Numbers foreign texts from 1 on, in the order in which they first come, up to a bound. Texts beyond it have the
+/// number 0, which stands for `_other`. A look-up of a known text allocates nothing.
 struct BoundedTextTable {
-    /// The number of the texts that find no room.
+    /// The number of the texts beyond the bound.
     static let other = 0
-    /// The text that stands for them. A text that reads so gets no other number, or its series would come twice.
+    /// The text that stands for them. A text that reads so gets no number of its own, or its series would come twice.
     static let otherText = ForeignText("_other")
 
-    /// Open addressing; 0 = free, else the text's number. A power of two, at most half full.
+    /// The slots of open addressing; 0 = free, else the text's number. Their number is a power of two; at most half are
+    /// taken.
     private var slots = [Int32](repeating: 0, count: 64)
     private let hash = KeyedHash()
-    /// By number.
+    /// The texts by number.
     private(set) var texts = [otherText]
-    /// What they are on the page; made once, when a text is new.
+    /// Their labels on the page; made once, when a text is new.
     private(set) var labels = [LabelText(otherText)]
     /// The labels that end with the mark of a cut one: each stands for one text.
     private var cutLabels: Set<[UInt8]> = []
-    /// Numbers of texts that were taken out, for the next new ones.
+    /// The numbers of texts that were removed, for the next new ones.
     private var free: [Int] = []
-    /// A smaller one takes no number away.
+    /// The bound. A smaller one takes no number away.
     var limit: Int
-    /// What becomes of a text that is longer than a label.
+    /// The treatment of a text that is longer than a label.
     private let longTexts: LongTexts
-    /// Texts that found no room, counted each time one comes.
+    /// The number of times that a text beyond the bound came.
     private(set) var refusals: UInt64 = 0
-    /// Texts that were cut, counted once each.
+    /// The number of texts that were cut, once each.
     private(set) var cuts: UInt64 = 0
 
     enum LongTexts {
-        /// Those that begin alike have one number.
+        /// Texts that begin alike have one number.
         case areCut
         case findNoRoom
     }
@@ -42,7 +43,7 @@ struct BoundedTextTable {
 
     func isTaken(_ number: Int) -> Bool { number < texts.count && !texts[number].bytes.isEmpty }
 
-    /// The number of a text that has one of its own.
+    /// Returns the number of a text that has one of its own.
     func find(_ text: UnsafeRawBufferPointer) -> Int? {
         if text.count <= LabelText.maxBytes { return findWhole(text) }
         return LabelText.cutName(text).bytes.withUnsafeBytes { findWhole($0) }
@@ -62,7 +63,7 @@ struct BoundedTextTable {
         return nil
     }
 
-    /// The number of the text; 0 when it is new and there is no room.
+    /// Returns the number of the text; 0 when it is new and does not fit.
     mutating func number(of text: UnsafeRawBufferPointer, hasRoom: Bool = true) -> Int {
         if let known = find(text) { return known }
         let isOther = text.elementsEqual(Self.otherText.bytes)
@@ -77,7 +78,7 @@ struct BoundedTextTable {
         return number
     }
 
-    /// nil where another text has the same label already: a series may come once only.
+    /// Adds a text; returns nil where another one has the same label already: a series may come once only.
     private mutating func add(_ text: ForeignText) -> Int? {
         let label = LabelText(text)
         let looksCut = label.escaped.suffix(LabelText.mark.count).elementsEqual(LabelText.mark)
@@ -95,7 +96,7 @@ struct BoundedTextTable {
         return number
     }
 
-    /// Takes texts out; others may get their numbers. Costs as much as the table is large.
+    /// Removes texts; others may get their numbers. The cost grows with the size of the table.
     mutating func remove(_ numbers: [Int]) {
         if numbers.isEmpty { return }
         for number in numbers {
@@ -107,7 +108,7 @@ struct BoundedTextTable {
         refill(count: slots.count)
     }
 
-    /// Seeded per process, so that no sender can choose texts that collide.
+    /// Returns the slot of a text. The hash is seeded per process, so that no sender can choose texts that collide.
     private func slot(of text: UnsafeRawBufferPointer) -> Int {
         Int(truncatingIfNeeded: hash(text) >> 32) & (slots.count - 1)
     }

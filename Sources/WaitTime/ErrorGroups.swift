@@ -8,7 +8,7 @@ package struct ErrorEvent: Sendable {
         case deadLetter
     }
 
-    /// Longer ones are cut at a character's end.
+    /// The longest name; longer ones are cut at a character's end.
     private static let maxNameBytes = 256
     private static let maxErrorBytes = 512
 
@@ -17,12 +17,12 @@ package struct ErrorEvent: Sendable {
     let taskType: TaskType
     let alike: ForeignText
     let example: ErrorGroup.Example
-    /// nil where it is news.
+    /// The time at which it was seen; nil for an event that is new.
     let seenAt: WallTime?
 
     /// - Parameters:
-    ///   - at: when it happened, by the clock of its worker.
-    ///   - seenAt: when it was seen, where that was before; nil for now.
+    ///   - at: The time of the failure, by the clock of its worker.
+    ///   - seenAt: The time at which it was seen, where that was before; nil for now.
     package init(
         _ kind: Kind, queue: QueueName, taskType: TaskType, error: UnsafeRawBufferPointer, taskID: ForeignText,
         span: SpanReference?, at: WallTime, seenAt: WallTime? = nil
@@ -44,25 +44,28 @@ package struct ErrorEvent: Sendable {
     }
 }
 
-/// Failed attempts and dead letters of the last hour, grouped by queue, task type and error. Pure: times come as arguments.
+/// Failed attempts and dead letters of the last hour, grouped by queue, task type and error. It is pure: times come as
+/// arguments.
 ///
-/// Bounded in bytes: where they are used up, the quarter of the groups goes that was seen longest ago. And bounded in errors of
-/// one task type, so that texts which are all different push no other one out: what finds no place counts under `_other`.
+/// It has two bounds.
+/// - Bytes: when they are used up, the quarter of the groups goes that was seen longest ago.
+/// - Errors of one task type: further ones count under `_other`, so that texts which are all different push no other
+///   one out.
 package struct ErrorGroups: Sendable {
-    /// A group is dropped this long after its last error.
+    /// The time after its last error at which a group is dropped.
     package static let lifetime = Duration.seconds(3600)
     package static let maxBytes = 4 << 20
     static let maxErrorsPerType = 50
-    /// An error that was not seen for so long gives its place to a new one.
+    /// The time after its last occurrence at which an error gives its place to a new one.
     static let placeLifetime = Duration.seconds(300)
     static let other = ForeignText("_other")
-    /// What a group takes beside its texts.
+    /// The bytes that a group takes beside its texts.
     private static let bytesPerGroup = 512
     private static let expiryInterval = Duration.seconds(30)
 
     fileprivate struct Kept {
         var group: ErrorGroup
-        /// When its newest error happened, on our clock.
+        /// The time of its newest error, on our clock.
         var lastSeen: MonotonicTime
         let bytes: Int
     }
@@ -75,16 +78,16 @@ package struct ErrorGroups: Sendable {
     private let maxBytes: Int
     private var groups: [Series: [ForeignText: Kept]] = [:]
     private var nextExpiry = MonotonicTime(nanoseconds: 0)
-    /// What the groups take, estimated.
+    /// The bytes that the groups take, estimated.
     package private(set) var bytes = 0
-    /// Errors that lost their group before their time, or never had one of their own.
+    /// The number of errors that lost their group before their time, or never had one of their own.
     package private(set) var leftOut: UInt64 = 0
 
     package init(maxBytes: Int = Self.maxBytes) {
         self.maxBytes = maxBytes
     }
 
-    /// Counts an error. One that was seen longer ago than the lifetime of a group is not counted.
+    /// Counts an error, unless it was seen longer ago than the lifetime of a group.
     package mutating func record(_ event: ErrorEvent, wall: WallTime, now: MonotonicTime) {
         // A time from the future is that of another clock.
         let seenAt = min(wall, event.seenAt ?? wall)
@@ -103,7 +106,7 @@ package struct ErrorGroups: Sendable {
         }
     }
 
-    /// The groups, the most frequent ones first, and of these the newest.
+    /// Returns the groups, the most frequent ones first, and of these the newest.
     package func all(at now: MonotonicTime) -> [ErrorGroup] {
         let current = groups.values.flatMap(\.values).filter { !$0.isOver(at: now, after: Self.lifetime) }
         return current.map(\.group).sorted { left, right in
@@ -114,7 +117,7 @@ package struct ErrorGroups: Sendable {
         }
     }
 
-    /// The error itself, or `_other` where the task type has as many as it may have.
+    /// Returns the error itself, or `_other` where the task type has as many as it may have.
     private mutating func place(for error: ForeignText, in series: Series, at now: MonotonicTime) -> ForeignText {
         guard let known = groups[series], known.count >= Self.maxErrorsPerType, known[error] == nil else {
             return error
@@ -130,7 +133,7 @@ package struct ErrorGroups: Sendable {
     ) {
         let group = ErrorGroup(
             queue: series.queue, taskType: series.taskType, error: error, example: event.example, seenAt: seen.wall)
-        // The largest that its example can become.
+        // These are the bytes with the largest possible example.
         let bytes =
             Self.bytesPerGroup + series.queue.bytes.count + series.taskType.bytes.count + error.bytes.count * 2 + 768
         var kept = Kept(group: group, lastSeen: seen.monotonic, bytes: bytes)
@@ -156,7 +159,7 @@ package struct ErrorGroups: Sendable {
         if groups[series]?.isEmpty == true { groups[series] = nil }
     }
 
-    /// Drops what was not seen for the lifetime of a group.
+    /// Drops the groups that were not seen for their lifetime.
     package mutating func expire(at now: MonotonicTime) {
         nextExpiry = now.advanced(by: Self.expiryInterval)
         for (series, errors) in groups {
@@ -187,7 +190,7 @@ extension ErrorGroups.Kept {
         lastSeen = max(lastSeen, seen.monotonic)
         group.firstSeen = min(group.firstSeen, seen.wall)
         group.lastSeen = max(group.lastSeen, seen.wall)
-        // One that leads to its trace is the better one.
+        // An example that leads to its trace is the better one.
         let (had, has) = (group.example.trace != nil, event.example.trace != nil)
         if had == has ? isNewer : has { group.example = event.example }
     }

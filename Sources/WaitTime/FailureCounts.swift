@@ -1,30 +1,30 @@
 import Metrics
 import Model
 
-/// Failed attempts at one task type, by what they failed with.
+/// The failed attempts at one task type, by error type.
 struct FailureCounts: Sendable {
-    /// What a type takes beside its label.
+    /// The bytes that a type takes beside its label.
     private static let bytesPerType = 128
 
-    /// Those of the task type.
+    /// The labels of the task type.
     private let labels: LabelSet
     private var types: BoundedTextTable
-    /// By the number of the type in `types`.
+    /// The counts by the number of the type in `types`.
     private var counts: [(labels: LabelSet, count: UInt64)] = []
-    /// What the types take, estimated.
+    /// The bytes that the types take, estimated.
     private(set) var bytes = 512
 
-    /// - Parameter labels: those of the task type.
+    /// - Parameter labels: The labels of the task type.
     init(labels: LabelSet, limit: Int) {
         self.labels = labels
-        // Longer ones are rather messages than types, and count under `_other`.
+        // Longer texts are messages rather than types, and count under `_other`.
         types = BoundedTextTable(limit: limit + 1, longTexts: .findNoRoom)
-        // Attempts that do not say what they failed with take no type's place.
+        // Attempts that name no error type must not take the place of a type.
         _ = TaskAggregator.unnamed.bytes.withUnsafeBytes { types.number(of: $0) }
         for label in types.labels { addType(label) }
     }
 
-    /// Returns false where the type found no room.
+    /// Counts an attempt. Returns false where the type did not fit.
     mutating func count(_ type: UnsafeRawBufferPointer, hasRoom: Bool) -> Bool {
         let number =
             type.isEmpty

@@ -1,8 +1,8 @@
 import Model
 
-/// Hashes what senders choose: names of spans, texts. Products of 64 by 64 bits with keys that are made at random for each
-/// instance, folded: senders can't make values that collide, or pile up in one place of a table, without knowing the keys. It
-/// takes a quarter of `Hasher`'s time; what it returns is never shown to anyone.
+/// Hashes what senders choose: names of spans, texts. It folds products of 64 by 64 bits with keys that are made at
+/// random for each instance. Without the keys, senders can't make values that collide, or pile up in one place of a
+/// table. It takes a quarter of `Hasher`'s time; its results are never shown.
 struct KeyedHash: Sendable {
     private let first = UInt64.random(in: 0 ... .max)
     private let second = UInt64.random(in: 0 ... .max)
@@ -14,7 +14,7 @@ struct KeyedHash: Sendable {
         return Self.folded(trace ^ reference.span.value, third)
     }
 
-    /// Two numbers as one.
+    /// Returns the hash of two numbers.
     @inline(__always)
     func callAsFunction(_ left: UInt64, _ right: UInt64) -> UInt64 {
         Self.folded(Self.folded(left ^ first, right ^ second) ^ left, third)
@@ -30,7 +30,7 @@ struct KeyedHash: Sendable {
         }
         var (low, high): (UInt64, UInt64) = (0, 0)
         if bytes.count >= 16 {
-            // Some of it for the second time.
+            // Some of these bytes are read for the second time.
             (low, high) = (Self.word(bytes, bytes.count - 16), Self.word(bytes, bytes.count - 8))
         } else if bytes.count >= 8 {
             (low, high) = (Self.word(bytes, 0), Self.word(bytes, bytes.count - 8))
@@ -44,7 +44,7 @@ struct KeyedHash: Sendable {
         bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
     }
 
-    /// Both halves of the product: each bit of it depends on all those of the factors.
+    /// Returns both halves of the product, folded: each bit depends on all those of the factors.
     @inline(__always)
     private static func folded(_ left: UInt64, _ right: UInt64) -> UInt64 {
         let product = left.multipliedFullWidth(by: right)

@@ -1,13 +1,13 @@
 package import Model
 
-/// A wait of which both ends are known as spans: what a span for the time in the queue can be made of.
+/// A wait of which both ends are known as spans, so that a span for the time in the queue can be made.
 package struct KnownWait: Sendable, Equatable {
-    /// The attempt whose wait it is.
+    /// The attempt that had the wait.
     package struct Attempt: Sendable, Equatable {
         package let task: TaskName
         package let type: TaskType
         package let retryCount: Int
-        /// As it is in the trace backend.
+        /// The process span as it is in the trace backend.
         package let process: SpanReference
         package let startNanoseconds: UInt64
     }
@@ -16,7 +16,7 @@ package struct KnownWait: Sendable, Equatable {
     package let producer: SpanReference
     package let seconds: Double
 
-    /// Since when the attempt could have begun.
+    /// The time since which the attempt could have begun.
     package var readyNanoseconds: UInt64 {
         let waited = UInt64(max(0, seconds * 1e9).rounded())
         return attempt.startNanoseconds > waited ? attempt.startNanoseconds - waited : 0
@@ -26,7 +26,7 @@ package struct KnownWait: Sendable, Equatable {
 extension KnownWait.Attempt {
     private static let maxIDBytes = 256
 
-    /// `queue` and `type` as the tables have them, so that many attempts share their texts.
+    /// Makes an attempt. `queue` and `type` are the tables' own, so that many attempts share their texts.
     init(_ span: borrowing TaskSpan, in body: UnsafeRawBufferPointer, queue: QueueName, type: TaskType) {
         task = TaskName(queue: queue, id: Array(span.taskID.bytes(in: body).prefix(Self.maxIDBytes)))
         self.type = type

@@ -33,7 +33,7 @@ package struct QuantileWindow: Sendable {
         slices[index][Self.bucket(of: seconds)] &+= 1
     }
 
-    /// Forgets the slices that lie before the window.
+    /// Clears the slices that lie before the window.
     private mutating func advance(to now: MonotonicTime) {
         let number = now.nanoseconds / sliceNanoseconds
         if number <= current { return }
@@ -49,7 +49,8 @@ package struct QuantileWindow: Sendable {
         return slices.allSatisfy(\.isEmpty)
     }
 
-    /// The values below which the given shares of the window's observations lie, in seconds; nil for an empty window.
+    /// Returns the values below which the given shares of the window's observations lie, in seconds; nil for an empty
+    /// window.
     package mutating func quantiles(_ shares: [Double], at now: MonotonicTime) -> [Double]? {
         advance(to: now)
         var counts = [UInt64](repeating: 0, count: Self.bucketCount)
@@ -59,7 +60,8 @@ package struct QuantileWindow: Sendable {
         let total = counts.reduce(0, +)
         if total == 0 { return nil }
         return shares.map { share in
-            // The nearest rank: the smallest value with at least that share of the observations at or below it.
+            // The nearest rank is that of the smallest value with at least that share of the observations at or below
+            // it.
             let rank = max(1, UInt64((share * Double(total)).rounded(.up)))
             var cumulative: UInt64 = 0
             for (bucket, count) in counts.enumerated() {

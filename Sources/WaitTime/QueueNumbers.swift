@@ -1,7 +1,7 @@
 import Metrics
 package import Model
 
-/// The queues that a good scrape of Redis saw, to be looked up without an allocation.
+/// The queues that a good scrape of Redis saw, which can be looked up without an allocation.
 package struct QueuesInRedis: Sendable {
     private var table = BoundedTextTable(limit: .max)
 
@@ -12,25 +12,25 @@ package struct QueuesInRedis: Sendable {
     func contains(_ name: UnsafeRawBufferPointer) -> Bool { table.find(name) != nil }
 }
 
-/// Numbers the queues that spans name, from 1 on; those without room have the number 0, which stands for `_other`. A limit holds
-/// for those that only spans name: a sender may put ids into names, but what Redis knows is there anyway. A queue that Redis does
-/// not know loses its number once its spans have ceased; the next new one gets it.
+/// Numbers the queues that spans name, from 1 on; those that do not fit have the number 0, which stands for `_other`.
+/// The limit holds for those that only spans name: a sender may put ids into names, but what Redis knows exists anyway.
+/// A queue that Redis does not know loses its number once its spans have ceased; the next new one gets it.
 struct QueueNumbers {
     private struct Use {
-        /// Counts up with each queue that loses the number.
+        /// The number of queues that have lost the number.
         var generation: UInt32 = 0
         var lastSpan = MonotonicTime(nanoseconds: 0)
     }
 
     private var table = BoundedTextTable(limit: .max)
-    /// By number.
+    /// The uses by number.
     private var uses = [Use()]
     private var inRedis = QueuesInRedis()
-    /// Queues that Redis does not know.
+    /// The number of queues that Redis does not know.
     private var outsideRedis = 0
-    /// A smaller one takes no number away.
+    /// The limit. A smaller one takes no number away.
     var limit: Int
-    /// Spans whose queue found no room.
+    /// The number of spans whose queue did not fit.
     private(set) var refusals: UInt64 = 0
 
     init(limit: Int) {
@@ -39,15 +39,15 @@ struct QueueNumbers {
 
     func text(_ number: Int) -> ForeignText { table.texts[number] }
     func label(_ number: Int) -> LabelText { table.labels[number] }
-    /// Names that were cut.
+    /// The number of names that were cut.
     var cuts: UInt64 { table.cuts }
     func isTaken(_ number: Int) -> Bool { table.isTaken(number) }
     func generation(_ number: Int) -> UInt32 { uses[number].generation }
     func find(_ name: QueueName) -> Int? { name.bytes.withUnsafeBytes { table.find($0) } }
 
-    /// The number of a queue that a span names; 0 when it is new and there is no room.
+    /// Returns the number of a queue that a span names; 0 when it is new and does not fit.
     ///
-    /// - Parameter hasRoom: whether a new one has room in memory.
+    /// - Parameter hasRoom: Says whether a new one fits into memory.
     mutating func number(
         of name: UnsafeRawBufferPointer, at now: MonotonicTime, hasRoom: Bool
     ) -> (number: Int, isNew: Bool) {
@@ -68,8 +68,8 @@ struct QueueNumbers {
         return (number, true)
     }
 
-    /// Takes over what a good scrape saw. Returns the numbers of the queues that lose them: those that Redis does not know, and that
-    /// had no span for longer than `idle`.
+    /// Records what a good scrape saw. Returns the numbers of the queues that lose them: those that Redis does not
+    /// know, and that had no span for longer than `idle`.
     mutating func recordQueuesInRedis(_ queues: QueuesInRedis, at now: MonotonicTime, idle: Duration) -> [Int] {
         inRedis = queues
         outsideRedis = 0

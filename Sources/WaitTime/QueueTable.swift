@@ -1,7 +1,7 @@
 import Metrics
 import Model
 
-/// Which series an attempt belongs to: the number of its queue, and within that of its task type.
+/// The series that an attempt belongs to: the number of its queue, and within that of its task type.
 struct SeriesNumber: Equatable {
     private let queueNumber: Int32
     private let typeNumber: Int32
@@ -15,16 +15,17 @@ struct SeriesNumber: Equatable {
     var type: Int { Int(typeNumber) }
 }
 
-/// The series of all queues by number. Queues without room share number 0, `_other`, and so do task types within each queue.
+/// The series of all queues by number. Queues that do not fit share number 0, `_other`, and so do task types within
+/// each queue.
 struct QueueTable {
     private var options: TaskAggregatorOptions
     private var numbers: QueueNumbers
     private(set) var queues: [QueueSeries]
-    /// What queues that are gone have counted.
+    /// The overflows of queues that are gone.
     private var droppedTypeOverflows: UInt64 = 0
     private var droppedTypeCuts: UInt64 = 0
     private var droppedErrorTypeOverflows: UInt64 = 0
-    /// What all queues take, estimated: labels, histograms, windows for quantiles.
+    /// The bytes that all queues take, estimated: labels, histograms, windows for quantiles.
     private(set) var bytes: Int
 
     init(_ options: TaskAggregatorOptions) {
@@ -37,7 +38,7 @@ struct QueueTable {
 
     private var hasRoom: Bool { bytes < options.maxSeriesBytes }
 
-    /// The number of the series that a span counts in; a new one where there is room.
+    /// Returns the number of the series that a span counts in; a new one where it fits.
     mutating func number(
         of span: borrowing TaskSpan, in body: UnsafeRawBufferPointer, at now: MonotonicTime
     ) -> SeriesNumber {
@@ -82,19 +83,19 @@ struct QueueTable {
         self[number].observe(processingSeconds: processingSeconds, status, of: origin)
     }
 
-    /// The queue's own series.
+    /// Returns the queue's own series.
     subscript(queue: Int) -> QueueSeries {
         get { queues[queue] }
         _modify { yield &queues[queue] }
     }
 
-    /// The series of one task type.
+    /// Returns the series of one task type.
     subscript(number: SeriesNumber) -> TaskTypeSeries {
         get { queues[number.queue].series[number.type] }
         _modify { yield &queues[number.queue].series[number.type] }
     }
 
-    /// Counts a failed attempt by what it failed with.
+    /// Counts a failed attempt by its error type.
     mutating func countFailure(_ errorType: UnsafeRawBufferPointer, in number: SeriesNumber) {
         guard options.maxErrorTypes > 0 else { return }
         let hasRoom = hasRoom
@@ -106,18 +107,18 @@ struct QueueTable {
         }
     }
 
-    /// The names as the tables have them, so that many attempts share their texts.
+    /// Returns the names as the tables have them, so that many attempts share their texts.
     func names(of number: SeriesNumber) -> (queue: QueueName, type: TaskType) {
         (queues[number.queue].name, queues[number.queue].types.texts[number.type])
     }
 
-    /// Counts up whenever the queue's number goes to another queue.
+    /// Returns a number that rises whenever the queue's number goes to another queue.
     func generation(of queue: Int) -> UInt32 { numbers.generation(queue) }
 
     // MARK: Limits
 
-    /// Other bounds of queues, task types and error types, from now on; series that are there stay. Whether there is a label for
-    /// the task type at all stays as well, and whether there are failures by error type.
+    /// Sets other bounds of queues, task types and error types, from now on. Existing series stay. Whether the label
+    /// for the task type exists at all stays as well, and whether there are failures by error type.
     mutating func setLimits(maxTaskTypes: Int, maxQueues: Int, maxErrorTypes: Int) {
         options.maxQueues = maxQueues
         numbers.limit = max(1, maxQueues)
@@ -130,8 +131,8 @@ struct QueueTable {
         for queue in queues.indices { queues[queue].types.limit = maxTaskTypes }
     }
 
-    /// Takes over the queues that a good scrape of Redis saw. One that Redis does not know is dropped once it had no span for the
-    /// length of the quantile window; when it comes back, it begins anew.
+    /// Records the queues that a good scrape of Redis saw. A queue that Redis does not know is dropped once it had no
+    /// span for the length of the quantile window; when it comes back, it begins anew.
     mutating func recordQueuesInRedis(_ queuesInRedis: QueuesInRedis, at now: MonotonicTime) {
         for number in numbers.recordQueuesInRedis(queuesInRedis, at: now, idle: options.quantileWindow) {
             droppedTypeOverflows += queues[number].types.refusals
@@ -143,7 +144,7 @@ struct QueueTable {
         }
     }
 
-    /// Spans counted under `_other`, by the label that found no room.
+    /// The number of spans counted under `_other`, by the label that did not fit.
     var overflows: (queues: UInt64, types: UInt64, errorTypes: UInt64) {
         (
             numbers.refusals, queues.reduce(droppedTypeOverflows) { $0 + $1.types.refusals },
@@ -151,13 +152,13 @@ struct QueueTable {
         )
     }
 
-    /// Names that are longer than a label and were cut, each counted when it was new.
+    /// The number of names that are longer than a label and were cut, each counted when it was new.
     var cuts: (queues: UInt64, types: UInt64) {
         (numbers.cuts, queues.reduce(droppedTypeCuts) { $0 + $1.types.cuts })
     }
 
-    /// Every so manyth classic bucket is on the page, so that the histograms by task type have no more series than they may have:
-    /// each one, each second one, each fourth one, and so on.
+    /// The step of the classic buckets on the page: 1, 2, 4 and so on, so that the histograms by task type have no more
+    /// series than they may have.
     var bucketStep: Int {
         let waits = queues.reduce(0) { $0 + $1.series.count - 1 }
         let runs = queues.reduce(0) { $0 + $1.runHistograms }
@@ -176,7 +177,7 @@ struct QueueTable {
     /// The numbers that queues have or had, in the order of the page: `_other` comes last.
     var allNumbers: [Int] { Array(1..<queues.count) + [BoundedTextTable.other] }
 
-    /// nil where the queue is gone, and for `_other` where all queues have found room.
+    /// Returns a queue; nil where it is gone, and for `_other` where all queues have fit.
     func queue(_ number: Int) -> QueueSeries? {
         let isThere = number == BoundedTextTable.other ? numbers.refusals > 0 : numbers.isTaken(number)
         return isThere ? queues[number] : nil

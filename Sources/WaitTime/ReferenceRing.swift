@@ -1,6 +1,6 @@
 import Model
 
-/// What a `ReferenceRing` holds: something that is known of a span.
+/// An entry of a `ReferenceRing`: something that is known of a span.
 protocol ReferenceEntry: Sendable {
     var reference: SpanReference { get }
 }
@@ -11,7 +11,7 @@ protocol ReferenceEntry: Sendable {
 /// entries   a ring, a power of two; the oldest one leaves first, and none leaves in the middle
 /// slots     where a span's entry lies (`SlotTable`)
 /// ```
-/// It grows to the power of two that holds `capacity` entries, and not beyond.
+/// The ring grows to the power of two that holds `capacity` entries, and not beyond.
 struct ReferenceRing<Entry: ReferenceEntry>: Sendable {
     private static var firstEntries: Int { 16 }
 
@@ -20,9 +20,9 @@ struct ReferenceRing<Entry: ReferenceEntry>: Sendable {
     private let hash = KeyedHash()
     private var slots = SlotTable()
     private var entries: [Entry] = []
-    /// How many entries the ring has.
+    /// The number of entries that the ring has space for.
     private var size = 0
-    /// Counts up with each entry that leaves; where in the ring the oldest lies are its low bits.
+    /// The number of entries that have left. Its low bits are the place of the oldest in the ring.
     private var oldestNumber = 0
     private(set) var count = 0
 
@@ -39,14 +39,14 @@ struct ReferenceRing<Entry: ReferenceEntry>: Sendable {
             limit: maxEntries * MemoryLayout<Entry>.stride + 8192 + SlotTable.bytes(entries: maxEntries))
     }
 
-    /// As many entries are there as fit.
+    /// True if as many entries are there as fit.
     var isFull: Bool { count == maxEntries }
 
     var oldest: Entry? { count == 0 ? nil : entries[place(0)] }
 
     private func place(_ index: Int) -> Int { (oldestNumber &+ index) & (size - 1) }
 
-    /// Where in the ring the span's entry lies, until the next change.
+    /// Returns the place of the span's entry in the ring, until the next change.
     func find(_ reference: SpanReference) -> Int? {
         slots.find(hash(reference)) { entries[$0].reference == reference }
     }
@@ -56,7 +56,7 @@ struct ReferenceRing<Entry: ReferenceEntry>: Sendable {
         _modify { yield &entries[place] }
     }
 
-    /// Adds an entry unless its span is there. Returns whether it did. There must be room.
+    /// Adds an entry unless its span is there. Returns true if it did. The ring must have space.
     mutating func insert(_ entry: Entry) -> Bool {
         let hash = hash(entry.reference)
         if slots.find(hash, where: { entries[$0].reference == entry.reference }) != nil { return false }
@@ -76,7 +76,7 @@ struct ReferenceRing<Entry: ReferenceEntry>: Sendable {
         count -= 1
     }
 
-    /// Twice as large, with the oldest entry first.
+    /// Makes the ring twice as large, with the oldest entry first.
     private mutating func grow() {
         precondition(size < maxEntries, "a ring that is full takes no entry")
         let larger = max(size * 2, min(Self.firstEntries, maxEntries))
@@ -108,7 +108,7 @@ struct RecentReferences: Sendable {
 
     var bytes: TableBytes { ring.bytes }
 
-    /// True if the span was not among the remembered ones.
+    /// Returns true if the span was not among the remembered ones.
     mutating func insert(_ reference: SpanReference) -> Bool {
         if ring.count < ring.capacity { return ring.insert(Entry(reference: reference)) }
         // It may be the oldest itself, which keeps its place.

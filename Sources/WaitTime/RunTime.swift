@@ -1,10 +1,10 @@
 import Model
 
-/// Why the run time of a process span is not known: the `reason` of `asynq_task_processing_unknown_total`.
+/// The reason why the run time of a process span is unknown: the `reason` of `asynq_task_processing_unknown_total`.
 package enum UnknownRunTimeReason: String, CaseIterable, Sendable {
-    /// Start or end is missing, or they are more than ten years apart.
+    /// The start or the end is missing, or they are more than ten years apart.
     case badStamp = "bad_stamp"
-    /// It ended more than a second before it began.
+    /// The span ended more than a second before it began.
     case clockSkew = "clock_skew"
 }
 

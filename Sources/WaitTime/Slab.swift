@@ -1,4 +1,4 @@
-/// Something that lies in a `Slab`, and can link to another one there.
+/// An item of a `Slab`, which can link to another one there.
 protocol SlabItem: Sendable {
     /// The next free place, while this one is free.
     var nextFree: UInt32 { get set }
@@ -6,7 +6,7 @@ protocol SlabItem: Sendable {
 
 /// Items in one array that stay where they are; a place that has become free is the next one to be used.
 struct Slab<Item: SlabItem>: Sendable {
-    /// Stands for no place.
+    /// The number that stands for no place.
     static var none: UInt32 { .max }
 
     private let maxCount: Int
@@ -14,7 +14,7 @@ struct Slab<Item: SlabItem>: Sendable {
     private var firstFree = none
     private(set) var count = 0
 
-    /// It grows to so many items, and the owner adds no more.
+    /// Makes a slab that grows to `maxCount` items; the owner adds no more.
     init(maxCount: Int) {
         precondition(maxCount < Int(UInt32.max))
         self.maxCount = maxCount

@@ -1,11 +1,11 @@
-/// The index of a flat table: finds where an entry lies by the hash of its key, and holds no key itself.
+/// The index of a flat table: finds the place of an entry by the hash of its key, and holds no key itself.
 ///
 /// ```
 /// slots   8 bytes each: the upper half of the hash, then where the entry lies, plus 1; 0 = free. Open addressing with
 ///         linear probing; a power of two, at most half full
 /// ```
-/// The half of the hash in a slot tells most other keys apart without a look at their entries, and says where a slot's home
-/// is, so that slots move without a look either.
+/// The half of the hash in a slot tells most other keys apart without reading their entries. It also tells the slot's
+/// home, so that slots move without reading entries.
 struct SlotTable: Sendable {
     private static let firstSlots = 64
 
@@ -14,17 +14,17 @@ struct SlotTable: Sendable {
 
     var bytes: Int { slots.count * MemoryLayout<UInt64>.stride }
 
-    /// The bytes that the slots of so many entries take at most.
+    /// Returns the bytes that the slots of a number of entries take at most.
     static func bytes(entries: Int) -> Int {
         max(firstSlots, powerOfTwo(2 * entries)) * MemoryLayout<UInt64>.stride
     }
 
-    /// The least power of two that is not below the number.
+    /// Returns the least power of two that is not below the number.
     static func powerOfTwo(_ number: Int) -> Int {
         number <= 1 ? 1 : 1 << (Int.bitWidth - (number - 1).leadingZeroBitCount)
     }
 
-    /// Where the entry with this hash lies that `isIt` says is the right one.
+    /// Returns the place of the entry with this hash that `isIt` confirms.
     @inline(__always)
     func find(_ hash: UInt64, where isIt: (Int) -> Bool) -> Int? {
         let mask = slots.count - 1
@@ -38,7 +38,7 @@ struct SlotTable: Sendable {
         return nil
     }
 
-    /// Adds an entry, whose key is not there.
+    /// Adds an entry with a new key.
     @inline(__always)
     mutating func insert(_ entry: Int, hash: UInt64) {
         count += 1
@@ -46,7 +46,7 @@ struct SlotTable: Sendable {
         fill(hash & Self.tagMask | UInt64(UInt32(entry + 1)))
     }
 
-    /// Takes an entry out that is there.
+    /// Removes an entry that is there.
     @inline(__always)
     mutating func remove(_ entry: Int, hash: UInt64) {
         guard let slot = slot(of: entry, hash: hash) else { return }
@@ -54,7 +54,7 @@ struct SlotTable: Sendable {
         vacate(slot)
     }
 
-    /// Another entry has the key of one that is there.
+    /// Records that another entry has the key of one that is there.
     mutating func replace(_ entry: Int, with other: Int, hash: UInt64) {
         guard let slot = slot(of: entry, hash: hash) else { return }
         slots[slot] = hash & Self.tagMask | UInt64(UInt32(other + 1))

@@ -5,7 +5,7 @@ package struct SlowWait: Sendable, Equatable {
     package let seconds: Double
     package let queue: QueueName
     package let type: TaskType?
-    /// nil where its trace can't be opened.
+    /// The span of the attempt; nil where its trace can't be opened.
     package let span: SpanReference?
     package let observedAt: MonotonicTime
 }
@@ -15,11 +15,12 @@ struct SlowestWaits: Sendable {
     static let maxCount = 10
     static let kept = Duration.seconds(15 * 60)
 
-    /// The longest first.
+    /// The waits, the longest first.
     private var waits: [SlowWait] = []
     private let keptNanoseconds = UInt64(clamping: kept.wholeNanoseconds)
 
-    /// Whether one of so many seconds has a place: asked for each wait, so that the others cost a comparison.
+    /// Returns true if a wait of this length has a place. It is asked for each wait, so that the others cost a
+    /// comparison.
     func hasPlace(_ seconds: Double, at now: MonotonicTime) -> Bool {
         guard waits.count == Self.maxCount, let shortest = waits.last else { return true }
         return seconds > shortest.seconds || waits.contains { isOver($0, at: now) }

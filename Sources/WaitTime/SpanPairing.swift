@@ -2,22 +2,22 @@ import Model
 
 /// Joins a process span with the producer spans that are its parent or its links, whichever arrives first.
 ///
-/// Two bounded tables. A producer stays after a match: several consumers may name it. Only one without a match is missed. A
-/// consumer waits under its parent and each of its links, and leaves with the first request that has one of them, or as the
-/// oldest when there is no room or its time is over.
+/// It has two bounded tables. A producer stays after a match, because several consumers may name it; losing it then
+/// loses nothing. A consumer waits under its parent and each of its links. It leaves with the first request that has
+/// one of them, or as the oldest when the table is full or its time is over.
 struct SpanPairing {
     /// A process span whose producer has not been seen yet.
     struct Consumer {
         let series: SeriesNumber
         /// The generation of the queue's number: another queue may have it by now.
         var generation: UInt32 = 0
-        /// What to count if the producer never comes.
+        /// The reason to count if the producer never comes.
         let otherwise: UnknownWaitReason
         let start: UInt64
-        /// When the task was due, if it was scheduled ahead; else 0.
+        /// The time at which the task was due, if it was scheduled ahead; else 0.
         let due: UInt64
         let arrival: MonotonicTime
-        /// nil unless waits are collected.
+        /// The attempt; nil unless waits are collected.
         var attempt: SharedAttempt?
         /// The span itself, where it may be an exemplar.
         var exemplar = SpanReference.none
@@ -25,7 +25,7 @@ struct SpanPairing {
 
     /// An attempt in a place of its own: few consumers have one.
     final class SharedAttempt: Sendable {
-        /// What one takes, with the texts that it may hold alone.
+        /// The bytes that one takes, with the texts that it may hold alone.
         static let bytes = 416
 
         let attempt: KnownWait.Attempt
@@ -36,17 +36,17 @@ struct SpanPairing {
     /// A producer that was seen.
     struct Match {
         let reference: SpanReference
-        /// From when on its task could be run.
+        /// The time from which its task could be run.
         let end: UInt64
-        /// That is when a scheduled task was due, not when the span ended.
+        /// True if that is when a scheduled task was due, and not when the span ended.
         let isDue: Bool
     }
 
-    /// 40 bytes.
+    /// A producer in 40 bytes.
     private struct Producer: ReferenceEntry {
         let reference: SpanReference
         let end: UInt64
-        /// Nanoseconds of the arrival, which need no more than 62 bits, above the two flags.
+        /// The nanoseconds of the arrival, which need no more than 62 bits, above the two flags.
         private var arrivalAndFlags: UInt64
 
         private static let due: UInt64 = 1
@@ -60,24 +60,24 @@ struct SpanPairing {
 
         var isDue: Bool { arrivalAndFlags & Self.due != 0 }
         var arrival: MonotonicTime { MonotonicTime(nanoseconds: arrivalAndFlags >> 2) }
-        /// A consumer that names it was seen.
+        /// True if a consumer that names it was seen.
         var isMatched: Bool { arrivalAndFlags & Self.matched != 0 }
 
         mutating func match() { arrivalAndFlags |= Self.matched }
     }
 
     private let capacity: Int
-    /// Consumers hold their attempts (`SharedAttempt`).
+    /// True if consumers hold their attempts (`SharedAttempt`).
     private let keepsAttempts: Bool
     private let lifetimeNanoseconds: UInt64
     private var producers: ReferenceRing<Producer>
     private var consumers: WaitingConsumers
-    /// Where the consumers lie that a producer has come for.
+    /// The places of the consumers that a producer has come for.
     private var paired: [UInt32] = []
     private var unmatchedProducers = 0
-    /// When a wait was to be known from a producer. Where stamps tell them all, none is missed.
+    /// The last time when a wait depended on a producer. If stamps tell all waits, evicting producers loses nothing.
     private var lastNeed: MonotonicTime?
-    /// Spans that were forgotten for lack of room before their other half came.
+    /// The number of spans that were forgotten for lack of space before their other half came.
     private(set) var evictedProducers: UInt64 = 0
     private(set) var evictedConsumers: UInt64 = 0
 
@@ -89,9 +89,9 @@ struct SpanPairing {
         consumers = WaitingConsumers(maxConsumers: capacity, maxReferences: 2 * capacity)
     }
 
-    /// Process spans that wait for their producer.
+    /// The number of process spans that wait for their producer.
     var openConsumers: Int { consumers.count }
-    /// Producers that no consumer has named yet.
+    /// The number of producers that no consumer has named yet.
     var openProducers: Int { unmatchedProducers }
 
     var bytes: TableBytes {
@@ -102,11 +102,11 @@ struct SpanPairing {
             limit: producers.limit + consumers.limit + capacity * attemptBytes)
     }
 
-    /// A wait is to be known from a producer.
+    /// Records that a wait depends on a producer.
     mutating func recordNeed(at now: MonotonicTime) { lastNeed = now }
 
-    /// The one of the producers that were seen which ended last: a task that was put together of several (an aggregated one) is
-    /// ready when its last part is there.
+    /// Returns the producer that ended last, of those that were seen. A task that was put together of several (an
+    /// aggregated one) is ready when its last part is there.
     mutating func latestProducer(of span: borrowing TaskSpan) -> Match? {
         if producers.count == 0 { return nil }
         var latest: Match?
@@ -134,8 +134,8 @@ struct SpanPairing {
         consumers.pair(with: producer, &paired)
     }
 
-    /// Removes the consumers that producers have come for since the last call, in the order in which they came. To be called when
-    /// all producers of a request are in, so that the one that ended last is known.
+    /// Removes the consumers that producers have come for since the last call, and returns them in the order in which
+    /// they came. It is called when all producers of a request are in, so that the one that ended last is known.
     mutating func takePaired() -> [(consumer: Consumer, producer: Match)] {
         if paired.isEmpty { return [] }
         consumers.sort(&paired)
@@ -151,13 +151,13 @@ struct SpanPairing {
         return pairs
     }
 
-    /// Adds the consumer that a span is: it waits for its producer. Returns those that have to leave for it.
+    /// Adds the consumer that a span is, which waits for its producer. Returns those that have to leave for it.
     mutating func add(_ consumer: Consumer, waitingAs span: borrowing TaskSpan) -> [Consumer] {
         consumers.add(consumer, parent: span.parentReference, link: span.link, moreLinks: span.moreLinks)
         return expireConsumers(at: consumer.arrival)
     }
 
-    /// Forgets what is too old or too much; returns the consumers that will not be paired.
+    /// Removes the entries that are too old or too many; returns the consumers that will not be paired.
     mutating func expire(at now: MonotonicTime) -> [Consumer] {
         while let oldest = producers.oldest, producers.count > capacity || isOver(oldest.arrival, at: now) {
             forgetOldestProducer(at: now)

@@ -7,15 +7,15 @@
 /// slots     4 bytes each: 8 bits of the key, then where in the ring it lies, plus 1; 0 = free. Open addressing with linear
 ///           probing; a power of two, at most half full
 /// ```
-/// The bits of the key tell most others apart without a look at their entries, which no cache holds.
-/// A key that is removed leaves its place in the ring free until the ring comes round to it.
+/// The bits of the key tell most others apart without reading their entries, which no cache holds. A key that is
+/// removed leaves its place in the ring free until the ring comes round to it.
 struct StartTable: Sendable {
     private struct Entry {
         var key: UInt64
         var start: UInt64
     }
 
-    /// An entry and its two slots.
+    /// The bytes of an entry and its two slots.
     private static let bytesPerEntry = 16 + 2 * 4
     private static let firstSlots = 64
     private static let tagMask: UInt32 = 0xFF00_0000
@@ -24,12 +24,13 @@ struct StartTable: Sendable {
     private var entries: [Entry] = []
     private var slots = [UInt32](repeating: 0, count: firstSlots)
     private let capacity: Int
-    /// Where the ring is overwritten next, once it is full.
+    /// The place where the ring is overwritten next, once it is full.
     private var oldest = 0
-    /// Keys that were forgotten for lack of room.
+    /// The number of keys that were forgotten for lack of space.
     private(set) var evicted: UInt64 = 0
 
-    /// The number of entries is the greatest power of two that fits into so many bytes, so that the arrays grow to just that.
+    /// Makes a table whose number of entries is the greatest power of two that fits into the bytes, so that the arrays
+    /// grow to just that.
     init(bytes: Int) {
         let most = min(max(1, bytes / Self.bytesPerEntry), Self.maxEntries)
         capacity = 1 << (Int.bitWidth - 1 - most.leadingZeroBitCount)
@@ -45,7 +46,7 @@ struct StartTable: Sendable {
         slot(of: key).map { entries[place(slots[$0])].start }
     }
 
-    /// Adds a key that is not there; the oldest one is forgotten where there is no room.
+    /// Adds a new key; the oldest one is forgotten when the table is full.
     mutating func insert(_ key: UInt64, start: UInt64) {
         let place: Int
         if entries.count < capacity {
@@ -72,7 +73,7 @@ struct StartTable: Sendable {
 
     // MARK: Slots
 
-    /// From bits that say nothing of a key's home.
+    /// Returns the tag of a key, from bits that say nothing of its home.
     private func tag(_ key: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: key >> 32) & Self.tagMask }
 
     private func place(_ slot: UInt32) -> Int { Int(slot & ~Self.tagMask) - 1 }

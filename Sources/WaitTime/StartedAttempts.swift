@@ -1,9 +1,10 @@
 import Model
 
-/// Tells the first attempt at a task from later ones that have the same retry count: Asynq raises it neither where `IsFailure`
-/// says false, nor for a task that a worker puts back when it stops, nor for an archived one that is run again.
+/// Tells the first attempt at a task from later ones that have the same retry count. Asynq raises the count neither
+/// where `IsFailure` says false, nor for a task that a worker puts back when it stops, nor for an archived one that is
+/// run again.
 ///
-/// A task is told by queue, id and what names its enqueueing, since ids are reused (`asynq.TaskID`):
+/// A task is identified by queue, id and what names its enqueueing, since ids are reused (`asynq.TaskID`):
 ///
 /// | the span has | key | one that started before under it |
 /// |---|---|---|
@@ -12,13 +13,13 @@ import Model
 /// | none | queue, id, link (else parent) | is an earlier attempt |
 /// | none of these | queue, id | is one if it failed: after one that succeeded the id is free for another task |
 ///
-/// Keys are 64 bits of a hash that is seeded per process: no sender can make two tasks one, and among 400,000 keys chance makes
-/// one of 4 · 10¹³ new ones look known. What failed is remembered apart from what succeeded, and so for longer: it is what runs
-/// again.
+/// Keys are 64 bits of a hash that is seeded per process: no sender can make two tasks one, and among 400,000 keys
+/// chance makes one of 4 · 10¹³ new ones look known. Failed attempts are remembered apart from those that succeeded,
+/// and so for longer: they are run again.
 struct StartedAttempts: Sendable {
-    /// What an attempt is among those of its enqueueing whose spans have come.
+    /// The order of an attempt among those of its enqueueing whose spans have come.
     enum Order: Int {
-        /// None has come, or it has to say itself which one it is.
+        /// No other has come, or the span itself has to say which one it is.
         case first
         /// Only later ones have come, so that one of them was taken for the first.
         case overtaken
@@ -32,13 +33,13 @@ struct StartedAttempts: Sendable {
     private var succeeded: StartTable
     private var failed: StartTable
 
-    /// A third of the bytes is for attempts that failed.
+    /// Divides the bytes: a third is for attempts that failed.
     init(bytes: Int) {
         succeeded = StartTable(bytes: bytes - bytes / 3)
         failed = StartTable(bytes: bytes / 3)
     }
 
-    /// Attempts that were forgotten for lack of room.
+    /// The number of attempts that were forgotten for lack of space.
     var evicted: UInt64 { succeeded.evicted + failed.evicted }
 
     var bytes: TableBytes {
@@ -46,8 +47,8 @@ struct StartedAttempts: Sendable {
         return TableBytes(used: succeeded.used + failed.used, limit: succeeded.limit + failed.limit)
     }
 
-    /// Records an attempt, and returns what it is among the others. A `later` one is known to be no first attempt; that
-    /// one's span may still come, and is not overtaken then. `isRetry`: the span says so itself.
+    /// Records an attempt, and returns its order among the others. A `later` one is known to come after the first; the
+    /// first one's span may still come, and is not overtaken then. `isRetry` says that the span itself says so.
     mutating func record(
         _ span: borrowing TaskSpan, in body: UnsafeRawBufferPointer, isRetry: Bool, isLater: Bool
     ) -> Order {
@@ -70,7 +71,8 @@ struct StartedAttempts: Sendable {
         return isLater ? .later : byName.combined(with: orders.message).combined(with: orders.producer)
     }
 
-    /// The earliest start stays. The key counts as new, so that a task that is tried again and again is not forgotten.
+    /// Records a start, of which the earliest stays. The key counts as new, so that a task that is tried again and
+    /// again is not forgotten.
     private mutating func record(_ key: UInt64, _ span: borrowing TaskSpan) -> Order {
         let start = span.startNanoseconds
         if let known = failed.start(of: key) {
@@ -86,7 +88,8 @@ struct StartedAttempts: Sendable {
         return start < known ? .overtaken : .later
     }
 
-    /// Where nothing but the name is known: whether the attempt before has failed. Only failed ones are remembered.
+    /// Records the outcome where only the name is known, and returns whether the attempt before has failed. Only failed
+    /// ones are remembered.
     private mutating func recordOutcome(_ key: UInt64, _ span: borrowing TaskSpan, isOnlyName: Bool) -> Order {
         let start = span.startNanoseconds
         let known = failed.start(of: key)
@@ -104,12 +107,12 @@ struct StartedAttempts: Sendable {
         hash(hash(span.queue.bytes(in: body)), hash(span.taskID.bytes(in: body)))
     }
 
-    /// 0 stands for a free entry.
+    /// Returns a key; 0 stands for a free entry.
     private func key(_ task: UInt64, _ kind: UInt64, _ value: UInt64) -> UInt64 {
         max(1, hash(hash(task, kind), value))
     }
 
-    /// What a task's message says of its enqueueing.
+    /// Returns the name of the enqueueing that a task's message tells.
     private func messageName(_ stamp: WallTime, _ context: SpanReference?) -> UInt64 {
         hash(UInt64(bitPattern: stamp.nanoseconds), context.map { hash($0) } ?? 0)
     }

@@ -4,8 +4,8 @@ package import Model
 /// The quantiles that `asynq_task_wait_quantile_seconds` has.
 package let waitQuantiles: [Double] = [0.5, 0.95, 0.99]
 
-/// Turns task spans into waits, durations and counts. Pure and synchronous: it knows no socket, no clock and no Redis. The time
-/// comes as an argument, what Redis knows of a task comes with its span, and the owner holds the lock.
+/// Turns task spans into waits, durations and counts. It is pure and synchronous: it knows no socket, no clock and no
+/// Redis. The time comes as an argument, what Redis knows of a task comes with its span, and the owner holds the lock.
 package struct TaskAggregator: Sendable {
     /// The name of queues and types that spans leave out.
     static let unnamed = ForeignText("_unknown")
@@ -23,7 +23,7 @@ package struct TaskAggregator: Sendable {
     private var slowest = SlowestWaits()
     /// The number of process spans that repeat one of the last 100,000.
     package private(set) var duplicates: UInt64 = 0
-    /// Waits that were known from `process_at` only.
+    /// The number of waits that were known from `process_at` only.
     package private(set) var processAtWaits: UInt64 = 0
 
     package init(_ options: TaskAggregatorOptions) {
@@ -37,12 +37,13 @@ package struct TaskAggregator: Sendable {
         countsProcessAtWaits = options.countsProcessAtWaits
     }
 
-    /// Counts the task spans of one accepted request; `body` is the request that they lie in. Given the time of day, they
-    /// become exemplars; without it, none does: their traces can't be found anywhere.
+    /// Counts the task spans of one accepted request; `body` is the request that they lie in. Given the time of day,
+    /// they become exemplars. Without it they do not: their traces can't be found anywhere.
     package mutating func observe(
         _ spans: [TaskSpan], in body: UnsafeRawBufferPointer, at now: MonotonicTime, exemplarsAt time: WallTime? = nil
     ) {
-        // Producers first: a task's producer knows better than its message in Redis, wherever in the request it stands.
+        // Producers come first: a task's producer knows better than its message in Redis, wherever in the request it
+        // stands.
         for index in spans.indices where spans[index].role == .produce {
             add(producer: spans[index], in: body, at: now)
         }
@@ -53,7 +54,8 @@ package struct TaskAggregator: Sendable {
         expire(at: now)
     }
 
-    /// Attempts at one task can be told from each other by their starts: in one request, the first one comes first.
+    /// Calls `body` for each process span in the order of their starts, which tells attempts at one task from each
+    /// other: in one request, the first one comes first.
     private mutating func forEachProcessByStart(_ spans: [TaskSpan], _ body: (Int, inout TaskAggregator) -> Void) {
         var last: UInt64 = 0
         var isAscending = true
@@ -71,7 +73,7 @@ package struct TaskAggregator: Sendable {
         }
     }
 
-    /// The waits found since the last call.
+    /// Returns the waits found since the last call.
     package mutating func takeCollectedWaits() -> [KnownWait] {
         defer { collected = [] }
         return collected
@@ -89,7 +91,7 @@ package struct TaskAggregator: Sendable {
         return failed
     }
 
-    /// Drops what has waited too long for its producer. Called now and then even without spans.
+    /// Drops what has waited too long for its producer. It is called now and then even without spans.
     package mutating func expire(at now: MonotonicTime) {
         recordUnpaired(pairing.expire(at: now), at: now)
     }
@@ -105,7 +107,7 @@ package struct TaskAggregator: Sendable {
 
     private mutating func add(producer span: borrowing TaskSpan, in body: UnsafeRawBufferPointer, at now: MonotonicTime)
     {
-        // Without its end it says nothing of when the task was there.
+        // Without its end it does not say when the task was there.
         if span.endNanoseconds == 0 { return }
         let due = WaitSource.dueNanoseconds(of: span, in: body)
         pairing.add(
@@ -128,7 +130,7 @@ package struct TaskAggregator: Sendable {
         }
     }
 
-    /// Whether its queue is still there.
+    /// Returns true if its queue is still there.
     private func isCurrent(_ consumer: SpanPairing.Consumer) -> Bool {
         consumer.generation == table.generation(of: consumer.series.queue)
     }
@@ -156,8 +158,8 @@ package struct TaskAggregator: Sendable {
         }
     }
 
-    /// What the attempt is among those at its task. One that was overtaken counts as a retry, because another one has counted
-    /// as the first, but its wait is a first one's.
+    /// Returns the order of the attempt among those at its task. One that was overtaken counts as a retry, because
+    /// another one has counted as the first, but its wait is a first one's.
     private mutating func order(of span: borrowing TaskSpan, in body: UnsafeRawBufferPointer) -> StartedAttempts.Order {
         let isRetry = WaitSource.retryCount(of: span, in: body) > 0
         return started.record(span, in: body, isRetry: isRetry, isLater: isRetry || span.knowledge.wasStarted)
@@ -182,7 +184,7 @@ package struct TaskAggregator: Sendable {
         }
     }
 
-    /// The wait, and the span that put the task into its queue, if that is known and not known to be unsampled.
+    /// Returns the wait, and the span that put the task into its queue, if that is known and not known to be unsampled.
     private mutating func wait(
         of span: borrowing TaskSpan, in body: UnsafeRawBufferPointer, isLater: Bool, _ target: Target
     ) -> (WaitFinding, producer: SpanReference?) {
@@ -193,7 +195,7 @@ package struct TaskAggregator: Sendable {
         case .unknown(.noSource), .unknown(.badStamp):
             return (WaitSource.stored(span, in: body) ?? finding, span.likelyProducer)
         case .known, .sinceDue, .unknown:
-            // Whether its origin is asked for or not: its producers wait for it no longer.
+            // This is done whether the origin is used or not, so that the producers stop waiting for a consumer.
             let seen = pairing.latestProducer(of: span)
             if !collectsWaits { return (finding, nil) }
             return (finding, seen?.reference ?? span.likelyProducer)
@@ -229,7 +231,7 @@ package struct TaskAggregator: Sendable {
 
     // MARK: Recording
 
-    /// Where an attempt is counted: the series, when, of which span, and under which exemplar.
+    /// The place where an attempt is counted: the series, the time, the span, and the exemplar.
     private struct Target {
         let series: SeriesNumber
         let now: MonotonicTime
@@ -276,14 +278,14 @@ package struct TaskAggregator: Sendable {
 
     // MARK: Limits
 
-    /// Other bounds of queues, task types and error types, from now on; series that are there stay. Whether there is a label for
-    /// the task type at all stays as well, and whether there are failures by error type.
+    /// Sets other bounds of queues, task types and error types, from now on. Existing series stay. Whether the label
+    /// for the task type exists at all stays as well, and whether there are failures by error type.
     package mutating func setLimits(maxTaskTypes: Int, maxQueues: Int, maxErrorTypes: Int) {
         table.setLimits(maxTaskTypes: maxTaskTypes, maxQueues: maxQueues, maxErrorTypes: maxErrorTypes)
     }
 
-    /// Takes over the queues that a good scrape of Redis saw. One that Redis does not know is dropped once it had no span for the
-    /// length of the quantile window; when it comes back, it begins anew.
+    /// Records the queues that a good scrape of Redis saw. A queue that Redis does not know is dropped once it had no
+    /// span for the length of the quantile window; when it comes back, it begins anew.
     package mutating func recordQueuesInRedis(_ queues: QueuesInRedis, at now: MonotonicTime) {
         table.recordQueuesInRedis(queues, at: now)
     }
@@ -297,17 +299,18 @@ package struct TaskAggregator: Sendable {
             evictedAttempts: started.evicted)
     }
 
-    /// Names that are longer than a label and were cut, each counted when it was new.
+    /// The number of names that are longer than a label and were cut, each counted when it was new.
     package var cutNames: (queues: UInt64, types: UInt64) { table.cuts }
 
-    /// What queues, task types and error types take, with all their series, estimated; and what they may take.
+    /// The bytes that queues, task types and error types take, with all their series, estimated, and the bytes that
+    /// they may take.
     package var seriesBytes: Int { table.bytes }
 
-    /// Every so manyth classic bucket of the histograms is on the page.
+    /// The step of the classic buckets of the histograms on the page.
     package var bucketStep: Int { table.bucketStep }
 
-    /// What the flat tables take: producers and consumers that wait for each other, spans by which a repeated one is told, and
-    /// attempts that have begun.
+    /// The memory of the flat tables: producers and consumers that wait for each other, spans by which a repeated one
+    /// is told, and attempts that have begun.
     package var tableBytes: (pairing: TableBytes, duplicates: TableBytes, startedAttempts: TableBytes) {
         (pairing.bytes, recent.bytes, started.bytes)
     }
@@ -317,17 +320,17 @@ package struct TaskAggregator: Sendable {
     /// The numbers to ask `queue(_:)` for, in the order of the page: `_other` comes last.
     package var queueNumbers: [Int] { table.allNumbers }
 
-    /// nil where the queue is gone, and for `_other` where all queues have found room.
+    /// Returns a queue; nil where it is gone, and for `_other` where all queues have fit.
     package func queue(_ number: Int) -> QueueSeries? { table.queue(number) }
 
-    /// The longest waits of the last quarter of an hour, the longest first.
+    /// Returns the longest waits of the last quarter of an hour, the longest first.
     package func slowestWaits(at now: MonotonicTime) -> [SlowWait] { slowest.list(at: now) }
 
-    /// The series of a queue; nil for one without spans.
+    /// Returns the series of a queue; nil for one without spans.
     package func series(of queue: QueueName) -> QueueSeries? { table.find(queue) }
 
-    /// The 95th percentiles in the window of the waits and the run times of a queue's attempts, in seconds; nil where there
-    /// are none.
+    /// Returns the 95th percentiles in the window of the waits and the run times of a queue's attempts, in seconds; nil
+    /// for a window without any.
     package func quantiles95(of name: QueueName, at now: MonotonicTime) -> (wait: Double?, run: Double?) {
         guard var queue = table.find(name) else { return (nil, nil) }
         return (queue.window.quantiles([0.95], at: now)?.first, queue.runs.quantiles([0.95], at: now)?.first)
@@ -335,8 +338,8 @@ package struct TaskAggregator: Sendable {
 }
 
 extension TaskSpan {
-    /// Where neither has been seen: a link says where a message comes from, a parent may be any span around. nil where its
-    /// trace was not sampled.
+    /// The producer to assume where none has been seen: the link, because a parent may be any span around. It is nil
+    /// where its trace was not sampled.
     fileprivate var likelyProducer: SpanReference? {
         if link.isValid { return isLinkSampled ? link : nil }
         return parentReference.isValid ? parentReference : nil

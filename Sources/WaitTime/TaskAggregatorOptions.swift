@@ -1,37 +1,37 @@
 package import Metrics
 
 package struct TaskAggregatorOptions: Sendable {
-    /// Upper bounds of the histograms of waits, and of those of run times, in seconds.
+    /// The upper bounds of the histograms of waits, and of those of run times, in seconds.
     package var bounds: HistogramBounds
     package var runBounds: HistogramBounds
-    /// The series that the histograms may have on a page before some of their classic buckets are left out.
+    /// The number of series of histograms on a page above which some of their classic buckets are left out.
     package var maxHistogramSeries = Int.max
-    /// What queues, task types and error types may take in memory, with all their series, before `_other`.
+    /// The bytes of memory that queues, task types and error types may take, with all their series, before `_other`.
     package var maxSeriesBytes = 48 << 20
-    /// Distinct task types per queue before `_other`; 0 leaves the label out.
+    /// The number of distinct task types per queue before `_other`; 0 leaves the label out.
     package var maxTaskTypes: Int
-    /// Distinct queues that only spans name before `_other`.
+    /// The number of distinct queues that only spans name before `_other`.
     package var maxQueues: Int
-    /// Distinct error types per queue and task type before `_other`; 0 leaves failures by error type out.
+    /// The number of distinct error types per queue and task type before `_other`; 0 leaves failures by error type out.
     package var maxErrorTypes = 20
     package var quantileWindow: Duration
-    /// Open producers, and open consumers, that wait for each other.
+    /// The number of open producers, and of open consumers, that wait for each other.
     package var pairingCapacity = 100_000
     package var pairingLifetime = Duration.seconds(2 * 3600)
-    /// Process spans remembered to tell a repeated one.
+    /// The number of process spans that are remembered to tell a repeated one.
     package var duplicateMemory = 100_000
     /// The bytes for remembered attempts, which tell a task's first attempt from a repeated one.
     package var startedAttemptsBytes = 9 << 20
-    /// Whether waits that begin at `process_at` count: Asynq's forwarder, which moves a task up to five seconds later, is in
-    /// them.
+    /// True if waits that begin at `process_at` count. Up to five seconds of Asynq's forwarder, which moves the task,
+    /// are in them.
     package var countsProcessAtWaits = true
-    /// Whether `observe` says which waits it has found.
+    /// True if `observe` says which waits it has found.
     package var collectsWaits = false
-    /// Whether the newest spans are kept in memory: the slowest waits name theirs then, also where none is forwarded.
+    /// True if the newest spans are kept in memory: the slowest waits name theirs then, also where none is forwarded.
     package var keepsTraces = false
 
-    /// Divides bytes among what is remembered of spans: first those by which a repeated one is told, a fifth for attempts that
-    /// have begun, and the rest for spans that wait for each other. None gets more than its default.
+    /// Divides bytes among what is remembered of spans: first those by which a repeated one is told, a fifth for
+    /// attempts that have begun, and the rest for spans that wait for each other. None gets more than its default.
     package mutating func divide(_ bytes: Int) {
         duplicateMemory = Self.most(duplicateMemory) { RecentReferences(capacity: $0).bytes.limit <= bytes * 2 / 3 }
         startedAttemptsBytes = min(startedAttemptsBytes, bytes * 9 / 44)
@@ -44,7 +44,7 @@ package struct TaskAggregatorOptions: Sendable {
         }
     }
 
-    /// The greatest number up to `limit` that fits; 1 where none does.
+    /// Returns the greatest number up to `limit` that fits; 1 where none does.
     private static func most(_ limit: Int, fits: (Int) -> Bool) -> Int {
         var range = 1..<(limit + 1)
         while range.count > 1 {

@@ -21,7 +21,7 @@ package enum TaskFamily: CaseIterable, Sendable {
         }
     }
 
-    /// Whether it has series of each task type, or of each queue only.
+    /// True if it has series of each task type, and not of each queue only.
     var hasTypes: Bool {
         switch self {
         case .wait, .processing, .attempts, .failures: true
@@ -29,7 +29,7 @@ package enum TaskFamily: CaseIterable, Sendable {
         }
     }
 
-    /// Adds what it has of a queue; of its task types those in `places`.
+    /// Adds its samples of a queue, and of the task types in `places`.
     func add(_ queue: QueueSeries, _ places: Range<Int>, at now: MonotonicTime, to family: inout MetricFamily) {
         switch self {
         case .wait: for place in places { family.add(queue[place: place].wait, queue[place: place].labels) }
@@ -64,13 +64,13 @@ package struct TaskFamilies {
     }
 }
 
-/// Where a page is among the families computed from spans.
+/// The position of a page among the families computed from spans.
 package struct TaskPagePosition: Sendable {
     private var families = TaskFamily.allCases[...]
     private let numbers: [Int]
     private let bucketStep: Int
     private let now: MonotonicTime
-    /// Of the next queue in `numbers`, and of its next task type.
+    /// The next queue in `numbers`, and its next task type.
     private var queue = 0
     private var place = 0
 
@@ -80,7 +80,7 @@ package struct TaskPagePosition: Sendable {
         self.now = now
     }
 
-    /// About how many series of a family are taken at a time.
+    /// The approximate number of series of a family that are taken at a time.
     private static let portion = 16
 
     /// Returns some more samples of a family; nil at the end.
@@ -115,7 +115,7 @@ package struct TaskPagePosition: Sendable {
 }
 
 extension TaskAggregator {
-    /// The beginning of a page.
+    /// Returns the beginning of a page.
     package func beginPage(at now: MonotonicTime) -> TaskPagePosition {
         TaskPagePosition(numbers: queueNumbers, bucketStep: bucketStep, now: now)
     }
@@ -126,7 +126,7 @@ extension TaskAggregator {
     }
 }
 
-/// Their declarations.
+/// The declarations of these families.
 struct DeclaredTaskFamilies: Sendable {
     let waitDurationSeconds = FamilyDeclaration(
         "asynq_task_wait_duration_seconds", .histogram, labels: ["queue", "task_type"],

@@ -13,10 +13,10 @@ struct QueueLabels: Sendable {
         queue = LabelSet([("queue", name)])
     }
 
-    /// By reason, in their order.
+    /// The labels of each reason, in their order.
     var unknown: some Sequence<LabelSet> { Self.reasons.lazy.map { queue.adding($0) } }
     var unknownRuns: some Sequence<LabelSet> { Self.runReasons.lazy.map { queue.adding($0) } }
-    /// Of `waitQuantiles`.
+    /// The labels of `waitQuantiles`.
     var quantiles: some Sequence<LabelSet> { Self.shares.lazy.map { queue.adding($0) } }
 
     private static func addition(_ name: String, _ value: String) -> LabelSet.Addition {
@@ -38,8 +38,8 @@ enum Attempt: Int, CaseIterable {
 
 /// The series of one task type in one queue. Their labels stand once in memory.
 struct TaskTypeSeries: Sendable {
-    /// What it takes beside its labels, estimated: the histogram of waits with 150 native buckets and ten exemplars, and one of
-    /// run times with as many.
+    /// The bytes that it takes beside its labels, estimated: the histogram of waits with 150 native buckets and ten
+    /// exemplars, and one of run times with as many.
     private static let bytes = 4096
     private static let bytesPerRunHistogram = 1536
 
@@ -52,11 +52,11 @@ struct TaskTypeSeries: Sendable {
 
     let labels: LabelSet
     var wait: Histogram
-    /// By status; nil before the first one.
+    /// The histograms by status; nil before the first run.
     private var processing: [Histogram?] = [nil, nil]
-    /// By status and attempt.
+    /// The attempts by status and attempt.
     private var attempts: [UInt64] = [0, 0, 0, 0]
-    /// nil before the first failure.
+    /// The failures by error type; nil before the first.
     private(set) var failures: FailureCounts?
 
     init(labels: LabelSet, bounds: HistogramBounds) {
@@ -64,16 +64,16 @@ struct TaskTypeSeries: Sendable {
         wait = Histogram(bounds)
     }
 
-    /// What it takes in memory, estimated: one histogram of run times counted in.
+    /// The bytes that it takes in memory, estimated: one histogram of run times counted in.
     var bytes: Int {
         let others = max(0, runHistograms - 1) * Self.bytesPerRunHistogram
         return Self.bytes + labels.byteCount + others + (failures?.bytes ?? 0)
     }
 
-    /// The histograms of run times.
+    /// The number of histograms of run times.
     var runHistograms: Int { processing.count { $0 != nil } }
 
-    /// Whether there was a run of this status.
+    /// Returns true if there was a run of this status.
     func hasRuns(_ status: TaskStatus) -> Bool { processing[status.rawValue] != nil }
 
     mutating func addRuns(_ status: TaskStatus, bounds: HistogramBounds) {
@@ -88,7 +88,7 @@ struct TaskTypeSeries: Sendable {
         attempts[status.rawValue * 2 + attempt.rawValue] += 1
     }
 
-    /// Returns false where the error type found no room.
+    /// Counts a failure. Returns false where the error type did not fit.
     mutating func countFailure(_ errorType: UnsafeRawBufferPointer, limit: Int, hasRoom: Bool) -> Bool {
         if failures == nil { failures = FailureCounts(labels: labels, limit: limit) }
         return failures?.count(errorType, hasRoom: hasRoom) ?? true
@@ -96,10 +96,11 @@ struct TaskTypeSeries: Sendable {
 
     mutating func setErrorTypeLimit(_ limit: Int) { failures?.setLimit(limit) }
 
-    /// Attempts since the start, those that failed among them, and the 95th percentiles of waits and run times in seconds.
+    /// The attempts since the start, those that failed among them, and the 95th percentiles of waits and run times in
+    /// seconds.
     var summary: (attempts: UInt64, failed: UInt64, waitP95: Double?, runP95: Double?) {
         let failed = attempts[2...].reduce(0, +)
-        // Most attempts complete; where none has, the failed ones tell.
+        // Most attempts complete; if none has, the failed ones tell.
         let runs = processing.lazy.compactMap { $0 }.first { $0.count > 0 }
         return (attempts[..<2].reduce(failed, +), failed, wait.quantile(0.95), runs?.quantile(0.95))
     }
@@ -110,7 +111,7 @@ struct TaskTypeSeries: Sendable {
         }
     }
 
-    /// Those that there were.
+    /// Adds the attempts that there were.
     func addAttempts(to family: inout MetricFamily) {
         for (count, addition) in zip(attempts, Self.attempts) where count > 0 {
             family.add(count, labels.adding(addition))
@@ -118,36 +119,36 @@ struct TaskTypeSeries: Sendable {
     }
 }
 
-/// What is known of a task type in one queue since the start.
+/// The sums of a task type in one queue since the start.
 package struct TaskTypeSummary: Sendable, Equatable {
     package let type: TaskType
     package let attempts: UInt64
     package let failed: UInt64
-    /// Seconds; nil where none was measured.
+    /// The wait's 95th percentile in seconds; nil where none was measured.
     package let waitP95: Double?
     package let runP95: Double?
 }
 
 /// The series of one queue. A copy shares the storage with the original until that is observed into.
 package struct QueueSeries: Sendable {
-    /// What it takes beside its labels and its task types: two windows for quantiles, half of them in use.
+    /// The bytes that it takes beside its labels and its task types: two windows for quantiles, half of them in use.
     private static let bytes = 8192
 
     let name: QueueName
     private let nameLabel: LabelText
     let labels: QueueLabels
-    /// What it takes in memory, estimated.
+    /// The bytes that it takes in memory, estimated.
     private(set) var bytes: Int
     private let hasTypes: Bool
     var types: BoundedTextTable
-    /// By the number of the type in `types`; the first one is that of `_other`.
+    /// The series by the number of the type in `types`; the first one is that of `_other`.
     var series: [TaskTypeSeries] = []
     var unknownWaits = [UInt64](repeating: 0, count: UnknownWaitReason.allCases.count)
-    /// Failures counted under `_other`, because their error type found no room.
+    /// The number of failures counted under `_other`, because their error type did not fit.
     var errorTypeOverflows: UInt64 = 0
     var unknownRuns = [UInt64](repeating: 0, count: UnknownRunTimeReason.allCases.count)
     var window: QuantileWindow
-    /// Run times of all attempts.
+    /// The run times of all attempts.
     var runs: QuantileWindow
 
     init(name: QueueName, label: LabelText, _ options: TaskAggregatorOptions) {
@@ -162,7 +163,7 @@ package struct QueueSeries: Sendable {
         addSeries(options.bounds)
     }
 
-    /// The number of a task's type; 0 when it is new and there is no room.
+    /// Returns the number of a task's type; 0 when it is new and does not fit.
     mutating func number(
         ofType type: UnsafeRawBufferPointer, _ bounds: HistogramBounds, hasRoom: Bool
     ) -> Int {
@@ -179,10 +180,10 @@ package struct QueueSeries: Sendable {
         return number
     }
 
-    /// The histograms of run times.
+    /// The number of histograms of run times.
     var runHistograms: Int { series.reduce(0) { $0 + $1.runHistograms } }
 
-    /// Changes a task type's series, and counts what it takes then.
+    /// Changes a task type's series, and counts its bytes anew.
     mutating func update<Result>(_ type: Int, _ change: (inout TaskTypeSeries) -> Result) -> Result {
         let before = series[type].bytes
         defer { bytes += series[type].bytes - before }
@@ -195,7 +196,7 @@ package struct QueueSeries: Sendable {
 
     package var queue: QueueName { name }
 
-    /// Its task types in the order of the page, in which `_other` comes last, and only where there was one too many.
+    /// The places of its task types in the order of the page. `_other` comes last, and only where a type did not fit.
     var places: Range<Int> { 0..<series.count - (types.refusals > 0 ? 0 : 1) }
 
     subscript(place place: Int) -> TaskTypeSeries {
@@ -213,13 +214,14 @@ package struct QueueSeries: Sendable {
         }.sorted { $0.attempts > $1.attempts }
     }
 
-    /// p50, p95 and p99 of the waits in the window, in seconds; nil where there was none.
+    /// Returns the p50, p95 and p99 of the waits in the window, in seconds; nil for a window without any.
     package func waitQuantiles(at now: MonotonicTime) -> [Double]? {
         var window = window
         return window.quantiles(WaitTime.waitQuantiles, at: now)
     }
 
-    /// The waits since the start, and those that were longer than an objective; nil where it is no edge of a bucket.
+    /// Returns the number of waits since the start, and of those that were longer than an objective; nil for an
+    /// objective that is not the edge of a bucket.
     package func waits(longerThan objective: Double) -> (all: UInt64, longer: UInt64)? {
         guard let edge = series.first?.wait.bounds.values.firstIndex(of: objective) else { return nil }
         var (all, within): (UInt64, UInt64) = (0, 0)

@@ -1,27 +1,27 @@
 import Model
 
-/// Why the wait of a process span is not known: the `reason` of `asynq_task_wait_unknown_total`.
+/// The reason why the wait of a process span is unknown: the `reason` of `asynq_task_wait_unknown_total`.
 package enum UnknownWaitReason: String, CaseIterable, Sendable {
     case noSource = "no_source"
-    /// A later attempt without an exact source: the time since the enqueueing holds backoff and earlier runs.
+    /// It is a later attempt without an exact source: the time since the enqueueing holds backoff and earlier runs.
     case retry
-    /// There is a stamp, but it can't be read as a time.
+    /// The span has a stamp, but it can't be read as a time.
     case badStamp = "bad_stamp"
     /// The wait would be shorter than −1 s.
     case clockSkew = "clock_skew"
 }
 
-/// What one process span says of its wait by itself.
+/// The wait that one process span tells by itself.
 enum WaitFinding: Equatable {
     case known(seconds: Double)
-    /// Of a scheduled task: when it was due is known, when Asynq's forwarder moved it is not. The up to five seconds between
-    /// them are in the wait.
+    /// The wait of a scheduled task since it was due. The up to five seconds until Asynq's forwarder moved it are in
+    /// the wait.
     case sinceDue(seconds: Double)
     case unknown(UnknownWaitReason)
-    /// Only the span's producer can tell; if it never comes, this is the reason.
+    /// The wait depends on the span's producer; if that never comes, this is the reason.
     case needsProducer(otherwise: UnknownWaitReason)
 
-    /// nil where the wait is not known.
+    /// The wait in seconds; nil where it is unknown.
     var seconds: Double? {
         switch self {
         case .known(let seconds), .sinceDue(let seconds): seconds
@@ -31,10 +31,11 @@ enum WaitFinding: Equatable {
 }
 
 enum WaitSource {
-    /// Sources 1 to 3 of the wait, in their order: the attribute that measured it, the time when the task was seen to be
-    /// pending, a stamp (first attempts only). One that is no time of this age does not apply, nor does a time after the start
-    /// at which the task was seen to be pending: that is the next task's under the same id. `isLater`: it is no first attempt,
-    /// whatever the span says. Where the span takes it for one, its worker has measured from the stamp, and source 2 only counts.
+    /// Returns the wait by the sources 1 to 3, in their order: the attribute that measured it, the time when the task
+    /// was seen to be pending, a stamp (first attempts only). A value that can't be a time does not apply. Neither does
+    /// a pending time after the start: it belongs to the next task under the same id. `isLater` says that it is a later
+    /// attempt, whatever the span says. If the span takes it for the first, its worker has measured from the stamp, and
+    /// only source 2 counts.
     static func find(_ span: borrowing TaskSpan, in body: UnsafeRawBufferPointer, isLater: Bool = false) -> WaitFinding
     {
         var otherwise = UnknownWaitReason.noSource
@@ -61,7 +62,8 @@ enum WaitSource {
         return span.parent.isValid || span.link.isValid ? .needsProducer(otherwise: otherwise) : .unknown(otherwise)
     }
 
-    /// Source 4: from the end of the producer span, or from when a scheduled task was due, if that is later.
+    /// Returns the wait by source 4: from the end of the producer span, or from when a scheduled task was due, if that
+    /// is later.
     static func wait(fromProducerEnd end: UInt64, due: UInt64, to start: UInt64) -> WaitFinding {
         // The producer of a task that was scheduled ahead counts as one that ended when the task was due.
         due < end
@@ -69,23 +71,26 @@ enum WaitSource {
             : wait(sinceDue: WallTime(clampedNanoseconds: due), to: start)
     }
 
-    /// Source 5: a first attempt's time since the enqueueing that the task's message in Redis tells.
+    /// Returns the wait by source 5: a first attempt's time since the enqueueing that the task's message in Redis
+    /// tells.
     static func stored(_ span: borrowing TaskSpan, in body: UnsafeRawBufferPointer) -> WaitFinding? {
         guard span.startNanoseconds > 0, let message = span.knowledge.message, let stamp = message.enqueuedAt else {
             return nil
         }
-        // The span does not say which attempt it was, and the task has failed before: perhaps it was a later one.
+        // The span does not say which attempt it was, and the task has failed before: it may have been a later one.
         if span.retryCount == .absent && message.retried > 0 { return .unknown(.retry) }
         let due = WallTime(clampedNanoseconds: dueNanoseconds(of: span, in: body))
         return wait(from: stamp, due: max(due, message.processAt ?? due), to: span.startNanoseconds)
     }
 
-    /// When a scheduled task was due, as the span says (`asynq.task.process_at`); 0 where it does not say so.
+    /// Returns the time when a scheduled task was due, as the span says (`asynq.task.process_at`); 0 for a span that
+    /// does not say so.
     static func dueNanoseconds(of span: borrowing TaskSpan, in body: UnsafeRawBufferPointer) -> UInt64 {
         Stamp.parse(span.processAt, in: body).map { UInt64(clamping: $0.nanoseconds) } ?? 0
     }
 
-    /// From the enqueueing, or from when the task was due, if that is later: Asynq enqueues at once what is due.
+    /// Returns the wait from the enqueueing, or from when the task was due, if that is later: Asynq enqueues at once
+    /// what is due.
     private static func wait(from enqueued: WallTime, due: WallTime?, to start: UInt64) -> WaitFinding {
         guard let due, due > enqueued else { return wait(from: enqueued, to: start) }
         return wait(sinceDue: due, to: start)
@@ -106,7 +111,7 @@ enum WaitSource {
         return .known(seconds: max(0, seconds))
     }
 
-    /// Retries so far, 0 for a first attempt or where the span does not say.
+    /// Returns the number of retries so far, 0 for a first attempt or for a span that does not say.
     static func retryCount(of span: borrowing TaskSpan, in body: UnsafeRawBufferPointer) -> Double {
         span.retryCount.number(in: body) ?? 0
     }

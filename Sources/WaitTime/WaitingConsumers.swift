@@ -1,7 +1,7 @@
 import Model
 
-/// The process spans that wait for their producers, in the order in which they came: flat tables, so that nothing is allocated
-/// for one, and each leaves in no time from wherever it stands.
+/// The process spans that wait for their producers, in the order in which they came. The tables are flat: nothing is
+/// allocated for one, and each leaves in constant time from wherever it stands.
 ///
 /// ```
 /// consumers    96 bytes each, in a list from the oldest to the newest
@@ -14,12 +14,12 @@ struct WaitingConsumers: Sendable {
 
     private struct Entry: SlabItem {
         var consumer: Consumer
-        /// Counts up with each consumer.
+        /// A number that rises with each consumer.
         let ticket: UInt64
         var older: UInt32
         var newer: UInt32
         var firstMention: UInt32
-        /// A producer has come for it.
+        /// True if a producer has come for it.
         var isPaired = false
 
         var nextFree: UInt32 {
@@ -31,10 +31,10 @@ struct WaitingConsumers: Sendable {
     private struct Mention: SlabItem {
         let reference: SpanReference
         let consumer: UInt32
-        /// Of the same span.
+        /// The neighbours in the list of the same span.
         var before: UInt32
         var after: UInt32
-        /// Of the same consumer.
+        /// The next mention of the same consumer.
         var sibling: UInt32
 
         var nextFree: UInt32 {
@@ -54,7 +54,7 @@ struct WaitingConsumers: Sendable {
     private var newestPlace = none
     private var nextTicket: UInt64 = 0
 
-    /// The owner removes the oldest whenever there are more consumers or references than these.
+    /// Makes the tables. The owner removes the oldest whenever there are more consumers or references than these.
     init(maxConsumers: Int, maxReferences: Int) {
         consumers = Slab(maxCount: maxConsumers + 1)
         maxMentions = maxReferences + TaskSpan.maxLinks + 1
@@ -62,7 +62,7 @@ struct WaitingConsumers: Sendable {
     }
 
     var count: Int { consumers.count }
-    /// Spans that are waited for, each counted once for each consumer that names it.
+    /// The number of spans that are waited for, each counted once for each consumer that names it.
     var references: Int { mentions.count }
     var oldest: Consumer? { oldestPlace == Self.none ? nil : consumers[oldestPlace].consumer }
 
@@ -111,7 +111,7 @@ struct WaitingConsumers: Sendable {
 
     // MARK: Leaving
 
-    /// Adds to `paired` where the consumers lie that wait for this span, each once until it is removed.
+    /// Adds to `paired` the places of the consumers that wait for this span, each once until it is removed.
     mutating func pair(with reference: SpanReference, _ paired: inout [UInt32]) {
         if slots.count == 0 { return }
         var next = first(of: reference, hash(reference))
@@ -147,7 +147,7 @@ struct WaitingConsumers: Sendable {
             forget(mention, at: next)
             next = mention.sibling
         }
-        // What it holds of the heap must not outlive it.
+        // Its part of the heap must not outlive it.
         consumers[place].consumer.attempt = nil
         consumers.remove(place)
         return entry.consumer
