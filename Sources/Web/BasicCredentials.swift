@@ -4,10 +4,10 @@ import Text
 
 /// A user and password that a request has to carry: `authorization: Basic <base64 of user:password>` (RFC 7617).
 package struct BasicCredentials: Sendable {
-    /// As the header has it, without padding.
+    /// The text of the header, without padding.
     private let encoded: RequestSecret
 
-    /// - Parameter reread: the password as its file has it now.
+    /// - Parameter reread: Returns the password as its file has it now.
     package init(username: String, password: String, reread: (@Sendable () -> String?)? = nil) {
         encoded = RequestSecret(
             Self.encode(username, password),

@@ -12,11 +12,11 @@ package final class CachedDocument: Sendable {
     private let bytes: ByteBuffer
     private let packed = Mutex<ByteBuffer?>(nil)
 
-    /// - Parameter changing: how many bytes at the beginning say when it was made. A document that differs from another in
-    ///   them alone counts as the same.
+    /// - Parameter changing: The number of bytes at the beginning that say when it was made. A document that differs
+    ///   from another in them alone counts as the same.
     init(_ bytes: [UInt8], changing: Int) {
         let checksum = bytes.withUnsafeBytes { crc32c(UnsafeRawBufferPointer(rebasing: $0[changing...])) }
-        // Weak, because the packed bytes are others.
+        // The tag is weak, because the packed bytes are others.
         etag = "W/\"\(checksum)-\(bytes.count - changing)\""
         self.bytes = ByteBuffer(bytes: bytes)
     }
@@ -58,7 +58,7 @@ package final class DocumentCache: Sendable {
 
     package init() {}
 
-    /// - Parameter make: returns the bytes, and how many at the beginning say when they were made.
+    /// - Parameter make: Returns the bytes, and the number of those at the beginning that say when they were made.
     package func document(
         _ key: String, at now: MonotonicTime, make: () -> (bytes: [UInt8], changing: Int)
     ) -> CachedDocument {
@@ -66,7 +66,7 @@ package final class DocumentCache: Sendable {
         return keep(key, make(), at: now)
     }
 
-    /// The same for a document that may not exist; that is not remembered.
+    /// Returns the same for a document that may not exist; its absence is not remembered.
     package func existing(
         _ key: String, at now: MonotonicTime, make: () -> (bytes: [UInt8], changing: Int)?
     ) -> CachedDocument? {

@@ -4,35 +4,35 @@ import NIOCore
 import NIOHTTP1
 import Text
 
-/// What the web endpoints tell of single errors, traces and tasks; the collector fills it in.
+/// The state of single errors, traces and tasks for the web endpoints; the collector fills it in.
 package protocol DetailState: Sendable {
-    /// The errors of the last hour, grouped.
+    /// Returns the errors of the last hour, grouped.
     func errorGroups() -> [ErrorGroup]
-    /// The spans of a trace that are still in memory.
+    /// Returns the spans of a trace that are still in memory.
     func trace(_ id: TraceID) -> TraceReply
-    /// Where a task is. Redis is asked: `whenDone` is called once, from any thread.
+    /// Asks Redis for the place of a task. `whenDone` is called once, from any thread.
     func findTask(_ task: TaskName, whenDone: @escaping @Sendable (TaskReply) -> Void)
-    /// In which queues there is a task of this id; likewise.
+    /// Asks Redis which queues have a task of this id; likewise.
     func searchTask(id: [UInt8], whenDone: @escaping @Sendable (TaskReply) -> Void)
     /// Reads the retries of a queue that are due next, for the document that `OverviewState.queue` makes of it; likewise.
     func readRetries(ofQueue name: [UInt8], whenDone: @escaping @Sendable () -> Void)
 }
 
 package enum TraceReply: Sendable {
-    /// OTLP/JSON.
+    /// The answer in OTLP/JSON.
     case document([UInt8])
-    /// Why there is none.
+    /// The reason why there is none.
     case absent(String)
 }
 
 package enum TaskReply: Sendable {
     case found(TaskDetails)
     case searched(TaskSearch)
-    /// Redis has no such task, or its queue is not looked at.
+    /// The task does not exist in Redis, or its queue is left out by the filter.
     case absent
-    /// Why Redis can't be asked.
+    /// Redis can't be asked, for this reason.
     case unavailable(String)
-    /// Too many questions at a time.
+    /// There are too many questions at a time.
     case busy
 }
 
@@ -80,7 +80,7 @@ extension WebRoute {
 }
 
 extension TraceID {
-    /// 32 hex digits of either case; fewer are those of an id that begins with zeros.
+    /// Reads 32 hex digits of either case; fewer are those of an id that begins with zeros.
     fileprivate init?(hex digits: [UInt8]) {
         guard (1...32).contains(digits.count), let low = Hex.value(digits.suffix(16)),
             let high = Hex.value(digits.dropLast(16)), high | low != 0
@@ -90,7 +90,8 @@ extension TraceID {
 }
 
 extension TaskName {
-    /// `{queue}/{id}`, both percent-coded. Of several slashes the last one separates: names of queues have some, ids hardly ever.
+    /// Reads `{queue}/{id}`, both percent-coded. Of several slashes the last one separates: names of queues have some,
+    /// ids hardly ever.
     fileprivate init?(encoded: [UInt8]) {
         guard let slash = encoded.lastIndex(of: UInt8(ascii: "/")) else { return nil }
         let queue = PercentCoding.decodeLeniently(encoded[..<slash])
@@ -113,7 +114,7 @@ extension HTTPResponse {
         }
     }
 
-    /// `{"error": …}`
+    /// Returns a refusal: `{"error": …}`.
     static func error(_ status: HTTPResponseStatus, _ reason: String) -> HTTPResponse {
         var object = JSONObject()
         object.add("error", reason)

@@ -2,9 +2,9 @@ package import Model
 import Platform
 package import Text
 
-/// The JSON of errors, for `/api/v1/errors` and for the documents that have some of them.
+/// Writes the JSON of errors, for `/api/v1/errors` and for the documents that have some of them.
 package enum ErrorDocument {
-    /// One object per group, in their order.
+    /// Returns one object per group, in their order.
     package static func json(_ groups: [ErrorGroup]) -> [UInt8] {
         Array(("[" + groups.map { object(of: $0).text }.joined(separator: ",\n ") + "]\n").utf8)
     }

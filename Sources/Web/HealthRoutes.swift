@@ -4,17 +4,17 @@ package import Metrics
 import NIOCore
 import NIOHTTP1
 
-/// What the metrics page and the health endpoints show.
+/// The state behind the metrics page and the health endpoints.
 package protocol HealthState: Sendable {
     /// Begins a metrics page.
     func metricsPage(_ format: PageFormat) -> any MetricsPage
-    /// nil when ready, else what is missing.
+    /// Returns nil when ready, else what is missing.
     func unreadyReason() -> String?
 }
 
 /// A metrics page that is made piece by piece.
 package protocol MetricsPage: AnyObject {
-    /// Gives the next piece to `sink`. Returns false where it was the last one, which may be empty.
+    /// Hands the next piece to `sink`. Returns false after the last one, which may be empty.
     func next(_ sink: (UnsafeRawBufferPointer) -> Void) -> Bool
 }
 
@@ -35,7 +35,8 @@ extension WebRoute {
             }
         }
 
-    /// A page of one piece is answered as a whole; of a longer one the rest is made while the client reads.
+    /// Answers with the metrics page. A page of one piece is answered as a whole; the rest of a longer one is made
+    /// while the client reads.
     private static func metricsPage(_ question: WebQuestion, _ state: any HealthState) -> WebAnswer {
         let asked = PageRequest(accept: question.headers["accept"].joined(separator: ","))
         var response = HTTPResponse(.ok, contentType: asked.contentType)

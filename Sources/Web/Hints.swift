@@ -1,7 +1,7 @@
-/// Lines of Go for those who see nothing yet: how to enqueue a first task, and how a worker sends its spans.
+/// Lines of Go for users whose page is still empty: how to enqueue a first task, and how a worker sends its spans.
 struct Hints {
     let firstTask: String
-    /// nil where no spans are received.
+    /// The lines for a worker; nil where no spans are received.
     let worker: String?
 
     init(_ collector: CollectorIdentity) {
@@ -18,7 +18,8 @@ struct Hints {
         }
     }
 
-    /// The members of `asynq.RedisClientOpt`. Sentinels and Clusters have options of other types: the usual address stands for them.
+    /// Returns the members of `asynq.RedisClientOpt`. Sentinels and Clusters have options of other types: the usual
+    /// address stands for them.
     private static func clientOptions(_ redis: String?) -> String {
         let url = redis ?? ""
         for scheme in ["redis://", "rediss://"] where url.hasPrefix(scheme) {
@@ -41,7 +42,8 @@ struct Hints {
         text.flatMap { Int($0) }.map { $0 > 0 ? ", DB: \($0)" : "" } ?? ""
     }
 
-    /// What a worker on this machine connects to: the first TCP address, or else the unix socket. gRPC is spoken at each.
+    /// Returns the address that a worker on this machine connects to: the first TCP address, or else the unix socket.
+    /// Each speaks gRPC.
     private static func target(_ addresses: [String]) -> String? {
         guard let address = addresses.first(where: { !$0.hasPrefix("unix:") }) ?? addresses.first else { return nil }
         if address.hasPrefix("unix:@") { return "unix-abstract:" + address.dropFirst("unix:@".count) }
@@ -53,7 +55,7 @@ struct Hints {
         return address
     }
 
-    /// A string of Go; addresses have nothing that it escapes but these.
+    /// Returns a string of Go. Addresses have no other characters to escape than these.
     private static func quoted(_ text: some StringProtocol) -> String {
         "\"" + String(text).replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
     }

@@ -4,23 +4,24 @@ import Text
 
 /// The points of the history that a document shows: those of the history, or several as one where they are too many.
 struct HistoryWindow: Sendable, Equatable {
-    /// Points of all queues in a document, a few numbers each.
+    /// The number of points of all queues in a document, a few numbers each.
     private static let maxPoints = 45_000
     private static let maxPointsPerQueue = 90
 
-    /// Points of the history that are one here.
+    /// The number of points of the history that are one here.
     let factor: Int
-    /// Seconds.
+    /// The length of a point in seconds.
     let step: Double
-    /// Points that are over; empty before there are any.
+    /// The points that are complete; empty before there are any.
     let groups: Range<Int>
-    /// Unix seconds of the beginning of the first one, and of the end of the last one.
+    /// The beginning of the first point, and the end of the last one, in Unix seconds.
     let start: Int64
     let end: Int64
 
     /// - Parameters:
-    ///   - since: the end of an earlier document. The window begins there where it has the same steps, else an hour ago.
-    ///   - maxPointsPerQueue: as the document of one queue wants more.
+    ///   - since: The end of an earlier document. The window begins there where it has the same steps, else an hour
+    ///     ago.
+    ///   - maxPointsPerQueue: The number of points of one queue; its own document wants more.
     init(
         _ history: QueueHistory, now: (wall: WallTime, monotonic: MonotonicTime), since: Int64?,
         maxPointsPerQueue: Int? = nil
@@ -37,7 +38,7 @@ struct HistoryWindow: Sendable, Equatable {
         while (last - first) / factor > most { factor *= 2 }
         let seconds = steps.seconds * Double(factor)
         let origin = now.wall.seconds - Double(now.monotonic.nanoseconds) / 1e9
-        // The newest one is still open.
+        // The newest point is still open.
         var groups = first / factor..<max(first / factor, last / factor)
         if let since {
             let next = ((Double(since) - origin) / seconds).rounded()

@@ -6,12 +6,12 @@ import NIOCore
 ///
 /// `@unchecked Sendable`: it is used on the event loop of its connection only (`BodyStream`).
 final class MetricsPageBody: BodyStream, @unchecked Sendable {
-    /// A piece of text or of protobuf, and the series that makes it full.
+    /// The length of text or of protobuf, and the number of series, that makes a piece full.
     private static let pieceBytes = 320 << 10
 
     private let page: any MetricsPage
     private let compressor: GzipCompressor?
-    /// Whether the last piece was made.
+    /// True if the last piece was made.
     private(set) var isOver = false
 
     init(_ page: any MetricsPage, isCompressed: Bool) {
@@ -30,7 +30,7 @@ final class MetricsPageBody: BodyStream, @unchecked Sendable {
         return nil
     }
 
-    /// It may be empty: a compressor keeps what it gets until there is enough.
+    /// Returns the next piece. It may be empty: a compressor keeps what it gets until there is enough.
     private func nextPiece() -> ByteBuffer {
         guard let compressor else {
             var buffer = ByteBuffer()

@@ -2,23 +2,23 @@ package import Attention
 package import Model
 package import WaitTime
 
-/// What `/api/v1/overview`, `/api/v1/queues/{queue}` and the page at `/` show.
+/// The content of `/api/v1/overview`, `/api/v1/queues/{queue}` and the page at `/`.
 package struct OverviewContent: Sendable {
     package var collector: CollectorIdentity
     package var now: (wall: WallTime, monotonic: MonotonicTime)
     package var links: TraceLinks
     package var redis: RedisReading
-    /// What the last good scrape saw, whatever has become of Redis since.
+    /// The result of the last good scrape, whatever has become of Redis since.
     package var lastKnown: RedisSnapshot?
     package var troubles: [Trouble] = []
-    /// Queues of the last good scrape, and those that only spans name.
+    /// The queues of the last good scrape, and those that only spans name.
     package var rows: [QueueReading] = []
     package var history: QueueHistory
-    /// The most frequent ones first.
+    /// The groups of errors, the most frequent ones first.
     package var errors: [ErrorGroup] = []
     package var deadLetters: [DeadLetter] = []
     package var slowestWaits: [SlowWait] = []
-    /// nil: the spool's disk does not answer.
+    /// The sums of spans; nil where the spool's disk does not answer.
     package var spans: SpanTotals?
     package var forwarder: ForwarderState?
     package var spool: SpoolState?
@@ -35,24 +35,24 @@ package struct OverviewContent: Sendable {
         self.history = history
     }
 
-    /// Redis was read once, and can't be read now.
+    /// True if Redis was read once, and can't be read now.
     var isStale: Bool {
         if case .unread = redis { lastKnown != nil } else { false }
     }
 }
 
-/// Which collector this is.
+/// The names of the collector and of what it is connected with.
 package struct CollectorIdentity: Sendable {
     package var version: String
     package var host: String
     package var pid: Int64
     package var startedAt: WallTime
-    /// Which Redis and database are read, without credentials; nil where none is.
+    /// The Redis and database that are read, without credentials; nil where none is.
     package var redis: String?
-    /// Where spans are sent, without credentials; nil where they are not.
+    /// The destination of spans, without credentials; nil where they are not sent.
     package var tempo: String?
     package var interval: Duration
-    /// Addresses at which spans are received; empty where none are.
+    /// The addresses at which spans are received; empty where none are.
     package var receivesAt: [String]
 
     package init(
@@ -70,13 +70,13 @@ package struct CollectorIdentity: Sendable {
     }
 }
 
-/// Spans received and what became of them since the start.
+/// The spans that were received, and their fate since the start.
 package struct SpanTotals: Sendable, Equatable {
-    /// What became of the accepted spans; nil without a trace backend.
+    /// The fate of the accepted spans; nil without a trace backend.
     package struct Spooled: Sendable, Equatable {
         package var forwarded: UInt64
         package var inSpool: UInt64
-        /// By reason.
+        /// The dropped spans by reason.
         package var dropped: [String: UInt64]
 
         package init(forwarded: UInt64, inSpool: UInt64, dropped: [String: UInt64]) {
@@ -88,7 +88,7 @@ package struct SpanTotals: Sendable, Equatable {
 
     package var accepted: UInt64
     package var duplicates: UInt64
-    /// By reason.
+    /// The refused spans by reason.
     package var refused: [String: UInt64]
     package var spooled: Spooled?
 
@@ -102,13 +102,13 @@ package struct SpanTotals: Sendable, Equatable {
     package var received: UInt64 { accepted + refused.values.reduce(0, +) }
 }
 
-/// What the forwarder is doing.
+/// The present state of the forwarder.
 package struct ForwarderState: Sendable, Equatable {
-    /// For people.
+    /// The state in words, for people.
     package var text: String
-    /// nil before the first answer.
+    /// True if the backend works; nil before the first answer.
     package var isUp: Bool?
-    /// Since when it has been up or down.
+    /// The time since which it has been up or down.
     package var since: WallTime?
 
     package init(text: String, isUp: Bool?, since: WallTime?) {
@@ -122,7 +122,7 @@ package struct SpoolState: Sendable, Equatable {
     package var bytes: Int
     package var capacityBytes: Int
     package var oldestAgeSeconds: Double
-    /// At the rate of the last half hour; nil while it does not grow.
+    /// The seconds until it is full at the rate of the last half hour; nil while it does not grow.
     package var fullInSeconds: Double?
 
     package init(bytes: Int, capacityBytes: Int, oldestAgeSeconds: Double, fullInSeconds: Double?) {

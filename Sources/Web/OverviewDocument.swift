@@ -11,7 +11,7 @@ package enum OverviewDocument {
     static let maxErrors = 20
     static let maxRunning = 100
 
-    /// Returns the document, and how many bytes at its beginning say when it was made.
+    /// Returns the document, and the number of bytes at its beginning that say when it was made.
     package static func json(_ content: OverviewContent, since: Int64?) -> (bytes: [UInt8], changing: Int) {
         let window = HistoryWindow(content.history, now: content.now, since: since)
         var writer = JSONWriter()
@@ -202,7 +202,7 @@ package enum OverviewDocument {
                     writer.add("queue", wait.queue.printable)
                     writer.add("type", wait.type?.printable)
                     writer.add("seconds", rounded: wait.seconds)
-                    // Whole seconds, so that the moment does not differ from document to document.
+                    // The time is in whole seconds, so that the moment does not differ from document to document.
                     let seconds = (content.now.wall.seconds - age.inSeconds).rounded()
                     writer.add("observed_at", WallTime(seconds: Int64(seconds)).rfc3339)
                     writer.add("trace_id", wait.span?.trace.hex)

@@ -2,13 +2,13 @@ import HTTPService
 import NIOCore
 import NIOHTTP1
 
-/// What the status page, `top` and their documents show.
+/// The state behind the status page, `top` and their documents.
 package protocol OverviewState: Sendable {
-    /// What the page at `/` shows, as it is now.
+    /// The content of the page at `/`, as it is now.
     var overviewContent: OverviewContent { get }
-    /// `/api/v1/overview`, with history from a moment on, in Unix seconds.
+    /// Returns `/api/v1/overview`, with history from a moment on, in Unix seconds.
     func overview(since: Int64?) -> CachedDocument
-    /// `/api/v1/queues/{queue}`; nil for an unknown queue.
+    /// Returns `/api/v1/queues/{queue}`; nil for an unknown queue.
     func queue(named name: [UInt8]) -> CachedDocument?
 }
 

@@ -12,7 +12,7 @@ enum PageFiles {
         let packed: [UInt8]
     }
 
-    /// Of all files: it is the folder of their addresses, so that a browser may keep them.
+    /// The hash of all files. It is the folder of their addresses, so that a browser may keep them.
     static let hash: String = {
         let digits = String(page_hash(), radix: 16)
         return String(repeating: "0", count: 16 - digits.count) + digits
@@ -35,15 +35,15 @@ enum PageFiles {
         return String(decoding: UnsafeBufferPointer(start: file.bytes, count: file.count), as: UTF8.self)
     }()
 
-    /// The document of the page.
+    /// Returns the document of the page.
     ///
     /// - Parameters:
-    ///   - root: the way from the document's address to that of `/`.
-    ///   - plain: what stands in it without script, HTML.
+    ///   - root: The way from the document's address to that of `/`.
+    ///   - plain: The HTML that stands in it without script.
     static func document(root: String, title: String, plain: String) -> [UInt8] {
         var rest = shell[...]
         var text = ""
-        // In one pass: what is put in is not searched again.
+        // One pass replaces the names: what is put in is not searched again.
         while let open = rest.firstRange(of: "{{"), let close = rest[open.upperBound...].firstRange(of: "}}") {
             text += rest[..<open.lowerBound]
             switch rest[open.upperBound..<close.lowerBound] {
@@ -57,7 +57,8 @@ enum PageFiles {
         return Array((text + rest).utf8)
     }
 
-    /// Answers a request for one of the files: `hash/name`. Under another hash it is the file as it is now, which is not kept.
+    /// Answers a request for one of the files: `hash/name`. Another hash gets the file as it is now, and must not keep
+    /// it.
     static func answer(to question: WebQuestion) -> HTTPResponse {
         let parts = String(decoding: question.rest, as: UTF8.self).split(
             separator: "/", omittingEmptySubsequences: false)

@@ -4,7 +4,7 @@ import Platform
 import Text
 import WaitTime
 
-/// What stands below the queues on the page without script.
+/// The part below the queues on the page without script.
 struct PlainDetails {
     private static let maxDeadLetters = 20
     private static let maxRunning = 100
@@ -17,7 +17,7 @@ struct PlainDetails {
 
     var html: String { noSpans + errors + slowest + deadLetters + servers + running + cron + spans + memory }
 
-    /// A quarter of an hour, or less where the collector has not run so long.
+    /// The span of the rates: a quarter of an hour, or less where the collector has not run so long.
     private var span: String {
         humanSpan(min(900, max(1, content.now.wall.duration(since: content.collector.startedAt).inSeconds)))
     }
@@ -26,7 +26,7 @@ struct PlainDetails {
         "\(humanSeconds(max(0, content.now.wall.duration(since: time).inSeconds))) ago"
     }
 
-    /// What a worker needs, where no span has come.
+    /// The lines that a worker needs, while no span has come.
     private var noSpans: String {
         guard content.spans?.received == 0 else { return "" }
         guard let lines = Hints(content.collector).worker else {
@@ -55,7 +55,7 @@ struct PlainDetails {
             + (more > 0 ? "<p><a href=\"api/v1/errors\">\(humanCount(more, "more error"))</a></p>\n" : "")
     }
 
-    /// What the servers run now, the longest first.
+    /// The tasks that the servers run now, the longest-running first.
     private var running: String {
         let tasks = (content.lastKnown?.servers ?? []).flatMap { server in server.running.map { (server, $0) } }
             .sorted { $0.1.startedAt < $1.1.startedAt }
@@ -144,7 +144,7 @@ struct PlainDetails {
         return PlainHTML.facts("Spans", facts)
     }
 
-    /// The sum, and by reason.
+    /// Returns the sum, and the parts by reason.
     private func total(_ counts: [String: UInt64]) -> String {
         let sum = String(counts.values.reduce(0, +))
         let reasons = counts.filter { $0.value > 0 }.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }

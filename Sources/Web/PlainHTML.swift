@@ -2,7 +2,7 @@ import Model
 
 /// Pieces of HTML. Text from outside never becomes markup, and its direction ends with it.
 enum PlainHTML {
-    /// A longer text ends in an ellipsis; the whole is its tooltip.
+    /// The number of characters above which a text ends in an ellipsis; the whole is its tooltip.
     private static let maxCharacters = 60
 
     static func escaped(_ text: String) -> String {
@@ -20,7 +20,7 @@ enum PlainHTML {
         return escaped
     }
 
-    /// A text from outside.
+    /// Returns a text from outside as HTML.
     static func foreign(_ text: String) -> String {
         guard text.count > maxCharacters else { return "<bdi>\(escaped(text))</bdi>" }
         return "<bdi title=\"\(escaped(text))\">\(escaped(String(text.prefix(maxCharacters - 1))))…</bdi>"
@@ -28,8 +28,8 @@ enum PlainHTML {
 
     static func foreign(_ text: ForeignText?) -> String { text.map { foreign($0.printable) } ?? "–" }
 
-    /// A table with its heading. The cells are HTML; those of the first column are headings of their rows, and columns whose
-    /// name ends in `#` have numbers.
+    /// Returns a table with its heading. The cells are HTML; those of the first column are headings of their rows, and
+    /// columns whose name ends in `#` have numbers.
     static func section(_ heading: String, _ columns: [String], _ rows: [[String]]) -> String {
         if rows.isEmpty { return "" }
         func isNumber(_ column: Int) -> Bool { columns[column].hasSuffix("#") }
@@ -50,15 +50,15 @@ enum PlainHTML {
         return table + "</tbody></table></div></section>\n"
     }
 
-    /// A heading, and HTML below it.
+    /// Returns a heading, and HTML below it.
     static func panel(_ heading: String, _ html: String) -> String {
         "<section class=\"panel\"><h2>\(heading)</h2>\n\(html)</section>\n"
     }
 
-    /// Lines of a program.
+    /// Returns lines of a program as HTML.
     static func code(_ text: String) -> String { "<pre><code>\(escaped(text))</code></pre>\n" }
 
-    /// A table of names and values, without a heading row.
+    /// Returns a table of names and values, without a heading row.
     static func facts(_ heading: String, _ rows: [(name: String, value: String)]) -> String {
         let lines = rows.map { "<tr><th scope=\"row\">\($0.name)</th><td class=\"n\">\($0.value)</td></tr>\n" }
         return panel(heading, "<table><tbody>\n\(lines.joined())</tbody></table>")

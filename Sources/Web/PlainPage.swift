@@ -3,7 +3,7 @@ import Model
 import Platform
 import Text
 
-/// What the page at `/` shows without script: the content of `/api/v1/overview` as tables.
+/// The page at `/` without script: the content of `/api/v1/overview` as tables.
 struct PlainPage {
     static let maxQueues = 500
 
@@ -16,7 +16,7 @@ struct PlainPage {
     }
 
     var title: String {
-        // What alerts tell of as well, as the page's script counts.
+        // Only what alerts tell of counts, as in the page's script.
         let count = content.troubles.count { $0.isFiring && $0.severity != .info }
         return count == 0 ? "asynq-collector" : "(\(count)) asynq-collector"
     }
@@ -127,7 +127,7 @@ struct PlainPage {
         return table
     }
 
-    /// Why there are none, and what to do next.
+    /// The reason why there are no queues, and what to do next.
     private var noQueues: String {
         if case .unread = content.redis { return "<p>Queues stand here once Redis has been read.</p>" }
         guard let redis = content.collector.redis else {

@@ -4,14 +4,15 @@ import Platform
 import Text
 package import WaitTime
 
-/// The JSON of `/api/v1/queues/{queue}`.
+/// Writes the JSON of `/api/v1/queues/{queue}`.
 package enum QueueDocument {
     private static let maxPoints = 720
 
-    /// Returns the document, and how many bytes at its beginning say when it was made; nil for a queue that is not known.
+    /// Returns the document, and the number of bytes at its beginning that say when it was made; nil for a queue that
+    /// is unknown.
     /// - Parameters:
-    ///   - retries: those due next; nil where they are not known.
-    ///   - taskTypes: what spans tell of each, since the start.
+    ///   - retries: The retries that are due next; nil where they are unknown.
+    ///   - taskTypes: The sums that spans tell of each task type, since the start.
     package static func json(
         _ content: OverviewContent, _ name: QueueName, retries: [DueRetry]? = nil, taskTypes: [TaskTypeSummary] = []
     ) -> (bytes: [UInt8], changing: Int)? {

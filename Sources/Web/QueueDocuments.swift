@@ -3,9 +3,9 @@ package import Model
 import Platform
 import Text
 
-/// The JSON of the web endpoints.
+/// Writes the JSON of the web endpoints.
 package enum QueueDocuments {
-    /// One object per queue; what is not known is null.
+    /// Returns one object per queue; a number that is unknown is null.
     package static func queues(_ rows: [QueueReading]) -> [UInt8] {
         var text = Array("[".utf8)
         for row in rows {
@@ -17,7 +17,7 @@ package enum QueueDocuments {
         return text + "]\n".utf8
     }
 
-    /// One object per dead letter, the newest first.
+    /// Returns one object per dead letter, the newest first.
     package static func deadLetters(_ letters: [DeadLetter]) -> [UInt8] {
         var text = Array("[".utf8)
         for letter in letters {
@@ -31,7 +31,7 @@ package enum QueueDocuments {
 }
 
 extension JSONWriter {
-    /// What is not known is null.
+    /// Adds the members of a queue; a number that is unknown is null.
     mutating func addMembers(of row: QueueReading) {
         let queue = row.snapshot
         add("queue", row.name.printable)
@@ -65,7 +65,7 @@ extension JSONWriter {
 }
 
 extension TaskState {
-    /// Its name in documents.
+    /// The name of the state in documents.
     var member: StaticString {
         switch self {
         case .pending: "pending"

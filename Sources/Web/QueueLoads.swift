@@ -1,36 +1,39 @@
 package import Model
 import Synchronization
 
-/// How many tasks become ready to run, and how many are done, per queue, over a sliding window: from the scrapes of Redis
-/// alone.
+/// Measures how many tasks become ready to run, and how many are done, per queue, over a sliding window: from the
+/// scrapes of Redis alone.
 ///
 /// ```
 /// arrivals  = attempts that ended + growth of (pending + active)
 /// ```
-/// because a task that becomes ready (enqueued, due, due again, aggregated) goes to `pending`, from there to `active`, and
-/// leaves by the end of an attempt, which Asynq counts. A task that is deleted or archived by hand takes back an arrival; a
-/// slice of the window in which more was taken back than came is left out, so that a purge does not hide the load.
+/// because a task that becomes ready (enqueued, due, due again, aggregated) goes to `pending`, from there to `active`,
+/// and leaves by the end of an attempt, which Asynq counts. A task that is deleted or archived by hand cancels an
+/// arrival. A slice of the window in which more was cancelled than came is left out, so that a purge does not hide the
+/// load.
 package final class QueueLoads: Sendable {
     package struct Load: Equatable, Sendable {
-        /// Tasks that became ready to run; nil where more was taken back than came in every slice of the window.
+        /// The tasks that became ready to run, per second; nil where more was cancelled than came in every slice of the
+        /// window.
         package var arrivalsPerSecond: Double?
-        /// By Little's law, from the tasks that ran at a time and those that ended; nil where none did.
+        /// The mean run time by Little's law, from the tasks that ran at a time and those that ended; nil where none
+        /// ended.
         package var meanRunSeconds: Double?
     }
 
-    /// Points kept of each queue: one for each sixth of the window, and the ends.
+    /// The number of points kept of each queue: one for each sixth of the window, and the ends.
     private static let slices = 6
 
     private struct Point {
         let time: MonotonicTime
-        /// As it was read.
+        /// The counter as it was read.
         let processed: Int64
-        /// Attempts that ended since the first point.
+        /// The number of attempts that ended since the first point.
         let ended: Int64
-        /// Pending and active.
+        /// The number of pending and active tasks.
         let open: Int64
         let active: Int64
-        /// Active tasks, summed over the seconds since the first point.
+        /// The number of active tasks, summed over the seconds since the first point.
         let activeSeconds: Double
     }
 
@@ -50,14 +53,14 @@ package final class QueueLoads: Sendable {
                     let active = queue.size[.active]
                 else { continue }
                 var kept = points[queue.name] ?? []
-                // Without an earlier state, or with one of another queue that had this name.
+                // There is no earlier state, or one of another queue that had this name.
                 if let last = kept.last,
                     RisingCounter.isReset(from: last.processed, to: processed) || now <= last.time
                 {
                     kept = []
                 }
-                // A counter that falls a little is that of a replica that lagged, or of a restored snapshot: no attempt ended, and
-                // those that it has forgotten are made again.
+                // A counter that falls a little is that of a replica that lagged, or of a restored snapshot: no attempt
+                // ended, and those that it has forgotten are made again.
                 let ended = kept.last.map { $0.ended &+ max(0, processed &- $0.processed) } ?? 0
                 let passed = kept.last.map { now.seconds(since: $0.time) * Double($0.active) + $0.activeSeconds } ?? 0
                 add(
@@ -78,7 +81,7 @@ package final class QueueLoads: Sendable {
         while kept.count > 2, point.time.duration(since: kept[1].time) >= window { kept.removeFirst() }
     }
 
-    /// nil until two scrapes have seen the queue.
+    /// Returns the load; nil until two scrapes have seen the queue.
     package func load(of queue: QueueName) -> Load? {
         let kept = points.withLock { $0[queue] ?? [] }
         guard let first = kept.first, let last = kept.last, last.time > first.time else { return nil }

@@ -22,10 +22,10 @@ struct QueueMembers {
 
     func trouble(_ queue: QueueName) -> Severity? { troubles[queue] }
 
-    /// nil where the servers could not be read, or only spans name the queue.
+    /// Returns the workers; nil where the servers could not be read, or only spans name the queue.
     func workers(_ row: QueueReading) -> ServedQueues.Workers? { row.snapshot == nil ? nil : served?[row.name] }
 
-    /// How long until nothing of a queue is pending, in the words of the page and of `top`.
+    /// Returns the time until all pending tasks of a queue are started, in the words of the page and of `top`.
     func drain(_ row: QueueReading) -> String {
         if row.snapshot?.isPaused == true { return "paused" }
         if row.snapshot?.size[.pending] == 0 { return "–" }
@@ -36,7 +36,7 @@ struct QueueMembers {
         }
     }
 
-    /// The queues with the worst trouble first, else in their order.
+    /// Returns the queues with the worst trouble first, else in their order.
     func worstFirst(_ rows: [QueueReading]) -> [QueueReading] {
         [Severity.critical, .warning, .info].flatMap { severity in rows.filter { troubles[$0.name] == severity } }
             + rows.filter { troubles[$0.name] == nil }

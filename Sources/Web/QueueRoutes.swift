@@ -1,28 +1,28 @@
 import HTTPService
 import NIOHTTP1
 
-/// What the documents about queues show.
+/// The state behind the documents about queues.
 package protocol QueueState: Sendable {
-    /// The newest dead letters, JSON.
+    /// Returns the newest dead letters as JSON.
     func deadLetters() -> [UInt8]
-    /// All queues, JSON.
+    /// Returns all queues as JSON.
     func queues() -> QueuesReply
-    /// How many workers a queue wants.
+    /// Returns the number of workers that a queue wants.
     func scale(ofQueue name: [UInt8]) -> ScaleReply
 }
 
 package enum QueuesReply {
-    /// JSON.
+    /// The queues as JSON.
     case list([UInt8])
-    /// Why none can be named.
+    /// The reason why none can be named.
     case unread(String)
 }
 
 package enum ScaleReply {
-    /// JSON.
+    /// The advice as JSON.
     case advice([UInt8])
     case unknownQueue
-    /// Why there is no number that an autoscaler could act on.
+    /// The reason why there is no number that an autoscaler could act on.
     case stale(String)
 }
 

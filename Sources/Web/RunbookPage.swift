@@ -1,7 +1,7 @@
 import CPage
 
-/// docs/RUNBOOK.md as a page, so that the link of a trouble leads somewhere wherever the collector runs. Knows what that file has of
-/// Markdown: headings, paragraphs, lists, `code`, **strong**, *emphasis*, and links.
+/// Shows docs/RUNBOOK.md as a page, so that the link of a trouble leads somewhere wherever the collector runs. It knows
+/// what that file has of Markdown: headings, paragraphs, lists, `code`, **strong**, *emphasis*, and links.
 enum RunbookPage {
     static let html: [UInt8] = {
         let file = page_runbook()
@@ -68,7 +68,7 @@ enum RunbookPage {
         return html
     }
 
-    /// Links within the page stay; those to other files, which are not served, become their text.
+    /// Keeps links within the page; those to other files, which are not served, become their text.
     private static func linked(_ text: String) -> String {
         var html = ""
         var rest = text[...]

@@ -1,7 +1,7 @@
 import Glibc
 import Model
 
-/// What an autoscaler wants to know of one queue (`/api/v1/scale/{queue}`). A number that can't be known is nil.
+/// The numbers of one queue for an autoscaler (`/api/v1/scale/{queue}`). A number that can't be known is nil.
 package struct ScaleAdvice: Equatable, Sendable {
     package var pending: Int64?
     package var oldestWaitSeconds: Double?
@@ -15,15 +15,15 @@ package struct ScaleAdvice: Equatable, Sendable {
         self.desiredWorkers = desiredWorkers
     }
 
-    /// Little's law: tasks that run at a time = arrivals per second × seconds that each takes. With the 95th percentile of
-    /// the run time in the place of the mean, and workers that are busy for a share of the time only, there is room for
-    /// what comes unevenly.
+    /// Returns the number of workers by Little's law: tasks that run at a time = arrivals per second × seconds that
+    /// each takes. The 95th percentile of the run time stands in the place of the mean, and workers are busy for a
+    /// share of the time only, so that uneven arrivals fit.
     ///
     ///     desired = ⌈arrivals per second × p95 of the run time ÷ target utilization⌉
     ///
-    /// but at least one while a task is pending or active, or the last one would never be done. Where one of the two is not
-    /// known (just started; long tasks of which none has ended), as many as tasks run now: no worker that runs one is too
-    /// many.
+    /// but at least one while a task is pending or active, or the last one would never be done. If one of the two is
+    /// unknown (just started; long tasks of which none has ended), it is the number of tasks that run now: each worker
+    /// that runs one is needed.
     package static func desiredWorkers(
         arrivalsPerSecond: Double?, runSeconds: Double?, targetUtilization: Double, pending: Int64, active: Int64
     ) -> Int64 {

@@ -16,7 +16,7 @@ package struct ScaleQuestion: Sendable {
     package var waitP95Seconds: Double?
     /// The run time's 95th percentile in seconds, from spans.
     package var runP95Seconds: Double?
-    /// What the scrapes of Redis say of arrivals and run times.
+    /// The arrivals and run times that the scrapes of Redis tell.
     package var load: QueueLoads.Load?
 
     package init(redis: RedisReading, waitP95Seconds: Double?, runP95Seconds: Double?, load: QueueLoads.Load?) {
@@ -26,7 +26,8 @@ package struct ScaleQuestion: Sendable {
         self.load = load
     }
 
-    /// Returns the advice for the queue, or why none can be given. A snapshot older than `maxAge` is no basis.
+    /// Returns the advice for the queue, or the reason why none can be given. A snapshot older than `maxAge` does not
+    /// count.
     package func answer(
         for name: QueueName, at now: WallTime, maxAge: Duration, targetUtilization: Double
     ) -> ScaleAnswer {

@@ -2,7 +2,8 @@ package import Model
 import Platform
 package import Text
 
-/// The JSON of `/api/v1/tasks/{queue}/{id}` and `/api/v1/tasks?id=`, and that of retries, for the documents that have some of them.
+/// Writes the JSON of `/api/v1/tasks/{queue}/{id}` and `/api/v1/tasks?id=`, and that of retries, for the documents that
+/// have some of them.
 package enum TaskDocument {
     package static func json(_ task: TaskDetails) -> [UInt8] {
         var object = JSONObject()
@@ -57,7 +58,7 @@ package enum TaskDocument {
         return object
     }
 
-    /// nil where no attempt has failed.
+    /// Returns the last error; nil where no attempt has failed.
     private static func lastError(_ message: TaskMessageDetails?) -> String? {
         message.flatMap { $0.lastError.bytes.isEmpty ? nil : $0.lastError.printable }
     }

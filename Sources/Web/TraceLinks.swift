@@ -4,11 +4,11 @@ import Text
 /// Links that open a trace: in Grafana (`external-url.grafana`, `external-url.tempo-datasource`), or on our own page where spans
 /// are kept in memory (`traces.recent-max-bytes`).
 package struct TraceLinks: Sendable {
-    /// Without a slash at its end; nil: there are no links.
+    /// The address of Grafana, without a slash at its end; nil where it is not configured.
     let grafana: String?
     /// The uid of the Tempo data source.
     let dataSource: String
-    /// Whether `/trace/{id}` has traces to show.
+    /// True if `/trace/{id}` has traces to show.
     let hasOwnPage: Bool
 
     package init(grafana: String, dataSource: String, hasOwnPage: Bool = false) {
@@ -19,7 +19,7 @@ package struct TraceLinks: Sendable {
         self.hasOwnPage = hasOwnPage
     }
 
-    /// The trace id, as a link where there is a Grafana.
+    /// Returns the trace id, as a link where Grafana is configured.
     func html(_ trace: TraceID?) -> String {
         guard let trace else { return "–" }
         let text = "<code>\(trace.hex)</code>"
@@ -27,23 +27,23 @@ package struct TraceLinks: Sendable {
         return "<a href=\"\(PlainHTML.escaped(address))\">\(text)</a>"
     }
 
-    /// Where a trace can be opened, relative to the status page where that is on our own; nil where it can't. The id stands in the
-    /// address as it is given.
+    /// Returns the address at which a trace can be opened, relative to the status page where that is on our own; nil
+    /// where it can't. The id stands in the address as it is given.
     func address(ofTrace id: String) -> String? {
         guard let grafana else { return hasOwnPage ? "trace/" + id : nil }
-        // Encoded with a word in the place of the id, so that a placeholder keeps its braces.
+        // A word stands in the place of the id while it is encoded, so that a placeholder keeps its braces.
         let panes = PercentCoding.encode(panes("TRACE-ID"), plain: .unreserved)
         return "\(grafana)/explore?schemaVersion=1&panes=\(panes)&orgId=1".replacing("TRACE-ID", with: id)
     }
 
-    /// The addresses as documents have them, with names in braces for what has to be put in.
+    /// Adds the addresses as documents have them, with names in braces for what has to be put in.
     func addMembers(to writer: inout JSONWriter) {
         writer.add("trace", address(ofTrace: "{trace_id}"))
         writer.add("queue", grafana.map { "\($0)/d/asynq-queues?var-queue={queue}" })
         writer.add("runbook", "runbook#")
     }
 
-    /// The state of Grafana's Explore page: one pane that asks Tempo for the trace.
+    /// Returns the state of Grafana's Explore page: one pane that asks Tempo for the trace.
     private func panes(_ trace: String) -> String {
         var source = JSONObject()
         source.add("type", "tempo")

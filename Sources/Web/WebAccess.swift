@@ -2,11 +2,11 @@ package import HTTPService
 import NIOHTTP1
 import Platform
 
-/// Who may read the web endpoints, and which there are.
+/// The rules of access: the readers of the web endpoints, and the endpoints that exist.
 package struct WebAccess: Sendable {
     package var credentials: BasicCredentials?
     package var token: BearerToken?
-    /// false: the metrics page and the health checks only.
+    /// True if there are pages; else only the metrics page and the health checks.
     package var hasPages: Bool
     package var hosts: AllowedHosts
 
@@ -37,15 +37,16 @@ package struct WebAccess: Sendable {
     }
 }
 
-/// The values of `Host` that pages and the API answer to. A page of the web can make its own name point to this machine, and would read
-/// what its visitor may read; it can't do so with an address or with `localhost`, which are always allowed.
+/// The values of `Host` that pages and the API answer to. A page of the web can make its own name point to this
+/// machine, and would read what its visitor may read. It can't do so with an address or with `localhost`, which are
+/// always allowed.
 package struct AllowedHosts: Sendable {
     private let allowsAll: Bool
     private let names: [String]
-    /// `.example.com` for `*.example.com`.
+    /// The suffixes, such as `.example.com` for `*.example.com`.
     private let suffixes: [String]
 
-    /// - Parameter names: `name`, `*.name` for the subdomains, or `*` for all.
+    /// - Parameter names: The names: `name`, `*.name` for the subdomains, or `*` for all.
     package init(_ names: [String] = []) {
         let names = names.map { $0.lowercased() }
         allowsAll = names.contains("*")
@@ -53,7 +54,7 @@ package struct AllowedHosts: Sendable {
         self.names = names + ["localhost"]
     }
 
-    /// - Parameter host: the value of the header, with or without a port.
+    /// - Parameter host: The value of the header, with or without a port.
     func contains(_ host: String) -> Bool {
         if allowsAll { return true }
         guard let parsed = try? HostAndPort(host.lowercased()) else { return false }

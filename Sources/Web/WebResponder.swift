@@ -3,7 +3,7 @@ package import HTTPService
 package import NIOCore
 package import NIOHTTP1
 
-/// What the web endpoints show; the collector fills it in. Each file of routes has a part of its own.
+/// The state that the web endpoints show; the collector fills it in. Each file of routes has a part of its own.
 package typealias WebState = HealthState & QueueState & OverviewState & DetailState
 
 /// The endpoints on `metrics.listen`: see the lists of `WebRoute`.
@@ -35,7 +35,7 @@ package struct WebResponder: HTTPResponder {
 
 /// A request for a page, with the headers that say in which form it is wanted.
 private final class WebRequest: HTTPExchange {
-    /// GET has no body; a small one is tolerated.
+    /// The limit of a body. GET has none; a small one is tolerated.
     var maxBodyBytes: Int { 64 << 10 }
     private let route: WebRoute
     private let rest: [UInt8]

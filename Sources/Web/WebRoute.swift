@@ -3,20 +3,20 @@ import NIOCore
 import NIOHTTP1
 import Text
 
-/// One path of the web endpoints, and what answers to it. Each file of routes has a list of its own; `WebRoute.all` has all.
+/// One path of the web endpoints, and its answer. Each file of routes has a list of its own; `WebRoute.all` has all.
 struct WebRoute: Sendable {
-    /// As people write it. A name in braces at the end stands for the rest of the path, slashes included.
+    /// The path as people write it. A name in braces at the end stands for the rest of the path, slashes included.
     let path: String
     let audience: Audience
     let answer: @Sendable (WebQuestion, any WebState) -> WebAnswer
 
-    /// Who reads a route.
+    /// The readers of a route.
     enum Audience {
-        /// Browsers and programs of people: the status page and the API.
+        /// The browsers and programs of people: the status page and the API.
         case people
-        /// Prometheus.
+        /// Prometheus, and what reads metrics like it.
         case machines
-        /// Probes, without credentials.
+        /// Probes, which have no credentials.
         case everyone
     }
 
@@ -34,14 +34,15 @@ struct WebRoute: Sendable {
     /// The part of the path that is always the same.
     private var fixed: Substring { path.prefix { $0 != "{" } }
 
-    /// What stands for the name in braces, as it came; empty where the path has none. nil for another path.
+    /// Returns the text in the place of the name in braces, as it came; empty where the path has none. Returns nil for
+    /// another path.
     func rest(of path: String) -> Substring.UTF8View? {
         if fixed.utf8.count == self.path.utf8.count { return path == self.path ? path.suffix(0).utf8 : nil }
         guard path.hasPrefix(fixed), path.utf8.count > fixed.utf8.count else { return nil }
         return path.dropFirst(fixed.count).utf8
     }
 
-    /// The route of a path; those that have no braces come first.
+    /// Returns the route of a path; those without braces come first.
     static func find(_ path: String, among routes: [WebRoute]) -> (route: WebRoute, rest: [UInt8])? {
         for route in routes {
             if let rest = route.rest(of: path) { return (route, Array(rest)) }
@@ -50,19 +51,19 @@ struct WebRoute: Sendable {
     }
 }
 
-/// What is asked of a route.
+/// A question to a route.
 struct WebQuestion: Sendable {
     let headers: HTTPHeaders
-    /// What stands for the name in braces, as it came.
+    /// The text in the place of the name in braces, as it came.
     let encodedRest: [UInt8]
-    /// Behind the question mark.
+    /// The text behind the question mark.
     let query: String
     let eventLoop: any EventLoop
 
-    /// What stands for the name in braces: a queue's name may have any bytes.
+    /// The bytes that the name in braces stands for: a queue's name may have any.
     var rest: [UInt8] { PercentCoding.decodeLeniently(encodedRest) }
 
-    /// The value of a parameter of the query, as it came; nil where there is none.
+    /// Returns the value of a parameter of the query, as it came; nil where it is missing.
     func parameter(_ name: String) -> Substring? {
         for pair in query.split(separator: "&") where pair.hasPrefix(name + "=") {
             return pair.dropFirst(name.count + 1)
@@ -79,16 +80,16 @@ struct WebQuestion: Sendable {
     }
 }
 
-/// What a route answers.
+/// The answer of a route.
 enum WebAnswer {
-    /// As it is.
+    /// A response that is sent as it is.
     case plain(HTTPResponse)
-    /// Compressed where that is accepted.
+    /// A response that is compressed where that is accepted.
     case compressible(HTTPResponse)
-    /// Later, then as it is.
+    /// A response that comes later, and is sent as it is.
     case later(EventLoopFuture<HTTPResponse>)
 
-    /// A JSON document.
+    /// Returns a JSON document.
     static func json(_ document: [UInt8]) -> WebAnswer { .compressible(.json(.ok, document)) }
 }
 
