@@ -1,21 +1,21 @@
-/// Bars, lines and charts of block characters: eight steps in one cell.
+/// Draws bars, lines and charts of block characters: eight steps in one cell.
 enum Bars {
     private static let leftBlocks = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
     private static let lowerBlocks = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"]
 
-    /// A bar of `share` (0 to 1) of so many cells; what is more than nothing is seen.
+    /// Returns a bar of `share` (0 to 1) in a number of cells. A share above 0 is always visible.
     static func horizontal(_ share: Double, cells: Int) -> String {
         guard share > 0, share.isFinite else { return "" }
         let eighths = max(1, Int((min(1, share) * Double(cells * 8)).rounded()))
         return String(repeating: "█", count: eighths / 8) + leftBlocks[eighths % 8]
     }
 
-    /// One line of so many cells; nil leaves a gap.
+    /// Returns one line of a number of cells; nil leaves a gap.
     static func sparkline(_ values: [Double?], cells: Int) -> String {
         chart(values, cells: cells, rows: 1).first ?? ""
     }
 
-    /// Columns of up to `rows` cells, the highest line first. The largest value fills the height.
+    /// Returns columns of up to `rows` cells, the highest line first. The largest value fills the height.
     static func chart(_ values: [Double?], cells: Int, rows: Int) -> [String] {
         let columns = resampled(values, to: cells)
         let largest = columns.compactMap(\.self).max() ?? 0
@@ -28,7 +28,8 @@ enum Bars {
         }
     }
 
-    /// The newest value stands at the right. Several values in one cell count as their largest: a peak stays visible.
+    /// Returns a value for each cell, the newest at the right. Several values in one cell count as their largest: a
+    /// peak stays visible.
     private static func resampled(_ values: [Double?], to cells: Int) -> [Double?] {
         guard cells > 0 else { return [] }
         if values.count <= cells { return [Double?](repeating: nil, count: cells - values.count) + values }
@@ -38,7 +39,7 @@ enum Bars {
         }
     }
 
-    /// The cells that each part gets of a bar, largest remainders first; a part that is more than nothing gets one.
+    /// Returns the cells that each part gets of a bar, largest remainders first. A part above 0 gets at least one.
     static func shares(_ parts: [Double], cells: Int) -> [Int] {
         let total = parts.reduce(0, +)
         guard total > 0 else { return parts.map { _ in 0 } }

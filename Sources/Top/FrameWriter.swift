@@ -1,9 +1,10 @@
-/// Turns frames into the bytes that a terminal obeys. What did not change since the last frame is not sent again.
+/// Turns frames into the bytes that a terminal obeys. Lines that did not change since the last frame are not sent
+/// again.
 package struct FrameWriter {
-    /// What the terminal and its environment can show.
+    /// The abilities of the terminal and its environment.
     package struct Looks: Sendable, Equatable {
         package var hasColours: Bool
-        /// Without it, block characters and texts beyond ASCII are put into ASCII.
+        /// True if the terminal shows UTF-8. Without it, block characters and texts beyond ASCII are put into ASCII.
         package var isUTF8: Bool
 
         package init(hasColours: Bool, isUTF8: Bool) {
@@ -19,17 +20,17 @@ package struct FrameWriter {
         self.looks = looks
     }
 
-    /// The next frame is sent whole.
+    /// Makes the next frame be sent whole.
     package mutating func forget() {
         shown = []
     }
 
-    /// The bytes that make a screen of so many columns show `lines`: each line that differs, in its place.
+    /// Returns the bytes that make a screen of `columns` show `lines`: each line that differs, in its place.
     package mutating func update(to lines: [Line], columns: Int) -> String {
         var bytes = shown.isEmpty ? "\u{1B}[H\u{1B}[2J" : ""
         for (row, line) in lines.enumerated() where row >= shown.count || shown[row] != line {
             bytes += "\u{1B}[\(row + 1);1H" + encoded(line)
-            // Behind the last cell the cursor still stands on it, and would take it away.
+            // Behind the last cell the cursor still stands on it, and would erase it.
             if line.width < columns { bytes += "\u{1B}[K" }
         }
         if shown.count > lines.count { bytes += "\u{1B}[\(lines.count + 1);1H\u{1B}[J" }
@@ -37,7 +38,7 @@ package struct FrameWriter {
         return bytes
     }
 
-    /// The frame as a text, each line with its end.
+    /// Returns the frame as a text, each line with its end.
     package func text(_ lines: [Line]) -> String {
         lines.map { looks.hasColours ? encoded($0) + "\n" : letters($0.text) + "\n" }.joined()
     }
@@ -51,7 +52,7 @@ package struct FrameWriter {
         return bytes
     }
 
-    /// Select Graphic Rendition. Bold, faint and reverse are no colours.
+    /// Returns the codes of Select Graphic Rendition. Bold, faint and reverse are allowed without colours.
     private func codes(of style: Style, isSelected: Bool) -> String {
         let code: String? =
             switch style {
@@ -71,7 +72,7 @@ package struct FrameWriter {
         return text.unicodeScalars.map { Self.ascii($0) }.joined()
     }
 
-    /// As many cells of ASCII as the character takes.
+    /// Returns as many cells of ASCII as the character takes.
     private static func ascii(_ scalar: Unicode.Scalar) -> String {
         if scalar.isASCII { return String(scalar) }
         if let replacement = replacements[scalar] { return replacement }

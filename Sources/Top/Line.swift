@@ -1,4 +1,4 @@
-/// How a piece of text looks. What a style means is seen without colours as well: the text says it.
+/// The look of a piece of text. Its meaning is seen without colours as well: the text says it.
 package enum Style: Sendable, Equatable {
     case plain
     case dim
@@ -9,7 +9,7 @@ package enum Style: Sendable, Equatable {
     case critical
 }
 
-/// One line of a frame: text with styles, without anything that a terminal would obey.
+/// One line of a frame: text with styles, without bytes that a terminal would obey.
 package struct Line: Equatable, Sendable {
     struct Run: Equatable, Sendable {
         var text: String
@@ -17,9 +17,9 @@ package struct Line: Equatable, Sendable {
     }
 
     private(set) var runs: [Run] = []
-    /// Cells that the text takes.
+    /// The number of cells that the text takes.
     package private(set) var width = 0
-    /// Drawn in reverse, over the whole width.
+    /// True if the line is drawn in reverse, over the whole width.
     package var isSelected = false
 
     package enum Alignment {
@@ -33,12 +33,12 @@ package struct Line: Equatable, Sendable {
         add(text, style)
     }
 
-    /// Text of any origin; it is escaped here.
+    /// Adds text of any origin; it is escaped here.
     package mutating func add(_ text: String, _ style: Style = .plain) {
         append(TerminalText.escaped(text), style)
     }
 
-    /// Text of exactly so many cells: padded with blanks, or cut with `…`.
+    /// Adds text of exactly `width` cells: padded with blanks, or cut with `…`.
     package mutating func add(_ text: String, _ style: Style = .plain, width: Int, _ alignment: Alignment = .left) {
         let fitting = TerminalText.cut(TerminalText.escaped(text), to: width)
         let blanks = String(repeating: " ", count: max(0, width - TerminalText.width(fitting)))
@@ -51,7 +51,7 @@ package struct Line: Equatable, Sendable {
         for run in line.runs { append(run.text, run.style) }
     }
 
-    /// Adds blanks until the line has so many cells.
+    /// Adds blanks until the line has this number of cells.
     package mutating func pad(to cells: Int) {
         append(String(repeating: " ", count: max(0, cells - width)), .plain)
     }
@@ -66,7 +66,7 @@ package struct Line: Equatable, Sendable {
         }
     }
 
-    /// The line, cut to so many cells.
+    /// Returns the line, cut to a number of cells.
     package func cut(to cells: Int) -> Line {
         if width <= cells { return self }
         var cut = Line()
@@ -75,7 +75,7 @@ package struct Line: Equatable, Sendable {
             let room = cells - cut.width
             if room <= 0 { break }
             let isLast = TerminalText.width(run.text) >= room
-            // What follows is cut as well, so that the ellipsis is due even where this piece fits.
+            // The rest is cut as well, so the ellipsis is due even where this piece fits.
             cut.append(isLast ? TerminalText.cut(run.text + " ", to: room) : run.text, run.style)
             if isLast { break }
         }

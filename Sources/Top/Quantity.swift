@@ -1,15 +1,15 @@
-/// Numbers as a table of few columns shows them; what is not known is a dash.
+/// Writes numbers as a table of few columns shows them; an unknown one is a dash.
 package enum Quantity {
     package static let unknown = "–"
 
-    /// `5,377`, `123k`, `12.3M`: at most six characters, seven below zero.
+    /// Returns a count: `5,377`, `123k`, `12.3M`. It has at most six characters, seven below zero.
     package static func count(_ number: Int64?) -> String {
         guard let number else { return unknown }
         if number < 0 { return "-" + count(number == .min ? .max : -number) }
         return number < 100_000 ? grouped(number) : short(Double(number))
     }
 
-    /// `0`, `0.4`, `12.3`, `1,234`, `12k`: events per second.
+    /// Returns events per second: `0`, `0.4`, `12.3`, `1,234`, `12k`.
     package static func rate(_ perSecond: Double?) -> String {
         guard let perSecond, perSecond.isFinite else { return unknown }
         if perSecond <= 0 { return "0" }
@@ -18,10 +18,10 @@ package enum Quantity {
         return perSecond < 9999.5 ? grouped(Int64(perSecond.rounded())) : short(perSecond)
     }
 
-    /// `850 µs`, `12 ms`, `3.4 s`, `5 min`, `9.2 h`, `3 d`: at most seven characters.
+    /// Returns a time: `850 µs`, `12 ms`, `3.4 s`, `5 min`, `9.2 h`, `3 d`. It has at most seven characters.
     package static func seconds(_ seconds: Double?) -> String {
         guard let seconds, seconds.isFinite, seconds < 1e12 else { return unknown }
-        // What would be rounded to a thousand goes to the next unit.
+        // A number that would be rounded to a thousand goes to the next unit.
         switch seconds {
         case ..<0.5e-6: return "0 s"
         case ..<0.999_5e-3: return tenths(seconds * 1e6) + " µs"
@@ -33,7 +33,7 @@ package enum Quantity {
         }
     }
 
-    /// `512 B`, `16 MiB`.
+    /// Returns a size: `512 B`, `16 MiB`.
     package static func bytes(_ bytes: Double?) -> String {
         guard let bytes, bytes.isFinite, bytes >= 0 else { return unknown }
         var rest = bytes
@@ -44,7 +44,7 @@ package enum Quantity {
         return unknown
     }
 
-    /// One decimal below ten, none above.
+    /// Returns one decimal below ten, none above.
     private static func tenths(_ value: Double) -> String {
         guard value < 9.95, let tenths = Int64(exactly: (value * 10).rounded()) else {
             return Int64(exactly: value.rounded()).map { String($0) } ?? unknown

@@ -2,16 +2,16 @@ import CLinux
 import Glibc
 import Platform
 
-/// The terminal of standard output, taken for drawing until it is closed. Whatever ends the process gives it back, `kill -9`
-/// excepted.
+/// The terminal of standard output, taken for drawing until it is closed. Whatever ends the process restores it, `kill
+/// -9` excepted.
 struct Terminal: ~Copyable {
-    /// The alternate screen, without a cursor and without line wrapping.
+    /// The sequence that opens the alternate screen, without a cursor and without line wrapping.
     private static let enter: StaticString = "\u{1B}[?1049h\u{1B}[?25l\u{1B}[?7l"
     private static let leave: StaticString = "\u{1B}[m\u{1B}[?7h\u{1B}[?25h\u{1B}[?1049l"
 
     let hasKeys: Bool
 
-    /// - Throws: where the settings of the terminal can't be changed.
+    /// - Throws: `SystemError` where the settings of the terminal can't be changed.
     init() throws(SystemError) {
         hasKeys = isatty(STDIN_FILENO) != 0
         try Self.take()
@@ -32,24 +32,24 @@ struct Terminal: ~Copyable {
         if code != 0 { throw SystemError("taking the terminal") }
     }
 
-    /// Ctrl-Z: the shell has the terminal until the program continues.
+    /// Stops the program (Ctrl-Z): the shell has the terminal until the program continues.
     ///
-    /// - Throws: where the terminal can't be taken again.
+    /// - Throws: `SystemError` where the terminal can't be taken again.
     func pause() throws(SystemError) {
         collector_terminal_close()
         kill(getpid(), SIGSTOP)
         try Self.take()
     }
 
-    /// Writes the whole text. False where the terminal is gone.
+    /// Writes the whole text. Returns false where the terminal is gone.
     func write(_ text: String) -> Bool {
         TerminalOutput.write(text)
     }
 }
 
-/// Standard output as text is written to it.
+/// Writes text to standard output.
 package enum TerminalOutput {
-    /// Columns and rows; nil where standard output is no terminal.
+    /// The columns and rows; nil where standard output leads elsewhere than to a terminal.
     package static var size: (columns: Int, rows: Int)? {
         var columns: Int32 = 0
         var rows: Int32 = 0
@@ -57,7 +57,7 @@ package enum TerminalOutput {
         return (Int(columns), Int(rows))
     }
 
-    /// Writes the whole text. False where that fails.
+    /// Writes the whole text. Returns false where that fails.
     @discardableResult
     package static func write(_ text: String) -> Bool {
         let bytes = Array(text.utf8)

@@ -1,7 +1,7 @@
-/// Text as a terminal shows it: how many cells it takes, and what must not reach a terminal as it is.
+/// Text as a terminal shows it: the number of its cells, and the characters that must not reach a terminal.
 package enum TerminalText {
-    /// Text from outside, safe to print on one line: control characters, and those that change the direction or the
-    /// width of what stands around them, are escaped as `\u{1b}`. Selectors and modifiers whose width terminals do not
+    /// Returns text from outside, safe to print on one line. Control characters, and those that change the direction or
+    /// the width of their neighbours, are escaped as `\u{1b}`. Selectors and modifiers whose width terminals do not
     /// agree on are left out.
     package static func escaped(_ text: String) -> String {
         if text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) { return text }
@@ -17,7 +17,7 @@ package enum TerminalText {
         return escaped
     }
 
-    /// Variation selectors and skin tones: they only change how the character before them looks.
+    /// Returns true for variation selectors and skin tones: they only change the look of the character before them.
     private static func isDropped(_ scalar: Unicode.Scalar) -> Bool {
         (0xFE00...0xFE0F).contains(scalar.value) || (0x1F3FB...0x1F3FF).contains(scalar.value)
     }
@@ -29,34 +29,34 @@ package enum TerminalText {
         }
     }
 
-    /// The number of cells that text takes once it is escaped.
+    /// Returns the number of cells that text takes once it is escaped.
     package static func width(_ text: some StringProtocol) -> Int {
         if text.utf8.allSatisfy({ $0 < 0x7F }) { return text.utf8.count }
         return text.unicodeScalars.reduce(0) { $0 + width($1) }
     }
 
-    /// 0 for what combines with the character before it, 2 for wide ones (CJK, emoji), else 1.
+    /// Returns 0 for a scalar that combines with the character before it, 2 for wide ones (CJK, emoji), else 1.
     static func width(_ scalar: Unicode.Scalar) -> Int {
         if scalar.value < 0x300 { return 1 }
         switch scalar.properties.generalCategory {
         case .nonspacingMark, .enclosingMark: return 0
         default: break
         }
-        // The vowels and final consonants of Hangul, which join the syllable before them.
+        // These are the vowels and final consonants of Hangul, which join the syllable before them.
         if (0x1160...0x11FF).contains(scalar.value) { return 0 }
         if wideRanges.contains(where: { $0.contains(scalar.value) }) { return 2 }
         let isFlagLetter = (0x1F1E6...0x1F1FF).contains(scalar.value)
         return scalar.properties.isEmojiPresentation && !isFlagLetter ? 2 : 1
     }
 
-    /// Blocks that are East Asian Wide or Fullwidth throughout (Unicode Standard Annex 11).
+    /// The blocks that are East Asian Wide or Fullwidth throughout (Unicode Standard Annex 11).
     private static let wideRanges: [ClosedRange<UInt32>] = [
         0x1100...0x115F, 0x2329...0x232A, 0x2E80...0x303E, 0x3041...0x33FF, 0x3400...0x4DBF, 0x4E00...0xA4CF,
         0xA960...0xA97F, 0xAC00...0xD7A3, 0xF900...0xFAFF, 0xFE10...0xFE19, 0xFE30...0xFE6F, 0xFF00...0xFF60,
         0xFFE0...0xFFE6, 0x16FE0...0x18CFF, 0x1B000...0x1B2FF, 0x1F200...0x1F265, 0x20000...0x3FFFD,
     ]
 
-    /// The longest beginning that takes at most so many cells, with `…` where something was cut off.
+    /// Returns the longest beginning that fits into a number of cells, with `…` where something was cut off.
     package static func cut(_ text: String, to cells: Int) -> String {
         if width(text) <= cells { return text }
         if cells <= 0 { return "" }
@@ -71,7 +71,7 @@ package enum TerminalText {
         return String(cut) + "…"
     }
 
-    /// Lines of at most so many cells, broken at blanks where there are any; the last of them is cut.
+    /// Returns lines of at most `cells`, broken at blanks where there are any; the last of them is cut.
     package static func wrapped(_ text: String, to cells: Int, maxLines: Int) -> [String] {
         var lines: [String] = []
         var rest = Substring(text)
@@ -97,7 +97,7 @@ package enum TerminalText {
             if used > cells { break }
             index = text.index(after: index)
         }
-        // At least one character, or a line would have none.
+        // A line has at least one character, or it would be empty.
         return lastBlank ?? max(index, text.index(after: text.startIndex))
     }
 }

@@ -1,15 +1,15 @@
 import Glibc
 package import Model
 
-/// Times of day.
+/// Writes times of day.
 package enum TopClock {
-    /// `14:02:11` in UTC.
+    /// Returns `14:02:11` in UTC.
     package static func utc(_ time: WallTime) -> String {
         let second = time.wholeSeconds % 86_400
         return text(hours: second / 3600, minutes: second / 60 % 60, seconds: second % 60)
     }
 
-    /// `14:02:11` in the time zone of the environment.
+    /// Returns `14:02:11` in the time zone of the environment.
     package static func local(_ time: WallTime) -> String {
         var seconds = time_t(time.wholeSeconds)
         var parts = tm()

@@ -1,7 +1,7 @@
 package import JSON
 import Model
 
-/// What `/api/v1/overview` says, read leniently: unknown members are passed over, missing ones are unknown.
+/// The content of `/api/v1/overview`, read leniently: unknown members are passed over, missing ones are unknown.
 package struct TopDocument: Sendable, Equatable {
     package enum Severity: Int, Sendable, Comparable {
         case info, warning, critical
@@ -47,25 +47,25 @@ package struct TopDocument: Sendable, Equatable {
         let fullInSeconds: Double?
     }
 
-    /// When the document was made.
+    /// The time at which the document was made.
     let now: WallTime?
     let collector: Collector
     let redis: Redis
-    /// Worst first; nil where the document does not say.
+    /// The troubles, the worst first; nil where the document does not name them.
     let troubles: [Trouble]?
-    /// More than the document names where there are many.
+    /// The number of troubles, which may be more than the document names.
     let troubleCount: Int
     let lookedAt: String?
     let totals: TopQueue
     let queues: [TopQueue]
-    /// How much of the past the history of the queues has.
+    /// The seconds of the past that the history of the queues has.
     let historySeconds: Double?
     let forwarderState: String?
     let isForwarderUp: Bool?
     let spool: Spool?
     /// The trace of a dead letter or of a slow wait, to open.
     package let traceID: String?
-    /// An address with `{trace_id}` in it, relative to the page's or absolute.
+    /// The address with `{trace_id}` in it, relative to the page's or absolute.
     package let traceLink: String?
 
     package init(_ json: JSONValue) {
@@ -99,7 +99,7 @@ package struct TopDocument: Sendable, Equatable {
 }
 
 extension TopDocument.Trouble {
-    /// nil where there is nothing to show.
+    /// Reads the links; returns nil where there is nothing to show.
     init?(_ json: JSONValue) {
         guard let sentence = json["sentence"].string, !sentence.isEmpty else { return nil }
         self.init(
@@ -122,7 +122,7 @@ package struct TopQueue: Sendable, Equatable {
     let waitP50: Double?
     let waitP95: Double?
     let waitP99: Double?
-    /// Whether the waits were sampled in Redis, for lack of spans.
+    /// True if the waits were sampled in Redis, for lack of spans.
     let isWaitSampled: Bool
     let enqueuedPerSecond: Double?
     let completedPerSecond: Double?
@@ -134,7 +134,7 @@ package struct TopQueue: Sendable, Equatable {
     let concurrency: Int64?
     let busyWorkers: Int64?
     let longestRunningSeconds: Double?
-    /// Of at most an hour, the oldest first.
+    /// The history of at most an hour, the oldest first.
     let history: [String: [Double?]]
 
     init(_ json: JSONValue) {
@@ -168,10 +168,10 @@ package struct TopQueue: Sendable, Equatable {
 }
 
 extension TopQueue {
-    /// A quantile of the wait, with a mark where it was sampled.
+    /// Returns a quantile of the wait, with a mark where it was sampled.
     func waitText(_ seconds: Double?) -> String {
         guard isWaitSampled, let seconds else { return Quantity.seconds(seconds) }
-        // The mark takes a cell: minutes go without tenths.
+        // The mark takes a cell, so minutes have no tenths.
         return "~" + Quantity.seconds((90..<600).contains(seconds) ? (seconds / 60).rounded() * 60 : seconds)
     }
 }
@@ -192,6 +192,6 @@ struct TopServer: Sendable, Equatable {
 }
 
 extension JSONValue {
-    /// An RFC 3339 time.
+    /// The time of an RFC 3339 text.
     var time: WallTime? { string.flatMap { RFC3339.parse(Array($0.utf8)) } }
 }

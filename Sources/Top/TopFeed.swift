@@ -7,10 +7,10 @@ import Text
 /// A document that the view shows.
 package enum TopQuestion: Sendable {
     case overview
-    /// Of the queue that the overview names so.
+    /// The document of the queue that the overview names so.
     case queue(String)
 
-    /// Where a collector serves it.
+    /// The path at which a collector serves it.
     package var path: String {
         switch self {
         case .overview: "/api/v1/overview"
@@ -19,17 +19,17 @@ package enum TopQuestion: Sendable {
     }
 }
 
-/// Gets a document. Called on the feed's thread, where it may block.
+/// Gets a document. It is called on the feed's thread, where it may block.
 package typealias TopSource = @Sendable (_ question: TopQuestion) throws(TopFailure) -> TopReply
 
 package enum TopReply: Sendable {
-    /// JSON.
+    /// The document as JSON.
     case document([UInt8])
     /// The overview is as it was when it was asked for last.
     case unchanged
 }
 
-/// Why there is no document.
+/// The reason why there is no document.
 package struct TopFailure: Error, Sendable, Equatable {
     package let reason: String
 
@@ -41,7 +41,7 @@ package struct TopFailure: Error, Sendable, Equatable {
 /// Asks for the documents at an interval, on a thread of its own, so that keys are answered while a question waits.
 package final class TopFeed: Sendable {
     package enum News: Sendable {
-        /// nil: it is as it was.
+        /// The overview; nil where it is as it was.
         case overview(TopDocument?)
         case queue(name: String, TopQueueDocument)
         case failure(String)
@@ -59,10 +59,10 @@ package final class TopFeed: Sendable {
     private let clock: Clock
     private let state = Mutex(State())
     private let wake: Waker
-    /// Readable while there are news.
+    /// The waker that is readable while there are news.
     package let arrival: Waker
 
-    /// - Throws: where the system has no room for a waker.
+    /// - Throws: `SystemError` where the system has no room for a waker.
     package init(_ source: @escaping TopSource, every interval: Duration, clock: Clock) throws(SystemError) {
         self.source = source
         self.interval = interval
@@ -71,7 +71,7 @@ package final class TopFeed: Sendable {
         arrival = try Waker()
     }
 
-    /// - Throws: where the system has no room for a thread.
+    /// - Throws: `SystemError` where the system has no room for another thread.
     package func start() throws(SystemError) {
         _ = try OSThread(name: "top") { [self] in
             while !state.withLock({ $0.isStopping }) {
@@ -81,13 +81,13 @@ package final class TopFeed: Sendable {
         }
     }
 
-    /// The thread ends after the question that it waits for.
+    /// Ends the thread after the question that it waits for.
     package func stop() {
         state.withLock { $0.isStopping = true }
         wake.wake()
     }
 
-    /// Asks for this queue as well, at once; nil: for none.
+    /// Asks for this queue as well, at once; nil asks for none.
     package func open(_ queue: String?) {
         state.withLock { $0.openQueue = queue }
         wake.wake()
@@ -123,7 +123,7 @@ package final class TopFeed: Sendable {
 
     /// Returns the overview; nil where it is as it was.
     ///
-    /// - Throws: where no answer came, or none that can be read.
+    /// - Throws: `TopFailure` where no answer came, or none that can be read.
     package static func overview(_ source: TopSource) throws(TopFailure) -> TopDocument? {
         try document(source, .overview).map { TopDocument($0) }
     }

@@ -1,6 +1,6 @@
 package import Model
 
-/// One picture of the state: lines for a screen of so many columns and rows, without a terminal.
+/// One picture of the state: lines for a screen of `columns` and `rows`, without a terminal.
 ///
 /// ```
 /// banner                  the demo's addresses
@@ -12,12 +12,12 @@ package import Model
 /// ```
 package struct TopFrame {
     package let lines: [Line]
-    /// How many queues, or lines of an opened queue, fit.
+    /// The number of queues, or of lines of an opened queue, that fit.
     package let page: Int
     /// The last position to which an opened queue can be scrolled.
     package let lastScroll: Int
 
-    /// - Parameter rows: the height of the screen; nil for a text as long as it has to be, without keys.
+    /// - Parameter rows: The height of the screen; nil for a text of any length, without keys.
     package init(_ state: TopState, columns: Int, rows: Int?, at now: WallTime) {
         let columns = max(20, columns)
         let top = state.banner + Self.header(state, columns, now) + [Line()]
@@ -56,7 +56,7 @@ package struct TopFrame {
         ]
     }
 
-    /// Which collector this is, and on the right how old what follows is.
+    /// Returns the name of the collector, and on the right the age of what follows.
     private static func identity(
         _ document: TopDocument, _ state: TopState, _ columns: Int, _ now: WallTime
     ) -> Line {
@@ -81,7 +81,8 @@ package struct TopFrame {
         return line
     }
 
-    /// How Redis and the trace backend are. Where that is too much for a line, Redis goes without its address.
+    /// Returns the state of Redis and of the trace backend. If that is too much for a line, Redis goes without its
+    /// address.
     private static func sources(_ document: TopDocument, _ state: TopState, _ columns: Int) -> Line {
         let traces = traces(document)
         var line = redis(document, state, named: document.collector.redis ?? "Redis")
@@ -154,7 +155,7 @@ package struct TopFrame {
     private static func list(
         _ state: TopState, _ columns: Int, space: Int?
     ) -> (lines: [Line], page: Int, lastScroll: Int) {
-        // A third of the screen, and what the queues do not need.
+        // It is a third of the screen, or the lines that the queues do not need.
         let most = space.map { max(1, $0 / 3, $0 - state.rows.count - 2) } ?? .max
         var lines = attention(state.document, columns: columns, most: most) + [Line()]
         let page = space.map { max(1, $0 - lines.count - 1) } ?? state.rows.count
@@ -178,7 +179,7 @@ package struct TopFrame {
         return (lines, page, 0)
     }
 
-    /// At most `most` lines of what needs attention, worst first.
+    /// Returns at most `most` lines of what needs attention, the worst first.
     static func attention(_ document: TopDocument?, columns: Int, most: Int) -> [Line] {
         guard let troubles = document?.troubles else { return [] }
         let count = document?.troubleCount ?? 0
@@ -190,7 +191,7 @@ package struct TopFrame {
         for (index, trouble) in troubles.enumerated() {
             let added = sentence(trouble, columns: columns)
             let isLast = index == count - 1
-            // A line stays free for how many there are besides.
+            // A line stays free for the number of further ones.
             if lines.count + added.count > (isLast ? most : most - 1) && !lines.isEmpty {
                 return lines + [more(count - index)]
             }
@@ -213,7 +214,7 @@ package struct TopFrame {
         }
     }
 
-    /// Three cells.
+    /// Returns the mark of a severity, in three cells.
     static func mark(_ severity: TopDocument.Severity?) -> (text: String, style: Style) {
         switch severity {
         case .critical: ("!! ", .critical)

@@ -37,13 +37,13 @@ package struct TopKeyReader {
         return keys
     }
 
-    /// What began and was not ended is what was meant: an escape alone is that key.
+    /// Returns the keys of a sequence that was not ended: an escape alone is that key.
     package mutating func flush() -> [TopKey] {
         defer { pending = [] }
         return pending == [Self.escape] ? [.escape] : []
     }
 
-    /// The first key and how many bytes it has; nil where more bytes are needed.
+    /// Returns the first key and its number of bytes; nil where more bytes are needed.
     private func next() -> (key: TopKey?, count: Int)? {
         guard let first = pending.first else { return nil }
         switch first {
@@ -62,7 +62,7 @@ package struct TopKeyReader {
         guard pending.count >= 2 else { return nil }
         guard pending[1] == UInt8(ascii: "[") || pending[1] == UInt8(ascii: "O") else { return (.escape, 1) }
         guard let end = pending[2...].firstIndex(where: { (0x40...0x7E).contains($0) }) else {
-            // No terminal's sequence is so long.
+            // Every terminal's sequences are shorter.
             return pending.count > 32 ? (nil, pending.count) : nil
         }
         let parameters = String(decoding: pending[2..<end], as: UTF8.self)
@@ -84,7 +84,7 @@ package struct TopKeyReader {
         }
     }
 
-    /// A character of several bytes; bytes that are none are passed over.
+    /// Reads a character of several bytes; malformed bytes are passed over.
     private func character() -> (key: TopKey?, count: Int)? {
         let first = pending[0]
         guard (0xC2...0xF4).contains(first) else { return (nil, 1) }

@@ -1,7 +1,7 @@
 package import JSON
 import Model
 
-/// What `/api/v1/queues/{queue}` says of one queue, read as leniently as the overview.
+/// The content of `/api/v1/queues/{queue}`, read as leniently as the overview.
 package struct TopQueueDocument: Sendable, Equatable {
     struct TaskType: Sendable, Equatable {
         let name: String

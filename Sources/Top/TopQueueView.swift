@@ -31,7 +31,7 @@ struct TopQueueView {
         lines = all
     }
 
-    /// The states as one bar, and their numbers.
+    /// Returns the states as one bar, and their numbers.
     private static func states(_ queue: TopQueue, _ columns: Int) -> [Line] {
         let looks: [(state: TaskState, style: Style, block: String)] = [
             (.active, .good, "█"), (.pending, .info, "█"), (.retry, .warning, "▓"), (.archived, .critical, "█"),
@@ -82,7 +82,7 @@ struct TopQueueView {
         return line
     }
 
-    /// As many charts side by side as fit.
+    /// Returns as many charts side by side as fit.
     private static func charts(_ queue: TopQueue, _ columns: Int, span: String) -> [Line] {
         let all: [(title: String, values: [Double?], text: (Double?) -> String, style: Style)] = [
             (

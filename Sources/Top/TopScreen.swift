@@ -8,18 +8,18 @@ package struct TopScreen {
     package enum Ending: Sendable {
         case quit
         case signal(Int32)
-        /// `tick` asked for it.
+        /// The call of `tick` asked for it.
         case asked
         /// The terminal can't be written to any more.
         case terminalLost
     }
 
-    /// Signals that the screen answers. They must be blocked before the first thread is made.
+    /// The signals that the screen answers. They must be blocked before the first thread is made.
     package static let signals = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP]
 
-    /// An escape that nothing follows for so long is the key.
+    /// The time after which an escape that nothing follows is the key.
     private static let escapeMilliseconds: Int32 = 50
-    /// Ages on the screen are counted in seconds.
+    /// The time between two frames without news, because ages on the screen are counted in seconds.
     private static let idleMilliseconds: Int32 = 500
 
     private let feed: TopFeed
@@ -36,10 +36,10 @@ package struct TopScreen {
         self.clock = clock
     }
 
-    /// Draws until something ends it.
+    /// Draws until a key, a signal or `tick` ends it.
     ///
-    /// - Parameter tick: is called before each frame; false ends the view.
-    /// - Throws: where the terminal can't be taken.
+    /// - Parameter tick: Is called before each frame; false ends the view.
+    /// - Throws: `SystemError` where the terminal can't be taken.
     package mutating func run(_ tick: (inout TopState) -> Bool) throws(SystemError) -> Ending {
         let signalDescriptor = try Self.signalDescriptor()
         defer { close(signalDescriptor) }
@@ -103,7 +103,7 @@ package struct TopScreen {
         var entries = [
             pollfd(fd: signals, events: readable, revents: 0),
             pollfd(fd: feed.arrival.descriptor, events: readable, revents: 0),
-            // poll passes over a descriptor below 0.
+            // A descriptor below 0 is passed over by poll.
             pollfd(fd: hasKeys ? STDIN_FILENO : -1, events: readable, revents: 0),
         ]
         let timeout = keys.isWaiting ? Self.escapeMilliseconds : Self.idleMilliseconds

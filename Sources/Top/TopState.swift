@@ -1,16 +1,16 @@
 package import Model
 
-/// What the terminal view shows and what the user has chosen: keys and documents in, frames out (`TopFrame`).
+/// The content of the terminal view and the choices of the user: keys and documents in, frames out (`TopFrame`).
 package struct TopState: Sendable {
     package enum Effect: Equatable, Sendable {
         case none
-        /// Another queue is to be asked for, or none.
+        /// Another queue has to be asked for, or none.
         case opened
         case redraw
         case quit
     }
 
-    /// In which order the queues stand.
+    /// The order of the queues.
     package enum Order: String, CaseIterable, Sendable {
         case trouble, name, pending, retry, dead, oldest, wait, arrivals, failures
 
@@ -33,12 +33,12 @@ package struct TopState: Sendable {
     }
 
     package private(set) var document: TopDocument?
-    /// When the document came.
+    /// The time at which the document came.
     package private(set) var documentAt: WallTime?
-    /// Why the last question was not answered; nil where it was.
+    /// The reason why the last question was not answered; nil where it was.
     package private(set) var failure: String?
     package private(set) var queueDocument: TopQueueDocument?
-    /// Why the document of the opened queue did not come when it was asked for last; nil where it did.
+    /// The reason why the document of the opened queue did not come when it was asked for last; nil where it did.
     package private(set) var queueFailure: String?
     package private(set) var rows: [TopQueue] = []
     package private(set) var order = Order.trouble
@@ -51,18 +51,18 @@ package struct TopState: Sendable {
     private var chosen: String?
     /// The first line that is shown of an opened queue.
     package private(set) var scroll = 0
-    /// Lines above all others.
+    /// The lines above all others.
     package var banner: [Line] = []
-    /// The newest is the last.
+    /// The notices; the newest is the last.
     package var notices: [Notice] = []
-    /// As a clock on the wall shows a time.
+    /// Returns a time as a clock on the wall shows it.
     package var clockText: @Sendable (WallTime) -> String = { time in TopClock.utc(time) }
 
     package init() {}
 
     // MARK: What comes from the collector
 
-    /// - Parameter document: nil where it is as it was.
+    /// - Parameter document: The document; nil where it is as it was.
     package mutating func show(_ document: TopDocument?, at time: WallTime) {
         documentAt = time
         failure = nil
@@ -71,7 +71,7 @@ package struct TopState: Sendable {
         arrange()
     }
 
-    /// The last document stays, with its age.
+    /// Records that no document came. The last one stays, with its age.
     package mutating func recordFailure(_ reason: String) {
         failure = reason
     }
@@ -80,12 +80,12 @@ package struct TopState: Sendable {
         if queue == openQueue { (queueDocument, queueFailure) = (document, nil) }
     }
 
-    /// What is known of the queue stays.
+    /// Records that the queue's document did not come. The known one stays.
     package mutating func recordFailure(_ reason: String, of queue: String) {
         if queue == openQueue { queueFailure = reason }
     }
 
-    /// Sorts and filters.
+    /// Sorts and filters the queues.
     private mutating func arrange() {
         let wanted = filter.lowercased()
         let all = document?.queues ?? []
@@ -95,7 +95,7 @@ package struct TopState: Sendable {
             .sorted { order.precedes($0, $1, places) }
     }
 
-    /// Of each queue, the place of its first trouble.
+    /// Returns the place of the first trouble of each queue.
     private func troublePlaces() -> [String: Int] {
         let named = (document?.troubles ?? []).enumerated().compactMap { index, trouble in
             trouble.queue.map { ($0, index) }
@@ -105,7 +105,7 @@ package struct TopState: Sendable {
 
     // MARK: Keys
 
-    /// - Parameter page: how many queues fit on the screen.
+    /// - Parameter page: The number of queues that fit on the screen.
     package mutating func handle(_ key: TopKey, page: Int) -> Effect {
         if key == .interrupt { return .quit }
         if key == .redraw { return .redraw }
@@ -185,19 +185,20 @@ package struct TopState: Sendable {
         chosen = rows[min(max(0, index + count), rows.count - 1)].name
     }
 
-    /// The place of the queue that was chosen, wherever the order puts it; the first one where none was, or it is gone.
+    /// The place of the queue that was chosen, wherever the order puts it; the first place where none was, or it is
+    /// gone.
     package var selectedIndex: Int? { rows.firstIndex { $0.name == chosen } ?? (rows.isEmpty ? nil : 0) }
 
     package var selected: String? { selectedIndex.map { rows[$0].name } }
 
-    /// The lines of an opened queue end at `last`: no further.
+    /// Limits the scrolling of an opened queue, whose lines end at `last`.
     package mutating func limitScroll(to last: Int) {
         scroll = min(scroll, max(0, last))
     }
 }
 
 extension TopState.Order {
-    /// - Parameter places: of each queue in trouble, where it stands in what needs attention.
+    /// - Parameter places: The place of each queue in trouble in the list of what needs attention.
     fileprivate func precedes(_ left: TopQueue, _ right: TopQueue, _ places: [String: Int]) -> Bool {
         switch self {
         case .trouble:
@@ -217,7 +218,7 @@ extension TopState.Order {
         }
     }
 
-    /// The largest first, what is not known last; equal ones by name.
+    /// Returns true if the left value comes first: the largest first, unknown ones last, equal ones by name.
     private static func descending<Value: Comparable>(
         _ value: (TopQueue) -> Value?, _ left: TopQueue, _ right: TopQueue
     ) -> Bool {

@@ -5,9 +5,9 @@ struct TopTable {
     private struct Column {
         let title: String
         let width: Int
-        /// Screens that are narrower do without it.
+        /// The width below which a screen does without the column.
         let leastColumns: Int
-        /// The order that stands in it.
+        /// The order that sorts by it.
         var order: TopState.Order?
         var alignment = Line.Alignment.right
         let cell: (TopQueue) -> (text: String, style: Style)
@@ -27,7 +27,7 @@ struct TopTable {
         let wanted = max(5, min(longest, Self.nameWidths.upperBound))
         nameWidth = max(Self.nameWidths.lowerBound, min(wanted, screen - taken))
         let rest = screen - taken - nameWidth - 1
-        // What is left shows the hour.
+        // The rest of the width shows the hour.
         columns = shown + (rest >= 16 ? [Self.sparkline(width: min(rest, 60), historySeconds)] : [])
     }
 
@@ -90,7 +90,7 @@ struct TopTable {
         return (Quantity.count(number), number == 0 || number == nil ? .plain : TopFrame.stateStyle(state, number))
     }
 
-    /// How long until the queue is empty.
+    /// Returns the time until the queue is empty.
     static func drain(_ queue: TopQueue) -> (text: String, style: Style) {
         if queue.isPaused == true { return ("paused", .warning) }
         if queue.sizes[.pending] == 0 { return (Quantity.unknown, .plain) }
@@ -101,7 +101,7 @@ struct TopTable {
         }
     }
 
-    /// `LAST HOUR`, or less where the collector has not run so long.
+    /// Returns the heading `LAST HOUR`, or less where the collector has not run so long.
     static func span(_ historySeconds: Double?) -> String {
         guard let historySeconds, historySeconds < 3500 else { return "last hour" }
         return "last \(Quantity.seconds(historySeconds))"
