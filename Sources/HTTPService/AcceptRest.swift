@@ -1,7 +1,8 @@
 import Glibc
 import NIOCore
 
-/// Has a listener rest where the system can't accept a connection: out of descriptors, or of memory for sockets.
+/// Stops a listener for a while when the system can't accept a connection: out of descriptors, or of memory for
+/// sockets.
 ///
 /// NIO's own handler for this delays what asks for the next read, but the listener stays registered for readiness, so that the
 /// event loop accepts in vain without a pause. Here the listener is not readable at all until the rest is over.
@@ -19,7 +20,7 @@ final class AcceptRest: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // Any other error is of a connection that is gone before it was accepted.
+        // Any other error is of a connection that ended before it was accepted.
         guard let code = (error as? IOError)?.errnoCode, [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(code) else {
             return
         }
@@ -38,7 +39,7 @@ final class AcceptRest: ChannelInboundHandler {
     }
 
     private func setAutoRead(_ isOn: Bool, _ context: ChannelHandlerContext) {
-        // Fails where the listener is closed, and then there is nothing to accept.
+        // This fails where the listener is closed, and then there is nothing to accept.
         context.channel.setOption(.autoRead, value: isOn).whenFailure { _ in }
     }
 }

@@ -6,17 +6,17 @@ import NIOCore
 /// refused, reset, or its connection is closed. A body that comes in one part is never held.
 struct BodyReception: ~Copyable {
     let exchange: any HTTPExchange
-    /// What came so far.
+    /// The bytes that came so far.
     private(set) var bytes = ByteBuffer()
-    /// What of it is held of the share: all, but nothing where it came in one part.
+    /// The bytes that are held of the share: all of them, but none of a body that came in one part.
     private(set) var heldBytes = 0
     private let maxBytes: Int
     private let reservedBytes: Int
     private let share: ConnectionShare
 
     /// - Parameters:
-    ///   - maxBytes: `exchange.maxBodyBytes`, which is asked once for each request.
-    ///   - reservedBytes: room that is made for a body that comes in parts; more is made as it grows.
+    ///   - maxBytes: The value of `exchange.maxBodyBytes`, which is asked once for each request.
+    ///   - reservedBytes: The space for a body that comes in parts, to begin with; it grows with the body.
     init(_ exchange: any HTTPExchange, maxBytes: Int, reservedBytes: Int, _ share: ConnectionShare) {
         self.exchange = exchange
         self.maxBytes = maxBytes
@@ -28,11 +28,12 @@ struct BodyReception: ~Copyable {
         share.releaseBody(heldBytes)
     }
 
-    /// Appends a part. Returns why it is not kept, in which case nothing is changed.
+    /// Appends a part. Returns the reason why it is not kept, in which case nothing is changed.
     ///
     /// - Parameters:
-    ///   - isWhole: no other part is expected; a first part is then kept as it came, without a copy, until it is answered.
-    ///   - mayBeWhole: the length is not known, and a first part is not copied either.
+    ///   - isWhole: No other part is expected; a first part is then kept as it came, without a copy, until it is
+    ///     answered.
+    ///   - mayBeWhole: The length is unknown, and a first part is not copied either.
     mutating func append(_ part: ByteBuffer, isWhole: Bool, mayBeWhole: Bool = false) -> BodyRefusal? {
         if part.readableBytes == 0 { return nil }
         let total = bytes.readableBytes + part.readableBytes

@@ -1,15 +1,16 @@
-/// Finds where frames of HTTP/2 end in the bytes of a connection (RFC 9113, 4.1): three bytes of length, six others, the payload.
+/// Finds the ends of frames of HTTP/2 in the bytes of a connection (RFC 9113, 4.1): three bytes of length, six others,
+/// the payload.
 struct FrameBoundaries {
     private static let prefaceBytes = 24
     private static let headerBytes = 9
 
-    /// What is left of the preface or of a payload.
+    /// The rest of the preface or of a payload.
     private var payloadLeft = prefaceBytes
     private var headerCount = 0
     private var length = 0
 
-    /// Takes the next bytes, and returns how many of them lie before the end of the last frame that ends in them; 0 where none
-    /// does.
+    /// Takes the next bytes, and returns how many of them lie before the end of the last frame that ends in them; 0
+    /// where none does.
     mutating func lastEnd(in bytes: UnsafeRawBufferPointer) -> Int {
         var (position, last) = (0, 0)
         while position < bytes.count {

@@ -3,21 +3,21 @@ import NIOHTTP1
 
 /// An answer of HTTP/1.1 as it is written, but for its end.
 struct HTTP1Answer: Equatable {
-    /// Answers of this size and more count against the limit of answers that are not read yet.
+    /// The size from which answers count against the limit of answers that are not read yet.
     static let largeBytes = 16 << 10
 
     let head: HTTPResponseHead
-    /// nil where none follows the head.
+    /// The body; nil where none follows the head.
     let body: ByteBuffer?
-    /// What the body holds of the limit of unread answers, to be returned once it is written.
+    /// The bytes of the limit of unread answers that the body holds, to be returned once it is written.
     var heldBytes = 0
 }
 
-/// What the head of a request says of the form of its answer.
+/// The form of the answer that the head of a request asks for.
 struct AnswerForm {
     private let version: HTTPVersion
     private let omitsBody: Bool
-    /// The connection goes on after the answer.
+    /// True if the connection goes on after the answer.
     private(set) var keepsAlive: Bool
 
     init(_ head: HTTPRequestHead) {
@@ -31,13 +31,13 @@ struct AnswerForm {
         keepsAlive = false
     }
 
-    /// What of a response is in memory until the client has read it.
+    /// Returns the bytes of a response that are in memory until the client has read it.
     func heldBytes(by response: HTTPResponse) -> Int {
         omitsBody ? 0 : response.body.readableBytes + (response.stream?.heldBytes ?? 0)
     }
 
-    /// The stream that follows a response's body, where that is written. Its end is told in chunks, and to a client that does not
-    /// know these by the end of the connection; so it is to one that asked for the head alone.
+    /// Returns the stream that follows a response's body, where that is written. Chunks tell its end. A client that
+    /// does not know chunks learns it from the end of the connection, and so does one that asked for the head alone.
     mutating func stream(of response: HTTPResponse) -> (any BodyStream)? {
         guard let stream = response.stream else { return nil }
         if omitsBody || version == .http1_0 { makeLast() }

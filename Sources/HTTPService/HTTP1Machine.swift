@@ -1,8 +1,8 @@
 import NIOCore
 import NIOHTTP1
 
-/// The states of one HTTP/1.1 connection. Knows no channel and no clock: `HTTPConnection` tells it what happens and performs
-/// the actions that it returns.
+/// The states of one HTTP/1.1 connection. It knows no channel and no clock: `HTTPConnection` tells it the events and
+/// performs the actions that it returns.
 ///
 /// | state      | head               | body part             | end                           | answer          | input closed |
 /// |------------|--------------------|-----------------------|-------------------------------|-----------------|--------------|
@@ -24,16 +24,17 @@ import NIOHTTP1
 struct HTTP1Machine: ~Copyable {
     enum Action {
         case nothing
-        /// Tell the client to send its body (100).
+        /// Tells the client to send its body (100).
         case invite
-        /// Have the exchange answer, and tell `answered`.
+        /// Has the exchange answer, and wants to be told by `answered`.
         case respond(any HTTPExchange, ByteBuffer)
-        /// Write the answer; its end when `nextEnd` says so.
+        /// Writes the answer; its end when `nextEnd` says so.
         case answer(HTTP1Answer)
-        /// Write the answer to a client that goes on sending, and close two seconds later. Its end is not written: its length
-        /// tells, and the handlers below would have a second answer for bytes behind it that are no HTTP.
+        /// Writes the answer to a client that goes on sending, and closes two seconds later. Its end is not written:
+        /// its length tells it, and the handlers below would have a second answer for bytes behind it that are not
+        /// HTTP.
         case answerAndLinger(HTTP1Answer)
-        /// Close once all that was answered is written.
+        /// Closes once all answers are written.
         case close
     }
 
@@ -42,8 +43,8 @@ struct HTTP1Machine: ~Copyable {
         /// The client reads slowly. The end, and with it the next request, waits until it has read more.
         case later
         case write
-        /// It was the last answer: close once it is written. Its end is not, because that hands on what came behind the
-        /// request.
+        /// It was the last answer: close once it is written. Its end is not written, because that hands on what came
+        /// behind the request.
         case close
         /// The same for an answer whose length was not told: its end says that it is whole.
         case writeAndClose
@@ -64,9 +65,9 @@ struct HTTP1Machine: ~Copyable {
         case closing
     }
 
-    /// What is read and dropped of a refused body before it is answered.
+    /// The bytes of a refused body that are read and dropped before it is answered.
     static let drainBytesMax = 64 << 20
-    /// Room that is made for a body when its head announces it; more is made as its bytes arrive.
+    /// The space for a body whose head announces it; more is made as its bytes arrive.
     private static let reservedBytesMax = 1 << 20
 
     private let responder: any HTTPResponder
@@ -74,7 +75,7 @@ struct HTTP1Machine: ~Copyable {
     private var limits: HTTPLimits { share.limits }
     private var state = State.idle
     private var clock = RequestClock()
-    /// What a head that is not complete holds of the share.
+    /// The part of the share that an incomplete head holds.
     private var heldHeadBytes = 0
     /// The client, for the log.
     var peer: SocketAddress?
@@ -198,7 +199,7 @@ struct HTTP1Machine: ~Copyable {
         return refusal
     }
 
-    /// Whether more of the answer is to be made once the client has read what is written.
+    /// True if more of the answer has to be made once the client has read what is written.
     var isStreaming: Bool {
         switch state {
         case .streaming: true
@@ -206,7 +207,7 @@ struct HTTP1Machine: ~Copyable {
         }
     }
 
-    /// Makes the next piece of a streamed answer; nil where all but its end is written.
+    /// Makes the next piece of a streamed answer; returns nil where all but its end is written.
     mutating func nextPiece() -> ByteBuffer? {
         switch takeState() {
         case .streaming(let answer, let isLast):
@@ -222,8 +223,8 @@ struct HTTP1Machine: ~Copyable {
         }
     }
 
-    /// Whether the end of an answer is to be written. To be asked after each answer and each end, and when the channel becomes
-    /// writable.
+    /// Decides whether the end of an answer is written. It is asked after each answer and each end, and when the
+    /// channel becomes writable.
     mutating func nextEnd(isWritable: Bool, at now: NIODeadline) -> EndOfAnswer {
         switch takeState() {
         case .answered(let isLast, let isChunked):
@@ -251,7 +252,7 @@ struct HTTP1Machine: ~Copyable {
 
     // MARK: The end
 
-    /// The client has shut its side. It gets the answer that is due, if any.
+    /// Records that the client has shut its side. It gets the answer that is due, if any.
     mutating func inputClosed() -> Action {
         switch takeState() {
         case .answering(var form):
@@ -273,7 +274,7 @@ struct HTTP1Machine: ~Copyable {
         }
     }
 
-    /// What came is no HTTP. A handler below has answered 400, if no answer is half written.
+    /// Records that the bytes are not HTTP. A handler below has answered 400, unless an answer is half written.
     mutating func parserFailed(_ refusal: HTTPRefusal? = nil) -> Action {
         limits.recordProtocolError()
         limits.report(refusal, from: peer)
@@ -288,7 +289,7 @@ struct HTTP1Machine: ~Copyable {
 
     // MARK: Time
 
-    /// Bytes came, of which a head that is not complete may be all there is.
+    /// Records bytes that came, which may be all of an incomplete head.
     mutating func bytesArrived(at now: NIODeadline) {
         clock.bytesArrived(at: now)
     }
@@ -311,7 +312,8 @@ struct HTTP1Machine: ~Copyable {
         return true
     }
 
-    /// Whether the request that is coming takes too long, which is counted; the connection is then to be closed.
+    /// Returns whether the request that is coming takes too long, which is counted; the connection has to be closed
+    /// then.
     mutating func checkSlowness(at now: NIODeadline) -> RequestClock.Check {
         let check = clock.check(at: now)
         if check == .tooSlow {

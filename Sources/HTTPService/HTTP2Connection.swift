@@ -3,7 +3,7 @@ import NIOHPACK
 import NIOHTTP1
 import NIOHTTP2
 
-/// The shell of one HTTP/2 connection: tells `HTTP2Machine` what happens, and performs its actions as frames.
+/// The shell of one HTTP/2 connection: tells `HTTP2Machine` the events, and performs its actions as frames.
 ///
 /// swift-nio-http2 below keeps the protocol: frames, HPACK, flow control of answers, stream states, pings, floods. What
 /// it leaves to its user is here: handing back the windows of what was read, and the end of connections.
@@ -15,7 +15,7 @@ final class HTTP2Connection: ChannelInboundHandler {
     private let violation: HTTP2Violation
     private let blocks: HeadBlocks
     private var machine: HTTP2Machine
-    /// Frames that one read of the socket leads to are flushed together.
+    /// True while one read of the socket is handled: the frames that it leads to are flushed together.
     private var isReading = false
     private var idleCheck: RepeatedTask?
 
@@ -52,7 +52,7 @@ final class HTTP2Connection: ChannelInboundHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         machine.peer = context.remoteAddress
         let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        // What has not moved between two looks goes, so that it lives for one to two of these.
+        // Streams that have not moved between two looks are reset, so that they live for one to two of these.
         let period = TimeAmount.nanoseconds(idleTimeout.nanoseconds / 2)
         idleCheck = context.eventLoop.scheduleRepeatedTask(initialDelay: period, delay: period) { _ in
             let (connection, context) = loopBound.value
@@ -183,7 +183,7 @@ final class HTTP2Connection: ChannelInboundHandler {
     }
 
     private func finish(_ last: HTTP2StreamID, _ context: ChannelHandlerContext) {
-        // Once this is on the wire, so is everything before it. With a client that does not read, it never is.
+        // Once this is on the wire, so is everything before it. A client that does not read never gets it.
         let goodbye = HTTP2Frame(
             streamID: .rootStream, payload: .goAway(lastStreamID: last, errorCode: .noError, opaqueData: nil))
         let loopBound = NIOLoopBound(context, eventLoop: context.eventLoop)

@@ -6,23 +6,23 @@ import NIOHTTP2
 /// Every limit of an HTTP/2 connection.
 enum HTTP2Limits {
     static let concurrentStreamsMax = 100
-    /// Larger answers count until the client's window has let them pass.
+    /// The size from which answers count until the client's window has let them pass.
     static let smallAnswerBytes = 512
-    /// Room for a body that comes in parts, to begin with; most batches of spans fit.
+    /// The space for a body that comes in parts, to begin with; most batches of spans fit.
     static let bodyReserveBytes = 64 << 10
-    /// What is read and dropped of a refused body before its stream is reset.
+    /// The bytes of a refused body that are read and dropped before its stream is reset.
     static let drainBytesMax = 4 << 20
-    /// What a client may send ahead. A window of a megabyte keeps 10 Gbit/s busy at a round trip of 0.8 ms.
+    /// The bytes that a client may send ahead. A window of a megabyte keeps 10 Gbit/s busy at a round trip of 0.8 ms.
     static let streamWindowBytes = 1 << 20
     static let connectionWindowBytes = 4 << 20
-    /// Large bodies come in fewer frames than the 16 KiB that clients otherwise send.
+    /// The largest frame. Large bodies come in fewer frames than of the 16 KiB that clients otherwise send.
     private static let frameBytesMax = 64 << 10
     private static let headerListBytesMax = 16 << 10
 
     static let endingPing = HTTP2PingData(withInteger: 0x656e_6421)
-    /// How long the end of a connection waits for the client to have seen GOAWAY.
+    /// The time for which the end of a connection waits until the client has seen GOAWAY.
     static let echoTimeout = TimeAmount.milliseconds(500)
-    /// And how long for the client to read what it is sent.
+    /// The time that the client then has to read its answers.
     static let lingerTimeout = TimeAmount.seconds(2)
 
     static var connection: NIOHTTP2Handler.ConnectionConfiguration {
@@ -56,8 +56,8 @@ enum HTTP2Limits {
     }
 }
 
-/// Whether the handler of the protocol has ended the connection: it says so by a GOAWAY frame with an error, and leaves
-/// the closing to its user. Its errors alone don't tell, those of single streams look the same.
+/// Knows whether the handler of the protocol has ended the connection: it says so by a GOAWAY frame with an error, and
+/// leaves the closing to its user. Its errors alone don't tell, because those of single streams look the same.
 final class HTTP2Violation: NIOHTTP2FrameDelegate {
     private(set) var isAnswered = false
 
@@ -67,7 +67,7 @@ final class HTTP2Violation: NIOHTTP2FrameDelegate {
 }
 
 extension HTTPRequestHead {
-    /// The pseudo header fields (RFC 9113, 8.3.1) become the request line.
+    /// Makes the request line of the pseudo header fields (RFC 9113, 8.3.1).
     init(_ fields: HPACKHeaders) {
         var method = HTTPMethod.RAW(value: "")
         var path = ""
@@ -95,11 +95,11 @@ extension HPACKHeaders {
         }
     }
 
-    /// Fields with few values. Others stay out of HPACK's table: a client may allow it 4 GiB, and the encoder searches all
-    /// of it for each field.
+    /// The fields with few values. Others stay out of HPACK's table: a client may allow it 4 GiB, and the encoder
+    /// searches all of it for each field.
     private static let indexed: Set<String> = ["content-type", "grpc-status"]
 
-    /// HTTP/2 allows no capital letters in names.
+    /// Makes fields with small letters in their names, as HTTP/2 demands.
     init(lowercased headers: HTTPHeaders, status: String? = nil) {
         self.init()
         reserveCapacity(headers.count + 2)

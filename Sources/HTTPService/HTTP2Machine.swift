@@ -3,8 +3,8 @@ import NIOHPACK
 import NIOHTTP1
 import NIOHTTP2
 
-/// The states of one HTTP/2 connection and of its streams. Knows no channel and no clock: `HTTP2Connection` tells it what
-/// happens and performs the actions that it returns.
+/// The states of one HTTP/2 connection and of its streams. It knows no channel and no clock: `HTTP2Connection` tells it
+/// the events and performs the actions that it returns.
 ///
 /// | stream     | HEADERS            | DATA                  | END_STREAM  | closed by either side |
 /// |------------|--------------------|-----------------------|-------------|-----------------------|
@@ -19,17 +19,17 @@ import NIOHTTP2
 struct HTTP2Machine: ~Copyable {
     enum Action {
         case nothing
-        /// Tell the client to send the body of the stream (100).
+        /// Tells the client to send the body of the stream (100).
         case invite(HTTP2StreamID)
-        /// Have the exchange answer, and tell `answered`.
+        /// Has the exchange answer, and wants to be told by `answered`.
         case respond(HTTP2StreamID, any HTTPExchange, ByteBuffer)
         case answer(HTTP2StreamID, HTTPResponse, omitsBody: Bool)
         case reset(HTTP2StreamID, HTTP2ErrorCode)
-        /// Let the client send so many bytes more.
+        /// Lets the client send this number of bytes more.
         case handBack(HTTP2StreamID, bytes: Int)
-        /// Write GOAWAY and PING, and tell `echoed` when the echo is here or does not come.
+        /// Writes GOAWAY and PING, and wants to be told by `echoed` when the echo is here or does not come.
         case announceEnd(last: HTTP2StreamID)
-        /// Write GOAWAY once more, and close when it is written or the client does not read it.
+        /// Writes GOAWAY once more, and closes when it is written or the client does not read it.
         case finish(last: HTTP2StreamID)
         case close
     }
@@ -45,7 +45,7 @@ struct HTTP2Machine: ~Copyable {
     private var limits: HTTPLimits { share.limits }
     private var streams: [HTTP2StreamID: HTTP2Stream] = [:]
     private var lastStreamID = HTTP2StreamID.rootStream
-    /// A request came since the last look at connections that idle.
+    /// True if a request came since the last look at connections that idle.
     private var isUsed = true
     private var ending = Ending.no
     /// The client, for the log.
@@ -64,7 +64,7 @@ struct HTTP2Machine: ~Copyable {
         isUsed = true
         share.becomeBusy()
         if let stream = streams[id] {
-            // Trailers of the request: nothing that is asked for.
+            // These are trailers of the request, which say nothing that is needed.
             return isEnd ? received(ByteBuffer(), isEnd: true, by: stream, id) : .nothing
         }
         let head = HTTPRequestHead(fields)
@@ -90,14 +90,14 @@ struct HTTP2Machine: ~Copyable {
         return self.answer(answer, on: id, omitsBody: omitsBody)
     }
 
-    /// Returns false where there is no memory for one more stream.
+    /// Opens a stream. Returns false where the memory for one more is missing.
     private mutating func open(_ stream: HTTP2Stream, _ id: HTTP2StreamID) -> Bool {
         guard stream.hold(HTTPMemory.streamBytes) else { return false }
         streams[id] = stream
         return true
     }
 
-    /// RFC 9113, 8.7: nothing was done with the request, and the client may send it again.
+    /// Refuses a stream by RFC 9113, 8.7: nothing was done with the request, and the client may send it again.
     private func refuseStream(_ id: HTTP2StreamID) -> Action {
         limits.recordRefusedHead(from: peer)
         return .reset(id, .refusedStream)
@@ -125,7 +125,7 @@ struct HTTP2Machine: ~Copyable {
         switch stream.receive(part, isEnd: isEnd) {
         case .nothing: return .nothing
         case .complete(let exchange, let body): return .respond(id, exchange, body)
-        // Before the body has come; what still comes of it is dropped.
+        // The body has not come yet; its rest is dropped.
         case .refused(let refusal): return answer(refusal, on: id, omitsBody: stream.omitsBody)
         // RFC 9113, 8.1: the answer is complete, the client is asked to stop.
         case .overDrained: return .reset(id, .noError)
@@ -143,7 +143,8 @@ struct HTTP2Machine: ~Copyable {
         return finishIfDone()
     }
 
-    /// What was read is in a body or dropped, and both are bounded: the client may send as much again.
+    /// Returns what was read to the client's window. It is in a body or dropped, and both are bounded: the client may
+    /// send as much again.
     func windowChanged(of id: HTTP2StreamID, left: Int) -> Action {
         let isConnection = id == .rootStream
         let target = isConnection ? HTTP2Limits.connectionWindowBytes : HTTP2Limits.streamWindowBytes
@@ -186,7 +187,7 @@ struct HTTP2Machine: ~Copyable {
         return .finish(last: lastStreamID)
     }
 
-    /// The client has shut its side and still reads: it gets the answers that are due.
+    /// Records that the client has shut its side. It still reads, and gets the answers that are due.
     mutating func inputClosed() -> [Action] {
         let resets = streams.filter { $0.value.isIncomplete }.map { Action.reset($0.key, .cancel) }
         if case .closing = ending { return resets }
@@ -195,9 +196,10 @@ struct HTTP2Machine: ~Copyable {
     }
 
     /// - Parameters:
-    ///   - isAnswered: the handler below has answered with GOAWAY. Most errors are one stream's, which it has reset.
-    ///   - isGoodbye: grpc-go says goodbye by a GOAWAY that names its own last stream, where it should name ours.
-    ///   - refusal: what the log is told where the client has broken the protocol.
+    ///   - isAnswered: The handler below has answered with GOAWAY. Most errors are one stream's, which it has reset.
+    ///   - isGoodbye: The client is leaving: grpc-go says so by a GOAWAY that names its own last stream, where it
+    ///     should name ours.
+    ///   - refusal: The line for the log, where the client has broken the protocol.
     mutating func failed(isAnswered: Bool, isGoodbye: Bool, _ refusal: HTTPRefusal? = nil) -> Action {
         if isAnswered {
             let isEnd = isGoodbye && streams.isEmpty && lastStreamID != .rootStream

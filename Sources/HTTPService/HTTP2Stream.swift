@@ -41,11 +41,11 @@ final class HTTP2Stream {
 
     let omitsBody: Bool
     let arrival: NIODeadline
-    /// Bytes came since the last look at streams that stall.
+    /// True if bytes came since the last look at streams that stall.
     var isMoving = true
     private var phase: Phase
     private let share: ConnectionShare
-    /// What the stream holds of the share, without its body; nothing where there was no room.
+    /// The part of the share that the stream holds without its body; 0 where the share was used up.
     private(set) var heldHeadBytes = 0
 
     init(
@@ -58,9 +58,9 @@ final class HTTP2Stream {
         self.arrival = arrival
     }
 
-    /// A request that its head alone has answered.
+    /// Makes a request that its head alone has answered.
     ///
-    /// - Parameter isIncomplete: a body follows, which is dropped.
+    /// - Parameter isIncomplete: A body follows, which is dropped.
     init(
         answeredWhileIncomplete isIncomplete: Bool, _ share: ConnectionShare, omitsBody: Bool, arrival: NIODeadline
     ) {
@@ -74,14 +74,15 @@ final class HTTP2Stream {
         share.releaseHead(heldHeadBytes)
     }
 
-    /// Room for the stream, or for an answer that waits for the client's window; false where there is none.
+    /// Holds space for the stream, or for an answer that waits for the client's window; returns false where it is
+    /// missing.
     func hold(_ bytes: Int) -> Bool {
         guard share.holdHead(bytes) else { return false }
         heldHeadBytes += bytes
         return true
     }
 
-    /// Whether more is to come, be the request answered or not.
+    /// True if more is to come, be the request answered or not.
     var isIncomplete: Bool {
         switch phase {
         case .answering: false

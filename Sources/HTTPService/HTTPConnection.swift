@@ -1,7 +1,7 @@
 import NIOCore
 import NIOHTTP1
 
-/// The shell of one HTTP/1.1 connection: tells `HTTP1Machine` what happens, and performs its actions on the channel.
+/// The shell of one HTTP/1.1 connection: tells `HTTP1Machine` the events, and performs its actions on the channel.
 final class HTTPConnection: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
@@ -10,11 +10,11 @@ final class HTTPConnection: ChannelInboundHandler {
 
     private let limits: HTTPLimits
     private var machine: HTTP1Machine
-    /// Whether `writeEnds` is on the stack: with the end of an answer the handler below hands on the next request before its
-    /// write returns, and that one may be answered at once. Its end is written by the loop that is running already, because a
-    /// call within a call for each of the requests in a packet would use up the stack.
+    /// True while `writeEnds` is on the stack. With the end of an answer the handler below hands on the next request
+    /// before its write returns, and that one may be answered at once. The loop that is running already writes its end,
+    /// because a call within a call for each of the requests in a packet would use up the stack.
     private var isWritingEnds = false
-    /// The first bytes of the connection are those of a TLS handshake; nil before any came.
+    /// True if the first bytes of the connection are those of a TLS handshake; nil before any came.
     private var beginsWithTLS: Bool?
 
     init(_ responder: any HTTPResponder, _ share: ConnectionShare) {
@@ -50,7 +50,7 @@ final class HTTPConnection: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // Any other is a reset by the client, or an answer that could not be written.
+        // Any other error is a reset by the client, or an answer that could not be written.
         guard error is HTTPParserError else { return context.close(promise: nil) }
         perform(machine.parserFailed(beginsWithTLS == true ? Self.tls : Self.noHTTP(error)), context)
     }
@@ -74,7 +74,7 @@ final class HTTPConnection: ChannelInboundHandler {
         HTTPRefusal("protocol", "what came is no HTTP: \(error)", event: "connection ended")
     }
 
-    /// For `SlowRequestHandler`, which sees bytes before they are decoded.
+    /// Records bytes for `SlowRequestHandler`, which sees them before they are decoded.
     func bytesArrived(_ bytes: ByteBuffer, at now: NIODeadline) {
         if beginsWithTLS == nil {
             // A handshake record (22) of version 3.x: RFC 8446, 5.1.
@@ -84,7 +84,8 @@ final class HTTPConnection: ChannelInboundHandler {
         machine.bytesArrived(at: now)
     }
 
-    /// For `SlowRequestHandler`, once they are decoded; false where there is no memory for what they leave incomplete.
+    /// Records bytes for `SlowRequestHandler`, once they are decoded. Returns false where the memory for what they
+    /// leave incomplete is missing.
     func bytesRead(_ count: Int) -> Bool { machine.bytesRead(count) }
 
     func checkSlowness(at now: NIODeadline) -> RequestClock.Check { machine.checkSlowness(at: now) }
@@ -148,7 +149,7 @@ final class HTTPConnection: ChannelInboundHandler {
             switch machine.nextEnd(isWritable: context.channel.isWritable, at: context.eventLoop.now) {
             case .nothing: return
             case .later:
-                // A flush that empties the channel says so from within: then the end is written there.
+                // A flush that empties the channel says so from within, and the end is then written there.
                 isWritingEnds = false
                 return context.flush()
             case .write: context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
@@ -160,7 +161,8 @@ final class HTTPConnection: ChannelInboundHandler {
         }
     }
 
-    /// Writes the next piece of a streamed answer, if the client has read what was written. Returns whether it was the last one.
+    /// Writes the next piece of a streamed answer, if the client has read what was written. Returns true if it was the
+    /// last one.
     private func writePiece(_ context: ChannelHandlerContext) -> Bool {
         let channel = context.channel
         guard channel.isWritable else {
@@ -175,7 +177,7 @@ final class HTTPConnection: ChannelInboundHandler {
         }
         limits.streams.recordPiece(channel, at: context.eventLoop.now)
         context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(piece))), promise: nil)
-        // Other connections have their turn between two pieces. A channel that is full says when it is not.
+        // Other connections have their turn between two pieces. A channel that is full says when it is so no more.
         if channel.isWritable {
             let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
             context.eventLoop.execute { loopBound.value.0.writeEnds(loopBound.value.1) }
@@ -183,7 +185,8 @@ final class HTTPConnection: ChannelInboundHandler {
         return false
     }
 
-    /// An empty write right above the socket is done when all the answers before it are: none is cut off.
+    /// Closes by an empty write right above the socket, which is done when all the answers before it are: none is cut
+    /// off.
     private func closeWhenWritten(_ context: ChannelHandlerContext) {
         guard let lowest = try? context.pipeline.syncOperations.context(handlerType: SlowRequestHandler.self) else {
             return context.close(promise: nil)

@@ -2,9 +2,9 @@ import NIOCore
 import Platform
 import Synchronization
 
-/// The limits and counters of all listeners of one kind. Shared by their connections, on any event loop.
+/// The limits and counters of all listeners of one kind. Their connections share them, on any event loop.
 package final class HTTPLimits: Sendable {
-    /// A request that is not complete by then has its connection closed.
+    /// The time within which a request has to be complete; then its connection is closed.
     static let requestSeconds: Int64 = 60
 
     /// The most connections that each listener may have.
@@ -17,14 +17,15 @@ package final class HTTPLimits: Sendable {
     private let faults = Atomic<UInt64>(0)
     private let unread = Atomic<UInt64>(0)
     private let headless = Atomic<UInt64>(0)
-    /// Is told of each refusal; nil where nothing is.
+    /// The log of refusals; nil where none is kept.
     private let refusals: RefusalLog?
 
     /// - Parameters:
-    ///   - maxConnections: open at a time, for each listener; for one more the oldest that idles is closed.
-    ///   - memory: what connections of all kinds hold together.
-    ///   - maxAnswerBytes: of large answers that clients have not read yet, over all connections; one of any size.
-    ///   - refusals: is told of each refusal.
+    ///   - maxConnections: The number open at a time, for each listener; for one more the oldest that idles is closed.
+    ///   - memory: The memory that connections of all kinds hold together.
+    ///   - maxAnswerBytes: The bytes of large answers that clients have not read yet, over all connections; one may
+    ///     have any size.
+    ///   - refusals: The log that is told of each refusal.
     package init(
         maxConnections: Int = 1024, memory: HTTPMemory = HTTPMemory(), maxAnswerBytes: Int = 64 << 20,
         refusals: RefusalLog? = nil
@@ -35,19 +36,21 @@ package final class HTTPLimits: Sendable {
         answerBytes = ByteAllowance(maxAnswerBytes)
     }
 
-    /// Connections that were closed because there were too many, and those that the system could not accept.
+    /// The number of connections that were closed because there were too many, and of those that the system could not
+    /// accept.
     package var refusedConnections: UInt64 { refused.load(ordering: .relaxed) }
-    /// Connections that were closed because a request took too long to come.
+    /// The number of connections that were closed because a request took too long to come.
     package var slowRequests: UInt64 { slow.load(ordering: .relaxed) }
 
-    /// Connections that were ended because what came was no HTTP, or beyond a limit of the protocol: too large a head, too
-    /// many streams, floods of control frames.
+    /// The number of connections that were ended because the bytes were not HTTP, or beyond a limit of the protocol:
+    /// too large a head, too many streams, floods of control frames.
     package var protocolErrors: UInt64 { faults.load(ordering: .relaxed) }
 
-    /// How often too much of earlier answers was not read yet: the request was refused, or a client that did not read was cut off.
+    /// The number of times that too much of earlier answers was unread: the request was refused, or a client that did
+    /// not read was cut off.
     package var unreadAnswers: UInt64 { unread.load(ordering: .relaxed) }
 
-    /// Heads and streams that were refused for lack of memory.
+    /// The number of heads and streams that were refused for lack of memory.
     package var refusedHeads: UInt64 { headless.load(ordering: .relaxed) }
 
     /// The bytes of large answers that clients have not read yet.
@@ -71,7 +74,7 @@ package final class HTTPLimits: Sendable {
                 event: "connection refused"), from: peer)
     }
 
-    /// Counts and tells of an accept that has failed, with the system's number for why.
+    /// Counts and tells of an accept that has failed, with the system's number of the reason.
     func recordFailedAccept(_ code: CInt) {
         refused.add(1, ordering: .relaxed)
         report(
@@ -79,18 +82,18 @@ package final class HTTPLimits: Sendable {
             from: nil)
     }
 
-    /// Counts and tells of a head or a stream for which there is no memory.
+    /// Counts and tells of a head or a stream for which the memory is missing.
     func recordRefusedHead(from peer: SocketAddress?) {
         headless.add(1, ordering: .relaxed)
         report(
             HTTPRefusal("heads", "heads and streams of requests take all of their memory (memory.limit)"), from: peer)
     }
 
-    /// Room for an answer until the client has read it; false, and counted, when there is none.
+    /// Holds space for an answer until the client has read it. Returns false, and counts, where there is too little.
     func holdAnswer(_ count: Int) -> Bool {
         if answerBytes.holdOneAtLeast(count) { return true }
         unread.add(1, ordering: .relaxed)
-        // On the event loop of that client it is gone at once, and with it what it held.
+        // A client on this event loop is closed at once, and its space is free.
         return streams.closeStalest(at: .now()) && answerBytes.holdOneAtLeast(count)
     }
 

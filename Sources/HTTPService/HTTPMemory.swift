@@ -1,20 +1,20 @@
-/// What the listeners of all kinds share: memory by what it is for, and descriptors.
+/// The memory, by its purpose, and the descriptors that the listeners of all kinds share.
 package final class HTTPMemory: Sendable {
-    /// What an open connection takes, with the handlers of HTTP/1.1.
+    /// The bytes that an open connection takes, with the handlers of HTTP/1.1.
     static let connectionBytes = 8 << 10
-    /// What HTTP/2 takes beside that: the tables of HPACK, and the times of control frames.
+    /// The bytes that HTTP/2 takes beside that: the tables of HPACK, and the times of control frames.
     static let http2Bytes = 24 << 10
-    /// What a stream takes without its head and its body.
+    /// The bytes that a stream takes without its head and its body.
     static let streamBytes = 2 << 10
-    /// The parser makes texts of a head's bytes, which take more than these.
+    /// The factor for a head, because the parser makes texts of its bytes, which take more than these.
     static let bytesPerHeadByte = 3
 
-    /// Bodies that are not complete yet.
+    /// The limit of bodies that are not complete yet.
     let bodies: SharedLimit
-    /// Connections, streams, heads that are not complete yet, and answers that wait for a client's window.
+    /// The limit of connections, streams, heads that are not complete yet, and answers that wait for a client's window.
     let streams: SharedLimit
     let descriptors: SharedLimit
-    /// What heads and streams leave of their part for connections that are still to come.
+    /// The part that heads and streams leave for connections that are still to come.
     let keptForConnections: Int
     /// The largest read of a socket. A connection keeps a buffer of the size of its largest read for as long as it is open.
     let maxReadBytes: Int

@@ -5,11 +5,11 @@ package struct HTTPResponse: Sendable {
     package var status: HTTPResponseStatus
     package var headers: HTTPHeaders
     package var body: ByteBuffer
-    /// What follows the body, over HTTP/1.1 only; nil where nothing does.
+    /// The stream that follows the body, over HTTP/1.1 only; nil where there is none.
     package var stream: (any BodyStream)?
-    /// Sent after the body, over HTTP/2 only.
+    /// The trailers after the body, over HTTP/2 only.
     package var trailers: HTTPHeaders?
-    /// What the log is told of it; nil where there is nothing to tell.
+    /// The line for the log; nil where there is nothing to tell.
     package var refusal: HTTPRefusal?
 
     package init(_ status: HTTPResponseStatus, contentType: String? = nil, body: [UInt8] = []) {
@@ -22,7 +22,7 @@ package struct HTTPResponse: Sendable {
         HTTPResponse(status, contentType: "text/plain; charset=utf-8", body: Array((text + "\n").utf8))
     }
 
-    /// A refusal in plain text.
+    /// Returns a refusal in plain text.
     package static func refused(_ status: HTTPResponseStatus, _ reason: String, _ text: String) -> HTTPResponse {
         var response = HTTPResponse.text(status, text)
         response.refusal = HTTPRefusal(reason, text)
@@ -40,7 +40,7 @@ extension HTTPRequestHead {
     /// The path without its query.
     package var path: String {
         let target = uri.prefix { $0 != "?" }
-        // RFC 9112, 3.2.2: what proxies are sent, `http://host/path`, a server takes as well.
+        // RFC 9112, 3.2.2: a server accepts the form for proxies, `http://host/path`, as well.
         guard target.first != "/", let colon = target.firstIndex(of: ":") else { return String(target) }
         let rest = target[colon...]
         guard rest.hasPrefix("://") else { return String(target) }

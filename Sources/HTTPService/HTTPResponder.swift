@@ -1,15 +1,15 @@
 package import NIOCore
 package import NIOHTTP1
 
-/// Answers the requests of one listener. Called on event loops; must not block.
+/// Answers the requests of one listener. It is called on event loops, and must not block.
 package protocol HTTPResponder: Sendable {
-    /// Reads a request's head, once. What it says travels in the exchange to the end of the request.
+    /// Reads a request's head, once. The exchange has its content up to the end of the request.
     ///
-    /// - Parameter arrival: when the head was read.
+    /// - Parameter arrival: The time when the head was read.
     func judge(_ head: HTTPRequestHead, arrival: NIODeadline) -> HTTPVerdict
 }
 
-/// What a responder makes of a request's head.
+/// The decision of a responder about a request's head.
 package enum HTTPVerdict {
     /// The body is wanted.
     case receive(any HTTPExchange)
@@ -19,7 +19,7 @@ package enum HTTPVerdict {
 
 /// One request from its head to its answer, with what the responder has read in the head.
 package protocol HTTPExchange: AnyObject, Sendable {
-    /// Larger bodies are refused without being kept.
+    /// The size above which bodies are refused without being kept.
     var maxBodyBytes: Int { get }
     /// Counts a body that is not kept, and returns the answer.
     func refuse(_ reason: BodyRefusal) -> HTTPResponse
@@ -27,7 +27,7 @@ package protocol HTTPExchange: AnyObject, Sendable {
     func respond(to body: ByteBuffer, on eventLoop: any EventLoop) -> HTTPReply
 }
 
-/// Why a body is not kept.
+/// The reason why a body is not kept.
 package enum BodyRefusal: Sendable {
     /// It is larger than `HTTPExchange.maxBodyBytes`.
     case tooLarge

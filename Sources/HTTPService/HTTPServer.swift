@@ -17,7 +17,7 @@ package struct UnixSocketOptions: Sendable {
 /// The listeners of a list of addresses, and their connections.
 package final class HTTPServer: Sendable {
     private static let backlog: Int32 = 1024
-    /// A connection without traffic in either direction is closed after this.
+    /// The time after which a connection without traffic in either direction is closed.
     private static let idleTimeout = TimeAmount.seconds(120)
     /// The time between looks at the files of unix sockets.
     private static let socketCheck = TimeAmount.seconds(1)
@@ -30,7 +30,7 @@ package final class HTTPServer: Sendable {
 
     /// Binds all addresses and starts to accept. HTTP/2 (with prior knowledge, as gRPC speaks it) is told from HTTP/1.1 by its preface.
     ///
-    /// - Parameter report: gets what becomes of the files of unix sockets, on an event loop.
+    /// - Parameter report: Gets the events of the files of unix sockets, on an event loop.
     /// - Throws: `ListenError` for the first address that can't be bound; then none stays open.
     package init(
         _ addresses: [ListenAddress], unixSocket: UnixSocketOptions = UnixSocketOptions(), http2: Bool = false,
@@ -97,7 +97,7 @@ package final class HTTPServer: Sendable {
             }
     }
 
-    /// The first unix socket that clients can't reach, because its file is gone; nil where all is well.
+    /// The first unix socket that clients can't reach, because its file is gone; nil where all can be reached.
     package var unreachableSocket: ListenAddress? {
         for (address, listener) in zip(addresses.filter { $0.unixPath != nil }, unixListeners)
         where !listener.isReachable {
@@ -106,8 +106,9 @@ package final class HTTPServer: Sendable {
         return nil
     }
 
-    /// All that a connection of a listener has between its socket and the responder; a fuzzer has no socket and gives it
-    /// an embedded channel's pipeline.
+    /// Adds all handlers that a connection of a listener has between its socket and the responder. A fuzzer has no
+    /// socket, and passes an embedded channel's pipeline.
+    /// - Throws: what NIO's pipeline throws.
     package static func addHandlers(
         to pipeline: ChannelPipeline.SynchronousOperations, http2: Bool, _ responder: any HTTPResponder,
         _ limits: HTTPLimits
@@ -143,17 +144,17 @@ package final class HTTPServer: Sendable {
         try pipeline.addHandler(connection)
     }
 
-    /// Stops accepting, at once, and lets each connection end after the request it is in.
+    /// Stops accepting, at once, and lets each connection end after its present request.
     package func quiesce() {
         for listener in listeners { try? listener.close().wait() }  // Fails when it is closed already.
         for listener in unixListeners { listener.close() }
         connections.quiesce()
     }
 
-    /// How many connections are still open.
+    /// The number of connections that are still open.
     package var openConnections: Int { connections.openConnections }
 
-    /// Cuts off what is left.
+    /// Cuts off the connections that are left.
     package func close() {
         connections.close()
     }

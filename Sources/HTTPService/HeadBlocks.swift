@@ -1,6 +1,6 @@
 import NIOCore
 
-/// Bounds what the handler of HTTP/2 collects of frames that are not complete. Stands before that.
+/// Bounds the incomplete frames that the handler of HTTP/2 collects. It stands before that handler.
 ///
 /// - A frame that begins in one read and ends in another is given to the handler apart from those before it: the handler's buffer
 ///   starts anew only where a frame ends with what it was given, and would else grow with all that comes over the connection.
@@ -38,7 +38,7 @@ final class HeadBlocks: ChannelInboundHandler {
         }
     }
 
-    /// A frame has become of what came: the rest is less than a read.
+    /// Records that a frame came out of the bytes: the rest is less than a read.
     func frameArrived() {
         isFrameComplete = true
     }

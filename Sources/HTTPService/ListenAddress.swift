@@ -1,6 +1,6 @@
 import Platform
 
-/// Where a listener listens.
+/// The address of a listener.
 package enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
     /// Every address of the machine, IPv6 and IPv4: `:port` or `*:port`.
     case anyAddress(port: Int)
@@ -41,7 +41,8 @@ package enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
     private static let allowed =
         "no address; allowed are host:port, [::1]:port, :port for every address, and unix:///path"
 
-    /// An absolute path, or `@name`.
+    /// Checks an absolute path, or `@name`.
+    /// - Throws: `Invalid`, with what is allowed.
     package static func unixPath(_ text: some StringProtocol) throws(Invalid) -> String {
         guard text.hasPrefix("/") || (text.hasPrefix("@") && text.count > 1) else {
             throw Invalid(problem: "a unix socket is an absolute path, or @name for an abstract one")

@@ -1,12 +1,12 @@
 import NIOCore
 import Synchronization
 
-/// What the connections of one listener hold of the limits that all listeners share, and which of them has idled longest.
+/// The parts of the shared limits that the connections of one listener hold, and the order in which they became idle.
 final class ListenerLimits: Sendable {
     /// A connection as the listener knows it.
     final class Entry: Sendable {
         fileprivate let channel: any Channel
-        /// When it became idle: nanoseconds of the event loops' clock, 0 while it is busy.
+        /// The time when it became idle: nanoseconds of the event loops' clock, 0 while it is busy.
         private let idleSince: Atomic<UInt64>
 
         fileprivate init(_ channel: any Channel) {
@@ -39,9 +39,9 @@ final class ListenerLimits: Sendable {
 
     // MARK: Connections
 
-    /// Lets a connection in, at the cost of the one that has idled longest where there is no room.
+    /// Lets a connection in. If there are too many, the one that has idled longest is closed for it.
     ///
-    /// - Returns: what it may hold; nil, counted and told, where there is no room and none idles.
+    /// - Returns: The share that it may hold; nil, counted and told, where there are too many and none idles.
     func open(_ channel: any Channel) -> ConnectionShare? {
         guard hasRoom() || closeOldestIdle() && hasRoom() else {
             limits.recordRefusedConnection(from: channel.remoteAddress)
@@ -49,7 +49,7 @@ final class ListenerLimits: Sendable {
         }
         let entry = Entry(channel)
         entries.withLock { $0[ObjectIdentifier(channel)] = entry }
-        // Accepted just before the listener closed: no request has begun.
+        // It was accepted just before the listener closed: no request has begun.
         if isQuiescing { channel.close(promise: nil) }
         let share = ConnectionShare(self, entry)
         let loopBound = NIOLoopBound(share, eventLoop: channel.eventLoop)
@@ -71,7 +71,7 @@ final class ListenerLimits: Sendable {
         return false
     }
 
-    /// Closes the connection that has idled longest; false where none does.
+    /// Closes the connection that has idled longest. Returns false where none does.
     func closeOldestIdle() -> Bool {
         let oldest = entries.withLock { entries -> Entry? in
             let idle = entries.values.compactMap { entry in entry.idleSinceNanoseconds.map { (entry, $0) } }
@@ -97,7 +97,7 @@ final class ListenerLimits: Sendable {
 
     var isQuiescing: Bool { quiescing.load(ordering: .sequentiallyConsistent) }
 
-    /// Lets each connection end after the request it is in.
+    /// Lets each connection end after its present request.
     func quiesce() {
         quiescing.store(true, ordering: .sequentiallyConsistent)
         for channel in channels { channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent()) }
@@ -124,10 +124,11 @@ final class ListenerLimits: Sendable {
     fileprivate func releaseHead(_ count: Int) { limits.memory.streams.release(count, for: streams) }
 }
 
-/// What one connection holds of its listener's part, until it is closed. Used on the connection's event loop only.
+/// The part that one connection holds of its listener's, until it is closed. It is used on the connection's event loop
+/// only.
 final class ConnectionShare {
     let listener: ListenerLimits
-    /// nil where there is no listener to tell (in tests).
+    /// The entry; nil where there is no listener to tell (in tests).
     private let entry: ListenerLimits.Entry?
     private(set) var bodyBytes = 0
     private(set) var headBytes = 0
@@ -145,21 +146,21 @@ final class ConnectionShare {
 
     var limits: HTTPLimits { listener.limits }
 
-    /// A request has begun.
+    /// Records that a request has begun.
     func becomeBusy() {
         if isBusy { return }
         isBusy = true
         entry?.becomeBusy()
     }
 
-    /// All that was asked is answered.
+    /// Records that all requests are answered.
     func becomeIdle(at now: NIODeadline) {
         if !isBusy { return }
         isBusy = false
         entry?.becomeIdle(at: now)
     }
 
-    /// Room for bytes of a body; false when there is none, and nothing is taken.
+    /// Holds bytes of a body. Returns false, and holds none, where there are too few.
     func holdBody(_ count: Int) -> Bool {
         guard !isClosed, listener.holdBody(count, beside: bodyBytes) else { return false }
         bodyBytes += count
@@ -172,7 +173,7 @@ final class ConnectionShare {
         listener.releaseBody(count)
     }
 
-    /// Room for heads, streams and answers that wait for windows.
+    /// Holds bytes of heads, streams and answers that wait for windows.
     func holdHead(_ count: Int) -> Bool {
         guard !isClosed, listener.holdHead(count, beside: headBytes) else { return false }
         headBytes += count
@@ -185,7 +186,7 @@ final class ConnectionShare {
         listener.releaseHead(count)
     }
 
-    /// Gives all of it back.
+    /// Returns all of it.
     func close() {
         if isClosed { return }
         releaseBody(bodyBytes)

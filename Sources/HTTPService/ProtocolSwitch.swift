@@ -1,15 +1,15 @@
 import NIOCore
 import NIOHTTP1
 
-/// What a client speaks, told from its first bytes.
+/// The protocol of a client, told from its first bytes.
 enum WireProtocol: Equatable {
     case http1, http2
 
-    /// RFC 9113, 3.4: a client that knows the server speaks HTTP/2 begins with these 24 bytes, which no HTTP/1.1
-    /// request begins with.
+    /// The first 24 bytes of a client that knows the server speaks HTTP/2 (RFC 9113, 3.4). No HTTP/1.1 request begins
+    /// with them.
     static let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
 
-    /// nil while the bytes are a beginning of the preface and not all of it.
+    /// Tells the protocol; returns nil while the bytes are a beginning of the preface and not all of it.
     init?(firstBytes: some Collection<UInt8>) {
         guard firstBytes.starts(with: Self.preface) else {
             if Self.preface.starts(with: firstBytes) { return nil }
@@ -71,7 +71,7 @@ final class ProtocolSwitch: ChannelInboundHandler, RemovableChannelHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
-        // No request has begun: nothing is lost.
+        // No request has begun, so nothing is lost.
         case is ChannelShouldQuiesceEvent where !isDecided: context.close(promise: nil)
         case let event as ChannelEvent where event == .inputClosed && !isDecided: context.close(promise: nil)
         default: context.fireUserInboundEventTriggered(event)

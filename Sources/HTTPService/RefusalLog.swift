@@ -2,13 +2,13 @@ package import Model
 package import NIOCore
 import Synchronization
 
-/// What is told of a request that was refused, or taken with a remark.
+/// The line about a request that was refused, or accepted with a remark.
 package struct HTTPRefusal: Sendable, Equatable {
-    /// What happened, such as "request refused".
+    /// The event, such as "request refused".
     package let event: String
-    /// Told apart by the log; the same as the label of the counter, where there is one.
+    /// The reason that the log tells apart; the same as the label of the counter, where there is one.
     package let reason: String
-    /// What the client was told, or would be if it could read it.
+    /// The text for the client, whether it can read it or not.
     package let text: String
 
     package init(_ reason: String, _ text: String, event: String = "request refused") {
@@ -24,7 +24,7 @@ package final class RefusalLog: Sendable {
         package let refusal: HTTPRefusal
         /// The client's address.
         package let peer: String
-        /// Refusals for the same reason since the last line.
+        /// The number of refusals for the same reason since the last line.
         package let more: Int
     }
 
@@ -34,9 +34,9 @@ package final class RefusalLog: Sendable {
     }
 
     static let pause = Duration.seconds(10)
-    /// Reasons are words of this program, so there are fewer.
+    /// The bound of reasons. They are words of this program, so there are fewer.
     static let maxReasons = 64
-    /// Texts may quote the client.
+    /// The longest text. Texts may quote the client.
     static let maxTextBytes = 400
 
     private let now: @Sendable () -> MonotonicTime

@@ -11,7 +11,7 @@ import NIOCore
 /// While a request is being answered the time of the next one stands still: that is held back until the client has read the
 /// answer.
 struct RequestClock {
-    /// What follows from a look at the clock.
+    /// The result of a look at the clock.
     enum Check: Equatable {
         /// No request is under way.
         case rest
@@ -29,7 +29,7 @@ struct RequestClock {
 
     private var state = State.idle
 
-    /// A request has begun and is not complete.
+    /// True if a request has begun and is not complete.
     var isRunning: Bool {
         if case .running = state { true } else { false }
     }
@@ -42,7 +42,7 @@ struct RequestClock {
         }
     }
 
-    /// What came behind the end counts from the next bytes on.
+    /// Records the end of a request. What came behind it counts from the next bytes on.
     mutating func requestEnded() {
         state = .answering(nextHasBegun: false)
     }

@@ -5,7 +5,7 @@ extension HTTPRequestHead {
     /// request ends or whom it is for. The connection ends with the answer.
     var fault: HTTPResponse? {
         if headers.contains(name: "transfer-encoding") {
-            // 6.1: a sender of HTTP/1.0 doesn't know of it, so who added it, and what for?
+            // 6.1: a sender of HTTP/1.0 doesn't know this field, so something between has added it.
             if version.major == 1 && version.minor == 0 {
                 return .refused(.badRequest, "protocol", "HTTP/1.0 has no transfer codings")
             }
@@ -22,8 +22,8 @@ extension HTTPRequestHead {
         return nil
     }
 
-    /// The length of the body that the head announces; 0 where it announces none. The parser has seen that it is a number
-    /// of 64 bits, which may be followed by spaces.
+    /// The length of the body that the head announces; 0 where it announces none. The parser has seen that it is a
+    /// number of 64 bits, which may be followed by spaces.
     var announcedBytes: Int {
         headers.first(name: "content-length").map { Int($0.prefix { $0 != " " }) ?? .max } ?? 0
     }

@@ -1,7 +1,7 @@
 import Synchronization
 
-/// An amount, of bytes or of descriptors, that the connections of several listeners hold together, so that none of them locks the
-/// others out. Shared by event loops.
+/// An amount, of bytes or of descriptors, that the connections of several listeners hold together, so that none of them
+/// locks the others out. Event loops share it.
 ///
 /// | who            | may hold                                                                                        |
 /// |----------------|-------------------------------------------------------------------------------------------------|
@@ -16,12 +16,12 @@ package final class SharedLimit: Sendable {
 
     private struct State {
         var limit: Int
-        /// By listener.
+        /// The held amounts by listener.
         var held: [Int] = []
 
         var total: Int { held.reduce(0, +) }
 
-        /// What a listener may still hold.
+        /// Returns the amount that a listener may still hold.
         func room(for listener: Int) -> Int {
             let kept = limit / SharedLimit.keptForEach
             var room = limit
@@ -38,12 +38,12 @@ package final class SharedLimit: Sendable {
 
     package var held: Int { state.withLock { $0.total } }
 
-    /// The largest amount that one connection can hold where so many listeners share the limit.
+    /// Returns the largest amount that one connection can hold where this number of listeners shares the limit.
     package static func largest(within limit: Int, listeners: Int) -> Int {
         (limit - limit / keptForEach * max(0, listeners - 1)) / (greed + 1) * greed
     }
 
-    /// The number of a new listener.
+    /// Returns the number of a new listener.
     func addListener() -> Int {
         state.withLock { state in
             state.held.append(0)
@@ -54,8 +54,8 @@ package final class SharedLimit: Sendable {
     /// Holds an amount, or returns false and holds nothing.
     ///
     /// - Parameters:
-    ///   - connectionHolds: what the connection holds that asks; nil where its share does not matter.
-    ///   - keeping: what must be left beside that.
+    ///   - connectionHolds: The amount that the asking connection holds; nil where its share does not matter.
+    ///   - keeping: The amount that must be left beside that.
     func hold(_ amount: Int, for listener: Int, connectionHolds: Int? = nil, keeping kept: Int = 0) -> Bool {
         state.withLock { state in
             let left = state.room(for: listener) - amount - kept

@@ -21,7 +21,7 @@ final class SlowRequestHandler: ChannelInboundHandler {
         if !connection.bytesRead(bytes.readableBytes) { context.close(promise: nil) }
     }
 
-    /// One timer at a time: it looks again when a later request has begun meanwhile.
+    /// Sets one timer at a time: it looks again when a later request has begun meanwhile.
     private func schedule(after delay: TimeAmount, _ context: ChannelHandlerContext) {
         let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         timer = context.eventLoop.scheduleTask(in: delay) {

@@ -3,8 +3,8 @@ import Glibc
 /// Lets one process at a time make or remove a unix socket in a directory: flock(2) on the directory itself, which leaves no
 /// file behind.
 enum SocketDirectoryLock {
-    /// Other collectors are done within milliseconds. A lock that is held for longer (systemd-tmpfiles spares directories that
-    /// are locked) does not prevent a start.
+    /// The time for which the lock is waited for. Other collectors are done within milliseconds. A lock that is held
+    /// for longer (systemd-tmpfiles spares directories that are locked) does not prevent a start.
     static let patienceMilliseconds = 2000
     private static let pauseMilliseconds = 10
 

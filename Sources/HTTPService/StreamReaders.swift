@@ -4,7 +4,7 @@ import Synchronization
 /// The clients that are reading streamed answers. Where there is no room for another one, the client that has taken nothing for the
 /// longest time makes place, so that those that do not read keep no other out.
 final class StreamReaders: Sendable {
-    /// A client that took a piece within this time is reading.
+    /// The time within which a client that took a piece counts as reading.
     private static let patience = TimeAmount.seconds(1)
 
     private struct Reader {

@@ -14,16 +14,16 @@ struct TCPListening {
     /// One socket to bind.
     struct Target: Equatable {
         let address: SocketAddress
-        /// Whether an IPv6 socket leaves IPv4 alone.
+        /// True if an IPv6 socket leaves IPv4 alone.
         let isIPv6Only: Bool
     }
 
     /// The sockets of one entry of a list.
     struct Entry: Equatable {
         let address: ListenAddress
-        /// At least one must be bound; those that the machine does not have are left out.
+        /// The sockets, of which at least one must be bound; those that the machine does not have are left out.
         let targets: [Target]
-        /// Bound where the machine has no IPv6.
+        /// The socket that is bound where the machine lacks IPv6.
         let fallback: Target?
     }
 
@@ -73,7 +73,7 @@ struct TCPListening {
     /// Binds all sockets of the list.
     ///
     /// - Throws: `ListenError` for the first entry that can't be bound; then none stays open.
-    /// - Returns: the listeners of each entry, in the list's order.
+    /// - Returns: The listeners of each entry, in the list's order.
     func bind(_ makeBootstrap: () -> ServerBootstrap) throws(ListenError) -> [[any Channel]] {
         var bound: [[any Channel]] = []
         do throws(ListenError) {
@@ -113,7 +113,7 @@ struct TCPListening {
         return listeners
     }
 
-    /// - Parameter port: the port that an earlier address of the same entry got where the system chooses it.
+    /// - Parameter port: The port that an earlier address of the same entry got where the system chooses it.
     private static func bind(
         _ target: Target, port: Int?, _ makeBootstrap: () -> ServerBootstrap
     ) throws(BindFailure) -> any Channel {
@@ -132,10 +132,10 @@ struct TCPListening {
     }
 }
 
-/// Why a socket could not be bound, in words for its user.
+/// The reason why a socket could not be bound, in words for its user.
 private struct BindFailure: Error {
     let problem: String
-    /// The machine does not have the address, or not its family.
+    /// True if the machine does not have the address, or not its family.
     let isAddressMissing: Bool
 
     init(_ error: any Error) {

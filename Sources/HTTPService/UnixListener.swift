@@ -4,21 +4,22 @@ import NIOPosix
 import Platform
 import Synchronization
 
-/// What becomes of the file of a listening unix socket while the server runs.
+/// An event of the file of a listening unix socket while the server runs.
 package enum SocketFileEvent: Sendable, Equatable {
-    /// Something removed or replaced the file; clients could not connect. A new socket listens there.
+    /// The file was removed or replaced, so that clients could not connect. A new socket listens there.
     case reopened(path: String)
     /// No client can connect, and no new socket can be made; tried again each second.
     case unreachable(path: String, problem: String)
 }
 
-/// A unix socket that listens, and is made anew where its file is removed: cleaners of temporary directories do that, and people.
+/// A unix socket that listens, and is made anew where its file is removed: cleaners of temporary directories do that,
+/// and people.
 final class UnixListener: Sendable {
     private struct Open {
         var channel: any Channel
-        /// nil for an abstract socket, which has no file to lose.
+        /// The file; nil for an abstract socket, which has none to lose.
         var file: UnixSocketFile?
-        /// What the last attempt to reopen said; nil while all is well.
+        /// The error of the last attempt to reopen; nil while all is well.
         var problem: String?
         var isClosed = false
     }
@@ -63,10 +64,10 @@ final class UnixListener: Sendable {
         }
     }
 
-    /// Whether clients that open the path reach this listener.
+    /// True if clients that open the path reach this listener.
     var isReachable: Bool { open.withLock { $0.file?.isOurs ?? true } }
 
-    /// Makes a new socket where the file is no longer ours. To be called on an event loop, now and then.
+    /// Makes a new socket where the file is no longer ours. It is called on an event loop, now and then.
     func reopenIfLost(_ report: @escaping @Sendable (SocketFileEvent) -> Void) {
         if isReachable { return }
         let bound: (file: UnixSocketFile?, descriptor: Int32)

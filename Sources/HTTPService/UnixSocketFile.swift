@@ -21,7 +21,7 @@ struct UnixSocketFile {
         }
     }
 
-    /// Clears a stale socket out of the way; refuses one with a listener and anything that is no socket.
+    /// Removes a stale socket; refuses one with a listener, and anything that is not a socket.
     private static func clear(_ path: String) throws(ListenError) {
         var status = stat()
         guard lstat(path, &status) == 0 else { return }
@@ -47,7 +47,7 @@ struct UnixSocketFile {
     /// Another process that starts at the same moment would take ours, bound and not listening yet, for a stale one, and
     /// both would run: hence the lock.
     ///
-    /// - Parameter patienceMilliseconds: how long the lock is waited for; 0 on an event loop.
+    /// - Parameter patienceMilliseconds: The time for which the lock is waited for; 0 on an event loop.
     static func bind(
         _ path: String, mode: UInt32, group: String?,
         patienceMilliseconds: Int = SocketDirectoryLock.patienceMilliseconds
@@ -108,7 +108,7 @@ struct UnixSocketFile {
         inode = UInt(status.st_ino)
     }
 
-    /// Whether clients that open the path still find our socket.
+    /// True if clients that open the path still find our socket.
     var isOurs: Bool {
         var status = stat()
         return lstat(path, &status) == 0 && UInt(status.st_dev) == device && UInt(status.st_ino) == inode
@@ -119,7 +119,7 @@ struct UnixSocketFile {
     }
 }
 
-/// A listener that can't be opened: where, and why.
+/// A listener that can't be opened: the address, and the reason.
 package struct ListenError: Error, CustomStringConvertible, Sendable {
     package let address: String
     package let problem: String
