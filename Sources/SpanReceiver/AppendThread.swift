@@ -3,7 +3,7 @@ import NIOCore
 package import Platform
 import Synchronization
 
-/// One request that is to be appended, and who answers its sender: the thread that appends, or the sender's patience.
+/// One request to append. Either the thread that appends answers its sender, or the sender's patience.
 final class AppendJob: Sendable {
     let bytes: Int
     private let isAnswered = Atomic<Bool>(false)
@@ -11,9 +11,9 @@ final class AppendJob: Sendable {
     private let whenLate: @Sendable () -> Void
 
     /// - Parameters:
-    ///   - bytes: what it holds in memory.
-    ///   - work: appends and, where `claim` lets it, answers.
-    ///   - whenLate: tells the sender that nothing was kept.
+    ///   - bytes: The bytes that it holds in memory.
+    ///   - work: Appends and, where `claim` lets it, answers.
+    ///   - whenLate: Tells the sender that nothing was kept.
     init(
         bytes: Int, work: @escaping @Sendable (AppendJob) -> Void, whenLate: @escaping @Sendable () -> Void
     ) {
@@ -40,15 +40,15 @@ final class AppendJob: Sendable {
 /// | stalled | is refused at once      | the append returns → moving; those who waited were refused |
 /// | ending  | is refused at once      | –                                                          |
 package final class AppendThread: Sendable {
-    /// A sender is told within this and one `checkInterval`.
+    /// The time within which, with one `checkInterval`, a sender is told.
     static let patience = TimeAmount.milliseconds(500)
     static let checkInterval = TimeAmount.milliseconds(250)
-    /// What waits for its turn may hold this together; one request of any size may wait.
+    /// The bytes that waiting requests may hold together; one request of any size may wait.
     private let maxWaitingBytes: Int
 
     private struct Entry: Sendable {
         let job: AppendJob
-        /// Nothing waits for its answer: it is done in its turn, however late.
+        /// True if no sender waits for it: it is done in its turn, however late.
         var mayWait = false
     }
 
@@ -58,7 +58,7 @@ package final class AppendThread: Sendable {
         var waitingBytes = 0
         var isStalled = false
         var isEnding = false
-        /// A look at who waits for too long is on its way.
+        /// True while a look at jobs that wait for too long is scheduled.
         var isChecking = false
 
         mutating func take() -> Entry? {
@@ -77,7 +77,7 @@ package final class AppendThread: Sendable {
         self.maxWaitingBytes = maxWaitingBytes
     }
 
-    /// - Throws: where the system has no room for a thread.
+    /// - Throws: `SystemError` where the system has no room for another thread.
     package func start() throws(SystemError) {
         let started = try OSThread(name: "spool-append") { [self] in run() }
         thread.withLock { $0 = started }
@@ -90,7 +90,7 @@ package final class AppendThread: Sendable {
         thread.withLock { $0 }?.join(until: deadline)
     }
 
-    /// Has something done between two appends, in its turn. It is done also where it comes late.
+    /// Does something between two appends, in its turn, however late that is.
     package func run(_ body: @escaping @Sendable () -> Void) {
         state.withLock { state in
             let job = AppendJob(bytes: 0, work: { _ in body() }, whenLate: {})
@@ -99,7 +99,7 @@ package final class AppendThread: Sendable {
         work.post()
     }
 
-    /// - Throws: why the request has no turn.
+    /// - Throws: `SinkRefusal` with the reason why the request has no turn.
     func submit(_ job: AppendJob, on eventLoop: any EventLoop) throws(SinkRefusal) {
         let (refusal, wantsCheck) = state.withLock { state -> (String?, Bool) in
             if state.isEnding { return ("the program is ending", false) }

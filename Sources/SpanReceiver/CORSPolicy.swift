@@ -1,8 +1,8 @@
 import HTTPService
 import NIOHTTP1
 
-/// Which browsers' pages may send spans: those of the configured origins and no others. A request without an Origin comes
-/// from no page, and passes.
+/// Decides which browsers' pages may send spans: those of the configured origins and no others. A request without an
+/// Origin does not come from a page, and passes.
 package struct CORSPolicy: Sendable {
     private static let preflightSeconds = "7200"
     private static let headersAlways = ["content-type", "content-encoding", "authorization"]
@@ -11,7 +11,7 @@ package struct CORSPolicy: Sendable {
     private let headers: String
     private let allowsAllHeaders: Bool
 
-    /// - Parameter headers: the names that pages may send beside those of OTLP; or `*`.
+    /// - Parameter headers: The names that pages may send beside those of OTLP; or `*`.
     package init(origins: [OriginPattern] = [], headers: [String] = []) {
         self.origins = origins
         allowsAllHeaders = headers.contains("*")
@@ -19,7 +19,7 @@ package struct CORSPolicy: Sendable {
         self.headers = (Self.headersAlways + others).joined(separator: ", ")
     }
 
-    /// What a request's Origin is to the policy.
+    /// The place of a request's Origin in the policy.
     enum Origin: Equatable {
         /// The request comes from no page.
         case none
@@ -33,8 +33,8 @@ package struct CORSPolicy: Sendable {
         return origins.contains { $0.matches(origin, parsed) } ? .allowed(origin) : .foreign(origin)
     }
 
-    /// Answers a browser that asks whether an allowed page may send; nil where the request is another one. To be marked like
-    /// any answer.
+    /// Answers a browser that asks whether an allowed page may send; returns nil for any other request. The answer has
+    /// to be marked like any other.
     func preflight(_ head: HTTPRequestHead) -> HTTPResponse? {
         guard head.method == .OPTIONS, head.headers.contains(name: "access-control-request-method") else { return nil }
         var response = HTTPResponse(.noContent)
@@ -43,7 +43,7 @@ package struct CORSPolicy: Sendable {
         response.headers.add(
             name: "Access-Control-Allow-Headers", value: allowsAllHeaders && !asked.isEmpty ? asked : headers)
         response.headers.add(name: "Access-Control-Max-Age", value: Self.preflightSeconds)
-        // A page of the internet that sends to the machine it is shown on.
+        // This is a page of the internet that sends to the machine it is shown on.
         if head.headers.first(name: "access-control-request-private-network") == "true" {
             response.headers.add(name: "Access-Control-Allow-Private-Network", value: "true")
         }

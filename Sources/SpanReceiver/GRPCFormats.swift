@@ -11,7 +11,7 @@ package import NIOCore
 package struct GRPCMessage: Equatable {
     static let prefixBytes = 5
 
-    /// Why a body is not one message.
+    /// The reason why a body is not one message.
     package enum Broken: Error, Equatable {
         case missing, truncated, badFlag, severalMessages
     }
@@ -20,6 +20,7 @@ package struct GRPCMessage: Equatable {
     package let bytes: ByteBuffer
 
     /// Reads the body of a call, which must hold exactly one message.
+    /// - Throws: `Broken` where it does not.
     package init(in body: ByteBuffer) throws(Broken) {
         var rest = body
         guard let flag = rest.readInteger(as: UInt8.self) else { throw .missing }
@@ -32,7 +33,7 @@ package struct GRPCMessage: Equatable {
         bytes = message
     }
 
-    /// A message as it is, with its prefix.
+    /// Returns a message as it is, with its prefix.
     package static func framed(_ message: [UInt8]) -> [UInt8] {
         var bytes: [UInt8] = [0]
         bytes.reserveCapacity(prefixBytes + message.count)
@@ -54,7 +55,7 @@ extension GRPCMessage.Broken {
 
 /// The text formats of gRPC's header fields.
 package enum GRPCFields {
-    /// `grpc-timeout`: one to eight digits and a unit, one of H M S m u n. nil where it is anything else.
+    /// Reads `grpc-timeout`: one to eight digits and a unit, one of H M S m u n. Returns nil for anything else.
     package static func timeoutNanoseconds(_ text: String) -> Int64? {
         let digits = text.utf8.dropLast()
         guard (1...8).contains(digits.count), digits.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }

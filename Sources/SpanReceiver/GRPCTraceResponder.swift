@@ -4,7 +4,7 @@ import NIOHTTP1
 import OTLP
 import Text
 
-/// OTLP/gRPC: the unary call `opentelemetry.proto.collector.trace.v1.TraceService/Export`.
+/// Answers OTLP/gRPC: the unary call `opentelemetry.proto.collector.trace.v1.TraceService/Export`.
 ///
 /// The status of a call is in its trailers (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md); an answer
 /// without a message has them in its only HEADERS frame.
@@ -25,13 +25,13 @@ final class GRPCTraceResponder: HTTPResponder {
         self.now = now
     }
 
-    /// `application/grpc`, whatever follows.
+    /// Returns true for `application/grpc`, whatever follows.
     static func isGRPC(_ headers: HTTPHeaders) -> Bool {
         headers.first(name: "content-type")?.lowercased().hasPrefix(contentType) ?? false
     }
 
     func judge(_ head: HTTPRequestHead, arrival: NIODeadline) -> HTTPVerdict {
-        // The two that have a status of HTTP: a client that sends them speaks no gRPC.
+        // These two have a status of HTTP: a client that sends them does not speak gRPC.
         guard Self.isProtobuf(head.headers) else {
             let refusal = intake.refusal(
                 .unknownMediaType, "gRPC comes as \(Self.contentType) or \(Self.contentType)+proto")
@@ -120,13 +120,13 @@ private final class TraceCall: HTTPExchange {
     func refuse(_ reason: BodyRefusal) -> HTTPResponse { responder.answer(.refused(responder.intake.refusal(reason))) }
 
     func respond(to body: ByteBuffer, on eventLoop: any EventLoop) -> HTTPReply {
-        // Its sender stopped waiting and sends the spans again: taken now, they would be there twice.
+        // Its sender stopped waiting and sends the spans again: accepted now, they would be there twice.
         if let deadline, responder.now() >= deadline {
             return .now(responder.refuse(.deadlineExceeded, "the call came after its deadline"))
         }
         switch take(body, on: eventLoop) {
         case .now(let outcome): return .now(responder.answer(outcome))
-        // However long the disk took, the spans are there: to say otherwise would ask for them once more.
+        // However long the disk took, the spans are there: another answer would ask for them once more.
         case .later(let future): return .later(future.map { [responder] in responder.answer($0) })
         }
     }
@@ -148,7 +148,7 @@ private final class TraceCall: HTTPExchange {
 }
 
 extension BodyCoding {
-    /// nil for an encoding that we don't know.
+    /// Reads the encoding; returns nil for one that is unknown.
     fileprivate init?(_ headers: HTTPHeaders) {
         switch headers.first(name: "grpc-encoding")?.lowercased() {
         case nil, "", "identity": self = .identity

@@ -4,12 +4,12 @@ import Platform
 /// Requests that would hold the event loop for milliseconds; a thread reads them, with tools of its own.
 struct LongRequests: Sendable {
     private static let leastBytes = 256 << 10
-    /// It may become a thousand times as much.
+    /// The size from which a packed body counts as long: it may become a thousand times as much.
     private static let leastPackedBytes = 16 << 10
 
     let thread: SerialThread
     let scratch: ScanTools
-    /// Bytes of bodies that wait for their turn.
+    /// The bytes of bodies that wait for their turn.
     let room: ByteAllowance
 
     func isLong(_ bytes: Int, _ coding: BodyCoding) -> Bool {

@@ -5,7 +5,7 @@ package import OTLP
 package import Platform
 import Synchronization
 
-/// `otlp.max-body`, which may change while requests come.
+/// The setting `otlp.max-body`, which may change while requests come.
 package final class BodyLimit: Sendable {
     private let current: Atomic<Int>
 
@@ -13,7 +13,7 @@ package final class BodyLimit: Sendable {
         current = Atomic(bytes)
     }
 
-    /// After decompression.
+    /// The largest body after decompression.
     package var bytes: Int {
         get { current.load(ordering: .relaxed) }
         set { current.store(newValue, ordering: .relaxed) }
@@ -22,13 +22,14 @@ package final class BodyLimit: Sendable {
 
 package struct ReceiverOptions: Sendable {
     package var bodyLimit: BodyLimit
-    /// Required of every request when set.
+    /// The token that every request needs; nil where none is configured.
     package var bearerToken: String?
-    /// The token as its file has it now; nil where it stands in none.
+    /// Returns the token as its file has it now; nil where it is not in a file.
     package var rereadBearerToken: (@Sendable () -> String?)?
-    /// Whose pages may send from a browser.
+    /// The policy for pages that send from a browser.
     package var cors: CORSPolicy
-    /// What requests may be made into, all together: decompressed, converted, rewritten, and held while Redis is asked.
+    /// The memory of what requests are made into, all together: decompressed, converted, rewritten, and held while
+    /// Redis is asked.
     package var requestMemory = ByteAllowance(256 << 20)
 
     package init(maxBodyBytes: Int, bearerToken: String? = nil, cors: CORSPolicy = CORSPolicy()) {
@@ -59,7 +60,7 @@ package struct OTLPResponder: HTTPResponder {
         isGRPC(head) ? grpc.judge(head, arrival: arrival) : http.judge(head, arrival: arrival)
     }
 
-    /// gRPC needs HTTP/2, and says so in its content type, or in the path of a service.
+    /// Returns true for gRPC, which needs HTTP/2, and says so in its content type, or in the path of a service.
     private func isGRPC(_ head: HTTPRequestHead) -> Bool {
         head.version.major == 2
             && (GRPCTraceResponder.isGRPC(head.headers) || head.uri.hasPrefix(GRPCTraceResponder.otlpServices))

@@ -1,4 +1,4 @@
-/// One entry of `otlp.cors.allowed-origins`: which pages it stands for.
+/// One entry of `otlp.cors.allowed-origins`, which stands for some pages.
 ///
 /// | written                    | pages                                                                    |
 /// |----------------------------|--------------------------------------------------------------------------|
@@ -10,13 +10,13 @@ package enum OriginPattern: Sendable, Equatable {
     case any
     case opaque
     case exact(Origin)
-    /// The origin holds what stands behind `*.`.
+    /// Pages of hosts below the origin, which has the text behind `*.`.
     case subdomains(of: Origin)
 
     /// A scheme, a host and a port as browsers send them: lower case, without the scheme's default port.
     package struct Origin: Sendable, Hashable {
         let scheme: String
-        /// With the brackets of an IPv6 address.
+        /// The host, with the brackets of an IPv6 address.
         let host: String
         let port: UInt16?
 
@@ -66,7 +66,8 @@ package enum OriginPattern: Sendable, Equatable {
         }
     }
 
-    /// Whether pages of an origin are among those of the entry. `parsed` is nil for a text that is no origin, such as `null`.
+    /// Returns true if the entry stands for pages of an origin. `parsed` is nil for a text that is not an origin, such
+    /// as `null`.
     func matches(_ text: String, _ parsed: Origin?) -> Bool {
         switch self {
         case .any: true

@@ -1,38 +1,38 @@
 import Synchronization
 
-/// Why spans were not accepted: the `reason` of `asynq_collector_refused_spans_total`.
+/// The reason why spans were not accepted: the `reason` of `asynq_collector_refused_spans_total`.
 package enum RefusalReason: String, CaseIterable, Sendable {
-    /// A trace, span, parent or link id that Tempo would refuse the whole batch for.
+    /// A trace, span, parent or link id is such that Tempo would refuse the whole batch for it.
     case badID = "bad_id"
     /// A value is out of the range of its field, as in JSON a negative count.
     case badValue = "bad_value"
     case spoolFull = "spool_full"
-    /// More than the spool could ever hold.
+    /// The request is larger than the spool could ever hold.
     case tooLarge = "too_large"
     /// The disk fails, or the program is ending.
     case unavailable
 }
 
-/// Why requests were refused before their spans could be counted.
+/// The reason why requests were refused before their spans could be counted.
 package enum BadRequestReason: String, CaseIterable, Sendable {
     case malformed
     case tooLarge = "too_large"
     case encoding
     case mediaType = "media_type"
     case path, method, unauthenticated
-    /// A browser's page of an origin that is not allowed.
+    /// The request comes from a browser's page of an origin that is not allowed.
     case origin
-    /// More bodies at a time than a connection may send.
+    /// The connection sends more bodies at a time than it may.
     case overloaded
     /// The sender stopped before its request was complete.
     case deadline
 }
 
-/// How spans came.
+/// The transport and encoding of spans.
 package struct SpanSource: Hashable, Sendable {
     package enum Transport: String, Sendable {
         case http, grpc
-        /// Made by the collector itself.
+        /// The collector has made the spans itself.
         case made = "internal"
     }
 
@@ -49,7 +49,7 @@ package struct SpanSource: Hashable, Sendable {
 
     package static let made = SpanSource(transport: .made, encoding: .protobuf)
 
-    /// Those that come from outside.
+    /// The sources outside the program.
     package static let all = [httpProtobuf, httpJSON, grpcProtobuf]
 }
 
@@ -60,7 +60,7 @@ package final class ReceiverCounters: Sendable {
         package var accepted: UInt64 = 0
         package var refused: [RefusalReason: UInt64] = [:]
         package var badRequests: [BadRequestReason: UInt64] = [:]
-        /// Requests with bytes, of which no span could be read.
+        /// The number of requests with bytes, of which no span could be read.
         package var emptyRequests: UInt64 = 0
 
         fileprivate mutating func recordReceived(_ source: SpanSource, _ spanCount: Int, _ partial: PartialSuccess) {
@@ -75,11 +75,11 @@ package final class ReceiverCounters: Sendable {
 
     package init() {}
 
-    /// What was counted. Where accepted spans go to a spool, it is read while that is held (`SpanSink.append`).
+    /// The counters now. If accepted spans go to a spool, they are read while that is held (`SpanSink.append`).
     package var current: Values { values.withLock { $0 } }
 
-    /// Hands spans that the collector has made to the sink. They are in the books like those that came, and where they find
-    /// no room they are counted as refused: there is no sender that would send them again.
+    /// Hands spans that the collector has made to the sink. They are in the books like those that came. If they do not
+    /// fit they are counted as refused: there is no sender that would send them again.
     package func keep(_ request: MadeRequest, in sink: any SpanSink) {
         do throws(SinkRefusal) {
             try request.payload.withUnsafeBufferPointer { payload throws(SinkRefusal) in

@@ -2,15 +2,15 @@ import Compression
 import OTLP
 import Synchronization
 
-/// How a body is packed.
+/// The compression of a body.
 enum BodyCoding {
     case identity
-    /// gzip or zlib; the bytes tell which.
+    /// The body is gzip or zlib; the bytes tell which.
     case deflated
     case zstd
 }
 
-/// What a request is read with. Reused from request to request, so that a scan allocates nothing.
+/// The tools that read a request. They are reused from request to request, so that a scan allocates nothing.
 final class ScanTools: Sendable {
     struct Tools: ~Copyable {
         var scanner: SpanScanner

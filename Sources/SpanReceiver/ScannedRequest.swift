@@ -1,8 +1,8 @@
 import Model
 
-/// What the scanner found in a request.
+/// The findings of the scanner in a request.
 struct ScannedRequest: Sendable {
-    /// The spans that are left when the refused ones are taken out.
+    /// The number of spans without the refused ones.
     let spanCount: Int
     var taskSpans: [TaskSpan]
     let refused: [Range<Int>]
@@ -14,7 +14,7 @@ struct ScannedRequest: Sendable {
 struct RequestCopy: Sendable {
     let scanned: ScannedRequest
     private let body: [UInt8]
-    /// nil: the body.
+    /// The payload; nil where it is the body.
     private let payload: [UInt8]?
 
     init(_ scanned: ScannedRequest, _ body: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer) {

@@ -12,7 +12,7 @@ package struct MadeRequest: Sendable {
     }
 }
 
-/// Why the sink does not keep spans: the reason under which they are counted, and what their sender is told.
+/// The reason why the sink does not keep spans: the label under which they are counted, and the text for their sender.
 package struct SinkRefusal: Error, Sendable {
     package let reason: RefusalReason
     package let message: String
@@ -23,9 +23,10 @@ package struct SinkRefusal: Error, Sendable {
     }
 }
 
-/// Where accepted spans go. Called on the thread that appends, or on an event loop where nothing is written to a disk.
+/// The destination of accepted spans. It is called on the thread that appends, or on an event loop where nothing is
+/// written to a disk.
 package protocol SpanSink: Sendable {
-    /// Whether an acknowledgement has to wait for `whenDurable`.
+    /// True if an acknowledgement has to wait for `whenDurable`.
     var acknowledgesAfterSync: Bool { get }
 
     /// Keeps a serialized ExportTraceServiceRequest; it is safe from a kill of the process when this returns.
@@ -34,14 +35,14 @@ package protocol SpanSink: Sendable {
     ///   - confirm: is called once the request is written, while the sink holds its own books: it counts the spans as accepted, so
     ///     that no page sees them in one book and not in the other. Where it returns false, their sender was told otherwise
     ///     meanwhile, and the sink takes them back.
-    ///   - whenDurable: is called once, from any thread, with false if the disk failed.
-    /// - Throws: why nothing is kept; `whenDurable` is not called then.
+    ///   - whenDurable: Is called once, from any thread, with false if the disk failed.
+    /// - Throws: `SinkRefusal` where nothing is kept; `whenDurable` is not called then.
     func append(
         _ payload: UnsafeRawBufferPointer, spanCount: Int, confirm: () -> Bool,
         whenDurable: (@Sendable (Bool) -> Void)?
     ) throws(SinkRefusal)
 
-    /// Counts the task spans of a request that was kept; `body` is the request that their ranges refer to. Returns the spans
-    /// that are made of them, which are to be kept as well.
+    /// Counts the task spans of a request that was kept; `body` is the request that their ranges refer to. Returns
+    /// further spans that are made of them and have to be kept as well.
     func observe(_ taskSpans: [TaskSpan], in body: UnsafeRawBufferPointer) -> [MadeRequest]
 }

@@ -7,27 +7,28 @@ import Platform
 import ProtobufWire
 import Synchronization
 
-/// The half of the receiver that knows no transport: a request's bytes to what became of them.
+/// The half of the receiver that knows no transport: it takes a request's bytes and returns an outcome.
 struct TraceIntake: Sendable {
     enum Reply: Sendable {
         case now(TraceOutcome)
-        /// Once the disk has the spans.
+        /// The outcome comes once the disk has the spans.
         case later(EventLoopFuture<TraceOutcome>)
     }
 
-    /// After decompression.
+    /// The largest body after decompression.
     var maxBodyBytes: Int { bodyLimit.bytes }
     private let bodyLimit: BodyLimit
     private let sink: any SpanSink
     private let counters: ReceiverCounters
     private let scratch: ScanTools
     private let relinker: TraceRelinker?
-    /// nil where nothing is written to a disk: the sink is called on the event loop.
+    /// The thread that appends; nil where nothing is written to a disk: the sink is called on the event loop.
     private let appends: AppendThread?
     private let worker: LongRequests?
-    /// What complete requests are made into, and those that wait until Redis was asked for their tasks.
+    /// The memory of what complete requests are made into, and of those that wait until Redis was asked for their
+    /// tasks.
     private let memory: ByteAllowance
-    /// Of these, those that wait for Redis.
+    /// The part of it for those that wait for Redis.
     private let waiting = ByteAllowance(16 << 20)
 
     init(
@@ -48,7 +49,7 @@ struct TraceIntake: Sendable {
         scratch = ScanTools(attributes)
     }
 
-    /// Every refusal of a whole request is made and counted here.
+    /// Makes and counts every refusal of a whole request.
     func refusal(_ reason: TraceRefusal.Reason, _ message: String) -> TraceRefusal {
         if let counted = reason.badRequest { counters.recordRefusedRequest(counted) }
         return TraceRefusal(reason, message)
@@ -104,7 +105,7 @@ struct TraceIntake: Sendable {
 
     // MARK: Memory
 
-    /// What a request may be made into now: `otlp.max-body`, or what is left of the memory for it.
+    /// The bytes that a request may be made into now: `otlp.max-body`, or what is left of the memory for it.
     private var room: Int { min(maxBodyBytes, memory.spareBytes) }
 
     private func holdWaiting(_ bytes: Int) -> Bool {
@@ -119,22 +120,23 @@ struct TraceIntake: Sendable {
         memory.release(bytes)
     }
 
-    /// Does something that holds bytes for as long as it takes.
+    /// Does something, and holds bytes for as long as it takes.
     private func holding(_ bytes: Int, _ body: () -> Reply) -> Reply {
         guard memory.hold(bytes) else { return tooLarge("the request becomes one of \(bytes) bytes", 0) }
         defer { memory.release(bytes) }
         return body()
     }
 
-    /// The answer to a request that became more than `room`. It can't succeed later either, unless requests that wait for Redis
-    /// hold what it lacks.
+    /// Answers a request that became more than `room`. It can't succeed later either, unless requests that wait for
+    /// Redis hold what it lacks.
     private func tooLarge(_ text: String, _ room: Int) -> Reply {
         if room == maxBodyBytes { return .now(.refused(refusal(.tooLarge, "\(text) (otlp.max-body)"))) }
         if waiting.heldBytes > 0 { return .now(.refused(tooManyBodies())) }
         return .now(.refused(refusal(.tooLarge, "\(text) (memory.limit)")))
     }
 
-    /// otlp.max-body holds for the JSON and for the protobuf that it becomes, which hardly ever is the longer one.
+    /// Reads a body. `otlp.max-body` holds for the JSON and for the protobuf that it becomes, which hardly ever is the
+    /// longer one.
     private func read(
         _ body: UnsafeRawBufferPointer, _ tools: inout ScanTools.Tools, _ source: SpanSource, _ eventLoop: any EventLoop
     ) -> Reply {
@@ -162,7 +164,7 @@ struct TraceIntake: Sendable {
             }
             return .now(.refused(refusal(.malformed, "not an ExportTraceServiceRequest: \(error)")))
         }
-        // In place: the array is the scanner's, and is shared from here on.
+        // They are changed in place: the array is the scanner's, and is shared from here on.
         if let relinker, !scanner.taskSpans.isEmpty { relinker.source.look(for: &scanner.taskSpans, in: body) }
         let badValues = remarks.badSpans + scanner.badValues
         var partial = PartialSuccess(
@@ -175,7 +177,8 @@ struct TraceIntake: Sendable {
         return askRedis(for: scanned, body, eventLoop) ?? rewrite(scanned, body, eventLoop)
     }
 
-    /// Why a body without spans may not be what its sender meant; nil for one that says nothing at all.
+    /// Returns the reason why a body without spans may not be what its sender meant; nil for one that says nothing at
+    /// all.
     private static func emptiness(of body: UnsafeRawBufferPointer, _ remarks: JSONRemarks) -> String? {
         let place = "spans stand in resourceSpans[].scopeSpans[].spans[]"
         if let key = remarks.unknownKey {
@@ -184,8 +187,8 @@ struct TraceIntake: Sendable {
         return body.isEmpty ? nil : "no span could be read in this body: \(place)"
     }
 
-    /// Where spans name tasks that Redis may know more of, the request goes on when Redis was asked. nil where there is nothing
-    /// to wait for.
+    /// Asks Redis for tasks that spans name and it may know more of; the request goes on after the answer. Returns nil
+    /// where there is nothing to wait for.
     private func askRedis(
         for scanned: ScannedRequest, _ body: UnsafeRawBufferPointer, _ eventLoop: any EventLoop
     ) -> Reply? {
@@ -222,7 +225,7 @@ struct TraceIntake: Sendable {
             })
     }
 
-    /// Spans with bad ids are taken out, others get back the context that their task carries; then the request is kept.
+    /// Removes spans with bad ids, and gives others the context that their task carries; then the request is kept.
     private func rewrite(
         _ scanned: ScannedRequest, _ body: UnsafeRawBufferPointer, _ eventLoop: any EventLoop
     ) -> Reply {
@@ -245,7 +248,8 @@ struct TraceIntake: Sendable {
         }
     }
 
-    /// `payload` is what is kept, `body` the request that the scanner has read: the same unless it was rewritten.
+    /// Keeps a request. `payload` is what is kept, `body` the request that the scanner has read: the same unless it was
+    /// rewritten.
     private func keep(
         _ payload: UnsafeRawBufferPointer, of scanned: ScannedRequest, _ body: UnsafeRawBufferPointer,
         _ findings: TraceRelinker.Findings?, _ eventLoop: any EventLoop
@@ -269,7 +273,7 @@ struct TraceIntake: Sendable {
         return promise.map { .later($0.futureResult) } ?? .now(outcome)
     }
 
-    /// The same, by the thread that appends.
+    /// Keeps a request by the thread that appends.
     private func keep(
         _ payload: UnsafeRawBufferPointer, of scanned: ScannedRequest, _ body: UnsafeRawBufferPointer,
         _ findings: TraceRelinker.Findings?, on appends: AppendThread, _ eventLoop: any EventLoop
@@ -306,10 +310,10 @@ struct TraceIntake: Sendable {
         return .later(awaitsSync ? answer(of: promise, within: Self.syncPatience, on: eventLoop) : promise.futureResult)
     }
 
-    /// For one sync. What was appended stays in the spool, and is forwarded once the disk has it.
+    /// The time for one sync. What was appended stays in the spool, and is forwarded once the disk has it.
     private static let syncPatience = TimeAmount.seconds(5)
 
-    /// The answer of a promise that may be kept too late: then its sender hears that it has to send again.
+    /// Returns the answer of a promise that may be kept too late: then its sender hears that it has to send again.
     private func answer(
         of promise: EventLoopPromise<TraceOutcome>, within patience: TimeAmount, on eventLoop: any EventLoop
     ) -> EventLoopFuture<TraceOutcome> {

@@ -1,22 +1,22 @@
 import HTTPService
 import OTLP
 
-/// What became of a request, whatever it came by. Each face encodes it in its own way.
+/// The outcome of a request, whatever its transport. Each responder encodes it in its own way.
 enum TraceOutcome: Sendable {
-    /// Kept, but for the spans that are named.
+    /// The spans are kept, except those that are named.
     case accepted(PartialSuccess)
     case refused(TraceRefusal)
 }
 
-/// What the sender of an accepted request is told of it, and so is the log.
+/// The remarks for the sender of an accepted request, and for the log.
 package struct PartialSuccess: Sendable {
     /// The number of spans with ids that no backend accepts.
     var badIDs = 0
-    /// Spans with a value that is out of the range of its field.
+    /// The number of spans with a value that is out of the range of its field.
     var badValues = 0
-    /// The first of these values, and where it stands.
+    /// The first of these values, with its place.
     var firstProblem = ""
-    /// Why a body with bytes has no span that could be read.
+    /// The reason why a body with bytes has no span that could be read.
     var warning: String?
 
     package init(badIDs: Int = 0, badValues: Int = 0, firstProblem: String = "") {
@@ -27,7 +27,7 @@ package struct PartialSuccess: Sendable {
 
     var refusedSpans: Int { badIDs + badValues }
 
-    /// nil where there is nothing to say.
+    /// The text for the sender; nil where there is nothing to say.
     var message: String? {
         let parts = [
             badIDs > 0 ? Self.reasonForBadIDs(badIDs) : nil,
@@ -41,7 +41,7 @@ package struct PartialSuccess: Sendable {
         "\(count) spans have a trace, span, parent or link id that is zero or of a wrong length"
     }
 
-    /// What the log is told; nil where there is nothing to say.
+    /// The line for the log; nil where there is nothing to say.
     var told: HTTPRefusal? {
         guard let message else { return nil }
         if warning != nil { return HTTPRefusal("empty", message, event: "request without spans") }

@@ -2,12 +2,12 @@ import HTTPService
 import NIOHTTP1
 import OTLP
 
-/// Why a request was refused, with what its sender is told.
+/// The reason why a request was refused, with the text for its sender.
 struct TraceRefusal: Error, Sendable {
     enum Reason: Sendable {
         case unknownPath, wrongMethod, unauthenticated, unknownMediaType, unknownEncoding, foreignOrigin
         case malformed
-        /// A gRPC call that breaks the rules of gRPC.
+        /// The call breaks the rules of gRPC.
         case badCall
         case tooLarge, full, overloaded, unavailable
         case deadlineExceeded
@@ -50,14 +50,14 @@ extension TraceRefusal.Reason {
         case .foreignOrigin: .permissionDenied
         case .unknownMediaType, .malformed: .invalidArgument
         case .badCall: .internal
-        // Retryable with RetryInfo only; what is too large comes without.
+        // It is retryable with RetryInfo only; what is too large comes without.
         case .tooLarge, .full: .resourceExhausted
         case .overloaded, .unavailable: .unavailable
         case .deadlineExceeded: .deadlineExceeded
         }
     }
 
-    /// For Retry-After and RetryInfo; nil where a retry can't help.
+    /// The seconds of Retry-After and RetryInfo; nil where a retry can't help.
     var retryAfterSeconds: Int? {
         switch self {
         case .full, .overloaded, .unavailable: 1
@@ -65,7 +65,7 @@ extension TraceRefusal.Reason {
         }
     }
 
-    /// nil where the spans were counted, and are counted as refused.
+    /// The reason in the counter of bad requests; nil where the spans were counted, and are counted as refused.
     var badRequest: BadRequestReason? {
         switch self {
         case .unknownPath: .path
@@ -86,7 +86,7 @@ extension TraceRefusal.Reason {
 // MARK: What the log is told
 
 extension TraceRefusal {
-    /// Under the name that it is counted by.
+    /// The line for the log, under the name that the refusal is counted by.
     var told: HTTPRefusal {
         switch reason {
         case .full: HTTPRefusal(RefusalReason.spoolFull.rawValue, message)

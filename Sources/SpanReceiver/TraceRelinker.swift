@@ -3,28 +3,29 @@ import OTLP
 import ProtobufWire
 import Synchronization
 
-/// `traces.relink`
+/// The values of `traces.relink`.
 package enum RelinkMode: String, Sendable {
     case off = "false"
     /// Process spans get a link to the context that their task carries.
     case link = "true"
-    /// It becomes their parent where they are alone in their trace; else a link.
+    /// The context becomes their parent where they are alone in their trace; else a link.
     case parent
 }
 
-/// Restores the trace context of process spans that have neither parent nor link but name their task: the worker did not
-/// read it, but the task carries it. Decides by what the spans know of their tasks (`TaskSpan.knowledge`).
+/// Restores the trace context of process spans that have neither parent nor link but name their task: the worker did
+/// not read it, but the task carries it. It decides by what the spans know of their tasks (`TaskSpan.knowledge`).
 package final class TraceRelinker: Sendable {
     package struct Counts: Sendable {
         package var links: UInt64 = 0
         package var parents: UInt64 = 0
-        /// Spans without parent and link whose task carries nothing, or is not known.
+        /// The number of spans without parent and link whose task carries nothing, or is unknown.
         package var notFound: UInt64 = 0
-        /// Tasks that were not looked up, because too many bytes of requests wait for such answers already.
+        /// The number of tasks that were not looked up, because too many bytes of requests wait for such answers
+        /// already.
         package var noRoom: UInt64 = 0
     }
 
-    /// Longer names are no task's: what Redis is asked must not grow with what senders send.
+    /// The longest name of a task that Redis is asked for: the question must not grow with what senders send.
     static let maxNameBytes = 1024
 
     private let mode: RelinkMode
@@ -40,8 +41,8 @@ package final class TraceRelinker: Sendable {
 
     // MARK: What Redis is asked
 
-    /// The tasks to ask Redis for, each once: those whose message is not known, of spans that are to be linked and of spans
-    /// that do not say themselves how long the task has waited.
+    /// Returns the tasks to ask Redis for, each once: those whose message is unknown, of spans that are to be linked
+    /// and of spans that do not say themselves how long the task has waited.
     func questions(of spans: [TaskSpan], in body: UnsafeRawBufferPointer) -> [TaskQuestion] {
         var questions: [TaskQuestion] = []
         var asked: Set<TaskName> = []
@@ -69,15 +70,15 @@ package final class TraceRelinker: Sendable {
 
     // MARK: What is restored
 
-    /// What `relink` has found, to be counted once the spans are accepted.
+    /// The findings of `relink`, to be counted once the spans are accepted.
     struct Findings {
         var edits: [SpanEdit] = []
         fileprivate(set) var counts = Counts()
     }
 
-    /// Sets what is restored in the spans, and returns the changes to be made to the request's bytes.
+    /// Sets what is restored in the spans, and returns the changes that the request's bytes need.
     ///
-    /// - Throws: where the body is no request; nothing is to be changed then.
+    /// - Throws: `WireError` where the body is not a request; nothing may be changed then.
     func relink(_ spans: inout [TaskSpan], in body: UnsafeRawBufferPointer) throws(WireError) -> Findings {
         var findings = Findings()
         var found: [(index: Int, context: TraceContext)] = []
@@ -92,10 +93,10 @@ package final class TraceRelinker: Sendable {
         let alone = mode == .parent && !found.isEmpty ? try loners(found.map { spans[$0.index] }, in: body) : []
         for (index, context) in found {
             let range = Int(spans[index].content.offset)..<Int(spans[index].content.offset + spans[index].content.count)
-            // What pairs it with its producer, either way.
+            // The link pairs it with its producer, either way.
             spans[index].link = context.reference
             spans[index].isLinkSampled = context.isSampled
-            // A trace that was not sampled is nowhere: a span that is exported would be lost in it.
+            // A trace that was not sampled exists nowhere: a span that is exported would be lost in it.
             if alone.contains(spans[index].reference.trace), context.isSampled {
                 spans[index].movedTo = context.reference.trace
                 findings.edits.append(SpanEdit(range, .parent(context)))
@@ -112,7 +113,7 @@ package final class TraceRelinker: Sendable {
         mode != .off && span.role == .process && !span.parent.isValid && !span.link.isValid
     }
 
-    /// The traces of these spans that have no other span in the request.
+    /// Returns the traces of these spans that have no other span in the request.
     private func loners(_ spans: [TaskSpan], in body: UnsafeRawBufferPointer) throws(WireError) -> Set<TraceID> {
         let traces = Set(spans.map(\.reference.trace))
         let counts = try SpanRewriter.spanCounts(of: traces, in: body)
@@ -131,7 +132,7 @@ package final class TraceRelinker: Sendable {
 }
 
 extension TaskSpan {
-    /// Nothing in the span tells since when a first attempt could have been run.
+    /// True if the span does not tell since when a first attempt could have been run.
     fileprivate var saysNoWait: Bool {
         wait == .absent && stamp == .absent && mayBeFirstAttempt
     }

@@ -3,7 +3,7 @@ import NIOCore
 import NIOHTTP1
 import OTLP
 
-/// OTLP/HTTP: `POST /v1/traces` with `application/x-protobuf` or `application/json`, over HTTP/1.1 or HTTP/2.
+/// Answers OTLP/HTTP: `POST /v1/traces` with `application/x-protobuf` or `application/json`, over HTTP/1.1 or HTTP/2.
 ///
 /// The bodies of refusals are `google.rpc.Status` in the request's encoding, as the specification asks; in protobuf for
 /// senders of neither.
@@ -65,7 +65,8 @@ final class TraceResponder: HTTPResponder {
 
     private static func mediaType(_ headers: HTTPHeaders) -> String? {
         guard let value = headers.first(name: "content-type") else { return nil }
-        // As nearly all write it: what follows walks over characters, and took a fifth of the instructions of a small request.
+        // Nearly all senders write it so: the rest walks over characters, and took a fifth of the instructions of a
+        // small request.
         if SpanSource.Encoding.allCases.contains(where: { $0.mediaType == value }) { return value }
         let type = value.prefix { $0 != ";" }
         return String(type.filter { $0 != " " && $0 != "\t" }).lowercased()
@@ -142,7 +143,7 @@ extension SpanSource.Encoding {
         }
     }
 
-    /// nil for a type that we don't know.
+    /// Reads the type; returns nil for one that is unknown.
     fileprivate init?(mediaType: String?) {
         guard let known = Self.allCases.first(where: { $0.mediaType == mediaType }) else { return nil }
         self = known
@@ -150,14 +151,14 @@ extension SpanSource.Encoding {
 }
 
 extension BodyCoding {
-    /// nil for an encoding that we don't know.
+    /// Reads the encoding; returns nil for one that is unknown.
     fileprivate init?(_ headers: HTTPHeaders) {
         let codings = headers["content-encoding"]
         if codings.isEmpty {
             self = .identity
             return
         }
-        // Several lines are one list, and one of two codings is none that we know.
+        // Several lines are one list, and a list of two codings is unknown here.
         switch codings.joined(separator: ",").lowercased() {
         case "", "identity": self = .identity
         case "gzip", "x-gzip", "deflate": self = .deflated
