@@ -1,6 +1,6 @@
 package import Compression
 
-/// What a body goes through on its way out. Owned by the thread that sends.
+/// Compresses bodies on their way out. The thread that sends owns it.
 package enum BodyCompressor {
     case gzip(GzipCompressor)
     case zstd(ZstdCompressor)
@@ -14,7 +14,7 @@ package enum BodyCompressor {
         }
     }
 
-    /// The value of `Content-Encoding`; nil = no such header: Tempo refuses `identity`.
+    /// The value of `Content-Encoding`; nil for no such header, because Tempo refuses `identity`.
     package var contentEncoding: String? {
         switch self {
         case .gzip: "gzip"
@@ -31,7 +31,7 @@ package enum BodyCompressor {
         }
     }
 
-    /// Compresses the pieces that `write` gives away, so that only what comes out is in memory as a whole.
+    /// Compresses the pieces that `write` hands over, so that only the result is in memory as a whole.
     package func compress(piecesOf write: (_ take: (UnsafeRawBufferPointer) -> Void) -> Void) -> [UInt8] {
         switch self {
         case .gzip(let compressor): return compressor.compress(piecesOf: write)

@@ -5,38 +5,39 @@ import TLSFiles
 /// connection, so that a renewed certificate takes effect by itself.
 package struct ClientTLS: Sendable, Equatable {
     private let signal: OTLPSignal
-    /// Certificate authorities; the system's store without one.
+    /// The certificate authorities; nil for the system's store.
     package var caFile: String?
     package var certificateFile: String?
-    /// The certificate's file holds the key, too, without one.
+    /// The key; nil where the certificate's file holds it, too.
     package var keyFile: String?
-    /// Takes any certificate: no protection against a peer in between.
+    /// True if any certificate is accepted. A peer in between can then read and change all.
     package var skipsVerification = false
 
     package init(for signal: OTLPSignal) {
         self.signal = signal
     }
 
-    /// What is wrong with the files, if anything is. libcurl itself would say so with the first request only.
+    /// The fault of the files, or nil where all of them can be read. libcurl itself would report it with the first
+    /// request only.
     package var problem: String? {
         TLSFiles(
             section: signal.section + ".tls", caFile: caFile, certificateFile: certificateFile, keyFile: keyFile
         ).problem
     }
 
-    /// Seconds for which libcurl keeps the authorities that it has read; its own default is a day.
+    /// The seconds for which libcurl keeps the authorities that it has read; its own default is a day.
     private static let authorityCacheSeconds = 300
 
     func configure(_ handle: UnsafeMutableRawPointer) {
         if let caFile {
             _ = collector_curl_set_string(handle, CURLOPT_CAINFO, caFile)
-            // Or the system's directory of authorities would be asked as well.
+            // Without this the system's directory of authorities would be asked as well.
             _ = collector_curl_set_string(handle, CURLOPT_CAPATH, nil)
         }
         if let certificateFile {
             _ = collector_curl_set_string(handle, CURLOPT_SSLCERT, certificateFile)
             _ = collector_curl_set_string(handle, CURLOPT_SSLKEY, keyFile ?? certificateFile)
-            // Without it OpenSSL would ask the terminal for the password of an encrypted key.
+            // Without this OpenSSL would ask the terminal for the password of an encrypted key.
             _ = collector_curl_set_string(handle, CURLOPT_KEYPASSWD, "")
         }
         // 6 is CURL_SSLVERSION_TLSv1_2: that version or a later one.

@@ -41,7 +41,7 @@ package final class CurlMulti: @unchecked Sendable {
         curl_multi_wakeup(handle)
     }
 
-    /// A request that is finished, and how.
+    /// Returns a request that is finished, with its result.
     package func nextDone() -> (handle: UnsafeMutableRawPointer, result: CURLcode)? {
         var left: Int32 = 0
         while let message = curl_multi_info_read(handle, &left) {

@@ -4,7 +4,7 @@ import Model
 /// One request of libcurl: owns its handle, the body that is sent and the answer that is collected. Lives on the
 /// thread of its `CurlMulti` only.
 package final class CurlTransfer {
-    /// More of an answer is not kept: a status and its message fit by far.
+    /// The bytes of an answer that are kept: a status and its message fit by far.
     private static let maxAnswerBytes = 64 << 10
     /// A name's address is asked for again after this, and a connection, however busy, is closed: a name that moves to
     /// another address is followed within the sum of both, also where the old address goes on answering.
@@ -22,13 +22,13 @@ package final class CurlTransfer {
     private let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
     fileprivate var answerBody: [UInt8] = []
 
-    /// What it holds of memory: the body, and libcurl's buffer for sending it.
+    /// The bytes that it holds in memory: the body, and libcurl's buffer for sending it.
     package var heldBytes: Int { body.count + Self.uploadBytes }
     fileprivate var isAnswerCut = false
 
-    /// nil when libcurl has no memory for a handle.
+    /// Makes a request; returns nil when libcurl has no memory for a handle.
     ///
-    /// - Parameter address: used in place of a look-up of the endpoint's name.
+    /// - Parameter address: The address that is used in place of a look-up of the endpoint's name.
     package init?(
         _ backend: OTLPBackend, body bytes: [UInt8], contentEncoding: String?, address: LastAddress? = nil,
         onConnectionOfItsOwn: Bool = false
@@ -83,7 +83,7 @@ package final class CurlTransfer {
         let endpoint = backend.endpoint
         _ = collector_curl_set_string(handle, CURLOPT_URL, endpoint.substitution?.url ?? endpoint.url)
         _ = collector_curl_set_pointer(handle, CURLOPT_CONNECT_TO, connectTo)
-        // An empty text is no proxy; what is not set would be taken from the environment by rules of libcurl's own.
+        // An empty text means no proxy. Without one, libcurl would read the environment by rules of its own.
         _ = collector_curl_set_string(handle, CURLOPT_PROXY, proxy?.url ?? "")
         _ = collector_curl_set_string(handle, CURLOPT_NOPROXY, "")
         backend.tls.configure(handle)
@@ -113,23 +113,23 @@ package final class CurlTransfer {
             let transfer = Unmanaged<CurlTransfer>.fromOpaque(context).takeUnretainedValue()
             let taken = min(size * count, CurlTransfer.maxAnswerBytes - transfer.answerBody.count)
             transfer.answerBody += UnsafeRawBufferPointer(start: bytes, count: taken)
-            // Less than came ends the transfer: an answer without end would be read until the time is over.
+            // A lower number ends the transfer: an answer without end would be read until the time is over.
             if taken < size * count { transfer.isAnswerCut = true }
             return taken
         }
     }
 
-    /// Whether an address is used in place of a look-up.
+    /// True if an address is used in place of a look-up.
     package var hasAddress: Bool { resolve != nil }
 
-    /// Uses an address in place of a look-up from now on; nothing where it is of another endpoint.
+    /// Uses an address in place of a look-up from now on, unless it is of another endpoint.
     package func connect(to address: LastAddress) {
         guard resolve == nil, address.endpoint == endpoint, let entry = address.resolveEntry else { return }
         resolve = curl_slist_append(nil, entry)
         _ = collector_curl_set_pointer(handle, CURLOPT_RESOLVE, resolve)
     }
 
-    /// Returns what came of it, once libcurl says that it is done with `result`.
+    /// Returns the answer, once libcurl says that the request is done with `result`.
     package func answer(_ result: CURLcode) -> OTLPAnswer {
         var answer = OTLPAnswer()
         guard result == CURLE_OK || result == CURLE_WRITE_ERROR && isAnswerCut else {
@@ -152,7 +152,7 @@ package final class CurlTransfer {
         var sentBytes: curl_off_t = 0
         _ = collector_curl_get_offset(handle, CURLINFO_SIZE_UPLOAD_T, &sentBytes)
         let detail = String(cString: errorText)
-        // What libcurl calls a lack of memory after an answer has begun is a header line beyond its limit.
+        // A lack of memory after an answer has begun is libcurl's name for a header line beyond its limit.
         if result == CURLE_OUT_OF_MEMORY && number(CURLINFO_RESPONSE_CODE) > 0 {
             return .oversizedHeader(endpoint.signal)
         }

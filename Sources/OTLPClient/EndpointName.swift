@@ -1,6 +1,6 @@
 package import Model
 
-/// Where an endpoint answered last.
+/// The address at which an endpoint answered last.
 package struct LastAddress: Equatable {
     let endpoint: OTLPEndpoint
     /// The address in libcurl's form: an IPv6 address without brackets.
@@ -25,7 +25,7 @@ package struct EndpointName {
     private static let pause = Duration.seconds(30)
 
     private var last: LastAddress?
-    /// When a look-up failed last; nil once one has succeeded.
+    /// The time when a look-up failed last; nil once one has succeeded.
     private var lostAt: MonotonicTime?
 
     package init() {}
@@ -40,8 +40,8 @@ package struct EndpointName {
     /// look-up failed.
     ///
     /// - Parameters:
-    ///   - endpoint: the one of the request; it may have changed since the last answer.
-    ///   - ofLookUp: whether the request looked the name up.
+    ///   - endpoint: The endpoint of the request; it may have changed since the last answer.
+    ///   - ofLookUp: True if the request looked the name up.
     package mutating func recordAnswer(
         _ answer: OTLPAnswer, from endpoint: OTLPEndpoint, ofLookUp: Bool, at now: MonotonicTime
     ) -> LastAddress? {

@@ -1,6 +1,6 @@
 package import Model
 
-/// Lets a line that may come a thousand times a second through now and then.
+/// Limits a line that may come a thousand times a second to one now and then.
 package struct LogLimit {
     private let pause: Duration
     private var next = MonotonicTime(nanoseconds: 0)
@@ -10,7 +10,7 @@ package struct LogLimit {
         self.pause = pause
     }
 
-    /// How many lines were held back before this one; nil if it is held back, too.
+    /// Returns the number of lines that were held back before this one; nil if it is held back, too.
     package mutating func take(at now: MonotonicTime) -> Int? {
         if now < next {
             suppressed += 1

@@ -2,19 +2,19 @@ package import Logging
 package import Model
 import Text
 
-/// What the log says while the name of an endpoint can't be looked up (`EndpointName`): a line a minute.
+/// Logs that the name of an endpoint can't be looked up (`EndpointName`): a line a minute.
 package struct LostNameLog {
     private let key: String
     private var limit = LogLimit(pause: .seconds(60))
 
-    /// - Parameter key: the setting that names the endpoint.
+    /// - Parameter key: The setting that names the endpoint.
     package init(_ key: String) {
         self.key = key
     }
 
     /// - Parameters:
-    ///   - endpoint: its URL without credentials.
-    ///   - address: the last address that answered, which is used now.
+    ///   - endpoint: Its URL without credentials.
+    ///   - address: The last address that answered, which is used now.
     package mutating func record(
         _ address: LastAddress, of endpoint: String, reason: String, in logger: Logger, at now: MonotonicTime
     ) {

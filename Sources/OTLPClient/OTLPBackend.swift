@@ -2,21 +2,21 @@ package enum OTLPCompression: String, CaseIterable, Sendable {
     case gzip, zstd, none
 }
 
-/// Where requests go, and how.
+/// The destination of requests, and the way to it.
 package struct OTLPBackend: Sendable {
     package typealias Headers = [(name: String, value: String)]
 
     package var endpoint: OTLPEndpoint
-    /// Makes a URL one without credentials, for the log.
+    /// Returns a URL without its credentials, for the log.
     package var show: @Sendable (_ url: String) -> String = { $0 }
     package var tls: ClientTLS
     var proxies = ProxyRules()
     package var headers: Headers
     package var compression: OTLPCompression
-    /// For one request, from connecting to the last byte of the answer.
+    /// The time for one request, from connecting to the last byte of the answer.
     package var timeout: Duration
     package var userAgent: String
-    /// The endpoint and the headers as the files of secrets have them now; nil where there are none.
+    /// Returns the endpoint and the headers as the files of secrets have them now; nil where none are configured.
     package var reread: (@Sendable () -> (endpoint: OTLPEndpoint, headers: Headers))?
 
     /// The endpoint without credentials.

@@ -1,19 +1,20 @@
 import CCurl
 
-/// Where requests go, read by libcurl's own parser: what is checked at the start is what is connected to later.
+/// The destination of requests, read by libcurl's own parser: what is checked at the start is what is connected to
+/// later.
 package struct OTLPEndpoint: Sendable, Equatable {
     package struct Invalid: Error, Equatable {
         package let problem: String
     }
 
     package let signal: OTLPSignal
-    /// The one that requests go to.
+    /// The URL that requests go to.
     package let url: String
-    /// `http` or `https`.
+    /// The scheme: `http` or `https`.
     let scheme: String
     /// The host that is looked up, and its port; nil where the URL has none.
     let hostAndPort: (host: String, port: String)?
-    /// How another server name than the URL's is used; nil where TLS asks for that.
+    /// The way to use another server name than the URL's; nil where TLS asks for that of the URL.
     let substitution: Substitution?
 
     /// `base` with the signal's path (`/v1/traces`) behind its own, unless that ends in it; a query stays where it is. `serverName`
@@ -46,7 +47,7 @@ package struct OTLPEndpoint: Sendable, Equatable {
     /// CURLOPT_CONNECT_TO says where to connect instead.
     struct Substitution: Equatable {
         let url: String
-        /// Any host and port of a URL stand for those of the endpoint.
+        /// The value of CURLOPT_CONNECT_TO: any host and port of a URL stand for those of the endpoint.
         let connectTo: String
         /// The `Host` header, as it would have been.
         let host: String

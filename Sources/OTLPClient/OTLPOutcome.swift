@@ -1,22 +1,22 @@
 import OTLP
 import Text
 
-/// What came of one request: an answer, or the reason why there is none.
+/// The result of one request: an answer, or the reason why there is none.
 package struct OTLPAnswer {
     /// The HTTP status; 0 when no answer came.
     var status = 0
     var body: [UInt8] = []
-    /// The body was longer than what is kept of it.
+    /// True if the body was longer than what is kept of it.
     var isCut = false
-    /// As the header says it; empty without one.
+    /// The type as the header says it; empty without one.
     var contentType = ""
-    /// Seconds that `Retry-After` asks for (a number or a date), 0 when absent.
+    /// The seconds that `Retry-After` asks for (a number or a date), 0 when absent.
     var retryAfterSeconds: UInt64 = 0
-    /// nil when an answer came.
+    /// The failure; nil when an answer came.
     package var failure: TransferFailure?
     /// The variable of the environment that names the proxy; nil without one.
     var proxyVariable: String?
-    /// Where the answer came from; nil behind a proxy.
+    /// The address of the answer; nil behind a proxy.
     var lastAddress: LastAddress?
 
     package static func failed(_ failure: TransferFailure) -> OTLPAnswer { OTLPAnswer(failure: failure) }
@@ -25,7 +25,7 @@ package struct OTLPAnswer {
     package var label: String { failure?.label ?? String(status) }
 }
 
-/// What an answer says of the backend and of the bytes that were sent.
+/// The meaning of an answer for the backend and for the bytes that were sent.
 ///
 /// | answer                              | outcome       |
 /// |-------------------------------------|---------------|
@@ -40,18 +40,20 @@ package struct OTLPAnswer {
 /// Source: https://opentelemetry.io/docs/specs/otlp/#failures-1, and what Tempo does. OTLP would have more statuses
 /// count as final; but what has nothing to do with these very bytes can be corrected, and spans can wait on disk.
 package enum OTLPOutcome: Equatable {
-    /// Of these, `rejected` spans or data points were left out.
+    /// The backend accepted the request, but left `rejected` spans or data points out.
     case accepted(rejected: Int, message: String)
-    /// The backend as a whole can't take anything now. Try again, not before it asks for it.
+    /// The backend as a whole can't accept anything now. The request is tried again, not before the backend asks for
+    /// it.
     case retry(afterSeconds: UInt64, reason: String)
-    /// Configuration is wrong or the far side is the wrong one: try again at the slowest pace, and say loudly what to do.
+    /// The configuration is wrong or the far side is the wrong one. The request is tried again at the slowest pace, and
+    /// the log says what to do.
     case retrySlowly(reason: String, advice: String)
     /// The fault of the backend, mostly; or these bytes bring it about. `isAnswer`: the backend itself said so, and if it
     /// does again and again, while other requests pass, that is a refusal.
     case doubtful(afterSeconds: UInt64, reason: String, isAnswer: Bool)
-    /// Smaller portions may pass.
+    /// The request is too large; smaller portions may pass.
     case tooLarge(reason: String)
-    /// The same bytes can't succeed: split, or drop what can't be split.
+    /// The same bytes can't succeed: they are split, or dropped where they can't be.
     case refused(reason: String)
 
     package static func of(_ answer: OTLPAnswer, for signal: OTLPSignal) -> OTLPOutcome {
@@ -68,7 +70,7 @@ package enum OTLPOutcome: Equatable {
         let message = statusMessage(answer.body) ?? ""
         let reason = "\(answer.status)" + (message.isEmpty ? "" : ": \(message)")
         if message.contains("no org id") {
-            // Tempo with multitenancy: 401, or 503 each time.
+            // This is Tempo with multitenancy: 401, or 503 each time.
             return .retrySlowly(
                 reason: reason,
                 advice: "\(signal.backend) wants a tenant: set \(signal.section).headers to X-Scope-OrgID=<tenant>")
@@ -116,7 +118,8 @@ package enum OTLPOutcome: Equatable {
         message.contains("too large") || message.contains("batch size") && message.contains("exceeds")
     }
 
-    /// How Go's server (Tempo) and nginx answer plain HTTP on a port for TLS. Not the bytes' fault, though it comes as 400.
+    /// Returns true for the words of Go's server (Tempo) and nginx for plain HTTP on a port for TLS. The bytes are not
+    /// at fault, though it comes as 400.
     private static func saysWantsTLS(_ message: String) -> Bool {
         message.contains("HTTP request to an HTTPS server")
             || message.contains("plain HTTP request was sent to HTTPS port")
@@ -133,7 +136,7 @@ package enum OTLPOutcome: Equatable {
         }
     }
 
-    /// The message of a google.rpc.Status, or the first printable bytes of whatever a proxy wrote.
+    /// Returns the message of a google.rpc.Status, or the first printable bytes of what a proxy wrote.
     private static func statusMessage(_ body: [UInt8]) -> String? {
         if body.isEmpty { return nil }
         let message = body.withUnsafeBytes { readRPCStatusMessage($0) }

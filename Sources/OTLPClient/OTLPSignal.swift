@@ -1,4 +1,5 @@
-/// What is sent by OTLP/HTTP: which path of a base URL takes it, and which keys configure it, for advice.
+/// The kind of data that is sent by OTLP/HTTP: it decides about the path behind a base URL, and about the keys that
+/// advice names.
 package enum OTLPSignal: Sendable {
     case traces, metrics
 
@@ -9,7 +10,7 @@ package enum OTLPSignal: Sendable {
         }
     }
 
-    /// The keys begin with this.
+    /// The beginning of the keys.
     package var section: String {
         switch self {
         case .traces: "tempo"

@@ -14,18 +14,18 @@ import Platform
 struct ProxyRules: Sendable {
     struct Proxy: Equatable {
         let url: String
-        /// For advice.
+        /// The variable of the environment, for advice.
         let variable: String
     }
 
     private let value: @Sendable (String) -> String?
 
-    /// - Parameter value: looks a variable of the environment up.
+    /// - Parameter value: Looks a variable of the environment up.
     init(_ value: @escaping @Sendable (String) -> String? = { name in getenv(name).map { String(cString: $0) } }) {
         self.value = value
     }
 
-    /// Returns nil where the endpoint is reached directly.
+    /// Returns the proxy; nil where the endpoint is reached directly.
     func proxy(forScheme scheme: String, host: String, port: String) -> Proxy? {
         let names = scheme == "https" ? ["HTTPS_PROXY", "https_proxy"] : ["HTTP_PROXY", "http_proxy"]
         guard let proxy = first(names + ["ALL_PROXY", "all_proxy"]), !isExcepted(host: host, port: port) else {
@@ -41,7 +41,7 @@ struct ProxyRules: Sendable {
         return nil
     }
 
-    /// Loopback always is; other hosts are where an entry of `NO_PROXY` names them.
+    /// Returns true for loopback, and for other hosts that an entry of `NO_PROXY` names.
     private func isExcepted(host: String, port: String) -> Bool {
         var host = host.lowercased()
         if host.hasPrefix("[") && host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }

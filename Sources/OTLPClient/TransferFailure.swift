@@ -1,16 +1,16 @@
 package import CCurl
 
-/// Why a request got no answer, with what its user can do about it.
+/// The reason why a request got no answer, with what its user can do about it.
 ///
 /// libcurl reports mistakes of configuration and outages alike by a code and a text. What can only be a mistake is told with
 /// advice, since no waiting helps.
 package struct TransferFailure: Equatable {
     package enum Kind: Equatable {
-        /// Nothing of the request was sent: no name, no connection.
+        /// Nothing of the request was sent, for lack of an address or a connection.
         case unreachable
         /// The name has no address now; a connection to the last one may still work.
         case unresolved
-        /// No waiting helps: a port, certificate, file or proxy is the wrong one.
+        /// A port, certificate, file or proxy is the wrong one, and no waiting helps.
         case misconfigured(advice: String)
         /// The connection broke, or the time was over, after some of the request was sent.
         case unanswered
@@ -20,7 +20,8 @@ package struct TransferFailure: Equatable {
     let label: String
     package let text: String
 
-    /// An answer with a header line of more than libcurl takes (100 KiB): no backend sends one.
+    /// Returns the failure of an answer with a header line of more than libcurl accepts (100 KiB): no backend sends
+    /// one.
     static func oversizedHeader(_ signal: OTLPSignal) -> TransferFailure {
         TransferFailure(
             kind: .misconfigured(advice: signal.wrongEndpointAdvice), label: "error",
@@ -38,17 +39,17 @@ package struct TransferFailure: Equatable {
     }
 
     /// - Parameters:
-    ///   - result: how libcurl ended; no success.
-    ///   - text: its words.
-    ///   - connectStatus: what a proxy answered to CONNECT, 0 where it was not asked.
-    ///   - proxyVariable: the variable of the environment that names the proxy; nil where none is used.
+    ///   - result: The result of libcurl, which is an error.
+    ///   - text: The words of libcurl.
+    ///   - connectStatus: The status that a proxy answered to CONNECT, 0 where it was not asked.
+    ///   - proxyVariable: The variable of the environment that names the proxy; nil where none is used.
     package init(
         _ result: CURLcode, for signal: OTLPSignal, text: String, sentBytes: Int, connectStatus: Int,
         proxyVariable: String?
     ) {
         self.text = text
         let later: Kind = sentBytes > 0 ? .unanswered : .unreachable
-        // A proxy that makes no tunnel: it won't (407, 403), or it can't, because the backend is unavailable.
+        // The proxy makes no tunnel: it won't (407, 403), or it can't, because the backend is unavailable.
         if connectStatus >= 400 {
             let variable = proxyVariable ?? "https_proxy"
             let advice =
