@@ -1,16 +1,16 @@
 package import Metrics
 package import OTLPClient
 
-/// Where metrics are pushed to, and in which form.
+/// The destination of pushed metrics, and their form.
 package struct MetricsPushOptions: Sendable {
     package var backend: OTLPBackend
-    /// Between two pushes.
+    /// The time between two pushes.
     package var interval: Duration
     package var temporality: OTLPMetrics.Temporality
     package var histograms: OTLPMetrics.HistogramForm
-    /// Attributes of the resource that were given, beside those that the collector knows itself.
+    /// The attributes of the resource that were configured, beside those that the collector knows itself.
     package var attributes: [(name: String, value: String)]
-    /// A larger request, before compression, is not sent.
+    /// The size, before compression, above which a request is not sent.
     package var maxRequestBytes = 64 << 20
 
     package init(

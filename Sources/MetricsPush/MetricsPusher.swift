@@ -8,7 +8,7 @@ import Synchronization
 /// Pushes the families of the page to a backend of OTLP metrics, on a thread of its own.
 package final class MetricsPusher: Sendable {
     struct Control {
-        /// The end of the process: what was pushed last has to be answered then.
+        /// The times of the end of the process: what was pushed last has to be answered within them.
         var ending: (from: MonotonicTime, deadline: MonotonicTime)?
     }
 
@@ -24,8 +24,8 @@ package final class MetricsPusher: Sendable {
     private let thread: Mutex<OSThread?> = Mutex(nil)
 
     /// - Parameters:
-    ///   - startedAt: since when counters count.
-    ///   - families: reads them as they are now.
+    ///   - startedAt: The time since when counters count.
+    ///   - families: Returns the families as they are now.
     package init(
         _ options: MetricsPushOptions, source: OTLPMetrics.Source, counters: PushCounters, startedAt: WallTime,
         clock: Clock, logger: Logger,
@@ -41,7 +41,7 @@ package final class MetricsPusher: Sendable {
         multi = CurlMulti()
     }
 
-    /// - Throws: where the system has no room for a thread.
+    /// - Throws: `SystemError` where the system has no room for another thread.
     package func start() throws(SystemError) {
         let started = try OSThread(name: "metrics-push") { [self] in
             var loop = PushLoop(self)

@@ -2,21 +2,21 @@ package import Metrics
 package import Model
 import Synchronization
 
-/// Upper bounds for the time of a push, in seconds.
+/// The upper bounds for the time of a push, in seconds.
 private let pushSecondsBounds = HistogramBounds(ascending: 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
-/// What became of pushes since the start, at one moment.
+/// The results of pushes since the start, at one moment.
 package struct PushStatistics: Sendable {
-    /// By HTTP status, or by what broke the connection.
+    /// The requests by HTTP status, or by what broke the connection.
     package fileprivate(set) var requests: [String: UInt64] = [:]
-    /// Requests that were not accepted.
+    /// The number of requests that were not accepted.
     package fileprivate(set) var failedRequests: UInt64 = 0
-    /// Seconds from a request's first byte to its answer.
+    /// The seconds from a request's first byte to its answer.
     package fileprivate(set) var durations = Histogram(pushSecondsBounds)
-    /// Data points that the backend left out of what it accepted.
+    /// The number of data points that the backend left out of what it accepted.
     package fileprivate(set) var rejectedPoints: UInt64 = 0
     package fileprivate(set) var lastSuccess: WallTime?
-    /// Why the last push failed; nil where it did not.
+    /// The reason why the last push failed; nil where it succeeded.
     package fileprivate(set) var lastFailure: String?
 
     package init() {}
@@ -40,7 +40,7 @@ package final class PushCounters: Sendable {
         }
     }
 
-    /// - Parameter seconds: nil where nothing was sent.
+    /// - Parameter seconds: The time of the request; nil where nothing was sent.
     func recordFailure(code: String, seconds: Double?, reason: String) {
         values.withLock { values in
             values.requests[code, default: 0] += 1

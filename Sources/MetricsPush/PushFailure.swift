@@ -1,24 +1,24 @@
 import OTLPClient
 
-/// Why a push failed, and whether that can pass by itself.
+/// The reason why a push failed, and whether that can pass by itself.
 struct PushFailure: Equatable {
     enum Kind {
-        /// An outage, a limit of rates, a fault of the backend.
+        /// It is an outage, a limit of rates, or a fault of the backend.
         case passing
         /// A key has the wrong value.
         case misconfigured
-        /// The backend does not take such numbers, or not so many.
+        /// The backend does not accept such numbers, or not this many.
         case refused
     }
 
     let kind: Kind
     let reason: String
     var advice: String?
-    /// As the backend asks by `Retry-After`.
+    /// The seconds that the backend asks for by `Retry-After`.
     var retryAfterSeconds: UInt64 = 0
 }
 
-/// What an answer means to a push, in which nothing is repeated.
+/// The meaning of an answer for a push, in which nothing is repeated.
 enum PushOutcome: Equatable {
     case accepted(rejectedPoints: Int, message: String)
     case failed(PushFailure)
@@ -42,7 +42,7 @@ enum PushOutcome: Equatable {
         }
     }
 
-    /// What to change where the words say it.
+    /// Returns what to change where the words say it.
     private static func advice(_ reason: String) -> String? {
         if reason.contains("native histograms are disabled") {
             return

@@ -4,10 +4,11 @@ import OTLPClient
 import Platform
 import Text
 
-/// What the log says of pushes: a line for each cause, and one when they work again. Numbers in a text make no other cause of it.
+/// Logs the results of pushes: a line for each cause, and one when they work again. Texts that differ in numbers only
+/// are one cause.
 struct PushLog {
     private let logger: Logger
-    /// The one that the last request went to: a file may change it.
+    /// The endpoint of the last request: a file may change it.
     var endpoint: OTLPEndpoint
     private let show: @Sendable (String) -> String
     private var failures = CauseLog()

@@ -13,9 +13,9 @@ struct PushLoop: ~Copyable {
     private var schedule: PushSchedule
     private var log: PushLog
     private var name = EndpointName()
-    /// When the snapshot was taken that the backend acknowledged last.
+    /// The time of the snapshot that the backend acknowledged last.
     private var acknowledgedAt: WallTime?
-    /// Empty unless differences are pushed.
+    /// The acknowledged numbers; empty unless differences are pushed.
     private var acknowledged = AcknowledgedSeries()
 
     init(_ owner: MetricsPusher) {
@@ -103,7 +103,7 @@ struct PushLoop: ~Copyable {
         return compressor.compress(piecesOf: writer.write)
     }
 
-    /// Returns what came of the request; nil where the process ended before.
+    /// Returns the answer to the request; nil where the process ended before.
     private mutating func exchange(_ body: [UInt8], isLast: Bool) -> OTLPAnswer? {
         let transfer = CurlTransfer(
             owner.options.backend, body: body, contentEncoding: compressor.contentEncoding,
@@ -125,7 +125,7 @@ struct PushLoop: ~Copyable {
         }
     }
 
-    /// Sends the request again, to the last address, where its name could not be looked up. Returns whether it did.
+    /// Sends the request again, to the last address, where its name could not be looked up. Returns true if it did.
     private mutating func isSentToLastAddress(_ transfer: CurlTransfer, _ answer: OTLPAnswer) -> Bool {
         let now = owner.clock.monotonic()
         let address = name.recordAnswer(answer, from: transfer.endpoint, ofLookUp: !transfer.hasAddress, at: now)
@@ -135,7 +135,8 @@ struct PushLoop: ~Copyable {
         return owner.multi.add(transfer)
     }
 
-    /// A push that is under way when the process ends gets half of the time that is left, the last one gets all of it.
+    /// Returns true if the time is over. A push that is under way when the process ends gets half of what is left, the
+    /// last one gets all of it.
     private func hasToEnd(isLast: Bool) -> Bool {
         guard let ending else { return false }
         let patience = isLast ? .zero : ending.deadline.duration(since: ending.from) / 2

@@ -1,13 +1,14 @@
 import Model
 
-/// When the next push is due. A push is a snapshot: what has failed is not repeated, the next one has it all.
+/// Decides when the next push is due. A push is a snapshot: one that failed is not repeated, the next one has it all.
 struct PushSchedule {
-    /// The first push comes sooner, so that a mistake of configuration is seen at once; Redis has been read by then.
+    /// The pause before the first push, short so that a mistake of configuration is seen at once; Redis has been read
+    /// by then.
     private static let firstPause = Duration.seconds(5)
 
     private let interval: Duration
     private(set) var next: MonotonicTime
-    /// As the backend asked by `Retry-After`.
+    /// The time that the backend asked for by `Retry-After`.
     private var notBefore = MonotonicTime(nanoseconds: 0)
 
     init(interval: Duration, start: MonotonicTime) {
@@ -15,8 +16,8 @@ struct PushSchedule {
         next = start.advanced(by: min(interval, Self.firstPause))
     }
 
-    /// Plans the push after the one that was due. Where that took longer than the interval, it is due at once, and those that were
-    /// missed are left out.
+    /// Plans the push after the one that was due. If that took longer than the interval, it is due at once, and those
+    /// that were missed are left out.
     mutating func advance(at now: MonotonicTime) {
         next = max(next.advanced(by: interval), now, notBefore)
     }
@@ -26,7 +27,7 @@ struct PushSchedule {
         notBefore = now.advanced(by: .seconds(Int64(min(seconds, 3600))))
     }
 
-    /// Returns when the last push may be sent, at the end of the process; nil where that is too late.
+    /// Returns the time at which the last push may be sent, at the end of the process; nil where that is too late.
     func last(at now: MonotonicTime, deadline: MonotonicTime) -> MonotonicTime? {
         let moment = max(now, notBefore)
         return moment < deadline ? moment : nil
