@@ -1,4 +1,4 @@
-/// What `--version` and `asynq_collector_build_info` say.
+/// The version and its date, for `--version` and `asynq_collector_build_info`.
 package enum BuildInfo {
     package static let version = "0.1.0"
     /// The day of that version, for the man page.

@@ -21,13 +21,13 @@ import Web
 
 /// The whole sidecar, wired: Redis → metrics, spans → spool → trace backend, web endpoints.
 ///
-/// Start fails fast, in the order in which something could be missing: spool, threads, listeners. After that no peer
-/// ends it. Stop goes against the flow: no new requests, those in flight end, what is spooled is sent for a while, the
-/// spool is synced.
+/// The start fails fast, in the order in which something could be missing: spool, threads, listeners. After that no
+/// peer ends it. The end goes against the flow: no new requests, those in flight end, the content of the spool is sent
+/// for a while, the spool is synced.
 package final class Collector: Sendable {
-    /// Between two points of the history of queues that only spans name.
+    /// The time between two points of the history of queues that only spans name.
     static let intervalWithoutRedis = Duration.seconds(5)
-    /// So often the allocator is asked whether it holds more than this of what was freed, after a peak.
+    /// The time after which the allocator is asked whether it holds more than this of what was freed, after a peak.
     private static let trimInterval = TimeAmount.seconds(10)
     private static let keptFreeBytes = 6 << 20
 
@@ -38,35 +38,35 @@ package final class Collector: Sendable {
     private let otlpLimits: HTTPLimits
     private let webLimits: HTTPLimits
     let aggregator: LockedAggregator
-    /// nil where `redis.url` is none.
+    /// The side of Redis; nil where `redis.url` is none.
     let redis: RedisSide?
-    /// nil where `tempo.endpoint` is none.
+    /// The side of the trace backend; nil where `tempo.endpoint` is none.
     let tempo: TempoSide?
     private let ingestSink: IngestSink
     let errors: RecentErrors
-    /// nil where no spans are kept in memory.
+    /// The newest spans; nil where none are kept in memory.
     let recentTraces: RecentTraces?
     let memory: MemoryUse
     let registry: MetricsRegistry
-    /// nil where `metrics.push.endpoint` is none.
+    /// The pushing of metrics; nil where `metrics.push.endpoint` is none.
     let push: PushSide?
     let watch: StatusWatch
     let documents = DocumentCache()
     let startedAt: WallTime
     let queries: QueueQueries
     let otlpGroup: MultiThreadedEventLoopGroup
-    /// The web endpoints': no span waits for a page.
+    /// The event loop of the web endpoints, so that no span waits for a page.
     let webGroup: MultiThreadedEventLoopGroup
-    /// Reads requests that would hold the receiver's event loop.
+    /// The thread that reads requests which would hold the receiver's event loop.
     let receiverWork: SerialThread
     let servers = Mutex<Servers>(Servers())
 
     /// The listeners, once they are bound.
     struct Servers {
         var web: HTTPServer?
-        /// The unix socket, and the TCP addresses.
+        /// The servers of the unix socket, and of the TCP addresses.
         var otlp: [HTTPServer] = []
-        /// Every configured address is bound.
+        /// True once every configured address is bound.
         var isListening = false
 
         var all: [HTTPServer] { otlp + [web].compactMap(\.self) }
@@ -74,7 +74,7 @@ package final class Collector: Sendable {
 
     /// Opens the spool; nothing runs yet.
     ///
-    /// - Throws: why it can't start, in words that say what to change.
+    /// - Throws: The reason why it can't start, in words that say what to change.
     package init(_ options: CollectorOptions, clock: Clock, makeLogger: (String) -> Logger) throws {
         self.options = options
         self.clock = clock
@@ -189,6 +189,7 @@ package final class Collector: Sendable {
     }
 
     /// Reads Redis and judges what needs attention, without any listener.
+    /// - Throws: `SystemError` where the system has no room for another thread.
     func startReading() throws(SystemError) {
         try redis?.start()
         watchStatus()
@@ -265,7 +266,7 @@ package final class Collector: Sendable {
         }
     }
 
-    /// What a service manager's watchdog stands for.
+    /// The signs of life that the service manager's watchdog stands for.
     var lifeSigns: LifeSigns {
         var signs = LifeSigns()
         signs.watch(webGroup.next(), as: "web endpoints")
@@ -291,13 +292,13 @@ package final class Collector: Sendable {
             spool: tempo?.spool, setQueueFilter: { [redis] filter in redis?.setFilter(filter) })
     }
 
-    /// Where spans are received, as bound.
+    /// The addresses at which spans are received, as bound.
     var otlpAddresses: [ListenAddress] { servers.withLock { $0.otlp.flatMap(\.addresses) } }
 
-    /// Where the web endpoints are, as bound: the first address.
+    /// The first address of the web endpoints, as bound.
     package var webAddress: String { servers.withLock { $0.web?.addresses.first?.description } ?? "" }
 
-    /// Why clients can't reach a listener; nil where all can.
+    /// The reason why clients can't reach a listener; nil where they can reach all.
     var listenerProblem: String? {
         let servers = servers.withLock { $0 }
         if !servers.isListening { return "listeners are not bound yet" }
@@ -318,7 +319,7 @@ extension RefusalLog {
     }
 }
 
-/// A listener that could not be opened at the start: its key, its address and why.
+/// A listener that could not be opened at the start: its key, its address and the reason.
 struct UnboundListener: Error, CustomStringConvertible {
     let key: String
     let error: ListenError

@@ -3,7 +3,7 @@ import Attention
 package import Model
 package import Web
 
-/// What the web endpoints tell of single errors, traces and tasks.
+/// The answers of the web endpoints about single errors, traces and tasks.
 extension Collector {
     package func errorGroups() -> [ErrorGroup] { errors.all }
 
@@ -39,7 +39,7 @@ extension Collector {
         redis.monitor.dueRetries(of: name) { _ in whenDone() }
     }
 
-    /// The queue of this name. Documents have names as people can read them, so it may be that form of it.
+    /// Returns the queue of this name. Documents have names as people can read them, so it may be that form of it.
     func knownQueue(_ bytes: [UInt8]) -> QueueName {
         let name = QueueName(bytes)
         let rows = watch.current.rows

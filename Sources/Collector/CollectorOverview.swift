@@ -12,9 +12,9 @@ import Spool
 import WaitTime
 package import Web
 
-/// What the status page and its documents are made of.
+/// The content of the status page and its documents.
 extension Collector {
-    /// Spans that wait no longer than this are on their way to the trace backend.
+    /// The age up to which spans count as on their way to the trace backend.
     private static let leastBacklogSeconds = 30.0
 
     package var overviewContent: OverviewContent {
@@ -36,7 +36,7 @@ extension Collector {
             content.spans = books.totals(duplicates: aggregator.duplicates)
             content.spool = books.spooled.map { spooled in
                 let age = spooled.oldestAge.map { max(0, $0.inSeconds) } ?? 0
-                // Where nothing waits, what grows is a segment of frames that are sent already; it is removed once it is full.
+                // If nothing waits, a segment of frames that are sent already grows; it is removed once it is full.
                 return SpoolState(
                     bytes: spooled.bytes, capacityBytes: spooled.capacityBytes, oldestAgeSeconds: age,
                     fullInSeconds: age > Self.leastBacklogSeconds ? state.spoolFullInSeconds : nil)

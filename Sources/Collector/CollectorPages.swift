@@ -7,7 +7,7 @@ import Redis
 import Spool
 package import Web
 
-/// What the web endpoints show.
+/// The answers of the web endpoints about metrics, health and queues.
 extension Collector: WebState {
     package func metricsPage(_ format: PageFormat) -> any MetricsPage { RegistryPage(registry.page(format)) }
 
@@ -59,7 +59,7 @@ extension Collector: WebState {
 
     var forwarderState: String { tempo?.forwarderState ?? "off (tempo.endpoint is none)" }
 
-    /// Spans received since the start and what became of them; nil while the spool's disk hangs.
+    /// The spans that were received since the start, and their fate; nil while the spool's disk hangs.
     var spanTotals: SpanTotals? {
         Books.read(counters, tempo?.spool)?.totals(duplicates: aggregator.duplicates)
     }

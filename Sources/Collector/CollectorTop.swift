@@ -7,7 +7,7 @@ import Platform
 import Top
 import Web
 
-/// What the terminal view shows, within the process.
+/// The documents of the terminal view, within the process.
 extension Collector {
     /// The documents of the web endpoints, without asking over HTTP.
     var topSource: TopSource {
@@ -26,14 +26,14 @@ extension Collector {
 
     /// Makes a collector that reads Redis and does nothing else. Returns once Redis was read.
     ///
-    /// - Throws: why Redis can't be read.
+    /// - Throws: `TopFailure` with the reason why Redis can't be read.
     static func readingRedis(_ options: CollectorOptions) throws(TopFailure) -> Collector {
         guard let timeout = options.redis?.timeout else {
             throw TopFailure("redis.url is none; there is nothing to read")
         }
         let collector: Collector
         do {
-            // Log lines would spoil the picture; what is wrong stands in it.
+            // Log lines would spoil the picture, which shows errors itself.
             let silence = RunCommand.loggerFactory(options, CollectorLogHandler.Level(.critical))
             collector = try Collector(options, clock: .system, makeLogger: silence)
             try collector.startReading()
@@ -45,7 +45,7 @@ extension Collector {
             collector.stop(isStarted: false)
             throw TopFailure(reason)
         }
-        // The judgement at the start had nothing to go by.
+        // The judgement at the start had no reading to go by.
         collector.judge()
         return collector
     }

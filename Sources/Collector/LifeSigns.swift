@@ -2,10 +2,10 @@ import Model
 import NIOCore
 import Platform
 
-/// Whether the loops and threads that users depend on still move. What a hung disk holds up is not counted against them: readiness
-/// tells of the disk, and a restart would not help.
+/// Tells whether the loops and threads that users depend on still move. A delay that a hung disk causes does not count:
+/// readiness tells of the disk, and a restart would not help.
 struct LifeSigns: Sendable {
-    /// An event loop is asked, and has answered once a task of ours has run on it.
+    /// An event loop, which is asked, and has answered once a task of ours has run on it.
     private struct Loop: Sendable {
         let name: String
         let loop: any EventLoop
@@ -21,7 +21,7 @@ struct LifeSigns: Sendable {
     private struct Thread: Sendable {
         let name: String
         let heartbeat: Heartbeat
-        /// Whether it may be late for the disk's sake.
+        /// Returns true if the thread may be late because of the disk.
         let isExcused: @Sendable () -> Bool
     }
 
@@ -40,7 +40,7 @@ struct LifeSigns: Sendable {
 
     /// Returns the names of those that do not move, and asks the event loops for the next sign.
     ///
-    /// - Parameter patience: the time that a loop has to answer, and that a thread may be late.
+    /// - Parameter patience: The time that a loop has to answer, and that a thread may be late.
     func missing(at now: MonotonicTime, patience: Duration) -> [String] {
         let silent = loops.filter { $0.answer.isOverdue(at: now) }.map(\.name)
         let late = threads.filter { $0.heartbeat.isOverdue(at: now, grace: patience) && !$0.isExcused() }

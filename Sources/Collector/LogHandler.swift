@@ -5,10 +5,10 @@ package import Platform
 import Synchronization
 import Text
 
-/// Lines on standard error: JSON for machines, plain text for people. Never payloads, never credentials: the callers see
-/// to that.
+/// Writes lines on standard error: JSON for machines, plain text for people. Payloads and credentials are never in
+/// them: the callers see to that.
 package struct CollectorLogHandler: LogHandler {
-    /// Shared by all loggers, so that SIGHUP can change it.
+    /// The level, which all loggers share so that SIGHUP can change it.
     package final class Level: Sendable {
         private let level: Mutex<Logger.Level>
 
@@ -60,7 +60,7 @@ package struct CollectorLogHandler: LogHandler {
         if let more = event.metadata { fields.merge(more) { $1 } }
         if let sink { return sink("\(label): \(event.message)\(pairs(fields))") }
         let bytes = Array((line(event.level, "\(event.message)", fields) + "\n").utf8)
-        // One write per line, so that lines of several threads don't mix. A closed standard error is ignored.
+        // A line is one write, so that lines of several threads don't mix. A closed standard error is ignored.
         _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 

@@ -4,11 +4,11 @@ import Model
 import Platform
 import Spool
 
-/// The spool of `spool.directory`, and the lock that keeps others off it.
+/// The spool of `spool.directory`, and the lock that keeps other processes off it.
 struct OpenedSpool {
     let lock: SpoolDirectoryLock
     let spool: Spool
-    /// Why others may change what is in the directory; nil where they may not.
+    /// The reason why other users may change what is in the directory; nil where they may not.
     let weakness: String?
 
     init(directory: String, options: SpoolOptions, clock: Clock) throws(SpoolStartError) {
@@ -47,7 +47,7 @@ extension Logger {
     }
 }
 
-/// Why the program does not start, in words that say what to change.
+/// The reason why the program does not start, in words that say what to change.
 struct SpoolStartError: Error, CustomStringConvertible {
     let description: String
 
@@ -63,7 +63,7 @@ struct SpoolStartError: Error, CustomStringConvertible {
         description = text
     }
 
-    /// What a permission that is denied leaves open; nil if the path can't be looked at either.
+    /// Returns what can still be said of a path after a denied permission; nil if the path can't be looked at either.
     private static func owner(of path: String) -> String? {
         var status = stat()
         if stat(path, &status) != 0 { return nil }

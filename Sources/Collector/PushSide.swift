@@ -6,14 +6,14 @@ import Model
 import Platform
 import Text
 
-/// What is there only where `metrics.push.endpoint` names a backend of metrics.
+/// The parts that exist only where `metrics.push.endpoint` names a backend of metrics.
 struct PushSide: Sendable {
     let counters: PushCounters
     private let pusher: MetricsPusher
 
-    /// Nil where nothing is to be pushed.
+    /// Makes the parts; returns nil where nothing is to be pushed.
     ///
-    /// - Parameter counters: those that the page shows.
+    /// - Parameter counters: The counters that the page shows.
     init?(
         _ options: MetricsPushOptions?, counters: PushCounters?, listen: [ListenAddress], registry: MetricsRegistry,
         startedAt: WallTime, clock: Clock, logger: Logger
@@ -29,7 +29,7 @@ struct PushSide: Sendable {
         ) { registry.families() }
     }
 
-    /// - Throws: where the system has no room for a thread.
+    /// - Throws: `SystemError` where the system has no room for another thread.
     func start() throws(SystemError) { try pusher.start() }
 
     /// Pushes the last numbers, until the deadline.
@@ -40,8 +40,9 @@ struct PushSide: Sendable {
 enum PushedResource {
     static let service = "asynq-collector"
 
-    /// `service.instance.id` is the host and the port of the page, as the label `instance` is where Prometheus scrapes. A host that
-    /// calls itself localhost, as containers of Cloud Run do, says nothing: there, each process has a number of its own.
+    /// Returns the attributes. `service.instance.id` is the host and the port of the page, as the label `instance` is
+    /// where Prometheus scrapes. A host that calls itself localhost, as containers of Cloud Run do, says nothing:
+    /// there, each process has a number of its own.
     static func attributes(
         host: String, listen: [ListenAddress], given: [(name: String, value: String)]
     ) -> [(name: String, value: String)] {

@@ -4,18 +4,18 @@ import Model
 import Platform
 import Web
 
-/// What people and autoscalers ask about queues, from Redis and spans together.
+/// The questions of people and autoscalers about queues, answered from Redis and spans together.
 struct QueueQueries: Sendable {
     let redis: RedisMonitor?
     let aggregator: LockedAggregator
     let sampledWaits: SampledWaits
     let loads: QueueLoads
-    /// Older numbers are no answer: three scrapes failed to come.
+    /// The age beyond which numbers are no answer: three scrapes failed to come.
     let maxAge: Duration
     let targetUtilization: Double
     let clock: Clock
 
-    /// What is known of Redis now.
+    /// The present knowledge of Redis.
     var reading: RedisReading {
         guard let status = redis?.current else { return .off }
         return status.snapshot.map { .read($0) } ?? .unread(status.lastError)
@@ -29,8 +29,8 @@ struct QueueQueries: Sendable {
             for: name, at: clock.wall(), maxAge: maxAge, targetUtilization: targetUtilization)
     }
 
-    /// Returns the numbers from which the answer about a queue's scale is made. Waits that spans tell of count more than those
-    /// that were sampled in Redis, which misses the short ones.
+    /// Returns the numbers from which the answer about a queue's scale is made. Waits that spans tell count more than
+    /// those that were sampled in Redis, which misses the short ones.
     func question(about name: QueueName) -> ScaleQuestion {
         let spans = aggregator.quantiles95(of: name)
         return ScaleQuestion(

@@ -5,7 +5,8 @@ import Model
 import Platform
 import SpanReceiver
 
-/// What is there only where `redis.url` names a Redis: the threads that read it, and what the receiver learns from them.
+/// The parts that exist only where `redis.url` names a Redis: the threads that read it, and their knowledge for the
+/// receiver.
 struct RedisSide: Sendable {
     let monitor: RedisMonitor
     let lookup: TaskLookup
@@ -14,7 +15,7 @@ struct RedisSide: Sendable {
     private let hasAsynqmonNames: Bool
     private let isLookingAhead: Bool
 
-    /// - Throws: where the system has no room for a waker.
+    /// - Throws: `SystemError` where the system has no room for a waker.
     init(
         _ redis: RedisMonitorOptions, _ options: CollectorOptions, clock: Clock, logger: Logger
     ) throws(SystemError) {
@@ -28,7 +29,7 @@ struct RedisSide: Sendable {
         isLookingAhead = redis.lookAhead != nil
     }
 
-    /// - Throws: where the system has no room for a thread.
+    /// - Throws: `SystemError` where the system has no room for another thread.
     func start() throws(SystemError) {
         try monitor.start()
         try lookup.start()

@@ -7,7 +7,8 @@ import Platform
 import Spool
 import Synchronization
 
-/// The end of the process, against the flow: no new requests, those in flight are answered, what is spooled is sent for a while.
+/// The end of the process, against the flow: no new requests, those in flight are answered, the content of the spool is
+/// sent for a while.
 extension Collector {
     /// The time for requests in flight and the last spans together.
     static let shutdown = Duration.seconds(5)
@@ -16,7 +17,7 @@ extension Collector {
 
     /// Ends everything, in at most about five seconds, or seven where metrics are pushed. Spans that could not be sent stay in the spool.
     ///
-    /// - Parameter isStarted: false where the start has failed: why is said last, by the caller.
+    /// - Parameter isStarted: False where the start has failed: the caller says last why.
     package func stop(isStarted: Bool = true) {
         let deadline = clock.monotonic().advanced(by: Self.shutdown)
         let (web, otlp) = servers.withLock { ($0.web, $0.otlp) }

@@ -4,24 +4,25 @@ import Model
 import Platform
 import Synchronization
 
-/// Follows what the collector sees over time: an hour of history, what needs attention, and the last known state of Redis.
+/// Follows what the collector sees over time: an hour of history, what needs attention, and the last known state of
+/// Redis.
 final class StatusWatch: Sendable {
-    /// Without news, troubles are judged again after this time.
+    /// The time after which troubles are judged again without news.
     private static let judgementInterval = Duration.seconds(5)
 
-    /// What is known at one moment.
+    /// The knowledge at one moment.
     struct State: Sendable {
         fileprivate(set) var history: QueueHistory
-        /// What the last good scrape saw.
+        /// The result of the last good scrape.
         fileprivate(set) var lastKnown: RedisSnapshot?
         /// The queues at the last recording.
         fileprivate(set) var rows: [QueueReading] = []
         fileprivate(set) var troubles: [Trouble] = []
-        /// What was known of Redis when the troubles were judged.
+        /// The knowledge of Redis when the troubles were judged.
         fileprivate(set) var redis = RedisReading.unread(nil)
-        /// Seconds until the spool is full, at the rate of the last half hour.
+        /// The seconds until the spool is full, at the rate of the last half hour.
         fileprivate(set) var spoolFullInSeconds: Double?
-        /// Since when the trace backend has been up or down.
+        /// The state of the trace backend, and the time since which it has been up or down.
         fileprivate(set) var backend: (isUp: Bool, since: WallTime)?
         fileprivate var attention = Attention()
         fileprivate var log: TroubleLog
@@ -40,12 +41,12 @@ final class StatusWatch: Sendable {
 
     var current: State { state.withLock { $0 } }
 
-    /// Bytes that the history takes.
+    /// The bytes that the history takes.
     var historyBytes: Int { state.withLock { $0.history.bytes } }
 
-    /// Records what is known of the queues now.
+    /// Records the present reading of each queue.
     ///
-    /// - Parameter snapshot: what a good scrape of Redis saw; nil where Redis is not read at all.
+    /// - Parameter snapshot: The result of a good scrape of Redis; nil where Redis is not read at all.
     func record(_ snapshot: RedisSnapshot?, waits: [QueueName: MeasuredWaits]) {
         let rows = QueueReading.all(snapshot, waits: waits)
         let now = clock.monotonic()
@@ -57,7 +58,7 @@ final class StatusWatch: Sendable {
         }
     }
 
-    /// Whether troubles are to be judged now: there is news, or the last judgement is old.
+    /// True if troubles have to be judged now: there is news, or the last judgement is old.
     var isJudgementDue: Bool {
         let now = clock.monotonic()
         return state.withLock { Self.isDue($0, at: now) }
@@ -67,8 +68,8 @@ final class StatusWatch: Sendable {
         state.hasNews || state.judgedAt.map { now.duration(since: $0) >= judgementInterval } ?? true
     }
 
-    /// What is known, where the troubles are those of the same rows and of the same reading of Redis; nil where they are to be
-    /// judged first.
+    /// Returns the state, where the troubles are those of the same rows and of the same reading of Redis; nil where
+    /// they have to be judged first.
     func judged(_ redis: RedisReading) -> State? {
         let now = clock.monotonic()
         return state.withLock { state in
@@ -77,10 +78,10 @@ final class StatusWatch: Sendable {
         }
     }
 
-    /// Judges what needs attention, logs what has begun and ended, and returns what is known.
+    /// Judges what needs attention, logs what has begun and ended, and returns the state.
     ///
-    /// - Parameter redis: whether Redis can be read now. What was read is taken from the last recording, so that sentences and
-    ///   rows are of one moment.
+    /// - Parameter redis: The present knowledge of Redis. What was read is taken from the last recording, so that
+    ///   sentences and rows are of one moment.
     @discardableResult
     func judge(redis: RedisReading, letters: [DeadLetter], spans: SpanPath, pushes: Backend?) -> State {
         let now = (wall: clock.wall(), monotonic: clock.monotonic())

@@ -5,18 +5,19 @@ import Platform
 import SpanReceiver
 import Spool
 
-/// What is there only where `tempo.endpoint` names a trace backend: the spool, and what sends from it.
+/// The parts that exist only where `tempo.endpoint` names a trace backend: the spool, and the forwarder that sends from
+/// it.
 struct TempoSide: Sendable {
     let spool: Spool
     let forwarder: Forwarder
-    /// Writes to the spool.
+    /// The thread that writes to the spool.
     let appends: AppendThread
     private let lock: SpoolDirectoryLock
     private let spoolLogger: Logger
 
     /// Opens the spool.
     ///
-    /// - Throws: why its directory can't be used, in words that say what to change.
+    /// - Throws: The reason why its directory can't be used, in words that say what to change.
     init(
         _ forward: ForwarderOptions, _ options: CollectorOptions, clock: Clock, makeLogger: (String) -> Logger
     ) throws(SpoolStartError) {
@@ -33,7 +34,7 @@ struct TempoSide: Sendable {
         forwarder = Forwarder(spool: spool, options: forward, clock: clock, logger: makeLogger("forwarder"))
     }
 
-    /// - Throws: where the system has no room for a thread.
+    /// - Throws: The reason why a thread can't be started.
     func start() throws {
         try spool.start { [spoolLogger] in spoolLogger.note($0) }
         try forwarder.start()
@@ -47,7 +48,7 @@ struct TempoSide: Sendable {
         spool.close()
     }
 
-    /// What the forwarder is doing, for people.
+    /// The work of the forwarder, in words for people.
     var forwarderState: String {
         let statistics = forwarder.statistics
         if let failure = statistics.lastFailure { return "retrying: \(failure)" }

@@ -22,7 +22,7 @@ struct TroubleLog: Sendable {
         self.logger = logger
     }
 
-    /// Takes over the troubles of now. What is not logged for lack of lines is on the status page.
+    /// Records the present troubles. Those that are not logged for lack of lines are on the status page.
     mutating func record(_ troubles: [Trouble], at now: MonotonicTime) {
         if now.duration(since: windowStart) >= Self.window {
             if lines > Self.maxLines {

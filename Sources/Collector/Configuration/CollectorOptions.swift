@@ -12,32 +12,32 @@ import Web
 
 /// The configuration as the parts of the collector take it. The options of each part are made beside its keys.
 package struct CollectorOptions: Sendable {
-    /// nil with `redis.url: none`.
+    /// The options of Redis; nil with `redis.url: none`.
     var redis: RedisMonitorOptions?
     /// The keys that name listeners for spans, and their addresses.
     var otlpListen: [(key: String, addresses: [ListenAddress])]
     var otlpSocket: UnixSocketOptions
     var receiver: ReceiverOptions
     var waitAttributes: [TaskAttributeTable.WaitAttribute]
-    /// nil with `tempo.endpoint: none`.
+    /// The options of the forwarder; nil with `tempo.endpoint: none`.
     var forwarder: ForwarderOptions?
     var spoolDirectory: String
     var spool: SpoolOptions
     var metricsListen: [ListenAddress]
     var webAccess: WebAccess
-    /// nil with `metrics.push.endpoint: none`.
+    /// The options of pushing; nil with `metrics.push.endpoint: none`.
     var push: MetricsPushOptions?
     var aggregator: TaskAggregatorOptions
-    /// Also the names of Asynq's own exporter, on the text page.
+    /// True if the text page has the names of Asynq's own exporter as well.
     var hasAsynqmonNames: Bool
-    /// Share of the time that workers are to be busy, above 0 and at most 1.
+    /// The share of the time that workers are to be busy, above 0 and at most 1.
     var targetUtilization: Double
     var relink: RelinkMode
     var lookupTimeout: Duration
     var addsDeadLetterSpans: Bool
     var memory: MemoryLedger
     var traceLinks: TraceLinks
-    /// How long listeners stay open after SIGTERM.
+    /// The time for which listeners stay open after SIGTERM.
     var linger: Duration
     package var logLevel: Logger.Level
     package var logFormat: LogFormat
@@ -45,7 +45,7 @@ package struct CollectorOptions: Sendable {
 }
 
 extension CollectorOptions {
-    /// - Throws: every problem, of single keys and of rules between them.
+    /// - Throws: `ConfigurationProblems`: all of them, of single keys and of rules between them.
     init(_ settings: Settings) throws(ConfigurationProblems) {
         try settings.check()
         let memory = try MemoryLedger(settings)

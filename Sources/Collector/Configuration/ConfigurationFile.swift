@@ -13,10 +13,10 @@ enum ConfigurationFile {
         let problem: String
     }
 
-    /// Nested mappings become dotted keys, sequences of scalars become comma lists. Anything else YAML can say (anchors,
-    /// several documents, mappings in sequences) is refused by name.
+    /// Reads a file. Nested mappings become dotted keys, sequences of scalars become comma lists. All else that YAML
+    /// can say (anchors, several documents, mappings in sequences) is refused by name.
     ///
-    /// - Parameter pairKeys: keys whose value is a list of pairs, and may be a mapping of them.
+    /// - Parameter pairKeys: The keys whose value is a list of pairs, and may be a mapping of them.
     /// - Throws: `Unreadable`, with the line.
     static func parse(_ bytes: [UInt8], pairKeys: Set<String> = []) throws(Unreadable) -> [Entry] {
         var parser = yaml_parser_t()

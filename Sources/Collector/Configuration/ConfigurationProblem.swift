@@ -6,7 +6,8 @@ struct ConfigurationProblem: Error, Sendable, Equatable, CustomStringConvertible
         self.description = description
     }
 
-    /// A value that its key, or a rule, does not allow; secrets are not repeated, and of a URL what may be one.
+    /// A value that its key, or a rule, does not allow. Secrets are not repeated, nor is the part of a URL that may be
+    /// one.
     init(_ key: any DeclaredKey, _ text: String, _ origin: SettingOrigin, is problem: String) {
         let shown =
             switch key.kind {
@@ -23,7 +24,7 @@ struct ConfigurationProblem: Error, Sendable, Equatable, CustomStringConvertible
     }
 }
 
-/// All that is wrong with the configuration.
+/// All problems of the configuration.
 struct ConfigurationProblems: Error, Sendable {
     let list: [ConfigurationProblem]
 
@@ -32,13 +33,13 @@ struct ConfigurationProblems: Error, Sendable {
     }
 }
 
-/// The known name with the fewest edits; nil only where there is none to choose from.
+/// Returns the known name with the fewest edits; nil for an empty list.
 func nearestName(to name: String, among candidates: [String]) -> String? {
     let ranked = candidates.map { (name: $0, distance: editDistance(Array(name.utf8), Array($0.utf8))) }
     return ranked.min { $0.distance < $1.distance }?.name
 }
 
-/// Levenshtein's distance.
+/// Returns Levenshtein's distance.
 private func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {
     var previous = Array(0...right.count)
     for (row, byte) in left.enumerated() {

@@ -11,20 +11,20 @@ enum EffectiveConfiguration {
         case .secret: return YAMLTree.scalar(text.isEmpty ? "" : redacted)
         case .url: return YAMLTree.scalar(redactedURL(text))
         case .secretPairs:
-            // What can't be read is a problem of its own.
+            // A text that can't be read is a problem of its own.
             let pairs = (try? HeaderPairs.parse(text)) ?? []
             return YAMLTree.scalar(pairs.map { "\($0.name)=\(redacted)" }.joined(separator: ","))
         default: return YAMLTree.value(text, kind)
         }
     }
 
-    /// Whatever stands before an `@` of the authority may be a secret, the user's name excepted; and so may the values of
-    /// a query by their names.
+    /// Returns a URL without what may be a secret: all that stands before an `@` of the authority, the user's name
+    /// excepted, and the values of a query by their names.
     static func redactedURL(_ text: String) -> String {
         redactedQuery(redactedFragment(redactedAuthority(text)))
     }
 
-    /// What stands behind a `#` goes nowhere, and may be a token.
+    /// Removes the part behind a `#`, which goes nowhere, and may be a token.
     private static func redactedFragment(_ text: String) -> String {
         text.firstIndex(of: "#").map { text[...$0] + redacted } ?? text
     }

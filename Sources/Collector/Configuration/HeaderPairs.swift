@@ -1,17 +1,17 @@
-/// Headers as the text of a key: `NAME=VALUE,…`.
+/// Reads and writes headers as the text of a key: `NAME=VALUE,…`.
 ///
 /// A value that holds a comma, or begins or ends with a blank, stands in double quotes, in which `\"` and `\\` are a quote and a backslash:
 /// `Authorization="Basic a,b==",X-Scope-OrgID=team-a`. A YAML map is written out so.
 enum HeaderPairs {
     typealias Pair = (name: String, value: String)
 
-    /// - Throws: what is wrong, without a part of any value.
+    /// - Throws: `UnacceptableText` with the fault, without a part of any value.
     static func parse(_ text: String) throws(UnacceptableText) -> [Pair] {
         try parse(text, isName: isToken)
     }
 
-    /// - Parameter isName: whether a text may stand before the first equals sign of a pair.
-    /// - Throws: what is wrong, without a part of any value.
+    /// - Parameter isName: Returns true if a text may stand before the first equals sign of a pair.
+    /// - Throws: `UnacceptableText` with the fault, without a part of any value.
     static func parse(_ text: String, isName: (String) -> Bool) throws(UnacceptableText) -> [Pair] {
         if text.unicodeScalars.contains(where: { $0.value < 32 || $0.value == 127 }) {
             throw UnacceptableText("there are control characters; \(allowed)")
@@ -25,7 +25,8 @@ enum HeaderPairs {
                 throw UnacceptableText(pairs.isEmpty ? "a name and its value have = between them; \(allowed)" : noPair)
             }
             let name = ValueParsing.trimmed(rest[..<equals])
-            // A comma in a value without quotes begins what looks like the next header, and may be a part of the secret.
+            // A comma in a value without quotes begins what looks like the next header, and may be a part of the
+            // secret.
             guard isName(name) else { throw UnacceptableText(noPair) }
             rest = rest[rest.index(after: equals)...].drop { $0 == " " }
             let isQuoted = rest.first == "\""
@@ -63,7 +64,7 @@ enum HeaderPairs {
         throw UnacceptableText("a quote is not closed, or something stands behind it; \(allowed)")
     }
 
-    /// RFC 9110, 5.6.2.
+    /// Returns true for a token (RFC 9110, 5.6.2).
     static func isToken(_ name: String) -> Bool {
         !name.isEmpty
             && name.unicodeScalars.allSatisfy {

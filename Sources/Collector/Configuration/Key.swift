@@ -1,4 +1,4 @@
-/// One setting: the only place that knows its name, type, range, default and help. In all its three forms by one rule:
+/// One setting: the only place that knows its name, type, range, default and help. One rule gives all its three forms:
 ///
 ///     file          redis.queues.include      (nested)
 ///     flag          --redis-queues-include
@@ -12,17 +12,17 @@ struct Key<Value: Sendable>: DeclaredKey {
     let defaultValue: Value
     /// A value other than the default, for documentation.
     let example: String
-    /// What it is, then what to do; in sentences.
+    /// The help, in sentences: what it is, then what to do.
     let help: String
     let isReloadable: Bool
-    /// The file, and the heading in it, that explains the key; nil: that of its section.
+    /// The file, and the heading in it, that explains the key; nil for that of its section.
     let page: String?
     /// The version of the program that was the first to have the key.
     let since: String
 
     /// - Parameters:
-    ///   - defaultText: the value without any source, as a user would write it.
-    ///   - isReloadable: true if SIGHUP puts a new value in force; else it takes effect at the next start.
+    ///   - defaultText: The value without any source, as a user would write it.
+    ///   - isReloadable: True if SIGHUP puts a new value in force; else it takes effect at the next start.
     init(
         _ name: String, _ form: ValueForm<Value>, default defaultText: String, example: String, help: String,
         isReloadable: Bool = false, page: String? = nil, since: String = "0.1.0"
@@ -53,7 +53,7 @@ struct Key<Value: Sendable>: DeclaredKey {
     }
 }
 
-/// A key without the type of its value: what lists of keys need.
+/// A key without the type of its value, for lists of keys.
 protocol DeclaredKey: Sendable {
     var name: String { get }
     var kind: ValueKind { get }
@@ -64,8 +64,8 @@ protocol DeclaredKey: Sendable {
     var page: String? { get }
     var since: String { get }
 
-    /// - Parameter file: the one that the text was read from, where it is a secret's.
-    /// - Throws: why `text` is no value of this key.
+    /// - Parameter file: The file that the text was read from, where it is a secret's.
+    /// - Throws: `UnacceptableText` with the reason why the key does not allow `text`.
     func read(_ text: String, from origin: SettingOrigin, file: String?) throws(UnacceptableText) -> any AnySetting
 }
 

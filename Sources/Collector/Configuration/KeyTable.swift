@@ -1,7 +1,7 @@
 /// All settings, in the order in which help and `check-config` show them.
 ///
-/// A key is declared once, as a member of a section; the list of all keys is read from the members by reflection, so that
-/// a key that is declared can't be missing from it.
+/// A key is declared once, as a member of a section. Reflection reads the list of all keys from the members, so that a
+/// declared key can't be missing from it.
 struct KeyTable: Sendable {
     let redis = RedisKeys()
     let otlp = OTLPKeys()

@@ -11,7 +11,7 @@ struct ReloadableOptions: Sendable {
     var maxTaskTypes: Int
     var maxQueues: Int
     var maxErrorTypes: Int
-    /// The bounds in bytes and age, and what happens when it is full.
+    /// The bounds of the spool in bytes and age, and its way of being full.
     var spool: SpoolOptions
 }
 
@@ -28,20 +28,20 @@ extension ReloadableOptions {
     }
 }
 
-/// What a configuration that was read again changes.
+/// The changes that a configuration brings which was read again.
 struct Reload: Sendable {
     let options: ReloadableOptions
-    /// Names of keys whose change takes effect at the next start only.
+    /// The names of keys whose change takes effect at the next start only.
     let keysForNextStart: [String]
 
     /// - Parameters:
-    ///   - started: the settings that the collector was started with.
-    ///   - new: those that are in the sources now.
-    /// - Throws: the problems of the new settings; then nothing is to be changed.
+    ///   - started: The settings that the collector was started with.
+    ///   - new: The settings that are in the sources now.
+    /// - Throws: `ConfigurationProblems` of the new settings; then nothing may be changed.
     init(started: Settings, new: Settings) throws(ConfigurationProblems) {
         try new.check()
         options = ReloadableOptions(new)
-        // What a file of a secret holds is in force already, for the next connection.
+        // The content of a secret's file is in force already, for the next connection.
         func isUsedAnew(_ key: any DeclaredKey) -> Bool {
             started.file(of: key).map { $0 == new.file(of: key) } ?? false
         }
@@ -64,7 +64,7 @@ struct ReloadTargets: Sendable {
     let spool: Spool?
     let setQueueFilter: @Sendable (QueueFilter) -> Void
 
-    /// Puts the values in force; nothing counted is lost.
+    /// Puts the values in force; no count is lost.
     func apply(_ options: ReloadableOptions) {
         logLevel.current = options.logLevel
         setQueueFilter(options.queueFilter)

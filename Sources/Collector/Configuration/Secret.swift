@@ -43,7 +43,7 @@ final class Secret<Value: Sendable>: Sendable {
 }
 
 extension Settings {
-    /// The value of a key now; nil for one whose text stands in no file.
+    /// Returns the value of a key now; nil for one whose text is not in a file.
     func secret<Value>(_ path: KeyPath<KeyTable, Key<Value>>) -> Secret<Value>? {
         let setting = setting(path)
         return setting.file.map {
@@ -55,10 +55,10 @@ extension Settings {
 enum SecretFile {
     private static let maxBytes = 64 << 10
 
-    /// The content of the file without its last line ends.
+    /// Returns the content of the file without its last line ends.
     ///
-    /// - Throws: where it can't be read, is larger than 64 KiB, or is empty: a secret that is not there yet must not switch
-    ///   the protection off.
+    /// - Throws: `ConfigurationProblem` where the file can't be read, is larger than 64 KiB, or is empty: a secret that
+    ///   is not there yet must not switch the protection off.
     static func read(_ path: String, of key: any DeclaredKey) throws(ConfigurationProblem) -> String {
         var content: String
         do throws(SystemError) {
@@ -72,7 +72,7 @@ enum SecretFile {
     }
 }
 
-/// Tells of files of secrets that can't be read: each problem once, for as long as it stays the same.
+/// Reports files of secrets that can't be read: each problem once, for as long as it stays the same.
 final class SecretReports: Sendable {
     private let problems = Mutex<[String: String]>([:])
     private let report = Mutex<(@Sendable (String) -> Void)?>(nil)
@@ -81,7 +81,7 @@ final class SecretReports: Sendable {
         self.report.withLock { $0 = report }
     }
 
-    /// nil: the file was read.
+    /// Records the problem of a file; nil says that it was read.
     fileprivate func record(_ problem: String?, file: String) {
         let isNews = problems.withLock { problems in
             defer { problems[file] = problem }

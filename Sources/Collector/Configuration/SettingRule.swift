@@ -1,7 +1,7 @@
-/// What has to hold between keys, or between a key and this machine. A rule is declared in the section of its keys, and is
+/// A condition between keys, or between a key and this machine. A rule is declared in the section of its keys, and is
 /// checked whether the part that they configure is on or off.
 struct SettingRule: Sendable {
-    /// The problems of settings that break the rule.
+    /// Returns the problems of settings that break the rule.
     let problems: @Sendable (Settings) -> [ConfigurationProblem]
 
     static func problems(_ settings: Settings) -> [ConfigurationProblem] {

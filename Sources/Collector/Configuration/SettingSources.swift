@@ -5,18 +5,18 @@ struct SettingSources {
     struct SourceText {
         let text: String
         let origin: SettingOrigin
-        /// Where the text of a secret was read.
+        /// The file from which the text of a secret was read.
         var file: String?
     }
 
-    /// By the name of the key.
+    /// The texts by the name of the key.
     var texts: [String: SourceText] = [:]
     private(set) var problems: [ConfigurationProblem] = []
 
     private static let pairKeys = Set(KeyTable.all.filter(\.kind.isPairs).map(\.name))
     private static let fileVariable = KeyTable.environmentPrefix + "CONFIG"
 
-    /// An empty environment variable counts as one that is not set.
+    /// Reads flags and environment. An empty environment variable counts as one that is not set.
     mutating func read(flags: [(name: String, value: String)], environment: [(name: String, value: String)]) {
         let variables = environment.filter { !$0.value.isEmpty }
         let file =
@@ -40,7 +40,7 @@ struct SettingSources {
         var seen: Set<String> = []
         for entry in entries {
             let origin = SettingOrigin.file(path: path, line: entry.line)
-            // A section whose keys are all commented out.
+            // This is a section whose keys are all commented out.
             if entry.text.isEmpty, KeyTable.all.contains(where: { $0.name.hasPrefix(entry.key + ".") }) { continue }
             if !seen.insert(entry.key).inserted {
                 problems.append(ConfigurationProblem("\(entry.key) (\(origin)): given twice"))
@@ -58,9 +58,9 @@ struct SettingSources {
         }
     }
 
-    /// Kubernetes gives every pod such variables for a service called asynq-collector, or asynq-collector-metrics and
-    /// the like: `…_SERVICE_HOST`, `…_SERVICE_PORT`, `…_SERVICE_PORT_WEB`, `…_PORT` (a url), `…_PORT_9876_TCP`,
-    /// `…_PORT_9876_TCP_ADDR`.
+    /// Returns true for the variables that Kubernetes gives every pod for a service called asynq-collector, or
+    /// asynq-collector-metrics and the like: `…_SERVICE_HOST`, `…_SERVICE_PORT`, `…_SERVICE_PORT_WEB`, `…_PORT` (a
+    /// url), `…_PORT_9876_TCP`, `…_PORT_9876_TCP_ADDR`.
     private static func isServiceLink(_ name: String, _ value: String) -> Bool {
         let parts = name.dropFirst(KeyTable.environmentPrefix.count).split(separator: "_")
         if parts.last == "PORT" && value.contains("://") { return true }

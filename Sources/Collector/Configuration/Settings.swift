@@ -1,8 +1,8 @@
-/// Where a value came from.
+/// The source of a value.
 enum SettingOrigin: Sendable, Equatable, CustomStringConvertible {
-    /// Such as `--redis-url`.
+    /// A flag, such as `--redis-url`.
     case flag(String)
-    /// Such as `ASYNQ_COLLECTOR_REDIS_URL`.
+    /// A variable, such as `ASYNQ_COLLECTOR_REDIS_URL`.
     case environment(String)
     case file(path: String, line: Int)
     case `default`
@@ -45,13 +45,13 @@ struct DefaultOverride: Sendable {
 
 /// The value of every key, read once: from flag, environment, file or default, in that order.
 struct Settings: Sendable {
-    /// By name, those that a source sets to a value that their key allows. The others have their default.
+    /// The settings that a source sets to a value that their key allows, by name. The others have their default.
     private var given: [String: any AnySetting] = [:]
-    /// What is wrong with the sources and with single values; what is wrong between keys `SettingRule` knows.
+    /// The problems of the sources and of single values; `SettingRule` knows those between keys.
     private(set) var problems: [ConfigurationProblem]
     let secretReports = SecretReports()
 
-    /// `flags` are name and value pairs as given, `--` included; `environment` is the whole of it.
+    /// Reads all sources. `flags` are name and value pairs as given, `--` included; `environment` is the whole of it.
     init(
         flags: [(name: String, value: String)], environment: [(name: String, value: String)],
         defaults: [DefaultOverride] = []
@@ -72,7 +72,7 @@ struct Settings: Sendable {
         }
     }
 
-    /// - Throws: every problem, of single keys and of rules between them.
+    /// - Throws: `ConfigurationProblems`: all of them, of single keys and of rules between them.
     func check() throws(ConfigurationProblems) {
         let all = problems + SettingRule.problems(self)
         if !all.isEmpty { throw ConfigurationProblems(all) }
@@ -85,10 +85,10 @@ struct Settings: Sendable {
         return given[key.name] as? Setting<Value> ?? key.defaultSetting
     }
 
-    /// The value of a key as it was written.
+    /// Returns the value of a key as it was written.
     func text(of key: any DeclaredKey) -> String { given[key.name]?.text ?? key.defaultText }
 
-    /// The file that the value of a secret stands in.
+    /// Returns the file that the value of a secret stands in.
     func file(of key: any DeclaredKey) -> String? { given[key.name]?.file }
 
     func origin(of key: any DeclaredKey) -> SettingOrigin { given[key.name]?.origin ?? .default }

@@ -1,6 +1,6 @@
-/// What documentation and help say of the values of a key.
+/// The words of documentation and help for the values of a key.
 extension ValueKind {
-    /// What stands for a value in `--redis-interval DURATION`.
+    /// The placeholder of a value in `--redis-interval DURATION`.
     var placeholder: String {
         switch self {
         case .text: "TEXT"
@@ -38,7 +38,7 @@ extension ValueKind {
         }
     }
 
-    /// Which values of the type are allowed; nil where all of them are.
+    /// The values of the type that are allowed; nil where all of them are.
     var range: String? {
         switch self {
         case .text(let allowed), .path(let allowed), .url(let allowed), .list(let allowed):
@@ -68,9 +68,9 @@ extension ValueKind {
     }
 }
 
-/// A number of bytes as a user would write it.
+/// Writes a number of bytes as a user would.
 enum SizeText {
-    /// The largest unit of which it is a whole number: `64MiB`, `1500B`.
+    /// Returns a whole number of the largest unit that allows it: `64MiB`, `1500B`.
     static func text(_ bytes: Int) -> String {
         let units = ["TiB", "GiB", "MiB", "KiB"]
         for (index, unit) in units.enumerated() {
@@ -92,10 +92,10 @@ extension DeclaredKey {
         return help.hasSuffix(".") ? String(help.dropLast()) : help
     }
 
-    /// What stands for the default in texts.
+    /// The text that stands for the default.
     var shownDefault: String { defaultText.isEmpty ? "not set" : defaultText }
 
-    /// When a new value takes effect.
+    /// The time when a new value takes effect.
     var reloadText: String {
         let file = kind.isSecret ? "; a -file is read again for each use" : ""
         return (isReloadable ? "SIGHUP applies a new value" : "a new value needs a restart") + file

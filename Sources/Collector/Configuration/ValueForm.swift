@@ -1,7 +1,7 @@
 import AsynqRedis
 import Platform
 
-/// Why a text is no value of its key; a list has a reason for each part that is wrong.
+/// The reason why a key does not allow a text; a list has a reason for each part that is wrong.
 struct UnacceptableText: Error, Sendable {
     let reasons: [String]
 
@@ -18,14 +18,15 @@ struct UnacceptableText: Error, Sendable {
     }
 }
 
-/// How the text of a value is read. The forms that several keys have are below; a form that one key has stands beside it.
+/// The way in which the text of a value is read. The forms that several keys have are below; a form that one key has
+/// stands beside it.
 struct ValueForm<Value: Sendable>: Sendable {
     let kind: ValueKind
-    /// Throws why the text is no such value.
+    /// Reads a text. It throws the reason why the text is not such a value.
     let read: @Sendable (String) throws(UnacceptableText) -> Value
 
-    /// `value` is nil for a text that is not of the kind. For values that are never nil themselves: there, a nil would be one
-    /// of them.
+    /// Makes a form; `value` returns nil for a text that is not of the kind. It is for values that are never nil
+    /// themselves, or a nil would be one of them.
     init(_ kind: ValueKind, value: @escaping @Sendable (String) -> Value?) {
         self.kind = kind
         read = { text throws(UnacceptableText) in
@@ -39,7 +40,7 @@ struct ValueForm<Value: Sendable>: Sendable {
         self.read = read
     }
 
-    /// One of some words, which stand for values.
+    /// Reads one of some words, which stand for values.
     static func choice(_ words: KeyValuePairs<String, Value>) -> Self {
         let values = Array(words)
         return Self(.choice(values.map(\.key))) { text in values.first { $0.key == text }?.value }
@@ -47,10 +48,10 @@ struct ValueForm<Value: Sendable>: Sendable {
 }
 
 extension ValueForm where Value == String? {
-    /// Any text; an empty one is nil.
+    /// Reads any text; an empty one is nil.
     static var text: Self { optional(.text(allowed: "text")) { _ in true } }
 
-    /// The path of a file; an empty text is nil.
+    /// Reads the path of a file; an empty text is nil.
     static var path: Self { optional(.path(allowed: "a path")) { _ in true } }
 
     static var secret: Self { optional(.secret) { _ in true } }
@@ -67,7 +68,7 @@ extension ValueForm where Value == String? {
         }
     }
 
-    /// A text that `isAllowed`; an empty one is nil.
+    /// Reads a text that `isAllowed`; an empty one is nil.
     static func optional(_ kind: ValueKind, isAllowed: @escaping @Sendable (String) -> Bool) -> Self {
         Self(kind) { text throws(UnacceptableText) in
             if text.isEmpty { return nil }
@@ -78,7 +79,7 @@ extension ValueForm where Value == String? {
 }
 
 extension ValueForm where Value == [String] {
-    /// A comma list.
+    /// Reads a comma list.
     static var list: Self { Self(.list(allowed: "text")) { ValueParsing.list($0) } }
 }
 
@@ -90,7 +91,7 @@ extension ValueForm where Value == Duration {
 }
 
 extension ValueForm where Value == Duration? {
-    /// A duration; the word stands for nil.
+    /// Reads a duration; the word stands for nil.
     static func duration(atLeast least: Duration = .shortest, or word: String) -> Self {
         let range = least...Duration.longest
         let kind = ValueKind.duration(range, orWord: word)
@@ -105,7 +106,7 @@ extension ValueForm where Value == Duration? {
 }
 
 extension ValueForm where Value == Int {
-    /// A number of bytes.
+    /// Reads a number of bytes.
     static func size(_ range: ClosedRange<Int>) -> Self {
         Self(.size(range, orWord: nil)) { text in ValueParsing.size(text).within(range) }
     }
@@ -116,7 +117,7 @@ extension ValueForm where Value == Int {
 }
 
 extension ValueForm where Value == Int? {
-    /// A number of bytes; the word stands for nil.
+    /// Reads a number of bytes; the word stands for nil.
     static func size(_ range: ClosedRange<Int>, or word: String) -> Self {
         let kind = ValueKind.size(range, orWord: word)
         return Self(kind) { text throws(UnacceptableText) in
@@ -146,7 +147,7 @@ extension ValueForm where Value == Bool {
 }
 
 extension Optional where Wrapped: Comparable {
-    /// The value, where it lies in the range.
+    /// Returns the value, where it lies in the range.
     fileprivate func within(_ range: ClosedRange<Wrapped>) -> Wrapped? {
         flatMap { range.contains($0) ? $0 : nil }
     }

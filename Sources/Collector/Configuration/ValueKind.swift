@@ -1,13 +1,13 @@
-/// What the text of a value may be: for messages, documentation, and the way in which a value is printed.
+/// The kind of a value's text: for messages, documentation, and the way in which a value is printed.
 enum ValueKind: Sendable {
     case text(allowed: String)
     case path(allowed: String)
     case secret
     /// A url that may hold a user and password.
     case url(allowed: String)
-    /// `K=V,…`, each V a secret.
+    /// Pairs `K=V,…`, each V a secret.
     case secretPairs
-    /// `K=V,…`
+    /// Pairs `K=V,…`.
     case pairs
     /// A duration, or the word.
     case duration(ClosedRange<Duration>, orWord: String?)
@@ -43,7 +43,7 @@ enum ValueKind: Sendable {
         return "\(start)\(least) such as 250ms, 5s, 2m, 1h"
     }
 
-    /// Whether a value is a list of pairs, which a YAML file may write as a mapping.
+    /// True if a value is a list of pairs, which a YAML file may write as a mapping.
     var isPairs: Bool {
         switch self {
         case .secretPairs, .pairs: true
@@ -55,7 +55,7 @@ enum ValueKind: Sendable {
         if case .url = self { true } else { false }
     }
 
-    /// Secrets may also come from a file, whose path is the value of the key with `-file` behind it.
+    /// True for secrets, which may also come from a file, whose path is the value of the key with `-file` behind it.
     var isSecret: Bool {
         switch self {
         case .secret, .url, .secretPairs: true

@@ -2,7 +2,7 @@
 enum ValueParsing {
     typealias Unit = (name: String, size: Int)
 
-    /// In nanoseconds, the largest first.
+    /// The units in nanoseconds, the largest first.
     static let durationUnits: [Unit] = [
         ("d", 86_400_000_000_000), ("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000),
         ("ms", 1_000_000), ("us", 1000), ("µs", 1000), ("ns", 1),
@@ -14,8 +14,8 @@ enum ValueParsing {
         ("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30), ("Ti", 1 << 40),
     ]
 
-    /// `250ms`, `5s`, `1.5h`, or several with the larger unit first: `1h30m`. A bare 0 is 0. nil for other texts, and above
-    /// `Duration.longest`.
+    /// Reads `250ms`, `5s`, `1.5h`, or several with the larger unit first: `1h30m`. A bare 0 is 0. Returns nil for
+    /// other texts, and above `Duration.longest`.
     static func duration(_ text: String) -> Duration? {
         if text == "0" { return .zero }
         var rest = Substring(text)
@@ -34,7 +34,7 @@ enum ValueParsing {
         return total <= .longest ? total : nil
     }
 
-    /// `64MiB`, `64Mi`, `1GB`, `1024`, in bytes. KiB and Ki are 1024 bytes, KB is 1000.
+    /// Reads `64MiB`, `64Mi`, `1GB`, `1024`, in bytes. KiB and Ki are 1024 bytes, KB is 1000.
     static func size(_ text: String) -> Int? {
         var unit = Substring(text)
         let number = takeNumber(&unit)
@@ -51,7 +51,8 @@ enum ValueParsing {
         return number
     }
 
-    /// A decimal number times `size`, rounded; the whole part is exact. nil if it is no number or does not fit.
+    /// Returns a decimal number times `size`, rounded; the whole part is exact. Returns nil for any other text, and for
+    /// a product that does not fit.
     private static func product(_ number: Substring, _ size: Int) -> Int? {
         let point = number.firstIndex(of: ".") ?? number.endIndex
         let fraction = number[point...].dropFirst()
@@ -62,7 +63,7 @@ enum ValueParsing {
         return isTooLarge || isSumTooLarge ? nil : sum
     }
 
-    /// The parts of a comma list, blanks around them cut off; empty parts are left out.
+    /// Returns the parts of a comma list, blanks around them cut off; empty parts are left out.
     static func list(_ text: String) -> [String] {
         text.split(separator: ",").map { trimmed($0) }.filter { !$0.isEmpty }
     }

@@ -1,8 +1,8 @@
 import Text
 
-/// The keys as a YAML file nests them.
+/// Writes keys as a YAML file nests them.
 enum YAMLTree {
-    /// The lines that `lines` gives for each key and the last part of its name, below those of its parents.
+    /// Returns the lines that `lines` makes for each key and the last part of its name, below those of its parents.
     static func text(_ lines: (any DeclaredKey, Substring) -> [String]) -> String {
         var tree: [String] = []
         var open: [Substring] = []
@@ -24,7 +24,7 @@ enum YAMLTree {
         String(repeating: "  ", count: depth)
     }
 
-    /// The text of a value as the file has it.
+    /// Returns the text of a value as the file has it.
     static func value(_ text: String, _ kind: ValueKind) -> String {
         switch kind {
         case .flag, .integer, .number: text
@@ -32,7 +32,7 @@ enum YAMLTree {
         }
     }
 
-    /// Quoted, unless it is a plain word or number that no YAML reader takes for something else.
+    /// Returns the text quoted, unless it is a plain word or number that no YAML reader takes for something else.
     static func scalar(_ text: String) -> String {
         let words = ["none", "gzip", "refuse", "always", "never", "auto", "json", "text"] + LogKeys.levels.map(\.key)
         if words.contains(text) { return text }

@@ -6,7 +6,7 @@ import Platform
 /// In a container the path in /proc/self/cgroup may be that of the host, while /sys/fs/cgroup is the container's own group:
 /// files that are not there are passed over, and the root is asked as well.
 enum CgroupMemory {
-    /// nil where no group has a limit.
+    /// Returns the limit; nil where no group has one.
     static func limit() -> Int? {
         limit { path in
             do throws(SystemError) {
@@ -17,11 +17,11 @@ enum CgroupMemory {
         }
     }
 
-    /// - Parameter read: returns the text of a file, nil where it can't be read.
+    /// - Parameter read: Returns the text of a file, nil where it can't be read.
     static func limit(_ read: (String) -> String?) -> Int? {
         var limits: [Int] = []
         for line in (read("/proc/self/cgroup") ?? "").split(separator: "\n") {
-            // hierarchy:controllers:path; v2 has no controllers.
+            // A line is hierarchy:controllers:path; v2 has no controllers.
             let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
             guard fields.count == 3 else { continue }
             let controllers = fields[1].split(separator: ",")
@@ -36,7 +36,7 @@ enum CgroupMemory {
         return limits.min()
     }
 
-    /// The limits of the group at a path, and of all those around it.
+    /// Returns the limits of the group at a path, and of all those around it.
     private static func limits(
         _ root: String, _ path: Substring, _ file: String, _ read: (String) -> String?
     ) -> [Int] {

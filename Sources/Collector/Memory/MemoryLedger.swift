@@ -11,31 +11,31 @@ import HTTPService
 /// Not in it: the program itself, its libraries and threads, and what the allocator can't use. A container needs a third more
 /// than the limit for these.
 struct MemoryLedger: Sendable, Equatable {
-    /// What holds memory that others decide the size of. The raw value is its name on pages and in the log.
+    /// A part that holds memory whose size others decide. The raw value is its name on pages and in the log.
     enum Part: String, CaseIterable, Sendable {
-        /// Bodies of requests that are not complete.
+        /// The bodies of requests that are not complete.
         case bodies
-        /// What a complete request is made into: decompressed, converted, rewritten, and held while Redis is asked.
+        /// The forms of a complete request: decompressed, converted, rewritten, and held while Redis is asked.
         case requests
-        /// Connections, streams, and heads of requests.
+        /// The connections, streams, and heads of requests.
         case streams
-        /// Answers of the web endpoints that clients have not read.
+        /// The answers of the web endpoints that clients have not read.
         case pages
-        /// Names of queues, types and errors, and the series that they label.
+        /// The names of queues, types and errors, and the series that they label.
         case labels
-        /// Producers and consumers that wait for each other, repeated spans, attempts that have begun.
+        /// The producers and consumers that wait for each other, repeated spans, attempts that have begun.
         case pairing
-        /// Tasks that were seen in Redis.
+        /// The tasks that were seen in Redis.
         case lookAhead = "look_ahead"
         /// The newest spans, for /trace.
         case recentSpans = "recent_spans"
-        /// Requests to the trace backend.
+        /// The requests to the trace backend.
         case deliveries
-        /// What Redis answers in one round trip.
+        /// The replies of Redis in one round trip.
         case redisReplies = "redis_replies"
         /// An hour of each queue, for the status page.
         case history
-        /// Failed attempts and dead letters, grouped by error.
+        /// The failed attempts and dead letters, grouped by error.
         case errors = "failures"
 
         fileprivate var place: Int { Self.allCases.firstIndex(of: self) ?? 0 }
@@ -55,13 +55,14 @@ struct MemoryLedger: Sendable, Equatable {
     }
 
     static let leastLimit = 48 << 20
-    /// With it each part has its weight in MiB, as long as either spans are forwarded or the newest are kept.
+    /// The limit at which each part has its weight in MiB, as long as either spans are forwarded or the newest are
+    /// kept.
     private static let commonLimit = 256
-    /// What `traces.recent-max-bytes: auto` gives at most.
+    /// The most that `traces.recent-max-bytes: auto` stands for.
     static let recentSpansMax = 16 << 20
 
     let limit: Int
-    /// In the order of the parts.
+    /// The shares in the order of the parts.
     private let shares: [Int]
 
     /// - Throws: `MemoryShortage` where the demands leave another part less than its least share.
@@ -94,10 +95,10 @@ struct MemoryLedger: Sendable, Equatable {
         self.shares = Part.allCases.map { shares[$0] ?? 0 }
     }
 
-    /// The bytes that a part may take; 0 for one that is not there.
+    /// Returns the bytes that a part may take; 0 for one that is off.
     subscript(part: Part) -> Int { shares[part.place] }
 
-    /// The parts that are there, in their order.
+    /// The parts that are on, in their order.
     var parts: [Part] { Part.allCases.filter { self[$0] > 0 } }
 
     /// The largest request that can be received, read and sent on.
@@ -110,7 +111,7 @@ struct MemoryLedger: Sendable, Equatable {
 /// The demands leave some part too little.
 struct MemoryShortage: Error, Equatable {}
 
-/// What the configuration asks of the ledger.
+/// The memory that the configuration asks for.
 struct MemoryDemands: Sendable, Equatable {
     var hasRedis = true
     var hasBackend = true
@@ -119,7 +120,7 @@ struct MemoryDemands: Sendable, Equatable {
     /// The largest batch, where a user has set one (`tempo.batch.max-bytes`).
     var batchBytes = 0
     var keepsRecentSpans = false
-    /// `traces.recent-max-bytes`, where a user has set it.
+    /// The value of `traces.recent-max-bytes`, where a user has set it.
     var recentSpanBytes: Int?
 
     fileprivate func isThere(_ part: MemoryLedger.Part) -> Bool {
@@ -135,7 +136,7 @@ struct MemoryDemands: Sendable, Equatable {
         switch part {
         // One connection of three listeners gets two thirds of it.
         case .bodies: bodyBytes + bodyBytes / 2 + 1024
-        // Three copies: decompressed, converted to protobuf, rewritten.
+        // There are three copies: decompressed, converted to protobuf, rewritten.
         case .requests: bodyBytes * 3
         // A request is held twice: read from the spool, and compressed.
         case .deliveries: max(bodyBytes, batchBytes) * 2

@@ -4,7 +4,7 @@ import HTTPService
 import Platform
 
 extension MemoryUse {
-    /// What each part of a collector holds now, read where the part is.
+    /// Makes the readers of what each part of a collector holds now, read where the part is.
     init(
         _ ledger: MemoryLedger, http: HTTPMemory, limits: [HTTPLimits], requests: ByteAllowance,
         aggregator: LockedAggregator,

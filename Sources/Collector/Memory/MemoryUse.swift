@@ -1,7 +1,7 @@
 import Text
 import Web
 
-/// What each part of the ledger takes now.
+/// The bytes that each part of the ledger takes now.
 struct MemoryUse: Sendable {
     let ledger: MemoryLedger
     private let readers: [MemoryLedger.Part: @Sendable () -> Int]
@@ -11,7 +11,7 @@ struct MemoryUse: Sendable {
         self.readers = readers
     }
 
-    /// The parts that are there, in the order of the ledger.
+    /// The parts that are on, in the order of the ledger.
     var parts: [MemoryPart] {
         ledger.parts.compactMap { part in
             readers[part].map { MemoryPart(part: part.rawValue, bytes: $0(), limitBytes: ledger[part]) }

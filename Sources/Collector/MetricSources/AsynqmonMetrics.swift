@@ -1,9 +1,9 @@
 import Metrics
 import Model
 
-/// The names of Asynq's own exporter that ours do not have, for dashboards that were built for it and for asynqmon's charts
-/// (`metrics.asynqmon-names`). On the page in the text format 0.0.4 only: two of them are gauges that end in `_total`, which
-/// OpenMetrics forbids.
+/// Names of Asynq's own exporter that differ from ours, for dashboards that were built for it and for asynqmon's charts
+/// (`metrics.asynqmon-names`). They are on the page in the text format 0.0.4 only: two of them are gauges that end in
+/// `_total`, which OpenMetrics forbids.
 enum AsynqmonMetrics {
     static let families = AsynqmonFamilies()
 

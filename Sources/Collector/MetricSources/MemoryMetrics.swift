@@ -1,7 +1,7 @@
 import Metrics
 import Web
 
-/// The families of `memory.limit`: what each part takes, and its share.
+/// The families of `memory.limit`: the bytes that each part takes, and its share.
 struct MemoryMetrics: MetricSource {
     static let families = MemoryFamilies()
 
@@ -18,7 +18,7 @@ struct MemoryMetrics: MetricSource {
     }
 }
 
-/// Their declarations.
+/// The declarations of these families.
 struct MemoryFamilies: Sendable {
     let bytes = FamilyDeclaration(
         "asynq_collector_memory_bytes", .gauge, labels: ["part"],

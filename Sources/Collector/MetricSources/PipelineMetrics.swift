@@ -6,7 +6,7 @@ import Platform
 import SpanReceiver
 import Spool
 
-/// The collector's own families: what the receiver, the spool and the forwarder did.
+/// The collector's own families: the work of the receiver, the spool and the forwarder.
 ///
 /// The books balance on every page: received = accepted + refused, and recovered + accepted = forwarded + dropped + in
 /// the spool, because the receiver's and the spool's numbers are read under one lock. While the spool's disk hangs, they
@@ -15,7 +15,7 @@ final class PipelineMetrics: MetricSource {
     static let families = PipelineFamilies()
 
     private let counters: ReceiverCounters
-    /// Of the receiver and of the web endpoints.
+    /// The limits of the receiver and of the web endpoints.
     private let limits: [HTTPLimits]
     private let aggregator: LockedAggregator
     private let tempo: TempoSide?

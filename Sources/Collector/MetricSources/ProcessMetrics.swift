@@ -33,7 +33,7 @@ struct ProcessMetrics: MetricSource {
         return Double(seconds) + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6
     }
 
-    /// From the second number of /proc/self/statm.
+    /// The resident memory, from the second number of /proc/self/statm.
     static var residentBytes: Int? {
         do {
             let fields = String(decoding: try Files.read("/proc/self/statm"), as: UTF8.self).split(separator: " ")
@@ -47,7 +47,7 @@ struct ProcessMetrics: MetricSource {
         do {
             var count = 0
             try Files.forEachEntry(of: "/proc/self/fd") { _, _ in count += 1 }
-            // Without the directory's own.
+            // The directory's own descriptor does not count.
             return count - 1
         } catch {
             return nil  // No /proc: the family is absent.

@@ -2,7 +2,7 @@ import Metrics
 import MetricsPush
 import Model
 
-/// What became of the pushes of metrics.
+/// The families of the pushes of metrics.
 struct PushMetrics: MetricSource {
     static let families = PushFamilies()
 

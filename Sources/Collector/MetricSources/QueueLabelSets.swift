@@ -22,16 +22,16 @@ struct QueueLabelSets: Sendable {
     var completed: LabelSet { queue.adding(Self.statuses[0]) }
     var failed: LabelSet { queue.adding(Self.statuses[1]) }
 
-    /// With each state that has a value.
+    /// Calls `body` with each state and the labels of its value.
     func forEachState(_ body: (TaskState, LabelSet) -> Void) {
         for (state, addition) in zip(TaskState.allCases, Self.states) { body(state, queue.adding(addition)) }
     }
 
-    /// Those of the queues that the last scrape saw: escaping names costs more than a page.
+    /// The label sets of the queues that the last scrape saw: escaping names costs more than a page.
     final class Cache: Sendable {
         private let known = Mutex<[QueueName: QueueLabelSets]>([:])
 
-        /// In the order of the queues. Queues that are gone are forgotten.
+        /// Returns the label sets in the order of the queues. Queues that are gone are removed.
         func labels(of queues: [QueueSnapshot]) -> [QueueLabelSets] {
             known.withLock { known in
                 var present: [QueueName: QueueLabelSets] = [:]

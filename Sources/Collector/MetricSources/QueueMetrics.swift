@@ -7,7 +7,7 @@ enum QueueMetrics {
         declarations.indices.map { family($0, of: queues[...], labels[...]) }
     }
 
-    /// One of them, with the samples of some queues.
+    /// Returns one of the families, with the samples of some queues.
     static func family(
         _ index: Int, of queues: ArraySlice<QueueSnapshot>, _ labels: ArraySlice<QueueLabelSets>
     ) -> MetricFamily {
@@ -17,7 +17,7 @@ enum QueueMetrics {
         return family
     }
 
-    /// A family, and what it says of a queue.
+    /// A family, and its samples of a queue.
     private struct Declaration: Sendable {
         typealias AddSamples = @Sendable (QueueSnapshot, QueueLabelSets, inout MetricFamily) -> Void
 
@@ -29,7 +29,7 @@ enum QueueMetrics {
             addSamples = samples
         }
 
-        /// One sample a queue; none where the value is nil.
+        /// Declares a family of one sample a queue; a nil value has none.
         init(
             _ name: String, _ kind: MetricKind, with setting: String? = nil, _ help: String,
             value: @escaping @Sendable (QueueSnapshot) -> Double?
@@ -42,7 +42,7 @@ enum QueueMetrics {
 
     static var families: [FamilyDeclaration] { declarations.map(\.family) }
 
-    /// In the order of the page.
+    /// The declarations in the order of the page.
     private static let declarations = [
         Declaration(
             FamilyDeclaration(

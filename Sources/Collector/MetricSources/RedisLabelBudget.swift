@@ -1,13 +1,14 @@
 import Metrics
 
-/// What the labels of queues, servers and cron entries that Redis names may take on a page together, and which labels are there
-/// already: a name that was cut may look like another one. One for each scrape; used by the thread that makes its families.
+/// The budget of the labels of queues, servers and cron entries that Redis names on a page, and the labels in use: a
+/// name that was cut may look like another one. There is one for each scrape; the thread that makes its families uses
+/// it.
 final class RedisLabelBudget {
     static let maxBytes = 4 << 20
-    /// What a series takes beside its labels.
+    /// The bytes that a series takes beside its labels.
     private static let bytesPerName = 128
 
-    /// Whose names find no room.
+    /// The kind of a name that did not fit.
     enum Name: String, CaseIterable {
         case queue
         case server = "server_id"
@@ -19,12 +20,12 @@ final class RedisLabelBudget {
     static let otherServer = LabelSet(["host": "_other", "pid": "_other", "server_id": "_other"])
 
     private var bytes = 0
-    /// A queue or a server that is called so itself is one of the others.
+    /// The labels in use. A queue or a server that is called like `_other` is one of the others.
     private var taken: [Name: Set<[UInt8]>] = [.queue: [otherQueue.encoded], .server: [otherServer.encoded]]
-    /// Names without a label of their own.
+    /// The number of names without a label of their own.
     private(set) var refused: [Name: Int] = [:]
 
-    /// Whether a series may have these labels; if not, it is counted.
+    /// Returns true if a series may have these labels; if not, it is counted.
     func admit(_ labels: LabelSet, _ name: Name) -> Bool {
         let size = labels.byteCount + Self.bytesPerName
         if bytes + size <= Self.maxBytes, taken[name, default: []].insert(labels.encoded).inserted {

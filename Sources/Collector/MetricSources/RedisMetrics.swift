@@ -30,7 +30,7 @@ struct RedisMetrics: MetricSource {
         }
     }
 
-    /// Those of a single scrape.
+    /// Returns the families of a single scrape.
     static func families(of snapshot: RedisSnapshot, hasAsynqmonNames: Bool = false) -> [MetricFamily] {
         let labels = snapshot.queues.map { QueueLabelSets($0.name) }
         let view = RedisView(snapshot, labels, hasAsynqmonNames: hasAsynqmonNames)
@@ -57,7 +57,7 @@ struct RedisMetrics: MetricSource {
     }
 }
 
-/// What is said of the scrape itself.
+/// The families about the scrape itself.
 struct RedisFamilies: Sendable {
     let clockOffsetSeconds = FamilyDeclaration(
         "asynq_redis_clock_offset_seconds", .gauge,

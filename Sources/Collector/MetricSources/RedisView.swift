@@ -3,17 +3,17 @@ import Metrics
 import Model
 import Synchronization
 
-/// What a good scrape of Redis says, with labels: made once for it, for all pages until the next one.
+/// The result of a good scrape of Redis, with labels: made once for it, for all pages until the next one.
 final class RedisView: Sendable {
-    /// Those with a label of their own, then `_other` where there is one.
+    /// The queues with a label of their own, then `_other` where there is one.
     private let queues: [QueueSnapshot]
     private let labels: [QueueLabelSets]
-    /// Those without `_other`.
+    /// The number of queues without `_other`.
     private let named: Int
     /// The families that have few samples.
     let smallFamilies: [MetricFamily]
 
-    /// - Parameter labels: those of the snapshot's queues.
+    /// - Parameter labels: The labels of the snapshot's queues.
     init(_ snapshot: RedisSnapshot, _ labels: [QueueLabelSets], hasAsynqmonNames: Bool) {
         let budget = RedisLabelBudget()
         var queues: [QueueSnapshot] = []
@@ -59,8 +59,8 @@ final class RedisView: Sendable {
     /// The families that have samples of each queue.
     var queueFamilies: [MetricFamily] { QueueMetrics.families(of: queues, labels) }
 
-    /// The queues that are read, with a label of their own, that come behind a name: those of an earlier scrape may have been
-    /// others. At most as many as a page takes at a time.
+    /// Returns the places of the queues with a label of their own that come behind a name, at most as many as a page
+    /// takes at a time. The name may be of an earlier scrape with other queues.
     private func places(behind name: QueueName?) -> Range<Int> {
         var (low, high) = (0, named)
         while let name, low < high {
@@ -70,19 +70,20 @@ final class RedisView: Sendable {
         return low..<(low + Self.portion < named ? low + Self.portion : queues.count)
     }
 
-    /// Calls `body` with the places of some queues behind a name, and returns the last name; nil where these were the last ones.
+    /// Calls `body` with the places of some queues behind a name, and returns the last name; nil where these were the
+    /// last ones.
     func forPortion(behind name: QueueName?, _ body: (Range<Int>) -> Void) -> QueueName? {
         let places = places(behind: name)
         body(places)
         return places.upperBound < queues.count ? queues[places.upperBound - 1].name : nil
     }
 
-    /// Samples of one of `QueueMetrics.families`.
+    /// Returns samples of one of `QueueMetrics.families`.
     func samples(ofFamily index: Int, _ places: Range<Int>) -> MetricFamily {
         QueueMetrics.family(index, of: queues[places], labels[places])
     }
 
-    /// Waits that were sampled; none of `_other`.
+    /// Returns waits that were sampled; `_other` has none.
     func sampledWaits(_ waits: SampledWaits, _ places: Range<Int>) -> MetricFamily {
         waits.family(
             of: places.clamped(to: 0..<named).lazy.map { [queues, labels] in
@@ -96,7 +97,7 @@ final class RedisView: Sendable {
 }
 
 extension QueueSnapshot {
-    /// Adds the counts of another queue. What can't be added, such as ages, stays out.
+    /// Adds the counts of another queue. Values that can't be added, such as ages, stay out.
     fileprivate mutating func add(_ other: QueueSnapshot) {
         func sum<Number: FixedWidthInteger>(_ left: Number?, _ right: Number?) -> Number? {
             guard let left, let right else { return left ?? right }
@@ -116,7 +117,7 @@ extension QueueSnapshot {
 /// The view of the last scrape, made where a page asks for it first.
 final class RedisViews: Sendable {
     let monitor: RedisMonitor
-    /// `metrics.asynqmon-names`
+    /// The value of `metrics.asynqmon-names`.
     private let hasAsynqmonNames: Bool
     private let labels = QueueLabelSets.Cache()
     private let last = Mutex<(revision: UInt64, view: RedisView)?>(nil)
@@ -126,7 +127,7 @@ final class RedisViews: Sendable {
         self.hasAsynqmonNames = hasAsynqmonNames
     }
 
-    /// What is known of Redis now; no view where the last scrape failed.
+    /// The status of Redis now, and the view; nil where the last scrape failed.
     var current: (status: RedisStatus, view: RedisView?) {
         let status = monitor.current
         guard let snapshot = status.snapshot else { return (status, nil) }

@@ -9,7 +9,7 @@ struct RelinkMetrics: MetricSource {
     let relinker: TraceRelinker
     let lookup: TaskLookup
     let monitor: RedisMonitor
-    /// nil unless dead letters become spans.
+    /// The spans of dead letters; nil unless these become spans.
     let deadLetterSpans: DeadLetterSpans?
 
     func metricFamilies() -> [MetricFamily] {

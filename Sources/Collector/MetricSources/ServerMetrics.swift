@@ -8,7 +8,8 @@ enum ServerMetrics {
     private static let activeStatus = ForeignText("active")
     private static let otherStatus = ForeignText("_other")
 
-    /// Live servers of status `active` that consume each queue, and their concurrency; 0 for a queue without servers.
+    /// Returns the live servers of status `active` that consume each queue, and their concurrency; 0 for a queue
+    /// without servers.
     static func consumers(
         of queues: [QueueSnapshot], _ labels: [QueueLabelSets], by servers: [ServerSnapshot]
     ) -> [MetricFamily] {
@@ -90,7 +91,8 @@ enum ServerMetrics {
         return [count, next, previous, enqueued, schedulers(of: entries, within: budget)]
     }
 
-    /// One scheduler may have several entries with the same spec and task type, for other payloads.
+    /// Returns the schedulers of an entry. One scheduler may have several entries with the same spec and task type, for
+    /// other payloads.
     private static func schedulers(
         of entries: [SchedulerEntrySnapshot], within budget: RedisLabelBudget
     ) -> MetricFamily {

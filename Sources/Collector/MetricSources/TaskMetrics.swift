@@ -58,7 +58,7 @@ struct TaskMetrics: MetricSource {
     }
 }
 
-/// The families of what the aggregator had no room for, or does not know exactly.
+/// The families of the aggregator's losses, and of waits that it knows only roughly.
 struct LossFamilies: Sendable {
     let processAtWaitsTotal = FamilyDeclaration(
         "asynq_collector_process_at_waits_total", .counter,

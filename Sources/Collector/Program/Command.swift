@@ -1,5 +1,5 @@
-/// A subcommand. Its declaration is the only place that knows its arguments and flags: the reading of the command line, help,
-/// completions and man page follow from it.
+/// A subcommand. Its declaration is the only place that knows its arguments and flags: the reading of the command line,
+/// help, completions and man page follow from it.
 ///
 ///     asynq-collector [COMMAND] [ARGUMENT] [--FLAG [VALUE] …] [--KEY VALUE …]
 enum Command: String, CaseIterable, Sendable {
@@ -7,7 +7,7 @@ enum Command: String, CaseIterable, Sendable {
     case checkConfig = "check-config"
     case top, healthcheck, demo, completion, reference, help, version
 
-    /// Those that help and completions show.
+    /// The commands that help and completions show.
     static let listed = allCases.filter { !$0.declaration.isHidden }
 
     var declaration: CommandDeclaration {
@@ -108,13 +108,13 @@ enum Command: String, CaseIterable, Sendable {
 }
 
 struct CommandDeclaration: Sendable {
-    /// One line without a full stop, for lists.
+    /// The summary: one line without a full stop, for lists.
     let summary: String
-    /// What else there is to know, in paragraphs.
+    /// The rest of the help, in paragraphs.
     let details: String
     let argument: CommandArgument?
     let flags: [CommandFlag]
-    /// Whether each key of the configuration is a flag of the command too.
+    /// True if each key of the configuration is a flag of the command too.
     let takesKeys: Bool
     let isHidden: Bool
 
@@ -131,11 +131,11 @@ struct CommandDeclaration: Sendable {
     }
 }
 
-/// What stands behind a command and is no flag.
+/// The argument of a command, which stands behind it without dashes.
 struct CommandArgument: Sendable {
-    /// What stands for it in help.
+    /// The placeholder in help.
     let name: String
-    /// The texts that it may be; nil for others.
+    /// The texts that it may be; nil for a free text.
     let words: [String]?
     let isOptional: Bool
 
@@ -146,10 +146,10 @@ struct CommandArgument: Sendable {
     }
 }
 
-/// A flag of one command that is no key of the configuration.
+/// A flag of one command, beside the keys of the configuration.
 struct CommandFlag: Sendable {
     let name: String
-    /// What stands for its value in help; nil for a switch, which has none.
+    /// The placeholder of its value in help; nil for a switch, which has none.
     let value: String?
     let help: String
 

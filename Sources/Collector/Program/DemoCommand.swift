@@ -7,8 +7,9 @@ import Platform
 import Redis
 import SpanReceiver
 
-/// `demo`: the whole thing on this machine. A redis-server of its own, a producer and workers that use it as Asynq does
-/// and report spans, the collector with all its endpoints, and the view of `top` in the terminal. Leaves nothing behind.
+/// `demo`: the whole thing on this machine. It runs a redis-server of its own, a producer and workers that use it as
+/// Asynq does and report spans, the collector with all its endpoints, and the view of `top` in the terminal. It leaves
+/// nothing behind.
 enum DemoCommand {
     private struct Flags {
         var duration: Duration?
@@ -84,7 +85,7 @@ enum DemoCommand {
         }
     }
 
-    /// Small enough that an outage of seconds is seen in the spool, and quick to send again.
+    /// Returns defaults that are small enough to show an outage of seconds in the spool, and quick to send again.
     private static func traceDefaults(_ backend: DemoTraceBackend, tasksPerSecond: Double) -> [DefaultOverride] {
         let spoolBytes = max(8 << 20, Int(tasksPerSecond * 320_000))
         return [
@@ -123,7 +124,8 @@ enum DemoCommand {
         return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    /// A redis-server on a unix socket only, without persistence.
+    /// Starts a redis-server on a unix socket only, without persistence.
+    /// - Throws: The reason why it does not answer.
     private static func startRedis(directory: String, socket: String, clock: Clock) throws -> ChildProcess {
         let listening = ["--port", "0", "--unixsocket", socket, "--unixsocketperm", "700"]
         let process = try ChildProcess(
@@ -145,7 +147,8 @@ enum DemoCommand {
         }
     }
 
-    /// Whether the address has no listener yet. Another process may still be faster; then the start fails and says so.
+    /// Returns true if the address has no listener yet. Another process may still be faster; then the start fails and
+    /// says so.
     private static func isFree(_ address: ListenAddress) -> Bool {
         guard case .tcp(_, let port) = address else { return true }
         var target = sockaddr_in()

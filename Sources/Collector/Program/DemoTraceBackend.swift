@@ -4,14 +4,14 @@ import NIOHTTP1
 import NIOPosix
 import Synchronization
 
-/// The trace backend of a demo that was given none: takes every request, keeps nothing, and can be down for a while.
-/// Listens on the loopback address only.
+/// The trace backend of a demo that was given none: it accepts every request, keeps nothing, and can be down for a
+/// while. It listens on the loopback address only.
 final class DemoTraceBackend: Sendable {
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     private let server: HTTPServer
     private let responder: DemoTraceResponder
 
-    /// - Throws: where no port is free.
+    /// - Throws: `ListenError` where no port is free.
     init() throws(ListenError) {
         responder = DemoTraceResponder()
         server = try HTTPServer([.tcp(host: "127.0.0.1", port: 0)], group: group, responder: responder)
@@ -19,7 +19,7 @@ final class DemoTraceBackend: Sendable {
 
     var endpoint: String { server.addresses.first.map { "http://\($0)" } ?? "" }
 
-    /// A backend that is down answers as a proxy before it does.
+    /// Sets the backend up or down. While it is down, it answers as a proxy before it does.
     func setUp(_ isUp: Bool) {
         responder.isUp.store(isUp, ordering: .relaxed)
     }
@@ -46,7 +46,7 @@ private final class DemoTraceRequest: HTTPExchange {
 
     func refuse(_ reason: BodyRefusal) -> HTTPResponse { .text(.payloadTooLarge, "too large") }
 
-    /// An empty ExportTraceServiceResponse: all spans are accepted.
+    /// Answers with an empty ExportTraceServiceResponse: all spans are accepted.
     func respond(to body: ByteBuffer, on eventLoop: any EventLoop) -> HTTPReply {
         responder.isUp.load(ordering: .relaxed)
             ? .now(HTTPResponse(.ok, contentType: "application/x-protobuf"))

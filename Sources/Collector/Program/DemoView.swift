@@ -8,8 +8,8 @@ import Synchronization
 import Top
 import WebClient
 
-/// What the demo shows in the terminal: the view of `top` in place, with the addresses above and the story below it. Where
-/// standard output is no terminal, the story as lines, and a table now and then.
+/// The demo in the terminal: the view of `top` in place, with the addresses above and the story below it. If standard
+/// output is not a terminal, it prints the story as lines, and a table now and then.
 struct DemoView {
     private static let interval = Duration.seconds(1)
     private static let tableInterval = Duration.seconds(10)
@@ -18,10 +18,10 @@ struct DemoView {
     private let environment: [(name: String, value: String)]
     private let canDraw: Bool
     private let signals: ProgramSignals
-    /// Lines of the log, which would spoil the picture.
+    /// The lines of the log, which would spoil the picture.
     private let logLines: DemoLogLines?
 
-    /// Must be made before the first thread is started.
+    /// Makes the view. It must be made before the first thread is started.
     init(_ environment: [(name: String, value: String)]) {
         self.environment = environment
         canDraw = TerminalKind.canDraw(environment)
@@ -29,7 +29,7 @@ struct DemoView {
         logLines = canDraw && isatty(STDERR_FILENO) != 0 ? DemoLogLines() : nil
     }
 
-    /// The story tells what goes wrong; in the picture there is no space to tell it twice.
+    /// The level of the log. The story tells what goes wrong; in the picture there is no space to tell it twice.
     var logLevel: String { logLines == nil ? "warning" : "error" }
 
     /// Takes the lines of the log; nil where they belong on standard error.
@@ -38,9 +38,9 @@ struct DemoView {
         return { line in logLines.add(line) }
     }
 
-    /// Returns when the user or the time ends the demo.
+    /// Shows the demo, and returns when the user or the time ends it.
     ///
-    /// - Throws: where the demo's workload has ended by itself, or the terminal can't be drawn on.
+    /// - Throws: The reason why the demo's workload has ended by itself, or why the terminal can't be drawn on.
     func show(_ collector: Collector, _ workload: DemoWorkload, until end: MonotonicTime?) throws {
         let page = try WebAddress(ofListeners: [ListenAddress(collector.webAddress)])
         let source = collector.topSource
@@ -73,7 +73,7 @@ struct DemoView {
         try checkFailure(workload)
     }
 
-    /// Where to look: the page, and one trace.
+    /// Returns the addresses of the page, and of one trace.
     private static func banner(_ page: WebAddress, _ document: TopDocument?) -> [Line] {
         var first = Line("page   ", .dim)
         first.add("\(page.text)/", .info)
@@ -133,7 +133,7 @@ struct DemoView {
     }
 }
 
-/// Lines of the log that wait to be shown; older ones are dropped.
+/// The lines of the log that wait to be shown; older ones are dropped.
 private final class DemoLogLines: Sendable {
     private static let maxLines = 20
     private let lines = Mutex<[String]>([])

@@ -3,12 +3,12 @@ import Logging
 import Model
 import Platform
 
-/// Ends the process where the orderly end takes too long: a thread that a hung disk holds can't be stopped. What was acknowledged is
-/// in the spool's files all the same.
+/// Ends the process where the orderly end takes too long, because a thread that a hung disk holds can't be stopped.
+/// Spans that were acknowledged are in the spool's files all the same.
 struct EndGuard {
     private let dismissal: Waker
 
-    /// - Throws: where the system has no room for a thread.
+    /// - Throws: `SystemError` where the system has no room for another thread.
     init(after patience: Duration, _ logger: Logger) throws(SystemError) {
         let dismissal = try Waker()
         self.dismissal = dismissal

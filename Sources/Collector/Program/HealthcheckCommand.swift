@@ -29,10 +29,11 @@ enum HealthcheckCommand {
     }
 }
 
-/// Where `top` and `healthcheck` ask: `--url`, or else where `metrics.listen` says that the collector of this machine is.
+/// The address that `top` and `healthcheck` ask: `--url`, or else the address at which `metrics.listen` puts the
+/// collector of this machine.
 enum CollectorAddress {
-    /// Returns the address, and what it asks for as far as the configuration knows; nil where flags or configuration are wrong,
-    /// which is then printed.
+    /// Returns the address, and the credentials that the configuration has for it; nil where flags or configuration are
+    /// wrong, which is then printed.
     static func read(
         _ invocation: Invocation, environment: [(name: String, value: String)]
     ) -> (WebAddress, WebClient.Credentials?)? {
@@ -59,9 +60,9 @@ enum CollectorAddress {
 }
 
 extension WebAddress {
-    /// The first listener is asked, one on every address on the loopback one.
+    /// Makes the address of the first listener; for one on every address it is the loopback one.
     ///
-    /// - Throws: where there is none, or for port 0, behind which the system's choice can't be known.
+    /// - Throws: `Invalid` for an empty list, and for port 0, behind which the system's choice can't be known.
     init(ofListeners listeners: [ListenAddress]) throws(Invalid) {
         switch listeners.first {
         case nil: throw Invalid(problem: "there are no web endpoints; give --url")

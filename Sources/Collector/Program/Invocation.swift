@@ -1,9 +1,9 @@
-/// The command line: which subcommand, with which argument and flags.
+/// The command line: the subcommand, with its argument and flags.
 struct Invocation {
     typealias Flag = (name: String, value: String)
 
     private(set) var command = Command.run
-    /// What stands behind the command and is no flag. With `COMMAND --help`, the name of the command.
+    /// The argument behind the command. With `COMMAND --help` it is the name of the command.
     private(set) var argument: String?
     /// The keys of the configuration that are given as flags, `--config` included.
     private(set) var flags: [Flag] = []
@@ -11,7 +11,7 @@ struct Invocation {
     private(set) var ownFlags: [Flag] = []
     var problems: [ConfigurationProblem] = []
 
-    /// `arguments` without the program's name.
+    /// Reads `arguments`, which come without the program's name.
     init(_ arguments: [String]) {
         var rest = arguments[...]
         let isNamed = readCommand(&rest)
@@ -30,7 +30,7 @@ struct Invocation {
         }
     }
 
-    /// The value that a flag of the command's own has; an empty one for a switch.
+    /// Returns the value of a flag of the command's own; an empty one for a switch.
     func value(of flag: String) -> String? { ownFlags.last { $0.name == flag }?.value }
 
     private mutating func readCommand(_ rest: inout ArraySlice<String>) -> Bool {
@@ -48,7 +48,7 @@ struct Invocation {
     private mutating func read(_ argument: String, _ rest: inout ArraySlice<String>) {
         let declaration = command.declaration
         let isFlag = argument.hasPrefix("--") && argument.utf8.count > 2
-        // `help --redis-url` asks about a flag.
+        // A flag may be the argument: `help --redis-url` asks about it.
         if let place = declaration.argument, self.argument == nil, !isFlag || place.words == nil {
             readArgument(argument, place)
         } else if isFlag {
@@ -63,7 +63,7 @@ struct Invocation {
         }
     }
 
-    /// Whether a flag's value must not be shown, and may begin with anything.
+    /// Returns true if a flag's value must not be shown, and may begin with any character.
     private static func isSecret(_ flag: String) -> Bool {
         KeyTable.all.first { $0.flag == flag }?.kind.isSecret ?? false
     }

@@ -11,11 +11,11 @@ package enum ExitCode {
 /// The program without its process: arguments and environment in, exit code out.
 package enum Program {
     package static func main(arguments: [String], environment: [(name: String, value: String)]) -> Int32 {
-        // A peer that closes its socket must not end us.
+        // A peer that closes its socket must not end the program.
         signal(SIGPIPE, SIG_IGN)
-        // Nor must a limit on the size of files: the write fails, and the sender is told to retry.
+        // A limit on the size of files must not end it either: the write fails, and the sender is told to retry.
         signal(SIGXFSZ, SIG_IGN)
-        // Sent by habit, to other programs' log rotation for example; they mean nothing here.
+        // These are sent by habit, to other programs' log rotation for example, and mean nothing here.
         for signal in [SIGUSR1, SIGUSR2] { Glibc.signal(signal, SIG_IGN) }
         raiseDescriptorLimit()
         Allocator.keepFreedMemory()
@@ -62,7 +62,7 @@ package enum Program {
         return ExitCode.ok
     }
 
-    /// Prints what the argument of a command names.
+    /// Prints the text that the argument of a command names.
     private static func printText<Named: RawRepresentable<String>>(
         _ invocation: Invocation, of type: Named.Type, _ text: (Named) -> String
     ) -> Int32 {
@@ -78,7 +78,8 @@ package enum Program {
         for problem in problems { printError("asynq-collector: \(problem)") }
     }
 
-    /// The options of the settings; nil, and all problems are printed, if there is any, `problems` included.
+    /// Returns the options of the settings. If there are problems, `problems` included, it prints all of them and
+    /// returns nil.
     static func options(_ settings: Settings, besides problems: [ConfigurationProblem]) -> CollectorOptions? {
         var problems = problems
         do throws(ConfigurationProblems) {
@@ -91,7 +92,7 @@ package enum Program {
         return nil
     }
 
-    /// Each connection takes a descriptor; the soft limit is often 1024.
+    /// Raises the soft limit of descriptors, which is often 1024: each connection takes one.
     private static func raiseDescriptorLimit() {
         var limit = rlimit()
         let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
@@ -110,7 +111,7 @@ package enum Program {
 struct ProgramSignals {
     private var set = sigset_t()
 
-    /// Must be made before the first thread is started.
+    /// Blocks the signals. It must be made before the first thread is started.
     init(_ signals: [Int32] = [SIGTERM, SIGINT, SIGHUP]) {
         sigemptyset(&set)
         for signal in signals { sigaddset(&set, signal) }

@@ -11,8 +11,8 @@ import Redis
 /// `run`: the sidecar, until SIGTERM or SIGINT.
 enum RunCommand {
     /// - Parameters:
-    ///   - serviceManager: is told of start, reload and end; nil where there is none.
-    ///   - readSettings: reads flags, environment and file again.
+    ///   - serviceManager: Is told of start, reload and end; nil where there is none.
+    ///   - readSettings: Reads flags, environment and file again.
     static func run(
         _ options: CollectorOptions, _ settings: Settings, _ serviceManager: ServiceManager?,
         readSettings: () -> Settings
@@ -62,7 +62,7 @@ enum RunCommand {
         }
     }
 
-    /// Listeners stay open for this long, for workers that are stopped after us; a second signal ends it.
+    /// Keeps listeners open for a while, for workers that are stopped after the collector; a second signal ends it.
     private static func linger(
         _ linger: Duration, after signal: Int32, _ signals: ProgramSignals, _ watchdog: inout Watchdog, _ logger: Logger
     ) {
@@ -76,7 +76,7 @@ enum RunCommand {
         }
     }
 
-    /// - Parameter sink: takes the lines in the place of standard error.
+    /// - Parameter sink: Takes the lines in the place of standard error.
     static func loggerFactory(
         _ options: CollectorOptions, _ level: CollectorLogHandler.Level, sink: (@Sendable (String) -> Void)? = nil
     ) -> (String) -> Logger {
@@ -129,7 +129,7 @@ struct ServiceNotifier: Sendable {
     }
 }
 
-/// `scrape`: one look at Redis, printed as a metrics page.
+/// `scrape`: one scrape of Redis, printed as a metrics page.
 enum ScrapeCommand {
     static func run(_ options: CollectorOptions) -> Int32 {
         guard let redis = options.redis else {
@@ -163,7 +163,7 @@ enum ScrapeCommand {
         }
     }
 
-    /// A sampling that fails costs its own family, and a count.
+    /// Samples memory. A sampling that fails costs its own family, and a count.
     private static func sampleMemory(
         _ client: any RedisClient, _ queues: [QueueSnapshot], deadline: MonotonicTime
     ) -> MemorySample {

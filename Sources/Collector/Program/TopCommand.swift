@@ -8,7 +8,7 @@ import WebClient
 /// `top`: the live view of a running collector in a terminal. It asks for the document that the status page shows.
 enum TopCommand {
     private static let interval = Duration.seconds(2)
-    /// Where a terminal can't be drawn on, frames follow one another as text.
+    /// The time between frames that follow one another as text, where a terminal can't be drawn on.
     private static let textInterval = Duration.seconds(5)
     private static let timeout = Duration.seconds(5)
 
@@ -20,7 +20,7 @@ enum TopCommand {
             invocation.problems.append(ConfigurationProblem("--json goes with --once"))
         }
         let canDraw = !isOnce && TerminalKind.canDraw(environment)
-        // Before the first thread is made.
+        // This comes before the first thread is made.
         let signals = canDraw ? ProgramSignals(TopScreen.signals) : ProgramSignals()
         do throws(TopFailure) {
             guard let origin = try Origin(invocation, environment) else { return ExitCode.usage }
@@ -37,14 +37,14 @@ enum TopCommand {
         }
     }
 
-    /// Where the documents come from: a running collector, or Redis itself.
+    /// The source of the documents: a running collector, or Redis itself.
     private struct Origin {
         let source: TopSource
         let end: () -> Void
 
-        /// nil where flags or configuration are wrong, which is then printed.
+        /// Makes the source; returns nil where flags or configuration are wrong, which is then printed.
         ///
-        /// - Throws: where Redis can't be read.
+        /// - Throws: `TopFailure` where Redis can't be read.
         init?(_ invocation: Invocation, _ environment: [(name: String, value: String)]) throws(TopFailure) {
             if invocation.flags.contains(where: { $0.name == "--redis-url" }) {
                 var invocation = invocation
@@ -65,7 +65,7 @@ enum TopCommand {
         }
     }
 
-    /// The keys of Redis count; nothing is received, stored or sent.
+    /// Returns options in which only the keys of Redis count: nothing is received, stored or sent.
     private static func redisOptions(
         _ invocation: Invocation, _ environment: [(name: String, value: String)]
     ) -> CollectorOptions? {
@@ -77,7 +77,8 @@ enum TopCommand {
         return options
     }
 
-    /// Documents that are asked for over HTTP.
+    /// Returns a source that asks for documents over HTTP.
+    /// - Throws: `TopFailure` where libcurl has no memory.
     static func source(
         _ address: WebAddress, _ credentials: WebClient.Credentials?
     ) throws(TopFailure) -> TopSource {
@@ -155,7 +156,7 @@ enum TopCommand {
         }
     }
 
-    /// A frame with all queues, as wide as the terminal, or as `COLUMNS` or 80 where there is none.
+    /// Returns a frame with all queues, as wide as the terminal, or as `COLUMNS` or 80 where there is none.
     static func frameText(_ state: TopState, _ environment: [(name: String, value: String)]) -> String {
         let wished = environment.first { $0.name == "COLUMNS" }.flatMap { Int($0.value) }
         let columns = TerminalOutput.size?.columns ?? wished.map { min(max($0, 20), 1000) } ?? 80
@@ -174,9 +175,9 @@ private final class KnownOverview: Sendable {
     }
 }
 
-/// What standard output is, as far as the environment tells.
+/// The kind of standard output, as far as the environment tells.
 enum TerminalKind {
-    /// Whether frames can be drawn in place.
+    /// Returns true if frames can be drawn in place.
     static func canDraw(_ environment: [(name: String, value: String)]) -> Bool {
         isatty(STDOUT_FILENO) != 0 && !["", "dumb"].contains(value("TERM", environment))
     }

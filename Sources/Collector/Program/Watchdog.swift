@@ -2,8 +2,8 @@ import Logging
 import Model
 import Platform
 
-/// Tells the service manager that the program is alive, as often as it wants to hear so, and as long as all that users depend on
-/// moves.
+/// Tells the service manager that the program is alive, as often as it wants to hear so, and as long as all that users
+/// depend on moves.
 struct Watchdog {
     private let notifier: ServiceNotifier
     private let signs: LifeSigns
@@ -14,7 +14,7 @@ struct Watchdog {
     private var next: MonotonicTime
     private var missing: [String] = []
 
-    /// - Parameter interval: the service manager restarts a program that is silent for longer.
+    /// - Parameter interval: The silence after which the service manager restarts the program.
     init(_ notifier: ServiceNotifier, interval: Duration?, signs: LifeSigns, clock: Clock, logger: Logger) {
         self.notifier = notifier
         self.signs = signs
@@ -25,7 +25,8 @@ struct Watchdog {
         next = clock.monotonic()
     }
 
-    /// Waits for the next signal, and looks meanwhile, however often signals come. Returns nil when the deadline has passed.
+    /// Waits for the next signal, and looks meanwhile, however often signals come. Returns nil when the deadline has
+    /// passed.
     mutating func awaitSignal(_ signals: ProgramSignals, until deadline: MonotonicTime? = nil) -> Int32? {
         while true {
             let now = clock.monotonic()

@@ -42,7 +42,7 @@ enum BashCompletion {
 
     private static func reply(_ list: String) -> String { "COMPREPLY=($(compgen -W \(list) -- \"$current\"))" }
 
-    /// What stands behind a flag. A flag without a list offers nothing: its value is free.
+    /// The values behind a flag. A flag without a list offers none: its value is free.
     private static var values: String {
         var files: [String] = []
         var free: [String] = []
@@ -76,7 +76,7 @@ enum BashCompletion {
 }
 
 extension [CompletedFlag] {
-    /// The first flag of each name.
+    /// Returns the first flag of each name.
     func uniqued() -> [CompletedFlag] {
         var seen: Set<String> = []
         return filter { seen.insert($0.name).inserted }

@@ -1,7 +1,7 @@
 import Metrics
 import WaitTime
 
-/// The families of the page, by where their numbers come from, as docs/METRICS.md shows them.
+/// The families of the page, by the source of their numbers, as docs/METRICS.md shows them.
 enum FamilyTable: CaseIterable, Sendable {
     case redis, spans, collector, asynqmon
 

@@ -1,6 +1,7 @@
 import Text
 
-/// What `--help`, `help COMMAND` and `help KEY` print, in lines of at most `width` characters where words allow it.
+/// Returns the texts of `--help`, `help COMMAND` and `help KEY`, in lines of at most `width` characters where words
+/// allow it.
 struct Help {
     static let configuration = """
         Each setting is a flag (--redis-url), an environment variable (ASYNQ_COLLECTOR_REDIS_URL) and a key of the YAML file that \
@@ -10,7 +11,7 @@ struct Help {
 
     static let exitCodes = "0 ok, 1 runtime failure, 2 usage or configuration error"
 
-    /// All that `text(about:)` knows by its name.
+    /// The topics that `text(about:)` knows by name.
     static var topics: [String] { Command.listed.map(\.rawValue) + KeyTable.all.map(\.name) }
 
     private let width: Int
@@ -43,7 +44,8 @@ struct Help {
 
     // MARK: One thing
 
-    /// A command by its name, a key in any of its three forms, or all keys below a name such as `redis.tls`.
+    /// Returns the text about a command by its name, a key in any of its three forms, or all keys below a name such as
+    /// `redis.tls`.
     func text(about topic: String) -> String? {
         if let command = Command(rawValue: topic) { return text(about: command) }
         if let key = KeyTable.all.first(where: { [$0.name, $0.flag, $0.environment].contains(topic) }) {

@@ -1,12 +1,12 @@
 import Text
 
-/// asynq-collector(1), in the man macros of roff.
+/// Writes asynq-collector(1), in the man macros of roff.
 enum ManPage {
     static var text: String {
         var lines = [
             #".\" Made from the code by scripts/generate-docs."#,
             ".TH ASYNQ-COLLECTOR 1 \(BuildInfo.date) \"asynq-collector \(BuildInfo.version)\" \"User Commands\"",
-            // Neither hyphens nor blanks that a flag does not have.
+            // These switch off hyphens and blanks that a flag does not have.
             ".nh", ".ad l", ".SH NAME", #"asynq-collector \- observability sidecar for Asynq task queues"#,
             ".SH SYNOPSIS",
         ]
@@ -76,7 +76,7 @@ enum ManPage {
         [".TP", ".B " + plain(term), plain(text)]
     }
 
-    /// A text that roff prints as it is.
+    /// Returns a text that roff prints as it is.
     private static func plain(_ text: String) -> String {
         let escaped = text.unicodeScalars.map { scalar -> String in
             switch scalar {

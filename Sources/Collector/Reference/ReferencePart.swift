@@ -1,12 +1,12 @@
 /// The parts of the reference that are made from the code. `scripts/generate-docs` puts each of them into its place.
 enum ReferencePart: String, CaseIterable, Sendable {
-    /// deploy/man/asynq-collector.1
+    /// The man page: deploy/man/asynq-collector.1.
     case man
-    /// deploy/config.example.yaml
+    /// The example: deploy/config.example.yaml.
     case example
-    /// docs/CONFIGURATION.md
+    /// The list of settings: docs/CONFIGURATION.md.
     case settings
-    /// docs/METRICS.md, four tables.
+    /// The four tables of docs/METRICS.md.
     case redisFamilies = "families-redis"
     case spanFamilies = "families-spans"
     case collectorFamilies = "families-collector"

@@ -27,7 +27,7 @@ enum SettingsPage {
 
     private static func code(_ text: String) -> String { "`\(text)`" }
 
-    /// Relative to `docs`.
+    /// Returns a link relative to `docs`.
     private static func link(_ page: String) -> String {
         let target = page.hasPrefix("docs/") ? String(page.dropFirst("docs/".count)) : "../" + page
         return "[\(target.prefix { $0 != "#" })](\(target))"

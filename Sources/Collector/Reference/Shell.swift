@@ -15,9 +15,9 @@ enum Shell: String, CaseIterable, Sendable {
 /// A flag as completions know it.
 struct CompletedFlag {
     enum Value {
-        /// A switch, which has none.
+        /// A switch, which has no value.
         case none
-        /// Texts of which the user's may be one.
+        /// The texts of which the user's may be one.
         case words([String])
         case file
         case free
@@ -25,11 +25,11 @@ struct CompletedFlag {
 
     let name: String
     let value: Value
-    /// What stands for the value.
+    /// The placeholder of the value.
     let placeholder: String
     let summary: String
 
-    /// Those of the configuration.
+    /// The flags of the configuration.
     static let settings: [CompletedFlag] =
         [CompletedFlag(name: "--config", value: .file, placeholder: "FILE", summary: "read settings from a YAML file")]
         + KeyTable.all.flatMap { key -> [CompletedFlag] in
@@ -40,7 +40,7 @@ struct CompletedFlag {
             return key.kind.isSecret ? [flag, file] : [flag]
         }
 
-    /// Those that each command has.
+    /// The flags that each command has.
     static let common = [
         CompletedFlag(name: "--help", value: .none, placeholder: "", summary: "print help"),
         CompletedFlag(name: "--version", value: .none, placeholder: "", summary: "print the version"),
@@ -67,7 +67,7 @@ extension Command {
         return argument.words ?? Help.topics
     }
 
-    /// In the order of help.
+    /// The flags in the order of help.
     var completedFlags: [CompletedFlag] {
         CompletedFlag.own(of: self) + (declaration.takesKeys ? CompletedFlag.settings : []) + CompletedFlag.common
     }

@@ -61,7 +61,7 @@ enum ZshCompletion {
         flags.map { "    " + specification($0) }.joined(separator: "\n")
     }
 
-    /// One of `_arguments`: `'--flag=[summary]:PLACEHOLDER:action'`.
+    /// Returns one specification of `_arguments`: `'--flag=[summary]:PLACEHOLDER:action'`.
     private static func specification(_ flag: CompletedFlag) -> String {
         let action: String
         switch flag.value {
@@ -73,7 +73,7 @@ enum ZshCompletion {
         return "'\(flag.name)=[\(quoted(flag.summary))]:\(quoted(flag.placeholder)):\(action)'"
     }
 
-    /// The text within single quotes, where `_arguments` and `_describe` read `:`, `[` and `]`.
+    /// Returns the text within single quotes, where `_arguments` and `_describe` read `:`, `[` and `]`.
     private static func quoted(_ text: String) -> String {
         text.map { character -> String in
             switch character {

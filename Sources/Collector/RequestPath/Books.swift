@@ -4,16 +4,16 @@ import SpanReceiver
 import Spool
 import Web
 
-/// What was received and what became of it, read as one, so that it balances.
+/// The numbers of received spans and of their fate, read as one, so that they balance.
 struct Books: Sendable {
-    /// An append that takes longer is waiting for a disk that hangs. The web endpoints don't wait with it.
+    /// The time after which an append is waiting for a disk that hangs. The web endpoints don't wait with it.
     static let patience = Duration.milliseconds(250)
 
     let received: ReceiverCounters.Values
-    /// nil without a trace backend.
+    /// The numbers of the spool; nil without a trace backend.
     let spooled: SpoolStatistics?
 
-    /// nil while the disk hangs.
+    /// Returns the books; nil while the disk hangs.
     static func read(_ counters: ReceiverCounters, _ spool: Spool?) -> Books? {
         guard let spool else { return Books(received: counters.current, spooled: nil) }
         return spool.read(patience: patience) { Books(received: counters.current, spooled: $0) }
@@ -28,12 +28,12 @@ struct Books: Sendable {
             })
     }
 
-    /// By reason.
+    /// The refused spans by reason.
     private var refused: [String: UInt64] {
         Dictionary(uniqueKeysWithValues: received.refused.map { ($0.key.rawValue, $0.value) })
     }
 
-    /// What the evaluation of troubles reads of the way of spans.
+    /// Returns the way of spans, as the evaluation of troubles reads it.
     func path(_ forwarder: ForwarderStatistics?) -> SpanPath {
         var path = SpanPath()
         path.refused = refused

@@ -7,7 +7,7 @@ import Synchronization
 /// Adds a span to the trace of each task that dies. The spool is written to by the thread that appends: a disk that hangs must not
 /// hang the reading of Redis.
 final class DeadLetterSpans: Sendable {
-    /// Spans that wait for the disk.
+    /// The number of spans that wait for the disk.
     private static let maxWaiting = 1000
 
     private let sink: IngestSink
@@ -15,7 +15,7 @@ final class DeadLetterSpans: Sendable {
     private let perform: @Sendable (@escaping @Sendable () -> Void) -> Void
     private let state = Mutex((waiting: 0, dropped: UInt64(0)))
 
-    /// - Parameter perform: has something done by another thread, in its turn.
+    /// - Parameter perform: Has another thread do something, in its turn.
     init(
         sink: IngestSink, counters: ReceiverCounters,
         perform: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void
@@ -25,7 +25,7 @@ final class DeadLetterSpans: Sendable {
         self.perform = perform
     }
 
-    /// Spans that were not made, because the disk did not take those before.
+    /// The number of spans that were not made, because the disk did not take those before.
     var dropped: UInt64 { state.withLock { $0.dropped } }
 
     func take(_ letters: [DeadLetter]) {
@@ -48,8 +48,8 @@ final class DeadLetterSpans: Sendable {
 }
 
 extension MadeSpan {
-    /// The span that says in a task's trace that it has died, although its worker may never have said so. nil where the task
-    /// carries no context, or one that was not sampled.
+    /// Makes the span that tells a task's trace of its death, which its worker may never have told. Returns nil for a
+    /// task that carries no context, or one that was not sampled.
     init?(_ letter: DeadLetter) {
         guard let context = letter.context, context.isSampled, context.reference.isValid else { return nil }
         let died = UInt64(clamping: letter.archivedAt.nanoseconds)

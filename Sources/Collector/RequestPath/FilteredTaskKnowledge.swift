@@ -3,8 +3,8 @@ import Model
 import SpanReceiver
 import Synchronization
 
-/// What Redis knows of tasks, for the receiver: `SeenTasks` and `TaskLookup` behind one seam. Queues that the filter leaves out
-/// are not asked for.
+/// The receiver's source of what Redis knows of tasks: `SeenTasks` and `TaskLookup` behind one seam. Queues that the
+/// filter leaves out are not asked for.
 final class FilteredTaskKnowledge: TaskKnowledgeSource {
     private let seen: SeenTasks
     private let lookup: TaskLookup

@@ -6,18 +6,18 @@ import SpanReceiver
 import Spool
 import WaitTime
 
-/// Where accepted spans go: first to the spool, then to the metrics. Without a trace backend there is no spool, and the
-/// spans feed the metrics, the errors and the recent traces only.
+/// The destination of accepted spans: first the spool, then the metrics. Without a trace backend there is no spool, and
+/// the spans feed the metrics, the errors and the recent traces only.
 struct IngestSink: SpanSink {
     let aggregator: LockedAggregator
-    /// nil without Redis.
+    /// The tasks that were seen; nil without Redis.
     let seenTasks: SeenTasks?
-    /// nil without a trace backend, like `forwarder`.
+    /// The spool; nil without a trace backend, like `forwarder`.
     let spool: Spool?
     let forwarder: Forwarder?
-    /// nil where the errors are of no interest.
+    /// The errors of the last hour; nil where they are of no interest.
     var errors: RecentErrors?
-    /// nil where no spans are kept in memory.
+    /// The newest spans; nil where none are kept in memory.
     var recentTraces: RecentTraces?
 
     var acknowledgesAfterSync: Bool { spool?.options.sync == .always }
@@ -32,7 +32,7 @@ struct IngestSink: SpanSink {
             return
         }
         do throws(SpoolError) {
-            // With `always`, only then is there something to be read.
+            // With `always`, there is something to read only then.
             try spool.append(
                 payload, spanCount: spanCount,
                 whenDurable: { [forwarder] isDurable in

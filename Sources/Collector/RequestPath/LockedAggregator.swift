@@ -15,7 +15,7 @@ final class LockedAggregator: Sendable {
         self.clock = clock
     }
 
-    /// What came of the task spans of a request.
+    /// The results of observing a request's task spans.
     struct Observation {
         /// The waits that spans are to be made of.
         var waits: [KnownWait] = []
@@ -25,7 +25,8 @@ final class LockedAggregator: Sendable {
         var failed: [TaskSpan] = []
     }
 
-    /// Observes task spans. `areForwarded`: their traces can be opened where metrics are looked at, so they may be exemplars.
+    /// Observes task spans. `areForwarded` says that their traces can be opened where metrics are looked at, so they
+    /// may be exemplars.
     func observe(_ spans: [TaskSpan], in body: UnsafeRawBufferPointer, areForwarded: Bool) -> Observation {
         if spans.isEmpty { return Observation() }
         let now = clock.monotonic()
@@ -57,18 +58,18 @@ final class LockedAggregator: Sendable {
 
     var duplicates: UInt64 { aggregator.withLock { $0.duplicates } }
     var processAtWaits: UInt64 { aggregator.withLock { $0.processAtWaits } }
-    /// What is remembered of spans, by which later ones are told or paired.
+    /// The memory of spans by which later ones are told or paired.
     var tableBytes: Int {
         let bytes = aggregator.withLock { $0.tableBytes }
         return bytes.pairing.used + bytes.duplicates.used + bytes.startedAttempts.used
     }
     var cutNames: (queues: UInt64, types: UInt64) { aggregator.withLock { $0.cutNames } }
     var bucketStep: Int { aggregator.withLock { $0.bucketStep } }
-    /// What queues, task types and error types take in memory, estimated.
+    /// The bytes that queues, task types and error types take in memory, estimated.
     var seriesBytes: Int { aggregator.withLock { $0.seriesBytes } }
     var losses: AggregatorLosses { aggregator.withLock { $0.losses } }
 
-    /// What is known of the waits of each queue.
+    /// The measured waits of each queue.
     var measuredWaits: [QueueName: MeasuredWaits] {
         let now = clock.monotonic()
         var found: [QueueName: MeasuredWaits] = [:]
@@ -81,7 +82,7 @@ final class LockedAggregator: Sendable {
         return found
     }
 
-    /// The same, with waits that were sampled in Redis for queues of which no span has told one lately.
+    /// Returns the same, with waits that were sampled in Redis for queues of which no span has told one lately.
     func measuredWaits(or sampled: SampledWaits) -> [QueueName: MeasuredWaits] {
         var found = measuredWaits
         for (name, quantiles) in sampled.quantiles where found[name]?.quantiles == nil {
@@ -90,20 +91,20 @@ final class LockedAggregator: Sendable {
         return found
     }
 
-    /// The task types of a queue; none for a queue without spans.
+    /// Returns the task types of a queue; none for a queue without spans.
     func taskTypes(of queue: QueueName) -> [TaskTypeSummary] {
         let series = aggregator.withLock { $0.series(of: queue) }
         return series?.taskTypes ?? []
     }
 
-    /// The 95th percentiles of a queue's waits and run times over the window.
+    /// Returns the 95th percentiles of a queue's waits and run times over the window.
     func quantiles95(of queue: QueueName) -> (wait: Double?, run: Double?) {
         let now = clock.monotonic()
         return aggregator.withLock { $0.quantiles95(of: queue, at: now) }
     }
 
-    /// The queues in the order of the page. The lock is held for one at a time, to take a reference to its numbers: spans
-    /// don't wait for pages.
+    /// Calls `body` with the queues in the order of the page. The lock is held for one at a time, to take a reference
+    /// to its numbers: spans don't wait for pages.
     func forEachQueue(at now: MonotonicTime, _ body: (QueueSeries) -> Void) {
         let numbers = aggregator.withLock { aggregator in
             aggregator.expire(at: now)
@@ -121,7 +122,8 @@ final class LockedAggregator: Sendable {
         }
     }
 
-    /// Some more samples of a page; nil at its end. The lock is held for these alone: spans don't wait for pages.
+    /// Returns some more samples of a page; nil at its end. The lock is held for these alone: spans don't wait for
+    /// pages.
     func nextPortion(_ position: inout TaskPagePosition) -> MetricFamily? {
         aggregator.withLock { $0.nextPortion(&position) }
     }

@@ -2,7 +2,7 @@ import Model
 import OTLP
 import SpanReceiver
 
-// The requests that the spans are kept as which the collector makes itself (WaitSpan.swift, DeadLetterSpans.swift).
+// These requests have the spans that the collector makes itself (WaitSpan.swift, DeadLetterSpans.swift).
 
 extension MadeRequest {
     /// The number of spans that Tempo digests well in one request.
@@ -17,7 +17,8 @@ extension MadeRequest {
 }
 
 extension MadeSpan {
-    /// `operation` is none of a worker's, or another collector would take the span for one of an attempt.
+    /// Returns the attributes of a span. `operation` differs from a worker's, or another collector would take the span
+    /// for one of an attempt.
     static func taskAttributes(
         _ task: TaskName, _ type: TaskType, operation: String
     ) -> [(key: String, value: Value)] {

@@ -50,14 +50,14 @@ final class RecentErrors: Sendable {
         }
     }
 
-    /// The most frequent ones first.
+    /// The groups, the most frequent ones first.
     var all: [ErrorGroup] {
         let now = clock.monotonic()
         return groups.withLock { $0.all(at: now) }
     }
 
-    /// What they take.
+    /// The bytes that they take.
     var bytes: Int { groups.withLock { $0.bytes } }
-    /// Errors that have no group of their own for lack of room.
+    /// The number of errors that have no group of their own for lack of space.
     var leftOut: UInt64 { groups.withLock { $0.leftOut } }
 }

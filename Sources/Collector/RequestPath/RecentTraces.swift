@@ -2,13 +2,13 @@ import Model
 import OTLP
 import Synchronization
 
-/// The requests that were accepted last, as they came, in memory: what `/api/v1/traces/{id}` shows. `traces.recent-max-bytes`
-/// bounds it; the oldest requests go first.
+/// The newest accepted requests, as they came, in memory: the content of `/api/v1/traces/{id}`.
+/// `traces.recent-max-bytes` bounds it; the oldest requests go first.
 ///
 /// An append copies the bytes and reads the trace id of each span. A search looks through the ids of all requests, 16 bytes a
 /// trace: a fraction of a millisecond for 16 MiB.
 final class RecentTraces: Sendable {
-    /// What a request takes beside its bytes and its ids.
+    /// The bytes that a request takes beside its own and its ids.
     private static let bytesPerRequest = 128
 
     private struct Request: Sendable {
@@ -20,7 +20,7 @@ final class RecentTraces: Sendable {
     }
 
     private struct State {
-        /// The oldest one stands at `first`; those before it are empty.
+        /// The requests. The oldest one stands at `first`; the places before it are empty.
         var requests: [Request?] = []
         var first = 0
         var bytes = 0
@@ -30,7 +30,7 @@ final class RecentTraces: Sendable {
     let maxBytes: Int
     private let state = Mutex(State())
 
-    /// nil where there is no memory for any.
+    /// Makes the memory; returns nil where it would be too small for any request.
     convenience init?(within bytes: Int) {
         if bytes == 0 { return nil }
         self.init(maxBytes: bytes)
@@ -41,7 +41,7 @@ final class RecentTraces: Sendable {
     }
 
     var bytes: Int { state.withLock { $0.bytes } }
-    /// Spans that gave their place to newer ones.
+    /// The number of spans that gave their place to newer ones.
     var evictedSpans: UInt64 { state.withLock { $0.evictedSpans } }
 
     func append(_ payload: UnsafeRawBufferPointer, spanCount: Int) {
@@ -64,7 +64,7 @@ final class RecentTraces: Sendable {
         }
     }
 
-    /// The trace as OTLP/JSON, as far as its spans are still there; nil where none is.
+    /// Returns the trace as OTLP/JSON, as far as its spans are still there; nil where all are gone.
     func document(of trace: TraceID) -> [UInt8]? {
         let requests = state.withLock { state in
             state.requests[state.first...].compactMap { $0?.traces.contains(trace) == true ? $0 : nil }

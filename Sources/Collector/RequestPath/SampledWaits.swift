@@ -5,7 +5,7 @@ import Platform
 import Synchronization
 import WaitTime
 
-/// The waits that the look-ahead observes in Redis alone. Filled on the Redis thread.
+/// The waits that the look-ahead observes in Redis alone. The Redis thread fills them.
 final class SampledWaits: Sendable {
     static let declaration = FamilyDeclaration(
         "asynq_queue_wait_sampled_seconds", .histogram, labels: ["queue"], with: "redis.look-ahead",
@@ -14,12 +14,13 @@ final class SampledWaits: Sendable {
         interval are mostly not seen. Rising: add workers; for an SLO have the workers send spans.
         """)
 
-    /// Queues that are gone from Redis are remembered up to this number, so that their counters go on when they return.
+    /// The number of queues that are remembered once they are gone from Redis, so that their counters go on when they
+    /// return.
     private static let maxRemembered = 20_000
 
     private struct Queue {
         var histogram: Histogram
-        /// nil while it is empty: it takes some kilobytes.
+        /// The window; nil while it is empty, because it takes some kilobytes.
         var window: QuantileWindow?
     }
 
@@ -58,13 +59,13 @@ final class SampledWaits: Sendable {
         }
     }
 
-    /// The 95th percentile over the window; nil where nothing was sampled in it.
+    /// Returns the 95th percentile over the window; nil where nothing was sampled in it.
     func quantile95(of name: QueueName) -> Double? {
         let now = clock.monotonic()
         return known.withLock { $0[name]?.window?.quantiles([0.95], at: now)?.first }
     }
 
-    /// Forgets queues beyond the most, and windows in which nothing was sampled.
+    /// Removes queues beyond the most, and windows in which nothing was sampled.
     func tidy(present queues: [QueueSnapshot]) {
         let now = clock.monotonic()
         known.withLock { known in
@@ -76,7 +77,8 @@ final class SampledWaits: Sendable {
         }
     }
 
-    /// One for each queue, with zeros where nothing was observed yet. A queue that returns goes on where it was.
+    /// Returns one histogram for each queue, with zeros where nothing was observed yet. A queue that returns goes on
+    /// where it was.
     func family(of queues: some Sequence<(name: QueueName, labels: LabelSet)>) -> MetricFamily {
         var family = MetricFamily(Self.declaration)
         let empty = Histogram(bounds)

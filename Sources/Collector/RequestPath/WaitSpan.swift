@@ -3,8 +3,9 @@ import OTLP
 import WaitTime
 
 extension MadeSpan {
-    /// The span of the time in the queue, between the producer's span and the process span: `<queue> wait`. It lies in the
-    /// producer's trace, and beside the process span, not above it, for Tempo's service graph pairs direct parents.
+    /// Makes the span of the time in the queue, between the producer's span and the process span: `<queue> wait`. It
+    /// lies in the producer's trace, and beside the process span, not above it, because Tempo's service graph pairs
+    /// direct parents.
     init(wait: KnownWait) {
         let attempt = wait.attempt
         let id = Self.id(

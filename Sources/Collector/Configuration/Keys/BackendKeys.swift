@@ -1,6 +1,6 @@
 import OTLPClient
 
-/// `tempo.*`, `metrics.push.*`: what a client of OTLP/HTTP needs to reach a backend.
+/// `tempo.*`, `metrics.push.*`: the keys that a client of OTLP/HTTP needs to reach a backend.
 struct BackendKeys: Sendable {
     typealias Path = KeyPath<KeyTable, BackendKeys> & Sendable
 
@@ -41,11 +41,11 @@ struct BackendKeys: Sendable {
             section + ".tls", of: "the backend", serverName: .serverName(for: signal), page: texts.page + "#tls")
     }
 
-    /// The rules between the keys at `path`, of which `tls` are a part.
+    /// Returns the rules between the keys at `path`, which include `tls`.
     static func rules(_ path: any Path, tls: any KeyPath<KeyTable, TLSKeys> & Sendable) -> [SettingRule] {
         [
             TLSKeys.keyNeedsCertificate(tls),
-            // libcurl itself would say what is wrong with the files with the first request only.
+            // libcurl itself would report the fault of the files with the first request only.
             SettingRule { settings in
                 guard let endpoint = settings[path.appending(path: \.endpoint)], endpoint.url.hasPrefix("https://"),
                     let problem = ClientTLS(settings, path, for: endpoint.signal).problem
@@ -57,9 +57,9 @@ struct BackendKeys: Sendable {
 }
 
 extension OTLPBackend? {
-    /// nil where the endpoint is `none`.
+    /// Makes the backend; returns nil where the endpoint is `none`.
     ///
-    /// - Throws: where the endpoint does not go with the server name of TLS.
+    /// - Throws: `ConfigurationProblems` where the endpoint does not go with the server name of TLS.
     init(_ settings: Settings, _ path: any BackendKeys.Path) throws(ConfigurationProblems) {
         let endpointPath = path.appending(path: \.endpoint)
         let headersPath = path.appending(path: \.headers)
@@ -93,7 +93,8 @@ extension OTLPBackend? {
 }
 
 extension OTLPEndpoint {
-    /// The same, with another name for TLS to ask for and verify.
+    /// Returns the same endpoint, with another name for TLS to ask for and verify.
+    /// - Throws: `Invalid` where the name can't be one.
     fileprivate func expecting(_ serverName: String?) throws(Invalid) -> OTLPEndpoint {
         guard let serverName else { return self }
         return try OTLPEndpoint(base: url, for: signal, serverName: serverName)
@@ -112,7 +113,7 @@ extension ClientTLS {
 }
 
 extension ValueForm where Value == OTLPEndpoint? {
-    /// `none`, or an empty text, is nil.
+    /// Reads an endpoint; `none`, or an empty text, is nil.
     fileprivate static func endpoint(for signal: OTLPSignal) -> Self {
         let allowed = "http://host:port, https://host:port or none"
         return Self(.url(allowed: allowed)) { text throws(UnacceptableText) in
@@ -129,7 +130,7 @@ extension ValueForm where Value == OTLPEndpoint? {
 }
 
 extension ValueForm where Value == String? {
-    /// A name that TLS can ask for.
+    /// Reads a name that TLS can ask for.
     fileprivate static func serverName(for signal: OTLPSignal) -> Self {
         optional(.text(allowed: "a host's name or address")) { text in
             do throws(OTLPEndpoint.Invalid) {

@@ -16,7 +16,7 @@ struct ExternalURLKeys: KeySection {
 }
 
 extension ValueForm where Value == String? {
-    /// The target of links on a page; an empty text is nil.
+    /// Reads the target of links on a page; an empty text is nil.
     fileprivate static var webURL: Self {
         optional(.url(allowed: "http://host:port/path or https://host/path")) { text in
             ["http://", "https://"].contains(where: text.hasPrefix)

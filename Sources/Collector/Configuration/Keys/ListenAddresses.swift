@@ -1,7 +1,7 @@
 import HTTPService
 
 extension ValueForm where Value == [ListenAddress] {
-    /// A comma list of addresses; with `orNone` also the word `none`, which is an empty one.
+    /// Reads a comma list of addresses; with `orNone` also the word `none`, which is an empty list.
     static func listenAddresses(orNone: Bool) -> Self {
         let allowed = "host:port, [::1]:port, :port (every address), unix:///path, or several with commas"
         return Self(.list(allowed: orNone ? allowed + ", or none" : allowed)) { text throws(UnacceptableText) in

@@ -1,6 +1,6 @@
 import Logging
 
-/// `log.*`
+/// `log.*`: the level and the format of log lines.
 struct LogKeys: KeySection {
     static let title = "Log"
     static let page = "docs/RUNBOOK.md"
@@ -19,7 +19,7 @@ struct LogKeys: KeySection {
 }
 
 extension ValueForm where Value == Logger.Level {
-    /// Capitals do not matter, and `warn` is `warning`.
+    /// Reads a level. Capitals do not matter, and `warn` is `warning`.
     fileprivate static var logLevel: Self {
         Self(.choice(LogKeys.levels.map(\.key))) { text in
             let word = text.lowercased()

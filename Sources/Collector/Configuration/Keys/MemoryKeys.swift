@@ -1,4 +1,4 @@
-/// `memory.*`: what all parts together may take.
+/// `memory.*`: the memory that all parts together may take.
 struct MemoryKeys: KeySection {
     static let title = "Memory"
     static let page = "docs/MEMORY.md"
@@ -22,24 +22,25 @@ struct MemoryKeys: KeySection {
         }
     ]
 
-    /// What `auto` stands for.
+    /// Returns the limit that `auto` stands for.
     static func automaticLimit(inCgroupOf bytes: Int?) -> Int {
         guard let bytes else { return 256 << 20 }
         return max(MemoryLedger.leastLimit, min(bytes / 4 * 3, 512 << 20))
     }
 
-    /// What `auto` may rise to where no cgroup limits the process and other keys ask for more than the least of these.
+    /// The limits that `auto` may rise to where no cgroup limits the process and other keys ask for more than the least
+    /// of these.
     fileprivate static let limitsWithoutCgroup = [256 << 20, 512 << 20, 1 << 30, 2 << 30, 4 << 30]
 }
 
 extension MemoryLedger {
-    /// - Throws: the keys that ask for more than the limit.
+    /// - Throws: `ConfigurationProblems` with the keys that ask for more than the limit.
     init(_ settings: Settings) throws(ConfigurationProblems) {
         try self.init(settings, inCgroupOf: CgroupMemory.limit())
     }
 
-    /// - Parameter bytes: the cgroup's limit; nil without one.
-    /// - Throws: the keys that ask for more than the limit.
+    /// - Parameter bytes: The cgroup's limit; nil without one.
+    /// - Throws: `ConfigurationProblems` with the keys that ask for more than the limit.
     init(_ settings: Settings, inCgroupOf bytes: Int?) throws(ConfigurationProblems) {
         let limit = settings[\.memory.limit] ?? MemoryKeys.automaticLimit(inCgroupOf: bytes)
         let isBound = settings[\.memory.limit] != nil || bytes != nil
@@ -54,7 +55,7 @@ extension MemoryLedger {
         throw ConfigurationProblems(Self.problems(settings, limit))
     }
 
-    /// Names the keys that ask for too much by themselves; where each would do alone, the limit.
+    /// Names the keys that ask for too much by themselves; if each of them alone would fit, it names the limit.
     private static func problems(_ settings: Settings, _ limit: Int) -> [ConfigurationProblem] {
         let all = MemoryDemands(settings)
         var none = all

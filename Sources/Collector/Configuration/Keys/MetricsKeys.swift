@@ -194,7 +194,7 @@ extension ValueForm where Value == HistogramBounds {
 }
 
 extension ValueForm where Value == [TaskAttributeTable.WaitAttribute] {
-    /// Without any, the built-in names.
+    /// Reads the names of attributes; without any, the built-in names count.
     fileprivate static var waitAttributes: Self {
         let allowed = "NAME:UNIT with unit s, ms, us or ns, at most 100 of them"
         return Self(.list(allowed: allowed)) { text throws(UnacceptableText) in

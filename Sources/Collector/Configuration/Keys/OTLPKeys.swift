@@ -2,7 +2,7 @@ import HTTPService
 import Platform
 import SpanReceiver
 
-/// `otlp.*`: how spans come in.
+/// `otlp.*`: the reception of spans.
 struct OTLPKeys: KeySection {
     static let title = "Receiving spans"
     static let page = "docs/RECEIVING.md"
@@ -69,7 +69,7 @@ extension ReceiverOptions {
 }
 
 extension ValueForm where Value == ListenAddress? {
-    /// An absolute path, or `none`, which is nil.
+    /// Reads an absolute path, or `none`, which is nil.
     fileprivate static var socket: Self {
         let allowed = "an absolute path, @name for an abstract socket, or none"
         return Self(.text(allowed: allowed)) { text throws(UnacceptableText) in

@@ -2,7 +2,7 @@ import Metrics
 import MetricsPush
 import OTLPClient
 
-/// `metrics.push.*`: the families of the page as OTLP metrics, for where nothing can scrape.
+/// `metrics.push.*`: the families of the page as OTLP metrics, for networks in which nothing can scrape.
 struct PushKeys: Sendable {
     private static let page = "docs/PUSHING.md"
 
@@ -51,7 +51,7 @@ struct PushKeys: Sendable {
 }
 
 extension MetricsPushOptions? {
-    /// - Throws: where the endpoint does not go with the server name of TLS.
+    /// - Throws: `ConfigurationProblems` where the endpoint does not go with the server name of TLS.
     init(_ settings: Settings) throws(ConfigurationProblems) {
         guard let backend = try OTLPBackend?(settings, \.metrics.push.backend) else {
             self = nil
@@ -65,7 +65,7 @@ extension MetricsPushOptions? {
 }
 
 extension ValueForm where Value == [(name: String, value: String)] {
-    /// Attributes of a resource; a name is not given twice.
+    /// Reads attributes of a resource; a name may be given once.
     fileprivate static var attributes: Self {
         Self(.pairs) { text throws(UnacceptableText) in
             // A name is a token, as in headers, with slashes, as in labels of Kubernetes.

@@ -1,7 +1,7 @@
 import AsynqRedis
 import Redis
 
-/// `redis.*`: where Redis is, and how it is asked.
+/// `redis.*`: the address of Redis, and the way in which it is asked.
 struct RedisKeys: KeySection {
     static let title = "Redis"
     static let page = "docs/REDIS.md"
@@ -69,7 +69,7 @@ struct RedisKeys: KeySection {
 
     static let rules = [
         TLSKeys.keyNeedsCertificate(\.redis.tls),
-        // Files that are missing or no certificates are told now, not at the first scrape.
+        // Files that are missing or are not certificates are reported now, not at the first scrape.
         SettingRule { settings in
             guard settings[\.redis.url]?.endpoint.tls != nil, let problem = RedisTLSOptions(settings).problem else {
                 return []
@@ -144,7 +144,7 @@ extension RedisTLSOptions {
 }
 
 extension ValueForm where Value == RedisTarget? {
-    /// `none` is nil.
+    /// Reads the URL; `none` is nil.
     fileprivate static var redisURL: Self {
         Self(.url(allowed: "a Redis url, or none")) { text throws(UnacceptableText) in
             if text == "none" { return nil }

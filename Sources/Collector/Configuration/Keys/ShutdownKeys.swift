@@ -1,4 +1,4 @@
-/// `shutdown.*`: how the program ends.
+/// `shutdown.*`: the end of the program.
 struct ShutdownKeys: KeySection {
     static let title = "Shutdown"
     static let page = "deploy/README.md"

@@ -1,4 +1,4 @@
-/// `redis.tls.*`, `tempo.tls.*`: what a client needs for TLS to one peer.
+/// `redis.tls.*`, `tempo.tls.*`: the keys that a client needs for TLS to one peer.
 struct TLSKeys: Sendable {
     let caFile: Key<String?>
     let certFile: Key<String?>
@@ -7,8 +7,8 @@ struct TLSKeys: Sendable {
     let insecureSkipVerify: Key<Bool>
 
     /// - Parameters:
-    ///   - peer: its name in texts.
-    ///   - page: explains all of them.
+    ///   - peer: The name of the peer in texts.
+    ///   - page: The page that explains all of them.
     init(_ prefix: String, of peer: String, serverName: ValueForm<String?>, page: String) {
         caFile = Key(
             prefix + ".ca-file", .path, default: "", example: "/etc/ssl/private-ca.pem",
@@ -31,7 +31,7 @@ struct TLSKeys: Sendable {
             page: page)
     }
 
-    /// The rule between the keys at `path`.
+    /// Returns the rule between the keys at `path`.
     static func keyNeedsCertificate(_ path: any KeyPath<KeyTable, TLSKeys> & Sendable) -> SettingRule {
         SettingRule { settings in
             let keyFile = path.appending(path: \.keyFile)

@@ -1,7 +1,7 @@
 import Forwarder
 import OTLPClient
 
-/// `tempo.*`: where spans go, and in which portions.
+/// `tempo.*`: the destination of spans, and their portions.
 struct TempoKeys: KeySection {
     static let title = "Trace backend"
     static let page = "docs/FORWARDING.md"

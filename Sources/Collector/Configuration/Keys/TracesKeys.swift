@@ -1,7 +1,7 @@
 import AsynqRedis
 import SpanReceiver
 
-/// `traces.*`: what is added to traces, and from where.
+/// `traces.*`: the additions to traces, and their sources.
 struct TracesKeys: KeySection {
     static let title = "Traces"
     static let page = "docs/TRACES.md"
@@ -63,7 +63,7 @@ struct TracesKeys: KeySection {
             "Where tasks that are scheduled carry the time at which they are due: names of headers, and dotted paths in payloads.",
         page: carried)
 
-    /// The default names, which `AsynqRedis` knows.
+    /// Returns the default names, which `AsynqRedis` knows.
     private static func names(_ names: KeyPath<TaskContextKeys, [String]>) -> String {
         TaskContextKeys()[keyPath: names].joined(separator: ",")
     }
