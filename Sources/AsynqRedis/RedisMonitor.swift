@@ -30,6 +30,7 @@ package final class RedisMonitor: Sendable {
     private let isStopping = Atomic<Bool>(false)
     private let thread: Mutex<OSThread?> = Mutex(nil)
 
+    /// - Throws: `SystemError` where the system has no room for a waker.
     package init(_ options: RedisMonitorOptions, clock: Clock, logger: Logger) throws(SystemError) {
         self.options = options
         self.clock = clock
@@ -51,6 +52,8 @@ package final class RedisMonitor: Sendable {
         self.observers.withLock { $0 = observers }
     }
 
+    /// Starts the thread.
+    /// - Throws: `SystemError` where the system has no room for another thread.
     package func start() throws(SystemError) {
         let started = try OSThread(name: "redis") { [self] in run() }
         thread.withLock { $0 = started }

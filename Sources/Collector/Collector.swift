@@ -154,6 +154,8 @@ package final class Collector: Sendable {
             maxAge: maxAge, targetUtilization: options.targetUtilization, clock: clock)
     }
 
+    /// Starts the threads, and then the listeners.
+    /// - Throws: The reason why one can't be started; `stop` then ends the others.
     package func start() throws {
         try tempo?.start()
         try startReading()

@@ -10,7 +10,7 @@ struct QueueQueries: Sendable {
     let aggregator: LockedAggregator
     let sampledWaits: SampledWaits
     let loads: QueueLoads
-    /// The age beyond which numbers are no answer: three scrapes failed to come.
+    /// The age beyond which numbers are too old for an answer: three scrapes failed to come.
     let maxAge: Duration
     let targetUtilization: Double
     let clock: Clock

@@ -20,9 +20,11 @@ import Spool
 /// | `tooLarge`    | halved, by frames, then by spans; what can't be halved: refused | the same      |
 /// | `refused`     | halved until the culprit is alone; that is dropped | the same                   |
 struct Dispatch {
-    /// With this many waiting, new requests are sent one by one only: whether they pass tells which side is at fault.
+    /// The number of waiting requests from which new ones are sent one by one only: whether they pass tells which side is
+    /// at fault.
     static let maxWaiting = 16
-    /// With this many waiting, only `maxWaiting` more new requests are sent: while nothing passes, and while some do.
+    /// The number of waiting requests from which only `maxWaiting` more new ones are sent: while nothing passes, and
+    /// while some do.
     static let maxProbes = 64
     static let maxHeld = 1024
     /// The largest request whose broken connection is blamed on an outage, if nothing else passes; a larger one may

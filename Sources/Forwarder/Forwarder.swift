@@ -53,6 +53,8 @@ package final class Forwarder: Sendable {
         multi = CurlMulti()
     }
 
+    /// Starts the thread.
+    /// - Throws: `SystemError` where the system has no room for another thread.
     package func start() throws(SystemError) {
         let started = try OSThread(name: "forwarder") { [self] in
             var loop = ForwarderLoop(self)

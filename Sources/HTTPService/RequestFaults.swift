@@ -1,8 +1,8 @@
 import NIOHTTP1
 
 extension HTTPRequestHead {
-    /// What the parser of HTTP/1.1 lets through and RFC 9112 does not: two readers could disagree about where such a
-    /// request ends or whom it is for. The connection ends with the answer.
+    /// The refusal of a request that the parser of HTTP/1.1 accepts and RFC 9112 forbids: two readers could disagree
+    /// about where it ends or whom it is for. The connection ends with the answer.
     var fault: HTTPResponse? {
         if headers.contains(name: "transfer-encoding") {
             // 6.1: a sender of HTTP/1.0 doesn't know this field, so something between has added it.

@@ -1,8 +1,8 @@
 import NIOCore
 import Synchronization
 
-/// The clients that are reading streamed answers. Where there is no room for another one, the client that has taken nothing for the
-/// longest time makes place, so that those that do not read keep no other out.
+/// The clients that are reading streamed answers. When they are too many, the client that has taken nothing for the
+/// longest time is cut off for another one, so that clients that do not read keep no other out.
 final class StreamReaders: Sendable {
     /// The time within which a client that took a piece counts as reading.
     private static let patience = TimeAmount.seconds(1)

@@ -56,7 +56,7 @@ package struct LabelSet: Sendable {
         return LabelSet(shared: shared, more: addition.bytes)
     }
 
-    /// Both parts in one array.
+    /// The two parts in one array.
     package var encoded: [UInt8] { shared + more }
     /// Calls `body` with the bytes that all series with these labels share.
     package func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {

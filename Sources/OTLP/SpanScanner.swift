@@ -35,8 +35,7 @@ package struct SpanScanner: Sendable {
     private let table: TaskAttributeTable
     /// The number of spans in the request, refused ones included.
     package private(set) var spanCount = 0
-    /// The process and producer spans, in the order of the request.
-    /// What Redis knows of their tasks is added in place.
+    /// The process and producer spans, in the order of the request. What Redis knows of their tasks is added in place.
     package var taskSpans: [TaskSpan] = []
     /// The content range of each refused span. Its ids, or a number in it, are such that Tempo would refuse the whole
     /// batch.

@@ -17,8 +17,9 @@ package struct OTLPEndpoint: Sendable, Equatable {
     /// The way to use another server name than the URL's; nil where TLS asks for that of the URL.
     let substitution: Substitution?
 
-    /// `base` with the signal's path (`/v1/traces`) behind its own, unless that ends in it; a query stays where it is. `serverName`
-    /// is the one that TLS asks for and verifies, if not the URL's.
+    /// Appends the signal's path (`/v1/traces`) to that of `base`, unless that ends in it; a query stays behind it. TLS
+    /// asks for `serverName` and verifies it, if it differs from the URL's.
+    /// - Throws: `Invalid` with what is allowed.
     package init(base: String, for signal: OTLPSignal, serverName: String? = nil) throws(Invalid) {
         self.signal = signal
         let parsed = try CurlURL(base)

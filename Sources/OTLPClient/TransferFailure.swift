@@ -75,7 +75,7 @@ package struct TransferFailure: Equatable {
         }
     }
 
-    /// What to change; nil where it may be an outage. The texts are those of libcurl and OpenSSL; with TLS 1.3 a server
+    /// Returns what to change; nil where it may be an outage. The texts are those of libcurl and OpenSSL; with TLS 1.3 a server
     /// refuses our certificate after the handshake, so that it comes as a broken connection.
     private static func advice(_ result: CURLcode, _ text: String, _ section: String) -> String? {
         func says(_ words: String...) -> Bool { words.contains { text.contains($0) } }

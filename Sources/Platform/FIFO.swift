@@ -1,6 +1,7 @@
-/// First in, first out. What was taken is held no longer, and a line that never empties stays as short as what waits in it.
+/// A queue: first in, first out. An element that was taken is released at once, and a queue that never empties takes
+/// memory for its waiting elements only.
 package struct FIFO<Element> {
-    /// Those before `first` were taken: nil.
+    /// The elements. The places before `first` are nil: those were taken.
     private var places: [Element?] = []
     private var first = 0
 
@@ -17,7 +18,7 @@ package struct FIFO<Element> {
         guard first < places.count else { return nil }
         let element = places[first].take()
         first += 1
-        // At most as many empty places as others are moved over: each element moves once, on average.
+        // No more elements are moved than places are freed, so each element moves once on average.
         if first * 2 >= places.count {
             places.removeFirst(first)
             first = 0
@@ -25,7 +26,7 @@ package struct FIFO<Element> {
         return element
     }
 
-    /// Takes out those that are not to stay, in their order.
+    /// Removes the elements for which `isRemoved` is true, and returns them in their order.
     package mutating func removeAll(where isRemoved: (Element) -> Bool) -> [Element] {
         let all = places[first...].compactMap(\.self)
         places = all.filter { !isRemoved($0) }

@@ -49,7 +49,7 @@ package final class SerialThread: Sendable {
     private func run() {
         while true {
             work.wait()
-            // Without any left, it was the end that woke it.
+            // With no work left, the end woke the thread.
             guard let body = state.withLock({ $0.waiting.popFirst() }) else { return }
             heartbeat.promise(by: clock.monotonic().advanced(by: Self.longestWork))
             body()

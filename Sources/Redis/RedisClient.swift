@@ -24,6 +24,7 @@ package protocol RedisClient: AnyObject {
 }
 
 extension RedisClient {
+    /// Does nothing and never throws, for a client that needs no preparation.
     package func prepare(deadline: MonotonicTime) throws(RedisError) {}
     package func takeNodeErrors() -> [RedisError] { [] }
     package var isConnected: Bool { true }

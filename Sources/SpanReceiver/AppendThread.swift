@@ -119,8 +119,8 @@ package final class AppendThread: Sendable {
 
     static let stalled = "the spool's disk does not answer"
 
-    /// Answers all that wait where one append takes too long, and looks again while anything is under way. A queue that moves is none:
-    /// what is behind many large requests waits for its turn.
+    /// Answers all that wait if one append takes too long, and looks again while any is under way. While appends end in
+    /// time, a request behind many large ones waits for its turn.
     private func check(_ eventLoop: any EventLoop) {
         let latest = NIODeadline.now() - Self.patience
         let (late, goesOn) = state.withLock { state -> ([AppendJob], Bool) in

@@ -12,7 +12,7 @@ import Platform
 //   bytes that don't check         stepped over to the next frame that does; the gap in the sequences is counted
 //   a segment the disk can't read  in quarantine from there on: its frames are neither sent nor settled, the file stays
 //                                  for the next start; room for new frames goes before it
-//   more bytes that are no frames  than the spool may be large: as for a segment that can't be read
+//   more bytes outside of frames   than the spool may be large: as for a segment that can't be read
 //   another name in the directory  left alone
 //   a link in the place of a file  the start is refused
 //   a segment of another version   the start is refused: a newer program has to read it
@@ -129,8 +129,8 @@ extension Spool {
             if let header = tail.withUnsafeBytes({ FrameHeader($0, at: 0, key: scan.segment.key) }),
                 scan.goodEnd + header.frameCount <= count
             {
-                // This is no torn write: the frame is all there, and wrong. It stays as it is, and the sequence that it
-                // should have is not used again. (The one that it states is not to be trusted.)
+                // The write was not torn: the frame is all there, and wrong. It stays as it is, and the sequence that
+                // it should have is not used again. (The one that it states is not to be trusted.)
                 state.settleLost([scan.expected...scan.expected])
                 state.writer.pass(scan.expected)
             } else {

@@ -23,6 +23,7 @@ package enum MemorySampler {
     /// - Parameters:
     ///   - queues: The queues of the last scrape.
     ///   - deadline: The time by which the whole sampling has to be done.
+    /// - Throws: `RedisError` where Redis can't be asked. What it refuses is in the sample.
     package static func sample(
         _ client: any RedisClient, _ queues: [QueueSnapshot], deadline: MonotonicTime
     ) throws(RedisError) -> MemorySample {

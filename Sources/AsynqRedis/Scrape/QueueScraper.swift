@@ -93,6 +93,8 @@ package struct QueueScraper {
         return accepted
     }
 
+    /// Reads all queues once. What a part of it costs is in the snapshot's `partialErrors`.
+    /// - Throws: `RedisError` where Redis, or the index of queues, can't be read.
     package mutating func scrape(
         _ client: any RedisClient, deadline: MonotonicTime
     ) throws(RedisError) -> RedisSnapshot {

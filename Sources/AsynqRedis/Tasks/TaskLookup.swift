@@ -17,9 +17,9 @@ package final class TaskLookup: Sendable {
 
     /// The fate of a task that was asked for.
     package enum Outcome: String, CaseIterable, Sendable {
-        /// Its message carries what was asked for, a context or a time.
+        /// The task's message carries what was asked for, a context or a time.
         case found
-        /// Its message carries none of it.
+        /// The task's message carries none of it.
         case empty
         /// Asynq has deleted the task.
         case gone
@@ -63,6 +63,7 @@ package final class TaskLookup: Sendable {
     package let heartbeat = Heartbeat()
 
     /// - Parameter patience: The longest time for which a request waits for its answer.
+    /// - Throws: `SystemError` where the system has no room for a waker.
     package init(
         _ target: RedisTarget, tasks: SeenTasks, clock: Clock, logger: Logger, patience: Duration
     ) throws(SystemError) {
@@ -77,6 +78,8 @@ package final class TaskLookup: Sendable {
 
     package var outcomes: [Outcome: UInt64] { state.withLock { $0.outcomes } }
 
+    /// Starts the thread.
+    /// - Throws: `SystemError` where the system has no room for another thread.
     package func start() throws(SystemError) {
         let started = try OSThread(name: "task-lookup") { [self] in run() }
         thread.withLock { $0 = started }
@@ -145,7 +148,7 @@ package final class TaskLookup: Sendable {
                 continue
             }
             heartbeat.promise(by: max(now, request.deadline))
-            // A request that has waited too long already is no reason to close a good connection.
+            // A good connection stays open when a request has waited too long.
             if isUp && now < request.deadline && thread.needsPreparation(at: now) {
                 prepare(&thread, until: request.deadline)
             }

@@ -1,6 +1,6 @@
 import HTTPService
 
-/// How `memory.limit` is divided: each part has a share in bytes, refuses or forgets its own where that is used up, and never
+/// Divides `memory.limit`: each part has a share in bytes, refuses or forgets its own when that is used up, and never
 /// takes another's.
 ///
 /// ```
@@ -8,8 +8,8 @@ import HTTPService
 /// demanded  what a key asks for (`MemoryDemands`) comes before that, and the other parts divide what is left
 /// least     the share of a limit of 48 MiB, which no other part's demand may touch
 /// ```
-/// Not in it: the program itself, its libraries and threads, and what the allocator can't use. A container needs a third more
-/// than the limit for these.
+/// The limit leaves out the program itself, its libraries and threads, and what the allocator can't use. A container
+/// needs a third more than the limit for these.
 struct MemoryLedger: Sendable, Equatable {
     /// A part that holds memory whose size others decide. The raw value is its name on pages and in the log.
     enum Part: String, CaseIterable, Sendable {

@@ -36,7 +36,7 @@ package struct OTLPMetrics {
         case exponential
         /// The classic buckets of the page.
         case explicit
-        /// Both, as two metrics of one name.
+        /// The two kinds of buckets, as two metrics of one name.
         case both
 
         var kinds: [OTLPMetric.Data] {
