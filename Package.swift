@@ -38,6 +38,7 @@ let http2: [Target.Dependency] = [
     .product(name: "NIOHPACK", package: "swift-nio-http2"),
 ]
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let keptLog: Target.Dependency = .product(name: "InMemoryLogging", package: "swift-log")
 
 // Fuzzers and benchmarks are built only when asked for: ASYNQ_COLLECTOR_TOOLS=fuzzers (by scripts/fuzz, with the flags that
 // instrument them) or =benchmarks. They are targets of this package, so that they see what is declared as `package`.
@@ -150,6 +151,7 @@ let package = Package(
             name: "TestSupport", dependencies: ["Model", "Platform", "Redis", "AsynqRedis"], path: "Tests/TestSupport",
             swiftSettings: rules),
         tests("Text", []),
+        tests("Model", []),
         tests("ProtobufWire", ["Text"]),
         tests("Platform", ["Model"]),
         tests("Compression", []),
@@ -164,9 +166,11 @@ let package = Package(
                 + [.product(name: "NIOEmbedded", package: "swift-nio")]),
         tests("WaitTime", ["Model", "Metrics", "OTLP"]),
         tests("Spool", ["Model", "Platform"]),
-        tests("OTLPClient", ["Model", "Platform", "OTLP", "CCurl"]),
-        tests("MetricsPush", ["Model", "Platform", "Metrics", "OTLPClient", logging]),
-        tests("Forwarder", ["Model", "Platform", "Spool", "OTLP", "OTLPClient", "ProtobufWire", "CCurl", logging]),
+        tests("OTLPClient", ["Model", "Platform", "OTLP", "CCurl", logging, keptLog]),
+        tests("MetricsPush", ["Model", "Platform", "Metrics", "OTLPClient", logging, keptLog]),
+        tests(
+            "Forwarder",
+            ["Model", "Platform", "Spool", "OTLP", "OTLPClient", "ProtobufWire", "CCurl", logging, keptLog]),
         tests("JSON", []),
         tests("AsynqDemo", []),
         tests("WebClient", []),
