@@ -50,4 +50,38 @@ struct CauseLogTests {
         }
         #expect(tells(at: 200))
     }
+
+    @Test("A cause is cut to 400 bytes, and those that are the same up to there are one")
+    func cut() {
+        var log = CauseLog()
+        func text(_ cause: String) -> String? { log.take(cause, at: Self.moment(1))?.text }
+        let long = String(repeating: "x", count: CauseLog.maxTextBytes)
+        #expect(text(long) == long)
+        #expect(text(long + "y") == nil)
+        #expect(text("y" + long)?.utf8.count == CauseLog.maxTextBytes)
+    }
+
+    @Test("A full table makes place once its first cause is a minute old, and says how many found none")
+    func fullTable() {
+        var log = CauseLog()
+        func more(_ cause: String, at second: Int) -> Int? { log.take(cause, at: Self.moment(UInt64(second)))?.more }
+        for number in 0..<CauseLog.maxCauses { #expect(more("\(number)", at: 100 + number) == 0) }
+        #expect(more("a", at: 159) == nil && more("b", at: 159) == nil)
+        #expect(more("0", at: 159) == nil, "it was told, and is not counted")
+        #expect(more("c", at: 160) == 2 && more("d", at: 160) == 0)
+        #expect(more("0", at: 160) == 0, "what was told before may be told again")
+    }
+
+    @Test("What comes back is told again from a minute after its first end on; each end is told once")
+    func comesBack() {
+        func tells(again second: UInt64, endsBetween: [UInt64] = []) -> Bool {
+            var log = CauseLog()
+            _ = log.take("a", at: Self.moment(1))
+            let ends = ([10] + endsBetween).map { log.recordEnd(at: Self.moment($0)) }
+            #expect(ends == [true] + endsBetween.map { _ in false })
+            return log.take("a", at: Self.moment(second)) != nil
+        }
+        #expect(!tells(again: 69) && tells(again: 70))
+        #expect(tells(again: 70, endsBetween: [69]))
+    }
 }

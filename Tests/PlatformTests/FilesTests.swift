@@ -184,4 +184,81 @@ struct FilesTests {
         #expect(found.map(\.name) == ["a", "b"] && found.map(\.bytes) == [3, 0])
         #expect(throws: SystemError.self) { try Files.list(scratch.path + "/a") }
     }
+
+    private func code(_ body: () throws -> Void) -> Int32? {
+        do {
+            try body()
+            return nil
+        } catch {
+            return (error as? SystemError)?.code
+        }
+    }
+
+    @Test("errors have the system's codes: what is in the way of a directory, what is not there, what is too large")
+    func codes() throws {
+        let scratch = try Scratch()
+        try scratch.write("file", [1, 2, 3])
+        #expect(code { try Files.makeDirectories(scratch.path + "/file") } == ENOTDIR)
+        #expect(code { _ = try Files.read(scratch.path + "/absent") } == ENOENT)
+        #expect(code { _ = try Files.read(scratch.path + "/file", limit: 2) } == EFBIG)
+        #expect(try Files.read(scratch.path + "/file", limit: 3) == [1, 2, 3])
+        #expect(code { _ = try Files.read(scratch.path) } == EISDIR)
+        #expect(code { try Files.syncDirectory(scratch.path + "/absent") } == ENOENT)
+        #expect(code { try Files.syncDirectory(scratch.path) } == nil)
+    }
+
+    @Test("a directory that is required is one by itself, not by a link at its end")
+    func required() throws {
+        let scratch = try Scratch()
+        try scratch.write("file")
+        try Files.makeDirectories(scratch.path + "/real/below")
+        symlink("real", scratch.path + "/link")
+        #expect(code { try Files.requireDirectory(scratch.path + "/real") } == nil)
+        #expect(code { try Files.requireDirectory(scratch.path + "/link/below") } == nil)
+        #expect(code { try Files.requireDirectory(scratch.path + "/link") } == ENOTDIR)
+        #expect(code { try Files.requireDirectory(scratch.path + "/file") } == ENOTDIR)
+        #expect(code { try Files.requireDirectory(scratch.path + "/absent") } == ENOENT)
+    }
+
+    @Test("a file of our own is opened or made, with its mode; no link, no pipe and no directory is")
+    func unlinked() throws {
+        let scratch = try Scratch()
+        func open(_ name: String) -> Int32? {
+            code { close(try Files.openUnlinked(scratch.path + "/" + name, mode: 0o600)) }
+        }
+        #expect(open("new") == nil && open("new") == nil)
+        var status = stat()
+        #expect(stat(scratch.path + "/new", &status) == 0 && status.st_mode & 0o777 == 0o600)
+        symlink("new", scratch.path + "/symbolic")
+        #expect(open("symbolic") == ELOOP)
+        link(scratch.path + "/new", scratch.path + "/hard")
+        #expect(open("hard") == EMLINK && open("new") == EMLINK)
+        mkfifo(scratch.path + "/pipe", 0o600)
+        #expect(open("pipe") == ENOTSUP)
+        #expect(open(".") == EISDIR)
+        unlink(scratch.path + "/hard")
+        #expect(open("new") == nil)
+    }
+
+    @Test("a file that is replaced has the mode asked for, whatever had its temporary name before")
+    func replacedMode() throws {
+        let scratch = try Scratch()
+        try scratch.write("target")
+        symlink("target", scratch.path + "/file" + Files.temporarySuffix)
+        try Files.replace(scratch.path + "/file", with: [7], mode: 0o600)
+        var status = stat()
+        #expect(stat(scratch.path + "/file", &status) == 0 && status.st_mode & 0o777 == 0o600)
+        #expect(try Files.read(scratch.path + "/target") == [1], "a link is not followed")
+        #expect(scratch.kind("file" + Files.temporarySuffix) == nil)
+    }
+
+    @Test("each name in a directory is told once, as the kernel has it")
+    func entries() throws {
+        let scratch = try Scratch()
+        for name in ["a", ".hidden", "..x"] { try scratch.write(name) }
+        var names: [String] = []
+        try Files.forEachEntry(of: scratch.path) { _, name in names.append(String(cString: name)) }
+        #expect(names.sorted() == ["..x", ".hidden", "a"])
+        #expect(code { try Files.forEachEntry(of: scratch.path + "/absent") { _, _ in } } == ENOENT)
+    }
 }

@@ -32,7 +32,14 @@ struct LinearPatternTests {
             ("^[\\^]$", "^", true), ("^[\\^]$", "x", false), ("^[a^]$", "^", true), ("^[\\-\\^]+$", "-^", true),
             ("^[[:digit:]a]+$", "1a", true), ("^[+--]+$", "+,-", true), ("größe", "größe", true), ("^ö+$", "öö", true),
             ("^(ä|ö)$", "ö", true), ("^\\{x\\}$", "{x}", true), ("^a\\/b$", "a/b", true),
-        ])
+            ("^a\\nb\\rc\\fd$", "a\nb\rc\u{C}d", true), ("a\\Bb", "ab", true), ("a\\B$", "a", false),
+            ("a\\Z", "ba", true),
+            ("\\>\\`\\'", ">`'", true), ("^\\W\\s$", "- ", true), ("^\\ö$", "ö", true), ("^[\\n\\t]+$", "\n\t", true),
+            ("^[\\s]$", " ", true), ("^[a^-]+$", "a^-", true), ("^[\\^-]+$", "^-", true), ("^[^\\^]$", "^", false),
+            ("^[^\\^]$", "a", true), ("^[]-]+$", "]-", true), ("^[[.a.]b]+$", "ab", true),
+            ("^[^-]$", "-", false), ("^a{2,3}?$", "aaa", true), ("^a{0}b$", "b", true), ("^(?:(?:a)b)$", "ab", true),
+            ("(?i)^[a-c]+$", "AbC", true), ("^(?:a|b){32}$", String(repeating: "a", count: 32), true),
+        ] as [(String, String, Bool)])
     func matches(pattern: String, text: String, expected: Bool) throws {
         #expect(try Self.isFound(pattern, Array(text.utf8)) == expected)
     }
@@ -60,6 +67,15 @@ struct LinearPatternTests {
             ("[ä]", "ä in brackets is not supported; write (ä|ö) for [äö]"),
             ("[\\p]", "\\p in brackets is not supported"),
             ("[[:nope:]]", "Invalid character class name"), ("a\0", "a pattern can't hold a zero byte"),
+            ("\\0", "\\0 is not supported"), ("\\9", "back-references are not supported"),
+            ("\\Q", "\\Q is not supported"),
+            ("a{,3}", "{,3} is no count; a brace by itself is \\{"),
+            ("a{1,x}", "{1,x} is no count; a brace by itself is \\{"),
+            ("a{2}{17}", "the counts in braces multiply to more than 32"), ("[a-\\d]", "[a-\\] is no range"),
+            ("[\\", "[ without ]"), ("[[:alpha:", "[[: without :]]"), ("[\\7]", "\\7 in brackets is not supported"),
+            ("a{4}b{9}", "the counts in braces multiply to more than 32"), ("(a))", "Unmatched ) or \\)"),
+            ("a{2,33}", "the counts in braces multiply to more than 32"),
+            ("(?i:a)", "look-around, named groups and options other than a leading (?i) are not supported"),
         ])
     func refused(pattern: String, reason: String) {
         let problem = #expect(throws: LinearPattern.Invalid.self) { _ = try LinearPattern(pattern) }
