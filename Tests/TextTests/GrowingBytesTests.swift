@@ -89,4 +89,34 @@ struct GrowingBytesTests {
         buffer.append("z" as StaticString)
         #expect(String(decoding: buffer.bytes, as: UTF8.self) == "yyyz")
     }
+
+    @Test("integers of variable length have seven bits a byte, the last one without its mark")
+    func varints() {
+        var buffer = GrowingBytes()
+        let values: [UInt64] = [0, 127, 128, 16_383, 16_384, .max]
+        buffer.append(varints: values.count) { values[$0] }
+        #expect(
+            Array(buffer.bytes)
+                == [0, 0x7F, 0x80, 1, 0xFF, 0x7F, 0x80, 0x80, 1] + [UInt8](repeating: 0xFF, count: 9) + [1])
+    }
+
+    @Test("a line has a copy of its beginning, a short text and a number, whatever their lengths", arguments: 0...40)
+    func lines(length: Int) {
+        for text in ["", "le=\"0.5\"} ", String(repeating: "x", count: ShortText.capacity)] {
+            var buffer = GrowingBytes()
+            let beginning = [UInt8](repeating: UInt8(ascii: "b"), count: length)
+            buffer.append(beginning)
+            buffer.append(copyOf: 0..<length, ShortText(text), decimal: 12_345)
+            #expect(Array(buffer.bytes) == beginning + beginning + Array((text + "12345").utf8))
+        }
+    }
+
+    @Test("a byte that is set replaces the one that was there, the others stay")
+    func setting() {
+        var buffer = GrowingBytes()
+        buffer.append("abc" as StaticString)
+        buffer.set(UInt8(ascii: "X"), at: 1)
+        buffer.set(UInt8(ascii: "Z"), at: 2)
+        #expect(String(decoding: buffer.bytes, as: UTF8.self) == "aXZ")
+    }
 }
