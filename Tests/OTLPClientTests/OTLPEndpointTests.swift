@@ -70,4 +70,36 @@ struct OTLPEndpointTests {
             ($0 as? OTLPEndpoint.Invalid)?.problem.hasPrefix("tempo.tls.server-name: ") == true
         }
     }
+
+    @Test("Metrics have a path and keys of their own")
+    func metrics() throws {
+        #expect(try OTLPEndpoint(base: "http://h:4318", for: .metrics).url == "http://h:4318/v1/metrics")
+        #expect(try OTLPEndpoint(base: "http://h/v1/metrics/", for: .metrics).url == "http://h/v1/metrics")
+        #expect(try OTLPEndpoint(base: "http://h/v1/traces", for: .metrics).url == "http://h/v1/traces/v1/metrics")
+        #expect { try OTLPEndpoint(base: "https://h", for: .metrics, serverName: "a b") } throws: {
+            ($0 as? OTLPEndpoint.Invalid)?.problem.hasPrefix("metrics.push.tls.server-name: ") == true
+        }
+    }
+
+    @Test("The host and the port that are connected to are those of the URL, or the scheme's port")
+    func hostAndPort() throws {
+        for (base, host, port) in [
+            ("http://h", "h", "80"), ("https://h/a", "h", "443"), ("http://[fd00::1]:7", "[fd00::1]", "7"),
+        ] {
+            let found = try #require(try OTLPEndpoint(base: base, for: .traces).hostAndPort)
+            #expect(found.host == host && found.port == port)
+        }
+    }
+
+    @Test("Endpoints are the same where their URLs and server names are")
+    func equality() throws {
+        func endpoint(_ base: String, _ name: String? = nil) throws -> OTLPEndpoint {
+            try OTLPEndpoint(base: base, for: .traces, serverName: name)
+        }
+        #expect(try endpoint("https://h") == endpoint("https://h/v1/traces/"))
+        #expect(try endpoint("https://h") != endpoint("https://g"))
+        #expect(try endpoint("https://h", "x") != endpoint("https://h"))
+        #expect(try endpoint("https://h", "x") == endpoint("https://h", "x"))
+        #expect(try endpoint("https://h", "x") != endpoint("https://h", "y"))
+    }
 }

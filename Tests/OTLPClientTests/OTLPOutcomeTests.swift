@@ -201,4 +201,53 @@ struct OTLPOutcomeTests {
         _ = Self.outcome(200, body)
         _ = Self.outcome(200, [0x0A, UInt8(min(body.count, 127))] + body)
     }
+
+    @Test(
+        "Each refusal of the way has advice that names the key of its signal",
+        arguments: [
+            (401, "check metrics.push.headers, and the user"), (403, "check metrics.push.headers, and the user"),
+            (404, "It is a base URL; /v1/metrics is appended"), (405, "is the path of metrics.push.endpoint right?"),
+            (301, "redirects: set metrics.push.endpoint"), (399, "redirects: set metrics.push.endpoint"),
+            (407, "the proxy of the environment wants a user"), (418, "is metrics.push.endpoint the base URL"),
+        ])
+    func advice(status: Int, expected: String) {
+        guard case .retrySlowly(_, let advice) = OTLPOutcome.of(OTLPAnswer(status: status), for: .metrics) else {
+            Issue.record("no advice for \(status)")
+            return
+        }
+        #expect(advice.contains(expected), "\(advice)")
+    }
+
+    @Test("What a backend says decides before its status does, where it names its fault")
+    func words() {
+        func metrics(_ status: Int, _ text: String) -> OTLPOutcome {
+            OTLPOutcome.of(OTLPAnswer(status: status, body: Array(text.utf8)), for: .metrics)
+        }
+        #expect(metrics(413, "x") == .tooLarge(reason: "413: x"))
+        #expect(metrics(400, "request too large") == .tooLarge(reason: "400: request too large"))
+        #expect(metrics(429, "too large") == .tooLarge(reason: "429: too large"))
+        #expect(metrics(422, "too large") == .refused(reason: "422: too large"))
+        #expect(metrics(400, "batch size is fine") == .refused(reason: "400: batch size is fine"))
+        #expect(metrics(400, "exceeds the age") == .refused(reason: "400: exceeds the age"))
+        let plain = "The plain HTTP request was sent to HTTPS port"
+        #expect(
+            metrics(400, plain)
+                == .retrySlowly(
+                    reason: "400: " + plain,
+                    advice: "metrics.push.endpoint is a TLS port: write https:// in place of http://"))
+        #expect(metrics(422, plain) == .refused(reason: "422: " + plain))
+        #expect(
+            metrics(500, "no org id")
+                == .retrySlowly(
+                    reason: "500: no org id",
+                    advice: "the backend wants a tenant: set metrics.push.headers to X-Scope-OrgID=<tenant>"))
+    }
+
+    @Test("The proxy that wants a password is named by its variable")
+    func proxy() {
+        let answer = OTLPAnswer(status: 407, proxyVariable: "HTTP_PROXY")
+        #expect(
+            OTLPOutcome.of(answer, for: .traces)
+                == .retrySlowly(reason: "407", advice: "the proxy of HTTP_PROXY wants a user and password"))
+    }
 }

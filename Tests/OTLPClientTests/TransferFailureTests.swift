@@ -118,4 +118,84 @@ struct TransferFailureTests {
         #expect(LastAddress(endpoint: endpoint, address: "2001:db8::1").resolveEntry == "+tempo:443:[2001:db8::1]")
         #expect(LastAddress(endpoint: endpoint, address: "").resolveEntry == nil)
     }
+
+    @Test(
+        "How a request ended is counted by what failed",
+        arguments: [
+            (CURLE_OPERATION_TIMEDOUT, "Operation timed out", "timeout"), (CURLE_COULDNT_CONNECT, "", "connect"),
+            (CURLE_COULDNT_RESOLVE_HOST, "", "resolve"), (CURLE_COULDNT_RESOLVE_PROXY, "", "resolve"),
+            (CURLE_SSL_CONNECT_ERROR, "", "tls"), (CURLE_PEER_FAILED_VERIFICATION, "", "tls"),
+            (CURLE_SSL_CACERT_BADFILE, "", "tls"), (CURLE_SSL_CERTPROBLEM, "", "tls"),
+            (CURLE_SEND_ERROR, "", "broken"), (CURLE_RECV_ERROR, "", "broken"), (CURLE_GOT_NOTHING, "", "broken"),
+            (CURLE_PARTIAL_FILE, "", "broken"), (CURLE_RECV_ERROR, "alert bad certificate", "tls"),
+            (CURLE_TOO_MANY_REDIRECTS, "", "error"), (CURLE_UNSUPPORTED_PROTOCOL, "Received HTTP/0.9", "error"),
+        ])
+    func labels(result: CURLcode, text: String, label: String) {
+        #expect(Self.failure(result, text).label == label)
+        #expect(OTLPAnswer.failed(Self.failure(result, text)).label == label)
+    }
+
+    @Test("Whatever else breaks is an outage before a byte was sent, and doubtful from then on")
+    func others() {
+        for result in [CURLE_OPERATION_TIMEDOUT, CURLE_SEND_ERROR, CURLE_PARTIAL_FILE, CURLE_TOO_MANY_REDIRECTS] {
+            #expect(Self.failure(result, "x", sent: 0).kind == .unreachable)
+            #expect(Self.failure(result, "x", sent: 1).kind == .unanswered)
+        }
+    }
+
+    @Test("A proxy's answers below 400 say nothing, from 500 on it is an outage, between them a mistake")
+    func proxyStatuses() {
+        func kind(_ status: Int) -> TransferFailure.Kind {
+            Self.failure(CURLE_RECV_ERROR, "x", sent: 1, connect: status, proxy: "all_proxy").kind
+        }
+        let refuses = TransferFailure.Kind.misconfigured(advice: "the proxy of all_proxy refuses the connection")
+        #expect(kind(0) == .unanswered && kind(200) == .unanswered && kind(399) == .unanswered)
+        #expect(kind(400) == refuses && kind(403) == refuses && kind(499) == refuses)
+        #expect(kind(500) == .unreachable && kind(503) == .unreachable)
+        #expect(
+            Self.failure(CURLE_RECV_ERROR, "x", connect: 403).kind
+                == .misconfigured(advice: "the proxy of https_proxy refuses the connection"))
+    }
+
+    @Test(
+        "Each mistake has the advice of its own, by the keys of the signal",
+        arguments: [
+            (CURLE_SSL_CONNECT_ERROR, "packet length too long", "is not a TLS port: write http://"),
+            (CURLE_SSL_CONNECT_ERROR, "unknown protocol", "is not a TLS port: write http://"),
+            (CURLE_SSL_CONNECT_ERROR, "http request", "is not a TLS port: write http://"),
+            (CURLE_RECV_ERROR, "peer did not return a certificate", "wants a client certificate: set"),
+            (CURLE_RECV_ERROR, "alert no application protocol", "does not speak HTTP/1.1 there"),
+            (CURLE_RECV_ERROR, "alert certificate revoked", "does not accept our certificate"),
+            (CURLE_RECV_ERROR, "alert certificate unknown", "does not accept our certificate"),
+            (CURLE_RECV_ERROR, "alert unsupported certificate", "does not accept our certificate"),
+            (CURLE_RECV_ERROR, "alert access denied", "does not accept our certificate"),
+            (CURLE_RECV_ERROR, "alert decrypt error", "does not accept our certificate"),
+            (CURLE_SSL_CONNECT_ERROR, "unsupported protocol", "no TLS 1.2 or later"),
+            (CURLE_SSL_CONNECT_ERROR, "alert unrecognized name", "check metrics.push.tls.server-name"),
+            (CURLE_PEER_FAILED_VERIFICATION, "certificate is not yet valid", "compare the clocks"),
+            (CURLE_PEER_FAILED_VERIFICATION, "does not match 'h'", "for another name: check the host of metrics.push"),
+            (CURLE_PEER_FAILED_VERIFICATION, "doesn't match", "for another name: check the host of metrics.push"),
+            (CURLE_PEER_FAILED_VERIFICATION, "whatever", "untrusted authority: set metrics.push.tls.ca-file"),
+            (CURLE_SSL_CACERT_BADFILE, "", "metrics.push.tls.ca-file can't be read"),
+            (CURLE_SSL_CERTPROBLEM, "", "metrics.push.tls.cert-file or metrics.push.tls.key-file can't be used"),
+        ])
+    func eachAdvice(result: CURLcode, text: String, expected: String) {
+        let failure = TransferFailure(
+            result, for: .metrics, text: text, sentBytes: 1, connectStatus: 0, proxyVariable: nil)
+        guard case .misconfigured(let advice) = failure.kind else {
+            Issue.record("no advice for \(text)")
+            return
+        }
+        #expect(advice.contains(expected), "\(advice)")
+    }
+
+    @Test("An answer with a header that is too long is of the wrong server; libcurl without memory is an outage")
+    func withoutText() {
+        let header = TransferFailure.oversizedHeader(.metrics)
+        #expect(header.label == "error" && header.text.contains("100 KiB"))
+        #expect(
+            header.kind
+                == .misconfigured(advice: "is metrics.push.endpoint the base URL of an OTLP/HTTP receiver?"))
+        #expect(TransferFailure.noMemory.kind == .unreachable && TransferFailure.noMemory.label == "error")
+    }
 }

@@ -1,0 +1,155 @@
+import InMemoryLogging
+import Logging
+import Metrics
+import Model
+import Platform
+import TestSupport
+import Testing
+
+@testable import MetricsPush
+@testable import OTLPClient
+
+@Suite("What is counted and logged of pushes")
+struct PushLogTests {
+    private static func moment(_ seconds: Int64) -> MonotonicTime {
+        MonotonicTime(nanoseconds: 1).advanced(by: .seconds(seconds))
+    }
+
+    private static func backend(_ url: String = "http://u:p@mimir:4318") throws -> OTLPBackend {
+        var backend = OTLPBackend(
+            endpoint: try OTLPEndpoint(base: url, for: .metrics), headers: [], compression: .none, timeout: .seconds(5),
+            userAgent: "test")
+        backend.show = { $0.replacing("u:p@", with: "") }
+        return backend
+    }
+
+    private let kept = InMemoryLogHandler()
+
+    private func log() throws -> PushLog {
+        PushLog(Logger(label: "test") { _ in kept }, try Self.backend())
+    }
+
+    private static let down = PushFailure(kind: .passing, reason: "503: try 17 later", retryAfterSeconds: 3)
+
+    @Test("A failure is a line for each cause, whatever numbers it names, and the end of it is one")
+    func failures() throws {
+        var log = try log()
+        log.recordSuccess(rejectedPoints: 0, message: "", at: Self.moment(0))
+        log.recordFailure(Self.down, at: Self.moment(1))
+        log.recordFailure(PushFailure(kind: .passing, reason: "503: try 18 later"), at: Self.moment(2))
+        log.recordFailure(
+            PushFailure(kind: .misconfigured, reason: "401: no token", advice: "a token"), at: Self.moment(3))
+        log.recordFailure(PushFailure(kind: .refused, reason: "400: no such thing"), at: Self.moment(4))
+        log.recordSuccess(rejectedPoints: 0, message: "", at: Self.moment(5))
+        log.recordSuccess(rejectedPoints: 0, message: "", at: Self.moment(6))
+        #expect(kept.entries.map(\.level) == [.warning, .error, .error, .notice])
+        #expect(
+            kept.entries.map { "\($0.message)" } == [
+                "metrics could not be pushed; the next push has them", "pushing metrics is misconfigured",
+                "the backend does not take these metrics", "metrics are pushed again",
+            ])
+        #expect(
+            kept.entries[0].metadata == [
+                "endpoint": "http://mimir:4318/v1/metrics", "reason": "503: try 17 later", "more_since_last_line": "0",
+            ])
+        #expect(kept.entries[1].metadata["advice"] == "a token" && kept.entries[2].metadata["advice"] == nil)
+    }
+
+    @Test("What the backend leaves out, or remarks, is a line; a push without either is none")
+    func remarks() throws {
+        var log = try log()
+        log.recordSuccess(rejectedPoints: 3, message: "too old", at: Self.moment(1))
+        log.recordSuccess(rejectedPoints: 9, message: "too old", at: Self.moment(2))
+        log.recordSuccess(rejectedPoints: 0, message: "hello", at: Self.moment(3))
+        log.recordSuccess(rejectedPoints: 1, message: "", at: Self.moment(4))
+        #expect(
+            kept.entries.map { "\($0.message)" } == [
+                "the backend took a push of metrics but for some data points",
+                "the backend took a push of metrics with a remark",
+                "the backend took a push of metrics but for some data points",
+            ])
+        #expect(kept.entries.allSatisfy { $0.level == .warning })
+        #expect(kept.entries[0].metadata == ["points": "3", "reason": "too old", "more_since_last_line": "0"])
+    }
+
+    @Test("A lost name is told once a minute, the last push that could not be made always")
+    func otherLines() throws {
+        var log = try log()
+        let address = LastAddress(endpoint: try Self.backend().endpoint, address: "192.0.2.7")
+        for second in [1, 60, 61] as [Int64] { log.recordLostName(address, "no\nsuch name", at: Self.moment(second)) }
+        log.recordNoLastPush("it is late")
+        #expect(kept.entries.map { "\($0.message)" }.dropFirst(2) == ["the last numbers could not be pushed"])
+        #expect(
+            kept.entries[0].message == "the name of metrics.push.endpoint can't be looked up; its last address is used")
+        #expect(
+            kept.entries[1].metadata == [
+                "endpoint": "http://mimir:4318/v1/metrics", "address": "192.0.2.7", "reason": "no such name",
+                "more_since_last_line": "1",
+            ])
+        #expect(kept.entries[2].metadata == ["endpoint": "http://mimir:4318/v1/metrics", "reason": "it is late"])
+    }
+
+    @Test("Pushes are counted by their code, with their time where they were sent; a success ends the failure")
+    func counters() {
+        let counters = PushCounters()
+        let time = WallTime(seconds: 5)
+        counters.recordFailure(code: "503", seconds: 0.25, reason: "503: busy")
+        counters.recordFailure(code: "too_large", seconds: nil, reason: "too large")
+        var found = counters.statistics
+        #expect(found.requests == ["503": 1, "too_large": 1] && found.failedRequests == 2)
+        #expect(found.durations.count == 1 && found.durations.sum == 0.25)
+        #expect(found.lastFailure == "too large" && found.lastSuccess == nil)
+        counters.recordSuccess(code: "200", seconds: 0.5, rejectedPoints: 3, at: time)
+        counters.recordSuccess(code: "200", seconds: 0.5, rejectedPoints: 4, at: time.advanced(by: .seconds(30)))
+        found = counters.statistics
+        #expect(found.requests == ["503": 1, "too_large": 1, "200": 2] && found.failedRequests == 2)
+        #expect(found.durations.count == 3 && found.durations.sum == 1.25)
+        #expect(found.rejectedPoints == 7 && found.lastFailure == nil && found.lastSuccess == WallTime(seconds: 35))
+    }
+
+    // MARK: The last push
+
+    /// The counters once a pusher was started and stopped at once. No program listens at the port.
+    private func stopped(maxRequestBytes: Int = 1 << 20, patience: Duration = .seconds(30)) throws -> PushStatistics {
+        var options = MetricsPushOptions(
+            try Self.backend("http://127.0.0.1:1"), interval: .seconds(3600), temporality: .cumulative,
+            histograms: .explicit, attributes: [])
+        options.maxRequestBytes = maxRequestBytes
+        let counters = PushCounters()
+        let clock = Clock.system
+        let pusher = MetricsPusher(
+            options, source: .init(attributes: [], scope: "test", version: "1"), counters: counters,
+            startedAt: clock.wall(), clock: clock, logger: Logger(label: "test") { _ in kept },
+            families: {
+                var family = MetricFamily(FamilyDeclaration("g", .gauge, "Gauge."))
+                family.add(1)
+                return [family]
+            })
+        try pusher.start()
+        pusher.stop(until: clock.monotonic().advanced(by: patience))
+        return counters.statistics
+    }
+
+    @Test("The end of the process pushes once more, and says where that failed")
+    func lastPush() throws {
+        let found = try stopped()
+        #expect(found.requests == ["connect": 1] && found.failedRequests == 1 && found.durations.count == 1)
+        #expect(found.lastFailure?.isEmpty == false)
+        #expect(kept.entries.map { "\($0.message)" } == ["metrics could not be pushed; the next push has them"])
+    }
+
+    @Test("A request that is larger than it may be is not sent")
+    func tooLarge() throws {
+        let found = try stopped(maxRequestBytes: 5)
+        #expect(found.requests == ["too_large": 1] && found.failedRequests == 1 && found.durations.count == 0)
+        #expect(found.lastFailure?.hasSuffix(" bytes; the limit is 5") == true)
+        #expect(kept.entries.map(\.level) == [.error])
+        #expect(kept.entries[0].metadata["advice"] == "lower metrics.task-types and metrics.queues-max")
+    }
+
+    @Test("Where no time is left, nothing is pushed")
+    func noTime() throws {
+        #expect(try stopped(patience: .zero).requests == [:])
+        #expect(kept.entries.map { "\($0.message)" } == ["the last numbers could not be pushed"])
+    }
+}
