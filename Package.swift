@@ -174,7 +174,7 @@ let package = Package(
         tests("JSON", []),
         tests("AsynqDemo", []),
         tests("WebClient", []),
-        tests("Top", ["Model", "JSON"]),
+        tests("Top", ["Model", "Platform", "JSON"]),
         tests("Redis", ["Model", "Platform"]),
         tests("AsynqRedis", ["Model", "Platform", "ProtobufWire", "Redis"]),
         // These start redis-servers; scripts/test runs them apart from the unit tests.
