@@ -48,7 +48,8 @@ class Logs:
             "data": {"values": columns}}]}
 
     def _counted(self, query: dict, inner: str, by: str, start: float, end: float) -> list[dict]:
-        step = max(1, rounded((end - start) / max(1, query.get("maxDataPoints") or 1000)))
+        # The panel's least interval is in it.
+        step = max(1, query.get("intervalMs", 0) / 1000, rounded((end - start) / max(1, query.get("maxDataPoints") or 1000)))
         counts: dict[str, Counter[float]] = {}
         for line, labels in self._lines(inner, start, end):
             counts.setdefault(labels.get(by, ""), Counter())[(line.nanoseconds / 1e9) // step * step] += 1

@@ -12,7 +12,7 @@ from support.deadline import eventually
 from support.grafana.span_metrics import SpanMetrics
 from support.grafana.traces import Traces
 from support.ports import free_port
-from support.stack import AsynqQueue, Demo, Postgres, PostgresExporter, Process, Prometheus
+from support.stack import AsynqQueue, Demo, OtherServices, Postgres, PostgresExporter, Process, Prometheus
 from support.syncs import Syncs
 from support.tempo_stub import TempoStub
 
@@ -53,7 +53,10 @@ class Scene:
         self.tempo.__enter__()
         self.traces = Traces(lambda: self.tempo.stored)
         metrics = self.start(SpanMetrics(self.traces))
-        self.demo = self.start(Demo(self._directory, self.tempo.endpoint, TASKS_PER_SECOND, **self._demo_options()))
+        # What is pushed to it is not looked at.
+        self._backend = self.start(OtherServices())
+        self.demo = self.start(Demo(self._directory, self.tempo.endpoint, TASKS_PER_SECOND, push_endpoint=self._backend.url,
+                                    **self._demo_options()))
         port = free_port()
         self.start(Process("redis-exporter", ["prometheus-redis-exporter", f"-redis.addr=unix://{self.demo.socket}",
                                               f"-web.listen-address=127.0.0.1:{port}"], self._directory))
@@ -86,8 +89,8 @@ class Scene:
 
 
 class Trouble(Scene):
-    """A paused queue, a queue without servers and with dead letters, a Tempo that takes no more spans, a disk that
-    refuses and for a while hangs, no exporter of PostgreSQL. Before, all was well for some time."""
+    """A paused queue, a queue without servers and with dead letters, a Tempo that takes no more spans, a backend of metrics that is
+    down, a disk that refuses and for a while hangs, no exporter of PostgreSQL. Before, all was well for some time."""
 
     name = "trouble"
 
@@ -108,6 +111,8 @@ class Trouble(Scene):
         lost.add("active", "orphan", score=time.time() - 60)
         lost.add("scheduled", "overdue", score=time.time() - 60)
         self.tempo.go_down()
+        self._started.remove(self._backend)
+        self._backend.stop()
         self._syncs.fail()
 
     def began(self, seconds: float) -> float:
