@@ -77,6 +77,11 @@ FAULTS = {
     "it runs without servers": (dashboard_rules.pauses_without_servers,
                                 lambda d: _panel(d, "state-timeline")["targets"][0].update(expr="asynq_queue_paused")),
     "a key": (dashboard_rules.keys_as_titles, lambda d: _panel(d, "heatmap").update(title="Wait over metrics.quantile-window")),
+    "an odd title": (dashboard_rules.odd_titles, lambda d: _panel(d, "heatmap").update(title="Names that were cut")),
+    "spans of dead letters": (dashboard_rules.spans_of_every_kind, lambda d: _panel(d, "heatmap")["targets"][0].update(
+        expr="sum by (service) (rate(traces_spanmetrics_calls_total[1m]))")),
+    "spans of dead letters among errors": (dashboard_rules.spans_of_every_kind, lambda d: _panel(d, "heatmap")["targets"][0].update(
+        expr='rate(traces_spanmetrics_calls_total{status_code="STATUS_CODE_ERROR"}[1m])')),
     "half a trace": (dashboard_rules.narrow_boxes, lambda d: d["templating"]["list"].append(
         {"name": "traceId", "type": "textbox", "hide": 0})),
     "the worst last": (dashboard_rules.poor_legends,

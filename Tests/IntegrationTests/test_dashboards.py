@@ -64,6 +64,25 @@ def test_links_between_dashboards_lead_somewhere(dashboard):
         assert set(re.findall(r"var-(\w+)=", arguments)) <= names
 
 
+# What README.md calls them.
+PAGES = {"overview": "asynq-overview", "queue": "asynq-queues", "workers": "asynq-workers", "collector": "asynq-collector"}
+
+
+def _places(cell: str) -> list[tuple[str, str]]:
+    """(dashboard, panel) of a cell like `overview, queue: Dead letters; queue: Wait (dashed), Errors`."""
+    parts = (part.strip().split(": ", 1) for part in cell.split(";"))
+    return [(PAGES[page], re.sub(r" \(.*", "", title)) for pages, titles in parts for page in pages.split(", ")
+            for title in re.split(r", (?=[A-Z])", titles)]
+
+
+def test_the_panels_of_before_are_where_the_table_says():
+    table = (FOLDER / "README.md").read_text(encoding="utf-8").partition("| before | panel | now |\n|---|---|---|\n")[2]
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()]
+    assert len(rows) > 80 and {len(row) for row in rows} == {3}
+    there = {(file.stem, panel["title"]) for file in FILES for panel in dashboards.panels(dashboards.load(file))}
+    assert [(before, place) for _, before, now in rows for place in _places(now) if place not in there] == []
+
+
 def _families() -> set[str]:
     """What the collector exposes, by the golden page; counters and info with their suffix."""
     page = (FIXTURES / "metrics-page" / "openmetrics.txt").read_text(encoding="utf-8")

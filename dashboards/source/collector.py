@@ -165,14 +165,15 @@ def memory() -> dict:
         lines("Resident memory", "If it only rises, look at the tasks and spans remembered below; what waits for Tempo is on disk.",
               [query(f"{BY} ({process('resident_memory_bytes')})", "{{instance}}")], "bytes"),
         lines("Memory by part", "At 100 % of its share a part refuses or forgets: raise memory.limit if its counter rises (docs/MEMORY.md).",
-              [query(f"max by (part) ({own('memory_bytes')} / {own('memory_limit_bytes')})", "{{part}}")], "percentunit"),
+              [query(f"max by (part) ({own('memory_bytes')} / {own('memory_limit_bytes')})", "{{part}}")], "percentunit",
+              soft_maximum=1),
         lines("CPU", "Near 100 % of a core, divide the workers over more collectors.",
               [query(f"{BY} ({rate('process_cpu_seconds_total')} and {IS_COLLECTOR})", "{{instance}}")], "percentunit"),
         lines("Open files", "Near the dashed limit raise LimitNOFILE, or close idle connections.",
               [query(f"{BY} ({process('open_fds')})", "{{instance}}"), query(f"min({process('max_fds')})", "limit")], "short",
               limits=("limit",)),
         lines("Uptime", "After a fall, look for the reason of the restart at the end of the log.",
-              [query(f"time() - (process_start_time_seconds{{{COLLECTORS}}} and {IS_COLLECTOR})", "{{instance}}")], "s", low_is_worse=True),
+              [query(f"time() - (process_start_time_seconds{{{COLLECTORS}}} and {IS_COLLECTOR})", "{{instance}}")], "dtdhms", low_is_worse=True),
     ])
 
 
@@ -194,7 +195,7 @@ def tasks() -> dict:
         lines("Names beyond the limit", "Spans counted under _other: raise metrics.queues-max, metrics.task-types or "
               "metrics.error-types.",
               [query(f"sum by (label) ({rate(OWN + '_label_overflows_total')})", "{{label}}")], SPANS_PER_SECOND, stack=True),
-        lines("Names that were cut", "Look for the worker that puts payloads or ids into names: of more than 256 bytes the rest is "
+        lines("Truncated names", "Look for the worker that puts payloads or ids into names: of more than 256 bytes the rest is "
               "lost" + BAR_NOTE,
               [query(f"sum by (label) ({counted(own('cut_labels_total'))})", "{{label}}")], "short", bars=True, stack=True),
         lines("Names in Redis without a label", "If there are any, look for the program that makes queues or servers with long or ever "
@@ -202,11 +203,11 @@ def tasks() -> dict:
               [query(f"max by (label) (asynq_redis_unlabeled_names{{{COLLECTORS}}})", "{{label}}")], "short"),
         lines("Series on the page", "Prometheus stores them for each collector: if there are too many, see docs/METRICS.md, Series.",
               [query(f"{BY} ({own('page_series')})", "{{instance}}")], "short"),
-        lines("Every so manyth bucket", "Above 1, quantiles by task type are coarser: raise metrics.histogram-series-max, or take "
-              "native histograms.",
+        lines("Histogram bucket step", "Above 1, only every second, third or later bucket by task type is on the page, and quantiles are coarser: raise "
+              "metrics.histogram-series-max, or take native histograms.",
               [query(f"max by (instance) ({own('bucket_step')})", "{{instance}}")], "short"),
-        lines("Attempts forgotten", "If it rises, divide the workers over more collectors: a later attempt at such a task may count as a "
-              "first one.", [query(f"sum({rate(OWN + '_started_evicted_attempts_total')})", "forgotten")], "suffix:attempts/s"),
+        lines("Attempts evicted", "If it rises, divide the workers over more collectors: a later attempt at such a task may count as a "
+              "first one.", [query(f"sum({rate(OWN + '_started_evicted_attempts_total')})", "evicted")], "suffix:attempts/s"),
         lines("Waits from process_at", "To leave them out, set wait.process-at to false: up to five seconds of Asynq's forwarder are in them.",
               [query(f"sum({rate(OWN + '_process_at_waits_total')})", "waits")], "suffix:tasks/s"),
         lines("Look-ahead: tasks remembered", "Near 100,000, lower redis.look-ahead: beyond, the oldest are evicted.",
@@ -221,7 +222,7 @@ def books() -> dict:
     came = f"sum({own('received_spans_total')}) - sum({own('accepted_spans_total')}) - sum({own('refused_spans_total')})"
     went = (f"sum({own('spool_recovered_spans')}) + sum({own('accepted_spans_total')}) - sum({own('forwarded_spans_total')}) "
             f"- sum({own('dropped_spans_total')}) - sum({own('spool_spans')})")
-    return row("The books", [
+    return row("Span accounting", [
         lines("Unaccounted spans", "Anything but 0 is a fault of the collector: report it.",
               [query(f"abs({came})", "received − accepted − refused"),
                query(f"abs({went})", "recovered + accepted − forwarded − dropped − in the spool")], "short", width=24, height=6),

@@ -222,16 +222,17 @@ def logs() -> dict:
 
 
 def services() -> dict:
-    calls = f"rate({CALLS}[$__rate_interval])"
-    errors = f'rate({CALLS}{{status_code="STATUS_CODE_ERROR"}}[$__rate_interval])'
-    entry = f'rate({CALLS}{{span_kind=~"SPAN_KIND_SERVER|SPAN_KIND_CONSUMER"}}[$__rate_interval])'
-    latency = "rate(traces_spanmetrics_latency_bucket[$__rate_interval])"
+    # What a service was asked to do. Among the others are spans of dead letters, all of which are errors.
+    entry = 'span_kind=~"SPAN_KIND_SERVER|SPAN_KIND_CONSUMER"'
+    calls = f"rate({CALLS}{{{entry}}}[$__rate_interval])"
+    errors = f'rate({CALLS}{{{entry}, status_code="STATUS_CODE_ERROR"}}[$__rate_interval])'
+    latency = f"rate(traces_spanmetrics_latency_bucket{{{entry}}}[$__rate_interval])"
     paired = "rate(traces_service_graph_request_messaging_system_seconds_bucket[$__rate_interval])"
     return row("Services (Tempo's metrics generator)", [
         node_graph("Service graph", "Look for a service in red, and at what calls it or enqueues for it.", [service_map()]),
-        lines("Rate by service", "Look for the service whose rate changed.", [query(f"sum by (service) ({entry})", "{{service}}")],
+        lines("Rate by service", "Look for the service whose rate changed.", [query(f"sum by (service) ({calls})", "{{service}}")],
               SPANS_PER_SECOND, stack=True),
-        lines("Errors by service", "Look for the service whose spans fail.",
+        lines("Errors by service", "Look for the service whose requests or tasks fail.",
               [query(f"sum by (service) ({errors}) / (sum by (service) ({calls}) > 0)", "{{service}}")], "percentunit", maximum=1),
         lines("Duration p95 by service", "Click a dot of the service that became slow to open a trace.",
               [query(f"histogram_quantile(0.95, sum by (le, service) ({latency})) >= 0", "{{service}}", exemplar=True)], "s"),

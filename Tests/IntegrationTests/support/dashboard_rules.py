@@ -236,12 +236,26 @@ def keys_as_titles(dashboard: dict) -> list[str]:
             if re.search(r"\b[a-z]+\.[a-z]+", panel["title"])]
 
 
+def odd_titles(dashboard: dict) -> list[str]:
+    """What an operator does not say."""
+    return [f"{_where(panel)}: {found[0]!r} is not what an operator says" for panel in all_panels(dashboard)
+            if (found := re.search(r"(?i)\b(books|forgotten|halves|so many\w*|that \w+|those|came again)\b", panel["title"]))]
+
+
+def spans_of_every_kind(dashboard: dict) -> list[str]:
+    """Spans of dead letters are all errors: their service was the worst of all, at 100 %."""
+    return [f"{_where(panel)}: counts spans within services, too; span_kind selects what they were asked to do"
+            for panel in panels(dashboard) if any("span_kind" not in selector for selector in
+                                                  re.findall(r"\btraces_spanmetrics_\w+({[^}]*})?", _prometheus(panel)))]
+
+
 def narrow_boxes(dashboard: dict) -> list[str]:
     return [f"variable {variable['name']}: a box of text shows 27 characters; the id of a trace has 32"
             for variable in variables(dashboard) if variable["type"] == "textbox" and "trace" in variable["name"].lower()]
 
 
-RULES = [coloured_text, coloured_absence, severities_among_names, rows_alike, pauses_without_servers, keys_as_titles, narrow_boxes,
+RULES = [coloured_text, coloured_absence, severities_among_names, rows_alike, pauses_without_servers, keys_as_titles, odd_titles,
+         spans_of_every_kind, narrow_boxes,
          merged_states, flooding_annotations, covered_heatmaps, old_numbers, wrong_units, poor_legends, too_many_panels, floating_axes,
          missing_runbook_links, silent_panels, shown_data_sources, long_descriptions, holes]
 
