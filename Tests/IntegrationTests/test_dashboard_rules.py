@@ -76,6 +76,8 @@ FAULTS = {
                              lambda d: _panel(d, "table")["transformations"][0]["options"]["excludeByName"].update(reason=True)),
     "it runs without servers": (dashboard_rules.pauses_without_servers,
                                 lambda d: _panel(d, "state-timeline")["targets"][0].update(expr="asynq_queue_paused")),
+    "a disk that refuses is up": (dashboard_rules.disks_with_errors, lambda d: _panel(d, "state-timeline")["targets"][0].update(
+        expr="1 - asynq_collector_spool_stalled")),
     "a key": (dashboard_rules.keys_as_titles, lambda d: _panel(d, "heatmap").update(title="Wait over metrics.quantile-window")),
     "an odd title": (dashboard_rules.odd_titles, lambda d: _panel(d, "heatmap").update(title="Names that were cut")),
     "spans of dead letters": (dashboard_rules.spans_of_every_kind, lambda d: _panel(d, "heatmap")["targets"][0].update(

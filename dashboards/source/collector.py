@@ -2,7 +2,7 @@
 
 from source.builder import (BAR_NOTE, SPANS_PER_SECOND, dashboard, instant, lines, query, row, stat, steps, timeline, values)
 from source.common import (COLLECTORS, IS_COLLECTOR, WAS_COLLECTOR, collector_starts, collector_variables, counted,
-                           data_sources)
+                           data_sources, disk)
 from source.palette import CRITICAL, GOOD, WARNING
 
 OWN = "asynq_collector"
@@ -100,9 +100,9 @@ def forwarding() -> dict:
               [query(f"histogram_quantile({share}, {duration}) >= 0", f"p{round(share * 100)}") for share in (0.99, 0.95, 0.5)], "s"),
         timeline("Tempo up", "If it is down, Tempo did not answer the last request: repair it, spans wait in the spool.",
                  [query(f"min by (instance) ({own('tempo_up')})", "{{instance}}")], UP, height=6, alerts=("AsynqForwardingFails",)),
-        timeline("Disk responsiveness", "If it is stalled, look at the disk: it does not answer, and senders are told to send again.",
-                 [query(f"max by (instance) ({own('spool_stalled')})", "{{instance}}")],
-                 values(_0=("answers", GOOD), _1=("stalled", CRITICAL)), height=6, alerts=("AsynqSpansNotAccepted",)),
+        timeline("Disk responsiveness", "If it is stalled or answers with errors, repair the disk: senders are told to send again.",
+                 [query(disk("by (instance) "), "{{instance}}")],
+                 values(_0=("stalled", CRITICAL), _1=("answers", GOOD), _2=("errors", WARNING)), height=6, alerts=("AsynqSpansNotAccepted",)),
     ])
 
 

@@ -70,6 +70,14 @@ def served() -> str:
     return f"{paused} + 2 * ({from_redis('asynq_queue_consumers')} == bool 0) or {paused}"
 
 
+def disk(by: str = "") -> str:
+    """0 where the spool's disk does not answer, 2 where it answers with errors, 1 where it works. While it does not answer, its
+    errors can't be read."""
+    stalled = f"max {by}(asynq_collector_spool_stalled{{{COLLECTORS}}})"
+    errors = f"sum {by}(rate(asynq_collector_spool_errors_total{{{COLLECTORS}}}[$__rate_interval]))"
+    return f"(1 - {stalled}) * (1 + ({errors} > bool 0)) or 1 - {stalled}"
+
+
 def oldest(paused: bool) -> str:
     """Age of the next task, by queue, as the alert AsynqOldestPendingTooOld and the status page have it. A paused queue's age
     is that of its pause: it is told apart, not left out."""

@@ -6,7 +6,7 @@ from source.builder import (ALL_ALERTS, RUNBOOK, TASKS_PER_SECOND, dashboard, in
                             steps, table, timeline, values)
 from source.common import (AGES, ANY, COLLECTORS, FAILURES, FIRED, FIRING, MET, NONE_LEFT, NO_ALERTS,
                            OBJECTIVE_RATIO, QUEUES, RECORDED, WAIT, WAS_COLLECTOR, ZERO, alert_strip, arriving,
-                           collector_variables, data_sources, failure_ratio, from_redis, objective_met, oldest, processed, quantile,
+                           collector_variables, data_sources, disk, failure_ratio, from_redis, objective_met, oldest, processed, quantile,
                            queue_variable, size, slow_share)
 from source.palette import CRITICAL, GOOD, INFO, SEVERITIES, UNFILLED, WARNING
 from source.workers import BUSY, SLOTS
@@ -90,7 +90,7 @@ def alerts() -> list[dict]:
     parts = [
         (f"min(asynq_redis_up{{{COLLECTORS}}})", "Redis"),
         (f"min(asynq_collector_tempo_up{{{COLLECTORS}}})", "Tempo"),
-        (f"1 - max(asynq_collector_spool_stalled{{{COLLECTORS}}})", "Spool disk"),
+        (disk(), "Spool disk"),
         (f'min(up{{job=~"$job", instance=~"$instance"}} and {WAS_COLLECTOR})', "Collectors"),
     ]
     return [
@@ -104,8 +104,9 @@ def alerts() -> list[dict]:
         timeline("Alerts over time", "Begin with the alert that fired first: it is often the cause.",
                  [query(alert_strip(), "{{alertname}}")], FIRED, width=9, height=7, alerts=ALL_ALERTS,
                  no_value="No alert fired in this time range."),
-        timeline("Dependencies", "If one of these is down, repair it before anything else.",
-                 [query(expression, name) for expression, name in parts], values(_0=("down", CRITICAL), _1=("up", GOOD)),
+        timeline("Dependencies", "If one of these is not up, repair it before anything else.",
+                 [query(expression, name) for expression, name in parts],
+                 values(_0=("down", CRITICAL), _1=("up", GOOD), _2=("errors", WARNING)),
                  width=4, height=7, alerts=("AsynqRedisUnreachable", "AsynqCollectorDown", "AsynqCollectorAbsent")),
     ]
 

@@ -98,9 +98,6 @@ def wait() -> dict:
               "are mostly not seen.",
               [query(f"histogram_quantile(0.95, max by (redis, queue, le) "
                      f"(rate({sampled}_bucket{{{QUEUES}}}[$__rate_interval]))) >= 0", "{{queue}}")], "s"),
-        lines("Unmeasured waits", "If no_source rises, give the spans an enqueue stamp; if clock_skew does, set the clocks; retry is normal.",
-              [query(f"sum by (reason) (rate(asynq_task_wait_unknown_total{{{QUEUES}}}[$__rate_interval]))", "{{reason}}")],
-              TASKS_PER_SECOND, stack=True),
     ])
 
 
@@ -147,9 +144,6 @@ def running() -> dict:
               alerts=("AsynqTaskRunsTooLong",)),
         lines("Run time p95 by task type", "If one type became slow, look at a trace of it; slow types deserve their own queue.",
               [query(quantile(0.95, RUN, TYPES, "task_type"), "{{task_type}}", exemplar=True)], "s"),
-        lines("Unmeasured run times", "If bad_stamp rises, repair the start and end of the spans; if clock_skew does, set the clocks.",
-              [query(f"sum by (reason) (rate(asynq_task_processing_unknown_total{{{QUEUES}}}[$__rate_interval]))", "{{reason}}")],
-              TASKS_PER_SECOND, stack=True),
         lines("Attempts by task type", "Look for the type that takes the workers' time.",
               [query(f"sum by (task_type) ({ATTEMPTS})", "{{task_type}}")], TASKS_PER_SECOND, stack=True),
         lines("Attempts by queue", "Look for the queue whose attempts fell.",
@@ -173,13 +167,27 @@ def running() -> dict:
     ])
 
 
+def unmeasured() -> dict:
+    return row("Unmeasured", [
+        lines("Unmeasured waits", "If no_source rises, give the spans an enqueue stamp; if clock_skew does, set the clocks; retry is normal.",
+              [query(f"sum by (reason) (rate(asynq_task_wait_unknown_total{{{QUEUES}}}[$__rate_interval]))", "{{reason}}")],
+              TASKS_PER_SECOND, stack=True),
+        lines("Unmeasured run times", "If bad_stamp rises, repair the start and end of the spans; if clock_skew does, set the clocks.",
+              [query(f"sum by (reason) (rate(asynq_task_processing_unknown_total{{{QUEUES}}}[$__rate_interval]))", "{{reason}}")],
+              TASKS_PER_SECOND, stack=True),
+    ], collapsed=True)
+
+
 def dead_letters() -> dict:
     dead = f"max by (redis, queue) ({counted(f'asynq_tasks_dead_lettered_total{{{QUEUES}}}')})"
     return row("Retries and dead letters", [
         lines("Waiting for a retry", "If it grows, repair what the tasks need: they are retried by themselves.",
               [query(size("retry"), "{{queue}}")], "short", stack=True, alerts=("AsynqRetryBacklogGrowing",)),
+        lines("Retries due", "If they stay, no server of the queue forwards them: start one.",
+              [query(from_redis("asynq_queue_overdue_tasks", 'state="retry"'), "{{queue}}")], "short", stack=True,
+              alerts=("AsynqOverdueTasks",)),
         lines("Dead letters", "Repair the cause, then run them again" + BAR_NOTE, [query(dead, "{{queue}}")], "short", bars=True,
-              stack=True, alerts=("AsynqDeadLetters",)),
+              stack=True, width=24, height=7, alerts=("AsynqDeadLetters",)),
         lines("Archived", "Run or delete what lies in the archive: Asynq deletes tasks of more than 90 days and the oldest beyond 10,000, "
               "but only when the next one dies.", [query(size("archived"), "{{queue}}")], "short", height=10),
         bar_gauge("Archive fill", "Empty it before 100 %: beyond 10,000 tasks each dead letter pushes out an older one.",
@@ -248,6 +256,6 @@ def make() -> dict:
     return dashboard(
         "asynq-queues", "Asynq: queue",
         "One queue: backlog, wait, run time, failures and dead letters, down to the trace of one task and its log lines.",
-        [now(), backlog(), wait(), other_windows(), running(), dead_letters(), traces(), logs(), services()],
+        [now(), backlog(), wait(), other_windows(), running(), unmeasured(), dead_letters(), traces(), logs(), services()],
         [*data_sources("prometheus", "tempo", "loki"), queue_variable(), task_type_variable(), trace_id(),
          log_label("service", "Service", "service_name"), *collector_variables(hidden=True)], [])

@@ -231,6 +231,13 @@ def pauses_without_servers(dashboard: dict) -> list[str]:
             and "asynq_queue_consumers" not in _prometheus(panel)]
 
 
+def disks_with_errors(dashboard: dict) -> list[str]:
+    """A disk that refuses everything does answer, and was "up"."""
+    return [f"{_where(panel)}: a disk with errors looks as if it worked; asynq_collector_spool_errors_total > 0 is a state of its own"
+            for panel in panels(dashboard) if panel["type"] == "state-timeline" and "spool_stalled" in _prometheus(panel)
+            and "spool_errors_total" not in _prometheus(panel)]
+
+
 def keys_as_titles(dashboard: dict) -> list[str]:
     return [f"{_where(panel)}: the name of a setting says nothing to who reads the panel" for panel in panels(dashboard)
             if re.search(r"\b[a-z]+\.[a-z]+", panel["title"])]
@@ -254,7 +261,7 @@ def narrow_boxes(dashboard: dict) -> list[str]:
             for variable in variables(dashboard) if variable["type"] == "textbox" and "trace" in variable["name"].lower()]
 
 
-RULES = [coloured_text, coloured_absence, severities_among_names, rows_alike, pauses_without_servers, keys_as_titles, odd_titles,
+RULES = [coloured_text, coloured_absence, severities_among_names, rows_alike, pauses_without_servers, disks_with_errors, keys_as_titles, odd_titles,
          spans_of_every_kind, narrow_boxes,
          merged_states, flooding_annotations, covered_heatmaps, old_numbers, wrong_units, poor_legends, too_many_panels, floating_axes,
          missing_runbook_links, silent_panels, shown_data_sources, long_descriptions, holes]
