@@ -107,6 +107,9 @@ FAULTS = {
     "a collapsed row": (dashboard_rules.too_many_panels, lambda d: d["panels"].append(_row(True))),
     "no 0": (dashboard_rules.floating_axes, lambda d: _defaults(d).pop("min")),
     "no top": (dashboard_rules.floating_axes, lambda d: _defaults(d)["custom"].pop("axisSoftMax")),
+    "numbers of one digit": (dashboard_rules.narrow_axes, lambda d: _defaults(d).update(unit="short")),
+    "a grey box": (dashboard_rules.empty_tracks, lambda d: _panel(d, "heatmap").update(
+        type="bargauge", options={"colorMode": "none", "showUnfilled": True})),
     "no runbook": (dashboard_rules.missing_runbook_links, lambda d: _panel(d, "table")["links"].clear()),
     "another runbook": (dashboard_rules.missing_runbook_links, lambda d: _panel(d, "table")["links"][0].update(
         url="https://runbooks.example.com/asynq#AsynqNothing")),

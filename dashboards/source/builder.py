@@ -161,14 +161,15 @@ def lines(title: str, description: str, targets: list[dict], unit: str, *, width
         custom |= {"axisSoftMin": 0} | ({} if maximum else {"axisSoftMax": soft})
     else:
         custom |= {"axisSoftMin": -1, "axisSoftMax": 1}
+    # A first time beside a narrow axis, 0 to 1, would be cut.
+    custom |= {"axisWidth": 60} if unit in ("none", "short") else {}
     defaults = {"color": {"mode": "palette-classic"}, "custom": custom}
     defaults |= {} if limit is None else {"thresholds": steps((None, LIMIT), (limit, LIMIT))}
     if bars:
         # Scrapes are a little early or late, by which the count of a step would have a fraction.
         targets = [target | {"expr": f"round({target['expr']})"} if target["datasource"] == PROMETHEUS else target
                    for target in targets]
-        # A first time beside a narrow axis, 0 to 1, would be cut.
-        defaults |= {"decimals": 0, "custom": custom | {"axisWidth": 50}}
+        defaults |= {"decimals": 0}
     defaults |= {} if minimum is None else {"min": minimum}
     defaults |= {} if maximum is None else {"max": maximum}
     defaults |= {"links": links} if links else {}
@@ -245,7 +246,7 @@ def bar_gauge(title: str, description: str, targets: list[dict], unit: str, *, w
               thresholds: dict = steps((None, GOOD)), maximum: float | None = None, alerts: tuple[str, ...] = ()) -> dict:
     defaults = {"color": {"mode": "thresholds"}, "thresholds": thresholds, "mappings": nothing(reason(targets)), "min": 0, "decimals": 1}
     defaults |= {} if maximum is None else {"max": maximum}
-    options = {"displayMode": "basic", "orientation": "horizontal", "showUnfilled": True, "valueMode": "text",
+    options = {"displayMode": "basic", "orientation": "horizontal", "showUnfilled": maximum is not None, "valueMode": "text",
                "namePlacement": "top", "text": {"titleSize": 14, "valueSize": 16}, "sizing": "auto",
                "minVizWidth": 8, "minVizHeight": 16, "maxVizHeight": 300,
                "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}

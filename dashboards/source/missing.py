@@ -5,8 +5,8 @@ import re
 # The first that fits one of the panel's queries wins.
 REASONS = (
     (r"\bdb_client_operation_", "No histogram db_client_operation_duration_seconds: instrument the application's database calls."),
-    (r"\basynq_postgres_statements_", "No pg_stat_statements: load the extension, and give postgres_exporter postgres-queries.yml."),
-    (r"\basynq_postgres_", "No table sizes: give postgres_exporter prometheus/postgres-queries.yml."),
+    (r"\basynq_postgres_statements_", "No statements: load pg_stat_statements, and scrape a postgres_exporter with postgres-queries.yml."),
+    (r"\basynq_postgres_", "No table sizes: scrape a postgres_exporter with prometheus/postgres-queries.yml."),
     (r"\bpg_", "No postgres_exporter is scraped."),
     (r"\bredis_(?!datasource)\w+\{", "No redis_exporter is scraped."),
     (r"\btraces_(spanmetrics|service_graph)_", "Tempo's metrics generator writes nothing to Prometheus: see tempo/tempo.yaml."),

@@ -124,6 +124,20 @@ def floating_axes(dashboard: dict) -> list[str]:
     return findings
 
 
+def narrow_axes(dashboard: dict) -> list[str]:
+    """Beside numbers of one digit, the first time below the axis is cut."""
+    return [f"{_where(panel)}: short numbers leave no room for the first time; axisWidth is 60" for panel in panels(dashboard)
+            if panel["type"] == "timeseries" and panel["fieldConfig"]["defaults"]["unit"] in ("none", "short")
+            and panel["fieldConfig"]["defaults"]["custom"].get("axisWidth", 0) < 60]
+
+
+def empty_tracks(dashboard: dict) -> list[str]:
+    """Without a bar, what is unfilled of it is a grey box that means nothing."""
+    return [f"{_where(panel)}: has no end that a bar could reach; showUnfilled is false, or max is set" for panel in panels(dashboard)
+            if panel["type"] == "bargauge" and panel["options"].get("showUnfilled", True)
+            and "max" not in panel["fieldConfig"]["defaults"]]
+
+
 def missing_runbook_links(dashboard: dict) -> list[str]:
     """A panel of alerts leads to the runbook, by a link of its own or of its data; and no link leads to an alert that is none."""
     known = {alert["alert"] for alert in alert_rules.RuleFiles.read().alerts}
@@ -261,9 +275,9 @@ def narrow_boxes(dashboard: dict) -> list[str]:
             for variable in variables(dashboard) if variable["type"] == "textbox" and "trace" in variable["name"].lower()]
 
 
-RULES = [coloured_text, coloured_absence, severities_among_names, rows_alike, pauses_without_servers, disks_with_errors, keys_as_titles, odd_titles,
-         spans_of_every_kind, narrow_boxes,
-         merged_states, flooding_annotations, covered_heatmaps, old_numbers, wrong_units, poor_legends, too_many_panels, floating_axes,
+RULES = [coloured_text, coloured_absence, severities_among_names, rows_alike, pauses_without_servers, disks_with_errors,
+         keys_as_titles, odd_titles, spans_of_every_kind, narrow_boxes, merged_states, flooding_annotations, covered_heatmaps,
+         old_numbers, wrong_units, poor_legends, too_many_panels, floating_axes, narrow_axes, empty_tracks,
          missing_runbook_links, silent_panels, shown_data_sources, long_descriptions, holes]
 
 
