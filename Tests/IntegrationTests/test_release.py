@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from pathlib import PurePath
 
 import pytest
 import yaml
@@ -63,12 +64,20 @@ def test_a_binary_with_shared_libraries_only_passes(tmp_path):
 
 
 def test_the_packages_have_files_that_are_there():
-    for entry in NFPM["contents"]:
+    files = [entry for entry in NFPM["contents"] if entry.get("type") != "dir"]
+    for entry in files:
         assert entry["src"].startswith("${STAGE}/") or (REPOSITORY / entry["src"]).is_file(), entry["src"]
     scripts = [script for packager in NFPM["overrides"].values() for script in packager["scripts"].values()]
     assert len(scripts) == 6 and all((REPOSITORY / script).is_file() for script in scripts)
-    config, = [entry for entry in NFPM["contents"] if entry["dst"].startswith("/etc/")]
+    config, = [entry for entry in files if entry["dst"].startswith("/etc/")]
     assert config["type"] == "config|noreplace"
+
+
+def test_removing_the_rpm_leaves_no_empty_folder():
+    """rpm removes a folder that the package has, dpkg any that is empty."""
+    folders = {entry["dst"] for entry in NFPM["contents"] if entry.get("type") == "dir" and entry["packager"] == "rpm"}
+    of_files = {str(parent) for entry in NFPM["contents"] if entry.get("type") != "dir" for parent in PurePath(entry["dst"]).parents}
+    assert folders == {folder for folder in of_files if "/asynq-collector" in folder}
 
 
 def test_the_packages_need_each_library_that_is_allowed():
