@@ -40,7 +40,7 @@ def table(of: str, first: str) -> list[list[str]]:
 
 
 def code(cell: str) -> list[str]:
-    return re.findall(r"`([^`]+)`", cell)
+    return re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", cell, flags=re.S))
 
 
 # --- The map ---
