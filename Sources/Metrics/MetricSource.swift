@@ -53,7 +53,7 @@ struct PageFamilies: Sendable {
     let pageSeries = FamilyDeclaration(
         "asynq_collector_page_series", .gauge,
         """
-        Series on this page, which each Prometheus that scrapes it stores; too many: fewer task types \
+        Series on this page, which each Prometheus that scrapes it stores. If there are too many, use fewer task types \
         (metrics.task-types) or buckets (metrics.wait-buckets, metrics.run-time-buckets).
         """)
 }

@@ -131,45 +131,44 @@ struct DeclaredTaskFamilies: Sendable {
     let waitDurationSeconds = FamilyDeclaration(
         "asynq_task_wait_duration_seconds", .histogram, labels: ["queue", "task_type"],
         """
-        Time from ready to run until a worker started the task (first attempts, and retries with an exact source); \
-        rising: add workers, or find the tasks that keep them busy.
+        Time from ready to run until a worker started the task, of first attempts, and of retries with an exact \
+        source. If it rises, add workers, or find the tasks that keep them busy.
         """)
     let waitQuantileSeconds = FamilyDeclaration(
         "asynq_task_wait_quantile_seconds", .gauge, labels: ["queue", "quantile"],
         """
-        Quantile of the wait over the sliding window, at most 5 % off; for a look and for autoscaling. Alert on \
-        the histogram, whose quantiles can be summed over queues and instances.
+        Quantile of the wait over the sliding window, at most 5 % off, for people and autoscaling. For alerts use the \
+        histogram, which can be summed over queues and instances.
         """)
     let processingDurationSeconds = FamilyDeclaration(
         "asynq_task_processing_duration_seconds", .histogram, labels: ["queue", "task_type", "status"],
         """
-        Run time of one attempt, by its outcome; rising: the tasks or what they call became slower, and each \
+        Run time of one attempt, by its outcome. If it rises, the tasks or what they call became slower, and each \
         worker does less.
         """)
     let attemptsTotal = FamilyDeclaration(
         "asynq_task_attempts_total", .counter, labels: ["queue", "task_type", "status", "attempt"],
         """
-        Attempts that workers reported by a process span; the share of failed ones is the failure ratio, that of \
-        retries tells how much work is done again.
+        Attempts that workers reported by a process span. The share of failed ones is the failure ratio; the share of \
+        retries is repeated work.
         """)
     let failuresTotal = FamilyDeclaration(
         "asynq_task_failures_total", .counter, labels: ["queue", "task_type", "error_type"],
         with: "metrics.error-types",
         """
-        Failed attempts by what they failed with (error.type of the span, else the type in its last exception \
-        event): the type that rises is the one to look for in traces and logs; _unknown, have the worker record \
-        its errors.
+        Failed attempts by error type: error.type of the span, else the type in its last exception event. Search \
+        traces and logs for the type that rises. _unknown: let the worker record its errors.
         """)
     let waitUnknownTotal = FamilyDeclaration(
         "asynq_task_wait_unknown_total", .counter, labels: ["queue", "reason"],
         """
-        Attempts whose wait is not known, by reason: where no_source grows, give the spans an enqueue stamp; where \
-        clock_skew does, set the machines' clocks.
+        Attempts whose wait is unknown, by reason. If no_source grows, give the spans an enqueue stamp. If clock_skew \
+        grows, set the machines' clocks.
         """)
     let processingUnknownTotal = FamilyDeclaration(
         "asynq_task_processing_unknown_total", .counter, labels: ["queue", "reason"],
         """
-        Attempts whose run time is not known, by reason: bad_stamp, look for workers that send spans without start \
-        or end; clock_skew, for one whose clock was set back under its tasks.
+        Attempts whose run time is unknown, by reason. bad_stamp: workers send spans without start or end. clock_skew: \
+        a clock was set back while tasks ran.
         """)
 }

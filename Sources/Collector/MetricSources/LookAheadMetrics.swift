@@ -57,20 +57,20 @@ struct LookAheadFamilies: Sendable {
     let lostTasksTotal = FamilyDeclaration(
         "asynq_collector_look_ahead_lost_tasks_total", .counter, labels: ["reason"], with: "redis.look-ahead",
         """
-        Tasks that the look-ahead lost sight of, by reason: limit, more than one look may ask for, so lower \
-        redis.look-ahead; gap, Redis did not answer; clock_skew and bad_stamp, set the clocks of the programs that \
+        Tasks that the look-ahead lost, by reason. limit: a sample had more tasks than it may ask for, so lower \
+        redis.look-ahead. gap: Redis did not answer. clock_skew, bad_stamp: set the clocks of the programs that \
         enqueue.
         """)
     let tasks = FamilyDeclaration(
         "asynq_collector_look_ahead_tasks", .gauge, with: "redis.look-ahead",
         """
-        Tasks remembered for their ready time and trace context, after their span has come as well until the room \
-        is needed: at 100,000 it stays; what is missed is counted as evicted.
+        Tasks remembered for their ready time and trace context. It rises to 100,000, or to what the share look_ahead \
+        of memory.limit holds, and then stays.
         """)
     let evictedTasksTotal = FamilyDeclaration(
         "asynq_collector_look_ahead_evicted_tasks_total", .counter, with: "redis.look-ahead",
         """
-        Remembered tasks forgotten for lack of room before a span of theirs came (one that is not sampled never \
-        comes): its wait comes from a stamp, or is unknown. Give the spans an enqueue stamp.
+        Remembered tasks forgotten for lack of memory before their span came; an unsampled span never comes. Their \
+        wait comes from a stamp, or is unknown. Give the spans an enqueue stamp.
         """)
 }

@@ -23,10 +23,10 @@ struct MemoryFamilies: Sendable {
     let bytes = FamilyDeclaration(
         "asynq_collector_memory_bytes", .gauge, labels: ["part"],
         """
-        Memory that each part of the collector takes now; at its limit the part refuses or forgets: docs/MEMORY.md \
+        Memory that each part of the collector uses now. At its limit, the part refuses or forgets; docs/MEMORY.md \
         names the counter of each.
         """)
     let limitBytes = FamilyDeclaration(
         "asynq_collector_memory_limit_bytes", .gauge, labels: ["part"],
-        "Share of memory.limit that each part may take; raise memory.limit where the counter of a full part rises.")
+        "Share of memory.limit that each part may use. If the counter of a full part rises, raise memory.limit.")
 }

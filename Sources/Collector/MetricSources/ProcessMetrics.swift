@@ -59,17 +59,17 @@ struct ProcessMetrics: MetricSource {
 struct ProcessFamilies: Sendable {
     let startTimeSeconds = FamilyDeclaration(
         "process_start_time_seconds", .gauge,
-        "When the process started, Unix seconds; changes with each restart.")
+        "When the process started, Unix seconds. It changes with each restart.")
     let cpuSecondsTotal = FamilyDeclaration(
         "process_cpu_seconds_total", .counter,
-        "User and system CPU time spent; its rate is the share of a core.")
+        "User and system CPU time. Its rate is the share of a core.")
     let residentMemoryBytes = FamilyDeclaration(
         "process_resident_memory_bytes", .gauge,
-        "Resident memory size; what waits for the backend is on disk, so an outage does not raise it.")
+        "Resident memory. An outage of the backend does not raise it, because waiting spans are on disk.")
     let openFds = FamilyDeclaration(
         "process_open_fds", .gauge,
-        "Open file descriptors; near the most allowed, connections are refused.")
+        "Open file descriptors. Near process_max_fds, connections are refused.")
     let maxFds = FamilyDeclaration(
         "process_max_fds", .gauge,
-        "Most file descriptors allowed; where process_open_fds comes near, raise ulimit -n.")
+        "The most file descriptors allowed. If process_open_fds comes near, raise ulimit -n.")
 }

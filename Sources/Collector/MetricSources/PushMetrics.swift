@@ -33,17 +33,17 @@ struct PushFamilies: Sendable {
     let pushRequestsTotal = FamilyDeclaration(
         "asynq_collector_push_requests_total", .counter, labels: ["code"], with: "metrics.push.endpoint",
         """
-        Pushes of metrics, by HTTP status, or by what broke the connection; other than 2xx: the backend has old numbers, and \
-        the log says what to change.
+        Pushes of metrics, by HTTP status, or by what broke the connection. After anything but 2xx the backend has old \
+        numbers, and the log says what to change.
         """)
     let pushDurationSeconds = FamilyDeclaration(
         "asynq_collector_push_duration_seconds", .histogram, with: "metrics.push.endpoint",
-        "Time from sending a push of metrics to its answer; near metrics.push.timeout pushes fail.")
+        "Time from sending a push of metrics to its answer. Near metrics.push.timeout, pushes fail.")
     let pushLastSuccessTimestampSeconds = FamilyDeclaration(
         "asynq_collector_push_last_success_timestamp_seconds", .gauge, with: "metrics.push.endpoint",
         """
-        When the last push that was accepted was made, Unix seconds, absent before the first; long ago: the backend has old \
-        numbers.
+        When the last accepted push was made, Unix seconds; absent before the first. If it is long ago, the backend \
+        has old numbers.
         """)
     let pushRejectedPointsTotal = FamilyDeclaration(
         "asynq_collector_push_rejected_points_total", .counter, with: "metrics.push.endpoint",

@@ -47,7 +47,7 @@ enum QueueMetrics {
         Declaration(
             FamilyDeclaration(
                 "asynq_queue_size", .gauge, labels: ["queue", "state"],
-                "Tasks in the queue by state; pending rising means that workers do not keep up."),
+                "Tasks in the queue, by state. If pending rises, workers do not keep up."),
             samples: { queue, labels, family in
                 labels.forEachState { state, labels in
                     if let count = queue.size[state] { family.add(count, labels) }
@@ -55,34 +55,43 @@ enum QueueMetrics {
             }),
         Declaration(
             "asynq_queue_groups", .gauge,
-            "Aggregation groups of the queue; rising for long: no server aggregates them.",
+            "Aggregation groups of the queue. If it rises for long, no server aggregates them.",
             value: { $0.groups.map { Double($0) } }),
         Declaration(
             "asynq_queue_latency_seconds", .gauge,
-            "Age of the next task to be dequeued, as Asynq computes it, 0 for an empty queue; what a task that comes now has to "
-                + "expect at least.",
+            """
+            Age of the next task to be dequeued, as Asynq computes it; 0 for an empty queue. A new task waits at least \
+            this long.
+            """,
             value: { $0.latencyNanoseconds.map { Double($0) / 1e9 } }),
         Declaration(
-            "asynq_queue_paused", .gauge, "1 while the queue is paused: no task of it is started.",
+            "asynq_queue_paused", .gauge, "1 while the queue is paused: none of its tasks is started.",
             value: { $0.isPaused.map { $0 ? 1 : 0 } }),
         Declaration(
             "asynq_queue_registered", .gauge,
-            "1 if asynq:queues has the queue, 0 if only live servers name it: Asynq's own tools do not see it; with tasks in it, "
-                + "restart the programs that enqueue.",
+            """
+            1 if asynq:queues has the queue, 0 if only live servers name it. At 0, Asynq's own tools do not see the \
+            queue; if it has tasks, restart the programs that enqueue.
+            """,
             value: { $0.isRegistered.map { $0 ? 1 : 0 } }),
         Declaration(
             "asynq_queue_orphaned_tasks", .gauge,
-            "Active tasks whose lease has expired: their worker died; a server of the queue recovers them within minutes.",
+            """
+            Active tasks whose lease has expired, because their worker died. A server of the queue recovers them \
+            within minutes.
+            """,
             value: { $0.orphaned.map { Double($0) } }),
         Declaration(
             "asynq_queue_longest_running_seconds", .gauge,
-            "How long the task that runs longest has been running, absent where none runs; rising beyond what a task may take: it "
-                + "hangs, and holds its worker.",
+            """
+            Run time so far of the task that has been running longest; absent if none runs. If it exceeds what a task \
+            may take, the task hangs and occupies its worker.
+            """,
             value: { $0.longestRunning?.inSeconds }),
         Declaration(
             FamilyDeclaration(
                 "asynq_queue_overdue_tasks", .gauge, labels: ["queue", "state"],
-                "Scheduled and retry tasks whose time has passed; staying above 0: no server forwards them."),
+                "Scheduled and retry tasks that are due. If it stays above 0, no server forwards them."),
             samples: { queue, labels, family in
                 labels.forEachState { state, labels in
                     if let count = queue.overdue[state] { family.add(count, labels) }
@@ -90,14 +99,18 @@ enum QueueMetrics {
             }),
         Declaration(
             "asynq_queue_memory_usage_approx_bytes", .gauge, with: "redis.memory-sampling",
-            "Memory that the queue takes in Redis, estimated from samples of its tasks as Asynq does it; the largest is the one to "
-                + "shorten when Redis runs out of memory.",
+            """
+            Memory of the queue in Redis, estimated from samples of its tasks as Asynq does. If Redis runs out of \
+            memory, shorten the largest queue.
+            """,
             value: { $0.memoryBytes.map { Double($0) } }),
         Declaration(
             FamilyDeclaration(
                 "asynq_tasks_processed_total", .counter, labels: ["queue", "status"], countsFrom: .unknown,
-                "Attempts that workers finished, by outcome; one task that fails n times counts n times as failed. Stands still after a "
-                    + "failover to a replica that lagged."),
+                """
+                Attempts that workers finished, by outcome. A task that fails n times counts n times as failed. It \
+                stands still after a failover to a replica that lagged.
+                """),
             samples: { queue, labels, family in
                 guard let completed = queue.completed, let failed = queue.failed else { return }
                 family.add(completed, labels.completed)
@@ -105,12 +118,14 @@ enum QueueMetrics {
             }),
         Declaration(
             "asynq_tasks_dead_lettered_total", .counter,
-            "Tasks seen to enter the archive since the start of this process, whatever was trimmed from it since: repair the cause, "
-                + "then run or delete them.",
+            """
+            Tasks seen to enter the archive since the start of this process, trimmed ones included. Repair the cause, \
+            then run or delete the tasks.
+            """,
             value: { $0.deadLettered.map { Double($0) } }),
         Declaration(
             "asynq_queue_archive_fill_ratio", .gauge,
-            "Archived tasks of the 10,000 that Asynq keeps; at 1 each dead letter pushes an older one out.",
+            "Share of the 10,000 archived tasks that Asynq keeps. At 1, each new dead letter removes the oldest one.",
             value: { $0.size[.archived].map { Double($0) / 10_000 } }),
     ]
 }

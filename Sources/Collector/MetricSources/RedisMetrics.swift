@@ -62,28 +62,31 @@ struct RedisFamilies: Sendable {
     let clockOffsetSeconds = FamilyDeclaration(
         "asynq_redis_clock_offset_seconds", .gauge,
         """
-        Redis' clock minus the collector's; live servers, leases and ages are judged by Redis' clock. Seconds away \
-        from 0: set the clocks (NTP), those of workers and clients as well.
+        Redis' clock minus the collector's. Live servers, leases and ages are judged by Redis' clock. If it is seconds \
+        from 0, set all clocks (NTP), those of workers and clients included.
         """)
     let unlabeledNames = FamilyDeclaration(
         "asynq_redis_unlabeled_names", .gauge, labels: ["label"],
         """
-        Queues, servers and cron entries in Redis without series of their own, because the memory for labels is used up, or \
-        their names, cut to 256 bytes, look like another one; queues and servers count under _other.
+        Queues, servers and cron entries in Redis without series of their own: the memory for labels is used up, or \
+        names look alike once cut to 256 bytes. Queues and servers count under _other.
         """)
     let up = FamilyDeclaration(
         "asynq_redis_up", .gauge,
-        "1 if the last scrape of Redis worked; at 0 the queue metrics are absent.")
+        "1 if the last scrape of Redis succeeded. At 0, the queue metrics are absent.")
     let scrapeDurationSeconds = FamilyDeclaration(
         "asynq_redis_scrape_duration_seconds", .gauge,
-        "Time that the last scrape took, connecting included; near redis.timeout the next one fails.")
+        "Time that the last scrape took, connecting included. Near redis.timeout, the next one fails.")
     let lastScrapeTimestampSeconds = FamilyDeclaration(
         "asynq_redis_last_scrape_timestamp_seconds", .gauge,
-        "When the last good scrape was taken, Unix seconds; long ago: Redis can't be read, the errors say why.")
+        """
+        When the last successful scrape was taken, Unix seconds. If it is long ago, Redis can't be read, and the \
+        errors say why.
+        """)
     let scrapeErrorsTotal = FamilyDeclaration(
         "asynq_redis_scrape_errors_total", .counter, labels: ["reason"],
         """
-        Scrapes, or parts of one, that failed, by reason; permission: the ACL user lacks a command, timeout: Redis \
-        is slow or redis.timeout too short, limit: a documented bound was met.
+        Scrapes, or parts of one, that failed, by reason. permission: the ACL user lacks a command. timeout: Redis is \
+        slow, or redis.timeout too short. limit: a documented bound was met.
         """)
 }

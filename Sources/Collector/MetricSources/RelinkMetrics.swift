@@ -45,27 +45,27 @@ struct RelinkMetrics: MetricSource {
 struct RelinkFamilies: Sendable {
     let relinkedSpansTotal = FamilyDeclaration(
         "asynq_collector_relinked_spans_total", .counter, labels: ["relation"],
-        """
-        Process spans without parent and link that got back the context that their task carries, by what it \
-        became.
-        """)
+        "Process spans without parent and link that got their task's context back, by what it became.")
     let taskLookupsTotal = FamilyDeclaration(
         "asynq_collector_task_lookups_total", .counter, labels: ["result"],
-        """
-        Tasks that spans name and whose message Redis was asked for, by what came of it; down, limit and skipped \
-        were not asked for.
-        """)
+        "Look-ups in Redis of tasks that spans name, by result. For down, limit and skipped, Redis was not asked.")
     let unlinkedSpansTotal = FamilyDeclaration(
         "asynq_collector_unlinked_spans_total", .counter,
         """
-        Process spans without parent and link whose task carries no context, or is not known: their traces end \
-        there. Have the producers put a traceparent into headers or payload.
+        Process spans without parent and link whose task has no context, or is unknown. Their traces end there. Let \
+        producers put a traceparent into headers or payload.
         """)
     let unreadDeadLettersTotal = FamilyDeclaration(
         "asynq_collector_unread_dead_letters_total", .counter,
-        "Dead letters that came too fast for their messages to be read: counted, but not in /api/v1/dead-letters.")
+        """
+        Dead letters that came too fast for their messages to be read. They are counted, but not in \
+        /api/v1/dead-letters.
+        """)
     let unsentDeadLetterSpansTotal = FamilyDeclaration(
         "asynq_collector_unsent_dead_letter_spans_total", .counter, with: "traces.dead-letter-span",
-        "Dead letters that got no span, because the disk did not take those before: see whether the spool's disk hangs."
+        """
+        Dead letters without a span, because the disk did not accept the earlier ones. See whether the spool's disk \
+        hangs.
+        """
     )
 }

@@ -63,48 +63,44 @@ struct LossFamilies: Sendable {
     let processAtWaitsTotal = FamilyDeclaration(
         "asynq_collector_process_at_waits_total", .counter,
         """
-        Waits of scheduled tasks known from process_at only, so that they hold up to five seconds of Asynq's \
-        forwarder; where an objective of a few seconds suffers, leave them out (wait.process-at) or raise \
-        redis.look-ahead.
+        Waits of scheduled tasks that only process_at tells, so that they include up to five seconds of Asynq's \
+        forwarder. If an objective of a few seconds suffers, set wait.process-at to false or raise redis.look-ahead.
         """)
     let pairingOpenSpans = FamilyDeclaration(
         "asynq_collector_pairing_open_spans", .gauge, labels: ["role"],
         """
-        Spans whose other half has not come (of a producer the attempt at its task, of a consumer its producer), \
-        for two hours at most; rising consumers: their producers' spans go elsewhere, so give the consumers an \
-        enqueue stamp.
+        Spans whose other half has not come, for two hours at most: producers without the attempt, consumers without \
+        the producer. If consumers rise, producers' spans go elsewhere; add an enqueue stamp to the consumers.
         """)
     let pairingEvictedSpansTotal = FamilyDeclaration(
         "asynq_collector_pairing_evicted_spans_total", .counter, labels: ["role"],
         """
-        Spans forgotten for lack of room before their other half came; their tasks' waits count as no_source. Give \
-        the spans an enqueue stamp: then nothing has to be remembered.
+        Spans forgotten for lack of memory before their other half came. The waits of their tasks count as no_source. \
+        With an enqueue stamp on the spans, nothing has to be remembered.
         """)
     let startedEvictedAttemptsTotal = FamilyDeclaration(
         "asynq_collector_started_evicted_attempts_total", .counter,
         """
-        Attempts forgotten for lack of room that were remembered to tell a task's first attempt from one that \
-        comes again with the same retry count; it rises under load, and matters only where tasks come again after \
-        long.
+        Remembered attempts that were forgotten for lack of memory. They distinguish a first attempt from a repeated \
+        one with the same retry count. It rises under load, and matters only if tasks come again after a long time.
         """)
     let labelOverflowsTotal = FamilyDeclaration(
         "asynq_collector_label_overflows_total", .counter, labels: ["label"],
         """
-        Spans counted under _other, because metrics.queues-max, metrics.task-types or metrics.error-types was \
-        reached, or the memory for series is used up (or an error type is longer than 256 bytes): raise the limit, or \
-        find the worker that puts ids into names. error: failures without a group of their own in /api/v1/errors, their \
-        texts being too different.
+        Spans counted under _other: metrics.queues-max, metrics.task-types, metrics.error-types or the memory for \
+        series is used up, or an error type has more than 256 bytes. Find the worker that puts ids into names, or \
+        raise the limit. error: failures without a group in /api/v1/errors, because their texts differ too much.
         """)
     let cutLabelsTotal = FamilyDeclaration(
         "asynq_collector_cut_labels_total", .counter, labels: ["label"],
         """
-        Names of more than 256 bytes that were cut, each counted when it was new; those that begin alike are one \
-        from then on. Look for the worker that puts payloads into names.
+        New names of more than 256 bytes, which were cut. Names with the same beginning then count as one. Look for \
+        the worker that puts payloads into names.
         """)
     let bucketStep = FamilyDeclaration(
         "asynq_collector_bucket_step", .gauge,
         """
-        Each so manyth classic bucket of the histograms by task type is on this page; above 1, they would have more \
-        series than metrics.histogram-series-max: raise it, or have Prometheus take native histograms.
+        At n, every nth classic bucket of the histograms by task type is on this page. Above 1, \
+        metrics.histogram-series-max would be exceeded: raise it, or use native histograms.
         """)
 }

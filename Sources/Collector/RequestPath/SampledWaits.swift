@@ -10,8 +10,8 @@ final class SampledWaits: Sendable {
     static let declaration = FamilyDeclaration(
         "asynq_queue_wait_sampled_seconds", .histogram, labels: ["queue"], with: "redis.look-ahead",
         """
-        Wait of tasks seen to leave the list of pending tasks, from Redis alone; shorter ones than the look \
-        interval are mostly not seen. Rising: add workers; for an SLO have the workers send spans.
+        Wait of tasks seen to leave the pending list, from Redis alone. Waits shorter than the look interval are \
+        mostly not seen. If it rises, add workers; for an SLO, let workers send spans.
         """)
 
     /// The number of queues that are remembered once they are gone from Redis, so that their counters go on when they
