@@ -87,7 +87,10 @@ struct KeyTableTests {
             ValueForm.duration(atLeast: .seconds(1), or: "off").kind.allowed
                 == "off, or a duration of 1s or more, such as 250ms, 5s, 2m, 1h")
         #expect(ValueForm.integer(0...7).kind.allowed == "a whole number from 0 to 7")
-        #expect(ValueForm.size(1...7).kind.allowed.hasPrefix("a size from 1 to 7 bytes"))
+        #expect(ValueForm.size(1...1536).kind.allowed == "a size from 1B to 1536B, such as 512KiB, 64MiB, 1GiB")
+        #expect(
+            ValueForm.size(1024...(1 << 40), or: "auto").kind.allowed
+                == "auto, or a size from 1KiB to 1TiB, such as 512KiB, 64MiB, 1GiB")
     }
 
     @Test("A value that is refused leaves the key at its default, with every reason named")

@@ -28,7 +28,7 @@ enum ValueKind: Sendable {
         case .duration(let range, let word): Self.allowed(range, word)
         case .size(let range, let word):
             (word.map { "\($0), or " } ?? "")
-                + "a size from \(range.lowerBound) to \(range.upperBound) bytes, such as 512KiB, 64MiB, 1GiB"
+                + "a size from \(SizeText.text(range.lowerBound)) to \(SizeText.text(range.upperBound)), such as 512KiB, 64MiB, 1GiB"
         case .number(let range): "a number from \(range.lowerBound) to \(range.upperBound)"
         case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .flag: "true or false"
