@@ -147,7 +147,8 @@ def stat(title: str, description: str, targets: list[dict], unit: str, *, width:
 def lines(title: str, description: str, targets: list[dict], unit: str, *, width: int = 12, height: int = 8,
           stack: bool = False, bars: bool = False, limit: float | None = None, minimum: float | None = 0,
           maximum: float | None = None, soft_maximum: float | None = None, limits: tuple[str, ...] = (), links: list[dict] = [],
-          colours: dict[str, str] = {}, low_is_worse: bool = False, alerts: tuple[str, ...] = ()) -> dict:
+          colours: dict[str, str] = {}, mappings: list[dict] = [], low_is_worse: bool = False,
+          alerts: tuple[str, ...] = ()) -> dict:
     """A time series. `bars`: counts, each of its own time (`common.counted`); `limit`: a value, and `limits`: legends of series
     that others are held against, drawn dashed; `links`: where a click on a series leads; `colours`: of series by name, where they
     have a meaning; `low_is_worse`: the legend begins with the lowest."""
@@ -163,7 +164,8 @@ def lines(title: str, description: str, targets: list[dict], unit: str, *, width
         custom |= {"axisSoftMin": -1, "axisSoftMax": 1}
     # A first time beside a narrow axis, 0 to 1, would be cut.
     custom |= {"axisWidth": 60} if unit in ("none", "short") else {}
-    defaults = {"color": {"mode": "palette-classic"}, "custom": custom}
+    # Without the mapping, the tooltip would say `noValue` of each line that has ended.
+    defaults = {"color": {"mode": "palette-classic"}, "custom": custom, "mappings": mappings + nothing()}
     defaults |= {} if limit is None else {"thresholds": steps((None, LIMIT), (limit, LIMIT))}
     if bars:
         # Scrapes are a little early or late, by which the count of a step would have a fraction.

@@ -1,18 +1,20 @@
 """Asynq: queue. One queue, from its backlog to the trace of one task and its log lines."""
 
 from source.builder import (ALL_ALERTS, BAR_NOTE, SPANS_PER_SECOND, TASKS_PER_SECOND, bar_gauge, dashboard, heat, heatmap,
-                            instant, lines, log_label, log_lines, logql, node_graph, query, row, service_map, stat, steps, table,
+                            instant, lines, log_label, log_lines, logql, node_graph, query, ranges, row, service_map, stat, steps, table,
                             timeline, trace_table, trace_view, traceql, values)
 from source.common import (AGES, ANY, FAILURES, FIRED, MET, NONE_LEFT, OBJECTIVE_RATIO, OBJECTIVE_SECONDS, QUEUES,
                            RECORDED, RUN, SERVED, TYPES, WAIT, ZERO, alert_strip, arriving, collector_variables, counted,
                            data_sources, failure_ratio, from_redis, objective_met, oldest, processed, quantile, quantiles,
                            queue_variable, served, size, slow_share, task_type_variable, trace_id)
-from source.palette import CRITICAL, GOOD, LEVELS, WARNING
+from source.palette import CRITICAL, GOOD, LEVELS, UNFILLED, WARNING
 
 CALLS = "traces_spanmetrics_calls_total"
 TASKS = 'span.messaging.system = "asynq" && kind = consumer && span.messaging.destination.name =~ "$queue"'
 ATTEMPTS = f"rate(asynq_task_attempts_total{{{TYPES}}}[$__rate_interval])"
 FAILED = f'rate(asynq_task_attempts_total{{{TYPES}, status="failed"}}[$__rate_interval])'
+# Seconds; longer ones are not told apart.
+LONG_DRAIN = 3600
 ERRORS = f"rate(asynq_task_failures_total{{{TYPES}}}[$__rate_interval])"
 RETRIES = f'rate(asynq_task_attempts_total{{{TYPES}, attempt="retry"}}[$__rate_interval])'
 
@@ -47,7 +49,9 @@ def now() -> dict:
 
 
 def backlog() -> dict:
-    drain = f"{size('pending')} / (sum by (redis, queue) ({processed()}) > 0)"
+    # A queue that finishes nothing is not drained in the time of before.
+    drain = (f"clamp_max({size('pending')} / sum by (redis, queue) ({processed()}), {LONG_DRAIN}) >= 0 "
+             f"or {LONG_DRAIN} * ({size('pending')} > bool 0)")
     return row("Backlog", [
         lines("Tasks by state", "If pending grows while active stands still, workers are missing; archived and completed tasks are "
               "no backlog and left out.",
@@ -58,8 +62,8 @@ def backlog() -> dict:
               "hang; the age is 0 where Asynq gave no time of readiness.",
               [query(from_redis("asynq_queue_latency_seconds"), "{{queue}}"), query(OBJECTIVE_SECONDS, "objective")], "s",
               limits=("objective",), alerts=("AsynqOldestPendingTooOld",)),
-        lines("Time to drain", "If it rises, add workers: the pending tasks need this time at the present rate; no line where nothing "
-              "finishes.", [query(drain, "{{queue}}")], "s"),
+        lines("Time to drain", "If it rises, add workers: the pending tasks need this time at the present rate, and more than an hour where "
+              "nothing finishes.", [query(drain, "{{queue}}")], "s", mappings=ranges((LONG_DRAIN, 1e9, "1 hour or more", UNFILLED))),
         lines("Pending by queue", "Look for the queue that grows.", [query(size("pending"), "{{queue}}")], "short"),
         lines("Overdue tasks", "Scheduled and retry tasks that are due: if their number only rises, no server of the queue forwards "
               "them.", [query(f"sum by (redis, queue) ({from_redis('asynq_queue_overdue_tasks', by='state')})", "{{queue}}")], "short",

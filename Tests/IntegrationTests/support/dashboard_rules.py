@@ -187,6 +187,13 @@ def old_numbers(dashboard: dict) -> list[str]:
                            for panel in stats if "vector(0)" in _prometheus(panel)]
 
 
+def ended_lines(dashboard: dict) -> list[str]:
+    """The tooltip says what is missing of a line that has a number at other times."""
+    return [f"{_where(panel)}: says noValue of each line that has ended; a mapping of null is a dash" for panel in panels(dashboard)
+            if panel["type"] == "timeseries"
+            and not any(mapping["type"] == "special" for mapping in panel["fieldConfig"]["defaults"].get("mappings", []))]
+
+
 def coloured_text(dashboard: dict) -> list[str]:
     """No colour can be read as text on a white and on a dark panel: numbers stand in the theme's colour, or on a fill."""
     findings = []
@@ -277,7 +284,7 @@ def narrow_boxes(dashboard: dict) -> list[str]:
 
 RULES = [coloured_text, coloured_absence, severities_among_names, rows_alike, pauses_without_servers, disks_with_errors,
          keys_as_titles, odd_titles, spans_of_every_kind, narrow_boxes, merged_states, flooding_annotations, covered_heatmaps,
-         old_numbers, wrong_units, poor_legends, too_many_panels, floating_axes, narrow_axes, empty_tracks,
+         old_numbers, ended_lines, wrong_units, poor_legends, too_many_panels, floating_axes, narrow_axes, empty_tracks,
          missing_runbook_links, silent_panels, shown_data_sources, long_descriptions, holes]
 
 
