@@ -23,9 +23,15 @@ enum RunbookPage {
     static func body(_ markdown: String) -> String {
         var html = ""
         var paragraph: [Substring] = []
+        var items: [[Substring]] = []
         func close() {
             if !paragraph.isEmpty { html += "<p>\(inline(paragraph.joined(separator: "\n")))</p>\n" }
+            if !items.isEmpty {
+                let list = items.map { "<li>\(inline($0.joined(separator: "\n")))</li>\n" }.joined()
+                html += "<ul>\n\(list)</ul>\n"
+            }
             paragraph = []
+            items = []
         }
         for line in markdown.split(separator: "\n", omittingEmptySubsequences: false) {
             let level = line.prefix { $0 == "#" }.count
@@ -35,7 +41,13 @@ enum RunbookPage {
                 close()
                 let text = String(line.dropFirst(level + 1))
                 html += "<h\(level) id=\"\(anchor(text))\">\(inline(text))</h\(level)>\n"
+            } else if line.hasPrefix("- ") {
+                if items.isEmpty { close() }
+                items.append([line.dropFirst(2)])
+            } else if line.hasPrefix("  "), let last = items.indices.last {
+                items[last].append(line.dropFirst(2))
             } else {
+                if !items.isEmpty { close() }
                 paragraph.append(line)
             }
         }

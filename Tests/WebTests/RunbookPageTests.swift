@@ -21,6 +21,9 @@ struct RunbookPageTests {
             ("one\n\ntwo", "<p>one</p>\n<p>two</p>\n"), (" a", "<p> a</p>\n"), ("#a", "<p>#a</p>\n"),
             ("**Cause.** *x* `a*b*<c>`", "<p><strong>Cause.</strong> <em>x</em> <code>a*b*&lt;c&gt;</code></p>\n"),
             ("[Here](#here), [there](OTHER.md)", "<p><a href=\"#here\">Here</a>, there</p>\n"),
+            ("Two:\n- *a*\n- b\n  c\n\nd", "<p>Two:</p>\n<ul>\n<li><em>a</em></li>\n<li>b\nc</li>\n</ul>\n<p>d</p>\n"),
+            ("- a\n## b\n- c\nd", "<ul>\n<li>a</li>\n</ul>\n<h2 id=\"b\">b</h2>\n<ul>\n<li>c</li>\n</ul>\n<p>d</p>\n"),
+            ("-a\n- [b](#b)", "<p>-a</p>\n<ul>\n<li><a href=\"#b\">b</a></li>\n</ul>\n"),
             ("2 * 3 <script>", "<p>2 * 3 &lt;script&gt;</p>\n"), ("<a id=\"X\"></a>\n\n### X", "<h3 id=\"x\">X</h3>\n"),
         ])
     func markdown(text: String, html: String) {
