@@ -178,8 +178,8 @@ package final class RedisMonitor: Sendable {
             switch work {
             case .scrape:
                 try scrape(&state, at: start, deadline: deadline)
-                state.backoff.noteSuccess()
-                if let failure = state.failure.take() { note([failure.error], of: failure.work) }
+                state.backoff.recordSuccess()
+                if let failure = state.failure.take() { recordErrors([failure.error], of: failure.work) }
             case .lookAhead: try sampleQueues(&state, deadline: deadline)
             case .memorySampling: try sampleMemory(&state, deadline: deadline)
             case .deadLetters: try readDeadLetters(&state, deadline: deadline)
@@ -190,11 +190,11 @@ package final class RedisMonitor: Sendable {
             if work == .scrape {
                 // The failure of the work before it is this one.
                 state.failure = nil
-                state.backoff.noteFailure(at: clock.monotonic())
+                state.backoff.recordFailure(at: clock.monotonic())
                 state.due[.scrape] = state.backoff.nextAttempt
-                note(error, seconds: clock.monotonic().seconds(since: start))
+                recordFailure(error, seconds: clock.monotonic().seconds(since: start))
             } else {
-                if work == .memorySampling { status.withLock { $0.noteMemory([:]) } }
+                if work == .memorySampling { status.withLock { $0.recordMemory([:]) } }
                 // Once Redis may be gone, no answer is given from an old scrape.
                 state.failure = (work, error)
                 state.due[.scrape] = clock.monotonic()
@@ -207,8 +207,8 @@ package final class RedisMonitor: Sendable {
         if let filter = newFilter.withLock({ $0.take() }) { state.scraper.use(filter) }
         try state.client.prepare(deadline: deadline)
         let snapshot = try state.scraper.scrape(state.client, deadline: deadline)
-        note(snapshot, seconds: clock.monotonic().seconds(since: start))
-        noteClock(state.scraper.redisClock, &state.isClockOff)
+        recordSuccess(snapshot, seconds: clock.monotonic().seconds(since: start))
+        logClock(state.scraper.redisClock, &state.isClockOff)
         state.observers.snapshot(snapshot)
         // The names include those whose node does not answer, and those that the filter leaves out: they are not gone.
         if let names = state.scraper.allNames { state.observers.queueNames(names) }
@@ -225,7 +225,7 @@ package final class RedisMonitor: Sendable {
             &state.scraper.unreadLetters, state.client, noting: seenTasks, deadline: deadline)
         // Nodes that can't be reached are counted by the scrape.
         _ = state.client.takeNodeErrors()
-        note(errors, of: .deadLetters)
+        recordErrors(errors, of: .deadLetters)
         letters.withLock { $0.add(new, present: queues.map(\.name)) }
         if !new.isEmpty { state.observers.deadLetters(new) }
         if let failure { throw failure }
@@ -242,7 +242,7 @@ package final class RedisMonitor: Sendable {
         status.withLock { $0.lostTasks = lost }
         // Nodes that can't be reached are counted by the scrape.
         _ = client.takeNodeErrors()
-        note(state.lookAhead?.errors ?? [], of: .lookAhead)
+        recordErrors(state.lookAhead?.errors ?? [], of: .lookAhead)
         state.observers.waits(samples)
     }
 
@@ -253,8 +253,8 @@ package final class RedisMonitor: Sendable {
             return
         }
         let sample = try MemorySampler.sample(state.client, queues, deadline: deadline)
-        status.withLock { $0.noteMemory(sample.bytes) }
-        note(sample.errors, of: .memorySampling)
+        status.withLock { $0.recordMemory(sample.bytes) }
+        recordErrors(sample.errors, of: .memorySampling)
     }
 
     /// Answers the inquiries. A failure of the connection answers all that wait; a refusal answers its own question
@@ -270,10 +270,10 @@ package final class RedisMonitor: Sendable {
             }
             do throws(RedisError) {
                 try answer(inquiry, &state, deadline: deadline)
-                note([], of: .inquiries)
+                recordErrors([], of: .inquiries)
             } catch {
                 inquiry.refuse(.unavailable(error.message))
-                if state.client.isConnected { note([error], of: .inquiries) } else { failure = error }
+                if state.client.isConnected { recordErrors([error], of: .inquiries) } else { failure = error }
             }
             // Nodes that can't be reached are counted by the scrape.
             _ = state.client.takeNodeErrors()
@@ -306,13 +306,13 @@ package final class RedisMonitor: Sendable {
 
     // MARK: What it found
 
-    private func note(_ snapshot: RedisSnapshot, seconds: Double) {
+    private func recordSuccess(_ snapshot: RedisSnapshot, seconds: Double) {
         let wasDown = status.withLock { status in
             defer { status.lastError = nil }
             status.failures = CauseLog()
             status.attempts += 1
             status.snapshot = snapshot
-            status.noteMemory(status.memoryBytes)
+            status.recordMemory(status.memoryBytes)
             status.lastDurationSeconds = seconds
             status.lastSuccess = snapshot.takenAt
             for reason in snapshot.partialErrors { status.errors[reason, default: 0] += 1 }
@@ -323,7 +323,7 @@ package final class RedisMonitor: Sendable {
     }
 
     /// Records errors. Those of one cause, which the message tells, are one error, however many queues it hit.
-    private func note(_ errors: [RedisError], of work: RedisWork) {
+    private func recordErrors(_ errors: [RedisError], of work: RedisWork) {
         let causes = Dictionary(errors.map { ($0.message, $0.reason) }) { first, _ in first }
         if !causes.isEmpty {
             status.withLock { status in
@@ -350,7 +350,7 @@ package final class RedisMonitor: Sendable {
     }
 
     /// Logs that the clocks differ, once when they begin to and once when they agree again.
-    private func noteClock(_ redisClock: RedisClock, _ wasOff: inout Bool) {
+    private func logClock(_ redisClock: RedisClock, _ wasOff: inout Bool) {
         guard let offset = redisClock.offset, redisClock.isOff != wasOff else { return }
         wasOff = redisClock.isOff
         let metadata: Logger.Metadata = ["redis_minus_ours_seconds": "\(offset.inSeconds)"]
@@ -363,7 +363,7 @@ package final class RedisMonitor: Sendable {
         }
     }
 
-    private func note(_ error: RedisError, seconds: Double) {
+    private func recordFailure(_ error: RedisError, seconds: Double) {
         let now = clock.monotonic()
         let news = status.withLock { status in
             status.lastError = error.message

@@ -39,7 +39,7 @@ package struct RedisStatus: Sendable {
 
 extension RedisStatus {
     /// Records a sampling. A queue that it could not read has no number.
-    mutating func noteMemory(_ bytes: [QueueName: Int64]) {
+    mutating func recordMemory(_ bytes: [QueueName: Int64]) {
         memoryBytes = bytes
         guard var found = snapshot?.queues else { return }
         for index in found.indices { found[index].memoryBytes = bytes[found[index].name] }

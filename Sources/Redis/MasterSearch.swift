@@ -18,7 +18,7 @@ struct MasterSearch {
 
     /// - Throws: `RedisError` with the reason why the last sentinel, or the Redis that it named, could not be used.
     mutating func connect(
-        _ endpoint: RedisEndpoint, _ sentinels: RedisSentinels, _ connector: RedisConnector
+        _ endpoint: RedisEndpoint, sentinels: RedisSentinels, connector: RedisConnector
     ) throws(RedisError) -> RedisConnection {
         var last = RedisError(.connection, "no sentinel is configured")
         let candidates = inOrder(sentinels.addresses)
@@ -52,8 +52,8 @@ struct MasterSearch {
     ///
     /// - Throws: `RedisError` where the Redis at the other end is not a master, as it says itself.
     mutating func confirm(
-        _ connection: RedisConnection, _ endpoint: RedisEndpoint, _ sentinels: RedisSentinels,
-        _ connector: RedisConnector
+        _ connection: RedisConnection, endpoint: RedisEndpoint, sentinels: RedisSentinels,
+        connector: RedisConnector
     ) throws(RedisError) -> RedisConnection {
         try Self.confirmRole(connection, connector)
         let now = connector.clock.monotonic()
@@ -62,9 +62,13 @@ struct MasterSearch {
         turns += 1
         let next = sentinels.addresses[turns % sentinels.addresses.count]
         // The scrape itself is still to come. A sentinel that does not answer says nothing of the master.
-        guard let named = Self.answer(of: next, endpoint, sentinels, connector.withShareOfTime(of: 4)),
+        guard
+            let named = Self.answer(
+                of: next, endpoint: endpoint, sentinels: sentinels, connector: connector.withShareOfTime(of: 4)),
             named != connection.address,
-            let elected = elect(besides: connection.address, endpoint, sentinels, connector.withShareOfTime(of: 2))
+            let elected = elect(
+                besides: connection.address, endpoint: endpoint, sentinels: sentinels,
+                connector: connector.withShareOfTime(of: 2))
         else { return connection }
         do throws(RedisError) {
             return try Self.connect(endpoint, to: elected, connector.withShareOfTime(of: 2))
@@ -76,21 +80,23 @@ struct MasterSearch {
 
     /// Returns the address that most sentinels name, if that differs from `current`.
     private func elect(
-        besides current: RedisEndpoint.Address, _ endpoint: RedisEndpoint, _ sentinels: RedisSentinels,
-        _ connector: RedisConnector
+        besides current: RedisEndpoint.Address, endpoint: RedisEndpoint, sentinels: RedisSentinels,
+        connector: RedisConnector
     ) -> RedisEndpoint.Address? {
         var votes: [RedisEndpoint.Address: Int] = [:]
         for (index, address) in sentinels.addresses.enumerated() {
             let share = connector.withShareOfTime(of: sentinels.addresses.count - index)
-            if let named = Self.answer(of: address, endpoint, sentinels, share) { votes[named, default: 0] += 1 }
+            if let named = Self.answer(of: address, endpoint: endpoint, sentinels: sentinels, connector: share) {
+                votes[named, default: 0] += 1
+            }
         }
         let current = votes[current] ?? 0
         return votes.filter { $0.value > current }.max { $0.value < $1.value }?.key
     }
 
     private static func answer(
-        of sentinel: RedisEndpoint.Address, _ endpoint: RedisEndpoint, _ sentinels: RedisSentinels,
-        _ connector: RedisConnector
+        of sentinel: RedisEndpoint.Address, endpoint: RedisEndpoint, sentinels: RedisSentinels,
+        connector: RedisConnector
     ) -> RedisEndpoint.Address? {
         do throws(RedisError) {
             return try sentinels.masterAddress(from: sentinel, tls: endpoint.tls, connector)

@@ -31,6 +31,8 @@ final class NameResolver: Sendable {
         let ended: Waker
         let thread = Mutex<OSThread?>(nil)
 
+        /// Makes a look-up that has not begun.
+        /// - Throws: `SystemError` where the system has no room for a waker.
         init() throws(SystemError) {
             ended = try Waker()
         }
@@ -43,6 +45,8 @@ final class NameResolver: Sendable {
         self.lookUp = lookUp
     }
 
+    /// Returns the addresses of a host.
+    /// - Throws: `RedisError` where the name has no address, or is not found in time.
     func addresses(
         of host: String, _ port: UInt16, clock: Clock, deadline: MonotonicTime, interrupt: Waker?
     ) throws(RedisError) -> [SocketAddress] {

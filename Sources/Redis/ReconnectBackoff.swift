@@ -12,11 +12,11 @@ package struct ReconnectBackoff {
         backoff = Backoff(initial: Self.initial, max: max, jitterShare: 0.1)
     }
 
-    package mutating func noteFailure(at now: MonotonicTime) {
+    package mutating func recordFailure(at now: MonotonicTime) {
         nextAttempt = now.advanced(by: backoff.fail(jitter: Double.random(in: 0..<1)))
     }
 
-    package mutating func noteSuccess() {
+    package mutating func recordSuccess() {
         backoff.succeed()
         nextAttempt = MonotonicTime(nanoseconds: 0)
     }

@@ -90,7 +90,8 @@ final class SingleRedis: RedisClient {
         let current = target.current
         guard let sentinels = current.sentinels else { return true }
         do throws(RedisError) {
-            connection = try search.confirm(known, current.endpoint, sentinels, connector(deadline))
+            connection = try search.confirm(
+                known, endpoint: current.endpoint, sentinels: sentinels, connector: connector(deadline))
             return true
         } catch {
             connection = nil
@@ -109,7 +110,7 @@ final class SingleRedis: RedisClient {
         guard let sentinels = current.sentinels else {
             return try RedisConnection(current.endpoint, connector(deadline))
         }
-        return try search.connect(current.endpoint, sentinels, connector(deadline))
+        return try search.connect(current.endpoint, sentinels: sentinels, connector: connector(deadline))
     }
 
     func roundTrip(_ pipeline: RedisPipeline, deadline: MonotonicTime) throws(RedisError) -> [RedisReply] {

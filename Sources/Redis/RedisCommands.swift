@@ -32,7 +32,7 @@ extension RedisPipeline {
     // MARK: Lists and sets
 
     /// Asks for the elements between two indices; negative ones count from the end.
-    package mutating func lrange(_ key: [UInt8], _ first: Int, _ last: Int) -> Ask<[[UInt8]]> {
+    package mutating func lrange(_ key: [UInt8], from first: Int, to last: Int) -> Ask<[[UInt8]]> {
         ask("LRANGE", [key, Self.text(first), Self.text(last)]) { $0.strings }
     }
 
@@ -51,11 +51,11 @@ extension RedisPipeline {
     }
 
     /// Asks for the members between two ranks.
-    package mutating func zrange(_ key: [UInt8], _ first: Int, _ last: Int) -> Ask<[[UInt8]]> {
+    package mutating func zrange(_ key: [UInt8], from first: Int, to last: Int) -> Ask<[[UInt8]]> {
         ask("ZRANGE", [key, Self.text(first), Self.text(last)]) { $0.strings }
     }
 
-    package mutating func zrangeWithScores(_ key: [UInt8], _ first: Int, _ last: Int) -> Ask<[ScoredMember]> {
+    package mutating func zrangeWithScores(_ key: [UInt8], from first: Int, to last: Int) -> Ask<[ScoredMember]> {
         ask("ZRANGE", [key, Self.text(first), Self.text(last), Self.text("WITHSCORES")]) { $0.scoredMembers }
     }
 

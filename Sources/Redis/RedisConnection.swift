@@ -22,6 +22,8 @@ package final class RedisConnection: RedisClient {
         try self.init(endpoint, RedisConnector(clock: clock, deadline: deadline, interrupt: interrupt))
     }
 
+    /// Connects and logs in.
+    /// - Throws: `RedisError` where the connection, TLS or the login fails.
     init(_ endpoint: RedisEndpoint, _ connector: RedisConnector) throws(RedisError) {
         openedAt = connector.clock.monotonic()
         link = try connector.open(endpoint)

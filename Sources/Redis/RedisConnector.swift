@@ -129,6 +129,8 @@ struct RedisConnector {
         }
     }
 
+    /// Sends commands over a link that is not logged in yet, and reads the replies.
+    /// - Throws: `RedisError` where the connection fails or the deadline passes.
     func roundTrip(_ pipeline: RedisPipeline, over link: RedisLink) throws(RedisError) -> [RedisReply] {
         var exchanges = [RedisExchange(link, pipeline)]
         try RedisExchange.run(&exchanges, clock: clock, deadline: deadline, interrupt: interrupt)

@@ -32,7 +32,7 @@ package struct RedisError: Error, CustomStringConvertible, Sendable {
         disconnect = .fresh
     }
 
-    mutating func noteStale() {
+    mutating func markStale() {
         if disconnect != nil { disconnect = .stale }
     }
 

@@ -76,7 +76,7 @@ struct RedisExchange {
         } catch {
             failure = error
             // The connection was good before and answered nothing: another one may succeed.
-            if link.isReused && link.receivedBytes == 0 { failure?.noteStale() }
+            if link.isReused && link.receivedBytes == 0 { failure?.markStale() }
         }
     }
 

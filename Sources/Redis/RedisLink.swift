@@ -10,6 +10,8 @@ final class RedisLink {
     /// True if it has done a round trip since the login: then it may have been closed while it was idle.
     private(set) var isReused = false
 
+    /// Makes a link over a connected stream.
+    /// - Throws: `RedisError` where the parser has no memory.
     init(_ stream: RedisStream, to endpoint: RedisEndpoint) throws(RedisError) {
         self.stream = stream
         self.endpoint = endpoint
@@ -18,8 +20,12 @@ final class RedisLink {
 
     var descriptor: Int32 { stream.descriptor }
 
+    /// Takes one step of the TLS handshake.
+    /// - Throws: `RedisError` where the handshake fails.
     func handshake() throws(RedisError) -> StreamProgress { try stream.handshake() }
 
+    /// Sends as many bytes as the socket takes.
+    /// - Throws: `RedisError` where the socket fails.
     func send(_ bytes: [UInt8], from start: Int) throws(RedisError) -> StreamProgress {
         try bytes.withUnsafeBufferPointer { buffer throws(RedisError) in
             try stream.send(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: buffer[start...])))
@@ -55,6 +61,8 @@ final class RedisLink {
     /// The number of bytes of replies in this round trip.
     var receivedBytes: Int { parser.receivedBytes }
 
+    /// Returns the next reply, or nil while it is not whole.
+    /// - Throws: `RedisError` where the bytes are not Redis' protocol, or beyond the limits.
     func nextReply() throws(RedisError) -> RedisReply? { try parser.next() }
 
     /// Checks that the far side has sent nothing more.

@@ -33,7 +33,7 @@ struct RedisLogin {
     func perform(over link: RedisLink, _ connector: RedisConnector) throws(RedisError) -> RedisLink {
         let replies = try connector.roundTrip(pipeline, over: link)
         for reply in replies.prefix(required) {
-            if let text = reply.errorText { throw try explain(text, link, connector) }
+            if let text = reply.errorText { throw try explain(text, link: link, connector: connector) }
         }
         if let text = replies[required].errorText {
             if Self.concernsConnection(text) { throw link.refusal(text) }
@@ -48,7 +48,7 @@ struct RedisLogin {
 
     /// Explains a refusal by a sentinel, which knows no SELECT, and may want no password.
     private func explain(
-        _ text: String, _ link: RedisLink, _ connector: RedisConnector
+        _ text: String, link: RedisLink, connector: RedisConnector
     ) throws(RedisError) -> RedisError {
         let refusal = link.refusal(text)
         let mayBeSentinel = RedisError.isUnknownCommand(text) || text.contains("without any password configured")

@@ -18,10 +18,14 @@ final class RedisStream {
         close(descriptor)
     }
 
+    /// Takes one step of the TLS handshake; a plain stream is done at once.
+    /// - Throws: `RedisError` where the handshake fails.
     func handshake() throws(RedisError) -> StreamProgress {
         try tls?.handshake() ?? .bytes(0)
     }
 
+    /// Sends as many bytes as the socket takes.
+    /// - Throws: `RedisError` where the socket fails.
     func send(_ bytes: UnsafeRawBufferPointer) throws(RedisError) -> StreamProgress {
         if let tls { return try tls.send(bytes) }
         let count = Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
@@ -30,6 +34,8 @@ final class RedisStream {
         throw RedisError(SystemError("sending to \(name)"))
     }
 
+    /// Receives as many bytes as are there and fit.
+    /// - Throws: `RedisError` where the socket fails.
     func receive(_ buffer: UnsafeMutableRawBufferPointer) throws(RedisError) -> StreamProgress {
         if let tls { return try tls.receive(buffer) }
         let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)

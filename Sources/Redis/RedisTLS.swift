@@ -32,6 +32,8 @@ final class TLSContext: @unchecked Sendable {
     fileprivate let context: OpaquePointer
     private let options: RedisTLSOptions
 
+    /// Reads the files.
+    /// - Throws: `RedisError` with the file that could not be read, and what OpenSSL says of it.
     init(_ options: RedisTLSOptions) throws(RedisError) {
         self.options = options
         guard let context = SSL_CTX_new(TLS_client_method()) else {
@@ -127,12 +129,16 @@ final class TLSSession {
         return RedisError(.tls, "\(peer): the server's certificate is not accepted: \(reason); \(hint)")
     }
 
+    /// Sends as many bytes as the socket takes.
+    /// - Throws: `RedisError` where the session fails.
     func send(_ bytes: UnsafeRawBufferPointer) throws(RedisError) -> StreamProgress {
         ERR_clear_error()
         let code = SSL_write(session, bytes.baseAddress, Int32(clamping: bytes.count))
         return code > 0 ? .bytes(Int(code)) : try progress(code, "sending by TLS")
     }
 
+    /// Receives as many bytes as are there and fit.
+    /// - Throws: `RedisError` where the session fails.
     func receive(_ buffer: UnsafeMutableRawBufferPointer) throws(RedisError) -> StreamProgress {
         ERR_clear_error()
         let code = SSL_read(session, buffer.baseAddress, Int32(clamping: buffer.count))

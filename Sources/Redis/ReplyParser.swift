@@ -63,6 +63,8 @@ final class ReplyParser {
     /// The name of the far side, for error messages.
     private let name: String
 
+    /// Makes a parser.
+    /// - Throws: `RedisError` where hiredis has no memory.
     init(name: String, limits: ReplyLimits = ReplyLimits()) throws(RedisError) {
         guard let reader = redisReaderCreate(), let original = reader.pointee.fn?.pointee else {
             throw RedisError(.connection, "no memory for a reply parser")
@@ -95,6 +97,8 @@ final class ReplyParser {
         budget.elements = 0
     }
 
+    /// Takes bytes that came.
+    /// - Throws: `RedisError` where they are beyond the limits, or hiredis has no memory.
     func feed(_ bytes: UnsafeRawBufferPointer) throws(RedisError) {
         budget.bytes += bytes.count
         if budget.bytes > budget.limits.bytes { throw limitError("\(budget.limits.bytes >> 20) MiB") }

@@ -45,13 +45,13 @@ struct SeenReusedIDsTests {
     @Test(
         "A time before the task was enqueued is that of the task before; clocks of two machines may differ by a second")
     func earlierTask() {
-        tasks.note(queue: queue, id: id, ready: Self.time(base), task: nil)
+        tasks.record(queue: queue, id: id, ready: Self.time(base), task: nil)
         #expect(told(start: base + 1, stamp: base + 0.5).readyTime == nil)
         #expect(told(start: base + 1, stamp: base + 0.002).readyTime == nil)
         #expect(told(start: base + 1, stamp: base - 0.001).readyTime?.time == Self.time(base))
         // A scheduled task's time is its server's.
         for (delay, isKnown) in [(0.9, true), (1.1, false)] {
-            tasks.note(queue: queue, id: id, ready: Self.time(base + 10 + delay), task: nil)
+            tasks.record(queue: queue, id: id, ready: Self.time(base + 10 + delay), task: nil)
             let knowledge = told(start: base + 15, stamp: base + 10 + 2 * delay) {
                 $0.processAt = .integer(Int64(base + 11))
             }
@@ -62,11 +62,11 @@ struct SeenReusedIDsTests {
     @Test("A message with another stamp is another task's; one that keeps the second, or the millisecond, agrees")
     func otherStamp() {
         for (stored, isTold) in [(base, true), (base + 0.3, false), (base - 1, false), (base + 60, false)] {
-            tasks.note(queue: queue, id: id, ready: nil, task: task(stored, context: 1))
+            tasks.record(queue: queue, id: id, ready: nil, task: task(stored, context: 1))
             #expect((told(start: base + 0.5, stamp: base + 0.1).message != nil) == isTold, "\(stored)")
         }
         for (stored, stamp) in [(base + 0.25, base), (base, base + 0.25), (base + 0.2504, base + 0.25)] {
-            tasks.note(queue: queue, id: id, ready: nil, task: task(stored, context: 1))
+            tasks.record(queue: queue, id: id, ready: nil, task: task(stored, context: 1))
             #expect(told(start: base + 1, stamp: stamp).message?.context != nil, "\(stored)")
         }
     }
@@ -75,14 +75,14 @@ struct SeenReusedIDsTests {
         "A task that was pending after the start is the next one: its message is kept for that one's span"
     )
     func nextTask() {
-        tasks.note(queue: queue, id: id, ready: Self.time(base), task: task(nil, context: 1))
+        tasks.record(queue: queue, id: id, ready: Self.time(base), task: task(nil, context: 1))
         #expect(told(start: base - 0.1).message == nil)
         #expect(told(start: base + 0.1).message?.context?.reference.trace.low == 1)
         // By its stamp alone it may be a clock that is wrong.
-        tasks.note(queue: queue, id: id, ready: nil, task: task(base + 10, context: 3))
+        tasks.record(queue: queue, id: id, ready: nil, task: task(base + 10, context: 3))
         #expect(told(start: base + 8).message != nil)
         // A task that has failed is the same one.
-        tasks.note(queue: queue, id: id, ready: Self.time(base + 60), task: task(nil, context: 4, failedAt: 1))
+        tasks.record(queue: queue, id: id, ready: Self.time(base + 60), task: task(nil, context: 4, failedAt: 1))
         #expect(told(start: base + 50).message != nil)
     }
 
@@ -90,7 +90,7 @@ struct SeenReusedIDsTests {
         "After a retry that succeeded another task comes, though the first attempt's span is late",
         arguments: [true, false])
     func afterRetry(succeeds: Bool) {
-        tasks.note(queue: queue, id: id, ready: Self.time(base), task: task(nil, context: 1, failedAt: 1))
+        tasks.record(queue: queue, id: id, ready: Self.time(base), task: task(nil, context: 1, failedAt: 1))
         let retry = told(start: base + 5) { span in
             span.retryCount = .integer(1)
             span.isError = !succeeds
@@ -101,40 +101,40 @@ struct SeenReusedIDsTests {
 
     @Test("An attempt that began in a later second than one failed is not the first")
     func failedBefore() {
-        tasks.note(queue: queue, id: id, ready: nil, task: task(base, failedAt: Int64(base + 10)))
+        tasks.record(queue: queue, id: id, ready: nil, task: task(base, failedAt: Int64(base + 10)))
         #expect(!told(start: base + 10.9, stamp: base).wasStarted)
         #expect(told(start: base + 11, stamp: base).wasStarted)
         #expect(!told(start: base + 99, stamp: base + 60).wasStarted, "another enqueueing")
         // Told of its message, a span needs no stamp; nor does the message.
         for enqueuedAt in [base, nil] {
-            tasks.note(queue: queue, id: id, ready: nil, task: task(enqueuedAt, failedAt: Int64(base + 10)))
+            tasks.record(queue: queue, id: id, ready: nil, task: task(enqueuedAt, failedAt: Int64(base + 10)))
             #expect(told(start: base + 12).wasStarted)
         }
-        tasks.note(queue: queue, id: id, ready: nil, task: task(base))
+        tasks.record(queue: queue, id: id, ready: nil, task: task(base))
         #expect(!told(start: base + 12).wasStarted)
     }
 
     @Test("An attempt that began more than a second after another one was seen to run is not the first")
     func seenRunning() {
-        tasks.noteRunning(queue: queue, id: id, task: task(base), by: Self.time(base + 2))
-        tasks.noteStarted(queue: queue, [id], by: Self.time(base + 9))
+        tasks.recordRunning(queue: queue, id: id, task: task(base), by: Self.time(base + 2))
+        tasks.recordStarted(queue: queue, [id], by: Self.time(base + 9))
         #expect(!told(start: base + 3, stamp: base).wasStarted, "it is that one")
         #expect(told(start: base + 3.1, stamp: base).wasStarted)
-        tasks.noteRunning(queue: queue, id: id, task: task(base), by: Self.time(base + 9))
+        tasks.recordRunning(queue: queue, id: id, task: task(base), by: Self.time(base + 9))
         #expect(told(start: base + 3.2).wasStarted, "it is told of the message")
         #expect(!told(start: base + 3.3, stamp: base + 3).wasStarted)
         // What comes then is another task, until its message is read.
-        tasks.noteLeft(queue: queue, [id])
-        tasks.noteStarted(queue: queue, [id], by: Self.time(base + 4))
+        tasks.recordLeft(queue: queue, [id])
+        tasks.recordStarted(queue: queue, [id], by: Self.time(base + 4))
         #expect(!told(start: base + 30, stamp: base + 29).wasStarted)
-        tasks.noteRunning(queue: queue, id: id, task: task(base + 29), by: Self.time(base + 31))
+        tasks.recordRunning(queue: queue, id: id, task: task(base + 29), by: Self.time(base + 31))
         #expect(told(start: base + 33, stamp: base + 29).wasStarted)
     }
 
     @Test("One that left the list of pending tasks has begun, unless it was moved by hand", arguments: [true, false])
     func left(wasStarted: Bool) {
-        tasks.note(queue: queue, id: id, ready: Self.time(base), task: task(base))
-        tasks.noteGone(
+        tasks.record(queue: queue, id: id, ready: Self.time(base), task: task(base))
+        tasks.recordGone(
             queue: queue, id: id, ready: Self.time(base),
             LookWindow(from: Self.time(base + 1), to: Self.time(base + 2)), wasStarted: wasStarted)
         #expect(told(start: base + 9, stamp: base).wasStarted == wasStarted)

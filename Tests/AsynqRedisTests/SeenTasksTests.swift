@@ -10,14 +10,14 @@ struct SeenTasksTests {
     private let tasks = SeenTasks(capacity: 3)
 
     private func note(_ id: String, at seconds: Int64, retried: Int32? = nil, queue: String = "q") {
-        tasks.note(
+        tasks.record(
             queue: QueueName(queue), id: Array(id.utf8), ready: WallTime(seconds: seconds),
             task: retried.map { StoredTask(retried: $0, context: nil) })
     }
 
     /// It left the list of pending tasks between these two.
     private func noteGone(_ id: String, since ready: Int64, from: Int64, to: Int64) {
-        tasks.noteGone(
+        tasks.recordGone(
             queue: QueueName("q"), id: Array(id.utf8), ready: WallTime(seconds: ready),
             LookWindow(from: WallTime(seconds: from), to: WallTime(seconds: to)))
     }
@@ -133,7 +133,7 @@ struct SeenTasksTests {
         #expect(take("a", start: 105) == 100)
         // Its message was read when it ran: the count may be the next attempt's.
         note("b", at: 100)
-        tasks.note(queue: QueueName("q"), id: Array("b".utf8), ready: nil, task: StoredTask(retried: 3, context: nil))
+        tasks.record(queue: QueueName("q"), id: Array("b".utf8), ready: nil, task: StoredTask(retried: 3, context: nil))
         #expect(take("b", start: 105, retryCount: 0) == 100)
     }
 
@@ -166,7 +166,7 @@ struct SeenTasksTests {
     func usedInPlace() {
         let tasks = SeenTasks(capacity: 1)
         func note(_ id: String) {
-            tasks.note(queue: QueueName("q"), id: Array(id.utf8), ready: WallTime(seconds: 100), task: nil)
+            tasks.record(queue: QueueName("q"), id: Array(id.utf8), ready: WallTime(seconds: 100), task: nil)
         }
         note("a")
         var request = NamedSpans()
@@ -184,14 +184,14 @@ struct SeenTasksTests {
             reference: SpanReference(trace: TraceID(high: 1, low: 1), span: SpanID(1)), isSampled: true,
             traceState: [UInt8](repeating: 0x61, count: 400))
         for number in 0..<50 {
-            tasks.note(
+            tasks.record(
                 queue: QueueName("q"), id: Array("\(number)".utf8), ready: WallTime(seconds: 100),
                 task: StoredTask(retried: 0, context: context))
             #expect(tasks.count == min(number + 1, 3))
         }
         // Without one, they are as many as there are places.
         for number in 100..<300 {
-            tasks.note(queue: QueueName("q"), id: Array("\(number)".utf8), ready: WallTime(seconds: 100), task: nil)
+            tasks.record(queue: QueueName("q"), id: Array("\(number)".utf8), ready: WallTime(seconds: 100), task: nil)
         }
         #expect(tasks.count == 100)
         #expect(tasks.take("299", start: WallTime(seconds: 105)) == WallTime(seconds: 100))
@@ -202,7 +202,7 @@ struct SeenTasksTests {
     func bytes() {
         let tasks = SeenTasks(bytes: 1 << 20)
         for number in 0..<10_000 {
-            tasks.note(queue: QueueName("q"), id: Array("\(number)".utf8), ready: WallTime(seconds: 100), task: nil)
+            tasks.record(queue: QueueName("q"), id: Array("\(number)".utf8), ready: WallTime(seconds: 100), task: nil)
         }
         #expect(tasks.bytes <= 1 << 20 && tasks.count > 1000 && tasks.count < 10_000)
     }
@@ -242,7 +242,7 @@ struct SeenTasksTests {
     @Test("What a span knows of a message stays when it looks again; what it did not know is added")
     func lookAgain() {
         func note(_ id: String, _ retried: Int32) {
-            tasks.note(
+            tasks.record(
                 queue: QueueName("q"), id: Array(id.utf8), ready: nil, task: StoredTask(retried: retried, context: nil))
         }
         note("a", 1)
@@ -278,7 +278,7 @@ struct SeenTasksTests {
     func unpendingEviction(isNamed: Bool) {
         let tasks = SeenTasks(capacity: 1)
         func note(_ id: String) {
-            tasks.note(
+            tasks.record(
                 queue: QueueName("q"), id: Array(id.utf8), ready: nil, task: StoredTask(retried: 0, context: nil))
         }
         note("a")
@@ -314,7 +314,7 @@ struct SeenTasksTests {
             return request.spans.map { $0.knowledge.message?.context }
         }
         func note(_ number: UInt64?, ready: Int64? = nil) {
-            tasks.note(
+            tasks.record(
                 queue: QueueName("q"), id: Array("daily".utf8), ready: ready.map { WallTime(seconds: $0) },
                 task: StoredTask(retried: 0, context: number.map(context)))
         }
@@ -338,7 +338,7 @@ struct SeenTasksTests {
         note(nil, ready: 100)
         #expect(told(4) == [nil])
         #expect(tasks.unread(queue: QueueName("q"), [Array("daily".utf8)]).isEmpty)
-        tasks.noteLeft(queue: QueueName("q"), [Array("daily".utf8)])
+        tasks.recordLeft(queue: QueueName("q"), [Array("daily".utf8)])
         #expect(tasks.unread(queue: QueueName("q"), [Array("daily".utf8)]).count == 1)
     }
 
@@ -346,7 +346,7 @@ struct SeenTasksTests {
     func eviction() throws {
         let context = TraceContext(
             reference: SpanReference(trace: TraceID(high: 1, low: 2), span: SpanID(3)), isSampled: true)
-        tasks.note(
+        tasks.record(
             queue: QueueName("q"), id: Array("a".utf8), ready: WallTime(seconds: 1),
             task: StoredTask(retried: 0, context: context))
         // Seen again, without its message: what is known of it stays.

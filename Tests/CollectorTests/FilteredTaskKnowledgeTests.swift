@@ -70,7 +70,7 @@ struct FilteredTaskKnowledgeTests {
     @Test("what SeenTasks knows is put on the spans")
     func look() {
         let tasks = FilteredTaskKnowledge(seen: seen, lookup: lookup, filter: .all)
-        seen.note(queue: QueueName("q"), id: Array("t".utf8), ready: nil, task: StoredTask(retried: 4, context: nil))
+        seen.record(queue: QueueName("q"), id: Array("t".utf8), ready: nil, task: StoredTask(retried: 4, context: nil))
         var span = TaskSpan()
         span.queue = ByteRange(offset: 0, count: 1)
         span.taskID = ByteRange(offset: 1, count: 1)

@@ -123,7 +123,7 @@ struct IngestSinkTests {
     @Test("The ready time that a span was told is used up when the span was accepted")
     func readyTimes() {
         let seen = SeenTasks()
-        seen.note(queue: QueueName("q"), id: Array("t".utf8), ready: WallTime(seconds: 100), task: nil)
+        seen.record(queue: QueueName("q"), id: Array("t".utf8), ready: WallTime(seconds: 100), task: nil)
         let sink = IngestSink(aggregator: makeAggregator(), seenTasks: seen, spool: nil, forwarder: nil)
         let body = Array("qt".utf8)
         func looked(_ number: UInt64) -> [TaskSpan] { Self.attempt(number, lookedFor: body, in: seen) }
@@ -144,7 +144,7 @@ struct IngestSinkTests {
         func looked(_ number: UInt64) -> [TaskSpan] { Self.attempt(number, lookedFor: body, in: seen) }
         // The first attempt was never seen pending. Its sender did not hear the answer, and the task is pending again.
         #expect(body.withUnsafeBytes { sink.observe(looked(1), in: $0) }.isEmpty)
-        seen.note(queue: QueueName("q"), id: Array("t".utf8), ready: WallTime(seconds: 102), task: nil)
+        seen.record(queue: QueueName("q"), id: Array("t".utf8), ready: WallTime(seconds: 102), task: nil)
         let again = looked(1)
         #expect(again.first?.knowledge.readyTime != nil)
         #expect(body.withUnsafeBytes { sink.observe(again, in: $0) }.isEmpty)

@@ -183,13 +183,13 @@ struct RetryRulesTests {
             var task = StoredTask(retried: Int32(attempt.retryCount))
             if case .stamp(let stamp, _) = attempt.name { task.enqueuedAt = time(stamp) }
             task.lastFailedAt = attempt.lastFailedAt.map { WallTime(seconds: time($0).wholeSeconds) }
-            seen.note(queue: queue, id: id, ready: attempt.pendingSince.map(time), task: task)
+            seen.record(queue: queue, id: id, ready: attempt.pendingSince.map(time), task: task)
         case .running:
-            seen.noteStarted(queue: queue, [id], by: time(attempt.start + 300_000_000))
+            seen.recordStarted(queue: queue, [id], by: time(attempt.start + 300_000_000))
             guard let ready = attempt.pendingSince else { return }
             let window = LookWindow(from: time(attempt.start - 700_000_000), to: time(attempt.start + 300_000_000))
-            seen.noteGone(queue: queue, id: id, ready: time(ready), window)
-        case .gone: seen.noteLeft(queue: queue, [id])
+            seen.recordGone(queue: queue, id: id, ready: time(ready), window)
+        case .gone: seen.recordLeft(queue: queue, [id])
         case .span, .producer: break
         }
     }

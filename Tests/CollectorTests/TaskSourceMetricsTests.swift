@@ -61,7 +61,7 @@ struct TaskSourceMetricsTests {
             )
         }
         for (number, context) in contexts.enumerated() {
-            monitor.seenTasks.note(
+            monitor.seenTasks.record(
                 queue: QueueName("q"), id: Array("t\(number)".utf8), ready: nil,
                 task: StoredTask(retried: 0, context: context))
         }
@@ -84,7 +84,7 @@ struct TaskSourceMetricsTests {
     @Test("The look-ahead's numbers: tasks that are remembered, those that were forgotten, and those it lost by reason")
     func lookAhead() {
         for id in ["a", "b"] {
-            monitor.seenTasks.note(queue: QueueName("q"), id: Array(id.utf8), ready: WallTime(seconds: 5), task: nil)
+            monitor.seenTasks.record(queue: QueueName("q"), id: Array(id.utf8), ready: WallTime(seconds: 5), task: nil)
         }
         let waits = SampledWaits(HistogramBounds(ascending: 1), window: .seconds(60), clock: clock.clock)
         let families = LookAheadMetrics(views: RedisViews(monitor, hasAsynqmonNames: false), waits: waits)

@@ -61,7 +61,8 @@ struct AskTests {
     @Test("A list is a list, though it be empty")
     func lists() throws {
         let commands: [(inout RedisPipeline) -> Ask<[[UInt8]]>] = [
-            { $0.lrange(Self.key, 0, -1) }, { $0.smembers(Self.key) }, { $0.zrange(Self.key, 0, 19) },
+            { $0.lrange(Self.key, from: 0, to: -1) }, { $0.smembers(Self.key) },
+            { $0.zrange(Self.key, from: 0, to: 19) },
             { $0.zrangeByScore(Self.key, from: nil, to: 5, limit: 9) },
         ]
         for command in commands {
@@ -87,7 +88,7 @@ struct AskTests {
 
     @Test("Members stand before their scores; one without a score is left out")
     func scoredMembers() throws {
-        let command: (inout RedisPipeline) -> Ask<[ScoredMember]> = { $0.zrangeWithScores(Self.key, 0, -1) }
+        let command: (inout RedisPipeline) -> Ask<[ScoredMember]> = { $0.zrangeWithScores(Self.key, from: 0, to: -1) }
         let reply = RedisReply.array(["a", "1", "b", "x", "c", "-3", "d"].map { Self.text($0) })
         #expect(
             try Self.read(reply, command) == [
@@ -134,7 +135,7 @@ struct AskTests {
             let lines = String(decoding: pipeline.bytes, as: UTF8.self).split(separator: "\r\n")
             return stride(from: 2, to: lines.count, by: 2).map { String(lines[$0]) }.joined(separator: " ")
         }
-        #expect(words { _ = $0.lrange(Self.key, -4, -1) } == "LRANGE key -4 -1")
+        #expect(words { _ = $0.lrange(Self.key, from: -4, to: -1) } == "LRANGE key -4 -1")
         #expect(words { _ = $0.zcount(Self.key, upTo: 12) } == "ZCOUNT key -inf 12")
         #expect(words { _ = $0.memoryUsage(Self.key) } == "MEMORY USAGE key")
         #expect(words { _ = $0.info("stats") } == "INFO stats")
@@ -147,7 +148,7 @@ struct AskTests {
         #expect(
             words { _ = $0.zrangeByScoreWithScores(Self.key, from: 4, to: nil, limit: 3) }
                 == "ZRANGEBYSCORE key 4 +inf WITHSCORES LIMIT 0 3")
-        #expect(words { _ = $0.zrangeWithScores(Self.key, -20, -1) } == "ZRANGE key -20 -1 WITHSCORES")
+        #expect(words { _ = $0.zrangeWithScores(Self.key, from: -20, to: -1) } == "ZRANGE key -20 -1 WITHSCORES")
         #expect(words { _ = $0.hmget(Self.key, "state", "msg") } == "HMGET key state msg")
         #expect(words { _ = $0.zmscore(Self.key, [[0x61], [0x62]]) } == "ZMSCORE key a b")
     }

@@ -10,7 +10,7 @@ struct ReconnectBackoffTests {
     /// Milliseconds until the next attempt, after each of so many failures.
     private static func pauses(_ failures: Int, _ backoff: inout ReconnectBackoff) -> [UInt64] {
         (0..<failures).map { _ in
-            backoff.noteFailure(at: now)
+            backoff.recordFailure(at: now)
             return backoff.nextAttempt.nanoseconds(since: now) / 1_000_000
         }
     }
@@ -28,7 +28,7 @@ struct ReconnectBackoffTests {
     func success() {
         var backoff = ReconnectBackoff(max: .seconds(5))
         _ = Self.pauses(4, &backoff)
-        backoff.noteSuccess()
+        backoff.recordSuccess()
         #expect(backoff.nextAttempt.nanoseconds == 0)
         #expect(Self.pauses(1, &backoff)[0] <= 250)
     }

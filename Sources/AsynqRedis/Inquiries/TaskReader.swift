@@ -83,7 +83,7 @@ enum RetryReader {
         _ queue: QueueName, _ client: any RedisClient, names: CarriedNames, deadline: MonotonicTime
     ) throws(RedisError) -> [DueRetry] {
         var first = RedisPipeline()
-        let membersAsk = first.zrangeWithScores(AsynqKeys.queue(queue, "retry"), 0, maxRetries - 1)
+        let membersAsk = first.zrangeWithScores(AsynqKeys.queue(queue, "retry"), from: 0, to: maxRetries - 1)
         let members = try client.value(of: membersAsk, client.roundTrip(first, deadline: deadline))
         if members.isEmpty { return [] }
         var second = RedisPipeline()

@@ -16,7 +16,7 @@ struct CarriedValues {
 
     /// Records a value. Of two under the same name the last one counts, as for Go's JSON. `isNumber` says that it had
     /// no quotes: it may be a time then, but not an id in hex.
-    mutating func note(_ leaf: CarriedNames.Leaf, _ bytes: UnsafeRawBufferPointer, isNumber: Bool = false) {
+    mutating func record(_ leaf: CarriedNames.Leaf, _ bytes: UnsafeRawBufferPointer, isNumber: Bool = false) {
         let index = leaf.item.rawValue
         guard leaf.rank <= found[index].rank, !bytes.isEmpty, bytes.count <= Self.maxBytes,
             Self.isGood(leaf.item, bytes, isNumber: isNumber)
@@ -77,6 +77,8 @@ private struct PayloadReader: ~Copyable {
         self.names = names
     }
 
+    /// Reads the object that a payload is.
+    /// - Throws: `JSONError` where the payload is not JSON throughout.
     mutating func read(_ payload: UnsafeRawBufferPointer) throws(JSONError) {
         body = payload
         text.start(payload, keepingAtMost: 64 << 10)
@@ -116,11 +118,11 @@ private struct PayloadReader: ~Copyable {
     private mutating func scalar(_ node: Int) throws(JSONError) {
         guard let leaf = names.leaf(node) else { return try text.skipValue() }
         switch try text.peek() {
-        case UInt8(ascii: "\""): values.note(leaf, try text.string())
+        case UInt8(ascii: "\""): values.record(leaf, try text.string())
         case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
             let start = text.position
             try text.skipValue()
-            values.note(leaf, UnsafeRawBufferPointer(rebasing: body[start..<text.position]), isNumber: true)
+            values.record(leaf, UnsafeRawBufferPointer(rebasing: body[start..<text.position]), isNumber: true)
         default: try text.skipValue()
         }
     }

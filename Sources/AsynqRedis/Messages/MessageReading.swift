@@ -37,6 +37,8 @@ struct MapEntry {
     private(set) var value = UnsafeRawBufferPointer(start: nil, count: 0)
     private(set) var number: Int64 = 0
 
+    /// Reads an entry.
+    /// - Throws: `WireError` where it is malformed.
     init(_ entry: WireReader) throws(WireError) {
         var reader = entry
         while !reader.isAtEnd {

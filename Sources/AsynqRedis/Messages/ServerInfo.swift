@@ -16,6 +16,8 @@ package enum ServerInfoField: Int {
 }
 
 extension ServerSnapshot {
+    /// Reads a `ServerInfo`.
+    /// - Throws: `WireError` where the message is malformed.
     init(serverInfo bytes: [UInt8]) throws(WireError) {
         var server = ServerSnapshot(
             host: ForeignText([]), pid: 0, id: ForeignText([]), concurrency: 0, queues: [], status: ForeignText([]),

@@ -24,6 +24,8 @@ package enum TaskMessageField: Int {
 }
 
 extension StoredTask {
+    /// Reads a `TaskMessage`.
+    /// - Throws: `WireError` where the message is malformed.
     init(taskMessage bytes: [UInt8], names: CarriedNames) throws(WireError) {
         var task = StoredTask()
         var headers = CarriedValues()
@@ -40,7 +42,7 @@ extension StoredTask {
                 task.lastFailedAt = (1..<9_000_000_000).contains(seconds) ? WallTime(seconds: seconds) : nil
             case (.headers, .lengthDelimited):
                 let header = try MapEntry(try reader.message())
-                if let leaf = names.header(header.key) { headers.note(leaf, header.value) }
+                if let leaf = names.header(header.key) { headers.record(leaf, header.value) }
             default: try reader.skip(type, field: field.rawValue)
             }
         }

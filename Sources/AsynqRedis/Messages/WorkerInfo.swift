@@ -27,6 +27,8 @@ struct WorkerSnapshot {
     /// The deadline; nil where the task has none.
     var deadline: WallTime?
 
+    /// Reads a `WorkerInfo`.
+    /// - Throws: `WireError` where the message is malformed.
     init(workerInfo bytes: [UInt8]) throws(WireError) {
         var queue: QueueName?
         var start: WallTime?

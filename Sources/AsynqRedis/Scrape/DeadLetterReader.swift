@@ -27,12 +27,12 @@ struct DeadLetterReader {
         var names = unread.filter { !$0.value.unread.isEmpty }.keys.sorted()
         if !names.isEmpty { names = Array(names[(turn % names.count)...] + names[..<(turn % names.count)]) }
         turn += 1
-        let chunk = take(Self.maxLetters, names, &unread)
+        let chunk = take(Self.maxLetters, of: names, from: &unread)
         if chunk.isEmpty { return ([], [], nil) }
         var (letters, errors): ([DeadLetter], [RedisError]) = ([], [])
         var left: [Sized] = []
         do throws(RedisError) {
-            left = try measure(chunk, client, &errors, &unread, deadline: deadline)
+            left = try measure(chunk, client: client, errors: &errors, unread: &unread, deadline: deadline)
         } catch {
             for item in chunk { unread[item.queue]?.putBack([item.letter]) }
             return ([], [], error)
@@ -42,7 +42,8 @@ struct DeadLetterReader {
             let part = left.prefix { room.take($0.bytes) }.map(\.item)
             left.removeFirst(part.count)
             do throws(RedisError) {
-                letters += try readMessages(part, client, &errors, &unread, noting: tasks, deadline: deadline)
+                letters += try readMessages(
+                    part, client: client, errors: &errors, unread: &unread, noting: tasks, deadline: deadline)
                 limit.recordSuccess()
             } catch {
                 for sized in left { unread[sized.item.queue]?.putBack([sized.item.letter]) }
@@ -60,8 +61,8 @@ struct DeadLetterReader {
     /// Returns those whose messages may be read, with their lengths. The others are skipped, or put back where their
     /// node did not answer.
     private func measure(
-        _ chunk: [Item], _ client: any RedisClient, _ errors: inout [RedisError],
-        _ unread: inout [QueueName: UnreadDeadLetters], deadline: MonotonicTime
+        _ chunk: [Item], client: any RedisClient, errors: inout [RedisError],
+        unread: inout [QueueName: UnreadDeadLetters], deadline: MonotonicTime
     ) throws(RedisError) -> [Sized] {
         var pipeline = RedisPipeline()
         let lengths = chunk.map { pipeline.messageLength($0.queue, id: $0.letter.member.member) }
@@ -75,21 +76,21 @@ struct DeadLetterReader {
                 }
                 if let refusal = MessageLimit.refusal(bytes, queue: item.queue, id: item.letter.member.member) {
                     errors.append(refusal)
-                    unread[item.queue]?.noteSkipped([item.letter])
+                    unread[item.queue]?.recordSkipped([item.letter])
                 } else {
                     sized.append((item, bytes))
                 }
             } catch {
                 errors.append(error.about(item.queue))
-                unread[item.queue]?.noteSkipped([item.letter])
+                unread[item.queue]?.recordSkipped([item.letter])
             }
         }
         return sized
     }
 
     private func readMessages(
-        _ part: [Item], _ client: any RedisClient, _ errors: inout [RedisError],
-        _ unread: inout [QueueName: UnreadDeadLetters], noting tasks: SeenTasks, deadline: MonotonicTime
+        _ part: [Item], client: any RedisClient, errors: inout [RedisError],
+        unread: inout [QueueName: UnreadDeadLetters], noting tasks: SeenTasks, deadline: MonotonicTime
     ) throws(RedisError) -> [DeadLetter] {
         var pipeline = RedisPipeline()
         let messages = part.map { pipeline.archivedMessage($0.queue, id: $0.letter.member.member) }
@@ -101,19 +102,19 @@ struct DeadLetterReader {
                     unread[item.queue]?.putBack([item.letter])
                     continue
                 }
-                if let letter = try Self.letter(item.queue, item.letter, answer, noting: tasks) {
+                if let letter = try Self.letter(item.queue, unread: item.letter, message: answer, noting: tasks) {
                     letters.append(letter)
                 }
             } catch {
                 errors.append(error.about(item.queue))
-                unread[item.queue]?.noteSkipped([item.letter])
+                unread[item.queue]?.recordSkipped([item.letter])
             }
         }
         return letters
     }
 
     private func take(
-        _ count: Int, _ names: [QueueName], _ unread: inout [QueueName: UnreadDeadLetters]
+        _ count: Int, of names: [QueueName], from unread: inout [QueueName: UnreadDeadLetters]
     ) -> [Item] {
         var chunk: [Item] = []
         for name in names where chunk.count < count {
@@ -127,7 +128,7 @@ struct DeadLetterReader {
     private mutating func giveBack(_ chunk: [Item], _ unread: inout [QueueName: UnreadDeadLetters]) {
         for (queue, letter) in chunk {
             if chunk.count == 1 {
-                unread[queue]?.noteSkipped([letter])
+                unread[queue]?.recordSkipped([letter])
             } else {
                 unread[queue]?.putBack([letter])
             }
@@ -137,13 +138,13 @@ struct DeadLetterReader {
 
     /// Reads a letter; returns nil where the task has left the archive meanwhile, or its score is out of range.
     private static func letter(
-        _ queue: QueueName, _ unread: UnreadDeadLetters.Unread, _ message: [UInt8]?, noting tasks: SeenTasks
+        _ queue: QueueName, unread: UnreadDeadLetters.Unread, message: [UInt8]?, noting tasks: SeenTasks
     ) throws(RedisError) -> DeadLetter? {
         guard let message else { return nil }
         let task = try StoredTask(message: message, names: tasks.names)
         guard (1..<9_000_000_000).contains(unread.member.score) else { return nil }
         // The span of its last attempt may still be to come.
-        tasks.note(queue: queue, id: unread.member.member, ready: nil, task: task)
+        tasks.record(queue: queue, id: unread.member.member, ready: nil, task: task)
         return DeadLetter(
             task: TaskName(queue: queue, id: Array(unread.member.member.prefix(maxIDBytes))), type: task.type,
             archivedAt: WallTime(seconds: unread.member.score), errorMessage: task.errorMessage,

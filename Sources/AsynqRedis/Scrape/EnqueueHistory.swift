@@ -23,7 +23,7 @@ struct EnqueueHistory {
         let outdated = entries.filter { !isUpToDate($0) }
         if outdated.count > Self.maxEntries { error = RedisError(.limit, "more than \(Self.maxEntries) cron entries") }
         return outdated.prefix(Self.maxEntries).map { entry in
-            (entry.id, pipeline.zrangeWithScores(AsynqKeys.schedulerHistory(ofEntry: entry.id), -1, -1))
+            (entry.id, pipeline.zrangeWithScores(AsynqKeys.schedulerHistory(ofEntry: entry.id), from: -1, to: -1))
         }
     }
 

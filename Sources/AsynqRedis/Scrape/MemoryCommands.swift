@@ -90,7 +90,7 @@ struct MemoryCommands {
             samples: collections.map { addUsage($0.ids, to: &pipeline) },
             groupCounts: groups.map { pipeline.zcard(AsynqKeys.group(name, $0)) },
             groupIDs: groups.prefix(Self.sampledGroups).map {
-                pipeline.zrange(AsynqKeys.group(name, $0), 0, Self.sampled - 1)
+                pipeline.zrange(AsynqKeys.group(name, $0), from: 0, to: Self.sampled - 1)
             })
     }
 

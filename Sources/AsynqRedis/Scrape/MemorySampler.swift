@@ -32,9 +32,15 @@ package enum MemorySampler {
         while !rest.isEmpty {
             var chunk = rest.prefix(queuesAtOnce).map { MemoryCommands($0.name, groupCount: $0.groups ?? 0) }
             rest = rest.dropFirst(chunk.count)
-            try ask(client, &chunk, deadline, { $0.addCollections(to: &$1) }, { $0.readCollections($1, $2) })
-            try ask(client, &chunk, deadline, { $0.addSamples(to: &$1) }, { $0.readSamples($1, $2) })
-            try ask(client, &chunk, deadline, { $0.addGroupSamples(to: &$1) }, { $0.readGroupSamples($1, $2) })
+            try ask(
+                client, queues: &chunk, deadline: deadline, add: { $0.addCollections(to: &$1) },
+                read: { $0.readCollections($1, $2) })
+            try ask(
+                client, queues: &chunk, deadline: deadline, add: { $0.addSamples(to: &$1) },
+                read: { $0.readSamples($1, $2) })
+            try ask(
+                client, queues: &chunk, deadline: deadline, add: { $0.addGroupSamples(to: &$1) },
+                read: { $0.readGroupSamples($1, $2) })
             for queue in chunk {
                 if let bytes = queue.bytes { sample.bytes[queue.name] = bytes }
                 sample.errors += queue.errors
@@ -51,9 +57,9 @@ package enum MemorySampler {
 
     /// Makes one round trip for several queues.
     private static func ask<Asked>(
-        _ client: any RedisClient, _ queues: inout [MemoryCommands], _ deadline: MonotonicTime,
-        _ add: (MemoryCommands, inout RedisPipeline) -> Asked,
-        _ read: (inout MemoryCommands, Asked, [RedisReply]) -> Void
+        _ client: any RedisClient, queues: inout [MemoryCommands], deadline: MonotonicTime,
+        add: (MemoryCommands, inout RedisPipeline) -> Asked,
+        read: (inout MemoryCommands, Asked, [RedisReply]) -> Void
     ) throws(RedisError) {
         var pipeline = RedisPipeline()
         let asked = queues.map { add($0, &pipeline) }

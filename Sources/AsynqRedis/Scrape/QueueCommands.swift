@@ -85,7 +85,7 @@ struct QueueCommands {
             processed: counter("processed", in: &pipeline),
             failed: counter("failed", in: &pipeline),
             paused: pipeline.get(key("paused")),
-            next: pipeline.lrange(key("pending"), -Self.nextCount, -1),
+            next: pipeline.lrange(key("pending"), from: -Self.nextCount, to: -1),
             deeper: (isListLong ? Self.deepPositions : []).map { pipeline.lindex(key("pending"), -$0) },
             overdue: [
                 (.scheduled, pipeline.zcount(key("scheduled"), upTo: now.wholeSeconds)),
@@ -94,7 +94,7 @@ struct QueueCommands {
             expiredLeases: pipeline.zrangeByScore(
                 key("lease"), from: nil, to: now.wholeSeconds, limit: Self.maxActive),
             archive: isBaseline
-                ? pipeline.zrangeWithScores(key("archived"), -UnreadDeadLetters.maxPerQueue, -1)
+                ? pipeline.zrangeWithScores(key("archived"), from: -UnreadDeadLetters.maxPerQueue, to: -1)
                 : arrivals.addNewest(of: snapshot.name, at: now.wholeSeconds, to: &pipeline),
             groups: pipeline.scard(key("groups")),
             groupNames: asksForGroups ? pipeline.smembers(key("groups")) : nil,
@@ -228,7 +228,7 @@ struct QueueCommands {
         return Details(
             nextTasks: nextTasks.map { pipeline.taskPlace(snapshot.name, id: $0) },
             nextAfter: isIdle || nextTasks.isEmpty ? nil : pipeline.lindex(key("pending"), -1),
-            active: expiredLeases.isEmpty ? nil : pipeline.lrange(key("active"), 0, Self.maxActive - 1),
+            active: expiredLeases.isEmpty ? nil : pipeline.lrange(key("active"), from: 0, to: Self.maxActive - 1),
             archiveRest: archiveRestFrom.map {
                 pipeline.zrangeByScoreWithScores(
                     key("archived"), from: $0, to: nil, limit: ArchiveArrivals.maxMembers)

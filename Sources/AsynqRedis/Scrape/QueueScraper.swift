@@ -116,7 +116,7 @@ package struct QueueScraper {
         let start = try readIndexes(client, &servers, deadline: deadline)
         var groups = maxQueueBytes / Self.bytesPerGroup
         var queues = accepted(start.names).filter { !start.resting.contains($0) }.map { scrape(of: $0, start, &groups) }
-        try readCounts(client, &queues, &servers, deadline: deadline)
+        try readCounts(client, queues: &queues, servers: &servers, deadline: deadline)
         // These are servers that name queues which the last scrape did not know.
         if servers.servers != nil { lastServers = servers.serversByKey }
         let served = Set(lastServers.values.flatMap(\.queues))
@@ -128,7 +128,7 @@ package struct QueueScraper {
         let resting = start.resting.intersection(known)
         // A picture made only of names that were read long ago would not be a scrape.
         if start.areNamesOld && resting.isEmpty && queues.allSatisfy(\.isUnanswered) { throw Self.noAnswer(client) }
-        try readDetails(client, &queues, servers, deadline: deadline)
+        try readDetails(client, queues: &queues, servers: servers, deadline: deadline)
         running.readMore(client, deadline: deadline)
 
         allNames = known.sorted()
@@ -278,7 +278,7 @@ package struct QueueScraper {
     private func isOld(_ name: QueueName) -> Bool { isBaseline || registered?.contains(name) != true }
 
     private mutating func readCounts(
-        _ client: any RedisClient, _ queues: inout [QueueCommands], _ servers: inout ServerCommands,
+        _ client: any RedisClient, queues: inout [QueueCommands], servers: inout ServerCommands,
         deadline: MonotonicTime
     ) throws(RedisError) {
         var pipeline = RedisPipeline()
@@ -303,7 +303,7 @@ package struct QueueScraper {
     }
 
     private mutating func readDetails(
-        _ client: any RedisClient, _ queues: inout [QueueCommands], _ servers: ServerCommands,
+        _ client: any RedisClient, queues: inout [QueueCommands], servers: ServerCommands,
         deadline: MonotonicTime
     ) throws(RedisError) {
         var pipeline = RedisPipeline()

@@ -49,7 +49,7 @@ struct ServerCommands {
     func addIndexes(to pipeline: inout RedisPipeline) -> Indexes {
         /// Asks for the latest members by rank: the same round trip tells the time there.
         func latest(_ index: [UInt8]) -> Ask<[ScoredMember]> {
-            pipeline.zrangeWithScores(index, -(Self.maxMembers + 1), -1)
+            pipeline.zrangeWithScores(index, from: -(Self.maxMembers + 1), to: -1)
         }
         return Indexes(
             servers: latest(AsynqKeys.servers), schedulers: latest(AsynqKeys.schedulers),
@@ -121,18 +121,18 @@ struct ServerCommands {
     func addDetails(to pipeline: inout RedisPipeline) -> Details {
         Details(
             servers: serverKeys?.map { ($0, pipeline.get($0)) },
-            schedulers: schedulerKeys?.map { ($0, pipeline.lrange($0, 0, Self.maxMembers - 1)) })
+            schedulers: schedulerKeys?.map { ($0, pipeline.lrange($0, from: 0, to: Self.maxMembers - 1)) })
     }
 
     mutating func readDetails(_ details: Details, _ replies: [RedisReply]) {
         liveServers = details.servers?.compactMap { details in
-            readServer(details.key, details.info, replies).map { (details.key, $0) }
+            readServer(details.key, info: details.info, replies: replies).map { (details.key, $0) }
         }
-        schedulerEntries = details.schedulers?.flatMap { readScheduler($0.key, $0.entries, replies) }
+        schedulerEntries = details.schedulers?.flatMap { readScheduler($0.key, list: $0.entries, replies: replies) }
     }
 
     private mutating func readServer(
-        _ key: [UInt8], _ info: Ask<[UInt8]?>, _ replies: [RedisReply]
+        _ key: [UInt8], info: Ask<[UInt8]?>, replies: [RedisReply]
     ) -> ServerSnapshot? {
         do throws(RedisError) {
             // The index says that it lives, and only its node can't be asked: the last answer holds.
@@ -151,7 +151,7 @@ struct ServerCommands {
     }
 
     private mutating func readScheduler(
-        _ key: [UInt8], _ list: Ask<[[UInt8]]>, _ replies: [RedisReply]
+        _ key: [UInt8], list: Ask<[[UInt8]]>, replies: [RedisReply]
     ) -> [SchedulerEntrySnapshot] {
         var entries: [SchedulerEntrySnapshot] = []
         for bytes in read(list, replies) ?? [] {

@@ -22,6 +22,8 @@ struct StateKey {
 
     /// Asks for the ids of the first tasks: of a sorted set, those with the lowest scores.
     func addFirst(_ count: Int, _ queue: QueueName, to pipeline: inout RedisPipeline) -> Ask<[[UInt8]]> {
-        isList ? pipeline.lrange(key(of: queue), 0, count - 1) : pipeline.zrange(key(of: queue), 0, count - 1)
+        isList
+            ? pipeline.lrange(key(of: queue), from: 0, to: count - 1)
+            : pipeline.zrange(key(of: queue), from: 0, to: count - 1)
     }
 }

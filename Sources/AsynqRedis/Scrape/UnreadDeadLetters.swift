@@ -39,5 +39,5 @@ struct UnreadDeadLetters {
         return skipped
     }
 
-    mutating func noteSkipped(_ letters: [Unread]) { skipped += UInt64(letters.count(where: \.isArrival)) }
+    mutating func recordSkipped(_ letters: [Unread]) { skipped += UInt64(letters.count(where: \.isArrival)) }
 }

@@ -32,10 +32,10 @@ struct ActiveSampler {
     mutating func recordEmpty() { (unread, lengths) = ([], []) }
 
     func addList(_ count: Int, to pipeline: inout RedisPipeline) -> Ask<[[UInt8]]> {
-        pipeline.lrange(AsynqKeys.queue(name, "active"), 0, count - 1)
+        pipeline.lrange(AsynqKeys.queue(name, "active"), from: 0, to: count - 1)
     }
 
-    mutating func readList(_ list: Ask<[[UInt8]]>, _ replies: [RedisReply], at time: WallTime, _ tasks: SeenTasks) {
+    mutating func readList(_ list: Ask<[[UInt8]]>, replies: [RedisReply], at time: WallTime, noting tasks: SeenTasks) {
         (unread, lengths) = ([], [])
         let active: [[UInt8]]
         do throws(RedisError) {
@@ -47,8 +47,8 @@ struct ActiveSampler {
         }
         let now = Set(active)
         // A later task under the same id may be another one.
-        tasks.noteLeft(queue: name, known.subtracting(now))
-        tasks.noteStarted(queue: name, now.subtracting(known), by: time)
+        tasks.recordLeft(queue: name, known.subtracting(now))
+        tasks.recordStarted(queue: name, now.subtracting(known), by: time)
         known = now
         readAt = time
         unread = tasks.unread(queue: name, active)
@@ -75,7 +75,7 @@ struct ActiveSampler {
             } catch {
                 // What Redis refuses for one it refuses for all of them.
                 if error.reason == .limit || problems.isEmpty { problems.append(error.about(name)) }
-                tasks.noteUnreadable(queue: name, id: id)
+                tasks.recordUnreadable(queue: name, id: id)
             }
         }
         return problems
@@ -99,13 +99,13 @@ struct ActiveSampler {
                 guard let message = try replies[ask] else { continue }
                 if let message {
                     let task = try StoredTask(message: message, names: tasks.names)
-                    tasks.noteRunning(queue: name, id: id, task: task, by: readAt)
+                    tasks.recordRunning(queue: name, id: id, task: task, by: readAt)
                     continue
                 }
             } catch {
                 problem = problem ?? error.about(name)
             }
-            tasks.noteUnreadable(queue: name, id: id)
+            tasks.recordUnreadable(queue: name, id: id)
         }
         return problem
     }

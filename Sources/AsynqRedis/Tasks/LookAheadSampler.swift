@@ -76,7 +76,7 @@ package struct LookAheadSampler {
         for (name, queue) in pending where !present.contains(name) { queue.end(at: wallTime, noting: tasks) }
         var queues = names.map { pending[$0] ?? PendingSampler($0) }
         do throws(RedisError) {
-            try ask(client, &queues, servers, deadline: deadline)
+            try ask(client, queues: &queues, servers: servers, deadline: deadline)
         } catch {
             for index in queues.indices { queues[index].sampleFailed() }
             countLost(queues)
@@ -98,14 +98,14 @@ package struct LookAheadSampler {
     }
 
     private mutating func ask(
-        _ client: any RedisClient, _ queues: inout [PendingSampler], _ servers: [[UInt8]], deadline: MonotonicTime
+        _ client: any RedisClient, queues: inout [PendingSampler], servers: [[UInt8]], deadline: MonotonicTime
     ) throws(RedisError) {
         var actives = queues.map { active[$0.name] ?? ActiveSampler($0.name) }
-        try readLists(client, &queues, &actives, servers, deadline: deadline)
+        try readLists(client, queues: &queues, actives: &actives, servers: servers, deadline: deadline)
 
         let order = queues.indices.map { (turn + $0) % queues.count }
         turn = queues.isEmpty ? 0 : (turn + 1) % queues.count
-        try measureMessages(client, &queues, &actives, order, deadline: deadline)
+        try measureMessages(client, queues: &queues, actives: &actives, order: order, deadline: deadline)
         var details = RedisPipeline()
         var budget = SampleBudget(tasks: Self.maxAskedTasks, messages: messageLimit.room)
         let asked = order.map { queues[$0].addDetails(&budget, to: &details) }
@@ -129,7 +129,7 @@ package struct LookAheadSampler {
 
     /// Makes round trip 2.
     private mutating func measureMessages(
-        _ client: any RedisClient, _ queues: inout [PendingSampler], _ actives: inout [ActiveSampler], _ order: [Int],
+        _ client: any RedisClient, queues: inout [PendingSampler], actives: inout [ActiveSampler], order: [Int],
         deadline: MonotonicTime
     ) throws(RedisError) {
         var pipeline = RedisPipeline()
@@ -152,19 +152,19 @@ package struct LookAheadSampler {
 
     /// Makes round trip 1.
     private mutating func readLists(
-        _ client: any RedisClient, _ queues: inout [PendingSampler], _ actives: inout [ActiveSampler],
-        _ servers: [[UInt8]], deadline: MonotonicTime
+        _ client: any RedisClient, queues: inout [PendingSampler], actives: inout [ActiveSampler],
+        servers: [[UInt8]], deadline: MonotonicTime
     ) throws(RedisError) {
         let start = (at: wallTime, monotonic: clock.monotonic())
         let due = due(at: start.monotonic, servers: servers.count)
         let asleep = queues.indices.filter { sleeps(queues[$0], actives[$0]) }
         let awake = Set(queues.indices).subtracting(asleep).sorted()
         var pipeline = RedisPipeline()
-        let lists = addLists(awake, &queues, &actives, to: &pipeline)
+        let lists = addLists(awake, queues: &queues, actives: &actives, to: &pipeline)
         let sleepers = addSleepers(asleep, queues, areJoined: client.takesKeysOfSeveralSlots, to: &pipeline)
         let workers = addWorkers(of: due, servers, to: &pipeline)
         let replies = pipeline.count == 0 ? [] : try client.roundTrip(pipeline, deadline: deadline)
-        read(lists, replies, &queues, &actives, start)
+        read(lists, replies: replies, queues: &queues, actives: &actives, start: start)
         var woken: [Int] = []
         for part in sleepers {
             if !isNone(part.existing, replies) {
@@ -178,16 +178,16 @@ package struct LookAheadSampler {
         }
         if !woken.isEmpty {
             var pipeline = RedisPipeline()
-            let lists = addLists(woken, &queues, &actives, to: &pipeline)
+            let lists = addLists(woken, queues: &queues, actives: &actives, to: &pipeline)
             let replies = try client.roundTrip(pipeline, deadline: deadline)
-            read(lists, replies, &queues, &actives, start)
+            read(lists, replies: replies, queues: &queues, actives: &actives, start: start)
         }
         running.removeFirst(due.count)
-        if !due.isEmpty { samples += settle(due, workers, replies) }
+        if !due.isEmpty { samples += settle(due, workers: workers, replies: replies) }
     }
 
     private func addLists(
-        _ indices: [Int], _ queues: inout [PendingSampler], _ actives: inout [ActiveSampler],
+        _ indices: [Int], queues: inout [PendingSampler], actives: inout [ActiveSampler],
         to pipeline: inout RedisPipeline
     ) -> Lists {
         let share = max(1, min(count, Self.maxTasks / max(1, queues.count)))
@@ -199,15 +199,15 @@ package struct LookAheadSampler {
     }
 
     private func read(
-        _ lists: Lists, _ replies: [RedisReply], _ queues: inout [PendingSampler], _ actives: inout [ActiveSampler],
-        _ start: (at: WallTime, monotonic: MonotonicTime)
+        _ lists: Lists, replies: [RedisReply], queues: inout [PendingSampler], actives: inout [ActiveSampler],
+        start: (at: WallTime, monotonic: MonotonicTime)
     ) {
         let readAt = wallTime
         // The error is half of the window, and must not be more than the interval.
         let maxGap = interval * 2
         for list in lists {
             queues[list.index].readList(list.pending, replies, start: start, maxGap: maxGap)
-            actives[list.index].readList(list.active, replies, at: readAt, tasks)
+            actives[list.index].readList(list.active, replies: replies, at: readAt, noting: tasks)
         }
     }
 
@@ -291,7 +291,7 @@ package struct LookAheadSampler {
     }
 
     private mutating func settle(
-        _ due: [StartedTask], _ workers: [Ask<[[UInt8]?]>], _ replies: [RedisReply]
+        _ due: [StartedTask], workers: [Ask<[[UInt8]?]>], replies: [RedisReply]
     ) -> [WaitSample] {
         var starts = due.map(\.start)
         for ask in workers {

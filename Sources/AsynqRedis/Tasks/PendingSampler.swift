@@ -65,7 +65,7 @@ struct PendingSampler {
         lost = [:]
         (error, refusals) = (nil, [])
         readBefore = lastRead
-        return pipeline.lrange(AsynqKeys.queue(name, "pending"), -count, -1)
+        return pipeline.lrange(AsynqKeys.queue(name, "pending"), from: -count, to: -1)
     }
 
     /// - Parameters:
@@ -107,7 +107,7 @@ struct PendingSampler {
         guard let from = lastRead?.at else { return }
         for (id, task) in tracked {
             if let ready = task.ready {
-                tasks.noteGone(queue: name, id: id, ready: ready, LookWindow(from: from, to: now))
+                tasks.recordGone(queue: name, id: id, ready: ready, LookWindow(from: from, to: now))
             }
         }
     }
@@ -198,10 +198,12 @@ struct PendingSampler {
     mutating func readDetails(
         _ details: Details, _ replies: [RedisReply], at now: WallTime, noting tasks: SeenTasks
     ) -> [StartedTask] {
-        for (id, hasMessage, task) in details.fresh { readFresh(id, task, replies, hasMessage: hasMessage, tasks) }
+        for (id, hasMessage, task) in details.fresh {
+            readFresh(id, ask: task, replies: replies, hasMessage: hasMessage, noting: tasks)
+        }
         for task in unasked {
             let window = LookWindow(from: task.from, to: max(now, task.from))
-            tasks.noteGone(queue: name, id: task.id, ready: task.ready, window)
+            tasks.recordGone(queue: name, id: task.id, ready: task.ready, window)
         }
         unasked = []
         window = window.map { LookWindow(from: $0.from, to: max(now, $0.from)) }
@@ -209,15 +211,15 @@ struct PendingSampler {
         var started: [StartedTask] = []
         for (position, (id, ask)) in details.gone.enumerated() {
             let place = read(ask, replies)
-            if let task = readGone(id, place, lease: leases?[position], tasks) { started.append(task) }
+            if let task = readGone(id, place: place, lease: leases?[position], noting: tasks) { started.append(task) }
             // ActiveSampler sees one that runs; one that is done may be another task when its id is reused.
-            if place?.isActive != true { tasks.noteLeft(queue: name, CollectionOfOne(id)) }
+            if place?.isActive != true { tasks.recordLeft(queue: name, CollectionOfOne(id)) }
         }
         return started
     }
 
     private mutating func readFresh(
-        _ id: [UInt8], _ ask: Ask<PendingTask>, _ replies: [RedisReply], hasMessage: Bool, _ tasks: SeenTasks
+        _ id: [UInt8], ask: Ask<PendingTask>, replies: [RedisReply], hasMessage: Bool, noting tasks: SeenTasks
     ) {
         let found: PendingTask
         do throws(RedisError) {
@@ -227,7 +229,7 @@ struct PendingSampler {
         } catch {
             // A key of the wrong type is not asked again.
             tracked[id] = Tracked(ready: nil, isMessageRead: true)
-            return note(error)
+            return recordError(error)
         }
         let ready = found.pendingSince.flatMap { WallTime(pendingSince: $0) }
         let isTooLarge = isTooLarge(id)
@@ -238,22 +240,22 @@ struct PendingSampler {
                 task = try StoredTask(message: message, names: tasks.names)
             } catch {
                 // The task has its ready time all the same.
-                note(error)
+                recordError(error)
             }
         }
-        if ready != nil || task != nil { tasks.note(queue: name, id: id, ready: ready, task: task) }
+        if ready != nil || task != nil { tasks.record(queue: name, id: id, ready: ready, task: task) }
     }
 
     /// Reads a task that left the list. Dequeueing removes `pending_since` from the hash, and a task that is done and
     /// not retained has none; one that was moved by hand (archived) keeps it. A task that is still pending was only
     /// pushed out of sight by tasks that were put back in front of it: it is asked for until it has gone.
     private mutating func readGone(
-        _ id: [UInt8], _ place: TaskPlace?, lease: Int64?, _ tasks: SeenTasks
+        _ id: [UInt8], place: TaskPlace?, lease: Int64?, noting tasks: SeenTasks
     ) -> StartedTask? {
         guard let task = tracked.removeValue(forKey: id), let ready = task.ready, let window else { return nil }
         guard let place else {
             lose(1, .gap)
-            tasks.noteGone(queue: name, id: id, ready: ready, window)
+            tasks.recordGone(queue: name, id: id, ready: ready, window)
             return nil
         }
         let since = place.pendingSince.flatMap { Int64(String(decoding: $0, as: UTF8.self)) }
@@ -262,7 +264,7 @@ struct PendingSampler {
             tracked[id] = task
             return nil
         }
-        tasks.noteGone(queue: name, id: id, ready: ready, window, wasStarted: since != ready)
+        tasks.recordGone(queue: name, id: id, ready: ready, window, wasStarted: since != ready)
         if since == ready { return nil }
         let start = lease.map { window.middle(inSecond: $0 - Self.leaseSeconds) } ?? window.middle
         return StartedTask(
@@ -277,13 +279,13 @@ struct PendingSampler {
         do throws(RedisError) {
             return try replies[ask]
         } catch {
-            note(error)
+            recordError(error)
             return nil
         }
     }
 
     /// Records the first error of a sample.
-    private mutating func note(_ error: RedisError) {
+    private mutating func recordError(_ error: RedisError) {
         self.error = self.error ?? error.about(name)
     }
 }

@@ -21,15 +21,15 @@ package final class SeenTasks: Sendable {
         let second: Int
 
         init(_ queue: UnsafeRawBufferPointer, _ id: UnsafeRawBufferPointer) {
-            first = Self.hash(1, queue, id)
-            second = Self.hash(2, queue, id)
+            first = Self.hash(1, queue: queue, id: id)
+            second = Self.hash(2, queue: queue, id: id)
         }
 
         init(_ queue: QueueName, _ id: [UInt8]) {
             self = queue.bytes.withUnsafeBytes { queue in id.withUnsafeBytes { Key(queue, $0) } }
         }
 
-        private static func hash(_ salt: UInt8, _ queue: UnsafeRawBufferPointer, _ id: UnsafeRawBufferPointer) -> Int {
+        private static func hash(_ salt: UInt8, queue: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer) -> Int {
             var hasher = Hasher()
             hasher.combine(salt)
             hasher.combine(queue.count)
@@ -130,7 +130,7 @@ package final class SeenTasks: Sendable {
         }
 
         /// Changes the entry of a task; others leave if its `tracestate` does not fit beside theirs.
-        mutating func update(_ key: Key, _ bounds: Bounds, _ change: (inout Entry) -> Void) {
+        mutating func update(_ key: Key, within bounds: Bounds, change: (inout Entry) -> Void) {
             let place = makePlace(for: key, capacity: bounds.count)
             let before = ring[place].entry.stateBytes
             change(&ring[place].entry)
@@ -181,16 +181,16 @@ package final class SeenTasks: Sendable {
     /// - Parameters:
     ///   - ready: The time since which the task is pending; nil where it was seen in another state.
     ///   - task: The message; nil where it has not been read.
-    func note(queue: QueueName, id: [UInt8], ready: WallTime?, task: StoredTask?) {
+    func record(queue: QueueName, id: [UInt8], ready: WallTime?, task: StoredTask?) {
         let key = Key(queue, id)
-        state.withLock { $0.update(key, bounds) { $0.record(ready: ready, task) } }
+        state.withLock { $0.update(key, within: bounds) { $0.record(ready: ready, task) } }
     }
 
     /// Records the message of a task that runs: a worker had begun it by then.
-    func noteRunning(queue: QueueName, id: [UInt8], task: StoredTask, by time: WallTime) {
+    func recordRunning(queue: QueueName, id: [UInt8], task: StoredTask, by time: WallTime) {
         let key = Key(queue, id)
         state.withLock { state in
-            state.update(key, bounds) { entry in
+            state.update(key, within: bounds) { entry in
                 entry.record(ready: nil, task)
                 entry.recordStarted(by: time)
             }
@@ -198,7 +198,7 @@ package final class SeenTasks: Sendable {
     }
 
     /// Records that workers had begun these tasks by then.
-    func noteStarted(queue: QueueName, _ ids: some Sequence<[UInt8]>, by time: WallTime) {
+    func recordStarted(queue: QueueName, _ ids: some Sequence<[UInt8]>, by time: WallTime) {
         state.withLock { state in
             for id in ids {
                 if let place = state.place(of: Key(queue, id)) { state[place].recordStarted(by: time) }
@@ -208,7 +208,7 @@ package final class SeenTasks: Sendable {
 
     /// Records that the task has left the state that it was seen in. What comes under its id may be another one, whose
     /// message is to be read. Its span may still be to come.
-    func noteLeft(queue: QueueName, _ ids: some Sequence<[UInt8]>) {
+    func recordLeft(queue: QueueName, _ ids: some Sequence<[UInt8]>) {
         state.withLock { state in
             for id in ids {
                 if let place = state.place(of: Key(queue, id)) { state[place].message.isRead = false }
@@ -217,9 +217,9 @@ package final class SeenTasks: Sendable {
     }
 
     /// Records that the task's message can't be read: it is not asked for again, and what is known of it stays.
-    func noteUnreadable(queue: QueueName, id: [UInt8]) {
+    func recordUnreadable(queue: QueueName, id: [UInt8]) {
         let key = Key(queue, id)
-        state.withLock { $0.update(key, bounds) { $0.message.isRead = true } }
+        state.withLock { $0.update(key, within: bounds) { $0.message.isRead = true } }
     }
 
     /// Returns those whose message has not been read yet.
@@ -232,7 +232,7 @@ package final class SeenTasks: Sendable {
     /// Records that the task that was pending since `ready` left the list within the window. What else comes under its
     /// id is another attempt, or another task. `wasStarted` says that Redis was asked for it, and that it was not moved
     /// by hand.
-    func noteGone(queue: QueueName, id: [UInt8], ready: WallTime, _ window: LookWindow, wasStarted: Bool = false) {
+    func recordGone(queue: QueueName, id: [UInt8], ready: WallTime, _ window: LookWindow, wasStarted: Bool = false) {
         let key = Key(queue, id)
         state.withLock { state in
             guard let place = state.place(of: key) else { return }

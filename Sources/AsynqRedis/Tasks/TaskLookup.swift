@@ -181,7 +181,7 @@ package final class TaskLookup: Sendable {
 
     private func recordDown(_ backoff: inout ReconnectBackoff) {
         state.withLock { $0.isUp = false }
-        backoff.noteFailure(at: clock.monotonic())
+        backoff.recordFailure(at: clock.monotonic())
     }
 
     /// Logs once per cause: while Redis is unavailable the monitor says so already.
@@ -198,15 +198,17 @@ package final class TaskLookup: Sendable {
         do throws(RedisError) {
             var left: [Sized] = []
             if thread.client.isConnected && clock.monotonic() < request.deadline {
-                left = try measure(request.questions, &thread, &outcomes, request.deadline)
+                left = try measure(request.questions, thread: &thread, outcomes: &outcomes, deadline: request.deadline)
             }
             while !left.isEmpty, thread.client.isConnected, clock.monotonic() < request.deadline {
                 var room = thread.limit.room
                 let chunk = left.prefix { room.take($0.bytes) }.map(\.question)
-                for outcome in try read(chunk, &thread, request.deadline) { outcomes[outcome, default: 0] += 1 }
+                for outcome in try read(chunk, thread: &thread, deadline: request.deadline) {
+                    outcomes[outcome, default: 0] += 1
+                }
                 left.removeFirst(chunk.count)
                 thread.limit.recordSuccess()
-                thread.backoff.noteSuccess()
+                thread.backoff.recordSuccess()
             }
         } catch {
             report(error)
@@ -225,12 +227,12 @@ package final class TaskLookup: Sendable {
 
     /// Returns the tasks whose messages may be read, with the lengths of these; counts the fate of the others.
     private func measure(
-        _ questions: [TaskQuestion], _ thread: inout ThreadState, _ outcomes: inout [Outcome: UInt64],
-        _ deadline: MonotonicTime
+        _ questions: [TaskQuestion], thread: inout ThreadState, outcomes: inout [Outcome: UInt64],
+        deadline: MonotonicTime
     ) throws(RedisError) -> [Sized] {
         var pipeline = RedisPipeline()
         let lengths = questions.map { pipeline.messageLength($0.task.queue, id: $0.task.id) }
-        let replies = try roundTrip(pipeline, &thread, deadline)
+        let replies = try roundTrip(pipeline, thread: &thread, deadline: deadline)
         var sized: [Sized] = []
         for (question, ask) in zip(questions, lengths) {
             var outcome = Outcome.failed
@@ -255,7 +257,7 @@ package final class TaskLookup: Sendable {
     }
 
     private func roundTrip(
-        _ pipeline: RedisPipeline, _ thread: inout ThreadState, _ deadline: MonotonicTime
+        _ pipeline: RedisPipeline, thread: inout ThreadState, deadline: MonotonicTime
     ) throws(RedisError) -> [RedisReply] {
         let replies = try thread.client.roundTrip(pipeline, deadline: deadline)
         // A Cluster's topology is checked before the next request.
@@ -266,13 +268,13 @@ package final class TaskLookup: Sendable {
     }
 
     private func read(
-        _ wanted: [TaskQuestion], _ thread: inout ThreadState, _ deadline: MonotonicTime
+        _ wanted: [TaskQuestion], thread: inout ThreadState, deadline: MonotonicTime
     ) throws(RedisError) -> [Outcome] {
         var pipeline = RedisPipeline()
         for question in wanted {
             pipeline.add("HMGET", AsynqKeys.task(question.task.queue, id: question.task.id), Array("msg".utf8))
         }
-        let replies = try roundTrip(pipeline, &thread, deadline)
+        let replies = try roundTrip(pipeline, thread: &thread, deadline: deadline)
         let bytes = replies.reduce(0) { $0 + ($1.elements?.first?.bytes?.count ?? 0) }
         state.withLock { $0.limits.recordRead(bytes) }
         return zip(wanted, replies).map { record($1, to: $0) }
@@ -284,7 +286,7 @@ package final class TaskLookup: Sendable {
         let (queue, id) = (question.task.queue, question.task.id)
         do throws(RedisError) {
             guard let stored = try StoredTask(reply: reply, queue: queue, names: tasks.names) else { return .gone }
-            tasks.note(queue: queue, id: id, ready: nil, task: stored)
+            tasks.record(queue: queue, id: id, ready: nil, task: stored)
             let helps =
                 (question.wantsContext && stored.context?.reference.isValid == true)
                 || (question.wantsTime && stored.enqueuedAt != nil)

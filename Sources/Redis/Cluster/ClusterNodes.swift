@@ -61,7 +61,7 @@ struct ClusterNodes {
     // MARK: Failures
 
     mutating func recordSuccess(_ address: RedisEndpoint.Address) {
-        nodes[address]?.backoff.noteSuccess()
+        nodes[address]?.backoff.recordSuccess()
     }
 
     /// Drops the connection; the node is left alone for a while.
@@ -69,7 +69,7 @@ struct ClusterNodes {
         errors[address] = error
         var node = nodes[address] ?? Node()
         node.connection = nil
-        node.backoff.noteFailure(at: clock.monotonic())
+        node.backoff.recordFailure(at: clock.monotonic())
         node.lastError = error
         nodes[address] = node
     }

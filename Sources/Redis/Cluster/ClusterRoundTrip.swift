@@ -22,7 +22,7 @@ extension RedisCluster {
         for pass in 0...Self.maxRedirects {
             // A node that hangs must leave time for what follows, unless it is the only one.
             let isAll = pass == 0 && known.masters.count == 1
-            orders = try exchange(pipeline, orders, &replies, deadline: deadline, isAll: isAll)
+            orders = try exchange(pipeline, orders: orders, into: &replies, deadline: deadline, isAll: isAll)
             if orders.isEmpty { return replies }
         }
         nodes.recordError(RedisError(.clusterDown, "\(target.description): a command was redirected in circles"))
@@ -54,19 +54,19 @@ extension RedisCluster {
     /// Asks each node its part of the commands, and returns those that come back redirected. A connection that was
     /// closed while it lay idle is made anew, once: the commands change nothing, so they may be sent twice.
     private func exchange(
-        _ pipeline: RedisPipeline, _ orders: [RedisEndpoint.Address: [Order]], _ replies: inout [RedisReply],
+        _ pipeline: RedisPipeline, orders: [RedisEndpoint.Address: [Order]], into replies: inout [RedisReply],
         deadline: MonotonicTime, isAll: Bool
     ) throws(RedisError) -> [RedisEndpoint.Address: [Order]] {
         var redirected: [RedisEndpoint.Address: [Order]] = [:]
         var open = orders
         while !open.isEmpty {
-            let parts = try ask(pipeline, open, &replies, deadline: deadline, isAll: isAll)
+            let parts = try ask(pipeline, orders: open, into: &replies, deadline: deadline, isAll: isAll)
             open = [:]
             for part in parts {
                 guard let failure = part.exchange.failure else {
                     nodes.recordSuccess(part.address)
                     provenAt = clock.monotonic()
-                    collect(pipeline, part, &replies, &redirected)
+                    collect(pipeline, part: part, into: &replies, redirected: &redirected)
                     continue
                 }
                 if failure.disconnect == .stale {
@@ -86,7 +86,7 @@ extension RedisCluster {
                     // No time was left to ask it, which says nothing of the node.
                     nodes.recordError(part.address, failure)
                 }
-                noteUnanswered(pipeline, part.orders, &replies)
+                recordUnanswered(pipeline, orders: part.orders, into: &replies)
             }
         }
         return redirected
@@ -101,7 +101,7 @@ extension RedisCluster {
 
     /// Asks all nodes that can be reached, at the same time.
     private func ask(
-        _ pipeline: RedisPipeline, _ orders: [RedisEndpoint.Address: [Order]], _ replies: inout [RedisReply],
+        _ pipeline: RedisPipeline, orders: [RedisEndpoint.Address: [Order]], into replies: inout [RedisReply],
         deadline: MonotonicTime, isAll: Bool
     ) throws(RedisError) -> [Part] {
         func patience(_ part: Int) -> MonotonicTime {
@@ -112,13 +112,13 @@ extension RedisCluster {
         var exchanges: [RedisExchange] = []
         for (address, list) in orders.sorted(by: { "\($0.key)" < "\($1.key)" }) {
             guard let connection = try reach(address, deadline: patience(4)) else {
-                noteUnanswered(pipeline, list, &replies)
+                recordUnanswered(pipeline, orders: list, into: &replies)
                 continue
             }
             var list = list
             if nodes.leavesOutOptional(address) {
                 for order in list where pipeline.commands[order.command].isOptional {
-                    Self.store(RedisPipeline.leftOut, order, pipeline, &replies)
+                    Self.store(RedisPipeline.leftOut, to: order, of: pipeline, into: &replies)
                 }
                 list.removeAll { pipeline.commands[$0.command].isOptional }
             }
@@ -164,8 +164,8 @@ extension RedisCluster {
     }
 
     private func collect(
-        _ pipeline: RedisPipeline, _ part: Part, _ replies: inout [RedisReply],
-        _ redirected: inout [RedisEndpoint.Address: [Order]]
+        _ pipeline: RedisPipeline, part: Part, into replies: inout [RedisReply],
+        redirected: inout [RedisEndpoint.Address: [Order]]
     ) {
         var next = part.exchange.replies.makeIterator()
         for order in part.orders {
@@ -174,7 +174,7 @@ extension RedisCluster {
             if let refusal {
                 // Without ASKING the node would send the command back to its sender, and that one here again.
                 nodes.recordError(part.address, RedisError(reply: refusal))
-                Self.store(.unanswered, order, pipeline, &replies)
+                Self.store(.unanswered, to: order, of: pipeline, into: &replies)
                 continue
             }
             if let redirect = ClusterRedirect(answer, from: part.address) {
@@ -189,19 +189,19 @@ extension RedisCluster {
             if let text = answer.errorText, case let error = RedisError(reply: text), error.concernsAllCommands {
                 isStale = true
                 nodes.recordError(part.address, RedisError(error.reason, "\(part.address): \(error.message)"))
-                Self.store(.unanswered, order, pipeline, &replies)
+                Self.store(.unanswered, to: order, of: pipeline, into: &replies)
                 continue
             }
-            Self.store(answer, order, pipeline, &replies)
+            Self.store(answer, to: order, of: pipeline, into: &replies)
         }
     }
 
-    private func noteUnanswered(_ pipeline: RedisPipeline, _ orders: [Order], _ replies: inout [RedisReply]) {
-        for order in orders { Self.store(.unanswered, order, pipeline, &replies) }
+    private func recordUnanswered(_ pipeline: RedisPipeline, orders: [Order], into replies: inout [RedisReply]) {
+        for order in orders { Self.store(.unanswered, to: order, of: pipeline, into: &replies) }
     }
 
     private static func store(
-        _ answer: RedisReply, _ order: Order, _ pipeline: RedisPipeline, _ replies: inout [RedisReply]
+        _ answer: RedisReply, to order: Order, of pipeline: RedisPipeline, into replies: inout [RedisReply]
     ) {
         if pipeline.commands[order.command].route == .everyNode, let others = replies[order.command].elements {
             replies[order.command] = .array(others + [answer])

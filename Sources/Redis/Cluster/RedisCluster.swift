@@ -134,6 +134,8 @@ final class RedisCluster: RedisClient {
         }
     }
 
+    /// Reads the topology from a node. A connection that was closed while it lay idle is made anew, once.
+    /// - Throws: `RedisError` where the node does not answer, refuses, or sends a malformed topology.
     func readTopology(
         _ address: RedisEndpoint.Address, deadline: MonotonicTime
     ) throws(RedisError) -> ClusterTopology {
