@@ -149,19 +149,19 @@ struct Dispatch {
         return launched
     }
 
-    private mutating func land(_ delivery: Delivery) {
+    private mutating func recordReturn(_ delivery: Delivery) {
         inFlight -= 1
         if delivery.isSuspect { suspectsInFlight -= 1 }
     }
 
     /// Removes a delivery that was to be sent and need not be any more.
     mutating func forget(_ delivery: Delivery) {
-        land(delivery)
+        recordReturn(delivery)
     }
 
     /// Puts a delivery that could not be read among those that wait. That says nothing of the backend.
     mutating func postpone(_ delivery: Delivery, until moment: MonotonicTime) {
-        land(delivery)
+        recordReturn(delivery)
         var postponed = delivery
         postponed.notBefore = moment
         waiting.append(postponed)
@@ -225,7 +225,7 @@ struct Dispatch {
     mutating func finish(
         _ delivery: Delivery, _ outcome: OTLPOutcome, at now: MonotonicTime, jitter: Double
     ) -> [DispatchEffect] {
-        land(delivery)
+        recordReturn(delivery)
         switch outcome {
         case .accepted(let rejected, let message):
             acceptedRequests += 1
@@ -248,16 +248,16 @@ struct Dispatch {
             return closeGate(delivery, reason, advice: advice, after: 0, at: now, jitter: jitter)
         case .doubtful(let after, let reason, _):
             if othersPassed(delivery) { return suspect(delivery, outcome, after: after, at: now, jitter: jitter) }
-            noteFault(delivery)
+            recordFault(delivery)
             if !divideInOutage(delivery) { putBack(delivery) }
             return closeGate(delivery, reason, advice: nil, after: after, at: now, jitter: jitter)
         case .tooLarge(let reason):
             backoff.succeed()
-            guard divide(delivery, bySpans: true) else { return [.answered] + drop(delivery, reason) }
+            guard divide(delivery, bySpans: true) else { return [.answered] + drop(delivery, reason: reason) }
             return [.answered, .tooLarge(spans: delivery.spanCount, bytes: delivery.bytes, reason: reason)]
         case .refused(let reason):
             backoff.succeed()
-            return [.answered] + (divide(delivery, bySpans: false) ? [] : drop(delivery, reason))
+            return [.answered] + (divide(delivery, bySpans: false) ? [] : drop(delivery, reason: reason))
         }
     }
 
@@ -284,7 +284,7 @@ struct Dispatch {
         delivery.acceptedBefore < acceptedRequests
     }
 
-    private mutating func noteFault(_ delivery: Delivery) {
+    private mutating func recordFault(_ delivery: Delivery) {
         if delivery.isFresh && delivery.failures == 0 { firstTries.faulted += 1 }
     }
 
@@ -314,7 +314,7 @@ struct Dispatch {
     ) -> [DispatchEffect] {
         var suspect = delivery
         let since = suspect.firstTriesBefore ?? firstTries
-        noteFault(suspect)
+        recordFault(suspect)
         suspect.firstTriesBefore = since
         suspect.failures += 1
         suspect.suspicions += 1
@@ -336,7 +336,7 @@ struct Dispatch {
         let isRoomShort = waiting.count + 1 >= Self.maxWaiting
         if (isAnswer || isRoomShort) && firstTries.condemns(suspicions: suspect.suspicions, since: since) {
             let text = "\(reason) (\(suspect.suspicions) times, while other requests passed)"
-            return drop(suspect, text, isAnswer ? .refused : .unanswered)
+            return drop(suspect, reason: text, as: isAnswer ? .refused : .unanswered)
         }
         let pause = max(
             backoff.pause(afterFailures: suspect.suspicions, jitter: jitter), Backoff.askedPause(seconds))
@@ -356,7 +356,7 @@ struct Dispatch {
         return true
     }
 
-    private func drop(_ delivery: Delivery, _ reason: String, _ drop: ForwardDrop = .refused) -> [DispatchEffect] {
+    private func drop(_ delivery: Delivery, reason: String, as drop: ForwardDrop = .refused) -> [DispatchEffect] {
         [.refused(delivery.address, reason: reason), settle(delivery, dropped: delivery.spanCount, drop)]
     }
 

@@ -12,7 +12,7 @@ struct DrainRate {
         self.spansPerSecond = spansPerSecond
     }
 
-    mutating func note(read spans: Int, at now: MonotonicTime) {
+    mutating func recordRead(_ spans: Int, at now: MonotonicTime) {
         let nanoseconds = Double(spans) / Double(spansPerSecond) * 1e9
         opens = max(opens, now).advanced(byNanoseconds: UInt64(min(nanoseconds, 3600e9)))
     }

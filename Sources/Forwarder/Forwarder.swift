@@ -66,7 +66,7 @@ package final class Forwarder: Sendable {
     /// Wakes the thread if that is what it waits for; cheap when not. It is called after each append. Returns true if
     /// the thread was woken.
     @discardableResult
-    package func noteAppended() -> Bool {
+    package func recordAppend() -> Bool {
         guard isMet(wakeRule.load(ordering: .acquiring)),
             wakeRule.exchange(.never, ordering: .acquiringAndReleasing) != .never
         else { return false }

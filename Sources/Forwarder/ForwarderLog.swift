@@ -32,13 +32,13 @@ struct ForwarderLog {
         self.show = show
     }
 
-    mutating func note(_ effect: DispatchEffect, at now: MonotonicTime) {
+    mutating func record(_ effect: DispatchEffect, at now: MonotonicTime) {
         switch effect {
         case .settle: return
         case .answered:
             if toldOfFailure { logger.notice("forwarding again") }
             toldOfFailure = false
-        case .failing(let reason, let advice, let pause): noteFailure(reason, advice, pause, at: now)
+        case .failing(let reason, let advice, let pause): recordFailure(reason, advice: advice, pause: pause, at: now)
         case .refused(let address, let reason):
             guard let more = refused.take(at: now) else { return }
             logger.error(
@@ -65,7 +65,7 @@ struct ForwarderLog {
         }
     }
 
-    mutating func note(_ failure: RefusedRequests.NotKept, at now: MonotonicTime) {
+    mutating func record(_ failure: RefusedRequests.NotKept, at now: MonotonicTime) {
         guard let more = notKept.take(at: now) else { return }
         logger.warning(
             "no copy of a refused request could be kept",
@@ -76,19 +76,19 @@ struct ForwarderLog {
         lostName.record(address, of: show(endpoint.url), reason: reason, in: logger, at: now)
     }
 
-    mutating func noteStretch(behind spans: Int, at now: MonotonicTime) {
+    mutating func recordStretch(behind spans: Int, at now: MonotonicTime) {
         guard let more = behind.take(at: now) else { return }
         logger.notice(
             "old spans wait; new ones are sent beside them",
             metadata: ["waiting_spans": "\(spans)", "more_since_last_line": "\(more)"])
     }
 
-    mutating func note(_ error: SpoolError, at now: MonotonicTime) {
+    mutating func record(_ error: SpoolError, at now: MonotonicTime) {
         guard let more = unread.take(at: now) else { return }
         logger.error("spool read failed", metadata: ["error": "\(error)", "more_since_last_line": "\(more)"])
     }
 
-    private mutating func noteFailure(_ reason: String, _ advice: String?, _ pause: Duration, at now: MonotonicTime) {
+    private mutating func recordFailure(_ reason: String, advice: String?, pause: Duration, at now: MonotonicTime) {
         let limit = advice == nil ? failing.take(at: now) : misconfigured.take(at: now)
         guard let more = limit else { return }
         toldOfFailure = true

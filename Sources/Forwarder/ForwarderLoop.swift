@@ -89,7 +89,7 @@ struct ForwarderLoop: ~Copyable {
         let unread = owner.spool.unread
         let isBlocked = dispatch.isBlocked(at: now)
         guard turns.wantsStretch(unread, isBlocked: isBlocked, at: now), owner.spool.beginStretch() else { return }
-        log.noteStretch(behind: unread.spans, at: now)
+        log.recordStretch(behind: unread.spans, at: now)
     }
 
     /// Reads on and sends what comes. Returns false where all of it has expired.
@@ -99,14 +99,14 @@ struct ForwarderLoop: ~Copyable {
             var batch = try owner.spool.readBatch(
                 from: stretch, maxBytes: owner.options.maxBatchBytes, maxSpans: isLone ? 1 : turns.maxSpans(of: stretch)
             )
-            turns.note(read: batch.spanCount, from: stretch, at: now)
+            turns.recordRead(batch.spanCount, from: stretch, at: now)
             if batch.isEmpty { return false }
             let delivery = dispatch.begin(batch.frames, unsentSpans: batch.unsentSpans, at: now)
             if let delivery { start(delivery, body: batch.takeBytes(), at: now) }
         } catch {
             // The spool counts the failure; the frames stay where they are, and the disk gets a pause.
-            turns.noteFailure(of: stretch, at: now)
-            log.note(error, at: now)
+            turns.recordFailure(of: stretch, at: now)
+            log.record(error, at: now)
         }
         return true
     }
@@ -123,7 +123,7 @@ struct ForwarderLoop: ~Copyable {
             start(left, body: body, at: now)
         } catch {
             dispatch.postpone(delivery, until: now.advanced(by: Self.readPause))
-            log.note(error, at: now)
+            log.record(error, at: now)
         }
     }
 
@@ -209,7 +209,7 @@ struct ForwarderLoop: ~Copyable {
         case .refused(let address, let reason): setAside(address, reason)
         case .rejected, .suspected, .tooLarge: break
         }
-        log.note(effect, at: now)
+        log.record(effect, at: now)
     }
 
     /// Keeps a copy of what was refused. The copy is written before the frame is settled: after a kill in between, the
@@ -222,7 +222,7 @@ struct ForwarderLoop: ~Copyable {
             try refusedRequests.keep(try refusedRequest(address), reason: reason, at: owner.clock.wall())
         } catch {
             outcome = error.outcome
-            log.note(error, at: owner.clock.monotonic())
+            log.record(error, at: owner.clock.monotonic())
         }
         let copy = outcome
         owner.control.withLock { $0.statistics.copies[copy, default: 0] += 1 }

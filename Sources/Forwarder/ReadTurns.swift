@@ -86,13 +86,13 @@ struct ReadTurns {
         return min(options.maxBatchSpans, limit.spansPerSecond)
     }
 
-    mutating func note(read spans: Int, from stretch: SpoolStretch, at now: MonotonicTime) {
+    mutating func recordRead(_ spans: Int, from stretch: SpoolStretch, at now: MonotonicTime) {
         newestInARow = stretch == .newest ? min(newestInARow + 1, Self.maxFullInARow) : 0
-        if stretch == .oldest { limit?.note(read: spans, at: now) }
+        if stretch == .oldest { limit?.recordRead(spans, at: now) }
     }
 
     /// Gives the disk a pause; the other stretch, which lies in other files, goes on.
-    mutating func noteFailure(of stretch: SpoolStretch, at now: MonotonicTime) {
+    mutating func recordFailure(of stretch: SpoolStretch, at now: MonotonicTime) {
         pauses[stretch] = now.advanced(by: Self.failurePause)
     }
 

@@ -55,6 +55,8 @@ struct RefusedRequests {
         self.options = options
     }
 
+    /// Keeps a copy of a refused request.
+    /// - Throws: `NotKept` where the copy is too large, or the disk does not take it.
     func keep(_ batch: SpoolBatch, reason: String, at now: WallTime) throws(NotKept) {
         let frame = batch.frames.first
         let checksum = String(batch.bytes.withUnsafeBytes { crc32c($0) }, radix: 16)

@@ -66,7 +66,7 @@ struct ForwarderLogTests {
         var log = try log()
         let effects = Self.effects()
         for second in [1, 10, 11] as [Int64] {
-            for (effect, _, _, _) in effects { log.note(effect, at: Self.moment(second)) }
+            for (effect, _, _, _) in effects { log.record(effect, at: Self.moment(second)) }
         }
         #expect(kept.entries.count == 2 * effects.count)
         for (index, (_, level, message, metadata)) in (effects + effects).enumerated() {
@@ -81,21 +81,21 @@ struct ForwarderLogTests {
     @Test("A remark without rejected spans is told as one")
     func remark() throws {
         var log = try log()
-        log.note(.rejected(spans: 0, message: "hello"), at: Self.moment(1))
+        log.record(.rejected(spans: 0, message: "hello"), at: Self.moment(1))
         #expect(messages == ["the backend took a request with a remark"])
     }
 
     @Test("That forwarding works again is told once after a failure that was told; what is settled is no line")
     func recovery() throws {
         var log = try log()
-        log.note(.answered, at: Self.moment(1))
-        log.note(.settle(.frames([]), dropped: 0, reason: .refused), at: Self.moment(1))
+        log.record(.answered, at: Self.moment(1))
+        log.record(.settle(.frames([]), dropped: 0, reason: .refused), at: Self.moment(1))
         #expect(messages == [])
-        log.note(Self.outage, at: Self.moment(2))
-        for second in [3, 4] as [Int64] { log.note(.answered, at: Self.moment(second)) }
+        log.record(Self.outage, at: Self.moment(2))
+        for second in [3, 4] as [Int64] { log.record(.answered, at: Self.moment(second)) }
         #expect(messages == ["forwarding failed, will retry", "forwarding again"])
-        log.note(Self.outage, at: Self.moment(5))
-        log.note(.answered, at: Self.moment(6))
+        log.record(Self.outage, at: Self.moment(5))
+        log.record(.answered, at: Self.moment(6))
         #expect(messages.count == 2, "the second failure was held back, and so is its end")
     }
 
@@ -105,9 +105,9 @@ struct ForwarderLogTests {
         let address = LastAddress(endpoint: log.endpoint, address: "192.0.2.7")
         for second in [1, 2] as [Int64] {
             let now = Self.moment(second)
-            log.note(RefusedRequests.NotKept(outcome: .failed, problem: "no space"), at: now)
-            log.noteStretch(behind: 7, at: now)
-            log.note(SpoolError.closed, at: now)
+            log.record(RefusedRequests.NotKept(outcome: .failed, problem: "no space"), at: now)
+            log.recordStretch(behind: 7, at: now)
+            log.record(SpoolError.closed, at: now)
             log.recordLostName(address, "no name", at: now)
         }
         #expect(kept.entries.map(\.level) == [.warning, .notice, .error, .warning])

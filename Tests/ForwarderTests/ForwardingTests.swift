@@ -88,7 +88,7 @@ struct ForwardingTests {
         let (spool, forwarder) = try Self.make("http://127.0.0.1:1/v1/traces", UnreadableFileSystem())
         try forwarder.start()
         try [UInt8]("payload".utf8).withUnsafeBytes { try spool.append($0, spanCount: 3) }
-        forwarder.noteAppended()
+        forwarder.recordAppend()
         try await Self.waitUntil { (forwarder.statistics.requests["connect"] ?? 0) >= 3 }
         let statistics = forwarder.statistics
         #expect((statistics.requests["connect"] ?? 0) >= 3)
@@ -104,7 +104,7 @@ struct ForwardingTests {
         let (spool, forwarder) = try Self.make("http://127.0.0.1:\(backend.port)/v1/traces", UnreadableFileSystem())
         try forwarder.start()
         try [UInt8]("payload".utf8).withUnsafeBytes { try spool.append($0, spanCount: 3) }
-        forwarder.noteAppended()
+        forwarder.recordAppend()
         try await Self.waitUntil { spool.statistics.deliveredSpans == 3 }
         let statistics = forwarder.statistics
         #expect(statistics.requests == ["503": 1, "200": 1] && spool.statistics.deliveredSpans == 3)
@@ -122,7 +122,7 @@ struct ForwardingTests {
             "http://127.0.0.1:\(backend.port)/base", UnreadableFileSystem(), change)
         try forwarder.start()
         try makeRequest(name: "a", spans: 3).withUnsafeBytes { try spool.append($0, spanCount: 3) }
-        forwarder.noteAppended()
+        forwarder.recordAppend()
         try await waitUntil { isDone(spool, forwarder.statistics) }
         let statistics = forwarder.statistics
         forwarder.stop(drainUntil: Clock.system.monotonic())
@@ -213,14 +213,14 @@ struct ForwardingTests {
         try forwarder.start()
         try await Self.waitUntil { forwarder.wakeRule.load(ordering: .acquiring) == .firstSpan }
         try [UInt8]("payload".utf8).withUnsafeBytes { try spool.append($0, spanCount: 1) }
-        forwarder.noteAppended()
+        forwarder.recordAppend()
         try await Self.waitUntil { forwarder.wakeRule.load(ordering: .acquiring) == .fullBatch }
         try [UInt8]("payload".utf8).withUnsafeBytes { try spool.append($0, spanCount: 2) }
-        #expect(!forwarder.noteAppended(), "not full yet")
+        #expect(!forwarder.recordAppend(), "not full yet")
         try await Self.waitUntil { forwarder.wakeRule.load(ordering: .acquiring) == .fullBatch }
         try [UInt8]("payload".utf8).withUnsafeBytes { try spool.append($0, spanCount: 1) }
         // Between two sleeps it looks by itself.
-        #expect(forwarder.noteAppended() || forwarder.wakeRule.load(ordering: .acquiring) == .never, "it sleeps on")
+        #expect(forwarder.recordAppend() || forwarder.wakeRule.load(ordering: .acquiring) == .never, "it sleeps on")
         try await Self.waitUntil { (forwarder.statistics.requests["connect"] ?? 0) >= 1 }
         #expect((forwarder.statistics.requests["connect"] ?? 0) >= 1)
         forwarder.stop(drainUntil: Clock.system.monotonic())

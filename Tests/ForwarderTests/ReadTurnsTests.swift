@@ -62,7 +62,7 @@ struct ReadTurnsTests {
                 waiting.backlog = unread.spans == 0 ? nil : unread
             }
             read[stretch, default: 0] += spans
-            turns.note(read: spans, from: stretch, at: now)
+            turns.recordRead(spans, from: stretch, at: now)
             if stretch == .newest, let since = readySince {
                 longestWait = max(longestWait, now.duration(since: since))
                 readySince = nil
@@ -110,7 +110,7 @@ struct ReadTurnsTests {
         let waiting = SpoolWaiting(backlog: SpoolUnread(spans: 100_000, bytes: 0, since: now))
         #expect(turns.choose(waiting, at: now, flushing: false, isProbing: false) == .oldest)
         #expect(turns.maxSpans(of: .oldest) == perSecond && turns.maxSpans(of: .newest) == 1000)
-        turns.note(read: 3 * perSecond, from: .oldest, at: now)
+        turns.recordRead(3 * perSecond, from: .oldest, at: now)
         let opens = try #require(turns.moment(of: .oldest, waiting, at: now, flushing: false, isProbing: false))
         #expect(opens.nanoseconds(since: now) == 3_000_000_000)
         let before = MonotonicTime(nanoseconds: opens.nanoseconds - 1)
@@ -121,7 +121,7 @@ struct ReadTurnsTests {
         #expect(turns.choose(waiting, at: opens, flushing: false, isProbing: false) == .oldest)
         // An hour in which nothing was read is not made up for.
         let late = opens.advanced(by: .seconds(3600))
-        turns.note(read: perSecond, from: .oldest, at: late)
+        turns.recordRead(perSecond, from: .oldest, at: late)
         #expect(turns.choose(waiting, at: late, flushing: false, isProbing: false) == nil)
     }
 
@@ -139,7 +139,7 @@ struct ReadTurnsTests {
             for stretch in [SpoolStretch](repeating: .newest, count: newest) + [.oldest] {
                 #expect(
                     turns.choose(waiting, at: now, flushing: false, isProbing: false) == stretch, "turn \(turn)")
-                turns.note(read: 1, from: stretch, at: now)
+                turns.recordRead(1, from: stretch, at: now)
             }
         }
     }
@@ -201,10 +201,10 @@ struct ReadTurnsTests {
         let now = MonotonicTime(nanoseconds: 1_000_000_000_000)
         let full = SpoolUnread(spans: 100_000, bytes: 0, since: now)
         let waiting = SpoolWaiting(newest: full, backlog: full)
-        turns.noteFailure(of: .oldest, at: now)
+        turns.recordFailure(of: .oldest, at: now)
         for _ in 0..<3 {
             #expect(turns.choose(waiting, at: now, flushing: false, isProbing: false) == .newest)
-            turns.note(read: 1000, from: .newest, at: now)
+            turns.recordRead(1000, from: .newest, at: now)
         }
         #expect(turns.isPaused(.oldest, at: now) && !turns.isPaused(.newest, at: now))
         let later = now.advanced(by: .seconds(1))
@@ -236,7 +236,7 @@ struct ReadTurnsTests {
         let empty = turns.wakeRule(SpoolUnread(), at: now)
         #expect(empty.isMet(by: unread(1, 1), options), "its batch's time begins")
         var paused = turns
-        paused.noteFailure(of: .newest, at: now)
+        paused.recordFailure(of: .newest, at: now)
         #expect(paused.wakeRule(unread(1, 1), at: now) == .never)
     }
 }

@@ -36,13 +36,13 @@ struct IngestSink: SpanSink {
             try spool.append(
                 payload, spanCount: spanCount,
                 whenDurable: { [forwarder] isDurable in
-                    if isDurable { forwarder?.noteAppended() }
+                    if isDurable { forwarder?.recordAppend() }
                     whenDurable?(isDurable)
                 }, confirm: confirm)
         } catch {
             throw SinkRefusal(error)
         }
-        forwarder?.noteAppended()
+        forwarder?.recordAppend()
         recentTraces?.append(payload, spanCount: spanCount)
     }
 
