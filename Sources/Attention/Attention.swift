@@ -33,9 +33,9 @@ package struct Attention: Sendable {
         let now = situation.now
         var findings = Findings()
         others.judge(situation, &findings)
-        if let snapshot = situation.redis.snapshot { others.judge(snapshot, situation, &findings) }
+        if let snapshot = situation.redis.snapshot { others.judge(snapshot, in: situation, into: &findings) }
         let isUnread = if case .unread = situation.redis { true } else { false }
-        if !isUnread { queues.judge(situation, history, &findings) }
+        if !isUnread { queues.judge(situation, history: history, into: &findings) }
         var stillOpen = open.filter { key, _ in
             findings.isUnknown(key) || (isUnread && key.condition.isReadFromRedis)
         }

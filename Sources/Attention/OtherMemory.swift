@@ -21,7 +21,7 @@ struct OtherMemory: Sendable {
 
     // MARK: Redis
 
-    mutating func judge(_ snapshot: RedisSnapshot, _ situation: Situation, _ findings: inout Findings) {
+    mutating func judge(_ snapshot: RedisSnapshot, in situation: Situation, into findings: inout Findings) {
         if let keys = snapshot.info.evictedKeys {
             evictedKeys.record(Double(keys), at: situation.now.monotonic)
         }
@@ -41,7 +41,7 @@ struct OtherMemory: Sendable {
         findings.judge(.scrapeStale, holds: age > Thresholds.staleSeconds) { _ in
             "Redis was last read \(humanSpan(age)) ago"
         }
-        judge(snapshot.schedulerEntries, situation, &findings)
+        judge(snapshot.schedulerEntries, in: situation, into: &findings)
     }
 
     private func judgeReading(_ situation: Situation, _ findings: inout Findings) {
@@ -55,7 +55,7 @@ struct OtherMemory: Sendable {
     // MARK: Cron
 
     private mutating func judge(
-        _ entries: [SchedulerEntrySnapshot]?, _ situation: Situation, _ findings: inout Findings
+        _ entries: [SchedulerEntrySnapshot]?, in situation: Situation, into findings: inout Findings
     ) {
         guard let entries else {
             for condition in Condition.allCases where condition.subject == .cron { findings.leave(condition) }
@@ -120,21 +120,21 @@ struct OtherMemory: Sendable {
             judgeLosses(spans, at: now, &findings)
         }
         let fill = judgeSpool(spans.spool, at: now, &findings)
-        judgeBackend(spans.backend, fill, at: now, &findings)
+        judgeBackend(spans.backend, fill: fill, at: now, into: &findings)
         judgePushes(situation.pushes, at: now, &findings)
     }
 
     private mutating func judgeLosses(_ spans: SpanPath, at now: MonotonicTime, _ findings: inout Findings) {
         let span = observedSpan(at: now)
         for (reason, count) in spans.refused where reason == "spool_full" || reason == "unavailable" {
-            let risen = Self.rise(&refused, reason, count, at: now)
+            let risen = Self.rise(&refused, reason: reason, count: count, at: now)
             findings.judge(.spansNotAccepted, detail: reason, holds: risen > 0) { _ in
                 "\(humanCount(risen, "span")) \(risen == 1 ? "was" : "were") refused in \(span) (\(reason)); "
                     + "senders that stop retrying lose them"
             }
         }
         for (reason, count) in spans.spool?.dropped ?? [:] {
-            let risen = Self.rise(&dropped, reason, count, at: now)
+            let risen = Self.rise(&dropped, reason: reason, count: count, at: now)
             let were = risen == 1 ? "was" : "were"
             switch reason {
             case "unsynced":
@@ -154,7 +154,7 @@ struct OtherMemory: Sendable {
     }
 
     private static func rise(
-        _ counters: inout [String: TimedValues], _ reason: String, _ count: UInt64, at now: MonotonicTime
+        _ counters: inout [String: TimedValues], reason: String, count: UInt64, at now: MonotonicTime
     ) -> Int {
         var counter = counters[reason] ?? TimedValues(window: Thresholds.events)
         // A reason that is new had counted nothing before.
@@ -188,7 +188,7 @@ struct OtherMemory: Sendable {
     }
 
     private mutating func judgeBackend(
-        _ backend: Backend?, _ fill: String, at now: MonotonicTime, _ findings: inout Findings
+        _ backend: Backend?, fill: String, at now: MonotonicTime, into findings: inout Findings
     ) {
         guard let backend else { return }
         let (share, isFailing) = forwards.record(backend, at: now)

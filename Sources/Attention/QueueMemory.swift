@@ -28,7 +28,7 @@ struct QueueMemory: Sendable {
     private var pauses: [QueueName: Pause] = [:]
     private var overdue: [TroubleKey: Overdue] = [:]
 
-    mutating func judge(_ situation: Situation, _ history: QueueHistory, _ findings: inout Findings) {
+    mutating func judge(_ situation: Situation, history: QueueHistory, into findings: inout Findings) {
         let now = situation.now.monotonic
         let queues = situation.rows.map { $0.snapshot ?? QueueSnapshot(name: $0.name) }
         let offset = situation.redis.snapshot?.clockOffset ?? .zero
