@@ -44,37 +44,39 @@ struct SpanFields {
     ) {
         switch attribute {
         case .system: system = value
-        case .operation: Self.keep(value, rank, &operation, &ranks.operation)
-        case .queue: Self.keep(value, rank, &task.queue, &ranks.queue)
-        case .taskType: Self.keep(value, rank, &task.taskType, &ranks.taskType)
-        case .taskID: Self.keep(value, rank, &task.taskID, &ranks.taskID)
-        case .retryCount: Self.keep(value, rank, &task.retryCount, &ranks.retryCount)
-        case .processAt: Self.keep(value, rank, &task.processAt, &ranks.processAt)
-        case .errorType: Self.keep(value, rank, &task.errorType, &ranks.errorType)
+        case .operation: Self.keep(value, rank: rank, in: &operation, keptRank: &ranks.operation)
+        case .queue: Self.keep(value, rank: rank, in: &task.queue, keptRank: &ranks.queue)
+        case .taskType: Self.keep(value, rank: rank, in: &task.taskType, keptRank: &ranks.taskType)
+        case .taskID: Self.keep(value, rank: rank, in: &task.taskID, keptRank: &ranks.taskID)
+        case .retryCount: Self.keep(value, rank: rank, in: &task.retryCount, keptRank: &ranks.retryCount)
+        case .processAt: Self.keep(value, rank: rank, in: &task.processAt, keptRank: &ranks.processAt)
+        case .errorType: Self.keep(value, rank: rank, in: &task.errorType, keptRank: &ranks.errorType)
         case .wait(let unitSeconds):
             let seconds = (value.number(in: body) ?? .nan) * unitSeconds
             let isUsable = seconds.isFinite && seconds <= PlausibleSeconds.longest
-            if Self.keep(value, rank, &task.wait, &ranks.wait, isUsable: isUsable) {
+            if Self.keep(value, rank: rank, in: &task.wait, keptRank: &ranks.wait, isUsable: isUsable) {
                 task.waitUnitSeconds = unitSeconds
             }
-        case .readyStamp: keepStamp(value, rank, .ready, in: body)
+        case .readyStamp: keepStamp(value, rank: rank, meaning: .ready, in: body)
         // An enqueue stamp ranks behind every ready stamp, which is the better one.
-        case .enqueueStamp: keepStamp(value, rank + 100, .enqueued, in: body)
+        case .enqueueStamp: keepStamp(value, rank: rank + 100, meaning: .enqueued, in: body)
         }
     }
 
     private mutating func keepStamp(
-        _ value: AttributeValue, _ rank: UInt8, _ meaning: TaskSpan.StampMeaning, in body: UnsafeRawBufferPointer
+        _ value: AttributeValue, rank: UInt8, meaning: TaskSpan.StampMeaning, in body: UnsafeRawBufferPointer
     ) {
         let isUsable = rank <= ranks.stamp && Stamp.parse(value, in: body) != nil
-        if Self.keep(value, rank, &task.stamp, &ranks.stamp, isUsable: isUsable) { task.stampMeaning = meaning }
+        if Self.keep(value, rank: rank, in: &task.stamp, keptRank: &ranks.stamp, isUsable: isUsable) {
+            task.stampMeaning = meaning
+        }
     }
 
     /// Returns true if the value is the best so far. A value that can't be used is kept as a sign that there was one,
     /// and gives way to any that can.
     @discardableResult
     private static func keep(
-        _ value: AttributeValue, _ rank: UInt8, _ kept: inout AttributeValue, _ keptRank: inout UInt8,
+        _ value: AttributeValue, rank: UInt8, in kept: inout AttributeValue, keptRank: inout UInt8,
         isUsable: Bool = true
     ) -> Bool {
         if rank > keptRank { return false }
@@ -87,7 +89,7 @@ struct SpanFields {
         return true
     }
 
-    private static func keep(_ value: AttributeValue, _ rank: UInt8, _ kept: inout ByteRange, _ keptRank: inout UInt8) {
+    private static func keep(_ value: AttributeValue, rank: UInt8, in kept: inout ByteRange, keptRank: inout UInt8) {
         guard rank <= keptRank, case .string(let range) = value, !range.isEmpty else { return }
         kept = range
         keptRank = rank

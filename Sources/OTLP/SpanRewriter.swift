@@ -130,12 +130,12 @@ package enum SpanRewriter {
         of traces: Set<TraceID>, in body: UnsafeRawBufferPointer
     ) throws(WireError) -> [TraceID: Int] {
         var counts: [TraceID: Int] = [:]
-        try count(WireReader(body), nestedField: 1, level: 0, traces, &counts)
+        try count(WireReader(body), nestedField: 1, level: 0, of: traces, into: &counts)
         return counts
     }
 
     private static func count(
-        _ message: WireReader, nestedField: Int, level: Int, _ traces: Set<TraceID>, _ counts: inout [TraceID: Int]
+        _ message: WireReader, nestedField: Int, level: Int, of traces: Set<TraceID>, into counts: inout [TraceID: Int]
     ) throws(WireError) {
         var reader = message
         var trace = TraceID.none
@@ -148,7 +148,7 @@ package enum SpanRewriter {
             if level < 3 {
                 let nested = try reader.message()
                 do throws(WireError) {
-                    try count(nested, nestedField: level < 2 ? 2 : 1, level: level + 1, traces, &counts)
+                    try count(nested, nestedField: level < 2 ? 2 : 1, level: level + 1, of: traces, into: &counts)
                 } catch {
                     // The scanner has refused such a span at its first bad number, whatever follows that.
                     if level < 2 { throw error }

@@ -106,7 +106,7 @@ package struct SpanScanner: Sendable {
 
     /// Steps over a field that only Tempo reads: it refuses a whole batch for one of another wire type.
     private func pass(
-        _ reader: inout WireReader, _ type: WireType, _ expected: WireType, field: Int
+        _ reader: inout WireReader, type: WireType, expected: WireType, field: Int
     ) throws(WireError) {
         try reader.expect(type, expected)
         try reader.skip(type, field: field)
@@ -128,7 +128,7 @@ package struct SpanScanner: Sendable {
                 try scanScopeSpans(try reader.message())
                 level = 1
             case 3:
-                try pass(&reader, type, .lengthDelimited, field: field)
+                try pass(&reader, type: type, expected: .lengthDelimited, field: field)
             default:
                 try reader.skip(type, field: field)
             }
@@ -157,7 +157,7 @@ package struct SpanScanner: Sendable {
                 }
                 level = 2
             case 3:
-                try pass(&reader, type, .lengthDelimited, field: field)
+                try pass(&reader, type: type, expected: .lengthDelimited, field: field)
             default:
                 try reader.skip(type, field: field)
             }
@@ -185,8 +185,8 @@ package struct SpanScanner: Sendable {
             case 1: span.traceID = try readTraceID(&reader, type)
             case 2: span.spanID = try readSpanID(&reader, type)
             case 4: span.parentID = try readSpanID(&reader, type)
-            case 3, 5: try pass(&reader, type, .lengthDelimited, field: field)
-            case 10, 12, 14: try pass(&reader, type, .varint, field: field)
+            case 3, 5: try pass(&reader, type: type, expected: .lengthDelimited, field: field)
+            case 10, 12, 14: try pass(&reader, type: type, expected: .varint, field: field)
             case 6:
                 try reader.expect(type, .varint)
                 span.kind = try reader.varint()
@@ -254,7 +254,7 @@ package struct SpanScanner: Sendable {
         while !reader.isAtEnd {
             let (field, type) = try reader.tag()
             switch field {
-            case 2: try pass(&reader, type, .lengthDelimited, field: field)
+            case 2: try pass(&reader, type: type, expected: .lengthDelimited, field: field)
             case 3:
                 try reader.expect(type, .varint)
                 code = try reader.varint()
@@ -277,8 +277,8 @@ package struct SpanScanner: Sendable {
             case 4:
                 try reader.expect(type, .lengthDelimited)
                 try checkKeyValue(try reader.message(), depth: 0)
-            case 3: try pass(&reader, type, .lengthDelimited, field: field)
-            case 5: try pass(&reader, type, .varint, field: field)
+            case 3: try pass(&reader, type: type, expected: .lengthDelimited, field: field)
+            case 5: try pass(&reader, type: type, expected: .varint, field: field)
             case 6:
                 try reader.expect(type, .fixed32)
                 flags = try reader.fixed32()
@@ -383,7 +383,7 @@ package struct SpanScanner: Sendable {
         while !reader.isAtEnd {
             let (field, type) = try reader.tag()
             switch field {
-            case 1: try pass(&reader, type, .lengthDelimited, field: field)
+            case 1: try pass(&reader, type: type, expected: .lengthDelimited, field: field)
             case 2:
                 try reader.expect(type, .lengthDelimited)
                 _ = try readValue(try reader.message(), depth: depth)

@@ -61,10 +61,12 @@ package struct TraceDocument: ~Copyable {
         if output.bytes.last != UInt8(ascii: "[") { output.append(UInt8(ascii: ",")) }
         try MessageJSONWriter.write([resourceSpans], .resourceSpans, without: 2, to: &output) {
             output, isFirst throws(WireError) in
-            try Self.array("scopeSpans", isFirst, scopes, to: &output) { scope, output throws(WireError) in
+            try Self.array("scopeSpans", isFirst: isFirst, elements: scopes, to: &output) {
+                scope, output throws(WireError) in
                 try MessageJSONWriter.write([scope.message], .scopeSpans, without: 2, to: &output) {
                     output, isFirst throws(WireError) in
-                    try Self.array("spans", isFirst, scope.spans, to: &output) { span, output throws(WireError) in
+                    try Self.array("spans", isFirst: isFirst, elements: scope.spans, to: &output) {
+                        span, output throws(WireError) in
                         try MessageJSONWriter.write([span], .span, to: &output)
                     }
                 }
@@ -73,8 +75,8 @@ package struct TraceDocument: ~Copyable {
     }
 
     private static func array<Element>(
-        _ key: String, _ isFirst: Bool, _ elements: [Element], to output: inout GrowingBytes,
-        _ write: (Element, inout GrowingBytes) throws(WireError) -> Void
+        _ key: String, isFirst: Bool, elements: [Element], to output: inout GrowingBytes,
+        write: (Element, inout GrowingBytes) throws(WireError) -> Void
     ) throws(WireError) {
         var isFirst = isFirst
         MessageJSONWriter.key(Array(key.utf8), isFirst: &isFirst, to: &output)
