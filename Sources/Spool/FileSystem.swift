@@ -117,6 +117,8 @@ final class DiskFile: SpoolFile {
     private let descriptor: Int32
     private let path: String
 
+    /// Opens the file, and makes it where it is missing.
+    /// - Throws: `SystemError` where the system refuses.
     init(path: String) throws(SystemError) {
         descriptor = try Files.openUnlinked(path, mode: 0o640)
         self.path = path

@@ -56,6 +56,8 @@ struct SegmentRepair {
         nextTry = now.advanced(by: Self.pause)
     }
 
+    /// Deletes the copy of a segment.
+    /// - Throws: `SystemError` where the file system refuses.
     mutating func delete(of segment: UInt64, _ fileSystem: any SpoolFileSystem) throws(SystemError) {
         leftovers[segment] = nil
         try fileSystem.delete(Self.name(of: segment))

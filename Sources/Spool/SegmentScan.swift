@@ -39,9 +39,11 @@ struct SegmentScan {
             let chunk = try file.read(wanted, at: offset)
             if chunk.isEmpty { return }
             let done = try chunk.withUnsafeBufferPointer { bytes throws(SystemError) in
-                try take(UnsafeRawBufferPointer(bytes), at: offset, of: file, count: count, settled, &budget)
+                try take(
+                    UnsafeRawBufferPointer(bytes), at: offset, of: file, count: count, settled: settled, budget: &budget
+                )
             }
-            guard let done else { return giveUp() }
+            guard let done else { return quarantineRest() }
             if offset + chunk.count >= count { return }
             // Either the file ends too early, or the disk can't read on: the next byte tells which.
             if chunk.count < wanted && goodEnd <= offset {
@@ -52,7 +54,7 @@ struct SegmentScan {
         }
     }
 
-    private mutating func giveUp() {
+    private mutating func quarantineRest() {
         let path = SegmentHeader.fileName(firstSequence: segment.firstSequence)
         problem = SystemError("finding frames among too many bytes that are none in", path: path, code: EBADMSG)
         segment.phase = .quarantined(from: goodEnd)
@@ -68,8 +70,8 @@ struct SegmentScan {
 
     /// Takes the frames that check. Returns the place to read on; nil where the budget does not allow that.
     private mutating func take(
-        _ bytes: UnsafeRawBufferPointer, at base: Int, of file: any SpoolFile, count: Int, _ settled: SettledFrames,
-        _ budget: inout ScanBudget
+        _ bytes: UnsafeRawBufferPointer, at base: Int, of file: any SpoolFile, count: Int, settled: SettledFrames,
+        budget: inout ScanBudget
     ) throws(SystemError) -> Int? {
         var finder = FrameFinder(
             bytes, at: base, segmentBytes: count, firstSequence: segment.firstSequence, key: segment.key)
@@ -77,7 +79,7 @@ struct SegmentScan {
         while let candidate = finder.nextCandidate() {
             guard budget.spend(onFalseMarks: finder.falseMarks - falseMarks) else { return nil }
             falseMarks = finder.falseMarks
-            guard try checks(candidate, bytes, at: base, file) else {
+            guard try checks(candidate, in: bytes, at: base, of: file) else {
                 guard budget.spend(onCandidateOf: candidate.range.count) else { return nil }
                 finder.pass()
                 continue
@@ -97,7 +99,7 @@ struct SegmentScan {
     /// Returns true if the candidate's checksum is right. Its bytes behind the chunk are read piece by piece, because
     /// its length may be any number.
     private func checks(
-        _ candidate: FrameFinder.Found, _ bytes: UnsafeRawBufferPointer, at base: Int, _ file: any SpoolFile
+        _ candidate: FrameFinder.Found, in bytes: UnsafeRawBufferPointer, at base: Int, of file: any SpoolFile
     ) throws(SystemError) -> Bool {
         let (start, end) = (candidate.range.lowerBound, base + candidate.range.upperBound)
         if candidate.range.upperBound <= bytes.count {

@@ -37,7 +37,8 @@ extension Spool {
         // A spool that was never written as version 2 has no key to look for.
         let spareKeys = knownKey == nil ? [.version1] : [key] + headerKeys.filter { $0 != key }.uniqued()
         var budget = ScanBudget(maxBytes: maxBytes)
-        try recover(segments, spareKeys: spareKeys, at: now.wall, &budget, fileSystem, &state)
+        try recover(
+            segments, spareKeys: spareKeys, at: now.wall, budget: &budget, fileSystem: fileSystem, state: &state)
         beginAnew(&state)
         for index in state.segments.indices where failedSyncs.contains(state.segments[index].firstSequence) {
             if !state.segments[index].isQuarantined { state.segments[index].phase = .awaitingCopy }
@@ -50,8 +51,8 @@ extension Spool {
 
     /// Takes over the content of the segments.
     private static func recover(
-        _ segments: [FoundSegment], spareKeys: [FrameKey], at now: WallTime, _ budget: inout ScanBudget,
-        _ fileSystem: any SpoolFileSystem, _ state: inout SpoolState
+        _ segments: [FoundSegment], spareKeys: [FrameKey], at now: WallTime, budget: inout ScanBudget,
+        fileSystem: any SpoolFileSystem, state: inout SpoolState
     ) throws(SystemError) {
         // From this sequence on, frames of the segment before are unreadable.
         var brokenFrom: UInt64?
@@ -61,7 +62,7 @@ extension Spool {
             }
             let isLast = index == segments.count - 1
             let keys = segment.header?.key.map { [$0] } ?? spareKeys
-            var scan = try scan(segment, keys: keys, &budget, fileSystem, state)
+            var scan = try scan(segment, keys: keys, budget: &budget, fileSystem: fileSystem, state: state)
             if scan.segment.isQuarantined {
                 scan.quarantine(before: isLast ? nil : segments[index + 1].firstSequence, at: now)
                 state.disk.record(scan.problem ?? SystemError("reading", path: segment.name, code: EIO))
@@ -72,7 +73,7 @@ extension Spool {
                 if let last = scan.segment.lastSequence { state.writer.pass(last) }
                 brokenFrom = nil
             } else {
-                brokenFrom = try settleIn(scan, of: segment, isLast: isLast, fileSystem, &state)
+                brokenFrom = try settleIn(scan, of: segment, isLast: isLast, fileSystem: fileSystem, state: &state)
             }
         }
         // It is above all that counts as settled: a frame with such a sequence would never be read. (Lost frames may
@@ -118,8 +119,8 @@ extension Spool {
     /// Takes over the content of a segment. Returns the sequence of the first frame that its end should hold and does
     /// not, if other bytes stand in its place.
     private static func settleIn(
-        _ found: SegmentScan, of segment: FoundSegment, isLast: Bool, _ fileSystem: any SpoolFileSystem,
-        _ state: inout SpoolState
+        _ found: SegmentScan, of segment: FoundSegment, isLast: Bool, fileSystem: any SpoolFileSystem,
+        state: inout SpoolState
     ) throws(SystemError) -> UInt64? {
         var scan = found
         let count = segment.count
@@ -162,8 +163,8 @@ extension Spool {
 
     /// Scans a segment with the first of the keys under which it has frames.
     private static func scan(
-        _ found: FoundSegment, keys: [FrameKey], _ budget: inout ScanBudget, _ fileSystem: any SpoolFileSystem,
-        _ state: SpoolState
+        _ found: FoundSegment, keys: [FrameKey], budget: inout ScanBudget, fileSystem: any SpoolFileSystem,
+        state: SpoolState
     ) throws(SystemError) -> SegmentScan {
         var scan: SegmentScan?
         for key in keys where scan?.segment.lastSequence == nil {
