@@ -102,7 +102,7 @@ package struct ErrorGroups: Sendable {
             kept.add(event, seen)
             groups[series]?[error] = kept
         } else {
-            insert(error, event, series, seen)
+            insert(error, event: event, series: series, seen: seen)
         }
     }
 
@@ -129,7 +129,7 @@ package struct ErrorGroups: Sendable {
     }
 
     private mutating func insert(
-        _ error: ForeignText, _ event: ErrorEvent, _ series: Series, _ seen: (wall: WallTime, monotonic: MonotonicTime)
+        _ error: ForeignText, event: ErrorEvent, series: Series, seen: (wall: WallTime, monotonic: MonotonicTime)
     ) {
         let group = ErrorGroup(
             queue: series.queue, taskType: series.taskType, error: error, example: event.example, seenAt: seen.wall)

@@ -26,7 +26,7 @@ struct SlowestWaits: Sendable {
         return seconds > shortest.seconds || waits.contains { isOver($0, at: now) }
     }
 
-    mutating func note(_ wait: SlowWait) {
+    mutating func record(_ wait: SlowWait) {
         waits = list(at: wait.observedAt)
         let place = waits.firstIndex { $0.seconds < wait.seconds } ?? waits.count
         waits.insert(wait, at: place)

@@ -55,19 +55,19 @@ struct StartedAttempts: Sendable {
         guard span.namesTask, span.startNanoseconds > 0 else { return isLater ? .later : .first }
         let task = task(of: span, in: body)
         if let stamp = Stamp.parse(span.stamp, in: body) {
-            return isLater ? .later : record(key(task, 0, UInt64(bitPattern: stamp.nanoseconds)), span)
+            return isLater ? .later : record(key(task, kind: 0, value: UInt64(bitPattern: stamp.nanoseconds)), span)
         }
         var orders: (message: Order?, producer: Order?)
         if !isLater {
             if let message = span.knowledge.message, let stamp = message.enqueuedAt {
                 orders.message = record(
-                    key(task, 1, messageName(stamp, message.context?.reference)), span)
+                    key(task, kind: 1, value: messageName(stamp, message.context?.reference)), span)
             }
             let producer = span.link.isValid ? span.link : span.parentReference
-            if producer.isValid { orders.producer = record(key(task, 2, hash(producer)), span) }
+            if producer.isValid { orders.producer = record(key(task, kind: 2, value: hash(producer)), span) }
         }
         let byName = recordOutcome(
-            key(task, 3, 0), span, isOnlyName: !isRetry && orders.message == nil && orders.producer == nil)
+            key(task, kind: 3, value: 0), span, isOnlyName: !isRetry && orders.message == nil && orders.producer == nil)
         return isLater ? .later : byName.combined(with: orders.message).combined(with: orders.producer)
     }
 
@@ -108,7 +108,7 @@ struct StartedAttempts: Sendable {
     }
 
     /// Returns a key; 0 stands for a free entry.
-    private func key(_ task: UInt64, _ kind: UInt64, _ value: UInt64) -> UInt64 {
+    private func key(_ task: UInt64, kind: UInt64, value: UInt64) -> UInt64 {
         max(1, hash(hash(task, kind), value))
     }
 

@@ -149,7 +149,7 @@ package struct TaskAggregator: Sendable {
             series: table.number(of: span, in: body, at: now), now: now, span: span.forwarded,
             origin: origin(span.forwarded, time))
         let order = order(of: span, in: body)
-        count(span, in: body, order == .first ? .first : .retry, target)
+        count(span, in: body, attempt: order == .first ? .first : .retry, target: target)
         let (wait, producer) = wait(of: span, in: body, isLater: order == .later, target)
         record(wait, target)
         if let seconds = wait.seconds, collects(span), let producer {
@@ -166,7 +166,7 @@ package struct TaskAggregator: Sendable {
     }
 
     private mutating func count(
-        _ span: borrowing TaskSpan, in body: UnsafeRawBufferPointer, _ attempt: Attempt, _ target: Target
+        _ span: borrowing TaskSpan, in body: UnsafeRawBufferPointer, attempt: Attempt, target: Target
     ) {
         let status: TaskStatus = span.isError ? .failed : .completed
         table[target.series].count(status, attempt)
@@ -269,7 +269,7 @@ package struct TaskAggregator: Sendable {
     private mutating func recordSlow(_ seconds: Double, _ target: Target) {
         let (queue, type) = table.names(of: target.series)
         let isNamed = target.series.type != BoundedTextTable.other && type != Self.unnamed
-        slowest.note(
+        slowest.record(
             SlowWait(
                 seconds: seconds, queue: queue, type: isNamed ? type : nil,
                 span: keepsTraces && target.span.isValid ? target.span : target.origin?.span,

@@ -17,14 +17,14 @@ struct SlowestWaitsTests {
     func keeps() {
         var slowest = SlowestWaits()
         for number in 0..<30 where slowest.hasPlace(Double(number * 7 % 30), at: MonotonicTime(nanoseconds: 0)) {
-            slowest.note(wait(Double(number * 7 % 30), at: 0))
+            slowest.record(wait(Double(number * 7 % 30), at: 0))
         }
         let start = MonotonicTime(nanoseconds: 0)
         #expect(slowest.list(at: start).map(\.seconds) == (20..<30).reversed().map { Double($0) })
         #expect(!slowest.hasPlace(20, at: start) && slowest.hasPlace(20.5, at: start))
         let later = MonotonicTime(nanoseconds: 901 * Self.second)
         #expect(slowest.list(at: later).isEmpty && slowest.hasPlace(0, at: later))
-        slowest.note(wait(1, at: 901))
+        slowest.record(wait(1, at: 901))
         #expect(slowest.list(at: later).map(\.seconds) == [1])
     }
 }
