@@ -14,7 +14,7 @@ package enum RFC3339 {
             nanoseconds = fraction
         }
         guard let offset = cursor.offset(), cursor.isAtEnd else { return nil }
-        let days = daysSinceEpoch(year, month, day)
+        let days = daysSinceEpoch(year: year, month: month, day: day)
         let seconds = days * 86_400 + hour * 3600 + minute * 60 + second - offset
         let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
         return overflow ? nil : WallTime(nanoseconds: scaled &+ nanoseconds)
@@ -80,7 +80,7 @@ package enum RFC3339 {
 
     /// Returns the days from 1970-01-01 in the proleptic Gregorian calendar. Years are counted from March, so that the
     /// leap day is the last one.
-    private static func daysSinceEpoch(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
+    private static func daysSinceEpoch(year: Int64, month: Int64, day: Int64) -> Int64 {
         let marchYear = month <= 2 ? year - 1 : year
         let marchMonth = (month + 9) % 12
         let leapDays = marchYear / 4 - marchYear / 100 + marchYear / 400
