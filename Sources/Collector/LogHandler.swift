@@ -59,16 +59,16 @@ package struct CollectorLogHandler: LogHandler {
         var fields = metadata
         if let more = event.metadata { fields.merge(more) { $1 } }
         if let sink { return sink("\(label): \(event.message)\(pairs(fields))") }
-        let bytes = Array((line(event.level, "\(event.message)", fields) + "\n").utf8)
+        let bytes = Array((line(event.level, message: "\(event.message)", fields: fields) + "\n").utf8)
         // A line is one write, so that lines of several threads don't mix. A closed standard error is ignored.
         _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 
-    func line(_ level: Logger.Level, _ message: String, _ fields: Logger.Metadata) -> String {
-        isJSON ? json(level, message, fields) : text(level, message, fields)
+    func line(_ level: Logger.Level, message: String, fields: Logger.Metadata) -> String {
+        isJSON ? json(level, message: message, fields: fields) : text(level, message: message, fields: fields)
     }
 
-    private func json(_ level: Logger.Level, _ message: String, _ fields: Logger.Metadata) -> String {
+    private func json(_ level: Logger.Level, message: String, fields: Logger.Metadata) -> String {
         var line = JSONObject()
         line.add("time", clock.wall().rfc3339)
         line.add("level", "\(level)")
@@ -78,7 +78,7 @@ package struct CollectorLogHandler: LogHandler {
         return line.text
     }
 
-    private func text(_ level: Logger.Level, _ message: String, _ fields: Logger.Metadata) -> String {
+    private func text(_ level: Logger.Level, message: String, fields: Logger.Metadata) -> String {
         "\(clock.wall().rfc3339) \(level) \(label): \(message)\(pairs(fields))"
     }
 

@@ -11,6 +11,8 @@ struct OpenedSpool {
     /// The reason why other users may change what is in the directory; nil where they may not.
     let weakness: String?
 
+    /// Opens the directory, takes its lock and recovers its content.
+    /// - Throws: `SpoolStartError`, in words that say what to change.
     init(directory: String, options: SpoolOptions, clock: Clock) throws(SpoolStartError) {
         do throws(SpoolError) {
             let fileSystem = try Self.fileSystem(directory)
@@ -32,7 +34,7 @@ struct OpenedSpool {
 }
 
 extension Logger {
-    func note(_ report: SpoolReport) {
+    func log(_ report: SpoolReport) {
         switch report {
         case .failing(let text, let more):
             error("the spool's disk fails", metadata: ["error": "\(text)", "more_since_last_line": "\(more)"])

@@ -36,7 +36,7 @@ struct TempoSide: Sendable {
 
     /// - Throws: The reason why a thread can't be started.
     func start() throws {
-        try spool.start { [spoolLogger] in spoolLogger.note($0) }
+        try spool.start { [spoolLogger] in spoolLogger.log($0) }
         try forwarder.start()
         try appends.start()
     }

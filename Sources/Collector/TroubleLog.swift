@@ -34,13 +34,15 @@ struct TroubleLog: Sendable {
         for trouble in troubles where trouble.isFiring {
             let key = Key(condition: trouble.condition, queue: trouble.queue)
             guard present.insert(key).inserted, !open.contains(key) else { continue }
-            log("trouble began", key, ["severity": "\(trouble.severity.rawValue)", "what": "\(trouble.sentence)"])
+            log(
+                "trouble began", of: key,
+                more: ["severity": "\(trouble.severity.rawValue)", "what": "\(trouble.sentence)"])
         }
-        for key in open.subtracting(present) { log("trouble ended", key) }
+        for key in open.subtracting(present) { log("trouble ended", of: key) }
         open = present
     }
 
-    private mutating func log(_ text: Logger.Message, _ key: Key, _ more: Logger.Metadata = [:]) {
+    private mutating func log(_ text: Logger.Message, of key: Key, more: Logger.Metadata = [:]) {
         lines += 1
         if lines > Self.maxLines { return }
         var metadata = more

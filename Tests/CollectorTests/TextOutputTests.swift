@@ -21,7 +21,7 @@ struct TextOutputTests {
     @Test("A log line in JSON is one line and one object, whatever is in it", arguments: awkward)
     func logLine(text: String) throws {
         let handler = Self.handler(.json, nanoseconds: 1_700_000_000_123_000_000)
-        let line = handler.line(.warning, text, [text: "\(text)", "error": "two\nlines"])
+        let line = handler.line(.warning, message: text, fields: [text: "\(text)", "error": "two\nlines"])
         #expect(!line.contains("\n"))
         let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: String])
         #expect(object["message"] == text && object["level"] == "warning" && object["component"] == "a\"b")
@@ -31,7 +31,7 @@ struct TextOutputTests {
 
     @Test("A log line as text is one line, whatever is in its metadata", arguments: awkward)
     func textLine(text: String) {
-        let line = Self.handler(.text, nanoseconds: -1).line(.error, "message", ["key": "\(text)"])
+        let line = Self.handler(.text, nanoseconds: -1).line(.error, message: "message", fields: ["key": "\(text)"])
         #expect(!line.unicodeScalars.contains { $0.value < 32 })
         #expect(line.hasPrefix("1969-12-31T23:59:59.999Z error a\"b: message key=\""))
     }

@@ -49,6 +49,8 @@ enum ConfigurationFile {
             self.pairKeys = pairKeys
         }
 
+        /// Reads the whole file.
+        /// - Throws: `Unreadable`, with the line.
         mutating func read() throws(Unreadable) -> [Entry] {
             var documents = 0
             while true {

@@ -23,7 +23,9 @@ struct SettingSources {
             flags.last { $0.name == "--config" }?.value ?? variables.first { $0.name == Self.fileVariable }?.value
         if let file { readFile(file) }
         readEnvironment(variables)
-        for (name, value) in flags where name != "--config" { set(name, value, from: .flag(name), \.flag) }
+        for (name, value) in flags where name != "--config" {
+            set(name, to: value, from: .flag(name), spelling: \.flag)
+        }
     }
 
     private mutating func readFile(_ path: String) {
@@ -45,7 +47,7 @@ struct SettingSources {
             if !seen.insert(entry.key).inserted {
                 problems.append(ConfigurationProblem("\(entry.key) (\(origin)): given twice"))
             }
-            set(entry.key, entry.text, from: origin, \.name)
+            set(entry.key, to: entry.text, from: origin, spelling: \.name)
         }
     }
 
@@ -54,7 +56,7 @@ struct SettingSources {
             guard name.hasPrefix(KeyTable.environmentPrefix), name != Self.fileVariable,
                 !Self.isServiceLink(name, value)
             else { continue }
-            set(name, value, from: .environment(name), \.environment)
+            set(name, to: value, from: .environment(name), spelling: \.environment)
         }
     }
 
@@ -73,7 +75,7 @@ struct SettingSources {
 
     /// Sets the key that `spelling` writes as `given`; with `-file` or `_FILE` behind it, from that file.
     private mutating func set(
-        _ given: String, _ text: String, from origin: SettingOrigin, _ spelling: (any DeclaredKey) -> String
+        _ given: String, to text: String, from origin: SettingOrigin, spelling: (any DeclaredKey) -> String
     ) {
         if let key = KeyTable.all.first(where: { spelling($0) == given }) {
             texts[key.name] = SourceText(text: text, origin: origin)

@@ -77,7 +77,7 @@ enum DemoCommand {
             if let backend { defaults += traceDefaults(backend, tasksPerSecond: flags.tasksPerSecond) }
             settings = Settings(flags: invocation.flags, environment: environment, defaults: defaults)
             guard let options = Program.options(settings, besides: problems) else { return ExitCode.usage }
-            try run(options, flags, backend, view, directory: directory, redisSocket: redisSocket)
+            try run(options, flags: flags, backend: backend, view: view, directory: directory, redisSocket: redisSocket)
             return ExitCode.ok
         } catch {
             Program.printError("asynq-collector: demo: \(error)")
@@ -95,7 +95,7 @@ enum DemoCommand {
     }
 
     private static func run(
-        _ options: CollectorOptions, _ flags: Flags, _ backend: DemoTraceBackend?, _ view: DemoView,
+        _ options: CollectorOptions, flags: Flags, backend: DemoTraceBackend?, view: DemoView,
         directory: String, redisSocket: String
     ) throws {
         let spanSocket = options.otlpListen.lazy.flatMap(\.addresses).compactMap(\.unixPath).first ?? ""

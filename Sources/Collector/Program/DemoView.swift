@@ -45,7 +45,7 @@ struct DemoView {
         let page = try WebAddress(ofListeners: [ListenAddress(collector.webAddress)])
         let source = collector.topSource
         if canDraw {
-            try draw(page, source, workload, until: end)
+            try draw(page, source: source, workload: workload, until: end)
         } else {
             printIntroduction(page, collector)
             try printLines(source, workload, until: end)
@@ -54,7 +54,7 @@ struct DemoView {
     }
 
     private func draw(
-        _ page: WebAddress, _ source: @escaping TopSource, _ workload: DemoWorkload, until end: MonotonicTime?
+        _ page: WebAddress, source: @escaping TopSource, workload: DemoWorkload, until end: MonotonicTime?
     ) throws {
         let clock = Clock.system
         let feed = try TopFeed(source, every: Self.interval, clock: clock)

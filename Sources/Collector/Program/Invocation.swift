@@ -52,7 +52,7 @@ struct Invocation {
         if let place = declaration.argument, self.argument == nil, !isFlag || place.words == nil {
             readArgument(argument, place)
         } else if isFlag {
-            readFlag(argument, declaration, &rest)
+            readFlag(argument, of: declaration, rest: &rest)
         } else {
             let afterSecret = flags.last.flatMap { Self.isSecret($0.name) ? $0.name : nil }
             problems.append(
@@ -75,7 +75,7 @@ struct Invocation {
     }
 
     private mutating func readFlag(
-        _ argument: String, _ declaration: CommandDeclaration, _ rest: inout ArraySlice<String>
+        _ argument: String, of declaration: CommandDeclaration, rest: inout ArraySlice<String>
     ) {
         let name = String(argument.prefix { $0 != "=" })
         let own = declaration.flags.first { $0.name == name }

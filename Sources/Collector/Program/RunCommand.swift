@@ -34,11 +34,11 @@ enum RunCommand {
             var watchdog = Watchdog(
                 notifier, interval: serviceManager?.watchdogInterval, signs: collector.lifeSigns, clock: .system,
                 logger: logger)
-            let ending = awaitEnd(signals, &watchdog, notifier) {
+            let ending = awaitEnd(signals, watchdog: &watchdog, notifier: notifier) {
                 apply(readSettings(), started: settings, to: collector.reloadTargets(level), logger)
             }
             notifier.send(.stopping(within: options.linger + Collector.shutdown * 2))
-            linger(options.linger, after: ending, signals, &watchdog, logger)
+            linger(options.linger, after: ending, signals: signals, watchdog: &watchdog, logger: logger)
             let guardian = try EndGuard(after: Collector.shutdown + .seconds(2), logger)
             collector.stop()
             guardian.dismiss()
@@ -51,7 +51,7 @@ enum RunCommand {
 
     /// Waits for the signal that ends the program; reloads meanwhile.
     private static func awaitEnd(
-        _ signals: ProgramSignals, _ watchdog: inout Watchdog, _ notifier: ServiceNotifier, reload: () -> Void
+        _ signals: ProgramSignals, watchdog: inout Watchdog, notifier: ServiceNotifier, reload: () -> Void
     ) -> Int32 {
         while true {
             guard let signal = watchdog.awaitSignal(signals) else { continue }
@@ -64,7 +64,7 @@ enum RunCommand {
 
     /// Keeps listeners open for a while, for workers that are stopped after the collector; a second signal ends it.
     private static func linger(
-        _ linger: Duration, after signal: Int32, _ signals: ProgramSignals, _ watchdog: inout Watchdog, _ logger: Logger
+        _ linger: Duration, after signal: Int32, signals: ProgramSignals, watchdog: inout Watchdog, logger: Logger
     ) {
         guard linger > .zero else { return logger.notice("stopping", metadata: ["signal": "\(signal)"]) }
         logger.notice(

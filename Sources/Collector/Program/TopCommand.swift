@@ -30,7 +30,8 @@ enum TopCommand {
             state.clockText = { TopClock.local($0) }
             state.show(try TopFeed.overview(origin.source), at: Clock.system.wall())
             return canDraw
-                ? try draw(origin.source, state, environment) : printFrames(state, origin.source, signals, environment)
+                ? try draw(origin.source, state: state, environment: environment)
+                : printFrames(state, source: origin.source, signals: signals, environment: environment)
         } catch {
             Program.printError("asynq-collector: \(error.reason)")
             return ExitCode.failure
@@ -126,7 +127,7 @@ enum TopCommand {
     }
 
     private static func draw(
-        _ source: @escaping TopSource, _ state: TopState, _ environment: [(name: String, value: String)]
+        _ source: @escaping TopSource, state: TopState, environment: [(name: String, value: String)]
     ) throws(TopFailure) -> Int32 {
         do throws(SystemError) {
             let feed = try TopFeed(source, every: interval, clock: .system)
@@ -141,8 +142,8 @@ enum TopCommand {
     }
 
     private static func printFrames(
-        _ state: TopState, _ source: TopSource, _ signals: ProgramSignals,
-        _ environment: [(name: String, value: String)]
+        _ state: TopState, source: TopSource, signals: ProgramSignals,
+        environment: [(name: String, value: String)]
     ) -> Int32 {
         var state = state
         while true {

@@ -46,6 +46,8 @@ struct TempoKeys: KeySection {
 }
 
 extension ForwarderOptions? {
+    /// Makes the options.
+    /// - Throws: `ConfigurationProblems` where the endpoint does not go with the server name of TLS.
     init(_ settings: Settings, _ memory: MemoryLedger) throws(ConfigurationProblems) {
         guard let backend = try OTLPBackend?(settings, \.tempo.backend) else {
             self = nil
