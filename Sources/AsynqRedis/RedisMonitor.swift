@@ -5,8 +5,8 @@ import Redis
 import Synchronization
 
 /// Asks Redis at intervals, on a thread of its own, one thing at a time: the scrape, the look-ahead sample, and the
-/// sampling of memory, and in between what people ask (`RedisInquiries`). Only the scrape connects; the others wait for
-/// it while Redis is unavailable.
+/// sampling of memory. In between it asks what people want to know (`RedisInquiries`). Only the scrape connects; the
+/// others wait for it while Redis is unavailable.
 package final class RedisMonitor: Sendable {
     /// The longest pause between two tries while Redis is unavailable.
     private static let maxBackoff = Duration.seconds(2)

@@ -1,7 +1,7 @@
 package import Model
 
-/// The changes of a queue's pending tasks: over the last minute, which tells where they are going, and over five, which
-/// tell whether that is more than a burst.
+/// The changes of a queue's pending tasks. The last minute tells where they are going, and five minutes tell whether
+/// that is more than a burst.
 package struct Backlog: Sendable, Equatable {
     private static let recent = Duration.seconds(60)
     private static let window = Duration.seconds(5 * 60)

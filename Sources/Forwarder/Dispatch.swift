@@ -112,8 +112,8 @@ struct Dispatch {
         return .send(launch(waiting.remove(at: best), at: now))
     }
 
-    /// Returns the waiting delivery that goes first. That is the oldest, but in an outage the one that was tried least:
-    /// a delivery that takes the backend down must not be all that it ever gets. Of one request the smallest part goes
+    /// Returns the waiting delivery that goes first. That is the oldest, but in an outage the one that was tried least.
+    /// A delivery that takes the backend down must not be all that it ever gets. Of one request the smallest part goes
     /// first, so that no more of them wait than it was halved times.
     private func bestReady(at now: MonotonicTime) -> Int? {
         let ready = waiting.indices.filter { waiting[$0].notBefore <= now && mayGo(waiting[$0]) }

@@ -11,9 +11,9 @@ import Synchronization
 /// | with a limit, more than a batch, when an outage ends | the same, however short the outage was                |
 ///
 /// Taking turns: new spans go first, but of four requests in a row one is the backlog's, and of two if the others are
-/// not full batches. The backlog has all that is left, too, but is no faster than the limit. New spans therefore wait
-/// for one request at most as long as three quarters of what the backend takes suffice for them, and the backlog makes
-/// progress whatever arrives.
+/// not full batches. The backlog has all that is left, too, but is no faster than the limit. As long as three quarters
+/// of what the backend takes suffice for new spans, they wait for one request at most. The backlog makes progress
+/// whatever arrives.
 struct ReadTurns {
     private static let failurePause = Duration.seconds(1)
     /// The number of full batches of the newest stretch in a row, while the oldest waits.

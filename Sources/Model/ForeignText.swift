@@ -2,8 +2,8 @@ import Text
 
 /// Text that came from outside (a queue name, a task type), compared byte by byte.
 ///
-/// Swift's `String` treats canonically equivalent texts as equal ("é" in one scalar or two); Redis and Asynq do not,
-/// so two different queues would become one. The bytes are kept as they came.
+/// Swift's `String` treats canonically equivalent texts as equal ("é" in one scalar or two). Redis and Asynq do not, so
+/// two different queues would become one. The bytes are kept as they came.
 package struct ForeignText: Hashable, Sendable, Comparable {
     package let bytes: [UInt8]
 

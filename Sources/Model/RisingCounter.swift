@@ -1,7 +1,7 @@
 /// A counter that is read from Redis, in the form in which it is passed on. A fall is a reset, or a source that is
-/// behind what was read before, such as a replica that lagged at a failover or a restored snapshot. Prometheus takes
-/// every fall for a reset and counts the whole number once more. The counter therefore stands still until such a source
-/// has caught up.
+/// behind what was read before: a replica that lagged at a failover, or a restored snapshot. Prometheus takes every
+/// fall for a reset and counts the whole number once more. The counter therefore stands still until such a source has
+/// caught up.
 ///
 ///     what is read                                 what is passed on
 ///     at least what was passed on                  what is read

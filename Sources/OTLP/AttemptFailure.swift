@@ -10,7 +10,7 @@ import ProtobufWire
 /// ```
 package enum AttemptFailure {
     /// Returns the message of the last exception event that has one, else that of the status, else the type of the
-    /// error; `.none` where the span says nothing. Asynq stores the same message as the task's error.
+    /// error. Returns `.none` where the span says nothing. Asynq stores the same message as the task's error.
     ///
     /// The scanner has checked the bytes; other bytes are read as far as they can be.
     package static func text(of span: TaskSpan, in body: UnsafeRawBufferPointer) -> ByteRange {

@@ -128,7 +128,7 @@ struct SpanFields {
     }
 
     /// True if the link's trace was sampled. The span was exported, so it was sampled. If its own flags lack the bit
-    /// even so, the sender does not write it (the Python SDK), and its absence from the link says nothing. Older SDKs
+    /// even so, the sender does not write it (the Python SDK). Its absence from the link then says nothing. Older SDKs
     /// write no flags at all.
     private var isLinkSampled: Bool {
         let isBitWritten = flags.map { $0 & 1 == 1 } ?? true

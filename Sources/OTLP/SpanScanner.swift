@@ -12,9 +12,9 @@ package struct MalformedRequest: Error, CustomStringConvertible, Sendable {
     }
 }
 
-/// Reads an OTLP request without decoding it: one pass over the wire format that checks every nested message, counts
-/// the spans, and records the few that tell of an Asynq task. It allocates nothing per span, unless one has several
-/// links; its arrays keep their room from one request to the next.
+/// Reads an OTLP request without decoding it. One pass over the wire format checks every nested message, counts the
+/// spans, and records the few that tell of an Asynq task. It allocates nothing per span, unless one has several links;
+/// its arrays keep their room from one request to the next.
 ///
 /// ```
 /// ExportTraceServiceRequest  1 resource_spans ─► ResourceSpans  1 resource  2 scope_spans ─► ScopeSpans

@@ -21,8 +21,8 @@ package struct Backoff: Sendable {
         return pause(afterFailures: slowly ? .max : failures, jitter: jitter)
     }
 
-    /// Returns the n-th pause: doubled each time up to the longest, then shortened by the jitter, so that a hundred sidecars
-    /// that failed together don't come back together. Never longer than `maxPause`.
+    /// Returns the n-th pause: doubled each time up to the longest, then shortened by the jitter. A hundred sidecars
+    /// that failed together thus don't come back together. Never longer than `maxPause`.
     package func pause(afterFailures count: Int, jitter: Double) -> Duration {
         var pause = min(initialPause, maxPause)
         for _ in 1..<max(2, min(count, 64)) where count > 1 && pause < maxPause { pause = min(pause * 2, maxPause) }

@@ -2,8 +2,8 @@ import CLinux
 import Glibc
 package import Model
 
-/// Lets one thread sleep until a deadline or until another thread wakes it: an eventfd, so that it can also be polled
-/// together with a socket.
+/// Lets one thread sleep until a deadline or until another thread wakes it. It is an eventfd, so that it can also be
+/// polled together with a socket.
 package final class Waker: Sendable {
     package let descriptor: Int32
 

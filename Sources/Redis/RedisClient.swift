@@ -32,8 +32,8 @@ extension RedisClient {
 }
 
 /// One Redis, named by the configuration or by sentinels. A connection that failed is dropped, because half a reply may
-/// be left in it. A connection that has reached its greatest age serves on while no other can be made: a name server or
-/// the sentinels may be down while Redis is not.
+/// be left in it. A connection that has reached its greatest age serves on while no other can be made. (A name server
+/// or the sentinels may be down while Redis is not.)
 final class SingleRedis: RedisClient {
     private let target: RedisTarget
     private let clock: Clock

@@ -4,7 +4,7 @@ package import Platform
 /// One connection to Redis, logged in. Every call has a deadline that holds for the whole of it, however the far side
 /// drips or hangs. One thread at a time uses it.
 package final class RedisConnection: RedisClient {
-    /// The greatest age. An older connection is made anew before it is used again: the name may lead elsewhere by now,
+    /// The greatest age. An older connection is made anew before it is used again. The name may lead elsewhere by now,
     /// and certificates and passwords that were read from files may have changed.
     static let maxAge = Duration.seconds(120)
 

@@ -4,8 +4,8 @@ import Platform
 
 /// Makes connections: with a clock, until a deadline, ended early by a waker.
 ///
-/// Of several candidates (addresses of a name, sentinels, nodes) each has an equal share of the time that is left, for
-/// all that belongs to it: asking, connecting, TLS, login. A silent one leaves time for the others.
+/// Several candidates (addresses of a name, sentinels, nodes) share the time that is left in equal parts. Asking,
+/// connecting, TLS and login of each count. A silent one leaves time for the others.
 struct RedisConnector {
     let clock: Clock
     let deadline: MonotonicTime

@@ -13,7 +13,7 @@ package enum RedisReply: Sendable, Equatable {
     case unanswered
 
     /// Copies the reply as hiredis built it. Redis 6 and later may send the types of RESP3 only after HELLO 3, which is
-    /// never sent; one that comes all the same reads as null.
+    /// never sent. One that comes all the same reads as null.
     init(_ reply: UnsafePointer<redisReply>) {
         switch reply.pointee.type {
         case REDIS_REPLY_INTEGER: self = .integer(reply.pointee.integer)

@@ -54,8 +54,8 @@ package protocol SpoolFileSystem: Sendable {
 package struct DiskFileSystem: SpoolFileSystem {
     private let directory: String
 
-    /// Makes the directory where it is missing, and syncs its parent, so that a power cut does not take the directory
-    /// with all that is in it.
+    /// Makes the directory where it is missing, and syncs its parent. A power cut then does not take the directory with
+    /// all that is in it.
     /// - Throws: `SystemError` where it can't be made, or must not be used.
     package init(directory: String) throws(SystemError) {
         for made in try Files.makeDirectories(directory) {

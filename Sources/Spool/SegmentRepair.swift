@@ -3,7 +3,7 @@ import Model
 import Platform
 import Synchronization
 
-// When a sync fails, the kernel marks the dirty pages as clean: a second fdatasync of the same file would report
+// When a sync fails, the kernel marks the dirty pages as clean. A second fdatasync of the same file would report
 // success over bytes that never reached the disk. A file is therefore never synced again after one failure. It is
 // sealed, and its content, which is still in the page cache, is written to a fresh file. That one is synced and takes
 // the old one's name:

@@ -80,9 +80,9 @@ package enum SpoolDrop: String, CaseIterable, Sendable {
 /// The crash-safe queue between the receiver and the forwarder: opaque payloads in, batches of them out, in order.
 /// While old payloads wait, new ones may be read beside them, each in order (SpoolReaders.swift).
 ///
-/// A payload is safe from a kill of the process as soon as `append` returns, and from a power cut after the sync that
-/// `SpoolSync` names. It is deleted only after `settle`. One process owns a directory; within it, any thread may append
-/// and settle, one thread reads. The layout on disk stands in SpoolFormat.swift.
+/// A payload is safe from a kill of the process as soon as `append` returns. It is safe from a power cut after the sync
+/// that `SpoolSync` names. It is deleted only after `settle`. One process owns a directory; within it, any thread may
+/// append and settle, one thread reads. The layout on disk stands in SpoolFormat.swift.
 package final class Spool: Sendable {
     package var options: SpoolOptions { currentOptions.withLock { $0 } }
     private let currentOptions: Mutex<SpoolOptions>
@@ -123,7 +123,7 @@ package final class Spool: Sendable {
     }
 
     /// Sets other bounds from now on. What exceeds a smaller bound is not lost: nothing more is accepted until it was
-    /// sent, or with `dropOldest` the oldest spans go with the next append.
+    /// sent. With `dropOldest` the oldest spans go with the next append.
     package func use(_ new: SpoolOptions) {
         currentOptions.withLock { options in
             options.maxBytes = new.maxBytes

@@ -34,7 +34,7 @@ package final class SpoolDirectoryLock: Sendable {
             let digits = text[..<max(0, count)].prefix { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
             throw .locked(directory: directory, pid: String(decoding: digits, as: UTF8.self))
         }
-        // This is written before the rest of an older pid is cut off: a full disk has space for what is there already,
+        // This is written before the rest of an older pid is cut off. A full disk has space for what is there already,
         // and a reader in between takes the digits up to the end of the line.
         let text = "\(getpid())\n"
         if pwrite(descriptor, text, text.utf8.count, 0) < 0 || ftruncate(descriptor, off_t(text.utf8.count)) != 0 {

@@ -28,7 +28,7 @@ import Platform
 // The key is 64 random bits, made with the spool and never told. A sender chooses what payloads hold, and where a frame
 // is damaged, its payload is searched for the next frame: with a fixed magic and checksum, a payload could hold bytes
 // that pass for frames. Without the key each attempt passes with a chance of one in 2^64. All segments of a spool have
-// the same key, and the checkpoint has a copy, so that a segment whose header is damaged can still be read.
+// the same key, and the checkpoint has a copy. A segment whose header is damaged can then still be read.
 //
 // Version 1 has a segment header of 40 bytes (no key, its CRC at 36), frames that begin with "FRM1", and checksums that
 // go on from 0. Such segments are read, and new ones are written as version 2.

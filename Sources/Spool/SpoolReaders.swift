@@ -11,7 +11,7 @@ import Synchronization
 //
 // A stretch begins with a segment, so that each file has one reader. Each reader has its own last sequence, so that the
 // frames of another reader are no gap. When the oldest reader reaches the start of the next stretch, the reader of that
-// one takes its place, from where it has got to. If the newest falls behind as well, one more stretch is begun; those
+// one takes its place, from where it has got to. If the newest falls behind as well, one more stretch is begun. Those
 // between the oldest and the newest stand still until the oldest gets there. None is begun beyond `maxCount`: new
 // frames wait behind the newest then.
 //

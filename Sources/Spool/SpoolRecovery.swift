@@ -76,8 +76,8 @@ extension Spool {
                 brokenFrom = try settleIn(scan, of: segment, isLast: isLast, fileSystem: fileSystem, state: &state)
             }
         }
-        // It is above all that counts as settled: a frame with such a sequence would never be read. (Lost frames may
-        // have closed the gap below a range, which then exists no more.)
+        // It is above all that counts as settled, for a frame with such a sequence would never be read. (Lost frames
+        // may have closed the gap below a range, which then exists no more.)
         let settled = state.ledger.settled.sequences
         state.writer.pass((settled.ranges.last?.upperBound ?? settled.below - 1))
         // Settled spans may be known of a frame that a power cut took. Another frame with its sequence would count as

@@ -51,8 +51,8 @@ struct SpoolWriter {
 
 extension Spool {
     /// Appends one payload of `spanCount` spans. When this returns, the frame is in the file. With `sync: always` it is
-    /// read only once it is on the disk, and the caller acknowledges only after `whenDurable` was called with true;
-    /// after a false, the spool does not have it.
+    /// read only once it is on the disk. The caller acknowledges only after `whenDurable` was called with true; after a
+    /// false, the spool does not have it.
     ///
     /// - Parameter confirm: Is called once the frame is written, while the spool's books are held. If it returns false,
     ///   the frame has come too late for its sender, and is removed again.
@@ -112,8 +112,8 @@ extension SpoolState {
         }
     }
 
-    /// Ends the segment that is written to, if its file differs from what was written, or the wall clock was set: all
-    /// frames of a segment have their times by the same clock.
+    /// Ends the segment that is written to, if its file differs from what was written, or the wall clock was set. (All
+    /// frames of a segment have their times by the same clock.)
     fileprivate mutating func sealIfChanged(at now: ClockReading) {
         guard let active = segments.last, !active.isSealed, let file = active.file else { return }
         if let offset = active.clockOffset, now.hasStepped(from: offset) { segments[segments.count - 1].seal() }

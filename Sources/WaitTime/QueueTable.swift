@@ -132,7 +132,7 @@ struct QueueTable {
     }
 
     /// Records the queues that a good scrape of Redis saw. A queue that Redis does not know is dropped once it had no
-    /// span for the length of the quantile window; when it comes back, it begins anew.
+    /// span for the length of the quantile window. When it comes back, it begins anew.
     mutating func recordQueuesInRedis(_ queuesInRedis: QueuesInRedis, at now: MonotonicTime) {
         for number in numbers.recordQueuesInRedis(queuesInRedis, at: now, idle: options.quantileWindow) {
             droppedTypeOverflows += queues[number].types.refusals
@@ -157,8 +157,8 @@ struct QueueTable {
         (numbers.cuts, queues.reduce(droppedTypeCuts) { $0 + $1.types.cuts })
     }
 
-    /// The step of the classic buckets on the page: 1, 2, 4 and so on, so that the histograms by task type have no more
-    /// series than they may have.
+    /// The step of the classic buckets on the page: 1, 2, 4 and so on. It bounds the series of the histograms by task
+    /// type.
     var bucketStep: Int {
         let waits = queues.reduce(0) { $0 + $1.series.count - 1 }
         let runs = queues.reduce(0) { $0 + $1.runHistograms }

@@ -1,8 +1,8 @@
 import Model
 
-/// Tells the first attempt at a task from later ones that have the same retry count. Asynq raises the count neither
-/// where `IsFailure` says false, nor for a task that a worker puts back when it stops, nor for an archived one that is
-/// run again.
+/// Tells the first attempt at a task from later ones that have the same retry count. Asynq does not raise the count
+/// where `IsFailure` says false. Nor does it for a task that a worker puts back when it stops, or for an archived one
+/// that is run again.
 ///
 /// A task is identified by queue, id and what names its enqueueing, since ids are reused (`asynq.TaskID`):
 ///
@@ -13,7 +13,7 @@ import Model
 /// | none | queue, id, link (else parent) | is an earlier attempt |
 /// | none of these | queue, id | is one if it failed: after one that succeeded the id is free for another task |
 ///
-/// Keys are 64 bits of a hash that is seeded per process: no sender can make two tasks one, and among 400,000 keys
+/// Keys are 64 bits of a hash that is seeded per process, so no sender can make two tasks one. Among 400,000 keys
 /// chance makes one of 4 · 10¹³ new ones look known. Failed attempts are remembered apart from those that succeeded,
 /// and so for longer: they are run again.
 struct StartedAttempts: Sendable {

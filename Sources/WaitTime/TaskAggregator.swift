@@ -54,8 +54,8 @@ package struct TaskAggregator: Sendable {
         expire(at: now)
     }
 
-    /// Calls `body` for each process span in the order of their starts, which tells attempts at one task from each
-    /// other: in one request, the first one comes first.
+    /// Calls `body` for each process span in the order of their starts. In one request the first attempt at a task
+    /// therefore comes first, which tells attempts from each other.
     private mutating func forEachProcessByStart(_ spans: [TaskSpan], _ body: (Int, inout TaskAggregator) -> Void) {
         var last: UInt64 = 0
         var isAscending = true
@@ -285,7 +285,7 @@ package struct TaskAggregator: Sendable {
     }
 
     /// Records the queues that a good scrape of Redis saw. A queue that Redis does not know is dropped once it had no
-    /// span for the length of the quantile window; when it comes back, it begins anew.
+    /// span for the length of the quantile window. When it comes back, it begins anew.
     package mutating func recordQueuesInRedis(_ queues: QueuesInRedis, at now: MonotonicTime) {
         table.recordQueuesInRedis(queues, at: now)
     }
@@ -329,8 +329,8 @@ package struct TaskAggregator: Sendable {
     /// Returns the series of a queue; nil for one without spans.
     package func series(of queue: QueueName) -> QueueSeries? { table.find(queue) }
 
-    /// Returns the 95th percentiles in the window of the waits and the run times of a queue's attempts, in seconds; nil
-    /// for a window without any.
+    /// Returns the 95th percentiles of the waits and the run times of a queue's attempts in the window, in seconds.
+    /// Returns nil for a window without any.
     package func quantiles95(of name: QueueName, at now: MonotonicTime) -> (wait: Double?, run: Double?) {
         guard var queue = table.find(name) else { return (nil, nil) }
         return (queue.window.quantiles([0.95], at: now)?.first, queue.runs.quantiles([0.95], at: now)?.first)

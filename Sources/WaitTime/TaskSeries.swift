@@ -220,7 +220,7 @@ package struct QueueSeries: Sendable {
         return window.quantiles(WaitTime.waitQuantiles, at: now)
     }
 
-    /// Returns the number of waits since the start, and of those that were longer than an objective; nil for an
+    /// Returns the number of waits since the start, and of those that were longer than an objective. Returns nil for an
     /// objective that is not the edge of a bucket.
     package func waits(longerThan objective: Double) -> (all: UInt64, longer: UInt64)? {
         guard let edge = series.first?.wait.bounds.values.firstIndex(of: objective) else { return nil }

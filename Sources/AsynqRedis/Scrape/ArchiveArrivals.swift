@@ -1,8 +1,8 @@
 import Model
 import Redis
 
-/// Counts the tasks that enter a queue's archive while this process runs, each once, although the archive is trimmed at
-/// 10,000 and tasks leave it by hand.
+/// Counts the tasks that enter a queue's archive while this process runs, each once. (The archive is trimmed at 10,000,
+/// and tasks leave it by hand.)
 ///
 /// The archive is a sorted set of task id → archived-at, in whole seconds of the worker's clock. Each scrape reads the
 /// members from `overlapSeconds` before the newest score on, and counts those that it has not counted before. The
@@ -20,7 +20,7 @@ struct ArchiveArrivals {
 
     /// The number of arrivals since the start.
     private(set) var total: UInt64 = 0
-    /// The newest score so far, but never later than the scrape that saw it: a stamp from the future (a wrong clock)
+    /// The newest score so far, but never later than the scrape that saw it. A stamp from the future (a wrong clock)
     /// must not hide what follows it. It is nil before a member has been seen.
     private var newest: Int64?
     /// The members that the last scrape saw, from `knownFrom` on.

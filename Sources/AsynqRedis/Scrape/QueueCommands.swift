@@ -274,9 +274,9 @@ struct QueueCommands {
         countArrivals(isComplete: isComplete)
     }
 
-    /// Reads the latency as Asynq computes it: now − `pending_since` of the next task, or 0 for a task without one and
-    /// for a time ahead of Redis' clock. Tasks that workers have taken since the round trip before are passed over. If
-    /// those are the whole list that was read, and not the whole queue, the age is unknown.
+    /// Reads the latency as Asynq computes it: now − `pending_since` of the next task. It is 0 for a task without one,
+    /// and for a time ahead of Redis' clock. Tasks that workers have taken since the round trip before are passed over.
+    /// If those are the whole list that was read, and not the whole queue, the age is unknown.
     private mutating func readLatency(_ details: Details, _ replies: [RedisReply]) {
         if details.nextTasks.isEmpty { return }
         let nextAfter = details.nextAfter.flatMap { read($0, replies, isReported: true) ?? nil }

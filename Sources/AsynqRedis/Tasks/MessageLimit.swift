@@ -2,7 +2,8 @@ import Model
 import Redis
 
 /// The limit of tasks' messages that are read at once. A message holds the payload of its task and may have any size,
-/// so its length is asked for first (HSTRLEN): neither Redis nor the collector holds more than a few megabytes of them.
+/// so its length is asked for first (HSTRLEN). Neither Redis nor the collector then holds more than a few megabytes of
+/// them.
 struct MessageLimit {
     /// The most bytes at once. A larger message is never read.
     static let bytes = 4 << 20

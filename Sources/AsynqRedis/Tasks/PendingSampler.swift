@@ -247,8 +247,8 @@ struct PendingSampler {
     }
 
     /// Reads a task that left the list. Dequeueing removes `pending_since` from the hash, and a task that is done and
-    /// not retained has none; one that was moved by hand (archived) keeps it. A task that is still pending was only
-    /// pushed out of sight by tasks that were put back in front of it: it is asked for until it has gone.
+    /// not retained has none. One that was moved by hand (archived) keeps it. A task that is still pending was only
+    /// pushed out of sight by tasks that were put back in front of it. It is asked for until it has gone.
     private mutating func readGone(
         _ id: [UInt8], place: TaskPlace?, lease: Int64?, noting tasks: SeenTasks
     ) -> StartedTask? {

@@ -15,8 +15,8 @@ struct SeenAttempts {
         /// The look that offered its time last; 0 before the first.
         var offeredBy: UInt64 = 0
 
-        /// Returns true if the attempt may have begun at `start`: not before it was ready, and when it left the list,
-        /// as far as clocks of two machines agree.
+        /// Returns true if the attempt may have begun at `start`: not before it was ready, and when it left the list.
+        /// Clocks of two machines may differ a little.
         func mayHaveBegun(at start: WallTime) -> Bool {
             start >= ready && left?.mayHold(start) ?? true
         }

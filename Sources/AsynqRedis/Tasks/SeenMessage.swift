@@ -17,7 +17,7 @@ struct SeenMessage {
     /// True if there is nothing more to read under this id, as far as is known.
     var isRead = false
     private(set) var carried = CarriedMessage()
-    /// The time since which a task that had not failed yet was pending when its message was read: an attempt that began
+    /// The time since which a task that had not failed yet was pending when its message was read. An attempt that began
     /// before belongs to an earlier task. It is nil where the task was not pending, or had failed.
     private var freshSince: WallTime?
     private var told: Told?

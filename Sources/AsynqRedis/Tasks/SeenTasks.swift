@@ -1,8 +1,8 @@
 package import Model
 import Synchronization
 
-/// The facts about tasks that were seen in Redis and may be gone from there when their spans come: since when each
-/// could have been run, and what its message carries. The threads that read Redis fill it, the receiver asks it.
+/// The facts about tasks that were seen in Redis: since when each could have been run, and what its message carries.
+/// The tasks may be gone from there when their spans come. The threads that read Redis fill it, the receiver asks it.
 ///
 /// It is bounded in bytes: when it is full, the task that was recorded first is forgotten. A task takes `bytesPerTask`,
 /// and the bytes of its `tracestate`, for which there is a quarter of the limit. It stays after it has left Redis,

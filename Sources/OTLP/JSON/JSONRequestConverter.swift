@@ -3,7 +3,7 @@ import ProtobufWire
 import Text
 
 /// Turns OTLP's JSON into the ExportTraceServiceRequest that it stands for, so that all behind the receiver knows
-/// protobuf only. It takes one pass over the bytes, makes no tree, and allocates nothing per span; its buffers keep
+/// protobuf only. It takes one pass over the bytes, makes no tree, and allocates nothing per span. Its buffers keep
 /// their room from one request to the next.
 ///
 /// The mapping is proto3's (https://protobuf.dev/programming-guides/json/) with OTLP's changes

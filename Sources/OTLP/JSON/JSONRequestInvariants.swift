@@ -1,8 +1,9 @@
 extension JSONRequestConverter {
     /// Checks what must hold for all bytes; for fuzzers and tests. Traps where it doesn't.
     ///
-    /// A body that is converted must be accepted by the scanner as well, must not become longer than promised, and must
-    /// come out the same from a converter that has just read something else. A refusal must name a place in the body.
+    /// A body that is converted must be accepted by the scanner as well, and must not become longer than promised. It
+    /// must come out the same from a converter that has just read something else. A refusal must name a place in the
+    /// body.
     package static func checkInvariants(_ body: UnsafeRawBufferPointer) {
         var converter = JSONRequestConverter()
         let first = converter.outcome(body)
