@@ -2,9 +2,9 @@
 """What a collector takes, for docs/SIZING.md: CPU and memory by spans a second and by queues, disk while the backend is down.
 
     swift build -c release --static-swift-stdlib --product asynq-collector
-    .build/test-venv/bin/python Benchmarks/sizing.py .build/release/asynq-collector [spans|disk|tables|queues|page|series …]
+    .build/test-venv/bin/python Benchmarks/sizing.py .build/release/asynq-collector [spans|disk|tables|queues|page|series|soak …]
 
-Without a part it measures all of them. Load, sink and redis-server are processes of their own, whose CPU is not counted as the
+Without a part it measures all but `soak`, which takes 21 minutes. Load, sink and redis-server are processes of their own, whose CPU is not counted as the
 collector's. Shares of a core are CPU time by the kernel's count over the time that passed. `series` asks a Prometheus, and for native
 histograms each of version 3 that the environment variable ASYNQ_COLLECTOR_TEST_PROMETHEUS names.
 """
@@ -14,6 +14,7 @@ import gzip
 import multiprocessing
 import random
 import signal
+import statistics
 import sys
 import tempfile
 import threading
@@ -33,10 +34,11 @@ CAPTURED = Path(__file__).resolve().parents[1] / "Tests" / "Fixtures" / "otlp-go
 
 
 def collector(binary: str, *options: str, redis_url: str = "none", with_backend: bool = True) -> Program:
+    """With a memory.limit that no part reaches here: its own bounds show."""
     web = free_port()
     program = Program("collector", "gzip", lambda directory, port, sink: [
         binary, "run", "--redis-url", redis_url, "--otlp-socket", "none", "--otlp-listen", f"127.0.0.1:{port}",
-        "--metrics-listen", f"127.0.0.1:{web}", "--spool-directory", str(directory / "spool"), "--log-level", "error",
+        "--metrics-listen", f"127.0.0.1:{web}", "--spool-directory", str(directory / "spool"), "--log-level", "error", "--memory-limit", "1GiB",
         *(["--tempo-endpoint", f"http://127.0.0.1:{sink}"] if with_backend else []), *options])
     program.web = Endpoint(port=web)
     return program
@@ -262,8 +264,41 @@ def measure_page(binary: str) -> None:
         sink.go_down()
 
 
+def measure_soak(binary: str, minutes: int = 20) -> None:
+    """Tables of spans full, then 1,000 spans/s of tasks: how memory changes over that time."""
+    sink, program = Sink(), collector(binary)
+    sink.come_up()
+    running = Running(program, sink)
+    ready(running, program)
+    time.sleep(3)
+    print(f"\n{'MiB':24}resident   anonymous   most\n{'idle':24}{memory(running)}")
+    load = Load(random.Random(1), 200, 100, tasks_in_ten=10)
+    sent = paced(running.endpoint, load, 120, 60)
+    time.sleep(10)
+    print(f"{'tables full':24}{memory(running)}")
+    sender = multiprocessing.Process(target=paced, args=(running.endpoint, load, 10, minutes * 60))
+    sender.start()
+    began, used, samples = time.monotonic(), running.cpu_seconds(), []
+    while sender.is_alive():
+        samples.append((time.monotonic() - began, running.status("RssAnon") * 1024))
+        sender.join(10)
+    passed = time.monotonic() - began
+    print(f"{f'{minutes} minutes later':24}{memory(running)}")
+    for name, since in (("all of it", 0), ("the second half", passed / 2)):
+        slope = statistics.linear_regression(*zip(*(sample for sample in samples if sample[0] >= since))).slope
+        print(f"slope over {name}: {slope * 3600:+.0f} KiB an hour")
+    sink.until((sent + minutes * 600) * 100)
+    print(f"CPU: {(running.cpu_seconds() - used) / passed:.2%} of a core; each span arrived")
+    running.end()
+    sink.go_down()
+
+
+def memory(running: Running) -> str:
+    return f"{running.status('VmRSS'):8.1f}{running.status('RssAnon'):12.1f}{running.status('VmHWM'):7.1f}"
+
+
 PARTS = {"spans": measure_spans, "disk": measure_disk, "tables": measure_tables, "queues": measure_queues, "page": measure_page,
-         "series": measure_series}
+         "series": measure_series, "soak": measure_soak}
 
 
 def main() -> None:
@@ -271,7 +306,7 @@ def main() -> None:
     arguments.add_argument("binary")
     arguments.add_argument("parts", nargs="*", metavar="part", help="|".join(PARTS))
     given = arguments.parse_args()
-    for name in given.parts or PARTS:
+    for name in given.parts or [part for part in PARTS if part != "soak"]:
         PARTS[name](given.binary)
 
 
