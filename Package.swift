@@ -172,7 +172,7 @@ let package = Package(
             "Forwarder",
             ["Model", "Platform", "Spool", "OTLP", "OTLPClient", "ProtobufWire", "CCurl", logging, keptLog]),
         tests("JSON", []),
-        tests("AsynqDemo", []),
+        tests("AsynqDemo", ["Model", "Platform", "Redis", "AsynqRedis", "OTLP"]),
         tests("WebClient", []),
         tests("Top", ["Model", "Platform", "JSON"]),
         tests("Redis", ["Model", "Platform"]),
