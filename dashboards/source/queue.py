@@ -49,9 +49,9 @@ def now() -> dict:
 
 
 def backlog() -> dict:
-    # A queue that finishes nothing is not drained in the time of before.
-    drain = (f"clamp_max({size('pending')} / sum by (redis, queue) ({processed()}), {LONG_DRAIN}) >= 0 "
-             f"or {LONG_DRAIN} * ({size('pending')} > bool 0)")
+    # A queue that is paused or has no servers is not drained in the time of before.
+    drain = (f"clamp_max({size('pending')} / (sum by (redis, queue) ({processed()}) > 0), {LONG_DRAIN}) "
+             f"or {LONG_DRAIN} * ({size('pending')} > bool 0 and ({served()}) > 0)")
     return row("Backlog", [
         lines("Tasks by state", "If pending grows while active stands still, workers are missing; archived and completed tasks are "
               "no backlog and left out.",
@@ -62,8 +62,8 @@ def backlog() -> dict:
               "hang; the age is 0 where Asynq gave no time of readiness.",
               [query(from_redis("asynq_queue_latency_seconds"), "{{queue}}"), query(OBJECTIVE_SECONDS, "objective")], "s",
               limits=("objective",), alerts=("AsynqOldestPendingTooOld",)),
-        lines("Time to drain", "If it rises, add workers: the pending tasks need this time at the present rate, and more than an hour where "
-              "nothing finishes.", [query(drain, "{{queue}}")], "s", mappings=ranges((LONG_DRAIN, 1e9, "1 hour or more", UNFILLED))),
+        lines("Time to drain", "If it rises, add workers: the pending tasks need this time at the present rate, and more than an hour if the "
+              "queue is paused or has no servers.", [query(drain, "{{queue}}")], "s", mappings=ranges((LONG_DRAIN, 1e9, "1 hour or more", UNFILLED))),
         lines("Pending by queue", "Look for the queue that grows.", [query(size("pending"), "{{queue}}")], "short"),
         lines("Overdue tasks", "Scheduled and retry tasks that are due: if their number only rises, no server of the queue forwards "
               "them.", [query(f"sum by (redis, queue) ({from_redis('asynq_queue_overdue_tasks', by='state')})", "{{queue}}")], "short",
