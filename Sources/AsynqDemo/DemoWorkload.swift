@@ -50,7 +50,7 @@ package final class DemoWorkload: Sendable {
     private let thread: Mutex<OSThread?> = Mutex(nil)
 
     /// - Parameter setBackend: Stops and starts the trace backend; nil where it is not the demo's own.
-    /// - Throws: `SystemError` where the system has no room for a waker.
+    /// - Throws: `SystemError` where the system can't make another waker.
     package init(
         redisSocket: String, spanSocket: String, bearerToken: String?, tasksPerSecond: Double,
         setBackend: (@Sendable (_ isUp: Bool) -> Void)?, clock: Clock
@@ -65,7 +65,7 @@ package final class DemoWorkload: Sendable {
     }
 
     /// Starts the thread.
-    /// - Throws: `SystemError` where the system has no room for another thread.
+    /// - Throws: `SystemError` where the system can't start another thread.
     package func start() throws(SystemError) {
         let started = try OSThread(name: "demo") { [self] in
             do throws(RedisError) {

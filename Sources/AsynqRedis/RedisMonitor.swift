@@ -30,7 +30,7 @@ package final class RedisMonitor: Sendable {
     private let isStopping = Atomic<Bool>(false)
     private let thread: Mutex<OSThread?> = Mutex(nil)
 
-    /// - Throws: `SystemError` where the system has no room for a waker.
+    /// - Throws: `SystemError` where the system can't make another waker.
     package init(_ options: RedisMonitorOptions, clock: Clock, logger: Logger) throws(SystemError) {
         self.options = options
         self.clock = clock
@@ -53,7 +53,7 @@ package final class RedisMonitor: Sendable {
     }
 
     /// Starts the thread.
-    /// - Throws: `SystemError` where the system has no room for another thread.
+    /// - Throws: `SystemError` where the system can't start another thread.
     package func start() throws(SystemError) {
         let started = try OSThread(name: "redis") { [self] in run() }
         thread.withLock { $0 = started }

@@ -191,7 +191,7 @@ package final class Collector: Sendable {
     }
 
     /// Reads Redis and judges what needs attention, without any listener.
-    /// - Throws: `SystemError` where the system has no room for another thread.
+    /// - Throws: `SystemError` where the system can't start another thread.
     func startReading() throws(SystemError) {
         try redis?.start()
         watchStatus()

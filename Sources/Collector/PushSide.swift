@@ -29,7 +29,7 @@ struct PushSide: Sendable {
         ) { registry.families() }
     }
 
-    /// - Throws: `SystemError` where the system has no room for another thread.
+    /// - Throws: `SystemError` where the system can't start another thread.
     func start() throws(SystemError) { try pusher.start() }
 
     /// Pushes the last numbers, until the deadline.

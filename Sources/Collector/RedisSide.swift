@@ -15,7 +15,7 @@ struct RedisSide: Sendable {
     private let hasAsynqmonNames: Bool
     private let isLookingAhead: Bool
 
-    /// - Throws: `SystemError` where the system has no room for a waker.
+    /// - Throws: `SystemError` where the system can't make another waker.
     init(
         _ redis: RedisMonitorOptions, _ options: CollectorOptions, clock: Clock, logger: Logger
     ) throws(SystemError) {
@@ -29,7 +29,7 @@ struct RedisSide: Sendable {
         isLookingAhead = redis.lookAhead != nil
     }
 
-    /// - Throws: `SystemError` where the system has no room for another thread.
+    /// - Throws: `SystemError` where the system can't start another thread.
     func start() throws(SystemError) {
         try monitor.start()
         try lookup.start()

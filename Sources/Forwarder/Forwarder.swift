@@ -54,7 +54,7 @@ package final class Forwarder: Sendable {
     }
 
     /// Starts the thread.
-    /// - Throws: `SystemError` where the system has no room for another thread.
+    /// - Throws: `SystemError` where the system can't start another thread.
     package func start() throws(SystemError) {
         let started = try OSThread(name: "forwarder") { [self] in
             var loop = ForwarderLoop(self)

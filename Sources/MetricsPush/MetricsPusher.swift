@@ -41,7 +41,7 @@ package final class MetricsPusher: Sendable {
         multi = CurlMulti()
     }
 
-    /// - Throws: `SystemError` where the system has no room for another thread.
+    /// - Throws: `SystemError` where the system can't start another thread.
     package func start() throws(SystemError) {
         let started = try OSThread(name: "metrics-push") { [self] in
             var loop = PushLoop(self)

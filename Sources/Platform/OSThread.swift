@@ -23,7 +23,7 @@ package final class OSThread: @unchecked Sendable {
 
     /// Starts the thread. `name` is cut to the kernel's 15 bytes. All signals are blocked in it: the main thread waits
     /// for them.
-    /// - Throws: `SystemError` where the system has no room for another thread.
+    /// - Throws: `SystemError` where the system can't start another thread.
     package init(name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
         let start = Unmanaged.passRetained(Start(name: name, body: body))
         let code = pthread_create(

@@ -23,7 +23,7 @@ package final class SerialThread: Sendable {
         self.clock = clock
     }
 
-    /// - Throws: `SystemError` where the system has no room for another thread.
+    /// - Throws: `SystemError` where the system can't start another thread.
     package func start() throws(SystemError) {
         let started = try OSThread(name: name) { [self] in run() }
         thread.withLock { $0 = started }

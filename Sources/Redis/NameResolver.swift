@@ -32,7 +32,7 @@ final class NameResolver: Sendable {
         let thread = Mutex<OSThread?>(nil)
 
         /// Makes a look-up that has not begun.
-        /// - Throws: `SystemError` where the system has no room for a waker.
+        /// - Throws: `SystemError` where the system can't make another waker.
         init() throws(SystemError) {
             ended = try Waker()
         }

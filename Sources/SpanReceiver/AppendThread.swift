@@ -77,7 +77,7 @@ package final class AppendThread: Sendable {
         self.maxWaitingBytes = maxWaitingBytes
     }
 
-    /// - Throws: `SystemError` where the system has no room for another thread.
+    /// - Throws: `SystemError` where the system can't start another thread.
     package func start() throws(SystemError) {
         let started = try OSThread(name: "spool-append") { [self] in run() }
         thread.withLock { $0 = started }

@@ -108,7 +108,7 @@ package final class Spool: Sendable {
     }
 
     /// Starts the thread that syncs in groups and enforces `max-age`. The same thread calls `report`, within a second.
-    /// - Throws: `SystemError` where the system has no room for another thread.
+    /// - Throws: `SystemError` where the system can't start another thread.
     package func start(report: @escaping @Sendable (SpoolReport) -> Void = { _ in }) throws(SystemError) {
         let thread = try OSThread(name: "spool-sync") { [self] in syncLoop(report) }
         syncThread.withLock { $0 = thread }

@@ -62,7 +62,7 @@ package final class TopFeed: Sendable {
     /// The waker that is readable while there are news.
     package let arrival: Waker
 
-    /// - Throws: `SystemError` where the system has no room for a waker.
+    /// - Throws: `SystemError` where the system can't make another waker.
     package init(_ source: @escaping TopSource, every interval: Duration, clock: Clock) throws(SystemError) {
         self.source = source
         self.interval = interval
@@ -71,7 +71,7 @@ package final class TopFeed: Sendable {
         arrival = try Waker()
     }
 
-    /// - Throws: `SystemError` where the system has no room for another thread.
+    /// - Throws: `SystemError` where the system can't start another thread.
     package func start() throws(SystemError) {
         _ = try OSThread(name: "top") { [self] in
             while !state.withLock({ $0.isStopping }) {

@@ -63,7 +63,7 @@ package final class TaskLookup: Sendable {
     package let heartbeat = Heartbeat()
 
     /// - Parameter patience: The longest time for which a request waits for its answer.
-    /// - Throws: `SystemError` where the system has no room for a waker.
+    /// - Throws: `SystemError` where the system can't make another waker.
     package init(
         _ target: RedisTarget, tasks: SeenTasks, clock: Clock, logger: Logger, patience: Duration
     ) throws(SystemError) {
@@ -79,7 +79,7 @@ package final class TaskLookup: Sendable {
     package var outcomes: [Outcome: UInt64] { state.withLock { $0.outcomes } }
 
     /// Starts the thread.
-    /// - Throws: `SystemError` where the system has no room for another thread.
+    /// - Throws: `SystemError` where the system can't start another thread.
     package func start() throws(SystemError) {
         let started = try OSThread(name: "task-lookup") { [self] in run() }
         thread.withLock { $0 = started }

@@ -8,7 +8,7 @@ import Platform
 struct EndGuard {
     private let dismissal: Waker
 
-    /// - Throws: `SystemError` where the system has no room for another thread.
+    /// - Throws: `SystemError` where the system can't start another thread.
     init(after patience: Duration, _ logger: Logger) throws(SystemError) {
         let dismissal = try Waker()
         self.dismissal = dismissal
