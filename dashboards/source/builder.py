@@ -125,11 +125,13 @@ def panel(kind: str, title: str, description: str, targets: list[dict], *, width
 
 
 def stat(title: str, description: str, targets: list[dict], unit: str, *, width: int = 3, height: int = 4,
-         thresholds: dict = PLAIN, mappings: list[dict] = [], decimals: int | None = None, text: bool = False,
+         thresholds: dict = PLAIN, mappings: list[dict] = [], decimals: int | None = None, whole: bool = False, text: bool = False,
          overrides: list[dict] = [], alerts: tuple[str, ...] = (), no_value: str = "no data") -> dict:
-    """`text`: the name of the series is what is to be read."""
+    """`whole`: a count, which `increase` estimates. `text`: the name of the series is what is to be read."""
     # The number of now: over a range, `lastNotNull` would show one that ended long ago.
     targets = [target | {"instant": True, "range": False} if target.get("range") else target for target in targets]
+    # Rounded here: without decimals, 1.6 million would be 2 million.
+    targets = [target | {"expr": f"round({target['expr']})"} for target in targets] if whole else targets
     defaults = {"color": {"mode": "thresholds"}, "thresholds": thresholds, "mappings": mappings + nothing(no_value)}
     defaults |= {} if decimals is None else {"decimals": decimals}
     several = len(targets) > 1

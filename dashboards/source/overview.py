@@ -43,7 +43,7 @@ def now() -> list[dict]:
              [query(failure_ratio(), "failing")], "percentunit", width=4, height=3, decimals=1, thresholds=FAILURES,
              alerts=("AsynqFailureRatioHigh",), no_value="idle"),
         stat("Dead letters", "Tasks that died in the time range: repair the cause, then run or delete them.",
-             [instant(f"{dead} or {ZERO}", "dead")], "short", width=4, height=3, decimals=0, thresholds=ANY, alerts=("AsynqDeadLetters",)),
+             [instant(f"{dead} or {ZERO}", "dead")], "short", width=4, height=3, whole=True, thresholds=ANY, alerts=("AsynqDeadLetters",)),
         stat("Slots busy", "At 100 % no worker is free: add workers, or look for tasks that hang.",
              [query(f"sum({BUSY}) / (sum({SLOTS}) > 0)", "busy")], "percentunit", width=4, height=3,
              thresholds=steps((None, GOOD), (0.8, WARNING), (0.95, CRITICAL)), no_value="no server"),

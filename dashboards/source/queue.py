@@ -35,7 +35,7 @@ def now() -> dict:
              [query(failure_ratio(), "failing")], "percentunit", width=4, decimals=1, thresholds=FAILURES, no_value="idle",
              alerts=("AsynqFailureRatioHigh",)),
         stat("Dead letters", "Tasks that died in the time range: repair the cause, then run or delete them.",
-             [instant(f"{dead} or {ZERO}", "dead")], "short", width=4, thresholds=ANY, decimals=0, alerts=("AsynqDeadLetters",)),
+             [instant(f"{dead} or {ZERO}", "dead")], "short", width=4, thresholds=ANY, whole=True, alerts=("AsynqDeadLetters",)),
         stat("Objective met", "Share of tasks that started in time in the last hour and in three days: below the objective, look "
              "at the wait.",
              objective_met(), "percentunit", width=4, decimals=1, thresholds=MET, no_value="no spans",

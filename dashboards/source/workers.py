@@ -35,7 +35,7 @@ def now() -> dict:
              alerts=("AsynqRedisMemoryNearLimit",)),
         stat("Evicted keys", "Any evicted key may be a task: set maxmemory-policy to noeviction.",
              [instant(f"sum(max by (redis) (increase(asynq_redis_evicted_keys_total{{{COLLECTORS}}}[$__range]))) or {ZERO}",
-                      "evicted")], "short", width=4, decimals=0, thresholds=steps((None, GOOD), (1, CRITICAL)),
+                      "evicted")], "short", width=4, whole=True, thresholds=steps((None, GOOD), (1, CRITICAL)),
              alerts=("AsynqRedisEvictingKeys",)),
     ])
 

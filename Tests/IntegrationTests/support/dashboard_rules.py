@@ -187,6 +187,12 @@ def old_numbers(dashboard: dict) -> list[str]:
                            for panel in stats if "vector(0)" in _prometheus(panel)]
 
 
+def rough_counts(dashboard: dict) -> list[str]:
+    """1.6 million refused spans were "2 Mil"."""
+    return [f"{_where(panel)}: without decimals, large numbers have one digit; the query rounds" for panel in panels(dashboard)
+            if panel["type"] == "stat" and panel["fieldConfig"]["defaults"].get("decimals") == 0]
+
+
 def ended_lines(dashboard: dict) -> list[str]:
     """The tooltip says what is missing of a line that has a number at other times."""
     return [f"{_where(panel)}: says noValue of each line that has ended; a mapping of null is a dash" for panel in panels(dashboard)
@@ -284,8 +290,8 @@ def narrow_boxes(dashboard: dict) -> list[str]:
 
 RULES = [coloured_text, coloured_absence, severities_among_names, rows_alike, pauses_without_servers, disks_with_errors,
          keys_as_titles, odd_titles, spans_of_every_kind, narrow_boxes, merged_states, flooding_annotations, covered_heatmaps,
-         old_numbers, ended_lines, wrong_units, poor_legends, too_many_panels, floating_axes, narrow_axes, empty_tracks,
-         missing_runbook_links, silent_panels, shown_data_sources, long_descriptions, holes]
+         old_numbers, rough_counts, ended_lines, wrong_units, poor_legends, too_many_panels, floating_axes, narrow_axes,
+         empty_tracks, missing_runbook_links, silent_panels, shown_data_sources, long_descriptions, holes]
 
 
 # --- Of all dashboards together ----------------------------------------------------------------------------------------
