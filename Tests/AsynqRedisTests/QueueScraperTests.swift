@@ -214,4 +214,23 @@ struct QueueScraperTests {
         #expect(try deadLettered("old") == [0])
         #expect(try deadLettered("old", "new") == [1])
     }
+
+    @Test(
+        "What lies in the archive of a new queue counts where asynq:queues names it, and died before where only a server does"
+    )
+    func newQueue() throws {
+        let store = Self.store()
+        var scraper = QueueScraper(filter: .all, clock: TestClock().clock)
+        _ = try scraper.scrape(store, deadline: Self.deadline)
+        let members = [Self.text("dead"), Self.text("1700000000")]
+        for name in ["new", "served"] {
+            store.instead["ZRANGE asynq:{\(name)}:archived"] = .array(members)
+            store.instead["ZRANGEBYSCORE asynq:{\(name)}:archived"] = .array(members)
+        }
+        Self.addServer(to: store, serving: ["q", "served"], working: [:])
+        store.instead["SMEMBERS asynq:queues"] = .array([Self.text("q"), Self.text("new")])
+        let queues = try scraper.scrape(store, deadline: Self.deadline).queues
+        #expect(queues.map(\.name.text) == ["new", "q", "served"])
+        #expect(queues.map(\.deadLettered) == [1, nil, 0])
+    }
 }

@@ -1,5 +1,10 @@
+import HTTPService
+import Logging
+import Platform
 import SpanReceiver
+import TestSupport
 import Testing
+import Web
 
 @testable import Collector
 
@@ -117,5 +122,24 @@ struct MemoryLedgerTests {
         #expect(alone.memory[.recentSpans] < 16 << 20 && alone.memory[.recentSpans] > 2 << 20)
         #expect(try options(["--memory-limit=256MiB"])?.memory[.recentSpans] == 16 << 20)
         #expect(try options(["--memory-limit=256MiB"])?.receiver.bodyLimit.bytes == 16 << 20)
+    }
+
+    @Test("Each part tells what it holds itself: nothing at the start, but for requests that are held")
+    func uses() throws {
+        let ledger = try MemoryLedger(limit: 256 << 20, MemoryDemands(keepsRecentSpans: true))
+        let requests = ByteAllowance(100)
+        #expect(requests.hold(7))
+        let clock = TestClock().clock
+        let use = MemoryUse(
+            ledger, http: HTTPMemory(), limits: [HTTPLimits(), HTTPLimits()], requests: requests,
+            aggregator: LockedAggregator(try #require(try options()).aggregator, clock: clock), redis: nil, tempo: nil,
+            recentTraces: nil, watch: StatusWatch(interval: .seconds(5), clock: clock, logger: Logger(label: "test")),
+            errors: RecentErrors(clock: clock))
+        let parts = Dictionary(uniqueKeysWithValues: use.parts.map { ($0.part, $0) })
+        #expect(parts.count == ledger.parts.count - 1, "replies of Redis are not held between round trips")
+        for name in ["bodies", "streams", "pages", "look_ahead", "recent_spans", "deliveries", "failures"] {
+            #expect(parts[name]?.bytes == 0, "\(name)")
+        }
+        #expect(parts["requests"]?.bytes == 7 && parts["requests"]?.limitBytes == ledger[.requests])
     }
 }

@@ -225,4 +225,25 @@ struct ForwardingTests {
         #expect((forwarder.statistics.requests["connect"] ?? 0) >= 1)
         forwarder.stop(drainUntil: Clock.system.monotonic())
     }
+
+    @Test("An append wakes a thread that waits for it, once, and none that waits for more")
+    func wakes() throws {
+        let (spool, forwarder) = try Self.make("http://127.0.0.1:1", UnreadableFileSystem())
+        func wakes(_ rule: WakeRule, by append: () throws -> Void) throws -> Bool {
+            let thread = try OSThread(name: "sleeper") { forwarder.sleep(milliseconds: 30_000, wakingOn: rule) }
+            let isAsleep: Bool? = Patience.attempt(for: .seconds(20)) {
+                forwarder.wakeRule.load(ordering: .acquiring) == rule ? true : nil
+            }
+            #expect(isAsleep == true)
+            try append()
+            let isWoken = forwarder.noteAppended()
+            if !isWoken { forwarder.multi.wake() }
+            thread.join()
+            return isWoken
+        }
+        #expect(try !wakes(.firstSpan) {})
+        #expect(try wakes(.firstSpan) { try [1].withUnsafeBytes { try spool.append($0, spanCount: 1) } })
+        #expect(!forwarder.noteAppended())
+        #expect(try wakes(.fullBatch) { try [1].withUnsafeBytes { try spool.append($0, spanCount: 999) } })
+    }
 }
