@@ -32,9 +32,10 @@ extension Collector: WebState {
     package func queue(named name: [UInt8]) -> CachedDocument? {
         let name = knownQueue(name)
         return documents.existing("queue " + name.printable, at: clock.monotonic()) {
-            QueueDocument.json(
-                overviewContent, name, retries: redis?.monitor.knownRetries(of: name),
-                taskTypes: aggregator.taskTypes(of: name))
+            let details = aggregator.details(of: name)
+            return QueueDocument.json(
+                overviewContent, name, retries: redis?.monitor.knownRetries(of: name), taskTypes: details.taskTypes,
+                slowestWaits: details.slowestWaits)
         }
     }
 

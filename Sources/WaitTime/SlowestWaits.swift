@@ -10,7 +10,7 @@ package struct SlowWait: Sendable, Equatable {
     package let observedAt: MonotonicTime
 }
 
-/// The longest waits of the last quarter of an hour, a few of them.
+/// The longest waits of the last quarter of an hour, a few of them: of one queue, or of all.
 struct SlowestWaits: Sendable {
     static let maxCount = 10
     static let kept = Duration.seconds(15 * 60)

@@ -262,18 +262,17 @@ package struct TaskAggregator: Sendable {
 
     private mutating func record(seconds: Double, _ target: Target) {
         table[target.series].wait.observe(seconds, of: target.origin)
-        table[target.series.queue].window.observe(seconds, at: target.now)
-        if slowest.hasPlace(seconds, at: target.now) { recordSlow(seconds, target) }
+        if table[target.series.queue].observe(waitSeconds: seconds, at: target.now) { recordSlow(seconds, target) }
     }
 
     private mutating func recordSlow(_ seconds: Double, _ target: Target) {
         let (queue, type) = table.names(of: target.series)
         let isNamed = target.series.type != BoundedTextTable.other && type != Self.unnamed
-        slowest.record(
-            SlowWait(
-                seconds: seconds, queue: queue, type: isNamed ? type : nil,
-                span: keepsTraces && target.span.isValid ? target.span : target.origin?.span,
-                observedAt: target.now))
+        let wait = SlowWait(
+            seconds: seconds, queue: queue, type: isNamed ? type : nil,
+            span: keepsTraces && target.span.isValid ? target.span : target.origin?.span, observedAt: target.now)
+        table[target.series.queue].recordSlow(wait)
+        if slowest.hasPlace(seconds, at: target.now) { slowest.record(wait) }
     }
 
     // MARK: Limits
@@ -323,7 +322,7 @@ package struct TaskAggregator: Sendable {
     /// Returns a queue; nil where it is gone, and for `_other` where all queues have fit.
     package func queue(_ number: Int) -> QueueSeries? { table.queue(number) }
 
-    /// Returns the longest waits of the last quarter of an hour, the longest first.
+    /// Returns the longest waits of all queues in the last quarter of an hour, the longest first.
     package func slowestWaits(at now: MonotonicTime) -> [SlowWait] { slowest.list(at: now) }
 
     /// Returns the series of a queue; nil for one without spans.

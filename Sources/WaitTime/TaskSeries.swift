@@ -131,8 +131,9 @@ package struct TaskTypeSummary: Sendable, Equatable {
 
 /// The series of one queue. A copy shares the storage with the original until that is observed into.
 package struct QueueSeries: Sendable {
-    /// The bytes that it takes beside its labels and its task types: two windows for quantiles, half of them in use.
-    private static let bytes = 8192
+    /// The bytes that it takes beside its labels and its task types: two windows for quantiles, half of them in use, and its
+    /// slowest waits.
+    private static let bytes = 8192 + 1024
 
     let name: QueueName
     private let nameLabel: LabelText
@@ -150,6 +151,7 @@ package struct QueueSeries: Sendable {
     var window: QuantileWindow
     /// The run times of all attempts.
     var runs: QuantileWindow
+    private var slowest = SlowestWaits()
 
     init(name: QueueName, label: LabelText, _ options: TaskAggregatorOptions) {
         self.name = name
@@ -219,6 +221,17 @@ package struct QueueSeries: Sendable {
         var window = window
         return window.quantiles(WaitTime.waitQuantiles, at: now)
     }
+
+    /// Counts a wait in the window; returns whether it is one of the slowest ones, which are recorded apart.
+    mutating func observe(waitSeconds: Double, at now: MonotonicTime) -> Bool {
+        window.observe(waitSeconds, at: now)
+        return slowest.hasPlace(waitSeconds, at: now)
+    }
+
+    mutating func recordSlow(_ wait: SlowWait) { slowest.record(wait) }
+
+    /// Returns the longest waits of the last quarter of an hour, the longest first.
+    package func slowestWaits(at now: MonotonicTime) -> [SlowWait] { slowest.list(at: now) }
 
     /// Returns the number of waits since the start, and of those that were longer than an objective. Returns nil for an
     /// objective that is not the edge of a bucket.

@@ -202,8 +202,9 @@ package enum OverviewDocument {
                     writer.add("queue", wait.queue.printable)
                     writer.add("type", wait.type?.printable)
                     writer.add("seconds", rounded: wait.seconds)
-                    // The time is in whole seconds, so that the moment does not differ from document to document.
-                    let seconds = (content.now.wall.seconds - age.inSeconds).rounded()
+                    // The time is in whole seconds, so that the moment does not differ from document to document. It never is
+                    // one to come.
+                    let seconds = (content.now.wall.seconds - age.inSeconds).rounded(.down)
                     writer.add("observed_at", WallTime(seconds: Int64(seconds)).rfc3339)
                     writer.add("trace_id", wait.span?.trace.hex)
                     writer.add("span_id", wait.span?.span.hex)

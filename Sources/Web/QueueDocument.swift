@@ -13,8 +13,10 @@ package enum QueueDocument {
     /// - Parameters:
     ///   - retries: The retries that are due next; nil where they are unknown.
     ///   - taskTypes: The sums that spans tell of each task type, since the start.
+    ///   - slowestWaits: The slowest waits of this queue, however long those of the others were.
     package static func json(
-        _ content: OverviewContent, _ name: QueueName, retries: [DueRetry]? = nil, taskTypes: [TaskTypeSummary] = []
+        _ content: OverviewContent, _ name: QueueName, retries: [DueRetry]? = nil, taskTypes: [TaskTypeSummary] = [],
+        slowestWaits: [SlowWait] = []
     ) -> (bytes: [UInt8], changing: Int)? {
         // Documents have names as people can read them.
         let found =
@@ -61,7 +63,7 @@ package enum QueueDocument {
             writer.array("retries_due") { writer in
                 for retry in retries ?? [] { writer.add(json: TaskDocument.object(of: retry).text.utf8) }
             }
-            OverviewDocument.addWaits(content.slowestWaits.filter { $0.queue == name }, content, to: &writer)
+            OverviewDocument.addWaits(slowestWaits, content, to: &writer)
             writer.array("servers") { writer in
                 for server in content.lastKnown?.servers ?? [] where server.queues.contains(name) {
                     writer.object { writer in

@@ -112,6 +112,19 @@ struct LimitTests {
         #expect(aggregator.slowestWaits(at: now).map { $0.type?.text } == ["t", nil, nil])
     }
 
+    @Test("the longest waits of a queue are its own, however long those of the others are")
+    func slowWaitsOfEachQueue() {
+        var aggregator = makeAggregator { $0.maxQueues = 3 }
+        let waits = (0..<20).map { ("loud", 100 + $0) } + [("quiet", 2), ("quiet", 1)]
+        maker.observe(
+            waits.map { queue, seconds in maker.process(queue: queue) { $0.wait = .integer(Int64(seconds)) } },
+            with: &aggregator)
+        #expect(aggregator.slowestWaits(at: now).allSatisfy { $0.queue == QueueName("loud") })
+        #expect(aggregator.series(of: QueueName("quiet"))?.slowestWaits(at: now).map(\.seconds) == [2, 1])
+        #expect(aggregator.series(of: QueueName("loud"))?.slowestWaits(at: now).count == SlowestWaits.maxCount)
+        #expect(aggregator.series(of: QueueName("loud"))?.slowestWaits(at: now).first?.seconds == 119)
+    }
+
     @Test("queues that Redis knows find room, and take none from those that only spans name")
     func queuesInRedis() {
         var aggregator = makeAggregator { $0.maxQueues = 1 }

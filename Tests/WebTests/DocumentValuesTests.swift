@@ -226,11 +226,12 @@ struct DocumentValuesTests {
                 queue: QueueName(queue), taskType: TaskType("of " + queue), error: ForeignText("no"), example: example,
                 seenAt: Self.time(0))
         }
-        content.slowestWaits = ["r", "q"].map { queue in
+        let waits = ["r", "q"].map { queue in
             SlowWait(
                 seconds: queue == "q" ? 70 : 71, queue: QueueName(queue), type: TaskType("slow"), span: Self.reference,
                 observedAt: MonotonicTime(nanoseconds: 100_000_000_000_000 - 72_000_000_000))
         }
+        content.slowestWaits = [waits[0]]
         let message = TaskMessageDetails(
             type: TaskType("again"), retried: 80, maxRetry: 81, lastError: ForeignText("once"), lastFailedAt: nil,
             deadlineAt: nil, completedAt: nil, payloadBytes: 0, trace: Self.reference.trace)
@@ -238,7 +239,7 @@ struct DocumentValuesTests {
         let (bytes, changing) = try #require(
             QueueDocument.json(
                 content, Self.name, retries: [DueRetry(id: ForeignText("t"), at: Self.time(82), message: message)],
-                taskTypes: [type]))
+                taskTypes: [type], slowestWaits: [waits[1]]))
         #expect(String(decoding: bytes[..<changing], as: UTF8.self) == "{\"now\":\"2023-11-14T22:13:20.000Z\"")
         let expected = """
             errors.task_type of q

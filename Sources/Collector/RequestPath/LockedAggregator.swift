@@ -91,10 +91,11 @@ final class LockedAggregator: Sendable {
         return found
     }
 
-    /// Returns the task types of a queue; none for a queue without spans.
-    func taskTypes(of queue: QueueName) -> [TaskTypeSummary] {
+    /// Returns the task types and the slowest waits of a queue; none for a queue without spans.
+    func details(of queue: QueueName) -> (taskTypes: [TaskTypeSummary], slowestWaits: [SlowWait]) {
+        let now = clock.monotonic()
         let series = aggregator.withLock { $0.series(of: queue) }
-        return series?.taskTypes ?? []
+        return (series?.taskTypes ?? [], series?.slowestWaits(at: now) ?? [])
     }
 
     /// Returns the 95th percentiles of a queue's waits and run times over the window.
