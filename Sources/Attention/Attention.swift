@@ -48,7 +48,8 @@ package struct Attention: Sendable {
         return open.compactMap { trouble($0, $1, at: now.monotonic) }.sorted(by: Trouble.isWorse)
     }
 
-    /// Returns the seconds until the spool is full at the rate of the last half hour; nil while it does not grow.
+    /// Returns the seconds until the spool is full at the rate of the last half hour, or of the outage of the trace backend; nil
+    /// while it does not grow.
     package func secondsUntilFull(_ spool: SpanPath.Spool) -> Double? { others.secondsUntilFull(spool) }
 
     /// Returns the trouble, or nil while the condition may pass by itself.

@@ -11,6 +11,8 @@ struct OtherMemory: Sendable {
     private var refused: [String: TimedValues] = [:]
     private var dropped: [String: TimedValues] = [:]
     private var spoolBytes = TimedValues(window: Thresholds.spoolWindow)
+    /// The bytes of the spool since the trace backend went down; nil while it is up.
+    private var outageBytes: TimedValues?
     private var forwards = BackendMemory()
     private var pushes = BackendMemory()
 
@@ -119,6 +121,11 @@ struct OtherMemory: Sendable {
         } else {
             judgeLosses(spans, at: now, &findings)
         }
+        if spans.backend?.isUp != false {
+            outageBytes = nil
+        } else if outageBytes == nil {
+            outageBytes = TimedValues(window: Thresholds.spoolWindow)
+        }
         let fill = judgeSpool(spans.spool, at: now, &findings)
         judgeBackend(spans.backend, fill: fill, at: now, into: &findings)
         judgePushes(situation.pushes, at: now, &findings)
@@ -170,22 +177,21 @@ struct OtherMemory: Sendable {
     ) -> String {
         guard let spool, spool.capacityBytes > 0 else { return "" }
         spoolBytes.record(Double(spool.bytes), at: now)
+        outageBytes?.record(Double(spool.bytes), at: now)
         let (bytes, capacity) = (Double(spool.bytes), Double(spool.capacityBytes))
         let fullIn = secondsUntilFull(spool)
         let fill = humanShare(bytes / capacity) + " full" + (fullIn.map { ", full in \(humanSpan($0))" } ?? "")
         findings.judge(.spoolFilling, holds: bytes / capacity > Thresholds.spoolFill) { _ in "The spool is \(fill)" }
-        let willBeFull = fullIn.map {
+        let willBeFull = spool.secondsUntilFull(spoolBytes).map {
             $0 < Thresholds.spoolFullSeconds && bytes > Thresholds.spoolLeastFill * capacity
         }
         findings.judge(.spoolWillBeFull, holds: willBeFull ?? false) { _ in "The spool is \(fill)" }
         return "spool " + fill
     }
 
-    /// Returns the seconds until the spool is full at the rate of the last half hour; nil while it does not grow.
-    func secondsUntilFull(_ spool: SpanPath.Spool) -> Double? {
-        guard let slope = spoolBytes.slope, slope >= 1 else { return nil }
-        return max(0, Double(spool.capacityBytes) - Double(spool.bytes)) / slope
-    }
+    /// Returns the seconds until the spool is full at the rate of the last half hour, or since the trace backend went down: what came
+    /// before says nothing of an outage. nil while the spool does not grow.
+    func secondsUntilFull(_ spool: SpanPath.Spool) -> Double? { spool.secondsUntilFull(outageBytes ?? spoolBytes) }
 
     private mutating func judgeBackend(
         _ backend: Backend?, fill: String, at now: MonotonicTime, into findings: inout Findings
@@ -212,6 +218,14 @@ struct OtherMemory: Sendable {
                 ? "No metrics could be pushed for \(humanSpan(seconds))\(reason)"
                 : "\(humanShare(share)) of the pushes of metrics fail\(reason)"
         }
+    }
+}
+
+extension SpanPath.Spool {
+    /// Returns when the spool is full at the rate of the values; nil while it does not grow.
+    fileprivate func secondsUntilFull(_ values: TimedValues) -> Double? {
+        guard let slope = values.slope, slope >= 1 else { return nil }
+        return max(0, Double(capacityBytes) - Double(bytes)) / slope
     }
 }
 

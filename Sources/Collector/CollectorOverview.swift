@@ -37,9 +37,10 @@ extension Collector {
             content.spool = books.spooled.map { spooled in
                 let age = spooled.oldestAge.map { max(0, $0.inSeconds) } ?? 0
                 // If nothing waits, a segment of frames that are sent already grows; it is removed once it is full.
+                let isBacklog = age > Self.leastBacklogSeconds || state.backend?.isUp == false
                 return SpoolState(
                     bytes: spooled.bytes, capacityBytes: spooled.capacityBytes, oldestAgeSeconds: age,
-                    fullInSeconds: age > Self.leastBacklogSeconds ? state.spoolFullInSeconds : nil)
+                    fullInSeconds: isBacklog ? state.spoolFullInSeconds : nil)
             }
         }
         content.memory = memory.parts

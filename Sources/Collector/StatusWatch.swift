@@ -20,7 +20,7 @@ final class StatusWatch: Sendable {
         fileprivate(set) var troubles: [Trouble] = []
         /// The knowledge of Redis when the troubles were judged.
         fileprivate(set) var redis = RedisReading.unread(nil)
-        /// The seconds until the spool is full, at the rate of the last half hour.
+        /// The seconds until the spool is full, at the rate of the last half hour or of the outage of the trace backend.
         fileprivate(set) var spoolFullInSeconds: Double?
         /// The state of the trace backend, and the time since which it has been up or down.
         fileprivate(set) var backend: (isUp: Bool, since: WallTime)?

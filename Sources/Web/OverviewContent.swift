@@ -122,7 +122,8 @@ package struct SpoolState: Sendable, Equatable {
     package var bytes: Int
     package var capacityBytes: Int
     package var oldestAgeSeconds: Double
-    /// The seconds until it is full at the rate of the last half hour; nil while it does not grow.
+    /// The seconds until it is full at the rate of the last half hour, or of the outage of the trace backend; nil while it does not
+    /// grow.
     package var fullInSeconds: Double?
 
     package init(bytes: Int, capacityBytes: Int, oldestAgeSeconds: Double, fullInSeconds: Double?) {

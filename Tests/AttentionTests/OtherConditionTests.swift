@@ -124,6 +124,22 @@ struct OtherConditionTests {
         #expect(troubles.only(.forwardingFails)?.severity == .warning)
     }
 
+    @Test("When the spool will be full is told at the rate of the outage, not of the quiet time before it")
+    mutating func outageRate() {
+        scene.spans.backend = Backend(isUp: true, lastFailure: nil, requests: 10, failedRequests: 0)
+        scene.spans.spool = SpanPath.Spool(bytes: 0, capacityBytes: 1_000_000, dropped: [:])
+        #expect(scene.run(seconds: 1700, .off).isEmpty)
+        scene.spans.backend?.isUp = false
+        var troubles: [Trouble] = []
+        for _ in 0..<6 {
+            troubles = scene.run(seconds: 5, .off)
+            scene.spans.spool?.bytes += 6000
+        }
+        #expect(troubles.sentences == ["Tempo has been unreachable for 25 s; spool 3 % full, full in 13 min"])
+        scene.spans.backend?.isUp = true
+        #expect(scene.run(seconds: 5, .off).isEmpty)
+    }
+
     @Test("Requests that fail are told of while they fail, not until those that failed are ten minutes old")
     mutating func requests() {
         func run(_ seconds: Int, failing: UInt64, of all: UInt64) -> [Trouble] {
