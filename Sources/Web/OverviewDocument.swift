@@ -142,15 +142,19 @@ package enum OverviewDocument {
                     writer.add("started_at", server.startedAt?.rfc3339)
                     writer.add("concurrency", server.concurrency)
                     writer.add("busy_workers", server.busyWorkers)
-                    writer.object("queues") { writer in
-                        for queue in Set(server.queues).sorted() {
-                            writer.add(named: queue.printable, server.priorities[queue])
-                        }
-                    }
+                    addQueues(of: server, to: &writer)
                     addRunning(server.running.prefix(maxRunning), to: &writer)
                 }
             }
         }
+    }
+
+    private static func addQueues(of server: ServerSnapshot, to writer: inout JSONWriter) {
+        let queues = ServerQueues(server)
+        writer.object("queues") { writer in
+            for queue in queues.first { writer.add(named: queue.name.printable, queue.priority) }
+        }
+        writer.add("queues_total", Int64(queues.total))
     }
 
     private static func addRunning(_ tasks: some Sequence<RunningTask>, to writer: inout JSONWriter) {

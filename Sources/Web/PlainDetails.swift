@@ -97,10 +97,13 @@ struct PlainDetails {
     private var servers: String {
         let servers = (content.lastKnown?.servers ?? []).sorted { $0.id < $1.id }
         let rows = servers.map { server in
-            [
+            let queues = ServerQueues(server)
+            let rest = queues.total - queues.first.count
+            return [
                 PlainHTML.foreign(server.host), String(server.pid), PlainHTML.foreign(server.status),
                 "\(humanCount(server.busyWorkers)) of \(humanCount(server.concurrency))",
-                Set(server.queues).sorted().map { PlainHTML.foreign($0) }.joined(separator: ", "),
+                queues.first.map { PlainHTML.foreign($0.name) }.joined(separator: ", ")
+                    + (rest > 0 ? " and \(humanCount(rest, "more queue"))" : ""),
             ]
         }
         return PlainHTML.section("Servers", ["host", "pid#", "status", "workers busy#", "queues"], rows)

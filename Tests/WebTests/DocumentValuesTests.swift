@@ -173,6 +173,7 @@ struct DocumentValuesTests {
             servers.concurrency 21
             servers.busy_workers 22
             servers.queues.q 23
+            servers.queues_total 1
             servers.running.queue q
             servers.running.id r
             servers.running.type run

@@ -117,6 +117,23 @@ struct OverviewDocumentTests {
         #expect(redis["state"] as? String == "unread" && redis["read_at"] is NSNull)
     }
 
+    @Test("A server has its queues of the highest priority, and how many there are")
+    func queuesOfServers() throws {
+        var content = content(seconds: 5)
+        var server = ServerSnapshot(
+            host: ForeignText("h"), pid: 7, id: ForeignText("s"), concurrency: 10,
+            queues: (1...500).map { QueueName("q\(1000 - $0)") }, status: ForeignText("active"), busyWorkers: 4)
+        server.priorities = [QueueName("q777"): 9, QueueName("q600"): 2]
+        content.lastKnown?.servers = [server]
+        let found = try #require((try object(content)["servers"] as? [[String: Any]])?.first)
+        let queues = try #require(found["queues"] as? [String: Any])
+        #expect(found["queues_total"] as? Int == 500)
+        #expect(Set(queues.keys) == Set(["q777", "q600"] + (500..<598).map { "q\($0)" }))
+        #expect(queues["q777"] as? Int == 9 && queues["q500"] is NSNull)
+        let text = String(decoding: OverviewDocument.json(content, since: nil).bytes, as: UTF8.self)
+        #expect(text.contains(#""queues":{"q777":9,"q600":2,"q500":null,"q501":null,"#))
+    }
+
     @Test("Troubles have what they are about, and queues the worst of theirs")
     func troubles() throws {
         var content = content(seconds: 20)

@@ -218,14 +218,15 @@ struct PlainPageTests {
         }
         var snapshot = RedisSnapshot(queues: [], takenAt: Self.now.wall, partialErrors: [])
         var server = ServerSnapshot(
-            host: ForeignText("h"), pid: 7, id: ForeignText("s"), concurrency: 10, queues: [QueueName("q")],
-            status: ForeignText("active"), busyWorkers: 2)
+            host: ForeignText("h"), pid: 7, id: ForeignText("s"), concurrency: 10,
+            queues: (100..<250).map { QueueName("q\($0)") }, status: ForeignText("active"), busyWorkers: 2)
         server.running = [task("young", 5), task("old", 90)]
         snapshot.servers = [server]
         content.lastKnown = snapshot
         let page = PlainPage(content).html
         #expect(page.contains("<bdi>smtp &lt;n&gt;</bdi></td><td class=\"n\">1,234</td><td class=\"n\">2</td>"))
         #expect(page.contains("<bdi>old</bdi></td><td class=\"n\">90 s</td><td><bdi>h</bdi>, process 7</td>"))
+        #expect(page.contains("<bdi>q198</bdi>, <bdi>q199</bdi> and 50 more queues</td>"))
         let places = ["<bdi>old</bdi>", "<bdi>young</bdi>"].map { page.firstRange(of: $0)?.lowerBound }
         #expect(places.allSatisfy { $0 != nil } && places[0] ?? page.endIndex < places[1] ?? page.startIndex)
     }
