@@ -167,6 +167,34 @@ def test_a_slow_wait_leads_to_its_trace(opened):
     assert page.axe() == []
 
 
+def test_an_error_leads_to_its_trace_which_says_why_at_once(opened):
+    page = opened("#/errors", ready="ul.errors li")
+    page.page.locator("ul.errors li .what > .sub a[href*='trace/']").first.click()
+    details = page.wait_for(".waterfall li.critical .details")
+    assert "Attributes" in details.inner_text() and page.page.locator(".waterfall .details").count() == 1
+    # The other views are one click away.
+    page.page.locator("nav a", has_text="Servers").click()
+    page.wait_for("section[aria-label=Servers]")
+
+
+def test_the_link_to_the_view_is_in_sight_on_a_phone(opened):
+    page = opened("#/task", ready="#task-id", viewport=PHONE)
+    link = page.page.locator("nav a[aria-current]")
+    eventually("the link", lambda: link.evaluate("(link) => { const box = link.getBoundingClientRect(); "
+                                                 "return box.left >= 0 && box.right <= innerWidth; }"))
+
+
+def test_a_task_says_when_it_was_read_and_is_read_again(opened, demo):
+    letter = eventually("a dead letter", lambda: (demo.overview()["dead_letters"] or [None])[0])
+    page = opened(f"#/task/{letter['queue']}/{letter['id']}", ready=".found")
+    assert "Read from Redis" in page.text("[role=status]")
+    asked = len(page.requests(f"/{letter['id']}"))
+    page.page.get_by_role("button", name="Look again").click()
+    eventually("it asks again", lambda: len(page.requests(f"/{letter['id']}")) > asked)
+    page.wait_for(".found")
+    page.expect("429")  # What came too soon is asked again.
+
+
 def test_finds_a_task_by_its_id(opened, demo):
     def dead():
         letters = demo.overview()["dead_letters"]
@@ -195,6 +223,13 @@ def test_every_view_is_accessible_and_fits(opened, viewport, scheme):
         page.wait_for("main .panel, main table")
         assert page.axe() == [], view
         assert not page.is_too_wide(), view
+
+
+def test_printed_it_has_the_queues_and_no_controls(opened):
+    page = opened()
+    page.page.emulate_media(media="print")
+    assert not page.page.locator("nav, #filter, #sort").filter(visible=True).all()
+    assert page.page.locator("tr.row").first.is_visible() and page.page.locator(".shown").is_visible()
 
 
 @pytest.mark.parametrize("viewport", [TABLET, WALL], ids=["1024", "2560"])

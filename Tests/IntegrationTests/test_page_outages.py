@@ -1,17 +1,28 @@
 """What the status page shows when Redis, the trace backend or the collector itself is unavailable, and when there is nothing yet."""
 
 import re
+import signal
 import time
+from datetime import date, datetime, timezone
 
 import pytest
 
 from support.collector import Collector
 from support.deadline import eventually
-from support.otlp import numbered_request
+from support.otlp import attributes, numbered_request, process_span, request
 from support.ports import free_port
 from support.redis_server import RedisServer
 from support.stack import AsynqQueue
 from support.status_page import Chromium
+
+
+AN_HOUR_FAST = """
+const Right = Date;
+Date = class extends Right {
+  constructor(...when) { super(...(when.length > 0 ? when : [Right.now() + 3600000])); }
+  static now() { return Right.now() + 3600000; }
+};
+"""
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +171,87 @@ def test_a_lost_connection_is_said_and_the_page_goes_on_when_it_is_back(chromium
     assert page.page.locator(".notice").count() == 0
     # Chromium's own lines about connections that were refused.
     page.expect("ERR_CONNECTION")
+    page.close()
+
+
+def test_a_collector_that_hangs_is_no_live_one(chromium, start_collector, redis):
+    with redis.client() as client:
+        AsynqQueue(client, "emails").add("pending", "one")
+    collector = start(start_collector, redis)
+    page = chromium.open(base(collector))
+    page.wait_for("tr.row")
+    collector.process.send_signal(signal.SIGSTOP)
+    try:
+        eventually("the loss", lambda: page.text(".live").startswith("connection lost, last data"))
+        assert page.page.locator(".live .dot.critical").count() == 1 and "Connection lost" in page.text(".notice")
+    finally:
+        collector.process.send_signal(signal.SIGCONT)
+    eventually("it goes on", lambda: page.text(".live").startswith("updated"))
+    page.close()
+
+
+def test_times_are_the_collectors_where_the_browsers_clock_is_wrong(chromium, start_collector, redis):
+    with redis.client() as client:
+        AsynqQueue(client, "emails").add("pending", "one")
+    collector = start(start_collector, redis)
+    page = chromium.open(base(collector), timezone_id="UTC")
+    page.page.add_init_script(AN_HOUR_FAST)
+    page.page.reload()
+    page.wait_for("tr.row")
+    assert re.match(r"\d+ s$", page.text("header time").removeprefix("up "))
+    collector.stop()
+    eventually("the loss", lambda: page.text(".live").startswith("connection lost, last data"))
+    said = datetime.strptime(page.text(".live").split()[-1], "%H:%M:%S").time()
+    ago = (datetime.combine(date.today(), datetime.now(timezone.utc).time()) - datetime.combine(date.today(), said)).total_seconds()
+    assert 0 <= ago % 86_400 < 60, said
+    collector.start()
+    page.expect("ERR_CONNECTION")
+    page.close()
+
+
+def test_a_queue_whose_document_fails_says_so_and_goes_on(chromium, start_collector, redis):
+    with redis.client() as client:
+        AsynqQueue(client, "emails").add("pending", "one")
+    collector = start(start_collector, redis)
+    page = chromium.open(base(collector))
+    page.wait_for("tr.row")
+    page.page.route("**/api/v1/queues/*", lambda route: route.fulfill(status=500, body="no"))
+    page.page.locator("tr.row .name a").click()
+    page.wait_for(".opened .notice.critical")
+    assert "the collector answers 500" in page.text(".opened .notice") and "1 pending" in page.text(".states-panel")
+    page.page.unroute("**/api/v1/queues/*")
+    page.wait_for(".charts .plot")
+    eventually("it goes on", lambda: page.page.locator(".opened .notice").count() == 0)
+    page.expect("500")  # Chromium's own lines about the answers.
+    page.close()
+
+
+def test_collectors_of_two_versions_behind_one_address_do_not_load_it_again_and_again(chromium, start_collector, redis):
+    collector = start(start_collector, redis)
+    page = chromium.open(base(collector))
+
+    def of_another_version(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"collector": answer.json()["collector"] | {"page": "0" * 16}})
+
+    page.page.route("**/api/v1/overview*", of_another_version)
+    page.wait_for("main .panel")
+    page.page.wait_for_timeout(7_000)
+    assert len([url for url in page.requests() if url == base(collector)]) == 2
+    page.page.unroute("**/api/v1/overview*")
+    page.close()
+
+
+def test_slow_waits_of_a_queue_are_there_however_slow_another_is(chromium, start_collector, redis):
+    collector = start(start_collector, redis)
+    spans = [(number, "quiet" if number == 0 else "loud", 2 if number == 0 else 90) for number in range(13)]
+    collector.post(request(*(process_span(number, queue, "t", attributes=attributes(
+        messaging__system="asynq", messaging__destination__name=queue, asynq__task__type="t", asynq__task__wait_seconds=seconds))
+        for number, queue, seconds in spans)))
+    eventually("the queue", lambda: collector.get("/api/v1/queues/quiet").status == 200)
+    page = chromium.open(base(collector), "#/queue/quiet")
+    table = page.wait_for("section[aria-label='Slowest waits'] tbody")
+    assert "2.0 s" in table.inner_text()
     page.close()
 
 

@@ -1,5 +1,6 @@
 """The status page with five thousand queues, and with names that attack it."""
 
+import re
 import time
 
 import pytest
@@ -16,11 +17,15 @@ QUEUES = 5_000
 FIRST_PAINT_SECONDS_MAX = 1
 FILTER_SECONDS_MAX = 0.05
 ROWS_DRAWN_MAX = 80
+SERVER_QUEUES_DRAWN_MAX = 50
 
 HOSTILE = [
     "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "rtl\u202eabc\u2066", "\"quotes' & <b>bold</b>", "x" * 300,
     "nul\0 and\nline", "a/b?c#d%20e", "%2e%2e%2f", "{{assets}}", "javascript:alert(1)", "مرحبا", "🦊 fox", "constructor", "__proto__",
+    "a`b` c", "../../x", "\u200b", "\ufeff\u2028", "\x85",
 ]
+# A name that can't be seen could not be clicked either.
+SHOWN = {"\0": "\\x00", "\n": "\\x0A", "\u200b": "\\u{200B}", "\ufeff": "\\u{FEFF}", "\u2028": "\\u{2028}", "\x85": "\\u{85}"}
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +45,9 @@ def many(tmp_path_factory):
                 pipeline.zadd(f"asynq:{{tenant-{number:05}}}:scheduled", {"one": time.time() + 3600 + number})
             message = asynq_messages.task_message("report", "needle", "tenant-04321")
             pipeline.hset("asynq:{tenant-04321}:t:needle", mapping={"msg": message, "state": "scheduled"})
+            served = {f"tenant-{number:05}": 1 for number in range(QUEUES)}
+            pipeline.zadd("asynq:servers", {"asynq:servers:{h:1:s}": time.time() + 3600})
+            pipeline.set("asynq:servers:{h:1:s}", server_info("h", 1, "s", 10, served, "active"))
             pipeline.execute()
         collector = Collector(directory, {
             "redis.url": server.url, "redis.timeout": "20s", "redis.interval": "15s", "redis.look-interval": "5s"}).start()
@@ -122,10 +130,20 @@ def test_a_task_is_found_among_all_queues(chromium, many):
     page.close()
 
 
+def test_a_server_of_five_thousand_queues_names_the_first_ones(chromium, many):
+    page = chromium.open(base(many), "#/servers")
+    page.wait_for(".tags")
+    assert page.page.locator(".tags .tag").count() == SERVER_QUEUES_DRAWN_MAX
+    assert f"and {QUEUES - SERVER_QUEUES_DRAWN_MAX:,} more queues" in page.text(".tags")
+    assert not page.is_too_wide()
+    page.close()
+
+
 def test_hostile_names_stay_text(chromium, tmp_path):
     with RedisServer(tmp_path / "redis") as server, server.client() as client:
         for name in HOSTILE:
             AsynqQueue(client, name).add("pending", "<b>id</b>")
+            client.set(f"asynq:{{{name}}}:paused", int(time.time()) - 3600)
         now = time.time()
         client.zadd("asynq:servers", {"asynq:servers:{h:1:s}": now + 3600})
         client.set("asynq:servers:{h:1:s}", server_info("<i>host</i>", 1, "s", 10, {HOSTILE[0]: 1}, "active"))
@@ -142,8 +160,14 @@ def look_at_hostile_names(chromium, collector, viewport) -> None:
     page = chromium.open(base(collector), viewport=viewport)
     page.wait_for("tr.row")
     eventually("every name", lambda: page.text(".shown") == f"{len(HOSTILE)} queues")
-    shown = [name.replace("\0", "\\x00").replace("\n", "\\x0A") for name in HOSTILE]
+    shown = ["".join(SHOWN.get(character, character) for character in name) for name in HOSTILE]
     assert sorted(page.rows()) == sorted(shown)
+    # Each sentence leads to its queue, whatever is left of the name in it, and the row does not say the name twice.
+    page.page.locator(".attention .more").click()
+    links = page.page.eval_on_selector_all(".attention .sentence a", "(links) => links.map((link) => link.hash)")
+    assert sorted(links) == sorted(page.page.eval_on_selector_all("tr.row .name a", "(links) => links.map((link) => link.hash)"))
+    seconds = page.page.locator("tr.row .second").all_inner_texts()
+    assert [second for second in seconds if not re.match(r"has been paused for 6\d min", second)] == []
     assert page.page.locator("main script, main img, main b > b, tr.row i i").count() == 0
     assert page.page.evaluate("[...document.querySelectorAll('tr.row .name a')].every((link) => link.firstChild.nodeName === 'BDI')")
     assert not page.is_too_wide()

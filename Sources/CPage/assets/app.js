@@ -1,13 +1,13 @@
 // Puts the views together: what the address asks for, what the collector says, when it said so.
 
-import { Attention } from './attention.js';
+import { Attention, isFiring } from './attention.js';
 import { h, patch } from './dom.js';
 import { errorsView } from './errors.js';
 import { Feed, ROOT } from './feed.js';
 import { age, clock, shown } from './format.js';
 import { History } from './history.js';
-import { notice, overviewView, redisNotice } from './overview.js';
-import { elapsed, hidden, moment } from './parts.js';
+import { overviewView, redisNotice } from './overview.js';
+import { elapsed, hidden, moment, notice } from './parts.js';
 import { pipelineView } from './pipeline.js';
 import { prepare, QueueTable } from './queues.js';
 import { QueueView } from './queue.js';
@@ -20,6 +20,10 @@ const VIEWS = { '': 'Queues', errors: 'Errors', servers: 'Servers', cron: 'Cron'
 const DEFAULTS = { filter: '', trouble: false, sort: '-trouble' };
 /** Two misses of the period: the page says that it is not live. */
 const LATE = 6000;
+/** The hash of the files that run here: the folder of this file. */
+const FILES = import.meta.url.split('/').at(-2);
+/** Where the browser remembers for which hash it was loaded again. */
+const RELOADED = 'asynq-collector reloaded for';
 
 const root = document.getElementById('app');
 const baseTitle = 'asynq-collector';
@@ -48,10 +52,17 @@ const feed = new Feed(() => (history.since == null ? 'api/v1/overview' : `api/v1
 let errors = null;
 const errorFeed = new Feed(() => (traceID == null && current.view === 'errors' ? 'api/v1/errors' : null), (groups) => { errors = groups; },
   redraw);
-const detail = new Feed(() => opened?.address ?? null, (document) => opened?.view.take(document), redraw);
+const detail = new Feed(() => opened?.address ?? null, (document) => opened?.view.take(document), redraw, [400, 404]);
+
+/** Other files than these are served after an upgrade: once, for behind one address there may be collectors of two versions. */
+function reloadFor(hash) {
+  if (!hash || hash === FILES || sessionStorage.getItem(RELOADED) === hash) return;
+  sessionStorage.setItem(RELOADED, hash);
+  location.reload();
+}
 
 function takeOverview(document) {
-  if (overview && overview.collector.page && document.collector.page !== overview.collector.page) location.reload();
+  reloadFor(document.collector.page);
   history.merge(document.history, document.queues);
   prepare(document);
   overview = document;
@@ -90,6 +101,12 @@ function follow() {
   redraw();
 }
 
+/** On a narrow screen, the link to the view that is shown may be out of sight. */
+function showCurrentLink() {
+  const link = document.querySelector('nav [aria-current]');
+  if (link) link.parentNode.scrollLeft = link.offsetLeft - (innerWidth - link.offsetWidth) / 2;
+}
+
 function changeSettings(change) {
   settings = { ...settings, ...change };
   window.history.replaceState(null, '', home());
@@ -108,15 +125,17 @@ function home() {
 // --- The page ------------------------------------------------------------------------------------------------------
 
 let frame = null;
+/** The view whose link was brought into sight last, and whether there were numbers beside the links. */
+let linkInSight = null;
 
 /** Once for all that has changed until the browser draws. */
 function redraw() {
   frame ??= requestAnimationFrame(draw);
 }
 
-/** The collector's clock, in milliseconds. */
+/** The collector's clock, in milliseconds. While it does not answer, the moment of its last answer: what is shown is as old. */
 function now() {
-  return overview ? Date.parse(overview.now) + performance.now() - arrived : Date.now();
+  return overview ? Date.parse(overview.now) + performance.now() - arrived - (isLost() ? sinceAnswer() : 0) : Date.now();
 }
 
 function draw() {
@@ -132,27 +151,31 @@ function draw() {
   const wanted = mark.href.replace(/icon(-trouble)?\.svg/, troubles > 0 ? 'icon-trouble.svg' : 'icon.svg');
   if (mark.href !== wanted) mark.href = wanted;
   tooltips.prepare();
+  const inSight = `${view} ${overview != null}`;
+  if (inSight !== linkInSight) showCurrentLink();
+  linkInSight = inSight;
 }
 
 function main(view, names) {
   const state = { document: overview, history, settings, now: now() };
   let content;
   if (traceID != null) {
-    content = opened.view.view({ links: overview?.links ?? { trace: 'trace/{trace_id}' }, isMissing: detail.isMissing, redraw,
-      home: ROOT.pathname });
+    content = opened.view.view({ links: overview?.links ?? { trace: 'trace/{trace_id}' }, isMissing: detail.isMissing,
+      failure: lateFailure(), redraw, home: ROOT.pathname });
   } else if (!overview) content = feed.failure ? null : h('p', { key: 'loading', class: 'empty' }, 'Loading…');
-  else if (view === 'queue') content = opened?.view.view({ ...state, isMissing: detail.isMissing, home: home() });
+  else if (view === 'queue') content = opened?.view.view({ ...state, isMissing: detail.isMissing, failure: lateFailure(),
+    home: home() });
   else if (view === 'errors') content = errorsView(state, errors);
   else if (view === 'servers') content = serversView(state);
   else if (view === 'cron') content = cronView(state);
   else if (view === 'spans') content = pipelineView(state);
   else if (view === 'task') {
-    task.follow(names[0], names[1]);
+    task.follow(names[0], names.slice(1).join('/'));
     content = task.view(state);
   } else content = overviewView({ attention, queues, state });
   return h('main', { key: 'main', id: 'main', tabindex: -1, class: isLost() ? 'lost' : '' },
     isLost() && overview && notice('critical', 'Connection lost',
-      `This is the state of ${clock(Date.now() - sinceAnswer())}. Next try in a few seconds.`),
+      `This is the state of ${clock(now())}. The page goes on by itself once the collector answers.`),
     !overview && feed.failure && notice('critical', 'The collector does not answer', feed.failure),
     traceID == null && view !== 'queue' && h('h1', { key: 'title', class: 'hidden' }, VIEWS[view]),
     overview && traceID == null && redisNotice(state), content);
@@ -161,7 +184,13 @@ function main(view, names) {
 // --- The header ----------------------------------------------------------------------------------------------------
 
 const sinceAnswer = () => (feed.answeredAt == null ? 0 : performance.now() - feed.answeredAt);
-const isLost = () => feed.failure != null && (feed.answeredAt == null || sinceAnswer() > LATE);
+const isLost = () => feed.isLate(LATE) && (feed.answeredAt == null || sinceAnswer() > LATE);
+
+/** Why the queue or trace that is open is not as it is now, where the collector answers otherwise. */
+function lateFailure() {
+  const isRecent = detail.answeredAt != null && performance.now() - detail.answeredAt < LATE;
+  return feed.failure || isRecent ? null : detail.failure;
+}
 
 function header(view) {
   const host = overview?.collector;
@@ -175,15 +204,16 @@ function header(view) {
       host && h('span', { class: 'ends' }, redisEnd(), tempoEnd()),
       h('span', { class: `live ${isLost() ? 'text-critical' : ''}` },
         h('i', { class: `dot ${isLost() ? 'critical' : 'good'}` }), liveness())),
-    traceID == null && h('nav', { 'aria-label': 'Views' }, Object.entries(VIEWS).map(([name, title]) =>
-      h('a', { key: name, href: name === '' ? home() : `#/${name}`,
-        'aria-current': view === name || (name === '' && view === 'queue') ? 'page' : null }, title, badge(name)))));
+    h('nav', { 'aria-label': 'Views' }, Object.entries(VIEWS).map(([name, title]) =>
+      h('a', { key: name, href: (traceID == null ? '' : ROOT.pathname) + (name === '' ? home() : `#/${name}`),
+        'aria-current': traceID == null && (view === name || (name === '' && view === 'queue')) ? 'page' : null }, title,
+      badge(name)))));
 }
 
 function liveness() {
   if (feed.answeredAt == null) return feed.failure ? 'no connection' : 'connecting';
-  if (isLost()) return `connection lost, last data ${clock(Date.now() - sinceAnswer())}`;
-  return `updated ${Math.floor(sinceAnswer() / 1000)} s ago`;
+  if (isLost()) return `connection lost, last data ${clock(now())}`;
+  return `updated ${age(Math.floor(sinceAnswer() / 1000))} ago`;
 }
 
 function end(name, state, severity, address) {
@@ -206,9 +236,8 @@ function tempoEnd() {
     : end('Tempo', 'unavailable', 'critical', tempo);
 }
 
-/** What alerts tell of as well: neither remarks nor what has not lasted long enough. */
 function troubleCount() {
-  return overview ? overview.attention.filter((item) => item.severity !== 'info' && item.firing !== false).length : 0;
+  return overview ? overview.attention.filter(isFiring).length : 0;
 }
 
 function badge(name) {

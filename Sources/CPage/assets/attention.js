@@ -1,8 +1,8 @@
 // What is wrong, worst first.
 
 import { h } from './dom.js';
-import { age, count, plural, shown } from './format.js';
-import { elapsed, hidden, icon, moment, outside, queueAddress, web } from './parts.js';
+import { age, count, plural, said, shown } from './format.js';
+import { elapsed, hidden, icon, moment, outside, queueAddress, queueLink, web } from './parts.js';
 
 const SHORT = 6;
 
@@ -17,8 +17,10 @@ export class Attention {
     if (items.length === 0) return calm(document);
     const shownItems = this.isOpen ? items : items.slice(0, SHORT);
     const total = document.attention_total ?? items.length;
+    const firing = items.filter(isFiring).length;
     return h('section', { key: 'attention', class: 'attention', 'aria-label': 'Needs attention' },
-      h('h2', null, 'Needs attention', h('small', null, count(total))),
+      h('h2', null, 'Needs attention', h('small', null, [firing > 0 && count(firing),
+        total > firing && `${count(total - firing)} to watch`].filter(Boolean).join(', and '))),
       h('ul', null, shownItems.map((item) => line(item, document.links, now))),
       items.length > SHORT && h('button', { class: 'more', type: 'button', 'aria-expanded': String(this.isOpen),
         onclick: () => { this.isOpen = !this.isOpen; this.redraw(); } },
@@ -27,6 +29,9 @@ export class Attention {
         `${plural(total - items.length, 'more condition')} not listed.`));
   }
 }
+
+/** What alerts tell of as well: neither remarks nor what has not lasted long enough. */
+export const isFiring = (item) => item.severity !== 'info' && item.firing !== false;
 
 /** Those of one queue, on its page. */
 export function attentionOf(queue, document, now) {
@@ -57,16 +62,16 @@ function line(item, links, now, isOfQueue = false) {
 
 /** The sentence, with the queue's name as a link and what stands in backticks as code. */
 function sentence(item, isOfQueue) {
-  const text = shown(item.sentence);
-  const name = item.queue == null ? '' : shown(item.queue);
-  const at = name ? text.indexOf(name) : -1;
-  if (at < 0) return coded(text);
-  const named = h('bdi', null, name);
-  return [coded(text.slice(0, at)), isOfQueue ? named : h('a', { href: queueAddress(item.queue) }, named),
-    coded(text.slice(at + name.length))];
+  const text = item.sentence;
+  if (item.queue == null) return coded(text);
+  const name = said(item.queue);
+  // A name of nothing but spaces is not in the sentence.
+  if (!name || !text.startsWith(name)) return isOfQueue ? coded(text) : [coded(text), ' ', queueLink(item.queue)];
+  const named = h('bdi', null, shown(name));
+  return [isOfQueue ? named : h('a', { href: queueAddress(item.queue) }, named), coded(text.slice(name.length))];
 }
 
 function coded(text) {
-  return text.split(/`([^`]*)`/).map((part, index) => (index % 2 ? h('code', null, h('bdi', null, part))
+  return shown(text).split(/`([^`]*)`/).map((part, index) => (index % 2 ? h('code', null, h('bdi', null, part))
     : part && h('bdi', null, part)));
 }

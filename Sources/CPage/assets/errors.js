@@ -24,12 +24,18 @@ export function errorList(errors, links, now, empty, withQueue = true) {
       h('div', { class: 'sub' }, withQueue && [queueLink(error.queue), h('span', { 'aria-hidden': 'true' }, '›')],
         foreign(error.task_type, 'code'),
         h('span', null, 'last ', when(error.last_seen_at, now),
-          error.first_seen_at && [', first ', when(error.first_seen_at, now)])),
+          error.first_seen_at && [', first ', when(error.first_seen_at, now)]),
+        error.example?.trace_id && h('span', null, 'trace ', traceLink(error.example.trace_id, links))),
       error.example && h('details', null, h('summary', null, 'Example', hidden(` of ${error.error.slice(0, 60)}`)),
         h('pre', { tabindex: 0 }, foreign(error.example.error, 'whole')),
-        h('div', { class: 'sub' }, 'Task ', taskLink(error.queue, error.example.task_id), ' trace ',
-          traceLink(error.example.trace_id, links),
+        h('div', { class: 'sub' }, 'Task ', taskLink(error.queue, error.example.task_id),
           error.example.at && when(error.example.at, now)))))));
+}
+
+/** Which dead letters a list has: as many as there are, or the newest of them. */
+export function newest(letters, archived) {
+  return archived > letters.length && letters.length > 0 ? `the newest ${count(letters.length)} of ${count(archived)}`
+    : 'newest first';
 }
 
 export function letterTable(letters, links, now, withQueue = true) {
@@ -63,7 +69,8 @@ export function errorsView({ document, now }, all) {
       errorList(shown, links, now, noErrors(document, now)),
       total > shown.length && h('p', { class: 'muted' }, `${plural(total - shown.length, 'more group')} not drawn: `,
         h('a', { href: web('api/v1/errors') }, '/api/v1/errors'))),
-    panel('Dead letters', { note: 'newest first' }, letterTable(document.dead_letters, links, now)),
+    panel('Dead letters', { note: newest(document.dead_letters, document.totals.archived) },
+      letterTable(document.dead_letters, links, now)),
     panel('Slowest waits', { note: lately(WAITS, document, now) }, waitTable(document.slowest_waits, document, now)));
 }
 

@@ -10,15 +10,17 @@ export const ROOT = new URL('../../', import.meta.url);
 export class Feed {
   /**
    * `address()` says what to ask for, relative to ROOT; null stands for nothing. `receive(document)` gets each new one, and
-   * `changed()` is called after each attempt.
+   * `changed()` is called after each attempt. Answers of the statuses `missing` say that there is no such thing.
    */
-  constructor(address, receive, changed) {
-    Object.assign(this, { address, receive, changed });
+  constructor(address, receive, changed, missing = []) {
+    Object.assign(this, { address, receive, changed, missing });
     /** When the collector last answered, in milliseconds of performance.now(). */
     this.answeredAt = null;
+    /** Since when there has been no answer to what was asked; null where nothing is asked. */
+    this.askedAt = null;
     /** Why the last attempt failed; null where it did not. */
     this.failure = null;
-    /** Where the answer was 404. */
+    /** Whether there is no such thing. */
     this.isMissing = false;
     this.etag = { address: null, value: null };
     this.failures = 0;
@@ -37,6 +39,12 @@ export class Feed {
     clearTimeout(this.timer);
     this.current?.abort();
     this.current = null;
+    this.askedAt = null;
+  }
+
+  /** Whether answers are late: the last attempt failed, or has had no answer for so many milliseconds. */
+  isLate(milliseconds) {
+    return this.failure != null || (this.askedAt != null && performance.now() - this.askedAt > milliseconds);
   }
 
   /** Another document from now on. */
@@ -54,26 +62,27 @@ export class Feed {
     const request = new AbortController();
     this.current = request;
     const began = performance.now();
+    this.askedAt = began;
     const patience = setTimeout(() => request.abort(new Error(`no answer within ${PATIENCE / 1000} s`)), PATIENCE);
     try {
       const headers = this.etag.value && this.etag.address === address ? { 'If-None-Match': this.etag.value } : {};
       const answer = await fetch(new URL(address, ROOT), { headers, cache: 'no-store', signal: request.signal });
-      if (answer.status !== 304 && ![400, 404].includes(answer.status)
-        && !answer.ok) throw new Error(`the collector answers ${answer.status}`);
+      const isMissing = this.missing.includes(answer.status);
+      if (answer.status !== 304 && !isMissing && !answer.ok) throw new Error(`the collector answers ${answer.status}`);
       const document = answer.ok ? await answer.json() : null;
       if (this.current !== request) return;
       if (document) {
         this.etag = { address, value: answer.headers.get('ETag') };
         this.receive(document);
       }
-      Object.assign(this, { answeredAt: performance.now(), failure: null, isMissing: [400, 404].includes(answer.status), failures: 0 });
+      Object.assign(this, { answeredAt: performance.now(), failure: null, isMissing, failures: 0 });
     } catch (error) {
       if (this.current !== request) return;
       this.failures += 1;
       this.failure = error.message;
     } finally {
       clearTimeout(patience);
-      if (this.current === request) this.current = null;
+      if (this.current === request) Object.assign(this, { current: null, askedAt: null });
     }
     this.changed();
     const period = this.isMissing ? LONGEST_PERIOD : Math.min(PERIOD * 2 ** Math.max(0, this.failures - 3), LONGEST_PERIOD);

@@ -63,9 +63,22 @@ export function clock(milliseconds, withSeconds = true) {
   return withSeconds ? `${minutes}:${two(date.getSeconds())}` : minutes;
 }
 
-/** Foreign text, cut where it is endless, with control characters made visible. */
+/** What changes how its neighbours are shown: the program's SafeText has the same. */
+const HARMFUL = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/;
+const NAME_MOST = 120;
+
+/** A name as sentences have it: its beginning, on one line. */
+export function said(name) {
+  const hex = (character) => character.codePointAt(0).toString(16).toUpperCase();
+  return [...name].slice(0, NAME_MOST).map((character) => (!HARMFUL.test(character) ? character
+    : /[\s\u0085]/.test(character) ? ' ' : `\\u{${hex(character)}}`)).join('').replace(/ +$/, '');
+}
+
+/** Foreign text, cut where it is endless, with control characters and what can't be seen made visible. */
 export function shown(text) {
   const cut = text.length > 4000 ? `${text.slice(0, 4000)}…` : text;
   return cut.replace(/[\u0000-\u001f\u007f]/g,
-    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`);
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`)
+    .replace(/[\u0080-\u009f\u00ad\u200b\u2028\u2029\u2060-\u2064\ufeff]/g,
+      (character) => `\\u{${character.charCodeAt(0).toString(16).toUpperCase()}}`);
 }

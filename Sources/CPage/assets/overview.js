@@ -3,7 +3,7 @@
 import { h } from './dom.js';
 import { age, clock, count, duration, lately, plural, rate, UNKNOWN } from './format.js';
 import { errorList, WAITS, waitTable } from './errors.js';
-import { elapsed, icon, link, panel, STATES } from './parts.js';
+import { elapsed, link, notice, panel, STATES } from './parts.js';
 import { instructions } from './pipeline.js';
 
 /** With more queues the lists below them would be out of sight. */
@@ -20,10 +20,14 @@ export function overviewView({ attention, queues, state }) {
       class: `block ${redis === 'stale' ? 'stale' : ''}`, 'aria-label': 'Queues', tabindex: -1 }, queues.view(state)),
     document.spans?.received === 0 && instructions(document),
     !isEmpty && document.queues.length <= FEW_QUEUES && h('div', { key: 'lists', class: 'columns' },
-      document.errors.length > 0 && panel('Errors', { note: link('#/errors', 'all') },
+      document.errors.length > 0 && panel('Errors', { note: link('#/errors', allOf(document.errors_total ?? document.errors.length)) },
         errorList(document.errors.slice(0, 4), document.links, now, '')),
       document.slowest_waits.length > 0 && panel('Slowest waits', { note: lately(WAITS, document, now) },
         waitTable(document.slowest_waits.slice(0, 6), document, now))));
+}
+
+function allOf(groups) {
+  return `${groups > 1 ? 'all ' : ''}${plural(groups, 'group')}`;
 }
 
 /** What the last scrape says of Redis, where it does not say all is well. */
@@ -35,11 +39,6 @@ export function redisNotice({ document, now }) {
   const known = readAt ? `This is the state of ${clock(Date.parse(readAt))}, ${age(elapsed(readAt, now))} ago.`
     : 'Nothing is known of its queues yet.';
   return notice('critical', `Redis is unavailable: ${error ?? 'it does not answer'}`, known);
-}
-
-export function notice(severity, title, text) {
-  return h('div', { key: `notice ${title}`, class: `notice ${severity}` }, icon(severity),
-    h('div', null, h('b', null, h('bdi', null, title)), h('p', null, text)));
 }
 
 function totals(document) {

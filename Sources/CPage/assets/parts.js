@@ -111,7 +111,7 @@ export function stateNumbers(queue) {
     `${count(queue[state])} ${state}`));
 }
 
-/** How much of something is used. */
+/** How much of something is used. Without a class of its own it has no colour, since a colour says what it is of. */
 export function meter(part, whole, className = '') {
   const share = whole > 0 ? Math.min(1, part / whole) : 0;
   return h('span', { class: 'meter', 'aria-hidden': 'true' },
@@ -136,6 +136,12 @@ export function moment(time, text) {
 /** How long ago, with the exact moment. */
 export function when(time, now) {
   return moment(time, ago(time, now));
+}
+
+/** What has to be known before anything else on the page. */
+export function notice(severity, title, text) {
+  return h('div', { key: `notice ${title}`, class: `notice ${severity}` }, icon(severity),
+    h('div', null, h('b', null, h('bdi', null, title)), h('p', null, text)));
 }
 
 /** One entry of a list of facts; null where there is nothing to say. */

@@ -1,8 +1,8 @@
 // Spans on their way to the trace backend, and the collector's memory.
 
 import { h } from './dom.js';
-import { bytes, count, duration } from './format.js';
-import { fact, meter, panel, table, when } from './parts.js';
+import { age, bytes, count, duration } from './format.js';
+import { elapsed, fact, meter, moment, panel, table } from './parts.js';
 
 export function pipelineView({ document, now }) {
   const { spans, forwarder, spool, collector } = document;
@@ -15,8 +15,9 @@ export function pipelineView({ document, now }) {
         fact('State', h('span', { class: forwarder.up === false ? 'text-critical' : '' }, forwarder.state)),
         fact('Trace backend', collector.tempo ? h('bdi', { class: 'cut code' }, collector.tempo)
           : 'none (tempo.endpoint is none)'),
-        forwarder.since && fact(forwarder.up ? 'Reachable since' : 'Unreachable since', when(forwarder.since, now)),
-        spool && fact('In the spool', h('span', { class: 'used' }, meter(spool.bytes, spool.capacity_bytes, 'warning'),
+        forwarder.since && fact(forwarder.up ? 'Reachable for' : 'Unreachable for',
+          moment(forwarder.since, age(elapsed(forwarder.since, now)))),
+        spool && fact('Spool on disk', h('span', { class: 'used' }, meter(spool.bytes, spool.capacity_bytes),
           `${bytes(spool.bytes)} of ${bytes(spool.capacity_bytes)}`)),
         spool && fact('Oldest span in it', duration(spool.oldest_age_seconds)),
         spool && fact('Full in', spool.full_in_seconds == null ? 'it does not grow' : duration(spool.full_in_seconds)))),
@@ -29,7 +30,7 @@ function flow(spans, spool) {
   return h('ol', { class: 'flow' },
     step('Received', spans.received, reasons('refused', spans.refused)),
     step('Accepted', spans.accepted, spans.duplicates > 0 && h('small', null, `${count(spans.duplicates)} came twice`)),
-    spans.in_spool != null && step('In the spool', spans.in_spool, spool && h('small', null, bytes(spool.bytes)),
+    spans.in_spool != null && step('In the spool', spans.in_spool, spool && h('small', null, `${bytes(spool.bytes)} on disk`),
       reasons('dropped', spans.dropped)),
     spans.forwarded != null && step('Forwarded', spans.forwarded));
 }
@@ -41,9 +42,9 @@ function reasons(verb, counts) {
 
 function memory(parts) {
   return table('Memory by part', [
-    { title: 'Part', kind: 'wide', cell: (row) => row.part },
+    { title: 'Part', kind: 'wide', cell: (row) => h('code', null, row.part) },
     { title: 'Used', kind: 'n', cell: (row) => h('span', { class: 'used' },
-      row.limit_bytes != null && meter(row.bytes, row.limit_bytes, 'info'), h('b', null, bytes(row.bytes))) },
+      row.limit_bytes != null && meter(row.bytes, row.limit_bytes), h('b', null, bytes(row.bytes))) },
     { title: 'Limit', kind: 'n', cell: (row) => row.limit_bytes == null ? h('span', { class: 'muted' }, 'none')
       : bytes(row.limit_bytes) },
   ], parts, (row) => row.part, 'Nothing is known yet.');

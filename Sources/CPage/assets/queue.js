@@ -4,8 +4,8 @@ import { h } from './dom.js';
 import { attentionOf } from './attention.js';
 import { Chart } from './chart.js';
 import { age, bytes, count, duration, lately, plural, rate, UNKNOWN } from './format.js';
-import { errorList, letterTable, noErrors, WAITS, waitTable } from './errors.js';
-import { bar, drain, fact, foreign, moment, outside, panel, stateNumbers, table, taskCell, traceLink, wait, web } from './parts.js';
+import { errorList, letterTable, newest, noErrors, WAITS, waitTable } from './errors.js';
+import { bar, drain, fact, foreign, moment, notice, outside, panel, stateNumbers, table, taskCell, traceLink, wait, web } from './parts.js';
 
 const tasks = (value) => count(Math.round(value * 10) / 10);
 const perSecond = (value) => (value === 0 ? '0' : value < 10 ? String(Number(value.toPrecision(2))) : count(Math.round(value)));
@@ -39,17 +39,20 @@ export class QueueView {
     for (const chart of this.charts) chart.close();
   }
 
-  view({ document: overview, now, isMissing, home }) {
+  view({ document: overview, now, isMissing, failure, home }) {
     const name = this.name;
-    const queue = this.document ?? overview.queues.find((one) => one.queue === name);
+    const known = overview.queues.find((one) => one.queue === name);
+    const queue = this.document ?? known;
     const grafana = overview.links.queue && web(overview.links.queue.replaceAll('{queue}', encodeURIComponent(name)));
     return h('div', { key: `opened ${name}`, class: `opened ${overview.redis.state === 'stale' ? 'stale' : ''}` },
       h('div', { class: 'heading' }, h('a', { href: home, class: 'back' }, '← Queues'),
         h('h1', null, foreign(name, 'long')), queue?.paused && h('span', { class: 'badge' }, 'paused'),
         grafana && h('span', { class: 'end' }, outside(grafana, 'Open in Grafana'))),
-      isMissing && queue && h('p', { key: 'gone', class: 'empty panel' }, 'The queue is no longer there. This is its last known state.'),
+      isMissing && queue && !known && h('p', { key: 'gone', class: 'empty panel' }, 'The queue is no longer there. This is its last known state.'),
+      failure && notice('critical', 'Charts and lists can not be read now',
+        `${failure}. They are as they were; the page tries again.`),
       queue ? this.content(queue, overview, now) : h('p', { class: 'empty panel' },
-        isMissing ? 'There is no queue of this name. It may have been removed, or no task was ever enqueued to it.'
+        failure ? 'Nothing is known of the queue yet.' : isMissing ? 'There is no queue of this name. It may have been removed, or no task was ever enqueued to it.'
           : 'Loading…'));
   }
 
@@ -71,11 +74,12 @@ export class QueueView {
     return h('div', { key: 'lists', class: 'columns' },
       h('div', { class: 'stack' },
         panel('Errors', { note: 'grouped' }, errorList(document.errors, links, now, noErrors(overview, now), false)),
-        panel('Dead letters', { note: 'newest first' }, letterTable(document.dead_letters, links, now, false)),
-        panel('Slowest waits', { note: lately(WAITS, overview, now) }, waitTable(document.slowest_waits, overview, now, false))),
+        panel('Dead letters', { note: newest(document.dead_letters, document.archived) },
+          letterTable(document.dead_letters, links, now, false))),
       h('div', { class: 'stack' },
         panel('Task types', null, typeTable(document.task_types)),
         panel('Retries due next', null, this.retryTable(document.retries_due, links, now)),
+        panel('Slowest waits', { note: lately(WAITS, overview, now) }, waitTable(document.slowest_waits, overview, now, false)),
         panel('Served by', null, serverTable(document.servers))));
   }
 
@@ -117,7 +121,7 @@ export function due(time, now) {
 
 function facts(queue) {
   return h('dl', { class: 'facts' },
-    fact('Oldest pending', duration(queue.oldest_wait_seconds)),
+    fact('Oldest pending', queue.pending === 0 ? UNKNOWN : duration(queue.oldest_wait_seconds)),
     fact('Wait p50 / p95 / p99', [wait(queue, queue.wait_p50_seconds), ' / ', duration(queue.wait_p95_seconds), ' / ',
       duration(queue.wait_p99_seconds)]),
     fact('Arrivals', `${rate(queue.enqueued_per_second)}/s`),
@@ -130,7 +134,7 @@ function facts(queue) {
     queue.overdue_scheduled > 0 && fact('Scheduled, overdue', plural(queue.overdue_scheduled, 'task')),
     queue.overdue_retry > 0 && fact('Retry, overdue', plural(queue.overdue_retry, 'task')),
     queue.groups > 0 && fact('Groups', count(queue.groups)),
-    fact('Completed, total', count(queue.completed_total)),
-    fact('Failed in all', count(queue.failed_total)),
+    fact('Completed in total', count(queue.completed_total)),
+    fact('Failed in total', count(queue.failed_total)),
     queue.memory_usage_approx_bytes != null && fact('Memory in Redis', `about ${bytes(queue.memory_usage_approx_bytes)}`));
 }

@@ -1,7 +1,7 @@
 // The queues: as many rows as can be seen, however many there are.
 
 import { h } from './dom.js';
-import { age, count, duration, plural, rate, shown, UNKNOWN } from './format.js';
+import { age, count, duration, plural, rate, said, shown, UNKNOWN } from './format.js';
 import { bar, drain, hidden, icon, queueLink, RANKS, stateNumbers, STATES, wait } from './parts.js';
 import { sparkline } from './sparkline.js';
 
@@ -141,7 +141,10 @@ export class QueueTable {
   }
 
   heading({ id, title, order, help }, name, down, history) {
-    if (id === 'spark') return h('th', { key: id, class: id, scope: 'col' }, `${title}, ${age(history.seconds)}`);
+    if (id === 'spark') {
+      return h('th', { key: id, class: id, scope: 'col', title: `Pending tasks of the last ${age(history.seconds)}` }, title,
+        h('span', { class: 'span-of-time' }, `, ${age(history.seconds)}`));
+    }
     const isSorted = order === name;
     return h('th', { key: id, class: id, scope: 'col', title: help,
       'aria-sort': isSorted ? (down ? 'descending' : 'ascending') : null },
@@ -207,14 +210,15 @@ function row(queue, index, history) {
 
 /** Below the name: what is wrong, else who serves the queue. */
 function second(queue) {
-  if (queue.attention) return h('bdi', null, shown(withoutName(queue.attention.sentence, queue.queue)));
+  if (queue.attention) return h('bdi', null, shown(withoutName(queue.attention.sentence, queue.queue)).replaceAll('`', ''));
   if (queue.consumers == null) return '';
   return queue.consumers === 0 ? 'no server' : plural(queue.consumers, 'server');
 }
 
 /** "imports has been paused" below "imports" says it twice. */
 function withoutName(sentence, name) {
-  return sentence.startsWith(name) ? sentence.slice(name.length).replace(/^[\s:,]+/, '') : sentence;
+  const start = said(name);
+  return sentence.startsWith(start) ? sentence.slice(start.length).replace(/^[\s:,]+/, '') : sentence;
 }
 
 function nothing(document, settings) {

@@ -6,6 +6,7 @@ import { elapsed, foreign, meter, moment, panel, queueLink, table, taskCell, whe
 import { due } from './queue.js';
 
 const MOST_RUNNING = 100;
+const MOST_QUEUES = 50;
 
 export function serversView({ document, now }) {
   const servers = document.servers;
@@ -13,17 +14,14 @@ export function serversView({ document, now }) {
     .sort((a, b) => (a.started_at < b.started_at ? -1 : 1));
   const busy = servers.reduce((sum, server) => sum + (server.busy_workers ?? 0), 0);
   const all = servers.reduce((sum, server) => sum + (server.concurrency ?? 0), 0);
-  return h('div', { key: 'servers', class: 'stack' },
+  return h('div', { key: 'servers', class: `stack ${document.redis.state === 'stale' ? 'stale' : ''}` },
     panel('Servers', { note: `${count(busy)} of ${plural(all, 'worker')} busy` }, table('Servers', [
       { title: 'Server', kind: 'wide', cell: (row) => [foreign(row.host), h('div', { class: 'sub' }, `process ${row.pid}`)] },
       { title: 'Status', cell: (row) => h('span', { class: row.status === 'active' ? 'text-good' : 'text-warning' },
         foreign(row.status)) },
       { title: 'Busy', kind: 'n', cell: (row) => h('span', { class: 'used' },
         meter(row.busy_workers, row.concurrency, 'active'), `${count(row.busy_workers)} of ${count(row.concurrency)}`) },
-      { title: 'Queues', kind: 'wide', cell: (row) => h('span', { class: 'tags' },
-        priorities(row.queues).map(([queue, priority]) =>
-        h('span', { key: queue, class: 'tag' }, queueLink(queue),
-          priority != null && h('small', { title: 'priority' }, priority)))) },
+      { title: 'Queues', kind: 'wide', cell: (row) => queueTags(priorities(row.queues), row.queues_total) },
       { title: 'Up', kind: 'n', cell: (row) => moment(row.started_at, age(elapsed(row.started_at, now))) },
     ], servers, (row) => row.id, 'No server is alive: nothing takes tasks from any queue.')),
     panel('Running now', { note: running.length > MOST_RUNNING ? `the ${MOST_RUNNING} longest of ${count(running.length)}`
@@ -37,12 +35,18 @@ export function serversView({ document, now }) {
     ], running.slice(0, MOST_RUNNING), (row) => `${row.queue} ${row.id}`, 'No task runs at this moment.')));
 }
 
+function queueTags(queues, total) {
+  return h('span', { class: 'tags' }, queues.slice(0, MOST_QUEUES).map(([queue, priority]) =>
+    h('span', { key: queue, class: 'tag' }, queueLink(queue), priority != null && h('small', { title: 'priority' }, priority))),
+  total > MOST_QUEUES && h('span', { class: 'muted' }, `and ${plural(total - MOST_QUEUES, 'more queue')}`));
+}
+
 function priorities(queues) {
   return Object.entries(queues ?? {}).sort(([a, first], [b, second]) => (second ?? 0) - (first ?? 0) || (a < b ? -1 : 1));
 }
 
 export function cronView({ document, now }) {
-  return h('div', { key: 'cron', class: 'stack' },
+  return h('div', { key: 'cron', class: `stack ${document.redis.state === 'stale' ? 'stale' : ''}` },
     panel('Cron entries', { note: 'of live schedulers' }, table('Cron entries', [
       { title: 'Schedule', cell: (row) => foreign(row.spec, 'code') },
       { title: 'Task type', kind: 'wide', cell: (row) => foreign(row.task_type, 'code') },

@@ -1,7 +1,7 @@
 // Where one task is.
 
 import { h } from './dom.js';
-import { bytes, count, plural, shown } from './format.js';
+import { age, bytes, count, plural, shown } from './format.js';
 import { ROOT } from './feed.js';
 import { fact, foreign, hidden, link, moment, panel, queueLink, traceLink, when } from './parts.js';
 import { due } from './queue.js';
@@ -38,7 +38,7 @@ export class TaskView {
         task: await ask(`api/v1/tasks/${encodeURIComponent(search.queues[0])}/${encodeURIComponent(id)}`) };
     }
     if (this.wanted !== wanted) return;
-    this.answer = answer;
+    this.answer = { ...answer, arrivedAt: performance.now() };
     this.redraw();
   }
 
@@ -76,7 +76,11 @@ export class TaskView {
     const others = (answer.queues ?? []).slice(1);
     if (!answer.task?.id) return h('p', null, lookedAt(answer),
       'There is no such task: it was completed without being kept, deleted, or never enqueued.');
-    return [found(answer.task, document.links, now), others.length > 0 && h('p', { class: 'muted' },
+    const seen = age((performance.now() - answer.arrivedAt) / 1000);
+    return [found(answer.task, document.links, now),
+      h('p', { class: 'muted' }, `Read from Redis ${seen} ago. `, h('button', { type: 'button', class: 'again',
+        onclick: () => { this.wanted = null; this.redraw(); } }, 'Look again')),
+      others.length > 0 && h('p', { class: 'muted' },
       'Tasks of the same id are in ', others.slice(0, MOST_OTHERS).flatMap((queue, place) => [place > 0 && ', ',
         link(`#/task/${encodeURIComponent(queue)}/${encodeURIComponent(this.id)}`, h('bdi', null, shown(queue)))]),
       others.length > MOST_OTHERS && ` and ${plural(others.length - MOST_OTHERS, 'more queue')}`, '.')];

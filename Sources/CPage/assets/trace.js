@@ -2,7 +2,7 @@
 
 import { h } from './dom.js';
 import { count, duration, plural } from './format.js';
-import { fact, foreign, hidden, icon, panel, traceLink } from './parts.js';
+import { fact, foreign, hidden, icon, notice, panel, traceLink } from './parts.js';
 
 const KINDS = ['', 'internal', 'server', 'client', 'producer', 'consumer'];
 const MOST_SPANS = 2000;
@@ -58,22 +58,31 @@ const milliseconds = (nanoseconds) => Number(BigInt(nanoseconds ?? 0) / 1000n) /
 export class TraceView {
   constructor(id) {
     this.id = id;
-    this.isOpen = new Set();
+    /** The ids of the spans whose details are shown; null before there are spans. */
+    this.isOpen = null;
+  }
+
+  /** Opens the first failed span below which none has failed: it says why. */
+  openCause() {
+    const cause = this.rows.find((span) => span.isError && !span.children.some((child) => child.isError));
+    this.isOpen = new Set(cause ? [cause.spanId] : []);
   }
 
   take(document) {
     this.rows = spansOf(document);
     this.leftOut = document.leftOutSpans ?? 0;
+    if (this.isOpen == null) this.openCause();
     this.begin = Math.min(...this.rows.map((span) => span.start));
     this.end = Math.max(...this.rows.map((span) => span.end), this.begin);
   }
 
-  view({ links, isMissing, redraw, home }) {
+  view({ links, isMissing, failure, redraw, home }) {
     this.redraw = redraw;
     return h('div', { key: `trace ${this.id}`, class: 'opened' },
       h('div', { class: 'heading' }, h('a', { href: home, class: 'back' }, '← Queues'),
         h('h1', null, 'Trace ', h('bdi', { class: 'code cut' }, this.id))),
-      this.rows ? this.waterfall(links) : h('p', { class: 'empty panel' }, isMissing
+      failure && notice('critical', 'The trace can not be read now', `${failure}. The page tries again.`),
+      this.rows ? this.waterfall(links) : !failure && h('p', { class: 'empty panel' }, isMissing
         ? 'No span of this trace is in memory: it may be too old, or its spans went to another collector. '
           + 'The trace backend may still have it.'
         : 'Loading…'));
