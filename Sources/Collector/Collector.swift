@@ -89,7 +89,8 @@ package final class Collector: Sendable {
             bodyBytes: options.memory[.bodies], streamBytes: options.memory[.streams],
             descriptors: Descriptors.forConnections)
         otlpLimits = HTTPLimits(memory: httpMemory, refusals: RefusalLog(makeLogger("receiver"), clock))
-        webLimits = HTTPLimits(memory: httpMemory, refusals: RefusalLog(makeLogger("web"), clock))
+        webLimits = HTTPLimits(
+            memory: httpMemory, maxAnswerBytes: options.memory[.pages], refusals: RefusalLog(makeLogger("web"), clock))
         let window = options.aggregator.quantileWindow
         let sampledWaits = SampledWaits(options.aggregator.bounds, window: window, clock: clock)
         let loads = QueueLoads(window: window)

@@ -236,14 +236,14 @@ struct ForwardingTests {
             }
             #expect(isAsleep == true)
             try append()
-            let isWoken = forwarder.noteAppended()
+            let isWoken = forwarder.recordAppend()
             if !isWoken { forwarder.multi.wake() }
             thread.join()
             return isWoken
         }
         #expect(try !wakes(.firstSpan) {})
         #expect(try wakes(.firstSpan) { try [1].withUnsafeBytes { try spool.append($0, spanCount: 1) } })
-        #expect(!forwarder.noteAppended())
+        #expect(!forwarder.recordAppend())
         #expect(try wakes(.fullBatch) { try [1].withUnsafeBytes { try spool.append($0, spanCount: 999) } })
     }
 }
