@@ -40,6 +40,7 @@ final class HTTP2Connection: ChannelInboundHandler {
         let violation = HTTP2Violation()
         let blocks = HeadBlocks(share)
         try pipeline.addHandler(blocks)
+        try pipeline.addHandler(violation)
         try pipeline.addHandler(
             NIOHTTP2Handler(
                 mode: .server, frameDelegate: violation, connectionConfiguration: HTTP2Limits.connection,
@@ -101,6 +102,8 @@ final class HTTP2Connection: ChannelInboundHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
+        // A frame written now would be an error, which would close the connection before its GOAWAY is out.
+        case is NIOHTTP2WindowUpdatedEvent where violation.isAnswered: break
         case let event as NIOHTTP2WindowUpdatedEvent:
             blocks.frameArrived()
             guard let left = event.inboundWindowSize else { return }
@@ -116,6 +119,7 @@ final class HTTP2Connection: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.triggerUserOutboundEvent(HTTP2StreamFault(error), promise: nil)
         let isGoodbye = error is NIOHTTP2Errors.InvalidStreamIDForPeer
         let refusal = HTTPRefusal(
             "protocol", "a rule or a limit of HTTP/2 was broken: \(error)", event: "connection ended")

@@ -56,16 +56,6 @@ enum HTTP2Limits {
     }
 }
 
-/// Knows whether the handler of the protocol has ended the connection: it says so by a GOAWAY frame with an error, and
-/// leaves the closing to its user. Its errors alone don't tell, because those of single streams look the same.
-final class HTTP2Violation: NIOHTTP2FrameDelegate {
-    private(set) var isAnswered = false
-
-    func wroteFrame(_ frame: HTTP2Frame) {
-        if case .goAway(_, let code, _) = frame.payload, code != .noError { isAnswered = true }
-    }
-}
-
 extension HTTPRequestHead {
     /// Makes the request line of the pseudo header fields (RFC 9113, 8.3.1).
     init(_ fields: HPACKHeaders) {

@@ -206,15 +206,35 @@ FRAMES = {
 
 STREAMS = {
     "DATA on stream 0": ends(data(0, b"x"), PROTOCOL_ERROR),
-    # No GOAWAY says why; the RFC only recommends one.
-    "DATA on an idle stream": ends(data(1, b"x"), None),
-    "DATA on an even stream": ends(data(2, b"x"), None),
+    "DATA on an idle stream": ends(data(1, b"x"), PROTOCOL_ERROR),
+    "DATA on an idle stream, later": ends([START, PAUSE, data(1, b"x")], PROTOCOL_ERROR),
+    "DATA on an idle stream beside another": ends(call() + data(3, b"x"), PROTOCOL_ERROR, SPANS),
+    "DATA on an even stream": ends(data(2, b"x"), PROTOCOL_ERROR),
+    "RST_STREAM on an even stream": ends(reset(2), PROTOCOL_ERROR),
+    "WINDOW_UPDATE on an even stream": ends(window(2, 1), PROTOCOL_ERROR),
+    "PRIORITY on an idle stream": answers(frame(PRIORITY, 0, 1, struct.pack(">IB", 0, 1)) + call(), 0, SPANS),
+    "PRIORITY on itself": ends(head(1) + frame(PRIORITY, 0, 1, struct.pack(">IB", 1, 0)), PROTOCOL_ERROR),
     "HEADERS on stream 0": ends(head(0), PROTOCOL_ERROR),
     "HEADERS on an even stream": ends(head(2), PROTOCOL_ERROR),
     "HEADERS on an earlier stream": ends(head(5) + head(3), PROTOCOL_ERROR),
     # The call was complete, and is counted. Its sender breaks the stream before the answer is out.
     "DATA behind the end": resets(call() + data(1, b"x"), STREAM_CLOSED, SPANS),
-    "HEADERS behind the end": resets(call() + head(1), PROTOCOL_ERROR, SPANS),
+    "HEADERS behind the end": resets(call() + head(1), STREAM_CLOSED, SPANS),
+    "HEADERS behind the end, with an end of their own": resets(
+        call() + head(1, flags=END_HEADERS | END_STREAM), STREAM_CLOSED, SPANS),
+    "trailers behind the end": resets(
+        call() + head(1, literal([(b"x", b"y")]), END_HEADERS | END_STREAM), STREAM_CLOSED, SPANS),
+    "WINDOW_UPDATE of 0 behind the end": resets(call() + window(1, 0), PROTOCOL_ERROR, SPANS),
+    # The stream is closed once it is answered. 5.1.1: its id is no longer expected.
+    "HEADERS behind the answer": ends([START + call(), PAUSE, PAUSE, PAUSE, head(1)], PROTOCOL_ERROR, SPANS),
+    "DATA behind the answer": ends([START + call(), PAUSE, PAUSE, PAUSE, data(1, b"x")], STREAM_CLOSED, SPANS),
+    "WINDOW_UPDATE behind the answer": answers([START + call(), PAUSE, PAUSE, PAUSE, window(1, 1)], 0, SPANS),
+    "RST_STREAM behind the answer": answers([START + call(), PAUSE, PAUSE, PAUSE, reset(1)], 0, SPANS),
+    "PRIORITY behind the answer": answers(
+        [START + call(), PAUSE, PAUSE, PAUSE, frame(PRIORITY, 0, 1, struct.pack(">IB", 0, 1))], 0, SPANS),
+    "HEADERS behind a reset": ends(head(1) + reset(1) + head(1), PROTOCOL_ERROR),
+    # A client may have sent it before it has read our reset.
+    "DATA behind our reset": resets(head(1) + window(1, 0) + data(1, b"x"), PROTOCOL_ERROR),
     "DATA behind a reset": ends(head(1) + reset(1) + data(1, b"x"), STREAM_CLOSED),
     "trailers": answers(head(1) + data(1, MESSAGE, 0) + head(1, literal([(b"x", b"y")]), END_HEADERS | END_STREAM), 0, SPANS),
     "trailers that don't end the stream": resets(
@@ -385,7 +405,7 @@ def test_bad_frames_end_their_stream_or_connection_and_bother_nobody(shared_coll
     seen = Seen(hostile.received)
     assert hostile.is_closed == case.ends, f"expected the connection to {'end' if case.ends else 'go on'}, got {seen}"
     # A reset may overtake GOAWAY.
-    if case.goaway is not None and seen.goaway is not None:
+    if case.goaway is not None and not (hostile.is_reset and seen.goaway is None):
         assert seen.goaway == case.goaway, f"expected GOAWAY {case.goaway}, got {seen}"
     if not case.ends:
         assert seen.goaway is None and seen.resets.get(1) == case.reset, f"expected RST_STREAM {case.reset}, got {seen}"

@@ -53,6 +53,8 @@ class Conversation:
         self._is_enough = is_enough
         self._ended = threading.Event()
         self.is_closed = False
+        # What the collector has written last may be lost then.
+        self.is_reset = False
         self._threads = [threading.Thread(target=work, daemon=True) for work in (lambda: self._send(steps), self._read)]
         for thread in self._threads:
             thread.start()
@@ -89,7 +91,7 @@ class Conversation:
         except TimeoutError:
             pass
         except OSError:
-            self.is_closed = True  # a reset: also an end
+            self.is_closed = self.is_reset = True
         self._ended.set()
 
     def wait(self) -> bool:
