@@ -10,6 +10,9 @@ package struct FIFO<Element> {
     package var count: Int { places.count - first }
     package var isEmpty: Bool { count == 0 }
 
+    /// The element that is taken next.
+    package var next: Element? { first < places.count ? places[first] : nil }
+
     package mutating func append(_ element: Element) {
         places.append(element)
     }

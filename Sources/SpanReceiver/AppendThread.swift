@@ -7,19 +7,23 @@ import Synchronization
 final class AppendJob: Sendable {
     let bytes: Int
     private let isAnswered = Atomic<Bool>(false)
-    fileprivate let work: @Sendable (AppendJob) -> Void
-    private let whenLate: @Sendable () -> Void
+    fileprivate let answer: EventLoopPromise<TraceOutcome>
+    fileprivate let work: @Sendable (AppendJob) -> TraceOutcome?
+    private let whenLate: @Sendable () -> TraceOutcome
 
     /// - Parameters:
     ///   - bytes: The bytes that it holds in memory.
-    ///   - work: Appends and, where `claim` lets it, answers.
-    ///   - whenLate: Tells the sender that nothing was kept.
+    ///   - answer: The promise that its sender waits for.
+    ///   - work: Appends, and returns the answer where `claim` lets it; nil if that comes later, or has come.
+    ///   - whenLate: Returns the answer that nothing was kept.
     init(
-        bytes: Int, work: @escaping @Sendable (AppendJob) -> Void, whenLate: @escaping @Sendable () -> Void
+        bytes: Int, answer: EventLoopPromise<TraceOutcome>, work: @escaping @Sendable (AppendJob) -> TraceOutcome?,
+        whenLate: @escaping @Sendable () -> TraceOutcome
     ) {
         self.bytes = bytes
-        self.whenLate = whenLate
+        self.answer = answer
         self.work = work
+        self.whenLate = whenLate
     }
 
     /// Takes the right to answer the sender. Returns false where it was answered already: nothing may be kept then.
@@ -28,7 +32,7 @@ final class AppendJob: Sendable {
     fileprivate var isClaimed: Bool { isAnswered.load(ordering: .acquiring) }
 
     fileprivate func beLate() {
-        if claim() { whenLate() }
+        if claim() { answer.succeed(whenLate()) }
     }
 }
 
@@ -46,26 +50,63 @@ package final class AppendThread: Sendable {
     /// The bytes that waiting requests may hold together; one request of any size may wait.
     private let maxWaitingBytes: Int
 
-    private struct Entry: Sendable {
-        let job: AppendJob
-        /// True if no sender waits for it: it is done in its turn, however late.
-        var mayWait = false
+    /// The size from which an append takes longer than a wake-up: such a request waits for no others, and no answer waits for it.
+    private static let smallBytes = 64 << 10
+
+    /// The most answers that are given together, so that the event loop wakes once for them.
+    private static let answersMax = 16
+
+    private typealias Answer = (promise: EventLoopPromise<TraceOutcome>, outcome: TraceOutcome)
+
+    private enum Entry: Sendable {
+        case request(AppendJob)
+        /// Work that no sender waits for: it is done in its turn, however late.
+        case other(@Sendable () -> Void)
+
+        var job: AppendJob? {
+            if case .request(let job) = self { job } else { nil }
+        }
+
+        var isSmall: Bool { job.map { $0.bytes < AppendThread.smallBytes } ?? false }
     }
 
     private struct State {
         var waiting = FIFO<Entry>()
-        var current: (job: AppendJob, since: NIODeadline)?
+        var current: (entry: Entry, since: NIODeadline)?
         var waitingBytes = 0
+        /// The answers of requests that are appended.
+        var answers: [Answer] = []
         var isStalled = false
         var isEnding = false
+        /// True while the thread has nothing to do, and is to be woken for the next entry.
+        var isAsleep = true
         /// True while a look at jobs that wait for too long is scheduled.
         var isChecking = false
 
+        /// Returns whether the thread has to be woken.
+        mutating func append(_ entry: Entry) -> Bool {
+            waiting.append(entry)
+            waitingBytes += entry.job?.bytes ?? 0
+            return exchange(&isAsleep, with: false)
+        }
+
         mutating func take() -> Entry? {
-            guard let entry = waiting.popFirst() else { return nil }
-            waitingBytes -= entry.job.bytes
-            current = (entry.job, .now())
+            guard let entry = waiting.popFirst() else {
+                isAsleep = true
+                return nil
+            }
+            waitingBytes -= entry.job?.bytes ?? 0
+            current = (entry, .now())
             return entry
+        }
+
+        /// Ends the turn of the current entry. Returns the answers that are due.
+        mutating func finish(_ answer: Answer?) -> [Answer] {
+            current = nil
+            isStalled = false
+            if let answer { answers.append(answer) }
+            let mayWait = waiting.next?.isSmall ?? false
+            return mayWait && answers.count < AppendThread.answersMax ? [] : exchange(&answers, with: [])
         }
     }
 
@@ -92,28 +133,29 @@ package final class AppendThread: Sendable {
 
     /// Does something between two appends, in its turn, however late that is.
     package func run(_ body: @escaping @Sendable () -> Void) {
-        state.withLock { state in
-            let job = AppendJob(bytes: 0, work: { _ in body() }, whenLate: {})
-            state.waiting.append(Entry(job: job, mayWait: true))
-        }
-        work.post()
+        if state.withLock({ $0.append(.other(body)) }) { work.post() }
     }
 
     /// - Throws: `SinkRefusal` with the reason why the request has no turn.
     func submit(_ job: AppendJob, on eventLoop: any EventLoop) throws(SinkRefusal) {
-        let (refusal, wantsCheck) = state.withLock { state -> (String?, Bool) in
-            if state.isEnding { return ("the program is ending", false) }
-            if state.isStalled { return (Self.stalled, false) }
+        let (refusal, wantsCheck, isAsleep) = state.withLock { state -> (String?, Bool, Bool) in
+            if state.isEnding { return ("the program is ending", false, false) }
+            if state.isStalled { return (Self.stalled, false, false) }
             if state.waitingBytes > 0 && state.waitingBytes + job.bytes > maxWaitingBytes {
-                return ("more requests wait for the spool's disk than are held in memory", false)
+                return ("more requests wait for the spool's disk than are held in memory", false, false)
             }
-            state.waiting.append(Entry(job: job))
-            state.waitingBytes += job.bytes
-            defer { state.isChecking = true }
-            return (nil, !state.isChecking)
+            let isAsleep = state.append(.request(job))
+            return (nil, !exchange(&state.isChecking, with: true), isAsleep)
         }
         if let refusal { throw SinkRefusal(.unavailable, refusal) }
-        work.post()
+        if isAsleep {
+            // What other connections have sent meanwhile is appended with it, once the loop has read all.
+            if job.bytes < Self.smallBytes && eventLoop.inEventLoop {
+                eventLoop.execute { [work] in work.post() }
+            } else {
+                work.post()
+            }
+        }
         if wantsCheck { eventLoop.scheduleTask(in: Self.checkInterval) { [self] in check(eventLoop) } }
     }
 
@@ -123,33 +165,41 @@ package final class AppendThread: Sendable {
     /// time, a request behind many large ones waits for its turn.
     private func check(_ eventLoop: any EventLoop) {
         let latest = NIODeadline.now() - Self.patience
+        // They wait for an append that takes long.
+        Self.give(state.withLock { exchange(&$0.answers, with: []) })
         let (late, goesOn) = state.withLock { state -> ([AppendJob], Bool) in
             state.isChecking = state.current != nil || !state.waiting.isEmpty
             // Once it has claimed the answer, the disk has its request.
-            guard let current = state.current, !current.job.isClaimed, current.since <= latest else {
+            guard let current = state.current, current.entry.job?.isClaimed != true, current.since <= latest else {
                 return ([], state.isChecking)
             }
-            let late = state.waiting.removeAll { !$0.mayWait }.map(\.job)
+            let late = state.waiting.removeAll { $0.job != nil }.compactMap(\.job)
             (state.waitingBytes, state.isStalled) = (0, true)
-            return ([current.job] + late, true)
+            return ([current.entry.job].compactMap(\.self) + late, true)
         }
         for job in late { job.beLate() }
         if goesOn { eventLoop.scheduleTask(in: Self.checkInterval) { [self] in check(eventLoop) } }
     }
 
+    private static func give(_ answers: [Answer]) {
+        answers.first?.promise.futureResult.eventLoop.execute {
+            for answer in answers { answer.promise.succeed(answer.outcome) }
+        }
+    }
+
     private func run() {
         while true {
-            work.wait()
             guard let entry = state.withLock({ $0.take() }) else {
-                // Some of those that the semaphore counts were late and are gone.
                 if state.withLock({ $0.isEnding && $0.waiting.isEmpty }) { return }
+                work.wait()
                 continue
             }
-            entry.job.work(entry.job)
-            state.withLock { state in
-                state.current = nil
-                state.isStalled = false
+            var answer: Answer?
+            switch entry {
+            case .request(let job): answer = job.work(job).map { (job.answer, $0) }
+            case .other(let body): body()
             }
+            Self.give(state.withLock { $0.finish(answer) })
         }
     }
 }

@@ -1,4 +1,5 @@
 import Model
+import NIOCore
 
 /// The findings of the scanner in a request.
 struct ScannedRequest: Sendable {
@@ -10,32 +11,50 @@ struct ScannedRequest: Sendable {
     let source: SpanSource
 }
 
-/// A request with bytes and task spans of its own, for another thread: the scanner and its body go on to the next one.
-struct RequestCopy: Sendable {
-    let scanned: ScannedRequest
-    private let body: [UInt8]
-    /// The payload; nil where it is the body.
-    private let payload: [UInt8]?
+/// The bytes of a request while it is read.
+struct RequestBytes {
+    let bytes: UnsafeRawBufferPointer
+    /// Has just these bytes; nil where they lie in a buffer that the next request is written into.
+    let buffer: ByteBuffer?
 
-    init(_ scanned: ScannedRequest, _ body: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer) {
-        var own = scanned
-        own.taskSpans = scanned.taskSpans.map(\.self)
-        self.scanned = own
-        self.body = [UInt8](body)
-        self.payload = payload.baseAddress == body.baseAddress ? nil : [UInt8](payload)
+    init(_ bytes: UnsafeRawBufferPointer, in buffer: ByteBuffer? = nil) {
+        self.bytes = bytes
+        self.buffer = buffer
     }
 
-    var bytes: Int { body.count + (payload?.count ?? 0) }
+    /// A reference to the bytes that outlives the request, or a copy of them.
+    var kept: ByteBuffer {
+        // A small request would hold all that came in one read.
+        if let buffer, buffer.storageCapacity <= bytes.count * 2 { return buffer }
+        return ByteBuffer(bytes: bytes)
+    }
+}
+
+/// A request with bytes and task spans of its own, for another thread: the scanner and its buffers go on to the next one.
+struct KeptRequest: Sendable {
+    let scanned: ScannedRequest
+    private let body: ByteBuffer
+    /// The payload; nil where it is the body.
+    private let payload: ByteBuffer?
+
+    init(_ scanned: ScannedRequest, _ body: RequestBytes, _ payload: UnsafeRawBufferPointer) {
+        var own = scanned
+        let spans = scanned.taskSpans
+        // Most of the room of the scanner's array: it takes as much again for the next request.
+        if spans.count * 2 < spans.capacity { own.taskSpans = spans.map { $0 } }
+        self.scanned = own
+        self.body = body.kept
+        self.payload = payload.baseAddress == body.bytes.baseAddress ? nil : ByteBuffer(bytes: payload)
+    }
+
+    var bytes: Int { body.storageCapacity + (payload?.storageCapacity ?? 0) }
 
     func withBytes<Failure: Error>(
         _ use: (_ body: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer) throws(Failure) -> Void
     ) throws(Failure) {
-        try body.withUnsafeBufferPointer { body throws(Failure) in
-            let body = UnsafeRawBufferPointer(body)
+        try body.withUnsafeReadableBytes { body throws(Failure) in
             guard let payload else { return try use(body, body) }
-            try payload.withUnsafeBufferPointer { payload throws(Failure) in
-                try use(body, UnsafeRawBufferPointer(payload))
-            }
+            try payload.withUnsafeReadableBytes { payload throws(Failure) in try use(body, payload) }
         }
     }
 }

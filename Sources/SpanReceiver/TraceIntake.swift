@@ -89,12 +89,16 @@ struct TraceIntake: Sendable {
     ) -> Reply {
         scratch.tools.withLock { tools in
             defer { tools.scanner.forget() }
-            return body.withUnsafeReadableBytes { body in
-                guard coding != .identity, !body.isEmpty else { return read(body, &tools, source, eventLoop) }
+            return body.withUnsafeReadableBytes { bytes in
+                guard coding != .identity, !bytes.isEmpty else {
+                    return read(RequestBytes(bytes, in: body), &tools, source, eventLoop)
+                }
                 let room = room
                 do throws(DecompressionError) {
-                    let inflated = try tools.decompress(body, coding, limit: room)
-                    return holding(inflated.count) { inflated.withUnsafeBytes { read($0, &tools, source, eventLoop) } }
+                    let inflated = try tools.decompress(bytes, coding, limit: room)
+                    return holding(inflated.count) {
+                        inflated.withUnsafeBytes { read(RequestBytes($0), &tools, source, eventLoop) }
+                    }
                 } catch {
                     if case .tooLarge = error { return tooLarge("\(error)", room) }
                     return .now(.refused(refusal(.malformed, "\(error)")))
@@ -138,13 +142,13 @@ struct TraceIntake: Sendable {
     /// Reads a body. `otlp.max-body` holds for the JSON and for the protobuf that it becomes, which hardly ever is the
     /// longer one.
     private func read(
-        _ body: UnsafeRawBufferPointer, _ tools: inout ScanTools.Tools, _ source: SpanSource, _ eventLoop: any EventLoop
+        _ body: RequestBytes, _ tools: inout ScanTools.Tools, _ source: SpanSource, _ eventLoop: any EventLoop
     ) -> Reply {
         guard source.encoding == .json else { return scan(body, JSONRemarks(), &tools.scanner, source, eventLoop) }
         let room = room
         do throws(MalformedJSON) {
-            return try tools.converter.convertWithRemarks(body, limit: room) { request, remarks in
-                holding(request.count) { scan(request, remarks, &tools.scanner, source, eventLoop) }
+            return try tools.converter.convertWithRemarks(body.bytes, limit: room) { request, remarks in
+                holding(request.count) { scan(RequestBytes(request), remarks, &tools.scanner, source, eventLoop) }
             }
         } catch {
             if error.reason == .tooLarge { return tooLarge("\(error)", room) }
@@ -153,9 +157,10 @@ struct TraceIntake: Sendable {
     }
 
     private func scan(
-        _ body: UnsafeRawBufferPointer, _ remarks: JSONRemarks, _ scanner: inout SpanScanner, _ source: SpanSource,
+        _ request: RequestBytes, _ remarks: JSONRemarks, _ scanner: inout SpanScanner, _ source: SpanSource,
         _ eventLoop: any EventLoop
     ) -> Reply {
+        let body = request.bytes
         do throws(MalformedRequest) {
             try scanner.scan(body, maxTaskBytes: memory.spareBytes)
         } catch {
@@ -174,7 +179,7 @@ struct TraceIntake: Sendable {
         let scanned = ScannedRequest(
             spanCount: scanner.spanCount - scanner.refused.count, taskSpans: scanner.taskSpans,
             refused: scanner.refused, partial: partial, source: source)
-        return askRedis(for: scanned, body, eventLoop) ?? rewrite(scanned, body, eventLoop)
+        return askRedis(for: scanned, request, eventLoop) ?? rewrite(scanned, request, eventLoop)
     }
 
     /// Returns the reason why a body without spans may not be what its sender meant; nil for one that says nothing at
@@ -190,34 +195,36 @@ struct TraceIntake: Sendable {
     /// Asks Redis for tasks that spans name and it may know more of; the request goes on after the answer. Returns nil
     /// where there is nothing to wait for.
     private func askRedis(
-        for scanned: ScannedRequest, _ body: UnsafeRawBufferPointer, _ eventLoop: any EventLoop
+        for scanned: ScannedRequest, _ request: RequestBytes, _ eventLoop: any EventLoop
     ) -> Reply? {
+        let body = request.bytes
         guard let relinker, !scanned.taskSpans.isEmpty else { return nil }
         let questions = relinker.questions(of: scanned.taskSpans, in: body)
         if questions.isEmpty { return nil }
-        guard holdWaiting(body.count) else {
+        let kept = request.kept
+        let bytes = kept.storageCapacity
+        guard holdWaiting(bytes) else {
             relinker.recordNoRoom(questions.count)
             return nil
         }
         let asked = eventLoop.makePromise(of: Void.self)
         guard relinker.source.lookUp(questions, whenDone: { asked.succeed() }) else {
-            releaseWaiting(body.count)
+            releaseWaiting(bytes)
             asked.succeed()  // It has no future left, but NIO insists that a promise is kept.
             return nil
         }
-        let copy = [UInt8](body)
         return .later(
             asked.futureResult.flatMap { [self] in
-                releaseWaiting(copy.count)
+                releaseWaiting(bytes)
                 let goOn = { @Sendable in
-                    copy.withUnsafeBytes { body in
+                    kept.withUnsafeReadableBytes { body in
                         var scanned = scanned
                         relinker.source.look(for: &scanned.taskSpans, in: body)
-                        return rewrite(scanned, body, eventLoop)
+                        return rewrite(scanned, RequestBytes(body, in: kept), eventLoop)
                     }
                 }
-                let isLong = worker?.isLong(copy.count, .identity) ?? false
-                let reply = if isLong, let worker { work(copy.count, on: worker, eventLoop, goOn) } else { goOn() }
+                let isLong = worker?.isLong(kept.readableBytes, .identity) ?? false
+                let reply = if isLong, let worker { work(bytes, on: worker, eventLoop, goOn) } else { goOn() }
                 switch reply {
                 case .now(let outcome): return eventLoop.makeSucceededFuture(outcome)
                 case .later(let outcome): return outcome
@@ -227,20 +234,21 @@ struct TraceIntake: Sendable {
 
     /// Removes spans with bad ids, and gives others the context that their task carries; then the request is kept.
     private func rewrite(
-        _ scanned: ScannedRequest, _ body: UnsafeRawBufferPointer, _ eventLoop: any EventLoop
+        _ scanned: ScannedRequest, _ request: RequestBytes, _ eventLoop: any EventLoop
     ) -> Reply {
+        let body = request.bytes
         var scanned = scanned
         do throws(WireError) {
             let findings = try relinker?.relink(&scanned.taskSpans, in: body)
             var edits = findings?.edits ?? []
             if edits.isEmpty && scanned.refused.isEmpty {
-                return keep(body, of: scanned, body, findings, eventLoop)
+                return keep(body, of: scanned, request, findings, eventLoop)
             }
             edits += scanned.refused.map { SpanEdit($0, .remove) }
             edits.sort { $0.span.lowerBound < $1.span.lowerBound }
             let kept = try SpanRewriter.apply(edits, to: body)
             return holding(kept.count) {
-                kept.withUnsafeBytes { keep($0, of: scanned, body, findings, eventLoop) }
+                kept.withUnsafeBytes { keep($0, of: scanned, request, findings, eventLoop) }
             }
         } catch {
             // The scanner has read these bytes just now, so the rewriter can.
@@ -251,7 +259,7 @@ struct TraceIntake: Sendable {
     /// Keeps a request. `payload` is what is kept, `body` the request that the scanner has read: the same unless it was
     /// rewritten.
     private func keep(
-        _ payload: UnsafeRawBufferPointer, of scanned: ScannedRequest, _ body: UnsafeRawBufferPointer,
+        _ payload: UnsafeRawBufferPointer, of scanned: ScannedRequest, _ body: RequestBytes,
         _ findings: TraceRelinker.Findings?, _ eventLoop: any EventLoop
     ) -> Reply {
         guard scanned.spanCount > 0 else {
@@ -264,7 +272,7 @@ struct TraceIntake: Sendable {
         let promise = sink.acknowledgesAfterSync ? eventLoop.makePromise(of: TraceOutcome.self) : nil
         do throws(SinkRefusal) {
             try store(
-                payload, of: scanned, body, findings, confirm: { true },
+                payload, of: scanned, body.bytes, findings, confirm: { true },
                 whenDurable: promise.map { Self.answer($0, outcome) })
         } catch {
             promise?.succeed(outcome)  // It has no future left, but NIO insists that a promise is kept.
@@ -275,31 +283,30 @@ struct TraceIntake: Sendable {
 
     /// Keeps a request by the thread that appends.
     private func keep(
-        _ payload: UnsafeRawBufferPointer, of scanned: ScannedRequest, _ body: UnsafeRawBufferPointer,
+        _ payload: UnsafeRawBufferPointer, of scanned: ScannedRequest, _ body: RequestBytes,
         _ findings: TraceRelinker.Findings?, on appends: AppendThread, _ eventLoop: any EventLoop
     ) -> Reply {
-        let copy = RequestCopy(scanned, body, payload)
+        let kept = KeptRequest(scanned, body, payload)
         let outcome = TraceOutcome.accepted(scanned.partial)
         let promise = eventLoop.makePromise(of: TraceOutcome.self)
         let awaitsSync = sink.acknowledgesAfterSync
-        let refuse = { @Sendable [self] (refusal: SinkRefusal) in
-            promise.succeed(.refused(countRefused(copy.scanned, refusal)))
-        }
-        let append = { @Sendable [self] (job: AppendJob) in
+        let append = { @Sendable [self] (job: AppendJob) -> TraceOutcome? in
             do throws(SinkRefusal) {
-                try copy.withBytes { body, payload throws(SinkRefusal) in
+                try kept.withBytes { body, payload throws(SinkRefusal) in
                     try store(
-                        payload, of: copy.scanned, body, findings, confirm: job.claim,
+                        payload, of: kept.scanned, body, findings, confirm: job.claim,
                         whenDurable: awaitsSync ? Self.answer(promise, outcome) : nil)
                 }
-                if !awaitsSync { promise.succeed(outcome) }
+                return awaitsSync ? nil : outcome
             } catch {
-                if job.claim() { refuse(error) }
+                return job.claim() ? .refused(countRefused(kept.scanned, error)) : nil
             }
         }
         let job = AppendJob(
-            bytes: copy.bytes, work: append,
-            whenLate: { refuse(SinkRefusal(.unavailable, AppendThread.stalled)) })
+            bytes: kept.bytes, answer: promise, work: append,
+            whenLate: {
+                .refused(countRefused(kept.scanned, SinkRefusal(.unavailable, AppendThread.stalled)))
+            })
         do throws(SinkRefusal) {
             try appends.submit(job, on: eventLoop)
         } catch {
