@@ -3,7 +3,9 @@ import Logging
 import Metrics
 import Model
 import Platform
+import Redis
 import SpanReceiver
+import WaitTime
 
 /// The parts that exist only where `redis.url` names a Redis: the threads that read it, and their knowledge for the
 /// receiver.
@@ -12,7 +14,9 @@ struct RedisSide: Sendable {
     let lookup: TaskLookup
     let knownTasks: FilteredTaskKnowledge
     let relinker: TraceRelinker
-    private let hasAsynqmonNames: Bool
+    let views: RedisViews
+    /// The memory that the replies of Redis hold.
+    let replyMemory: ByteAllowance?
     private let isLookingAhead: Bool
 
     /// - Throws: `SystemError` where the system can't make another waker.
@@ -25,7 +29,10 @@ struct RedisSide: Sendable {
             patience: options.lookupTimeout)
         knownTasks = FilteredTaskKnowledge(seen: monitor.seenTasks, lookup: lookup, filter: redis.filter)
         relinker = TraceRelinker(options.relink, source: knownTasks)
-        hasAsynqmonNames = options.hasAsynqmonNames
+        views = RedisViews(
+            monitor, maxLabelBytes: options.memory[.labels] - options.aggregator.maxSeriesBytes,
+            hasAsynqmonNames: options.hasAsynqmonNames)
+        replyMemory = redis.target.endpoint.replyMemory
         isLookingAhead = redis.lookAhead != nil
     }
 
@@ -47,7 +54,6 @@ struct RedisSide: Sendable {
 
     /// The families read from Redis, which come first on the page.
     func queueSources(_ waits: SampledWaits) -> [any MetricSource] {
-        let views = RedisViews(monitor, hasAsynqmonNames: hasAsynqmonNames)
         let redis = RedisMetrics(views: views)
         return isLookingAhead ? [redis, LookAheadMetrics(views: views, waits: waits)] : [redis]
     }

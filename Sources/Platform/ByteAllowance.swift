@@ -1,13 +1,15 @@
 import Synchronization
 
 /// A limit on the bytes that several holders hold together.
-package final class ByteAllowance: Sendable {
+package final class ByteAllowance: Sendable, Equatable {
     private let most: Atomic<Int>
     private let held = Atomic<Int>(0)
 
     package init(_ most: Int) {
         self.most = Atomic(most)
     }
+
+    package static func == (left: ByteAllowance, right: ByteAllowance) -> Bool { left === right }
 
     package var heldBytes: Int { held.load(ordering: .relaxed) }
 

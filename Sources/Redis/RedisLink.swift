@@ -15,7 +15,9 @@ final class RedisLink {
     init(_ stream: RedisStream, to endpoint: RedisEndpoint) throws(RedisError) {
         self.stream = stream
         self.endpoint = endpoint
-        parser = try ReplyParser(name: endpoint.description, limits: ReplyLimits(bytes: endpoint.maxReplyBytes))
+        parser = try ReplyParser(
+            name: endpoint.description, limits: ReplyLimits(bytes: endpoint.maxReplyBytes),
+            memory: endpoint.replyMemory)
     }
 
     var descriptor: Int32 { stream.descriptor }
@@ -53,7 +55,10 @@ final class RedisLink {
 
     func beginRoundTrip() { parser.beginRoundTrip() }
 
-    func endRoundTrip() { isReused = true }
+    func endRoundTrip() {
+        isReused = true
+        parser.endRoundTrip()
+    }
 
     /// Records that what follows is the first use.
     func endLogin() { isReused = false }

@@ -1,5 +1,5 @@
 import Glibc
-import Platform
+package import Platform
 import Text
 
 /// The address of Redis and the login, from `redis.url`.
@@ -31,6 +31,8 @@ package struct RedisEndpoint: Sendable, Equatable {
     package var peer = RedisPeer.redis
     /// The limit of bytes for the replies of one round trip.
     package var maxReplyBytes = ReplyLimits().bytes
+    /// The memory for the replies of all connections; nil where only the limit of each counts.
+    package var replyMemory: ByteAllowance?
 
     package init(address: Address, username: String? = nil, password: String? = nil, database: Int = 0) {
         self.address = address

@@ -1,5 +1,6 @@
 import CHiredis
 import Model
+import Platform
 
 /// The limits of what a far side can cost in one round trip over one connection, whatever it sends.
 ///
@@ -62,14 +63,21 @@ final class ReplyParser {
     private let budget: Budget
     /// The name of the far side, for error messages.
     private let name: String
+    /// The memory for the replies of all connections; nil where only the limits count.
+    private let memory: ByteAllowance?
+    /// The bytes of it that the replies of this round trip hold.
+    private var heldBytes = 0
 
     /// Makes a parser.
     /// - Throws: `RedisError` where hiredis has no memory.
-    init(name: String, limits: ReplyLimits = ReplyLimits()) throws(RedisError) {
+    init(
+        name: String, limits: ReplyLimits = ReplyLimits(), memory: ByteAllowance? = nil
+    ) throws(RedisError) {
         guard let reader = redisReaderCreate(), let original = reader.pointee.fn?.pointee else {
             throw RedisError(.connection, "no memory for a reply parser")
         }
         self.name = name
+        self.memory = memory
         self.reader = reader
         budget = Budget(original, limits)
         functions = .allocate(capacity: 1)
@@ -85,6 +93,7 @@ final class ReplyParser {
     }
 
     deinit {
+        endRoundTrip()
         redisReaderFree(reader)
         functions.deallocate()
     }
@@ -93,8 +102,15 @@ final class ReplyParser {
     var receivedBytes: Int { budget.bytes }
 
     func beginRoundTrip() {
+        endRoundTrip()
         budget.bytes = 0
         budget.elements = 0
+    }
+
+    /// Releases what the replies of the round trip hold.
+    func endRoundTrip() {
+        memory?.release(heldBytes)
+        heldBytes = 0
     }
 
     /// Takes bytes that came.
@@ -102,6 +118,12 @@ final class ReplyParser {
     func feed(_ bytes: UnsafeRawBufferPointer) throws(RedisError) {
         budget.bytes += bytes.count
         if budget.bytes > budget.limits.bytes { throw limitError("\(budget.limits.bytes >> 20) MiB") }
+        if let memory {
+            guard memory.hold(bytes.count) else {
+                throw limitError("what is left of \(memory.limitBytes >> 20) MiB for all replies")
+            }
+            heldBytes += bytes.count
+        }
         let code = redisReaderFeed(reader, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
         if code != REDIS_OK { throw failure() }
     }

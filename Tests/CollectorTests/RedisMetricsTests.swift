@@ -105,7 +105,9 @@ struct RedisMetricsTests {
         #expect(places(cache.labels(of: queues)) != places(first))
     }
 
-    private static func view(_ names: [[UInt8]], size: Int64 = 1) -> RedisView {
+    private static func view(
+        _ names: [[UInt8]], size: Int64 = 1, maxLabelBytes: Int = RedisLabelBudget.maxBytes
+    ) -> RedisView {
         let queues = names.map { name in
             var queue = QueueSnapshot(name: QueueName(name))
             queue.size[.pending] = size
@@ -113,7 +115,8 @@ struct RedisMetricsTests {
             return queue
         }
         let snapshot = RedisSnapshot(queues: queues, takenAt: WallTime(nanoseconds: 0), partialErrors: [])
-        return RedisView(snapshot, queues.map { QueueLabelSets($0.name) }, hasAsynqmonNames: false)
+        return RedisView(
+            snapshot, queues.map { QueueLabelSets($0.name) }, maxLabelBytes: maxLabelBytes, hasAsynqmonNames: false)
     }
 
     @Test("Queues whose names look alike once they are cut, or are called _other, are one: their counts are added")
@@ -144,6 +147,9 @@ struct RedisMetricsTests {
         #expect(found.count > 10_000 && found.count < 12_000)
         #expect(found.last == "asynq_queue_size{queue=\"_other\",state=\"pending\"} \(20_001 - found.count)")
         #expect(found.reduce(0) { $0 + $1.utf8.count } < 2 * RedisLabelBudget.maxBytes)
+        let small = Self.view(names, maxLabelBytes: 1 << 20)
+        #expect(small.labelBytes > 1 << 20 - 512 && small.labelBytes <= 1 << 20)
+        #expect(series(small.queueFamilies, named: "asynq_queue_size").count < found.count / 3)
     }
 
     @Test("A page in portions goes on behind the last queue, also when others are there meanwhile")

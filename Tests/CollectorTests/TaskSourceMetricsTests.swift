@@ -87,8 +87,10 @@ struct TaskSourceMetricsTests {
             monitor.seenTasks.record(queue: QueueName("q"), id: Array(id.utf8), ready: WallTime(seconds: 5), task: nil)
         }
         let waits = SampledWaits(HistogramBounds(ascending: 1), window: .seconds(60), clock: clock.clock)
-        let families = LookAheadMetrics(views: RedisViews(monitor, hasAsynqmonNames: false), waits: waits)
-            .metricFamilies()
+        let families = LookAheadMetrics(
+            views: RedisViews(monitor, maxLabelBytes: RedisLabelBudget.maxBytes, hasAsynqmonNames: false), waits: waits
+        )
+        .metricFamilies()
         let lost = ["limit", "gap", "clock_skew", "bad_stamp"].map {
             "asynq_collector_look_ahead_lost_tasks_total{reason=\"\($0)\"} 0"
         }

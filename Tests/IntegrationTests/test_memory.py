@@ -4,7 +4,9 @@ import json
 import os
 import random
 import resource
+import select
 import socket
+import socketserver
 import struct
 import time
 from contextlib import ExitStack
@@ -17,6 +19,8 @@ from support.collector import Collector, run_once
 from support.deadline import SECONDS, eventually
 from support.hostile import statuses
 from support.http_client import post_traces
+from support.redis_proxy import ProxyListener
+from support.redis_server import RedisServer
 
 MIB = 1 << 20
 HEAD = "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: {}\r\n\r\n"
@@ -272,6 +276,72 @@ def test_accepting_rests_where_descriptors_run_out_all_the_same(start_collector)
         assert statuses(late[0].recv(4096)) == [200]
     assert collector.count("refused_connections_total") >= 1
     assert "accept" in collector.stderr()
+
+
+# --- What Redis makes it hold ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def redis(tmp_path):
+    with RedisServer(tmp_path / "redis") as server:
+        yield server
+
+
+def name_queues(redis: RedisServer, count: int) -> None:
+    """Names of 240 letters."""
+    with redis.client() as client:
+        client.sadd("asynq:queues", *(f"{number:06}".ljust(240, "q") for number in range(count)))
+
+
+def test_names_in_redis_are_counted_among_the_labels(start_collector, redis):
+    collector = start_collector(options={"memory.limit": "48MiB", "redis.url": redis.url, "redis.interval": "500ms"})
+    before = used(collector)["labels"]
+    name_queues(redis, 100)
+    eventually("what a hundred names take", lambda: used(collector)["labels"] >= before + 100 * 240)
+    assert used(collector)["labels"] < before + 100 * 500 < shares(collector)["labels"]
+    with redis.client() as client:
+        client.delete("asynq:queues")
+    eventually("they are gone", lambda: used(collector)["labels"] == before)
+
+
+class Stalling(socketserver.BaseRequestHandler):
+    """Passes on Redis' replies, and rests for a second each time when so many bytes have passed, as long as it is told to."""
+    BYTES = 250_000
+    rests = True
+
+    def handle(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.server.proxy.port)) as redis:
+            passed = 0
+            while True:
+                for ready in select.select([self.request, redis], [], [])[0]:
+                    if not (data := ready.recv(65536)):
+                        return
+                    before, passed = passed, passed + len(data)
+                    if self.rests and ready is redis and before // self.BYTES < passed // self.BYTES:
+                        time.sleep(1)
+                    (redis if ready is self.request else self.request).sendall(data)
+
+
+def test_replies_of_redis_are_counted_while_they_come_and_refused_beyond_their_share(start_collector, redis):
+    name_queues(redis, 1300)
+    with ExitStack() as stack:
+        proxy = ProxyListener(redis, Stalling)
+        stack.callback(proxy.server_close)
+        stack.callback(proxy.shutdown)
+        collector = start_collector(options={
+            "memory.limit": "48MiB", "redis.url": f"redis://127.0.0.1:{proxy.server_address[1]}/0", "redis.interval": "500ms",
+            # The names are read, and none of them is on the page.
+            "redis.queues.include": "^none$"})
+        limit = shares(collector)["redis_replies"]
+        eventually("a part of a reply is held", lambda: 150_000 < used(collector)["redis_replies"] <= limit)
+        eventually("it is read", lambda: used(collector)["redis_replies"] == 0)
+        eventually("a good scrape", lambda: collector.metrics().value("asynq_redis_up") == 1)
+        errors = {"reason": "limit"}
+        assert collector.metrics().value("asynq_redis_scrape_errors_total", errors) == 0
+        Stalling.rests = False
+        name_queues(redis, int(limit / 240) + 1000)
+        eventually("a reply is too large", lambda: collector.metrics().value("asynq_redis_scrape_errors_total", errors) > 0)
+        eventually("nothing of it is held", lambda: used(collector)["redis_replies"] == 0)
 
 
 # --- After a peak ------------------------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
 import Model
+import Platform
 import TestSupport
 import Testing
 
@@ -105,6 +106,24 @@ struct ReplyParserTests {
             _ = try parser.next()
         }
         #expect(third?.reason == .limit)
+    }
+
+    @Test("What replies hold is counted over all connections until they are read, and has one limit")
+    func memory() throws {
+        let memory = ByteAllowance(1000)
+        let first = try ReplyParser(name: "first", memory: memory)
+        first.beginRoundTrip()
+        try Self.feed(first, "$600\r\n" + String(repeating: "x", count: 594))
+        #expect(memory.heldBytes == 600)
+        do {
+            let second = try ReplyParser(name: "second", memory: memory)
+            try Self.feed(second, String(repeating: ":1\r\n", count: 100))
+            #expect(memory.heldBytes == 1000)
+            #expect(failure { try Self.feed(second, ":1\r\n") }?.reason == .limit)
+        }
+        #expect(memory.heldBytes == 600, "what a connection that is gone held")
+        first.endRoundTrip()
+        #expect(memory.heldBytes == 0)
     }
 
     @Test(

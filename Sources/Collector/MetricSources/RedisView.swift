@@ -12,10 +12,17 @@ final class RedisView: Sendable {
     private let named: Int
     /// The families that have few samples.
     let smallFamilies: [MetricFamily]
+    /// The bytes that the labels take.
+    let labelBytes: Int
 
-    /// - Parameter labels: The labels of the snapshot's queues.
-    init(_ snapshot: RedisSnapshot, _ labels: [QueueLabelSets], hasAsynqmonNames: Bool) {
-        let budget = RedisLabelBudget()
+    /// - Parameters:
+    ///   - labels: The labels of the snapshot's queues.
+    ///   - maxLabelBytes: The bytes that labels may take.
+    init(
+        _ snapshot: RedisSnapshot, _ labels: [QueueLabelSets], maxLabelBytes: Int = RedisLabelBudget.maxBytes,
+        hasAsynqmonNames: Bool
+    ) {
+        let budget = RedisLabelBudget(maxBytes: maxLabelBytes)
         var queues: [QueueSnapshot] = []
         var ownLabels: [QueueLabelSets] = []
         var other = QueueSnapshot(name: QueueName("_other"))
@@ -54,6 +61,7 @@ final class RedisView: Sendable {
         families.append(unlabeled)
         if hasAsynqmonNames { families += AsynqmonMetrics.families(of: queues, ownLabels) }
         smallFamilies = families
+        labelBytes = budget.bytes
     }
 
     /// The families that have samples of each queue.
@@ -119,13 +127,18 @@ final class RedisViews: Sendable {
     let monitor: RedisMonitor
     /// The value of `metrics.asynqmon-names`.
     private let hasAsynqmonNames: Bool
+    private let maxLabelBytes: Int
     private let labels = QueueLabelSets.Cache()
     private let last = Mutex<(revision: UInt64, view: RedisView)?>(nil)
 
-    init(_ monitor: RedisMonitor, hasAsynqmonNames: Bool) {
+    init(_ monitor: RedisMonitor, maxLabelBytes: Int, hasAsynqmonNames: Bool) {
         self.monitor = monitor
+        self.maxLabelBytes = maxLabelBytes
         self.hasAsynqmonNames = hasAsynqmonNames
     }
+
+    /// The bytes that the labels of the last view take.
+    var labelBytes: Int { last.withLock { $0?.view.labelBytes ?? 0 } }
 
     /// The status of Redis now, and the view; nil where the last scrape failed.
     var current: (status: RedisStatus, view: RedisView?) {
@@ -133,7 +146,9 @@ final class RedisViews: Sendable {
         guard let snapshot = status.snapshot else { return (status, nil) }
         let view = last.withLock { last in
             if let last, last.revision == status.revision { return last.view }
-            let view = RedisView(snapshot, labels.labels(of: snapshot.queues), hasAsynqmonNames: hasAsynqmonNames)
+            let view = RedisView(
+                snapshot, labels.labels(of: snapshot.queues), maxLabelBytes: maxLabelBytes,
+                hasAsynqmonNames: hasAsynqmonNames)
             last = (status.revision, view)
             return view
         }

@@ -1,4 +1,5 @@
 import AsynqRedis
+import Platform
 import Redis
 
 /// `redis.*`: the address of Redis, and the way in which it is asked.
@@ -101,11 +102,13 @@ extension RedisMonitorOptions? {
 
 extension RedisTarget? {
     init(_ settings: Settings, maxReplyBytes: Int) {
+        let memory = ByteAllowance(maxReplyBytes)
         let (url, password) = (settings.secret(\.redis.url), settings.secret(\.redis.password))
         let sentinelPassword = settings.secret(\.redis.sentinelPassword)
         @Sendable func target() -> RedisTarget? {
             guard var target = url?.current ?? settings[\.redis.url] else { return nil }
             target.endpoint.maxReplyBytes = maxReplyBytes
+            target.endpoint.replyMemory = memory
             if let username = settings[\.redis.username] { target.endpoint.username = username }
             if let password = password?.current ?? settings[\.redis.password] { target.endpoint.password = password }
             if let username = settings[\.redis.sentinelUsername] { target.sentinels?.username = username }
