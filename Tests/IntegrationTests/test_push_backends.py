@@ -6,7 +6,6 @@
 
 import itertools
 import re
-import subprocess
 import time
 
 import pytest
@@ -16,25 +15,16 @@ from support.deadline import eventually
 from support.http_client import Endpoint
 from support.otlp import attributes, process_span, request
 from support.ports import free_port
-from support.prometheus_server import NEWER, Prometheus, keeps_classic_histograms, version
+from support.prometheus_server import (RECEIVER, WITH_RECEIVER, Prometheus, keeps_classic_histograms, takes_native_histograms,
+                                       version)
 from support.redis_server import RedisServer
 from support.tempo_stub import TempoStub
 from support.victoria_metrics import PROGRAM as VICTORIA_METRICS, VictoriaMetrics
 
-RECEIVER = "--web.enable-otlp-receiver"
 SCRAPED, PUSHED = "scraped", "asynq-collector"
 # What moves by itself, or with the reading of it.
 RESTLESS = re.compile(r"process_(?!start)|asynq_collector_(push_|forward_|memory_bytes)|asynq_redis_(?!up)|asynq_collector_spool_")
 QUEUES = ("emails", 'a "quoted" one', "reports")
-
-
-def _has_receiver(program: str) -> bool:
-    # Its help has the word [no-] in the middle of the flag.
-    said = subprocess.run([program, "--help"], capture_output=True, text=True, timeout=60)
-    return "web.enable-otlp-receiver" in said.stdout + said.stderr
-
-
-WITH_RECEIVER = [program for program in NEWER if _has_receiver(program)]
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +58,16 @@ def work(collector: Collector) -> None:
     collector.until_forwarded(60)
 
 
+def edge(text: str) -> str:
+    """An upper bound in one form: Prometheus 3 writes `1.0` of what it scrapes, and `1` of what is pushed."""
+    return repr(float(text))
+
+
 def series(server, job: str, value: str) -> dict[frozenset, object]:
     """Values, or native histograms, by the labels that a series has of the collector."""
     found = server.query(f'{{job="{job}", __name__=~"asynq_.+|process_.+"}}')
-    return {frozenset((name, text) for name, text in one["metric"].items() if name not in ("job", "instance")): one[value]
-            for one in found if value in one}
+    return {frozenset((name, edge(text) if name == "le" else text) for name, text in one["metric"].items()
+                      if name not in ("job", "instance")): one[value] for one in found if value in one}
 
 
 def unequal(scraped: dict, pushed: dict, is_same) -> list[str]:
@@ -97,7 +92,7 @@ def same_histogram(one: list, other: list) -> bool:
 @pytest.mark.parametrize("program", WITH_RECEIVER or ["none"])
 def test_prometheus_stores_what_is_pushed_as_what_is_scraped(program, tempo, redis, tmp_path):
     port = free_port()
-    per_job = keeps_classic_histograms(version(program)) | ({"scrape_native_histograms": True} if version(program) >= (3, 8) else {})
+    per_job = keeps_classic_histograms(version(program)) | takes_native_histograms(version(program))
     with Prometheus(tmp_path / "p", {SCRAPED: port}, program, per_job, flags=(RECEIVER,)) as server:
         endpoint = f"http://127.0.0.1:{server.endpoint.port}/api/v1/otlp"
         collector = start(tmp_path / "c", port, endpoint, "both", tempo, redis)
@@ -118,7 +113,7 @@ def test_prometheus_stores_what_is_pushed_as_what_is_scraped(program, tempo, red
 
             def exemplars(job: str) -> set:
                 found = server.exemplars(f'asynq_task_wait_duration_seconds_bucket{{job="{job}"}}', began - 600, began + 600)
-                return {(one["seriesLabels"]["queue"], one["seriesLabels"]["le"], e["labels"]["trace_id"], e["labels"]["span_id"],
+                return {(one["seriesLabels"]["queue"], edge(one["seriesLabels"]["le"]), e["labels"]["trace_id"], e["labels"]["span_id"],
                          e["value"]) for one in found for e in one["exemplars"]}
 
             assert eventually("exemplars", lambda: exemplars(PUSHED) == exemplars(SCRAPED) != set())

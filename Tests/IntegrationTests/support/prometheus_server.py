@@ -30,6 +30,22 @@ def keeps_classic_histograms(version: tuple[int, int]) -> dict[str, bool]:
     return {"always_scrape_classic_histograms" if version >= (3, 0) else "scrape_classic_histograms": True}
 
 
+def takes_native_histograms(version: tuple[int, int]) -> dict[str, bool]:
+    """The line of a job that asks for native histograms, where no feature flag does so any more."""
+    return {"scrape_native_histograms": True} if version >= (3, 8) else {}
+
+
+def _has_receiver(program: str) -> bool:
+    # Its help has the word [no-] in the middle of the flag.
+    said = subprocess.run([program, "--help"], capture_output=True, text=True, timeout=60)
+    return "web.enable-otlp-receiver" in said.stdout + said.stderr
+
+
+# Those that take OTLP; Debian builds it without.
+RECEIVER = "--web.enable-otlp-receiver"
+WITH_RECEIVER = [program for program in NEWER if _has_receiver(program)]
+
+
 class Prometheus(MetricsServer):
     NAME = "Prometheus"
     READY_PATH = "/-/ready"

@@ -27,7 +27,8 @@ class VictoriaMetrics(MetricsServer):
     def _command(self) -> list[str]:
         return [PROGRAM, f"-storageDataPath={self._directory / 'data'}", f"-httpListenAddr=127.0.0.1:{self.endpoint.port}",
                 f"-promscrape.config={self._directory / 'scrape.yml'}", "-opentelemetry.usePrometheusNaming",
-                "-opentelemetry.promoteAllResourceAttributes=false", "-opentelemetry.promoteScopeMetadata=false",
+                "-opentelemetry.promoteAllResourceAttributes=false", "-opentelemetry.promoteResourceAttributes=job,instance",
+                "-opentelemetry.promoteScopeMetadata=false",
                 "-search.latencyOffset=0s", "-memory.allowedBytes=64MiB"]
 
     def query(self, expression: str) -> list[dict]:
