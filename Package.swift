@@ -148,7 +148,8 @@ let package = Package(
             linkerSettings: [.unsafeFlags(["-Xlinker", "-s"], .when(configuration: .release))]),
 
         .target(
-            name: "TestSupport", dependencies: ["Model", "Platform", "Redis", "AsynqRedis"], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["Model", "Platform", "ProtobufWire", "Redis", "AsynqRedis"],
+            path: "Tests/TestSupport",
             swiftSettings: rules),
         tests("Text", []),
         tests("Model", []),

@@ -214,25 +214,42 @@ func measurePage(queues: Int, types: Int, sampled: Int) {
 /// The same families as OTLP pushes them, exemplars that were pushed before left out.
 func measurePushes(_ families: [MetricFamily]) {
     let source = OTLPMetrics.Source(attributes: [("service.name", "asynq-collector")], scope: "b", version: "1")
-    let interval = OTLPMetrics.Interval(start: WallTime(nanoseconds: 1), end: WallTime(nanoseconds: 2))
-    func request(_ families: [MetricFamily], _ form: OTLPMetrics.HistogramForm) -> OTLPRequestWriter {
-        OTLPRequestWriter(
+    let times = (start: WallTime(nanoseconds: 1), end: WallTime(nanoseconds: 2))
+    // As the page gives them away.
+    let chunks = families.flatMap { family in
+        stride(from: 0, to: family.samples.count, by: 16).map { start in
+            var chunk = family
+            chunk.samples = Array(family.samples[start..<min(start + 16, family.samples.count)])
+            return chunk
+        }
+    }
+    func write(_ form: OTLPMetrics.HistogramForm, to sink: (UnsafeRawBufferPointer) -> Void) {
+        var writer = OTLPRequestWriter(
             source,
-            OTLPMetrics(families, .cumulative, form, interval: interval, exemplarsSince: WallTime(nanoseconds: .max)))
+            OTLPMetrics(
+                .cumulative, form, interval: OTLPMetrics.Interval(start: times.start, end: times.end),
+                exemplarsSince: WallTime(nanoseconds: .max)))
+        for chunk in chunks { writer.append(chunk, to: sink) }
+        writer.finish(to: sink)
     }
     let compressor = GzipCompressor()
     for (name, form) in [("exponential", OTLPMetrics.HistogramForm.exponential), ("explicit", .explicit)] {
-        var bytes = request(families, form).byteCount
-        renders("OTLP, \(name), \((bytes + 50_000) / 100_000 * 100) kB") {
-            request(families, form).write { bytes += $0.count }
-        }
+        var bytes = 0
+        write(form) { bytes += $0.count }
+        renders("OTLP, \(name), \((bytes + 50_000) / 100_000 * 100) kB") { write(form) { bytes += $0.count } }
         var packed: [UInt8] = []
-        renders("  and its gzip") { packed = compressor.compress(piecesOf: request(families, form).write) }
+        renders("  and its gzip") { packed = compressor.compress { write(form, to: $0) } }
         report("  of", Double(packed.count) / 1000, "kB")
     }
-    var acknowledged = AcknowledgedSeries()
-    acknowledged.acknowledge(families)
-    renders("differences for a delta push") { _ = acknowledged.differences(families) }
+    var acknowledged = AcknowledgedSeries(maxBytes: .max)
+    func differences() {
+        for chunk in chunks where chunk.kind != .gauge {
+            _ = acknowledged.send(chunk, since: times.start, at: times.end)
+        }
+        acknowledged.settle(isAcknowledged: true)
+    }
+    differences()
+    renders("differences for a delta push", differences)
 }
 
 /// `observe`, `memory` or `pages`; without arguments all of them.

@@ -54,6 +54,8 @@ package final class Collector: Sendable {
     let documents = DocumentCache()
     let startedAt: WallTime
     let queries: QueueQueries
+    /// The signs of life that the service manager's watchdog and liveness probes stand for.
+    let lifeSigns: LifeSigns
     let otlpGroup: MultiThreadedEventLoopGroup
     /// The event loop of the web endpoints, so that no span waits for a page.
     let webGroup: MultiThreadedEventLoopGroup
@@ -135,24 +137,26 @@ package final class Collector: Sendable {
             PipelineMetrics(
                 counters: counters, limits: [otlpLimits, webLimits], aggregator: aggregator, tempo: tempo, clock: clock,
                 makesSpans: options.aggregator.collectsWaits || options.addsDeadLetterSpans))
+        let pushCounters = options.push.map { _ in PushCounters() }
         memory = MemoryUse(
             options.memory, http: httpMemory, limits: [otlpLimits, webLimits], requests: options.receiver.requestMemory,
-            aggregator: aggregator, redis: redis, tempo: tempo, recentTraces: recentTraces, watch: watch, errors: errors
-        )
+            aggregator: aggregator, redis: redis, tempo: tempo, pushes: pushCounters, recentTraces: recentTraces,
+            watch: watch, errors: errors)
         sources.append(MemoryMetrics(use: memory))
         sources.append(ProcessMetrics(clock: clock))
-        let pushCounters = options.push.map { _ in PushCounters() }
         if let pushCounters { sources.append(PushMetrics(pushCounters)) }
         let registry = MetricsRegistry(sources)
         self.registry = registry
         push = PushSide(
             options.push, counters: pushCounters, listen: options.metricsListen, registry: registry,
-            startedAt: startedAt,
-            clock: clock, logger: makeLogger("push"))
+            startedAt: startedAt, clock: clock, logger: makeLogger("push"))
         let maxAge = options.redis.map { $0.interval * 3 + $0.timeout } ?? .zero
         queries = QueueQueries(
             redis: redis?.monitor, aggregator: aggregator, sampledWaits: sampledWaits, loads: loads,
             maxAge: maxAge, targetUtilization: options.targetUtilization, clock: clock)
+        lifeSigns = LifeSigns(
+            web: webGroup.next(), receiver: otlpGroup.next(), receiverWork: receiverWork, redis: redis, tempo: tempo,
+            push: push)
     }
 
     /// Starts the threads, and then the listeners.
@@ -267,24 +271,6 @@ package final class Collector: Sendable {
                 "the file of a unix socket was removed and can't be made again; no client can connect",
                 metadata: ["path": "\(path)", "error": "\(problem)"])
         }
-    }
-
-    /// The signs of life that the service manager's watchdog stands for.
-    var lifeSigns: LifeSigns {
-        var signs = LifeSigns()
-        signs.watch(webGroup.next(), as: "web endpoints")
-        signs.watch(otlpGroup.next(), as: "receiver")
-        signs.watch(receiverWork.heartbeat, as: "reading of long requests")
-        if let redis {
-            signs.watch(redis.monitor.heartbeat, as: "redis")
-            signs.watch(redis.lookup.heartbeat, as: "task look-up")
-        }
-        if let tempo {
-            signs.watch(tempo.forwarder.heartbeat, as: "forwarder") {
-                tempo.spool.statistics(patience: Books.patience) == nil
-            }
-        }
-        return signs
     }
 
     /// The parts that SIGHUP reaches.

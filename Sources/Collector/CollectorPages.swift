@@ -11,6 +11,14 @@ package import Web
 extension Collector: WebState {
     package func metricsPage(_ format: PageFormat) -> any MetricsPage { RegistryPage(registry.page(format)) }
 
+    /// The time that a part may be late before liveness probes have the process restarted.
+    private static let patience = Duration.seconds(10)
+
+    package func unhealthyReason() -> String? {
+        let missing = lifeSigns.missing(at: clock.monotonic(), patience: Self.patience)
+        return missing.isEmpty ? nil : "does not move: \(missing.joined(separator: ", "))"
+    }
+
     package func unreadyReason() -> String? {
         if let listenerProblem { return listenerProblem }
         if let tempo {

@@ -26,11 +26,14 @@ struct PushSide: Sendable {
             scope: PushedResource.service, version: BuildInfo.version)
         pusher = MetricsPusher(
             options, source: source, counters: counters, startedAt: startedAt, clock: clock, logger: logger
-        ) { registry.families() }
+        ) { registry.chunks }
     }
 
     /// - Throws: `SystemError` where the system can't start another thread.
     func start() throws(SystemError) { try pusher.start() }
+
+    /// The heartbeat of the thread that pushes.
+    var heartbeat: Heartbeat { pusher.heartbeat }
 
     /// Pushes the last numbers, until the deadline.
     func stop(until deadline: MonotonicTime) { pusher.stop(until: deadline) }

@@ -21,7 +21,7 @@ struct TempoSide: Sendable {
     init(
         _ forward: ForwarderOptions, _ options: CollectorOptions, clock: Clock, makeLogger: (String) -> Logger
     ) throws(SpoolStartError) {
-        appends = AppendThread(maxWaitingBytes: options.memory[.requests] / 3)
+        appends = AppendThread(maxWaitingBytes: options.memory[.requests] / 3, clock: clock)
         let opened = try OpenedSpool(directory: options.spoolDirectory, options: options.spool, clock: clock)
         lock = opened.lock
         spool = opened.spool

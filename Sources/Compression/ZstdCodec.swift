@@ -26,13 +26,19 @@ package final class ZstdCompressor {
         }
     }
 
-    /// Returns one frame of the pieces that `write` hands over; its size is not in the header.
-    package func compress(piecesOf write: (_ take: (UnsafeRawBufferPointer) -> Void) -> Void) -> [UInt8] {
+    /// Begins a frame whose pieces come one by one; its size is not in the header.
+    package func begin() {
         ZSTD_CCtx_reset(context, ZSTD_reset_session_only)
-        var output: [UInt8] = []
-        write { compress($0, ZSTD_e_continue, into: &output) }
+    }
+
+    /// Appends to `output` what a piece of the frame leads to; it may be nothing yet.
+    package func add(_ piece: UnsafeRawBufferPointer, to output: inout [UInt8]) {
+        compress(piece, ZSTD_e_continue, into: &output)
+    }
+
+    /// Appends the end of the frame.
+    package func end(to output: inout [UInt8]) {
         compress(UnsafeRawBufferPointer(start: nil, count: 0), ZSTD_e_end, into: &output)
-        return output
     }
 
     /// Compresses all of a piece; with `ZSTD_e_end` also writes the end of the frame.

@@ -28,14 +28,8 @@ package struct MetricsRegistry: Sendable {
         self.sources = sources
     }
 
-    /// Returns all families of the page, with their numbers at this moment.
-    package func families() -> [MetricFamily] {
-        let families = sources.flatMap { $0.metricFamilies() }.filter { !$0.samples.isEmpty }
-        let count = families.reduce(0) { count, family in
-            family.samples.reduce(count) { $0 + $1.seriesCount(bucketStep: family.bucketStep) }
-        }
-        return families + [Self.size(seriesCount: count)]
-    }
+    /// The content of the page, each chunk with its numbers at the moment when it is read.
+    package var chunks: FamilyChunks { FamilyChunks(sources.lazy.map { $0.portions() }) }
 
     /// Returns a page that begins now.
     package func page(_ format: PageFormat) -> PageReader {

@@ -18,18 +18,19 @@ package final class MetricsPusher: Sendable {
     let startedAt: WallTime
     let clock: Clock
     let logger: Logger
-    let families: @Sendable () -> [MetricFamily]
+    let chunks: @Sendable () -> FamilyChunks
     let control = Mutex(Control())
     let multi: CurlMulti
+    package let heartbeat = Heartbeat()
     private let thread: Mutex<OSThread?> = Mutex(nil)
 
     /// - Parameters:
     ///   - startedAt: The time since when counters count.
-    ///   - families: Returns the families as they are now.
+    ///   - chunks: Begins to read the families of the page.
     package init(
         _ options: MetricsPushOptions, source: OTLPMetrics.Source, counters: PushCounters, startedAt: WallTime,
         clock: Clock, logger: Logger,
-        families: @escaping @Sendable () -> [MetricFamily]
+        chunks: @escaping @Sendable () -> FamilyChunks
     ) {
         self.options = options
         self.source = source
@@ -37,7 +38,7 @@ package final class MetricsPusher: Sendable {
         self.startedAt = startedAt
         self.clock = clock
         self.logger = logger
-        self.families = families
+        self.chunks = chunks
         multi = CurlMulti()
     }
 

@@ -25,16 +25,29 @@ package struct PushStatistics: Sendable {
 /// The statistics, which the pusher's thread writes, and those of the page read.
 package final class PushCounters: Sendable {
     private let values = Mutex(PushStatistics())
+    private let held = Atomic<Int>(0)
 
     package init() {}
 
     package var statistics: PushStatistics { values.withLock { $0 } }
+    /// What the request under way takes in memory, and what is remembered of series.
+    package var heldBytes: Int { held.load(ordering: .relaxed) }
 
-    func recordSuccess(code: String, seconds: Double, rejectedPoints: Int, at time: WallTime) {
+    func recordHeldBytes(_ bytes: Int) { held.store(bytes, ordering: .relaxed) }
+
+    func recordSuccess(code: String, seconds: Double, rejectedPoints: Int) {
         values.withLock { values in
             values.requests[code, default: 0] += 1
             values.durations.observe(seconds)
             values.rejectedPoints += UInt64(clamping: rejectedPoints)
+        }
+    }
+
+    /// Records that a push was accepted as a whole.
+    ///
+    /// - Parameter time: when it began.
+    func recordCompletePush(at time: WallTime) {
+        values.withLock { values in
             values.lastSuccess = time
             values.lastFailure = nil
         }

@@ -9,6 +9,8 @@ struct PushFailure: Equatable {
         case misconfigured
         /// The backend does not accept such numbers, or not this many.
         case refused
+        /// Memory for differences is used up.
+        case full
     }
 
     let kind: Kind

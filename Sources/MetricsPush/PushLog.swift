@@ -21,8 +21,11 @@ struct PushLog {
         show = backend.show
     }
 
-    mutating func recordSuccess(rejectedPoints: Int, message: String, at now: MonotonicTime) {
+    mutating func recordCompletePush(at now: MonotonicTime) {
         if failures.recordEnd(at: now) { logger.notice("metrics are pushed again") }
+    }
+
+    mutating func recordRemark(rejectedPoints: Int, message: String, at now: MonotonicTime) {
         if rejectedPoints == 0 && message.isEmpty { return }
         guard let (_, more) = remarks.take(AlikeText.make(message), at: now) else { return }
         logger.warning(
@@ -42,6 +45,7 @@ struct PushLog {
         case .passing: logger.warning("metrics could not be pushed; the next push has them", metadata: metadata)
         case .misconfigured: logger.error("pushing metrics is misconfigured", metadata: metadata)
         case .refused: logger.error("the backend does not take these metrics", metadata: metadata)
+        case .full: logger.error("series are left out of pushes", metadata: metadata)
         }
     }
 

@@ -7,20 +7,26 @@ import Synchronization
 /// The pusher's thread: one request at a time.
 struct PushLoop: ~Copyable {
     private static let longestSleep = Duration.seconds(60)
+    /// The bound that the thread promises for writing a request, and for a look at one that is under way.
+    private static let longestStep = Duration.seconds(10)
+
+    private enum Ending {
+        case accepted
+        /// The backend does not take this request; it may take the others.
+        case refused
+        /// The push is over.
+        case failed
+    }
 
     private let owner: MetricsPusher
-    private let compressor: BodyCompressor
+    private var contents: PushContents
     private var schedule: PushSchedule
     private var log: PushLog
     private var name = EndpointName()
-    /// The time of the snapshot that the backend acknowledged last.
-    private var acknowledgedAt: WallTime?
-    /// The acknowledged numbers; empty unless differences are pushed.
-    private var acknowledged = AcknowledgedSeries()
 
     init(_ owner: MetricsPusher) {
         self.owner = owner
-        compressor = BodyCompressor(owner.options.backend.compression)
+        contents = PushContents(owner.options, owner.source, startedAt: owner.startedAt)
         schedule = PushSchedule(interval: owner.options.interval, start: owner.clock.monotonic())
         log = PushLog(owner.logger, owner.options.backend)
     }
@@ -28,7 +34,10 @@ struct PushLoop: ~Copyable {
     mutating func run() {
         while true {
             let now = owner.clock.monotonic()
-            if let ending { return pushLast(ending.deadline) }
+            if let ending {
+                pushLast(ending.deadline)
+                return owner.heartbeat.promise(by: nil)
+            }
             if now >= schedule.next {
                 push(isLast: false)
                 schedule.advance(at: owner.clock.monotonic())
@@ -42,6 +51,7 @@ struct PushLoop: ~Copyable {
 
     private func sleep(until moment: MonotonicTime, from now: MonotonicTime) {
         let end = min(moment, now.advanced(by: Self.longestSleep))
+        owner.heartbeat.promise(by: end)
         owner.multi.wait(milliseconds: end.milliseconds(from: now))
     }
 
@@ -56,61 +66,69 @@ struct PushLoop: ~Copyable {
     // MARK: One push
 
     private mutating func push(isLast: Bool) {
-        let families = owner.families()
-        let time = owner.clock.wall()
-        guard let body = body(families, at: time) else { return }
+        contents.beginPush(owner.chunks(), at: owner.clock.wall())
+        var isComplete = true
+        while isRequestWritten() {
+            let ending = send(isLast: isLast)
+            contents.settleRequest(isAcknowledged: ending == .accepted)
+            owner.counters.recordHeldBytes(contents.acknowledged.bytes)
+            if ending == .failed { return }
+            if ending == .refused { isComplete = false }
+        }
+        if isComplete {
+            owner.counters.recordCompletePush(at: contents.endPush())
+            log.recordCompletePush(at: owner.clock.monotonic())
+        }
+        recordLeftOut()
+    }
+
+    /// Writes the next request. Returns false if the push has none left.
+    private mutating func isRequestWritten() -> Bool {
+        owner.heartbeat.promise(by: owner.clock.monotonic().advanced(by: Self.longestStep))
+        return contents.writeRequest(at: owner.clock.wall())
+    }
+
+    private mutating func send(isLast: Bool) -> Ending {
         let sentAt = owner.clock.monotonic()
-        guard let answer = exchange(body, isLast: isLast) else {
+        guard let answer = exchange(isLast: isLast) else {
             if isLast { log.recordNoLastPush("the backend did not answer in time") }
-            return
+            return .failed
         }
         let now = owner.clock.monotonic()
         let seconds = now.seconds(since: sentAt)
         switch PushOutcome(OTLPOutcome.of(answer, for: .metrics)) {
         case .accepted(let rejectedPoints, let message):
-            acknowledgedAt = time
-            if owner.options.temporality == .delta { acknowledged.acknowledge(families) }
-            owner.counters.recordSuccess(
-                code: answer.label, seconds: seconds, rejectedPoints: rejectedPoints, at: time)
-            log.recordSuccess(rejectedPoints: rejectedPoints, message: message, at: now)
+            owner.counters.recordSuccess(code: answer.label, seconds: seconds, rejectedPoints: rejectedPoints)
+            log.recordRemark(rejectedPoints: rejectedPoints, message: message, at: now)
+            return .accepted
         case .failed(let failure):
             schedule.retryAfter(seconds: failure.retryAfterSeconds, at: now)
             owner.counters.recordFailure(code: answer.label, seconds: seconds, reason: failure.reason)
             log.recordFailure(failure, at: now)
+            return failure.kind == .refused ? .refused : .failed
         }
     }
 
-    /// Returns the request as it is sent; nil where it is too large.
-    private mutating func body(_ families: [MetricFamily], at time: WallTime) -> [UInt8]? {
-        let options = owner.options
-        let isDelta = options.temporality == .delta
-        let content = OTLPMetrics(
-            isDelta ? acknowledged.differences(families) : families, options.temporality, options.histograms,
-            interval: OTLPMetrics.Interval(
-                start: isDelta ? acknowledgedAt ?? owner.startedAt : owner.startedAt, end: time),
-            // One that was being counted while the snapshot was taken may be in the next one only.
-            exemplarsSince: acknowledgedAt?.advanced(by: .seconds(-1)))
-        let writer = OTLPRequestWriter(owner.source, content)
-        if writer.byteCount > options.maxRequestBytes {
-            let reason = "a request of \(writer.byteCount) bytes; the limit is \(options.maxRequestBytes)"
-            owner.counters.recordFailure(code: "too_large", seconds: nil, reason: reason)
-            log.recordFailure(
-                PushFailure(
-                    kind: .refused, reason: reason, advice: "lower metrics.task-types and metrics.queues-max"),
-                at: owner.clock.monotonic())
-            return nil
-        }
-        return compressor.compress(piecesOf: writer.write)
+    private mutating func recordLeftOut() {
+        guard contents.acknowledged.leftOut > 0 else { return }
+        let failure = PushFailure(
+            kind: .full,
+            reason: "\(contents.acknowledged.leftOut) series are more than can be remembered for differences",
+            advice: "raise memory.limit, or set metrics.push.temporality to cumulative")
+        owner.counters.recordFailure(code: "memory", seconds: nil, reason: failure.reason)
+        log.recordFailure(failure, at: owner.clock.monotonic())
     }
 
     /// Returns the answer to the request; nil where the process ended before.
-    private mutating func exchange(_ body: [UInt8], isLast: Bool) -> OTLPAnswer? {
+    private mutating func exchange(isLast: Bool) -> OTLPAnswer? {
         let transfer = CurlTransfer(
-            owner.options.backend, body: body, contentEncoding: compressor.contentEncoding,
+            owner.options.backend, body: contents.takeBody(), contentEncoding: contents.contentEncoding,
             address: name.address(at: owner.clock.monotonic()))
         guard let transfer, owner.multi.add(transfer) else { return .failed(.noMemory) }
+        owner.counters.recordHeldBytes(contents.acknowledged.bytes + transfer.heldBytes)
         log.endpoint = transfer.endpoint
         while true {
+            owner.heartbeat.promise(by: owner.clock.monotonic().advanced(by: Self.longestStep))
             owner.multi.perform()
             if let (_, result) = owner.multi.nextDone() {
                 owner.multi.remove(transfer)

@@ -31,15 +31,30 @@ package enum BodyCompressor {
         }
     }
 
-    /// Compresses the pieces that `write` hands over, so that only the result is in memory as a whole.
-    package func compress(piecesOf write: (_ take: (UnsafeRawBufferPointer) -> Void) -> Void) -> [UInt8] {
+    // MARK: A body whose pieces come one by one, so that only what comes out is in memory as a whole
+
+    package func begin() {
         switch self {
-        case .gzip(let compressor): return compressor.compress(piecesOf: write)
-        case .zstd(let compressor): return compressor.compress(piecesOf: write)
-        case .none:
-            var body: [UInt8] = []
-            write { body.append(contentsOf: $0) }
-            return body
+        case .gzip(let compressor): compressor.begin()
+        case .zstd(let compressor): compressor.begin()
+        case .none: break
+        }
+    }
+
+    /// Appends to `body` what a piece leads to; it may be nothing yet.
+    package func add(_ piece: UnsafeRawBufferPointer, to body: inout [UInt8]) {
+        switch self {
+        case .gzip(let compressor): compressor.add(piece, to: &body)
+        case .zstd(let compressor): compressor.add(piece, to: &body)
+        case .none: body.append(contentsOf: piece)
+        }
+    }
+
+    package func end(to body: inout [UInt8]) {
+        switch self {
+        case .gzip(let compressor): compressor.end(to: &body)
+        case .zstd(let compressor): compressor.end(to: &body)
+        case .none: break
         }
     }
 }

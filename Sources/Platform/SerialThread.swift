@@ -3,8 +3,8 @@ import Synchronization
 
 /// Does its work on a thread of its own, one piece after the other.
 package final class SerialThread: Sendable {
-    /// The bound that the thread promises for one piece of work, whose watcher is told otherwise.
-    private static let longestWork = Duration.seconds(10)
+    /// The bound that the thread promises for one piece of work, and for the way to it.
+    package static let longestWork = Duration.seconds(10)
 
     private struct State {
         var waiting = FIFO<@Sendable () -> Void>()
@@ -39,8 +39,10 @@ package final class SerialThread: Sendable {
     /// Adds a piece of work. Returns false where the thread is ending: then the work is not done.
     package func run(_ body: @escaping @Sendable () -> Void) -> Bool {
         let isTaken = state.withLock { state in
-            if !state.isEnding { state.waiting.append(body) }
-            return !state.isEnding
+            if state.isEnding { return false }
+            state.waiting.append(body)
+            heartbeat.promiseIfResting(by: promise)
+            return true
         }
         if isTaken { work.post() }
         return isTaken
@@ -51,9 +53,11 @@ package final class SerialThread: Sendable {
             work.wait()
             // With no work left, the end woke the thread.
             guard let body = state.withLock({ $0.waiting.popFirst() }) else { return }
-            heartbeat.promise(by: clock.monotonic().advanced(by: Self.longestWork))
+            heartbeat.promise(by: promise)
             body()
-            heartbeat.promise(by: nil)
+            state.withLock { heartbeat.promise(by: $0.waiting.isEmpty ? nil : promise) }
         }
     }
+
+    private var promise: MonotonicTime { clock.monotonic().advanced(by: Self.longestWork) }
 }

@@ -111,11 +111,14 @@ package final class AppendThread: Sendable {
     }
 
     private let state = Mutex(State())
+    private let clock: Clock
     private let work = Semaphore()
     private let thread = Mutex<OSThread?>(nil)
+    package let heartbeat = Heartbeat()
 
-    package init(maxWaitingBytes: Int = 16 << 20) {
+    package init(maxWaitingBytes: Int = 16 << 20, clock: Clock) {
         self.maxWaitingBytes = maxWaitingBytes
+        self.clock = clock
     }
 
     /// - Throws: `SystemError` where the system can't start another thread.
@@ -131,9 +134,15 @@ package final class AppendThread: Sendable {
         thread.withLock { $0 }?.join(until: deadline)
     }
 
+    /// Returns whether the thread has to be woken.
+    private func append(_ entry: Entry, to state: inout State) -> Bool {
+        heartbeat.promiseIfResting(by: promise)
+        return state.append(entry)
+    }
+
     /// Does something between two appends, in its turn, however late that is.
     package func run(_ body: @escaping @Sendable () -> Void) {
-        if state.withLock({ $0.append(.other(body)) }) { work.post() }
+        if state.withLock({ append(.other(body), to: &$0) }) { work.post() }
     }
 
     /// - Throws: `SinkRefusal` with the reason why the request has no turn.
@@ -144,7 +153,7 @@ package final class AppendThread: Sendable {
             if state.waitingBytes > 0 && state.waitingBytes + job.bytes > maxWaitingBytes {
                 return ("more requests wait for the spool's disk than are held in memory", false, false)
             }
-            let isAsleep = state.append(.request(job))
+            let isAsleep = append(.request(job), to: &state)
             return (nil, !exchange(&state.isChecking, with: true), isAsleep)
         }
         if let refusal { throw SinkRefusal(.unavailable, refusal) }
@@ -194,12 +203,20 @@ package final class AppendThread: Sendable {
                 work.wait()
                 continue
             }
+            heartbeat.promise(by: promise)
             var answer: Answer?
             switch entry {
             case .request(let job): answer = job.work(job).map { (job.answer, $0) }
             case .other(let body): body()
             }
-            Self.give(state.withLock { $0.finish(answer) })
+            let answers = state.withLock { state in
+                heartbeat.promise(by: state.waiting.isEmpty ? nil : promise)
+                return state.finish(answer)
+            }
+            Self.give(answers)
         }
     }
+
+    /// The moment by which one append is over, and the way to it, unless the disk hangs.
+    private var promise: MonotonicTime { clock.monotonic().advanced(by: SerialThread.longestWork) }
 }

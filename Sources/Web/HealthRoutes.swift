@@ -8,6 +8,9 @@ import NIOHTTP1
 package protocol HealthState: Sendable {
     /// Begins a metrics page.
     func metricsPage(_ format: PageFormat) -> any MetricsPage
+    /// Returns nil while every part of the process moves, else those that do not. Redis, the backends and the disk don't
+    /// matter.
+    func unhealthyReason() -> String?
     /// Returns nil when ready, else what is missing.
     func unreadyReason() -> String?
 }
@@ -19,15 +22,17 @@ package protocol MetricsPage: AnyObject {
 }
 
 extension WebRoute {
-    /// | path                     | answer                                                     |
-    /// |--------------------------|------------------------------------------------------------|
-    /// | `/metrics`               | the metrics page in the format asked for (`PageRequest`)   |
-    /// | `/-/healthy`, `/healthz` | 200 while the process serves; Redis and Tempo don't matter |
-    /// | `/-/ready`, `/readyz`    | 200 once started, 503 with the reason                      |
+    /// | path                     | answer                                                                            |
+    /// |--------------------------|-----------------------------------------------------------------------------------|
+    /// | `/metrics`               | the metrics page in the format asked for (`PageRequest`)                          |
+    /// | `/-/healthy`, `/healthz` | 200 while all parts move, else 503 with their names; Redis and Tempo don't matter |
+    /// | `/-/ready`, `/readyz`    | 200 once started, 503 with the reason                                             |
     static let health =
         [WebRoute(path: "/metrics", for: .machines) { metricsPage($0, $1) }]
-        + ["/-/healthy", "/healthz"].map {
-            WebRoute(path: $0, for: .everyone) { _, _ in .plain(.text(.ok, "healthy")) }
+        + ["/-/healthy", "/healthz"].map { path in
+            WebRoute(path: path, for: .everyone) { _, state in
+                .plain(state.unhealthyReason().map { .text(.serviceUnavailable, $0) } ?? .text(.ok, "healthy"))
+            }
         }
         + ["/-/ready", "/readyz"].map { path in
             WebRoute(path: path, for: .everyone) { _, state in

@@ -15,7 +15,8 @@ struct MemoryLedgerTests {
     private static let demands = [
         MemoryDemands(), MemoryDemands(hasRedis: false), MemoryDemands(hasBackend: false, keepsRecentSpans: true),
         MemoryDemands(hasRedis: false, hasBackend: false, keepsRecentSpans: true),
-        MemoryDemands(hasBackend: false, recentSpanBytes: 0),
+        MemoryDemands(hasBackend: false, recentSpanBytes: 0), MemoryDemands(pushes: .cumulative),
+        MemoryDemands(hasRedis: false, hasBackend: false, keepsRecentSpans: true, pushes: .delta),
     ]
 
     @Test("Together they are the limit, and none is less than with the least limit", arguments: limits)
@@ -54,6 +55,19 @@ struct MemoryLedgerTests {
             #expect(ledger[part] == 0 && !ledger.parts.contains(part))
         }
         #expect(ledger[.bodies] > 44 << 20)
+    }
+
+    @Test("Pushes have a share where there are any, the larger one where differences are pushed")
+    func pushes() throws {
+        #expect(try MemoryLedger(limit: 264 << 20, MemoryDemands(pushes: .cumulative))[.pushes] == 8 << 20)
+        #expect(try MemoryLedger(limit: 288 << 20, MemoryDemands(pushes: .delta))[.pushes] == 32 << 20)
+        #expect(try MemoryLedger(limit: 264 << 20, MemoryDemands(pushes: .cumulative))[.bodies] == 44 << 20)
+        func pushed(_ arguments: String...) throws -> MemoryLedger? {
+            try options(["--metrics-push-endpoint=http://p", "--memory-limit=48MiB"] + arguments)?.memory
+        }
+        #expect(try #require(try pushed())[.pushes] > 1 << 20)
+        #expect(try #require(try pushed("--metrics-push-temporality=delta"))[.pushes] > 4 << 20)
+        #expect(try MemoryLedger(settings())[.pushes] == 0)
     }
 
     @Test("What a key demands comes first, and the others divide the rest")

@@ -147,6 +147,35 @@ def test_without_a_page_metrics_are_pushed(start_collector, stub):
     assert asked.returncode == 2 and "no web endpoints" in asked.stderr
 
 
+@pytest.mark.parametrize("temporality", ["cumulative", "delta"])
+def test_a_push_that_is_larger_than_its_memory_is_several_requests(temporality, start, stub):
+    collector = start(metrics__push__temporality=temporality, metrics__push__compression="none", metrics__push__histograms="both",
+                      memory__limit="48MiB")
+    for first in range(0, 300, 100):
+        spans = [process_span(number, f"queue {number}", "t", flags=1) for number in range(first, first + 100)]
+        for span in spans:
+            span.attributes.extend(attributes(asynq__task__wait_seconds=0.25))
+        collector.post(request(*spans))
+
+    def waits() -> dict[frozenset, int]:
+        """What a backend has in the end: the newest number of each series, or the sum of the differences."""
+        found: dict[frozenset, int] = {}
+        for push in stub.pushes:
+            for key, point in push.points("asynq_task_wait_duration_seconds", "exponential_histogram").items():
+                found[key] = point.count + (found.get(key, 0) if temporality == "delta" else 0)
+        return found
+
+    found = eventually("every queue", lambda: len(all := waits()) == 300 and all)
+    assert {dict(key)["queue"] for key in found} == {f"queue {number}" for number in range(300)}
+    holds_for("each wait once", lambda: set(waits().values()) == {1}, seconds=1)
+    share = collector.metrics().value("asynq_collector_memory_limit_bytes", {"part": "pushes"})
+    assert max(len(received.body) for received in stub.requests) < share / 2
+    # Each push has this number once.
+    whole = [push for push in stub.pushes if push.points("asynq_collector_page_series")]
+    assert len(whole) > 3 and len(stub.pushes) >= 2 * (len(whole) - 1)
+    assert set(codes(collector)) == {"200"}
+
+
 # --- What becomes of it -----------------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from support.deadline import SECONDS, eventually
 from support.http_client import post_traces
-from support.otlp import numbered_request
+from support.otlp import attributes, numbered_request, process_span, request
 from support.ports import free_port
 from support.redis_server import RedisServer
 
@@ -101,16 +102,39 @@ class StoppedThread:
         self._trace(self.DETACH, self._thread, None, None)
 
 
+def task(number: int, **content) -> bytes:
+    span = process_span(number, "q", "t", parent_span_id=b"", **content)
+    span.attributes.extend(attributes(messaging__message__id=f"task {number}"))
+    return request(span)
+
+
+# What the threads work at that rest otherwise.
+WORK = {"spool-append#0": task(1), "task-lookup#0": task(2), "receiver-work#0": task(3, name="x" * (300 << 10))}
+
+
 @pytest.mark.parametrize("thread, part", [
     ("NIO-ELT#0", "receiver"), ("NIO-ELT#1", "web endpoints"), ("redis#0", "redis"), ("forwarder#0", "forwarder"),
+    ("spool-append#0", "spool"), ("metrics-push#0", "metrics push"), ("task-lookup#0", "task look-up"),
+    ("receiver-work#0", "reading of long requests"),
 ])
 def test_a_part_that_does_not_move_silences_the_watchdog_until_it_moves(start_collector, tempo, tmp_path, thread, part):
     with RedisServer(tmp_path) as redis, ServiceManager(str(tmp_path / "notify")) as manager:
         collector = start_collector(
-            options={"tempo.endpoint": tempo.endpoint, "redis.url": redis.url, "redis.timeout": "1s", "redis.interval": "1s"},
+            options={"tempo.endpoint": tempo.endpoint, "redis.url": redis.url, "redis.timeout": "1s", "redis.interval": "1s",
+                     "metrics.push.endpoint": tempo.endpoint, "metrics.push.interval": "1s"},
             env={"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "1000000"})
         with StoppedThread(collector.process.pid, thread):
-            eventually("a line that names the part", lambda: "does not move" in collector.stderr())
+            if thread in WORK:
+                # Its answer comes when the thread moves again.
+                threading.Thread(target=lambda: post_traces(collector.tcp, WORK[thread])).start()
+
+            def is_told() -> bool:
+                # The socket holds ten messages.
+                while manager.waits():
+                    manager.next()
+                return "does not move" in collector.stderr()
+
+            eventually("a line that names the part", is_told)
             line = next(line for line in collector.stderr().splitlines() if "does not move" in line)
             assert json.loads(line)["parts"] == part
             while manager.waits():
@@ -118,6 +142,17 @@ def test_a_part_that_does_not_move_silences_the_watchdog_until_it_moves(start_co
             time.sleep(1.5)
             assert not manager.waits(), "expected silence"
         assert manager.next() == {"WATCHDOG": "1"}
+
+
+def test_a_thread_that_hangs_is_told_to_liveness_probes(start_collector, tempo):
+    options = {"metrics.push.endpoint": tempo.endpoint, "metrics.push.interval": "1s"}
+    collector = start_collector(options=options)
+    with StoppedThread(collector.process.pid, "metrics-push#0"):
+        for path in ("/-/healthy", "/healthz"):
+            answer = eventually("unhealthy", lambda: (found := collector.get(path)).status == 503 and found)
+            assert answer.body == b"does not move: metrics push\n"
+        assert collector.get("/-/ready").status == 200
+    eventually("healthy again", lambda: collector.get("/-/healthy").status == 200)
 
 
 def test_a_watchdog_of_another_process_is_not_ours(start_collector, tmp_path):

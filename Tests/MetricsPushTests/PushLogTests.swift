@@ -34,19 +34,20 @@ struct PushLogTests {
     @Test("A failure is a line for each cause, whatever numbers it names, and the end of it is one")
     func failures() throws {
         var log = try log()
-        log.recordSuccess(rejectedPoints: 0, message: "", at: Self.moment(0))
+        log.recordCompletePush(at: Self.moment(0))
         log.recordFailure(Self.down, at: Self.moment(1))
         log.recordFailure(PushFailure(kind: .passing, reason: "503: try 18 later"), at: Self.moment(2))
         log.recordFailure(
             PushFailure(kind: .misconfigured, reason: "401: no token", advice: "a token"), at: Self.moment(3))
         log.recordFailure(PushFailure(kind: .refused, reason: "400: no such thing"), at: Self.moment(4))
-        log.recordSuccess(rejectedPoints: 0, message: "", at: Self.moment(5))
-        log.recordSuccess(rejectedPoints: 0, message: "", at: Self.moment(6))
-        #expect(kept.entries.map(\.level) == [.warning, .error, .error, .notice])
+        log.recordFailure(PushFailure(kind: .full, reason: "3 series are too many"), at: Self.moment(4))
+        log.recordCompletePush(at: Self.moment(5))
+        log.recordCompletePush(at: Self.moment(6))
+        #expect(kept.entries.map(\.level) == [.warning, .error, .error, .error, .notice])
         #expect(
             kept.entries.map { "\($0.message)" } == [
                 "metrics could not be pushed; the next push has them", "pushing metrics is misconfigured",
-                "the backend does not take these metrics", "metrics are pushed again",
+                "the backend does not take these metrics", "series are left out of pushes", "metrics are pushed again",
             ])
         #expect(
             kept.entries[0].metadata == [
@@ -58,10 +59,11 @@ struct PushLogTests {
     @Test("What the backend leaves out, or remarks, is a line; a push without either is none")
     func remarks() throws {
         var log = try log()
-        log.recordSuccess(rejectedPoints: 3, message: "too old", at: Self.moment(1))
-        log.recordSuccess(rejectedPoints: 9, message: "too old", at: Self.moment(2))
-        log.recordSuccess(rejectedPoints: 0, message: "hello", at: Self.moment(3))
-        log.recordSuccess(rejectedPoints: 1, message: "", at: Self.moment(4))
+        log.recordRemark(rejectedPoints: 3, message: "too old", at: Self.moment(1))
+        log.recordRemark(rejectedPoints: 9, message: "too old", at: Self.moment(2))
+        log.recordRemark(rejectedPoints: 0, message: "hello", at: Self.moment(3))
+        log.recordRemark(rejectedPoints: 1, message: "", at: Self.moment(4))
+        log.recordRemark(rejectedPoints: 0, message: "", at: Self.moment(5))
         #expect(
             kept.entries.map { "\($0.message)" } == [
                 "the backend took a push of metrics but for some data points",
@@ -94,15 +96,17 @@ struct PushLogTests {
         let counters = PushCounters()
         let time = WallTime(seconds: 5)
         counters.recordFailure(code: "503", seconds: 0.25, reason: "503: busy")
-        counters.recordFailure(code: "too_large", seconds: nil, reason: "too large")
+        counters.recordFailure(code: "memory", seconds: nil, reason: "too many")
         var found = counters.statistics
-        #expect(found.requests == ["503": 1, "too_large": 1] && found.failedRequests == 2)
+        #expect(found.requests == ["503": 1, "memory": 1] && found.failedRequests == 2)
         #expect(found.durations.count == 1 && found.durations.sum == 0.25)
-        #expect(found.lastFailure == "too large" && found.lastSuccess == nil)
-        counters.recordSuccess(code: "200", seconds: 0.5, rejectedPoints: 3, at: time)
-        counters.recordSuccess(code: "200", seconds: 0.5, rejectedPoints: 4, at: time.advanced(by: .seconds(30)))
+        #expect(found.lastFailure == "too many" && found.lastSuccess == nil)
+        counters.recordSuccess(code: "200", seconds: 0.5, rejectedPoints: 3)
+        counters.recordSuccess(code: "200", seconds: 0.5, rejectedPoints: 4)
+        #expect(counters.statistics.lastFailure == "too many", "a request is not yet a push")
+        counters.recordCompletePush(at: time.advanced(by: .seconds(30)))
         found = counters.statistics
-        #expect(found.requests == ["503": 1, "too_large": 1, "200": 2] && found.failedRequests == 2)
+        #expect(found.requests == ["503": 1, "memory": 1, "200": 2] && found.failedRequests == 2)
         #expect(found.durations.count == 3 && found.durations.sum == 1.25)
         #expect(found.rejectedPoints == 7 && found.lastFailure == nil && found.lastSuccess == WallTime(seconds: 35))
     }
@@ -110,21 +114,16 @@ struct PushLogTests {
     // MARK: The last push
 
     /// The counters once a pusher was started and stopped at once. No program listens at the port.
-    private func stopped(maxRequestBytes: Int = 1 << 20, patience: Duration = .seconds(30)) throws -> PushStatistics {
-        var options = MetricsPushOptions(
+    private func stopped(patience: Duration = .seconds(30)) throws -> PushStatistics {
+        let options = MetricsPushOptions(
             try Self.backend("http://127.0.0.1:1"), interval: .seconds(3600), temporality: .cumulative,
-            histograms: .explicit, attributes: [])
-        options.maxRequestBytes = maxRequestBytes
+            histograms: .explicit, attributes: [], memoryBytes: 8 << 20)
         let counters = PushCounters()
         let clock = Clock.system
         let pusher = MetricsPusher(
             options, source: .init(attributes: [], scope: "test", version: "1"), counters: counters,
             startedAt: clock.wall(), clock: clock, logger: Logger(label: "test") { _ in kept },
-            families: {
-                var family = MetricFamily(FamilyDeclaration("g", .gauge, "Gauge."))
-                family.add(1)
-                return [family]
-            })
+            chunks: { MetricsRegistry([]).chunks })
         try pusher.start()
         pusher.stop(until: clock.monotonic().advanced(by: patience))
         return counters.statistics
@@ -136,15 +135,6 @@ struct PushLogTests {
         #expect(found.requests == ["connect": 1] && found.failedRequests == 1 && found.durations.count == 1)
         #expect(found.lastFailure?.isEmpty == false)
         #expect(kept.entries.map { "\($0.message)" } == ["metrics could not be pushed; the next push has them"])
-    }
-
-    @Test("A request that is larger than it may be is not sent")
-    func tooLarge() throws {
-        let found = try stopped(maxRequestBytes: 5)
-        #expect(found.requests == ["too_large": 1] && found.failedRequests == 1 && found.durations.count == 0)
-        #expect(found.lastFailure?.hasSuffix(" bytes; the limit is 5") == true)
-        #expect(kept.entries.map(\.level) == [.error])
-        #expect(kept.entries[0].metadata["advice"] == "lower metrics.task-types and metrics.queues-max")
     }
 
     @Test("Where no time is left, nothing is pushed")

@@ -1,3 +1,4 @@
+import Model
 import TestSupport
 import Testing
 
@@ -22,7 +23,7 @@ struct AcknowledgedSeriesTests {
 
     @Test("A failed push loses nothing: the next one says what came since the last one that was acknowledged")
     func failedPush() {
-        var acknowledged = AcknowledgedSeries()
+        var acknowledged = AcknowledgedSeries(maxBytes: .max)
         #expect(numbers(acknowledged.differences([counter(["a": 5])])) == [#"queue="a""#: 5])
         acknowledged.acknowledge([counter(["a": 5])])
         #expect(numbers(acknowledged.differences([counter(["a": 7])])) == [#"queue="a""#: 2])
@@ -33,7 +34,7 @@ struct AcknowledgedSeriesTests {
 
     @Test("A series that was absent for a while is not sent again, one that has begun anew is")
     func absence() {
-        var acknowledged = AcknowledgedSeries()
+        var acknowledged = AcknowledgedSeries(maxBytes: .max)
         acknowledged.acknowledge([counter(["a": 5])])
         for _ in 0..<100 { acknowledged.acknowledge([]) }
         #expect(numbers(acknowledged.differences([counter(["a": 6])])) == [#"queue="a""#: 1])
@@ -45,13 +46,43 @@ struct AcknowledgedSeriesTests {
 
     @Test("What Redis counted before is known only once it was pushed; gauges stay as they are")
     func unknownOrigin() {
-        var acknowledged = AcknowledgedSeries()
+        var acknowledged = AcknowledgedSeries(maxBytes: .max)
         let gauge = MetricFamily("g", .gauge, "Gauge.", value: 4)
         let first = counter(["a": 1000], countsFrom: .unknown)
         #expect(numbers(acknowledged.differences([first, gauge])) == ["": 4])
         acknowledged.acknowledge([first, gauge])
         let second = counter(["a": 1002], countsFrom: .unknown)
         #expect(numbers(acknowledged.differences([second, gauge])) == [#"queue="a""#: 2, "": 4])
+    }
+
+    @Test("Each series counts since it was acknowledged itself, where the requests of a push end differently")
+    func starts() {
+        func time(_ seconds: Int64) -> WallTime { WallTime(seconds: seconds) }
+        var acknowledged = AcknowledgedSeries(maxBytes: .max)
+        let first = acknowledged.send(counter(["a": 5]), since: time(1), at: time(10))
+        #expect(first.starts == [time(1)])
+        acknowledged.settle(isAcknowledged: true)
+        _ = acknowledged.send(counter(["b": 3]), since: time(1), at: time(11))
+        acknowledged.settle(isAcknowledged: false)
+        let second = acknowledged.send(counter(["a": 6, "b": 4]), since: time(1), at: time(20))
+        #expect(second.starts == [time(10), time(1)])
+        #expect(numbers([second.family]) == [#"queue="a""#: 1, #"queue="b""#: 4])
+    }
+
+    @Test("Where memory is used up, series that are new are left out, those that are known go on")
+    func full() {
+        var acknowledged = AcknowledgedSeries(maxBytes: 2000)
+        func many(_ value: Double) -> MetricFamily {
+            counter(Dictionary(uniqueKeysWithValues: (0..<100).map { ("\($0)", value) }))
+        }
+        let sent = numbers(acknowledged.differences([many(1)]))
+        #expect((1..<50).contains(sent.count) && acknowledged.leftOut == 100 - sent.count)
+        #expect(acknowledged.bytes <= 2000)
+        acknowledged.acknowledge([many(1)])
+        acknowledged.beginPush()
+        let next = numbers(acknowledged.differences([many(3)]))
+        #expect(Set(next.keys) == Set(sent.keys) && next.values.allSatisfy { $0 == 2 })
+        #expect(acknowledged.leftOut == 100 - sent.count)
     }
 
     @Test("The difference of two moments of a histogram is the histogram of what was observed between them")
@@ -83,5 +114,26 @@ struct AcknowledgedSeriesTests {
             #expect(found == expected)
             #expect(later.since(whole.count > later.count ? whole : later).count <= later.count)
         }
+    }
+}
+
+extension AcknowledgedSeries {
+    private static let time = WallTime(seconds: 1)
+
+    /// What a push of these families says, which fails.
+    fileprivate mutating func differences(_ families: [MetricFamily]) -> [MetricFamily] {
+        defer { settle(isAcknowledged: false) }
+        return sent(families)
+    }
+
+    /// Records that a push of these families was acknowledged.
+    fileprivate mutating func acknowledge(_ families: [MetricFamily]) {
+        _ = sent(families)
+        settle(isAcknowledged: true)
+        endPush()
+    }
+
+    private mutating func sent(_ families: [MetricFamily]) -> [MetricFamily] {
+        families.map { $0.kind == .gauge ? $0 : send($0, since: Self.time, at: Self.time).family }
     }
 }

@@ -15,11 +15,11 @@ struct OTLPMetricsTests {
         _ histograms: OTLPMetrics.HistogramForm = .exponential, exemplarsSince: WallTime? = nil
     ) -> [UInt8] {
         let content = OTLPMetrics(
-            families, temporality, histograms, interval: Self.interval, exemplarsSince: exemplarsSince)
-        let writer = OTLPRequestWriter(Self.source, content)
+            temporality, histograms, interval: Self.interval, exemplarsSince: exemplarsSince)
+        var writer = OTLPRequestWriter(Self.source, content)
         var bytes: [UInt8] = []
-        writer.write { bytes += $0 }
-        #expect(writer.byteCount == bytes.count)
+        for family in families { writer.append(family) { bytes += $0 } }
+        writer.finish { bytes += $0 }
         return bytes
     }
 
@@ -159,6 +159,37 @@ struct OTLPMetricsTests {
             #expect(all[1].bytes[5] == [[1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0, 0, 0, 0, 1]])
             #expect(try found(since: WallTime(seconds: 11)).map { $0.double(3) } == [9])
         }
+    }
+
+    @Test(
+        "A long request comes in pieces, each complete by itself, and is whole whatever its chunks",
+        arguments: [1, 16, 1000])
+    func pieces(chunk: Int) throws {
+        let content = OTLPMetrics(.cumulative, .both, interval: Self.interval)
+        var writer = OTLPRequestWriter(Self.source, content)
+        var pieces: [[UInt8]] = []
+        for name in ["a_seconds", "b_seconds"] {
+            for start in stride(from: 0, to: 3000, by: chunk) {
+                var family = MetricFamily(name, .histogram, "Help.")
+                for number in start..<min(start + chunk, 3000) {
+                    family.add(histogram([Double(number)]), LabelSet(["queue": "\(number)"]))
+                }
+                writer.append(family) { pieces.append(Array($0)) }
+            }
+        }
+        writer.finish { pieces.append(Array($0)) }
+        #expect(pieces.count > 5)
+        var found: [String: [String]] = [:]
+        for metric in try pieces.flatMap(metrics) {
+            for (field, attributes) in [(9, 9), (10, 1)] {
+                for point in try metric.messages(field).flatMap({ try $0.messages(1) }) {
+                    let queue = try #require(try point.messages(attributes).first?.messages(2).first?.text(1))
+                    found["\(try #require(metric.text(1))) \(field)", default: []].append(queue)
+                }
+            }
+        }
+        #expect(found.keys.sorted() == ["a 10", "a 9", "b 10", "b 9"])
+        for queues in found.values { #expect(queues == (0..<3000).map { "\($0)" }) }
     }
 
     @Test("A clock that was set back does not turn the interval round")

@@ -17,6 +17,6 @@ struct RegistryTests {
         let registry = MetricsRegistry([
             Source(names: ["b", "a"]), Source(names: ["gone"], isEmpty: true), Source(names: []), Source(names: ["c"]),
         ])
-        #expect(registry.families().map(\.name) == ["b", "a", "c", "asynq_collector_page_series"])
+        #expect(registry.chunks.map(\.name) == ["b", "a", "c", "asynq_collector_page_series"])
     }
 }

@@ -41,11 +41,12 @@ struct LostNameLogTests {
         {
             let compressor = BodyCompressor(compression)
             #expect(compressor.contentEncoding == encoding)
-            let pieces = compressor.compress { take in
-                for start in stride(from: 0, to: body.count, by: 3000) {
-                    body[start..<min(start + 3000, body.count)].withUnsafeBytes(take)
-                }
+            var pieces: [UInt8] = []
+            compressor.begin()
+            for start in stride(from: 0, to: body.count, by: 3000) {
+                body[start..<min(start + 3000, body.count)].withUnsafeBytes { compressor.add($0, to: &pieces) }
             }
+            compressor.end(to: &pieces)
             for sent in [compressor.compress(body), pieces] {
                 switch compression {
                 case .gzip: #expect(sent.starts(with: [0x1F, 0x8B]) && sent.count < 1000)

@@ -213,7 +213,7 @@ struct AppendThreadTests {
     }
 
     private func started() throws -> AppendThread {
-        let appends = AppendThread()
+        let appends = AppendThread(clock: .system)
         try appends.start()
         return appends
     }
@@ -291,10 +291,29 @@ struct AppendThreadTests {
         appends.stop(until: MonotonicTime(nanoseconds: .max))
     }
 
+    @Test("A thread that does not get to its work, or hangs in it, is overdue")
+    func overdue() async throws {
+        let appends = AppendThread(clock: .system)
+        let later = Clock.system.monotonic().advanced(by: .seconds(60))
+        #expect(!appends.heartbeat.isOverdue(at: later))
+        let stage = makeStage(appends)
+        let outcome = try await take(request(1), stage)
+        #expect(appends.heartbeat.isOverdue(at: later) && !appends.heartbeat.isOverdue(at: Clock.system.monotonic()))
+        let disk = Semaphore()
+        stage.sink.state.withLock { $0.disk = disk }
+        try appends.start()
+        try await Task.sleep(for: .milliseconds(20))
+        #expect(appends.heartbeat.isOverdue(at: later))
+        disk.post()
+        try await awaitAnswer(outcome)
+        appends.stop(until: MonotonicTime(nanoseconds: .max))
+        #expect(!appends.heartbeat.isOverdue(at: later))
+    }
+
     @Test("16 MiB wait for the disk at most, or one request that is larger")
     func room() async throws {
         // Not started yet: nothing has its turn.
-        let appends = AppendThread()
+        let appends = AppendThread(clock: .system)
         let stage = makeStage(appends)
         func padded(_ bytes: Int) async throws -> Outcome {
             var maker = RequestMaker()

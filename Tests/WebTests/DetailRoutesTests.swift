@@ -33,6 +33,7 @@ struct DetailRoutesTests {
 
         // What is not asked for here.
         func metricsPage(_ format: PageFormat) -> any MetricsPage { FakePage([]) }
+        func unhealthyReason() -> String? { nil }
         func unreadyReason() -> String? { nil }
         var overviewContent: OverviewContent { .sample }
         func overview(since: Int64?) -> CachedDocument { CachedDocument([], changing: 0) }

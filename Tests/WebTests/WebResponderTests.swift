@@ -25,6 +25,7 @@ final class FakePage: MetricsPage {
 }
 
 private struct FakeState: WebState {
+    var unhealthy: String?
     var unready: String?
     var queuesReply = QueuesReply.list(Array("[]".utf8))
     /// nil: the advice is the name of the queue.
@@ -32,6 +33,7 @@ private struct FakeState: WebState {
 
     func metricsPage(_ format: PageFormat) -> any MetricsPage { FakePage(["page in ", "\(format)"]) }
 
+    func unhealthyReason() -> String? { unhealthy }
     func unreadyReason() -> String? { unready }
     var overviewContent: OverviewContent { .sample }
     func deadLetters() -> [UInt8] { Array("letters".utf8) }
@@ -195,6 +197,11 @@ struct WebResponderTests {
             #expect(response?.status == .serviceUnavailable && text(response) == reason)
         }
         #expect(answer("/-/healthy", .GET, [:], state)?.status == .ok)
+        let stuck = FakeState(unhealthy: "does not move: redis")
+        for path in ["/-/healthy", "/healthz"] {
+            let response = answer(path, .GET, [:], stuck)
+            #expect(response?.status == .serviceUnavailable && text(response) == "does not move: redis\n")
+        }
     }
 
     @Test("A queue that there is not is not found")

@@ -110,6 +110,7 @@ package final class TaskLookup: Sendable {
             }
             if excess > 0 { state.outcomes[.limit, default: 0] += UInt64(excess) }
             state.waiting.append(request)
+            heartbeat.promiseIfResting(by: request.deadline)
             return true
         }
         if isAdmitted { work.wake() }
@@ -130,12 +131,12 @@ package final class TaskLookup: Sendable {
         var thread = ThreadState(client: target.makeClient(clock: clock, interrupt: interrupt))
         while !isStopping.load(ordering: .acquiring) {
             let (isUp, request) = state.withLock { state in
-                (state.isUp, state.waiting.isEmpty ? nil : state.waiting.removeFirst())
+                if state.isUp && state.waiting.isEmpty { heartbeat.promise(by: nil) }
+                return (state.isUp, state.waiting.isEmpty ? nil : state.waiting.removeFirst())
             }
             let now = clock.monotonic()
             guard let request else {
                 if isUp {
-                    heartbeat.promise(by: nil)
                     work.sleep(until: nil, clock: clock)
                 } else if now >= thread.backoff.nextAttempt {
                     let deadline = now.advanced(by: Self.connectTimeout)

@@ -64,7 +64,7 @@ extension CollectorOptions {
             spool: SpoolOptions(settings),
             metricsListen: settings[\.metrics.listen],
             webAccess: WebAccess(settings),
-            push: try MetricsPushOptions?(settings),
+            push: try MetricsPushOptions?(settings, memory),
             aggregator: TaskAggregatorOptions(
                 settings, isForwarding: forwarder != nil, keepsTraces: keepsTraces, memory),
             hasAsynqmonNames: settings[\.metrics.asynqmonNames],

@@ -1,4 +1,5 @@
 import HTTPService
+import Metrics
 
 /// Divides `memory.limit`: each part has a share in bytes, refuses or forgets its own when that is used up, and never
 /// takes another's.
@@ -7,6 +8,7 @@ import HTTPService
 /// share     limit × weight ÷ the weights of the parts that there are; the weights of all are the MiB of a limit of 256 MiB
 /// demanded  what a key asks for (`MemoryDemands`) comes before that, and the other parts divide what is left
 /// least     the share of a limit of 48 MiB, which no other part's demand may touch
+/// pushes    come on top where metrics are pushed: 8, or 32 with differences, whose numbers are remembered
 /// ```
 /// The limit leaves out the program itself, its libraries and threads, and what the allocator can't use. A container
 /// needs a third more than the limit for these.
@@ -21,6 +23,8 @@ struct MemoryLedger: Sendable, Equatable {
         case streams
         /// The answers of the web endpoints that clients have not read.
         case pages
+        /// A request of a push of metrics; with differences, also the numbers that the backend has acknowledged.
+        case pushes
         /// The names of queues, types and errors, and the series that they label.
         case labels
         /// The producers and consumers that wait for each other, repeated spans, attempts that have begun.
@@ -40,8 +44,9 @@ struct MemoryLedger: Sendable, Equatable {
 
         fileprivate var place: Int { Self.allCases.firstIndex(of: self) ?? 0 }
 
-        fileprivate var weight: Int {
+        fileprivate func weight(_ demands: MemoryDemands) -> Int {
             switch self {
+            case .pushes: demands.pushes == .delta ? 32 : 8
             case .bodies, .pairing: 44
             case .requests: 48
             case .deliveries: 32
@@ -70,12 +75,12 @@ struct MemoryLedger: Sendable, Equatable {
         let parts = Part.allCases.filter { demands.isThere($0) }
         var shares: [Part: Int] = [:]
         var rest = limit
-        var weights = parts.reduce(0) { $0 + $1.weight }
-        func weighted(_ part: Part) -> Int { max(0, rest) * part.weight / max(1, weights) }
+        var weights = parts.reduce(0) { $0 + $1.weight(demands) }
+        func weighted(_ part: Part) -> Int { max(0, rest) * part.weight(demands) / max(1, weights) }
         func settle(_ part: Part, _ bytes: Int) {
             shares[part] = bytes
             rest -= bytes
-            weights -= part.weight
+            weights -= part.weight(demands)
         }
         if let bytes = demands.recentSpanBytes, bytes > 0 {
             settle(.recentSpans, bytes)
@@ -86,8 +91,9 @@ struct MemoryLedger: Sendable, Equatable {
         while let part = parts.first(where: { shares[$0] == nil && demands.bytes(for: $0) > weighted($0) }) {
             settle(part, demands.bytes(for: part))
         }
+        let common = Self.commonLimit + (demands.pushes == nil ? 0 : Part.pushes.weight(demands))
         let isShort = parts.contains { part in
-            shares[part] == nil && weighted(part) < Self.leastLimit / Self.commonLimit * part.weight
+            shares[part] == nil && weighted(part) < Self.leastLimit / common * part.weight(demands)
         }
         if rest < 0 || isShort { throw MemoryShortage() }
         for part in parts where shares[part] == nil { shares[part] = weighted(part) }
@@ -122,11 +128,14 @@ struct MemoryDemands: Sendable, Equatable {
     var keepsRecentSpans = false
     /// The value of `traces.recent-max-bytes`, where a user has set it.
     var recentSpanBytes: Int?
+    /// `metrics.push.temporality`, where metrics are pushed.
+    var pushes: OTLPMetrics.Temporality?
 
     fileprivate func isThere(_ part: MemoryLedger.Part) -> Bool {
         switch part {
         case .lookAhead, .redisReplies: hasRedis
         case .deliveries: hasBackend
+        case .pushes: pushes != nil
         case .recentSpans: recentSpanBytes.map { $0 > 0 } ?? keepsRecentSpans
         default: true
         }

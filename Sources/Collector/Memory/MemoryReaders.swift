@@ -1,6 +1,7 @@
 import AsynqRedis
 import Forwarder
 import HTTPService
+import MetricsPush
 import Platform
 
 extension MemoryUse {
@@ -8,7 +9,8 @@ extension MemoryUse {
     init(
         _ ledger: MemoryLedger, http: HTTPMemory, limits: [HTTPLimits], requests: ByteAllowance,
         aggregator: LockedAggregator,
-        redis: RedisSide?, tempo: TempoSide?, recentTraces: RecentTraces?, watch: StatusWatch, errors: RecentErrors
+        redis: RedisSide?, tempo: TempoSide?, pushes: PushCounters?, recentTraces: RecentTraces?, watch: StatusWatch,
+        errors: RecentErrors
     ) {
         self.init(
             ledger,
@@ -17,6 +19,7 @@ extension MemoryUse {
                 .streams: { http.heldStreamBytes },
                 .requests: { requests.heldBytes },
                 .pages: { limits.reduce(0) { $0 + $1.heldAnswerBytes } },
+                .pushes: { pushes?.heldBytes ?? 0 },
                 .labels: { aggregator.seriesBytes + (redis?.views.labelBytes ?? 0) },
                 .pairing: { aggregator.tableBytes },
                 .lookAhead: { redis?.monitor.seenTasks.bytes ?? 0 },

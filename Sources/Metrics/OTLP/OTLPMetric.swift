@@ -2,7 +2,7 @@ import Model
 import ProtobufWire
 import Text
 
-/// One `Metric` of a request: a family, or one of two forms of a histogram's family.
+/// One `Metric` of a request while it is written: samples of a family, or one of the two forms of a histogram's family.
 ///
 /// ```
 /// Metric                 name 1   description 2   unit 3   gauge 5   sum 7   histogram 9   exponential_histogram 10
@@ -19,77 +19,57 @@ struct OTLPMetric {
         case exponentialHistogram = 10
     }
 
-    struct Lengths {
-        /// The length of the data points alone.
-        let points: Int
-        /// The length of the metric with its own tag and length.
-        let total: Int
-        fileprivate let data: Int
-        fileprivate let metric: Int
-    }
+    /// The estimated length of a metric. From 16 KiB on, a length takes three bytes.
+    private static let guess = 32 << 10
 
-    private static let pieceBytes = 64 << 10
-
-    private let family: MetricFamily
+    private let name: String
     private let data: Data
     private let points: OTLPPoints
-    /// The name, description and unit.
-    private let head: [UInt8]
-    /// The fields that follow the data points.
-    private let tail: [UInt8]
+    private let temporality: OTLPMetrics.Temporality
+    private let metric: GrowingBytes.OpenMessage
+    private let measured: GrowingBytes.OpenMessage
 
-    init(_ family: MetricFamily, _ data: Data, _ content: OTLPMetrics) {
-        self.family = family
+    /// Appends the fields that stand before the data points.
+    init(_ family: MetricFamily, _ data: Data, _ content: OTLPMetrics, to bytes: inout GrowingBytes) {
+        name = family.name
         self.data = data
-        // The time at which a counter of Redis began to count is unknown.
-        let isStartKnown = content.temporality == .delta || family.countsFrom == .start
-        let hasStart = data != .gauge && isStartKnown
-        points = OTLPPoints(
-            data, start: hasStart ? content.interval.start : nil, end: content.interval.end,
-            exemplarsSince: content.exemplarsSince)
-        let (name, unit) = family.otlpName
+        temporality = content.temporality
+        points = OTLPPoints(data, end: content.interval.end, exemplarsSince: content.exemplarsSince)
+        let (otlpName, unit) = family.otlpName
         var head = WireWriter()
-        head.string(1, String(name))
+        head.string(1, String(otlpName))
         head.string(2, family.help)
         head.string(3, unit)
-        self.head = head.bytes
-        var tail = WireWriter()
-        if data != .gauge { tail.varint(2, UInt64(content.temporality.rawValue)) }
-        if data == .sum { tail.varint(3, 1) }
-        self.tail = tail.bytes
+        bytes.append(OTLPPoints.bytesField(2))
+        metric = bytes.openMessage(guess: Self.guess)
+        bytes.append(head.bytes)
+        bytes.append(OTLPPoints.bytesField(data.rawValue))
+        measured = bytes.openMessage(guess: Self.guess)
     }
 
-    func lengths() -> Lengths {
-        var count = 0
-        writePoints { count += $0.count }
-        let data = count + tail.count
-        let metric = head.count + 1 + Varint.size(UInt64(data)) + data
-        return Lengths(points: count, total: 1 + Varint.size(UInt64(metric)) + metric, data: data, metric: metric)
-    }
+    /// Returns true if samples of the family belong to this metric.
+    func takes(_ family: MetricFamily, _ data: Data) -> Bool { self.data == data && name == family.name }
 
-    func write(_ lengths: Lengths, to sink: (UnsafeRawBufferPointer) -> Void) {
-        var beginning = WireWriter()
-        beginning.tag(2, .lengthDelimited)
-        beginning.rawVarint(UInt64(lengths.metric))
-        head.withUnsafeBytes { beginning.raw($0) }
-        beginning.tag(Int(data.rawValue), .lengthDelimited)
-        beginning.rawVarint(UInt64(lengths.data))
-        beginning.bytes.withUnsafeBytes { sink($0) }
-        writePoints(to: sink)
-        tail.withUnsafeBytes { sink($0) }
-    }
-
-    private func writePoints(to sink: (UnsafeRawBufferPointer) -> Void) {
-        var bytes = GrowingBytes()
-        for (index, sample) in family.samples.enumerated() {
-            if index + 1 < family.samples.count { family.samples[index + 1].prefetch() }
+    /// Appends data points.
+    ///
+    /// - Parameter start: Returns the time since when a sample counts; nil where it is unknown.
+    func append(_ samples: [MetricSample], to bytes: inout GrowingBytes, start: (Int) -> WallTime?) {
+        for (index, sample) in samples.enumerated() {
+            if index + 1 < samples.count { samples[index + 1].prefetch() }
             bytes.append(OTLPPoints.bytesField(1))
-            bytes.appendMessage(guess: points.guess) { points.append(sample, to: &$0) }
-            if bytes.count >= Self.pieceBytes {
-                sink(bytes.bytes)
-                bytes.truncate(to: 0)
+            bytes.appendMessage(guess: points.guess) {
+                points.append(sample, since: data == .gauge ? nil : start(index), to: &$0)
             }
         }
-        if bytes.count > 0 { sink(bytes.bytes) }
+    }
+
+    /// Appends the fields that follow the data points, and writes the lengths.
+    func close(in bytes: inout GrowingBytes) {
+        var tail = WireWriter()
+        if data != .gauge { tail.varint(2, UInt64(temporality.rawValue)) }
+        if data == .sum { tail.varint(3, 1) }
+        bytes.append(tail.bytes)
+        bytes.close(measured, guess: Self.guess)
+        bytes.close(metric, guess: Self.guess)
     }
 }

@@ -1,6 +1,6 @@
 package import Model
 
-/// The families of one moment as one `ExportMetricsServiceRequest`.
+/// How families are written as an `ExportMetricsServiceRequest` (`OTLPRequestWriter`).
 ///
 /// ```
 /// ExportMetricsServiceRequest   resource_metrics 1
@@ -39,7 +39,7 @@ package struct OTLPMetrics {
         /// The two kinds of buckets, as two metrics of one name.
         case both
 
-        var kinds: [OTLPMetric.Data] {
+        var data: [OTLPMetric.Data] {
             switch self {
             case .exponential: [.exponentialHistogram]
             case .explicit: [.histogram]
@@ -73,7 +73,6 @@ package struct OTLPMetrics {
         }
     }
 
-    package var families: [MetricFamily]
     package var temporality: Temporality
     package var histograms: HistogramForm
     package var interval: Interval
@@ -81,25 +80,20 @@ package struct OTLPMetrics {
     package var exemplarsSince: WallTime?
 
     package init(
-        _ families: [MetricFamily], _ temporality: Temporality, _ histograms: HistogramForm, interval: Interval,
-        exemplarsSince: WallTime? = nil
+        _ temporality: Temporality, _ histograms: HistogramForm, interval: Interval, exemplarsSince: WallTime? = nil
     ) {
-        self.families = families
         self.temporality = temporality
         self.histograms = histograms
         self.interval = interval
         self.exemplarsSince = exemplarsSince
     }
 
-    var metrics: [OTLPMetric] {
-        families.filter { !$0.isTextOnly && !$0.samples.isEmpty }.flatMap { family -> [OTLPMetric] in
-            let kinds: [OTLPMetric.Data] =
-                switch family.kind {
-                case .counter: [.sum]
-                case .gauge, .info: [.gauge]
-                case .histogram: histograms.kinds
-                }
-            return kinds.map { OTLPMetric(family, $0, self) }
+    /// What a family is written as.
+    func data(of family: MetricFamily) -> [OTLPMetric.Data] {
+        switch family.kind {
+        case .counter: [.sum]
+        case .gauge, .info: [.gauge]
+        case .histogram: histograms.data
         }
     }
 }

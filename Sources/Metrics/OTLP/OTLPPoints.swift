@@ -17,13 +17,11 @@ import Text
 /// Times are fixed64 of nanoseconds; counts are fixed64 as well, but for those of exponential buckets.
 struct OTLPPoints {
     private let data: OTLPMetric.Data
-    private let start: UInt64?
     private let end: UInt64
     private let exemplarsSince: WallTime?
 
-    init(_ data: OTLPMetric.Data, start: WallTime?, end: WallTime, exemplarsSince: WallTime?) {
+    init(_ data: OTLPMetric.Data, end: WallTime, exemplarsSince: WallTime?) {
         self.data = data
-        self.start = start.map { UInt64(clamping: $0.nanoseconds) }
         self.end = UInt64(clamping: end.nanoseconds)
         self.exemplarsSince = exemplarsSince
     }
@@ -49,9 +47,11 @@ struct OTLPPoints {
         }
     }
 
-    func append(_ sample: MetricSample, to bytes: inout GrowingBytes) {
+    /// - Parameter start: nil where it is not known.
+    func append(_ sample: MetricSample, since start: WallTime?, to bytes: inout GrowingBytes) {
         append(sample.labels, to: &bytes)
-        if let start { Self.append(fixed64: start, field: 2, to: &bytes) }
+        // A clock that was set back must not turn the interval round.
+        if let start { Self.append(fixed64: min(UInt64(clamping: start.nanoseconds), end), field: 2, to: &bytes) }
         Self.append(fixed64: end, field: 3, to: &bytes)
         switch sample.value {
         case .number(let value): Self.append(fixed64: value.bitPattern, field: 4, to: &bytes)

@@ -110,6 +110,7 @@ extension MemoryDemands {
             hasRedis: settings[\.redis.url] != nil, hasBackend: hasBackend,
             bodyBytes: ifGiven(\.otlp.maxBody), batchBytes: ifGiven(\.tempo.batchMaxBytes),
             keepsRecentSpans: !hasBackend || recent.value != nil,
-            recentSpanBytes: recent.origin == .default ? nil : recent.value)
+            recentSpanBytes: recent.origin == .default ? nil : recent.value,
+            pushes: settings[\.metrics.push.backend.endpoint] == nil ? nil : settings[\.metrics.push.temporality])
     }
 }

@@ -52,7 +52,7 @@ struct PushKeys: Sendable {
 
 extension MetricsPushOptions? {
     /// - Throws: `ConfigurationProblems` where the endpoint does not go with the server name of TLS.
-    init(_ settings: Settings) throws(ConfigurationProblems) {
+    init(_ settings: Settings, _ memory: MemoryLedger) throws(ConfigurationProblems) {
         guard let backend = try OTLPBackend?(settings, \.metrics.push.backend) else {
             self = nil
             return
@@ -60,7 +60,7 @@ extension MetricsPushOptions? {
         self = MetricsPushOptions(
             backend, interval: settings[\.metrics.push.interval], temporality: settings[\.metrics.push.temporality],
             histograms: settings[\.metrics.push.histograms],
-            attributes: settings[\.metrics.push.resource])
+            attributes: settings[\.metrics.push.resource], memoryBytes: memory[.pushes])
     }
 }
 
