@@ -120,6 +120,7 @@ FAULTS = {
     "the last of the range": (dashboard_rules.old_numbers, lambda d: _panel(d, "stat")["targets"][0].pop("instant")),
     "a made up zero": (dashboard_rules.old_numbers, lambda d: _panel(d, "stat")["targets"][0].update(expr="max(x) or vector(0)")),
     "what is missing of each line": (dashboard_rules.ended_lines, lambda d: _defaults(d)["mappings"].pop()),
+    "2 K twice": (dashboard_rules.rough_counts, lambda d: _defaults(d).update(decimals=0)),
     "2 Mil": (dashboard_rules.rough_counts, lambda d: _defaults(d, "stat").update(decimals=0)),
     "a hole": (dashboard_rules.holes, lambda d: d["panels"].pop(1)),
     "a data source": (dashboard_rules.shown_data_sources, lambda d: d["templating"]["list"][0].update(hide=0)),

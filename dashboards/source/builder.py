@@ -173,7 +173,9 @@ def lines(title: str, description: str, targets: list[dict], unit: str, *, width
         # Scrapes are a little early or late, by which the count of a step would have a fraction.
         targets = [target | {"expr": f"round({target['expr']})"} if target["datasource"] == PROMETHEUS else target
                    for target in targets]
-        defaults |= {"decimals": 0}
+        # All digits: as 3 K and 2 K, two numbers of an axis would be the same.
+        unit = "locale"
+        defaults |= {"decimals": 0, "custom": custom | {"axisWidth": 75}}
     defaults |= {} if minimum is None else {"min": minimum}
     defaults |= {} if maximum is None else {"max": maximum}
     defaults |= {"links": links} if links else {}

@@ -188,9 +188,10 @@ def old_numbers(dashboard: dict) -> list[str]:
 
 
 def rough_counts(dashboard: dict) -> list[str]:
-    """1.6 million refused spans were "2 Mil"."""
-    return [f"{_where(panel)}: without decimals, large numbers have one digit; the query rounds" for panel in panels(dashboard)
-            if panel["type"] == "stat" and panel["fieldConfig"]["defaults"].get("decimals") == 0]
+    """1.6 million refused spans were "2 Mil", and an axis had 2 K twice."""
+    return [f"{_where(panel)}: without decimals, large numbers have one digit; the query rounds, or the unit is locale"
+            for panel in panels(dashboard) for defaults in [panel["fieldConfig"]["defaults"]]
+            if defaults.get("decimals") == 0 and defaults["unit"] != "locale"]
 
 
 def ended_lines(dashboard: dict) -> list[str]:
