@@ -181,4 +181,23 @@ struct RedisURLTests {
     func location(text: String, url: String) throws {
         #expect(try RedisURL.parse(text).url == url)
     }
+
+    @Test(
+        "An unknown parameter is named where it can be a name: at most forty letters, digits, hyphens, points and underscores"
+    )
+    func namedParameters() {
+        func problem(_ name: String) -> String? {
+            do {
+                _ = try RedisURL.parse("redis://h?\(name)=1")
+                return nil
+            } catch {
+                return error.problem
+            }
+        }
+        let longest = String(repeating: "n", count: 40)
+        for name in ["a", "a_b-c.9", longest] { #expect(problem(name)?.contains(" \(name): ") == true, "\(name)") }
+        for name in [longest + "n", "a+b", "a*", "n\u{F6}"] {
+            #expect(problem(name)?.contains(name) == false, "\(name)")
+        }
+    }
 }
