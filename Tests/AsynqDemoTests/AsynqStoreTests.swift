@@ -185,6 +185,8 @@ import Testing
             ])
         #expect(found.suffix(2).first?.prefix(3) == ["ZADD", "asynq:scheduler_history:e", "50"])
         #expect(keys.last == "EXPIRE asynq:schedulers:{x} 20")
+        let running = try #require(found.first { $0[0] == "HSET" }?.last)
+        for part in ["h", "s", "t1", "a:b", "q"] { #expect(running.contains(part), "\(part)") }
     }
 
     @Test func anErrorOfRedisIsThrown() throws {

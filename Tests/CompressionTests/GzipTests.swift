@@ -145,4 +145,20 @@ struct GzipTests {
             #expect(try inflater.inflate(Self.zlibHello) == Self.hello)
         }
     }
+
+    /// A zlib stream of one block with fixed codes whose first code is a match, one byte back.
+    @Test("A match before the first byte is told as what it is", arguments: GzipLibrary.all)
+    func matchBeforeTheFirstByte(library: GzipLibrary) {
+        let stream: [UInt8] = [0x78, 0x9C, 0x03, 0x02, 0, 0, 0, 0, 0, 0]
+        do {
+            _ = try stream.withUnsafeBytes { try library.makeInflater()($0, 100) }
+            Issue.record("it was inflated")
+        } catch {
+            guard case .malformed(let reason)? = error as? DecompressionError else {
+                Issue.record("\(error)")
+                return
+            }
+            #expect(reason.hasSuffix("distance too far back"))
+        }
+    }
 }
