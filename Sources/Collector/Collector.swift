@@ -145,8 +145,7 @@ package final class Collector: Sendable {
         sources.append(MemoryMetrics(use: memory))
         sources.append(ProcessMetrics(clock: clock))
         if let pushCounters { sources.append(PushMetrics(pushCounters)) }
-        let registry = MetricsRegistry(sources)
-        self.registry = registry
+        registry = MetricsRegistry(sources)
         push = PushSide(
             options.push, counters: pushCounters, listen: options.metricsListen, registry: registry,
             startedAt: startedAt, clock: clock, logger: makeLogger("push"))

@@ -26,6 +26,15 @@ package final class ZstdCompressor {
         }
     }
 
+    /// Returns one frame of the pieces that `write` hands over; its size is not in the header.
+    package func compress(piecesOf write: (_ take: (UnsafeRawBufferPointer) -> Void) -> Void) -> [UInt8] {
+        var output: [UInt8] = []
+        begin()
+        write { add($0, to: &output) }
+        end(to: &output)
+        return output
+    }
+
     /// Begins a frame whose pieces come one by one; its size is not in the header.
     package func begin() {
         ZSTD_CCtx_reset(context, ZSTD_reset_session_only)

@@ -147,6 +147,7 @@ struct MemoryLedgerTests {
         let use = MemoryUse(
             ledger, http: HTTPMemory(), limits: [HTTPLimits(), HTTPLimits()], requests: requests,
             aggregator: LockedAggregator(try #require(try options()).aggregator, clock: clock), redis: nil, tempo: nil,
+            pushes: nil,
             recentTraces: nil, watch: StatusWatch(interval: .seconds(5), clock: clock, logger: Logger(label: "test")),
             errors: RecentErrors(clock: clock))
         let parts = Dictionary(uniqueKeysWithValues: use.parts.map { ($0.part, $0) })
