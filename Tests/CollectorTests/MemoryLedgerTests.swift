@@ -1,5 +1,6 @@
 import HTTPService
 import Logging
+import Metrics
 import Platform
 import SpanReceiver
 import TestSupport
