@@ -137,6 +137,14 @@ struct MemoryLedgerTests {
         #expect(alone.memory[.recentSpans] < 16 << 20 && alone.memory[.recentSpans] > 2 << 20)
         #expect(try options(["--memory-limit=256MiB"])?.memory[.recentSpans] == 16 << 20)
         #expect(try options(["--memory-limit=256MiB"])?.receiver.bodyLimit.bytes == 16 << 20)
+        for temporality in ["cumulative", "delta"] {
+            let pushing = try #require(
+                try options([
+                    "--memory-limit=256MiB", "--tempo-endpoint=http://t", "--metrics-push-endpoint=http://p",
+                    "--metrics-push-temporality=\(temporality)",
+                ]))
+            #expect(pushing.receiver.bodyLimit.bytes == 16 << 20, "\(temporality)")
+        }
     }
 
     @Test("Each part tells what it holds itself: nothing at the start, but for requests that are held")
@@ -152,8 +160,10 @@ struct MemoryLedgerTests {
             recentTraces: nil, watch: StatusWatch(interval: .seconds(5), clock: clock, logger: Logger(label: "test")),
             errors: RecentErrors(clock: clock))
         let parts = Dictionary(uniqueKeysWithValues: use.parts.map { ($0.part, $0) })
-        #expect(parts.count == ledger.parts.count - 1, "replies of Redis are not held between round trips")
-        for name in ["bodies", "streams", "pages", "look_ahead", "recent_spans", "deliveries", "failures"] {
+        #expect(parts.count == ledger.parts.count)
+        for name in [
+            "bodies", "streams", "pages", "look_ahead", "recent_spans", "redis_replies", "deliveries", "failures",
+        ] {
             #expect(parts[name]?.bytes == 0, "\(name)")
         }
         #expect(parts["requests"]?.bytes == 7 && parts["requests"]?.limitBytes == ledger[.requests])

@@ -24,13 +24,15 @@ struct MemoryKeys: KeySection {
 
     /// Returns the limit that `auto` stands for.
     static func automaticLimit(inCgroupOf bytes: Int?) -> Int {
-        guard let bytes else { return 256 << 20 }
+        guard let bytes else { return ordinaryLimit }
         return max(MemoryLedger.leastLimit, min(bytes / 4 * 3, 512 << 20))
     }
 
     /// The limits that `auto` may rise to where no cgroup limits the process and other keys ask for more than the least
     /// of these.
-    fileprivate static let limitsWithoutCgroup = [256 << 20, 512 << 20, 1 << 30, 2 << 30, 4 << 30]
+    fileprivate static let limitsWithoutCgroup = [ordinaryLimit, 512 << 20, 1 << 30, 2 << 30, 4 << 30]
+    /// The least limit with which each key's default holds.
+    fileprivate static let ordinaryLimit = 256 << 20
 }
 
 extension MemoryLedger {
@@ -44,12 +46,18 @@ extension MemoryLedger {
     init(_ settings: Settings, inCgroupOf bytes: Int?) throws(ConfigurationProblems) {
         let limit = settings[\.memory.limit] ?? MemoryKeys.automaticLimit(inCgroupOf: bytes)
         let isBound = settings[\.memory.limit] != nil || bytes != nil
+        let demands = MemoryDemands(settings)
+        // The default of otlp.max-body is met first, like one that was set, where there is room for it.
+        var ordinary = demands
+        if ordinary.bodyBytes == 0 { ordinary.bodyBytes = settings[\.otlp.maxBody] }
         for limit in isBound ? [limit] : MemoryKeys.limitsWithoutCgroup {
-            do throws(MemoryShortage) {
-                try self.init(limit: limit, MemoryDemands(settings))
-                return
-            } catch {
-                continue
+            for demands in limit < MemoryKeys.ordinaryLimit ? [demands] : [ordinary, demands] {
+                do throws(MemoryShortage) {
+                    try self.init(limit: limit, demands)
+                    return
+                } catch {
+                    continue
+                }
             }
         }
         throw ConfigurationProblems(Self.problems(settings, limit))
