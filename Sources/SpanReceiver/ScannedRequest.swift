@@ -47,7 +47,11 @@ struct KeptRequest: Sendable {
         self.payload = payload.baseAddress == body.bytes.baseAddress ? nil : ByteBuffer(bytes: payload)
     }
 
-    var bytes: Int { body.storageCapacity + (payload?.storageCapacity ?? 0) }
+    /// The bytes that it holds in memory.
+    var bytes: Int {
+        body.storageCapacity + (payload?.storageCapacity ?? 0)
+            + scanned.taskSpans.count * MemoryLayout<TaskSpan>.stride
+    }
 
     func withBytes<Failure: Error>(
         _ use: (_ body: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer) throws(Failure) -> Void
