@@ -151,8 +151,8 @@ def test_without_a_page_metrics_are_pushed(start_collector, stub):
 def test_a_push_that_is_larger_than_its_memory_is_several_requests(temporality, start, stub):
     collector = start(metrics__push__temporality=temporality, metrics__push__compression="none", metrics__push__histograms="both",
                       memory__limit="48MiB")
-    for first in range(0, 300, 100):
-        spans = [process_span(number, f"queue {number}", "t", flags=1) for number in range(first, first + 100)]
+    for first in range(0, 250, 50):
+        spans = [process_span(number, f"queue {number}", "t", flags=1) for number in range(first, first + 50)]
         for span in spans:
             span.attributes.extend(attributes(asynq__task__wait_seconds=0.25))
         collector.post(request(*spans))
@@ -165,8 +165,8 @@ def test_a_push_that_is_larger_than_its_memory_is_several_requests(temporality, 
                 found[key] = point.count + (found.get(key, 0) if temporality == "delta" else 0)
         return found
 
-    found = eventually("every queue", lambda: len(all := waits()) == 300 and all)
-    assert {dict(key)["queue"] for key in found} == {f"queue {number}" for number in range(300)}
+    found = eventually("every queue", lambda: len(all := waits()) == 250 and all)
+    assert {dict(key)["queue"] for key in found} == {f"queue {number}" for number in range(250)}
     holds_for("each wait once", lambda: set(waits().values()) == {1}, seconds=1)
     share = collector.metrics().value("asynq_collector_memory_limit_bytes", {"part": "pushes"})
     assert max(len(received.body) for received in stub.requests) < share / 2
