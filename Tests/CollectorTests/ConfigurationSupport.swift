@@ -36,11 +36,12 @@ func settings(_ arguments: [String] = [], environment: [Pair] = [], yaml: String
 /// Every problem of such a configuration.
 func problems(_ arguments: [String] = [], environment: [Pair] = [], yaml: String? = nil) throws -> [String] {
     let settings = try settings(arguments, environment: environment, yaml: yaml)
+    let unread = Invocation(arguments).problems.map(\.description)
     do throws(ConfigurationProblems) {
         _ = try CollectorOptions(settings)
-        return []
+        return unread
     } catch {
-        return error.list.map(\.description)
+        return unread + error.list.map(\.description)
     }
 }
 

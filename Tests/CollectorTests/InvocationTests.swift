@@ -11,7 +11,6 @@ struct InvocationTests {
         ])
         #expect(invocation.value(of: "--duration") == "2s" && invocation.value(of: "--tasks-per-second") == "5")
         #expect(invocation.flags.map(\.name) == ["--log-level"] && invocation.problems == [])
-        #expect(Invocation(["run", "--duration", "1s"]).flags.map(\.name) == ["--duration"])
         #expect(Invocation(["demo", "--duration"]).problems.count == 1)
     }
 
@@ -23,6 +22,17 @@ struct InvocationTests {
         (["run", "stray"], "unexpected argument stray"),
         (["help", "run", "scrape"], "unexpected argument scrape"),
         (["completio"], "unknown command completio; did you mean completion?"),
+        (["--once"], "run takes no --once; it belongs to top"),
+        (["run", "--duration", "1s"], "run takes no --duration; it belongs to demo"),
+        (["scrape", "--url", "http://a"], "scrape takes no --url; it belongs to top and healthcheck"),
+        (["top", "--onse"], "unknown key --onse; did you mean --once?"),
+        (["healthcheck", "--liv"], "unknown key --liv; did you mean --live?"),
+        (["demo", "--tasks-per-secnd", "5"], "unknown key --tasks-per-secnd; did you mean --tasks-per-second?"),
+        (["--redis-ulr"], "unknown key --redis-ulr; did you mean --redis-url?"),
+        (["run", "--redis-ulr", "redis://a"], "unknown key --redis-ulr; did you mean --redis-url?"),
+        (["run", "--confg=a.yaml"], "unknown key --confg; did you mean --config?"),
+        (["completion", "bash", "--verbose"], "completion takes no --verbose"),
+        (["run", "--redis-url"], "--redis-url has no value; write --redis-url VALUE or --redis-url=VALUE"),
     ]
 
     @Test("What does not fit the command is a problem", arguments: misfits.indices)

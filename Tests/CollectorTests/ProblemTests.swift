@@ -7,7 +7,7 @@ struct ProblemTests {
     @Test("An unknown key is named with the nearest known one, as it is spelled there")
     func unknownKeys() throws {
         #expect(
-            try problems(["--redis-ulr", "x"]) == ["unknown key --redis-ulr (--redis-ulr); did you mean --redis-url?"])
+            try problems(["--redis-ulr", "x"]) == ["unknown key --redis-ulr; did you mean --redis-url?"])
         let variable = try problems(environment: [("ASYNQ_COLLECTOR_REDIS_ULR", "x")])
         #expect(variable.count == 1 && variable[0].hasSuffix("did you mean ASYNQ_COLLECTOR_REDIS_URL?"))
         let file = try problems(yaml: "redis:\n  ulr: x\n")

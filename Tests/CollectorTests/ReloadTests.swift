@@ -168,8 +168,8 @@ struct ReloadTests {
     func refused() throws {
         let log = LogLines()
         let parts = try Parts()
-        for wrong in [["--redis-interval=soon"], ["--tempo-tls-key-file=/k"], ["--no-such-key=1"]] {
-            let new = try settings(["--log-level=debug", "--spool-max-bytes=2GiB"] + wrong)
+        for wrong in ["redis: {interval: soon}", "tempo: {tls: {key-file: /k}}", "no-such-key: 1"] {
+            let new = try settings(["--log-level=debug", "--spool-max-bytes=2GiB"], yaml: wrong)
             RunCommand.apply(new, started: try settings(), to: parts.targets, log.logger)
             #expect(parts.level.current == .info && parts.spool.options.maxBytes == 1 << 30)
         }

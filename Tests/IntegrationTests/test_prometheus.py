@@ -13,7 +13,7 @@ from support.collector import Collector
 from support.metrics_protobuf import CONTENT_TYPE as PROTOBUF
 from support.otlp import attributes, process_span, request
 from support.programs import REPOSITORY
-from support.prometheus_server import NEWER, Prometheus, keeps_classic_histograms, version
+from support.prometheus_server import NEWER, Prometheus, keeps_classic_histograms, takes_native_histograms, version
 from support.tempo_stub import TempoStub
 
 ACCEPT = {"text": "text/plain;version=0.0.4", "openmetrics": "application/openmetrics-text;version=1.0.0", "protobuf": PROTOBUF}
@@ -61,7 +61,8 @@ def proxies(collector):
 @pytest.fixture(scope="module")
 def prometheus(program, proxies, tmp_path_factory):
     # Without the setting 3.5 takes the exemplars of a family's first native histogram only.
-    per_job = keeps_classic_histograms(version(program)) if version(program) >= (3, 0) else {}
+    per_job = (keeps_classic_histograms(version(program)) if version(program) >= (3, 0) else {}) | takes_native_histograms(
+        version(program))
     with Prometheus(tmp_path_factory.mktemp("prometheus"), proxies, program, per_job) as server:
         server.until_scraped_again()
         yield server

@@ -20,7 +20,9 @@ struct ConfigurationProblem: Error, Sendable, Equatable, CustomStringConvertible
 
     init(unknown name: String, origin: SettingOrigin, candidates: [String]) {
         let nearest = nearestName(to: name, among: candidates)
-        self.init("unknown key \(name) (\(origin))" + (nearest.map { "; did you mean \($0)?" } ?? ""))
+        // A flag and a variable are their own place.
+        let place = "\(origin)" == name ? "" : " (\(origin))"
+        self.init("unknown key \(name)\(place)" + (nearest.map { "; did you mean \($0)?" } ?? ""))
     }
 }
 

@@ -68,6 +68,22 @@ struct Invocation {
         KeyTable.all.first { $0.flag == flag }?.kind.isSecret ?? false
     }
 
+    private static func isKey(_ flag: String) -> Bool {
+        flag == "--config" || KeyTable.all.contains { $0.flag == flag || $0.kind.isSecret && $0.flag + "-file" == flag }
+    }
+
+    /// Returns what is wrong with a flag that is no key and none of the command's own.
+    private func unknown(_ flag: String, _ declaration: CommandDeclaration) -> ConfigurationProblem {
+        let owners = Command.listed.filter { $0.declaration.flags.contains { $0.name == flag } }.map(\.rawValue)
+        let own = declaration.flags.map(\.name)
+        let candidates = declaration.takesKeys ? own + ["--config"] + KeyTable.all.map(\.flag) : own
+        if !owners.isEmpty || candidates.isEmpty {
+            let hint = owners.isEmpty ? "" : "; it belongs to \(owners.joined(separator: " and "))"
+            return ConfigurationProblem("\(command.rawValue) takes no \(flag)\(hint)")
+        }
+        return ConfigurationProblem(unknown: flag, origin: .flag(flag), candidates: candidates)
+    }
+
     private mutating func readArgument(_ text: String, _ place: CommandArgument) {
         argument = text
         guard let words = place.words, !words.contains(text) else { return }
@@ -79,6 +95,12 @@ struct Invocation {
     ) {
         let name = String(argument.prefix { $0 != "=" })
         let own = declaration.flags.first { $0.name == name }
+        guard own != nil || Self.isKey(name) else {
+            problems.append(unknown(name, declaration))
+            // What follows is its value, if it has any.
+            if name == argument, let next = rest.first, !next.hasPrefix("-") { rest = rest.dropFirst() }
+            return
+        }
         let value: String
         if let own, own.value == nil {
             value = ""

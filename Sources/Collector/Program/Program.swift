@@ -1,5 +1,7 @@
 import Glibc
 import Platform
+import SpanReceiver
+import Text
 
 /// The exit codes of every subcommand.
 package enum ExitCode {
@@ -38,6 +40,10 @@ package enum Program {
         case .scrape: return ScrapeCommand.run(options)
         case .checkConfig:
             print(EffectiveConfiguration.yaml(settings), terminator: "")
+            if options.receiver.bodyLimit.bytes < settings[\.otlp.maxBody] {
+                let most = humanBytes(options.receiver.bodyLimit.bytes)
+                print("# This memory.limit lowers otlp.max-body to \(most).")
+            }
             return ExitCode.ok
         default:
             let serviceManager = ServiceManager(environment: environment)
