@@ -56,8 +56,10 @@ struct PushLoop: ~Copyable {
     }
 
     private mutating func pushLast(_ deadline: MonotonicTime) {
-        guard let moment = schedule.last(at: owner.clock.monotonic(), deadline: deadline) else {
-            return log.recordNoLastPush("the backend asked for a longer pause by Retry-After")
+        let now = owner.clock.monotonic()
+        guard let moment = schedule.last(at: now, deadline: deadline) else {
+            return log.recordNoLastPush(
+                now < deadline ? "the backend asked for a longer pause by Retry-After" : "no time was left for it")
         }
         while case let now = owner.clock.monotonic(), now < moment { sleep(until: moment, from: now) }
         push(isLast: true)
