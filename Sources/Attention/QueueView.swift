@@ -128,10 +128,16 @@ struct QueueView {
 
     private func errorClause(_ deaths: Int) -> String {
         guard let error = commonestError, !error.text.isEmpty else { return "" }
-        let text = "`\(error.text)`"
+        // Backticks mark the text on the page: none may stand inside.
+        let text = "`\(String(error.text.map { $0 == "`" ? "'" : $0 }))`"
         if deaths == 1 { return ": \(text)" }
-        if error.share >= 1 { return ", all of them \(text)" }
-        return error.share > 0.5 ? ", most of them \(text)" : ", most often \(text)"
+        if error.count >= deaths { return ", all of them \(text)" }
+        if error.count * 2 > deaths { return ", most of them \(text)" }
+        if error.total >= deaths { return ", most often \(text)" }
+        if error.total == 1 { return "; the newest says \(text)" }
+        return error.count == error.total
+            ? "; the newest \(error.total) all say \(text)"
+            : "; \(error.count) of the newest \(error.total) say \(text)"
     }
 
     // MARK: Servers

@@ -1,4 +1,5 @@
 package import Model
+import Text
 
 /// All that can be in trouble, as the collector sees it at one moment.
 package struct Situation: Sendable {
@@ -22,33 +23,38 @@ package struct Situation: Sendable {
     }
 }
 
-/// An error, and the share of the newest dead letters that have it.
+/// The error that most of the newest dead letters of a queue have.
 package struct CommonError: Sendable, Equatable {
+    /// Where their texts differ in numbers and ids, one word stands for these (`AlikeText`).
     package var text: String
-    package var share: Double
+    /// The number of letters that have it.
+    package var count: Int
+    /// The number of letters that were looked at: the newest, not all.
+    package var total: Int
 
-    package init(text: String, share: Double) {
+    package init(text: String, count: Int, total: Int) {
         self.text = text
-        self.share = share
+        self.count = count
+        self.total = total
     }
-}
 
-extension CommonError {
     private static let maxBytes = 120
-    private static let window = Duration.seconds(15 * 60)
 
-    /// Returns the error that most dead letters of each queue have, of those that died within the last quarter of an
-    /// hour. Errors that differ in numbers only count as one.
+    /// Returns the error of each queue, of the letters that died within the window of the condition. Errors are alike as in
+    /// the groups of errors.
     package static func commonest(of letters: [DeadLetter], at now: WallTime) -> [QueueName: CommonError] {
-        let recent = letters.filter { now.duration(since: $0.archivedAt) <= window }
+        let recent = letters.filter { now.duration(since: $0.archivedAt) <= Thresholds.events }
         return Dictionary(grouping: recent) { $0.task.queue }.mapValues { letters in
             let alike = Dictionary(grouping: letters) { letter in
-                letter.errorMessage.bytes.filter { !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+                ForeignText(letter.errorMessage.bytes.withUnsafeBytes { AlikeText.make($0) })
             }
-            let most = alike.values.max { ($0.count, $1[0].errorMessage) < ($1.count, $0[0].errorMessage) } ?? []
+            guard let most = alike.max(by: { ($0.value.count, $1.key) < ($1.value.count, $0.key) }) else {
+                return CommonError(text: "", count: 0, total: letters.count)
+            }
+            let texts = Set(most.value.map(\.errorMessage))
+            let text = texts.count == 1 ? texts.first : most.key
             return CommonError(
-                text: most.first?.errorMessage.cut(to: maxBytes).shown ?? "",
-                share: Double(most.count) / Double(letters.count))
+                text: text?.cut(to: maxBytes).shown ?? "", count: most.value.count, total: letters.count)
         }
     }
 }

@@ -208,7 +208,7 @@ struct QueueConditionTests {
     @Test("Dead letters tell how many, and of what most died; a quarter of an hour later they are over")
     mutating func deadLetters() {
         scene.run(seconds: 60) { snapshot, _ in snapshot.add("emails") }
-        scene.letters[QueueName("emails")] = CommonError(text: "smtp: 451 greylisted", share: 0.8)
+        scene.letters[QueueName("emails")] = CommonError(text: "smtp: 451 greylisted", count: 19, total: 20)
         var troubles = scene.run(seconds: 15) { snapshot, _ in snapshot.add("emails") { $0.deadLettered = 37 } }
         // It has been looking for 70 s.
         #expect(troubles.sentences == ["emails: 37 dead letters in 70 s, most of them `smtp: 451 greylisted`"])
