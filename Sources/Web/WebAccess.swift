@@ -24,11 +24,12 @@ package struct WebAccess: Sendable {
     func refusal(of headers: HTTPHeaders, _ audience: WebRoute.Audience) -> HTTPResponse? {
         if audience == .everyone { return nil }
         if audience == .people, let host = headers.first(name: "host"), !hosts.contains(host) {
-            return .text(.forbidden, "this value of Host is not among metrics.allowed-hosts")
+            return .refused(.forbidden, "host", "this value of Host is not among metrics.allowed-hosts")
         }
         if credentials == nil && token == nil { return nil }
         if credentials?.isIn(headers) == true || token?.isIn(headers) == true { return nil }
-        var response = HTTPResponse.text(.unauthorized, "a user and password or a bearer token is needed")
+        var response = HTTPResponse.refused(
+            .unauthorized, "unauthorized", "a user and password or a bearer token is needed")
         if credentials != nil {
             response.headers.add(name: "WWW-Authenticate", value: "Basic realm=\"asynq-collector\", charset=\"UTF-8\"")
         }
@@ -46,9 +47,10 @@ package struct AllowedHosts: Sendable {
     /// The suffixes, such as `.example.com` for `*.example.com`.
     private let suffixes: [String]
 
-    /// - Parameter names: The names: `name`, `*.name` for the subdomains, or `*` for all.
+    /// - Parameter names: The names: `name`, `*.name` for the subdomains, or `*` for all. A port, and a dot at the end, count
+    ///   for as little as in the header.
     package init(_ names: [String] = []) {
-        let names = names.map { $0.lowercased() }
+        let names = names.compactMap { Self.plainName($0) }.filter { !$0.isEmpty }
         allowsAll = names.contains("*")
         suffixes = names.filter { $0.hasPrefix("*.") }.map { String($0.dropFirst()) }
         self.names = names + ["localhost"]
@@ -57,10 +59,20 @@ package struct AllowedHosts: Sendable {
     /// - Parameter host: The value of the header, with or without a port.
     func contains(_ host: String) -> Bool {
         if allowsAll { return true }
-        guard let parsed = try? HostAndPort(host.lowercased()) else { return false }
-        var name = parsed.host
+        guard let name = Self.plainName(host) else { return false }
         if host.hasPrefix("[") { return IPAddress(name) != nil }
-        if name.hasSuffix(".") { name.removeLast() }
         return names.contains(name) || IPAddress(name) != nil || suffixes.contains { name.hasSuffix($0) }
+    }
+
+    /// Returns a name in lower case, without its port and the dot at its end; nil for what can't be a value of `Host`.
+    private static func plainName(_ text: String) -> String? {
+        guard let parsed = try? HostAndPort(text.lowercased()) else { return nil }
+        return parsed.host.hasSuffix(".") ? String(parsed.host.dropLast()) : parsed.host
+    }
+
+    /// Returns true for a text that can be among the names: no scheme, no path, no blank.
+    package static func isName(_ text: String) -> Bool {
+        guard let name = plainName(text), !name.isEmpty else { return false }
+        return name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && !"/@?#\\".utf8.contains($0) }
     }
 }

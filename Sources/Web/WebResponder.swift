@@ -22,11 +22,13 @@ package struct WebResponder: HTTPResponder {
         let path = head.path
         guard let (route, rest) = WebRoute.find(path, among: routes) else {
             let all = routes.map(\.path).joined(separator: ", ")
-            return .answer(.text(.notFound, "no such page; there are \(all)").secured)
+            return .answer(.refused(.notFound, "not_found", "no such page; there are \(all)").secured)
         }
         if let refusal = access.refusal(of: head.headers, route.audience) { return .answer(refusal.secured) }
         guard head.method == .GET || head.method == .HEAD else {
-            return .answer(.methodNotAllowed("GET, HEAD").secured)
+            var refusal = HTTPResponse.methodNotAllowed("GET, HEAD")
+            refusal.refusal = HTTPRefusal("method", "\(head.method): pages are asked for by GET and HEAD")
+            return .answer(refusal.secured)
         }
         let query = head.uri.firstIndex(of: "?").map { String(head.uri[head.uri.index(after: $0)...]) } ?? ""
         return .receive(WebRequest(route, rest: rest, query: query, head.headers, state))

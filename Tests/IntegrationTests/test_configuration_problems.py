@@ -273,7 +273,7 @@ MISTAKES_OF_FLAGS: dict[str, tuple[list[str], str]] = {
     "a user without a password": (
         ["--metrics-username", "x"], 'metrics.username = "x" (--metrics-username): needs metrics.password'),
     "a flag with one hyphen": (
-        ["-redis-url=redis://h"], "unexpected argument -redis-url=redis://h; flags have two hyphens, as --help lists them"),
+        ["-redis-url=redis://h"], "unexpected argument -redis-url=…; flags have two hyphens, as --help lists them"),
     "a file that is not there": (
         ["--config", "/nope.yaml"], "--config: opening /nope.yaml: No such file or directory"),
 }
@@ -289,8 +289,16 @@ MISTAKES_IN_FILES: dict[str, tuple[str, str]] = {
         "unknown key exporters.otlp.endpoint (FILE line 3); did you mean tempo.endpoint?"),
     "a header's name that holds its value": (
         'tempo:\n  headers:\n    "Authorization=Basic": hush\n',
-        "FILE: line 3: tempo.headers: \"Authorization=Basic\" can't be a name; write NAME: VALUE, with letters, digits and any of "
-        "!#$%&'*+-.^_`|~ in the name"),
+        "FILE: line 3: tempo.headers: a name with other characters than names have; write NAME: VALUE, with letters, digits and any "
+        "of !#$%&'*+-.^_`|~ in the name"),
+    "a password that begins with an exclamation mark": (
+        "redis:\n  password: !hush\n",
+        "FILE: line 2: tags are not read here; a value that begins with ! stands in quotes"),
+    "a password in braces": ("redis:\n  password: {hush}\n", "redis.password (FILE line 2): holds a value, no keys"),
+    "a host with a scheme": (
+        "metrics:\n  allowed-hosts: http://b\n",
+        'metrics.allowed-hosts = "http://b" (FILE line 2): http://b: allowed is a name as in the header Host, *.name for its '
+        "subdomains, or *"),
     "a list for a header": (
         "tempo:\n  headers:\n    Authorization: [a]\n", "FILE: line 3: tempo.headers holds names and plain values"),
     "a word that YAML would take for a truth": (

@@ -1,6 +1,7 @@
 """Who may read the web endpoints: credentials, the names under which they answer, and what is served at all."""
 
 import base64
+import json
 
 import pytest
 
@@ -86,3 +87,16 @@ def test_every_answer_tells_browsers_what_they_may_do_with_it(start_collector):
         assert headers["X-Content-Type-Options"] == "nosniff" and headers["X-Frame-Options"] == "DENY", path
         assert headers["Referrer-Policy"] == "no-referrer" and "default-src 'none'" in headers["Content-Security-Policy"]
     assert http_client.ask(collector.web, "POST", "/").headers["X-Frame-Options"] == "DENY"
+
+
+def test_each_reason_of_a_refusal_is_told_in_the_log(start_collector):
+    collector = start_collector(options={"metrics.username": "joe", "metrics.password": "hush"})
+    joe = basic("joe", "hush")
+    assert status(collector, "/metrics", basic("joe", "h")) == 401
+    assert status(collector, "/", joe | {"Host": "evil.example"}) == 403
+    assert status(collector, "/nothing", joe) == 404
+    assert http_client.ask(collector.web, "POST", "/metrics", headers=joe).status == 405
+    lines = [line for line in map(json.loads, collector.stderr().splitlines()) if line["message"] == "request refused"]
+    assert [line["reason"] for line in lines] == ["unauthorized", "host", "not_found", "method"]
+    assert all(line["component"] == "web" and line["peer"].startswith("127.0.0.1:") and line["text"] for line in lines)
+    assert "hush" not in collector.stderr()

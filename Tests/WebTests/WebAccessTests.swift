@@ -87,6 +87,8 @@ struct WebAccessTests {
     func names(host: String, isAllowed: Bool) {
         #expect(AllowedHosts(["shop.example", "*.team.example"]).contains(host) == isAllowed)
         #expect(AllowedHosts(["*"]).contains(host))
+        // A name that was given with a port, or with the dot at its end, is the same name.
+        #expect(AllowedHosts(["Shop.Example:9876", "*.team.example."]).contains(host) == isAllowed)
     }
 
     @Test("Where there are no pages, people have none, and the metrics page and the health checks stay")

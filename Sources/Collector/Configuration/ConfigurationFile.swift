@@ -1,5 +1,4 @@
 import CYAML
-import Text
 
 /// A YAML file as a flat list of dotted keys, each with the line that it stands in.
 enum ConfigurationFile {
@@ -104,9 +103,10 @@ enum ConfigurationFile {
                     throw Unreadable(problem: "line \(name.line): \(key) holds names and plain values")
                 }
                 guard HeaderPairs.isToken(name.text) else {
+                    // It is not shown: it may be a secret that stands where its name belongs.
                     throw Unreadable(
                         problem:
-                            "line \(name.line): \(key): \"\(SafeText.oneLine(name.text))\" can't be a name; write NAME: VALUE,"
+                            "line \(name.line): \(key): a name with other characters than names have; write NAME: VALUE,"
                             + " with letters, digits and any of !#$%&'*+-.^_`|~ in the name")
                 }
                 pairs.append(HeaderPairs.text(name.text, value.text))
@@ -125,6 +125,20 @@ enum ConfigurationFile {
             }
         }
 
+        /// Returns what YAML makes of a value's first character, and would take out of the value; nil for a plain event.
+        private static func mark(of event: yaml_event_t) -> (what: String, sign: String)? {
+            if event.type == YAML_ALIAS_EVENT { return ("aliases", "*") }
+            let (anchor, tag) =
+                switch event.type {
+                case YAML_SCALAR_EVENT: (event.data.scalar.anchor, event.data.scalar.tag)
+                case YAML_SEQUENCE_START_EVENT: (event.data.sequence_start.anchor, event.data.sequence_start.tag)
+                case YAML_MAPPING_START_EVENT: (event.data.mapping_start.anchor, event.data.mapping_start.tag)
+                default: (nil, nil)
+                }
+            if anchor != nil { return ("anchors", "&") }
+            return tag == nil ? nil : ("tags", "!")
+        }
+
         private func next() throws(Unreadable) -> Event {
             var event = yaml_event_t()
             guard yaml_parser_parse(parser, &event) == 1 else {
@@ -133,7 +147,12 @@ enum ConfigurationFile {
             }
             defer { yaml_event_delete(&event) }
             let line = Int(event.start_mark.line) + 1
-            if event.type == YAML_ALIAS_EVENT { throw Unreadable(problem: "line \(line): aliases are not read here") }
+            if let mark = Self.mark(of: event) {
+                throw Unreadable(
+                    problem:
+                        "line \(line): \(mark.what) are not read here; a value that begins with \(mark.sign) stands in quotes"
+                )
+            }
             guard event.type == YAML_SCALAR_EVENT else { return Event(type: event.type, text: "", line: line) }
             let scalar = event.data.scalar
             let bytes = UnsafeBufferPointer(start: scalar.value, count: scalar.length)

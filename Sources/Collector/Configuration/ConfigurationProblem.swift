@@ -19,6 +19,8 @@ struct ConfigurationProblem: Error, Sendable, Equatable, CustomStringConvertible
     }
 
     init(unknown name: String, origin: SettingOrigin, candidates: [String]) {
+        // Behind a = may stand a secret.
+        let name = name.firstIndex(of: "=").map { name[..<$0] + "=…" } ?? name
         let nearest = nearestName(to: name, among: candidates)
         // A flag and a variable are their own place.
         let place = "\(origin)" == name ? "" : " (\(origin))"

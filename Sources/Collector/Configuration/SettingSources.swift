@@ -85,6 +85,10 @@ struct SettingSources {
             key.kind.isSecret && (spelling(key) + "-file" == given || spelling(key) + "_FILE" == given)
         }
         guard let secret else {
+            if let key = KeyTable.all.first(where: { $0.kind.isSecret && given.hasPrefix(spelling($0) + ".") }) {
+                problems.append(ConfigurationProblem("\(spelling(key)) (\(origin)): holds a value, no keys"))
+                return
+            }
             problems.append(
                 ConfigurationProblem(unknown: given, origin: origin, candidates: KeyTable.all.map(spelling)))
             return

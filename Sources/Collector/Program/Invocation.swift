@@ -38,7 +38,7 @@ struct Invocation {
         rest = rest.dropFirst()
         guard let command = Command(rawValue: first) else {
             let nearest = nearestName(to: first, among: Command.listed.map(\.rawValue)) ?? "run"
-            problems.append(ConfigurationProblem("unknown command \(first); did you mean \(nearest)?"))
+            problems.append(ConfigurationProblem("unknown command \(Self.shown(first)); did you mean \(nearest)?"))
             return false
         }
         self.command = command
@@ -58,9 +58,15 @@ struct Invocation {
             problems.append(
                 ConfigurationProblem(
                     afterSecret.map { "unexpected argument after \($0); quote a value that holds blanks" }
-                        ?? "unexpected argument \(argument)"
+                        ?? "unexpected argument \(Self.shown(argument))"
                         + (argument.hasPrefix("-") ? "; flags have two hyphens, as --help lists them" : "")))
         }
+    }
+
+    /// Returns an argument that nothing was expected of, without what may be a secret.
+    private static func shown(_ argument: String) -> String {
+        guard let equals = argument.firstIndex(of: "=") else { return EffectiveConfiguration.redactedURL(argument) }
+        return argument[..<equals] + "=…"
     }
 
     /// Returns true if a flag's value must not be shown, and may begin with any character.
@@ -87,7 +93,7 @@ struct Invocation {
     private mutating func readArgument(_ text: String, _ place: CommandArgument) {
         argument = text
         guard let words = place.words, !words.contains(text) else { return }
-        problems.append(ConfigurationProblem("\(text): allowed is \(words.joined(separator: ", "))"))
+        problems.append(ConfigurationProblem("\(Self.shown(text)): allowed is \(words.joined(separator: ", "))"))
     }
 
     private mutating func readFlag(

@@ -39,7 +39,7 @@ struct MetricsKeys: KeySection {
             """,
         page: "docs/SECURITY.md#who-may-read-the-web-endpoints")
     let allowedHosts = Key(
-        "metrics.allowed-hosts", .list, default: "", example: "collector.example.com,*.svc",
+        "metrics.allowed-hosts", .hostNames, default: "", example: "collector.example.com,*.svc",
         help: """
             The names under which browsers and autoscalers reach the status page and /api/v1, as in the header Host; \
             *.example.com for subdomains, * for all. Addresses, localhost and the names in metrics.listen \
@@ -177,6 +177,19 @@ extension WebAccess {
                 BearerToken(RequestSecret($0, reread: reread(\.metrics.bearerToken)))
             },
             hasPages: settings[\.metrics.pages], hosts: AllowedHosts(settings[\.metrics.allowedHosts] + names))
+    }
+}
+
+extension ValueForm where Value == [String] {
+    /// Reads values of the header `Host`, without their ports.
+    fileprivate static var hostNames: Self {
+        let allowed = "a name as in the header Host, *.name for its subdomains, or *"
+        return Self(.list(allowed: allowed)) { text throws(UnacceptableText) in
+            let names = ValueParsing.list(text)
+            let wrong = names.filter { !AllowedHosts.isName($0) }
+            if !wrong.isEmpty { throw UnacceptableText(wrong.map { "\($0): allowed is \(allowed)" }) }
+            return names
+        }
     }
 }
 
