@@ -1,5 +1,6 @@
 """What scripts/release makes packages from: the version, the linkage, the files of the packages, the unit, the image."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -34,6 +35,26 @@ def test_the_release_script_refuses_what_is_not_the_version(arguments, code):
     assert ran.returncode == code, ran.stdout + ran.stderr
     if code == 1:
         assert "BuildInfo.swift does not have version 9.9.9" in ran.stderr
+
+
+@pytest.mark.parametrize("heading, refusal", [
+    (f"## Unreleased\n\n- New.\n\n## {VERSION} ", "CHANGELOG.md has entries under Unreleased"),
+    (f"## Unreleased\n\n## {VERSION} (2026-01-01)\n\nNothing.\n\n## 0.0.1 ",
+     f"CHANGELOG.md has no entries under {VERSION}"),
+    ("## Unreleased ", f"CHANGELOG.md does not have version {VERSION}"),
+    (f"## Unreleased\n\n## {VERSION} ", None),
+], ids=["entries under Unreleased", "section without entries", "no section", "empty Unreleased"])
+def test_the_release_script_reads_the_changelog(tmp_path, heading, refusal):
+    for path in ("scripts/release", "Sources/Collector/BuildInfo.swift", "deploy/helm/asynq-collector/Chart.yaml"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / path, tmp_path / path)
+    changelog = _text("CHANGELOG.md")
+    (tmp_path / "CHANGELOG.md").write_text(changelog.replace(f"## {VERSION} ", heading, 1), encoding="utf-8")
+    # The folder is not a clone: with a changelog that passes, the script ends when it asks for the commit's time.
+    ran = subprocess.run([tmp_path / "scripts/release", VERSION], capture_output=True, text=True, env={"PATH": os.environ["PATH"],
+                         "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)})
+    assert ran.returncode == (1 if refusal else 128), ran.stderr
+    assert refusal in ran.stderr if refusal else "CHANGELOG" not in ran.stderr
 
 
 # --- The linkage ---
