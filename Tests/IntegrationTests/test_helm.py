@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import helm_python
 import kubernetes_validate
@@ -81,7 +82,8 @@ def test_the_fixture_sets_every_value_and_the_defaults_name_every_one():
 
 
 @pytest.mark.parametrize("version", KUBERNETES_VERSIONS)
-@pytest.mark.parametrize("values", [DEFAULT, EVERY_VALUE, {"gateway": {"enabled": True}}, {"scraper": {"enabled": False}}],
+@pytest.mark.parametrize("values", [DEFAULT, EVERY_VALUE, {"gateway": {"enabled": True}, "scraper": {"settings": {"tempo.endpoint": "http://tempo:4318"}}},
+                                    {"scraper": {"enabled": False}}],
                          ids=["default", "every value", "gateway", "no scraper"])
 def test_objects_fit_the_schemas(values, version):
     objects = render(values)
@@ -114,7 +116,7 @@ def test_another_chart_has_the_sidecar_by_named_templates(tmp_path):
     worker = shutil.copytree(HELM / "worker-example", tmp_path / "worker")
     shutil.copytree(CHART, worker / "charts" / "asynq-collector")
     (tmp_path / "secrets").mkdir()
-    for values in ({}, {"asynq-collector": EVERY_VALUE | {"scraper": {"enabled": False}}}):
+    for values in ({}, {"asynq-collector": EVERY_VALUE | {name: {"enabled": False} for name in ("scraper", "gateway", "keda")}}):
         pod = one(render(values, worker), "Deployment")["spec"]["template"]
         kubernetes_validate.validate(one(render(values, worker), "Deployment"), KUBERNETES_VERSIONS[0], strict=True)
         sidecar, = [container for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
@@ -158,6 +160,9 @@ def test_a_token_is_asked_for_and_sent_by_all_who_read():
     ({"scraper": {"replica": 1}}, "replica"),
     ({"scraper": {"settings": {"redis": {"url": "redis://r"}}}}, "redis"),
     ({"scraper": {"settings": {"metrics.listen": ":1"}}}, "metrics.listen"),
+    ({"scraper": {"settings": {"redis.ulr": "redis://r"}}}, "redis.ulr"),
+    ({"sidecar": {"settings": {"spool.max-byte": "1GiB"}}}, "spool.max-byte"),
+    ({"scraper": {"secretFiles": {"redis.passwort-file": {"secret": "s", "key": "k"}}}}, "redis.passwort-file"),
     ({"scraper": {"secretFiles": {"redis.password": {"secret": "s", "key": "k"}}}}, "redis.password"),
     ({"scraper": {"secretFiles": {"redis.password-file": {"secret": "s"}}}}, "key"),
     ({"image": {"digest": "latest"}}, "digest"),
@@ -166,6 +171,74 @@ def test_a_token_is_asked_for_and_sent_by_all_who_read():
 def test_a_wrong_value_is_refused(values, named):
     with helm_python.Chart.load(CHART) as chart, pytest.raises(helm_python.HelmValuesError, match=named):
         chart.validate_schema(chart.merge_values(values))
+
+
+KEDA_WORKER = EVERY_VALUE["keda"]["workers"][1]
+GATEWAY = {"gateway": {"enabled": True}}
+
+
+@pytest.mark.parametrize("values, named", [
+    ({"scraper": {"replicas": 2, "spool": {"existingClaim": "c"}}}, "scraper.replicas"),
+    (GATEWAY | {"scraper": {"enabled": False}}, "scraper.enabled"),
+    (GATEWAY, "tempo.endpoint"),
+    (GATEWAY | {"scraper": {"settings": {"tempo.endpoint": "http://t:4318", "otlp.listen": ":9999"}}}, "otlp.listen"),
+    ({"webToken": {"secret": "s"}, "scraper": {"settings": {"metrics.bearer-token": "t"}}}, "webToken.secret"),
+    ({"keda": {"enabled": True}, "scraper": {"enabled": False}}, "scraper.enabled"),
+    ({"keda": {"enabled": True}, "scraper": {"settings": {"metrics.pages": False}}}, "metrics.pages"),
+    ({"keda": {"enabled": True}, "scraper": {"settings": {"metrics.pages": "false"}}}, "metrics.pages"),
+    ({"keda": {"enabled": True}, "scraper": {"settings": {"redis.url": "none"}}}, "redis.url"),
+    ({"keda": {"enabled": True, "workers": [KEDA_WORKER, KEDA_WORKER | {"queue": "other"}]}}, "two entries for the deployment low"),
+    ({"keda": {"enabled": True, "workers": [KEDA_WORKER | {"fallbackReplicas": 5}]}}, "fallbackReplicas of low"),
+    ({"keda": {"enabled": True, "workers": [KEDA_WORKER | {"minReplicas": 5}]}}, "minReplicas of low"),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_values_that_do_not_fit_together_are_refused(values, named):
+    with pytest.raises(helm_python.HelmError, match=named):
+        render(values)
+
+
+@pytest.mark.parametrize("values", [
+    {"scraper": {"replicas": 2}}, {"scraper": {"replicas": 1, "spool": {"existingClaim": "c"}}},
+    GATEWAY | {"scraper": {"settings": {"tempo.endpoint": "none", "otlp.listen": ":4317,:4318"}}},
+    GATEWAY | {"scraper": {"secretFiles": {"tempo.endpoint-file": {"secret": "s", "key": "k"}}}},
+    {"keda": {"enabled": True, "workers": [KEDA_WORKER | {"fallbackReplicas": 4}]}, "scraper": {"settings": {"metrics.pages": True}}},
+], ids=str)
+def test_values_that_fit_together_are_rendered(values):
+    assert one(render(values), "Deployment")
+
+
+@pytest.mark.parametrize("own", [None, "asynq.example.com", "a.example,b.example", ["a.example", "b.example"]], ids=str)
+def test_the_names_of_the_service_are_allowed_beside_your_own(own):
+    objects = render({"scraper": {"settings": {"metrics.allowed-hosts": own}}})
+    container, = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    allowed, = [argument.partition("=")[2].split(",") for argument in container["args"] if argument.startswith("--metrics-allowed-hosts=")]
+    name = one(objects, "Service")["metadata"]["name"]
+    yours = own.split(",") if isinstance(own, str) else own or []
+    assert allowed == [*yours, name, f"{name}.shop", f"{name}.shop.svc", "*.shop.svc.cluster.local"]
+
+
+@pytest.mark.parametrize("linger, seconds, fewest", [
+    (None, 30, 0), ("0s", 5, 0), ("20s", 30, 30), ("60s", 30, 70), ("1h30m", 30, 5410), ("1.5m", 30, 100), ("1500ms", 5, 12), (0, 7, 0)])
+def test_the_grace_period_has_room_for_the_linger(linger, seconds, fewest, tmp_path):
+    objects = render({"scraper": {"settings": {"shutdown.linger": linger}, "terminationGracePeriodSeconds": seconds}})
+    assert one(objects, "Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == max(seconds, fewest)
+    worker = shutil.copytree(HELM / "worker-example", tmp_path / "worker")
+    shutil.copytree(CHART, worker / "charts" / "asynq-collector")
+    objects = render({"asynq-collector": {"sidecar": {"settings": {"shutdown.linger": linger}}}}, worker)
+    assert one(objects, "Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == max(60, fewest)
+
+
+def test_sidecars_are_scraped_in_the_namespaces_of_the_values():
+    assert one(render(EVERY_VALUE), "PodMonitor")["spec"]["namespaceSelector"] == {"matchNames": ["shop", "mail"]}
+    assert "namespaceSelector" not in one(render({"monitors": {"enabled": True}}), "PodMonitor")["spec"]
+
+
+@pytest.mark.parametrize("url, shown", [
+    ("redis://user:p@ss@h:6379/0", "redis://h:6379/0"), ("rediss://:secret@h:6379/1", "rediss://h:6379/1"),
+    ("redis://h:6379/0", "redis://h:6379/0"), ("unix:///run/redis.sock?db=0", "unix:///run/redis.sock?db=0")])
+def test_the_notes_name_redis_without_its_password(url, shown):
+    with helm_python.Chart.load(CHART) as chart:
+        notes = chart.render({"scraper": {"settings": {"redis.url": url}}}, name="queues", namespace="shop")
+    assert f"the collector that reads {shown}:" in notes["asynq-collector/templates/NOTES.txt"]
 
 
 def test_selectors_ports_and_policy_fit_the_pod():
@@ -184,7 +257,7 @@ def test_selectors_ports_and_policy_fit_the_pod():
     # A Service named asynq-collector would set ASYNQ_COLLECTOR_PORT, which looks like a setting.
     assert pod["spec"]["enableServiceLinks"] is False
     urls = {trigger["metadata"]["url"] for thing in objects if thing["kind"] == "ScaledObject" for trigger in thing["spec"]["triggers"]}
-    assert urls == {f"http://{service['metadata']['name']}.shop.svc:9876/api/v1/scale/{queue}" for queue in ("emails", "low")}
+    assert urls == {f"http://{service['metadata']['name']}.shop.svc:9876/api/v1/scale/{queue}" for queue in (quote("a/b c#%+ä", safe=""), "low")}
 
 
 def test_rules_and_dashboards_are_the_repositorys_with_your_addresses():

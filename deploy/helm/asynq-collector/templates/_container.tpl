@@ -73,6 +73,17 @@ emptyDir: {sizeLimit: {{ .sizeLimit }}}
 {{- $files | toJson }}
 {{- end }}
 
+{{/* The seconds in which a pod may end: a list of the settings and the fewest seconds. shutdown.linger has room in them, plus ten
+seconds. A duration such as 1h30m is read part by part. */}}
+{{- define "asynq-collector.gracePeriod" -}}
+{{- $units := dict "d" 86400 "h" 3600 "m" 60 "s" 1 "ms" 0.001 "us" 0.000001 "ns" 0.000000001 }}
+{{- $linger := 0.0 }}
+{{- range regexFindAll "[0-9.]+[a-z]+" (include "asynq-collector.setting" (list (first .) "shutdown.linger")) -1 }}
+{{- $linger = addf $linger (mulf (regexFind "[0-9.]+" . | float64) (index $units (regexFind "[a-z]+" .) | default 0)) }}
+{{- end }}
+{{- if $linger }}{{ max (int (last .)) (add 10 (ceil $linger | int)) }}{{ else }}{{ last . }}{{ end }}
+{{- end }}
+
 {{/* A setting as the command line has it: whole numbers without an exponent, lists with commas. */}}
 {{- define "asynq-collector.text" -}}
 {{- if kindIs "slice" . }}{{ join "," . }}

@@ -3,6 +3,7 @@
   metadata:  labels:          {{ include "asynq-collector.sidecar.labels" . }}
   spec:      initContainers:  {{ include "asynq-collector.sidecar.container" . }}       with sidecar.native: false below containers
              volumes:         {{ include "asynq-collector.sidecar.volumes" . }}
+             terminationGracePeriodSeconds: {{ include "asynq-collector.sidecar.gracePeriod" (list . 60) }}      60 or more
   worker:    volumeMounts:    {{ include "asynq-collector.sidecar.volumeMount" . }}                                         */}}
 
 {{/* The label by which the PodMonitor finds the pod. */}}
@@ -55,6 +56,12 @@ asynq-collector: sidecar
 - name: spool
   {{ include "asynq-collector.spoolVolume" $sidecar.spool }}
 {{- include "asynq-collector.secretVolumes" $sidecar }}
+{{- end }}
+
+{{/* The seconds in which the pod may end: a list of the context and the fewest seconds. */}}
+{{- define "asynq-collector.sidecar.gracePeriod" -}}
+{{- $sidecar := include "asynq-collector.sidecar.values" (first .) | fromJson }}
+{{- include "asynq-collector.gracePeriod" (list $sidecar.settings (last .)) }}
 {{- end }}
 
 {{- define "asynq-collector.sidecar.volumeMount" -}}
