@@ -71,7 +71,8 @@ def losses() -> dict:
               "repair Tempo; corrupt, unreadable: look at the disk; unsynced is no loss" + BAR_NOTE,
               [query(f"sum by (reason) ({counted(own('dropped_spans_total'))})", "{{reason}}")], "short", bars=True, stack=True,
               alerts=("AsynqSpansDropped", "AsynqSpansRefusedByTempo")),
-        lines("Refused spans", "spool_full, unavailable: make room on the disk; bad_id, bad_value, too_large: repair the sender.",
+        lines("Refused spans", "spool_full: repair Tempo or raise spool.max-bytes; unavailable: look at the disk; bad_id, bad_value, "
+              "too_large: repair the sender.",
               [query(f"sum by (reason) ({rate(OWN + '_refused_spans_total')})", "{{reason}}")], SPANS_PER_SECOND, stack=True,
               alerts=("AsynqSpansNotAccepted",)),
         lines("Refused requests", "Repair the sender: these were refused before their spans were counted.",

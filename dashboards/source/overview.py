@@ -9,7 +9,7 @@ from source.common import (AGES, ANY, COLLECTORS, FAILURES, FIRED, FIRING, MET, 
                            collector_variables, data_sources, disk, failure_ratio, from_redis, objective_met, oldest, processed, quantile,
                            queue_variable, size, slow_share)
 from source.palette import CRITICAL, GOOD, INFO, SEVERITIES, UNFILLED, WARNING
-from source.workers import BUSY, SLOTS
+from source.workers import BUSY, WORKERS
 
 QUEUE_PAGE = "/d/asynq-queues?var-queue={}&${{__url_time_range}}&${{prometheus_datasource:queryparam}}"
 OF_ONE_REDIS = "redis, queue"
@@ -44,8 +44,8 @@ def now() -> list[dict]:
              alerts=("AsynqFailureRatioHigh",), no_value="idle"),
         stat("Dead letters", "Tasks that died in the time range: repair the cause, then run or delete them.",
              [instant(f"{dead} or {ZERO}", "dead")], "short", width=4, height=3, whole=True, thresholds=ANY, alerts=("AsynqDeadLetters",)),
-        stat("Slots busy", "At 100 % no worker is free: add workers, or look for tasks that hang.",
-             [query(f"sum({BUSY}) / (sum({SLOTS}) > 0)", "busy")], "percentunit", width=4, height=3,
+        stat("Workers busy", "At 100 % no worker is free: add workers, or look for tasks that hang.",
+             [query(f"sum({BUSY}) / (sum({WORKERS}) > 0)", "busy")], "percentunit", width=4, height=3,
              thresholds=steps((None, GOOD), (0.8, WARNING), (0.95, CRITICAL)), no_value="no server"),
         stat("Objective met", "Share of tasks that started in time, in the worst queue: below the objective, open that queue.",
              objective_met(), "percentunit", width=4, height=3, decimals=1, thresholds=MET, alerts=("AsynqWaitBudgetBurningFast", "AsynqWaitBudgetBurningSlow"),

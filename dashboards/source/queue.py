@@ -71,7 +71,7 @@ def backlog() -> dict:
         lines("Servers by queue", "If no server consumes the queue, start workers with it in their configuration.",
               [query(from_redis("asynq_queue_consumers"), "{{queue}}")], "short", low_is_worse=True,
               alerts=("AsynqQueueWithoutConsumers",)),
-        lines("Slots by queue", "If they fell, servers of the queue are gone: slots are what those run at a time, over all their queues.",
+        lines("Workers by queue", "If they fell, servers of the queue are gone: these are the workers of its servers, over all their queues.",
               [query(from_redis("asynq_queue_concurrency"), "{{queue}}")], "short", low_is_worse=True),
         lines("Aggregation groups", "If their number only rises, no server aggregates them: start one with an aggregator.",
               [query(from_redis("asynq_queue_groups"), "{{queue}}")], "short"),
@@ -85,7 +85,7 @@ def backlog() -> dict:
 def wait() -> dict:
     sampled = "asynq_queue_wait_sampled_seconds"
     return row("Wait", [
-        lines("Wait", "Click a dot to open the trace of a task that waited long; scheduled delay and retry delay don't count.",
+        lines("Wait", "Click a dot to open the trace of a task that waited long; schedule delay and retry delay don't count.",
               [*quantiles(WAIT, TYPES), query(OBJECTIVE_SECONDS, "objective")], "s", limits=("objective",)),
         heatmap("Wait of all tasks", "Two bands mean two kinds of tasks: choose a task type to tell them apart" + BAR_NOTE,
                 [heat(f"sum by (le) ({counted(f'{WAIT}_bucket{{{TYPES}}}')})")], "s"),

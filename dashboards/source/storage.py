@@ -87,7 +87,7 @@ def database() -> dict:
         lines("Transactions", "If many are rolled back, look at the failing tasks.",
               [query(rate("pg_stat_database_xact_commit"), "{{datname}} committed"),
                query(rate("pg_stat_database_xact_rollback"), "{{datname}} rolled back")], "suffix:tx/s"),
-        lines("Deadlocks and conflicts", "Each one is a task that failed: look for tasks that lock the same rows in another order."
+        lines("Deadlocks and conflicts", "Each one is a task that failed: look for tasks that lock the same rows in another order"
               + BAR_NOTE,
               [query(f"sum by (datname) ({counted(f'pg_stat_database_deadlocks{{{DATABASES}}}')})", "{{datname}} deadlocks"),
                query(f"sum by (datname) ({counted(f'pg_stat_database_conflicts{{{DATABASES}}}')})", "{{datname}} conflicts")],

@@ -7,7 +7,7 @@ from source.palette import CRITICAL, GOOD, WARNING
 
 SERVER = "redis, host, pid, server_id"
 BUSY = f"max by ({SERVER}) (asynq_server_busy_workers{{{COLLECTORS}}})"
-SLOTS = f"max by ({SERVER}) (asynq_server_concurrency{{{COLLECTORS}}})"
+WORKERS = f"max by ({SERVER}) (asynq_server_concurrency{{{COLLECTORS}}})"
 
 
 def servers(status: str) -> str:
@@ -20,8 +20,8 @@ def now() -> dict:
     return row("Now", [
         stat("Servers", "If there is none, start workers.", [query(servers("active"), "active")], "short", width=4,
              thresholds=steps((None, CRITICAL), (1, GOOD)), alerts=("AsynqQueueWithoutConsumers",)),
-        stat("Slots busy", "At 100 % no worker is free: add workers, or look for tasks that hang.",
-             [query(f"sum({BUSY}) / (sum({SLOTS}) > 0)", "busy")], "percentunit", width=4,
+        stat("Workers busy", "At 100 % no worker is free: add workers, or look for tasks that hang.",
+             [query(f"sum({BUSY}) / (sum({WORKERS}) > 0)", "busy")], "percentunit", width=4,
              thresholds=steps((None, GOOD), (0.8, WARNING), (0.95, CRITICAL)), no_value="no server"),
         stat("Orphaned tasks", "If they stay for minutes, no live server of their queue takes them back: start one.",
              [query(f"sum({from_redis('asynq_queue_orphaned_tasks')})", "orphaned")], "short", width=4, thresholds=ANY,
@@ -42,10 +42,10 @@ def now() -> dict:
 
 def workers() -> dict:
     return row("Workers", [
-        lines("Slots busy", "If busy slots stay at the dashed total, add workers.",
-              [query(f"sum({BUSY})", "busy"), query(f"sum({SLOTS})", "slots")], "short", limits=("slots",)),
-        lines("Slots busy by server", "If one server is full while others are idle, its queues have too few servers.",
-              [query(f"{BUSY} / ({SLOTS} > 0)", "{{host}} {{pid}}")], "percentunit", maximum=1),
+        lines("Workers busy", "If busy workers stay at the dashed total, add workers.",
+              [query(f"sum({BUSY})", "busy"), query(f"sum({WORKERS})", "workers")], "short", limits=("workers",)),
+        lines("Workers busy by server", "If one server is full while others are idle, its queues have too few servers.",
+              [query(f"{BUSY} / ({WORKERS} > 0)", "{{host}} {{pid}}")], "percentunit", maximum=1),
         lines("Servers by status", "If a server is stopped, it takes no more tasks: start it again or end it.",
               [query(f"max by (redis, status) (asynq_servers{{{COLLECTORS}}})", "{{status}}")], "short"),
         lines("Orphaned tasks by queue", "Tasks whose worker died: a live server of the queue takes them back within two minutes.",
