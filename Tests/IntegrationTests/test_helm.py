@@ -218,7 +218,7 @@ def test_the_names_of_the_service_are_allowed_beside_your_own(own):
 
 @pytest.mark.parametrize("linger, seconds, fewest", [
     (None, 30, 0), ("0s", 5, 0), ("20s", 30, 30), ("60s", 30, 70), ("1h30m", 30, 5410), ("1.5m", 30, 100), ("1500ms", 5, 12), (0, 7, 0)])
-def test_the_grace_period_has_room_for_the_linger(linger, seconds, fewest, tmp_path):
+def test_the_grace_period_is_longer_than_the_linger(linger, seconds, fewest, tmp_path):
     objects = render({"scraper": {"settings": {"shutdown.linger": linger}, "terminationGracePeriodSeconds": seconds}})
     assert one(objects, "Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == max(seconds, fewest)
     worker = shutil.copytree(HELM / "worker-example", tmp_path / "worker")

@@ -73,7 +73,7 @@ emptyDir: {sizeLimit: {{ .sizeLimit }}}
 {{- $files | toJson }}
 {{- end }}
 
-{{/* The seconds in which a pod may end: a list of the settings and the fewest seconds. shutdown.linger has room in them, plus ten
+{{/* The seconds in which a pod may end: a list of the settings and the fewest seconds. shutdown.linger fits into them, plus ten
 seconds. A duration such as 1h30m is read part by part. */}}
 {{- define "asynq-collector.gracePeriod" -}}
 {{- $units := dict "d" 86400 "h" 3600 "m" 60 "s" 1 "ms" 0.001 "us" 0.000001 "ns" 0.000000001 }}
