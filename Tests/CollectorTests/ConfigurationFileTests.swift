@@ -39,7 +39,8 @@ struct ConfigurationFileTests {
         arguments: [
             ("a: [", "line"), ("a: b: c", "line 1"), ("- a\n- b", "line 1"), ("just text", "line 1"),
             ("a: 1\n---\nb: 2", "line 2"),
-            ("a: &x 1\nb: *x", "line 1"), ("base: &b {url: x}\nredis:\n  <<: *b", "line 1"), ("a: *x", "line 1"), ("a: [[1]]", "line 1"),
+            ("a: &x 1\nb: *x", "line 1"), ("base: &b {url: x}\nredis:\n  <<: *b", "line 1"), ("a: *x", "line 1"),
+            ("a: [[1]]", "line 1"),
             ("a: [{b: c}]", "line 1"), ("? [a, b]\n: c", "line 1"), ("a: \"\\q\"", "line 1"), ("\ta: b", "line 1"),
             ("a: 'open", "line"), ("a: \u{1}", "line"),
         ])
