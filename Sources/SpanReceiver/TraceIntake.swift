@@ -167,7 +167,13 @@ struct TraceIntake: Sendable {
             if error.cause.reason == .tooMany {
                 return .now(.refused(refusal(.tooLarge, "too many spans in one request; send smaller batches")))
             }
+            if let signal = OtherSignal.found(in: body) { return .now(.accepted(recordEmpty(signal, source))) }
             return .now(.refused(refusal(.malformed, "not an ExportTraceServiceRequest: \(error)")))
+        }
+        if !scanner.refused.isEmpty, scanner.refused.count == scanner.spanCount,
+            let signal = OtherSignal.found(in: body)
+        {
+            return .now(.accepted(recordEmpty(signal, source)))
         }
         // They are changed in place: the array is the scanner's, and is shared from here on.
         if let relinker, !scanner.taskSpans.isEmpty { relinker.source.look(for: &scanner.taskSpans, in: body) }
@@ -180,6 +186,14 @@ struct TraceIntake: Sendable {
             spanCount: scanner.spanCount - scanner.refused.count, taskSpans: scanner.taskSpans,
             refused: scanner.refused, partial: partial, source: source)
         return askRedis(for: scanned, request, eventLoop) ?? rewrite(scanned, request, eventLoop)
+    }
+
+    /// Counts a request of another signal, which has no spans, and returns its warning.
+    private func recordEmpty(_ signal: OtherSignal, _ source: SpanSource) -> PartialSuccess {
+        var partial = PartialSuccess()
+        partial.warning = "no span could be read: this body has \(signal.rawValue), and /v1/traces takes spans only"
+        counters.recordAccepted(source, spanCount: 0, refused: partial)
+        return partial
     }
 
     /// Returns the reason why a body without spans may not be what its sender meant; nil for one that says nothing at

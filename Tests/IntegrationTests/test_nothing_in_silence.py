@@ -2,8 +2,12 @@
 
 import json
 import ssl
+import time
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from support.collector import Collector
 from support.deadline import eventually
@@ -88,6 +92,33 @@ def test_a_body_without_readable_spans_is_a_success_with_a_warning(collector, ke
     partial = json.loads(answer.body)["partialSuccess"]
     assert answer.status == 200 and f'"{key}"' in partial["errorMessage"] and "rejectedSpans" not in partial
     assert collector.count("empty_requests_total") == before + 1
+    assert the_line(collector, "request without spans", "empty")["text"].startswith("no span could be read")
+
+
+def logs() -> bytes:
+    request = ExportLogsServiceRequest()
+    record = request.resource_logs.add().scope_logs.add().log_records.add()
+    record.time_unix_nano, record.severity_number, record.body.string_value = time.time_ns(), 17, "out of memory"
+    return request.SerializeToString()
+
+
+def metrics() -> bytes:
+    request = ExportMetricsServiceRequest()
+    scope = request.resource_metrics.add().scope_metrics.add()
+    for name in ("queue.size", "sixteen letters!"):  # As long as a trace id.
+        scope.metrics.add(name=name, unit="1").sum.data_points.add(as_int=3, time_unix_nano=time.time_ns())
+    scope.metrics.add(name="g").gauge.data_points.add(as_double=0.5)
+    return request.SerializeToString()
+
+
+@pytest.mark.parametrize("body", [logs, metrics])
+def test_protobuf_of_another_signal_is_a_success_with_a_warning(collector, body):
+    before, refused = collector.count("empty_requests_total"), collector.count("refused_spans_total")
+    answer = asked(collector, body(), Content_Type="application/x-protobuf")
+    partial = ExportTraceServiceResponse.FromString(answer.body).partial_success
+    assert answer.status == 200 and partial.rejected_spans == 0
+    assert partial.error_message == f"no span could be read: this body has {body.__name__}, and /v1/traces takes spans only"
+    assert collector.count("empty_requests_total") == before + 1 and collector.count("refused_spans_total") == refused
     assert the_line(collector, "request without spans", "empty")["text"].startswith("no span could be read")
 
 

@@ -33,6 +33,25 @@ struct TraceIntakeTests {
         #expect(stage.values.accepted == 6 && stage.values.refused.isEmpty)
     }
 
+    @Test("logs and metrics have no span that could be read: a success with a warning, counted as that")
+    func otherSignals() {
+        // A LogRecord with a time, and a Metric with a name and a gauge of one empty data point.
+        let time: [UInt8] = [0x09, 1, 0, 0, 0, 0, 0, 0, 0]
+        let gauge: [UInt8] = [0x0A, 1, 0x71, 0x2A, 2, 0x0A, 0]
+        for (record, name) in [(time, "logs"), (gauge, "metrics")] {
+            let stage = IntakeStage()
+            let scope = [0x12, UInt8(record.count)] + record
+            let resource = [0x12, UInt8(scope.count)] + scope
+            let outcome = stage.take([0x0A, UInt8(resource.count)] + resource)
+            #expect(
+                outcome.partial?.warning
+                    == "no span could be read: this body has \(name), and /v1/traces takes spans only")
+            #expect(outcome.refusal == nil && outcome.badIDs == 0 && stage.sink.kept == [])
+            #expect(stage.values.emptyRequests == 1 && stage.values.received.values.allSatisfy { $0 == 0 })
+            #expect(stage.values.refused.isEmpty && stage.values.accepted == 0)
+        }
+    }
+
     @Test("spans with bad ids are cut out and counted; the others are kept")
     func badIDs() throws {
         let stage = IntakeStage()

@@ -1,0 +1,44 @@
+import OTLP
+import Testing
+
+@Suite("Requests of other signals")
+struct OtherSignalTests {
+    private func found(_ records: [[UInt8]]) -> OtherSignal? {
+        request(records).withUnsafeBytes { OtherSignal.found(in: $0) }
+    }
+
+    private static let text = Field.message(5, Field.text(1, "out of memory"))
+    private static let points = Field.message(1, Field.fixed64(3, 7), Field.fixed64(4, 1))
+
+    @Test(
+        "Logs are known by a time, a severity or a value in the place of ids and names",
+        arguments: [
+            Field.fixed64(1, 7), Field.fixed64(11, 7) + text, Field.int(2, 9) + Field.text(3, "INFO"), text,
+            Field.fixed64(1, 7) + text + Field.bytes(9, [UInt8](repeating: 1, count: 16)) + Field.fixed32(8, 1),
+        ])
+    func logs(record: [UInt8]) {
+        #expect(found([record]) == .logs && found([record, Self.text]) == .logs)
+        #expect(found([record, ids]) == nil, "a span among them")
+    }
+
+    @Test("Metrics are known by their data points", arguments: [5, 7, 9, 10, 11] as [UInt64])
+    func metrics(field: UInt64) {
+        let names = Field.text(1, "queue.size") + Field.text(2, "tasks") + Field.text(3, "1")
+        let metric = names + Field.bytes(field, Self.points + (field == 7 ? Field.int(2, 2) + Field.int(3, 1) : []))
+        #expect(found([metric]) == .metrics && found([metric, metric]) == .metrics)
+        #expect(found([names]) == nil && found([metric, ids]) == nil)
+    }
+
+    @Test("Spans are no other signal, whatever they lack, nor is a request that has no record or is broken")
+    func spans() {
+        let name = Field.text(5, "emails process")
+        for span in [
+            ids, ids + kind(5) + name, name, Field.bytes(1, []) + name, Field.bytes(1, [1]) + Field.bytes(2, [2]), [],
+        ] {
+            #expect(found([span]) == nil, "\(span)")
+        }
+        #expect(found([]) == nil)
+        #expect([UInt8]().withUnsafeBytes { OtherSignal.found(in: $0) } == nil)
+        #expect([UInt8]("hello".utf8).withUnsafeBytes { OtherSignal.found(in: $0) } == nil)
+    }
+}
