@@ -18,7 +18,7 @@ package enum Subject: String, Sendable {
 }
 
 /// The conditions that one collector can judge: the shipped alerts (prometheus/rules/asynq-alerts.yml) under their
-/// names, and two more. Of troubles that are equally bad, those of the condition that stands first here come first.
+/// names, and three more. Of troubles that are equally bad, those of the condition that stands first here come first.
 package enum Condition: String, CaseIterable, Sendable {
     case redisUnreachable = "AsynqRedisUnreachable"
     case redisEvictingKeys = "AsynqRedisEvictingKeys"
@@ -46,6 +46,7 @@ package enum Condition: String, CaseIterable, Sendable {
     case queuePausedWithBacklog = "AsynqQueuePausedWithBacklog"
     case archiveNearlyFull = "AsynqArchiveNearlyFull"
     case queueNotRegistered = "AsynqQueueNotRegistered"
+    case queueUnreadable = "QueueUnreadable"
     case schedulerNotEnqueueing = "AsynqSchedulerNotEnqueueing"
     case schedulerEntriesMissing = "AsynqSchedulerEntriesMissing"
     case schedulerEntryTwice = "AsynqSchedulerEntryTwice"
@@ -54,7 +55,7 @@ package enum Condition: String, CaseIterable, Sendable {
     /// The shipped alert; nil for a condition that only the collector judges.
     package var alert: String? {
         switch self {
-        case .spoolStalled, .backlogGrowing: nil
+        case .spoolStalled, .backlogGrowing, .queueUnreadable: nil
         default: rawValue
         }
     }
@@ -65,7 +66,7 @@ package enum Condition: String, CaseIterable, Sendable {
         case .redisUnreachable, .redisEvictingKeys, .redisMemoryNearLimit, .spoolStalled, .queueWithoutConsumers,
             .queueStalled, .overdueTasks, .oldestPendingTooOld, .waitBudgetBurningFast, .schedulerEntryOverdue:
             .critical
-        case .schedulerEntryTwice: .info
+        case .schedulerEntryTwice, .queueUnreadable: .info
         default: .warning
         }
     }
@@ -73,7 +74,7 @@ package enum Condition: String, CaseIterable, Sendable {
     /// The time for which the condition has to hold before it fires: the rule's `for`.
     package var duration: Duration {
         switch self {
-        case .redisEvictingKeys, .spansDropped, .spansRefusedByTempo, .deadLetters: .zero
+        case .redisEvictingKeys, .spansDropped, .spansRefusedByTempo, .deadLetters, .queueUnreadable: .zero
         case .spoolStalled: .seconds(10)
         case .waitBudgetBurningFast: .seconds(60)
         case .redisUnreachable, .scrapeStale, .spansNotAccepted, .oldestPendingTooOld, .schedulerEntryOverdue:
@@ -123,6 +124,7 @@ package enum Condition: String, CaseIterable, Sendable {
         switch self {
         case .backlogGrowing: Self.oldestPendingTooOld.runbook
         case .spoolStalled: Self.spansNotAccepted.runbook
+        case .queueUnreadable: Self.redisUnreachable.runbook
         default: rawValue.lowercased()
         }
     }

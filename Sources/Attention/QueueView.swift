@@ -26,6 +26,10 @@ struct QueueView {
         judgeWaiting(&findings)
         judgeFailures(&findings)
         judgeServers(&findings)
+        let problem = queue.problem.map { ForeignText($0).shown }
+        findings.judge(.queueUnreadable, of: queue.name, holds: problem != nil) { _ in
+            "\(name) can't be read in full: \(problem ?? "")"
+        }
     }
 
     // MARK: Pauses

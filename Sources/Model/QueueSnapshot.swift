@@ -35,6 +35,8 @@ package struct QueueSnapshot: Sendable, Equatable {
     package var deadLettered: UInt64?
     /// The memory of the queue, estimated as Asynq does it, at most one sampling interval old.
     package var memoryBytes: Int64?
+    /// The reason why a value of this queue could not be read, for people: a key of another type, or a malformed value.
+    package var problem: String?
 
     package init(name: QueueName) {
         self.name = name

@@ -134,6 +134,22 @@ struct QueueConditionTests {
         #expect(trouble?.sentence == "q: the next task has been ready to run for 7 min; 2 tasks wait")
     }
 
+    @Test("A queue with a key of another type says why it has no numbers, at once")
+    mutating func unreadable() {
+        var troubles = scene.run(seconds: 5) { snapshot, _ in
+            snapshot.add("bad") {
+                $0.size[.pending] = nil
+                $0.problem = "WRONGTYPE Operation\n\u{202E}"
+            }
+            snapshot.add("good")
+        }
+        #expect(troubles.sentences == ["bad can't be read in full: WRONGTYPE Operation \\u{202E}"])
+        #expect(troubles[0].severity == .info && troubles[0].queue == QueueName("bad"))
+        #expect(troubles[0].condition.alert == nil)
+        troubles = scene.run(seconds: 5) { snapshot, _ in snapshot.add("bad") }
+        #expect(troubles.isEmpty)
+    }
+
     @Test("A burnt budget: more than 14.4 % late in the hour and now, of a hundred tasks")
     mutating func budget() {
         func waits(_ all: UInt64, _ slow: UInt64) -> [QueueName: MeasuredWaits] {

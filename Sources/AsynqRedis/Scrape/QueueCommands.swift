@@ -141,7 +141,7 @@ struct QueueCommands {
             if error.reason == .wrongType {
                 snapshot.isPaused = true
             } else {
-                errors.append(error.about(snapshot.name))
+                record(error)
             }
         }
     }
@@ -293,8 +293,7 @@ struct QueueCommands {
             if let since = Int64(String(decoding: text, as: UTF8.self)) {
                 snapshot.latencyNanoseconds = max(0, now.nanoseconds(since: WallTime(nanoseconds: since)))
             } else {
-                errors.append(
-                    RedisError(.malformed, "pending_since of the next task is no number").about(snapshot.name))
+                record(RedisError(.malformed, "pending_since of the next task is no number"))
             }
             return
         }
@@ -311,8 +310,17 @@ struct QueueCommands {
         do throws(RedisError) {
             return try replies[ask]
         } catch {
-            if !isReported { errors.append(error.about(snapshot.name)) }
+            if !isReported { record(error) }
             return nil
+        }
+    }
+
+    /// Records an error. It is the queue's own problem where it is about one of its keys.
+    private mutating func record(_ error: RedisError) {
+        errors.append(error.about(snapshot.name))
+        switch error.reason {
+        case .wrongType, .malformed, .server: snapshot.problem = snapshot.problem ?? error.message
+        default: break
         }
     }
 
