@@ -12,9 +12,11 @@ package struct Trouble: Sendable, Equatable {
     package let sentence: String
     package let since: WallTime
 
-    /// Returns true if the left one is worse. Of equally bad ones those that fire come first, then it goes by
-    /// condition, then by age.
+    /// Returns true if the left one is worse. Redis that can't be read comes first, since it makes all else old. Of
+    /// equally bad ones those that fire come first, then it goes by condition, then by age.
     static func isWorse(_ left: Trouble, _ right: Trouble) -> Bool {
+        let isRedisAway = (left.condition == .redisUnreachable, right.condition == .redisUnreachable)
+        if isRedisAway.0 != isRedisAway.1 { return isRedisAway.0 }
         if left.severity != right.severity { return left.severity > right.severity }
         if left.isFiring != right.isFiring { return left.isFiring }
         let (first, second) = (left.condition.place, right.condition.place)

@@ -388,6 +388,17 @@ struct QueueConditionTests {
         #expect(troubles.map(\.condition) == [.queueWithoutConsumers, .orphanedTasks, .queuePausedWithBacklog])
     }
 
+    @Test("Redis that can't be read stands first, though worse troubles fire")
+    mutating func unreadFirst() {
+        scene.run(seconds: 305) { snapshot, _ in
+            snapshot.add("q") { $0.size[.pending] = 1 }
+            snapshot.servers = []
+        }
+        let troubles = scene.run(seconds: 5, .unread("connection refused"))
+        #expect(troubles.map(\.condition) == [.redisUnreachable, .queueWithoutConsumers])
+        #expect(troubles.map(\.severity) == [.warning, .critical])
+    }
+
     @Test("While Redis can't be read, troubles of queues go on; when it can, they are judged again")
     mutating func unread() {
         func unserved(_ snapshot: inout RedisSnapshot) {
