@@ -1,4 +1,4 @@
-import Model
+package import Model
 
 /// Decides what needs attention. It is pure: the moments come as arguments, and it reads only what it is given.
 ///
@@ -23,6 +23,8 @@ package struct Attention: Sendable {
     private var open: [TroubleKey: Open] = [:]
     private var queues = QueueMemory()
     private var others = OtherMemory()
+    /// The time of the first evaluation that had news of Redis, or needed none.
+    private var begin: MonotonicTime?
 
     package init() {}
 
@@ -35,7 +37,10 @@ package struct Attention: Sendable {
         others.judge(situation, &findings)
         if let snapshot = situation.redis.snapshot { others.judge(snapshot, in: situation, into: &findings) }
         let isUnread = if case .unread = situation.redis { true } else { false }
-        if !isUnread { queues.judge(situation, history: history, into: &findings) }
+        if !isUnread {
+            begin = begin ?? now.monotonic
+            queues.judge(situation, history: history, into: &findings)
+        }
         var stillOpen = open.filter { key, _ in
             findings.isUnknown(key) || (isUnread && key.condition.isReadFromRedis)
         }
@@ -46,6 +51,12 @@ package struct Attention: Sendable {
         }
         open = stillOpen
         return open.compactMap { trouble($0, $1, at: now.monotonic) }.sorted(by: Trouble.isWorse)
+    }
+
+    /// Returns true once every condition that has held since the first look is shown: before, no trouble does not mean
+    /// that all is well.
+    package func hasLookedLongEnough(at now: MonotonicTime) -> Bool {
+        begin.map { now.duration(since: $0) >= Condition.longestPatience } ?? false
     }
 
     /// Returns the seconds until the spool is full at the rate of the last half hour, or of the outage of the trace backend; nil

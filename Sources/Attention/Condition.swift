@@ -99,6 +99,8 @@ package enum Condition: String, CaseIterable, Sendable {
         }
     }
 
+    static let longestPatience = allCases.map(\.patience).max() ?? .zero
+
     package var subject: Subject {
         switch self {
         case .redisUnreachable, .redisEvictingKeys, .redisMemoryNearLimit, .scrapeStale: .redis

@@ -40,7 +40,8 @@ struct OtherMemory: Sendable {
             "Redis uses \(humanShare(use ?? 0)) of its memory limit; beyond it, it refuses or evicts tasks"
         }
         let age = situation.now.wall.duration(since: snapshot.takenAt).inSeconds
-        findings.judge(.scrapeStale, holds: age > Thresholds.staleSeconds) { _ in
+        let stale = age - Thresholds.staleSeconds
+        findings.judge(.scrapeStale, holds: stale > 0, before: .seconds(max(0, stale))) { _ in
             "Redis was last read \(humanSpan(age)) ago"
         }
         judge(snapshot.schedulerEntries, in: situation, into: &findings)
@@ -66,18 +67,22 @@ struct OtherMemory: Sendable {
         let now = situation.now.wall
         for entry in entries {
             let name = "cron \(entry.spec.shown) (\(entry.taskType.shown))"
-            let late = entry.nextEnqueue.map { now.duration(since: $0).inSeconds }
+            let late = entry.nextEnqueue.map { now.duration(since: $0).inSeconds } ?? 0
+            let tooLate = late - Thresholds.entryLateSeconds
             findings.judge(
-                .schedulerEntryOverdue, detail: entry.id.printable, holds: (late ?? 0) > Thresholds.entryLateSeconds
+                .schedulerEntryOverdue, detail: entry.id.printable, holds: tooLate > 0,
+                before: .seconds(max(0, tooLate))
             ) { _ in
-                "\(name) is \(humanSpan(late ?? 0)) late; its scheduler is alive and does not enqueue"
+                "\(name) is \(humanSpan(late)) late; its scheduler is alive and does not enqueue"
             }
             let isIdle = entry.previousEnqueue.map { previous in
                 entry.lastEnqueued.map { $0 < previous.advanced(by: .zero - Thresholds.tickTolerance) } ?? true
             }
-            findings.judge(.schedulerNotEnqueueing, detail: entry.id.printable, holds: isIdle ?? false) { _ in
-                let ago = entry.previousEnqueue.map { humanSpan(now.duration(since: $0).inSeconds) } ?? ""
-                return "\(name) ticked \(ago) ago, and no task was enqueued"
+            let sinceTick = entry.previousEnqueue.map { max(.zero, now.duration(since: $0)) } ?? .zero
+            findings.judge(
+                .schedulerNotEnqueueing, detail: entry.id.printable, holds: isIdle ?? false, before: sinceTick
+            ) { _ in
+                "\(name) ticked \(humanSpan(sinceTick.inSeconds)) ago, and no task was enqueued"
             }
         }
         judgeSchedulers(entries, &findings)

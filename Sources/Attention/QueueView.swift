@@ -49,7 +49,10 @@ struct QueueView {
     private func judgeWaiting(_ findings: inout Findings) {
         let age = queue.latencyNanoseconds.map { Double($0) / 1e9 }
         let isOld = age.map { $0 > Thresholds.oldestSeconds && !wasPaused(within: Thresholds.oldestPause) }
-        findings.judge(.oldestPendingTooOld, of: queue.name, holds: isOld) { _ in
+        // It began when the task grew too old, or later when the pause was long enough ago.
+        var before = Duration.seconds(max(0, (age ?? 0) - Thresholds.oldestSeconds))
+        if let sincePause { before = max(.zero, min(before, sincePause - Thresholds.oldestPause)) }
+        findings.judge(.oldestPendingTooOld, of: queue.name, holds: isOld, before: before) { _ in
             "\(name): the next task has been ready to run for \(humanSpan(age ?? 0)); "
                 + "\(humanCount(pending ?? 0, "task")) \(pending == 1 ? "waits" : "wait")"
         }
@@ -168,7 +171,8 @@ struct QueueView {
                 + "no server has taken \(queue.orphaned == 1 ? "it" : "them") back"
         }
         let longest = queue.longestRunning?.inSeconds
-        findings.judge(.taskRunsTooLong, of: queue.name, holds: (longest ?? 0) > Thresholds.runSeconds) { _ in
+        let overrun = (longest ?? 0) - Thresholds.runSeconds
+        findings.judge(.taskRunsTooLong, of: queue.name, holds: overrun > 0, before: .seconds(max(0, overrun))) { _ in
             "\(name): a task has been running for \(humanSpan(longest ?? 0))"
         }
         judgeRegistration(&findings)

@@ -25,6 +25,7 @@ extension Collector {
         content.lastKnown = state.lastKnown
         content.rows = state.rows
         content.troubles = state.troubles
+        content.hasLookedLongEnough = state.hasLookedLongEnough
         content.errors = errors.all
         content.deadLetters = newestDeadLetters
         content.slowestWaits = aggregator.slowestWaits

@@ -18,6 +18,8 @@ final class StatusWatch: Sendable {
         /// The queues at the last recording.
         fileprivate(set) var rows: [QueueReading] = []
         fileprivate(set) var troubles: [Trouble] = []
+        /// False while something may be wrong that has not been seen for long enough.
+        fileprivate(set) var hasLookedLongEnough = false
         /// The knowledge of Redis when the troubles were judged.
         fileprivate(set) var redis = RedisReading.unread(nil)
         /// The seconds until the spool is full, at the rate of the last half hour or of the outage of the trace backend.
@@ -92,6 +94,7 @@ final class StatusWatch: Sendable {
             situation.commonestErrors = errors
             situation.pushes = pushes
             state.troubles = state.attention.evaluate(situation, state.history)
+            state.hasLookedLongEnough = state.attention.hasLookedLongEnough(at: now.monotonic)
             state.spoolFullInSeconds = spans.spool.flatMap { state.attention.secondsUntilFull($0) }
             if let isUp = spans.backend?.isUp, isUp != state.backend?.isUp { state.backend = (isUp, now.wall) }
             state.hasNews = false

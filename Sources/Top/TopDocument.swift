@@ -56,6 +56,8 @@ package struct TopDocument: Sendable, Equatable {
     /// The number of troubles, which may be more than the document names.
     let troubleCount: Int
     let lookedAt: String?
+    /// False in a collector's first minute, in which nothing wrong does not mean that all is well.
+    let hasLookedLongEnough: Bool
     let totals: TopQueue
     let queues: [TopQueue]
     /// The seconds of the past that the history of the queues has.
@@ -77,9 +79,10 @@ package struct TopDocument: Sendable, Equatable {
         redis = Redis(
             state: json["redis"]["state"].string, readAt: json["redis"]["read_at"].time,
             error: json["redis"]["error"].string)
-        troubles = json["attention"].isArray ? json["attention"].elements.compactMap { Trouble($0) } : nil
+        troubles = Trouble.all(json["attention"])
         troubleCount = max(troubles?.count ?? 0, json["attention_total"].integer.map { Int(clamping: $0) } ?? 0)
         lookedAt = json["looked_at"].string
+        hasLookedLongEnough = json["looked_long_enough"].bool ?? true
         totals = TopQueue(json["totals"])
         queues = json["queues"].elements.map { TopQueue($0) }
         let (start, end) = (json["history"]["start"].number, json["history"]["end"].number)
@@ -99,6 +102,11 @@ package struct TopDocument: Sendable, Equatable {
 }
 
 extension TopDocument.Trouble {
+    /// Returns the troubles of a list; nil where there is none.
+    static func all(_ json: JSONValue) -> [TopDocument.Trouble]? {
+        json.isArray ? json.elements.compactMap { TopDocument.Trouble($0) } : nil
+    }
+
     /// Reads the links; returns nil where there is nothing to show.
     init?(_ json: JSONValue) {
         guard let sentence = json["sentence"].string, !sentence.isEmpty else { return nil }

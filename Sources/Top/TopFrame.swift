@@ -184,8 +184,7 @@ package struct TopFrame {
         guard let troubles = document?.troubles else { return [] }
         let count = document?.troubleCount ?? 0
         if count == 0 {
-            let looked = document?.lookedAt.map { " Looked at: \($0)." } ?? ""
-            return [Line("✓ Nothing needs attention.\(looked)", .good)]
+            return document.map { calm($0, columns: columns, most: most) } ?? []
         }
         var lines: [Line] = []
         for (index, trouble) in troubles.enumerated() {
@@ -198,6 +197,20 @@ package struct TopFrame {
             lines += added
         }
         return count > troubles.count ? lines + [more(count - troubles.count)] : lines
+    }
+
+    /// Returns the lines that say that nothing is wrong, as far as that is known.
+    private static func calm(_ document: TopDocument, columns: Int, most: Int) -> [Line] {
+        if document.redis.state == "unread" { return [Line("Nothing is known yet.", .dim)] }
+        let looked = document.lookedAt.map { TerminalText.escaped($0) }
+        let (text, style): (String, Style) =
+            document.hasLookedLongEnough
+            ? ("✓ Nothing needs attention." + (looked.map { " Looked at: \($0)." } ?? ""), .good)
+            : (
+                "Nothing needs attention so far; some conditions take a minute to tell."
+                    + (looked.map { " Looking at: \($0)." } ?? ""), .plain
+            )
+        return TerminalText.wrapped(text, to: columns, maxLines: min(most, 3)).map { Line($0, style) }
     }
 
     private static func more(_ count: Int) -> Line {

@@ -11,6 +11,8 @@ package struct OverviewContent: Sendable {
     /// The result of the last good scrape, whatever has become of Redis since.
     package var lastKnown: RedisSnapshot?
     package var troubles: [Trouble] = []
+    /// False in the first minute, while something may be wrong that has not been seen for long enough.
+    package var hasLookedLongEnough = true
     /// The queues of the last good scrape, and those that only spans name.
     package var rows: [QueueReading] = []
     package var history: QueueHistory

@@ -29,6 +29,7 @@ package enum OverviewDocument {
             writer.object("redis") { addRedis(content, to: &$0) }
             addTroubles(content, to: &writer)
             writer.add("looked_at", lookedAt(content))
+            writer.add("looked_long_enough", content.hasLookedLongEnough)
             writer.object("totals") { addTotals(content, to: &$0) }
             writer.object("history") { window.addMembers(to: &$0) }
             let queues = QueueMembers(content)

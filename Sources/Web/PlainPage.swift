@@ -55,6 +55,9 @@ struct PlainPage {
                 if case .unread = content.redis {
                     "This collector has not read Redis yet: the first scrape takes place within "
                         + "\(humanSeconds(content.collector.interval.inSeconds))."
+                } else if !content.hasLookedLongEnough {
+                    "Nothing is known to be wrong so far; some conditions take a minute to tell. "
+                        + "Looking at: \(OverviewDocument.lookedAt(content))."
                 } else {
                     "Nothing is wrong. Looked at: \(OverviewDocument.lookedAt(content))."
                 }

@@ -81,6 +81,25 @@ struct OtherConditionTests {
         #expect(scene.run(seconds: 5) { snapshot, _ in snapshot.schedulerEntries = nil }.count == troubles.count)
     }
 
+    @Test("Cron entries tell by their ticks for how long they are late or idle, at the first look")
+    mutating func cronFirstLook() {
+        let now = Scene.wallStart + 5
+        let troubles = scene.run(seconds: 5) { snapshot, _ in
+            snapshot.schedulerEntries = [
+                Self.entry("late", next: now - 6000, previous: now - 6060, enqueued: now - 6060),
+                Self.entry("just", scheduler: "s2", next: now - 239, previous: now - 299, enqueued: now - 299),
+                Self.entry("idle", scheduler: "s3", next: now + 60, previous: now - 1800),
+                Self.entry("idle now", scheduler: "s4", next: now + 60, previous: now - 60),
+            ]
+        }
+        let late = troubles.filter { $0.condition == .schedulerEntryOverdue }
+        #expect(late.map(\.since) == [now - 5880, now - 119].map { WallTime(seconds: $0) })
+        #expect(late.map(\.isFiring) == [true, false])
+        let idle = troubles.filter { $0.condition == .schedulerNotEnqueueing }
+        #expect(idle.map(\.since) == [now - 1800, now - 60].map { WallTime(seconds: $0) })
+        #expect(idle.map(\.isFiring) == [true, false])
+    }
+
     @Test("Metrics that can't be pushed tell for how long and why, and pushes that fail now and then which share")
     mutating func pushes() {
         scene.pushes = Backend(isUp: nil, lastFailure: nil, requests: 0, failedRequests: 0)

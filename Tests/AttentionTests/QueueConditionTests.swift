@@ -134,6 +134,58 @@ struct QueueConditionTests {
         #expect(trouble?.sentence == "q: the next task has been ready to run for 7 min; 2 tasks wait")
     }
 
+    @Test("What a stamp tells fires at the first look: the age of the next task, the time of a run")
+    mutating func firstLook() {
+        let troubles = scene.run(seconds: 5) { snapshot, _ in
+            snapshot.add("q") {
+                $0.size[.pending] = 500
+                $0.latencyNanoseconds = 7200 * 1_000_000_000
+                $0.longestRunning = .seconds(5400)
+            }
+            snapshot.add("young") {
+                $0.size[.pending] = 1
+                $0.latencyNanoseconds = 419 * 1_000_000_000
+                $0.longestRunning = .seconds(3899)
+            }
+        }
+        let now = Scene.wallStart + 5
+        let oldest = troubles.filter { $0.condition == .oldestPendingTooOld }
+        #expect(oldest.sentences.first == "q: the next task has been ready to run for 2 h; 500 tasks wait")
+        #expect(oldest.map(\.since) == [now - 6900, now - 119].map { WallTime(seconds: $0) })
+        #expect(oldest.map(\.isFiring) == [true, false] && oldest.map(\.severity) == [.critical, .warning])
+        let running = troubles.filter { $0.condition == .taskRunsTooLong }
+        #expect(running.map(\.since) == [now - 1800, now - 299].map { WallTime(seconds: $0) })
+        #expect(running.map(\.isFiring) == [true, false])
+    }
+
+    @Test("After a pause, old tasks alert no sooner than the rule: two minutes after the quarter of an hour")
+    mutating func oldAfterPause() {
+        func old(_ snapshot: inout RedisSnapshot, isPaused: Bool) {
+            snapshot.add("q") {
+                $0.isPaused = isPaused
+                $0.size[.pending] = 9
+                $0.latencyNanoseconds = 7200 * 1_000_000_000
+            }
+        }
+        scene.run(seconds: 60) { snapshot, _ in old(&snapshot, isPaused: true) }
+        #expect(scene.run(seconds: 900) { snapshot, _ in old(&snapshot, isPaused: false) }.isEmpty)
+        var trouble = scene.run(seconds: 115) { snapshot, _ in old(&snapshot, isPaused: false) }
+            .only(.oldestPendingTooOld)
+        #expect(trouble?.isFiring == false)
+        trouble = scene.run(seconds: 5) { snapshot, _ in old(&snapshot, isPaused: false) }.only(.oldestPendingTooOld)
+        #expect(trouble?.isFiring == true)
+    }
+
+    @Test("For a minute of looking, no trouble does not mean that all is well")
+    mutating func early() {
+        scene.run(seconds: 600, .unread(nil))
+        #expect(!scene.hasLookedLongEnough)
+        scene.run(seconds: 60) { snapshot, _ in snapshot.add("q") }
+        #expect(!scene.hasLookedLongEnough, "55 s")
+        scene.run(seconds: 5) { snapshot, _ in snapshot.add("q") }
+        #expect(scene.hasLookedLongEnough)
+    }
+
     @Test("A queue with a key of another type says why it has no numbers, at once")
     mutating func unreadable() {
         var troubles = scene.run(seconds: 5) { snapshot, _ in

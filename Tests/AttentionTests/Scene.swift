@@ -23,6 +23,8 @@ struct Scene {
         history = QueueHistory(interval: .seconds(Int64(interval)))
     }
 
+    var hasLookedLongEnough: Bool { attention.hasLookedLongEnough(at: moment.monotonic) }
+
     var moment: (wall: WallTime, monotonic: MonotonicTime) {
         (
             WallTime(seconds: Self.wallStart + Int64(now - Self.start)),

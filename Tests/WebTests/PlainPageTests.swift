@@ -109,6 +109,11 @@ struct PlainPageTests {
     @Test("What needs attention comes first; where nothing is wrong, the page says what was looked at")
     func attention() {
         #expect(page().contains("Nothing is wrong. Looked at: 0 queues and Redis."))
+        var content = OverviewContent.sample
+        content.hasLookedLongEnough = false
+        let early = PlainPage(content).html
+        #expect(early.contains("some conditions take a minute to tell. Looking at: 0 queues and Redis."))
+        #expect(!early.contains("Nothing is wrong"))
         let trouble = Trouble(
             condition: .queuePausedWithBacklog, queue: QueueName("imports"), severity: .warning, isFiring: true,
             sentence: "imports <b> has been paused for 30 min; 5,377 tasks wait",

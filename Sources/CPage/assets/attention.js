@@ -43,9 +43,12 @@ export function attentionOf(queue, document, now) {
 
 function calm(document) {
   const known = document.redis.state === 'read' || document.redis.state === 'off';
+  const isEarly = document.looked_long_enough === false;
   return h('section', { key: 'calm', class: 'attention calm', 'aria-label': 'Needs attention' },
-    h('p', null, known ? [icon('good'), h('b', null, 'Nothing needs attention.')] : h('b', null, 'Nothing is known yet.'),
-      known && h('span', { class: 'muted' }, `Looked at ${document.looked_at}.`)));
+    h('p', null, !known ? h('b', null, 'Nothing is known yet.')
+      : isEarly ? h('b', null, 'Nothing needs attention so far.') : [icon('good'), h('b', null, 'Nothing needs attention.')],
+    known && h('span', { class: 'muted' }, isEarly ? `Some conditions take a minute to tell. Looking at ${document.looked_at}.`
+      : `Looked at ${document.looked_at}.`)));
 }
 
 function line(item, links, now, isOfQueue = false) {
