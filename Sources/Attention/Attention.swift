@@ -60,7 +60,7 @@ package struct Attention: Sendable {
     }
 
     /// Returns the seconds until the spool is full at the rate of the last half hour, or of the outage of the trace backend; nil
-    /// while it does not grow.
+    /// while it does not grow, or would not be full within 30 days.
     package func secondsUntilFull(_ spool: SpanPath.Spool) -> Double? { others.secondsUntilFull(spool) }
 
     /// Returns the trouble, or nil while the condition may pass by itself.

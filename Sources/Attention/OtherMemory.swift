@@ -195,7 +195,7 @@ struct OtherMemory: Sendable {
     }
 
     /// Returns the seconds until the spool is full at the rate of the last half hour, or since the trace backend went down: what came
-    /// before says nothing of an outage. nil while the spool does not grow.
+    /// before says nothing of an outage. nil while the spool does not grow, or would not be full within 30 days.
     func secondsUntilFull(_ spool: SpanPath.Spool) -> Double? { spool.secondsUntilFull(outageBytes ?? spoolBytes) }
 
     private mutating func judgeBackend(
@@ -227,10 +227,12 @@ struct OtherMemory: Sendable {
 }
 
 extension SpanPath.Spool {
-    /// Returns when the spool is full at the rate of the values; nil while it does not grow.
+    /// Returns the seconds until the spool is full at the rate of the values; nil while it does not grow, or would not be full
+    /// within 30 days.
     fileprivate func secondsUntilFull(_ values: TimedValues) -> Double? {
         guard let slope = values.slope, slope >= 1 else { return nil }
-        return max(0, Double(capacityBytes) - Double(bytes)) / slope
+        let seconds = max(0, Double(capacityBytes) - Double(bytes)) / slope
+        return seconds <= Thresholds.spoolMaxForecastSeconds ? seconds : nil
     }
 }
 

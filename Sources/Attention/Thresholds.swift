@@ -65,6 +65,8 @@ package enum Thresholds {
     /// AsynqSpoolWillBeFull: the seconds until it is full, at the rate of the window, and the least share that is
     /// filled.
     static let spoolFullSeconds = 4 * 3600.0
+    /// The furthest time to a full spool that is told: beyond it the rate is too low to say anything of that day.
+    static let spoolMaxForecastSeconds = 30 * 86_400.0
     static let spoolWindow = Duration.seconds(30 * 60)
     static let spoolLeastFill = 0.1
     /// AsynqForwardingFails: the share of requests that failed, and the window.

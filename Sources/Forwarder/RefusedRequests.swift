@@ -69,7 +69,7 @@ struct RefusedRequests {
         let text = Array((lines.joined(separator: "\n") + "\n").utf8)
         let bytes = batch.bytes.count + text.count
         if bytes > options.maxBytes {
-            throw NotKept(outcome: .tooLarge, problem: "\(bytes) bytes; room is for \(options.maxBytes) in all")
+            throw NotKept(outcome: .tooLarge, problem: "\(bytes) bytes; the limit is \(options.maxBytes) in all")
         }
         do throws(SystemError) {
             try Files.makeDirectories(options.directory)

@@ -71,7 +71,7 @@ final class HTTPConnection: ChannelInboundHandler {
         event: "connection ended")
 
     private static func noHTTP(_ error: any Error) -> HTTPRefusal {
-        HTTPRefusal("protocol", "what came is no HTTP: \(error)", event: "connection ended")
+        HTTPRefusal("protocol", "the bytes are not HTTP: \(error)", event: "connection ended")
     }
 
     /// Records bytes for `SlowRequestHandler`, which sees them before they are decoded.

@@ -70,7 +70,7 @@ package final class HTTPLimits: Sendable {
         refused.add(1, ordering: .relaxed)
         report(
             HTTPRefusal(
-                "connections", "as many connections are open as there is room for (descriptors, memory.limit, 1024)",
+                "connections", "as many connections are open as the limits allow (descriptors, memory.limit, 1024)",
                 event: "connection refused"), from: peer)
     }
 

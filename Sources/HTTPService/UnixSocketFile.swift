@@ -26,7 +26,7 @@ struct UnixSocketFile {
         var status = stat()
         guard lstat(path, &status) == 0 else { return }
         guard status.st_mode & S_IFMT == S_IFSOCK else {
-            throw ListenError(path, "there is a file that is no socket; remove it or choose another path")
+            throw ListenError(path, "the path exists and is not a socket; remove it or choose another one")
         }
         if isListenedOn(path) { throw ListenError(path, "another process listens on this socket") }
         if unlink(path) != 0 { throw ListenError(path, SystemError("removing a stale socket").description) }

@@ -52,7 +52,7 @@ extension SpanScanner {
         }
         edited.withUnsafeBytes { edited in
             var again = SpanScanner(table: invariantsTable)
-            precondition(again.failure(edited) == nil, "what was edited is no request")
+            precondition(again.failure(edited) == nil, "what was edited is not a request")
             precondition(again.refused.isEmpty, "an edited span is refused")
             precondition(again.spanCount == scanner.spanCount - scanner.refused.count, "spans were lost")
             precondition(again.taskSpans.count == scanner.taskSpans.count, "task spans were lost")
@@ -84,7 +84,7 @@ extension SpanScanner {
         kept.withUnsafeBytes { kept in
             var again = SpanScanner(table: invariantsTable)
             let error = again.failure(kept)
-            precondition(error == nil, "what was left is no request")
+            precondition(error == nil, "what was left is not a request")
             precondition(again.refused.isEmpty, "a refused span was left")
             precondition(again.spanCount == scanner.spanCount - scanner.refused.count, "spans were lost")
             precondition(again.finds(scanner, in: kept, body), "the spans that were left have changed")

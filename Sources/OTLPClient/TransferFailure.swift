@@ -76,7 +76,7 @@ package struct TransferFailure: Equatable {
     }
 
     /// Returns what to change; nil where it may be an outage. The texts are those of libcurl and OpenSSL; with TLS 1.3 a server
-    /// refuses our certificate after the handshake, so that it comes as a broken connection.
+    /// refuses the client certificate after the handshake, so that it comes as a broken connection.
     private static func advice(_ result: CURLcode, _ text: String, _ section: String) -> String? {
         func says(_ words: String...) -> Bool { words.contains { text.contains($0) } }
         if says("HTTP/0.9") {
@@ -94,19 +94,24 @@ package struct TransferFailure: Equatable {
             return
                 "\(section).endpoint does not speak HTTP/1.1 there: use the OTLP/HTTP port, usually 4318 (4317 is for gRPC)"
         }
-        if says("alert certificate expired") { return "our certificate has expired: renew \(section).tls.cert-file" }
+        if says("alert certificate expired") {
+            return "the client certificate of \(section).tls.cert-file has expired: renew it"
+        }
         if says(
             "alert bad certificate", "alert unknown ca", "alert unsupported certificate", "alert certificate revoked",
             "alert certificate unknown", "alert access denied", "alert decrypt error")
         {
             return
-                "the server does not accept our certificate: check \(section).tls.cert-file and \(section).tls.key-file"
+                "the server does not accept the client certificate: check \(section).tls.cert-file and \(section).tls.key-file"
         }
         // What a server without TLS 1.3 says, for one, to a client without a certificate that it wants.
         if says("alert handshake failure") {
-            return "the server refuses TLS with us: does it want a client certificate (\(section).tls.cert-file)?"
+            return
+                "the server refuses the TLS handshake: if it wants a client certificate, set \(section).tls.cert-file"
         }
-        if says("alert protocol version", "unsupported protocol") { return "the server speaks no TLS 1.2 or later" }
+        if says("alert protocol version", "unsupported protocol") {
+            return "the server does not speak TLS 1.2 or later"
+        }
         if says("alert unrecognized name") {
             return "the server does not know this name: check \(section).tls.server-name"
         }

@@ -149,7 +149,7 @@ enum PatternTranslation {
         rest = rest[rest.index(after: end)...]
         let counts = inside.split(separator: ",", maxSplits: 1, omittingEmptySubsequences: false).map { Int($0) }
         guard let least = counts[0], counts.count == 1 || inside.hasSuffix(",") || counts[1] != nil else {
-            throw Invalid(reason: "{\(inside)} is no count; a brace by itself is \\{")
+            throw Invalid(reason: "{\(inside)} is not a count; a brace by itself is \\{")
         }
         text += "{\(inside)}"
         return max(least, counts.last.flatMap(\.self) ?? 0)
@@ -208,7 +208,7 @@ enum PatternTranslation {
             }
             rest = rest.dropFirst(2)
             let (high, classAsEnd) = try member(next, &rest)
-            guard classAsEnd == nil, low <= high else { throw Invalid(reason: "[\(low)-\(next)] is no range") }
+            guard classAsEnd == nil, low <= high else { throw Invalid(reason: "[\(low)-\(next)] is not a range") }
             members += (low.value...high.value).compactMap { Unicode.Scalar($0) }.map { String(Character($0)) }
         }
         throw Invalid(reason: "[ without ]")

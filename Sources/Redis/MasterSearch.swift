@@ -130,7 +130,7 @@ struct MasterSearch {
         guard reply?.elements?.first?.bytes == Array("master".utf8) else {
             throw RedisError(
                 .connection,
-                "the Redis at \(connection.address), which the sentinels named, is no master; they are asked again")
+                "the Redis at \(connection.address), which the sentinels named, is not a master; they are asked again")
         }
     }
 }

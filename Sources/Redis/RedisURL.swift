@@ -193,7 +193,7 @@ package enum RedisURL {
             case .unclosedBracket: throw Invalid(problem: "an IPv6 address without its ]")
             case .textAfterBracket: throw Invalid(problem: "after ] comes a port: [::1]:6379")
             case .addressWithoutBrackets: throw Invalid(problem: "an IPv6 address stands in brackets: [::1]:6379")
-            case .port: throw Invalid(problem: "the port is no number from 1 to 65535")
+            case .port: throw Invalid(problem: "the port must be 1 to 65535")
             }
         }
     }
@@ -239,7 +239,7 @@ package enum RedisURL {
         if text.hasSuffix("/"), let number = Int(text.prefix { $0 != "/" }) {
             throw Invalid(problem: "a / behind the database: write /\(number) for /\(number)/")
         }
-        throw Invalid(problem: "the database is no number from 0 on")
+        throw Invalid(problem: "the database must be a number from 0 on")
     }
 
     /// Decodes percent-coding.

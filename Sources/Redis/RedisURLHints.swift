@@ -5,7 +5,7 @@ enum RedisURLHints {
         if let first = scheme.first, "\"'`<".contains(first) { return "a quotation mark around it: take it off" }
         // A text that can't be a scheme may be a part of a password.
         guard scheme.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "+-.".contains($0)) }) else {
-            return "what stands before :// is no scheme"
+            return "what stands before :// is not a scheme"
         }
         return "unknown scheme \(scheme)://" + (Self.scheme(scheme).map { ": write \($0)" } ?? "")
     }

@@ -41,7 +41,8 @@ package struct RedisSentinels: Sendable, Equatable {
             if RedisError.isUnknownCommand(text) {
                 throw RedisError(
                     .server,
-                    "what answers at \(address) is no sentinel; for a Redis alone set redis.url to redis://\(address)")
+                    "what answers at \(address) is not a sentinel; for a Redis alone set redis.url to redis://\(address)"
+                )
             }
             throw RedisError(reply: text, from: .sentinel, at: sentinel.description)
         }

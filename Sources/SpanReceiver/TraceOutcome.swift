@@ -1,5 +1,6 @@
 import HTTPService
 import OTLP
+import Text
 
 /// The outcome of a request, whatever its transport. Each responder encodes it in its own way.
 enum TraceOutcome: Sendable {
@@ -31,14 +32,22 @@ package struct PartialSuccess: Sendable {
     var message: String? {
         let parts = [
             badIDs > 0 ? Self.reasonForBadIDs(badIDs) : nil,
-            badValues > 0 ? "\(badValues) spans have a value out of the range of its field; \(firstProblem)" : nil,
+            badValues > 0 ? Self.reasonForBadValues(badValues) + "; \(firstProblem)" : nil,
             warning,
         ].compactMap(\.self)
         return parts.isEmpty ? nil : parts.joined(separator: "; ")
     }
 
     static func reasonForBadIDs(_ count: Int) -> String {
-        "\(count) spans have a trace, span, parent or link id that is zero or of a wrong length"
+        "\(spansHave(count)) a trace, span, parent or link id that is zero or of a wrong length"
+    }
+
+    private static func reasonForBadValues(_ count: Int) -> String {
+        "\(spansHave(count)) a value out of the range of its field"
+    }
+
+    private static func spansHave(_ count: Int) -> String {
+        humanCount(count, "span") + (count == 1 ? " has" : " have")
     }
 
     /// The line for the log; nil where there is nothing to say.

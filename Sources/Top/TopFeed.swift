@@ -134,9 +134,9 @@ package final class TopFeed: Sendable {
         do throws(JSONError) {
             value = try JSONValue(parsing: bytes)
         } catch {
-            throw TopFailure("\(question.path) is no JSON: \(error.reason.rawValue) (byte \(error.offset))")
+            throw TopFailure("\(question.path) is not JSON: \(error.reason.rawValue) (byte \(error.offset))")
         }
-        guard case .object = value else { throw TopFailure("\(question.path) is no object of JSON") }
+        guard case .object = value else { throw TopFailure("\(question.path) is not a JSON object") }
         return value
     }
 }

@@ -137,7 +137,7 @@ struct DeclaredTaskFamilies: Sendable {
     let waitQuantileSeconds = FamilyDeclaration(
         "asynq_task_wait_quantile_seconds", .gauge, labels: ["queue", "quantile"],
         """
-        Quantile of the wait over the sliding window, at most 5 % off, for people and autoscaling. For alerts use the \
+        Quantile of the wait over the sliding window, at most 4.4 % off, for people and autoscaling. For alerts use the \
         histogram, which can be summed over queues and instances.
         """)
     let processingDurationSeconds = FamilyDeclaration(

@@ -143,6 +143,25 @@ struct OtherConditionTests {
         #expect(troubles.only(.forwardingFails)?.severity == .warning)
     }
 
+    @Test(
+        "When the spool will be full is told up to 30 days ahead",
+        arguments: [(2_500_000_000, true), (2_700_000_000, false)])
+    mutating func farForecast(capacity: Int, isTold: Bool) {
+        scene.spans.backend = Backend(isUp: true, lastFailure: nil, requests: 10, failedRequests: 0)
+        scene.spans.spool = SpanPath.Spool(bytes: 0, capacityBytes: capacity, dropped: [:])
+        #expect(scene.run(seconds: 5, .off).isEmpty)
+        scene.spans.backend?.isUp = false
+        var troubles: [Trouble] = []
+        for _ in 0..<6 {
+            scene.spans.spool?.bytes += 5000
+            troubles = scene.run(seconds: 5, .off)
+        }
+        let sentence = troubles.only(.forwardingFails)?.sentence ?? ""
+        #expect(
+            sentence.hasSuffix(" % full" + (isTold ? ", full in 28 days" : "")),
+            "\(sentence)")
+    }
+
     @Test("When the spool will be full is told at the rate of the outage, not of the quiet time before it")
     mutating func outageRate() {
         scene.spans.backend = Backend(isUp: true, lastFailure: nil, requests: 10, failedRequests: 0)

@@ -159,7 +159,7 @@ MISTAKES_OF_FLAGS: dict[str, tuple[list[str], str]] = {
         "for sentinels, redis-cluster://host:port,host:port for a Cluster, or one of them"),
     "a database by name": (
         ["--redis-url", "redis://localhost:6379/mydb"],
-        'redis.url = "redis://localhost:6379/mydb" (--redis-url): the database is no number from 0 on'),
+        'redis.url = "redis://localhost:6379/mydb" (--redis-url): the database must be a number from 0 on'),
     "sentinels without the master": (
         ["--redis-url", "redis-sentinel://h:26379/0"],
         "redis.url = \"redis-sentinel://h:26379/0\" (--redis-url): the master's name is missing: ?master=NAME"),

@@ -161,7 +161,7 @@ def test_what_is_no_socket_fails_the_start_and_stays(tmp_path, make):
     path = tmp_path / "otlp.sock"
     make(path)
     before = sorted((entry.name, identity(entry)) for entry in tmp_path.iterdir())
-    assert "no socket" in refused(tmp_path / "elsewhere", path)
+    assert "is not a socket" in refused(tmp_path / "elsewhere", path)
     after = sorted((entry.name, identity(entry)) for entry in tmp_path.iterdir() if entry.name != "elsewhere")
     assert after == before, "expected everything as it was"
 
@@ -170,7 +170,7 @@ def test_a_link_to_a_live_socket_is_none(start_collector, tmp_path):
     first = start_collector()
     link = tmp_path / "link.sock"
     link.symlink_to(first.socket)
-    assert "no socket" in refused(tmp_path / "second", link)
+    assert "is not a socket" in refused(tmp_path / "second", link)
     assert_serves(link)
 
 

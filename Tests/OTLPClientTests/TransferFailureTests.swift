@@ -30,17 +30,17 @@ struct TransferFailureTests {
             (CURLE_RECV_ERROR, "error:0A000415:SSL routines::sslv3 alert certificate expired", "has expired"),
             (
                 CURLE_SEND_ERROR, "error:0A000412:SSL routines::sslv3 alert bad certificate",
-                "does not accept our certificate"
+                "does not accept the client certificate"
             ),
             (
                 CURLE_RECV_ERROR, "error:0A000418:SSL routines::tlsv1 alert unknown ca",
-                "does not accept our certificate"
+                "does not accept the client certificate"
             ),
             (
                 CURLE_SSL_CONNECT_ERROR, "error:0A000410:SSL routines::sslv3 alert handshake failure",
-                "does it want a client certificate"
+                "if it wants a client certificate, set tempo.tls.cert-file"
             ),
-            (CURLE_SSL_CONNECT_ERROR, "error:0A00042E:SSL routines::tlsv1 alert protocol version", "no TLS 1.2"),
+            (CURLE_SSL_CONNECT_ERROR, "error:0A00042E:SSL routines::tlsv1 alert protocol version", "not speak TLS 1.2"),
             (
                 CURLE_PEER_FAILED_VERIFICATION, "SSL certificate problem: unable to get local issuer certificate",
                 "set tempo.tls.ca-file"
@@ -165,12 +165,12 @@ struct TransferFailureTests {
             (CURLE_SSL_CONNECT_ERROR, "http request", "is not a TLS port: write http://"),
             (CURLE_RECV_ERROR, "peer did not return a certificate", "wants a client certificate: set"),
             (CURLE_RECV_ERROR, "alert no application protocol", "does not speak HTTP/1.1 there"),
-            (CURLE_RECV_ERROR, "alert certificate revoked", "does not accept our certificate"),
-            (CURLE_RECV_ERROR, "alert certificate unknown", "does not accept our certificate"),
-            (CURLE_RECV_ERROR, "alert unsupported certificate", "does not accept our certificate"),
-            (CURLE_RECV_ERROR, "alert access denied", "does not accept our certificate"),
-            (CURLE_RECV_ERROR, "alert decrypt error", "does not accept our certificate"),
-            (CURLE_SSL_CONNECT_ERROR, "unsupported protocol", "no TLS 1.2 or later"),
+            (CURLE_RECV_ERROR, "alert certificate revoked", "does not accept the client certificate"),
+            (CURLE_RECV_ERROR, "alert certificate unknown", "does not accept the client certificate"),
+            (CURLE_RECV_ERROR, "alert unsupported certificate", "does not accept the client certificate"),
+            (CURLE_RECV_ERROR, "alert access denied", "does not accept the client certificate"),
+            (CURLE_RECV_ERROR, "alert decrypt error", "does not accept the client certificate"),
+            (CURLE_SSL_CONNECT_ERROR, "unsupported protocol", "not speak TLS 1.2 or later"),
             (CURLE_SSL_CONNECT_ERROR, "alert unrecognized name", "check metrics.push.tls.server-name"),
             (CURLE_PEER_FAILED_VERIFICATION, "certificate is not yet valid", "compare the clocks"),
             (CURLE_PEER_FAILED_VERIFICATION, "does not match 'h'", "for another name: check the host of metrics.push"),

@@ -154,7 +154,7 @@ struct RedisURLTests {
         ("redis://h :6379", ["blank"]), ("redis-cluster://a:1, b:2", ["blank"]), ("redis://h:6379 /0", ["blank"]),
         ("redis://a:1,b:2/0", ["several hosts", "redis-sentinel://", "redis-cluster://"]),
         ("redis://a,b", ["several hosts"]), ("redis://u:aB3%xY9@h", ["write %25"]),
-        ("\"redis://h:6379\"", ["quotation mark", "take it off"]), ("u:hush@h://x", ["is no scheme"]),
+        ("\"redis://h:6379\"", ["quotation mark", "take it off"]), ("u:hush@h://x", ["is not a scheme"]),
         ("redis-sentinel://h/3/?master=m", ["/3/", "write /3"]), ("redis-cluster://h/0/", ["database 0 only"]),
     ]
 

@@ -144,7 +144,7 @@ struct SentinelTests {
         for _ in 0..<2 { try client.prepare(deadline: .soon) }
         #expect(sentinel.commands.count == 1, "as long as it is a master")
         let left = try #require(failure { try client.prepare(deadline: .soon) })
-        #expect(left.reason == .connection && left.message.contains("no master"), "\(left)")
+        #expect(left.reason == .connection && left.message.contains("is not a master"), "\(left)")
         #expect(!client.isConnected)
         try client.prepare(deadline: .soon)
         #expect(try client.ask("PING") == Self.pong)
@@ -243,7 +243,7 @@ struct SentinelTests {
             .send("-ERR unknown command '\(words[0])', with args beginning with: \r\n")
         }
         let noSentinel = try #require(failure { try Self.client(redis).prepare(deadline: .soon) })
-        #expect(noSentinel.message.contains("is no sentinel"), "\(noSentinel)")
+        #expect(noSentinel.message.contains("is not a sentinel"), "\(noSentinel)")
         #expect(noSentinel.message.contains("redis://127.0.0.1:\(redis.port)"))
         let sentinel = try FakeRedis { _, words in
             words[0] == "ROLE"

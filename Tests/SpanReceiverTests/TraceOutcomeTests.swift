@@ -45,6 +45,11 @@ struct TraceOutcomeTests {
         partial.badIDs = 2
         #expect(partial.told?.reason == "bad_id" && partial.refusedSpans == 5)
         #expect(partial.message?.hasPrefix(PartialSuccess.reasonForBadIDs(2) + "; 3 spans") == true)
+        partial = PartialSuccess(badIDs: 1, badValues: 1, firstProblem: "kind is 9")
+        #expect(
+            partial.message
+                == "1 span has a trace, span, parent or link id that is zero or of a wrong length; "
+                + "1 span has a value out of the range of its field; kind is 9")
         var empty = PartialSuccess()
         empty.warning = "no span"
         #expect(empty.told == HTTPRefusal("empty", "no span", event: "request without spans"))

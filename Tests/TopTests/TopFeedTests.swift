@@ -22,8 +22,8 @@ import Testing
 
     @Test func anAnswerThatIsNoDocumentSaysWhy() throws {
         #expect(failure("{}") == nil)
-        #expect(failure("[1]") == "/api/v1/overview is no object of JSON")
-        #expect(failure("{\"a\":!}")?.hasPrefix("/api/v1/overview is no JSON: ") == true)
+        #expect(failure("[1]") == "/api/v1/overview is not a JSON object")
+        #expect(failure("{\"a\":!}")?.hasPrefix("/api/v1/overview is not JSON: ") == true)
         #expect(failure("{\"a\":!}")?.hasSuffix(" (byte 5)") == true)
         #expect(try TopFeed.overview { _ throws(TopFailure) in .unchanged } == nil)
         #expect(throws: TopFailure("no route")) {

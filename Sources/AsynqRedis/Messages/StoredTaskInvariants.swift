@@ -24,7 +24,7 @@ extension StoredTask {
             precondition(task.enqueuedAt == carried.enqueuedAt, "another time inside a message")
             task.check()
         } catch {
-            preconditionFailure("a message of a payload is no message: \(error)")
+            preconditionFailure("a message of a payload is not a message: \(error)")
         }
     }
 

@@ -48,7 +48,7 @@ struct EnqueueHistory {
 
     private static func time(_ member: ScoredMember) throws(RedisError) -> WallTime {
         guard (1..<9_000_000_000).contains(member.score) else {
-            throw RedisError(.malformed, "a score of asynq:scheduler_history is no time")
+            throw RedisError(.malformed, "a score of asynq:scheduler_history is not a time")
         }
         return WallTime(seconds: member.score)
     }

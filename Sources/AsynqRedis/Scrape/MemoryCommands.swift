@@ -145,7 +145,7 @@ struct MemoryCommands {
     }
 
     private func malformed() -> RedisError {
-        RedisError(.malformed, "queue \(name.text): a size or count is no sensible number")
+        RedisError(.malformed, "queue \(name.text): a size or count is out of range")
     }
 
     /// Records the first error of a queue; further ones have the same cause.

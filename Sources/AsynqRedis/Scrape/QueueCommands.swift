@@ -106,7 +106,7 @@ struct QueueCommands {
         pipeline.get(key(suffix)).map { text throws(RedisError) in
             guard let text else { return 0 }
             guard let value = Int64(String(decoding: text, as: UTF8.self)), value >= 0 else {
-                throw RedisError(.malformed, "the counter \(suffix) is no number")
+                throw RedisError(.malformed, "the counter \(suffix) is not a number")
             }
             return value
         }
@@ -293,7 +293,7 @@ struct QueueCommands {
             if let since = Int64(String(decoding: text, as: UTF8.self)) {
                 snapshot.latencyNanoseconds = max(0, now.nanoseconds(since: WallTime(nanoseconds: since)))
             } else {
-                record(RedisError(.malformed, "pending_since of the next task is no number"))
+                record(RedisError(.malformed, "pending_since of the next task is not a number"))
             }
             return
         }

@@ -252,7 +252,7 @@ package struct QueueScraper {
     }
 
     private static func leftOut(_ count: Int) -> String {
-        "\(count) queues are not read: their names are longer than \(maxNameBytes) bytes, or memory.limit has no room for so many"
+        "queues that are not read: \(count). Their names are longer than \(maxNameBytes) bytes, or memory.limit is too small for all"
     }
 
     private static func noAnswer(_ client: any RedisClient) -> RedisError {

@@ -52,7 +52,7 @@ int collector_spawn(const char *path, char *const arguments[]);
 /// Takes the terminal for drawing: keys come one by one and are not echoed. Only one terminal is taken at a time.
 /// `enter` is written now; `leave` is written by `collector_terminal_close`, and before the process dies of a fault of its
 /// own (SIGSEGV, SIGILL, SIGABRT, …), together with the settings that the terminal had. `leave` must live as long as the
-/// process. An input that is no terminal is left alone. Returns 0, or -1 and errno.
+/// process. An input that is not a terminal is left alone. Returns 0, or -1 and errno.
 int collector_terminal_open(int input, int output, const char *enter, const char *leave);
 
 /// Gives the terminal back as it was; does nothing where none is taken. Async-signal-safe.

@@ -20,7 +20,7 @@ export function pipelineView({ document, now }) {
         spool && fact('Spool on disk', h('span', { class: 'used' }, meter(spool.bytes, spool.capacity_bytes),
           `${bytes(spool.bytes)} of ${bytes(spool.capacity_bytes)}`)),
         spool && fact('Oldest span in it', duration(spool.oldest_age_seconds)),
-        spool && fact('Full in', spool.full_in_seconds == null ? 'it does not grow' : duration(spool.full_in_seconds)))),
+        spool && fact('Full in', spool.full_in_seconds == null ? 'not within 30 days' : duration(spool.full_in_seconds)))),
       panel('Memory', { note: 'of the collector, by part' }, memory(document.memory))));
 }
 

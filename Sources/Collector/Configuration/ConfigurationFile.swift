@@ -74,7 +74,7 @@ enum ConfigurationFile {
                 let key = try next()
                 if key.type == YAML_MAPPING_END_EVENT { return }
                 guard key.type == YAML_SCALAR_EVENT else {
-                    throw Unreadable(problem: "line \(key.line): a key that is no plain text")
+                    throw Unreadable(problem: "line \(key.line): the key is not plain text")
                 }
                 let name = prefix.isEmpty ? key.text : prefix + "." + key.text
                 let value = try next()

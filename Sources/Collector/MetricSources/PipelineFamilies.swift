@@ -16,7 +16,7 @@ struct PipelineFamilies: Sendable {
         """)
     let acceptedSpansTotal = FamilyDeclaration(
         "asynq_collector_accepted_spans_total", .counter,
-        "Spans that were acknowledged to their sender. (Those later dropped as unsynced were refused in the end.)")
+        "Spans that were acknowledged to their sender. Includes spans later dropped as unsynced, whose sender got 503.")
     let refusedSpansTotal = FamilyDeclaration(
         "asynq_collector_refused_spans_total", .counter, labels: ["reason"],
         """

@@ -14,7 +14,7 @@ enum Command: String, CaseIterable, Sendable {
         switch self {
         case .run:
             CommandDeclaration(
-                "run the sidecar until SIGTERM or SIGINT; what happens without a command",
+                "run the sidecar until SIGTERM or SIGINT; this is the default command",
                 details: """
                     Scrapes Redis, receives spans, serves the metrics and the status page, and forwards the spans. SIGHUP reads the \
                     configuration again. It goes on while Redis, the trace backend or a client fails.
@@ -85,7 +85,7 @@ enum Command: String, CaseIterable, Sendable {
         details: """
             Asks the collector at --url, or else where metrics.listen says that it is, with metrics.bearer-token, or metrics.username \
             and metrics.password, where they are set. With --redis-url it reads Redis itself and needs no collector. In the view, \
-            ? lists the keys. Where standard output is no terminal, it prints a frame as text every \
+            ? lists the keys. Where standard output is not a terminal, it prints a frame as text every \
             five seconds. Exit code 1, and one line that says why, if nothing answers.
             """,
         flags: [

@@ -5,6 +5,7 @@ import Model
 import Platform
 import Redis
 import Synchronization
+import Text
 import Top
 import WebClient
 
@@ -106,7 +107,9 @@ struct DemoView {
             if isEnd || clock.monotonic() >= nextTable {
                 nextTable = clock.monotonic().advanced(by: Self.tableInterval)
                 printTable(source)
-                if workload.lostSpans > 0 { printLine("\(workload.lostSpans) spans lost by the demo's workers") }
+                if workload.lostSpans > 0 {
+                    printLine("\(humanCount(workload.lostSpans, "span")) lost by the demo's workers")
+                }
             }
             try checkFailure(workload)
             if isEnd { return }

@@ -28,7 +28,7 @@ enum ManPage {
         [
             plain(
                 """
-                It runs beside Asynq's workers, or once for all of them. It scrapes the queues in Redis without load, receives the \
+                It runs beside Asynq's workers, or once for all of them. It scrapes the queues in Redis with negligible load, receives the \
                 spans of tasks by OTLP over a unix socket or TCP, keeps them in a crash-safe spool until Tempo has accepted them, \
                 and serves metrics for Prometheus, a status page and numbers for autoscalers.
                 """)

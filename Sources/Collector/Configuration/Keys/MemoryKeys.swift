@@ -7,8 +7,8 @@ struct MemoryKeys: KeySection {
         "memory.limit", .size(MemoryLedger.leastLimit...1 << 40, or: "auto"), default: "auto", example: "128MiB",
         help: """
             What tables, bodies, pages and buffers together may take; each has its share, which the log names at the start. auto is \
-            three quarters of the cgroup's limit, at most 512MiB. Without a cgroup it is 256MiB, or more where another key asks for more. \
-            Give the container a third more.
+            three quarters of the cgroup's limit, at most 512MiB. Without a cgroup it is 256MiB, or more where otlp.max-body, \
+            tempo.batch.max-bytes or traces.recent-max-bytes needs more. Give the container a third more.
             """)
 
     static let rules = [
@@ -47,7 +47,7 @@ extension MemoryLedger {
         let limit = settings[\.memory.limit] ?? MemoryKeys.automaticLimit(inCgroupOf: bytes)
         let isBound = settings[\.memory.limit] != nil || bytes != nil
         let demands = MemoryDemands(settings)
-        // The default of otlp.max-body is met first, like one that was set, where there is room for it.
+        // The default of otlp.max-body is met first, like one that was set, where the limit allows it.
         var ordinary = demands
         if ordinary.bodyBytes == 0 { ordinary.bodyBytes = settings[\.otlp.maxBody] }
         for limit in isBound ? [limit] : MemoryKeys.limitsWithoutCgroup {

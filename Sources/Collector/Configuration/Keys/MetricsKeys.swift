@@ -13,7 +13,7 @@ struct MetricsKeys: KeySection {
         "metrics.listen", .listenAddresses(orNone: true), default: "127.0.0.1:9876", example: ":9876",
         help: """
             The addresses of /metrics, the status page, /api/v1 and the health checks. Prometheus has to reach one: :9876 is every \
-            address of the machine, IPv6 and IPv4; unix:///path is a socket. With none there are none of them: metrics are pushed, then.
+            address of the machine, IPv6 and IPv4; unix:///path is a socket. none turns all of them off; push metrics instead.
             """,
         page: "docs/RECEIVING.md#addresses")
     let username = Key(
