@@ -16,7 +16,7 @@ struct RedisSide: Sendable {
     let relinker: TraceRelinker
     let views: RedisViews
     /// The memory that the replies of Redis hold.
-    let replyMemory: ByteAllowance?
+    let replyMemory: ByteBudget?
     private let isLookingAhead: Bool
 
     /// - Throws: `SystemError` where the system can't make another waker.

@@ -35,7 +35,7 @@
                 stream.pointee.next_out = output.baseAddress
                 stream.pointee.avail_out = UInt32(output.count)
                 let code = isal_deflate_stateless(stream)
-                precondition(code == COMP_OK, "isal_deflate_stateless with room for stored blocks: \(code)")
+                precondition(code == COMP_OK, "isal_deflate_stateless with space for stored blocks: \(code)")
                 count = output.count - Int(stream.pointee.avail_out)
             }
         }
@@ -71,13 +71,13 @@
 
         /// Compresses all of the input at hand.
         private func deflate(into output: inout [UInt8]) {
-            withUnsafeTemporaryAllocation(byteCount: 32 << 10, alignment: 16) { room in
+            withUnsafeTemporaryAllocation(byteCount: 32 << 10, alignment: 16) { space in
                 repeat {
-                    stream.pointee.next_out = room.baseAddress?.assumingMemoryBound(to: UInt8.self)
-                    stream.pointee.avail_out = UInt32(room.count)
+                    stream.pointee.next_out = space.baseAddress?.assumingMemoryBound(to: UInt8.self)
+                    stream.pointee.avail_out = UInt32(space.count)
                     let code = isal_deflate(stream)
                     precondition(code == COMP_OK, "isal_deflate: \(code)")
-                    output.append(contentsOf: room.dropLast(Int(stream.pointee.avail_out)))
+                    output.append(contentsOf: space.dropLast(Int(stream.pointee.avail_out)))
                 } while stream.pointee.avail_out == 0
             }
         }
@@ -129,12 +129,12 @@
             return nil
         }
 
-        func step(into room: UnsafeMutableRawBufferPointer) -> DeflateStep {
-            state.pointee.next_out = room.baseAddress?.assumingMemoryBound(to: UInt8.self)
-            state.pointee.avail_out = UInt32(room.count)
+        func step(into space: UnsafeMutableRawBufferPointer) -> DeflateStep {
+            state.pointee.next_out = space.baseAddress?.assumingMemoryBound(to: UInt8.self)
+            state.pointee.avail_out = UInt32(space.count)
             let code = isal_inflate(state)
             guard code == ISAL_DECOMP_OK else { return .failed(.malformed(Self.reason(code))) }
-            let bytes = room.count - Int(state.pointee.avail_out)
+            let bytes = space.count - Int(state.pointee.avail_out)
             guard state.pointee.block_state == ISAL_BLOCK_FINISH else { return .wrote(bytes) }
             // Behind zlib's checksum whole bytes may be left in the bit buffer, already taken from the input.
             return .ended(wrote: bytes, unread: Int(state.pointee.avail_in) + Int(state.pointee.read_in_length) / 8)

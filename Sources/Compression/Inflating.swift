@@ -2,12 +2,12 @@
 protocol DeflateDecoder {
     /// Starts with the stream that `input` begins with. Returns nil, or the fault of its first bytes.
     func begin(_ input: UnsafeRawBufferPointer) -> DecompressionError?
-    /// Writes as much into `room`, which is not empty, as fits.
-    func step(into room: UnsafeMutableRawBufferPointer) -> DeflateStep
+    /// Writes as much into `space`, which is not empty, as fits.
+    func step(into space: UnsafeMutableRawBufferPointer) -> DeflateStep
 }
 
 enum DeflateStep {
-    /// The room is full, or the input has ended.
+    /// The space is full, or the input has ended.
     case wrote(Int)
     /// The stream has ended, and its checksum is right; `unread` bytes of the input are behind it.
     case ended(wrote: Int, unread: Int)
@@ -20,9 +20,9 @@ extension DeflateDecoder {
     func inflateStreams(_ input: UnsafeRawBufferPointer, limit: Int) throws(DecompressionError) -> [UInt8] {
         if input.isEmpty { throw .truncated }
         if let error = begin(input) { throw error }
-        return try growingOutput(limit: limit, expecting: Self.expectedBytes(input)) { room, count in
+        return try growingOutput(limit: limit, expecting: Self.expectedBytes(input)) { space, count in
             while true {
-                let rest = UnsafeMutableRawBufferPointer(rebasing: room[count...])
+                let rest = UnsafeMutableRawBufferPointer(rebasing: space[count...])
                 if rest.isEmpty { return .full }
                 switch step(into: rest) {
                 case .failed(let error): return .failed(error)
@@ -49,7 +49,7 @@ extension DeflateDecoder {
         let bestRatio = 1032
         guard input.count >= 18, input[0] == 0x1F else { return guess }
         let size = Int(UInt32(littleEndian: input.loadUnaligned(fromByteOffset: input.count - 4, as: UInt32.self)))
-        // The extra byte shows a decoder that room is left when it is done.
+        // The extra byte shows a decoder that space is left when it is done.
         return size <= input.count * bestRatio ? size + 1 : guess
     }
 }

@@ -66,14 +66,14 @@ package final class ZlibCompressor {
 
     /// Compresses all of the input at hand.
     private func deflateInput(_ flush: Int32, into output: inout [UInt8]) {
-        withUnsafeTemporaryAllocation(byteCount: 32 << 10, alignment: 16) { room in
+        withUnsafeTemporaryAllocation(byteCount: 32 << 10, alignment: 16) { space in
             repeat {
-                stream.pointee.next_out = room.baseAddress?.assumingMemoryBound(to: UInt8.self)
-                stream.pointee.avail_out = UInt32(room.count)
+                stream.pointee.next_out = space.baseAddress?.assumingMemoryBound(to: UInt8.self)
+                stream.pointee.avail_out = UInt32(space.count)
                 let code = deflate(stream, flush)
                 // Z_BUF_ERROR says that nothing was left to do.
                 precondition([Z_OK, Z_STREAM_END, Z_BUF_ERROR].contains(code), "deflate: \(code)")
-                output.append(contentsOf: room.dropLast(Int(stream.pointee.avail_out)))
+                output.append(contentsOf: space.dropLast(Int(stream.pointee.avail_out)))
             } while stream.pointee.avail_out == 0
         }
     }
@@ -110,11 +110,11 @@ package final class ZlibInflater: DeflateDecoder {
         return nil
     }
 
-    func step(into room: UnsafeMutableRawBufferPointer) -> DeflateStep {
-        stream.pointee.next_out = room.baseAddress?.assumingMemoryBound(to: UInt8.self)
-        stream.pointee.avail_out = UInt32(room.count)
+    func step(into space: UnsafeMutableRawBufferPointer) -> DeflateStep {
+        stream.pointee.next_out = space.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        stream.pointee.avail_out = UInt32(space.count)
         let code = CZlib.inflate(stream, Z_NO_FLUSH)
-        let bytes = room.count - Int(stream.pointee.avail_out)
+        let bytes = space.count - Int(stream.pointee.avail_out)
         switch code {
         case Z_OK, Z_BUF_ERROR: return .wrote(bytes)
         case Z_STREAM_END: return .ended(wrote: bytes, unread: Int(stream.pointee.avail_in))

@@ -20,7 +20,7 @@ package final class ZstdCompressor {
     package func compress(_ input: UnsafeRawBufferPointer) -> [UInt8] {
         [UInt8](unsafeUninitializedCapacity: ZSTD_compressBound(input.count)) { output, count in
             let size = ZSTD_compress2(context, output.baseAddress, output.count, input.baseAddress, input.count)
-            // Only a lack of memory lets this fail: the room is as much as libzstd asks for.
+            // Only a lack of memory lets this fail: the space is as much as libzstd asks for.
             precondition(ZSTD_isError(size) == 0, "ZSTD_compress2: \(String(cString: ZSTD_getErrorName(size)))")
             count = size
         }
@@ -54,15 +54,15 @@ package final class ZstdCompressor {
     private func compress(
         _ piece: UnsafeRawBufferPointer, _ mode: ZSTD_EndDirective, into output: inout [UInt8]
     ) {
-        withUnsafeTemporaryAllocation(byteCount: 32 << 10, alignment: 16) { room in
+        withUnsafeTemporaryAllocation(byteCount: 32 << 10, alignment: 16) { space in
             var input = ZSTD_inBuffer(src: piece.baseAddress, size: piece.count, pos: 0)
             var isDone = false
             while !isDone {
-                var made = ZSTD_outBuffer(dst: room.baseAddress, size: room.count, pos: 0)
+                var made = ZSTD_outBuffer(dst: space.baseAddress, size: space.count, pos: 0)
                 let left = ZSTD_compressStream2(context, &made, &input, mode)
                 precondition(
                     ZSTD_isError(left) == 0, "ZSTD_compressStream2: \(String(cString: ZSTD_getErrorName(left)))")
-                output.append(contentsOf: room.prefix(made.pos))
+                output.append(contentsOf: space.prefix(made.pos))
                 isDone = mode == ZSTD_e_end ? left == 0 : input.pos == input.size
             }
         }
@@ -91,16 +91,16 @@ package final class ZstdDecompressor {
     package func decompress(_ input: UnsafeRawBufferPointer, limit: Int) throws(DecompressionError) -> [UInt8] {
         if input.isEmpty { throw .truncated }
         var position = 0
-        return try growingOutput(limit: limit, expecting: try Self.expectedBytes(input, limit: limit)) { room, count in
+        return try growingOutput(limit: limit, expecting: try Self.expectedBytes(input, limit: limit)) { space, count in
             while position < input.count {
                 let rest = UnsafeRawBufferPointer(rebasing: input[position...])
                 if let error = Self.magicError(rest) { return .failed(error) }
                 let frameBytes = ZSTD_findFrameCompressedSize(rest.baseAddress, rest.count)
                 if ZSTD_isError(frameBytes) != 0 { return .failed(Self.error(frameBytes)) }
-                let free = UnsafeMutableRawBufferPointer(rebasing: room[count...])
+                let free = UnsafeMutableRawBufferPointer(rebasing: space[count...])
                 let made = ZSTD_decompressDCtx(context, free.baseAddress, free.count, rest.baseAddress, frameBytes)
                 if ZSTD_isError(made) != 0 {
-                    // The frame is decoded again, from its start, in more room.
+                    // The frame is decoded again, from its start, in more space.
                     return ZSTD_getErrorCode(made) == ZSTD_error_dstSize_tooSmall ? .full : .failed(Self.error(made))
                 }
                 count += made

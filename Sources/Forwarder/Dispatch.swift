@@ -68,15 +68,15 @@ struct Dispatch {
     var isIdle: Bool { inFlight == 0 && waiting.isEmpty }
     /// True if the last request failed, and the fault is not its own.
     var isProbing: Bool { backoff.failures > 0 }
-    private var hasRoom: Bool {
+    private var maySend: Bool {
         inFlight == 0 || inFlight < (isProbing ? 1 : maxInFlight) && heldBytes <= maxHeldBytes
     }
     /// True if a suspect may be sent. Suspects may have half of the requests: those that wait for answers that never
     /// come must not take all.
-    private var hasRoomForSuspects: Bool { suspectsInFlight < max(1, maxInFlight / 2) }
+    private var maySendSuspect: Bool { suspectsInFlight < max(1, maxInFlight / 2) }
 
     private enum FreshRequests {
-        /// As much may be read as a batch holds.
+        /// Whole batches may be read.
         case batches
         /// One request at a time may be read, not before the given time.
         case lone(MonotonicTime)
@@ -168,12 +168,12 @@ struct Dispatch {
     }
 
     private func mayGo(_ delivery: Delivery) -> Bool {
-        !delivery.isSuspect || hasRoomForSuspects
+        !delivery.isSuspect || maySendSuspect
     }
 
     /// Returns the time at which `next` has something to do; nil while it waits for an answer only.
     private func nextMoment(freshAt: MonotonicTime?) -> MonotonicTime? {
-        guard hasRoom else { return nil }
+        guard maySend else { return nil }
         var moments = waiting.filter(mayGo).map(\.notBefore)
         if let freshAt {
             switch takesFresh {
@@ -187,7 +187,7 @@ struct Dispatch {
 
     /// Returns true if what was never sent may be read now.
     func wantsFresh(at now: MonotonicTime) -> Bool {
-        guard hasRoom && now >= gate else { return false }
+        guard maySend && now >= gate else { return false }
         switch takesFresh {
         case .batches: return true
         case .lone(let moment): return moment <= now
@@ -333,8 +333,8 @@ struct Dispatch {
             return effects
         }
         // A request without an answer is kept as long as there is space, and then dropped before it delays others.
-        let isRoomShort = waiting.count + 1 >= Self.maxWaiting
-        if (isAnswer || isRoomShort) && firstTries.condemns(suspicions: suspect.suspicions, since: since) {
+        let isSpaceShort = waiting.count + 1 >= Self.maxWaiting
+        if (isAnswer || isSpaceShort) && firstTries.condemns(suspicions: suspect.suspicions, since: since) {
             let text = "\(reason) (\(suspect.suspicions) times, while other requests passed)"
             return drop(suspect, reason: text, as: isAnswer ? .refused : .unanswered)
         }

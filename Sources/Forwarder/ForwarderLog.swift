@@ -76,7 +76,7 @@ struct ForwarderLog {
         lostName.record(address, of: show(endpoint.url), reason: reason, in: logger, at: now)
     }
 
-    mutating func recordStretch(behind spans: Int, at now: MonotonicTime) {
+    mutating func recordSection(behind spans: Int, at now: MonotonicTime) {
         guard let more = behind.take(at: now) else { return }
         logger.notice(
             "old spans wait; new ones are sent beside them",

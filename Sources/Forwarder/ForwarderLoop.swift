@@ -62,50 +62,50 @@ struct ForwarderLoop: ~Copyable {
     // MARK: Sending
 
     /// Sends all that may be sent. Returns the time at which there may be more, nil while only an answer changes that,
-    /// and the unread part of the newest stretch at the last look.
+    /// and the unread part of the newest section at the last look.
     private mutating func startRequests(
         at now: MonotonicTime, flushing: Bool
     ) -> (moment: MonotonicTime?, newest: SpoolUnread) {
-        beginStretch(at: now)
+        beginSection(at: now)
         while true {
             let waiting = owner.spool.waiting
-            let freshAt = SpoolStretch.allCases.compactMap { stretch in
-                turns.moment(of: stretch, waiting, at: now, flushing: flushing, isProbing: dispatch.isProbing)
+            let freshAt = SpoolSection.allCases.compactMap { section in
+                turns.moment(of: section, waiting, at: now, flushing: flushing, isProbing: dispatch.isProbing)
             }.min()
             switch dispatch.next(at: now, freshAt: freshAt) {
             case .wait(let moment): return (moment, waiting.newest)
             case .send(let delivery): sendAgain(delivery, at: now)
             case .read(let isLone):
-                let stretch = turns.choose(waiting, at: now, flushing: flushing, isProbing: dispatch.isProbing)
-                if let stretch, !sendFresh(from: stretch, isLone: isLone, at: now) {
+                let section = turns.choose(waiting, at: now, flushing: flushing, isProbing: dispatch.isProbing)
+                if let section, !sendFresh(from: section, isLone: isLone, at: now) {
                     return (now, waiting.newest)
                 }
             }
         }
     }
 
-    /// Begins a stretch once old spans wait, so that new ones go beside them.
-    private mutating func beginStretch(at now: MonotonicTime) {
+    /// Begins a section once old spans wait, so that new ones go beside them.
+    private mutating func beginSection(at now: MonotonicTime) {
         let unread = owner.spool.unread
         let isBlocked = dispatch.isBlocked(at: now)
-        guard turns.wantsStretch(unread, isBlocked: isBlocked, at: now), owner.spool.beginStretch() else { return }
-        log.recordStretch(behind: unread.spans, at: now)
+        guard turns.wantsSection(unread, isBlocked: isBlocked, at: now), owner.spool.beginSection() else { return }
+        log.recordSection(behind: unread.spans, at: now)
     }
 
     /// Reads on and sends what comes. Returns false where all of it has expired.
-    private mutating func sendFresh(from stretch: SpoolStretch, isLone: Bool, at now: MonotonicTime) -> Bool {
+    private mutating func sendFresh(from section: SpoolSection, isLone: Bool, at now: MonotonicTime) -> Bool {
         do throws(SpoolError) {
             // The spool returns one request at least.
             var batch = try owner.spool.readBatch(
-                from: stretch, maxBytes: owner.options.maxBatchBytes, maxSpans: isLone ? 1 : turns.maxSpans(of: stretch)
+                from: section, maxBytes: owner.options.maxBatchBytes, maxSpans: isLone ? 1 : turns.maxSpans(of: section)
             )
-            turns.recordRead(batch.spanCount, from: stretch, at: now)
+            turns.recordRead(batch.spanCount, from: section, at: now)
             if batch.isEmpty { return false }
             let delivery = dispatch.begin(batch.frames, unsentSpans: batch.unsentSpans, at: now)
             if let delivery { start(delivery, body: batch.takeBytes(), at: now) }
         } catch {
             // The spool counts the failure; the frames stay where they are, and the disk gets a pause.
-            turns.recordFailure(of: stretch, at: now)
+            turns.recordFailure(of: section, at: now)
             log.record(error, at: now)
         }
         return true

@@ -6,8 +6,8 @@ import Synchronization
 ///
 /// | what waits                                   | what is read                                                  |
 /// |----------------------------------------------|---------------------------------------------------------------|
-/// | young spans                                  | one stretch, in order, in batches that are full or old enough |
-/// | more than a batch, some of it too old        | a new stretch is begun; the two take turns                    |
+/// | young spans                                  | one section, in order, in batches that are full or old enough |
+/// | more than a batch, some of it too old        | a new section is begun; the two take turns                    |
 /// | with a limit, more than a batch, when an outage ends | the same, however short the outage was                |
 ///
 /// Taking turns: new spans go first, but of four requests in a row one is the backlog's, and of two if the others are
@@ -16,15 +16,15 @@ import Synchronization
 /// whatever arrives.
 struct ReadTurns {
     private static let failurePause = Duration.seconds(1)
-    /// The number of full batches of the newest stretch in a row, while the oldest waits.
+    /// The number of full batches of the newest section in a row, while the oldest waits.
     private static let maxFullInARow = 3
 
     private let options: ForwarderOptions
     private var limit: DrainRate?
-    /// The number of batches of the newest stretch that were read since one of the oldest.
+    /// The number of batches of the newest section that were read since one of the oldest.
     private var newestInARow = 0
     /// The pauses after a read that failed.
-    private var pauses: [SpoolStretch: MonotonicTime] = [:]
+    private var pauses: [SpoolSection: MonotonicTime] = [:]
     private var wasBlocked = false
 
     init(_ options: ForwarderOptions) {
@@ -32,9 +32,9 @@ struct ReadTurns {
         if options.maxDrainSpansPerSecond > 0 { limit = DrainRate(spansPerSecond: options.maxDrainSpansPerSecond) }
     }
 
-    /// Returns true if enough waits in the newest stretch that new spans should not wait behind it. It is asked
+    /// Returns true if enough waits in the newest section that new spans should not wait behind it. It is asked
     /// whenever something may be sent. `isBlocked` says that the backend takes nothing, as far as is known.
-    mutating func wantsStretch(_ unread: SpoolUnread, isBlocked: Bool, at now: MonotonicTime) -> Bool {
+    mutating func wantsSection(_ unread: SpoolUnread, isBlocked: Bool, at now: MonotonicTime) -> Bool {
         let isBack = wasBlocked && !isBlocked
         wasBlocked = isBlocked
         // One batch keeps no other span waiting.
@@ -43,14 +43,14 @@ struct ReadTurns {
         return now.duration(since: unread.oldest) >= options.maxOrdered || (isBack && limit != nil)
     }
 
-    /// Returns the stretch to read now; nil if none is ready.
-    func choose(_ waiting: SpoolWaiting, at now: MonotonicTime, flushing: Bool, isProbing: Bool) -> SpoolStretch? {
-        let isReady = { (stretch: SpoolStretch) in
-            moment(of: stretch, waiting, at: now, flushing: flushing, isProbing: isProbing).map { $0 <= now } ?? false
+    /// Returns the section to read now; nil if none is ready.
+    func choose(_ waiting: SpoolWaiting, at now: MonotonicTime, flushing: Bool, isProbing: Bool) -> SpoolSection? {
+        let isReady = { (section: SpoolSection) in
+            moment(of: section, waiting, at: now, flushing: flushing, isProbing: isProbing).map { $0 <= now } ?? false
         }
         let most = isFull(waiting.newest) ? Self.maxFullInARow : 1
-        let first: SpoolStretch = newestInARow < most ? .newest : .oldest
-        let second: SpoolStretch = first == .newest ? .oldest : .newest
+        let first: SpoolSection = newestInARow < most ? .newest : .oldest
+        let second: SpoolSection = first == .newest ? .oldest : .newest
         return isReady(first) ? first : isReady(second) ? second : nil
     }
 
@@ -60,19 +60,19 @@ struct ReadTurns {
 
     /// Returns the time from which a batch may be read; nil while there is none.
     func moment(
-        of stretch: SpoolStretch, _ waiting: SpoolWaiting, at now: MonotonicTime, flushing: Bool, isProbing: Bool
+        of section: SpoolSection, _ waiting: SpoolWaiting, at now: MonotonicTime, flushing: Bool, isProbing: Bool
     ) -> MonotonicTime? {
-        let unread = stretch == .newest ? waiting.newest : waiting.backlog
+        let unread = section == .newest ? waiting.newest : waiting.backlog
         guard let unread, let since = unread.since else { return nil }
         var moment = now
-        switch stretch {
+        switch section {
         case .newest:
             if !flushing && !isFull(unread) { moment = since.advanced(by: options.maxDelay) }
         case .oldest:
             // No more spans join it. Probes are few, and have to be others each time.
             if let limit, !isProbing { moment = limit.opens }
         }
-        return max(moment, pauses[stretch] ?? moment)
+        return max(moment, pauses[section] ?? moment)
     }
 
     /// Returns what an append has to bring so that a batch may be read at once. A batch that is read for its age is
@@ -81,23 +81,23 @@ struct ReadTurns {
         isPaused(.newest, at: now) ? .never : newest.spans == 0 ? .firstSpan : .fullBatch
     }
 
-    func maxSpans(of stretch: SpoolStretch?) -> Int {
-        guard stretch == .oldest, let limit else { return options.maxBatchSpans }
+    func maxSpans(of section: SpoolSection?) -> Int {
+        guard section == .oldest, let limit else { return options.maxBatchSpans }
         return min(options.maxBatchSpans, limit.spansPerSecond)
     }
 
-    mutating func recordRead(_ spans: Int, from stretch: SpoolStretch, at now: MonotonicTime) {
-        newestInARow = stretch == .newest ? min(newestInARow + 1, Self.maxFullInARow) : 0
-        if stretch == .oldest { limit?.recordRead(spans, at: now) }
+    mutating func recordRead(_ spans: Int, from section: SpoolSection, at now: MonotonicTime) {
+        newestInARow = section == .newest ? min(newestInARow + 1, Self.maxFullInARow) : 0
+        if section == .oldest { limit?.recordRead(spans, at: now) }
     }
 
-    /// Gives the disk a pause; the other stretch, which lies in other files, goes on.
-    mutating func recordFailure(of stretch: SpoolStretch, at now: MonotonicTime) {
-        pauses[stretch] = now.advanced(by: Self.failurePause)
+    /// Gives the disk a pause; the other section, which lies in other files, goes on.
+    mutating func recordFailure(of section: SpoolSection, at now: MonotonicTime) {
+        pauses[section] = now.advanced(by: Self.failurePause)
     }
 
-    func isPaused(_ stretch: SpoolStretch, at now: MonotonicTime) -> Bool {
-        pauses[stretch].map { now < $0 } ?? false
+    func isPaused(_ section: SpoolSection, at now: MonotonicTime) -> Bool {
+        pauses[section].map { now < $0 } ?? false
     }
 }
 

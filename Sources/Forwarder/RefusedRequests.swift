@@ -74,7 +74,7 @@ struct RefusedRequests {
         do throws(SystemError) {
             try Files.makeDirectories(options.directory)
             try Files.requireDirectory(options.directory)
-            try makeRoom(for: bytes)
+            try makeSpace(for: bytes)
             try Files.replace("\(options.directory)/\(name).pb", with: batch.bytes)
             try Files.replace("\(options.directory)/\(name).txt", with: text)
         } catch {
@@ -83,7 +83,7 @@ struct RefusedRequests {
     }
 
     /// Removes the oldest copies until there is space, and what an earlier process did not finish.
-    private func makeRoom(for bytes: Int) throws(SystemError) {
+    private func makeSpace(for bytes: Int) throws(SystemError) {
         var copies: [Substring: Int] = [:]
         for file in try Files.list(options.directory) {
             if file.name.hasSuffix(Files.temporarySuffix) {

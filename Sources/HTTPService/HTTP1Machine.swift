@@ -193,7 +193,7 @@ struct HTTP1Machine: ~Copyable {
 
     private func unread() -> HTTPResponse {
         var refusal = HTTPResponse.refused(
-            .serviceUnavailable, "unread", "too much of earlier answers was not read yet")
+            .serviceUnavailable, reason: "unread", "too much of earlier answers was not read yet")
         refusal.headers.add(name: "Retry-After", value: "1")
         limits.report(refusal.refusal, from: peer)
         return refusal

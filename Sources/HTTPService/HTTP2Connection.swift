@@ -20,8 +20,8 @@ final class HTTP2Connection: ChannelInboundHandler {
     private var idleCheck: RepeatedTask?
 
     init(
-        _ responder: any HTTPResponder, _ share: ConnectionShare, idleTimeout: TimeAmount, _ violation: HTTP2Violation,
-        _ blocks: HeadBlocks
+        _ responder: any HTTPResponder, _ share: ConnectionShare, idleTimeout: TimeAmount, violation: HTTP2Violation,
+        blocks: HeadBlocks
     ) {
         self.idleTimeout = idleTimeout
         self.violation = violation
@@ -45,7 +45,8 @@ final class HTTP2Connection: ChannelInboundHandler {
             NIOHTTP2Handler(
                 mode: .server, frameDelegate: violation, connectionConfiguration: HTTP2Limits.connection,
                 streamConfiguration: HTTP2Limits.stream))
-        try pipeline.addHandler(HTTP2Connection(responder, share, idleTimeout: idleTimeout, violation, blocks))
+        try pipeline.addHandler(
+            HTTP2Connection(responder, share, idleTimeout: idleTimeout, violation: violation, blocks: blocks))
     }
 
     // MARK: Events
@@ -131,11 +132,11 @@ final class HTTP2Connection: ChannelInboundHandler {
     private func perform(_ action: HTTP2Machine.Action, _ context: ChannelHandlerContext) {
         switch action {
         case .nothing: break
-        case .invite(let id): write(.headers(.init(headers: [":status": "100"])), id, context)
+        case .invite(let id): write(.headers(.init(headers: [":status": "100"])), on: id, context)
         case .respond(let id, let exchange, let body): respond(exchange, to: body, on: id, context)
         case .answer(let id, let response, let omitsBody): write(response, omitsBody: omitsBody, on: id, context)
-        case .reset(let id, let code): write(.rstStream(code), id, context)
-        case .handBack(let id, let bytes): write(.windowUpdate(windowSizeIncrement: bytes), id, context)
+        case .reset(let id, let code): write(.rstStream(code), on: id, context)
+        case .handBack(let id, let bytes): write(.windowUpdate(windowSizeIncrement: bytes), on: id, context)
         case .announceEnd(let last): announceEnd(last, context)
         case .finish(let last): finish(last, context)
         case .close: context.close(promise: nil)
@@ -162,23 +163,23 @@ final class HTTP2Connection: ChannelInboundHandler {
     ) {
         let hasBody = response.body.readableBytes > 0 && !omitsBody
         let headers = HPACKHeaders(response)
-        write(.headers(.init(headers: headers, endStream: !hasBody && response.trailers == nil)), id, context)
+        write(.headers(.init(headers: headers, endStream: !hasBody && response.trailers == nil)), on: id, context)
         if hasBody {
-            write(.data(.init(data: .byteBuffer(response.body), endStream: response.trailers == nil)), id, context)
+            write(.data(.init(data: .byteBuffer(response.body), endStream: response.trailers == nil)), on: id, context)
         }
         if let trailers = response.trailers {
-            write(.headers(.init(headers: HPACKHeaders(lowercased: trailers), endStream: true)), id, context)
+            write(.headers(.init(headers: HPACKHeaders(lowercased: trailers), endStream: true)), on: id, context)
         }
     }
 
-    private func write(_ payload: HTTP2Frame.FramePayload, _ id: HTTP2StreamID, _ context: ChannelHandlerContext) {
+    private func write(_ payload: HTTP2Frame.FramePayload, on id: HTTP2StreamID, _ context: ChannelHandlerContext) {
         context.write(wrapOutboundOut(HTTP2Frame(streamID: id, payload: payload)), promise: nil)
         if !isReading { context.flush() }
     }
 
     private func announceEnd(_ last: HTTP2StreamID, _ context: ChannelHandlerContext) {
-        write(.goAway(lastStreamID: last, errorCode: .noError, opaqueData: nil), .rootStream, context)
-        write(.ping(HTTP2Limits.endingPing, ack: false), .rootStream, context)
+        write(.goAway(lastStreamID: last, errorCode: .noError, opaqueData: nil), on: .rootStream, context)
+        write(.ping(HTTP2Limits.endingPing, ack: false), on: .rootStream, context)
         let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         context.eventLoop.scheduleTask(in: HTTP2Limits.echoTimeout) {
             let (connection, context) = loopBound.value

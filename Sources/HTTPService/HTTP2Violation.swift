@@ -1,8 +1,8 @@
 import NIOCore
 import NIOHTTP2
 
-/// What the handler of HTTP/2 answers where a client breaks the protocol. Stands between that handler and the socket, and is told of
-/// its frames before their bytes come.
+/// Sees what the handler of HTTP/2 answers where a client breaks the protocol. It stands between that handler and the socket, and is
+/// told of its frames before their bytes come.
 ///
 /// - It tells whether the handler has ended the connection: that says so by a GOAWAY frame with an error, and leaves the closing to
 ///   its user. Its errors alone don't tell, because those of single streams look the same.

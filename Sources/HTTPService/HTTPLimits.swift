@@ -10,7 +10,7 @@ package final class HTTPLimits: Sendable {
     /// The most connections that each listener may have.
     let maxConnections: Int
     let memory: HTTPMemory
-    private let answerBytes: ByteAllowance
+    private let answerBytes: ByteBudget
     let streams = StreamReaders()
     private let refused = Atomic<UInt64>(0)
     private let slow = Atomic<UInt64>(0)
@@ -33,7 +33,7 @@ package final class HTTPLimits: Sendable {
         self.refusals = refusals
         self.maxConnections = maxConnections
         self.memory = memory
-        answerBytes = ByteAllowance(maxAnswerBytes)
+        answerBytes = ByteBudget(maxAnswerBytes)
     }
 
     /// The number of connections that were closed because there were too many, and of those that the system could not

@@ -23,7 +23,7 @@ package struct HTTPResponse: Sendable {
     }
 
     /// Returns a refusal in plain text.
-    package static func refused(_ status: HTTPResponseStatus, _ reason: String, _ text: String) -> HTTPResponse {
+    package static func refused(_ status: HTTPResponseStatus, reason: String, _ text: String) -> HTTPResponse {
         var response = HTTPResponse.text(status, text)
         response.refusal = HTTPRefusal(reason, text)
         return response

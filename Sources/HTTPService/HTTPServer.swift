@@ -122,10 +122,10 @@ package final class HTTPServer: Sendable {
     ) throws {
         // A client that does not read its answers is not read from either.
         try pipeline.addHandler(BackPressureHandler())
-        if !http2 { return try speakHTTP1(pipeline, responder, share) }
+        if !http2 { return try speakHTTP1(in: pipeline, responder, share) }
         let byPreface = ProtocolSwitch(idleTimeout: idleTimeout) { spoken, pipeline in
             switch spoken {
-            case .http1: try speakHTTP1(pipeline, responder, share)
+            case .http1: try speakHTTP1(in: pipeline, responder, share)
             case .http2: try HTTP2Connection.add(to: pipeline, responder, share, idleTimeout: idleTimeout)
             }
         }
@@ -133,7 +133,7 @@ package final class HTTPServer: Sendable {
     }
 
     private static func speakHTTP1(
-        _ pipeline: ChannelPipeline.SynchronousOperations, _ responder: any HTTPResponder, _ share: ConnectionShare
+        in pipeline: ChannelPipeline.SynchronousOperations, _ responder: any HTTPResponder, _ share: ConnectionShare
     ) throws {
         let connection = HTTPConnection(responder, share)
         try pipeline.addHandler(SlowRequestHandler(connection))

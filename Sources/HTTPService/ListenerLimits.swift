@@ -43,7 +43,7 @@ final class ListenerLimits: Sendable {
     ///
     /// - Returns: The share that it may hold; nil, counted and told, where there are too many and none idles.
     func open(_ channel: any Channel) -> ConnectionShare? {
-        guard hasRoom() || closeOldestIdle() && hasRoom() else {
+        guard holdConnection() || closeOldestIdle() && holdConnection() else {
             limits.recordRefusedConnection(from: channel.remoteAddress)
             return nil
         }
@@ -61,7 +61,7 @@ final class ListenerLimits: Sendable {
     }
 
     /// Takes a descriptor and the memory of a connection.
-    private func hasRoom() -> Bool {
+    private func holdConnection() -> Bool {
         let memory = limits.memory
         guard openConnections < limits.maxConnections, memory.descriptors.hold(1, for: descriptors) else {
             return false

@@ -7,17 +7,17 @@ extension HTTPRequestHead {
         if headers.contains(name: "transfer-encoding") {
             // 6.1: a sender of HTTP/1.0 doesn't know this field, so something between has added it.
             if version.major == 1 && version.minor == 0 {
-                return .refused(.badRequest, "protocol", "HTTP/1.0 has no transfer codings")
+                return .refused(.badRequest, reason: "protocol", "HTTP/1.0 has no transfer codings")
             }
             // 7: chunked is the only one here. The parser looks at the last of several, or at none.
             let codings = headers["transfer-encoding"]
             guard codings.count == 1, codings[0].prefix(while: { $0 != " " }).lowercased() == "chunked" else {
-                return .refused(.notImplemented, "protocol", "unknown transfer coding; allowed is chunked")
+                return .refused(.notImplemented, reason: "protocol", "unknown transfer coding; allowed is chunked")
             }
         }
         // 3.2: "A server MUST respond with a 400 status code" to none and to several.
         if version == .http1_1 && headers["host"].count != 1 {
-            return .refused(.badRequest, "protocol", "a request has exactly one Host")
+            return .refused(.badRequest, reason: "protocol", "a request has exactly one Host")
         }
         return nil
     }

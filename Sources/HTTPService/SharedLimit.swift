@@ -22,11 +22,11 @@ package final class SharedLimit: Sendable {
         var total: Int { held.reduce(0, +) }
 
         /// Returns the amount that a listener may still hold.
-        func room(for listener: Int) -> Int {
+        func free(for listener: Int) -> Int {
             let kept = limit / SharedLimit.keptForEach
-            var room = limit
-            for (index, held) in held.enumerated() { room -= index == listener ? held : max(held, kept) }
-            return room
+            var free = limit
+            for (index, held) in held.enumerated() { free -= index == listener ? held : max(held, kept) }
+            return free
         }
     }
 
@@ -58,7 +58,7 @@ package final class SharedLimit: Sendable {
     ///   - keeping: The amount that must be left beside that.
     func hold(_ amount: Int, for listener: Int, connectionHolds: Int? = nil, keeping kept: Int = 0) -> Bool {
         state.withLock { state in
-            let left = state.room(for: listener) - amount - kept
+            let left = state.free(for: listener) - amount - kept
             guard left >= 0 else { return false }
             if let connectionHolds, connectionHolds + amount > Self.greed * left { return false }
             state.held[listener] += amount

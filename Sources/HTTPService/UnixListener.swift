@@ -41,7 +41,7 @@ final class UnixListener: Sendable {
         self.makeBootstrap = makeBootstrap
         let (file, descriptor) = try UnixSocketFile.bind(path, mode: options.mode, group: options.group)
         do {
-            let channel = try Self.listen(descriptor, backlog, makeBootstrap()).wait()
+            let channel = try Self.listen(descriptor, backlog: backlog, makeBootstrap()).wait()
             open = Mutex(Open(channel: channel, file: file))
         } catch {
             file?.removeIfOurs()
@@ -50,7 +50,7 @@ final class UnixListener: Sendable {
     }
 
     private static func listen(
-        _ descriptor: Int32, _ backlog: Int32, _ bootstrap: ServerBootstrap
+        _ descriptor: Int32, backlog: Int32, _ bootstrap: ServerBootstrap
     ) -> EventLoopFuture<any Channel> {
         bootstrap.withBoundSocket(descriptor).flatMapThrowing { channel in
             // NIO listens with a backlog of its own on a socket that is bound already. Clients of a unix socket get EAGAIN when it
@@ -77,7 +77,7 @@ final class UnixListener: Sendable {
         } catch {
             return recordFailure(error.problem, report)
         }
-        Self.listen(bound.descriptor, backlog, makeBootstrap()).whenComplete { [self] result in
+        Self.listen(bound.descriptor, backlog: backlog, makeBootstrap()).whenComplete { [self] result in
             switch result {
             case .success(let channel):
                 let isClosed = open.withLock { open in

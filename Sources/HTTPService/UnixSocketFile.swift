@@ -48,6 +48,7 @@ struct UnixSocketFile {
     /// both would run: hence the lock.
     ///
     /// - Parameter patienceMilliseconds: The time for which the lock is waited for; 0 on an event loop.
+    /// - Throws: `ListenError` if the path can't be taken, or another process holds the lock. It leaves no socket of its own behind.
     static func bind(
         _ path: String, mode: UInt32, group: String?,
         patienceMilliseconds: Int = SocketDirectoryLock.patienceMilliseconds

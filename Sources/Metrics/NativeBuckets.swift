@@ -54,7 +54,7 @@ package struct NativeBuckets: Sendable {
 ///
 /// ```
 /// bits 48 … 63   index + 2^15
-/// bits 0 … 47    observations: room for a million a second through eight years
+/// bits 0 … 47    observations: space for a million a second through eight years
 /// ```
 struct NativeBucket {
     let word: UInt64

@@ -30,7 +30,7 @@ package final class PushCounters: Sendable {
     package init() {}
 
     package var statistics: PushStatistics { values.withLock { $0 } }
-    /// What the request under way takes in memory, and what is remembered of series.
+    /// The bytes in memory of the request under way, and of what is remembered of series.
     package var heldBytes: Int { held.load(ordering: .relaxed) }
 
     func recordHeldBytes(_ bytes: Int) { held.store(bytes, ordering: .relaxed) }

@@ -14,7 +14,7 @@ package struct MalformedRequest: Error, CustomStringConvertible, Sendable {
 
 /// Reads an OTLP request without decoding it. One pass over the wire format checks every nested message, counts the
 /// spans, and records the few that tell of an Asynq task. It allocates nothing per span, unless one has several links;
-/// its arrays keep their room from one request to the next.
+/// its arrays keep their capacity from one request to the next.
 ///
 /// ```
 /// ExportTraceServiceRequest  1 resource_spans ─► ResourceSpans  1 resource  2 scope_spans ─► ScopeSpans
@@ -30,7 +30,7 @@ package struct SpanScanner: Sendable {
     /// The largest number of spans in a request. Two bytes make a span, and each may leave a record behind.
     package static let maxSpans = 100_000
 
-    private static let maxKeptRoom = 16_384
+    private static let maxKeptCapacity = 16_384
 
     private let table: TaskAttributeTable
     /// The number of spans in the request, refused ones included.
@@ -88,13 +88,13 @@ package struct SpanScanner: Sendable {
         }
     }
 
-    /// Clears the request. The room of an ordinary one is kept, that of a very large one is not.
+    /// Clears the request. The capacity of an ordinary one is kept, that of a very large one is not.
     package mutating func forget() {
         spanCount = 0
         badValues = 0
         firstBadValue = nil
-        taskSpans.removeAll(keepingCapacity: taskSpans.capacity <= Self.maxKeptRoom)
-        refused.removeAll(keepingCapacity: refused.capacity <= Self.maxKeptRoom)
+        taskSpans.removeAll(keepingCapacity: taskSpans.capacity <= Self.maxKeptCapacity)
+        refused.removeAll(keepingCapacity: refused.capacity <= Self.maxKeptCapacity)
     }
 
     private var path: String {

@@ -24,7 +24,9 @@ package protocol RedisClient: AnyObject {
 }
 
 extension RedisClient {
-    /// Does nothing and never throws, for a client that needs no preparation.
+    /// Does nothing, for a client that needs no preparation.
+    ///
+    /// - Throws: Nothing.
     package func prepare(deadline: MonotonicTime) throws(RedisError) {}
     package func takeNodeErrors() -> [RedisError] { [] }
     package var isConnected: Bool { true }

@@ -32,7 +32,7 @@ package struct RedisEndpoint: Sendable, Equatable {
     /// The limit of bytes for the replies of one round trip.
     package var maxReplyBytes = ReplyLimits().bytes
     /// The memory for the replies of all connections; nil where only the limit of each counts.
-    package var replyMemory: ByteAllowance?
+    package var replyMemory: ByteBudget?
 
     package init(address: Address, username: String? = nil, password: String? = nil, database: Int = 0) {
         self.address = address

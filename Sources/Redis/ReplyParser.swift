@@ -28,7 +28,7 @@ struct ReplyLimits {
 
 /// Owns hiredis' parser. Bytes go in, replies come out, within limits.
 ///
-/// hiredis makes room for an array of any size as soon as it has read its header, `*1000000000\r
+/// hiredis makes space for an array of any size as soon as it has read its header, `*1000000000\r
 /// `. That costs nothing until the array is freed: then it visits each of the elements that never came (4.5 s for that
 /// one, whatever the deadline). hiredis 1.0 has a maximum for it, 0.14 lacks it; both ask a function for the array.
 /// Ours counts first, and returns none where the array is too large.
@@ -64,14 +64,14 @@ final class ReplyParser {
     /// The name of the far side, for error messages.
     private let name: String
     /// The memory for the replies of all connections; nil where only the limits count.
-    private let memory: ByteAllowance?
+    private let memory: ByteBudget?
     /// The bytes of it that the replies of this round trip hold.
     private var heldBytes = 0
 
     /// Makes a parser.
     /// - Throws: `RedisError` where hiredis has no memory.
     init(
-        name: String, limits: ReplyLimits = ReplyLimits(), memory: ByteAllowance? = nil
+        name: String, limits: ReplyLimits = ReplyLimits(), memory: ByteBudget? = nil
     ) throws(RedisError) {
         guard let reader = redisReaderCreate(), let original = reader.pointee.fn?.pointee else {
             throw RedisError(.connection, "no memory for a reply parser")

@@ -10,7 +10,7 @@ struct LongRequests: Sendable {
     let thread: SerialThread
     let scratch: ScanTools
     /// The bytes of bodies that wait for their turn.
-    let room: ByteAllowance
+    let waiting: ByteBudget
 
     func isLong(_ bytes: Int, _ coding: BodyCoding) -> Bool {
         bytes >= (coding == .identity ? Self.leastBytes : Self.leastPackedBytes)
@@ -18,19 +18,19 @@ struct LongRequests: Sendable {
 
     /// Has the thread do something in its turn. Returns nil where too many bytes wait already.
     func run(
-        _ bytes: Int, _ eventLoop: any EventLoop, _ body: @escaping @Sendable () -> TraceIntake.Reply
+        _ bytes: Int, on eventLoop: any EventLoop, _ body: @escaping @Sendable () -> TraceIntake.Reply
     ) -> TraceIntake.Reply? {
-        guard room.holdOneAtLeast(bytes) else { return nil }
+        guard waiting.holdOneAtLeast(bytes) else { return nil }
         let promise = eventLoop.makePromise(of: TraceOutcome.self)
         let isTaken = thread.run {
             switch body() {
             case .now(let outcome): promise.succeed(outcome)
             case .later(let future): future.cascade(to: promise)
             }
-            room.release(bytes)
+            waiting.release(bytes)
         }
         if !isTaken {
-            room.release(bytes)
+            waiting.release(bytes)
             promise.succeed(.refused(TraceRefusal(.unavailable, "the program is ending")))
         }
         return .later(promise.futureResult)

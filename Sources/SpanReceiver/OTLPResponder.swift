@@ -30,7 +30,7 @@ package struct ReceiverOptions: Sendable {
     package var cors: CORSPolicy
     /// The memory of what requests are made into, all together: decompressed, converted, rewritten, and held while
     /// Redis is asked.
-    package var requestMemory = ByteAllowance(256 << 20)
+    package var requestMemory = ByteBudget(256 << 20)
 
     package init(maxBodyBytes: Int, bearerToken: String? = nil, cors: CORSPolicy = CORSPolicy()) {
         bodyLimit = BodyLimit(maxBodyBytes)
@@ -52,7 +52,7 @@ package struct OTLPResponder: HTTPResponder {
             bodyLimit: options.bodyLimit, memory: options.requestMemory, attributes: attributes, sink: sink,
             counters: counters, relinker: relinker, appends: appends, worker: worker)
         let token = options.bearerToken.map { BearerToken(RequestSecret($0, reread: options.rereadBearerToken)) }
-        http = TraceResponder(intake, token, options.cors)
+        http = TraceResponder(intake, bearerToken: token, cors: options.cors)
         grpc = GRPCTraceResponder(intake, token)
     }
 

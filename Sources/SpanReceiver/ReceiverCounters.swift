@@ -63,7 +63,7 @@ package final class ReceiverCounters: Sendable {
         /// The number of requests with bytes, of which no span could be read.
         package var emptyRequests: UInt64 = 0
 
-        fileprivate mutating func recordReceived(_ source: SpanSource, _ spanCount: Int, _ partial: PartialSuccess) {
+        fileprivate mutating func recordReceived(_ source: SpanSource, spanCount: Int, partial: PartialSuccess) {
             received[source, default: 0] += UInt64(spanCount + partial.refusedSpans)
             if partial.badIDs > 0 { refused[.badID, default: 0] += UInt64(partial.badIDs) }
             if partial.badValues > 0 { refused[.badValue, default: 0] += UInt64(partial.badValues) }
@@ -98,7 +98,7 @@ package final class ReceiverCounters: Sendable {
     /// Counts the spans of a request that was kept, but for those that `refused` names.
     package func recordAccepted(_ source: SpanSource, spanCount: Int, refused: PartialSuccess = PartialSuccess()) {
         values.withLock { values in
-            values.recordReceived(source, spanCount, refused)
+            values.recordReceived(source, spanCount: spanCount, partial: refused)
             values.accepted += UInt64(spanCount)
         }
     }
@@ -108,7 +108,7 @@ package final class ReceiverCounters: Sendable {
         _ source: SpanSource, spanCount: Int, refused: PartialSuccess = PartialSuccess(), reason: RefusalReason
     ) {
         values.withLock { values in
-            values.recordReceived(source, spanCount, refused)
+            values.recordReceived(source, spanCount: spanCount, partial: refused)
             values.refused[reason, default: 0] += UInt64(spanCount)
         }
     }

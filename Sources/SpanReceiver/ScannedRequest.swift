@@ -37,10 +37,10 @@ struct KeptRequest: Sendable {
     /// The payload; nil where it is the body.
     private let payload: ByteBuffer?
 
-    init(_ scanned: ScannedRequest, _ body: RequestBytes, _ payload: UnsafeRawBufferPointer) {
+    init(_ scanned: ScannedRequest, in body: RequestBytes, payload: UnsafeRawBufferPointer) {
         var own = scanned
         let spans = scanned.taskSpans
-        // Most of the room of the scanner's array: it takes as much again for the next request.
+        // Most of the capacity of the scanner's array: it takes as much again for the next request.
         if spans.count * 2 < spans.capacity { own.taskSpans = spans.map { $0 } }
         self.scanned = own
         self.body = body.kept

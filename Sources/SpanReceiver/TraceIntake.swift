@@ -27,19 +27,19 @@ struct TraceIntake: Sendable {
     private let worker: LongRequests?
     /// The memory of what complete requests are made into, and of those that wait until Redis was asked for their
     /// tasks.
-    private let memory: ByteAllowance
+    private let memory: ByteBudget
     /// The part of it for those that wait for Redis.
-    private let waiting = ByteAllowance(16 << 20)
+    private let waiting = ByteBudget(16 << 20)
 
     init(
-        bodyLimit: BodyLimit, memory: ByteAllowance = ByteAllowance(256 << 20), attributes: TaskAttributeTable,
+        bodyLimit: BodyLimit, memory: ByteBudget = ByteBudget(256 << 20), attributes: TaskAttributeTable,
         sink: any SpanSink, counters: ReceiverCounters,
         relinker: TraceRelinker?, appends: AppendThread? = nil, worker: SerialThread? = nil
     ) {
         self.appends = appends
         self.worker = worker.map {
             LongRequests(
-                thread: $0, scratch: ScanTools(attributes), room: ByteAllowance(memory.limitBytes / 2))
+                thread: $0, scratch: ScanTools(attributes), waiting: ByteBudget(memory.limitBytes / 2))
         }
         self.bodyLimit = bodyLimit
         self.memory = memory
@@ -69,38 +69,38 @@ struct TraceIntake: Sendable {
         _ body: ByteBuffer, _ coding: BodyCoding, from source: SpanSource, on eventLoop: any EventLoop
     ) -> Reply {
         guard let worker, worker.isLong(body.readableBytes, coding) else {
-            return take(body, coding, from: source, with: scratch, eventLoop)
+            return take(body, coding, from: source, with: scratch, on: eventLoop)
         }
-        return work(body.readableBytes, on: worker, eventLoop) {
-            take(body, coding, from: source, with: worker.scratch, eventLoop)
+        return work(body.readableBytes, by: worker, on: eventLoop) {
+            take(body, coding, from: source, with: worker.scratch, on: eventLoop)
         }
     }
 
     /// Has the worker do what would hold the loop.
     private func work(
-        _ bytes: Int, on worker: LongRequests, _ eventLoop: any EventLoop, _ body: @escaping @Sendable () -> Reply
+        _ bytes: Int, by worker: LongRequests, on eventLoop: any EventLoop, _ body: @escaping @Sendable () -> Reply
     ) -> Reply {
-        worker.run(bytes, eventLoop, body) ?? .now(.refused(tooManyBodies()))
+        worker.run(bytes, on: eventLoop, body) ?? .now(.refused(tooManyBodies()))
     }
 
     private func take(
         _ body: ByteBuffer, _ coding: BodyCoding, from source: SpanSource, with scratch: ScanTools,
-        _ eventLoop: any EventLoop
+        on eventLoop: any EventLoop
     ) -> Reply {
         scratch.tools.withLock { tools in
             defer { tools.scanner.forget() }
             return body.withUnsafeReadableBytes { bytes in
                 guard coding != .identity, !bytes.isEmpty else {
-                    return read(RequestBytes(bytes, in: body), &tools, source, eventLoop)
+                    return read(RequestBytes(bytes, in: body), with: &tools, from: source, on: eventLoop)
                 }
-                let room = room
+                let limit = requestLimit
                 do throws(DecompressionError) {
-                    let inflated = try tools.decompress(bytes, coding, limit: room)
+                    let inflated = try tools.decompress(bytes, coding, limit: limit)
                     return holding(inflated.count) {
-                        inflated.withUnsafeBytes { read(RequestBytes($0), &tools, source, eventLoop) }
+                        inflated.withUnsafeBytes { read(RequestBytes($0), with: &tools, from: source, on: eventLoop) }
                     }
                 } catch {
-                    if case .tooLarge = error { return tooLarge("\(error)", room) }
+                    if case .tooLarge = error { return tooLarge("\(error)", limit) }
                     return .now(.refused(refusal(.malformed, "\(error)")))
                 }
             }
@@ -110,7 +110,7 @@ struct TraceIntake: Sendable {
     // MARK: Memory
 
     /// The bytes that a request may be made into now: `otlp.max-body`, or what is left of the memory for it.
-    private var room: Int { min(maxBodyBytes, memory.spareBytes) }
+    private var requestLimit: Int { min(maxBodyBytes, memory.spareBytes) }
 
     private func holdWaiting(_ bytes: Int) -> Bool {
         guard waiting.hold(bytes) else { return false }
@@ -131,10 +131,10 @@ struct TraceIntake: Sendable {
         return body()
     }
 
-    /// Answers a request that became more than `room`. It can't succeed later either, unless requests that wait for
+    /// Answers a request that became more than its limit. It can't succeed later either, unless requests that wait for
     /// Redis hold what it lacks.
-    private func tooLarge(_ text: String, _ room: Int) -> Reply {
-        if room == maxBodyBytes { return .now(.refused(refusal(.tooLarge, "\(text) (otlp.max-body)"))) }
+    private func tooLarge(_ text: String, _ limit: Int) -> Reply {
+        if limit == maxBodyBytes { return .now(.refused(refusal(.tooLarge, "\(text) (otlp.max-body)"))) }
         if waiting.heldBytes > 0 { return .now(.refused(tooManyBodies())) }
         return .now(.refused(refusal(.tooLarge, "\(text) (memory.limit)")))
     }
@@ -142,23 +142,27 @@ struct TraceIntake: Sendable {
     /// Reads a body. `otlp.max-body` holds for the JSON and for the protobuf that it becomes, which hardly ever is the
     /// longer one.
     private func read(
-        _ body: RequestBytes, _ tools: inout ScanTools.Tools, _ source: SpanSource, _ eventLoop: any EventLoop
+        _ body: RequestBytes, with tools: inout ScanTools.Tools, from source: SpanSource, on eventLoop: any EventLoop
     ) -> Reply {
-        guard source.encoding == .json else { return scan(body, JSONRemarks(), &tools.scanner, source, eventLoop) }
-        let room = room
+        guard source.encoding == .json else {
+            return scan(body, remarks: JSONRemarks(), with: &tools.scanner, from: source, on: eventLoop)
+        }
+        let limit = requestLimit
         do throws(MalformedJSON) {
-            return try tools.converter.convertWithRemarks(body.bytes, limit: room) { request, remarks in
-                holding(request.count) { scan(RequestBytes(request), remarks, &tools.scanner, source, eventLoop) }
+            return try tools.converter.convertWithRemarks(body.bytes, limit: limit) { request, remarks in
+                holding(request.count) {
+                    scan(RequestBytes(request), remarks: remarks, with: &tools.scanner, from: source, on: eventLoop)
+                }
             }
         } catch {
-            if error.reason == .tooLarge { return tooLarge("\(error)", room) }
+            if error.reason == .tooLarge { return tooLarge("\(error)", limit) }
             return .now(.refused(refusal(.malformed, "not an ExportTraceServiceRequest: \(error)")))
         }
     }
 
     private func scan(
-        _ request: RequestBytes, _ remarks: JSONRemarks, _ scanner: inout SpanScanner, _ source: SpanSource,
-        _ eventLoop: any EventLoop
+        _ request: RequestBytes, remarks: JSONRemarks, with scanner: inout SpanScanner, from source: SpanSource,
+        on eventLoop: any EventLoop
     ) -> Reply {
         let body = request.bytes
         do throws(MalformedRequest) {
@@ -185,7 +189,7 @@ struct TraceIntake: Sendable {
         let scanned = ScannedRequest(
             spanCount: scanner.spanCount - scanner.refused.count, taskSpans: scanner.taskSpans,
             refused: scanner.refused, partial: partial, source: source)
-        return askRedis(for: scanned, request, eventLoop) ?? rewrite(scanned, request, eventLoop)
+        return askRedis(for: scanned, request, on: eventLoop) ?? rewrite(scanned, request, on: eventLoop)
     }
 
     /// Counts a request of another signal, which has no spans, and returns its warning.
@@ -209,7 +213,7 @@ struct TraceIntake: Sendable {
     /// Asks Redis for tasks that spans name and it may know more of; the request goes on after the answer. Returns nil
     /// where there is nothing to wait for.
     private func askRedis(
-        for scanned: ScannedRequest, _ request: RequestBytes, _ eventLoop: any EventLoop
+        for scanned: ScannedRequest, _ request: RequestBytes, on eventLoop: any EventLoop
     ) -> Reply? {
         let body = request.bytes
         guard let relinker, !scanned.taskSpans.isEmpty else { return nil }
@@ -218,7 +222,7 @@ struct TraceIntake: Sendable {
         let kept = request.kept
         let bytes = kept.storageCapacity
         guard holdWaiting(bytes) else {
-            relinker.recordNoRoom(questions.count)
+            relinker.recordOverLimit(questions.count)
             return nil
         }
         let asked = eventLoop.makePromise(of: Void.self)
@@ -234,11 +238,11 @@ struct TraceIntake: Sendable {
                     kept.withUnsafeReadableBytes { body in
                         var scanned = scanned
                         relinker.source.look(for: &scanned.taskSpans, in: body)
-                        return rewrite(scanned, RequestBytes(body, in: kept), eventLoop)
+                        return rewrite(scanned, RequestBytes(body, in: kept), on: eventLoop)
                     }
                 }
                 let isLong = worker?.isLong(kept.readableBytes, .identity) ?? false
-                let reply = if isLong, let worker { work(bytes, on: worker, eventLoop, goOn) } else { goOn() }
+                let reply = if isLong, let worker { work(bytes, by: worker, on: eventLoop, goOn) } else { goOn() }
                 switch reply {
                 case .now(let outcome): return eventLoop.makeSucceededFuture(outcome)
                 case .later(let outcome): return outcome
@@ -248,7 +252,7 @@ struct TraceIntake: Sendable {
 
     /// Removes spans with bad ids, and gives others the context that their task carries; then the request is kept.
     private func rewrite(
-        _ scanned: ScannedRequest, _ request: RequestBytes, _ eventLoop: any EventLoop
+        _ scanned: ScannedRequest, _ request: RequestBytes, on eventLoop: any EventLoop
     ) -> Reply {
         let body = request.bytes
         var scanned = scanned
@@ -256,13 +260,13 @@ struct TraceIntake: Sendable {
             let findings = try relinker?.relink(&scanned.taskSpans, in: body)
             var edits = findings?.edits ?? []
             if edits.isEmpty && scanned.refused.isEmpty {
-                return keep(body, of: scanned, request, findings, eventLoop)
+                return keep(body, of: scanned, in: request, findings: findings, on: eventLoop)
             }
             edits += scanned.refused.map { SpanEdit($0, .remove) }
             edits.sort { $0.span.lowerBound < $1.span.lowerBound }
             let kept = try SpanRewriter.apply(edits, to: body)
             return holding(kept.count) {
-                kept.withUnsafeBytes { keep($0, of: scanned, request, findings, eventLoop) }
+                kept.withUnsafeBytes { keep($0, of: scanned, in: request, findings: findings, on: eventLoop) }
             }
         } catch {
             // The scanner has read these bytes just now, so the rewriter can.
@@ -273,20 +277,20 @@ struct TraceIntake: Sendable {
     /// Keeps a request. `payload` is what is kept, `body` the request that the scanner has read: the same unless it was
     /// rewritten.
     private func keep(
-        _ payload: UnsafeRawBufferPointer, of scanned: ScannedRequest, _ body: RequestBytes,
-        _ findings: TraceRelinker.Findings?, _ eventLoop: any EventLoop
+        _ payload: UnsafeRawBufferPointer, of scanned: ScannedRequest, in body: RequestBytes,
+        findings: TraceRelinker.Findings?, on eventLoop: any EventLoop
     ) -> Reply {
         guard scanned.spanCount > 0 else {
             counters.recordAccepted(scanned.source, spanCount: 0, refused: scanned.partial)
             if let findings { relinker?.recordAccepted(findings) }
             return .now(.accepted(scanned.partial))
         }
-        if let appends { return keep(payload, of: scanned, body, findings, on: appends, eventLoop) }
+        if let appends { return keep(payload, of: scanned, in: body, findings: findings, by: appends, on: eventLoop) }
         let outcome = TraceOutcome.accepted(scanned.partial)
         let promise = sink.acknowledgesAfterSync ? eventLoop.makePromise(of: TraceOutcome.self) : nil
         do throws(SinkRefusal) {
             try store(
-                payload, of: scanned, body.bytes, findings, confirm: { true },
+                payload, of: scanned, in: body.bytes, findings: findings, confirm: { true },
                 whenDurable: promise.map { Self.answer($0, outcome) })
         } catch {
             promise?.succeed(outcome)  // It has no future left, but NIO insists that a promise is kept.
@@ -297,10 +301,10 @@ struct TraceIntake: Sendable {
 
     /// Keeps a request by the thread that appends.
     private func keep(
-        _ payload: UnsafeRawBufferPointer, of scanned: ScannedRequest, _ body: RequestBytes,
-        _ findings: TraceRelinker.Findings?, on appends: AppendThread, _ eventLoop: any EventLoop
+        _ payload: UnsafeRawBufferPointer, of scanned: ScannedRequest, in body: RequestBytes,
+        findings: TraceRelinker.Findings?, by appends: AppendThread, on eventLoop: any EventLoop
     ) -> Reply {
-        let kept = KeptRequest(scanned, body, payload)
+        let kept = KeptRequest(scanned, in: body, payload: payload)
         let outcome = TraceOutcome.accepted(scanned.partial)
         let promise = eventLoop.makePromise(of: TraceOutcome.self)
         let awaitsSync = sink.acknowledgesAfterSync
@@ -308,7 +312,7 @@ struct TraceIntake: Sendable {
             do throws(SinkRefusal) {
                 try kept.withBytes { body, payload throws(SinkRefusal) in
                     try store(
-                        payload, of: kept.scanned, body, findings, confirm: job.claim,
+                        payload, of: kept.scanned, in: body, findings: findings, confirm: job.claim,
                         whenDurable: awaitsSync ? Self.answer(promise, outcome) : nil)
                 }
                 return awaitsSync ? nil : outcome
@@ -353,8 +357,8 @@ struct TraceIntake: Sendable {
 
     /// Has the sink keep a request, and the metrics see it.
     private func store(
-        _ payload: UnsafeRawBufferPointer, of scanned: ScannedRequest, _ body: UnsafeRawBufferPointer,
-        _ findings: TraceRelinker.Findings?, confirm: () -> Bool, whenDurable: (@Sendable (Bool) -> Void)?
+        _ payload: UnsafeRawBufferPointer, of scanned: ScannedRequest, in body: UnsafeRawBufferPointer,
+        findings: TraceRelinker.Findings?, confirm: () -> Bool, whenDurable: (@Sendable (Bool) -> Void)?
     ) throws(SinkRefusal) {
         try sink.append(
             payload, spanCount: scanned.spanCount,

@@ -22,7 +22,7 @@ package final class TraceRelinker: Sendable {
         package var notFound: UInt64 = 0
         /// The number of tasks that were not looked up, because too many bytes of requests wait for such answers
         /// already.
-        package var noRoom: UInt64 = 0
+        package var overLimit: UInt64 = 0
     }
 
     /// The longest name of a task that Redis is asked for: the question must not grow with what senders send.
@@ -64,8 +64,8 @@ package final class TraceRelinker: Sendable {
         return TaskName(queue: QueueName(span.queue.bytes(in: body)), id: [UInt8](span.taskID.bytes(in: body)))
     }
 
-    func recordNoRoom(_ tasks: Int) {
-        counted.withLock { $0.noRoom += UInt64(tasks) }
+    func recordOverLimit(_ tasks: Int) {
+        counted.withLock { $0.overLimit += UInt64(tasks) }
     }
 
     // MARK: What is restored

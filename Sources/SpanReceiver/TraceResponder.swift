@@ -14,7 +14,7 @@ final class TraceResponder: HTTPResponder {
     fileprivate let cors: CORSPolicy
     private let bearerToken: BearerToken?
 
-    init(_ intake: TraceIntake, _ bearerToken: BearerToken?, _ cors: CORSPolicy) {
+    init(_ intake: TraceIntake, bearerToken: BearerToken?, cors: CORSPolicy) {
         self.intake = intake
         self.bearerToken = bearerToken
         self.cors = cors
@@ -54,7 +54,7 @@ final class TraceResponder: HTTPResponder {
         guard let coding = BodyCoding(head.headers) else {
             return refuse(.unknownEncoding, "unknown content encoding; allowed are identity, gzip, deflate and zstd")
         }
-        return .receive(TraceRequest(self, encoding, coding, origin))
+        return .receive(TraceRequest(self, encoding: encoding, coding: coding, origin: origin))
     }
 
     private static func hint(_ path: String) -> String {
@@ -110,8 +110,8 @@ private final class TraceRequest: HTTPExchange {
     private let origin: CORSPolicy.Origin
 
     init(
-        _ responder: TraceResponder, _ encoding: SpanSource.Encoding, _ coding: BodyCoding,
-        _ origin: CORSPolicy.Origin
+        _ responder: TraceResponder, encoding: SpanSource.Encoding, coding: BodyCoding,
+        origin: CORSPolicy.Origin
     ) {
         maxBodyBytes = responder.intake.maxBodyBytes
         self.responder = responder

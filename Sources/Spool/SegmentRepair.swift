@@ -117,13 +117,13 @@ extension Spool {
         try copy.truncate(to: 0)
         // Both are on the disk for a while, so the copy has to fit within the bound.
         let maxBytes = options.maxBytes
-        let hasRoom = withState { state in
+        let fits = withState { state in
             state.repair.begin(segment.firstSequence, bytes: 0)
-            let hasRoom = state.bytesOnDisk + segment.bytes <= maxBytes
-            if hasRoom { state.repair.begin(segment.firstSequence, bytes: segment.bytes) }
-            return hasRoom
+            let fits = state.bytesOnDisk + segment.bytes <= maxBytes
+            if fits { state.repair.begin(segment.firstSequence, bytes: segment.bytes) }
+            return fits
         }
-        if !hasRoom { return false }
+        if !fits { return false }
         var offset = 0
         while offset < segment.bytes {
             isReading = true

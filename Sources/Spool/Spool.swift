@@ -134,6 +134,8 @@ package final class Spool: Sendable {
     }
 
     /// Runs `body` with the lock held. The books have to balance after it.
+    ///
+    /// - Throws: What `body` throws; what it has changed by then stays.
     func withState<Result, Failure: Error>(
         _ body: (inout SpoolState) throws(Failure) -> Result
     ) throws(Failure) -> Result {

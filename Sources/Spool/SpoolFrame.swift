@@ -45,7 +45,7 @@ package struct SpoolBatch: Sendable {
         return taken
     }
 
-    /// Makes room once for what a chunk of `count` bytes may bring.
+    /// Makes space once for what a chunk of `count` bytes may bring.
     mutating func reserve(_ count: Int) {
         if bytes.isEmpty { bytes.reserveCapacity(count) }
     }

@@ -3,22 +3,22 @@ import Platform
 import Synchronization
 
 // While what waits is young, one reader reads it all, in order. Once old spans wait, new frames go to a new file, and a
-// reader of its own reads them there. The spool's unread part then consists of stretches.
+// reader of its own reads them there. The spool's unread part then consists of sections.
 //
 //     segments   [ settled  unread ][ unread ][ unread ]  [ settled  unread ][ unread, written to ]
 //     readers              ↑ oldest ··················►|            ↑ newest ··················►
-//                                                      start of the next stretch
+//                                                      start of the next section
 //
-// A stretch begins with a segment, so that each file has one reader. Each reader has its own last sequence, so that the
-// frames of another reader are no gap. When the oldest reader reaches the start of the next stretch, the reader of that
-// one takes its place, from where it has got to. If the newest falls behind as well, one more stretch is begun. Those
+// A section begins with a segment, so that each file has one reader. Each reader has its own last sequence, so that the
+// frames of another reader are no gap. When the oldest reader reaches the start of the next section, the reader of that
+// one takes its place, from where it has got to. If the newest falls behind as well, one more section is begun. Those
 // between the oldest and the newest stand still until the oldest gets there. None is begun beyond `maxCount`: new
 // frames wait behind the newest then.
 //
-// Stretches are not on disk: the settled sequences say what was sent, and a start reads what is left, in order.
+// Sections are not on disk: the settled sequences say what was sent, and a start reads what is left, in order.
 
-/// The part of the unread frames that is read next. Both are the same where there is one stretch.
-package enum SpoolStretch: CaseIterable, Sendable {
+/// The part of the unread frames that is read next. Both are the same where there is one section.
+package enum SpoolSection: CaseIterable, Sendable {
     case oldest, newest
 }
 
@@ -32,10 +32,10 @@ package struct SpoolUnread: Sendable {
     package var oldest = MonotonicTime(nanoseconds: 0)
 }
 
-/// The frames that wait to be read, by stretch.
+/// The frames that wait to be read, by section.
 package struct SpoolWaiting: Sendable {
     package var newest = SpoolUnread()
-    /// The frames of the oldest stretch, where that is another one.
+    /// The frames of the oldest section, where that is another one.
     package var backlog: SpoolUnread?
 }
 
@@ -57,9 +57,9 @@ struct ReadPosition {
     }
 }
 
-/// Reads one stretch in order.
+/// Reads one section in order.
 struct SpoolReader {
-    /// The first sequence of its stretch. It reads segments from there on, up to the next stretch.
+    /// The first sequence of its section. It reads segments from there on, up to the next section.
     let start: UInt64
     fileprivate(set) var position: ReadPosition?
     /// The highest sequence that it has read or stepped over.
@@ -90,13 +90,13 @@ struct SpoolReader {
     }
 }
 
-/// The readers of all stretches: the place of each, and the segments that it could not read.
+/// The readers of all sections: the place of each, and the segments that it could not read.
 struct SpoolReaders {
     static let maxCount = 8
     /// The number of tries before a segment goes into quarantine, a pause of the forwarder apart.
     static let maxTries = 5
 
-    /// The readers, one for each stretch, the oldest first; at least one.
+    /// The readers, one for each section, the oldest first; at least one.
     private var readers: [SpoolReader]
     /// The failures by segment.
     private var failures: [UInt64: ReadFailure] = [:]
@@ -111,8 +111,8 @@ struct SpoolReaders {
     var newest: SpoolUnread { readers[readers.count - 1].unread }
     var backlog: SpoolUnread? { readers.count > 1 ? readers[0].unread : nil }
 
-    func index(of stretch: SpoolStretch) -> Int {
-        stretch == .oldest ? 0 : readers.count - 1
+    func index(of section: SpoolSection) -> Int {
+        section == .oldest ? 0 : readers.count - 1
     }
 
     func index(ofSegment firstSequence: UInt64) -> Int {
@@ -132,7 +132,7 @@ struct SpoolReaders {
         readers.append(SpoolReader(start: sequence, lastRead: sequence - 1))
     }
 
-    /// Ends the oldest stretch: the next one is the oldest then.
+    /// Ends the oldest section: the next one is the oldest then.
     mutating func endOldest() {
         readers.removeFirst()
     }
@@ -216,29 +216,29 @@ extension Spool {
         state.withLock { SpoolWaiting(newest: $0.readers.newest, backlog: $0.readers.backlog) }
     }
 
-    /// The unread frames of the newest stretch.
+    /// The unread frames of the newest section.
     package var unread: SpoolUnread {
         state.withLock { $0.readers.newest }
     }
 
-    /// Begins a stretch: from now on new frames can be read beside those that wait. Returns false where none waits, or
-    /// there are too many stretches. The thread that reads calls it.
-    package func beginStretch() -> Bool {
-        state.withLock { $0.beginStretch() }
+    /// Begins a section: from now on new frames can be read beside those that wait. Returns false where none waits, or
+    /// there are too many sections. The thread that reads calls it.
+    package func beginSection() -> Bool {
+        state.withLock { $0.beginSection() }
     }
 }
 
 extension SpoolState {
-    mutating func beginStretch() -> Bool {
+    mutating func beginSection() -> Bool {
         mergeReaders()
         guard readers.count < SpoolReaders.maxCount, nextUnread(readers.count - 1) != nil else { return false }
-        // An empty segment has the next sequence in its name, and belongs to the new stretch.
+        // An empty segment has the next sequence in its name, and belongs to the new section.
         if let last = segments.indices.last, segments[last].sequences != nil { segments[last].seal() }
         readers.begin(at: writer.nextSequence)
         return true
     }
 
-    /// Merges the oldest stretch with the next one, once it is read to its end.
+    /// Merges the oldest section with the next one, once it is read to its end.
     mutating func mergeReaders() {
         while readers.count > 1 && nextUnread(0) == nil {
             let own = readers.segmentRange(ofReader: 0)
@@ -249,7 +249,7 @@ extension SpoolState {
                 if segment.isQuarantined { pass(quarantined: segment, reader: 0) }
             }
             if !isOver { return }
-            // These sequences should stand at the end of the stretch and are missing.
+            // These sequences should stand at the end of the section and are missing.
             step(0, to: own.upperBound)
             readers.endOldest()
         }
@@ -289,12 +289,12 @@ extension SpoolState {
         if let last = segment.lastSequence { _ = readers.step(reader, to: last) }
     }
 
-    mutating func recordRead(_ batch: SpoolBatch, from stretch: SpoolStretch, age: Duration?, _ now: MonotonicTime) {
+    mutating func recordRead(_ batch: SpoolBatch, from section: SpoolSection, age: Duration?, _ now: MonotonicTime) {
         for frame in batch.frames {
             guard let index = segments.index(of: frame.segment) else { continue }
             segments[index].recordRead(FrameCount(frames: 1, spans: ledger.unsettledSpans(of: frame)))
         }
-        let reader = readers.index(of: stretch)
+        let reader = readers.index(of: section)
         let isAll = nextUnread(reader) == nil
         readers.recordRead(batch, by: reader, age: age, isAll: isAll, at: now)
         mergeReaders()
@@ -302,12 +302,12 @@ extension SpoolState {
 
     /// Records that the segment under the reader could not be opened or read.
     mutating func recordReadFailure(
-        _ error: SystemError, from stretch: SpoolStretch, _ now: MonotonicTime, patience: Duration
+        _ error: SystemError, from section: SpoolSection, _ now: MonotonicTime, patience: Duration
     ) {
-        guard let position = readers[readers.index(of: stretch)].position else { return disk.recordFailedRead() }
+        guard let position = readers[readers.index(of: section)].position else { return disk.recordFailedRead() }
         recordReadFailure(error, of: position.segment, at: position.offset, now, patience: patience)
         if let index = segments.index(of: position.segment), segments[index].isQuarantined {
-            recordRead(SpoolBatch(), from: stretch, age: nil, now)
+            recordRead(SpoolBatch(), from: section, age: nil, now)
         }
     }
 
@@ -326,7 +326,7 @@ extension SpoolState {
         readers.recordDropped(lost, inSegment: segment)
     }
 
-    /// Records that a good frame was read, or that the stretch is over. Sequences between the one before it and this
+    /// Records that a good frame was read, or that the section is over. Sequences between the one before it and this
     /// one are gone: they are counted, and settled so that nothing waits for them.
     mutating func step(_ reader: Int, to sequence: UInt64) {
         guard let gap = readers.step(reader, to: sequence) else { return }

@@ -3,13 +3,13 @@ import Platform
 import Synchronization
 
 extension Spool {
-    /// Returns the next unread frames of a stretch, at least one if any is left, up to the limits. Frames older than
+    /// Returns the next unread frames of a section, at least one if any is left, up to the limits. Frames older than
     /// `max-age` are dropped on the way. Only one thread calls it.
     ///
     /// - Throws: `.io` where the disk fails. Nothing is lost then; it may be tried again after a pause. After some
     ///   tries the segment goes into quarantine, and the next call reads behind it.
     package func readBatch(
-        from stretch: SpoolStretch = .oldest, maxBytes: Int, maxSpans: Int
+        from section: SpoolSection = .oldest, maxBytes: Int, maxSpans: Int
     ) throws(SpoolError) -> SpoolBatch {
         let options = options
         var batch = SpoolBatch()
@@ -18,7 +18,7 @@ extension Spool {
             do throws(SystemError) {
                 let next = try withState { state throws(SystemError) in
                     if batch.isEmpty { state.mergeReaders() }
-                    return try state.nextSource(in: stretch, fileSystem)
+                    return try state.nextSource(in: section, fileSystem)
                 }
                 guard let source = next else { break }
                 let ages = SpoolAges(maxAge: options.maxAge, now: ClockReading(clock))
@@ -43,7 +43,7 @@ extension Spool {
                 if !batch.isEmpty { break }
                 let now = clock.monotonic()
                 withState { state in
-                    state.recordReadFailure(error, from: stretch, now, patience: options.readPatience)
+                    state.recordReadFailure(error, from: section, now, patience: options.readPatience)
                 }
                 throw .io(error)
             }
@@ -51,7 +51,7 @@ extension Spool {
         let ages = ages
         withState { state in
             let age = batch.frames.last.map { max(.zero, state.age(of: $0, ages)) }
-            state.recordRead(batch, from: stretch, age: age, ages.now.monotonic)
+            state.recordRead(batch, from: section, age: age, ages.now.monotonic)
             state.closeIdleFiles(needsSync: options.sync != .never)
         }
         return batch
@@ -133,10 +133,12 @@ struct ReadSource {
 extension SpoolState {
     /// Returns the place to read next; nil when all is read. A segment from before the start is opened when its turn
     /// comes.
+    ///
+    /// - Throws: `SystemError` if the segment can't be opened; it stays the next to read.
     mutating func nextSource(
-        in stretch: SpoolStretch, _ fileSystem: any SpoolFileSystem
+        in section: SpoolSection, _ fileSystem: any SpoolFileSystem
     ) throws(SystemError) -> ReadSource? {
-        let reader = readers.index(of: stretch)
+        let reader = readers.index(of: section)
         guard let index = nextUnread(reader), let offset = readers[reader].position?.offset,
             let file = try opened(segments[index].firstSequence, fileSystem)?.file
         else { return nil }

@@ -11,7 +11,7 @@ import Platform
 //   whole frame with a wrong sum   at the very end: counted as corrupt
 //   bytes that don't check         stepped over to the next frame that does; the gap in the sequences is counted
 //   a segment the disk can't read  in quarantine from there on: its frames are neither sent nor settled, the file stays
-//                                  for the next start; room for new frames goes before it
+//                                  for the next start; space for new frames goes before it
 //   more bytes outside of frames   than the spool may be large: as for a segment that can't be read
 //   another name in the directory  left alone
 //   a link in the place of a file  the start is refused

@@ -148,6 +148,8 @@ struct SpoolState {
     }
 
     /// Deletes a whole segment; its unsettled frames are dropped.
+    ///
+    /// - Throws: `SystemError` if the file can't be deleted; then nothing is dropped.
     mutating func drop(
         _ segment: Segment, reason: SpoolDrop, _ fileSystem: any SpoolFileSystem
     ) throws(SystemError) {

@@ -69,7 +69,7 @@ extension Spool {
             if let refusal = state.disk.health.refusal { throw .io(refusal) }
             let frameBytes = FrameHeader.count + payload.count
             do throws(SpoolError) {
-                try state.makeRoom(for: frameBytes, options, fileSystem)
+                try state.makeSpace(for: frameBytes, options, fileSystem)
                 state.sealIfChanged(at: now)
                 try state.openSegment(for: frameBytes, at: now, options, fileSystem)
                 try state.write(payload, spanCount: spanCount, at: now.wall, confirm: confirm)
@@ -90,7 +90,7 @@ extension Spool {
 }
 
 extension SpoolState {
-    fileprivate mutating func makeRoom(
+    fileprivate mutating func makeSpace(
         for frameBytes: Int, _ options: SpoolOptions, _ fileSystem: any SpoolFileSystem
     ) throws(SpoolError) {
         let needed = frameBytes + SegmentHeader.count

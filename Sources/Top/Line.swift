@@ -72,11 +72,11 @@ package struct Line: Equatable, Sendable {
         var cut = Line()
         cut.isSelected = isSelected
         for run in runs {
-            let room = cells - cut.width
-            if room <= 0 { break }
-            let isLast = TerminalText.width(run.text) >= room
+            let space = cells - cut.width
+            if space <= 0 { break }
+            let isLast = TerminalText.width(run.text) >= space
             // The rest is cut as well, so the ellipsis is due even where this piece fits.
-            cut.append(isLast ? TerminalText.cut(run.text + " ", to: room) : run.text, run.style)
+            cut.append(isLast ? TerminalText.cut(run.text + " ", to: space) : run.text, run.style)
             if isLast { break }
         }
         return cut

@@ -20,7 +20,7 @@ package struct TopFrame {
     /// - Parameter rows: The height of the screen; nil for a text of any length, without keys.
     package init(_ state: TopState, columns: Int, rows: Int?, at now: WallTime) {
         let columns = max(20, columns)
-        let top = state.banner + Self.header(state, columns, now) + [Line()]
+        let top = state.banner + Self.header(state, columns: columns, now: now) + [Line()]
         let notices = Self.notices(state, rows: rows)
         let bottom = rows == nil ? [] : notices + [Self.footer(state, columns)]
         let space = rows.map { max(1, $0 - top.count - bottom.count) }
@@ -28,7 +28,7 @@ package struct TopFrame {
         if state.showsHelp {
             body = (TopHelp.lines(columns: columns), 1, 0)
         } else if state.openQueue != nil {
-            body = Self.opened(state, columns, space: space, now)
+            body = Self.opened(state, columns: columns, space: space, now: now)
         } else {
             body = Self.list(state, columns, space: space)
         }
@@ -46,19 +46,19 @@ package struct TopFrame {
 
     // MARK: The header
 
-    private static func header(_ state: TopState, _ columns: Int, _ now: WallTime) -> [Line] {
+    private static func header(_ state: TopState, columns: Int, now: WallTime) -> [Line] {
         guard let document = state.document else {
             return [Line("asynq-collector", .bold), Line(state.failure ?? "waiting for the first answer", .dim)]
         }
         return [
-            identity(document, state, columns, now), sources(document, state, columns),
+            identity(document, state, columns: columns, now: now), sources(document, state, columns: columns),
             totals(document.totals, columns),
         ]
     }
 
     /// Returns the name of the collector, and on the right the age of what follows.
     private static func identity(
-        _ document: TopDocument, _ state: TopState, _ columns: Int, _ now: WallTime
+        _ document: TopDocument, _ state: TopState, columns: Int, now: WallTime
     ) -> Line {
         let collector = document.collector
         var left = Line("asynq-collector", .bold)
@@ -83,7 +83,7 @@ package struct TopFrame {
 
     /// Returns the state of Redis and of the trace backend. If that is too much for a line, Redis goes without its
     /// address.
-    private static func sources(_ document: TopDocument, _ state: TopState, _ columns: Int) -> Line {
+    private static func sources(_ document: TopDocument, _ state: TopState, columns: Int) -> Line {
         let traces = traces(document)
         var line = redis(document, state, named: document.collector.redis ?? "Redis")
         if line.width + traces.width > columns { line = redis(document, state, named: "Redis") }
@@ -240,7 +240,7 @@ package struct TopFrame {
     // MARK: An opened queue
 
     private static func opened(
-        _ state: TopState, _ columns: Int, space: Int?, _ now: WallTime
+        _ state: TopState, columns: Int, space: Int?, now: WallTime
     ) -> (lines: [Line], page: Int, lastScroll: Int) {
         let lines = TopQueueView(state, columns: columns, now: now).lines
         guard let space else { return (lines, lines.count, 0) }

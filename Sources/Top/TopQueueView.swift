@@ -168,7 +168,7 @@ struct TopQueueLists {
     }
 
     private mutating func addTasks(
-        _ title: String, _ tasks: [TopQueueDocument.Task], _ first: (TopQueueDocument.Task, WallTime) -> String
+        _ title: String, _ tasks: [TopQueueDocument.Task], first: (TopQueueDocument.Task, WallTime) -> String
     ) {
         if tasks.isEmpty { return }
         lines.append(Line(title.uppercased(), .dim))

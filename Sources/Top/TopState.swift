@@ -92,7 +92,7 @@ package struct TopState: Sendable {
         let places = troublePlaces()
         rows =
             all.filter { wanted.isEmpty || $0.name.lowercased().contains(wanted) }
-            .sorted { order.precedes($0, $1, places) }
+            .sorted { order.precedes($0, $1, places: places) }
     }
 
     /// Returns the place of the first trouble of each queue.
@@ -199,28 +199,28 @@ package struct TopState: Sendable {
 
 extension TopState.Order {
     /// - Parameter places: The place of each queue in trouble in the list of what needs attention.
-    fileprivate func precedes(_ left: TopQueue, _ right: TopQueue, _ places: [String: Int]) -> Bool {
+    fileprivate func precedes(_ left: TopQueue, _ right: TopQueue, places: [String: Int]) -> Bool {
         switch self {
         case .trouble:
             let severities = (left.severity?.rawValue ?? -1, right.severity?.rawValue ?? -1)
             if severities.0 != severities.1 { return severities.0 > severities.1 }
             let order = (places[left.name] ?? .max, places[right.name] ?? .max)
             if order.0 != order.1 { return order.0 < order.1 }
-            return Self.descending(\.sizes[.pending], left, right)
+            return Self.descending(by: \.sizes[.pending], left, right)
         case .name: return left.name < right.name
-        case .pending: return Self.descending(\.sizes[.pending], left, right)
-        case .retry: return Self.descending(\.sizes[.retry], left, right)
-        case .dead: return Self.descending(\.sizes[.archived], left, right)
-        case .oldest: return Self.descending(\.oldestSeconds, left, right)
-        case .wait: return Self.descending(\.waitP95, left, right)
-        case .arrivals: return Self.descending(\.enqueuedPerSecond, left, right)
-        case .failures: return Self.descending(\.failedPerSecond, left, right)
+        case .pending: return Self.descending(by: \.sizes[.pending], left, right)
+        case .retry: return Self.descending(by: \.sizes[.retry], left, right)
+        case .dead: return Self.descending(by: \.sizes[.archived], left, right)
+        case .oldest: return Self.descending(by: \.oldestSeconds, left, right)
+        case .wait: return Self.descending(by: \.waitP95, left, right)
+        case .arrivals: return Self.descending(by: \.enqueuedPerSecond, left, right)
+        case .failures: return Self.descending(by: \.failedPerSecond, left, right)
         }
     }
 
     /// Returns true if the left value comes first: the largest first, unknown ones last, equal ones by name.
     private static func descending<Value: Comparable>(
-        _ value: (TopQueue) -> Value?, _ left: TopQueue, _ right: TopQueue
+        by value: (TopQueue) -> Value?, _ left: TopQueue, _ right: TopQueue
     ) -> Bool {
         switch (value(left), value(right)) {
         case (let first?, let second?) where first != second: first > second

@@ -33,7 +33,7 @@ struct BoundedTextTable {
     enum LongTexts {
         /// Texts that begin alike have one number.
         case areCut
-        case findNoRoom
+        case findNoSpace
     }
 
     init(limit: Int, longTexts: LongTexts = .areCut) {
@@ -64,11 +64,11 @@ struct BoundedTextTable {
     }
 
     /// Returns the number of the text; 0 when it is new and does not fit.
-    mutating func number(of text: UnsafeRawBufferPointer, hasRoom: Bool = true) -> Int {
+    mutating func number(of text: UnsafeRawBufferPointer, hasSpace: Bool = true) -> Int {
         if let known = find(text) { return known }
         let isOther = text.elementsEqual(Self.otherText.bytes)
-        let isTooLong = longTexts == .findNoRoom && text.count > LabelText.maxBytes
-        guard hasRoom, !text.isEmpty, !isTooLong, !isOther, texts.count - 1 - free.count < limit,
+        let isTooLong = longTexts == .findNoSpace && text.count > LabelText.maxBytes
+        guard hasSpace, !text.isEmpty, !isTooLong, !isOther, texts.count - 1 - free.count < limit,
             let number = add(LabelText.cutName(text))
         else {
             refusals += 1

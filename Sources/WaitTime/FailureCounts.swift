@@ -18,18 +18,18 @@ struct FailureCounts: Sendable {
     init(labels: LabelSet, limit: Int) {
         self.labels = labels
         // Longer texts are messages rather than types, and count under `_other`.
-        types = BoundedTextTable(limit: limit + 1, longTexts: .findNoRoom)
+        types = BoundedTextTable(limit: limit + 1, longTexts: .findNoSpace)
         // Attempts that name no error type must not take the place of a type.
         _ = TaskAggregator.unnamed.bytes.withUnsafeBytes { types.number(of: $0) }
         for label in types.labels { addType(label) }
     }
 
     /// Counts an attempt. Returns false where the type did not fit.
-    mutating func count(_ type: UnsafeRawBufferPointer, hasRoom: Bool) -> Bool {
+    mutating func count(_ type: UnsafeRawBufferPointer, hasSpace: Bool) -> Bool {
         let number =
             type.isEmpty
             ? TaskAggregator.unnamed.bytes.withUnsafeBytes { types.number(of: $0) }
-            : types.number(of: type, hasRoom: hasRoom)
+            : types.number(of: type, hasSpace: hasSpace)
         if number == counts.count { addType(types.labels[number]) }
         counts[number].count += 1
         return number != BoundedTextTable.other

@@ -47,9 +47,9 @@ struct QueueNumbers {
 
     /// Returns the number of a queue that a span names; 0 when it is new and does not fit.
     ///
-    /// - Parameter hasRoom: Says whether a new one fits into memory.
+    /// - Parameter hasSpace: Says whether a new one fits into memory.
     mutating func number(
-        of name: UnsafeRawBufferPointer, at now: MonotonicTime, hasRoom: Bool
+        of name: UnsafeRawBufferPointer, at now: MonotonicTime, hasSpace: Bool
     ) -> (number: Int, isNew: Bool) {
         if let known = table.find(name) {
             uses[known].lastSpan = now
@@ -57,7 +57,7 @@ struct QueueNumbers {
         }
         let isInRedis = inRedis.contains(name)
         let number =
-            isInRedis || outsideRedis < limit ? table.number(of: name, hasRoom: hasRoom) : BoundedTextTable.other
+            isInRedis || outsideRedis < limit ? table.number(of: name, hasSpace: hasSpace) : BoundedTextTable.other
         guard number != BoundedTextTable.other else {
             refusals += 1
             return (number, false)

@@ -36,17 +36,17 @@ struct QueueTable {
         bytes = queues[0].bytes
     }
 
-    private var hasRoom: Bool { bytes < options.maxSeriesBytes }
+    private var hasSpace: Bool { bytes < options.maxSeriesBytes }
 
     /// Returns the number of the series that a span counts in; a new one where it fits.
     mutating func number(
         of span: borrowing TaskSpan, in body: UnsafeRawBufferPointer, at now: MonotonicTime
     ) -> SeriesNumber {
-        let hasRoom = hasRoom
+        let hasSpace = hasSpace
         let (queue, isNew) =
             span.queue.isEmpty
-            ? TaskAggregator.unnamed.bytes.withUnsafeBytes { numbers.number(of: $0, at: now, hasRoom: hasRoom) }
-            : numbers.number(of: span.queue.bytes(in: body), at: now, hasRoom: hasRoom)
+            ? TaskAggregator.unnamed.bytes.withUnsafeBytes { numbers.number(of: $0, at: now, hasSpace: hasSpace) }
+            : numbers.number(of: span.queue.bytes(in: body), at: now, hasSpace: hasSpace)
         if isNew {
             let series = QueueSeries(name: numbers.text(queue), label: numbers.label(queue), options)
             if queue == queues.count {
@@ -58,7 +58,7 @@ struct QueueTable {
             bytes += series.bytes
         }
         let taskType = span.taskType.bytes(in: body)
-        let type = resizing(queue) { $0.number(ofType: taskType, $1.bounds, hasRoom: hasRoom) }
+        let type = resizing(queue) { $0.number(ofType: taskType, $1.bounds, hasSpace: hasSpace) }
         return SeriesNumber(queue: queue, type: type)
     }
 
@@ -98,10 +98,10 @@ struct QueueTable {
     /// Counts a failed attempt by its error type.
     mutating func countFailure(_ errorType: UnsafeRawBufferPointer, in number: SeriesNumber) {
         guard options.maxErrorTypes > 0 else { return }
-        let hasRoom = hasRoom
+        let hasSpace = hasSpace
         resizing(number.queue) { queue, options in
             let hasPlace = queue.update(number.type) {
-                $0.countFailure(errorType, limit: options.maxErrorTypes, hasRoom: hasRoom)
+                $0.countFailure(errorType, limit: options.maxErrorTypes, hasSpace: hasSpace)
             }
             if !hasPlace { queue.errorTypeOverflows += 1 }
         }

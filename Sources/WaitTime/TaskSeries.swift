@@ -89,9 +89,9 @@ struct TaskTypeSeries: Sendable {
     }
 
     /// Counts a failure. Returns false where the error type did not fit.
-    mutating func countFailure(_ errorType: UnsafeRawBufferPointer, limit: Int, hasRoom: Bool) -> Bool {
+    mutating func countFailure(_ errorType: UnsafeRawBufferPointer, limit: Int, hasSpace: Bool) -> Bool {
         if failures == nil { failures = FailureCounts(labels: labels, limit: limit) }
-        return failures?.count(errorType, hasRoom: hasRoom) ?? true
+        return failures?.count(errorType, hasSpace: hasSpace) ?? true
     }
 
     mutating func setErrorTypeLimit(_ limit: Int) { failures?.setLimit(limit) }
@@ -167,11 +167,11 @@ package struct QueueSeries: Sendable {
 
     /// Returns the number of a task's type; 0 when it is new and does not fit.
     mutating func number(
-        ofType type: UnsafeRawBufferPointer, _ bounds: HistogramBounds, hasRoom: Bool
+        ofType type: UnsafeRawBufferPointer, _ bounds: HistogramBounds, hasSpace: Bool
     ) -> Int {
         if !hasTypes || type.isEmpty { return unnamedNumber(bounds) }
         if let known = types.find(type) { return known }
-        let number = types.number(of: type, hasRoom: hasRoom)
+        let number = types.number(of: type, hasSpace: hasSpace)
         if number == series.count { addSeries(bounds) }
         return number
     }

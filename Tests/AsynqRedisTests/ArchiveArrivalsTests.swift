@@ -72,7 +72,7 @@ struct ArchiveArrivalsTests {
         #expect(arrivals.total == 2)
     }
 
-    @Test("What a look had no room for is not forgotten")
+    @Test("What a look had no space for is not forgotten")
     func incomplete() {
         var arrivals = ArchiveArrivals()
         let later = member("later", 108)

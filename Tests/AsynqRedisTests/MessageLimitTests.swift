@@ -8,18 +8,18 @@ import Testing
 struct MessageLimitTests {
     /// How many of so many messages of a length one round trip takes.
     private func taken(_ limit: MessageLimit, _ count: Int, of bytes: Int64) -> Int {
-        var room = limit.room
-        return (0..<count).count { _ in room.take(bytes) }
+        var portion = limit.portion
+        return (0..<count).count { _ in portion.take(bytes) }
     }
 
-    @Test("Four megabytes; the first message finds room always, a later one that is smaller may fit still")
-    func room() {
+    @Test("Four megabytes; the first message finds space always, a later one that is smaller may fit still")
+    func space() {
         let limit = MessageLimit()
         #expect(taken(limit, 10, of: 1 << 20) == 4)
         #expect(taken(limit, 10, of: 5 << 20) == 1)
         #expect(taken(limit, 10_000, of: 0) == 10_000)
-        var room = limit.room
-        #expect(room.take(3 << 20) && !room.take(2 << 20) && room.take(1 << 20) && !room.take(1))
+        var portion = limit.portion
+        #expect(portion.take(3 << 20) && !portion.take(2 << 20) && portion.take(1 << 20) && !portion.take(1))
     }
 
     @Test("After a failure one by one, then more with each success")

@@ -150,7 +150,7 @@ struct MemoryLedgerTests {
     @Test("Each part tells what it holds itself: nothing at the start, but for requests that are held")
     func uses() throws {
         let ledger = try MemoryLedger(limit: 256 << 20, MemoryDemands(keepsRecentSpans: true))
-        let requests = ByteAllowance(100)
+        let requests = ByteBudget(100)
         #expect(requests.hold(7))
         let clock = TestClock().clock
         let use = MemoryUse(

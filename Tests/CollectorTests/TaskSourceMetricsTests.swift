@@ -36,7 +36,7 @@ struct TaskSourceMetricsTests {
         return series(source.metricFamilies(), named: "asynq_collector_" + name)
     }
 
-    @Test("Look-ups are counted by result; those for which no room was left to wait are beyond a limit as well")
+    @Test("Look-ups are counted by result; those for which no space was left to wait are beyond a limit as well")
     func lookups() {
         let questions = (0..<1001).map {
             TaskQuestion(
@@ -44,7 +44,7 @@ struct TaskSourceMetricsTests {
         }
         let isAsked = lookup.lookUp(questions, whenDone: {})
         #expect(isAsked)
-        relinker.recordNoRoom(20)
+        relinker.recordOverLimit(20)
         let results = [
             ("found", 0), ("empty", 0), ("gone", 0), ("failed", 0), ("error", 0), ("down", 0), ("limit", 21),
             ("skipped", 0),

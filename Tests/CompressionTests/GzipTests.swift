@@ -46,7 +46,7 @@ struct GzipTests {
                 #expect(try GzipLibrary.zlib.inflate(member) == bytes)
             }
         }
-        // Output that ends where the room for it does, or next to there.
+        // Output that ends where the space for it does, or next to there.
         for count in (32 << 10) - 60...(32 << 10) + 10 {
             #expect(try GzipLibrary.zlib.inflate(compress([noise[..<count]])) == Array(noise[..<count]))
         }

@@ -106,7 +106,7 @@ struct ForwarderLogTests {
         for second in [1, 2] as [Int64] {
             let now = Self.moment(second)
             log.record(RefusedRequests.NotKept(outcome: .failed, problem: "no space"), at: now)
-            log.recordStretch(behind: 7, at: now)
+            log.recordSection(behind: 7, at: now)
             log.record(SpoolError.closed, at: now)
             log.recordLostName(address, "no name", at: now)
         }

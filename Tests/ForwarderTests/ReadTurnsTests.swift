@@ -12,13 +12,13 @@ struct ReadTurnsTests {
         return options
     }
 
-    /// Two stretches of a spool, and a backend that takes so many requests at a time, each for so long.
+    /// Two sections of a spool, and a backend that takes so many requests at a time, each for so long.
     private struct Flow {
         var turns: ReadTurns
         var now = MonotonicTime(nanoseconds: 1_000_000_000_000)
         var waiting = SpoolWaiting()
-        var read: [SpoolStretch: Int] = [:]
-        /// When the newest stretch had a batch that nobody had read yet; and how long such a one waited at most.
+        var read: [SpoolSection: Int] = [:]
+        /// When the newest section had a batch that nobody had read yet; and how long such a one waited at most.
         var readySince: MonotonicTime?
         var longestWait = Duration.zero
         private let options: ForwarderOptions
@@ -43,27 +43,27 @@ struct ReadTurnsTests {
                 let due = turns.moment(of: .newest, waiting, at: now, flushing: false, isProbing: false)
                 readySince = due.map { $0 <= now } ?? false ? readySince ?? now : nil
                 while ends.count < options.maxInFlight,
-                    let stretch = turns.choose(waiting, at: now, flushing: false, isProbing: false)
+                    let section = turns.choose(waiting, at: now, flushing: false, isProbing: false)
                 {
-                    take(from: stretch)
+                    take(from: section)
                     ends.append(now.advanced(by: requestTime))
                 }
             }
         }
 
-        private mutating func take(from stretch: SpoolStretch) {
-            var unread = (stretch == .newest ? waiting.newest : waiting.backlog) ?? SpoolUnread()
-            let spans = min(turns.maxSpans(of: stretch), unread.spans)
+        private mutating func take(from section: SpoolSection) {
+            var unread = (section == .newest ? waiting.newest : waiting.backlog) ?? SpoolUnread()
+            let spans = min(turns.maxSpans(of: section), unread.spans)
             unread.spans -= spans
             unread.since = unread.spans == 0 ? nil : now
-            if stretch == .newest {
+            if section == .newest {
                 waiting.newest = unread
             } else {
                 waiting.backlog = unread.spans == 0 ? nil : unread
             }
-            read[stretch, default: 0] += spans
-            turns.recordRead(spans, from: stretch, at: now)
-            if stretch == .newest, let since = readySince {
+            read[section, default: 0] += spans
+            turns.recordRead(spans, from: section, at: now)
+            if section == .newest, let since = readySince {
                 longestWait = max(longestWait, now.duration(since: since))
                 readySince = nil
             }
@@ -136,16 +136,16 @@ struct ReadTurnsTests {
             newest: SpoolUnread(spans: newSpans, bytes: 0, since: old),
             backlog: SpoolUnread(spans: 100_000, bytes: 0, since: old))
         for turn in 0..<3 {
-            for stretch in [SpoolStretch](repeating: .newest, count: newest) + [.oldest] {
+            for section in [SpoolSection](repeating: .newest, count: newest) + [.oldest] {
                 #expect(
-                    turns.choose(waiting, at: now, flushing: false, isProbing: false) == stretch, "turn \(turn)")
-                turns.recordRead(1, from: stretch, at: now)
+                    turns.choose(waiting, at: now, flushing: false, isProbing: false) == section, "turn \(turn)")
+                turns.recordRead(1, from: section, at: now)
             }
         }
     }
 
-    @Test("One stretch is read when a batch is full, or its first span has waited, or at the end")
-    func oneStretch() throws {
+    @Test("One section is read when a batch is full, or its first span has waited, or at the end")
+    func oneSection() throws {
         let turns = ReadTurns(try Self.options())
         let now = MonotonicTime(nanoseconds: 1_000_000_000_000)
         let choose = { (spans: Int, bytes: Int, age: UInt64, flushing: Bool) in
@@ -162,16 +162,16 @@ struct ReadTurnsTests {
     }
 
     @Test(
-        "A new stretch is begun when spans have waited too long for their order to matter, and more than one batch of them"
+        "A new section is begun when spans have waited too long for their order to matter, and more than one batch of them"
     )
-    func stretches() throws {
+    func sections() throws {
         let now = MonotonicTime(nanoseconds: 1_000_000_000_000)
         let unread = { (spans: Int, age: UInt64) in
             SpoolUnread(spans: spans, bytes: 0, since: now, oldest: MonotonicTime(nanoseconds: now.nanoseconds - age))
         }
         var turns = ReadTurns(try Self.options())
         let wants = { (unread: SpoolUnread, isBlocked: Bool) in
-            turns.wantsStretch(unread, isBlocked: isBlocked, at: now)
+            turns.wantsSection(unread, isBlocked: isBlocked, at: now)
         }
         #expect(!wants(unread(1_000_000, 9_999_999_999), false))
         #expect(wants(unread(1001, 10_000_000_000), false))
@@ -184,18 +184,18 @@ struct ReadTurnsTests {
     }
 
     @Test("With a limit, what waits when an outage ends is a backlog, however short it was; a burst is none")
-    func stretchesWithLimit() throws {
+    func sectionsWithLimit() throws {
         let now = MonotonicTime(nanoseconds: 1_000_000_000_000)
         let unread = SpoolUnread(spans: 600, bytes: 0, since: now, oldest: now)
         var turns = ReadTurns(try Self.options { $0.maxDrainSpansPerSecond = 500 })
-        let wants = { (isBlocked: Bool) in turns.wantsStretch(unread, isBlocked: isBlocked, at: now) }
+        let wants = { (isBlocked: Bool) in turns.wantsSection(unread, isBlocked: isBlocked, at: now) }
         #expect(!wants(false), "a burst")
         #expect(!wants(true))
         #expect(wants(false))
         #expect(!wants(false), "once")
     }
 
-    @Test("A read that failed stops its stretch for a second, and not the other one")
+    @Test("A read that failed stops its section for a second, and not the other one")
     func failure() throws {
         var turns = ReadTurns(try Self.options())
         let now = MonotonicTime(nanoseconds: 1_000_000_000_000)

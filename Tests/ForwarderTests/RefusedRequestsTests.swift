@@ -87,7 +87,8 @@ struct RefusedRequestsTests {
     }
 
     @Test(
-        "Copies fill their room to the last byte, and with one byte less the oldest goes, or the only one is too large")
+        "Copies fill their space to the last byte, and with one byte less the oldest goes, or the only one is too large"
+    )
     func lastByte() throws {
         /// Returns the bytes of all files after so many copies of requests of one size.
         func keep(_ count: Int, in bytes: Int) throws -> (bytes: Int, copies: Int) {
@@ -143,8 +144,8 @@ struct RefusedRequestsTests {
         }
     }
 
-    @Test("The room is 64 MiB, or an eighth of the spool's")
-    func room() {
+    @Test("The space is 64 MiB, or an eighth of the spool's")
+    func space() {
         #expect(RefusedRequestsOptions(spoolDirectory: "/s", spoolBytes: 1 << 30).maxBytes == 64 << 20)
         #expect(RefusedRequestsOptions(spoolDirectory: "/s", spoolBytes: 8 << 20).maxBytes == 1 << 20)
         #expect(RefusedRequestsOptions(spoolDirectory: "/s", spoolBytes: 8 << 20).directory == "/s/refused")

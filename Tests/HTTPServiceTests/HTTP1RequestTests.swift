@@ -56,16 +56,16 @@ struct HTTP1RequestTests {
         #expect(part == ByteBuffer(string: "ab"))
     }
 
-    @Test("Room is made for a body as it is announced, but for no more than a megabyte at first")
+    @Test("Space is made for a body as it is announced, but for no more than a megabyte at first")
     func reserved() throws {
-        for (announced, room) in [(1 << 16, 1 << 16), (1 << 20, 1 << 20), (1 << 25, 1 << 20)] {
+        for (announced, space) in [(1 << 16, 1 << 16), (1 << 20, 1 << 20), (1 << 25, 1 << 20)] {
             let stage = HTTP1Stage(LengthResponder(maxBodyBytes: 1 << 25))
             _ = stage.head(length: announced)
             _ = stage.body(1)
             _ = stage.body(1)
             _ = stage.end()
             let received = try #require(stage.received)
-            #expect(received.capacity == room)
+            #expect(received.capacity == space)
         }
     }
 
@@ -118,7 +118,7 @@ struct HTTP1RequestTests {
         #expect(unannounced.responder.asked.refusals == [.tooLarge])
     }
 
-    @Test("A body that finds no room beside the others is refused, and holds nothing")
+    @Test("A body that finds no space beside the others is refused, and holds nothing")
     func overloaded() {
         let limits = HTTPLimits(maxBodyBytes: 100)
         let listener = ListenerLimits(limits)
@@ -136,7 +136,7 @@ struct HTTP1RequestTests {
         #expect(first.end() == "respond to 88")
     }
 
-    @Test("A body that comes in one part finds room where there is none")
+    @Test("A body that comes in one part finds space where there is none")
     func wholeBody() {
         let limits = HTTPLimits(maxBodyBytes: 0)
         let stage = HTTP1Stage(LengthResponder(), limits)
@@ -241,7 +241,7 @@ struct HTTP1RequestTests {
         case closed, parserFailed, inputClosed, tooSlow, end, gone
     }
 
-    @Test("Whatever ends a body, its bytes are returned to the allowance", arguments: Abort.allCases)
+    @Test("Whatever ends a body, its bytes are returned to the budget", arguments: Abort.allCases)
     func returned(abort: Abort) {
         let limits = HTTPLimits()
         var stage: HTTP1Stage? = HTTP1Stage(LengthResponder(), limits)

@@ -17,7 +17,9 @@ private final class Wire {
     init() throws {
         let share = HTTPLimits().share()
         try channel.pipeline.syncOperations.addHandler(
-            HTTP2Connection(responder, share, idleTimeout: Self.idleTimeout, HTTP2Violation(), HeadBlocks(share)))
+            HTTP2Connection(
+                responder, share, idleTimeout: Self.idleTimeout, violation: HTTP2Violation(), blocks: HeadBlocks(share))
+        )
         channel.pipeline.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil)
     }
 

@@ -129,15 +129,15 @@ struct HTTP2RequestTests {
         #expect(part == ByteBuffer(string: "abc"))
     }
 
-    @Test("Room is made for a body in parts up to the limit, but for no more than 64 KiB at first")
+    @Test("Space is made for a body in parts up to the limit, but for no more than 64 KiB at first")
     func reserved() throws {
-        for (limit, room) in [(1 << 10, 1 << 10), (1 << 20, 64 << 10)] {
+        for (limit, space) in [(1 << 10, 1 << 10), (1 << 20, 64 << 10)] {
             let stage = Stage(LengthResponder(maxBodyBytes: limit))
             _ = stage.headers(1)
             _ = stage.data(1, 1)
             _ = stage.data(1, 1, end: true)
             let received = try #require(stage.received)
-            #expect(received.capacity == room)
+            #expect(received.capacity == space)
         }
     }
 
@@ -186,7 +186,7 @@ struct HTTP2RequestTests {
         #expect(limits.heldBodyBytes == 8 << 20)
     }
 
-    @Test("A body that comes in one part finds room where there is none")
+    @Test("A body that comes in one part finds space where there is none")
     func wholeBody() {
         let stage = Stage(LengthResponder(), HTTPLimits(maxBodyBytes: 0))
         _ = stage.headers(1)
@@ -208,7 +208,7 @@ struct HTTP2RequestTests {
         #expect(limits.heldStreamBytes == 0)
     }
 
-    @Test("A large answer is held until its stream is closed; one that finds no room resets it")
+    @Test("A large answer is held until its stream is closed; one that finds no space resets it")
     func largeAnswers() {
         let limits = HTTPLimits(maxBodyBytes: 0, streamBytes: 12 * HTTPMemory.streamBytes)
         let stage = Stage(LengthResponder(), limits)
@@ -221,7 +221,7 @@ struct HTTP2RequestTests {
         #expect(limits.heldStreamBytes == 0)
     }
 
-    @Test("A body that finds no room beside those of other connections is refused")
+    @Test("A body that finds no space beside those of other connections is refused")
     func overloaded() {
         let limits = HTTPLimits(maxBodyBytes: 100)
         let other = limits.share()
@@ -237,7 +237,7 @@ struct HTTP2RequestTests {
         case streamClosed, closed, end, gone
     }
 
-    @Test("Whatever ends a body, its bytes are returned to the allowances", arguments: Abort.allCases)
+    @Test("Whatever ends a body, its bytes are returned to the budgets", arguments: Abort.allCases)
     func returned(abort: Abort) {
         let limits = HTTPLimits()
         var stage: Stage? = Stage(LengthResponder(), limits)

@@ -14,8 +14,8 @@ struct HTTPLimitsTests {
         #expect(limits.holdAnswer(4) && limits.holdAnswer(6) && !limits.holdAnswer(1) && limits.unreadAnswers == 2)
     }
 
-    @Test("Room that is given back can be taken again; what finds none takes none")
-    func room() {
+    @Test("Space that is given back can be taken again; what finds none takes none")
+    func space() {
         let shared = SharedLimit(100)
         let listener = shared.addListener()
         #expect(shared.hold(60, for: listener) && shared.hold(40, for: listener) && !shared.hold(1, for: listener))
@@ -68,7 +68,7 @@ struct ListenerLimitsTests {
         }
     }
 
-    @Test("Where there is no room the one that has idled longest is closed; a busy one never is")
+    @Test("Where there is no space the one that has idled longest is closed; a busy one never is")
     func oldestIdle() throws {
         let limits = HTTPLimits(maxConnections: 3)
         let listener = ListenerLimits(limits)

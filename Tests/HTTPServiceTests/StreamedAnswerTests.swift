@@ -118,7 +118,7 @@ struct StreamedAnswerTests {
         _ = try channel.finish(acceptAlreadyClosed: true)
     }
 
-    @Test("where there is no room for another reader, the one that has not read for longest is cut off, and counted")
+    @Test("where there is no space for another reader, the one that has not read for longest is cut off, and counted")
     func stalest() throws {
         let limits = HTTPLimits(maxAnswerBytes: 250 << 10)
         let channels = [EmbeddedChannel(), EmbeddedChannel()]

@@ -51,7 +51,7 @@ struct OpenMetricsTests {
         #expect(page(family).contains("# TYPE wait summary\n"))
     }
 
-    @Test("a family with a name that OpenMetrics has no room for is on the other text page only")
+    @Test("a family with a name that OpenMetrics has no space for is on the other text page only")
     func textOnly() {
         var family = MetricFamily("paused_total", .gauge, "h", value: 1)
         family.isTextOnly = true

@@ -138,7 +138,7 @@ struct InquiryTests {
         }
         let found = try search("i")
         #expect(Set(found.found.map(\.text)) == ["q7", "q2499"] && found.lookedAt == 2500 && found.queues == 2500)
-        // A second of its own, so that the two are the allowance of one.
+        // A second of its own, so that the two are the limit of one.
         try #require(eventually { Clock.system.monotonic().nanoseconds % 1_000_000_000 < 200_000_000 })
         let replies = (0..<3).map { _ in Reply<TaskSearch>() }
         for reply in replies { monitor.searchTask(id: Array("j".utf8)) { reply.take($0) } }

@@ -195,7 +195,7 @@ struct LookAheadTests {
 
     @Test("However a task goes out of sight, it leaves its time to no later one")
     func reusedIDs() throws {
-        // Redis was away; its queue has gone; the room was short.
+        // Redis was away; its queue has gone; the space was short.
         var gap = try Stage()
         try gap.push("a", age: 5)
         _ = try gap.take()

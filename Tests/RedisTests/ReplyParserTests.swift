@@ -110,7 +110,7 @@ struct ReplyParserTests {
 
     @Test("What replies hold is counted over all connections until they are read, and has one limit")
     func memory() throws {
-        let memory = ByteAllowance(1000)
+        let memory = ByteBudget(1000)
         let first = try ReplyParser(name: "first", memory: memory)
         first.beginRoundTrip()
         try Self.feed(first, "$600\r\n" + String(repeating: "x", count: 594))

@@ -120,7 +120,7 @@ struct GRPCTraceResponderTests {
             ])
     }
 
-    @Test("A body that is too large comes without a time to retry after, one that finds no room with it")
+    @Test("A body that is too large comes without a time to retry after, one that finds no space with it")
     func notKept() throws {
         let stage = ReceiverStage(maxBodyBytes: 77)
         let exchange = try #require(stage.exchange(ReceiverStage.call()))

@@ -177,7 +177,7 @@ struct IntakeStage {
     let knowledge: FakeKnowledge
     let relinker: TraceRelinker
     let counters = ReceiverCounters()
-    let memory: ByteAllowance
+    let memory: ByteBudget
     let intake: TraceIntake
     let loop = EmbeddedEventLoop()
 
@@ -188,7 +188,7 @@ struct IntakeStage {
     ) {
         self.sink = sink
         knowledge = FakeKnowledge(messages)
-        memory = ByteAllowance(memoryBytes)
+        memory = ByteBudget(memoryBytes)
         relinker = TraceRelinker(mode, source: knowledge)
         intake = TraceIntake(
             bodyLimit: BodyLimit(maxBodyBytes), memory: memory, attributes: TaskAttributeTable(), sink: sink,

@@ -211,7 +211,7 @@ struct TraceIntakeTests {
         #expect(stage.values.received == [.httpProtobuf: 2, .made: 5] && stage.values.accepted == 7)
     }
 
-    @Test("made spans that find no room are refused, and the request is accepted all the same")
+    @Test("made spans that find no space are refused, and the request is accepted all the same")
     func madeSpansRefused() {
         let stage = IntakeStage()
         stage.sink.state.withLock { $0.refusal = SinkRefusal(.spoolFull, "full") }
@@ -330,7 +330,7 @@ struct AppendThreadTests {
     }
 
     @Test("16 MiB wait for the disk at most, or one request that is larger")
-    func room() async throws {
+    func space() async throws {
         // Not started yet: nothing has its turn.
         let appends = AppendThread(clock: .system)
         let stage = makeStage(appends)
@@ -464,7 +464,7 @@ struct TraceIntakeRelinkTests {
         stage.knowledge.state.withLock { $0.answers = false }
         let body = orphan()
         #expect(stage.take(body).badIDs == 0 && stage.sink.kept == [body])
-        #expect(stage.relinker.counts.notFound == 1 && stage.relinker.counts.noRoom == 0)
+        #expect(stage.relinker.counts.notFound == 1 && stage.relinker.counts.overLimit == 0)
     }
 
     @Test("after the answer the disk is waited for as well")
@@ -480,27 +480,27 @@ struct TraceIntakeRelinkTests {
     }
 
     @Test("16 MiB of requests wait for Redis at most; what is beyond goes on without asking, and is counted")
-    func room() {
+    func space() {
         let stage = IntakeStage()
         let waiting = stage.take(orphan(padding: 10 << 20))
         #expect(!waiting.isKnown)
         #expect(stage.take(orphan("u", padding: 7 << 20)).badIDs == 0)
-        #expect(stage.relinker.counts.noRoom == 1)
+        #expect(stage.relinker.counts.overLimit == 1)
         #expect(stage.knowledge.state.withLock { $0.questions.count } == 1)
-        // Its room is free again when it has gone on.
+        // Its space is free again when it has gone on.
         stage.knowledge.answer([:])
         stage.loop.run()
         #expect(waiting.badIDs == 0)
         #expect(!stage.take(orphan("u", padding: 7 << 20)).isKnown)
-        #expect(stage.relinker.counts.noRoom == 1)
+        #expect(stage.relinker.counts.overLimit == 1)
     }
 
-    @Test("a request that Redis is not asked for takes none of the room")
-    func refusedRoom() {
+    @Test("a request that Redis is not asked for takes none of the space")
+    func refusedSpace() {
         let stage = IntakeStage()
         stage.knowledge.state.withLock { $0.answers = false }
         for _ in 0..<3 { #expect(stage.take(orphan(padding: 9 << 20)).badIDs == 0) }
-        #expect(stage.relinker.counts.noRoom == 0)
+        #expect(stage.relinker.counts.overLimit == 0)
     }
 
     @Test("a bad span and a lost context in one request: one is cut out, the other restored")

@@ -135,8 +135,8 @@ struct RelinkTests {
         }
         #expect(relinker.counts.links == 0)
         for _ in 0..<2 { relinker.recordAccepted(found.findings) }
-        relinker.recordNoRoom(3)
-        #expect(relinker.counts.links == 2 && relinker.counts.notFound == 2 && relinker.counts.noRoom == 3)
+        relinker.recordOverLimit(3)
+        #expect(relinker.counts.links == 2 && relinker.counts.notFound == 2 && relinker.counts.overLimit == 3)
     }
 }
 

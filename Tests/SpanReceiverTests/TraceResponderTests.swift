@@ -202,7 +202,7 @@ struct TraceAnswerTests {
         #expect(stage.books.received == [.httpProtobuf: 1] && stage.badRequests == [:])
     }
 
-    @Test("A body that is too large or finds no room is answered like any request, and counted")
+    @Test("A body that is too large or finds no space is answered like any request, and counted")
     func notKept() throws {
         let stage = ReceiverStage(
             maxBodyBytes: 77, cors: CORSPolicy(origins: ["https://shop"].compactMap(OriginPattern.init)))

@@ -108,7 +108,7 @@ struct BitFlipTests {
                     let damaged = Self.flip(disk.files, name, bit: bit)
                     try disk.open(name).write(damaged[name] ?? [], at: 0)
                     try spool.append("next", spans: 2)
-                    let ends: [SpoolStretch] = newestFirst ? [.newest, .oldest] : [.oldest, .newest]
+                    let ends: [SpoolSection] = newestFirst ? [.newest, .oldest] : [.oldest, .newest]
                     let batches = try ends.map { try spool.readBatch(from: $0, maxBytes: 1 << 20, maxSpans: 1000) }
                     let rest = try spool.readWhole()
                     let hit = (sample.frames + frames).first { $0.file == name && $0.range.contains(bit / 8) }?.text
@@ -125,12 +125,12 @@ struct BitFlipTests {
         }
     }
 
-    /// Opens the spool and appends in a new stretch.
+    /// Opens the spool and appends in a new section.
     private static func appendBeside(
         _ disk: MemoryFileSystem, _ texts: [String]
     ) throws -> (Spool, [(file: String, range: Range<Int>, text: String)]) {
         let spool = try Spool(disk, .small(segmentBytes: 250))
-        #expect(spool.beginStretch())
+        #expect(spool.beginSection())
         var frames: [(file: String, range: Range<Int>, text: String)] = []
         for text in texts {
             try spool.append(text, spans: 2)

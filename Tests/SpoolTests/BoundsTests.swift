@@ -30,7 +30,7 @@ struct BoundsTests {
         #expect(spool.isBalanced)
     }
 
-    @Test("A frame may take the last byte of the room, and is refused where one is missing")
+    @Test("A frame may take the last byte of the space, and is refused where one is missing")
     func lastByte() throws {
         func spool(_ maxBytes: Int = 1 << 20) throws -> Spool {
             let spool = try Spool(MemoryFileSystem(), .small(maxBytes: maxBytes, segmentBytes: 2500))
@@ -38,7 +38,7 @@ struct BoundsTests {
             return spool
         }
         let taken = try spool().state.withLock { $0.bytesOnDisk }
-        // Room is asked for a segment of its own.
+        // Space is asked for a segment of its own.
         let needed = SegmentHeader.count + FrameHeader.count + Self.payload.utf8.count
         let exact = try spool(taken + needed)
         try exact.append(Self.payload)
@@ -48,7 +48,7 @@ struct BoundsTests {
         #expect(try short.readAll().count == 1)
     }
 
-    @Test("A refusal for want of room is no failure of the disk")
+    @Test("A refusal for want of space is no failure of the disk")
     func refusalIsNoFailure() throws {
         let spool = try Spool(MemoryFileSystem(), .small(maxBytes: 12_000, segmentBytes: 2500))
         for _ in 0..<10 { try? spool.append(Self.payload) }
@@ -67,7 +67,7 @@ struct BoundsTests {
         #expect(disk.totalBytes <= 20_000)
     }
 
-    @Test("Drop-oldest makes room, counts what it dropped and keeps the newest")
+    @Test("Drop-oldest makes space, counts what it dropped and keeps the newest")
     func dropOldest() throws {
         let disk = MemoryFileSystem()
         let spool = try Spool(disk, .small(maxBytes: 20_000, segmentBytes: 2500, whenFull: .dropOldest))

@@ -329,7 +329,7 @@ struct FailedSyncTests {
         #expect(!disk.files.keys.contains(Self.first))
     }
 
-    @Test("Half a frame and half a copy that can't be taken away count as room that is taken")
+    @Test("Half a frame and half a copy that can't be taken away count as space that is taken")
     func strays() throws {
         let disk = MemoryFileSystem()
         let clock = TestClock()

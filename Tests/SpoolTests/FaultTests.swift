@@ -29,12 +29,12 @@ struct FaultTests {
         let spool = try Spool(disk)
         try spool.append("sent")
         disk.inject(Fault(operation: .append))
-        #expect(throws: SpoolError.self) { try spool.append("no room") }
+        #expect(throws: SpoolError.self) { try spool.append("no space") }
         spool.probeAfterFailure()
         #expect(spool.statistics.lastFailure == nil)
         #expect(disk.segmentNames.count == 1, "not settled yet")
         disk.inject(Fault(operation: .append))
-        #expect(throws: SpoolError.self) { try spool.append("no room") }
+        #expect(throws: SpoolError.self) { try spool.append("no space") }
         spool.settle(try spool.readWhole().frames)
         spool.probeAfterFailure()
         #expect(disk.segmentNames == [])
@@ -44,7 +44,7 @@ struct FaultTests {
     }
 
     @Test("A spool at its bound is not probed: a probe would be on the disk as well")
-    func noRoomForProbe() throws {
+    func noSpaceForProbe() throws {
         let disk = MemoryFileSystem()
         let spool = try Spool(disk, SpoolOptions(maxBytes: 16_000, sync: .never))
         let text = String(repeating: "x", count: 400)
@@ -117,7 +117,7 @@ struct FaultTests {
         let disk = MemoryFileSystem()
         let spool = try Spool(disk)
         disk.inject(Fault(operation: .append))
-        #expect(throws: SpoolError.self) { try spool.append("no room") }
+        #expect(throws: SpoolError.self) { try spool.append("no space") }
         disk.inject(Fault(operation: .sync, code: EIO))
         #expect(spool.syncOnce(), "made good by a fresh file")
         try spool.append("one")

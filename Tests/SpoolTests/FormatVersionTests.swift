@@ -117,7 +117,7 @@ struct CheckpointVersionTests {
             try checkpoint.store(settled(holes: holes, below: 10), key: key)
             #expect(checkpoint.fileBytes == disk.files[Checkpoint.fileName]?.count)
         }
-        #expect(checkpoint.fileBytes < 8192, "and takes no room any more")
+        #expect(checkpoint.fileBytes < 8192, "and takes no space any more")
         var next = Checkpoint(try disk.open(Checkpoint.fileName))
         #expect(try next.load()?.settled == settled(holes: 1, below: 10))
     }

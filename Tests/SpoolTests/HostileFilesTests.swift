@@ -82,8 +82,8 @@ struct HostileFilesTests {
         #expect(try Spool(disk).statistics.recoveredSpans == 1)
     }
 
-    @Test("A frame with a sequence that its file has no room for is stepped over, and counted as nothing lost")
-    func noRoomForSequence() throws {
+    @Test("A frame with a sequence that its file has no space for is stepped over, and counted as nothing lost")
+    func noSpaceForSequence() throws {
         let spool = try Spool(
             MemoryFileSystem(Self.segment(1, Self.frame(1, "a") + Self.frame(1 << 40) + Self.frame(2, "b"))))
         #expect(try spool.readAll() == ["a", "b"])
@@ -119,9 +119,9 @@ struct HostileFilesTests {
         #expect(try spool.readAll() == ["good"])
     }
 
-    @Test("More gaps than the checkpoint has room for end in quarantine")
+    @Test("More gaps than the checkpoint has space for end in quarantine")
     func manyGaps() throws {
-        // 64 bytes each, so that the file has room for every second sequence.
+        // 64 bytes each, so that the file has space for every second sequence.
         let frames = (0..<3000).flatMap { Self.frame(1 + 2 * $0, String(repeating: "x", count: 32)) }
         let spool = try Spool(MemoryFileSystem(Self.segment(1, frames)))
         #expect(spool.statistics.quarantinedSegments == 1)

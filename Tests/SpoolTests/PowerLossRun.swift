@@ -111,9 +111,9 @@ struct PowerLossRun {
     }
 
     private mutating func read() throws {
-        if Int.random(in: 0...2, using: &random) == 0 { _ = spool.beginStretch() }
-        let stretch: SpoolStretch = Bool.random(using: &random) ? .oldest : .newest
-        let batch = try spool.readBatch(from: stretch, maxBytes: Int.random(in: 1...3000, using: &random), maxSpans: 20)
+        if Int.random(in: 0...2, using: &random) == 0 { _ = spool.beginSection() }
+        let section: SpoolSection = Bool.random(using: &random) ? .oldest : .newest
+        let batch = try spool.readBatch(from: section, maxBytes: Int.random(in: 1...3000, using: &random), maxSpans: 20)
         for payload in batch.payloads {
             let identity = check(payload)
             // (What was recovered may be there though nobody was told so.)

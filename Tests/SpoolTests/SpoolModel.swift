@@ -27,11 +27,11 @@ struct SpoolModel {
     /// Appends that failed: the sender was told so.
     var refused: Set<UInt64> = []
     var inFlight: [SpoolBatch] = []
-    /// Since the last start: the last one read from each end, all that were read, and what the newest stretch begins with.
-    var lastRead: [SpoolStretch: UInt64] = [:]
+    /// Since the last start: the last one read from each end, all that were read, and what the newest section begins with.
+    var lastRead: [SpoolSection: UInt64] = [:]
     var readIdentities: Set<UInt64> = []
     var newestBegin: UInt64 = 0
-    var stretches = 0
+    var sections = 0
     /// The disk failed since the last start, so that a checkpoint may be old.
     var wasFaulty = false
 
@@ -47,7 +47,7 @@ struct SpoolModel {
         if hasFaults && Int.random(in: 0..<6, using: &random) == 0 { injectFault() }
         switch Int.random(in: 0..<100, using: &random) {
         case 0..<45: append()
-        case 45..<47: if spool.beginStretch() { noteStretch() }
+        case 45..<47: if spool.beginSection() { noteSection() }
         case 47..<65: try read()
         case 65..<82: settle()
         case 82..<87: settleSpans()
@@ -94,26 +94,26 @@ struct SpoolModel {
         }
     }
 
-    private mutating func noteStretch() {
-        stretches += 1
+    private mutating func noteSection() {
+        sections += 1
         newestBegin = nextIdentity
         lastRead[.newest] = 0
     }
 
     private mutating func read() throws {
         if inFlight.count >= 15 { return }
-        let stretch: SpoolStretch = Bool.random(using: &random) ? .oldest : .newest
+        let section: SpoolSection = Bool.random(using: &random) ? .oldest : .newest
         let maxBytes = Int.random(in: 1...3000, using: &random)
         let maxSpans = Int.random(in: 1...40, using: &random)
         let batch: SpoolBatch
         do {
-            batch = try spool.readBatch(from: stretch, maxBytes: maxBytes, maxSpans: maxSpans)
+            batch = try spool.readBatch(from: section, maxBytes: maxBytes, maxSpans: maxSpans)
         } catch {
             #expect(hasFaults, "seed \(seed): \(error)")
             return
         }
         if batch.isEmpty {
-            if stretch == .oldest && !hasFaults && options.maxAge == nil && options.whenFull == .refuse {
+            if section == .oldest && !hasFaults && options.maxAge == nil && options.whenFull == .refuse {
                 #expect(
                     held.allSatisfy { readIdentities.contains($0.identity) }, "seed \(seed): nothing is passed over")
             }
@@ -123,17 +123,17 @@ struct SpoolModel {
         #expect(batch.frames.count == 1 || withinLimits, "seed \(seed)")
         let unsent = batch.unsentSpans.map { $0.reduce(0) { $0 + $1.count } }
         #expect(batch.spanCount == unsent ?? batch.frames.reduce(0) { $0 + $1.spanCount })
-        for bytes in batch.payloads { try check(bytes, from: stretch) }
+        for bytes in batch.payloads { try check(bytes, from: section) }
         inFlight.append(batch)
     }
 
-    /// A payload that was handed out is one that is held, and comes once, and in its stretch's order.
-    private mutating func check(_ bytes: [UInt8], from stretch: SpoolStretch) throws {
+    /// A payload that was handed out is one that is held, and comes once, and in its section's order.
+    private mutating func check(_ bytes: [UInt8], from section: SpoolSection) throws {
         try #require(bytes.count >= 8, "seed \(seed)")
         let identity = Self.identity(of: bytes)
-        #expect(identity > lastRead[stretch, default: 0], "seed \(seed)")
-        if spool.waiting.backlog != nil && stretch == .newest { #expect(identity >= newestBegin, "seed \(seed)") }
-        lastRead[stretch] = identity
+        #expect(identity > lastRead[section, default: 0], "seed \(seed)")
+        if spool.waiting.backlog != nil && section == .newest { #expect(identity >= newestBegin, "seed \(seed)") }
+        lastRead[section] = identity
         let isFirst = readIdentities.insert(identity).inserted
         #expect(isFirst, "seed \(seed): \(identity) again")
         if let payload = held.first(where: { $0.identity == identity }) {

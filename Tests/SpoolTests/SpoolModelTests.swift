@@ -10,7 +10,7 @@ struct SpoolModelTests {
         print("spool model: seed \(seed)")
         var model = try SpoolModel(seed: seed, options: options, hasFaults: hasFaults)
         for _ in 0..<steps { try model.step() }
-        #expect(model.stretches > 0, "seed \(seed)")
+        #expect(model.sections > 0, "seed \(seed)")
     }
 
     @Test(

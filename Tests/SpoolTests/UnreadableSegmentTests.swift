@@ -187,8 +187,8 @@ struct UnreadableSegmentTests {
         #expect(reopened.statistics.droppedSpans == [:])
     }
 
-    @Test("Where room is short, what can't be read goes before new spans are refused")
-    func room() throws {
+    @Test("Where space is short, what can't be read goes before new spans are refused")
+    func space() throws {
         let (disk, spool) = try Self.makeSpool(maxBytes: 8192 + 4 * 228 + 60)
         #expect(throws: SpoolError.self) { for index in 12..<20 { try spool.append(Self.text(index), spans: 2) } }
         disk.spoil(disk.segmentNames[0], from: 0)

@@ -24,7 +24,7 @@ struct AggregatorTests {
         #expect(page["processing_duration_seconds{\(labels),status=\"completed\"}"] == Series(count: 2, sum: 0.5))
         #expect(page["processing_duration_seconds{\(labels),status=\"failed\"}"] == Series(count: 1, sum: 0.25))
         #expect(page.keys.contains { $0.contains(#"queue="other""#) })
-        #expect(!page.keys.contains { $0.contains("_other") }, "all have found room")
+        #expect(!page.keys.contains { $0.contains("_other") }, "all have found space")
     }
 
     @Test("an end up to a second before the start is 0 s of run time; what no clock can mean is counted, not observed")

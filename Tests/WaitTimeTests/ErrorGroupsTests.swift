@@ -96,7 +96,7 @@ struct ErrorGroupsTests {
         #expect(all()[0].lastSeen == Self.wall && all(after: 3601).isEmpty)
     }
 
-    @Test("A type with fifty errors within five minutes counts further ones under _other, and later has room again")
+    @Test("A type with fifty errors within five minutes counts further ones under _other, and later has space again")
     mutating func types() {
         func text(_ number: Int) -> String { String(repeating: "x", count: number + 1) }
         for number in 0..<60 { record(event(text(number))) }

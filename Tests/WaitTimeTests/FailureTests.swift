@@ -60,7 +60,7 @@ struct FailureTests {
         #expect(count("_other") == 1 && count(String(long.dropLast())) == 1 && count(long) == nil)
     }
 
-    @Test("With 1 the first type has its series; one that is raised has room, one that is lowered takes none away")
+    @Test("With 1 the first type has its series; one that is raised has space, one that is lowered takes none away")
     mutating func reloaded() {
         aggregator = makeAggregator { $0.maxErrorTypes = 1 }
         for error in ["a", "b"] { fail(error) }

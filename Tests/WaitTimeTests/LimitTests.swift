@@ -65,7 +65,7 @@ struct LimitTests {
         #expect(aggregator.losses.openProducers == 10 && aggregator.losses.evictedProducers == 0)
     }
 
-    @Test("spans under _other are counted by the label that found no room, those of _other itself included")
+    @Test("spans under _other are counted by the label that found no space, those of _other itself included")
     func labels() {
         var aggregator = makeAggregator {
             $0.maxQueues = 1
@@ -95,17 +95,17 @@ struct LimitTests {
         #expect(aggregator.losses.typeOverflows == 2 && aggregator.losses.queueOverflows == 2)
         aggregator.setLimits(maxTaskTypes: 2, maxQueues: 2, maxErrorTypes: 1)
         for queue in ["q", "r", "s"] { observe(queue, ["a", "b"]) }
-        // "r" has its room now; "s" counts under _other, which knows "a" and has room for "b".
+        // "r" has its space now; "s" counts under _other, which knows "a" and has space for "b".
         #expect(aggregator.losses.typeOverflows == 2 && aggregator.losses.queueOverflows == 4)
         aggregator.setLimits(maxTaskTypes: 1, maxQueues: 1, maxErrorTypes: 1)
         for queue in ["q", "r", "s"] { observe(queue, ["a", "b", "c"]) }
         #expect(aggregator.losses.typeOverflows == 5 && aggregator.losses.queueOverflows == 7)
     }
 
-    @Test("the longest waits name their type, but not one that is left out or found no room")
+    @Test("the longest waits name their type, but not one that is left out or found no space")
     func slowTypes() {
         var aggregator = makeAggregator { $0.maxTaskTypes = 2 }
-        let types = [("t", 4), ("", 3), ("no room", 2)]
+        let types = [("t", 4), ("", 3), ("no space", 2)]
         maker.observe(
             types.map { type, seconds in maker.process(type: type) { $0.wait = .integer(Int64(seconds)) } },
             with: &aggregator)
@@ -125,7 +125,7 @@ struct LimitTests {
         #expect(aggregator.series(of: QueueName("loud"))?.slowestWaits(at: now).first?.seconds == 119)
     }
 
-    @Test("queues that Redis knows find room, and take none from those that only spans name")
+    @Test("queues that Redis knows find space, and take none from those that only spans name")
     func queuesInRedis() {
         var aggregator = makeAggregator { $0.maxQueues = 1 }
         maker.observe([maker.process(queue: "early")], with: &aggregator)
@@ -139,7 +139,7 @@ struct LimitTests {
         #expect(aggregator.losses.queueOverflows == 1)
     }
 
-    @Test("queues that Redis knows use up no room, though their spans come first")
+    @Test("queues that Redis knows use up no space, though their spans come first")
     func roomBesideRedis() {
         var aggregator = makeAggregator { $0.maxQueues = 1 }
         aggregator.recordQueuesInRedis(QueuesInRedis([ForeignText("a"), ForeignText("b")]), at: now)

@@ -102,7 +102,7 @@ struct PairingTests {
         #expect(aggregator.waits() == Series(count: 1, sum: 480))
     }
 
-    @Test("what waits under many links takes no more room than what waits under two")
+    @Test("what waits under many links takes no more space than what waits under two")
     mutating func manyLinks() {
         aggregator = makeAggregator { $0.pairingCapacity = 8 }
         let spans = (0..<6).map { number in
@@ -189,7 +189,7 @@ struct PairingTests {
         #expect(aggregator.waits().count == 1)
     }
 
-    @Test("the oldest consumer gives way when there is no room, and has no source")
+    @Test("the oldest consumer gives way when there is no space, and has no source")
     mutating func consumerEviction() {
         aggregator = makeAggregator { $0.pairingCapacity = 3 }
         maker.observe((1...5).map { child(of: $0) }, with: &aggregator)
@@ -198,7 +198,7 @@ struct PairingTests {
         #expect(aggregator.waits().count == 3)
     }
 
-    @Test("the oldest producer gives way when there is no room")
+    @Test("the oldest producer gives way when there is no space")
     mutating func producerEviction() {
         aggregator = makeAggregator { $0.pairingCapacity = 3 }
         maker.observe((1...5).map { maker.producer($0, endedBefore: second) }, with: &aggregator)

@@ -10,7 +10,7 @@ private func reference(_ number: Int) -> SpanReference {
 
 @Suite("The spans that are remembered to tell what comes again")
 struct RecentReferencesTests {
-    @Test("They are the last ones that came, and the oldest makes room, however many come", arguments: [1, 2, 3, 7])
+    @Test("They are the last ones that came, and the oldest makes space, however many come", arguments: [1, 2, 3, 7])
     func lastOnes(capacity: Int) {
         var spans = RecentReferences(capacity: capacity)
         for number in 0..<5 * capacity {

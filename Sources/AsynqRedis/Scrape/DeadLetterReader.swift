@@ -38,8 +38,8 @@ struct DeadLetterReader {
             return ([], [], error)
         }
         for _ in 1..<Self.maxRoundTrips where !left.isEmpty {
-            var room = limit.room
-            let part = left.prefix { room.take($0.bytes) }.map(\.item)
+            var portion = limit.portion
+            let part = left.prefix { portion.take($0.bytes) }.map(\.item)
             left.removeFirst(part.count)
             do throws(RedisError) {
                 letters += try readMessages(

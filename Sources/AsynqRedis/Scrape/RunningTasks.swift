@@ -96,10 +96,10 @@ struct RunningTasks {
 
     /// Asks for the size of new tasks, and for those that were read before.
     mutating func addTasks(to pipeline: inout RedisPipeline) -> Asks {
-        var room = limit.room
+        var portion = limit.portion
         let again = ranked { reading in
             if case .running(let task) = reading { (task.start.nanoseconds, task.bytes) } else { nil }
-        }.prefix { room.take($0.bytes) }
+        }.prefix { portion.take($0.bytes) }
         var asks = Asks()
         addLengths(to: &pipeline, &asks)
         add(again.map(\.place), to: &pipeline, &asks)
@@ -193,10 +193,10 @@ struct RunningTasks {
         for _ in 0..<Self.maxMoreRoundTrips {
             let count = unreadCount
             if count == 0 { return }
-            var room = limit.room
+            var portion = limit.portion
             let new = ranked { reading in
                 if case .unread(let seen, let bytes?) = reading { (seen, bytes) } else { nil }
-            }.prefix { room.take($0.bytes) }
+            }.prefix { portion.take($0.bytes) }
             var pipeline = RedisPipeline()
             var asks = Asks()
             addLengths(to: &pipeline, &asks)

@@ -107,7 +107,7 @@ package struct LookAheadSampler {
         turn = queues.isEmpty ? 0 : (turn + 1) % queues.count
         try measureMessages(client, queues: &queues, actives: &actives, order: order, deadline: deadline)
         var details = RedisPipeline()
-        var budget = SampleBudget(tasks: Self.maxAskedTasks, messages: messageLimit.room)
+        var budget = SampleBudget(tasks: Self.maxAskedTasks, messages: messageLimit.portion)
         let asked = order.map { queues[$0].addDetails(&budget, to: &details) }
         // They come behind all that is pending, whose wait would be lost.
         let activeMessages = order.map { actives[$0].addMessages(&budget, to: &details) }

@@ -7,14 +7,14 @@ import Redis
 struct MessageLimit {
     /// The most bytes at once. A larger message is never read.
     static let bytes = 4 << 20
-    private static let leastAllowance = 64 << 10
+    private static let leastBytes = 64 << 10
 
     /// The bytes allowed now. After a failure it is one message at a time, until some could be read; then more with
     /// each success.
-    private var allowance = bytes
+    private var allowedBytes = bytes
 
     /// The part that one round trip may ask for.
-    struct Room {
+    struct Portion {
         private var left: Int
         private var isEmpty = true
 
@@ -31,12 +31,12 @@ struct MessageLimit {
         }
     }
 
-    var room: Room { Room(allowance) }
+    var portion: Portion { Portion(allowedBytes) }
 
     /// Records that the read failed, perhaps for the size of its messages.
-    mutating func recordFailure() { allowance = 0 }
+    mutating func recordFailure() { allowedBytes = 0 }
 
-    mutating func recordSuccess() { allowance = min(Self.bytes, max(Self.leastAllowance, allowance * 2)) }
+    mutating func recordSuccess() { allowedBytes = min(Self.bytes, max(Self.leastBytes, allowedBytes * 2)) }
 
     /// Returns the error for a message that is too large, or nil for one that may be read.
     static func refusal(_ length: Int64, queue: QueueName, id: [UInt8]) -> RedisError? {

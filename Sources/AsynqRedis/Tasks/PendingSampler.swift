@@ -4,7 +4,7 @@ import Redis
 /// The part of a look-ahead sample's budget that is left, over all queues.
 struct SampleBudget {
     var tasks: Int
-    var messages: MessageLimit.Room
+    var messages: MessageLimit.Portion
 }
 
 /// One queue's part in a look-ahead sample: since when each of its next tasks is pending, and which of them have gone

@@ -202,8 +202,8 @@ package final class TaskLookup: Sendable {
                 left = try measure(request.questions, thread: &thread, outcomes: &outcomes, deadline: request.deadline)
             }
             while !left.isEmpty, thread.client.isConnected, clock.monotonic() < request.deadline {
-                var room = thread.limit.room
-                let chunk = left.prefix { room.take($0.bytes) }.map(\.question)
+                var portion = thread.limit.portion
+                let chunk = left.prefix { portion.take($0.bytes) }.map(\.question)
                 for outcome in try read(chunk, thread: &thread, deadline: request.deadline) {
                     outcomes[outcome, default: 0] += 1
                 }

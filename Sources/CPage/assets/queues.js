@@ -152,7 +152,7 @@ export class QueueTable {
         title, h('span', { class: 'arrow', 'aria-hidden': 'true' }, isSorted ? (down ? '↓' : '↑') : '')));
   }
 
-  /** The rows that can be seen, the one that has the focus, and room for the others. */
+  /** The rows that can be seen, the one that has the focus, and space for the others. */
   visible(rows, history) {
     const body = this.node?.isConnected ? this.node.tBodies[0] : null;
     const top = body ? body.getBoundingClientRect().top : 0;

@@ -7,7 +7,7 @@ import Platform
 extension MemoryUse {
     /// Makes the readers of what each part of a collector holds now, read where the part is.
     init(
-        _ ledger: MemoryLedger, http: HTTPMemory, limits: [HTTPLimits], requests: ByteAllowance,
+        _ ledger: MemoryLedger, http: HTTPMemory, limits: [HTTPLimits], requests: ByteBudget,
         aggregator: LockedAggregator,
         redis: RedisSide?, tempo: TempoSide?, pushes: PushCounters?, recentTraces: RecentTraces?, watch: StatusWatch,
         errors: RecentErrors

@@ -19,8 +19,8 @@ struct RelinkMetrics: MetricSource {
         relinked.add(counts.parents, LabelSet(["relation": "parent"]))
         var lookups = MetricFamily(Self.families.taskLookupsTotal)
         for outcome in TaskLookup.Outcome.allCases {
-            let noRoom = outcome == .limit ? counts.noRoom : 0
-            lookups.add((lookup.outcomes[outcome] ?? 0) + noRoom, LabelSet(["result": outcome.rawValue]))
+            let overLimit = outcome == .limit ? counts.overLimit : 0
+            lookups.add((lookup.outcomes[outcome] ?? 0) + overLimit, LabelSet(["result": outcome.rawValue]))
         }
         return [
             relinked,

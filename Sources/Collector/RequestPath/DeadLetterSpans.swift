@@ -31,7 +31,7 @@ final class DeadLetterSpans: Sendable {
     func take(_ letters: [DeadLetter]) {
         let spans = letters.compactMap { MadeSpan($0) }
         if spans.isEmpty { return }
-        let hasRoom = state.withLock { state in
+        let fits = state.withLock { state in
             guard state.waiting + spans.count <= Self.maxWaiting else {
                 state.dropped += UInt64(spans.count)
                 return false
@@ -39,7 +39,7 @@ final class DeadLetterSpans: Sendable {
             state.waiting += spans.count
             return true
         }
-        guard hasRoom else { return }
+        guard fits else { return }
         perform { [self] in
             for request in MadeRequest.requests(spans) { counters.keep(request, in: sink) }
             state.withLock { $0.waiting -= spans.count }

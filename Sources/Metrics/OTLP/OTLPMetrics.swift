@@ -1,6 +1,6 @@
 package import Model
 
-/// How families are written as an `ExportMetricsServiceRequest` (`OTLPRequestWriter`).
+/// Writes families as an `ExportMetricsServiceRequest` (`OTLPRequestWriter`).
 ///
 /// ```
 /// ExportMetricsServiceRequest   resource_metrics 1
@@ -88,7 +88,7 @@ package struct OTLPMetrics {
         self.exemplarsSince = exemplarsSince
     }
 
-    /// What a family is written as.
+    /// Returns the kinds of points that a family is written as.
     func data(of family: MetricFamily) -> [OTLPMetric.Data] {
         switch family.kind {
         case .counter: [.sum]

@@ -4,7 +4,7 @@ import Text
 
 /// Turns OTLP's JSON into the ExportTraceServiceRequest that it stands for, so that all behind the receiver knows
 /// protobuf only. It takes one pass over the bytes, makes no tree, and allocates nothing per span. Its buffers keep
-/// their room from one request to the next.
+/// their capacity from one request to the next.
 ///
 /// The mapping is proto3's (https://protobuf.dev/programming-guides/json/) with OTLP's changes
 /// (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding):
@@ -24,9 +24,9 @@ import Text
 /// - **Two kinds in one AnyValue**: the last one counts. `{}` stays a value that is present and empty.
 ///
 /// Each named field is written, zeros too. Output is at most 1.25 times the input (`{"kind":-1}` makes 11 bytes of 9).
-/// Its room grows with what is written, never with what a number claims.
+/// Its capacity grows with what is written, never with what a number claims.
 package struct JSONRequestConverter: ~Copyable {
-    /// The room that is kept for the next request.
+    /// The capacity that is kept for the next request.
     private static let maxKeptBytes = 1 << 20
 
     private static let allFields = JSONSchema()

@@ -150,6 +150,8 @@ final class RedisCluster: RedisClient {
 
     /// Returns the connection to a node of the topology, which proved itself when the connection was made. A connection
     /// that has reached its greatest age serves on while no other can be made.
+    ///
+    /// - Throws: `RedisError` if there is no connection to the node and none can be made, or a new one does not prove itself.
     func connect(
         _ address: RedisEndpoint.Address, deadline: MonotonicTime
     ) throws(RedisError) -> RedisConnection {

@@ -102,7 +102,7 @@ extension RedisMonitorOptions? {
 
 extension RedisTarget? {
     init(_ settings: Settings, maxReplyBytes: Int) {
-        let memory = ByteAllowance(maxReplyBytes)
+        let memory = ByteBudget(maxReplyBytes)
         let (url, password) = (settings.secret(\.redis.url), settings.secret(\.redis.password))
         let sentinelPassword = settings.secret(\.redis.sentinelPassword)
         @Sendable func target() -> RedisTarget? {

@@ -1,7 +1,7 @@
 import Synchronization
 
-/// A limit on the bytes that several holders hold together.
-package final class ByteAllowance: Sendable, Equatable {
+/// A budget of bytes that several holders hold together.
+package final class ByteBudget: Sendable, Equatable {
     private let most: Atomic<Int>
     private let held = Atomic<Int>(0)
 
@@ -9,7 +9,7 @@ package final class ByteAllowance: Sendable, Equatable {
         self.most = Atomic(most)
     }
 
-    package static func == (left: ByteAllowance, right: ByteAllowance) -> Bool { left === right }
+    package static func == (left: ByteBudget, right: ByteBudget) -> Bool { left === right }
 
     package var heldBytes: Int { held.load(ordering: .relaxed) }
 

@@ -6,8 +6,8 @@ import Testing
 @testable import Spool
 
 /// What is new beside what is old.
-@Suite("Stretches")
-struct StretchTests {
+@Suite("Sections")
+struct SectionTests {
     private static func append(_ range: Range<Int>, to spool: Spool) throws {
         for index in range { try spool.append(Self.text(index)) }
     }
@@ -19,8 +19,8 @@ struct StretchTests {
 
     private static func texts(_ range: Range<Int>) -> [String] { range.map(text) }
 
-    private static func read(_ spool: Spool, _ stretch: SpoolStretch, frames: Int = 100) throws -> SpoolBatch {
-        try spool.readBatch(from: stretch, maxBytes: 1 << 20, maxSpans: frames)
+    private static func read(_ spool: Spool, _ section: SpoolSection, frames: Int = 100) throws -> SpoolBatch {
+        try spool.readBatch(from: section, maxBytes: 1 << 20, maxSpans: frames)
     }
 
     /// Everything that is left, settled: the books must balance, and nothing may be called corrupt.
@@ -42,16 +42,16 @@ struct StretchTests {
         let spool = try Spool(disk)
         try Self.append(0..<6, to: spool)
         let first = try Self.read(spool, .newest, frames: 2)
-        #expect(first.texts == Self.texts(0..<2), "one stretch has one reader")
-        #expect(spool.beginStretch())
+        #expect(first.texts == Self.texts(0..<2), "one section has one reader")
+        #expect(spool.beginSection())
         #expect(spool.unread.since == nil && spool.waiting.backlog?.spans == 4)
         try Self.append(6..<10, to: spool)
         #expect(spool.unread.spans == 4)
         let new = try Self.read(spool, .newest, frames: 3)
         #expect(new.texts == Self.texts(6..<9))
         let old = try Self.read(spool, .oldest)
-        #expect(old.texts == Self.texts(2..<6), "not beyond its stretch")
-        #expect(spool.waiting.backlog == nil, "one stretch again")
+        #expect(old.texts == Self.texts(2..<6), "not beyond its section")
+        #expect(spool.waiting.backlog == nil, "one section again")
         let rest = try Self.read(spool, .oldest)
         #expect(rest.texts == Self.texts(9..<10), "on from where the other one had got to")
         try Self.append(10..<12, to: spool)
@@ -59,17 +59,17 @@ struct StretchTests {
         try Self.finish(spool, [first, new, old, rest])
     }
 
-    @Test("A stretch begins with a file, and is not begun where nothing waits")
+    @Test("A section begins with a file, and is not begun where nothing waits")
     func beginning() throws {
         let disk = MemoryFileSystem()
         let spool = try Spool(disk)
-        #expect(!spool.beginStretch())
+        #expect(!spool.beginSection())
         try Self.append(0..<2, to: spool)
         let batch = try Self.read(spool, .newest)
-        #expect(!spool.beginStretch(), "what is in flight keeps nobody waiting")
+        #expect(!spool.beginSection(), "what is in flight keeps nobody waiting")
         try Self.append(2..<4, to: spool)
-        #expect(spool.beginStretch())
-        #expect(!spool.beginStretch(), "nothing waits in the new one")
+        #expect(spool.beginSection())
+        #expect(!spool.beginSection(), "nothing waits in the new one")
         try Self.append(4..<5, to: spool)
         #expect(disk.segmentNames == [1, 5].map { SegmentHeader.fileName(firstSequence: $0) })
         try Self.finish(spool, [batch])
@@ -81,11 +81,11 @@ struct StretchTests {
         try Self.append(0..<10, to: spool)
         var new: [SpoolBatch] = []
         for index in 1..<SpoolReaders.maxCount {
-            #expect(spool.beginStretch())
+            #expect(spool.beginSection())
             try Self.append(index * 10..<index * 10 + 10, to: spool)
             new.append(try Self.read(spool, .newest, frames: 3))
         }
-        #expect(!spool.beginStretch())
+        #expect(!spool.beginSection())
         #expect(new.flatMap(\.texts) == (1..<SpoolReaders.maxCount).flatMap { Self.texts($0 * 10..<$0 * 10 + 3) })
         // The oldest takes up each of them in turn.
         let old = try (0..<SpoolReaders.maxCount).map { _ in try Self.read(spool, .oldest) }
@@ -103,12 +103,12 @@ struct StretchTests {
         let options = SpoolOptions.small(segmentBytes: 150)
         let spool = try Spool(disk, options)
         try Self.append(0..<20, to: spool)
-        #expect(spool.beginStretch())
+        #expect(spool.beginSection())
         try Self.append(20..<40, to: spool)
-        for stretch in SpoolStretch.allCases {
-            for _ in 0..<3 { spool.settle(try Self.read(spool, stretch, frames: 3).frames) }
-            _ = try Self.read(spool, stretch, frames: 1)
-            spool.settle(try Self.read(spool, stretch, frames: 2).frames)
+        for section in SpoolSection.allCases {
+            for _ in 0..<3 { spool.settle(try Self.read(spool, section, frames: 3).frames) }
+            _ = try Self.read(spool, section, frames: 1)
+            spool.settle(try Self.read(spool, section, frames: 2).frames)
         }
         let reopened = try Spool(disk, options)
         let left = Self.texts(9..<10) + Self.texts(12..<20) + Self.texts(29..<30) + Self.texts(32..<40)
@@ -118,12 +118,12 @@ struct StretchTests {
         try Self.finish(reopened, [batch])
     }
 
-    @Test("However many batches of the old stretch wait for their answers, a kill repeats these and nothing else")
+    @Test("However many batches of the old section wait for their answers, a kill repeats these and nothing else")
     func manyRanges() throws {
         let disk = MemoryFileSystem()
         let spool = try Spool(disk)
         try Self.append(0..<60, to: spool)
-        #expect(spool.beginStretch())
+        #expect(spool.beginSection())
         try Self.append(60..<100, to: spool)
         spool.settle(try Self.read(spool, .newest).frames)
         // Every second one waits for its answer.
@@ -134,13 +134,13 @@ struct StretchTests {
     }
 
     @Test(
-        "What is corrupt at the end of the old stretch is counted when it is read to its end, and once",
+        "What is corrupt at the end of the old section is counted when it is read to its end, and once",
         arguments: 1...3)
     func corruptEnd(frames: Int) throws {
         let disk = MemoryFileSystem()
         let spool = try Spool(disk)
         try Self.append(0..<6, to: spool)
-        #expect(spool.beginStretch())
+        #expect(spool.beginSection())
         try Self.append(6..<9, to: spool)
         let name = disk.segmentNames[0]
         let count = disk.files[name]?.count ?? 0
@@ -157,14 +157,14 @@ struct StretchTests {
         #expect(spool.statistics.spans == 0 && spool.isBalanced)
     }
 
-    @Test("When the whole old stretch is evicted, the new one is read on, once")
+    @Test("When the whole old section is evicted, the new one is read on, once")
     func evicted() throws {
         let options = SpoolOptions.small(
             maxBytes: SpoolState.overheadBytes + 1000, segmentBytes: 200, whenFull: .dropOldest)
         let spool = try Spool(MemoryFileSystem(), options)
         try Self.append(0..<10, to: spool)
         let held = try Self.read(spool, .oldest, frames: 1)
-        #expect(spool.beginStretch())
+        #expect(spool.beginSection())
         try Self.append(10..<12, to: spool)
         let new = try Self.read(spool, .newest, frames: 1)
         #expect(new.texts == Self.texts(10..<11))
@@ -184,7 +184,7 @@ struct StretchTests {
         try Self.append(0..<5, to: spool)
         clock.advance(seconds: 30)
         try Self.append(5..<6, to: spool)
-        #expect(spool.beginStretch())
+        #expect(spool.beginSection())
         try Self.append(6..<9, to: spool)
         clock.advance(seconds: 40)
         spool.dropExpired()
@@ -197,13 +197,13 @@ struct StretchTests {
         #expect(spool.statistics.corruptFrames == 0 && spool.isBalanced)
     }
 
-    @Test("A file of the old stretch that can't be read keeps only the old stretch waiting", arguments: [0, 1, 2])
+    @Test("A file of the old section that can't be read keeps only the old section waiting", arguments: [0, 1, 2])
     func unreadable(bad: Int) throws {
         let disk = MemoryFileSystem()
         // Three frames a file.
         let spool = try Spool(disk, .small(segmentBytes: SegmentHeader.count + 3 * 42))
         try Self.append(0..<9, to: spool)
-        #expect(spool.beginStretch())
+        #expect(spool.beginSection())
         try Self.append(9..<12, to: spool)
         disk.spoil(disk.segmentNames[bad], from: 0)
         var old: [SpoolBatch] = []
@@ -228,13 +228,13 @@ struct StretchTests {
         #expect(try Spool(disk).readAll() == Self.texts(bad * 3..<bad * 3 + 3))
     }
 
-    @Test("With sync always, a stretch is not over before its last frames are on the disk")
+    @Test("With sync always, a section is not over before its last frames are on the disk")
     func unpublished() throws {
         let spool = try Spool(MemoryFileSystem(), .small(sync: .always))
         try spool.append("first")
         #expect(spool.syncOnce())
         try spool.append("second")
-        #expect(spool.beginStretch())
+        #expect(spool.beginSection())
         try spool.append("third")
         let old = try Self.read(spool, .oldest)
         #expect(old.texts == ["first"])
@@ -291,7 +291,7 @@ struct StretchTests {
         let options = SpoolOptions.small(segmentBytes: 100, sync: .interval(.nanoseconds(1)))
         let spool = try Spool(disk, options)
         try Self.append(0..<4, to: spool)
-        #expect(spool.beginStretch())
+        #expect(spool.beginSection())
         try Self.append(4..<12, to: spool)
         #expect(spool.syncOnce())
         spool.settle(try Self.read(spool, .newest, frames: 6).frames)
