@@ -24,12 +24,12 @@ package struct WebAccess: Sendable {
     func refusal(of headers: HTTPHeaders, _ audience: WebRoute.Audience) -> HTTPResponse? {
         if audience == .everyone { return nil }
         if audience == .people, let host = headers.first(name: "host"), !hosts.contains(host) {
-            return .refused(.forbidden, "host", "this value of Host is not among metrics.allowed-hosts")
+            return .refused(.forbidden, reason: "host", "this value of Host is not among metrics.allowed-hosts")
         }
         if credentials == nil && token == nil { return nil }
         if credentials?.isIn(headers) == true || token?.isIn(headers) == true { return nil }
         var response = HTTPResponse.refused(
-            .unauthorized, "unauthorized", "a user and password or a bearer token is needed")
+            .unauthorized, reason: "unauthorized", "a user and password or a bearer token is needed")
         if credentials != nil {
             response.headers.add(name: "WWW-Authenticate", value: "Basic realm=\"asynq-collector\", charset=\"UTF-8\"")
         }

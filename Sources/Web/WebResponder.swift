@@ -22,7 +22,7 @@ package struct WebResponder: HTTPResponder {
         let path = head.path
         guard let (route, rest) = WebRoute.find(path, among: routes) else {
             let all = routes.map(\.path).joined(separator: ", ")
-            return .answer(.refused(.notFound, "not_found", "no such page; there are \(all)").secured)
+            return .answer(.refused(.notFound, reason: "not_found", "no such page; there are \(all)").secured)
         }
         if let refusal = access.refusal(of: head.headers, route.audience) { return .answer(refusal.secured) }
         guard head.method == .GET || head.method == .HEAD else {
