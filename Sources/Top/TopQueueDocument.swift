@@ -29,6 +29,8 @@ package struct TopQueueDocument: Sendable, Equatable {
     }
 
     package let queue: TopQueue
+    /// All troubles of the queue; nil where the document does not name them.
+    let troubles: [TopDocument.Trouble]?
     let taskTypes: [TaskType]
     let errors: [ErrorGroup]
     let deadLetters: [Task]
@@ -38,6 +40,7 @@ package struct TopQueueDocument: Sendable, Equatable {
 
     package init(_ json: JSONValue) {
         queue = TopQueue(json)
+        troubles = TopDocument.Trouble.all(json["attention"])
         taskTypes = json["task_types"].elements.map { type in
             TaskType(
                 name: type["type"].string ?? "", attempts: type["attempts"].integer, failed: type["failed"].integer,

@@ -15,7 +15,7 @@ struct TopQueueView {
         }
         var all = [Line(name.isEmpty ? "(no name)" : name, .bold)]
         if queue.isPaused == true { all[0].add("  paused", .warning) }
-        for trouble in state.document?.troubles ?? [] where trouble.queue == name {
+        for trouble in Self.troubles(of: name, state) {
             let (mark, style) = TopFrame.mark(trouble.severity)
             let texts = TerminalText.wrapped(TerminalText.escaped(trouble.sentence), to: columns - 3, maxLines: 3)
             all += texts.enumerated().map { Line(($0 == 0 ? mark : "   ") + $1, style) }
@@ -29,6 +29,14 @@ struct TopQueueView {
         all += Self.charts(queue, columns, span: TopTable.span(state.document?.historySeconds))
         if let document { all += TopQueueLists(document, columns: columns, now: state.document?.now ?? now).lines }
         lines = all
+    }
+
+    /// Returns the troubles that the overview names, unless it does not name all of them.
+    private static func troubles(of name: String, _ state: TopState) -> [TopDocument.Trouble] {
+        let named = state.document?.troubles ?? []
+        let ofQueue = named.filter { $0.queue == name }
+        if named.count >= state.document?.troubleCount ?? 0 { return ofQueue }
+        return state.queueDocument?.troubles ?? ofQueue
     }
 
     /// Returns the states as one bar, and their numbers.

@@ -37,6 +37,9 @@ package struct OverviewContent: Sendable {
         self.history = history
     }
 
+    /// The number of troubles that alerts tell of as well: neither remarks nor what has not lasted long enough.
+    var firingTroubles: Int { troubles.count { $0.isFiring && $0.severity != .info } }
+
     /// True if Redis was read once, and can't be read now.
     var isStale: Bool {
         if case .unread = redis { lastKnown != nil } else { false }

@@ -27,7 +27,9 @@ package enum OverviewDocument {
                 writer.add("worker", hints.worker)
             }
             writer.object("redis") { addRedis(content, to: &$0) }
-            addTroubles(content, to: &writer)
+            addTroubles(content.troubles.prefix(maxTroubles), to: &writer)
+            writer.add("attention_total", Int64(content.troubles.count))
+            writer.add("attention_firing", Int64(content.firingTroubles))
             writer.add("looked_at", lookedAt(content))
             writer.add("looked_long_enough", content.hasLookedLongEnough)
             writer.object("totals") { addTotals(content, to: &$0) }
@@ -85,9 +87,9 @@ package enum OverviewDocument {
         writer.add("error", error)
     }
 
-    private static func addTroubles(_ content: OverviewContent, to writer: inout JSONWriter) {
+    static func addTroubles(_ troubles: some Sequence<Trouble>, to writer: inout JSONWriter) {
         writer.array("attention") { writer in
-            for trouble in content.troubles.prefix(maxTroubles) {
+            for trouble in troubles {
                 writer.object { writer in
                     writer.add("alert", trouble.condition.alert)
                     writer.add("severity", trouble.severity.rawValue)
@@ -100,7 +102,6 @@ package enum OverviewDocument {
                 }
             }
         }
-        writer.add("attention_total", Int64(content.troubles.count))
     }
 
     static func lookedAt(_ content: OverviewContent) -> String {

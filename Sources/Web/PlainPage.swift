@@ -16,8 +16,7 @@ struct PlainPage {
     }
 
     var title: String {
-        // Only what alerts tell of counts, as in the page's script.
-        let count = content.troubles.count { $0.isFiring && $0.severity != .info }
+        let count = content.firingTroubles
         return count == 0 ? "asynq-collector" : "(\(count)) asynq-collector"
     }
 

@@ -7,20 +7,16 @@ struct QueueMembers {
     private let history: QueueHistory
     private let served: ServedQueues?
     /// The worst trouble of each queue.
-    private let troubles: [QueueName: Severity]
+    private let troubles: [QueueName: Trouble]
 
     init(_ content: OverviewContent) {
         history = content.history
         served = content.lastKnown?.servers.map(ServedQueues.init)
-        var worst: [QueueName: Severity] = [:]
-        for trouble in content.troubles {
-            guard let queue = trouble.queue else { continue }
-            worst[queue] = max(worst[queue] ?? .info, trouble.severity)
-        }
-        troubles = worst
+        let named = content.troubles.lazy.compactMap { trouble in trouble.queue.map { ($0, trouble) } }
+        troubles = Dictionary(named) { first, second in first.severity >= second.severity ? first : second }
     }
 
-    func trouble(_ queue: QueueName) -> Severity? { troubles[queue] }
+    func trouble(_ queue: QueueName) -> Severity? { troubles[queue]?.severity }
 
     /// Returns the workers; nil where the servers could not be read, or only spans name the queue.
     func workers(_ row: QueueReading) -> ServedQueues.Workers? { row.snapshot == nil ? nil : served?[row.name] }
@@ -38,13 +34,14 @@ struct QueueMembers {
 
     /// Returns the queues with the worst trouble first, else in their order.
     func worstFirst(_ rows: [QueueReading]) -> [QueueReading] {
-        [Severity.critical, .warning, .info].flatMap { severity in rows.filter { troubles[$0.name] == severity } }
+        [Severity.critical, .warning, .info].flatMap { severity in rows.filter { trouble($0.name) == severity } }
             + rows.filter { troubles[$0.name] == nil }
     }
 
     func add(_ row: QueueReading, to writer: inout JSONWriter) {
         writer.addMembers(of: row)
-        writer.add("trouble", troubles[row.name]?.rawValue)
+        writer.add("trouble", trouble(row.name)?.rawValue)
+        writer.add("trouble_sentence", troubles[row.name]?.sentence)
         writer.add("enqueued_per_second", rounded: history.rate(.enqueued, of: row.name))
         writer.add("completed_per_second", rounded: history.rate(.completed, of: row.name))
         writer.add("failed_per_second", rounded: history.rate(.failed, of: row.name))

@@ -140,6 +140,20 @@ def test_when_redis_goes_the_last_known_state_stays_with_its_age(start_collector
     eventually("read again", lambda: overview(collector)["redis"]["state"] == "read")
 
 
+def test_a_queue_with_a_key_of_another_type_says_why_it_has_no_numbers(start_collector, redis):
+    server, client = redis
+    enqueue(client, "good", 1)
+    client.sadd("asynq:queues", "bad")
+    client.set("asynq:{bad}:pending", "x")
+    collector = start(start_collector, server)
+    bad = eventually("the trouble", lambda: (queue := queues_of(overview(collector)).get("bad")) and queue["trouble"] and queue)
+    assert bad["trouble_sentence"].startswith("bad can't be read in full: Redis: WRONGTYPE ") and bad["trouble"] == "info"
+    own = json.loads(collector.get("/api/v1/queues/bad").body)
+    assert [trouble["sentence"] for trouble in own["attention"]] == [bad["trouble_sentence"]]
+    client.delete("asynq:{bad}:pending")
+    eventually("no trouble", lambda: queues_of(overview(collector))["bad"]["trouble"] is None)
+
+
 def test_one_queue_is_found_by_its_name_as_people_read_it(start_collector, redis):
     server, client = redis
     for name in (b"a/b", b"\xff", "r\u202eb <script>".encode()):
@@ -160,7 +174,7 @@ def test_one_queue_is_found_by_its_name_as_people_read_it(start_collector, redis
 
 def test_a_trouble_is_logged_when_it_begins_and_when_it_ends(start_collector, redis):
     server, client = redis
-    enqueue(client, "emails", 1, age=1000)
+    enqueue(client, "emails", 1)
     client.sadd("asynq:queues", "emails")
     collector = start(start_collector, server, **{"redis.interval": "200ms"})
     eventually("a first scrape", lambda: len(overview(collector)["queues"]) == 1)

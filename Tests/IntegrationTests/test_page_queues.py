@@ -156,6 +156,29 @@ def test_hostile_names_stay_text(chromium, tmp_path):
     assert not problem, problem
 
 
+def test_more_troubles_than_are_listed_are_counted_and_each_stands_at_its_queue(chromium, tmp_path):
+    with RedisServer(tmp_path / "redis") as server, server.client() as client:
+        for number in range(250):
+            AsynqQueue(client, f"q{number:03}").add("pending", "one")
+            client.set(f"asynq:{{q{number:03}}}:paused", int(time.time()) - 4030)
+        collector = Collector(tmp_path / "collector", {"redis.url": server.url, "redis.interval": "1s"}).start()
+        try:
+            page = chromium.open(base(collector))
+            page.wait_for("tr.row")
+            eventually("all troubles", lambda: page.page.title().startswith("(250) "))
+            assert page.text("nav .badge").startswith("250")
+            assert page.text("section.attention h2").endswith("250")
+            page.page.fill("#filter", "q249")
+            eventually("its row", lambda: page.rows() == ["q249"])
+            assert page.text("tr.row .second").startswith("has been paused for 67 min")
+            page.page.goto(base(collector) + "#/queue/q249")
+            eventually("its trouble", lambda: "q249 has been paused for" in page.text("section.attention"))
+            page.close()
+        finally:
+            problem = collector.close()
+    assert not problem, problem
+
+
 def look_at_hostile_names(chromium, collector, viewport) -> None:
     page = chromium.open(base(collector), viewport=viewport)
     page.wait_for("tr.row")

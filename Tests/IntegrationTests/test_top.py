@@ -166,6 +166,27 @@ def test_redis_itself_needs_no_collector(redis):
     assert document["redis"]["state"] == "read" and len(document["queues"]) == 4
 
 
+def test_one_look_at_redis_itself_tells_what_its_stamps_tell_and_does_not_say_that_all_is_well(tmp_path):
+    with RedisServer(tmp_path / "redis") as server, server.client() as client:
+        client.sadd("asynq:queues", "orders")
+        calm = run_once("top", "--once", "--redis-url", server.url, env={"LC_ALL": "C.UTF-8"})
+        assert "Nothing needs attention so far" in calm.stdout and "✓" not in calm.stdout, calm
+        assert "1 queue, 0 servers, 0 cron entries and Redis." in " ".join(calm.stdout.split()), calm
+        for number in range(5):
+            client.hset(f"asynq:{{orders}}:t:{number}", mapping={
+                "msg": b"", "state": "pending", "pending_since": int((time.time() - 7200) * 1e9)})
+            client.lpush("asynq:{orders}:pending", number)
+        scheduler = "asynq:schedulers:{h:1:s}"
+        entry = asynq_messages.scheduler_entry("e", "@every 1m", "report", time.time() - 6000, time.time() - 7000)
+        client.rpush(scheduler, entry)
+        client.zadd("asynq:schedulers", {scheduler: time.time() + 3600})
+        document = json.loads(run_once("top", "--once", "--json", "--redis-url", server.url).stdout)
+    firing = {trouble["alert"]: trouble["sentence"] for trouble in document["attention"] if trouble["firing"]}
+    assert set(firing) == {"AsynqOldestPendingTooOld", "AsynqSchedulerEntryOverdue", "AsynqSchedulerNotEnqueueing"}
+    assert firing["AsynqOldestPendingTooOld"] == "orders: the next task has been ready to run for 2 h; 5 tasks wait"
+    assert document["attention_firing"] == 3 and document["looked_long_enough"] is False
+
+
 def test_a_redis_that_does_not_answer_is_one_line():
     ran = run_once("top", "--once", "--redis-url", f"redis://:s3cret@127.0.0.1:{free_port()}")
     assert (ran.returncode, ran.stdout) == (1, ""), ran

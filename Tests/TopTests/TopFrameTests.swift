@@ -209,6 +209,35 @@ import Testing
         #expect(lines[6] == "No queues yet.")
     }
 
+    @Test func whatWasLookedAtIsWrapped() throws {
+        let text = #"""
+            {"attention":[],"looked_at":"5,000 queues, 12 servers, 30 cron entries, Redis, Tempo and the spool","queues":[]}
+            """#
+        let lines = try Samples.lines(Samples.state(text), 80, 24)
+        #expect(lines[4] == "✓ Nothing needs attention. Looked at: 5,000 queues, 12 servers, 30 cron entries,")
+        #expect(lines[5] == "Redis, Tempo and the spool.")
+    }
+
+    @Test func aFirstLookDoesNotSayThatAllIsWell() throws {
+        let text = #"{"attention":[],"looked_at":"2 queues and Redis","looked_long_enough":false,"queues":[]}"#
+        let lines = try Samples.lines(Samples.state(text), 80, 24)
+        #expect(lines[4] == "Nothing needs attention so far; some conditions take a minute to tell. Looking")
+        #expect(lines[5] == "at: 2 queues and Redis.")
+        let unread = #"{"redis":{"state":"unread"},"attention":[],"looked_at":"0 queues and Redis","queues":[]}"#
+        #expect(try Samples.lines(Samples.state(unread), 80, 24)[4] == "Nothing is known yet.")
+    }
+
+    /// The overview lists 200 troubles; the queue's own document has all of its.
+    @Test func anOpenedQueueHasItsTroublesThoughTheOverviewDoesNotListThem() throws {
+        let text =
+            #"{"attention":[{"severity":"warning","sentence":"x","queue":"a"}],"attention_total":2,"queues":[{"queue":"b"}]}"#
+        var state = try Samples.state(text)
+        _ = state.handle(.enter, page: 10)
+        let queue = #"{"queue":"b","attention":[{"severity":"warning","sentence":"b is late","queue":"b"}]}"#
+        state.show(TopQueueDocument(try Samples.json(queue)), of: "b")
+        #expect(try Samples.lines(state, 80, 24).contains(" ! b is late"))
+    }
+
     /// Many troubles leave space for the queues; how many there are besides is said.
     @Test func manyTroublesAreCounted() throws {
         let troubles = (1...9).map { #"{"severity":"warning","sentence":"trouble \#($0)"}"# }.joined(separator: ",")

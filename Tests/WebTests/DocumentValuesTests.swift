@@ -158,6 +158,8 @@ struct DocumentValuesTests {
             redis.read_at 2023-11-14T22:13:19.000Z
             redis.error null
             attention_total 0
+            attention_firing 0
+            looked_long_enough true
             totals.pending 1
             totals.active 2
             totals.scheduled 3

@@ -156,6 +156,12 @@ struct OverviewDocumentTests {
         content.troubles = [Trouble](repeating: trouble(.deadLetters, .warning), count: 500)
         let many = try object(content)
         #expect((many["attention"] as? [Any])?.count == 200 && many["attention_total"] as? Int == 500)
+        #expect(many["attention_firing"] as? Int == 500 && found["attention_firing"] as? Int == 1)
+        #expect((found["queues"] as? [[String: Any]])?.first?["trouble_sentence"] as? String == "\"é\n")
+        let (bytes, _) = try #require(QueueDocument.json(content, name))
+        let own = try #require(try JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any])
+        #expect((own["attention"] as? [Any])?.count == 500, "all of them, though the overview lists 200")
+        #expect(own["trouble_sentence"] as? String == "\"é\n")
     }
 
     @Test("One queue has an hour of each state, rate and quantile; by its bytes, or by its name as people read it")

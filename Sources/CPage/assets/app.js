@@ -1,6 +1,6 @@
 // Puts the views together: what the address asks for, what the collector says, when it said so.
 
-import { Attention, isFiring } from './attention.js';
+import { Attention, firingCount, totalCount } from './attention.js';
 import { h, patch } from './dom.js';
 import { errorsView } from './errors.js';
 import { Feed, ROOT } from './feed.js';
@@ -237,13 +237,18 @@ function tempoEnd() {
 }
 
 function troubleCount() {
-  return overview ? overview.attention.filter(isFiring).length : 0;
+  return overview ? firingCount(overview) : 0;
+}
+
+/** Redis that can't be read stands first, whatever its severity. */
+function worstSeverity() {
+  return ['critical', 'warning'].find((severity) => overview.attention.some((item) => item.severity === severity)) ?? '';
 }
 
 function badge(name) {
   if (!overview) return null;
   const number = name === '' ? troubleCount() : name === 'errors' ? overview.errors_total ?? overview.errors.length : 0;
-  return number > 0 && h('span', { class: `badge ${name === '' ? overview.attention[0].severity : ''}` }, number,
+  return number > 0 && h('span', { class: `badge ${name === '' ? worstSeverity() : ''}` }, number,
     hidden(name === '' ? ' need attention' : ' groups'));
 }
 
@@ -252,7 +257,7 @@ function announcement() {
   if (isLost()) return 'Connection lost';
   if (!overview) return '';
   const worst = overview.attention[0];
-  const text = worst ? `${overview.attention.length} need attention. ${shown(worst.sentence)}` : 'Nothing needs attention';
+  const text = worst ? `${totalCount(overview)} need attention. ${shown(worst.sentence)}` : 'Nothing needs attention';
   const essence = overview.attention.map((item) => `${item.alert} ${item.queue}`).join();
   if (announced == null) announced = { essence, text: '' };
   else if (announced.essence !== essence) announced = { essence, text };

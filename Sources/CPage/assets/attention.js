@@ -16,8 +16,8 @@ export class Attention {
     const items = document.attention;
     if (items.length === 0) return calm(document);
     const shownItems = this.isOpen ? items : items.slice(0, SHORT);
-    const total = document.attention_total ?? items.length;
-    const firing = items.filter(isFiring).length;
+    const total = totalCount(document);
+    const firing = firingCount(document);
     return h('section', { key: 'attention', class: 'attention', 'aria-label': 'Needs attention' },
       h('h2', null, 'Needs attention', h('small', null, [firing > 0 && count(firing),
         total > firing && `${count(total - firing)} to watch`].filter(Boolean).join(', and '))),
@@ -31,11 +31,15 @@ export class Attention {
 }
 
 /** What alerts tell of as well: neither remarks nor what has not lasted long enough. */
-export const isFiring = (item) => item.severity !== 'info' && item.firing !== false;
+const isFiring = (item) => item.severity !== 'info' && item.firing !== false;
+/** The document lists the worst and counts all. */
+export const firingCount = (document) => document.attention_firing ?? document.attention.filter(isFiring).length;
+export const totalCount = (document) => document.attention_total ?? document.attention.length;
 
-/** Those of one queue, on its page. */
-export function attentionOf(queue, document, now) {
-  const items = document.attention.filter((item) => item.queue === queue);
+/** Those of one queue, on its page: of the overview, or of the queue's own document where the overview does not list all. */
+export function attentionOf(queue, document, own, now) {
+  const isWhole = totalCount(document) <= document.attention.length;
+  const items = (!isWhole && own?.attention) || document.attention.filter((item) => item.queue === queue);
   if (items.length === 0) return null;
   return h('section', { key: 'attention', class: 'attention', 'aria-label': 'Needs attention' },
     h('ul', null, items.map((item) => line(item, document.links, now, true))));

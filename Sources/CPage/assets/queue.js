@@ -58,7 +58,7 @@ export class QueueView {
 
   content(queue, overview, now) {
     return [
-      attentionOf(this.name, overview, now),
+      attentionOf(this.name, overview, this.document, now),
       h('div', { key: 'states', class: 'panel states-panel' }, bar(queue), h('div', { class: 'counts' }, stateNumbers(queue)),
         facts(queue)),
       this.document && [

@@ -44,15 +44,13 @@ const COLUMNS = [
 
 /** Adds what sorting and filtering want, once for each document. */
 export function prepare(document) {
-  const worst = new Map();
+  const places = new Map();
   document.attention.forEach((item, place) => {
-    if (item.queue != null && !worst.has(item.queue)) worst.set(item.queue, { item, place });
+    if (item.queue != null && !places.has(item.queue)) places.set(item.queue, place);
   });
   for (const queue of document.queues) {
-    const found = worst.get(queue.queue);
-    queue.attention = found?.item;
     // The order of the attention list is that of the queues in it.
-    queue.rank = queue.trouble ? RANKS[queue.trouble] * 1e6 - (found?.place ?? 1e5) : 0;
+    queue.rank = queue.trouble ? RANKS[queue.trouble] * 1e6 - (places.get(queue.queue) ?? 1e5) : 0;
     queue.lower = queue.queue.toLowerCase();
   }
   document.queues.sort((a, b) => (a.lower < b.lower ? -1 : a.lower > b.lower ? 1 : 0));
@@ -210,7 +208,8 @@ function row(queue, index, history) {
 
 /** Below the name: what is wrong, else who serves the queue. */
 function second(queue) {
-  if (queue.attention) return h('bdi', null, shown(withoutName(queue.attention.sentence, queue.queue)).replaceAll('`', ''));
+  const sentence = queue.trouble_sentence;
+  if (sentence) return h('bdi', null, shown(withoutName(sentence, queue.queue)).replaceAll('`', ''));
   if (queue.consumers == null) return '';
   return queue.consumers === 0 ? 'no server' : plural(queue.consumers, 'server');
 }
