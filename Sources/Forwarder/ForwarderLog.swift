@@ -4,7 +4,7 @@ import OTLPClient
 import Spool
 import Text
 
-/// The log lines about answers: each kind now and then, however often it comes. All are counted elsewhere.
+/// The log lines about answers: each cause now and then, however often it comes. All are counted elsewhere.
 struct ForwarderLog {
     private static let pause = Duration.seconds(10)
 
@@ -12,13 +12,9 @@ struct ForwarderLog {
     /// The endpoint of the last request: a file may change it.
     var endpoint: OTLPEndpoint
     private let show: @Sendable (String) -> String
-    private var failing = LogLimit(pause: pause)
-    private var misconfigured = LogLimit(pause: pause)
-    private var refused = LogLimit(pause: pause)
-    private var suspected = LogLimit(pause: pause)
-    private var rejected = LogLimit(pause: pause)
+    /// The limits of the lines about answers, by what is told, the code of the answer and the advice.
+    private var answers = LogLimits(pause: pause)
     private var notKept = LogLimit(pause: pause)
-    private var tooLarge = LogLimit(pause: pause)
     private var behind = LogLimit(pause: pause)
     private var unread = LogLimit(pause: pause)
     private var lostName = LostNameLog("tempo.endpoint")
@@ -32,31 +28,33 @@ struct ForwarderLog {
         self.show = show
     }
 
-    mutating func record(_ effect: DispatchEffect, at now: MonotonicTime) {
+    /// - Parameter code: The code of the answer that had the effect: a status, or what broke the request.
+    mutating func record(_ effect: DispatchEffect, code: String = "", at now: MonotonicTime) {
         switch effect {
         case .settle: return
         case .answered:
             if toldOfFailure { logger.notice("forwarding again") }
             toldOfFailure = false
-        case .failing(let reason, let advice, let pause): recordFailure(reason, advice: advice, pause: pause, at: now)
+        case .failing(let reason, let advice, let pause):
+            recordFailure(reason, code: code, advice: advice, pause: pause, at: now)
         case .refused(let address, let reason):
-            guard let more = refused.take(at: now) else { return }
+            guard let more = answers.take("refused \(code)", at: now) else { return }
             logger.error(
                 "the backend does not take these spans; they are dropped, a copy is in the spool's directory refused/",
                 metadata: ["spans": "\(address.spanCount)", "reason": "\(reason)", "more_since_last_line": "\(more)"])
         case .rejected(let spans, let message):
-            guard let more = rejected.take(at: now) else { return }
+            guard let more = answers.take("rejected \(code)", at: now) else { return }
             logger.warning(
                 spans > 0
                     ? "the backend took a request but for some spans" : "the backend took a request with a remark",
                 metadata: ["spans": "\(spans)", "reason": "\(message)", "more_since_last_line": "\(more)"])
         case .suspected(let spans, let reason):
-            guard let more = suspected.take(at: now) else { return }
+            guard let more = answers.take("suspected \(code)", at: now) else { return }
             logger.warning(
                 "a request failed while others passed, will retry it by itself",
                 metadata: ["spans": "\(spans)", "reason": "\(reason)", "more_since_last_line": "\(more)"])
         case .tooLarge(let spans, let bytes, let reason):
-            guard let more = tooLarge.take(at: now) else { return }
+            guard let more = answers.take("tooLarge \(code)", at: now) else { return }
             logger.warning(
                 "the backend finds a request too large; it is sent in parts. Lower tempo.batch.max-bytes, or raise its limit",
                 metadata: [
@@ -88,9 +86,10 @@ struct ForwarderLog {
         logger.error("spool read failed", metadata: ["error": "\(error)", "more_since_last_line": "\(more)"])
     }
 
-    private mutating func recordFailure(_ reason: String, advice: String?, pause: Duration, at now: MonotonicTime) {
-        let limit = advice == nil ? failing.take(at: now) : misconfigured.take(at: now)
-        guard let more = limit else { return }
+    private mutating func recordFailure(
+        _ reason: String, code: String, advice: String?, pause: Duration, at now: MonotonicTime
+    ) {
+        guard let more = answers.take("failing \(code) \(advice ?? "")", at: now) else { return }
         toldOfFailure = true
         var metadata: Logger.Metadata = [
             "endpoint": "\(show(endpoint.url))", "reason": "\(reason)", "pause_seconds": "\(pause.inSeconds)",

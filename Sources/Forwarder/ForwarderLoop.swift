@@ -180,17 +180,21 @@ struct ForwarderLoop: ~Copyable {
                 $0.statistics.requests[answer.label, default: 0] += 1
                 $0.statistics.durations.observe(now.seconds(since: entry.delivery.startedAt))
             }
-            finish(entry.delivery, OTLPOutcome.of(answer, for: .traces), at: now)
+            finish(entry.delivery, OTLPOutcome.of(answer, for: .traces), code: answer.label, at: now)
         }
         return hasAnswers
     }
 
-    private mutating func finish(_ delivery: Delivery, _ outcome: OTLPOutcome, at now: MonotonicTime) {
+    private mutating func finish(
+        _ delivery: Delivery, _ outcome: OTLPOutcome, code: String = "", at now: MonotonicTime
+    ) {
         let jitter = Double.random(in: 0..<1, using: &generator)
-        for effect in dispatch.finish(delivery, outcome, at: now, jitter: jitter) { carryOut(effect, at: now) }
+        for effect in dispatch.finish(delivery, outcome, at: now, jitter: jitter) {
+            carryOut(effect, code: code, at: now)
+        }
     }
 
-    private mutating func carryOut(_ effect: DispatchEffect, at now: MonotonicTime) {
+    private mutating func carryOut(_ effect: DispatchEffect, code: String, at now: MonotonicTime) {
         switch effect {
         case .settle(.frames(let frames), let dropped, let reason):
             owner.spool.settle(frames, dropping: (dropped, reason.rawValue))
@@ -209,7 +213,7 @@ struct ForwarderLoop: ~Copyable {
         case .refused(let address, let reason): setAside(address, reason)
         case .rejected, .suspected, .tooLarge: break
         }
-        log.record(effect, at: now)
+        log.record(effect, code: code, at: now)
     }
 
     /// Keeps a copy of what was refused. The copy is written before the frame is settled: after a kill in between, the

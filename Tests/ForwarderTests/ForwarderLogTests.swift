@@ -78,6 +78,23 @@ struct ForwarderLogTests {
         }
     }
 
+    @Test(
+        "Causes that take turns have lines of their own, by code and advice, with the number of their own that were held back"
+    )
+    func turns() throws {
+        var log = try log()
+        for second in 0..<24 as Range<Int64> {
+            let (code, advice) = second % 2 == 0 ? ("401", "a token") : ("404", "a path")
+            log.record(
+                .failing(reason: code, advice: advice, pause: .seconds(1)), code: code, at: Self.moment(second))
+        }
+        let lines = kept.entries.map { "\($0.metadata["advice"]!) \($0.metadata["more_since_last_line"]!)" }
+        #expect(lines == ["a token 0", "a path 0", "a token 4", "a path 4", "a token 4", "a path 4"])
+        log.record(.suspected(spans: 1, reason: "500"), code: "500", at: Self.moment(24))
+        log.record(.suspected(spans: 1, reason: "502"), code: "502", at: Self.moment(24))
+        #expect(kept.entries.suffix(2).map { "\($0.metadata["reason"]!)" } == ["500", "502"])
+    }
+
     @Test("A remark without rejected spans is told as one")
     func remark() throws {
         var log = try log()
