@@ -1,18 +1,15 @@
 import Logging
 import Model
 import OTLPClient
-import Platform
-import Text
 
-/// Logs the results of pushes: a line for each cause, and one when they work again. Texts that differ in numbers only
-/// are one cause.
+/// Logs the results of pushes: a line for each cause, and one when they work again.
 struct PushLog {
     private let logger: Logger
     /// The endpoint of the last request: a file may change it.
     var endpoint: OTLPEndpoint
     private let show: @Sendable (String) -> String
-    private var failures = CauseLog()
-    private var remarks = CauseLog()
+    private var failures = PushCauses()
+    private var remarks = PushCauses()
     private var lostName = LostNameLog("metrics.push.endpoint")
 
     init(_ logger: Logger, _ backend: OTLPBackend) {
@@ -27,7 +24,8 @@ struct PushLog {
 
     mutating func recordRemark(rejectedPoints: Int, message: String, at now: MonotonicTime) {
         if rejectedPoints == 0 && message.isEmpty { return }
-        guard let (_, more) = remarks.take(AlikeText.make(message), at: now) else { return }
+        let cause = (rejectedPoints > 0 ? "rejected" : "remark") + (message.isEmpty ? " without words" : "")
+        guard let more = remarks.take(message, of: cause, at: now) else { return }
         logger.warning(
             rejectedPoints > 0
                 ? "the backend took a push of metrics but for some data points"
@@ -35,10 +33,13 @@ struct PushLog {
             metadata: ["points": "\(rejectedPoints)", "reason": "\(message)", "more_since_last_line": "\(more)"])
     }
 
-    mutating func recordFailure(_ failure: PushFailure, at now: MonotonicTime) {
-        guard let (_, more) = failures.take(AlikeText.make(failure.reason), at: now) else { return }
+    /// - Parameter code: The code of the answer: a status, or what broke the request.
+    mutating func recordFailure(_ failure: PushFailure, code: String, at now: MonotonicTime) {
+        let endpoint = show(endpoint.url)
+        let cause = "\(failure.kind) \(code) \(failure.advice ?? "") \(endpoint)"
+        guard let more = failures.take(failure.reason, of: cause, at: now) else { return }
         var metadata: Logger.Metadata = [
-            "endpoint": "\(show(endpoint.url))", "reason": "\(failure.reason)", "more_since_last_line": "\(more)",
+            "endpoint": "\(endpoint)", "reason": "\(failure.reason)", "more_since_last_line": "\(more)",
         ]
         if let advice = failure.advice { metadata["advice"] = "\(advice)" }
         switch failure.kind {

@@ -106,7 +106,7 @@ struct PushLoop: ~Copyable {
         case .failed(let failure):
             schedule.retryAfter(seconds: failure.retryAfterSeconds, at: now)
             owner.counters.recordFailure(code: answer.label, seconds: seconds, reason: failure.reason)
-            log.recordFailure(failure, at: now)
+            log.recordFailure(failure, code: answer.label, at: now)
             return failure.kind == .refused ? .refused : .failed
         }
     }
@@ -118,7 +118,7 @@ struct PushLoop: ~Copyable {
             reason: "\(contents.acknowledged.leftOut) series are more than can be remembered for differences",
             advice: "raise memory.limit, or set metrics.push.temporality to cumulative")
         owner.counters.recordFailure(code: "memory", seconds: nil, reason: failure.reason)
-        log.recordFailure(failure, at: owner.clock.monotonic())
+        log.recordFailure(failure, code: "memory", at: owner.clock.monotonic())
     }
 
     /// Returns the answer to the request; nil where the process ended before.

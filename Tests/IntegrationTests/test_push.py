@@ -201,6 +201,15 @@ def test_a_push_that_fails_is_not_repeated_and_costs_one_line(status, word, mess
     assert len(lines(collector, word)) == 1
 
 
+def test_a_cause_whose_words_vary_costs_one_line(start, stub):
+    collector = start()
+    for number in range(5):
+        stub.answer(400, body=f'err in "{"abcde"[number] * 5}" from pod-{"fghij"[number] * 5}'.encode())
+        before = codes(collector).get("400", 0)
+        eventually("it was told so", lambda: codes(collector).get("400", 0) >= before + 2)
+    assert len(lines(collector, "does not take")) == 1
+
+
 def test_retry_after_is_heeded(start, stub):
     stub.answer(429, {"Retry-After": "3"}, times=1)
     start()

@@ -35,12 +35,13 @@ struct PushLogTests {
     func failures() throws {
         var log = try log()
         log.recordCompletePush(at: Self.moment(0))
-        log.recordFailure(Self.down, at: Self.moment(1))
-        log.recordFailure(PushFailure(kind: .passing, reason: "503: try 18 later"), at: Self.moment(2))
+        log.recordFailure(Self.down, code: "503", at: Self.moment(1))
+        log.recordFailure(PushFailure(kind: .passing, reason: "503: try 18 later"), code: "503", at: Self.moment(2))
         log.recordFailure(
-            PushFailure(kind: .misconfigured, reason: "401: no token", advice: "a token"), at: Self.moment(3))
-        log.recordFailure(PushFailure(kind: .refused, reason: "400: no such thing"), at: Self.moment(4))
-        log.recordFailure(PushFailure(kind: .full, reason: "3 series are too many"), at: Self.moment(4))
+            PushFailure(kind: .misconfigured, reason: "401: no token", advice: "a token"), code: "401",
+            at: Self.moment(3))
+        log.recordFailure(PushFailure(kind: .refused, reason: "400: no such thing"), code: "400", at: Self.moment(4))
+        log.recordFailure(PushFailure(kind: .full, reason: "3 series are too many"), code: "memory", at: Self.moment(4))
         log.recordCompletePush(at: Self.moment(5))
         log.recordCompletePush(at: Self.moment(6))
         #expect(kept.entries.map(\.level) == [.warning, .error, .error, .error, .notice])
@@ -54,6 +55,40 @@ struct PushLogTests {
                 "endpoint": "http://mimir:4318/v1/metrics", "reason": "503: try 17 later", "more_since_last_line": "0",
             ])
         #expect(kept.entries[1].metadata["advice"] == "a token" && kept.entries[2].metadata["advice"] == nil)
+    }
+
+    @Test("A cause whose words vary is one line; other words come a minute later, and three times an hour at most")
+    func varyingWords() throws {
+        var log = try log()
+        for second in 0..<7200 as Range<Int64> {
+            let word = String(repeating: "x", count: Int(second) % 83)
+            log.recordFailure(
+                PushFailure(kind: .refused, reason: "400: pod \(word)z"), code: "400", at: Self.moment(second))
+            log.recordRemark(rejectedPoints: 1, message: "pod \(word)z", at: Self.moment(second))
+            if second == 59 { #expect(kept.entries.count == 2) }
+        }
+        let reasons = kept.entries.filter { $0.level == .error }.map { "\($0.metadata["reason"] ?? "")" }
+        #expect(reasons.count == 6 && reasons[0] == "400: pod z" && Set(reasons).count > 3)
+        #expect(kept.entries.count == 12)
+    }
+
+    @Test("Causes that take turns are all told: by kind, code, advice and endpoint")
+    func turns() throws {
+        var log = try log()
+        func record(_ kind: PushFailure.Kind, _ code: String, _ advice: String? = nil, at second: Int64) {
+            log.recordFailure(
+                PushFailure(kind: kind, reason: code, advice: advice), code: code, at: Self.moment(second))
+        }
+        for second in 1...20 as ClosedRange<Int64> {
+            record(.misconfigured, "401", "a token", at: second)
+            record(.misconfigured, "404", "a path", at: second)
+            record(.refused, "400", at: second)
+            record(.refused, "400", "native histograms", at: second)
+        }
+        #expect(kept.entries.map { $0.metadata["reason"] } == ["401", "404", "400", "400"])
+        log.endpoint = try OTLPEndpoint(base: "http://other:4318", for: .metrics)
+        record(.refused, "400", at: 21)
+        #expect(kept.entries.last?.metadata["endpoint"] == "http://other:4318/v1/metrics" && kept.entries.count == 5)
     }
 
     @Test("What the backend leaves out, or remarks, is a line; a push without either is none")
