@@ -81,7 +81,10 @@ package final class CurlTransfer {
 
     private func configure(_ backend: OTLPBackend) {
         let endpoint = backend.endpoint
-        _ = collector_curl_set_string(handle, CURLOPT_URL, endpoint.substitution?.url ?? endpoint.url)
+        // A request without a URL ends at once, unsent: what its proxy should be is not known.
+        if proxy?.problem == nil {
+            _ = collector_curl_set_string(handle, CURLOPT_URL, endpoint.substitution?.url ?? endpoint.url)
+        }
         _ = collector_curl_set_pointer(handle, CURLOPT_CONNECT_TO, connectTo)
         // An empty text means no proxy. Without one, libcurl would read the environment by rules of its own.
         _ = collector_curl_set_string(handle, CURLOPT_PROXY, proxy?.url ?? "")
@@ -144,11 +147,15 @@ package final class CurlTransfer {
         answer.contentType = text(CURLINFO_CONTENT_TYPE)
         answer.retryAfterSeconds = UInt64(clamping: retryAfter)
         answer.proxyVariable = proxy?.variable
+        if (300..<400).contains(answer.status), let location = collector_curl_header(handle, "Location") {
+            answer.redirect = endpoint.shownRedirect(to: String(cString: location))
+        }
         if proxy == nil { answer.lastAddress = LastAddress(endpoint: endpoint, address: text(CURLINFO_PRIMARY_IP)) }
         return answer
     }
 
     private func failure(_ result: CURLcode) -> TransferFailure {
+        if let proxy, let problem = proxy.problem { return .invalidProxy(proxy.variable, problem) }
         var sentBytes: curl_off_t = 0
         _ = collector_curl_get_offset(handle, CURLINFO_SIZE_UPLOAD_T, &sentBytes)
         let detail = String(cString: errorText)

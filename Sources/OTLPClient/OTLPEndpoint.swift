@@ -1,4 +1,6 @@
 import CCurl
+import Model
+import Text
 
 /// The destination of requests, read by libcurl's own parser: what is checked at the start is what is connected to
 /// later.
@@ -40,6 +42,26 @@ package struct OTLPEndpoint: Sendable, Equatable {
             if let serverName, scheme == "https" { try Substitution(serverName, for: parsed, signal) } else { nil }
     }
 
+    /// The longest address of a redirect that is shown.
+    private static let maxRedirectBytes = 200
+
+    /// Returns the address that a `Location` names, without user, password, query and fragment; nil where it is no URL, or may have a
+    /// password in its path.
+    func shownRedirect(to location: String) -> String? {
+        do throws(Invalid) {
+            let target = try CurlURL(url)
+            try target.set(CURLUPART_URL, location, CURLU_URLENCODE)
+            let query = target.part(CURLUPART_QUERY) == nil ? "" : "?<redacted>"
+            for part in [CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_QUERY, CURLUPART_FRAGMENT] {
+                try target.set(part, nil)
+            }
+            guard let text = target.part(CURLUPART_URL), !text.contains("@") else { return nil }
+            return ForeignText(SafeText.oneLine(text)).cut(to: Self.maxRedirectBytes).text + query
+        } catch {
+            return nil
+        }
+    }
+
     package static func == (left: OTLPEndpoint, right: OTLPEndpoint) -> Bool {
         left.url == right.url && left.substitution == right.substitution
     }
@@ -70,32 +92,5 @@ package struct OTLPEndpoint: Sendable, Equatable {
             }
             self.url = substituted.part(CURLUPART_URL) ?? url
         }
-    }
-}
-
-/// libcurl's parsed form of a URL.
-private final class CurlURL {
-    private let handle: OpaquePointer
-
-    init(_ text: String) throws(OTLPEndpoint.Invalid) {
-        guard let handle = curl_url() else { throw OTLPEndpoint.Invalid(problem: "no memory") }
-        self.handle = handle
-        try set(CURLUPART_URL, text)
-    }
-
-    deinit {
-        curl_url_cleanup(handle)
-    }
-
-    func part(_ part: CURLUPart, _ flags: Int32 = 0) -> String? {
-        var text: UnsafeMutablePointer<CChar>?
-        defer { curl_free(text) }
-        guard curl_url_get(handle, part, &text, UInt32(flags)) == CURLUE_OK, let text else { return nil }
-        return String(cString: text)
-    }
-
-    func set(_ part: CURLUPart, _ text: String?) throws(OTLPEndpoint.Invalid) {
-        let code = curl_url_set(handle, part, text, 0)
-        if code != CURLUE_OK { throw OTLPEndpoint.Invalid(problem: String(cString: curl_url_strerror(code))) }
     }
 }

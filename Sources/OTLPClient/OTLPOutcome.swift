@@ -16,6 +16,8 @@ package struct OTLPAnswer {
     package var failure: TransferFailure?
     /// The variable of the environment that names the proxy; nil without one.
     var proxyVariable: String?
+    /// The address that a redirect names, without its secrets; nil without one.
+    var redirect: String?
     /// The address of the answer; nil behind a proxy.
     var lastAddress: LastAddress?
 
@@ -68,7 +70,9 @@ package enum OTLPOutcome: Equatable {
         }
         if (200..<300).contains(answer.status) { return success(answer, signal) }
         let message = statusMessage(answer.body) ?? ""
-        let reason = "\(answer.status)" + (message.isEmpty ? "" : ": \(message)")
+        let reason =
+            "\(answer.status)" + (answer.redirect.map { " to \($0)" } ?? "") + (message.isEmpty ? "" : ": \(message)")
+            + way(answer)
         if message.contains("no org id") {
             // This is Tempo with multitenancy: 401, or 503 each time.
             return .retrySlowly(
@@ -90,6 +94,11 @@ package enum OTLPOutcome: Equatable {
         }
     }
 
+    /// Returns the end of a reason: an answer may be that of the proxy. The advice for 407 names it already.
+    private static func way(_ answer: OTLPAnswer) -> String {
+        answer.status == 407 ? "" : TransferFailure.way(answer.proxyVariable)
+    }
+
     private static let unreadEnd = "an answer so long that its end was not read"
 
     /// Tempo and the Collector answer with an ExportTraceServiceResponse (of metrics: a message of the same form), mostly an empty
@@ -108,7 +117,8 @@ package enum OTLPOutcome: Equatable {
             return .accepted(rejected: 0, message: answer.isCut ? unreadEnd : "")
         }
         return .retrySlowly(
-            reason: "\(answer.status), but with a page in place of an answer: " + (statusMessage(answer.body) ?? ""),
+            reason: "\(answer.status), but with a page in place of an answer: " + (statusMessage(answer.body) ?? "")
+                + way(answer),
             advice: signal.wrongEndpointAdvice)
     }
 
@@ -130,7 +140,10 @@ package enum OTLPOutcome: Equatable {
         case 401, 403: "check \(signal.section).headers, and the user and password of \(signal.section).endpoint"
         case 404, 405:
             "is the path of \(signal.section).endpoint right? It is a base URL; \(signal.path) is appended"
-        case 300..<400: "the endpoint redirects: set \(signal.section).endpoint to the address in the answer"
+        case 300..<400:
+            "the endpoint redirects: set \(signal.section).endpoint to "
+                + (answer.redirect == nil
+                    ? "another address, which the answer does not name" : "the address in the answer")
         case 407: "the proxy of \(answer.proxyVariable ?? "the environment") wants a user and password"
         default: signal.wrongEndpointAdvice
         }

@@ -1,3 +1,4 @@
+import CCurl
 import Glibc
 import Platform
 
@@ -16,6 +17,37 @@ struct ProxyRules: Sendable {
         let url: String
         /// The variable of the environment, for advice.
         let variable: String
+
+        /// The reason why the URL is none of a proxy; nil where it is one. Nothing of the URL is quoted: it may have a password, and
+        /// libcurl's own words for it do quote it.
+        var problem: String? {
+            let url = url.contains("://") ? url : "http://" + url
+            let authority = url.drop { $0 != ":" }.dropFirst(3)
+            let behind = authority.drop { !"/?#".contains($0) }
+            if behind.contains("@") || url.unicodeScalars.contains(where: { $0.value <= 0x20 || $0.value == 0x7F }) {
+                return Self.encodingAdvice
+            }
+            let parsed: CurlURL
+            do throws(OTLPEndpoint.Invalid) {
+                parsed = try CurlURL(url, CURLU_NON_SUPPORT_SCHEME)
+            } catch {
+                return authority.count { $0 == "@" } > 1 ? Self.encodingAdvice : error.problem
+            }
+            if !Self.schemes.contains(parsed.part(CURLUPART_SCHEME)?.lowercased() ?? "") {
+                return "its scheme is none of http, https, socks4, socks4a, socks5 and socks5h"
+            }
+            if parsed.part(CURLUPART_HOST)?.isEmpty ?? true { return "it has no host" }
+            if let port = parsed.part(CURLUPART_PORT).flatMap({ Int($0) }), !(1...65_535).contains(port) {
+                return "its port is none of 1 to 65535"
+            }
+            return nil
+        }
+
+        private static let encodingAdvice =
+            "write @, #, /, ? and blanks of its user and password as %40, %23, %2F, %3F and %20"
+
+        /// libcurl's schemes of proxies; `socks` is its other name of `socks4`.
+        private static let schemes = ["http", "https", "socks", "socks4", "socks4a", "socks5", "socks5h"]
     }
 
     private let value: @Sendable (String) -> String?

@@ -28,6 +28,13 @@ package struct TransferFailure: Equatable {
             text: "a header of the answer is longer than 100 KiB")
     }
 
+    /// Returns the failure of a request that was not sent, since the variable of the environment has no URL of a proxy.
+    static func invalidProxy(_ variable: String, _ problem: String) -> TransferFailure {
+        TransferFailure(
+            kind: .misconfigured(advice: "\(variable) is not the URL of a proxy: \(problem)"), label: "proxy",
+            text: "no request is sent: \(variable) is not the URL of a proxy")
+    }
+
     /// libcurl has no memory for a request.
     package static let noMemory = TransferFailure(
         kind: .unreachable, label: "error", text: "libcurl has no memory for a request")
@@ -47,7 +54,12 @@ package struct TransferFailure: Equatable {
         _ result: CURLcode, for signal: OTLPSignal, text: String, sentBytes: Int, connectStatus: Int,
         proxyVariable: String?
     ) {
-        self.text = text
+        // libcurl quotes the URL of a proxy that it does not support, with the password.
+        if text.hasPrefix("Unsupported proxy") {
+            self = .invalidProxy(proxyVariable ?? "https_proxy", "libcurl does not support it")
+            return
+        }
+        self.text = text + Self.way(proxyVariable)
         let later: Kind = sentBytes > 0 ? .unanswered : .unreachable
         // The proxy makes no tunnel: it won't (407, 403), or it can't, because the backend is unavailable.
         if connectStatus >= 400 {
@@ -73,6 +85,11 @@ package struct TransferFailure: Equatable {
             (label, kind) = advice.map { ("tls", .misconfigured(advice: $0)) } ?? ("broken", later)
         default: (label, kind) = ("error", advice.map { .misconfigured(advice: $0) } ?? later)
         }
+    }
+
+    /// Returns the end of a reason: the proxy that may be at fault in place of the backend.
+    static func way(_ proxyVariable: String?) -> String {
+        proxyVariable.map { " (through the proxy of \($0))" } ?? ""
     }
 
     /// Returns what to change; nil where it may be an outage. The texts are those of libcurl and OpenSSL; with TLS 1.3 a server

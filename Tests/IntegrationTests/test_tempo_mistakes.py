@@ -1,5 +1,6 @@
 """Mistakes of a configuration that no waiting mends: each is an error with the endpoint, what was seen and what to change."""
 
+import itertools
 import json
 import re
 import socket
@@ -128,6 +129,35 @@ def test_a_wrong_path_has_advice(start_collector, tempo):
     collector = start_collector(options={"tempo.endpoint": tempo.endpoint + "/api"} | FAST)
     collector.post(numbered_request(SPANS))
     assert "is the path of tempo.endpoint right?" in error_line(collector)["advice"]
+
+
+def test_a_redirect_shows_its_address_without_secrets(start_collector):
+    def serve(connection: socket.socket) -> None:
+        connection.recv(1 << 20)
+        connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: https://u:hush@other.example/v1/traces?sas=hush\r\n"
+                           b"Content-Length: 0\r\nConnection: close\r\n\r\n")
+
+    with Server(serve) as server:
+        collector = start_collector(options={"tempo.endpoint": f"http://127.0.0.1:{server.port}"} | FAST)
+        collector.post(numbered_request(SPANS))
+        line = error_line(collector)
+        assert line["reason"] == "302 to https://other.example/v1/traces?<redacted>"
+        assert line["advice"] == "the endpoint redirects: set tempo.endpoint to the address in the answer"
+        assert "hush" not in collector.stderr()
+
+
+def test_mistakes_that_take_turns_are_all_told(start_collector):
+    answers = itertools.cycle([b"401 Unauthorized", b"404 Not Found"])
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(1 << 20)
+        connection.sendall(b"HTTP/1.1 " + next(answers) + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    with Server(serve) as server:
+        collector = start_collector(options={"tempo.endpoint": f"http://127.0.0.1:{server.port}"} | FAST)
+        collector.post(numbered_request(SPANS))
+        for advice in ("check tempo.headers", "is the path of tempo.endpoint right?"):
+            eventually(advice, lambda: advice in collector.stderr(), seconds=9)
 
 
 def test_an_answer_without_end_is_cut_and_counts_by_its_status(start_collector):

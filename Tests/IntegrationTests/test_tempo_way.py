@@ -11,6 +11,7 @@ from support.collector import run_once
 from support.deadline import eventually
 from support.http_proxy import HTTPProxy
 from support.otlp import numbered_keys, numbered_request
+from support.ports import free_port
 from support.tempo_stub import TempoStub
 
 SPANS = range(3)
@@ -132,6 +133,29 @@ def test_a_proxy_that_refuses_costs_no_span(start_collector, tls_tempo, proxy, c
         assert "the proxy of https_proxy wants a user and password" in collector.stderr()
     proxy.refuses = None
     assert_arrived(tls_tempo)
+
+
+@pytest.mark.parametrize("url", ["hptt://u:{}@x:1", "http://u:{}@x:99999", "http://u:1#{}@x:1", "http://u:{} 1@x:1"])
+def test_a_variable_without_the_url_of_a_proxy_is_a_mistake_and_its_password_stays_hidden(start_collector, url):
+    collector = start_collector(env=without_proxies(HTTP_PROXY=url.format("hush")), options={
+        "tempo.endpoint": "http://tempo.example:4318", "metrics.push.endpoint": "http://mimir.example:4318",
+        "metrics.push.interval": "200ms"} | FAST)
+    collector.post(numbered_request(SPANS))
+    for word in ("forwarding is misconfigured", "pushing metrics is misconfigured"):
+        line = eventually(word, lambda: next((line for line in collector.stderr().splitlines() if word in line), None))
+        assert "HTTP_PROXY is not the URL of a proxy: " in line
+    overview = collector.get("/api/v1/overview").body.decode()
+    assert "HTTP_PROXY is not the URL of a proxy" in overview
+    assert "hush" not in overview + collector.stderr() + collector.get("/metrics").body.decode()
+    assert collector.count("spool_spans") == len(SPANS)
+
+
+def test_a_proxy_that_fails_is_named(start_collector):
+    collector = start_collector(env=without_proxies(http_proxy=f"http://u:hush@127.0.0.1:{free_port()}"), options={
+        "tempo.endpoint": "http://tempo.example:4318"} | FAST)
+    collector.post(numbered_request(SPANS))
+    eventually("a failure", lambda: "(through the proxy of http_proxy)" in collector.stderr())
+    assert "hush" not in collector.stderr()
 
 
 def has_ipv6() -> bool:

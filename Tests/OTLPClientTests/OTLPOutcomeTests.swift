@@ -243,6 +243,51 @@ struct OTLPOutcomeTests {
                     advice: "the backend wants a tenant: set metrics.push.headers to X-Scope-OrgID=<tenant>"))
     }
 
+    @Test("An answer that came through a proxy names its variable: it may be the proxy's")
+    func answerThroughProxy() {
+        func outcome(_ status: Int) -> OTLPOutcome {
+            OTLPOutcome.of(OTLPAnswer(status: status, body: Array("x".utf8), proxyVariable: "http_proxy"), for: .traces)
+        }
+        let way = " (through the proxy of http_proxy)"
+        #expect(outcome(502) == .doubtful(afterSeconds: 0, reason: "502: x" + way, isAnswer: false))
+        #expect(outcome(503) == .retry(afterSeconds: 0, reason: "503: x" + way))
+        guard case .retrySlowly(let reason, _) = outcome(403) else {
+            Issue.record("no slow retry")
+            return
+        }
+        #expect(reason == "403: x" + way)
+    }
+
+    @Test(
+        "A redirect shows its address, without what may be a secret",
+        arguments: [
+            ("https://other/v1/traces", "302 to https://other/v1/traces"),
+            ("https://u:SECRET@other:1/x?sas=SECRET#SECRET", "302 to https://other:1/x?<redacted>"),
+            ("/otlp/v1/traces", "302 to http://tempo:4318/otlp/v1/traces"), ("//other/x", "302 to http://other/x"),
+            ("https://other/a b", "302 to https://other/a%20b"), ("https://other/\u{1B}[2J", "302"),
+            ("https://other/\u{202E}x", "302 to https://other/%e2%80%aex"),
+            ("http://u:12/SECRET@other/", "302"), ("nonsense://u:SECRET@x", "302"), ("http://u:SECRET", "302"),
+        ])
+    func redirect(location: String, expected: String) throws {
+        let endpoint = try OTLPEndpoint(base: "http://u:SECRET@tempo:4318", for: .traces)
+        let answer = OTLPAnswer(status: 302, redirect: endpoint.shownRedirect(to: location))
+        guard case .retrySlowly(let reason, let advice) = OTLPOutcome.of(answer, for: .traces) else {
+
+            Issue.record("no slow retry")
+            return
+
+        }
+        #expect(reason == expected)
+        #expect(advice.contains(reason == "302" ? "the answer does not name" : "set tempo.endpoint to the address in"))
+    }
+
+    @Test("The address of a redirect is bounded")
+    func longRedirect() throws {
+        let endpoint = try OTLPEndpoint(base: "http://tempo:4318", for: .traces)
+        let shown = try #require(endpoint.shownRedirect(to: "http://other/" + String(repeating: "x", count: 5000)))
+        #expect(shown.utf8.count == 200)
+    }
+
     @Test("The proxy that wants a password is named by its variable")
     func proxy() {
         let answer = OTLPAnswer(status: 407, proxyVariable: "HTTP_PROXY")

@@ -23,6 +23,60 @@ struct ProxyRulesTests {
     }
 
     @Test(
+        "What libcurl takes for a proxy is one",
+        arguments: [
+            "http://p:3128", "https://p", "HTTP://p:1", "socks4://p", "socks4a://p", "socks5://u:p@p:65535",
+            "socks5h://p",
+            "socks://p", "p", "p:3128", "u:p@p:3128", "http://[::1]:3128/", "http://p:1/?x=1",
+            "ftp.example:1",
+        ])
+    func goodURL(url: String) {
+        #expect(ProxyRules.Proxy(url: url, variable: "HTTP_PROXY").problem == nil)
+    }
+
+    @Test(
+        "What is not the URL of a proxy has a reason that quotes nothing of it",
+        arguments: [
+            ("hptt://u:SECRET@x:1", "its scheme is none of http, https"), ("http://u:SECRET@x:99999", "Port number"),
+            ("http://u:SECRET@x:0", "ort"), ("http://u:SEC#RET@x:1", "write @, #, /, ?"),
+            ("http://u:SEC/RET@x:1", "write @, #, /, ?"), ("http://u:SEC?RET@x:1", "write @, #, /, ?"),
+            ("http://u:12/RET@x:1", "write @, #, /, ?"), ("u:SEC/RET@x:1", "write @, #, /, ?"),
+            ("http://u:SEC RET@x:1", "write @, #, /, ?"), ("http://u:SECRET@x:1\n", "write @, #, /, ?"),
+            ("u:SECRET@x y:1", "write @, #, /, ?"), ("http://u:SECRET@[x", ""), ("http://u:SECRET", "Port number"),
+            ("socks9://:SECRET@h", "its scheme"), ("http://u:SECRET@", ""), ("http://u:SECRET@:1", ""),
+            ("u:SEC@RET@p:1", "write @, #, /, ?"), ("http:/u:SECRET@h", "write @, #, /, ?"),
+            ("http://u:SECRET@x:y", "Port number"), ("://u:SECRET@h", ""),
+        ])
+    func badURL(url: String, expected: String) throws {
+        let problem = try #require(ProxyRules.Proxy(url: url, variable: "HTTP_PROXY").problem)
+        #expect(problem.contains(expected) && !problem.contains("SEC") && !problem.contains("RET"), "\(problem)")
+    }
+
+    @Test(
+        "A request whose proxy is none is not sent: a mistake that names the variable, and quotes nothing",
+        arguments: ["hptt://u:SECRET@x:1", "http://u:SEC RET@x:1", "http://u:SECRET@x:99999", "http://u:SEC#RET@x:1"])
+    func unsent(url: String) throws {
+        var backend = OTLPBackend(
+            endpoint: try OTLPEndpoint(base: "http://tempo.invalid", for: .traces), headers: [], compression: .none,
+            timeout: .seconds(5), userAgent: "test")
+        backend.proxies = ProxyRules { $0 == "http_proxy" ? url : nil }
+        let multi = CurlMulti()
+        let transfer = try #require(CurlTransfer(backend, body: [1], contentEncoding: nil))
+        #expect(multi.add(transfer))
+        multi.perform()
+        let done = try #require(multi.nextDone())
+        multi.remove(transfer)
+        let answer = transfer.answer(done.result)
+        #expect(answer.label == "proxy")
+        guard case .retrySlowly(let reason, let advice) = OTLPOutcome.of(answer, for: .traces) else {
+            Issue.record("expected a mistake, got \(OTLPOutcome.of(answer, for: .traces))")
+            return
+        }
+        #expect(reason == "no request is sent: http_proxy is not the URL of a proxy")
+        #expect(advice.hasPrefix("http_proxy is not the URL of a proxy: ") && !advice.contains("SEC"))
+    }
+
+    @Test(
         "Loopback is always reached directly",
         arguments: ["localhost", "LOCALHOST", "127.0.0.1", "127.8.8.8", "[::1]", "::1"])
     func loopback(host: String) {

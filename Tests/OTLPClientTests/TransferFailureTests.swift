@@ -87,6 +87,25 @@ struct TransferFailureTests {
         #expect(Self.failure(CURLE_RECV_ERROR, "CONNECT tunnel failed", connect: 502).kind == .unreachable)
     }
 
+    @Test("A failure on the way through a proxy names its variable, and libcurl's quote of a proxy is not passed on")
+    func proxyNamed() {
+        for result in [CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_PROXY, CURLE_OPERATION_TIMEDOUT, CURLE_RECV_ERROR] {
+            #expect(
+                Self.failure(result, "no luck", proxy: "http_proxy").text == "no luck (through the proxy of http_proxy)"
+            )
+            #expect(Self.failure(result, "no luck").text == "no luck")
+        }
+        #expect(
+            Self.failure(CURLE_RECV_ERROR, "CONNECT tunnel failed", connect: 502, proxy: "all_proxy").text
+                == "CONNECT tunnel failed (through the proxy of all_proxy)")
+        let quoted = "Unsupported proxy 'https://u:SECRET@x', libcurl is built without the HTTPS-proxy support."
+        let failure = Self.failure(CURLE_NOT_BUILT_IN, quoted, proxy: "HTTP_PROXY")
+        #expect(failure.text == "no request is sent: HTTP_PROXY is not the URL of a proxy")
+        #expect(
+            failure.kind
+                == .misconfigured(advice: "HTTP_PROXY is not the URL of a proxy: libcurl does not support it"))
+    }
+
     @Test("While the name of the endpoint can't be looked up, its last address is used, for 30 seconds at a time")
     func endpointName() throws {
         let endpoint = try OTLPEndpoint(base: "http://tempo:4318", for: .traces)
