@@ -14,7 +14,7 @@ package enum TopQuestion: Sendable {
     package var path: String {
         switch self {
         case .overview: "/api/v1/overview"
-        case .queue(let name): "/api/v1/queues/" + PercentCoding.encode(name, plain: .unreserved)
+        case .queue(let name): "/" + QueuePath.document(of: name)
         }
     }
 }

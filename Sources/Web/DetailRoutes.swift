@@ -44,6 +44,7 @@ extension WebRoute {
     /// | `/api/v1/errors`             | failed attempts and dead letters of the last hour, grouped                    |
     /// | `/api/v1/traces/{trace_id}`  | the spans in memory as OTLP/JSON; 400 for what is no trace id, 404 for none   |
     /// | `/api/v1/tasks?id={id}`      | the queues that have a task of this id; 400 without an id                     |
+    /// |                              | `&queue={queue}`: as the path below, for names and ids `.` and `..`           |
     /// | `/api/v1/tasks/{queue}/{id}` | where a task is; 404 for none, 503 where Redis can't be asked, 429 too often  |
     static let details = [
         WebRoute(path: "/api/v1/errors") { question, state in
@@ -52,21 +53,29 @@ extension WebRoute {
         },
         WebRoute(path: "/api/v1/traces/{trace_id}") { question, state in .plain(trace(question, state)) },
         WebRoute(path: "/api/v1/tasks") { question, state in
-            guard let id = question.parameter("id").map({ PercentCoding.decodeLeniently(Array($0.utf8)) }), !id.isEmpty
-            else { return .plain(.error(.badRequest, "which task: /api/v1/tasks?id={id}")) }
+            guard let id = question.decoded("id"), !id.isEmpty else {
+                return .plain(.error(.badRequest, "which task: /api/v1/tasks?id={id}"))
+            }
+            if let queue = question.decoded("queue"), !queue.isEmpty {
+                return task(TaskName(queue: QueueName(queue), id: id), question, state)
+            }
             let answer = question.eventLoop.makePromise(of: HTTPResponse.self)
             state.searchTask(id: id) { answer.succeed(HTTPResponse($0)) }
             return .later(answer.futureResult)
         },
         WebRoute(path: "/api/v1/tasks/{queue}/{id}") { question, state in
-            guard let task = TaskName(encoded: question.encodedRest) else {
+            guard let name = TaskName(encoded: question.encodedRest) else {
                 return .plain(.error(.notFound, "a task has a queue and an id: /api/v1/tasks/{queue}/{id}"))
             }
-            let answer = question.eventLoop.makePromise(of: HTTPResponse.self)
-            state.findTask(task) { answer.succeed(HTTPResponse($0)) }
-            return .later(answer.futureResult)
+            return task(name, question, state)
         },
     ]
+
+    private static func task(_ name: TaskName, _ question: WebQuestion, _ state: any DetailState) -> WebAnswer {
+        let answer = question.eventLoop.makePromise(of: HTTPResponse.self)
+        state.findTask(name) { answer.succeed(HTTPResponse($0)) }
+        return .later(answer.futureResult)
+    }
 
     private static func trace(_ question: WebQuestion, _ state: any DetailState) -> HTTPResponse {
         guard let id = TraceID(hex: question.encodedRest) else {

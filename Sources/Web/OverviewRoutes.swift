@@ -22,12 +22,17 @@ extension WebRoute {
             .plain(state.overview(since: question.parameter("since").flatMap { Int64($0) }).answer(to: question))
         },
         WebRoute(path: "/api/v1/queues/{queue}") { question, state in
-            let retries = question.eventLoop.makePromise(of: Void.self)
-            state.readRetries(ofQueue: question.rest) { retries.succeed() }
-            return .later(
-                retries.futureResult.map {
-                    state.queue(named: question.rest)?.answer(to: question) ?? .text(.notFound, "no such queue")
-                })
+            queue(named: question.rest, question, state)
         },
     ]
+
+    /// Answers with the document of a queue.
+    static func queue(named name: [UInt8], _ question: WebQuestion, _ state: any WebState) -> WebAnswer {
+        let retries = question.eventLoop.makePromise(of: Void.self)
+        state.readRetries(ofQueue: name) { retries.succeed() }
+        return .later(
+            retries.futureResult.map {
+                state.queue(named: name)?.answer(to: question) ?? .text(.notFound, "no such queue")
+            })
+    }
 }

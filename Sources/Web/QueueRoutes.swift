@@ -30,11 +30,13 @@ extension WebRoute {
     /// | path                    | answer                                                              |
     /// |-------------------------|---------------------------------------------------------------------|
     /// | `/api/v1/queues`        | the queues as JSON; 503 where none is known, Redis being unavailable |
+    /// |                         | `?name={queue}`: as `/api/v1/queues/{queue}`, for names `.` and `..`  |
     /// | `/api/v1/dead-letters`  | the newest dead letters as JSON                                     |
     /// | `/api/v1/scale/{queue}` | for autoscalers; 404 for an unknown queue, 503 without news         |
     static let queues = [
-        WebRoute(path: "/api/v1/queues") { _, state in
-            switch state.queues() {
+        WebRoute(path: "/api/v1/queues") { question, state in
+            if let name = question.decoded("name") { return queue(named: name, question, state) }
+            return switch state.queues() {
             case .list(let document): .json(document)
             case .unread(let reason): .plain(.text(.serviceUnavailable, reason))
             }

@@ -71,6 +71,11 @@ struct WebQuestion: Sendable {
         return nil
     }
 
+    /// Returns the bytes that a parameter of the query stands for; nil where it is missing.
+    func decoded(_ name: String) -> [UInt8]? {
+        parameter(name).map { PercentCoding.decodeLeniently(Array($0.utf8)) }
+    }
+
     var acceptsGzip: Bool {
         headers[canonicalForm: "accept-encoding"].contains { coding in
             let parts = coding.split(separator: ";").map { $0.filter { $0 != " " && $0 != "\t" }.lowercased() }

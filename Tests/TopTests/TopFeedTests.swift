@@ -9,6 +9,7 @@ import Testing
     @Test func aQuestionHasItsPath() {
         #expect(TopQuestion.overview.path == "/api/v1/overview")
         #expect(TopQuestion.queue("a/b c").path == "/api/v1/queues/a%2Fb%20c")
+        #expect(TopQuestion.queue("..").path == "/api/v1/queues?name=..")
     }
 
     private func failure(_ text: String) -> String? {

@@ -135,6 +135,19 @@ struct DetailRoutesTests {
         #expect(try answer("/api/v1/tasks?id=i", FakeState(task: .unavailable("x"))).0 == 503)
     }
 
+    @Test(
+        "A task that no path can name is asked for in the query",
+        arguments: [
+            ("queue=..&id=.", "..", "."), ("id=i%2F1&queue=a%20b", "a b", "i/1"), ("queue=%2e%2e&id=%2E", "..", "."),
+        ])
+    func taskInQuery(query: String, queue: String, id: String) throws {
+        let (status, body) = try answer("/api/v1/tasks?" + query)
+        #expect(
+            status == 200 && body.hasPrefix("{\"queue\":\"\(queue)\",\"id\":\"\(id)\",\"state\":\"pending\","))
+        #expect(try answer("/api/v1/tasks?queue=q").0 == 400)
+        #expect(try answer("/api/v1/tasks?queue=&id=i").1.hasPrefix("{\"queues\""))
+    }
+
     @Test("A task has every field; what is not known is null")
     func task() throws {
         let (time, text) = (WallTime(seconds: 1_800_000_000), "\"2027-01-15T08:00:00.000Z\"")

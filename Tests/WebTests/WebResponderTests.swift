@@ -89,7 +89,9 @@ struct WebResponderTests {
             ("/api/v1/scale/a", "a", "application/json"),
             ("/api/v1/overview", "overview since 0", "application/json"),
             ("/api/v1/overview?a=b&since=12", "overview since 12", "application/json"),
-            ("/api/v1/queues/a%2Fb/c", "a/b/c", "application/json"), ("/api/v1/errors", "[]\n", "application/json"),
+            ("/api/v1/queues/a%2Fb/c", "a/b/c", "application/json"),
+            ("/api/v1/queues?name=..", "..", "application/json"), ("/api/v1/queues?name=%2e", ".", "application/json"),
+            ("/api/v1/errors", "[]\n", "application/json"),
         ])
     func pages(path: String, content: String, type: String) {
         for method in [.GET, .HEAD] as [HTTPMethod] {
