@@ -1,14 +1,19 @@
+import Text
+
 /// Text as a terminal shows it: the number of its cells, and the characters that must not reach a terminal.
 package enum TerminalText {
-    /// Returns text from outside, safe to print on one line. Control characters, and those that change the direction or
-    /// the width of their neighbours, are escaped as `\u{1b}`. Selectors and modifiers whose width terminals do not
-    /// agree on are left out.
+    /// Returns text from outside, safe to print on one line. Control characters, those that change the direction or the
+    /// width of their neighbours, and those that can't be seen are escaped as `\u{1b}`, and so is a text without any ink.
+    /// Selectors and modifiers of emoji, whose width terminals do not agree on, are left out.
     package static func escaped(_ text: String) -> String {
         if text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) { return text }
+        let isBlank = text.unicodeScalars.allSatisfy(VisibleText.isBlank)
         var escaped = ""
+        var previous: Unicode.Scalar?
         for scalar in text.unicodeScalars {
-            if isDropped(scalar) { continue }
-            if isUnsafe(scalar) {
+            defer { previous = scalar }
+            if isDropped(scalar, after: previous) { continue }
+            if isBlank || isUnsafe(scalar) {
                 escaped += "\\u{" + String(scalar.value, radix: 16) + "}"
             } else {
                 escaped.unicodeScalars.append(scalar)
@@ -17,15 +22,16 @@ package enum TerminalText {
         return escaped
     }
 
-    /// Returns true for variation selectors and skin tones: they only change the look of the character before them.
-    private static func isDropped(_ scalar: Unicode.Scalar) -> Bool {
-        (0xFE00...0xFE0F).contains(scalar.value) || (0x1F3FB...0x1F3FF).contains(scalar.value)
+    /// Returns true for variation selectors and skin tones behind an emoji: they only change its look.
+    private static func isDropped(_ scalar: Unicode.Scalar, after previous: Unicode.Scalar?) -> Bool {
+        guard let previous, previous.properties.isEmoji else { return false }
+        return (0xFE00...0xFE0F).contains(scalar.value) || (0x1F3FB...0x1F3FF).contains(scalar.value)
     }
 
     private static func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.properties.generalCategory {
         case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate: true
-        default: false
+        default: scalar.properties.isDefaultIgnorableCodePoint
         }
     }
 

@@ -44,7 +44,7 @@ struct PlainDetails {
     private var errors: String {
         let rows = content.errors.prefix(OverviewDocument.maxErrors).map { group in
             [
-                PlainHTML.foreign(group.queue), PlainHTML.foreign(group.taskType), PlainHTML.foreign(group.error),
+                PlainHTML.queue(group.queue), PlainHTML.foreign(group.taskType), PlainHTML.foreign(group.error),
                 humanCount(group.attempts), humanCount(group.deadLetters), ago(group.lastSeen),
                 content.links.html(group.example.trace),
             ]
@@ -61,7 +61,7 @@ struct PlainDetails {
             .sorted { $0.1.startedAt < $1.1.startedAt }
         let rows = tasks.prefix(Self.maxRunning).map { server, task in
             [
-                PlainHTML.foreign(task.queue), PlainHTML.foreign(task.type), PlainHTML.foreign(task.id),
+                PlainHTML.queue(task.queue), PlainHTML.foreign(task.type), PlainHTML.foreign(task.id),
                 humanSeconds(max(0, content.now.wall.duration(since: task.startedAt).inSeconds)),
                 "\(PlainHTML.foreign(server.host)), process \(server.pid)",
             ]
@@ -72,7 +72,7 @@ struct PlainDetails {
     private var slowest: String {
         let rows = content.slowestWaits.map { wait in
             [
-                PlainHTML.foreign(wait.queue), PlainHTML.foreign(wait.type), humanSeconds(wait.seconds),
+                PlainHTML.queue(wait.queue), PlainHTML.foreign(wait.type), humanSeconds(wait.seconds),
                 "\(humanSeconds(content.now.monotonic.seconds(since: wait.observedAt))) ago",
                 content.links.html(wait.span?.trace),
             ]
@@ -84,9 +84,9 @@ struct PlainDetails {
     private var deadLetters: String {
         let rows = content.deadLetters.prefix(Self.maxDeadLetters).map { letter in
             [
-                PlainHTML.foreign(letter.task.queue), PlainHTML.foreign(ForeignText(letter.task.id)),
+                PlainHTML.queue(letter.task.queue), PlainHTML.foreign(ForeignText(letter.task.id)),
                 PlainHTML.foreign(letter.type), ago(letter.archivedAt), String(letter.retried),
-                "<bdi>\(PlainHTML.escaped(letter.errorMessage.cut(to: 200).printable))</bdi>",
+                PlainHTML.whole(letter.errorMessage.cut(to: 200).printable),
                 content.links.html(letter.context?.reference.trace),
             ]
         }

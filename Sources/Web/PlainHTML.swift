@@ -1,4 +1,5 @@
 import Model
+import Text
 
 /// Pieces of HTML. Text from outside never becomes markup, and its direction ends with it.
 enum PlainHTML {
@@ -22,11 +23,21 @@ enum PlainHTML {
 
     /// Returns a text from outside as HTML.
     static func foreign(_ text: String) -> String {
+        let text = VisibleText.escaped(text)
         guard text.count > maxCharacters else { return "<bdi>\(escaped(text))</bdi>" }
         return "<bdi title=\"\(escaped(text))\">\(escaped(String(text.prefix(maxCharacters - 1))))…</bdi>"
     }
 
     static func foreign(_ text: ForeignText?) -> String { text.map { foreign($0.printable) } ?? "–" }
+
+    /// Returns a text from outside in full.
+    static func whole(_ text: String) -> String { "<bdi>\(escaped(VisibleText.escaped(text)))</bdi>" }
+
+    /// Returns the name of a queue as a link to its document.
+    static func queue(_ name: QueueName?) -> String {
+        guard let name else { return "–" }
+        return "<a href=\"\(QueuePath.document(of: name.printable))\">\(foreign(name))</a>"
+    }
 
     /// Returns a table with its heading. The cells are HTML; those of the first column are headings of their rows, and
     /// columns whose name ends in `#` have numbers.

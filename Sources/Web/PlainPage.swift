@@ -66,7 +66,7 @@ struct PlainPage {
         var rows = shown.map { trouble in
             let since = content.now.wall.duration(since: trouble.since).inSeconds
             return [
-                trouble.severity.rawValue, "<bdi>\(PlainHTML.escaped(trouble.sentence))</bdi>", humanSpan(since),
+                trouble.severity.rawValue, PlainHTML.whole(trouble.sentence), humanSpan(since),
                 "<a href=\"runbook#\(trouble.condition.runbook)\">runbook</a>",
             ]
         }
@@ -143,7 +143,7 @@ struct PlainPage {
     private func cells(_ row: QueueReading, _ members: QueueMembers) -> [String] {
         let queue = row.snapshot
         let paused = queue?.isPaused == true ? " <em>paused</em>" : ""
-        var cells = [PlainHTML.foreign(row.name) + paused, members.trouble(row.name)?.rawValue ?? "–"]
+        var cells = [PlainHTML.queue(row.name) + paused, members.trouble(row.name)?.rawValue ?? "–"]
         cells += TaskState.allCases.map { queue?.size[$0].map { humanCount($0) } ?? "–" }
         cells.append(queue?.latencyNanoseconds.map { humanSeconds(Double($0) / 1e9) } ?? "–")
         cells += (0..<3).map { index in

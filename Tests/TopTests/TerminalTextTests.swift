@@ -7,6 +7,8 @@ import Testing
         ("plain", "plain"), ("a\u{1B}[2Jb", "a\\u{1b}[2Jb"), ("tab\tnl\ncr\r", "tab\\u{9}nl\\u{a}cr\\u{d}"),
         ("del\u{7F}", "del\\u{7f}"), ("c1\u{9B}31m", "c1\\u{9b}31m"), ("rtl\u{202E}abc", "rtl\\u{202e}abc"),
         ("zero\u{200B}width\u{2028}", "zero\\u{200b}width\\u{2028}"), ("日本 é 🎉", "日本 é 🎉"),
+        ("a\u{34F}\u{3164}\u{E0100}", "a\\u{34f}\\u{3164}\\u{e0100}"), ("\u{FE0F}", "\\u{fe0f}"),
+        ("\u{A0}\u{2800}", "\\u{a0}\\u{2800}"),
         ("heart\u{2764}\u{FE0F}", "heart\u{2764}"), ("👍🏽", "👍"), ("👩\u{200D}💻", "👩\\u{200d}💻"),
     ])
     func whatATerminalWouldObeyIsEscaped(_ text: String, _ escaped: String) {

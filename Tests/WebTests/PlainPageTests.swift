@@ -83,7 +83,7 @@ struct PlainPageTests {
         let page = page(.unread(evil), rows, letters: [letter(evil)], waits: [wait], state: evil)
         #expect(!page.contains("<script") && !page.contains("alert('"))
         #expect(page.components(separatedBy: "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;&quot;").count == 10)
-        #expect(page.contains("</bdi> <em>paused</em>") && page.contains("<td class=\"n\">3 s</td>"))
+        #expect(page.contains("</bdi></a> <em>paused</em>") && page.contains("<td class=\"n\">3 s</td>"))
         #expect(page.contains("<td class=\"n\">200 ms</td>") && page.contains("<td class=\"n\">2</td>"))
         #expect(page.contains("<td class=\"n\">7 s</td><td class=\"n\">60 s ago</td>"))
         #expect(page.contains("<td class=\"n\">90 s ago</td><td class=\"n\">25</td>"))
@@ -104,6 +104,22 @@ struct PlainPageTests {
         #expect(page.contains("<bdi>rtl\u{202E}abc</bdi>"))
         let cut = String(repeating: "x", count: 59)
         #expect(page.contains("<bdi title=\"\(long)\">\(cut)…</bdi>"))
+    }
+
+    @Test(
+        "Names that can't be seen are escaped, and each leads to the document of its queue",
+        arguments: [
+            ("a/b c", "a%2Fb%20c", "a/b c"), ("\u{3164}", "%E3%85%A4", "\\u{3164}"), ("\u{A0}", "%C2%A0", "\\u{A0}"),
+        ])
+    func links(name: String, encoded: String, shown: String) {
+        let page = page(.off, [QueueReading(name: QueueName(name), snapshot: nil, wait: nil)])
+        #expect(page.contains("<a href=\"api/v1/queues/\(encoded)\"><bdi>\(shown)</bdi></a>"))
+    }
+
+    @Test("A browser takes two dots in a path for a folder, so that they stand in the query")
+    func dots() {
+        let page = page(.off, [QueueReading(name: QueueName(".."), snapshot: nil, wait: nil)])
+        #expect(page.contains("<a href=\"api/v1/queues?name=..\"><bdi>..</bdi></a>"))
     }
 
     @Test("What needs attention comes first; where nothing is wrong, the page says what was looked at")
