@@ -19,7 +19,7 @@ enum TopHelp {
     static func lines(columns: Int) -> [Line] {
         entries("Keys", keys.map { ($0.key, $0.meaning) }) + [Line()]
             + entries("Columns", words.map { ($0.word, $0.meaning) }) + [
-                Line(), Line("Press any key to go back.", .dim),
+                Line(), Line("Press any key to go back; q quits.", .dim),
             ]
     }
 

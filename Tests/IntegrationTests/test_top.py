@@ -251,7 +251,7 @@ def test_a_queue_is_found_and_opened(collector):
         terminal.press("Escape")
         eventually("all queues", lambda: "4 queues" in terminal.screen()[-1] and "of" not in terminal.screen()[-1].split("4")[0][-5:])
         terminal.press("?")
-        eventually("the help", lambda: "Press any key to go back." in terminal.text())
+        eventually("the help", lambda: "Press any key to go back; q quits." in terminal.text())
         terminal.press("Down")
         eventually("the list again", lambda: row(terminal.screen(), "reports"))
 

@@ -171,7 +171,7 @@ import Testing
               WAIT95     95 of 100 tasks waited no longer lately; ~: sampled in Redis
               DRAINS     how long until the queue is empty at the present rates
 
-            Press any key to go back.
+            Press any key to go back; q quits.
 
 
 
