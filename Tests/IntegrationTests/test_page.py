@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from support.deadline import eventually
-from support.status_page import DESKTOP, PHONE, TABLET, WALL, Chromium, Demo, PrefixProxy
+from support.status_page import DESKTOP, PHONE, SMALL_PHONE, TABLET, WALL, Chromium, Demo, PrefixProxy
 
 PAGE_GZIPPED_BYTES_MAX = 60_000
 VIEWS = ["", "#/errors", "#/servers", "#/cron", "#/spans", "#/task"]
@@ -225,6 +225,16 @@ def test_every_view_is_accessible_and_fits(opened, viewport, scheme):
         assert not page.is_too_wide(), view
 
 
+def test_every_view_fits_on_the_smallest_phone(opened):
+    page = opened(viewport=SMALL_PHONE)
+    name = page.rows()[0]
+    for view in VIEWS + [f"#/queue/{name}"]:
+        page.page.goto(page.base + (view or "#/"))
+        page.wait_for("main .panel, main table")
+        assert not page.is_too_wide(), view
+        assert page.page.evaluate("[...document.querySelectorAll('.tile')].every((tile) => tile.getBoundingClientRect().right <= innerWidth)")
+
+
 def test_printed_it_has_the_queues_and_no_controls(opened):
     page = opened()
     page.page.emulate_media(media="print")
@@ -300,6 +310,9 @@ def test_without_script_it_is_a_table_of_the_same_queues(chromium, demo):
     missing = [queue["queue"] for queue in demo.overview()["queues"] if queue["queue"] not in text]
     assert missing == []
     assert page.page.locator("table").count() >= 1
+    links = page.page.locator("section:has(> h2:text-is('Queues')) tbody th a")
+    assert links.count() == len(demo.overview()["queues"])
+    assert requests.get(page.base + links.first.get_attribute("href")).json()["queue"] == links.first.inner_text()
 
 
 MERGE = """async (address) => {

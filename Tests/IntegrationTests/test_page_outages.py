@@ -7,9 +7,10 @@ from datetime import date, datetime, timezone
 
 import pytest
 
+from support.asynq_messages import task_message
 from support.collector import Collector
 from support.deadline import eventually
-from support.otlp import attributes, numbered_request, process_span, request
+from support.otlp import attributes, numbered_request, numbered_span, process_span, request
 from support.ports import free_port
 from support.redis_server import RedisServer
 from support.stack import AsynqQueue
@@ -174,6 +175,30 @@ def test_a_lost_connection_is_said_and_the_page_goes_on_when_it_is_back(chromium
     page.close()
 
 
+@pytest.mark.parametrize("answer, reason", [
+    (dict(status=401, body="no"), "the collector answers 401"),
+    (dict(status=502, content_type="text/html", body="<h1>Bad gateway</h1>"), "the collector answers 502"),
+    (dict(status=200, content_type="text/html; charset=utf-8", body="<html>log in</html>"), "the answer is not JSON (its type is text/html)"),
+    (dict(status=200, content_type="application/json", body=""), "the answer is not JSON (its type is application/json)"),
+    (dict(status=200, content_type="application/json", body="null"), "the answer is no document of the collector"),
+    (dict(status=200, content_type="application/json", body="7"), "the answer is no document of the collector"),
+    (dict(status=200, content_type="application/json", body="{}"), "the answer is no document of the collector ("),
+], ids=["401", "502", "html", "empty", "null", "number", "object"])
+def test_a_lost_connection_has_its_reason(chromium, start_collector, redis, answer, reason):
+    with redis.client() as client:
+        AsynqQueue(client, "emails").add("pending", "one")
+    collector = start(start_collector, redis)
+    page = chromium.open(base(collector))
+    page.wait_for("tr.row")
+    page.page.route("**/api/v1/overview*", lambda route: route.fulfill(**answer))
+    eventually("the loss", lambda: page.text(".live").startswith("connection lost, last data"))
+    assert f"Reason: {reason}" in page.text(".notice") and page.rows() == ["emails"]
+    page.page.unroute("**/api/v1/overview*")
+    eventually("it goes on", lambda: page.text(".live").startswith("updated"))
+    page.expect("Failed to load resource")
+    page.close()
+
+
 def test_a_collector_that_hangs_is_no_live_one(chromium, start_collector, redis):
     with redis.client() as client:
         AsynqQueue(client, "emails").add("pending", "one")
@@ -267,4 +292,40 @@ def test_a_paused_queue_is_marked_and_live_changes_show_within_seconds(chromium,
         queue.add("pending", "two")
         eventually("the badge", lambda: "paused" in page.text("tr.row"))
         eventually("two tasks", lambda: "2 pending" in page.text("tr.row"))
+    page.close()
+
+
+LINES = "handler: 2 errors\n\tdial tcp: refused\r\n\tx509: expired"
+
+
+def test_an_error_of_several_lines_has_them_where_there_is_room(chromium, start_collector, redis):
+    with redis.client() as client:
+        AsynqQueue(client, "emails").add("archived", "one", time.time())
+        message = task_message("mail", "one", "emails", 25, error=LINES, last_failed_at=int(time.time()))
+        client.hset("asynq:{emails}:t:one", "msg", message)
+    collector = start(start_collector, redis)
+    page = chromium.open(base(collector), "#/task/emails/one")
+    whole = page.wait_for(".found pre")
+    assert whole.inner_text() == LINES.replace("\r\n", "\n")
+    assert whole.bounding_box()["height"] > 3 * whole.evaluate("(node) => parseFloat(getComputedStyle(node).lineHeight)")
+    page.page.evaluate("location.hash = '#/errors'")
+    page.wait_for("section[aria-label='Dead letters'] td")
+    assert "handler: 2 errors ⏎ dial tcp: refused ⏎ x509: expired" in page.text("section[aria-label='Dead letters']")
+    page.close()
+
+
+def test_a_span_without_a_start_does_not_stretch_its_trace(chromium, start_collector, redis):
+    collector = start(start_collector, redis)
+    first = numbered_span(0, attributes=attributes(exception__stacktrace=LINES))
+    undated = [numbered_span(0, span_id=bytes(7) + bytes([number]), name="undated", start_time_unix_nano=0, end_time_unix_nano=end)
+               for number, end in ((8, 0), (9, first.end_time_unix_nano))]
+    collector.post(request(first, *undated))
+    page = chromium.open(base(collector), f"trace/{1:032x}")
+    page.wait_for(".waterfall .span")
+    assert page.text("main h2 small") == "3 spans · 1 service · 1 ms"
+    assert sorted(page.page.locator(".took").all_inner_texts()) == ["1 ms", "–", "–"]
+    page.page.locator("button.span", has_text="span 0").click()
+    assert page.page.locator(".attributes dd").first.inner_text() == LINES.replace("\r\n", "\n")
+    link = page.page.get_by_role("link", name="As JSON")
+    assert link.get_attribute("href") == f"{base(collector)}api/v1/traces/{1:032x}"
     page.close()

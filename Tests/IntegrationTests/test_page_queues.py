@@ -22,10 +22,18 @@ SERVER_QUEUES_DRAWN_MAX = 50
 HOSTILE = [
     "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "rtl\u202eabc\u2066", "\"quotes' & <b>bold</b>", "x" * 300,
     "nul\0 and\nline", "a/b?c#d%20e", "%2e%2e%2f", "{{assets}}", "javascript:alert(1)", "مرحبا", "🦊 fox", "constructor", "__proto__",
-    "a`b` c", "../../x", "\u200b", "\ufeff\u2028", "\x85",
+    "a`b` c", "../../x", "\u200b", "\ufeff\u2028", "\x85", ".", "..", "a\u200db", "\u2764\ufe0f",
 ]
+# Names without ink: what takes no place, spaces of all kinds, and a mark that has nothing to turn around.
+BLANK = [
+    "\u034f", "\u17b5", "\u180e", "\u200a", "\u200c", "\u200d", "\u2061", "\u206a", "\u2800", "\u3000", "\u3164", "\u115f", "\uffa0", "\ufe0f",
+    "\ufff9", "\U0001d173", "\U000e0020", "\U000e0100", "\u00a0", "\u202e",
+]
+HOSTILE += BLANK
 # A name that can't be seen could not be clicked either.
-SHOWN = {"\0": "\\x00", "\n": "\\x0A", "\u200b": "\\u{200B}", "\ufeff": "\\u{FEFF}", "\u2028": "\\u{2028}", "\x85": "\\u{85}"}
+SHOWN = {"\0": "\\x00", "\n": "\\x0A", "\u200b": "\\u{200B}", "\ufeff": "\\u{FEFF}", "\u2028": "\\u{2028}", "\x85": "\\u{85}",
+         "\u200d": "\\u{200D}"}
+BLANK_SHOWN = {name: f"\\u{{{ord(name):X}}}" for name in BLANK}
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +191,7 @@ def look_at_hostile_names(chromium, collector, viewport) -> None:
     page = chromium.open(base(collector), viewport=viewport)
     page.wait_for("tr.row")
     eventually("every name", lambda: page.text(".shown") == f"{len(HOSTILE)} queues")
-    shown = ["".join(SHOWN.get(character, character) for character in name) for name in HOSTILE]
+    shown = [BLANK_SHOWN.get(name) or "".join(SHOWN.get(character, character) for character in name) for name in HOSTILE]
     assert sorted(page.rows()) == sorted(shown)
     # Each sentence leads to its queue, whatever is left of the name in it, and the row does not say the name twice.
     page.page.locator(".attention .more").click()
@@ -194,6 +202,8 @@ def look_at_hostile_names(chromium, collector, viewport) -> None:
     assert page.page.locator("main script, main img, main b > b, tr.row i i").count() == 0
     assert page.page.evaluate("[...document.querySelectorAll('tr.row .name a')].every((link) => link.firstChild.nodeName === 'BDI')")
     assert not page.is_too_wide()
+    widths = page.page.eval_on_selector_all("tr.row .name a", "(links) => links.map((link) => link.getBoundingClientRect().width)")
+    assert min(widths) >= 3
     heights = page.page.eval_on_selector_all("tr.row", "(rows) => rows.map((row) => row.getBoundingClientRect().height)")
     assert max(heights) - min(heights) < 1
     page.page.fill("#filter", "xxx")
@@ -211,3 +221,17 @@ def look_at_hostile_names(chromium, collector, viewport) -> None:
         page.page.evaluate("(view) => { location.hash = `#/${view}`; }", view)
         page.wait_for("main .panel, main table")
     page.close()
+
+
+def test_a_task_and_a_queue_that_are_called_two_dots_are_found(chromium, start_collector, tmp_path):
+    with RedisServer(tmp_path / "redis") as server, server.client() as client:
+        AsynqQueue(client, "..").add("archived", ".", time.time())
+        AsynqQueue(client, "plain").add("archived", "..", time.time())
+        collector = start_collector(options={"redis.url": server.tcp_url, "redis.interval": "500ms"})
+        page = chromium.open(base(collector))
+        page.wait_for("tr.row")
+        for queue, task in (("..", "."), ("plain", "..")):
+            page.page.evaluate("(task) => { location.hash = `#/task//${task}`; }", task)
+            headline = re.compile(rf"archived.*\bin\s+{re.escape(queue)}\s*$", re.DOTALL)
+            eventually("the task", lambda: page.page.locator(".found .headline").count() and headline.search(page.text(".found .headline")))
+        page.close()  # The browser has told of no address that is not there.

@@ -7,7 +7,7 @@ import { Feed, ROOT } from './feed.js';
 import { age, clock, shown } from './format.js';
 import { History } from './history.js';
 import { overviewView, redisNotice } from './overview.js';
-import { elapsed, hidden, moment, notice } from './parts.js';
+import { elapsed, hidden, moment, notice, queueDocument } from './parts.js';
 import { pipelineView } from './pipeline.js';
 import { prepare, QueueTable } from './queues.js';
 import { QueueView } from './queue.js';
@@ -94,7 +94,7 @@ function follow() {
   const name = view === 'queue' ? names.join('/') : null;
   if (traceID == null && (opened?.name ?? null) !== name) {
     opened?.view.close();
-    opened = name == null ? null : { name, view: new QueueView(name), address: `api/v1/queues/${encodeURIComponent(name)}` };
+    opened = name == null ? null : { name, view: new QueueView(name), address: queueDocument(name) };
     detail.restart();
   }
   if (view === 'errors') errorFeed.again(0);
@@ -175,7 +175,7 @@ function main(view, names) {
   } else content = overviewView({ attention, queues, state });
   return h('main', { key: 'main', id: 'main', tabindex: -1, class: isLost() ? 'lost' : '' },
     isLost() && overview && notice('critical', 'Connection lost',
-      `This is the state of ${clock(now())}. The page goes on by itself once the collector answers.`),
+      `${feed.failure ? `Reason: ${feed.failure}. ` : ''}This is the state of ${clock(now())}. The page goes on by itself once the collector answers.`),
     !overview && feed.failure && notice('critical', 'The collector does not answer', feed.failure),
     traceID == null && view !== 'queue' && h('h1', { key: 'title', class: 'hidden' }, VIEWS[view]),
     overview && traceID == null && redisNotice(state), content);

@@ -1,7 +1,7 @@
 // Failures: grouped errors, dead letters, slowest waits.
 
 import { h } from './dom.js';
-import { count, duration, lately, plural } from './format.js';
+import { count, duration, lately, plural, shown } from './format.js';
 import { foreign, hidden, panel, queueLink, table, taskCell, taskLink, traceLink, web, when } from './parts.js';
 
 /** How far back slow waits go, in seconds. */
@@ -26,7 +26,7 @@ export function errorList(errors, links, now, empty, withQueue = true) {
         h('span', null, 'last ', when(error.last_seen_at, now),
           error.first_seen_at && [', first ', when(error.first_seen_at, now)]),
         error.example?.trace_id && h('span', null, 'trace ', traceLink(error.example.trace_id, links))),
-      error.example && h('details', null, h('summary', null, 'Example', hidden(` of ${error.error.slice(0, 60)}`)),
+      error.example && h('details', null, h('summary', null, 'Example', hidden(` of ${shown(error.error.slice(0, 60))}`)),
         h('pre', { tabindex: 0 }, foreign(error.example.error, 'whole')),
         h('div', { class: 'sub' }, 'Task ', taskLink(error.queue, error.example.task_id),
           error.example.at && when(error.example.at, now)))))));
@@ -63,11 +63,11 @@ export function errorsView({ document, now }, all) {
   const links = document.links;
   const errors = all ?? document.errors;
   const total = all?.length ?? document.errors_total ?? errors.length;
-  const shown = errors.slice(0, MOST_ERRORS);
+  const first = errors.slice(0, MOST_ERRORS);
   return h('div', { key: 'errors', class: 'stack' },
     panel('Errors', { note: `${plural(total, 'group')} of the ${lately(3600, document, now)}; numbers and ids are left out` },
-      errorList(shown, links, now, noErrors(document, now)),
-      total > shown.length && h('p', { class: 'muted' }, `${plural(total - shown.length, 'more group')} not drawn: `,
+      errorList(first, links, now, noErrors(document, now)),
+      total > first.length && h('p', { class: 'muted' }, `${plural(total - first.length, 'more group')} not drawn: `,
         h('a', { href: web('api/v1/errors') }, '/api/v1/errors'))),
     panel('Dead letters', { note: newest(document.dead_letters, document.totals.archived) },
       letterTable(document.dead_letters, links, now)),

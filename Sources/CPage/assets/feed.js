@@ -7,6 +7,21 @@ const LONGEST_PERIOD = 10000;
 /** The folder that holds `/`, wherever the page is mounted: this file is <root>assets/<hash>/feed.js. */
 export const ROOT = new URL('../../', import.meta.url);
 
+/** What stands before the collector may answer in its place, with a page to log in for example. */
+async function documentOf(answer, signal) {
+  const text = await answer.text();
+  signal.throwIfAborted();
+  let document = null;
+  try {
+    document = JSON.parse(text);
+  } catch {
+    const type = answer.headers.get('Content-Type')?.split(';')[0] || 'unknown';
+    throw new Error(`the answer is not JSON (its type is ${type})`);
+  }
+  if (document === null || typeof document !== 'object') throw new Error('the answer is no document of the collector');
+  return document;
+}
+
 export class Feed {
   /**
    * `address()` says what to ask for, relative to ROOT; null stands for nothing. `receive(document)` gets each new one, and
@@ -55,6 +70,14 @@ export class Feed {
     this.again(0);
   }
 
+  take(document) {
+    try {
+      this.receive(document);
+    } catch (error) {
+      throw new Error(`the answer is no document of the collector (${error.message})`, { cause: error });
+    }
+  }
+
   async ask() {
     const address = this.address();
     if (address == null || document.hidden) return;
@@ -69,11 +92,11 @@ export class Feed {
       const answer = await fetch(new URL(address, ROOT), { headers, cache: 'no-store', signal: request.signal });
       const isMissing = this.missing.includes(answer.status);
       if (answer.status !== 304 && !isMissing && !answer.ok) throw new Error(`the collector answers ${answer.status}`);
-      const document = answer.ok ? await answer.json() : null;
+      const document = answer.ok ? await documentOf(answer, request.signal) : null;
       if (this.current !== request) return;
       if (document) {
+        this.take(document);
         this.etag = { address, value: answer.headers.get('ETag') };
-        this.receive(document);
       }
       Object.assign(this, { answeredAt: performance.now(), failure: null, isMissing, failures: 0 });
     } catch (error) {

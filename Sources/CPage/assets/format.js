@@ -74,11 +74,38 @@ export function said(name) {
     : /[\s\u0085]/.test(character) ? ' ' : `\\u{${hex(character)}}`)).join('').replace(/ +$/, '');
 }
 
-/** Foreign text, cut where it is endless, with control characters and what can't be seen made visible. */
-export function shown(text) {
+/**
+ * What can't be seen: control characters, and what takes no place. First stand those that belong to what is beside them: in emoji,
+ * and joiners within words of Arabic and Indic scripts. Marks that turn text around show by what they do.
+ */
+const JOINED = String.raw`(?<=(?![\0-\x7f])\p{Emoji})[\ufe0e\ufe0f]|\ufe0f(?=\u20e3)`
+  + String.raw`|(?<=(?![\0-\x7f])\p{Emoji}\ufe0f?)\u200d(?=(?![\0-\x7f])\p{Emoji})`
+  + String.raw`|(?<=[\u0620-\u06ff\u0900-\u0dff])[\u200c\u200d](?=[\u0620-\u06ff\u0900-\u0dff])`;
+const UNSEEN = new RegExp(`(${JOINED})|`
+  + String.raw`(?![\u202a-\u202e\u2066-\u2069])[\p{Cc}\p{Default_Ignorable_Code_Point}\u2028\u2029\ufff9-\ufffb]`, 'gu');
+/** A text of nothing but this has no ink. */
+const BLANK = /^[\s\u2800\u202a-\u202e\u2066-\u2069]*$/;
+
+/** Foreign text, cut where it is endless, with everything in it to be seen. The characters of `kept` stay as they are. */
+export function shown(text, kept = '') {
+  if (/^[!-~][ -~]{0,3999}$/.test(text)) return text;
   const cut = text.length > 4000 ? `${text.slice(0, 4000)}…` : text;
-  return cut.replace(/[\u0000-\u001f\u007f]/g,
-    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`)
-    .replace(/[\u0080-\u009f\u00ad\u200b\u2028\u2029\u2060-\u2064\ufeff]/g,
-      (character) => `\\u{${character.charCodeAt(0).toString(16).toUpperCase()}}`);
+  if (BLANK.test(cut)) return cut.replace(/[^]/gu, escaped);
+  return cut.replace(UNSEEN, (character, joined) => (joined || kept.includes(character) ? character : escaped(character)));
+}
+
+function escaped(character) {
+  const code = character.codePointAt(0);
+  const hex = code.toString(16).toUpperCase();
+  return code < 0x80 ? `\\x${hex.padStart(2, '0')}` : `\\u{${hex}}`;
+}
+
+/** Foreign text of several lines. */
+export function shownLines(text) {
+  return shown(text.replace(/\r\n?/g, '\n'), '\n\t');
+}
+
+/** Foreign text of several lines on one of them: ⏎ stands where one ends. */
+export function shownOnOneLine(text) {
+  return shown(/\S/.test(text) ? text.trim().replace(/\s*[\r\n]\s*/g, ' ⏎ ').replaceAll('\t', ' ') : text);
 }

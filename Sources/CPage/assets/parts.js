@@ -1,7 +1,7 @@
 // What several views are made of.
 
 import { h } from './dom.js';
-import { age, count, duration, shown, UNKNOWN } from './format.js';
+import { age, count, duration, shown, shownLines, shownOnOneLine, UNKNOWN } from './format.js';
 import { ROOT } from './feed.js';
 
 /** In the order of the bar. */
@@ -29,10 +29,14 @@ export function hidden(text) {
   return h('span', { class: 'hidden' }, text);
 }
 
-/** Foreign text: isolated from the direction of what surrounds it; where it is cut, the tooltip has the whole. */
+/**
+ * Foreign text: isolated from the direction of what surrounds it; where it is cut, the tooltip has the whole. The class `whole`
+ * keeps its lines, and `clamp` is for texts that may have several and have room for few.
+ */
 export function foreign(text, className = '') {
   if (text == null || text === '') return UNKNOWN;
-  return h('bdi', { class: `cut ${className}` }, shown(text));
+  const show = className === 'whole' ? shownLines : className.startsWith('clamp') ? shownOnOneLine : shown;
+  return h('bdi', { class: `cut ${className}` }, show(text));
 }
 
 export function link(href, ...children) {
@@ -41,6 +45,20 @@ export function link(href, ...children) {
 
 export function outside(href, ...children) {
   return h('a', { href, target: '_blank', rel: 'noopener noreferrer' }, children);
+}
+
+/** Browsers take these names for folders, even where they are percent-encoded. */
+const isFolder = (name) => name === '.' || name === '..';
+
+/** Where the collector has the document of a queue, relative to ROOT. */
+export function queueDocument(queue) {
+  return `api/v1/queues${isFolder(queue) ? '?name=' : '/'}${encodeURIComponent(queue)}`;
+}
+
+/** Where it says of a task. */
+export function taskDocument(queue, id) {
+  const names = [queue, id].map(encodeURIComponent);
+  return isFolder(queue) || isFolder(id) ? `api/v1/tasks?queue=${names[0]}&id=${names[1]}` : `api/v1/tasks/${names.join('/')}`;
 }
 
 export const queueAddress = (queue) => `#/queue/${encodeURIComponent(queue)}`;

@@ -3,7 +3,7 @@
 import { h } from './dom.js';
 import { age, bytes, count, plural, shown } from './format.js';
 import { ROOT } from './feed.js';
-import { fact, foreign, hidden, link, moment, panel, queueLink, traceLink, when } from './parts.js';
+import { fact, foreign, hidden, link, moment, panel, queueLink, taskDocument, traceLink, when } from './parts.js';
 import { due } from './queue.js';
 
 /** Queues besides the first one that are named. */
@@ -34,8 +34,7 @@ export class TaskView {
     const search = queue ? { queues: [queue] } : await ask(`api/v1/tasks?id=${encodeURIComponent(id)}`);
     let answer = search;
     if (search.queues?.length > 0) {
-      answer = { ...search,
-        task: await ask(`api/v1/tasks/${encodeURIComponent(search.queues[0])}/${encodeURIComponent(id)}`) };
+      answer = { ...search, task: await ask(taskDocument(search.queues[0], id)) };
     }
     if (this.wanted !== wanted) return;
     this.answer = { ...answer, arrivedAt: performance.now() };

@@ -1,8 +1,8 @@
 // A trace as a waterfall, from the spans that are still in memory.
 
 import { h } from './dom.js';
-import { count, duration, plural } from './format.js';
-import { fact, foreign, hidden, icon, notice, panel, traceLink } from './parts.js';
+import { count, duration, plural, UNKNOWN } from './format.js';
+import { fact, foreign, hidden, icon, link, notice, panel, traceLink, web } from './parts.js';
 
 const KINDS = ['', 'internal', 'server', 'client', 'producer', 'consumer'];
 const MOST_SPANS = 2000;
@@ -44,11 +44,13 @@ export function spansOf(document) {
 
 function spanWith(span, service, resource) {
   const start = milliseconds(span.startTimeUnixNano);
+  const end = milliseconds(span.endTimeUnixNano);
   const kindName = typeof span.kind === 'number' ? KINDS[span.kind] : String(span.kind ?? '').replace('SPAN_KIND_', '').toLowerCase();
   return {
-    ...span, service, resource, start, kindName, children: [],
+    // Without a start, a span stands at its end; with neither, at the begin of the trace.
+    ...span, service, resource, start: start || end, hasStart: start > 0, kindName, children: [],
     // Clocks of different machines differ, and a span may be sent without an end.
-    end: Math.max(start, milliseconds(span.endTimeUnixNano)),
+    end: Math.max(start, end),
     isError: span.status?.code === 2 || span.status?.code === 'STATUS_CODE_ERROR',
   };
 }
@@ -72,15 +74,17 @@ export class TraceView {
     this.rows = spansOf(document);
     this.leftOut = document.leftOutSpans ?? 0;
     if (this.isOpen == null) this.openCause();
-    this.begin = Math.min(...this.rows.map((span) => span.start));
-    this.end = Math.max(...this.rows.map((span) => span.end), this.begin);
+    const dated = this.rows.filter((span) => span.end > 0);
+    this.begin = dated.length > 0 ? Math.min(...dated.map((span) => span.start)) : 0;
+    this.end = Math.max(...dated.map((span) => span.end), this.begin);
   }
 
   view({ links, isMissing, failure, redraw, home }) {
     this.redraw = redraw;
     return h('div', { key: `trace ${this.id}`, class: 'opened' },
       h('div', { class: 'heading' }, h('a', { href: home, class: 'back' }, '← Queues'),
-        h('h1', null, 'Trace ', h('bdi', { class: 'code cut' }, this.id))),
+        h('h1', null, 'Trace ', h('bdi', { class: 'code cut' }, this.id)),
+        this.rows && h('span', { class: 'end' }, link(web(`api/v1/traces/${encodeURIComponent(this.id)}`), 'As JSON'))),
       failure && notice('critical', 'The trace can not be read now', `${failure}. The page tries again.`),
       this.rows ? this.waterfall(links) : !failure && h('p', { class: 'empty panel' }, isMissing
         ? 'No span of this trace is in memory: it may be too old, or its spans went to another collector. '
@@ -110,14 +114,14 @@ export class TraceView {
       if (!this.isOpen.delete(span.spanId)) this.isOpen.add(span.spanId);
       this.redraw();
     };
-    const seconds = Math.max(0, span.end - span.start) / 1000;
+    const seconds = span.hasStart ? Math.max(0, span.end - span.start) / 1000 : null;
     return h('li', { key: `${span.spanId} ${index}`, class: span.isError ? 'critical' : '' },
       h('button', { type: 'button', class: 'span', 'aria-expanded': String(isOpen), onclick: toggle },
         h('span', { class: 'label', style: { '--depth': Math.min(span.depth, 12) } },
           span.isError && [icon('critical'), hidden('failed: ')], foreign(span.name || 'span without a name'),
           h('span', { class: 'sub' }, span.service && foreign(span.service), span.kindName)),
         h('span', { class: 'track' }, h('span', { class: `piece kind-${span.kindName}`, 'aria-hidden': 'true',
-          style: { left: `${((span.start - this.begin) / whole) * 100}%`,
+          style: { left: `${(Math.max(0, span.start - this.begin) / whole) * 100}%`,
             width: `${((span.end - span.start) / whole) * 100}%` } }),
         h('span', { class: 'took' }, duration(seconds)))),
       isOpen && this.details(span, links));
@@ -127,17 +131,23 @@ export class TraceView {
     return h('div', { class: 'details' },
       span.status?.message && h('pre', { tabindex: 0 }, foreign(span.status.message, 'whole')),
       h('dl', { class: 'facts' },
-        fact('starts after', duration((span.start - this.begin) / 1000)),
+        fact('starts after', span.hasStart ? duration((span.start - this.begin) / 1000) : UNKNOWN),
           fact('span id', h('code', null, foreign(span.spanId))),
         span.isOrphan && fact('parent', h('span', null, h('code', null, foreign(span.parentSpanId)), ' (not in memory)'))),
       attributes('Attributes', span.attributes), attributes('Resource', span.resource),
       (span.events ?? []).map((event, index) => h('div', { key: `event ${index}` },
         h('h3', null, 'Event ', foreign(event.name), h('small', null,
-          ` after ${duration(Math.max(0, milliseconds(event.timeUnixNano) - span.start) / 1000)}`)),
+          after(event, span))),
             attributes(null, event.attributes))),
       (span.links ?? []).map((one, index) => h('p', { key: `link ${index}` }, 'Link to trace ',
         traceLink(one.traceId, links))));
   }
+}
+
+/** When an event took place, as far as that is known. */
+function after(event, span) {
+  const time = milliseconds(event.timeUnixNano);
+  return time > 0 && span.hasStart ? ` after ${duration(Math.max(0, time - span.start) / 1000)}` : '';
 }
 
 function attributes(title, list) {

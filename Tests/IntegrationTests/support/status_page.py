@@ -20,6 +20,7 @@ from support.programs import COLLECTOR
 
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
+SMALL_PHONE = {"width": 320, "height": 568}
 TABLET = {"width": 1024, "height": 768}
 WALL = {"width": 2560, "height": 1440}
 
