@@ -87,7 +87,7 @@ class StatusPage:
         self.problems += [f"outside: {url}" for url in self._requests if not url.startswith((self.base, "data:"))]
         self._context.close()
         problems = [problem for problem in self.problems if not any(part in problem for part in self._expected)]
-        assert problems == []
+        assert problems == [], problems
 
     def requests(self, part: str = "") -> list[str]:
         """The addresses asked for so far that have this in them."""
