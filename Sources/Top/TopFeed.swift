@@ -81,9 +81,12 @@ package final class TopFeed: Sendable {
         }
     }
 
-    /// Ends the thread after the question that it waits for.
+    /// Ends the thread after the question that it waits for. There are no news from then on.
     package func stop() {
-        state.withLock { $0.isStopping = true }
+        state.withLock { state in
+            state.isStopping = true
+            state.news = []
+        }
         wake.wake()
     }
 
@@ -117,7 +120,9 @@ package final class TopFeed: Sendable {
     }
 
     private func report(_ news: News) {
-        state.withLock { $0.news.append(news) }
+        state.withLock { state in
+            if !state.isStopping { state.news.append(news) }
+        }
         arrival.wake()
     }
 
