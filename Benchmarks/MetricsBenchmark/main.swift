@@ -215,7 +215,7 @@ func measurePage(queues: Int, types: Int, sampled: Int) {
 func measurePushes(_ families: [MetricFamily]) {
     let source = OTLPMetrics.Source(attributes: [("service.name", "asynq-collector")], scope: "b", version: "1")
     let times = (start: WallTime(nanoseconds: 1), end: WallTime(nanoseconds: 2))
-    // As the page gives them away.
+    // The page reads them in the same way.
     let chunks = families.flatMap { family in
         stride(from: 0, to: family.samples.count, by: 16).map { start in
             var chunk = family

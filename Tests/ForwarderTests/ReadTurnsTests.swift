@@ -18,7 +18,7 @@ struct ReadTurnsTests {
         var now = MonotonicTime(nanoseconds: 1_000_000_000_000)
         var waiting = SpoolWaiting()
         var read: [SpoolSection: Int] = [:]
-        /// When the newest section had a batch that nobody had read yet; and how long such a one waited at most.
+        /// The time since which the newest section has an unread batch.
         var readySince: MonotonicTime?
         var longestWait = Duration.zero
         private let options: ForwarderOptions

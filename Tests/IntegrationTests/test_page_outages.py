@@ -46,6 +46,16 @@ def start(start_collector, server: RedisServer, **options) -> Collector:
     return start_collector(options={"redis.url": server.tcp_url, "redis.interval": "500ms", "redis.timeout": "500ms"} | options)
 
 
+def with_one_queue(chromium, start_collector, redis):
+    """A collector that knows the queue emails, and its page, which shows it."""
+    with redis.client() as client:
+        AsynqQueue(client, "emails").add("pending", "one")
+    collector = start(start_collector, redis)
+    page = chromium.open(base(collector))
+    page.wait_for("tr.row")
+    return collector, page
+
+
 def test_without_redis_the_last_known_queues_stay_greyed_with_their_age(chromium, start_collector, redis):
     with redis.client() as client:
         queue = AsynqQueue(client, "emails")
@@ -158,11 +168,7 @@ def test_an_unavailable_trace_backend_is_in_the_header_and_in_the_view_of_spans(
 
 
 def test_a_lost_connection_is_said_and_the_page_goes_on_when_it_is_back(chromium, start_collector, redis):
-    with redis.client() as client:
-        AsynqQueue(client, "emails").add("pending", "one")
-    collector = start(start_collector, redis)
-    page = chromium.open(base(collector))
-    page.wait_for("tr.row")
+    collector, page = with_one_queue(chromium, start_collector, redis)
     collector.stop()
     eventually("the loss", lambda: re.fullmatch(r"connection lost, last data \d\d:\d\d:\d\d", page.text(".live")))
     assert page.rows() == ["emails"]
@@ -185,11 +191,7 @@ def test_a_lost_connection_is_said_and_the_page_goes_on_when_it_is_back(chromium
     (dict(status=200, content_type="application/json", body="{}"), "the answer is no document of the collector ("),
 ], ids=["401", "502", "html", "empty", "null", "number", "object"])
 def test_a_lost_connection_has_its_reason(chromium, start_collector, redis, answer, reason):
-    with redis.client() as client:
-        AsynqQueue(client, "emails").add("pending", "one")
-    collector = start(start_collector, redis)
-    page = chromium.open(base(collector))
-    page.wait_for("tr.row")
+    collector, page = with_one_queue(chromium, start_collector, redis)
     page.page.route("**/api/v1/overview*", lambda route: route.fulfill(**answer))
     eventually("the loss", lambda: page.text(".live").startswith("connection lost, last data"))
     assert f"Reason: {reason}" in page.text(".notice") and page.rows() == ["emails"]
@@ -200,11 +202,7 @@ def test_a_lost_connection_has_its_reason(chromium, start_collector, redis, answ
 
 
 def test_a_collector_that_hangs_is_no_live_one(chromium, start_collector, redis):
-    with redis.client() as client:
-        AsynqQueue(client, "emails").add("pending", "one")
-    collector = start(start_collector, redis)
-    page = chromium.open(base(collector))
-    page.wait_for("tr.row")
+    collector, page = with_one_queue(chromium, start_collector, redis)
     collector.process.send_signal(signal.SIGSTOP)
     try:
         eventually("the loss", lambda: page.text(".live").startswith("connection lost, last data"))
@@ -235,11 +233,7 @@ def test_times_are_the_collectors_where_the_browsers_clock_is_wrong(chromium, st
 
 
 def test_a_queue_whose_document_fails_says_so_and_goes_on(chromium, start_collector, redis):
-    with redis.client() as client:
-        AsynqQueue(client, "emails").add("pending", "one")
-    collector = start(start_collector, redis)
-    page = chromium.open(base(collector))
-    page.wait_for("tr.row")
+    collector, page = with_one_queue(chromium, start_collector, redis)
     page.page.route("**/api/v1/queues/*", lambda route: route.fulfill(status=500, body="no"))
     page.page.locator("tr.row .name a").click()
     page.wait_for(".opened .notice.critical")

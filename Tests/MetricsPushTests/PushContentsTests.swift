@@ -9,7 +9,7 @@ import Testing
 
 @Suite("The requests of a push")
 struct PushContentsTests {
-    /// So many counters, and what each of them counts now.
+    /// Makes counters that all have the same value.
     private final class Source: MetricSource {
         let count: Int
         let value = Mutex(1.0)

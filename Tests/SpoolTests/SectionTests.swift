@@ -66,7 +66,7 @@ struct SectionTests {
         #expect(!spool.beginSection())
         try Self.append(0..<2, to: spool)
         let batch = try Self.read(spool, .newest)
-        #expect(!spool.beginSection(), "what is in flight keeps nobody waiting")
+        #expect(!spool.beginSection(), "nothing waits for what is in flight")
         try Self.append(2..<4, to: spool)
         #expect(spool.beginSection())
         #expect(!spool.beginSection(), "nothing waits in the new one")

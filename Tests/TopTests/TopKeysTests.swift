@@ -94,7 +94,7 @@ import Testing
         }
     }
 
-    /// Of two in the same trouble, the first in what needs attention; then the one with more tasks; then by name.
+    /// Queues in the same trouble are sorted by their place in what needs attention, then by tasks, then by name.
     @Test func equalQueuesAreInAnOrderOfTheirOwn() throws {
         var state = TopState()
         state.show(
