@@ -1,7 +1,7 @@
 import NIOCore
 import NIOHTTP1
 
-/// An answer of HTTP/1.1 as it is written, but for its end.
+/// An answer of HTTP/1.1 as it is written, but for the pieces of a stream.
 struct HTTP1Answer: Equatable {
     /// The size from which answers count against the limit of answers that are not read yet.
     static let largeBytes = 16 << 10
@@ -11,6 +11,45 @@ struct HTTP1Answer: Equatable {
     let body: ByteBuffer?
     /// The bytes of the limit of unread answers that the body holds, to be returned once it is written.
     var heldBytes = 0
+    /// True if the body is written in chunks, and more of them follow.
+    var isChunked = false
+
+    var bodyBytes: Int { body?.readableBytes ?? 0 }
+
+    /// The answer to bytes that are not HTTP.
+    static var badRequest: HTTP1Answer {
+        let headers: HTTPHeaders = ["Connection": "close", "Content-Length": "0"]
+        return HTTP1Answer(
+            head: HTTPResponseHead(version: .http1_1, status: .badRequest, headers: headers), body: nil)
+    }
+
+    /// Writes the head (RFC 9112, 4 and 5), into space that is asked for once. Bytes in a field's value that would end it are
+    /// written as spaces.
+    func writeHead(into buffer: inout ByteBuffer) {
+        let version = head.version == .http1_0 ? "HTTP/1.0 " : "HTTP/1.1 "
+        let status = "\(head.status.code) \(head.status.reasonPhrase)"
+        var size = version.utf8.count + status.utf8.count + 4
+        for (name, value) in head.headers { size += name.utf8.count + value.utf8.count + 4 }
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: size) { space in
+            var count = 0
+            func write(_ text: some Sequence<UInt8>) {
+                for byte in text {
+                    space[count] = byte
+                    count += 1
+                }
+            }
+            write(version.utf8)
+            write(status.utf8)
+            for (name, value) in head.headers {
+                write("\r\n".utf8)
+                write(name.utf8)
+                write(": ".utf8)
+                write(value.utf8.lazy.map { $0 == 13 || $0 == 10 || $0 == 0 ? 32 : $0 })
+            }
+            write("\r\n\r\n".utf8)
+            return count
+        }
+    }
 }
 
 /// The form of the answer that the head of a request asks for.
@@ -27,6 +66,9 @@ struct AnswerForm {
         keepsAlive = head.isKeepAlive && !head.headers.contains(name: "upgrade") && head.method != .CONNECT
     }
 
+    /// True if the client can be told by chunks where a body of unknown length ends.
+    var knowsChunks: Bool { version != .http1_0 }
+
     mutating func makeLast() {
         keepsAlive = false
     }
@@ -40,14 +82,18 @@ struct AnswerForm {
     /// does not know chunks learns it from the end of the connection, and so does one that asked for the head alone.
     mutating func stream(of response: HTTPResponse) -> (any BodyStream)? {
         guard let stream = response.stream else { return nil }
-        if omitsBody || version == .http1_0 { makeLast() }
+        if omitsBody || !knowsChunks { makeLast() }
         return omitsBody ? nil : stream
     }
 
     func answer(_ response: HTTPResponse, heldBytes: Int = 0) -> HTTP1Answer {
         var headers = response.headers
-        if response.stream == nil {
+        if !response.status.mayHaveResponseBody {
+            headers.remove(name: "Content-Length")
+        } else if response.stream == nil {
             headers.replaceOrAdd(name: "Content-Length", value: String(response.body.readableBytes))
+        } else if knowsChunks {
+            headers.replaceOrAdd(name: "Transfer-Encoding", value: "chunked")
         }
         if !keepsAlive {
             headers.replaceOrAdd(name: "Connection", value: "close")
@@ -56,6 +102,7 @@ struct AnswerForm {
         }
         return HTTP1Answer(
             head: HTTPResponseHead(version: version, status: response.status, headers: headers),
-            body: omitsBody || response.body.readableBytes == 0 ? nil : response.body, heldBytes: heldBytes)
+            body: omitsBody || response.body.readableBytes == 0 ? nil : response.body, heldBytes: heldBytes,
+            isChunked: response.stream != nil && knowsChunks)
     }
 }

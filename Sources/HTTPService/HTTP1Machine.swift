@@ -15,11 +15,13 @@ import NIOHTTP1
 /// | lingering  | –                  | drop                  | close                         | –               | close        |
 /// | closing    | drop               | drop                  | drop                          | drop            | –            |
 ///
+/// The program's end (`quiesce`) closes an idle connection, and makes the answer that is due the last one.
+///
 /// A refused body is read to its end before the answer, because a client that is still sending may not see an answer
 /// that comes with a closed connection (the reset overtakes it). One that sends too much is answered at once and given
 /// two seconds to read that.
 ///
-/// The handler below hands on one request at a time, the next once the end of an answer is written (`nextEnd`). That is not
+/// The shell keeps what comes while a request is answered (`acceptsInput`), and goes on with it when `nextStep` says so. That is not
 /// before the client has read most of the answer: a hundred requests in one packet do not make a hundred answers in memory.
 struct HTTP1Machine: ~Copyable {
     enum Action {
@@ -28,26 +30,26 @@ struct HTTP1Machine: ~Copyable {
         case invite
         /// Has the exchange answer, and wants to be told by `answered`.
         case respond(any HTTPExchange, ByteBuffer)
-        /// Writes the answer; its end when `nextEnd` says so.
+        /// Writes the answer, and asks for `nextStep`.
         case answer(HTTP1Answer)
-        /// Writes the answer to a client that goes on sending, and closes two seconds later. Its end is not written:
-        /// its length tells it, and the handlers below would have a second answer for bytes behind it that are not
-        /// HTTP.
+        /// Writes the answer to a client that goes on sending, and closes two seconds later.
         case answerAndLinger(HTTP1Answer)
+        /// Writes the answer, and closes once all answers are written.
+        case answerAndClose(HTTP1Answer)
         /// Closes once all answers are written.
         case close
     }
 
-    enum EndOfAnswer: Equatable {
+    /// The step after an answer.
+    enum NextStep: Equatable {
+        /// No answer is written whose end is due.
         case nothing
-        /// The client reads slowly. The end, and with it the next request, waits until it has read more.
-        case later
-        case write
-        /// It was the last answer: close once it is written. Its end is not written, because that hands on what came
-        /// behind the request.
+        /// The client reads slowly. The next request waits until it has read more.
+        case wait
+        /// The next request has its turn.
+        case proceed
+        /// It was the last answer: close once it is written.
         case close
-        /// The same for an answer whose length was not told: its end says that it is whole.
-        case writeAndClose
     }
 
     private enum State: ~Copyable {
@@ -57,8 +59,8 @@ struct HTTP1Machine: ~Copyable {
         case answering(AnswerForm)
         /// The body is written, but for what is still to be made (`nextPiece`).
         case streaming(StreamedAnswer, isLast: Bool)
-        /// All but the end is written.
-        case answered(isLast: Bool, isChunked: Bool = false)
+        /// The answer is written, or handed to the channel.
+        case answered(isLast: Bool)
         /// The answer is written, and the rest of the body still comes.
         case lingering
         /// The last answer is on its way. What still comes gets none, so nothing may become of it.
@@ -91,6 +93,26 @@ struct HTTP1Machine: ~Copyable {
         default: false
         }
     }
+
+    private var isClosing: Bool {
+        switch state {
+        case .closing: true
+        default: false
+        }
+    }
+
+    /// True unless a request is being answered: what comes meanwhile has to wait.
+    var acceptsInput: Bool {
+        switch state {
+        case .answering: false
+        case .streaming: false
+        case .answered: false
+        default: true
+        }
+    }
+
+    /// True if more bytes may be read: of a request behind the one that is being answered no more than one read is kept.
+    var wantsBytes: Bool { acceptsInput || !clock.nextHasBegun }
 
     /// Takes the state out of the machine, so that there is no second reference to a body that is appended to.
     private mutating func takeState() -> State { exchange(&state, with: .closing) }
@@ -180,7 +202,9 @@ struct HTTP1Machine: ~Copyable {
                 return .answer(form.answer(unread()))
             }
             if let stream = form.stream(of: response) {
-                state = .streaming(StreamedAnswer(stream, heldBytes: bytes, limits), isLast: !form.keepsAlive)
+                state = .streaming(
+                    StreamedAnswer(stream, isChunked: form.knowsChunks, heldBytes: bytes, limits),
+                    isLast: !form.keepsAlive)
                 return .answer(form.answer(response))
             }
             state = .answered(isLast: !form.keepsAlive)
@@ -207,15 +231,16 @@ struct HTTP1Machine: ~Copyable {
         }
     }
 
-    /// Makes the next piece of a streamed answer; returns nil where all but its end is written.
-    mutating func nextPiece() -> ByteBuffer? {
+    /// Makes the next piece of a streamed answer, its end included; returns nil where nothing of it is left.
+    mutating func nextPiece() -> StreamPiece? {
         switch takeState() {
         case .streaming(let answer, let isLast):
-            guard let piece = answer.next() else {
-                state = .answered(isLast: isLast, isChunked: true)
-                return nil
+            let piece = answer.next()
+            if piece.isLast {
+                state = .answered(isLast: isLast)
+            } else {
+                state = .streaming(answer, isLast: isLast)
             }
-            state = .streaming(answer, isLast: isLast)
             return piece
         case let other:
             state = other
@@ -223,19 +248,18 @@ struct HTTP1Machine: ~Copyable {
         }
     }
 
-    /// Decides whether the end of an answer is written. It is asked after each answer and each end, and when the
-    /// channel becomes writable.
-    mutating func nextEnd(isWritable: Bool, at now: NIODeadline) -> EndOfAnswer {
+    /// Decides how the connection goes on behind an answer. It is asked after each answer, and when the channel becomes writable.
+    mutating func nextStep(isWritable: Bool, at now: NIODeadline) -> NextStep {
         switch takeState() {
-        case .answered(let isLast, let isChunked):
+        case .answered(let isLast):
             guard isWritable else {
-                state = .answered(isLast: isLast, isChunked: isChunked)
-                return .later
+                state = .answered(isLast: isLast)
+                return .wait
             }
             clock.answerEnded(at: now)
             share.becomeIdle(at: now)
             state = isLast ? .closing : .idle
-            return isLast ? (isChunked ? .writeAndClose : .close) : .write
+            return isLast ? .close : .proceed
         case let other:
             state = other
             return .nothing
@@ -262,8 +286,8 @@ struct HTTP1Machine: ~Copyable {
         case .streaming(let answer, _):
             state = .streaming(answer, isLast: true)
             return .nothing
-        case .answered(_, let isChunked):
-            state = .answered(isLast: true, isChunked: isChunked)
+        case .answered:
+            state = .answered(isLast: true)
             return .nothing
         case .closing:
             state = .closing
@@ -274,13 +298,39 @@ struct HTTP1Machine: ~Copyable {
         }
     }
 
-    /// Records that the bytes are not HTTP. A handler below has answered 400, unless an answer is half written.
+    /// Records that the program ends: the request that is under way gets its answer, and no other does.
+    mutating func quiesce() -> Action {
+        switch takeState() {
+        case .receiving(let reception, var form, let announced):
+            form.makeLast()
+            state = .receiving(reception, form, announcedBytes: announced)
+            return .nothing
+        case .discarding(let answer, var form, let dropped):
+            form.makeLast()
+            state = .discarding(answer, form, dropped: dropped)
+            return .nothing
+        case .lingering:
+            state = .lingering
+            return .nothing
+        case let other:
+            state = other
+            return inputClosed()
+        }
+    }
+
+    /// Records that the bytes are not HTTP. It is answered, unless the request that they belong to is. Where the connection
+    /// ends anyway, what is cut off counts for nothing.
     mutating func parserFailed(_ refusal: HTTPRefusal? = nil) -> Action {
+        if isClosing { return .nothing }
         limits.recordProtocolError()
         limits.report(refusal, from: peer)
         clock.requestEnded()
-        state = .closing
-        return .close
+        switch takeState() {
+        case .idle: return .answerAndClose(.badRequest)
+        case .receiving: return .answerAndClose(.badRequest)
+        case .discarding: return .answerAndClose(.badRequest)
+        default: return .close
+        }
     }
 
     mutating func closed() {

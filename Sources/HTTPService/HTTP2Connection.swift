@@ -38,6 +38,8 @@ final class HTTP2Connection: ChannelInboundHandler {
             throw ChannelError.operationUnsupported
         }
         let violation = HTTP2Violation()
+        // A client that does not read its answers is not read from either.
+        try pipeline.addHandler(BackPressureHandler())
         let blocks = HeadBlocks(share)
         try pipeline.addHandler(blocks)
         try pipeline.addHandler(violation)

@@ -2,18 +2,36 @@ import NIOCore
 import NIOHTTP1
 
 /// The shell of one HTTP/1.1 connection: tells `HTTP1Machine` the events, and performs its actions on the channel.
-final class HTTPConnection: ChannelInboundHandler {
+///
+/// It is the only handler above the decoder, and writes bytes. NIO's handlers for answers, pipelined requests, errors, idle
+/// connections and slow readers cost a small request a third of its instructions, and two system calls (docs/PERFORMANCE.md).
+final class HTTPConnection: ChannelDuplexHandler {
     typealias InboundIn = HTTPServerRequestPart
-    typealias OutboundOut = HTTPServerResponsePart
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// What comes in its order, while the request before it is answered.
+    private enum Arrival {
+        case part(HTTPServerRequestPart)
+        case parserFailed(HTTPRefusal)
+        case inputClosed
+    }
 
     private static let linger = TimeAmount.seconds(2)
+    /// The largest body that is written together with its head, at the cost of a copy.
+    private static let copiedBodyBytes = 4096
 
     private let limits: HTTPLimits
     private var machine: HTTP1Machine
-    /// True while `writeEnds` is on the stack. With the end of an answer the handler below hands on the next request
-    /// before its write returns, and that one may be answered at once. The loop that is running already writes its end,
-    /// because a call within a call for each of the requests in a packet would use up the stack.
-    private var isWritingEnds = false
+    /// No more than two reads of the socket: see `wantsBytes`.
+    private var waiting = CircularBuffer<Arrival>(initialCapacity: 0)
+    /// True if the channel wants to read, and may not yet.
+    private var isReadHeldBack = false
+    /// True while `proceed` is on the stack. A write or a flush may say from within that the channel is writable again; the loop
+    /// that is running sees it, because a call within a call for each of the requests in a packet would use up the stack.
+    private var isProceeding = false
+    /// The time when bytes were last read or written.
+    private(set) var lastTraffic = NIODeadline.uptimeNanoseconds(0)
     /// True if the first bytes of the connection are those of a TLS handshake; nil before any came.
     private var beginsWithTLS: Bool?
 
@@ -26,25 +44,37 @@ final class HTTPConnection: ChannelInboundHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         machine.peer = context.remoteAddress
+        lastTraffic = context.eventLoop.now
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        switch unwrapInboundIn(data) {
-        case .head(let head): perform(machine.head(head, at: context.eventLoop.now), context)
-        case .body(let part): perform(machine.body(part), context)
-        case .end: perform(machine.end(), context)
+        take(.part(unwrapInboundIn(data)), context)
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if mayRead(context) {
+            context.read()
+        } else {
+            isReadHeldBack = true
         }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { writeEnds(context) }
+        if context.channel.isWritable {
+            lastTraffic = context.eventLoop.now
+            proceed(context)
+        }
         context.fireChannelWritabilityChanged()
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
-        case is IdleStateHandler.IdleStateEvent: context.close(promise: nil)
-        case let event as ChannelEvent where event == .inputClosed: perform(machine.inputClosed(), context)
+        case is ChannelShouldQuiesceEvent:
+            waiting.removeAll()
+            perform(machine.quiesce(), context)
+        case let event as ChannelEvent where event == .inputClosed:
+            // While a request is answered, and none waits, the machine has to know: it is the last one.
+            if waiting.isEmpty { perform(machine.inputClosed(), context) } else { waiting.append(.inputClosed) }
         default: context.fireUserInboundEventTriggered(event)
         }
     }
@@ -52,16 +82,21 @@ final class HTTPConnection: ChannelInboundHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // Any other error is a reset by the client, or an answer that could not be written.
         guard error is HTTPParserError else { return context.close(promise: nil) }
-        perform(machine.parserFailed(beginsWithTLS == true ? Self.tls : Self.noHTTP(error)), context)
+        take(.parserFailed(beginsWithTLS == true ? Self.tls : Self.noHTTP(error)), context)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        limits.streams.remove(context.channel)
-        machine.closed()
+        closed(context)
         context.fireChannelInactive()
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
+        closed(context)
+    }
+
+    private func closed(_ context: ChannelHandlerContext) {
+        limits.streams.remove(context.channel)
+        waiting.removeAll()
         machine.closed()
     }
 
@@ -74,21 +109,78 @@ final class HTTPConnection: ChannelInboundHandler {
         HTTPRefusal("protocol", "the bytes are not HTTP: \(error)", event: "connection ended")
     }
 
-    /// Records bytes for `SlowRequestHandler`, which sees them before they are decoded.
+    /// Records bytes for `TimeoutHandler`, which sees them before they are decoded.
     func bytesArrived(_ bytes: ByteBuffer, at now: NIODeadline) {
         if beginsWithTLS == nil {
             // A handshake record (22) of version 3.x: RFC 8446, 5.1.
             let first = bytes.readableBytesView.prefix(2)
             beginsWithTLS = first.elementsEqual([0x16, 0x03]) || first.elementsEqual([0x16])
         }
+        lastTraffic = now
         machine.bytesArrived(at: now)
     }
 
-    /// Records bytes for `SlowRequestHandler`, once they are decoded. Returns false where the memory for what they
+    /// Records bytes for `TimeoutHandler`, once they are decoded. Returns false where the memory for what they
     /// leave incomplete is missing.
     func bytesRead(_ count: Int) -> Bool { machine.bytesRead(count) }
 
     func checkSlowness(at now: NIODeadline) -> RequestClock.Check { machine.checkSlowness(at: now) }
+
+    // MARK: Order
+
+    private func take(_ arrival: Arrival, _ context: ChannelHandlerContext) {
+        if !machine.acceptsInput || !waiting.isEmpty { return waiting.append(arrival) }
+        handle(arrival, context)
+    }
+
+    private func handle(_ arrival: Arrival, _ context: ChannelHandlerContext) {
+        switch arrival {
+        case .part(.head(let head)): perform(machine.head(head, at: context.eventLoop.now), context)
+        case .part(.body(let part)): perform(machine.body(part), context)
+        case .part(.end): perform(machine.end(), context)
+        case .parserFailed(let refusal): perform(machine.parserFailed(refusal), context)
+        case .inputClosed: perform(machine.inputClosed(), context)
+        }
+    }
+
+    /// A client that does not read its answers is not read from, and neither is one whose next requests are here.
+    private func mayRead(_ context: ChannelHandlerContext) -> Bool {
+        waiting.isEmpty && machine.wantsBytes && context.channel.isWritable
+    }
+
+    /// Goes on behind an answer, and with what has come meanwhile, for as long as the client reads.
+    private func proceed(_ context: ChannelHandlerContext) {
+        if isProceeding { return }
+        isProceeding = true
+        advance(context)
+        isProceeding = false
+        if isReadHeldBack && mayRead(context) {
+            isReadHeldBack = false
+            context.read()
+        }
+    }
+
+    private func advance(_ context: ChannelHandlerContext) {
+        var isWritten = true
+        defer { if isWritten { context.flush() } }
+        while true {
+            if machine.isStreaming && !writePiece(context) {
+                isWritten = false
+                return
+            }
+            switch machine.nextStep(isWritable: context.channel.isWritable, at: context.eventLoop.now) {
+            case .wait:
+                context.flush()
+                if context.channel.isWritable { continue }
+                isWritten = false
+                return
+            case .close: return closeWhenWritten(context)
+            case .proceed, .nothing:
+                guard machine.acceptsInput, let next = waiting.popFirst() else { return }
+                handle(next, context)
+            }
+        }
+    }
 
     // MARK: Actions
 
@@ -96,21 +188,19 @@ final class HTTPConnection: ChannelInboundHandler {
         switch action {
         case .nothing: break
         case .invite:
-            let head = HTTPResponseHead(version: .http1_1, status: .continue)
-            context.writeAndFlush(wrapOutboundOut(.head(head)), promise: nil)
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
         case .respond(let exchange, let body): respond(exchange, to: body, context)
         case .answer(let answer):
-            // A write may make the channel writable again from within: its end must not be written before its body.
-            let wasWritingEnds = isWritingEnds
-            isWritingEnds = true
             write(answer, context)
-            isWritingEnds = wasWritingEnds
-            writeEnds(context)
+            proceed(context)
         case .answerAndLinger(let answer):
             write(answer, context)
             context.flush()
             let loopBound = NIOLoopBound(context, eventLoop: context.eventLoop)
             context.eventLoop.scheduleTask(in: Self.linger) { loopBound.value.close(promise: nil) }
+        case .answerAndClose(let answer):
+            write(answer, context)
+            closeWhenWritten(context)
         case .close: closeWhenWritten(context)
         }
     }
@@ -129,69 +219,49 @@ final class HTTPConnection: ChannelInboundHandler {
     }
 
     private func write(_ answer: HTTP1Answer, _ context: ChannelHandlerContext) {
-        context.write(wrapOutboundOut(.head(answer.head)), promise: nil)
-        guard let body = answer.body else { return }
-        var written: EventLoopPromise<Void>?
-        if answer.heldBytes > 0 {
-            let promise = context.eventLoop.makePromise(of: Void.self)
-            promise.futureResult.whenComplete { [limits] _ in limits.releaseAnswer(answer.heldBytes) }
-            written = promise
-        }
-        context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: written)
-    }
-
-    private func writeEnds(_ context: ChannelHandlerContext) {
-        if isWritingEnds { return }
-        isWritingEnds = true
-        defer { isWritingEnds = false }
-        while true {
-            if machine.isStreaming && !writePiece(context) { return }
-            switch machine.nextEnd(isWritable: context.channel.isWritable, at: context.eventLoop.now) {
-            case .nothing: return
-            case .later:
-                // A flush that empties the channel says so from within, and the end is then written there.
-                isWritingEnds = false
-                return context.flush()
-            case .write: context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
-            case .writeAndClose:
-                context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
-                return closeWhenWritten(context)
-            case .close: return closeWhenWritten(context)
+        lastTraffic = context.eventLoop.now
+        let isCopied = !answer.isChunked && answer.heldBytes == 0 && answer.bodyBytes <= Self.copiedBodyBytes
+        var head = context.channel.allocator.buffer(capacity: 256 + (isCopied ? answer.bodyBytes : 0))
+        answer.writeHead(into: &head)
+        if isCopied, let body = answer.body { head.writeImmutableBuffer(body) }
+        context.write(wrapOutboundOut(head), promise: nil)
+        guard let body = answer.body, !isCopied else { return }
+        if answer.heldBytes == 0 || answer.isChunked {
+            return StreamPiece(bytes: body, isChunked: answer.isChunked).write {
+                context.write(wrapOutboundOut($0), promise: nil)
             }
         }
+        let written = context.eventLoop.makePromise(of: Void.self)
+        written.futureResult.whenComplete { [limits] _ in limits.releaseAnswer(answer.heldBytes) }
+        context.write(wrapOutboundOut(body), promise: written)
     }
 
     /// Writes the next piece of a streamed answer, if the client has read what was written. Returns true if it was the
     /// last one.
     private func writePiece(_ context: ChannelHandlerContext) -> Bool {
         let channel = context.channel
-        guard channel.isWritable else {
-            // A flush that empties the channel says so from within.
-            isWritingEnds = false
-            context.flush()
-            return false
-        }
-        guard let piece = machine.nextPiece() else {
+        if !channel.isWritable { context.flush() }
+        // One that is full says when it is so no more.
+        guard channel.isWritable, let piece = machine.nextPiece() else { return false }
+        piece.write { context.write(wrapOutboundOut($0), promise: nil) }
+        if piece.isLast {
             limits.streams.remove(channel)
             return true
         }
-        limits.streams.recordPiece(channel, at: context.eventLoop.now)
-        context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(piece))), promise: nil)
-        // Other connections have their turn between two pieces. A channel that is full says when it is so no more.
+        lastTraffic = context.eventLoop.now
+        limits.streams.recordPiece(channel, at: lastTraffic)
+        context.flush()
+        // Other connections have their turn between two pieces.
         if channel.isWritable {
             let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-            context.eventLoop.execute { loopBound.value.0.writeEnds(loopBound.value.1) }
+            context.eventLoop.execute { loopBound.value.0.proceed(loopBound.value.1) }
         }
         return false
     }
 
-    /// Closes by an empty write right above the socket, which is done when all the answers before it are: none is cut
-    /// off.
+    /// Closes by an empty write, which is done when all the answers before it are: none is cut off.
     private func closeWhenWritten(_ context: ChannelHandlerContext) {
-        guard let lowest = try? context.pipeline.syncOperations.context(handlerType: SlowRequestHandler.self) else {
-            return context.close(promise: nil)
-        }
         let loopBound = NIOLoopBound(context, eventLoop: context.eventLoop)
-        lowest.writeAndFlush(NIOAny(ByteBuffer())).whenComplete { _ in loopBound.value.close(promise: nil) }
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer())).whenComplete { _ in loopBound.value.close(promise: nil) }
     }
 }

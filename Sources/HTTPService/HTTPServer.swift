@@ -120,8 +120,6 @@ package final class HTTPServer: Sendable {
         to pipeline: ChannelPipeline.SynchronousOperations, http2: Bool, _ responder: any HTTPResponder,
         _ share: ConnectionShare
     ) throws {
-        // A client that does not read its answers is not read from either.
-        try pipeline.addHandler(BackPressureHandler())
         if !http2 { return try speakHTTP1(in: pipeline, responder, share) }
         let byPreface = ProtocolSwitch(idleTimeout: idleTimeout) { spoken, pipeline in
             switch spoken {
@@ -136,11 +134,8 @@ package final class HTTPServer: Sendable {
         in pipeline: ChannelPipeline.SynchronousOperations, _ responder: any HTTPResponder, _ share: ConnectionShare
     ) throws {
         let connection = HTTPConnection(responder, share)
-        try pipeline.addHandler(SlowRequestHandler(connection))
-        try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
-        let pipelining = try pipeline.handler(type: HTTPServerPipelineHandler.self)
-        try pipeline.addHandler(ErrorsAfterEnd(), position: .before(pipelining))
-        try pipeline.addHandler(IdleStateHandler(allTimeout: idleTimeout))
+        try pipeline.addHandler(TimeoutHandler(connection, idleTimeout: idleTimeout))
+        try pipeline.addHandler(ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)))
         try pipeline.addHandler(connection)
     }
 

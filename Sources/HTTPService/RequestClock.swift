@@ -34,6 +34,11 @@ struct RequestClock {
         if case .running = state { true } else { false }
     }
 
+    /// True if bytes have come behind the request that is being answered.
+    var nextHasBegun: Bool {
+        if case .answering(nextHasBegun: true) = state { true } else { false }
+    }
+
     mutating func bytesArrived(at now: NIODeadline) {
         switch state {
         case .idle: state = .running(since: now)

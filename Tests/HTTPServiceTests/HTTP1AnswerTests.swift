@@ -28,7 +28,7 @@ struct HTTP1AnswerTests {
         #expect(stage.answered() == expected)
         #expect(stage.answer?.head.version == version)
         let goesOn = !expected.hasSuffix("close")
-        #expect(stage.nextEnd() == (goesOn ? .write : .close))
+        #expect(stage.nextStep() == (goesOn ? .proceed : .close))
         _ = stage.head()
         #expect(stage.responder.asked.heads == (goesOn ? 2 : 1))
     }
@@ -37,7 +37,7 @@ struct HTTP1AnswerTests {
     func connect() {
         let stage = HTTP1Stage()
         stage.answeredRequest(.CONNECT, "/no")
-        #expect(stage.nextEnd() == .close)
+        #expect(stage.nextStep() == .close)
     }
 
     @Test("HEAD gets the length of the body, and no body")
@@ -74,6 +74,26 @@ struct HTTP1AnswerTests {
                 "Retry-After": "1",
             ])
         #expect(stage.answer?.body == ByteBuffer(string: "x\n"))
+    }
+
+    @Test("A status without a body has no length")
+    func noBody() {
+        let stage = HTTP1Stage()
+        _ = stage.head(.GET)
+        _ = stage.end()
+        _ = stage.answered(HTTPResponse(.notModified))
+        #expect(stage.answer?.head.headers == [:])
+    }
+
+    @Test("A field's value can't end its line")
+    func splitting() {
+        let headers: HTTPHeaders = ["A": "b\r\nC: d\u{0}", "E": "ü"]
+        let answer = HTTP1Answer(
+            head: HTTPResponseHead(version: .http1_0, status: .custom(code: 299, reasonPhrase: "x"), headers: headers),
+            body: nil)
+        var written = ByteBuffer()
+        answer.writeHead(into: &written)
+        #expect(String(buffer: written) == "HTTP/1.0 299 x\r\nA: b  C: d \r\nE: ü\r\n\r\n")
     }
 
     // MARK: Answers that are not read
@@ -114,10 +134,10 @@ struct HTTP1AnswerTests {
     func unread() {
         let stage = HTTP1Stage()
         stage.answeredRequest()
-        #expect(stage.nextEnd(isWritable: false) == .later)
-        #expect(stage.nextEnd(isWritable: false) == .later)
-        #expect(stage.nextEnd(isWritable: true) == .write)
-        #expect(stage.nextEnd(isWritable: true) == .nothing)
+        #expect(stage.nextStep(isWritable: false) == .wait)
+        #expect(stage.nextStep(isWritable: false) == .wait)
+        #expect(stage.nextStep(isWritable: true) == .proceed)
+        #expect(stage.nextStep(isWritable: true) == .nothing)
         #expect(stage.head() == "nothing")
         #expect(stage.end() == "respond to 0")
     }
@@ -127,7 +147,7 @@ struct HTTP1AnswerTests {
         let stage = HTTP1Stage()
         stage.answeredRequest()
         #expect(stage.answered() == "nothing")
-        #expect(stage.nextEnd() == .write)
+        #expect(stage.nextStep() == .proceed)
         #expect(stage.answered() == "nothing")
     }
 
@@ -140,17 +160,17 @@ struct HTTP1AnswerTests {
         _ = stage.end()
         #expect(stage.inputClosed() == "nothing")
         #expect(stage.answered() == "answer 200 close")
-        #expect(stage.nextEnd() == .close)
+        #expect(stage.nextStep() == .close)
     }
 
     @Test("One that shuts its side before it has read the answer gets the rest of it")
     func shutWhileUnread() {
         let stage = HTTP1Stage()
         stage.answeredRequest()
-        #expect(stage.nextEnd(isWritable: false) == .later)
+        #expect(stage.nextStep(isWritable: false) == .wait)
         #expect(stage.inputClosed() == "nothing")
-        #expect(stage.nextEnd(isWritable: false) == .later)
-        #expect(stage.nextEnd() == .close)
+        #expect(stage.nextStep(isWritable: false) == .wait)
+        #expect(stage.nextStep() == .close)
     }
 
     @Test("One that shuts its side where nothing is due is left once all is written, and once only")
@@ -170,7 +190,7 @@ struct HTTP1AnswerTests {
     @Test("What is no HTTP is counted, and ends the connection")
     func noHTTP() {
         let stage = HTTP1Stage()
-        #expect(stage.parserFailed() == "close")
+        #expect(stage.parserFailed() == "answer 400 close and end")
         #expect(stage.limits.protocolErrors == 1)
         #expect(stage.inputClosed() == "nothing")
     }
@@ -182,6 +202,6 @@ struct HTTP1AnswerTests {
         _ = stage.end()
         stage.closed()
         #expect(stage.answered() == "nothing")
-        #expect(stage.nextEnd() == .nothing)
+        #expect(stage.nextStep() == .nothing)
     }
 }

@@ -16,7 +16,7 @@ struct HTTP1RequestTests {
         #expect(stage.body(7) == "nothing")
         #expect(stage.end() == "respond to 12")
         #expect(stage.answered() == "answer 200")
-        #expect(stage.nextEnd() == .write)
+        #expect(stage.nextStep() == .proceed)
         #expect(stage.responder.asked.heads == 1)
     }
 
@@ -89,7 +89,7 @@ struct HTTP1RequestTests {
         #expect(stage.body(9) == "nothing")
         #expect(stage.end() == "answer 404")
         #expect(stage.answer?.body == ByteBuffer(string: "no\n"))
-        #expect(stage.nextEnd() == .write)
+        #expect(stage.nextStep() == .proceed)
         #expect(stage.limits.heldBodyBytes == 0)
     }
 
@@ -161,7 +161,7 @@ struct HTTP1RequestTests {
         _ = stage.body(5)
         _ = stage.end()
         _ = stage.answered()
-        _ = stage.nextEnd(at: 1)
+        _ = stage.nextStep(at: 1)
         // Nothing has begun.
         #expect(stage.read(50) && limits.heldStreamBytes == 0)
         stage.bytes(at: 2)
@@ -234,7 +234,7 @@ struct HTTP1RequestTests {
         #expect(stage.body(1) == "nothing")
         #expect(stage.end() == "nothing")
         #expect(stage.answered() == "nothing")
-        #expect(stage.nextEnd() == .nothing)
+        #expect(stage.nextStep() == .nothing)
     }
 
     enum Abort: CaseIterable {
@@ -252,7 +252,7 @@ struct HTTP1RequestTests {
         #expect(limits.heldBodyBytes == 500)
         switch abort {
         case .closed: stage?.closed()
-        case .parserFailed: #expect(stage?.parserFailed() == "close")
+        case .parserFailed: #expect(stage?.parserFailed() == "answer 400 close and end")
         case .inputClosed: #expect(stage?.inputClosed() == "close")
         case .tooSlow: #expect(stage?.check(at: 60) == .tooSlow)
         case .end: #expect(stage?.end() == "respond to 500")

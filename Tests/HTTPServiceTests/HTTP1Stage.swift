@@ -44,17 +44,28 @@ final class HTTP1Stage {
     func parserFailed() -> String { words(machine.parserFailed()) }
     func closed() { machine.closed() }
 
-    func nextEnd(isWritable: Bool = true, at seconds: Double = 0) -> HTTP1Machine.EndOfAnswer {
-        machine.nextEnd(isWritable: isWritable, at: .seconds(seconds))
+    func quiesce() -> String { words(machine.quiesce()) }
+    var acceptsInput: Bool { machine.acceptsInput }
+    var wantsBytes: Bool { machine.wantsBytes }
+
+    func nextStep(isWritable: Bool = true, at seconds: Double = 0) -> HTTP1Machine.NextStep {
+        machine.nextStep(isWritable: isWritable, at: .seconds(seconds))
     }
 
     func read(_ count: Int) -> Bool { machine.bytesRead(count) }
-    func nextPiece() -> String? { machine.nextPiece().map { String(buffer: $0) } }
+    /// The bytes of the next piece as they are written, its end included.
+    func nextPiece() -> String? {
+        machine.nextPiece().map { piece in
+            var text = ""
+            piece.write { text += String(buffer: $0) }
+            return text
+        }
+    }
 
     func bytes(at seconds: Double) { machine.bytesArrived(at: .seconds(seconds)) }
     func check(at seconds: Double) -> RequestClock.Check { machine.checkSlowness(at: .seconds(seconds)) }
 
-    /// A whole request up to its answer, whose end is not written.
+    /// A whole request up to its answer, which is not read yet.
     func answeredRequest(_ method: HTTPMethod = .POST, _ path: String = "/", _ fields: HTTPHeaders = [:]) {
         _ = head(method, path, fields)
         _ = end()
@@ -75,6 +86,7 @@ final class HTTP1Stage {
             return "respond to \(body.readableBytes)"
         case .answer(let answer): return "answer \(words(answer))"
         case .answerAndLinger(let answer): return "answer \(words(answer)) and linger"
+        case .answerAndClose(let answer): return "answer \(words(answer)) and end"
         case .close: return "close"
         }
     }

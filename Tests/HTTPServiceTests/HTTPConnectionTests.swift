@@ -24,10 +24,7 @@ private final class Wire {
     /// Statuses and bodies that were sent since the last call. A body is cut off where the next answer begins.
     func sent() throws -> [String] {
         var text = ""
-        while let data = try channel.readOutbound(as: IOData.self) {
-            guard case .byteBuffer(let bytes) = data else { continue }
-            text += String(buffer: bytes)
-        }
+        while let bytes = try channel.readOutbound(as: ByteBuffer.self) { text += String(buffer: bytes) }
         return text.split(separator: "HTTP/1.1 ").map { answer in
             let parts = answer.split(separator: "\r\n\r\n", maxSplits: 1, omittingEmptySubsequences: false)
             return "\(answer.prefix(3)) \(parts.last.map { $0.filter { $0 != "\n" }.prefix(12) } ?? "")"
@@ -68,6 +65,17 @@ private final class EagerSocket: ChannelOutboundHandler {
         guard !duringWrites, let channel = context.channel as? EmbeddedChannel, !channel.isWritable else { return }
         channel.isWritable = true
         context.fireChannelWritabilityChanged()
+    }
+}
+
+/// A socket that counts how often it is asked to read.
+private final class CountingSocket: ChannelOutboundHandler {
+    typealias OutboundIn = ByteBuffer
+    private(set) var reads = 0
+
+    func read(context: ChannelHandlerContext) {
+        reads += 1
+        context.read()
     }
 }
 
@@ -249,8 +257,12 @@ struct HTTPConnectionTests {
     @Test("without traffic is closed, and not counted as slow")
     func idle() throws {
         let wire = try Wire()
-        // The handler that watches for this has a clock of its own.
-        wire.channel.pipeline.fireUserInboundEventTriggered(IdleStateHandler.IdleStateEvent.all)
+        wire.wait(.seconds(100))
+        try wire.send(Wire.request())
+        #expect(try wire.sent() == ["200 0"])
+        wire.wait(.seconds(119))
+        #expect(wire.isOpen)
+        wire.wait(.seconds(1))
         #expect(!wire.isOpen && wire.limits.slowRequests == 0)
     }
 
@@ -282,5 +294,58 @@ struct HTTPConnectionTests {
         try wire.send(Wire.request("/", "a"))
         try wire.send(Wire.request("/", "bb"))
         #expect(try wire.sent() == ["200 1", "200 2"], "the second is read only after the end of the first")
+    }
+
+    /// Asks the connection to read, as a channel does after each read, and returns whether the socket is asked.
+    private func reads(_ wire: Wire, _ socket: CountingSocket) -> Bool {
+        let before = socket.reads
+        wire.channel.pipeline.read()
+        return socket.reads > before
+    }
+
+    @Test("reads on while a request is answered, until the next one begins, and then again once that is answered")
+    func readsAhead() throws {
+        let wire = try Wire()
+        let socket = CountingSocket()
+        try wire.channel.pipeline.syncOperations.addHandler(socket, position: .first)
+        try wire.send(Wire.request("/later"))
+        #expect(reads(wire, socket), "a client that waits for its answer costs no system call")
+        for part in [String(Wire.request("/later").prefix(9)), String(Wire.request("/later").dropFirst(9))] {
+            try wire.send(part)
+            #expect(!reads(wire, socket))
+        }
+        let before = socket.reads
+        wire.responder.asked.later[0].succeed(.text(.ok, "1"))
+        #expect(socket.reads == before + 1, "what was held back is done, once")
+        wire.responder.asked.later[1].succeed(.text(.ok, "2"))
+        #expect(try wire.sent() == ["200 1", "200 2"])
+        #expect(reads(wire, socket))
+    }
+
+    @Test("does not read from a client that does not read")
+    func backPressure() throws {
+        let wire = try Wire()
+        let socket = CountingSocket()
+        try wire.channel.pipeline.syncOperations.addHandler(socket, position: .first)
+        try wire.send(Wire.request())
+        wire.setWritable(false)
+        #expect(!reads(wire, socket))
+        let before = socket.reads
+        wire.setWritable(true)
+        #expect(socket.reads == before + 1)
+    }
+
+    @Test("that ends with the program gives the answer that is due, says that it ends, and takes no other request")
+    func quiescedWhileAnswering() throws {
+        let wire = try Wire()
+        try wire.send(Wire.request("/later") + Wire.request())
+        wire.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        #expect(wire.isOpen)
+        wire.responder.asked.later[0].succeed(.text(.ok, "done"))
+        var text = ""
+        while let bytes = try wire.channel.readOutbound(as: ByteBuffer.self) { text += String(buffer: bytes) }
+        let fields = ["Content-Type: text/plain; charset=utf-8", "Content-Length: 5", "Connection: close"]
+        #expect(text == (["HTTP/1.1 200 OK"] + fields + ["", "done\n"]).joined(separator: "\r\n"))
+        #expect(!wire.isOpen && wire.responder.asked.heads == 1)
     }
 }

@@ -24,7 +24,7 @@ struct SlowRequestTests {
             #expect(stage.check(at: Double(50 * request + 49)) == .again(after: .seconds(11)))
             stage.answeredRequest()
             #expect(stage.check(at: Double(50 * request + 49)) == .rest)
-            #expect(stage.nextEnd(at: Double(50 * request + 49)) == .write)
+            #expect(stage.nextStep(at: Double(50 * request + 49)) == .proceed)
             #expect(stage.check(at: Double(50 * request + 49)) == .rest)
         }
         stage.bytes(at: 500)
@@ -40,9 +40,9 @@ struct SlowRequestTests {
         stage.answeredRequest()
         stage.bytes(at: 1)
         #expect(stage.check(at: 150) == .again(after: .seconds(60)))
-        #expect(stage.nextEnd(isWritable: false, at: 150) == .later)
+        #expect(stage.nextStep(isWritable: false, at: 150) == .wait)
         #expect(stage.check(at: 155) == .again(after: .seconds(60)))
-        #expect(stage.nextEnd(at: 160) == .write)
+        #expect(stage.nextStep(at: 160) == .proceed)
         #expect(stage.check(at: 219) == .again(after: .seconds(1)))
         #expect(stage.check(at: 220) == .tooSlow)
     }
@@ -52,7 +52,7 @@ struct SlowRequestTests {
         let stage = HTTP1Stage()
         stage.bytes(at: 0)
         stage.answeredRequest()
-        #expect(stage.nextEnd(at: 1) == .write)
+        #expect(stage.nextStep(at: 1) == .proceed)
         #expect(stage.check(at: 100) == .rest)
     }
 

@@ -23,17 +23,26 @@ struct StreamedAnswerTests {
         let stage = HTTP1Stage()
         #expect(streamed(stage) == "answer 200")
         #expect(stage.answer?.head.headers["content-length"] == [])
-        #expect(stage.nextEnd() == .nothing)
-        #expect((0..<6).map { _ in stage.nextPiece() } == ["a", "b", "c", "d", "e", nil])
-        #expect(stage.nextEnd() == .write)
+        #expect(stage.nextStep() == .nothing)
+        let letters = ["a", "b", "c", "d", "e"].map { "1\r\n\($0)\r\n" }
+        #expect((0..<7).map { _ in stage.nextPiece() } == letters + ["0\r\n\r\n", nil])
+        #expect(stage.nextStep() == .proceed)
     }
 
     @Test("ends with the connection for a client that knows no chunks")
     func oldVersion() {
         let stage = HTTP1Stage()
         #expect(streamed(stage, version: .http1_0) == "answer 200 close")
-        while stage.nextPiece() != nil {}
-        #expect(stage.nextEnd() == .writeAndClose)
+        #expect(stage.answer?.head.headers["transfer-encoding"] == [])
+        #expect((0..<7).map { _ in stage.nextPiece() } == ["a", "b", "c", "d", "e", "", nil])
+        #expect(stage.nextStep() == .close)
+    }
+
+    @Test("skips an empty piece, which would be the end for the client")
+    func emptyPiece() {
+        var written = 0
+        StreamPiece(bytes: ByteBuffer(), isChunked: true).write { _ in written += 1 }
+        #expect(written == 0)
     }
 
     @Test("is not made for HEAD, which closes the connection: the length is not known")
@@ -42,7 +51,7 @@ struct StreamedAnswerTests {
         let letters = Letters()
         #expect(streamed(stage, letters, .HEAD) == "answer 200 close")
         #expect(stage.nextPiece() == nil && letters.left == 5)
-        #expect(stage.nextEnd() == .close)
+        #expect(stage.nextStep() == .close)
         #expect(stage.limits.heldAnswerBytes == 0)
     }
 
@@ -64,7 +73,7 @@ struct StreamedAnswerTests {
         _ = streamed(stage)
         #expect(stage.inputClosed() == "nothing")
         while stage.nextPiece() != nil {}
-        #expect(stage.nextEnd() == .writeAndClose)
+        #expect(stage.nextStep() == .close)
     }
 
     /// A connection whose client reads when the test says so.
@@ -81,9 +90,7 @@ struct StreamedAnswerTests {
 
     private func sent(_ channel: EmbeddedChannel) throws -> String {
         var text = ""
-        while let data = try channel.readOutbound(as: IOData.self) {
-            if case .byteBuffer(let bytes) = data { text += String(buffer: bytes) }
-        }
+        while let bytes = try channel.readOutbound(as: ByteBuffer.self) { text += String(buffer: bytes) }
         return text
     }
 
