@@ -2,7 +2,10 @@
 package struct TaskKnowledge: Sendable, Equatable {
     /// The values that the task's message carries. It is nil where the message was not read, or belongs to an earlier
     /// task under the same id.
-    package var message: CarriedMessage?
+    package var message: CarriedMessage? {
+        get { carried?.message }
+        set { carried = newValue.map(Carried.init) }
+    }
     /// The ready time of the attempt. It is nil where the attempt was not seen pending, or another span has used the
     /// time.
     package var readyTime: ReadyTime?
@@ -10,9 +13,24 @@ package struct TaskKnowledge: Sendable, Equatable {
     /// the span says.
     package var wasStarted = false
 
+    /// A message that was read. It has an object of its own: few spans have one, and each is copied with its span.
+    private final class Carried: Sendable {
+        let message: CarriedMessage
+
+        init(_ message: CarriedMessage) {
+            self.message = message
+        }
+    }
+
+    private var carried: Carried?
+
     package init(message: CarriedMessage? = nil, readyTime: ReadyTime? = nil) {
-        self.message = message
+        carried = message.map(Carried.init)
         self.readyTime = readyTime
+    }
+
+    package static func == (left: TaskKnowledge, right: TaskKnowledge) -> Bool {
+        left.message == right.message && left.readyTime == right.readyTime && left.wasStarted == right.wasStarted
     }
 }
 

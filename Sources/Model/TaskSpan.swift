@@ -1,18 +1,22 @@
 /// The range of a text in the request body that carried it. Nothing is copied until it has to be kept.
-package struct ByteRange: Equatable, Sendable {
-    package let offset: UInt32
-    package let count: UInt32
+public struct ByteRange: Equatable, Sendable {
+    public let offset: UInt32
+    public let count: UInt32
 
-    package init(offset: Int, count: Int) {
+    @inlinable @inline(__always)
+    public init(offset: Int, count: Int) {
         self.offset = UInt32(truncatingIfNeeded: offset)
         self.count = UInt32(truncatingIfNeeded: count)
     }
 
-    package static let none = ByteRange(offset: 0, count: 0)
+    @inlinable @inline(__always)
+    public static var none: ByteRange { ByteRange(offset: 0, count: 0) }
 
-    package var isEmpty: Bool { count == 0 }
+    @inlinable @inline(__always)
+    public var isEmpty: Bool { count == 0 }
 
-    package func bytes(in body: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+    @inlinable @inline(__always)
+    public func bytes(in body: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(rebasing: body[Int(offset)..<Int(offset) + Int(count)])
     }
 }

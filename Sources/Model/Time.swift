@@ -1,14 +1,16 @@
 /// A moment on the wall clock: nanoseconds since 1970-01-01T00:00:00Z. It is for stamps that others read or wrote,
 /// never for measuring how long something took.
-package struct WallTime: Hashable, Sendable, Comparable {
-    package let nanoseconds: Int64
+public struct WallTime: Hashable, Sendable, Comparable {
+    public let nanoseconds: Int64
 
-    package init(nanoseconds: Int64) {
+    @inlinable
+    public init(nanoseconds: Int64) {
         self.nanoseconds = nanoseconds
     }
 
     /// Makes a time of nanoseconds as OTLP has them.
-    package init(clampedNanoseconds nanoseconds: UInt64) {
+    @inlinable
+    public init(clampedNanoseconds nanoseconds: UInt64) {
         self.nanoseconds = Int64(clamping: nanoseconds)
     }
 
@@ -26,14 +28,17 @@ package struct WallTime: Hashable, Sendable, Comparable {
     }
 
     /// Seconds since the epoch; exact to about 0.2 µs in this century.
-    package var seconds: Double { Double(nanoseconds) / 1e9 }
+    @inlinable
+    public var seconds: Double { Double(nanoseconds) / 1e9 }
 
-    package static func < (left: WallTime, right: WallTime) -> Bool {
+    @inlinable
+    public static func < (left: WallTime, right: WallTime) -> Bool {
         left.nanoseconds < right.nanoseconds
     }
 
     /// Returns the nanoseconds from `earlier` to this moment; saturates instead of overflowing on stamps from outside.
-    package func nanoseconds(since earlier: WallTime) -> Int64 {
+    @inlinable
+    public func nanoseconds(since earlier: WallTime) -> Int64 {
         let (difference, overflow) = nanoseconds.subtractingReportingOverflow(earlier.nanoseconds)
         return overflow ? (nanoseconds < 0 ? .min : .max) : difference
     }
@@ -41,28 +46,33 @@ package struct WallTime: Hashable, Sendable, Comparable {
 
 /// A moment on the monotonic clock of this machine: nanoseconds since an arbitrary origin. It is for waiting and
 /// measuring.
-package struct MonotonicTime: Hashable, Sendable, Comparable {
-    package let nanoseconds: UInt64
+public struct MonotonicTime: Hashable, Sendable, Comparable {
+    public let nanoseconds: UInt64
 
-    package init(nanoseconds: UInt64) {
+    @inlinable
+    public init(nanoseconds: UInt64) {
         self.nanoseconds = nanoseconds
     }
 
-    package static func < (left: MonotonicTime, right: MonotonicTime) -> Bool {
+    @inlinable
+    public static func < (left: MonotonicTime, right: MonotonicTime) -> Bool {
         left.nanoseconds < right.nanoseconds
     }
 
-    package func advanced(byNanoseconds delta: UInt64) -> MonotonicTime {
+    @inlinable
+    public func advanced(byNanoseconds delta: UInt64) -> MonotonicTime {
         let (sum, overflow) = nanoseconds.addingReportingOverflow(delta)
         return MonotonicTime(nanoseconds: overflow ? .max : sum)
     }
 
     /// Returns the nanoseconds from `earlier` to this moment; zero when `earlier` is not earlier.
-    package func nanoseconds(since earlier: MonotonicTime) -> UInt64 {
+    @inlinable
+    public func nanoseconds(since earlier: MonotonicTime) -> UInt64 {
         nanoseconds > earlier.nanoseconds ? nanoseconds - earlier.nanoseconds : 0
     }
 
-    package func seconds(since earlier: MonotonicTime) -> Double {
+    @inlinable
+    public func seconds(since earlier: MonotonicTime) -> Double {
         Double(nanoseconds(since: earlier)) / 1e9
     }
 }

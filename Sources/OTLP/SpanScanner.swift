@@ -70,17 +70,16 @@ package struct SpanScanner: Sendable {
         do {
             var reader = WireReader(body)
             while !reader.isAtEnd {
-                let (field, type) = try reader.tag()
-                if field == 1 {
-                    try reader.expect(type, .lengthDelimited)
+                let start = reader.position
+                switch try reader.wireTag() {
+                case .bytes(1):
                     resourceIndex += 1
                     scopeIndex = -1
                     spanIndex = -1
                     level = 1
                     try scanResourceSpans(try reader.message())
                     level = 0
-                } else {
-                    try reader.skip(type, field: field)
+                default: try reader.stepOver(from: start, known: FieldSet(1...1))
                 }
             }
         } catch {
@@ -104,33 +103,20 @@ package struct SpanScanner: Sendable {
         return path
     }
 
-    /// Steps over a field that only Tempo reads: it refuses a whole batch for one of another wire type.
-    private func pass(
-        _ reader: inout WireReader, type: WireType, expected: WireType, field: Int
-    ) throws(WireError) {
-        try reader.expect(type, expected)
-        try reader.skip(type, field: field)
-    }
-
     private mutating func scanResourceSpans(_ message: WireReader) throws(WireError) {
         var reader = message
         while !reader.isAtEnd {
-            let (field, type) = try reader.tag()
-            switch field {
-            case 1:
-                try reader.expect(type, .lengthDelimited)
-                try checkFields(of: try reader.message(), .resource)
-            case 2:
-                try reader.expect(type, .lengthDelimited)
+            let start = reader.position
+            switch try reader.wireTag() {
+            case .bytes(1): try Self.checkResource(try reader.message())
+            case .bytes(2):
                 scopeIndex += 1
                 spanIndex = -1
                 level = 2
                 try scanScopeSpans(try reader.message())
                 level = 1
-            case 3:
-                try pass(&reader, type: type, expected: .lengthDelimited, field: field)
-            default:
-                try reader.skip(type, field: field)
+            case .bytes(3): _ = try reader.range()
+            default: try reader.stepOver(from: start, known: FieldSet(1...3))
             }
         }
     }
@@ -138,13 +124,10 @@ package struct SpanScanner: Sendable {
     private mutating func scanScopeSpans(_ message: WireReader) throws(WireError) {
         var reader = message
         while !reader.isAtEnd {
-            let (field, type) = try reader.tag()
-            switch field {
-            case 1:
-                try reader.expect(type, .lengthDelimited)
-                try checkFields(of: try reader.message(), .scope)
-            case 2:
-                try reader.expect(type, .lengthDelimited)
+            let start = reader.position
+            switch try reader.wireTag() {
+            case .bytes(1): try Self.checkScope(try reader.message())
+            case .bytes(2):
                 spanIndex += 1
                 level = 3
                 let span = try reader.message()
@@ -156,10 +139,8 @@ package struct SpanScanner: Sendable {
                     try refuseValue(of: span, error)
                 }
                 level = 2
-            case 3:
-                try pass(&reader, type: type, expected: .lengthDelimited, field: field)
-            default:
-                try reader.skip(type, field: field)
+            case .bytes(3): _ = try reader.range()
+            default: try reader.stepOver(from: start, known: FieldSet(1...3))
             }
         }
     }
@@ -180,40 +161,26 @@ package struct SpanScanner: Sendable {
         var reader = message
         var span = SpanFields()
         while !reader.isAtEnd {
-            let (field, type) = try reader.tag()
-            switch field {
-            case 1: span.traceID = try readTraceID(&reader, type)
-            case 2: span.spanID = try readSpanID(&reader, type)
-            case 4: span.parentID = try readSpanID(&reader, type)
-            case 3, 5: try pass(&reader, type: type, expected: .lengthDelimited, field: field)
-            case 10, 12, 14: try pass(&reader, type: type, expected: .varint, field: field)
-            case 6:
-                try reader.expect(type, .varint)
-                span.kind = try reader.varint()
-            case 7:
-                try reader.expect(type, .fixed64)
-                span.task.startNanoseconds = try reader.fixed64()
-            case 8:
-                try reader.expect(type, .fixed64)
-                span.task.endNanoseconds = try reader.fixed64()
-            case 9:
-                try reader.expect(type, .lengthDelimited)
-                try scanAttribute(try reader.message(), &span)
-            case 11:
-                try reader.expect(type, .lengthDelimited)
-                try checkFields(of: try reader.message(), .event)
+            let start = reader.position
+            switch try reader.wireTag() {
+            case .bytes(1): span.traceID = Self.traceID(try reader.bytes())
+            case .bytes(2): span.spanID = Self.spanID(try reader.bytes())
+            case .bytes(4): span.parentID = Self.spanID(try reader.bytes())
+            case .varint(6): span.kind = try reader.varint()
+            case .fixed64(7): span.task.startNanoseconds = try reader.fixed64()
+            case .fixed64(8): span.task.endNanoseconds = try reader.fixed64()
+            case .bytes(9): try Self.scanAttribute(try reader.message(), &span, table)
+            case .bytes(11):
+                try Self.checkEvent(try reader.message())
                 span.hasEvents = true
-            case 13:
-                try reader.expect(type, .lengthDelimited)
-                try scanLink(try reader.message(), &span)
-            case 15:
-                try reader.expect(type, .lengthDelimited)
-                if let code = try readStatusCode(try reader.message()) { span.task.isError = code == 2 }
-            case 16:
-                try reader.expect(type, .fixed32)
-                span.flags = try reader.fixed32()
-            default:
-                try reader.skip(type, field: field)
+            case .bytes(13): try Self.scanLink(try reader.message(), &span)
+            case .bytes(15):
+                if let code = try Self.readStatusCode(try reader.message()) { span.task.isError = code == 2 }
+            case .fixed32(16): span.flags = try reader.fixed32()
+            // What only Tempo reads: it refuses a whole batch for one of another wire type.
+            case .bytes(3), .bytes(5): _ = try reader.range()
+            case .varint(10), .varint(12), .varint(14): _ = try reader.varint()
+            default: try reader.stepOver(from: start, known: FieldSet(1...16))
             }
         }
         try countSpan(message)
@@ -231,16 +198,13 @@ package struct SpanScanner: Sendable {
     }
 
     /// Reads a trace id. Returns nil for a wrong length; an empty id reads as zero.
-    private func readTraceID(_ reader: inout WireReader, _ type: WireType) throws(WireError) -> TraceID? {
-        try reader.expect(type, .lengthDelimited)
-        let bytes = try reader.bytes()
-        if bytes.isEmpty { return TraceID.none }
-        return TraceID(bytes)
+    @inline(__always)
+    private static func traceID(_ bytes: UnsafeRawBufferPointer) -> TraceID? {
+        bytes.isEmpty ? TraceID.none : TraceID(bytes)
     }
 
-    private func readSpanID(_ reader: inout WireReader, _ type: WireType) throws(WireError) -> SpanID? {
-        try reader.expect(type, .lengthDelimited)
-        let bytes = try reader.bytes()
+    @inline(__always)
+    private static func spanID(_ bytes: UnsafeRawBufferPointer) -> SpanID? {
         if bytes.isEmpty { return SpanID.none }
         guard bytes.count == 8 else { return nil }
         return SpanID(UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)))
@@ -248,41 +212,35 @@ package struct SpanScanner: Sendable {
 
     /// Returns the code, or nil for a status without one: the code of an earlier part of it stands, as protobuf merges
     /// them.
-    private func readStatusCode(_ message: WireReader) throws(WireError) -> UInt64? {
+    private static func readStatusCode(_ message: WireReader) throws(WireError) -> UInt64? {
         var reader = message
         var code: UInt64?
         while !reader.isAtEnd {
-            let (field, type) = try reader.tag()
-            switch field {
-            case 2: try pass(&reader, type: type, expected: .lengthDelimited, field: field)
-            case 3:
-                try reader.expect(type, .varint)
-                code = try reader.varint()
-            default: try reader.skip(type, field: field)
+            let start = reader.position
+            switch try reader.wireTag() {
+            case .bytes(2): _ = try reader.range()
+            case .varint(3): code = try reader.varint()
+            default: try reader.stepOver(from: start, known: FieldSet(2...3))
             }
         }
         return code
     }
 
-    private func scanLink(_ message: WireReader, _ span: inout SpanFields) throws(WireError) {
+    private static func scanLink(_ message: WireReader, _ span: inout SpanFields) throws(WireError) {
         var reader = message
         var trace: TraceID? = TraceID.none
         var id: SpanID? = SpanID.none
         var flags: UInt32 = 0
         while !reader.isAtEnd {
-            let (field, type) = try reader.tag()
-            switch field {
-            case 1: trace = try readTraceID(&reader, type)
-            case 2: id = try readSpanID(&reader, type)
-            case 4:
-                try reader.expect(type, .lengthDelimited)
-                try checkKeyValue(try reader.message(), depth: 0)
-            case 3: try pass(&reader, type: type, expected: .lengthDelimited, field: field)
-            case 5: try pass(&reader, type: type, expected: .varint, field: field)
-            case 6:
-                try reader.expect(type, .fixed32)
-                flags = try reader.fixed32()
-            default: try reader.skip(type, field: field)
+            let start = reader.position
+            switch try reader.wireTag() {
+            case .bytes(1): trace = Self.traceID(try reader.bytes())
+            case .bytes(2): id = Self.spanID(try reader.bytes())
+            case .bytes(3): _ = try reader.range()
+            case .bytes(4): try checkKeyValue(try reader.message(), depth: 0)
+            case .varint(5): _ = try reader.varint()
+            case .fixed32(6): flags = try reader.fixed32()
+            default: try reader.stepOver(from: start, known: FieldSet(1...6))
             }
         }
         guard let trace, let id else {
@@ -301,126 +259,142 @@ package struct SpanScanner: Sendable {
         }
     }
 
-    private func scanAttribute(_ message: WireReader, _ span: inout SpanFields) throws(WireError) {
+    private static func scanAttribute(
+        _ message: WireReader, _ span: inout SpanFields, _ table: TaskAttributeTable
+    ) throws(WireError) {
+        let attribute = if let plain = Attribute(plain: message) { plain } else { try readAttribute(message) }
+        guard let found = table.find(attribute.key) else { return }
+        span.set(found.attribute, rank: found.rank, attribute.value, in: message.buffer)
+    }
+
+    @inline(never)
+    private static func readAttribute(_ message: WireReader) throws(WireError) -> Attribute {
         var reader = message
-        var key = 0..<0
+        var key = UnsafeRawBufferPointer(start: nil, count: 0)
         var value = AttributeValue.absent
         while !reader.isAtEnd {
-            let (field, type) = try reader.tag()
-            switch field {
-            case 1:
-                try reader.expect(type, .lengthDelimited)
-                key = try reader.range()
-            case 2:
-                try reader.expect(type, .lengthDelimited)
-                value = try readValue(try reader.message(), depth: 0)
-            default:
-                try reader.skip(type, field: field)
+            let start = reader.position
+            switch try reader.wireTag() {
+            case .bytes(1): key = try reader.bytes()
+            case .bytes(2): value = try readValue(try reader.message(), depth: 0)
+            default: try reader.stepOver(from: start, known: FieldSet(1...2))
             }
         }
-        if let found = table.find(UnsafeRawBufferPointer(rebasing: message.buffer[key])) {
-            span.set(found.attribute, rank: found.rank, value, in: message.buffer)
-        }
+        return Attribute(key: key, value: value)
     }
 
     /// Reads an AnyValue: 1 string, 2 bool, 3 int, 4 double, 5 array, 6 kvlist, 7 bytes. The last one that is present
     /// wins.
-    private func readValue(_ message: WireReader, depth: Int) throws(WireError) -> AttributeValue {
+    private static func readValue(_ message: WireReader, depth: Int) throws(WireError) -> AttributeValue {
         if depth > Self.maxValueDepth { throw WireError(.tooDeep, offset: message.position) }
         var reader = message
         var value = AttributeValue.absent
         while !reader.isAtEnd {
-            let (field, type) = try reader.tag()
-            switch field {
-            case 1:
-                try reader.expect(type, .lengthDelimited)
+            let start = reader.position
+            switch try reader.wireTag() {
+            case .bytes(1):
                 let range = try reader.range()
                 value = .string(ByteRange(offset: range.lowerBound, count: range.count))
-            case 2:
-                try reader.expect(type, .varint)
-                value = .boolean(try reader.varint() != 0)
-            case 3:
-                try reader.expect(type, .varint)
-                value = .integer(Int64(bitPattern: try reader.varint()))
-            case 4:
-                try reader.expect(type, .fixed64)
-                value = .double(Double(bitPattern: try reader.fixed64()))
-            case 5, 6:
-                try reader.expect(type, .lengthDelimited)
-                try checkList(try reader.message(), ofKeyValues: field == 6, depth: depth + 1)
+            case .varint(2): value = .boolean(try reader.varint() != 0)
+            case .varint(3): value = .integer(Int64(bitPattern: try reader.varint()))
+            case .fixed64(4): value = .double(Double(bitPattern: try reader.fixed64()))
+            case .bytes(5):
+                try checkList(try reader.message(), ofKeyValues: false, depth: depth + 1)
                 value = .other
-            case 7:
-                try reader.expect(type, .lengthDelimited)
+            case .bytes(6):
+                try checkList(try reader.message(), ofKeyValues: true, depth: depth + 1)
+                value = .other
+            case .bytes(7):
                 _ = try reader.range()
                 value = .other
-            default:
-                try reader.skip(type, field: field)
+            default: try reader.stepOver(from: start, known: FieldSet(1...7))
             }
         }
         return value
     }
 
     /// Checks an ArrayValue or a KeyValueList: both hold their items in field 1.
-    private func checkList(_ message: WireReader, ofKeyValues: Bool, depth: Int) throws(WireError) {
+    private static func checkList(_ message: WireReader, ofKeyValues: Bool, depth: Int) throws(WireError) {
         var reader = message
         while !reader.isAtEnd {
-            let (field, type) = try reader.tag()
-            guard field == 1 else {
-                try reader.skip(type, field: field)
-                continue
-            }
-            try reader.expect(type, .lengthDelimited)
-            if ofKeyValues {
-                try checkKeyValue(try reader.message(), depth: depth)
-            } else {
-                _ = try readValue(try reader.message(), depth: depth)
-            }
-        }
-    }
-
-    private func checkKeyValue(_ message: WireReader, depth: Int) throws(WireError) {
-        var reader = message
-        while !reader.isAtEnd {
-            let (field, type) = try reader.tag()
-            switch field {
-            case 1: try pass(&reader, type: type, expected: .lengthDelimited, field: field)
-            case 2:
-                try reader.expect(type, .lengthDelimited)
-                _ = try readValue(try reader.message(), depth: depth)
-            default: try reader.skip(type, field: field)
+            let start = reader.position
+            switch try reader.wireTag() {
+            case .bytes(1):
+                let item = try reader.message()
+                if ofKeyValues {
+                    try checkKeyValue(item, depth: depth)
+                } else {
+                    _ = try readValue(item, depth: depth)
+                }
+            default: try reader.stepOver(from: start, known: FieldSet(1...1))
             }
         }
     }
 
-    /// The fields of a message whose only nested messages are the attributes.
-    private struct Shape {
-        let attributes: Int
-        /// The wire types of fields 1, 2, …
-        let types: [WireType]
-        /// The field whose messages hold texts only; 0 where there is none.
-        var texts = 0
-
-        /// The shape of a Resource: 1 attributes, 2 dropped_attributes_count, 3 entity_refs.
-        static let resource = Shape(attributes: 1, types: [.lengthDelimited, .varint, .lengthDelimited], texts: 3)
-        /// The shape of an EntityRef: 1 schema_url, 2 type, 3 id_keys, 4 description_keys.
-        static let entity = Shape(attributes: 0, types: Array(repeating: .lengthDelimited, count: 4))
-        /// The shape of an InstrumentationScope: 1 name, 2 version, 3 attributes, 4 dropped_attributes_count.
-        static let scope = Shape(attributes: 3, types: [.lengthDelimited, .lengthDelimited, .lengthDelimited, .varint])
-        /// The shape of an Event: 1 time_unix_nano, 2 name, 3 attributes, 4 dropped_attributes_count.
-        static let event = Shape(attributes: 3, types: [.fixed64, .lengthDelimited, .lengthDelimited, .varint])
-    }
-
-    private func checkFields(of message: WireReader, _ shape: Shape) throws(WireError) {
+    private static func checkKeyValue(_ message: WireReader, depth: Int) throws(WireError) {
+        if depth <= maxValueDepth && Attribute(plain: message) != nil { return }
         var reader = message
         while !reader.isAtEnd {
-            let (field, type) = try reader.tag()
-            if field <= shape.types.count { try reader.expect(type, shape.types[field - 1]) }
-            if field == shape.attributes {
-                try checkKeyValue(try reader.message(), depth: 0)
-            } else if field == shape.texts {
-                try checkFields(of: try reader.message(), .entity)
-            } else {
-                try reader.skip(type, field: field)
+            let start = reader.position
+            switch try reader.wireTag() {
+            case .bytes(1): _ = try reader.range()
+            case .bytes(2): _ = try readValue(try reader.message(), depth: depth)
+            default: try reader.stepOver(from: start, known: FieldSet(1...2))
+            }
+        }
+    }
+
+    /// Checks a Resource: 1 attributes, 2 dropped_attributes_count, 3 entity_refs.
+    private static func checkResource(_ message: WireReader) throws(WireError) {
+        var reader = message
+        while !reader.isAtEnd {
+            let start = reader.position
+            switch try reader.wireTag() {
+            case .bytes(1): try checkKeyValue(try reader.message(), depth: 0)
+            case .varint(2): _ = try reader.varint()
+            case .bytes(3): try checkEntity(try reader.message())
+            default: try reader.stepOver(from: start, known: FieldSet(1...3))
+            }
+        }
+    }
+
+    /// Checks an EntityRef: 1 schema_url, 2 type, 3 id_keys, 4 description_keys.
+    private static func checkEntity(_ message: WireReader) throws(WireError) {
+        var reader = message
+        while !reader.isAtEnd {
+            let start = reader.position
+            switch try reader.wireTag() {
+            case .bytes(1), .bytes(2), .bytes(3), .bytes(4): _ = try reader.range()
+            default: try reader.stepOver(from: start, known: FieldSet(1...4))
+            }
+        }
+    }
+
+    /// Checks an InstrumentationScope: 1 name, 2 version, 3 attributes, 4 dropped_attributes_count.
+    private static func checkScope(_ message: WireReader) throws(WireError) {
+        var reader = message
+        while !reader.isAtEnd {
+            let start = reader.position
+            switch try reader.wireTag() {
+            case .bytes(1), .bytes(2): _ = try reader.range()
+            case .bytes(3): try checkKeyValue(try reader.message(), depth: 0)
+            case .varint(4): _ = try reader.varint()
+            default: try reader.stepOver(from: start, known: FieldSet(1...4))
+            }
+        }
+    }
+
+    /// Checks an Event: 1 time_unix_nano, 2 name, 3 attributes, 4 dropped_attributes_count.
+    private static func checkEvent(_ message: WireReader) throws(WireError) {
+        var reader = message
+        while !reader.isAtEnd {
+            let start = reader.position
+            switch try reader.wireTag() {
+            case .fixed64(1): _ = try reader.fixed64()
+            case .bytes(2): _ = try reader.range()
+            case .bytes(3): try checkKeyValue(try reader.message(), depth: 0)
+            case .varint(4): _ = try reader.varint()
+            default: try reader.stepOver(from: start, known: FieldSet(1...4))
             }
         }
     }

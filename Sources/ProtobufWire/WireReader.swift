@@ -97,19 +97,26 @@ public struct WireReader {
                 return UInt64(byte)
             }
         }
-        return try longVarint()
+        let (value, after) = try Self.longVarint(buffer, from: next, to: end)
+        next = after
+        return value
     }
 
+    /// Reads a varint of several bytes; returns the position behind it, too. It takes and returns values, as `skipped` does:
+    /// a reader that is handed to a function that is not inlined has to stand in memory, in every step.
+    /// - Throws: `WireError` where the bytes end early, or the varint is longer than 10 bytes.
     @usableFromInline @inline(never)
-    mutating func longVarint() throws(WireError) -> UInt64 {
+    static func longVarint(
+        _ buffer: UnsafeRawBufferPointer, from start: Int, to end: Int
+    ) throws(WireError) -> (value: UInt64, after: Int) {
         var value: UInt64 = 0
         var shift: UInt64 = 0
-        let start = next
+        var next = start
         while next < end {
             let byte = buffer[next]
-            next += 1
+            next &+= 1
             value |= UInt64(byte & 0x7F) << shift
-            if byte < 0x80 { return value }
+            if byte < 0x80 { return (value, next) }
             shift += 7
             if shift > 63 { throw WireError(.badVarint, offset: start) }
         }
@@ -170,24 +177,98 @@ public struct WireReader {
 
     /// Steps over a value of the given type, groups included.
     /// - Throws: `WireError` where the value is malformed, or groups lie too deep within one another.
-    public mutating func skip(_ type: WireType, field: Int, depth: Int = 0) throws(WireError) {
+    @inlinable @inline(__always)
+    public mutating func skip(_ type: WireType, field: Int) throws(WireError) {
         switch type {
-        case .varint: _ = try varint()
-        case .fixed64: _ = try fixed64()
-        case .fixed32: _ = try fixed32()
         case .lengthDelimited: _ = try range()
-        case .endGroup: throw WireError(.badGroup, offset: position)
-        case .startGroup:
-            if depth >= 32 { throw WireError(.tooDeep, offset: position) }
-            while true {
-                if isAtEnd { throw WireError(.badGroup, offset: position) }
-                let (inner, type) = try tag()
-                if type == .endGroup {
-                    if inner != field { throw WireError(.badGroup, offset: position) }
-                    return
-                }
-                try skip(type, field: inner, depth: depth + 1)
-            }
+        case .varint: _ = try varint()
+        default: next = try Self.skipped(type, field: field, by: self, depth: 0)
         }
     }
+
+    /// Returns the position behind a value.
+    /// - Throws: `WireError` where the value is malformed, or groups lie too deep within one another.
+    @usableFromInline @inline(never)
+    static func skipped(
+        _ type: WireType, field: Int, by start: WireReader, depth: Int
+    ) throws(WireError) -> Int {
+        var reader = start
+        switch type {
+        case .varint: _ = try reader.varint()
+        case .fixed64: _ = try reader.fixed64()
+        case .fixed32: _ = try reader.fixed32()
+        case .lengthDelimited: _ = try reader.range()
+        case .endGroup: throw WireError(.badGroup, offset: reader.next)
+        case .startGroup:
+            if depth >= 32 { throw WireError(.tooDeep, offset: reader.next) }
+            while true {
+                if reader.isAtEnd { throw WireError(.badGroup, offset: reader.next) }
+                let (inner, type) = try reader.tag()
+                if type == .endGroup {
+                    if inner != field { throw WireError(.badGroup, offset: reader.next) }
+                    break
+                }
+                reader.next = try skipped(type, field: inner, by: reader, depth: depth + 1)
+            }
+        }
+        return reader.next
+    }
+
+    // MARK: Fields of one definition
+
+    /// Reads the next field's number and wire type as one number, to be compared with those of a definition. A tag that is
+    /// none of these goes to `stepOver`, which checks it.
+    /// - Throws: `WireError` where the bytes end early.
+    @inlinable @inline(__always)
+    public mutating func wireTag() throws(WireError) -> WireTag { WireTag(raw: try varint()) }
+
+    /// Steps over a field that its reader does not take.
+    /// - Parameters:
+    ///   - start: The position of its tag.
+    ///   - known: The fields that the definition has: one of these is of a wrong type.
+    /// - Throws: `WireError` for such a field, for a tag that is none, and where the value is malformed.
+    @inlinable @inline(__always)
+    public mutating func stepOver(from start: Int, known: FieldSet) throws(WireError) {
+        next = try Self.steppedOver(WireReader(buffer, from: start, to: end), known: known)
+    }
+
+    @usableFromInline @inline(never)
+    static func steppedOver(_ start: WireReader, known: FieldSet) throws(WireError) -> Int {
+        var reader = start
+        let (field, type) = try reader.tag()
+        if known.contains(field) { throw WireError(.wrongWireType, offset: reader.next) }
+        return try skipped(type, field: field, by: reader, depth: 0)
+    }
+}
+
+/// A field's number and wire type as they stand on the wire.
+public struct WireTag: Equatable {
+    public let raw: UInt64
+
+    @inlinable @inline(__always)
+    init(raw: UInt64) { self.raw = raw }
+
+    @inlinable @inline(__always)
+    public static func varint(_ field: UInt64) -> WireTag { WireTag(raw: field << 3) }
+    @inlinable @inline(__always)
+    public static func fixed64(_ field: UInt64) -> WireTag { WireTag(raw: field << 3 | 1) }
+    /// The tag of a text, of bytes or of a message.
+    @inlinable @inline(__always)
+    public static func bytes(_ field: UInt64) -> WireTag { WireTag(raw: field << 3 | 2) }
+    @inlinable @inline(__always)
+    public static func fixed32(_ field: UInt64) -> WireTag { WireTag(raw: field << 3 | 5) }
+
+    @inlinable @inline(__always)
+    public static func == (left: WireTag, right: WireTag) -> Bool { left.raw == right.raw }
+}
+
+/// The numbers of a message's fields, below 64.
+public struct FieldSet: Sendable {
+    @usableFromInline let bits: UInt64
+
+    @inlinable @inline(__always)
+    public init(_ fields: ClosedRange<Int>) { bits = (1 << fields.upperBound &* 2) &- (1 << fields.lowerBound) }
+
+    @inlinable @inline(__always)
+    func contains(_ field: Int) -> Bool { field < 64 && bits >> UInt64(field) & 1 == 1 }
 }

@@ -44,8 +44,9 @@ package struct TaskAggregator: Sendable {
     ) {
         // Producers come first: a task's producer knows better than its message in Redis, wherever in the request it
         // stands.
-        for index in spans.indices where spans[index].role == .produce {
-            add(producer: spans[index], in: body, at: now)
+        for index in spans.indices {
+            // Other modules can't inline the comparison of two roles; a case they can tell.
+            if case .produce = spans[index].role { add(producer: spans[index], in: body, at: now) }
         }
         settlePaired(at: now, time)
         forEachProcessByStart(spans) { index, aggregator in
@@ -57,20 +58,20 @@ package struct TaskAggregator: Sendable {
     /// Calls `body` for each process span in the order of their starts. In one request the first attempt at a task
     /// therefore comes first, which tells attempts from each other.
     private mutating func forEachProcessByStart(_ spans: [TaskSpan], _ body: (Int, inout TaskAggregator) -> Void) {
+        var processes: [Int] = []
+        processes.reserveCapacity(spans.count)
         var last: UInt64 = 0
         var isAscending = true
-        for index in spans.indices where spans[index].role == .process {
+        for index in spans.indices {
+            guard case .process = spans[index].role else { continue }
             isAscending = isAscending && last <= spans[index].startNanoseconds
             last = spans[index].startNanoseconds
+            processes.append(index)
         }
-        if isAscending {
-            for index in spans.indices where spans[index].role == .process { body(index, &self) }
-            return
+        if !isAscending {
+            processes.sort { (spans[$0].startNanoseconds, $0) < (spans[$1].startNanoseconds, $1) }
         }
-        let processes = spans.indices.filter { spans[$0].role == .process }
-        for index in processes.sorted(by: { (spans[$0].startNanoseconds, $0) < (spans[$1].startNanoseconds, $1) }) {
-            body(index, &self)
-        }
+        for index in processes { body(index, &self) }
     }
 
     /// Returns the waits found since the last call.
