@@ -27,26 +27,32 @@ struct HTTP1Answer: Equatable {
     /// written as spaces.
     func writeHead(into buffer: inout ByteBuffer) {
         let version = head.version == .http1_0 ? "HTTP/1.0 " : "HTTP/1.1 "
-        let status = "\(head.status.code) \(head.status.reasonPhrase)"
+        let status = head.status == .ok ? "200 OK" : "\(head.status.code) \(head.status.reasonPhrase)"
         var size = version.utf8.count + status.utf8.count + 4
         for (name, value) in head.headers { size += name.utf8.count + value.utf8.count + 4 }
         buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: size) { space in
             var count = 0
-            func write(_ text: some Sequence<UInt8>) {
-                for byte in text {
-                    space[count] = byte
-                    count += 1
+            func write(_ text: String) -> Range<Int> {
+                let start = count
+                var text = text
+                text.withUTF8 { bytes in
+                    UnsafeMutableRawBufferPointer(rebasing: space[start...]).copyMemory(
+                        from: UnsafeRawBufferPointer(bytes))
+                    count += bytes.count
+                }
+                return start..<count
+            }
+            _ = write(version)
+            _ = write(status)
+            for (name, value) in head.headers {
+                _ = write("\r\n")
+                _ = write(name)
+                _ = write(": ")
+                for index in write(value) where space[index] < 14 {
+                    if space[index] == 13 || space[index] == 10 || space[index] == 0 { space[index] = 32 }
                 }
             }
-            write(version.utf8)
-            write(status.utf8)
-            for (name, value) in head.headers {
-                write("\r\n".utf8)
-                write(name.utf8)
-                write(": ".utf8)
-                write(value.utf8.lazy.map { $0 == 13 || $0 == 10 || $0 == 0 ? 32 : $0 })
-            }
-            write("\r\n\r\n".utf8)
+            _ = write("\r\n\r\n")
             return count
         }
     }
