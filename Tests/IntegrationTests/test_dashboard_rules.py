@@ -34,7 +34,8 @@ WELL = {
         "gridPos": {"h": 10, "w": 12, "x": 12 * (number % 2), "y": 10 * (number // 2)},
         "targets": [{"datasource": {"type": "prometheus"}, "expr": expression, "legendFormat": "{{queue}}"}],
         "fieldConfig": {"defaults": {"unit": unit, "min": 0, "noValue": "no task",
-                                     "custom": {"axisSoftMax": 1, "fillOpacity": 100, "thresholdsStyle": {"mode": "dashed"}},
+                                     "custom": {"axisSoftMax": 1, "fillOpacity": 100, "stacking": {"mode": "normal"},
+                                                "thresholdsStyle": {"mode": "dashed"}},
                                      "thresholds": {"steps": [{"color": "gray", "value": None}]}, "mappings": [
             {"type": "value", "options": {"0": {"text": "down", "color": "red"}}},
             {"type": "special", "options": {"match": "null+nan", "result": {"text": "no task", "color": "transparent"}}}]}, "overrides": []},
@@ -61,6 +62,26 @@ def _defaults(dashboard: dict, kind: str = "timeseries") -> dict:
 
 def _row(collapsed: bool) -> dict:
     return {"type": "row", "title": "Row", "collapsed": collapsed, "panels": [], "gridPos": {"h": 1, "w": 24, "x": 0, "y": 20}}
+
+
+def _show_memory_by_part(dashboard: dict) -> None:
+    panel = _panel(dashboard, "timeseries")
+    panel["targets"][0].update(expr="asynq_collector_memory_bytes", legendFormat="{{part}}")
+    panel["options"]["legend"].update(placement="right")
+
+
+def _show_alerts_over_time(dashboard: dict) -> None:
+    panel = _panel(dashboard, "state-timeline")
+    panel["targets"][0].update(expr='2 * ALERTS{severity="critical"} or ALERTS{severity="warning"} or ALERTS{severity="info"}')
+    panel["fieldConfig"]["defaults"]["mappings"][0]["options"].update(
+        {"1": {"text": "warning", "color": "orange"}, "2": {"text": "critical", "color": "red"}})
+
+
+def _sort_by_rate(dashboard: dict) -> None:
+    panel = _panel(dashboard, "table")
+    panel["targets"][0].update(expr="rate(x[1m]) > 0", refId="A")
+    panel["transformations"][0]["options"].update(renameByName={"Value #A": "Rate"})
+    panel["options"].update(sortBy=[{"displayName": "Rate", "desc": True}])
 
 
 FAULTS = {
@@ -92,6 +113,12 @@ FAULTS = {
                                  lambda d: _panel(d, "timeseries")["targets"].append(_panel(d, "timeseries")["targets"][0])),
     "a line for each state of each queue": (dashboard_rules.poor_legends, lambda d: _panel(d, "timeseries")["targets"][0].update(
         legendFormat="{{queue}}: {{state}}")),
+    "info before warning": (dashboard_rules.severities_by_name, lambda d: _panel(d, "table")["options"].update(
+        sortBy=[{"displayName": "Severity", "desc": False}])),
+    "info is a warning": (dashboard_rules.severities_without_state, _show_alerts_over_time),
+    "nothing fails now": (dashboard_rules.rows_in_no_order, _sort_by_rate),
+    "thirteen parts, and room for nine": (dashboard_rules.crowded_legends, _show_memory_by_part),
+    "a brown block": (dashboard_rules.murky_areas, lambda d: _defaults(d)["custom"].update(stacking={"mode": "none"})),
     "merged": (dashboard_rules.merged_states, lambda d: _panel(d, "state-timeline")["options"].update(mergeValues=True)),
     "merged, as is the default": (dashboard_rules.merged_states, lambda d: _panel(d, "state-timeline")["options"].pop("mergeValues")),
     "flood": (dashboard_rules.flooding_annotations, lambda d: d["annotations"]["list"][0].update(enable=True)),

@@ -96,11 +96,14 @@ def test_log_lines_are_of_the_tasks_and_chosen_by_labels(traces):
 
 def test_log_lines_are_counted_by_level(traces):
     query = 'sum by (level) (count_over_time({service_name=~".+"} | json [$__auto]))'
-    frames = Logs(traces).ask({"refId": "A", "expr": query, "maxDataPoints": 1}, 0, 100)["frames"]
+    frames = Logs(traces).ask({"refId": "A", "expr": query, "maxDataPoints": 1}, 0, 120)["frames"]
     assert {frame["schema"]["fields"][1]["labels"]["level"]: sum(frame["data"]["values"][1]) for frame in frames} == {"error": 1, "info": 2}
     assert {frame["schema"]["fields"][0]["config"]["interval"] for frame in frames} == {120_000}
     least = Logs(traces).ask({"refId": "A", "expr": query, "intervalMs": 60_000, "maxDataPoints": 1000}, 0, 100)["frames"]
     assert {frame["schema"]["fields"][0]["config"]["interval"] for frame in least} == {60_000}
+    # Before it, the column of a time range that begins in the minute would be out of sight.
+    assert {time for frame in least for time in frame["data"]["values"][0]} == {60_000}
+    assert Logs(traces).ask({"refId": "A", "expr": query, "intervalMs": 60_000, "maxDataPoints": 1000}, 0, 59)["frames"] == []
 
 
 def test_metrics_of_spans_pair_producers_with_consumers(traces):

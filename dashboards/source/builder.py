@@ -76,10 +76,10 @@ def values(**texts: tuple[str, str]) -> list[dict]:
                                           for number, (value, (text, color)) in enumerate(texts.items())}}]
 
 
-def texts(colours: dict[str, str]) -> list[dict]:
-    """Mappings of texts to their colours."""
-    return [{"type": "value", "options": {text: {"text": text, "color": color, "index": number}
-                                          for number, (text, color) in enumerate(colours.items())}}]
+def texts(shown: dict[str, tuple[str, str]]) -> list[dict]:
+    """Mappings of texts to what is shown, and its colour."""
+    return [{"type": "value", "options": {text: {"text": instead, "color": color, "index": number}
+                                          for number, (text, (instead, color)) in enumerate(shown.items())}}]
 
 
 def ranges(*edges: tuple[float, float, str, str]) -> list[dict]:
@@ -100,6 +100,13 @@ def override(name: str, **properties: object) -> dict:
     """Properties of the field with that name; a double underscore stands for a dot."""
     return {"matcher": {"id": "byName", "options": name},
             "properties": [{"id": key.replace("__", "."), "value": value} for key, value in properties.items()]}
+
+
+# What the collector counts from its start on, by all the names that there are; most of them never happen.
+ENUMERATED = ("{{reason}}", "{{result}}")
+# Legend and tooltip begin with what happened, and have room for it.
+UNLISTED_ZEROS = {"matcher": {"id": "byValue", "options": {"reducer": "allIsZero", "op": "gte", "value": 0}},
+                  "properties": [{"id": "custom.hideFrom", "value": {"legend": True, "tooltip": True, "viz": False}}]}
 
 
 def link(title: str, url: str) -> list[dict]:
@@ -154,7 +161,8 @@ def lines(title: str, description: str, targets: list[dict], unit: str, *, width
     """A time series. `bars`: counts, each of its own time (`common.counted`); `limit`: a value, and `limits`: legends of series
     that others are held against, drawn dashed; `links`: where a click on a series leads; `colours`: of series by name, where they
     have a meaning; `low_is_worse`: the legend begins with the lowest."""
-    custom = {"drawStyle": "bars" if bars else "line", "fillOpacity": 60 if bars else 40 if stack else 8,
+    # An area is an amount, and areas add up: those of lines would lie on each other, in colours that mean nothing.
+    custom = {"drawStyle": "bars" if bars else "line", "fillOpacity": 60 if bars else 40 if stack else 0,
               "lineWidth": 1, "showPoints": "auto", "spanNulls": False,
               "stacking": {"group": "A", "mode": "normal" if stack else "none"},
               "thresholdsStyle": {"mode": "off" if limit is None else "dashed"}}
@@ -190,6 +198,7 @@ def lines(title: str, description: str, targets: list[dict], unit: str, *, width
     overrides = [override(name, color={"mode": "fixed", "fixedColor": color}) for name, color in BY_NAME.items()
                  if any(_is_of_the_palette(target) or target.get("legendFormat") == name for target in targets)]
     overrides += [override(name, color={"mode": "fixed", "fixedColor": color}) for name, color in colours.items()]
+    overrides += [UNLISTED_ZEROS] if any(target.get("legendFormat") in ENUMERATED for target in targets) else []
     overrides += [override(limit, custom__lineStyle={"dash": [8, 8], "fill": "dash"}, custom__fillOpacity=0,
                            custom__stacking={"group": "limit", "mode": "none"},
                            color={"fixedColor": LIMIT, "mode": "fixed"}) for limit in limits]
@@ -205,12 +214,12 @@ def _is_of_the_palette(target: dict) -> bool:
 
 def table(title: str, description: str, expressions: list[str], columns: list[tuple], *, rows: str = "", width: int = 24,
           height: int = 9, key: tuple[str, ...] = (), titles: dict[str, str] = {}, links: dict[str, tuple[str, str]] = {},
-          sort: str | None = None, descending: bool = True, fills: dict[str, dict[str, str]] = {},
+          sort: tuple[str, ...] = (), descending: bool = True, fills: dict[str, dict[str, tuple[str, str]]] = {},
           hide: tuple[str, ...] = (), widths: dict[str, int] = {}, alerts: tuple[str, ...] = (), no_value: str = "") -> dict:
     """Instant queries joined by their labels. A column: (name, unit), with thresholds or mappings in the third place; one for
     each expression in order. `rows`: what has each row of the table; without it, a column in which nothing is known would not
     be there. `key`: labels that are the columns in front, `titles` theirs; `links`: column -> (title, url); `fills`: column ->
-    text -> colour. What is good has no fill, so that the rest is seen at once."""
+    text -> (what is shown, colour); `sort`: columns, each for the rows that are alike in those before it. What is good has no fill, so that the rest is seen at once."""
     targets = [instant(f"{one} or NaN * {rows}" if rows else one, table=True) for one in expressions]
     named = [f"Value #{chr(ord('A') + number)}" for number in range(len(targets))] if len(targets) > 1 else ["Value"]
     rename = {value: column[0] for value, column in zip(named, columns, strict=True)}
@@ -225,7 +234,7 @@ def table(title: str, description: str, expressions: list[str], columns: list[tu
                            "custom__cellOptions": FILLED_CELL}
         overrides.append(override(name, **properties))
     overrides += [override(rename[label], noValue="–") for label in key]
-    overrides += [override(name, mappings=texts(colours), custom__cellOptions=FILLED_CELL) for name, colours in fills.items()]
+    overrides += [override(name, mappings=texts(shown), custom__cellOptions=FILLED_CELL) for name, shown in fills.items()]
     overrides += [override(name, links=link(*to)) for name, to in links.items()]
     overrides += [override(name, custom__width=width_of) for name, width_of in widths.items()]
     made = panel("table", title, description, targets, width=width, height=height, unit="short",
@@ -234,7 +243,7 @@ def table(title: str, description: str, expressions: list[str], columns: list[tu
                                       "minWidth": 60}},
                  options={"cellHeight": "sm", "showHeader": True,
                           "footer": {"show": False, "reducer": ["sum"], "countRows": False, "fields": ""},
-                          "sortBy": [{"desc": descending, "displayName": sort}] if sort else []},
+                          "sortBy": [{"desc": descending, "displayName": name} for name in sort]},
                  overrides=overrides, alerts=alerts, no_value=no_value)
     made["transformations"] = [
         {"id": "merge", "options": {}},

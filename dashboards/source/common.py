@@ -30,7 +30,7 @@ FAILURES = steps((None, GOOD), (0.05, WARNING), (0.2, CRITICAL))
 AGES = steps((None, GOOD), (10, WARNING), (300, CRITICAL))
 ANY = steps((None, GOOD), (1, WARNING))
 MET = steps((None, CRITICAL), (0.95, WARNING), (0.99, GOOD))
-FIRED = values(_1=("warning", WARNING), _2=("critical", CRITICAL))
+FIRED = values(_1=("info", INFO), _2=("warning", WARNING), _3=("critical", CRITICAL))
 SERVED = values(_0=("running", GOOD), _1=("paused", WARNING), _2=("no servers", CRITICAL), _3=("paused, no servers", WARNING))
 NONE_LEFT = 'state=~"pending|active|scheduled|retry|aggregating"'
 
@@ -142,9 +142,9 @@ def trace_id() -> dict:
 
 
 def alert_strip(selector: str = "") -> str:
-    """2 while an alert of severity critical fires, 1 for the others; by its name."""
-    return (f'max by (alertname) (2 * {FIRING}, severity="critical"{selector}}} or '
-            f'{FIRING}, severity!="critical"{selector}}})')
+    """The states of `FIRED`, by the name of the alert."""
+    return (f'max by (alertname) (3 * {FIRING}, severity="critical"{selector}}} or 2 * {FIRING}, severity="warning"{selector}}} or '
+            f'{FIRING}, severity="info"{selector}}})')
 
 
 def collector_starts() -> dict:

@@ -13,12 +13,21 @@ from source.workers import BUSY, WORKERS
 
 QUEUE_PAGE = "/d/asynq-queues?var-queue={}&${{__url_time_range}}&${{prometheus_datasource:queryparam}}"
 OF_ONE_REDIS = "redis, queue"
+# From the gravest on.
+RANKS = ("critical", "warning", "info")
 
 
 def joined(expr: str, label: str, labels: tuple[str, ...]) -> str:
     """With those labels in one more, without the spaces of those that are not there: of spaces alone Grafana makes a 0."""
     spaced = f'label_join({expr}, "{label}", " ", {", ".join(map(json.dumps, labels))})'
     return f'label_replace({spaced}, "{label}", "$1", "{label}", " *(.*?) *")'
+
+
+def ranked(expr: str) -> str:
+    """With a severity that begins with its rank: by its name alone, info would stand before warning."""
+    for number, name in enumerate(RANKS, 1):
+        expr = f'label_replace({expr}, "severity", "{number} {name}", "severity", "{name}")'
+    return expr
 
 
 def firing(severity: str, selector: str = "") -> str:
@@ -59,7 +68,7 @@ def queues() -> dict:
                           ((100, "critical"), (10, "warning"), (1, "info")))
     trouble = (f"max by ({OF_ONE_REDIS}) ({gravest} or 0 * asynq_queue_paused{{{QUEUES}}}) "
                f"+ on ({OF_ONE_REDIS}) clamp_max({from_redis('asynq_queue_latency_seconds')} / 1e6, 0.9)")
-    verdicts = ranges((0, 0.99, "fine", GOOD), (1, 1.99, "notice", INFO), (10, 10.99, "warning", WARNING),
+    verdicts = ranges((0, 0.99, "fine", GOOD), (1, 1.99, "info", INFO), (10, 10.99, "warning", WARNING),
                       (100, 100.99, "critical", CRITICAL))
     columns = [
         ("Trouble", "short", verdicts, trouble),
@@ -78,7 +87,7 @@ def queues() -> dict:
     ]
     return table("Queues, worst first", "Click the name of a queue in trouble: its page opens for this time range.",
                  [column[-1] for column in columns], [column[:-1] for column in columns],
-                 rows=from_redis("asynq_queue_paused"), key=("redis", "queue"), sort="Trouble", height=7, widths={"Trouble": 95, "Finished": 105, "Paused": 80},
+                 rows=from_redis("asynq_queue_paused"), key=("redis", "queue"), sort=("Trouble",), height=7, widths={"Trouble": 95, "Finished": 105, "Paused": 80},
                  links={"Queue": ("Open this queue", QUEUE_PAGE.format("${__value.text:percentencode}"))},
                  alerts=("AsynqQueueWithoutConsumers", "AsynqQueueStalled", "AsynqQueuePausedWithBacklog"))
 
@@ -95,9 +104,10 @@ def alerts() -> list[dict]:
     ]
     return [
         table("Alerts", "Click an alert for its section of the runbook; the detail of a burning budget is the time in which it burns.",
-              [joined(joined(age, "place", places), "detail", details)], [("For", "s")],
+              [ranked(joined(joined(age, "place", places), "detail", details))], [("For", "s")],
               key=("alertname", "severity", "place", "detail"), titles={"alertname": "Alert", "place": "Where"},
-              width=11, height=7, sort="Severity", descending=False, fills={"Severity": SEVERITIES},
+              width=11, height=7, sort=("Severity",), descending=False,
+              fills={"Severity": {f"{number} {name}": (name, SEVERITIES[name]) for number, name in enumerate(RANKS, 1)}},
               widths={"Alert": 235, "Severity": 100, "Where": 124, "For": 82}, hide=("job", *places, *details),
               links={"Alert": ("Runbook", f"{RUNBOOK}#${{__value.text}}")},
               alerts=ALL_ALERTS, no_value="No alert fires."),

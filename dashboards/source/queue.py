@@ -138,7 +138,7 @@ def running() -> dict:
     return row("Run time and failures", [
         table("Task types", "Look for the type that fails or runs longest.",
               [column[-1] for column in by_type], [column[:-1] for column in by_type],
-              rows=f"sum by (queue, task_type) ({ATTEMPTS})", key=("queue", "task_type"), sort="Failing", width=24, height=7),
+              rows=f"sum by (queue, task_type) ({ATTEMPTS})", key=("queue", "task_type"), sort=("Failing", "Rate"), width=24, height=7),
         lines("Run time", "If it rose, click a dot: the trace of that attempt shows what it waited for.", quantiles(RUN, TYPES), "s"),
         heatmap("Run time of all attempts", "A band that moves up means that something behind the workers became slow" + BAR_NOTE,
                 [heat(f"sum by (le) ({counted(f'{RUN}_bucket{{{TYPES}}}')})")], "s"),
@@ -161,7 +161,7 @@ def running() -> dict:
         table("Errors", "Begin with the error that is the most frequent now; beside it is what failed in the time range.",
               [f"sum by (queue, task_type, error_type) ({ERRORS}) > 0", failed],
               [("Rate", TASKS_PER_SECOND), ("In the time range", "short")], rows=f"({failed})",
-              key=("queue", "task_type", "error_type"), sort="Rate",
+              key=("queue", "task_type", "error_type"), sort=("Rate", "In the time range"),
               width=12, height=8, widths={"Queue": 105, "Rate": 105, "In the time range": 135}, no_value="No attempt failed."),
         lines("Failing share by queue", "Above the dashed line the alert fires: look for the type that fails.",
               [query(failure_ratio("queue"), "{{queue}}")], "percentunit", maximum=1,

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from support import alert_rules
 from support.dashboards import COLUMNS, FOLDER, all_panels, low_is_worse, panels, variables
+from support.programs import REPOSITORY
 
 sys.path.insert(0, str(FOLDER))
 from source import palette  # noqa: E402
@@ -20,6 +21,8 @@ OVERVIEW_PANELS_MAX = 15
 OPEN_PANELS_MAX = 50
 # So high, a legend below its curves has eight lines.
 LEGEND_HEIGHT_MIN = 10
+# Of a row of Grafana's grid; of what is above the first name of a legend, and of each name.
+GRID_PIXELS, LEGEND_HEAD_PIXELS, LEGEND_LINE_PIXELS = 38, 79, 24
 # What tells apart by a label whose values are many, and of which some are in trouble.
 MANY = re.compile(r"\{\{\s*(queue|task_type)\s*\}\}")
 # Of dashboards/source/palette.py.
@@ -96,6 +99,49 @@ def poor_legends(dashboard: dict) -> list[str]:
             findings.append(f"{_where(panel)}: the legend has no room for eight series; it stands on the right, or the panel is "
                             f"{LEGEND_HEIGHT_MIN} rows high")
     return findings
+
+
+def known_values() -> dict[tuple[str, str], set[str]]:
+    """By metric and label, the values that docs/METRICS.md lists."""
+    found: dict[tuple[str, str], set[str]] = {}
+    metrics, label = [], ""
+    for line in (REPOSITORY / "docs" / "METRICS.md").read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        if len(cells) != 4 or not cells[2].startswith("`"):
+            continue
+        if cells[0]:
+            metrics = [name if name.startswith("asynq_") else f"asynq_collector_{name}" for name in re.findall(r"`(\w+)`", cells[0])]
+        label = cells[1] or label
+        for metric in metrics:
+            found.setdefault((metric, label), set()).update(re.findall(r"`(\w+)`", cells[2]))
+    return found
+
+
+KNOWN_VALUES = known_values()
+
+
+def crowded_legends(dashboard: dict) -> list[str]:
+    """What is below the edge may be what happened. A name that the collector counts from the start on may never happen."""
+    findings = []
+    for panel in panels(dashboard):
+        if panel["type"] != "timeseries" or panel["options"]["legend"]["placement"] != "right":
+            continue
+        names = len({value for target in panel["targets"] for (metric, label), values in KNOWN_VALUES.items() for value in values
+                     if target.get("legendFormat") == f"{{{{{label}}}}}" and re.search(rf"\b{metric}\b", target["expr"])})
+        room = (panel["gridPos"]["h"] * GRID_PIXELS - LEGEND_HEAD_PIXELS) // LEGEND_LINE_PIXELS
+        leaves_out = any(override["matcher"] == {"id": "byValue", "options": {"reducer": "allIsZero", "op": "gte", "value": 0}}
+                         for override in panel["fieldConfig"]["overrides"])
+        if names > room and not leaves_out:
+            findings.append(f"{_where(panel)}: the legend has room for {room} of {names} names; the panel is higher, or what is always 0 "
+                            "is hidden in the legend")
+    return findings
+
+
+def murky_areas(dashboard: dict) -> list[str]:
+    """Six queues with one server each were one brown block: areas that lie on each other have colours that mean nothing."""
+    return [f"{_where(panel)}: fills areas that do not add up; fillOpacity is 0" for panel in panels(dashboard)
+            if panel["type"] == "timeseries" for custom in [panel["fieldConfig"]["defaults"]["custom"]]
+            if custom.get("fillOpacity") and custom.get("drawStyle") != "bars" and custom.get("stacking", {}).get("mode") != "normal"]
 
 
 def too_many_panels(dashboard: dict) -> list[str]:
@@ -252,6 +298,38 @@ def rows_alike(dashboard: dict) -> list[str]:
     return findings
 
 
+def severities_by_name(dashboard: dict) -> list[str]:
+    """By their names, alerts of severity info stand before warnings, and below the edge is what has to be known."""
+    return [f"{_where(panel)}: sorts severities by their names; label_replace puts their rank in front" for panel in panels(dashboard)
+            if panel["type"] == "table" and "Severity" in {column["displayName"] for column in panel["options"].get("sortBy", [])}
+            and not re.search(r'"severity", "1 critical", "severity", "critical"', _prometheus(panel))]
+
+
+def severities_without_state(dashboard: dict) -> list[str]:
+    """An alert of severity info was an orange "warning"."""
+    known = {alert["labels"]["severity"] for alert in alert_rules.RuleFiles.read().alerts}
+    return [f"{_where(panel)}: alerts of severity {severity} have no state" for panel in panels(dashboard)
+            if panel["type"] == "state-timeline" and "ALERTS" in _prometheus(panel) for severity in sorted(known)
+            if f'severity="{severity}"' not in _prometheus(panel)
+            or severity not in {state["text"] for mapping in panel["fieldConfig"]["defaults"]["mappings"] if mapping["type"] == "value"
+                                for state in mapping["options"].values()}]
+
+
+def rows_in_no_order(dashboard: dict) -> list[str]:
+    """Nothing failed any more, and the error with the most failures was the last of the table."""
+    findings = []
+    for panel in panels(dashboard):
+        sort = [column["displayName"] for column in panel["options"].get("sortBy", [])] if panel["type"] == "table" else []
+        if len(sort) != 1:
+            continue
+        names = {value: key for step in panel.get("transformations", [])
+                 for key, value in step["options"].get("renameByName", {}).items()}
+        known = {f"Value #{target['refId']}": target["expr"] for target in panel["targets"] if "expr" in target}
+        if re.search(r">=? 0\)?( or NaN|$)", known.get(names.get(sort[0], ""), "")):
+            findings.append(f"{_where(panel)}: rows without {sort[0]} are in no order; a second column sorts them")
+    return findings
+
+
 def pauses_without_servers(dashboard: dict) -> list[str]:
     """A queue without servers is not paused, and does not run either."""
     return [f"{_where(panel)}: a queue that nothing serves looks as if it ran; asynq_queue_consumers == 0 is a state of its own"
@@ -289,9 +367,10 @@ def narrow_boxes(dashboard: dict) -> list[str]:
             for variable in variables(dashboard) if variable["type"] == "textbox" and "trace" in variable["name"].lower()]
 
 
-RULES = [coloured_text, coloured_absence, severities_among_names, rows_alike, pauses_without_servers, disks_with_errors,
-         keys_as_titles, odd_titles, spans_of_every_kind, narrow_boxes, merged_states, flooding_annotations, covered_heatmaps,
-         old_numbers, rough_counts, ended_lines, wrong_units, poor_legends, too_many_panels, floating_axes, narrow_axes,
+RULES = [coloured_text, coloured_absence, severities_among_names, severities_by_name, severities_without_state,
+         rows_in_no_order, rows_alike, pauses_without_servers, disks_with_errors, keys_as_titles, odd_titles,
+         spans_of_every_kind, narrow_boxes, merged_states, flooding_annotations, covered_heatmaps, old_numbers, rough_counts,
+         ended_lines, wrong_units, poor_legends, crowded_legends, murky_areas, too_many_panels, floating_axes, narrow_axes,
          empty_tracks, missing_runbook_links, silent_panels, shown_data_sources, long_descriptions, holes]
 
 

@@ -3,6 +3,7 @@ no more of LogQL than the dashboards have. The shapes are those of Loki's answer
 """
 
 import json
+import math
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -52,7 +53,9 @@ class Logs:
         step = max(1, query.get("intervalMs", 0) / 1000, rounded((end - start) / max(1, query.get("maxDataPoints") or 1000)))
         counts: dict[str, Counter[float]] = {}
         for line, labels in self._lines(inner, start, end):
-            counts.setdefault(labels.get(by, ""), Counter())[(line.nanoseconds / 1e9) // step * step] += 1
+            # As Loki: what came in a step is counted at its end, and a step that is not over yet is left out.
+            if (at := math.ceil(line.nanoseconds / 1e9 / step) * step) <= end:
+                counts.setdefault(labels.get(by, ""), Counter())[at] += 1
         return [{"schema": {"refId": query["refId"], "meta": {"type": "timeseries-multi", "typeVersion": [0, 1]}, "fields": [
                     field("Time", "time", {"interval": step * 1000}),
                     field("Value", "number", {"displayNameFromDS": name}) | {"labels": {by: name}}]},
