@@ -77,6 +77,12 @@ def _show_alerts_over_time(dashboard: dict) -> None:
         {"1": {"text": "warning", "color": "orange"}, "2": {"text": "critical", "color": "red"}})
 
 
+def _narrow(dashboard: dict) -> None:
+    panel = _panel(dashboard, "table")
+    panel["options"].update(sortBy=[{"displayName": "In the time range", "desc": True}])
+    panel["fieldConfig"]["overrides"].append({"matcher": {"options": "In the time range"}, "properties": [{"id": "custom.width", "value": 135}]})
+
+
 def _sort_by_rate(dashboard: dict) -> None:
     panel = _panel(dashboard, "table")
     panel["targets"][0].update(expr="rate(x[1m]) > 0", refId="A")
@@ -117,6 +123,7 @@ FAULTS = {
         sortBy=[{"displayName": "Severity", "desc": False}])),
     "info is a warning": (dashboard_rules.severities_without_state, _show_alerts_over_time),
     "nothing fails now": (dashboard_rules.rows_in_no_order, _sort_by_rate),
+    "an arrow on the title": (dashboard_rules.narrow_sorted_columns, _narrow),
     "thirteen parts, and room for nine": (dashboard_rules.crowded_legends, _show_memory_by_part),
     "a brown block": (dashboard_rules.murky_areas, lambda d: _defaults(d)["custom"].update(stacking={"mode": "none"})),
     "merged": (dashboard_rules.merged_states, lambda d: _panel(d, "state-timeline")["options"].update(mergeValues=True)),

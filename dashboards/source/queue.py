@@ -162,7 +162,7 @@ def running() -> dict:
               [f"sum by (queue, task_type, error_type) ({ERRORS}) > 0", failed],
               [("Rate", TASKS_PER_SECOND), ("In the time range", "short")], rows=f"({failed})",
               key=("queue", "task_type", "error_type"), sort=("Rate", "In the time range"),
-              width=12, height=8, widths={"Queue": 105, "Rate": 105, "In the time range": 135}, no_value="No attempt failed."),
+              width=12, height=8, widths={"Queue": 105, "Rate": 105, "In the time range": 165}, no_value="No attempt failed."),
         lines("Failing share by queue", "Above the dashed line the alert fires: look for the type that fails.",
               [query(failure_ratio("queue"), "{{queue}}")], "percentunit", maximum=1,
               limit=0.2, alerts=("AsynqFailureRatioHigh",)),

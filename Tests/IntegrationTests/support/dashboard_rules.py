@@ -23,6 +23,8 @@ OPEN_PANELS_MAX = 50
 LEGEND_HEIGHT_MIN = 10
 # Of a row of Grafana's grid; of what is above the first name of a legend, and of each name.
 GRID_PIXELS, LEGEND_HEAD_PIXELS, LEGEND_LINE_PIXELS = 38, 79, 24
+# Of a letter in the title of a column, and of the rest: the arrow, and the place around them.
+TITLE_PIXELS, ARROW_PIXELS = 7, 40
 # What tells apart by a label whose values are many, and of which some are in trouble.
 MANY = re.compile(r"\{\{\s*(queue|task_type)\s*\}\}")
 # Of dashboards/source/palette.py.
@@ -330,6 +332,18 @@ def rows_in_no_order(dashboard: dict) -> list[str]:
     return findings
 
 
+def narrow_sorted_columns(dashboard: dict) -> list[str]:
+    """The arrow took the place of the title's last word."""
+    findings = []
+    for panel in panels(dashboard):
+        for name in [column["displayName"] for column in panel["options"].get("sortBy", [])]:
+            room = TITLE_PIXELS * len(name) + ARROW_PIXELS
+            findings += [f"{_where(panel)}: no room for {name!r} and the arrow of its order; the column is {room} px wide"
+                         for override in panel["fieldConfig"]["overrides"] for part in override["properties"]
+                         if override["matcher"]["options"] == name and part["id"] == "custom.width" and part["value"] < room]
+    return findings
+
+
 def pauses_without_servers(dashboard: dict) -> list[str]:
     """A queue without servers is not paused, and does not run either."""
     return [f"{_where(panel)}: a queue that nothing serves looks as if it ran; asynq_queue_consumers == 0 is a state of its own"
@@ -368,7 +382,7 @@ def narrow_boxes(dashboard: dict) -> list[str]:
 
 
 RULES = [coloured_text, coloured_absence, severities_among_names, severities_by_name, severities_without_state,
-         rows_in_no_order, rows_alike, pauses_without_servers, disks_with_errors, keys_as_titles, odd_titles,
+         rows_in_no_order, narrow_sorted_columns, rows_alike, pauses_without_servers, disks_with_errors, keys_as_titles, odd_titles,
          spans_of_every_kind, narrow_boxes, merged_states, flooding_annotations, covered_heatmaps, old_numbers, rough_counts,
          ended_lines, wrong_units, poor_legends, crowded_legends, murky_areas, too_many_panels, floating_axes, narrow_axes,
          empty_tracks, missing_runbook_links, silent_panels, shown_data_sources, long_descriptions, holes]
