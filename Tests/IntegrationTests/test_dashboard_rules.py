@@ -50,6 +50,7 @@ WELL = {
 }
 for _stat in WELL["panels"][-2:]:
     _stat["targets"][0]["instant"] = True
+    _stat["fieldConfig"]["defaults"]["noValue"] = "no data"
 
 
 def _panel(dashboard: dict, kind: str) -> dict:
@@ -124,6 +125,11 @@ FAULTS = {
     "info is a warning": (dashboard_rules.severities_without_state, _show_alerts_over_time),
     "nothing fails now": (dashboard_rules.rows_in_no_order, _sort_by_rate),
     "an arrow on the title": (dashboard_rules.narrow_sorted_columns, _narrow),
+    "no server": (dashboard_rules.absence_as_fact, lambda d: _defaults(d, "stat").update(noValue="no server")),
+    "0 s without Redis": (dashboard_rules.zeros_without_redis, lambda d: _panel(d, "stat")["targets"][0].update(
+        expr='max(x) or 0 * max(asynq_redis_up{job=~"$job"})')),
+    "three columns": (dashboard_rules.vanishing_rows, lambda d: _panel(d, "table")["targets"][0].update(
+        expr="asynq_queue_size or NaN * max by (redis, queue) (asynq_queue_paused)")),
     "thirteen parts, and room for nine": (dashboard_rules.crowded_legends, _show_memory_by_part),
     "a brown block": (dashboard_rules.murky_areas, lambda d: _defaults(d)["custom"].update(stacking={"mode": "none"})),
     "merged": (dashboard_rules.merged_states, lambda d: _panel(d, "state-timeline")["options"].update(mergeValues=True)),

@@ -89,6 +89,8 @@ def ranges(*edges: tuple[float, float, str, str]) -> list[dict]:
 
 
 PLAIN = steps((None, UNFILLED))
+# Of a stat, whatever the reason: there is no room for more.
+NOT_KNOWN = "no data"
 
 
 def nothing(text: str = "–") -> list[dict]:
@@ -133,13 +135,18 @@ def panel(kind: str, title: str, description: str, targets: list[dict], *, width
 
 def stat(title: str, description: str, targets: list[dict], unit: str, *, width: int = 3, height: int = 4,
          thresholds: dict = PLAIN, mappings: list[dict] = [], decimals: int | None = None, whole: bool = False, text: bool = False,
-         overrides: list[dict] = [], alerts: tuple[str, ...] = (), no_value: str = "no data") -> dict:
-    """`whole`: a count, which `increase` estimates. `text`: the name of the series is what is to be read."""
+         overrides: list[dict] = [], alerts: tuple[str, ...] = (), instead: tuple[str, str] = ("", "")) -> dict:
+    """`whole`: a count, which `increase` estimates. `text`: the name of the series is what is to be read. `instead`: a text in
+    place of a number that there is not, and a query that is 1 where that text is true; else nothing is known."""
     # The number of now: over a range, `lastNotNull` would show one that ended long ago.
     targets = [target | {"instant": True, "range": False} if target.get("range") else target for target in targets]
     # Rounded here: without decimals, 1.6 million would be 2 million.
     targets = [target | {"expr": f"round({target['expr']})"} for target in targets] if whole else targets
-    defaults = {"color": {"mode": "thresholds"}, "thresholds": thresholds, "mappings": mappings + nothing(no_value)}
+    told, where = instead
+    if told:
+        targets = [target | {"expr": f"{target['expr']} or -1 * ({where})"} for target in targets]
+        mappings = mappings + values(**{"_-1": (told, UNFILLED)})
+    defaults = {"color": {"mode": "thresholds"}, "thresholds": thresholds, "mappings": mappings + nothing(NOT_KNOWN)}
     defaults |= {} if decimals is None else {"decimals": decimals}
     several = len(targets) > 1
     # No curve: it would lie behind the number, in its colour.
@@ -150,7 +157,7 @@ def stat(title: str, description: str, targets: list[dict], unit: str, *, width:
     # Else the names are as small as the panel is low, and large numbers leave them no room.
     options |= {"text": {"titleSize": 14, "valueSize": 18}} if several else {}
     return panel("stat", title, description, targets, width=width, height=height, unit=unit, defaults=defaults, options=options,
-                 overrides=overrides, alerts=alerts, no_value=no_value)
+                 overrides=overrides, alerts=alerts, no_value=NOT_KNOWN)
 
 
 def lines(title: str, description: str, targets: list[dict], unit: str, *, width: int = 12, height: int = 8,
@@ -217,9 +224,10 @@ def table(title: str, description: str, expressions: list[str], columns: list[tu
           sort: tuple[str, ...] = (), descending: bool = True, fills: dict[str, dict[str, tuple[str, str]]] = {},
           hide: tuple[str, ...] = (), widths: dict[str, int] = {}, alerts: tuple[str, ...] = (), no_value: str = "") -> dict:
     """Instant queries joined by their labels. A column: (name, unit), with thresholds or mappings in the third place; one for
-    each expression in order. `rows`: what has each row of the table; without it, a column in which nothing is known would not
-    be there. `key`: labels that are the columns in front, `titles` theirs; `links`: column -> (title, url); `fills`: column ->
-    text -> (what is shown, colour); `sort`: columns, each for the rows that are alike in those before it. What is good has no fill, so that the rest is seen at once."""
+    each expression in order. `rows`: what has each row of the table, over a range: without it, a column in which nothing is
+    known would not be there, and none after a scrape that failed. `key`: labels that are the columns in front, `titles` theirs;
+    `links`: column -> (title, url); `fills`: column -> text -> (what is shown, colour); `sort`: columns, each for the rows that
+    are alike in those before it. What is good has no fill, so that the rest is seen at once."""
     targets = [instant(f"{one} or NaN * {rows}" if rows else one, table=True) for one in expressions]
     named = [f"Value #{chr(ord('A') + number)}" for number in range(len(targets))] if len(targets) > 1 else ["Value"]
     rename = {value: column[0] for value, column in zip(named, columns, strict=True)}

@@ -1,7 +1,7 @@
 """Asynq: collector. The collector itself: what comes in, what lies in the spool, what goes out, what is lost."""
 
 from source.builder import (BAR_NOTE, SPANS_PER_SECOND, dashboard, instant, lines, query, row, stat, steps, timeline, values)
-from source.common import (COLLECTORS, IS_COLLECTOR, WAS_COLLECTOR, collector_starts, collector_variables, counted,
+from source.common import (COLLECTORS, IS_COLLECTOR, NO_SPOOL, WAS_COLLECTOR, collector_starts, collector_variables, counted,
                            data_sources, disk)
 from source.palette import CRITICAL, GOOD, WARNING
 
@@ -36,11 +36,11 @@ def now() -> dict:
              alerts=("AsynqRedisUnreachable", "AsynqScrapeStale", "AsynqForwardingFails", "AsynqCollectorsReadDifferentRedis")),
         stat("Spool fill", "Repair Tempo before 100 %: then senders are refused, or the oldest spans are dropped.",
              [query(f"max({own('spool_bytes')} / {own('spool_capacity_bytes')})", "spool")], "percentunit", width=4, decimals=1,
-             thresholds=steps((None, GOOD), (0.5, WARNING), (0.8, CRITICAL)), no_value="no spool",
+             thresholds=steps((None, GOOD), (0.5, WARNING), (0.8, CRITICAL)), instead=NO_SPOOL,
              alerts=("AsynqSpoolFilling", "AsynqSpoolWillBeFull")),
         stat("Lost spans", "Accepted spans that were dropped in the time range: the reasons are below.",
              [instant(f"sum(increase({own('dropped_spans_total', LOST)}[$__range]))", "lost")], "short", width=4, whole=True,
-             thresholds=steps((None, GOOD), (1, CRITICAL)), no_value="no spool",
+             thresholds=steps((None, GOOD), (1, CRITICAL)), instead=NO_SPOOL,
              alerts=("AsynqSpansDropped", "AsynqSpansRefusedByTempo")),
         stat("Refused spans", "Spans that collectors refused in the time range: the reasons are below.",
              [instant(f"sum(increase({own('refused_spans_total')}[$__range]))", "refused")], "short", width=4, whole=True,

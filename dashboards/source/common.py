@@ -5,11 +5,14 @@ from source.palette import CRITICAL, GOOD, INFO, WARNING
 
 # The collectors that were chosen; then the queues, then the task types.
 COLLECTORS = 'job=~"$job", instance=~"$instance"'
-# A zero only where it is known: without a collector there is no number, and none in green.
-NO_ALERTS = f"0 * max(asynq_collector_build_info{{{COLLECTORS}}})"
-ZERO = f"0 * max(asynq_redis_up{{{COLLECTORS}}})"
-# Beside a number of the same panel, which has its place then.
-UNKNOWN = f"NaN * max(asynq_redis_up{{{COLLECTORS}}})"
+# 1 where it is known what there is not: where a collector is scraped, where it reads Redis.
+SCRAPED = f"max(asynq_collector_build_info{{{COLLECTORS}}})"
+REDIS_READ = f"max(asynq_redis_up{{{COLLECTORS}}}) == 1"
+# A zero only where it is known: else there is no number, and none in green.
+ZERO = f"0 * ({REDIS_READ})"
+# What stands in place of a number, and the query that is 1 where that is so.
+NO_SPANS = ("no spans", SCRAPED)
+NO_SPOOL = ("no spool", f"{SCRAPED} unless max(asynq_collector_spool_stalled{{{COLLECTORS}}})")
 QUEUES = COLLECTORS + ', queue=~"$queue"'
 TYPES = QUEUES + ', task_type=~"$task_type"'
 # Recording rules have aggregated the collectors away.
@@ -24,6 +27,8 @@ RUN = "asynq_task_processing_duration_seconds"
 # A queue's own objective, where the rules have one, and else that of all.
 OBJECTIVE_SECONDS = f"max(queue:asynq_task_wait_objective:seconds{{{RECORDED}}}) or max(asynq:task_wait_objective:seconds)"
 OBJECTIVE_RATIO = "asynq:task_wait_objective:ratio"
+# The rules record the objective, whatever happens: without them no alert could fire.
+NO_ALERTS = f"0 * max({OBJECTIVE_RATIO})"
 FIRING = 'ALERTS{alertname=~"Asynq.*", alertstate="firing"'
 
 FAILURES = steps((None, GOOD), (0.05, WARNING), (0.2, CRITICAL))
@@ -62,6 +67,11 @@ def failure_ratio(by: str = "") -> str:
     head = f"sum by ({by})" if by else "sum"
     failed = processed('status="failed"')
     return f"{head} ({failed}) / ({head} ({processed()}) > 0)"
+
+
+def idle() -> tuple[str, str]:
+    """What stands in place of a ratio of attempts where there are none."""
+    return "idle", f"1 + (sum({processed()}) == 0)"
 
 
 def served() -> str:
@@ -108,7 +118,7 @@ def quantiles(name: str, selector: str) -> list[dict]:
 
 def objective_met() -> list[dict]:
     """In the worst queue."""
-    return [query(f"1 - max({slow_share(window)}) or {UNKNOWN}", name) for window, name in (("1h", "1 hour"), ("3d", "3 days"))]
+    return [query(f"1 - max({slow_share(window)})", name) for window, name in (("1h", "1 hour"), ("3d", "3 days"))]
 
 
 def slow_share(window: str, by: str = "queue") -> str:

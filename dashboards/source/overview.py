@@ -4,10 +4,10 @@ import json
 
 from source.builder import (ALL_ALERTS, RUNBOOK, TASKS_PER_SECOND, dashboard, instant, lines, override, query, ranges, row, stat,
                             steps, table, timeline, values)
-from source.common import (AGES, ANY, COLLECTORS, FAILURES, FIRED, FIRING, MET, NONE_LEFT, NO_ALERTS,
-                           OBJECTIVE_RATIO, QUEUES, RECORDED, WAIT, WAS_COLLECTOR, ZERO, alert_strip, arriving,
-                           collector_variables, data_sources, disk, failure_ratio, from_redis, objective_met, oldest, processed, quantile,
-                           queue_variable, size, slow_share)
+from source.common import (AGES, ANY, COLLECTORS, FAILURES, FIRED, FIRING, MET, NONE_LEFT, NO_ALERTS, NO_SPANS,
+                           OBJECTIVE_RATIO, QUEUES, RECORDED, REDIS_READ, WAIT, WAS_COLLECTOR, ZERO, alert_strip, arriving,
+                           collector_variables, data_sources, disk, failure_ratio, from_redis, idle, objective_met, oldest,
+                           processed, quantile, queue_variable, size, slow_share)
 from source.palette import CRITICAL, GOOD, INFO, SEVERITIES, UNFILLED, WARNING
 from source.workers import BUSY, WORKERS
 
@@ -50,15 +50,15 @@ def now() -> list[dict]:
              alerts=("AsynqOldestPendingTooOld",)),
         stat("Failing", "If many attempts fail, open the queue and look at its failures by type.",
              [query(failure_ratio(), "failing")], "percentunit", width=4, height=3, decimals=1, thresholds=FAILURES,
-             alerts=("AsynqFailureRatioHigh",), no_value="idle"),
+             alerts=("AsynqFailureRatioHigh",), instead=idle()),
         stat("Dead letters", "Tasks that died in the time range: repair the cause, then run or delete them.",
              [instant(f"{dead} or {ZERO}", "dead")], "short", width=4, height=3, whole=True, thresholds=ANY, alerts=("AsynqDeadLetters",)),
         stat("Workers busy", "At 100 % no worker is free: add workers, or look for tasks that hang.",
              [query(f"sum({BUSY}) / (sum({WORKERS}) > 0)", "busy")], "percentunit", width=4, height=3,
-             thresholds=steps((None, GOOD), (0.8, WARNING), (0.95, CRITICAL)), no_value="no server"),
+             thresholds=steps((None, GOOD), (0.8, WARNING), (0.95, CRITICAL)), instead=("no server", REDIS_READ)),
         stat("Objective met", "Share of tasks that started in time, in the worst queue: below the objective, open that queue.",
              objective_met(), "percentunit", width=4, height=3, decimals=1, thresholds=MET, alerts=("AsynqWaitBudgetBurningFast", "AsynqWaitBudgetBurningSlow"),
-             no_value="no spans"),
+             instead=NO_SPANS),
     ]
 
 
@@ -87,7 +87,7 @@ def queues() -> dict:
     ]
     return table("Queues, worst first", "Click the name of a queue in trouble: its page opens for this time range.",
                  [column[-1] for column in columns], [column[:-1] for column in columns],
-                 rows=from_redis("asynq_queue_paused"), key=("redis", "queue"), sort=("Trouble",), height=7, widths={"Trouble": 95, "Finished": 105, "Paused": 80},
+                 rows=from_redis("asynq_queue_paused", function="last_over_time"), key=("redis", "queue"), sort=("Trouble",), height=7, widths={"Trouble": 95, "Finished": 105, "Paused": 80},
                  links={"Queue": ("Open this queue", QUEUE_PAGE.format("${__value.text:percentencode}"))},
                  alerts=("AsynqQueueWithoutConsumers", "AsynqQueueStalled", "AsynqQueuePausedWithBacklog"))
 
@@ -110,10 +110,10 @@ def alerts() -> list[dict]:
               fills={"Severity": {f"{number} {name}": (name, SEVERITIES[name]) for number, name in enumerate(RANKS, 1)}},
               widths={"Alert": 235, "Severity": 100, "Where": 124, "For": 82}, hide=("job", *places, *details),
               links={"Alert": ("Runbook", f"{RUNBOOK}#${{__value.text}}")},
-              alerts=ALL_ALERTS, no_value="No alert fires."),
+              alerts=ALL_ALERTS, no_value="No alert fires, or the rules of prometheus/rules are not loaded."),
         timeline("Alerts over time", "Begin with the alert that fired first: it is often the cause.",
                  [query(alert_strip(), "{{alertname}}")], FIRED, width=9, height=7, alerts=ALL_ALERTS,
-                 no_value="No alert fired in this time range."),
+                 no_value="No alert fired in this time range, or the rules of prometheus/rules are not loaded."),
         timeline("Dependencies", "If one of these is not up, repair it before anything else.",
                  [query(expression, name) for expression, name in parts],
                  values(_0=("down", CRITICAL), _1=("up", GOOD), _2=("errors", WARNING)),

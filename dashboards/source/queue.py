@@ -3,9 +3,9 @@
 from source.builder import (ALL_ALERTS, BAR_NOTE, SPANS_PER_SECOND, TASKS_PER_SECOND, bar_gauge, dashboard, heat, heatmap,
                             instant, lines, log_label, log_lines, logql, node_graph, query, ranges, row, service_map, stat, steps, table,
                             timeline, trace_table, trace_view, traceql, values)
-from source.common import (AGES, ANY, FAILURES, FIRED, MET, NONE_LEFT, OBJECTIVE_RATIO, OBJECTIVE_SECONDS, QUEUES,
+from source.common import (AGES, ANY, FAILURES, FIRED, MET, NONE_LEFT, NO_SPANS, OBJECTIVE_RATIO, OBJECTIVE_SECONDS, QUEUES,
                            RECORDED, RUN, SERVED, TYPES, WAIT, ZERO, alert_strip, arriving, collector_variables, counted,
-                           data_sources, failure_ratio, from_redis, objective_met, oldest, processed, quantile, quantiles,
+                           data_sources, failure_ratio, from_redis, idle, objective_met, oldest, processed, quantile, quantiles,
                            queue_variable, served, size, slow_share, task_type_variable, trace_id)
 from source.palette import CRITICAL, GOOD, LEVELS, UNFILLED, WARNING
 
@@ -30,19 +30,19 @@ def now() -> dict:
               query(f"max({oldest(paused=True)}) or {ZERO}", "paused")], "s", width=4, thresholds=AGES,
              alerts=("AsynqOldestPendingTooOld",)),
         stat("Wait p95", "95 % of the tasks start within this time; if it is above the objective, look at arrivals and at busy "
-             "workers.", [query(quantile(0.95, WAIT, TYPES), "p95")], "s", width=4, thresholds=AGES, no_value="no spans"),
+             "workers.", [query(quantile(0.95, WAIT, TYPES), "p95")], "s", width=4, thresholds=AGES, instead=NO_SPANS),
         stat("Failing", "If many attempts fail, look at the failing types and errors below.",
-             [query(failure_ratio(), "failing")], "percentunit", width=4, decimals=1, thresholds=FAILURES, no_value="idle",
+             [query(failure_ratio(), "failing")], "percentunit", width=4, decimals=1, thresholds=FAILURES, instead=idle(),
              alerts=("AsynqFailureRatioHigh",)),
         stat("Dead letters", "Tasks that died in the time range: repair the cause, then run or delete them.",
              [instant(f"{dead} or {ZERO}", "dead")], "short", width=4, thresholds=ANY, whole=True, alerts=("AsynqDeadLetters",)),
         stat("Objective met", "Share of tasks that started in time in the last hour and in three days: below the objective, look "
              "at the wait.",
-             objective_met(), "percentunit", width=4, decimals=1, thresholds=MET, no_value="no spans",
+             objective_met(), "percentunit", width=4, decimals=1, thresholds=MET, instead=NO_SPANS,
              alerts=("AsynqWaitBudgetBurningFast", "AsynqWaitBudgetBurningSlow")),
         timeline("Alerts over time", "Begin with the alert that fired first: it is often the cause.",
                  [query(alert_strip(f", {RECORDED}"), "{{alertname}}")], FIRED, height=7, alerts=ALL_ALERTS,
-                 no_value="No alert fired for this queue in this time range."),
+                 no_value="No alert fired for this queue in this time range, or the rules of prometheus/rules are not loaded."),
         timeline("Pauses", "If a pause outlived its reason, unpause the queue; if it has no servers, start workers for it.",
                  [query(served(), "{{queue}}")], SERVED, height=7, alerts=("AsynqQueuePausedWithBacklog", "AsynqQueueWithoutConsumers")),
     ])
@@ -162,7 +162,7 @@ def running() -> dict:
               [f"sum by (queue, task_type, error_type) ({ERRORS}) > 0", failed],
               [("Rate", TASKS_PER_SECOND), ("In the time range", "short")], rows=f"({failed})",
               key=("queue", "task_type", "error_type"), sort=("Rate", "In the time range"),
-              width=12, height=8, widths={"Queue": 105, "Rate": 105, "In the time range": 165}, no_value="No attempt failed."),
+              width=12, height=8, widths={"Queue": 105, "Rate": 105, "In the time range": 165}),
         lines("Failing share by queue", "Above the dashed line the alert fires: look for the type that fails.",
               [query(failure_ratio("queue"), "{{queue}}")], "percentunit", maximum=1,
               limit=0.2, alerts=("AsynqFailureRatioHigh",)),

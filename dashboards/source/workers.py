@@ -2,7 +2,7 @@
 
 from source import storage
 from source.builder import dashboard, instant, lines, query, row, stat, steps, table
-from source.common import (ANY, COLLECTORS, ZERO, collector_variables, data_sources, from_redis, queue_variable)
+from source.common import (ANY, COLLECTORS, REDIS_READ, ZERO, collector_variables, data_sources, from_redis, queue_variable)
 from source.palette import CRITICAL, GOOD, WARNING
 
 SERVER = "redis, host, pid, server_id"
@@ -22,7 +22,7 @@ def now() -> dict:
              thresholds=steps((None, CRITICAL), (1, GOOD)), alerts=("AsynqQueueWithoutConsumers",)),
         stat("Workers busy", "At 100 % no worker is free: add workers, or look for tasks that hang.",
              [query(f"sum({BUSY}) / (sum({WORKERS}) > 0)", "busy")], "percentunit", width=4,
-             thresholds=steps((None, GOOD), (0.8, WARNING), (0.95, CRITICAL)), no_value="no server"),
+             thresholds=steps((None, GOOD), (0.8, WARNING), (0.95, CRITICAL)), instead=("no server", REDIS_READ)),
         stat("Orphaned tasks", "If they stay for minutes, no live server of their queue takes them back: start one.",
              [query(f"sum({from_redis('asynq_queue_orphaned_tasks')})", "orphaned")], "short", width=4, thresholds=ANY,
              alerts=("AsynqOrphanedTasks",)),
@@ -31,7 +31,8 @@ def now() -> dict:
              alerts=("AsynqSchedulerEntriesMissing",)),
         stat("Redis memory", "Near 100 % of maxmemory Redis refuses writes or evicts tasks: give it more.",
              [query(memory, "used")], "percentunit", width=4, decimals=1,
-             thresholds=steps((None, GOOD), (0.7, WARNING), (0.9, CRITICAL)), no_value="no limit",
+             thresholds=steps((None, GOOD), (0.7, WARNING), (0.9, CRITICAL)),
+             instead=("no limit", f"1 + (max(asynq_redis_max_memory_bytes{{{COLLECTORS}}}) == 0)"),
              alerts=("AsynqRedisMemoryNearLimit",)),
         stat("Evicted keys", "Any evicted key may be a task: set maxmemory-policy to noeviction.",
              [instant(f"sum(max by (redis) (increase(asynq_redis_evicted_keys_total{{{COLLECTORS}}}[$__range]))) or {ZERO}",
@@ -54,15 +55,18 @@ def workers() -> dict:
 
 
 def cron() -> dict:
+    def of_entries(name: str) -> str:
+        return f"asynq_scheduler_entry_{name}_timestamp_seconds{{{COLLECTORS}}}"
+
     def tick(name: str) -> str:
-        return f"1000 * max by (task_type, spec, entry_id) (asynq_scheduler_entry_{name}_timestamp_seconds{{{COLLECTORS}}})"
+        return f"1000 * max by (task_type, spec, entry_id) ({of_entries(name)})"
 
     return row("Cron", [
         table("Cron entries", "If the next tick is in the past, restart the scheduler; if Enqueued is before the last tick, read its log: "
               "enqueueing fails.",
               [tick(name) for name in ("next_enqueue", "prev_enqueue", "last_enqueued")],
               [("Next tick", "dateTimeFromNow"), ("Last tick", "dateTimeFromNow"), ("Enqueued", "dateTimeFromNow")],
-              rows=tick("next_enqueue"), key=("task_type", "spec", "entry_id"), height=6, widths={"Entry id": 420},
+              rows=f"max by (task_type, spec, entry_id) (last_over_time({of_entries('next_enqueue')}[$__rate_interval]))", key=("task_type", "spec", "entry_id"), height=6, widths={"Entry id": 420},
               alerts=("AsynqSchedulerEntryOverdue", "AsynqSchedulerNotEnqueueing")),
         lines("Entries of live schedulers", "After a step down, look for a dead scheduler, or a release with fewer entries.",
               [query(f"max by (redis) (asynq_scheduler_entries{{{COLLECTORS}}})", "entries")], "short",

@@ -235,6 +235,27 @@ def old_numbers(dashboard: dict) -> list[str]:
                            for panel in stats if "vector(0)" in _prometheus(panel)]
 
 
+def absence_as_fact(dashboard: dict) -> list[str]:
+    """After a scrape that failed, workers were "no server" and a Redis at its limit had "no limit"."""
+    return [f"{_where(panel)}: says {said!r} also where nothing is scraped; a query that knows it is -1, with a mapping"
+            for panel in panels(dashboard) if panel["type"] == "stat"
+            if (said := panel["fieldConfig"]["defaults"].get("noValue")) != "no data"]
+
+
+def zeros_without_redis(dashboard: dict) -> list[str]:
+    """While Redis can't be read, its families are absent: "0 s" for the oldest task looked well."""
+    return [f"{_where(panel)}: is 0 while Redis can't be read; 0 * (max(asynq_redis_up) == 1)" for panel in panels(dashboard)
+            if re.search(r"\b0 \* max\(asynq_(redis_up|collector)", _prometheus(panel))]
+
+
+def vanishing_rows(dashboard: dict) -> list[str]:
+    """After a scrape that failed, the table of queues had three of its columns, and no order."""
+    return [f"{_where(panel)}: is without rows after a scrape that failed; what has each row is a query over a range"
+            for panel in panels(dashboard) if panel["type"] == "table"
+            if any("[$__r" not in rows for rows in re.findall(r" or NaN \* (.*)", "\n".join(
+                target.get("expr", "") for target in panel["targets"])))]
+
+
 def rough_counts(dashboard: dict) -> list[str]:
     """1.6 million refused spans were "2 Mil", and an axis had 2 K twice."""
     return [f"{_where(panel)}: without decimals, large numbers have one digit; the query rounds, or the unit is locale"
@@ -382,10 +403,11 @@ def narrow_boxes(dashboard: dict) -> list[str]:
 
 
 RULES = [coloured_text, coloured_absence, severities_among_names, severities_by_name, severities_without_state,
-         rows_in_no_order, narrow_sorted_columns, rows_alike, pauses_without_servers, disks_with_errors, keys_as_titles, odd_titles,
-         spans_of_every_kind, narrow_boxes, merged_states, flooding_annotations, covered_heatmaps, old_numbers, rough_counts,
-         ended_lines, wrong_units, poor_legends, crowded_legends, murky_areas, too_many_panels, floating_axes, narrow_axes,
-         empty_tracks, missing_runbook_links, silent_panels, shown_data_sources, long_descriptions, holes]
+         rows_in_no_order, narrow_sorted_columns, rows_alike, pauses_without_servers, disks_with_errors, keys_as_titles,
+         odd_titles, spans_of_every_kind, narrow_boxes, merged_states, flooding_annotations, covered_heatmaps, old_numbers,
+         absence_as_fact, zeros_without_redis, vanishing_rows, rough_counts, ended_lines, wrong_units, poor_legends,
+         crowded_legends, murky_areas, too_many_panels, floating_axes, narrow_axes, empty_tracks, missing_runbook_links,
+         silent_panels, shown_data_sources, long_descriptions, holes]
 
 
 # --- Of all dashboards together ----------------------------------------------------------------------------------------
