@@ -100,7 +100,7 @@ let package = Package(
         .target(name: "CPage", exclude: ["assets"]),
         library("Text"),
         library("Model", ["Text"]),
-        library("Platform", ["Model", "CLinux"]),
+        library("Platform", ["Model", "Text", "CLinux"]),
         library("ProtobufWire", ["Text"]),
         library("TLSFiles", ["CTLS"]),
         .target(name: "Compression", dependencies: ["CISAL", "CZlib", "CZstd"], swiftSettings: rules + gzipByZlib),

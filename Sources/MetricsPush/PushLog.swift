@@ -1,6 +1,7 @@
 import Logging
 import Model
 import OTLPClient
+import Platform
 
 /// Logs the results of pushes: a line for each cause, and one when they work again.
 struct PushLog {
@@ -8,8 +9,9 @@ struct PushLog {
     /// The endpoint of the last request: a file may change it.
     var endpoint: OTLPEndpoint
     private let show: @Sendable (String) -> String
-    private var failures = PushCauses()
-    private var remarks = PushCauses()
+    private var failures = CauseLog()
+    private var leftOut = CauseLog()
+    private var remarks = CauseLog()
     private var lostName = LostNameLog("metrics.push.endpoint")
 
     init(_ logger: Logger, _ backend: OTLPBackend) {
@@ -20,6 +22,10 @@ struct PushLog {
 
     mutating func recordCompletePush(at now: MonotonicTime) {
         if failures.recordEnd(at: now) { logger.notice("metrics are pushed again") }
+    }
+
+    mutating func recordAllSeries(at now: MonotonicTime) {
+        if leftOut.recordEnd(at: now) { logger.notice("no series are left out of pushes any more") }
     }
 
     mutating func recordRemark(rejectedPoints: Int, message: String, at now: MonotonicTime) {
@@ -37,7 +43,10 @@ struct PushLog {
     mutating func recordFailure(_ failure: PushFailure, code: String, at now: MonotonicTime) {
         let endpoint = show(endpoint.url)
         let cause = "\(failure.kind) \(code) \(failure.advice ?? "") \(endpoint)"
-        guard let more = failures.take(failure.reason, of: cause, at: now) else { return }
+        let line =
+            failure.kind == .full
+            ? leftOut.take(failure.reason, of: cause, at: now) : failures.take(failure.reason, of: cause, at: now)
+        guard let more = line else { return }
         var metadata: Logger.Metadata = [
             "endpoint": "\(endpoint)", "reason": "\(failure.reason)", "more_since_last_line": "\(more)",
         ]

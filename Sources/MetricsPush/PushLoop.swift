@@ -112,7 +112,7 @@ struct PushLoop: ~Copyable {
     }
 
     private mutating func recordLeftOut() {
-        guard contents.acknowledged.leftOut > 0 else { return }
+        guard contents.acknowledged.leftOut > 0 else { return log.recordAllSeries(at: owner.clock.monotonic()) }
         let failure = PushFailure(
             kind: .full,
             reason: "\(contents.acknowledged.leftOut) series are more than can be remembered for differences",

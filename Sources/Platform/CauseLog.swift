@@ -1,50 +1,105 @@
 package import Model
+import Text
 
-/// Decides which lines are logged: one for each cause, also where causes take turns. What is logged stays within
-/// bounds.
+/// Decides which lines are logged: the first of each cause, few of the others, and one when it works again. What is logged
+/// stays within bounds.
+///
+/// A source may word each failure differently, so that words alone are no cause; but another fault may hide behind the same
+/// cause. The last line always says what is: trouble that returns within a minute of its end is held back until that minute
+/// is over, and is told again then.
+///
+///     state     what comes                      line
+///     quiet     a failure                       that of its cause → told
+///     told      a known cause                   none
+///               other words of a known cause    one a minute, three an hour
+///               the end                         "it works again" → ended
+///     ended     a known cause                   none within a minute; then every cause is new → told
+///               another cause, other words      as in told → told
 package struct CauseLog: Sendable {
     /// The number of causes that are remembered. Further ones wait until the oldest are a minute old.
     package static let maxCauses = 32
     /// The longest text. Texts of causes may quote what came from outside.
     package static let maxTextBytes = 400
+    /// The number of texts that are told of one cause, and the time until the next so many.
+    package static let maxTexts = 3
+    private static let longPause = Duration.seconds(3600)
     private static let pause = Duration.seconds(60)
 
-    private var told: Set<String> = []
+    private struct Told {
+        var texts: Set<String>
+        var last: MonotonicTime
+    }
+
+    private enum State {
+        case quiet
+        /// A failure was logged, and its end was not.
+        case told
+        case ended(at: MonotonicTime)
+    }
+
+    private var told: [String: Told] = [:]
     /// The time at which the table was filled last. No cause leaves it before a pause has passed.
     private var since = MonotonicTime(nanoseconds: 0)
     private var suppressed = 0
-    /// True if a cause was logged and its end was not.
-    private var isOpen = false
-    private var ended: MonotonicTime?
+    private var state = State.quiet
 
     package init() {}
 
     /// Returns the text of a line, cut, and the number of causes that did not fit into the table before it; nil for a
     /// line that is not to be logged.
     package mutating func take(_ cause: String, at now: MonotonicTime) -> (text: String, more: Int)? {
-        if let ended, now.duration(since: ended) >= Self.pause { self = CauseLog() }
-        ended = nil
         let text = ForeignText(cause).cut(to: Self.maxTextBytes).text
-        if told.contains(text) { return nil }
+        return take(text, of: text, at: now).map { (text, $0) }
+    }
+
+    /// Returns the number of causes that did not fit into the table before the line; nil for a line that is not to be
+    /// logged.
+    ///
+    /// - Parameters:
+    ///   - text: The words of the line. Those that differ in numbers only are the same.
+    ///   - cause: The kind of the line, with what does not vary.
+    package mutating func take(_ text: String, of cause: String, at now: MonotonicTime) -> Int? {
+        if case .ended(let moment) = state, now.duration(since: moment) >= Self.pause { self = CauseLog() }
+        let text = AlikeText.make(text)
+        let line =
+            if let known = told[cause] {
+                recordText(text, of: cause, known, at: now)
+            } else {
+                recordCause(cause, text, at: now)
+            }
+        guard let more = line else { return nil }
+        state = .told
+        return more
+    }
+
+    /// Records words of a known cause. Returns nil if they are not to be logged.
+    private mutating func recordText(_ text: String, of cause: String, _ known: Told, at now: MonotonicTime) -> Int? {
+        if known.texts.contains(text) { return nil }
+        let isFull = known.texts.count >= Self.maxTexts
+        if now.duration(since: known.last) < (isFull ? Self.longPause : Self.pause) { return nil }
+        told[cause] = Told(texts: isFull ? [text] : known.texts.union([text]), last: now)
+        return 0
+    }
+
+    /// Records a cause that the table does not have. Returns nil if it does not fit.
+    private mutating func recordCause(_ cause: String, _ text: String, at now: MonotonicTime) -> Int? {
         if told.count >= Self.maxCauses {
             if now.duration(since: since) < Self.pause {
                 suppressed += 1
                 return nil
             }
-            told = []
+            told = [:]
         }
         if told.isEmpty { since = now }
-        told.insert(text)
-        isOpen = true
+        told[cause] = Told(texts: [text], last: now)
         defer { suppressed = 0 }
-        return (text, suppressed)
+        return suppressed
     }
 
-    /// Records that it works again. Returns true if that is to be logged: trouble that returns within a minute is the
-    /// same trouble.
+    /// Records that it works again. Returns true if that is to be logged.
     package mutating func recordEnd(at now: MonotonicTime) -> Bool {
-        if ended == nil { ended = now }
-        defer { isOpen = false }
-        return isOpen
+        guard case .told = state else { return false }
+        state = .ended(at: now)
+        return true
     }
 }

@@ -201,6 +201,18 @@ def test_a_push_that_fails_is_not_repeated_and_costs_one_line(status, word, mess
     assert len(lines(collector, word)) == 1
 
 
+def test_a_failure_that_comes_back_after_one_good_push_is_told_again(start, stub):
+    stub.answer(503)
+    collector = start()
+    eventually("it fails", lambda: len(lines(collector, "could not be pushed")) == 1)
+    stub.answer_normally()
+    eventually("it works", lambda: len(lines(collector, "pushed again")) == 1)
+    stub.answer(503)
+    eventually("it is told a minute later", lambda: len(lines(collector, "could not be pushed")) == 2, seconds=75)
+    stub.answer_normally()
+    eventually("it works", lambda: len(lines(collector, "pushed again")) == 2)
+
+
 def test_a_cause_whose_words_vary_costs_one_line(start, stub):
     collector = start()
     for number in range(5):

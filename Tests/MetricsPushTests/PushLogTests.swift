@@ -91,6 +91,50 @@ struct PushLogTests {
         #expect(kept.entries.last?.metadata["endpoint"] == "http://other:4318/v1/metrics" && kept.entries.count == 5)
     }
 
+    /// The lines where each second's answer is told by its letter: `.` for a success, others for words of the same status.
+    private func lines(_ seconds: String) throws -> [String] {
+        var log = try log()
+        for (second, answer) in seconds.enumerated() {
+            let now = Self.moment(Int64(second))
+            if answer == "." {
+                log.recordCompletePush(at: now)
+            } else {
+                let failure = PushFailure(kind: .passing, reason: answer == "a" ? "503" : "503: second thing entirely")
+                log.recordFailure(failure, code: "503", at: now)
+            }
+        }
+        return kept.entries.map { $0.level == .notice ? "again" : "\($0.metadata["reason"] ?? "")" }
+    }
+
+    @Test("A failure that comes back after one good push is told a minute later")
+    func comesBack() throws {
+        #expect(try lines("aa." + String(repeating: "a", count: 100)) == ["503", "again", "503"])
+    }
+
+    @Test("The end of other words is told, too")
+    func endOfOtherWords() throws {
+        let (failures, successes) = (String(repeating: "a", count: 60), String(repeating: ".", count: 100))
+        #expect(
+            try lines("\(failures).b\(successes)") == ["503", "again", "503: second thing entirely", "again"])
+    }
+
+    @Test("That series are left out has an end of its own, which a complete push is not")
+    func leftOut() throws {
+        var log = try log()
+        for second in 0..<200 as Range<Int64> {
+            log.recordCompletePush(at: Self.moment(second))
+            log.recordFailure(
+                PushFailure(kind: .full, reason: "\(second) series are too many"), code: "memory",
+                at: Self.moment(second))
+        }
+        log.recordAllSeries(at: Self.moment(200))
+        log.recordAllSeries(at: Self.moment(201))
+        #expect(
+            kept.entries.map { "\($0.message)" } == [
+                "series are left out of pushes", "no series are left out of pushes any more",
+            ])
+    }
+
     @Test("What the backend leaves out, or remarks, is a line; a push without either is none")
     func remarks() throws {
         var log = try log()

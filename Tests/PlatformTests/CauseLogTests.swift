@@ -84,4 +84,52 @@ struct CauseLogTests {
         #expect(!tells(again: 69) && tells(again: 70))
         #expect(tells(again: 70, endsBetween: [69]))
     }
+
+    /// What is logged where each second's letter is a failure of that cause, and a point is a success; `-` for no line.
+    private static func lines(_ seconds: String, text: (Character) -> String = { String($0) }, cause: String? = nil)
+        -> String
+    {
+        var log = CauseLog()
+        var lines = ""
+        for (second, what) in seconds.enumerated() {
+            let now = moment(UInt64(100 + second))
+            if what == "." {
+                lines += log.recordEnd(at: now) ? "." : "-"
+            } else {
+                lines += log.take(text(what), of: cause ?? text(what), at: now) == nil ? "-" : String(what)
+            }
+        }
+        return lines
+    }
+
+    private static func times(_ count: Int, _ text: String = "-") -> String { String(repeating: text, count: count) }
+
+    @Test(
+        "The last line says what is a minute later at most, whatever came before",
+        arguments: [
+            ("a." + times(200, "a"), "a." + times(59) + "a" + times(140)),
+            ("aa.aa." + times(100, "a"), "a-." + times(59) + "a" + times(43)),
+            ("a.a.b" + times(100, "a"), "a.--b" + times(100)),
+            ("a.ab.a" + times(100, "."), "a.-b.-" + times(100)),
+            (times(50, "aa."), "a-." + times(60) + "a-." + times(60) + "a-." + times(21)),
+            ("a" + times(100, "."), "a." + times(99)),
+        ])
+    func truth(seconds: String, expected: String) {
+        #expect(Self.lines(seconds) == expected)
+    }
+
+    @Test("Other words of a known cause come a minute later, and open the trouble again, so that its end is told")
+    func otherWords() {
+        let words = ["a": "first words", "b": "second thing entirely", "c": "third one", "d": "fourth one"]
+        func lines(_ seconds: String) -> String {
+            Self.lines(seconds, text: { words[String($0)] ?? "" }, cause: "500")
+        }
+        #expect(lines("a.a" + Self.times(50, ".") + "b.") == "a." + Self.times(53))
+        #expect(
+            lines(Self.times(50, "a") + Self.times(12, ".") + "bb.")
+                == "a" + Self.times(49) + "." + Self.times(11) + "b-.")
+        let hour = "a" + Self.times(60, "b") + Self.times(60, "c") + Self.times(3600, "d")
+        let told = lines(hour).enumerated().filter { $0.element != "-" }.map { "\($0.element)\($0.offset)" }
+        #expect(told == ["a0", "b60", "c120", "d3720"])
+    }
 }
