@@ -95,6 +95,27 @@ struct ForwarderLogTests {
         #expect(kept.entries.suffix(2).map { "\($0.metadata["reason"]!)" } == ["500", "502"])
     }
 
+    @Test("Words that take turns behind one status have lines of their own, for each kind of line")
+    func words() throws {
+        var log = try log()
+        let address = SpoolAddress.frames(makeBatch([1], spansPerFrame: 1).frames)
+        for second in 0..<20 as Range<Int64> {
+            let words = second % 2 == 0 ? "400: alpha is bad, try \(second)" : "400: beta gamma"
+            let effects: [DispatchEffect] = [
+                .refused(address, reason: words), .rejected(spans: 1, message: words),
+                .suspected(spans: 1, reason: words), .tooLarge(spans: 1, bytes: 1, reason: words),
+                .failing(reason: words, advice: nil, pause: .seconds(1)),
+                .failing(reason: words, advice: "a path", pause: .seconds(1)),
+            ]
+            for effect in effects { log.record(effect, code: "400", at: Self.moment(second)) }
+        }
+        let lines = kept.entries.map { "\($0.metadata["reason"]!) \($0.metadata["more_since_last_line"]!)" }
+        let expected = [
+            "400: alpha is bad, try 0 0", "400: beta gamma 0", "400: alpha is bad, try 10 4", "400: beta gamma 4",
+        ]
+        #expect(lines == expected.flatMap { Array(repeating: $0, count: 6) })
+    }
+
     @Test("A remark without rejected spans is told as one")
     func remark() throws {
         var log = try log()
@@ -135,6 +156,8 @@ struct ForwarderLogTests {
             ])
         #expect(kept.entries[0].metadata["error"] == "no space" && kept.entries[1].metadata["waiting_spans"] == "7")
         #expect(kept.entries[2].metadata["error"] == "the spool is closed")
+        log.record(RefusedRequests.NotKept(outcome: .tooLarge, problem: "too large"), at: Self.moment(3))
+        #expect(kept.entries.last?.metadata["error"] == "too large", "another reason")
         #expect(kept.entries[3].metadata["endpoint"] == "http://tempo:4318/v1/traces")
     }
 }
