@@ -67,6 +67,52 @@ struct SecretTests {
             "\(shown)")
     }
 
+    @Test(
+        "What stands in the place of a port and is none is not shown: a URL that was cut off ends in its password",
+        arguments: [
+            ("redis://:hu", "redis://:<redacted>"), ("redis://user:hush", "redis://user:<redacted>"),
+            ("redis://hush:h:6379", "redis://<redacted>"), ("redis://:123456", "redis://:<redacted>"),
+            ("redis-sentinel://u:hush,h2:1/0?master=m", "redis-sentinel://u:<redacted>,h2:1/0?master=m"),
+            ("redis-sentinel://h1:1,u:hush,h2:2", "redis-sentinel://h1:1,u:<redacted>,h2:2"),
+            ("redis-sentinel://u:hu,sh,h2:2", "redis-sentinel://u:<redacted>"),
+            ("redis-sentinel://u:hush,b:hush/0", "redis-sentinel://u:<redacted>"),
+            (":hush", ":<redacted>"), ("user:hush", "user:<redacted>"), ("redis:user:hush", "redis:user:<redacted>"),
+            ("http://user:hush", "http://user:<redacted>"), ("http://user:hush/v1", "http://user:<redacted>"),
+            ("redis://:hu/sh", "redis://:<redacted>"), ("redis://:hu?sh", "redis://:<redacted>"),
+            ("redis://:hu#sh", "redis://:<redacted>"), ("redis://:/hush", "redis://:<redacted>"),
+            ("redis://:hush/0", "redis://:<redacted>/0"), ("http://[::1]:hush", "http://[::1]:<redacted>"),
+            ("redis:hush", "redis:<redacted>"), ("redis//user:hush", "redis//user:<redacted>"),
+            ("redis:///user:hush", "redis:///user:<redacted>"), ("http:/user:hush", "http:/user:<redacted>"),
+            ("REDIS://user:hush", "REDIS://user:<redacted>"), ("unix://user:hush/r", "unix://user:<redacted>"),
+            ("unix:user:hush", "unix:user:<redacted>"), ("redis://user:1234x/hush", "redis://user:<redacted>"),
+            ("redis://h:63x9", "redis://h:<redacted>"), ("redis://h:+1", "redis://h:<redacted>"),
+            // What is a host, a port, an address or a path is shown.
+            ("redis://h:99999", "redis://h:99999"), ("redis://h:", "redis://h:"), ("redis://h:/0", "redis://h:/0"),
+            ("redis://::1:6379", "redis://::1:6379"), ("redis://[::1", "redis://[::1"), ("::1", "::1"),
+            ("2001:db8:0:0:0:0:0:1:6379", "2001:db8:0:0:0:0:0:1:6379"), ("localhost:6379", "localhost:6379"),
+            ("redis://h1:1,h2:2", "redis://h1:1,h2:2"), ("redis:h:6379", "redis:h:6379"),
+            ("http:/h:1/x:y", "http:/h:1/x:y"), ("unix:///run/a:b", "unix:///run/a:b"), ("unix:/r", "unix:/r"),
+            ("redis:6379", "redis:6379"), ("redis", "redis"), ("unix:/run/a:b", "unix:/run/a:b"),
+            ("http://h:1/a:b?x=c:d", "http://h:1/a:b?x=c:d"),
+        ])
+    func cutOff(text: String, shown: String) {
+        #expect(EffectiveConfiguration.redactedURL(text) == shown)
+        #expect(!shown.contains("hu"))
+    }
+
+    @Test("A URL that is put into another key keeps its password to itself, in the value and in the reason")
+    func otherKeys() throws {
+        for (flag, value) in [
+            ("metrics-listen", "http://u:hush@h:1"), ("otlp-listen", "127.0.0.1:1,u:hush@h:2"),
+            ("metrics-allowed-hosts", "https://u:hush@h"), ("otlp-cors-allowed-origins", "https://u:hush@h/x"),
+            ("redis-interval", "redis://u:hush@h"), ("wait-attributes", "redis://u:hush@h"),
+            ("spool-directory", "http://u:hush@h"),
+        ] {
+            let found = try problems(["--\(flag)=\(value)"])
+            #expect(!found.isEmpty && found.allSatisfy { !$0.contains("hush") && $0.contains("@h") }, "\(found)")
+        }
+    }
+
     @Test("Problems do not repeat secrets")
     func problemTexts() throws {
         let found = try problems(

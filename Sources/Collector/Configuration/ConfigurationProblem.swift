@@ -13,7 +13,7 @@ struct ConfigurationProblem: Error, Sendable, Equatable, CustomStringConvertible
             switch key.kind {
             case .url: "\"\(EffectiveConfiguration.redactedURL(text))\""
             case _ where key.kind.isSecret: "(secret)"
-            default: "\"\(text)\""
+            default: "\"\(EffectiveConfiguration.shownText(text))\""
             }
         self.init("\(key.name) = \(shown) (\(origin)): \(problem)")
     }
@@ -44,7 +44,7 @@ func nearestName(to name: String, among candidates: [String]) -> String? {
 }
 
 /// Returns Levenshtein's distance.
-private func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {
+func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {
     var previous = Array(0...right.count)
     for (row, byte) in left.enumerated() {
         var current = [row + 1]

@@ -18,8 +18,15 @@ enum EffectiveConfiguration {
         }
     }
 
+    /// Returns the text of a key that is no URL, as a problem shows it. A URL that was put there by mistake loses what may be a secret.
+    static func shownText(_ text: String) -> String {
+        guard text.contains("@") else { return text }
+        return text.split(separator: ",", omittingEmptySubsequences: false).map { redactedURL(String($0)) }
+            .joined(separator: ",")
+    }
+
     /// Returns a URL without what may be a secret: all that stands before an `@` of the authority, the user's name
-    /// excepted, and the values of a query by their names.
+    /// excepted; without an `@`, what stands in the place of a port and is none; the values of a query by their names.
     static func redactedURL(_ text: String) -> String {
         redactedQuery(redactedFragment(redactedAuthority(text)))
     }
@@ -47,14 +54,16 @@ enum EffectiveConfiguration {
         var start = text.startIndex
         while start < text.endIndex, !text[start...].hasPrefix("://") { start = text.index(after: start) }
         guard start < text.endIndex else {
-            return text.lastIndex(of: "@").map { redacted + text[$0...] } ?? text
+            return text.lastIndex(of: "@").map { redacted + text[$0...] } ?? RedactedPorts.text(text[...])
         }
         let authorityStart = text.index(start, offsetBy: 3)
         let rest = text[authorityStart...]
         var authority = rest.prefix { $0 != "/" && $0 != "?" }
         // A password with a / that should have been written as %2F ends the authority too early.
         if !authority.contains("@") && !authority.isEmpty { authority = rest }
-        guard let at = authority.lastIndex(of: "@") else { return text }
+        guard let at = authority.lastIndex(of: "@") else {
+            return RedactedPorts.text(text[...])
+        }
         let userInfo = authority[..<at]
         let shown = userInfo.contains(":") ? userInfo.prefix { $0 != ":" } + ":" + redacted : Substring(redacted)
         return String(text[..<authorityStart]) + String(shown) + String(text[at...])

@@ -17,13 +17,13 @@ enum HealthcheckCommand {
             let answer = try WebClient(address, timeout: timeout).get(path)
             guard answer.status == 200 else {
                 let reason = answer.firstLine.isEmpty ? "" : ": \(TerminalText.escaped(answer.firstLine))"
-                Program.printError("asynq-collector: \(address.text)\(path) answers \(answer.status)\(reason)")
+                Program.printError("asynq-collector: \(address.shown)\(path) answers \(answer.status)\(reason)")
                 return ExitCode.failure
             }
             print(TerminalText.escaped(answer.firstLine))
             return ExitCode.ok
         } catch {
-            Program.printError("asynq-collector: \(address.text)\(path) does not answer: \(error.reason)")
+            Program.printError("asynq-collector: \(address.shown)\(path) does not answer: \(error.reason)")
             return ExitCode.failure
         }
     }
@@ -60,6 +60,10 @@ enum CollectorAddress {
 }
 
 extension WebAddress {
+    /// The address for messages. It holds no `@` but that of a socket; where the one of a URL is missing, a password may stand in the place
+    /// of the port.
+    var shown: String { text.contains("@") ? text : EffectiveConfiguration.redactedURL(text) }
+
     /// Makes the address of the first listener; for one on every address it is the loopback one.
     ///
     /// - Throws: `Invalid` for an empty list, and for port 0, behind which the system's choice can't be known.

@@ -60,6 +60,7 @@ struct Invocation {
                     afterSecret.map { "unexpected argument after \($0); quote a value that holds blanks" }
                         ?? "unexpected argument \(Self.shown(argument))"
                         + (argument.hasPrefix("-") ? "; flags have two hyphens, as --help lists them" : "")))
+            if argument.hasPrefix("-") { Self.dropValue(of: argument, &rest) }
         }
     }
 
@@ -90,6 +91,11 @@ struct Invocation {
         return ConfigurationProblem(unknown: flag, origin: .flag(flag), candidates: candidates)
     }
 
+    /// Drops what follows a flag that is unknown: its value, if it has any, which may be a secret.
+    private static func dropValue(of argument: String, _ rest: inout ArraySlice<String>) {
+        if !argument.contains("="), let next = rest.first, !next.hasPrefix("-") { rest = rest.dropFirst() }
+    }
+
     private mutating func readArgument(_ text: String, _ place: CommandArgument) {
         argument = text
         guard let words = place.words, !words.contains(text) else { return }
@@ -103,8 +109,7 @@ struct Invocation {
         let own = declaration.flags.first { $0.name == name }
         guard own != nil || Self.isKey(name) else {
             problems.append(unknown(name, declaration))
-            // What follows is its value, if it has any.
-            if name == argument, let next = rest.first, !next.hasPrefix("-") { rest = rest.dropFirst() }
+            Self.dropValue(of: argument, &rest)
             return
         }
         let value: String

@@ -97,7 +97,7 @@ enum TopCommand {
             do throws(WebClient.Failure) {
                 answer = try client.get(question.path, unless: etag)
             } catch {
-                throw TopFailure("\(address.text) does not answer: \(error.reason)")
+                throw TopFailure("\(address.shown) does not answer: \(error.reason)")
             }
             if answer.status == 304 { return .unchanged }
             if answer.status == 200 {
@@ -105,7 +105,7 @@ enum TopCommand {
                 return .document(answer.body)
             }
             let reason = answer.firstLine.isEmpty ? "" : ": \(TerminalText.escaped(answer.firstLine))"
-            throw TopFailure("\(address.text)\(question.path) answers \(answer.status)\(reason)")
+            throw TopFailure("\(address.shown)\(question.path) answers \(answer.status)\(reason)")
         }
     }
 

@@ -12,7 +12,7 @@ extension ValueForm where Value == [ListenAddress] {
                 do throws(ListenAddress.Invalid) {
                     addresses.append(try ListenAddress(part))
                 } catch {
-                    problems.append("\(part): \(error.problem)")
+                    problems.append("\(EffectiveConfiguration.shownText(part)): \(error.problem)")
                 }
             }
             if problems.isEmpty && addresses.isEmpty { problems.append("allowed are \(allowed)") }

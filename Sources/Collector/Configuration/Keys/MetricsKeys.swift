@@ -187,7 +187,9 @@ extension ValueForm where Value == [String] {
         return Self(.list(allowed: allowed)) { text throws(UnacceptableText) in
             let names = ValueParsing.list(text)
             let wrong = names.filter { !AllowedHosts.isName($0) }
-            if !wrong.isEmpty { throw UnacceptableText(wrong.map { "\($0): allowed is \(allowed)" }) }
+            if !wrong.isEmpty {
+                throw UnacceptableText(wrong.map { "\(EffectiveConfiguration.shownText($0)): allowed is \(allowed)" })
+            }
             return names
         }
     }
@@ -221,7 +223,7 @@ extension ValueForm where Value == [TaskAttributeTable.WaitAttribute] {
                 if let unit, colon > text.startIndex, attributes.count < 100 {
                     attributes.append(.init(name: String(text[..<colon]), unit: unit))
                 } else {
-                    problems.append("\(text): allowed is \(allowed)")
+                    problems.append("\(EffectiveConfiguration.shownText(text)): allowed is \(allowed)")
                 }
             }
             if !problems.isEmpty { throw UnacceptableText(problems) }

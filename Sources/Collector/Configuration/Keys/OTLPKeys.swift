@@ -98,7 +98,9 @@ extension ValueForm where Value == [OriginPattern] {
         return Self(.list(allowed: allowed)) { text throws(UnacceptableText) in
             let texts = ValueParsing.list(text)
             let wrong = texts.filter { OriginPattern($0) == nil }
-            if !wrong.isEmpty { throw UnacceptableText(wrong.map { "\($0): allowed is \(allowed)" }) }
+            if !wrong.isEmpty {
+                throw UnacceptableText(wrong.map { "\(EffectiveConfiguration.shownText($0)): allowed is \(allowed)" })
+            }
             return texts.compactMap(OriginPattern.init)
         }
     }

@@ -1,0 +1,85 @@
+import Platform
+
+/// Hides what stands in the place of a port and is none. A URL loses its `@` and its host where a shell or YAML cuts it off, and ends in
+/// the password:
+///
+///     redis://:s3 #cret@h:1     a comment of YAML     redis://:<redacted>
+///     redis://:pa ss@h:1        two arguments         redis://:<redacted>
+///     u:s3cret,h2:1/0?master=m  an @ forgotten        u:<redacted>,h2:1/0?master=m
+///     s3cret:h:6379             the same              <redacted>
+enum RedactedPorts {
+    /// The schemes that a text may begin with, also where `:` or `//` is missing behind them.
+    private static let schemes = ["redis", "rediss", "unix", "http", "https"].flatMap {
+        [$0, $0 + "-sentinel", $0 + "-cluster"]
+    }
+
+    /// - Parameter text: A URL, or what is meant as one, without an `@`.
+    static func text(_ text: Substring) -> String {
+        var position = authority(of: text)
+        let end = text[position...].firstIndex { "/?#".contains($0) } ?? text.endIndex
+        while position < end {
+            let part = text[position..<end].prefix { $0 != "," }
+            if let port = suspect(in: part) {
+                let rest = text[part.endIndex...]
+                let isRestShown = isOfURL(rest)
+                // A port may be missing; then nothing is hidden but what follows it.
+                if port < part.endIndex || !isRestShown {
+                    return String(text[..<port]) + EffectiveConfiguration.redacted + (isRestShown ? rest : "")
+                }
+            }
+            position = part.endIndex < end ? text.index(after: part.endIndex) : end
+        }
+        return String(text)
+    }
+
+    /// Returns the place behind the scheme and its slashes, or the end where a path follows these.
+    private static func authority(of text: Substring) -> Substring.Index {
+        let scheme = text.prefix { $0 != ":" && $0 != "/" }
+        let name = scheme.lowercased()
+        var rest = text[scheme.endIndex...]
+        guard rest.hasPrefix("://") || schemes.contains(name) else { return text.startIndex }
+        if rest.hasPrefix(":") { rest = rest.dropFirst() }
+        let slashes = rest.prefix { $0 == "/" }
+        // Without a slash it may be a user and a password.
+        if slashes.isEmpty && !rest.contains(":") { return text.startIndex }
+        let isPath = name == "unix" && ![0, 2].contains(slashes.count)
+        return isPath ? text.endIndex : slashes.endIndex
+    }
+
+    /// Returns the place from which on a part may be a secret: behind the colon where no port follows it. Returns nil where one does,
+    /// and without a colon.
+    private static func suspect(in part: Substring) -> Substring.Index? {
+        let bracket = part.hasPrefix("[") ? part.firstIndex(of: "]") : nil
+        guard let colon = part[(bracket ?? part.startIndex)...].firstIndex(of: ":") else { return nil }
+        let port = part.index(after: colon)
+        if isPort(part[port...]) || isBareAddress(part) { return nil }
+        // With a second colon, the password may stand before the first one: `s3cret:h:6379`.
+        return part[port...].contains(":") ? part.startIndex : port
+    }
+
+    private static func isPort(_ text: Substring) -> Bool {
+        (1...5).contains(text.utf8.count) && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
+    }
+
+    /// Returns true for an IPv6 address that lacks its brackets, with a port or without.
+    private static func isBareAddress(_ part: Substring) -> Bool {
+        let address = part.drop { $0 == "[" }
+        guard let colon = address.lastIndex(of: ":") else { return false }
+        return IPAddress(String(address)) != nil
+            || IPAddress(String(address[..<colon])) != nil && isPort(address[address.index(after: colon)...])
+    }
+
+    /// Returns true for what may follow a port, and is no end of a password: other hosts with their ports, the number of a database, the
+    /// parameters of Redis' URLs.
+    private static func isOfURL(_ text: Substring) -> Bool {
+        var rest = text
+        while rest.hasPrefix(",") {
+            let part = rest.dropFirst().prefix { !",/?#".contains($0) }
+            guard part.contains(":"), suspect(in: part) == nil else { return false }
+            rest = rest[part.endIndex...]
+        }
+        if rest.hasPrefix("/") { rest = rest.dropFirst().drop { $0.isASCII && $0.isNumber } }
+        guard rest.hasPrefix("?") else { return rest.isEmpty }
+        return rest.dropFirst().split(separator: "&").allSatisfy { $0.hasPrefix("master=") || $0.hasPrefix("db=") }
+    }
+}
