@@ -64,7 +64,7 @@ struct HeaderPairsTests {
         #expect(Invocation(["--log-level", "info", "x"]).problems.map(\.description) == ["unexpected argument x"])
         for argument in [
             "redis://u:hush@h", "redis.password=hush", "-redis-password=hush", "http://h/?token=hush", "--no-such=hush",
-            "--redis-paswod=hush",
+            "--redis-paswod=hush", "redis://:hush", "user:hush",
         ] {
             for arguments in [[argument], ["run", argument], ["completion", argument]] {
                 let told = Invocation(arguments).problems.map(\.description)
@@ -73,17 +73,101 @@ struct HeaderPairsTests {
         }
     }
 
+    @Test("What follows an unknown flag is its value, and may be a secret")
+    func valueOfUnknownFlag() {
+        for arguments in [["-p", "hush"], ["run", "-a", "hush"], ["--pasword", "hush"]] {
+            let told = Invocation(arguments).problems.map(\.description)
+            #expect(told.count == 1 && !told[0].contains("hush"), "\(told)")
+        }
+        #expect(Invocation(["-p", "x", "y"]).problems.last?.description == "unexpected argument y")
+    }
+
     @Test(
         "Secrets that are written as keys are not shown",
         arguments: [
             "redis: {password: {hush}}", "redis: {password: {hush: 1}}", "redis:\n  password=hush: 1\n",
             "password=hush: 1",
             "tempo: {headers: {Authorization=Bearer hush}}", "tempo: {headers: {\"Bearer hush\": \"\"}}",
-            "metrics:\n  bearer-token: {hush: hush}\n",
+            "metrics:\n  bearer-token: {hush: hush}\n", "redis: {password-file: {hush: x}}",
+            "tempo: {header: {hush: x}}", "redis: {passwords: {hush: x}}", "redis: {pw: {hush}}",
+            "redis: {ulr: {a: {hush: x}}}", "metrics: {push: {hedders: {hush: x}}}", "otlp: {token: {hush: {}, x: y}}",
+            "tempo: {header: {hush: x, hush: y}}", "headers: {hush: x}", "password: {hush}", "Bearer-Token: {hush: 1}",
+            "tempo: {auth: {a: {b: {c: {d: {e: {f: {g: {h: {i: {j: {k: {l: {m: {n: {hush: {o: x}}}}}}}}}}}}}}}}}",
         ])
     func keys(yaml: String) throws {
         let found = try problems(yaml: yaml)
         #expect(!found.isEmpty && !found.contains { $0.contains("hush") }, "\(found)")
+    }
+
+    @Test(
+        "Of an unknown key the first part that no section has is named, else all of it",
+        arguments: [
+            ("tempo: {header: {A: x}}", "unknown key tempo.header", "tempo.headers"),
+            ("redis: {passwords: {a: {b: x}}}", "unknown key redis.passwords", "redis.password"),
+            ("metrics: {push: {hedders: {A: x}}}", "unknown key metrics.push.hedders", "metrics.push.headers"),
+            ("exporters: {otlp: {endpoint: x}}", "unknown key exporters.otlp.endpoint", "tempo.endpoint"),
+            ("redis: {ulr: x}", "unknown key redis.ulr", "redis.url"),
+        ])
+    func unknownNames(yaml: String, start: String, nearest: String) throws {
+        let found = try problems(yaml: yaml)
+        #expect(found.count == 1 && found[0].hasPrefix(start + " ("), "\(found)")
+        #expect(found[0].hasSuffix("; did you mean \(nearest)?"), "\(found)")
+    }
+
+    @Test(
+        "A value that YAML takes for none, or for a list, is refused with its key; in quotes it is what it is",
+        arguments: [
+            "metrics: {bearer-token: #abc\n  }", "otlp:\n  bearer-token: #abc\n", "redis: {password: ~}",
+            "redis: {password: null}", "redis: {password: NULL}", "redis: {password: [abc]}", "redis: {password: []}",
+            "redis: {url: #x\n  }", "redis: {password-file: #x\n  }", "redis: {password-file: [/x]}",
+            "tempo:\n  headers: #abc\n", "metrics:\n  listen: #x\n", "redis:\n  interval:\n",
+            "redis:\n  queues:\n    include: #^a\n", "redis: {interval: [5s]}", "log: {level: ~}",
+            "metrics:\n  allowed-hosts: #a\n", "tempo:\n  headers: Authorization= #abc\n",
+            "metrics: {password}", "metrics:\n  bearer-token: |\n  username: ''\n",
+        ])
+    func noValue(yaml: String) throws {
+        let found = try problems(yaml: yaml)
+        #expect(found.count == 1 && found[0].contains(" stands in quotes"), "\(found)")
+        let key = try #require(
+            [
+                "bearer-token", "password-file", "password", "url", "headers", "listen", "interval", "include", "level",
+                "hosts",
+            ]
+            .first { yaml.contains($0) })
+        let line = yaml.split(separator: "\n").firstIndex { $0.contains(key) }.map { $0 + 1 } ?? 0
+        #expect(found[0].contains(key + " (") && found[0].contains("line \(line)): "), "\(found)")
+    }
+
+    @Test(
+        "So is one in a list or among pairs, with its line",
+        arguments: [
+            ("tempo:\n  headers:\n    Authorization: #abc\n", "line 3: tempo.headers: a name"),
+            ("tempo:\n  headers: {A: x, B: ~}\n", "line 2: tempo.headers: a name"),
+            ("tempo:\n  headers:\n    - #abc\n", "line 3: an item"),
+            ("tempo:\n  headers:\n    - Authorization= #abc\n", "line 3: an item"),
+            ("metrics:\n  allowed-hosts: [a, ~]\n", "line 2: an item"),
+            ("metrics:\n  push:\n    resource: {a: #b\n    }\n", "line 3: metrics.push.resource: a name"),
+        ])
+    func noValues(yaml: String, part: String) throws {
+        let found = try problems(yaml: yaml)
+        #expect(found.count == 1 && found[0].contains(part + " has no value; one that "), "\(found)")
+    }
+
+    @Test("What stands in quotes is what it is; an empty one is no secret; sections may be empty")
+    func quoted() throws {
+        let found = try settings(
+            yaml: """
+                redis: {password: "~", username: 'null', sentinel-password: ""}
+                otlp: {bearer-token: '#abc'}
+                tempo: {headers: {A: "", B: "~", C: Basic eA==}}
+                metrics: {allowed-hosts: [], push: }
+                spool: ~
+                log: # all of it is commented out
+                """)
+        #expect(found.problems.isEmpty, "\(found.problems)")
+        #expect(found.text("redis.password") == "~" && found.text("redis.username") == "null")
+        #expect(found.text("otlp.bearer-token") == "#abc" && found.text("redis.sentinel-password") == "")
+        #expect(found.text("tempo.headers") == "A=\"\",B=\"~\",C=\"Basic eA==\"")
     }
 
     @Test(
@@ -106,7 +190,7 @@ struct HeaderPairsTests {
     @Test(
         "Of a URL that is wrong, all is shown but what may be a secret",
         arguments: [
-            ("tempo:4318", "tempo:4318"), ("HTTP://tempo:4318", "HTTP://tempo:4318"),
+            ("tempo:4318", "tempo:4318"), ("HTTPX://tempo:4318", "HTTPX://tempo:4318"),
             ("joe:hush@tempo:4318", "<redacted>@tempo:4318"),
             ("ftp://h/?sas=hush&x=1", "ftp://h/?sas=<redacted>&x=1"), ("ftp://h/#token=hush", "ftp://h/#<redacted>"),
         ])

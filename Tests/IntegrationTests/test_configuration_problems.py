@@ -272,6 +272,15 @@ MISTAKES_OF_FLAGS: dict[str, tuple[list[str], str]] = {
         ["--metrics-password", "x"], "metrics.password = (secret) (--metrics-password): needs metrics.username"),
     "a user without a password": (
         ["--metrics-username", "x"], 'metrics.username = "x" (--metrics-username): needs metrics.password'),
+    "a URL of Redis that a shell cut in two": (
+        ["--redis-url", "redis://:pa", "ss@h:1"],
+        "unexpected argument after --redis-url; quote a value that holds blanks\n"
+        'asynq-collector: redis.url = "redis://:<redacted>" (--redis-url): the port must be 1 to 65535'),
+    "a URL of Redis without its host": (
+        ["--redis-url", "redis://user:hush"],
+        'redis.url = "redis://user:<redacted>" (--redis-url): the port must be 1 to 65535'),
+    "a flag of another program": (
+        ["-p", "hush"], "unexpected argument -p; flags have two hyphens, as --help lists them"),
     "a flag with one hyphen": (
         ["-redis-url=redis://h"], "unexpected argument -redis-url=…; flags have two hyphens, as --help lists them"),
     "a file that is not there": (
@@ -295,6 +304,26 @@ MISTAKES_IN_FILES: dict[str, tuple[str, str]] = {
         "redis:\n  password: !hush\n",
         "FILE: line 2: tags are not read here; a value that begins with ! stands in quotes"),
     "a password in braces": ("redis:\n  password: {hush}\n", "redis.password (FILE line 2): holds a value, no keys"),
+    "a URL that YAML cuts off": (
+        "redis:\n  url: redis://:hu #sh@h:1\n",
+        'redis.url = "redis://:<redacted>" (FILE line 2): the port must be 1 to 65535'),
+    "a token that is a comment": (
+        "otlp:\n  bearer-token: #hush\n",
+        "otlp.bearer-token (FILE line 2): has no value; one that begins with # stands in quotes"),
+    "a password that YAML takes for none": (
+        "redis:\n  password: ~\n", "redis.password (FILE line 2): has no value; one that is ~ stands in quotes"),
+    "a password in brackets": (
+        "redis:\n  password: [hush]\n",
+        "redis.password (FILE line 2): holds one value, no list; one that begins with [ stands in quotes"),
+    "a header whose value is a comment": (
+        "tempo:\n  headers:\n    Authorization: #hush\n",
+        "FILE: line 3: tempo.headers: a name has no value; one that begins with # stands in quotes"),
+    "a secret below a key that is none": (
+        "tempo:\n  header: {hush: x}\n", "unknown key tempo.header (FILE line 2); did you mean tempo.headers?"),
+    "a star in the middle of a host": (
+        "metrics:\n  allowed-hosts: foo.*.com\n",
+        'metrics.allowed-hosts = "foo.*.com" (FILE line 2): foo.*.com: allowed is a name as in the header Host, *.name for its '
+        "subdomains, or *"),
     "a host with a scheme": (
         "metrics:\n  allowed-hosts: http://b\n",
         'metrics.allowed-hosts = "http://b" (FILE line 2): http://b: allowed is a name as in the header Host, *.name for its '

@@ -3,8 +3,18 @@ import CYAML
 /// A YAML file as a flat list of dotted keys, each with the line that it stands in.
 enum ConfigurationFile {
     struct Entry {
+        /// The form in which the file has the value.
+        enum Form {
+            case scalar
+            /// YAML's word for no value: nothing, `~` or `null` without quotes. What it may have left out is said in `problem`.
+            case null(problem: String)
+            case sequence
+            case pairs
+        }
+
         let key: String
         let text: String
+        let form: Form
         let line: Int
     }
 
@@ -31,10 +41,26 @@ enum ConfigurationFile {
         }
     }
 
+    /// Returns what is wrong where YAML found no value: a comment may have begun where it was meant.
+    private static func noValue(_ event: Event) -> String {
+        let isWord = event.isNull && !event.text.isEmpty
+        return "has no value; one that " + (isWord ? "is \(event.text)" : "begins with #") + " stands in quotes"
+    }
+
     private struct Event {
         let type: yaml_event_type_t
         let text: String
         let line: Int
+        var isQuoted = false
+
+        /// True for YAML's word for no value.
+        var isNull: Bool { !isQuoted && ["", "~", "null", "Null", "NULL"].contains(text) }
+
+        /// True for pairs of which the last has no value.
+        var isPairNull: Bool {
+            guard !isQuoted, let pair = text.split(separator: ",").last else { return isNull }
+            return pair.last == "=" && pair.firstIndex(of: "=") == pair.lastIndex(of: "=")
+        }
     }
 
     private struct Reader {
@@ -77,20 +103,29 @@ enum ConfigurationFile {
                     throw Unreadable(problem: "line \(key.line): the key is not plain text")
                 }
                 let name = prefix.isEmpty ? key.text : prefix + "." + key.text
+                let isPairs = pairKeys.contains(name)
                 let value = try next()
                 switch value.type {
-                case YAML_SCALAR_EVENT: entries.append(Entry(key: name, text: value.text, line: value.line))
+                case YAML_SCALAR_EVENT where value.isNull || isPairs && value.isPairNull:
+                    // What has no text has no place of its own.
+                    add(name, value.text, .null(problem: noValue(value)), line: key.line)
+                case YAML_SCALAR_EVENT: add(name, value.text, .scalar, line: value.line)
                 case YAML_SEQUENCE_START_EVENT:
-                    let items = try readSequence().map { pairKeys.contains(name) ? HeaderPairs.text(item: $0) : $0 }
-                    entries.append(Entry(key: name, text: items.joined(separator: ","), line: value.line))
-                case YAML_MAPPING_START_EVENT where pairKeys.contains(name):
-                    entries.append(Entry(key: name, text: try readPairs(of: name), line: value.line))
+                    let items = try readSequence(ofPairs: isPairs)
+                    add(name, items.joined(separator: ","), .sequence, line: value.line)
+                case YAML_MAPPING_START_EVENT where isPairs:
+                    add(name, try readPairs(of: name), .pairs, line: value.line)
                 case YAML_MAPPING_START_EVENT where depth < Self.maxDepth:
                     try readMapping(prefix: name, depth: depth + 1)
                 default:
-                    throw Unreadable(problem: "line \(value.line): \(name) has a value of a kind that is not read here")
+                    // The key is not shown: a part of it may be a secret that stands where a name belongs.
+                    throw Unreadable(problem: "line \(value.line): a value of a kind that is not read here")
                 }
             }
+        }
+
+        private mutating func add(_ key: String, _ text: String, _ form: Entry.Form, line: Int) {
+            entries.append(Entry(key: key, text: text, form: form, line: line))
         }
 
         private func readPairs(of key: String) throws(Unreadable) -> String {
@@ -109,11 +144,14 @@ enum ConfigurationFile {
                             "line \(name.line): \(key): a name with other characters than names have; write NAME: VALUE,"
                             + " with letters, digits and any of !#$%&'*+-.^_`|~ in the name")
                 }
+                if value.isNull {
+                    throw Unreadable(problem: "line \(name.line): \(key): a name \(noValue(value))")
+                }
                 pairs.append(HeaderPairs.text(name.text, value.text))
             }
         }
 
-        private func readSequence() throws(Unreadable) -> [String] {
+        private func readSequence(ofPairs isPairs: Bool) throws(Unreadable) -> [String] {
             var parts: [String] = []
             while true {
                 let event = try next()
@@ -121,7 +159,10 @@ enum ConfigurationFile {
                 guard event.type == YAML_SCALAR_EVENT else {
                     throw Unreadable(problem: "line \(event.line): a list here holds plain values")
                 }
-                parts.append(event.text)
+                if event.isNull || isPairs && event.isPairNull {
+                    throw Unreadable(problem: "line \(event.line): an item \(noValue(event))")
+                }
+                parts.append(isPairs ? HeaderPairs.text(item: event.text) : event.text)
             }
         }
 
@@ -156,7 +197,9 @@ enum ConfigurationFile {
             guard event.type == YAML_SCALAR_EVENT else { return Event(type: event.type, text: "", line: line) }
             let scalar = event.data.scalar
             let bytes = UnsafeBufferPointer(start: scalar.value, count: scalar.length)
-            return Event(type: event.type, text: String(decoding: bytes, as: UTF8.self), line: line)
+            return Event(
+                type: event.type, text: String(decoding: bytes, as: UTF8.self), line: line,
+                isQuoted: [YAML_SINGLE_QUOTED_SCALAR_STYLE, YAML_DOUBLE_QUOTED_SCALAR_STYLE].contains(scalar.style))
         }
     }
 }

@@ -43,11 +43,30 @@ struct SettingSources {
         for entry in entries {
             let origin = SettingOrigin.file(path: path, line: entry.line)
             // This is a section whose keys are all commented out.
-            if entry.text.isEmpty, KeyTable.all.contains(where: { $0.name.hasPrefix(entry.key + ".") }) { continue }
+            if case .null = entry.form, KeyTable.all.contains(where: { $0.name.hasPrefix(entry.key + ".") }) {
+                continue
+            }
+            guard let key = Self.key(entry.key, spelling: \.name) else {
+                set(entry.key, to: entry.text, from: origin, spelling: \.name)
+                continue
+            }
             if !seen.insert(entry.key).inserted {
                 problems.append(ConfigurationProblem("\(entry.key) (\(origin)): given twice"))
             }
-            set(entry.key, to: entry.text, from: origin, spelling: \.name)
+            if let problem = Self.problem(of: entry, takesList: !key.isFile && key.key.kind.takesList) {
+                problems.append(ConfigurationProblem("\(entry.key) (\(origin)): \(problem)"))
+            } else {
+                set(entry.key, to: entry.text, from: origin, spelling: \.name)
+            }
+        }
+    }
+
+    /// Returns what YAML would take out of a value without a word; nil where it is whole.
+    private static func problem(of entry: ConfigurationFile.Entry, takesList: Bool) -> String? {
+        switch entry.form {
+        case .scalar, .pairs: nil
+        case .null(let problem): problem
+        case .sequence: takesList ? nil : "holds one value, no list; one that begins with [ stands in quotes"
         }
     }
 
@@ -73,27 +92,34 @@ struct SettingSources {
         return false
     }
 
+    /// Returns the key that `spelling` writes as `given`; also with `-file` or `_FILE` behind it, where it is a secret.
+    private static func key(
+        _ given: String, spelling: (any DeclaredKey) -> String
+    ) -> (key: any DeclaredKey, isFile: Bool)? {
+        if let key = KeyTable.all.first(where: { spelling($0) == given }) { return (key, false) }
+        let secret = KeyTable.all.first { key in
+            key.kind.isSecret && (spelling(key) + "-file" == given || spelling(key) + "_FILE" == given)
+        }
+        return secret.map { ($0, true) }
+    }
+
     /// Sets the key that `spelling` writes as `given`; with `-file` or `_FILE` behind it, from that file.
     private mutating func set(
         _ given: String, to text: String, from origin: SettingOrigin, spelling: (any DeclaredKey) -> String
     ) {
-        if let key = KeyTable.all.first(where: { spelling($0) == given }) {
-            texts[key.name] = SourceText(text: text, origin: origin)
-            return
-        }
-        let secret = KeyTable.all.first { key in
-            key.kind.isSecret && (spelling(key) + "-file" == given || spelling(key) + "_FILE" == given)
-        }
-        guard let secret else {
-            if let key = KeyTable.all.first(where: { $0.kind.isSecret && given.hasPrefix(spelling($0) + ".") }) {
-                problems.append(ConfigurationProblem("\(spelling(key)) (\(origin)): holds a value, no keys"))
-                return
+        if let (key, isFile) = Self.key(given, spelling: spelling) {
+            if isFile {
+                readSecret(key, path: text, origin)
+            } else {
+                texts[key.name] = SourceText(text: text, origin: origin)
             }
+        } else if let name = UnknownName.keyWithNames(given, spelling: spelling) {
+            problems.append(ConfigurationProblem("\(name) (\(origin)): holds a value, no keys"))
+        } else {
             problems.append(
-                ConfigurationProblem(unknown: given, origin: origin, candidates: KeyTable.all.map(spelling)))
-            return
+                ConfigurationProblem(
+                    unknown: UnknownName.shown(given), origin: origin, candidates: KeyTable.all.map(spelling)))
         }
-        readSecret(secret, path: text, origin)
     }
 
     private mutating func readSecret(_ key: any DeclaredKey, path: String, _ origin: SettingOrigin) {

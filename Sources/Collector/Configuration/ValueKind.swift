@@ -51,6 +51,11 @@ enum ValueKind: Sendable {
         }
     }
 
+    /// True if a YAML file may write a value as a list.
+    var takesList: Bool {
+        if case .list = self { true } else { isPairs }
+    }
+
     var isURL: Bool {
         if case .url = self { true } else { false }
     }
