@@ -1,3 +1,5 @@
+import Platform
+
 /// One entry of `otlp.cors.allowed-origins`, which stands for some pages.
 ///
 /// | written                    | pages                                                                    |
@@ -31,9 +33,17 @@ package enum OriginPattern: Sendable, Equatable {
             let isScheme =
                 scheme.first.map { $0.isASCII && $0.isLetter } == true
                 && scheme.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "+-.".contains($0)) }
-            guard isScheme, let (host, port) = Self.split(authority), Self.isHost(host) else { return nil }
+            guard isScheme, let (host, port) = Self.split(authority), port != 0 else { return nil }
+            if host.hasPrefix("[") && host.hasSuffix("]") {
+                guard host.contains(":"), let address = IPAddress(String(host.dropFirst().dropLast())) else {
+                    return nil
+                }
+                self.host = "[\(address.text)]"
+            } else {
+                guard HostName.isSendable(host) else { return nil }
+                self.host = String(host)
+            }
             self.scheme = String(scheme)
-            self.host = String(host)
             self.port = port == Self.defaultPorts[self.scheme] ? nil : port
         }
 
@@ -43,14 +53,6 @@ package enum OriginPattern: Sendable, Equatable {
             let digits = authority[authority.index(after: colon)...]
             guard digits.allSatisfy(\.isNumber), let port = UInt16(digits) else { return nil }
             return (authority[..<colon], port)
-        }
-
-        private static func isHost(_ host: Substring) -> Bool {
-            if host.hasPrefix("[") {
-                return host.hasSuffix("]") && host.count > 2
-                    && host.dropFirst().dropLast().allSatisfy { $0.isHexDigit || $0 == ":" || $0 == "." }
-            }
-            return !host.isEmpty && host.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-._".contains($0)) }
         }
     }
 
@@ -62,7 +64,12 @@ package enum OriginPattern: Sendable, Equatable {
         case let text:
             let parts = text.split(separator: "://*.", maxSplits: 1, omittingEmptySubsequences: false)
             guard let origin = Origin(parts.joined(separator: "://")) else { return nil }
-            self = parts.count == 1 ? .exact(origin) : .subdomains(of: origin)
+            if parts.count == 1 {
+                self = .exact(origin)
+            } else {
+                guard HostName.isDomain(origin.host) else { return nil }
+                self = .subdomains(of: origin)
+            }
         }
     }
 

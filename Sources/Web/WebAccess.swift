@@ -1,6 +1,7 @@
 package import HTTPService
 import NIOHTTP1
 import Platform
+import Text
 
 /// The rules of access: the readers of the web endpoints, and the endpoints that exist.
 package struct WebAccess: Sendable {
@@ -9,6 +10,9 @@ package struct WebAccess: Sendable {
     /// True if there are pages; else only the metrics page and the health checks.
     package var hasPages: Bool
     package var hosts: AllowedHosts
+
+    /// The longest value of Host that a refusal shows.
+    private static let maxShownHost = 100
 
     package init(
         credentials: BasicCredentials? = nil, token: BearerToken? = nil, hasPages: Bool = true,
@@ -24,7 +28,9 @@ package struct WebAccess: Sendable {
     func refusal(of headers: HTTPHeaders, _ audience: WebRoute.Audience) -> HTTPResponse? {
         if audience == .everyone { return nil }
         if audience == .people, let host = headers.first(name: "host"), !hosts.contains(host) {
-            return .refused(.forbidden, reason: "host", "this value of Host is not among metrics.allowed-hosts")
+            let shown = SafeText.oneLine(host, maxScalars: Self.maxShownHost)
+            return .refused(
+                .forbidden, reason: "host", "this value of Host is not among metrics.allowed-hosts: \(shown)")
         }
         if credentials == nil && token == nil { return nil }
         if credentials?.isIn(headers) == true || token?.isIn(headers) == true { return nil }
@@ -67,12 +73,13 @@ package struct AllowedHosts: Sendable {
     /// Returns a name in lower case, without its port and the dot at its end; nil for what can't be a value of `Host`.
     private static func plainName(_ text: String) -> String? {
         guard let parsed = try? HostAndPort(text.lowercased()) else { return nil }
-        return parsed.host.hasSuffix(".") ? String(parsed.host.dropLast()) : parsed.host
+        return parsed.host.hasSuffix(".") && parsed.host != "*." ? String(parsed.host.dropLast()) : parsed.host
     }
 
-    /// Returns true for a text that can be among the names: no scheme, no path, no blank.
+    /// Returns true for a text that can be among the names, and that a value of `Host` can match.
     package static func isName(_ text: String) -> Bool {
-        guard let name = plainName(text), !name.isEmpty else { return false }
-        return name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && !"/@?#\\".utf8.contains($0) }
+        guard let name = plainName(text) else { return false }
+        if name.hasPrefix("*.") { return HostName.isDomain(name.dropFirst(2)) }
+        return name == "*" || IPAddress(name) != nil || HostName.isSendable(name)
     }
 }

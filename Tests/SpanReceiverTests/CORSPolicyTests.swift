@@ -107,7 +107,10 @@ struct CORSPolicyTests {
             ("https://a.*.example", false), ("https://*.*.example", false), ("*.shop.example", false),
             ("https://*shop.example", false), ("https://shop.*", false), ("https://a:", false), ("https://a:x", false),
             ("https://a:70000", false), ("https://schön.example", false), ("https://[::1", false),
-            ("https://[]", false), ("https://[x]", false),
+            ("https://[]", false), ("https://[x]", false), ("https://[:::]", false), ("https://[1.2.3.4]", false),
+            ("https://10.0.0.1", true), ("http://localhost:3000", true), ("https://a.", true), ("https://.a", false),
+            ("https://a..b", false), ("https://*..a", false), ("https://*.10.0.0.1", false), ("https://*.[::1]", false),
+            ("http://127.1", false), ("http://0x7f.0.0.1", false), ("http://1.2.3.400", false), ("http://a:0", false),
         ])
     func patterns(text: String, expected: Bool) {
         #expect((OriginPattern(text) != nil) == expected)
@@ -124,6 +127,13 @@ struct CORSPolicyTests {
     func subdomains(origin: String, expected: Bool) {
         let policy = CORSPolicy(origins: ["https://*.shop.example:443"].compactMap(OriginPattern.init))
         #expect(policy.origin(of: ["Origin": origin]) == (expected ? .allowed(origin) : .foreign(origin)))
+    }
+
+    @Test("An IPv6 address is the same, however it is written")
+    func addresses() {
+        let policy = CORSPolicy(origins: ["http://[0:0::0:1]:3000"].compactMap(OriginPattern.init))
+        #expect(policy.origin(of: ["Origin": "http://[::1]:3000"]) == .allowed("http://[::1]:3000"))
+        #expect(policy.origin(of: ["Origin": "http://[::2]:3000"]) == .foreign("http://[::2]:3000"))
     }
 
     @Test("Pages without an origin are allowed by name only, or by a star")

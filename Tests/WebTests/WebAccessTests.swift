@@ -31,6 +31,11 @@ struct WebAccessTests {
         let access = WebAccess(credentials: Self.credentials)
         let headers: HTTPHeaders = ["Host": "evil.example", "Authorization": Self.basic]
         #expect(refusal(access, .people, headers)?.status == .forbidden)
+        let text = refusal(access, .people, headers)?.refusal?.text
+        #expect(text == "this value of Host is not among metrics.allowed-hosts: evil.example")
+        let hostile: HTTPHeaders = ["Host": "a\u{202E}b\u{1B}" + String(repeating: "x", count: 1000)]
+        let cut = refusal(access, .people, hostile)?.refusal?.text ?? ""
+        #expect(cut.contains("a\\u{202E}b\\u{1B}xxx") && cut.utf8.count < 250, "\(cut)")
         #expect(refusal(access, .machines, headers) == nil && refusal(access, .everyone, headers) == nil)
     }
 
@@ -89,6 +94,24 @@ struct WebAccessTests {
         #expect(AllowedHosts(["*"]).contains(host))
         // A name that was given with a port, or with the dot at its end, is the same name.
         #expect(AllowedHosts(["Shop.Example:9876", "*.team.example."]).contains(host) == isAllowed)
+    }
+
+    @Test(
+        "What no value of Host can match is no name",
+        arguments: [
+            ("a", true), ("a.b", true), ("A_b-c.d.", true), ("a:80", true), ("*", true), ("*.a", true),
+            ("*.a.b:80", true),
+            ("10.0.0.1", true), ("[::1]", true), ("localhost", true), ("*.localhost", true),
+            ("", false), ("*foo.com", false), ("foo.*.com", false), ("foo.*", false), ("*.", false), ("*.*", false),
+            ("*.*.com", false), ("**", false), ("*.foo*.com", false), (".a.com", false), ("*..a", false),
+            ("a..b", false),
+            ("a b", false), ("http://a", false), ("a/b", false), ("u@a", false), ("a?", false), ("a!b", false),
+            ("ä.example", false), ("10.0.0", false), ("10.0.0.*", false), ("10.0.0.0/8", false), ("1.2.3.4.5", false),
+            ("*.10.0.0.1", false), ("0x7f.1", false), ("a:70000", false), ("a:b", false),
+            (String(repeating: "a", count: 64), false),
+        ])
+    func matchable(name: String, isName: Bool) {
+        #expect(AllowedHosts.isName(name) == isName)
     }
 
     @Test("Where there are no pages, people have none, and the metrics page and the health checks stay")
