@@ -148,7 +148,10 @@ package final class CurlTransfer {
         answer.retryAfterSeconds = UInt64(clamping: retryAfter)
         answer.proxyVariable = proxy?.variable
         if (300..<400).contains(answer.status), let location = collector_curl_header(handle, "Location") {
-            answer.redirect = endpoint.shownRedirect(to: String(cString: location))
+            let location = String(cString: location)
+            // Of an empty value libcurl leaves a blank.
+            answer.hasLocation = location.contains { !$0.isWhitespace }
+            answer.redirect = endpoint.shownRedirect(to: location)
         }
         if proxy == nil { answer.lastAddress = LastAddress(endpoint: endpoint, address: text(CURLINFO_PRIMARY_IP)) }
         return answer

@@ -16,8 +16,10 @@ package struct OTLPAnswer {
     package var failure: TransferFailure?
     /// The variable of the environment that names the proxy; nil without one.
     var proxyVariable: String?
-    /// The address that a redirect names, without its secrets; nil without one.
+    /// The address that a redirect names, without its secrets; nil without one, and where it can't be shown.
     var redirect: String?
+    /// True if a redirect names an address.
+    var hasLocation = false
     /// The address of the answer; nil behind a proxy.
     var lastAddress: LastAddress?
 
@@ -141,12 +143,17 @@ package enum OTLPOutcome: Equatable {
         case 404, 405:
             "is the path of \(signal.section).endpoint right? It is a base URL; \(signal.path) is appended"
         case 300..<400:
-            "the endpoint redirects: set \(signal.section).endpoint to "
-                + (answer.redirect == nil
-                    ? "another address, which the answer does not name" : "the address in the answer")
+            "the endpoint redirects: set \(signal.section).endpoint to \(target(of: answer))"
         case 407: "the proxy of \(answer.proxyVariable ?? "the environment") wants a user and password"
         default: signal.wrongEndpointAdvice
         }
+    }
+
+    private static func target(of answer: OTLPAnswer) -> String {
+        if answer.redirect != nil { return "the address in the answer" }
+        return answer.hasLocation
+            ? "the address that its Location names, which is not shown: it may hold a secret, or is no URL"
+            : "another address, which the answer does not name"
     }
 
     /// Returns the message of a google.rpc.Status, or the first printable bytes of what a proxy wrote.

@@ -146,6 +146,37 @@ def test_a_redirect_shows_its_address_without_secrets(start_collector):
         assert "hush" not in collector.stderr()
 
 
+@pytest.mark.parametrize("location, advice", [
+    (b"/login/hush@x", "the address that its Location names"), (b"//other\x1b[31m.example/", "the address that its Location names"),
+    (b"", "which the answer does not name")], ids=["may hold a password", "no URL", "empty"])
+def test_a_redirect_to_an_address_that_is_not_shown_says_so(start_collector, location, advice):
+    def serve(connection: socket.socket) -> None:
+        connection.recv(1 << 20)
+        connection.sendall(b"HTTP/1.1 307 Found\r\nLocation: " + location + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    with Server(serve) as server:
+        collector = start_collector(options={"tempo.endpoint": f"http://127.0.0.1:{server.port}"} | FAST)
+        collector.post(numbered_request(SPANS))
+        line = error_line(collector)
+        assert line["reason"] == "307" and advice in line["advice"]
+        assert "hush" not in collector.stderr()
+
+
+def test_words_that_take_turns_behind_one_status_are_all_told(start_collector):
+    answers = itertools.cycle([b"alpha is bad", b"beta gamma"])
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(1 << 20)
+        body = next(answers)
+        connection.sendall(b"HTTP/1.1 503 x\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body))
+
+    with Server(serve) as server:
+        collector = start_collector(options={"tempo.endpoint": f"http://127.0.0.1:{server.port}"} | FAST)
+        collector.post(numbered_request(SPANS))
+        for words in ("503: alpha is bad", "503: beta gamma"):
+            eventually(words, lambda: words in collector.stderr(), seconds=9)
+
+
 def test_mistakes_that_take_turns_are_all_told(start_collector):
     answers = itertools.cycle([b"401 Unauthorized", b"404 Not Found"])
 

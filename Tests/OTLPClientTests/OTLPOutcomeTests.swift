@@ -281,6 +281,20 @@ struct OTLPOutcomeTests {
         #expect(advice.contains(reason == "302" ? "the answer does not name" : "set tempo.endpoint to the address in"))
     }
 
+    @Test("Where a redirect names an address that is not shown, the advice says so")
+    func hiddenRedirect() {
+        for (hasLocation, expected) in [
+            (true, "the address that its Location names"), (false, "the answer does not name"),
+        ] {
+            let answer = OTLPAnswer(status: 302, hasLocation: hasLocation)
+            guard case .retrySlowly(_, let advice) = OTLPOutcome.of(answer, for: .traces) else {
+                Issue.record("no slow retry")
+                return
+            }
+            #expect(advice.contains(expected))
+        }
+    }
+
     @Test("The address of a redirect is bounded")
     func longRedirect() throws {
         let endpoint = try OTLPEndpoint(base: "http://tempo:4318", for: .traces)
