@@ -12,19 +12,32 @@ import ProtobufWire
 package enum OtherSignal: String, Sendable {
     case logs, metrics
 
-    /// Returns the signal whose records all records of the body can be; nil if there is none, or if they can be spans only.
+    /// How well a record fits a signal.
+    private enum Fit {
+        case impossible
+        /// It has fields of the signal only, and may be a span as well.
+        case possible
+        /// It has a field too that a span can't have.
+        case sure
+    }
+
+    /// Returns the signal whose records all records of the body can be, and one can be only; nil if there is none.
     package static func found(in body: UnsafeRawBufferPointer) -> OtherSignal? {
-        var candidates: [OtherSignal] = [.logs, .metrics]
-        var records = 0
+        var candidates: [OtherSignal: Fit] = [.logs: .possible, .metrics: .possible]
         do throws(WireError) {
             try walk(WireReader(body), level: 0) { record in
-                records += 1
-                candidates = candidates.filter { $0.canBe(record) }
+                for (signal, fit) in candidates {
+                    switch signal.fit(of: record) {
+                    case .impossible: candidates[signal] = nil
+                    case .possible: break
+                    case .sure: if fit == .possible { candidates[signal] = .sure }
+                    }
+                }
             }
         } catch {
             return nil
         }
-        return records == 0 ? nil : candidates.first
+        return [.logs, .metrics].first { candidates[$0] == .sure }
     }
 
     /// Calls `visit` with the content of each record: level 3 of the nesting.
@@ -54,31 +67,39 @@ package enum OtherSignal: String, Sendable {
         }
     }
 
-    /// Whether a record has fields of this signal only, and one that a span can't have: a time or a severity in the place of
-    /// its trace id or span id, a value in the place of its name, or data points.
-    private func canBe(_ record: WireReader) -> Bool {
+    /// A record is surely of this signal where a field has another wire type than in a span, or a value or data points stand in the place
+    /// of a span's name or attributes. The ids of a span are no text, as the names of a metric are.
+    private func fit(of record: WireReader) -> Fit {
         var reader = record
-        var isSure = false
+        var fit = Fit.possible
         do throws(WireError) {
             while !reader.isAtEnd {
                 let (field, type) = try reader.tag()
-                guard type == self.type(ofField: field) else { return false }
+                guard type == self.type(ofField: field) else { return .impossible }
                 switch (self, field) {
-                case (.logs, 1), (.logs, 2), (.logs, 11): isSure = true
+                case (.logs, 1), (.logs, 2), (.logs, 6...8), (.logs, 10...12), (.metrics, 12):
+                    fit = .sure
+                    try reader.skip(type, field: field)
                 case (.logs, 5):
-                    isSure = try Self.isValue(try reader.message()) || isSure
-                    continue
+                    guard try Self.isValue(try reader.message()) else { return .impossible }
+                    fit = .sure
                 case (.metrics, 5), (.metrics, 7), (.metrics, 9...11):
-                    isSure = try Self.hasDataPoints(try reader.message()) || isSure
-                    continue
-                default: break
+                    guard try Self.hasDataPoints(try reader.message()) else { return .impossible }
+                    fit = .sure
+                case (.metrics, 1...3):
+                    guard Self.isText(try reader.bytes()) else { return .impossible }
+                default: try reader.skip(type, field: field)
                 }
-                try reader.skip(type, field: field)
             }
         } catch {
-            return false
+            return .impossible
         }
-        return isSure
+        return fit
+    }
+
+    private static func isText(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        let isPlain = bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 || $0 == 0x0A || $0 == 0x0D }
+        return isPlain && String(validating: bytes, as: UTF8.self) != nil
     }
 
     /// Whether a message can be an AnyValue: one of 1 string  2 bool  3 int  4 double  5 array  6 kvlist  7 bytes.

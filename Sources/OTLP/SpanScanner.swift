@@ -43,6 +43,8 @@ package struct SpanScanner: Sendable {
     /// The number of refused spans with a malformed number.
     package private(set) var badValues = 0
     package private(set) var firstBadValue: MalformedRequest?
+    /// True if a span says when it started, as each span does.
+    package private(set) var hasStart = false
 
     private var maxTaskSpans = Int.max
     private var resourceIndex = -1
@@ -92,6 +94,7 @@ package struct SpanScanner: Sendable {
         spanCount = 0
         badValues = 0
         firstBadValue = nil
+        hasStart = false
         taskSpans.removeAll(keepingCapacity: taskSpans.capacity <= Self.maxKeptCapacity)
         refused.removeAll(keepingCapacity: refused.capacity <= Self.maxKeptCapacity)
     }
@@ -184,6 +187,7 @@ package struct SpanScanner: Sendable {
             }
         }
         try countSpan(message)
+        if span.task.startNanoseconds != 0 { hasStart = true }
         guard span.hasValidIDs else {
             refused.append(message.position..<message.end)
             return

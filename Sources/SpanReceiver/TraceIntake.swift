@@ -174,7 +174,8 @@ struct TraceIntake: Sendable {
             if let signal = OtherSignal.found(in: body) { return .now(.accepted(recordEmpty(signal, source))) }
             return .now(.refused(refusal(.malformed, "not an ExportTraceServiceRequest: \(error)")))
         }
-        if !scanner.refused.isEmpty, scanner.refused.count == scanner.spanCount,
+        let mayBeOther = scanner.refused.count == scanner.spanCount || !scanner.hasStart
+        if scanner.spanCount > 0, mayBeOther,
             let signal = OtherSignal.found(in: body)
         {
             return .now(.accepted(recordEmpty(signal, source)))

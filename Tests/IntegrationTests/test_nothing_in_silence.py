@@ -111,14 +111,33 @@ def metrics() -> bytes:
     return request.SerializeToString()
 
 
-@pytest.mark.parametrize("body", [logs, metrics])
+def sparse_logs() -> bytes:
+    request = ExportLogsServiceRequest.FromString(logs())
+    records = request.resource_logs[0].scope_logs[0].log_records
+    records.add(severity_text="INFO")
+    records.add().attributes.add(key="k")
+    records.add(trace_id=b"t" * 16, span_id=b"s" * 8)
+    return request.SerializeToString()
+
+
+def metrics_like_spans() -> bytes:
+    request = ExportMetricsServiceRequest()
+    metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="sixteen letters!", description="8 bytes!")
+    metric.gauge.data_points.add(as_double=0.5)
+    return request.SerializeToString()
+
+
+@pytest.mark.parametrize("body", [logs, metrics, sparse_logs, metrics_like_spans])
 def test_protobuf_of_another_signal_is_a_success_with_a_warning(collector, body):
+    signal = "logs" if "logs" in body.__name__ else "metrics"
     before, refused = collector.count("empty_requests_total"), collector.count("refused_spans_total")
+    accepted = collector.count("accepted_spans_total")
     answer = asked(collector, body(), Content_Type="application/x-protobuf")
     partial = ExportTraceServiceResponse.FromString(answer.body).partial_success
     assert answer.status == 200 and partial.rejected_spans == 0
-    assert partial.error_message == f"no span could be read: this body has {body.__name__}, and /v1/traces takes spans only"
+    assert partial.error_message == f"no span could be read: this body has {signal}, and /v1/traces takes spans only"
     assert collector.count("empty_requests_total") == before + 1 and collector.count("refused_spans_total") == refused
+    assert collector.count("accepted_spans_total") == accepted
     assert the_line(collector, "request without spans", "empty")["text"].startswith("no span could be read")
 
 

@@ -21,6 +21,42 @@ struct OtherSignalTests {
         #expect(found([record, ids]) == nil, "a span among them")
     }
 
+    @Test(
+        "One record that is sure is enough, where the others can be such",
+        arguments: [
+            Field.text(3, "INFO"), [], Field.bytes(9, [UInt8](repeating: 1, count: 16)),
+        ])
+    func possibleLogs(record: [UInt8]) {
+        let sure = Field.fixed64(1, 7)
+        #expect(found([record]) == nil)
+        #expect(
+            found([sure, record]) == .logs && found([record, sure]) == .logs && found([record, sure, record]) == .logs)
+        #expect(found([sure, record, ids]) == nil)
+    }
+
+    @Test(
+        "A field of another wire type than a span's makes a log record sure",
+        arguments: [
+            Field.text(12, "device.app.lifecycle") + Field.message(6, Field.text(1, "a")),
+            Field.message(6, Field.text(1, "a")),
+            Field.bytes(9, [UInt8](repeating: 1, count: 16)) + Field.bytes(10, [UInt8](repeating: 2, count: 8)),
+            Field.fixed32(8, 1), Field.int(7, 1),
+        ])
+    func wireTypes(record: [UInt8]) {
+        #expect(found([record]) == .logs)
+    }
+
+    @Test(
+        "A metric whose name and description are as long as ids is one, also without points; the ids of a span are no text"
+    )
+    func metricsLikeSpans() {
+        let names = Field.text(1, "sixteen letters!") + Field.text(2, "eight...")
+        for metric in [names + Field.bytes(5, Self.points), names + Field.bytes(5, [])] {
+            #expect(found([metric]) == .metrics && found([metric, names]) == .metrics)
+            #expect(found([metric, ids]) == nil && found([ids + Field.bytes(5, [])]) == nil)
+        }
+    }
+
     @Test("Metrics are known by their data points", arguments: [5, 7, 9, 10, 11] as [UInt64])
     func metrics(field: UInt64) {
         let names = Field.text(1, "queue.size") + Field.text(2, "tasks") + Field.text(3, "1")
