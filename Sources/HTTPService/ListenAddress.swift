@@ -35,7 +35,10 @@ package enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
         }
         guard let port = address.port else { throw Invalid(problem: Self.allowed) }
         let isAny = address.host.isEmpty || address.host == "*"
-        self = isAny ? .anyAddress(port: Int(port)) : .tcp(host: address.host, port: Int(port))
+        // An IPv4 address in IPv6 form is bound as what it is.
+        let ipv4 = IPAddress(address.host).flatMap { $0.isIPv4 ? $0.text : nil }
+        let host = ipv4 ?? address.host
+        self = isAny ? .anyAddress(port: Int(port)) : .tcp(host: host, port: Int(port))
     }
 
     private static let allowed =

@@ -16,6 +16,17 @@ struct TCPListening {
         let address: SocketAddress
         /// True if an IPv6 socket leaves IPv4 alone.
         let isIPv6Only: Bool
+
+        /// Returns true if only one of the two can be bound.
+        func overlaps(_ other: Target) -> Bool {
+            guard address.port == other.address.port, address.port != 0 else { return false }
+            if address.protocol == other.address.protocol {
+                return isEveryAddress || other.isEveryAddress || address.ipAddress == other.address.ipAddress
+            }
+            return [self, other].contains { $0.address.ipAddress == "::" && !$0.isIPv6Only }
+        }
+
+        private var isEveryAddress: Bool { ["::", "0.0.0.0"].contains(address.ipAddress) }
     }
 
     /// The sockets of one entry of a list.
@@ -77,7 +88,9 @@ struct TCPListening {
     func bind(_ makeBootstrap: () -> ServerBootstrap) throws(ListenError) -> [[any Channel]] {
         var bound: [[any Channel]] = []
         do throws(ListenError) {
-            for entry in entries { bound.append(try Self.bind(entry, makeBootstrap)) }
+            for (index, entry) in entries.enumerated() {
+                bound.append(try Self.bind(entry, behind: entries[..<index], makeBootstrap))
+            }
         } catch {
             for listener in bound.joined() { listener.close(promise: nil) }
             throw error
@@ -86,7 +99,7 @@ struct TCPListening {
     }
 
     private static func bind(
-        _ entry: Entry, _ makeBootstrap: () -> ServerBootstrap
+        _ entry: Entry, behind others: ArraySlice<Entry>, _ makeBootstrap: () -> ServerBootstrap
     ) throws(ListenError) -> [any Channel] {
         var listeners: [any Channel] = []
         var missing: ListenError?
@@ -94,7 +107,9 @@ struct TCPListening {
             do throws(BindFailure) {
                 listeners.append(try bind(target, port: listeners.first?.localAddress?.port, makeBootstrap))
             } catch {
-                let problem = ListenError(entry.address, error.problem)
+                let owner = others.first { $0.targets.contains { $0.overlaps(target) } }
+                let hint = owner.map { ", by \($0.address) in the same list" } ?? ""
+                let problem = ListenError(entry.address, error.problem + (error.isAddressInUse ? hint : ""))
                 guard error.isAddressMissing else {
                     for listener in listeners { listener.close(promise: nil) }
                     throw problem
@@ -137,10 +152,12 @@ private struct BindFailure: Error {
     let problem: String
     /// True if the machine does not have the address, or not its family.
     let isAddressMissing: Bool
+    let isAddressInUse: Bool
 
     init(_ error: any Error) {
         let code = (error as? IOError)?.errnoCode
         isAddressMissing = code == EADDRNOTAVAIL || code == EAFNOSUPPORT
+        isAddressInUse = code == EADDRINUSE
         problem =
             switch code {
             case EADDRINUSE: "the address is already in use"

@@ -14,6 +14,8 @@ struct ListenAddressTests {
             ("*:9876", .anyAddress(port: 9876), ":9876"),
             ("localhost:65535", .tcp(host: "localhost", port: 65535), "localhost:65535"),
             ("[::1]:80", .tcp(host: "::1", port: 80), "[::1]:80"),
+            ("[::ffff:127.0.0.1]:80", .tcp(host: "127.0.0.1", port: 80), "127.0.0.1:80"),
+            ("[::FFFF:7f00:1]:80", .tcp(host: "127.0.0.1", port: 80), "127.0.0.1:80"),
             ("unix:///run/a.sock", .unix(path: "/run/a.sock"), "unix:///run/a.sock"),
             ("unix:/run/a.sock", .unix(path: "/run/a.sock"), "unix:///run/a.sock"),
             ("unix:@a", .unix(path: "@a"), "unix:@a"),
@@ -53,6 +55,21 @@ struct ListenAddressTests {
         #expect(try v6Only("[::]:80", "127.0.0.1:80")[0] == [true])
         // Ports that the system chooses differ.
         #expect(try v6Only("[::]:0", "127.0.0.1:0")[0] == [false])
+    }
+
+    @Test(
+        "Entries of which only one can be bound are told from others",
+        arguments: [
+            (":80", "127.0.0.1:80", true), ("127.0.0.1:80", ":80", true), ("127.0.0.1:80", "127.0.0.1:80", true),
+            ("0.0.0.0:80", "127.0.0.1:80", true), (":80", "0.0.0.0:80", true), (":80", "[::1]:80", true),
+            ("0.0.0.0:80", "[::]:80", false), ("127.0.0.1:80", "127.0.0.2:80", false),
+            ("[::1]:80", "127.0.0.1:80", false),
+            (":80", ":81", false), (":0", ":0", false),
+        ])
+    func overlaps(first: String, second: String, expected: Bool) throws {
+        let entries = try TCPListening([ListenAddress(first), ListenAddress(second)]).entries
+        let (one, other) = (try #require(entries[0].targets.first), try #require(entries[1].targets.first))
+        #expect(one.overlaps(other) == expected && other.overlaps(one) == expected)
     }
 
     @Test("Every address is the IPv6 wildcard, and the IPv4 one where there is no IPv6")

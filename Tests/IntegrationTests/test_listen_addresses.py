@@ -37,6 +37,7 @@ def reachable(port: int) -> set[str]:
     ("0.0.0.0:{port},[::]:{port}", {IPV4, IPV6}),
     ("[::]:{port},127.0.0.1:{port}", {IPV4, IPV6}),
     ("[::1]:{port},127.0.0.1:{port}", {IPV4, IPV6}),
+    ("[::ffff:127.0.0.1]:{port}", {IPV4}),
 ])
 def test_a_listener_has_the_addresses_that_it_is_written_with(start_collector, written, expected):
     if not HAS_IPV6 and IPV6 in expected:
@@ -71,6 +72,14 @@ def test_an_address_in_use_is_named_with_its_key(key, written):
     address = written.format(port=port, free=0).rpartition(",")[2]
     assert f"{key}: listening on {address}: the address is already in use" in problem, problem
     assert "bind(" not in problem and "errno" not in problem, problem
+
+
+@pytest.mark.parametrize("written", [":{port},127.0.0.1:{port}", "127.0.0.1:{port},0.0.0.0:{port}", "127.0.0.1:{port},127.0.0.1:{port}"])
+def test_an_address_that_another_entry_has_is_named_with_that_entry(written):
+    written = written.format(port=free_port())
+    first, second = written.split(",")
+    problem = refused(**{"metrics.listen": written})
+    assert f"metrics.listen: listening on {second}: the address is already in use, by {first} in the same list" in problem, problem
 
 
 @pytest.mark.parametrize("address, reason", [
