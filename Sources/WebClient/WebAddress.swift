@@ -28,7 +28,7 @@ package struct WebAddress: Equatable, Sendable {
             self.init(socket: path)
             return
         }
-        let hasScheme = address.hasPrefix("http://") || address.hasPrefix("https://")
+        let hasScheme = ["http://", "https://"].contains(where: address.lowercased().hasPrefix)
         if !hasScheme && address.contains("://") { throw Self.notAllowed }
         var url = hasScheme ? address : "http://" + address
         let isPlain = url.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F }

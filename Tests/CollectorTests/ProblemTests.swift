@@ -67,6 +67,8 @@ struct ProblemTests {
         ("redis-memory-sampling", "60s"), ("otlp-socket", "none"), ("otlp-socket", "unix:///a/b"),
         ("otlp-socket-mode", "0777"),
         ("otlp-listen", "none"), ("otlp-listen", ":4318"), ("tempo-endpoint", "none"), ("tempo-endpoint", "https://h"),
+        ("tempo-endpoint", "HTTPS://h"), ("metrics-push-endpoint", "HTTP://h:4318"),
+        ("external-url-grafana", "HTTPS://g"),
         ("tempo-headers", "A=B=C, D=E="), ("tempo-compression", "zstd"), ("tempo-compression", "none"),
         ("spool-max-bytes", "1MiB"), ("spool-max-age", "none"), ("spool-max-age", "1d"),
         ("spool-sync", "always"), ("spool-sync", "never"), ("spool-sync", "1s"), ("metrics-listen", "unix:///m.sock"),

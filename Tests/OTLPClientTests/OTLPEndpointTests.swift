@@ -18,7 +18,7 @@ struct OTLPEndpointTests {
             ("http://h?token=a%2Fb&x=/y/", "http://h/v1/traces?token=a%2Fb&x=/y/"),
             ("http://h/otlp/?token=a", "http://h/otlp/v1/traces?token=a"),
             ("http://h/v1/traces?a=b#part", "http://h/v1/traces?a=b"),
-            ("http://h/a%2fb/", "http://h/a%2fb/v1/traces"),
+            ("http://h/a%2fb/", "http://h/a%2fb/v1/traces"), ("HTTPS://tempo:4318", "https://tempo:4318/v1/traces"),
         ])
     func url(base: String, url: String) throws {
         #expect(try OTLPEndpoint(base: base, for: .traces).url == url)

@@ -6,6 +6,7 @@ import Testing
     @Test(arguments: [
         ("http://127.0.0.1:9876", "http://127.0.0.1:9876", "http://127.0.0.1:9876"),
         ("http://127.0.0.1:9876/", "http://127.0.0.1:9876", "http://127.0.0.1:9876"),
+        ("HTTP://127.0.0.1:9876", "HTTP://127.0.0.1:9876", "HTTP://127.0.0.1:9876"),
         ("collector:9876", "http://collector:9876", "http://collector:9876"),
         ("[::1]:9876", "http://[::1]:9876", "http://[::1]:9876"),
         ("https://ops:s3cret@host/asynq/", "https://ops:s3cret@host/asynq", "https://host/asynq"),

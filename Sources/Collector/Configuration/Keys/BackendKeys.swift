@@ -118,8 +118,9 @@ extension ValueForm where Value == OTLPEndpoint? {
         let allowed = "http://host:port, https://host:port or none"
         return Self(.url(allowed: allowed)) { text throws(UnacceptableText) in
             if text == "none" || text.isEmpty { return nil }
-            let scheme = ["http://", "https://"].first { text.hasPrefix($0) }
-            if scheme == nil || text == scheme { throw UnacceptableText("allowed is \(allowed)") }
+            let lowercased = text.lowercased()
+            let scheme = ["http://", "https://"].first { lowercased.hasPrefix($0) }
+            if scheme == nil || lowercased == scheme { throw UnacceptableText("allowed is \(allowed)") }
             do throws(OTLPEndpoint.Invalid) {
                 return try OTLPEndpoint(base: text, for: signal)
             } catch {

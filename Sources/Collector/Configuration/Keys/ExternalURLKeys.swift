@@ -19,7 +19,7 @@ extension ValueForm where Value == String? {
     /// Reads the target of links on a page; an empty text is nil.
     fileprivate static var webURL: Self {
         optional(.url(allowed: "http://host:port/path or https://host/path")) { text in
-            ["http://", "https://"].contains(where: text.hasPrefix)
+            ["http://", "https://"].contains(where: text.lowercased().hasPrefix)
         }
     }
 }
