@@ -41,17 +41,22 @@ extension Collector {
             throw TopFailure("\(error)")
         }
         collector.awaitFirstScrape(for: timeout + .seconds(1))
-        if let reason = collector.queries.reading.unreadReason {
+        if collector.watch.current.lastKnown == nil {
             collector.stop(isStarted: false)
-            throw TopFailure(reason)
+            throw TopFailure(collector.queries.reading.unreadReason ?? "Redis was not read yet")
         }
         // The judgement at the start had no reading to go by.
         collector.judge()
         return collector
     }
 
+    /// Waits until the first scrape is recorded where documents are made from, or has failed. The monitor counts a scrape
+    /// before its observers have it.
     private func awaitFirstScrape(for patience: Duration) {
         let deadline = clock.monotonic().advanced(by: patience)
-        while redis?.monitor.current.attempts == 0 && clock.monotonic() < deadline { usleep(10_000) }
+        while watch.current.lastKnown == nil && redis?.monitor.current.lastError == nil && clock.monotonic() < deadline
+        {
+            usleep(10_000)
+        }
     }
 }

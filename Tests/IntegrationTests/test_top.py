@@ -187,6 +187,17 @@ def test_one_look_at_redis_itself_tells_what_its_stamps_tell_and_does_not_say_th
     assert document["attention_firing"] == 3 and document["looked_long_enough"] is False
 
 
+def test_the_first_look_shows_what_was_read_however_long_its_recording_takes(tmp_path):
+    """Keys of another type make the scrape log before its result is recorded, and many queues make recording it slow."""
+    with RedisServer(tmp_path / "redis") as server, server.client() as client:
+        client.sadd("asynq:queues", *(f"q{number}" for number in range(300)))
+        client.set("asynq:{q1}:processed", "abc")
+        for _ in range(10):
+            ran = run_once("top", "--once", "--redis-url", server.url, env={"LC_ALL": "C.UTF-8"})
+            assert ran.returncode == 0 and "was not read yet" not in ran.stdout and "Nothing is known" not in ran.stdout, ran
+            assert "q1 can't be read in full" in ran.stdout and "q299" in ran.stdout, ran
+
+
 def test_a_redis_that_does_not_answer_is_one_line():
     ran = run_once("top", "--once", "--redis-url", f"redis://:s3cret@127.0.0.1:{free_port()}")
     assert (ran.returncode, ran.stdout) == (1, ""), ran
