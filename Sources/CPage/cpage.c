@@ -17,6 +17,9 @@ static const unsigned char attention[] = {
 static const unsigned char chart[] = {
 #embed "assets/chart.js"
 };
+static const unsigned char documents[] = {
+#embed "assets/documents.js"
+};
 static const unsigned char dom[] = {
 #embed "assets/dom.js"
 };
@@ -79,6 +82,7 @@ static const struct page_file files[] = {
     {"app.js", SCRIPT, app, sizeof app},
     {"attention.js", SCRIPT, attention, sizeof attention},
     {"chart.js", SCRIPT, chart, sizeof chart},
+    {"documents.js", SCRIPT, documents, sizeof documents},
     {"dom.js", SCRIPT, dom, sizeof dom},
     {"errors.js", SCRIPT, errors, sizeof errors},
     {"feed.js", SCRIPT, feed, sizeof feed},

@@ -186,10 +186,11 @@ def test_a_lost_connection_is_said_and_the_page_goes_on_when_it_is_back(chromium
     (dict(status=502, content_type="text/html", body="<h1>Bad gateway</h1>"), "the collector answers 502"),
     (dict(status=200, content_type="text/html; charset=utf-8", body="<html>log in</html>"), "the answer is not JSON (its type is text/html)"),
     (dict(status=200, content_type="application/json", body=""), "the answer is not JSON (its type is application/json)"),
-    (dict(status=200, content_type="application/json", body="null"), "the answer is no document of the collector"),
-    (dict(status=200, content_type="application/json", body="7"), "the answer is no document of the collector"),
-    (dict(status=200, content_type="application/json", body="{}"), "the answer is no document of the collector ("),
-], ids=["401", "502", "html", "empty", "null", "number", "object"])
+    (dict(status=200, content_type="application/json", body="null"), "the answer comes from another program"),
+    (dict(status=200, content_type="application/json", body="7"), "the answer comes from another program"),
+    (dict(status=200, content_type="application/json", body="{}"), "the answer comes from another program"),
+    (dict(status=200, content_type="application/json", body='{"error":"please log in"}'), "the answer comes from another program"),
+], ids=["401", "502", "html", "empty", "null", "number", "object", "error"])
 def test_a_lost_connection_has_its_reason(chromium, start_collector, redis, answer, reason):
     collector, page = with_one_queue(chromium, start_collector, redis)
     page.page.route("**/api/v1/overview*", lambda route: route.fulfill(**answer))
@@ -198,6 +199,51 @@ def test_a_lost_connection_has_its_reason(chromium, start_collector, redis, answ
     page.page.unroute("**/api/v1/overview*")
     eventually("it goes on", lambda: page.text(".live").startswith("updated"))
     page.expect("Failed to load resource")
+    page.close()
+
+
+LOG_IN = dict(status=200, content_type="application/json", body='{"error":"please log in"}')
+
+
+@pytest.mark.parametrize("view, content, body", [
+    ("", "Queues", LOG_IN["body"]), ("servers", "Servers", LOG_IN["body"]), ("errors", "Dead letters", LOG_IN["body"]),
+    ("errors", "Dead letters", "[]"), ("queue/emails", "Dead letters", LOG_IN["body"]), ("queue/emails", "Dead letters", "[]"),
+    ("queue/emails", "Dead letters", '{"queue":"emails","history":null}')])
+def test_json_of_another_program_is_a_lost_connection_in_every_view(chromium, start_collector, redis, view, content, body):
+    collector, page = with_one_queue(chromium, start_collector, redis)
+    page.page.evaluate("(view) => { location.hash = `#/${view}`; }", view)
+    page.wait_for(f"section[aria-label='{content}']")
+    page.page.route("**/api/v1/**", lambda route: route.fulfill(**LOG_IN | {"body": body}))
+    eventually("the loss", lambda: page.text(".live").startswith("connection lost, last data"))
+    assert "the answer comes from another program" in page.text(".notice")
+    assert page.page.locator(f"section[aria-label='{content}']").count() == 1, "what was known stays"
+    page.page.unroute("**/api/v1/**")
+    eventually("it goes on", lambda: page.text(".live").startswith("updated"))
+    page.close()
+
+
+@pytest.mark.parametrize("address, view, place", [
+    ("errors", "errors", "main > div > .notice"), ("queues/emails", "queue/emails", ".opened .notice"),
+    ("tasks*", "task/emails/one", "#main"), ("tasks*", "task//one", "#main"), ("tasks/**", "task/emails/one", "#main")])
+def test_json_of_another_program_in_place_of_one_document_is_told_of(chromium, start_collector, redis, address, view, place):
+    collector, page = with_one_queue(chromium, start_collector, redis)
+    page.page.route(f"**/api/v1/{address}", lambda route: route.fulfill(**LOG_IN))
+    page.page.evaluate("(view) => { location.hash = `#/${view}`; }", view)
+    if address == "tasks*" and view == "task/emails/one":
+        page.wait_for(".found")
+    else:
+        eventually("the reason", lambda: "answer comes from another program" in page.text(place).replace("The answer", "answer"))
+    assert page.text(".live").startswith("updated")
+    page.close()
+
+
+def test_a_trace_in_whose_place_another_program_answers_is_not_an_empty_one(chromium, start_collector, redis):
+    collector = start(start_collector, redis)
+    page = chromium.open(base(collector))
+    page.page.route("**/api/v1/traces/*", lambda route: route.fulfill(**LOG_IN))
+    page.page.goto(base(collector) + f"trace/{1:032x}")
+    page.wait_for(".opened .notice.critical")
+    assert "0 spans" not in page.text("main") and "another program" in page.text(".opened .notice")
     page.close()
 
 

@@ -1,9 +1,10 @@
 // Puts the views together: what the address asks for, what the collector says, when it said so.
 
 import { Attention, firingCount, totalCount } from './attention.js';
+import { areErrors, isOverview, isQueue, isTrace } from './documents.js';
 import { h, patch } from './dom.js';
 import { errorsView } from './errors.js';
-import { Feed, ROOT } from './feed.js';
+import { Feed, OTHER, ROOT } from './feed.js';
 import { age, clock, shown } from './format.js';
 import { History } from './history.js';
 import { overviewView, redisNotice } from './overview.js';
@@ -47,12 +48,13 @@ const traceID = location.pathname.startsWith(`${ROOT.pathname}trace/`)
   ? decoded(location.pathname.slice(ROOT.pathname.length + 6)) : null;
 
 const feed = new Feed(() => (history.since == null ? 'api/v1/overview' : `api/v1/overview?since=${history.since}`),
-  takeOverview, redraw);
+  isOverview, takeOverview, redraw);
 /** The groups of errors, all of them, while they are looked at. */
 let errors = null;
-const errorFeed = new Feed(() => (traceID == null && current.view === 'errors' ? 'api/v1/errors' : null), (groups) => { errors = groups; },
-  redraw);
-const detail = new Feed(() => opened?.address ?? null, (document) => opened?.view.take(document), redraw, [400, 404]);
+const errorFeed = new Feed(() => (traceID == null && current.view === 'errors' ? 'api/v1/errors' : null), areErrors,
+  (groups) => { errors = groups; }, redraw);
+const detail = new Feed(() => opened?.address ?? null, traceID == null ? isQueue : isTrace,
+  (document) => opened?.view.take(document), redraw, [400, 404]);
 
 /** Other files than these are served after an upgrade: once, for behind one address there may be collectors of two versions. */
 function reloadFor(hash) {
@@ -158,27 +160,41 @@ function draw() {
 
 function main(view, names) {
   const state = { document: overview, history, settings, now: now() };
-  let content;
-  if (traceID != null) {
-    content = opened.view.view({ links: overview?.links ?? { trace: 'trace/{trace_id}' }, isMissing: detail.isMissing,
-      failure: lateFailure(), redraw, home: ROOT.pathname });
-  } else if (!overview) content = feed.failure ? null : h('p', { key: 'loading', class: 'empty' }, 'Loading…');
-  else if (view === 'queue') content = opened?.view.view({ ...state, isMissing: detail.isMissing, failure: lateFailure(),
-    home: home() });
-  else if (view === 'errors') content = errorsView(state, errors);
-  else if (view === 'servers') content = serversView(state);
-  else if (view === 'cron') content = cronView(state);
-  else if (view === 'spans') content = pipelineView(state);
-  else if (view === 'task') {
-    task.follow(names[0], names.slice(1).join('/'));
-    content = task.view(state);
-  } else content = overviewView({ attention, queues, state });
   return h('main', { key: 'main', id: 'main', tabindex: -1, class: isLost() ? 'lost' : '' },
     isLost() && overview && notice('critical', 'Connection lost',
       `${feed.failure ? `Reason: ${feed.failure}. ` : ''}This is the state of ${clock(now())}. The page goes on by itself once the collector answers.`),
     !overview && feed.failure && notice('critical', 'The collector does not answer', feed.failure),
     traceID == null && view !== 'queue' && h('h1', { key: 'title', class: 'hidden' }, VIEWS[view]),
-    overview && traceID == null && redisNotice(state), content);
+    overview && traceID == null && redisNotice(state), content(view, names, state));
+}
+
+/** What the address asks for. A document that can't be drawn does not take the rest of the page with it. */
+function content(view, names, state) {
+  try {
+    return viewOf(view, names, state);
+  } catch (error) {
+    console.debug(error);
+    return notice('critical', 'This view can not be drawn', `${OTHER[0].toUpperCase()}${OTHER.slice(1)}. The page tries again.`);
+  }
+}
+
+function viewOf(view, names, state) {
+  if (traceID != null) {
+    return opened.view.view({ links: overview?.links ?? { trace: 'trace/{trace_id}' }, isMissing: detail.isMissing,
+      failure: lateFailure(detail), redraw, home: ROOT.pathname });
+  }
+  if (!overview) return feed.failure ? null : h('p', { key: 'loading', class: 'empty' }, 'Loading…');
+  switch (view) {
+    case 'queue': return opened?.view.view({ ...state, isMissing: detail.isMissing, failure: lateFailure(detail), home: home() });
+    case 'errors': return errorsView(state, errors, lateFailure(errorFeed));
+    case 'servers': return serversView(state);
+    case 'cron': return cronView(state);
+    case 'spans': return pipelineView(state);
+    case 'task':
+      task.follow(names[0], names.slice(1).join('/'));
+      return task.view(state);
+    default: return overviewView({ attention, queues, state });
+  }
 }
 
 // --- The header ----------------------------------------------------------------------------------------------------
@@ -186,10 +202,10 @@ function main(view, names) {
 const sinceAnswer = () => (feed.answeredAt == null ? 0 : performance.now() - feed.answeredAt);
 const isLost = () => feed.isLate(LATE) && (feed.answeredAt == null || sinceAnswer() > LATE);
 
-/** Why the queue or trace that is open is not as it is now, where the collector answers otherwise. */
-function lateFailure() {
-  const isRecent = detail.answeredAt != null && performance.now() - detail.answeredAt < LATE;
-  return feed.failure || isRecent ? null : detail.failure;
+/** Why what another feed has is not as it is now, where the collector answers otherwise. */
+function lateFailure(other) {
+  const isRecent = other.answeredAt != null && performance.now() - other.answeredAt < LATE;
+  return feed.failure || isRecent ? null : other.failure;
 }
 
 function header(view) {

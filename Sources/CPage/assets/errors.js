@@ -2,7 +2,7 @@
 
 import { h } from './dom.js';
 import { count, duration, lately, plural, shown } from './format.js';
-import { foreign, hidden, panel, queueLink, table, taskCell, taskLink, traceLink, web, when } from './parts.js';
+import { foreign, hidden, notice, panel, queueLink, table, taskCell, taskLink, traceLink, web, when } from './parts.js';
 
 /** How far back slow waits go, in seconds. */
 export const WAITS = 900;
@@ -58,13 +58,17 @@ export function waitTable(waits, document, now, withQueue = true) {
     `No wait was measured in the ${lately(WAITS, document, now)}.`);
 }
 
-/** `all`: the groups of /api/v1/errors; null before they have come, for which the first ones of the overview stand. */
-export function errorsView({ document, now }, all) {
+/**
+ * `all`: the groups of /api/v1/errors; null before they have come, for which the first ones of the overview stand. `failure`: why
+ * they can't be read now.
+ */
+export function errorsView({ document, now }, all, failure) {
   const links = document.links;
   const errors = all ?? document.errors;
   const total = all?.length ?? document.errors_total ?? errors.length;
   const first = errors.slice(0, MOST_ERRORS);
   return h('div', { key: 'errors', class: 'stack' },
+    failure && notice('critical', 'The list of errors can not be read now', `${failure}. It is as it was; the page tries again.`),
     panel('Errors', { note: `${plural(total, 'group')} of the ${lately(3600, document, now)}; numbers and ids are left out` },
       errorList(first, links, now, noErrors(document, now)),
       total > first.length && h('p', { class: 'muted' }, `${plural(total - first.length, 'more group')} not drawn: `,

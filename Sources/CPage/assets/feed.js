@@ -4,11 +4,14 @@ const PERIOD = 2000;
 const PATIENCE = 30000;
 const LONGEST_PERIOD = 10000;
 
+/** Why JSON that is none of the collector's documents is not shown. */
+export const OTHER = 'the answer comes from another program, or from a collector of another version';
+
 /** The folder that holds `/`, wherever the page is mounted: this file is <root>assets/<hash>/feed.js. */
 export const ROOT = new URL('../../', import.meta.url);
 
 /** What stands before the collector may answer in its place, with a page to log in for example. */
-async function documentOf(answer, signal) {
+async function documentOf(answer, isDocument, signal) {
   const text = await answer.text();
   signal.throwIfAborted();
   let document = null;
@@ -18,17 +21,18 @@ async function documentOf(answer, signal) {
     const type = answer.headers.get('Content-Type')?.split(';')[0] || 'unknown';
     throw new Error(`the answer is not JSON (its type is ${type})`);
   }
-  if (document === null || typeof document !== 'object') throw new Error('the answer is no document of the collector');
+  if (!isDocument(document)) throw new Error(OTHER);
   return document;
 }
 
 export class Feed {
   /**
-   * `address()` says what to ask for, relative to ROOT; null stands for nothing. `receive(document)` gets each new one, and
-   * `changed()` is called after each attempt. Answers of the statuses `missing` say that there is no such thing.
+   * `address()` says what to ask for, relative to ROOT; null stands for nothing. `receive(document)` gets each new one of which
+   * `isDocument(document)` is true, and `changed()` is called after each attempt. Answers of the statuses `missing` say that there
+   * is no such thing.
    */
-  constructor(address, receive, changed, missing = []) {
-    Object.assign(this, { address, receive, changed, missing });
+  constructor(address, isDocument, receive, changed, missing = []) {
+    Object.assign(this, { address, isDocument, receive, changed, missing });
     /** When the collector last answered, in milliseconds of performance.now(). */
     this.answeredAt = null;
     /** Since when there has been no answer to what was asked; null where nothing is asked. */
@@ -74,7 +78,7 @@ export class Feed {
     try {
       this.receive(document);
     } catch (error) {
-      throw new Error(`the answer is no document of the collector (${error.message})`, { cause: error });
+      throw new Error(OTHER, { cause: error });
     }
   }
 
@@ -92,7 +96,7 @@ export class Feed {
       const answer = await fetch(new URL(address, ROOT), { headers, cache: 'no-store', signal: request.signal });
       const isMissing = this.missing.includes(answer.status);
       if (answer.status !== 304 && !isMissing && !answer.ok) throw new Error(`the collector answers ${answer.status}`);
-      const document = answer.ok ? await documentOf(answer, request.signal) : null;
+      const document = answer.ok ? await documentOf(answer, this.isDocument, request.signal) : null;
       if (this.current !== request) return;
       if (document) {
         this.take(document);

@@ -2,7 +2,8 @@
 
 import { h } from './dom.js';
 import { age, bytes, count, plural, shown } from './format.js';
-import { ROOT } from './feed.js';
+import { isSearch, isTask } from './documents.js';
+import { OTHER, ROOT } from './feed.js';
 import { fact, foreign, hidden, link, moment, panel, queueLink, taskDocument, traceLink, when } from './parts.js';
 import { due } from './queue.js';
 
@@ -31,10 +32,10 @@ export class TaskView {
   async find() {
     const { queue, id, wanted } = this;
     this.answer = { isSought: true };
-    const search = queue ? { queues: [queue] } : await ask(`api/v1/tasks?id=${encodeURIComponent(id)}`);
+    const search = queue ? { queues: [queue] } : await ask(`api/v1/tasks?id=${encodeURIComponent(id)}`, isSearch);
     let answer = search;
     if (search.queues?.length > 0) {
-      answer = { ...search, task: await ask(taskDocument(search.queues[0], id)) };
+      answer = { ...search, task: await ask(taskDocument(search.queues[0], id), isTask) };
     }
     if (this.wanted !== wanted) return;
     this.answer = { ...answer, arrivedAt: performance.now() };
@@ -94,19 +95,29 @@ function lookedAt({ looked_at: looked, known_queues: known }) {
 }
 
 /** A document; {failure} where there is none, {} for 404. */
-async function ask(address, tries = MOST_TRIES) {
+async function ask(address, isDocument, tries = MOST_TRIES) {
   try {
     const answer = await fetch(new URL(address, ROOT), { cache: 'no-store' });
     if (answer.status === 404) return {};
     if (answer.status === 429 && tries > 1) {
       await new Promise((done) => { setTimeout(done, 1000 * (Number(answer.headers.get('Retry-After')) || 1)); });
-      return ask(address, tries - 1);
+      return ask(address, isDocument, tries - 1);
     }
     const text = await answer.text();
-    if (answer.ok) return JSON.parse(text);
+    if (answer.ok) return read(text, isDocument) ?? { failure: `${OTHER[0].toUpperCase()}${OTHER.slice(1)}.` };
     return { failure: reason(text) || `The collector answers ${answer.status}.` };
   } catch (error) {
     return { failure: `The collector does not answer: ${error.message}` };
+  }
+}
+
+/** The document of a text; null where it is none of the collector's. */
+function read(text, isDocument) {
+  try {
+    const document = JSON.parse(text);
+    return isDocument(document) ? document : null;
+  } catch {
+    return null;
   }
 }
 
