@@ -12,13 +12,13 @@ package enum Severity: String, CaseIterable, Comparable, Sendable {
 
 /// The subject of a trouble.
 package enum Subject: String, Sendable {
-    case queue, redis, tempo, spool, cron
+    case queue, redis, tempo, spool, server, cron
     /// The collector's work beside spans and Redis.
     case collector
 }
 
 /// The conditions that one collector can judge: the shipped alerts (prometheus/rules/asynq-alerts.yml) under their
-/// names, and three more. Of troubles that are equally bad, those of the condition that stands first here come first.
+/// names, and five more. Of troubles that are equally bad, those of the condition that stands first here come first.
 package enum Condition: String, CaseIterable, Sendable {
     case redisUnreachable = "AsynqRedisUnreachable"
     case redisEvictingKeys = "AsynqRedisEvictingKeys"
@@ -27,6 +27,7 @@ package enum Condition: String, CaseIterable, Sendable {
     case spoolStalled = "SpoolStalled"
     case spansNotAccepted = "AsynqSpansNotAccepted"
     case spansDropped = "AsynqSpansDropped"
+    case serversUnreadable = "ServersUnreadable"
     case queueWithoutConsumers = "AsynqQueueWithoutConsumers"
     case queueStalled = "AsynqQueueStalled"
     case overdueTasks = "AsynqOverdueTasks"
@@ -47,6 +48,7 @@ package enum Condition: String, CaseIterable, Sendable {
     case archiveNearlyFull = "AsynqArchiveNearlyFull"
     case queueNotRegistered = "AsynqQueueNotRegistered"
     case queueUnreadable = "QueueUnreadable"
+    case cronUnreadable = "CronUnreadable"
     case schedulerNotEnqueueing = "AsynqSchedulerNotEnqueueing"
     case schedulerEntriesMissing = "AsynqSchedulerEntriesMissing"
     case schedulerEntryTwice = "AsynqSchedulerEntryTwice"
@@ -55,7 +57,7 @@ package enum Condition: String, CaseIterable, Sendable {
     /// The shipped alert; nil for a condition that only the collector judges.
     package var alert: String? {
         switch self {
-        case .spoolStalled, .backlogGrowing, .queueUnreadable: nil
+        case .spoolStalled, .backlogGrowing, .queueUnreadable, .serversUnreadable, .cronUnreadable: nil
         default: rawValue
         }
     }
@@ -74,7 +76,9 @@ package enum Condition: String, CaseIterable, Sendable {
     /// The time for which the condition has to hold before it fires: the rule's `for`.
     package var duration: Duration {
         switch self {
-        case .redisEvictingKeys, .spansDropped, .spansRefusedByTempo, .deadLetters, .queueUnreadable: .zero
+        case .redisEvictingKeys, .spansDropped, .spansRefusedByTempo, .deadLetters, .queueUnreadable,
+            .serversUnreadable, .cronUnreadable:
+            .zero
         case .spoolStalled: .seconds(10)
         case .waitBudgetBurningFast: .seconds(60)
         case .redisUnreachable, .scrapeStale, .spansNotAccepted, .oldestPendingTooOld, .schedulerEntryOverdue:
@@ -106,7 +110,10 @@ package enum Condition: String, CaseIterable, Sendable {
         case .redisUnreachable, .redisEvictingKeys, .redisMemoryNearLimit, .scrapeStale: .redis
         case .spoolStalled, .spansNotAccepted, .spansDropped, .spoolFilling, .spoolWillBeFull: .spool
         case .forwardingFails, .spansRefusedByTempo: .tempo
-        case .schedulerEntryOverdue, .schedulerNotEnqueueing, .schedulerEntriesMissing, .schedulerEntryTwice: .cron
+        case .serversUnreadable: .server
+        case .schedulerEntryOverdue, .schedulerNotEnqueueing, .schedulerEntriesMissing, .schedulerEntryTwice,
+            .cronUnreadable:
+            .cron
         case .metricsNotPushed: .collector
         default: .queue
         }
@@ -115,7 +122,7 @@ package enum Condition: String, CaseIterable, Sendable {
     /// True if it is judged by what the last good scrape of Redis saw.
     var isReadFromRedis: Bool {
         switch subject {
-        case .queue, .cron: true
+        case .queue, .server, .cron: true
         case .redis: self == .redisEvictingKeys || self == .redisMemoryNearLimit
         case .tempo, .spool, .collector: false
         }
@@ -126,7 +133,7 @@ package enum Condition: String, CaseIterable, Sendable {
         switch self {
         case .backlogGrowing: Self.oldestPendingTooOld.runbook
         case .spoolStalled: Self.spansNotAccepted.runbook
-        case .queueUnreadable: Self.redisUnreachable.runbook
+        case .queueUnreadable, .serversUnreadable, .cronUnreadable: "unreadable-keys"
         default: rawValue.lowercased()
         }
     }

@@ -44,7 +44,20 @@ struct OtherMemory: Sendable {
         findings.judge(.scrapeStale, holds: stale > 0, before: .seconds(max(0, stale))) { _ in
             "Redis was last read \(humanSpan(age)) ago"
         }
-        judge(snapshot.schedulerEntries, in: situation, into: &findings)
+        judgeUnreadable(snapshot, &findings)
+        judgeCron(snapshot, in: situation, into: &findings)
+    }
+
+    /// Judges the parts that could not be read: what is unknown is not nothing.
+    private func judgeUnreadable(_ snapshot: RedisSnapshot, _ findings: inout Findings) {
+        let servers = snapshot.serversProblem.map { ForeignText($0).shownProblem }
+        findings.judge(.serversUnreadable, holds: servers != nil) { _ in
+            "The servers can't be read\(snapshot.servers == nil ? "" : " in full"): \(servers ?? "")"
+        }
+        let cron = snapshot.cronProblem.map { ForeignText($0).shownProblem }
+        findings.judge(.cronUnreadable, holds: cron != nil) { _ in
+            "The cron entries can't be read\(snapshot.schedulerEntries == nil ? "" : " in full"): \(cron ?? "")"
+        }
     }
 
     private func judgeReading(_ situation: Situation, _ findings: inout Findings) {
@@ -57,11 +70,13 @@ struct OtherMemory: Sendable {
 
     // MARK: Cron
 
-    private mutating func judge(
-        _ entries: [SchedulerEntrySnapshot]?, in situation: Situation, into findings: inout Findings
+    private mutating func judgeCron(
+        _ snapshot: RedisSnapshot, in situation: Situation, into findings: inout Findings
     ) {
-        guard let entries else {
-            for condition in Condition.allCases where condition.subject == .cron { findings.leave(condition) }
+        guard let entries = snapshot.schedulerEntries else {
+            for condition in Condition.allCases where condition.subject == .cron && condition != .cronUnreadable {
+                findings.leave(condition)
+            }
             return
         }
         let now = situation.now.wall
@@ -78,14 +93,17 @@ struct OtherMemory: Sendable {
             let isIdle = entry.previousEnqueue.map { previous in
                 entry.lastEnqueued.map { $0 < previous.advanced(by: .zero - Thresholds.tickTolerance) } ?? true
             }
+            let holds = entry.isLastEnqueuedUnknown ? nil : isIdle ?? false
             let sinceTick = entry.previousEnqueue.map { max(.zero, now.duration(since: $0)) } ?? .zero
             findings.judge(
-                .schedulerNotEnqueueing, detail: entry.id.printable, holds: isIdle ?? false, before: sinceTick
+                .schedulerNotEnqueueing, detail: entry.id.printable, holds: holds, before: sinceTick
             ) { _ in
                 "\(name) ticked \(humanSpan(sinceTick.inSeconds)) ago, and no task was enqueued"
             }
         }
         judgeSchedulers(entries, &findings)
+        // An entry that can't be read is not missing.
+        if snapshot.cronProblem != nil { return findings.leave(.schedulerEntriesMissing) }
         let usual = entryCounts.median.map { Int($0) } ?? 0
         entryCounts.record(Double(entries.count), at: situation.now.monotonic)
         findings.judge(.schedulerEntriesMissing, holds: entries.count < usual) { _ in

@@ -33,7 +33,7 @@ struct QueueMemory: Sendable {
         let queues = situation.rows.map { $0.snapshot ?? QueueSnapshot(name: $0.name) }
         let offset = situation.redis.snapshot?.clockOffset ?? .zero
         record(queues, at: now, redisNow: situation.now.wall.advanced(by: offset))
-        let served = situation.redis.snapshot?.servers.map(ServedQueues.init)
+        let served = situation.redis.snapshot.flatMap(ServedQueues.init)
         for queue in queues {
             let pause = pauses[queue.name]
             let view = QueueView(

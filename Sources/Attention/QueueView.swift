@@ -26,7 +26,7 @@ struct QueueView {
         judgeWaiting(&findings)
         judgeFailures(&findings)
         judgeServers(&findings)
-        let problem = queue.problem.map { ForeignText($0).shown }
+        let problem = queue.problem.map { ForeignText($0).shownProblem }
         findings.judge(.queueUnreadable, of: queue.name, holds: problem != nil) { _ in
             "\(name) can't be read in full: \(problem ?? "")"
         }

@@ -13,8 +13,13 @@ package struct ServedQueues: Sendable {
     private static let activeStatus = ForeignText("active")
 
     private var workers: [QueueName: Workers] = [:]
+    /// The workers of a queue that no known server consumes; nil where other servers could not be read.
+    private let ofOthers: Workers?
 
-    package init(_ servers: [ServerSnapshot]) {
+    /// Returns nil where no server could be read.
+    package init?(_ snapshot: RedisSnapshot) {
+        guard let servers = snapshot.servers else { return nil }
+        ofOthers = snapshot.serversProblem == nil ? Workers() : nil
         for server in servers where server.status == Self.activeStatus {
             for queue in Set(server.queues) {
                 workers[queue, default: Workers()].consumers += 1
@@ -24,6 +29,6 @@ package struct ServedQueues: Sendable {
         }
     }
 
-    /// Returns the workers of a queue; zeros where no server consumes it.
-    package subscript(queue: QueueName) -> Workers { workers[queue] ?? Workers() }
+    /// Returns the workers of a queue: zeros where no server consumes it, nil where that is unknown.
+    package subscript(queue: QueueName) -> Workers? { workers[queue] ?? ofOthers }
 }

@@ -37,4 +37,9 @@ extension ForeignText {
 
     /// The text for a sentence: on one line, without characters that change a terminal or the direction of text.
     var shown: String { SafeText.oneLine(printable, maxScalars: Self.maxShownScalars) }
+
+    private static let maxProblemScalars = 400
+
+    /// The reason why something can't be read, for a sentence: a key, and the words of Redis.
+    var shownProblem: String { SafeText.oneLine(printable, maxScalars: Self.maxProblemScalars) }
 }

@@ -80,9 +80,14 @@ package enum ScrapeErrorReason: String, CaseIterable, Sendable {
 /// The result of one whole scrape.
 package struct RedisSnapshot: Sendable {
     package var queues: [QueueSnapshot]
-    /// The live servers, or nil where the index could not be read.
+    /// The live servers, or nil where none of them could be read.
     package var servers: [ServerSnapshot]?
+    /// The reason why servers are missing, for people; nil where all of them could be read.
+    package var serversProblem: String?
+    /// The cron entries of live schedulers, or nil where none of them could be read.
     package var schedulerEntries: [SchedulerEntrySnapshot]?
+    /// The reason why cron entries, or the times of their tasks, are missing; nil where all of them could be read.
+    package var cronProblem: String?
     package var info = RedisInfo()
     /// Our wall clock just before the per-queue commands were sent.
     package let takenAt: WallTime

@@ -45,6 +45,8 @@ package struct SchedulerEntrySnapshot: Sendable, Equatable {
     /// The time at which it last enqueued a task, in whole seconds; nil where it never has, or where the time can't be
     /// read.
     package var lastEnqueued: WallTime?
+    /// True if the time at which it last enqueued a task could not be read.
+    package var isLastEnqueuedUnknown = false
 
     package init(
         id: ForeignText, spec: ForeignText, taskType: TaskType, scheduler: [UInt8], nextEnqueue: WallTime?,

@@ -49,7 +49,9 @@ package enum OverviewDocument {
                 }
             }
             addServers(content, to: &writer)
+            writer.add("servers_problem", content.lastKnown?.serversProblem)
             addCron(content, to: &writer)
+            writer.add("cron_problem", content.lastKnown?.cronProblem)
             addErrors(content.errors, to: &writer)
             writer.add("errors_total", Int64(content.errors.count))
             addLetters(content.deadLetters.prefix(maxLetters), to: &writer)
@@ -134,8 +136,9 @@ package enum OverviewDocument {
     // MARK: Lists
 
     static func addServers(_ content: OverviewContent, to writer: inout JSONWriter) {
+        guard let servers = content.lastKnown?.servers else { return writer.add("servers", nil as String?) }
         writer.array("servers") { writer in
-            for server in (content.lastKnown?.servers ?? []).sorted(by: { $0.id < $1.id }) {
+            for server in servers.sorted(by: { $0.id < $1.id }) {
                 writer.object { writer in
                     writer.add("host", server.host.printable)
                     writer.add("pid", server.pid)
@@ -180,8 +183,9 @@ package enum OverviewDocument {
     }
 
     private static func addCron(_ content: OverviewContent, to writer: inout JSONWriter) {
+        guard let entries = content.lastKnown?.schedulerEntries else { return writer.add("cron", nil as String?) }
         writer.array("cron") { writer in
-            for entry in (content.lastKnown?.schedulerEntries ?? []).sorted(by: { $0.id < $1.id }) {
+            for entry in entries.sorted(by: { $0.id < $1.id }) {
                 writer.object { writer in
                     writer.add("id", entry.id.printable)
                     writer.add("spec", entry.spec.printable)

@@ -106,7 +106,14 @@ struct PlainDetails {
                     + (rest > 0 ? " and \(humanCount(rest, "more queue"))" : ""),
             ]
         }
-        return PlainHTML.section("Servers", ["host", "pid#", "status", "workers busy#", "queues"], rows)
+        return unread("Servers", content.lastKnown?.serversProblem)
+            + PlainHTML.section("Servers", ["host", "pid#", "status", "workers busy#", "queues"], rows)
+    }
+
+    /// Returns why entries are missing; empty where none is.
+    private func unread(_ heading: String, _ problem: String?) -> String {
+        guard let problem else { return "" }
+        return "<p class=\"bad\">\(heading) that can't be read: \(PlainHTML.foreign(problem))</p>\n"
     }
 
     private var cron: String {
@@ -118,7 +125,8 @@ struct PlainDetails {
                 entry.lastEnqueued.map(ago) ?? "–",
             ]
         }
-        return PlainHTML.section("Cron entries", ["type", "spec", "next", "last tick#", "last enqueued#"], rows)
+        return unread("Cron entries", content.lastKnown?.cronProblem)
+            + PlainHTML.section("Cron entries", ["type", "spec", "next", "last tick#", "last enqueued#"], rows)
     }
 
     // MARK: Spans

@@ -105,6 +105,8 @@ struct PlainPage {
             let all = servers.reduce(0) { $0 &+ $1.concurrency }
             facts.append(("servers", humanCount(servers.count)))
             facts.append(("workers busy", "\(humanCount(busy)) of \(humanCount(all))"))
+        } else if snapshot.serversProblem != nil {
+            facts.append(("servers", "can't be read"))
         }
         return PlainHTML.facts("Totals", facts)
     }

@@ -65,16 +65,25 @@ package enum QueueDocument {
                 for retry in retries ?? [] { writer.add(json: TaskDocument.object(of: retry).text.utf8) }
             }
             OverviewDocument.addWaits(slowestWaits, content, to: &writer)
-            writer.array("servers") { writer in
-                for server in content.lastKnown?.servers ?? [] where server.queues.contains(name) {
-                    writer.object { writer in
-                        writer.add("host", server.host.printable)
-                        writer.add("pid", server.pid)
-                        writer.add("id", server.id.printable)
-                    }
+            addServers(of: name, content.lastKnown, to: &writer)
+        }
+        return (writer.bytes + "\n".utf8, changing)
+    }
+
+    /// Adds the servers that consume the queue; null where none is known and others could not be read.
+    private static func addServers(of name: QueueName, _ snapshot: RedisSnapshot?, to writer: inout JSONWriter) {
+        let known = snapshot?.servers?.filter { $0.queues.contains(name) }
+        guard let known, !known.isEmpty || snapshot?.serversProblem == nil else {
+            return writer.add("servers", nil as String?)
+        }
+        writer.array("servers") { writer in
+            for server in known {
+                writer.object { writer in
+                    writer.add("host", server.host.printable)
+                    writer.add("pid", server.pid)
+                    writer.add("id", server.id.printable)
                 }
             }
         }
-        return (writer.bytes + "\n".utf8, changing)
     }
 }

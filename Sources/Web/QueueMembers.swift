@@ -11,14 +11,14 @@ struct QueueMembers {
 
     init(_ content: OverviewContent) {
         history = content.history
-        served = content.lastKnown?.servers.map(ServedQueues.init)
+        served = content.lastKnown.flatMap(ServedQueues.init)
         let named = content.troubles.lazy.compactMap { trouble in trouble.queue.map { ($0, trouble) } }
         troubles = Dictionary(named) { first, second in first.severity >= second.severity ? first : second }
     }
 
     func trouble(_ queue: QueueName) -> Severity? { troubles[queue]?.severity }
 
-    /// Returns the workers; nil where the servers could not be read, or only spans name the queue.
+    /// Returns the workers; nil where they are unknown, since servers could not be read or only spans name the queue.
     func workers(_ row: QueueReading) -> ServedQueues.Workers? { row.snapshot == nil ? nil : served?[row.name] }
 
     /// Returns the time until all pending tasks of a queue are started, in the words of the page and of `top`.

@@ -72,8 +72,15 @@ struct EnqueueHistoryTests {
             &history, entries,
             ["a": .error("WRONGTYPE no set"), "b": Self.newest("0"), "c": .unanswered, "d": Self.newest("900")])
         #expect(found.last == [nil, nil, 800, 900] && history.error?.reason == .wrongType)
+        #expect(history.complete(entries).map(\.isLastEnqueuedUnknown) == [true, true, false, false])
+        #expect(history.problem == "asynq:scheduler_history:a: Redis: WRONGTYPE no set")
         _ = Self.read(&history, entries, ["a": good])
-        #expect(history.error == nil)
+        #expect(history.error == nil && history.problem == nil)
+        let new = Self.entry("e", tick: 900)
+        _ = Self.read(&history, [new], ["e": .unanswered])
+        #expect(history.complete([new])[0].isLastEnqueuedUnknown && history.problem != nil)
+        _ = Self.read(&history, [new], [:])
+        #expect(!history.complete([new])[0].isLastEnqueuedUnknown && history.problem == nil)
     }
 
     @Test("Entries that are gone are forgotten; more than a scrape asks for are counted as a limit")

@@ -91,6 +91,7 @@ struct ServerCommandsTests {
                 .error("WRONGTYPE no text"), .string([0x0A, 0x7F]), .null, .integer(3), .string(Self.info("good")),
             ])
         #expect(scrape.servers?.map(\.host) == [ForeignText("good")])
+        #expect(scrape.serversProblem == "asynq:servers:{0}: Redis: WRONGTYPE no text")
         #expect(scrape.errors.map(\.reason) == [.wrongType, .malformed, .malformed])
     }
 
@@ -102,6 +103,7 @@ struct ServerCommandsTests {
             servers: Self.list("asynq:servers:{known}", "asynq:servers:{new}"), details: [.unanswered, .unanswered],
             last: [known: last])
         #expect(scrape.servers == [last] && scrape.errors.isEmpty)
+        #expect(scrape.serversProblem == "asynq:servers:{new}: the node of the Cluster that has it does not answer")
         #expect(scrape.serversByKey == [known: last])
     }
 
@@ -110,10 +112,29 @@ struct ServerCommandsTests {
         let refused = Self.scrape(servers: .error("NOPERM no"), schedulers: .error("WRONGTYPE no"))
         #expect(refused.servers == nil && refused.schedulerEntries == nil)
         #expect(refused.errors.map(\.reason) == [.permission, .wrongType])
+        #expect(refused.serversProblem?.hasPrefix("asynq:servers: Redis: NOPERM no") == true)
+        #expect(refused.cronProblem == "asynq:schedulers: Redis: WRONGTYPE no")
         let unanswered = Self.scrape(servers: .unanswered, schedulers: .unanswered)
         #expect(unanswered.servers == nil && unanswered.schedulerEntries == nil && unanswered.errors.isEmpty)
+        #expect(unanswered.serversProblem != nil && unanswered.cronProblem != nil)
         let empty = Self.scrape()
         #expect(empty.servers == [] && empty.schedulerEntries == [])
+        #expect(empty.serversProblem == nil && empty.cronProblem == nil)
+    }
+
+    @Test("Servers and entries of which none can be read are unknown, not none; one whose key is gone is none")
+    func allBad() {
+        let bad = [RedisReply.error("NOPERM no"), .string([0x0A, 0x7F]), .unanswered]
+        for reply in bad {
+            let scrape = Self.scrape(
+                servers: Self.list("asynq:servers:{a}", "asynq:servers:{b}"),
+                schedulers: Self.list("asynq:schedulers:{c}"),
+                details: [.null, reply, reply == .string([0x0A, 0x7F]) ? .array([reply]) : reply])
+            #expect(scrape.servers == nil && scrape.serversProblem?.hasPrefix("asynq:servers:{b}: ") == true)
+            #expect(scrape.schedulerEntries == nil && scrape.cronProblem?.hasPrefix("asynq:schedulers:{c}: ") == true)
+        }
+        let gone = Self.scrape(servers: Self.list("asynq:servers:{a}"), details: [.null])
+        #expect(gone.servers == [] && gone.serversProblem == nil)
     }
 
     @Test("More live servers than are looked at are counted as a limit")
@@ -125,6 +146,7 @@ struct ServerCommandsTests {
         }
         #expect(scrape(ServerCommands.maxMembers).errors.isEmpty)
         #expect(scrape(ServerCommands.maxMembers + 1).errors.map(\.reason) == [.limit])
+        #expect(scrape(ServerCommands.maxMembers + 1).serversProblem == "asynq:servers has more than 5000 live members")
     }
 
     @Test("A scheduler's entries are read, each by itself; never is Go's zero time")
@@ -145,6 +167,7 @@ struct ServerCommandsTests {
                 Array("asynq:schedulers:{a}".utf8), Array("asynq:schedulers:{a}".utf8),
             ])
         #expect(scrape.errors.map(\.reason) == [.malformed, .wrongType])
+        #expect(scrape.cronProblem?.hasPrefix("asynq:schedulers:{a}: a SchedulerEntry: ") == true)
     }
 
     @Test("INFO of several nodes is their sum; what one of them does not say is absent")

@@ -100,6 +100,60 @@ struct OtherConditionTests {
         #expect(idle.map(\.isFiring) == [true, false])
     }
 
+    @Test("Servers and cron entries that can't be read are told of at once, with the key; what they hold is unknown")
+    mutating func unreadable() {
+        var troubles = scene.run(seconds: 5) { snapshot, _ in
+            snapshot.add("q") { $0.size[.pending] = 4 }
+            snapshot.serversProblem = "asynq:servers: Redis: WRONGTYPE no"
+            snapshot.cronProblem = "asynq:schedulers: Redis: NOPERM no"
+        }
+        #expect(
+            troubles.sentences == [
+                "The servers can't be read: asynq:servers: Redis: WRONGTYPE no",
+                "The cron entries can't be read: asynq:schedulers: Redis: NOPERM no",
+            ])
+        #expect(troubles.allSatisfy { $0.severity == .warning && $0.isFiring && $0.condition.alert == nil })
+        #expect(troubles.map(\.condition.subject) == [.server, .cron])
+        // The servers that can be read serve another queue: who serves this one is unknown.
+        func partial(_ snapshot: inout RedisSnapshot, problem: String?) {
+            snapshot.add("other")
+            snapshot.serve()
+            snapshot.add("q") { $0.size[.pending] = 4 }
+            snapshot.serversProblem = problem
+        }
+        troubles = scene.run(seconds: 600) { snapshot, _ in
+            partial(&snapshot, problem: "asynq:servers:{x}: a ServerInfo: truncated")
+        }
+        #expect(troubles.sentences == ["The servers can't be read in full: asynq:servers:{x}: a ServerInfo: truncated"])
+        troubles = scene.run(seconds: 600) { snapshot, _ in partial(&snapshot, problem: nil) }
+        #expect(troubles.only(.queueWithoutConsumers)?.isFiring == true && troubles.only(.serversUnreadable) == nil)
+    }
+
+    @Test(
+        "An entry whose last enqueueing can't be read has not enqueued nothing, and one that can't be read is not missing"
+    )
+    mutating func unreadableEntries() {
+        func entries(_ seconds: UInt64, _ count: Int) -> [SchedulerEntrySnapshot] {
+            let now = Scene.wallStart + Int64(seconds)
+            return (0..<count).map { number in
+                var entry = Self.entry("e\(number)", next: now + 30, previous: now - 1800)
+                entry.isLastEnqueuedUnknown = true
+                return entry
+            }
+        }
+        var troubles: [Trouble] = []
+        for count in [2, 1] {
+            troubles = scene.run(seconds: 1200) { snapshot, seconds in
+                snapshot.schedulerEntries = entries(seconds, count)
+                snapshot.cronProblem = "asynq:scheduler_history:e0: Redis: WRONGTYPE no"
+            }
+        }
+        #expect(
+            troubles.sentences == [
+                "The cron entries can't be read in full: asynq:scheduler_history:e0: Redis: WRONGTYPE no"
+            ])
+    }
+
     @Test("Metrics that can't be pushed tell for how long and why, and pushes that fail now and then which share")
     mutating func pushes() {
         scene.pushes = Backend(isUp: nil, lastFailure: nil, requests: 0, failedRequests: 0)

@@ -35,6 +35,13 @@ struct ServerMetricsTests {
                 #"asynq_queue_consumers{queue="r"} 1"#, #"asynq_queue_concurrency{queue="idle"} 0"#,
                 #"asynq_queue_concurrency{queue="q"} 15"#, #"asynq_queue_concurrency{queue="r"} 10"#,
             ])
+        let some = ServerMetrics.consumers(
+            of: queues, queues.map { QueueLabelSets($0.name) }, by: servers, areAll: false)
+        #expect(
+            series(some) == [
+                #"asynq_queue_consumers{queue="q"} 2"#, #"asynq_queue_consumers{queue="r"} 1"#,
+                #"asynq_queue_concurrency{queue="q"} 15"#, #"asynq_queue_concurrency{queue="r"} 10"#,
+            ], "where others can't be read, who serves the rest is unknown")
     }
 
     @Test("Servers are counted by status, those that are active also where there is none")

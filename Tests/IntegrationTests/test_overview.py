@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
+from support.asynq_messages import scheduler_entry, server_info
 from support.deadline import eventually
 from support.otlp import numbered_request
 from support.redis_server import RedisServer
@@ -152,6 +153,38 @@ def test_a_queue_with_a_key_of_another_type_says_why_it_has_no_numbers(start_col
     assert [trouble["sentence"] for trouble in own["attention"]] == [bad["trouble_sentence"]]
     client.delete("asynq:{bad}:pending")
     eventually("no trouble", lambda: queues_of(overview(collector))["bad"]["trouble"] is None)
+
+
+def test_servers_and_cron_entries_that_can_not_be_read_are_not_none(start_collector, redis):
+    server, client = redis
+    enqueue(client, "emails", 3, age=3600)
+    now = time.time()
+    for number, info in enumerate((b"\x0a\x7f", b"")):
+        client.zadd("asynq:servers", {f"asynq:servers:{{h:{number}:s}}": now + 600})
+        client.set(f"asynq:servers:{{h:{number}:s}}", info or server_info("h", 7, "s", 10, {"reports": 1}, "active"))
+    scheduler = "asynq:schedulers:{h:1:s}"
+    client.rpush(scheduler, scheduler_entry("e", "@every 1h", "report", now + 1800, now - 1800))
+    client.zadd("asynq:schedulers", {scheduler: now + 600})
+    client.set("asynq:scheduler_history:e", "x")
+    collector = start(start_collector, server)
+    document = eventually("both troubles", lambda: len((d := overview(collector))["attention"]) >= 3 and d)
+    sentences = [trouble["sentence"] for trouble in document["attention"]]
+    assert any(one.startswith("The servers can't be read in full: asynq:servers:{h:0:s}: a ServerInfo: ") for one in sentences)
+    assert any(one.startswith("The cron entries can't be read in full: asynq:scheduler_history:e: Redis: WRONGTYPE") for one in sentences)
+    assert not {trouble["alert"] for trouble in document["attention"]} & {"AsynqQueueWithoutConsumers", "AsynqSchedulerNotEnqueueing"}
+    assert queues_of(document)["emails"]["consumers"] is None and queues_of(document)["reports"]["consumers"] == 1
+    assert [one["id"] for one in document["servers"]] == ["s"] and document["servers_problem"]
+    assert [one["last_enqueued_at"] for one in document["cron"]] == [None] and document["cron_problem"]
+    assert json.loads(collector.get("/api/v1/queues/emails").body)["servers"] is None
+    page = collector.metrics()
+    assert list(page.by("asynq_queue_consumers", "queue")) == ["reports"]
+    for key in ("asynq:servers", "asynq:schedulers"):
+        client.set(key, "x")
+    document = eventually("neither is known", lambda: (d := overview(collector))["servers"] is None and d)
+    assert document["cron"] is None and queues_of(document)["emails"]["consumers"] is None
+    runbook = collector.get("/runbook").body.decode()
+    for trouble in document["attention"]:
+        assert f'id="{trouble["runbook"]}"' in runbook, trouble
 
 
 def test_one_queue_is_found_by_its_name_as_people_read_it(start_collector, redis):

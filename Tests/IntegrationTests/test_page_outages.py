@@ -247,6 +247,35 @@ def test_a_trace_in_whose_place_another_program_answers_is_not_an_empty_one(chro
     page.close()
 
 
+@pytest.mark.parametrize("break_it", [
+    lambda client: client.set("asynq:servers", "x"),
+    lambda client: client.zadd("asynq:servers", {"asynq:servers:{h:1:s}": time.time() + 600}) and client.set("asynq:servers:{h:1:s}", b"\x0a\x7f"),
+], ids=["index", "the only server"])
+def test_servers_that_can_not_be_read_are_not_said_to_be_none(chromium, start_collector, redis, break_it):
+    with redis.client() as client:
+        AsynqQueue(client, "emails").clear("pending")
+        break_it(client)
+        client.set("asynq:schedulers", "x")
+    collector = start(start_collector, redis)
+    page = chromium.open(base(collector), "#/servers")
+    page.wait_for(".notice")
+    text = page.text("main")
+    assert "Servers that can't be read" in text and "asynq:servers" in text and "No server is alive" not in text
+    page.page.evaluate("location.hash = '#/cron'")
+    page.wait_for("section[aria-label='Cron entries']")
+    text = page.text("main")
+    assert "asynq:schedulers: Redis: WRONGTYPE" in text and "No scheduler has an entry" not in text
+    page.page.evaluate("location.hash = '#/'")
+    page.wait_for("dl.tiles")
+    assert "can't be read" in page.text("dl.tiles") and "0 servers" not in page.text("main")
+    assert "The servers can't be read: asynq:servers" in page.text(".attention") and "Nothing needs" not in page.text("main")
+    assert page.axe() == []
+    page.page.evaluate("location.hash = '#/queue/emails'")
+    page.wait_for("section[aria-label='Served by']")
+    assert "is unknown" in page.text("section[aria-label='Served by']")
+    page.close()
+
+
 def test_a_collector_that_hangs_is_no_live_one(chromium, start_collector, redis):
     collector, page = with_one_queue(chromium, start_collector, redis)
     collector.process.send_signal(signal.SIGSTOP)

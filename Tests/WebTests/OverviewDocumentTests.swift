@@ -134,6 +134,30 @@ struct OverviewDocumentTests {
         #expect(text.contains(#""queues":{"q777":9,"q600":2,"q500":null,"q501":null,"#))
     }
 
+    @Test(
+        "Servers and cron entries that can't be read are null, with the reason; those that are none are an empty list")
+    func unreadable() throws {
+        var content = content(seconds: 5)
+        content.lastKnown?.servers = []
+        content.lastKnown?.schedulerEntries = []
+        let none = try object(content)
+        #expect((none["servers"] as? [Any])?.isEmpty == true && none["servers_problem"] is NSNull)
+        #expect((none["cron"] as? [Any])?.isEmpty == true && none["cron_problem"] is NSNull)
+        content.lastKnown?.serversProblem = "asynq:servers: no"
+        let (partial, _) = try #require(QueueDocument.json(content, name))
+        #expect(String(decoding: partial, as: UTF8.self).contains(#""servers":null"#))
+        content.lastKnown?.servers = nil
+        content.lastKnown?.schedulerEntries = nil
+        content.lastKnown?.cronProblem = "asynq:schedulers: no"
+        let found = try object(content)
+        #expect(found["servers"] is NSNull && found["servers_problem"] as? String == "asynq:servers: no")
+        #expect(found["cron"] is NSNull && found["cron_problem"] as? String == "asynq:schedulers: no")
+        let plain = PlainPage(content).html
+        #expect(plain.contains("Servers that can't be read: <bdi>asynq:servers: no</bdi>"))
+        #expect(plain.contains("Cron entries that can't be read: <bdi>asynq:schedulers: no</bdi>"))
+        #expect(!plain.contains("workers busy"))
+    }
+
     @Test("Troubles have what they are about, and queues the worst of theirs")
     func troubles() throws {
         var content = content(seconds: 20)

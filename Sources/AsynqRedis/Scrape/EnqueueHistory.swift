@@ -15,13 +15,21 @@ struct EnqueueHistory {
 
     /// The times by the id of the entry.
     private var lastEnqueued: [ForeignText: WallTime] = [:]
+    /// The entries whose times the scrape under way could not read.
+    private var unread: Set<ForeignText> = []
     /// The first error of the scrape under way: a user who may not run the command may not do so for any entry.
     private(set) var error: RedisError?
+    /// The first reason why a time is unknown, with its key; nil where all of them could be read.
+    private(set) var problem: String?
 
     mutating func addNewest(of entries: [SchedulerEntrySnapshot], to pipeline: inout RedisPipeline) -> [NewestAsk] {
-        error = nil
+        (error, problem) = (nil, nil)
         let outdated = entries.filter { !isUpToDate($0) }
-        if outdated.count > Self.maxEntries { error = RedisError(.limit, "more than \(Self.maxEntries) cron entries") }
+        unread = Set(outdated.dropFirst(Self.maxEntries).map(\.id))
+        if outdated.count > Self.maxEntries {
+            error = RedisError(.limit, "more than \(Self.maxEntries) cron entries")
+            problem = error?.message
+        }
         return outdated.prefix(Self.maxEntries).map { entry in
             (entry.id, pipeline.zrangeWithScores(AsynqKeys.schedulerHistory(ofEntry: entry.id), from: -1, to: -1))
         }
@@ -37,13 +45,22 @@ struct EnqueueHistory {
         for (entry, ask) in asks {
             do throws(RedisError) {
                 // While the node can't be asked, its last answer holds.
-                guard let newest = try replies[ask] else { continue }
+                guard let newest = try replies[ask] else {
+                    if lastEnqueued[entry] == nil { recordUnread(entry, "its node does not answer") }
+                    continue
+                }
                 lastEnqueued[entry] = try newest.first.map { member throws(RedisError) in try Self.time(member) }
             } catch {
                 lastEnqueued[entry] = nil
                 self.error = self.error ?? error
+                recordUnread(entry, error.message)
             }
         }
+    }
+
+    private mutating func recordUnread(_ entry: ForeignText, _ reason: String) {
+        unread.insert(entry)
+        problem = problem ?? "\(ForeignText(AsynqKeys.schedulerHistory(ofEntry: entry)).printable): \(reason)"
     }
 
     private static func time(_ member: ScoredMember) throws(RedisError) -> WallTime {
@@ -60,6 +77,7 @@ struct EnqueueHistory {
         return entries.map { entry in
             var entry = entry
             entry.lastEnqueued = lastEnqueued[entry.id]
+            entry.isLastEnqueuedUnknown = unread.contains(entry.id)
             return entry
         }
     }

@@ -143,7 +143,9 @@ package struct QueueScraper {
         running.complete(&snapshot.queues, at: start.now)
         snapshot.errorMessages = RedisSnapshot.messages(of: errors)
         snapshot.servers = withRunningTasks(servers.liveServers)
+        snapshot.serversProblem = servers.serversProblem
         snapshot.schedulerEntries = servers.schedulerEntries.map { enqueueHistory.complete($0) }
+        snapshot.cronProblem = servers.cronProblem ?? enqueueHistory.problem
         snapshot.info = servers.info
         snapshot.info.evictedKeys = evictedKeys.record(servers.info.evictedKeys, nodeCount: servers.nodeCount)
         snapshot.clockOffset = redisClock.offset

@@ -11,10 +11,14 @@ struct ServerCommands {
     /// `limit` error.
     static let maxMembers = 5000
 
-    /// The live servers, with the keys that the index names; nil where it could not be read.
+    /// The live servers, with the keys that the index names; nil where none of them could be read.
     private(set) var liveServers: [(key: [UInt8], server: ServerSnapshot)]?
     var servers: [ServerSnapshot]? { liveServers?.map(\.server) }
+    /// The first reason why servers are missing; nil where all of them could be read.
+    private(set) var serversProblem: String?
+    /// The cron entries; nil where none of them could be read.
     private(set) var schedulerEntries: [SchedulerEntrySnapshot]?
+    private(set) var cronProblem: String?
     private(set) var info = RedisInfo()
     /// The number of masters that `info` is the sum of.
     private(set) var nodeCount = 0
@@ -69,8 +73,12 @@ struct ServerCommands {
             clock.record(microseconds: times.sorted()[times.count / 2], sent: sent, received: received)
         }
         let now = received.advanced(by: clock.correction).wholeSeconds
-        serverKeys = live(read(indexes.servers, replies), of: "asynq:servers", at: now)
-        schedulerKeys = live(read(indexes.schedulers, replies), of: "asynq:schedulers", at: now)
+        serverKeys = live(
+            read(indexes.servers, of: AsynqKeys.servers, replies, \.serversProblem), of: AsynqKeys.servers, at: now,
+            \.serversProblem)
+        schedulerKeys = live(
+            read(indexes.schedulers, of: AsynqKeys.schedulers, replies, \.cronProblem), of: AsynqKeys.schedulers,
+            at: now, \.cronProblem)
     }
 
     /// Reads INFO and TIME. They are optional: where an ACL forbids them, their metrics are absent and nothing is
@@ -102,10 +110,14 @@ struct ServerCommands {
         return times
     }
 
-    private mutating func live(_ members: [ScoredMember]?, of key: String, at now: Int64) -> [[UInt8]]? {
+    private mutating func live(
+        _ members: [ScoredMember]?, of key: [UInt8], at now: Int64, _ problem: WritableKeyPath<Self, String?>
+    ) -> [[UInt8]]? {
         guard let live = members?.filter({ $0.score >= now }) else { return nil }
         if live.count > Self.maxMembers {
-            errors.append(RedisError(.limit, "\(key) has more than \(Self.maxMembers) live members"))
+            let what = "has more than \(Self.maxMembers) live members"
+            errors.append(RedisError(.limit, "\(ForeignText(key).text) \(what)"))
+            self[keyPath: problem] = self[keyPath: problem] ?? "\(ForeignText(key).text) \(what)"
         }
         return live.suffix(Self.maxMembers).map(\.member)
     }
@@ -125,10 +137,13 @@ struct ServerCommands {
     }
 
     mutating func readDetails(_ details: Details, _ replies: [RedisReply]) {
-        liveServers = details.servers?.compactMap { details in
+        let servers = details.servers?.compactMap { details in
             readServer(details.key, info: details.info, replies: replies).map { (details.key, $0) }
         }
-        schedulerEntries = details.schedulers?.flatMap { readScheduler($0.key, list: $0.entries, replies: replies) }
+        let entries = details.schedulers?.flatMap { readScheduler($0.key, list: $0.entries, replies: replies) }
+        // Those that can't be read are unknown; without any others, so is whether there are any.
+        liveServers = servers?.isEmpty == true && serversProblem != nil ? nil : servers
+        schedulerEntries = entries?.isEmpty == true && cronProblem != nil ? nil : entries
     }
 
     private mutating func readServer(
@@ -138,6 +153,7 @@ struct ServerCommands {
             // The index says that it lives, and only its node can't be asked: the last answer holds.
             guard let answer = try replies[info] else {
                 serversByKey[key] = lastServers[key]
+                if lastServers[key] == nil { serversProblem = serversProblem ?? Self.unanswered(key) }
                 return lastServers[key]
             }
             guard let bytes = answer else { return nil }
@@ -145,7 +161,7 @@ struct ServerCommands {
             serversByKey[key] = server
             return server
         } catch {
-            errors.append(error)
+            record(error, of: key, \.serversProblem)
             return nil
         }
     }
@@ -154,14 +170,14 @@ struct ServerCommands {
         _ key: [UInt8], list: Ask<[[UInt8]]>, replies: [RedisReply]
     ) -> [SchedulerEntrySnapshot] {
         var entries: [SchedulerEntrySnapshot] = []
-        for bytes in read(list, replies) ?? [] {
+        for bytes in read(list, of: key, replies, \.cronProblem) ?? [] {
             do throws(RedisError) {
                 entries.append(
                     try parse("a SchedulerEntry") { () throws(WireError) in
                         try SchedulerEntrySnapshot(schedulerEntry: bytes, scheduler: key)
                     })
             } catch {
-                errors.append(error)
+                record(error, of: key, \.cronProblem)
             }
         }
         return entries
@@ -175,6 +191,29 @@ struct ServerCommands {
         } catch {
             throw RedisError(.malformed, "\(what): \(error.reason.rawValue)")
         }
+    }
+
+    /// Returns what the reply says of a key; nil where it can't be read, which is a problem.
+    private mutating func read<Value>(
+        _ ask: Ask<Value>, of key: [UInt8], _ replies: [RedisReply], _ problem: WritableKeyPath<Self, String?>
+    ) -> Value? {
+        do throws(RedisError) {
+            if let value = try replies[ask] { return value }
+            self[keyPath: problem] = self[keyPath: problem] ?? Self.unanswered(key)
+        } catch {
+            record(error, of: key, problem)
+        }
+        return nil
+    }
+
+    /// Records an error. The problem that people read names the key; the log has one line for all keys that are alike.
+    private mutating func record(_ error: RedisError, of key: [UInt8], _ problem: WritableKeyPath<Self, String?>) {
+        errors.append(error)
+        self[keyPath: problem] = self[keyPath: problem] ?? error.text(about: key)
+    }
+
+    private static func unanswered(_ key: [UInt8]) -> String {
+        "\(ForeignText(key).printable): the node of the Cluster that has it does not answer"
     }
 
     /// Returns the reply; nil where the command failed, or was not answered.

@@ -47,14 +47,14 @@ function totals(document) {
     h('dd', null, number));
   const flow = (name, title) => tile(name, [h('i', { class: `dot ${name}` }), title],
     [rate(sums[`${name}_per_second`]), h('small', null, '/s')]);
-  const busy = servers.reduce((sum, server) => sum + (server.busy_workers ?? 0), 0);
-  const workers = servers.reduce((sum, server) => sum + (server.concurrency ?? 0), 0);
+  const busy = servers?.reduce((sum, server) => sum + (server.busy_workers ?? 0), 0);
+  const workers = servers?.reduce((sum, server) => sum + (server.concurrency ?? 0), 0);
   return h('dl', { key: 'totals', class: `tiles ${document.redis.state === 'stale' ? 'stale' : ''}` },
     flow('enqueued', 'Enqueued'), flow('completed', 'Completed'), flow('failed', 'Failed'),
     ['pending', 'active', ...STATES.filter((state) => state !== 'pending' && state !== 'active')].map((state) =>
       tile(`state ${state}`, [h('i', { class: `dot ${state}` }), state === 'completed' ? 'completed, kept' : state],
         count(sums[state]), sums[state] === 0 ? 'zero' : '')),
-    tile('workers', plural(servers.length, 'server'), workers ? [count(busy), h('small', null, ` of ${count(workers)} busy`)]
+    tile('workers', servers ? plural(servers.length, 'server') : 'Servers', !servers ? (document.servers_problem ? h('small', null, "can't be read") : UNKNOWN) : workers ? [count(busy), h('small', null, ` of ${count(workers)} busy`)]
       : UNKNOWN));
 }
 

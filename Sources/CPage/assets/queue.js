@@ -109,7 +109,8 @@ function serverTable(servers) {
     { title: 'Host', kind: 'wide', cell: (row) => foreign(row.host) },
     { title: 'Process', kind: 'n', cell: (row) => row.pid },
     { title: 'Server', kind: 'wide', cell: (row) => foreign(row.id, 'code') },
-  ], servers, (row) => row.id, 'No live server takes tasks from this queue.');
+  ], servers ?? [], (row) => row.id, servers ? 'No live server takes tasks from this queue.'
+    : 'Which servers take tasks from this queue is unknown.');
 }
 
 export function due(time, now) {

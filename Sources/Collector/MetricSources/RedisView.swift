@@ -44,7 +44,8 @@ final class RedisView: Sendable {
         named = own.queues.count
         var families: [MetricFamily] = []
         if let servers = snapshot.servers {
-            families += ServerMetrics.consumers(of: own.queues, own.labels, by: servers)
+            families += ServerMetrics.consumers(
+                of: own.queues, own.labels, by: servers, areAll: snapshot.serversProblem == nil)
             families += ServerMetrics.families(of: servers, within: budget)
         }
         if let entries = snapshot.schedulerEntries {

@@ -8,10 +8,10 @@ enum ServerMetrics {
     private static let activeStatus = ForeignText("active")
     private static let otherStatus = ForeignText("_other")
 
-    /// Returns the live servers of status `active` that consume each queue, and their concurrency; 0 for a queue
-    /// without servers.
+    /// Returns the live servers of status `active` that consume each queue, and their concurrency. A queue that none of
+    /// them consumes has 0, or no number where other servers could not be read.
     static func consumers(
-        of queues: [QueueSnapshot], _ labels: [QueueLabelSets], by servers: [ServerSnapshot]
+        of queues: [QueueSnapshot], _ labels: [QueueLabelSets], by servers: [ServerSnapshot], areAll: Bool = true
     ) -> [MetricFamily] {
         var served: [QueueName: (consumers: Int64, concurrency: Int64)] = [:]
         for server in servers where server.status == activeStatus {
@@ -23,8 +23,9 @@ enum ServerMetrics {
         var consumers = MetricFamily(families.queueConsumers)
         var concurrency = MetricFamily(families.queueConcurrency)
         for (queue, labels) in zip(queues, labels) {
-            consumers.add(served[queue.name]?.consumers ?? 0, labels.queue)
-            concurrency.add(served[queue.name]?.concurrency ?? 0, labels.queue)
+            guard let sum = served[queue.name] ?? (areAll ? (0, 0) : nil) else { continue }
+            consumers.add(sum.consumers, labels.queue)
+            concurrency.add(sum.concurrency, labels.queue)
         }
         return [consumers, concurrency]
     }
