@@ -18,7 +18,7 @@ package enum Subject: String, Sendable {
 }
 
 /// The conditions that one collector can judge: the shipped alerts (prometheus/rules/asynq-alerts.yml) under their
-/// names, and five more. Of troubles that are equally bad, those of the condition that stands first here come first.
+/// names, and six more. Of troubles that are equally bad, those of the condition that stands first here come first.
 package enum Condition: String, CaseIterable, Sendable {
     case redisUnreachable = "AsynqRedisUnreachable"
     case redisEvictingKeys = "AsynqRedisEvictingKeys"
@@ -29,6 +29,7 @@ package enum Condition: String, CaseIterable, Sendable {
     case spansDropped = "AsynqSpansDropped"
     case serversUnreadable = "ServersUnreadable"
     case queueWithoutConsumers = "AsynqQueueWithoutConsumers"
+    case queueUnreadable = "QueueUnreadable"
     case queueStalled = "AsynqQueueStalled"
     case overdueTasks = "AsynqOverdueTasks"
     case oldestPendingTooOld = "AsynqOldestPendingTooOld"
@@ -47,7 +48,7 @@ package enum Condition: String, CaseIterable, Sendable {
     case queuePausedWithBacklog = "AsynqQueuePausedWithBacklog"
     case archiveNearlyFull = "AsynqArchiveNearlyFull"
     case queueNotRegistered = "AsynqQueueNotRegistered"
-    case queueUnreadable = "QueueUnreadable"
+    case queuePartlyUnreadable = "QueuePartlyUnreadable"
     case cronUnreadable = "CronUnreadable"
     case schedulerNotEnqueueing = "AsynqSchedulerNotEnqueueing"
     case schedulerEntriesMissing = "AsynqSchedulerEntriesMissing"
@@ -57,7 +58,9 @@ package enum Condition: String, CaseIterable, Sendable {
     /// The shipped alert; nil for a condition that only the collector judges.
     package var alert: String? {
         switch self {
-        case .spoolStalled, .backlogGrowing, .queueUnreadable, .serversUnreadable, .cronUnreadable: nil
+        case .spoolStalled, .backlogGrowing, .queueUnreadable, .queuePartlyUnreadable, .serversUnreadable,
+            .cronUnreadable:
+            nil
         default: rawValue
         }
     }
@@ -68,7 +71,7 @@ package enum Condition: String, CaseIterable, Sendable {
         case .redisUnreachable, .redisEvictingKeys, .redisMemoryNearLimit, .spoolStalled, .queueWithoutConsumers,
             .queueStalled, .overdueTasks, .oldestPendingTooOld, .waitBudgetBurningFast, .schedulerEntryOverdue:
             .critical
-        case .schedulerEntryTwice, .queueUnreadable: .info
+        case .schedulerEntryTwice, .queuePartlyUnreadable: .info
         default: .warning
         }
     }
@@ -77,7 +80,7 @@ package enum Condition: String, CaseIterable, Sendable {
     package var duration: Duration {
         switch self {
         case .redisEvictingKeys, .spansDropped, .spansRefusedByTempo, .deadLetters, .queueUnreadable,
-            .serversUnreadable, .cronUnreadable:
+            .queuePartlyUnreadable, .serversUnreadable, .cronUnreadable:
             .zero
         case .spoolStalled: .seconds(10)
         case .waitBudgetBurningFast: .seconds(60)
@@ -133,7 +136,7 @@ package enum Condition: String, CaseIterable, Sendable {
         switch self {
         case .backlogGrowing: Self.oldestPendingTooOld.runbook
         case .spoolStalled: Self.spansNotAccepted.runbook
-        case .queueUnreadable, .serversUnreadable, .cronUnreadable: "unreadable-keys"
+        case .queueUnreadable, .queuePartlyUnreadable, .serversUnreadable, .cronUnreadable: "unreadable-keys"
         default: rawValue.lowercased()
         }
     }

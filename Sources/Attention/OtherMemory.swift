@@ -81,7 +81,7 @@ struct OtherMemory: Sendable {
         }
         let now = situation.now.wall
         for entry in entries {
-            let name = "cron \(entry.spec.shown) (\(entry.taskType.shown))"
+            let name = "cron \(entry.spec.shown) (\(entry.taskType.shownName))"
             let late = entry.nextEnqueue.map { now.duration(since: $0).inSeconds } ?? 0
             let tooLate = late - Thresholds.entryLateSeconds
             findings.judge(
@@ -95,10 +95,12 @@ struct OtherMemory: Sendable {
             }
             let holds = entry.isLastEnqueuedUnknown ? nil : isIdle ?? false
             let sinceTick = entry.previousEnqueue.map { max(.zero, now.duration(since: $0)) } ?? .zero
+            let sinceTask = entry.lastEnqueued.map { humanSpan(now.duration(since: $0).inSeconds) }
             findings.judge(
-                .schedulerNotEnqueueing, detail: entry.id.printable, holds: holds, before: sinceTick
+                .schedulerNotEnqueueing, detail: entry.id.printable, holds: holds, before: entry.idle(at: now)
             ) { _ in
                 "\(name) ticked \(humanSpan(sinceTick.inSeconds)) ago, and no task was enqueued"
+                    + (sinceTask.map { " for \($0)" } ?? "")
             }
         }
         judgeSchedulers(entries, &findings)
@@ -120,7 +122,7 @@ struct OtherMemory: Sendable {
         let schedulers = Dictionary(grouping: entries) { Job(spec: $0.spec, type: $0.taskType) }
             .mapValues { Set($0.map(\.scheduler)).count }
         for (job, count) in schedulers where count > Thresholds.schedulers {
-            let name = "cron \(job.spec.shown) (\(job.type.shown))"
+            let name = "cron \(job.spec.shown) (\(job.type.shownName))"
             findings.judge(.schedulerEntryTwice, detail: name, holds: true) { _ in
                 "\(name): \(humanCount(count)) schedulers have it, and each of them enqueues at each tick"
             }
@@ -241,6 +243,19 @@ struct OtherMemory: Sendable {
                 ? "No metrics could be pushed for \(humanSpan(seconds))\(reason)"
                 : "\(humanShare(share)) of the pushes of metrics fail\(reason)"
         }
+    }
+}
+
+extension SchedulerEntrySnapshot {
+    /// Returns the time since the first tick that enqueued no task, as far as stamps tell: the last tick, or the one that
+    /// was due an interval after the last task.
+    fileprivate func idle(at now: WallTime) -> Duration {
+        guard let previousEnqueue else { return .zero }
+        let sinceTick = max(.zero, now.duration(since: previousEnqueue))
+        // Right after a tick its task may be on its way.
+        guard sinceTick > Thresholds.tickTolerance, let nextEnqueue, let lastEnqueued else { return sinceTick }
+        let interval = max(.zero, nextEnqueue.duration(since: previousEnqueue))
+        return max(sinceTick, now.duration(since: lastEnqueued) - interval)
     }
 }
 

@@ -31,8 +31,8 @@ struct QueueMemory: Sendable {
     mutating func judge(_ situation: Situation, history: QueueHistory, into findings: inout Findings) {
         let now = situation.now.monotonic
         let queues = situation.rows.map { $0.snapshot ?? QueueSnapshot(name: $0.name) }
-        let offset = situation.redis.snapshot?.clockOffset ?? .zero
-        record(queues, at: now, redisNow: situation.now.wall.advanced(by: offset))
+        let redisNow = situation.now.wall.advanced(by: situation.redis.snapshot?.clockOffset ?? .zero)
+        record(queues, at: now, redisNow: redisNow)
         let served = situation.redis.snapshot.flatMap(ServedQueues.init)
         for queue in queues {
             let pause = pauses[queue.name]
@@ -40,9 +40,9 @@ struct QueueMemory: Sendable {
                 queue: queue, history: history, paused: pause?.lasted(at: now) ?? .zero,
                 backlogBefore: pause.map { $0.wasEmpty ? .zero : $0.lasted(at: now) } ?? .zero,
                 sincePause: queue.isPaused == true ? .zero : pause.map { now.duration(since: $0.lastSeen) },
-                workers: served?[queue.name], commonestError: situation.commonestErrors[queue.name])
+                redisNow: redisNow, workers: served?[queue.name], commonestError: situation.commonestErrors[queue.name])
             view.judge(&findings)
-            judgeOverdue(queue, at: now, &findings)
+            judgeOverdue(queue, at: now, redisNow: redisNow, &findings)
         }
     }
 
@@ -70,7 +70,7 @@ struct QueueMemory: Sendable {
     }
 
     private mutating func judgeOverdue(
-        _ queue: QueueSnapshot, at now: MonotonicTime, _ findings: inout Findings
+        _ queue: QueueSnapshot, at now: MonotonicTime, redisNow: WallTime, _ findings: inout Findings
     ) {
         for state in [TaskState.scheduled, .retry] {
             let key = TroubleKey(condition: .overdueTasks, queue: queue.name, detail: state.rawValue)
@@ -85,8 +85,12 @@ struct QueueMemory: Sendable {
             overdue[key] = count > 0 || known.lastFall != nil ? known : nil
             // A forwarder that lives empties the set every few seconds.
             let holds = count > 0 && known.lastFall == nil && queue.isPaused != true
-            findings.judge(.overdueTasks, of: queue.name, detail: state.rawValue, holds: holds) { seconds in
-                let name = queue.name.shown
+            // The one that was due first tells for how long it has not been moved.
+            let before = queue.overdueSince[state].map { max(.zero, redisNow.duration(since: $0)) } ?? .zero
+            findings.judge(
+                .overdueTasks, of: queue.name, detail: state.rawValue, holds: holds, before: before
+            ) { seconds in
+                let name = queue.name.shownName
                 let tasks = humanCount(count, "\(state == .retry ? "retry" : "scheduled") task")
                 return "\(name): \(tasks) \(count == 1 ? "is" : "are") due, and no server has moved them to pending "
                     + "for \(humanSpan(seconds))"

@@ -11,11 +11,13 @@ struct QueueView {
     let backlogBefore: Duration
     /// The time since the queue was last seen paused; nil if that is more than an hour.
     let sincePause: Duration?
+    /// The moment by Redis' clock, with which scores are compared.
+    let redisNow: WallTime
     /// The workers of the queue; nil where the servers could not be read.
     let workers: ServedQueues.Workers?
     let commonestError: CommonError?
 
-    private var name: String { queue.name.shown }
+    private var name: String { queue.name.shownName }
     private var pending: Int64? { queue.size[.pending] }
     private var isPaused: Bool { queue.isPaused == true }
 
@@ -26,8 +28,13 @@ struct QueueView {
         judgeWaiting(&findings)
         judgeFailures(&findings)
         judgeServers(&findings)
-        let problem = queue.problem.map { ForeignText($0).shownProblem }
-        findings.judge(.queueUnreadable, of: queue.name, holds: problem != nil) { _ in
+        judgeProblem(.queueUnreadable, queue.workProblem, &findings)
+        judgeProblem(.queuePartlyUnreadable, queue.problem, &findings)
+    }
+
+    private func judgeProblem(_ condition: Condition, _ problem: String?, _ findings: inout Findings) {
+        let problem = problem.map { ForeignText($0).shownProblem }
+        findings.judge(condition, of: queue.name, holds: problem != nil) { _ in
             "\(name) can't be read in full: \(problem ?? "")"
         }
     }
@@ -166,7 +173,10 @@ struct QueueView {
             "\(name): \(waits), \(humanCount(workers?.consumers ?? 0, "server")) \(workers?.consumers == 1 ? "serves" : "serve") "
                 + "it, and nothing has been finished for \(humanSpan(seconds + Thresholds.stallWindow.inSeconds))"
         }
-        findings.judge(.orphanedTasks, of: queue.name, holds: queue.orphaned.map { $0 > 0 }) { _ in
+        let orphanedFor = queue.orphanedSince.map { max(.zero, redisNow.duration(since: $0)) } ?? .zero
+        findings.judge(
+            .orphanedTasks, of: queue.name, holds: queue.orphaned.map { $0 > 0 }, before: orphanedFor
+        ) { _ in
             "\(name): \(humanCount(queue.orphaned ?? 0, "task")) lost \(queue.orphaned == 1 ? "its" : "their") worker, and "
                 + "no server has taken \(queue.orphaned == 1 ? "it" : "them") back"
         }

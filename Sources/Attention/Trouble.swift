@@ -38,6 +38,9 @@ extension ForeignText {
     /// The text for a sentence: on one line, without characters that change a terminal or the direction of text.
     var shown: String { SafeText.oneLine(printable, maxScalars: Self.maxShownScalars) }
 
+    /// The name of a queue for a sentence. What can't be seen is escaped, so that other names look otherwise.
+    var shownName: String { VisibleText.name(printable, maxScalars: Self.maxShownScalars) }
+
     private static let maxProblemScalars = 400
 
     /// The reason why something can't be read, for a sentence: a key, and the words of Redis.

@@ -27,16 +27,23 @@ package struct QueueSnapshot: Sendable, Equatable {
     package var isRegistered: Bool?
     /// The number of active tasks whose lease has expired, because their worker stopped renewing it.
     package var orphaned: Int64?
+    /// The time at which the first of their leases expired, by Redis' clock; nil where there are none.
+    package var orphanedSince: WallTime?
     /// The time for which the longest task has been running, by its worker's clock; nil where none runs.
     package var longestRunning: Duration?
     /// The number of scheduled and retry tasks whose time has passed and that no server has moved to pending.
     package var overdue: [TaskState: Int64] = [:]
+    /// The time at which the first of them was due; nil where there are none.
+    package var overdueSince: [TaskState: WallTime] = [:]
     /// The number of tasks that were seen to enter the archive since the start.
     package var deadLettered: UInt64?
     /// The memory of the queue, estimated as Asynq does it, at most one sampling interval old.
     package var memoryBytes: Int64?
-    /// The reason why a value of this queue could not be read, for people: a key of another type, or a malformed value.
+    /// The reason why a value of this queue could not be read, for people: the key, and that it is of another type, has a
+    /// malformed value, or may not be read.
     package var problem: String?
+    /// The same for a key without which workers can't run the queue's tasks.
+    package var workProblem: String?
 
     package init(name: QueueName) {
         self.name = name

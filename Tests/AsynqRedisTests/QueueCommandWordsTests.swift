@@ -37,7 +37,7 @@ struct QueueCommandWordsTests {
                 "ZCARD asynq:{q}:archived", "ZCARD asynq:{q}:completed", "GET asynq:{q}:processed",
                 "GET asynq:{q}:failed", "GET asynq:{q}:paused", "LRANGE asynq:{q}:pending -4 -1",
                 "ZCOUNT asynq:{q}:scheduled -inf 1700000000", "ZCOUNT asynq:{q}:retry -inf 1700000000",
-                "ZRANGEBYSCORE asynq:{q}:lease -inf 1700000000 LIMIT 0 10000",
+                "ZRANGEBYSCORE asynq:{q}:lease -inf 1700000000 WITHSCORES LIMIT 0 10000",
                 "ZRANGEBYSCORE asynq:{q}:archived -inf +inf WITHSCORES LIMIT 0 1000", "SCARD asynq:{q}:groups",
                 "SMEMBERS asynq:{q}:groups",
             ])
@@ -67,7 +67,9 @@ struct QueueCommandWordsTests {
         #expect(command(nil, isBaseline: true) == "ZRANGE asynq:{q}:archived -20 -1 WITHSCORES")
     }
 
-    @Test("What the counts have named is looked at: the next tasks, active ones, the archive's rest and each group")
+    @Test(
+        "What the counts have named is looked at: next and active tasks, overdue ones, the archive's rest and each group"
+    )
     func details() {
         func text(_ text: String) -> RedisReply { .string(Array(text.utf8)) }
         var pipeline = RedisPipeline()
@@ -75,7 +77,8 @@ struct QueueCommandWordsTests {
         let counts = scrape.addCounts(to: &pipeline)
         let numbers: [RedisReply] = [2, 1, 0, 0, 1, 0].map { .integer($0) } + [.null, .null, .null]
         let lists: [RedisReply] = [
-            .array([text("second"), text("first")]), .integer(0), .integer(0), .array([text("lost")]),
+            .array([text("second"), text("first")]), .integer(2), .integer(1),
+            .array([text("lost"), text("1699999990")]),
             .array([text("dead"), text("1699999950")]), .integer(1), .array([text("g")]),
         ]
         scrape.readCounts(counts, numbers + lists)
@@ -85,6 +88,7 @@ struct QueueCommandWordsTests {
             Self.words(second) == [
                 "HMGET asynq:{q}:t:first state pending_since", "HMGET asynq:{q}:t:second state pending_since",
                 "LINDEX asynq:{q}:pending -1", "LRANGE asynq:{q}:active 0 9999",
+                "ZRANGE asynq:{q}:scheduled 0 0 WITHSCORES", "ZRANGE asynq:{q}:retry 0 0 WITHSCORES",
                 "ZRANGEBYSCORE asynq:{q}:archived 1699999940 +inf WITHSCORES LIMIT 0 20000", "ZCARD asynq:{q}:g:g",
             ])
     }

@@ -261,9 +261,11 @@ struct QueueCommandsTests {
         var replies = Replies()
         replies.next = .array([])
         #expect(replies.scrape().snapshot.orphaned == 0)
-        replies.expiredLeases = .array(["a", "b", "gone"].map { Replies.text($0) })
+        let leases = ["gone", "1699990000", "a", "1699990005", "b", "1699999990"]
+        replies.expiredLeases = .array(leases.map { Replies.text($0) })
         replies.details = [.array(["x", "b", "a"].map { Replies.text($0) })]
         #expect(replies.scrape().snapshot.orphaned == 2)
+        #expect(replies.scrape().snapshot.orphanedSince == WallTime(seconds: 1_699_990_005))
         replies.expiredLeases = Replies.wrongType
         #expect(replies.scrape().snapshot.orphaned == nil)
         #expect(replies.scrape().errors == [.wrongType])
@@ -272,8 +274,14 @@ struct QueueCommandsTests {
     @Test("Overdue tasks are those that Redis counts up to now")
     func overdue() {
         var replies = Replies()
+        replies.next = .array([])
         replies.overdue = [.integer(4), .integer(5)]
+        let first = ["1699990000", "5"].map { RedisReply.array([Replies.text("id"), Replies.text($0)]) }
+        replies.details = first
         #expect(replies.scrape().snapshot.overdue == [.scheduled: 4, .retry: 5])
+        #expect(
+            replies.scrape().snapshot.overdueSince == [.scheduled: WallTime(seconds: 1_699_990_000)],
+            "a score that is no moment of the last years tells nothing")
         replies.overdue[1] = Replies.forbidden
         #expect(replies.scrape().snapshot.overdue == [.scheduled: 4])
         #expect(replies.scrape().errors == [.permission])
@@ -316,6 +324,30 @@ struct QueueCommandsTests {
         #expect(replies.scrape().snapshot.isPaused == true && replies.scrape().errors == [])
         replies.paused = Replies.forbidden
         #expect(replies.scrape().snapshot.isPaused == nil && replies.scrape().errors == [.permission])
+    }
+
+    @Test(
+        "A key that can't be read is named: those that workers need apart from the others",
+        arguments: [Replies.wrongType, Replies.forbidden])
+    func unreadable(reply: RedisReply) throws {
+        let words = reply == Replies.wrongType ? "Redis: WRONGTYPE" : "Redis: NOPERM"
+        for (index, key) in ["pending", "active", "scheduled", "retry", "archived"].enumerated() {
+            var replies = Replies()
+            replies.next = .array([])
+            replies.counts[index] = reply
+            let snapshot = replies.scrape().snapshot
+            #expect(snapshot.workProblem?.hasPrefix("asynq:{q}:\(key): \(words)") == true && snapshot.problem == nil)
+        }
+        var replies = Replies()
+        replies.next = .array([])
+        (replies.processed, replies.failed, replies.groups) = (reply, Replies.text("abc"), reply)
+        let (snapshot, _, _) = replies.scrape()
+        let problem = try #require(snapshot.problem)
+        #expect(problem.hasPrefix("asynq:{q}:processed: \(words)") && problem.hasSuffix(", and 2 more keys"))
+        #expect(snapshot.workProblem == nil)
+        replies.counts = Array(repeating: reply, count: 6)
+        let all = try #require(replies.scrape().snapshot.workProblem)
+        #expect(all.hasPrefix("asynq:{q}:pending: ") && all.hasSuffix(", and 4 more keys"))
     }
 
     @Test("Replies of kinds that no command gives crash nothing")

@@ -73,6 +73,7 @@ struct ScrapeCommandTests {
             case "SMEMBERS asynq:queues": return list(["q"])
             case "ZRANGE asynq:servers": return list(["asynq:servers:{h:1:s}", "1e+10"])
             case "ZRANGE asynq:schedulers": return list(["asynq:schedulers:{h:1:s}", "1e+10"])
+            case "ZRANGEBYSCORE lease" where isBusy: return list(["a", "1"])
             case "ZRANGE archived" where isBusy: return list(["old", "1"])
             case "ZRANGEBYSCORE archived" where isBusy && roundTrips == 2:
                 return list((0..<1000).flatMap { ["id \($0)", "100"] })

@@ -73,7 +73,7 @@ struct OtherConditionTests {
             ]
         }
         let idle = troubles.filter { $0.condition == .schedulerNotEnqueueing }
-        #expect(idle.sentences == ["cron @every 1m (report) ticked 3 min ago, and no task was enqueued"])
+        #expect(idle.sentences == ["cron @every 1m (report) ticked 3 min ago, and no task was enqueued for 66 min"])
         #expect(idle[0].isFiring)
         #expect(
             troubles.only(.schedulerEntryTwice)?.sentence
@@ -98,6 +98,36 @@ struct OtherConditionTests {
         let idle = troubles.filter { $0.condition == .schedulerNotEnqueueing }
         #expect(idle.map(\.since) == [now - 1800, now - 60].map { WallTime(seconds: $0) })
         #expect(idle.map(\.isFiring) == [true, false])
+    }
+
+    @Test("An entry counts as idle since the first tick after its last task, not since its last tick")
+    mutating func idleSince() {
+        let now = Scene.wallStart + 5
+        func entry(_ id: String, every interval: Int64, ticked: Int64, enqueued: Int64?) -> SchedulerEntrySnapshot {
+            Self.entry(
+                id, scheduler: id, next: now - ticked + interval, previous: now - ticked,
+                enqueued: enqueued.map { now - $0 })
+        }
+        let troubles = scene.run(seconds: 5) { snapshot, _ in
+            snapshot.schedulerEntries = [
+                entry("minute", every: 60, ticked: 10, enqueued: 3 * 3600),
+                entry("five minutes", every: 300, ticked: 240, enqueued: 3 * 3600),
+                entry("hour", every: 3600, ticked: 1200, enqueued: 3 * 3600),
+                entry("now and then", every: 60, ticked: 20, enqueued: 80),
+                entry("just ticked", every: 60, ticked: 2, enqueued: 7 * 86_400),
+                entry("enqueued", every: 60, ticked: 10, enqueued: 10),
+            ]
+        }.filter { $0.condition == .schedulerNotEnqueueing }
+        #expect(
+            troubles.filter(\.isFiring).sentences == [
+                "cron @every 1m (report) ticked 10 s ago, and no task was enqueued for 3 h",
+                "cron @every 1m (report) ticked 4 min ago, and no task was enqueued for 3 h",
+                "cron @every 1m (report) ticked 20 min ago, and no task was enqueued for 3 h",
+            ])
+        #expect(
+            troubles.filter { !$0.isFiring }.sentences == [
+                "cron @every 1m (report) ticked 20 s ago, and no task was enqueued for 80 s"
+            ])
     }
 
     @Test("Servers and cron entries that can't be read are told of at once, with the key; what they hold is unknown")

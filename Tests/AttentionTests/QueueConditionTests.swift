@@ -186,6 +186,42 @@ struct QueueConditionTests {
         #expect(scene.hasLookedLongEnough)
     }
 
+    @Test("Tasks that are due and leases that have expired tell by their scores for how long, at the first look")
+    mutating func scores() {
+        let now = Scene.wallStart
+        let troubles = scene.run(seconds: 5) { snapshot, _ in
+            snapshot.add("late") {
+                ($0.overdue[.scheduled], $0.overdueSince[.scheduled]) = (3, WallTime(seconds: now - 3 * 3600))
+                ($0.orphaned, $0.orphanedSince) = (1, WallTime(seconds: now - 3 * 3600))
+            }
+            snapshot.add("just") {
+                ($0.overdue[.retry], $0.overdueSince[.retry]) = (1, WallTime(seconds: now - 20))
+                ($0.orphaned, $0.orphanedSince) = (1, WallTime(seconds: now - 3))
+            }
+        }
+        #expect(
+            troubles.sentences == [
+                "late: 3 scheduled tasks are due, and no server has moved them to pending for 3 h",
+                "late: 1 task lost its worker, and no server has taken it back",
+            ])
+        #expect(troubles.map(\.severity) == [.critical, .warning] && troubles.allSatisfy(\.isFiring))
+        #expect(troubles.allSatisfy { $0.since == WallTime(seconds: now - 3 * 3600) })
+    }
+
+    @Test(
+        "A name can be seen in its sentence, whatever its characters are",
+        arguments: [
+            ("   ", "\\u{20}\\u{20}\\u{20}"), ("\u{2800}", "\\u{2800}"), ("\u{A0}", "\\u{A0}"), ("", "(no name)"),
+        ])
+    mutating func names(name: String, shown: String) {
+        let troubles = scene.run(seconds: 5) { snapshot, _ in
+            snapshot.add(name) { ($0.size[.pending], $0.latencyNanoseconds) = (1, 7_200_000_000_000) }
+        }
+        #expect(
+            troubles.only(.oldestPendingTooOld)?.sentence
+                == "\(shown): the next task has been ready to run for 2 h; 1 task waits")
+    }
+
     @Test("A queue with a key of another type says why it has no numbers, at once")
     mutating func unreadable() {
         var troubles = scene.run(seconds: 5) { snapshot, _ in
@@ -198,6 +234,11 @@ struct QueueConditionTests {
         #expect(troubles.sentences == ["bad can't be read in full: WRONGTYPE Operation \\u{202E}"])
         #expect(troubles[0].severity == .info && troubles[0].queue == QueueName("bad"))
         #expect(troubles[0].condition.alert == nil)
+        troubles = scene.run(seconds: 5) { snapshot, _ in
+            snapshot.add("bad") { $0.workProblem = "asynq:{bad}:pending: Redis: WRONGTYPE" }
+        }
+        #expect(troubles.sentences == ["bad can't be read in full: asynq:{bad}:pending: Redis: WRONGTYPE"])
+        #expect(troubles[0].severity == .warning && troubles[0].isFiring && troubles[0].condition.alert == nil)
         troubles = scene.run(seconds: 5) { snapshot, _ in snapshot.add("bad") }
         #expect(troubles.isEmpty)
     }

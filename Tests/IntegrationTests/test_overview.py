@@ -141,6 +141,23 @@ def test_when_redis_goes_the_last_known_state_stays_with_its_age(start_collector
     eventually("read again", lambda: overview(collector)["redis"]["state"] == "read")
 
 
+def own_anchor(collector, queue: str) -> str:
+    return json.loads(collector.get(f"/api/v1/queues/{queue}").body)["attention"][0]["runbook"]
+
+
+@pytest.mark.parametrize("suffix, severity", [
+    ("active", "warning"), ("lease", "warning"), ("scheduled", "warning"), ("retry", "warning"), ("archived", "warning"),
+    ("completed", "info"), ("processed", "info"), ("failed", "info"), ("groups", "info")])
+def test_a_key_that_can_not_be_read_is_named(start_collector, redis, suffix, severity):
+    server, client = redis
+    client.sadd("asynq:queues", "bad")
+    client.hset(f"asynq:{{bad}}:{suffix}", "a", "b")
+    collector = start(start_collector, server)
+    bad = eventually("the trouble", lambda: (queue := queues_of(overview(collector)).get("bad")) and queue["trouble"] and queue)
+    assert bad["trouble_sentence"].startswith(f"bad can't be read in full: asynq:{{bad}}:{suffix}: Redis: WRONGTYPE ")
+    assert bad["trouble"] == severity
+
+
 def test_a_queue_with_a_key_of_another_type_says_why_it_has_no_numbers(start_collector, redis):
     server, client = redis
     enqueue(client, "good", 1)
@@ -148,7 +165,8 @@ def test_a_queue_with_a_key_of_another_type_says_why_it_has_no_numbers(start_col
     client.set("asynq:{bad}:pending", "x")
     collector = start(start_collector, server)
     bad = eventually("the trouble", lambda: (queue := queues_of(overview(collector)).get("bad")) and queue["trouble"] and queue)
-    assert bad["trouble_sentence"].startswith("bad can't be read in full: Redis: WRONGTYPE ") and bad["trouble"] == "info"
+    assert bad["trouble_sentence"].startswith("bad can't be read in full: asynq:{bad}:pending: Redis: WRONGTYPE ")
+    assert bad["trouble"] == "warning" and own_anchor(collector, "bad") == "unreadable-keys"
     own = json.loads(collector.get("/api/v1/queues/bad").body)
     assert [trouble["sentence"] for trouble in own["attention"]] == [bad["trouble_sentence"]]
     client.delete("asynq:{bad}:pending")

@@ -4,7 +4,9 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -185,6 +187,30 @@ def test_one_look_at_redis_itself_tells_what_its_stamps_tell_and_does_not_say_th
     assert set(firing) == {"AsynqOldestPendingTooOld", "AsynqSchedulerEntryOverdue", "AsynqSchedulerNotEnqueueing"}
     assert firing["AsynqOldestPendingTooOld"] == "orders: the next task has been ready to run for 2 h; 5 tasks wait"
     assert document["attention_firing"] == 3 and document["looked_long_enough"] is False
+
+
+def test_one_look_counts_in_full_what_scores_tell(tmp_path):
+    three_hours_ago = int(time.time()) - 3 * 3600
+    with RedisServer(tmp_path / "redis") as server, server.client() as client:
+        client.sadd("asynq:queues", "orders")
+        for state in ("scheduled", "retry"):
+            client.zadd(f"asynq:{{orders}}:{state}", {f"{state} 1": three_hours_ago, f"{state} 2": time.time() + 600})
+        client.lpush("asynq:{orders}:active", "lost")
+        client.zadd("asynq:{orders}:lease", {"lost": three_hours_ago, "outlived its task": three_hours_ago - 3600})
+        scheduler = "asynq:schedulers:{h:1:s}"
+        for number, (spec, ticked, interval) in enumerate((("@every 1m", 10, 60), ("@every 5m", 240, 300), ("@every 1h", 1200, 3600))):
+            tick = time.time() - ticked
+            client.rpush(scheduler, asynq_messages.scheduler_entry(f"e{number}", spec, "report", tick + interval, tick))
+            client.zadd(f"asynq:scheduler_history:e{number}", {"an event": three_hours_ago})
+        client.zadd("asynq:schedulers", {scheduler: time.time() + 3600})
+        document = json.loads(run_once("top", "--once", "--json", "--redis-url", server.url).stdout)
+        text = run_once("top", "--once", "--redis-url", server.url, env={"LC_ALL": "C.UTF-8", "COLUMNS": "160"}).stdout
+    firing = [trouble["sentence"] for trouble in document["attention"] if trouble["firing"]]
+    assert "orders: 1 scheduled task is due, and no server has moved them to pending for 3 h" in firing
+    assert "orders: 1 retry task is due, and no server has moved them to pending for 3 h" in firing
+    assert "orders: 1 task lost its worker, and no server has taken it back" in firing
+    assert sum(sentence.endswith("ago, and no task was enqueued for 3 h") for sentence in firing) == 3, firing
+    assert "!! orders: 1 scheduled task is due" in text and " ! orders: 1 task lost its worker" in text, text
 
 
 def test_the_first_look_shows_what_was_read_however_long_its_recording_takes(tmp_path):

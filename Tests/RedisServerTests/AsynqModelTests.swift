@@ -172,7 +172,9 @@ private struct Comparison {
         check("processed", \.processed)
         check("failed", \.failed)
         check("orphaned", \.orphaned)
+        check("orphaned since", \.orphanedSince)
         check("overdue", \.overdue)
+        check("overdue since", \.overdueSince)
         check("dead-lettered", \.deadLettered)
         check("registered", \.isRegistered)
         // A field that is new and not listed above.

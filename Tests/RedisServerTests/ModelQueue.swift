@@ -370,8 +370,13 @@ extension ModelQueue {
         snapshot.pausedAt = pausedAt.flatMap { $0.wholeSeconds <= now.wholeSeconds ? $0 : nil }
         (snapshot.processed, snapshot.failed) = (processed, failed)
         snapshot.completed = max(0, processed - failed)
-        snapshot.orphaned = Int64(active.count { id in leases.score(of: id).map { $0 <= seconds } ?? false })
-        snapshot.overdue = [.scheduled: Int64(scheduled.upTo(seconds).count), .retry: Int64(retry.upTo(seconds).count)]
+        let expiries = active.compactMap { leases.score(of: $0) }.filter { $0 <= seconds }
+        snapshot.orphaned = Int64(expiries.count)
+        snapshot.orphanedSince = expiries.min().map { WallTime(seconds: $0) }
+        for (state, tasks) in [(TaskState.scheduled, scheduled), (.retry, retry)] {
+            snapshot.overdue[state] = Int64(tasks.upTo(seconds).count)
+            snapshot.overdueSince[state] = tasks.upTo(seconds).first.map { WallTime(seconds: $0.score) }
+        }
         snapshot.deadLettered = deadLettered
         return snapshot
     }

@@ -13,6 +13,12 @@ struct QueueCommands {
     /// The number of expired leases, and of active tasks, that are read.
     static let maxActive = 10_000
     private static let nextCount = 4
+    typealias DueKey = (state: TaskState, suffix: StaticString)
+
+    /// The keys of the tasks that wait for their time; the score is the second at which they are due.
+    private static let due: [DueKey] = [(.scheduled, "scheduled"), (.retry, "retry")]
+    /// The keys without which workers can't take, renew, retry or archive a task.
+    private static let keysOfWorkers: Set = ["pending", "active", "lease", "scheduled", "retry", "archived"]
     /// The places from the end of the list that are read: workers may take hundreds of tasks between two round trips.
     private static let deepPositions = [32, 256]
 
@@ -32,7 +38,10 @@ struct QueueCommands {
     /// The next task, and those behind it in case that workers take it in the meantime.
     private var nextTasks: [[UInt8]] = []
     private var groupNames: [[UInt8]] = []
-    private var expiredLeases: Set<[UInt8]> = []
+    /// The expiry of each expired lease by its task.
+    private var expiredLeases: [[UInt8]: Int64] = [:]
+    /// The keys that can't be read, each once: those that workers need, and the others.
+    private var unreadable = (ofWorkers: UnreadableKeys(), others: UnreadableKeys())
     /// The score from which on the archive is still to be read.
     private var archiveRestFrom: Int64?
     private var archived: [ScoredMember] = []
@@ -69,8 +78,8 @@ struct QueueCommands {
         let paused: Ask<[UInt8]?>
         let next: Ask<[[UInt8]]>
         let deeper: [Ask<[UInt8]?>]
-        let overdue: [(state: TaskState, count: Ask<Int64>)]
-        let expiredLeases: Ask<[[UInt8]]>
+        let overdue: [(due: DueKey, count: Ask<Int64>)]
+        let expiredLeases: Ask<[ScoredMember]>
         let archive: Ask<[ScoredMember]>
         let groups: Ask<Int64>
         let groupNames: Ask<[[UInt8]]>?
@@ -87,11 +96,8 @@ struct QueueCommands {
             paused: pipeline.get(key("paused")),
             next: pipeline.lrange(key("pending"), from: -Self.nextCount, to: -1),
             deeper: (isListLong ? Self.deepPositions : []).map { pipeline.lindex(key("pending"), -$0) },
-            overdue: [
-                (.scheduled, pipeline.zcount(key("scheduled"), upTo: now.wholeSeconds)),
-                (.retry, pipeline.zcount(key("retry"), upTo: now.wholeSeconds)),
-            ],
-            expiredLeases: pipeline.zrangeByScore(
+            overdue: Self.due.map { ($0, pipeline.zcount(key($0.suffix), upTo: now.wholeSeconds)) },
+            expiredLeases: pipeline.zrangeByScoreWithScores(
                 key("lease"), from: nil, to: now.wholeSeconds, limit: Self.maxActive),
             archive: isBaseline
                 ? pipeline.zrangeWithScores(key("archived"), from: -UnreadDeadLetters.maxPerQueue, to: -1)
@@ -115,16 +121,19 @@ struct QueueCommands {
     mutating func readCounts(_ counts: Counts, _ replies: [RedisReply]) {
         isUnanswered = replies[counts.places].contains(.unanswered)
         if isUnanswered { return }
-        for (state, count) in counts.sizes { snapshot.size[state] = read(count, replies) }
-        snapshot.processed = read(counts.processed, replies)
-        snapshot.failed = read(counts.failed, replies)
+        for (key, count) in zip(StateKey.all, counts.sizes) {
+            snapshot.size[count.state] = read(count.count, of: key.suffix, replies)
+        }
+        snapshot.processed = read(counts.processed, of: "processed", replies)
+        snapshot.failed = read(counts.failed, of: "failed", replies)
         readPause(counts.paused, replies)
         readNextTasks(counts, replies)
-        for (state, count) in counts.overdue {
-            snapshot.overdue[state] = read(count, replies, isReported: snapshot.size[state] == nil)
+        for (due, count) in counts.overdue {
+            snapshot.overdue[due.state] = read(
+                count, of: due.suffix, replies, isReported: snapshot.size[due.state] == nil)
         }
-        if let leases = read(counts.expiredLeases, replies) { setExpiredLeases(leases) }
-        if let members = read(counts.archive, replies, isReported: snapshot.size[.archived] == nil) {
+        if let leases = read(counts.expiredLeases, of: "lease", replies) { setExpiredLeases(leases) }
+        if let members = read(counts.archive, of: "archived", replies, isReported: snapshot.size[.archived] == nil) {
             readArchive(members)
         }
         readGroups(counts, replies)
@@ -141,7 +150,7 @@ struct QueueCommands {
             if error.reason == .wrongType {
                 snapshot.isPaused = true
             } else {
-                record(error)
+                record(error, of: "paused")
             }
         }
     }
@@ -149,12 +158,12 @@ struct QueueCommands {
     private mutating func readNextTasks(_ counts: Counts, _ replies: [RedisReply]) {
         // A list of the wrong type was reported by LLEN already.
         let isReported = snapshot.size[.pending] == nil
-        if let next = read(counts.next, replies, isReported: isReported) {
+        if let next = read(counts.next, of: "pending", replies, isReported: isReported) {
             nextTasks = next.reversed()
             if next.isEmpty { snapshot.latencyNanoseconds = 0 }
         }
         for task in counts.deeper {
-            if let id = read(task, replies, isReported: true) ?? nil { nextTasks.append(id) }
+            if let id = read(task, of: "pending", replies, isReported: true) ?? nil { nextTasks.append(id) }
         }
         // If no worker takes tasks, the first one is enough.
         isIdle = snapshot.size[.active] == 0 && snapshot.processed == lastProcessed
@@ -162,8 +171,9 @@ struct QueueCommands {
     }
 
     private mutating func readGroups(_ counts: Counts, _ replies: [RedisReply]) {
-        snapshot.groups = read(counts.groups, replies)
-        if let ask = counts.groupNames, let names = read(ask, replies, isReported: snapshot.groups == nil) {
+        snapshot.groups = read(counts.groups, of: "groups", replies)
+        if let ask = counts.groupNames, let names = read(ask, of: "groups", replies, isReported: snapshot.groups == nil)
+        {
             groupNames = names
             // The last one may leave between the two commands.
             if names.isEmpty { snapshot.size[.aggregating] = 0 }
@@ -175,12 +185,12 @@ struct QueueCommands {
         }
     }
 
-    private mutating func setExpiredLeases(_ leases: [[UInt8]]) {
-        expiredLeases = Set(leases)
+    private mutating func setExpiredLeases(_ leases: [ScoredMember]) {
+        expiredLeases = Dictionary(leases.map { ($0.member, $0.score) }) { first, _ in first }
         if expiredLeases.isEmpty { snapshot.orphaned = 0 }
         if expiredLeases.count >= Self.maxActive {
             limit("\(Self.maxActive) or more expired leases; orphans are not counted")
-            expiredLeases = []
+            expiredLeases = [:]
         }
     }
 
@@ -217,6 +227,8 @@ struct QueueCommands {
         /// Asks behind them which one is the next still; nil where no worker takes tasks.
         let nextAfter: Ask<[UInt8]?>?
         let active: Ask<[[UInt8]]>?
+        /// Asks for the overdue task that was due first, of the states that have some.
+        let firstDue: [(due: DueKey, first: Ask<[ScoredMember]>)]
         let archiveRest: Ask<[ScoredMember]>?
         let groups: [Ask<Int64>]
         /// The range of all of them in the pipeline.
@@ -229,6 +241,9 @@ struct QueueCommands {
             nextTasks: nextTasks.map { pipeline.taskPlace(snapshot.name, id: $0) },
             nextAfter: isIdle || nextTasks.isEmpty ? nil : pipeline.lindex(key("pending"), -1),
             active: expiredLeases.isEmpty ? nil : pipeline.lrange(key("active"), from: 0, to: Self.maxActive - 1),
+            firstDue: Self.due.filter { (snapshot.overdue[$0.state] ?? 0) > 0 }.map {
+                ($0, pipeline.zrangeWithScores(key($0.suffix), from: 0, to: 0))
+            },
             archiveRest: archiveRestFrom.map {
                 pipeline.zrangeByScoreWithScores(
                     key("archived"), from: $0, to: nil, limit: ArchiveArrivals.maxMembers)
@@ -244,15 +259,27 @@ struct QueueCommands {
         }
         readLatency(details, replies)
         if let active = details.active { readActive(active, replies) }
-        if let rest = details.archiveRest, let members = read(rest, replies) { readArchiveRest(members) }
+        for (due, ask) in details.firstDue {
+            let first = read(ask, of: due.suffix, replies, isReported: true)?.first
+            snapshot.overdueSince[due.state] = first.flatMap { past($0.score) }
+        }
+        if let rest = details.archiveRest, let members = read(rest, of: "archived", replies) {
+            readArchiveRest(members)
+        }
         sumGroups(details.groups, replies)
+    }
+
+    /// Returns the time of a score in Unix seconds; nil for anything but a moment of the last years.
+    private func past(_ score: Int64) -> WallTime? {
+        let age = Double(now.wholeSeconds) - Double(score)
+        return age >= 0 && age <= PlausibleSeconds.longest ? WallTime(seconds: score) : nil
     }
 
     private mutating func sumGroups(_ groups: [Ask<Int64>], _ replies: [RedisReply]) {
         if groups.isEmpty { return }
         var aggregating: Int64 = 0
-        for group in groups {
-            guard let count = read(group, replies) else { return }
+        for (name, group) in zip(groupNames, groups) {
+            guard let count = read(group, ofKey: AsynqKeys.group(snapshot.name, name), replies) else { return }
             let (sum, overflow) = aggregating.addingReportingOverflow(count)
             aggregating = overflow ? .max : sum
         }
@@ -261,8 +288,10 @@ struct QueueCommands {
 
     /// Reads the active tasks. An orphan is active and its lease has expired; a lease alone may have outlived its task.
     private mutating func readActive(_ ask: Ask<[[UInt8]]>, _ replies: [RedisReply]) {
-        guard let active = read(ask, replies, isReported: snapshot.size[.active] == nil) else { return }
-        snapshot.orphaned = Int64(active.count { expiredLeases.contains($0) })
+        guard let active = read(ask, of: "active", replies, isReported: snapshot.size[.active] == nil) else { return }
+        let expiries = active.compactMap { expiredLeases[$0] }
+        snapshot.orphaned = Int64(expiries.count)
+        snapshot.orphanedSince = expiries.min().flatMap { past($0) }
         if active.count >= Self.maxActive { limit("\(Self.maxActive) or more active tasks; the first are looked at") }
     }
 
@@ -279,9 +308,10 @@ struct QueueCommands {
     /// If those are the whole list that was read, and not the whole queue, the age is unknown.
     private mutating func readLatency(_ details: Details, _ replies: [RedisReply]) {
         if details.nextTasks.isEmpty { return }
-        let nextAfter = details.nextAfter.flatMap { read($0, replies, isReported: true) ?? nil }
+        let nextAfter = details.nextAfter.flatMap { read($0, of: "pending", replies, isReported: true) ?? nil }
         for (id, ask) in zip(nextTasks, details.nextTasks) {
-            guard let place = read(ask, replies) else { return }
+            let taskKey = AsynqKeys.task(snapshot.name, id: id)
+            guard let place = read(ask, ofKey: taskKey, replies) else { return }
             // Dequeueing sets the state and removes pending_since; a task that is done has neither. A task whose hash
             // was evicted or deleted by hand has neither as well, and stays the next one.
             let isWaiting = place.isPending || (place.state == nil && (place.pendingSince != nil || isIdle))
@@ -293,7 +323,7 @@ struct QueueCommands {
             if let since = Int64(String(decoding: text, as: UTF8.self)) {
                 snapshot.latencyNanoseconds = max(0, now.nanoseconds(since: WallTime(nanoseconds: since)))
             } else {
-                record(RedisError(.malformed, "pending_since of the next task is not a number"))
+                record(RedisError(.malformed, "pending_since of the next task is not a number"), ofKey: taskKey)
             }
             return
         }
@@ -305,27 +335,64 @@ struct QueueCommands {
     /// Returns the reply; nil where the command failed, which is an error unless another command of the queue has
     /// reported it.
     private mutating func read<Value>(
-        _ ask: Ask<Value>, _ replies: [RedisReply], isReported: Bool = false
+        _ ask: Ask<Value>, of suffix: StaticString, _ replies: [RedisReply], isReported: Bool = false
     ) -> Value? {
         do throws(RedisError) {
             return try replies[ask]
         } catch {
-            if !isReported { record(error) }
+            if !isReported { record(error, of: suffix) }
             return nil
         }
     }
 
+    private mutating func read<Value>(_ ask: Ask<Value>, ofKey key: [UInt8], _ replies: [RedisReply]) -> Value? {
+        do throws(RedisError) {
+            return try replies[ask]
+        } catch {
+            record(error, ofKey: key)
+            return nil
+        }
+    }
+
+    private mutating func record(_ error: RedisError, of suffix: StaticString) {
+        record(error, ofKey: key(suffix), isOfWorkers: Self.keysOfWorkers.contains("\(suffix)"))
+    }
+
     /// Records an error. It is the queue's own problem where it is about one of its keys.
-    private mutating func record(_ error: RedisError) {
+    private mutating func record(_ error: RedisError, ofKey key: [UInt8], isOfWorkers: Bool = false) {
         errors.append(error.about(snapshot.name))
         switch error.reason {
-        case .wrongType, .malformed, .server: snapshot.problem = snapshot.problem ?? error.message
-        default: break
+        case .wrongType, .malformed, .server, .permission: break
+        default: return
+        }
+        if isOfWorkers {
+            unreadable.ofWorkers.add(key, error)
+            snapshot.workProblem = unreadable.ofWorkers.problem
+        } else {
+            unreadable.others.add(key, error)
+            snapshot.problem = unreadable.others.problem
         }
     }
 
     private mutating func limit(_ what: String) {
         errors.append(RedisError(.limit, "queue \(snapshot.name.text) has \(what)"))
+    }
+}
+
+/// The keys of a queue that can't be read.
+private struct UnreadableKeys {
+    private var keys: Set<[UInt8]> = []
+    private var first: String?
+
+    mutating func add(_ key: [UInt8], _ error: RedisError) {
+        keys.insert(key)
+        first = first ?? error.text(about: key)
+    }
+
+    /// The first key with its reason, and the number of the others.
+    var problem: String? {
+        let others = keys.count - 1
+        return first.map { others > 0 ? "\($0), and \(others) more \(others == 1 ? "key" : "keys")" : $0 }
     }
 }
 
