@@ -44,7 +44,7 @@ extension WebRoute {
     /// | `/api/v1/errors`             | failed attempts and dead letters of the last hour, grouped                    |
     /// | `/api/v1/traces/{trace_id}`  | the spans in memory as OTLP/JSON; 400 for what is no trace id, 404 for none   |
     /// | `/api/v1/tasks?id={id}`      | the queues that have a task of this id; 400 without an id                     |
-    /// |                              | `&queue={queue}`: as the path below, for names and ids `.` and `..`           |
+    /// |                              | `&queue={queue}`: as the path below, for names and ids `.`, `..`, and no name |
     /// | `/api/v1/tasks/{queue}/{id}` | where a task is; 404 for none, 503 where Redis can't be asked, 429 too often  |
     static let details = [
         WebRoute(path: "/api/v1/errors") { question, state in
@@ -56,7 +56,7 @@ extension WebRoute {
             guard let id = question.decoded("id"), !id.isEmpty else {
                 return .plain(.error(.badRequest, "which task: /api/v1/tasks?id={id}"))
             }
-            if let queue = question.decoded("queue"), !queue.isEmpty {
+            if let queue = question.decoded("queue") {
                 return task(TaskName(queue: QueueName(queue), id: id), question, state)
             }
             let answer = question.eventLoop.makePromise(of: HTTPResponse.self)

@@ -30,9 +30,10 @@ extension WebRoute {
     /// | path                    | answer                                                              |
     /// |-------------------------|---------------------------------------------------------------------|
     /// | `/api/v1/queues`        | the queues as JSON; 503 where none is known, Redis being unavailable |
-    /// |                         | `?name={queue}`: as `/api/v1/queues/{queue}`, for names `.` and `..`  |
+    /// |                         | `?name={queue}`: as `/api/v1/queues/{queue}`, for names `.`, `..` and none |
     /// | `/api/v1/dead-letters`  | the newest dead letters as JSON                                     |
     /// | `/api/v1/scale/{queue}` | for autoscalers; 404 for an unknown queue, 503 without news         |
+    /// | `/api/v1/scale`         | `?queue={queue}`: the same, for names `.`, `..` and none             |
     static let queues = [
         WebRoute(path: "/api/v1/queues") { question, state in
             if let name = question.decoded("name") { return queue(named: name, question, state) }
@@ -42,7 +43,7 @@ extension WebRoute {
             }
         },
         WebRoute(path: "/api/v1/dead-letters") { _, state in .json(state.deadLetters()) },
-        WebRoute(path: "/api/v1/scale/{queue}") { question, state in
+        WebRoute(path: "/api/v1/scale/{queue}", orParameter: "queue") { question, state in
             switch state.scale(ofQueue: question.rest) {
             case .advice(let document): .plain(.json(.ok, document))
             case .unknownQueue: .plain(.text(.notFound, "no such queue"))

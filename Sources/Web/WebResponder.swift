@@ -20,7 +20,9 @@ package struct WebResponder: HTTPResponder {
 
     package func judge(_ head: HTTPRequestHead, arrival: NIODeadline) -> HTTPVerdict {
         let path = head.path
-        guard let (route, rest) = WebRoute.find(path, among: routes) else {
+        let query = WebQuery(
+            text: head.uri.firstIndex(of: "?").map { String(head.uri[head.uri.index(after: $0)...]) } ?? "")
+        guard let (route, rest) = WebRoute.find(path, query, among: routes) else {
             let all = routes.map(\.path).joined(separator: ", ")
             return .answer(.refused(.notFound, reason: "not_found", "no such page; there are \(all)").secured)
         }
@@ -30,7 +32,6 @@ package struct WebResponder: HTTPResponder {
             refusal.refusal = HTTPRefusal("method", "\(head.method): pages are asked for by GET and HEAD")
             return .answer(refusal.secured)
         }
-        let query = head.uri.firstIndex(of: "?").map { String(head.uri[head.uri.index(after: $0)...]) } ?? ""
         return .receive(WebRequest(route, rest: rest, query: query, head.headers, state))
     }
 }
@@ -41,11 +42,11 @@ private final class WebRequest: HTTPExchange {
     var maxBodyBytes: Int { 64 << 10 }
     private let route: WebRoute
     private let rest: [UInt8]
-    private let query: String
+    private let query: WebQuery
     private let headers: HTTPHeaders
     private let state: any WebState
 
-    init(_ route: WebRoute, rest: [UInt8], query: String, _ headers: HTTPHeaders, _ state: any WebState) {
+    init(_ route: WebRoute, rest: [UInt8], query: WebQuery, _ headers: HTTPHeaders, _ state: any WebState) {
         self.route = route
         self.rest = rest
         self.query = query

@@ -8,6 +8,9 @@ struct WebRoute: Sendable {
     /// The path as people write it. A name in braces at the end stands for the rest of the path, slashes included.
     let path: String
     let audience: Audience
+    /// The parameter of the query that may stand in the place of the name in braces: `/path?parameter={name}`. Paths can't
+    /// have all names.
+    private let parameter: String?
     let answer: @Sendable (WebQuestion, any WebState) -> WebAnswer
 
     /// The readers of a route.
@@ -21,11 +24,12 @@ struct WebRoute: Sendable {
     }
 
     init(
-        path: String, for audience: Audience = .people,
+        path: String, for audience: Audience = .people, orParameter parameter: String? = nil,
         answer: @escaping @Sendable (WebQuestion, any WebState) -> WebAnswer
     ) {
         self.path = path
         self.audience = audience
+        self.parameter = parameter
         self.answer = answer
     }
 
@@ -42,10 +46,31 @@ struct WebRoute: Sendable {
         return path.dropFirst(fixed.count).utf8
     }
 
+    /// Returns the value of the query that stands in the place of the name in braces, as a path has it; nil where there is
+    /// none, or for another path.
+    private func rest(of path: String, query: WebQuery) -> [UInt8]? {
+        guard let parameter, path + "/" == fixed, let value = query[parameter] else { return nil }
+        return value.utf8.flatMap { $0 == UInt8(ascii: "+") ? Array("%20".utf8) : [$0] }
+    }
+
     /// Returns the route of a path; those without braces come first.
-    static func find(_ path: String, among routes: [WebRoute]) -> (route: WebRoute, rest: [UInt8])? {
+    static func find(_ path: String, _ query: WebQuery, among routes: [WebRoute]) -> (route: WebRoute, rest: [UInt8])? {
         for route in routes {
             if let rest = route.rest(of: path) { return (route, Array(rest)) }
+            if let rest = route.rest(of: path, query: query) { return (route, rest) }
+        }
+        return nil
+    }
+}
+
+/// The text behind the question mark of an address.
+struct WebQuery: Sendable {
+    let text: String
+
+    /// Returns the value of a parameter, as it came; nil where it is missing.
+    subscript(name: String) -> Substring? {
+        for pair in text.split(separator: "&") where pair.hasPrefix(name + "=") {
+            return pair.dropFirst(name.count + 1)
         }
         return nil
     }
@@ -56,24 +81,19 @@ struct WebQuestion: Sendable {
     let headers: HTTPHeaders
     /// The text in the place of the name in braces, as it came.
     let encodedRest: [UInt8]
-    /// The text behind the question mark.
-    let query: String
+    let query: WebQuery
     let eventLoop: any EventLoop
 
     /// The bytes that the name in braces stands for: a queue's name may have any.
     var rest: [UInt8] { PercentCoding.decodeLeniently(encodedRest) }
 
     /// Returns the value of a parameter of the query, as it came; nil where it is missing.
-    func parameter(_ name: String) -> Substring? {
-        for pair in query.split(separator: "&") where pair.hasPrefix(name + "=") {
-            return pair.dropFirst(name.count + 1)
-        }
-        return nil
-    }
+    func parameter(_ name: String) -> Substring? { query[name] }
 
-    /// Returns the bytes that a parameter of the query stands for; nil where it is missing.
+    /// Returns the bytes that a parameter of the query stands for; nil where it is missing. In a query, unlike a path, HTTP
+    /// libraries write a space as `+`, and a plus as `%2B`.
     func decoded(_ name: String) -> [UInt8]? {
-        parameter(name).map { PercentCoding.decodeLeniently(Array($0.utf8)) }
+        parameter(name).map { PercentCoding.decodeLeniently($0.utf8.map { $0 == UInt8(ascii: "+") ? 0x20 : $0 }) }
     }
 
     var acceptsGzip: Bool {

@@ -158,6 +158,21 @@ def test_a_key_that_can_not_be_read_is_named(start_collector, redis, suffix, sev
     assert bad["trouble"] == severity
 
 
+@pytest.mark.parametrize("query", ["name=a+b", "name=a%20b"])
+def test_a_query_has_spaces_as_http_libraries_write_them(start_collector, redis, query):
+    server, client = redis
+    for name in ("a b", "a+b"):
+        client.sadd("asynq:queues", name)
+    collector = start(start_collector, server)
+    eventually("two queues", lambda: len(overview(collector)["queues"]) == 2)
+    assert json.loads(collector.get(f"/api/v1/queues?{query}").body)["queue"] == "a b"
+    assert json.loads(collector.get("/api/v1/queues?name=a%2Bb").body)["queue"] == "a+b"
+    assert json.loads(collector.get("/api/v1/queues/a+b").body)["queue"] == "a+b"
+    assert json.loads(collector.get(f"/api/v1/scale?{query.replace('name', 'queue')}").body)["queue"] == "a b"
+    client.srem("asynq:queues", "a b")
+    eventually("it is gone", lambda: collector.get(f"/api/v1/queues?{query}").status == 404)
+
+
 def test_a_queue_with_a_key_of_another_type_says_why_it_has_no_numbers(start_collector, redis):
     server, client = redis
     enqueue(client, "good", 1)

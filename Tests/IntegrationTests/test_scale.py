@@ -65,6 +65,16 @@ def test_an_unknown_queue_is_not_found(start_collector, redis):
     assert collector.get("/api/v1/scale").status == 404
 
 
+def test_names_that_a_path_can_not_have_stand_in_the_query(start_collector, redis):
+    for name in (".", "..", "", "a b"):
+        redis[1].sadd("asynq:queues", name)
+    collector = start(start_collector, redis[0])
+    for name in (".", "..", "", "a b"):
+        answer = collector.get("/api/v1/scale?" + urllib.parse.urlencode({"queue": name}))
+        assert answer.status == 200 and json.loads(answer.body)["queue"] == name
+    assert collector.get("/api/v1/scale?queue=other").status == 404
+
+
 def test_a_queue_that_a_filter_leaves_out_is_unknown(start_collector, redis):
     redis[1].sadd("asynq:queues", "hidden")
     collector = start(start_collector, redis[0], **{"redis.queues.exclude": "^hidden$"})

@@ -138,14 +138,15 @@ struct DetailRoutesTests {
     @Test(
         "A task that no path can name is asked for in the query",
         arguments: [
-            ("queue=..&id=.", "..", "."), ("id=i%2F1&queue=a%20b", "a b", "i/1"), ("queue=%2e%2e&id=%2E", "..", "."),
+            ("queue=..&id=.", "..", "."), ("queue=&id=i", "", "i"), ("queue=a+b&id=c%2Bd", "a b", "c+d"),
+            ("id=i%2F1&queue=a%20b", "a b", "i/1"), ("queue=%2e%2e&id=%2E", "..", "."),
         ])
     func taskInQuery(query: String, queue: String, id: String) throws {
         let (status, body) = try answer("/api/v1/tasks?" + query)
         #expect(
             status == 200 && body.hasPrefix("{\"queue\":\"\(queue)\",\"id\":\"\(id)\",\"state\":\"pending\","))
         #expect(try answer("/api/v1/tasks?queue=q").0 == 400)
-        #expect(try answer("/api/v1/tasks?queue=&id=i").1.hasPrefix("{\"queues\""))
+        #expect(try answer("/api/v1/tasks?id=i").1.hasPrefix("{\"queues\""))
     }
 
     @Test("A task has every field; what is not known is null")

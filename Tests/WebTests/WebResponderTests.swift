@@ -91,6 +91,11 @@ struct WebResponderTests {
             ("/api/v1/overview?a=b&since=12", "overview since 12", "application/json"),
             ("/api/v1/queues/a%2Fb/c", "a/b/c", "application/json"),
             ("/api/v1/queues?name=..", "..", "application/json"), ("/api/v1/queues?name=%2e", ".", "application/json"),
+            ("/api/v1/queues?name=a+b%2Bc", "a b+c", "application/json"),
+            ("/api/v1/queues?name=", "", "application/json"),
+            ("/api/v1/queues/a+b", "a+b", "application/json"), ("/api/v1/scale?queue=..", "..", "application/json"),
+            ("/api/v1/scale?x=y&queue=a+b%2Bc", "a b+c", "application/json"),
+            ("/api/v1/scale?queue=", "", "application/json"),
             ("/api/v1/errors", "[]\n", "application/json"),
         ])
     func pages(path: String, content: String, type: String) {
@@ -104,7 +109,9 @@ struct WebResponderTests {
 
     @Test(
         "Other paths are not found, and the answer names those that are",
-        arguments: ["/metrics/", "/Metrics", "/api/v1/scale/", "/api/v1/scale", "/favicon.ico", "", "*"])
+        arguments: [
+            "/metrics/", "/Metrics", "/api/v1/scale/", "/api/v1/scale", "/api/v1/scale?name=q", "/favicon.ico", "", "*",
+        ])
     func notFound(path: String) {
         for method in [.GET, .POST] as [HTTPMethod] {
             let response = answer(path, method)
