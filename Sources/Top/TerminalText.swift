@@ -4,22 +4,38 @@ import Text
 package enum TerminalText {
     /// Returns text from outside, safe to print on one line. Control characters, those that change the direction or the
     /// width of their neighbours, and those that can't be seen are escaped as `\u{1b}`, and so is a text without any ink.
-    /// Selectors and modifiers of emoji, whose width terminals do not agree on, are left out.
+    /// Selectors and modifiers of emoji, whose width terminals do not agree on, are left out, and so are those of ideographs;
+    /// the tags of a flag are letters behind it. Spaces stay, since they part what is on a line: see `name`.
     package static func escaped(_ text: String) -> String {
         if text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) { return text }
-        let isBlank = text.unicodeScalars.allSatisfy(VisibleText.isBlank)
+        let scalars = Array(text.unicodeScalars)
+        let isBlank = scalars.allSatisfy(VisibleText.isBlank)
         var escaped = ""
-        var previous: Unicode.Scalar?
-        for scalar in text.unicodeScalars {
-            defer { previous = scalar }
-            if isDropped(scalar, after: previous) { continue }
-            if isBlank || isUnsafe(scalar) {
+        for (index, scalar) in scalars.enumerated() {
+            let previous = index > 0 ? scalars[index - 1] : nil
+            if isDropped(scalar, after: previous) || VisibleText.selectsIdeograph(scalars, at: index) { continue }
+            if VisibleText.isTagOfFlag(scalars, at: index) {
+                if let letter = Unicode.Scalar(scalar.value & 0x7F), letter.value != 0x7F {
+                    escaped.unicodeScalars.append(letter)
+                }
+            } else if joiners.contains(scalar.value), VisibleText.joinsLetters(scalars, at: index) {
+                escaped.unicodeScalars.append(scalar)
+            } else if isBlank || isUnsafe(scalar) {
                 escaped += "\\u{" + String(scalar.value, radix: 16) + "}"
             } else {
                 escaped.unicodeScalars.append(scalar)
             }
         }
         return escaped
+    }
+
+    private static let joiners: ClosedRange<UInt32> = 0x200C...0x200D
+
+    /// Returns a name from outside, so that it can be seen even where it is empty, or has nothing but spaces.
+    package static func name(_ text: String) -> String {
+        if text.isEmpty { return VisibleText.noName }
+        if text.utf8.contains(where: { $0 != 0x20 }) { return escaped(text) }
+        return String(repeating: "\\u{20}", count: text.utf8.count)
     }
 
     /// Returns true for variation selectors and skin tones behind an emoji: they only change its look.
@@ -44,6 +60,7 @@ package enum TerminalText {
     /// Returns 0 for a scalar that combines with the character before it, 2 for wide ones (CJK, emoji), else 1.
     static func width(_ scalar: Unicode.Scalar) -> Int {
         if scalar.value < 0x300 { return 1 }
+        if joiners.contains(scalar.value) { return 0 }
         switch scalar.properties.generalCategory {
         case .nonspacingMark, .enclosingMark: return 0
         default: break

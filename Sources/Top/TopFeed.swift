@@ -19,6 +19,16 @@ package enum TopQuestion: Sendable {
     }
 }
 
+extension TopQuestion {
+    /// Members that the documents of this question have and those of other programs have not.
+    fileprivate var members: [String] {
+        switch self {
+        case .overview: ["collector", "queues", "attention"]
+        case .queue: ["queue"]
+        }
+    }
+}
+
 /// Gets a document. It is called on the feed's thread, where it may block.
 package typealias TopSource = @Sendable (_ question: TopQuestion) throws(TopFailure) -> TopReply
 
@@ -141,7 +151,11 @@ package final class TopFeed: Sendable {
         } catch {
             throw TopFailure("\(question.path) is not JSON: \(error.reason.rawValue) (byte \(error.offset))")
         }
-        guard case .object = value else { throw TopFailure("\(question.path) is not a JSON object") }
+        guard case .object(let members) = value else { throw TopFailure("\(question.path) is not a JSON object") }
+        // What stands in front of the collector may answer in its place.
+        if !members.isEmpty && question.members.allSatisfy({ value[$0] == .null }) {
+            throw TopFailure("\(question.path) comes from another program, or from a collector of another version")
+        }
         return value
     }
 }

@@ -10,10 +10,10 @@ struct TopQueueView {
         let name = state.openQueue ?? ""
         let document = state.queueDocument
         guard let queue = document?.queue ?? state.document?.queues.first(where: { $0.name == name }) else {
-            lines = [Line(name, .bold), Line("This queue is gone.", .warning)]
+            lines = [Line(TerminalText.name(name), .bold), Line("This queue is gone.", .warning)]
             return
         }
-        var all = [Line(name.isEmpty ? "(no name)" : name, .bold)]
+        var all = [Line(TerminalText.name(name), .bold)]
         if queue.isPaused == true { all[0].add("  paused", .warning) }
         for trouble in Self.troubles(of: name, state) {
             let (mark, style) = TopFrame.mark(trouble.severity)
@@ -150,7 +150,7 @@ struct TopQueueLists {
         lines.append(heading)
         for type in types {
             var line = Line()
-            line.add(type.name, width: 28)
+            line.add(TerminalText.name(type.name), width: 28)
             line.add(Quantity.count(type.attempts), width: 10, .right)
             line.add(Quantity.count(type.failed), (type.failed ?? 0) > 0 ? .warning : .plain, width: 10, .right)
             line.add(Quantity.seconds(type.waitP95), width: 10, .right)
@@ -167,8 +167,8 @@ struct TopQueueLists {
             var line = Line()
             line.add("\(Quantity.count(group.attempts))×", .warning, width: 8, .right)
             line.add(" ")
-            line.add(group.taskType ?? "", .dim, width: Self.typeWidth)
-            line.add(" \(group.error)")
+            line.add(group.taskType.map(TerminalText.name) ?? "", .dim, width: Self.typeWidth)
+            line.add(" \(TerminalText.name(group.error))")
             if let dead = group.deadLetters, dead > 0 { line.add("  \(Quantity.count(dead)) dead", .critical) }
             lines.append(line)
         }
@@ -183,7 +183,7 @@ struct TopQueueLists {
         for task in tasks {
             var line = Line()
             line.add(first(task, now), .plain, width: 12, .right)
-            line.add(task.type ?? "", .dim, width: Self.typeWidth)
+            line.add(task.type.map(TerminalText.name) ?? "", .dim, width: Self.typeWidth)
             if let error = task.error { line.add(" \(error)") }
             if let trace = task.traceID { line.add("  trace \(trace)", .dim) }
             lines.append(line)

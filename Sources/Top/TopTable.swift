@@ -23,7 +23,7 @@ struct TopTable {
         let largest = queues.compactMap { $0.sizes[.pending] }.max() ?? 0
         let shown = Self.columns(largestPending: largest).filter { $0.leastColumns <= screen }
         let taken = Self.markWidth + shown.reduce(0) { $0 + $1.width + 1 }
-        let longest = queues.map { TerminalText.width(TerminalText.escaped($0.name)) }.max() ?? 0
+        let longest = queues.map { TerminalText.width(TerminalText.name($0.name)) }.max() ?? 0
         let wanted = max(5, min(longest, Self.nameWidths.upperBound))
         nameWidth = max(Self.nameWidths.lowerBound, min(wanted, screen - taken))
         let rest = screen - taken - nameWidth - 1
@@ -45,7 +45,7 @@ struct TopTable {
     func line(_ queue: TopQueue) -> Line {
         let (mark, style) = TopFrame.mark(queue.severity)
         var line = Line(mark, style)
-        line.add(queue.name.isEmpty ? "(no name)" : queue.name, style, width: nameWidth)
+        line.add(TerminalText.name(queue.name), style, width: nameWidth)
         for column in columns {
             line.add(" ")
             let cell = column.cell(queue)

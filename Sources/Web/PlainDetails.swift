@@ -44,7 +44,7 @@ struct PlainDetails {
     private var errors: String {
         let rows = content.errors.prefix(OverviewDocument.maxErrors).map { group in
             [
-                PlainHTML.queue(group.queue), PlainHTML.foreign(group.taskType), PlainHTML.foreign(group.error),
+                PlainHTML.queue(group.queue), PlainHTML.foreign(group.taskType), PlainHTML.message(group.error),
                 humanCount(group.attempts), humanCount(group.deadLetters), ago(group.lastSeen),
                 content.links.html(group.example.trace),
             ]
@@ -102,7 +102,7 @@ struct PlainDetails {
             return [
                 PlainHTML.foreign(server.host), String(server.pid), PlainHTML.foreign(server.status),
                 "\(humanCount(server.busyWorkers)) of \(humanCount(server.concurrency))",
-                queues.first.map { PlainHTML.foreign($0.name) }.joined(separator: ", ")
+                queues.first.map { PlainHTML.name($0.name) }.joined(separator: ", ")
                     + (rest > 0 ? " and \(humanCount(rest, "more queue"))" : ""),
             ]
         }

@@ -21,9 +21,13 @@ enum PlainHTML {
         return escaped
     }
 
-    /// Returns a text from outside as HTML.
-    static func foreign(_ text: String) -> String {
-        let text = VisibleText.escaped(text)
+    /// Returns a name from outside as HTML.
+    static func foreign(_ text: String) -> String { cut(VisibleText.escaped(text, isName: true)) }
+
+    /// Returns a text from outside, which may have several lines, on one line.
+    static func message(_ text: ForeignText) -> String { cut(VisibleText.escaped(text.printable)) }
+
+    private static func cut(_ text: String) -> String {
         guard text.count > maxCharacters else { return "<bdi>\(escaped(text))</bdi>" }
         return "<bdi title=\"\(escaped(text))\">\(escaped(String(text.prefix(maxCharacters - 1))))…</bdi>"
     }
@@ -36,8 +40,12 @@ enum PlainHTML {
     /// Returns the name of a queue as a link to its document.
     static func queue(_ name: QueueName?) -> String {
         guard let name else { return "–" }
-        return "<a href=\"\(QueuePath.document(of: name.printable))\">\(foreign(name))</a>"
+        return
+            "<a href=\"\(QueuePath.document(of: name.printable))\">\(self.name(name))</a>"
     }
+
+    /// Returns the name of a queue.
+    static func name(_ name: QueueName) -> String { name.bytes.isEmpty ? VisibleText.noName : foreign(name) }
 
     /// Returns a table with its heading. The cells are HTML; those of the first column are headings of their rows, and
     /// columns whose name ends in `#` have numbers.

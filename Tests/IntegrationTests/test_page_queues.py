@@ -223,6 +223,34 @@ def look_at_hostile_names(chromium, collector, viewport) -> None:
     page.close()
 
 
+UNSEEN = {"": "(no name)", "   ": r"\x20\x20\x20", "\u2800": r"\u{2800}", "\u00a0": r"\u{A0}", "a\nb": r"a\x0Ab", "a b": "a b"}
+SEEN = ("\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", "葛\U000e0100城", "\U0001f469\U0001f3fd\u200d\U0001f680",
+        "می\u200cخواهم", "\u1820\u180b")
+
+
+def test_every_name_can_be_seen_and_leads_to_its_queue(chromium, start_collector, tmp_path):
+    with RedisServer(tmp_path / "redis") as server, server.client() as client:
+        for name in (*UNSEEN, *SEEN):
+            AsynqQueue(client, name).add("pending", "one")
+            client.hset(f"asynq:{{{name}}}:t:one", "pending_since", int((time.time() - 7200) * 1e9))
+        collector = start_collector(options={"redis.url": server.tcp_url, "redis.interval": "500ms"})
+        page = chromium.open(base(collector))
+        page.wait_for("tr.row")
+        assert sorted(page.rows()) == sorted([*UNSEEN.values(), *SEEN])
+        page.page.locator(".attention .more").click()
+        named = set(UNSEEN.values()) | set(SEEN)
+        eventually("each leads to its queue", lambda: named <= set(page.page.locator(".attention .sentence a").all_inner_texts()))
+        for name, shown in (*UNSEEN.items(), *((name, name) for name in SEEN)):
+            page.page.evaluate("(name) => { location.hash = `#/queue/${encodeURIComponent(name)}`; }", name)
+            eventually("its heading", lambda: page.text("h1") == shown and page.page.locator(".charts .plot").count())
+        page.close()
+        plain = collector.get("/").body.decode()
+    for shown in ("(no name)", r"\u{20}\u{20}\u{20}", r"\u{2800}", r"\u{A0}", r"a\u{A}b", "a b", *SEEN):
+        assert re.search(rf'<a href="api/v1/queues[^"]*">(<bdi>)?{re.escape(shown)}(</bdi>)?</a>', plain), shown
+    for shown in ("(no name)", r"\u{20}\u{20}\u{20}", r"\u{2800}", r"\u{A0}"):
+        assert f"<bdi>{shown}: the next task" in plain, shown
+
+
 def test_a_task_and_a_queue_that_are_called_two_dots_are_found(chromium, start_collector, tmp_path):
     with RedisServer(tmp_path / "redis") as server, server.client() as client:
         AsynqQueue(client, "..").add("archived", ".", time.time())

@@ -213,6 +213,42 @@ def test_one_look_counts_in_full_what_scores_tell(tmp_path):
     assert "!! orders: 1 scheduled task is due" in text and " ! orders: 1 task lost its worker" in text, text
 
 
+@pytest.mark.parametrize("name, shown", [
+    ("   ", r"\u{20}\u{20}\u{20}"), ("\u2800", r"\u{2800}"), ("\u00a0\u3000", r"\u{a0}\u{3000}"), ("", "(no name)"), ("a\nb", r"a\u{a}b"),
+    ("\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", "\U0001f3f4gbeng"), ("葛\U000e0100城", "葛城")])
+def test_every_name_can_be_seen(tmp_path, name, shown):
+    with RedisServer(tmp_path / "redis") as server, server.client() as client:
+        client.sadd("asynq:queues", name)
+        client.hset(f"asynq:{{{name}}}:t:1", mapping={"msg": b"", "state": "pending", "pending_since": int((time.time() - 7200) * 1e9)})
+        client.lpush(f"asynq:{{{name}}}:pending", "1")
+        ran = run_once("top", "--once", "--redis-url", server.url, env={"LC_ALL": "C.UTF-8", "COLUMNS": "120"})
+    lines = ran.stdout.splitlines()
+    assert any(line[3:].startswith(shown) for line in lines[-1:]), ran.stdout
+    sentence = next(line for line in lines if "the next task has been ready" in line)
+    assert sentence[3:].split(":")[0].strip(), ran.stdout
+
+
+def test_json_of_another_program_is_not_shown_as_a_collector_without_queues():
+    class LogIn(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = b'{"error":"please log in"}'
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), LogIn) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        ran = run_once("top", "--once", "--url", f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert (ran.returncode, ran.stdout) == (1, ""), ran
+    assert "another program" in ran.stderr, ran
+
+
 def test_the_first_look_shows_what_was_read_however_long_its_recording_takes(tmp_path):
     """Keys of another type make the scrape log before its result is recorded, and many queues make recording it slow."""
     with RedisServer(tmp_path / "redis") as server, server.client() as client:

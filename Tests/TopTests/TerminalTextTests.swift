@@ -10,14 +10,24 @@ import Testing
         ("a\u{34F}\u{3164}\u{E0100}", "a\\u{34f}\\u{3164}\\u{e0100}"), ("\u{FE0F}", "\\u{fe0f}"),
         ("\u{A0}\u{2800}", "\\u{a0}\\u{2800}"),
         ("heart\u{2764}\u{FE0F}", "heart\u{2764}"), ("👍🏽", "👍"), ("👩\u{200D}💻", "👩\\u{200d}💻"),
+        ("葛\u{E0100}城", "葛城"), ("می\u{200C}خواهم", "می\u{200C}خواهم"), ("🏴\u{E0067}", "🏴\\u{e0067}"),
+        ("🏴\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E007F}!", "🏴gbeng!"),
     ])
     func whatATerminalWouldObeyIsEscaped(_ text: String, _ escaped: String) {
-        #expect(TerminalText.escaped(text) == escaped)
+        #expect(TerminalText.escaped(text).unicodeScalars.elementsEqual(escaped.unicodeScalars))
+    }
+
+    @Test(arguments: [
+        ("", "(no name)"), ("   ", "\\u{20}\\u{20}\\u{20}"), ("a b", "a b"), ("\u{2800} ", "\\u{2800}\\u{20}"),
+        ("a\nb", "a\\u{a}b"),
+    ])
+    func aNameIsSeenWhateverItsCharactersAre(_ text: String, _ shown: String) {
+        #expect(TerminalText.name(text) == shown)
     }
 
     @Test(arguments: [
         ("", 0), ("abc", 3), ("é", 1), ("e\u{301}", 1), ("日本語", 6), ("ｆｕｌｌ", 8), ("🎉", 2), ("✓", 1), ("█▏", 2),
-        ("한국", 4), ("Ω", 1), ("\u{2764}", 1), ("⌚", 2), ("🇩🇪", 2),
+        ("한국", 4), ("Ω", 1), ("\u{2764}", 1), ("⌚", 2), ("🇩🇪", 2), ("می\u{200C}خ", 3),
     ])
     func cellsAreCounted(_ text: String, _ cells: Int) {
         #expect(TerminalText.width(text) == cells)

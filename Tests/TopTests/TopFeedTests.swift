@@ -10,6 +10,8 @@ import Testing
         #expect(TopQuestion.overview.path == "/api/v1/overview")
         #expect(TopQuestion.queue("a/b c").path == "/api/v1/queues/a%2Fb%20c")
         #expect(TopQuestion.queue("..").path == "/api/v1/queues?name=..")
+        #expect(TopQuestion.queue("").path == "/api/v1/queues?name=")
+        #expect(TopQuestion.queue("a+b").path == "/api/v1/queues/a%2Bb")
     }
 
     private func failure(_ text: String) -> String? {
@@ -24,6 +26,9 @@ import Testing
     @Test func anAnswerThatIsNoDocumentSaysWhy() throws {
         #expect(failure("{}") == nil)
         #expect(failure("[1]") == "/api/v1/overview is not a JSON object")
+        let other = "/api/v1/overview comes from another program, or from a collector of another version"
+        #expect(failure("{\"error\":\"please log in\"}") == other)
+        #expect(failure("{\"error\":\"please log in\",\"queues\":[]}") == nil)
         #expect(failure("{\"a\":!}")?.hasPrefix("/api/v1/overview is not JSON: ") == true)
         #expect(failure("{\"a\":!}")?.hasSuffix(" (byte 5)") == true)
         #expect(try TopFeed.overview { _ throws(TopFailure) in .unchanged } == nil)

@@ -110,6 +110,7 @@ struct PlainPageTests {
         "Names that can't be seen are escaped, and each leads to the document of its queue",
         arguments: [
             ("a/b c", "a%2Fb%20c", "a/b c"), ("\u{3164}", "%E3%85%A4", "\\u{3164}"), ("\u{A0}", "%C2%A0", "\\u{A0}"),
+            ("a\nb", "a%0Ab", "a\\u{A}b"), ("a+b", "a%2Bb", "a+b"), ("   ", "%20%20%20", "\\u{20}\\u{20}\\u{20}"),
         ])
     func links(name: String, encoded: String, shown: String) {
         let page = page(.off, [QueueReading(name: QueueName(name), snapshot: nil, wait: nil)])
@@ -120,6 +121,12 @@ struct PlainPageTests {
     func dots() {
         let page = page(.off, [QueueReading(name: QueueName(".."), snapshot: nil, wait: nil)])
         #expect(page.contains("<a href=\"api/v1/queues?name=..\"><bdi>..</bdi></a>"))
+    }
+
+    @Test("A queue without a name says so, and its link leads to it")
+    func noName() {
+        let page = page(.off, [QueueReading(name: QueueName(""), snapshot: nil, wait: nil)])
+        #expect(page.contains("<a href=\"api/v1/queues?name=\">(no name)</a>"))
     }
 
     @Test("What needs attention comes first; where nothing is wrong, the page says what was looked at")

@@ -1,7 +1,7 @@
 // What is wrong, worst first.
 
 import { h } from './dom.js';
-import { age, count, plural, said, shown } from './format.js';
+import { age, count, NAME_MOST, named, plural, said, shown } from './format.js';
 import { elapsed, hidden, icon, moment, outside, queueAddress, queueLink, web } from './parts.js';
 
 const SHORT = 6;
@@ -45,12 +45,19 @@ export function attentionOf(queue, document, own, now) {
     h('ul', null, items.map((item) => line(item, document.links, now, true))));
 }
 
+const isKnown = ({ redis }) => redis.state === 'read' || redis.state === 'off';
+
+/** What is said where nothing is in the list. */
+export function calmWords(document) {
+  if (!isKnown(document)) return 'Nothing is known yet.';
+  return document.looked_long_enough === false ? 'Nothing needs attention so far.' : 'Nothing needs attention.';
+}
+
 function calm(document) {
-  const known = document.redis.state === 'read' || document.redis.state === 'off';
+  const known = isKnown(document);
   const isEarly = document.looked_long_enough === false;
   return h('section', { key: 'calm', class: 'attention calm', 'aria-label': 'Needs attention' },
-    h('p', null, !known ? h('b', null, 'Nothing is known yet.')
-      : isEarly ? h('b', null, 'Nothing needs attention so far.') : [icon('good'), h('b', null, 'Nothing needs attention.')],
+    h('p', null, known && !isEarly && icon('good'), h('b', null, calmWords(document)),
     known && h('span', { class: 'muted' }, isEarly ? `Some conditions take a minute to tell. Looking at ${document.looked_at}.`
       : `Looked at ${document.looked_at}.`)));
 }
@@ -72,10 +79,9 @@ function sentence(item, isOfQueue) {
   const text = item.sentence;
   if (item.queue == null) return coded(text);
   const name = said(item.queue);
-  // A name of nothing but spaces is not in the sentence.
-  if (!name || !text.startsWith(name)) return isOfQueue ? coded(text) : [coded(text), ' ', queueLink(item.queue)];
-  const named = h('bdi', null, shown(name));
-  return [isOfQueue ? named : h('a', { href: queueAddress(item.queue) }, named), coded(text.slice(name.length))];
+  if (!text.startsWith(name)) return isOfQueue ? coded(text) : [coded(text), ' ', queueLink(item.queue)];
+  const first = h('bdi', null, named([...item.queue].slice(0, NAME_MOST).join('')));
+  return [isOfQueue ? first : h('a', { href: queueAddress(item.queue) }, first), coded(text.slice(name.length))];
 }
 
 function coded(text) {

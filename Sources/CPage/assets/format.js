@@ -65,32 +65,43 @@ export function clock(milliseconds, withSeconds = true) {
 
 /** What changes how its neighbours are shown: the program's SafeText has the same. */
 const HARMFUL = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/;
-const NAME_MOST = 120;
+export const NAME_MOST = 120;
 
-/** A name as sentences have it: its beginning, on one line. */
+export const NO_NAME = '(no name)';
+
+/** A name as sentences have it: its beginning, on one line. The program's VisibleText.name is the same. */
 export function said(name) {
-  const hex = (character) => character.codePointAt(0).toString(16).toUpperCase();
-  return [...name].slice(0, NAME_MOST).map((character) => (!HARMFUL.test(character) ? character
-    : /[\s\u0085]/.test(character) ? ' ' : `\\u{${hex(character)}}`)).join('').replace(/ +$/, '');
+  if (name === '') return NO_NAME;
+  const first = [...name].slice(0, NAME_MOST);
+  const hex = (character) => `\\u{${character.codePointAt(0).toString(16).toUpperCase()}}`;
+  if (isBlank(first.join(''))) return first.map(hex).join('');
+  return first.map((character) => (!HARMFUL.test(character) ? character : /[\s\u0085]/.test(character) ? ' ' : hex(character)))
+    .join('').replace(/ +$/, '');
 }
 
 /**
- * What can't be seen: control characters, and what takes no place. First stand those that belong to what is beside them: in emoji,
- * and joiners within words of Arabic and Indic scripts. Marks that turn text around show by what they do.
+ * What can't be seen: control characters, and what takes no place. First stand those that belong to what is beside them: in emoji
+ * and flags, behind ideographs and Mongolian letters, and joiners within words of scripts whose letters join. Marks that turn text
+ * around show by what they do. The program's VisibleText has the same.
  */
+const LETTERS = '[\u0620-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u17dd\u1820-\u18aa]';
+const TAGS = '[\u{e0030}-\u{e0039}\u{e0061}-\u{e007a}]';
 const JOINED = String.raw`(?<=(?![\0-\x7f])\p{Emoji})[\ufe0e\ufe0f]|\ufe0f(?=\u20e3)`
   + String.raw`|(?<=(?![\0-\x7f])\p{Emoji}\ufe0f?)\u200d(?=(?![\0-\x7f])\p{Emoji})`
-  + String.raw`|(?<=[\u0620-\u06ff\u0900-\u0dff])[\u200c\u200d](?=[\u0620-\u06ff\u0900-\u0dff])`;
+  + `|(?<=${LETTERS})[\u200c\u200d](?=${LETTERS})|(?<=[\u1820-\u18aa])[\u180b-\u180d\u180f]`
+  + String.raw`|(?<=\p{Ideographic})[\ufe00-\ufe02\u{e0100}-\u{e01ef}]`
+  + `|(?<=\u{1f3f4})${TAGS}{3,6}\u{e007f}`;
 const UNSEEN = new RegExp(`(${JOINED})|`
   + String.raw`(?![\u202a-\u202e\u2066-\u2069])[\p{Cc}\p{Default_Ignorable_Code_Point}\u2028\u2029\ufff9-\ufffb]`, 'gu');
-/** A text of nothing but this has no ink. */
-const BLANK = /^[\s\u2800\u202a-\u202e\u2066-\u2069]*$/;
+/** A text of nothing but this, and of what can't be seen, has no ink. */
+const BLANK = /^[\s\u2800\u202a-\u202e\u2066-\u2069\p{Cc}\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]*$/u;
+const isBlank = (text) => BLANK.test(text);
 
 /** Foreign text, cut where it is endless, with everything in it to be seen. The characters of `kept` stay as they are. */
 export function shown(text, kept = '') {
   if (/^[!-~][ -~]{0,3999}$/.test(text)) return text;
   const cut = text.length > 4000 ? `${text.slice(0, 4000)}…` : text;
-  if (BLANK.test(cut)) return cut.replace(/[^]/gu, escaped);
+  if (isBlank(cut)) return cut.replace(/[^]/gu, escaped);
   return cut.replace(UNSEEN, (character, joined) => (joined || kept.includes(character) ? character : escaped(character)));
 }
 
@@ -98,6 +109,11 @@ function escaped(character) {
   const code = character.codePointAt(0);
   const hex = code.toString(16).toUpperCase();
   return code < 0x80 ? `\\x${hex.padStart(2, '0')}` : `\\u{${hex}}`;
+}
+
+/** The name of a queue. */
+export function named(name) {
+  return name === '' ? NO_NAME : shown(name);
 }
 
 /** Foreign text of several lines. */

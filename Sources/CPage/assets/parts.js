@@ -1,7 +1,7 @@
 // What several views are made of.
 
 import { h } from './dom.js';
-import { age, count, duration, shown, shownLines, shownOnOneLine, UNKNOWN } from './format.js';
+import { age, count, duration, named, shown, shownLines, shownOnOneLine, UNKNOWN } from './format.js';
 import { ROOT } from './feed.js';
 
 /** In the order of the bar. */
@@ -47,8 +47,8 @@ export function outside(href, ...children) {
   return h('a', { href, target: '_blank', rel: 'noopener noreferrer' }, children);
 }
 
-/** Browsers take these names for folders, even where they are percent-encoded. */
-const isFolder = (name) => name === '.' || name === '..';
+/** Browsers take these names for folders, even where they are percent-encoded, and an empty one leaves no path. */
+const isFolder = (name) => name === '' || name === '.' || name === '..';
 
 /** Where the collector has the document of a queue, relative to ROOT. */
 export function queueDocument(queue) {
@@ -64,7 +64,7 @@ export function taskDocument(queue, id) {
 export const queueAddress = (queue) => `#/queue/${encodeURIComponent(queue)}`;
 
 export function queueLink(queue) {
-  return h('a', { href: queueAddress(queue), class: 'cut' }, h('bdi', null, shown(queue)));
+  return h('a', { href: queueAddress(queue), class: 'cut' }, h('bdi', null, named(queue)));
 }
 
 export function taskLink(queue, id) {

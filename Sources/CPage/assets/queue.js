@@ -3,7 +3,7 @@
 import { h } from './dom.js';
 import { attentionOf } from './attention.js';
 import { Chart } from './chart.js';
-import { age, bytes, count, duration, lately, plural, rate, UNKNOWN } from './format.js';
+import { age, bytes, count, duration, lately, NO_NAME, plural, rate, UNKNOWN } from './format.js';
 import { errorList, letterTable, newest, noErrors, WAITS, waitTable } from './errors.js';
 import { bar, drain, fact, foreign, moment, notice, outside, panel, stateNumbers, table, taskCell, traceLink, wait, web } from './parts.js';
 
@@ -46,7 +46,7 @@ export class QueueView {
     const grafana = overview.links.queue && web(overview.links.queue.replaceAll('{queue}', encodeURIComponent(name)));
     return h('div', { key: `opened ${name}`, class: `opened ${overview.redis.state === 'stale' ? 'stale' : ''}` },
       h('div', { class: 'heading' }, h('a', { href: home, class: 'back' }, '← Queues'),
-        h('h1', null, foreign(name, 'long')), queue?.paused && h('span', { class: 'badge' }, 'paused'),
+        h('h1', null, name === '' ? NO_NAME : foreign(name, 'long')), queue?.paused && h('span', { class: 'badge' }, 'paused'),
         grafana && h('span', { class: 'end' }, outside(grafana, 'Open in Grafana'))),
       isMissing && queue && !known && h('p', { key: 'gone', class: 'empty panel' }, 'The queue is no longer there. This is its last known state.'),
       failure && notice('critical', 'Charts and lists can not be read now',

@@ -1,7 +1,7 @@
 // Where one task is.
 
 import { h } from './dom.js';
-import { age, bytes, count, plural, shown } from './format.js';
+import { age, bytes, count, named, plural } from './format.js';
 import { isSearch, isTask } from './documents.js';
 import { OTHER, ROOT } from './feed.js';
 import { fact, foreign, hidden, link, moment, panel, queueLink, taskDocument, traceLink, when } from './parts.js';
@@ -82,7 +82,7 @@ export class TaskView {
         onclick: () => { this.wanted = null; this.redraw(); } }, 'Look again')),
       others.length > 0 && h('p', { class: 'muted' },
       'Tasks of the same id are in ', others.slice(0, MOST_OTHERS).flatMap((queue, place) => [place > 0 && ', ',
-        link(`#/task/${encodeURIComponent(queue)}/${encodeURIComponent(this.id)}`, h('bdi', null, shown(queue)))]),
+        link(`#/task/${encodeURIComponent(queue)}/${encodeURIComponent(this.id)}`, h('bdi', null, named(queue)))]),
       others.length > MOST_OTHERS && ` and ${plural(others.length - MOST_OTHERS, 'more queue')}`, '.')];
   }
 }
