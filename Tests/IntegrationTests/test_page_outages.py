@@ -383,6 +383,35 @@ def test_an_error_of_several_lines_has_them_where_there_is_room(chromium, start_
     page.close()
 
 
+@pytest.mark.parametrize("stamps", [
+    dict(end_time_unix_nano=0), dict(end_time_unix_nano=2**64 - 1), dict(start_time_unix_nano=1000),
+    dict(start_time_unix_nano=1000, end_time_unix_nano=2**64 - 1), dict(start_time_unix_nano=1_000_000_000_000_000_000),
+    dict(start_time_unix_nano=time.time_ns() // 1000), dict(end_time_unix_nano=time.time_ns() + 10**18)],
+    ids=["no end", "the last end", "a microsecond", "both", "2001", "microseconds", "in thirty years"])
+def test_a_stamp_that_can_not_be_does_not_stretch_the_trace(chromium, start_collector, redis, stamps):
+    collector = start(start_collector, redis)
+    odd = numbered_span(0, span_id=bytes(7) + bytes([8]), name="odd", **stamps)
+    collector.post(request(numbered_span(0), odd))
+    page = chromium.open(base(collector), f"trace/{1:032x}")
+    page.wait_for(".waterfall .span")
+    assert page.text("main h2 small") == "2 spans · 1 service · 1 ms"
+    assert sorted(page.page.locator(".took").all_inner_texts()) == ["1 ms", "–"]
+    page.close()
+
+
+def test_a_screen_reader_is_told_what_the_page_says(chromium, start_collector, redis):
+    """In the first minute, that nothing needs attention so far; of one trouble, that it needs attention."""
+    collector, page = with_one_queue(chromium, start_collector, redis)
+    with redis.client() as client:
+        client.set("asynq:{emails}:paused", int(time.time()) - 1860)
+        eventually("one", lambda: page.text("[role=status].hidden").startswith("1 needs attention. emails has been paused"))
+        eventually("the number", lambda: page.page.locator("nav a").first.text_content() == "Queues1 needs attention")
+        client.delete("asynq:{emails}:paused", "asynq:{emails}:pending")
+        eventually("none", lambda: page.text("[role=status].hidden") == "Nothing needs attention so far.")
+    assert "Nothing needs attention so far." in page.text(".attention")
+    page.close()
+
+
 def test_a_span_without_a_start_does_not_stretch_its_trace(chromium, start_collector, redis):
     collector = start(start_collector, redis)
     first = numbered_span(0, attributes=attributes(exception__stacktrace=LINES))

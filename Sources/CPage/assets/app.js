@@ -1,6 +1,6 @@
 // Puts the views together: what the address asks for, what the collector says, when it said so.
 
-import { Attention, firingCount, totalCount } from './attention.js';
+import { Attention, calmWords, firingCount, totalCount } from './attention.js';
 import { areErrors, isOverview, isQueue, isTrace } from './documents.js';
 import { h, patch } from './dom.js';
 import { errorsView } from './errors.js';
@@ -265,7 +265,7 @@ function badge(name) {
   if (!overview) return null;
   const number = name === '' ? troubleCount() : name === 'errors' ? overview.errors_total ?? overview.errors.length : 0;
   return number > 0 && h('span', { class: `badge ${name === '' ? worstSeverity() : ''}` }, number,
-    hidden(name === '' ? ' need attention' : ' groups'));
+    hidden(name === '' ? (number === 1 ? ' needs attention' : ' need attention') : number === 1 ? ' group' : ' groups'));
 }
 
 /** For screen readers, when it changes; not the first time, since the list is on the page. */
@@ -273,8 +273,9 @@ function announcement() {
   if (isLost()) return 'Connection lost';
   if (!overview) return '';
   const worst = overview.attention[0];
-  const text = worst ? `${totalCount(overview)} need attention. ${shown(worst.sentence)}` : 'Nothing needs attention';
-  const essence = overview.attention.map((item) => `${item.alert} ${item.queue}`).join();
+  const total = totalCount(overview);
+  const text = worst ? `${total} ${total === 1 ? 'needs' : 'need'} attention. ${shown(worst.sentence)}` : calmWords(overview);
+  const essence = worst ? overview.attention.map((item) => `${item.alert} ${item.queue}`).join() : text;
   if (announced == null) announced = { essence, text: '' };
   else if (announced.essence !== essence) announced = { essence, text };
   return announced.text;

@@ -7,6 +7,12 @@ import { fact, foreign, hidden, icon, link, notice, panel, traceLink, web } from
 const KINDS = ['', 'internal', 'server', 'client', 'producer', 'consumer'];
 const MOST_SPANS = 2000;
 
+/** Milliseconds. A stamp before this was counted in another unit, or by a clock that was never set. */
+const EARLIEST = Date.UTC(2000);
+const DAY = 86_400_000;
+/** No task runs for so long. */
+const MONTH = 31 * DAY;
+
 /** The spans of an OTLP/JSON document as a tree, in the order of the rows. Times are milliseconds. */
 export function spansOf(document) {
   const spans = [];
@@ -15,15 +21,28 @@ export function spansOf(document) {
     const service = attributes.find((attribute) => attribute.key === 'service.name')?.value?.stringValue;
     for (const scope of resource.scopeSpans ?? []) {
       for (const span of scope.spans ?? []) {
-        spans.push(spanWith(span, service, attributes));
+        spans.push({ ...span, service, resource: attributes });
       }
     }
   }
+  const isPast = (time) => time >= EARLIEST && time <= Date.now() + DAY;
+  const stamps = spans.flatMap((span) => [milliseconds(span.startTimeUnixNano), milliseconds(span.endTimeUnixNano)])
+    .filter(isPast).sort((a, b) => a - b);
+  const usual = stamps[Math.floor(stamps.length / 2)];
+  // Another stamp would stretch the trace to years: it says nothing.
+  const known = (nanoseconds) => {
+    const time = milliseconds(nanoseconds);
+    return isPast(time) && Math.abs(time - usual) < MONTH ? time : 0;
+  };
+  return inRows(spans.map((span) => placed(span, known)));
+}
+
+function inRows(spans) {
   spans.sort((a, b) => a.start - b.start || a.end - b.end);
-  const known = new Map(spans.map((span) => [span.spanId, span]));
+  const byID = new Map(spans.map((span) => [span.spanId, span]));
   const roots = [];
   for (const span of spans) {
-    const parent = known.get(span.parentSpanId);
+    const parent = byID.get(span.parentSpanId);
     if (parent && parent !== span) parent.children.push(span);
     else roots.push(Object.assign(span, { isOrphan: Boolean(span.parentSpanId) }));
   }
@@ -42,15 +61,17 @@ export function spansOf(document) {
   return rows;
 }
 
-function spanWith(span, service, resource) {
-  const start = milliseconds(span.startTimeUnixNano);
-  const end = milliseconds(span.endTimeUnixNano);
+/** `known(nanoseconds)`: the time in milliseconds; 0 where it is missing, or says nothing. */
+function placed(span, known) {
+  const start = known(span.startTimeUnixNano);
+  const end = known(span.endTimeUnixNano);
   const kindName = typeof span.kind === 'number' ? KINDS[span.kind] : String(span.kind ?? '').replace('SPAN_KIND_', '').toLowerCase();
   return {
     // Without a start, a span stands at its end; with neither, at the begin of the trace.
-    ...span, service, resource, start: start || end, hasStart: start > 0, kindName, children: [],
+    ...span, start: start || end, hasStart: start > 0, hasEnd: end > 0, kindName, children: [],
     // Clocks of different machines differ, and a span may be sent without an end.
     end: Math.max(start, end),
+    events: span.events?.map((event) => ({ ...event, time: known(event.timeUnixNano) })),
     isError: span.status?.code === 2 || span.status?.code === 'STATUS_CODE_ERROR',
   };
 }
@@ -114,7 +135,7 @@ export class TraceView {
       if (!this.isOpen.delete(span.spanId)) this.isOpen.add(span.spanId);
       this.redraw();
     };
-    const seconds = span.hasStart ? Math.max(0, span.end - span.start) / 1000 : null;
+    const seconds = span.hasStart && span.hasEnd ? Math.max(0, span.end - span.start) / 1000 : null;
     return h('li', { key: `${span.spanId} ${index}`, class: span.isError ? 'critical' : '' },
       h('button', { type: 'button', class: 'span', 'aria-expanded': String(isOpen), onclick: toggle },
         h('span', { class: 'label', style: { '--depth': Math.min(span.depth, 12) } },
@@ -146,8 +167,7 @@ export class TraceView {
 
 /** When an event took place, as far as that is known. */
 function after(event, span) {
-  const time = milliseconds(event.timeUnixNano);
-  return time > 0 && span.hasStart ? ` after ${duration(Math.max(0, time - span.start) / 1000)}` : '';
+  return event.time > 0 && span.hasStart ? ` after ${duration(Math.max(0, event.time - span.start) / 1000)}` : '';
 }
 
 function attributes(title, list) {
