@@ -52,15 +52,22 @@ package protocol SpoolFileSystem: Sendable {
 
 /// A directory of the operating system.
 package struct DiskFileSystem: SpoolFileSystem {
+    /// Makes the names in a directory durable.
+    package typealias DirectorySync = @Sendable (_ path: String) throws(SystemError) -> Void
+
     private let directory: String
+    private let sync: DirectorySync
 
     /// Makes the directory where it is missing, and syncs its parent. A power cut then does not take the directory with
     /// all that is in it.
     /// - Throws: `SystemError` where it can't be made, or must not be used.
-    package init(directory: String) throws(SystemError) {
+    package init(
+        directory: String, sync: @escaping DirectorySync = { path throws(SystemError) in try Files.syncDirectory(path) }
+    ) throws(SystemError) {
+        self.sync = sync
         for made in try Files.makeDirectories(directory) {
             do throws(SystemError) {
-                try Files.syncDirectory(Files.parent(of: made))
+                try sync(Files.parent(of: made))
             } catch {
                 // A user may have the right to make something in a directory, without one to read it.
                 if error.code != EACCES { throw error }
@@ -108,7 +115,7 @@ package struct DiskFileSystem: SpoolFileSystem {
     }
 
     package func syncDirectory() throws(SystemError) {
-        try Files.syncDirectory(directory)
+        try sync(directory)
     }
 }
 
