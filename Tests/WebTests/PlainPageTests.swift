@@ -149,6 +149,20 @@ struct PlainPageTests {
             ))
     }
 
+    @Test(
+        "A spool is full by its share, and its oldest span has an age; without a capacity there is nothing to be full of",
+        arguments: [(0, nil), (400, "25 %"), (100, "100 %")] as [(Int, String?)])
+    func spoolShare(capacity: Int, share: String?) {
+        var content = OverviewContent.sample
+        content.spans = Self.spans
+        content.spool = SpoolState(bytes: 100, capacityBytes: capacity, oldestAgeSeconds: 90, fullInSeconds: nil)
+        let page = PlainPage(content).html
+        #expect(page.contains("spool full") == (share != nil) && page.contains("oldest span") == (share != nil))
+        if let share { #expect(page.contains("<th scope=\"row\">spool full</th><td class=\"n\">\(share)</td>")) }
+        content.spool = nil
+        #expect(!PlainPage(content).html.contains("spool full"))
+    }
+
     @Test("While Redis can't be read, the last known state stays, with its age")
     func stale() {
         var queue = QueueSnapshot(name: QueueName("emails"))
