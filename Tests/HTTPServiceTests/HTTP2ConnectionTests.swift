@@ -61,6 +61,29 @@ private final class Wire {
     }
 
     func isOpen() -> Bool { channel.isActive }
+
+    /// A frame as it comes off the socket, while more of the same read is still to come.
+    func read(_ id: HTTP2StreamID, _ payload: HTTP2Frame.FramePayload) {
+        channel.pipeline.fireChannelRead(HTTP2Frame(streamID: id, payload: payload))
+    }
+}
+
+/// A socket that takes no bytes until a test says so.
+private final class FullSocket: ChannelOutboundHandler {
+    typealias OutboundIn = Any
+    private var held: [(NIOAny, EventLoopPromise<Void>?)] = []
+    var isFull = false
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        if isFull { held.append((data, promise)) } else { context.write(data, promise: promise) }
+    }
+
+    func drain(_ channel: EmbeddedChannel) throws {
+        isFull = false
+        let context = try channel.pipeline.syncOperations.context(handler: self)
+        for (data, promise) in held { context.writeAndFlush(data, promise: promise) }
+        held = []
+    }
 }
 
 @Suite("an HTTP/2 connection")
@@ -217,5 +240,68 @@ struct HTTP2ConnectionTests {
         #expect(try left(1, 1000) == ["1 window \(HTTP2Limits.streamWindowBytes - 1000)"])
         #expect(try left(.rootStream, 0) == ["0 window \(HTTP2Limits.connectionWindowBytes)"])
         #expect(try left(5, 0) == [])
+    }
+
+    @Test("sends what one read leads to together, at its end; an answer that comes later is sent at once")
+    func flushes() throws {
+        let wire = try Wire()
+        for id in [1, 3] as [HTTP2StreamID] {
+            wire.read(
+                id, .headers(.init(headers: [":method": "GET", ":path": "/no", ":scheme": "http"], endStream: true)))
+            #expect(try wire.sent() == [])
+        }
+        wire.channel.pipeline.fireChannelReadComplete()
+        #expect(try wire.sent() == ["1 headers 404", "1 data 3 end", "3 headers 404", "3 data 3 end"])
+        try wire.headers(5, path: "/later", end: true)
+        wire.responder.asked.later[0].succeed(HTTPResponse(.noContent))
+        #expect(try wire.sent() == ["5 headers 204 end"])
+    }
+
+    @Test(
+        "that ends stays open until its last GOAWAY is on the wire, or the client has had its time to read",
+        arguments: [true, false])
+    func fullSocket(isRead: Bool) throws {
+        let wire = try Wire()
+        let socket = FullSocket()
+        try wire.channel.pipeline.syncOperations.addHandler(socket, position: .first)
+        wire.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        #expect(try wire.sent() == ["goaway 0", "ping"])
+        socket.isFull = true
+        wire.channel.embeddedEventLoop.advanceTime(by: HTTP2Limits.echoTimeout)
+        #expect(wire.isOpen())
+        wire.channel.embeddedEventLoop.advanceTime(by: HTTP2Limits.lingerTimeout - .milliseconds(1))
+        #expect(try wire.isOpen() && wire.sent() == [])
+        if isRead {
+            try socket.drain(wire.channel)
+            #expect(try wire.sent() == ["goaway 0"])
+        } else {
+            wire.channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
+        }
+        #expect(!wire.isOpen())
+    }
+
+    @Test("whose client is silent is not asked again after it has closed")
+    func closedByClient() throws {
+        let wire = try Wire()
+        try wire.headers(1)
+        wire.channel.pipeline.fireChannelInactive()
+        wire.channel.embeddedEventLoop.advanceTime(by: Wire.idleTimeout + Wire.idleTimeout)
+        #expect(try wire.sent() == [])
+    }
+
+    @Test("passes over frames that mean nothing to it")
+    func otherFrames() throws {
+        let wire = try Wire()
+        try wire.headers(1)
+        for payload in [
+            .ping(HTTP2PingData(withInteger: 1), ack: true), .ping(HTTP2Limits.endingPing, ack: false), .settings(.ack),
+        ]
+            as [HTTP2Frame.FramePayload]
+        {
+            try wire.channel.writeInbound(HTTP2Frame(streamID: .rootStream, payload: payload))
+        }
+        #expect(try wire.isOpen() && wire.sent() == [])
+        try wire.data(1, 3, end: true)
+        #expect(try wire.sent() == ["1 headers 200", "1 data 1", "1 headers 0 end"])
     }
 }
