@@ -176,7 +176,7 @@ let package = Package(
         tests("AsynqDemo", ["Model", "Platform", "Redis", "AsynqRedis", "OTLP"]),
         tests("WebClient", []),
         tests("Top", ["Model", "Platform", "JSON"]),
-        tests("Redis", ["Model", "Platform"]),
+        tests("Redis", ["Model", "Platform", "CTLS"]),
         tests("AsynqRedis", ["Model", "Platform", "ProtobufWire", "Redis"]),
         // These start redis-servers; scripts/test runs them apart from the unit tests.
         .testTarget(

@@ -201,4 +201,120 @@ struct RedisClusterTests {
         #expect(errors.first?.message.contains("+asking") == true, "\(errors)")
         #expect(cluster.low.commands.count { $0[0] == "GET" } == 1)
     }
+
+    @Test("MOVED is remembered: the next command goes to the new node at once")
+    func moved() throws {
+        let port = Mutex(UInt16(0))
+        let cluster = try FakeCluster(
+            low: { _, _ in .send("-MOVED \(FakeCluster.lowSlot) 127.0.0.1:\(port.withLock { $0 })\r\n") },
+            high: Self.high)
+        port.withLock { [high = cluster.high.port] in $0 = high }
+        let client = try #require(try cluster.client() as? RedisCluster)
+        #expect(!client.isStale)
+        for _ in 0..<2 { #expect(try client.ask("GET", FakeCluster.lowKey) == Self.values[1]) }
+        #expect(client.takeNodeErrors().isEmpty && client.isStale, "the topology is read again before the next scrape")
+        #expect(cluster.low.commands.count { $0[0] == "GET" } == 1)
+    }
+
+    @Test("A command that is redirected six times goes in circles: it stays unanswered, the others do not")
+    func circles() throws {
+        let port = Mutex(UInt16(0))
+        let cluster = try FakeCluster(
+            low: { _, words in
+                let port = port.withLock { $0 }
+                return .send(words[0] == "ASKING" ? "+OK\r\n" : "-ASK \(FakeCluster.lowSlot) 127.0.0.1:\(port)\r\n")
+            }, high: Self.high
+        )
+        port.withLock { [low = cluster.low.port] in $0 = low }
+        let client = try cluster.client()
+        #expect(try client.both() == [.unanswered, Self.values[1]])
+        let errors = client.takeNodeErrors()
+        #expect(errors.map(\.reason) == [.clusterDown])
+        #expect(errors.first?.message.hasSuffix("a command was redirected in circles") == true, "\(errors)")
+        #expect(cluster.low.commands.count { $0[0] == "GET" } == 6)
+    }
+
+    @Test("Keys of slots that no node holds stay unanswered, with one error; the topology is read again")
+    func uncovered() throws {
+        let cluster = try FakeCluster(low: Self.low, high: Self.high)
+        let client = try #require(try cluster.client() as? RedisCluster)
+        let node = RedisReply.array([.string(Array("127.0.0.1".utf8)), .integer(Int64(cluster.low.port))])
+        client.adopt(
+            try ClusterTopology(.array([.array([.integer(0), .integer(8191), node])]), askedHost: "127.0.0.1"))
+        #expect(!client.isStale)
+        var pipeline = RedisPipeline()
+        for key in [FakeCluster.lowKey, FakeCluster.highKey, FakeCluster.highKey] {
+            pipeline.add("GET", Array(key.utf8))
+        }
+        #expect(try client.roundTrip(pipeline, deadline: .soon) == [Self.values[0], .unanswered, .unanswered])
+        let errors = client.takeNodeErrors()
+        #expect(errors.map(\.reason) == [.clusterDown])
+        #expect(errors.first?.message.hasSuffix("no node holds some of the slots") == true && client.isStale)
+    }
+
+    @Test("A command for every node has one reply a node; without a topology nothing is asked")
+    func everyNode() throws {
+        let cluster = try FakeCluster(low: Self.low, high: Self.high)
+        let client = try cluster.client()
+        var pipeline = RedisPipeline()
+        pipeline.addForEveryNode("INFO")
+        pipeline.add("GET", Array(FakeCluster.highKey.utf8))
+        let replies = try client.roundTrip(pipeline, deadline: .soon)
+        #expect(Set(replies[0].elements?.map { "\($0)" } ?? []) == Set(Self.values.map { "\($0)" }))
+        #expect(replies[0].elements?.count == 2 && replies[1] == Self.values[1])
+        let fresh = RedisTarget(cluster.low.endpoint, clusterSeeds: [cluster.low.address]).makeClient(clock: .system)
+        #expect(!fresh.isConnected && client.isConnected)
+        let error = failure { _ = try fresh.roundTrip(pipeline, deadline: .soon) }
+        #expect(error?.reason == .connection && error?.message.hasSuffix(": not connected") == true)
+    }
+
+    @Test(
+        "A node that answers a command with an error of the whole node is told of, and its keys stay unanswered; an error of one command is its reply",
+        arguments: [
+            ("CLUSTERDOWN The cluster is down", ScrapeErrorReason.clusterDown),
+            ("LOADING Redis is loading the dataset in memory", .loading), ("WRONGTYPE Operation against a key", nil),
+        ] as [(String, ScrapeErrorReason?)])
+    func refused(text: String, reason: ScrapeErrorReason?) throws {
+        let cluster = try FakeCluster(low: { _, _ in .send("-\(text)\r\n") }, high: Self.high)
+        let client = try #require(try cluster.client() as? RedisCluster)
+        let replies = try client.both()
+        #expect(replies == [reason == nil ? .error(text) : .unanswered, Self.values[1]])
+        let errors = client.takeNodeErrors()
+        #expect(errors.map(\.reason) == (reason.map { [$0] } ?? []))
+        #expect(client.isStale == (reason != nil))
+        if reason != nil { #expect(errors[0].message.hasPrefix("\(cluster.low.address): "), "\(errors)") }
+    }
+
+    @Test("A node that hangs up at a command that may be left out is asked the others, and not that one again")
+    func optional() throws {
+        let cluster = try FakeCluster(
+            low: { _, words in words[0] == "CONFIG" ? .close : .send("+low\r\n") },
+            high: { _, words in .send(words[0] == "CONFIG" ? "+set\r\n" : "+high\r\n") })
+        let client = try cluster.client()
+        var pipeline = RedisPipeline()
+        pipeline.add("GET", Array(FakeCluster.lowKey.utf8))
+        pipeline.addForEveryNode("CONFIG", Array("GET".utf8), isOptional: true)
+        for _ in 0..<2 {
+            let replies = try client.roundTrip(pipeline, deadline: .soon)
+            #expect(replies[0] == Self.values[0])
+            let elements = replies[1].elements ?? []
+            #expect(elements.count == 2 && elements.contains(.string(Array("set".utf8))), "\(elements)")
+            #expect(elements.contains(RedisPipeline.leftOut))
+        }
+        #expect(client.takeNodeErrors().isEmpty)
+        #expect(cluster.low.commands.count { $0[0] == "CONFIG" } == 1 && cluster.low.connections == 2)
+    }
+
+    @Test("A node that does not answer is left alone for a while: its error is told again, and it is not asked")
+    func paused() throws {
+        let cluster = try FakeCluster(low: { _, _ in .sendAndClose("*") }, high: Self.high)
+        let client = try #require(try cluster.client() as? RedisCluster)
+        #expect(try client.both() == [.unanswered, Self.values[1]])
+        let first = client.takeNodeErrors()
+        #expect(first.count == 1 && client.nodes.isPaused(cluster.low.address) && client.isStale)
+        client.isStale = false
+        #expect(try client.both() == [.unanswered, Self.values[1]])
+        #expect(client.takeNodeErrors().map(\.message) == first.map(\.message) && client.isStale)
+        #expect(cluster.low.commands.count { $0[0] == "GET" } == 1)
+    }
 }
