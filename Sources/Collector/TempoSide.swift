@@ -49,9 +49,13 @@ struct TempoSide: Sendable {
     }
 
     /// The work of the forwarder, in words for people.
-    var forwarderState: String {
-        let statistics = forwarder.statistics
-        if let failure = statistics.lastFailure { return "retrying: \(failure)" }
-        return statistics.isBackendUp == nil ? "nothing sent yet" : "up"
+    var forwarderState: String { forwarder.statistics.words }
+}
+
+extension ForwarderStatistics {
+    /// What the forwarder does, in words for people.
+    var words: String {
+        if let failure = lastFailure { return "retrying: \(failure)" }
+        return isBackendUp == nil ? "nothing sent yet" : "up"
     }
 }

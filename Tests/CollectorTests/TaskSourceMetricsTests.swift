@@ -127,4 +127,33 @@ struct TaskSourceMetricsTests {
         #expect(counts("q") == [line("q", 4)])
         #expect(try abs(#require(waits.quantile95(of: QueueName("q"))) / 2 - 1) < 0.05)
     }
+
+    @Test(
+        "Beyond 20,000 queues those that are gone from Redis are forgotten; before, and while none are read, all stay")
+    func sampledQueues() {
+        let waits = SampledWaits(HistogramBounds(ascending: 1), window: .seconds(60), clock: clock.clock)
+        func name(_ number: Int) -> QueueName { QueueName("q\(number)") }
+        func observe(_ numbers: Range<Int>) {
+            // Windows take kilobytes; they are gone before there are many.
+            for start in stride(from: numbers.lowerBound, to: numbers.upperBound, by: 500) {
+                waits.observe(
+                    (start..<min(start + 500, numbers.upperBound)).map { WaitSample(queue: name($0), seconds: 1) })
+                clock.advance(seconds: 61)
+                waits.tidy(present: [])
+            }
+        }
+        func isKnown(_ number: Int) -> Bool {
+            waits.family(of: [(name(number), LabelSet(["queue": "q"]))]).samples.contains { sample in
+                if case .histogram(let histogram) = sample.value { histogram.count > 0 } else { false }
+            }
+        }
+        let present = [QueueSnapshot(name: name(3))]
+        observe(0..<20_000)
+        waits.tidy(present: present)
+        #expect(isKnown(3) && isKnown(4) && isKnown(19_999))
+        observe(20_000..<20_001)
+        #expect(isKnown(4), "no queue was read, which says nothing of them")
+        waits.tidy(present: present)
+        #expect(isKnown(3) && !isKnown(4) && !isKnown(20_000))
+    }
 }

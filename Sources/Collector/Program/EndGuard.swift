@@ -7,22 +7,28 @@ import Platform
 /// Spans that were acknowledged are in the spool's files all the same.
 struct EndGuard {
     private let dismissal: Waker
+    private let thread: OSThread
 
+    /// - Parameter end: Ends the process.
     /// - Throws: `SystemError` where the system can't start another thread.
-    init(after patience: Duration, _ logger: Logger) throws(SystemError) {
+    init(
+        after patience: Duration, _ logger: Logger, end: @escaping @Sendable () -> Void = { _exit(ExitCode.failure) }
+    ) throws(SystemError) {
         let dismissal = try Waker()
         self.dismissal = dismissal
         let deadline = Clock.system.monotonic().advanced(by: patience)
-        _ = try OSThread(name: "end-guard") {
+        thread = try OSThread(name: "end-guard") {
             if dismissal.sleep(until: deadline, clock: .system) { return }
             logger.error(
                 "the end takes too long, as where a disk does not answer: the process ends now; what was acknowledged is on it"
             )
-            _exit(ExitCode.failure)
+            end()
         }
     }
 
+    /// Ends the guard; the process goes on.
     func dismiss() {
         dismissal.wake()
+        thread.join()
     }
 }

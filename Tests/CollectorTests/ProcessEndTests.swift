@@ -1,0 +1,241 @@
+import Glibc
+import Logging
+import Model
+import NIOEmbedded
+import Platform
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Collector
+@testable import Forwarder
+
+@Suite("The guard of an orderly end", .timeLimit(.minutes(1)))
+struct EndGuardTests {
+    private let log = LinesLog()
+    private let ends = LinesOfText()
+
+    private func makeGuard(after patience: Duration) throws -> EndGuard {
+        let (log, ends) = (log, ends)
+        return try EndGuard(after: patience, Logger(label: "test") { _ in log }) { ends.add("end") }
+    }
+
+    @Test("An end that comes in time dismisses it: the process is not ended")
+    func dismissed() throws {
+        let begin = Clock.system.monotonic()
+        try makeGuard(after: .seconds(20)).dismiss()
+        #expect(ends.all.isEmpty && log.all.isEmpty)
+        #expect(Clock.system.monotonic().duration(since: begin) < .seconds(20))
+    }
+
+    @Test("An end that takes too long is ended, after a line that says so")
+    func expired() throws {
+        let guardian = try makeGuard(after: .zero)
+        while ends.all.isEmpty { poll(nil, 0, 1) }
+        guardian.dismiss()
+        #expect(ends.all == ["end"] && log.all.count == 1)
+        #expect(log.all[0].hasPrefix("the end takes too long, as where a disk does not answer"))
+    }
+}
+
+@Suite("The signals of the program", .serialized)
+struct ProgramSignalTests {
+    /// Signals that nothing else in these tests has a use for. Each is sent to the thread of the test alone.
+    private static let (one, other) = (Int32(SIGWINCH), Int32(SIGURG))
+
+    private func raise(_ signal: Int32) { pthread_kill(pthread_self(), signal) }
+
+    @Test("They are blocked once they are named, and waited for one after the other; without one the time passes")
+    func wait() {
+        let signals = ProgramSignals([Self.one, Self.other])
+        #expect(signals.wait(timeout: .zero) == nil)
+        raise(Self.one)
+        #expect(signals.wait(timeout: .zero) == Self.one)
+        #expect(signals.wait(timeout: .nanoseconds(1)) == nil)
+        raise(Self.other)
+        #expect(signals.wait() == Self.other)
+    }
+
+    @Test("One that is not named is not taken for another")
+    func others() {
+        let (signals, rest) = (ProgramSignals([Self.one]), ProgramSignals([Self.other]))
+        raise(Self.other)
+        #expect(signals.wait(timeout: .zero) == nil)
+        #expect(rest.wait(timeout: .zero) == Self.other)
+    }
+
+    @Test("The program ends at SIGTERM and SIGINT and reloads at SIGHUP: all three are waited for")
+    func defaults() {
+        let signals = ProgramSignals()
+        for signal in [SIGTERM, SIGINT, SIGHUP] {
+            raise(signal)
+            #expect(signals.wait(timeout: .zero) == signal)
+        }
+        #expect(signals.wait(timeout: .zero) == nil)
+    }
+
+    @Test(
+        "A peer that closes, a limit on files and signals that are sent by habit do not end it; all descriptors are its own"
+    )
+    func ignored() {
+        #expect(Program.main(arguments: ["completion", "no-such-shell"], environment: []) == ExitCode.usage)
+        for signal in [SIGPIPE, SIGXFSZ, SIGUSR1, SIGUSR2] {
+            var action = sigaction()
+            sigaction(signal, nil, &action)
+            let isIgnored = unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 1
+            #expect(isIgnored, "signal \(signal)")
+        }
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        #expect(limit.rlim_cur == limit.rlim_max)
+    }
+}
+
+@Suite("What a command line leads to before anything is started")
+struct ExitCodeTests {
+    @Test(
+        "A command line that is wrong is a usage error; help and versions are not",
+        arguments: [
+            (["version"], 0), (["--version"], 0), (["help"], 0), (["help", "redis.url"], 0), (["run", "--help"], 0),
+            (["help", "redis.nothing"], 2), (["completion"], 2), (["completion", "bash"], 0), (["reference", "x"], 2),
+            (["no-such-command"], 2), (["run", "--no-such-flag"], 2), (["check-config", "--redis-interval=never"], 2),
+            (["check-config", "--redis-url=none", "--tempo-endpoint=none"], 0), (["scrape", "--redis-url=none"], 2),
+            (["healthcheck", "--url=ftp://nonsense"], 2), (["healthcheck", "--url=unix:///no/such/socket"], 1),
+            (["top", "--json"], 2),
+        ] as [([String], Int32)])
+    func codes(arguments: [String], code: Int32) {
+        #expect(Program.main(arguments: arguments, environment: []) == code)
+    }
+}
+
+/// The socket on which a service manager hears.
+private final class Listener {
+    private let descriptor: Int32
+    let environment: [(name: String, value: String)]
+
+    init() {
+        let path = "@asynq-collector-test-\(getpid())-\(UInt64.random(in: 0 ... .max))"
+        let type = Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        let descriptor = Glibc.socket(AF_UNIX, type, 0)
+        _ = UnixAddress.with(path) { bind(descriptor, $0, $1) }
+        self.descriptor = descriptor
+        environment = [("NOTIFY_SOCKET", path)]
+    }
+
+    deinit {
+        close(descriptor)
+    }
+
+    /// What was heard since the last call.
+    var heard: [String] {
+        var messages: [String] = []
+        var buffer = [UInt8](repeating: 0, count: 200)
+        while case let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT)), count > 0 {
+            messages.append(String(decoding: buffer.prefix(count), as: UTF8.self))
+        }
+        return messages
+    }
+}
+
+@Suite("The watchdog, which hears of the program while it waits for signals", .serialized)
+struct WatchdogTests {
+    private static let signal = Int32(SIGWINCH)
+    private let listener = Listener()
+    private let clock = TestClock()
+    private let log = LinesLog()
+    private let loop = EmbeddedEventLoop()
+    private let signals = ProgramSignals([signal])
+
+    private func watchdog(_ interval: Duration?) -> Watchdog {
+        let log = log
+        let logger = Logger(label: "test") { _ in log }
+        var signs = LifeSigns()
+        signs.watch(loop, as: "web")
+        return Watchdog(
+            ServiceNotifier(ServiceManager(environment: listener.environment), logger), interval: interval,
+            signs: signs,
+            clock: clock.clock, logger: logger)
+    }
+
+    /// A signal is there already, so that nothing waits.
+    private func await(_ watchdog: inout Watchdog) {
+        pthread_kill(pthread_self(), Self.signal)
+        #expect(watchdog.awaitSignal(signals) == Self.signal)
+    }
+
+    @Test("It is told at once, and then four times in an interval, however often signals come")
+    func rhythm() {
+        var watchdog = watchdog(.seconds(8))
+        for expected in [1, 0, 0] {
+            self.await(&watchdog)
+            #expect(listener.heard == [String](repeating: "WATCHDOG=1", count: expected))
+        }
+        loop.run()
+        clock.advance(milliseconds: 1999)
+        self.await(&watchdog)
+        #expect(listener.heard.isEmpty)
+        clock.advance(milliseconds: 1)
+        self.await(&watchdog)
+        #expect(listener.heard == ["WATCHDOG=1"] && log.all.isEmpty)
+    }
+
+    @Test("A part that does not move is named once, and the silence lasts until it moves")
+    func missing() {
+        var watchdog = watchdog(.seconds(8))
+        self.await(&watchdog)
+        #expect(listener.heard.count == 1)
+        // The loop has half an interval to answer.
+        clock.advance(seconds: 4)
+        self.await(&watchdog)
+        #expect(listener.heard.count == 1)
+        for _ in 0..<3 {
+            clock.advance(seconds: 2)
+            self.await(&watchdog)
+            #expect(listener.heard.isEmpty)
+        }
+        #expect(log.all == ["a part of the program does not move; the service manager is not told that it is alive"])
+        loop.run()
+        clock.advance(seconds: 2)
+        self.await(&watchdog)
+        #expect(listener.heard.count == 1)
+    }
+
+    @Test("Where nothing watches nothing is told, and a deadline that has passed is no signal")
+    func unwatched() {
+        var watchdog = watchdog(nil)
+        self.await(&watchdog)
+        #expect(listener.heard.isEmpty)
+        pthread_kill(pthread_self(), Self.signal)
+        #expect(watchdog.awaitSignal(signals, until: clock.clock.monotonic()) == nil)
+        #expect(watchdog.awaitSignal(signals, until: clock.clock.monotonic().advanced(by: .seconds(60))) == Self.signal)
+    }
+
+    @Test("A service manager that can't be told is worth a line, and one that is not there none")
+    func notifier() {
+        let log = log
+        let logger = Logger(label: "test") { _ in log }
+        ServiceNotifier(nil, logger).send(.ready)
+        #expect(log.all.isEmpty)
+        ServiceNotifier(ServiceManager(environment: listener.environment), logger).send(.ready)
+        #expect(log.all.isEmpty && listener.heard == ["READY=1"])
+        ServiceNotifier(ServiceManager(environment: [("NOTIFY_SOCKET", "/no/such/socket")]), logger).send(.ready)
+        #expect(log.all == ["can't notify the service manager"])
+    }
+}
+
+@Suite("The forwarder in words")
+struct ForwarderWordsTests {
+    @Test(
+        "It is up once the backend works, retries while it fails, and has sent nothing before",
+        arguments: [
+            (nil, nil, "nothing sent yet"), (true, nil, "up"), (false, nil, "up"),
+            (false, "refused", "retrying: refused"),
+            (nil, "refused", "retrying: refused"),
+        ] as [(Bool?, String?, String)])
+    func words(isUp: Bool?, failure: String?, words: String) {
+        var statistics = ForwarderStatistics()
+        statistics.isBackendUp = isUp
+        statistics.lastFailure = failure
+        #expect(statistics.words == words)
+    }
+}
