@@ -45,6 +45,7 @@ final class TLSFarSide {
     init(host: String = "redis.example", trusts: Bool = true, _ change: (inout RedisTLSOptions) -> Void = { _ in })
         throws
     {
+        blockBrokenPipes()
         folder = try SocketDirectory()
         let (certificate, key) = (folder.path + "/certificate.pem", folder.path + "/key.pem")
         try Files.replace(certificate, with: Array(Self.certificate.utf8))
@@ -114,6 +115,14 @@ final class TLSFarSide {
         }
         return .wait(0)
     }
+}
+
+/// Has OpenSSL's writes to a socket that is closed fail in this thread, as they do in the program, which ignores SIGPIPE.
+func blockBrokenPipes() {
+    var set = sigset_t()
+    sigemptyset(&set)
+    sigaddset(&set, SIGPIPE)
+    pthread_sigmask(SIG_BLOCK, &set, nil)
 }
 
 extension StreamProgress {

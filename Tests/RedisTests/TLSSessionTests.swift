@@ -123,6 +123,7 @@ struct TLSSessionTests {
 @Suite("A handshake that leads to nothing")
 struct HandshakeTests {
     private func open(_ server: ScriptedServer, deadline: MonotonicTime) throws -> RedisError {
+        blockBrokenPipes()
         var endpoint = server.endpoint
         endpoint.tls = RedisTLSOptions()
         endpoint.tls?.skipsVerification = true
