@@ -141,6 +141,9 @@ extension FakeRedis.Core {
 
     private func welcome(_ clients: inout [FakeRedis.Client]) {
         let descriptor = accept(listener, nil, nil)
+        // Replies to the commands of a transaction are small and many; none waits for the far side's acknowledgement.
+        var on: Int32 = 1
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
         let number = state.withLock { state in
             defer { state.connections += 1 }
             state.open.append(descriptor)
