@@ -163,6 +163,45 @@ struct PlainPageTests {
         #expect(!PlainPage(content).html.contains("spool full"))
     }
 
+    @Test(
+        "Cron entries have their times, and a dash where there is none; memory has each part, with its limit if it has one"
+    )
+    func cronAndMemory() {
+        func entry(_ id: String, next: Int64?, previous: Int64?, enqueued: Int64?) -> SchedulerEntrySnapshot {
+            var entry = SchedulerEntrySnapshot(
+                id: ForeignText(id), spec: ForeignText("@\(id)"), taskType: ForeignText("type-\(id)"), scheduler: [1],
+                nextEnqueue: next.map { WallTime(seconds: 1_700_000_000 + $0) },
+                previousEnqueue: previous.map { WallTime(seconds: 1_700_000_000 + $0) })
+            entry.lastEnqueued = enqueued.map { WallTime(seconds: 1_700_000_000 + $0) }
+            return entry
+        }
+        var content = OverviewContent.sample
+        var known = RedisSnapshot(queues: [], takenAt: content.now.wall, partialErrors: [])
+        known.schedulerEntries = [
+            entry("b", next: nil, previous: nil, enqueued: nil), entry("a", next: 60, previous: -30, enqueued: 5),
+        ]
+        content.lastKnown = known
+        content.memory = [
+            MemoryPart(part: "process", bytes: 1 << 20, limitBytes: nil),
+            MemoryPart(part: "pages", bytes: 2 << 20, limitBytes: 3 << 20),
+        ]
+        let page = PlainPage(content).html
+        let first = page.range(of: "type-a")
+        let second = page.range(of: "type-b")
+        if let first, let second { #expect(first.lowerBound < second.lowerBound) } else { Issue.record("\(page)") }
+        func cells(_ row: String) -> [String] {
+            let line = page.split(separator: "\n").first { $0.contains(row) }.map(String.init) ?? ""
+            return line.components(separatedBy: "<td").dropFirst().map { cell in
+                let text = cell.drop { $0 != ">" }.dropFirst()
+                return String(text.prefix { $0 != "<" })
+            }
+        }
+        #expect(cells("type-a").suffix(3) == ["2023-11-14T22:14:20.000Z", "30 s ago", "0 ago"])
+        #expect(cells("type-b").suffix(3) == ["–", "–", "–"])
+        #expect(page.contains("1.0 MiB") || page.contains("1 MiB"))
+        #expect(cells(">pages<").suffix(2) == ["2 MiB", "3 MiB"] && cells(">process<").last == "–")
+    }
+
     @Test("While Redis can't be read, the last known state stays, with its age")
     func stale() {
         var queue = QueueSnapshot(name: QueueName("emails"))
