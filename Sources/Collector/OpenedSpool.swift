@@ -53,7 +53,7 @@ extension Logger {
 struct SpoolStartError: Error, CustomStringConvertible {
     let description: String
 
-    fileprivate init(_ error: SpoolError) {
+    init(_ error: SpoolError) {
         var text = "spool.directory can't be used: \(error)"
         if case .io(let cause) = error, let path = cause.path, [EACCES, EPERM].contains(cause.code) {
             text += Self.owner(of: path) ?? Self.owner(of: Files.parent(of: path)) ?? ""

@@ -6,6 +6,7 @@ import OTLP
 import Platform
 import TestSupport
 import Testing
+import Top
 import Web
 
 @testable import Collector
@@ -94,6 +95,55 @@ struct CollectorStateTests {
             }
             collector.readRetries(ofQueue: [UInt8(ascii: "q")]) { replies.add("retries") }
             #expect(replies.all == ["redis.url is none: tasks are not looked for", "retries"])
+        }
+    }
+
+    @Test("Each document of the web endpoints is there before anything was read, and says what is not")
+    func documents() {
+        withCollector { collector in
+            #expect(collector.unhealthyReason() == nil)
+            #expect(collector.forwarderState == "off (tempo.endpoint is none)")
+            #expect(collector.spanTotals?.received == 0)
+            #expect(collector.errorGroups().isEmpty && collector.newestDeadLetters.isEmpty)
+            #expect(collector.deadLetters() == QueueDocuments.deadLetters([]))
+            guard case .list(let queues) = collector.queues(), queues == QueueDocuments.queues([]) else {
+                Issue.record("a Redis that is not read has no queues")
+                return
+            }
+            let overview = collector.overview(since: nil)
+            #expect(overview === collector.overview(since: nil), "two that ask in the same moment get the same one")
+            #expect(overview !== collector.overview(since: 5))
+            let page = collector.metricsPage(.text)
+            var text: [UInt8] = []
+            while page.next({ text += $0 }) {}
+            #expect(String(decoding: text, as: UTF8.self).contains("\nasynq_collector_build_info{"))
+            if case .advice = collector.scale(ofQueue: Array("q".utf8)) { Issue.record("advice without a reading") }
+        }
+    }
+
+    @Test("The terminal view's own collector answers with the same documents, and names a queue that is not there")
+    func topSource() throws {
+        try withCollector { collector in
+            record([Array("q".utf8), [0xFF]])
+            for question in [.overview, .queue("q"), .queue("\\xFF")] as [TopQuestion] {
+                guard case .document(let bytes) = try collector.topSource(question) else {
+                    Issue.record("\(question)")
+                    return
+                }
+                #expect(bytes.first == UInt8(ascii: "{"))
+            }
+            #expect(throws: TopFailure("no such queue")) { try collector.topSource(.queue("r")) }
+        }
+    }
+
+    @Test("A refused question says why: too many at a time, or the reason why Redis can't be read")
+    func refusals() {
+        withCollector { collector in
+            let replies = LinesOfText()
+            collector.searchTask(id: [1]) { reply in
+                if case .unavailable(let reason) = reply { replies.add(reason) }
+            }
+            #expect(replies.all == ["redis.url is none: tasks are not looked for"])
         }
     }
 
