@@ -26,7 +26,7 @@ struct DemoTasks {
 /// A producer and three worker processes on one thread: they write what Asynq 0.26 writes to Redis, and send OTLP spans
 /// to the collector's unix socket. The rate of arrivals swings, and things go wrong as `DemoStory` has it.
 package final class DemoWorkload: Sendable {
-    private static let tickInterval = Duration.milliseconds(5)
+    static let tickInterval = Duration.milliseconds(5)
     /// The number of lines that wait to be taken; older ones are dropped.
     private static let maxLines = 100
 

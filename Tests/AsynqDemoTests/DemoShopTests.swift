@@ -204,6 +204,11 @@ import Testing
         }
         let (_, commands) = try run(&tasks)
         #expect(commands.contains { $0[0] == "ZADD" && $0[1] == "asynq:{q}:archived" } && tasks["t1"] == nil)
+        // It was tried again once, and not a second time.
+        var written = TaskMessage(type: "a:b", payload: [], id: "t1", queue: "q", retry: 1)
+        (written.retried, written.errorMessage, written.timeoutSeconds) = (1, "no luck", 0)
+        let begins = String(decoding: written.encoded, as: UTF8.self)
+        #expect(commands.contains { $0[0] == "HSET" && $0[2] == "msg" && $0[3].hasPrefix(begins) })
     }
 
     @Test func aTaskThatWasScheduledSaysWhenItWasDue() throws {
@@ -217,6 +222,23 @@ import Testing
                 if case .int(let number) = value, name == "asynq.task.process_at" { number } else { nil }
             }
             #expect(times == (due.map { [$0.nanoseconds] } ?? []))
+        }
+    }
+
+    @Test func runTimesSpreadAroundTheMeanOfTheirKindAndNotWithoutBound() throws {
+        var tasks = tasks((0..<200).map { "t\($0)" })
+        let wide = DemoServerPlan(host: "w", concurrency: 200, queues: [("q", 1)])
+        try redis.withStore(clock) { store in
+            var worker = DemoWorker(wide, id: "s", clock: clock.clock)
+            try worker.takeTasks(store, &tasks, clock: clock.clock, slowdown: 1, mailServerFails: false)
+            var left: [Int] = []
+            // The mean is a second, and the logarithm of a run time is between -3 and 3.
+            for milliseconds in [49, 951, 20_000] as [Int64] {
+                clock.advance(milliseconds: milliseconds)
+                _ = try worker.finishTasks(store, &tasks, clock: clock.clock)
+                left.append(worker.runningCount)
+            }
+            #expect(left[0] == 200 && (20...180).contains(left[1]) && left[2] == 0, "\(left)")
         }
     }
 }

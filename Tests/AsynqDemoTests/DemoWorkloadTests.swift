@@ -40,6 +40,11 @@ private final class SlowClock: Sendable {
         #expect(reason == nil || reason?.contains("closed the connection") == true, "\(reason as Any)")
     }
 
+    @Test func aTickIsShorterThanAnyTaskSoThatRunTimesAreTheirOwn() {
+        let shortest = DemoTaskKind.all.map(\.meanSeconds).min() ?? 0
+        #expect(DemoWorkload.tickInterval > .zero && DemoWorkload.tickInterval < .seconds(shortest / 2))
+    }
+
     @Test func withoutARedisItEndsAndSaysWhy() throws {
         let workload = try workload("/no/such/redis", .system)
         try workload.start()

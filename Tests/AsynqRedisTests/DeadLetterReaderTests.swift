@@ -64,11 +64,11 @@ struct DeadLetterReaderTests {
         #expect(unread[Self.queue]?.skipped == 2)
     }
 
-    @Test("What a node did not answer is read the next time")
-    func unanswered() {
+    @Test("What a node did not answer is read the next time", arguments: ["HSTRLEN", "HMGET"])
+    func unanswered(command: String) {
         var unread = Self.unread("a")
         let store = Self.store("a")
-        store.instead["HMGET asynq:{q}:t:a"] = .unanswered
+        store.instead["\(command) asynq:{q}:t:a"] = .unanswered
         var reader = DeadLetterReader()
         #expect(reader.read(&unread, store, noting: SeenTasks(), deadline: Self.deadline).letters.isEmpty)
         #expect(unread[Self.queue]?.unread.count == 1 && unread[Self.queue]?.skipped == 0)

@@ -35,6 +35,13 @@ struct HelpTests {
         #expect(!text.contains("reference"))
     }
 
+    @Test("A summary becomes a sentence: its first letter is large, and only that")
+    func sentences() {
+        for (summary, sentence) in [("ask a redis", "Ask a redis."), ("x", "X."), ("", "."), ("URL", "URL.")] {
+            #expect(summary.capitalizedSentence == sentence)
+        }
+    }
+
     @Test("A key is explained with all its facts, by any of its three names", arguments: NamedKey.all)
     func key(named: NamedKey) throws {
         let key = named.key

@@ -93,6 +93,33 @@ struct RedisMonitorTests {
         #expect(log.all == ["Redis scrape failed", "Redis answers again"])
     }
 
+    /// The reply to TIME of a Redis whose clock is so many seconds ahead.
+    private static func time(_ ahead: Int64) -> FakeAnswer {
+        let seconds = String(Clock.system.wall().wholeSeconds + ahead)
+        return .send("*2\r\n$\(seconds.utf8.count)\r\n\(seconds)\r\n$1\r\n0\r\n")
+    }
+
+    @Test("Clocks that agree are worth no line; that they differ is told once, and once that they agree again")
+    func clocks() async throws {
+        let (isOff, log) = (Flag(), LinesLog())
+        let redis = try FakeRedis { _, words in
+            words[0] == "TIME" ? Self.time(isOff.isSet ? 3600 : 0) : Self.answer(words)
+        }
+        let monitor = try Self.makeMonitor(redis, log)
+        try monitor.start()
+        defer { Self.stop(monitor) }
+        try await Self.waitUntil { monitor.current.attempts >= 3 }
+        #expect(log.all.isEmpty && monitor.current.snapshot?.clockOffset != nil)
+        isOff.set()
+        try await Self.waitUntil { !log.all.isEmpty }
+        let attempts = monitor.current.attempts
+        try await Self.waitUntil { monitor.current.attempts >= attempts + 3 }
+        #expect(log.all.count == 1 && log.all[0].hasPrefix("the clocks of Redis and of this machine differ"))
+        isOff.clear()
+        try await Self.waitUntil { log.all.count > 1 }
+        #expect(log.all.last == "the clocks of Redis and of this machine agree again")
+    }
+
     @Test("What one part of the work can't read is counted by its reason, told once, and told when it is over")
     func partialErrors() async throws {
         let (isBroken, log) = (Flag(), LinesLog())

@@ -64,7 +64,9 @@ struct StatusWatchTests {
         run(watch, seconds: 10) { snapshot(["a", "b"]) }
         let taken = watch.current.lastKnown?.takenAt
         for _ in 0..<30 {
-            clock.advance(seconds: 5)
+            clock.advance(milliseconds: 4999)
+            #expect(!watch.isJudgementDue)
+            clock.advance(milliseconds: 1)
             #expect(watch.isJudgementDue)
             watch.judge(redis: .unread("refused"), letters: [], spans: SpanPath(), pushes: nil)
         }

@@ -86,6 +86,17 @@ private final class FullSocket: ChannelOutboundHandler {
     }
 }
 
+/// Keeps the codes of the faults that are told towards the socket.
+private final class Faults: ChannelOutboundHandler {
+    typealias OutboundIn = Any
+    private(set) var codes: [HTTP2ErrorCode] = []
+
+    func triggerUserOutboundEvent(context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?) {
+        if let fault = event as? HTTP2StreamFault { codes.append(fault.code) }
+        promise?.succeed()
+    }
+}
+
 @Suite("an HTTP/2 connection")
 struct HTTP2ConnectionTests {
     @Test("answers a body in parts, with trailers last")
@@ -303,5 +314,14 @@ struct HTTP2ConnectionTests {
         #expect(try wire.isOpen() && wire.sent() == [])
         try wire.data(1, 3, end: true)
         #expect(try wire.sent() == ["1 headers 200", "1 data 1", "1 headers 0 end"])
+    }
+
+    @Test("tells below it what broke the protocol, before the connection ends")
+    func fault() throws {
+        let wire = try Wire()
+        let faults = Faults()
+        try wire.channel.pipeline.syncOperations.addHandler(faults, position: .first)
+        wire.channel.pipeline.fireErrorCaught(NIOHTTP2Errors.noSuchStream(streamID: 1))
+        #expect(faults.codes == [.protocolError])
     }
 }

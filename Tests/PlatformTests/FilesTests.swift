@@ -146,6 +146,15 @@ struct FilesTests {
         #expect(try Files.read(scratch.path + "/file", limit: 40_000) == bytes)
         let error = #expect(throws: SystemError.self) { try Files.read(scratch.path + "/file", limit: 39_999) }
         #expect(error?.code == EFBIG)
+        // Where no limit is named it is 1 MiB.
+        for (bytes, isRead) in [(1 << 20, true), ((1 << 20) + 1, false)] {
+            try Files.replace(scratch.path + "/file", with: [UInt8](repeating: 1, count: bytes))
+            if isRead {
+                #expect(try Files.read(scratch.path + "/file").count == bytes)
+            } else {
+                #expect(throws: SystemError.self) { try Files.read(scratch.path + "/file") }
+            }
+        }
         #expect(throws: SystemError.self) { try Files.read(scratch.path + "/missing") }
         #expect(throws: SystemError.self) { try Files.read(scratch.path) }
     }

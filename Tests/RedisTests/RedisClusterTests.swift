@@ -317,4 +317,24 @@ struct RedisClusterTests {
         #expect(client.takeNodeErrors().map(\.message) == first.map(\.message) && client.isStale)
         #expect(cluster.low.commands.count { $0[0] == "GET" } == 1)
     }
+
+    @Test("A node that refuses to tell the topology is asked once; one that has closed an idle connection, anew")
+    func topology() throws {
+        let mayAnswer = Mutex(true)
+        let node = try FakeRedis { connection, words in
+            if words[0] != "CLUSTER" { return .send("+PONG\r\n") }
+            return mayAnswer.withLock { $0 } ? .send("*0\r\n") : connection == 0 ? .close : .send("-LOADING later\r\n")
+        }
+        let client = RedisCluster(
+            RedisTarget(node.endpoint, clusterSeeds: [node.address]), clock: .system, interrupt: nil)
+        func read() -> RedisError? { failure { _ = try client.readTopology(node.address, deadline: .soon) } }
+        func questions() -> Int { node.commands.count { $0[0] == "CLUSTER" } }
+        _ = read()
+        let first = questions()
+        mayAnswer.withLock { $0 = false }
+        #expect(read()?.reason == .loading && node.connections == 2, "the idle connection was closed")
+        #expect(questions() == first + 2)
+        #expect(read()?.reason == .loading && node.connections == 2)
+        #expect(questions() == first + 3, "a refusal is an answer")
+    }
 }

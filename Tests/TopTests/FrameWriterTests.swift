@@ -68,6 +68,18 @@ import Testing
         #expect(line.width == 12)
     }
 
+    @Test func aTextWithoutCharactersIsNoPartOfALine() {
+        var line = Line()
+        line.add("", .bold)
+        line.pad(to: 0)
+        #expect(line.runs.isEmpty && line.width == 0)
+        line.add("a", .bold)
+        line.add("", .plain)
+        line.add("b", .bold)
+        line.pad(to: 2)
+        #expect(line.runs.map(\.text) == ["ab"] && line.width == 2)
+    }
+
     @Test func aLineIsCutAcrossItsStyles() {
         var line = Line("abc", .bold)
         line.add("def", .dim)

@@ -22,7 +22,7 @@ import Testing
 
     @Test(arguments: [
         ("unix:///run/c.sock", "/run/c.sock", "unix:///run/c.sock"),
-        ("unix:@name", "@name", "unix:@name"), ("unix://@name", "@name", "unix:@name"),
+        ("unix:@name", "@name", "unix:@name"), ("unix://@name", "@name", "unix:@name"), ("unix:@n", "@n", "unix:@n"),
     ])
     func aUnixSocket(_ given: String, _ socket: String, _ text: String) throws {
         let address = try WebAddress(given)
@@ -31,7 +31,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "http://", "ftp://host", "redis://host", "unix://relative", "unix://", "http://host name", "http://h?x=1",
+        "", "http://", "ftp://host", "redis://host", "unix://relative", "unix://", "unix:@", "http://host name",
+        "http://h?x=1",
         "http://h#x", "http://h\n",
     ])
     func whatIsNoAddressIsRefused(_ given: String) {

@@ -152,6 +152,7 @@ struct DocumentValuesTests {
             collector.redis redis://127.0.0.1:6379/0
             collector.tempo http://tempo:4318/v1/traces
             collector.interval_seconds 2.5
+            links.trace \(Self.content.links.address(ofTrace: "{trace_id}") ?? "none")
             links.queue https://g.example/d/asynq-queues?var-queue={queue}
             links.runbook runbook#
             redis.state read
