@@ -64,6 +64,10 @@ def expected_commands(state, is_first: bool, letters: bool = False, is_settled: 
     enqueued, ticks = state.last_enqueued(), state.scheduler_times("prev")
     current = sum(time >= int(ticks.get(entry, 0)) for entry, time in enqueued.items())
     now = state.unix_nanoseconds // 1_000_000_000
+
+    def due(state_name: str) -> int:
+        return sum(any(score <= now for score in queue["zset_scores"].get(state_name, {}).values()) for queue in awake)
+
     # The first scrape can't know which queues are worked on, nor which servers are idle.
     worked_on = [queue for queue in awake if is_first or queue["active"]]
     always = {
@@ -89,7 +93,9 @@ def expected_commands(state, is_first: bool, letters: bool = False, is_settled: 
         "if it was pending in round trip 2; one task where the workers take none":
             sum(min(4 if queue in worked_on else 1, queue["pending"]) for queue in awake),
         "if workers take its tasks": sum(queue["pending"] > 0 for queue in worked_on),
-        "if it has expired leases": sum(any(score <= now for score in queue["zset_scores"]["lease"].values()) for queue in awake),
+        "if it has expired leases": due("lease"),
+        "if scheduled tasks are overdue": due("scheduled"),
+        "if retries are overdue": due("retry"),
         "if more than 1,000 dead letters are new, or after `ZRANGE` gave any":
             sum(queue["archived"] > 0 for queue in awake) if is_first else 0,
     }
