@@ -101,6 +101,13 @@ struct HTTP1Machine: ~Copyable {
         }
     }
 
+    private var isLingering: Bool {
+        switch state {
+        case .lingering: true
+        default: false
+        }
+    }
+
     /// True unless a request is being answered: what comes meanwhile has to wait.
     var acceptsInput: Bool {
         switch state {
@@ -121,6 +128,8 @@ struct HTTP1Machine: ~Copyable {
 
     mutating func head(_ head: HTTPRequestHead, at now: NIODeadline) -> Action {
         guard isIdle else { return .nothing }
+        // It may have waited behind another request, whose end has stopped the clock.
+        clock.bytesArrived(at: now)
         share.becomeBusy()
         let form = AnswerForm(head)
         if let fault = head.fault {
@@ -322,6 +331,10 @@ struct HTTP1Machine: ~Copyable {
     /// ends anyway, what is cut off counts for nothing.
     mutating func parserFailed(_ refusal: HTTPRefusal? = nil) -> Action {
         if isClosing { return .nothing }
+        if isLingering {
+            state = .closing
+            return .close
+        }
         limits.recordProtocolError()
         limits.report(refusal, from: peer)
         clock.requestEnded()

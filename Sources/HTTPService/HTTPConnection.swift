@@ -15,6 +15,16 @@ final class HTTPConnection: ChannelDuplexHandler {
         case part(HTTPServerRequestPart)
         case parserFailed(HTTPRefusal)
         case inputClosed
+
+        /// The bytes of memory that it takes, estimated. The texts of a head are objects, most of them small.
+        var bytes: Int {
+            switch self {
+            case .part(.head(let head)):
+                head.headers.reduce(512 + head.uri.utf8.count) { $0 + 160 + $1.name.utf8.count + $1.value.utf8.count }
+            case .part(.body(let part)): 64 + part.readableBytes
+            case .part(.end), .parserFailed, .inputClosed: 64
+            }
+        }
     }
 
     private static let linger = TimeAmount.seconds(2)
@@ -23,8 +33,10 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     private let limits: HTTPLimits
     private var machine: HTTP1Machine
-    /// No more than two reads of the socket: see `wantsBytes`.
+    /// What came while a request is answered: two reads of the socket (see `wantsBytes`), or all that a client sent before it shut
+    /// its side. Its bytes are held of the share.
     private var waiting = CircularBuffer<Arrival>(initialCapacity: 0)
+    private let share: ConnectionShare
     /// True if the channel wants to read, and may not yet.
     private var isReadHeldBack = false
     /// True while `proceed` is on the stack. A write or a flush may say from within that the channel is writable again; the loop
@@ -37,6 +49,7 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     init(_ responder: any HTTPResponder, _ share: ConnectionShare) {
         limits = share.limits
+        self.share = share
         machine = HTTP1Machine(responder, share)
     }
 
@@ -70,11 +83,11 @@ final class HTTPConnection: ChannelDuplexHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
         case is ChannelShouldQuiesceEvent:
-            waiting.removeAll()
+            dropWaiting()
             perform(machine.quiesce(), context)
         case let event as ChannelEvent where event == .inputClosed:
             // While a request is answered, and none waits, the machine has to know: it is the last one.
-            if waiting.isEmpty { perform(machine.inputClosed(), context) } else { waiting.append(.inputClosed) }
+            if waiting.isEmpty { perform(machine.inputClosed(), context) } else { wait(.inputClosed, context) }
         default: context.fireUserInboundEventTriggered(event)
         }
     }
@@ -96,7 +109,7 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     private func closed(_ context: ChannelHandlerContext) {
         limits.streams.remove(context.channel)
-        waiting.removeAll()
+        dropWaiting()
         machine.closed()
     }
 
@@ -129,8 +142,28 @@ final class HTTPConnection: ChannelDuplexHandler {
     // MARK: Order
 
     private func take(_ arrival: Arrival, _ context: ChannelHandlerContext) {
-        if !machine.acceptsInput || !waiting.isEmpty { return waiting.append(arrival) }
+        if !machine.acceptsInput || !waiting.isEmpty { return wait(arrival, context) }
         handle(arrival, context)
+    }
+
+    /// Keeps what came. The connection is closed, counted and logged, where the memory for it is missing: else a client would be
+    /// read for as long as it sends.
+    private func wait(_ arrival: Arrival, _ context: ChannelHandlerContext) {
+        guard share.holdHead(arrival.bytes) else {
+            limits.recordRefusedHead(from: machine.peer)
+            return context.close(promise: nil)
+        }
+        waiting.append(arrival)
+    }
+
+    private func takeWaiting() -> Arrival? {
+        guard let next = waiting.popFirst() else { return nil }
+        share.releaseHead(next.bytes)
+        return next
+    }
+
+    private func dropWaiting() {
+        while takeWaiting() != nil {}
     }
 
     private func handle(_ arrival: Arrival, _ context: ChannelHandlerContext) {
@@ -176,7 +209,7 @@ final class HTTPConnection: ChannelDuplexHandler {
                 return
             case .close: return closeWhenWritten(context)
             case .proceed, .nothing:
-                guard machine.acceptsInput, let next = waiting.popFirst() else { return }
+                guard machine.acceptsInput, let next = takeWaiting() else { return }
                 handle(next, context)
             }
         }

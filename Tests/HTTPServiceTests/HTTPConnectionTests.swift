@@ -348,4 +348,45 @@ struct HTTPConnectionTests {
         #expect(text == (["HTTP/1.1 200 OK"] + fields + ["", "done\n"]).joined(separator: "\r\n"))
         #expect(!wire.isOpen && wire.responder.asked.heads == 1)
     }
+
+    @Test(
+        "holds memory for requests that wait, returns it as they are answered or dropped, and ends where there is none")
+    func waitingMemory() throws {
+        let wire = try Wire(HTTPLimits(maxBodyBytes: 0, streamBytes: 1 << 20))
+        let before = wire.limits.heldStreamBytes
+        for endsByAnswers in [true, false] {
+            let wire = try Wire(wire.limits)
+            try wire.send(Wire.request("/later") + String(repeating: Wire.request(), count: 100))
+            #expect(wire.limits.heldStreamBytes - before > 50_000)
+            if endsByAnswers {
+                wire.responder.asked.later[0].succeed(.text(.ok, "1"))
+                #expect(try wire.sent().count == 101 && wire.isOpen)
+            } else {
+                wire.channel.close(promise: nil)
+            }
+            #expect(wire.limits.heldStreamBytes == before)
+        }
+        try wire.send(Wire.request("/later") + String(repeating: Wire.request(), count: 2_000))
+        #expect(!wire.isOpen && wire.limits.refusedHeads == 1 && wire.limits.heldStreamBytes == before)
+        #expect(wire.responder.asked.heads == 1)
+    }
+
+    @Test("that ends after a refusal is counted and told once, whatever the client had still to send")
+    func cutOffWhileLingering() throws {
+        let wire = try Wire()
+        try wire.send("POST /no HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\nExpect: 100-continue\r\n\r\n")
+        wire.wait(.seconds(2))
+        #expect(!wire.isOpen && wire.limits.protocolErrors == 0)
+    }
+
+    @Test("closes one whose half request came behind another one after a minute")
+    func halfBehind() throws {
+        let wire = try Wire()
+        try wire.send(Wire.request() + "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc")
+        #expect(try wire.sent() == ["200 0"])
+        wire.wait(.seconds(59))
+        #expect(wire.isOpen)
+        wire.wait(.seconds(1))
+        #expect(!wire.isOpen && wire.limits.slowRequests == 1)
+    }
 }
