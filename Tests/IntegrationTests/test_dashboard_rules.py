@@ -84,9 +84,9 @@ def _narrow(dashboard: dict) -> None:
     panel["fieldConfig"]["overrides"].append({"matcher": {"options": "In the time range"}, "properties": [{"id": "custom.width", "value": 135}]})
 
 
-def _sort_by_rate(dashboard: dict) -> None:
+def _sort_by_rate(dashboard: dict, expression: str) -> None:
     panel = _panel(dashboard, "table")
-    panel["targets"][0].update(expr="rate(x[1m]) > 0", refId="A")
+    panel["targets"][0].update(expr=expression, refId="A")
     panel["transformations"][0]["options"].update(renameByName={"Value #A": "Rate"})
     panel["options"].update(sortBy=[{"displayName": "Rate", "desc": True}])
 
@@ -123,7 +123,8 @@ FAULTS = {
     "info before warning": (dashboard_rules.severities_by_name, lambda d: _panel(d, "table")["options"].update(
         sortBy=[{"displayName": "Severity", "desc": False}])),
     "info is a warning": (dashboard_rules.severities_without_state, _show_alerts_over_time),
-    "nothing fails now": (dashboard_rules.rows_in_no_order, _sort_by_rate),
+    "nothing fails now": (dashboard_rules.rows_in_no_order, lambda d: _sort_by_rate(d, "rate(x[1m]) > 0")),
+    "all succeed": (dashboard_rules.rows_in_no_order, lambda d: _sort_by_rate(d, "rate(x[1m]) / (rate(y[1m]) > 0)")),
     "an arrow on the title": (dashboard_rules.narrow_sorted_columns, _narrow),
     "no server": (dashboard_rules.absence_as_fact, lambda d: _defaults(d, "stat").update(noValue="no server")),
     "0 s without Redis": (dashboard_rules.zeros_without_redis, lambda d: _panel(d, "stat")["targets"][0].update(

@@ -159,7 +159,7 @@ def running() -> dict:
               [query(f"sum by (error_type) ({ERRORS})", "{{error_type}}")], TASKS_PER_SECOND, stack=True, width=24, height=10,
               alerts=("AsynqFailureRatioHigh",)),
         table("Errors", "Begin with the error that is the most frequent now; beside it is what failed in the time range.",
-              [f"sum by (queue, task_type, error_type) ({ERRORS}) > 0", failed],
+              [f"sum by (queue, task_type, error_type) ({ERRORS})", failed],
               [("Rate", TASKS_PER_SECOND), ("In the time range", "short")], rows=f"({failed})",
               key=("queue", "task_type", "error_type"), sort=("Rate", "In the time range"),
               width=12, height=8, widths={"Queue": 105, "Rate": 105, "In the time range": 165}),

@@ -339,17 +339,21 @@ def severities_without_state(dashboard: dict) -> list[str]:
 
 
 def rows_in_no_order(dashboard: dict) -> list[str]:
-    """Nothing failed any more, and the error with the most failures was the last of the table."""
+    """Nothing failed any more, and the error with the most failures was the last of the table: rows without a number are not
+    compared, not by a second column either."""
     findings = []
     for panel in panels(dashboard):
         sort = [column["displayName"] for column in panel["options"].get("sortBy", [])] if panel["type"] == "table" else []
-        if len(sort) != 1:
+        if not sort:
             continue
         names = {value: key for step in panel.get("transformations", [])
                  for key, value in step["options"].get("renameByName", {}).items()}
         known = {f"Value #{target['refId']}": target["expr"] for target in panel["targets"] if "expr" in target}
-        if re.search(r">=? 0\)?( or NaN|$)", known.get(names.get(sort[0], ""), "")):
-            findings.append(f"{_where(panel)}: rows without {sort[0]} are in no order; a second column sorts them")
+        expression = known.get(names.get(sort[0], ""), "")
+        if re.search(r">=? 0( or NaN|$)", expression):
+            findings.append(f"{_where(panel)}: rows without {sort[0]} are in no order; 0 where there is none")
+        elif re.search(r">=? 0\)( or NaN|$)", expression) and len(sort) == 1:
+            findings.append(f"{_where(panel)}: rows of the same {sort[0]} are in no order; a second column sorts them")
     return findings
 
 
