@@ -161,7 +161,8 @@ struct OtherMemory: Sendable {
         for (reason, count) in spans.refused where reason == "spool_full" || reason == "unavailable" {
             let risen = Self.rise(&refused, reason: reason, count: count, at: now)
             findings.judge(.spansNotAccepted, detail: reason, holds: risen > 0) { _ in
-                "\(humanCount(risen, "span")) \(risen == 1 ? "was" : "were") refused in \(span) (\(reason)); "
+                let cause = reason == "unavailable" ? "unavailable: the spool can't be written" : reason
+                return "\(humanCount(risen, "span")) \(risen == 1 ? "was" : "were") refused in \(span) (\(cause)); "
                     + "senders that stop retrying lose them"
             }
         }

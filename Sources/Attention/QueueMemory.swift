@@ -92,7 +92,8 @@ struct QueueMemory: Sendable {
             ) { seconds in
                 let name = queue.name.shownName
                 let tasks = humanCount(count, "\(state == .retry ? "retry" : "scheduled") task")
-                return "\(name): \(tasks) \(count == 1 ? "is" : "are") due, and no server has moved them to pending "
+                return
+                    "\(name): \(tasks) \(count == 1 ? "is" : "are") due, and no server has moved \(count == 1 ? "it" : "them") to pending "
                     + "for \(humanSpan(seconds))"
             }
         }

@@ -195,8 +195,11 @@ def look_at_hostile_names(chromium, collector, viewport) -> None:
     assert sorted(page.rows()) == sorted(shown)
     # Each sentence leads to its queue, whatever is left of the name in it, and the row does not say the name twice.
     page.page.locator(".attention .more").click()
-    links = page.page.eval_on_selector_all(".attention .sentence a", "(links) => links.map((link) => link.hash)")
-    assert sorted(links) == sorted(page.page.eval_on_selector_all("tr.row .name a", "(links) => links.map((link) => link.hash)"))
+    def links(of: str) -> list[str]:
+        return sorted(page.page.eval_on_selector_all(of + " a", "(links) => links.map((link) => link.hash)"))
+
+    # The list is drawn in the next frame.
+    eventually("a link in each sentence", lambda: links(".attention .sentence") == links("tr.row .name"))
     seconds = page.page.locator("tr.row .second").all_inner_texts()
     assert [second for second in seconds if not re.match(r"has been paused for 6\d min", second)] == []
     assert page.page.locator("main script, main img, main b > b, tr.row i i").count() == 0

@@ -206,8 +206,8 @@ def test_one_look_counts_in_full_what_scores_tell(tmp_path):
         document = json.loads(run_once("top", "--once", "--json", "--redis-url", server.url).stdout)
         text = run_once("top", "--once", "--redis-url", server.url, env={"LC_ALL": "C.UTF-8", "COLUMNS": "160"}).stdout
     firing = [trouble["sentence"] for trouble in document["attention"] if trouble["firing"]]
-    assert "orders: 1 scheduled task is due, and no server has moved them to pending for 3 h" in firing
-    assert "orders: 1 retry task is due, and no server has moved them to pending for 3 h" in firing
+    assert "orders: 1 scheduled task is due, and no server has moved it to pending for 3 h" in firing
+    assert "orders: 1 retry task is due, and no server has moved it to pending for 3 h" in firing
     assert "orders: 1 task lost its worker, and no server has taken it back" in firing
     assert sum(sentence.endswith("ago, and no task was enqueued for 3 h") for sentence in firing) == 3, firing
     assert "!! orders: 1 scheduled task is due" in text and " ! orders: 1 task lost its worker" in text, text
