@@ -149,7 +149,7 @@ package final class CurlTransfer {
         answer.proxyVariable = proxy?.variable
         if (300..<400).contains(answer.status), let location = collector_curl_header(handle, "Location") {
             let location = String(cString: location)
-            // Of an empty value libcurl leaves a blank.
+            // libcurl turns an empty value into a blank.
             answer.hasLocation = location.contains { !$0.isWhitespace }
             answer.redirect = endpoint.shownRedirect(to: location)
         }

@@ -6,7 +6,7 @@ import TestSupport
 
 @testable import AsynqDemo
 
-/// As much of Redis as the demo's shop needs: lists, sorted sets and flags, each by its key.
+/// A Redis with what the demo's shop needs: lists, sorted sets and flags, each by its key.
 final class ShopRedis: Sendable {
     private struct State {
         var lists: [String: [String]] = [:]
