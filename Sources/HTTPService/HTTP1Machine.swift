@@ -94,20 +94,6 @@ struct HTTP1Machine: ~Copyable {
         }
     }
 
-    private var isClosing: Bool {
-        switch state {
-        case .closing: true
-        default: false
-        }
-    }
-
-    private var isLingering: Bool {
-        switch state {
-        case .lingering: true
-        default: false
-        }
-    }
-
     /// True unless a request is being answered: what comes meanwhile has to wait.
     var acceptsInput: Bool {
         switch state {
@@ -330,20 +316,16 @@ struct HTTP1Machine: ~Copyable {
     /// Records that the bytes are not HTTP. It is answered, unless the request that they belong to is. Where the connection
     /// ends anyway, what is cut off counts for nothing.
     mutating func parserFailed(_ refusal: HTTPRefusal? = nil) -> Action {
-        if isClosing { return .nothing }
-        if isLingering {
-            state = .closing
-            return .close
+        let isBeingAnswered = !acceptsInput
+        switch takeState() {
+        case .closing: return .nothing
+        case .lingering: return .close
+        default: break
         }
         limits.recordProtocolError()
         limits.report(refusal, from: peer)
         clock.requestEnded()
-        switch takeState() {
-        case .idle: return .answerAndClose(.badRequest)
-        case .receiving: return .answerAndClose(.badRequest)
-        case .discarding: return .answerAndClose(.badRequest)
-        default: return .close
-        }
+        return isBeingAnswered ? .close : .answerAndClose(.badRequest)
     }
 
     mutating func closed() {
