@@ -204,6 +204,9 @@ final class DiskFile: SpoolFile {
     }
 
     func truncate(to count: Int) throws(SystemError) {
+        // ext4 writes a file to the disk when it is closed, deleted or not, if it was ever truncated to nothing.
+        var status = stat()
+        if count == 0 && fstat(descriptor, &status) == 0 && status.st_size == 0 { return }
         if ftruncate(descriptor, off_t(count)) != 0 { throw SystemError("truncating", path: path) }
     }
 
