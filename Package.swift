@@ -114,7 +114,7 @@ let package = Package(
         library(
             "SpanReceiver",
             ["Text", "Model", "Platform", "JSON", "OTLP", "ProtobufWire", "HTTPService", "Compression"] + nio),
-        library("WaitTime", ["Text", "Model", "Metrics"]),
+        library("WaitTime", ["Text", "Model", "Metrics", "CLinux"]),
         library("Metrics", ["Text", "Model", "ProtobufWire", "CLinux"]),
         library("Spool", ["Model", "Platform"]),
         library(

@@ -1,3 +1,4 @@
+private import CLinux
 import Model
 
 /// An entry of a `ReferenceRing`: something that is known of a span.
@@ -49,6 +50,22 @@ struct ReferenceRing<Entry: ReferenceEntry>: Sendable {
     /// Returns the place of the span's entry in the ring, until the next change.
     func find(_ reference: SpanReference) -> Int? {
         slots.find(hash(reference)) { entries[$0].reference == reference }
+    }
+
+    /// Fetches what tells whether a span is there.
+    func prefetch(_ reference: SpanReference) { slots.prefetch(hash(reference)) }
+
+    /// Fetches the entry of a span, if it seems to be there.
+    func prefetchEntry(of reference: SpanReference) {
+        guard let place = slots.find(hash(reference), where: { _ in true }) else { return }
+        entries.withUnsafeBufferPointer { entries in
+            collector_prefetch(entries.baseAddress.map { $0 + place }, MemoryLayout<Entry>.stride)
+        }
+    }
+
+    /// Fetches what has to be changed when one of the oldest leaves.
+    func prefetchRemoval(ofOldest index: Int) {
+        if index < count { slots.prefetch(hash(entries[place(index)].reference)) }
     }
 
     subscript(place: Int) -> Entry {
@@ -107,6 +124,12 @@ struct RecentReferences: Sendable {
     }
 
     var bytes: TableBytes { ring.bytes }
+
+    /// Fetches what tells whether a span is remembered, and what one more changes, if `index` others come before.
+    func prefetch(_ reference: SpanReference, after index: Int) {
+        ring.prefetch(reference)
+        if ring.count + index >= ring.capacity { ring.prefetchRemoval(ofOldest: ring.count + index - ring.capacity) }
+    }
 
     /// Returns true if the span was not among the remembered ones.
     mutating func insert(_ reference: SpanReference) -> Bool {

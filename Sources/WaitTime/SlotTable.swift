@@ -1,3 +1,5 @@
+private import CLinux
+
 /// The index of a flat table: finds the place of an entry by the hash of its key, and holds no key itself.
 ///
 /// ```
@@ -36,6 +38,15 @@ struct SlotTable: Sendable {
             slot = (slot + 1) & mask
         }
         return nil
+    }
+
+    /// Fetches the slots of a hash into the CPU's cache, without waiting for them.
+    @inline(__always)
+    func prefetch(_ hash: UInt64) {
+        let home = Int(hash >> 32) & (slots.count - 1)
+        slots.withUnsafeBufferPointer { slots in
+            collector_prefetch(slots.baseAddress.map { $0 + home }, MemoryLayout<UInt64>.stride)
+        }
     }
 
     /// Adds an entry with a new key.

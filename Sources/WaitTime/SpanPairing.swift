@@ -66,6 +66,9 @@ struct SpanPairing {
         mutating func match() { arrivalAndFlags |= Self.matched }
     }
 
+    /// The removals of producers that pass while what one of them changes is fetched.
+    private static let removedAhead = 8
+
     private let capacity: Int
     /// True if consumers hold their attempts (`SharedAttempt`).
     private let keepsAttempts: Bool
@@ -104,6 +107,21 @@ struct SpanPairing {
 
     /// Records that a wait depends on a producer.
     mutating func recordNeed(at now: MonotonicTime) { lastNeed = now }
+
+    /// Fetches what `add(producer:)` reads.
+    func prefetch(producer: SpanReference) { producers.prefetch(producer) }
+
+    /// Fetches what tells whether producers of a process span were seen.
+    func prefetchProducers(of span: borrowing TaskSpan) {
+        if span.parent.isValid { producers.prefetch(span.parentReference) }
+        if span.link.isValid { producers.prefetch(span.link) }
+    }
+
+    /// Fetches the producers themselves. What tells that they are there should have come meanwhile.
+    func prefetchFoundProducers(of span: borrowing TaskSpan) {
+        if span.parent.isValid { producers.prefetchEntry(of: span.parentReference) }
+        if span.link.isValid { producers.prefetchEntry(of: span.link) }
+    }
 
     /// Returns the producer that ended last, of those that were seen. A task that was put together of several (an
     /// aggregated one) is ready when its last part is there.
@@ -160,6 +178,7 @@ struct SpanPairing {
     /// Removes the entries that are too old or too many; returns the consumers that will not be paired.
     mutating func expire(at now: MonotonicTime) -> [Consumer] {
         while let oldest = producers.oldest, producers.count > capacity || isOver(oldest.arrival, at: now) {
+            producers.prefetchRemoval(ofOldest: Self.removedAhead)
             forgetOldestProducer(at: now)
         }
         return expireConsumers(at: now)

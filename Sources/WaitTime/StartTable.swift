@@ -1,14 +1,16 @@
+private import CLinux
+
 /// Remembers a start under each of the last so many keys, in flat arrays: nothing is allocated for a key.
 ///
 /// ```
 /// entries   16 bytes each, a ring in the order in which the keys were inserted
 ///           key    64 bits of a seeded hash; 0 = free
 ///           start  nanoseconds since the epoch
-/// slots     4 bytes each: 8 bits of the key, then where in the ring it lies, plus 1; 0 = free. Open addressing with linear
-///           probing; a power of two, at most half full
+/// slots     4 bytes each: 4 bits for the distance from its home (15: that or more), 4 bits of the key, then where in the
+///           ring it lies, plus 1; 0 = free. Open addressing with linear probing; a power of two, at most half full
 /// ```
-/// The bits of the key tell most others apart without reading their entries, which no cache holds. A key that is
-/// removed leaves its place in the ring free until the ring comes round to it.
+/// Distance and bits of the key tell most others apart, and slots move, without reading entries, which no cache holds.
+/// A key that is removed leaves its place in the ring free until the ring comes round to it.
 struct StartTable: Sendable {
     private struct Entry {
         var key: UInt64
@@ -18,7 +20,6 @@ struct StartTable: Sendable {
     /// The bytes of an entry and its two slots.
     private static let bytesPerEntry = 16 + 2 * 4
     private static let firstSlots = 64
-    private static let tagMask: UInt32 = 0xFF00_0000
     private static let maxEntries = 1 << 23
 
     private var entries: [Entry] = []
@@ -42,8 +43,24 @@ struct StartTable: Sendable {
             limit: max(capacity * Self.bytesPerEntry, Self.firstSlots * MemoryLayout<UInt32>.stride))
     }
 
+    /// Fetches the slots of a key, and those of the key that is forgotten if it is inserted after `index` others.
+    func prefetch(_ key: UInt64, after index: Int) {
+        prefetch(key)
+        guard entries.count + index >= capacity else { return }
+        let forgotten = (oldest + index) & (capacity - 1)
+        if forgotten < entries.count { prefetch(entries[forgotten].key) }
+    }
+
+    /// Fetches the slots of a key.
+    func prefetch(_ key: UInt64) {
+        let home = home(of: key)
+        slots.withUnsafeBufferPointer { slots in
+            collector_prefetch(slots.baseAddress.map { $0 + home }, MemoryLayout<UInt32>.stride)
+        }
+    }
+
     func start(of key: UInt64) -> UInt64? {
-        slot(of: key).map { entries[place(slots[$0])].start }
+        slot(of: key).map { entries[Self.place(slots[$0])].start }
     }
 
     /// Adds a new key; the oldest one is forgotten when the table is full.
@@ -55,7 +72,7 @@ struct StartTable: Sendable {
             if entries.count * 2 > slots.count { return refill(count: slots.count * 2) }
         } else {
             place = oldest
-            oldest = (oldest + 1) % capacity
+            oldest = (oldest + 1) & (capacity - 1)
             if let slot = entries[place].key == 0 ? nil : slot(of: entries[place].key) {
                 vacate(slot)
                 evicted += 1
@@ -67,33 +84,43 @@ struct StartTable: Sendable {
 
     mutating func remove(_ key: UInt64) {
         guard let slot = slot(of: key) else { return }
-        entries[place(slots[slot])].key = 0
+        entries[Self.place(slots[slot])].key = 0
         vacate(slot)
     }
 
     // MARK: Slots
 
-    /// Returns the tag of a key, from bits that say nothing of its home.
-    private func tag(_ key: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: key >> 32) & Self.tagMask }
+    private static let farthest: UInt32 = 15
+    private static let distanceShift: UInt32 = 28
+    private static let placeMask: UInt32 = 0x00FF_FFFF
 
-    private func place(_ slot: UInt32) -> Int { Int(slot & ~Self.tagMask) - 1 }
+    private static func place(_ slot: UInt32) -> Int { Int(slot & placeMask) - 1 }
+
+    /// Returns what a slot has above its place, at a distance from the key's home. The bits of the key say nothing of
+    /// its home.
+    private static func mark(_ key: UInt64, distance: Int) -> UInt32 {
+        min(UInt32(distance), farthest) << distanceShift | UInt32(truncatingIfNeeded: key >> 60) << 24
+    }
 
     private func home(of key: UInt64) -> Int { Int(truncatingIfNeeded: key) & (slots.count - 1) }
 
     private func slot(of key: UInt64) -> Int? {
-        var slot = home(of: key)
-        let tag = tag(key)
-        while slots[slot] != 0 {
-            if slots[slot] & Self.tagMask == tag && entries[place(slots[slot])].key == key { return slot }
-            slot = (slot + 1) & (slots.count - 1)
+        let home = home(of: key)
+        for distance in 0..<slots.count {
+            let slot = (home + distance) & (slots.count - 1)
+            let content = slots[slot]
+            if content == 0 { return nil }
+            let isLikely = content & ~Self.placeMask == Self.mark(key, distance: distance)
+            if isLikely && entries[Self.place(content)].key == key { return slot }
         }
         return nil
     }
 
     private mutating func fill(with place: Int) {
-        var slot = home(of: entries[place].key)
-        while slots[slot] != 0 { slot = (slot + 1) & (slots.count - 1) }
-        slots[slot] = tag(entries[place].key) | UInt32(place + 1)
+        let key = entries[place].key
+        var distance = 0
+        while slots[(home(of: key) + distance) & (slots.count - 1)] != 0 { distance += 1 }
+        slots[(home(of: key) + distance) & (slots.count - 1)] = Self.mark(key, distance: distance) | UInt32(place + 1)
     }
 
     /// Frees a slot, and moves up those behind it that are not in their home: each stays reachable from there.
@@ -102,14 +129,22 @@ struct StartTable: Sendable {
         var free = slot
         var next = (free + 1) & mask
         while slots[next] != 0 {
-            let home = home(of: entries[place(slots[next])].key)
-            if (next - home) & mask >= (next - free) & mask {
-                slots[free] = slots[next]
+            let (distance, gap) = (distance(at: next), (next - free) & mask)
+            if distance >= gap {
+                let nearer = min(UInt32(distance - gap), Self.farthest) << Self.distanceShift
+                slots[free] = slots[next] & ~(Self.farthest << Self.distanceShift) | nearer
                 free = next
             }
             next = (next + 1) & mask
         }
         slots[free] = 0
+    }
+
+    /// Returns how far what a slot holds is from its home.
+    private func distance(at slot: Int) -> Int {
+        let told = slots[slot] >> Self.distanceShift
+        if told < Self.farthest { return Int(told) }
+        return (slot - home(of: entries[Self.place(slots[slot])].key)) & (slots.count - 1)
     }
 
     private mutating func refill(count: Int) {

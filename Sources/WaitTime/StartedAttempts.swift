@@ -47,28 +47,66 @@ struct StartedAttempts: Sendable {
         return TableBytes(used: succeeded.used + failed.used, limit: succeeded.limit + failed.limit)
     }
 
-    /// Records an attempt, and returns its order among the others. A `later` one is known to come after the first; the
-    /// first one's span may still come, and is not overtaken then. `isRetry` says that the span itself says so.
-    mutating func record(
-        _ span: borrowing TaskSpan, in body: UnsafeRawBufferPointer, isRetry: Bool, isLater: Bool
-    ) -> Order {
-        guard span.namesTask, span.startNanoseconds > 0 else { return isLater ? .later : .first }
+    /// What an attempt at a task is recorded under, as keys; 0 = none.
+    struct Attempt {
+        /// True if the span itself says that it is not the first.
+        let isRetry: Bool
+        /// True if it is known to come after the first. The first one's span may still come, and is not overtaken then.
+        let isLater: Bool
+        /// Queue, id, and the time of the stamp; the only one then.
+        var stamp: UInt64 = 0
+        /// Queue, id, and what the task's message names.
+        var message: UInt64 = 0
+        /// Queue, id, and the producer.
+        var producer: UInt64 = 0
+        /// Queue and id.
+        var name: UInt64 = 0
+    }
+
+    func attempt(of span: borrowing TaskSpan, in body: UnsafeRawBufferPointer) -> Attempt {
+        let isRetry = WaitSource.retryCount(of: span, in: body) > 0
+        var attempt = Attempt(isRetry: isRetry, isLater: isRetry || span.knowledge.wasStarted)
+        guard span.namesTask, span.startNanoseconds > 0 else { return attempt }
         let task = task(of: span, in: body)
         if let stamp = Stamp.parse(span.stamp, in: body) {
-            return isLater ? .later : record(key(task, kind: 0, value: UInt64(bitPattern: stamp.nanoseconds)), span)
-        }
-        var orders: (message: Order?, producer: Order?)
-        if !isLater {
-            if let message = span.knowledge.message, let stamp = message.enqueuedAt {
-                orders.message = record(
-                    key(task, kind: 1, value: messageName(stamp, message.context?.reference)), span)
+            if !attempt.isLater {
+                attempt.stamp = key(task, kind: 0, value: UInt64(bitPattern: stamp.nanoseconds))
             }
-            let producer = span.link.isValid ? span.link : span.parentReference
-            if producer.isValid { orders.producer = record(key(task, kind: 2, value: hash(producer)), span) }
+            return attempt
         }
-        let byName = recordOutcome(
-            key(task, kind: 3, value: 0), span, isOnlyName: !isRetry && orders.message == nil && orders.producer == nil)
-        return isLater ? .later : byName.combined(with: orders.message).combined(with: orders.producer)
+        attempt.name = key(task, kind: 3, value: 0)
+        if attempt.isLater { return attempt }
+        if let message = span.knowledge.message, let stamp = message.enqueuedAt {
+            attempt.message = key(task, kind: 1, value: messageName(stamp, message.context?.reference))
+        }
+        let producer = span.link.isValid ? span.link : span.parentReference
+        if producer.isValid { attempt.producer = key(task, kind: 2, value: hash(producer)) }
+        return attempt
+    }
+
+    /// Fetches what `record` reads, if `index` attempts are recorded before.
+    func prefetch(_ attempt: Attempt, after index: Int) {
+        prefetch(attempt.stamp, after: index)
+        prefetch(attempt.message, after: index)
+        prefetch(attempt.producer, after: index)
+        if attempt.name != 0 { failed.prefetch(attempt.name) }
+    }
+
+    private func prefetch(_ key: UInt64, after index: Int) {
+        if key == 0 { return }
+        failed.prefetch(key)
+        succeeded.prefetch(key, after: index)
+    }
+
+    /// Records an attempt, and returns its order among the others.
+    mutating func record(_ attempt: Attempt, _ span: borrowing TaskSpan) -> Order {
+        if attempt.stamp != 0 { return record(attempt.stamp, span) }
+        guard attempt.name != 0 else { return attempt.isLater ? .later : .first }
+        let message = attempt.message == 0 ? nil : record(attempt.message, span)
+        let producer = attempt.producer == 0 ? nil : record(attempt.producer, span)
+        let isOnlyName = !attempt.isRetry && message == nil && producer == nil
+        let byName = recordOutcome(attempt.name, span, isOnlyName: isOnlyName)
+        return attempt.isLater ? .later : byName.combined(with: message).combined(with: producer)
     }
 
     /// Records a start, of which the earliest stays. The key counts as new, so that a task that is tried again and

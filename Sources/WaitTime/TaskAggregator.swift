@@ -14,6 +14,8 @@ package struct TaskAggregator: Sendable {
     private var pairing: SpanPairing
     private var recent: RecentReferences
     private var started: StartedAttempts
+    /// The attempts that are to be observed next.
+    private var attempts: [StartedAttempts.Attempt] = []
     private let collectsWaits: Bool
     private let keepsTraces: Bool
     private let countsProcessAtWaits: Bool
@@ -44,34 +46,65 @@ package struct TaskAggregator: Sendable {
     ) {
         // Producers come first: a task's producer knows better than its message in Redis, wherever in the request it
         // stands.
-        for index in spans.indices {
-            // Other modules can't inline the comparison of two roles; a case they can tell.
-            if case .produce = spans[index].role { add(producer: spans[index], in: body, at: now) }
+        let (producers, processes) = Self.divided(spans)
+        // A span of memory gives spans without copying them.
+        let spans = spans.span
+        for chunk in Self.chunks(of: producers) {
+            for index in chunk { pairing.prefetch(producer: spans[index].reference) }
+            for index in chunk { add(producer: spans[index], in: body, at: now) }
         }
         settlePaired(at: now, time)
-        forEachProcessByStart(spans) { index, aggregator in
-            aggregator.observe(process: spans[index], in: body, at: now, time)
+        for chunk in Self.chunks(of: processes) {
+            attempts.removeAll(keepingCapacity: true)
+            for index in chunk { prefetch(process: spans[index], in: body) }
+            for index in chunk { pairing.prefetchFoundProducers(of: spans[index]) }
+            for (index, attempt) in zip(chunk, attempts) {
+                observe(process: spans[index], attempt, in: body, at: now, time)
+            }
         }
         expire(at: now)
     }
 
-    /// Calls `body` for each process span in the order of their starts. In one request the first attempt at a task
-    /// therefore comes first, which tells attempts from each other.
-    private mutating func forEachProcessByStart(_ spans: [TaskSpan], _ body: (Int, inout TaskAggregator) -> Void) {
-        var processes: [Int] = []
-        processes.reserveCapacity(spans.count)
+    /// The number of spans for which memory is fetched at once. Their places in the tables are random, so that each
+    /// would wait for memory several times; and what is fetched for so many still fits into a cache.
+    private static let chunkCount = 64
+
+    private static func chunks(of indices: [Int]) -> some Sequence<ArraySlice<Int>> {
+        stride(from: 0, to: indices.count, by: chunkCount).lazy.map { indices[$0...].prefix(chunkCount) }
+    }
+
+    /// Returns the places of the producer spans, and those of the process spans in the order of their starts. In one
+    /// request the first attempt at a task therefore comes first, which tells attempts from each other.
+    private static func divided(_ array: [TaskSpan]) -> (producers: [Int], processes: [Int]) {
+        var (producers, processes): ([Int], [Int]) = ([], [])
+        producers.reserveCapacity(array.count)
+        processes.reserveCapacity(array.count)
         var last: UInt64 = 0
         var isAscending = true
+        let spans = array.span
         for index in spans.indices {
-            guard case .process = spans[index].role else { continue }
-            isAscending = isAscending && last <= spans[index].startNanoseconds
-            last = spans[index].startNanoseconds
-            processes.append(index)
+            // Other modules can't inline the comparison of two roles; a case they can tell.
+            switch spans[index].role {
+            case .produce: producers.append(index)
+            case .process:
+                isAscending = isAscending && last <= spans[index].startNanoseconds
+                last = spans[index].startNanoseconds
+                processes.append(index)
+            }
         }
         if !isAscending {
-            processes.sort { (spans[$0].startNanoseconds, $0) < (spans[$1].startNanoseconds, $1) }
+            processes.sort { (array[$0].startNanoseconds, $0) < (array[$1].startNanoseconds, $1) }
         }
-        for index in processes { body(index, &self) }
+        return (producers, processes)
+    }
+
+    /// Fetches what `observe(process:)` reads after the attempts that are there already, and adds the attempt.
+    private mutating func prefetch(process span: borrowing TaskSpan, in body: UnsafeRawBufferPointer) {
+        recent.prefetch(span.reference, after: attempts.count)
+        pairing.prefetchProducers(of: span)
+        let attempt = started.attempt(of: span, in: body)
+        started.prefetch(attempt, after: attempts.count)
+        attempts.append(attempt)
     }
 
     /// Returns the waits found since the last call.
@@ -139,7 +172,8 @@ package struct TaskAggregator: Sendable {
     // MARK: Process spans
 
     private mutating func observe(
-        process span: borrowing TaskSpan, in body: UnsafeRawBufferPointer, at now: MonotonicTime, _ time: WallTime?
+        process span: borrowing TaskSpan, _ attempt: StartedAttempts.Attempt, in body: UnsafeRawBufferPointer,
+        at now: MonotonicTime, _ time: WallTime?
     ) {
         guard recent.insert(span.reference) else {
             duplicates += 1
@@ -149,7 +183,9 @@ package struct TaskAggregator: Sendable {
         let target = Target(
             series: table.number(of: span, in: body, at: now), now: now, span: span.forwarded,
             origin: origin(span.forwarded, time))
-        let order = order(of: span, in: body)
+        // One that was overtaken counts as a retry, because another one has counted as the first, but its wait is a
+        // first one's.
+        let order = started.record(attempt, span)
         count(span, in: body, attempt: order == .first ? .first : .retry, target: target)
         let (wait, producer) = wait(of: span, in: body, isLater: order == .later, target)
         record(wait, target)
@@ -157,13 +193,6 @@ package struct TaskAggregator: Sendable {
             let attempt = knownAttempt(span, in: body, target.series)
             collected.append(KnownWait(attempt: attempt, producer: producer, seconds: seconds))
         }
-    }
-
-    /// Returns the order of the attempt among those at its task. One that was overtaken counts as a retry, because
-    /// another one has counted as the first, but its wait is a first one's.
-    private mutating func order(of span: borrowing TaskSpan, in body: UnsafeRawBufferPointer) -> StartedAttempts.Order {
-        let isRetry = WaitSource.retryCount(of: span, in: body) > 0
-        return started.record(span, in: body, isRetry: isRetry, isLater: isRetry || span.knowledge.wasStarted)
     }
 
     private mutating func count(
