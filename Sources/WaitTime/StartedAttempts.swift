@@ -53,6 +53,8 @@ struct StartedAttempts: Sendable {
         let isRetry: Bool
         /// True if it is known to come after the first. The first one's span may still come, and is not overtaken then.
         let isLater: Bool
+        let start: UInt64
+        let isError: Bool
         /// Queue, id, and the time of the stamp; the only one then.
         var stamp: UInt64 = 0
         /// Queue, id, and what the task's message names.
@@ -63,9 +65,12 @@ struct StartedAttempts: Sendable {
         var name: UInt64 = 0
     }
 
+    @inline(__always)
     func attempt(of span: borrowing TaskSpan, in body: UnsafeRawBufferPointer) -> Attempt {
         let isRetry = WaitSource.retryCount(of: span, in: body) > 0
-        var attempt = Attempt(isRetry: isRetry, isLater: isRetry || span.knowledge.wasStarted)
+        var attempt = Attempt(
+            isRetry: isRetry, isLater: isRetry || span.knowledge.wasStarted, start: span.startNanoseconds,
+            isError: span.isError)
         guard span.namesTask, span.startNanoseconds > 0 else { return attempt }
         let task = task(of: span, in: body)
         if let stamp = Stamp.parse(span.stamp, in: body) {
@@ -99,20 +104,20 @@ struct StartedAttempts: Sendable {
     }
 
     /// Records an attempt, and returns its order among the others.
-    mutating func record(_ attempt: Attempt, _ span: borrowing TaskSpan) -> Order {
-        if attempt.stamp != 0 { return record(attempt.stamp, span) }
+    mutating func record(_ attempt: Attempt) -> Order {
+        if attempt.stamp != 0 { return record(attempt, under: attempt.stamp) }
         guard attempt.name != 0 else { return attempt.isLater ? .later : .first }
-        let message = attempt.message == 0 ? nil : record(attempt.message, span)
-        let producer = attempt.producer == 0 ? nil : record(attempt.producer, span)
+        let message = attempt.message == 0 ? nil : record(attempt, under: attempt.message)
+        let producer = attempt.producer == 0 ? nil : record(attempt, under: attempt.producer)
         let isOnlyName = !attempt.isRetry && message == nil && producer == nil
-        let byName = recordOutcome(attempt.name, span, isOnlyName: isOnlyName)
+        let byName = recordOutcome(of: attempt, isOnlyName: isOnlyName)
         return attempt.isLater ? .later : byName.combined(with: message).combined(with: producer)
     }
 
     /// Records a start, of which the earliest stays. The key counts as new, so that a task that is tried again and
     /// again is not forgotten.
-    private mutating func record(_ key: UInt64, _ span: borrowing TaskSpan) -> Order {
-        let start = span.startNanoseconds
+    private mutating func record(_ attempt: Attempt, under key: UInt64) -> Order {
+        let start = attempt.start
         if let known = failed.start(of: key) {
             failed.remove(key)
             failed.insert(key, start: min(known, start))
@@ -121,22 +126,22 @@ struct StartedAttempts: Sendable {
         let known = succeeded.start(of: key)
         if known != nil { succeeded.remove(key) }
         let earliest = min(known ?? start, start)
-        if span.isError { failed.insert(key, start: earliest) } else { succeeded.insert(key, start: earliest) }
+        if attempt.isError { failed.insert(key, start: earliest) } else { succeeded.insert(key, start: earliest) }
         guard let known else { return .first }
         return start < known ? .overtaken : .later
     }
 
     /// Records the outcome where only the name is known, and returns whether the attempt before has failed. Only failed
     /// ones are remembered.
-    private mutating func recordOutcome(_ key: UInt64, _ span: borrowing TaskSpan, isOnlyName: Bool) -> Order {
-        let start = span.startNanoseconds
+    private mutating func recordOutcome(of attempt: Attempt, isOnlyName: Bool) -> Order {
+        let (key, start) = (attempt.name, attempt.start)
         let known = failed.start(of: key)
         if known ?? 0 < start {
             if known != nil { failed.remove(key) }
-            if isOnlyName && span.isError { failed.insert(key, start: start) }
+            if isOnlyName && attempt.isError { failed.insert(key, start: start) }
         }
         guard let known else { return .first }
-        return known <= start ? .later : span.isError ? .overtaken : .first
+        return known <= start ? .later : attempt.isError ? .overtaken : .first
     }
 
     // MARK: Keys

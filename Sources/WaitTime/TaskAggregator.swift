@@ -99,6 +99,7 @@ package struct TaskAggregator: Sendable {
     }
 
     /// Fetches what `observe(process:)` reads after the attempts that are there already, and adds the attempt.
+    @inline(__always)
     private mutating func prefetch(process span: borrowing TaskSpan, in body: UnsafeRawBufferPointer) {
         recent.prefetch(span.reference, after: attempts.count)
         pairing.prefetchProducers(of: span)
@@ -185,7 +186,7 @@ package struct TaskAggregator: Sendable {
             origin: origin(span.forwarded, time))
         // One that was overtaken counts as a retry, because another one has counted as the first, but its wait is a
         // first one's.
-        let order = started.record(attempt, span)
+        let order = started.record(attempt)
         count(span, in: body, attempt: order == .first ? .first : .retry, target: target)
         let (wait, producer) = wait(of: span, in: body, isLater: order == .later, target)
         record(wait, target)
