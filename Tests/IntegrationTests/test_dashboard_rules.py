@@ -32,7 +32,7 @@ WELL = {
     "panels": [{
         "type": kind, "title": kind, "description": "If it is wrong, mend it: now.",
         "gridPos": {"h": 10, "w": 12, "x": 12 * (number % 2), "y": 10 * (number // 2)},
-        "targets": [{"datasource": {"type": "prometheus"}, "expr": expression, "legendFormat": "{{queue}}"}],
+        "targets": [{"datasource": {"type": "prometheus"}, "refId": "A", "expr": expression, "legendFormat": "{{queue}}"}],
         "fieldConfig": {"defaults": {"unit": unit, "min": 0, "noValue": "no task",
                                      "custom": {"axisSoftMax": 1, "fillOpacity": 100, "stacking": {"mode": "normal"},
                                                 "thresholdsStyle": {"mode": "dashed"}},
@@ -40,7 +40,7 @@ WELL = {
             {"type": "value", "options": {"0": {"text": "down", "color": "red"}}},
             {"type": "special", "options": {"match": "null+nan", "result": {"text": "no task", "color": "transparent"}}}]}, "overrides": []},
         "transformations": [{"id": "organize", "options": {"excludeByName": {"long": True, "job": True, "Time": True}}}],
-        "options": {"colorMode": "background_solid", "mergeValues": False, "legend": {"displayMode": "table", "placement": "bottom", "sortBy": "Last *", "sortDesc": True}},
+        "options": {"colorMode": "background_solid", "mergeValues": False, "sortBy": [{"displayName": "For", "desc": True}], "legend": {"displayMode": "table", "placement": "bottom", "sortBy": "Last *", "sortDesc": True}},
         "links": [{"url": "https://runbooks.example.com/asynq#AsynqDeadLetters"}],
     } for number, (kind, unit, expression) in enumerate((("timeseries", "suffix: tasks/s", "rate(asynq_queue_processed_total[1m])"),
                                      ("state-timeline", "none", "asynq_queue_paused + (asynq_queue_consumers == bool 0)"),
@@ -84,6 +84,12 @@ def _narrow(dashboard: dict) -> None:
     panel["fieldConfig"]["overrides"].append({"matcher": {"options": "In the time range"}, "properties": [{"id": "custom.width", "value": 135}]})
 
 
+def _fix_all_widths(dashboard: dict) -> None:
+    panel = _panel(dashboard, "table")
+    panel["transformations"][0]["options"].update(indexByName={"alertname": 0})
+    panel["fieldConfig"]["overrides"].append({"matcher": {"options": "alertname"}, "properties": [{"id": "custom.width", "value": 235}]})
+
+
 def _sort_by_rate(dashboard: dict, expression: str) -> None:
     panel = _panel(dashboard, "table")
     panel["targets"][0].update(expr=expression, refId="A")
@@ -125,6 +131,12 @@ FAULTS = {
     "info is a warning": (dashboard_rules.severities_without_state, _show_alerts_over_time),
     "nothing fails now": (dashboard_rules.rows_in_no_order, lambda d: _sort_by_rate(d, "rate(x[1m]) > 0")),
     "all succeed": (dashboard_rules.rows_in_no_order, lambda d: _sort_by_rate(d, "rate(x[1m]) / (rate(y[1m]) > 0)")),
+    "a full archive below the edge": (dashboard_rules.unsorted_rows, lambda d: _panel(d, "heatmap").update(
+        type="bargauge", targets=[{"expr": "asynq_queue_archive_fill_ratio", "instant": True}])),
+    "bars over a range": (dashboard_rules.unsorted_rows, lambda d: _panel(d, "heatmap").update(
+        type="bargauge", targets=[{"expr": "sort_desc(asynq_queue_archive_fill_ratio)"}])),
+    "an overdue entry below the edge": (dashboard_rules.unsorted_rows, lambda d: _panel(d, "table")["options"].update(sortBy=[])),
+    "an empty strip": (dashboard_rules.empty_strips, _fix_all_widths),
     "an arrow on the title": (dashboard_rules.narrow_sorted_columns, _narrow),
     "no server": (dashboard_rules.absence_as_fact, lambda d: _defaults(d, "stat").update(noValue="no server")),
     "0 s without Redis": (dashboard_rules.zeros_without_redis, lambda d: _panel(d, "stat")["targets"][0].update(

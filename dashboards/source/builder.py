@@ -265,8 +265,10 @@ def _unfilled_where_good(thresholds: dict) -> dict:
     return thresholds | {"steps": [step | {"color": UNFILLED} if step["color"] == GOOD else step for step in thresholds["steps"]]}
 
 
-def bar_gauge(title: str, description: str, targets: list[dict], unit: str, *, width: int = 12, height: int = 10,
+def bar_gauge(title: str, description: str, expr: str, legend: str, unit: str, *, width: int = 12, height: int = 10,
               thresholds: dict = steps((None, GOOD)), maximum: float | None = None, alerts: tuple[str, ...] = ()) -> dict:
+    """A bar for each series, the longest first: with many of them, the last are below the edge."""
+    targets = [instant(f"sort_desc({expr})", legend)]
     defaults = {"color": {"mode": "thresholds"}, "thresholds": thresholds, "mappings": nothing(reason(targets)), "min": 0, "decimals": 1}
     defaults |= {} if maximum is None else {"max": maximum}
     options = {"displayMode": "basic", "orientation": "horizontal", "showUnfilled": maximum is not None, "valueMode": "text",
@@ -324,8 +326,9 @@ def trace_table(title: str, description: str, targets: list[dict], *, links: dic
                           "footer": {"show": False, "reducer": ["sum"], "countRows": False, "fields": ""}},
                  overrides=[*(override(field, links=link(*to)) for field, to in links.items()), hidden,
                             override("time", unit="time:MM-DD HH:mm:ss", custom__width=125),
+                            # The name of the trace has the rest.
                             *(override(name, custom__width=width_of) for name, width_of in (
-                                ("messaging.destination.name", 100), ("traceName", 195), ("duration", 85), ("spanID", 155)))])
+                                ("messaging.destination.name", 100), ("duration", 85), ("spanID", 155)))])
     made["transformations"] = [{"id": "organize", "options": {
         "excludeByName": {name: True for name in ("Trace Service", "messaging.system", "kind", "status", "Name")},
         "indexByName": {name: number for number, name in enumerate(

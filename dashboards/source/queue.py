@@ -195,7 +195,7 @@ def dead_letters() -> dict:
         lines("Archived", "Run or delete what lies in the archive: Asynq deletes tasks of more than 90 days and the oldest beyond 10,000, "
               "but only when the next one dies.", [query(size("archived"), "{{queue}}")], "short", height=10),
         bar_gauge("Archive fill", "Empty it before 100 %: beyond 10,000 tasks each dead letter pushes out an older one.",
-                  [instant(from_redis("asynq_queue_archive_fill_ratio"), "{{queue}}")], "percentunit",
+                  from_redis("asynq_queue_archive_fill_ratio"), "{{queue}}", "percentunit",
                   thresholds=steps((None, GOOD), (0.5, WARNING), (0.9, CRITICAL)), maximum=1,
                   alerts=("AsynqArchiveNearlyFull",)),
     ])

@@ -1,6 +1,6 @@
 """Rows on Redis and PostgreSQL."""
 
-from source.builder import BAR_NOTE, bar_gauge, instant, lines, query, row, values_of
+from source.builder import BAR_NOTE, bar_gauge, lines, query, row, values_of
 from source.common import COLLECTORS, counted, from_redis
 
 EXPORTER = 'instance=~"$redis_instance"'
@@ -101,5 +101,5 @@ def tables() -> dict:
     size = f"max by (datname, schemaname, relname) (asynq_postgres_table_size_bytes{{{DATABASES}}})"
     return row("PostgreSQL tables", [
         bar_gauge("Largest tables", "The ten largest with indexes and TOAST: vacuum or partition those that grow.",
-                  [instant(f"topk(10, {size})", "{{schemaname}}.{{relname}}")], "bytes", width=24),
+                  f"topk(10, {size})", "{{schemaname}}.{{relname}}", "bytes", width=24),
     ], collapsed=True)

@@ -66,7 +66,10 @@ def cron() -> dict:
               "enqueueing fails.",
               [tick(name) for name in ("next_enqueue", "prev_enqueue", "last_enqueued")],
               [("Next tick", "dateTimeFromNow"), ("Last tick", "dateTimeFromNow"), ("Enqueued", "dateTimeFromNow")],
-              rows=f"max by (task_type, spec, entry_id) (last_over_time({of_entries('next_enqueue')}[$__rate_interval]))", key=("task_type", "spec", "entry_id"), height=6, widths={"Entry id": 420},
+              rows=f"max by (task_type, spec, entry_id) (last_over_time({of_entries('next_enqueue')}[$__rate_interval]))",
+              key=("task_type", "spec", "entry_id"), height=6, widths={"Entry id": 420},
+              # What is overdue comes first.
+              sort=("Next tick",), descending=False,
               alerts=("AsynqSchedulerEntryOverdue", "AsynqSchedulerNotEnqueueing")),
         lines("Entries of live schedulers", "After a step down, look for a dead scheduler, or a release with fewer entries.",
               [query(f"max by (redis) (asynq_scheduler_entries{{{COLLECTORS}}})", "entries")], "short",

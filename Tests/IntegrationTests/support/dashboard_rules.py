@@ -357,6 +357,26 @@ def rows_in_no_order(dashboard: dict) -> list[str]:
     return findings
 
 
+def unsorted_rows(dashboard: dict) -> list[str]:
+    """The fullest archive, or the entry that is overdue, may be below the edge."""
+    findings = [f"{_where(panel)}: its rows are in the order of their names; sortBy is what is in trouble" for panel in panels(dashboard)
+                if panel["type"] == "table" and not panel["options"].get("sortBy")]
+    return findings + [f"{_where(panel)}: its bars are in the order of their names; sort_desc, and an instant query, which keeps the order"
+                       for panel in panels(dashboard) if panel["type"] == "bargauge" for target in panel["targets"]
+                       if not target["expr"].startswith("sort") or not target.get("instant")]
+
+
+def empty_strips(dashboard: dict) -> list[str]:
+    """Where the widths of all columns are given, the rest of the panel stays empty."""
+    findings = []
+    for panel in panels(dashboard):
+        columns = {name for step in panel.get("transformations", []) for name in step["options"].get("indexByName", {})}
+        widths = list(_properties(panel, "custom.width"))
+        if panel["type"] == "table" and columns and len(widths) >= len(columns):
+            findings.append(f"{_where(panel)}: no column has the place that is left; the one with the longest text has no width")
+    return findings
+
+
 def narrow_sorted_columns(dashboard: dict) -> list[str]:
     """The arrow took the place of the title's last word."""
     findings = []
@@ -407,7 +427,7 @@ def narrow_boxes(dashboard: dict) -> list[str]:
 
 
 RULES = [coloured_text, coloured_absence, severities_among_names, severities_by_name, severities_without_state,
-         rows_in_no_order, narrow_sorted_columns, rows_alike, pauses_without_servers, disks_with_errors, keys_as_titles,
+         rows_in_no_order, unsorted_rows, empty_strips, narrow_sorted_columns, rows_alike, pauses_without_servers, disks_with_errors, keys_as_titles,
          odd_titles, spans_of_every_kind, narrow_boxes, merged_states, flooding_annotations, covered_heatmaps, old_numbers,
          absence_as_fact, zeros_without_redis, vanishing_rows, rough_counts, ended_lines, wrong_units, poor_legends,
          crowded_legends, murky_areas, too_many_panels, floating_axes, narrow_axes, empty_tracks, missing_runbook_links,
