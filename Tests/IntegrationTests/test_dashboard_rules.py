@@ -90,6 +90,12 @@ def _fix_all_widths(dashboard: dict) -> None:
     panel["fieldConfig"]["overrides"].append({"matcher": {"options": "alertname"}, "properties": [{"id": "custom.width", "value": 235}]})
 
 
+def _show_traces(dashboard: dict) -> None:
+    panel = _panel(dashboard, "table")
+    panel["targets"][0].update(datasource={"type": "tempo"})
+    panel["transformations"][0]["options"].update(indexByName={"Trace Name": 0})
+
+
 def _sort_by_rate(dashboard: dict, expression: str) -> None:
     panel = _panel(dashboard, "table")
     panel["targets"][0].update(expr=expression, refId="A")
@@ -141,6 +147,9 @@ FAULTS = {
     "no server": (dashboard_rules.absence_as_fact, lambda d: _defaults(d, "stat").update(noValue="no server")),
     "0 s without Redis": (dashboard_rules.zeros_without_redis, lambda d: _panel(d, "stat")["targets"][0].update(
         expr='max(x) or 0 * max(asynq_redis_up{job=~"$job"})')),
+    "no task of any type": (dashboard_rules.zeros_of_refused_spans, lambda d: _panel(d, "timeseries")["targets"][0].update(
+        expr="sum by (task_type) (rate(asynq_task_attempts_total[1m]))")),
+    "an empty strip beside traces": (dashboard_rules.empty_strips, _show_traces),
     "three columns": (dashboard_rules.vanishing_rows, lambda d: _panel(d, "table")["targets"][0].update(
         expr="asynq_queue_size or NaN * max by (redis, queue) (asynq_queue_paused)")),
     "thirteen parts, and room for nine": (dashboard_rules.crowded_legends, _show_memory_by_part),

@@ -89,6 +89,8 @@ def ranges(*edges: tuple[float, float, str, str]) -> list[dict]:
 
 
 PLAIN = steps((None, UNFILLED))
+# Of a column in which -1 stands for what is not known: rows without a number would be in no order.
+UNKNOWN = values(**{"_-1": ("–", UNFILLED)})
 # Of a stat, whatever the reason: there is no room for more.
 NOT_KNOWN = "no data"
 
@@ -235,7 +237,9 @@ def table(title: str, description: str, expressions: list[str], columns: list[tu
     overrides = []
     for name, unit, *colored in columns:
         properties = {"unit": unit, "noValue": "–", "mappings": nothing()}
-        if colored and isinstance(colored[0], list):
+        if colored and colored[0] is UNKNOWN:
+            properties |= {"mappings": UNKNOWN + nothing()}
+        elif colored and isinstance(colored[0], list):
             properties |= {"mappings": colored[0] + nothing(), "custom__cellOptions": FILLED_CELL, "custom__align": "left"}
         elif colored:
             properties |= {"thresholds": _unfilled_where_good(colored[0]), "color": {"mode": "thresholds"},
@@ -326,9 +330,9 @@ def trace_table(title: str, description: str, targets: list[dict], *, links: dic
                           "footer": {"show": False, "reducer": ["sum"], "countRows": False, "fields": ""}},
                  overrides=[*(override(field, links=link(*to)) for field, to in links.items()), hidden,
                             override("time", unit="time:MM-DD HH:mm:ss", custom__width=125),
-                            # The name of the trace has the rest.
+                            # The name of the trace has the rest, in place of the width that Grafana gives it.
                             *(override(name, custom__width=width_of) for name, width_of in (
-                                ("messaging.destination.name", 100), ("duration", 85), ("spanID", 155)))])
+                                ("messaging.destination.name", 100), ("traceName", 0), ("duration", 85), ("spanID", 155)))])
     made["transformations"] = [{"id": "organize", "options": {
         "excludeByName": {name: True for name in ("Trace Service", "messaging.system", "kind", "status", "Name")},
         "indexByName": {name: number for number, name in enumerate(

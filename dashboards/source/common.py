@@ -63,6 +63,14 @@ def processed(selector: str = "", function: str = "rate") -> str:
     return from_redis("asynq_tasks_processed_total", selector, "status", function)
 
 
+def of_spans(expr: str) -> str:
+    """A rate that is counted from spans. Where spans come and all are refused it is 0, however many tasks run: then it is not
+    known."""
+    received, accepted = (f"sum(rate(asynq_collector_{name}_spans_total{{{COLLECTORS}}}[$__rate_interval]))"
+                          for name in ("received", "accepted"))
+    return f"{expr} and on () ({received} == 0 or {accepted} > 0)"
+
+
 def failure_ratio(by: str = "") -> str:
     head = f"sum by ({by})" if by else "sum"
     failed = processed('status="failed"')

@@ -1,11 +1,11 @@
 """Asynq: queue. One queue, from its backlog to the trace of one task and its log lines."""
 
-from source.builder import (ALL_ALERTS, BAR_NOTE, SPANS_PER_SECOND, TASKS_PER_SECOND, bar_gauge, dashboard, heat, heatmap,
+from source.builder import (ALL_ALERTS, BAR_NOTE, SPANS_PER_SECOND, TASKS_PER_SECOND, UNKNOWN, bar_gauge, dashboard, heat, heatmap,
                             instant, lines, log_label, log_lines, logql, node_graph, query, ranges, row, service_map, stat, steps, table,
                             timeline, trace_table, trace_view, traceql, values)
 from source.common import (AGES, ANY, FAILURES, FIRED, MET, NONE_LEFT, NO_SPANS, OBJECTIVE_RATIO, OBJECTIVE_SECONDS, QUEUES,
                            RECORDED, RUN, SERVED, TYPES, WAIT, ZERO, alert_strip, arriving, collector_variables, counted,
-                           data_sources, failure_ratio, from_redis, idle, objective_met, oldest, processed, quantile, quantiles,
+                           data_sources, failure_ratio, from_redis, idle, objective_met, of_spans, oldest, processed, quantile, quantiles,
                            queue_variable, served, size, slow_share, task_type_variable, trace_id)
 from source.palette import CRITICAL, GOOD, LEVELS, UNFILLED, WARNING
 
@@ -128,13 +128,14 @@ def other_windows() -> dict:
 
 
 def running() -> dict:
-    by_type = [("Rate", TASKS_PER_SECOND, f"sum by (queue, task_type) ({ATTEMPTS})"),
+    by_type = [("Rate", TASKS_PER_SECOND, of_spans(f"sum by (queue, task_type) ({ATTEMPTS})")),
                ("Failing", "percentunit", FAILURES,
                 f"sum by (queue, task_type) ({FAILED}) / (sum by (queue, task_type) ({ATTEMPTS}) > 0)"),
                ("Wait p95", "s", AGES, quantile(0.95, WAIT, TYPES, "queue, task_type")),
                ("Run time p95", "s", quantile(0.95, RUN, TYPES, "queue, task_type"))]
     failed = ("round(sum by (queue, task_type, error_type) "
               f"(increase(asynq_task_failures_total{{{TYPES}}}[$__range]))) > 0")
+    errors = f"sum by (queue, task_type, error_type) ({ERRORS})"
     return row("Run time and failures", [
         table("Task types", "Look for the type that fails or runs longest.",
               [column[-1] for column in by_type], [column[:-1] for column in by_type],
@@ -149,18 +150,18 @@ def running() -> dict:
         lines("Run time p95 by task type", "If one type became slow, look at a trace of it; slow types deserve their own queue.",
               [query(quantile(0.95, RUN, TYPES, "task_type"), "{{task_type}}", exemplar=True)], "s"),
         lines("Attempts by task type", "Look for the type that takes the workers' time.",
-              [query(f"sum by (task_type) ({ATTEMPTS})", "{{task_type}}")], TASKS_PER_SECOND, stack=True),
+              [query(of_spans(f"sum by (task_type) ({ATTEMPTS})"), "{{task_type}}")], TASKS_PER_SECOND, stack=True),
         lines("Attempts by queue", "Look for the queue whose attempts fell.",
               [query(f"sum by (queue) ({processed()})", "{{queue}}")], TASKS_PER_SECOND, stack=True, low_is_worse=True),
         lines("Failures by task type", "Look at a failed attempt of the type that fails most, in the table below.",
-              [query(f"sum by (task_type) ({FAILED})", "{{task_type}}")], TASKS_PER_SECOND, stack=True, width=24, height=7,
+              [query(of_spans(f"sum by (task_type) ({FAILED})"), "{{task_type}}")], TASKS_PER_SECOND, stack=True, width=24, height=7,
               alerts=("AsynqFailureRatioHigh", "AsynqRetryBacklogGrowing")),
         lines("Failures by error type", "Look at a failed attempt with the most frequent error, in the table below.",
-              [query(f"sum by (error_type) ({ERRORS})", "{{error_type}}")], TASKS_PER_SECOND, stack=True, width=24, height=10,
+              [query(of_spans(f"sum by (error_type) ({ERRORS})"), "{{error_type}}")], TASKS_PER_SECOND, stack=True, width=24, height=10,
               alerts=("AsynqFailureRatioHigh",)),
         table("Errors", "Begin with the error that is the most frequent now; beside it is what failed in the time range.",
-              [f"sum by (queue, task_type, error_type) ({ERRORS})", failed],
-              [("Rate", TASKS_PER_SECOND), ("In the time range", "short")], rows=f"({failed})",
+              [f"{of_spans(errors)} or 0 * {errors} - 1", failed],
+              [("Rate", TASKS_PER_SECOND, UNKNOWN), ("In the time range", "short")], rows=f"({failed})",
               key=("queue", "task_type", "error_type"), sort=("Rate", "In the time range"),
               width=12, height=8, widths={"Queue": 105, "Rate": 105, "In the time range": 165}),
         lines("Failing share by queue", "Above the dashed line the alert fires: look for the type that fails.",
@@ -174,10 +175,10 @@ def running() -> dict:
 def unmeasured() -> dict:
     return row("Unmeasured", [
         lines("Unmeasured waits", "If no_source rises, give the spans an enqueue stamp; if clock_skew does, set the clocks; retry is normal.",
-              [query(f"sum by (reason) (rate(asynq_task_wait_unknown_total{{{QUEUES}}}[$__rate_interval]))", "{{reason}}")],
+              [query(of_spans(f"sum by (reason) (rate(asynq_task_wait_unknown_total{{{QUEUES}}}[$__rate_interval]))"), "{{reason}}")],
               TASKS_PER_SECOND, stack=True),
         lines("Unmeasured run times", "If bad_stamp rises, repair the start and end of the spans; if clock_skew does, set the clocks.",
-              [query(f"sum by (reason) (rate(asynq_task_processing_unknown_total{{{QUEUES}}}[$__rate_interval]))", "{{reason}}")],
+              [query(of_spans(f"sum by (reason) (rate(asynq_task_processing_unknown_total{{{QUEUES}}}[$__rate_interval]))"), "{{reason}}")],
               TASKS_PER_SECOND, stack=True),
     ], collapsed=True)
 

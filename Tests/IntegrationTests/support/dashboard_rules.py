@@ -248,6 +248,14 @@ def zeros_without_redis(dashboard: dict) -> list[str]:
             if re.search(r"\b0 \* max\(asynq_(redis_up|collector)", _prometheus(panel))]
 
 
+def zeros_of_refused_spans(dashboard: dict) -> list[str]:
+    """While a disk refused all spans, each type of task ran 0 times a second. A share of attempts is not there then."""
+    return [f"{_where(panel)}: is 0 while all spans are refused; only where some are accepted, or none come" for panel in panels(dashboard)
+            for expression in [target.get("expr", "").split(" or NaN * ")[0] for target in panel["targets"]]
+            if re.search(r"\brate\(asynq_task_\w+_total", expression)
+            and "asynq_collector_accepted_spans_total" not in expression and not expression.endswith("> 0)")]
+
+
 def vanishing_rows(dashboard: dict) -> list[str]:
     """After a scrape that failed, the table of queues had three of its columns, and no order."""
     return [f"{_where(panel)}: is without rows after a scrape that failed; what has each row is a query over a range"
@@ -367,13 +375,15 @@ def unsorted_rows(dashboard: dict) -> list[str]:
 
 
 def empty_strips(dashboard: dict) -> list[str]:
-    """Where the widths of all columns are given, the rest of the panel stays empty."""
+    """Where the widths of all columns are given, the rest of the panel stays empty. Grafana gives the columns of traces theirs."""
     findings = []
     for panel in panels(dashboard):
         columns = {name for step in panel.get("transformations", []) for name in step["options"].get("indexByName", {})}
         widths = list(_properties(panel, "custom.width"))
-        if panel["type"] == "table" and columns and len(widths) >= len(columns):
-            findings.append(f"{_where(panel)}: no column has the place that is left; the one with the longest text has no width")
+        of_traces = any(target["datasource"].get("type") == "tempo" for target in panel["targets"])
+        given = len([width for width in widths if width]) >= len(columns) or (of_traces and 0 not in widths)
+        if panel["type"] == "table" and columns and given:
+            findings.append(f"{_where(panel)}: no column has the place that is left; the one with the longest text has no width, or 0")
     return findings
 
 
@@ -429,7 +439,7 @@ def narrow_boxes(dashboard: dict) -> list[str]:
 RULES = [coloured_text, coloured_absence, severities_among_names, severities_by_name, severities_without_state,
          rows_in_no_order, unsorted_rows, empty_strips, narrow_sorted_columns, rows_alike, pauses_without_servers, disks_with_errors, keys_as_titles,
          odd_titles, spans_of_every_kind, narrow_boxes, merged_states, flooding_annotations, covered_heatmaps, old_numbers,
-         absence_as_fact, zeros_without_redis, vanishing_rows, rough_counts, ended_lines, wrong_units, poor_legends,
+         absence_as_fact, zeros_without_redis, zeros_of_refused_spans, vanishing_rows, rough_counts, ended_lines, wrong_units, poor_legends,
          crowded_legends, murky_areas, too_many_panels, floating_axes, narrow_axes, empty_tracks, missing_runbook_links,
          silent_panels, shown_data_sources, long_descriptions, holes]
 

@@ -25,8 +25,8 @@ TRACE_TABLE_FIELDS = {
 DATA_SOURCES = {"prometheus", "tempo", "loki"}
 GONE = {"graph", "table-old", "singlestat"}
 # What is in trouble where its number is low: the legend begins with it.
-LOW_IS_WORSE = re.compile(r"^1 - |^max by \([^)]*\) \(asynq_queue_(consumers|concurrency)\b|_accepted_spans_total\b"
-                          r"|\(process_start_time_seconds\b|^sum by \(queue\) \([^/]*asynq_tasks_processed_total[^/]*$")
+LOW_IS_WORSE = re.compile(r"^1 - |^max by \([^)]*\) \(asynq_queue_(consumers|concurrency)\b"
+                          r"|^sum by \(\w+\) \(rate\(asynq_collector_accepted_spans_total\b|\(process_start_time_seconds\b|^sum by \(queue\) \([^/]*asynq_tasks_processed_total[^/]*$")
 # Panel types whose data has no unit.
 WITHOUT_UNIT = {"logs", "traces", "nodeGraph", "state-timeline"}
 # Counters whose name does not say so.
