@@ -153,6 +153,8 @@ FAULTS = {
     "three columns": (dashboard_rules.vanishing_rows, lambda d: _panel(d, "table")["targets"][0].update(
         expr="asynq_queue_size or NaN * max by (redis, queue) (asynq_queue_paused)")),
     "thirteen parts, and room for nine": (dashboard_rules.crowded_legends, _show_memory_by_part),
+    "a legend without curves": (dashboard_rules.squeezed_curves, lambda d: _panel(d, "timeseries")["options"]["legend"].update(
+        placement="right")),
     "a brown block": (dashboard_rules.murky_areas, lambda d: _defaults(d)["custom"].update(stacking={"mode": "none"})),
     "merged": (dashboard_rules.merged_states, lambda d: _panel(d, "state-timeline")["options"].update(mergeValues=True)),
     "merged, as is the default": (dashboard_rules.merged_states, lambda d: _panel(d, "state-timeline")["options"].pop("mergeValues")),

@@ -139,6 +139,14 @@ def crowded_legends(dashboard: dict) -> list[str]:
     return findings
 
 
+def squeezed_curves(dashboard: dict) -> list[str]:
+    """Beside three columns of "tasks/s", curves had a quarter of half a screen, too little for a time below the axis."""
+    return [f"{_where(panel)}: the legend takes the place of the curves; the panel is {COLUMNS} columns wide" for panel in panels(dashboard)
+            if panel["type"] == "timeseries" and panel["options"]["legend"]["placement"] == "right" and panel["gridPos"]["w"] < COLUMNS
+            and panel["fieldConfig"]["defaults"]["unit"].startswith("suffix:") and any(
+                MANY.search(target.get("legendFormat", "")) for target in panel["targets"])]
+
+
 def murky_areas(dashboard: dict) -> list[str]:
     """Six queues with one server each were one brown block: areas that lie on each other have colours that mean nothing."""
     return [f"{_where(panel)}: fills areas that do not add up; fillOpacity is 0" for panel in panels(dashboard)
@@ -440,7 +448,7 @@ RULES = [coloured_text, coloured_absence, severities_among_names, severities_by_
          rows_in_no_order, unsorted_rows, empty_strips, narrow_sorted_columns, rows_alike, pauses_without_servers, disks_with_errors, keys_as_titles,
          odd_titles, spans_of_every_kind, narrow_boxes, merged_states, flooding_annotations, covered_heatmaps, old_numbers,
          absence_as_fact, zeros_without_redis, zeros_of_refused_spans, vanishing_rows, rough_counts, ended_lines, wrong_units, poor_legends,
-         crowded_legends, murky_areas, too_many_panels, floating_axes, narrow_axes, empty_tracks, missing_runbook_links,
+         crowded_legends, squeezed_curves, murky_areas, too_many_panels, floating_axes, narrow_axes, empty_tracks, missing_runbook_links,
          silent_panels, shown_data_sources, long_descriptions, holes]
 
 
