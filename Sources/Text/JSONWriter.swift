@@ -95,11 +95,24 @@ package struct JSONWriter: Sendable {
     }
 
     private mutating func write(_ value: String?) {
-        if let value { bytes += JSONString.quoted(value).utf8 } else { writeNull() }
+        guard let value else { return writeNull() }
+        guard JSONString.isPlain(value) else {
+            bytes += JSONString.quoted(value).utf8
+            return
+        }
+        bytes.append(UInt8(ascii: "\""))
+        bytes += value.utf8
+        bytes.append(UInt8(ascii: "\""))
     }
 
     private mutating func write(_ value: Int64?) {
-        if let value { bytes += value.description.utf8 } else { writeNull() }
+        guard let value else { return writeNull() }
+        // Most numbers of a document are of one digit.
+        if (0...9).contains(value) {
+            bytes.append(UInt8(ascii: "0") + UInt8(value))
+        } else {
+            bytes += value.description.utf8
+        }
     }
 
     private mutating func write(_ value: Double?) {
