@@ -1,4 +1,4 @@
-import Model
+package import Model
 import Text
 
 /// Judges Redis, cron entries, and the way of spans. It remembers counters that have no place in the history of queues.
@@ -82,10 +82,10 @@ struct OtherMemory: Sendable {
         let now = situation.now.wall
         for entry in entries {
             let name = "cron \(entry.spec.shown) (\(entry.taskType.shownName))"
-            let late = entry.nextEnqueue.map { now.duration(since: $0).inSeconds } ?? 0
+            let late = entry.secondsLate(at: now)
             let tooLate = late - Thresholds.entryLateSeconds
             findings.judge(
-                .schedulerEntryOverdue, detail: entry.id.printable, holds: tooLate > 0,
+                .schedulerEntryOverdue, detail: entry.id.printable, holds: entry.isOverdue(at: now),
                 before: .seconds(max(0, tooLate))
             ) { _ in
                 "\(name) is \(humanSpan(late)) late; its scheduler is alive and does not enqueue"
@@ -248,6 +248,14 @@ struct OtherMemory: Sendable {
 }
 
 extension SchedulerEntrySnapshot {
+    /// Returns true if its tick is so late that something is wrong, as AsynqSchedulerEntryOverdue judges it.
+    package func isOverdue(at now: WallTime) -> Bool { secondsLate(at: now) > Thresholds.entryLateSeconds }
+
+    /// Returns the time since the next tick was due; below 0 where it is to come, 0 where there is none.
+    fileprivate func secondsLate(at now: WallTime) -> Double {
+        nextEnqueue.map { now.duration(since: $0).inSeconds } ?? 0
+    }
+
     /// Returns the time since the first tick that enqueued no task, as far as stamps tell: the last tick, or the one that
     /// was due an interval after the last task.
     fileprivate func idle(at now: WallTime) -> Duration {

@@ -33,6 +33,7 @@ struct QueueMemory: Sendable {
         let queues = situation.rows.map { $0.snapshot ?? QueueSnapshot(name: $0.name) }
         let redisNow = situation.now.wall.advanced(by: situation.redis.snapshot?.clockOffset ?? .zero)
         record(queues, at: now, redisNow: redisNow)
+        UnreadableQueues(queues: queues).judge(&findings)
         let served = situation.redis.snapshot.flatMap(ServedQueues.init)
         for queue in queues {
             let pause = pauses[queue.name]

@@ -28,15 +28,6 @@ struct QueueView {
         judgeWaiting(&findings)
         judgeFailures(&findings)
         judgeServers(&findings)
-        judgeProblem(.queueUnreadable, queue.workProblem, &findings)
-        judgeProblem(.queuePartlyUnreadable, queue.problem, &findings)
-    }
-
-    private func judgeProblem(_ condition: Condition, _ problem: String?, _ findings: inout Findings) {
-        let problem = problem.map { ForeignText($0).shownProblem }
-        findings.judge(condition, of: queue.name, holds: problem != nil) { _ in
-            "\(name) can't be read in full: \(problem ?? "")"
-        }
     }
 
     // MARK: Pauses

@@ -12,12 +12,26 @@ package struct Trouble: Sendable, Equatable {
     package let sentence: String
     package let since: WallTime
 
+    /// A cause that keeps several queues from being read lies in Redis.
+    package var subject: Subject { condition.subject == .queue && queue == nil ? .redis : condition.subject }
+
+    /// True if it concerns everything, and not one queue or cron entry.
+    package var isGlobal: Bool {
+        switch subject {
+        case .queue: false
+        case .cron: condition == .cronUnreadable
+        case .redis, .tempo, .spool, .server, .collector: true
+        }
+    }
+
     /// Returns true if the left one is worse. Redis that can't be read comes first, since it makes all else old. Of
-    /// equally bad ones those that fire come first, then it goes by condition, then by age.
+    /// equally bad ones those that concern everything come first, then those that fire, then it goes by condition, then by
+    /// age.
     static func isWorse(_ left: Trouble, _ right: Trouble) -> Bool {
         let isRedisAway = (left.condition == .redisUnreachable, right.condition == .redisUnreachable)
         if isRedisAway.0 != isRedisAway.1 { return isRedisAway.0 }
         if left.severity != right.severity { return left.severity > right.severity }
+        if left.isGlobal != right.isGlobal { return left.isGlobal }
         if left.isFiring != right.isFiring { return left.isFiring }
         let (first, second) = (left.condition.place, right.condition.place)
         if first != second { return first < second }

@@ -39,11 +39,12 @@ package struct QueueSnapshot: Sendable, Equatable {
     package var deadLettered: UInt64?
     /// The memory of the queue, estimated as Asynq does it, at most one sampling interval old.
     package var memoryBytes: Int64?
-    /// The reason why a value of this queue could not be read, for people: the key, and that it is of another type, has a
-    /// malformed value, or may not be read.
-    package var problem: String?
-    /// The same for a key without which workers can't run the queue's tasks.
-    package var workProblem: String?
+    /// The number of `deadLettered` tasks whose message was not read: most of them because newer ones came too fast.
+    package var unreadDeadLetters: UInt64 = 0
+    /// The keys of this queue that could not be read: they are of another type, have a malformed value, or may not be read.
+    package var problem: ReadProblem?
+    /// The same for the keys without which workers can't run the queue's tasks.
+    package var workProblem: ReadProblem?
 
     package init(name: QueueName) {
         self.name = name

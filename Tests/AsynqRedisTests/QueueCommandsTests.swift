@@ -336,17 +336,18 @@ struct QueueCommandsTests {
             replies.next = .array([])
             replies.counts[index] = reply
             let snapshot = replies.scrape().snapshot
-            #expect(snapshot.workProblem?.hasPrefix("asynq:{q}:\(key): \(words)") == true && snapshot.problem == nil)
+            #expect(
+                snapshot.workProblem?.text.hasPrefix("asynq:{q}:\(key): \(words)") == true && snapshot.problem == nil)
         }
         var replies = Replies()
         replies.next = .array([])
         (replies.processed, replies.failed, replies.groups) = (reply, Replies.text("abc"), reply)
         let (snapshot, _, _) = replies.scrape()
-        let problem = try #require(snapshot.problem)
+        let problem = try #require(snapshot.problem?.text)
         #expect(problem.hasPrefix("asynq:{q}:processed: \(words)") && problem.hasSuffix(", and 2 more keys"))
         #expect(snapshot.workProblem == nil)
         replies.counts = Array(repeating: reply, count: 6)
-        let all = try #require(replies.scrape().snapshot.workProblem)
+        let all = try #require(replies.scrape().snapshot.workProblem?.text)
         #expect(all.hasPrefix("asynq:{q}:pending: ") && all.hasSuffix(", and 4 more keys"))
     }
 

@@ -81,6 +81,13 @@ struct OtherConditionTests {
         #expect(scene.run(seconds: 5) { snapshot, _ in snapshot.schedulerEntries = nil }.count == troubles.count)
     }
 
+    @Test("A tick is overdue as the alert judges it, and not just after it was due", arguments: [-30, 0, 3, 120, 121])
+    func overdue(late: Int64) {
+        let entry = Self.entry("e", next: Scene.wallStart - late)
+        #expect(entry.isOverdue(at: WallTime(seconds: Scene.wallStart)) == (late > 120))
+        #expect(!Self.entry("e").isOverdue(at: WallTime(seconds: Scene.wallStart)))
+    }
+
     @Test("Cron entries tell by their ticks for how long they are late or idle, at the first look")
     mutating func cronFirstLook() {
         let now = Scene.wallStart + 5

@@ -227,20 +227,85 @@ struct QueueConditionTests {
         var troubles = scene.run(seconds: 5) { snapshot, _ in
             snapshot.add("bad") {
                 $0.size[.pending] = nil
-                $0.problem = "WRONGTYPE Operation\n\u{202E}"
+                $0.problem = ReadProblem(
+                    key: ForeignText("asynq:{bad}:groups"), cause: "WRONGTYPE Operation\n\u{202E}")
             }
             snapshot.add("good")
         }
-        #expect(troubles.sentences == ["bad can't be read in full: WRONGTYPE Operation \\u{202E}"])
+        #expect(troubles.sentences == ["bad can't be read in full: asynq:{bad}:groups: WRONGTYPE Operation \\u{202E}"])
         #expect(troubles[0].severity == .info && troubles[0].queue == QueueName("bad"))
         #expect(troubles[0].condition.alert == nil)
         troubles = scene.run(seconds: 5) { snapshot, _ in
-            snapshot.add("bad") { $0.workProblem = "asynq:{bad}:pending: Redis: WRONGTYPE" }
+            snapshot.add("bad") {
+                $0.workProblem = ReadProblem(key: ForeignText("asynq:{bad}:pending"), cause: "Redis: WRONGTYPE")
+            }
         }
         #expect(troubles.sentences == ["bad can't be read in full: asynq:{bad}:pending: Redis: WRONGTYPE"])
         #expect(troubles[0].severity == .warning && troubles[0].isFiring && troubles[0].condition.alert == nil)
         troubles = scene.run(seconds: 5) { snapshot, _ in snapshot.add("bad") }
         #expect(troubles.isEmpty)
+    }
+
+    private static let sameCauses: [(cause: @Sendable (String) -> String, shown: String)] = [
+        (
+            { _ in "Redis: NOPERM this user has no permissions to run the 'zrange' command" },
+            "Redis: NOPERM this user has no permissions to run the 'zrange' command"
+        ),
+        (
+            { "Redis: ERR unknown command 'ZRANGE', with args beginning with: 'asynq:{\($0)}:lease' '0' '7'" },
+            "Redis: ERR unknown command 'ZRANGE', with args beginning with: 'asynq:{q0}:lease' '0' '7'"
+        ),
+        ({ _ in "Redis: WRONGTYPE no" }, "Redis: WRONGTYPE no"),
+    ]
+
+    @Test(
+        "What keeps many queues from being read for the same cause is one trouble, which names it and their number",
+        arguments: sameCauses.indices)
+    mutating func unreadableTogether(index: Int) {
+        let (cause, shown) = Self.sameCauses[index]
+        func queues(_ count: Int, unreadable: Int) -> [Trouble] {
+            scene.run(seconds: 5) { snapshot, _ in
+                for number in 0..<count {
+                    snapshot.add("q\(number)") { queue in
+                        guard number < unreadable else { return }
+                        queue.workProblem = ReadProblem(
+                            key: ForeignText("asynq:{q\(number)}:lease"), cause: cause("q\(number)"), otherKeys: 1)
+                    }
+                }
+                snapshot.add("other") {
+                    $0.workProblem = ReadProblem(key: ForeignText("asynq:{other}:retry"), cause: "Redis: no")
+                }
+            }
+        }
+        let other = "other can't be read in full: asynq:{other}:retry: Redis: no"
+        let key = "the first key is asynq:{q0}:lease"
+        var troubles = queues(5000, unreadable: 5000)
+        #expect(troubles.sentences == ["5,000 of 5,001 queues can't be read in full: \(shown); \(key)", other])
+        #expect(troubles[0].queue == nil && troubles[0].subject == .redis && troubles[0].isGlobal)
+        #expect(troubles[0].severity == .warning && troubles[0].isFiring)
+        #expect(!troubles[1].isGlobal && troubles[1].subject == .queue)
+        troubles = queues(5, unreadable: 2)
+        #expect(troubles.sentences == ["q0, q1 can't be read in full: \(shown); \(key)", other])
+        #expect(queues(5, unreadable: 1).map(\.queue) == [QueueName("other"), QueueName("q0")])
+        #expect(queues(5, unreadable: 0).sentences == [other])
+    }
+
+    @Test("The cause that all queues have says so, and each of them is concerned")
+    mutating func allUnreadable() {
+        let problem = ReadProblem(key: ForeignText("k"), cause: "no")
+        let troubles = scene.run(seconds: 5) { snapshot, _ in
+            for name in ["a", "b", "c", "d"] { snapshot.add(name) { $0.problem = problem } }
+        }
+        #expect(troubles.sentences == ["All 4 queues can't be read in full: no; the first key is k"])
+        var snapshot = QueueSnapshot(name: QueueName("a"))
+        func isConcerned() -> Bool {
+            troubles[0].concerns(QueueReading(name: snapshot.name, snapshot: snapshot, wait: nil))
+        }
+        #expect(!isConcerned())
+        snapshot.workProblem = problem
+        #expect(!isConcerned())
+        snapshot.problem = problem
+        #expect(isConcerned())
     }
 
     @Test("A burnt budget: more than 14.4 % late in the hour and now, of a hundred tasks")
@@ -479,6 +544,23 @@ struct QueueConditionTests {
             snapshot.servers = []
         }
         #expect(troubles.map(\.condition) == [.queueWithoutConsumers, .orphanedTasks, .queuePausedWithBacklog])
+    }
+
+    @Test("Of equally bad ones, what concerns everything comes before single queues, whether it fires or not")
+    mutating func globalFirst() {
+        scene.spans.backend = Backend(isUp: false, lastFailure: nil, requests: 1, failedRequests: 1)
+        let troubles = scene.run(seconds: 320) { snapshot, _ in
+            snapshot.add("a") { $0.orphaned = 1 }
+            snapshot.add("b") { $0.problem = ReadProblem(key: ForeignText("k"), cause: "no") }
+            snapshot.serve()
+            snapshot.serversProblem = "no"
+        }
+        #expect(
+            troubles.map(\.condition) == [
+                .serversUnreadable, .orphanedTasks, .forwardingFails, .queuePartlyUnreadable,
+            ])
+        #expect(troubles.map(\.isGlobal) == [true, false, true, false])
+        #expect(troubles.map(\.isFiring) == [true, true, false, true])
     }
 
     @Test("Redis that can't be read stands first, though worse troubles fire")

@@ -119,6 +119,7 @@ private struct Comparison {
             asynq.queues[queue].recordScrape(isBaseline: isNew && (isBaseline || !asynq.listed.contains(queue)))
         }
         isBaseline = false
+        for queue in asynq.queues.indices where !known.contains(queue) { asynq.queues[queue].recordAbsence() }
         let listed = known.map { asynq.queues[$0] }.sorted { $0.name < $1.name }
         let registered = Set(asynq.listed.map { asynq.queues[$0].name })
         var differences: [String] = []
@@ -176,6 +177,7 @@ private struct Comparison {
         check("overdue", \.overdue)
         check("overdue since", \.overdueSince)
         check("dead-lettered", \.deadLettered)
+        check("unread dead letters", \.unreadDeadLetters)
         check("registered", \.isRegistered)
         // A field that is new and not listed above.
         return lines.isEmpty ? ["\(expected.name.text): the scrape says \(seen), the model says \(expected)"] : lines

@@ -112,6 +112,9 @@ struct ModelQueue {
     private var cameSinceLook: Set<SortedTasks.Entry> = []
     private var leftSinceLook: Set<SortedTasks.Entry> = []
     private(set) var deadLettered: UInt64 = 0
+    /// Those of them that no reader has taken since the queue was last gone.
+    private var waitingLetters: UInt64 = 0
+    private static let lettersThatWait: UInt64 = 20
 
     init(_ name: QueueName) {
         self.name = name
@@ -294,10 +297,16 @@ extension ModelQueue {
     /// The collector looks: each entry that came since the last look, and is still there, counts once. What lies there
     /// at the very first look died before.
     mutating func recordScrape(isBaseline: Bool) {
-        if !isBaseline { deadLettered += UInt64(cameSinceLook.count) }
+        if !isBaseline {
+            deadLettered += UInt64(cameSinceLook.count)
+            waitingLetters += UInt64(cameSinceLook.count)
+        }
         cameSinceLook = []
         leftSinceLook = []
     }
+
+    /// The collector looks and knows of no such queue.
+    mutating func recordAbsence() { waitingLetters = 0 }
 }
 
 // MARK: What the Inspector does
@@ -378,6 +387,7 @@ extension ModelQueue {
             snapshot.overdueSince[state] = tasks.upTo(seconds).first.map { WallTime(seconds: $0.score) }
         }
         snapshot.deadLettered = deadLettered
+        snapshot.unreadDeadLetters = waitingLetters - min(waitingLetters, Self.lettersThatWait)
         return snapshot
     }
 }

@@ -41,7 +41,7 @@ struct QueueCommands {
     /// The expiry of each expired lease by its task.
     private var expiredLeases: [[UInt8]: Int64] = [:]
     /// The keys that can't be read, each once: those that workers need, and the others.
-    private var unreadable = (ofWorkers: UnreadableKeys(), others: UnreadableKeys())
+    private var unreadable: (ofWorkers: Set<[UInt8]>, others: Set<[UInt8]>) = ([], [])
     /// The score from which on the archive is still to be read.
     private var archiveRestFrom: Int64?
     private var archived: [ScoredMember] = []
@@ -366,33 +366,21 @@ struct QueueCommands {
         default: return
         }
         if isOfWorkers {
-            unreadable.ofWorkers.add(key, error)
-            snapshot.workProblem = unreadable.ofWorkers.problem
+            unreadable.ofWorkers.insert(key)
+            Self.add(key, error, to: &snapshot.workProblem, others: unreadable.ofWorkers.count - 1)
         } else {
-            unreadable.others.add(key, error)
-            snapshot.problem = unreadable.others.problem
+            unreadable.others.insert(key)
+            Self.add(key, error, to: &snapshot.problem, others: unreadable.others.count - 1)
         }
+    }
+
+    private static func add(_ key: [UInt8], _ error: RedisError, to problem: inout ReadProblem?, others: Int) {
+        problem = problem ?? ReadProblem(key: ForeignText(key), cause: error.message)
+        problem?.otherKeys = others
     }
 
     private mutating func limit(_ what: String) {
         errors.append(RedisError(.limit, "queue \(snapshot.name.text) has \(what)"))
-    }
-}
-
-/// The keys of a queue that can't be read.
-private struct UnreadableKeys {
-    private var keys: Set<[UInt8]> = []
-    private var first: String?
-
-    mutating func add(_ key: [UInt8], _ error: RedisError) {
-        keys.insert(key)
-        first = first ?? error.text(about: key)
-    }
-
-    /// The first key with its reason, and the number of the others.
-    var problem: String? {
-        let others = keys.count - 1
-        return first.map { others > 0 ? "\($0), and \(others) more \(others == 1 ? "key" : "keys")" : $0 }
     }
 }
 

@@ -331,9 +331,10 @@ package struct QueueScraper {
         for queue in queues { snapshots.append(remember(queue)) }
         for index in snapshots.indices {
             snapshots[index].isRegistered = registered?.contains(snapshots[index].name)
+            snapshots[index].unreadDeadLetters = unreadLetters[snapshots[index].name]?.skipped ?? 0
         }
-        for (name, letters) in unreadLetters where !present.contains(name) {
-            skippedLetters += letters.skipped + UInt64(letters.unread.count(where: \.isArrival))
+        for (name, var letters) in unreadLetters where !present.contains(name) {
+            skippedLetters += letters.takeSkipped() + UInt64(letters.unread.count(where: \.isArrival))
             unreadLetters[name] = nil
         }
         isBaseline = false

@@ -11,8 +11,10 @@ struct UnreadDeadLetters {
     static let maxPerQueue = 20
 
     private(set) var unread: [Unread] = []
-    /// The number of arrivals that were pushed out by newer ones before they were read, or could not be read.
+    /// The number of arrivals so far that were pushed out by newer ones before they were read, or could not be read.
     private(set) var skipped: UInt64 = 0
+    /// The part of `skipped` that was taken.
+    private var taken: UInt64 = 0
 
     mutating func add(_ members: [ScoredMember], areArrivals: Bool) {
         unread += members.sorted { $0.score < $1.score }.map { Unread(member: $0, isArrival: areArrivals) }
@@ -27,16 +29,17 @@ struct UnreadDeadLetters {
 
     /// Removes the newest ones, and returns them.
     mutating func take(_ count: Int) -> [Unread] {
-        let taken = Array(unread.suffix(count))
-        unread.removeLast(taken.count)
-        return taken
+        let newest = Array(unread.suffix(count))
+        unread.removeLast(newest.count)
+        return newest
     }
 
     mutating func putBack(_ letters: [Unread]) { unread += letters }
 
+    /// Returns the number that were skipped since the last call.
     mutating func takeSkipped() -> UInt64 {
-        defer { skipped = 0 }
-        return skipped
+        defer { taken = skipped }
+        return skipped - taken
     }
 
     mutating func recordSkipped(_ letters: [Unread]) { skipped += UInt64(letters.count(where: \.isArrival)) }
