@@ -17,8 +17,12 @@ extension Collector {
     /// The age up to which spans count as on their way to the trace backend.
     private static let leastBacklogSeconds = 30.0
 
-    package var overviewContent: OverviewContent {
-        let state = watch.judged(queries.reading) ?? judge()
+    package var overviewContent: OverviewContent { content(of: judgedState) }
+
+    /// The state whose troubles are judged.
+    var judgedState: StatusWatch.State { watch.judged(queries.reading) ?? judge() }
+
+    func content(of state: StatusWatch.State) -> OverviewContent {
         let now = (wall: clock.wall(), monotonic: clock.monotonic())
         var content = OverviewContent(
             collector: identity, now: now, links: options.traceLinks, redis: state.redis, history: state.history)

@@ -32,17 +32,20 @@ extension Collector: WebState {
     }
 
     package func overview(since: Int64?) -> CachedDocument {
-        documents.document("overview \(since.map(String.init) ?? "")", at: clock.monotonic()) {
-            OverviewDocument.json(overviewContent, since: since)
+        let state = judgedState
+        let key = "overview \(since.map(String.init) ?? "")"
+        return documents.document(key, version: state.version, at: clock.monotonic()) {
+            OverviewDocument.json(content(of: state), since: since)
         }
     }
 
     package func queue(named name: [UInt8]) -> CachedDocument? {
+        let state = judgedState
         let name = knownQueue(name)
-        return documents.existing("queue " + name.printable, at: clock.monotonic()) {
+        return documents.existing("queue " + name.printable, version: state.version, at: clock.monotonic()) {
             let details = aggregator.details(of: name)
             return QueueDocument.json(
-                overviewContent, name, retries: redis?.monitor.knownRetries(of: name), taskTypes: details.taskTypes,
+                content(of: state), name, retries: redis?.monitor.knownRetries(of: name), taskTypes: details.taskTypes,
                 slowestWaits: details.slowestWaits)
         }
     }

@@ -28,6 +28,8 @@ final class StatusWatch: Sendable {
         fileprivate(set) var backend: (isUp: Bool, since: WallTime)?
         fileprivate var attention = Attention()
         fileprivate var log: TroubleLog
+        /// The number of judgements so far: what documents show of the state changes with it.
+        fileprivate(set) var version: UInt64 = 0
         fileprivate var hasNews = false
         fileprivate var judgedAt: MonotonicTime?
     }
@@ -99,6 +101,7 @@ final class StatusWatch: Sendable {
             if let isUp = spans.backend?.isUp, isUp != state.backend?.isUp { state.backend = (isUp, now.wall) }
             state.hasNews = false
             state.judgedAt = now.monotonic
+            state.version += 1
             state.log.record(state.troubles, at: now.monotonic)
             return state
         }

@@ -23,6 +23,8 @@ package struct TopDocument: Sendable, Equatable {
         let severity: Severity
         /// False while the condition holds, but not for the time of its alert yet.
         let isFiring: Bool
+        /// True if it concerns everything, and not one queue or cron entry.
+        let isGlobal: Bool
         let queue: String?
         let sentence: String
     }
@@ -112,14 +114,14 @@ extension TopDocument.Trouble {
         guard let sentence = json["sentence"].string, !sentence.isEmpty else { return nil }
         self.init(
             severity: TopDocument.Severity(json["severity"].string) ?? .warning, isFiring: json["firing"].bool ?? true,
-            queue: json["queue"].string, sentence: sentence)
+            isGlobal: json["global"].bool ?? false, queue: json["queue"].string, sentence: sentence)
     }
 }
 
 /// The numbers of one queue; of all queues together in the totals.
 package struct TopQueue: Sendable, Equatable {
     enum Drains: String, Sendable {
-        case yes, no, unknown
+        case yes, no, steady, unknown
     }
 
     let name: String
@@ -142,6 +144,9 @@ package struct TopQueue: Sendable, Equatable {
     let concurrency: Int64?
     let busyWorkers: Int64?
     let longestRunningSeconds: Double?
+    /// The dead letters since the start of the collector, and those of them whose message was not read.
+    let deadLettered: Int64?
+    let unreadDeadLetters: Int64?
     /// The history of at most an hour, the oldest first.
     let history: [String: [Double?]]
 
@@ -167,6 +172,8 @@ package struct TopQueue: Sendable, Equatable {
         concurrency = json["concurrency"].integer
         busyWorkers = json["busy_workers"].integer
         longestRunningSeconds = json["longest_running_seconds"].number
+        deadLettered = json["dead_lettered_total"].integer
+        unreadDeadLetters = json["unread_dead_letters_total"].integer
         var history: [String: [Double?]] = [:]
         if case .object(let members) = json["history"] {
             for (name, values) in members where values.isArray { history[name] = values.elements.map(\.number) }

@@ -179,24 +179,29 @@ package struct TopFrame {
         return (lines, page, 0)
     }
 
-    /// Returns at most `most` lines of what needs attention, the worst first.
+    /// Returns at most `most` lines of what needs attention, the worst first. Where there is no room for all, what concerns
+    /// everything stays.
     static func attention(_ document: TopDocument?, columns: Int, most: Int) -> [Line] {
         guard let troubles = document?.troubles else { return [] }
         let count = document?.troubleCount ?? 0
         if count == 0 {
             return document.map { calm($0, columns: columns, most: most) } ?? []
         }
-        var lines: [Line] = []
-        for (index, trouble) in troubles.enumerated() {
-            let added = sentence(trouble, columns: columns)
-            let isLast = index == count - 1
-            // A line stays free for the number of further ones.
-            if lines.count + added.count > (isLast ? most : most - 1) && !lines.isEmpty {
-                return lines + [more(count - index)]
-            }
-            lines += added
+        let texts = troubles.map { sentence($0, columns: columns) }
+        if count == troubles.count, texts.joined().count <= most { return Array(texts.joined()) }
+        let others = troubles.indices.dropFirst()
+        let byImportance =
+            troubles.indices.prefix(1) + others.filter { troubles[$0].isGlobal }
+            + others.filter { !troubles[$0].isGlobal }
+        var shown: Set<Int> = []
+        // A line stays free for the number of the others.
+        var free = most - 1
+        for index in byImportance {
+            if texts[index].count > free && !shown.isEmpty { break }
+            shown.insert(index)
+            free -= texts[index].count
         }
-        return count > troubles.count ? lines + [more(count - troubles.count)] : lines
+        return shown.sorted().flatMap { texts[$0] } + (shown.count < count ? [more(count - shown.count)] : [])
     }
 
     /// Returns the lines that say that nothing is wrong, as far as that is known.

@@ -31,12 +31,10 @@ struct TopQueueView {
         lines = all
     }
 
-    /// Returns the troubles that the overview names, unless it does not name all of them.
+    /// Returns the troubles that the document of the queue names: they are of the same moment as its numbers. Before there is one,
+    /// returns those that the overview names.
     private static func troubles(of name: String, _ state: TopState) -> [TopDocument.Trouble] {
-        let named = state.document?.troubles ?? []
-        let ofQueue = named.filter { $0.queue == name }
-        if named.count >= state.document?.troubleCount ?? 0 { return ofQueue }
-        return state.queueDocument?.troubles ?? ofQueue
+        state.queueDocument?.troubles ?? state.document?.troubles?.filter { $0.queue == name } ?? []
     }
 
     /// Returns the states as one bar, and their numbers.
@@ -84,6 +82,10 @@ struct TopQueueView {
         }
         line.add("workers ", .dim)
         line.add("\(Quantity.count(queue.busyWorkers)) of \(Quantity.count(queue.concurrency)) busy")
+        // A paused queue keeps none of them busy: they serve other queues too.
+        if queue.isPaused == true, queue.sizes[.active] == 0, (queue.busyWorkers ?? 0) > 0 {
+            line.add(" with other queues")
+        }
         if let consumers = queue.consumers { line.add(" on \(consumers) server\(consumers == 1 ? "" : "s")") }
         if let longest = queue.longestRunningSeconds { line.add(", longest \(Quantity.seconds(longest))") }
         if let orphaned = queue.orphaned, orphaned > 0 { line.add(", \(orphaned) orphaned", .critical) }
@@ -131,7 +133,7 @@ struct TopQueueLists {
         self.columns = columns
         self.now = now
         addTaskTypes(document.taskTypes)
-        addErrors(document.errors)
+        addErrors(document.errors, document.queue)
         addTasks("dead letters", document.deadLetters) { task, now in
             task.at.map { "\(Quantity.seconds(TopFrame.seconds(from: $0, to: now))) ago " } ?? ""
         }
@@ -160,8 +162,9 @@ struct TopQueueLists {
         lines.append(Line())
     }
 
-    private mutating func addErrors(_ errors: [TopQueueDocument.ErrorGroup]) {
-        if errors.isEmpty { return }
+    private mutating func addErrors(_ errors: [TopQueueDocument.ErrorGroup], _ queue: TopQueue) {
+        let unread = Self.unreadLetters(queue)
+        if errors.isEmpty && unread == nil { return }
         lines.append(Line("ERRORS", .dim))
         for group in errors {
             var line = Line()
@@ -172,7 +175,17 @@ struct TopQueueLists {
             if let dead = group.deadLetters, dead > 0 { line.add("  \(Quantity.count(dead)) dead", .critical) }
             lines.append(line)
         }
+        if let unread { lines += TerminalText.wrapped(unread, to: columns, maxLines: 2).map { Line($0, .dim) } }
         lines.append(Line())
+    }
+
+    /// Returns why the groups have fewer dead letters than the queue; nil where they have all.
+    private static func unreadLetters(_ queue: TopQueue) -> String? {
+        guard let unread = queue.unreadDeadLetters, unread > 0, let died = queue.deadLettered else { return nil }
+        let read = max(0, died - unread)
+        return
+            "\(Quantity.count(read)) of \(Quantity.count(died)) dead letter\(died == 1 ? "" : "s") \(read == 1 ? "was" : "were") read; "
+            + "the others came too fast, and are in no group of errors."
     }
 
     private mutating func addTasks(

@@ -97,6 +97,7 @@ struct TopTable {
         return switch queue.drains {
         case .yes: (Quantity.seconds(queue.drainSeconds), .plain)
         case .no: ("never", .warning)
+        case .steady: ("steady", .plain)
         case .unknown: (Quantity.unknown, .plain)
         }
     }

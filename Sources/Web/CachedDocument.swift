@@ -49,40 +49,53 @@ package final class CachedDocument: Sendable {
     }
 }
 
-/// Documents that are made at most once a second each, however many clients ask.
+/// Documents that are made once for each version of the state, and at most once a second, however many clients ask.
 package final class DocumentCache: Sendable {
     private static let maxDocuments = 32
-    private static let lifetime = Duration.seconds(1)
+    private static let leastLifetime = Duration.seconds(1)
 
-    private let made = Mutex<[String: (time: MonotonicTime, document: CachedDocument)]>([:])
+    private struct Made {
+        let version: UInt64
+        let time: MonotonicTime
+        let document: CachedDocument
+
+        func isCurrent(_ version: UInt64, at now: MonotonicTime) -> Bool {
+            self.version == version || now.duration(since: time) < leastLifetime
+        }
+    }
+
+    private let made = Mutex<[String: Made]>([:])
 
     package init() {}
 
-    /// - Parameter make: Returns the bytes, and the number of those at the beginning that say when they were made.
+    /// - Parameters:
+    ///   - version: The version of the state that the document shows.
+    ///   - make: Returns the bytes, and the number of those at the beginning that say when they were made.
     package func document(
-        _ key: String, at now: MonotonicTime, make: () -> (bytes: [UInt8], changing: Int)
+        _ key: String, version: UInt64, at now: MonotonicTime, make: () -> (bytes: [UInt8], changing: Int)
     ) -> CachedDocument {
-        if let known = known(key, at: now) { return known }
-        return keep(key, make(), at: now)
+        known(key, version, at: now) ?? keep(key, make(), version, at: now)
     }
 
     /// Returns the same for a document that may not exist; its absence is not remembered.
     package func existing(
-        _ key: String, at now: MonotonicTime, make: () -> (bytes: [UInt8], changing: Int)?
+        _ key: String, version: UInt64, at now: MonotonicTime, make: () -> (bytes: [UInt8], changing: Int)?
     ) -> CachedDocument? {
-        known(key, at: now) ?? make().map { keep(key, $0, at: now) }
+        known(key, version, at: now) ?? make().map { keep(key, $0, version, at: now) }
     }
 
-    private func known(_ key: String, at now: MonotonicTime) -> CachedDocument? {
-        made.withLock { $0[key] }.flatMap { now.duration(since: $0.time) < Self.lifetime ? $0.document : nil }
+    private func known(_ key: String, _ version: UInt64, at now: MonotonicTime) -> CachedDocument? {
+        made.withLock { $0[key] }.flatMap { $0.isCurrent(version, at: now) ? $0.document : nil }
     }
 
-    private func keep(_ key: String, _ new: (bytes: [UInt8], changing: Int), at now: MonotonicTime) -> CachedDocument {
+    private func keep(
+        _ key: String, _ new: (bytes: [UInt8], changing: Int), _ version: UInt64, at now: MonotonicTime
+    ) -> CachedDocument {
         let document = CachedDocument(new.bytes, changing: new.changing)
         made.withLock { made in
-            made = made.filter { now.duration(since: $0.value.time) < Self.lifetime }
+            made = made.filter { $0.value.isCurrent(version, at: now) }
             if made.count >= Self.maxDocuments { made = [:] }
-            made[key] = (now, document)
+            made[key] = Made(version: version, time: now, document: document)
         }
         return document
     }

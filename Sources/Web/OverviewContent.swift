@@ -40,6 +40,16 @@ package struct OverviewContent: Sendable {
     /// The number of troubles that alerts tell of as well: neither remarks nor what has not lasted long enough.
     var firingTroubles: Int { troubles.count { $0.isFiring && $0.severity != .info } }
 
+    static let maxTroubles = 200
+
+    /// The troubles that documents list: the worst, and of the others those that concern everything.
+    var listedTroubles: [Trouble] {
+        troubles.prefix(Self.maxTroubles) + troubles.dropFirst(Self.maxTroubles).filter(\.isGlobal)
+    }
+
+    /// The moment of which the last good scrape tells: now, unless Redis can't be read.
+    var knownAt: WallTime { isStale ? lastKnown?.takenAt ?? now.wall : now.wall }
+
     /// True if Redis was read once, and can't be read now.
     var isStale: Bool {
         if case .unread = redis { lastKnown != nil } else { false }

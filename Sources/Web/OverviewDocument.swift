@@ -6,7 +6,6 @@ import WaitTime
 
 /// The JSON of `/api/v1/overview`, which the status page and `top` show.
 package enum OverviewDocument {
-    static let maxTroubles = 200
     static let maxLetters = 20
     static let maxErrors = 20
     static let maxRunning = 100
@@ -27,7 +26,7 @@ package enum OverviewDocument {
                 writer.add("worker", hints.worker)
             }
             writer.object("redis") { addRedis(content, to: &$0) }
-            addTroubles(content.troubles.prefix(maxTroubles), to: &writer)
+            addTroubles(content.listedTroubles, to: &writer)
             writer.add("attention_total", Int64(content.troubles.count))
             writer.add("attention_firing", Int64(content.firingTroubles))
             writer.add("looked_at", lookedAt(content))
@@ -97,7 +96,8 @@ package enum OverviewDocument {
                     writer.add("severity", trouble.severity.rawValue)
                     writer.add("firing", trouble.isFiring)
                     writer.add("queue", trouble.queue?.printable)
-                    writer.add("subject", trouble.condition.subject.rawValue)
+                    writer.add("subject", trouble.subject.rawValue)
+                    writer.add("global", trouble.isGlobal)
                     writer.add("sentence", trouble.sentence)
                     writer.add("since", trouble.since.rfc3339)
                     writer.add("runbook", trouble.condition.runbook)
@@ -191,6 +191,7 @@ package enum OverviewDocument {
                     writer.add("spec", entry.spec.printable)
                     writer.add("task_type", entry.taskType.printable)
                     writer.add("next_at", entry.nextEnqueue?.rfc3339)
+                    writer.add("overdue", entry.isOverdue(at: content.knownAt))
                     writer.add("previous_at", entry.previousEnqueue?.rfc3339)
                     writer.add("last_enqueued_at", entry.lastEnqueued?.rfc3339)
                 }

@@ -8,6 +8,7 @@ import WaitTime
 struct PlainDetails {
     private static let maxDeadLetters = 20
     private static let maxRunning = 100
+    private static let maxUnread = 10
 
     let content: OverviewContent
 
@@ -52,7 +53,19 @@ struct PlainDetails {
         let more = content.errors.count - rows.count
         return PlainHTML.section(
             "Errors", ["queue", "type", "error", "attempts#", "dead letters#", "last seen#", "trace"], rows)
+            + unreadLetters
             + (more > 0 ? "<p><a href=\"api/v1/errors\">\(humanCount(more, "more error"))</a></p>\n" : "")
+    }
+
+    /// The queues with dead letters that no error has, in the words of the page and of `top`.
+    private var unreadLetters: String {
+        content.rows.compactMap(\.snapshot).filter { $0.unreadDeadLetters > 0 }.prefix(Self.maxUnread).map { queue in
+            let died = queue.deadLettered ?? 0
+            let read = died - min(died, queue.unreadDeadLetters)
+            return
+                "<p>\(PlainHTML.queue(queue.name)): \(humanCount(read)) of \(humanCount(died, "dead letter")) \(read == 1 ? "was" : "were") "
+                + "read; the others came too fast, and are in no group of errors.</p>\n"
+        }.joined()
     }
 
     /// The tasks that the servers run now, the longest-running first.
@@ -121,12 +134,21 @@ struct PlainDetails {
         let rows = entries.map { entry in
             [
                 PlainHTML.foreign(entry.taskType), PlainHTML.foreign(entry.spec),
-                entry.nextEnqueue?.rfc3339 ?? "–", entry.previousEnqueue.map(ago) ?? "–",
+                due(entry), entry.nextEnqueue?.rfc3339 ?? "–", entry.previousEnqueue.map(ago) ?? "–",
                 entry.lastEnqueued.map(ago) ?? "–",
             ]
         }
         return unread("Cron entries", content.lastKnown?.cronProblem)
-            + PlainHTML.section("Cron entries", ["type", "spec", "next", "last tick#", "last enqueued#"], rows)
+            + PlainHTML.section("Cron entries", ["type", "spec", "due#", "next", "last tick#", "last enqueued#"], rows)
+    }
+
+    /// Returns how far away the next tick is.
+    private func due(_ entry: SchedulerEntrySnapshot) -> String {
+        guard let time = entry.nextEnqueue else { return "–" }
+        let late = content.now.wall.duration(since: time).inSeconds
+        if late < 0 { return "in \(humanSpan(-late))" }
+        return entry.isOverdue(at: content.knownAt)
+            ? "<span class=\"bad\">\(humanSpan(late)) overdue</span>" : "\(humanSpan(late)) ago"
     }
 
     // MARK: Spans

@@ -62,7 +62,7 @@ struct PlainPage {
                 }
             return PlainHTML.panel("What needs attention", "<p>\(text)</p>")
         }
-        let shown = content.troubles.prefix(OverviewDocument.maxTroubles)
+        let shown = content.listedTroubles
         var rows = shown.map { trouble in
             let since = content.now.wall.duration(since: trouble.since).inSeconds
             return [

@@ -31,7 +31,7 @@ package enum QueueDocument {
             writer.add("now", content.now.wall.rfc3339)
             changing = writer.bytes.count
             QueueMembers(content).add(row, to: &writer)
-            OverviewDocument.addTroubles(content.troubles.lazy.filter { $0.queue == name }, to: &writer)
+            OverviewDocument.addTroubles(content.troubles.lazy.filter { $0.concerns(row) }, to: &writer)
             writer.object("history") { writer in
                 window.addMembers(to: &writer)
                 let columns = content.history[name]

@@ -45,6 +45,9 @@ extension JSONWriter {
         add("completed_total", queue?.completed)
         add("failed_total", queue?.failed)
         add("dead_lettered_total", queue?.deadLettered.map { Int64(clamping: $0) })
+        add(
+            "unread_dead_letters_total",
+            queue?.deadLettered.flatMap { _ in queue.map { Int64(clamping: $0.unreadDeadLetters) } })
         add("memory_usage_approx_bytes", queue?.memoryBytes)
         add("wait_p50_seconds", row.wait?[0])
         add("wait_p95_seconds", row.wait?[1])

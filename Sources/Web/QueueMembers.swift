@@ -21,14 +21,37 @@ struct QueueMembers {
     /// Returns the workers; nil where they are unknown, since servers could not be read or only spans name the queue.
     func workers(_ row: QueueReading) -> ServedQueues.Workers? { row.snapshot == nil ? nil : served?[row.name] }
 
+    /// The time until all pending tasks of a queue are started.
+    private enum Drain {
+        case after(seconds: Double)
+        case never
+        /// As many tasks come as are started.
+        case steady
+        case unknown
+    }
+
+    private func drain(of row: QueueReading) -> Drain {
+        // Without a server nothing is started, whatever the last minute was like.
+        if let pending = row.snapshot?.size[.pending], pending > 0, workers(row)?.consumers == 0 { return .never }
+        switch Backlog(of: row.name, history)?.outlook {
+        case .drains(let seconds): return .after(seconds: seconds)
+        case .grows: return .never
+        case .steady:
+            let ended = [HistoryField.completed, .failed].compactMap { history.rate($0, of: row.name) }
+            return ended.count == 2 && ended.allSatisfy { $0 == 0 } ? .never : .steady
+        case nil: return .unknown
+        }
+    }
+
     /// Returns the time until all pending tasks of a queue are started, in the words of the page and of `top`.
     func drain(_ row: QueueReading) -> String {
         if row.snapshot?.isPaused == true { return "paused" }
         if row.snapshot?.size[.pending] == 0 { return "–" }
-        return switch Backlog(of: row.name, history)?.outlook {
-        case .drains(let seconds): humanSpan(seconds)
-        case .grows: "never"
-        case .steady, nil: "–"
+        return switch drain(of: row) {
+        case .after(let seconds): humanSpan(seconds)
+        case .never: "never"
+        case .steady: "steady"
+        case .unknown: "–"
         }
     }
 
@@ -46,10 +69,11 @@ struct QueueMembers {
         writer.add("completed_per_second", rounded: history.rate(.completed, of: row.name))
         writer.add("failed_per_second", rounded: history.rate(.failed, of: row.name))
         let (drains, seconds): (String, Double?) =
-            switch Backlog(of: row.name, history)?.outlook {
-            case .drains(let seconds): ("yes", seconds)
-            case .grows: ("no", nil)
-            case .steady, nil: ("unknown", nil)
+            switch drain(of: row) {
+            case .after(let seconds): ("yes", seconds)
+            case .never: ("no", nil)
+            case .steady: ("steady", nil)
+            case .unknown: ("unknown", nil)
             }
         writer.add("drain_seconds", rounded: seconds)
         writer.add("drains", drains)

@@ -119,6 +119,21 @@ def test_a_client_that_has_the_document_gets_304_and_others_get_the_same_bytes(s
     assert packed.headers["Content-Encoding"] == "gzip" and packed.headers["Vary"] == "Accept-Encoding"
 
 
+def test_a_document_is_made_anew_for_each_judgement_and_not_for_each_span(start_collector, redis):
+    server, client = redis
+    enqueue(client, "emails", 5)
+    collector = start(start_collector, server, **{"redis.interval": "1h", "redis.look-interval": "0"})
+    eventually("the queue", lambda: len(overview(collector)["queues"]) == 1)
+    begin, tags, sent = time.monotonic(), [], 0
+    while (passed := time.monotonic() - begin) < 6:
+        collector.post(numbered_request(range(sent, sent := sent + 5)))
+        tags.append(collector.get("/api/v1/overview").headers["ETag"])
+        time.sleep(0.2)
+    # Without news the state is judged every five seconds.
+    assert len(set(tags)) <= 2 + passed / 5, tags
+    eventually("the spans", lambda: overview(collector)["spans"]["accepted"] == sent)
+
+
 def test_when_redis_goes_the_last_known_state_stays_with_its_age(start_collector, redis):
     server, client = redis
     enqueue(client, "emails", 5)

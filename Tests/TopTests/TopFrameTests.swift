@@ -81,6 +81,59 @@ import Testing
         #expect(text(try Samples.lines(Samples.state(), 40, 12)) == expected)
     }
 
+    /// Where not all fits, what concerns everything stays.
+    @Test func whatConcernsEverythingStays() throws {
+        let tempo = #""queue":null,"#
+        #expect(Samples.overview.contains(tempo))
+        let overview = Samples.overview.replacing(tempo, with: #""queue":null,"global":true,"#)
+        let document = try Samples.document(overview)
+        func lines(_ most: Int) -> [String] { TopFrame.attention(document, columns: 100, most: most).map(\.text) }
+        let all = [
+            "!! reports: the backlog grows by 4/s, 3 of 3 workers busy, drains never at this rate",
+            " ! imports has been paused for 30 min; 5,377 tasks wait",
+            " · Tempo has been unreachable for 4 min; spool 3 % full, full in 9 h",
+        ]
+        #expect(lines(3) == all && lines(9) == all)
+        #expect(lines(2) == [all[0], "   and 2 more"] && lines(1) == [all[0], "   and 2 more"])
+        let more = try Samples.document(overview.replacing(#""attention_total":3"#, with: #""attention_total":9"#))
+        #expect(
+            TopFrame.attention(more, columns: 100, most: 3).map(\.text) == [all[0], all[2], "   and 7 more"])
+    }
+
+    @Test func aQueueSaysWhichDeadLettersWereReadAndForWhomItsServersWork() throws {
+        var state = try Samples.state()
+        for key in [TopKey.down, .down, .enter] { _ = state.handle(key, page: 10) }
+        let queue = Samples.queue.replacing(
+            #""busy_workers":5"#, with: #""busy_workers":5,"dead_lettered_total":37,"unread_dead_letters_total":12"#
+        )
+        .replacing(#""paused":false"#, with: #""paused":true"#).replacing(#""active":5"#, with: #""active":0"#)
+        state.show(TopQueueDocument(try Samples.json(queue)), of: "emails")
+        let text = text(try Samples.lines(state, 120, nil))
+        #expect(
+            text.contains("\n25 of 37 dead letters were read; the others came too fast, and are in no group of errors.")
+        )
+        #expect(text.contains("workers 5 of 10 busy with other queues on 1 server"))
+    }
+
+    @Test func theTroublesOfAQueueAreThoseOfItsOwnDocument() throws {
+        var state = try Samples.state()
+        for key in [TopKey.down, .enter] { _ = state.handle(key, page: 10) }
+        let sentence = "imports has been paused for 31 min; 5,400 tasks wait"
+        let queue = Samples.queue.replacing(
+            #""queue":"emails","#,
+            with: #""queue":"imports","attention":[{"severity":"warning","sentence":"\#(sentence)"}],"#)
+        #expect(text(try Samples.lines(state, 120, nil)).contains("5,377 tasks wait"))
+        state.show(TopQueueDocument(try Samples.json(queue)), of: "imports")
+        let shown = text(try Samples.lines(state, 120, nil))
+        #expect(shown.contains(sentence) && !shown.contains("5,377 tasks"))
+    }
+
+    /// A queue that neither shrinks nor grows.
+    @Test func aSteadyBacklogSaysSo() throws {
+        let document = try Samples.document(Samples.overview.replacing(#""drains":"no""#, with: #""drains":"steady""#))
+        #expect(TopTable.drain(document.queues[2]).text == "steady")
+    }
+
     /// `--once` has all queues, and no keys.
     @Test func aTextHasNoKeys() throws {
         let screen = try Samples.lines(Samples.state(), 80, 24)

@@ -25,7 +25,7 @@ struct DocumentValuesTests {
         (queue.groups, queue.isPaused, queue.latencyNanoseconds, queue.orphaned) = (8, true, 9_500_000_000, 10)
         queue.overdue = [.scheduled: 11, .retry: 12]
         (queue.completed, queue.failed, queue.deadLettered, queue.memoryBytes) = (13, 14, 15, 16)
-        (queue.longestRunning, queue.processed) = (.seconds(17), 27)
+        (queue.longestRunning, queue.processed, queue.unreadDeadLetters) = (.seconds(17), 27, 9)
         return queue
     }
 
@@ -106,6 +106,7 @@ struct DocumentValuesTests {
         completed_total 13
         failed_total 14
         dead_lettered_total 15
+        unread_dead_letters_total 9
         memory_usage_approx_bytes 16
         wait_p50_seconds 0.25
         wait_p95_seconds 0.5
@@ -186,6 +187,7 @@ struct DocumentValuesTests {
             cron.spec @hourly
             cron.task_type cron
             cron.next_at 2023-11-14T22:13:50.000Z
+            cron.overdue false
             cron.previous_at 2023-11-14T22:12:49.000Z
             cron.last_enqueued_at 2023-11-14T22:12:48.000Z
             spans.received 102

@@ -217,6 +217,48 @@ struct OverviewDocumentTests {
         #expect((try object(content)["history"] as? [String: Any])?["points"] as? Int ?? 0 <= 90)
     }
 
+    @Test(
+        "A backlog drains never without a server or while nothing is finished, and is steady while as much is finished as comes",
+        arguments: [
+            (pending: 5, servers: 0, done: 0, drains: "no"), (500, 0, 0, "no"), (500, 1, 0, "no"),
+            (500, 1, 2, "steady"),
+            (5, 1, 2, "steady"), (0, 0, 0, "yes"),
+        ] as [(pending: Int64, servers: Int, done: Int64, drains: String)])
+    func drains(pending: Int64, servers: Int, done: Int64, drains: String) throws {
+        var content = content(seconds: 0)
+        content.history = QueueHistory(interval: .seconds(5))
+        for second in stride(from: 0, through: 90, by: 5) as StrideThrough<Int64> {
+            content.now.monotonic = start.advanced(by: .seconds(second))
+            var queue = QueueSnapshot(name: name)
+            (queue.size, queue.processed) = ([.pending: pending, .active: 0], done * second)
+            (queue.completed, queue.failed) = (done * second, 0)
+            var snapshot = RedisSnapshot(queues: [queue], takenAt: content.now.wall, partialErrors: [])
+            snapshot.servers = Array((content.lastKnown?.servers ?? []).prefix(servers))
+            content.rows = QueueReading.all(snapshot, waits: [:])
+            content.history.record(content.rows, at: content.now.monotonic)
+            (content.redis, content.lastKnown) = (.read(snapshot), snapshot)
+        }
+        let queue = try #require((try object(content)["queues"] as? [[String: Any]])?.first)
+        #expect(queue["drains"] as? String == drains)
+    }
+
+    @Test("What concerns everything is listed, however many queues are worse off")
+    func globals() throws {
+        func trouble(_ condition: Condition, _ queue: String?) -> Trouble {
+            Trouble(
+                condition: condition, queue: queue.map { QueueName($0) }, severity: .info, isFiring: false,
+                sentence: "s",
+                since: WallTime(seconds: 0))
+        }
+        var content = content(seconds: 0)
+        content.troubles = (0..<250).map { trouble(.orphanedTasks, "q\($0)") } + [trouble(.forwardingFails, nil)]
+        let found = try object(content)
+        let listed = try #require(found["attention"] as? [[String: Any]])
+        #expect(listed.count == 201 && found["attention_total"] as? Int == 251)
+        #expect(listed[200]["subject"] as? String == "tempo" && listed[200]["global"] as? Bool == true)
+        #expect(listed[199]["queue"] as? String == "q199" && listed[199]["global"] as? Bool == false)
+    }
+
     @Test("A document that differs in its time alone is the same to a client")
     func tag() {
         var content = content(seconds: 20)
@@ -228,19 +270,21 @@ struct OverviewDocumentTests {
         #expect(tags[0] == tags[1])
     }
 
-    @Test("A document is made once a second, however many ask")
+    @Test("A document is made once for each version of the state, at most once a second, however many ask")
     func cache() {
         let cache = DocumentCache()
         var made = 0
-        func ask(_ key: String, at milliseconds: Int64) -> CachedDocument {
-            cache.document(key, at: start.advanced(by: .milliseconds(milliseconds))) {
+        func ask(_ key: String, version: UInt64 = 2, at milliseconds: Int64) -> CachedDocument {
+            cache.document(key, version: version, at: start.advanced(by: .milliseconds(milliseconds))) {
                 made += 1
                 return (Array("\(made)".utf8), 0)
             }
         }
-        let first = ask("a", at: 0)
+        let first = ask("a", version: 1, at: 0)
         #expect(ask("a", at: 999) === first && made == 1)
         #expect(ask("b", at: 999) !== first && ask("a", at: 1000) !== first && made == 3)
-        #expect(cache.existing("none", at: start) { nil } == nil)
+        let second = ask("a", at: 1000)
+        #expect(ask("a", at: 600_000) === second && made == 3)
+        #expect(cache.existing("none", version: 1, at: start) { nil } == nil)
     }
 }

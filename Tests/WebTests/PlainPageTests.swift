@@ -312,6 +312,42 @@ struct PlainPageTests {
         #expect(places.allSatisfy { $0 != nil } && places[0] ?? page.endIndex < places[1] ?? page.startIndex)
     }
 
+    @Test("A tick that was due a moment ago is not overdue, nor is one that can't be read since")
+    func overdue() {
+        func due(_ late: Int64, isStale: Bool = false) -> String {
+            var content = OverviewContent.sample
+            let next = content.now.wall.advanced(by: .seconds(-late))
+            var known = RedisSnapshot(
+                queues: [], takenAt: isStale ? next : content.now.wall, partialErrors: [])
+            known.schedulerEntries = [
+                SchedulerEntrySnapshot(
+                    id: ForeignText("e"), spec: ForeignText("@hourly"), taskType: TaskType("cron"), scheduler: [],
+                    nextEnqueue: next, previousEnqueue: nil)
+            ]
+            content.lastKnown = known
+            content.redis = isStale ? .unread("no") : .read(known)
+            let row = PlainPage(content).html.components(separatedBy: "<bdi>@hourly</bdi></td>").last ?? ""
+            return row.components(separatedBy: "</td>")[0]
+        }
+        #expect(due(-30) == "<td class=\"n\">in 30 s" && due(3) == "<td class=\"n\">3 s ago")
+        #expect(due(119) == "<td class=\"n\">119 s ago" && due(300, isStale: true) == "<td class=\"n\">5 min ago")
+        #expect(due(300) == "<td class=\"n\"><span class=\"bad\">5 min overdue</span>")
+    }
+
+    @Test("Dead letters that no group of errors has are told of")
+    func unreadLetters() {
+        var queue = QueueSnapshot(name: QueueName("bil<ing"))
+        queue.deadLettered = 30
+        func page() -> String { self.page(.off, [QueueReading(name: queue.name, snapshot: queue, wait: nil)]) }
+        #expect(!page().contains("dead letters were read"))
+        queue.unreadDeadLetters = 9
+        #expect(
+            page().contains(
+                "<bdi>bil&lt;ing</bdi></a>: 21 of 30 dead letters were read; the others came too fast, and are in no group"
+            )
+        )
+    }
+
     @Test("Waits that were sampled in Redis have a mark, and a paused or empty queue drains in no time that is known")
     func marks() {
         func row(_ name: String, _ origin: WaitOrigin, pending: Int64, isPaused: Bool = false) -> QueueReading {

@@ -32,9 +32,11 @@ const history = new History();
 const attention = new Attention(redraw);
 const queues = new QueueTable(changeSettings, redraw);
 const task = new TaskView(redraw);
-/** The last document, and when it arrived in milliseconds of performance.now(). */
 let overview = null;
-let arrived = 0;
+/** The collector's clock when performance.now() was 0, in milliseconds. A document may have been made a while before it came. */
+let origin = null;
+/** No document is older than this, in milliseconds: one that seems to be comes from a clock that was set. */
+const OLDEST = 8000;
 /** The queue or trace that is open. */
 let opened = null;
 let settings = DEFAULTS;
@@ -68,7 +70,8 @@ function takeOverview(document) {
   history.merge(document.history, document.queues);
   prepare(document);
   overview = document;
-  arrived = performance.now();
+  const came = Date.parse(document.now) - performance.now();
+  origin = origin == null || Math.abs(came - origin) > OLDEST ? came : Math.max(came, origin);
 }
 
 // --- The address ---------------------------------------------------------------------------------------------------
@@ -137,7 +140,7 @@ function redraw() {
 
 /** The collector's clock, in milliseconds. While it does not answer, the moment of its last answer: what is shown is as old. */
 function now() {
-  return overview ? Date.parse(overview.now) + performance.now() - arrived - (isLost() ? sinceAnswer() : 0) : Date.now();
+  return overview ? origin + performance.now() - (isLost() ? sinceAnswer() : 0) : Date.now();
 }
 
 function draw() {

@@ -15,16 +15,18 @@ export class Attention {
   view(document, now) {
     const items = document.attention;
     if (items.length === 0) return calm(document);
-    const shownItems = this.isOpen ? items : items.slice(0, SHORT);
+    // What concerns everything is seen at once, however many queues are worse off.
+    const first = items.filter((item, place) => place < SHORT || item.global);
+    const shownItems = this.isOpen ? items : first;
     const total = totalCount(document);
     const firing = firingCount(document);
     return h('section', { key: 'attention', class: 'attention', 'aria-label': 'Needs attention' },
       h('h2', null, 'Needs attention', h('small', null, [firing > 0 && count(firing),
         total > firing && `${count(total - firing)} to watch`].filter(Boolean).join(', and '))),
       h('ul', null, shownItems.map((item) => line(item, document.links, now))),
-      items.length > SHORT && h('button', { class: 'more', type: 'button', 'aria-expanded': String(this.isOpen),
+      items.length > first.length && h('button', { class: 'more', type: 'button', 'aria-expanded': String(this.isOpen),
         onclick: () => { this.isOpen = !this.isOpen; this.redraw(); } },
-      this.isOpen ? 'Show fewer' : `Show ${count(items.length - SHORT)} more`),
+      this.isOpen ? 'Show fewer' : `Show ${count(items.length - first.length)} more`),
       this.isOpen && total > items.length && h('p', { class: 'muted' },
         `${plural(total - items.length, 'more condition')} not listed.`));
   }
@@ -36,10 +38,9 @@ const isFiring = (item) => item.severity !== 'info' && item.firing !== false;
 export const firingCount = (document) => document.attention_firing ?? document.attention.filter(isFiring).length;
 export const totalCount = (document) => document.attention_total ?? document.attention.length;
 
-/** Those of one queue, on its page: of the overview, or of the queue's own document where the overview does not list all. */
+/** Those of one queue, on its page: of its own document as its numbers are, before it has come of the overview. */
 export function attentionOf(queue, document, own, now) {
-  const isWhole = totalCount(document) <= document.attention.length;
-  const items = (!isWhole && own?.attention) || document.attention.filter((item) => item.queue === queue);
+  const items = own?.attention ?? document.attention.filter((item) => item.queue === queue);
   if (items.length === 0) return null;
   return h('section', { key: 'attention', class: 'attention', 'aria-label': 'Needs attention' },
     h('ul', null, items.map((item) => line(item, document.links, now, true))));

@@ -31,9 +31,10 @@ export class Chart {
     this.observer.observe(this.element);
   }
 
-  /** `data`: {start, step, points} and an array of numbers by the name of each series. */
-  show(data) {
+  /** `data`: {start, step, points} and an array of numbers by the name of each series; `latest`: the present numbers, by name. */
+  show(data, latest) {
     this.data = data;
+    this.latest = latest;
     this.draw();
   }
 
@@ -168,7 +169,10 @@ export class Chart {
   }
 
   value(one, index) {
-    const value = this.data[one.name]?.[index];
+    return this.text(this.data[one.name]?.[index]);
+  }
+
+  text(value) {
     return value == null ? UNKNOWN : this.format(value);
   }
 
@@ -191,7 +195,7 @@ export class Chart {
     return h('span', { class: 'legend' }, this.series.map((one) => h('button',
       { key: one.name, type: 'button', 'aria-pressed': String(!this.off.has(one.name)),
       onclick: () => { if (!this.off.delete(one.name)) this.off.add(one.name); this.draw(); } },
-    h('i', { class: `dot ${one.name}` }), one.label, h('b', null, this.value(one, this.data.points - 1)))));
+    h('i', { class: `dot ${one.name}` }), one.label, h('b', null, this.text(this.latest[one.name])))));
   }
 
   table() {

@@ -7,6 +7,7 @@ import { foreign, hidden, notice, panel, queueLink, table, taskCell, taskLink, t
 /** How far back slow waits go, in seconds. */
 export const WAITS = 900;
 const MOST_ERRORS = 500;
+const MOST_UNREAD = 10;
 
 /** What the collector writes where there is no text of an error. */
 const WITHOUT_TEXT = new Map([['_other', 'other errors'], ['_unknown', 'without a message']]);
@@ -17,8 +18,8 @@ export function errorList(errors, links, now, empty, withQueue = true) {
   return h('ul', { class: 'errors' }, errors.map((error) => h('li', { key: `${error.queue} ${error.task_type} ${error.error}` },
     h('div', { class: 'tally' },
       h('span', null, h('b', null, count(error.attempts)), error.attempts === 1 ? 'attempt' : 'attempts'),
-      h('span', { class: error.dead_letters > 0 ? 'text-critical' : 'muted' }, h('b', null, count(error.dead_letters)),
-        'dead')),
+      h('span', { class: error.dead_letters > 0 ? 'text-critical' : 'muted', title: 'Dead letters with this error, of those that were read' },
+        h('b', null, count(error.dead_letters)), 'dead')),
     h('div', { class: 'what' },
       foreign(WITHOUT_TEXT.get(error.error) ?? error.error, 'clamp message'),
       h('div', { class: 'sub' }, withQueue && [queueLink(error.queue), h('span', { 'aria-hidden': 'true' }, '›')],
@@ -30,6 +31,16 @@ export function errorList(errors, links, now, empty, withQueue = true) {
         h('pre', { tabindex: 0 }, foreign(error.example.error, 'whole')),
         h('div', { class: 'sub' }, 'Task ', taskLink(error.queue, error.example.task_id),
           error.example.at && when(error.example.at, now)))))));
+}
+
+/** Why groups have fewer dead letters than there are, of each queue where that is so. */
+export function unreadLetters(queues, withQueue = true) {
+  return queues.filter((queue) => queue.unread_dead_letters_total > 0).slice(0, MOST_UNREAD).map((queue) => {
+    const died = queue.dead_lettered_total;
+    const read = died - queue.unread_dead_letters_total;
+    return h('p', { key: `unread ${queue.queue}`, class: 'muted' }, withQueue && [queueLink(queue.queue), ': '],
+      `${count(read)} of ${plural(died, 'dead letter')} ${read === 1 ? 'was' : 'were'} read; the others came too fast, and are in no group of errors.`);
+  });
 }
 
 /** Which dead letters a list has: as many as there are, or the newest of them. */
@@ -70,7 +81,7 @@ export function errorsView({ document, now }, all, failure) {
   return h('div', { key: 'errors', class: 'stack' },
     failure && notice('critical', 'The list of errors can not be read now', `${failure}. It is as it was; the page tries again.`),
     panel('Errors', { note: `${plural(total, 'group')} of the ${lately(3600, document, now)}; numbers and ids are left out` },
-      errorList(first, links, now, noErrors(document, now)),
+      errorList(first, links, now, noErrors(document, now)), unreadLetters(document.queues),
       total > first.length && h('p', { class: 'muted' }, `${plural(total - first.length, 'more group')} not drawn: `,
         h('a', { href: web('api/v1/errors') }, '/api/v1/errors'))),
     panel('Dead letters', { note: newest(document.dead_letters, document.totals.archived) },

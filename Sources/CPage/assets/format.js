@@ -33,9 +33,10 @@ export function duration(seconds) {
   return hours % 24 && days < 10 ? `${days} d ${hours % 24} h` : `${days} d`;
 }
 
-/** A duration without fractions of a second, for what a clock counts. */
+/** How long something has lasted: whole seconds or minutes that are over, as sentences have it. */
 export function age(seconds) {
-  return seconds != null && seconds < 59.5 ? `${Math.round(seconds)} s` : duration(seconds);
+  if (seconds == null) return UNKNOWN;
+  return seconds < 60 ? `${Math.floor(seconds)} s` : duration(Math.floor(seconds / 60) * 60);
 }
 
 /** The last so many seconds, or fewer where the collector has not run so long: `last 15 min`. */

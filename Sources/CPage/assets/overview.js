@@ -46,13 +46,13 @@ function totals(document) {
   const tile = (key, title, number, className = '') => h('div', { key, class: `tile ${className}` }, h('dt', null, title),
     h('dd', null, number));
   const flow = (name, title) => tile(name, [h('i', { class: `dot ${name}` }), title],
-    [rate(sums[`${name}_per_second`]), h('small', null, '/s')]);
+    [rate(sums[`${name}_per_second`]), sums[`${name}_per_second`] != null && h('small', null, '/s')]);
   const busy = servers?.reduce((sum, server) => sum + (server.busy_workers ?? 0), 0);
   const workers = servers?.reduce((sum, server) => sum + (server.concurrency ?? 0), 0);
   return h('dl', { key: 'totals', class: `tiles ${document.redis.state === 'stale' ? 'stale' : ''}` },
     flow('enqueued', 'Enqueued'), flow('completed', 'Completed'), flow('failed', 'Failed'),
     ['pending', 'active', ...STATES.filter((state) => state !== 'pending' && state !== 'active')].map((state) =>
-      tile(`state ${state}`, [h('i', { class: `dot ${state}` }), state === 'completed' ? 'completed, kept' : state],
+      tile(`state ${state}`, [h('i', { class: `dot ${state}` }), state === 'completed' ? 'Completed, kept' : state[0].toUpperCase() + state.slice(1)],
         count(sums[state]), sums[state] === 0 ? 'zero' : '')),
     tile('workers', servers ? plural(servers.length, 'server') : 'Servers', !servers ? (document.servers_problem ? h('small', null, "can't be read") : UNKNOWN) : workers ? [count(busy), h('small', null, ` of ${count(workers)} busy`)]
       : UNKNOWN));

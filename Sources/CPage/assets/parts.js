@@ -143,7 +143,7 @@ export function ago(time, now) {
 
 /** Whole seconds since an RFC 3339 time. */
 export function elapsed(time, now) {
-  return time ? Math.max(0, Math.round((now - Date.parse(time)) / 1000)) : null;
+  return time ? Math.max(0, Math.floor((now - Date.parse(time)) / 1000)) : null;
 }
 
 /** A time as an element that says the exact moment. */
@@ -178,7 +178,13 @@ export function taskCell(queue, type, id, withQueue = true) {
 export function drain(queue) {
   if (queue.paused) return h('span', { class: 'text-warning' }, 'paused');
   if (queue.pending === 0) return UNKNOWN;
+  if (queue.drains === 'steady') return h('span', { class: 'muted', title: 'As many tasks come as are started' }, 'steady');
   return queue.drains === 'no' ? h('span', { class: 'text-warning' }, 'never') : duration(queue.drain_seconds);
+}
+
+/** Whether all busy workers of its servers are busy with other queues. */
+export function servesOthers(queue) {
+  return queue.paused && queue.active === 0 && queue.busy_workers > 0;
 }
 
 /** A quantile of a queue's wait, with a mark where it was sampled. */

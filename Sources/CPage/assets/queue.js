@@ -4,8 +4,9 @@ import { h } from './dom.js';
 import { attentionOf } from './attention.js';
 import { Chart } from './chart.js';
 import { age, bytes, count, duration, lately, NO_NAME, plural, rate, UNKNOWN } from './format.js';
-import { errorList, letterTable, newest, noErrors, WAITS, waitTable } from './errors.js';
-import { bar, drain, fact, foreign, moment, notice, outside, panel, stateNumbers, table, taskCell, traceLink, wait, web } from './parts.js';
+import { errorList, letterTable, newest, noErrors, unreadLetters, WAITS, waitTable } from './errors.js';
+import { bar, drain, fact, foreign, moment, notice, outside, panel, servesOthers, stateNumbers, table, taskCell, traceLink, wait,
+  web } from './parts.js';
 
 const tasks = (value) => count(Math.round(value * 10) / 10);
 const perSecond = (value) => (value === 0 ? '0' : value < 10 ? String(Number(value.toPrecision(2))) : count(Math.round(value)));
@@ -32,7 +33,10 @@ export class QueueView {
   take(document) {
     this.document = document;
     const { start, step, points } = document.history;
-    for (const chart of this.charts) chart.show({ start, step, points, ...document.history });
+    const { wait_p50_seconds: p50, wait_p95_seconds: p95, wait_p99_seconds: p99 } = document;
+    const latest = { ...document, enqueued: document.enqueued_per_second, completed: document.completed_per_second,
+      failed: document.failed_per_second, wait_p50: p50, wait_p95: p95, wait_p99: p99 };
+    for (const chart of this.charts) chart.show({ start, step, points, ...document.history }, latest);
   }
 
   close() {
@@ -73,7 +77,8 @@ export class QueueView {
     const links = overview.links;
     return h('div', { key: 'lists', class: 'columns' },
       h('div', { class: 'stack' },
-        panel('Errors', { note: 'grouped' }, errorList(document.errors, links, now, noErrors(overview, now), false)),
+        panel('Errors', { note: 'grouped' }, errorList(document.errors, links, now, noErrors(overview, now), false),
+          unreadLetters([document], false)),
         panel('Dead letters', { note: newest(document.dead_letters, document.archived) },
           letterTable(document.dead_letters, links, now, false))),
       h('div', { class: 'stack' },
@@ -113,11 +118,20 @@ function serverTable(servers) {
     : 'Which servers take tasks from this queue is unknown.');
 }
 
+/** When something is due: what was due a moment ago is late for no reason yet. */
 export function due(time, now) {
   if (!time) return UNKNOWN;
   const seconds = Math.round((Date.parse(time) - now) / 1000);
-  if (seconds === 0) return 'now';
-  return seconds > 0 ? `in ${age(seconds)}` : `${age(-seconds)} overdue`;
+  if (seconds === 0) return 'due now';
+  return seconds > 0 ? `in ${age(seconds)}` : `due ${age(-seconds)} ago`;
+}
+
+const flow = (number) => (number == null ? UNKNOWN : `${rate(number)}/s`);
+
+/** Servers have workers for all their queues: a paused one keeps none of them busy. */
+function workers(queue) {
+  if (queue.concurrency == null) return UNKNOWN;
+  return `${count(queue.busy_workers)} of ${count(queue.concurrency)}${servesOthers(queue) ? ', with other queues' : ''}`;
 }
 
 function facts(queue) {
@@ -125,11 +139,11 @@ function facts(queue) {
     fact('Oldest pending', queue.pending === 0 ? UNKNOWN : duration(queue.oldest_wait_seconds)),
     fact('Wait p50 / p95 / p99', [wait(queue, queue.wait_p50_seconds), ' / ', duration(queue.wait_p95_seconds), ' / ',
       duration(queue.wait_p99_seconds)]),
-    fact('Arrivals', `${rate(queue.enqueued_per_second)}/s`),
-    fact('Completions', `${rate(queue.completed_per_second)}/s`),
-    fact('Failed attempts', `${rate(queue.failed_per_second)}/s`),
+    fact('Arrivals', flow(queue.enqueued_per_second)),
+    fact('Completions', flow(queue.completed_per_second)),
+    fact('Failed attempts', flow(queue.failed_per_second)),
     fact('Drains in', drain(queue)),
-    fact('Workers busy', queue.concurrency == null ? UNKNOWN : `${count(queue.busy_workers)} of ${count(queue.concurrency)}`),
+    fact('Busy workers of its servers', workers(queue)),
     fact('Longest running', duration(queue.longest_running_seconds)),
     queue.orphaned > 0 && fact('Orphaned', plural(queue.orphaned, 'task')),
     queue.overdue_scheduled > 0 && fact('Scheduled, overdue', plural(queue.overdue_scheduled, 'task')),

@@ -2,10 +2,12 @@
 
 import { h } from './dom.js';
 import { age, count, duration, plural, rate, said, shown, UNKNOWN } from './format.js';
-import { bar, drain, hidden, icon, queueLink, RANKS, stateNumbers, STATES, wait } from './parts.js';
+import { bar, drain, hidden, icon, queueLink, RANKS, servesOthers, stateNumbers, STATES, wait } from './parts.js';
 import { sparkline } from './sparkline.js';
 
 const value = (name) => (queue) => queue[name];
+/** On a phone there is no key to press. */
+const hasKeys = () => !matchMedia('(max-width: 820px), (pointer: coarse)').matches;
 const ROWS_BEYOND = 8;
 /** So many are drawn whether they can be seen or not: the browser's own search finds them, and they can be printed. */
 const FEW_ROWS = 60;
@@ -23,9 +25,13 @@ export const ORDERS = {
   in: { title: 'Arrivals', value: value('enqueued_per_second'), down: true },
   out: { title: 'Completions', value: value('completed_per_second'), down: true },
   failed: { title: 'Failures', value: value('failed_per_second'), down: true },
-  drain: { title: 'Time to drain', value: (queue) => (queue.drains === 'no' ? Infinity : queue.drain_seconds), down: true },
+  drain: { title: 'Time to drain', value: drainOrder, down: true },
   workers: { title: 'Busy workers', value: value('busy_workers'), down: true },
 };
+
+function drainOrder(queue) {
+  return { no: Infinity, steady: Number.MAX_VALUE }[queue.drains] ?? queue.drain_seconds;
+}
 
 const COLUMNS = [
   { id: 'queue', title: 'Queue', order: 'queue' },
@@ -38,7 +44,7 @@ const COLUMNS = [
   { id: 'out', title: 'Done/s', order: 'out', help: 'Tasks completed per second' },
   { id: 'failed', title: 'Failed/s', order: 'failed', help: 'Failed attempts per second' },
   { id: 'drain', title: 'Drains in', order: 'drain', help: 'Time until nothing is pending, at the present rates' },
-  { id: 'workers', title: 'Busy', order: 'workers', help: 'Busy workers of those that serve the queue' },
+  { id: 'workers', title: 'Busy', order: 'workers', help: 'Busy workers of the servers that serve the queue, whichever queues keep them busy' },
   { id: 'spark', title: 'Pending' },
 ];
 
@@ -81,7 +87,8 @@ export class QueueTable {
   constructor(change, redraw) {
     this.change = change;
     this.redraw = redraw;
-    this.rowHeight = 54;
+    /** Of rows in trouble, whose sentence may take two lines, and of the others. */
+    this.heights = { tall: 72, plain: 54 };
     this.memo = {};
   }
 
@@ -99,9 +106,30 @@ export class QueueTable {
   rows(document, settings) {
     const memo = this.memo;
     if (memo.document !== document || memo.settings !== settings) {
-      this.memo = { document, settings, rows: selected(document.queues, settings) };
+      const rows = selected(document.queues, settings);
+      // How many of the rows before each are tall.
+      const tall = [0];
+      for (const queue of rows) tall.push(tall.at(-1) + (queue.trouble ? 1 : 0));
+      this.memo = { document, settings, rows, tall };
     }
     return this.memo.rows;
+  }
+
+  /** How far below the first row the one of this index begins. */
+  offset(index) {
+    const tall = this.memo.tall[index];
+    return tall * this.heights.tall + (index - tall) * this.heights.plain;
+  }
+
+  /** The last row that begins so far down, or above. */
+  indexAt(offset) {
+    let [first, last] = [0, this.memo.rows.length];
+    while (first < last) {
+      const middle = (first + last + 1) >> 1;
+      if (this.offset(middle) <= offset) first = middle;
+      else last = middle - 1;
+    }
+    return first;
   }
 
   tools(document, settings, rows) {
@@ -109,7 +137,7 @@ export class QueueTable {
     const all = document.queues.length;
     return h('div', { key: 'tools', class: 'tools', role: 'search', 'aria-label': 'Queues' },
       h('label', { class: 'field grow' }, hidden('Filter queues by name'),
-        h('input', { id: 'filter', type: 'search', placeholder: 'Filter queues  ( / )', autocomplete: 'off',
+        h('input', { id: 'filter', type: 'search', placeholder: hasKeys() ? 'Filter queues  ( / )' : 'Filter queues', autocomplete: 'off',
           spellcheck: 'false', value: settings.filter,
           oninput: (event) => this.change({ filter: event.target.value }) })),
       h('label', { class: 'switch' },
@@ -154,10 +182,13 @@ export class QueueTable {
   visible(rows, history) {
     const body = this.node?.isConnected ? this.node.tBodies[0] : null;
     const top = body ? body.getBoundingClientRect().top : 0;
-    const known = body?.querySelector('tr.row');
-    if (known) this.rowHeight = known.getBoundingClientRect().height + parseFloat(getComputedStyle(known).marginBottom);
-    const most = rows.length <= FEW_ROWS ? FEW_ROWS : Math.ceil(innerHeight / this.rowHeight) + 2 * ROWS_BEYOND;
-    const first = Math.max(0, Math.min(Math.floor(-top / this.rowHeight) - ROWS_BEYOND, rows.length - most));
+    const [tall, plain] = ['tr.row.trouble', 'tr.row:not(.trouble)'].map((rows) => height(body?.querySelector(rows)));
+    if ((tall ?? this.heights.tall) !== this.heights.tall || (plain ?? this.heights.plain) !== this.heights.plain) {
+      this.heights = { tall: tall ?? plain, plain: plain ?? tall };
+    }
+    const most = rows.length <= FEW_ROWS ? FEW_ROWS
+      : Math.ceil(innerHeight / Math.min(this.heights.tall, this.heights.plain)) + 2 * ROWS_BEYOND;
+    const first = Math.max(0, Math.min(this.indexAt(-top) - ROWS_BEYOND, rows.length - most));
     const last = Math.min(rows.length, first + most);
     const indices = [];
     for (let index = first; index < last; index += 1) indices.push(index);
@@ -168,18 +199,23 @@ export class QueueTable {
     const shownRows = [];
     let next = 0;
     for (const index of indices) {
-      if (index > next) shownRows.push(this.spacer(index - next, next));
+      if (index > next) shownRows.push(this.spacer(next, index, next));
       shownRows.push(row(rows[index], index, history));
       next = index + 1;
     }
-    if (next < rows.length) shownRows.push(this.spacer(rows.length - next, 'end'));
+    if (next < rows.length) shownRows.push(this.spacer(next, rows.length, 'end'));
     return shownRows;
   }
 
-  spacer(rows, place) {
+  spacer(first, end, place) {
     return h('tr', { key: `spacer ${place}`, class: 'spacer', 'aria-hidden': 'true' },
-      h('td', { colspan: COLUMNS.length, style: { height: `${rows * this.rowHeight}px` } }));
+      h('td', { colspan: COLUMNS.length, style: { height: `${this.offset(end) - this.offset(first)}px` } }));
   }
+}
+
+/** The height of a row that is drawn, with the space below it. */
+function height(row) {
+  return row ? row.getBoundingClientRect().height + parseFloat(getComputedStyle(row).marginBottom) : null;
 }
 
 const key = (queue) => `queue ${queue.queue}`;
@@ -187,11 +223,11 @@ const key = (queue) => `queue ${queue.queue}`;
 function row(queue, index, history) {
   const name = queue.queue;
   const cell = (id, label, ...content) => h('td', { class: id, 'data-label': label }, content);
-  return h('tr', { key: key(queue), class: `row ${queue.trouble ?? ''}`, 'aria-rowindex': index + 2 },
+  return h('tr', { key: key(queue), class: `row ${queue.trouble ? `trouble ${queue.trouble}` : ''}`, 'aria-rowindex': index + 2 },
     h('th', { class: 'queue', scope: 'row' },
       h('div', { class: 'name' }, queue.trouble && [icon(queue.trouble), hidden(`${queue.trouble}: `)], queueLink(name),
         queue.paused && h('span', { class: 'badge' }, 'paused')),
-      h('div', { class: `second cut ${queue.trouble ? `text-${queue.trouble}` : 'muted'}` }, second(queue))),
+      h('div', { class: `second cut ${queue.trouble ? `clamp text-${queue.trouble}` : 'muted'}` }, second(queue))),
     h('td', { class: 'states', 'data-label': 'Tasks' }, bar(queue), h('div', { class: 'counts cut' }, stateNumbers(queue))),
     cell('oldest', 'Oldest', queue.pending === 0 ? UNKNOWN : duration(queue.oldest_wait_seconds)),
     cell('p50', 'Wait p50', wait(queue, queue.wait_p50_seconds)),
@@ -202,7 +238,9 @@ function row(queue, index, history) {
     h('td', { class: `failed ${queue.failed_per_second >= 0.05 ? 'text-failed' : ''}`, 'data-label': 'Failed/s' },
       rate(queue.failed_per_second)),
     cell('drain', 'Drains in', drain(queue)),
-    cell('workers', 'Busy', queue.concurrency == null ? UNKNOWN : `${count(queue.busy_workers)}/${count(queue.concurrency)}`),
+    cell('workers', 'Busy', queue.concurrency == null ? UNKNOWN : servesOthers(queue)
+      ? h('span', { class: 'muted', title: 'Its servers work for other queues' }, UNKNOWN, hidden(' with this queue'))
+      : `${count(queue.busy_workers)}/${count(queue.concurrency)}`),
     h('td', { class: 'spark' }, sparkline(history.column(name, 'pending'))));
 }
 

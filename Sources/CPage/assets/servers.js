@@ -64,8 +64,8 @@ export function cronView({ document, now }) {
       { title: 'Schedule', cell: (row) => foreign(row.spec, 'code') },
       { title: 'Task type', kind: 'wide', cell: (row) => foreign(row.task_type, 'code') },
       { title: 'Next', kind: 'n', cell: (row) => {
-        const text = due(row.next_at, now);
-        return moment(row.next_at, h('span', { class: text.endsWith('overdue') ? 'text-critical' : '' }, text));
+        if (!row.overdue) return moment(row.next_at, due(row.next_at, now));
+        return moment(row.next_at, h('span', { class: 'text-critical' }, `${age(elapsed(row.next_at, now))} overdue`));
       } },
       { title: 'Last enqueued', kind: 'n', cell: (row) => row.last_enqueued_at ? when(row.last_enqueued_at, now)
         : h('span', { class: 'muted' }, document.cron_problem ? 'unknown' : 'never seen') },

@@ -104,7 +104,7 @@ export class TraceView {
     this.redraw = redraw;
     return h('div', { key: `trace ${this.id}`, class: 'opened' },
       h('div', { class: 'heading' }, h('a', { href: home, class: 'back' }, '← Queues'),
-        h('h1', null, 'Trace ', h('bdi', { class: 'code cut' }, this.id)),
+        h('h1', null, 'Trace ', h('bdi', { class: 'code cut long' }, this.id)),
         this.rows && h('span', { class: 'end' }, link(web(`api/v1/traces/${encodeURIComponent(this.id)}`), 'As JSON'))),
       failure && notice('critical', 'The trace can not be read now', `${failure}. The page tries again.`),
       this.rows ? this.waterfall(links) : !failure && h('p', { class: 'empty panel' }, isMissing
