@@ -256,7 +256,8 @@ class Browser:
 
 
 def _scroll(page: Page) -> bool:
-    """A screen down, if there is more."""
+    """A screen down, if there is more. For a moment the page may be without panels."""
+    page.wait_for_selector(PANELS, state="attached", timeout=LOAD_SECONDS * 1000)
     return page.evaluate(f"() => {{ const one = {SCROLLER}, before = one.scrollTop; one.scrollTop += {HEIGHT_PIXELS - OVERLAP_PIXELS};"
                          " return one.scrollTop > before; }")
 
