@@ -267,6 +267,7 @@ MUTATIONS = [
 ]
 
 
+@with_time
 @pytest.mark.parametrize("name, before, after", MUTATIONS, ids=[f"{m[0]}-{i}" for i, m in enumerate(MUTATIONS)])
 def test_a_broken_rule_fails_a_unit_test(name, before, after, tmp_path):
     """With the unit tests of this alert only, because the others take their time."""
