@@ -183,7 +183,7 @@ struct QueueView {
         guard let completed = history.sum(.completed, of: queue.name, over: window),
             let failed = history.sum(.failed, of: queue.name, over: window)
         else { return nil }
-        return Int((completed + failed).rounded())
+        return Int(saturating: completed + failed)
     }
 
     private func judgeRegistration(_ findings: inout Findings) {

@@ -89,7 +89,8 @@ struct RefusedRequests {
             if file.name.hasSuffix(Files.temporarySuffix) {
                 unlink("\(options.directory)/\(file.name)")
             } else if let ending = Self.endings.first(where: { file.name.hasSuffix($0) }) {
-                copies[file.name.dropLast(ending.count), default: 0] += file.bytes
+                // A file with holes may be larger than all that fits into a sum.
+                copies[file.name.dropLast(ending.count), default: 0] += min(file.bytes, options.maxBytes)
             }
         }
         var total = copies.values.reduce(bytes, +)

@@ -44,10 +44,15 @@ package enum RedisReply: Sendable, Equatable {
         }
     }
 
-    /// The score of a sorted set's member, in whole numbers, as Asynq's scores are: Redis writes a large one as 1e+20.
+    /// The score of a sorted set's member, in whole numbers, as Asynq's scores are: Redis writes a large one as 1e+20. It
+    /// is far enough from both ends of its type for a sum with any time of a collector's own.
     package var score: Int64? {
         guard let bytes, let value = Double(String(decoding: bytes, as: UTF8.self)), value.isFinite else { return nil }
-        return Int64(exactly: value.rounded(.down)) ?? (value < 0 ? .min / 2 : .max / 2)
+        let bounds: ClosedRange<Int64> = .min / 2 ... .max / 2
+        guard let score = Int64(exactly: value.rounded(.down)) else {
+            return value < 0 ? bounds.lowerBound : bounds.upperBound
+        }
+        return min(max(score, bounds.lowerBound), bounds.upperBound)
     }
 
     package var bytes: [UInt8]? {

@@ -22,6 +22,14 @@ struct MessageLimitTests {
         #expect(portion.take(3 << 20) && !portion.take(2 << 20) && portion.take(1 << 20) && !portion.take(1))
     }
 
+    @Test("A length that can't be one takes nothing and adds nothing")
+    func impossibleLengths() {
+        var portion = MessageLimit().portion
+        #expect(portion.take(.min) && portion.take(.min) && portion.take(4 << 20) && !portion.take(1))
+        var other = MessageLimit().portion
+        #expect(other.take(.max) && !other.take(.max) && other.take(.min))
+    }
+
     @Test("After a failure one by one, then more with each success")
     func failure() {
         var limit = MessageLimit()

@@ -40,6 +40,13 @@ struct QueueCountersTests {
         }
     }
 
+    @Test("Numbers at the ends of their type, as anyone may write them into Redis, are no end of the program")
+    func ends() {
+        #expect(Self.shown([(.min, 9)]) == [[0, 9]])
+        #expect(Self.shown([(.max, -5)]) == [[.max, -5]])
+        #expect(Self.shown([(.min, .max), (.max, .min)]).count == 2)
+    }
+
     @Test("Completed and failed stand still together, each until it has caught up")
     func lag() {
         let read: [(Int64?, Int64?)] = [(1_000_388, 5_007), (1_000_343, 5_006), (1_000_380, 5_006), (1_000_400, 5_008)]

@@ -177,6 +177,11 @@ struct TaskReaderTests {
         store.hashes["asynq:{q}:t:2"]?["state"] = Array("pending".utf8)
         let found = try Self.retries(store)
         #expect(found.map(\.id.text) == ["0", "1", "3"] && found.map { $0.message == nil } == [false, true, false])
+        for length in [Int64.max, .min] {
+            store.instead["HSTRLEN asynq:{q}:t:1"] = .integer(length)
+            store.instead["HSTRLEN asynq:{q}:t:3"] = .integer(length)
+            #expect(try Self.retries(store).map(\.id.text) == ["0", "1", "3"])
+        }
     }
 }
 

@@ -12,8 +12,8 @@ struct RefusedRequestsTests {
     private final class Scratch {
         let path: String
 
-        init() throws {
-            var template = Array("/tmp/refused-tests-XXXXXX".utf8CString)
+        init(in directory: String = "/tmp") throws {
+            var template = Array("\(directory)/refused-tests-XXXXXX".utf8CString)
             guard let made = template.withUnsafeMutableBufferPointer({ $0.baseAddress.flatMap { mkdtemp($0) } }) else {
                 throw SystemError("mkdtemp")
             }
@@ -67,6 +67,20 @@ struct RefusedRequestsTests {
         }
         let times = Set(try scratch.names.map { $0.prefix { $0 != "Z" } })
         #expect(times == ["20261121T125358.000", "20261121T125359.000", "20261121T125400.000"])
+    }
+
+    @Test("Files with holes that are larger together than any sum make space like others")
+    func holes() throws {
+        let scratch = try Scratch(in: "/dev/shm")
+        let requests = RefusedRequests(scratch.options(bytes: 100_000))
+        try requests.keep(makeBatch([1]), reason: "400", at: Self.time(0))
+        for number in 0..<3 {
+            let path = scratch.path + "/refused/20260101T00000\(number).000Z-1-a.pb"
+            try Files.replace(path, with: [1])
+            #expect(truncate(path, 1 << 62) == 0)
+        }
+        try requests.keep(makeBatch([2]), reason: "400", at: Self.time(1))
+        #expect(try scratch.names.allSatisfy { $0.hasPrefix("20261121") })
     }
 
     @Test("Never more than so many bytes; what is larger than that alone removes nothing")

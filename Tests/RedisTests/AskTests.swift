@@ -86,6 +86,14 @@ struct AskTests {
         #expect(Self.reason(.array([Self.text("5")]), scores) == .malformed)
     }
 
+    @Test(
+        "A score at the ends of its type leaves space for a sum with any time",
+        arguments: ["-9223372036854775808", "9223372036854774784", "-1e300", "1e300", "-9.2233720368547758e+18"])
+    func farScores(text: String) throws {
+        let score = try #require(Self.text(text).score)
+        #expect(score == (text.hasPrefix("-") ? Int64.min / 2 : Int64.max / 2))
+    }
+
     @Test("Members stand before their scores; one without a score is left out")
     func scoredMembers() throws {
         let command: (inout RedisPipeline) -> Ask<[ScoredMember]> = { $0.zrangeWithScores(Self.key, from: 0, to: -1) }

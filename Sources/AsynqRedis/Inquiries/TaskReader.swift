@@ -93,8 +93,8 @@ enum RetryReader {
         var bytes = 0
         var messageAsks: [Ask<[[UInt8]?]>?] = []
         for (member, ask) in zip(members, lengthAsks) {
-            let length = Int(try client.value(of: ask, lengths))
-            let fits = bytes + length <= TaskReader.maxMessageBytes
+            let length = max(0, Int(try client.value(of: ask, lengths)))
+            let fits = length <= TaskReader.maxMessageBytes - bytes
             bytes += fits ? length : 0
             messageAsks.append(fits ? third.hmget(AsynqKeys.task(queue, id: member.member), "msg", "state") : nil)
         }

@@ -22,6 +22,6 @@ struct QueueCounters {
         let failures = isBehind ? failed.raise(to: newFailed) : failed.record(newFailed)
         // Failures that the source has forgotten are not completed. The two are read one after the other: a failure
         // between the readings takes one from the difference.
-        return (completed.raise(to: max(0, newProcessed - failures)), failures)
+        return (completed.raise(to: max(0, newProcessed.subtractingSaturated(failures))), failures)
     }
 }

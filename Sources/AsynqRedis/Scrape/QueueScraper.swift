@@ -267,7 +267,7 @@ package struct QueueScraper {
     private func scrape(of name: QueueName, _ start: Start, _ groups: inout Int) -> QueueCommands {
         let known = memory[name]
         var groupCount = known?.groups ?? (isCareful ? .max : 0)
-        if groupCount <= groups { groups -= Int(groupCount) } else { groupCount = .max }
+        if groupCount <= groups { groups -= max(0, Int(groupCount)) } else { groupCount = .max }
         return QueueCommands(
             name, lastGroupCount: groupCount, lastPending: known?.pending ?? 0,
             lastProcessed: known?.totals.processed, arrivals: known?.arrivals,

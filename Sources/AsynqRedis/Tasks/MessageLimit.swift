@@ -25,7 +25,7 @@ struct MessageLimit {
         /// Takes the space of a message; the first one always fits.
         mutating func take(_ length: Int64) -> Bool {
             guard isEmpty || length <= left else { return false }
-            left -= Int(clamping: length)
+            left -= max(0, Int(clamping: length))
             isEmpty = false
             return true
         }
