@@ -1,5 +1,6 @@
 import Forwarder
 import Glibc
+import MetricsPush
 import OTLPClient
 import Platform
 import Redis
@@ -230,6 +231,46 @@ struct RotatedSecretTests {
         #expect(
             told.count == 3 && told.allSatisfy { $0.contains("tempo.headers-file") && $0.contains(file.path) },
             "\(told)")
+    }
+
+    @Test(
+        "A file that turns off what was on at the start takes nothing away: what was read last stays, and it is told",
+        arguments: ["none", "none\n"])
+    func turnedOff(text: String) throws {
+        let (tempo, push, redis) = (
+            try TemporaryFile("http://a"), try TemporaryFile("http://a"), try TemporaryFile("redis://a")
+        )
+        let found = try #require(
+            try options([
+                "--tempo-endpoint-file", tempo.path, "--metrics-push-endpoint-file", push.path, "--redis-url-file",
+                redis.path,
+            ]))
+        let reports = Mutex<[String]>([])
+        found.secretReports.use { report in reports.withLock { $0.append(report) } }
+        for file in [tempo, push] { try Self.write("http://b", to: file) }
+        try Self.write("redis://b", to: redis)
+        func current() -> [String] {
+            [
+                found.forwarder?.backend.reread?().endpoint.url ?? "", found.push?.backend.reread?().endpoint.url ?? "",
+                found.redis?.target.reread?().url ?? "",
+            ]
+        }
+        let rotated = current()
+        #expect(rotated.allSatisfy { $0.contains("//b") }, "\(rotated)")
+        for file in [tempo, push, redis] { try Self.write(text, to: file) }
+        for _ in 0..<2 { #expect(current() == rotated) }
+        #expect(reports.withLock { $0.count { $0.contains("none takes effect at a restart only") } } == 3)
+    }
+
+    @Test("An endpoint that a file turns into one with TLS has the certificates that are configured")
+    func laterTLS() throws {
+        let (file, authorities) = (try TemporaryFile("http://a"), try TemporaryFile("x"))
+        for section in ["tempo", "metrics-push"] {
+            let found = try #require(
+                try options(["--\(section)-endpoint-file", file.path, "--\(section)-tls-ca-file", authorities.path]))
+            let backend = try #require(section == "tempo" ? found.forwarder?.backend : found.push?.backend)
+            #expect(backend.tls.caFile == authorities.path)
+        }
     }
 
     @Test("Where a file that was rotated can't be read any more, what was read last stays, not what the start has read")

@@ -6,17 +6,24 @@ import Synchronization
 /// `RedisTarget.reread`, `ForwarderOptions.reread`, `ReceiverOptions.rereadBearerToken`.
 ///
 ///     use     the file is read → the new value, which is remembered
-///             it can't be read, is empty, or holds no such value → the value that was read last, and a report
+///             it can't be read, is empty, holds no such value, or turns a part of the program off (`none`) →
+///             the value that was read last, and a report
 final class Secret<Value: Sendable>: Sendable {
     private let file: String
     private let key: Key<Value>
     private let reports: SecretReports
+    private let isOff: @Sendable (Value) -> Bool
     private let last: Mutex<Value>
 
-    init(_ value: Value, file: String, key: Key<Value>, reports: SecretReports) {
+    /// - Parameter isOff: Returns true for a value that turns off what was on at the start: that takes a restart.
+    init(
+        _ value: Value, file: String, key: Key<Value>, reports: SecretReports,
+        isOff: @escaping @Sendable (Value) -> Bool = { _ in false }
+    ) {
         self.file = file
         self.key = key
         self.reports = reports
+        self.isOff = isOff
         last = Mutex(value)
     }
 
@@ -34,11 +41,14 @@ final class Secret<Value: Sendable>: Sendable {
 
     private func read() throws(ConfigurationProblem) -> Value {
         let text = try SecretFile.read(file, of: key)
+        let value: Value
         do throws(UnacceptableText) {
-            return try key.form.read(text)
+            value = try key.form.read(text)
         } catch {
             throw ConfigurationProblem("\(key.name)-file \(file): \(error.reasons.joined(separator: "; "))")
         }
+        if isOff(value) { throw ConfigurationProblem("\(key.name)-file \(file): none takes effect at a restart only") }
+        return value
     }
 }
 
@@ -48,6 +58,17 @@ extension Settings {
         let setting = setting(path)
         return setting.file.map {
             Secret(setting.value, file: $0, key: KeyTable.shared[keyPath: path], reports: secretReports)
+        }
+    }
+
+    /// Does the same for a key that may have no value. One that has a value at the start goes on having one.
+    func secret<Value>(_ path: KeyPath<KeyTable, Key<Value?>>) -> Secret<Value?>? {
+        let setting = setting(path)
+        let isOn = setting.value != nil
+        return setting.file.map {
+            Secret(setting.value, file: $0, key: KeyTable.shared[keyPath: path], reports: secretReports) {
+                isOn && $0 == nil
+            }
         }
     }
 }

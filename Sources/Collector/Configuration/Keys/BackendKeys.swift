@@ -78,7 +78,8 @@ extension OTLPBackend? {
             endpoint: endpoint, headers: headers, compression: settings[path.appending(path: \.compression)],
             timeout: settings[path.appending(path: \.timeout)], userAgent: "asynq-collector/\(BuildInfo.version)")
         backend.show = { EffectiveConfiguration.redactedURL($0) }
-        if endpoint.url.hasPrefix("https://") { backend.tls = ClientTLS(settings, path, for: endpoint.signal) }
+        // A file may turn the endpoint into one with TLS.
+        backend.tls = ClientTLS(settings, path, for: endpoint.signal)
         let (secretURL, secretHeaders) = (settings.secret(endpointPath), settings.secret(headersPath))
         if secretURL != nil || secretHeaders != nil {
             backend.reread = { [endpoint] in
