@@ -1,4 +1,5 @@
 import Forwarder
+import MetricsPush
 import OTLPClient
 import Testing
 
@@ -54,6 +55,39 @@ struct HeaderPairsTests {
             found.count == 1 && found[0].contains("line 4: tempo.headers: a name with other characters"), "\(found)")
         // The name may be the secret itself.
         #expect(!found[0].contains("hush") && !(name.count > 3 && found[0].contains(name)))
+    }
+
+    @Test(
+        "Attributes are the same in every form, with slashes in their names and with empty values",
+        arguments: [
+            "resource: 'k8s.io/pod=a,b=1,c='", "resource: {k8s.io/pod: a, b: 1, c: \"\"}",
+            "resource: [k8s.io/pod=a, b=1, 'c=']", "resource: 'k8s.io/pod=a,b=1,c=\"\"'",
+            "resource:\n      k8s.io/pod: a\n      b: '1'\n      c: ''",
+            "resource:\n      - k8s.io/pod=a\n      - b=1\n      - 'c=\"\"'",
+        ])
+    func attributes(yaml: String) throws {
+        let found = try #require(
+            try options(yaml: "metrics:\n  push:\n    endpoint: http://h\n    \(yaml)\n")?.push?.attributes)
+        #expect(found.map { "\($0.name): \($0.value)" } == ["k8s.io/pod: a", "b: 1", "c: "])
+    }
+
+    @Test("An attribute may have no value wherever it stands; a value may be equals signs")
+    func emptyAttributes() throws {
+        func found(_ text: String) throws -> [String] {
+            try HeaderPairs.parse(text, names: .attributes).map { "\($0.name): \($0.value)" }
+        }
+        #expect(try found("a=,b=1") == ["a: ", "b: 1"] && found("b=1,a=") == ["b: 1", "a: "])
+        #expect(try found("b=1,a=,") == ["b: 1", "a: "] && found("b=1,a==") == ["b: 1", "a: ="])
+        #expect(throws: UnacceptableText.self) { _ = try HeaderPairs.parse("a/b=1") }
+    }
+
+    @Test(
+        "A name that no attribute can have is refused in a map, with the characters of names",
+        arguments: [("metrics: {push: {resource: {a b: c}}}", true), ("tempo: {headers: {a/b: c}}", false)])
+    func attributeNames(yaml: String, hasSlash: Bool) throws {
+        let found = try problems(yaml: yaml)
+        #expect(
+            found.count == 1 && found[0].contains("any of !#$%&'*+-.^_`|~" + (hasSlash ? "/ in" : " in")), "\(found)")
     }
 
     @Test("A secret may begin with hyphens; what stands behind it by mistake is not shown")

@@ -130,6 +130,7 @@ enum ConfigurationFile {
 
         private func readPairs(of key: String) throws(Unreadable) -> String {
             var pairs: [String] = []
+            let names = PairNames(KeyTable.all.first { $0.name == key }?.kind)
             while true {
                 let name = try next()
                 if name.type == YAML_MAPPING_END_EVENT { return pairs.joined(separator: ",") }
@@ -137,12 +138,12 @@ enum ConfigurationFile {
                 guard name.type == YAML_SCALAR_EVENT && value.type == YAML_SCALAR_EVENT else {
                     throw Unreadable(problem: "line \(name.line): \(key) holds names and plain values")
                 }
-                guard HeaderPairs.isToken(name.text) else {
+                guard names.contains(name.text) else {
                     // It is not shown: it may be a secret that stands where its name belongs.
                     throw Unreadable(
                         problem:
                             "line \(name.line): \(key): a name with other characters than names have; write NAME: VALUE,"
-                            + " with letters, digits and any of !#$%&'*+-.^_`|~ in the name")
+                            + " with \(names.characters) in the name")
                 }
                 if value.isNull {
                     throw Unreadable(problem: "line \(name.line): \(key): a name \(noValue(value))")

@@ -7,12 +7,11 @@ enum HeaderPairs {
 
     /// - Throws: `UnacceptableText` with the fault, without a part of any value.
     static func parse(_ text: String) throws(UnacceptableText) -> [Pair] {
-        try parse(text, isName: isToken)
+        try parse(text, names: .headers)
     }
 
-    /// - Parameter isName: Returns true if a text may stand before the first equals sign of a pair.
     /// - Throws: `UnacceptableText` with the fault, without a part of any value.
-    static func parse(_ text: String, isName: (String) -> Bool) throws(UnacceptableText) -> [Pair] {
+    static func parse(_ text: String, names: PairNames) throws(UnacceptableText) -> [Pair] {
         if text.unicodeScalars.contains(where: { $0.value < 32 || $0.value == 127 }) {
             throw UnacceptableText("there are control characters; \(allowed)")
         }
@@ -27,13 +26,13 @@ enum HeaderPairs {
             let name = ValueParsing.trimmed(rest[..<equals])
             // A comma in a value without quotes begins what looks like the next header, and may be a part of the
             // secret.
-            guard isName(name) else { throw UnacceptableText(noPair) }
+            guard names.contains(name) else { throw UnacceptableText(noPair) }
             rest = rest[rest.index(after: equals)...].drop { $0 == " " }
             let isQuoted = rest.first == "\""
             let value = isQuoted ? try quoted(&rest) : unquoted(&rest)
-            if !isQuoted && !pairs.isEmpty && value.allSatisfy({ $0 == "=" }) {
-                throw UnacceptableText(noPair)
-            }
+            // So may the end of one in base64, where it is a secret.
+            let isPadding = !isQuoted && !pairs.isEmpty && value.allSatisfy { $0 == "=" }
+            if isPadding && names == .headers { throw UnacceptableText(noPair) }
             pairs.append((name, value))
         }
     }
@@ -64,16 +63,6 @@ enum HeaderPairs {
         throw UnacceptableText("a quote is not closed, or something stands behind it; \(allowed)")
     }
 
-    /// Returns true for a token (RFC 9110, 5.6.2).
-    static func isToken(_ name: String) -> Bool {
-        !name.isEmpty
-            && name.unicodeScalars.allSatisfy {
-                $0.isASCII
-                    && ($0.properties.isAlphabetic || ("0"..."9").contains($0)
-                        || "!#$%&'*+-.^_`|~".unicodeScalars.contains($0))
-            }
-    }
-
     /// Writes a pair so that `parse` reads it back, whatever the value holds.
     static func text(_ name: String, _ value: String) -> String {
         var quoted = ""
@@ -90,5 +79,31 @@ enum HeaderPairs {
         let value = ValueParsing.trimmed(item[item.index(after: equals)...])
         if value.hasPrefix("\"") { return item }
         return text(String(item[..<equals]), value)
+    }
+}
+
+/// The names that pairs may have, by what the pairs are.
+enum PairNames {
+    /// Names of headers, whose values are secrets: tokens (RFC 9110, 5.6.2).
+    case headers
+    /// Names of attributes: tokens with slashes, as in labels of Kubernetes.
+    case attributes
+
+    /// - Parameter kind: The kind of the key that holds the pairs.
+    init(_ kind: ValueKind?) {
+        if case .pairs = kind { self = .attributes } else { self = .headers }
+    }
+
+    private var signs: String { "!#$%&'*+-.^_`|~" + (self == .attributes ? "/" : "") }
+
+    /// The characters of names in words.
+    var characters: String { "letters, digits and any of \(signs)" }
+
+    func contains(_ name: String) -> Bool {
+        let isMade = name.unicodeScalars.allSatisfy {
+            $0.isASCII
+                && ($0.properties.isAlphabetic || ("0"..."9").contains($0) || signs.unicodeScalars.contains($0))
+        }
+        return isMade && !name.isEmpty
     }
 }

@@ -28,7 +28,7 @@ struct PushKeys: Sendable {
         "metrics.push.resource", .attributes, default: "", example: "deployment.environment.name=prod,redis=shop",
         help: """
             Attributes of the resource, as NAME=VALUE,…, beside service.name, service.instance.id, service.version and host.name, \
-            whose values they replace. Give each collector another service.instance.id where hosts have no names.
+            whose values they replace. Give each collector another service.instance.id where hosts have no names, or share one.
             """,
         page: page + "#the-resource")
     let temporality = Key<OTLPMetrics.Temporality>(
@@ -68,8 +68,7 @@ extension ValueForm where Value == [(name: String, value: String)] {
     /// Reads attributes of a resource; a name may be given once.
     fileprivate static var attributes: Self {
         Self(.pairs) { text throws(UnacceptableText) in
-            // A name is a token, as in headers, with slashes, as in labels of Kubernetes.
-            let pairs = try HeaderPairs.parse(text) { name in HeaderPairs.isToken(name.replacing("/", with: "")) }
+            let pairs = try HeaderPairs.parse(text, names: .attributes)
             if Set(pairs.map(\.name)).count < pairs.count {
                 throw UnacceptableText("a name is given twice; allowed is \(ValueKind.pairs.allowed)")
             }
