@@ -27,7 +27,7 @@ struct OtherMemory: Sendable {
         if let keys = snapshot.info.evictedKeys {
             evictedKeys.record(Double(keys), at: situation.now.monotonic)
         }
-        let evicted = Int(evictedKeys.rise.rounded())
+        let evicted = Int(saturating: evictedKeys.rise)
         let span = observedSpan(at: situation.now.monotonic)
         findings.judge(.redisEvictingKeys, holds: snapshot.info.evictedKeys.map { _ in evicted > 0 }) { _ in
             "Redis evicted \(humanCount(evicted, "key")) in \(span); each one may be a task or a whole queue"
@@ -194,7 +194,7 @@ struct OtherMemory: Sendable {
         if counters[reason] == nil { counter.record(0, at: now.advanced(by: .nanoseconds(-1))) }
         counter.record(Double(count), at: now)
         counters[reason] = counter
-        return Int(counter.rise.rounded())
+        return Int(saturating: counter.rise)
     }
 
     /// Returns a clause that says how full the spool is, and when it will be full.
@@ -240,9 +240,9 @@ struct OtherMemory: Sendable {
         let isDown = backend.isUp == false
         findings.judge(.metricsNotPushed, holds: isDown || isFailing) { seconds in
             let reason = backend.lastFailure.map { " (\($0))" } ?? ""
-            return isDown
-                ? "No metrics could be pushed for \(humanSpan(seconds))\(reason)"
-                : "\(humanShare(share)) of the pushes of metrics fail\(reason)"
+            if !isDown { return "\(humanShare(share)) of the pushes of metrics fail\(reason)" }
+            let which = backend.isPartlyUp ? "A part of the metrics could not" : "No metrics could"
+            return "\(which) be pushed for \(humanSpan(seconds))\(reason)"
         }
     }
 }

@@ -90,6 +90,8 @@ package struct Backend: Sendable, Equatable {
     /// True if the backend works; nil before the first answer.
     package var isUp: Bool?
     package var lastFailure: String?
+    /// True if the backend accepts a part of what is sent; it is not up then.
+    package var isPartlyUp = false
     /// The number of requests since the start.
     package var requests: UInt64
     package var failedRequests: UInt64

@@ -76,9 +76,11 @@ extension Collector {
     var pushes: Backend? {
         guard let statistics = push?.counters.statistics else { return nil }
         let requests = statistics.requests.values.reduce(0, +)
-        return Backend(
+        var backend = Backend(
             isUp: requests > 0 ? statistics.lastFailure == nil : nil, lastFailure: statistics.lastFailure,
             requests: requests, failedRequests: statistics.failedRequests)
+        backend.isPartlyUp = statistics.isPartlyAccepted
+        return backend
     }
 
     /// The way of spans, as its troubles are judged.

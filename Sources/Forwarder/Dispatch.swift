@@ -222,8 +222,11 @@ struct Dispatch {
     // MARK: Answers
 
     /// Returns the effects of an answer to a delivery.
+    ///
+    /// - Parameter retryAfterSeconds: The pause that the backend asks for, with whatever outcome.
     mutating func finish(
-        _ delivery: Delivery, _ outcome: OTLPOutcome, at now: MonotonicTime, jitter: Double
+        _ delivery: Delivery, _ outcome: OTLPOutcome, retryAfterSeconds: UInt64 = 0, at now: MonotonicTime,
+        jitter: Double
     ) -> [DispatchEffect] {
         recordReturn(delivery)
         switch outcome {
@@ -243,9 +246,11 @@ struct Dispatch {
             putBack(delivery, until: now.advanced(by: pause))
             return closeGate(delivery, reason, advice: nil, after: after, at: now, jitter: jitter)
         case .retrySlowly(let reason, let advice):
-            if othersPassed(delivery) { return suspect(delivery, outcome, after: 0, at: now, jitter: jitter) }
+            if othersPassed(delivery) {
+                return suspect(delivery, outcome, after: retryAfterSeconds, at: now, jitter: jitter)
+            }
             putBack(delivery)
-            return closeGate(delivery, reason, advice: advice, after: 0, at: now, jitter: jitter)
+            return closeGate(delivery, reason, advice: advice, after: retryAfterSeconds, at: now, jitter: jitter)
         case .doubtful(let after, let reason, _):
             if othersPassed(delivery) { return suspect(delivery, outcome, after: after, at: now, jitter: jitter) }
             recordFault(delivery)
@@ -253,11 +258,13 @@ struct Dispatch {
             return closeGate(delivery, reason, advice: nil, after: after, at: now, jitter: jitter)
         case .tooLarge(let reason):
             backoff.succeed()
-            guard divide(delivery, bySpans: true) else { return [.answered] + drop(delivery, reason: reason) }
-            return [.answered, .tooLarge(spans: delivery.spanCount, bytes: delivery.bytes, reason: reason)]
+            let answered = [.answered] + pause(seconds: retryAfterSeconds, reason, at: now)
+            guard divide(delivery, bySpans: true) else { return answered + drop(delivery, reason: reason) }
+            return answered + [.tooLarge(spans: delivery.spanCount, bytes: delivery.bytes, reason: reason)]
         case .refused(let reason):
             backoff.succeed()
-            return [.answered] + (divide(delivery, bySpans: false) ? [] : drop(delivery, reason: reason))
+            let answered = [.answered] + pause(seconds: retryAfterSeconds, reason, at: now)
+            return answered + (divide(delivery, bySpans: false) ? [] : drop(delivery, reason: reason))
         }
     }
 
@@ -288,6 +295,15 @@ struct Dispatch {
         if delivery.isFresh && delivery.failures == 0 { firstTries.faulted += 1 }
     }
 
+    /// Heeds the pause that a backend asks for which takes requests, but not this one.
+    private mutating func pause(seconds: UInt64, _ reason: String, at now: MonotonicTime) -> [DispatchEffect] {
+        if seconds == 0 { return [] }
+        let pause = Backoff.askedPause(seconds)
+        askedGate = max(askedGate, now.advanced(by: pause))
+        gate = max(gate, askedGate)
+        return [.paused(reason: reason, pause: pause)]
+    }
+
     private mutating func closeGate(
         _ delivery: Delivery, _ reason: String, advice: String?, after seconds: UInt64, at now: MonotonicTime,
         jitter: Double
@@ -300,10 +316,12 @@ struct Dispatch {
             return []
         }
         if ending == .lastTry { ending = .over }
-        let pause = backoff.fail(retryAfterSeconds: seconds, slowly: advice != nil, jitter: jitter)
+        // What is misconfigured is tried at the slowest pace, also where the backend asks for a shorter pause.
+        let isSlow = advice != nil
+        let pause = backoff.fail(retryAfterSeconds: isSlow ? 0 : seconds, slowly: isSlow, jitter: jitter)
         gateClosedAt = now
         gate = max(askedGate, now.advanced(by: pause))
-        return [.failing(reason: reason, advice: advice, pause: pause)]
+        return [.failing(reason: reason, advice: advice, pause: gate.duration(since: now))]
     }
 
     // MARK: Suspects

@@ -23,6 +23,8 @@ enum DispatchEffect {
     case suspected(spans: Int, reason: String)
     /// The backend found the request much too large; it is sent again in smaller portions.
     case tooLarge(spans: Int, bytes: Int, reason: String)
+    /// The backend asks for a pause of all requests, beside what it said of one.
+    case paused(reason: String, pause: Duration)
     /// Nothing is sent for a while.
     case failing(reason: String, advice: String?, pause: Duration)
     /// The backend answers: whatever it said, the way to it is open.

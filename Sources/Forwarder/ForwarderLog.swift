@@ -35,6 +35,13 @@ struct ForwarderLog {
         case .answered:
             if toldOfFailure { logger.notice("forwarding again") }
             toldOfFailure = false
+        case .paused(let reason, let pause):
+            guard let more = answers.take("paused \(code)", text: reason, at: now) else { return }
+            logger.warning(
+                "the backend asks for a pause, nothing is sent until it is over",
+                metadata: [
+                    "reason": "\(reason)", "pause_seconds": "\(pause.inSeconds)", "more_since_last_line": "\(more)",
+                ])
         case .failing(let reason, let advice, let pause):
             recordFailure(reason, code: code, advice: advice, pause: pause, at: now)
         case .refused(let address, let reason):

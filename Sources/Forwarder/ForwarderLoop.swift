@@ -176,22 +176,26 @@ struct ForwarderLoop: ~Copyable {
                     continue
                 }
             }
+            let outcome = OTLPOutcome.of(answer, for: .traces)
+            let code = answer.code(outcome)
             owner.control.withLock {
-                $0.statistics.requests[answer.label, default: 0] += 1
+                $0.statistics.requests[code, default: 0] += 1
                 $0.statistics.durations.observe(now.seconds(since: entry.delivery.startedAt))
             }
-            finish(entry.delivery, OTLPOutcome.of(answer, for: .traces), code: answer.label, at: now)
+            finish(
+                entry.delivery, outcome, code: code, retryAfterSeconds: answer.retryAfterSeconds, at: now)
         }
         return hasAnswers
     }
 
     private mutating func finish(
-        _ delivery: Delivery, _ outcome: OTLPOutcome, code: String = "", at now: MonotonicTime
+        _ delivery: Delivery, _ outcome: OTLPOutcome, code: String = "", retryAfterSeconds: UInt64 = 0,
+        at now: MonotonicTime
     ) {
         let jitter = Double.random(in: 0..<1, using: &generator)
-        for effect in dispatch.finish(delivery, outcome, at: now, jitter: jitter) {
-            carryOut(effect, code: code, at: now)
-        }
+        let effects = dispatch.finish(
+            delivery, outcome, retryAfterSeconds: retryAfterSeconds, at: now, jitter: jitter)
+        for effect in effects { carryOut(effect, code: code, at: now) }
     }
 
     private mutating func carryOut(_ effect: DispatchEffect, code: String, at now: MonotonicTime) {
@@ -211,7 +215,7 @@ struct ForwarderLoop: ~Copyable {
                 $0.statistics.lastFailure = nil
             }
         case .refused(let address, let reason): setAside(address, reason)
-        case .rejected, .suspected, .tooLarge: break
+        case .rejected, .suspected, .tooLarge, .paused: break
         }
         log.record(effect, code: code, at: now)
     }

@@ -14,10 +14,14 @@ struct PushContents: ~Copyable {
     /// The beginning of the push under way, and that of the last push of which all requests were acknowledged.
     private var began: WallTime
     private var acknowledgedAt: WallTime?
+    /// The beginning of the last push of which all requests were acknowledged or refused permanently.
+    private var endedAt: WallTime?
     /// The acknowledged numbers; empty unless differences are pushed.
     private(set) var acknowledged: AcknowledgedSeries
     /// The request that was written last, until it is taken.
     private var body: [UInt8] = []
+    /// The number of data points of the request that was written last.
+    private(set) var pointCount = 0
 
     init(_ options: MetricsPushOptions, _ source: OTLPMetrics.Source, startedAt: WallTime) {
         self.options = options
@@ -45,7 +49,7 @@ struct PushContents: ~Copyable {
         let content = OTLPMetrics(
             options.temporality, options.histograms, interval: OTLPMetrics.Interval(start: start, end: time),
             // One that was being counted while the snapshot was taken may be in the next one only.
-            exemplarsSince: acknowledgedAt?.advanced(by: .seconds(-1)))
+            exemplarsSince: endedAt?.advanced(by: .seconds(-1)))
         var writer = OTLPRequestWriter(source, content)
         compressor.begin()
         while let chunk = chunks.next() {
@@ -63,6 +67,7 @@ struct PushContents: ~Copyable {
         if self.chunks == nil && writer.isEmpty { return false }
         writer.finish { compressor.add($0, to: &body) }
         compressor.end(to: &body)
+        pointCount = writer.pointCount
         return true
     }
 
@@ -75,9 +80,13 @@ struct PushContents: ~Copyable {
     /// Ends the request that was written last.
     mutating func settleRequest(isAcknowledged: Bool) { acknowledged.settle(isAcknowledged: isAcknowledged) }
 
-    /// Ends a push of which all requests were acknowledged. Returns the time when it began.
-    mutating func endPush() -> WallTime {
-        acknowledgedAt = began
+    /// Ends the request that was written last, which the backend refuses permanently.
+    mutating func settleRefusedRequest() { acknowledged.settleRefused() }
+
+    /// Ends a push of which all requests were acknowledged, or some were refused permanently. Returns the time when it began.
+    mutating func endPush(isAcknowledged: Bool) -> WallTime {
+        if isAcknowledged { acknowledgedAt = began }
+        endedAt = began
         acknowledged.endPush()
         return began
     }

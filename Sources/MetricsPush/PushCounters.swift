@@ -18,6 +18,8 @@ package struct PushStatistics: Sendable {
     package fileprivate(set) var lastSuccess: WallTime?
     /// The reason why the last push failed; nil where it succeeded.
     package fileprivate(set) var lastFailure: String?
+    /// True if the backend accepted a part of the last push that failed.
+    package fileprivate(set) var isPartlyAccepted = false
 
     package init() {}
 }
@@ -39,7 +41,7 @@ package final class PushCounters: Sendable {
         values.withLock { values in
             values.requests[code, default: 0] += 1
             values.durations.observe(seconds)
-            values.rejectedPoints += UInt64(clamping: rejectedPoints)
+            values.rejectedPoints = values.rejectedPoints.addingSaturated(UInt64(clamping: rejectedPoints))
         }
     }
 
@@ -50,7 +52,13 @@ package final class PushCounters: Sendable {
         values.withLock { values in
             values.lastSuccess = time
             values.lastFailure = nil
+            values.isPartlyAccepted = false
         }
+    }
+
+    /// Records the end of a push that was not accepted as a whole.
+    func recordFailedPush(isPartlyAccepted: Bool) {
+        values.withLock { $0.isPartlyAccepted = isPartlyAccepted }
     }
 
     /// - Parameter seconds: The time of the request; nil where nothing was sent.

@@ -1,4 +1,5 @@
 import OTLPClient
+import Platform
 
 /// The reason why a push failed, and whether that can pass by itself.
 struct PushFailure: Equatable {
@@ -18,6 +19,11 @@ struct PushFailure: Equatable {
     var advice: String?
     /// The seconds that the backend asks for by `Retry-After`.
     var retryAfterSeconds: UInt64 = 0
+    /// True if the backend may accept the other requests of the push.
+    var isOfOneRequest = false
+
+    /// The time until the next request; zero where the backend asks for none.
+    var pause: Duration { Backoff.askedPause(retryAfterSeconds) }
 }
 
 /// The meaning of an answer for a push, in which nothing is repeated.
@@ -25,23 +31,38 @@ enum PushOutcome: Equatable {
     case accepted(rejectedPoints: Int, message: String)
     case failed(PushFailure)
 
-    init(_ outcome: OTLPOutcome) {
+    /// - Parameters:
+    ///   - isRateLimit: True for the status 429: whatever its words, no request may follow.
+    ///   - retryAfterSeconds: The pause that the backend asks for, with whatever outcome.
+    init(_ outcome: OTLPOutcome, isRateLimit: Bool = false, retryAfterSeconds: UInt64 = 0) {
+        var failure: PushFailure
         switch outcome {
-        case .accepted(let rejected, let message): self = .accepted(rejectedPoints: rejected, message: message)
+        case .accepted(let rejected, let message):
+            self = .accepted(rejectedPoints: rejected, message: message)
+            return
         case .retry(let after, let reason), .doubtful(let after, let reason, _):
-            self = .failed(
-                PushFailure(
-                    kind: .passing, reason: reason, advice: Self.advice(reason), retryAfterSeconds: after))
+            failure = Self.failure(.passing, reason)
+            failure.retryAfterSeconds = after
         case .retrySlowly(let reason, let advice):
-            self = .failed(PushFailure(kind: .misconfigured, reason: reason, advice: advice))
+            failure = PushFailure(kind: .misconfigured, reason: reason, advice: advice)
         case .tooLarge(let reason):
-            self = .failed(
-                PushFailure(
-                    kind: .refused, reason: reason,
-                    advice: "raise the backend's limit, or lower metrics.task-types and metrics.queues-max"))
+            failure = PushFailure(
+                kind: isRateLimit ? .passing : .refused, reason: reason,
+                advice: "raise the backend's limit, or lower metrics.task-types and metrics.queues-max")
+            failure.isOfOneRequest = true
         case .refused(let reason):
-            self = .failed(PushFailure(kind: .refused, reason: reason, advice: Self.advice(reason)))
+            failure = Self.failure(.refused, reason)
+            failure.isOfOneRequest = true
         }
+        failure.retryAfterSeconds = max(failure.retryAfterSeconds, retryAfterSeconds)
+        if isRateLimit || failure.retryAfterSeconds > 0 { failure.isOfOneRequest = false }
+        self = .failed(failure)
+    }
+
+    /// Returns a failure that no later push repairs where the words say what to change.
+    private static func failure(_ kind: PushFailure.Kind, _ reason: String) -> PushFailure {
+        let advice = advice(reason)
+        return PushFailure(kind: advice == nil ? kind : .misconfigured, reason: reason, advice: advice)
     }
 
     /// Returns what to change where the words say it.

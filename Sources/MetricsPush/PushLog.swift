@@ -42,7 +42,9 @@ struct PushLog {
     /// - Parameter code: The code of the answer: a status, or what broke the request.
     mutating func recordFailure(_ failure: PushFailure, code: String, at now: MonotonicTime) {
         let endpoint = show(endpoint.url)
-        let cause = "\(failure.kind) \(code) \(failure.advice ?? "") \(endpoint)"
+        // A pause that is asked for is told, also where the same failure without one was.
+        let isPaused = failure.pause > .zero
+        let cause = "\(failure.kind) \(code) \(failure.advice ?? "") \(endpoint) \(isPaused ? "paused" : "")"
         let line =
             failure.kind == .full
             ? leftOut.take(failure.reason, of: cause, at: now) : failures.take(failure.reason, of: cause, at: now)
@@ -51,6 +53,7 @@ struct PushLog {
             "endpoint": "\(endpoint)", "reason": "\(failure.reason)", "more_since_last_line": "\(more)",
         ]
         if let advice = failure.advice { metadata["advice"] = "\(advice)" }
+        if isPaused { metadata["pause_seconds"] = "\(failure.pause.inSeconds)" }
         switch failure.kind {
         case .passing: logger.warning("metrics could not be pushed; the next push has them", metadata: metadata)
         case .misconfigured: logger.error("pushing metrics is misconfigured", metadata: metadata)

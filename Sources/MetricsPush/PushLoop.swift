@@ -70,16 +70,25 @@ struct PushLoop: ~Copyable {
     private mutating func push(isLast: Bool) {
         contents.beginPush(owner.chunks(), at: owner.clock.wall())
         var isComplete = true
+        var isPartlyAccepted = false
         while isRequestWritten() {
             let ending = send(isLast: isLast)
-            contents.settleRequest(isAcknowledged: ending == .accepted)
+            if ending == .refused {
+                contents.settleRefusedRequest()
+                isComplete = false
+            } else {
+                contents.settleRequest(isAcknowledged: ending == .accepted)
+            }
             owner.counters.recordHeldBytes(contents.acknowledged.bytes)
-            if ending == .failed { return }
-            if ending == .refused { isComplete = false }
+            if ending == .failed { return owner.counters.recordFailedPush(isPartlyAccepted: isPartlyAccepted) }
+            if ending == .accepted { isPartlyAccepted = true }
         }
+        let began = contents.endPush(isAcknowledged: isComplete)
         if isComplete {
-            owner.counters.recordCompletePush(at: contents.endPush())
+            owner.counters.recordCompletePush(at: began)
             log.recordCompletePush(at: owner.clock.monotonic())
+        } else {
+            owner.counters.recordFailedPush(isPartlyAccepted: isPartlyAccepted)
         }
         recordLeftOut()
     }
@@ -98,16 +107,19 @@ struct PushLoop: ~Copyable {
         }
         let now = owner.clock.monotonic()
         let seconds = now.seconds(since: sentAt)
-        switch PushOutcome(OTLPOutcome.of(answer, for: .metrics)) {
-        case .accepted(let rejectedPoints, let message):
-            owner.counters.recordSuccess(code: answer.label, seconds: seconds, rejectedPoints: rejectedPoints)
+        let outcome = OTLPOutcome.of(answer, for: .metrics)
+        let code = answer.code(outcome)
+        switch PushOutcome(outcome, isRateLimit: answer.isRateLimit, retryAfterSeconds: answer.retryAfterSeconds) {
+        case .accepted(let claimed, let message):
+            let rejectedPoints = min(max(0, claimed), contents.pointCount)
+            owner.counters.recordSuccess(code: code, seconds: seconds, rejectedPoints: rejectedPoints)
             log.recordRemark(rejectedPoints: rejectedPoints, message: message, at: now)
             return .accepted
         case .failed(let failure):
-            schedule.retryAfter(seconds: failure.retryAfterSeconds, at: now)
-            owner.counters.recordFailure(code: answer.label, seconds: seconds, reason: failure.reason)
-            log.recordFailure(failure, code: answer.label, at: now)
-            return failure.kind == .refused ? .refused : .failed
+            schedule.pause(failure.pause, at: now)
+            owner.counters.recordFailure(code: code, seconds: seconds, reason: failure.reason)
+            log.recordFailure(failure, code: code, at: now)
+            return failure.isOfOneRequest ? .refused : .failed
         }
     }
 
@@ -118,6 +130,7 @@ struct PushLoop: ~Copyable {
             reason: "\(contents.acknowledged.leftOut) series are more than can be remembered for differences",
             advice: "raise memory.limit, or set metrics.push.temporality to cumulative")
         owner.counters.recordFailure(code: "memory", seconds: nil, reason: failure.reason)
+        owner.counters.recordFailedPush(isPartlyAccepted: true)
         log.recordFailure(failure, code: "memory", at: owner.clock.monotonic())
     }
 

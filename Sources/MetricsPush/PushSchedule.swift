@@ -22,9 +22,9 @@ struct PushSchedule {
         next = max(next.advanced(by: interval), now, notBefore)
     }
 
-    /// Heeds `Retry-After`, up to an hour.
-    mutating func retryAfter(seconds: UInt64, at now: MonotonicTime) {
-        notBefore = now.advanced(by: .seconds(Int64(min(seconds, 3600))))
+    /// Sends nothing before the pause that the backend asked for is over.
+    mutating func pause(_ pause: Duration, at now: MonotonicTime) {
+        notBefore = max(notBefore, now.advanced(by: pause))
     }
 
     /// Returns the time at which the last push may be sent, at the end of the process; nil where that is too late.

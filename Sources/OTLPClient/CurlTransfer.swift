@@ -18,6 +18,7 @@ package final class CurlTransfer {
     private let connectTo: UnsafeMutablePointer<curl_slist>?
     package let endpoint: OTLPEndpoint
     private let proxy: ProxyRules.Proxy?
+    private let hasEncodedHeader: Bool
     private var resolve: UnsafeMutablePointer<curl_slist>?
     private let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
     fileprivate var answerBody: [UInt8] = []
@@ -41,6 +42,7 @@ package final class CurlTransfer {
         proxy = endpoint.hostAndPort.flatMap {
             backend.proxies.proxy(forScheme: backend.endpoint.scheme, host: $0.host, port: $0.port)
         }
+        hasEncodedHeader = backend.headers.contains { Self.isPercentEncoded($0.value) }
         body = .allocate(byteCount: bytes.count, alignment: 1)
         body.copyBytes(from: bytes)
         errorText.initialize(to: 0)
@@ -61,6 +63,13 @@ package final class CurlTransfer {
         curl_slist_free_all(resolve)
         body.deallocate()
         errorText.deallocate()
+    }
+
+    /// Returns true for text with a percent sign before two hexadecimal digits, as OTEL_EXPORTER_OTLP_HEADERS has them.
+    static func isPercentEncoded(_ text: String) -> Bool {
+        text.split(separator: "%", omittingEmptySubsequences: false).dropFirst().contains {
+            $0.utf8.prefix(2).count == 2 && $0.prefix(2).allSatisfy(\.isHexDigit)
+        }
     }
 
     private static func headerList(
@@ -140,13 +149,12 @@ package final class CurlTransfer {
             return answer
         }
         answer.status = number(CURLINFO_RESPONSE_CODE)
-        var retryAfter: curl_off_t = 0
-        _ = collector_curl_get_offset(handle, CURLINFO_RETRY_AFTER, &retryAfter)
         answer.body = answerBody
         answer.isCut = isAnswerCut
         answer.contentType = text(CURLINFO_CONTENT_TYPE)
-        answer.retryAfterSeconds = UInt64(clamping: retryAfter)
+        answer.retryAfterSeconds = retryAfterSeconds
         answer.proxyVariable = proxy?.variable
+        answer.hasEncodedHeader = hasEncodedHeader
         if (300..<400).contains(answer.status), let location = collector_curl_header(handle, "Location") {
             let location = String(cString: location)
             // libcurl turns an empty value into a blank.
@@ -155,6 +163,13 @@ package final class CurlTransfer {
         }
         if proxy == nil { answer.lastAddress = LastAddress(endpoint: endpoint, address: text(CURLINFO_PRIMARY_IP)) }
         return answer
+    }
+
+    private var retryAfterSeconds: UInt64 {
+        var seconds: curl_off_t = 0
+        _ = collector_curl_get_offset(handle, CURLINFO_RETRY_AFTER, &seconds)
+        if seconds > 0 { return UInt64(seconds) }
+        return collector_curl_header(handle, "Retry-After").map { OTLPAnswer.seconds(String(cString: $0)) } ?? 0
     }
 
     private func failure(_ result: CURLcode) -> TransferFailure {

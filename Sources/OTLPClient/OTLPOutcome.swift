@@ -11,13 +11,15 @@ package struct OTLPAnswer {
     /// The type as the header says it; empty without one.
     var contentType = ""
     /// The seconds that `Retry-After` asks for (a number or a date), 0 when absent.
-    var retryAfterSeconds: UInt64 = 0
+    package var retryAfterSeconds: UInt64 = 0
     /// The failure; nil when an answer came.
     package var failure: TransferFailure?
     /// The variable of the environment that names the proxy; nil without one.
     var proxyVariable: String?
     /// The address that a redirect names, without its secrets; nil without one, and where it can't be shown.
     var redirect: String?
+    /// True if a value of the request's headers looks percent-encoded.
+    var hasEncodedHeader = false
     /// True if a redirect names an address.
     var hasLocation = false
     /// The address of the answer; nil behind a proxy.
@@ -25,18 +27,36 @@ package struct OTLPAnswer {
 
     package static func failed(_ failure: TransferFailure) -> OTLPAnswer { OTLPAnswer(failure: failure) }
 
-    /// The `code` of the counters of requests, such as `asynq_collector_forward_requests_total`.
-    package var label: String { failure?.label ?? String(status) }
+    /// Returns the number of a `Retry-After` that libcurl does not read, since it is beyond its type; 0 for other text.
+    static func seconds(_ text: String) -> UInt64 {
+        let digits = text.utf8.drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
+            .reversed().drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }.reversed()
+        guard !digits.isEmpty, digits.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else {
+            return 0
+        }
+        return UInt64(String(decoding: digits, as: UTF8.self)) ?? .max
+    }
+
+    /// True for an answer that says that there were too many requests, or too much in them.
+    package var isRateLimit: Bool { status == 429 }
+
+    /// Returns the `code` of the counters of requests, such as `asynq_collector_forward_requests_total`: the status, what
+    /// broke the request, or `page` for a status of success that accepts nothing.
+    package func code(_ outcome: OTLPOutcome) -> String {
+        if let failure { return failure.label }
+        if case .accepted = outcome { return String(status) }
+        return (200..<300).contains(status) ? "page" : String(status)
+    }
 }
 
 /// The meaning of an answer for the backend and for the bytes that were sent.
 ///
 /// | answer                              | outcome       |
 /// |-------------------------------------|---------------|
-/// | 2xx, empty, protobuf or JSON        | `accepted`    |
+/// | 2xx, blank, protobuf or JSON        | `accepted`    |
 /// | 2xx with a page                     | `retrySlowly` |
 /// | 408, 425, 429, 503; no connection   | `retry`       |
-/// | 3xx, 4xx but for 400 and 422; TLS; any refusal that says "no org id"; 400 that wants TLS | `retrySlowly` |
+/// | 3xx, 4xx but for 400 and 422; TLS; any refusal that says "no org id"; 400 that wants TLS, or another compression | `retrySlowly` |
 /// | 500 and other 5xx; 502, 504, connection broken, time over | `doubtful` |
 /// | 413; 400 or 429 that says that the batch is too large | `tooLarge` |
 /// | 400, 422                            | `refused`     |
@@ -85,6 +105,11 @@ package enum OTLPOutcome: Equatable {
             return .retrySlowly(
                 reason: reason, advice: "\(signal.section).endpoint is a TLS port: write https:// in place of http://")
         }
+        if answer.status == 400 || answer.status == 415, saysWrongCompression(message) {
+            return .retrySlowly(
+                reason: reason,
+                advice: "set \(signal.section).compression to what the backend accepts: gzip, zstd or none")
+        }
         switch answer.status {
         case 413: return .tooLarge(reason: reason)
         case 400 where saysTooLarge(message), 429 where saysTooLarge(message): return .tooLarge(reason: reason)
@@ -114,8 +139,11 @@ package enum OTLPOutcome: Equatable {
             let message = isUnread ? unreadEnd : printable(outcome.message)
             return .accepted(rejected: Int(clamping: outcome.rejectedSpans), message: message)
         }
-        let isJSON = answer.body.first { ![9, 10, 13, 32].contains($0) } == UInt8(ascii: "{")
-        if isJSON || type.hasPrefix("application/x-protobuf") {
+        // Some write a line end, or JSON behind a byte order mark.
+        let text = answer.body.starts(with: [0xEF, 0xBB, 0xBF]) ? answer.body.dropFirst(3) : answer.body[...]
+        let first = text.first { ![9, 10, 13, 32].contains($0) }
+        if first == nil && !answer.isCut { return .accepted(rejected: 0, message: "") }
+        if first == UInt8(ascii: "{") || type.hasPrefix("application/x-protobuf") {
             return .accepted(rejected: 0, message: answer.isCut ? unreadEnd : "")
         }
         return .retrySlowly(
@@ -137,9 +165,24 @@ package enum OTLPOutcome: Equatable {
             || message.contains("plain HTTP request was sent to HTTPS port")
     }
 
+    /// Returns true for the words of Prometheus, Mimir and the Collector for a compression that they don't accept; the
+    /// status is 400 or 415.
+    private static func saysWrongCompression(_ message: String) -> Bool {
+        let message = message.lowercased()
+        let isOfCompression = ["compression", "content-encoding", "content encoding", "unsupported encoding"].contains {
+            message.contains($0)
+        }
+        return isOfCompression
+            && ["unsupported", "not supported", "unknown", "not accepted"].contains { message.contains($0) }
+    }
+
     private static func advice(_ answer: OTLPAnswer, _ signal: OTLPSignal) -> String {
         switch answer.status {
-        case 401, 403: "check \(signal.section).headers, and the user and password of \(signal.section).endpoint"
+        case 401, 403:
+            "check \(signal.section).headers, and the user and password of \(signal.section).endpoint"
+                + (answer.hasEncodedHeader
+                    ? "; header values are sent as they are written, so write %20 as a blank and %3D as =" : "")
+        case 415: signal.wrongEndpointAdvice + " Does it accept \(signal.section).compression?"
         case 404, 405:
             "is the path of \(signal.section).endpoint right? It is a base URL; \(signal.path) is appended"
         case 300..<400:

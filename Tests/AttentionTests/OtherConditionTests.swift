@@ -47,6 +47,13 @@ struct OtherConditionTests {
         #expect(scene.run(seconds: 200, .read(old)).only(.scrapeStale)?.isFiring == true)
     }
 
+    @Test("A counter of Redis that jumps to the end of its type is told")
+    mutating func jump() {
+        #expect(scene.run(seconds: 600) { snapshot, _ in snapshot.info.evictedKeys = 0 }.isEmpty)
+        let trouble = scene.run(seconds: 305) { snapshot, _ in snapshot.info.evictedKeys = .max }.first
+        #expect(trouble?.sentence.hasPrefix("Redis evicted 9,223,372,036,854,775,807 keys") == true)
+    }
+
     @Test("Cron entries: late, without enqueueing, twice, missing")
     mutating func cron() {
         func entries(_ count: Int, _ seconds: UInt64, isLate: Bool = false) -> [SchedulerEntrySnapshot] {
@@ -201,6 +208,11 @@ struct OtherConditionTests {
         #expect(trouble?.sentence == "No metrics could be pushed for 4 min (401: no token)")
         #expect(trouble?.severity == .info && trouble?.condition.subject == .collector)
         #expect(scene.run(seconds: 600, .off).only(.metricsNotPushed)?.severity == .warning)
+        scene.pushes = Backend(isUp: false, lastFailure: "413", requests: 2, failedRequests: 2)
+        scene.pushes?.isPartlyUp = true
+        #expect(
+            scene.run(seconds: 5, .off).only(.metricsNotPushed)?.sentence.hasPrefix(
+                "A part of the metrics could not be pushed for 14 min (413)") == true)
         scene.pushes = Backend(isUp: true, lastFailure: nil, requests: 100, failedRequests: 2)
         #expect(scene.run(seconds: 5, .off).isEmpty)
         scene.pushes = Backend(isUp: true, lastFailure: nil, requests: 600, failedRequests: 402)

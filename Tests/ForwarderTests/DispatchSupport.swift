@@ -175,7 +175,7 @@ struct ModelledForwarder {
                 deliveredSpans += address.spanCount - dropped
                 if dropped > 0 { droppedSpans[reason, default: 0] += dropped }
             case .refused(let address, let reason): refused[reason, default: []] += address.frames.map(\.sequence)
-            case .failing(_, _, let pause): pauses.append(pause)
+            case .failing(_, _, let pause), .paused(_, let pause): pauses.append(pause)
             case .rejected, .suspected, .tooLarge, .answered: break
             }
         }

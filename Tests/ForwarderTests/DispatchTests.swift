@@ -513,6 +513,39 @@ struct DispatchTests {
         #expect(model.settledSpans.isEmpty)
     }
 
+    @Test(
+        "Retry-After is heeded whatever the status and the words, but for a faster pace of what is misconfigured",
+        arguments: [200, 307, 400, 401, 403, 404, 413, 415, 422, 429, 500, 502, 503], ["<p>", "request too large"])
+    func retryAfterOfAnyAnswer(status: Int, text: String) throws {
+        for (asked, expected) in [(300, 300), (.max, 3600)] as [(UInt64, Double)] {
+            var dispatch = Dispatch(try ForwarderOptions.test("http://h"))
+            let now = MonotonicTime(nanoseconds: 1_000_000_000)
+            let begun = dispatch.begin(makeBatch([1, 2]).frames, at: now)
+            let delivery = try #require(begun)
+            let effects = dispatch.finish(
+                delivery, Self.outcome(status, text, retryAfter: asked), retryAfterSeconds: asked, at: now, jitter: 0)
+            let pauses = effects.compactMap { effect in
+                switch effect {
+                case .failing(_, _, let pause), .paused(_, let pause): pause
+                default: nil
+                }
+            }
+            #expect(pauses == [.seconds(expected)], "\(effects)")
+            #expect(dispatch.gate.seconds(since: now) == expected)
+            #expect(!dispatch.wantsFresh(at: now.advanced(by: .seconds(expected - 1))))
+        }
+    }
+
+    @Test("What is misconfigured is tried at the slowest pace, also where the backend asks for a shorter pause")
+    func misconfiguredPace() throws {
+        var dispatch = Dispatch(try ForwarderOptions.test("http://h"))
+        let now = MonotonicTime(nanoseconds: 1_000_000_000)
+        let begun = dispatch.begin(makeBatch([1]).frames, at: now)
+        let delivery = try #require(begun)
+        _ = dispatch.finish(delivery, Self.outcome(401), retryAfterSeconds: 1, at: now, jitter: 0)
+        #expect(dispatch.gate.seconds(since: now) > 5)
+    }
+
     @Test("Retry-After is obeyed to the second, by all")
     func retryAfter() throws {
         var model = try ModelledForwarder()

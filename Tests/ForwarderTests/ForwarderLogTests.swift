@@ -47,6 +47,11 @@ struct ForwarderLogTests {
                 ["spans": "5", "bytes": "99", "reason": "413"]
             ),
             (
+                .paused(reason: "413", pause: .seconds(30)), .warning,
+                "the backend asks for a pause, nothing is sent until it is over",
+                ["reason": "413", "pause_seconds": "30.0"]
+            ),
+            (
                 outage, .warning, "forwarding failed, will retry",
                 ["endpoint": "http://tempo:4318/v1/traces", "reason": "503", "pause_seconds": "1.5"]
             ),

@@ -61,7 +61,10 @@ struct PushContentsTests {
             let body = contents.takeBody()
             // A request ends at the first piece that fills it.
             #expect(body.count < options.budget.bodyBytes + 140 << 10)
-            all.merge(try numbers(body)) { _, _ in
+            let found = try numbers(body)
+            // The last request has two gauges, too.
+            #expect(contents.pointCount - found.count == (all.count + found.count == 20_000 ? 2 : 0))
+            all.merge(found) { _, _ in
                 Issue.record("a series twice")
                 return 0
             }
@@ -86,7 +89,7 @@ struct PushContentsTests {
             }
             #expect(found > 1000 && contents.acknowledged.leftOut == 20_000 - found)
             #expect(contents.acknowledged.bytes <= 3 << 18)
-            _ = contents.endPush()
+            _ = contents.endPush(isAcknowledged: true)
         }
     }
 
@@ -112,11 +115,45 @@ struct PushContentsTests {
                 requests += 1
             }
             #expect(requests > 2)
-            if isComplete { #expect(contents.endPush() == time) }
+            if isComplete { #expect(contents.endPush(isAcknowledged: true) == time) }
             if push < 10 { source.value.withLock { $0 += Double.random(in: 0...9, using: &random).rounded() } }
         }
         let value = source.value.withLock { $0 }
         #expect(sums.count == 5000 && sums.values.allSatisfy { $0 == value })
         #expect(contents.acknowledged.leftOut == 0 && contents.acknowledged.bytes > 0)
+    }
+
+    /// Makes a histogram with an exemplar of one time.
+    private struct Observed: MetricSource {
+        func metricFamilies() -> [MetricFamily] {
+            var histogram = Histogram(HistogramBounds(ascending: 1))
+            let span = SpanReference(trace: TraceID(high: 1, low: 2), span: SpanID(3))
+            histogram.observe(0.5, of: Exemplar.Origin(span: span, time: WallTime(seconds: 50)))
+            var family = MetricFamily(FamilyDeclaration("h", .histogram, "Histogram."))
+            family.add(histogram)
+            return [family]
+        }
+    }
+
+    @Test("Exemplars of a push that came to its end are not sent again, though a part of it was refused")
+    func exemplars() throws {
+        let registry = MetricsRegistry([Observed()])
+        var contents = PushContents(
+            try options(.delta, memoryBytes: 1 << 20), Self.source, startedAt: WallTime(seconds: 1))
+        var found: [Int] = []
+        for push in 0..<3 as Range<Int64> {
+            contents.beginPush(registry.chunks, at: WallTime(seconds: 60 + push))
+            while contents.writeRequest(at: WallTime(seconds: 60 + push)) {
+                let metrics = try Message(contents.takeBody()).messages(1).flatMap { try $0.messages(2) }
+                    .flatMap { try $0.messages(2) }
+                found.append(
+                    try metrics.flatMap { try $0.messages(10) }.flatMap { try $0.messages(1) }
+                        .flatMap { try $0.messages(11) }.count)
+                contents.settleRefusedRequest()
+            }
+            // The first one ends with an outage.
+            if push > 0 { #expect(contents.endPush(isAcknowledged: false) == WallTime(seconds: 60 + push)) }
+        }
+        #expect(found == [1, 1, 0])
     }
 }

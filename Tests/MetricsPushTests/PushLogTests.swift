@@ -36,7 +36,9 @@ struct PushLogTests {
         var log = try log()
         log.recordCompletePush(at: Self.moment(0))
         log.recordFailure(Self.down, code: "503", at: Self.moment(1))
-        log.recordFailure(PushFailure(kind: .passing, reason: "503: try 18 later"), code: "503", at: Self.moment(2))
+        log.recordFailure(
+            PushFailure(kind: .passing, reason: "503: try 18 later", retryAfterSeconds: 2), code: "503",
+            at: Self.moment(2))
         log.recordFailure(
             PushFailure(kind: .misconfigured, reason: "401: no token", advice: "a token"), code: "401",
             at: Self.moment(3))
@@ -53,8 +55,24 @@ struct PushLogTests {
         #expect(
             kept.entries[0].metadata == [
                 "endpoint": "http://mimir:4318/v1/metrics", "reason": "503: try 17 later", "more_since_last_line": "0",
+                "pause_seconds": "3.0",
             ])
         #expect(kept.entries[1].metadata["advice"] == "a token" && kept.entries[2].metadata["advice"] == nil)
+    }
+
+    @Test("A pause that the backend asks for is told, of whatever failure, an hour at most")
+    func pauses() throws {
+        var log = try log()
+        for (second, kind) in [PushFailure.Kind.passing, .misconfigured, .refused].enumerated() {
+            for seconds in [0, 1800, 900, .max] as [UInt64] {
+                let failure = PushFailure(kind: kind, reason: "no", advice: "a key", retryAfterSeconds: seconds)
+                log.recordFailure(failure, code: "429", at: Self.moment(Int64(second)))
+            }
+        }
+        #expect(kept.entries.map { $0.metadata["pause_seconds"] } == [nil, "1800.0", nil, "1800.0", nil, "1800.0"])
+        log.recordFailure(
+            PushFailure(kind: .passing, reason: "no", retryAfterSeconds: .max), code: "429", at: Self.moment(9))
+        #expect(kept.entries.last?.metadata["pause_seconds"] == "3600.0")
     }
 
     @Test("A cause whose words vary is one line; other words come a minute later, and three times an hour at most")
@@ -168,6 +186,14 @@ struct PushLogTests {
                 "more_since_last_line": "1",
             ])
         #expect(kept.entries[2].metadata == ["endpoint": "http://mimir:4318/v1/metrics", "reason": "it is late"])
+    }
+
+    @Test("A backend that claims to leave out more than there is ends no count")
+    func rejected() {
+        let counters = PushCounters()
+        for _ in 0..<3 { counters.recordSuccess(code: "200", seconds: 0, rejectedPoints: .max) }
+        counters.recordSuccess(code: "200", seconds: 0, rejectedPoints: -5)
+        #expect(counters.statistics.rejectedPoints == .max && counters.statistics.requests == ["200": 4])
     }
 
     @Test("Pushes are counted by their code, with their time where they were sent; a success ends the failure")

@@ -30,14 +30,15 @@ struct PushScheduleTests {
     @Test("Retry-After is heeded, also by the last push")
     func retryAfter() {
         var schedule = PushSchedule(interval: .seconds(5), start: Self.start)
-        schedule.retryAfter(seconds: 60, at: at(5))
+        schedule.pause(.seconds(60), at: at(5))
         schedule.advance(at: at(5))
         #expect(schedule.next == at(65))
         #expect(schedule.last(at: at(10), deadline: at(15)) == nil)
         #expect(schedule.last(at: at(64), deadline: at(69)) == at(65))
         #expect(schedule.last(at: at(70), deadline: at(75)) == at(70))
-        schedule.retryAfter(seconds: .max, at: at(70))
-        schedule.advance(at: at(70))
+        schedule.pause(PushFailure(kind: .passing, reason: "429", retryAfterSeconds: .max).pause, at: at(70))
+        schedule.pause(.zero, at: at(71))
+        schedule.advance(at: at(71))
         #expect(schedule.next == at(70 + 3600))
     }
 }

@@ -44,6 +44,27 @@ struct AcknowledgedSeriesTests {
         #expect(acknowledged.bytes == 0, "it is not remembered for ever")
     }
 
+    @Test("A series whose request is refused in each push is remembered, and another one that has gone is not")
+    func refused() {
+        var acknowledged = AcknowledgedSeries(maxBytes: .max)
+        acknowledged.acknowledge([counter(["a": 5, "gone": 7])])
+        let both = acknowledged.bytes
+        for _ in 0..<400 {
+            _ = sent([counter(["a": 9])], to: &acknowledged)
+            acknowledged.settleRefused()
+            acknowledged.endPush()
+        }
+        #expect(acknowledged.bytes > 0 && acknowledged.bytes < both)
+        #expect(
+            numbers(acknowledged.differences([counter(["a": 9, "gone": 7])])) == [
+                #"queue="a""#: 4, #"queue="gone""#: 7,
+            ])
+    }
+
+    private func sent(_ families: [MetricFamily], to acknowledged: inout AcknowledgedSeries) -> [MetricFamily] {
+        families.map { acknowledged.send($0, since: WallTime(seconds: 1), at: WallTime(seconds: 1)).family }
+    }
+
     @Test("What Redis counted before is known only once it was pushed; gauges stay as they are")
     func unknownOrigin() {
         var acknowledged = AcknowledgedSeries(maxBytes: .max)

@@ -39,7 +39,7 @@ struct OTLPOutcomeTests {
         }
         #expect(
             OTLPOutcome.of(answer(CURLE_COULDNT_CONNECT), for: .traces) == .retry(afterSeconds: 0, reason: "no luck"))
-        #expect(answer(CURLE_COULDNT_CONNECT).label == "connect")
+        #expect(answer(CURLE_COULDNT_CONNECT).code(.retry(afterSeconds: 0, reason: "")) == "connect")
         let lost = OTLPOutcome.doubtful(afterSeconds: 0, reason: "no luck", isAnswer: false)
         #expect(OTLPOutcome.of(answer(CURLE_RECV_ERROR, sent: 9), for: .traces) == lost)
         #expect(OTLPOutcome.of(answer(CURLE_RECV_ERROR), for: .traces) == .retry(afterSeconds: 0, reason: "no luck"))
@@ -48,7 +48,7 @@ struct OTLPOutcomeTests {
             Issue.record("expected a slow retry")
             return
         }
-        #expect(OTLPAnswer(status: 503).label == "503")
+        #expect(OTLPAnswer(status: 503).code(.retry(afterSeconds: 0, reason: "")) == "503")
     }
 
     @Test(
@@ -114,20 +114,35 @@ struct OTLPOutcomeTests {
             ("", "text/html"), ("", ""), ("{}", "text/plain; charset=utf-8"),
             (" \n{\"partialSuccess\":{}}", "application/json"),
             ("\u{0A}\u{00}", ""), ("\u{0A}\u{00}", "text/html"), ("\u{0A}\u{05}", "application/x-protobuf"),
-            ("OK", "Application/x-protobuf; charset=utf-8"),
+            ("OK", "Application/x-protobuf; charset=utf-8"), ("\n", "application/json"), ("\r\n", "text/plain"),
+            (" \t\r\n ", "text/html"), ("\n\n", ""), ("\u{FEFF}{}", "application/json"),
+            ("\u{FEFF} \n{}", "text/plain"),
+            ("\u{FEFF}", ""),
         ])
     func taken(text: String, type: String) {
         for status in [200, 202, 204] {
             let answer = OTLPAnswer(status: status, body: Array(text.utf8), contentType: type)
             #expect(OTLPOutcome.of(answer, for: .traces) == .accepted(rejected: 0, message: ""))
+            #expect(answer.code(OTLPOutcome.of(answer, for: .traces)) == "\(status)")
         }
+    }
+
+    @Test(
+        "A Retry-After that libcurl can't read is the largest number; other text is none",
+        arguments: [
+            ("9223372036854775808", 9_223_372_036_854_775_808), ("99999999999999999999999", .max), ("0", 0), ("", 0),
+            (" 18446744073709551616\t", .max), ("-5", 0), ("2.5", 0), ("soon", 0), ("1e99", 0), ("9 9", 0),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", 0),
+        ] as [(String, UInt64)])
+    func retryAfter(text: String, expected: UInt64) {
+        #expect(OTLPAnswer.seconds(text) == expected)
     }
 
     @Test(
         "A page with status 200 comes from somebody who has not taken the spans",
         arguments: [
             ("<html>welcome</html>", "text/html"), ("OK", "text/plain"), ("<!doctype html>", ""),
-            ("\n<html>", "text/html"),
+            ("\n<html>", "text/html"), ("\u{FEFF}<html>", "text/html"), ("\u{FEFF}OK", "text/plain"),
         ])
     func page(text: String, type: String) {
         for isCut in [false, true] {
@@ -136,6 +151,7 @@ struct OTLPOutcomeTests {
                 Issue.record("taken for delivered: \(OTLPOutcome.of(answer, for: .traces))")
                 return
             }
+            #expect(answer.code(OTLPOutcome.of(answer, for: .traces)) == "page")
             #expect(reason.contains("200") && reason.contains(text.filter { $0 != "\n" }))
             #expect(advice.contains("tempo.endpoint"))
         }
@@ -208,7 +224,8 @@ struct OTLPOutcomeTests {
             (401, "check metrics.push.headers, and the user"), (403, "check metrics.push.headers, and the user"),
             (404, "It is a base URL; /v1/metrics is appended"), (405, "is the path of metrics.push.endpoint right?"),
             (301, "redirects: set metrics.push.endpoint"), (399, "redirects: set metrics.push.endpoint"),
-            (407, "the proxy of the environment wants a user"), (418, "is metrics.push.endpoint the base URL"),
+            (407, "the proxy of the environment wants a user"), (415, "is metrics.push.endpoint the base URL"),
+            (415, "Does it accept metrics.push.compression?"), (418, "is metrics.push.endpoint the base URL"),
         ])
     func advice(status: Int, expected: String) {
         guard case .retrySlowly(_, let advice) = OTLPOutcome.of(OTLPAnswer(status: status), for: .metrics) else {
@@ -216,6 +233,38 @@ struct OTLPOutcomeTests {
             return
         }
         #expect(advice.contains(expected), "\(advice)")
+    }
+
+    @Test(
+        "A compression that the backend does not accept is named by its key, and loses nothing",
+        arguments: [
+            "unsupported compression: zstd", "unsupported content-encoding: zstd",
+            "Unsupported Content-Encoding \"zstd\"",
+            "unsupported compression: zstd. Only \"gzip\", \"snappy\", \"lz4\", or no compression supported",
+            "compression zstd is not supported", "unsupported encoding: zstd",
+        ], [400, 415])
+    func compression(text: String, status: Int) {
+        for (signal, key) in [(OTLPSignal.traces, "tempo.compression"), (.metrics, "metrics.push.compression")] {
+            let outcome = OTLPOutcome.of(OTLPAnswer(status: status, body: Array(text.utf8)), for: signal)
+            guard case .retrySlowly(_, let advice) = outcome else {
+                Issue.record("\(outcome)")
+                return
+            }
+            #expect(advice.hasPrefix("set \(key) to"))
+        }
+    }
+
+    @Test("Headers that are percent-encoded are told beside a refusal of the sender")
+    func encodedHeaders() {
+        for (value, isEncoded) in [
+            ("Basic%20abc", true), ("Basic abc%3D%3d", true), ("Basic abc==", false), ("100%", false), ("%2", false),
+            ("50% of", false),
+        ] {
+            #expect(CurlTransfer.isPercentEncoded(value) == isEncoded)
+            let answer = OTLPAnswer(status: 401, hasEncodedHeader: isEncoded)
+            guard case .retrySlowly(_, let advice) = OTLPOutcome.of(answer, for: .metrics) else { return }
+            #expect(advice.contains("%20 as a blank") == isEncoded)
+        }
     }
 
     @Test("What a backend says decides before its status does, where it names its fault")

@@ -67,7 +67,7 @@ struct ProxyRulesTests {
         let done = try #require(multi.nextDone())
         multi.remove(transfer)
         let answer = transfer.answer(done.result)
-        #expect(answer.label == "proxy")
+        #expect(answer.code(.retry(afterSeconds: 0, reason: "")) == "proxy")
         guard case .retrySlowly(let reason, let advice) = OTLPOutcome.of(answer, for: .traces) else {
             Issue.record("expected a mistake, got \(OTLPOutcome.of(answer, for: .traces))")
             return

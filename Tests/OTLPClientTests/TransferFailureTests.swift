@@ -151,7 +151,7 @@ struct TransferFailureTests {
         ])
     func labels(result: CURLcode, text: String, label: String) {
         #expect(Self.failure(result, text).label == label)
-        #expect(OTLPAnswer.failed(Self.failure(result, text)).label == label)
+        #expect(OTLPAnswer.failed(Self.failure(result, text)).code(.retry(afterSeconds: 0, reason: "")) == label)
     }
 
     @Test("Whatever else breaks is an outage before a byte was sent, and doubtful from then on")

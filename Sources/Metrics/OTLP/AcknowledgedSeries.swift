@@ -6,8 +6,9 @@ package import Model
 /// sent            the numbers of the request under way; they become acknowledged with it, or are forgotten
 /// acknowledged    the numbers that the next request is compared with
 /// ```
-/// A series that is absent, because its queue is gone or Redis can't be read, is remembered for another 120
-/// acknowledged pushes. If it comes back, what was acknowledged is not sent again.
+/// A series that is absent, because its queue is gone or Redis can't be read, is remembered for another 120 pushes that
+/// came to their end. If it comes back, what was acknowledged is not sent again. One whose request is refused each time
+/// is not absent.
 package struct AcknowledgedSeries {
     /// Samples with their difference, and the time since when each of them counts.
     package struct Difference {
@@ -23,7 +24,8 @@ package struct AcknowledgedSeries {
     private struct Entry {
         let value: MetricValue
         let time: WallTime
-        let push: Int
+        /// The number of the last push that came to its end with the series.
+        var push: Int
 
         /// Returns the bytes that the entry takes with its key, estimated.
         func bytes(_ key: Key) -> Int {
@@ -95,7 +97,15 @@ package struct AcknowledgedSeries {
         sentBytes = 0
     }
 
-    /// Ends a push of which all requests were acknowledged.
+    /// Ends the request under way, which the backend refuses permanently. Its series are not absent.
+    package mutating func settleRefused() {
+        for (key, entry) in sent {
+            if let place = entries.index(forKey: key) { entries.values[place].push = entry.push }
+        }
+        settle(isAcknowledged: false)
+    }
+
+    /// Ends a push of which all requests were acknowledged or refused.
     package mutating func endPush() {
         push += 1
         let oldest = push - Self.rememberedPushes

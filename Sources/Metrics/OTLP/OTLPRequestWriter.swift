@@ -26,8 +26,10 @@ package struct OTLPRequestWriter: ~Copyable {
     private var bytes = GrowingBytes()
     private var piece: OpenPiece?
     private var metric: OTLPMetric?
-    /// True if nothing was appended.
-    package private(set) var isEmpty = true
+    /// The number of data points that were appended.
+    package private(set) var pointCount = 0
+
+    package var isEmpty: Bool { pointCount == 0 }
 
     package init(_ source: OTLPMetrics.Source, _ content: OTLPMetrics) {
         resource = Self.resource(source)
@@ -42,12 +44,12 @@ package struct OTLPRequestWriter: ~Copyable {
         _ family: MetricFamily, since starts: [WallTime]? = nil, to sink: (UnsafeRawBufferPointer) -> Void
     ) {
         if family.isTextOnly || family.samples.isEmpty { return }
-        isEmpty = false
         // The time at which a counter of Redis began to count is unknown.
         let start = content.temporality == .delta || family.countsFrom == .start ? content.interval.start : nil
         for data in content.data(of: family) {
             let metric = opened(family, data)
             metric.append(family.samples, to: &bytes) { index in starts?[index] ?? start }
+            pointCount += family.samples.count
         }
         if bytes.count >= Self.pieceBytes { handOver(to: sink) }
     }
