@@ -144,11 +144,11 @@ package final class Collector: Sendable {
             watch: watch, errors: errors)
         sources.append(MemoryMetrics(use: memory))
         sources.append(ProcessMetrics(clock: clock))
-        if let pushCounters { sources.append(PushMetrics(pushCounters)) }
+        if let pushes = PushMetrics(pushCounters, options.push) { sources.append(pushes) }
         registry = MetricsRegistry(sources)
         push = PushSide(
-            options.push, counters: pushCounters, listen: options.metricsListen, registry: registry,
-            startedAt: startedAt, clock: clock, logger: makeLogger("push"))
+            options, counters: pushCounters, registry: registry, startedAt: startedAt, clock: clock,
+            logger: makeLogger("push"))
         let maxAge = options.redis.map { $0.interval * 3 + $0.timeout } ?? .zero
         queries = QueueQueries(
             redis: redis?.monitor, aggregator: aggregator, sampledWaits: sampledWaits, loads: loads,

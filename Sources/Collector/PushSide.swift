@@ -15,14 +15,15 @@ struct PushSide: Sendable {
     ///
     /// - Parameter counters: The counters that the page shows.
     init?(
-        _ options: MetricsPushOptions?, counters: PushCounters?, listen: [ListenAddress], registry: MetricsRegistry,
-        startedAt: WallTime, clock: Clock, logger: Logger
+        _ collector: CollectorOptions, counters: PushCounters?, registry: MetricsRegistry, startedAt: WallTime,
+        clock: Clock, logger: Logger
     ) {
-        guard let options, let counters else { return nil }
+        guard let options = collector.push, let counters else { return nil }
         self.counters = counters
         let source = OTLPMetrics.Source(
             attributes: PushedResource.attributes(
-                host: Collector.hostName, listen: listen, given: options.attributes),
+                host: Collector.hostName, listen: collector.metricsListen, places: collector.ownPlaces,
+                given: options.attributes),
             scope: PushedResource.service, version: BuildInfo.version)
         pusher = MetricsPusher(
             options, source: source, counters: counters, startedAt: startedAt, clock: clock, logger: logger
@@ -43,23 +44,45 @@ struct PushSide: Sendable {
 enum PushedResource {
     static let service = "asynq-collector"
 
+    /// The first parts of names that say nothing of a host, in lower case: that of the kernel where there is none, and
+    /// those of loopback.
+    private static let nameless = [
+        "", "(none)", "localhost", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback",
+    ]
+
     /// Returns the attributes. `service.instance.id` is the host and the port of the page, as the label `instance` is
-    /// where Prometheus scrapes. A host that calls itself localhost, as containers of Cloud Run do, says nothing:
-    /// there, each process has a number of its own.
+    /// where Prometheus scrapes. Without a port, a checksum of `places` tells collectors of one host apart. A host that
+    /// calls itself localhost, as containers of Cloud Run do, says nothing: there, each process has a number of its own.
+    ///
+    /// - Parameter places: What no other collector of the host has at the same time.
     static func attributes(
-        host: String, listen: [ListenAddress], given: [(name: String, value: String)]
+        host: String, listen: [ListenAddress], places: [String], given: [(name: String, value: String)]
     ) -> [(name: String, value: String)] {
-        let isNamed = !["", "localhost"].contains(host)
-        let port = listen.lazy.compactMap(\.port).first { $0 != 0 }
-        let instance = isNamed ? host + (port.map { ":\($0)" } ?? "") : randomID
+        let name = host.lowercased()
+        let isNamed = !nameless.contains(String(name.prefix { $0 != "." }))
         let own = [
-            ("service.name", service), ("service.instance.id", instance), ("service.version", BuildInfo.version),
-            ("host.name", isNamed ? host : "localhost"),
+            ("service.name", service), ("service.instance.id", isNamed ? instance(host, listen, places) : randomID),
+            ("service.version", BuildInfo.version), ("host.name", isNamed ? host : "localhost"),
         ]
         return own.filter { attribute in !given.contains { $0.name == attribute.0 } } + given
     }
 
+    private static func instance(_ host: String, _ listen: [ListenAddress], _ places: [String]) -> String {
+        if let port = listen.lazy.compactMap(\.port).first(where: { $0 != 0 }) { return "\(host):\(port)" }
+        if places.isEmpty { return "\(host)-\(randomID)" }
+        let checksum = Array(places.joined(separator: "\n").utf8).withUnsafeBytes { crc32c($0) }
+        return "\(host)-\(Hex.text(UInt64(checksum), digits: 8))"
+    }
+
     private static var randomID: String {
         (0..<2).map { _ in Hex.text(UInt64.random(in: 0 ... .max), digits: 16) }.joined()
+    }
+}
+
+extension CollectorOptions {
+    /// The addresses, sockets and the directory that no other collector of the same host can have at the same time.
+    fileprivate var ownPlaces: [String] {
+        let addresses = metricsListen + otlpListen.flatMap(\.addresses)
+        return addresses.filter { $0.port != 0 }.map(\.description) + (forwarder == nil ? [] : [spoolDirectory])
     }
 }

@@ -115,10 +115,10 @@ struct RulesTests {
                 "AsynqForwardingFails", "[",
                 [Thresholds.requestWindow.inSeconds, Thresholds.requestWindow.inSeconds]
             ),
-            ("AsynqMetricsNotPushed", "> ", [Thresholds.failedRequests]),
+            ("AsynqMetricsNotPushed", "> ", [Thresholds.failedRequests, 0, 0]),
             (
                 "AsynqMetricsNotPushed", "[",
-                [Thresholds.requestWindow.inSeconds, Thresholds.requestWindow.inSeconds]
+                [Thresholds.requestWindow.inSeconds, Thresholds.requestWindow.inSeconds, 1800]
             ),
             ("AsynqRedisMemoryNearLimit", " > ", [0, Thresholds.redisMemory]),
             ("AsynqRedisEvictingKeys", "[", [Thresholds.events.inSeconds]),

@@ -152,11 +152,15 @@ struct OwnNumbersTests {
     func pushes() {
         let counters = PushCounters()
         func lines(_ name: String) -> [String] {
-            series(PushMetrics(counters).metricFamilies(), named: "asynq_collector_push_" + name).map {
+            series(
+                PushMetrics(counters, interval: .milliseconds(1500)).metricFamilies(),
+                named: "asynq_collector_push_" + name
+            ).map {
                 String($0.dropFirst("asynq_collector_push_".count))
             }
         }
         #expect(lines("last_success") == [] && lines("requests") == [])
+        #expect(lines("interval") == ["interval_seconds 1.5"])
         #expect(lines("rejected_points") == ["rejected_points_total 0"])
         counters.recordSuccess(code: "200", seconds: 0.02, rejectedPoints: 3)
         counters.recordSuccess(code: "200", seconds: 0.03, rejectedPoints: 4)

@@ -29,7 +29,8 @@ struct PushedNamesTests {
     @Test("A collector is known by its host and the port of its page, unless the host has no name")
     func resource() {
         func found(_ host: String, _ given: [(name: String, value: String)] = []) -> [String: String] {
-            let attributes = PushedResource.attributes(host: host, listen: [.anyAddress(port: 9876)], given: given)
+            let attributes = PushedResource.attributes(
+                host: host, listen: [.anyAddress(port: 9876)], places: [":9876", "/spool"], given: given)
             return Dictionary(uniqueKeysWithValues: attributes.map { ($0.name, $0.value) })
         }
         #expect(found("web-1")["service.instance.id"] == "web-1:9876" && found("web-1")["host.name"] == "web-1")
@@ -38,5 +39,34 @@ struct PushedNamesTests {
         #expect(ids.allSatisfy { $0.count == 32 } && ids[0] != ids[1])
         let given = found("web-1", [("service.instance.id", "7"), ("redis", "shop")])
         #expect(given["service.instance.id"] == "7" && given["redis"] == "shop" && given.count == 5)
+    }
+
+    private static func id(_ host: String, _ listen: [ListenAddress], _ places: [String]) -> String {
+        PushedResource.attributes(host: host, listen: listen, places: places, given: [])
+            .first { $0.name == "service.instance.id" }?.value ?? ""
+    }
+
+    @Test(
+        "A host without a name of its own gets a number for each process",
+        arguments: [
+            "", "(none)", "localhost", "LOCALHOST", "localhost.localdomain", "LocalHost.LocalDomain", "localhost.",
+            "localhost4", "localhost6.localdomain6", "ip6-localhost",
+        ])
+    func nameless(host: String) {
+        let ids = (0..<2).map { _ in Self.id(host, [.anyAddress(port: 9876)], ["/spool"]) }
+        #expect(ids.allSatisfy { $0.count == 32 } && ids[0] != ids[1])
+    }
+
+    @Test("Without a port, what only one collector of the host has tells it from the others, also after a restart")
+    func withoutPort() throws {
+        let ids = [
+            Self.id("web-1", [], ["/spool"]), Self.id("web-1", [], ["/spool-2"]),
+            Self.id("web-1", [.unix(path: "/run/a")], ["unix:/run/a"]),
+            Self.id("web-1", [.tcp(host: "127.0.0.1", port: 0)], ["127.0.0.1:4318"]),
+            Self.id("web-1", [], []), Self.id("web-1", [], []),
+        ]
+        #expect(Set(ids).count == ids.count && ids.allSatisfy { $0.hasPrefix("web-1-") }, "\(ids)")
+        #expect(ids[0] == Self.id("web-1", [], ["/spool"]))
+        #expect(Self.id("localhoster", [.anyAddress(port: 1)], []) == "localhoster:1")
     }
 }

@@ -142,9 +142,24 @@ def test_without_a_page_metrics_are_pushed(start_collector, stub):
     collector = start_collector(options=options, is_ready=lambda: bool(stub.pushes))
     work(collector)
     push = stub.until(lambda push: push.value("asynq_task_attempts_total") == 5)
-    assert push.resource["service.instance.id"] == push.resource["host.name"]
+    assert push.resource["service.instance.id"].startswith(push.resource["host.name"] + "-")
     asked = run_once("healthcheck", "--metrics-listen", "none")
     assert asked.returncode == 2 and "no web endpoints" in asked.stderr
+
+
+def test_collectors_of_one_host_without_a_page_are_told_apart_also_after_a_restart(start_collector, stub):
+    options = {"metrics.push.endpoint": stub.endpoint, "metrics.listen": "none"} | FAST
+    ids = []
+    for _ in range(2):
+        before = len(stub.pushes)
+        collector = start_collector(options=options, is_ready=lambda: len(stub.pushes) > before)
+        instance = stub.pushes[before].resource["service.instance.id"]
+        collector.kill()
+        collector.start()
+        assert stub.next_push().resource["service.instance.id"] == instance
+        collector.stop()
+        ids.append(instance)
+    assert ids[0] != ids[1]
 
 
 @pytest.mark.parametrize("temporality", ["cumulative", "delta"])
@@ -177,6 +192,35 @@ def test_a_push_that_is_larger_than_its_memory_is_several_requests(temporality, 
 
 
 # --- What becomes of it -----------------------------------------------------------------------------------------------
+
+
+def test_a_part_that_is_refused_for_good_is_told_as_a_part(start, stub):
+    collector = start(metrics__push__temporality="delta", metrics__push__compression="none", metrics__push__histograms="both",
+                      memory__limit="48MiB")
+    for first in range(0, 250, 50):
+        spans = [process_span(number, f"queue {number}", "t", flags=1) for number in range(first, first + 50)]
+        for span in spans:
+            span.attributes.extend(attributes(asynq__task__wait_seconds=0.25))
+        collector.post(request(*spans))
+    stub.refuse(by=lambda push: bool(push.points("asynq_collector_page_series")))
+    eventually("a part is refused", lambda: codes(collector).get("413", 0) >= 2)
+
+    def said() -> list[str]:
+        found = json.loads(collector.get("/api/v1/overview").body)["attention"]
+        return [item["sentence"] for item in found if item["alert"] == "AsynqMetricsNotPushed"]
+
+    eventually("attention", lambda: any(sentence.startswith("A part of the metrics could not be pushed for ") for sentence in said()))
+    # Exemplars of what was accepted are not sent again.
+    stub.next_push()
+    before = len(stub.pushes)
+    eventually("more pushes", lambda: len(stub.pushes) > before + 6)
+    exemplars = [e for push in stub.pushes[before + 1:] for point in push.points("asynq_task_wait_duration_seconds").values()
+                 for e in point.exemplars]
+    assert exemplars == []
+    stub.refuse(by=lambda push: True)
+    eventually("all is refused", lambda: any(sentence.startswith("No metrics could be pushed for ") for sentence in said()))
+    stub.refuse(by=lambda push: False)
+    eventually("no trouble", lambda: not said())
 
 
 @pytest.mark.parametrize("status, word, message", [
@@ -230,6 +274,47 @@ def test_retry_after_is_heeded(start, stub):
     assert second.arrived - first.answered >= 2.9
 
 
+@pytest.mark.parametrize("status, body", [
+    (200, b"<p>busy</p>"), (307, b""), (400, b"bad"), (401, b""), (403, b""), (404, b""), (413, b""), (500, b""), (503, b""),
+    (429, b"request too large for the current window")])
+def test_retry_after_of_any_refusal_is_heeded_and_told(status, body, start, stub):
+    stub.answer(status, {"Retry-After": "3", "Content-Type": "text/html"}, times=1, body=body)
+    collector = start()
+    eventually("the push after the pause", lambda: stub.pushes)
+    first, second = stub.requests[:2]
+    assert second.arrived - first.answered >= 2.9
+    told, = [line for line in log(collector) if "pause_seconds" in line]
+    assert float(told["pause_seconds"]) == 3
+
+
+@pytest.mark.parametrize("seconds", ["1800", "9223372036854775807", "9223372036854775808", "99999999999999999999999"])
+def test_a_long_pause_is_told_and_heeded(seconds, start, stub):
+    stub.answer(429, {"Retry-After": seconds})
+    collector = start()
+    told = eventually("it is told", lambda: lines(collector, "could not be pushed"))
+    assert float(told[0]["pause_seconds"]) == min(int(seconds), 3600)
+    holds_for("no other push", lambda: len(stub.requests) == 1, seconds=2)
+
+
+def test_a_pause_ends_a_push_of_several_requests(start, stub):
+    stub.answer(413, {"Retry-After": "2"})
+    start(metrics__push__compression="none", metrics__push__histograms="both", memory__limit="48MiB")
+    eventually("two pushes", lambda: len(stub.requests) >= 2)
+    first, second = stub.requests[:2]
+    assert second.arrived - first.answered >= 1.9
+
+
+def test_more_rejected_points_than_were_sent_end_nothing(start, stub):
+    # 2^63 - 1 of them, and an empty message.
+    stub.answer(200, body=bytes.fromhex("0a0c08ffffffffffffffff7f1200"))
+    collector = start()
+    eventually("many answers", lambda: codes(collector).get("200", 0) >= 5)
+    rejected = collector.metrics().sum("asynq_collector_push_rejected_points_total")
+    assert 100 < rejected < 100_000
+    told = lines(collector, "but for some data points")
+    assert len(told) == 1 and 20 < int(told[0]["points"]) < 10_000
+
+
 def test_partial_success_is_counted_and_told_once(start, stub):
     # ExportMetricsPartialSuccess { 1 rejected_data_points, 2 error_message }
     stub.answer(200, body=b"\x0a\x0b\x08\x07\x12\x07too old")
@@ -246,6 +331,28 @@ def test_a_page_in_place_of_an_answer_is_no_success(start, stub):
     told = eventually("it is told", lambda: lines(collector, "misconfigured"))
     assert "metrics.push.endpoint" in told[0]["advice"]
     assert not collector.metrics().has("asynq_collector_push_last_success_timestamp_seconds")
+    assert set(codes(collector)) == {"page"}
+
+
+@pytest.mark.parametrize("body", [b"\n", b" \r\n", b"\xef\xbb\xbf{}", b"\xef\xbb\xbf {\"partialSuccess\":{}}\n"])
+def test_a_blank_answer_and_json_behind_a_byte_order_mark_are_successes(body, start, stub):
+    stub.answer(200, {"Content-Type": "application/json"}, body=body)
+    collector = start(metrics__push__temporality="delta")
+    eventually("it is a success", lambda: collector.metrics().has("asynq_collector_push_last_success_timestamp_seconds"))
+    assert set(codes(collector)) == {"200"}
+
+
+@pytest.mark.parametrize("status, body, options, advice", [
+    (400, b"unsupported compression: zstd", {"metrics__push__compression": "zstd"}, "set metrics.push.compression"),
+    (415, b"", {"metrics__push__compression": "zstd"}, "metrics.push.compression"),
+    (401, b"no", {"metrics__push__headers": "Authorization=Basic%20abc%3D"}, "write %20 as a blank"),
+    (500, b"invalid temporality and type combination", {"metrics__push__temporality": "delta"}, "to cumulative"),
+    (500, b"native histograms are disabled", {}, "metrics.push.histograms")])
+def test_what_a_key_mends_is_told_as_such(status, body, options, advice, start, stub):
+    stub.answer(status, body=body)
+    collector = start(**options)
+    told = eventually("it is told", lambda: lines(collector, "misconfigured"))
+    assert advice in told[0]["advice"] and lines(collector, "the next push has them") == []
 
 
 def test_a_backend_that_is_away_or_hangs_is_pushed_to_again(start, stub):
@@ -353,6 +460,39 @@ def test_headers_come_from_a_file_that_is_read_again(start, stub, tmp_path):
     assert push.headers["X-Scope-OrgID"] == "b"
 
 
+def test_an_endpoint_from_a_file_goes_on_where_the_file_says_none(start_collector, stub, tmp_path):
+    file = tmp_path / "endpoint"
+    file.write_text(stub.endpoint)
+    with MetricsStub() as other:
+        collector = start_collector(options={"metrics.push.endpoint-file": str(file)} | FAST)
+        stub.next_push()
+        file.write_text(other.endpoint)
+        other.next_push()
+        for text in ("none", "none\n", "", "not a url"):
+            file.write_text(text)
+            other.next_push()
+            before = len(stub.requests)
+            other.next_push()
+            assert len(stub.requests) == before
+        told = [line["problem"] for line in log(collector) if "secret" in line["message"]]
+        assert any("none takes effect at a restart only" in problem for problem in told)
+        file.write_text(stub.endpoint)
+        stub.next_push()
+
+
+def test_an_endpoint_from_a_file_may_turn_into_one_with_tls(start_collector, stub, certificates, tmp_path):
+    file = tmp_path / "endpoint"
+    file.write_text(stub.endpoint)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates["server.pem"], certificates["server.key"])
+    with MetricsStub(tls=context) as secure:
+        options = {"metrics.push.endpoint-file": str(file), "metrics.push.tls.ca-file": certificates["ca.pem"]}
+        start_collector(options=options | FAST)
+        stub.next_push()
+        file.write_text(f"https://localhost:{secure.port}")
+        secure.next_push()
+
+
 @pytest.mark.parametrize("is_trusted", [True, False])
 def test_tls_and_its_mistakes(is_trusted, start_collector, certificates):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -366,6 +506,15 @@ def test_tls_and_its_mistakes(is_trusted, start_collector, certificates):
             told = eventually("it is told", lambda: lines(collector, "misconfigured"))
             assert "metrics.push.tls.ca-file" in told[0]["advice"] and codes(collector)["tls"] >= 1
         collector.stop()
+
+
+@pytest.mark.parametrize("form", ["{k8s.io/pod: a, b: ''}", "[k8s.io/pod=a, 'b=']", "k8s.io/pod=a,b="])
+def test_attributes_are_the_same_in_every_form(form, tmp_path, start_collector, stub):
+    file = tmp_path / "c.yaml"
+    file.write_text(f"metrics: {{push: {{resource: {form}}}}}" if form[0] in "{[" else f"metrics: {{push: {{resource: '{form}'}}}}")
+    start_collector(options={"metrics.push.endpoint": stub.endpoint, "config": str(file)} | FAST)
+    resource = stub.next_push().resource
+    assert resource["k8s.io/pod"] == "a" and resource["b"] == ""
 
 
 def test_wrong_values_are_refused_by_their_keys():

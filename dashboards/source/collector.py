@@ -115,8 +115,9 @@ def pushing() -> dict:
               alerts=("AsynqMetricsNotPushed",)),
         lines("Duration of a push", "If it rises to metrics.push.timeout, pushes fail: the backend is overloaded.",
               [query(f"histogram_quantile({share}, {duration}) >= 0", f"p{round(share * 100)}") for share in (0.99, 0.5)], "s"),
-        lines("Age of the last push", "If it rises beyond metrics.push.interval, the backend has old numbers.",
-              [query(f"time() - max by (instance) ({own('push_last_success_timestamp_seconds')})", "{{instance}}")], "s",
+        lines("Age of the last push", "If it rises beyond the dashed metrics.push.interval, the backend has old numbers, or lacks some.",
+              [query(f"time() - max by (instance) ({own('push_last_success_timestamp_seconds')})", "{{instance}}"),
+               query(f"max({own('push_interval_seconds')})", "limit")], "s", limits=("limit",),
               alerts=("AsynqMetricsNotPushed",)),
         lines("Rejected data points", "The backend left them out of pushes that it accepted: its reason is in the collector's log"
               + BAR_NOTE, [query(f"{BY} ({counted(own('push_rejected_points_total'))})", "{{instance}}")], "short", bars=True),

@@ -85,8 +85,8 @@ struct PipelineFamilies: Sendable {
     let forwardRequestsTotal = FamilyDeclaration(
         "asynq_collector_forward_requests_total", .counter, labels: ["code"], with: "tempo.endpoint",
         """
-        Requests to the trace backend, by HTTP status, or by what broke the connection. 429: send less. Other 4xx: \
-        check tempo.endpoint and tempo.headers.
+        Requests to the trace backend, by HTTP status, or by what broke the connection; page: a 2xx that accepts \
+        nothing. 429: send less. Other 4xx, page: check tempo.endpoint and tempo.headers.
         """)
     let forwardDurationSeconds = FamilyDeclaration(
         "asynq_collector_forward_duration_seconds", .histogram, with: "tempo.endpoint",

@@ -70,6 +70,12 @@ class MetricsStub(TempoStub):
     def __init__(self, **how):
         super().__init__(**how)
         self._pushes: list[Push] = []
+        self._is_refused = lambda push: False
+
+    def refuse(self, by) -> None:
+        """Answers 413 to each push of which `by` says so."""
+        with self._lock:
+            self._is_refused = by
 
     @property
     def pushes(self) -> list[Push]:
@@ -88,6 +94,8 @@ class MetricsStub(TempoStub):
     def _store(self, path: str, method: str, received: Received):
         try:
             push = self._accepted(path, method, received)
+            if self._is_refused(push):
+                raise Refusal(413, "too much")
         except Refusal as refusal:
             return refusal.status, ({}, str(refusal).encode())
         with self._lock:
