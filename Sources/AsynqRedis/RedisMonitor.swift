@@ -127,7 +127,7 @@ package final class RedisMonitor: Sendable {
         /// The reason why other work failed as a whole. The scrape that follows at once says whether that was Redis'
         /// own failure.
         var failure: (work: RedisWork, error: RedisError)?
-        var isClockOff = false
+        var clockDifferences = CauseLog()
     }
 
     private func run() {
@@ -208,7 +208,7 @@ package final class RedisMonitor: Sendable {
         try state.client.prepare(deadline: deadline)
         let snapshot = try state.scraper.scrape(state.client, deadline: deadline)
         recordSuccess(snapshot, seconds: clock.monotonic().seconds(since: start))
-        logClock(state.scraper.redisClock, &state.isClockOff)
+        logClock(state.scraper.redisClock, &state.clockDifferences)
         state.observers.snapshot(snapshot)
         // The names include those whose node does not answer, and those that the filter leaves out: they are not gone.
         if let names = state.scraper.allNames { state.observers.queueNames(names) }
@@ -307,19 +307,19 @@ package final class RedisMonitor: Sendable {
     // MARK: What it found
 
     private func recordSuccess(_ snapshot: RedisSnapshot, seconds: Double) {
-        let wasDown = status.withLock { status in
-            defer { status.lastError = nil }
-            status.failures = CauseLog()
+        let now = clock.monotonic()
+        let isOver = status.withLock { status in
+            status.lastError = nil
             status.attempts += 1
             status.snapshot = snapshot
             status.recordMemory(status.memoryBytes)
             status.lastDurationSeconds = seconds
             status.lastSuccess = snapshot.takenAt
             for reason in snapshot.partialErrors { status.errors[reason, default: 0] += 1 }
-            return status.lastError != nil
+            return status.failures.recordEnd(at: now)
         }
         logNews(snapshot.errorMessages, of: .scrape)
-        if wasDown { logger.notice("Redis answers again", metadata: ["redis": "\(options.target.description)"]) }
+        if isOver { logger.notice("Redis answers again", metadata: ["redis": "\(options.target.description)"]) }
     }
 
     /// Records errors. Those of one cause, which the message tells, are one error, however many queues it hit.
@@ -350,15 +350,16 @@ package final class RedisMonitor: Sendable {
     }
 
     /// Logs that the clocks differ, once when they begin to and once when they agree again.
-    private func logClock(_ redisClock: RedisClock, _ wasOff: inout Bool) {
-        guard let offset = redisClock.offset, redisClock.isOff != wasOff else { return }
-        wasOff = redisClock.isOff
+    private func logClock(_ redisClock: RedisClock, _ differences: inout CauseLog) {
+        guard let offset = redisClock.offset else { return }
+        let now = clock.monotonic()
         let metadata: Logger.Metadata = ["redis_minus_ours_seconds": "\(offset.inSeconds)"]
-        if wasOff {
+        if redisClock.isOff {
+            guard differences.take("the clocks differ", at: now) != nil else { return }
             logger.warning(
                 "the clocks of Redis and of this machine differ: set them (NTP); servers and tasks are judged by Redis' clock",
                 metadata: metadata)
-        } else {
+        } else if differences.recordEnd(at: now) {
             logger.notice("the clocks of Redis and of this machine agree again", metadata: metadata)
         }
     }

@@ -47,9 +47,13 @@ package struct CauseLog: Sendable {
 
     /// Returns the text of a line, cut, and the number of causes that did not fit into the table before it; nil for a
     /// line that is not to be logged.
-    package mutating func take(_ cause: String, at now: MonotonicTime) -> (text: String, more: Int)? {
-        let text = ForeignText(cause).cut(to: Self.maxTextBytes).text
-        return take(text, of: text, at: now).map { (text, $0) }
+    ///
+    /// - Parameter words: The line. Our own words, up to the first colon and blank, say what failed and where, and count as they are.
+    ///   What the far side says stands behind them: there, words that differ in numbers only are the same cause.
+    package mutating func take(_ words: String, at now: MonotonicTime) -> (text: String, more: Int)? {
+        let text = ForeignText(words).cut(to: Self.maxTextBytes).text
+        let foreign = text.endOfFirst(": ") ?? text.endIndex
+        return take(text, of: text[..<foreign] + AlikeText.make(String(text[foreign...])), at: now).map { (text, $0) }
     }
 
     /// Returns the number of causes that did not fit into the table before the line; nil for a line that is not to be
@@ -101,5 +105,12 @@ package struct CauseLog: Sendable {
         guard case .told = state else { return false }
         state = .ended(at: now)
         return true
+    }
+}
+
+extension String {
+    /// Returns the place behind the first occurrence of a text; nil where it has none.
+    fileprivate func endOfFirst(_ part: String) -> Index? {
+        indices.first { self[$0...].hasPrefix(part) }.map { index($0, offsetBy: part.count) }
     }
 }

@@ -199,3 +199,40 @@ def test_errors_that_a_redis_does_not_give_to_a_reader(start_collector, server):
         proxy.error = None
         eventually("asynq_redis_up 1", lambda: collector.metrics().value("asynq_redis_up") == 1)
     assert len(logged(collector, ANSWERS_AGAIN)) == 1 and len(logged(collector, FAILED)) == 2
+
+
+class WordedAnew(RedisProxy):
+    """Words each error anew, as a proxy does that names the port of its own connection."""
+
+    def __init__(self, words: str):
+        self._words, self._count = words, 0
+        super().__init__()
+
+    @property
+    def error(self) -> bytes:
+        self._count += 1
+        return self._words.format(port=40000 + self._count, id=f"{self._count * 7919:08x}").encode()
+
+    @error.setter
+    def error(self, _) -> None:
+        pass
+
+
+@pytest.mark.parametrize("words", ["ERR proxy: read tcp 10.0.0.1:{port}->10.0.0.2:6379: i/o timeout", "ERR request {id} failed",
+                                   "LOADING {port} of 90000 keys"])
+def test_an_error_that_is_worded_anew_each_time_is_told_once(start_collector, words):
+    with WordedAnew(words) as proxy:
+        collector = start_collector(options=QUICK | {"redis.url": proxy.url})
+        eventually("several failures", lambda: sum(errors(collector.metrics()).values()) >= 4)
+        assert len(logged(collector, FAILED)) == 1, logged(collector, FAILED)
+
+
+def test_a_redis_that_comes_and_goes_is_told_once_a_minute(start_collector, server):
+    with RedisProxy(server) as proxy:
+        collector = start_collector(options=QUICK | {"redis.url": proxy.url})
+        for _ in range(4):
+            proxy.error = b"ERR it is gone"
+            eventually("asynq_redis_up 0", lambda: collector.metrics().value("asynq_redis_up") == 0)
+            proxy.error = None
+            eventually("asynq_redis_up 1", lambda: collector.metrics().value("asynq_redis_up") == 1)
+        assert len(logged(collector, FAILED)) == 1 and len(logged(collector, ANSWERS_AGAIN)) == 1

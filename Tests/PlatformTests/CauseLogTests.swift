@@ -36,6 +36,19 @@ struct CauseLogTests {
         #expect(more == 3000 - CauseLog.maxCauses)
     }
 
+    @Test("What differs in numbers only behind our own words is one cause; our own words are not alike")
+    func alike() {
+        var log = CauseLog()
+        func lines(_ words: (Int) -> String) -> Int {
+            (0..<200).count { log.take(words($0), at: Self.moment(UInt64($0) * 2)) != nil }
+        }
+        #expect(lines { "Redis: ERR proxy: read tcp 10.0.0.1:\(40000 + $0)->10.0.0.2:6379: i/o timeout" } == 1)
+        #expect(lines { "queue a: Redis: ERR request \($0)f3 failed" } == 1)
+        #expect(lines { "queue b: Redis: ERR request \($0)f3 failed" } == 1, "another queue")
+        #expect(lines { "connecting to 10.0.0.\($0 % 3): Connection refused" } == 3, "another node")
+        #expect(lines { $0 % 2 == 0 ? "Redis: ERR here \($0)" : "Redis: ERR there \($0)" } == 2)
+    }
+
     @Test("The end is told of once, and what comes back within a minute is not told again")
     func end() {
         var log = CauseLog()
