@@ -27,6 +27,7 @@ struct ForwarderLoop: ~Copyable {
     private var generator = SystemRandomNumberGenerator()
     private var isHurrying = false
     private var name = EndpointName()
+    private var port = EndpointPort()
     private var turns: ReadTurns
 
     init(_ owner: Forwarder) {
@@ -163,7 +164,7 @@ struct ForwarderLoop: ~Copyable {
             hasAnswers = true
             owner.multi.remove(entry.transfer)
             hold(-entry.transfer.heldBytes)
-            let answer = entry.transfer.answer(result)
+            let answer = port.judged(entry.transfer.answer(result), of: entry.transfer, at: owner.clock.monotonic())
             let now = owner.clock.monotonic()
             if let address = name.recordAnswer(
                 answer, from: entry.transfer.endpoint, ofLookUp: !entry.transfer.hasAddress, at: now)

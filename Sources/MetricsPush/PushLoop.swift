@@ -23,6 +23,7 @@ struct PushLoop: ~Copyable {
     private var schedule: PushSchedule
     private var log: PushLog
     private var name = EndpointName()
+    private var port = EndpointPort()
 
     init(_ owner: MetricsPusher) {
         self.owner = owner
@@ -147,7 +148,7 @@ struct PushLoop: ~Copyable {
             owner.multi.perform()
             if let (_, result) = owner.multi.nextDone() {
                 owner.multi.remove(transfer)
-                let answer = transfer.answer(result)
+                let answer = port.judged(transfer.answer(result), of: transfer, at: owner.clock.monotonic())
                 guard isSentToLastAddress(transfer, answer) else { return answer }
             } else if hasToEnd(isLast: isLast) {
                 owner.multi.remove(transfer)

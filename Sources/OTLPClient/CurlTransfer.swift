@@ -131,6 +131,9 @@ package final class CurlTransfer {
         }
     }
 
+    /// True if the request goes through a proxy, whose failures say nothing of the endpoint's port.
+    var hasProxy: Bool { proxy != nil }
+
     /// True if an address is used in place of a look-up.
     package var hasAddress: Bool { resolve != nil }
 

@@ -102,8 +102,7 @@ package enum OTLPOutcome: Equatable {
                 advice: "\(signal.backend) wants a tenant: set \(signal.section).headers to X-Scope-OrgID=<tenant>")
         }
         if answer.status == 400 && saysWantsTLS(message) {
-            return .retrySlowly(
-                reason: reason, advice: "\(signal.section).endpoint is a TLS port: write https:// in place of http://")
+            return .retrySlowly(reason: reason, advice: signal.wantsTLSAdvice)
         }
         if answer.status == 400 || answer.status == 415, saysWrongCompression(message) {
             return .retrySlowly(

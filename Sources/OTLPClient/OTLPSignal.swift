@@ -26,5 +26,7 @@ package enum OTLPSignal: Sendable {
         }
     }
 
+    var wantsTLSAdvice: String { "\(section).endpoint is a TLS port: write https:// in place of http://" }
+
     var wrongEndpointAdvice: String { "is \(section).endpoint the base URL of an OTLP/HTTP receiver?" }
 }

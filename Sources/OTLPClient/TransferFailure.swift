@@ -35,9 +35,19 @@ package struct TransferFailure: Equatable {
             text: "no request is sent: \(variable) is not the URL of a proxy")
     }
 
+    /// Returns the failure of a request that was sent without TLS to a port that speaks it.
+    static func portOfTLS(_ signal: OTLPSignal, _ text: String) -> TransferFailure {
+        TransferFailure(
+            kind: .misconfigured(advice: signal.wantsTLSAdvice), label: "tls",
+            text: "a port for TLS ends the connection: \(text)")
+    }
+
     /// libcurl has no memory for a request.
     package static let noMemory = TransferFailure(
         kind: .unreachable, label: "error", text: "libcurl has no memory for a request")
+
+    /// True if the far side ended the connection without an answer.
+    var isBroken: Bool { label == "broken" }
 
     private init(kind: Kind, label: String, text: String) {
         self.kind = kind

@@ -71,11 +71,56 @@ def with_tls(certificates, wants_certificate: bool):
     return serve
 
 
+def log_lines(collector) -> list[dict]:
+    return [json.loads(line) for line in collector.stderr().splitlines() if line.startswith("{")]
+
+
 def error_line(collector) -> dict:
     def found():
-        lines = [json.loads(line) for line in collector.stderr().splitlines() if line.startswith("{")]
-        return next((line for line in lines if line["level"] == "error"), None)
+        return next((line for line in log_lines(collector) if line["level"] == "error"), None)
     return eventually("an error in the log", found)
+
+
+def openssl_server(certificates, tmp_path) -> subprocess.Popen:
+    port = free_port()
+    server = subprocess.Popen(["openssl", "s_server", "-quiet", "-accept", f"127.0.0.1:{port}", "-cert", certificates["server.pem"],
+                               "-key", certificates["server.key"]], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
+    server.port = port
+    eventually("it listens", lambda: not socket.create_connection(("127.0.0.1", port)).close())
+    return server
+
+
+@pytest.mark.parametrize("server", ["Python's", "one that wants a certificate", "OpenSSL's"])
+def test_a_port_for_tls_that_gets_http_is_a_mistake_whatever_it_says(start_collector, certificates, tmp_path, server):
+    if server == "OpenSSL's":
+        running = openssl_server(certificates, tmp_path)
+    else:
+        running = Server(with_tls(certificates, server != "Python's"))
+    with running:
+        endpoint = f"http://joe:hush@127.0.0.1:{running.port}"
+        collector = start_collector(options={"tempo.endpoint": endpoint, "metrics.push.endpoint": endpoint,
+                                             "metrics.push.interval": "1s"} | FAST)
+        collector.post(numbered_request(SPANS))
+        for key in ("tempo", "metrics.push"):
+            advice = f"{key}.endpoint is a TLS port: write https:// in place of http://"
+            line = eventually(advice, lambda: next((line for line in log_lines(collector) if line.get("advice") == advice), None))
+            assert line["level"] == "error" and "joe:<redacted>@" in line["endpoint"], line
+        assert "hush" not in collector.stderr()
+        assert collector.count("spool_spans") == len(SPANS)
+        if server == "OpenSSL's":
+            running.terminate()
+
+
+def test_a_server_that_breaks_off_each_connection_is_an_outage(start_collector):
+    """With http:// as well as where a handshake is tried: nothing says that it is a mistake."""
+    with Server(lambda connection: connection.recv(1 << 16)) as server:
+        collector = start_collector(options={"tempo.endpoint": f"http://127.0.0.1:{server.port}"} | FAST)
+        collector.post(numbered_request(SPANS))
+        eventually("several tries", lambda: collector.metrics().sum(
+            "asynq_collector_forward_requests_total", {"code": "broken"}) >= 3)
+        lines = [line for line in log_lines(collector) if "forwarding" in line["message"]]
+        assert lines and all(line["level"] == "warning" and "advice" not in line for line in lines), lines
 
 
 @pytest.mark.parametrize("situation, scheme, advice", [
