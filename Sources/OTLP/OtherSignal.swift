@@ -68,33 +68,74 @@ package enum OtherSignal: String, Sendable {
     }
 
     /// A record is surely of this signal where a field has another wire type than in a span, or a value or data points stand in the place
-    /// of a span's name or attributes. The ids of a span are no text, as the names of a metric are.
+    /// of a span's name or attributes. The ids of a span are no text, as the names of a metric are; but where the lengths of a name and a
+    /// description are those of a span's ids, only a field that no span can have counts.
     private func fit(of record: WireReader) -> Fit {
         var reader = record
         var fit = Fit.possible
+        /// The fit by fields that no span can have.
+        var surest = Fit.possible
+        var isSpan = (hasTraceID: false, hasSpanID: false)
+        var dataField: Int?
         do throws(WireError) {
             while !reader.isAtEnd {
                 let (field, type) = try reader.tag()
                 guard type == self.type(ofField: field) else { return .impossible }
                 switch (self, field) {
-                case (.logs, 1), (.logs, 2), (.logs, 6...8), (.logs, 10...12), (.metrics, 12):
-                    fit = .sure
+                case (.logs, 1), (.logs, 2), (.logs, 6...8), (.logs, 11), (.metrics, 12):
+                    (fit, surest) = (.sure, .sure)
                     try reader.skip(type, field: field)
+                case (.logs, 9):
+                    guard [0, 16].contains(try reader.bytes().count) else { return .impossible }
+                case (.logs, 10):
+                    guard [0, 8].contains(try reader.bytes().count) else { return .impossible }
+                    (fit, surest) = (.sure, .sure)
+                case (.logs, 12):
+                    guard Self.isText(try reader.bytes()) else { return .impossible }
+                    (fit, surest) = (.sure, .sure)
                 case (.logs, 5):
                     guard try Self.isValue(try reader.message()) else { return .impossible }
-                    fit = .sure
+                    (fit, surest) = (.sure, .sure)
                 case (.metrics, 5), (.metrics, 7), (.metrics, 9...11):
-                    guard try Self.hasDataPoints(try reader.message()) else { return .impossible }
+                    let bytes = try reader.bytes()
+                    // A metric has data of one kind only.
+                    guard dataField == nil || dataField == field, try Self.hasDataPoints(WireReader(bytes)) else {
+                        return .impossible
+                    }
+                    dataField = field
                     fit = .sure
+                    if try !Self.isOfSpan(bytes, field: field) { surest = .sure }
                 case (.metrics, 1...3):
-                    guard Self.isText(try reader.bytes()) else { return .impossible }
+                    let text = try reader.bytes()
+                    guard Self.isText(text) else { return .impossible }
+                    if field == 1 { isSpan.hasTraceID = text.count == 16 }
+                    if field == 2 { isSpan.hasSpanID = text.count == 8 }
                 default: try reader.skip(type, field: field)
                 }
             }
         } catch {
             return .impossible
         }
-        return fit
+        return isSpan == (true, true) ? surest : fit
+    }
+
+    /// Whether the bytes of a Gauge, Histogram or Summary can be a span's name, attribute or event in the same field. A Sum and an
+    /// ExponentialHistogram stand in fields of other wire types. An empty name is left out.
+    private static func isOfSpan(_ bytes: UnsafeRawBufferPointer, field: Int) throws(WireError) -> Bool {
+        switch field {
+        case 5: return !bytes.isEmpty && isText(bytes)
+        case 9:
+            // An attribute is a key and a value; a histogram has a number too.
+            var reader = WireReader(bytes)
+            while !reader.isAtEnd {
+                let (field, type) = try reader.tag()
+                if type != .lengthDelimited { return false }
+                try reader.skip(type, field: field)
+            }
+            return true
+        case 11: return bytes.isEmpty
+        default: return false
+        }
     }
 
     private static func isText(_ bytes: UnsafeRawBufferPointer) -> Bool {

@@ -57,6 +57,32 @@ struct OtherSignalTests {
         }
     }
 
+    @Test("A metric without a name is one, whatever its kind", arguments: [5, 7, 9, 10, 11] as [UInt64])
+    func namelessMetrics(field: UInt64) {
+        #expect(found([Field.bytes(field, Self.points + Field.int(2, 2))]) == .metrics)
+        #expect(found([Field.text(2, "tasks") + Field.bytes(field, Self.points + Field.int(2, 1))]) == .metrics)
+    }
+
+    @Test(
+        "A span whose ids are text is one, unless a field is of no span",
+        arguments: [
+            Field.message(9, Field.text(1, "k")),
+            Field.message(9, Field.text(1, "k") + Field.message(2, Field.text(1, "v"))),
+            Field.message(9, Field.text(1, "k")) + Field.text(5, "work"), Field.text(5, "\n\u{9}abcdefghi"),
+            Field.text(5, "work"),
+            Field.bytes(5, []) + Field.message(9, Field.text(1, "k")), Field.bytes(11, []), Field.text(3, "a=b"),
+            Field.bytes(9, []),
+        ])
+    func spansWithASCIIIDs(rest: [UInt8]) {
+        let ids = Field.text(1, "sixteen letters!") + Field.text(2, "eight...")
+        #expect(found([ids + rest]) == nil && found([ids + rest, ids + rest]) == nil)
+        for sure in [
+            Field.message(7, Self.points), Field.bytes(10, Self.points), Field.message(12, Field.text(1, "k")),
+        ] {
+            #expect(found([ids + sure]) == .metrics)
+        }
+    }
+
     @Test("Metrics are known by their data points", arguments: [5, 7, 9, 10, 11] as [UInt64])
     func metrics(field: UInt64) {
         let names = Field.text(1, "queue.size") + Field.text(2, "tasks") + Field.text(3, "1")
