@@ -24,6 +24,9 @@ package struct ServiceManager: Sendable {
         }
     }
 
+    /// The time that a service manager which does not read its messages holds the program up.
+    private static let patienceSeconds = 2
+
     private let path: String
     /// The silence after which systemd restarts the program; nil where it does not watch.
     package let watchdogInterval: Duration?
@@ -49,6 +52,8 @@ package struct ServiceManager: Sendable {
         let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw SystemError("socket") }
         defer { close(descriptor) }
+        var patience = timeval(tv_sec: Self.patienceSeconds, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
         let message = Array(state.message.utf8)
         let sent = UnixAddress.with(path) { sendto(descriptor, message, message.count, Int32(MSG_NOSIGNAL), $0, $1) }
         guard sent == message.count else { throw SystemError("telling the service manager", path: path) }

@@ -6,16 +6,19 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from support.collector import environment
 from support.deadline import SECONDS, eventually
 from support.http_client import post_traces
 from support.otlp import attributes, numbered_request, process_span, request
 from support.ports import free_port
+from support.programs import COLLECTOR
 from support.redis_server import RedisServer
 
 
@@ -176,6 +179,31 @@ def test_signals_of_other_programs_customs_do_not_end_it(start_collector):
     for number in (signal.SIGUSR1, signal.SIGUSR2):
         collector.process.send_signal(number)
     assert post_traces(collector.tcp, numbered_request([1])).status == 200
+
+
+def test_a_service_manager_that_reads_nothing_holds_up_neither_start_nor_end(start_collector, tmp_path):
+    with ServiceManager(str(tmp_path / "notify")) as manager, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler:
+        filler.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            while True:
+                filler.sendto(b"x", manager.address)
+        collector = start_collector(env={"NOTIFY_SOCKET": manager.address})
+        eventually("a line", lambda: "can't notify the service manager" in collector.stderr())
+        collector.stop()
+        assert '"stopped"' in collector.stderr()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_the_configuration_is_read_leaves_a_line(tmp_path, number):
+    """The file is a pipe that has nothing yet."""
+    pipe = tmp_path / "collector.yaml"
+    os.mkfifo(pipe)
+    with subprocess.Popen([str(COLLECTOR), "run", "--config", str(pipe)], stderr=subprocess.PIPE, text=True,
+                          env=environment()) as process, open(pipe, "w"):
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(number)
+        assert process.communicate(timeout=SECONDS)[1] == "asynq-collector: ended by a signal before the start\n"
+    assert process.returncode == 0
 
 
 # --- shutdown.linger ---

@@ -34,6 +34,7 @@ package enum Program {
         case .healthcheck: return HealthcheckCommand.run(invocation, environment: environment)
         case .run, .scrape, .checkConfig: break
         }
+        if invocation.command == .run { EarlySignals.handle() }
         let settings = Settings(flags: invocation.flags, environment: environment)
         guard let options = options(settings, besides: invocation.problems) else { return ExitCode.usage }
         switch invocation.command {
@@ -110,6 +111,21 @@ package enum Program {
     static func printError(_ line: String) {
         let bytes = Array((line + "\n").utf8)
         _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+}
+
+/// The signals that come before `ProgramSignals` blocks them: while the configuration is read, which may take long.
+enum EarlySignals {
+    /// Has SIGTERM and SIGINT end the program with a line, and SIGHUP do nothing: what it asks for is under way.
+    static func handle() {
+        for end in [SIGTERM, SIGINT] {
+            signal(end) { _ in
+                let line: StaticString = "asynq-collector: ended by a signal before the start\n"
+                _ = write(STDERR_FILENO, line.utf8Start, line.utf8CodeUnitCount)
+                _exit(ExitCode.ok)
+            }
+        }
+        signal(SIGHUP) { _ in }
     }
 }
 
