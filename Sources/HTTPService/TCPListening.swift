@@ -88,9 +88,7 @@ struct TCPListening {
     func bind(_ makeBootstrap: () -> ServerBootstrap) throws(ListenError) -> [[any Channel]] {
         var bound: [[any Channel]] = []
         do throws(ListenError) {
-            for (index, entry) in entries.enumerated() {
-                bound.append(try Self.bind(entry, behind: entries[..<index], makeBootstrap))
-            }
+            for entry in entries { bound.append(try Self.bind(entry, makeBootstrap)) }
         } catch {
             for listener in bound.joined() { listener.close(promise: nil) }
             throw error
@@ -99,7 +97,7 @@ struct TCPListening {
     }
 
     private static func bind(
-        _ entry: Entry, behind others: ArraySlice<Entry>, _ makeBootstrap: () -> ServerBootstrap
+        _ entry: Entry, _ makeBootstrap: () -> ServerBootstrap
     ) throws(ListenError) -> [any Channel] {
         var listeners: [any Channel] = []
         var missing: ListenError?
@@ -107,9 +105,7 @@ struct TCPListening {
             do throws(BindFailure) {
                 listeners.append(try bind(target, port: listeners.first?.localAddress?.port, makeBootstrap))
             } catch {
-                let owner = others.first { $0.targets.contains { $0.overlaps(target) } }
-                let hint = owner.map { ", by \($0.address) in the same list" } ?? ""
-                let problem = ListenError(entry.address, error.problem + (error.isAddressInUse ? hint : ""))
+                let problem = ListenError(entry.address, error.problem)
                 guard error.isAddressMissing else {
                     for listener in listeners { listener.close(promise: nil) }
                     throw problem
@@ -152,12 +148,10 @@ private struct BindFailure: Error {
     let problem: String
     /// True if the machine does not have the address, or not its family.
     let isAddressMissing: Bool
-    let isAddressInUse: Bool
 
     init(_ error: any Error) {
         let code = (error as? IOError)?.errnoCode
         isAddressMissing = code == EADDRNOTAVAIL || code == EAFNOSUPPORT
-        isAddressInUse = code == EADDRINUSE
         problem =
             switch code {
             case EADDRINUSE: "the address is already in use"

@@ -60,6 +60,14 @@ def refused(**options: object) -> str:
     return ran.stderr.strip().splitlines()[-1]
 
 
+def misconfigured(**options: object) -> str:
+    """What `check-config` and a start say alike."""
+    given = {"redis.url": "none", "otlp.socket": "none", "otlp.listen": "none"} | options
+    said = [run_once(command, *flags(given)) for command in ("check-config", "run")]
+    assert all(ran.returncode == 2 for ran in said) and said[0].stderr == said[1].stderr, said
+    return said[0].stderr.strip().removeprefix("asynq-collector: ")
+
+
 @pytest.mark.parametrize("key", ["otlp.listen", "metrics.listen"])
 @pytest.mark.parametrize("written", ["127.0.0.1:{port}", ":{port}", "localhost:{port}", "127.0.0.1:{free},127.0.0.1:{port}"])
 def test_an_address_in_use_is_named_with_its_key(key, written):
@@ -78,8 +86,24 @@ def test_an_address_in_use_is_named_with_its_key(key, written):
 def test_an_address_that_another_entry_has_is_named_with_that_entry(written):
     written = written.format(port=free_port())
     first, second = written.split(",")
-    problem = refused(**{"metrics.listen": written})
-    assert f"metrics.listen: listening on {second}: the address is already in use, by {first} in the same list" in problem, problem
+    problem = misconfigured(**{"metrics.listen": written})
+    assert problem == (f'metrics.listen = "{written}" (--metrics-listen): {second}: the address is already in use, by {first} in the '
+                       "same list")
+
+
+@pytest.mark.parametrize("owner, taken", [
+    ({"otlp.listen": "127.0.0.1:{port}"}, {"metrics.listen": "127.0.0.1:{port}"}),
+    ({"otlp.listen": "localhost:{port}"}, {"metrics.listen": ":{port}"}),
+    ({"otlp.socket": "{path}"}, {"metrics.listen": "unix://{path}"}),
+    ({"otlp.socket": "{path}"}, {"otlp.listen": "unix://{path}"}),
+])
+def test_an_address_that_another_key_has_is_named_with_that_key(tmp_path, owner, taken):
+    port = free_port()
+    owner, taken = ({key: text.format(port=port, path=tmp_path / "s") for key, text in option.items()} for option in (owner, taken))
+    problem = misconfigured(**owner, **taken)
+    (key, value), (owner_key, _) = *taken.items(), *owner.items()
+    assert problem.startswith(f'{key} = "{value}" (--{key.replace(".", "-")}): {value}: the address is already in use, by '), problem
+    assert problem.endswith(f" in {owner_key}"), problem
 
 
 @pytest.mark.parametrize("address, reason", [

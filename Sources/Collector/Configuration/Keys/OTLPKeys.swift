@@ -53,6 +53,8 @@ struct OTLPKeys: KeySection {
             memory.limit lowers the default.
             """,
         isReloadable: true, page: "docs/RECEIVING.md#limits")
+
+    static let rules = [SettingRule.oneListenerEach]
 }
 
 /// The largest request that can be configured, in or out, in bytes: it is held in memory whole.

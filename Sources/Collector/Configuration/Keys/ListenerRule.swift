@@ -1,0 +1,36 @@
+import HTTPService
+
+extension SettingRule {
+    /// Refuses an address that another entry has, of the same list or of another key: only one of them could be bound.
+    static let oneListenerEach = SettingRule { settings in
+        let listeners = [
+            Listener(\.otlp.socket, settings) { [$0].compactMap(\.self) }, Listener(\.otlp.listen, settings) { $0 },
+            Listener(\.metrics.listen, settings) { $0 },
+        ]
+        return ListenConflict.all(in: listeners.map(\.addresses)).map { conflict in
+            var (taken, owner) = (conflict.second, conflict.first)
+            // The value that was given is the one to change.
+            if listeners[taken.list].isDefault && !listeners[owner.list].isDefault { swap(&taken, &owner) }
+            let place = taken.list == owner.list ? "in the same list" : "in \(listeners[owner.list].name)"
+            return listeners[taken.list].problem(
+                "\(taken.address): the address is already in use, by \(owner.address) \(place)")
+        }
+    }
+}
+
+/// A key that names listeners.
+private struct Listener {
+    let name: String
+    let addresses: [ListenAddress]
+    let isDefault: Bool
+    let problem: (String) -> ConfigurationProblem
+
+    init<Value>(
+        _ path: KeyPath<KeyTable, Key<Value>>, _ settings: Settings, addresses: (Value) -> [ListenAddress]
+    ) {
+        name = KeyTable.shared[keyPath: path].name
+        self.addresses = addresses(settings[path])
+        isDefault = settings.setting(path).origin == .default
+        problem = { settings.problem(path, is: $0) }
+    }
+}
