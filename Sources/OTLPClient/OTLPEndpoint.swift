@@ -24,7 +24,10 @@ package struct OTLPEndpoint: Sendable, Equatable {
     /// - Throws: `Invalid` with what is allowed.
     package init(base: String, for signal: OTLPSignal, serverName: String? = nil) throws(Invalid) {
         self.signal = signal
+        // libcurl would take what follows `http:///` for the host.
+        guard Self.hasHost(base) else { throw Invalid(problem: "the host is missing: write http://host:port") }
         let parsed = try CurlURL(base)
+        if parsed.part(CURLUPART_PORT) == "0" { throw Invalid(problem: "the port must be 1 to 65535") }
         var path = Substring(parsed.part(CURLUPART_PATH) ?? "")
         while path.hasSuffix("/") { path.removeLast() }
         try parsed.set(CURLUPART_PATH, path.hasSuffix(signal.path) ? String(path) : path + signal.path)
@@ -40,6 +43,14 @@ package struct OTLPEndpoint: Sendable, Equatable {
         scheme = parsed.part(CURLUPART_SCHEME) ?? ""
         substitution =
             if let serverName, scheme == "https" { try Substitution(serverName, for: parsed, signal) } else { nil }
+    }
+
+    private static func hasHost(_ base: String) -> Bool {
+        let rest = base.drop { $0 != ":" }
+        guard rest.hasPrefix("://") else { return true }
+        let authority = rest.dropFirst(3).prefix { !"/?#\\".contains($0) }
+        let host = authority.lastIndex(of: "@").map { authority[authority.index(after: $0)...] } ?? authority
+        return !host.isEmpty && !host.hasPrefix(":")
     }
 
     /// The longest address of a redirect that is shown.

@@ -11,6 +11,10 @@ package final class LinearPattern {
     package struct Invalid: Error, Equatable, Sendable {
         /// The fault, such as "unmatched (".
         package let reason: String
+
+        package init(reason: String) {
+            self.reason = reason
+        }
     }
 
     /// The number of bytes after which the automaton is made anew. It grows with each new situation that it meets, so

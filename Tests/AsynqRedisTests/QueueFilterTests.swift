@@ -41,8 +41,8 @@ struct QueueFilterTests {
 
     @Test("Broken patterns are told from good ones", arguments: ["(", "[a", "a**b(", "(?<n"])
     func invalid(pattern: String) throws {
-        #expect(throws: LinearPattern.Invalid.self) { try QueueFilter.check(pattern: pattern) }
-        try QueueFilter.check(pattern: "^a.*[bc]+(d|e)?$")
+        #expect(throws: LinearPattern.Invalid.self) { try QueueFilter.check(patterns: pattern) }
+        try QueueFilter.check(patterns: "^a.*[bc]+(d|e)?$")
     }
 
     @Test("More names than are remembered are answered all the same")

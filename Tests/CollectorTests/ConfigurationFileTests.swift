@@ -1,5 +1,7 @@
+import Model
 import Testing
 
+@testable import AsynqRedis
 @testable import Collector
 
 @Suite("The YAML file")
@@ -52,6 +54,101 @@ struct ConfigurationFileTests {
             #expect(error.problem.contains(part), "\(error.problem)")
         }
         #expect(try problems(yaml: text).count == 1)
+    }
+
+    @Test(
+        "What YAML reads in its own way is named by key, with what to write",
+        arguments: [
+            ("metrics:\n  listen: *:4318", "line 2: metrics.listen: a value that begins with * stands in quotes"),
+            ("metrics:\n  listen: [::]:4318\n", "line 2: metrics.listen: a value that begins with [ stands in quotes"),
+            ("otlp: {listen: [::]:4318}", "line 1: otlp.listen: a value that begins with [ stands in quotes"),
+            ("otlp.listen: *:1,*:2", "line 1: otlp.listen: a value that begins with * stands in quotes"),
+            ("otlp:\n  listen:\n    - *:1\n    - x", "line 3: a value that begins with * stands in quotes"),
+            (
+                "redis:\n  # x\n\n  password: @hush",
+                "line 4: redis.password: a value that begins with @ stands in quotes"
+            ),
+            ("redis: {password: %hush}", "line 1: redis.password: a value that begins with % stands in quotes"),
+            ("redis:\n  password: `hush`", "line 2: redis.password: a value that begins with ` stands in quotes"),
+            ("redis:\r\n  password: |hush\r\n", "line 2: redis.password: a value that begins with | stands in quotes"),
+            (
+                "redis:\n  password: {hush\nlog:\n  level: info",
+                "line 2: redis.password: a { is not closed; a value that begins with { stands in quotes"
+            ),
+            (
+                "redis:\n  password: [hush\n  url: x",
+                "line 2: redis.password: a [ is not closed; a value that begins with [ stands in quotes"
+            ),
+            (
+                "redis:\n  password: [hu]sh\n  url: x",
+                "line 2: redis.password: a value that begins with [ stands in quotes"
+            ),
+            (
+                "redis:\n  password: hu: sh",
+                "line 2: redis.password: a value that holds a colon and a blank stands in quotes"
+            ),
+            (
+                "redis:\n  password: url: sh",
+                "line 2: redis.password: a value that holds a colon and a blank stands in quotes"
+            ),
+            (
+                "tempo:\n  headers: Authorization: Bearer hush",
+                "line 2: tempo.headers: a value that holds a colon and a blank stands in quotes"
+            ),
+            ("redis:\n  password: 'hu's'h'\n", "line 2: redis.password: a ' within single quotes is written ''"),
+            ("redis:\n  password: \"hu\"sh\"\n", "line 2: redis.password: a \" within double quotes is written \\\""),
+            ("redis:\n  password: 'hush\n", "line 2: redis.password: a quote is not closed"),
+            (
+                "redis:\n  password: \"hu\\sh\"\n",
+                "line 2: redis.password: a \\ within double quotes begins an escape; single quotes take it as it is"
+            ),
+            ("redis:\n\turl: hush", "line 2: a tab; indent with blanks"),
+            ("redis:\n  url: x\n\tpassword: hush", "line 3: a tab; indent with blanks"),
+            ("redis:\n  password:hush\n  url: x", "line 2: a blank is missing behind the colon"),
+            (
+                "redis:\n  tls:\n    ca-file: @x",
+                "line 3: redis.tls.ca-file: a value that begins with @ stands in quotes"
+            ),
+            ("redis:\n  hush: @x\n", "line 2: found character that cannot start any token"),
+            ("redis:\n  url: redis://a\n interval: 5s\n", "line 3: did not find expected key"),
+        ])
+    func words(text: String, problem: String) throws {
+        let found = try problems(yaml: text)
+        #expect(found.count == 1 && found[0].drop { $0 != ":" } == ": \(problem)", "\(found)")
+    }
+
+    @Test("A list of regular expressions matches what any of them matches; each is checked by itself")
+    func patterns() throws {
+        func filter(_ yaml: String) throws -> CompiledQueueFilter {
+            QueueFilter(try settings(yaml: yaml)).compiled()
+        }
+        var filter1 = try filter("redis: {queues: {include: ['^critical', '(?i)MAIL$'], exclude: [test]}}")
+        let accepted = ["critical", "a:mail", "critical:test", "low", "^critical"].filter {
+            filter1.accepts(QueueName($0))
+        }
+        #expect(accepted == ["critical", "a:mail"])
+        var filter2 = try filter("redis:\n  queues:\n    include:\n      - ^a{20}$\n      - b{20}\n")
+        let isAccepted = filter2.accepts(QueueName(String(repeating: "a", count: 20)))
+        #expect(isAccepted)
+        for (list, part) in [
+            ("[\"(\"]", "("), ("['a)', '(b']", "a): "), ("[a, '']", "empty"), ("['', a]", "empty"),
+            ("[a, [b]]", "plain values"),
+        ] {
+            let found = try problems(yaml: "redis: {queues: {include: \(list)}}")
+            #expect(found.count == 1 && found[0].contains(part), "\(found)")
+        }
+        #expect(try problems(yaml: "redis: {queues: {include: []}}") == [])
+        let before = try settings(yaml: "redis: {queues: {include: ['^a', b]}}")
+        #expect(try settings(yaml: EffectiveConfiguration.yaml(before)).texts == before.texts)
+    }
+
+    @Test("The advice for a list that YAML made of a value is given only for one in brackets")
+    func lists() throws {
+        let items = try problems(yaml: "redis:\n  password:\n    - hush")
+        #expect(items.count == 1 && items[0].hasSuffix(": holds one value, no list"), "\(items)")
+        let brackets = try problems(yaml: "redis:\n  password: [hush]")
+        #expect(
+            brackets.count == 1 && brackets[0].hasSuffix("; one that begins with [ stands in quotes"), "\(brackets)")
     }
 
     @Test("Bytes that are no text, and nesting without end, are refused")

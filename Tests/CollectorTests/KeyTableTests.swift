@@ -57,7 +57,7 @@ struct KeyTableTests {
         case .regularExpression: return (["", "^a"], ["(", "["])
         case .secretPairs: return (["", "A=", "A=B=C,D=E"], ["A", "=A", "A=B,C", "A=\n", "A=\u{7F}"])
         case .pairs: return (["", "A=", "a/b.c=d,e=\"f,g\""], ["A", "=A", "A=B,C", "A=1,A=2", "A=\n"])
-        case .text, .path, .secret, .url, .list: return ([], [])
+        case .text, .path, .secret, .url, .list, .addresses: return ([], [])
         }
     }
 

@@ -87,7 +87,18 @@ struct SecretTests {
             ("REDIS://user:hush", "REDIS://user:<redacted>"), ("unix://user:hush/r", "unix://user:<redacted>"),
             ("unix:user:hush", "unix:user:<redacted>"), ("redis://user:1234x/hush", "redis://user:<redacted>"),
             ("redis://h:63x9", "redis://h:<redacted>"), ("redis://h:+1", "redis://h:<redacted>"),
+            ("redis://:123,hush", "redis://:<redacted>"), ("redis://user:12/hush", "redis://user:<redacted>"),
+            ("user:12/hush", "user:<redacted>"), ("redis://:12?hush", "redis://:<redacted>"),
+            ("redis://user:99/0/hush", "redis://user:<redacted>"), ("http://user:12,hush", "http://user:<redacted>"),
+            ("redis-sentinel://u:12,hush,h2:2", "redis-sentinel://u:<redacted>"),
+            ("redis-cluster://h1:1,u:22/hush", "redis-cluster://h1:1,u:<redacted>"),
+            ("unix://user:12/hush", "unix://user:<redacted>"), ("redis:user:12/hush", "redis:user:<redacted>"),
             // What is a host, a port, an address or a path is shown.
+            ("redis://localhost:6379/mydb", "redis://localhost:6379/mydb"),
+            ("redis://10.0.0.1:1/db", "redis://10.0.0.1:1/db"),
+            ("redis://cache:6379/mydb", "redis://cache:6379/mydb"), ("http://h:1/v1/x", "http://h:1/v1/x"),
+            ("redis-sentinel://h1:1,h2/0?master=m", "redis-sentinel://h1:1,h2/0?master=m"),
+            ("redis://h:1/3?db=2", "redis://h:1/3?db=2"), ("tempo:4318/v1/traces", "tempo:4318/v1/traces"),
             ("redis://h:99999", "redis://h:99999"), ("redis://h:", "redis://h:"), ("redis://h:/0", "redis://h:/0"),
             ("redis://::1:6379", "redis://::1:6379"), ("redis://[::1", "redis://[::1"), ("::1", "::1"),
             ("2001:db8:0:0:0:0:0:1:6379", "2001:db8:0:0:0:0:0:1:6379"), ("localhost:6379", "localhost:6379"),
@@ -107,11 +118,94 @@ struct SecretTests {
             ("metrics-listen", "http://u:hush@h:1"), ("otlp-listen", "127.0.0.1:1,u:hush@h:2"),
             ("metrics-allowed-hosts", "https://u:hush@h"), ("otlp-cors-allowed-origins", "https://u:hush@h/x"),
             ("redis-interval", "redis://u:hush@h"), ("wait-attributes", "redis://u:hush@h"),
-            ("spool-directory", "http://u:hush@h"),
+            ("spool-directory", "http://u:hush@h"), ("metrics-listen", "127.0.0.1:1,u:hush@h"),
         ] {
             let found = try problems(["--\(flag)=\(value)"])
             #expect(!found.isEmpty && found.allSatisfy { !$0.contains("hush") && $0.contains("@h") }, "\(found)")
         }
+    }
+
+    @Test("The same where the URL is cut off before its @, and of a listener that may be a user and a password")
+    func cutOffElsewhere() throws {
+        for (flag, value) in [
+            ("spool-directory", "redis://:hush"), ("metrics-listen", "user:hush"), ("metrics-listen", ":hush"),
+            ("otlp-listen", "127.0.0.1:1,user:hush"), ("otlp-listen", "redis://:hush"),
+            ("otlp-socket", "redis://u:hush"),
+            ("redis-interval", "redis://:12,hush"), ("metrics-allowed-hosts", "user:hush"),
+            ("metrics-allowed-hosts", "redis://:hush"), ("otlp-cors-allowed-origins", "redis://u:hush"),
+            ("otlp-max-body", "http://u:hush"), ("log-level", "redis://u:12/hush"),
+            ("wait-attributes", "redis://:hush"),
+            ("external-url-grafana", "redis://:hush"),
+        ] {
+            let found = try problems(["--\(flag)=\(value)"])
+            #expect(!found.isEmpty && found.allSatisfy { !$0.contains("hush") }, "\(found)")
+        }
+        for (flag, value) in [
+            ("otlp-listen", "127.0.0.1:notaport"), ("metrics-listen", "localhost:70000"), ("otlp-listen", "[::1]:x"),
+            ("metrics-listen", "here"), ("otlp-listen", "http://0.0.0.0:4318"), ("metrics-allowed-hosts", "http://b"),
+        ] {
+            let found = try problems(["--\(flag)=\(value)"])
+            #expect(!found.isEmpty && found.allSatisfy { $0.contains("\"\(value)\"") }, "\(found)")
+        }
+    }
+
+    @Test(
+        "A secret that is run into its name is not shown",
+        arguments: [
+            ("redis: {password:hush}", "redis.password…"), ("redis: {password hush}", "redis.password…"),
+            ("redis: {password:hu.sh}", "redis.password…"), ("redis: {password=hush}", "redis.password=…"),
+            ("redis: {password;hush}", "redis.password…"), ("redis: {password：hush}", "redis.password…"),
+            ("redis: {password-file:hush}", "redis.password-file…"), ("{bearer-token:hush}", "bearer-token…"),
+            ("{redis.password:hush}", "redis.password…"), ("tempo: {headers:hush=x}", "tempo.headers…"),
+            ("otlp: {bearer-token:hush, socket: none}", "otlp.bearer-token…"),
+            ("redis:\n  password:hush", "redis.password…"), ("redis: {url:redis://:hush@h}", "redis.url…"),
+            ("metrics: {push: {headers:Authorization=hush}}", "metrics.push.headers…"),
+            ("redis://joe:hush@h: x", "redis…"),
+        ])
+    func joinedNames(yaml: String, shown: String) throws {
+        let found = try problems(yaml: yaml)
+        #expect(found.count == 1 && found[0].hasPrefix("unknown key \(shown) (/tmp/"), "\(found)")
+        #expect(!found[0].contains("hush") && !found[0].contains("hu.sh"), "\(found)")
+        let lacksBlank = shown.contains(".") && yaml.contains("\(shown.split(separator: ".").last?.dropLast() ?? "x"):")
+        #expect(found[0].hasSuffix("; a blank is missing behind the colon") == lacksBlank, "\(found)")
+    }
+
+    @Test("The same on a command line, and in the environment")
+    func joinedFlags() throws {
+        for argument in [
+            "--redis-password:hush", "--redis-password hush", "-redis-password hush", "redis-password:hush",
+            "redis-password hush", "--redis.password:hush", "--redis-passwort hush", "redis.url redis://:hush@h",
+        ] {
+            for arguments in [["run", argument], ["completion", "bash", argument]] {
+                let found = Invocation(arguments).problems.map(\.description)
+                #expect(found.count == 1 && !found[0].contains("hush") && found[0].contains("redis"), "\(found)")
+            }
+        }
+        for arguments in [["run", "redis-password", "hush"], ["run", "redis.password:", "hush"]] {
+            let found = Invocation(arguments).problems.map(\.description)
+            #expect(found.count == 1 && !found[0].contains("hush"), "\(found)")
+        }
+        let found = try problems(environment: [("ASYNQ_COLLECTOR_REDIS_PASSWORD:hush", "x")])
+        #expect(found.count == 1 && found[0].hasPrefix("unknown key ASYNQ_COLLECTOR_REDIS_PASSWORD…; "), "\(found)")
+    }
+
+    @Test("A token holds no blanks and no control characters, at the start and in a file that is read again")
+    func tokens() throws {
+        for key in ["otlp-bearer-token", "metrics-bearer-token"] {
+            for token in ["  ", " ", "a b", "hush\n", "\thush", "hu\u{1}sh", "hu\u{A0}sh", "hush\u{7F}"] {
+                let found = try problems(["--\(key)=\(token)"])
+                #expect(found.count == 1 && found[0].contains("a token holds no blanks"), "\(token.debugDescription)")
+                #expect(!found[0].contains("hush"))
+            }
+            let blank = try TemporaryFile("  \n")
+            #expect(try problems(["--\(key)-file", blank.path]).count == 1)
+            let file = try TemporaryFile("hush\n")
+            #expect(try problems(["--\(key)-file", file.path]) == [])
+        }
+        let file = try TemporaryFile("first\n")
+        let found = try #require(try options(["--otlp-bearer-token-file", file.path]))
+        try Files.replace(file.path, with: Array("sec ond\n".utf8))
+        #expect(found.receiver.rereadBearerToken?() == "first")
     }
 
     @Test("Problems do not repeat secrets")

@@ -42,7 +42,7 @@ struct SettingsGoldenTests {
         case .number(let range): "number \(range)"
         case .flag: "flag"
         case .choice(let words): words.joined(separator: ", ")
-        case .list: "list"
+        case .list, .addresses: "list"
         case .regularExpression: "regular expression"
         }
     }

@@ -283,13 +283,70 @@ MISTAKES_OF_FLAGS: dict[str, tuple[list[str], str]] = {
         ["-p", "hush"], "unexpected argument -p; flags have two hyphens, as --help lists them"),
     "a flag with one hyphen": (
         ["-redis-url=redis://h"], "unexpected argument -redis-url=…; flags have two hyphens, as --help lists them"),
+    "the port of the receiver for the web endpoints": (
+        ["--metrics-listen", "127.0.0.1:4318"],
+        'metrics.listen = "127.0.0.1:4318" (--metrics-listen): 127.0.0.1:4318: the address is already in use, by 127.0.0.1:4318 in '
+        "otlp.listen"),
+    "the same address twice": (
+        ["--otlp-listen", ":4318,:4318"],
+        'otlp.listen = ":4318,:4318" (--otlp-listen): :4318: the address is already in use, by :4318 in the same list'),
+    "one socket for two listeners": (
+        ["--otlp-socket", "/run/a.sock", "--metrics-listen", "unix:///run/a.sock"],
+        'metrics.listen = "unix:///run/a.sock" (--metrics-listen): unix:///run/a.sock: the address is already in use, by '
+        "unix:///run/a.sock in otlp.socket"),
+    "a flag and its value in one argument": (
+        ["--redis-password hush"], "unknown key --redis-password…; did you mean --redis-password?"),
+    "a flag with a colon": (
+        ["--redis-password:hush"], "unknown key --redis-password…; did you mean --redis-password?"),
+    "a token of blanks": (
+        ["--metrics-bearer-token", "  "],
+        "metrics.bearer-token = (secret) (--metrics-bearer-token): a token holds no blanks, line breaks or other control characters"),
+    "Tempo with a slash too many": (
+        ["--tempo-endpoint", "http:///v1"],
+        'tempo.endpoint = "http:///v1" (--tempo-endpoint): the host is missing: write http://host:port'),
+    "Tempo on no port": (
+        ["--tempo-endpoint", "http://tempo:0"], 'tempo.endpoint = "http://tempo:0" (--tempo-endpoint): the port must be 1 to 65535'),
+    "a URL of Redis in another key": (
+        ["--spool-directory", "redis://:hush"],
+        'spool.directory = "redis://:<redacted>" (--spool-directory): allowed is an absolute path'),
+    "a user and a password for a listener": (
+        ["--metrics-listen", "user:hush"],
+        f'metrics.listen = "user:<redacted>" (--metrics-listen): user:<redacted>: no address; {LISTENERS}'),
     "a file that is not there": (
         ["--config", "/nope.yaml"], "--config: opening /nope.yaml: No such file or directory"),
 }
 
 MISTAKES_IN_FILES: dict[str, tuple[str, str]] = {
     "a wrong indentation": ("redis:\n  url: redis://a\n interval: 5s\n", "FILE: line 3: did not find expected key"),
-    "a tab": ("redis:\n\turl: x\n", "FILE: line 2: found character that cannot start any token"),
+    "a tab": ("redis:\n\turl: x\n", "FILE: line 2: a tab; indent with blanks"),
+    "every address, without quotes": (
+        "metrics:\n  listen: *:9876\n", "FILE: line 2: metrics.listen: a value that begins with * stands in quotes"),
+    "every IPv6 address, without quotes": (
+        "otlp:\n  listen: [::]:4318\n", "FILE: line 2: otlp.listen: a value that begins with [ stands in quotes"),
+    "a password that begins with an at sign": (
+        "redis:\n  password: @hush\n", "FILE: line 2: redis.password: a value that begins with @ stands in quotes"),
+    "a password that begins with a percent sign": (
+        "redis:\n  password: %hush\n", "FILE: line 2: redis.password: a value that begins with % stands in quotes"),
+    "a password that begins with a backquote": (
+        "redis:\n  password: `hush`\n", "FILE: line 2: redis.password: a value that begins with ` stands in quotes"),
+    "a password with a colon and a blank": (
+        "redis:\n  password: hu: sh\n", "FILE: line 2: redis.password: a value that holds a colon and a blank stands in quotes"),
+    "a password with a quote": (
+        "redis:\n  password: 'hu'sh'\n", "FILE: line 2: redis.password: a ' within single quotes is written ''"),
+    "a header as HTTP writes it": (
+        "tempo:\n  headers: Authorization: Bearer hush\n",
+        "FILE: line 2: tempo.headers: a value that holds a colon and a blank stands in quotes"),
+    "no blank behind a colon": (
+        "redis: {password:hush}\n", "unknown key redis.password… (FILE line 1); a blank is missing behind the colon"),
+    "no blank behind the colon of a line": (
+        "redis:\n  password:hush\n", "unknown key redis.password… (FILE line 2); a blank is missing behind the colon"),
+    "no blank behind one colon of several": (
+        "redis:\n  password:hush\n  username: x\n", "FILE: line 2: a blank is missing behind the colon"),
+    "a list for one value": (
+        "redis:\n  password:\n    - hush\n", "redis.password (FILE line 3): holds one value, no list"),
+    "one pattern of a list that is none": (
+        "redis:\n  queues:\n    include:\n      - ^critical\n      - '('\n",
+        'redis.queues.include = "^critical\\n(" (FILE line 4): (: Unmatched ( or \\(; allowed is a regular expression as in grep -E'),
     "a value in the place of a section": (
         "redis: redis://localhost\n", "unknown key redis (FILE line 1); did you mean redis.url?"),
     "a key twice": ("redis:\n  url: redis://a\n  url: redis://b\n", "redis.url (FILE line 3): given twice"),

@@ -29,7 +29,8 @@ struct OTLPEndpointTests {
         "What libcurl can't read is refused",
         arguments: [
             "http://", "http://h:99999", "http://h:port", "http://[::1", "http://a b", "http://h/\u{7}", "tempo:4318",
-            "",
+            "", "http:///v1", "http:////h", "http://?a", "http://#a", "http://:4318", "http://u:p@/v1", "http://u@:1",
+            "http://h:0", "https://h:0/v1/traces", "http://h:00", "http://\\h",
         ])
     func refused(base: String) {
         #expect(throws: OTLPEndpoint.Invalid.self) { try OTLPEndpoint(base: base, for: .traces) }

@@ -8,7 +8,8 @@ enum ConfigurationFile {
             case scalar
             /// YAML's word for no value: nothing, `~` or `null` without quotes. What it may have left out is said in `problem`.
             case null(problem: String)
-            case sequence
+            /// A list of values, in brackets or an item a line.
+            case sequence([String], isInBrackets: Bool)
             case pairs
         }
 
@@ -35,7 +36,7 @@ enum ConfigurationFile {
         return try withUnsafeMutablePointer(to: &parser) { parser throws(Unreadable) in
             try bytes.withUnsafeBufferPointer { buffer throws(Unreadable) in
                 yaml_parser_set_input_string(parser, buffer.baseAddress, buffer.count)
-                var reader = Reader(parser: parser, pairKeys: pairKeys)
+                var reader = Reader(parser: parser, bytes: buffer, pairKeys: pairKeys)
                 return try reader.read()
             }
         }
@@ -52,6 +53,8 @@ enum ConfigurationFile {
         let text: String
         let line: Int
         var isQuoted = false
+        /// True for the beginning of a list that is written as `[…]`.
+        var isInBrackets = false
 
         /// True for YAML's word for no value.
         var isNull: Bool { !isQuoted && ["", "~", "null", "Null", "NULL"].contains(text) }
@@ -66,11 +69,15 @@ enum ConfigurationFile {
     private struct Reader {
         private static let maxDepth = 16
         private let parser: UnsafeMutablePointer<yaml_parser_t>
+        private let bytes: UnsafeBufferPointer<UInt8>
         private let pairKeys: Set<String>
         private var entries: [Entry] = []
 
-        init(parser: UnsafeMutablePointer<yaml_parser_t>, pairKeys: Set<String>) {
+        init(
+            parser: UnsafeMutablePointer<yaml_parser_t>, bytes: UnsafeBufferPointer<UInt8>, pairKeys: Set<String>
+        ) {
             self.parser = parser
+            self.bytes = bytes
             self.pairKeys = pairKeys
         }
 
@@ -89,7 +96,9 @@ enum ConfigurationFile {
                 case YAML_SCALAR_EVENT where event.text.isEmpty: continue
                 case YAML_SCALAR_EVENT, YAML_SEQUENCE_START_EVENT:
                     throw Unreadable(
-                        problem: "line \(event.line): the file holds keys and values, such as redis: {url: …}")
+                        problem:
+                            "line \(event.line): the file holds keys and values, such as redis: {url: …}, with a blank behind each colon"
+                    )
                 default: continue
                 }
             }
@@ -112,7 +121,9 @@ enum ConfigurationFile {
                 case YAML_SCALAR_EVENT: add(name, value.text, .scalar, line: value.line)
                 case YAML_SEQUENCE_START_EVENT:
                     let items = try readSequence(ofPairs: isPairs)
-                    add(name, items.joined(separator: ","), .sequence, line: value.line)
+                    add(
+                        name, items.joined(separator: ","), .sequence(items, isInBrackets: value.isInBrackets),
+                        line: value.line)
                 case YAML_MAPPING_START_EVENT where isPairs:
                     add(name, try readPairs(of: name), .pairs, line: value.line)
                 case YAML_MAPPING_START_EVENT where depth < Self.maxDepth:
@@ -184,8 +195,7 @@ enum ConfigurationFile {
         private func next() throws(Unreadable) -> Event {
             var event = yaml_event_t()
             guard yaml_parser_parse(parser, &event) == 1 else {
-                let problem = parser.pointee.problem.map { String(cString: $0) } ?? "not YAML"
-                throw Unreadable(problem: "line \(parser.pointee.problem_mark.line + 1): \(problem)")
+                throw Unreadable(problem: YAMLFault.text(parser.pointee, in: bytes))
             }
             defer { yaml_event_delete(&event) }
             let line = Int(event.start_mark.line) + 1
@@ -195,7 +205,12 @@ enum ConfigurationFile {
                         "line \(line): \(mark.what) are not read here; a value that begins with \(mark.sign) stands in quotes"
                 )
             }
-            guard event.type == YAML_SCALAR_EVENT else { return Event(type: event.type, text: "", line: line) }
+            guard event.type == YAML_SCALAR_EVENT else {
+                let isInBrackets =
+                    event.type == YAML_SEQUENCE_START_EVENT
+                    && event.data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE
+                return Event(type: event.type, text: "", line: line, isInBrackets: isInBrackets)
+            }
             let scalar = event.data.scalar
             let bytes = UnsafeBufferPointer(start: scalar.value, count: scalar.length)
             return Event(

@@ -13,18 +13,31 @@ struct ConfigurationProblem: Error, Sendable, Equatable, CustomStringConvertible
             switch key.kind {
             case .url: "\"\(EffectiveConfiguration.redactedURL(text))\""
             case _ where key.kind.isSecret: "(secret)"
+            case .addresses: "\"\(EffectiveConfiguration.shownAddresses(text))\""
+            // Patterns stand on a line each.
+            case .regularExpression: "\"\(Self.oneLine(EffectiveConfiguration.shownText(text)))\""
             default: "\"\(EffectiveConfiguration.shownText(text))\""
             }
         self.init("\(key.name) = \(shown) (\(origin)): \(problem)")
     }
 
-    init(unknown name: String, origin: SettingOrigin, candidates: [String]) {
-        // Behind a = may stand a secret.
-        let name = name.firstIndex(of: "=").map { name[..<$0] + "=…" } ?? name
-        let nearest = nearestName(to: name, among: candidates)
+    private static func oneLine(_ text: String) -> String {
+        text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).joined(separator: "\\n")
+    }
+
+    init(unknown given: String, origin: SettingOrigin, candidates: [String]) {
+        let name = UnknownName.prefix(of: given)
+        let nearest = nearestName(to: name, among: candidates).map { "did you mean \($0)?" }
         // A flag and a variable are their own place.
-        let place = "\(origin)" == name ? "" : " (\(origin))"
-        self.init("unknown key \(name)\(place)" + (nearest.map { "; did you mean \($0)?" } ?? ""))
+        guard case .file = origin else {
+            self.init(["unknown key \(UnknownName.shown(given))", nearest].compactMap(\.self).joined(separator: "; "))
+            return
+        }
+        let key = name.hasSuffix("-file") ? String(name.dropLast(5)) : name
+        let lacksBlank = given.dropFirst(name.count).first == ":" && !Set(candidates).isDisjoint(with: [name, key])
+        let hint = lacksBlank ? "a blank is missing behind the colon" : nearest
+        self.init(
+            ["unknown key \(UnknownName.shown(given)) (\(origin))", hint].compactMap(\.self).joined(separator: "; "))
     }
 }
 

@@ -1,3 +1,5 @@
+import Platform
+
 /// The configuration in force, as a YAML file that would give it again; secrets are redacted.
 enum EffectiveConfiguration {
     static let redacted = "<redacted>"
@@ -20,9 +22,20 @@ enum EffectiveConfiguration {
 
     /// Returns the text of a key that is no URL, as a problem shows it. A URL that was put there by mistake loses what may be a secret.
     static func shownText(_ text: String) -> String {
-        guard text.contains("@") else { return text }
+        guard text.contains("@") else { return text.contains("://") ? redactedURL(text) : text }
         return text.split(separator: ",", omittingEmptySubsequences: false).map { redactedURL(String($0)) }
             .joined(separator: ",")
+    }
+
+    /// Returns the text of a key for hosts with ports, as a problem shows it. Behind a name may stand a password; behind an address it is a
+    /// port, however wrong.
+    static func shownAddresses(_ text: String) -> String {
+        if text.contains("@") || text.contains("://") { return shownText(text) }
+        let isKnown = text.split(separator: ",").allSatisfy { part in
+            let host = part.drop { $0 == " " || $0 == "[" }.prefix { part.contains("[") ? $0 != "]" : $0 != ":" }
+            return ["localhost", "*"].contains(host) || IPAddress(String(host)) != nil
+        }
+        return isKnown ? text : RedactedPorts.text(text[...])
     }
 
     /// Returns a URL without what may be a secret: all that stands before an `@` of the authority, the user's name

@@ -7,6 +7,7 @@ import Platform
 ///     redis://:pa ss@h:1        two arguments         redis://:<redacted>
 ///     u:s3cret,h2:1/0?master=m  an @ forgotten        u:<redacted>,h2:1/0?master=m
 ///     s3cret:h:6379             the same              <redacted>
+///     redis://u:12/cret         cut before the @      redis://u:<redacted>
 enum RedactedPorts {
     /// The schemes that a text may begin with, also where `:` or `//` is missing behind them.
     private static let schemes = ["redis", "rediss", "unix", "http", "https"].flatMap {
@@ -19,9 +20,11 @@ enum RedactedPorts {
         let end = text[position...].firstIndex { "/?#".contains($0) } ?? text.endIndex
         while position < end {
             let part = text[position..<end].prefix { $0 != "," }
-            if let port = suspect(in: part) {
-                let rest = text[part.endIndex...]
-                let isRestShown = isOfURL(rest)
+            let rest = text[part.endIndex...]
+            let isRestShown = isOfURL(rest)
+            if let port = suspect(in: part)
+                ?? (mayFollowPort(rest) ? nil : doubtfulPort(in: part, before: rest, of: text))
+            {
                 // A port may be missing; then nothing is hidden but what follows it.
                 if port < part.endIndex || !isRestShown {
                     return String(text[..<port]) + EffectiveConfiguration.redacted + (isRestShown ? rest : "")
@@ -57,6 +60,24 @@ enum RedactedPorts {
         return part[port...].contains(":") ? part.startIndex : port
     }
 
+    /// Returns true for what may follow a port here. The next of several hosts is judged by itself.
+    private static func mayFollowPort(_ rest: Substring) -> Bool {
+        guard rest.hasPrefix(",") else { return isOfURL(rest) }
+        return rest.dropFirst().prefix { !",/?#".contains($0) }.contains(":") || rest.contains("?master=")
+    }
+
+    /// Returns the place of a number that may be the beginning of a password, because what follows belongs to no URL of Redis. Returns nil
+    /// where it is a port all the same: before the path of an HTTP URL, behind the address of a host, and if Redis' servers and
+    /// OTLP's have it.
+    private static func doubtfulPort(in part: Substring, before rest: Substring, of text: Substring) -> Substring.Index?
+    {
+        guard let colon = part.lastIndex(of: ":"), !isBareAddress(part) else { return nil }
+        let (host, port) = (part[..<colon], part.index(after: colon))
+        let isHTTP = text.prefix(5).lowercased().hasPrefix("http") && !rest.hasPrefix(",")
+        let isAddress = host == "localhost" || host.hasPrefix("[") || IPAddress(String(host)) != nil
+        return isHTTP || isAddress || ["6379", "26379", "4317", "4318"].contains(part[port...]) ? nil : port
+    }
+
     private static func isPort(_ text: Substring) -> Bool {
         (1...5).contains(text.utf8.count) && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
     }
@@ -75,7 +96,8 @@ enum RedactedPorts {
         var rest = text
         while rest.hasPrefix(",") {
             let part = rest.dropFirst().prefix { !",/?#".contains($0) }
-            guard part.contains(":"), suspect(in: part) == nil else { return false }
+            // In a URL that ends as one of sentinels, a host may lack its port.
+            guard part.contains(":") || rest.contains("?master="), suspect(in: part) == nil else { return false }
             rest = rest[part.endIndex...]
         }
         if rest.hasPrefix("/") { rest = rest.dropFirst().drop { $0.isASCII && $0.isNumber } }

@@ -47,13 +47,20 @@ struct SettingSources {
                 continue
             }
             guard let key = Self.key(entry.key, spelling: \.name) else {
-                set(entry.key, to: entry.text, from: origin, spelling: \.name)
+                let name = UnknownName.keyWithoutBlank(in: entry.text, ofSection: entry.key) ?? entry.key
+                set(name, to: entry.text, from: origin, spelling: \.name)
                 continue
             }
             if !seen.insert(entry.key).inserted {
                 problems.append(ConfigurationProblem("\(entry.key) (\(origin)): given twice"))
             }
-            if let problem = Self.problem(of: entry, takesList: !key.isFile && key.key.kind.takesList) {
+            if case .sequence(let items, _) = entry.form, case .regularExpression = key.key.kind {
+                if items.contains("") {
+                    problems.append(ConfigurationProblem("\(entry.key) (\(origin)): an item of the list is empty"))
+                } else {
+                    set(entry.key, to: items.joined(separator: "\n"), from: origin, spelling: \.name)
+                }
+            } else if let problem = Self.problem(of: entry, takesList: !key.isFile && key.key.kind.takesList) {
                 problems.append(ConfigurationProblem("\(entry.key) (\(origin)): \(problem)"))
             } else {
                 set(entry.key, to: entry.text, from: origin, spelling: \.name)
@@ -66,7 +73,9 @@ struct SettingSources {
         switch entry.form {
         case .scalar, .pairs: nil
         case .null(let problem): problem
-        case .sequence: takesList ? nil : "holds one value, no list; one that begins with [ stands in quotes"
+        case .sequence(_, let isInBrackets):
+            takesList
+                ? nil : "holds one value, no list" + (isInBrackets ? "; one that begins with [ stands in quotes" : "")
         }
     }
 
@@ -118,7 +127,7 @@ struct SettingSources {
         } else {
             problems.append(
                 ConfigurationProblem(
-                    unknown: UnknownName.shown(given), origin: origin, candidates: KeyTable.all.map(spelling)))
+                    unknown: given, origin: origin, candidates: KeyTable.all.map(spelling)))
         }
     }
 

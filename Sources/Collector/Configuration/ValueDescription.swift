@@ -14,7 +14,7 @@ extension ValueKind {
         case .number: "NUMBER"
         case .flag: "true|false"
         case .choice(let words): words.count > 4 ? "WORD" : words.joined(separator: "|")
-        case .list: "LIST"
+        case .list, .addresses: "LIST"
         case .regularExpression: "REGEX"
         }
     }
@@ -33,7 +33,7 @@ extension ValueKind {
         case .number: "number"
         case .flag: "truth value"
         case .choice: "word"
-        case .list: "comma list"
+        case .list, .addresses: "comma list"
         case .regularExpression: "regular expression as of grep -E"
         }
     }
@@ -41,7 +41,8 @@ extension ValueKind {
     /// The values of the type that are allowed; nil where all of them are.
     var range: String? {
         switch self {
-        case .text(let allowed), .path(let allowed), .url(let allowed), .list(let allowed):
+        case .text(let allowed), .path(let allowed), .url(let allowed), .list(let allowed),
+            .addresses(let allowed):
             ["text", "a path"].contains(allowed) ? nil : allowed
         case .secret, .secretPairs, .pairs, .regularExpression: nil
         case .duration(let range, let word):

@@ -56,11 +56,23 @@ extension ValueForm where Value == String? {
 
     static var secret: Self { optional(.secret) { _ in true } }
 
+    /// Reads a token as it stands in a header, behind `Bearer` and a blank.
+    static var bearerToken: Self {
+        Self(.secret) { text throws(UnacceptableText) in
+            if text.isEmpty { return nil }
+            let isToken = text.unicodeScalars.allSatisfy {
+                !$0.properties.isWhitespace && $0.properties.generalCategory != .control
+            }
+            if !isToken { throw UnacceptableText("a token holds no blanks, line breaks or other control characters") }
+            return text
+        }
+    }
+
     static var regularExpression: Self {
         Self(.regularExpression) { text throws(UnacceptableText) in
             if text.isEmpty { return nil }
             do throws(LinearPattern.Invalid) {
-                try QueueFilter.check(pattern: text)
+                try QueueFilter.check(patterns: text)
             } catch {
                 throw UnacceptableText("\(error.reason); allowed is \(ValueKind.regularExpression.allowed)")
             }

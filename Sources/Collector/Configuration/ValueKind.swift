@@ -18,11 +18,15 @@ enum ValueKind: Sendable {
     case flag
     case choice([String])
     case list(allowed: String)
+    /// Hosts with or without ports.
+    case addresses(allowed: String)
     case regularExpression
 
     var allowed: String {
         switch self {
-        case .text(let allowed), .path(let allowed), .url(let allowed), .list(let allowed): allowed
+        case .text(let allowed), .path(let allowed), .url(let allowed), .list(let allowed),
+            .addresses(let allowed):
+            allowed
         case .secret: "text"
         case .secretPairs, .pairs: "NAME=VALUE,…"
         case .duration(let range, let word): Self.allowed(range, word)
@@ -51,9 +55,12 @@ enum ValueKind: Sendable {
         }
     }
 
-    /// True if a YAML file may write a value as a list.
+    /// True if a YAML file may write a value as a list. Regular expressions then match what any of them matches.
     var takesList: Bool {
-        if case .list = self { true } else { isPairs }
+        switch self {
+        case .list, .addresses, .regularExpression: true
+        default: isPairs
+        }
     }
 
     var isURL: Bool {

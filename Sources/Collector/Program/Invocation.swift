@@ -55,17 +55,20 @@ struct Invocation {
             readFlag(argument, of: declaration, rest: &rest)
         } else {
             let afterSecret = flags.last.flatMap { Self.isSecret($0.name) ? $0.name : nil }
+            let isMeantAsFlag = argument.hasPrefix("-") || UnknownName.isSecret(UnknownName.prefix(of: argument))
             problems.append(
                 ConfigurationProblem(
                     afterSecret.map { "unexpected argument after \($0); quote a value that holds blanks" }
                         ?? "unexpected argument \(Self.shown(argument))"
-                        + (argument.hasPrefix("-") ? "; flags have two hyphens, as --help lists them" : "")))
-            if argument.hasPrefix("-") { Self.dropValue(of: argument, &rest) }
+                        + (isMeantAsFlag ? "; flags have two hyphens, as --help lists them" : "")))
+            if isMeantAsFlag { Self.dropValue(of: argument, &rest) }
         }
     }
 
     /// Returns an argument that nothing was expected of, without what may be a secret.
     private static func shown(_ argument: String) -> String {
+        let name = UnknownName.prefix(of: argument)
+        if UnknownName.isSecret(name) && !argument.contains("=") { return UnknownName.shown(argument) }
         guard let equals = argument.firstIndex(of: "=") else { return EffectiveConfiguration.redactedURL(argument) }
         return argument[..<equals] + "=…"
     }
@@ -86,7 +89,7 @@ struct Invocation {
         let candidates = declaration.takesKeys ? own + ["--config"] + KeyTable.all.map(\.flag) : own
         if !owners.isEmpty || candidates.isEmpty {
             let hint = owners.isEmpty ? "" : "; it belongs to \(owners.joined(separator: " and "))"
-            return ConfigurationProblem("\(command.rawValue) takes no \(flag)\(hint)")
+            return ConfigurationProblem("\(command.rawValue) takes no \(UnknownName.shown(flag))\(hint)")
         }
         return ConfigurationProblem(unknown: flag, origin: .flag(flag), candidates: candidates)
     }

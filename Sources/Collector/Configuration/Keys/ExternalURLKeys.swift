@@ -1,3 +1,5 @@
+import Platform
+
 /// `external-url.*`: other programs that the status page links to.
 struct ExternalURLKeys: KeySection {
     static let title = "Links"
@@ -19,7 +21,21 @@ extension ValueForm where Value == String? {
     /// Reads the target of links on a page; an empty text is nil.
     fileprivate static var webURL: Self {
         optional(.url(allowed: "http://host:port/path or https://host/path")) { text in
-            ["http://", "https://"].contains(where: text.lowercased().hasPrefix)
+            guard let scheme = ["http://", "https://"].first(where: text.lowercased().hasPrefix) else { return false }
+            let authority = text.dropFirst(scheme.count).prefix { !"/?#\\".contains($0) }
+            do throws(HostAndPort.Invalid) {
+                let address = try HostAndPort(authority.drop(through: "@"))
+                return !address.host.isEmpty && address.port != 0
+            } catch {
+                return false
+            }
         }
+    }
+}
+
+extension Substring {
+    /// Returns what follows the last occurrence of a character; all of it without one.
+    fileprivate func drop(through last: Character) -> Substring {
+        lastIndex(of: last).map { self[index(after: $0)...] } ?? self
     }
 }

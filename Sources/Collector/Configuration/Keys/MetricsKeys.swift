@@ -27,7 +27,7 @@ struct MetricsKeys: KeySection {
         help: "The password of metrics.username. Keep it in a file, named by metrics.password-file.",
         page: "docs/SECURITY.md#who-may-read-the-web-endpoints")
     let bearerToken = Key(
-        "metrics.bearer-token", .secret, default: "", example: "swordfish",
+        "metrics.bearer-token", .bearerToken, default: "", example: "swordfish",
         help: """
             The token that every web endpoint but the health checks asks for; with metrics.username set too, either will do.
             """,
@@ -184,11 +184,12 @@ extension ValueForm where Value == [String] {
     /// Reads values of the header `Host`, without their ports.
     fileprivate static var hostNames: Self {
         let allowed = "a name as in the header Host, *.name for its subdomains, or *"
-        return Self(.list(allowed: allowed)) { text throws(UnacceptableText) in
+        return Self(.addresses(allowed: allowed)) { text throws(UnacceptableText) in
             let names = ValueParsing.list(text)
             let wrong = names.filter { !AllowedHosts.isName($0) }
             if !wrong.isEmpty {
-                throw UnacceptableText(wrong.map { "\(EffectiveConfiguration.shownText($0)): allowed is \(allowed)" })
+                throw UnacceptableText(
+                    wrong.map { "\(EffectiveConfiguration.shownAddresses($0)): allowed is \(allowed)" })
             }
             return names
         }

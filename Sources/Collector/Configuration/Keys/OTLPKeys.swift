@@ -31,7 +31,7 @@ struct OTLPKeys: KeySection {
             """,
         page: "docs/RECEIVING.md#addresses")
     let bearerToken = Key(
-        "otlp.bearer-token", .secret, default: "", example: "swordfish",
+        "otlp.bearer-token", .bearerToken, default: "", example: "swordfish",
         help:
             "The token that every OTLP request has to carry (Authorization: Bearer TOKEN). Without it, none is asked for.",
         page: "docs/RECEIVING.md#answers")

@@ -55,11 +55,18 @@ struct RedisKeys: KeySection {
         page: "docs/REDIS.md#while-redis-is-unavailable")
     let queuesInclude = Key(
         "redis.queues.include", .regularExpression, default: "", example: "^mail",
-        help: "A regular expression: only queues whose name matches are read and counted. Without it, all are.",
+        help: """
+            A regular expression: only queues whose name matches are read and counted. Without it, all are. Several, of which one has \
+            to match, stand on a line each; the file takes a list.
+            """,
         isReloadable: true)
     let queuesExclude = Key(
         "redis.queues.exclude", .regularExpression, default: "", example: "-test$",
-        help: "A regular expression: queues whose name matches are left out.", isReloadable: true)
+        help: """
+            A regular expression: queues whose name matches are left out. Several, of which one has to match, stand on a line each; the \
+            file takes a list.
+            """,
+        isReloadable: true)
     let memorySampling = Key(
         "redis.memory-sampling", .duration(atLeast: .seconds(1), or: "off"), default: "off", example: "60s",
         help: """
