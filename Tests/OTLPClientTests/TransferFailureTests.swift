@@ -259,3 +259,8 @@ struct TransferFailureTests {
         #expect(TransferFailure.noMemory.kind == .unreachable && TransferFailure.noMemory.label == "error")
     }
 }
+
+extension OTLPAnswer {
+    /// The code under which the answer is counted.
+    fileprivate var label: String { code(.of(self, for: .traces)) }
+}
