@@ -174,7 +174,11 @@ def test_a_wrong_value_is_refused(values, named):
 
 
 KEDA_WORKER = EVERY_VALUE["keda"]["workers"][1]
+KEDA = {"keda": {"enabled": True, "workers": [KEDA_WORKER]}}
 GATEWAY = {"gateway": {"enabled": True}}
+MONITORS = {"monitors": {"enabled": True}}
+TOKEN = {"webToken": {"secret": "s"}}
+FILE = {"secret": "s", "key": "k"}
 
 
 @pytest.mark.parametrize("values, named", [
@@ -182,7 +186,12 @@ GATEWAY = {"gateway": {"enabled": True}}
     (GATEWAY | {"scraper": {"enabled": False}}, "scraper.enabled"),
     (GATEWAY, "tempo.endpoint"),
     (GATEWAY | {"scraper": {"settings": {"tempo.endpoint": "http://t:4318", "otlp.listen": ":9999"}}}, "otlp.listen"),
-    ({"webToken": {"secret": "s"}, "scraper": {"settings": {"metrics.bearer-token": "t"}}}, "webToken.secret"),
+    (TOKEN | {"scraper": {"settings": {"metrics.bearer-token": "t"}}}, "leave out metrics.bearer-token below scraper"),
+    (TOKEN | {"sidecar": {"secretFiles": {"metrics.bearer-token-file": FILE}}}, "leave out metrics.bearer-token-file below sidecar"),
+    (MONITORS | {"scraper": {"secretFiles": {"metrics.bearer-token-file": FILE}}}, "metrics.bearer-token-file below scraper needs webToken.secret"),
+    (MONITORS | {"sidecar": {"settings": {"metrics.password": "p"}}}, "metrics.password below sidecar needs webToken.secret"),
+    (KEDA | {"scraper": {"settings": {"metrics.bearer-token": "t"}}}, "metrics.bearer-token below scraper needs webToken.secret"),
+    (KEDA | {"scraper": {"secretFiles": {"metrics.password-file": FILE}}}, "metrics.password-file below scraper needs webToken.secret"),
     ({"keda": {"enabled": True}, "scraper": {"enabled": False}}, "scraper.enabled"),
     ({"keda": {"enabled": True}, "scraper": {"settings": {"metrics.pages": False}}}, "metrics.pages"),
     ({"keda": {"enabled": True}, "scraper": {"settings": {"metrics.pages": "false"}}}, "metrics.pages"),

@@ -15,11 +15,28 @@
 {{- fail "gateway.enabled needs scraper.settings.tempo.endpoint: where spans are sent, or none to use them for metrics only" }}
 {{- end }}
 {{- end }}
-{{- if and .Values.webToken.secret (or (hasKey $scraper.secretFiles "metrics.bearer-token-file") (index $settings "metrics.bearer-token") (index $settings "metrics.bearer-token-file")) }}
-{{- fail "webToken.secret sets metrics.bearer-token-file: leave out metrics.bearer-token and metrics.bearer-token-file below scraper" }}
 {{- end }}
-{{- end }}
+{{- if $scraper.enabled }}{{ include "asynq-collector.credentialChecks" (list . "scraper" (or .Values.monitors.enabled .Values.keda.enabled)) }}{{ end }}
+{{- include "asynq-collector.credentialChecks" (list . "sidecar" .Values.monitors.enabled) }}
 {{- if .Values.keda.enabled }}{{ include "asynq-collector.kedaChecks" . }}{{ end }}
+{{- end }}
+
+{{/* Monitors and KEDA send the token of webToken and no other: a list of the context, `scraper` or `sidecar`, and whether they read it. */}}
+{{- define "asynq-collector.credentialChecks" -}}
+{{- $name := index . 1 }}
+{{- $section := index (first .).Values $name }}
+{{- $hasToken := (first .).Values.webToken.secret }}
+{{- $isRead := last . }}
+{{- range $key := list "metrics.bearer-token" "metrics.bearer-token-file" "metrics.password" "metrics.password-file" }}
+{{- if or (index $section.settings $key) (hasKey $section.secretFiles $key) }}
+{{- if and $hasToken (hasPrefix "metrics.bearer-token" $key) }}
+{{- fail (printf "webToken.secret sets metrics.bearer-token-file: leave out %s below %s" $key $name) }}
+{{- end }}
+{{- if and $isRead (not $hasToken) }}
+{{- fail (printf "%s below %s needs webToken.secret: monitors and KEDA send only that token, and would get 401. A password is accepted beside it" $key $name) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "asynq-collector.kedaChecks" -}}
