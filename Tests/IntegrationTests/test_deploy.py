@@ -437,6 +437,15 @@ def test_the_image_has_the_libraries_that_the_installer_builds_with():
         assert (REPOSITORY / folder).is_dir()
 
 
+def test_no_stage_is_named_by_the_default_of_an_argument():
+    """buildah 1.28 looks for such a stage in a registry; a default in the FROM itself is understood everywhere."""
+    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    stages = set(re.findall(r"^FROM \S+ AS (\S+)$", text, re.MULTILINE))
+    assert {"build", "prebuilt", "program"} <= stages
+    assert not stages & set(re.findall(r"^ARG \w+=(\S+)$", text, re.MULTILINE))
+    assert set(re.findall(r"^FROM \S+:-(\w+)\} AS", text, re.MULTILINE)) <= stages
+
+
 def test_the_image_is_built_with_every_file_that_is_embedded():
     copied = {REPOSITORY / path for path in re.findall(r"^COPY ([\w./]+) [\w./]+$", (DEPLOY / "Dockerfile").read_text("utf-8"), re.M)}
     sent = {REPOSITORY / line[1:] for line in (DEPLOY / "Dockerfile.dockerignore").read_text("utf-8").splitlines() if line[0] == "!"}
