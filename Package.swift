@@ -193,7 +193,7 @@ let package = Package(
             [
                 "Model", "Platform", "Redis", "AsynqRedis", "Forwarder", "OTLPClient", "MetricsPush", "HTTPService",
                 "Metrics",
-                "SpanReceiver", "Spool", "WaitTime", "Attention", "Web", "OTLP", "Top", logging,
+                "SpanReceiver", "Spool", "WaitTime", "Attention", "Web", "OTLP", "Top", "WebClient", logging,
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ]),
     ] + tools,

@@ -49,7 +49,7 @@ extension Collector {
 }
 
 extension TaskReply {
-    fileprivate init(_ refusal: InquiryRefusal) {
+    init(_ refusal: InquiryRefusal) {
         switch refusal {
         case .busy: self = .busy
         case .unavailable(let reason): self = .unavailable("Redis can't be read: \(reason)")

@@ -73,15 +73,7 @@ extension Collector {
     }()
 
     /// The pushes of metrics, as their trouble is judged; nil where nothing is pushed.
-    var pushes: Backend? {
-        guard let statistics = push?.counters.statistics else { return nil }
-        let requests = statistics.requests.values.reduce(0, +)
-        var backend = Backend(
-            isUp: requests > 0 ? statistics.lastFailure == nil : nil, lastFailure: statistics.lastFailure,
-            requests: requests, failedRequests: statistics.failedRequests)
-        backend.isPartlyUp = statistics.isPartlyAccepted
-        return backend
-    }
+    var pushes: Backend? { push.map { Backend($0.counters.statistics) } }
 
     /// The way of spans, as its troubles are judged.
     var spanPath: SpanPath {

@@ -7,11 +7,6 @@ import Synchronization
 
 /// Pushes the families of the page to a backend of OTLP metrics, on a thread of its own.
 package final class MetricsPusher: Sendable {
-    struct Control {
-        /// The times of the end of the process: what was pushed last has to be answered within them.
-        var ending: (from: MonotonicTime, deadline: MonotonicTime)?
-    }
-
     let options: MetricsPushOptions
     let source: OTLPMetrics.Source
     let counters: PushCounters
@@ -19,7 +14,7 @@ package final class MetricsPusher: Sendable {
     let clock: Clock
     let logger: Logger
     let chunks: @Sendable () -> FamilyChunks
-    let control = Mutex(Control())
+    let ending: Mutex<PushEnding?> = Mutex(nil)
     let multi: CurlMulti
     package let heartbeat = Heartbeat()
     private let thread: Mutex<OSThread?> = Mutex(nil)
@@ -54,7 +49,7 @@ package final class MetricsPusher: Sendable {
     /// Pushes the last numbers, and ends the thread, at the deadline at the latest.
     package func stop(until deadline: MonotonicTime) {
         let now = clock.monotonic()
-        control.withLock { $0.ending = (now, deadline) }
+        ending.withLock { $0 = PushEnding(begin: now, deadline: deadline) }
         multi.wake()
         thread.withLock { $0 }?.join()
     }

@@ -172,6 +172,49 @@ struct LookAheadSamplerTests {
         #expect(stage.sampler.errors.map(\.reason) == [.permission])
     }
 
+    @Test(
+        "A wait that clocks can't tell is lost with its reason: up to a second below 0 is 0, and ten years are a wait",
+        arguments: [
+            (-3_000, nil, LostTaskReason.clockSkew), (-2_600, nil, .clockSkew), (-2_400, 0, nil), (-1_500, 0, nil),
+            (0, 1.5, nil), (315_359_998_000, 315_359_999.5, nil), (315_360_000_000, nil, .badStamp),
+        ] as [(Int64, Double?, LostTaskReason?)])
+    func implausible(ageMilliseconds: Int64, wait: Double?, reason: LostTaskReason?) throws {
+        let stage = Stage()
+        let since = WallTime(nanoseconds: stage.time.now.nanoseconds - ageMilliseconds * 1_000_000)
+        stage.store.push("a", since: since)
+        _ = try stage.sample("q")
+        // It is gone within the window from 1 s to 2 s.
+        stage.pass(milliseconds: 1000)
+        _ = try stage.sample("q")
+        stage.pass(milliseconds: 1000)
+        stage.store.finish("a")
+        #expect(try stage.sample("q") == [wait].compactMap(\.self))
+        #expect(stage.sampler.lost == (reason.map { [$0: 1] } ?? [:]))
+    }
+
+    @Test("A loss is counted once, also where the sample that saw it failed")
+    func countedOnce() throws {
+        let stage = Stage()
+        for id in ["a", "b"] { stage.push(id, age: 1) }
+        _ = try stage.sample("q")
+        stage.store.finish("a")
+        stage.push("c", age: 1)
+        stage.pass(milliseconds: 9000)
+        stage.store.failsAfter = 1
+        #expect(throws: RedisError.self) { _ = try stage.sample("q") }
+        #expect(stage.sampler.lost == [.gap: 1])
+        stage.store.finish("b")
+        stage.pass(milliseconds: 9000)
+        _ = try stage.sample("q")
+        #expect(stage.sampler.lost == [.gap: 2])
+        stage.store.finish("c")
+        for _ in 0..<30 {
+            stage.pass(milliseconds: 1000)
+            _ = try stage.sample("q")
+        }
+        #expect(stage.sampler.lost == [.gap: 2])
+    }
+
     @Test("Messages are measured and read at once; one after a sample that failed, then as many as fit")
     func messages() throws {
         let stage = Stage()

@@ -44,6 +44,21 @@ struct MemorySamplingTests {
         #expect(found.errors.isEmpty)
     }
 
+    @Test(
+        "A snapshot takes the bytes of its queues, nil for those that the sample lacks, and the reasons of its errors")
+    func taken() {
+        var snapshot = RedisSnapshot(
+            queues: ["a", "b"].map { QueueSnapshot(name: QueueName($0)) }, takenAt: WallTime(seconds: 1),
+            partialErrors: [.limit])
+        snapshot.queues[1].memoryBytes = 5
+        var sample = MemorySample()
+        sample.bytes = [QueueName("a"): 7, QueueName("c"): 9]
+        sample.errors = [RedisError(.permission, "no"), RedisError(.malformed, "what?")]
+        snapshot.take(sample)
+        #expect(snapshot.queues.map(\.memoryBytes) == [7, nil])
+        #expect(snapshot.partialErrors == [.limit, .permission, .malformed])
+    }
+
     @Test("A sampled task that is gone is left out of the mean, and takes nothing where all of them are gone")
     func goneTasks() throws {
         // Two lists of 3 tasks, and six collections of 100 bytes.

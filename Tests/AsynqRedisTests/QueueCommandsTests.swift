@@ -117,6 +117,23 @@ struct QueueCommandsTests {
         #expect(replies.scrape().snapshot.latencyNanoseconds == nil)
     }
 
+    @Test("As many expired leases as are read at most are too many to count orphans, and that is told")
+    func expiredLeases() {
+        func scrape(_ count: Int) -> (snapshot: QueueSnapshot, errors: [ScrapeErrorReason]) {
+            let members = (0..<count).map { "t\($0)" }
+            var replies = Replies()
+            let second = "\(Replies.now.wholeSeconds - 60)"
+            replies.expiredLeases = .array(members.flatMap { [Replies.text($0), Replies.text(second)] })
+            replies.details = [Replies.pending(nil), .null, .array(members.map { Replies.text($0) })]
+            let (snapshot, errors, _) = replies.scrape()
+            return (snapshot, errors)
+        }
+        let some = scrape(QueueCommands.maxActive - 1)
+        #expect(some.snapshot.orphaned == Int64(QueueCommands.maxActive - 1) && some.errors.isEmpty)
+        let many = scrape(QueueCommands.maxActive)
+        #expect(many.snapshot.orphaned == nil && many.errors == [.limit])
+    }
+
     @Test("A counter that is missing is 0; one that is no number is left out and counted")
     func counters() {
         var replies = Replies()

@@ -183,6 +183,18 @@ struct TaskReaderTests {
             #expect(try Self.retries(store).map(\.id.text) == ["0", "1", "3"])
         }
     }
+
+    @Test("Messages of exactly the most bytes that are read are read; the one that fits no more is told without it")
+    func allBytes() throws {
+        let store = Self.store(retries: 3)
+        let half = TaskReader.maxMessageBytes / 2
+        for (id, length) in [("0", half), ("1", half), ("2", 1)] {
+            store.instead["HSTRLEN asynq:{q}:t:\(id)"] = .integer(Int64(length))
+        }
+        #expect(try Self.retries(store).map { $0.message == nil } == [false, false, true])
+        store.instead["HSTRLEN asynq:{q}:t:1"] = .integer(Int64(half) - 1)
+        #expect(try Self.retries(store).map { $0.message == nil } == [false, false, false])
+    }
 }
 
 @Suite("Inquiries within limits")

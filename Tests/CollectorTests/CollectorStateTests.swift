@@ -1,3 +1,4 @@
+import AsynqRedis
 import Attention
 import Logging
 import Metrics
@@ -156,6 +157,103 @@ struct CollectorStateTests {
             }
             #expect(reason == "no span of this trace is in memory")
         }
+    }
+}
+
+/// A collector with all its parts, which was made and not started.
+@Suite("What a collector that reads Redis, sends and pushes tells of itself", .timeLimit(.minutes(1)))
+struct WholeCollectorStateTests {
+    private let clock = TestClock()
+    private let log = LinesLog()
+    private let directory: TemporaryDirectory
+
+    init() throws {
+        directory = try TemporaryDirectory()
+    }
+
+    /// Runs the test, and ends the threads of the collector.
+    private func withCollector(isStarted: Bool = false, _ body: (Collector) throws -> Void = { _ in }) throws {
+        let options = try #require(
+            try options([
+                "--redis-url=redis://u:secret@redis:6379/2", "--redis-interval=3s", "--spool-max-bytes=64MiB",
+                "--tempo-endpoint=http://u:secret@tempo:4318", "--spool-directory=\(directory.path)",
+                "--metrics-push-endpoint=http://mimir:4318",
+            ]))
+        let log = log
+        let collector = try Collector(options, clock: clock.clock) { label in Logger(label: label) { _ in log } }
+        defer { collector.stop(isStarted: isStarted) }
+        try body(collector)
+    }
+
+    @Test("It names Redis and the backend without their passwords, and how often it reads")
+    func identity() throws {
+        try withCollector { collector in
+            let identity = collector.overviewContent.collector
+            #expect(identity.interval == .seconds(3))
+            #expect(identity.redis?.hasSuffix("redis:6379/2") == true && identity.redis?.contains("secret") == false)
+            #expect(identity.tempo?.contains("tempo:4318") == true && identity.tempo?.contains("secret") == false)
+            #expect(identity.receivesAt.isEmpty)
+        }
+    }
+
+    @Test("Its spool is empty, its backends are neither up nor down, and all its parts have a share of memory")
+    func parts() throws {
+        try withCollector { collector in
+            let content = collector.overviewContent
+            #expect(
+                content.spool?.capacityBytes == 64 << 20
+                    && content.spool?.bytes == collector.tempo?.spool.statistics.bytes)
+            #expect(content.spans?.spooled?.inSpool == 0 && content.spans?.spooled?.forwarded == 0)
+            #expect(collector.pushes == Backend(isUp: nil, lastFailure: nil, requests: 0, failedRequests: 0))
+            let path = collector.spanPath
+            #expect(path.backend == Backend(isUp: nil, lastFailure: nil, requests: 0, failedRequests: 0))
+            #expect(!path.isDiskHanging && path.spool?.bytes == content.spool?.bytes)
+            let ledger = collector.memory.ledger
+            #expect(content.memory.dropFirst().map(\.limitBytes) == ledger.parts.map { ledger[$0] })
+            #expect(content.memory.map(\.part).contains("look_ahead") && content.memory.map(\.part).contains("pushes"))
+            #expect(collector.unhealthyReason() == nil)
+            #expect(collector.unreadyReason() == "listeners are not bound yet")
+        }
+    }
+
+    @Test("What is asked of Redis before it was read is refused with that reason")
+    func inquiries() throws {
+        try withCollector { collector in
+            let replies = LinesOfText()
+            @Sendable func add(_ reply: TaskReply) {
+                switch reply {
+                case .unavailable(let reason): replies.add(reason)
+                case .busy: replies.add("busy")
+                default: replies.add("other")
+                }
+            }
+            collector.findTask(TaskName(queue: QueueName("q"), id: [1])) { add($0) }
+            collector.searchTask(id: [1]) { add($0) }
+            // No such queue was read, so there is nothing to wait for.
+            collector.readRetries(ofQueue: [1]) { replies.add("retries") }
+            #expect(
+                replies.all == [
+                    "Redis can't be read: Redis was not read yet", "Redis can't be read: Redis was not read yet",
+                    "retries",
+                ])
+        }
+        guard case .busy = TaskReply(.busy) else {
+            Issue.record("too many questions")
+            return
+        }
+    }
+
+    @Test("The last line says whether spans wait for the next start; a start that failed has no such line")
+    func lastLine() throws {
+        try withCollector()
+        #expect(!log.all.contains { $0.hasPrefix("stopped") })
+        try withCollector(isStarted: true)
+        #expect(log.all.last == "stopped")
+        try withCollector(isStarted: true) { collector in
+            let spool = try #require(collector.tempo?.spool)
+            try [UInt8](repeating: 1, count: 10).withUnsafeBytes { try spool.append($0, spanCount: 7) }
+        }
+        #expect(log.all.last == "stopped; spans wait in the spool for the next start")
     }
 }
 

@@ -7,8 +7,10 @@ import Synchronization
 import TestSupport
 import Testing
 
+@testable import Attention
 @testable import Collector
 @testable import Forwarder
+@testable import MetricsPush
 
 @Suite("The guard of an orderly end", .timeLimit(.minutes(1)))
 struct EndGuardTests {
@@ -108,39 +110,10 @@ struct ExitCodeTests {
     }
 }
 
-/// The socket on which a service manager hears.
-private final class Listener {
-    private let descriptor: Int32
-    let environment: [(name: String, value: String)]
-
-    init() {
-        let path = "@asynq-collector-test-\(getpid())-\(UInt64.random(in: 0 ... .max))"
-        let type = Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-        let descriptor = Glibc.socket(AF_UNIX, type, 0)
-        _ = UnixAddress.with(path) { bind(descriptor, $0, $1) }
-        self.descriptor = descriptor
-        environment = [("NOTIFY_SOCKET", path)]
-    }
-
-    deinit {
-        close(descriptor)
-    }
-
-    /// What was heard since the last call.
-    var heard: [String] {
-        var messages: [String] = []
-        var buffer = [UInt8](repeating: 0, count: 200)
-        while case let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT)), count > 0 {
-            messages.append(String(decoding: buffer.prefix(count), as: UTF8.self))
-        }
-        return messages
-    }
-}
-
 @Suite("The watchdog, which hears of the program while it waits for signals", .serialized)
 struct WatchdogTests {
     private static let signal = Int32(SIGWINCH)
-    private let listener = Listener()
+    private let listener = NotifiedSocket()
     private let clock = TestClock()
     private let log = LinesLog()
     private let loop = EmbeddedEventLoop()
@@ -237,5 +210,25 @@ struct ForwarderWordsTests {
         statistics.isBackendUp = isUp
         statistics.lastFailure = failure
         #expect(statistics.words == words)
+    }
+}
+
+@Suite("The backend of metrics in what needs attention")
+struct PushBackendTests {
+    @Test("Pushes are up if the last one succeeded, and unknown before the first request")
+    func pushes() {
+        let counters = PushCounters()
+        let none = Backend(counters.statistics)
+        #expect(none.isUp == nil && none.requests == 0 && none.failedRequests == 0 && none.lastFailure == nil)
+        counters.recordSuccess(code: "200", seconds: 0.1, rejectedPoints: 0)
+        counters.recordCompletePush(at: WallTime(seconds: 1))
+        let up = Backend(counters.statistics)
+        #expect(up.isUp == true && up.requests == 1 && up.failedRequests == 0 && up.lastFailure == nil)
+        counters.recordFailure(code: "503", seconds: 0.1, reason: "503: busy")
+        let down = Backend(counters.statistics)
+        #expect(down.isUp == false && down.requests == 2 && down.failedRequests == 1)
+        #expect(down.lastFailure == "503: busy" && !down.isPartlyUp)
+        counters.recordFailedPush(isPartlyAccepted: true)
+        #expect(Backend(counters.statistics).isPartlyUp)
     }
 }

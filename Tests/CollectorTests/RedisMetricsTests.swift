@@ -26,6 +26,44 @@ struct RedisMetricsTests {
         #expect(!Self.page([queue]).contains("asynq_tasks_processed_total"))
     }
 
+    @Test("Each value of a queue is a sample of its family")
+    func everyValue() {
+        var queue = QueueSnapshot(name: QueueName("q"))
+        for (index, state) in TaskState.allCases.enumerated() { queue.size[state] = Int64(11 + index) }
+        (queue.groups, queue.latencyNanoseconds, queue.isPaused, queue.isRegistered) = (2, 2_500_000_000, true, false)
+        (queue.orphaned, queue.longestRunning) = (3, .milliseconds(4500))
+        queue.overdue = [.scheduled: 5, .retry: 6]
+        (queue.memoryBytes, queue.completed, queue.failed) = (7000, 80, 9)
+        (queue.deadLettered, queue.size[.archived]) = (10, 2500)
+        let lines = Self.page([queue]).split(separator: "\n").filter {
+            $0.hasPrefix("asynq_queue") || $0.hasPrefix("asynq_tasks")
+        }
+        .sorted()
+        #expect(
+            lines == [
+                #"asynq_queue_archive_fill_ratio{queue="q"} 0.25"#, #"asynq_queue_groups{queue="q"} 2"#,
+                #"asynq_queue_latency_seconds{queue="q"} 2.5"#,
+                #"asynq_queue_longest_running_seconds{queue="q"} 4.5"#,
+                #"asynq_queue_memory_usage_approx_bytes{queue="q"} 7000"#,
+                #"asynq_queue_orphaned_tasks{queue="q"} 3"#, #"asynq_queue_overdue_tasks{queue="q",state="retry"} 6"#,
+                #"asynq_queue_overdue_tasks{queue="q",state="scheduled"} 5"#, #"asynq_queue_paused{queue="q"} 1"#,
+                #"asynq_queue_registered{queue="q"} 0"#, #"asynq_queue_size{queue="q",state="active"} 12"#,
+                #"asynq_queue_size{queue="q",state="aggregating"} 17"#,
+                #"asynq_queue_size{queue="q",state="archived"} 2500"#,
+                #"asynq_queue_size{queue="q",state="completed"} 16"#,
+                #"asynq_queue_size{queue="q",state="pending"} 11"#,
+                #"asynq_queue_size{queue="q",state="retry"} 14"#, #"asynq_queue_size{queue="q",state="scheduled"} 13"#,
+                #"asynq_tasks_dead_lettered_total{queue="q"} 10"#,
+                #"asynq_tasks_processed_total{queue="q",status="completed"} 80"#,
+                #"asynq_tasks_processed_total{queue="q",status="failed"} 9"#,
+            ])
+        (queue.isPaused, queue.isRegistered, queue.latencyNanoseconds) = (false, true, 0)
+        let page = Self.page([queue])
+        #expect(page.contains("asynq_queue_paused{queue=\"q\"} 0\n"))
+        #expect(page.contains("asynq_queue_registered{queue=\"q\"} 1\n"))
+        #expect(page.contains("asynq_queue_latency_seconds{queue=\"q\"} 0\n"))
+    }
+
     @Test(
         "Schedulers with the same spec and task type are counted, not entries of one scheduler; what is unknown is absent"
     )

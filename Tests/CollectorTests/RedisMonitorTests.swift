@@ -1,4 +1,5 @@
 import Logging
+import Metrics
 import Model
 import Platform
 import Redis
@@ -7,6 +8,7 @@ import TestSupport
 import Testing
 
 @testable import AsynqRedis
+@testable import Collector
 
 @Suite("What the thread that reads Redis leaves")
 struct RedisMonitorTests {
@@ -185,5 +187,97 @@ struct RedisMonitorTests {
         #expect(retries == [] && monitor.knownRetries(of: QueueName("q")) == [])
         Self.stop(monitor)
         #expect(await find() == #"unavailable("the collector is stopping")"#)
+    }
+
+    @Test("A task of which only the id is known is looked for in each queue")
+    func search() async throws {
+        let redis = try FakeRedis { _, words in
+            words[0] == "EXISTS" ? .send(words[1].hasSuffix(":t:here") ? ":1\r\n" : ":0\r\n") : Self.answer(words)
+        }
+        let monitor = try Self.makeMonitor(redis)
+        try monitor.start()
+        defer { Self.stop(monitor) }
+        try await Self.waitUntil { monitor.current.snapshot != nil }
+        func search(_ id: String) async -> TaskSearch? {
+            await withCheckedContinuation { continuation in
+                monitor.searchTask(id: Array(id.utf8)) { answer in
+                    if case .answer(let search) = answer {
+                        continuation.resume(returning: search)
+                    } else {
+                        continuation.resume(returning: nil)
+                    }
+                }
+            }
+        }
+        let here = await search("here")
+        #expect(here?.found == [QueueName("q")] && here?.queues == 1 && here?.lookedAt == 1)
+        let gone = await search("gone")
+        #expect(gone?.found == [] && gone?.lookedAt == 1)
+    }
+
+    @Test("The look-ahead tells the wait of a task that was pending and is gone, and is off unless it is asked for")
+    func lookAhead() async throws {
+        let isGone = Flag()
+        let now = Clock.system.wall().nanoseconds
+        let redis = try FakeRedis { _, words in
+            switch words[0] {
+            case "LRANGE" where words[1] == "asynq:{q}:pending" && !isGone.isSet: .send("*1\r\n$1\r\na\r\n")
+            case "HMGET" where words[1] == "asynq:{q}:t:a" && words[2] == "pending_since":
+                .send(
+                    "*\(words.count - 2)\r\n$\(String(now).utf8.count)\r\n\(now)\r\n"
+                        + (words.count > 3 ? "$-1\r\n" : ""))
+            case "HMGET": .send("*\(words.count - 2)\r\n" + String(repeating: "$-1\r\n", count: words.count - 2))
+            case "ZMSCORE": .send("*1\r\n$-1\r\n")
+            case "HSTRLEN": .send(":0\r\n")
+            default: Self.answer(words)
+            }
+        }
+        let monitor = try Self.makeMonitor(redis) {
+            $0.lookAhead = LookAheadOptions(count: 10, interval: .milliseconds(10))
+        }
+        let told = LinesOfText()
+        var observers = RedisObservers()
+        observers.waits = { waits in for wait in waits { told.add("\(wait.queue.text) \(wait.seconds >= 0)") } }
+        monitor.report(to: observers)
+        try monitor.start()
+        defer { Self.stop(monitor) }
+        try await Self.waitUntil { monitor.seenTasks.count == 1 }
+        isGone.set()
+        try await Self.waitUntil { !told.all.isEmpty || !monitor.current.lostTasks.isEmpty }
+        #expect(told.all == ["q true"] || monitor.current.lostTasks == [.gap: 1], "a slow machine leaves a gap")
+
+        let other = try FakeRedis { _, words in Self.answer(words) }
+        let without = try Self.makeMonitor(other)
+        try without.start()
+        defer { Self.stop(without) }
+        try await Self.waitUntil { without.current.attempts >= 3 }
+        // The scrape reads fewer.
+        #expect(redis.commands.contains(["LRANGE", "asynq:{q}:pending", "-10", "-1"]))
+        #expect(!other.commands.contains { $0[0] == "LRANGE" && $0[1] == "asynq:{q}:pending" && $0[2] == "-10" })
+    }
+
+    @Test(
+        "The page has the families of what was read last, whole or in portions; without a reading, those of the scrape")
+    func pages() async throws {
+        let redis = try FakeRedis { _, words in Self.answer(words) }
+        let monitor = try Self.makeMonitor(redis)
+        let views = RedisViews(monitor, maxLabelBytes: 1 << 20, hasAsynqmonNames: false)
+        let metrics = RedisMetrics(views: views)
+        let waits = SampledWaits(HistogramBounds(ascending: 1), window: .seconds(60), clock: .system)
+        let lookAhead = LookAheadMetrics(views: views, waits: waits)
+        #expect(series(metrics.metricFamilies(), named: "asynq_redis_up") == ["asynq_redis_up 0"])
+        #expect(series(metrics.metricFamilies(), named: "asynq_queue").isEmpty && views.labelBytes == 0)
+        #expect(metrics.portions().map { $0.count } == [metrics.metricFamilies().count])
+        try monitor.start()
+        try await Self.waitUntil { monitor.current.snapshot != nil }
+        Self.stop(monitor)
+        let whole = series(metrics.metricFamilies())
+        #expect(whole.contains("asynq_redis_up 1") && whole.contains(#"asynq_queue_size{queue="q",state="pending"} 0"#))
+        #expect(whole.contains { $0.hasPrefix("asynq_redis_scrape_duration_seconds ") })
+        #expect(whole.contains { $0.hasPrefix("asynq_redis_last_scrape_timestamp_seconds 1") })
+        #expect(series(Array(metrics.portions().joined())).sorted() == whole.sorted())
+        #expect(series(Array(lookAhead.portions().joined())).sorted() == series(lookAhead.metricFamilies()).sorted())
+        #expect(series(lookAhead.metricFamilies()).contains("asynq_collector_look_ahead_tasks 0"))
+        #expect(views.labelBytes > 0 && views.current.view === views.current.view)
     }
 }

@@ -36,6 +36,16 @@ struct ListenAddressTests {
         #expect(throws: ListenAddress.Invalid.self) { try ListenAddress(text) }
     }
 
+    @Test("The port that the system chose takes the place of the written one; a unix socket has none")
+    func withPort() {
+        #expect(ListenAddress.tcp(host: "::1", port: 0).withPort(80) == .tcp(host: "::1", port: 80))
+        #expect(ListenAddress.anyAddress(port: 0).withPort(80) == .anyAddress(port: 80))
+        #expect(ListenAddress.unix(path: "/a").withPort(80) == .unix(path: "/a"))
+        #expect(ListenAddress.tcp(host: "a", port: 7).withPort(nil) == .tcp(host: "a", port: 7))
+        #expect(
+            [ListenAddress.unix(path: "/a"), .tcp(host: "a", port: 7), .anyAddress(port: 8)].map(\.port) == [nil, 7, 8])
+    }
+
     @Test("The path of a unix socket has its limit of bytes")
     func pathLimit() {
         let longest = "@" + String(repeating: "a", count: UnixSocketFile.maxPathBytes)

@@ -106,6 +106,28 @@ struct AcknowledgedSeriesTests {
         #expect(acknowledged.leftOut == 100 - sent.count)
     }
 
+    @Test("Where the earlier moment is not one of the same histogram, all observations are new")
+    func otherHistograms() {
+        func histogram(_ values: [Double], _ bounds: HistogramBounds) -> Histogram {
+            var histogram = Histogram(bounds)
+            for value in values { histogram.observe(value) }
+            return histogram
+        }
+        let bounds = HistogramBounds(ascending: 0.1, 1, 10)
+        let whole = histogram([0, 0.5, 0.5, 5], bounds)
+        for earlier in [
+            histogram([0.5], HistogramBounds(ascending: 0.1, 1, 11)), histogram([0.5], HistogramBounds(ascending: 1)),
+            histogram([0, 0], bounds), histogram([0.5, 0.5, 0.5], bounds), histogram([50], bounds),
+            histogram([5.5], bounds),
+        ] {
+            let difference = whole.since(earlier)
+            #expect(difference.count == 4 && difference.sum == 6 && difference.zeroCount == 1)
+            #expect(Array(difference.counts) == Array(whole.counts))
+        }
+        let difference = whole.since(histogram([0, 0.5], bounds))
+        #expect(difference.count == 2 && difference.sum == 5.5 && difference.zeroCount == 0)
+    }
+
     @Test("The difference of two moments of a histogram is the histogram of what was observed between them")
     func histograms() {
         var random = SeededGenerator.fresh(for: "differences of histograms")

@@ -32,6 +32,27 @@ struct JSONOutOfRangeTests {
         }
     }
 
+    @Test("What is remarked of one body is not said of the next one, whether the first is converted or not")
+    func nextBody() throws {
+        var converter = JSONRequestConverter()
+        func remarks(_ json: String) throws -> JSONRemarks? {
+            let body = Array(json.utf8)
+            do {
+                return try body.withUnsafeBytes { try converter.convertWithRemarks($0) { $1 } }
+            } catch is MalformedJSON {
+                return nil
+            }
+        }
+        let bad = try #require(try remarks(Self.body(#"{"kind":1.5}"#)))
+        #expect(bad.badSpans == 1 && bad.firstProblem != nil && bad.unknownKey == nil)
+        let unknown = try #require(try remarks(#"{"resource_spams":[]}"#))
+        #expect(unknown.badSpans == 0 && unknown.firstProblem == nil && unknown.unknownKey == "resource_spams")
+        #expect(try remarks(Self.body(#"{"kind":1.5}"#) + "x") == nil)
+        #expect(try remarks(Self.body("{}", resource: "7")) == nil)
+        let good = try #require(try remarks(Self.body(Self.good)))
+        #expect(good.badSpans == 0 && good.firstProblem == nil && good.unknownKey == nil)
+    }
+
     private static let members: [(String, String)] =
         [
             (#""droppedAttributesCount":-1"#, "droppedAttributesCount"),

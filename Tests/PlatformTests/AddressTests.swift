@@ -52,6 +52,15 @@ struct AddressTests {
         }
     }
 
+    @Test("Without flags an address is itself as well, and localhost is the machine")
+    func withoutFlags() throws {
+        #expect(try NameResolution.addresses(of: "192.0.2.7") == ["192.0.2.7"])
+        #expect(try NameResolution.addresses(of: "::1") == ["::1"])
+        let own = try NameResolution.addresses(of: "localhost")
+        #expect(!own.isEmpty && own.allSatisfy { ["127.0.0.1", "::1"].contains($0) })
+        #expect(try NameResolution.socketAddresses(of: "192.0.2.7", port: 4318).map(\.family) == [AF_INET])
+    }
+
     @Test("The port stands in the address as the network has it")
     func socketAddress() throws {
         let found = try NameResolution.socketAddresses(of: "192.0.2.7", port: 4318, flags: AI_NUMERICHOST)

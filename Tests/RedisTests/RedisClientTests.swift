@@ -24,6 +24,25 @@ struct IdleConnectionTests {
         return client
     }
 
+    @Test("Where the login refuses the name, a PING shows whether the far side has hung up after that")
+    func refusedName() throws {
+        func server(_ answer: FakeAnswer) throws -> FakeRedis {
+            try FakeRedis(answersLogin: false) { connection, words in
+                words[0] == "CLIENT" ? (connection == 0 ? answer : .ok) : .send("+PONG\r\n")
+            }
+        }
+        let refusing = try server(.send("-ERR unknown command 'CLIENT'\r\n"))
+        let client = try Self.client(refusing)
+        #expect(refusing.commands == [["PING"]] && refusing.connections == 1)
+        #expect(try client.ask("ECHO", "x") == Self.pong)
+        let friendly = try server(.ok)
+        _ = try Self.client(friendly)
+        #expect(friendly.commands.isEmpty)
+        let full = try server(.send("-ERR max number of clients reached\r\n"))
+        #expect(failure { _ = try Self.client(full) } != nil)
+        #expect(full.commands.isEmpty)
+    }
+
     @Test("Closed between two round trips, it is made anew within the second")
     func closedWhileIdle() throws {
         let server = try FakeRedis { connection, _ in connection == 0 ? .sendAndClose("+PONG\r\n") : .send("+PONG\r\n")

@@ -50,6 +50,23 @@ struct DiskTests {
         #expect(try Spool(DiskFileSystem(directory: path), options).statistics.recoveredSpans == 0)
     }
 
+    @Test("A file is renamed over another one; one that is not there can't be renamed, and is deleted already")
+    func names() throws {
+        let directory = try TemporaryDirectory()
+        let disk = try DiskFileSystem(directory: directory.path)
+        try Files.replace(directory.path + "/a", with: [1])
+        try Files.replace(directory.path + "/b", with: [2])
+        try disk.rename("a", to: "b")
+        #expect(directory.names() == ["b"])
+        #expect(try Files.read(directory.path + "/b") == [1])
+        #expect(throws: SystemError.self) { try disk.rename("a", to: "c") }
+        try disk.delete("a")
+        try disk.delete("b")
+        #expect(directory.names() == [])
+        mkdir(directory.path + "/d", 0o700)
+        #expect(throws: SystemError.self) { try disk.delete("d") }
+    }
+
     @Test("The size that is reported is no less than what the files take, and the bound holds on disk")
     func size() throws {
         let directory = try TemporaryDirectory()

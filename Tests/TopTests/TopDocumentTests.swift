@@ -4,6 +4,15 @@ import Testing
 @testable import Top
 
 @Suite struct TopDocumentTests {
+    @Test func aTroubleWithoutASentenceIsNone() throws {
+        let document = try Samples.document(
+            #"{"attention":[{"sentence":""},{"sentence":null},{},{"sentence":"a","severity":"?"},{"sentence":"b"}]}"#)
+        let troubles = try #require(document.troubles)
+        #expect(troubles.map(\.sentence) == ["a", "b"])
+        #expect(troubles.allSatisfy { $0.severity == .warning && $0.isFiring && $0.queue == nil })
+        #expect(try Samples.document("{}").troubles == nil)
+    }
+
     @Test func anEmptyDocumentKnowsNothing() throws {
         let document = try Samples.document("{}")
         #expect(document.troubles == nil)

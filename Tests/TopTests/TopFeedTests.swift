@@ -95,6 +95,14 @@ import Testing
         #expect(ofQueue.words.prefix(2) == ["overview q", "failure of r 404"])
     }
 
+    /// Zones differ by minutes, so the seconds are those of UTC.
+    @Test func aClockOfTheEnvironmentsZoneHasTheSameSeconds() {
+        for seconds in [0, 59, 86_399, 1_800_000_007] as [Int64] {
+            let (local, utc) = (TopClock.local(WallTime(seconds: seconds)), TopClock.utc(WallTime(seconds: seconds)))
+            #expect(local.count == 8 && local.suffix(3) == utc.suffix(3), "\(local), \(utc)")
+        }
+    }
+
     @Test func aClockOnTheWallHasTwoDigits() {
         #expect(TopClock.utc(WallTime(seconds: 0)) == "00:00:00")
         #expect(TopClock.utc(WallTime(seconds: 86_399)) == "23:59:59")

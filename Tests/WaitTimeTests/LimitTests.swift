@@ -1,5 +1,6 @@
 import Metrics
 import Model
+import TestSupport
 import Testing
 
 @testable import WaitTime
@@ -359,5 +360,13 @@ struct LimitTests {
         #expect(step(types: 100) == 4)
         var position = aggregator.beginPage(at: now)
         #expect(aggregator.nextPortion(&position)?.bucketStep == 4)
+    }
+}
+
+@Suite("Losses before there are any")
+struct NoLossesTests {
+    @Test("All of them are zero")
+    func zero() {
+        #expect(numbersBesideZero(in: AggregatorLosses()) == [])
     }
 }

@@ -78,6 +78,27 @@ struct WebResponderTests {
 
     private func text(_ response: HTTPResponse?) -> String? { response.map { String(buffer: $0.body) } }
 
+    @Test("Who may not read a page is told so, with the headers of every answer; probes are answered")
+    func refusals() throws {
+        func answer(_ path: String, _ fields: HTTPHeaders = [:], _ method: HTTPMethod = .GET) -> HTTPResponse? {
+            let access = WebAccess(token: BearerToken(RequestSecret("token")))
+            let verdict = WebResponder(FakeState(), access).judge(head(path, method, fields), arrival: .now())
+            if case .answer(let response) = verdict { return response }
+            return nil
+        }
+        for path in ["/", "/metrics", "/api/v1/overview", "/api/v1/queues/q"] {
+            let refused = try #require(answer(path), "\(path)")
+            #expect(refused.status == .unauthorized && refused.headers.contains(name: "WWW-Authenticate"))
+            #expect(refused.headers["X-Frame-Options"] == ["DENY"])
+            #expect(answer(path, ["Authorization": "Bearer token"]) == nil)
+        }
+        #expect(answer("/-/healthy") == nil && answer("/-/ready") == nil)
+        #expect(answer("/", ["Host": "evil.example", "Authorization": "Bearer token"])?.status == .forbidden)
+        // It is not told which pages there are to ask for in other ways.
+        #expect(answer("/metrics", [:], .POST)?.status == .unauthorized)
+        #expect(answer("/metrics", ["Authorization": "Bearer token"], .POST)?.status == .methodNotAllowed)
+    }
+
     @Test(
         "Each path has its page and its type",
         arguments: [

@@ -11,33 +11,8 @@ import SpanReceiver
 /// Asynq does and report spans, the collector with all its endpoints, and the view of `top` in the terminal. It leaves
 /// nothing behind.
 enum DemoCommand {
-    private struct Flags {
-        var duration: Duration?
-        var tasksPerSecond = 25.0
-
-        private(set) var problems: [ConfigurationProblem] = []
-
-        init(_ invocation: Invocation) {
-            if let text = invocation.value(of: "--duration") {
-                duration = ValueParsing.duration(text)
-                if duration == nil {
-                    problems.append(
-                        ConfigurationProblem("--duration \(text): allowed is \(ValueForm.duration().kind.allowed)"))
-                }
-            }
-            if let text = invocation.value(of: "--tasks-per-second") {
-                tasksPerSecond = Double(text) ?? 0
-                if !(0.1...5000).contains(tasksPerSecond) {
-                    problems.append(
-                        ConfigurationProblem("--tasks-per-second \(text): allowed is a number from 0.1 to 5000"))
-                }
-            }
-        }
-    }
-
     static func run(_ invocation: Invocation, environment: [(name: String, value: String)]) -> Int32 {
         let view = DemoView(environment)
-        let flags = Flags(invocation)
         let directory: String
         do {
             directory = try temporaryDirectory(environment)
@@ -46,38 +21,14 @@ enum DemoCommand {
             return ExitCode.failure
         }
         defer { Files.removeTree(directory) }
-        let redisSocket = directory + "/redis.sock"
-        var defaults = [
-            DefaultOverride(\.redis.url, "unix://" + redisSocket), DefaultOverride(\.redis.interval, "1s"),
-            DefaultOverride(\.otlp.socket, directory + "/otlp.sock"), DefaultOverride(\.otlp.listen, "none"),
-            DefaultOverride(\.spool.directory, directory + "/spool"), DefaultOverride(\.log.level, view.logLevel),
-        ]
-        var settings = Settings(flags: invocation.flags, environment: environment, defaults: defaults)
-        let listen = settings.setting(\.metrics.listen)
-        if listen.origin == .default && !listen.value.allSatisfy(isFree) {
-            defaults.append(DefaultOverride(\.metrics.listen, "127.0.0.1:0"))
-            settings = Settings(flags: invocation.flags, environment: environment, defaults: defaults)
-        }
-        var problems = invocation.problems + flags.problems
-        if settings[\.metrics.listen].isEmpty {
-            problems.append(settings.problem(\.metrics.listen, is: "the demo shows its page"))
-        }
-        if settings.setting(\.redis.url).origin != .default {
-            problems.append(
-                settings.problem(\.redis.url, is: "the demo writes tasks, to a Redis of its own only"))
-        }
-        if settings[\.otlp.socket] == nil {
-            problems.append(settings.problem(\.otlp.socket, is: "the demo's workers send to the socket"))
-        }
+        var demo = DemoSettings(
+            invocation, environment, logLevel: view.logLevel, directory: directory, isFree: isFree)
         do {
-            let backend = settings.setting(\.tempo.backend.endpoint).origin == .default ? try DemoTraceBackend() : nil
+            let backend = demo.needsBackend ? try DemoTraceBackend() : nil
             defer { backend?.stop() }
-            // Traces are opened from memory, whatever backend gets them.
-            defaults.append(DefaultOverride(\.traces.recentMaxBytes, "16MiB"))
-            if let backend { defaults += traceDefaults(backend, tasksPerSecond: flags.tasksPerSecond) }
-            settings = Settings(flags: invocation.flags, environment: environment, defaults: defaults)
-            guard let options = Program.options(settings, besides: problems) else { return ExitCode.usage }
-            try run(options, flags: flags, backend: backend, view: view, directory: directory, redisSocket: redisSocket)
+            if let backend { demo.useBackend(backend.endpoint) }
+            guard let options = Program.options(demo.settings, besides: demo.problems) else { return ExitCode.usage }
+            try run(options, demo, backend: backend, view: view, directory: directory)
             return ExitCode.ok
         } catch {
             Program.printError("asynq-collector: demo: \(error)")
@@ -85,20 +36,12 @@ enum DemoCommand {
         }
     }
 
-    /// Returns defaults that are small enough to show an outage of seconds in the spool, and quick to send again.
-    private static func traceDefaults(_ backend: DemoTraceBackend, tasksPerSecond: Double) -> [DefaultOverride] {
-        let spoolBytes = max(8 << 20, Int(tasksPerSecond * 320_000))
-        return [
-            DefaultOverride(\.tempo.backend.endpoint, backend.endpoint), DefaultOverride(\.tempo.retryMax, "4s"),
-            DefaultOverride(\.spool.maxBytes, "\(spoolBytes)"),
-        ]
-    }
-
     private static func run(
-        _ options: CollectorOptions, flags: Flags, backend: DemoTraceBackend?, view: DemoView,
-        directory: String, redisSocket: String
+        _ options: CollectorOptions, _ demo: DemoSettings, backend: DemoTraceBackend?, view: DemoView,
+        directory: String
     ) throws {
         let spanSocket = options.otlpListen.lazy.flatMap(\.addresses).compactMap(\.unixPath).first ?? ""
+        let redisSocket = DemoSettings.redisSocket(in: directory)
         let clock = Clock.system
         let redis = try startRedis(directory: directory, socket: redisSocket, clock: clock)
         defer { redis.terminate() }
@@ -109,11 +52,11 @@ enum DemoCommand {
         try collector.start()
         let workload = try DemoWorkload(
             redisSocket: redisSocket, spanSocket: spanSocket, bearerToken: options.receiver.bearerToken,
-            tasksPerSecond: flags.tasksPerSecond, setBackend: backend?.setUp,
+            tasksPerSecond: demo.tasksPerSecond, setBackend: backend?.setUp,
             clock: clock)
         defer { workload.stop() }
         try workload.start()
-        try view.show(collector, workload, until: flags.duration.map { clock.monotonic().advanced(by: $0) })
+        try view.show(collector, workload, until: demo.duration.map { clock.monotonic().advanced(by: $0) })
     }
 
     private static func temporaryDirectory(_ environment: [(name: String, value: String)]) throws(SystemError) -> String

@@ -75,7 +75,7 @@ struct DemoView {
     }
 
     /// Returns the addresses of the page, and of one trace.
-    private static func banner(_ page: WebAddress, _ document: TopDocument?) -> [Line] {
+    static func banner(_ page: WebAddress, _ document: TopDocument?) -> [Line] {
         var first = Line("page   ", .dim)
         first.add("\(page.text)/", .info)
         guard let id = document?.traceID, let link = document?.traceLink else { return [first] }
@@ -137,7 +137,7 @@ struct DemoView {
 }
 
 /// The lines of the log that wait to be shown; older ones are dropped.
-private final class DemoLogLines: Sendable {
+final class DemoLogLines: Sendable {
     private static let maxLines = 20
     private let lines = Mutex<[String]>([])
 

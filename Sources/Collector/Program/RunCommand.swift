@@ -50,7 +50,7 @@ enum RunCommand {
     }
 
     /// Waits for the signal that ends the program; reloads meanwhile.
-    private static func awaitEnd(
+    static func awaitEnd(
         _ signals: ProgramSignals, watchdog: inout Watchdog, notifier: ServiceNotifier, reload: () -> Void
     ) -> Int32 {
         while true {
@@ -63,7 +63,7 @@ enum RunCommand {
     }
 
     /// Keeps listeners open for a while, for workers that are stopped after the collector; a second signal ends it.
-    private static func linger(
+    static func linger(
         _ linger: Duration, after signal: Int32, signals: ProgramSignals, watchdog: inout Watchdog, logger: Logger
     ) {
         guard linger > .zero else { return logger.notice("stopping", metadata: ["signal": "\(signal)"]) }

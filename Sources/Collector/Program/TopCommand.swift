@@ -67,7 +67,7 @@ enum TopCommand {
     }
 
     /// Returns options in which only the keys of Redis count: nothing is received, stored or sent.
-    private static func redisOptions(
+    static func redisOptions(
         _ invocation: Invocation, _ environment: [(name: String, value: String)]
     ) -> CollectorOptions? {
         let settings = Settings(
@@ -89,23 +89,15 @@ enum TopCommand {
         } catch {
             throw TopFailure(error.reason)
         }
-        let known = KnownOverview()
+        let answers = TopAnswers(from: address)
         return { question throws(TopFailure) in
-            var etag: String?
-            if case .overview = question { etag = known.etag }
             let answer: WebClient.Answer
             do throws(WebClient.Failure) {
-                answer = try client.get(question.path, unless: etag)
+                answer = try client.get(question.path, unless: answers.knownTag(of: question))
             } catch {
                 throw TopFailure("\(address.shown) does not answer: \(error.reason)")
             }
-            if answer.status == 304 { return .unchanged }
-            if answer.status == 200 {
-                if case .overview = question { known.etag = answer.etag }
-                return .document(answer.body)
-            }
-            let reason = answer.firstLine.isEmpty ? "" : ": \(TerminalText.escaped(answer.firstLine))"
-            throw TopFailure("\(address.shown)\(question.path) answers \(answer.status)\(reason)")
+            return try answers.reply(to: question, answer)
         }
     }
 
@@ -159,35 +151,62 @@ enum TopCommand {
 
     /// Returns a frame with all queues, as wide as the terminal, or as `COLUMNS` or 80 where there is none.
     static func frameText(_ state: TopState, _ environment: [(name: String, value: String)]) -> String {
-        let wished = environment.first { $0.name == "COLUMNS" }.flatMap { Int($0.value) }
-        let columns = TerminalOutput.size?.columns ?? wished.map { min(max($0, 20), 1000) } ?? 80
+        let columns = columns(ofTerminal: TerminalOutput.size?.columns, environment)
         let frame = TopFrame(state, columns: columns, rows: nil, at: Clock.system.wall())
         return FrameWriter(TerminalKind.looks(environment)).text(frame.lines)
     }
+
+    static func columns(ofTerminal columns: Int?, _ environment: [(name: String, value: String)]) -> Int {
+        let wished = environment.first { $0.name == "COLUMNS" }.flatMap { Int($0.value) }
+        return columns ?? wished.map { min(max($0, 20), 1000) } ?? 80
+    }
 }
 
-/// The overview that was answered last.
-private final class KnownOverview: Sendable {
-    private let value = Mutex<String?>(nil)
+/// The meaning of a collector's answers, and the tag of the overview that it answered last.
+final class TopAnswers: Sendable {
+    private let address: WebAddress
+    private let overviewTag = Mutex<String?>(nil)
 
-    var etag: String? {
-        get { value.withLock { $0 } }
-        set { value.withLock { $0 = newValue } }
+    init(from address: WebAddress) {
+        self.address = address
+    }
+
+    /// Returns the tag of the document that is known; nil where none is.
+    func knownTag(of question: TopQuestion) -> String? {
+        guard case .overview = question else { return nil }
+        return overviewTag.withLock { $0 }
+    }
+
+    /// - Throws: `TopFailure` with the status and the first line of an answer that is no document.
+    func reply(to question: TopQuestion, _ answer: WebClient.Answer) throws(TopFailure) -> TopReply {
+        if answer.status == 304 { return .unchanged }
+        if answer.status == 200 {
+            if case .overview = question { overviewTag.withLock { $0 = answer.etag } }
+            return .document(answer.body)
+        }
+        let reason = answer.firstLine.isEmpty ? "" : ": \(TerminalText.escaped(answer.firstLine))"
+        throw TopFailure("\(address.shown)\(question.path) answers \(answer.status)\(reason)")
     }
 }
 
 /// The kind of standard output, as far as the environment tells.
 enum TerminalKind {
+    /// True if standard output leads to a terminal.
+    static var isTerminal: Bool { isatty(STDOUT_FILENO) != 0 }
+
     /// Returns true if frames can be drawn in place.
-    static func canDraw(_ environment: [(name: String, value: String)]) -> Bool {
-        isatty(STDOUT_FILENO) != 0 && !["", "dumb"].contains(value("TERM", environment))
+    static func canDraw(_ environment: [(name: String, value: String)], isTerminal: Bool = isTerminal) -> Bool {
+        isTerminal && !["", "dumb"].contains(value("TERM", environment))
     }
 
-    static func looks(_ environment: [(name: String, value: String)]) -> FrameWriter.Looks {
+    static func looks(
+        _ environment: [(name: String, value: String)], isTerminal: Bool = isTerminal
+    ) -> FrameWriter.Looks {
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].lazy.map { value($0, environment) }.first { !$0.isEmpty } ?? ""
         let isUTF8 = locale.lowercased().contains("utf-8") || locale.lowercased().contains("utf8")
         return FrameWriter.Looks(
-            hasColours: canDraw(environment) && value("NO_COLOR", environment).isEmpty, isUTF8: isUTF8)
+            hasColours: canDraw(environment, isTerminal: isTerminal) && value("NO_COLOR", environment).isEmpty,
+            isUTF8: isUTF8)
     }
 
     private static func value(_ name: String, _ environment: [(name: String, value: String)]) -> String {

@@ -1,5 +1,6 @@
 import Attention
 import Forwarder
+import MetricsPush
 import SpanReceiver
 import Spool
 import Web
@@ -51,5 +52,13 @@ extension Backend {
         self.init(
             isUp: statistics.isBackendUp, lastFailure: statistics.lastFailure,
             requests: statistics.requests.values.reduce(0, +), failedRequests: failed.values.reduce(0, +))
+    }
+
+    init(_ statistics: PushStatistics) {
+        let requests = statistics.requests.values.reduce(0, +)
+        self.init(
+            isUp: requests > 0 ? statistics.lastFailure == nil : nil, lastFailure: statistics.lastFailure,
+            requests: requests, failedRequests: statistics.failedRequests)
+        isPartlyUp = statistics.isPartlyAccepted
     }
 }

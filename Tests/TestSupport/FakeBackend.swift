@@ -1,18 +1,23 @@
 import Glibc
 import Platform
 import Synchronization
-import TestSupport
 
-/// A trace backend on a TCP port of its own: answers each request with the next of some answers, one a connection, and
+/// An HTTP server on a TCP port of its own: answers each request with the next of some answers, one a connection, and
 /// those that follow with the last of them.
-final class FakeBackend: Sendable {
-    struct Answer: Sendable {
-        var status: Int
-        var headers: [String] = []
-        var body = ""
+package final class FakeBackend: Sendable {
+    package struct Answer: Sendable {
+        let status: Int
+        let headers: [String]
+        let body: String
+
+        package init(status: Int, headers: [String] = [], body: String = "") {
+            self.status = status
+            self.headers = headers
+            self.body = body
+        }
     }
 
-    let port: UInt16
+    package let port: UInt16
     private let listener: Int32
     private let thread: OSThread
     private let requests: Requests
@@ -22,11 +27,11 @@ final class FakeBackend: Sendable {
         let heads = Mutex<[String]>([])
     }
 
-    convenience init(_ statuses: [Int]) throws {
+    package convenience init(_ statuses: [Int]) throws {
         try self.init(answers: statuses.map { Answer(status: $0) })
     }
 
-    init(answers: [Answer]) throws {
+    package init(answers: [Answer]) throws {
         let (listener, port) = try TCPSocket.listen("127.0.0.1", backlog: 16)
         self.listener = listener
         self.port = port
@@ -36,7 +41,7 @@ final class FakeBackend: Sendable {
     }
 
     /// The lines of each request's head.
-    var heads: [[Substring]] { requests.heads.withLock { $0.map { $0.split(separator: "\r\n") } } }
+    package var heads: [[Substring]] { requests.heads.withLock { $0.map { $0.split(separator: "\r\n") } } }
 
     deinit {
         shutdown(listener, Int32(SHUT_RDWR))
