@@ -118,11 +118,15 @@ export class TraceView {
     const errors = rows.filter((span) => span.isError).length;
     const services = new Set(rows.map((span) => span.service).filter(Boolean)).size;
     const whole = (this.end - this.begin) / 1000;
+    const step = stepOf(whole);
+    // How many steps the whole has.
+    const steps = Math.max(whole, 0.001) / step;
     return panel('Spans', { note: [plural(rows.length, 'span'), services && plural(services, 'service'),
       errors && `${count(errors)} failed`, duration(whole)].filter(Boolean).join(' · ') },
-      h('div', { class: 'ruler', 'aria-hidden': 'true' }, [0, 0.25, 0.5, 0.75,
-        1].map((share) => h('span', { key: share, style: { left: `${share * 100}%` } }, duration(whole * share)))),
-      h('ol', { class: 'waterfall' }, rows.slice(0, MOST_SPANS).map((span, index) => this.row(span, index, links))),
+      h('div', { class: 'ruler', 'aria-hidden': 'true' }, Array.from({ length: Math.floor(steps + 1.001) }, (_, place) =>
+        h('span', { key: place, style: { left: `${(place / steps) * 100}%` } }, duration(place * step)))),
+      h('ol', { class: 'waterfall', style: { '--step': `${100 / steps}%` } },
+        rows.slice(0, MOST_SPANS).map((span, index) => this.row(span, index, links))),
       rows.length > MOST_SPANS && h('p', { class: 'muted' }, `${plural(rows.length - MOST_SPANS, 'more span')} not drawn.`),
       this.leftOut > 0
         && h('p', { class: 'muted' }, `${plural(this.leftOut, 'more span')} of this trace left out of the answer.`));
@@ -163,6 +167,16 @@ export class TraceView {
       (span.links ?? []).map((one, index) => h('p', { key: `link ${index}` }, 'Link to trace ',
         traceLink(one.traceId, links))));
   }
+}
+
+const ROUND_SECONDS = [60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 43200, 86400];
+
+/** The seconds between a ruler's marks: up to six marks that a duration says without rounding. */
+function stepOf(whole) {
+  const rough = Math.max(whole, 0.001) / 5;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const round = whole <= 60 ? [power, 2 * power, 5 * power, 10 * power] : ROUND_SECONDS;
+  return Math.max(0.001, round.find((candidate) => candidate >= rough * 0.999) ?? Math.ceil(rough / 86400) * 86400);
 }
 
 /** When an event took place, as far as that is known. */
