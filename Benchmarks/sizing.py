@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""What a collector takes, for docs/SIZING.md: CPU and memory by spans a second and by queues, disk while the backend is down.
+"""What a collector takes, for docs/SIZING.md and docs/FLEETS.md: CPU and memory by spans a second and by queues, disk while the backend is down.
 
     swift build -c release --static-swift-stdlib --product asynq-collector
-    .build/test-venv/bin/python Benchmarks/sizing.py .build/release/asynq-collector [spans|disk|tables|queues|page|series|soak …]
+    .build/test-venv/bin/python Benchmarks/sizing.py .build/release/asynq-collector [spans|disk|tables|queues|page|series|soak|fleet …]
 
-Without a part it measures all but `soak`, which takes 21 minutes. Load, sink and redis-server are processes of their own, whose CPU is not counted as the
+Without a part it measures all but `soak`, which takes 21 minutes, and `fleet`, which starts 250 collectors. Load, sink and redis-server are processes of their own, whose CPU is not counted as the
 collector's. Shares of a core are CPU time by the kernel's count over the time that passed. `series` asks a Prometheus, and for native
 histograms each of version 3 that the environment variable ASYNQ_COLLECTOR_TEST_PROMETHEUS names.
 """
@@ -13,6 +13,7 @@ import argparse
 import gzip
 import multiprocessing
 import random
+import shutil
 import signal
 import statistics
 import sys
@@ -293,12 +294,51 @@ def measure_soak(binary: str, minutes: int = 20) -> None:
     sink.go_down()
 
 
+def measure_fleet(binary: str, count: int = 250, seconds: int = 180) -> None:
+    """Sidecars of 3 queues with 4 task types each, whose backend is down, under one Prometheus that scrapes them every 15 s."""
+    programs = [collector(binary) for _ in range(count)]
+    sidecars = []
+    try:
+        for program in programs:
+            sidecars.append(running := Running(program, Sink()))
+            ready(running, program)
+            feed(running.endpoint, 3, 4)
+        print_fleet(sidecars, [program.web.port for program in programs], seconds)
+    finally:
+        for running in sidecars:
+            running.process.kill()
+            running.process.wait()
+            shutil.rmtree(running.directory)
+
+
+def print_fleet(sidecars: list[Running], ports: list[int], seconds: int) -> None:
+    count = len(sidecars)
+    with tempfile.TemporaryDirectory() as directory, Prometheus(
+            Path(directory), {f"sidecar-{number}": port for number, port in enumerate(ports)},
+            per_job={"scrape_interval": "15s", "scrape_timeout": "15s"}, features="exemplar-storage") as server:
+        time.sleep(60)
+        before, asked, began = sum(running.cpu_seconds() for running in sidecars), server.cpu_seconds(), time.monotonic()
+        time.sleep(seconds)
+        passed = time.monotonic() - began
+        used = (sum(running.cpu_seconds() for running in sidecars) - before) / passed
+        of_prometheus = (server.cpu_seconds() - asked) / passed
+        own = sum(running.status("RssAnon") for running in sidecars)
+        series, slowest, attempts, accepted, up = (eventually(expression, lambda: server.scalar(expression), seconds=120) for expression in (
+            "sum(scrape_samples_post_metric_relabeling)", f"max(max_over_time(scrape_duration_seconds[{seconds}s]))",
+            "sum(asynq_task_attempts_total)", "sum(asynq_collector_accepted_spans_total)", "sum(up)"))
+        print(f"\n{count} sidecars: {used:.1%} of a core ({used / count:.3%} each), {own:,.0f} MiB of their own ({own / count:.1f} each), "
+              f"{series:,.0f} series ({series / count:.0f} each)")
+        print(f"Prometheus: {of_prometheus:.1%} of a core, {server.resident_mebibytes():,.0f} MiB; "
+              f"the slowest scrape {slowest * 1000:.0f} ms")
+        print(f"spans sent {count * 48:,}; attempts {attempts:,.0f}, accepted {accepted:,.0f}; answering {up:.0f}")
+
+
 def memory(running: Running) -> str:
     return f"{running.status('VmRSS'):8.1f}{running.status('RssAnon'):12.1f}{running.status('VmHWM'):7.1f}"
 
 
 PARTS = {"spans": measure_spans, "disk": measure_disk, "tables": measure_tables, "queues": measure_queues, "page": measure_page,
-         "series": measure_series, "soak": measure_soak}
+         "series": measure_series, "soak": measure_soak, "fleet": measure_fleet}
 
 
 def main() -> None:
@@ -306,7 +346,7 @@ def main() -> None:
     arguments.add_argument("binary")
     arguments.add_argument("parts", nargs="*", metavar="part", help="|".join(PARTS))
     given = arguments.parse_args()
-    for name in given.parts or [part for part in PARTS if part != "soak"]:
+    for name in given.parts or [part for part in PARTS if part not in ("soak", "fleet")]:
         PARTS[name](given.binary)
 
 

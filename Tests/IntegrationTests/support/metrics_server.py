@@ -1,5 +1,6 @@
 """What the servers of metrics have in common that scrape a collector in tests: a process, its data, its log."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -39,6 +40,14 @@ class MetricsServer:
         self._process.kill()
         self._process.wait()
         shutil.rmtree(self._directory / "data", ignore_errors=True)
+
+    def cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def resident_mebibytes(self) -> float:
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS:"))
 
     def log(self) -> str:
         return self._log_file.read_text(errors="replace")
