@@ -300,7 +300,7 @@ MISTAKES_OF_FLAGS: dict[str, tuple[list[str], str]] = {
         ["--redis-password:hush"], "unknown key --redis-password…; did you mean --redis-password?"),
     "a token of blanks": (
         ["--metrics-bearer-token", "  "],
-        "metrics.bearer-token = (secret) (--metrics-bearer-token): a token holds no blanks, line breaks or other control characters"),
+        "metrics.bearer-token = (secret) (--metrics-bearer-token): a token does not begin or end with a blank"),
     "Tempo with a slash too many": (
         ["--tempo-endpoint", "http:///v1"],
         'tempo.endpoint = "http:///v1" (--tempo-endpoint): the host is missing: write http://host:port'),

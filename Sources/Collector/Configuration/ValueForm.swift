@@ -60,10 +60,13 @@ extension ValueForm where Value == String? {
     static var bearerToken: Self {
         Self(.secret) { text throws(UnacceptableText) in
             if text.isEmpty { return nil }
-            let isToken = text.unicodeScalars.allSatisfy {
-                !$0.properties.isWhitespace && $0.properties.generalCategory != .control
+            if text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) {
+                throw UnacceptableText("a token holds no line breaks or other control characters")
             }
-            if !isToken { throw UnacceptableText("a token holds no blanks, line breaks or other control characters") }
+            let ends = [text.unicodeScalars.first, text.unicodeScalars.last].compactMap(\.self)
+            if ends.contains(where: \.properties.isWhitespace) {
+                throw UnacceptableText("a token does not begin or end with a blank")
+            }
             return text
         }
     }
