@@ -25,7 +25,7 @@ struct QueueMembers {
     private enum Drain {
         case after(seconds: Double)
         case never
-        /// As many tasks come as are started.
+        /// The backlog stays as it is: as many tasks come as are started.
         case steady
         case unknown
     }

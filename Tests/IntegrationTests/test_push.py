@@ -162,8 +162,8 @@ def test_collectors_of_one_host_without_a_page_are_told_apart_also_after_a_resta
     assert ids[0] != ids[1]
 
 
-@pytest.mark.parametrize("temporality", ["cumulative", "delta"])
-def test_a_push_that_is_larger_than_its_memory_is_several_requests(temporality, start, stub):
+def with_250_queues(start, temporality):
+    """A collector whose push is larger than its memory: it takes several requests."""
     collector = start(metrics__push__temporality=temporality, metrics__push__compression="none", metrics__push__histograms="both",
                       memory__limit="48MiB")
     for first in range(0, 250, 50):
@@ -171,6 +171,12 @@ def test_a_push_that_is_larger_than_its_memory_is_several_requests(temporality, 
         for span in spans:
             span.attributes.extend(attributes(asynq__task__wait_seconds=0.25))
         collector.post(request(*spans))
+    return collector
+
+
+@pytest.mark.parametrize("temporality", ["cumulative", "delta"])
+def test_a_push_that_is_larger_than_its_memory_is_several_requests(temporality, start, stub):
+    collector = with_250_queues(start, temporality)
 
     def waits() -> dict[frozenset, int]:
         """What a backend has in the end: the newest number of each series, or the sum of the differences."""
@@ -195,13 +201,7 @@ def test_a_push_that_is_larger_than_its_memory_is_several_requests(temporality, 
 
 
 def test_a_part_that_is_refused_for_good_is_told_as_a_part(start, stub):
-    collector = start(metrics__push__temporality="delta", metrics__push__compression="none", metrics__push__histograms="both",
-                      memory__limit="48MiB")
-    for first in range(0, 250, 50):
-        spans = [process_span(number, f"queue {number}", "t", flags=1) for number in range(first, first + 50)]
-        for span in spans:
-            span.attributes.extend(attributes(asynq__task__wait_seconds=0.25))
-        collector.post(request(*spans))
+    collector = with_250_queues(start, "delta")
     stub.refuse(by=lambda push: bool(push.points("asynq_collector_page_series")))
     eventually("a part is refused", lambda: codes(collector).get("413", 0) >= 2)
 
